@@ -1,0 +1,4 @@
+//! A process-and-IPC runtime that you can watch, race and replay.
+
+pub mod sys;
+pub mod wire;

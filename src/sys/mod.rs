@@ -1,0 +1,3 @@
+//! The kernel's edge: the only module that makes a raw system call. One file per call family.
+
+pub mod clock;

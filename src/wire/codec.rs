@@ -1,0 +1,97 @@
+//! Values to bytes and back: serde with bincode's standard configuration.
+//!
+//! The one file that names `bincode`, so that replacing it is a change of one file.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+const CONFIG: bincode::config::Configuration = bincode::config::standard();
+
+/// A value could not be turned into bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("the value cannot be encoded: {reason}")]
+pub struct EncodeError {
+    reason: String,
+}
+
+/// Bytes are not the value that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("the bytes cannot be decoded: {reason}")]
+pub struct DecodeError {
+    reason: String,
+}
+
+/// Encodes `value`.
+///
+/// # Errors
+/// When the value's own `Serialize` fails.
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
+    bincode::serde::encode_to_vec(value, CONFIG).map_err(|e| EncodeError { reason: e.to_string() })
+}
+
+/// Encodes `value` behind what `buffer` already holds; on an error the buffer is as it was.
+///
+/// # Errors
+/// When the value's own `Serialize` fails.
+pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<usize, EncodeError> {
+    let before = buffer.len();
+    bincode::serde::encode_into_std_write(value, &mut *buffer, CONFIG).map_err(|e| {
+        buffer.truncate(before);
+        EncodeError { reason: e.to_string() }
+    })
+}
+
+/// Decodes a value that fills `bytes` exactly.
+///
+/// # Errors
+/// When the bytes are too short, too long or not such a value.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    match bounded(bytes) {
+        Ok((value, used)) if used == bytes.len() => Ok(value),
+        Ok((_, used)) => Err(DecodeError { reason: format!("{} bytes are left over", bytes.len() - used) }),
+        Err(e) => Err(DecodeError { reason: e.to_string() }),
+    }
+}
+
+/// Decodes under the smallest limit that every honest value of this length keeps.
+///
+/// A length inside the bytes may lie, and bincode takes the memory before it reads on, so the limit
+/// follows what is really there. It counts a number by its width in memory (at most 16 bytes for
+/// one on the wire); limits are constants of the type, hence the steps.
+fn bounded<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), bincode::error::DecodeError> {
+    let need = bytes.len().saturating_mul(16);
+    match need {
+        0..=0xFFFF => bincode::serde::decode_from_slice(bytes, CONFIG.with_limit::<0xFFFF>()),
+        0x1_0000..=0xFF_FFFF => bincode::serde::decode_from_slice(bytes, CONFIG.with_limit::<0xFF_FFFF>()),
+        0x100_0000..=0x3FFF_FFFF => {
+            bincode::serde::decode_from_slice(bytes, CONFIG.with_limit::<0x3FFF_FFFF>())
+        }
+        _ => bincode::serde::decode_from_slice(bytes, CONFIG.with_limit::<{ 1 << 36 }>()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_comes_back_as_it_went() {
+        let value = (7_u32, "火锅".to_owned(), vec![Some(1_i64), None]);
+        let bytes = encode(&value).unwrap();
+        assert_eq!(decode::<(u32, String, Vec<Option<i64>>)>(&bytes).unwrap(), value);
+    }
+
+    #[test]
+    fn bytes_left_over_are_an_error() {
+        let mut bytes = encode(&1_u8).unwrap();
+        bytes.push(0);
+        assert!(decode::<u8>(&bytes).unwrap_err().to_string().contains("1 bytes are left over"));
+    }
+
+    #[test]
+    fn a_length_that_lies_takes_no_memory() {
+        // A length prefix of 2^60 with nothing behind it.
+        let bytes = [253, 0, 0, 0, 0, 0, 0, 0, 16];
+        assert!(decode::<Vec<u8>>(&bytes).is_err());
+        assert!(decode::<String>(&bytes).is_err());
+    }
+}

@@ -1,0 +1,3 @@
+//! Bytes on the move: how values become bytes, and how descriptors travel.
+
+pub mod codec;
