@@ -3,9 +3,13 @@
 pub mod clock;
 pub mod descriptor;
 pub mod fork;
+pub mod futex;
+pub mod mmap;
 pub mod object;
 pub mod pidfd;
 pub mod poll;
+pub mod robust;
 pub mod signal;
 pub mod task;
+pub mod ticks;
 pub mod wait;
