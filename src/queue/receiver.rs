@@ -216,7 +216,7 @@ impl<T> Receiver<T> {
             leases::finish(receiving, index);
             return Ok(Some(number));
         }
-        if receiving.queued()? == 0 {
+        if receiving.queued(1)? == 0 {
             return Ok(None);
         }
         let member = self.member.index(receiving)?;
@@ -233,7 +233,7 @@ impl<T> Receiver<T> {
         buffer: &mut Vec<u8>,
     ) -> Result<Option<Leased>, Unreadable> {
         let returned = Self::returned(receiving);
-        if returned.is_none() && receiving.queued()? == 0 {
+        if returned.is_none() && receiving.queued(1)? == 0 {
             return Ok(None);
         }
         let member = self.member.index(receiving)?;
@@ -349,7 +349,7 @@ impl<T: DeserializeOwned> Receiver<T> {
         bytes: &mut Vec<u8>,
         ends: &mut Vec<usize>,
     ) -> Result<Option<u64>, Unreadable> {
-        let queued = receiving.queued()?;
+        let queued = receiving.queued(max as u64)?;
         if queued == 0 || Self::returned(receiving).is_some() {
             let number = self.take_one(receiving, bytes)?;
             ends.extend(number.map(|_| bytes.len()));

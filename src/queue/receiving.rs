@@ -39,11 +39,11 @@ impl<'a> Receiving<'a> {
         self.free(freed);
     }
 
-    /// How many messages are queued.
+    /// How many messages are queued; one that knows of `enough` does not look for more.
     #[inline]
-    pub(super) fn queued(&self) -> Result<u64, Corrupt> {
+    pub(super) fn queued(&self, enough: u64) -> Result<u64, Corrupt> {
         let known = self.channel.load(TAIL_SEEN).wrapping_sub(self.head);
-        if known != 0 && known <= self.channel.layout.capacity {
+        if known >= enough && known <= self.channel.layout.capacity {
             return Ok(known);
         }
         // Pairs with the store in `Sending::publish`: the bytes before TAIL have been written.
