@@ -1,7 +1,10 @@
 //! A process-and-IPC runtime that you can watch, race and replay.
 
 mod process;
+pub mod queue;
+pub mod shm;
 mod supervisor;
+pub mod sync;
 pub mod sys;
 pub mod wire;
 
