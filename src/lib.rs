@@ -2,7 +2,11 @@
 
 pub mod explore;
 mod process;
+#[cfg(feature = "cli")]
+pub mod scenario;
+mod shm;
 mod supervisor;
+mod sync;
 pub mod sys;
 pub mod wire;
 

@@ -2,6 +2,8 @@
 
 /// One execution under a controlled scheduler, and the rules of the game.
 pub mod engine;
+/// Real processes, a step at a time.
+pub mod gate;
 /// Classes of equivalent schedules, and how many schedules each holds.
 pub mod reduce;
 /// A schedule as a value: runs, token, checksum.

@@ -2,7 +2,7 @@
 
 use super::{Decision, Strategy};
 use crate::explore::engine::{Divergence, Point};
-use crate::explore::step::{Choice, Event, letter, waiting};
+use crate::explore::step::{Access, Choice, Event, letter, waiting};
 
 /// Follows a schedule once, and gives up nothing: whatever differs is a [`Divergence`].
 #[derive(Clone, Debug)]
@@ -10,23 +10,25 @@ pub struct Replay {
     choices: Vec<Choice>,
     expected: Vec<Event>,
     begun: bool,
+    done: usize,
 }
 
 impl Replay {
     /// Follows `choices`.
     pub fn new(choices: Vec<Choice>) -> Self {
-        Self { choices, expected: Vec::new(), begun: false }
+        Self { choices, expected: Vec::new(), begun: false, done: 0 }
     }
 
     /// Follows the decisions of `events`, and expects the same arrivals.
     pub fn of(events: Vec<Event>) -> Self {
         let choices = events.iter().map(|event| event.choice).collect();
-        Self { choices, expected: events, begun: false }
+        Self { choices, expected: events, begun: false, done: 0 }
     }
 }
 
 impl Strategy for Replay {
     fn begin(&mut self) -> bool {
+        self.done = 0;
         !std::mem::replace(&mut self.begun, true)
     }
 
@@ -34,8 +36,16 @@ impl Strategy for Replay {
         let diverged =
             |expected: String, found: String| Err(Divergence { position: point.depth, expected, found });
         let Some(choice) = self.choices.get(point.depth).copied() else {
-            let found = point.choices.first().map(|choice| waiting(*choice, point.step(*choice)));
-            return diverged("the end of the schedule".into(), found.unwrap_or_default());
+            // Whoever is left must be waiting for ever, which only trying the lock can tell.
+            let left = point.choices.iter().find(|choice| !choice.kill).copied();
+            let step = left.and_then(|choice| Some((choice, point.step(choice)?)));
+            return match step {
+                Some((choice, step)) if step.access == Access::Acquire => Ok(Decision::Take(choice)),
+                Some((choice, step)) => {
+                    diverged("the end of the schedule".into(), waiting(choice, Some(step)))
+                }
+                None => Ok(Decision::GiveUp),
+            };
         };
         let found = point.step(choice);
         let Some(step) = found else {
@@ -51,6 +61,9 @@ impl Strategy for Replay {
     }
 
     fn refused(&mut self, point: &Point<'_>, process: usize) -> Result<(), Divergence> {
+        if point.depth >= self.choices.len() {
+            return Ok(());
+        }
         Err(Divergence {
             position: point.depth,
             expected: format!("{} gets the lock", letter(process)),
@@ -59,6 +72,15 @@ impl Strategy for Replay {
                 point.pending[process].map_or("?".into(), |s| s.to_string())
             ),
         })
+    }
+
+    fn done(&mut self, event: &Event) -> Result<(), Divergence> {
+        self.done += 1;
+        if self.done > self.choices.len() {
+            let (expected, found) = ("the end of the schedule".into(), event.to_string());
+            return Err(Divergence { position: self.done - 1, expected, found });
+        }
+        Ok(())
     }
 }
 
