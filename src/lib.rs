@@ -1,7 +1,10 @@
 //! A process-and-IPC runtime that you can watch, race and replay.
 
+pub mod explore;
 mod process;
 pub mod queue;
+#[cfg(feature = "cli")]
+pub mod scenario;
 pub mod shm;
 mod supervisor;
 pub mod sync;

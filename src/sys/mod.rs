@@ -10,6 +10,7 @@ pub mod object;
 pub mod pidfd;
 pub mod poll;
 pub mod procs;
+pub mod record_lock;
 pub mod robust;
 pub mod signal;
 pub mod task;
