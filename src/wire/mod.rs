@@ -1,3 +1,4 @@
 //! Bytes on the move: how values become bytes, and how descriptors travel.
 
 pub mod codec;
+pub mod frame;
