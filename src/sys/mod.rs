@@ -2,5 +2,13 @@
 
 pub mod clock;
 pub mod datagram;
+pub mod descriptor;
+pub mod fork;
+pub mod object;
+pub mod pidfd;
+pub mod poll;
 pub mod resource;
+pub mod signal;
+pub mod task;
 pub mod tmpfile;
+pub mod wait;

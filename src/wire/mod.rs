@@ -1,4 +1,6 @@
 //! Bytes on the move: how values become bytes, and how descriptors travel.
 
 pub mod codec;
+pub mod endpoint;
 pub mod frame;
+pub mod handle;
