@@ -1,7 +1,6 @@
 //! The kernel's edge: the only module that makes a raw system call. One file per call family.
 
 pub mod clock;
-pub mod datagram;
 pub mod descriptor;
 pub mod fork;
 pub mod object;
@@ -9,6 +8,7 @@ pub mod pidfd;
 pub mod poll;
 pub mod resource;
 pub mod signal;
+pub mod socket;
 pub mod task;
 pub mod tmpfile;
 pub mod wait;

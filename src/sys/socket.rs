@@ -1,10 +1,19 @@
-//! `recvmsg(2)` on a UDP socket: the one call that tells a datagram that was cut from a whole one.
+//! What the standard library's sockets leave out: a long queue of connections that wait to be
+//! accepted (`listen(2)`), and datagrams that say how long they were before they were cut (`recvmsg(2)`).
 
+use nix::sys::socket::{Backlog, MsgFlags, SockaddrStorage, listen, recvmsg};
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
 
-use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg};
+/// Lets as many connections wait to be accepted as the system allows (`net.core.somaxconn`); the
+/// standard library asks for 128, and a burst above that waits a second for its next SYN.
+///
+/// # Errors
+/// When the socket does not listen.
+pub fn lengthen_backlog(listener: &TcpListener) -> io::Result<()> {
+    Ok(listen(listener, Backlog::MAXALLOWABLE)?)
+}
 
 /// A datagram as it lies in the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +34,7 @@ pub struct Datagram {
 pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Datagram> {
     let room = buffer.len();
     let mut slices = [IoSliceMut::new(buffer)];
-    let message =
-        recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, None, MsgFlags::MSG_TRUNC)?;
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, None, MsgFlags::MSG_TRUNC)?;
     let from = message.address.and_then(to_std).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, "the datagram came without an internet address")
     })?;
