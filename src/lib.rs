@@ -2,5 +2,13 @@
 
 #[cfg(feature = "cli")]
 pub mod net;
+mod process;
+mod supervisor;
 pub mod sys;
 pub mod wire;
+
+pub use process::{
+    Child, Current, Exit, Handle, JoinError, Panic, Parent, Process, ResultError, Run, Signal, StartError,
+    StartMethod, Target, child_entry, current, parent, wait_any,
+};
+pub use supervisor::{Left, ShutdownError, Supervisor};

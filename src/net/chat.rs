@@ -92,7 +92,7 @@ impl Room {
     /// Returns when the lines end; conversations go on, one-way.
     pub fn speak(&self, lines: &Receiver<Line>, log: &Log) {
         loop {
-            self.wait_for_members();
+            drop(self.wait_for_members());
             let Ok(line) = lines.recv() else { break };
             match line {
                 Line::Text(text) if text.is_empty() => {}

@@ -2,10 +2,12 @@
 
 pub mod clock;
 pub mod descriptor;
+pub mod epoll;
 pub mod fork;
 pub mod object;
 pub mod pidfd;
 pub mod poll;
+pub mod procs;
 pub mod resource;
 pub mod signal;
 pub mod socket;

@@ -86,14 +86,20 @@ impl Store {
         self.check_free(name)?;
         // Named by its content, so that bytes of another file are never gone on with.
         let aside = format!(".proclab-{}.resume", &digest[..32]);
-        let file = self.folder.open_or_create(&aside).map_err(StoreError::Write)?;
+        let open = || self.folder.open_or_create(&aside).map_err(StoreError::Write);
+        let file = open()?;
         match file.try_lock() {
-            Ok(()) => {
-                Ok(Incoming { store: self, file, aside: Some(aside), name: name.to_owned(), keep: true })
-            }
-            Err(TryLockError::WouldBlock) => Err(StoreError::UnderWay),
-            Err(TryLockError::Error(error)) => Err(StoreError::Write(error)),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::UnderWay),
+            Err(TryLockError::Error(error)) => return Err(StoreError::Write(error)),
         }
+        // Between the open and the lock, the transfer that held it may have published this very file:
+        // then the name is another file's by now, and this one must not be touched.
+        let number = |file: &File| file.metadata().map(|about| (about.dev(), about.ino()));
+        if number(&file).map_err(StoreError::Write)? != number(&open()?).map_err(StoreError::Write)? {
+            return Err(StoreError::UnderWay);
+        }
+        Ok(Incoming { store: self, file, aside: Some(aside), name: name.to_owned(), keep: true })
     }
 
     fn check_free(&self, name: &str) -> Result<(), StoreError> {
