@@ -1,6 +1,9 @@
 //! A process-and-IPC runtime that you can watch, race and replay.
 
 #[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+#[cfg(feature = "cli")]
 pub mod net;
 mod process;
 mod supervisor;

@@ -118,6 +118,11 @@ impl Log {
         (self.sink)(Event { at_ns: monotonic_ns(), pid: std::process::id(), peer, what });
     }
 
+    /// Passes on what happened in another process.
+    pub fn forward(&self, event: Event) {
+        (self.sink)(event);
+    }
+
     pub(crate) fn sent(&self, peer: SocketAddr, bytes: &[u8]) {
         if self.bytes {
             self.tell(Some(peer), What::Sent(Bytes::of(bytes)));

@@ -48,6 +48,11 @@ impl Server {
         self.address
     }
 
+    /// The socket that listens, for a server that has a loop of its own.
+    pub fn into_listener(self) -> TcpListener {
+        self.listener
+    }
+
     /// Serves each connection with `handle` in a thread of its own, until one of `stops` is readable
     /// (or closed by its other end). Then it accepts no more, lets running connections finish for the
     /// grace time, cuts the rest, and returns when the last thread has.
