@@ -1,6 +1,10 @@
 //! A process-and-IPC runtime that you can watch, race and replay.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod explore;
+#[cfg(feature = "cli")]
+pub mod net;
 mod process;
 pub mod queue;
 #[cfg(feature = "cli")]
