@@ -1,4 +1,5 @@
 //! A process-and-IPC runtime that you can watch, race and replay.
 
+pub mod process;
 pub mod sys;
 pub mod wire;

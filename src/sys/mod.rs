@@ -1,3 +1,14 @@
 //! The kernel's edge: the only module that makes a raw system call. One file per call family.
 
 pub mod clock;
+pub mod deaths;
+pub mod epoll;
+pub mod exec;
+pub mod fork;
+pub mod perf;
+pub mod pidfd;
+pub mod poll;
+pub mod procfs;
+pub mod signal;
+pub mod task;
+pub mod wait;

@@ -1,0 +1,4 @@
+//! Processes.
+
+pub mod command;
+pub mod exit;

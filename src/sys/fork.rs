@@ -1,0 +1,91 @@
+//! `fork(2)` and `clone(2)`: copies of this process.
+//!
+//! # Safety
+//! A copy has only the thread that called, while locks that other threads held stay locked in it;
+//! so both functions are unsafe to call unless this is the only thread (or the others hold nothing).
+#![expect(unsafe_code, reason = "process creation")]
+
+use nix::libc;
+use std::io;
+
+/// Which side of a fork this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forked {
+    /// The original, with the child's PID.
+    Parent(i32),
+    /// The copy.
+    Child,
+}
+
+/// `fork(2)`: a child of this process.
+///
+/// # Safety
+/// No other thread of this process may hold a lock that the child will take.
+///
+/// # Errors
+/// `EAGAIN` at the limit of processes, `ENOMEM`.
+pub unsafe fn fork() -> io::Result<Forked> {
+    // SAFETY: passed on to the caller.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Forked::Child),
+        pid => Ok(Forked::Parent(pid)),
+    }
+}
+
+/// `clone(2)` with `CLONE_PARENT`: a copy of this process that is a child of *its parent*, a
+/// sibling. Its exit signal is this process's own.
+///
+/// The C library's `fork` does two things that a bare clone must do by hand: tell the library's
+/// thread descriptor the new TID (the kernel writes it to the address registered by
+/// `set_tid_address(2)`), and register the robust-futex list again, which the kernel drops.
+///
+/// # Safety
+/// As [`fork`].
+///
+/// # Errors
+/// `EAGAIN`, `ENOMEM`; `EINVAL` where the kernel cannot tell the TID's address
+/// (`PR_GET_TID_ADDRESS` needs `CONFIG_CHECKPOINT_RESTORE`).
+pub unsafe fn fork_sibling() -> io::Result<Forked> {
+    let mut tid_address: *mut libc::c_int = std::ptr::null_mut();
+    // SAFETY: the kernel writes one pointer into a local.
+    if unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut tid_address) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let (mut robust_head, mut robust_len) = (std::ptr::null_mut::<libc::c_void>(), 0_usize);
+    // SAFETY: the kernel writes one pointer and one length into locals.
+    unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &raw mut robust_head, &raw mut robust_len) };
+
+    let flags = libc::CLONE_PARENT | libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID;
+    let flags = libc::c_ulong::from(flags.cast_unsigned());
+    // SAFETY: without CLONE_VM the child runs on its own copy of this stack, as after fork; the TID
+    // address belongs to this thread's descriptor. Null stack means "the same address".
+    let pid = unsafe { raw_clone(flags, tid_address) };
+    match pid {
+        0 => {
+            // SAFETY: the list head is the one that the C library registered for this thread.
+            unsafe { libc::syscall(libc::SYS_set_robust_list, robust_head, robust_len) };
+            Ok(Forked::Child)
+        }
+        pid => i32::try_from(pid)
+            .ok()
+            .filter(|pid| *pid > 0)
+            .map_or_else(|| Err(io::Error::last_os_error()), |pid| Ok(Forked::Parent(pid))),
+    }
+}
+
+/// The order of clone's last two arguments differs between architectures (`clone(2)`, C library/kernel
+/// differences): x86-64 has the child's TID fourth, arm64 and most others fifth.
+///
+/// # Safety
+/// As [`fork_sibling`].
+unsafe fn raw_clone(flags: libc::c_ulong, child_tid: *mut libc::c_int) -> libc::c_long {
+    let null = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: passed on to the caller.
+    #[cfg(target_arch = "x86_64")]
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, null, null, child_tid, null) };
+    // SAFETY: passed on to the caller.
+    #[cfg(not(target_arch = "x86_64"))]
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, null, null, null, child_tid) };
+    pid
+}

@@ -1,0 +1,128 @@
+//! Signals: dispositions, masks, and an interrupt that can be polled.
+//!
+//! # Safety
+//! The one handler that is installed only loads an atomic and calls `write(2)`, both
+//! async-signal-safe (`signal-safety(7)`), and keeps `errno`.
+#![expect(unsafe_code, reason = "sigaction and a signal handler")]
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// The signals by which a person or a system asks a program to end.
+const REQUESTS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+static EVENT: OnceLock<EventFd> = OnceLock::new();
+static EVENT_FD: AtomicI32 = AtomicI32::new(-1);
+static RECEIVED: AtomicI32 = AtomicI32::new(0);
+
+/// SIGINT, SIGTERM and SIGHUP turned into a descriptor that becomes readable and stays so.
+///
+/// No thread is made, so that `fork` stays possible, and no wait can miss it: the signal may come at
+/// any time before the poll.
+#[derive(Debug, Clone, Copy)]
+pub struct Interrupt(());
+
+impl Interrupt {
+    /// Installs the handlers, once in a process; signals that are ignored (`nohup`) stay ignored.
+    ///
+    /// # Errors
+    /// `EMFILE` when no descriptor is left.
+    pub fn install() -> io::Result<Interrupt> {
+        if EVENT.get().is_none() {
+            let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+            let event = EVENT.get_or_init(|| event);
+            EVENT_FD.store(event.as_fd().as_raw_fd(), Ordering::Release);
+        }
+        for signal in REQUESTS {
+            let action =
+                SigAction::new(SigHandler::Handler(on_request), SaFlags::SA_RESTART, SigSet::empty());
+            // SAFETY: the handler is async-signal-safe, see the head of this file.
+            let before = unsafe { sigaction(signal, &action)? };
+            if matches!(before.handler(), SigHandler::SigIgn) {
+                // SAFETY: puts back what was there.
+                unsafe { sigaction(signal, &before)? };
+            }
+        }
+        Ok(Interrupt(()))
+    }
+
+    /// The number of the first signal that came, if one did.
+    pub fn received(self) -> Option<i32> {
+        Some(RECEIVED.load(Ordering::Acquire)).filter(|signal| *signal != 0)
+    }
+}
+
+impl AsFd for Interrupt {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        EVENT.get().expect("an Interrupt exists only after `install` made the event").as_fd()
+    }
+}
+
+extern "C" fn on_request(signal: libc::c_int) {
+    let errno = Errno::last_raw();
+    let _ = RECEIVED.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Relaxed);
+    let one = 1_u64.to_ne_bytes();
+    // SAFETY: eight bytes of a local; a full counter or a closed descriptor only makes it fail.
+    unsafe { libc::write(EVENT_FD.load(Ordering::Acquire), one.as_ptr().cast(), one.len()) };
+    Errno::set_raw(errno);
+}
+
+/// Gives a fresh child the signals that a program expects: nothing blocked, `SIGTERM` deadly, and
+/// none of [`Interrupt`]'s handlers, which a fork copies.
+///
+/// # Errors
+/// None for these signals.
+pub fn reset_for_child() -> io::Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in REQUESTS {
+        // SAFETY: the default action runs no code of ours.
+        let before = unsafe { sigaction(signal, &default)? };
+        if matches!(before.handler(), SigHandler::SigIgn) && signal != Signal::SIGTERM {
+            // SAFETY: puts back what was there: whoever started us wants it ignored.
+            unsafe { sigaction(signal, &before)? };
+        }
+    }
+    RECEIVED.store(0, Ordering::Release);
+    Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
+}
+
+/// Whether the kernel reaps children by itself, so that `waitid` never hears of them: `SIGCHLD` is
+/// ignored, or its action has `SA_NOCLDWAIT` (`sigaction(2)`).
+pub fn children_are_reaped_by_the_kernel() -> bool {
+    // SAFETY: all-zero bytes are a valid sigaction; the call only reads the present one into it.
+    let action = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGCHLD, std::ptr::null(), &raw mut action);
+        action
+    };
+    action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0
+}
+
+/// Sends `signal` to every process of the group `pgid` (`kill(2)` with a negative number).
+///
+/// # Errors
+/// `ESRCH` when the group is empty.
+pub fn kill_group(pgid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: two integers.
+    match unsafe { libc::kill(-pgid, signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The usual name of a signal, `SIGTERM`, `SIGRTMIN+3`, or `signal 70` for a number that is none.
+pub fn signal_name(signal: i32) -> String {
+    if let Ok(known) = Signal::try_from(signal) {
+        return known.as_str().to_owned();
+    }
+    match signal - libc::SIGRTMIN() {
+        offset @ 0.. if signal <= libc::SIGRTMAX() => format!("SIGRTMIN+{offset}"),
+        _ => format!("signal {signal}"),
+    }
+}

@@ -1,0 +1,74 @@
+//! What a process may say of itself: its name, its group, its death when its parent dies.
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getpid, getppid, gettid, setpgid, setsid};
+use std::ffi::CString;
+use std::io;
+
+/// This process's PID.
+pub fn pid() -> i32 {
+    getpid().as_raw()
+}
+
+/// The PID of this process's parent, as of now.
+pub fn ppid() -> i32 {
+    getppid().as_raw()
+}
+
+/// Whether the calling thread is the one that the process began with.
+pub fn is_main_thread() -> bool {
+    gettid() == getpid()
+}
+
+/// How many threads this process has (`/proc/self/task`).
+///
+/// # Errors
+/// When /proc is not mounted.
+pub fn n_threads() -> io::Result<usize> {
+    Ok(std::fs::read_dir("/proc/self/task")?.count())
+}
+
+/// Has the kernel send SIGKILL to this process when its parent dies (`PR_SET_PDEATHSIG(2const)`).
+///
+/// "Parent" is the *thread* that created it. The parent may have died already: compare [`ppid`] with
+/// the one you expect after this call.
+///
+/// # Errors
+/// None on a kernel of this century.
+pub fn die_with_parent() -> io::Result<()> {
+    Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
+}
+
+/// Has orphans among this process's descendants become its children (`PR_SET_CHILD_SUBREAPER(2const)`).
+///
+/// # Errors
+/// None on a kernel of this century.
+pub fn set_subreaper(on: bool) -> io::Result<()> {
+    Ok(prctl::set_child_subreaper(on)?)
+}
+
+/// Sets the name that `ps` and `/proc/PID/comm` show: 15 bytes, the rest is cut (`PR_SET_NAME(2const)`).
+pub fn set_name(name: &str) {
+    let bytes: Vec<u8> = name.bytes().filter(|byte| *byte != 0).collect();
+    if let Ok(name) = CString::new(bytes) {
+        // The call cannot fail for a string that is in our memory.
+        let _ = prctl::set_name(&name);
+    }
+}
+
+/// Makes this process the leader of a new process group (`setpgid(2)`).
+///
+/// # Errors
+/// `EPERM` for the leader of a session, which has such a group already.
+pub fn lead_group() -> io::Result<()> {
+    Ok(setpgid(Pid::from_raw(0), Pid::from_raw(0))?)
+}
+
+/// Makes this process the leader of a new session, away from every terminal (`setsid(2)`).
+///
+/// # Errors
+/// `EPERM` for the leader of a process group.
+pub fn lead_session() -> io::Result<()> {
+    Ok(setsid().map(drop)?)
+}

@@ -1,0 +1,96 @@
+//! `waitid(2)`: how a child ended, learnt with or without reaping it.
+//!
+//! # Safety
+//! `waitid` fills one local `siginfo_t`; its union is read only where the kernel has said that it
+//! reported a child.
+#![expect(unsafe_code, reason = "nix's waitid cannot say that a real-time signal ended a child")]
+
+use nix::libc;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Whose exit is asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose<'fd> {
+    /// The process of this pidfd.
+    Pidfd(BorrowedFd<'fd>),
+    /// This child, by number: only for one that is known to be unreaped.
+    Pid(i32),
+    /// Any child of this process.
+    Any,
+}
+
+/// What becomes of the zombie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zombie {
+    /// It is reaped: its PID may be used again from now on.
+    Reap,
+    /// It stays (`WNOWAIT`).
+    Leave,
+}
+
+/// A child that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Its PID.
+    pub pid: i32,
+    /// How it ended.
+    pub how: How,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// It called `exit` with this code, 0 to 255.
+    Exited(i32),
+    /// This signal ended it.
+    Killed {
+        /// The signal's number.
+        signal: i32,
+        /// Whether the kernel wrote a core dump.
+        core_dumped: bool,
+    },
+}
+
+impl How {
+    /// From the status word of `wait(2)`.
+    pub fn from_status(status: i32) -> How {
+        if libc::WIFSIGNALED(status) {
+            How::Killed { signal: libc::WTERMSIG(status), core_dumped: libc::WCOREDUMP(status) }
+        } else {
+            How::Exited(libc::WEXITSTATUS(status))
+        }
+    }
+}
+
+/// Asks once, without blocking; `None` while the child lives.
+///
+/// # Errors
+/// `ECHILD` when there is no such child of ours: reaped by somebody else, or by the kernel because
+/// `SIGCHLD` is ignored.
+pub fn try_wait(whose: Whose<'_>, zombie: Zombie) -> io::Result<Option<Ended>> {
+    let (kind, id) = match whose {
+        Whose::Pidfd(fd) => (libc::P_PIDFD, fd.as_raw_fd().cast_unsigned()),
+        Whose::Pid(pid) => (libc::P_PID, pid.cast_unsigned()),
+        Whose::Any => (libc::P_ALL, 0),
+    };
+    let mut flags = libc::WEXITED | libc::WNOHANG;
+    if zombie == Zombie::Leave {
+        flags |= libc::WNOWAIT;
+    }
+    // SAFETY: all-zero bytes are a valid siginfo_t; si_pid stays 0 when nobody has ended.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` outlives the call.
+    if unsafe { libc::waitid(kind, id, &raw mut info, flags) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: after a successful waitid the child fields of the union are the valid ones.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    Ok((pid != 0).then(|| Ended {
+        pid,
+        how: match info.si_code {
+            libc::CLD_EXITED => How::Exited(status),
+            code => How::Killed { signal: status, core_dumped: code == libc::CLD_DUMPED },
+        },
+    }))
+}
