@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::wait::Wait;
+use super::waits::Wait;
 use crate::process::exit::Exit;
 use crate::sys::procfs::stat::SchedStat;
 
@@ -66,9 +66,15 @@ pub struct Event {
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// `ppid` forked it: a new process, or a new thread when `ppid` is its own process.
+    /// `ppid` forked it: a new process, or a new thread when `ppid` is its own process. Of no interest unless
+    /// `ppid` is watched.
     Forked {
         /// The process that called fork.
+        ppid: u32,
+    },
+    /// The watch begins with it: a process whose parent is not watched.
+    Rooted {
+        /// Its parent.
         ppid: u32,
     },
     /// It was there when the watch began.

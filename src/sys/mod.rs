@@ -10,5 +10,6 @@ pub mod pidfd;
 pub mod poll;
 pub mod procfs;
 pub mod signal;
+pub mod signalfd;
 pub mod task;
 pub mod wait;

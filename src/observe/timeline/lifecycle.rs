@@ -19,8 +19,12 @@ impl Timeline {
             What::Forked { ppid } if pid == *ppid => self.add_thread(pid, event.tid, at_ns, State::Ready),
             What::Forked { ppid } => {
                 // The child has its parent's name until it execs.
-                let name = self.by_pid(*ppid).map_or_else(String::new, |parent| parent.name.clone());
-                self.add_process(Process::new(pid, *ppid, name, at_ns, State::Ready));
+                if let Some(name) = self.living(*ppid).map(|parent| parent.name.clone()) {
+                    self.add_process(Process::new(pid, *ppid, name, at_ns, State::Ready));
+                }
+            }
+            What::Rooted { ppid } => {
+                self.add_process(Process::new(pid, *ppid, String::new(), at_ns, State::Ready));
             }
             What::Found { ppid, state } if event.tid == pid => {
                 let mut process = Process::new(pid, *ppid, String::new(), at_ns, *state);

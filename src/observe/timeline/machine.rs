@@ -6,7 +6,7 @@ use super::process::Process;
 use super::spans::Span;
 use super::sums::{Sums, add_wait};
 use crate::observe::event::{Event, State, What};
-use crate::observe::wait::Wait;
+use crate::observe::waits::Wait;
 
 /// How much is kept of a run that may last for hours.
 #[derive(Debug, Clone, Copy)]
@@ -263,9 +263,16 @@ impl Timeline {
     fn see_wait(&mut self, tid: u32, wait: &Wait, at_ns: u64) {
         let number = self.number_of(wait);
         let Some((process, index)) = self.find(tid) else { return };
-        let thread = &mut process.threads[index];
-        if thread.state == State::Blocked && thread.since_ns <= at_ns {
-            thread.wait = number;
+        let thread = &process.threads[index];
+        if thread.state != State::Blocked || thread.since_ns > at_ns {
+            return;
+        }
+        if thread.wait != 0 && thread.wait != number {
+            // Still blocked, on something else now: the lock's holder changed, for example.
+            self.go(tid, State::Blocked, at_ns);
+        }
+        if let Some((process, index)) = self.find(tid) {
+            process.threads[index].wait = number;
             process.settle(at_ns);
         }
     }

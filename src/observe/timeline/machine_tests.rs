@@ -14,8 +14,9 @@ const ON: What = What::In { cpu: 0 };
 const PREEMPTED: What = What::Out { preempted: true };
 const OFF: What = What::Out { preempted: false };
 
+/// Forked by a watched process, or the watch's root when its parent is process 1.
 fn forked(ppid: u32) -> What {
-    What::Forked { ppid }
+    if ppid == 1 { What::Rooted { ppid } } else { What::Forked { ppid } }
 }
 
 #[test]
@@ -175,7 +176,7 @@ fn memory_is_bounded_and_sums_stay_exact() {
 
 #[test]
 fn a_blocked_time_is_summed_under_what_was_seen() {
-    let timer = Wait::outside(crate::observe::wait::Kind::Timer, "timer");
+    let timer = Wait::outside(crate::observe::waits::Kind::Timer, "timer");
     let timeline = play(&[
         (0, 7, forked(1)),
         (0, 7, ON),

@@ -119,6 +119,9 @@ impl Process {
             self.wait = 0;
         }
         if state == State::Blocked && wait != 0 {
+            if self.wait != 0 && self.wait != wait {
+                self.close(at_ns);
+            }
             self.wait = wait;
         }
     }

@@ -1,5 +1,7 @@
 //! `/proc/PID/stat` and `schedstat`: state letter, parent, exit status, and time on and in line for the CPU.
 
+use crate::sys::wait::How;
+
 /// What `/proc/PID/stat` (or `/proc/PID/task/TID/stat`) tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stat {
@@ -50,6 +52,18 @@ fn parse(bytes: &[u8]) -> Option<Stat> {
         start_ticks: field(22)?.parse().ok()?,
         exit_code: field(52).and_then(|code| code.parse().ok()).unwrap_or(0),
     })
+}
+
+/// How a zombie ended; `None` while it lives, when it is gone, or when it is somebody else's: the kernel then
+/// shows 0 in the place of the status.
+pub fn status_of_zombie(pid: u32) -> Option<How> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata(format!("/proc/{pid}")).ok()?.uid();
+    let user = nix::unistd::geteuid();
+    let stat = of_process(pid).filter(|stat| stat.letter == 'Z')?;
+    // A zombie's folder belongs to root once its memory is gone, so 0 is doubtful then for everybody but root.
+    let certain = user.is_root() || owner == user.as_raw() || stat.exit_code != 0;
+    certain.then(|| How::from_status(stat.exit_code))
 }
 
 /// `/proc/PID/task/TID/schedstat`, cumulative since the thread began.

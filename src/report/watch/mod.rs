@@ -1,0 +1,6 @@
+//! Views of a watched run: a summary for people, JSON, a trace for Perfetto, an offline page.
+
+pub mod build;
+pub mod model;
+pub(crate) mod numbers;
+pub mod text;
