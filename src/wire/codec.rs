@@ -3,6 +3,7 @@
 //! The one file that names `bincode`, so that replacing it is a change of one file.
 
 use serde::{Serialize, de::DeserializeOwned};
+use std::cell::Cell;
 
 const CONFIG: bincode::config::Configuration = bincode::config::standard();
 
@@ -20,11 +21,42 @@ pub struct DecodeError {
     reason: String,
 }
 
+thread_local! {
+    static ENCODING: Cell<bool> = const { Cell::new(false) };
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside [`encode`]: handles refuse it, for bytes cannot carry them.
+pub(crate) fn is_encoding() -> bool {
+    ENCODING.get()
+}
+
+/// Whether this thread is inside [`decode`].
+pub(crate) fn is_decoding() -> bool {
+    DECODING.get()
+}
+
+/// Sets a flag for as long as it lives, also through a panic of the value's own `Serialize`.
+struct During(&'static std::thread::LocalKey<Cell<bool>>, bool);
+
+impl During {
+    fn new(flag: &'static std::thread::LocalKey<Cell<bool>>) -> Self {
+        During(flag, flag.replace(true))
+    }
+}
+
+impl Drop for During {
+    fn drop(&mut self) {
+        self.0.set(self.1);
+    }
+}
+
 /// Encodes `value`.
 ///
 /// # Errors
 /// When the value's own `Serialize` fails.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
+    let _during = During::new(&ENCODING);
     bincode::serde::encode_to_vec(value, CONFIG).map_err(|e| EncodeError { reason: e.to_string() })
 }
 
@@ -33,6 +65,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> 
 /// # Errors
 /// When the value's own `Serialize` fails.
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<usize, EncodeError> {
+    let _during = During::new(&ENCODING);
     let before = buffer.len();
     bincode::serde::encode_into_std_write(value, &mut *buffer, CONFIG).map_err(|e| {
         buffer.truncate(before);
@@ -45,6 +78,7 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Re
 /// # Errors
 /// When the bytes are too short, too long or not such a value.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let _during = During::new(&DECODING);
     match bounded(bytes) {
         Ok((value, used)) if used == bytes.len() => Ok(value),
         Ok((_, used)) => Err(DecodeError { reason: format!("{} bytes are left over", bytes.len() - used) }),

@@ -1,3 +1,5 @@
 //! Bytes on the move: how values become bytes, and how descriptors travel.
 
 pub mod codec;
+pub mod endpoint;
+pub mod handle;
