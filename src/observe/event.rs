@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::waits::Wait;
-use crate::process::exit::Exit;
+use crate::process::Exit;
 use crate::sys::procfs::stat::SchedStat;
 
 /// A process's state in the words of an operating systems course.

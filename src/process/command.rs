@@ -44,7 +44,7 @@ pub enum CommandError {
 
 /// A child at the gate: it has a PID and can be attached to, and runs nothing of the program yet.
 #[derive(Debug)]
-pub struct Held {
+pub struct HeldCommand {
     program: String,
     at_gate: AtGate,
     pidfd: OwnedFd,
@@ -52,12 +52,12 @@ pub struct Held {
 
 /// The program runs, or has run and waits to be reaped.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningCommand {
     pid: i32,
     pidfd: OwnedFd,
 }
 
-impl Held {
+impl HeldCommand {
     /// Makes the child for `argv`, its standard streams as `streams` says.
     ///
     /// # Errors
@@ -84,16 +84,20 @@ impl Held {
     ///
     /// # Errors
     /// [`CommandError::NotFound`], [`CommandError::NotExecutable`] and the like; the child is then reaped.
-    pub fn release(self) -> Result<Running, CommandError> {
-        let Held { program, at_gate, pidfd } = self;
+    pub fn release(self) -> Result<RunningCommand, CommandError> {
+        let HeldCommand { program, at_gate, pidfd } = self;
         let pid = at_gate.pid();
         match at_gate.open() {
-            Ok(()) => Ok(Running { pid, pidfd }),
+            Ok(()) => Ok(RunningCommand { pid, pidfd }),
             Err(source) => {
                 let _ = crate::sys::poll::readable(&[pidfd.as_fd()], crate::sys::poll::Deadline::NEVER);
                 let _ = try_wait(Whose::Pidfd(pidfd.as_fd()), Zombie::Reap);
                 Err(match source.kind() {
                     io::ErrorKind::NotFound => CommandError::NotFound { program },
+                    // `execvp` says so as well when a folder of PATH may not be searched and the rest has nothing.
+                    io::ErrorKind::PermissionDenied if is_nowhere(&program) => {
+                        CommandError::NotFound { program }
+                    }
                     io::ErrorKind::PermissionDenied => CommandError::NotExecutable { program },
                     _ => CommandError::Os { program, source },
                 })
@@ -102,7 +106,12 @@ impl Held {
     }
 }
 
-impl Running {
+fn is_nowhere(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    !program.contains('/') && !std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+}
+
+impl RunningCommand {
     /// Its PID.
     pub fn pid(&self) -> i32 {
         self.pid
@@ -130,7 +139,7 @@ impl Running {
     }
 }
 
-impl AsFd for Running {
+impl AsFd for RunningCommand {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::observe::tier::Tier;
 use crate::observe::watch::WatchError;
-use crate::process::command::CommandError;
+use crate::process::CommandError;
 
 /// One line that says what failed and why, and one that names the fix.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::failure::Failure;
 use crate::observe::timeline::{NewsKind, Process, Timeline};
 use crate::observe::watch::{Subject, Watch};
-use crate::process::exit::Signal;
+use crate::process::Signal;
 use crate::report::watch::build::{origin, resolution};
 use crate::report::watch::numbers::short;
 use crate::sys::signalfd::Signals;
@@ -32,6 +32,7 @@ pub(super) fn follow(watch: &mut Watch, signals: &Signals, tell: bool) -> Result
             told.news(watch);
         }
     }
+    watch.finish();
     if tell {
         told.news(watch);
     }

@@ -15,10 +15,11 @@ use clap::{Args, ValueEnum};
 use crate::observe::tier::Tier;
 use crate::observe::timeline::Limits;
 use crate::observe::watch::{Start, Watch, begin};
-use crate::process::command::Held;
-use crate::process::exit::{Exit, Signal};
+use crate::process::HeldCommand;
+use crate::process::{Exit, Signal};
 use crate::report::watch::build::report;
 use crate::report::watch::text::summary;
+use crate::report::watch::{html, perfetto};
 use crate::sys::exec::Streams;
 use crate::sys::signalfd::Signals;
 use failure::Failure;
@@ -101,12 +102,11 @@ pub(crate) fn run(args: &WatchArgs) -> ExitCode {
 fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
     // Before anything runs: a file that cannot be written is an error that costs nobody a run.
     let export = args.export.as_deref().map(Output::create).transpose()?;
-    let html = args.html.as_deref().map(Output::create).transpose()?;
+    let page = args.html.as_deref().map(Output::create).transpose()?;
     let signals = Signals::catch().map_err(Failure::system)?;
     let json = args.format == FormatArg::Json;
     let mut watch = begin(start(args, json)?, args.tier.map(Tier::from), Limits::default())?;
     lines::follow(&mut watch, &signals, !json)?;
-    watch.finish();
 
     let command = (!args.command.is_empty())
         .then(|| args.command.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
@@ -124,8 +124,12 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
     {
         return Err(Failure::system(error));
     }
-    if let Some(_export) = export {}
-    if let Some(_html) = html {}
+    if let Some(export) = export {
+        export.publish(&perfetto::trace(&watch, &report))?;
+    }
+    if let Some(page) = page {
+        page.publish(&html::page(&watch, &report))?;
+    }
     Ok(exit_code(&watch))
 }
 
@@ -138,7 +142,7 @@ fn start(args: &WatchArgs, json: bool) -> Result<Start, Failure> {
     if json {
         streams.stdio[1] = Some(stderr.as_fd());
     }
-    Ok(Start::Command(Held::new(&args.command, &streams)?))
+    Ok(Start::Command(HeldCommand::new(&args.command, &streams)?))
 }
 
 fn terminal_width() -> Option<u16> {

@@ -174,7 +174,7 @@ impl Timeline {
         process.ended_ns = Some(at_ns);
         self.tell(pid, at_ns, NewsKind::Ended);
         for child in self.processes.values_mut() {
-            if child.ppid == pid && child.reaping.is_none() && child.pid != pid && child.orphan.is_none() {
+            if child.ppid == pid && child.is_alive() && child.pid != pid && child.orphan.is_none() {
                 child.orphan = Some(Orphan { at_ns, old: pid, new: None });
             }
         }

@@ -291,14 +291,22 @@ impl Timeline {
     }
 
     /// The sampled tier knows sums between two samples and the state at the second one, not the order.
+    ///
+    /// The kernel books time in line only when it is over, and time on the CPU at ticks: what a process that
+    /// could run has not booked yet counts as ready, and is taken back when it is booked.
     fn sample(&mut self, pid: u32, state: State, running_ns: u64, ready_ns: u64, at_ns: u64) {
         let grain_ns = self.grain_ns;
         let Some((process, _)) = self.find(pid) else { return };
         let ns = at_ns.saturating_sub(process.since_ns);
-        let running = running_ns.min(ns);
-        let ready = ready_ns.min(ns - running);
-        let rest = ns - running - ready;
-        let rest_state = if matches!(state, State::Running | State::Ready) { State::Blocked } else { state };
+        let booked_late = (running_ns + ready_ns).saturating_sub(ns).min(process.unbooked_ns);
+        process.sums.ready_ns -= booked_late;
+        process.unbooked_ns -= booked_late;
+        let running = running_ns.min(ns + booked_late);
+        let ready = ready_ns.min(ns + booked_late - running);
+        let rest = ns + booked_late - running - ready;
+        let can_run = matches!(state, State::Running | State::Ready);
+        process.unbooked_ns = if can_run { process.unbooked_ns + rest } else { 0 };
+        let rest_state = if can_run { State::Ready } else { state };
         let parts = [(State::Running, running), (State::Ready, ready), (rest_state, rest)];
         for (state, ns) in parts {
             process.sums.add(state, ns);
@@ -306,7 +314,11 @@ impl Timeline {
         if rest_state == State::Blocked && rest > 0 {
             add_wait(&mut process.waits, process.wait, rest);
         }
-        let longest = parts.into_iter().max_by_key(|(_, ns)| *ns).map_or(state, |(state, _)| state);
+        // The drawing: what the process was seen to do when it could run, else what it did for longest.
+        let longest = match parts.into_iter().max_by_key(|(_, ns)| *ns) {
+            Some((longest, _)) if !can_run => longest,
+            _ => state,
+        };
         process.state = state;
         process.since_ns = process.since_ns.max(at_ns);
         let wait = if longest == State::Blocked { process.wait } else { 0 };

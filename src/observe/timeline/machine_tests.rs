@@ -1,5 +1,5 @@
 use super::*;
-use crate::process::exit::Exit;
+use crate::process::Exit;
 use crate::sys::procfs::stat::SchedStat;
 
 fn play(script: &[(u64, u32, What)]) -> Timeline {
@@ -189,4 +189,19 @@ fn a_blocked_time_is_summed_under_what_was_seen() {
     let waits = timeline.by_pid(7).unwrap().waits_at(125);
     let told: Vec<_> = waits.iter().map(|(number, sum)| (timeline.wait_name(*number), sum.ns)).collect();
     assert_eq!(told, [("timer", 100), ("not seen", 5)]);
+}
+
+#[test]
+fn time_in_line_that_the_kernel_books_late_is_counted_once() {
+    let sampled = |state, running_ns, ready_ns| What::Sampled { state, running_ns, ready_ns };
+    let timeline = play(&[
+        (0, 7, forked(1)),
+        (10, 7, sampled(State::Ready, 0, 0)),
+        (20, 7, sampled(State::Ready, 0, 0)),
+        (30, 7, sampled(State::Running, 2, 28)),
+        (40, 7, sampled(State::Blocked, 5, 0)),
+    ]);
+    let sums = timeline.by_pid(7).unwrap().sums;
+    assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (7, 28, 5));
+    assert_eq!(sums.alive_ns(), 40);
 }

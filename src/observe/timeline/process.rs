@@ -4,7 +4,7 @@ use super::spans::Span;
 use super::sums::{Sums, WaitSum, WaitSums};
 use super::thread::Thread;
 use crate::observe::event::State;
-use crate::process::exit::Exit;
+use crate::process::Exit;
 
 /// How a process lost its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub struct Process {
     pub(super) waits: WaitSums,
     /// Number of the wait of the present blocked time.
     pub(super) wait: u32,
+    /// Sampled tier: time counted as ready that the kernel may still book as running.
+    pub(super) unbooked_ns: u64,
 }
 
 impl Process {
@@ -92,6 +94,7 @@ impl Process {
             past_threads: (0, 0, 0),
             waits: WaitSums::new(),
             wait: 0,
+            unbooked_ns: 0,
         }
     }
 

@@ -33,7 +33,8 @@ impl Span {
         self.to_ns.saturating_sub(self.from_ns)
     }
 
-    fn join(&mut self, next: &Span) {
+    /// Takes the following span in: the state is that of the longest one joined so far.
+    pub fn join(&mut self, next: &Span) {
         if next.longest_ns > self.longest_ns {
             self.state = next.state;
             self.cpu = next.cpu;

@@ -14,7 +14,7 @@ use crate::observe::sampler::{Sampler, found};
 use crate::observe::switches::Recorder;
 use crate::observe::tier::{Refusal, Tier};
 use crate::observe::timeline::{Limits, Timeline};
-use crate::process::command::{CommandError, Held};
+use crate::process::{CommandError, HeldCommand};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::procfs::{stat, tree};
 use crate::sys::task;
@@ -57,7 +57,7 @@ pub enum WatchError {
 #[derive(Debug)]
 pub enum Start {
     /// A command that is held before its exec.
-    Command(Held),
+    Command(HeldCommand),
     /// A process that runs.
     Pid(u32),
 }

@@ -12,8 +12,8 @@ use crate::observe::sampler::Sampler;
 use crate::observe::switches::Recorder;
 use crate::observe::tier::{Refusal, Tier};
 use crate::observe::timeline::Timeline;
-use crate::process::command::Running;
-use crate::process::exit::Exit;
+use crate::process::Exit;
+use crate::process::RunningCommand;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::procfs::stat;
@@ -33,7 +33,7 @@ const BUSY_NS: u64 = 100_000_000;
 #[derive(Debug)]
 pub enum Subject {
     /// A command that this process started.
-    Command(Running),
+    Command(RunningCommand),
     /// A process that ran already.
     Pid(u32),
 }

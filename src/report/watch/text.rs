@@ -46,7 +46,7 @@ pub fn heading(report: &WatchReport) -> String {
 
 fn table(report: &WatchReport, width: Option<u16>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     match width {
         Some(width) => table.set_width(width),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
@@ -95,7 +95,7 @@ fn number(text: String) -> Cell {
 pub fn end(process: &ProcessReport) -> String {
     match (process.exit, process.state) {
         (Some(code @ 0..), _) => format!("exit {code}"),
-        (Some(signal), _) => crate::process::exit::Signal(-signal).to_string(),
+        (Some(signal), _) => crate::process::Signal(-signal).to_string(),
         (None, State::Reaped | State::Zombie) => "ended".to_owned(),
         (None, state) => format!("{} ({})", state.word(), state.letter()),
     }
