@@ -44,12 +44,12 @@ pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let (is_running, is_ready) = watch_two(class, &running, &ready)?;
     seen.push(("running", is_running));
     seen.push(("ready", is_ready));
-    let reason = format!("a lock, which {} holds", holder.pid());
+    let reason = format!("blocked on a lock, which {} holds", holder.pid());
     for (name, child, letter, reason) in [
-        ("sleeper", &sleeper, 'S', "a timer"),
+        ("sleeper", &sleeper, 'S', "blocked on a timer"),
         ("waiter", &waiter, 'S', reason.as_str()),
-        ("stopped", &stopped, 'T', "nothing: a signal has stopped it (SIGSTOP)"),
-        ("zombie", &zombie, 'Z', "nothing: it has ended, and waits to be reaped"),
+        ("stopped", &stopped, 'T', "stopped by a signal (SIGSTOP)"),
+        ("zombie", &zombie, 'Z', "zombie: it has ended, and waits to be reaped"),
     ] {
         seen.push((name, await_state(class, child, letter, reason)?));
     }
@@ -99,7 +99,7 @@ fn watch_two(
                 let letter = procs::stat(child.pid()).map_or('?', |stat| stat.state);
                 let (on, off) = (on as f64 / 1e6, off as f64 / 1e6);
                 let text = format!(
-                    "{} {}: {letter}, {word}: {on:.0} ms on the processor and {off:.0} ms waiting for it, of the last 400",
+                    "{} {}: {letter}, {word}: {on:.0} ms on the processor, {off:.0} ms waiting for it",
                     child.name(),
                     child.pid()
                 );
@@ -121,14 +121,9 @@ fn await_state(
     loop {
         let state = procs::stat(child.pid()).map_or('?', |stat| stat.state);
         if state == letter || deadline.is_over() {
-            let word = match letter {
-                'T' => "stopped",
-                'Z' => "zombie",
-                _ => "blocked",
-            };
-            let place = procs::wait_channel(child.pid())
-                .map_or_else(String::new, |at| format!(", in the kernel's {at}"));
-            let text = format!("{} {}: {state}, {word} on {reason}{place}", child.name(), child.pid());
+            let place = procs::wait_channel(child.pid()).filter(|_| letter == 'S');
+            let place = place.map_or_else(String::new, |at| format!(", in the kernel's {at}"));
+            let text = format!("{} {}: {state}, {reason}{place}", child.name(), child.pid());
             class.stage.say("state", text);
             return Ok(state == letter);
         }
