@@ -77,7 +77,7 @@ impl Channel {
     }
 
     /// The receive lock, with what a killed holder left half done put right.
-    #[inline]
+    #[inline(always)]
     pub(super) fn receiving(&self, deadline: Deadline) -> Result<Receiving<'_>, LockError> {
         let held = lock(self.region.word32(layout::RECV_LOCK), deadline)?;
         let owner_died = held.owner_died();
@@ -139,7 +139,7 @@ impl Side {
     }
 
     /// The send lock. A killed holder may have closed the queue and died before it left the note.
-    #[inline]
+    #[inline(always)]
     pub(super) fn sending(&self, deadline: Deadline) -> Result<Sending<'_>, LockError> {
         let held = lock(self.channel.region.word32(layout::SEND_LOCK), deadline)?;
         let owner_died = held.owner_died();

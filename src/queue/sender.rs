@@ -133,6 +133,7 @@ impl<T> Sender<T> {
         }
     }
 
+    #[inline]
     fn send_bytes(&self, bytes: &[u8], patience: Patience) -> Result<(), Fault> {
         let channel = &*self.side.channel;
         loop {
