@@ -32,12 +32,23 @@ pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     signal_with(pidfd, signal, 0)
 }
 
-/// Sends `signal` to the process group that the process leads, even after its leader was reaped.
-///
-/// # Errors
-/// `ESRCH` when nobody is left in it; `EINVAL` before Linux 6.9.
-pub fn send_signal_to_group(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
-    signal_with(pidfd, signal, SIGNAL_PROCESS_GROUP)
+/// Sends `signal` to the process group that the process leads, even after its leader was reaped: the
+/// answer is [`gone`] when nobody is left in it. `None` before Linux 6.9, which cannot do it.
+pub fn send_signal_to_group(pidfd: BorrowedFd<'_>, signal: i32) -> Option<io::Result<()>> {
+    match signal_with(pidfd, signal, SIGNAL_PROCESS_GROUP) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => None,
+        answer => Some(answer),
+    }
+}
+
+/// Whether an error says that the process, or everybody in the group, is gone.
+pub fn is_gone(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ESRCH)
+}
+
+/// The error that says so.
+pub fn gone() -> io::Error {
+    io::Error::from_raw_os_error(libc::ESRCH)
 }
 
 fn signal_with(pidfd: BorrowedFd<'_>, signal: i32, flags: libc::c_uint) -> io::Result<()> {

@@ -116,6 +116,12 @@ pub fn kill_group(pgid: i32, signal: i32) -> io::Result<()> {
     }
 }
 
+/// Whether some process has this PID now, zombies included.
+pub fn process_exists(pid: i32) -> bool {
+    // SAFETY: two integers; signal 0 is never delivered.
+    unsafe { libc::kill(pid, 0) == 0 || *libc::__errno_location() != libc::ESRCH }
+}
+
 /// The usual name of a signal, `SIGTERM`, `SIGRTMIN+3`, or `signal 70` for a number that is none.
 pub fn signal_name(signal: i32) -> String {
     if let Ok(known) = Signal::try_from(signal) {

@@ -16,8 +16,6 @@ pub enum Whose<'fd> {
     Pidfd(BorrowedFd<'fd>),
     /// This child, by number: only for one that is known to be unreaped.
     Pid(i32),
-    /// Any child of this process.
-    Any,
 }
 
 /// What becomes of the zombie.
@@ -63,6 +61,23 @@ impl How {
     }
 }
 
+/// Waits for a child in the process group `pgid` to end, and reaps it.
+///
+/// # Errors
+/// `ECHILD` when there is none.
+pub fn wait_for_group(pgid: i32) -> io::Result<()> {
+    // SAFETY: a null siginfo is allowed.
+    match unsafe { libc::waitid(libc::P_PGID, pgid.cast_unsigned(), std::ptr::null_mut(), libc::WEXITED) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether an error of [`try_wait`] says that this is no child of ours, or not any more.
+pub fn is_no_child(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ECHILD)
+}
+
 /// Asks once, without blocking; `None` while the child lives.
 ///
 /// # Errors
@@ -72,7 +87,6 @@ pub fn try_wait(whose: Whose<'_>, zombie: Zombie) -> io::Result<Option<Ended>> {
     let (kind, id) = match whose {
         Whose::Pidfd(fd) => (libc::P_PIDFD, fd.as_raw_fd().cast_unsigned()),
         Whose::Pid(pid) => (libc::P_PID, pid.cast_unsigned()),
-        Whose::Any => (libc::P_ALL, 0),
     };
     let mut flags = libc::WEXITED | libc::WNOHANG;
     if zombie == Zombie::Leave {

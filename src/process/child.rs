@@ -1,0 +1,478 @@
+//! A child as its parent holds it.
+
+use super::error::{JoinError, ResultError};
+use super::exit::{Exit, Signal};
+use super::inbox::{Inbox, Outcome, SharedInbox};
+use super::reap::{Family, disown_descriptor, forget_child, look, note_child, note_descriptors};
+use super::start::{Birth, StartMethod};
+use crate::sys::poll::{Deadline, readable, readable_numbers};
+use crate::sys::wait::Zombie;
+use crate::sys::{pidfd, signal, task};
+use crate::wire::endpoint::Message;
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+/// A child process: everything about it but its result. Clones are the same child.
+#[derive(Clone)]
+pub struct Handle(Arc<Core>);
+
+struct Core {
+    pid: i32,
+    /// The process that made it, which alone can wait for it.
+    parent: i32,
+    name: String,
+    daemon: bool,
+    method: StartMethod,
+    leave_zombie: AtomicBool,
+    /// Always there until the drop.
+    pidfd: Option<OwnedFd>,
+    status: Mutex<Status>,
+    inbox: SharedInbox,
+    family: Weak<Family>,
+}
+
+/// What is known of its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Running,
+    /// It has ended and is a zombie still: its PID is nobody else's.
+    Zombie(Exit),
+    Reaped(Exit),
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if let Some(pidfd) = self.pidfd.take()
+            && !disown_descriptor(pidfd.as_raw_fd())
+        {
+            // A forked copy: the descriptor was closed at its start, and its number may be in use.
+            std::mem::forget(pidfd);
+        }
+    }
+}
+
+impl Handle {
+    /// The child's PID. After it was reaped the number may be another process's.
+    pub fn pid(&self) -> i32 {
+        self.0.pid
+    }
+
+    /// The PID of its parent, the process that started it.
+    pub fn ppid(&self) -> i32 {
+        self.0.parent
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Whether it is a daemon.
+    pub fn is_daemon(&self) -> bool {
+        self.0.daemon
+    }
+
+    /// How it was started.
+    pub fn start_method(&self) -> StartMethod {
+        self.0.method
+    }
+
+    /// Whether it lives: it has not ended, be it stopped or running. Never blocks.
+    pub fn is_alive(&self) -> bool {
+        self.exit().is_none() && self.0.parent == task::pid()
+    }
+
+    /// How it ended; `None` while it lives. Never blocks; reaps it if it has ended.
+    pub fn exit(&self) -> Option<Exit> {
+        self.settle().ok().flatten()
+    }
+
+    /// Blocks until it has ended, reaps it, and says how it ended. Any number of threads may join, any
+    /// number of times.
+    ///
+    /// # Errors
+    /// [`JoinError`]; the child is not touched then.
+    pub fn join(&self) -> Result<Exit, JoinError> {
+        self.join_until(Deadline::NEVER).map(|exit| exit.expect("a wait without a bound ends with the child"))
+    }
+
+    /// As [`join`](Handle::join), at most `timeout` long and never shorter: `None` if it lives on. A
+    /// zero timeout only asks.
+    ///
+    /// # Errors
+    /// As [`join`](Handle::join).
+    pub fn join_timeout(&self, timeout: Duration) -> Result<Option<Exit>, JoinError> {
+        self.join_until(Deadline::after(timeout))
+    }
+
+    pub(crate) fn join_until(&self, deadline: Deadline) -> Result<Option<Exit>, JoinError> {
+        loop {
+            if let Some(exit) = self.known_exit()? {
+                return Ok(Some(exit));
+            }
+            attend(std::slice::from_ref(self), deadline)?;
+            if deadline.is_over() {
+                return self.known_exit();
+            }
+        }
+    }
+
+    /// Asks it to end (`SIGTERM`) and returns at once: it is still alive then. One that has ended
+    /// already is left alone.
+    ///
+    /// # Errors
+    /// `EPERM` when it has changed to another user.
+    pub fn terminate(&self) -> io::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Kills it (`SIGKILL`) and returns at once.
+    ///
+    /// # Errors
+    /// As [`terminate`](Handle::terminate).
+    pub fn kill(&self) -> io::Result<()> {
+        self.signal(Signal::KILL)
+    }
+
+    /// Sends it any signal.
+    ///
+    /// # Errors
+    /// As [`terminate`](Handle::terminate); `EINVAL` for a number that is no signal.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        already_gone_is_fine(pidfd::send_signal(self.as_fd(), signal.0))
+    }
+
+    /// Reaps a child that was started with [`leave_zombie`](super::Process::leave_zombie) and has
+    /// ended; says how. `None` while it lives.
+    ///
+    /// # Errors
+    /// [`JoinError`].
+    pub fn reap(&self) -> Result<Option<Exit>, JoinError> {
+        self.0.leave_zombie.store(false, Ordering::Relaxed);
+        self.settle()
+    }
+
+    /// Sends `signal` to its process group, which outlives it while a member lives. The group's number
+    /// is nobody else's while the child is unreaped or a member lives; before Linux 6.9, which cannot
+    /// signal a group by pidfd, a reaped child's number is used only if no process has it.
+    ///
+    /// # Errors
+    /// `ESRCH` when nobody is left in the group.
+    pub(crate) fn signal_group(&self, signal: i32) -> io::Result<()> {
+        if let Some(answer) = pidfd::send_signal_to_group(self.as_fd(), signal) {
+            return answer;
+        }
+        let status = self.status();
+        if matches!(*status, Status::Reaped(_)) && signal::process_exists(self.0.pid) {
+            return Err(pidfd::gone());
+        }
+        signal::kill_group(self.0.pid, signal)
+    }
+
+    /// Learns, without waiting, whether it has ended; reaps it then, and takes what it has reported.
+    pub(crate) fn settle(&self) -> Result<Option<Exit>, JoinError> {
+        if let Some(exit) = self.known_exit()? {
+            return Ok(Some(exit));
+        }
+        let now = Deadline::now();
+        loop {
+            // A report is taken before its end is looked at: a large one keeps it alive until then.
+            let socket = self.inbox().socket();
+            let sources = [Some(self.as_fd().as_raw_fd()), socket];
+            let ready = readable_numbers(&sources.into_iter().flatten().collect::<Vec<_>>(), now)?;
+            match ready[..] {
+                [_, true] => self.inbox().take_one(),
+                [true, ..] => return self.take_exit(),
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// How it ended, if that is known already.
+    fn known_exit(&self) -> Result<Option<Exit>, JoinError> {
+        match *self.status() {
+            Status::Reaped(exit) => Ok(Some(exit)),
+            _ if self.0.parent != task::pid() => Err(JoinError::NotOurChild { pid: self.0.pid }),
+            Status::Zombie(exit) if self.0.leave_zombie.load(Ordering::Relaxed) => Ok(Some(exit)),
+            Status::Zombie(_) => {
+                self.take_exit()?;
+                self.known_exit()
+            }
+            Status::Running => Ok(None),
+        }
+    }
+
+    /// Takes its exit after its pidfd became readable, once for all threads.
+    fn take_exit(&self) -> Result<Option<Exit>, JoinError> {
+        let mut status = self.status();
+        if let Status::Reaped(exit) = *status {
+            return Ok(Some(exit));
+        }
+        let leave = self.0.leave_zombie.load(Ordering::Relaxed);
+        let Some(exit) = look(self.as_fd(), if leave { Zombie::Leave } else { Zombie::Reap })? else {
+            return Ok(None);
+        };
+        // Out of its family's set: it is reaped, or it is a zombie that would be ready for ever.
+        if let Some(family) = self.0.family.upgrade() {
+            family.let_go(self);
+        }
+        if leave {
+            *status = Status::Zombie(exit);
+        } else {
+            forget_child(self.0.pid);
+            *status = Status::Reaped(exit);
+        }
+        Ok(Some(exit))
+    }
+
+    /// Waits for its end without regard to interrupts, for one that was killed or is about to end.
+    pub(crate) fn reap_now(&self) -> Result<Exit, JoinError> {
+        loop {
+            if let Some(exit) = self.reap()? {
+                return Ok(exit);
+            }
+            readable(&[self.as_fd()], Deadline::NEVER)?;
+        }
+    }
+
+    pub(crate) fn is_reaped(&self) -> bool {
+        matches!(*self.status(), Status::Reaped(_))
+    }
+
+    fn status(&self) -> MutexGuard<'_, Status> {
+        self.0.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, dyn super::inbox::Drain + Send + 'static> {
+        self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Readable once it has ended; stays open and valid after it was reaped (a pidfd, `pidfd_open(2)`).
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.pidfd.as_ref().expect("kept until the drop").as_fd()
+    }
+}
+
+impl AsRef<Handle> for Handle {
+    fn as_ref(&self) -> &Handle {
+        self
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Core { pid, name, method, daemon, .. } = &*self.0;
+        let status = *self.status();
+        f.debug_struct("Handle")
+            .field("pid", pid)
+            .field("name", name)
+            .field("method", method)
+            .field("daemon", daemon)
+            .field("status", &status)
+            .finish_non_exhaustive()
+    }
+}
+
+fn already_gone_is_fine(sent: io::Result<()>) -> io::Result<()> {
+    match sent {
+        Err(error) if pidfd::is_gone(&error) => Ok(()),
+        sent => sent,
+    }
+}
+
+/// Waits until something happened to one of `children`, or the deadline came, and attends to it: takes
+/// reports in, reaps who has ended, siblings among them.
+fn attend(children: &[Handle], deadline: Deadline) -> Result<(), JoinError> {
+    let family = children.iter().find_map(|child| child.0.family.upgrade());
+    // By number: another thread that takes the last report closes the socket. At worst this wait then
+    // ends for nothing; the child's end is seen on its pidfd.
+    let reports: Vec<(usize, RawFd)> =
+        children.iter().enumerate().filter_map(|(at, child)| Some((at, child.inbox().socket()?))).collect();
+    let mut sources: Vec<RawFd> = children.iter().map(|child| child.as_fd().as_raw_fd()).collect();
+    sources.extend(reports.iter().map(|(_, socket)| *socket));
+    let interrupt = family.as_ref().and_then(|family| family.interrupt());
+    sources.extend(family.as_ref().map(|family| family.ends().as_raw_fd()));
+    sources.extend(interrupt.map(|fd| fd.as_raw_fd()));
+    let ready = readable_numbers(&sources, deadline)?;
+    if interrupt.is_some() && ready[sources.len() - 1] {
+        return Err(JoinError::Interrupted);
+    }
+    for (place, (at, _)) in reports.iter().enumerate() {
+        if ready[children.len() + place] && !ready[*at] {
+            children[*at].inbox().take_one();
+        }
+    }
+    for (child, _) in children.iter().zip(&ready).filter(|(_, ended)| **ended) {
+        child.settle()?;
+    }
+    match &family {
+        Some(family) if ready[children.len() + reports.len()] => Ok(family.reap()?),
+        _ => Ok(()),
+    }
+}
+
+/// Waits until at least one of `children` has ended, at most `timeout`, and says which have: their
+/// places in the slice, in order; none when the time was over first. Without a timeout it waits as long
+/// as it takes; a zero timeout only asks. No children is no wait.
+///
+/// # Errors
+/// As [`Handle::join`].
+pub fn wait_any<H: AsRef<Handle>>(
+    children: &[H],
+    timeout: Option<Duration>,
+) -> Result<Vec<usize>, JoinError> {
+    let mut deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
+    let children: Vec<Handle> = children.iter().map(|child| child.as_ref().clone()).collect();
+    let ended = || -> Result<Vec<usize>, JoinError> {
+        let mut places = Vec::new();
+        for (place, child) in children.iter().enumerate() {
+            if child.known_exit()?.is_some() {
+                places.push(place);
+            }
+        }
+        Ok(places)
+    };
+    if children.is_empty() || !ended()?.is_empty() {
+        // Only ask for the others.
+        deadline = Deadline::now();
+    }
+    loop {
+        if !children.is_empty() {
+            attend(&children, deadline)?;
+        }
+        let places = ended()?;
+        if !places.is_empty() || deadline.is_over() {
+            return Ok(places);
+        }
+    }
+}
+
+/// Why a child will never be ready.
+#[derive(Debug)]
+pub(crate) enum Unready {
+    /// It cannot read its arguments.
+    BadArgs(String),
+    /// It died.
+    Died(Exit),
+}
+
+/// A child process whose body returns a `T`.
+///
+/// It derefs to its [`Handle`]. Dropping it neither ends nor joins the child: its supervisor still
+/// holds it.
+pub struct Child<T> {
+    handle: Handle,
+    inbox: Arc<Mutex<Inbox<T>>>,
+}
+
+impl<T: Message + Send + 'static> Child<T> {
+    pub(crate) fn new(
+        birth: Birth,
+        identity: &super::current::Identity,
+        leave_zombie: bool,
+        inbox: Inbox<T>,
+        family: Weak<Family>,
+    ) -> Child<T> {
+        note_descriptors([birth.pidfd.as_raw_fd()]);
+        note_child(birth.pid);
+        let inbox = Arc::new(Mutex::new(inbox));
+        let core = Core {
+            pid: birth.pid,
+            parent: identity.parent_pid,
+            name: identity.name.clone(),
+            daemon: identity.daemon,
+            method: identity.method,
+            leave_zombie: AtomicBool::new(leave_zombie),
+            pidfd: Some(birth.pidfd),
+            status: Mutex::new(Status::Running),
+            inbox: inbox.clone(),
+            family,
+        };
+        Child { handle: Handle(Arc::new(core)), inbox }
+    }
+
+    /// Waits for the child and gives what its body returned. It can be taken once.
+    ///
+    /// # Errors
+    /// [`ResultError`]: it panicked, was killed, or exited by itself.
+    pub fn result(&self) -> Result<T, ResultError> {
+        let name = || self.name().to_owned();
+        let exit = self.join().map_err(|source| ResultError::Join { name: name(), source })?;
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        match inbox.take() {
+            Outcome::Returned(value) => Ok(value),
+            Outcome::Panicked(panic) => Err(ResultError::Panicked { name: name(), panic }),
+            Outcome::Unreadable(reason) => Err(ResultError::Unreadable { name: name(), reason }),
+            Outcome::Taken => Err(ResultError::Taken { name: name() }),
+            Outcome::Nothing => Err(ResultError::Ended { name: name(), exit }),
+        }
+    }
+
+    /// Waits until the child has its arguments, or why it never will; then it is reaped.
+    pub(crate) fn await_report(&self) -> Result<Option<Unready>, JoinError> {
+        loop {
+            let exit = self.known_exit()?;
+            let (ready, bad_args) = {
+                let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+                (inbox.ready().is_some(), inbox.bad_args())
+            };
+            if ready {
+                return Ok(None);
+            }
+            if let Some(reason) = bad_args {
+                self.reap_now()?;
+                return Ok(Some(Unready::BadArgs(reason)));
+            }
+            if let Some(exit) = exit {
+                self.reap_now()?;
+                return Ok(Some(Unready::Died(exit)));
+            }
+            attend(std::slice::from_ref(&self.handle), Deadline::NEVER)?;
+        }
+    }
+
+    /// What the child panicked with, if it did; to be asked after [`join`](Handle::join).
+    pub fn panic(&self) -> Option<super::Panic> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).panic()
+    }
+}
+
+impl<T> Child<T> {
+    /// The child without the type of its result.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl<T> Deref for Child<T> {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl<T> AsRef<Handle> for Child<T> {
+    fn as_ref(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl<T> AsFd for Child<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
+
+impl<T> fmt::Debug for Child<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Child").field(&self.handle).finish()
+    }
+}

@@ -1,0 +1,126 @@
+//! Who this process is, and who its parent was when it began.
+
+use crate::sys::{pidfd, poll, task};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::start::StartMethod;
+
+/// What a child is told of itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    pub(crate) daemon: bool,
+    pub(crate) method: StartMethod,
+    pub(crate) parent_pid: i32,
+    pub(crate) parent_name: String,
+    pub(crate) die_with_parent: bool,
+}
+
+static CURRENT: Mutex<Option<Current>> = Mutex::new(None);
+
+/// This process, as its parent set it up.
+#[derive(Debug, Clone)]
+pub struct Current {
+    name: String,
+    daemon: bool,
+    method: Option<StartMethod>,
+    parent: Option<Parent>,
+}
+
+impl Current {
+    /// Its name; `MainProcess` for one that no supervisor started, as in Python.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is a daemon: it may have no children, and ends with its supervisor.
+    pub fn is_daemon(&self) -> bool {
+        self.daemon
+    }
+
+    /// How it was started; none for one that no supervisor started.
+    pub fn start_method(&self) -> Option<StartMethod> {
+        self.method
+    }
+}
+
+/// The process that started this one.
+#[derive(Debug, Clone)]
+pub struct Parent {
+    pid: i32,
+    name: String,
+    pidfd: Arc<OwnedFd>,
+}
+
+impl Parent {
+    /// Its PID; another process may have it once the parent is gone.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it lives. A stopped parent does.
+    pub fn is_alive(&self) -> bool {
+        !self.ended_within(Duration::ZERO)
+    }
+
+    /// Waits until it has ended, at most `timeout`; whether it has.
+    pub fn ended_within(&self, timeout: Duration) -> bool {
+        let deadline = poll::Deadline::after(timeout);
+        poll::readable(&[self.as_fd()], deadline).is_ok_and(|ready| ready[0])
+    }
+}
+
+/// Readable once the parent has ended.
+impl AsFd for Parent {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+/// This process.
+pub fn current() -> Current {
+    let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    current.clone().unwrap_or_else(|| Current {
+        name: "MainProcess".to_owned(),
+        daemon: false,
+        method: None,
+        parent: None,
+    })
+}
+
+/// The process that started this one; none in a program that no supervisor started.
+pub fn parent() -> Option<Parent> {
+    current().parent
+}
+
+/// Makes this fresh child what `identity` says.
+///
+/// # Errors
+/// When the parent is gone already: then there is nothing left to do here.
+pub(crate) fn become_child(identity: Identity) -> io::Result<()> {
+    task::die_with_parent(identity.die_with_parent)?;
+    // The parent may have died before the call above, or before the pidfd was opened, and its number
+    // may belong to another process now. If it is still our parent *after* both, neither happened.
+    let pidfd = pidfd::open(identity.parent_pid)?;
+    if task::ppid() != identity.parent_pid {
+        return Err(io::Error::from(io::ErrorKind::NotConnected));
+    }
+    task::set_name(&identity.name);
+    let parent = Parent { pid: identity.parent_pid, name: identity.parent_name, pidfd: Arc::new(pidfd) };
+    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Current {
+        name: identity.name,
+        daemon: identity.daemon,
+        method: Some(identity.method),
+        parent: Some(parent),
+    });
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! What can go wrong, an error for each operation.
+
+use super::exit::Exit;
+use super::live::Panic;
+use std::io;
+
+/// A process could not be started; nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The function takes arguments and none were given.
+    #[error("process `{name}` was given no arguments: call `.args(…)`")]
+    MissingArgs {
+        /// The process's name.
+        name: String,
+    },
+    /// A daemon may not have children (the rule of Python's `multiprocessing`).
+    #[error("daemon `{name}` may not have children: start them from a process that is none")]
+    DaemonHasChildren {
+        /// The daemon's name.
+        name: String,
+    },
+    /// `child_entry` was not called.
+    #[error(
+        "this program never called `proclab::child_entry()`, so a fresh copy of it would run its main again: make that call the first line of main"
+    )]
+    NoChildEntry,
+    /// A fork would copy one thread and the locks of all.
+    #[error(
+        "fork is refused while this process has {n_threads} threads: use StartMethod::Spawn or ForkServer, or fork before the first thread"
+    )]
+    Threads {
+        /// How many there are, the caller's included.
+        n_threads: usize,
+    },
+    /// The child died before it had its arguments.
+    #[error("process `{name}` died before it was ready: {exit}")]
+    DiedBeforeReady {
+        /// The process's name.
+        name: String,
+        /// How it died.
+        exit: Exit,
+    },
+    /// The arguments could not be sent, or the child could not read them.
+    #[error("the arguments of process `{name}` cannot be passed: {reason}")]
+    Args {
+        /// The process's name.
+        name: String,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The function lies in a library, where a fresh copy of the executable may not find it.
+    #[error("the body of process `{name}` is not part of the executable: only Fork can start it")]
+    NotInExecutable {
+        /// The process's name.
+        name: String,
+    },
+    /// The start was broken off by the descriptor that may do so; the child is gone.
+    #[error("the start of process `{name}` was interrupted")]
+    Interrupted {
+        /// The process's name.
+        name: String,
+    },
+    /// The system refused.
+    #[error("process `{name}` cannot be started: {operation} failed")]
+    Os {
+        /// The process's name.
+        name: String,
+        /// What was tried.
+        operation: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// A process could not be waited for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// It is the child of another process, of which this one is a copy.
+    #[error("process {pid} is no child of this process: only its parent can join it")]
+    NotOurChild {
+        /// The PID.
+        pid: i32,
+    },
+    /// The wait was broken off by the descriptor that may do so.
+    #[error("the wait was interrupted")]
+    Interrupted,
+    /// The system refused.
+    #[error("waiting failed")]
+    Os(#[from] io::Error),
+}
+
+/// A process gave no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResultError {
+    /// Its body panicked.
+    #[error("process `{name}` panicked: {panic}")]
+    Panicked {
+        /// The process's name.
+        name: String,
+        /// Message and place.
+        panic: Panic,
+    },
+    /// It ended before its body returned.
+    #[error("process `{name}` ended without a result: {exit}")]
+    Ended {
+        /// The process's name.
+        name: String,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// What it returned could not be sent or read.
+    #[error("the result of process `{name}` cannot be passed: {reason}")]
+    Unreadable {
+        /// The process's name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The result was taken before.
+    #[error("the result of process `{name}` was taken already")]
+    Taken {
+        /// The process's name.
+        name: String,
+    },
+    /// It could not be waited for.
+    #[error("process `{name}` cannot be waited for")]
+    Join {
+        /// The process's name.
+        name: String,
+        /// Why not.
+        source: JoinError,
+    },
+}

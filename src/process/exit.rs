@@ -1,0 +1,91 @@
+//! How a process ended.
+
+use crate::sys::signal::signal_name;
+use crate::sys::wait::How;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A signal by its number, real-time signals included (`signal(7)`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Signal(pub i32);
+
+impl Signal {
+    /// Ctrl-C.
+    pub const INT: Signal = Signal(2);
+    /// Die at once; cannot be caught.
+    pub const KILL: Signal = Signal(9);
+    /// Please end.
+    pub const TERM: Signal = Signal(15);
+    /// Go on after a stop.
+    pub const CONT: Signal = Signal(18);
+    /// Stop; cannot be caught.
+    pub const STOP: Signal = Signal(19);
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&signal_name(self.0))
+    }
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Exit {
+    /// It exited with this code, 0 to 255.
+    Code(i32),
+    /// This signal ended it; the flag says whether the kernel wrote a core dump.
+    Signal(Signal, bool),
+    /// Somebody else reaped it, so that its status is lost to us.
+    Stolen,
+}
+
+impl Exit {
+    /// Whether it exited with code 0.
+    pub fn success(self) -> bool {
+        self == Exit::Code(0)
+    }
+
+    /// The number that Python's `Process.exitcode` gives: the code, a signal's number made negative,
+    /// and none where the status was stolen.
+    pub fn python(self) -> Option<i32> {
+        match self {
+            Exit::Code(code) => Some(code),
+            Exit::Signal(signal, _) => Some(-signal.0),
+            Exit::Stolen => None,
+        }
+    }
+}
+
+impl From<How> for Exit {
+    fn from(how: How) -> Self {
+        match how {
+            How::Exited(code) => Exit::Code(code),
+            How::Killed { signal, core_dumped } => Exit::Signal(Signal(signal), core_dumped),
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "exit code {code}"),
+            Exit::Signal(signal, false) => write!(f, "{signal}"),
+            Exit::Signal(signal, true) => write!(f, "{signal} (core dumped)"),
+            Exit::Stolen => f.write_str("reaped by somebody else"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exits_are_told_as_python_and_people_tell_them() {
+        assert_eq!(Exit::Code(8).python(), Some(8));
+        assert_eq!(Exit::Signal(Signal::TERM, false).python(), Some(-15));
+        assert_eq!(Exit::Stolen.python(), None);
+        assert_eq!(Exit::Signal(Signal(11), true).to_string(), "SIGSEGV (core dumped)");
+        assert_eq!(Signal(37).to_string(), "SIGRTMIN+3");
+    }
+}

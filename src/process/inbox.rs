@@ -1,0 +1,115 @@
+//! What a child has reported, as its parent takes it in.
+
+use super::live::{Panic, Report};
+use super::reap::{disown_descriptor, note_descriptors};
+use crate::wire::endpoint::{Message, PollableReceiver};
+use ipc_channel::{IpcError, TryRecvError};
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::{Arc, Mutex};
+
+/// An inbox of which only the child's handle knows the type.
+pub(crate) type SharedInbox = Arc<Mutex<dyn Drain + Send>>;
+
+/// Taking reports without knowing their type.
+pub(crate) trait Drain {
+    /// Takes the report that is there, or the end of reports; without waiting.
+    fn take_one(&mut self);
+    /// The number of the socket on which reports come, while more can come.
+    fn socket(&self) -> Option<RawFd>;
+}
+
+/// How the child's body ended, as far as it told.
+#[derive(Debug)]
+pub(crate) enum Outcome<T> {
+    Nothing,
+    Returned(T),
+    Panicked(Panic),
+    Unreadable(String),
+    Taken,
+}
+
+/// The receiving end of a child's reports and what came of it.
+#[derive(Debug)]
+pub(crate) struct Inbox<T> {
+    reports: Option<PollableReceiver<Report<T>>>,
+    ready: Option<i32>,
+    outcome: Outcome<T>,
+    bad_args: Option<String>,
+}
+
+impl<T: Message> Inbox<T> {
+    pub(crate) fn new(reports: PollableReceiver<Report<T>>) -> Self {
+        note_descriptors([reports.as_fd().as_raw_fd()]);
+        Inbox { reports: Some(reports), ready: None, outcome: Outcome::Nothing, bad_args: None }
+    }
+
+    /// The PID of the child once it is ready.
+    pub(crate) fn ready(&self) -> Option<i32> {
+        self.ready
+    }
+
+    /// Why the child could not read its arguments.
+    pub(crate) fn bad_args(&mut self) -> Option<String> {
+        self.bad_args.take()
+    }
+
+    pub(crate) fn panic(&self) -> Option<Panic> {
+        match &self.outcome {
+            Outcome::Panicked(panic) => Some(panic.clone()),
+            _ => None,
+        }
+    }
+
+    /// Gives the outcome away. That it was taken is remembered for a value only: an error can be asked
+    /// for again.
+    pub(crate) fn take(&mut self) -> Outcome<T> {
+        match &self.outcome {
+            Outcome::Returned(_) => mem::replace(&mut self.outcome, Outcome::Taken),
+            Outcome::Panicked(panic) => Outcome::Panicked(panic.clone()),
+            Outcome::Unreadable(reason) => Outcome::Unreadable(reason.clone()),
+            Outcome::Nothing => Outcome::Nothing,
+            Outcome::Taken => Outcome::Taken,
+        }
+    }
+}
+
+impl<T> Inbox<T> {
+    fn close(&mut self) {
+        if let Some(reports) = self.reports.take()
+            && !disown_descriptor(reports.as_fd().as_raw_fd())
+        {
+            // A forked copy: the descriptor was closed at its start, and its number may be in use.
+            mem::forget(reports);
+        }
+    }
+}
+
+impl<T> Drop for Inbox<T> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl<T: Message> Drain for Inbox<T> {
+    fn take_one(&mut self) {
+        let Some(reports) = &self.reports else { return };
+        match reports.try_recv() {
+            Ok(Report::Ready { pid }) => self.ready = Some(pid),
+            Ok(Report::BadArgs(reason)) => self.bad_args = Some(reason),
+            Ok(Report::Returned(value)) => self.outcome = Outcome::Returned(value),
+            Ok(Report::Panicked(panic)) => self.outcome = Outcome::Panicked(panic),
+            Ok(Report::Unsendable(reason)) => self.outcome = Outcome::Unreadable(reason),
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::IpcError(IpcError::SerializationError(error))) => {
+                self.outcome = Outcome::Unreadable(error.to_string());
+            }
+            // The child is gone, or has closed its end: nothing more comes.
+            Err(TryRecvError::IpcError(_)) => self.close(),
+        }
+    }
+
+    fn socket(&self) -> Option<RawFd> {
+        self.reports.as_ref().map(|reports| reports.as_fd().as_raw_fd())
+    }
+}

@@ -1,0 +1,98 @@
+//! The child's side: it says that it is ready, runs its body, and reports how that ended.
+
+use crate::sys::task;
+use crate::wire::endpoint::Message;
+use ipc_channel::ipc::IpcSender;
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+
+/// What a panic said, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Panic {
+    /// Its message.
+    pub message: String,
+    /// Its place in the source: `file:line:column`.
+    pub location: Option<String>,
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.location {
+            Some(location) => write!(f, "{} (at {location})", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+/// What a child tells its parent, in this order: one of the first two, then at most one of the others.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Report<T> {
+    /// It has its arguments and begins now.
+    Ready {
+        /// Its PID, for a parent that could not learn it otherwise.
+        pid: i32,
+    },
+    /// It cannot read its arguments.
+    BadArgs(String),
+    /// Its body returned.
+    Returned(T),
+    /// Its body panicked.
+    Panicked(Panic),
+    /// Its body returned something that cannot be sent.
+    Unsendable(String),
+}
+
+/// The code of a Rust program that panicked.
+const PANICKED: i32 = 101;
+
+thread_local! {
+    static LAST_PANIC: RefCell<Option<Panic>> = const { RefCell::new(None) };
+}
+
+/// Runs `body` and ends the process: code 0 when it returned, 101 when it panicked, 1 when its result
+/// cannot be sent. Ends it at once if the parent is gone.
+pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &IpcSender<Report<T>>) -> ! {
+    if report.send(Report::Ready { pid: task::pid() }).is_err() {
+        std::process::exit(1);
+    }
+    remember_panics();
+    let code = match catch_unwind(AssertUnwindSafe(|| body(args))) {
+        Ok(value) => send_result(value, report),
+        Err(_) => {
+            let panic =
+                LAST_PANIC.take().unwrap_or_else(|| Panic { message: "unknown".into(), location: None });
+            // A parent that is gone cannot be told; the exit code still tells whoever reaps.
+            let _ = report.send(Report::Panicked(panic));
+            PANICKED
+        }
+    };
+    std::process::exit(code)
+}
+
+fn send_result<T: Message>(value: T, report: &IpcSender<Report<T>>) -> i32 {
+    // `ipc-channel` asserts that a message has at most 64 handles.
+    let reason = match catch_unwind(AssertUnwindSafe(|| report.send(Report::Returned(value)))) {
+        Ok(Ok(())) => return 0,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => LAST_PANIC.take().map_or_else(String::new, |panic| panic.message),
+    };
+    let _ = report.send(Report::Unsendable(reason));
+    1
+}
+
+/// Keeps message and place of each panic of this thread, and leaves the usual report on stderr as it is.
+fn remember_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let panic = Panic { message: message_of(info), location: info.location().map(ToString::to_string) };
+        // A panic while the thread-local is being destroyed has nobody left to tell.
+        let _ = LAST_PANIC.try_with(|last| last.replace(Some(panic)));
+        usual(info);
+    }));
+}
+
+fn message_of(info: &PanicHookInfo<'_>) -> String {
+    info.payload_as_str().map_or_else(|| "a panic whose payload is no text".to_owned(), ToOwned::to_owned)
+}

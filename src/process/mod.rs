@@ -1,0 +1,31 @@
+//! Real processes with the semantics of Python's `multiprocessing`: a body, its arguments, its end.
+
+mod child;
+mod command;
+mod current;
+mod entry;
+mod error;
+mod exit;
+mod inbox;
+mod live;
+#[expect(
+    clippy::module_inception,
+    reason = "the module is about processes, and this file is the one that is to be started"
+)]
+mod process;
+mod reap;
+mod start;
+mod target;
+
+pub use child::{Child, Handle, wait_any};
+pub use command::{CommandError, HeldCommand, RunningCommand};
+pub use current::{Current, Parent, current, parent};
+pub use entry::child_entry;
+pub use error::{JoinError, ResultError, StartError};
+pub use exit::{Exit, Signal};
+pub use live::Panic;
+pub use process::Process;
+pub(crate) use reap::{Family, is_known};
+pub use start::StartMethod;
+pub(crate) use start::forkserver_settle;
+pub use target::{Run, Target};

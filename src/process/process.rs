@@ -1,0 +1,261 @@
+//! A process that is to be started.
+
+use super::child::{Child, Unready};
+use super::current::{Identity, become_child, current};
+use super::entry::{Boot, has_entered, place_of};
+use super::error::StartError;
+use super::inbox::Inbox;
+use super::live::{Report, live};
+use super::reap::Family;
+use super::start::{self, Birth, ForkError, ForkServerError, StartMethod};
+use super::target::{Entry, Run, Target};
+use crate::sys::{signal, task};
+use crate::wire::endpoint::{Message, pollable_channel, socket_of};
+use ipc_channel::ipc::{self, IpcSender};
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+/// A process that is to be started: a body, its arguments, and how it shall live.
+///
+/// After Python's `multiprocessing.Process`. `A` is the type of its arguments, `T` what its body
+/// returns to the parent.
+#[must_use = "a process does nothing until a supervisor starts it"]
+pub struct Process<A, T> {
+    entry: Entry<A, T>,
+    args: Option<A>,
+    name: Option<String>,
+    daemon: Option<bool>,
+    method: StartMethod,
+    die_with_parent: bool,
+    leave_zombie: bool,
+}
+
+impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
+    /// A process that runs `target`: a `fn`, or a closure that captures nothing (that is checked when
+    /// it is compiled).
+    pub fn new<F, M>(target: F) -> Self
+    where
+        F: Target<M, Args = A, Output = T>,
+    {
+        // A function without arguments has them all.
+        let none: Box<dyn Any> = Box::new(());
+        Self::of(Entry::function(target), none.downcast::<A>().ok().map(|args| *args))
+    }
+
+    /// A process that runs `object`, whose fields are its arguments.
+    pub fn object(object: A) -> Self
+    where
+        A: Run<Output = T>,
+    {
+        Self::of(Entry::object(), Some(object))
+    }
+
+    fn of(entry: Entry<A, T>, args: Option<A>) -> Self {
+        let method = StartMethod::default();
+        Process { entry, args, name: None, daemon: None, method, die_with_parent: false, leave_zombie: false }
+    }
+
+    /// The arguments: one as itself, several as a tuple. They are moved under `Fork`, sent otherwise.
+    pub fn args(mut self, args: A) -> Self {
+        self.args = Some(args);
+        self
+    }
+
+    /// Its name, which `ps` shows too (15 bytes of it); `Process-1`, `Process-2`… if none is given.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Whether it is a daemon: it is terminated when its supervisor ends, dies with its parent even when
+    /// that is killed, and may have no children. Inherited if it is not said.
+    pub fn daemon(mut self, daemon: bool) -> Self {
+        self.daemon = Some(daemon);
+        self
+    }
+
+    /// How it is started; `Spawn` if it is not said.
+    pub fn start_method(mut self, method: StartMethod) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Whether the kernel kills it when its parent dies, however that dies (`PR_SET_PDEATHSIG(2const)`).
+    /// Every daemon has this fate.
+    pub fn die_with_parent(mut self, die: bool) -> Self {
+        self.die_with_parent = die;
+        self
+    }
+
+    /// Leaves it a zombie once it has ended, until [`Handle::reap`](super::Handle::reap) or the end of
+    /// its supervisor.
+    pub fn leave_zombie(mut self, leave: bool) -> Self {
+        self.leave_zombie = leave;
+        self
+    }
+
+    /// Whether it will be a daemon, inherited or said.
+    pub fn is_daemon(&self) -> bool {
+        self.daemon.unwrap_or_else(|| current().is_daemon())
+    }
+
+    /// Starts it as a child of this process: one of `family`, or of nobody but whoever has its handle.
+    pub(crate) fn launch(self, family: Option<&Arc<Family>>) -> Result<Child<T>, StartError> {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let daemon = self.is_daemon();
+        let parent = current();
+        let name = self.name.unwrap_or_else(|| format!("Process-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+        if parent.is_daemon() {
+            return Err(StartError::DaemonHasChildren { name: parent.name().to_owned() });
+        }
+        let Some(args) = self.args else {
+            return Err(StartError::MissingArgs { name });
+        };
+        let identity = Identity {
+            name,
+            daemon,
+            method: self.method,
+            parent_pid: task::pid(),
+            parent_name: parent.name().to_owned(),
+            die_with_parent: daemon || self.die_with_parent,
+        };
+        let (birth, inbox) = match self.method {
+            StartMethod::Fork => forked(&self.entry, args, &identity)?,
+            StartMethod::Spawn | StartMethod::ForkServer => fresh(&self.entry, args, &identity)?,
+        };
+        let family_of = family.map_or_else(Weak::new, Arc::downgrade);
+        let child = Child::new(birth, &identity, self.leave_zombie, inbox, family_of);
+        if let Some(family) = family {
+            family.add(child.handle()).map_err(|source| {
+                // Nobody could wait for it later.
+                let _ = child.kill().map(|()| child.join());
+                StartError::Os { name: identity.name.clone(), operation: "epoll_ctl", source }
+            })?;
+        }
+        await_ready(&child, &identity.name)?;
+        Ok(child)
+    }
+}
+
+impl<A, T> fmt::Debug for Process<A, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Process { name, daemon, method, .. } = self;
+        f.debug_struct("Process")
+            .field("name", name)
+            .field("daemon", daemon)
+            .field("method", method)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Forks: body and arguments are there already, in the copied memory.
+fn forked<A: Message, T: Message + Send + 'static>(
+    entry: &Entry<A, T>,
+    args: A,
+    identity: &Identity,
+) -> Result<(Birth, Inbox<T>), StartError> {
+    let failed = |operation| os_error(identity, operation);
+    let (report, reports) = pollable_channel().map_err(failed("socketpair"))?;
+    let inbox = Inbox::new(reports);
+    let body = entry.body;
+    let birth = start::fork(|| {
+        let lone = task::lead_group().and_then(|()| signal::reset_for_child());
+        if lone.and_then(|()| become_child(identity.clone())).is_err() {
+            std::process::exit(1);
+        }
+        live(body, args, &report)
+    });
+    match birth {
+        Ok(birth) => Ok((birth, inbox)),
+        Err(ForkError::Threads(n_threads)) => Err(StartError::Threads { n_threads }),
+        Err(ForkError::Os(source)) => Err(failed("fork")(source)),
+    }
+}
+
+/// Has a fresh copy made, by exec or by the fork server, and sends it its arguments.
+fn fresh<A: Message, T: Message + Send + 'static>(
+    entry: &Entry<A, T>,
+    args: A,
+    identity: &Identity,
+) -> Result<(Birth, Inbox<T>), StartError> {
+    if !has_entered() {
+        return Err(StartError::NoChildEntry);
+    }
+    let name = || identity.name.clone();
+    let place = place_of(entry.fresh).ok_or_else(|| StartError::NotInExecutable { name: name() })?;
+    let (report, reports) = pollable_channel::<Report<T>>().map_err(os_error(identity, "socketpair"))?;
+    let inbox = Inbox::new(reports);
+    let boot = Boot { entry: place, identity: identity.clone(), report: report.to_opaque() };
+    let is_spawn = identity.method == StartMethod::Spawn;
+    let (birth, boots) = if is_spawn { exec(identity)? } else { serve(identity)? };
+    // A child that died meanwhile is found out when its readiness is awaited.
+    let _ = boots.send(boot);
+    let sent = send_args(&boots.to_opaque().to::<A>(), args);
+    if !is_spawn {
+        start::forkserver_reorder();
+    }
+    if let Err(reason) = sent {
+        // The child sees the end of the stream where its arguments should be, and ends.
+        let child = Child::new(birth, identity, false, inbox, Weak::new());
+        let _ = child.kill().map(|()| child.join());
+        return Err(StartError::Args { name: name(), reason });
+    }
+    Ok((birth, inbox))
+}
+
+/// A fresh copy by exec, and where it waits for its boot.
+fn exec(identity: &Identity) -> Result<(Birth, IpcSender<Boot>), StartError> {
+    let (boots, boot) = ipc::channel::<()>().map_err(os_error(identity, "socketpair"))?;
+    let socket = socket_of(&boot).and_then(|socket| socket.try_clone_to_owned());
+    let socket = socket.map_err(os_error(identity, "dup"))?;
+    drop(boot);
+    let birth = start::spawn(&identity.name, socket).map_err(os_error(identity, "exec"))?;
+    Ok((birth, boots.to_opaque().to()))
+}
+
+/// A fork of the fork server's, and where it waits for its boot.
+fn serve(identity: &Identity) -> Result<(Birth, IpcSender<Boot>), StartError> {
+    start::forkserver().map_err(|error| match error {
+        ForkServerError::Start(error) => *error,
+        ForkServerError::Os(source) => os_error(identity, "the fork server")(source),
+    })
+}
+
+/// Sends the arguments; that the child died meanwhile is no error here.
+fn send_args<A: Message>(sender: &IpcSender<A>, args: A) -> Result<(), String> {
+    // `ipc-channel` asserts that a message has at most 64 handles.
+    match catch_unwind(AssertUnwindSafe(|| sender.send(args))) {
+        Ok(Err(ipc_channel::IpcError::SerializationError(error))) => Err(error.to_string()),
+        Ok(_) => Ok(()),
+        Err(_) => Err("they hold more than 64 handles, or panicked while they were encoded".to_owned()),
+    }
+}
+
+/// Waits until the child has its arguments. Its death is one of the answers, so there is always one.
+fn await_ready<T: Message + Send + 'static>(child: &Child<T>, name: &str) -> Result<(), StartError> {
+    let name = || name.to_owned();
+    match child.await_report() {
+        Ok(None) => Ok(()),
+        Ok(Some(Unready::BadArgs(reason))) => Err(StartError::Args { name: name(), reason }),
+        Ok(Some(Unready::Died(exit))) => Err(StartError::DiedBeforeReady { name: name(), exit }),
+        Err(error) => {
+            let _ = child.kill();
+            let _ = child.reap_now();
+            Err(match error {
+                super::JoinError::Os(source) => {
+                    StartError::Os { name: name(), operation: "waiting for it to be ready", source }
+                }
+                _ => StartError::Interrupted { name: name() },
+            })
+        }
+    }
+}
+
+fn os_error(identity: &Identity, operation: &'static str) -> impl FnOnce(io::Error) -> StartError + use<> {
+    let name = identity.name.clone();
+    move |source| StartError::Os { name, operation, source }
+}

@@ -1,0 +1,66 @@
+//! `Fork`: a copy of the parent's memory.
+//!
+//! # Safety
+//! The fork is made only while no other thread exists, or only the idle one that makes children; and
+//! the copied descriptors that are closed in the child belong to handles of the parent, whose owner
+//! in the copy is never dropped: the child ends inside [`fork`].
+#![expect(unsafe_code, reason = "process creation")]
+
+use super::lasting::while_idle;
+use super::{Birth, forkserver_settle};
+use crate::process::reap::parents_descriptors;
+use crate::sys::descriptor::{close_copied, null_stdin};
+use crate::sys::fork::{Forked, fork as sys_fork};
+use crate::sys::pidfd;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+
+/// Why there is no child.
+pub(crate) enum ForkError {
+    Threads(usize),
+    Os(io::Error),
+}
+
+/// Makes a copy of this process in which `life` runs; it must not return.
+pub(crate) fn fork<N>(life: impl FnOnce() -> N) -> Result<Birth, ForkError> {
+    let (gate, opener) = io::pipe().map_err(ForkError::Os)?;
+    // What is buffered would be written by parent and child both.
+    let _ = (io::stdout().flush(), io::stderr().flush());
+    let forked = while_idle(|n_threads| {
+        if n_threads > 1 {
+            return Err(ForkError::Threads(n_threads));
+        }
+        // SAFETY: no other thread exists, or only one that is idle and holds no lock.
+        unsafe { sys_fork() }.map_err(ForkError::Os)
+    });
+    match forked.map_err(ForkError::Os)?? {
+        Forked::Parent(pid) => open_gate(pid, opener).map_err(ForkError::Os),
+        Forked::Child => {
+            drop(opener);
+            pass_gate(gate);
+            forkserver_settle();
+            for fd in parents_descriptors() {
+                // SAFETY: only handles of the parent own these, and this copy never drops them.
+                unsafe { close_copied(fd) };
+            }
+            let _ = null_stdin();
+            life();
+            unreachable!("the life of a child ends in `exit`")
+        }
+    }
+}
+
+/// Lets the child begin once it is held by a pidfd: where the kernel reaps children by itself
+/// (`SIGCHLD` ignored), a child that ended sooner would leave its number to others.
+fn open_gate(pid: i32, mut opener: PipeWriter) -> io::Result<Birth> {
+    let pidfd = pidfd::open(pid)?;
+    // A child that was killed before the gate is found dead by whoever waits for it.
+    let _ = opener.write_all(&[1]);
+    Ok(Birth { pid, pidfd })
+}
+
+fn pass_gate(mut gate: PipeReader) {
+    let mut byte = [0];
+    if gate.read_exact(&mut byte).is_err() {
+        std::process::exit(1); // the parent is gone
+    }
+}

@@ -1,0 +1,129 @@
+//! What a process runs: a function or an object.
+//!
+//! # Safety
+//! A function that captures nothing has no bytes; one is made from nothing in the child, where the
+//! type says all that there is to know. [`Entry::function`] has been given a value of that type, so
+//! it has values, and it checks at compile time that the type has no bytes.
+#![expect(unsafe_code, reason = "a value of a type without bytes is made from nothing")]
+
+use super::entry::FreshStart;
+use crate::wire::endpoint::Message;
+use std::mem::MaybeUninit;
+
+/// A function that can be the body of a process: a `fn` or a closure that captures nothing, with up to
+/// six arguments.
+///
+/// What it needs to know comes in its arguments: a process shares no variables with its parent.
+/// `Marker` only tells the implementations for different numbers of arguments apart.
+pub trait Target<Marker>: Copy + 'static {
+    /// One argument as itself, none as `()`, several as a tuple.
+    type Args;
+    /// What it returns.
+    type Output;
+    /// Runs it.
+    fn call(self, args: Self::Args) -> Self::Output;
+}
+
+impl<F: Fn() -> T + Copy + 'static, T> Target<fn() -> T> for F {
+    type Args = ();
+    type Output = T;
+
+    fn call(self, (): ()) -> T {
+        self()
+    }
+}
+
+impl<F: Fn(A) -> T + Copy + 'static, A, T> Target<fn(A) -> T> for F {
+    type Args = A;
+    type Output = T;
+
+    fn call(self, arg: A) -> T {
+        self(arg)
+    }
+}
+
+macro_rules! target_of_several {
+    ($($arg:ident)+) => {
+        impl<F: Fn($($arg),+) -> T + Copy + 'static, $($arg,)+ T> Target<fn($($arg),+) -> T> for F {
+            type Args = ($($arg,)+);
+            type Output = T;
+
+            #[expect(non_snake_case, reason = "the arguments are named as their types")]
+            fn call(self, ($($arg,)+): Self::Args) -> T {
+                self($($arg),+)
+            }
+        }
+    };
+}
+
+target_of_several!(A B);
+target_of_several!(A B C);
+target_of_several!(A B C D);
+target_of_several!(A B C D E);
+target_of_several!(A B C D E G);
+
+/// The object style: a type whose fields are the arguments and whose `run` is the body, as a subclass
+/// of Python's `Process`.
+///
+/// ```no_run
+/// use proclab::{Process, Run, Supervisor};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Greeter {
+///     whom: String,
+/// }
+///
+/// impl Run for Greeter {
+///     type Output = String;
+///
+///     fn run(self) -> String {
+///         format!("hello, {}", self.whom)
+///     }
+/// }
+///
+/// proclab::child_entry();
+/// let supervisor = Supervisor::new()?;
+/// let child = supervisor.start(Process::object(Greeter { whom: "world".into() }))?;
+/// assert_eq!(child.result()?, "hello, world");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Run {
+    /// What [`Run::run`] returns to the parent.
+    type Output;
+
+    /// What is done in the child.
+    fn run(self) -> Self::Output;
+}
+
+/// The two forms in which a body is kept.
+#[derive(Debug)]
+pub(crate) struct Entry<A, T> {
+    /// For a copy of this memory.
+    pub(crate) body: fn(A) -> T,
+    /// For a fresh copy of the executable, which finds this function by its place in the file.
+    pub(crate) fresh: fn(FreshStart) -> !,
+}
+
+impl<A: Message, T: Message> Entry<A, T> {
+    pub(crate) fn function<F, M>(_: F) -> Self
+    where
+        F: Target<M, Args = A, Output = T>,
+    {
+        const { assert!(size_of::<F>() == 0, "the body of a process may capture nothing: pass it arguments") };
+        Entry { body: call::<F, M>, fresh: |start| start.run(call::<F, M>) }
+    }
+
+    pub(crate) fn object() -> Self
+    where
+        A: Run<Output = T>,
+    {
+        Entry { body: A::run, fresh: |start| start.run(A::run) }
+    }
+}
+
+fn call<F: Target<M>, M>(args: F::Args) -> F::Output {
+    // SAFETY: `F` has no bytes (checked where the entry was made), and has values: one was given there.
+    let function = unsafe { MaybeUninit::<F>::uninit().assume_init() };
+    function.call(args)
+}

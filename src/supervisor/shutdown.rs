@@ -1,0 +1,145 @@
+//! The end of children: terminate, grace, kill, whole process groups, until nothing is left.
+
+use crate::process::{Handle, forkserver_settle, is_known};
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::wait::{Whose, Zombie, is_no_child, try_wait};
+use crate::sys::{pidfd, procs, task};
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+const TERM: i32 = 15;
+const KILL: i32 = 9;
+const CONT: i32 = 18;
+
+/// A child whose group could not be ended.
+#[derive(Debug)]
+pub struct Left {
+    /// The child's name.
+    pub name: String,
+    /// Its PID, which is its group's number.
+    pub pid: i32,
+    /// What the system said.
+    pub error: io::Error,
+}
+
+/// Not everything could be ended.
+#[derive(Debug, thiserror::Error)]
+pub struct ShutdownError {
+    /// What is left.
+    pub left: Vec<Left>,
+}
+
+impl fmt::Display for ShutdownError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("some processes could not be ended:")?;
+        for Left { name, pid, error } in &self.left {
+            write!(f, " {name} (PID {pid}): {error};")?;
+        }
+        f.write_str(" end them by hand")
+    }
+}
+
+/// Ends `children`, the latest first. The grace is one for all of them together: each is told in its
+/// turn, after those behind it have ended or the grace is over.
+pub(super) fn shut_down(
+    children: Vec<Handle>,
+    grace: Duration,
+    subreaper: bool,
+) -> Result<(), ShutdownError> {
+    let deadline = Deadline::after(grace);
+    let mut left = Vec::new();
+    for child in children.iter().rev() {
+        if let Err(error) = end_group(child, deadline, subreaper) {
+            left.push(Left { name: child.name().to_owned(), pid: child.pid(), error });
+        }
+    }
+    if left.is_empty() { Ok(()) } else { Err(ShutdownError { left }) }
+}
+
+fn end_group(child: &Handle, deadline: Deadline, subreaper: bool) -> io::Result<()> {
+    for (signal, until) in [(TERM, deadline), (KILL, Deadline::NEVER)] {
+        match child.signal_group(signal).and_then(|()| child.signal_group(CONT)) {
+            Err(error) if pidfd::is_gone(&error) => return Ok(()),
+            // Some of the group are another user's, or all of them; the rest have got the signal.
+            Err(error) if signal == KILL => return Err(error),
+            _ => {}
+        }
+        if await_end(child, until, subreaper)? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Waits until nobody of the group lives, and whether that is so before the deadline.
+///
+/// The leader's end is seen on its pidfd. Its descendants are not our children, and nothing announces
+/// their end, so the group is looked at again and again, at growing distances.
+fn await_end(child: &Handle, deadline: Deadline, subreaper: bool) -> io::Result<bool> {
+    let mut pause = Duration::from_micros(100);
+    loop {
+        let _ = child.reap().map_err(io::Error::other)?;
+        if subreaper {
+            reap_orphans()?;
+        }
+        if child.is_reaped() && !group_lives(child)? {
+            return Ok(true);
+        }
+        if deadline.is_over() {
+            return Ok(false);
+        }
+        let next = Deadline::after(deadline.left().map_or(pause, |left| left.min(pause)));
+        if child.is_reaped() {
+            readable(&[], next)?;
+            pause = (pause * 2).min(Duration::from_millis(20));
+        } else {
+            readable(&[child.as_fd()], if deadline.left().is_some() { deadline } else { next })?;
+        }
+    }
+}
+
+/// Whether the group has a member that is no zombie. The kernel is asked first; only while it knows a
+/// member, /proc tells whether that is a zombie whose own parent has yet to reap it.
+fn group_lives(child: &Handle) -> io::Result<bool> {
+    match child.signal_group(0) {
+        Err(error) if pidfd::is_gone(&error) => Ok(false),
+        _ => procs::group_has_living(child.pid()),
+    }
+}
+
+/// Reaps every child of this process that has ended and that nobody here started.
+pub(super) fn reap_orphans() -> io::Result<()> {
+    for pid in orphans()? {
+        match try_wait(Whose::Pid(pid), Zombie::Reap) {
+            Err(error) if !is_no_child(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Kills and reaps whoever became a child of this process as an orphan, and what that leaves behind.
+pub(super) fn end_orphans() -> io::Result<()> {
+    loop {
+        reap_orphans()?;
+        let mut killed = false;
+        for pid in orphans()? {
+            // Only this process reaps it, so the number is the orphan's until then.
+            let Ok(orphan) = pidfd::open(pid) else { continue };
+            if pidfd::send_signal(orphan.as_fd(), KILL).is_ok() {
+                readable(&[orphan.as_fd()], Deadline::NEVER)?;
+                killed = true;
+            }
+        }
+        if !killed {
+            return Ok(());
+        }
+    }
+}
+
+fn orphans() -> io::Result<Vec<i32>> {
+    forkserver_settle();
+    Ok(procs::children_of(task::pid())?.into_iter().filter(|pid| !is_known(*pid)).collect())
+}

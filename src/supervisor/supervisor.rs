@@ -1,0 +1,171 @@
+//! The owner of children.
+
+use super::shutdown::{ShutdownError, shut_down};
+use crate::process::{Child, Family, Handle, JoinError, Process, StartError};
+use crate::sys::task;
+use crate::wire::endpoint::Message;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Starts children, reaps every one of them, and ends them in order.
+///
+/// When it is dropped it ends as Python's main process does: its daemons are terminated, the others are
+/// joined, however long that takes. [`shutdown`](Supervisor::shutdown) ends them all. In a panic, and
+/// after the interrupt, the drop is a shutdown.
+///
+/// ```no_run
+/// use proclab::{Process, Supervisor};
+///
+/// fn add(a: u64, b: u64) -> u64 {
+///     a + b
+/// }
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     proclab::child_entry();
+///     let supervisor = Supervisor::new()?;
+///     let child = supervisor.start(Process::new(add).args((2, 3)).name("adder"))?;
+///     println!("{} runs as PID {}", child.name(), child.pid());
+///     assert_eq!(child.result()?, 5);
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Supervisor {
+    family: Arc<Family>,
+    grace: Duration,
+    subreaper: bool,
+    /// The process it belongs to: in a forked copy it owns nobody.
+    pid: i32,
+}
+
+impl Supervisor {
+    /// How long children may take to end after `SIGTERM` if nothing else is said.
+    pub const GRACE: Duration = Duration::from_secs(5);
+
+    /// A supervisor without children.
+    ///
+    /// # Errors
+    /// `EMFILE` when no descriptor is left.
+    pub fn new() -> io::Result<Supervisor> {
+        Ok(Self::of(Family::new(None)?))
+    }
+
+    /// A supervisor whose waits, and starts, end with an error once `interrupt` is readable.
+    ///
+    /// # Errors
+    /// `EMFILE` when no descriptor is left.
+    pub fn interrupted_by(interrupt: impl AsFd) -> io::Result<Supervisor> {
+        let interrupt: OwnedFd = interrupt.as_fd().try_clone_to_owned()?;
+        Ok(Self::of(Family::new(Some(interrupt))?))
+    }
+
+    fn of(family: Family) -> Supervisor {
+        Supervisor { family: Arc::new(family), grace: Self::GRACE, subreaper: false, pid: task::pid() }
+    }
+
+    /// How long all children together may take to end after `SIGTERM`, before they are killed.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Supervisor {
+        self.grace = grace;
+        self
+    }
+
+    /// Makes this process the parent of orphans among its descendants (`PR_SET_CHILD_SUBREAPER(2const)`),
+    /// until the supervisor is dropped. It then reaps every child of this process that ends, also ones
+    /// that other code started and waits for itself: use it where there are none.
+    ///
+    /// # Errors
+    /// None on a kernel of this century.
+    pub fn subreaper(mut self) -> io::Result<Supervisor> {
+        task::set_subreaper(true)?;
+        self.subreaper = true;
+        Ok(self)
+    }
+
+    /// Starts a process and returns once it has its arguments and begins.
+    ///
+    /// # Errors
+    /// [`StartError`]: nothing of the process is left then. That the child died on the way is one of the
+    /// answers, given at once.
+    pub fn start<A, T>(&self, process: Process<A, T>) -> Result<Child<T>, StartError>
+    where
+        A: Message + 'static,
+        T: Message + Send + 'static,
+    {
+        // Whoever has ended meanwhile is reaped now, as Python does at this point; a fault in that shows
+        // when that child is joined.
+        let _ = self.reap();
+        process.launch(Some(&self.family))
+    }
+
+    /// The children that live, oldest first; those that have ended are reaped.
+    pub fn active_children(&self) -> Vec<Handle> {
+        let _ = self.reap();
+        self.family.unreaped().into_iter().filter(Handle::is_alive).collect()
+    }
+
+    /// Reaps every child that has ended, and as a subreaper the orphans too.
+    ///
+    /// # Errors
+    /// None that a caller can cause.
+    pub fn reap(&self) -> io::Result<()> {
+        self.family.reap()?;
+        if self.subreaper {
+            super::shutdown::reap_orphans()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for every child that is no daemon, then terminates the daemons.
+    ///
+    /// # Errors
+    /// [`JoinError`]: then nobody is terminated.
+    pub fn finish(&self) -> Result<(), JoinError> {
+        for child in self.family.unreaped().iter().filter(|child| !child.is_daemon()) {
+            child.join()?;
+        }
+        self.end_daemons();
+        Ok(())
+    }
+
+    /// Ends all children, the latest first: `SIGTERM` to its process group, until the grace of all is
+    /// over, then `SIGKILL`, until nothing of the group is left. Stopped children are continued.
+    ///
+    /// # Errors
+    /// [`ShutdownError`] names those that could not be ended, as one that changed to another user.
+    pub fn shutdown(&self) -> Result<(), ShutdownError> {
+        shut_down(self.family.all(), self.grace, self.subreaper)
+    }
+
+    fn end_daemons(&self) {
+        let daemons = self.family.all().into_iter().filter(Handle::is_daemon).collect();
+        // Whoever cannot be ended is another user's now; the drop has nobody to tell.
+        let _ = shut_down(daemons, self.grace, false);
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        if self.pid != task::pid() {
+            return;
+        }
+        if std::thread::panicking() {
+            let _ = self.shutdown();
+        } else {
+            // Daemons end first: a child that is joined may wait for one of them for ever.
+            self.end_daemons();
+            if self.finish().is_err() {
+                let _ = self.shutdown();
+            }
+        }
+        for child in self.family.unreaped() {
+            let _ = child.reap();
+        }
+        if self.subreaper {
+            let _ = super::shutdown::end_orphans();
+            let _ = task::set_subreaper(false);
+        }
+    }
+}

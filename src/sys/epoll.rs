@@ -1,0 +1,54 @@
+//! `epoll(7)`: one descriptor that is readable while any of many is.
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// A set of descriptors, each with a number of the owner's choice.
+#[derive(Debug)]
+pub struct ReadySet(Epoll);
+
+impl ReadySet {
+    /// An empty set; close-on-exec.
+    ///
+    /// # Errors
+    /// `EMFILE` when no descriptor is left.
+    pub fn new() -> io::Result<ReadySet> {
+        Ok(ReadySet(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?))
+    }
+
+    /// Adds `fd` under the number `token`.
+    ///
+    /// # Errors
+    /// `EEXIST` when it is in the set, `ENOSPC` at the user's limit of watches.
+    pub fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        Ok(self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
+    }
+
+    /// Takes `fd` out; one that is not in the set is left alone.
+    pub fn remove(&self, fd: BorrowedFd<'_>) {
+        let _ = self.0.delete(fd);
+    }
+
+    /// The numbers of those that are readable now, up to 64 at once.
+    ///
+    /// # Errors
+    /// None that a caller can cause.
+    pub fn ready(&self) -> io::Result<Vec<u64>> {
+        let mut events = [EpollEvent::empty(); 64];
+        loop {
+            match self.0.wait(&mut events, EpollTimeout::ZERO) {
+                Ok(n) => return Ok(events[..n].iter().map(EpollEvent::data).collect()),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl AsFd for ReadySet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.0.as_fd()
+    }
+}
