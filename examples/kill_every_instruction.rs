@@ -7,6 +7,8 @@
 //! A stride of 7 tries every seventh instruction; words choose cases, as in `1 send full`.
 #![expect(clippy::print_stdout, reason = "an example that reports")]
 
+#[path = "../tests/it/queue/forked.rs"]
+mod forked;
 #[path = "../tests/it/queue/kill_points.rs"]
 mod kill_points;
 
