@@ -195,7 +195,8 @@ impl Handle {
 
     /// How it ended, if that is known already.
     fn known_exit(&self) -> Result<Option<Exit>, JoinError> {
-        match *self.status() {
+        let status = *self.status();
+        match status {
             Status::Reaped(exit) => Ok(Some(exit)),
             _ if self.0.parent != task::pid() => Err(JoinError::NotOurChild { pid: self.0.pid }),
             Status::Zombie(exit) if self.0.leave_zombie.load(Ordering::Relaxed) => Ok(Some(exit)),
