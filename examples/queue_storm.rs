@@ -18,8 +18,10 @@ fn main() {
     let seconds = args.next().unwrap_or(60);
     let pause = args.next().unwrap_or(5);
     let capacity = args.next().unwrap_or(64) as usize;
-    println!("{seconds} s, a kill every {pause} ms, capacity {capacity}");
-    let storm = storm::run(Duration::from_secs(seconds), Duration::from_millis(pause), capacity);
-    println!("{storm:#?}");
+    for leases in [false, true] {
+        println!("{seconds} s, a kill every {pause} ms, capacity {capacity}, leases: {leases}");
+        let storm = storm::run(Duration::from_secs(seconds), Duration::from_millis(pause), capacity, leases);
+        println!("{storm:#?}");
+    }
     println!("the books balance");
 }

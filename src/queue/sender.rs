@@ -360,6 +360,12 @@ struct Group {
     ends: VecDeque<usize>,
 }
 
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.side.note_dropped();
+    }
+}
+
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         Self::new(Arc::clone(&self.side))

@@ -31,14 +31,14 @@ fn scribbles() {
         dice ^= dice << 17;
         dice
     };
-    for _ in 0..400 {
+    for _ in 0..200 {
         let (sender, receiver) = bounded_with_limit::<Vec<u8>>(3, 30_000).expect("a queue can be made");
         let (where_to, what, how_many) = (roll(), roll(), roll() % 3 + 1);
         let values = [0, 1, 2, 3, u64::MAX, u64::MAX >> 2, 1 << 62, 2 << 62, 3 << 62, 1 << 32, what];
         let user = child(|| {
             sender.send(vec![1; 10]).expect("there is room");
             sender.send(vec![1; 2000]).expect("there is room");
-            let lease = receiver.lease();
+            let _lease = receiver.lease();
             let file = memory();
             for scribble in 0..how_many {
                 // The words before the slots, the slots, and the first members and leases.
