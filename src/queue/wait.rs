@@ -29,6 +29,7 @@ const LOOKS: u32 = 60;
 const LONGEST_PAUSE: u32 = 64;
 
 impl Patience {
+    #[inline]
     pub(super) fn for_lock(self) -> Deadline {
         match self {
             Patience::Try => Deadline::after(A_MOMENT),
