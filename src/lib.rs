@@ -3,6 +3,8 @@
 pub mod explore;
 mod process;
 #[cfg(feature = "cli")]
+pub mod report;
+#[cfg(feature = "cli")]
 pub mod scenario;
 mod shm;
 mod supervisor;

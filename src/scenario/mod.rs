@@ -2,6 +2,10 @@
 
 /// A cabinet of locks, and why each works or not.
 pub mod cabinet;
+/// What can be explored.
+pub mod experiment;
+/// The world of free runs.
+pub mod free;
 /// The world at the gate.
 pub mod gated;
 /// The locks themselves.
@@ -10,6 +14,8 @@ pub mod locks;
 pub mod sale;
 /// The ticket sale at the gate.
 pub mod sale_lab;
+/// A directory for a run.
+pub mod scratch;
 /// What came of a run.
 pub mod verdict;
 /// The world in which a body acts.

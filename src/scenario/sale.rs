@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cabinet::LockKind;
@@ -12,7 +13,9 @@ use super::locks::Shared;
 use super::world::{Access, Lock, Seen, Step, World};
 
 /// How a buyer puts the new number into the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Store {
     /// As the notes do: open it for writing, which empties it, then write. Two steps.
@@ -23,7 +26,7 @@ pub enum Store {
 }
 
 /// What is sold, by whom, and how carefully.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sale {
     /// How many buyers there are.
     pub buyers: usize,
@@ -35,8 +38,9 @@ pub struct Sale {
     pub search: bool,
     /// How the number is written.
     pub store: Store,
-    /// How long a buyer thinks before it reads, and again before it writes.
-    pub think: Duration,
+    /// For how many microseconds a buyer thinks before it reads, and again before it writes; nothing
+    /// at the gate, where time does not pass.
+    pub think_us: u64,
 }
 
 const READ: Step = Step { name: "read", resource: "stock", access: Access::Read };
@@ -128,7 +132,7 @@ pub fn buy<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<
     };
     // Dropping the locks gives them back, as `with lock:` does when the reading fails.
     let Reading::Count(count, _) = reading else { return Ok(Visit::Torn) };
-    world.think(sale.think);
+    world.think(Duration::from_micros(sale.think_us));
     let wanted = count > 0;
     let left = if wanted { count - 1 } else { count };
     match sale.store {
@@ -150,7 +154,7 @@ pub fn buy<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<
 }
 
 fn look<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<Reading> {
-    world.think(sale.think);
+    world.think(Duration::from_micros(sale.think_us));
     world.step(READ, || read(shared, sale.lock))
 }
 
@@ -158,7 +162,7 @@ fn look<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<Rea
 fn swap<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<Visit> {
     loop {
         let Reading::Count(count, version) = look(world, sale, shared)? else { return Ok(Visit::Torn) };
-        world.think(sale.think);
+        world.think(Duration::from_micros(sale.think_us));
         let wanted = count > 0;
         let left = if wanted { count - 1 } else { count };
         let publish = || {

@@ -9,13 +9,14 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::cabinet::LockKind;
+use super::experiment::Lab;
 use super::gated::Gated;
 use super::locks::{Opened, Shared};
 use super::sale::{self, Reading, Sale};
 use super::verdict::Verdict;
 use crate::explore::engine::{Granted, System, Trace};
 use crate::explore::gate::{Gate, GateError, Post};
-use crate::explore::step::{Choice, Step, letter};
+use crate::explore::step::{Step, letter};
 use crate::process::Process;
 use crate::shm::region::{Region, RegionError};
 use crate::supervisor::Supervisor;
@@ -100,11 +101,6 @@ impl<'s> SaleLab<'s> {
         Ok(Self { gate, sale: sale.clone(), shared })
     }
 
-    /// The PID of each buyer.
-    pub fn pids(&self) -> Vec<i32> {
-        (0..self.gate.len()).map(|worker| self.gate.pid(worker)).collect()
-    }
-
     fn restock(&self) -> io::Result<()> {
         match (self.sale.lock, &self.shared.opened) {
             // A killed buyer may have left its lock file; so may one that was called back while it
@@ -168,6 +164,16 @@ impl System for SaleLab<'_> {
     }
 }
 
+impl Lab for SaleLab<'_> {
+    fn pids(&self) -> Vec<i32> {
+        (0..self.gate.len()).map(|worker| self.gate.pid(worker)).collect()
+    }
+
+    fn broken_at(&self, trace: &Trace) -> Option<(usize, String)> {
+        broken_at(&self.sale, trace)
+    }
+}
+
 /// What came of an execution that left `left` tickets in the file.
 fn judge(sale: &Sale, trace: &Trace, left: Option<i64>) -> Verdict {
     let sold =
@@ -187,7 +193,7 @@ fn judge(sale: &Sale, trace: &Trace, left: Option<i64>) -> Verdict {
 }
 
 /// The step at which the promise was broken, counted from 0, and how, in one sentence.
-pub fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
+fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
     let mut sold = 0;
     // For each buyer, how many writes there were when it read.
     let mut known = vec![0; trace.stuck.len()];
@@ -238,9 +244,4 @@ pub fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
         return Some((trace.events.len(), format!("nobody can go on: {}", waits.join(", "))));
     }
     None
-}
-
-/// Whether a schedule kills somebody.
-pub fn kills(choices: &[Choice]) -> usize {
-    choices.iter().filter(|choice| choice.kill).count()
 }

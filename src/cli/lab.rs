@@ -1,0 +1,159 @@
+//! What `explore`, `replay` and `trials` share: the options of a sale, a lab, and a verified witness.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+
+use super::failure::Failure;
+use crate::explore::engine::{ExecuteError, Trace, execute};
+use crate::explore::gate::GateError;
+use crate::explore::schedule::MAX_PROCESSES;
+use crate::explore::strategy::replay::Replay;
+use crate::report::witness::Witness;
+use crate::scenario::cabinet::LockKind;
+use crate::scenario::experiment::{Experiment, Lab, MAX_STOCK};
+use crate::scenario::sale::{Sale, Store};
+use crate::scenario::scratch::Scratch;
+use crate::scenario::verdict::Verdict;
+use crate::supervisor::Supervisor;
+
+/// How something is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The options of a ticket sale; what is not said is `None`.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct SaleArgs {
+    /// How many buyers there are
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_PROCESSES as u64))]
+    pub(crate) buyers: Option<u64>,
+    /// How many tickets there are
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(i64).range(0..=MAX_STOCK))]
+    pub(crate) stock: Option<i64>,
+    /// What keeps the buyers apart: none, flock, posix, posix-closed, exclusive-file, unlinked-file,
+    /// inherited, thread-mutex, check-outside, twice, mutex, compare-and-swap
+    #[arg(long, value_name = "LOCK", value_parser = lock_kind, hide_possible_values = true)]
+    pub(crate) lock: Option<LockKind>,
+    /// Nobody looks at the stock outside the lock
+    #[arg(long)]
+    pub(crate) no_search: bool,
+    /// How the number is written: emptied and written as the notes do, or written aside and renamed
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<StoreArg>,
+}
+
+/// `--store`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StoreArg {
+    /// Empty the file, then write: two steps
+    Truncate,
+    /// Write aside, then rename: one step
+    Rename,
+}
+
+fn lock_kind(name: &str) -> Result<LockKind, String> {
+    name.parse().map_err(|_| {
+        let names: Vec<_> = LockKind::ALL.iter().map(|kind| kind.name()).collect();
+        format!("the locks are {}", names.join(", "))
+    })
+}
+
+impl SaleArgs {
+    /// The sale, where `base` says what is not said here.
+    pub(crate) fn over(&self, base: &Sale) -> Sale {
+        Sale {
+            buyers: self.buyers.map_or(base.buyers, |buyers| buyers as usize),
+            stock: self.stock.unwrap_or(base.stock),
+            lock: self.lock.unwrap_or(base.lock),
+            search: base.search && !self.no_search,
+            store: match self.store {
+                None => base.store,
+                Some(StoreArg::Truncate) => Store::Truncate,
+                Some(StoreArg::Rename) => Store::Rename,
+            },
+            think_us: base.think_us,
+        }
+    }
+
+    /// The sale of the notes, as far as nothing else is said: two buyers and the last ticket.
+    pub(crate) fn sale(&self) -> Sale {
+        self.over(&Sale {
+            buyers: 2,
+            stock: 1,
+            lock: LockKind::Flock,
+            search: true,
+            store: Store::Truncate,
+            think_us: 0,
+        })
+    }
+}
+
+/// Runs `work` on a lab for `experiment`, with a supervisor and a directory that are gone afterwards.
+pub(crate) fn with_lab<R>(
+    experiment: &Experiment,
+    work: impl FnOnce(&mut Bench<'_>) -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::of("the processes cannot be set up", error);
+    let supervisor = Supervisor::new().map_err(|error| failed(&error))?;
+    let scratch = Scratch::new(&supervisor).map_err(|error| failed(&error))?;
+    let dir: &Path = scratch.path();
+    let lab = experiment.open(&supervisor, dir.to_owned()).map_err(|error| failed(&error))?;
+    work(&mut Bench { experiment, lab })
+}
+
+/// A lab, and what it is for.
+pub(crate) struct Bench<'s> {
+    pub(crate) experiment: &'s Experiment,
+    pub(crate) lab: Box<dyn Lab<Error = GateError, Outcome = Verdict> + 's>,
+}
+
+impl Bench<'_> {
+    /// Executes the schedule of `replay` on real processes.
+    pub(crate) fn replay(&mut self, mut replay: Replay, kills: usize) -> Result<Witness, Failure> {
+        match execute(&mut *self.lab, &mut replay, kills) {
+            Ok(Some(trace)) => {
+                replay.check(&trace.events).map_err(|divergence| diverged(&divergence))?;
+                self.describe(&trace)
+            }
+            Ok(None) => Err(diverged(&"the schedule ends where somebody could go on")),
+            Err(ExecuteError::Diverged(divergence)) => Err(diverged(&divergence)),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
+    /// Describes the execution that has just ended.
+    pub(crate) fn describe(&mut self, trace: &Trace) -> Result<Witness, Failure> {
+        let verdict = self.lab.judge(trace);
+        let verdict = verdict.map_err(|error| Failure::of("the result cannot be read", &error))?;
+        let broken = (verdict != Verdict::Ok).then(|| self.lab.broken_at(trace)).flatten();
+        Ok(Witness::new(self.experiment, trace, verdict, &self.lab.pids(), broken))
+    }
+}
+
+/// The processes failed under control.
+pub(crate) fn failed(error: &ExecuteError<GateError>) -> Failure {
+    Failure::of("the schedule could not be carried out", error)
+}
+
+/// The processes did other things than the schedule says.
+pub(crate) fn diverged(difference: &dyn Display) -> Failure {
+    Failure {
+        code: 1,
+        what: format!("the replay went another way: {difference}"),
+        hint: Some("explore again: the program or the kernel is another than when the token was made".into()),
+    }
+}
+
+/// How wide the table may be.
+pub(crate) fn width() -> u16 {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = console::Term::stdout().size_checked().map(|(_, columns)| columns);
+    terminal.or(columns).unwrap_or(100).clamp(40, 200)
+}

@@ -1,0 +1,6 @@
+//! Plain data in, bytes out: what was found, as text and as JSON.
+
+/// What an exploration found.
+pub mod exploration;
+/// One execution, a column for each process.
+pub mod witness;
