@@ -1,14 +1,19 @@
 //! A process-and-IPC runtime that you can watch, race and replay.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod explore;
+#[cfg(feature = "cli")]
+pub mod net;
 mod process;
+pub mod queue;
 #[cfg(feature = "cli")]
 pub mod report;
 #[cfg(feature = "cli")]
 pub mod scenario;
-mod shm;
+pub mod shm;
 mod supervisor;
-mod sync;
+pub mod sync;
 pub mod sys;
 pub mod wire;
 

@@ -1,5 +1,6 @@
 //! The `proclab` program: child entry, then the command line.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    proclab::child_entry();
+    proclab::cli::main()
 }

@@ -3,14 +3,15 @@
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
-use super::failure::Failure;
-use super::lab::{Bench, Format, SaleArgs, failed, with_lab, width};
+use super::fault::Fault;
+use super::lab::{Bench, Format, SaleArgs, could_not, diverged, failed, print, usage, width, with_lab};
 use crate::explore::search::{Tally, search};
 use crate::explore::strategy::replay::Replay;
 use crate::explore::strategy::{Strategy, dfs::Dfs, pct::Pct, random::Random, uniform::Uniform};
@@ -30,7 +31,7 @@ pub(crate) struct ExploreArgs {
     #[arg(value_enum)]
     scenario: Explorable,
     #[command(flatten)]
-    sale: SaleArgs,
+    pub(super) sale: SaleArgs,
     /// Also kill up to this many processes, at each step, in every schedule
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=3))]
     kills: u8,
@@ -57,7 +58,7 @@ pub(crate) struct ExploreArgs {
     cabinet: bool,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 /// What can be explored.
@@ -68,7 +69,7 @@ pub(crate) enum Explorable {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum StrategyArg {
+pub(super) enum StrategyArg {
     /// Depth first, to the end
     #[default]
     Dfs,
@@ -100,7 +101,7 @@ fn budget(text: &str) -> Result<Budget, String> {
 
 /// A search that was cut short, as it lies in a file.
 #[derive(Debug, Serialize, Deserialize)]
-struct Saved {
+pub(super) struct Saved {
     experiment: Experiment,
     kills: usize,
     reduce: bool,
@@ -109,23 +110,28 @@ struct Saved {
     seconds: f64,
 }
 
-/// Runs the command; what it prints, and whether all was right.
-pub(crate) fn run(args: &ExploreArgs) -> Result<(String, bool), Failure> {
+/// Runs the command.
+pub(crate) fn run(args: &ExploreArgs) -> ExitCode {
+    print(answer(args))
+}
+
+fn answer(args: &ExploreArgs) -> Result<(String, bool), Fault> {
     let experiment = match args.scenario {
         Explorable::Tickets => Experiment::Tickets(args.sale.sale()),
     };
     if args.cabinet {
-        return super::cabinet::run(&args.sale, args.format);
+        return super::cabinet::answer(args);
     }
     if args.strategy != StrategyArg::Dfs && (args.reduce || args.resume.is_some()) {
-        return Err(Failure::usage(
+        return Err(usage(
             "--reduce and --resume belong to a search to the end, and chance has none",
             "use --strategy dfs",
         ));
     }
     let saved = args.resume.as_deref().map(load).transpose()?.flatten();
     let mut progress = Progress::new();
-    let exploration = with_lab(&experiment, |bench| explore(bench, args, saved, &mut progress))?;
+    let exploration =
+        with_lab(&experiment, |bench| explore(bench, args, usize::from(args.kills), saved, &mut progress))?;
     progress.finish();
     let text = match args.format {
         Format::Text => exploration.text(width()) + &advice(&exploration, args),
@@ -139,20 +145,21 @@ pub(crate) fn run(args: &ExploreArgs) -> Result<(String, bool), Failure> {
     Ok((text, exploration.is_right()))
 }
 
-fn explore(
+pub(super) fn explore(
     bench: &mut Bench<'_>,
     args: &ExploreArgs,
+    kills: usize,
     saved: Option<Saved>,
     progress: &mut Progress,
-) -> Result<Exploration, Failure> {
-    let kills = usize::from(args.kills);
+) -> Result<Exploration, Fault> {
     let begin = Instant::now();
     let (mut dfs, mut tally, before) = match saved {
         None => (Dfs::new(args.reduce), Tally::default(), 0.0),
         Some(saved) => {
-            let same = saved.experiment == *bench.experiment && saved.kills == kills && saved.reduce == args.reduce;
+            let same =
+                saved.experiment == *bench.experiment && saved.kills == kills && saved.reduce == args.reduce;
             if !same {
-                return Err(Failure::usage(
+                return Err(usage(
                     "the file of --resume belongs to another exploration",
                     "give the options that it was begun with, or another file",
                 ));
@@ -192,7 +199,7 @@ fn explore(
         let witness = bench.replay(Replay::of(found.witness.events.clone()), kills)?;
         if witness.verdict != *verdict {
             let text = format!("the witness of {verdict} ended {} when it was replayed", witness.verdict);
-            return Err(super::lab::diverged(&text));
+            return Err(diverged(&text));
         }
         outcomes.push(OutcomeView {
             verdict: *verdict,
@@ -229,32 +236,34 @@ fn explore(
 
 fn advice(exploration: &Exploration, args: &ExploreArgs) -> String {
     match (&args.resume, exploration.complete, args.strategy) {
-        (_, true, _) | (None, _, StrategyArg::Random | StrategyArg::Uniform | StrategyArg::Pct) => String::new(),
+        (_, true, _) | (None, _, StrategyArg::Random | StrategyArg::Uniform | StrategyArg::Pct) => {
+            String::new()
+        }
         (Some(file), ..) => format!("\nto go on: the same command again; {} says where\n", file.display()),
         (None, ..) => "\nto be able to go on: --resume FILE\n".to_owned(),
     }
 }
 
-fn load(file: &Path) -> Result<Option<Saved>, Failure> {
+fn load(file: &Path) -> Result<Option<Saved>, Fault> {
     let content = match fs::read(file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Failure::of(&format!("{} cannot be read", file.display()), &error)),
+        Err(error) => return Err(could_not(&format!("{} cannot be read", file.display()), &error)),
         Ok(content) => content,
     };
     let saved = serde_json::from_slice(&content).map_err(|error| {
         let what = format!("{} holds no exploration: {error}", file.display());
-        Failure::usage(what, "give a file that --resume has written, or a new name")
+        usage(what, "give a file that --resume has written, or a new name")
     })?;
     Ok(Some(saved))
 }
 
 /// Writes a file as a whole or not at all.
-pub(super) fn write_aside(file: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write_aside(file: &Path, text: &str) -> Result<(), Fault> {
     let aside = file.with_extension(format!("new{}", std::process::id()));
     let written = fs::write(&aside, text).and_then(|()| fs::rename(&aside, file));
     written.map_err(|error| {
         let _ = fs::remove_file(&aside);
-        Failure::of(&format!("{} cannot be written", file.display()), &error)
+        could_not(&format!("{} cannot be written", file.display()), &error)
     })
 }
 
@@ -291,7 +300,10 @@ impl Progress {
             Some(explored) => {
                 let left = seconds * (1.0 - explored) / explored.max(1e-9);
                 bar.set_position((explored * 1000.0) as u64);
-                format!("{schedules} schedules, about {:.1} % of all, about {left:.0} s left", explored * 100.0)
+                format!(
+                    "{schedules} schedules, about {:.1} % of all, about {left:.0} s left",
+                    explored * 100.0
+                )
             }
             None => format!("{schedules} schedules"),
         };

@@ -1,11 +1,12 @@
 //! What `explore`, `replay` and `trials` share: the options of a sale, a lab, and a verified witness.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::io::Write;
+use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::failure::Failure;
+use super::fault::{BROKEN, DONE, Fault};
 use crate::explore::engine::{ExecuteError, Trace, execute};
 use crate::explore::gate::GateError;
 use crate::explore::schedule::MAX_PROCESSES;
@@ -98,13 +99,12 @@ impl SaleArgs {
 /// Runs `work` on a lab for `experiment`, with a supervisor and a directory that are gone afterwards.
 pub(crate) fn with_lab<R>(
     experiment: &Experiment,
-    work: impl FnOnce(&mut Bench<'_>) -> Result<R, Failure>,
-) -> Result<R, Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::of("the processes cannot be set up", error);
+    work: impl FnOnce(&mut Bench<'_>) -> Result<R, Fault>,
+) -> Result<R, Fault> {
+    let failed = |error: &dyn std::error::Error| could_not("the processes cannot be set up", error);
     let supervisor = Supervisor::new().map_err(|error| failed(&error))?;
     let scratch = Scratch::new(&supervisor).map_err(|error| failed(&error))?;
-    let dir: &Path = scratch.path();
-    let lab = experiment.open(&supervisor, dir.to_owned()).map_err(|error| failed(&error))?;
+    let lab = experiment.open(&supervisor, scratch.path()).map_err(|error| failed(&error))?;
     work(&mut Bench { experiment, lab })
 }
 
@@ -116,7 +116,7 @@ pub(crate) struct Bench<'s> {
 
 impl Bench<'_> {
     /// Executes the schedule of `replay` on real processes.
-    pub(crate) fn replay(&mut self, mut replay: Replay, kills: usize) -> Result<Witness, Failure> {
+    pub(crate) fn replay(&mut self, mut replay: Replay, kills: usize) -> Result<Witness, Fault> {
         match execute(&mut *self.lab, &mut replay, kills) {
             Ok(Some(trace)) => {
                 replay.check(&trace.events).map_err(|divergence| diverged(&divergence))?;
@@ -129,26 +129,49 @@ impl Bench<'_> {
     }
 
     /// Describes the execution that has just ended.
-    pub(crate) fn describe(&mut self, trace: &Trace) -> Result<Witness, Failure> {
+    pub(crate) fn describe(&mut self, trace: &Trace) -> Result<Witness, Fault> {
         let verdict = self.lab.judge(trace);
-        let verdict = verdict.map_err(|error| Failure::of("the result cannot be read", &error))?;
+        let verdict = verdict.map_err(|error| could_not("the result cannot be read", &error))?;
         let broken = (verdict != Verdict::Ok).then(|| self.lab.broken_at(trace)).flatten();
         Ok(Witness::new(self.experiment, trace, verdict, &self.lab.pids(), broken))
     }
 }
 
-/// The processes failed under control.
-pub(crate) fn failed(error: &ExecuteError<GateError>) -> Failure {
-    Failure::of("the schedule could not be carried out", error)
+/// The arguments make no sense, and what would.
+pub(crate) fn usage(what: impl Display, hint: impl Into<String>) -> Fault {
+    Fault::bad_arguments(what).hint(hint)
 }
 
-/// The processes did other things than the schedule says.
-pub(crate) fn diverged(difference: &dyn Display) -> Failure {
-    Failure {
-        code: 1,
-        what: format!("the replay went another way: {difference}"),
-        hint: Some("explore again: the program or the kernel is another than when the token was made".into()),
+/// Something stood in the way of what is named.
+pub(crate) fn could_not(doing: &str, error: &dyn std::error::Error) -> Fault {
+    Fault::could_not_run(error).context(doing)
+}
+
+/// Prints what a command has to say; 3 if it found that something is wrong.
+pub(crate) fn print(result: Result<(String, bool), Fault>) -> ExitCode {
+    match result {
+        Ok((text, right)) => {
+            // A reader that has gone away has read enough.
+            let _ = anstream::stdout().write_all(text.as_bytes());
+            ExitCode::from(if right { DONE } else { BROKEN })
+        }
+        Err(fault) => fault.report(),
     }
+}
+
+/// The processes failed under control.
+pub(crate) fn failed(error: &ExecuteError<GateError>) -> Fault {
+    could_not("the schedule could not be carried out", error)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the replay went another way: {0}")]
+struct Diverged(String);
+
+/// The processes did other things than the schedule says.
+pub(crate) fn diverged(difference: &dyn Display) -> Fault {
+    Fault::could_not_run(&Diverged(difference.to_string()))
+        .hint("explore again: the program or the kernel is another than when the token was made")
 }
 
 /// How wide the table may be.

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::Args;
 
 use super::explore::json;
-use super::failure::Failure;
-use super::lab::{Format, SaleArgs, diverged, width, with_lab};
+use super::fault::Fault;
+use super::lab::{Format, SaleArgs, could_not, diverged, print, usage, width, with_lab};
 use super::step_by_step;
 use crate::explore::schedule::{Token, arrivals};
 use crate::explore::strategy::replay::Replay;
@@ -41,18 +42,22 @@ struct Recorded {
     token: Token,
 }
 
-/// Runs the command; what it prints, and whether all was right.
-pub(crate) fn run(args: &ReplayArgs) -> Result<(String, bool), Failure> {
+/// Runs the command.
+pub(crate) fn run(args: &ReplayArgs) -> ExitCode {
+    print(answer(args))
+}
+
+fn answer(args: &ReplayArgs) -> Result<(String, bool), Fault> {
     let recorded = match args.schedule.parse::<Token>() {
         Ok(token) => by_token(token)?,
         Err(_) if Path::new(&args.schedule).is_file() => by_file(Path::new(&args.schedule))?,
         Err(error) => {
-            return Err(Failure::usage(error.to_string(), "copy the token that `proclab explore` has printed"));
+            return Err(usage(error.to_string(), "copy the token that `proclab explore` has printed"));
         }
     };
     let Experiment::Tickets(sale) = &recorded.experiment;
     if args.sale.over(sale) != *sale {
-        return Err(Failure::usage(
+        return Err(usage(
             format!("the token belongs to other parameters: {}", recorded.experiment.options()),
             "leave the options away, for the token knows them, or explore anew",
         ));
@@ -83,9 +88,9 @@ pub(super) fn text(witness: &Witness) -> String {
     )
 }
 
-fn by_token(token: Token) -> Result<Recorded, Failure> {
+fn by_token(token: Token) -> Result<Recorded, Fault> {
     let experiment = Experiment::from_code(&token.parameters).ok_or_else(|| {
-        Failure::usage(
+        usage(
             format!("the token is of no scenario that is known here: `{}`", token.parameters),
             "copy the token that `proclab explore` has printed",
         )
@@ -93,19 +98,18 @@ fn by_token(token: Token) -> Result<Recorded, Failure> {
     Ok(Recorded { experiment, replay: Replay::new(token.choices.clone()), token })
 }
 
-fn by_file(file: &Path) -> Result<Recorded, Failure> {
+fn by_file(file: &Path) -> Result<Recorded, Fault> {
     let shown = file.display();
-    let unreadable = |error: &dyn std::error::Error| Failure::of(&format!("{shown} cannot be read"), error);
+    let unreadable = |error: &dyn std::error::Error| could_not(&format!("{shown} cannot be read"), error);
     let size = fs::metadata(file).map_err(|error| unreadable(&error))?.len();
-    let usage = |what: String| {
-        Failure::usage(what, "give a file that `explore --save` or `replay --format json` has written")
-    };
+    let usage =
+        |what: String| usage(what, "give a file that `explore --save` or `replay --format json` has written");
     if size > MAX_FILE {
         return Err(usage(format!("{shown} is no schedule: it has {size} bytes")));
     }
     let content = fs::read(file).map_err(|error| unreadable(&error))?;
-    let witness: Witness =
-        serde_json::from_slice(&content).map_err(|error| usage(format!("{shown} is no schedule: {error}")))?;
+    let witness: Witness = serde_json::from_slice(&content)
+        .map_err(|error| usage(format!("{shown} is no schedule: {error}")))?;
     // The code is checked as that of a token is: a file may hold any number.
     let experiment = Experiment::from_code(&witness.experiment.code())
         .ok_or_else(|| usage(format!("{shown} is no schedule: its parameters are out of bounds")))?;
@@ -117,11 +121,12 @@ fn by_file(file: &Path) -> Result<Recorded, Failure> {
 }
 
 /// Whether the processes arrived at the same steps as when the token was made.
-fn compare(witness: &Witness, token: &Token) -> Result<(), Failure> {
+fn compare(witness: &Witness, token: &Token) -> Result<(), Fault> {
     let events = witness.events(witness.processes.len()).unwrap_or_default();
     if arrivals(&events) == token.arrivals {
         return Ok(());
     }
-    let names: Vec<_> = witness.steps.iter().map(|step| format!("{} `{}`", step.process, step.name)).collect();
+    let names: Vec<_> =
+        witness.steps.iter().map(|step| format!("{} `{}`", step.process, step.name)).collect();
     Err(diverged(&format!("the steps are not those of the token; they were {}", names.join(", "))))
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use console::{Key, Term};
 
-use super::failure::Failure;
+use super::fault::Fault;
 use super::lab::{Bench, failed};
 use super::replay::text;
 use crate::explore::engine::{Divergence, Point, execute};
@@ -13,7 +13,7 @@ use crate::explore::strategy::{Decision, Strategy};
 use crate::scenario::verdict::Verdict;
 
 /// Executes `choices` as far as the person agrees; what is told at the end, and whether all was right.
-pub(super) fn run(bench: &mut Bench<'_>, choices: Vec<Choice>) -> Result<(String, bool), Failure> {
+pub(super) fn run(bench: &mut Bench<'_>, choices: Vec<Choice>) -> Result<(String, bool), Fault> {
     let mut person = Person { choices, steps: 0, previous: None, on_way: true };
     let trace = execute(&mut *bench.lab, &mut person, usize::MAX).map_err(|error| failed(&error))?;
     let Some(trace) = trace else {
@@ -39,9 +39,11 @@ impl Strategy for Person {
     }
 
     fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence> {
-        let scheduled = self.choices.get(self.steps).copied().filter(|choice| {
-            self.on_way && point.choices.contains(choice)
-        });
+        let scheduled = self
+            .choices
+            .get(self.steps)
+            .copied()
+            .filter(|choice| self.on_way && point.choices.contains(choice));
         let go_on = self.previous.map(Choice::step).filter(|choice| point.choices.contains(choice));
         let first = point.choices.iter().copied().find(|choice| !choice.kill);
         let usual = scheduled.or(go_on).or(first);

@@ -1,6 +1,6 @@
 //! What can be explored: a scenario with its parameters, as a value, as a short code, and as a lab.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ impl Experiment {
     pub fn open<'s>(
         &self,
         supervisor: &'s Supervisor,
-        dir: PathBuf,
+        dir: &Path,
     ) -> Result<Box<dyn Lab<Error = GateError, Outcome = Verdict> + 's>, GateError> {
         match self {
             Self::Tickets(sale) => Ok(Box::new(SaleLab::new(supervisor, sale, dir)?)),

@@ -3,13 +3,15 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::cabinet::LockKind;
 use super::experiment::Lab;
+use super::free::Free;
 use super::gated::Gated;
 use super::locks::{Opened, Shared};
 use super::sale::{self, Reading, Sale};
@@ -75,16 +77,9 @@ impl<'s> SaleLab<'s> {
     ///
     /// # Errors
     /// When files or memory cannot be made.
-    pub fn new(supervisor: &'s Supervisor, sale: &Sale, dir: PathBuf) -> Result<Self, GateError> {
-        let (lock, stock) = (dir.join("lock"), dir.join("stock"));
-        let opened = match sale.lock {
-            LockKind::Mutex => {
-                Some(Opened::Memory(Box::leak(Box::new(Region::create(MEMORY as u64, MEMORY)?))))
-            }
-            LockKind::Inherited => Some(Opened::File(File::create(&lock)?)),
-            _ => None,
-        };
-        let shared = Shared { lock: lock.clone(), stock: stock.clone(), opened, process: sale.buyers };
+    pub fn new(supervisor: &'s Supervisor, sale: &Sale, dir: &Path) -> Result<Self, GateError> {
+        let shared = share(sale, dir)?;
+        let (lock, stock) = (shared.lock.clone(), shared.stock.clone());
         let fd: Option<OwnedFd> = match &shared.opened {
             None => None,
             Some(Opened::File(file)) => Some(file.as_fd().try_clone_to_owned()?),
@@ -119,6 +114,29 @@ impl<'s> SaleLab<'s> {
         }
         fs::write(&self.shared.stock, sale::text(self.sale.stock))
     }
+}
+
+/// What one free purchase costs that nobody contends for, in the empty directory `dir`.
+///
+/// # Errors
+/// When a file or a lock fails.
+pub fn price(sale: &Sale, dir: &Path) -> Result<Duration, GateError> {
+    let shared = share(sale, dir)?;
+    fs::write(&shared.stock, sale::text(sale.stock))?;
+    let begin = Instant::now();
+    sale::buy(&mut Free, sale, &shared)?;
+    Ok(begin.elapsed())
+}
+
+/// Opens what all processes of a sale share.
+fn share(sale: &Sale, dir: &Path) -> Result<Shared, GateError> {
+    let lock = dir.join("lock");
+    let opened = match sale.lock {
+        LockKind::Mutex => Some(Opened::Memory(Box::leak(Box::new(Region::create(MEMORY as u64, MEMORY)?)))),
+        LockKind::Inherited => Some(Opened::File(File::create(&lock)?)),
+        _ => None,
+    };
+    Ok(Shared { lock, stock: dir.join("stock"), opened, process: sale.buyers })
 }
 
 fn absent(result: io::Result<()>) -> io::Result<()> {
