@@ -37,7 +37,7 @@ pub(crate) struct ExploreArgs {
     kills: u8,
     /// Execute one schedule of each class of equivalent ones
     #[arg(long)]
-    reduce: bool,
+    pub(super) reduce: bool,
     /// Stop after so many schedules (`1000`) or so much time (`10s`); the answer is then bounded
     #[arg(long, value_name = "SCHEDULES|SECONDS", value_parser = budget)]
     budget: Option<Budget>,
@@ -54,7 +54,7 @@ pub(crate) struct ExploreArgs {
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Run all the locks, and compare them in one table
-    #[arg(long, conflicts_with_all = ["resume", "save", "budget", "strategy", "kills", "lock"])]
+    #[arg(long, conflicts_with_all = ["resume", "save", "strategy", "kills", "lock"])]
     cabinet: bool,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
@@ -99,6 +99,15 @@ fn budget(text: &str) -> Result<Budget, String> {
     budget.ok_or_else(|| "a number of schedules (1000) or of seconds (10s), above zero".to_owned())
 }
 
+/// What is to be explored of an experiment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    /// How many processes may be killed.
+    pub(super) kills: usize,
+    /// Whether one schedule of each class is enough.
+    pub(super) reduce: bool,
+}
+
 /// A search that was cut short, as it lies in a file.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Saved {
@@ -130,8 +139,8 @@ fn answer(args: &ExploreArgs) -> Result<(String, bool), Fault> {
     }
     let saved = args.resume.as_deref().map(load).transpose()?.flatten();
     let mut progress = Progress::new();
-    let exploration =
-        with_lab(&experiment, |bench| explore(bench, args, usize::from(args.kills), saved, &mut progress))?;
+    let reach = Reach { kills: usize::from(args.kills), reduce: args.reduce };
+    let exploration = with_lab(&experiment, |bench| explore(bench, args, reach, saved, &mut progress))?;
     progress.finish();
     let text = match args.format {
         Format::Text => exploration.text(width()) + &advice(&exploration, args),
@@ -148,16 +157,17 @@ fn answer(args: &ExploreArgs) -> Result<(String, bool), Fault> {
 pub(super) fn explore(
     bench: &mut Bench<'_>,
     args: &ExploreArgs,
-    kills: usize,
+    reach: Reach,
     saved: Option<Saved>,
     progress: &mut Progress,
 ) -> Result<Exploration, Fault> {
+    let Reach { kills, reduce } = reach;
     let begin = Instant::now();
     let (mut dfs, mut tally, before) = match saved {
-        None => (Dfs::new(args.reduce), Tally::default(), 0.0),
+        None => (Dfs::new(reduce), Tally::default(), 0.0),
         Some(saved) => {
             let same =
-                saved.experiment == *bench.experiment && saved.kills == kills && saved.reduce == args.reduce;
+                saved.experiment == *bench.experiment && saved.kills == kills && saved.reduce == reduce;
             if !same {
                 return Err(usage(
                     "the file of --resume belongs to another exploration",
@@ -216,7 +226,7 @@ pub(super) fn explore(
         strategy: args.strategy.to_possible_value().map_or(String::new(), |name| name.get_name().to_owned()),
         seed: by_chance.then_some(args.seed),
         kills,
-        reduced: args.reduce,
+        reduced: reduce,
         schedules: tally.schedules,
         complete,
         classes: tally.classes(),
@@ -228,7 +238,7 @@ pub(super) fn explore(
     };
     if let Some(file) = &args.resume {
         let experiment = bench.experiment.clone();
-        let saved = Saved { experiment, kills, reduce: args.reduce, dfs, tally, seconds };
+        let saved = Saved { experiment, kills, reduce, dfs, tally, seconds };
         write_aside(file, &json(&saved))?;
     }
     Ok(exploration)

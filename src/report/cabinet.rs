@@ -1,10 +1,11 @@
 //! All locks side by side.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, Table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::exploration::Exploration;
+use super::witness::RULED;
 use crate::scenario::cabinet::LockKind;
 use crate::scenario::verdict::Verdict;
 
@@ -44,13 +45,13 @@ impl Cabinet {
     /// The table, at most `width` columns wide, and why each lock works or not.
     pub fn text(&self, width: u16) -> String {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(RULED);
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         table.set_header(["lock", "schedules", "result", "deadlocks", "if one is killed", "purchase"]);
         for view in &self.locks {
             table.add_row([
                 view.lock.name().to_owned(),
-                view.plain.schedules.to_string(),
+                count(&view.plain),
                 result(&view.plain),
                 deadlocks(&view.plain),
                 result(&view.killed),
@@ -73,20 +74,26 @@ impl Cabinet {
     }
 }
 
+/// How many interleavings there are, whether each was executed or one of each class.
+fn count(exploration: &Exploration) -> String {
+    let bounded = if exploration.complete { "" } else { " or more" };
+    format!("{}{bounded}", exploration.represented)
+}
+
 fn result(exploration: &Exploration) -> String {
     if exploration.is_right() {
-        return "right".to_owned();
+        return if exploration.complete { "right" } else { "right as far as seen" }.to_owned();
     }
     let wrong = exploration.outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Ok);
     let wrong: Vec<_> = wrong
-        .map(|outcome| format!("{} in {} of {}", outcome.verdict, outcome.count, exploration.schedules))
+        .map(|outcome| format!("{} in {} of {}", outcome.verdict, outcome.represented, count(exploration)))
         .collect();
     wrong.join(", ")
 }
 
 fn deadlocks(exploration: &Exploration) -> String {
     let found = exploration.outcomes.iter().find(|outcome| outcome.verdict == Verdict::Deadlock);
-    found.map_or("none".to_owned(), |outcome| format!("{} of {}", outcome.count, exploration.schedules))
+    found.map_or("none".to_owned(), |outcome| format!("{} of {}", outcome.represented, count(exploration)))
 }
 
 /// Breaks `text` at blanks so that no line is longer than `width`; the others are indented.

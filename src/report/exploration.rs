@@ -123,12 +123,12 @@ impl Exploration {
             (false, _) => String::new(),
         };
         text.push_str(&verdict);
-        let rate = self.schedules as f64 / self.seconds.max(1e-9);
-        let _ = writeln!(
-            text,
-            "{:.2} s on real processes, {rate:.0} schedules a second; a share of schedules is no probability",
-            self.seconds
-        );
+        let _ = write!(text, "{:.2} s on real processes", self.seconds);
+        if self.schedules >= 100 {
+            let _ =
+                write!(text, ", {:.0} schedules a second", self.schedules as f64 / self.seconds.max(1e-9));
+        }
+        text.push_str("; a share of schedules is no probability\n");
         text
     }
 

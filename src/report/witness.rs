@@ -1,6 +1,6 @@
 //! One execution: a table with a column for each process, and the line where the promise broke.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,10 @@ use crate::explore::shrink::Cost;
 use crate::explore::step::{Access, Choice, Event, Label, Step, letter};
 use crate::scenario::experiment::Experiment;
 use crate::scenario::verdict::Verdict;
+
+/// One line below the head, and none else.
+pub(super) const RULED: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// One execution at the gate.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -171,7 +175,7 @@ impl Witness {
     /// The table, at most `width` columns wide.
     pub fn table(&self, width: u16) -> String {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(RULED);
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         let heads = self
             .processes
