@@ -5,6 +5,7 @@ pub mod cli;
 pub mod explore;
 #[cfg(feature = "cli")]
 pub mod net;
+pub mod observe;
 mod process;
 pub mod queue;
 #[cfg(feature = "cli")]

@@ -1,5 +1,6 @@
 //! The command line: the only module that prints.
 
+mod args;
 mod cabinet;
 mod explore;
 mod fault;
@@ -7,22 +8,6 @@ mod lab;
 pub(crate) mod net;
 mod replay;
 mod step_by_step;
+mod watch;
 
-use clap::Parser;
-
-#[derive(Debug, Parser)]
-#[command(name = "proclab")]
-enum Verb {
-    Net(net::NetArgs),
-    Explore(explore::ExploreArgs),
-    Replay(replay::ReplayArgs),
-}
-
-/// Runs the command line.
-pub fn main() -> std::process::ExitCode {
-    match Verb::parse() {
-        Verb::Net(args) => net::run(args),
-        Verb::Explore(args) => explore::run(&args),
-        Verb::Replay(args) => replay::run(&args),
-    }
-}
+pub use args::main;

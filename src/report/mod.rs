@@ -1,8 +1,9 @@
-//! Plain data in, bytes out: what was found, as text and as JSON.
+//! Plain data in, bytes out: every view of a run.
 
 /// All locks side by side.
 pub mod cabinet;
 /// What an exploration found.
 pub mod exploration;
+pub mod watch;
 /// One execution, a column for each process.
 pub mod witness;

@@ -1,0 +1,35 @@
+//! `proclab VERB …`: which verbs there are, and who does them.
+
+use super::{explore, net, replay, watch};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// See how an operating system runs processes: start real ones, race them, replay them, watch them.
+#[derive(Debug, Parser)]
+#[command(name = "proclab", version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a scenario on real processes in every order of its steps, and count what comes of it.
+    Explore(explore::ExploreArgs),
+    /// Run one schedule again on real processes, by its token.
+    Replay(replay::ReplayArgs),
+    /// Observe any program: who runs, who is ready, who is blocked on what.
+    Watch(watch::WatchArgs),
+    /// Run the network programs: chat, udp, sticky, frames, file, echo, upper, auth.
+    Net(net::NetArgs),
+}
+
+/// Runs the command line; the code that the process shall exit with.
+pub fn main() -> ExitCode {
+    match Cli::parse().verb {
+        Verb::Explore(args) => explore::run(&args),
+        Verb::Replay(args) => replay::run(&args),
+        Verb::Watch(args) => watch::run(&args),
+        Verb::Net(args) => net::run(args),
+    }
+}
