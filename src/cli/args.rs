@@ -1,6 +1,6 @@
 //! `proclab VERB …`: which verbs there are, and who does them.
 
-use super::{explore, net, replay, watch};
+use super::{explore, net, replay, trials, watch};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -14,6 +14,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Run a scenario freely many times, and tell how often what came of it.
+    Trials(trials::TrialsArgs),
     /// Run a scenario on real processes in every order of its steps, and count what comes of it.
     Explore(explore::ExploreArgs),
     /// Run one schedule again on real processes, by its token.
@@ -27,6 +29,7 @@ enum Verb {
 /// Runs the command line; the code that the process shall exit with.
 pub fn main() -> ExitCode {
     match Cli::parse().verb {
+        Verb::Trials(args) => trials::run(&args),
         Verb::Explore(args) => explore::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Watch(args) => watch::run(&args),

@@ -320,6 +320,13 @@ impl Progress {
         bar.set_message(message);
     }
 
+    /// Shows that `done` of `all` are done.
+    pub(super) fn count(&mut self, done: u64, all: u64) {
+        let Some(bar) = &self.bar else { return };
+        bar.set_position(done * 1000 / all.max(1));
+        bar.set_message(format!("{done} of {all} trials"));
+    }
+
     pub(super) fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();

@@ -8,6 +8,7 @@ mod lab;
 pub(crate) mod net;
 mod replay;
 mod step_by_step;
+mod trials;
 mod watch;
 
 pub use args::main;

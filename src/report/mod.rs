@@ -4,6 +4,8 @@
 pub mod cabinet;
 /// What an exploration found.
 pub mod exploration;
+/// What many free runs showed.
+pub mod trials;
 pub mod watch;
 /// One execution, a column for each process.
 pub mod witness;

@@ -24,6 +24,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them, the better first.
+    pub const ALL: [Self; 6] =
+        [Self::Ok, Self::Oversold, Self::LostUpdate, Self::TornRead, Self::Deadlock, Self::Crashed];
+
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
