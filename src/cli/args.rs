@@ -1,38 +1,56 @@
 //! `proclab VERB …`: which verbs there are, and who does them.
 
-use super::{explore, net, replay, trials, watch};
+use super::{completions, explore, list, net, replay, run, schema, trials, watch};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 /// See how an operating system runs processes: start real ones, race them, replay them, watch them.
 #[derive(Debug, Parser)]
-#[command(name = "proclab", version, arg_required_else_help = true, max_term_width = 100)]
-struct Cli {
+#[command(
+    name = "proclab",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Begin with:  proclab run tickets"
+)]
+pub(crate) struct Cli {
     #[command(subcommand)]
     verb: Verb,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run a scenario freely many times, and tell how often what came of it.
+    /// Tell what can be run, one line each
+    List,
+    /// One free run on real processes, told line by line, then summed up
+    Run(run::RunArgs),
+    /// Many free runs: how often what came of them
     Trials(trials::TrialsArgs),
-    /// Run a scenario on real processes in every order of its steps, and count what comes of it.
+    /// Every order of the steps of real processes, and what comes of each
     Explore(explore::ExploreArgs),
-    /// Run one schedule again on real processes, by its token.
+    /// One schedule again on real processes
     Replay(replay::ReplayArgs),
-    /// Observe any program: who runs, who is ready, who is blocked on what.
+    /// Observe any program: who runs, who is ready, who is blocked on what
     Watch(watch::WatchArgs),
-    /// Run the network programs: chat, udp, sticky, frames, file, echo, upper, auth.
+    /// The network programs: chat, udp, sticky, frames, file, echo, upper, auth
     Net(net::NetArgs),
+    /// Print the JSON schema of a view
+    Schema(schema::SchemaArgs),
+    /// Print the completions for a shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// Runs the command line; the code that the process shall exit with.
 pub fn main() -> ExitCode {
     match Cli::parse().verb {
+        Verb::List => list::list(),
+        Verb::Run(args) => run::run(args),
         Verb::Trials(args) => trials::run(&args),
         Verb::Explore(args) => explore::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Watch(args) => watch::run(&args),
         Verb::Net(args) => net::run(args),
+        Verb::Schema(args) => schema::run(&args),
+        Verb::Completions(args) => completions::run(&args),
     }
 }

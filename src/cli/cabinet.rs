@@ -13,7 +13,6 @@ use crate::scenario::experiment::Experiment;
 use crate::scenario::sale::{Sale, Store};
 use crate::scenario::sale_lab::price;
 use crate::scenario::scratch::Scratch;
-use crate::supervisor::Supervisor;
 
 /// How many free purchases the median is of.
 const PURCHASES: usize = 301;
@@ -55,8 +54,7 @@ fn one(args: &ExploreArgs, sale: &Sale, kills: usize, progress: &mut Progress) -
 /// The median price of a free purchase by this process alone, in microseconds.
 fn median(sale: &Sale) -> Result<f64, Fault> {
     let failed = |error: &dyn std::error::Error| could_not("a purchase cannot be measured", error);
-    let supervisor = Supervisor::new().map_err(|error| failed(&error))?;
-    let scratch = Scratch::new(&supervisor).map_err(|error| failed(&error))?;
+    let scratch = Scratch::new().map_err(|error| failed(&error))?;
     let mut prices = Vec::with_capacity(PURCHASES);
     for purchase in 0..PURCHASES {
         let dir = scratch.path().join(purchase.to_string());

@@ -3,10 +3,11 @@
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::fault::{BROKEN, DONE, Fault};
+use super::fault::{BROKEN, Fault};
 use crate::explore::engine::{ExecuteError, Trace, execute};
 use crate::explore::gate::GateError;
 use crate::explore::schedule::MAX_PROCESSES;
@@ -79,7 +80,7 @@ impl SaleArgs {
                 Some(StoreArg::Truncate) => Store::Truncate,
                 Some(StoreArg::Rename) => Store::Rename,
             },
-            think_us: base.think_us,
+            think: base.think,
         }
     }
 
@@ -91,7 +92,7 @@ impl SaleArgs {
             lock: LockKind::Flock,
             search: true,
             store: Store::Truncate,
-            think_us: 0,
+            think: Duration::ZERO,
         })
     }
 }
@@ -103,7 +104,7 @@ pub(crate) fn with_lab<R>(
 ) -> Result<R, Fault> {
     let failed = |error: &dyn std::error::Error| could_not("the processes cannot be set up", error);
     let supervisor = Supervisor::new().map_err(|error| failed(&error))?;
-    let scratch = Scratch::new(&supervisor).map_err(|error| failed(&error))?;
+    let scratch = Scratch::new().map_err(|error| failed(&error))?;
     let lab = experiment.open(&supervisor, scratch.path()).map_err(|error| failed(&error))?;
     work(&mut Bench { experiment, lab })
 }
@@ -153,7 +154,7 @@ pub(crate) fn print(result: Result<(String, bool), Fault>) -> ExitCode {
         Ok((text, right)) => {
             // A reader that has gone away has read enough.
             let _ = anstream::stdout().write_all(text.as_bytes());
-            ExitCode::from(if right { DONE } else { BROKEN })
+            if right { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) }
         }
         Err(fault) => fault.report(),
     }

@@ -2,12 +2,17 @@
 
 mod args;
 mod cabinet;
+mod completions;
 mod explore;
 mod fault;
 mod lab;
+mod list;
 pub(crate) mod net;
 mod replay;
+mod run;
+mod schema;
 mod step_by_step;
+mod stock_file;
 mod trials;
 mod watch;
 

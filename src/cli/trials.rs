@@ -38,7 +38,7 @@ pub(crate) struct TrialsArgs {
     sale: SaleArgs,
     /// How long a buyer thinks before it reads and again before it writes, in milliseconds
     #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
-    think: u64,
+    think: Duration,
     /// The same for several values of one parameter: think=0,1,2,5 or buyers=2,3 or lock=none,flock
     #[arg(long, value_name = "PARAMETER=VALUE,…")]
     sweep: Option<String>,
@@ -53,10 +53,11 @@ pub(crate) struct TrialsArgs {
     format: Format,
 }
 
-/// Microseconds from a text in milliseconds.
-fn milliseconds(text: &str) -> Result<u64, String> {
+/// A time from a text in milliseconds.
+fn milliseconds(text: &str) -> Result<Duration, String> {
     let ms: Option<f64> = text.parse().ok().filter(|ms| (0.0..=60_000.0).contains(ms));
-    ms.map(|ms| (ms * 1000.0).round() as u64).ok_or_else(|| "milliseconds, from 0 to 60000".to_owned())
+    ms.map(|ms| Duration::from_secs_f64(ms / 1000.0))
+        .ok_or_else(|| "milliseconds, from 0 to 60000".to_owned())
 }
 
 /// Runs the command.
@@ -66,7 +67,7 @@ pub(crate) fn run(args: &TrialsArgs) -> ExitCode {
 
 fn answer(args: &TrialsArgs) -> Result<(String, bool), Fault> {
     let Explorable::Tickets = args.scenario;
-    let base = Sale { think_us: args.think, ..args.sale.sale() };
+    let base = Sale { think: args.think, ..args.sale.sale() };
     let (parameter, sales) = match &args.sweep {
         None => (String::new(), vec![(String::new(), base)]),
         Some(sweep) => values(sweep, &base)?,
@@ -115,7 +116,7 @@ fn values(sweep: &str, base: &Sale) -> Result<(String, Vec<(String, Sale)>), Fau
         let bad = |why: String| usage(format!("`{value}` is no value of {parameter}: {why}"), hint);
         let mut sale = base.clone();
         match parameter {
-            "think" => sale.think_us = milliseconds(value).map_err(bad)?,
+            "think" => sale.think = milliseconds(value).map_err(bad)?,
             "buyers" => {
                 let buyers =
                     value.parse().ok().filter(|n| (1..=crate::explore::schedule::MAX_PROCESSES).contains(n));
@@ -144,9 +145,9 @@ fn values(sweep: &str, base: &Sale) -> Result<(String, Vec<(String, Sale)>), Fau
 fn measure(sale: &Sale, n: u64, progress: &mut Progress) -> Result<(Vec<Run>, Vec<String>), Fault> {
     let failed = |error: &dyn std::error::Error| could_not("the processes cannot be set up", error);
     let supervisor = Supervisor::new().map_err(|error| failed(&error))?;
-    let scratch = Scratch::new(&supervisor).map_err(|error| failed(&error))?;
+    let scratch = Scratch::new().map_err(|error| failed(&error))?;
     let mut lab = SaleLab::free(&supervisor, sale, scratch.path()).map_err(|error| failed(&error))?;
-    let thinking = Duration::from_micros(sale.think_us) * 2 * sale.buyers as u32;
+    let thinking = sale.think * 2 * sale.buyers as u32;
     let (mut runs, mut failures, mut in_a_row) = (Vec::new(), Vec::new(), 0);
     while (runs.len() + failures.len()) < n as usize && in_a_row < HOPELESS {
         match lab.trial(PATIENCE + thinking) {

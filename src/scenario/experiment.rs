@@ -1,6 +1,7 @@
 //! What can be explored: a scenario with its parameters, as a value, as a short code, and as a lab.
 
 use std::path::Path;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -102,7 +103,7 @@ impl Experiment {
             lock,
             search: !flags.contains('q'),
             store: if flags.contains('r') { Store::Rename } else { Store::Truncate },
-            think_us: 0,
+            think: Duration::ZERO,
         };
         // One code for one experiment: nothing is left over, and nothing is written in two ways.
         Some(Self::Tickets(sale)).filter(|experiment| experiment.code() == code)
@@ -131,7 +132,7 @@ mod tests {
             for (search, store) in [(true, Store::Truncate), (false, Store::Truncate), (false, Store::Rename)]
             {
                 for (buyers, stock) in [(1, 0), (2, 1), (26, 1_000_000)] {
-                    let sale = Sale { buyers, stock, lock, search, store, think_us: 0 };
+                    let sale = Sale { buyers, stock, lock, search, store, think: Duration::ZERO };
                     let experiment = Experiment::Tickets(sale);
                     assert_eq!(Experiment::from_code(&experiment.code()).as_ref(), Some(&experiment));
                     assert!(codes.insert(experiment.code()));

@@ -38,9 +38,25 @@ pub struct Sale {
     pub search: bool,
     /// How the number is written.
     pub store: Store,
-    /// For how many microseconds a buyer thinks before it reads, and again before it writes; nothing
-    /// at the gate, where time does not pass.
-    pub think_us: u64,
+    /// How long a buyer thinks before it reads, and again before it writes; at the gate time does not
+    /// pass.
+    #[serde(rename = "think_us", with = "microseconds")]
+    #[schemars(rename = "think_us", with = "u64")]
+    pub think: Duration,
+}
+
+/// A duration as a number in a report.
+mod microseconds {
+    use super::Duration;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_micros)
+    }
 }
 
 const READ: Step = Step { name: "read", resource: "stock", access: Access::Read };
@@ -132,7 +148,7 @@ pub fn buy<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<
     };
     // Dropping the locks gives them back, as `with lock:` does when the reading fails.
     let Reading::Count(count, _) = reading else { return Ok(Visit::Torn) };
-    world.think(Duration::from_micros(sale.think_us));
+    world.think(sale.think);
     let wanted = count > 0;
     let left = if wanted { count - 1 } else { count };
     match sale.store {
@@ -154,7 +170,7 @@ pub fn buy<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<
 }
 
 fn look<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<Reading> {
-    world.think(Duration::from_micros(sale.think_us));
+    world.think(sale.think);
     world.step(READ, || read(shared, sale.lock))
 }
 
@@ -162,7 +178,7 @@ fn look<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<Rea
 fn swap<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<Visit> {
     loop {
         let Reading::Count(count, version) = look(world, sale, shared)? else { return Ok(Visit::Torn) };
-        world.think(Duration::from_micros(sale.think_us));
+        world.think(sale.think);
         let wanted = count > 0;
         let left = if wanted { count - 1 } else { count };
         let publish = || {

@@ -291,17 +291,7 @@ fn judge(sale: &Sale, trace: &Trace, left: Option<i64>) -> Verdict {
 /// What came of a run: whether somebody waits for ever, how many tickets were sold, whether somebody
 /// read a half-written file, and what the file says at the end, if it says anything.
 fn verdict(sale: &Sale, deadlocked: bool, sold: i64, torn: bool, left: Option<i64>) -> Verdict {
-    if deadlocked {
-        Verdict::Deadlock
-    } else if sold > sale.stock {
-        Verdict::Oversold
-    } else if left.is_some_and(|left| left != sale.stock - sold) {
-        Verdict::LostUpdate
-    } else if torn || left.is_none() {
-        Verdict::TornRead
-    } else {
-        Verdict::Ok
-    }
+    if deadlocked { Verdict::Deadlock } else { Verdict::of_sale(sale.stock, sold, left, torn) }
 }
 
 /// The step at which the promise was broken, counted from 0, and how, in one sentence.

@@ -21,12 +21,28 @@ pub enum Verdict {
     Deadlock,
     /// A process failed.
     Crashed,
+    /// A lesson did not show what it claims.
+    Unproven,
 }
 
 impl Verdict {
-    /// All of them, the better first.
+    /// All that a race can end in, the better first.
     pub const ALL: [Self; 6] =
         [Self::Ok, Self::Oversold, Self::LostUpdate, Self::TornRead, Self::Deadlock, Self::Crashed];
+
+    /// What came of a sale of `initial` tickets of which `sold` were sold and `left` are left in the file
+    /// (none if it is half-written); `torn` if somebody read a half-written file.
+    pub fn of_sale(initial: i64, sold: i64, left: Option<i64>, torn: bool) -> Verdict {
+        if sold > initial {
+            Verdict::Oversold
+        } else if left.is_some_and(|left| left != initial - sold) {
+            Verdict::LostUpdate
+        } else if torn || left.is_none() {
+            Verdict::TornRead
+        } else {
+            Verdict::Ok
+        }
+    }
 
     /// Its name in reports.
     pub fn name(self) -> &'static str {
@@ -37,6 +53,7 @@ impl Verdict {
             Self::TornRead => "torn-read",
             Self::Deadlock => "deadlock",
             Self::Crashed => "crashed",
+            Self::Unproven => "unproven",
         }
     }
 }

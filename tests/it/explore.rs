@@ -55,7 +55,7 @@ impl Drop for Scratch {
 }
 
 fn sale(buyers: usize, stock: i64, lock: LockKind, search: bool, store: Store) -> Sale {
-    Sale { buyers, stock, lock, search, store, think_us: 0 }
+    Sale { buyers, stock, lock, search, store, think: Duration::ZERO }
 }
 
 fn explore(sale: &Sale, kills: usize, reduce: bool) -> Tally<Verdict> {
