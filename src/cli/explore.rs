@@ -11,7 +11,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
-use super::lab::{Bench, Format, SaleArgs, could_not, diverged, failed, print, usage, width, with_lab};
+use super::lab::{
+    Bench, Explorable, Format, PipelineArgs, SaleArgs, could_not, diverged, experiment, failed, print, usage,
+    width, with_lab,
+};
 use crate::explore::search::{Tally, search};
 use crate::explore::strategy::replay::Replay;
 use crate::explore::strategy::{Strategy, dfs::Dfs, pct::Pct, random::Random, uniform::Uniform};
@@ -32,6 +35,8 @@ pub(crate) struct ExploreArgs {
     scenario: Explorable,
     #[command(flatten)]
     pub(super) sale: SaleArgs,
+    #[command(flatten)]
+    pipeline: PipelineArgs,
     /// Also kill up to this many processes, at each step, in every schedule
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=3))]
     kills: u8,
@@ -59,13 +64,6 @@ pub(crate) struct ExploreArgs {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
-}
-
-/// What can be explored.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Explorable {
-    /// The ticket sale of the notes
-    Tickets,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -125,9 +123,16 @@ pub(crate) fn run(args: &ExploreArgs) -> ExitCode {
 }
 
 fn answer(args: &ExploreArgs) -> Result<(String, bool), Fault> {
-    let experiment = match args.scenario {
-        Explorable::Tickets => Experiment::Tickets(args.sale.sale()),
-    };
+    let experiment = experiment(args.scenario, &args.sale, &args.pipeline)?;
+    if args.kills > 0 && args.scenario == Explorable::Pipeline {
+        return Err(usage(
+            "a killed producer is never joined, so every schedule would deadlock",
+            "leave --kills away",
+        ));
+    }
+    if args.cabinet && args.scenario != Explorable::Tickets {
+        return Err(usage("the cabinet holds locks, and pipeline has none", "explore tickets --cabinet"));
+    }
     if args.cabinet {
         return super::cabinet::answer(args);
     }
@@ -185,10 +190,15 @@ pub(super) fn explore(
         StrategyArg::Pct => Some(Box::new(Pct::new(args.seed, DEPTH))),
     };
     let budget = args.budget.or_else(|| chance.is_some().then_some(Budget::Schedules(SAMPLES)));
-    let within = |tally: &Tally<Verdict>| match budget {
-        None => true,
-        Some(Budget::Schedules(schedules)) => tally.schedules - executed < schedules,
-        Some(Budget::Time(time)) => begin.elapsed() < time,
+    // Ctrl-C ends the search as a budget does: what was found is told.
+    let interrupt = bench.interrupt;
+    let within = |tally: &Tally<Verdict>| {
+        interrupt.received().is_none()
+            && match budget {
+                None => true,
+                Some(Budget::Schedules(schedules)) => tally.schedules - executed < schedules,
+                Some(Budget::Time(time)) => begin.elapsed() < time,
+            }
     };
     let by_chance = chance.is_some();
     let complete = match chance {

@@ -15,10 +15,12 @@ use crate::explore::strategy::replay::Replay;
 use crate::report::witness::Witness;
 use crate::scenario::cabinet::LockKind;
 use crate::scenario::experiment::{Experiment, Lab, MAX_STOCK};
+use crate::scenario::pipeline_lab::{MOST, Pipeline, Queue};
 use crate::scenario::sale::{Sale, Store};
 use crate::scenario::scratch::Scratch;
 use crate::scenario::verdict::Verdict;
 use crate::supervisor::Supervisor;
+use crate::sys::signal::Interrupt;
 
 /// How something is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -84,6 +86,12 @@ impl SaleArgs {
         }
     }
 
+    /// Whether nothing is said.
+    pub(crate) fn is_silent(&self) -> bool {
+        let Self { buyers, stock, lock, no_search, store } = self;
+        buyers.is_none() && stock.is_none() && lock.is_none() && !no_search && store.is_none()
+    }
+
     /// The sale of the notes, as far as nothing else is said: two buyers and the last ticket.
     pub(crate) fn sale(&self) -> Sale {
         self.over(&Sale {
@@ -97,21 +105,116 @@ impl SaleArgs {
     }
 }
 
+/// The options of a pipeline; what is not said is `None`.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct PipelineArgs {
+    /// pipeline: how many producers there are
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    producers: Option<u64>,
+    /// pipeline: how many consumers
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    consumers: Option<u64>,
+    /// pipeline: how many items each producer puts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    items: Option<u64>,
+    /// pipeline: how many items the queue holds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    capacity: Option<u64>,
+    /// pipeline: how many sentinels are put at the end; as many as consumers if it is not said
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=MOST))]
+    sentinels: Option<u64>,
+    /// pipeline: the library's queue, or one that loses wake-ups
+    #[arg(long, value_name = "QUEUE")]
+    queue: Option<QueueArg>,
+}
+
+/// `--queue`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum QueueArg {
+    /// The queue of this library
+    Ours,
+    /// One that looks whether it is empty, and lies down afterwards
+    LostWakeup,
+}
+
+impl PipelineArgs {
+    /// The pipeline, where `base` says what is not said here.
+    pub(crate) fn over(&self, base: &Pipeline) -> Pipeline {
+        Pipeline {
+            producers: self.producers.unwrap_or(base.producers),
+            consumers: self.consumers.unwrap_or(base.consumers),
+            items: self.items.unwrap_or(base.items),
+            capacity: self.capacity.unwrap_or(base.capacity),
+            sentinels: self.sentinels.unwrap_or(base.sentinels),
+            queue: match self.queue {
+                None => base.queue,
+                Some(QueueArg::Ours) => Queue::Ours,
+                Some(QueueArg::LostWakeup) => Queue::LostWakeup,
+            },
+        }
+    }
+
+    /// A small pipeline, as far as nothing else is said.
+    pub(crate) fn pipeline(&self) -> Pipeline {
+        let consumers = self.consumers.unwrap_or(2);
+        let (producers, items, capacity, queue) = (1, 2, 1, Queue::Ours);
+        self.over(&Pipeline { producers, consumers, items, capacity, sentinels: consumers, queue })
+    }
+
+    /// Whether nothing is said.
+    pub(crate) fn is_silent(&self) -> bool {
+        let numbers = [self.producers, self.consumers, self.items, self.capacity, self.sentinels];
+        numbers.iter().all(Option::is_none) && self.queue.is_none()
+    }
+}
+
+/// The experiment that is meant; the options of another scenario are none of it.
+pub(crate) fn experiment(
+    scenario: Explorable,
+    sale: &SaleArgs,
+    pipeline: &PipelineArgs,
+) -> Result<Experiment, Fault> {
+    match scenario {
+        Explorable::Tickets if pipeline.is_silent() => Ok(Experiment::Tickets(sale.sale())),
+        Explorable::Pipeline if sale.is_silent() => Ok(Experiment::Pipeline(pipeline.pipeline())),
+        Explorable::Tickets => Err(usage(
+            "an option belongs to pipeline, and tickets is to be run",
+            "tickets has --buyers, --stock, --lock, --no-search and --store",
+        )),
+        Explorable::Pipeline => Err(usage(
+            "an option belongs to tickets, and pipeline is to be run",
+            "pipeline has --producers, --consumers, --items, --capacity, --sentinels and --queue",
+        )),
+    }
+}
+
+/// What can be explored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Explorable {
+    /// The ticket sale of the notes
+    Tickets,
+    /// Producers and consumers, and a sentinel for each
+    Pipeline,
+}
+
 /// Runs `work` on a lab for `experiment`, with a supervisor and a directory that are gone afterwards.
 pub(crate) fn with_lab<R>(
     experiment: &Experiment,
     work: impl FnOnce(&mut Bench<'_>) -> Result<R, Fault>,
 ) -> Result<R, Fault> {
     let failed = |error: &dyn std::error::Error| could_not("the processes cannot be set up", error);
-    let supervisor = Supervisor::new().map_err(|error| failed(&error))?;
+    let interrupt = Interrupt::install().map_err(|error| failed(&error))?;
+    let supervisor = Supervisor::interrupted_by(interrupt).map_err(|error| failed(&error))?;
     let scratch = Scratch::new().map_err(|error| failed(&error))?;
     let lab = experiment.open(&supervisor, scratch.path()).map_err(|error| failed(&error))?;
-    work(&mut Bench { experiment, lab })
+    work(&mut Bench { experiment, lab, interrupt })
 }
 
 /// A lab, and what it is for.
 pub(crate) struct Bench<'s> {
     pub(crate) experiment: &'s Experiment,
+    /// Whether the user has had enough.
+    pub(crate) interrupt: Interrupt,
     pub(crate) lab: Box<dyn Lab<Error = GateError, Outcome = Verdict> + 's>,
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::explore::json;
 use super::fault::Fault;
-use super::lab::{Format, SaleArgs, could_not, diverged, print, usage, width, with_lab};
+use super::lab::{Format, PipelineArgs, SaleArgs, could_not, diverged, print, usage, width, with_lab};
 use super::step_by_step;
 use crate::explore::schedule::{Token, arrivals};
 use crate::explore::strategy::replay::Replay;
@@ -30,6 +30,8 @@ pub(crate) struct ReplayArgs {
     step: bool,
     #[command(flatten)]
     sale: SaleArgs,
+    #[command(flatten)]
+    pipeline: PipelineArgs,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -55,10 +57,17 @@ fn answer(args: &ReplayArgs) -> Result<(String, bool), Fault> {
             return Err(usage(error.to_string(), "copy the token that `proclab explore` has printed"));
         }
     };
-    let Experiment::Tickets(sale) = &recorded.experiment;
-    if args.sale.over(sale) != *sale {
+    let same = match &recorded.experiment {
+        Experiment::Tickets(sale) => args.sale.over(sale) == *sale && args.pipeline.is_silent(),
+        Experiment::Pipeline(pipeline) => args.pipeline.over(pipeline) == *pipeline && args.sale.is_silent(),
+    };
+    if !same {
         return Err(usage(
-            format!("the token belongs to other parameters: {}", recorded.experiment.options()),
+            format!(
+                "the token belongs to other parameters: {} {}",
+                recorded.experiment.scenario(),
+                recorded.experiment.options()
+            ),
             "leave the options away, for the token knows them, or explore anew",
         ));
     }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::explore::{Explorable, Progress, json, write_aside};
+use super::explore::{Progress, json, write_aside};
 use super::fault::Fault;
-use super::lab::{Format, SaleArgs, could_not, print, usage, width};
+use super::lab::{Explorable, Format, SaleArgs, could_not, print, usage, width};
 use crate::explore::gate::GateError;
 use crate::report::trials::{Run, Sweep, Swept, Trials, csv_head, csv_line};
 use crate::scenario::experiment::Experiment;
@@ -66,7 +66,9 @@ pub(crate) fn run(args: &TrialsArgs) -> ExitCode {
 }
 
 fn answer(args: &TrialsArgs) -> Result<(String, bool), Fault> {
-    let Explorable::Tickets = args.scenario;
+    if args.scenario != Explorable::Tickets {
+        return Err(usage("trials are of the ticket sale", "proclab trials tickets"));
+    }
     let base = Sale { think: args.think, ..args.sale.sale() };
     let (parameter, sales) = match &args.sweep {
         None => (String::new(), vec![(String::new(), base)]),

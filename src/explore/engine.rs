@@ -156,7 +156,7 @@ impl Held {
                 self.holders[process].push(lock);
             }
             Access::Release => self.holders[process].retain(|held| *held != lock),
-            Access::Read | Access::Write => {}
+            Access::Read | Access::Write | Access::Await => {}
         }
         if event.ended {
             self.holders[process].clear();

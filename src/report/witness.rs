@@ -177,10 +177,9 @@ impl Witness {
         let mut table = Table::new();
         table.load_style(RULED);
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-        let heads = self
-            .processes
-            .iter()
-            .map(|process| format!("{} {} (PID {})", self.experiment.role(), process.name, process.pid));
+        let heads = self.processes.iter().enumerate().map(|(place, process)| {
+            format!("{} {} (PID {})", self.experiment.role(place), process.name, process.pid)
+        });
         table.set_header(std::iter::once("step".to_owned()).chain(heads));
         for (position, step) in self.steps.iter().enumerate() {
             let broken = self.broken.as_ref().is_some_and(|broken| broken.step == position + 1);

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cabinet::LockKind;
+use super::pipeline_lab::{MOST, Pipeline, PipelineLab, Queue};
 use super::sale::{Sale, Store};
 use super::sale_lab::SaleLab;
 use super::verdict::Verdict;
@@ -24,6 +25,8 @@ pub const MAX_STOCK: i64 = 1_000_000;
 pub enum Experiment {
     /// The ticket sale.
     Tickets(Sale),
+    /// Producers and consumers.
+    Pipeline(Pipeline),
 }
 
 /// An experiment that is set up: processes at the gate.
@@ -47,6 +50,7 @@ impl Experiment {
     ) -> Result<Box<dyn Lab<Error = GateError, Outcome = Verdict> + 's>, GateError> {
         match self {
             Self::Tickets(sale) => Ok(Box::new(SaleLab::new(supervisor, sale, dir)?)),
+            Self::Pipeline(pipeline) => Ok(Box::new(PipelineLab::new(supervisor, pipeline, dir)?)),
         }
     }
 
@@ -54,6 +58,7 @@ impl Experiment {
     pub fn scenario(&self) -> &'static str {
         match self {
             Self::Tickets(_) => "tickets",
+            Self::Pipeline(_) => "pipeline",
         }
     }
 
@@ -61,13 +66,15 @@ impl Experiment {
     pub fn processes(&self) -> usize {
         match self {
             Self::Tickets(sale) => sale.buyers,
+            Self::Pipeline(pipeline) => pipeline.processes(),
         }
     }
 
-    /// How the processes of it are called.
-    pub fn role(&self) -> &'static str {
+    /// What `process` is.
+    pub fn role(&self, process: usize) -> &'static str {
         match self {
             Self::Tickets(_) => "buyer",
+            Self::Pipeline(pipeline) => pipeline.role(process),
         }
     }
 
@@ -75,6 +82,7 @@ impl Experiment {
     pub fn steps(&self) -> &'static [&'static str] {
         match self {
             Self::Tickets(_) => &["search", "lock", "read", "truncate", "write", "unlock"],
+            Self::Pipeline(_) => &["put", "take", "join", "wake", "look", "sleep", "get-up"],
         }
     }
 
@@ -87,26 +95,48 @@ impl Experiment {
                 let dot = if search.len() + store.len() > 0 { "." } else { "" };
                 format!("t{}k{}.{}{dot}{search}{store}", sale.buyers, sale.stock, sale.lock.code())
             }
+            Self::Pipeline(pipeline) => {
+                let Pipeline { producers, consumers, items, capacity, sentinels, queue } = pipeline;
+                let queue = if *queue == Queue::LostWakeup { ".lw" } else { "" };
+                format!("p{producers}.{consumers}.{items}.{capacity}.{sentinels}{queue}")
+            }
         }
     }
 
     /// The experiment that has this code.
     pub fn from_code(code: &str) -> Option<Self> {
+        // One code for one experiment: nothing is left over, and nothing is written in two ways.
+        let found = Self::sale(code).map(Self::Tickets).or_else(|| Self::pipeline(code).map(Self::Pipeline));
+        found.filter(|experiment| experiment.code() == code)
+    }
+
+    fn pipeline(code: &str) -> Option<Pipeline> {
+        let mut parts = code.strip_prefix('p')?.split('.');
+        let mut next = |least| parts.next()?.parse().ok().filter(|n| (least..=MOST).contains(n));
+        Some(Pipeline {
+            producers: next(1)?,
+            consumers: next(1)?,
+            items: next(1)?,
+            capacity: next(1)?,
+            sentinels: next(0)?,
+            queue: if code.ends_with(".lw") { Queue::LostWakeup } else { Queue::Ours },
+        })
+    }
+
+    fn sale(code: &str) -> Option<Sale> {
         let mut parts = code.strip_prefix('t')?.split('.');
         let (buyers, stock) = parts.next()?.split_once('k')?;
         let lock = parts.next()?;
         let lock = LockKind::ALL.into_iter().find(|kind| kind.code() == lock)?;
         let flags = parts.next().unwrap_or("");
-        let sale = Sale {
+        Some(Sale {
             buyers: buyers.parse().ok().filter(|buyers| (1..=MAX_PROCESSES).contains(buyers))?,
             stock: stock.parse().ok().filter(|stock| (0..=MAX_STOCK).contains(stock))?,
             lock,
             search: !flags.contains('q'),
             store: if flags.contains('r') { Store::Rename } else { Store::Truncate },
             think: Duration::ZERO,
-        };
-        // One code for one experiment: nothing is left over, and nothing is written in two ways.
-        Some(Self::Tickets(sale)).filter(|experiment| experiment.code() == code)
+        })
     }
 
     /// The parameters as one types them.
@@ -116,6 +146,14 @@ impl Experiment {
                 let search = if sale.search { "" } else { " --no-search" };
                 let store = if sale.store == Store::Rename { " --store rename" } else { "" };
                 format!("--buyers {} --stock {} --lock {}{search}{store}", sale.buyers, sale.stock, sale.lock)
+            }
+            Self::Pipeline(pipeline) => {
+                let Pipeline { producers, consumers, items, capacity, sentinels, queue } = pipeline;
+                let queue = if *queue == Queue::LostWakeup { " --queue lost-wakeup" } else { "" };
+                format!(
+                    "--producers {producers} --consumers {consumers} --items {items} --capacity {capacity} \
+                     --sentinels {sentinels}{queue}"
+                )
             }
         }
     }

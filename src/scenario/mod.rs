@@ -12,6 +12,8 @@ pub mod gated;
 pub mod life;
 /// The locks themselves.
 pub mod locks;
+/// Producers and consumers at the gate.
+pub mod pipeline_lab;
 /// What a run has to tell, as plain data.
 pub mod record;
 /// The ticket sale.
