@@ -2,6 +2,8 @@
 
 /// A cabinet of locks, and why each works or not.
 pub mod cabinet;
+/// What can be explored.
+pub mod experiment;
 /// The world of free runs that nobody listens to.
 pub mod free;
 /// The world at the gate.
@@ -10,6 +12,8 @@ pub mod gated;
 pub mod life;
 /// The locks themselves.
 pub mod locks;
+/// Producers and consumers at the gate.
+pub mod pipeline_lab;
 /// What a run has to tell, as plain data.
 pub mod record;
 /// The ticket sale.

@@ -60,7 +60,7 @@ fn sale(buyers: usize, stock: i64, lock: LockKind, search: bool, store: Store) -
 
 fn explore(sale: &Sale, kills: usize, reduce: bool) -> Tally<Verdict> {
     let (supervisor, scratch) = (Supervisor::new().unwrap(), Scratch::new());
-    let mut lab = SaleLab::new(&supervisor, sale, scratch.path().to_owned()).unwrap();
+    let mut lab = SaleLab::new(&supervisor, sale, scratch.path()).unwrap();
     let mut tally = Tally::default();
     let mut dfs = Dfs::new(reduce);
     let begin = std::time::Instant::now();
@@ -146,7 +146,7 @@ fn replays() {
         let sale = sale(2, 1, kind, true, Store::Truncate);
         let found = explore(&sale, kills, true);
         let (supervisor, scratch) = (Supervisor::new().unwrap(), Scratch::new());
-        let mut lab = SaleLab::new(&supervisor, &sale, scratch.path().to_owned()).unwrap();
+        let mut lab = SaleLab::new(&supervisor, &sale, scratch.path()).unwrap();
         for (verdict, found) in &found.outcomes {
             for _ in 0..20 {
                 let mut replay = Replay::of(found.witness.events.clone());
