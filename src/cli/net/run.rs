@@ -1,8 +1,8 @@
 //! From arguments to a running end.
 
 use super::args::{
-    All, Auth, Bounds, Chat, ClientBounds, Connect, Echo, File, Frames, Mode, NetArgs, Place, Program,
-    Secret, Serve, Sticky, Udp, Upper, WorkerKind,
+    All, Auth, Bounds, Chat, ClientBounds, ConnectArgs, Echo, File, Frames, Mode, NetArgs, Place, Program,
+    Secret, ServeArgs, Sticky, Udp, Upper, WorkerKind,
 };
 use super::print::{failure, printer};
 use crate::net::auth::Key;
@@ -92,10 +92,10 @@ fn stdin_lines(limit: usize) -> Receiver<Line> {
 fn task(program: Program) -> Result<Task, (String, String)> {
     let chat_idle = Duration::from_secs(600);
     Ok(match program {
-        Program::Chat(Chat::Serve(Serve { bind, bounds })) => {
+        Program::Chat(Chat::Serve(ServeArgs { bind, bounds })) => {
             Task::Serve(Serving::Chat, bind, limits(&bounds, 64, chat_idle))
         }
-        Program::Chat(Chat::Connect(Connect { address, bounds })) => {
+        Program::Chat(Chat::Connect(ConnectArgs { address, bounds })) => {
             Task::Connect(Connecting::Chat, address, client_limits(&bounds, chat_idle))
         }
         Program::Udp(Udp::Serve { bind, buffer, drop }) => {
@@ -124,7 +124,7 @@ fn task(program: Program) -> Result<Task, (String, String)> {
             served(Serving::Echo { processes: workers == WorkerKind::Process }, serve)
         }
         Program::Echo(Echo::Connect(connect)) => connected(Connecting::Echo, connect),
-        Program::Upper(Upper::Serve { serve: Serve { bind, bounds }, mode }) => {
+        Program::Upper(Upper::Serve { serve: ServeArgs { bind, bounds }, mode }) => {
             Task::Serve(Serving::Upper { busy: mode == Mode::Busy }, bind, limits(&bounds, 16_384, IDLE))
         }
         Program::Upper(Upper::Connect(connect)) => connected(Connecting::Upper, connect),
@@ -152,11 +152,11 @@ fn task(program: Program) -> Result<Task, (String, String)> {
 
 const IDLE: Duration = Duration::from_secs(60);
 
-fn served(serving: Serving, Serve { bind, bounds }: Serve) -> Task {
+fn served(serving: Serving, ServeArgs { bind, bounds }: ServeArgs) -> Task {
     Task::Serve(serving, bind, limits(&bounds, 1024, IDLE))
 }
 
-fn connected(connecting: Connecting, Connect { address, bounds }: Connect) -> Task {
+fn connected(connecting: Connecting, ConnectArgs { address, bounds }: ConnectArgs) -> Task {
     Task::Connect(connecting, address, client_limits(&bounds, IDLE))
 }
 
