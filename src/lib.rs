@@ -1,12 +1,17 @@
 //! A process-and-IPC runtime that you can watch, race and replay.
 
 #[cfg(feature = "cli")]
-#[doc(hidden)]
 pub mod cli;
+pub mod explore;
 #[cfg(feature = "cli")]
 pub mod net;
 mod process;
+pub mod queue;
+#[cfg(feature = "cli")]
+pub mod scenario;
+pub mod shm;
 mod supervisor;
+pub mod sync;
 pub mod sys;
 pub mod wire;
 

@@ -5,14 +5,14 @@ use super::exit::{Exit, Signal};
 use super::inbox::{Inbox, Outcome, SharedInbox};
 use super::reap::{Family, disown_descriptor, forget_child, look, note_child, note_descriptors};
 use super::start::{Birth, StartMethod};
-use crate::sys::poll::{Deadline, readable};
+use crate::sys::poll::{Deadline, readable, readable_numbers};
 use crate::sys::wait::Zombie;
 use crate::sys::{pidfd, signal, task};
 use crate::wire::endpoint::Message;
 use std::fmt;
 use std::io;
 use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -112,13 +112,13 @@ impl Handle {
 
     pub(crate) fn join_until(&self, deadline: Deadline) -> Result<Option<Exit>, JoinError> {
         loop {
-            if let Some(exit) = self.settle()? {
+            if let Some(exit) = self.known_exit()? {
                 return Ok(Some(exit));
             }
+            attend(std::slice::from_ref(self), deadline)?;
             if deadline.is_over() {
-                return Ok(None);
+                return self.known_exit();
             }
-            wait_once(std::slice::from_ref(self), deadline)?;
         }
     }
 
@@ -174,32 +174,60 @@ impl Handle {
         signal::kill_group(self.0.pid, signal)
     }
 
-    /// Learns whether it has ended, reaps it then, and takes what it has reported.
+    /// Learns, without waiting, whether it has ended; reaps it then, and takes what it has reported.
     pub(crate) fn settle(&self) -> Result<Option<Exit>, JoinError> {
-        let mut status = self.status();
-        let exit = match *status {
-            Status::Reaped(exit) => return Ok(Some(exit)),
-            _ if self.0.parent != task::pid() => return Err(JoinError::NotOurChild { pid: self.0.pid }),
-            Status::Zombie(exit) if self.0.leave_zombie.load(Ordering::Relaxed) => return Ok(Some(exit)),
-            Status::Running | Status::Zombie(_) => {
-                let leave = self.0.leave_zombie.load(Ordering::Relaxed);
-                // Its report is taken before it is looked at: a large one keeps it alive until then.
-                self.inbox().drain();
-                let exit = look(self.as_fd(), if leave { Zombie::Leave } else { Zombie::Reap })?;
-                if let Some(exit) = exit {
-                    *status = if leave { Status::Zombie(exit) } else { Status::Reaped(exit) };
-                    if !leave {
-                        forget_child(self.0.pid);
-                    }
-                }
-                exit
-            }
-        };
-        if exit.is_some() {
-            // What it sent last, between the two looks.
-            self.inbox().drain();
+        if let Some(exit) = self.known_exit()? {
+            return Ok(Some(exit));
         }
-        Ok(exit)
+        let now = Deadline::now();
+        loop {
+            // A report is taken before its end is looked at: a large one keeps it alive until then.
+            let socket = self.inbox().socket();
+            let sources = [Some(self.as_fd().as_raw_fd()), socket];
+            let ready = readable_numbers(&sources.into_iter().flatten().collect::<Vec<_>>(), now)?;
+            match ready[..] {
+                [_, true] => self.inbox().take_one(),
+                [true, ..] => return self.take_exit(),
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// How it ended, if that is known already.
+    fn known_exit(&self) -> Result<Option<Exit>, JoinError> {
+        match *self.status() {
+            Status::Reaped(exit) => Ok(Some(exit)),
+            _ if self.0.parent != task::pid() => Err(JoinError::NotOurChild { pid: self.0.pid }),
+            Status::Zombie(exit) if self.0.leave_zombie.load(Ordering::Relaxed) => Ok(Some(exit)),
+            Status::Zombie(_) => {
+                self.take_exit()?;
+                self.known_exit()
+            }
+            Status::Running => Ok(None),
+        }
+    }
+
+    /// Takes its exit after its pidfd became readable, once for all threads.
+    fn take_exit(&self) -> Result<Option<Exit>, JoinError> {
+        let mut status = self.status();
+        if let Status::Reaped(exit) = *status {
+            return Ok(Some(exit));
+        }
+        let leave = self.0.leave_zombie.load(Ordering::Relaxed);
+        let Some(exit) = look(self.as_fd(), if leave { Zombie::Leave } else { Zombie::Reap })? else {
+            return Ok(None);
+        };
+        // Out of its family's set: it is reaped, or it is a zombie that would be ready for ever.
+        if let Some(family) = self.0.family.upgrade() {
+            family.let_go(self);
+        }
+        if leave {
+            *status = Status::Zombie(exit);
+        } else {
+            forget_child(self.0.pid);
+            *status = Status::Reaped(exit);
+        }
+        Ok(Some(exit))
     }
 
     /// Waits for its end without regard to interrupts, for one that was killed or is about to end.
@@ -259,31 +287,35 @@ fn already_gone_is_fine(sent: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Waits until something happened to one of `children`, or the deadline came, and says to which of them:
-/// it ended, or it reported. Siblings of theirs that end meanwhile are reaped.
-fn wait_once(children: &[Handle], deadline: Deadline) -> Result<Vec<bool>, JoinError> {
+/// Waits until something happened to one of `children`, or the deadline came, and attends to it: takes
+/// reports in, reaps who has ended, siblings among them.
+fn attend(children: &[Handle], deadline: Deadline) -> Result<(), JoinError> {
     let family = children.iter().find_map(|child| child.0.family.upgrade());
-    // A socket that another thread closes meanwhile has nothing more to tell: at worst this wait ends
-    // for nothing. The child's end is seen on its pidfd.
-    let reports: Vec<(usize, BorrowedFd<'_>)> =
+    // By number: another thread that takes the last report closes the socket. At worst this wait then
+    // ends for nothing; the child's end is seen on its pidfd.
+    let reports: Vec<(usize, RawFd)> =
         children.iter().enumerate().filter_map(|(at, child)| Some((at, child.inbox().socket()?))).collect();
-    let mut sources: Vec<BorrowedFd<'_>> = children.iter().map(AsFd::as_fd).collect();
+    let mut sources: Vec<RawFd> = children.iter().map(|child| child.as_fd().as_raw_fd()).collect();
     sources.extend(reports.iter().map(|(_, socket)| *socket));
     let interrupt = family.as_ref().and_then(|family| family.interrupt());
-    sources.extend(family.as_ref().map(|family| family.ends()));
-    sources.extend(interrupt);
-    let mut ready = readable(&sources, deadline)?;
+    sources.extend(family.as_ref().map(|family| family.ends().as_raw_fd()));
+    sources.extend(interrupt.map(|fd| fd.as_raw_fd()));
+    let ready = readable_numbers(&sources, deadline)?;
     if interrupt.is_some() && ready[sources.len() - 1] {
         return Err(JoinError::Interrupted);
     }
-    if let Some(family) = &family {
-        family.reap()?;
-    }
     for (place, (at, _)) in reports.iter().enumerate() {
-        ready[*at] |= ready[children.len() + place];
+        if ready[children.len() + place] && !ready[*at] {
+            children[*at].inbox().take_one();
+        }
     }
-    ready.truncate(children.len());
-    Ok(ready)
+    for (child, _) in children.iter().zip(&ready).filter(|(_, ended)| **ended) {
+        child.settle()?;
+    }
+    match &family {
+        Some(family) if ready[children.len() + reports.len()] => Ok(family.reap()?),
+        _ => Ok(()),
+    }
 }
 
 /// Waits until at least one of `children` has ended, at most `timeout`, and says which have: their
@@ -298,20 +330,26 @@ pub fn wait_any<H: AsRef<Handle>>(
 ) -> Result<Vec<usize>, JoinError> {
     let mut deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
     let children: Vec<Handle> = children.iter().map(|child| child.as_ref().clone()).collect();
-    if children.iter().any(Handle::is_reaped) {
-        // Somebody has ended already: only ask for the others.
-        deadline = Deadline::after(Duration::ZERO);
-    }
-    loop {
-        let ready = if children.is_empty() { Vec::new() } else { wait_once(&children, deadline)? };
-        let mut ended = Vec::new();
+    let ended = || -> Result<Vec<usize>, JoinError> {
+        let mut places = Vec::new();
         for (place, child) in children.iter().enumerate() {
-            if (ready[place] || child.is_reaped()) && child.settle()?.is_some() {
-                ended.push(place);
+            if child.known_exit()?.is_some() {
+                places.push(place);
             }
         }
-        if !ended.is_empty() || children.is_empty() || deadline.is_over() {
-            return Ok(ended);
+        Ok(places)
+    };
+    if children.is_empty() || !ended()?.is_empty() {
+        // Only ask for the others.
+        deadline = Deadline::now();
+    }
+    loop {
+        if !children.is_empty() {
+            attend(&children, deadline)?;
+        }
+        let places = ended()?;
+        if !places.is_empty() || deadline.is_over() {
+            return Ok(places);
         }
     }
 }
@@ -380,7 +418,7 @@ impl<T: Message + Send + 'static> Child<T> {
     /// Waits until the child has its arguments, or why it never will; then it is reaped.
     pub(crate) fn await_report(&self) -> Result<Option<Unready>, JoinError> {
         loop {
-            let exit = self.settle()?;
+            let exit = self.known_exit()?;
             let (ready, bad_args) = {
                 let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
                 (inbox.ready().is_some(), inbox.bad_args())
@@ -396,7 +434,7 @@ impl<T: Message + Send + 'static> Child<T> {
                 self.reap_now()?;
                 return Ok(Some(Unready::Died(exit)));
             }
-            wait_once(std::slice::from_ref(&self.handle), Deadline::NEVER)?;
+            attend(std::slice::from_ref(&self.handle), Deadline::NEVER)?;
         }
     }
 

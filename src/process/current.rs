@@ -107,9 +107,7 @@ pub fn parent() -> Option<Parent> {
 /// # Errors
 /// When the parent is gone already: then there is nothing left to do here.
 pub(crate) fn become_child(identity: Identity) -> io::Result<()> {
-    if identity.die_with_parent {
-        task::die_with_parent()?;
-    }
+    task::die_with_parent(identity.die_with_parent)?;
     // The parent may have died before the call above, or before the pidfd was opened, and its number
     // may belong to another process now. If it is still our parent *after* both, neither happened.
     let pidfd = pidfd::open(identity.parent_pid)?;

@@ -16,6 +16,7 @@ use crate::sys::{descriptor, object, signal, task};
 use crate::wire::endpoint::{Message, adopt};
 use ipc_channel::ipc::{IpcReceiver, IpcSender, OpaqueIpcReceiver, OpaqueIpcSender};
 use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The first argument of a fresh copy; its name is the second.
@@ -61,9 +62,8 @@ impl FreshStart {
 impl Boot {
     /// Becomes the child and runs its body, in a process made for it. Does not return.
     pub(crate) fn run(self, args: OpaqueIpcReceiver) -> ! {
-        let lone = task::lead_group().and_then(|()| signal::reset_for_child());
         // An error here means that the parent is gone, or that this system lacks what the parent has.
-        if lone.and_then(|()| become_child(self.identity)).is_err() {
+        if task::lead_group().and_then(|()| become_child(self.identity)).is_err() {
             std::process::exit(1);
         }
         let base = base();
@@ -73,21 +73,19 @@ impl Boot {
     }
 }
 
-/// Where this executable's code begins. In a static program, where that cannot be asked, one function
-/// stands for it: code does not move within an executable.
+/// Where this executable begins in memory. In a static program, where that cannot be asked, one function
+/// stands for it: nothing moves within an executable.
 fn base() -> usize {
+    static BASE: OnceLock<usize> = OnceLock::new();
     let anchor = child_entry as *const () as usize;
-    object::base_of(anchor).unwrap_or(anchor)
+    *BASE.get_or_init(|| object::base_of(anchor).unwrap_or(anchor))
 }
 
 /// How far `fresh` lies behind where the executable begins; `None` if it is in a library.
 pub(crate) fn place_of(fresh: fn(FreshStart) -> !) -> Option<usize> {
     let address = fresh as usize;
-    let anchor = child_entry as *const () as usize;
-    if object::base_of(address) != object::base_of(anchor) {
-        return None;
-    }
-    Some(address.wrapping_sub(base()))
+    let is_ours = object::base_of(address).is_none_or(|base_of| base_of == base());
+    is_ours.then(|| address.wrapping_sub(base()))
 }
 
 /// Makes a fresh copy of this program a child: call it first in `main`.
@@ -139,7 +137,9 @@ fn is_marked() -> bool {
 }
 
 fn enter() -> ! {
-    let boot = descriptor::take_stdin().and_then(|socket| adopt::<Boot>(&socket));
+    let boot = signal::reset_for_child()
+        .and_then(|()| descriptor::take_stdin())
+        .and_then(|socket| adopt::<Boot>(&socket));
     let Ok(boot) = boot else {
         complain("it is started by a supervisor only, never by hand");
         std::process::exit(2);

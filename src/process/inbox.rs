@@ -2,11 +2,10 @@
 
 use super::live::{Panic, Report};
 use super::reap::{disown_descriptor, note_descriptors};
-use crate::sys::descriptor::packet_socket;
 use crate::wire::endpoint::{Message, PollableReceiver};
 use ipc_channel::{IpcError, TryRecvError};
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, Mutex};
 
 /// An inbox of which only the child's handle knows the type.
@@ -14,10 +13,10 @@ pub(crate) type SharedInbox = Arc<Mutex<dyn Drain + Send>>;
 
 /// Taking reports without knowing their type.
 pub(crate) trait Drain {
-    /// Takes all that is there, without waiting.
-    fn drain(&mut self);
-    /// The socket on which reports come, while more can come.
-    fn socket(&self) -> Option<BorrowedFd<'static>>;
+    /// Takes the report that is there, or the end of reports; without waiting.
+    fn take_one(&mut self);
+    /// The number of the socket on which reports come, while more can come.
+    fn socket(&self) -> Option<RawFd>;
 }
 
 /// How the child's body ended, as far as it told.
@@ -93,25 +92,24 @@ impl<T> Drop for Inbox<T> {
 }
 
 impl<T: Message> Drain for Inbox<T> {
-    fn drain(&mut self) {
-        while let Some(reports) = &self.reports {
-            match reports.try_recv() {
-                Ok(Report::Ready { pid }) => self.ready = Some(pid),
-                Ok(Report::BadArgs(reason)) => self.bad_args = Some(reason),
-                Ok(Report::Returned(value)) => self.outcome = Outcome::Returned(value),
-                Ok(Report::Panicked(panic)) => self.outcome = Outcome::Panicked(panic),
-                Ok(Report::Unsendable(reason)) => self.outcome = Outcome::Unreadable(reason),
-                Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::IpcError(IpcError::SerializationError(error))) => {
-                    self.outcome = Outcome::Unreadable(error.to_string());
-                }
-                // The child is gone, or has closed its end: nothing more comes.
-                Err(TryRecvError::IpcError(_)) => self.close(),
+    fn take_one(&mut self) {
+        let Some(reports) = &self.reports else { return };
+        match reports.try_recv() {
+            Ok(Report::Ready { pid }) => self.ready = Some(pid),
+            Ok(Report::BadArgs(reason)) => self.bad_args = Some(reason),
+            Ok(Report::Returned(value)) => self.outcome = Outcome::Returned(value),
+            Ok(Report::Panicked(panic)) => self.outcome = Outcome::Panicked(panic),
+            Ok(Report::Unsendable(reason)) => self.outcome = Outcome::Unreadable(reason),
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::IpcError(IpcError::SerializationError(error))) => {
+                self.outcome = Outcome::Unreadable(error.to_string());
             }
+            // The child is gone, or has closed its end: nothing more comes.
+            Err(TryRecvError::IpcError(_)) => self.close(),
         }
     }
 
-    fn socket(&self) -> Option<BorrowedFd<'static>> {
-        self.reports.as_ref().and_then(|reports| packet_socket(reports.as_fd().as_raw_fd()))
+    fn socket(&self) -> Option<RawFd> {
+        self.reports.as_ref().map(|reports| reports.as_fd().as_raw_fd())
     }
 }

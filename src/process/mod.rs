@@ -25,4 +25,5 @@ pub use live::Panic;
 pub use process::Process;
 pub(crate) use reap::{Family, is_known};
 pub use start::StartMethod;
+pub(crate) use start::forkserver_settle;
 pub use target::{Run, Target};

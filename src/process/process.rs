@@ -4,19 +4,17 @@ use super::child::{Child, Unready};
 use super::current::{Identity, become_child, current};
 use super::entry::{Boot, has_entered, place_of};
 use super::error::StartError;
-use super::inbox::{Drain, Inbox};
+use super::inbox::Inbox;
 use super::live::{Report, live};
 use super::reap::Family;
 use super::start::{self, Birth, ForkError, ForkServerError, StartMethod};
 use super::target::{Entry, Run, Target};
-use crate::sys::poll::{Deadline, readable};
 use crate::sys::{signal, task};
 use crate::wire::endpoint::{Message, pollable_channel, socket_of};
 use ipc_channel::ipc::{self, IpcSender};
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -187,41 +185,44 @@ fn fresh<A: Message, T: Message + Send + 'static>(
     if !has_entered() {
         return Err(StartError::NoChildEntry);
     }
-    let failed = |operation| os_error(identity, operation);
     let name = || identity.name.clone();
     let place = place_of(entry.fresh).ok_or_else(|| StartError::NotInExecutable { name: name() })?;
-    let (sender, receiver) = ipc::channel::<()>().map_err(failed("socketpair"))?;
-    let (report, reports) = pollable_channel::<Report<T>>().map_err(failed("socketpair"))?;
-    let mut inbox = Inbox::new(reports);
+    let (report, reports) = pollable_channel::<Report<T>>().map_err(os_error(identity, "socketpair"))?;
+    let inbox = Inbox::new(reports);
     let boot = Boot { entry: place, identity: identity.clone(), report: report.to_opaque() };
-    let (birth, sender) = if identity.method == StartMethod::Spawn {
-        let socket = socket_of(&receiver).and_then(|socket| socket.try_clone_to_owned());
-        drop(receiver);
-        let birth = start::spawn(&identity.name, socket.map_err(failed("dup"))?).map_err(failed("exec"))?;
-        let sender: IpcSender<Boot> = sender.to_opaque().to();
-        // A child that died meanwhile is found out when its readiness is awaited.
-        let _ = sender.send(boot);
-        (Some(birth), sender.to_opaque())
-    } else {
-        let socket = inbox.socket().expect("nothing has been reported yet");
-        match start::forkserver(boot, receiver.to_opaque(), socket) {
-            Ok(birth) => (birth, sender.to_opaque()),
-            Err(ForkServerError::Start(error)) => return Err(*error),
-            Err(ForkServerError::Os(source)) => return Err(failed("the fork server")(source)),
-        }
-    };
-    let sent = send_args(&sender.to::<A>(), args);
-    let birth = match birth {
-        Some(birth) => birth,
-        None => birth_by_report(&mut inbox).map_err(failed("the fork server"))?,
-    };
+    let is_spawn = identity.method == StartMethod::Spawn;
+    let (birth, boots) = if is_spawn { exec(identity)? } else { serve(identity)? };
+    // A child that died meanwhile is found out when its readiness is awaited.
+    let _ = boots.send(boot);
+    let sent = send_args(&boots.to_opaque().to::<A>(), args);
+    if !is_spawn {
+        start::forkserver_reorder();
+    }
     if let Err(reason) = sent {
         // The child sees the end of the stream where its arguments should be, and ends.
-        let handle = Child::new(birth, identity, false, inbox, Weak::new());
-        let _ = handle.kill().map(|()| handle.join());
+        let child = Child::new(birth, identity, false, inbox, Weak::new());
+        let _ = child.kill().map(|()| child.join());
         return Err(StartError::Args { name: name(), reason });
     }
     Ok((birth, inbox))
+}
+
+/// A fresh copy by exec, and where it waits for its boot.
+fn exec(identity: &Identity) -> Result<(Birth, IpcSender<Boot>), StartError> {
+    let (boots, boot) = ipc::channel::<()>().map_err(os_error(identity, "socketpair"))?;
+    let socket = socket_of(&boot).and_then(|socket| socket.try_clone_to_owned());
+    let socket = socket.map_err(os_error(identity, "dup"))?;
+    drop(boot);
+    let birth = start::spawn(&identity.name, socket).map_err(os_error(identity, "exec"))?;
+    Ok((birth, boots.to_opaque().to()))
+}
+
+/// A fork of the fork server's, and where it waits for its boot.
+fn serve(identity: &Identity) -> Result<(Birth, IpcSender<Boot>), StartError> {
+    start::forkserver().map_err(|error| match error {
+        ForkServerError::Start(error) => *error,
+        ForkServerError::Os(source) => os_error(identity, "the fork server")(source),
+    })
 }
 
 /// Sends the arguments; that the child died meanwhile is no error here.
@@ -231,20 +232,6 @@ fn send_args<A: Message>(sender: &IpcSender<A>, args: A) -> Result<(), String> {
         Ok(Err(ipc_channel::IpcError::SerializationError(error))) => Err(error.to_string()),
         Ok(_) => Ok(()),
         Err(_) => Err("they hold more than 64 handles, or panicked while they were encoded".to_owned()),
-    }
-}
-
-/// The server was lost after the request: if it had made the child, the child itself tells its PID.
-fn birth_by_report<T: Message>(inbox: &mut Inbox<T>) -> io::Result<Birth> {
-    loop {
-        inbox.drain();
-        if let Some(pid) = inbox.ready() {
-            return Ok(Birth { pid, pidfd: crate::sys::pidfd::open(pid)? });
-        }
-        match inbox.socket() {
-            Some(socket) => readable(&[socket.as_fd()], Deadline::NEVER)?,
-            None => return Err(io::Error::other("it died; the next start makes a new one")),
-        };
     }
 }
 

@@ -80,11 +80,14 @@ impl Family {
                 ready.iter().filter_map(|key| members.get(key).cloned()).collect()
             };
             for child in ended {
-                // Out of the set, or a zombie that is held on purpose would stay ready.
-                self.ends.remove(child.as_fd());
                 child.settle().map_err(io::Error::other)?;
             }
         }
+    }
+
+    /// Takes a child that has ended out of the set of those whose end is awaited.
+    pub(crate) fn let_go(&self, child: &Handle) {
+        self.ends.remove(child.as_fd());
     }
 
     /// Those that are not reaped, oldest first.

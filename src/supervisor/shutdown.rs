@@ -1,6 +1,6 @@
 //! The end of children: terminate, grace, kill, whole process groups, until nothing is left.
 
-use crate::process::{Handle, is_known};
+use crate::process::{Handle, forkserver_settle, is_known};
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::wait::{Whose, Zombie, is_no_child, try_wait};
 use crate::sys::{pidfd, procs, task};
@@ -140,5 +140,6 @@ pub(super) fn end_orphans() -> io::Result<()> {
 }
 
 fn orphans() -> io::Result<Vec<i32>> {
+    forkserver_settle();
     Ok(procs::children_of(task::pid())?.into_iter().filter(|pid| !is_known(*pid)).collect())
 }

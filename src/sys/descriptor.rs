@@ -62,6 +62,16 @@ pub fn packet_socket(fd: RawFd) -> Option<BorrowedFd<'static>> {
     (getsockopt(&fd, sockopt::SockType) == Ok(SockType::SeqPacket)).then_some(fd)
 }
 
+/// Borrows a descriptor of which only the number is known.
+///
+/// # Safety
+/// Whatever `owner` borrows must keep `fd` open.
+pub unsafe fn borrow_from<O: ?Sized>(owner: &O, fd: RawFd) -> BorrowedFd<'_> {
+    let _ = owner;
+    // SAFETY: passed on to the caller.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
 /// Sends a copy of `fd` through `socket`, with one byte.
 ///
 /// # Errors

@@ -1,10 +1,14 @@
 //! `ppoll(2)`: wait for any of several descriptors, bounded as a whole.
+//!
+//! # Safety
+//! `ppoll` reads and writes only the array that it is given; a number that is no descriptor is an
+//! answer (`POLLNVAL`), not a fault.
+#![expect(unsafe_code, reason = "ppoll by number: a wait may outlive another thread's descriptor")]
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::libc;
 use nix::sys::time::TimeSpec;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
 /// A point in time that bounds a whole operation, however many system calls it takes.
@@ -18,6 +22,11 @@ impl Deadline {
     /// `timeout` from now; one that no clock can hold is no bound.
     pub fn after(timeout: Duration) -> Deadline {
         Deadline(Instant::now().checked_add(timeout))
+    }
+
+    /// A bound that is over already: only ask.
+    pub fn now() -> Deadline {
+        Deadline(Some(Instant::now()))
     }
 
     /// What is left, never negative; `None` without a bound.
@@ -37,13 +46,33 @@ impl Deadline {
 /// # Errors
 /// `EINVAL` above the limit of descriptors, `ENOMEM`.
 pub fn readable(fds: &[BorrowedFd<'_>], deadline: Deadline) -> io::Result<Vec<bool>> {
-    let mut set: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    readable_numbers(&numbers, deadline)
+}
+
+/// As [`readable`], by number: one that another thread closes meanwhile counts as ready, or is another
+/// file by then, so that the wait may end for nothing.
+///
+/// # Errors
+/// As [`readable`].
+pub fn readable_numbers(fds: &[RawFd], deadline: Deadline) -> io::Result<Vec<bool>> {
+    let mut set: Vec<libc::pollfd> =
+        fds.iter().map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 }).collect();
     loop {
-        match ppoll(&mut set, deadline.left().map(TimeSpec::from_duration), None) {
-            Ok(0) if !deadline.is_over() => {}
-            Ok(_) => return Ok(set.iter().map(|fd| fd.any().unwrap_or(true)).collect()),
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
+        let timeout = deadline.left().map(|left| *TimeSpec::from_duration(left).as_ref());
+        let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: the set and the timeout outlive the call; a null mask leaves the signals alone.
+        let n =
+            unsafe { libc::ppoll(set.as_mut_ptr(), set.len() as libc::nfds_t, timeout, std::ptr::null()) };
+        match n {
+            0 if !deadline.is_over() => {}
+            0.. => return Ok(set.iter().map(|entry| entry.revents != 0).collect()),
+            _ => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
         }
     }
 }

@@ -29,15 +29,15 @@ pub fn n_threads() -> io::Result<usize> {
     Ok(std::fs::read_dir("/proc/self/task")?.count())
 }
 
-/// Has the kernel send SIGKILL to this process when its parent dies (`PR_SET_PDEATHSIG(2const)`).
+/// Has the kernel send SIGKILL to this process when its parent dies, or not (`PR_SET_PDEATHSIG(2const)`).
 ///
 /// "Parent" is the *thread* that created it. The parent may have died already: compare [`ppid`] with
 /// the one you expect after this call.
 ///
 /// # Errors
 /// None on a kernel of this century.
-pub fn die_with_parent() -> io::Result<()> {
-    Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
+pub fn die_with_parent(die: bool) -> io::Result<()> {
+    Ok(prctl::set_pdeathsig(die.then_some(Signal::SIGKILL))?)
 }
 
 /// Has orphans among this process's descendants become its children (`PR_SET_CHILD_SUBREAPER(2const)`).

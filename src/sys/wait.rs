@@ -61,6 +61,18 @@ impl How {
     }
 }
 
+/// Waits for a child in the process group `pgid` to end, and reaps it.
+///
+/// # Errors
+/// `ECHILD` when there is none.
+pub fn wait_for_group(pgid: i32) -> io::Result<()> {
+    // SAFETY: a null siginfo is allowed.
+    match unsafe { libc::waitid(libc::P_PGID, pgid.cast_unsigned(), std::ptr::null_mut(), libc::WEXITED) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Whether an error of [`try_wait`] says that this is no child of ours, or not any more.
 pub fn is_no_child(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ECHILD)

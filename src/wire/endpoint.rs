@@ -5,8 +5,12 @@
 //! as a descriptor. The crate prints the number in `Debug`; this file reads it from there, and
 //! believes it only if it names an open packet socket. The dependency is pinned to one version, and
 //! the tests below fail if that version prints otherwise.
+//!
+//! # Safety
+//! A number that was seen to be the socket of a receiver is borrowed for as long as that receiver lives.
+#![expect(unsafe_code, reason = "ipc-channel does not lend its descriptors")]
 
-use crate::sys::descriptor::{packet_socket, replace};
+use crate::sys::descriptor::{borrow_from, packet_socket, replace};
 use ipc_channel::TryRecvError;
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use serde::{Deserialize, Serialize};
@@ -74,7 +78,8 @@ impl<T: Message> PollableReceiver<T> {
 
 impl<T> AsFd for PollableReceiver<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        packet_socket(self.socket).expect("the receiver keeps its socket open")
+        // SAFETY: the receiver owns the socket and neither closes nor gives it away before its drop.
+        unsafe { borrow_from(&self.receiver, self.socket) }
     }
 }
 

@@ -6,8 +6,8 @@
 //! in the copy is never dropped: the child ends inside [`fork`].
 #![expect(unsafe_code, reason = "process creation")]
 
-use super::Birth;
 use super::lasting::while_idle;
+use super::{Birth, forkserver_settle};
 use crate::process::reap::parents_descriptors;
 use crate::sys::descriptor::{close_copied, null_stdin};
 use crate::sys::fork::{Forked, fork as sys_fork};
@@ -37,6 +37,7 @@ pub(crate) fn fork<N>(life: impl FnOnce() -> N) -> Result<Birth, ForkError> {
         Forked::Child => {
             drop(opener);
             pass_gate(gate);
+            forkserver_settle();
             for fd in parents_descriptors() {
                 // SAFETY: only handles of the parent own these, and this copy never drops them.
                 unsafe { close_copied(fd) };

@@ -2,7 +2,10 @@
 //!
 //! The server clones with `CLONE_PARENT`: what it makes are children of *its* parent, so their PPID is
 //! the supervisor's PID and the supervisor reaps them. It has no child of its own and ends when its
-//! parent ends: by the signal of its parent's death, and by the end of the stream of requests.
+//! parent ends: by the signal of its parent's death, and by the end of the stream of orders.
+//!
+//! It works one fork ahead: one child is always in reserve and waits to be told what to be, so that a
+//! start does not wait for a fork. The reserve dies with the supervisor, too.
 //!
 //! # Safety
 //! The server has one thread: it is a fresh copy in which only [`serve`] ran.
@@ -11,34 +14,51 @@
 use super::{Birth, StartMethod};
 use crate::process::child::Handle;
 use crate::process::entry::Boot;
+use crate::process::reap::{forget_child, note_child};
 use crate::process::{Process, error::StartError};
 use crate::sys::fork::{Forked, fork_sibling};
-use crate::sys::{pidfd, poll, task};
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::{pidfd, task, wait};
 use crate::wire::endpoint::{PollableReceiver, pollable_channel};
-use ipc_channel::ipc::{self, IpcReceiver, IpcSender, OpaqueIpcReceiver};
+use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Mutex, PoisonError};
+use std::os::fd::AsFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// The PID of a new child and where it waits for what it shall be; or the number of the error of the
+/// clone that failed.
+type Delivery = Result<(i32, IpcSender<Boot>), i32>;
+
+/// An order carries the PID that the child's parent must have.
 #[derive(Debug, Serialize, Deserialize)]
-struct Request {
-    boot: Boot,
-    args: OpaqueIpcReceiver,
+struct Order {
+    parent_pid: i32,
 }
-
-/// The PID of the new child, or the error number of the clone that failed.
-type Reply = Result<i32, i32>;
 
 struct Server {
     /// The process that started it: a fork copies this value, but is not the server's parent.
-    pid: i32,
+    parent: i32,
     handle: Handle,
-    requests: IpcSender<Request>,
-    replies: PollableReceiver<Reply>,
+    orders: IpcSender<Order>,
+    deliveries: PollableReceiver<Delivery>,
+    /// Whether a child was ordered that has not been delivered.
+    is_ordered: bool,
+    reserve: Option<Reserve>,
+}
+
+struct Reserve {
+    birth: Birth,
+    boots: IpcSender<Boot>,
 }
 
 static SERVER: Mutex<Option<Server>> = Mutex::new(None);
+
+fn server() -> MutexGuard<'static, Option<Server>> {
+    let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+    server.take_if(|server| server.parent != task::pid());
+    server
+}
 
 /// Why there is no child.
 pub(crate) enum ForkServerError {
@@ -48,71 +68,152 @@ pub(crate) enum ForkServerError {
     Os(io::Error),
 }
 
-/// Has the server make a child, which then reads its arguments from `args`.
-///
-/// The server is started at the first use, and again when it is found dead. It may be killed between
-/// having made the child and telling of it: then the child's own report, of which `report` is the
-/// socket, is what is left, and the caller finds the PID in there.
-pub(crate) fn forkserver(
-    boot: Boot,
-    args: OpaqueIpcReceiver,
-    report: BorrowedFd<'_>,
-) -> Result<Option<Birth>, ForkServerError> {
-    let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-    server.take_if(|server| server.pid != task::pid() || !server.handle.is_alive());
-    let server = match &mut *server {
-        Some(server) => server,
-        none => none.insert(start()?),
-    };
-    server.requests.send(Request { boot, args }).map_err(|e| ForkServerError::Os(io::Error::other(e)))?;
-    let sources = [server.replies.as_fd(), server.handle.as_fd(), report];
-    loop {
-        let ready = poll::readable(&sources, poll::Deadline::NEVER).map_err(ForkServerError::Os)?;
-        if ready[0] {
-            return match server.replies.try_recv() {
-                Ok(Ok(pid)) => birth(pid).map(Some),
-                Ok(Err(errno)) => Err(io::Error::from_raw_os_error(errno)),
-                Err(error) => Err(io::Error::other(error)),
-            }
-            .map_err(ForkServerError::Os);
-        }
-        if ready[1] {
-            return Ok(None);
-        }
-        // Only the child's report is there: the server's reply comes, or the server's death does.
-        poll::readable(&sources[..2], poll::Deadline::NEVER).map_err(ForkServerError::Os)?;
+impl From<io::Error> for ForkServerError {
+    fn from(error: io::Error) -> Self {
+        ForkServerError::Os(error)
     }
 }
 
-/// The child waits for nothing of ours, so where the kernel reaps by itself it may be gone already.
-fn birth(pid: i32) -> io::Result<Birth> {
-    Ok(Birth { pid, pidfd: pidfd::open(pid)? })
+/// A child that waits for its [`Boot`]. The server is started at the first use, and again when it is
+/// found dead.
+pub(crate) fn forkserver() -> Result<(Birth, IpcSender<Boot>), ForkServerError> {
+    let mut server = server();
+    if let Some(Reserve { birth, boots }) = server.as_mut().and_then(Server::take_reserve) {
+        return Ok((birth, boots));
+    }
+    if server.as_ref().is_none_or(|server| !server.handle.is_alive()) {
+        *server = None;
+        *server = Some(start()?);
+    }
+    let server = server.as_mut().expect("it was started above if there was none");
+    server.order()?;
+    server.await_delivery()?;
+    let Reserve { birth, boots } = server
+        .take_reserve()
+        .ok_or_else(|| io::Error::other("it was killed; the next start makes a new one"))?;
+    Ok((birth, boots))
+}
+
+/// Has the next child made, now that the last one has what it needs.
+pub(crate) fn forkserver_reorder() {
+    if let Some(server) = &mut *server() {
+        // A server that was lost is found dead by the next start.
+        let _ = server.order();
+    }
+}
+
+/// Forgets the server in a forked copy, which is not its parent; and takes in what was delivered, so
+/// that a child in reserve is known as one of ours.
+pub(crate) fn forkserver_settle() {
+    if let Some(server) = &mut *server() {
+        let _ = server.await_delivery();
+    }
+}
+
+impl Server {
+    fn order(&mut self) -> io::Result<()> {
+        if self.reserve.is_none() && !self.is_ordered {
+            self.orders.send(Order { parent_pid: self.parent }).map_err(io::Error::other)?;
+            self.is_ordered = true;
+        }
+        Ok(())
+    }
+
+    /// Takes the child that was ordered; none if the server died over it.
+    fn await_delivery(&mut self) -> io::Result<()> {
+        if !self.is_ordered {
+            return Ok(());
+        }
+        self.is_ordered = false;
+        let delivered = readable(&[self.deliveries.as_fd(), self.handle.as_fd()], Deadline::NEVER)?[0];
+        if !delivered {
+            self.reap_stray();
+            return Ok(());
+        }
+        match self.deliveries.try_recv() {
+            Ok(Ok((pid, boots))) => {
+                // The child is there, even where the kernel reaps by itself: it waits for its boot.
+                let birth = Birth { pid, pidfd: pidfd::open(pid)? };
+                note_child(pid);
+                self.reserve = Some(Reserve { birth, boots });
+                Ok(())
+            }
+            Ok(Err(errno)) => Err(io::Error::from_raw_os_error(errno)),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// The reserve, if there is one and it lives.
+    fn take_reserve(&mut self) -> Option<Reserve> {
+        // An error here is met again by whoever orders next.
+        let _ = self.await_delivery();
+        let reserve = self.reserve.take()?;
+        let is_dead = readable(&[reserve.birth.pidfd.as_fd()], Deadline::now()).is_ok_and(|ready| ready[0]);
+        if is_dead {
+            let _ = wait::try_wait(wait::Whose::Pidfd(reserve.birth.pidfd.as_fd()), wait::Zombie::Reap);
+            forget_child(reserve.birth.pid);
+            return None;
+        }
+        Some(reserve)
+    }
+
+    /// A server that was killed between making a child and delivering it leaves one whose PID nobody
+    /// knows. It is in the server's group still, and ends, for nobody can boot it.
+    fn reap_stray(&self) {
+        let _ = wait::wait_for_group(self.handle.pid());
+    }
 }
 
 fn start() -> Result<Server, ForkServerError> {
-    let (requests, incoming) = ipc::channel().map_err(|e| ForkServerError::Os(io::Error::other(e)))?;
-    let (outgoing, replies) = pollable_channel().map_err(ForkServerError::Os)?;
-    let server = Process::new(serve)
+    let (orders, incoming) = ipc::channel()?;
+    let (outgoing, deliveries) = pollable_channel()?;
+    let handle = Process::new(serve)
         .args((incoming, outgoing))
         .name("forkserver")
         .start_method(StartMethod::Spawn)
+        .daemon(false)
         .die_with_parent(true)
         .launch(None)
-        .map_err(|error| ForkServerError::Start(Box::new(error)))?;
-    Ok(Server { pid: task::pid(), handle: server.handle().clone(), requests, replies })
+        .map_err(|error| ForkServerError::Start(Box::new(error)))?
+        .handle()
+        .clone();
+    Ok(Server { parent: task::pid(), handle, orders, deliveries, is_ordered: false, reserve: None })
 }
 
-/// The server's life: one fork a request, until its parent is gone.
-fn serve(requests: IpcReceiver<Request>, replies: IpcSender<Reply>) {
-    while let Ok(request) = requests.recv() {
+/// The server's life: one fork an order, until its parent is gone.
+fn serve(orders: IpcReceiver<Order>, deliveries: IpcSender<Delivery>) {
+    while let Ok(order) = orders.recv() {
+        let Ok((boots, boot)) = ipc::channel::<Boot>() else {
+            let _ = deliveries.send(Err(io::Error::last_os_error().raw_os_error().unwrap_or(0)));
+            continue;
+        };
         // SAFETY: the one thread of this process is here.
         match unsafe { fork_sibling() } {
             Ok(Forked::Child) => {
-                drop((requests, replies));
-                request.boot.run(request.args)
+                drop((orders, deliveries, boots));
+                stand_by(&order, boot)
             }
-            Ok(Forked::Parent(pid)) => drop(replies.send(Ok(pid))),
-            Err(error) => drop(replies.send(Err(error.raw_os_error().unwrap_or(0)))),
+            Ok(Forked::Parent(pid)) => drop(deliveries.send(Ok((pid, boots)))),
+            Err(error) => drop(deliveries.send(Err(error.raw_os_error().unwrap_or(0)))),
         }
+    }
+}
+
+/// The life of the reserve: it waits to be told what to be, or for the end of whoever would tell it.
+fn stand_by(order: &Order, boot: IpcReceiver<Boot>) -> ! {
+    if task::die_with_parent(true).is_ok() && task::ppid() == order.parent_pid {
+        warm_up();
+        if let Ok(message) = boot.recv() {
+            message.run(boot.to_opaque())
+        }
+    }
+    std::process::exit(1)
+}
+
+/// Touches the code and the memory that a start needs. A fork copies no page tables of files and shares
+/// all else until it is written: better these faults come now, while nobody waits, than at the start.
+fn warm_up() {
+    if let Ok((sender, receiver)) = ipc::channel::<Result<String, i32>>() {
+        let _ = sender.send(Ok(String::new())).map(|()| receiver.recv());
     }
 }

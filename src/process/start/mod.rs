@@ -6,7 +6,7 @@ mod lasting;
 mod spawn;
 
 pub(crate) use fork::{ForkError, fork};
-pub(crate) use forkserver::{ForkServerError, forkserver};
+pub(crate) use forkserver::{ForkServerError, forkserver, forkserver_reorder, forkserver_settle};
 pub(crate) use spawn::spawn;
 
 use serde::{Deserialize, Serialize};
