@@ -6,6 +6,7 @@ pub mod chat;
 pub mod client;
 pub mod connection;
 pub mod datagram;
+pub mod demo;
 pub mod echo;
 pub mod end;
 pub mod event;

@@ -29,7 +29,7 @@ const KEY: &str = "PROCLAB_KEY";
 enum Task {
     Serve(Serving, String, Limits),
     Connect(Connecting, String, Limits),
-    Demo(&'static [&'static str]),
+    Demo(&'static str),
 }
 
 /// Runs `proclab net …`.
@@ -43,7 +43,7 @@ pub(crate) fn run(args: NetArgs) -> ExitCode {
     };
     let log = printer();
     let (address, ended) = match task {
-        Task::Demo(_) => todo!("demo"),
+        Task::Demo(name) => return super::demo::run(name),
         Task::Serve(serving, address, limits) => {
             let ended = serve(serving, &address, limits, &log);
             (address, ended)
@@ -136,17 +136,15 @@ fn task(program: Program) -> Result<Task, (String, String)> {
             let key = key(&secret)?;
             connected(Connecting::Auth(secret.scheme, key), connect)
         }
-        Program::Chat(Chat::Demo) => Task::Demo(&["chat"]),
-        Program::Udp(Udp::Demo) => Task::Demo(&["udp"]),
-        Program::Sticky(Sticky::Demo) => Task::Demo(&["sticky"]),
-        Program::Frames(Frames::Demo) => Task::Demo(&["frames"]),
-        Program::File(File::Demo) => Task::Demo(&["file"]),
-        Program::Echo(Echo::Demo) => Task::Demo(&["echo"]),
-        Program::Upper(Upper::Demo) => Task::Demo(&["upper"]),
-        Program::Auth(Auth::Demo) => Task::Demo(&["auth"]),
-        Program::All(All::Demo) => {
-            Task::Demo(&["chat", "udp", "sticky", "frames", "file", "echo", "upper", "auth"])
-        }
+        Program::Chat(Chat::Demo) => Task::Demo("chat"),
+        Program::Udp(Udp::Demo) => Task::Demo("udp"),
+        Program::Sticky(Sticky::Demo) => Task::Demo("sticky"),
+        Program::Frames(Frames::Demo) => Task::Demo("frames"),
+        Program::File(File::Demo) => Task::Demo("file"),
+        Program::Echo(Echo::Demo) => Task::Demo("echo"),
+        Program::Upper(Upper::Demo) => Task::Demo("upper"),
+        Program::Auth(Auth::Demo) => Task::Demo("auth"),
+        Program::All(All::Demo) => Task::Demo("all"),
     })
 }
 
