@@ -16,6 +16,7 @@ pub mod limits;
 pub mod server;
 pub mod sticky;
 pub mod text;
+pub mod trace;
 pub mod transfer;
 pub mod upper;
 pub mod workers;

@@ -7,6 +7,7 @@ pub mod fork;
 pub mod futex;
 pub mod mmap;
 pub mod object;
+pub mod packet;
 pub mod pidfd;
 pub mod poll;
 pub mod procs;

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 const SHOWN: usize = 40;
 
 /// Runs the demo called `name`, or all; 3 when something was not as it had to be.
-pub(crate) fn run(name: &str) -> ExitCode {
+pub(crate) fn run(name: &str, traced: bool) -> ExitCode {
     let supervisor = match Interrupt::install().and_then(Supervisor::interrupted_by) {
         Ok(supervisor) => supervisor,
         Err(error) => {
@@ -25,7 +25,7 @@ pub(crate) fn run(name: &str) -> ExitCode {
     let (mut right, mut checks) = (true, 0);
     for (program, play) in PLAYS.iter().filter(|(program, _)| name == "all" || name == *program) {
         let began = monotonic_ns();
-        let mut stage = Stage::new(&supervisor);
+        let mut stage = Stage::new(&supervisor, traced);
         let played = play(&mut stage);
         let entries = stage.finish();
         checks += entries.iter().filter(|entry| matches!(entry, Entry::Check { .. })).count();
@@ -61,6 +61,7 @@ fn tell(program: &str, began: u64, entries: &[Entry]) -> String {
                 shown = 0;
                 format!("\n{scene}")
             }
+            Entry::Trace(lines) => lines.join("\n"),
             Entry::Fact(fact) => format!("             {fact}"),
             Entry::Check { what, held } => format!("{:>11}  {what}", if *held { "ok" } else { "NOT SO" }),
             Entry::Event { who, event } => match line(event) {

@@ -6,7 +6,7 @@ use super::args::{
 };
 use super::print::{failure, printer};
 use crate::net::auth::Key;
-use crate::net::client::{AddressError, ClientError};
+use crate::net::client::{AddressError, ClientError, resolve};
 use crate::net::connection::ConnectionError;
 use crate::net::datagram::{Patience, Receiving};
 use crate::net::end::{Connecting, Serving, Transfer, Until};
@@ -14,12 +14,15 @@ use crate::net::event::{Log, What, chain};
 use crate::net::input::{Line, lines};
 use crate::net::limits::Limits;
 use crate::net::sticky::{Reading, Sending};
+use crate::net::trace::Trace;
 use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::Interrupt;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The environment variable that holds the key of `auth`.
@@ -41,9 +44,23 @@ pub(crate) fn run(args: NetArgs) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let log = printer();
+    let mut log = printer();
+    // Held to the end: dropping it is what ends it, once the last packets are in.
+    let trace = Arc::new(Mutex::new(None));
+    if args.trace {
+        if let Task::Connect(_, address, _) = &task {
+            match resolve(address) {
+                Ok(server) => start_trace(&trace, server[0], &log),
+                Err(error) => {
+                    failure(&chain(&error), hint(&error.into(), address).as_deref());
+                    return ExitCode::from(1);
+                }
+            }
+        }
+        log = tracing(log, Arc::clone(&trace));
+    }
     let (address, ended) = match task {
-        Task::Demo(name) => return super::demo::run(name),
+        Task::Demo(name) => return super::demo::run(name, args.trace),
         Task::Serve(serving, address, limits) => {
             let ended = serve(serving, &address, limits, &log);
             (address, ended)
@@ -58,12 +75,31 @@ pub(crate) fn run(args: NetArgs) -> ExitCode {
             (address, ended)
         }
     };
+    drop(trace.lock().unwrap_or_else(PoisonError::into_inner).take());
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             failure(&chain(&error), hint(&error, &address).as_deref());
             ExitCode::from(1)
         }
+    }
+}
+
+/// A log that starts the trace of a server as soon as its address is known, before anyone else knows it.
+fn tracing(log: Log, trace: Arc<Mutex<Option<Trace>>>) -> Log {
+    Log::new(move |event| {
+        if let What::Listening(address) = event.what {
+            start_trace(&trace, address, &log);
+        }
+        log.forward(event);
+    })
+}
+
+fn start_trace(trace: &Mutex<Option<Trace>>, server: SocketAddr, log: &Log) {
+    let lines = log.clone();
+    match Trace::start(server, move |line| lines.tell(None, What::Note(line))) {
+        Ok(started) => *trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(started),
+        Err(error) => log.tell(None, What::Note(format!("nothing can be traced: {error}"))),
     }
 }
 

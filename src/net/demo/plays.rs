@@ -67,11 +67,11 @@ pub(super) fn udp(stage: &mut Stage<'_>) -> Result<(), DemoError> {
 }
 
 pub(super) fn sticky(stage: &mut Stage<'_>) -> Result<(), DemoError> {
-    const COUNT: u32 = 20;
+    const COUNT: u32 = 12;
     let sent: String = (1..=COUNT).map(message).collect();
     let late = Duration::from_millis(300);
     let scenes = [
-        ("20 small sends with Nagle's algorithm on, read late", true, 1024, late),
+        ("12 small sends with Nagle's algorithm on, read late", true, 1024, late),
         ("The same with Nagle's algorithm off: more packets, and still no borders", false, 1024, late),
         ("Nagle's algorithm off and reads of 7 bytes: now messages are split", false, 7, Duration::ZERO),
     ];
@@ -94,7 +94,10 @@ pub(super) fn sticky(stage: &mut Stage<'_>) -> Result<(), DemoError> {
         } else {
             ("joined into fewer reads than sends", reads.len() < COUNT as usize)
         };
-        stage.check(format!("every byte came, {verb}"), ended.is_ok() && held && reads.iter().sum::<usize>() == sent.len());
+        stage.check(
+            format!("every byte came, {verb}"),
+            ended.is_ok() && held && reads.iter().sum::<usize>() == sent.len(),
+        );
     }
     stage.scene("The same messages as frames, still in reads that know nothing of them: whole, every one");
     let reading = Reading { buffer: 7, late: Duration::ZERO, framed: true };
@@ -104,7 +107,7 @@ pub(super) fn sticky(stage: &mut Stage<'_>) -> Result<(), DemoError> {
     stage.stop(&server)?;
     let framed = stage.messages_of(server.pid);
     let whole: Vec<String> = (1..=COUNT).map(message).collect();
-    stage.check("20 frames in, 20 messages out, in order", ended.is_ok() && framed == whole);
+    stage.check("12 frames in, 12 messages out, in order", ended.is_ok() && framed == whole);
     stage.fact("A stream has no borders, whatever Nagle's algorithm does; a protocol must draw them.");
     Ok(())
 }

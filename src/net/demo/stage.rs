@@ -4,6 +4,7 @@ use crate::net::end::{Connecting, Serving};
 use crate::net::event::{Event, Log, What, chain};
 use crate::net::input::Line;
 use crate::net::limits::Limits;
+use crate::net::trace::Trace;
 use crate::process::{Child, Exit, Process, StartMethod};
 use crate::supervisor::Supervisor;
 use crate::sys::clock::monotonic_ns;
@@ -18,6 +19,9 @@ use std::time::{Duration, Instant};
 
 /// How long one step of a demo may take before it counts as stuck.
 const STEP: Duration = Duration::from_secs(30);
+
+/// Lines of a trace that a demo keeps.
+const TRACED: usize = 60;
 
 /// A demo could not be run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +68,8 @@ pub enum Entry {
         /// What happened.
         event: Event,
     },
+    /// The life of a server's connections, a line each segment or state.
+    Trace(Vec<String>),
     /// A measured or computed fact.
     Fact(String),
     /// Something that had to be so.
@@ -98,12 +104,23 @@ pub struct Stage<'a> {
     events: Vec<Event>,
     roles: HashMap<u32, &'static str>,
     told: Vec<(u64, Entry)>,
+    /// Whether connections are traced, and the trace of the present server.
+    traced: bool,
+    trace: Option<(Trace, Receiver<String>)>,
 }
 
 impl<'a> Stage<'a> {
-    /// An empty stage, whose processes belong to `supervisor`.
-    pub fn new(supervisor: &'a Supervisor) -> Self {
-        Self { supervisor, incoming: channel(), events: Vec::new(), roles: HashMap::new(), told: Vec::new() }
+    /// An empty stage, whose processes belong to `supervisor`, and on which connections are `traced`.
+    pub fn new(supervisor: &'a Supervisor, traced: bool) -> Self {
+        Self {
+            supervisor,
+            incoming: channel(),
+            events: Vec::new(),
+            roles: HashMap::new(),
+            told: Vec::new(),
+            traced,
+            trace: None,
+        }
     }
 
     /// The tale in the order in which it happened.
@@ -146,6 +163,7 @@ impl<'a> Stage<'a> {
         };
         loop {
             if let Some(address) = self.events.iter().find_map(listening) {
+                self.start_trace(address)?;
                 return Ok(Running { child, address, pid });
             }
             if !child.is_alive() {
@@ -214,6 +232,16 @@ impl<'a> Stage<'a> {
             }
         }
         self.collect();
+        if let Some((trace, lines)) = self.trace.take() {
+            trace.finish();
+            let mut lines: Vec<String> = lines.try_iter().collect();
+            if lines.len() > TRACED {
+                let more = format!("{:>10}  … and {} more", "", lines.len() - TRACED);
+                lines.truncate(TRACED);
+                lines.push(more);
+            }
+            self.told.push((monotonic_ns(), Entry::Trace(lines)));
+        }
         Ok(())
     }
 
@@ -275,6 +303,18 @@ impl<'a> Stage<'a> {
             }
         });
         Ok(child)
+    }
+
+    fn start_trace(&mut self, address: SocketAddr) -> Result<(), DemoError> {
+        if self.traced {
+            let (lines, traced) = channel();
+            let emit = move |line| {
+                let _ = lines.send(line);
+            };
+            let trace = Trace::start(address, emit).map_err(DemoError::io("nothing can be traced"))?;
+            self.trace = Some((trace, traced));
+        }
+        Ok(())
     }
 
     /// Takes what has been told; a short silence ends it.
