@@ -5,8 +5,11 @@ pub mod cli;
 pub mod explore;
 #[cfg(feature = "cli")]
 pub mod net;
+pub mod observe;
 mod process;
 pub mod queue;
+#[cfg(feature = "cli")]
+pub mod report;
 #[cfg(feature = "cli")]
 pub mod scenario;
 pub mod shm;

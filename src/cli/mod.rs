@@ -1,17 +1,8 @@
-//! The command line.
+//! The command line: the only module that prints.
 
+mod args;
+mod fault;
 pub(crate) mod net;
+mod watch;
 
-use clap::Parser;
-
-#[derive(Debug, Parser)]
-#[command(name = "proclab")]
-enum Verb {
-    Net(net::NetArgs),
-}
-
-/// Runs the command line.
-pub fn main() -> std::process::ExitCode {
-    let Verb::Net(args) = Verb::parse();
-    net::run(args)
-}
+pub use args::main;

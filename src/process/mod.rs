@@ -1,6 +1,7 @@
 //! Real processes with the semantics of Python's `multiprocessing`: a body, its arguments, its end.
 
 mod child;
+mod command;
 mod current;
 mod entry;
 mod error;
@@ -17,6 +18,7 @@ mod start;
 mod target;
 
 pub use child::{Child, Handle, wait_any};
+pub use command::{CommandError, HeldCommand, RunningCommand};
 pub use current::{Current, Parent, current, parent};
 pub use entry::child_entry;
 pub use error::{JoinError, ResultError, StartError};

@@ -1,0 +1,120 @@
+//! The watch without a live view: a line for each thing that happens to a life.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use super::failure::Failure;
+use crate::observe::timeline::{NewsKind, Process, Timeline};
+use crate::observe::watch::{Subject, Watch};
+use crate::process::Signal;
+use crate::report::watch::build::{origin, resolution};
+use crate::report::watch::numbers::short;
+use crate::sys::signalfd::Signals;
+
+/// Follows the watch to its end. The first signal that is not the terminal's is forwarded to the command; for
+/// a process that ran already, or once the command has ended, a signal ends the watch and nothing else.
+pub(super) fn follow(watch: &mut Watch, signals: &Signals, tell: bool) -> Result<(), Failure> {
+    const STEP: Duration = Duration::from_millis(100);
+    let mut told = Told::default();
+    if tell {
+        let _ = writeln!(io::stderr(), "{} tier: {}", watch.tier(), resolution(watch.tier()));
+        for refusal in watch.refusals() {
+            let _ = writeln!(io::stderr(), "not the {} tier: {}", refusal.tier, refusal.why);
+        }
+    }
+    while !watch.is_over() {
+        let readable = watch.step(&[signals.as_fd()], STEP).map_err(Failure::system)?;
+        if readable.first() == Some(&true) && !pass_on(watch, signals) {
+            break;
+        }
+        if tell {
+            told.news(watch);
+        }
+    }
+    watch.finish();
+    if tell {
+        told.news(watch);
+    }
+    Ok(())
+}
+
+/// Forwards what came; says whether the watch goes on.
+pub(super) fn pass_on(watch: &Watch, signals: &Signals) -> bool {
+    for came in signals.take() {
+        match watch.subject() {
+            Subject::Command(running) if watch.exit().is_none() => {
+                // The terminal has sent its own to the command as well, which is in the same group.
+                if !came.from_terminal {
+                    running.signal(came.signal);
+                }
+            }
+            _ if Signal(came.signal) == Signal(nix::libc::SIGUSR1) => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
+#[derive(Default)]
+struct Told {
+    n_hangs: usize,
+    waits_on: bool,
+}
+
+impl Told {
+    fn news(&mut self, watch: &mut Watch) {
+        let mut text = String::new();
+        let news = watch.take_news();
+        let timeline = watch.timeline();
+        let origin_ns = origin(timeline);
+        for one in news {
+            if let Some(process) = timeline.process(one.id)
+                && let Some(line) = line(one.kind, process, timeline)
+            {
+                text.push_str(&format!("[{:>9}] {line}\n", short(one.at_ns.saturating_sub(origin_ns))));
+            }
+        }
+        for hang in &watch.hangs()[self.n_hangs..] {
+            let waits: Vec<String> =
+                hang.waits.iter().map(|(pid, on)| format!("{pid} waits for {on}")).collect();
+            let at = short(hang.from_ns.saturating_sub(origin_ns));
+            text.push_str(&format!("[{at:>9}] DEADLOCK: {}\n", waits.join("; ")));
+        }
+        self.n_hangs = watch.hangs().len();
+        if watch.exit().is_some() && !watch.is_over() && !std::mem::replace(&mut self.waits_on, true) {
+            text.push_str(
+                "the command has ended, descendants of it live: Ctrl-C ends the watch, they go on\n",
+            );
+        }
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+fn line(kind: NewsKind, process: &Process, timeline: &Timeline) -> Option<String> {
+    let (pid, name) = (process.pid, &process.name);
+    Some(match kind {
+        NewsKind::Started if process.found => format!("{pid} {name} was there, child of {}", process.ppid),
+        NewsKind::Started => {
+            format!("{pid} started by {}", process.orphan.map_or(process.ppid, |orphan| orphan.old))
+        }
+        NewsKind::Exec => format!("{pid} is now {name}"),
+        NewsKind::Adopted => {
+            let old = process.orphan.map_or(0, |orphan| orphan.old);
+            format!("{pid} {name} lost its parent {old} and was adopted by {}", process.ppid)
+        }
+        // Told with the reaping, which comes at once as a rule.
+        NewsKind::Ended => return None,
+        NewsKind::Reaped => {
+            let exit = process.exit.map_or("ended".to_owned(), |exit| exit.to_string());
+            let sums = process.sums_at(timeline.now_ns());
+            let by = process.reaping.map_or(0, |reaping| reaping.by);
+            format!(
+                "{pid} {name} ended: {exit}; ran {}, ready {}, blocked {}; reaped by {by}",
+                short(sums.running_ns),
+                short(sums.ready_ns),
+                short(sums.blocked_ns)
+            )
+        }
+    })
+}

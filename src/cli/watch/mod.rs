@@ -1,0 +1,160 @@
+//! `proclab watch`: any program, or a process that runs already.
+
+mod failure;
+mod files;
+mod lines;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use crate::observe::tier::Tier;
+use crate::observe::timeline::Limits;
+use crate::observe::watch::{Start, Watch, begin};
+use crate::process::HeldCommand;
+use crate::process::{Exit, Signal};
+use crate::report::watch::build::report;
+use crate::report::watch::text::summary;
+use crate::report::watch::{html, perfetto};
+use crate::sys::exec::Streams;
+use crate::sys::signalfd::Signals;
+use failure::Failure;
+use files::Output;
+
+/// Watch any program: who runs, who is ready, who is blocked on what
+///
+/// The command runs as if started by itself: its exit code is passed on (128 + the number of a signal that
+/// killed it), signals are forwarded, and its output is left alone. What is learnt is printed on standard
+/// error, or as JSON on standard output.
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Watch this process, which runs already, and all that it forks from now on
+    #[arg(long, value_name = "PID", conflicts_with = "command")]
+    pid: Option<u32>,
+    /// Use this source of knowledge instead of the best one that can be had
+    #[arg(long, value_enum)]
+    tier: Option<TierArg>,
+    /// Print lines instead of the live view
+    #[arg(long)]
+    no_tui: bool,
+    /// JSON goes to standard output, and the command's own output to standard error then
+    #[arg(long, value_enum, default_value = "text")]
+    format: FormatArg,
+    /// Write a trace for ui.perfetto.dev
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+    /// Write a page that shows the run in any browser, without a network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// The program and its arguments
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required_unless_present = "pid",
+        value_name = "COMMAND"
+    )]
+    command: Vec<OsString>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TierArg {
+    /// Tracepoints: wake-ups too
+    Root,
+    /// Switch records: unprivileged
+    Exact,
+    /// /proc, looked at every few milliseconds
+    Sampled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FormatArg {
+    /// Lines, and a table at the end
+    Text,
+    /// One document; its schema is `proclab schema watch`
+    Json,
+}
+
+impl From<TierArg> for Tier {
+    fn from(tier: TierArg) -> Self {
+        match tier {
+            TierArg::Root => Tier::Root,
+            TierArg::Exact => Tier::Exact,
+            TierArg::Sampled => Tier::Sampled,
+        }
+    }
+}
+
+/// Runs the verb; the exit code is the command's own.
+pub(crate) fn run(args: &WatchArgs) -> ExitCode {
+    match watch(args) {
+        Ok(code) => code,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "{failure}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
+    // Before anything runs: a file that cannot be written is an error that costs nobody a run.
+    let export = args.export.as_deref().map(Output::create).transpose()?;
+    let page = args.html.as_deref().map(Output::create).transpose()?;
+    let signals = Signals::catch().map_err(Failure::system)?;
+    let json = args.format == FormatArg::Json;
+    let mut watch = begin(start(args, json)?, args.tier.map(Tier::from), Limits::default())?;
+    lines::follow(&mut watch, &signals, !json)?;
+
+    let command = (!args.command.is_empty())
+        .then(|| args.command.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
+    let report = report(&watch, command);
+    let printed = if json {
+        let document = serde_json::to_string_pretty(&report).map_err(Failure::json)?;
+        writeln!(io::stdout(), "{document}")
+    } else {
+        let width = io::stderr().is_terminal().then(terminal_width).flatten();
+        write!(io::stderr(), "{}", summary(&report, width))
+    };
+    // A reader that went away (`| head`) is no error of ours.
+    if let Err(error) = printed
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        return Err(Failure::system(error));
+    }
+    if let Some(export) = export {
+        export.publish(&perfetto::trace(&watch, &report))?;
+    }
+    if let Some(page) = page {
+        page.publish(&html::page(&watch, &report))?;
+    }
+    Ok(exit_code(&watch))
+}
+
+fn start(args: &WatchArgs, json: bool) -> Result<Start, Failure> {
+    if let Some(pid) = args.pid {
+        return Ok(Start::Pid(pid));
+    }
+    let stderr = io::stderr();
+    let mut streams = Streams::default();
+    if json {
+        streams.stdio[1] = Some(stderr.as_fd());
+    }
+    Ok(Start::Command(HeldCommand::new(&args.command, &streams)?))
+}
+
+fn terminal_width() -> Option<u16> {
+    None
+}
+
+/// As a shell tells it: the command's own code, or 128 and the signal's number.
+fn exit_code(watch: &Watch) -> ExitCode {
+    match watch.exit() {
+        Some(Exit::Code(code)) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Some(Exit::Signal(Signal(number), _)) => ExitCode::from(u8::try_from(128 + number).unwrap_or(255)),
+        Some(Exit::Stolen) => ExitCode::FAILURE,
+        None => ExitCode::SUCCESS,
+    }
+}

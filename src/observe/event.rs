@@ -1,0 +1,143 @@
+//! What can be learnt about a process at a moment, whatever the source: the timeline's alphabet.
+
+use serde::{Deserialize, Serialize};
+
+use super::waits::Wait;
+use crate::process::Exit;
+use crate::sys::procfs::stat::SchedStat;
+
+/// A process's state in the words of an operating systems course.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It could run and waits for a CPU.
+    Ready,
+    /// It has a CPU.
+    Running,
+    /// It waits for something other than a CPU.
+    Blocked,
+    /// It was stopped by a signal or a debugger.
+    Stopped,
+    /// It has ended and nobody has taken its exit status yet.
+    Zombie,
+    /// Its exit status was taken; the PID is free.
+    Reaped,
+}
+
+impl State {
+    /// The state in a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Ready => "ready",
+            State::Running => "running",
+            State::Blocked => "blocked",
+            State::Stopped => "stopped",
+            State::Zombie => "zombie",
+            State::Reaped => "reaped",
+        }
+    }
+
+    /// The kernel's letter as `ps` shows it: `R` is running and ready alike.
+    pub fn letter(self) -> char {
+        match self {
+            State::Ready | State::Running => 'R',
+            State::Blocked => 'S',
+            State::Stopped => 'T',
+            State::Zombie => 'Z',
+            State::Reaped => 'X',
+        }
+    }
+}
+
+/// Something that happened to a thread, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// `CLOCK_MONOTONIC`, nanoseconds.
+    pub at_ns: u64,
+    /// Its process.
+    pub pid: u32,
+    /// The thread; equal to `pid` for what concerns the process.
+    pub tid: u32,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// `ppid` forked it: a new process, or a new thread when `ppid` is its own process. Of no interest unless
+    /// `ppid` is watched.
+    Forked {
+        /// The process that called fork.
+        ppid: u32,
+    },
+    /// The watch begins with it: a process whose parent is not watched.
+    Rooted {
+        /// Its parent.
+        ppid: u32,
+    },
+    /// It was there when the watch began.
+    Found {
+        /// Its parent.
+        ppid: u32,
+        /// Its state at that moment.
+        state: State,
+    },
+    /// It took a name.
+    Named {
+        /// The name, at most 15 bytes.
+        name: String,
+        /// By `execve`: it is another program from now on.
+        exec: bool,
+    },
+    /// Its command line.
+    CommandLine(String),
+    /// It got a CPU.
+    In {
+        /// Which.
+        cpu: u32,
+    },
+    /// It left the CPU.
+    Out {
+        /// It could have gone on: ready, not blocked.
+        preempted: bool,
+    },
+    /// It may go on: it is ready from now.
+    Woken {
+        /// The thread that did it; 0 for the kernel itself (a timer, a device).
+        by: u32,
+    },
+    /// The kernel's letter for it, seen while off the CPU.
+    Letter(char),
+    /// What it is blocked on, seen while off the CPU.
+    Blocked(Wait),
+    /// The kernel's own sums for it, read while it was off the CPU.
+    Sums(SchedStat),
+    /// A sample said that it was in this state since the last sample (sampled tier).
+    Sampled {
+        /// The state that the letter means.
+        state: State,
+        /// Time on a CPU since the last sample.
+        running_ns: u64,
+        /// Time in line for a CPU since the last sample.
+        ready_ns: u64,
+    },
+    /// The thread ended; its process's parent was `ppid`.
+    Exited {
+        /// The parent at that moment.
+        ppid: u32,
+    },
+    /// How the process ended.
+    Status(Exit),
+    /// Its parent died and it has a new one.
+    Adopted {
+        /// The new parent.
+        by: u32,
+    },
+    /// It was reaped at `at_ns`, or at some moment before it since `not_before_ns`.
+    Reaped {
+        /// It was still a zombie then.
+        not_before_ns: u64,
+    },
+}

@@ -1,0 +1,167 @@
+//! Ends and reapings of watched processes, caught by a pidfd for each.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::event::{Event, What};
+use crate::sys::clock::monotonic_ns;
+use crate::sys::deaths::{Deaths, Edge};
+use crate::sys::pidfd;
+use crate::sys::procfs::stat;
+use crate::sys::wait::{How, Whose, Zombie, try_wait};
+
+/// The watched processes that are not reaped yet.
+#[derive(Debug)]
+pub(super) struct Lives {
+    deaths: Deaths,
+    lives: HashMap<u32, Life>,
+    /// PIDs by the number under which their pidfd is watched; a PID may be used again, a number is not.
+    tokens: HashMap<u64, u32>,
+    next_token: u64,
+    /// The command is left to its owner to reap.
+    command: Option<u32>,
+    looked_ns: u64,
+}
+
+#[derive(Debug)]
+struct Life {
+    pidfd: Option<OwnedFd>,
+    token: u64,
+    /// When its main thread's end was recorded.
+    exited_ns: Option<u64>,
+    told: bool,
+}
+
+impl Lives {
+    /// Nobody yet.
+    ///
+    /// # Errors
+    /// `EMFILE` when no descriptor is left.
+    pub(super) fn new(command: Option<u32>) -> io::Result<Self> {
+        Ok(Self {
+            deaths: Deaths::new()?,
+            lives: HashMap::new(),
+            tokens: HashMap::new(),
+            next_token: 0,
+            command,
+            looked_ns: monotonic_ns(),
+        })
+    }
+
+    /// Follows a process from now on.
+    pub(super) fn follow(&mut self, pid: u32) {
+        if self.lives.contains_key(&pid) {
+            return;
+        }
+        let token = self.next_token;
+        self.next_token += 1;
+        let pidfd = i32::try_from(pid).ok().and_then(|pid| pidfd::open(pid).ok());
+        let pidfd = pidfd.filter(|pidfd| self.deaths.add(pidfd, token).is_ok());
+        if pidfd.is_some() {
+            self.tokens.insert(token, pid);
+        }
+        self.lives.insert(pid, Life { pidfd, token, exited_ns: None, told: false });
+    }
+
+    /// Whether a process is followed.
+    pub(super) fn follows(&self, pid: u32) -> bool {
+        self.lives.contains_key(&pid)
+    }
+
+    /// Takes note of what the records say about lives, before the timeline does: a child that lives a
+    /// millisecond can only be held by a pidfd at once.
+    pub(super) fn note(&mut self, event: &Event) {
+        match event.what {
+            What::Forked { ppid } if ppid != event.pid && self.follows(ppid) => {
+                if self.lives.get(&event.pid).is_some_and(|life| life.exited_ns.is_some()) {
+                    // The number is used again before its former owner's reaping was noticed.
+                    self.forget(event.pid);
+                }
+                self.follow(event.pid);
+            }
+            What::Exited { .. } if event.tid == event.pid => {
+                if let Some(life) = self.lives.get_mut(&event.pid) {
+                    life.exited_ns.get_or_insert(event.at_ns);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What has ended or been reaped since the last look; orphans that this process has adopted are reaped.
+    pub(super) fn look(&mut self, events: &mut Vec<Event>) {
+        let not_before_ns = std::mem::replace(&mut self.looked_ns, monotonic_ns());
+        for (token, edge) in self.deaths.edges().unwrap_or_default() {
+            let Some(&pid) = self.tokens.get(&token) else { continue };
+            match edge {
+                Edge::Ended => self.ended(pid, events),
+                Edge::Reaped => self.reaped(pid, not_before_ns, events),
+            }
+        }
+        // Those without a pidfd, and all of them on a kernel whose pidfds do not tell of reaping.
+        let ended = |life: &Life| life.told || life.exited_ns.is_some();
+        let gone: Vec<u32> = self
+            .lives
+            .iter()
+            .filter(|(pid, life)| (ended(life) || life.pidfd.is_none()) && Some(**pid) != self.command)
+            .filter(|(pid, _)| !std::path::Path::new(&format!("/proc/{pid}")).exists())
+            .map(|(pid, _)| *pid)
+            .collect();
+        for pid in gone {
+            self.reaped(pid, not_before_ns, events);
+        }
+    }
+
+    fn ended(&mut self, pid: u32, events: &mut Vec<Event>) {
+        let Some(life) = self.lives.get_mut(&pid) else { return };
+        life.told = true;
+        let at_ns = monotonic_ns();
+        let status = match child_status(pid, Zombie::Leave) {
+            Some(how) => Some(how),
+            None => stat::status_of_zombie(pid),
+        };
+        if let Some(how) = status {
+            events.push(Event { at_ns, pid, tid: pid, what: What::Status(how.into()) });
+        }
+        if Some(pid) != self.command && child_status(pid, Zombie::Reap).is_some() {
+            // An orphan of the watched tree, adopted by this process: nobody else will reap it.
+            self.reaped(pid, at_ns, events);
+        }
+    }
+
+    /// A process is gone; `not_before_ns` is a moment at which it was not.
+    pub(super) fn reaped(&mut self, pid: u32, not_before_ns: u64, events: &mut Vec<Event>) {
+        let Some(life) = self.lives.get(&pid) else { return };
+        let at_ns = monotonic_ns();
+        let status = life.pidfd.as_ref().and_then(|pidfd| pidfd::status_after_reaping(pidfd.as_fd()));
+        if let Some(status) = status {
+            let what = What::Status(How::from_status(status).into());
+            events.push(Event { at_ns, pid, tid: pid, what });
+        }
+        events.push(Event { at_ns, pid, tid: pid, what: What::Reaped { not_before_ns } });
+        self.forget(pid);
+    }
+
+    fn forget(&mut self, pid: u32) {
+        if let Some(life) = self.lives.remove(&pid) {
+            self.tokens.remove(&life.token);
+        }
+    }
+
+    /// The PIDs that are followed.
+    pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
+        self.lives.keys().copied()
+    }
+}
+
+/// The status of a child of this process that has ended.
+fn child_status(pid: u32, zombie: Zombie) -> Option<How> {
+    Some(try_wait(Whose::Pid(i32::try_from(pid).ok()?), zombie).ok()??.how)
+}
+
+impl AsFd for Lives {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.deaths.as_fd()
+    }
+}

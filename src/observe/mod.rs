@@ -1,0 +1,11 @@
+//! Any run as a timeline: who runs, who is ready, who is blocked on what.
+
+pub mod event;
+mod lives;
+mod sampled;
+mod sampler;
+mod switches;
+pub mod tier;
+pub mod timeline;
+pub mod waits;
+pub mod watch;

@@ -1,0 +1,123 @@
+//! What the records do not show, asked of `/proc`: what a thread is blocked on, the kernel's own sums, stops,
+//! new parents, command lines.
+
+use std::collections::HashMap;
+
+use super::event::{Event, State, What};
+use super::timeline::{Process, Thread, Timeline};
+use super::waits::{Actor, Scene, probe};
+use crate::sys::clock::monotonic_ns;
+use crate::sys::procfs::stat;
+
+/// A thread that has been blocked for less is likely gone before the question is put.
+const YOUNGEST_NS: u64 = 1_000_000;
+/// What is blocked is asked again, for a lock may have a new holder.
+const AGAIN_NS: u64 = 100_000_000;
+/// One round takes no longer, whatever the number of processes: the rings wait meanwhile.
+const BUDGET_NS: u64 = 4_000_000;
+/// Threads of one process that are looked at in a round.
+const MOST_THREADS: usize = 64;
+
+/// Asks about the processes of a timeline, a few at a time.
+#[derive(Debug, Default)]
+pub(super) struct Sampler {
+    /// When a thread was last asked about, and in which of its turns.
+    asked: HashMap<u32, (u64, u64)>,
+    /// Where the last round's budget ended.
+    cursor: u64,
+}
+
+impl Sampler {
+    /// One round; what is learnt goes to `events`.
+    pub(super) fn round(&mut self, timeline: &Timeline, watcher: u32, events: &mut Vec<Event>) {
+        let begin_ns = monotonic_ns();
+        let scene = scene(timeline, watcher);
+        self.asked.retain(|tid, _| timeline.knows_thread(*tid));
+        let living = || timeline.processes().filter(|(_, process)| process.is_alive());
+        let (after, before): (Vec<_>, Vec<_>) = living().partition(|(id, _)| *id > self.cursor);
+        for (id, process) in after.into_iter().chain(before) {
+            self.process(process, &scene, events);
+            self.cursor = id;
+            if monotonic_ns() - begin_ns > BUDGET_NS {
+                break;
+            }
+        }
+    }
+
+    fn process(&mut self, process: &Process, scene: &Scene, events: &mut Vec<Event>) {
+        let pid = process.pid;
+        let mut tell = |at_ns, tid, what| events.push(Event { at_ns, pid, tid, what });
+        let at_ns = monotonic_ns();
+        let Some(now) = stat::of_process(pid) else { return };
+        if now.ppid != process.ppid && now.ppid != 0 {
+            tell(at_ns, pid, What::Adopted { by: now.ppid });
+        }
+        if process.command.is_none()
+            && let Some(line) = stat::command_line(pid, 4096).filter(|line| !line.is_empty())
+        {
+            tell(at_ns, pid, What::CommandLine(line));
+        }
+        let off_cpu = |thread: &&Thread| thread.is_alive() && thread.state != State::Running;
+        for thread in process.threads.iter().filter(off_cpu).take(MOST_THREADS) {
+            self.thread(pid, thread, scene, &mut tell);
+        }
+    }
+
+    fn thread(&mut self, pid: u32, thread: &Thread, scene: &Scene, tell: &mut impl FnMut(u64, u32, What)) {
+        let tid = thread.tid;
+        let begin_ns = monotonic_ns();
+        let same_stretch = |turns| self.asked.get(&tid).is_some_and(|(_, asked)| *asked == turns);
+        let young = begin_ns.saturating_sub(thread.since_ns) < YOUNGEST_NS;
+        let recently = self.asked.get(&tid).is_some_and(|(at, _)| begin_ns - at < AGAIN_NS);
+        if young || (same_stretch(thread.turns) && recently) {
+            return;
+        }
+        // The answers belong together only if the thread got no CPU between the first and the last of them.
+        let Some(before) = stat::schedstat(pid, tid) else { return };
+        let at_ns = monotonic_ns();
+        let letter = stat::of_thread(pid, tid).map(|stat| stat.letter);
+        let wait = match letter {
+            Some('S' | 'D' | 'I') => probe(pid, tid, scene),
+            _ => None,
+        };
+        let Some(after) = stat::schedstat(pid, tid).filter(|after| after.turns == before.turns) else {
+            return;
+        };
+        self.asked.insert(tid, (at_ns, thread.turns));
+        if let Some(letter) = letter {
+            tell(at_ns, tid, What::Letter(letter));
+        }
+        tell(at_ns, tid, What::Sums(after));
+        if let Some(wait) = wait {
+            tell(at_ns, tid, What::Blocked(wait));
+        }
+    }
+}
+
+/// The living processes of a timeline as a scene for probes.
+pub(super) fn scene(timeline: &Timeline, watcher: u32) -> Scene {
+    let actor =
+        |process: &Process| Actor { pid: process.pid, ppid: process.ppid, name: process.name.clone() };
+    let living = timeline.processes().map(|(_, process)| process).filter(|process| process.is_alive());
+    Scene::new(living.map(actor).collect(), watcher)
+}
+
+/// A thread that is there already, as the first event of its life in the timeline.
+pub(super) fn found(pid: u32, tid: u32, events: &mut Vec<Event>) -> Option<()> {
+    let at_ns = monotonic_ns();
+    let stat = stat::of_thread(pid, tid)?;
+    let state = match stat.letter {
+        'R' => State::Running,
+        'T' | 't' => State::Stopped,
+        _ => State::Blocked,
+    };
+    let mut tell = |what| events.push(Event { at_ns, pid, tid, what });
+    tell(What::Found { ppid: stat.ppid, state });
+    if tid == pid {
+        tell(What::Named { name: stat.name, exec: false });
+    }
+    if let Some(sums) = stat::schedstat(pid, tid) {
+        tell(What::Sums(sums));
+    }
+    Some(())
+}

@@ -1,0 +1,226 @@
+//! The exact and the root tier: perf records of every switch and life, as events.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+use super::event::{Event, What};
+use super::tier::Tier;
+use crate::sys::perf::event::{Scope, Source, online_cpus, open, share_ring};
+use crate::sys::perf::record::Record;
+use crate::sys::perf::ring::Ring;
+use crate::sys::perf::tracepoint::Tracepoint;
+
+/// Ring sizes to try, largest first: an unprivileged user may lock `perf_event_mlock_kb` (516 KiB) a CPU and
+/// `RLIMIT_MEMLOCK` on top.
+const RING_BYTES: [usize; 5] = [2 << 20, 1 << 20, 512 << 10, 128 << 10, 32 << 10];
+
+/// The open events and their rings, one on each CPU.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    rings: Vec<(u32, Ring)>,
+    /// Events that write into the rings of others; closing them would stop them.
+    sharers: Vec<OwnedFd>,
+    ring_bytes: usize,
+    tracepoints: Option<Tracepoints>,
+    n_lost: u64,
+    n_records: u64,
+}
+
+#[derive(Debug)]
+struct Tracepoints {
+    switch: Tracepoint,
+    waking: Tracepoint,
+}
+
+impl Recorder {
+    /// Records process `pid`, held before its exec, and all that it will fork.
+    ///
+    /// # Errors
+    /// What [`open`](crate::sys::perf::event::open) says; the next lower tier is then the one to take.
+    pub(super) fn from_exec(tier: Tier, pid: u32) -> Result<Self, Errno> {
+        match tier {
+            Tier::Root => Self::everyone(),
+            _ => Self::open(Scope::FromExec(as_pid(pid)?), None),
+        }
+    }
+
+    /// Records threads that run already, and all that they will fork.
+    ///
+    /// # Errors
+    /// As [`from_exec`](Self::from_exec); `ESRCH` when `first` is gone.
+    pub(super) fn from_now(tier: Tier, first: u32) -> Result<Self, Errno> {
+        match tier {
+            Tier::Root => Self::everyone(),
+            _ => Self::open(Scope::FromNow(as_pid(first)?), None),
+        }
+    }
+
+    fn everyone() -> Result<Self, Errno> {
+        let find = |name| Tracepoint::find(name).ok_or(Errno::EACCES);
+        let tracepoints =
+            Tracepoints { switch: find("sched/sched_switch")?, waking: find("sched/sched_waking")? };
+        Self::open(Scope::Everyone, Some(tracepoints))
+    }
+
+    fn open(scope: Scope, tracepoints: Option<Tracepoints>) -> Result<Self, Errno> {
+        let mut refused = Errno::ENOMEM;
+        for ring_bytes in RING_BYTES {
+            match Self::open_with(scope, &tracepoints, ring_bytes) {
+                Ok((rings, sharers)) => {
+                    return Ok(Self { rings, sharers, ring_bytes, tracepoints, n_lost: 0, n_records: 0 });
+                }
+                // Too much locked memory: perf says EPERM, and ENOMEM when it cannot be had at all.
+                Err((errno @ (Errno::EPERM | Errno::ENOMEM), true)) => refused = errno,
+                Err((errno, _)) => return Err(errno),
+            }
+        }
+        Err(refused)
+    }
+
+    /// The flag of the error says that it was the ring, not the event.
+    #[expect(clippy::type_complexity, reason = "the pair is taken apart by its only caller")]
+    fn open_with(
+        scope: Scope,
+        tracepoints: &Option<Tracepoints>,
+        ring_bytes: usize,
+    ) -> Result<(Vec<(u32, Ring)>, Vec<OwnedFd>), (Errno, bool)> {
+        let wakeup_bytes = wakeup_bytes(ring_bytes);
+        let (mut rings, mut sharers) = (Vec::new(), Vec::new());
+        for cpu in online_cpus() {
+            let event = |source| open(source, scope, cpu, wakeup_bytes).map_err(|errno| (errno, false));
+            let ring = Ring::new(event(Source::Lives)?, ring_bytes).map_err(|errno| (errno, true))?;
+            for tracepoint in tracepoints.iter().flat_map(|both| [&both.switch, &both.waking]) {
+                let sharer = event(Source::Tracepoint(tracepoint.id))?;
+                share_ring(&sharer, ring.event()).map_err(|errno| (errno, false))?;
+                sharers.push(sharer);
+            }
+            rings.push((cpu, ring));
+        }
+        Ok((rings, sharers))
+    }
+
+    /// Records one more running thread and all that it will fork. Of no effect in the root tier, which records
+    /// everybody.
+    ///
+    /// # Errors
+    /// `ESRCH` when it is gone.
+    pub(super) fn attach(&mut self, tid: u32) -> Result<(), Errno> {
+        if self.tracepoints.is_some() {
+            return Ok(());
+        }
+        for (cpu, ring) in &self.rings {
+            let event =
+                open(Source::Lives, Scope::FromNow(as_pid(tid)?), *cpu, wakeup_bytes(self.ring_bytes))?;
+            share_ring(&event, ring.event())?;
+            self.sharers.push(event);
+        }
+        Ok(())
+    }
+
+    /// Appends everything recorded since the last call, in no order across CPUs.
+    pub(super) fn drain(&mut self, events: &mut Vec<Event>) {
+        let Self { rings, tracepoints, n_lost, n_records, .. } = self;
+        for (cpu, ring) in rings {
+            // The tracepoint of a switch comes right before the switch's own record, on the same CPU.
+            let mut leaving: Option<(u32, char)> = None;
+            ring.drain(|record| {
+                *n_records += 1;
+                match record {
+                    Record::Lost(count) => *n_lost += count,
+                    Record::Sample { stamp, raw } => {
+                        let Some(tracepoints) = tracepoints else { return };
+                        if tracepoints.switch.is(raw) {
+                            leaving = tracepoints.leaving(raw);
+                        } else if let Some(tid) = tracepoints.woken(raw) {
+                            let what = What::Woken { by: stamp.tid };
+                            events.push(Event { at_ns: stamp.at_ns, pid: tid, tid, what });
+                        }
+                    }
+                    Record::Out { stamp, .. } => {
+                        events.extend(as_event(record, *cpu));
+                        if let Some((tid, letter)) = leaving.take()
+                            && tid == stamp.tid
+                        {
+                            let what = What::Letter(letter);
+                            events.push(Event { at_ns: stamp.at_ns, pid: stamp.pid, tid, what });
+                        }
+                    }
+                    Record::Comm { pid, tid, exec: true, at_ns, .. } => {
+                        // Whoever execs has the CPU, though recording may begin with this very record.
+                        events.push(Event { at_ns, pid, tid, what: What::In { cpu: *cpu } });
+                        events.extend(as_event(record, *cpu));
+                    }
+                    record => events.extend(as_event(record, *cpu)),
+                }
+            });
+        }
+    }
+
+    /// Records that the kernel could not write because a ring was full.
+    pub(super) fn n_lost(&self) -> u64 {
+        self.n_lost
+    }
+
+    /// Records read so far.
+    pub(super) fn n_records(&self) -> u64 {
+        self.n_records
+    }
+
+    /// Descriptors that become readable when a ring is a quarter full.
+    pub(super) fn as_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.rings.iter().map(|(_, ring)| ring.as_fd())
+    }
+}
+
+impl Tracepoints {
+    fn leaving(&self, raw: &[u8]) -> Option<(u32, char)> {
+        let tid = u32::try_from(self.switch.number(raw, "prev_pid")?).ok()?;
+        // `TASK_REPORT` of `linux/sched.h`; the flag above it says "preempted".
+        let letter = match self.switch.number(raw, "prev_state")? & 0xff {
+            0 => 'R',
+            state if state & 0x02 != 0 => 'D',
+            state if state & 0x04 != 0 => 'T',
+            state if state & 0x08 != 0 => 't',
+            state if state & 0x10 != 0 => 'X',
+            state if state & 0x20 != 0 => 'Z',
+            state if state & 0x80 != 0 => 'I',
+            _ => 'S',
+        };
+        Some((tid, letter))
+    }
+
+    fn woken(&self, raw: &[u8]) -> Option<u32> {
+        self.waking.is(raw).then(|| self.waking.number(raw, "pid")).flatten()?.try_into().ok()
+    }
+}
+
+fn as_event(record: Record<'_>, cpu: u32) -> Option<Event> {
+    let (at_ns, pid, tid, what) = match record {
+        Record::In(stamp) => (stamp.at_ns, stamp.pid, stamp.tid, What::In { cpu }),
+        Record::Out { stamp, preempted } => (stamp.at_ns, stamp.pid, stamp.tid, What::Out { preempted }),
+        Record::Fork { pid, tid, ppid, at_ns } => (at_ns, pid, tid, What::Forked { ppid }),
+        Record::Exit { pid, tid, ppid, at_ns } => (at_ns, pid, tid, What::Exited { ppid }),
+        Record::Comm { pid, tid, name, exec, at_ns } => {
+            let name = printable(name);
+            (at_ns, pid, tid, What::Named { name, exec })
+        }
+        Record::Sample { .. } | Record::Lost(_) | Record::Other => return None,
+    };
+    // The idle task is nobody's.
+    (tid != 0).then_some(Event { at_ns, pid, tid, what })
+}
+
+/// A program chooses its name freely; it must not reach a terminal as a control sequence.
+fn printable(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+fn wakeup_bytes(ring_bytes: usize) -> u32 {
+    u32::try_from(ring_bytes / 4).unwrap_or(u32::MAX)
+}
+
+fn as_pid(pid: u32) -> Result<Pid, Errno> {
+    i32::try_from(pid).map(Pid::from_raw).map_err(|_| Errno::ESRCH)
+}

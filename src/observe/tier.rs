@@ -1,0 +1,69 @@
+//! Where the knowledge comes from, how fine it is, and why it is not finer.
+
+use std::fmt;
+
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::sys::perf::event::paranoid_level;
+
+/// A source of knowledge about states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// `/proc`, looked at again and again: sums are exact, the order within a period is not, and a process
+    /// that lives shorter than a period may be missed.
+    Sampled,
+    /// Every switch, fork, exec, and exit, to the nanosecond; not the moment of being woken.
+    Exact,
+    /// As exact, with the moment of being woken and by whom, from tracepoints.
+    Root,
+}
+
+impl Tier {
+    /// The tier in a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Tier::Sampled => "sampled",
+            Tier::Exact => "exact",
+            Tier::Root => "root",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Why a better tier could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The tier that could not be had.
+    pub tier: Tier,
+    /// Why.
+    pub why: String,
+}
+
+impl Refusal {
+    pub(super) fn of_perf(tier: Tier, errno: Errno) -> Self {
+        let level = paranoid_level().map_or_else(|| "missing".to_owned(), |level| level.to_string());
+        let why = match errno {
+            Errno::EACCES | Errno::EPERM if tier == Tier::Root => {
+                format!("tracepoints need root, CAP_PERFMON, or perf_event_paranoid -1 (it is {level})")
+            }
+            Errno::EACCES | Errno::EPERM if paranoid_level().is_some_and(|level| level <= 2) => format!(
+                "perf_event_open was refused though perf_event_paranoid is {level}: a container's seccomp filter, or not your process"
+            ),
+            Errno::EACCES | Errno::EPERM => {
+                format!("perf_event_open was refused: perf_event_paranoid is {level}, 2 or less is needed")
+            }
+            Errno::ENOSYS | Errno::ENOENT | Errno::EOPNOTSUPP => "this kernel has no perf events".to_owned(),
+            Errno::EMFILE | Errno::ENFILE => "too few file descriptors: raise `ulimit -n`".to_owned(),
+            errno => format!("perf_event_open failed: {}", errno.desc()),
+        };
+        Self { tier, why }
+    }
+}

@@ -1,0 +1,254 @@
+//! Lives: fork, exec, exit, adoption, reaping.
+
+use super::machine::{News, NewsKind, Timeline};
+use super::process::{Orphan, Process, Reaping};
+use super::thread::Thread;
+use crate::observe::event::{Event, State, What};
+
+/// Ended threads that a process lists; older ones are only counted.
+const MOST_ENDED_THREADS: usize = 512;
+/// Programs that one process may become and that are listed.
+const MOST_EXECS: usize = 64;
+/// News that nobody has taken.
+const MOST_NEWS: usize = 16_384;
+
+impl Timeline {
+    pub(super) fn live(&mut self, event: &Event) {
+        let (pid, at_ns) = (event.pid, event.at_ns);
+        match &event.what {
+            What::Forked { ppid } if pid == *ppid => self.add_thread(pid, event.tid, at_ns, State::Ready),
+            What::Forked { ppid } => {
+                // The child has its parent's name until it execs.
+                if let Some(name) = self.living(*ppid).map(|parent| parent.name.clone()) {
+                    self.add_process(Process::new(pid, *ppid, name, at_ns, State::Ready));
+                }
+            }
+            What::Rooted { ppid } => {
+                self.add_process(Process::new(pid, *ppid, String::new(), at_ns, State::Ready));
+            }
+            What::Found { ppid, state } if event.tid == pid => {
+                let mut process = Process::new(pid, *ppid, String::new(), at_ns, *state);
+                process.found = true;
+                self.add_process(process);
+            }
+            What::Found { state, .. } => self.add_thread(pid, event.tid, at_ns, *state),
+            What::Named { name, exec: true } => self.exec(pid, name, at_ns),
+            What::Named { name, exec: false } => {
+                if event.tid == pid
+                    && let Some(process) = self.living(pid)
+                {
+                    process.name.clone_from(name);
+                }
+            }
+            What::CommandLine(command) => {
+                if let Some(process) = self.living(pid) {
+                    process.command = Some(command.clone());
+                }
+            }
+            What::Exited { ppid } => self.end_thread(pid, event.tid, *ppid, at_ns),
+            What::Status(exit) => {
+                if let Some(process) = self.latest(pid) {
+                    process.exit = Some(*exit);
+                }
+            }
+            What::Adopted { by } => self.adopt(pid, *by, at_ns),
+            What::Reaped { not_before_ns } => self.reap(pid, *not_before_ns, at_ns),
+            _ => {}
+        }
+    }
+
+    fn latest(&mut self, pid: u32) -> Option<&mut Process> {
+        self.processes.get_mut(self.pids.get(&pid)?)
+    }
+
+    fn living(&mut self, pid: u32) -> Option<&mut Process> {
+        self.latest(pid).filter(|process| process.is_alive())
+    }
+
+    fn tell(&mut self, pid: u32, at_ns: u64, kind: NewsKind) {
+        let Some(&id) = self.pids.get(&pid) else { return };
+        if self.news.len() >= MOST_NEWS {
+            self.news.pop_front();
+        }
+        self.news.push_back(News { at_ns, id, kind });
+    }
+
+    fn add_process(&mut self, process: Process) {
+        let (pid, at_ns) = (process.pid, process.started_ns);
+        if self.living(pid).is_some_and(|known| known.started_ns == at_ns || process.found) {
+            return;
+        }
+        if let Some(before) = self.latest(pid)
+            && before.reaping.is_none()
+        {
+            // The PID is used again, so its former owner was reaped without a word.
+            let not_before_ns = before.ended_ns.unwrap_or(at_ns);
+            self.reap(pid, not_before_ns, at_ns);
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        self.pids.insert(pid, id);
+        self.tids.insert(pid, (id, 0));
+        self.processes.insert(id, process);
+        self.tell(pid, at_ns, NewsKind::Started);
+        if self.processes.len() > self.limits.processes {
+            self.fold_oldest();
+        }
+    }
+
+    fn add_thread(&mut self, pid: u32, tid: u32, at_ns: u64, state: State) {
+        let Some(&id) = self.pids.get(&pid) else { return };
+        let Some(process) = self.living(pid) else { return };
+        if process.thread(tid).is_some() {
+            return;
+        }
+        process.threads.push(Thread::new(tid, at_ns, state));
+        process.n_threads += 1;
+        let place = process.threads.len() - 1;
+        process.settle(at_ns);
+        self.tids.insert(tid, (id, place));
+    }
+
+    /// `execve` ends every other thread, and the one that called it becomes the main thread.
+    fn exec(&mut self, pid: u32, name: &str, at_ns: u64) {
+        let Some(&id) = self.pids.get(&pid) else { return };
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let others: Vec<u32> = process
+            .threads
+            .iter()
+            .filter(|thread| thread.is_alive() && thread.tid != pid)
+            .map(|t| t.tid)
+            .collect();
+        if process.threads.iter().all(|thread| thread.tid != pid || !thread.is_alive())
+            && process.reaping.is_none()
+        {
+            process.ended_ns = None;
+            process.threads.push(Thread::new(pid, at_ns, State::Running));
+            let place = process.threads.len() - 1;
+            process.settle(at_ns);
+            self.tids.insert(pid, (id, place));
+        }
+        for tid in others {
+            self.end_thread(pid, tid, 0, at_ns);
+        }
+        let Some(process) = self.living(pid) else { return };
+        if process.execs.is_empty() && process.turns() <= 1 && !process.found && process.sums.running_ns == 0
+        {
+            // The watched command itself: what it did before its exec was ours, not its own.
+            process.started_ns = at_ns;
+            process.since_ns = at_ns;
+            process.sums = super::Sums::default();
+            let turns = process.threads[0].turns;
+            let (state, cpu) = (process.threads[0].state, process.threads[0].cpu);
+            process.threads[0] = Thread::new(pid, at_ns, state);
+            process.threads[0].turns = turns;
+            process.threads[0].cpu = cpu;
+        }
+        name.clone_into(&mut process.name);
+        process.command = None;
+        if process.execs.len() < MOST_EXECS {
+            process.execs.push((at_ns, name.to_owned()));
+        }
+        self.tell(pid, at_ns, NewsKind::Exec);
+    }
+
+    fn end_thread(&mut self, pid: u32, tid: u32, ppid: u32, at_ns: u64) {
+        if !self.tids.get(&tid).is_some_and(|(id, _)| self.pids.get(&pid) == Some(id)) {
+            return;
+        }
+        self.go(tid, State::Zombie, at_ns);
+        self.tids.remove(&tid);
+        let Some(process) = self.living(pid) else { return };
+        if ppid != 0 && ppid != process.ppid {
+            Self::note_adoption(process, ppid, at_ns);
+        }
+        if let Some(thread) = process.threads.iter_mut().find(|thread| thread.tid == tid && thread.is_alive())
+        {
+            thread.ended_ns = Some(at_ns);
+        }
+        process.settle(at_ns);
+        if process.threads.iter().any(Thread::is_alive) {
+            self.forget_ended_threads(pid);
+            return;
+        }
+        process.ended_ns = Some(at_ns);
+        self.tell(pid, at_ns, NewsKind::Ended);
+        for child in self.processes.values_mut() {
+            if child.ppid == pid && child.is_alive() && child.pid != pid && child.orphan.is_none() {
+                child.orphan = Some(Orphan { at_ns, old: pid, new: None });
+            }
+        }
+    }
+
+    fn forget_ended_threads(&mut self, pid: u32) {
+        let Some(&id) = self.pids.get(&pid) else { return };
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        if process.threads.iter().filter(|thread| !thread.is_alive()).count() <= MOST_ENDED_THREADS {
+            return;
+        }
+        let past = &mut process.past_threads;
+        process.threads.retain(|thread| {
+            let keep = thread.is_alive() || thread.tid == pid;
+            if !keep {
+                past.0 += thread.sums.running_ns;
+                past.1 += thread.turns;
+                past.2 += thread.preempted;
+            }
+            keep
+        });
+        for (place, thread) in process.threads.iter().enumerate().filter(|(_, thread)| thread.is_alive()) {
+            self.tids.insert(thread.tid, (id, place));
+        }
+    }
+
+    fn adopt(&mut self, pid: u32, by: u32, at_ns: u64) {
+        let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) else { return };
+        if process.ppid != by {
+            Self::note_adoption(process, by, at_ns);
+            self.tell(pid, at_ns, NewsKind::Adopted);
+        }
+    }
+
+    fn note_adoption(process: &mut Process, by: u32, at_ns: u64) {
+        let orphan = process.orphan.get_or_insert(Orphan { at_ns, old: process.ppid, new: None });
+        orphan.new = Some(by);
+        process.ppid = by;
+    }
+
+    fn reap(&mut self, pid: u32, not_before_ns: u64, at_ns: u64) {
+        let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) else { return };
+        if process.is_alive() {
+            // Its end was not recorded: it is known to the same precision as its reaping.
+            let tids: Vec<u32> =
+                process.threads.iter().filter(|t| t.is_alive()).map(|thread| thread.tid).collect();
+            for tid in tids {
+                self.end_thread(pid, tid, 0, not_before_ns.max(1));
+            }
+        }
+        let Some(process) = self.latest(pid) else { return };
+        let not_before_ns = not_before_ns.max(process.ended_ns.unwrap_or(0)).min(at_ns);
+        process.reaping = Some(Reaping { not_before_ns, not_after_ns: at_ns, by: process.ppid });
+        process.finish(at_ns);
+        self.tell(pid, at_ns, NewsKind::Reaped);
+    }
+
+    fn fold_oldest(&mut self) {
+        let Some(&id) =
+            self.processes.iter().find(|(_, process)| process.reaping.is_some()).map(|(id, _)| id)
+        else {
+            return;
+        };
+        let Some(process) = self.processes.remove(&id) else { return };
+        self.folded.n_processes += 1;
+        let sums = process.sums;
+        let into = &mut self.folded.sums;
+        into.running_ns += sums.running_ns;
+        into.ready_ns += sums.ready_ns;
+        into.blocked_ns += sums.blocked_ns;
+        into.stopped_ns += sums.stopped_ns;
+        into.zombie_ns += sums.zombie_ns;
+        if self.pids.get(&process.pid) == Some(&id) {
+            self.pids.remove(&process.pid);
+        }
+    }
+}

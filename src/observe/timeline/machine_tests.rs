@@ -1,0 +1,207 @@
+use super::*;
+use crate::process::Exit;
+use crate::sys::procfs::stat::SchedStat;
+
+fn play(script: &[(u64, u32, What)]) -> Timeline {
+    let mut timeline = Timeline::new(Limits::default());
+    for (at_ns, tid, what) in script {
+        timeline.apply(&Event { at_ns: *at_ns, pid: *tid, tid: *tid, what: what.clone() });
+    }
+    timeline
+}
+
+const ON: What = What::In { cpu: 0 };
+const PREEMPTED: What = What::Out { preempted: true };
+const OFF: What = What::Out { preempted: false };
+
+/// Forked by a watched process, or the watch's root when its parent is process 1.
+fn forked(ppid: u32) -> What {
+    if ppid == 1 { What::Rooted { ppid } } else { What::Forked { ppid } }
+}
+
+#[test]
+fn a_life_is_tiled_by_its_states_from_fork_to_reaping() {
+    let timeline = play(&[
+        (100, 7, forked(1)),
+        (110, 7, ON),
+        (150, 7, PREEMPTED),
+        (170, 7, ON),
+        (200, 7, OFF),
+        (290, 7, ON),
+        (300, 7, What::Exited { ppid: 1 }),
+        (340, 7, What::Reaped { not_before_ns: 330 }),
+    ]);
+    let process = timeline.by_pid(7).unwrap();
+    let sums = process.sums_at(1_000);
+    assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (40 + 30 + 10, 10 + 20, 90));
+    assert_eq!(sums.alive_ns(), 300 - 100);
+    assert_eq!(sums.zombie_ns, 40);
+    assert_eq!((process.turns(), process.preempted()), (3, 1));
+    let spans = process.spans(0, 1_000);
+    assert_eq!(spans.iter().map(Span::ns).sum::<u64>(), 240);
+    assert!(spans.windows(2).all(|pair| pair[0].to_ns == pair[1].from_ns));
+}
+
+#[test]
+fn a_wake_up_ends_the_blocked_time_and_begins_the_ready_time() {
+    let timeline = play(&[
+        (0, 7, forked(1)),
+        (0, 7, ON),
+        (10, 7, OFF),
+        (60, 7, What::Woken { by: 9 }),
+        (75, 7, ON),
+        (80, 7, What::Woken { by: 9 }),
+    ]);
+    let sums = timeline.by_pid(7).unwrap().sums_at(80);
+    assert_eq!((sums.blocked_ns, sums.ready_ns, sums.running_ns), (50, 15, 15));
+    assert_eq!(timeline.wakes().count(), 1, "a wake-up of a running thread is none");
+}
+
+#[test]
+fn the_kernels_time_in_line_moves_the_hidden_part_from_blocked_to_ready() {
+    let kernel = SchedStat { running_ns: 20, ready_ns: 25, turns: 2 };
+    let timeline = play(&[
+        (0, 7, forked(1)),
+        (5, 7, ON),
+        (15, 7, OFF),
+        (115, 7, ON),
+        (125, 7, OFF),
+        (200, 7, What::Sums(kernel)),
+    ]);
+    let process = timeline.by_pid(7).unwrap();
+    let check = process.threads[0].check.unwrap();
+    assert_eq!((check.hidden_ns(), check.difference_ns()), (20, 0));
+    assert!(check.holds());
+    let sums = process.sums_at(200);
+    assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (20, 25, 155));
+}
+
+#[test]
+fn sums_that_disagree_with_the_kernel_are_told() {
+    let kernel = SchedStat { running_ns: 50_000_000, ready_ns: 0, turns: 1 };
+    let timeline =
+        play(&[(0, 7, forked(1)), (0, 7, ON), (10_000_000, 7, OFF), (20_000_000, 7, What::Sums(kernel))]);
+    let check = timeline.by_pid(7).unwrap().threads[0].check.unwrap();
+    assert_eq!(check.difference_ns(), 40_000_000);
+    assert!(!check.holds());
+}
+
+#[test]
+fn a_stop_is_known_by_its_letter_from_its_beginning() {
+    let timeline = play(&[
+        (0, 7, forked(1)),
+        (0, 7, ON),
+        (10, 7, OFF),
+        (50, 7, What::Letter('T')),
+        (90, 7, ON),
+        (95, 7, OFF),
+    ]);
+    let sums = timeline.by_pid(7).unwrap().sums_at(100);
+    assert_eq!((sums.stopped_ns, sums.blocked_ns), (80, 5));
+}
+
+#[test]
+fn an_orphan_has_an_old_parent_and_a_new_one() {
+    let timeline = play(&[
+        (0, 7, forked(1)),
+        (1, 8, forked(7)),
+        (2, 7, What::Exited { ppid: 1 }),
+        (3, 8, What::Adopted { by: 1 }),
+    ]);
+    let orphan = timeline.by_pid(8).unwrap().orphan.unwrap();
+    assert_eq!((orphan.at_ns, orphan.old, orphan.new), (2, 7, Some(1)));
+}
+
+#[test]
+fn a_pid_that_is_used_again_is_another_process() {
+    let timeline = play(&[
+        (0, 7, forked(1)),
+        (5, 7, What::Exited { ppid: 1 }),
+        (6, 7, What::Status(Exit::Code(3))),
+        (9, 7, forked(1)),
+    ]);
+    let processes: Vec<_> = timeline.processes().map(|(_, process)| process).collect();
+    assert_eq!(processes.len(), 2);
+    assert_eq!(processes[0].exit, Some(Exit::Code(3)));
+    assert!(processes[0].reaping.is_some() && processes[1].is_alive());
+}
+
+#[test]
+fn a_process_runs_while_any_of_its_threads_does() {
+    let mut timeline = play(&[(0, 7, forked(1)), (0, 7, ON)]);
+    let mut tell = |at_ns, tid, what| timeline.apply(&Event { at_ns, pid: 7, tid, what });
+    tell(10, 8, forked(7));
+    tell(10, 8, ON);
+    tell(20, 7, OFF);
+    tell(50, 8, OFF);
+    tell(70, 8, What::Exited { ppid: 1 });
+    tell(80, 7, ON);
+    let process = timeline.by_pid(7).unwrap();
+    let sums = process.sums_at(90);
+    assert_eq!((sums.running_ns, sums.blocked_ns), (60, 30));
+    assert_eq!(process.cpu_ns(90), 20 + 40 + 10);
+    assert!(process.is_alive());
+}
+
+#[test]
+fn doubled_and_unknown_events_change_nothing() {
+    let timeline =
+        play(&[(0, 7, forked(1)), (1, 7, ON), (2, 7, ON), (3, 99, ON), (4, 7, OFF), (5, 7, PREEMPTED)]);
+    let process = timeline.by_pid(7).unwrap();
+    assert_eq!((process.turns(), process.sums.running_ns), (1, 3));
+    assert_eq!(timeline.processes().count(), 1);
+}
+
+#[test]
+fn memory_is_bounded_and_sums_stay_exact() {
+    let limits = Limits { spans: 1_000, processes: 10, wakes: 10, waits: 10 };
+    let mut timeline = Timeline::new(limits);
+    let mut tell = |at_ns, tid, what| timeline.apply(&Event { at_ns, pid: tid, tid, what });
+    tell(0, 7, forked(1));
+    for n in 0..100_000_u64 {
+        tell(n * 1_000, 7, ON);
+        tell(n * 1_000 + 300, 7, OFF);
+    }
+    for pid in 100..200 {
+        tell(100_000_000, pid, forked(7));
+        tell(100_000_001, pid, What::Exited { ppid: 7 });
+        tell(100_000_002, pid, What::Reaped { not_before_ns: 0 });
+    }
+    assert!(timeline.n_spans <= 1_000);
+    assert!(timeline.grain_ns() > 0);
+    assert_eq!(timeline.by_pid(7).unwrap().sums.running_ns, 300 * 100_000);
+    assert_eq!(timeline.processes().count(), 10);
+    assert_eq!(timeline.folded().n_processes, 91);
+}
+
+#[test]
+fn a_blocked_time_is_summed_under_what_was_seen() {
+    let timer = Wait::outside(crate::observe::waits::Kind::Timer, "timer");
+    let timeline = play(&[
+        (0, 7, forked(1)),
+        (0, 7, ON),
+        (10, 7, OFF),
+        (20, 7, What::Blocked(timer)),
+        (110, 7, ON),
+        (120, 7, OFF),
+        (125, 7, ON),
+    ]);
+    let waits = timeline.by_pid(7).unwrap().waits_at(125);
+    let told: Vec<_> = waits.iter().map(|(number, sum)| (timeline.wait_name(*number), sum.ns)).collect();
+    assert_eq!(told, [("timer", 100), ("not seen", 5)]);
+}
+
+#[test]
+fn time_in_line_that_the_kernel_books_late_is_counted_once() {
+    let sampled = |state, running_ns, ready_ns| What::Sampled { state, running_ns, ready_ns };
+    let timeline = play(&[
+        (0, 7, forked(1)),
+        (10, 7, sampled(State::Ready, 0, 0)),
+        (20, 7, sampled(State::Ready, 0, 0)),
+        (30, 7, sampled(State::Running, 2, 28)),
+        (40, 7, sampled(State::Blocked, 5, 0)),
+    ]);
+    let sums = timeline.by_pid(7).unwrap().sums;
+    assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (7, 28, 5));
+    assert_eq!(sums.alive_ns(), 40);
+}

@@ -1,0 +1,17 @@
+//! The timeline: a pure state machine from events to lives, spans, and sums.
+//!
+//! It does no I/O and reads no clock, so that a script of events is a test of it. Events come in the order of
+//! their time; one that is late or doubled changes nothing but a counter.
+
+mod lifecycle;
+mod machine;
+mod process;
+mod spans;
+mod sums;
+mod thread;
+
+pub use machine::{Folded, Limits, News, NewsKind, Timeline, Wake};
+pub use process::{Orphan, Process, Reaping};
+pub use spans::{Span, Spans};
+pub use sums::{Check, Sums, WaitSum};
+pub use thread::Thread;

@@ -1,0 +1,293 @@
+//! One process: its threads counted together, its parents, its end.
+
+use super::spans::Span;
+use super::sums::{Sums, WaitSum, WaitSums};
+use super::thread::Thread;
+use crate::observe::event::State;
+use crate::process::Exit;
+
+/// How a process lost its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Orphan {
+    /// When its parent ended.
+    pub at_ns: u64,
+    /// That parent.
+    pub old: u32,
+    /// The process that adopted it, once that is known.
+    pub new: Option<u32>,
+}
+
+/// When a zombie was reaped, as exactly as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reaping {
+    /// Not before this.
+    pub not_before_ns: u64,
+    /// Not after this.
+    pub not_after_ns: u64,
+    /// By its parent at that time.
+    pub by: u32,
+}
+
+/// One process's life. A PID that is used again is another process.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// Its PID.
+    pub pid: u32,
+    /// Its parent now, or when it ended.
+    pub ppid: u32,
+    /// Its name now.
+    pub name: String,
+    /// Its command line, once seen.
+    pub command: Option<String>,
+    /// When it was forked, or found.
+    pub started_ns: u64,
+    /// It was there before the watch began.
+    pub found: bool,
+    /// When its last thread ended.
+    pub ended_ns: Option<u64>,
+    /// How it ended, where that could be learnt.
+    pub exit: Option<Exit>,
+    /// When and by whom it was reaped.
+    pub reaping: Option<Reaping>,
+    /// It lost its parent.
+    pub orphan: Option<Orphan>,
+    /// Every program that it became, and when.
+    pub execs: Vec<(u64, String)>,
+    /// Its threads, the main one first; those that ended long ago are only counted.
+    pub threads: Vec<Thread>,
+    /// Threads that it ever had.
+    pub n_threads: u32,
+    /// What it does now: running when any thread is, else ready when any is, else blocked.
+    pub state: State,
+    /// Since when.
+    pub since_ns: u64,
+    /// Time by state up to `since_ns`.
+    pub sums: Sums,
+    /// CPU time and turns of threads that are no longer listed.
+    pub(super) past_threads: (u64, u64, u64),
+    pub(super) waits: WaitSums,
+    /// Number of the wait of the present blocked time.
+    pub(super) wait: u32,
+    /// Sampled tier: time counted as ready that the kernel may still book as running.
+    pub(super) unbooked_ns: u64,
+}
+
+impl Process {
+    pub(super) fn new(pid: u32, ppid: u32, name: String, at_ns: u64, state: State) -> Self {
+        Self {
+            pid,
+            ppid,
+            name,
+            command: None,
+            started_ns: at_ns,
+            found: false,
+            ended_ns: None,
+            exit: None,
+            reaping: None,
+            orphan: None,
+            execs: Vec::new(),
+            threads: vec![Thread::new(pid, at_ns, state)],
+            n_threads: 1,
+            state,
+            since_ns: at_ns,
+            sums: Sums::default(),
+            past_threads: (0, 0, 0),
+            waits: WaitSums::new(),
+            wait: 0,
+            unbooked_ns: 0,
+        }
+    }
+
+    /// Whether it has not ended.
+    pub fn is_alive(&self) -> bool {
+        self.ended_ns.is_none()
+    }
+
+    pub(super) fn thread(&mut self, tid: u32) -> Option<&mut Thread> {
+        self.threads.iter_mut().find(|thread| thread.tid == tid && thread.is_alive())
+    }
+
+    /// Brings the process's own state in line with its threads'.
+    pub(super) fn settle(&mut self, at_ns: u64) {
+        let alive = || self.threads.iter().filter(|thread| thread.is_alive());
+        let state = [State::Running, State::Ready, State::Blocked, State::Stopped]
+            .into_iter()
+            .find(|state| alive().any(|thread| thread.state == *state))
+            .unwrap_or(State::Zombie);
+        let wait = alive().find(|thread| thread.state == State::Blocked && thread.wait != 0);
+        let wait = wait.map_or(0, |thread| thread.wait);
+        if state != self.state {
+            self.close(at_ns);
+            self.state = state;
+            self.wait = 0;
+        }
+        if state == State::Blocked && wait != 0 {
+            if self.wait != 0 && self.wait != wait {
+                self.close(at_ns);
+            }
+            self.wait = wait;
+        }
+    }
+
+    fn close(&mut self, at_ns: u64) {
+        let ns = at_ns.saturating_sub(self.since_ns);
+        self.sums.add(self.state, ns);
+        if self.state == State::Blocked && ns > 0 {
+            super::sums::add_wait(&mut self.waits, self.wait, ns);
+        }
+        self.since_ns = self.since_ns.max(at_ns);
+    }
+
+    /// Ends the present state and stays in the one called reaped.
+    pub(super) fn finish(&mut self, at_ns: u64) {
+        self.close(at_ns);
+        self.state = State::Reaped;
+    }
+
+    /// The sums as if the present state ended at `now_ns`, with the hidden part of being ready put where it
+    /// belongs, as far as the kernel's sums show it.
+    ///
+    /// Of several threads the hidden part may lie inside the running time of another one, so it is moved for
+    /// single-threaded processes only; [`hidden_ns`](Self::hidden_ns) tells it for all.
+    pub fn sums_at(&self, now_ns: u64) -> Sums {
+        let mut sums = self.sums;
+        if self.reaping.is_none() {
+            sums.add(self.state, now_ns.saturating_sub(self.since_ns));
+        }
+        if self.n_threads == 1 {
+            let hidden = self.hidden_ns().min(sums.blocked_ns);
+            sums.blocked_ns -= hidden;
+            sums.ready_ns += hidden;
+        }
+        sums
+    }
+
+    /// Time between being woken and getting the CPU that the records do not show, of all listed threads.
+    pub fn hidden_ns(&self) -> u64 {
+        self.threads.iter().filter_map(|thread| thread.check).map(|check| check.hidden_ns()).sum()
+    }
+
+    /// CPU time of all threads together.
+    pub fn cpu_ns(&self, now_ns: u64) -> u64 {
+        self.past_threads.0 + self.threads.iter().map(|thread| thread.sums_at(now_ns).running_ns).sum::<u64>()
+    }
+
+    /// Times that any of its threads got a CPU.
+    pub fn turns(&self) -> u64 {
+        self.past_threads.1 + self.threads.iter().map(|thread| thread.turns).sum::<u64>()
+    }
+
+    /// Times that the CPU was taken away from a thread that could have gone on.
+    pub fn preempted(&self) -> u64 {
+        self.past_threads.2 + self.threads.iter().map(|thread| thread.preempted).sum::<u64>()
+    }
+
+    /// What it was blocked on so far and what it is blocked on now: numbers of names and sums.
+    pub fn waits_at(&self, now_ns: u64) -> Vec<(u32, WaitSum)> {
+        let mut waits = self.waits.clone();
+        let ns = now_ns.saturating_sub(self.since_ns);
+        if self.state == State::Blocked && ns > 0 {
+            super::sums::add_wait(&mut waits, self.wait, ns);
+        }
+        let mut waits: Vec<_> = waits.into_iter().collect();
+        waits.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.ns));
+        waits
+    }
+
+    /// What it is blocked on now, by number; 0 when not seen or not blocked.
+    pub fn waits_now(&self) -> u32 {
+        if self.state == State::Blocked { self.wait } else { 0 }
+    }
+
+    /// The process's spans from `from_ns` to `now_ns`, its threads laid over each other, its time as a zombie
+    /// last.
+    pub fn spans(&self, from_ns: u64, now_ns: u64) -> Vec<Span> {
+        let mut spans = match &self.threads[..] {
+            [only] => thread_spans(only, from_ns, now_ns),
+            many => overlay(many.iter().map(|thread| thread_spans(thread, from_ns, now_ns))),
+        };
+        if let Some(ended_ns) = self.ended_ns {
+            let until = self.reaping.map_or(now_ns, |reaping| reaping.not_after_ns);
+            if until > ended_ns.max(from_ns) {
+                spans.push(Span::new(ended_ns, until, State::Zombie, 0, 0));
+            }
+        }
+        spans
+    }
+}
+
+fn thread_spans(thread: &Thread, from_ns: u64, now_ns: u64) -> Vec<Span> {
+    let mut spans: Vec<Span> = thread.spans.since(from_ns).copied().collect();
+    if thread.is_alive() && now_ns > thread.since_ns {
+        spans.push(Span::new(thread.since_ns, now_ns, thread.state, thread.cpu, thread.wait));
+    }
+    spans
+}
+
+/// At each moment the busiest of the threads: running before ready before blocked before stopped.
+fn overlay(threads: impl Iterator<Item = Vec<Span>>) -> Vec<Span> {
+    let rank = |state: State| match state {
+        State::Running => 0,
+        State::Ready => 1,
+        State::Blocked => 2,
+        State::Stopped => 3,
+        State::Zombie | State::Reaped => 4,
+    };
+    let all: Vec<Span> = threads.flatten().collect();
+    let mut edges: Vec<(u64, bool, usize)> = Vec::with_capacity(all.len() * 2);
+    for (index, span) in all.iter().enumerate() {
+        edges.push((span.from_ns, true, index));
+        edges.push((span.to_ns, false, index));
+    }
+    edges.sort_unstable();
+    let mut open = std::collections::BTreeSet::new();
+    let mut result: Vec<Span> = Vec::new();
+    let mut at = 0;
+    for (time, opens, index) in edges {
+        if time > at
+            && let Some(&(_, top)) = open.first()
+        {
+            let top: &Span = &all[top];
+            match result.last_mut() {
+                Some(last)
+                    if last.to_ns == at
+                        && (last.state, last.wait, last.cpu) == (top.state, top.wait, top.cpu) =>
+                {
+                    last.to_ns = time;
+                }
+                _ => result.push(Span::new(at, time, top.state, top.cpu, top.wait)),
+            }
+        }
+        at = time;
+        let key = (rank(all[index].state), index);
+        if opens {
+            open.insert(key)
+        } else {
+            open.remove(&key)
+        };
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_threads_the_busier_one_gives_the_state() {
+        let span = |from, to, state| Span::new(from, to, state, 0, 0);
+        let one = vec![span(0, 10, State::Running), span(10, 40, State::Blocked)];
+        let two = vec![span(5, 20, State::Ready), span(20, 30, State::Running)];
+        let both = overlay([one, two].into_iter());
+        let told: Vec<_> = both.iter().map(|span| (span.from_ns, span.to_ns, span.state)).collect();
+        assert_eq!(
+            told,
+            [
+                (0, 10, State::Running),
+                (10, 20, State::Ready),
+                (20, 30, State::Running),
+                (30, 40, State::Blocked)
+            ]
+        );
+    }
+}

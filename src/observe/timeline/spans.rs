@@ -1,0 +1,154 @@
+//! Spans of one state, kept within a bound by letting go of detail.
+
+use std::collections::VecDeque;
+
+use crate::observe::event::State;
+
+/// A time in which a thread was in one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Begin, `CLOCK_MONOTONIC` nanoseconds.
+    pub from_ns: u64,
+    /// End.
+    pub to_ns: u64,
+    /// The state; of several that were joined, the one that lasted longest.
+    pub state: State,
+    /// The CPU while running, else of no meaning.
+    pub cpu: u32,
+    /// What it was blocked on: a number in [`Timeline::wait_name`](super::Timeline::wait_name), 0 when unknown.
+    pub wait: u32,
+    /// How many spans were joined into this one; 1 is exact.
+    pub joined: u32,
+    longest_ns: u64,
+}
+
+impl Span {
+    /// An exact span.
+    pub fn new(from_ns: u64, to_ns: u64, state: State, cpu: u32, wait: u32) -> Self {
+        Self { from_ns, to_ns, state, cpu, wait, joined: 1, longest_ns: to_ns.saturating_sub(from_ns) }
+    }
+
+    /// How long it lasted.
+    pub fn ns(&self) -> u64 {
+        self.to_ns.saturating_sub(self.from_ns)
+    }
+
+    /// Takes the following span in: the state is that of the longest one joined so far.
+    pub fn join(&mut self, next: &Span) {
+        if next.longest_ns > self.longest_ns {
+            self.state = next.state;
+            self.cpu = next.cpu;
+            self.wait = next.wait;
+            self.longest_ns = next.longest_ns;
+        }
+        self.to_ns = next.to_ns;
+        self.joined = self.joined.saturating_add(next.joined);
+    }
+}
+
+/// A thread's spans, oldest first, without gaps.
+#[derive(Debug, Clone, Default)]
+pub struct Spans(VecDeque<Span>);
+
+impl Spans {
+    /// Adds a span; neighbours that together last no longer than `grain_ns` become one. Says whether the list
+    /// grew.
+    pub(super) fn push(&mut self, span: Span, grain_ns: u64) -> bool {
+        if span.ns() == 0 {
+            return false;
+        }
+        if let Some(last) = self.0.back_mut() {
+            let same = last.state == span.state
+                && last.wait == span.wait
+                && (last.cpu == span.cpu || span.state != State::Running)
+                && last.to_ns == span.from_ns;
+            if same && last.joined == 1 {
+                last.to_ns = span.to_ns;
+                last.longest_ns = last.ns();
+                return false;
+            }
+            if span.to_ns - last.from_ns <= grain_ns {
+                last.join(&span);
+                return false;
+            }
+        }
+        self.0.push_back(span);
+        true
+    }
+
+    /// Joins neighbours that together last no longer than `grain_ns`.
+    pub(super) fn coarsen(&mut self, grain_ns: u64) {
+        let mut coarse: VecDeque<Span> = VecDeque::with_capacity(self.0.len() / 2);
+        for span in self.0.drain(..) {
+            match coarse.back_mut() {
+                Some(last) if span.to_ns - last.from_ns <= grain_ns => last.join(&span),
+                _ => coarse.push_back(span),
+            }
+        }
+        coarse.shrink_to_fit();
+        self.0 = coarse;
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The spans, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Span> + Clone {
+        self.0.iter()
+    }
+
+    /// Those that end after `from_ns`, oldest first.
+    pub fn since(&self, from_ns: u64) -> impl Iterator<Item = &Span> + Clone {
+        let first = self.0.partition_point(|span| span.to_ns <= from_ns);
+        self.0.range(first..)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(from: u64, to: u64, state: State) -> Span {
+        Span::new(from, to, state, 0, 0)
+    }
+
+    #[test]
+    fn neighbours_of_one_state_are_one_span() {
+        let mut spans = Spans::default();
+        assert!(spans.push(span(0, 10, State::Ready), 0));
+        assert!(!spans.push(span(10, 30, State::Ready), 0));
+        assert!(spans.push(span(30, 31, State::Running), 0));
+        assert_eq!(spans.iter().map(Span::ns).collect::<Vec<_>>(), [30, 1]);
+    }
+
+    #[test]
+    fn coarser_spans_keep_the_whole_time_and_the_longest_state() {
+        let mut spans = Spans::default();
+        for n in 0..100 {
+            spans.push(span(n * 10, n * 10 + 3, State::Running), 0);
+            spans.push(span(n * 10 + 3, n * 10 + 10, State::Blocked), 0);
+        }
+        spans.coarsen(100);
+        assert!(spans.len() <= 12, "{} left", spans.len());
+        assert_eq!(spans.iter().map(Span::ns).sum::<u64>(), 1000);
+        assert!(spans.iter().all(|span| span.state == State::Blocked));
+        assert_eq!(spans.iter().map(|span| span.joined).sum::<u32>(), 200);
+    }
+
+    #[test]
+    fn the_last_moments_are_found_without_the_rest() {
+        let mut spans = Spans::default();
+        for n in 0..10 {
+            let state = if n % 2 == 0 { State::Ready } else { State::Running };
+            spans.push(span(n * 10, n * 10 + 10, state), 0);
+        }
+        assert_eq!(spans.since(85).map(|span| span.from_ns).collect::<Vec<_>>(), [80, 90]);
+    }
+}

@@ -1,0 +1,103 @@
+//! One thread: the state that it is in, and the sums of those it was in.
+
+use super::spans::{Span, Spans};
+use super::sums::{Check, Sums};
+use crate::observe::event::State;
+use crate::sys::procfs::stat::SchedStat;
+
+/// One thread's life.
+#[derive(Debug, Clone)]
+pub struct Thread {
+    /// Its TID.
+    pub tid: u32,
+    /// When it began, or was found.
+    pub started_ns: u64,
+    /// When it ended.
+    pub ended_ns: Option<u64>,
+    /// What it does now.
+    pub state: State,
+    /// Since when.
+    pub since_ns: u64,
+    /// The CPU that it has or had last.
+    pub cpu: u32,
+    /// What it is blocked on now, by number; 0 when not seen.
+    pub wait: u32,
+    /// Time by state up to `since_ns`.
+    pub sums: Sums,
+    /// Times that it got a CPU.
+    pub turns: u64,
+    /// Times that the CPU was taken away while it could have gone on.
+    pub preempted: u64,
+    /// Its past, without what it does now.
+    pub spans: Spans,
+    /// The last comparison with the kernel's sums.
+    pub check: Option<Check>,
+    /// The kernel's sums when the watch began, for a thread that was there before.
+    pub(super) base: Option<SchedStat>,
+    /// The kernel's letter for what it does now, where one was seen.
+    pub letter: Option<char>,
+}
+
+impl Thread {
+    pub(super) fn new(tid: u32, at_ns: u64, state: State) -> Self {
+        Self {
+            tid,
+            started_ns: at_ns,
+            ended_ns: None,
+            state,
+            since_ns: at_ns,
+            cpu: 0,
+            wait: 0,
+            sums: Sums::default(),
+            turns: 0,
+            preempted: 0,
+            spans: Spans::default(),
+            check: None,
+            base: None,
+            letter: None,
+        }
+    }
+
+    /// Whether it has not ended.
+    pub fn is_alive(&self) -> bool {
+        self.ended_ns.is_none()
+    }
+
+    /// Goes to `state` at `at_ns` and gives back the span that ended there.
+    pub(super) fn go(&mut self, state: State, at_ns: u64) -> Span {
+        let span = Span::new(self.since_ns, at_ns.max(self.since_ns), self.state, self.cpu, self.wait);
+        self.sums.add(self.state, span.ns());
+        self.state = state;
+        self.since_ns = span.to_ns;
+        self.wait = 0;
+        self.letter = None;
+        span
+    }
+
+    /// The sums as if the present state ended at `now_ns`.
+    pub fn sums_at(&self, now_ns: u64) -> Sums {
+        let mut sums = self.sums;
+        if self.is_alive() {
+            sums.add(self.state, now_ns.saturating_sub(self.since_ns));
+        }
+        sums
+    }
+
+    /// Compares with the kernel's sums, read at `at_ns`. Only while it has been off the CPU and not in line,
+    /// for otherwise the kernel has not booked the present stretch yet.
+    pub(super) fn compare(&mut self, at_ns: u64, kernel: SchedStat) {
+        if !matches!(self.state, State::Blocked | State::Stopped | State::Zombie) || at_ns < self.since_ns {
+            return;
+        }
+        let Some(base) = self.base else {
+            self.check = Some(Check::new(at_ns, at_ns - self.started_ns, &self.sums_at(at_ns), &kernel));
+            return;
+        };
+        let kernel = SchedStat {
+            running_ns: kernel.running_ns.saturating_sub(base.running_ns),
+            ready_ns: kernel.ready_ns.saturating_sub(base.ready_ns),
+            turns: kernel.turns.saturating_sub(base.turns),
+        };
+        self.check = Some(Check::new(at_ns, at_ns - self.started_ns, &self.sums_at(at_ns), &kernel));
+    }
+}

@@ -1,0 +1,76 @@
+//! Waits for a descriptor: a pipe, a socket, a terminal, a file.
+
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+use super::{Ends, Kind, Scene, Wait};
+use crate::sys::procfs::descriptors::{Target, pid_of_pidfd, target};
+use crate::sys::procfs::sockets;
+
+/// What it means that `pid` waits for `fd`, to write to it or to read from it.
+pub(super) fn wait(pid: u32, fd: u64, writes: bool, scene: &Scene) -> Option<Wait> {
+    Some(match target(pid, fd)? {
+        Target::Pipe(inode) => pipe(pid, inode, None, writes, scene),
+        Target::Socket(inode) => socket(pid, inode, scene),
+        Target::Anonymous(kind) if kind == "timerfd" => Wait::outside(Kind::Timer, "timer"),
+        Target::Anonymous(kind) if kind == "signalfd" => Wait::outside(Kind::Signal, "signal"),
+        Target::Anonymous(kind) if kind == "pidfd" => pidfd(pid, fd, scene),
+        Target::Anonymous(kind) => Wait::outside(Kind::Other, kind),
+        Target::Path(path) if path.starts_with("/dev/pts") || path.starts_with("/dev/tty") => {
+            let on = if writes { "terminal" } else { "terminal input" };
+            Wait::outside(Kind::Terminal, format!("{on} {}", path.display()))
+        }
+        Target::Path(path) => match std::fs::metadata(format!("/proc/{pid}/fd/{fd}")) {
+            Ok(meta) if meta.file_type().is_fifo() => pipe(pid, meta.ino(), Some(&path), writes, scene),
+            _ => Wait::outside(Kind::Device, format!("file {}", short(&path))),
+        },
+    })
+}
+
+fn pidfd(pid: u32, fd: u64, scene: &Scene) -> Wait {
+    let Some(of) = pid_of_pidfd(pid, fd) else { return Wait::outside(Kind::Child, "process") };
+    let ends = if scene.is_actor(of) { Ends::Only(vec![of]) } else { Ends::Outside };
+    Wait { on: format!("end of {}", scene.label(of)), kind: Kind::Child, ends }
+}
+
+fn pipe(pid: u32, inode: u64, path: Option<&Path>, writes: bool, scene: &Scene) -> Wait {
+    let what = path.map_or_else(|| "pipe".to_owned(), |path| format!("fifo {}", short(path)));
+    let direction = if writes { "to" } else { "from" };
+    let Some(mut others) = scene.pipe_ends(inode, !writes) else {
+        return Wait::outside(Kind::Pipe, format!("{what} {direction} outside"));
+    };
+    others.retain(|other| *other != pid);
+    if path.is_some() || others.is_empty() {
+        // Anybody may open a FIFO; and a pipe whose other end nobody holds is about to end.
+        let on =
+            if others.is_empty() { what } else { format!("{what} {direction} {}", scene.labels(&others)) };
+        return Wait::outside(Kind::Pipe, on);
+    }
+    let full = if writes { " (full)" } else { "" };
+    let on = format!("{what} {direction} {}{full}", scene.labels(&others));
+    Wait { on, kind: Kind::Pipe, ends: Ends::Only(others) }
+}
+
+fn socket(pid: u32, inode: u64, scene: &Scene) -> Wait {
+    let Some(socket) = sockets::find(pid, inode) else { return Wait::outside(Kind::Socket, "socket") };
+    if socket.listens {
+        return Wait::outside(Kind::Socket, format!("socket {} (connections)", socket.local));
+    }
+    let Some(peer) = &socket.peer else {
+        return Wait::outside(Kind::Socket, format!("socket {} ({})", socket.local, socket.protocol));
+    };
+    let holders =
+        sockets::peer_inode(pid, inode).map(|inode| scene.socket_holders(inode)).unwrap_or_default();
+    if holders.is_empty() {
+        return Wait::outside(Kind::Socket, format!("socket {peer}"));
+    }
+    let on = format!("socket {peer} of {}", scene.labels(&holders));
+    // Every holder of the peer is watched only if no stranger holds it too, which /proc does not tell cheaply.
+    Wait::outside(Kind::Socket, on)
+}
+
+/// A path as the person who started the watch would write it.
+pub(super) fn short(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,109 @@
+//! The wait-for graph: who could let whom go on, and sets that nobody can.
+//!
+//! A blocked process waits for *any* of those that could end its wait (the OR model of Knapp, "Deadlock
+//! detection in distributed databases", ACM Computing Surveys 1987). A set of processes is deadlocked when all
+//! are blocked, none of their waits can end from outside, and all that could end them are in the set.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A set of processes that can only wait for each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Deadlock {
+    /// The processes that wait for each other in a circle.
+    pub circle: Vec<u32>,
+    /// Those that wait for the circle without being part of it.
+    pub behind: Vec<u32>,
+}
+
+/// The deadlocks among processes; `waits` has for each one that is blocked for good those that could end its
+/// wait, and leaves out all others.
+pub fn deadlocks(waits: &BTreeMap<u32, BTreeSet<u32>>) -> Vec<Deadlock> {
+    let mut stuck = waits.clone();
+    // Whoever could be let go on by somebody who can go on is not stuck: take away until nothing changes.
+    loop {
+        let free: Vec<u32> = stuck
+            .iter()
+            .filter(|(_, ends)| ends.is_empty() || ends.iter().any(|pid| !stuck.contains_key(pid)))
+            .map(|(pid, _)| *pid)
+            .collect();
+        if free.is_empty() {
+            break;
+        }
+        for pid in free {
+            stuck.remove(&pid);
+        }
+    }
+    let reach: BTreeMap<u32, BTreeSet<u32>> =
+        stuck.keys().map(|&pid| (pid, reachable(pid, &stuck))).collect();
+    let in_circle: BTreeSet<u32> =
+        reach.iter().filter(|(pid, to)| to.contains(pid)).map(|(pid, _)| *pid).collect();
+    let mut found: Vec<Deadlock> = Vec::new();
+    let mut placed: BTreeSet<u32> = BTreeSet::new();
+    for &pid in &in_circle {
+        if placed.contains(&pid) {
+            continue;
+        }
+        let circle: Vec<u32> = in_circle
+            .iter()
+            .copied()
+            .filter(|other| reach[&pid].contains(other) && reach[other].contains(&pid))
+            .collect();
+        placed.extend(&circle);
+        found.push(Deadlock { circle, behind: Vec::new() });
+    }
+    for &pid in stuck.keys().filter(|pid| !in_circle.contains(pid)) {
+        if let Some(deadlock) =
+            found.iter_mut().find(|deadlock| deadlock.circle.iter().any(|to| reach[&pid].contains(to)))
+        {
+            deadlock.behind.push(pid);
+        }
+    }
+    found
+}
+
+fn reachable(from: u32, graph: &BTreeMap<u32, BTreeSet<u32>>) -> BTreeSet<u32> {
+    let mut seen = BTreeSet::new();
+    let mut todo: Vec<u32> = graph[&from].iter().copied().collect();
+    while let Some(pid) = todo.pop() {
+        if seen.insert(pid) {
+            todo.extend(graph.get(&pid).into_iter().flatten());
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(edges: &[(u32, &[u32])]) -> BTreeMap<u32, BTreeSet<u32>> {
+        edges.iter().map(|(pid, ends)| (*pid, ends.iter().copied().collect())).collect()
+    }
+
+    #[test]
+    fn two_that_wait_for_each_other_are_deadlocked_and_their_parent_waits_behind_them() {
+        let found = deadlocks(&graph(&[(1, &[2]), (2, &[3]), (3, &[2])]));
+        assert_eq!(found, [Deadlock { circle: vec![2, 3], behind: vec![1] }]);
+    }
+
+    #[test]
+    fn a_chain_that_ends_at_somebody_who_can_go_on_is_none() {
+        assert_eq!(deadlocks(&graph(&[(1, &[2]), (2, &[3])])), []);
+    }
+
+    #[test]
+    fn one_way_out_of_a_circle_is_enough() {
+        assert_eq!(deadlocks(&graph(&[(2, &[3, 9]), (3, &[2])])), []);
+    }
+
+    #[test]
+    fn a_process_that_waits_for_its_own_threads_only_is_deadlocked_by_itself() {
+        assert_eq!(deadlocks(&graph(&[(5, &[5])])), [Deadlock { circle: vec![5], behind: vec![] }]);
+    }
+
+    #[test]
+    fn two_circles_are_two_deadlocks() {
+        let found = deadlocks(&graph(&[(1, &[2]), (2, &[1]), (3, &[4]), (4, &[3])]));
+        assert_eq!(found.len(), 2);
+    }
+}

@@ -1,0 +1,124 @@
+//! Waits for a lock: of a file (`/proc/locks`), or in memory (futex).
+
+use nix::libc;
+
+use super::descriptor::short;
+use super::{Ends, Kind, Scene, Wait};
+use crate::sys::procfs::descriptors::{Target, target};
+use crate::sys::procfs::locks::file_of;
+use crate::sys::procfs::memory::{Word, maps_object, read, word_at};
+use crate::sys::procfs::tree::threads;
+
+/// `flock(2)` or `fcntl(2)` on `fd`: `lock data/ticket_count held by 4240 buyer-1`.
+pub(super) fn file(pid: u32, fd: u64, scene: &Scene) -> Wait {
+    let name = match target(pid, fd) {
+        Some(Target::Path(path)) => format!("lock {}", short(&path)),
+        _ => "file lock".to_owned(),
+    };
+    let waiting = scene.locks().iter().find(|lock| lock.waiting && lock.pid == Some(pid));
+    let file = file_of(pid, fd);
+    let holders: Vec<u32> = scene
+        .locks()
+        .iter()
+        .filter(|lock| {
+            !lock.waiting
+                && match waiting {
+                    Some(waiting) => lock.number == waiting.number,
+                    None => Some(lock.file) == file,
+                }
+        })
+        .filter_map(|lock| lock.pid)
+        .filter(|holder| *holder != pid)
+        .collect();
+    if holders.is_empty() {
+        return Wait::outside(Kind::FileLock, name);
+    }
+    let on = format!("{name} held by {}", scene.labels(&holders));
+    if holders.iter().all(|holder| scene.is_actor(*holder)) {
+        Wait { on, kind: Kind::FileLock, ends: Ends::Only(holders) }
+    } else {
+        // A stranger, or a process that has ended and left its open file to a child.
+        Wait::outside(Kind::FileLock, on)
+    }
+}
+
+/// `futex(2)`: a mutex, condition variable, or semaphore. With a timeout it ends by itself.
+///
+/// Whoever maps the word can wake its waiters and nobody else can. Only for a mutex of the C library (owner's
+/// TID behind the lock word) and a robust or priority-inheriting futex (TID in the word) is the holder
+/// recorded; for a semaphore, as Python's `multiprocessing.Lock` is one, nobody records it.
+pub(super) fn futex(pid: u32, address: u64, operation: u64, times_out: bool, scene: &Scene) -> Wait {
+    let command = (operation as u32).cast_signed() & libc::FUTEX_CMD_MASK;
+    let word = word_at(pid, address);
+    let (name, sharers) = match &word {
+        Some(Word::Shared { device, inode, offset, path }) => {
+            let sharers: Vec<u32> = scene
+                .actors()
+                .iter()
+                .map(|actor| actor.pid)
+                .filter(|&other| other != pid && maps_object(other, device, *inode))
+                .collect();
+            (shared_name(path, *inode, *offset), sharers)
+        }
+        _ => (format!("lock 0x{address:x} among its own threads"), Vec::new()),
+    };
+    let holder = holder(pid, address, command, scene);
+    let timer = if times_out { ", or timer" } else { "" };
+    if let Some(holder) = holder {
+        let on = format!("{name} held by {}{timer}", scene.label(holder));
+        let ends = if times_out { Ends::Outside } else { Ends::Only(vec![holder]) };
+        return Wait { on, kind: Kind::Lock, ends };
+    }
+    let on = match &sharers[..] {
+        [] => format!("{name}{timer}"),
+        some => format!("{name} shared with {}{timer}", scene.labels(some)),
+    };
+    let ends = match word {
+        _ if times_out => Ends::Outside,
+        None => Ends::Outside,
+        // A named object can be opened by a stranger at any time; an unlinked one only by those who have it.
+        Some(Word::Shared { path, .. }) if !path.ends_with("(deleted)") => Ends::Outside,
+        Some(Word::Shared { .. }) => {
+            let mut all = sharers;
+            if threads(pid).len() > 1 {
+                all.push(pid);
+            }
+            if all.is_empty() { Ends::Outside } else { Ends::Only(all) }
+        }
+        Some(Word::Private { .. }) => Ends::Only(vec![pid]),
+    };
+    Wait { on, kind: Kind::Lock, ends }
+}
+
+/// `/dev/shm/sem.Xy12 (deleted)` is a semaphore by the C library's naming; other objects are named with the
+/// word's place in them.
+fn shared_name(path: &str, inode: u64, offset: u64) -> String {
+    let file = path.trim_end_matches(" (deleted)").rsplit('/').next().unwrap_or_default();
+    match file.strip_prefix("sem.") {
+        Some(name) => format!("semaphore {name}"),
+        None if file.is_empty() || file == "zero" => format!("lock in shared memory {inode}+{offset}"),
+        None => format!("lock in {file}+{offset}"),
+    }
+}
+
+fn holder(pid: u32, address: u64, command: i32, scene: &Scene) -> Option<u32> {
+    const TID_MASK: u32 = 0x3fff_ffff;
+    const LOCKED_WITH_WAITERS: u32 = 2;
+    let bytes = read::<12>(pid, address)?;
+    let word = u32::from_ne_bytes(bytes[..4].try_into().ok()?);
+    let owner = u32::from_ne_bytes(bytes[8..].try_into().ok()?);
+    let priority_inheriting = [libc::FUTEX_LOCK_PI, 13].contains(&command);
+    let tid = if priority_inheriting || word & !TID_MASK != 0 {
+        word & TID_MASK
+    } else if word == LOCKED_WITH_WAITERS {
+        owner
+    } else {
+        return None;
+    };
+    // A word that merely looks like one of these names no thread of a watched process.
+    scene
+        .actors()
+        .iter()
+        .map(|actor| actor.pid)
+        .find(|&pid| tid != 0 && (pid == tid || threads(pid).contains(&tid)))
+}

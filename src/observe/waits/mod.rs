@@ -1,0 +1,14 @@
+//! Blocked on what: from the kernel's tables to words, and from those to a wait-for graph.
+
+mod descriptor;
+mod graph;
+mod lock;
+mod poll;
+mod probe;
+mod scene;
+mod wait;
+
+pub use graph::{Deadlock, deadlocks};
+pub use probe::probe;
+pub use scene::{Actor, Scene};
+pub use wait::{Ends, Kind, Wait};

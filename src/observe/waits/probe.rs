@@ -1,0 +1,140 @@
+//! From the system call that a thread sleeps in to words and to those who could end it.
+
+use nix::libc;
+
+use super::{Ends, Kind, Scene, Wait, descriptor, lock, poll};
+use crate::sys::procfs::descriptors::pid_of_pidfd;
+use crate::sys::procfs::syscall::{InCall, current, wchan};
+
+/// What thread `tid` of `pid` is blocked on, as of now; `None` when it is not, or when nothing is told.
+///
+/// The answer needs the permission of `ptrace(2)` (same user, dumpable); without it the kernel function
+/// (`wchan`) is all there is.
+pub fn probe(pid: u32, tid: u32, scene: &Scene) -> Option<Wait> {
+    match current(pid, tid) {
+        Some(call) => in_call(pid, call, scene).or_else(|| by_wchan(pid, tid)),
+        None => by_wchan(pid, tid),
+    }
+}
+
+fn in_call(pid: u32, call: InCall, scene: &Scene) -> Option<Wait> {
+    let [first, second, third, fourth, fifth, _] = call.args;
+    let wait = match call.number {
+        libc::SYS_wait4 => match (first as u32).cast_signed() {
+            child @ 1.. => child_wait(scene, vec![child.cast_unsigned()]),
+            _ => child_wait(scene, scene.children(pid)),
+        },
+        libc::SYS_waitid => match first as u32 {
+            libc::P_PID => child_wait(scene, vec![second as u32]),
+            libc::P_PIDFD => child_wait(scene, vec![pid_of_pidfd(pid, second)?]),
+            _ => child_wait(scene, scene.children(pid)),
+        },
+        libc::SYS_nanosleep | libc::SYS_clock_nanosleep => Wait::outside(Kind::Timer, "timer"),
+        libc::SYS_futex => lock::futex(pid, first, second, fourth != 0, scene),
+        libc::SYS_flock => lock::file(pid, first, scene),
+        libc::SYS_fcntl => match (second as u32).cast_signed() {
+            libc::F_SETLKW | libc::F_OFD_SETLKW => lock::file(pid, first, scene),
+            _ => return None,
+        },
+        libc::SYS_read
+        | libc::SYS_readv
+        | libc::SYS_recvfrom
+        | libc::SYS_recvmsg
+        | libc::SYS_recvmmsg
+        | libc::SYS_pread64
+        | libc::SYS_preadv
+        | libc::SYS_splice
+        | libc::SYS_accept
+        | libc::SYS_accept4 => descriptor::wait(pid, first, false, scene)?,
+        libc::SYS_write
+        | libc::SYS_writev
+        | libc::SYS_sendto
+        | libc::SYS_sendmsg
+        | libc::SYS_sendmmsg
+        | libc::SYS_pwrite64
+        | libc::SYS_pwritev
+        | libc::SYS_connect
+        | libc::SYS_sendfile => descriptor::wait(pid, first, true, scene)?,
+        libc::SYS_ppoll => poll::poll(pid, first, second, third != 0, scene),
+        libc::SYS_pselect6 => poll::select(pid, first, [second, third, fourth], fifth != 0, scene),
+        libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => {
+            // The former has milliseconds here, the latter a pointer.
+            let times_out = if call.number == libc::SYS_epoll_pwait2 {
+                fourth != 0
+            } else {
+                (fourth as u32).cast_signed() >= 0
+            };
+            poll::epoll(pid, first, times_out, scene)
+        }
+        libc::SYS_rt_sigtimedwait if third != 0 => Wait::outside(Kind::Signal, "signal, or timer"),
+        libc::SYS_rt_sigtimedwait | libc::SYS_rt_sigsuspend => Wait::outside(Kind::Signal, "signal"),
+        libc::SYS_semop | libc::SYS_semtimedop => {
+            Wait::outside(Kind::Lock, format!("System V semaphore {first}"))
+        }
+        libc::SYS_msgrcv | libc::SYS_msgsnd => {
+            Wait::outside(Kind::Other, format!("System V message queue {first}"))
+        }
+        libc::SYS_mq_timedreceive | libc::SYS_mq_timedsend => {
+            Wait::outside(Kind::Other, "POSIX message queue")
+        }
+        libc::SYS_io_uring_enter => Wait::outside(Kind::Other, "io_uring"),
+        libc::SYS_fsync | libc::SYS_fdatasync | libc::SYS_sync => Wait::outside(Kind::Device, "disk (sync)"),
+        number => older_call(pid, number, call, scene)?,
+    };
+    Some(wait)
+}
+
+/// Calls that newer architectures leave out.
+#[cfg(target_arch = "x86_64")]
+fn older_call(pid: u32, number: i64, call: InCall, scene: &Scene) -> Option<Wait> {
+    let [first, second, third, fourth, fifth, _] = call.args;
+    Some(match number {
+        libc::SYS_poll => poll::poll(pid, first, second, (third as u32).cast_signed() >= 0, scene),
+        libc::SYS_select => poll::select(pid, first, [second, third, fourth], fifth != 0, scene),
+        libc::SYS_epoll_wait => poll::epoll(pid, first, (fourth as u32).cast_signed() >= 0, scene),
+        libc::SYS_pause => Wait::outside(Kind::Signal, "signal"),
+        libc::SYS_vfork => Wait::outside(Kind::Child, "child, until it execs or exits (vfork)"),
+        _ => return None,
+    })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn older_call(_: u32, _: i64, _: InCall, _: &Scene) -> Option<Wait> {
+    None
+}
+
+fn child_wait(scene: &Scene, children: Vec<u32>) -> Wait {
+    let on = match &children[..] {
+        [] => "any child".to_owned(),
+        [only] => format!("child {}", scene.label(*only)),
+        several => format!("any child of {}", scene.labels(several)),
+    };
+    let ends = if children.is_empty() || children.iter().any(|pid| !scene.is_actor(*pid)) {
+        Ends::Outside
+    } else {
+        Ends::Only(children)
+    };
+    Wait { on, kind: Kind::Child, ends }
+}
+
+fn by_wchan(pid: u32, tid: u32) -> Option<Wait> {
+    let function = wchan(pid, tid)?;
+    let known = [
+        ("do_wait", Kind::Child, "child"),
+        ("nanosleep", Kind::Timer, "timer"),
+        ("futex", Kind::Lock, "lock"),
+        ("pipe", Kind::Pipe, "pipe"),
+        ("lock_inode", Kind::FileLock, "file lock"),
+        ("sk", Kind::Socket, "socket"),
+        ("unix_stream", Kind::Socket, "socket"),
+        ("inet_csk_accept", Kind::Socket, "socket"),
+        ("poll", Kind::Several, "descriptors"),
+        ("select", Kind::Several, "descriptors"),
+        ("n_tty", Kind::Terminal, "terminal"),
+        ("sigsuspend", Kind::Signal, "signal"),
+        ("io_schedule", Kind::Device, "disk"),
+    ];
+    let found = known.into_iter().find(|(part, ..)| function.contains(part));
+    let (kind, word) = found.map_or((Kind::Other, "kernel"), |(_, kind, word)| (kind, word));
+    Some(Wait::outside(kind, format!("{word} ({function})")))
+}

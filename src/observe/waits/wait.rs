@@ -1,0 +1,64 @@
+//! What a process can be blocked on.
+
+use std::fmt;
+
+/// What a process is blocked on, and who could end it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Wait {
+    /// In words: `pipe from 4243`, `timer`, `lock data/ticket_count held by 4240 buyer-1`.
+    pub on: String,
+    /// What kind of thing it is.
+    pub kind: Kind,
+    /// Who could end it.
+    pub ends: Ends,
+}
+
+/// The kinds of things that a process waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A file lock.
+    FileLock,
+    /// A lock or condition in memory (futex), a semaphore.
+    Lock,
+    /// A pipe or FIFO.
+    Pipe,
+    /// A socket.
+    Socket,
+    /// A child's end.
+    Child,
+    /// The time.
+    Timer,
+    /// A signal.
+    Signal,
+    /// A terminal.
+    Terminal,
+    /// A disk or another device.
+    Device,
+    /// Any of several descriptors.
+    Several,
+    /// Something else.
+    Other,
+}
+
+/// Who could end a wait.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Ends {
+    /// Only one of these processes (and a signal, as always).
+    Only(Vec<u32>),
+    /// Time, a person, a device, a stranger: it may end without any of the watched processes, or nothing is
+    /// known.
+    Outside,
+}
+
+impl Wait {
+    /// A wait that may end from outside.
+    pub fn outside(kind: Kind, on: impl Into<String>) -> Self {
+        Self { on: on.into(), kind, ends: Ends::Outside }
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.on)
+    }
+}

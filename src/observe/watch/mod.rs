@@ -1,0 +1,9 @@
+//! A watch: one program, or one process that runs already, with all its descendants, from now to its end.
+
+mod attach;
+mod hangs;
+mod session;
+
+pub use attach::{Start, WatchError, begin};
+pub use hangs::Hang;
+pub use session::{Subject, Watch};

@@ -1,0 +1,257 @@
+//! The loop's body: wait a little, take everything that was recorded, bring the timeline up to date.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use super::hangs::{Hang, Hangs};
+use crate::observe::event::{Event, What};
+use crate::observe::lives::Lives;
+use crate::observe::sampled::{self, Poller};
+use crate::observe::sampler::Sampler;
+use crate::observe::switches::Recorder;
+use crate::observe::tier::{Refusal, Tier};
+use crate::observe::timeline::Timeline;
+use crate::process::Exit;
+use crate::process::RunningCommand;
+use crate::sys::clock::monotonic_ns;
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::procfs::stat;
+
+/// Between two rounds of questions to `/proc` in the exact tiers.
+const ASK_NS: u64 = 20_000_000;
+/// Between two searches for deadlocks.
+const HANG_NS: u64 = 200_000_000;
+/// The longest sleep of a step: records wait in the rings meanwhile.
+const IDLE: Duration = Duration::from_millis(10);
+/// The same while processes come and go: one that lives so long is held by a pidfd in time.
+const BUSY: Duration = Duration::from_millis(1);
+/// After this long without a fork it is idle again.
+const BUSY_NS: u64 = 100_000_000;
+
+/// What is watched.
+#[derive(Debug)]
+pub enum Subject {
+    /// A command that this process started.
+    Command(RunningCommand),
+    /// A process that ran already.
+    Pid(u32),
+}
+
+/// How knowledge comes in.
+#[derive(Debug)]
+pub(super) enum Source {
+    Records(Box<Recorder>, Sampler),
+    Looks(Poller, u64),
+}
+
+/// A watch under way.
+#[derive(Debug)]
+pub struct Watch {
+    pub(super) subject: Subject,
+    pub(super) root: u32,
+    pub(super) watcher: u32,
+    /// The session that the command or process belongs to.
+    pub(super) session: i32,
+    pub(super) tier: Tier,
+    pub(super) refusals: Vec<Refusal>,
+    pub(super) source: Source,
+    pub(super) lives: Lives,
+    pub(super) timeline: Timeline,
+    pub(super) hangs: Hangs,
+    pub(super) pending: Vec<Event>,
+    /// Events up to this time are complete, whatever CPU they come from.
+    pub(super) horizon_ns: u64,
+    pub(super) asked_ns: u64,
+    pub(super) hang_looked_ns: u64,
+    pub(super) forked_ns: u64,
+    pub(super) exit: Option<Exit>,
+}
+
+impl Watch {
+    /// One step: sleeps until something is to be done, `until` at most, and brings the timeline up to date.
+    /// Says which of `also` is readable.
+    ///
+    /// # Errors
+    /// What `ppoll(2)` says, `EINVAL` above the limit of descriptors.
+    pub fn step(&mut self, also: &[BorrowedFd<'_>], until: Duration) -> io::Result<Vec<bool>> {
+        let idle = match self.source {
+            Source::Looks(_, looked_ns) => {
+                Duration::from_nanos((looked_ns + sampled::PERIOD_NS).saturating_sub(monotonic_ns()))
+            }
+            Source::Records(..) if monotonic_ns() - self.forked_ns < BUSY_NS => BUSY,
+            Source::Records(..) => IDLE,
+        };
+        let mut fds = also.to_vec();
+        fds.push(self.lives.as_fd());
+        if let Subject::Command(running) = &self.subject
+            && self.exit.is_none()
+        {
+            fds.push(running.as_fd());
+        }
+        if let Source::Records(recorder, _) = &self.source {
+            fds.extend(recorder.as_fds());
+        }
+        let mut told = readable(&fds, Deadline::after(idle.min(until)))?;
+        told.truncate(also.len());
+        self.take_in();
+        Ok(told)
+    }
+
+    fn take_in(&mut self) {
+        let now_ns = monotonic_ns();
+        let first_new = self.pending.len();
+        match &mut self.source {
+            Source::Records(recorder, sampler) => {
+                recorder.drain(&mut self.pending);
+                // A fork must be noted before the exit that came to another CPU's ring.
+                self.pending[first_new..].sort_by_key(|event| event.at_ns);
+                for event in &self.pending[first_new..] {
+                    self.lives.note(event);
+                    if matches!(event.what, What::Forked { .. }) && self.lives.follows(event.pid) {
+                        self.forked_ns = now_ns;
+                    }
+                }
+                if now_ns - self.asked_ns >= ASK_NS {
+                    self.asked_ns = now_ns;
+                    sampler.round(&self.timeline, self.watcher, &mut self.pending);
+                }
+            }
+            Source::Looks(poller, looked_ns) => {
+                if now_ns - *looked_ns >= sampled::PERIOD_NS {
+                    *looked_ns = now_ns;
+                    poller.look(&self.timeline, &mut self.pending);
+                    for event in &self.pending[first_new..] {
+                        if matches!(event.what, What::Forked { .. }) {
+                            self.lives.follow(event.pid);
+                        }
+                    }
+                }
+            }
+        }
+        self.lives.look(&mut self.pending);
+        self.see_command();
+        self.flush(now_ns);
+        if now_ns - self.hang_looked_ns >= HANG_NS {
+            self.hang_looked_ns = now_ns;
+            self.hangs.look(&self.timeline, self.watcher, now_ns);
+        }
+    }
+
+    /// The command is this process's own child: it is asked about while a zombie, then reaped.
+    fn see_command(&mut self) {
+        let Subject::Command(running) = &self.subject else { return };
+        if self.exit.is_some() {
+            return;
+        }
+        let Ok(Some(exit)) = running.ended() else { return };
+        let (pid, at_ns) = (self.root, monotonic_ns());
+        if let Some(sums) = stat::schedstat(pid, pid) {
+            self.pending.push(Event { at_ns, pid, tid: pid, what: What::Sums(sums) });
+        }
+        if matches!(self.source, Source::Looks(..)) {
+            self.pending.push(Event { at_ns, pid, tid: pid, what: What::Exited { ppid: self.watcher } });
+        }
+        self.pending.push(Event { at_ns, pid, tid: pid, what: What::Status(exit) });
+        let _ = running.reap();
+        self.exit = Some(exit);
+        self.lives.reaped(pid, at_ns, &mut self.pending);
+    }
+
+    /// Applies what is complete. A record is written a moment after it was stamped, so that everything stamped
+    /// before the *last* step began is in, and the rest may not be.
+    fn flush(&mut self, now_ns: u64) {
+        self.pending.sort_by_key(|event| event.at_ns);
+        let complete = self.pending.partition_point(|event| event.at_ns <= self.horizon_ns);
+        for event in self.pending.drain(..complete) {
+            self.timeline.apply(&event);
+        }
+        self.horizon_ns = now_ns;
+    }
+
+    /// Applies everything that is left; the last step.
+    pub fn finish(&mut self) {
+        self.take_in();
+        self.pending.sort_by_key(|event| event.at_ns);
+        for event in std::mem::take(&mut self.pending) {
+            self.timeline.apply(&event);
+        }
+        self.hangs.look(&self.timeline, self.watcher, monotonic_ns());
+    }
+
+    /// Whether there is nobody left to watch: the command or process has ended, and of its descendants only
+    /// daemons, in sessions of their own, live.
+    pub fn is_over(&self) -> bool {
+        let root_ended = match &self.subject {
+            Subject::Command(_) => self.exit.is_some(),
+            Subject::Pid(_) => !self.lives.follows(self.root),
+        };
+        root_ended
+            && self.lives.pids().all(|pid| stat::of_process(pid).is_none_or(|stat| self.is_daemon(&stat)))
+    }
+
+    fn is_daemon(&self, stat: &stat::Stat) -> bool {
+        stat.letter != 'Z' && stat.session != self.session
+    }
+
+    /// The timeline so far.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// News of lives since the last call.
+    pub fn take_news(&mut self) -> Vec<crate::observe::timeline::News> {
+        self.timeline.take_news()
+    }
+
+    /// What is watched.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The PID of the command or process.
+    pub fn root(&self) -> u32 {
+        self.root
+    }
+
+    /// This process's own PID: orphans of the watched program become its children.
+    pub fn watcher(&self) -> u32 {
+        self.watcher
+    }
+
+    /// How the command ended, once it has.
+    pub fn exit(&self) -> Option<Exit> {
+        self.exit
+    }
+
+    /// Where the knowledge comes from.
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// Why it does not come from a better source.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
+    /// Records that the kernel could not write.
+    pub fn n_lost(&self) -> u64 {
+        match &self.source {
+            Source::Records(recorder, _) => recorder.n_lost(),
+            Source::Looks(..) => 0,
+        }
+    }
+
+    /// Records read.
+    pub fn n_records(&self) -> u64 {
+        match &self.source {
+            Source::Records(recorder, _) => recorder.n_records(),
+            Source::Looks(..) => 0,
+        }
+    }
+
+    /// The deadlocks so far.
+    pub fn hangs(&self) -> &[Hang] {
+        &self.hangs.all
+    }
+}

@@ -1,0 +1,3 @@
+//! Plain data in, bytes out: every view of a run.
+
+pub mod watch;

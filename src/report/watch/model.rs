@@ -1,0 +1,213 @@
+//! A watched run as plain data; its JSON form is the schema `watch`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::observe::event::State;
+use crate::observe::tier::Tier;
+
+/// A watched run. All times are nanoseconds; moments count from the run's beginning.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct WatchReport {
+    /// Where the knowledge comes from.
+    pub tier: Tier,
+    /// What that source can tell and what it cannot.
+    pub resolution: String,
+    /// Why no better source could be had.
+    pub why_not_better: Vec<TierRefusal>,
+    /// The command, or nothing for a process that ran already.
+    pub command: Option<Vec<String>>,
+    /// The PID of the command or process.
+    pub pid: u32,
+    /// How the command ended, as Python's `exitcode`: its code, or a signal's number made negative.
+    pub exit: Option<i32>,
+    /// The run's beginning on `CLOCK_MONOTONIC`.
+    pub origin_ns: u64,
+    /// From the beginning to the end of the watch.
+    pub wall_ns: u64,
+    /// Records read from the kernel.
+    pub records: u64,
+    /// Records that the kernel could not write: with any of these, times may be wrong.
+    pub lost_records: u64,
+    /// Spans of time shorter than this may have been joined to bound memory; sums stay exact. 0: none were.
+    pub joined_below_ns: u64,
+    /// The check of the records' times against the kernel's own sums.
+    pub conservation: Conservation,
+    /// Every process that the program ever had, in the order of their starts.
+    pub processes: Vec<ProcessReport>,
+    /// Processes beyond the number that is kept: only counted.
+    pub folded_processes: u64,
+    /// Sets of processes that could only wait for each other.
+    pub deadlocks: Vec<DeadlockReport>,
+}
+
+/// Why a better tier could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TierRefusal {
+    /// That tier.
+    pub tier: Tier,
+    /// Why not.
+    pub why: String,
+}
+
+/// Whether run + ready + blocked = wall holds by two independent sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Conservation {
+    /// Processes whose threads could be compared with `schedstat` at some moment of their life.
+    pub checked: usize,
+    /// Those of them within their tolerance.
+    pub holding: usize,
+    /// The largest difference.
+    pub largest_difference_ns: u64,
+    /// The tolerance of the process with the largest difference: 1 ms and 1 % of its life.
+    pub tolerance_ns: u64,
+}
+
+/// One process's life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ProcessReport {
+    /// Its PID.
+    pub pid: u32,
+    /// Its parent when it was last seen.
+    pub ppid: u32,
+    /// Its name, at most 15 bytes.
+    pub name: String,
+    /// Its command line, where it was seen.
+    pub command: Option<String>,
+    /// Its state when the watch ended.
+    pub state: State,
+    /// How it ended, as Python's `exitcode`: its code, or a signal's number made negative; nothing while it
+    /// lives, or when it was reaped before anybody could ask.
+    pub exit: Option<i32>,
+    /// It ran before the watch began: its times count from there.
+    pub found: bool,
+    /// When it was forked.
+    pub started_ns: u64,
+    /// When its last thread ended.
+    pub ended_ns: Option<u64>,
+    /// When it was reaped, at the latest.
+    pub reaped_ns: Option<u64>,
+    /// Who reaped it: its parent at that time.
+    pub reaped_by: Option<u32>,
+    /// Some thread of it was on a CPU.
+    pub running_ns: u64,
+    /// None was, and some thread was in line for one; the part between being woken and running included, as
+    /// far as `wake_delay_ns` tells it.
+    pub ready_ns: u64,
+    /// All threads waited for something else.
+    pub blocked_ns: u64,
+    /// All threads were stopped.
+    pub stopped_ns: u64,
+    /// Ended and not reaped, at the longest.
+    pub zombie_ns: u64,
+    /// Ended and not reaped, at the shortest: the two are one where the reaping was seen to the moment.
+    pub zombie_at_least_ns: u64,
+    /// CPU time of all threads together.
+    pub cpu_ns: u64,
+    /// The part of ready that records do not show and the kernel's own sums do; in a process with several
+    /// threads it is not moved out of `blocked_ns`. Nothing where no sum could be read.
+    pub wake_delay_ns: Option<u64>,
+    /// Times that a thread got a CPU.
+    pub turns: u64,
+    /// Times that the CPU was taken away from a thread that could have gone on.
+    pub preempted: u64,
+    /// Threads that it ever had.
+    pub n_threads: u32,
+    /// Its threads that are listed.
+    pub threads: Vec<ThreadReport>,
+    /// Programs that it became.
+    pub execs: Vec<ExecReport>,
+    /// It lost its parent.
+    pub orphan: Option<OrphanReport>,
+    /// What it was blocked on, the longest first.
+    pub waits: Vec<WaitReport>,
+    /// The comparison with the kernel's sums, of the thread that differs most.
+    pub check: Option<CheckReport>,
+}
+
+/// One thread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ThreadReport {
+    /// Its TID.
+    pub tid: u32,
+    /// On a CPU.
+    pub running_ns: u64,
+    /// In line for one, as far as recorded.
+    pub ready_ns: u64,
+    /// Waiting for something else, and being woken.
+    pub blocked_ns: u64,
+    /// Stopped.
+    pub stopped_ns: u64,
+    /// Times that it got a CPU.
+    pub turns: u64,
+}
+
+/// A process became another program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ExecReport {
+    /// When.
+    pub at_ns: u64,
+    /// The program's name.
+    pub name: String,
+}
+
+/// A process lost its parent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct OrphanReport {
+    /// When.
+    pub at_ns: u64,
+    /// The parent that ended.
+    pub old_parent: u32,
+    /// The process that adopted it.
+    pub new_parent: Option<u32>,
+}
+
+/// What a process was blocked on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct WaitReport {
+    /// In words; `not seen` for times too short to ask.
+    pub on: String,
+    /// How often.
+    pub times: u64,
+    /// How long in all.
+    pub ns: u64,
+    /// The longest.
+    pub longest_ns: u64,
+}
+
+/// Two sources of one thread's times, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CheckReport {
+    /// When.
+    pub at_ns: u64,
+    /// Wall time, less running, ready, and blocked by the kernel's sums.
+    pub difference_ns: u64,
+    /// What is allowed: 1 ms and 1 % of the life so far.
+    pub tolerance_ns: u64,
+    /// Whether it is kept.
+    pub holds: bool,
+}
+
+/// A set of processes that could only wait for each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DeadlockReport {
+    /// When the last one of the circle went to sleep.
+    pub from_ns: u64,
+    /// When it ended; nothing if it lasted to the end of the watch.
+    pub to_ns: Option<u64>,
+    /// Those that wait for each other.
+    pub circle: Vec<u32>,
+    /// Those that wait for the circle.
+    pub behind: Vec<u32>,
+    /// What each one of the circle waits for.
+    pub waits: Vec<HeldUp>,
+}
+
+/// One process of a deadlock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct HeldUp {
+    /// Its PID.
+    pub pid: u32,
+    /// What it waits for.
+    pub on: String,
+}

@@ -1,0 +1,188 @@
+//! A trace for ui.perfetto.dev: thread states, names, wake-ups, messages, queue depths.
+//!
+//! The JSON trace event format with thread states (`ph:"T"`, read by Perfetto v54.0 of January 2026 and later):
+//! `name` is `Running`, `R`, `R+`, `S`, `D`, `T`, or `Z`, `ts` and `dur` are microseconds. Older viewers leave
+//! these records out and show the slices.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::{build, model::WatchReport};
+use crate::observe::event::State;
+use crate::observe::timeline::{Process, Span, Timeline};
+use crate::observe::watch::Watch;
+
+/// One record of the trace.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Record {
+    ph: &'static str,
+    name: String,
+    pid: u32,
+    tid: u32,
+    /// Microseconds from the run's beginning, with nanoseconds as decimals.
+    ts: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dur: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cat: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u64>,
+    /// A flow's end is the slice that encloses it (`e`); an instant's reach is its thread (`t`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bp: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s: Option<&'static str>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    args: Map<String, Value>,
+}
+
+/// The trace as a JSON document.
+pub fn trace(watch: &Watch, report: &WatchReport) -> Vec<u8> {
+    let timeline = watch.timeline();
+    let origin_ns = build::origin(timeline);
+    let mut records = Vec::new();
+    for (_, process) in timeline.processes() {
+        names(process, &mut records);
+        states(process, timeline, origin_ns, &mut records);
+        life(process, origin_ns, &mut records);
+    }
+    wakes(timeline, origin_ns, &mut records);
+    let document = json!({
+        "traceEvents": records,
+        "displayTimeUnit": "ns",
+        "otherData": {
+            "tier": report.tier,
+            "resolution": report.resolution,
+            "lost_records": report.lost_records,
+            "joined_below_ns": report.joined_below_ns,
+        },
+    });
+    document.to_string().into_bytes()
+}
+
+fn record(ph: &'static str, name: impl Into<String>, pid: u32, tid: u32, ts: f64) -> Record {
+    let name = name.into();
+    Record { ph, name, pid, tid, ts, dur: None, cat: None, id: None, bp: None, s: None, args: Map::new() }
+}
+
+fn with(mut record: Record, key: &str, value: impl Into<Value>) -> Record {
+    record.args.insert(key.to_owned(), value.into());
+    record
+}
+
+fn names(process: &Process, records: &mut Vec<Record>) {
+    let pid = process.pid;
+    let label = format!("{} (child of {})", process.name, process.ppid);
+    records.push(with(record("M", "process_name", pid, pid, 0.0), "name", label));
+    for thread in &process.threads {
+        records.push(with(record("M", "thread_name", pid, thread.tid, 0.0), "name", process.name.clone()));
+    }
+}
+
+fn states(process: &Process, timeline: &Timeline, origin_ns: u64, records: &mut Vec<Record>) {
+    let now_ns = timeline.now_ns();
+    for thread in &process.threads {
+        let mut before: Option<State> = None;
+        let last = (thread.is_alive() && now_ns > thread.since_ns)
+            .then(|| Span::new(thread.since_ns, now_ns, thread.state, thread.cpu, thread.wait));
+        for span in thread.spans.iter().copied().chain(last) {
+            records.push(state(process.pid, thread.tid, &span, before, timeline, origin_ns));
+            before = Some(span.state);
+        }
+    }
+    let until_ns = process.reaping.map_or(now_ns, |reaping| reaping.not_after_ns);
+    if let Some(ended_ns) = process.ended_ns.filter(|ended_ns| *ended_ns < until_ns) {
+        let span = Span::new(ended_ns, until_ns, State::Zombie, 0, 0);
+        records.push(state(process.pid, process.pid, &span, None, timeline, origin_ns));
+    }
+}
+
+fn state(
+    pid: u32,
+    tid: u32,
+    span: &Span,
+    before: Option<State>,
+    timeline: &Timeline,
+    origin_ns: u64,
+) -> Record {
+    let name = match span.state {
+        State::Running => "Running",
+        // After running: the CPU was taken away.
+        State::Ready if before == Some(State::Running) => "R+",
+        State::Ready => "R",
+        State::Blocked => "S",
+        State::Stopped => "T",
+        State::Zombie | State::Reaped => "Z",
+    };
+    let mut record = record("T", name, pid, tid, micros(span.from_ns, origin_ns));
+    record.dur = Some(span.ns() as f64 / 1_000.0);
+    if span.state == State::Running {
+        record = with(record, "cpu", span.cpu);
+    }
+    if span.wait != 0 {
+        record = with(record, "blocked_function", timeline.wait_name(span.wait));
+    }
+    if span.joined > 1 {
+        record = with(record, "joined_spans", span.joined);
+    }
+    record
+}
+
+/// Instants for what happens to a life, and a slice for each stretch that was blocked on something known.
+fn life(process: &Process, origin_ns: u64, records: &mut Vec<Record>) {
+    let pid = process.pid;
+    let mut instant = |name: String, at_ns: u64| {
+        let mut record = record("i", name, pid, pid, micros(at_ns, origin_ns));
+        record.s = Some("t");
+        record.cat = Some("life");
+        records.push(record);
+    };
+    if !process.found {
+        let parent = process.orphan.map_or(process.ppid, |orphan| orphan.old);
+        instant(format!("new: started by {parent}"), process.started_ns);
+    }
+    for (at_ns, name) in &process.execs {
+        instant(format!("exec {name}"), *at_ns);
+    }
+    if let Some(orphan) = process.orphan {
+        instant(format!("orphan: lost its parent {}", orphan.old), orphan.at_ns);
+    }
+    if let Some(ended_ns) = process.ended_ns {
+        let how = process.exit.map_or("ended".to_owned(), |exit| exit.to_string());
+        instant(how, ended_ns);
+    }
+    if let Some(reaping) = process.reaping {
+        instant(format!("reaped by {}", reaping.by), reaping.not_after_ns);
+    }
+}
+
+/// An arrow from the waker's moment to the woken one's; flows bind to slices, so both ends get a short one.
+fn wakes(timeline: &Timeline, origin_ns: u64, records: &mut Vec<Record>) {
+    let mut pids = std::collections::HashMap::new();
+    for (_, process) in timeline.processes() {
+        pids.extend(process.threads.iter().map(|thread| (thread.tid, process.pid)));
+    }
+    for (id, wake) in (1..).zip(timeline.wakes()) {
+        let (Some(&from), Some(&to)) = (pids.get(&wake.by), pids.get(&wake.tid)) else { continue };
+        let ts = micros(wake.at_ns, origin_ns);
+        let ends = [
+            ("s", from, wake.by, format!("wakes {}", wake.tid)),
+            ("f", to, wake.tid, format!("woken by {}", wake.by)),
+        ];
+        for (ph, pid, tid, name) in ends {
+            let mut slice = record("X", name, pid, tid, ts);
+            slice.dur = Some(0.001);
+            slice.cat = Some("wake");
+            records.push(slice);
+            let mut flow = record(ph, "wake", pid, tid, ts);
+            flow.cat = Some("wake");
+            flow.id = Some(id);
+            flow.bp = (ph == "f").then_some("e");
+            records.push(flow);
+        }
+    }
+}
+
+fn micros(at_ns: u64, origin_ns: u64) -> f64 {
+    at_ns.saturating_sub(origin_ns) as f64 / 1_000.0
+}

@@ -1,0 +1,220 @@
+//! The summary for people: where the knowledge comes from, the tree with its times, the check, deadlocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+use super::model::{ProcessReport, WatchReport};
+use super::numbers::short;
+use crate::observe::event::State;
+use crate::observe::tier::Tier;
+
+/// The whole summary, for a terminal of `width` columns (`None` for a file or pipe: no line is broken).
+pub fn summary(report: &WatchReport, width: Option<u16>) -> String {
+    let mut text = heading(report);
+    text.push('\n');
+    text.push_str(&table(report, width));
+    text.push('\n');
+    text.push_str(&footing(report));
+    text
+}
+
+/// What was watched and by which tier: the top of every view.
+pub fn heading(report: &WatchReport) -> String {
+    let what = match &report.command {
+        Some(command) => format!("`{}`", command.join(" ")),
+        None => format!("process {}", report.pid),
+    };
+    let n = report.processes.len() as u64 + report.folded_processes;
+    let processes = if n == 1 { "1 process".to_owned() } else { format!("{n} processes") };
+    let mut text = format!("watched {what} for {}: {processes}\n", short(report.wall_ns));
+    let _ = writeln!(text, "{} tier: {}", report.tier, report.resolution);
+    for refusal in &report.why_not_better {
+        let _ = writeln!(text, "not the {} tier: {}", refusal.tier, refusal.why);
+    }
+    if report.lost_records > 0 {
+        let _ = writeln!(
+            text,
+            "WARNING: {} of {} records were lost: times may be wrong",
+            report.lost_records,
+            report.records + report.lost_records
+        );
+    }
+    text
+}
+
+fn table(report: &WatchReport, width: Option<u16>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    match width {
+        Some(width) => table.set_width(width),
+        None => table.set_content_arrangement(ContentArrangement::Disabled),
+    };
+    let stopped = report.processes.iter().any(|process| process.stopped_ns > 0);
+    let mut head = vec!["PID", "PPID", "NAME", "END", "START", "LIFE", "RUN", "READY", "BLOCKED"];
+    if stopped {
+        head.push("STOPPED");
+    }
+    head.extend(["ZOMBIE", "TURNS", "BLOCKED ON (longest)"]);
+    table.set_header(head);
+    for (depth, process) in as_tree(&report.processes) {
+        let indent = "  ".repeat(depth.min(8));
+        let threads =
+            if process.n_threads > 1 { format!(" ({} threads)", process.n_threads) } else { String::new() };
+        let mut row = vec![
+            number(process.pid.to_string()),
+            number(process.ppid.to_string()),
+            Cell::new(format!("{indent}{}{threads}", process.name)),
+            Cell::new(end(process)),
+            number(short(process.started_ns)),
+            number(short(process.running_ns + process.ready_ns + process.blocked_ns + process.stopped_ns)),
+            number(short(process.running_ns)),
+            number(ready(process, report.tier)),
+            number(short(process.blocked_ns)),
+        ];
+        if stopped {
+            row.push(number(short(process.stopped_ns)));
+        }
+        row.extend([
+            number(zombie(process)),
+            number(process.turns.to_string()),
+            Cell::new(blocked_on(process)),
+        ]);
+        table.add_row(row);
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+fn number(text: String) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+/// Exit code, signal, or what it still does.
+pub fn end(process: &ProcessReport) -> String {
+    match (process.exit, process.state) {
+        (Some(code @ 0..), _) => format!("exit {code}"),
+        (Some(signal), _) => crate::process::Signal(-signal).to_string(),
+        (None, State::Reaped | State::Zombie) => "ended".to_owned(),
+        (None, state) => format!("{} ({})", state.word(), state.letter()),
+    }
+}
+
+/// In the exact tier a ready time without the kernel's sums is a lower bound.
+fn ready(process: &ProcessReport, tier: Tier) -> String {
+    let bound = if tier == Tier::Exact && process.wake_delay_ns.is_none() { "≥" } else { "" };
+    format!("{bound}{}", short(process.ready_ns))
+}
+
+/// An upper bound where the reaping was not seen to the moment.
+fn zombie(process: &ProcessReport) -> String {
+    let exact = process.zombie_ns - process.zombie_at_least_ns < 100_000;
+    format!("{}{}", if exact { "" } else { "≤" }, short(process.zombie_ns))
+}
+
+fn blocked_on(process: &ProcessReport) -> String {
+    let seen: Vec<String> = process
+        .waits
+        .iter()
+        .filter(|wait| wait.on != "not seen")
+        .take(2)
+        .map(|wait| format!("{} {}", wait.on, short(wait.ns)))
+        .collect();
+    seen.join("; ")
+}
+
+fn footing(report: &WatchReport) -> String {
+    let mut text = String::new();
+    for process in &report.processes {
+        if let Some(orphan) = &process.orphan {
+            let adopted = orphan.new_parent.map_or("its new parent was not seen".to_owned(), |new| {
+                format!("adopted by {new}{}", if new == 1 { " (init)" } else { "" })
+            });
+            let (pid, name, at) = (process.pid, &process.name, short(orphan.at_ns));
+            let _ = writeln!(
+                text,
+                "orphan: {pid} {name} lost its parent {} at {at}; {adopted}",
+                orphan.old_parent
+            );
+        }
+    }
+    for deadlock in &report.deadlocks {
+        let _ = writeln!(text, "{}", deadlock_line(deadlock));
+    }
+    let check = &report.conservation;
+    if report.tier == Tier::Sampled {
+        text.push_str("run + ready + blocked = wall by construction: all are differences of the same sums\n");
+    } else if check.checked == 0 {
+        text.push_str(
+            "run + ready + blocked = wall: not checked, no process was blocked long enough to be asked\n",
+        );
+    } else {
+        let _ = writeln!(
+            text,
+            "run + ready + blocked = wall: {} of {} processes checked against schedstat agree; largest difference {} ({} allowed)",
+            check.holding,
+            check.checked,
+            short(check.largest_difference_ns),
+            short(check.tolerance_ns)
+        );
+    }
+    if report.folded_processes > 0 {
+        let _ =
+            writeln!(text, "{} more processes ended long ago and are only counted", report.folded_processes);
+    }
+    text
+}
+
+/// One line that names a deadlock.
+pub fn deadlock_line(deadlock: &super::model::DeadlockReport) -> String {
+    let waits: Vec<String> =
+        deadlock.waits.iter().map(|one| format!("{} waits for {}", one.pid, one.on)).collect();
+    let lasted = match deadlock.to_ns {
+        Some(to_ns) => format!("for {}", short(to_ns.saturating_sub(deadlock.from_ns))),
+        None => "to the end".to_owned(),
+    };
+    let behind = match &deadlock.behind[..] {
+        [] => String::new(),
+        pids => {
+            let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+            format!("; {} waits behind", pids.join(", "))
+        }
+    };
+    format!("DEADLOCK from {} {lasted}: {}{behind}", short(deadlock.from_ns), waits.join("; "))
+}
+
+/// The processes depth first, each with its depth: a child stands under the parent that it began with.
+pub fn as_tree(processes: &[ProcessReport]) -> Vec<(usize, &ProcessReport)> {
+    let mut children: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    let pids: BTreeSet<u32> = processes.iter().map(|process| process.pid).collect();
+    let mut roots = Vec::new();
+    for (index, process) in processes.iter().enumerate() {
+        let parent = process.orphan.as_ref().map_or(process.ppid, |orphan| orphan.old_parent);
+        if pids.contains(&parent) && parent != process.pid {
+            children.entry(parent).or_default().push(index);
+        } else {
+            roots.push(index);
+        }
+    }
+    let mut told = vec![false; processes.len()];
+    let mut order = Vec::with_capacity(processes.len());
+    let mut todo: Vec<(usize, usize)> = roots.into_iter().rev().map(|index| (0, index)).collect();
+    // A PID that was used twice could make a circle: what no root leads to is told at the end.
+    let mut rest = (0..processes.len()).rev();
+    loop {
+        let Some((depth, index)) = todo.pop() else {
+            match rest.next() {
+                Some(index) => todo.push((0, index)),
+                None => return order,
+            }
+            continue;
+        };
+        if std::mem::replace(&mut told[index], true) {
+            continue;
+        }
+        order.push((depth, &processes[index]));
+        let below = children.get(&processes[index].pid).into_iter().flatten();
+        todo.extend(below.rev().map(|child| (depth + 1, *child)));
+    }
+}

@@ -1,0 +1,166 @@
+//! `fork(2)` and `execvp(3)` of a foreign program, held at a gate until somebody is ready to watch it.
+//!
+//! # Safety
+//! Between fork and exec the child calls only what `signal-safety(7)` allows (and `execvp`, which glibc and
+//! musl keep free of allocation); everything it needs is prepared before the fork.
+#![expect(unsafe_code, reason = "fork, exec, and descriptors by number in the child")]
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::unistd::pipe2;
+
+use super::fork::{Forked, fork};
+
+/// Where the standard streams of the program go; `None` leaves ours.
+#[derive(Debug, Default)]
+pub struct Streams<'fd> {
+    /// Standard input, output, and error.
+    pub stdio: [Option<BorrowedFd<'fd>>; 3],
+    /// The program leads a session of its own whose terminal is its standard output.
+    pub own_terminal: bool,
+}
+
+/// A child that exists, and runs nothing of the program's until the gate opens.
+#[derive(Debug)]
+pub struct AtGate {
+    pid: i32,
+    gate: File,
+    failure: File,
+}
+
+/// Makes the child. `argv` must not be empty; its first string is looked up in `PATH`.
+///
+/// Should this process die before [`AtGate::open`], the child sees its end of the gate close and exits.
+///
+/// # Errors
+/// `EAGAIN` at the limit of processes, `EMFILE` at the limit of descriptors, `EINVAL` for an empty `argv`.
+pub fn fork_at_gate(argv: &[CString], streams: &Streams<'_>) -> io::Result<AtGate> {
+    if argv.is_empty() {
+        return Err(Errno::EINVAL.into());
+    }
+    let mut pointers: Vec<*const libc::c_char> = argv.iter().map(|arg| arg.as_ptr()).collect();
+    pointers.push(std::ptr::null());
+    let stdio = streams.stdio.map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd()));
+    let (gate_out, gate_in) = pipe2(OFlag::O_CLOEXEC)?;
+    let (failure_out, failure_in) = pipe2(OFlag::O_CLOEXEC)?;
+    let plan = Plan {
+        gate: gate_out.as_raw_fd(),
+        our_gate: gate_in.as_raw_fd(),
+        failure: failure_in.as_raw_fd(),
+        stdio,
+        own_terminal: streams.own_terminal,
+    };
+    // SAFETY: the child goes straight into `run_child`, which takes no lock and never returns.
+    match unsafe { fork() }? {
+        // SAFETY: `argv` and `pointers` were copied with the rest of this memory.
+        Forked::Child => unsafe { run_child(&plan, &pointers) },
+        Forked::Parent(pid) => Ok(AtGate { pid, gate: gate_in.into(), failure: failure_out.into() }),
+    }
+}
+
+impl AtGate {
+    /// The child's PID; it stays its PID through the exec.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Lets the program begin, and returns when its `execve` has succeeded.
+    ///
+    /// # Errors
+    /// What `execvp` said in the child, `ENOENT` or `EACCES` mostly; the child has then exited with 127 and
+    /// waits to be reaped.
+    pub fn open(mut self) -> io::Result<()> {
+        // A child that was killed at the gate makes this fail with EPIPE, and the read below says nothing:
+        // its exit status will tell.
+        let _ = self.gate.write_all(&[1]);
+        let mut errno = [0; 4];
+        // The program's end of this pipe is closed by a successful exec, which ends the read without a byte.
+        match self.failure.read_exact(&mut errno) {
+            Ok(()) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+struct Plan {
+    gate: RawFd,
+    our_gate: RawFd,
+    failure: RawFd,
+    stdio: [RawFd; 3],
+    own_terminal: bool,
+}
+
+/// # Safety
+/// Only in a fresh child; `argv` is a null-terminated array of valid strings.
+unsafe fn run_child(plan: &Plan, argv: &[*const libc::c_char]) -> ! {
+    // SAFETY: async-signal-safe calls on integers and on memory prepared before the fork.
+    unsafe {
+        // Without this the child would hold its own gate open when its parent dies.
+        libc::close(plan.our_gate);
+        let mut go = 0_u8;
+        loop {
+            match libc::read(plan.gate, (&raw mut go).cast(), 1) {
+                1 => break,
+                -1 if Errno::last() == Errno::EINTR => {}
+                _ => libc::_exit(127),
+            }
+        }
+        // What Rust's runtime (SIGPIPE) and the watcher (a blocked mask) changed is put back.
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        if plan.own_terminal {
+            libc::setsid();
+            libc::ioctl(plan.stdio[1], libc::TIOCSCTTY, 0);
+        }
+        for (number, &fd) in (0..).zip(&plan.stdio) {
+            // dup2 of a number onto itself would leave it close-on-exec; none of ours is 0, 1 or 2.
+            if fd >= 0 && libc::dup2(fd, number) < 0 {
+                fail(plan.failure);
+            }
+        }
+        libc::execvp(argv[0], argv.as_ptr());
+        fail(plan.failure)
+    }
+}
+
+/// # Safety
+/// Only in a fresh child.
+unsafe fn fail(failure: RawFd) -> ! {
+    let errno = Errno::last_raw().to_ne_bytes();
+    // SAFETY: four bytes of a local, then the end of this process without any destructor.
+    unsafe {
+        libc::write(failure, errno.as_ptr().cast(), errno.len());
+        libc::_exit(127)
+    }
+}
+
+/// A terminal of the program's own: our end, and the end for its standard streams (`openpty(3)`).
+///
+/// # Errors
+/// `ENOENT` or `ENOSPC` when the machine has no more pseudo-terminals.
+pub fn open_terminal(rows: u16, columns: u16) -> io::Result<(OwnedFd, OwnedFd)> {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let ends = nix::pty::openpty(Some(&size), None)?;
+    for end in [&ends.master, &ends.slave] {
+        nix::fcntl::fcntl(end, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
+    }
+    let nonblocking = nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK);
+    nix::fcntl::fcntl(&ends.master, nonblocking)?;
+    Ok((ends.master, ends.slave))
+}
+
+/// Tells the program on the other end of a terminal that its window has changed.
+pub fn resize_terminal(master: BorrowedFd<'_>, rows: u16, columns: u16) {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel reads one structure of ours; a failure only leaves the old size.
+    unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+}

@@ -1,0 +1,142 @@
+//! Opening perf events: what to record, of whom, on which CPU.
+//!
+//! # Safety
+//! `perf_event_open` and its ioctls are reached through the raw bindings; the attribute structure lives on
+//! this side's stack for the length of the call.
+#![expect(unsafe_code, reason = "perf_event_open has no safe wrapper in nix")]
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use perf_event_open_sys::{self as raw, bindings as abi};
+
+/// What one event records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// On and off the CPU, fork, exec and name, and exit. One event for all of it: every further event would
+    /// be inherited, and paid for, at each fork of the program.
+    Lives,
+    /// A tracepoint by its tracefs id, with its raw fields; needs `CAP_PERFMON` or `perf_event_paranoid` -1.
+    Tracepoint(u64),
+}
+
+/// Whom an event follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// This task and all that it will ever fork, from its next `execve` on.
+    FromExec(Pid),
+    /// This task (a thread) and all that it will ever fork, from now on.
+    FromNow(Pid),
+    /// Every task of the machine; needs `CAP_PERFMON` or `perf_event_paranoid` 0.
+    Everyone,
+}
+
+/// Opens one event on one CPU. `wakeup_bytes` is how much must be in the ring before a poll of it wakes.
+///
+/// Records are stamped with `CLOCK_MONOTONIC`, so that they compare with every other event of the run.
+///
+/// # Errors
+/// `EACCES` or `EPERM` where `perf_event_paranoid`, seccomp or ownership refuse, `ENOSYS` or `ENOENT` where
+/// the kernel lacks it, `ESRCH` when the task is gone.
+pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result<OwnedFd, Errno> {
+    let mut attr = abi::perf_event_attr {
+        size: size_of::<abi::perf_event_attr>() as u32,
+        sample_type: (abi::PERF_SAMPLE_TID | abi::PERF_SAMPLE_TIME) as u64,
+        clockid: nix::libc::CLOCK_MONOTONIC,
+        ..Default::default()
+    };
+    attr.set_sample_id_all(1);
+    attr.set_use_clockid(1);
+    attr.set_watermark(1);
+    attr.__bindgen_anon_2.wakeup_watermark = wakeup_bytes;
+    match source {
+        Source::Lives => {
+            attr.type_ = abi::PERF_TYPE_SOFTWARE;
+            attr.config = abi::PERF_COUNT_SW_DUMMY as u64;
+            attr.set_exclude_kernel(1);
+            attr.set_exclude_hv(1);
+            attr.set_context_switch(1);
+            attr.set_task(1);
+            attr.set_comm(1);
+            attr.set_comm_exec(1);
+        }
+        Source::Tracepoint(id) => {
+            attr.type_ = abi::PERF_TYPE_TRACEPOINT;
+            attr.config = id;
+            attr.sample_type |= abi::PERF_SAMPLE_RAW as u64;
+            attr.__bindgen_anon_1.sample_period = 1;
+        }
+    }
+    let pid = match scope {
+        Scope::FromExec(pid) => {
+            attr.set_inherit(1);
+            attr.set_disabled(1);
+            attr.set_enable_on_exec(1);
+            pid.as_raw()
+        }
+        Scope::FromNow(pid) => {
+            attr.set_inherit(1);
+            pid.as_raw()
+        }
+        Scope::Everyone => -1,
+    };
+    let cpu = i32::try_from(cpu).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: `attr` is a valid, fully initialised structure for the length of the call.
+    let fd = unsafe {
+        raw::perf_event_open(&mut attr, pid, cpu, -1, abi::PERF_FLAG_FD_CLOEXEC as std::ffi::c_ulong)
+    };
+    if fd < 0 {
+        return Err(Errno::last());
+    }
+    // SAFETY: the kernel just gave this descriptor to us and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Lets `event` write its records into the ring of `into`, which must be on the same CPU and clock
+/// (`PERF_EVENT_IOC_SET_OUTPUT`).
+///
+/// # Errors
+/// `EINVAL` when the two do not match.
+pub fn share_ring(event: &OwnedFd, into: &OwnedFd) -> Result<(), Errno> {
+    // SAFETY: both are open perf events; the call keeps no pointer of ours.
+    let done = unsafe { raw::ioctls::SET_OUTPUT(event.as_raw_fd(), into.as_raw_fd()) };
+    Errno::result(done).map(drop)
+}
+
+/// The CPUs that are online, from `/sys/devices/system/cpu/online` (`0-3,8`).
+///
+/// Falls back on CPU 0 alone when the file cannot be read.
+pub fn online_cpus() -> Vec<u32> {
+    let text = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    let cpus = parse_cpu_list(text.trim());
+    if cpus.is_empty() { vec![0] } else { cpus }
+}
+
+fn parse_cpu_list(text: &str) -> Vec<u32> {
+    const MOST: u32 = 8192;
+    let mut cpus = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        if let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) {
+            cpus.extend(first..=last.min(MOST));
+        }
+    }
+    cpus
+}
+
+/// What `perf_event_paranoid` is set to, where the kernel has perf at all.
+pub fn paranoid_level() -> Option<i32> {
+    std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpu_list_with_ranges_and_single_numbers_is_read() {
+        assert_eq!(parse_cpu_list("0-2,5"), [0, 1, 2, 5]);
+        assert_eq!(parse_cpu_list(""), Vec::<u32>::new());
+    }
+}

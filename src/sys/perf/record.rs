@@ -1,0 +1,192 @@
+//! The bytes of a perf ring as records (`linux/perf_event.h`, `perf_event_open(2)`).
+//!
+//! Lengths come from outside this program, so every field is read through a checked slice: a record that is
+//! too short is [`Record::Other`], never a panic.
+
+use perf_event_open_sys::bindings as abi;
+
+/// Which task wrote a record and when (`sample_id_all` with TID and TIME).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Process (thread group) that was on the CPU.
+    pub pid: u32,
+    /// Thread that was on the CPU.
+    pub tid: u32,
+    /// `CLOCK_MONOTONIC`, nanoseconds.
+    pub at_ns: u64,
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// The task got the CPU.
+    In(Stamp),
+    /// The task left the CPU; `preempted` when it could have gone on.
+    Out {
+        /// Who and when.
+        stamp: Stamp,
+        /// Left in `TASK_RUNNING`: ready, not blocked.
+        preempted: bool,
+    },
+    /// A process or thread was made.
+    Fork {
+        /// New process.
+        pid: u32,
+        /// New thread; equal to `pid` for a new process.
+        tid: u32,
+        /// Process that made it.
+        ppid: u32,
+        /// When.
+        at_ns: u64,
+    },
+    /// A thread ended.
+    Exit {
+        /// Its process.
+        pid: u32,
+        /// The thread.
+        tid: u32,
+        /// Its process's parent at that moment.
+        ppid: u32,
+        /// When.
+        at_ns: u64,
+    },
+    /// A thread took a name; `exec` when by `execve`.
+    Comm {
+        /// Its process.
+        pid: u32,
+        /// The thread.
+        tid: u32,
+        /// The name, at most 15 bytes.
+        name: &'a [u8],
+        /// By `execve`.
+        exec: bool,
+        /// When.
+        at_ns: u64,
+    },
+    /// A tracepoint fired.
+    Sample {
+        /// Who was on the CPU and when.
+        stamp: Stamp,
+        /// The tracepoint's raw fields; its format says where each is.
+        raw: &'a [u8],
+    },
+    /// The ring was full: so many records were not written.
+    Lost(u64),
+    /// A kind that is not of interest, or one too short to be what it says.
+    Other,
+}
+
+/// Reads one whole record, header included.
+pub fn parse(bytes: &[u8]) -> Record<'_> {
+    read(bytes).unwrap_or(Record::Other)
+}
+
+fn read(bytes: &[u8]) -> Option<Record<'_>> {
+    let kind = u32_at(bytes, 0)?;
+    let misc = u32::from(u16_at(bytes, 4)?);
+    let body = bytes.get(8..)?;
+    Some(match kind {
+        // The second kind comes with `Scope::Everyone` and names the other task as well, which its own record
+        // does too.
+        abi::PERF_RECORD_SWITCH | abi::PERF_RECORD_SWITCH_CPU_WIDE => {
+            let stamp = trailer(body)?;
+            if misc & abi::PERF_RECORD_MISC_SWITCH_OUT == 0 {
+                Record::In(stamp)
+            } else {
+                Record::Out { stamp, preempted: misc & abi::PERF_RECORD_MISC_SWITCH_OUT_PREEMPT != 0 }
+            }
+        }
+        abi::PERF_RECORD_FORK | abi::PERF_RECORD_EXIT => {
+            let (pid, ppid, tid) = (u32_at(body, 0)?, u32_at(body, 4)?, u32_at(body, 8)?);
+            let at_ns = u64_at(body, 16)?;
+            if kind == abi::PERF_RECORD_FORK {
+                Record::Fork { pid, tid, ppid, at_ns }
+            } else {
+                Record::Exit { pid, tid, ppid, at_ns }
+            }
+        }
+        abi::PERF_RECORD_COMM => {
+            let stamp = trailer(body)?;
+            let padded = body.get(8..body.len() - TRAILER)?;
+            let name = padded.split(|&byte| byte == 0).next()?;
+            let exec = misc & abi::PERF_RECORD_MISC_COMM_EXEC != 0;
+            Record::Comm { pid: u32_at(body, 0)?, tid: u32_at(body, 4)?, name, exec, at_ns: stamp.at_ns }
+        }
+        abi::PERF_RECORD_SAMPLE => {
+            let stamp = Stamp { pid: u32_at(body, 0)?, tid: u32_at(body, 4)?, at_ns: u64_at(body, 8)? };
+            let length = usize::try_from(u32_at(body, 16)?).ok()?;
+            Record::Sample { stamp, raw: body.get(20..20 + length)? }
+        }
+        abi::PERF_RECORD_LOST => Record::Lost(u64_at(body, 8)?),
+        abi::PERF_RECORD_LOST_SAMPLES => Record::Lost(u64_at(body, 0)?),
+        _ => Record::Other,
+    })
+}
+
+/// Length of the stamp that `sample_id_all` puts at the end of every record but samples.
+const TRAILER: usize = 16;
+
+fn trailer(body: &[u8]) -> Option<Stamp> {
+    let stamp = body.get(body.len().checked_sub(TRAILER)?..)?;
+    Some(Stamp { pid: u32_at(stamp, 0)?, tid: u32_at(stamp, 4)?, at_ns: u64_at(stamp, 8)? })
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(kind: u32, misc: u32, body: &[u8]) -> Vec<u8> {
+        let mut bytes = kind.to_ne_bytes().to_vec();
+        bytes.extend((misc as u16).to_ne_bytes());
+        bytes.extend(((8 + body.len()) as u16).to_ne_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    fn stamp(pid: u32, tid: u32, at_ns: u64) -> Vec<u8> {
+        [&pid.to_ne_bytes()[..], &tid.to_ne_bytes(), &at_ns.to_ne_bytes()].concat()
+    }
+
+    #[test]
+    fn leaving_the_cpu_tells_preempted_from_blocked() {
+        let out = abi::PERF_RECORD_MISC_SWITCH_OUT;
+        let at = Stamp { pid: 7, tid: 8, at_ns: 9 };
+        let blocked = record(abi::PERF_RECORD_SWITCH, out, &stamp(7, 8, 9));
+        assert_eq!(parse(&blocked), Record::Out { stamp: at, preempted: false });
+        let flags = out | abi::PERF_RECORD_MISC_SWITCH_OUT_PREEMPT;
+        let ready = record(abi::PERF_RECORD_SWITCH, flags, &stamp(7, 8, 9));
+        assert_eq!(parse(&ready), Record::Out { stamp: at, preempted: true });
+        assert_eq!(parse(&record(abi::PERF_RECORD_SWITCH, 0, &stamp(7, 8, 9))), Record::In(at));
+    }
+
+    #[test]
+    fn a_name_ends_at_its_first_nul() {
+        let body = [&7u32.to_ne_bytes()[..], &8u32.to_ne_bytes(), b"sleep\0\0\0", &stamp(7, 8, 9)].concat();
+        let bytes = record(abi::PERF_RECORD_COMM, abi::PERF_RECORD_MISC_COMM_EXEC, &body);
+        assert_eq!(parse(&bytes), Record::Comm { pid: 7, tid: 8, name: b"sleep", exec: true, at_ns: 9 });
+    }
+
+    #[test]
+    fn a_record_cut_short_is_of_no_interest_and_no_panic() {
+        for kind in 0..24 {
+            for length in 0..40 {
+                let bytes = record(kind, 0, &vec![0xff; length]);
+                let _ = parse(&bytes);
+                let _ = parse(&bytes[..length.min(bytes.len())]);
+            }
+        }
+        assert_eq!(parse(&record(abi::PERF_RECORD_EXIT, 0, &[0; 20])), Record::Other);
+    }
+}

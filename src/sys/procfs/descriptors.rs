@@ -1,0 +1,91 @@
+//! `/proc/PID/fd` and `fdinfo`: what a descriptor stands for, and who else holds the other end.
+
+use std::path::PathBuf;
+
+/// What a descriptor stands for, as its link in `/proc/PID/fd` tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A pipe by its inode.
+    Pipe(u64),
+    /// A socket by its inode.
+    Socket(u64),
+    /// `eventfd`, `eventpoll`, `timerfd`, `signalfd`, `inotify`, `pidfd` …
+    Anonymous(String),
+    /// A file, terminal, or FIFO by its path.
+    Path(PathBuf),
+}
+
+/// What descriptor `fd` of `pid` stands for.
+pub fn target(pid: u32, fd: u64) -> Option<Target> {
+    std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok().map(parse_target)
+}
+
+fn parse_target(link: PathBuf) -> Target {
+    let text = link.to_string_lossy();
+    let inode = |prefix: &str| text.strip_prefix(prefix)?.strip_suffix(']')?.parse().ok();
+    if let Some(inode) = inode("pipe:[") {
+        Target::Pipe(inode)
+    } else if let Some(inode) = inode("socket:[") {
+        Target::Socket(inode)
+    } else if let Some(kind) = text.strip_prefix("anon_inode:") {
+        Target::Anonymous(kind.trim_matches(['[', ']']).to_owned())
+    } else {
+        Target::Path(link)
+    }
+}
+
+/// One open descriptor and the mode that it was opened with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    /// What it stands for.
+    pub target: Target,
+    /// It can be read from.
+    pub reads: bool,
+    /// It can be written to.
+    pub writes: bool,
+}
+
+/// Every descriptor of `pid`, at most 4,096 of them; none when it is gone or somebody else's.
+pub fn all(pid: u32) -> Vec<Open> {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let open = |entry: std::fs::DirEntry| {
+        use std::os::unix::fs::PermissionsExt;
+        let target = parse_target(std::fs::read_link(entry.path()).ok()?);
+        // The link's own permission bits say how it was opened.
+        let mode = std::fs::symlink_metadata(entry.path()).ok()?.permissions().mode();
+        Some(Open { target, reads: mode & 0o400 != 0, writes: mode & 0o200 != 0 })
+    };
+    entries.flatten().take(4096).filter_map(open).collect()
+}
+
+/// The descriptors that an epoll descriptor watches (`tfd:` lines of its fdinfo).
+pub fn watched_by_epoll(pid: u32, fd: u64) -> Vec<u64> {
+    let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).unwrap_or_default();
+    let watched = |line: &str| line.strip_prefix("tfd:")?.split_ascii_whitespace().next()?.parse().ok();
+    info.lines().filter_map(watched).take(1024).collect()
+}
+
+/// The process that a pidfd stands for.
+pub fn pid_of_pidfd(pid: u32, fd: u64) -> Option<u32> {
+    let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_pipe_is_one_pipe_at_both_ends_and_each_end_has_its_direction() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let pid = std::process::id();
+        let at = |fd: i32| target(pid, u64::try_from(fd).unwrap()).unwrap();
+        let pipe = at(reader.as_raw_fd());
+        assert!(matches!(pipe, Target::Pipe(_)));
+        assert_eq!(pipe, at(writer.as_raw_fd()));
+        let open = all(pid);
+        assert!(open.iter().any(|open| open.target == pipe && open.reads && !open.writes));
+        assert!(open.iter().any(|open| open.target == pipe && open.writes && !open.reads));
+    }
+}

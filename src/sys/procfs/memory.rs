@@ -1,0 +1,103 @@
+//! Another process's memory: which file a mapping shows, and a few words of it.
+
+use std::io::IoSliceMut;
+
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
+
+/// What lies behind an address, so that two processes can be seen to mean the same word.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Word {
+    /// An offset in a file or shared memory object.
+    Shared {
+        /// `major:minor` of its device.
+        device: String,
+        /// Its inode.
+        inode: u64,
+        /// Offset of the word in bytes.
+        offset: u64,
+        /// Its path, `(deleted)` included.
+        path: String,
+    },
+    /// Memory of this one process.
+    Private {
+        /// The process.
+        pid: u32,
+        /// The address.
+        address: u64,
+    },
+}
+
+/// What lies behind `address` in process `pid` (`/proc/PID/maps`); reads at most 4 MiB of it.
+pub fn word_at(pid: u32, address: u64) -> Option<Word> {
+    use std::io::Read;
+    let mut text = String::new();
+    std::fs::File::open(format!("/proc/{pid}/maps")).ok()?.take(4 << 20).read_to_string(&mut text).ok()?;
+    text.lines().find_map(|line| in_mapping(line, pid, address))
+}
+
+/// `7f00-7f10 rw-s 00000000 00:01 1234   /dev/shm/sem.x (deleted)`.
+fn in_mapping(line: &str, pid: u32, address: u64) -> Option<Word> {
+    let mut words = line.split_ascii_whitespace();
+    let (start, end) = words.next()?.split_once('-')?;
+    let start = u64::from_str_radix(start, 16).ok()?;
+    if !(start..u64::from_str_radix(end, 16).ok()?).contains(&address) {
+        return None;
+    }
+    let shared = words.next()?.ends_with('s');
+    let offset = u64::from_str_radix(words.next()?, 16).ok()?;
+    let device = words.next()?.to_owned();
+    let inode = words.next()?.parse().ok()?;
+    let path = words.collect::<Vec<_>>().join(" ");
+    Some(if shared {
+        Word::Shared { device, inode, offset: offset + (address - start), path }
+    } else {
+        Word::Private { pid, address }
+    })
+}
+
+/// Whether process `pid` maps the shared object with this device and inode.
+pub fn maps_object(pid: u32, device: &str, inode: u64) -> bool {
+    use std::io::Read;
+    let mut text = String::new();
+    let Ok(file) = std::fs::File::open(format!("/proc/{pid}/maps")) else { return false };
+    if file.take(4 << 20).read_to_string(&mut text).is_err() {
+        return false;
+    }
+    text.lines().any(|line| {
+        let mut words = line.split_ascii_whitespace().skip(3);
+        words.next() == Some(device) && words.next().and_then(|number| number.parse().ok()) == Some(inode)
+    })
+}
+
+/// Reads `N` bytes of process `pid` at `address` (`process_vm_readv(2)`); `None` when it may not be read.
+pub fn read<const N: usize>(pid: u32, address: u64) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let base = usize::try_from(address).ok()?;
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?);
+    let read = process_vm_readv(pid, &mut [IoSliceMut::new(&mut bytes)], &[RemoteIoVec { base, len: N }]);
+    (read == Ok(N)).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_this_process_is_found_and_read() {
+        let word = 0x1234_5678_u32;
+        let address = (&raw const word).addr() as u64;
+        let pid = std::process::id();
+        assert_eq!(word_at(pid, address), Some(Word::Private { pid, address }));
+        assert_eq!(read::<4>(pid, address), Some(word.to_ne_bytes()));
+        assert_eq!(read::<4>(pid, 8), None);
+    }
+
+    #[test]
+    fn a_shared_word_is_an_offset_in_an_object() {
+        let line = "7f0000001000-7f0000002000 rw-s 00001000 00:1a 55 /dev/shm/sem.x (deleted)";
+        let word = in_mapping(line, 1, 0x7f00_0000_1010).unwrap();
+        let path = "/dev/shm/sem.x (deleted)".to_owned();
+        assert_eq!(word, Word::Shared { device: "00:1a".to_owned(), inode: 55, offset: 0x1010, path });
+    }
+}

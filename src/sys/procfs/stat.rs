@@ -1,0 +1,125 @@
+//! `/proc/PID/stat` and `schedstat`: state letter, parent, exit status, and time on and in line for the CPU.
+
+use crate::sys::wait::How;
+
+/// What `/proc/PID/stat` (or `/proc/PID/task/TID/stat`) tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// The name, at most 15 bytes (64 for kernel workers).
+    pub name: String,
+    /// The kernel's letter: `R S D T t Z X I`.
+    pub letter: char,
+    /// The parent.
+    pub ppid: u32,
+    /// Process group.
+    pub pgrp: i32,
+    /// Session.
+    pub session: i32,
+    /// Threads in the process.
+    pub n_threads: u32,
+    /// When it started, in clock ticks since boot: with the PID, the process's identity.
+    pub start_ticks: u64,
+    /// The wait status of a zombie; 0 while it lives, or where this user may not know.
+    pub exit_code: i32,
+}
+
+/// Reads a process's (or main thread's) stat.
+pub fn of_process(pid: u32) -> Option<Stat> {
+    parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Reads one thread's stat.
+pub fn of_thread(pid: u32, tid: u32) -> Option<Stat> {
+    parse(&std::fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?)
+}
+
+fn parse(bytes: &[u8]) -> Option<Stat> {
+    // The name may hold spaces, parentheses, and newlines: it ends at the last `)`.
+    let open = bytes.iter().position(|&byte| byte == b'(')?;
+    let close = bytes.iter().rposition(|&byte| byte == b')')?;
+    let name = String::from_utf8_lossy(bytes.get(open + 1..close)?).into_owned();
+    let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    // `proc(5)` counts from 1 and the letter is field 3.
+    let field = |number: usize| fields.get(number - 3).copied();
+    Some(Stat {
+        name,
+        letter: field(3)?.chars().next()?,
+        ppid: field(4)?.parse().ok()?,
+        pgrp: field(5)?.parse().ok()?,
+        session: field(6)?.parse().ok()?,
+        n_threads: field(20)?.parse().unwrap_or(1),
+        start_ticks: field(22)?.parse().ok()?,
+        exit_code: field(52).and_then(|code| code.parse().ok()).unwrap_or(0),
+    })
+}
+
+/// How a zombie ended; `None` while it lives, when it is gone, or when it is somebody else's: the kernel then
+/// shows 0 in the place of the status.
+pub fn status_of_zombie(pid: u32) -> Option<How> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata(format!("/proc/{pid}")).ok()?.uid();
+    let user = nix::unistd::geteuid();
+    let stat = of_process(pid).filter(|stat| stat.letter == 'Z')?;
+    // A zombie's folder belongs to root once its memory is gone, so 0 is doubtful then for everybody but root.
+    let certain = user.is_root() || owner == user.as_raw() || stat.exit_code != 0;
+    certain.then(|| How::from_status(stat.exit_code))
+}
+
+/// `/proc/PID/task/TID/schedstat`, cumulative since the thread began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SchedStat {
+    /// Nanoseconds on a CPU; brought up to date when the thread leaves it and at every tick.
+    pub running_ns: u64,
+    /// Nanoseconds in line for a CPU; brought up to date when the thread gets it.
+    pub ready_ns: u64,
+    /// Times it got a CPU.
+    pub turns: u64,
+}
+
+/// Reads a thread's schedstat; `None` as well where the kernel has none.
+pub fn schedstat(pid: u32, tid: u32) -> Option<SchedStat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/schedstat")).ok()?;
+    let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
+    Some(SchedStat { running_ns: numbers.next()??, ready_ns: numbers.next()??, turns: numbers.next()?? })
+}
+
+/// The command line with its arguments joined by spaces, cut at `most` bytes; empty for a zombie.
+pub fn command_line(pid: u32, most: usize) -> Option<String> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(format!("/proc/{pid}/cmdline")).ok()?;
+    file.take(most as u64).read_to_end(&mut bytes).ok()?;
+    while bytes.last() == Some(&0) {
+        bytes.pop();
+    }
+    for byte in &mut bytes {
+        // Whatever a program puts into its arguments must not reach a terminal as a control sequence.
+        if *byte == 0 || byte.is_ascii_control() {
+            *byte = b' ';
+        }
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
+        let mut line = b"4242 (a) R (b) Z 4200 1 2 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 777".to_vec();
+        line.extend(" 0".repeat(29).bytes());
+        line.extend(b" 256\n");
+        let stat = parse(&line).unwrap();
+        assert_eq!((stat.name.as_str(), stat.letter, stat.ppid), ("a) R (b", 'Z', 4200));
+        assert_eq!((stat.n_threads, stat.start_ticks, stat.exit_code), (3, 777, 256));
+    }
+
+    #[test]
+    fn this_process_is_running_or_asleep_and_has_been_on_a_cpu() {
+        let pid = std::process::id();
+        assert!("RS".contains(of_process(pid).unwrap().letter));
+        assert!(schedstat(pid, pid).is_none_or(|stat| stat.turns > 0));
+    }
+}

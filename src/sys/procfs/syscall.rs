@@ -1,0 +1,46 @@
+//! `/proc/PID/task/TID/syscall` and `wchan`: where in the kernel a thread sleeps.
+
+/// The system call that a thread is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InCall {
+    /// Its number on this architecture.
+    pub number: i64,
+    /// Its arguments.
+    pub args: [u64; 6],
+}
+
+/// The call that a blocked thread is in; `None` while it runs, when it is gone, or when it is somebody
+/// else's (the check of `ptrace(2)`).
+pub fn current(pid: u32, tid: u32) -> Option<InCall> {
+    parse(&std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?)
+}
+
+/// `running`, `-1 SP PC` outside any call, or `NUMBER ARG×6 SP PC`.
+fn parse(text: &str) -> Option<InCall> {
+    let mut words = text.split_ascii_whitespace();
+    let number = words.next()?.parse().ok().filter(|number| *number >= 0)?;
+    let mut args = [0; 6];
+    for arg in &mut args {
+        *arg = u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
+    }
+    Some(InCall { number, args })
+}
+
+/// The kernel function that a blocked thread sleeps in, where this user may know.
+pub fn wchan(pid: u32, tid: u32) -> Option<String> {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/wchan")).ok()?;
+    (!name.is_empty() && name != "0").then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_read_with_its_arguments_and_a_running_thread_has_none() {
+        let call = parse("61 0xffffffffffffffff 0x7f 0x0 0x0 0x0 0x0 0x7ffd 0x7f11\n").unwrap();
+        assert_eq!((call.number, call.args[0], call.args[1]), (61, u64::MAX, 0x7f));
+        assert_eq!(parse("running\n"), None);
+        assert_eq!(parse("-1 0x7ffd 0x7f11\n"), None);
+    }
+}
