@@ -55,7 +55,7 @@ pub fn run_client(
         server_ended.store(true, Ordering::Relaxed);
         let sent = sending.join().expect("sending frames does not panic");
         match (received, sent) {
-            // The notes' server closes once it has spoken: what is said to it then is lost, not wrong.
+            // Python's server closes once it has spoken: what is said to it then is lost, not wrong.
             (Ok(()), Err(ConnectionError::Reset)) => {
                 connection.tell(What::Note("the server had closed: the last lines are lost".to_owned()));
                 Ok(())

@@ -2,10 +2,11 @@
 
 mod explore;
 mod model;
+mod net;
 
 fn main() {
     proclab::child_entry();
     let mut args = libtest_mimic::Arguments::from_args();
     args.test_threads = Some(1);
-    libtest_mimic::run(&args, explore::tests()).exit();
+    libtest_mimic::run(&args, [explore::tests(), net::tests()].into_iter().flatten().collect()).exit();
 }

@@ -1,9 +1,10 @@
 //! The demos: what happened, line by line, then what had to be so and whether it was.
 #![expect(clippy::print_stdout, reason = "the command line prints")]
 
-use super::print::{failure, printable};
+use super::print::printable;
+use crate::cli::fault::{BROKEN, Fault};
 use crate::net::demo::{Entry, PLAYS, Stage};
-use crate::net::event::{Event, What, chain};
+use crate::net::event::{Event, What};
 use crate::supervisor::Supervisor;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::signal::Interrupt;
@@ -14,12 +15,11 @@ use std::process::ExitCode;
 const SHOWN: usize = 40;
 
 /// Runs the demo called `name`, or all; 3 when something was not as it had to be.
-pub(crate) fn run(name: &str, traced: bool) -> ExitCode {
+pub(super) fn run(name: &str, traced: bool) -> ExitCode {
     let supervisor = match Interrupt::install().and_then(Supervisor::interrupted_by) {
         Ok(supervisor) => supervisor,
         Err(error) => {
-            failure(&format!("no processes can be supervised: {error}"), None);
-            return ExitCode::from(1);
+            return Fault::could_not_run(&error).context("no processes can be supervised").report();
         }
     };
     let (mut right, mut checks) = (true, 0);
@@ -33,14 +33,13 @@ pub(crate) fn run(name: &str, traced: bool) -> ExitCode {
         // Who has closed the output does not want to read on; the checks still count.
         let _ = write_all(&tell(program, began, &entries));
         if let Err(error) = played {
-            failure(&format!("{program}: {}", chain(&error)), None);
-            return ExitCode::from(1);
+            return Fault::could_not_run(&error).context(format_args!("the demo {program}")).report();
         }
     }
     let verdict =
         if right { format!("all {checks} checks held\n") } else { "a check did not hold\n".to_owned() };
     let _ = write_all(&verdict);
-    if right { ExitCode::SUCCESS } else { ExitCode::from(3) }
+    if right { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) }
 }
 
 fn write_all(text: &str) -> io::Result<()> {

@@ -4,13 +4,14 @@ use super::args::{
     All, Auth, Bounds, Chat, ClientBounds, ConnectArgs, Echo, File, Frames, Mode, NetArgs, Place, Program,
     Secret, ServeArgs, Sticky, Udp, Upper, WorkerKind,
 };
-use super::print::{failure, printer};
+use super::print::printer;
+use crate::cli::fault::Fault;
 use crate::net::auth::Key;
 use crate::net::client::{AddressError, ClientError, resolve};
 use crate::net::connection::ConnectionError;
 use crate::net::datagram::{Patience, Receiving};
 use crate::net::end::{Connecting, Serving, Transfer, Until};
-use crate::net::event::{Log, What, chain};
+use crate::net::event::{Log, What};
 use crate::net::input::{Line, lines};
 use crate::net::limits::Limits;
 use crate::net::sticky::{Reading, Sending};
@@ -39,10 +40,7 @@ enum Task {
 pub(crate) fn run(args: NetArgs) -> ExitCode {
     let task = match task(args.program) {
         Ok(task) => task,
-        Err((error, hint)) => {
-            failure(&error, Some(&hint));
-            return ExitCode::from(2);
-        }
+        Err(fault) => return fault.report(),
     };
     let mut log = printer();
     // Held to the end: dropping it is what ends it, once the last packets are in.
@@ -51,10 +49,7 @@ pub(crate) fn run(args: NetArgs) -> ExitCode {
         if let Task::Connect(_, address, _) = &task {
             match resolve(address) {
                 Ok(server) => start_trace(&trace, server[0], &log),
-                Err(error) => {
-                    failure(&chain(&error), hint(&error.into(), address).as_deref());
-                    return ExitCode::from(1);
-                }
+                Err(error) => return fault(&error.into(), address).report(),
             }
         }
         log = tracing(log, Arc::clone(&trace));
@@ -78,10 +73,7 @@ pub(crate) fn run(args: NetArgs) -> ExitCode {
     drop(trace.lock().unwrap_or_else(PoisonError::into_inner).take());
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            failure(&chain(&error), hint(&error, &address).as_deref());
-            ExitCode::from(1)
-        }
+        Err(error) => fault(&error, &address).report(),
     }
 }
 
@@ -125,7 +117,7 @@ fn stdin_lines(limit: usize) -> Receiver<Line> {
     lines(io::BufReader::new(io::stdin()), limit)
 }
 
-fn task(program: Program) -> Result<Task, (String, String)> {
+fn task(program: Program) -> Result<Task, Fault> {
     let chat_idle = Duration::from_secs(600);
     Ok(match program {
         Program::Chat(Chat::Serve(ServeArgs { bind, bounds })) => {
@@ -222,13 +214,13 @@ fn client_limits(bounds: &ClientBounds, idle: Duration) -> Limits {
     }
 }
 
-fn key(secret: &Secret) -> Result<Key, (String, String)> {
+fn key(secret: &Secret) -> Result<Key, Fault> {
     let how = format!("put it into the environment variable {KEY}, or into a file and give --key-file FILE");
+    let fault = |what: String| Fault::bad_arguments(what).hint(how.clone());
     let (bytes, place) = match &secret.key_file {
         Some(path) => {
-            let mut bytes = std::fs::read(path).map_err(|error| {
-                (format!("the key cannot be read: {}: {error}", path.display()), how.clone())
-            })?;
+            let mut bytes = std::fs::read(path)
+                .map_err(|error| fault(format!("the key cannot be read: {}: {error}", path.display())))?;
             if bytes.last() == Some(&b'\n') {
                 bytes.pop();
                 if bytes.last() == Some(&b'\r') {
@@ -243,7 +235,15 @@ fn key(secret: &Secret) -> Result<Key, (String, String)> {
             (bytes, KEY.to_owned())
         }
     };
-    Key::new(bytes).ok_or_else(|| (format!("no key: {place} is empty or not there"), how))
+    Key::new(bytes).ok_or_else(|| fault(format!("no key: {place} is empty or not there")))
+}
+
+fn fault(error: &ClientError, address: &str) -> Fault {
+    let fault = Fault::could_not_run(error);
+    match hint(error, address) {
+        Some(hint) => fault.hint(hint),
+        None => fault,
+    }
 }
 
 fn hint(error: &ClientError, address: &str) -> Option<String> {

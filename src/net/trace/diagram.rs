@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 const FLOWS: usize = 1024;
 
 /// Characters between the two ends.
-const WIDTH: usize = 58;
+const WIDTH: usize = 62;
 
 /// Draws the connections of one server.
 #[derive(Debug)]

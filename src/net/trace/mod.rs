@@ -45,7 +45,7 @@ impl Trace {
             Err(error) => {
                 states::check()?;
                 emit(format!(
-                    "trace of port {port} from the kernel's connection states, looked at every millisecond, \
+                    "trace of port {port} from the kernel's connection states, looked at every 0.2 ms, \
                      for packets cannot be captured ({error}): states that were shorter are missed"
                 ));
                 std::thread::spawn(move || states::follow(&stopped, port, emit))

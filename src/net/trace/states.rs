@@ -12,7 +12,7 @@ use std::time::Duration;
 const LISTS: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
 /// How often the kernel is asked.
-const EVERY: Duration = Duration::from_millis(1);
+const EVERY: Duration = Duration::from_micros(200);
 
 /// Says whether there is a list to look at.
 ///
