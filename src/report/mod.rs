@@ -1,3 +1,6 @@
 //! Plain data in, bytes out: every view of a run.
 
+/// A free run, line by line and summed up.
+pub mod run;
+/// What was observed of any program.
 pub mod watch;
