@@ -227,7 +227,7 @@ fn limit() -> Result<(), Failed> {
         vec!["frames", "serve"],
     ]);
     for args in servers {
-        let limited = [&args[..], &["--max-connections", "2"]].concat();
+        let limited = [&args[..], &["--max-connections", "2", "--grace", "0"]].concat();
         let (server, address) = End::serve(proclab(&limited), "");
         let (first, _second) = (connect(&address), connect(&address));
         let mut third = connect(&address);
