@@ -108,8 +108,9 @@ pub fn serve(
                 continue;
             }
         }
+        let at = log.before_send();
         match socket.send_to(ANSWER.as_bytes(), from) {
-            Ok(_) => log.sent(from, ANSWER.as_bytes()),
+            Ok(_) => log.sent(at, from, ANSWER.as_bytes()),
             Err(error) => log.tell(Some(from), What::Failed(format!("the answer cannot be sent: {error}"))),
         }
     }
@@ -211,8 +212,9 @@ fn ask(
                 What::Note(format!("no answer: sent again ({attempt} of {})", patience.retries)),
             );
         }
+        let at = log.before_send();
         match socket.send(message) {
-            Ok(_) => log.sent(server, message),
+            Ok(_) => log.sent(at, server, message),
             // The port was closed when the last one arrived; it may be open for this one.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
             Err(source) => {

@@ -9,6 +9,7 @@ pub mod fork;
 pub mod futex;
 pub mod mmap;
 pub mod object;
+pub mod packet;
 pub mod perf;
 pub mod pidfd;
 pub mod poll;

@@ -1,14 +1,14 @@
-//! The integration tests: one binary, on the main thread.
+//! The integration tests: one binary, on the main thread, for `fork` is refused where a second one lives.
 
 mod explore;
 mod model;
+mod net;
 mod queue;
 
 fn main() {
     proclab::child_entry();
     let mut args = libtest_mimic::Arguments::from_args();
     args.test_threads = Some(1);
-    let mut trials = explore::tests();
-    trials.extend(queue::tests());
+    let trials = [explore::tests(), net::tests(), queue::tests()].into_iter().flatten().collect();
     libtest_mimic::run(&args, trials).exit();
 }

@@ -34,6 +34,16 @@ pub(super) enum Answer {
     Offset(u64),
     /// The whole file is here and has this digest.
     Sha256(String),
+    /// The file is not taken, and why.
+    Refused(String),
+}
+
+impl Answer {
+    fn to_frame(&self) -> Vec<u8> {
+        // A number or a string always serialises, and is shorter than the limit.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        encode(&json, header::LIMIT).unwrap_or_default()
+    }
 }
 
 /// Receives one file into `store`; a sender that asks to resume can only where `resume` is true.
@@ -48,9 +58,12 @@ pub fn receive(
     limit: u64,
     resume: bool,
 ) -> Result<Received, ConnectionError> {
-    receive_file(connection, store, limit, resume).inspect_err(|error| {
+    let mut asked_to_resume = false;
+    receive_file(connection, store, limit, resume, &mut asked_to_resume).inspect_err(|error| {
         if matches!(error, ConnectionError::Refused(_) | ConnectionError::Frame(_)) {
-            part(connection.stream(), format!("refused: {error}\n").as_bytes());
+            let words = format!("refused: {error}\n").into_bytes();
+            let words = if asked_to_resume { Answer::Refused(error.to_string()).to_frame() } else { words };
+            part(connection.stream(), &words);
         }
     })
 }
@@ -60,10 +73,12 @@ fn receive_file(
     store: &Store,
     limit: u64,
     resume: bool,
+    asked_to_resume: &mut bool,
 ) -> Result<Received, ConnectionError> {
     let mut early = Vec::new();
     let bytes = frames::receive_one(connection, header::LIMIT, &mut early)?;
     let header = Header::parse(&bytes).map_err(because)?;
+    *asked_to_resume = header.resume.is_some();
     let size = header.filesize;
     if size > limit {
         return Err(refused(format!("a file of {size} bytes is refused: the limit is {limit} bytes")));
@@ -82,7 +97,7 @@ fn receive_file(
             let incoming = store.resume(&header.filename, digest).map_err(because)?;
             let hasher = Hasher::new(size);
             let from = hash_present(&incoming, &hasher, size)?;
-            answer(connection, &Answer::Offset(from))?;
+            connection.write_all(&Answer::Offset(from).to_frame())?;
             receive_bytes(connection, &incoming, &hasher, &[], from, size)?;
             let sum = hasher.finish();
             if sum.to_string() != *digest {
@@ -90,7 +105,7 @@ fn receive_file(
                 return Err(refused(format!("the file's SHA-256 is {sum}, the sender had said {digest}")));
             }
             let received = finish(incoming, header, sum)?;
-            answer(connection, &Answer::Sha256(sum.to_string()))?;
+            connection.write_all(&Answer::Sha256(sum.to_string()).to_frame())?;
             Ok(received)
         }
     }
@@ -167,11 +182,6 @@ fn hash_present(incoming: &Incoming<'_>, hasher: &Hasher, size: u64) -> Result<u
     }
     file.seek(SeekFrom::Start(at)).map_err(failed())?;
     Ok(at)
-}
-
-fn answer(connection: &Connection, answer: &Answer) -> Result<(), ConnectionError> {
-    let json = serde_json::to_vec(answer).map_err(|error| refused(error.to_string()))?;
-    connection.write_all(&encode(&json, header::LIMIT)?)
 }
 
 pub(super) fn refused(why: impl Into<String>) -> ConnectionError {
