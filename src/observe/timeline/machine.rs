@@ -7,6 +7,7 @@ use super::spans::Span;
 use super::sums::{Sums, add_wait};
 use crate::observe::event::{Event, State, What};
 use crate::observe::waits::Wait;
+use crate::sys::procfs::stat::SchedStat;
 
 /// How much is kept of a run that may last for hours.
 #[derive(Debug, Clone, Copy)]
@@ -112,16 +113,7 @@ impl Timeline {
             What::Woken { by } => self.wake(event.tid, *by, at_ns),
             What::Letter(letter) => self.see_letter(event.tid, *letter, at_ns),
             What::Blocked(wait) => self.see_wait(event.tid, wait, at_ns),
-            What::Sums(kernel) => {
-                if let Some((process, thread)) = self.find(event.tid) {
-                    let thread = &mut process.threads[thread];
-                    if process.found && thread.base.is_none() {
-                        thread.base = Some(*kernel);
-                    } else {
-                        thread.compare(at_ns, *kernel);
-                    }
-                }
-            }
+            What::Sums(kernel) => self.see_sums(event.pid, event.tid, *kernel, at_ns),
             What::Sampled { state, running_ns, ready_ns } => {
                 self.sample(event.pid, *state, *running_ns, *ready_ns, at_ns);
             }
@@ -274,6 +266,25 @@ impl Timeline {
         if let Some((process, index)) = self.find(tid) {
             process.threads[index].wait = number;
             process.settle(at_ns);
+        }
+    }
+
+    fn see_sums(&mut self, pid: u32, tid: u32, kernel: SchedStat, at_ns: u64) {
+        if let Some((process, index)) = self.find(tid) {
+            let thread = &mut process.threads[index];
+            if process.found && thread.base.is_none() {
+                thread.base = Some(kernel);
+            } else {
+                thread.compare(at_ns, kernel);
+            }
+        } else if pid == tid {
+            // A zombie still has its main thread's sums, and they are final.
+            let process = self.pids.get(&pid).and_then(|id| self.processes.get_mut(id));
+            let main =
+                process.and_then(|process| process.threads.iter_mut().find(|thread| thread.tid == tid));
+            if let Some(thread) = main {
+                thread.compare(at_ns, kernel);
+            }
         }
     }
 

@@ -89,15 +89,13 @@ impl Thread {
         if !matches!(self.state, State::Blocked | State::Stopped | State::Zombie) || at_ns < self.since_ns {
             return;
         }
-        let Some(base) = self.base else {
-            self.check = Some(Check::new(at_ns, at_ns - self.started_ns, &self.sums_at(at_ns), &kernel));
-            return;
-        };
+        let base = self.base.unwrap_or_default();
         let kernel = SchedStat {
             running_ns: kernel.running_ns.saturating_sub(base.running_ns),
             ready_ns: kernel.ready_ns.saturating_sub(base.ready_ns),
             turns: kernel.turns.saturating_sub(base.turns),
         };
-        self.check = Some(Check::new(at_ns, at_ns - self.started_ns, &self.sums_at(at_ns), &kernel));
+        let wall_ns = self.ended_ns.unwrap_or(at_ns).saturating_sub(self.started_ns);
+        self.check = Some(Check::new(at_ns, wall_ns, &self.sums_at(at_ns), &kernel));
     }
 }

@@ -70,7 +70,7 @@ pub fn page(watch: &Watch, report: &WatchReport) -> Vec<u8> {
         notes = notes.join("<br>"),
         table = table(&rows),
         waits = waits(&rows),
-        draw = draw(&rows, &bars, report),
+        draw = draw(&rows, &bars, report, timeline),
     )
     .into_bytes()
 }
@@ -133,7 +133,7 @@ fn bars(rows: &[(usize, &ProcessReport)], report: &WatchReport, timeline: &Timel
     (bars.collect(), grain_ns)
 }
 
-fn draw(rows: &[(usize, &ProcessReport)], bars: &[Bar], report: &WatchReport) -> String {
+fn draw(rows: &[(usize, &ProcessReport)], bars: &[Bar], report: &WatchReport, timeline: &Timeline) -> String {
     let millis = |ns: u64| ns as f64 / 1e6;
     let traces: Vec<Value> = COLOURS
         .iter()
@@ -144,6 +144,9 @@ fn draw(rows: &[(usize, &ProcessReport)], bars: &[Bar], report: &WatchReport) ->
                     let (_, process) = rows[bar.row];
                     let doing = match bar.span.state {
                         State::Running => format!("running on CPU {}", bar.span.cpu),
+                        State::Blocked if bar.span.wait != 0 => {
+                            format!("blocked on {}", escape(timeline.wait_name(bar.span.wait)))
+                        }
                         state => state.word().to_owned(),
                     };
                     let joined = if bar.span.joined > 1 {
@@ -173,7 +176,12 @@ fn draw(rows: &[(usize, &ProcessReport)], bars: &[Bar], report: &WatchReport) ->
     let labels: Vec<String> = rows
         .iter()
         .map(|(depth, process)| {
-            format!("{}{} {}", "\u{2003}".repeat((*depth).min(6)), process.pid, escape(&process.name))
+            format!(
+                "{}{} {}",
+                if *depth > 0 { "\u{2514}".repeat((*depth).min(6)) + " " } else { String::new() },
+                process.pid,
+                escape(&process.name)
+            )
         })
         .collect();
     let height = 140 + 26 * rows.len().max(2);
