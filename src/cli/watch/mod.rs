@@ -3,8 +3,10 @@
 mod failure;
 mod files;
 mod lines;
+mod live;
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -20,7 +22,7 @@ use crate::process::{Exit, Signal};
 use crate::report::watch::build::report;
 use crate::report::watch::text::summary;
 use crate::report::watch::{html, perfetto};
-use crate::sys::exec::Streams;
+use crate::sys::exec::{Streams, open_terminal};
 use crate::sys::signalfd::Signals;
 use failure::Failure;
 use files::Output;
@@ -105,8 +107,14 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
     let page = args.html.as_deref().map(Output::create).transpose()?;
     let signals = Signals::catch().map_err(Failure::system)?;
     let json = args.format == FormatArg::Json;
-    let mut watch = begin(start(args, json)?, args.tier.map(Tier::from), Limits::default())?;
-    lines::follow(&mut watch, &signals, !json)?;
+    let live = !json && !args.no_tui && is_interactive();
+    let (start, terminal) = start(args, json, live)?;
+    let mut watch = begin(start, args.tier.map(Tier::from), Limits::default())?;
+    if live {
+        live::follow(&mut watch, &signals, terminal, &title(args))?;
+    } else {
+        lines::follow(&mut watch, &signals, !json)?;
+    }
 
     let command = (!args.command.is_empty())
         .then(|| args.command.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
@@ -133,20 +141,41 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
     Ok(exit_code(&watch))
 }
 
-fn start(args: &WatchArgs, json: bool) -> Result<Start, Failure> {
+/// What is to be watched, and our end of its terminal if it gets one of its own.
+fn start(args: &WatchArgs, json: bool, live: bool) -> Result<(Start, Option<File>), Failure> {
     if let Some(pid) = args.pid {
-        return Ok(Start::Pid(pid));
+        return Ok((Start::Pid(pid), None));
     }
     let stderr = io::stderr();
     let mut streams = Streams::default();
     if json {
         streams.stdio[1] = Some(stderr.as_fd());
     }
-    Ok(Start::Command(HeldCommand::new(&args.command, &streams)?))
+    if !live {
+        return Ok((Start::Command(HeldCommand::new(&args.command, &streams)?), None));
+    }
+    let (columns, rows) = ratatui::crossterm::terminal::size().unwrap_or((80, 24));
+    let (ours, theirs) = open_terminal(rows, columns).map_err(Failure::system)?;
+    streams.stdio = [Some(theirs.as_fd()); 3];
+    streams.own_terminal = true;
+    Ok((Start::Command(HeldCommand::new(&args.command, &streams)?), Some(ours.into())))
+}
+
+fn title(args: &WatchArgs) -> String {
+    match args.pid {
+        Some(pid) => format!("process {pid}"),
+        None => args.command.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// Whether there is somebody who sees a view and can press keys.
+fn is_interactive() -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    !dumb && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 fn terminal_width() -> Option<u16> {
-    None
+    Some(ratatui::crossterm::terminal::size().ok()?.0)
 }
 
 /// As a shell tells it: the command's own code, or 128 and the signal's number.
