@@ -1,5 +1,6 @@
 //! The `proclab` program: child entry, then the command line.
 
 fn main() -> std::process::ExitCode {
-    proclab::main()
+    proclab::child_entry();
+    proclab::cli::main()
 }

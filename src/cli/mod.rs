@@ -1,18 +1,8 @@
-//! The command line.
+//! The command line: the only module that prints.
 
+mod args;
+mod fault;
+pub(crate) mod net;
 mod watch;
 
-use clap::Parser;
-
-#[derive(Debug, Parser)]
-#[command(name = "proclab")]
-enum Verb {
-    Watch(watch::WatchArgs),
-}
-
-/// Throw-away main until the base lands.
-pub fn main() -> std::process::ExitCode {
-    match Verb::parse() {
-        Verb::Watch(args) => watch::run(&args),
-    }
-}
+pub use args::main;

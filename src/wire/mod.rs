@@ -2,4 +2,5 @@
 
 pub mod codec;
 pub mod endpoint;
+pub mod frame;
 pub mod handle;

@@ -201,11 +201,19 @@ fn serve(orders: IpcReceiver<Order>, deliveries: IpcSender<Delivery>) {
 
 /// The life of the reserve: it waits to be told what to be, or for the end of whoever would tell it.
 fn stand_by(order: &Order, boot: IpcReceiver<Boot>) -> ! {
-    if task::die_with_parent(true).is_ok()
-        && task::ppid() == order.parent_pid
-        && let Ok(message) = boot.recv()
-    {
-        message.run(boot.to_opaque())
+    if task::die_with_parent(true).is_ok() && task::ppid() == order.parent_pid {
+        warm_up();
+        if let Ok(message) = boot.recv() {
+            message.run(boot.to_opaque())
+        }
     }
     std::process::exit(1)
+}
+
+/// Touches the code and the memory that a start needs. A fork copies no page tables of files and shares
+/// all else until it is written: better these faults come now, while nobody waits, than at the start.
+fn warm_up() {
+    if let Ok((sender, receiver)) = ipc::channel::<Result<String, i32>>() {
+        let _ = sender.send(Ok(String::new())).map(|()| receiver.recv());
+    }
 }

@@ -1,0 +1,8 @@
+//! `proclab net`: the network programs, one end at a time or both as a demo.
+
+mod args;
+mod print;
+mod run;
+
+pub(crate) use args::NetArgs;
+pub(crate) use run::run;

@@ -1,0 +1,119 @@
+//! Events as lines: messages to the standard output, all else to the standard error.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line prints")]
+
+use crate::net::event::{Event, Log, What};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::HashMap;
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+
+/// A log that prints. A reader that has gone away is not a reason for a server to end, so what cannot
+/// be written is left out.
+pub(crate) fn printer() -> Log {
+    let printer = Mutex::new(Printer {
+        out_is_terminal: io::stdout().is_terminal(),
+        err_is_terminal: io::stderr().is_terminal(),
+        bars: HashMap::new(),
+    });
+    Log::new(move |event| printer.lock().unwrap_or_else(PoisonError::into_inner).print(event))
+}
+
+struct Printer {
+    out_is_terminal: bool,
+    err_is_terminal: bool,
+    bars: HashMap<Option<SocketAddr>, ProgressBar>,
+}
+
+impl Printer {
+    fn print(&mut self, event: Event) {
+        let peer = event.peer.map(|peer| format!("{peer}: ")).unwrap_or_default();
+        match event.what {
+            What::Listening(address) => self.out(&format!("listening on {address}")),
+            What::Message(text) => {
+                self.finish_bar(event.peer);
+                self.out(&text);
+            }
+            What::Note(text) => self.err(&text),
+            What::Failed(why) => {
+                self.finish_bar(event.peer);
+                self.err(&format!("{peer}{why}"));
+            }
+            What::Progress { done, total } => self.progress(event.peer, done, total),
+            What::Closed => self.finish_bar(event.peer),
+            _ => {}
+        }
+    }
+
+    fn out(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        let text = if self.out_is_terminal { printable(text) } else { text.to_owned() };
+        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    }
+
+    /// One line, whatever a stranger had a part in it.
+    fn err(&self, text: &str) {
+        let text = printable(text).replace('\n', "\\n");
+        let print = || {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        };
+        match self.bars.values().next() {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    fn progress(&mut self, peer: Option<SocketAddr>, done: u64, total: u64) {
+        // One bar is a line that is drawn again; two would draw over each other.
+        if !self.err_is_terminal || (self.bars.len() == 1 && !self.bars.contains_key(&peer)) {
+            return;
+        }
+        let bar = self.bars.entry(peer).or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            let template = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+            bar.with_style(
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            )
+        });
+        bar.set_position(done);
+        if done == total {
+            self.finish_bar(peer);
+        }
+    }
+
+    fn finish_bar(&mut self, peer: Option<SocketAddr>) {
+        if let Some(bar) = self.bars.remove(&peer) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Text without what would move a terminal's cursor or change its colours.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        if c.is_control() && c != '\n' && c != '\t' {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+        shown
+    })
+}
+
+/// One line that says what could not be done, and one that says what to do about it.
+pub(crate) fn failure(error: &str, hint: Option<&str>) {
+    eprintln!("error: {}", printable(error).replace('\n', "\\n"));
+    if let Some(hint) = hint {
+        eprintln!("hint: {hint}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_cannot_command_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2J\tb\n火"), "a\\u{1b}[2J\tb\n火");
+    }
+}

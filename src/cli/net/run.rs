@@ -1,0 +1,234 @@
+//! From arguments to a running end.
+
+use super::args::{
+    All, Auth, Bounds, Chat, ClientBounds, Connect, Echo, File, Frames, Mode, NetArgs, Place, Program,
+    Secret, Serve, Sticky, Udp, Upper, WorkerKind,
+};
+use super::print::{failure, printer};
+use crate::net::auth::Key;
+use crate::net::client::{AddressError, ClientError};
+use crate::net::connection::ConnectionError;
+use crate::net::datagram::{Patience, Receiving};
+use crate::net::end::{Connecting, Serving, Transfer, Until};
+use crate::net::event::{Log, What, chain};
+use crate::net::input::{Line, lines};
+use crate::net::limits::Limits;
+use crate::net::sticky::{Reading, Sending};
+use crate::sys::resource::raise_open_file_limit;
+use crate::sys::signal::Interrupt;
+use std::io;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// The environment variable that holds the key of `auth`.
+const KEY: &str = "PROCLAB_KEY";
+
+/// What is to be done, once the arguments are understood.
+enum Task {
+    Serve(Serving, String, Limits),
+    Connect(Connecting, String, Limits),
+    Demo(&'static [&'static str]),
+}
+
+/// Runs `proclab net …`.
+pub(crate) fn run(args: NetArgs) -> ExitCode {
+    let task = match task(args.program) {
+        Ok(task) => task,
+        Err((error, hint)) => {
+            failure(&error, Some(&hint));
+            return ExitCode::from(2);
+        }
+    };
+    let log = printer();
+    let (address, ended) = match task {
+        Task::Demo(_) => todo!("demo"),
+        Task::Serve(serving, address, limits) => {
+            let ended = serve(serving, &address, limits, &log);
+            (address, ended)
+        }
+        Task::Connect(connecting, address, limits) => {
+            let input = match &connecting {
+                Connecting::Sticky(_) | Connecting::File(_) => channel().1,
+                Connecting::Udp(_) => stdin_lines(65_507),
+                _ => stdin_lines(limits.message),
+            };
+            let ended = connecting.run(&address, limits, input, &log);
+            (address, ended)
+        }
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            failure(&chain(&error), hint(&error, &address).as_deref());
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn serve(serving: Serving, address: &str, limits: Limits, log: &Log) -> Result<(), ClientError> {
+    let interrupt = Interrupt::install().map_err(ConnectionError::io("Ctrl-C cannot be handled"))?;
+    match raise_open_file_limit() {
+        // The listener, the standard streams, the epoll instance and what a handler opens.
+        Ok(most) if most < limits.connections as u64 + 32 => log.tell(
+            None,
+            What::Note(format!(
+                "only {most} descriptors are allowed (ulimit -n): that is fewer than {} connections need",
+                limits.connections
+            )),
+        ),
+        _ => {}
+    }
+    // Only a program that speaks reads the input: a server in the background must not touch a terminal.
+    let input = if matches!(serving, Serving::Chat) { stdin_lines(limits.message) } else { channel().1 };
+    serving.run(address, limits, input, &[interrupt.as_fd()], log)
+}
+
+fn stdin_lines(limit: usize) -> Receiver<Line> {
+    lines(io::BufReader::new(io::stdin()), limit)
+}
+
+fn task(program: Program) -> Result<Task, (String, String)> {
+    let chat_idle = Duration::from_secs(600);
+    Ok(match program {
+        Program::Chat(Chat::Serve(Serve { bind, bounds })) => {
+            Task::Serve(Serving::Chat, bind, limits(&bounds, 64, chat_idle))
+        }
+        Program::Chat(Chat::Connect(Connect { address, bounds })) => {
+            Task::Connect(Connecting::Chat, address, client_limits(&bounds, chat_idle))
+        }
+        Program::Udp(Udp::Serve { bind, buffer, drop }) => {
+            let receiving = Receiving { buffer: buffer as usize, drop };
+            Task::Serve(Serving::Udp(receiving), bind, Limits::default())
+        }
+        Program::Udp(Udp::Connect { address, timeout, retries }) => {
+            Task::Connect(Connecting::Udp(Patience { timeout, retries }), address, Limits::default())
+        }
+        Program::Sticky(Sticky::Serve { serve, read, late, framed }) => {
+            let reading = Reading { buffer: read as usize, late, framed };
+            served(Serving::Sticky(reading), serve)
+        }
+        Program::Sticky(Sticky::Connect { connect, count, no_delay, framed }) => {
+            connected(Connecting::Sticky(Sending { count, nagle: !no_delay, framed }), connect)
+        }
+        Program::Frames(Frames::Serve { serve, message }) => served(Serving::Frames(message), serve),
+        Program::Frames(Frames::Connect(connect)) => connected(Connecting::Frames, connect),
+        Program::File(File::Send { path, place, resume, once, bounds }) => {
+            transfer(Transfer::Send { path, resume }, place, &bounds, once)
+        }
+        Program::File(File::Receive { into, place, max_size, overwrite, resume, once, bounds }) => {
+            transfer(Transfer::Receive { into, limit: max_size, overwrite, resume }, place, &bounds, once)
+        }
+        Program::Echo(Echo::Serve { serve, workers }) => {
+            served(Serving::Echo { processes: workers == WorkerKind::Process }, serve)
+        }
+        Program::Echo(Echo::Connect(connect)) => connected(Connecting::Echo, connect),
+        Program::Upper(Upper::Serve { serve: Serve { bind, bounds }, mode }) => {
+            Task::Serve(Serving::Upper { busy: mode == Mode::Busy }, bind, limits(&bounds, 16_384, IDLE))
+        }
+        Program::Upper(Upper::Connect(connect)) => connected(Connecting::Upper, connect),
+        Program::Auth(Auth::Serve { serve, secret }) => {
+            let key = key(&secret)?;
+            served(Serving::Auth(secret.scheme, key), serve)
+        }
+        Program::Auth(Auth::Connect { connect, secret }) => {
+            let key = key(&secret)?;
+            connected(Connecting::Auth(secret.scheme, key), connect)
+        }
+        Program::Chat(Chat::Demo) => Task::Demo(&["chat"]),
+        Program::Udp(Udp::Demo) => Task::Demo(&["udp"]),
+        Program::Sticky(Sticky::Demo) => Task::Demo(&["sticky"]),
+        Program::Frames(Frames::Demo) => Task::Demo(&["frames"]),
+        Program::File(File::Demo) => Task::Demo(&["file"]),
+        Program::Echo(Echo::Demo) => Task::Demo(&["echo"]),
+        Program::Upper(Upper::Demo) => Task::Demo(&["upper"]),
+        Program::Auth(Auth::Demo) => Task::Demo(&["auth"]),
+        Program::All(All::Demo) => {
+            Task::Demo(&["chat", "udp", "sticky", "frames", "file", "echo", "upper", "auth"])
+        }
+    })
+}
+
+const IDLE: Duration = Duration::from_secs(60);
+
+fn served(serving: Serving, Serve { bind, bounds }: Serve) -> Task {
+    Task::Serve(serving, bind, limits(&bounds, 1024, IDLE))
+}
+
+fn connected(connecting: Connecting, Connect { address, bounds }: Connect) -> Task {
+    Task::Connect(connecting, address, client_limits(&bounds, IDLE))
+}
+
+fn transfer(transfer: Transfer, place: Place, bounds: &Bounds, once: bool) -> Task {
+    let limits = limits(bounds, 64, IDLE);
+    match (place.bind, place.to) {
+        (Some(bind), _) => {
+            let until = if once { Until::Once } else { Until::Stopped };
+            Task::Serve(Serving::File(transfer, until), bind, limits)
+        }
+        (None, to) => Task::Connect(Connecting::File(transfer), to.unwrap_or_default(), limits),
+    }
+}
+
+fn limits(bounds: &Bounds, connections: usize, idle: Duration) -> Limits {
+    Limits {
+        connections: bounds.max_connections.map_or(connections, |n| n as usize),
+        grace: bounds.grace,
+        ..client_limits(&bounds.each, idle)
+    }
+}
+
+fn client_limits(bounds: &ClientBounds, idle: Duration) -> Limits {
+    Limits {
+        idle: bounds.idle.unwrap_or(idle),
+        total: bounds.total,
+        message: bounds.max_message as usize,
+        ..Limits::default()
+    }
+}
+
+fn key(secret: &Secret) -> Result<Key, (String, String)> {
+    let how = format!("put it into the environment variable {KEY}, or into a file and give --key-file FILE");
+    let (bytes, place) = match &secret.key_file {
+        Some(path) => {
+            let mut bytes = std::fs::read(path).map_err(|error| {
+                (format!("the key cannot be read: {}: {error}", path.display()), how.clone())
+            })?;
+            if bytes.last() == Some(&b'\n') {
+                bytes.pop();
+                if bytes.last() == Some(&b'\r') {
+                    bytes.pop();
+                }
+            }
+            (bytes, path.display().to_string())
+        }
+        None => {
+            use std::os::unix::ffi::OsStringExt;
+            let bytes = std::env::var_os(KEY).map(OsStringExt::into_vec).unwrap_or_default();
+            (bytes, KEY.to_owned())
+        }
+    };
+    Key::new(bytes).ok_or_else(|| (format!("no key: {place} is empty or not there"), how))
+}
+
+fn hint(error: &ClientError, address: &str) -> Option<String> {
+    match error {
+        ClientError::Address(AddressError::Unknown { .. }) => {
+            Some("an address is HOST:PORT, such as 127.0.0.1:9000".to_owned())
+        }
+        ClientError::Address(AddressError::Connect { .. }) => {
+            Some(format!("start the server first: proclab net … serve --bind {address}"))
+        }
+        ClientError::Address(AddressError::Bind { source, .. }) => Some(match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                "another server has that port: choose another, or 0 for any".to_owned()
+            }
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need privileges: choose a higher one".to_owned()
+            }
+            _ => "choose an address of this machine, such as 127.0.0.1:0".to_owned(),
+        }),
+        _ => None,
+    }
+}

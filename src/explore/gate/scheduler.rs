@@ -1,0 +1,269 @@
+//! The scheduler's side: start the workers, and let one of them go on at a time.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use super::slot::{Command, Report, SIZE, Side, Slot};
+use super::worker::Post;
+use crate::explore::engine::Granted;
+use crate::explore::step::{Step, letter};
+use crate::process::{Child, Exit, JoinError, StartError};
+use crate::shm::region::{Region, RegionError};
+use crate::wire::handle::Fd;
+
+/// How long a granted worker may take to arrive at its next step.
+///
+/// Steps take microseconds, and nobody else of the run holds the processor, so this long means that
+/// the body blocks outside of a step, or that somebody has stopped the process.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a silent worker is asked whether it lives.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Real processes cannot be controlled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GateError {
+    /// The memory that all share cannot be had.
+    #[error("shared memory for the gate cannot be had")]
+    Memory(#[from] RegionError),
+    /// A worker cannot be started.
+    #[error("worker {who} cannot be started")]
+    Start {
+        /// Its letter.
+        who: char,
+        /// Why not.
+        source: Box<StartError>,
+    },
+    /// A worker died, and nobody of us killed it.
+    #[error("worker {who} (PID {pid}) died by itself: {exit}")]
+    Died {
+        /// Its letter.
+        who: char,
+        /// Its PID.
+        pid: i32,
+        /// How it died.
+        exit: Exit,
+    },
+    /// A worker neither arrives at a step nor ends.
+    #[error(
+        "worker {who} (PID {pid}) did not arrive at its next step in {} s: it is stopped, or blocks outside of a step",
+        PATIENCE.as_secs()
+    )]
+    Silent {
+        /// Its letter.
+        who: char,
+        /// Its PID.
+        pid: i32,
+    },
+    /// A worker cannot be waited for or killed.
+    #[error("worker {who} cannot be waited for")]
+    Join {
+        /// Its letter.
+        who: char,
+        /// Why not.
+        source: JoinError,
+    },
+    /// The system refused.
+    #[error("the gate cannot be set up")]
+    Os(#[from] io::Error),
+}
+
+type Starter<'s> = Box<dyn FnMut(usize, Post) -> Result<Child<()>, StartError> + 's>;
+
+/// Workers that run the same body again and again, a step at a time.
+pub struct Gate<'s> {
+    region: Region,
+    start: Starter<'s>,
+    workers: Vec<Worker>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    child: Option<Child<()>>,
+    pid: i32,
+    at: At,
+    seen: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Idle,
+    Step(Step),
+    Panicked,
+    Killed,
+}
+
+impl<'s> Gate<'s> {
+    /// A gate for `count` workers, each started by `start` when it is first needed, and again after
+    /// it was killed. What is started must call [`Post::serve`].
+    ///
+    /// # Errors
+    /// [`GateError::Memory`].
+    pub fn new(
+        count: usize,
+        start: impl FnMut(usize, Post) -> Result<Child<()>, StartError> + 's,
+    ) -> Result<Self, GateError> {
+        let len = count.max(1) * SIZE;
+        let region = Region::create(len as u64, len)?;
+        let workers =
+            (0..count).map(|_| Worker { child: None, pid: 0, at: At::Idle, seen: String::new() }).collect();
+        Ok(Self { region, start: Box::new(start), workers })
+    }
+
+    /// How many workers there are.
+    pub fn len(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.workers.is_empty()
+    }
+
+    /// The PID of a worker; 0 before it was first started.
+    pub fn pid(&self, worker: usize) -> i32 {
+        self.workers[worker].pid
+    }
+
+    /// The step at which `worker` waits; `None` if its body has ended.
+    pub fn pending(&self, worker: usize) -> Option<Step> {
+        match self.workers[worker].at {
+            At::Step(step) => Some(step),
+            At::Idle | At::Panicked | At::Killed => None,
+        }
+    }
+
+    /// Whether the body of `worker` panicked in this execution.
+    pub fn panicked(&self, worker: usize) -> bool {
+        self.workers[worker].at == At::Panicked
+    }
+
+    /// Calls everybody back who is still on the way; nobody does anything until [`begin`](Self::begin).
+    ///
+    /// # Errors
+    /// [`GateError`].
+    pub fn abandon(&mut self) -> Result<(), GateError> {
+        for worker in 0..self.workers.len() {
+            if self.pending(worker).is_some() {
+                self.tell(worker, Command::Abandon)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts whoever is missing, and lets everybody run up to its first step.
+    ///
+    /// # Errors
+    /// [`GateError`].
+    pub fn begin(&mut self) -> Result<(), GateError> {
+        for worker in 0..self.workers.len() {
+            if self.workers[worker].child.is_none() {
+                self.hire(worker)?;
+            }
+            self.tell(worker, Command::Begin)?;
+        }
+        Ok(())
+    }
+
+    /// Lets `worker` do the step at which it waits.
+    ///
+    /// # Errors
+    /// [`GateError`].
+    pub fn grant(&mut self, worker: usize) -> Result<Granted, GateError> {
+        Ok(match self.tell(worker, Command::Grant)? {
+            true => Granted::Done(std::mem::take(&mut self.workers[worker].seen)),
+            false => Granted::Refused,
+        })
+    }
+
+    /// Kills `worker` where it waits, and waits until the kernel has taken all that it held.
+    ///
+    /// # Errors
+    /// [`GateError::Join`].
+    pub fn kill(&mut self, worker: usize) -> Result<(), GateError> {
+        if let Some(child) = self.workers[worker].child.take() {
+            child.kill()?;
+            child.join().map_err(|source| GateError::Join { who: letter(worker), source })?;
+        }
+        self.workers[worker].at = At::Killed;
+        Ok(())
+    }
+
+    fn hire(&mut self, worker: usize) -> Result<(), GateError> {
+        Slot::new(&self.region, worker).clear();
+        let file = Fd::from(self.region.file().as_fd().try_clone_to_owned()?);
+        let post = Post { file, slot: worker as u32 };
+        let child = (self.start)(worker, post)
+            .map_err(|source| GateError::Start { who: letter(worker), source: Box::new(source) })?;
+        self.workers[worker].pid = child.pid();
+        self.workers[worker].child = Some(child);
+        Ok(())
+    }
+
+    /// Passes the turn with a command, and takes the answer; whether it was not a refusal.
+    fn tell(&mut self, worker: usize, command: Command) -> Result<bool, GateError> {
+        let slot = Slot::new(&self.region, worker);
+        slot.command(command);
+        slot.pass(Side::Scheduler);
+        if !slot.wait(Side::Scheduler, LOOK_AGAIN) {
+            self.wait_long(worker)?;
+        }
+        let (report, seen) = slot.read_report();
+        let state = &mut self.workers[worker];
+        state.seen = seen;
+        state.at = match report {
+            Report::Arrived(step) => At::Step(step),
+            Report::Refused => return Ok(false),
+            Report::Fresh | Report::Ended => At::Idle,
+            Report::Panicked => At::Panicked,
+        };
+        Ok(true)
+    }
+
+    fn wait_long(&self, worker: usize) -> Result<(), GateError> {
+        let slot = Slot::new(&self.region, worker);
+        let begin = Instant::now();
+        loop {
+            let state = &self.workers[worker];
+            let exit = match &state.child {
+                Some(child) => {
+                    let exit = child.join_timeout(Duration::ZERO);
+                    exit.map_err(|source| GateError::Join { who: letter(worker), source })?
+                }
+                None => None,
+            };
+            if slot.wait(Side::Scheduler, LOOK_AGAIN) {
+                return Ok(());
+            }
+            if let Some(exit) = exit {
+                return Err(GateError::Died { who: letter(worker), pid: self.workers[worker].pid, exit });
+            }
+            if begin.elapsed() > PATIENCE {
+                return Err(GateError::Silent { who: letter(worker), pid: self.workers[worker].pid });
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Gate<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate").field("workers", &self.workers).finish_non_exhaustive()
+    }
+}
+
+/// Workers end with their gate: they hold nothing that they would have to put in order.
+impl Drop for Gate<'_> {
+    fn drop(&mut self) {
+        for worker in 0..self.workers.len() {
+            if let Some(child) = &self.workers[worker].child {
+                let _ = child.kill();
+            }
+        }
+        for worker in 0..self.workers.len() {
+            if let Some(child) = self.workers[worker].child.take() {
+                let _ = child.join();
+            }
+        }
+    }
+}

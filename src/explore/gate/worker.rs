@@ -1,0 +1,128 @@
+//! The worker's side: announce a step, wait, do it.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::slot::{Command, Report, SIZE, Side, Slot};
+use crate::explore::step::Step;
+use crate::shm::region::{Region, RegionError};
+use crate::wire::handle::Fd;
+
+/// A sleeper looks at its slot this often even if nobody wakes it.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A worker's place at the gate, as it is passed to the process among its arguments.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Post {
+    pub(super) file: Fd,
+    pub(super) slot: u32,
+}
+
+impl Post {
+    /// Takes the place, and runs `body` once for every execution, until the process is killed.
+    ///
+    /// The body must do nothing that others can see outside of a step. If it panics, the scheduler
+    /// is told.
+    ///
+    /// # Errors
+    /// When the shared memory cannot be mapped.
+    pub fn serve(self, mut body: impl FnMut(&mut Desk<'_>)) -> Result<(), RegionError> {
+        let base = self.slot as usize * SIZE;
+        let region =
+            Region::open(self.file.into_owned(), |_: &[u8; 1], _| Ok::<_, RegionError>(base + SIZE))?;
+        let slot = Slot::new(&region, self.slot as usize);
+        loop {
+            let mut desk = Desk { slot, seen: String::new() };
+            if desk.wait() != Command::Begin {
+                // Told to stop an execution that this process has never begun.
+                desk.tell(&Report::Ended);
+                continue;
+            }
+            let end = catch_unwind(AssertUnwindSafe(|| body(&mut desk)));
+            let report = match end {
+                Ok(()) => Report::Ended,
+                Err(reason) if reason.is::<Abandoned>() => Report::Ended,
+                Err(reason) => {
+                    let text = reason.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                    let text = text.or_else(|| reason.downcast_ref::<String>().cloned());
+                    desk.seen = format!("panicked: {}", text.unwrap_or_default());
+                    Report::Panicked
+                }
+            };
+            desk.tell(&report);
+        }
+    }
+}
+
+/// Why a body unwinds: the execution goes no further. Not a panic, so no message is printed.
+struct Abandoned;
+
+/// Where a body does its steps.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    slot: Slot<'a>,
+    /// What the last step has seen; told with the next arrival, or at the end.
+    seen: String,
+}
+
+impl Desk<'_> {
+    /// Arrives at `step`, waits until it is granted, and does it; `seen` tells what came of it.
+    pub fn step<R>(
+        &mut self,
+        step: Step,
+        operation: impl FnOnce() -> R,
+        seen: impl FnOnce(&R) -> String,
+    ) -> R {
+        self.tell(&Report::Arrived(step));
+        self.granted();
+        let result = operation();
+        self.seen = seen(&result);
+        result
+    }
+
+    /// Arrives at the lock step `step`, and tries each time it is granted, until it has the lock.
+    ///
+    /// # Errors
+    /// What `try_acquire` fails with; the step is then done.
+    pub fn acquire(
+        &mut self,
+        step: Step,
+        mut try_acquire: impl FnMut() -> io::Result<bool>,
+    ) -> io::Result<()> {
+        self.tell(&Report::Arrived(step));
+        loop {
+            self.granted();
+            match try_acquire() {
+                Ok(true) => {
+                    self.seen = "taken".into();
+                    return Ok(());
+                }
+                Ok(false) => self.tell(&Report::Refused),
+                Err(error) => {
+                    self.seen = error.to_string();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn granted(&mut self) {
+        if self.wait() != Command::Grant {
+            resume_unwind(Box::new(Abandoned));
+        }
+    }
+
+    fn tell(&mut self, report: &Report) {
+        self.slot.report(report, &self.seen);
+        self.seen.clear();
+        self.slot.pass(Side::Worker);
+    }
+
+    fn wait(&self) -> Command {
+        while !self.slot.wait(Side::Worker, LOOK_AGAIN) {}
+        self.slot.read_command()
+    }
+}

@@ -1,0 +1,217 @@
+//! A schedule as a value: short enough to type, and checked when it is read back.
+//!
+//! A token is `PARAMETERS~SCHEDULE~CHECK`: the scenario's own short text for what is run, the
+//! decisions as runs (`a2b3a`: A twice, B three times, A; a capital letter kills), and six letters.
+//! Three of them tell a mistyped token before anything runs, three tell whether the processes
+//! arrived at the same steps as when the token was made.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::step::{Choice, Event, letter};
+
+/// The most processes that a schedule can name.
+pub const MAX_PROCESSES: usize = 26;
+/// The most decisions that are read from a token or a file.
+pub const MAX_STEPS: usize = 10_000;
+
+/// A schedule, with the scenario and the parameters that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Scenario and parameters: small letters, digits and dots.
+    pub parameters: String,
+    /// The decisions.
+    pub choices: Vec<Choice>,
+    /// What [`arrivals`] said of the execution that the token was made from.
+    pub arrivals: u16,
+}
+
+/// The text is no token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseTokenError {
+    /// It does not look like one at all.
+    #[error("`{0}` is no token: one looks like `t2k1.none~a2b2~k3x9wd`")]
+    Shape(String),
+    /// It does, but the check does not fit: mistyped, or put together by hand.
+    #[error("the token `{0}` does not fit its own check letters: it is mistyped")]
+    Check(String),
+    /// The schedule is longer than anything that was ever printed.
+    #[error("the schedule has more than {MAX_STEPS} steps")]
+    TooLong,
+}
+
+impl Token {
+    /// The token of an execution of the scenario and parameters that `parameters` stands for.
+    pub fn new(parameters: &str, events: &[Event]) -> Self {
+        let choices = events.iter().map(|event| event.choice).collect();
+        Self { parameters: parameters.to_owned(), choices, arrivals: arrivals(events) }
+    }
+
+    /// How many of the decisions kill.
+    pub fn kills(&self) -> usize {
+        self.choices.iter().filter(|choice| choice.kill).count()
+    }
+
+    fn body(&self) -> String {
+        format!("{}~{}", self.parameters, runs(&self.choices))
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = self.body();
+        write!(f, "{body}~{}{}", letters(fold(fnv(body.bytes()))), letters(self.arrivals))
+    }
+}
+
+impl FromStr for Token {
+    type Err = ParseTokenError;
+
+    fn from_str(text: &str) -> Result<Self, ParseTokenError> {
+        let shape = || ParseTokenError::Shape(text.chars().take(80).collect());
+        let mut parts = text.split('~');
+        let (Some(parameters), Some(schedule), Some(check), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(shape());
+        };
+        let simple = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.';
+        if parameters.is_empty() || !parameters.chars().all(simple) || !check.is_ascii() || check.len() != 6 {
+            return Err(shape());
+        }
+        let choices = parse_runs(schedule)?.ok_or_else(shape)?;
+        let (Some(sum), Some(arrivals)) = (number(&check[..3]), number(&check[3..])) else {
+            return Err(shape());
+        };
+        let token = Self { parameters: parameters.to_owned(), choices, arrivals };
+        if fold(fnv(token.body().bytes())) != sum || runs(&token.choices) != schedule {
+            return Err(ParseTokenError::Check(text.to_owned()));
+        }
+        Ok(token)
+    }
+}
+
+/// Fifteen bits that tell the steps of one execution from those of another.
+pub fn arrivals(events: &[Event]) -> u16 {
+    let text = events.iter().flat_map(|event| {
+        let step = event.step;
+        let ended = if event.ended { ";" } else { "," };
+        [
+            letter(event.choice.index()).to_string(),
+            step.name.to_string(),
+            step.resource.to_string(),
+            ended.into(),
+        ]
+    });
+    fold(fnv(text.flat_map(String::into_bytes)))
+}
+
+/// The decisions as runs.
+pub fn runs(choices: &[Choice]) -> String {
+    let mut text = String::new();
+    for run in choices.chunk_by(|one, other| one == other) {
+        let name = letter(run[0].index());
+        text.push(if run[0].kill { name } else { name.to_ascii_lowercase() });
+        if run.len() > 1 {
+            text.push_str(&run.len().to_string());
+        }
+    }
+    text
+}
+
+fn parse_runs(text: &str) -> Result<Option<Vec<Choice>>, ParseTokenError> {
+    let mut choices = Vec::new();
+    let mut rest = text.chars().peekable();
+    while let Some(name) = rest.next() {
+        if !name.is_ascii_alphabetic() {
+            return Ok(None);
+        }
+        let mut count: Option<usize> = None;
+        while let Some(digit) = rest.peek().and_then(|c| c.to_digit(10)) {
+            rest.next();
+            count = Some(count.unwrap_or(0).saturating_mul(10).saturating_add(digit as usize));
+        }
+        let count = count.unwrap_or(1);
+        if choices.len().saturating_add(count) > MAX_STEPS {
+            return Err(ParseTokenError::TooLong);
+        }
+        let process = name.to_ascii_lowercase() as u8 - b'a';
+        choices.resize(choices.len() + count, Choice { process, kill: name.is_ascii_uppercase() });
+    }
+    Ok(Some(choices))
+}
+
+/// FNV-1a, 64 bits.
+fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn fold(hash: u64) -> u16 {
+    ((hash ^ (hash >> 15) ^ (hash >> 30) ^ (hash >> 45)) & 0x7fff) as u16
+}
+
+/// Crockford's alphabet: nothing in it is taken for something else.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+fn letters(bits: u16) -> String {
+    [10, 5, 0].map(|shift| ALPHABET[usize::from(bits >> shift & 31)] as char).iter().collect()
+}
+
+fn number(text: &str) -> Option<u16> {
+    text.bytes().try_fold(0, |bits, byte| {
+        let digit = ALPHABET.iter().position(|letter| *letter == byte)?;
+        Some(bits << 5 | digit as u16)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn token(choices: Vec<Choice>) -> Token {
+        Token { parameters: "t2k1.none.r".into(), choices, arrivals: 0x1234 }
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_comes_back_as_it_was_printed(
+            choices in proptest::collection::vec((0_u8..26, any::<bool>()), 0..40),
+            arrivals in 0_u16..0x8000,
+        ) {
+            let choices = choices.into_iter().map(|(process, kill)| Choice { process, kill }).collect();
+            let token = Token { arrivals, ..token(choices) };
+            prop_assert_eq!(token.to_string().parse::<Token>(), Ok(token));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,40}") {
+            let _ = text.parse::<Token>();
+        }
+    }
+
+    #[test]
+    fn runs_are_short() {
+        let choices = [0, 0, 1, 1, 1, 0].map(Choice::step);
+        assert_eq!(runs(&choices), "a2b3a");
+        assert_eq!(runs(&[Choice::step(0), Choice::kill(0), Choice::step(1)]), "aAb");
+    }
+
+    #[test]
+    fn a_changed_character_is_noticed() {
+        let printed = token([0, 0, 1, 1].map(Choice::step).to_vec()).to_string();
+        let head = printed.len() - 3;
+        for position in 0..head {
+            let mut bytes = printed.clone().into_bytes();
+            bytes[position] = if bytes[position] == b'2' { b'3' } else { b'2' };
+            let changed = String::from_utf8(bytes).unwrap();
+            assert!(changed.parse::<Token>().is_err(), "{changed}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_never_ends_takes_no_memory() {
+        assert_eq!("t~a99999999999999999999~000000".parse::<Token>(), Err(ParseTokenError::TooLong));
+    }
+}

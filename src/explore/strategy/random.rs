@@ -1,0 +1,74 @@
+//! At each point any enabled process, with equal chances.
+
+use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
+
+use super::{Decision, Strategy};
+use crate::explore::engine::{Divergence, Held, Point};
+use crate::explore::step::{Access, Choice, Event};
+
+/// The naive random scheduler, which finds most bugs no later than cleverer ones do (P. Thomson,
+/// A. Donaldson, A. Betts, "Concurrency Testing Using Controlled Schedulers", TOPC 2(4), 2016).
+#[derive(Clone, Debug)]
+pub struct Random {
+    dice: Dice,
+}
+
+impl Random {
+    /// Decisions that follow from `seed` alone.
+    pub fn new(seed: u64) -> Self {
+        Self { dice: Dice::new(seed) }
+    }
+}
+
+impl Strategy for Random {
+    fn begin(&mut self) -> bool {
+        self.dice.begin();
+        true
+    }
+
+    fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence> {
+        let choices = self.dice.open(point);
+        Ok(Decision::Take(choices[self.dice.below(choices.len())]))
+    }
+
+    fn done(&mut self, event: &Event) -> Result<(), Divergence> {
+        self.dice.note(event);
+        Ok(())
+    }
+}
+
+/// What the sampling strategies share: reproducible chance, and who can be killed.
+#[derive(Clone, Debug)]
+pub(super) struct Dice {
+    random: Xoshiro256PlusPlus,
+    held: Held,
+}
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { random: Xoshiro256PlusPlus::seed_from_u64(seed), held: Held::new(0) }
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.held = Held::new(usize::from(u8::MAX) + 1);
+    }
+
+    pub(super) fn note(&mut self, event: &Event) {
+        self.held.note(event);
+    }
+
+    /// The choices without a kill of somebody who waits for a held lock: only who could go on
+    /// can be killed, and a lock must not be tried only to find that out.
+    pub(super) fn open(&self, point: &Point<'_>) -> Vec<Choice> {
+        let waits = |choice: &Choice| {
+            point
+                .step(*choice)
+                .is_some_and(|step| step.access == Access::Acquire && self.held.by_anybody(step.resource))
+        };
+        point.choices.iter().copied().filter(|choice| !choice.kill || !waits(choice)).collect()
+    }
+
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        self.random.random_range(0..bound.max(1))
+    }
+}

@@ -1,0 +1,109 @@
+//! The same decisions again, compared with what happened the last time.
+
+use super::{Decision, Strategy};
+use crate::explore::engine::{Divergence, Point};
+use crate::explore::step::{Access, Choice, Event, letter, waiting};
+
+/// Follows a schedule once, and gives up nothing: whatever differs is a [`Divergence`].
+#[derive(Clone, Debug)]
+pub struct Replay {
+    choices: Vec<Choice>,
+    expected: Vec<Event>,
+    begun: bool,
+    done: usize,
+}
+
+impl Replay {
+    /// Follows `choices`.
+    pub fn new(choices: Vec<Choice>) -> Self {
+        Self { choices, expected: Vec::new(), begun: false, done: 0 }
+    }
+
+    /// Follows the decisions of `events`, and expects the same arrivals.
+    pub fn of(events: Vec<Event>) -> Self {
+        let choices = events.iter().map(|event| event.choice).collect();
+        Self { choices, expected: events, begun: false, done: 0 }
+    }
+}
+
+impl Strategy for Replay {
+    fn begin(&mut self) -> bool {
+        self.done = 0;
+        !std::mem::replace(&mut self.begun, true)
+    }
+
+    fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence> {
+        let diverged =
+            |expected: String, found: String| Err(Divergence { position: point.depth, expected, found });
+        let Some(choice) = self.choices.get(point.depth).copied() else {
+            // Whoever is left must be waiting for ever, which only trying the lock can tell.
+            let left = point.choices.iter().find(|choice| !choice.kill).copied();
+            let step = left.and_then(|choice| Some((choice, point.step(choice)?)));
+            return match step {
+                Some((choice, step)) if step.access == Access::Acquire => Ok(Decision::Take(choice)),
+                Some((choice, step)) => {
+                    diverged("the end of the schedule".into(), waiting(choice, Some(step)))
+                }
+                None => Ok(Decision::GiveUp),
+            };
+        };
+        let found = point.step(choice);
+        let Some(step) = found else {
+            let what = if choice.index() < point.pending.len() { "it has ended" } else { "there is none" };
+            return diverged(format!("a step of {}", letter(choice.index())), what.into());
+        };
+        match self.expected.get(point.depth) {
+            Some(event) if event.step != step => {
+                diverged(waiting(choice, Some(event.step)), waiting(choice, found))
+            }
+            _ => Ok(Decision::Take(choice)),
+        }
+    }
+
+    fn refused(&mut self, point: &Point<'_>, process: usize) -> Result<(), Divergence> {
+        if point.depth >= self.choices.len() {
+            return Ok(());
+        }
+        Err(Divergence {
+            position: point.depth,
+            expected: format!("{} gets the lock", letter(process)),
+            found: format!(
+                "the lock is held at `{}`",
+                point.pending[process].map_or("?".into(), |s| s.to_string())
+            ),
+        })
+    }
+
+    fn done(&mut self, event: &Event) -> Result<(), Divergence> {
+        self.done += 1;
+        if self.done > self.choices.len() {
+            let (expected, found) = ("the end of the schedule".into(), event.to_string());
+            return Err(Divergence { position: self.done - 1, expected, found });
+        }
+        Ok(())
+    }
+}
+
+impl Replay {
+    /// Compares a finished execution with the schedule: did it go on to the end, and see the same?
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn check(&self, events: &[Event]) -> Result<(), Divergence> {
+        if let Some(choice) = self.choices.get(events.len()) {
+            return Err(Divergence {
+                position: events.len(),
+                expected: format!("a step of {}", letter(choice.index())),
+                found: "nobody can go on".into(),
+            });
+        }
+        let differs = self.expected.iter().zip(events).position(|(expected, found)| expected != found);
+        match differs {
+            None => Ok(()),
+            Some(position) => {
+                let (expected, found) = (&self.expected[position], &events[position]);
+                Err(Divergence { position, expected: expected.to_string(), found: found.to_string() })
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Every interleaving with (nearly) equal chances: the uniform random walk.
+//!
+//! Where process `i` has `r_i` steps left, the share of the interleavings that begin with it is
+//! `r_i / Σ r` (H. Zhao et al., "Selectively Uniform Concurrency Testing", ASPLOS 2025, call it
+//! URW). Exact while nobody is disabled and nobody ends early; the numbers of steps are those of
+//! the longest execution so far, so the first one is plainly random.
+
+use super::random::Dice;
+use super::{Decision, Strategy};
+use crate::explore::engine::{Divergence, Point};
+use crate::explore::step::Event;
+
+/// The walk, and how many steps each process has been seen to have.
+#[derive(Clone, Debug)]
+pub struct Uniform {
+    dice: Dice,
+    longest: Vec<usize>,
+    done: Vec<usize>,
+}
+
+impl Uniform {
+    /// Decisions that follow from `seed` alone.
+    pub fn new(seed: u64) -> Self {
+        Self { dice: Dice::new(seed), longest: Vec::new(), done: Vec::new() }
+    }
+}
+
+impl Strategy for Uniform {
+    fn begin(&mut self) -> bool {
+        self.dice.begin();
+        self.done.iter_mut().for_each(|done| *done = 0);
+        true
+    }
+
+    fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence> {
+        self.longest.resize(point.pending.len(), 1);
+        self.done.resize(point.pending.len(), 0);
+        let choices = self.dice.open(point);
+        let weight = |process: usize| self.longest[process].saturating_sub(self.done[process]).max(1);
+        let total: usize = choices.iter().map(|choice| weight(choice.index())).sum();
+        let mut ticket = self.dice.below(total);
+        for choice in choices {
+            let weight = weight(choice.index());
+            if ticket < weight {
+                return Ok(Decision::Take(choice));
+            }
+            ticket -= weight;
+        }
+        Ok(Decision::GiveUp)
+    }
+
+    fn done(&mut self, event: &Event) -> Result<(), Divergence> {
+        self.dice.note(event);
+        let process = event.choice.index();
+        self.done[process] += 1;
+        self.longest[process] = self.longest[process].max(self.done[process]);
+        Ok(())
+    }
+}

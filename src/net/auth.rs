@@ -1,0 +1,297 @@
+//! `auth`: a client proves that it has the key, then speaks `upper`.
+//!
+//! Two schemes. `md5` speaks the bytes of the Python program: 32 random bytes down, the 32 hexadecimal
+//! digits of `md5(key + nonce)` up. `hmac-sha256` (RFC 2104, FIPS 198-1) is for two ends of ours, and
+//! each proves the key to the other: a nonce down; a nonce and a proof up; a proof down. Each proof
+//! covers both nonces and who makes it, so none can be replayed or sent back to its maker.
+//!
+//! Neither encrypts: who can change the stream after the proof can speak in it. And a listener can try
+//! guessed keys against what was proven, as fast as it can hash: only a long random key withstands.
+
+use crate::net::client::{ClientError, connect};
+use crate::net::connection::{Connection, ConnectionError};
+use crate::net::echo::talk;
+use crate::net::event::{Log, What};
+use crate::net::input::Line;
+use crate::net::limits::Limits;
+use crate::net::upper;
+use crate::sys::poll::{Deadline, readable};
+use hmac::{Hmac, KeyInit, Mac};
+use md5::{Digest, Md5};
+use sha2::Sha256;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::sync::mpsc::Receiver;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use subtle::ConstantTimeEq;
+
+/// Bytes of a nonce, and of a proof of either scheme on the wire.
+pub const NONCE: usize = 32;
+
+/// Failures in a row that an address has before it must wait.
+const FREE_FAILURES: u32 = 5;
+/// The time between two attempts of an address that must wait.
+const PACE: Duration = Duration::from_secs(1);
+/// The longest that an attempt is made to wait; one that would have to wait longer is closed.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// After this long without an attempt the failures of an address are forgotten.
+const FORGIVEN: Duration = Duration::from_secs(60);
+/// Addresses whose failures are counted at once.
+const ADDRESSES: usize = 4096;
+
+/// How the key is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+pub enum Scheme {
+    /// `md5(key + nonce)`, the client only: the bytes of the Python program.
+    Md5,
+    /// HMAC-SHA-256 over both nonces, each end to the other.
+    HmacSha256,
+}
+
+/// A shared secret; it is never shown.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+pub struct Key(Vec<u8>);
+
+impl Key {
+    /// Takes the bytes of a key; none at all is no key.
+    pub fn new(bytes: Vec<u8>) -> Option<Self> {
+        if bytes.is_empty() { None } else { Some(Self(bytes)) }
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+/// The answer to a nonce in the scheme `md5`: lower-case hexadecimal.
+pub fn md5_answer(key: &Key, nonce: &[u8; NONCE]) -> [u8; 32] {
+    let digest = Md5::new().chain_update(&key.0).chain_update(nonce).finalize();
+    let mut hex = String::with_capacity(32);
+    for byte in digest {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex.into_bytes().try_into().expect("16 bytes are 32 digits")
+}
+
+/// The proof of `role` over both nonces in the scheme `hmac-sha256`.
+pub fn hmac_proof(key: &Key, role: Role, server: &[u8; NONCE], client: &[u8; NONCE]) -> [u8; 32] {
+    mac(key, role, server, client).finalize().into_bytes().into()
+}
+
+/// Who makes a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The end that listens.
+    Server,
+    /// The end that connects.
+    Client,
+}
+
+fn mac(key: &Key, role: Role, server: &[u8; NONCE], client: &[u8; NONCE]) -> Hmac<Sha256> {
+    let label: &[u8] = match role {
+        Role::Server => b"proclab net auth 1 server\0",
+        Role::Client => b"proclab net auth 1 client\0",
+    };
+    let mac = Hmac::<Sha256>::new_from_slice(&key.0).expect("HMAC takes a key of any length");
+    mac.chain_update(label).chain_update(server).chain_update(client)
+}
+
+/// Counts failures by address and makes those who fail wait, so that keys cannot be tried out fast.
+#[derive(Debug, Default)]
+pub struct Attempts(Mutex<HashMap<IpAddr, Record>>);
+
+#[derive(Debug)]
+struct Record {
+    failures: u32,
+    next: Instant,
+}
+
+impl Attempts {
+    /// How long an attempt from `address` must wait; `None` when that is too long to be waited for.
+    fn wait(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(record) = records.get_mut(&address) else { return Some(Duration::ZERO) };
+        if now.saturating_duration_since(record.next) > FORGIVEN {
+            records.remove(&address);
+            return Some(Duration::ZERO);
+        }
+        if record.failures < FREE_FAILURES {
+            return Some(Duration::ZERO);
+        }
+        let wait = record.next.saturating_duration_since(now);
+        if wait > LONGEST_WAIT {
+            return None;
+        }
+        record.next = now.max(record.next) + PACE;
+        Some(wait)
+    }
+
+    fn failed(&self, address: IpAddr, now: Instant) {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if records.len() >= ADDRESSES && !records.contains_key(&address) {
+            if let Some(oldest) = records.iter().min_by_key(|(_, r)| r.next).map(|(a, _)| *a) {
+                records.remove(&oldest);
+            }
+        }
+        let record = records.entry(address).or_insert(Record { failures: 0, next: now });
+        record.failures = record.failures.saturating_add(1);
+        record.next = record.next.max(now);
+    }
+
+    fn passed(&self, address: IpAddr) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
+    }
+}
+
+/// Serves a client that proves the key; one that does not is told nothing and closed.
+///
+/// # Errors
+/// When the proof is wrong, the address has failed too often, or the connection breaks.
+pub fn serve_one(
+    connection: &Connection,
+    scheme: Scheme,
+    key: &Key,
+    attempts: &Attempts,
+) -> Result<(), ConnectionError> {
+    let address = connection.peer().ip();
+    let Some(wait) = attempts.wait(address, Instant::now()) else {
+        return Err(ConnectionError::Refused(format!("{address} has failed too often, it must wait")));
+    };
+    // A client has nothing to say before the challenge: what can be read is its end, or a breach.
+    if !wait.is_zero()
+        && readable(&[connection.stream().as_fd()], Deadline::after(wait))
+            .map_err(ConnectionError::io("waiting failed"))?[0]
+    {
+        return Err(ConnectionError::Refused("it did not wait for the challenge".to_owned()));
+    }
+    let proven = match scheme {
+        Scheme::Md5 => challenge_md5(connection, key),
+        Scheme::HmacSha256 => challenge_hmac(connection, key),
+    };
+    // Only a wrong proof is a guess: who goes away before has learnt nothing.
+    if matches!(proven, Err(ConnectionError::Refused(_))) {
+        attempts.failed(address, Instant::now());
+    }
+    proven?;
+    attempts.passed(address);
+    upper::serve_one(connection)
+}
+
+fn challenge_md5(connection: &Connection, key: &Key) -> Result<(), ConnectionError> {
+    let nonce: [u8; NONCE] = rand::random();
+    connection.write_all(&nonce)?;
+    let mut answer = [0; 32];
+    connection.read_exact(&mut answer, "the answer to the challenge")?;
+    check(&answer, &md5_answer(key, &nonce))
+}
+
+fn challenge_hmac(connection: &Connection, key: &Key) -> Result<(), ConnectionError> {
+    let ours: [u8; NONCE] = rand::random();
+    connection.write_all(&ours)?;
+    let mut theirs = [0; NONCE];
+    let mut proof = [0; 32];
+    connection.read_exact(&mut theirs, "the client's nonce")?;
+    connection.read_exact(&mut proof, "the client's proof")?;
+    check(&proof, &hmac_proof(key, Role::Client, &ours, &theirs))?;
+    connection.write_all(&hmac_proof(key, Role::Server, &ours, &theirs))
+}
+
+/// Compares in a time that does not depend on where the first difference is.
+fn check(answer: &[u8; 32], right: &[u8; 32]) -> Result<(), ConnectionError> {
+    if bool::from(answer.ct_eq(right)) {
+        return Ok(());
+    }
+    Err(ConnectionError::Refused("the key is not proven".to_owned()))
+}
+
+/// Proves the key, has the server prove it (in the scheme that can), then sends each line and tells
+/// the answer.
+///
+/// # Errors
+/// When the server cannot be reached, does not accept the proof, or has no proof of its own.
+pub fn run_client(
+    address: &str,
+    scheme: Scheme,
+    key: &Key,
+    limits: &Limits,
+    lines: &Receiver<Line>,
+    log: &Log,
+) -> Result<(), ClientError> {
+    let connection = connect(address, limits, log)?;
+    let mut nonce = [0; NONCE];
+    connection.read_exact(&mut nonce, "the challenge")?;
+    match scheme {
+        Scheme::Md5 => connection.write_all(&md5_answer(key, &nonce))?,
+        Scheme::HmacSha256 => {
+            let ours: [u8; NONCE] = rand::random();
+            let mut answer = ours.to_vec();
+            answer.extend_from_slice(&hmac_proof(key, Role::Client, &nonce, &ours));
+            connection.write_all(&answer)?;
+            let mut proof = [0; 32];
+            connection.read_exact(&mut proof, "the server's proof: it may not accept ours")?;
+            if check(&proof, &hmac_proof(key, Role::Server, &nonce, &ours)).is_err() {
+                connection.cut();
+                return Err(ConnectionError::Refused("the server has not proven the key".to_owned()).into());
+            }
+            connection.tell(What::Note("both ends have proven the key".to_owned()));
+        }
+    }
+    talk(&connection, lines, upper::upper)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Key {
+        Key::new(text.as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_answer_is_that_of_hashlib() {
+        // python3 -c "import hashlib; print(hashlib.md5(b'alexsb' + bytes(range(32))).hexdigest())"
+        let nonce = std::array::from_fn(|i| i as u8);
+        assert_eq!(&md5_answer(&key("alexsb"), &nonce), b"a9d4e3429bf1cff65d92e396550b1d2f");
+    }
+
+    #[test]
+    fn a_proof_holds_for_one_key_one_role_and_one_pair_of_nonces() {
+        let (a, b) = ([1; NONCE], [2; NONCE]);
+        let proof = hmac_proof(&key("k"), Role::Client, &a, &b);
+        assert_eq!(proof, hmac_proof(&key("k"), Role::Client, &a, &b));
+        for other in [
+            hmac_proof(&key("l"), Role::Client, &a, &b),
+            hmac_proof(&key("k"), Role::Server, &a, &b),
+            hmac_proof(&key("k"), Role::Client, &b, &a),
+            hmac_proof(&key("k"), Role::Client, &a, &a),
+        ] {
+            assert!(check(&proof, &other).is_err());
+        }
+    }
+
+    #[test]
+    fn who_fails_often_waits_and_who_passes_is_forgiven() {
+        let attempts = Attempts::default();
+        let (address, now) = (IpAddr::from([127, 0, 0, 1]), Instant::now());
+        for _ in 0..FREE_FAILURES {
+            assert_eq!(attempts.wait(address, now), Some(Duration::ZERO));
+            attempts.failed(address, now);
+        }
+        let waits: Vec<_> = std::iter::from_fn(|| attempts.wait(address, now)).collect();
+        assert_eq!(waits, (0..=5).map(Duration::from_secs).collect::<Vec<_>>());
+        assert_eq!(attempts.wait(IpAddr::from([127, 0, 0, 2]), now), Some(Duration::ZERO));
+        attempts.passed(address);
+        assert_eq!(attempts.wait(address, now), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_key_is_never_shown() {
+        assert_eq!(format!("{:?}", key("secret")), "Key(…)");
+    }
+}

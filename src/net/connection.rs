@@ -1,0 +1,220 @@
+//! One TCP connection, timed: no read or write waits for ever, and none lets a slow peer stay for ever.
+
+use crate::net::event::{Log, What};
+use crate::net::limits::Limits;
+use crate::net::text::TextError;
+use crate::sys::poll::{Deadline, readable};
+use crate::wire::frame::FrameError;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Why a connection did not end well. It costs this connection only.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// No byte moved for the idle time.
+    #[error("nothing moved for {0:?}, the longest that is waited")]
+    Idle(Duration),
+    /// The connection lived longer than any may.
+    #[error("it was not done after {0:?}, the longest that a connection may last")]
+    Total(Duration),
+    /// The peer went away without a word, or took no more.
+    #[error("the other end reset the connection")]
+    Reset,
+    /// The stream ended too early.
+    #[error("the other end closed after {got} of {want} bytes of {what}")]
+    Cut {
+        /// What was being received.
+        what: &'static str,
+        /// Bytes that came.
+        got: u64,
+        /// Bytes that had to come.
+        want: u64,
+    },
+    /// The frames are broken.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The text is no text.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// What the peer wants or sent is not what this program serves.
+    #[error("{0}")]
+    Refused(String),
+    /// The kernel refused something.
+    #[error("{doing}")]
+    Io {
+        /// What could not be done.
+        doing: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl ConnectionError {
+    /// Wraps what the kernel said while `doing` something that is not a send or a receive.
+    pub(crate) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { doing, source }
+    }
+}
+
+/// A connection with an idle time, a life time, and a log. All methods take `&self`: one thread may
+/// read while another writes.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    log: Log,
+    opened: Instant,
+    idle: Duration,
+    total: Duration,
+    armed_read: AtomicU64,
+    armed_write: AtomicU64,
+}
+
+impl Connection {
+    /// Takes a connected stream over.
+    ///
+    /// # Errors
+    /// When the stream is not connected any more.
+    pub fn new(stream: TcpStream, limits: &Limits, log: &Log) -> Result<Self, ConnectionError> {
+        let peer = stream.peer_addr().map_err(|_| ConnectionError::Reset)?;
+        Ok(Self {
+            stream,
+            peer,
+            log: log.clone(),
+            opened: Instant::now(),
+            idle: limits.idle,
+            total: limits.total,
+            armed_read: AtomicU64::new(0),
+            armed_write: AtomicU64::new(0),
+        })
+    }
+
+    /// The address of the other end.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The stream itself, for socket options and for what takes a descriptor.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Tells the log that `what` happened on this connection.
+    pub fn tell(&self, what: What) {
+        self.log.tell(Some(self.peer), what);
+    }
+
+    /// Reads what has come, waiting for the first byte; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// When nothing comes in time, or the connection is gone.
+    pub fn read(&self, buffer: &mut [u8]) -> Result<usize, ConnectionError> {
+        loop {
+            self.arm(&self.armed_read, TcpStream::set_read_timeout)?;
+            match (&self.stream).read(buffer) {
+                Ok(n) => {
+                    self.log.received(self.peer, &buffer[..n]);
+                    return Ok(n);
+                }
+                Err(error) => self.judge(error, "receiving failed")?,
+            }
+        }
+    }
+
+    /// As [`read`](Self::read), but gives up after `timeout`, which is then no error but `None`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_timeout(
+        &self,
+        buffer: &mut [u8],
+        timeout: Duration,
+    ) -> Result<Option<usize>, ConnectionError> {
+        let ready = readable(&[self.stream.as_fd()], Deadline::after(timeout))
+            .map_err(ConnectionError::io("waiting for the socket failed"))?;
+        if ready[0] { self.read(buffer).map(Some) } else { Ok(None) }
+    }
+
+    /// Fills `buffer`; `what` names it if the stream ends before.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and when the stream ends first.
+    pub fn read_exact(&self, buffer: &mut [u8], what: &'static str) -> Result<(), ConnectionError> {
+        let mut got = 0;
+        while got < buffer.len() {
+            match self.read(&mut buffer[got..])? {
+                0 => return Err(ConnectionError::Cut { what, got: got as u64, want: buffer.len() as u64 }),
+                n => got += n,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// When the peer takes nothing for the idle time, or the connection is gone.
+    pub fn write_all(&self, mut bytes: &[u8]) -> Result<(), ConnectionError> {
+        while !bytes.is_empty() {
+            self.arm(&self.armed_write, TcpStream::set_write_timeout)?;
+            match (&self.stream).write(bytes) {
+                Ok(n) => {
+                    self.log.sent(self.peer, &bytes[..n]);
+                    bytes = &bytes[n..];
+                }
+                Err(error) => self.judge(error, "sending failed")?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Says to the other end that no more will be sent; what it sends can still be received.
+    pub fn finish_sending(&self) {
+        // It fails only on a connection that is gone, and the next read tells that better.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Ends both directions at once: whoever reads or writes it, in any thread or process, is woken.
+    pub fn cut(&self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// Puts the smaller of the idle time and what is left of the whole time on the socket, if that
+    /// is not what it has: one system call more only in the connection's last idle time.
+    fn arm(
+        &self,
+        armed: &AtomicU64,
+        set: fn(&TcpStream, Option<Duration>) -> io::Result<()>,
+    ) -> Result<(), ConnectionError> {
+        let left = self.total.saturating_sub(self.opened.elapsed());
+        if left.is_zero() {
+            return Err(ConnectionError::Total(self.total));
+        }
+        let timeout = left.min(self.idle).max(Duration::from_millis(1));
+        let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        if armed.swap(nanos, Ordering::Relaxed) != nanos {
+            set(&self.stream, Some(timeout)).map_err(ConnectionError::io("the socket takes no timeout"))?;
+        }
+        Ok(())
+    }
+
+    /// `Ok` when the call is to be made again.
+    fn judge(&self, error: io::Error, doing: &'static str) -> Result<(), ConnectionError> {
+        match error.kind() {
+            ErrorKind::Interrupted => Ok(()),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut if self.opened.elapsed() >= self.total => {
+                Err(ConnectionError::Total(self.total))
+            }
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Err(ConnectionError::Idle(self.idle)),
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::NotConnected => {
+                Err(ConnectionError::Reset)
+            }
+            _ => Err(ConnectionError::Io { doing, source: error }),
+        }
+    }
+}

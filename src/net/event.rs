@@ -1,0 +1,166 @@
+//! What an end of a connection has to tell, as plain data: the caller prints it, sends it to
+//! another process, or checks it.
+
+use crate::sys::clock::monotonic_ns;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The most bytes of one send or receive that an event quotes.
+const QUOTED: usize = 64;
+
+/// One thing that happened at one end.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Event {
+    /// Nanoseconds of the machine's monotonic clock, comparable between processes.
+    pub at_ns: u64,
+    /// The process in which it happened.
+    pub pid: u32,
+    /// The other end, where there is one.
+    pub peer: Option<SocketAddr>,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub enum What {
+    /// The server takes connections (or datagrams) at this address from now on.
+    Listening(SocketAddr),
+    /// A connection is there.
+    Opened,
+    /// Bytes went to the kernel in one call.
+    Sent(Bytes),
+    /// Bytes came from the kernel in one call; none is the end of the stream.
+    Received(Bytes),
+    /// A message for the person (or the program) that uses this end.
+    Message(String),
+    /// A remark, for the person only.
+    Note(String),
+    /// A long transfer came so far.
+    Progress {
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+    /// The connection failed, in one line; nothing but this connection is lost.
+    Failed(String),
+    /// The connection is over, well or not.
+    Closed,
+}
+
+/// How many bytes moved, and the first of them.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Bytes {
+    /// All that moved in the call.
+    pub length: usize,
+    /// The first of them, at most 64.
+    pub head: Vec<u8>,
+}
+
+impl Bytes {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self { length: bytes.len(), head: bytes[..bytes.len().min(QUOTED)].to_vec() }
+    }
+}
+
+impl fmt::Display for Bytes {
+    /// `5 bytes "hello"`, `4 bytes 08 00 00 00`: as text where it is text without control characters.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.length == 1 { "" } else { "s" };
+        write!(f, "{} byte{plural}", self.length)?;
+        let more = if self.length > self.head.len() { " …" } else { "" };
+        // A cut in the middle of a character must not turn text into hexadecimal.
+        let text = match std::str::from_utf8(&self.head) {
+            Ok(text) => Some(text),
+            Err(error) if error.error_len().is_none() && !more.is_empty() => {
+                std::str::from_utf8(&self.head[..error.valid_up_to()]).ok()
+            }
+            Err(_) => None,
+        };
+        match text.filter(|text| !text.chars().any(|c| c.is_control() && c != '\n')) {
+            _ if self.head.is_empty() => Ok(()),
+            Some(text) => write!(f, " {text:?}{more}"),
+            None => {
+                f.write_str(" ")?;
+                for byte in self.head.iter().take(16) {
+                    write!(f, "{byte:02x} ")?;
+                }
+                f.write_str(if self.length > 16 { "…" } else { "" })
+            }
+        }
+    }
+}
+
+/// Where the events of one end go.
+#[derive(Clone)]
+pub struct Log {
+    sink: Arc<dyn Fn(Event) + Send + Sync>,
+    bytes: bool,
+}
+
+impl Log {
+    /// Hands every event to `sink`, from whatever thread it happens in, except the single sends and
+    /// receives.
+    pub fn new(sink: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self { sink: Arc::new(sink), bytes: false }
+    }
+
+    /// As [`new`](Self::new), and every send and receive as well.
+    pub fn with_bytes(sink: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self { sink: Arc::new(sink), bytes: true }
+    }
+
+    /// Tells what happened, now and here.
+    pub fn tell(&self, peer: Option<SocketAddr>, what: What) {
+        (self.sink)(Event { at_ns: monotonic_ns(), pid: std::process::id(), peer, what });
+    }
+
+    /// Passes on what happened in another process.
+    pub fn forward(&self, event: Event) {
+        (self.sink)(event);
+    }
+
+    pub(crate) fn sent(&self, peer: SocketAddr, bytes: &[u8]) {
+        if self.bytes {
+            self.tell(Some(peer), What::Sent(Bytes::of(bytes)));
+        }
+    }
+
+    pub(crate) fn received(&self, peer: SocketAddr, bytes: &[u8]) {
+        if self.bytes {
+            self.tell(Some(peer), What::Received(Bytes::of(bytes)));
+        }
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// An error and its causes in one line, `what: why: why`.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_shown_as_what_they_are() {
+        assert_eq!(Bytes::of(b"hello").to_string(), "5 bytes \"hello\"");
+        assert_eq!(Bytes::of(b"\x08\0\0\0").to_string(), "4 bytes 08 00 00 00 ");
+        assert_eq!(Bytes::of("收到".as_bytes()).to_string(), "6 bytes \"收到\"");
+        assert_eq!(Bytes::of(b"").to_string(), "0 bytes");
+        let long = "火".repeat(30);
+        assert_eq!(Bytes::of(long.as_bytes()).to_string(), format!("90 bytes {:?} …", "火".repeat(21)));
+    }
+}

@@ -1,0 +1,70 @@
+//! Lines of an input, read in a thread of their own so that an end can speak and listen at once.
+
+use std::io::{self, BufRead, Read};
+use std::sync::mpsc::{Receiver, sync_channel};
+
+/// One line of the input, without its line ending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// Text to send.
+    Text(String),
+    /// A line that is not sent, and why.
+    Refused(String),
+}
+
+/// Reads `input` in a thread until it ends; a line longer than `limit` bytes is refused as a whole,
+/// and never held as a whole. The channel closes at the end of the input.
+pub fn lines(input: impl BufRead + Send + 'static, limit: usize) -> Receiver<Line> {
+    let (sender, receiver) = sync_channel(1);
+    // Detached: a read of a terminal cannot be called off, and the thread ends with the process.
+    std::thread::spawn(move || {
+        let mut input = input;
+        while let Ok(Some(line)) = next(&mut input, limit) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// The next line of `input`, or `None` at its end.
+///
+/// # Errors
+/// When the input cannot be read.
+pub fn next(input: &mut impl BufRead, limit: usize) -> io::Result<Option<Line>> {
+    let mut bytes = Vec::new();
+    // Room for `\r\n`, so that a line of exactly `limit` bytes is seen to end there.
+    let most = limit as u64 + 2;
+    if input.by_ref().take(most).read_until(b'\n', &mut bytes)? == 0 {
+        return Ok(None);
+    }
+    let ended = bytes.ends_with(b"\n");
+    while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+        bytes.pop();
+    }
+    if bytes.len() > limit {
+        if !ended {
+            input.skip_until(b'\n')?;
+        }
+        return Ok(Some(Line::Refused(format!("a line of more than {limit} bytes is not sent"))));
+    }
+    Ok(Some(match String::from_utf8(bytes) {
+        Ok(text) => Line::Text(text),
+        Err(_) => Line::Refused("a line that is not UTF-8 is not sent".to_owned()),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_without_their_endings_and_too_long_ones_do_not_come() {
+        let input = io::Cursor::new("ab\r\n火\n\nabcdefgh\nabcd\nend");
+        let got: Vec<Line> = lines(input, 4).iter().collect();
+        let text = |s: &str| Line::Text(s.to_owned());
+        let refused = Line::Refused("a line of more than 4 bytes is not sent".to_owned());
+        assert_eq!(got, [text("ab"), text("火"), text(""), refused, text("abcd"), text("end")]);
+    }
+}

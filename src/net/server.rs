@@ -1,0 +1,247 @@
+//! The one TCP server under every program: it bounds, times and logs connections, and stops in order.
+
+use crate::net::client::{AddressError, resolve};
+use crate::net::connection::{Connection, ConnectionError};
+use crate::net::event::{Log, What, chain};
+use crate::net::limits::Limits;
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::socket::lengthen_backlog;
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant};
+
+/// Enough for a handler that keeps its buffers on the heap, so that many threads cost little.
+const STACK: usize = 256 << 10;
+
+/// A server that is bound and not yet serving.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    limits: Limits,
+    log: Log,
+}
+
+impl Server {
+    /// Binds `address`; port 0 takes any free one. A port whose last server has just ended is taken
+    /// at once (`SO_REUSEADDR`).
+    ///
+    /// # Errors
+    /// When the address is none, is not of this machine, is taken, or needs privileges.
+    pub fn bind(address: &str, limits: Limits, log: &Log) -> Result<Self, AddressError> {
+        let bind_error = |source| AddressError::Bind { address: address.to_owned(), source };
+        let listener = TcpListener::bind(&resolve(address)?[..]).map_err(bind_error)?;
+        lengthen_backlog(&listener).map_err(bind_error)?;
+        // Between a poll that says ready and the accept, the client may be gone again.
+        listener.set_nonblocking(true).map_err(bind_error)?;
+        let address = listener.local_addr().map_err(bind_error)?;
+        Ok(Self { listener, address, limits, log: log.clone() })
+    }
+
+    /// The address with the port that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The socket that listens, for a server that has a loop of its own.
+    pub fn into_listener(self) -> TcpListener {
+        self.listener
+    }
+
+    /// Serves each connection with `handle` in a thread of its own, until one of `stops` is readable
+    /// (or closed by its other end). Then it accepts no more, lets running connections finish for the
+    /// grace time, cuts the rest, and returns when the last thread has.
+    ///
+    /// A handler's error is one `Failed` event. `busy` makes the bytes that a connection above the
+    /// limit is sent from a line that says why.
+    ///
+    /// # Errors
+    /// When the kernel cannot wait for connections.
+    pub fn serve<H>(
+        self,
+        stops: &[BorrowedFd<'_>],
+        busy: fn(&str) -> Vec<u8>,
+        handle: H,
+    ) -> Result<(), ConnectionError>
+    where
+        H: Fn(&Connection) -> Result<(), ConnectionError> + Send + Sync,
+    {
+        self.log.tell(None, What::Listening(self.address));
+        let live = Live::default();
+        thread::scope(|scope| {
+            let doorman = Doorman::new();
+            let ended = loop {
+                let mut fds = vec![self.listener.as_fd()];
+                fds.extend_from_slice(stops);
+                match readable(&fds, Deadline::NEVER) {
+                    Ok(ready) if ready[1..].contains(&true) => break Ok(()),
+                    Ok(_) => {}
+                    Err(source) => break Err(ConnectionError::Io { doing: "waiting failed", source }),
+                }
+                match self.listener.accept() {
+                    Ok((stream, peer)) => self.admit(scope, &live, stream, peer, busy, &doorman, &handle),
+                    Err(error) => self.accept_failed(&error, stops),
+                }
+            };
+            // Who connects from now on is refused by the kernel.
+            drop(self.listener);
+            live.finish(self.limits.grace, &self.log);
+            ended
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what one accepted connection needs, from one caller")]
+    fn admit<'scope, 'env, H>(
+        &self,
+        scope: &'scope Scope<'scope, 'env>,
+        live: &'env Live,
+        stream: TcpStream,
+        peer: SocketAddr,
+        busy: fn(&str) -> Vec<u8>,
+        doorman: &Doorman,
+        handle: &'scope H,
+    ) where
+        H: Fn(&Connection) -> Result<(), ConnectionError> + Send + Sync,
+    {
+        let failed = |why: String| self.log.tell(Some(peer), What::Failed(why));
+        let limit = self.limits.connections;
+        if live.connections().len() >= limit {
+            let why = busy_words(limit);
+            doorman.turn_away(stream, busy(&why));
+            return failed(why);
+        }
+        let connection = match Connection::new(stream, &self.limits, &self.log) {
+            Ok(connection) => Arc::new(connection),
+            Err(error) => return failed(chain(&error)),
+        };
+        let number = live.enter(&connection);
+        let served = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || {
+            let _leave = Leave { live, number };
+            connection.tell(What::Opened);
+            if let Err(error) = handle(&connection) {
+                connection.tell(What::Failed(chain(&error)));
+            }
+            connection.tell(What::Closed);
+        });
+        if let Err(error) = served {
+            live.leave(number);
+            failed(format!("no thread for it: {error}"));
+        }
+    }
+
+    /// A connection that is gone before it was accepted is nothing; without descriptors or memory the
+    /// server waits a little for connections to end, for the next accept would fail at once.
+    fn accept_failed(&self, error: &std::io::Error, stops: &[BorrowedFd<'_>]) {
+        if matches!(
+            error.kind(),
+            ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted
+        ) {
+            return;
+        }
+        self.log.tell(None, What::Failed(format!("cannot accept a connection: {error}")));
+        let _ = readable(stops, Deadline::after(Duration::from_millis(100)));
+    }
+}
+
+/// Tells connections above the limit why they are closed, in a thread of its own, so that one of them
+/// that does not listen holds up nobody else. The thread ends with the doorman.
+pub(crate) struct Doorman(SyncSender<(TcpStream, Vec<u8>)>);
+
+impl Doorman {
+    pub(crate) fn new() -> Self {
+        let (turn_away, turned_away) = sync_channel::<(TcpStream, Vec<u8>)>(64);
+        thread::spawn(move || turned_away.iter().for_each(|(stream, words)| part(&stream, &words)));
+        Self(turn_away)
+    }
+
+    /// Closes `stream` after `words`; without them when too many are being told.
+    pub(crate) fn turn_away(&self, stream: TcpStream, words: Vec<u8>) {
+        let _ = self.0.try_send((stream, words));
+    }
+}
+
+/// Why a connection above the limit is closed.
+pub(crate) fn busy_words(limit: usize) -> String {
+    format!("busy: {limit} connections are open, the most at once; try again later")
+}
+
+/// Says `words` and closes, without waiting for a peer that does not listen. A close while unread
+/// bytes are in the socket would be a reset that overtakes the words, so what came is read away, for
+/// a short time.
+pub(crate) fn part(mut stream: &TcpStream, words: &[u8]) {
+    let until = Instant::now() + Duration::from_millis(200);
+    let _ = stream.set_nonblocking(true);
+    let _ = stream.write(words);
+    let _ = stream.shutdown(Shutdown::Write);
+    let mut away = [0; 4096];
+    while Instant::now() < until {
+        match stream.read(&mut away) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let left = until.saturating_duration_since(Instant::now());
+                if !readable(&[stream.as_fd()], Deadline::after(left)).is_ok_and(|ready| ready[0]) {
+                    break;
+                }
+            }
+            Err(_) => break,
+        }
+    }
+}
+
+/// The connections that are being served.
+#[derive(Default)]
+struct Live {
+    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    left: Condvar,
+}
+
+impl Live {
+    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
+        // A handler that panicked has not touched the map.
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, connection: &Arc<Connection>) -> u64 {
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.connections().insert(number, Arc::clone(connection));
+        number
+    }
+
+    fn leave(&self, number: u64) {
+        self.connections().remove(&number);
+        self.left.notify_all();
+    }
+
+    /// Waits for the last connection to end, at most `grace`, then cuts those that are left.
+    fn finish(&self, grace: Duration, log: &Log) {
+        let open = self.connections();
+        if !open.is_empty() {
+            let (count, seconds) = (open.len(), grace.as_secs_f32());
+            log.tell(None, What::Note(format!("stopping: {count} open, up to {seconds} s to finish")));
+        }
+        let wait = self.left.wait_timeout_while(open, grace, |open| !open.is_empty());
+        for connection in wait.unwrap_or_else(PoisonError::into_inner).0.values() {
+            connection.tell(What::Failed("cut: the server stops and the grace time is over".to_owned()));
+            connection.cut();
+        }
+    }
+}
+
+/// Takes a connection out of the count however its handler ends.
+struct Leave<'a> {
+    live: &'a Live,
+    number: u64,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.live.leave(self.number);
+    }
+}

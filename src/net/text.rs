@@ -1,0 +1,86 @@
+//! UTF-8 out of a stream: a character that is split over two reads is put together.
+
+/// The bytes are not text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TextError {
+    /// A byte sequence that no text has.
+    #[error("what came is not UTF-8: the first wrong byte is number {at}")]
+    Invalid {
+        /// Bytes of the stream before the wrong one.
+        at: u64,
+    },
+    /// The stream ended inside a character.
+    #[error("the stream ended inside a character, after byte number {at}")]
+    Cut {
+        /// Bytes of the stream before the unfinished character.
+        at: u64,
+    },
+}
+
+/// Decodes a stream of UTF-8, piece by piece; it holds at most three bytes back.
+#[derive(Debug, Default)]
+pub struct TextDecoder {
+    held: Vec<u8>,
+    done: u64,
+}
+
+impl TextDecoder {
+    /// The characters that are whole with these bytes; the start of a further one is held back.
+    ///
+    /// # Errors
+    /// When the bytes are not UTF-8.
+    pub fn decode(&mut self, bytes: &[u8]) -> Result<String, TextError> {
+        self.held.extend_from_slice(bytes);
+        let whole = match std::str::from_utf8(&self.held) {
+            Ok(text) => text.len(),
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Err(error) => return Err(TextError::Invalid { at: self.done + error.valid_up_to() as u64 }),
+        };
+        let rest = self.held.split_off(whole);
+        self.done += whole as u64;
+        let text = String::from_utf8(std::mem::replace(&mut self.held, rest));
+        Ok(text.expect("the bytes up to `whole` were just found to be UTF-8"))
+    }
+
+    /// Says whether the stream may end here.
+    ///
+    /// # Errors
+    /// When a character is unfinished.
+    pub fn end(&self) -> Result<(), TextError> {
+        if self.held.is_empty() { Ok(()) } else { Err(TextError::Cut { at: self.done }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn all(pieces: &[&[u8]]) -> Result<String, TextError> {
+        let mut decoder = TextDecoder::default();
+        let mut text = String::new();
+        for piece in pieces {
+            text += &decoder.decode(piece)?;
+        }
+        decoder.end().map(|()| text)
+    }
+
+    #[test]
+    fn a_wrong_byte_and_an_unfinished_character_are_told_apart() {
+        assert_eq!(all(&[b"ab\xff"]), Err(TextError::Invalid { at: 2 }));
+        assert_eq!(all(&["火".as_bytes(), b"\xe7\x81"]), Err(TextError::Cut { at: 3 }));
+    }
+
+    proptest! {
+        #[test]
+        fn every_split_decodes_alike(bytes in prop::collection::vec(any::<u8>(), 0..24), text in ".{0,12}", at: prop::sample::Index) {
+            for bytes in [text.as_bytes(), &bytes[..]] {
+                let (head, tail) = bytes.split_at(at.index(bytes.len() + 1));
+                let whole = all(&[bytes]);
+                prop_assert_eq!(&whole, &all(&[head, tail]));
+                prop_assert_eq!(&whole, &all(&bytes.chunks(1).collect::<Vec<_>>()));
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What goes before the bytes: `{"filename": …, "filesize": …}`, as Python's `json.dumps` writes it,
+//! in a frame. Everything in it is a stranger's claim.
+
+use std::fmt::Write;
+
+/// The longest header in bytes; it is refused before memory is taken.
+pub const LIMIT: usize = 64 << 10;
+
+/// The longest name in bytes, as file systems have it.
+const NAME: usize = 255;
+
+/// What one end says about the file.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct Header {
+    /// The name without a folder; judged by [`Header::parse`].
+    pub filename: String,
+    /// The size in bytes.
+    pub filesize: u64,
+    /// The SHA-256 of the whole file: between two ends of ours, and with it a transfer can be resumed.
+    #[serde(default)]
+    pub resume: Option<String>,
+}
+
+/// A header is not one, or wants what it must not have.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeaderError {
+    /// The bytes are not UTF-8, not JSON, nested too deeply, or not an object with these fields.
+    #[error("the header is not a JSON object with a filename and a filesize")]
+    Json(#[source] serde_json::Error),
+    /// The JSON is something else than an object.
+    #[error("the header is JSON, but not an object")]
+    NotAnObject,
+    /// The name could leave the folder, hide, or do harm when it is shown.
+    #[error("the name {name:?} is refused: {why}")]
+    Name {
+        /// What the peer sent.
+        name: String,
+        /// The rule that it breaks.
+        why: &'static str,
+    },
+    /// What should be a SHA-256 is none.
+    #[error("the header's digest is not a SHA-256 in hexadecimal")]
+    Digest,
+}
+
+impl Header {
+    /// Reads a header and judges its name.
+    ///
+    /// # Errors
+    /// When it is no such header, or its name or digest is refused.
+    pub fn parse(bytes: &[u8]) -> Result<Self, HeaderError> {
+        // A derived reader would take an array of the fields as well.
+        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'[' | b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n') => {
+                // Only what is JSON is called JSON; `serde_json` bounds the depth at 128.
+                serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(HeaderError::Json)?;
+                return Err(HeaderError::NotAnObject);
+            }
+            _ => {}
+        }
+        let header: Self = serde_json::from_slice(bytes).map_err(HeaderError::Json)?;
+        let refuse = |why| Err(HeaderError::Name { name: header.filename.chars().take(80).collect(), why });
+        if let Err(why) = judge_name(&header.filename) {
+            return refuse(why);
+        }
+        if let Some(digest) = &header.resume {
+            if digest.len() != 64 || !digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+                return Err(HeaderError::Digest);
+            }
+        }
+        Ok(header)
+    }
+
+    /// The bytes that Python's `json.dumps` makes of the same dictionary: spaces after `:` and `,`,
+    /// and nothing but ASCII.
+    pub fn to_json(&self) -> String {
+        let mut json =
+            format!("{{\"filename\": {}, \"filesize\": {}", python_string(&self.filename), self.filesize);
+        if let Some(digest) = &self.resume {
+            let _ = write!(json, ", \"resume\": {}", python_string(digest));
+        }
+        json.push('}');
+        json
+    }
+}
+
+/// Says why a name is refused; a name that is not can only be a plain file in the folder itself.
+///
+/// # Errors
+/// The rule that is broken.
+pub fn judge_name(name: &str) -> Result<(), &'static str> {
+    match name {
+        "" => Err("it is empty"),
+        _ if name.len() > NAME => Err("it is longer than 255 bytes"),
+        _ if name.contains('\0') => Err("it has a NUL in it"),
+        _ if name.starts_with(['/', '\\']) => Err("it is absolute"),
+        _ if name.contains(['/', '\\']) => Err("it has a separator in it"),
+        "." | ".." => Err("it is a folder"),
+        _ if name.starts_with('.') => Err("it begins with a dot"),
+        _ if name.chars().any(char::is_control) => Err("it has a control character in it"),
+        _ => Ok(()),
+    }
+}
+
+fn python_string(text: &str) -> String {
+    let mut json = String::with_capacity(text.len() + 2);
+    // A string always serialises.
+    for c in serde_json::to_string(text).unwrap_or_default().chars() {
+        if c.is_ascii() {
+            json.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(json, "\\u{unit:04x}");
+            }
+        }
+    }
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_bytes_are_those_of_json_dumps() {
+        // python3 -c "import json; print(json.dumps({'filename': '火 \"a\"\U0001f525', 'filesize': 5}))"
+        let header = Header { filename: "火 \"a\"🔥".into(), filesize: 5, resume: None };
+        assert_eq!(header.to_json(), r#"{"filename": "\u706b \"a\"\ud83d\udd25", "filesize": 5}"#);
+    }
+
+    #[test]
+    fn headers_that_are_none_are_refused() {
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        let inside = format!(r#"{{"filename": "a", "filesize": 1, "x": {deep}}}"#);
+        for bad in [
+            "",
+            "{",
+            "nonsense",
+            "\u{0}",
+            "[]",
+            r#"["a", 5]"#,
+            "5",
+            "null",
+            "{}",
+            &deep,
+            &inside,
+            r#"{"filename": "a"}"#,
+            r#"{"filename": "a", "filesize": -1}"#,
+            r#"{"filename": "a", "filesize": 1.5}"#,
+            r#"{"filename": "a", "filesize": "1"}"#,
+            r#"{"filename": "a", "filesize": 99999999999999999999}"#,
+            r#"{"filename": 7, "filesize": 1}"#,
+            r#"{"filename": "a", "filesize": 1, "filename": "b"}"#,
+            r#"{"filename": "a", "filesize": 1} x"#,
+            r#"{"filename": "a", "filesize": 1, "resume": "abc"}"#,
+        ] {
+            assert!(Header::parse(bad.as_bytes()).is_err(), "{bad:.60}");
+        }
+        assert!(Header::parse(b"{\"filename\": \"\xff\", \"filesize\": 1}").is_err());
+    }
+
+    #[test]
+    fn names_that_could_leave_the_folder_or_hide_are_refused() {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "/etc/passwd",
+            "../x",
+            "a/b",
+            "a\\b",
+            "\\x",
+            "a\0b",
+            ".bashrc",
+            "a\nb",
+            "x\u{1b}[2J",
+            &"x".repeat(256),
+        ] {
+            let header = Header { filename: bad.into(), filesize: 0, resume: None };
+            assert!(
+                matches!(Header::parse(header.to_json().as_bytes()), Err(HeaderError::Name { .. })),
+                "{bad:?}"
+            );
+        }
+        for good in ["a", "a.b", "火锅.txt", "a b", "a..b", "-rf", &"x".repeat(255)] {
+            assert_eq!(judge_name(good), Ok(()));
+        }
+    }
+
+    #[test]
+    fn fields_that_are_not_known_are_passed_over() {
+        let header =
+            Header::parse(br#" {"filesize": 3, "mode": [1, {"a": null}], "filename": "a"}"#).unwrap();
+        assert_eq!(header, Header { filename: "a".into(), filesize: 3, resume: None });
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Header::parse(&bytes);
+        }
+
+        #[test]
+        fn a_header_comes_back_as_it_went(filename in "[^./\\\\\\p{Cc}][^/\\\\\\p{Cc}]{0,40}", filesize: u64) {
+            let header = Header { filename, filesize, resume: None };
+            prop_assert_eq!(Header::parse(header.to_json().as_bytes()).unwrap(), header);
+        }
+    }
+}

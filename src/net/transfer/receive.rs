@@ -1,0 +1,208 @@
+//! The receiving end of a transfer.
+
+use crate::net::connection::{Connection, ConnectionError};
+use crate::net::event::{What, chain};
+use crate::net::frames;
+use crate::net::server::part;
+use crate::net::transfer::digest::{Hasher, Sum};
+use crate::net::transfer::header::{self, Header};
+use crate::net::transfer::store::{Incoming, Store};
+use crate::wire::frame::encode;
+use std::io::{Read, Seek, SeekFrom};
+use std::time::{Duration, Instant};
+
+/// How long the sender may take to end its stream once all bytes are there: what comes within that
+/// time shows that it lied about the size.
+const END: Duration = Duration::from_secs(1);
+
+/// A file that was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// Its name in the folder.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The digest of what was received.
+    pub sha256: Sum,
+}
+
+/// What the receiver of a transfer that is resumed says to the sender, as JSON in a frame.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Answer {
+    /// So many bytes are here already.
+    Offset(u64),
+    /// The whole file is here and has this digest.
+    Sha256(String),
+}
+
+/// Receives one file into `store`; a sender that asks to resume can only where `resume` is true.
+///
+/// # Errors
+/// When the header or its name is refused, the size is above `limit`, the bytes are more or fewer than
+/// was said, the file cannot be written, or the connection stalls or breaks. Then the folder is as it
+/// was before, and the sender was told why.
+pub fn receive(
+    connection: &Connection,
+    store: &Store,
+    limit: u64,
+    resume: bool,
+) -> Result<Received, ConnectionError> {
+    receive_file(connection, store, limit, resume).inspect_err(|error| {
+        if matches!(error, ConnectionError::Refused(_) | ConnectionError::Frame(_)) {
+            part(connection.stream(), format!("refused: {error}\n").as_bytes());
+        }
+    })
+}
+
+fn receive_file(
+    connection: &Connection,
+    store: &Store,
+    limit: u64,
+    resume: bool,
+) -> Result<Received, ConnectionError> {
+    let mut early = Vec::new();
+    let bytes = frames::receive_one(connection, header::LIMIT, &mut early)?;
+    let header = Header::parse(&bytes).map_err(because)?;
+    let size = header.filesize;
+    if size > limit {
+        return Err(refused(format!("a file of {size} bytes is refused: the limit is {limit} bytes")));
+    }
+    match &header.resume {
+        None => {
+            let incoming = store.begin(&header.filename).map_err(because)?;
+            let hasher = Hasher::new(size);
+            receive_bytes(connection, &incoming, &hasher, &early, 0, size)?;
+            expect_end(connection)?;
+            finish(incoming, header, hasher.finish())
+        }
+        Some(_) if !resume => Err(refused("the sender wants to resume: this end needs --resume too")),
+        Some(_) if !early.is_empty() => Err(refused("bytes came before they were asked for")),
+        Some(digest) => {
+            let incoming = store.resume(&header.filename, digest).map_err(because)?;
+            let hasher = Hasher::new(size);
+            let from = hash_present(&incoming, &hasher, size)?;
+            answer(connection, &Answer::Offset(from))?;
+            receive_bytes(connection, &incoming, &hasher, &[], from, size)?;
+            let sum = hasher.finish();
+            if sum.to_string() != *digest {
+                incoming.discard();
+                return Err(refused(format!("the file's SHA-256 is {sum}, the sender had said {digest}")));
+            }
+            let received = finish(incoming, header, sum)?;
+            answer(connection, &Answer::Sha256(sum.to_string()))?;
+            Ok(received)
+        }
+    }
+}
+
+fn receive_bytes(
+    connection: &Connection,
+    incoming: &Incoming<'_>,
+    hasher: &Hasher,
+    mut early: &[u8],
+    from: u64,
+    size: u64,
+) -> Result<(), ConnectionError> {
+    let mut pace = Pace::new(connection, from, size);
+    let mut at = from;
+    if early.len() as u64 > size - at {
+        return Err(more_than_said(size));
+    }
+    while at < size {
+        let mut buffer = hasher.buffer();
+        let room = usize::try_from(size - at).unwrap_or(usize::MAX).min(buffer.len());
+        let n = if early.is_empty() {
+            connection.read(&mut buffer[..room])?
+        } else {
+            let n = early.len().min(room);
+            buffer[..n].copy_from_slice(&early[..n]);
+            early = &early[n..];
+            n
+        };
+        if n == 0 {
+            return Err(ConnectionError::Cut { what: "the file", got: at, want: size });
+        }
+        incoming.write_all(&buffer[..n]).map_err(because)?;
+        hasher.hash(buffer, n);
+        at += n as u64;
+        pace.at(at);
+    }
+    Ok(())
+}
+
+/// The sender has nothing more to say: it ends its stream, or is silent for a while.
+fn expect_end(connection: &Connection) -> Result<(), ConnectionError> {
+    match connection.read_timeout(&mut [0; 1], END) {
+        Ok(Some(0) | None) | Err(ConnectionError::Reset) => Ok(()),
+        Ok(Some(_)) => Err(refused("more bytes came than the header had said")),
+        Err(error) => Err(error),
+    }
+}
+
+fn finish(incoming: Incoming<'_>, header: Header, sha256: Sum) -> Result<Received, ConnectionError> {
+    incoming.publish().map_err(because)?;
+    Ok(Received { name: header.filename, size: header.filesize, sha256 })
+}
+
+/// Hashes what an earlier transfer left, and stands behind it.
+fn hash_present(incoming: &Incoming<'_>, hasher: &Hasher, size: u64) -> Result<u64, ConnectionError> {
+    let failed = || ConnectionError::io("what an earlier transfer left cannot be read");
+    let mut file = incoming.file();
+    let mut present = file.metadata().map_err(failed())?.len();
+    if present > size {
+        file.set_len(0).map_err(failed())?;
+        present = 0;
+    }
+    let mut at = 0;
+    while at < present {
+        let mut buffer = hasher.buffer();
+        let room = usize::try_from(present - at).unwrap_or(usize::MAX).min(buffer.len());
+        let n = file.read(&mut buffer[..room]).map_err(failed())?;
+        if n == 0 {
+            break;
+        }
+        hasher.hash(buffer, n);
+        at += n as u64;
+    }
+    file.seek(SeekFrom::Start(at)).map_err(failed())?;
+    Ok(at)
+}
+
+fn answer(connection: &Connection, answer: &Answer) -> Result<(), ConnectionError> {
+    let json = serde_json::to_vec(answer).map_err(|error| refused(error.to_string()))?;
+    connection.write_all(&encode(&json, header::LIMIT)?)
+}
+
+pub(super) fn refused(why: impl Into<String>) -> ConnectionError {
+    ConnectionError::Refused(why.into())
+}
+
+fn because(error: impl std::error::Error + 'static) -> ConnectionError {
+    refused(chain(&error))
+}
+
+fn more_than_said(size: u64) -> ConnectionError {
+    refused(format!("more bytes came than the {size} that the header had said"))
+}
+
+/// Tells how far a transfer is, ten times a second.
+pub(super) struct Pace<'a> {
+    connection: &'a Connection,
+    total: u64,
+    told: Instant,
+}
+
+impl<'a> Pace<'a> {
+    pub(super) fn new(connection: &'a Connection, from: u64, total: u64) -> Self {
+        connection.tell(What::Progress { done: from, total });
+        Self { connection, total, told: Instant::now() }
+    }
+
+    pub(super) fn at(&mut self, done: u64) {
+        if done == self.total || self.told.elapsed() >= Duration::from_millis(100) {
+            self.told = Instant::now();
+            self.connection.tell(What::Progress { done, total: self.total });
+        }
+    }
+}

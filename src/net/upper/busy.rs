@@ -1,0 +1,105 @@
+//! The busy loop: non-blocking sockets, asked one after the other without end.
+//!
+//! It shows what non-blocking I/O is, and why it alone is no way to serve: a whole core is spent on
+//! asking sockets that have nothing, and each further idle connection makes the round longer.
+
+use crate::net::client::ClientError;
+use crate::net::connection::ConnectionError;
+use crate::net::event::{Log, What, chain};
+use crate::net::limits::Limits;
+use crate::net::server::{Doorman, busy_words};
+use crate::net::upper::peer::{Peer, Report, TURN, Turn};
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::resource::cpu_time;
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+/// Serves `listener` until one of `stops` is readable and the running connections are done or the
+/// grace time is over.
+///
+/// # Errors
+/// When the socket cannot be made non-blocking.
+pub fn serve(
+    listener: TcpListener,
+    limits: &Limits,
+    stops: &[BorrowedFd<'_>],
+    log: &Log,
+) -> Result<Report, ClientError> {
+    listener.set_nonblocking(true).map_err(ConnectionError::io("the socket cannot be non-blocking"))?;
+    let address = listener.local_addr().map_err(ConnectionError::io("the socket has no address"))?;
+    log.tell(None, What::Listening(address));
+    let mut report = Report { connections: 0, most: 0, cpu: Default::default(), wall: Duration::ZERO };
+    let doorman = Doorman::new();
+    let began = Instant::now();
+    let mut listener = Some(listener);
+    let mut stopping: Option<Instant> = None;
+    let mut peers: Vec<Peer> = Vec::new();
+    let mut buffer = vec![0; TURN];
+    loop {
+        if let Some(listener) = &listener {
+            accept(listener, limits, &mut peers, &mut report, &doorman, log);
+        }
+        let now = Instant::now();
+        peers.retain_mut(|peer| {
+            let turn = match peer.turn(&mut buffer, log) {
+                Ok(Turn::Wait) => peer.check_time(limits, now).map(|()| Turn::Wait),
+                turn => turn,
+            };
+            match turn {
+                Ok(Turn::Done) => {}
+                Ok(_) => return true,
+                Err(error) => peer.tell(log, What::Failed(chain(&error))),
+            }
+            peer.tell(log, What::Closed);
+            false
+        });
+        if stopping.is_none()
+            && readable(stops, Deadline::after(Duration::ZERO)).is_ok_and(|r| r.contains(&true))
+        {
+            listener = None;
+            stopping = Some(now);
+        }
+        if stopping.is_some_and(|since| peers.is_empty() || since.elapsed() >= limits.grace) {
+            break;
+        }
+    }
+    for peer in &peers {
+        peer.tell(log, What::Failed("cut: the server stops and the grace time is over".to_owned()));
+    }
+    report.wall = began.elapsed();
+    report.cpu = cpu_time().map_err(ConnectionError::io("the processor time cannot be read"))?;
+    Ok(report)
+}
+
+fn accept(
+    listener: &TcpListener,
+    limits: &Limits,
+    peers: &mut Vec<Peer>,
+    report: &mut Report,
+    doorman: &Doorman,
+    log: &Log,
+) {
+    match listener.accept() {
+        Ok((stream, address)) if peers.len() >= limits.connections => {
+            let words = busy_words(limits.connections);
+            doorman.turn_away(stream, format!("{words}\n").into_bytes());
+            log.tell(Some(address), What::Failed(words));
+        }
+        Ok((stream, address)) => {
+            if let Ok(peer) = Peer::new(stream, address) {
+                peer.tell(log, What::Opened);
+                peers.push(peer);
+                report.connections += 1;
+                report.most = report.most.max(peers.len());
+            }
+        }
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted
+            ) => {}
+        Err(error) => log.tell(None, What::Failed(format!("cannot accept a connection: {error}"))),
+    }
+}

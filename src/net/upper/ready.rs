@@ -1,0 +1,244 @@
+//! Readiness: the kernel says which sockets have something (`epoll(7)`, through `mio`), and only those
+//! get a turn. An idle connection costs memory and nothing else.
+//!
+//! Notifications come once for each change (edge-triggered), so a connection keeps getting turns until
+//! a read or write says that it would block. The turns go round: one that always has more cannot
+//! starve the others.
+
+use crate::net::client::ClientError;
+use crate::net::connection::ConnectionError;
+use crate::net::event::{Log, What, chain};
+use crate::net::limits::Limits;
+use crate::net::server::{Doorman, busy_words};
+use crate::net::upper::peer::{Peer, Report, TURN, Turn};
+use crate::sys::resource::cpu_time;
+use crate::sys::socket::lengthen_backlog;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::TcpListener;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+const LISTENER: Token = Token(usize::MAX - 1);
+const STOP: Token = Token(usize::MAX);
+/// Connections that are accepted before the others get their turns.
+const ACCEPTS: usize = 128;
+/// How often the idle and whole times are looked at.
+const SWEEP: Duration = Duration::from_millis(500);
+/// How long accepting rests when there are no descriptors left.
+const REST: Duration = Duration::from_millis(100);
+
+/// Serves `listener` until one of `stops` is readable and the running connections are done or the
+/// grace time is over.
+///
+/// # Errors
+/// When the kernel gives no epoll instance or cannot wait.
+pub fn serve(
+    listener: TcpListener,
+    limits: &Limits,
+    stops: &[BorrowedFd<'_>],
+    log: &Log,
+) -> Result<Report, ClientError> {
+    let server = Loop::new(listener, limits, stops, log).map_err(ConnectionError::io("no readiness"))?;
+    Ok(server.run().map_err(ConnectionError::io("waiting for readiness failed"))?)
+}
+
+struct Slot {
+    peer: Peer,
+    /// Whether it waits for a turn already.
+    queued: bool,
+}
+
+struct Loop<'a> {
+    poll: Poll,
+    listener: Option<TcpListener>,
+    /// Whether connections may wait to be accepted, and from when they may be looked for.
+    acceptable: Option<Instant>,
+    doorman: Doorman,
+    slots: Slab<Slot>,
+    turns: VecDeque<usize>,
+    stopping: Option<Instant>,
+    limits: &'a Limits,
+    log: &'a Log,
+    report: Report,
+}
+
+impl<'a> Loop<'a> {
+    fn new(
+        listener: TcpListener,
+        limits: &'a Limits,
+        stops: &[BorrowedFd<'_>],
+        log: &'a Log,
+    ) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        lengthen_backlog(&listener)?;
+        let poll = Poll::new()?;
+        poll.registry().register(&mut SourceFd(&listener.as_raw_fd()), LISTENER, Interest::READABLE)?;
+        for stop in stops {
+            poll.registry().register(&mut SourceFd(&stop.as_raw_fd()), STOP, Interest::READABLE)?;
+        }
+        log.tell(None, What::Listening(listener.local_addr()?));
+        Ok(Self {
+            poll,
+            listener: Some(listener),
+            acceptable: None,
+            doorman: Doorman::new(),
+            slots: Slab::new(),
+            turns: VecDeque::new(),
+            stopping: None,
+            limits,
+            log,
+            report: Report { connections: 0, most: 0, cpu: Default::default(), wall: Duration::ZERO },
+        })
+    }
+
+    fn run(mut self) -> io::Result<Report> {
+        let began = Instant::now();
+        let mut events = Events::with_capacity(1024);
+        let mut buffer = vec![0; TURN];
+        let mut swept = began;
+        while !self.is_over() {
+            match self.poll.poll(&mut events, Some(self.patience())) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                polled => polled?,
+            }
+            for event in &events {
+                match event.token() {
+                    LISTENER => self.acceptable = Some(Instant::now()),
+                    STOP => self.stop(),
+                    Token(number) => self.queue(number),
+                }
+            }
+            self.accept();
+            // Only those that wait now: who is queued again waits for the next events first.
+            for _ in 0..self.turns.len() {
+                if let Some(number) = self.turns.pop_front() {
+                    self.turn(number, &mut buffer);
+                }
+            }
+            if swept.elapsed() >= SWEEP {
+                swept = Instant::now();
+                self.sweep(swept);
+            }
+        }
+        for (_, slot) in &self.slots {
+            let why = "cut: the server stops and the grace time is over".to_owned();
+            slot.peer.tell(self.log, What::Failed(why));
+        }
+        self.report.wall = began.elapsed();
+        self.report.cpu = cpu_time()?;
+        Ok(self.report)
+    }
+
+    fn is_over(&self) -> bool {
+        self.stopping.is_some_and(|since| self.slots.is_empty() || since.elapsed() >= self.limits.grace)
+    }
+
+    /// How long the kernel may let us wait.
+    fn patience(&self) -> Duration {
+        let accepting = self.acceptable.map(|at| at.saturating_duration_since(Instant::now()));
+        let stopping = self.stopping.map(|since| self.limits.grace.saturating_sub(since.elapsed()));
+        let turns = (!self.turns.is_empty()).then_some(Duration::ZERO);
+        [accepting, stopping, turns].into_iter().flatten().fold(SWEEP, Duration::min)
+    }
+
+    fn stop(&mut self) {
+        if self.stopping.is_none() {
+            self.stopping = Some(Instant::now());
+            // Closing takes it out of the epoll instance; who connects from now on is refused.
+            self.listener = None;
+            self.acceptable = None;
+        }
+    }
+
+    fn queue(&mut self, number: usize) {
+        // An event of a connection that has just ended finds no slot, or costs a new one a turn.
+        if let Some(slot) = self.slots.get_mut(number).filter(|slot| !slot.queued) {
+            slot.queued = true;
+            self.turns.push_back(number);
+        }
+    }
+
+    fn accept(&mut self) {
+        let Some(listener) =
+            self.listener.as_ref().filter(|_| self.acceptable.is_some_and(|at| at <= Instant::now()))
+        else {
+            return;
+        };
+        for _ in 0..ACCEPTS {
+            match listener.accept() {
+                Ok((stream, address)) if self.slots.len() >= self.limits.connections => {
+                    let words = busy_words(self.limits.connections);
+                    self.doorman.turn_away(stream, format!("{words}\n").into_bytes());
+                    self.log.tell(Some(address), What::Failed(words));
+                }
+                Ok((stream, address)) => {
+                    let Ok(peer) = Peer::new(stream, address) else { continue };
+                    let entry = self.slots.vacant_entry();
+                    let both = Interest::READABLE | Interest::WRITABLE;
+                    let registered = self.poll.registry().register(
+                        &mut SourceFd(&peer.stream.as_raw_fd()),
+                        Token(entry.key()),
+                        both,
+                    );
+                    if let Err(error) = registered {
+                        peer.tell(self.log, What::Failed(format!("it cannot be watched: {error}")));
+                        continue;
+                    }
+                    peer.tell(self.log, What::Opened);
+                    // What came before the registration is told by it: epoll looks at once.
+                    entry.insert(Slot { peer, queued: false });
+                    self.report.connections += 1;
+                    self.report.most = self.report.most.max(self.slots.len());
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => {
+                        self.acceptable = None;
+                        return;
+                    }
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
+                    _ => {
+                        let why = format!("cannot accept a connection: {error}");
+                        self.log.tell(None, What::Failed(why));
+                        self.acceptable = Some(Instant::now() + REST);
+                        return;
+                    }
+                },
+            }
+        }
+    }
+
+    fn turn(&mut self, number: usize, buffer: &mut [u8]) {
+        let Some(slot) = self.slots.get_mut(number) else { return };
+        slot.queued = false;
+        match slot.peer.turn(buffer, self.log) {
+            Ok(Turn::Again) => self.queue(number),
+            Ok(Turn::Wait) => {}
+            Ok(Turn::Done) => self.close(number, None),
+            Err(error) => self.close(number, Some(error)),
+        }
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        let late: Vec<(usize, ConnectionError)> = self
+            .slots
+            .iter()
+            .filter_map(|(number, slot)| Some((number, slot.peer.check_time(self.limits, now).err()?)))
+            .collect();
+        for (number, error) in late {
+            self.close(number, Some(error));
+        }
+    }
+
+    fn close(&mut self, number: usize, error: Option<ConnectionError>) {
+        // Dropping the stream closes it, which takes it out of the epoll instance as well.
+        let slot = self.slots.remove(number);
+        if let Some(error) = error {
+            slot.peer.tell(self.log, What::Failed(chain(&error)));
+        }
+        slot.peer.tell(self.log, What::Closed);
+    }
+}

@@ -1,0 +1,105 @@
+//! Handles on their way to another process: five descriptors, and nothing else that has to be told.
+//!
+//! While they are under way the line counts as held: the kernel knows of it.
+
+use super::channel::{Channel, Side};
+use super::receiver::Receiver;
+use super::sender::Sender;
+use crate::wire::handle::Fd;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+/// Of one side; the kinds differ, so that nobody sends into the receiving end.
+#[derive(Serialize, Deserialize)]
+enum Parcel {
+    Sender(Fds),
+    Receiver(Fds),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Fds {
+    memory: Fd,
+    items: Fd,
+    space: Fd,
+    settled: Fd,
+    line: Fd,
+}
+
+impl Fds {
+    fn of(side: &Side) -> std::io::Result<Self> {
+        let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(Fd::from);
+        let channel = &side.channel;
+        Ok(Fds {
+            memory: copy(channel.region.file())?,
+            items: copy(channel.items.as_fd())?,
+            space: copy(channel.space.as_fd())?,
+            settled: copy(channel.settled.as_fd())?,
+            line: copy(side.line())?,
+        })
+    }
+
+    fn attach<E: de::Error>(self) -> Result<Arc<Side>, E> {
+        let bells = [self.items, self.space, self.settled].map(Fd::into_owned);
+        let channel = Channel::attach(self.memory.into_owned(), bells).map_err(E::custom)?;
+        Ok(Arc::new(Side::attach(channel, self.line.into_owned())))
+    }
+}
+
+impl<T> Serialize for Sender<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Parcel::Sender(Fds::of(&self.side).map_err(ser::Error::custom)?).serialize(serializer)
+    }
+}
+
+impl<T> Serialize for Receiver<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Parcel::Receiver(Fds::of(&self.side).map_err(ser::Error::custom)?).serialize(serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Sender<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Parcel::deserialize(deserializer)? {
+            Parcel::Sender(fds) => Ok(Sender::new(fds.attach()?)),
+            Parcel::Receiver(_) => Err(de::Error::custom("this is a receiver, not a sender")),
+        }
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Receiver<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Parcel::deserialize(deserializer)? {
+            Parcel::Receiver(fds) => Ok(Receiver::new(fds.attach()?)),
+            Parcel::Sender(_) => Err(de::Error::custom("this is a sender, not a receiver")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Receiver, Sender, bounded};
+    use ipc_channel::ipc;
+
+    #[test]
+    fn both_ends_travel() {
+        let (sender, receiver) = bounded::<String>(5).unwrap();
+        let (there, here) = ipc::channel::<(Sender<String>, Receiver<String>)>().unwrap();
+        there.send((sender, receiver)).unwrap();
+        let (sender, receiver) = here.recv().unwrap();
+        sender.send("火锅".to_owned()).unwrap();
+        assert_eq!(receiver.recv().unwrap(), "火锅");
+        drop(sender);
+        assert!(receiver.recv().is_err());
+    }
+
+    #[test]
+    fn an_end_under_way_counts_as_held() {
+        let (sender, receiver) = bounded::<u8>(5).unwrap();
+        let (there, here) = ipc::channel::<Sender<u8>>().unwrap();
+        there.send(sender).unwrap();
+        assert!(matches!(receiver.try_recv(), Err(super::super::error::TryRecvError::Empty)));
+        drop(here);
+        assert!(matches!(receiver.try_recv(), Err(super::super::error::TryRecvError::Disconnected)));
+    }
+}

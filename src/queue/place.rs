@@ -1,0 +1,78 @@
+//! Where the bytes of a message are: one word.
+
+use super::channel::Channel;
+use super::error::{Corrupt, Unreadable};
+
+/// A message up to this size lies in its slot.
+pub(super) const INLINE_LEN: usize = super::layout::SLOT - 8;
+/// A message in the stream begins on a line of the cache.
+pub(super) const STREAM_ALIGN: u64 = 64;
+
+const SHIFT: u32 = 62;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the slot itself.
+    Inline,
+    /// In the stream, at the position that the slot holds.
+    Stream,
+    /// In the slot's own region.
+    Large,
+}
+
+impl Place {
+    /// The word that says where a message of `len` bytes is.
+    #[inline]
+    pub(super) fn word(self, len: usize) -> u64 {
+        (self as u64) << SHIFT | len as u64
+    }
+
+    #[inline]
+    pub(super) fn from_word(word: u64, limit: u64) -> Result<(Self, usize), Corrupt> {
+        let len = word & !(3 << SHIFT);
+        if len > limit {
+            return Err(Corrupt("a message is longer than the limit"));
+        }
+        let place = match word >> SHIFT {
+            0 => Place::Inline,
+            1 => Place::Stream,
+            2 => Place::Large,
+            _ => return Err(Corrupt("a message is nowhere")),
+        };
+        Ok((place, len as usize))
+    }
+}
+
+/// Appends the bytes of message `number` to `buffer`.
+#[inline]
+pub(super) fn read_slot(channel: &Channel, number: u64, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
+    let (region, layout) = (&channel.region, &channel.layout);
+    let slot = layout.slot(number);
+    let (place, len) = Place::from_word(channel.load(slot), layout.limit)?;
+    match place {
+        Place::Inline if len <= INLINE_LEN => region.append_to(buffer, slot + 8, len),
+        Place::Inline => return Err(Corrupt("a long message lies in a short slot").into()),
+        Place::Stream => {
+            let offset = channel.load(slot + 8) & (layout.stream_len - 1);
+            if offset + len as u64 > layout.stream_len {
+                return Err(Corrupt("a message runs out of the stream").into());
+            }
+            region.append_to(buffer, layout.stream + offset as usize, len);
+        }
+        Place::Large => read_large(channel, layout.large(number), len, buffer)?,
+    }
+    Ok(())
+}
+
+/// Appends `len` bytes from `offset` of the file to `buffer`.
+pub(super) fn read_large(
+    channel: &Channel,
+    offset: u64,
+    len: usize,
+    buffer: &mut Vec<u8>,
+) -> Result<(), Unreadable> {
+    let begin = buffer.len();
+    buffer.try_reserve_exact(len).map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
+    buffer.resize(begin + len, 0);
+    Ok(channel.region.read(&mut buffer[begin..], offset)?)
+}

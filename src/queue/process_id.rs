@@ -1,0 +1,81 @@
+//! Which process it was, and whether it still lives.
+
+use crate::sys::{pidfd, poll};
+use nix::errno::Errno;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// A process, told apart from a later one that was given the same PID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct ProcessId {
+    pub(super) pid: u32,
+    /// When it began, in the kernel's ticks since boot (`proc_pid_stat(5)`, field 22); 0 if /proc does
+    /// not tell, which then cannot tell it from a later one.
+    pub(super) start: u64,
+}
+
+/// A process that may be waited for.
+pub(super) enum Watched {
+    Alive(OwnedFd),
+    Dead,
+    /// It cannot be held by a descriptor now, yet no one says that it died.
+    Unknown,
+}
+
+impl ProcessId {
+    pub(super) fn own() -> Self {
+        let pid = std::process::id();
+        ProcessId { pid, start: start_of(pid).unwrap_or(0) }
+    }
+
+    /// Asks the kernel. A stopped process is alive, a zombie is dead.
+    pub(super) fn watch(self) -> Watched {
+        let Ok(pid) = i32::try_from(self.pid) else { return Watched::Dead };
+        let pidfd = match pidfd::open(pid) {
+            Ok(pidfd) => pidfd,
+            Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => return Watched::Dead,
+            Err(_) => return Watched::Unknown,
+        };
+        // The number was taken again if the process that now has it began at another time. Asked after
+        // the descriptor was opened, so that the answer concerns the process that it holds, or a later
+        // one, in which case the held one is dead.
+        let another = start_of(self.pid).is_ok_and(|start| self.start != 0 && start != self.start);
+        if another || has_ended(&pidfd) { Watched::Dead } else { Watched::Alive(pidfd) }
+    }
+
+    pub(super) fn is_dead(self) -> bool {
+        matches!(self.watch(), Watched::Dead)
+    }
+}
+
+pub(super) fn has_ended(pidfd: &OwnedFd) -> bool {
+    let now = poll::Deadline::after(Duration::ZERO);
+    poll::readable(&[pidfd.as_fd()], now).is_ok_and(|ready| ready[0])
+}
+
+fn start_of(pid: u32) -> io::Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The second field is a name in brackets that may hold anything.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    fields.split_ascii_whitespace().nth(19).and_then(|field| field.parse().ok()).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, "a line of /proc/PID/stat without a start time")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_lives() {
+        assert!(matches!(ProcessId::own().watch(), Watched::Alive(_)));
+    }
+
+    #[test]
+    fn a_later_process_with_the_same_number_is_another() {
+        let own = ProcessId::own();
+        assert!(ProcessId { start: own.start + 1, ..own }.is_dead());
+    }
+}

@@ -1,0 +1,372 @@
+//! The end that sends.
+
+use super::channel::Side;
+use super::error::{
+    JoinError, Rejection, SendError, SendManyError, SendTimeoutError, TrySendError, WhySendFailed,
+};
+use super::layout::{EPOCH, FREED};
+use super::scratch::with_buffer;
+use super::wait::{Awake, Patience, sleep, spin_until};
+use crate::sync::robust_mutex::LockError;
+use crate::sys::poll::Deadline;
+use crate::sys::ticks::ticks;
+use crate::wire::codec;
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::fmt;
+use std::marker::PhantomData;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// After so many ticks a sender asks the kernel again whether a receiver lives: 20 to 50 microseconds.
+const ASK_AGAIN: u64 = 50_000;
+
+/// The end of a queue that sends. Clones, and handles in other processes, send into the same queue.
+///
+/// Whoever is killed with SIGKILL while it sends, at whatever instruction: its message is in the queue
+/// wholly or not at all, and no other process waits for it.
+pub struct Sender<T> {
+    pub(super) side: Arc<Side>,
+    /// The epoch and the time at which the kernel last said that a receiver lives.
+    asked: Asked,
+    sends: PhantomData<fn(T)>,
+}
+
+#[derive(Debug, Default)]
+struct Asked {
+    epoch: AtomicU64,
+    at: AtomicU64,
+}
+
+/// Why bytes were not sent.
+enum Fault {
+    NoRoom,
+    Disconnected,
+    Rejected(Rejection),
+}
+
+impl<E: Into<Rejection>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Fault::Rejected(error.into())
+    }
+}
+
+impl<T> Sender<T> {
+    pub(super) fn new(side: Arc<Side>) -> Self {
+        let epoch = side.channel.load(EPOCH).wrapping_sub(1);
+        Sender { side, asked: Asked { epoch: epoch.into(), at: 0.into() }, sends: PhantomData }
+    }
+
+    /// How many messages wait, those included that were leased and came back.
+    pub fn len(&self) -> usize {
+        self.side.channel.len()
+    }
+
+    /// Whether no message waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether there is no room now.
+    pub fn is_full(&self) -> bool {
+        self.side.channel.is_full()
+    }
+
+    /// How many messages there is room for.
+    pub fn capacity(&self) -> usize {
+        self.side.channel.layout.capacity as usize
+    }
+
+    /// How many bytes a message may have, encoded.
+    pub fn message_limit(&self) -> u64 {
+        self.side.channel.layout.limit
+    }
+
+    /// Closes the queue for everybody: nothing more can be sent, what is in it can still be received.
+    ///
+    /// # Errors
+    /// When the queue's lock cannot be taken; the queue is open then.
+    pub fn close(&self) -> std::io::Result<()> {
+        self.side.close().map_err(super::lock_to_io)
+    }
+
+    /// Whether the queue was closed or no live process can receive any more.
+    pub fn is_disconnected(&self) -> bool {
+        self.side.is_hung_up()
+    }
+
+    /// Waits until everything that was sent has been received and every lease is done: Python's
+    /// `JoinableQueue.join`.
+    ///
+    /// # Errors
+    /// [`JoinError::Disconnected`] when something is left and no live process can receive it, or the queue
+    /// was closed: join first, then close.
+    pub fn join(&self) -> Result<(), JoinError> {
+        self.join_until(Deadline::NEVER)
+    }
+
+    /// The same, at most for `timeout`.
+    ///
+    /// # Errors
+    /// As [`Self::join`], and [`JoinError::Timeout`].
+    pub fn join_timeout(&self, timeout: Duration) -> Result<(), JoinError> {
+        self.join_until(Deadline::after(timeout))
+    }
+
+    fn join_until(&self, deadline: Deadline) -> Result<(), JoinError> {
+        let channel = &*self.side.channel;
+        loop {
+            // Asked first: whatever the last receiver did, it did before it was gone.
+            let hung_up = self.side.is_hung_up();
+            match channel.receiving(deadline) {
+                Ok(receiving) if !receiving.prepare_sleep_until_settled() => return Ok(()),
+                Ok(_) if hung_up => return Err(JoinError::Disconnected),
+                Ok(_) => {}
+                Err(LockError::TimedOut) => return Err(JoinError::Timeout),
+                Err(LockError::Unwatched(error)) => return Err(JoinError::Os(error)),
+            }
+            if sleep(channel.settled.as_fd(), &self.side, deadline)? == Awake::TimedOut {
+                return Err(JoinError::Timeout);
+            }
+        }
+    }
+
+    fn send_bytes(&self, bytes: &[u8], patience: Patience) -> Result<(), Fault> {
+        let channel = &*self.side.channel;
+        loop {
+            if !self.has_receivers() {
+                return Err(Fault::Disconnected);
+            }
+            match self.side.sending(patience.for_lock()) {
+                Ok(mut sending) => {
+                    if sending.is_closed() {
+                        return Err(Fault::Disconnected);
+                    }
+                    if sending.has_room()? {
+                        sending.place(bytes)?;
+                        sending.publish();
+                        return Ok(());
+                    }
+                }
+                Err(LockError::TimedOut) => return Err(Fault::NoRoom),
+                Err(error) => return Err(error.into()),
+            }
+            self.wait_for_room(channel.word(FREED).load(Ordering::Relaxed), patience)?;
+        }
+    }
+
+    /// The queue was full while `freed` messages had left it: waits until another has.
+    #[cold]
+    fn wait_for_room(&self, freed: u64, patience: Patience) -> Result<(), Fault> {
+        let channel = &*self.side.channel;
+        let Patience::Until(deadline) = patience else {
+            let gone = self.side.is_hung_up();
+            return Err(if gone { Fault::Disconnected } else { Fault::NoRoom });
+        };
+        if !channel.is_full() || spin_until(|| channel.word(FREED).load(Ordering::Relaxed) != freed) {
+            return Ok(());
+        }
+        match channel.receiving(deadline) {
+            Ok(receiving) if !receiving.prepare_sleep_until_room() => return Ok(()),
+            Ok(_) => {}
+            Err(LockError::TimedOut) => return Err(Fault::NoRoom),
+            Err(error) => return Err(error.into()),
+        }
+        match sleep(channel.space.as_fd(), &self.side, deadline).map_err(Rejection::Lock)? {
+            Awake::Look => Ok(()),
+            Awake::HungUp => Err(Fault::Disconnected),
+            Awake::TimedOut => Err(Fault::NoRoom),
+        }
+    }
+
+    /// Whether a live process can receive. The kernel is asked when an end was closed since the last
+    /// time, and when some time has gone by, for a killed process does not say that it goes.
+    #[inline]
+    fn has_receivers(&self) -> bool {
+        let epoch = self.side.channel.word(EPOCH).load(Ordering::Acquire);
+        let now = ticks();
+        let fresh = now.wrapping_sub(self.asked.at.load(Ordering::Relaxed)) < ASK_AGAIN;
+        if fresh && epoch == self.asked.epoch.load(Ordering::Relaxed) {
+            return true;
+        }
+        let hung_up = self.side.is_hung_up();
+        if !hung_up {
+            self.asked.at.store(now, Ordering::Relaxed);
+            self.asked.epoch.store(epoch, Ordering::Relaxed);
+        }
+        !hung_up
+    }
+}
+
+impl<T: Serialize> Sender<T> {
+    /// Sends a value, and waits for room as long as it takes.
+    ///
+    /// # Errors
+    /// [`SendError`], with the value.
+    pub fn send(&self, value: T) -> Result<(), SendError<T>> {
+        match self.send_value(&value, Patience::Until(Deadline::NEVER)) {
+            Ok(()) => Ok(()),
+            Err(Fault::Rejected(why)) => Err(SendError::Rejected(value, why)),
+            Err(Fault::Disconnected | Fault::NoRoom) => Err(SendError::Disconnected(value)),
+        }
+    }
+
+    /// Sends a value if there is room now.
+    ///
+    /// # Errors
+    /// [`TrySendError`], with the value.
+    pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        match self.send_value(&value, Patience::Try) {
+            Ok(()) => Ok(()),
+            Err(Fault::Rejected(why)) => Err(TrySendError::Rejected(value, why)),
+            Err(Fault::Disconnected) => Err(TrySendError::Disconnected(value)),
+            Err(Fault::NoRoom) => Err(TrySendError::Full(value)),
+        }
+    }
+
+    /// Sends a value, and waits for room at most for `timeout`: never returns early without success.
+    ///
+    /// # Errors
+    /// [`SendTimeoutError`], with the value.
+    pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
+        match self.send_value(&value, Patience::Until(Deadline::after(timeout))) {
+            Ok(()) => Ok(()),
+            Err(Fault::Rejected(why)) => Err(SendTimeoutError::Rejected(value, why)),
+            Err(Fault::Disconnected) => Err(SendTimeoutError::Disconnected(value)),
+            Err(Fault::NoRoom) => Err(SendTimeoutError::Timeout(value)),
+        }
+    }
+
+    /// Sends values in order, as many at a time as there is room for: each such group is received as if
+    /// it had been sent in one instant, and a kill between groups leaves whole values.
+    ///
+    /// # Errors
+    /// [`SendManyError`], with the values that were not sent.
+    pub fn send_many(&self, values: impl IntoIterator<Item = T>) -> Result<(), SendManyError<T>> {
+        let mut values: Vec<T> = values.into_iter().collect();
+        let mut sent = 0;
+        let result = self.send_all(&values, &mut sent);
+        result.map_err(|fault| SendManyError {
+            sent,
+            rest: values.split_off(sent),
+            source: match fault {
+                Fault::Rejected(why) => WhySendFailed::Rejected(why),
+                Fault::Disconnected | Fault::NoRoom => WhySendFailed::Disconnected,
+            },
+        })
+    }
+
+    #[inline]
+    fn send_value(&self, value: &T, patience: Patience) -> Result<(), Fault> {
+        with_buffer(|buffer| {
+            codec::encode_into(value, buffer)?;
+            self.check_size(buffer.len())?;
+            self.send_bytes(buffer, patience)
+        })
+    }
+
+    #[inline]
+    fn check_size(&self, size: usize) -> Result<(), Rejection> {
+        let limit = self.side.channel.layout.limit;
+        if size as u64 > limit {
+            return Err(Rejection::TooLarge { size: size as u64, limit });
+        }
+        Ok(())
+    }
+
+    fn send_all(&self, values: &[T], sent: &mut usize) -> Result<(), Fault> {
+        let mut group = Group::default();
+        while *sent < values.len() {
+            // A value that cannot be sent ends the group; those before it are sent first.
+            let stopped = self.encode_group(&values[*sent..], &mut group).err();
+            while !group.ends.is_empty() {
+                self.send_some(&mut group, sent)?;
+            }
+            if let Some(why) = stopped {
+                return Err(why.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_group(&self, values: &[T], group: &mut Group) -> Result<(), Rejection> {
+        group.bytes.clear();
+        group.begin = 0;
+        for value in values.iter().take(self.capacity().min(GROUP)) {
+            codec::encode_into(value, &mut group.bytes)?;
+            let begin = group.ends.back().copied().unwrap_or(0);
+            self.check_size(group.bytes.len() - begin)?;
+            group.ends.push_back(group.bytes.len());
+            if group.bytes.len() >= GROUP_BYTES {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends as many of the group as there is room for, at least one.
+    fn send_some(&self, group: &mut Group, sent: &mut usize) -> Result<(), Fault> {
+        let patience = Patience::Until(Deadline::NEVER);
+        loop {
+            if !self.has_receivers() {
+                return Err(Fault::Disconnected);
+            }
+            let mut sending = self.side.sending(Deadline::NEVER)?;
+            if sending.is_closed() {
+                return Err(Fault::Disconnected);
+            }
+            let (mut placed, mut failed) = (0, None);
+            while let Some(&end) = group.ends.front() {
+                match sending.has_room() {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(why) => return Err(why.into()),
+                }
+                if let Err(why) = sending.place(&group.bytes[group.begin..end]) {
+                    failed = Some(why);
+                    break;
+                }
+                group.begin = end;
+                group.ends.pop_front();
+                placed += 1;
+            }
+            sending.publish();
+            *sent += placed;
+            match failed {
+                Some(why) => return Err(why.into()),
+                None if placed > 0 => return Ok(()),
+                None => {}
+            }
+            drop(sending);
+            self.wait_for_room(self.side.channel.word(FREED).load(Ordering::Relaxed), patience)?;
+        }
+    }
+}
+
+/// The most messages that are sent as one group, and about the most bytes.
+const GROUP: usize = 256;
+const GROUP_BYTES: usize = 1 << 20;
+
+/// Encoded values that are yet to be sent.
+#[derive(Default)]
+struct Group {
+    bytes: Vec<u8>,
+    /// Where the first one begins.
+    begin: usize,
+    /// Where each ends.
+    ends: VecDeque<usize>,
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.side))
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("len", &self.len()).field("capacity", &self.capacity()).finish()
+    }
+}

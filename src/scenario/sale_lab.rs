@@ -1,0 +1,246 @@
+//! The ticket sale at the gate: real buyers, a step at a time, and what came of it.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::cabinet::LockKind;
+use super::gated::Gated;
+use super::locks::{Opened, Shared};
+use super::sale::{self, Reading, Sale};
+use super::verdict::Verdict;
+use crate::explore::engine::{Granted, System, Trace};
+use crate::explore::gate::{Gate, GateError, Post};
+use crate::explore::step::{Choice, Step, letter};
+use crate::process::Process;
+use crate::shm::region::{Region, RegionError};
+use crate::supervisor::Supervisor;
+use crate::wire::handle::Fd;
+
+/// Bytes of the memory in which a `mutex` lies.
+const MEMORY: usize = 64;
+
+/// Buyers that wait at the gate, and the files they use.
+#[derive(Debug)]
+pub struct SaleLab<'s> {
+    gate: Gate<'s>,
+    sale: Sale,
+    shared: Shared,
+}
+
+/// What a buyer's process is told.
+#[derive(Debug, Serialize, Deserialize)]
+struct Setup {
+    sale: Sale,
+    lock: PathBuf,
+    stock: PathBuf,
+    opened: Option<Fd>,
+    process: usize,
+}
+
+impl Setup {
+    fn shared(self) -> Result<(Sale, Shared), RegionError> {
+        let opened = match (self.opened, self.sale.lock) {
+            (None, _) => None,
+            (Some(fd), LockKind::Mutex) => {
+                let region = Region::open(fd.into_owned(), |_: &[u8; 1], _| Ok::<_, RegionError>(MEMORY))?;
+                // The process is the owner: it has the mapping for as long as it lives.
+                Some(Opened::Memory(Box::leak(Box::new(region))))
+            }
+            (Some(fd), _) => Some(Opened::File(File::from(fd.into_owned()))),
+        };
+        let shared = Shared { lock: self.lock, stock: self.stock, opened, process: self.process };
+        Ok((self.sale, shared))
+    }
+}
+
+/// The body of a buyer's process. A failure is a panic: the scheduler is told, and it is `crashed`.
+fn buyer(post: Post, setup: Setup) {
+    let (sale, shared) = setup.shared().unwrap_or_else(|error| panic!("{error}"));
+    let served = post.serve(|desk| {
+        if let Err(error) = sale::buy(&mut Gated(desk), &sale, &shared) {
+            std::panic::resume_unwind(Box::new(error.to_string()));
+        }
+    });
+    served.unwrap_or_else(|error| panic!("{error}"));
+}
+
+impl<'s> SaleLab<'s> {
+    /// A sale in the directory `dir`, which nobody else uses, by processes that `supervisor` owns.
+    ///
+    /// # Errors
+    /// When files or memory cannot be made.
+    pub fn new(supervisor: &'s Supervisor, sale: &Sale, dir: PathBuf) -> Result<Self, GateError> {
+        let (lock, stock) = (dir.join("lock"), dir.join("stock"));
+        let opened = match sale.lock {
+            LockKind::Mutex => {
+                Some(Opened::Memory(Box::leak(Box::new(Region::create(MEMORY as u64, MEMORY)?))))
+            }
+            LockKind::Inherited => Some(Opened::File(File::create(&lock)?)),
+            _ => None,
+        };
+        let shared = Shared { lock: lock.clone(), stock: stock.clone(), opened, process: sale.buyers };
+        let fd: Option<OwnedFd> = match &shared.opened {
+            None => None,
+            Some(Opened::File(file)) => Some(file.as_fd().try_clone_to_owned()?),
+            Some(Opened::Memory(region)) => Some(region.file().try_clone_to_owned()?),
+        };
+        let told = sale.clone();
+        let gate = Gate::new(sale.buyers, move |process, post| {
+            let opened = fd.as_ref().and_then(|fd| fd.try_clone().ok()).map(Fd::from);
+            let setup =
+                Setup { sale: told.clone(), lock: lock.clone(), stock: stock.clone(), opened, process };
+            let name = format!("buyer-{}", letter(process));
+            supervisor.start(Process::new(buyer).args((post, setup)).name(name).daemon(true))
+        })?;
+        Ok(Self { gate, sale: sale.clone(), shared })
+    }
+
+    /// The PID of each buyer.
+    pub fn pids(&self) -> Vec<i32> {
+        (0..self.gate.len()).map(|worker| self.gate.pid(worker)).collect()
+    }
+
+    fn restock(&self) -> io::Result<()> {
+        match (self.sale.lock, &self.shared.opened) {
+            // A killed buyer may have left its lock file; so may one that was called back while it
+            // held a lock on a file that was deleted since.
+            (LockKind::ExclusiveFile, _) => absent(fs::remove_file(&self.shared.lock))?,
+            (LockKind::CompareAndSwap, _) => {
+                let mut version = 1;
+                while fs::exists(sale::versioned(&self.shared.stock, version))? {
+                    fs::remove_file(sale::versioned(&self.shared.stock, version))?;
+                    version += 1;
+                }
+            }
+            (_, Some(Opened::File(file))) => file.unlock()?,
+            (_, Some(Opened::Memory(region))) => region.word32(0).store(0, Ordering::Release),
+            _ => {}
+        }
+        fs::write(&self.shared.stock, sale::text(self.sale.stock))
+    }
+}
+
+fn absent(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+impl System for SaleLab<'_> {
+    type Error = GateError;
+    type Outcome = Verdict;
+
+    fn processes(&self) -> usize {
+        self.gate.len()
+    }
+
+    fn reset(&mut self) -> Result<(), GateError> {
+        self.gate.abandon()?;
+        self.restock()?;
+        self.gate.begin()
+    }
+
+    fn pending(&self, process: usize) -> Option<Step> {
+        self.gate.pending(process)
+    }
+
+    fn grant(&mut self, process: usize) -> Result<Granted, GateError> {
+        self.gate.grant(process)
+    }
+
+    fn kill(&mut self, process: usize) -> Result<(), GateError> {
+        self.gate.kill(process)
+    }
+
+    fn judge(&mut self, trace: &Trace) -> Result<Verdict, GateError> {
+        let crashed = (0..self.gate.len()).any(|worker| self.gate.panicked(worker));
+        let left = match sale::read(&self.shared, self.sale.lock)? {
+            Reading::Count(count, _) => Some(count),
+            Reading::Torn(_) => None,
+        };
+        Ok(if crashed { Verdict::Crashed } else { judge(&self.sale, trace, left) })
+    }
+}
+
+/// What came of an execution that left `left` tickets in the file.
+fn judge(sale: &Sale, trace: &Trace, left: Option<i64>) -> Verdict {
+    let sold =
+        trace.events.iter().filter(|event| !event.choice.kill && sale::sold(&event.seen)).count() as i64;
+    let torn = trace.events.iter().any(|event| event.seen.ends_with("torn read"));
+    if trace.deadlocked() {
+        Verdict::Deadlock
+    } else if sold > sale.stock {
+        Verdict::Oversold
+    } else if left.is_some_and(|left| left != sale.stock - sold) {
+        Verdict::LostUpdate
+    } else if torn || left.is_none() {
+        Verdict::TornRead
+    } else {
+        Verdict::Ok
+    }
+}
+
+/// The step at which the promise was broken, counted from 0, and how, in one sentence.
+pub fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
+    let mut sold = 0;
+    // For each buyer, how many writes there were when it read.
+    let mut known = vec![0; trace.stuck.len()];
+    let mut writes: Vec<(usize, usize)> = Vec::new();
+    for (position, event) in trace.events.iter().enumerate() {
+        if event.choice.kill {
+            continue;
+        }
+        let (process, who) = (event.choice.index(), letter(event.choice.index()));
+        if event.seen.ends_with("torn read") {
+            let by = writes.last().map(|(_, by)| letter(*by));
+            let by = by.map_or(String::new(), |by| format!(" that {by} has emptied and not yet written"));
+            return Some((position, format!("{who} reads a half-written file{by}")));
+        }
+        match event.step.name.as_str() {
+            "read" => known[process] = writes.len(),
+            "write" | "truncate" => {
+                let lost = writes[known[process]..].iter().find(|(_, by)| *by != process);
+                if sale::sold(&event.seen) {
+                    sold += 1;
+                    if sold > sale.stock {
+                        return Some((position, format!("{who} sells ticket {sold} of {}", sale.stock)));
+                    }
+                }
+                if let Some((at, by)) = lost
+                    && event.step.name.as_str() == "write"
+                    && sale.stock > 1
+                {
+                    let by = letter(*by);
+                    let what = format!("{who} writes over what {by} wrote at step {}", at + 1);
+                    return Some((position, what));
+                }
+                writes.push((position, process));
+            }
+            _ => {}
+        }
+    }
+    if trace.deadlocked() {
+        let waits = trace.waits().into_iter().map(|wait| {
+            let holders = wait.holders.iter().map(|(holder, dead)| {
+                let state = if *dead { " (killed)" } else { "" };
+                format!("{}{state}", letter(*holder))
+            });
+            let holders: Vec<_> = holders.collect();
+            format!("{} waits for {}", letter(wait.process), holders.join(" and "))
+        });
+        let waits: Vec<_> = waits.collect();
+        return Some((trace.events.len(), format!("nobody can go on: {}", waits.join(", "))));
+    }
+    None
+}
+
+/// Whether a schedule kills somebody.
+pub fn kills(choices: &[Choice]) -> usize {
+    choices.iter().filter(|choice| choice.kill).count()
+}

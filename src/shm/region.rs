@@ -1,0 +1,211 @@
+//! A piece of shared memory: words that are atomic, and bytes that a protocol guards.
+//!
+//! # Safety
+//! Every access is checked against the length of the mapping, and words for their alignment. Words are
+//! only ever reached as atomics. Bytes are copied, never borrowed, for another process may write to them
+//! against the rules at any time: what is read is then wrong, and the reader checks it.
+#![expect(unsafe_code, reason = "pointers into a mapping")]
+
+use crate::sys::mmap::{self, Mapping};
+use nix::sys::uio::{pread, pwrite};
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+/// A sealed file in memory, the beginning of which is mapped; the rest is reached by reading and
+/// writing, and costs no address space.
+#[derive(Debug)]
+pub struct Region {
+    file: OwnedFd,
+    file_len: u64,
+    mapping: Mapping,
+}
+
+/// A descriptor is not a region that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RegionError {
+    /// Its size could change under us.
+    #[error("not sealed shared memory of this library")]
+    NotSealed,
+    /// It is shorter than what it should hold.
+    #[error("it has {is} bytes and needs {needs}")]
+    TooShort {
+        /// Bytes there are.
+        is: u64,
+        /// Bytes there should be.
+        needs: u64,
+    },
+    /// The system refused.
+    #[error("shared memory cannot be had")]
+    Os(#[from] io::Error),
+}
+
+impl Region {
+    /// New memory of `file_len` bytes, all zero, the first `mapped` of them mapped.
+    ///
+    /// # Errors
+    /// [`RegionError::Os`].
+    pub fn create(file_len: u64, mapped: usize) -> Result<Self, RegionError> {
+        Self::map(mmap::create_sealed(file_len)?, file_len, mapped)
+    }
+
+    /// Opens what another process has created. `mapped` tells, from the first bytes, how much of it
+    /// to map.
+    ///
+    /// # Errors
+    /// [`RegionError`]; nothing is trusted but the seals.
+    pub fn open<const N: usize, E: From<RegionError>>(
+        file: OwnedFd,
+        mapped: impl FnOnce(&[u8; N], u64) -> Result<usize, E>,
+    ) -> Result<Self, E> {
+        let file_len = mmap::sealed_len(file.as_fd()).map_err(RegionError::Os)?;
+        let file_len = file_len.ok_or(RegionError::NotSealed)?;
+        if file_len < N as u64 {
+            return Err(RegionError::TooShort { is: file_len, needs: N as u64 }.into());
+        }
+        let mut beginning = [0; N];
+        read_exact(file.as_fd(), &mut beginning, 0).map_err(RegionError::Os)?;
+        let mapped = mapped(&beginning, file_len)?;
+        Ok(Self::map(file, file_len, mapped)?)
+    }
+
+    fn map(file: OwnedFd, file_len: u64, mapped: usize) -> Result<Self, RegionError> {
+        let needs = mapped as u64;
+        let len = NonZeroUsize::new(mapped).filter(|_| needs <= file_len);
+        let len = len.ok_or(RegionError::TooShort { is: file_len, needs })?;
+        Ok(Region { mapping: Mapping::new(&file, len)?, file, file_len })
+    }
+
+    /// The file, to be passed to another process.
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// The word of 32 bits at `offset`.
+    ///
+    /// # Panics
+    /// When it is not inside of the mapping, or not aligned: an offset is computed, never read.
+    #[inline]
+    pub fn word32(&self, offset: usize) -> &AtomicU32 {
+        self.check(offset, 4);
+        assert!(offset.is_multiple_of(4), "the word at {offset} is not aligned");
+        // SAFETY: inside, aligned (the mapping begins on a page), and reached only as an atomic.
+        unsafe { AtomicU32::from_ptr(self.mapping.base().as_ptr().add(offset).cast()) }
+    }
+
+    /// The word of 64 bits at `offset`.
+    ///
+    /// # Panics
+    /// As [`Region::word32`].
+    #[inline]
+    pub fn word(&self, offset: usize) -> &AtomicU64 {
+        self.check(offset, 8);
+        assert!(offset.is_multiple_of(8), "the word at {offset} is not aligned");
+        // SAFETY: as in `word32`.
+        unsafe { AtomicU64::from_ptr(self.mapping.base().as_ptr().add(offset).cast()) }
+    }
+
+    /// Copies `bytes` to `offset`.
+    ///
+    /// # Panics
+    /// When they do not fit into the mapping.
+    #[inline]
+    pub fn put(&self, offset: usize, bytes: &[u8]) {
+        self.check(offset, bytes.len());
+        // SAFETY: inside of the mapping, which no slice of ours overlaps.
+        unsafe {
+            self.mapping.base().as_ptr().add(offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
+        }
+    }
+
+    /// Appends `len` bytes from `offset` to `buffer`.
+    ///
+    /// # Panics
+    /// When they are not inside of the mapping.
+    #[inline]
+    pub fn append_to(&self, buffer: &mut Vec<u8>, offset: usize, len: usize) {
+        self.check(offset, len);
+        buffer.reserve(len);
+        // SAFETY: inside of the mapping; the buffer has room for `len` more bytes, and has them
+        // initialised before its length says so.
+        unsafe {
+            let end = buffer.as_mut_ptr().add(buffer.len());
+            self.mapping.base().as_ptr().add(offset).copy_to_nonoverlapping(end, len);
+            buffer.set_len(buffer.len() + len);
+        }
+    }
+
+    #[inline]
+    fn check(&self, offset: usize, len: usize) {
+        let inside = offset.checked_add(len).is_some_and(|end| end <= self.mapping.len());
+        assert!(inside, "{len} bytes at {offset} are outside of the {} mapped", self.mapping.len());
+    }
+
+    /// Writes `bytes` at `offset` of the file, mapped or not.
+    ///
+    /// # Errors
+    /// `ENOSPC` or `ENOMEM` when memory is short, `EINVAL` outside of the file.
+    pub fn write(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match pwrite(&self.file, bytes, signed(offset)?) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    bytes = &bytes[n..];
+                    offset += n as u64;
+                }
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills `buffer` from `offset` of the file, mapped or not.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` outside of the file.
+    pub fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        read_exact(self.file.as_fd(), buffer, offset)
+    }
+
+    /// Takes memory for a range now, so that writing there later cannot fail.
+    ///
+    /// # Errors
+    /// `ENOSPC`, `ENOMEM`.
+    pub fn reserve(&self, offset: u64, len: u64) -> io::Result<()> {
+        mmap::reserve(self.file.as_fd(), offset, len)
+    }
+
+    /// Gives the memory of a range back; it reads as zero from then on.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn release(&self, offset: u64, len: u64) -> io::Result<()> {
+        mmap::release(self.file.as_fd(), offset, len)
+    }
+
+    /// The length of the file.
+    pub fn file_len(&self) -> u64 {
+        self.file_len
+    }
+}
+
+fn signed(offset: u64) -> io::Result<i64> {
+    i64::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+fn read_exact(file: BorrowedFd<'_>, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match pread(file, buffer, signed(offset)?) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => {
+                buffer = &mut buffer[n..];
+                offset += n as u64;
+            }
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! Files without a name (`O_TMPFILE` in `open(2)`) and the one step that gives them one (`linkat(2)`).
+//!
+//! Every name is taken relative to a folder that was opened once, so a folder that is moved or
+//! replaced meanwhile cannot redirect a file.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, renameat};
+use nix::sys::stat::{Mode, fstatat};
+use nix::unistd::{LinkatFlags, UnlinkatFlags, linkat, unlinkat};
+
+/// A folder, held open.
+#[derive(Debug)]
+pub struct Folder {
+    fd: OwnedFd,
+}
+
+impl Folder {
+    /// Opens the folder at `path`.
+    ///
+    /// # Errors
+    /// When it does not exist, is not a folder, or may not be entered.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        Ok(Self { fd: open(path, flags, Mode::empty())? })
+    }
+
+    /// Says whether something, a dangling symbolic link included, has `name` in this folder.
+    ///
+    /// # Errors
+    /// When the kernel cannot tell.
+    pub fn contains(&self, name: &str) -> io::Result<bool> {
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// A new file in this folder that has no name: it is gone when its last descriptor is, however
+    /// the process ends. `None` where the file system cannot do that.
+    ///
+    /// # Errors
+    /// When the folder may not be written, or the file system is full.
+    pub fn nameless(&self) -> io::Result<Option<File>> {
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        match openat(&self.fd, ".", flags, Mode::from_bits_truncate(0o666)) {
+            Ok(fd) => Ok(Some(File::from(fd))),
+            // EISDIR is what a kernel says that does not know the flag.
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Opens `name` for reading and writing, made if it is not there; never through a symbolic link.
+    ///
+    /// # Errors
+    /// When it is a link or may not be written, or the file system is full.
+    pub fn open_or_create(&self, name: &str) -> io::Result<File> {
+        let flags = OFlag::O_CREAT | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        Ok(File::from(openat(&self.fd, name, flags, Mode::from_bits_truncate(0o666))?))
+    }
+
+    /// Gives a nameless file the name `name`, in one step, never over what has that name.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the name is taken.
+    pub fn publish(&self, file: &File, name: &str) -> io::Result<()> {
+        let through_proc = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Ok(linkat(AT_FDCWD, through_proc.as_str(), &self.fd, name, LinkatFlags::AT_SYMLINK_FOLLOW)?)
+    }
+
+    /// Gives the file at `from` the further name `to`, never over what has that name.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when the name is taken.
+    pub fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(linkat(&self.fd, from, &self.fd, to, LinkatFlags::empty())?)
+    }
+
+    /// Renames `from` to `to`, over what had that name.
+    ///
+    /// # Errors
+    /// When `from` is not there or the folder may not be written.
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(renameat(&self.fd, from, &self.fd, to)?)
+    }
+
+    /// Takes the name `name` away.
+    ///
+    /// # Errors
+    /// When it is not there or the folder may not be written.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir)?)
+    }
+}
