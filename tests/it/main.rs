@@ -2,10 +2,12 @@
 
 mod explore;
 mod model;
+mod watch;
 
 fn main() {
     proclab::child_entry();
     let mut args = libtest_mimic::Arguments::from_args();
     args.test_threads = Some(1);
-    libtest_mimic::run(&args, explore::tests()).exit();
+    let tests = [explore::tests(), watch::tests()].into_iter().flatten().collect();
+    libtest_mimic::run(&args, tests).exit();
 }

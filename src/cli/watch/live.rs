@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::failure::Failure;
+use super::failure;
 use super::lines::pass_on;
+use crate::cli::fault::Fault;
 use crate::observe::watch::{Subject, Watch};
 use crate::report::live::{Action, Frame, Key, Output, View, draw};
 use crate::report::watch::build::{origin, resolution};
@@ -28,15 +29,15 @@ pub(super) fn follow(
     signals: &Signals,
     command: Option<File>,
     title: &str,
-) -> Result<(), Failure> {
-    let mut screen = ratatui::try_init().map_err(Failure::system)?;
+) -> Result<(), Fault> {
+    let mut screen = ratatui::try_init().map_err(|error| failure::system(&error))?;
     let mut live = Live { command, output: Output::default(), view: View::default(), typing: false };
     let shown = live.show(watch, signals, &mut screen, title);
     ratatui::restore();
-    let goes_on = shown.map_err(Failure::system)?;
-    live.print_output(0).map_err(Failure::system)?;
+    let goes_on = shown.map_err(|error| failure::system(&error))?;
+    live.print_output(0).map_err(|error| failure::system(&error))?;
     if goes_on {
-        live.follow_unseen(watch, signals).map_err(Failure::system)?;
+        live.follow_unseen(watch, signals).map_err(|error| failure::system(&error))?;
     }
     watch.finish();
     Ok(())
@@ -70,10 +71,10 @@ impl Live {
             while event::poll(Duration::ZERO)? {
                 changed = true;
                 match event::read()? {
-                    Event::Key(key) if key.kind != KeyEventKind::Release => {
-                        if self.key(key, watch) == Action::Leave {
-                            return Ok(!over && matches!(watch.subject(), Subject::Command(_)));
-                        }
+                    Event::Key(key)
+                        if key.kind != KeyEventKind::Release && self.key(key, watch) == Action::Leave =>
+                    {
+                        return Ok(!over && matches!(watch.subject(), Subject::Command(_)));
                     }
                     Event::Paste(text) if self.typing => self.type_bytes(text.as_bytes()),
                     Event::Resize(columns, rows) => {

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::fault::Fault;
 use crate::observe::tier::Tier;
 use crate::observe::timeline::Limits;
 use crate::observe::watch::{Start, Watch, begin};
@@ -24,7 +25,6 @@ use crate::report::watch::text::summary;
 use crate::report::watch::{html, perfetto};
 use crate::sys::exec::{Streams, open_terminal};
 use crate::sys::signalfd::Signals;
-use failure::Failure;
 use files::Output;
 
 /// Watch any program: who runs, who is ready, who is blocked on what
@@ -94,22 +94,20 @@ impl From<TierArg> for Tier {
 pub(crate) fn run(args: &WatchArgs) -> ExitCode {
     match watch(args) {
         Ok(code) => code,
-        Err(failure) => {
-            let _ = writeln!(io::stderr(), "{failure}");
-            ExitCode::from(1)
-        }
+        Err(fault) => fault.report(),
     }
 }
 
-fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
+fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
     // Before anything runs: a file that cannot be written is an error that costs nobody a run.
     let export = args.export.as_deref().map(Output::create).transpose()?;
     let page = args.html.as_deref().map(Output::create).transpose()?;
-    let signals = Signals::catch().map_err(Failure::system)?;
+    let signals = Signals::catch().map_err(|error| failure::system(&error))?;
     let json = args.format == FormatArg::Json;
     let live = !json && !args.no_tui && is_interactive();
     let (start, terminal) = start(args, json, live)?;
-    let mut watch = begin(start, args.tier.map(Tier::from), Limits::default())?;
+    let mut watch =
+        begin(start, args.tier.map(Tier::from), Limits::default()).map_err(|error| failure::watch(&error))?;
     if live {
         live::follow(&mut watch, &signals, terminal, &title(args))?;
     } else {
@@ -120,7 +118,7 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
         .then(|| args.command.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
     let report = report(&watch, command);
     let printed = if json {
-        let document = serde_json::to_string_pretty(&report).map_err(Failure::json)?;
+        let document = serde_json::to_string_pretty(&report).map_err(|error| Fault::could_not_run(&error))?;
         writeln!(io::stdout(), "{document}")
     } else {
         let width = io::stderr().is_terminal().then(terminal_width).flatten();
@@ -130,7 +128,7 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
     if let Err(error) = printed
         && error.kind() != io::ErrorKind::BrokenPipe
     {
-        return Err(Failure::system(error));
+        return Err(failure::system(&error));
     }
     if let Some(export) = export {
         export.publish(&perfetto::trace(&watch, &report))?;
@@ -142,7 +140,7 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
 }
 
 /// What is to be watched, and our end of its terminal if it gets one of its own.
-fn start(args: &WatchArgs, json: bool, live: bool) -> Result<(Start, Option<File>), Failure> {
+fn start(args: &WatchArgs, json: bool, live: bool) -> Result<(Start, Option<File>), Fault> {
     if let Some(pid) = args.pid {
         return Ok((Start::Pid(pid), None));
     }
@@ -152,13 +150,17 @@ fn start(args: &WatchArgs, json: bool, live: bool) -> Result<(Start, Option<File
         streams.stdio[1] = Some(stderr.as_fd());
     }
     if !live {
-        return Ok((Start::Command(HeldCommand::new(&args.command, &streams)?), None));
+        return Ok((Start::Command(hold(&args.command, &streams)?), None));
     }
     let (columns, rows) = ratatui::crossterm::terminal::size().unwrap_or((80, 24));
-    let (ours, theirs) = open_terminal(rows, columns).map_err(Failure::system)?;
+    let (ours, theirs) = open_terminal(rows, columns).map_err(|error| failure::system(&error))?;
     streams.stdio = [Some(theirs.as_fd()); 3];
     streams.own_terminal = true;
-    Ok((Start::Command(HeldCommand::new(&args.command, &streams)?), Some(ours.into())))
+    Ok((Start::Command(hold(&args.command, &streams)?), Some(ours.into())))
+}
+
+fn hold(argv: &[OsString], streams: &Streams<'_>) -> Result<HeldCommand, Fault> {
+    HeldCommand::new(argv, streams).map_err(|error| failure::command(&error))
 }
 
 fn title(args: &WatchArgs) -> String {

@@ -94,6 +94,9 @@ pub struct Timeline {
     grain_ns: u64,
     now_ns: u64,
     n_late: u64,
+    /// The hypervisor's takings when the watch began, and since.
+    stolen_before_ns: Option<u64>,
+    stolen_ns: u64,
 }
 
 impl Timeline {
@@ -114,6 +117,10 @@ impl Timeline {
             What::Letter(letter) => self.see_letter(event.tid, *letter, at_ns),
             What::Blocked(wait) => self.see_wait(event.tid, wait, at_ns),
             What::Sums(kernel) => self.see_sums(event.pid, event.tid, *kernel, at_ns),
+            What::Stolen(ns) => {
+                let before = *self.stolen_before_ns.get_or_insert(*ns);
+                self.stolen_ns = ns.saturating_sub(before);
+            }
             What::Sampled { state, running_ns, ready_ns } => {
                 self.sample(event.pid, *state, *running_ns, *ready_ns, at_ns);
             }
@@ -270,12 +277,13 @@ impl Timeline {
     }
 
     fn see_sums(&mut self, pid: u32, tid: u32, kernel: SchedStat, at_ns: u64) {
+        let stolen_ns = self.stolen_ns;
         if let Some((process, index)) = self.find(tid) {
             let thread = &mut process.threads[index];
             if process.found && thread.base.is_none() {
                 thread.base = Some(kernel);
             } else {
-                thread.compare(at_ns, kernel);
+                thread.compare(at_ns, kernel, stolen_ns);
             }
         } else if pid == tid {
             // A zombie still has its main thread's sums, and they are final.
@@ -283,7 +291,7 @@ impl Timeline {
             let main =
                 process.and_then(|process| process.threads.iter_mut().find(|thread| thread.tid == tid));
             if let Some(thread) = main {
-                thread.compare(at_ns, kernel);
+                thread.compare(at_ns, kernel, stolen_ns);
             }
         }
     }

@@ -85,7 +85,7 @@ impl Thread {
 
     /// Compares with the kernel's sums, read at `at_ns`. Only while it has been off the CPU and not in line,
     /// for otherwise the kernel has not booked the present stretch yet.
-    pub(super) fn compare(&mut self, at_ns: u64, kernel: SchedStat) {
+    pub(super) fn compare(&mut self, at_ns: u64, kernel: SchedStat, stolen_ns: u64) {
         if !matches!(self.state, State::Blocked | State::Stopped | State::Zombie) || at_ns < self.since_ns {
             return;
         }
@@ -96,6 +96,6 @@ impl Thread {
             turns: kernel.turns.saturating_sub(base.turns),
         };
         let wall_ns = self.ended_ns.unwrap_or(at_ns).saturating_sub(self.started_ns);
-        self.check = Some(Check::new(at_ns, wall_ns, &self.sums_at(at_ns), &kernel));
+        self.check = Some(Check::new(at_ns, wall_ns, &self.sums_at(at_ns), &kernel, stolen_ns));
     }
 }

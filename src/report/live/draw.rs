@@ -156,8 +156,10 @@ fn footing<'a>(view: &View, frame: &Frame<'_>) -> Line<'a> {
     if view.searching {
         return Line::from(format!("search: {}_   Enter keeps it, Esc clears it", view.search));
     }
-    let mut keys =
-        format!("?help q leave ↑↓ choose Tab output /search s sort:{} p pause +- zoom", view.sort.word());
+    let mut keys = format!(
+        "?help q leave ↑↓ choose Tab output /search s sort:{} a all p pause +- zoom",
+        view.sort.word()
+    );
     if frame.output.is_some() && frame.ended.is_none() {
         keys.push_str(" i type");
     }
@@ -168,12 +170,13 @@ fn footing<'a>(view: &View, frame: &Frame<'_>) -> Line<'a> {
 }
 
 fn draw_help(screen: &mut ratatui::Frame<'_>, area: Rect) {
-    const TEXT: [&str; 17] = [
+    const TEXT: [&str; 18] = [
         "q          leave the view; the program goes on",
         "↑ ↓ j k    choose a process; PgUp PgDn Home End",
         "Tab        its life, or the program's output",
         "s          sort: tree, running, ready, blocked, newest",
         "/          search name, PID, or what it is blocked on",
+        "a          show all, those reaped long ago too",
         "p          pause the view (not the program)",
         "+ -        a shorter or longer strip",
         "i          type to the program; Ctrl-] ends that",

@@ -29,8 +29,10 @@ pub(super) struct Row {
 /// All rows that the view shows; strips are left out, for most rows are not on the screen.
 pub(super) fn rows(timeline: &Timeline, view: &View, now_ns: u64) -> Vec<Row> {
     let wanted = view.search.to_lowercase();
+    let horizon_ns = now_ns.saturating_sub(view.window_ns());
     let mut rows: Vec<Row> = timeline
         .processes()
+        .filter(|(_, process)| view.all || process.reaping.is_none_or(|end| end.not_after_ns >= horizon_ns))
         .map(|(id, process)| row(id, process, timeline, now_ns))
         .filter(|row| {
             wanted.is_empty()

@@ -99,6 +99,8 @@ pub struct View {
     pub(super) help: bool,
     pub(super) pane: Pane,
     pub(super) typing: bool,
+    /// Processes that were reaped before the strips begin are shown too.
+    pub(super) all: bool,
     window: usize,
     chosen: Option<u64>,
     /// The rows and the moment at which the view was paused.
@@ -116,6 +118,7 @@ impl Default for View {
             help: false,
             pane: Pane::Life,
             typing: false,
+            all: false,
             window: 3,
             chosen: None,
             paused: None,
@@ -216,6 +219,7 @@ impl View {
                 self.search.clear();
             }
             Key::Escape => self.search.clear(),
+            Key::Char('a') => self.all = !self.all,
             Key::Char('s') => self.sort = self.sort.next(),
             Key::Char('p' | ' ') => self.paused = if self.is_paused() { None } else { Some(now_ns) },
             Key::Char('+' | '=') => self.window = self.window.saturating_sub(1),
