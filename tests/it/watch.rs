@@ -109,7 +109,8 @@ fn every_process_of_a_pipeline() -> Outcome {
 fn the_states_add_up() -> Outcome {
     let report = report(&[], "for i in 1 2 3; do sleep 0.02; done; true | true")?;
     for process in processes(&report) {
-        let states: u64 = ["running_ns", "ready_ns", "blocked_ns", "stopped_ns"].map(|key| ns(process, key)).iter().sum();
+        let states: u64 =
+            ["running_ns", "ready_ns", "blocked_ns", "stopped_ns"].map(|key| ns(process, key)).iter().sum();
         let life = ns(process, "ended_ns") - ns(process, "started_ns");
         check(states == life, format!("{states} is not {life} in {process:#}"))?;
     }
@@ -125,10 +126,16 @@ fn the_exit_code_is_passed_on() -> Outcome {
 
 fn a_signal_is_forwarded() -> Outcome {
     let script = "trap 'kill $!; exit 7' TERM; echo up; sleep 30 & wait";
-    let mut watch = proclab(&["--no-tui", "--", "sh", "-c", script]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut watch = proclab(&["--no-tui", "--", "sh", "-c", script])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
     let mut up = [0; 3];
     std::io::Read::read_exact(watch.stdout.as_mut().expect("it is piped"), &mut up)?;
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(watch.id().cast_signed()), nix::sys::signal::Signal::SIGTERM)?;
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(watch.id().cast_signed()),
+        nix::sys::signal::Signal::SIGTERM,
+    )?;
     let code = wait(&mut watch)?;
     check(code == Some(7), format!("the shell's own trap did not run: {code:?}"))
 }
@@ -174,7 +181,8 @@ fn a_sleeper_is_blocked_on_a_timer() -> Outcome {
 fn an_orphan() -> Outcome {
     let report = report(&[], "sh -c 'sleep 0.3 & exec true'; sleep 0.5")?;
     let watcher = &processes(&report)[0]["ppid"];
-    let orphans: Vec<&Value> = processes(&report).iter().filter(|process| !process["orphan"].is_null()).collect();
+    let orphans: Vec<&Value> =
+        processes(&report).iter().filter(|process| !process["orphan"].is_null()).collect();
     let [orphan] = orphans[..] else { return Err(format!("not one orphan: {report:#}").into()) };
     check(orphan["orphan"]["old_parent"] == named(&report, "true")?["pid"], orphan)?;
     check(&orphan["orphan"]["new_parent"] == watcher && &orphan["reaped_by"] == watcher, orphan)?;
@@ -218,7 +226,8 @@ fn a_busy_pair_on_one_cpu() -> Outcome {
 }
 
 fn the_sampled_tier() -> Outcome {
-    let report = report(&["--tier", "sampled"], "sleep 0.3; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")?;
+    let report =
+        report(&["--tier", "sampled"], "sleep 0.3; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")?;
     check(report["tier"] == "sampled", &report)?;
     check(report["resolution"].as_str().is_some_and(|text| text.contains("5 ms")), &report)?;
     let sleeper = named(&report, "sleep")?;
@@ -255,11 +264,15 @@ fn a_trace() -> Outcome {
         check(["Running", "R", "R+", "S", "D", "T", "Z"].contains(&name), state)?;
         check((name == "Running") == state["args"]["cpu"].is_u64(), state)?;
         if let Some(before) = ends.insert(state["tid"].as_u64(), from + length) {
-            check((from - before).abs() < 0.01, format!("a gap or overlap of {} µs before {state}", from - before))?;
+            check(
+                (from - before).abs() < 0.01,
+                format!("a gap or overlap of {} µs before {state}", from - before),
+            )?;
         }
     }
     check(ends.len() >= 3, format!("{} threads", ends.len()))?;
-    let names = records.iter().filter(|record| record["ph"] == "M" && record["name"] == "process_name").count();
+    let names =
+        records.iter().filter(|record| record["ph"] == "M" && record["name"] == "process_name").count();
     check(names >= 3, format!("{names} process names"))
 }
 
@@ -292,7 +305,10 @@ fn a_full_disk() -> Outcome {
     let output = run(&["--export", "/dev/full", "--", "echo", "done"])?;
     let text = String::from_utf8_lossy(&output.stderr);
     check(output.stdout == b"done\n", "the program was harmed")?;
-    check(output.status.code() == Some(1) && text.contains("error: cannot write /dev/full: No space left"), &text)
+    check(
+        output.status.code() == Some(1) && text.contains("error: cannot write /dev/full: No space left"),
+        &text,
+    )
 }
 
 fn a_missing_folder() -> Outcome {
@@ -305,7 +321,9 @@ fn a_missing_folder() -> Outcome {
 fn the_table() -> Outcome {
     let output = run(&["--", "sleep", "0.05"])?;
     let text = String::from_utf8_lossy(&output.stderr);
-    for part in [" tier: ", "watched `sleep 0.05` for ", "BLOCKED ON", "timer 50", "run + ready + blocked = wall"] {
+    for part in
+        [" tier: ", "watched `sleep 0.05` for ", "BLOCKED ON", "timer 50", "run + ready + blocked = wall"]
+    {
         check(text.contains(part), format!("{part:?} is not in\n{text}"))?;
     }
     Ok(())

@@ -94,6 +94,8 @@ pub struct Timeline {
     grain_ns: u64,
     now_ns: u64,
     n_late: u64,
+    /// A thread's records go on after that of its exit.
+    pub(super) records_go_on: bool,
     /// The hypervisor's takings when the watch began, and since.
     stolen_before_ns: Option<u64>,
     stolen_ns: u64,
@@ -103,6 +105,12 @@ impl Timeline {
     /// An empty timeline.
     pub fn new(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
+    }
+
+    /// For a source whose records of a thread go on after that of its exit, to its last way off the CPU.
+    pub fn with_records_to_the_last(mut self, go_on: bool) -> Self {
+        self.records_go_on = go_on;
+        self
     }
 
     /// Takes one event. What does not fit (an unknown thread, a doubled switch) changes nothing.
@@ -223,6 +231,10 @@ impl Timeline {
         if process.threads[thread].state != State::Running {
             return;
         }
+        if let Some(ppid) = process.threads[thread].exiting.filter(|_| !preempted) {
+            let pid = process.pid;
+            return self.end_thread(pid, tid, ppid, at_ns);
+        }
         process.threads[thread].preempted += u64::from(preempted);
         self.go(tid, if preempted { State::Ready } else { State::Blocked }, at_ns);
     }
@@ -288,10 +300,8 @@ impl Timeline {
         } else if pid == tid {
             // A zombie still has its main thread's sums, and they are final.
             let process = self.pids.get(&pid).and_then(|id| self.processes.get_mut(id));
-            let main =
-                process.and_then(|process| process.threads.iter_mut().find(|thread| thread.tid == tid));
-            if let Some(thread) = main {
-                thread.compare(at_ns, kernel, stolen_ns);
+            if let Some(process) = process {
+                process.see_final_sums(kernel, at_ns, stolen_ns);
             }
         }
     }
