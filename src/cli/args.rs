@@ -1,29 +1,47 @@
 //! `proclab VERB …`: which verbs there are, and who does them.
 
-use super::{net, watch};
+use super::{completions, list, net, run, schema, watch};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 /// See how an operating system runs processes: start real ones, race them, replay them, watch them.
 #[derive(Debug, Parser)]
-#[command(name = "proclab", version, arg_required_else_help = true, max_term_width = 100)]
-struct Cli {
+#[command(
+    name = "proclab",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Begin with:  proclab run tickets"
+)]
+pub(crate) struct Cli {
     #[command(subcommand)]
     verb: Verb,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Observe any program: who runs, who is ready, who is blocked on what.
+    /// Tell what can be run, one line each
+    List,
+    /// One free run on real processes, told line by line, then summed up
+    Run(run::RunArgs),
+    /// Observe any program: who runs, who is ready, who is blocked on what
     Watch(watch::WatchArgs),
-    /// Run the network programs: chat, udp, sticky, frames, file, echo, upper, auth.
+    /// The network programs: chat, udp, sticky, frames, file, echo, upper, auth
     Net(net::NetArgs),
+    /// Print the JSON schema of a view
+    Schema(schema::SchemaArgs),
+    /// Print the completions for a shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// Runs the command line; the code that the process shall exit with.
 pub fn main() -> ExitCode {
     match Cli::parse().verb {
+        Verb::List => list::list(),
+        Verb::Run(args) => run::run(args),
         Verb::Watch(args) => watch::run(&args),
         Verb::Net(args) => net::run(args),
+        Verb::Schema(args) => schema::run(&args),
+        Verb::Completions(args) => completions::run(&args),
     }
 }

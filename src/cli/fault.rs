@@ -1,12 +1,11 @@
 //! Why a command could not be done: one line of what and why, one of what to do.
 
+use crate::sys::signal::signal_name;
 use anstream::eprintln;
 use std::error::Error;
 use std::fmt::Display;
 use std::process::ExitCode;
 
-/// The command did what it was asked to.
-pub(crate) const DONE: u8 = 0;
 /// The command could not run.
 pub(crate) const COULD_NOT_RUN: u8 = 1;
 /// The arguments make no sense.
@@ -31,6 +30,16 @@ impl Fault {
     /// The arguments make no sense.
     pub(crate) fn bad_arguments(what: impl Display) -> Fault {
         Fault { code: BAD_ARGUMENTS, what: what.to_string(), hint: None }
+    }
+
+    /// The user, or the system, wanted the command to end: 128 and the signal's number, as shells count.
+    pub(crate) fn interrupted(signal: i32) -> Fault {
+        let code = u8::try_from(128 + signal).unwrap_or(COULD_NOT_RUN);
+        Fault {
+            code,
+            what: format!("interrupted by {}: all processes were ended", signal_name(signal)),
+            hint: None,
+        }
     }
 
     /// With what was being done in front.

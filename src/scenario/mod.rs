@@ -2,14 +2,28 @@
 
 /// A cabinet of locks, and why each works or not.
 pub mod cabinet;
+/// The world of free runs that nobody listens to.
+pub mod free;
 /// The world at the gate.
 pub mod gated;
+/// Lessons about the life of processes.
+pub mod life;
 /// The locks themselves.
 pub mod locks;
+/// What a run has to tell, as plain data.
+pub mod record;
 /// The ticket sale.
 pub mod sale;
 /// The ticket sale at the gate.
 pub mod sale_lab;
+/// A directory for a run.
+pub mod scratch;
+/// Where a free run takes place.
+pub mod stage;
+/// The ticket sale in a free run.
+pub mod tickets;
+/// The free world with an audience.
+pub mod told;
 /// What came of a run.
 pub mod verdict;
 /// The world in which a body acts.

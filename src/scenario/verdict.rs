@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What came of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// All that was promised was kept.
@@ -20,9 +21,25 @@ pub enum Verdict {
     Deadlock,
     /// A process failed.
     Crashed,
+    /// A lesson did not show what it claims.
+    Unproven,
 }
 
 impl Verdict {
+    /// What came of a sale of `initial` tickets of which `sold` were sold and `left` are left in the file
+    /// (none if it is half-written); `torn` if somebody read a half-written file.
+    pub fn of_sale(initial: i64, sold: i64, left: Option<i64>, torn: bool) -> Verdict {
+        if sold > initial {
+            Verdict::Oversold
+        } else if left.is_some_and(|left| left != initial - sold) {
+            Verdict::LostUpdate
+        } else if torn || left.is_none() {
+            Verdict::TornRead
+        } else {
+            Verdict::Ok
+        }
+    }
+
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -32,6 +49,7 @@ impl Verdict {
             Self::TornRead => "torn-read",
             Self::Deadlock => "deadlock",
             Self::Crashed => "crashed",
+            Self::Unproven => "unproven",
         }
     }
 }

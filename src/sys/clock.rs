@@ -4,7 +4,16 @@ use nix::time::{ClockId, clock_gettime};
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, comparable between processes of one boot (`clock_gettime(2)`).
 pub fn monotonic_ns() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("CLOCK_MONOTONIC exists on every Linux");
+    read(ClockId::CLOCK_MONOTONIC)
+}
+
+/// Nanoseconds of processor time that this process has used, all threads together.
+pub fn cpu_ns() -> u64 {
+    read(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn read(clock: ClockId) -> u64 {
+    let now = clock_gettime(clock).expect("these clocks exist on every Linux");
     u64::try_from(now.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec()).unwrap_or(0)
 }
 

@@ -84,6 +84,14 @@ pub fn wait_channel(pid: i32) -> Option<String> {
     Some(channel).filter(|channel| !channel.is_empty() && channel != "0")
 }
 
+/// How long a process was on a processor, and how long it was ready and waited for one, since it began,
+/// in nanoseconds (`/proc/PID/schedstat`); `None` where the kernel keeps no such account.
+pub fn running_and_ready_ns(pid: i32) -> Option<(u64, u64)> {
+    let line = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    let mut fields = line.split_ascii_whitespace().map(str::parse);
+    Some((fields.next()?.ok()?, fields.next()?.ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,11 @@
-//! What a process may say of itself: its name, its group, its death when its parent dies.
+//! What a process may say of itself: its name, its group, its processors, its death with its parent.
+//!
+//! # Safety
+//! The one raw call takes a pointer to a local that outlives it.
+#![expect(unsafe_code, reason = "nix does not wrap sched_setscheduler")]
 
+use nix::libc;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid, getppid, gettid, setpgid, setsid};
@@ -71,4 +77,37 @@ pub fn lead_group() -> io::Result<()> {
 /// `EPERM` for the leader of a process group.
 pub fn lead_session() -> io::Result<()> {
     Ok(setsid().map(drop)?)
+}
+
+/// The processors on which this process may run (`sched_getaffinity(2)`).
+///
+/// # Errors
+/// None that a caller can cause.
+pub fn allowed_cpus() -> io::Result<Vec<usize>> {
+    let set = sched_getaffinity(Pid::from_raw(0))?;
+    Ok((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect())
+}
+
+/// Lets this process run on one processor only (`sched_setaffinity(2)`).
+///
+/// # Errors
+/// `EINVAL` for a processor that it may not use.
+pub fn pin_to_cpu(cpu: usize) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(cpu)?;
+    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+}
+
+/// Lets this process run only when nobody else wants the processor: almost always ready, hardly ever
+/// running, beside a busy one (`SCHED_IDLE`, `sched(7)`). There is no way back without privilege.
+///
+/// # Errors
+/// None on a kernel of this century.
+pub fn run_only_when_idle() -> io::Result<()> {
+    let none = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the parameter outlives the call; PID 0 is the caller.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const none) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }

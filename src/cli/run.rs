@@ -1,0 +1,288 @@
+//! `proclab run`: one free run, told line by line, then summed up.
+
+use super::fault::{BROKEN, Fault, chain};
+use super::stock_file::{self, StockFileError};
+use crate::process::StartMethod;
+use crate::report::run as report;
+use crate::scenario::cabinet::LockKind;
+use crate::scenario::life::{self, Lesson};
+use crate::scenario::record::{Event, Record};
+use crate::scenario::sale::{Sale, Store};
+use crate::scenario::stage::{RunError, Stage};
+use crate::scenario::tickets::Tickets;
+use crate::scenario::verdict::Verdict;
+use crate::supervisor::Supervisor;
+use crate::sys::signal::Interrupt;
+use anstream::{print, println};
+use clap::{Args, Subcommand, ValueEnum};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// What ends by Ctrl-C gets so long to end by itself.
+const GRACE: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done; 1 could not run; 2 bad arguments; 3 ran, and an invariant broke.\n\nExamples:\n  proclab run tickets                      the sale without a lock, then with one\n  proclab run tickets --buyers 4 --stock 1 --lock flock\n  proclab run life zombie                  a short lesson on real processes"
+)]
+pub(crate) struct RunArgs {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Debug, Subcommand)]
+enum Scenario {
+    /// The ticket sale: buyers race for the stock in a file, with and without a lock.
+    Tickets(TicketsArgs),
+    /// A lesson about the life of processes, on real ones, with what it proves.
+    Life(LifeArgs),
+}
+
+/// What every run takes.
+#[derive(Debug, Args)]
+struct Common {
+    /// How to tell it: as text, line by line, or as one JSON object (see `proclab schema run`)
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+struct TicketsArgs {
+    /// How many buyers there are, each a process of its own
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    buyers: u64,
+    /// How many tickets there are, instead of what the stock file says
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(i64).range(0..=stock_file::MOST))]
+    stock: Option<i64>,
+    /// A stock file, `{"count": 3}`; it is read and never changed
+    #[arg(long, value_name = "PATH")]
+    stock_file: Option<PathBuf>,
+    /// How long a buyer thinks before it reads and again before it writes, on average
+    #[arg(long, value_name = "MS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(..=60_000))]
+    think: u64,
+    /// What keeps the buyers apart; without this, first nothing and then the file lock
+    #[arg(long, value_enum)]
+    lock: Option<Lock>,
+    /// Buy at once, without looking at the stock first
+    #[arg(long)]
+    no_search: bool,
+    /// How a buyer writes: empty the file, then write (as the notes do), or write aside and rename
+    #[arg(long, value_enum, default_value_t = StoreArg::Truncate)]
+    store: StoreArg,
+    /// The seed of the order in which buyers are let in, and of their pace; drawn if not given
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// How buyers are started
+    #[arg(long, value_enum, default_value_t = Method::Spawn)]
+    start_method: Method,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Lock {
+    /// Nothing
+    None,
+    /// The file lock, flock(2)
+    Flock,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StoreArg {
+    Truncate,
+    Rename,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Method {
+    /// A fresh copy of the executable
+    Spawn,
+    /// A copy of the parent's memory
+    Fork,
+    /// Forked from a small server
+    Forkserver,
+}
+
+impl From<Method> for StartMethod {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Spawn => StartMethod::Spawn,
+            Method::Fork => StartMethod::Fork,
+            Method::Forkserver => StartMethod::ForkServer,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+struct LifeArgs {
+    /// Which lesson; `all` gives them one after the other
+    #[arg(value_enum)]
+    lesson: LessonArg,
+    /// How the lesson's processes are started
+    #[arg(long, value_enum, default_value_t = Method::Spawn)]
+    start_method: Method,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LessonArg {
+    /// PID and PPID: a chain of three generations
+    Tree,
+    /// A child's variables are its own
+    Isolation,
+    /// The parent waits for its child, and reaps it
+    Join,
+    /// Terminating is asynchronous: alive just after, dead after the join
+    Terminate,
+    /// A daemon ends with its supervisor
+    Daemon,
+    /// Others are waited for
+    NonDaemon,
+    /// Ended, but not reaped
+    Zombie,
+    /// A child that outlives its parent gets another
+    Orphan,
+    /// Running, ready, blocked, stopped, zombie: one child each
+    States,
+    /// Two busy children on two processors, and on one
+    Parallel,
+    /// Synchronous or not, blocking or not
+    Blocking,
+    /// All of them
+    All,
+}
+
+impl LessonArg {
+    fn lessons(self) -> Vec<Lesson> {
+        let one = match self {
+            LessonArg::Tree => Lesson::Tree,
+            LessonArg::Isolation => Lesson::Isolation,
+            LessonArg::Join => Lesson::Join,
+            LessonArg::Terminate => Lesson::Terminate,
+            LessonArg::Daemon => Lesson::Daemon,
+            LessonArg::NonDaemon => Lesson::NonDaemon,
+            LessonArg::Zombie => Lesson::Zombie,
+            LessonArg::Orphan => Lesson::Orphan,
+            LessonArg::States => Lesson::States,
+            LessonArg::Parallel => Lesson::Parallel,
+            LessonArg::Blocking => Lesson::Blocking,
+            LessonArg::All => return Lesson::ALL.to_vec(),
+        };
+        vec![one]
+    }
+}
+
+/// Runs `proclab run …`.
+pub(crate) fn run(args: RunArgs) -> ExitCode {
+    match args.scenario {
+        Scenario::Tickets(args) => {
+            let format = args.common.format;
+            tickets(args).and_then(|tickets| perform(format, |stage| tickets.run(stage)))
+        }
+        Scenario::Life(args) => {
+            let method = args.start_method.into();
+            let lessons = args.lesson.lessons();
+            lessons.into_iter().try_fold(ExitCode::SUCCESS, |so_far, lesson| {
+                let this = perform(args.common.format, |stage| life::teach(lesson, method, stage))?;
+                Ok(if this == ExitCode::SUCCESS { so_far } else { this })
+            })
+        }
+    }
+    .unwrap_or_else(|fault| fault.report())
+}
+
+fn tickets(args: TicketsArgs) -> Result<Tickets, Fault> {
+    let stock = match (args.stock, &args.stock_file) {
+        (Some(stock), None) => stock,
+        (stock, file) => {
+            let counted = stock_file::count(file.as_deref()).map_err(stock_fault)?;
+            stock.unwrap_or(counted)
+        }
+    };
+    let sale = Sale {
+        buyers: usize::try_from(args.buyers).expect("at most a thousand"),
+        stock,
+        lock: LockKind::None,
+        search: !args.no_search,
+        store: match args.store {
+            StoreArg::Truncate => Store::Truncate,
+            StoreArg::Rename => Store::Rename,
+        },
+        think: Duration::from_millis(args.think),
+    };
+    let locks = match args.lock {
+        None => vec![LockKind::None, LockKind::Flock],
+        Some(Lock::None) => vec![LockKind::None],
+        Some(Lock::Flock) => vec![LockKind::Flock],
+    };
+    let seed = args.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
+    Ok(Tickets { sale, locks, start_method: args.start_method.into(), seed })
+}
+
+fn stock_fault(error: StockFileError) -> Fault {
+    Fault::could_not_run(&error).hint("a stock file holds one JSON object with a number, {\"count\": 3}")
+}
+
+/// Carries a run out and tells of it; the code to exit with.
+fn perform(
+    format: Format,
+    play: impl FnOnce(Stage<'_>) -> Result<Record, RunError>,
+) -> Result<ExitCode, Fault> {
+    let begin = |error: std::io::Error| Fault::could_not_run(&error).context("the run cannot begin");
+    let interrupt = Interrupt::install().map_err(begin)?;
+    let supervisor = Supervisor::interrupted_by(interrupt).map_err(begin)?.grace(GRACE);
+    let mut began_ns = None;
+    let mut audience = |event: &Event| {
+        if format == Format::Text {
+            if began_ns.is_none() {
+                println!("{}", report::heading());
+            }
+            println!("{}", report::event_line(event, *began_ns.get_or_insert(event.at_ns)));
+        }
+    };
+    let played = play(Stage::new(&supervisor, interrupt, &mut audience));
+    match played {
+        Ok(record) => {
+            supervisor.finish().map_err(|error| Fault::could_not_run(&error))?;
+            show(format, &record)?;
+            let kept = record.verdict == Verdict::Ok;
+            Ok(if kept { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) })
+        }
+        Err(error) => {
+            // Whoever cannot be ended has changed to another user; the error says enough.
+            let ended = supervisor.shutdown();
+            let fault = match interrupt.received() {
+                Some(signal) if error.is_interrupt() => Fault::interrupted(signal),
+                _ => Fault::could_not_run(&error),
+            };
+            Err(match ended {
+                Ok(()) => fault,
+                Err(left) => fault.hint(chain(&left)),
+            })
+        }
+    }
+}
+
+fn show(format: Format, record: &Record) -> Result<(), Fault> {
+    let text = match format {
+        Format::Text => format!("\n{}\n", report::summary(record)),
+        Format::Json => {
+            let json = serde_json::to_string_pretty(record);
+            format!("{}\n", json.map_err(|error| Fault::could_not_run(&error))?)
+        }
+    };
+    print!("{text}");
+    // A reader that went away (`| head`) is no fault.
+    let _ = std::io::stdout().flush();
+    Ok(())
+}

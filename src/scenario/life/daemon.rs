@@ -1,0 +1,113 @@
+//! A daemon ends with its supervisor; others are waited for.
+
+use super::{Class, proof, say};
+use crate::process::{Exit, Process, Signal, StartMethod};
+use crate::scenario::record::{Event, ProcessRecord, Proof};
+use crate::scenario::stage::RunError;
+use crate::supervisor::Supervisor;
+use crate::sys::clock::monotonic_ns;
+use crate::sys::pidfd;
+use crate::sys::poll::Deadline;
+use crate::wire::endpoint::pollable_channel;
+use ipc_channel::ipc::{self, IpcSender};
+use std::time::Duration;
+
+/// How long the kernel gets to pass a death on; it takes microseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn teach_daemon(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+    let exit = end_of_a_daemon(class)?;
+    let followed = death_of_a_supervisor(class)?;
+    let holds = exit == Exit::Signal(Signal::TERM, false) && followed;
+    Ok(proof(
+        "a daemon is terminated when its supervisor's code ends, and dies with it even when it is killed",
+        holds,
+        format!("it ended by {exit}; it followed a killed supervisor: {followed}"),
+    ))
+}
+
+/// The notes' daemon: it says that it is alive, for ever, until the parent's code ends.
+fn end_of_a_daemon(class: &mut Class<'_, '_>) -> Result<Exit, RunError> {
+    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let supervisor = Supervisor::new().map_err(RunError::os("epoll_create"))?;
+    let daemon = class.process(Process::new(say_alive).args(events).daemon(true), "daemon");
+    let daemon = supervisor.start(daemon)?;
+    for _ in 0..3 {
+        class.stage.await_readable(&incoming, Deadline::NEVER)?;
+        if let Ok(event) = incoming.try_recv() {
+            class.stage.tell(event);
+        }
+    }
+    class.stage.say("end", "my supervisor's code ends here");
+    drop(supervisor);
+    class.stage.listen(&incoming)?;
+    class.stage.processes.push(ProcessRecord::of(&daemon, 0));
+    let exit = daemon.join()?;
+    class.stage.say("ended", format!("the daemon ended by {exit}"));
+    Ok(exit)
+}
+
+/// Whether a daemon dies with a supervisor that has no chance to terminate it.
+fn death_of_a_supervisor(class: &mut Class<'_, '_>) -> Result<bool, RunError> {
+    let (pids, incoming) = ipc::channel::<i32>().map_err(RunError::os("socketpair"))?;
+    let other = class.process(Process::new(supervise).args((class.method, pids)), "supervisor");
+    let other = class.stage.supervisor.start(other)?;
+    let lost = |_| RunError::os("hearing of the daemon")(std::io::ErrorKind::BrokenPipe.into());
+    let pid = incoming.recv().map_err(lost)?;
+    // Its parent, which alone could reap it, sleeps, so the number is still its own.
+    let daemon = pidfd::open(pid).map_err(RunError::os("pidfd_open"))?;
+    class.stage.say(
+        "kill",
+        format!("another supervisor, {}, has a daemon, {pid}; I kill the supervisor", other.pid()),
+    );
+    other.kill().map_err(RunError::os("kill"))?;
+    class.stage.join(&[other.handle()])?;
+    let followed = class.stage.await_readable(&daemon, Deadline::after(PATIENCE))?;
+    class.stage.say("ended", format!("its daemon, {pid}, has died with it: {followed}"));
+    Ok(followed)
+}
+
+pub(super) fn teach_non_daemon(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let supervisor = Supervisor::new().map_err(RunError::os("epoll_create"))?;
+    let child = class.process(Process::new(work).args(events).daemon(false), "child");
+    let child = supervisor.start(child)?;
+    class.stage.say("end", "my code ends here, but my child works still");
+    drop(supervisor);
+    let end = monotonic_ns();
+    class.stage.listen(&incoming)?;
+    class.stage.processes.push(ProcessRecord::of(&child, 0));
+    class.stage.say("ended", "the end of my code has waited for it");
+    let done = child.result()?;
+    Ok(proof(
+        "the end of the parent's code waits for a child that is no daemon",
+        done <= end,
+        format!("the child was done {} ns after that", done.saturating_sub(end)),
+    ))
+}
+
+fn say_alive(events: IpcSender<Event>) {
+    loop {
+        say(&events, "alive", "I am alive");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn supervise(method: StartMethod, pids: IpcSender<i32>) {
+    let supervisor = Supervisor::new().expect("a descriptor is left");
+    let daemon = Process::new(sleep).name("daemon-2").start_method(method).daemon(true);
+    let daemon = supervisor.start(daemon).unwrap_or_else(|error| panic!("{error}"));
+    let _ = pids.send(daemon.pid());
+    sleep();
+}
+
+fn sleep() {
+    std::thread::sleep(Duration::from_secs(3600));
+}
+
+fn work(events: IpcSender<Event>) -> u64 {
+    say(&events, "work", "I work for 200 ms");
+    std::thread::sleep(Duration::from_millis(200));
+    say(&events, "done", "I am done");
+    monotonic_ns()
+}

@@ -1,0 +1,50 @@
+//! The parent waits for its child, and reaps it.
+
+use super::{Class, proof, say};
+use crate::process::Process;
+use crate::scenario::record::{Event, Proof};
+use crate::scenario::stage::RunError;
+use crate::sys::clock::monotonic_ns;
+use crate::sys::procs;
+use crate::wire::endpoint::pollable_channel;
+use ipc_channel::ipc::IpcSender;
+use std::time::Duration;
+
+pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let child = class.process(Process::new(work).args(events), "child");
+    let child = class.stage.supervisor.start(child)?;
+    let alive = child.is_alive();
+    class
+        .stage
+        .say("go on", format!("start has returned, and my child lives: {alive}; I could do other things"));
+    class.stage.say("join", "now I wait for it, blocked");
+    let begin = monotonic_ns();
+    class.stage.listen(&incoming)?;
+    class.stage.join(&[child.handle()])?;
+    let waited = monotonic_ns() - begin;
+    let exit = child.join()?;
+    let gone = procs::stat(child.pid()).is_err();
+    class.stage.say(
+        "joined",
+        format!(
+            "it has ended with {exit}; I waited {:.0} ms; its PID is free again: {gone}",
+            waited as f64 / 1e6
+        ),
+    );
+    let ended = child.result()?;
+    let holds = alive && exit.success() && gone && monotonic_ns() >= ended;
+    Ok(proof(
+        "start returns while the child works; join returns when it has ended, and leaves no zombie",
+        holds,
+        format!("alive {alive}, {exit}, gone {gone}"),
+    ))
+}
+
+/// Works for a while; when it was done.
+fn work(events: IpcSender<Event>) -> u64 {
+    say(&events, "work", "I work for 200 ms");
+    std::thread::sleep(Duration::from_millis(200));
+    say(&events, "done", "I am done");
+    monotonic_ns()
+}

@@ -1,0 +1,66 @@
+//! A child that outlives its parent gets another.
+
+use super::{Class, proof, say};
+use crate::process::{Process, StartMethod, parent};
+use crate::scenario::record::{Event, Proof};
+use crate::scenario::stage::RunError;
+use crate::supervisor::Supervisor;
+use crate::sys::{procs, task};
+use crate::wire::endpoint::pollable_channel;
+use ipc_channel::ipc::{self, IpcSender};
+use std::time::Duration;
+
+/// Of an orphan: its PID, its first parent, its second.
+type Fate = (i32, i32, i32);
+
+pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+    let (_, first, adopted_by) = make_an_orphan(class)?;
+    let whose = procs::stat(adopted_by).map_or_else(|_| "gone".to_owned(), |stat| stat.name);
+    class.stage.say("adopted", format!("the orphan's new parent is {adopted_by} ({whose})"));
+
+    let subreaper = Supervisor::new().and_then(Supervisor::subreaper).map_err(RunError::os("prctl"))?;
+    class.stage.say("subreaper", "now I ask to be the parent of orphans below me (PR_SET_CHILD_SUBREAPER)");
+    let (orphan, _, mine) = make_an_orphan(class)?;
+    class.stage.say("adopted", format!("the orphan's new parent is {mine}: I am {}", task::pid()));
+    drop(subreaper);
+    let reaped = procs::stat(orphan).is_err();
+    class.stage.say("reaped", format!("I have reaped {orphan}, who was never started by me: {reaped}"));
+    Ok(proof(
+        "when a parent dies its child's PPID changes: to the system's reaper, or to a subreaper above it",
+        adopted_by != first && mine == task::pid() && reaped,
+        format!("{first} became {adopted_by}; as subreaper {mine}, reaped {reaped}"),
+    ))
+}
+
+/// Has a child that has a child and ends; what became of the latter.
+fn make_an_orphan(class: &mut Class<'_, '_>) -> Result<Fate, RunError> {
+    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let (fates, fate) = ipc::channel::<Fate>().map_err(RunError::os("socketpair"))?;
+    let child = class.process(Process::new(leave_a_child).args((class.method, events, fates)), "parent");
+    let child = class.stage.supervisor.start(child)?;
+    class.stage.listen(&incoming)?;
+    class.stage.join(&[child.handle()])?;
+    fate.recv().map_err(|_| RunError::os("hearing of the orphan")(std::io::ErrorKind::BrokenPipe.into()))
+}
+
+fn leave_a_child(method: StartMethod, events: IpcSender<Event>, fates: IpcSender<Fate>) {
+    let supervisor = Supervisor::new().expect("a descriptor is left");
+    let child = Process::new(outlive).args((events.clone(), fates)).name("orphan").start_method(method);
+    let child = supervisor.start(child).unwrap_or_else(|error| panic!("{error}"));
+    say(&events, "leave", format!("I have a child, {}, and end without waiting for it", child.pid()));
+    // `exit` runs no destructors: the supervisor, which would join the child, is left behind.
+    std::process::exit(0);
+}
+
+/// Waits for the end of its parent, whoever brings it about, so it is never left behind.
+fn outlive(events: IpcSender<Event>, fates: IpcSender<Fate>) {
+    let Some(parent) = parent() else { return };
+    say(&events, "born", format!("my parent is {}", parent.pid()));
+    while !parent.ended_within(Duration::from_secs(3600)) {}
+    // The parent has ended, but the kernel makes its children others' a moment later.
+    while task::ppid() == parent.pid() {
+        std::thread::yield_now();
+    }
+    say(&events, "orphan", format!("my parent {} is dead; my parent is {} now", parent.pid(), task::ppid()));
+    let _ = fates.send((task::pid(), parent.pid(), task::ppid()));
+}

@@ -1,0 +1,162 @@
+//! Running, ready, blocked on a timer and on a lock, stopped, zombie: one child each.
+
+use super::busy::burn;
+use super::{Class, proof};
+use crate::process::{Child, Process, Signal};
+use crate::scenario::record::Proof;
+use crate::scenario::scratch::Scratch;
+use crate::scenario::stage::RunError;
+use crate::sync::file_lock::FileLock;
+use crate::sys::poll::Deadline;
+use crate::sys::{procs, task};
+use ipc_channel::ipc::{self, IpcSender};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long is watched who is on the processor and who waits for it.
+const WATCH: Duration = Duration::from_millis(400);
+
+/// How long a child gets to come into its state.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+    let scratch = Scratch::new()?;
+    let lock = scratch.path().join("lock");
+    let cpus = task::allowed_cpus().map_err(RunError::os("sched_getaffinity"))?;
+    let cpu = *cpus.last().unwrap_or(&0);
+
+    let (held, holding) = ipc::channel::<()>().map_err(RunError::os("socketpair"))?;
+    let cast = [
+        start(class, "running", Process::new(be_busy).args((cpu, false)))?,
+        start(class, "ready", Process::new(be_busy).args((cpu, true)))?,
+        start(class, "sleeper", Process::new(sleep))?,
+        start(class, "holder", Process::new(hold).args((lock.clone(), Some(held))))?,
+    ];
+    // The lock is taken before somebody else asks for it.
+    let _ = holding.recv();
+    let waiter = start(class, "waiter", Process::new(hold).args((lock, None)))?;
+    let stopped = start(class, "stopped", Process::new(sleep))?;
+    stopped.signal(Signal::STOP).map_err(RunError::os("kill"))?;
+    let zombie = start(class, "zombie", Process::new(|| ()).leave_zombie(true))?;
+    let [running, ready, sleeper, holder] = cast;
+
+    let mut seen = Vec::new();
+    let (is_running, is_ready) = watch_two(class, &running, &ready)?;
+    seen.push(("running", is_running));
+    seen.push(("ready", is_ready));
+    let reason = format!("a lock, which {} holds", holder.pid());
+    for (name, child, letter, reason) in [
+        ("sleeper", &sleeper, 'S', "a timer"),
+        ("waiter", &waiter, 'S', reason.as_str()),
+        ("stopped", &stopped, 'T', "nothing: a signal has stopped it (SIGSTOP)"),
+        ("zombie", &zombie, 'Z', "nothing: it has ended, and waits to be reaped"),
+    ] {
+        seen.push((name, await_state(class, child, letter, reason)?));
+    }
+    for child in [&running, &ready, &sleeper, &holder, &waiter, &stopped] {
+        child.kill().map_err(RunError::os("kill"))?;
+    }
+    zombie.reap()?;
+    let all = [&running, &ready, &sleeper, &holder, &waiter, &stopped, &zombie];
+    class.stage.join(&all.map(Child::handle))?;
+    let missing: Vec<&str> = seen.iter().filter_map(|(name, seen)| (!seen).then_some(*name)).collect();
+    Ok(proof(
+        "each state was seen in /proc: running, ready, blocked on a timer, blocked on a lock, stopped, zombie",
+        missing.is_empty(),
+        format!("not seen: {}", missing.join(", ")),
+    ))
+}
+
+fn start<A>(class: &Class<'_, '_>, name: &str, process: Process<A, ()>) -> Result<Child<()>, RunError>
+where
+    A: crate::wire::endpoint::Message + 'static,
+{
+    Ok(class.stage.supervisor.start(class.process(process, name))?)
+}
+
+/// The kernel's letter is R for both, so their accounts tell them apart: time on the processor, and
+/// time in which they were ready and waited for it (`/proc/PID/schedstat`).
+fn watch_two(
+    class: &mut Class<'_, '_>,
+    running: &Child<()>,
+    ready: &Child<()>,
+) -> Result<(bool, bool), RunError> {
+    let account = |child: &Child<()>| procs::running_and_ready_ns(child.pid());
+    let deadline = Deadline::after(PATIENCE);
+    loop {
+        let before = (account(running), account(ready));
+        class.stage.pause(Deadline::after(WATCH))?;
+        let (Some(before), Some(after)) = (before.0.zip(before.1), account(running).zip(account(ready)))
+        else {
+            class.stage.say("states", "this kernel keeps no account of ready time (/proc/PID/schedstat)");
+            return Ok((false, false));
+        };
+        let busy = (after.0.0 - before.0.0, after.0.1 - before.0.1);
+        let waits = (after.1.0 - before.1.0, after.1.1 - before.1.1);
+        let seen = (busy.0 > busy.1, waits.1 > waits.0);
+        if seen == (true, true) || deadline.is_over() {
+            for (child, word, (on, off)) in [(running, "running", busy), (ready, "ready", waits)] {
+                let letter = procs::stat(child.pid()).map_or('?', |stat| stat.state);
+                let (on, off) = (on as f64 / 1e6, off as f64 / 1e6);
+                let text = format!(
+                    "{} {}: {letter}, {word}: {on:.0} ms on the processor and {off:.0} ms waiting for it, of the last 400",
+                    child.name(),
+                    child.pid()
+                );
+                class.stage.say("state", text);
+            }
+            return Ok(seen);
+        }
+    }
+}
+
+/// Waits until the child is in the state, and tells what it is blocked on.
+fn await_state(
+    class: &mut Class<'_, '_>,
+    child: &Child<()>,
+    letter: char,
+    reason: &str,
+) -> Result<bool, RunError> {
+    let deadline = Deadline::after(PATIENCE);
+    loop {
+        let state = procs::stat(child.pid()).map_or('?', |stat| stat.state);
+        if state == letter || deadline.is_over() {
+            let word = match letter {
+                'T' => "stopped",
+                'Z' => "zombie",
+                _ => "blocked",
+            };
+            let place = procs::wait_channel(child.pid())
+                .map_or_else(String::new, |at| format!(", in the kernel's {at}"));
+            let text = format!("{} {}: {state}, {word} on {reason}{place}", child.name(), child.pid());
+            class.stage.say("state", text);
+            return Ok(state == letter);
+        }
+        class.stage.pause(Deadline::after(Duration::from_millis(2)))?;
+    }
+}
+
+/// Computes for ever on one processor, or only when nobody else wants it.
+fn be_busy(cpu: usize, only_when_idle: bool) {
+    task::pin_to_cpu(cpu).unwrap_or_else(|error| panic!("{error}"));
+    if only_when_idle {
+        task::run_only_when_idle().unwrap_or_else(|error| panic!("{error}"));
+    }
+    loop {
+        burn(1_000_000_000);
+    }
+}
+
+fn sleep() {
+    std::thread::sleep(Duration::from_secs(3600));
+}
+
+/// Takes the lock, says so, and keeps it.
+fn hold(path: PathBuf, said: Option<IpcSender<()>>) {
+    let lock = FileLock::open(path).unwrap_or_else(|error| panic!("{error}"));
+    let _held = lock.lock().unwrap_or_else(|error| panic!("{error}"));
+    if let Some(said) = said {
+        let _ = said.send(());
+    }
+    sleep();
+}

@@ -1,0 +1,47 @@
+//! PID and PPID: a chain of three generations.
+
+use super::{Class, proof, say};
+use crate::process::{Process, StartMethod};
+use crate::scenario::record::{Event, Proof};
+use crate::scenario::stage::RunError;
+use crate::supervisor::Supervisor;
+use crate::sys::task;
+use crate::wire::endpoint::pollable_channel;
+use ipc_channel::ipc::IpcSender;
+
+/// Who somebody is, and whose child.
+type Ids = (i32, i32);
+
+pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+    class
+        .stage
+        .say("begin", format!("I am the first; my parent is the one that started me, {}", task::ppid()));
+    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let child = class.process(Process::new(generation).args((1, class.method, events)), "child");
+    let child = class.stage.supervisor.start(child)?;
+    class.stage.listen(&incoming)?;
+    class.stage.join(&[child.handle()])?;
+    let mut chain = vec![(task::pid(), task::ppid())];
+    chain.extend(child.result()?);
+    let holds = chain.len() == 3 && chain.windows(2).all(|pair| pair[1].1 == pair[0].0);
+    Ok(proof("the PPID of each generation is the PID of the one before", holds, format!("{chain:?}")))
+}
+
+/// One generation: says who it is, and has the next.
+fn generation(depth: u32, method: StartMethod, events: IpcSender<Event>) -> Vec<Ids> {
+    let own = (task::pid(), task::ppid());
+    say(&events, "born", format!("my PID is {}, and my parent's is {}", own.0, own.1));
+    let mut chain = vec![own];
+    if depth > 0 {
+        let supervisor = Supervisor::new().expect("a descriptor is left");
+        let child = Process::new(generation)
+            .args((depth - 1, method, events.clone()))
+            .name("grandchild")
+            .start_method(method)
+            .die_with_parent(true);
+        let child = supervisor.start(child).unwrap_or_else(|error| panic!("{error}"));
+        chain.extend(child.result().unwrap_or_else(|error| panic!("{error}")));
+        say(&events, "reaped", format!("my child {} has ended, and I have reaped it", child.pid()));
+    }
+    chain
+}

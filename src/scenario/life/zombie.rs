@@ -1,0 +1,34 @@
+//! Ended, but not reaped.
+
+use super::{Class, proof};
+use crate::process::Process;
+use crate::scenario::record::Proof;
+use crate::scenario::stage::RunError;
+use crate::sys::procs;
+
+pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+    let child = class.process(Process::new(|| 7_i32).leave_zombie(true), "child");
+    let child = class.stage.supervisor.start(child)?;
+    let pid = child.pid();
+    class.stage.say("wait", format!("{pid} ends at once; I learn of it, but do not reap it"));
+    let exit = child.join()?;
+    let zombie = procs::stat(pid).ok();
+    let state = zombie.as_ref().map_or('?', |zombie| zombie.state);
+    class.stage.say(
+        "zombie",
+        format!("/proc/{pid}/stat says {state}: it has ended ({exit}) and keeps its PID for its exit status"),
+    );
+    let killed = child.kill().is_ok() && procs::stat(pid).is_ok_and(|zombie| zombie.state == 'Z');
+    class
+        .stage
+        .say("kill", format!("I kill it, and it is a zombie still ({killed}): nobody can kill the dead"));
+    child.reap()?;
+    let gone = procs::stat(pid).is_err();
+    class.stage.say("reap", format!("I reap it, and /proc/{pid} is gone: {gone}"));
+    class.stage.join(&[child.handle()])?;
+    Ok(proof(
+        "a child that has ended is a zombie (Z) until its parent reaps it",
+        state == 'Z' && killed && gone,
+        format!("state {state}, killed {killed}, gone {gone}"),
+    ))
+}

@@ -1,0 +1,142 @@
+//! What a run has to tell, as plain data: the same for people, for JSON and for pages.
+
+use super::tickets::TicketsRecord;
+use super::verdict::Verdict;
+use crate::process::{Exit, Handle};
+use crate::sys::clock::monotonic_ns;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A whole run: what was asked for, who took part, what happened, what came of it.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Record {
+    /// The scenario's name.
+    pub scenario: String,
+    /// With which parameters, the seed among them: the same value makes the same decisions.
+    pub parameters: serde_json::Value,
+    /// Every process that was started, in that order.
+    pub processes: Vec<ProcessRecord>,
+    /// What happened, in the order of time.
+    pub events: Vec<Event>,
+    /// What this scenario alone has to tell.
+    #[serde(flatten)]
+    pub detail: Detail,
+    /// The worst that came of it.
+    pub verdict: Verdict,
+}
+
+/// What only one scenario has to tell.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Detail {
+    /// The ticket sale.
+    Tickets(TicketsRecord),
+    /// A lesson about the life of processes.
+    Life {
+        /// What it has shown.
+        proof: Proof,
+    },
+}
+
+/// What a lesson claims, and whether the run has shown it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Proof {
+    /// The claim, in a sentence.
+    pub claim: String,
+    /// Whether it was so.
+    pub holds: bool,
+    /// What was seen instead, if it was not.
+    pub seen: Option<String>,
+}
+
+/// Something that a process did or saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    /// When: nanoseconds of `CLOCK_MONOTONIC`, the same clock for all processes.
+    pub at_ns: u64,
+    /// Which of the record's runs it belongs to, counted from 0.
+    pub run: usize,
+    /// The name of the process.
+    pub process: String,
+    /// Its PID.
+    pub pid: i32,
+    /// The PID of its parent at that moment.
+    pub ppid: i32,
+    /// What it did, in one word.
+    pub what: String,
+    /// What it saw or did, in words.
+    pub text: String,
+}
+
+impl Event {
+    /// Something that this very process does, now.
+    pub fn now(process: &str, what: &str, text: impl Into<String>) -> Event {
+        Event {
+            at_ns: monotonic_ns(),
+            run: 0,
+            process: process.to_owned(),
+            pid: crate::sys::task::pid(),
+            ppid: crate::sys::task::ppid(),
+            what: what.to_owned(),
+            text: text.into(),
+        }
+    }
+}
+
+/// A process that took part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessRecord {
+    /// Its name.
+    pub name: String,
+    /// Its PID.
+    pub pid: i32,
+    /// Its parent's PID when it began.
+    pub ppid: i32,
+    /// `spawn`, `fork` or `forkserver`.
+    pub start_method: String,
+    /// Whether it was a daemon.
+    pub daemon: bool,
+    /// Which of the record's runs it belongs to, counted from 0.
+    pub run: usize,
+    /// How it ended; null while it lives.
+    pub exit: Option<ExitRecord>,
+}
+
+impl ProcessRecord {
+    /// What is known of a child now.
+    pub fn of(child: &Handle, run: usize) -> ProcessRecord {
+        ProcessRecord {
+            name: child.name().to_owned(),
+            pid: child.pid(),
+            ppid: child.ppid(),
+            start_method: child.start_method().to_string(),
+            daemon: child.is_daemon(),
+            run,
+            exit: child.exit().map(ExitRecord::from),
+        }
+    }
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExitRecord {
+    /// The code, if it exited.
+    pub code: Option<i32>,
+    /// The signal's name, if one ended it.
+    pub signal: Option<String>,
+    /// Whether there was a core dump.
+    pub core_dumped: bool,
+    /// The number that Python's `exitcode` gives; null if somebody else reaped it.
+    pub python: Option<i32>,
+}
+
+impl From<Exit> for ExitRecord {
+    fn from(exit: Exit) -> Self {
+        let (code, signal, core_dumped) = match exit {
+            Exit::Code(code) => (Some(code), None, false),
+            Exit::Signal(signal, core_dumped) => (None, Some(signal.to_string()), core_dumped),
+            Exit::Stolen => (None, None, false),
+        };
+        ExitRecord { code, signal, core_dumped, python: exit.python() }
+    }
+}

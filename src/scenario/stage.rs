@@ -1,0 +1,160 @@
+//! Where a free run takes place: its supervisor, who listens to it, and what has happened so far.
+
+use super::record::{Event, ProcessRecord};
+use super::scratch::ScratchError;
+use crate::process::{Handle, JoinError, ResultError, StartError};
+use crate::supervisor::Supervisor;
+use crate::sync::file_lock::FileLockError;
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::signal::Interrupt;
+use crate::wire::endpoint::PollableReceiver;
+use ipc_channel::TryRecvError;
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+
+/// A run could not be carried to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A process could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A process could not be waited for.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// A process gave no result.
+    #[error(transparent)]
+    Result(#[from] ResultError),
+    /// There is no directory for the run.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+    /// The file lock failed.
+    #[error(transparent)]
+    Lock(#[from] FileLockError),
+    /// The user wants it to end.
+    #[error("interrupted")]
+    Interrupted,
+    /// The system refused.
+    #[error("{operation} failed")]
+    Os {
+        /// What was tried.
+        operation: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl RunError {
+    /// For `map_err`: the system refused `operation`.
+    pub fn os(operation: &'static str) -> impl FnOnce(io::Error) -> RunError {
+        move |source| RunError::Os { operation, source }
+    }
+
+    /// Whether the user wanted the run to end.
+    pub fn is_interrupt(&self) -> bool {
+        matches!(
+            self,
+            RunError::Interrupted
+                | RunError::Join(JoinError::Interrupted)
+                | RunError::Start(StartError::Interrupted { .. })
+                | RunError::Result(ResultError::Join { source: JoinError::Interrupted, .. })
+        )
+    }
+}
+
+/// A supervisor, an audience, and the record so far.
+pub struct Stage<'a> {
+    /// Who owns the processes of the run.
+    pub supervisor: &'a Supervisor,
+    interrupt: Interrupt,
+    audience: &'a mut dyn FnMut(&Event),
+    run: usize,
+    /// What has happened so far.
+    pub events: Vec<Event>,
+    /// Who has taken part so far.
+    pub processes: Vec<ProcessRecord>,
+}
+
+impl fmt::Debug for Stage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stage").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Stage<'a> {
+    /// A stage on which nothing has happened; `audience` hears every event as it comes.
+    pub fn new(
+        supervisor: &'a Supervisor,
+        interrupt: Interrupt,
+        audience: &'a mut dyn FnMut(&Event),
+    ) -> Stage<'a> {
+        Stage { supervisor, interrupt, audience, run: 0, events: Vec::new(), processes: Vec::new() }
+    }
+
+    /// From now on events and processes belong to this run, counted from 0.
+    pub fn begin_run(&mut self, run: usize) {
+        self.run = run;
+    }
+
+    /// Tells of something that happened.
+    pub fn tell(&mut self, mut event: Event) {
+        event.run = self.run;
+        (self.audience)(&event);
+        self.events.push(event);
+    }
+
+    /// Says something in the name of this process.
+    pub fn say(&mut self, what: &str, text: impl Into<String>) {
+        let name = crate::process::current().name().to_owned();
+        self.tell(Event::now(&name, what, text));
+    }
+
+    /// Tells of everything that comes in, until nobody is left who could send, or the user wants it to
+    /// end.
+    ///
+    /// # Errors
+    /// [`RunError::Interrupted`].
+    pub fn listen(&mut self, events: &PollableReceiver<Event>) -> Result<(), RunError> {
+        loop {
+            match events.try_recv() {
+                Ok(event) => self.tell(event),
+                Err(TryRecvError::Empty) => self.await_readable(events, Deadline::NEVER).map(drop)?,
+                // A sender that is killed inside a long message looks like the end of all of them; there
+                // are no long messages here.
+                Err(TryRecvError::IpcError(_)) => return Ok(()),
+            }
+        }
+    }
+
+    /// Waits until `source` is readable, and whether it was before the deadline.
+    ///
+    /// # Errors
+    /// [`RunError::Interrupted`].
+    pub fn await_readable(&self, source: &impl AsFd, deadline: Deadline) -> Result<bool, RunError> {
+        let ready =
+            readable(&[source.as_fd(), self.interrupt.as_fd()], deadline).map_err(RunError::os("poll"))?;
+        if ready[1] { Err(RunError::Interrupted) } else { Ok(ready[0]) }
+    }
+
+    /// Lets time pass.
+    ///
+    /// # Errors
+    /// [`RunError::Interrupted`].
+    pub fn pause(&self, deadline: Deadline) -> Result<(), RunError> {
+        let ready = readable(&[self.interrupt.as_fd()], deadline).map_err(RunError::os("poll"))?;
+        if ready[0] { Err(RunError::Interrupted) } else { Ok(()) }
+    }
+
+    /// Joins `children` and keeps what they were.
+    ///
+    /// # Errors
+    /// [`RunError::Join`].
+    pub fn join(&mut self, children: &[&Handle]) -> Result<(), RunError> {
+        for child in children {
+            child.join()?;
+            self.processes.push(ProcessRecord::of(child, self.run));
+        }
+        Ok(())
+    }
+}
