@@ -8,7 +8,7 @@ mod live;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,6 +24,7 @@ use crate::report::watch::build::report;
 use crate::report::watch::text::summary;
 use crate::report::watch::{html, perfetto};
 use crate::sys::exec::{Streams, open_terminal};
+use crate::sys::notes_pipe;
 use crate::sys::signalfd::Signals;
 use files::Output;
 
@@ -90,6 +91,16 @@ impl From<TierArg> for Tier {
     }
 }
 
+impl WatchArgs {
+    /// This very program again, with the same arguments but `--watch`, as the command to be watched.
+    pub(crate) fn of_this_run() -> io::Result<Self> {
+        let mut command = vec![std::env::current_exe()?.into_os_string()];
+        command.extend(std::env::args_os().skip(1).filter(|arg| arg != "--watch"));
+        let format = FormatArg::Text;
+        Ok(Self { pid: None, tier: None, no_tui: false, format, export: None, html: None, command })
+    }
+}
+
 /// Runs the verb; the exit code is the command's own.
 pub(crate) fn run(args: &WatchArgs) -> ExitCode {
     match watch(args) {
@@ -105,9 +116,19 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
     let signals = Signals::catch().map_err(|error| failure::system(&error))?;
     let json = args.format == FormatArg::Json;
     let live = !json && !args.no_tui && is_interactive();
-    let (start, terminal) = start(args, json, live)?;
+    let (notes, told) = match is_ours(args.command.first()) {
+        true => notes_pipe::pair()
+            .map(|(ours, theirs)| (Some(ours), Some(theirs)))
+            .map_err(|e| failure::system(&e))?,
+        false => (None, None),
+    };
+    let (start, terminal) = start(args, json, live, told.as_ref().map(|told| told.as_fd()))?;
+    drop(told);
     let mut watch =
         begin(start, args.tier.map(Tier::from), Limits::default()).map_err(|error| failure::watch(&error))?;
+    if let Some(notes) = notes {
+        watch.hear(notes);
+    }
     if live {
         live::follow(&mut watch, &signals, terminal, &title(args))?;
     } else {
@@ -140,12 +161,17 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
 }
 
 /// What is to be watched, and our end of its terminal if it gets one of its own.
-fn start(args: &WatchArgs, json: bool, live: bool) -> Result<(Start, Option<File>), Fault> {
+fn start(
+    args: &WatchArgs,
+    json: bool,
+    live: bool,
+    notes: Option<BorrowedFd<'_>>,
+) -> Result<(Start, Option<File>), Fault> {
     if let Some(pid) = args.pid {
         return Ok((Start::Pid(pid), None));
     }
     let stderr = io::stderr();
-    let mut streams = Streams::default();
+    let mut streams = Streams { notes, ..Streams::default() };
     if json {
         streams.stdio[1] = Some(stderr.as_fd());
     }
@@ -161,6 +187,19 @@ fn start(args: &WatchArgs, json: bool, live: bool) -> Result<(Start, Option<File
 
 fn hold(argv: &[OsString], streams: &Streams<'_>) -> Result<HeldCommand, Fault> {
     HeldCommand::new(argv, streams).map_err(|error| failure::command(&error))
+}
+
+/// Whether the program is this one, which has more to say of itself than the kernel knows.
+fn is_ours(program: Option<&OsString>) -> bool {
+    let Some(program) = program.map(PathBuf::from) else { return false };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = if program.components().count() > 1 {
+        Some(program)
+    } else {
+        std::env::split_paths(&path).map(|folder| folder.join(&program)).find(|file| file.is_file())
+    };
+    let file = |path: PathBuf| path.canonicalize().ok();
+    found.and_then(file).is_some_and(|found| std::env::current_exe().ok().and_then(file) == Some(found))
 }
 
 fn title(args: &WatchArgs) -> String {

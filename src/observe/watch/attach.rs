@@ -135,6 +135,7 @@ pub fn begin(start: Start, tier_asked: Option<Tier>, limits: Limits) -> Result<W
         hang_looked_ns: 0,
         forked_ns: monotonic_ns(),
         exit: None,
+        heard: None,
     })
 }
 
