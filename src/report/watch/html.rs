@@ -200,7 +200,7 @@ fn draw(rows: &[(usize, &ProcessReport)], bars: &[Bar], report: &WatchReport, wa
     // The queue's depth stands below the rows, on the same axis of time.
     let below = if depth.is_empty() { 0 } else { 120 };
     let height = 140 + 26 * rows.len().max(2) + below;
-    let share = f64::from(below) / height as f64;
+    let share = below as f64 / height as f64;
     let layout = json!({
         "yaxis2": {"domain": [0.0, share * 0.8], "title": {"text": "queue depth"}, "fixedrange": true, "rangemode": "tozero"},
         "barmode": "overlay", "bargap": 0.25, "height": height, "hovermode": "closest", "dragmode": "zoom",
