@@ -4,7 +4,6 @@
 //! `cargo bench --bench spawn`, with `--features peers` for procspawn; Python if `python3` is there.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(unsafe_code, reason = "the bare fork that we are measured against")]
-#![expect(missing_docs, reason = "a program")]
 
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};

@@ -4,12 +4,13 @@ use anstream::println;
 use std::process::ExitCode;
 
 /// Everything that can be run, how, and what it is.
-const LINES: [(&str, &str); 3] = [
+const LINES: [(&str, &str); 4] = [
     ("run tickets", "the ticket sale: buyers race for the stock in a file, with and without a lock"),
     (
         "run life LESSON",
         "tree isolation join terminate daemon non-daemon zombie orphan states parallel blocking",
     ),
+    ("watch -- COMMAND", "any program: who runs, who is ready, who is blocked on what"),
     ("net DEMO demo", "chat udp sticky frames file echo upper auth: the network programs, both ends"),
 ];
 

@@ -2,6 +2,8 @@
 
 use super::fault::{BROKEN, Fault, chain};
 use super::stock_file::{self, StockFileError};
+use super::watch::{self, WatchArgs};
+use crate::observe::notes::Notes;
 use crate::process::StartMethod;
 use crate::report::run as report;
 use crate::scenario::cabinet::LockKind;
@@ -47,6 +49,9 @@ struct Common {
     /// How to tell it: as text, line by line, or as one JSON object (see `proclab schema run`)
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Watch the processes while they run, as `proclab watch` does any program's
+    #[arg(long)]
+    watch: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -184,6 +189,16 @@ impl LessonArg {
 
 /// Runs `proclab run …`.
 pub(crate) fn run(args: RunArgs) -> ExitCode {
+    let common = match &args.scenario {
+        Scenario::Tickets(args) => &args.common,
+        Scenario::Life(args) => &args.common,
+    };
+    if common.watch {
+        return match WatchArgs::of_this_run() {
+            Ok(args) => watch::run(&args),
+            Err(error) => Fault::could_not_run(&error).report(),
+        };
+    }
     match args.scenario {
         Scenario::Tickets(args) => {
             let format = args.common.format;
@@ -242,7 +257,9 @@ fn perform(
     let interrupt = Interrupt::install().map_err(begin)?;
     let supervisor = Supervisor::interrupted_by(interrupt).map_err(begin)?.grace(GRACE);
     let mut began_ns = None;
+    let mut notes = Notes::inherited();
     let mut audience = |event: &Event| {
+        notes.tell(&event.note());
         if format == Format::Text {
             if began_ns.is_none() {
                 println!("{}", report::heading());

@@ -4,6 +4,7 @@ use super::fault::Fault;
 use crate::report::cabinet::Cabinet;
 use crate::report::exploration::Exploration;
 use crate::report::trials::{Sweep, Trials};
+use crate::report::watch::model::WatchReport;
 use crate::report::witness::Witness;
 use crate::scenario::record::Record;
 use anstream::println;
@@ -31,6 +32,8 @@ enum View {
     Cabinet,
     /// `proclab replay … --format json`
     Replay,
+    /// `proclab watch … --format json`
+    Watch,
 }
 
 /// Runs `proclab schema …`.
@@ -42,6 +45,7 @@ pub(crate) fn run(args: &SchemaArgs) -> ExitCode {
         View::Explore => schemars::schema_for!(Exploration),
         View::Cabinet => schemars::schema_for!(Cabinet),
         View::Replay => schemars::schema_for!(Witness),
+        View::Watch => schemars::schema_for!(WatchReport),
     };
     match serde_json::to_string_pretty(&schema) {
         Ok(schema) => {

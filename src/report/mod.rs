@@ -4,6 +4,8 @@
 pub mod cabinet;
 /// What an exploration found.
 pub mod exploration;
+/// What is observed of any program, while it runs.
+pub mod live;
 /// A free run, line by line and summed up.
 pub mod run;
 /// What many free runs showed.

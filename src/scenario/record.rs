@@ -2,6 +2,7 @@
 
 use super::tickets::TicketsRecord;
 use super::verdict::Verdict;
+use crate::observe::notes::Note;
 use crate::process::{Exit, Handle};
 use crate::sys::clock::monotonic_ns;
 use schemars::JsonSchema;
@@ -69,6 +70,17 @@ pub struct Event {
 }
 
 impl Event {
+    /// The event as a watcher of this program takes it.
+    pub fn note(&self) -> Note {
+        Note {
+            at_ns: self.at_ns,
+            pid: self.pid.unsigned_abs(),
+            process: self.process.clone(),
+            what: self.what.clone(),
+            text: self.text.clone(),
+        }
+    }
+
     /// Something that this very process does, now.
     pub fn now(process: &str, what: &str, text: impl Into<String>) -> Event {
         Event {

@@ -8,6 +8,7 @@ pub mod exec;
 pub mod fork;
 pub mod futex;
 pub mod mmap;
+pub mod notes_pipe;
 pub mod object;
 pub mod packet;
 pub mod perf;

@@ -4,11 +4,12 @@ mod explore;
 mod model;
 mod net;
 mod queue;
+mod watch;
 
 fn main() {
     proclab::child_entry();
     let mut args = libtest_mimic::Arguments::from_args();
     args.test_threads = Some(1);
-    let trials = [explore::tests(), net::tests(), queue::tests()].into_iter().flatten().collect();
-    libtest_mimic::run(&args, trials).exit();
+    let trials = [explore::tests(), net::tests(), queue::tests(), watch::tests()];
+    libtest_mimic::run(&args, trials.into_iter().flatten().collect()).exit();
 }
