@@ -4,12 +4,15 @@ use anstream::println;
 use std::process::ExitCode;
 
 /// Everything that can be run, how, and what it is.
-const LINES: [(&str, &str); 3] = [
+const LINES: [(&str, &str); 6] = [
     ("run tickets", "the ticket sale: buyers race for the stock in a file, with and without a lock"),
     (
         "run life LESSON",
         "tree isolation join terminate daemon non-daemon zombie orphan states parallel blocking",
     ),
+    ("run pipeline", "producers and consumers around a bounded queue: ends, kills, leases, deadlock"),
+    ("run eval EXPR", "a child evaluates, and the answer comes out of a queue"),
+    ("run full", "putting into a full queue blocks until something is taken out"),
     ("net DEMO demo", "chat udp sticky frames file echo upper auth: the network programs, both ends"),
 ];
 

@@ -5,6 +5,7 @@ mod completions;
 mod fault;
 mod list;
 pub(crate) mod net;
+mod pipeline;
 mod run;
 mod schema;
 mod stock_file;
