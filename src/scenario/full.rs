@@ -37,6 +37,9 @@ pub fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, Ru
     while !(receiver.is_full() && state() == 'S') && !deadline.is_over() {
         stage.pause(Deadline::after(Duration::from_millis(2)))?;
     }
+    while let Ok(event) = incoming.try_recv() {
+        stage.tell(event);
+    }
     let (full, state) = (receiver.len(), state());
     stage
         .say("look", format!("{full} of {CAPACITY} are in; the putter's state is {state}: it sleeps in put"));

@@ -120,6 +120,10 @@ struct Books {
     eaten: BTreeMap<String, u64>,
     blocked_ns: BTreeMap<String, u64>,
     depth: Vec<Depth>,
+    /// How many `None`s were taken.
+    nones: usize,
+    /// How many consumers were killed with an item in hand.
+    doomed: usize,
     /// What each process did last.
     last: BTreeMap<String, String>,
 }
@@ -135,6 +139,8 @@ impl Books {
             }
         }
         *self.blocked_ns.entry(event.process.clone()).or_default() += blocked_ns;
+        self.nones += usize::from(event.what == "none");
+        self.doomed += usize::from(event.what == "doomed");
         self.last.insert(event.process.clone(), event.what.clone());
         self.depth.push(Depth { at_ns: event.at_ns, queued });
     }
@@ -296,6 +302,11 @@ impl House {
                 while self.sentinels > 0 && sender.try_send(None).is_ok() {
                     self.sentinels -= 1;
                 }
+                // Whoever took something has told what became of it.
+                let put = pipeline.sentinels - self.sentinels;
+                let doomed = if pipeline.leases { 0 } else { self.books.doomed };
+                let accounted =
+                    self.books.nones == put && self.books.ate.len() + doomed >= self.books.put.len();
                 let living = || consumers.iter().filter(|child| child.is_alive());
                 // Nobody makes anything, the parent puts nothing more, and nothing is under way: who waits
                 // now waits for ever.
