@@ -8,6 +8,7 @@ mod fault;
 mod lab;
 mod list;
 pub(crate) mod net;
+mod pipeline;
 mod replay;
 mod run;
 mod schema;

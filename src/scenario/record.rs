@@ -1,5 +1,7 @@
 //! What a run has to tell, as plain data: the same for people, for JSON and for pages.
 
+use super::eval::Answer;
+use super::pipeline::PipelineRecord;
 use super::tickets::TicketsRecord;
 use super::verdict::Verdict;
 use crate::observe::notes::Note;
@@ -36,6 +38,13 @@ pub enum Detail {
     Life {
         /// What it has shown.
         proof: Proof,
+    },
+    /// Producers and consumers.
+    Pipeline(PipelineRecord),
+    /// An answer out of a queue.
+    Eval {
+        /// The answer; null if the child ended before it gave one.
+        answer: Option<Answer>,
     },
 }
 
