@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -67,7 +67,7 @@ fn transfer(figures: &mut Vec<String>) {
             std::fs::remove_dir_all(&into).expect("the folder is removed");
         }
     }
-    println!("1 GiB over loopback, seconds (median of {ROUNDS}, least, most)");
+    println!("1 GiB over loopback in {}, seconds (median of {ROUNDS}, least, most)", folder.0.display());
     for ((name, _), times) in works.iter().zip(&mut times) {
         times.sort_by(f64::total_cmp);
         match times[..] {
@@ -330,19 +330,22 @@ fn resident(pid: u32) -> u64 {
 struct Server {
     child: Child,
     address: SocketAddr,
+    /// Held open, so that the server can say more than its address.
+    _out: BufReader<ChildStdout>,
 }
 
 impl Server {
     fn start(mut command: Command) -> Option<Self> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
         let mut line = String::new();
-        let _ = BufReader::new(child.stdout.take()?).read_line(&mut line);
+        let mut out = BufReader::new(child.stdout.take()?);
+        let _ = out.read_line(&mut line);
         let address = line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok());
         if address.is_none() {
             let _ = child.kill();
             let _ = child.wait();
         }
-        Some(Self { child, address: address? })
+        Some(Self { child, address: address?, _out: out })
     }
 }
 
@@ -380,7 +383,10 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("proclab-bench-net-{}", std::process::id()));
+        // In memory where that is possible: what is measured is the programs, not the disk.
+        let memory = Path::new("/dev/shm");
+        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let path = base.join(format!("proclab-bench-net-{}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a folder for the bench");
         Self(path)
     }

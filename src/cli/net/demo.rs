@@ -1,5 +1,4 @@
 //! The demos: what happened, line by line, then what had to be so and whether it was.
-#![expect(clippy::print_stdout, reason = "the command line prints")]
 
 use super::print::printable;
 use crate::cli::fault::{BROKEN, Fault};

@@ -1,5 +1,4 @@
 //! Events as lines: messages to the standard output, all else to the standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line prints")]
 
 use crate::net::event::{Event, Log, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};

@@ -24,7 +24,6 @@ pub struct Segment {
 
 /// The flags that people learn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "TCP has these five bits")]
 pub struct Flags {
     /// The first segment of a direction.
     pub syn: bool,

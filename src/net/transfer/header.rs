@@ -60,10 +60,10 @@ impl Header {
         if let Err(why) = judge_name(&header.filename) {
             return refuse(why);
         }
-        if let Some(digest) = &header.resume {
-            if digest.len() != 64 || !digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-                return Err(HeaderError::Digest);
-            }
+        let is_digest =
+            |text: &str| text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if header.resume.as_deref().is_some_and(|text| !is_digest(text)) {
+            return Err(HeaderError::Digest);
         }
         Ok(header)
     }

@@ -127,23 +127,35 @@ fn receive_bytes(
     while at < size {
         let mut buffer = hasher.buffer();
         let room = usize::try_from(size - at).unwrap_or(usize::MAX).min(buffer.len());
-        let n = if early.is_empty() {
-            connection.read(&mut buffer[..room])?
-        } else {
-            let n = early.len().min(room);
-            buffer[..n].copy_from_slice(&early[..n]);
-            early = &early[n..];
-            n
-        };
-        if n == 0 {
-            return Err(ConnectionError::Cut { what: "the file", got: at, want: size });
-        }
+        let ahead = early.len().min(room);
+        buffer[..ahead].copy_from_slice(&early[..ahead]);
+        early = &early[ahead..];
+        let (n, filled) = fill(connection, &mut buffer[..room], ahead);
+        // What came before an end or an error is kept as well: a later transfer goes on behind it.
         incoming.write_all(&buffer[..n]).map_err(because)?;
         hasher.hash(buffer, n);
         at += n as u64;
+        filled?;
+        if n < room {
+            return Err(ConnectionError::Cut { what: "the file", got: at, want: size });
+        }
         pace.at(at);
     }
     Ok(())
+}
+
+/// Fills the rest of `buffer`, of which `n` bytes are there, to its end or that of the stream, and says
+/// how many bytes are there then. A buffer is filled before it is handed on, because a write and a
+/// wake-up for each read would cost more than the bytes do.
+fn fill(connection: &Connection, buffer: &mut [u8], mut n: usize) -> (usize, Result<(), ConnectionError>) {
+    while n < buffer.len() {
+        match connection.read(&mut buffer[n..]) {
+            Ok(0) => break,
+            Ok(got) => n += got,
+            Err(error) => return (n, Err(error)),
+        }
+    }
+    (n, Ok(()))
 }
 
 /// The sender has nothing more to say: it ends its stream, or is silent for a while.
