@@ -127,11 +127,10 @@ fn cut_text(bytes: &[u8], cut: bool) -> Result<&str, usize> {
 }
 
 fn remember(clients: &mut HashMap<SocketAddr, Client>, from: SocketAddr, came: u64) -> &mut Client {
-    if clients.len() >= CLIENTS && !clients.contains_key(&from) {
-        if let Some(oldest) = clients.iter().min_by_key(|(_, client)| client.seen).map(|(a, _)| *a) {
+    if clients.len() >= CLIENTS && !clients.contains_key(&from)
+        && let Some(oldest) = clients.iter().min_by_key(|(_, client)| client.seen).map(|(a, _)| *a) {
             clients.remove(&oldest);
         }
-    }
     let number = clients.values().map(|client| client.number).max().unwrap_or(0) + 1;
     let client = clients.entry(from).or_insert(Client { number, dropped: 0, seen: 0 });
     client.seen = came;

@@ -51,24 +51,20 @@ impl Header {
     /// When it is no such header, or its name or digest is refused.
     pub fn parse(bytes: &[u8]) -> Result<Self, HeaderError> {
         // A derived reader would take an array of the fields as well.
-        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'[' | b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n') => {
-                // Only what is JSON is called JSON; `serde_json` bounds the depth at 128.
-                serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(HeaderError::Json)?;
-                return Err(HeaderError::NotAnObject);
-            }
-            _ => {}
+        if let Some(b'[' | b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n') = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            // Only what is JSON is called JSON; `serde_json` bounds the depth at 128.
+            serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(HeaderError::Json)?;
+            return Err(HeaderError::NotAnObject);
         }
         let header: Self = serde_json::from_slice(bytes).map_err(HeaderError::Json)?;
         let refuse = |why| Err(HeaderError::Name { name: header.filename.chars().take(80).collect(), why });
         if let Err(why) = judge_name(&header.filename) {
             return refuse(why);
         }
-        if let Some(digest) = &header.resume {
-            if digest.len() != 64 || !digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        if let Some(digest) = &header.resume
+            && (digest.len() != 64 || !digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))) {
                 return Err(HeaderError::Digest);
             }
-        }
         Ok(header)
     }
 
