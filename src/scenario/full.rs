@@ -34,7 +34,8 @@ pub fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, Ru
 
     let deadline = Deadline::after(PATIENCE);
     let state = || procs::stat(child.pid()).map_or('?', |stat| stat.state);
-    while !(receiver.is_full() && state() == 'S') && !deadline.is_over() {
+    let is_blocked = || receiver.is_full() && state() == 'S';
+    while !is_blocked() && !deadline.is_over() {
         stage.pause(Deadline::after(Duration::from_millis(2)))?;
     }
     while let Ok(event) = incoming.try_recv() {

@@ -186,7 +186,7 @@ struct UnlinkedFile {
 impl UnlinkedFile {
     fn make_anew(&self) -> io::Result<File> {
         match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => open(&self.path),
         }
     }

@@ -161,7 +161,7 @@ impl Timeline {
     }
 
     pub(super) fn end_thread(&mut self, pid: u32, tid: u32, ppid: u32, at_ns: u64) {
-        if !self.tids.get(&tid).is_some_and(|(id, _)| self.pids.get(&pid) == Some(id)) {
+        if self.tids.get(&tid).is_none_or(|(id, _)| self.pids.get(&pid) != Some(id)) {
             return;
         }
         self.go(tid, State::Zombie, at_ns);

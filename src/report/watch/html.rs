@@ -58,7 +58,7 @@ pub fn page(watch: &Watch, report: &WatchReport) -> Vec<u8> {
     let deadlocks: String = report
         .deadlocks
         .iter()
-        .map(|deadlock| format!("<p class=\"deadlock\">{}</p>", escape(&deadlock_line(deadlock))))
+        .map(|deadlock| format!("<p class=\"deadlock\">{}</p>", escape(deadlock_line(deadlock))))
         .collect();
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -260,7 +260,7 @@ fn table(rows: &[(usize, &ProcessReport)]) -> String {
             "<tr><td>{}</td><td>{}</td><td>{name}</td><td>{}</td>",
             process.pid,
             process.ppid,
-            escape(&end(process))
+            escape(end(process))
         );
         for ns in [
             process.started_ns,

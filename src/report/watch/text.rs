@@ -150,9 +150,10 @@ fn ready(process: &ProcessReport, tier: Tier) -> String {
     format!("{bound}{}", short(process.ready_ns))
 }
 
-/// An upper bound where the reaping was not seen to the moment.
+/// An upper bound where the reaping was not seen to 0.1 ms or 5 %.
 fn zombie(process: &ProcessReport) -> String {
-    let exact = process.zombie_ns - process.zombie_at_least_ns < 100_000;
+    let known_to = (process.zombie_ns / 20).max(100_000);
+    let exact = process.zombie_ns - process.zombie_at_least_ns < known_to;
     format!("{}{}", if exact { "" } else { "≤" }, short(process.zombie_ns))
 }
 
