@@ -310,8 +310,7 @@ impl House {
                 let living = || consumers.iter().filter(|child| child.is_alive());
                 // Nobody makes anything, the parent puts nothing more, and nothing is under way: who waits
                 // now waits for ever.
-                let nothing_comes =
-                    self.sentinels == 0 && matches!(sender.join_timeout(Duration::ZERO), Ok(()));
+                let nothing_comes = self.sentinels == 0 && accounted && sender.is_empty();
                 if nothing_comes
                     && living().count() > 0
                     && living().all(|child| self.books.waits(child.name()))
