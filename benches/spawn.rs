@@ -89,10 +89,13 @@ fn machine() {
     println!("machine: {cpus} processors, Linux {}\n", kernel.trim());
 }
 
+/// Something that starts one process and joins it.
+type Work<'a> = Box<dyn FnMut() + 'a>;
+
 /// Competitors take turns, round by round, so that a machine that changes its speed does so for all.
 #[derive(Default)]
 struct Contest<'a> {
-    entries: Vec<(&'static str, Box<dyn FnMut() + 'a>)>,
+    entries: Vec<(&'static str, Work<'a>)>,
 }
 
 impl<'a> Contest<'a> {
