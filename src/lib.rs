@@ -35,10 +35,12 @@
 //!
 //! ```no_run
 //! use proclab::{Exit, Process, Signal, Supervisor};
+//! use std::{thread, time::Duration};
 //!
 //! # proclab::child_entry();
 //! let supervisor = Supervisor::new()?;
-//! let child = supervisor.start(Process::new(|| loop { std::thread::park() }).daemon(true))?;
+//! let sleeper = Process::new(|| thread::sleep(Duration::from_secs(60))).daemon(true);
+//! let child = supervisor.start(sleeper)?;
 //! child.terminate()?; // only asks
 //! assert_eq!(child.join()?, Exit::Signal(Signal::TERM, false));
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -125,7 +125,7 @@ fn the_exit_code_is_passed_on() -> Outcome {
 }
 
 fn a_signal_is_forwarded() -> Outcome {
-    let script = "trap 'kill $!; exit 7' TERM; echo up; sleep 30 & wait";
+    let script = "sleep 30 & trap 'kill $!; exit 7' TERM; echo up; wait";
     let mut watch = proclab(&["--no-tui", "--", "sh", "-c", script])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
