@@ -35,6 +35,9 @@ fn main() {
 
 // ---- file ----
 
+/// A way to copy one file to another over loopback; how long it took, if it is there.
+type Copying = fn(&Path, &Path) -> Option<Duration>;
+
 fn transfer(figures: &mut Vec<String>) {
     let folder = Folder::new();
     let source = folder.0.join("source");
@@ -49,7 +52,7 @@ fn transfer(figures: &mut Vec<String>) {
     (0..GIB / CHUNK as u64).for_each(|_| file.write_all(&chunk).expect("room for 1 GiB"));
     drop(file);
 
-    let works: [(&str, fn(&Path, &Path) -> Option<Duration>); 5] = [
+    let works: [(&str, Copying); 5] = [
         ("memory to memory, no file, no hash", |_, _| Some(memory_loop())),
         ("file to file, read and write, no hash", |from, into| Some(plain_copy(from, into, false))),
         ("file to file in the kernel, no hash", |from, into| Some(plain_copy(from, into, true))),

@@ -32,7 +32,7 @@ fn bench() {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     println!("machine: {cpus} CPUs, Linux {}; {ROUNDS} rounds, medians (least to most)", kernel.trim());
-    let mut figures = vec![slow_down("ping"), slow_down("forks")].concat();
+    let mut figures = [slow_down("ping"), slow_down("forks")].concat();
     figures.extend(truth());
     println!();
     for figure in figures {

@@ -16,12 +16,6 @@ use kill_points::{Case, FILLINGS, OPERATIONS, SIZES, run};
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Has the C library copy in loops: each repetition of `rep movsb` is a step of its own.
-const TUNABLES: (&str, &str) = (
-    "GLIBC_TUNABLES",
-    "glibc.cpu.x86_rep_movsb_threshold=100000000:glibc.cpu.x86_rep_stosb_threshold=100000000",
-);
-
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let stride = args.next().map_or(1, |stride| stride.parse().expect("the stride is a number")).max(1);

@@ -1,7 +1,7 @@
 //! One execution under a controlled scheduler: exactly one process goes on at a time.
 //!
-//! Does no I/O and reads no clock of its own: the [`System`] is the world, the
-//! [`Strategy`](super::strategy::Strategy) decides, and the engine knows the rules. A process that
+//! Does no I/O and reads no clock of its own: the [`System`](crate::explore::engine::System) is the world, the
+//! [`Strategy`](crate::explore::strategy::Strategy) decides, and the engine knows the rules. A process that
 //! has arrived at a step waits. Granting a lock step means trying the lock: if it is refused the
 //! process is *disabled* until somebody releases the lock, which is no step of the schedule.
 

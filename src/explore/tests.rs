@@ -12,7 +12,7 @@ use super::strategy::{Strategy, dfs::Dfs, pct::Pct, random::Random, replay::Repl
 #[path = "../../tests/it/model.rs"]
 mod model;
 
-use model::{Counts, Lock, Op, Sale, State, brute_force, small_sales};
+use model::{Counts, Lock, Op, Sale, State, brute_force, up_to};
 
 const LOCKS: [Lock; 9] = [
     Lock::None,
@@ -348,4 +348,20 @@ fn a_deadlock_is_told_with_who_waits_for_whom() {
     let abandoned = Sale { kills: 1, ..sale(2, 1, Lock::Abandoned, false, true) };
     let found = &explore(&abandoned, false).outcomes["deadlock"];
     assert_eq!(found.witness.waits()[0].holders, [(0, true)], "the dead holder is named");
+}
+
+/// Sales of every kind, with up to `largest` buyers, that have at most 500 schedules.
+fn small_sales(lock: Lock, kills: usize, largest: usize) -> Vec<Sale> {
+    let mut sales = Vec::new();
+    for buyers in 1..=largest {
+        for stock in [0, 1, 2, 11] {
+            for (search, rename) in [(false, false), (false, true), (true, false), (true, true)] {
+                let sale = Sale { buyers, stock, lock, search, rename, kills };
+                if up_to(&sale, 500).schedules <= 500 {
+                    sales.push(sale);
+                }
+            }
+        }
+    }
+    sales
 }

@@ -2,7 +2,7 @@
 //!
 //! TCP carries a stream of bytes. Sends may be joined on the way and split by reads, with Nagle's
 //! algorithm (RFC 896) on or off: it changes how many packets there are, never that there are no
-//! borders. Only a protocol draws borders, as [`frames`](crate::net::frames) do.
+//! borders. Only a protocol draws borders, as [`crate::net::frames`] do.
 
 use crate::net::client::{ClientError, connect};
 use crate::net::connection::{Connection, ConnectionError};

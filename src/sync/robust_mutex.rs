@@ -1,7 +1,7 @@
 //! A lock in shared memory that a killed holder cannot keep.
 //!
-//! The word is 0 when free, or the holder's TID; beside it the bit [`WAITERS`] when somebody sleeps
-//! until it is free, and the bit [`OWNER_DIED`], set by the kernel when it has let go of the lock for a
+//! The word is 0 when free, or the holder's TID; beside it the bit `WAITERS` when somebody sleeps
+//! until it is free, and the bit `OWNER_DIED`, set by the kernel when it has let go of the lock for a
 //! holder that ended (`set_robust_list(2)`, `Documentation/locking/robust-futexes.rst`).
 //!
 //! Why nobody waits for ever, whoever is killed where:
@@ -10,7 +10,7 @@
 //! - *after letting go, before waking the next*: the word holds no TID and is still announced, so the
 //!   kernel wakes the next;
 //! - *after being woken, before taking the lock*: the same, unless a third has taken the lock without
-//!   knowing that others sleep. Therefore a sleep here lasts no longer than [`LOOK_AGAIN`].
+//!   knowing that others sleep. Therefore a sleep here lasts no longer than `LOOK_AGAIN`.
 //!
 //! A holder that is only stopped keeps the lock: it may go on at any time.
 

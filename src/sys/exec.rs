@@ -26,7 +26,7 @@ pub struct Streams<'fd> {
     pub stdio: [Option<BorrowedFd<'fd>>; 3],
     /// The program leads a session of its own whose terminal is its standard output.
     pub own_terminal: bool,
-    /// A pipe that it inherits, with its number in the environment (see [`notes_pipe`](super::notes_pipe)).
+    /// A pipe that it inherits, with its number in the environment (see [`notes_pipe`]).
     pub notes: Option<BorrowedFd<'fd>>,
 }
 

@@ -16,7 +16,7 @@ use proclab::scenario::verdict::Verdict;
 
 use crate::model;
 
-pub fn tests() -> Vec<Trial> {
+pub(crate) fn tests() -> Vec<Trial> {
     let trial = |name: &str, test: fn()| {
         Trial::test(name, move || {
             test();

@@ -1,4 +1,5 @@
 //! The integration tests: one binary, on the main thread, for `fork` is refused where a second one lives.
+#![expect(clippy::print_stdout, reason = "a test says what it leaves out, and why")]
 
 mod explore;
 mod model;

@@ -234,7 +234,7 @@ pub(crate) fn brute_force(sale: &Sale) -> Counts {
     up_to(sale, u64::MAX)
 }
 
-fn up_to(sale: &Sale, limit: u64) -> Counts {
+pub(crate) fn up_to(sale: &Sale, limit: u64) -> Counts {
     let mut counts = Counts { limit, ..Counts::default() };
     descend(&State::new(sale), sale.kills, &mut Vec::new(), &mut counts);
     counts
@@ -293,20 +293,4 @@ fn normal_form(path: &[Step]) -> Vec<usize> {
         form.push(rest.remove(at).0);
     }
     form
-}
-
-/// Sales of every kind, with up to `largest` buyers, that have at most 500 schedules.
-pub(crate) fn small_sales(lock: Lock, kills: usize, largest: usize) -> Vec<Sale> {
-    let mut sales = Vec::new();
-    for buyers in 1..=largest {
-        for stock in [0, 1, 2, 11] {
-            for (search, rename) in [(false, false), (false, true), (true, false), (true, true)] {
-                let sale = Sale { buyers, stock, lock, search, rename, kills };
-                if up_to(&sale, 500).schedules <= 500 {
-                    sales.push(sale);
-                }
-            }
-        }
-    }
-    sales
 }

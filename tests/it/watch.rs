@@ -9,7 +9,7 @@ use serde_json::Value;
 
 type Outcome = Result<(), Failed>;
 
-pub fn tests() -> Vec<Trial> {
+pub(crate) fn tests() -> Vec<Trial> {
     let test = |name: &str, body: fn() -> Outcome| Trial::test(format!("watch::{name}"), body);
     vec![
         test("every_process_of_a_pipeline_is_told_with_parent_and_exit", every_process_of_a_pipeline),
@@ -247,7 +247,11 @@ fn a_running_process() -> Outcome {
     std::io::Read::read_to_string(watch.stdout.as_mut().expect("it is piped"), &mut text)?;
     let report: Value = serde_json::from_str(&text)?;
     let process = &processes(&report)[0];
-    check(process["found"] == true && process["pid"].to_string() == pid, process)?;
+    check(
+        process["found"] == true
+            && process["pid"].as_i64().map(|own| own.to_string()).as_deref() == Some(&*pid),
+        process,
+    )?;
     check(process["state"] == "reaped", process)
 }
 

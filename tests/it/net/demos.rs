@@ -3,7 +3,7 @@
 use super::ends::{End, proclab};
 use libtest_mimic::{Failed, Trial};
 
-pub fn tests() -> Vec<Trial> {
+pub(crate) fn tests() -> Vec<Trial> {
     let test = |name: &str, run: fn() -> Result<(), Failed>| Trial::test(format!("net::demo::{name}"), run);
     vec![
         test("every_demo_holds", every_demo),

@@ -7,10 +7,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// The bound of every wait.
-pub const WAIT: Duration = Duration::from_secs(20);
+pub(crate) const WAIT: Duration = Duration::from_secs(20);
 
 /// A process whose lines of output are collected.
-pub struct End {
+pub(crate) struct End {
     child: Child,
     out: Receiver<String>,
     err: Receiver<String>,
@@ -18,14 +18,14 @@ pub struct End {
 }
 
 /// `proclab net ARGS…`.
-pub fn proclab(args: &[&str]) -> Command {
+pub(crate) fn proclab(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_proclab"));
     command.arg("net").args(args).env("PROCLAB_KEY", "alexsb");
     command
 }
 
 /// A Python program of the notes, or `None` where there is no Python.
-pub fn notes(args: &[&str]) -> Option<Command> {
+pub(crate) fn notes(args: &[&str]) -> Option<Command> {
     if Command::new("python3").arg("--version").output().is_err() {
         println!("    left out: there is no python3 here");
         return None;
@@ -37,7 +37,7 @@ pub fn notes(args: &[&str]) -> Option<Command> {
 
 impl End {
     /// Starts a program that reads `input` to its end.
-    pub fn start(mut command: Command, input: &str) -> Self {
+    pub(crate) fn start(mut command: Command, input: &str) -> Self {
         let name = format!("{command:?}");
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -51,7 +51,7 @@ impl End {
     }
 
     /// Starts a server and gives the address that its first line tells.
-    pub fn serve(command: Command, input: &str) -> (Self, String) {
+    pub(crate) fn serve(command: Command, input: &str) -> (Self, String) {
         let server = Self::start(command, input);
         let first = server.line();
         let address =
@@ -61,17 +61,17 @@ impl End {
     }
 
     /// The next line of its output.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         self.out.recv_timeout(WAIT).unwrap_or_else(|_| panic!("{}: no line; {:?}", self.name, self.errors()))
     }
 
     /// Lines of its standard error so far.
-    pub fn errors(&self) -> Vec<String> {
+    pub(crate) fn errors(&self) -> Vec<String> {
         self.err.try_iter().collect()
     }
 
     /// Waits for a line of its standard error with `part` in it.
-    pub fn error_with(&self, part: &str) -> String {
+    pub(crate) fn error_with(&self, part: &str) -> String {
         let until = Instant::now() + WAIT;
         let mut seen = Vec::new();
         while let Ok(line) = self.err.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -83,22 +83,22 @@ impl End {
         panic!("{}: no line with {part:?} but {seen:?}", self.name)
     }
 
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.child.id() as i32
     }
 
-    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).unwrap();
     }
 
     /// Ctrl-C, then the exit code.
-    pub fn interrupt(mut self) -> i32 {
+    pub(crate) fn interrupt(mut self) -> i32 {
         self.signal(nix::sys::signal::Signal::SIGINT);
         self.exit().0
     }
 
     /// Waits for its end: the exit code and the lines of output that were not read yet.
-    pub fn finish(mut self) -> (i32, Vec<String>) {
+    pub(crate) fn finish(mut self) -> (i32, Vec<String>) {
         self.exit()
     }
 
@@ -138,22 +138,22 @@ fn collect(stream: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 /// A folder that is gone at the end of a test.
-pub struct Folder(pub PathBuf);
+pub(crate) struct Folder(pub PathBuf);
 
 impl Folder {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("proclab-it-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    pub fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()
     }
 
     /// The names in it, hidden ones included.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.0).unwrap();
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -169,7 +169,7 @@ impl Drop for Folder {
 }
 
 /// Waits until `holds`.
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + WAIT;
     while !holds() {
         assert!(Instant::now() < until, "{what}");
@@ -178,7 +178,7 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Bytes that no pattern compresses, the same every time.
-pub fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = || {
         state ^= state << 13;
@@ -189,6 +189,6 @@ pub fn noise(length: usize) -> Vec<u8> {
     (0..length.div_ceil(8)).flat_map(|_| next()).take(length).collect()
 }
 
-pub fn file_with(path: &Path, bytes: &[u8]) {
+pub(crate) fn file_with(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }

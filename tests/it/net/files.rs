@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-pub fn tests() -> Vec<Trial> {
+pub(crate) fn tests() -> Vec<Trial> {
     let test = |name: &str, run: fn() -> Result<(), Failed>| Trial::test(format!("net::file::{name}"), run);
     vec![
         test("a_receiver_that_is_killed_leaves_nothing", killed_receiver),

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-pub fn tests() -> Vec<Trial> {
+pub(crate) fn tests() -> Vec<Trial> {
     let test =
         |name: &str, run: fn() -> Result<(), Failed>| Trial::test(format!("net::hostile::{name}"), run);
     vec![

@@ -8,6 +8,6 @@ mod python;
 
 use libtest_mimic::Trial;
 
-pub fn tests() -> Vec<Trial> {
+pub(crate) fn tests() -> Vec<Trial> {
     [python::tests(), hostile::tests(), files::tests(), demos::tests()].into_iter().flatten().collect()
 }

@@ -3,7 +3,7 @@
 use super::ends::{End, Folder, file_with, noise, notes, proclab};
 use libtest_mimic::{Failed, Trial};
 
-pub fn tests() -> Vec<Trial> {
+pub(crate) fn tests() -> Vec<Trial> {
     let test = |name: &str, run: fn() -> Result<(), Failed>| Trial::test(format!("net::python::{name}"), run);
     vec![
         test("chat_serves_python", chat_serves_python),

@@ -7,7 +7,7 @@ mod scribbler;
 mod start_methods;
 pub(crate) mod storm;
 
-use kill_points::{Case, FILLINGS, OPERATIONS, Size};
+use kill_points::{Case, FILLINGS, OPERATIONS, SIZES};
 use libtest_mimic::{Failed, Trial};
 use std::time::Duration;
 
@@ -40,8 +40,10 @@ pub(crate) fn tests() -> Vec<Trial> {
 fn the_promise_holds() -> Result<(), Failed> {
     for operation in OPERATIONS {
         for filling in FILLINGS {
-            let tally = kill_points::run(Case { operation, filling, size: Size::Medium }, STRIDE)?;
-            assert!(tally.points > 0 && tally.instructions > 100, "{tally:?}");
+            for size in SIZES {
+                let tally = kill_points::run(Case { operation, filling, size }, STRIDE)?;
+                assert!(tally.points > 0 && tally.instructions > 100, "{tally:?}");
+            }
         }
     }
     Ok(())
