@@ -4,3 +4,4 @@ pub mod codec;
 pub mod endpoint;
 pub mod frame;
 pub mod handle;
+pub(crate) mod payload;
