@@ -1,4 +1,58 @@
 //! A process-and-IPC runtime that you can watch, race and replay.
+//!
+//! # The problem
+//! Two processes read the same number, both take one away, both write it back. Threads have tools
+//! against that; processes had luck. This library starts real processes, lets them talk, and shows what
+//! they did.
+//!
+//! # First success
+//! A function runs in a process of its own, and its result comes back:
+//!
+//! ```no_run
+//! use proclab::{Process, Supervisor};
+//!
+//! fn add(a: u64, b: u64) -> u64 {
+//!     a + b
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     proclab::child_entry(); // a fresh copy of this program becomes a child here
+//!     let supervisor = Supervisor::new()?;
+//!     let child = supervisor.start(Process::new(add).args((2, 3)))?;
+//!     assert_eq!(child.result()?, 5);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! [`Process`] says what is to run and how, a [`Supervisor`] starts it and owns it, a [`Child`] is what
+//! its parent holds. There are three [`StartMethod`]s: a fresh copy of the executable, a copy of the
+//! memory, and a copy of a small server's memory.
+//!
+//! # Failure
+//! A child that panics, is killed, or exits by itself leaves a typed end, never a lost one: its
+//! [`Exit`], and the [`Panic`]'s message and place. A start is a handshake in which the child's death is
+//! one of the answers. When the supervisor goes, its daemons go with it, even if it is killed.
+//!
+//! ```no_run
+//! use proclab::{Exit, Process, Signal, Supervisor};
+//!
+//! # proclab::child_entry();
+//! let supervisor = Supervisor::new()?;
+//! let child = supervisor.start(Process::new(|| loop { std::thread::park() }).daemon(true))?;
+//! child.terminate()?; // only asks
+//! assert_eq!(child.join()?, Exit::Signal(Signal::TERM, false));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Talking
+//! Arguments and results are any serde types, and may hold the ends of an `ipc-channel`, descriptors
+//! ([`wire::handle::Fd`]) and the ends of a bounded [`queue`], which loses nothing to a SIGKILL at any
+//! instruction. Files are shared under a [`sync::file_lock`].
+//!
+//! # Replay
+//! [`explore`] runs processes a granted step at a time, counts every interleaving, and replays any of
+//! them; [`observe`] tells of any program who ran, who was ready, and who was blocked on what. The
+//! program `proclab` shows both.
 
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -23,3 +77,8 @@ pub use process::{
     StartMethod, Target, child_entry, current, parent, wait_any,
 };
 pub use supervisor::{Left, ShutdownError, Supervisor};
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

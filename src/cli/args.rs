@@ -1,6 +1,6 @@
 //! `proclab VERB …`: which verbs there are, and who does them.
 
-use super::{completions, list, net, run, schema, watch};
+use super::{completions, explore, list, net, replay, run, schema, trials, watch};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -24,6 +24,12 @@ enum Verb {
     List,
     /// One free run on real processes, told line by line, then summed up
     Run(run::RunArgs),
+    /// Many free runs: how often what came of them
+    Trials(trials::TrialsArgs),
+    /// Every order of the steps of real processes, and what comes of each
+    Explore(explore::ExploreArgs),
+    /// One schedule again on real processes
+    Replay(replay::ReplayArgs),
     /// Observe any program: who runs, who is ready, who is blocked on what
     Watch(watch::WatchArgs),
     /// The network programs: chat, udp, sticky, frames, file, echo, upper, auth
@@ -39,6 +45,9 @@ pub fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::List => list::list(),
         Verb::Run(args) => run::run(args),
+        Verb::Trials(args) => trials::run(&args),
+        Verb::Explore(args) => explore::run(&args),
+        Verb::Replay(args) => replay::run(&args),
         Verb::Watch(args) => watch::run(&args),
         Verb::Net(args) => net::run(args),
         Verb::Schema(args) => schema::run(&args),

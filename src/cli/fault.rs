@@ -55,7 +55,6 @@ impl Fault {
     }
 
     /// Prints it on standard error; the code to exit with.
-    #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
     pub(crate) fn report(&self) -> ExitCode {
         let (red, cyan) =
             (anstyle::AnsiColor::Red.on_default().bold(), anstyle::AnsiColor::Cyan.on_default());

@@ -4,12 +4,20 @@ use anstream::println;
 use std::process::ExitCode;
 
 /// Everything that can be run, how, and what it is.
-const LINES: [(&str, &str); 3] = [
+const LINES: [(&str, &str); 11] = [
     ("run tickets", "the ticket sale: buyers race for the stock in a file, with and without a lock"),
+    ("run pipeline", "producers and consumers around a bounded queue: ends, kills, leases, deadlock"),
+    ("run eval EXPR", "a child evaluates, and the answer comes out of a queue"),
+    ("run full", "putting into a full queue blocks until something is taken out"),
     (
         "run life LESSON",
-        "tree isolation join terminate daemon non-daemon zombie orphan states parallel blocking",
+        "tree isolation join terminate daemon non-daemon zombie orphan states parallel blocking all",
     ),
+    ("trials tickets", "many free sales: how often what came of them"),
+    ("explore tickets", "every interleaving of the sale's steps, counted; --cabinet for twelve locks"),
+    ("explore pipeline", "every interleaving of producers and consumers at a queue"),
+    ("replay TOKEN", "one of those schedules again, on real processes"),
+    ("watch -- COMMAND", "any program: who runs, who is ready, who is blocked on what"),
     ("net DEMO demo", "chat udp sticky frames file echo upper auth: the network programs, both ends"),
 ];
 

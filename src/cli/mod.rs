@@ -1,13 +1,20 @@
 //! The command line: the only module that prints.
 
 mod args;
+mod cabinet;
 mod completions;
+mod explore;
 mod fault;
+mod lab;
 mod list;
 pub(crate) mod net;
+mod pipeline;
+mod replay;
 mod run;
 mod schema;
+mod step_by_step;
 mod stock_file;
+mod trials;
 mod watch;
 
 pub use args::main;

@@ -2,9 +2,13 @@
 
 use super::fault::{BROKEN, Fault, chain};
 use super::stock_file::{self, StockFileError};
+use super::watch::{self, WatchArgs};
+use crate::observe::notes::Notes;
 use crate::process::StartMethod;
 use crate::report::run as report;
 use crate::scenario::cabinet::LockKind;
+use crate::scenario::eval::Eval;
+use crate::scenario::full;
 use crate::scenario::life::{self, Lesson};
 use crate::scenario::record::{Event, Record};
 use crate::scenario::sale::{Sale, Store};
@@ -39,18 +43,48 @@ enum Scenario {
     Tickets(TicketsArgs),
     /// A lesson about the life of processes, on real ones, with what it proves.
     Life(LifeArgs),
+    /// Producers and consumers around a bounded queue, with a proof that every item was eaten once.
+    Pipeline(super::pipeline::PipelineArgs),
+    /// A child evaluates an arithmetic expression, and the answer comes out of Queue(5).
+    Eval(EvalArgs),
+    /// Putting into a full queue blocks until something is taken out: shown with states and times.
+    Full(FullArgs),
+}
+
+#[derive(Debug, Args)]
+struct EvalArgs {
+    /// The expression: numbers, + - * / ^ and brackets
+    #[arg(allow_hyphen_values = true)]
+    expression: String,
+    /// How the child is started
+    #[arg(long, value_enum, default_value_t = Method::Spawn)]
+    start_method: Method,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct FullArgs {
+    /// How the child is started
+    #[arg(long, value_enum, default_value_t = Method::Spawn)]
+    start_method: Method,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// What every run takes.
 #[derive(Debug, Args)]
-struct Common {
+pub(super) struct Common {
     /// How to tell it: as text, line by line, or as one JSON object (see `proclab schema run`)
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    pub(super) format: Format,
+    /// Watch the processes while they run, as `proclab watch` does any program's
+    #[arg(long)]
+    pub(super) watch: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     Text,
     Json,
 }
@@ -103,7 +137,7 @@ enum StoreArg {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Method {
+pub(super) enum Method {
     /// A fresh copy of the executable
     Spawn,
     /// A copy of the parent's memory
@@ -184,10 +218,34 @@ impl LessonArg {
 
 /// Runs `proclab run …`.
 pub(crate) fn run(args: RunArgs) -> ExitCode {
+    let common = match &args.scenario {
+        Scenario::Tickets(args) => &args.common,
+        Scenario::Pipeline(args) => &args.common,
+        Scenario::Eval(args) => &args.common,
+        Scenario::Full(args) => &args.common,
+        Scenario::Life(args) => &args.common,
+    };
+    if common.watch {
+        return match WatchArgs::of_this_run() {
+            Ok(args) => watch::run(&args),
+            Err(error) => Fault::could_not_run(&error).report(),
+        };
+    }
     match args.scenario {
         Scenario::Tickets(args) => {
             let format = args.common.format;
             tickets(args).and_then(|tickets| perform(format, |stage| tickets.run(stage)))
+        }
+        Scenario::Pipeline(args) => {
+            let format = args.common.format;
+            args.pipeline().and_then(|pipeline| perform(format, |stage| pipeline.run(stage)))
+        }
+        Scenario::Eval(args) => {
+            let eval = Eval { expression: args.expression, start_method: args.start_method.into() };
+            perform(args.common.format, |stage| eval.run(stage))
+        }
+        Scenario::Full(args) => {
+            perform(args.common.format, |stage| full::run(args.start_method.into(), stage))
         }
         Scenario::Life(args) => {
             let method = args.start_method.into();
@@ -242,7 +300,9 @@ fn perform(
     let interrupt = Interrupt::install().map_err(begin)?;
     let supervisor = Supervisor::interrupted_by(interrupt).map_err(begin)?.grace(GRACE);
     let mut began_ns = None;
+    let mut notes = Notes::inherited();
     let mut audience = |event: &Event| {
+        notes.tell(&event.note());
         if format == Format::Text {
             if began_ns.is_none() {
                 println!("{}", report::heading());

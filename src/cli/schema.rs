@@ -1,6 +1,11 @@
 //! `proclab schema NAME`: the JSON schema that a view obeys.
 
 use super::fault::Fault;
+use crate::report::cabinet::Cabinet;
+use crate::report::exploration::Exploration;
+use crate::report::trials::{Sweep, Trials};
+use crate::report::watch::model::WatchReport;
+use crate::report::witness::Witness;
 use crate::scenario::record::Record;
 use anstream::println;
 use clap::{Args, ValueEnum};
@@ -17,12 +22,30 @@ pub(crate) struct SchemaArgs {
 enum View {
     /// `proclab run … --format json`
     Run,
+    /// `proclab trials … --format json`
+    Trials,
+    /// `proclab trials … --sweep … --format json`
+    Sweep,
+    /// `proclab explore … --format json`
+    Explore,
+    /// `proclab explore … --cabinet --format json`
+    Cabinet,
+    /// `proclab replay … --format json`
+    Replay,
+    /// `proclab watch … --format json`
+    Watch,
 }
 
 /// Runs `proclab schema …`.
 pub(crate) fn run(args: &SchemaArgs) -> ExitCode {
     let schema = match args.name {
         View::Run => schemars::schema_for!(Record),
+        View::Trials => schemars::schema_for!(Trials),
+        View::Sweep => schemars::schema_for!(Sweep),
+        View::Explore => schemars::schema_for!(Exploration),
+        View::Cabinet => schemars::schema_for!(Cabinet),
+        View::Replay => schemars::schema_for!(Witness),
+        View::Watch => schemars::schema_for!(WatchReport),
     };
     match serde_json::to_string_pretty(&schema) {
         Ok(schema) => {

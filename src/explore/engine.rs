@@ -156,7 +156,7 @@ impl Held {
                 self.holders[process].push(lock);
             }
             Access::Release => self.holders[process].retain(|held| *held != lock),
-            Access::Read | Access::Write => {}
+            Access::Read | Access::Write | Access::Await => {}
         }
         if event.ended {
             self.holders[process].clear();
@@ -210,7 +210,7 @@ pub struct Divergence {
 ///
 /// # Errors
 /// When the system fails, or does other things than the strategy knows it to have done before.
-pub fn execute<S: System, T: Strategy + ?Sized>(
+pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
     system: &mut S,
     strategy: &mut T,
     kills: usize,

@@ -30,7 +30,7 @@ pub struct Token {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseTokenError {
     /// It does not look like one at all.
-    #[error("`{0}` is no token: one looks like `t2k1.none~a2b2~k3x9wd`")]
+    #[error("`{0}` is no token: one looks like `t2k1.no.qr~ab2a~7dsvpt`")]
     Shape(String),
     /// It does, but the check does not fit: mistyped, or put together by hand.
     #[error("the token `{0}` does not fit its own check letters: it is mistyped")]
@@ -52,6 +52,10 @@ impl Token {
         self.choices.iter().filter(|choice| choice.kill).count()
     }
 
+    fn check(&self) -> u16 {
+        fold(fnv(self.body().bytes().chain(self.arrivals.to_le_bytes())))
+    }
+
     fn body(&self) -> String {
         format!("{}~{}", self.parameters, runs(&self.choices))
     }
@@ -59,8 +63,7 @@ impl Token {
 
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let body = self.body();
-        write!(f, "{body}~{}{}", letters(fold(fnv(body.bytes()))), letters(self.arrivals))
+        write!(f, "{}~{}{}", self.body(), letters(self.check()), letters(self.arrivals))
     }
 }
 
@@ -84,7 +87,7 @@ impl FromStr for Token {
             return Err(shape());
         };
         let token = Self { parameters: parameters.to_owned(), choices, arrivals };
-        if fold(fnv(token.body().bytes())) != sum || runs(&token.choices) != schedule {
+        if token.check() != sum || runs(&token.choices) != schedule {
             return Err(ParseTokenError::Check(text.to_owned()));
         }
         Ok(token)
@@ -201,8 +204,7 @@ mod tests {
     #[test]
     fn a_changed_character_is_noticed() {
         let printed = token([0, 0, 1, 1].map(Choice::step).to_vec()).to_string();
-        let head = printed.len() - 3;
-        for position in 0..head {
+        for position in 0..printed.len() {
             let mut bytes = printed.clone().into_bytes();
             bytes[position] = if bytes[position] == b'2' { b'3' } else { b'2' };
             let changed = String::from_utf8(bytes).unwrap();

@@ -93,7 +93,7 @@ impl<O: Ord + Clone> Tally<O> {
 ///
 /// # Errors
 /// When an execution cannot be carried out; what was found before it stays in `tally`.
-pub fn search<S: System, T: Strategy>(
+pub fn search<S: System + ?Sized, T: Strategy + ?Sized>(
     system: &mut S,
     strategy: &mut T,
     kills: usize,

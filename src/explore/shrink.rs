@@ -65,13 +65,16 @@ pub fn shortest(trace: &Trace) -> Trace {
 struct Search<'a> {
     order: Order<'a>,
     trace: &'a Trace,
-    best: HashMap<(Cut, Option<usize>), (usize, usize, Option<&'a Event>)>,
+    best: HashMap<(Cut, Option<usize>), Best<'a>>,
 }
+
+/// Fewest switches, fewest preemptions, and the event that comes first on that way.
+type Best<'a> = (usize, usize, Option<&'a Event>);
 
 impl<'a> Search<'a> {
     /// The fewest switches and preemptions from here to the end, and the first event on that way;
     /// among equals the first in lexicographic order.
-    fn best(&mut self, cut: &Cut, last: Option<usize>) -> (usize, usize, Option<&'a Event>) {
+    fn best(&mut self, cut: &Cut, last: Option<usize>) -> Best<'a> {
         if let Some(known) = self.best.get(&(cut.clone(), last)) {
             return *known;
         }

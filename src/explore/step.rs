@@ -68,12 +68,14 @@ pub enum Access {
     Acquire,
     /// Gives it back.
     Release,
+    /// Changes it once it is as it must be; until then the process is disabled. Nobody holds it.
+    Await,
 }
 
 impl Access {
-    /// Whether this is an operation on a lock.
-    pub fn locks(self) -> bool {
-        matches!(self, Self::Acquire | Self::Release)
+    /// Whether it may be refused.
+    pub fn may_wait(self) -> bool {
+        matches!(self, Self::Acquire | Self::Await)
     }
 }
 
@@ -159,7 +161,7 @@ impl Event {
     }
 
     fn touches(&self) -> impl Iterator<Item = (Label, bool)> + '_ {
-        let own = (!self.choice.kill || self.step.access == Access::Acquire)
+        let own = (!self.choice.kill || self.step.access.may_wait())
             .then_some((self.step.resource, self.step.access != Access::Read));
         own.into_iter().chain(self.released.iter().map(|lock| (*lock, true)))
     }

@@ -334,7 +334,7 @@ fn a_replay_sees_the_same_and_says_where_it_does_not() {
     let mut locked = Modelled::new(&sale(2, 1, Lock::Right, false, true));
     let mut replay = Replay::new([0, 1].map(Choice::step).to_vec());
     let refused = execute(&mut locked, &mut replay, 0).unwrap_err().to_string();
-    assert_eq!(refused, "step 2 differs: expected B gets the lock, found the lock is held at `lock`");
+    assert_eq!(refused, "step 2 differs: expected B goes on, found it is refused at `lock`");
 }
 
 #[test]

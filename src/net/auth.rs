@@ -133,10 +133,11 @@ impl Attempts {
 
     fn failed(&self, address: IpAddr, now: Instant) {
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if records.len() >= ADDRESSES && !records.contains_key(&address) {
-            if let Some(oldest) = records.iter().min_by_key(|(_, r)| r.next).map(|(a, _)| *a) {
-                records.remove(&oldest);
-            }
+        if records.len() >= ADDRESSES
+            && !records.contains_key(&address)
+            && let Some(oldest) = records.iter().min_by_key(|(_, r)| r.next).map(|(a, _)| *a)
+        {
+            records.remove(&oldest);
         }
         let record = records.entry(address).or_insert(Record { failures: 0, next: now });
         record.failures = record.failures.saturating_add(1);

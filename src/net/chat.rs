@@ -3,7 +3,7 @@
 //! There are no borders on the wire: one send is a message only as long as nothing else is sent
 //! before the other end has read it. Both ends do what can be done about that. The sender leaves a
 //! pause between two messages, and waits a moment for an answer first, as the turn-by-turn programs
-//! expect; the receiver takes what comes without a pause as one message. Frames are the real remedy.
+//! expect (a client waits so before its first message too); the receiver takes what comes without a pause as one message. Frames are the real remedy.
 
 use crate::net::client::{ClientError, connect};
 use crate::net::connection::{Connection, ConnectionError};
@@ -56,7 +56,9 @@ pub fn run_client(
         }
         let _ = forward.send(Out::End);
     });
-    converse(&connection, limits, &outgoing, queue, &|text| text)?;
+    // Python's server speaks first: a client that spoke at the same time would be out of turn.
+    let turn = Turn::of_the_other();
+    converse(&connection, limits, &outgoing, queue, turn, &|text| text)?;
     Ok(())
 }
 
@@ -115,7 +117,7 @@ impl Room {
         let (outgoing, queue) = sync_channel(WAITING);
         let number = self.enter(&outgoing);
         let peer = connection.peer();
-        let ended = converse(connection, limits, &outgoing, queue, &|text| {
+        let ended = converse(connection, limits, &outgoing, queue, Turn::default(), &|text| {
             // With one other end there is no doubt about who speaks.
             if self.state().present > 1 { format!("{peer}: {text}") } else { text }
         });
@@ -175,11 +177,11 @@ fn converse(
     limits: &Limits,
     outgoing: &SyncSender<Out>,
     queue: Receiver<Out>,
+    turn: Turn,
     show: &dyn Fn(String) -> String,
 ) -> Result<(), ConnectionError> {
     let (reading_ended, reading) = channel::<()>();
     let idle = limits.idle;
-    let turn = Turn::default();
     std::thread::scope(|scope| {
         let turn = &turn;
         let writer = scope.spawn(move || {
@@ -292,6 +294,13 @@ struct TurnState {
 }
 
 impl Turn {
+    /// As if we had just spoken.
+    fn of_the_other() -> Self {
+        let turn = Self::default();
+        turn.sent();
+        turn
+    }
+
     fn state(&self) -> MutexGuard<'_, TurnState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -309,6 +318,7 @@ impl Turn {
 
     fn peer_ended(&self) {
         self.state().peer_ended = true;
+        self.changed.notify_all();
     }
 
     fn has_peer_ended(&self) -> bool {
@@ -324,7 +334,7 @@ impl Turn {
     fn wait(&self) -> bool {
         let mut state = self.state();
         while let Some(last) = state.last_sent.filter(|_| !state.over) {
-            let pause = if state.answered { GAP } else { TURN };
+            let pause = if state.answered || state.peer_ended { GAP } else { TURN };
             let left = pause.saturating_sub(last.elapsed());
             if left.is_zero() {
                 break;

@@ -162,9 +162,10 @@ impl Connection {
     pub fn write_all(&self, mut bytes: &[u8]) -> Result<(), ConnectionError> {
         while !bytes.is_empty() {
             self.arm(&self.armed_write, TcpStream::set_write_timeout)?;
+            let at = self.log.before_send();
             match (&self.stream).write(bytes) {
                 Ok(n) => {
-                    self.log.sent(self.peer, &bytes[..n]);
+                    self.log.sent(at, self.peer, &bytes[..n]);
                     bytes = &bytes[n..];
                 }
                 Err(error) => self.judge(error, "sending failed")?,

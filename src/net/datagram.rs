@@ -108,8 +108,9 @@ pub fn serve(
                 continue;
             }
         }
+        let at = log.before_send();
         match socket.send_to(ANSWER.as_bytes(), from) {
-            Ok(_) => log.sent(from, ANSWER.as_bytes()),
+            Ok(_) => log.sent(at, from, ANSWER.as_bytes()),
             Err(error) => log.tell(Some(from), What::Failed(format!("the answer cannot be sent: {error}"))),
         }
     }
@@ -127,10 +128,11 @@ fn cut_text(bytes: &[u8], cut: bool) -> Result<&str, usize> {
 }
 
 fn remember(clients: &mut HashMap<SocketAddr, Client>, from: SocketAddr, came: u64) -> &mut Client {
-    if clients.len() >= CLIENTS && !clients.contains_key(&from) {
-        if let Some(oldest) = clients.iter().min_by_key(|(_, client)| client.seen).map(|(a, _)| *a) {
-            clients.remove(&oldest);
-        }
+    if clients.len() >= CLIENTS
+        && !clients.contains_key(&from)
+        && let Some(oldest) = clients.iter().min_by_key(|(_, client)| client.seen).map(|(a, _)| *a)
+    {
+        clients.remove(&oldest);
     }
     let number = clients.values().map(|client| client.number).max().unwrap_or(0) + 1;
     let client = clients.entry(from).or_insert(Client { number, dropped: 0, seen: 0 });
@@ -211,8 +213,9 @@ fn ask(
                 What::Note(format!("no answer: sent again ({attempt} of {})", patience.retries)),
             );
         }
+        let at = log.before_send();
         match socket.send(message) {
-            Ok(_) => log.sent(server, message),
+            Ok(_) => log.sent(at, server, message),
             // The port was closed when the last one arrived; it may be open for this one.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
             Err(source) => {

@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// The most bytes of one send or receive that an event quotes.
 const QUOTED: usize = 64;
 
+/// The most of them that are shown when they are no text: each may take four characters.
+const AS_BYTES: usize = 32;
+
 /// One thing that happened at one end.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Event {
@@ -67,28 +70,26 @@ impl Bytes {
 }
 
 impl fmt::Display for Bytes {
-    /// `5 bytes "hello"`, `4 bytes 08 00 00 00`: as text where it is text without control characters.
+    /// `5 bytes "hello"`, `12 bytes b"\x08\x00\x00\x00Parallel"`: as text where it is text without
+    /// control characters, else as Python shows bytes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.length == 1 { "" } else { "s" };
         write!(f, "{} byte{plural}", self.length)?;
-        let more = if self.length > self.head.len() { " …" } else { "" };
-        // A cut in the middle of a character must not turn text into hexadecimal.
+        let more = self.length > self.head.len();
+        // A cut in the middle of a character must not turn text into numbers.
         let text = match std::str::from_utf8(&self.head) {
-            Ok(text) => Some(text),
-            Err(error) if error.error_len().is_none() && !more.is_empty() => {
+            Err(error) if error.error_len().is_none() && more => {
                 std::str::from_utf8(&self.head[..error.valid_up_to()]).ok()
             }
-            Err(_) => None,
+            text => text.ok(),
         };
         match text.filter(|text| !text.chars().any(|c| c.is_control() && c != '\n')) {
             _ if self.head.is_empty() => Ok(()),
-            Some(text) => write!(f, " {text:?}{more}"),
+            Some(text) => write!(f, " {text:?}{}", if more { " …" } else { "" }),
             None => {
-                f.write_str(" ")?;
-                for byte in self.head.iter().take(16) {
-                    write!(f, "{byte:02x} ")?;
-                }
-                f.write_str(if self.length > 16 { "…" } else { "" })
+                let shown = &self.head[..self.head.len().min(AS_BYTES)];
+                let more = if self.length > shown.len() { " …" } else { "" };
+                write!(f, " b\"{}\"{more}", shown.escape_ascii())
             }
         }
     }
@@ -123,9 +124,16 @@ impl Log {
         (self.sink)(event);
     }
 
-    pub(crate) fn sent(&self, peer: SocketAddr, bytes: &[u8]) {
+    /// The time just before a send, where sends are told: the other end may have received the bytes
+    /// before the call that sends them returns.
+    pub(crate) fn before_send(&self) -> u64 {
+        if self.bytes { monotonic_ns() } else { 0 }
+    }
+
+    pub(crate) fn sent(&self, at_ns: u64, peer: SocketAddr, bytes: &[u8]) {
         if self.bytes {
-            self.tell(Some(peer), What::Sent(Bytes::of(bytes)));
+            let what = What::Sent(Bytes::of(bytes));
+            (self.sink)(Event { at_ns, pid: std::process::id(), peer: Some(peer), what });
         }
     }
 
@@ -157,7 +165,7 @@ mod tests {
     #[test]
     fn bytes_are_shown_as_what_they_are() {
         assert_eq!(Bytes::of(b"hello").to_string(), "5 bytes \"hello\"");
-        assert_eq!(Bytes::of(b"\x08\0\0\0").to_string(), "4 bytes 08 00 00 00 ");
+        assert_eq!(Bytes::of(b"\x08\0\0\0a").to_string(), "5 bytes b\"\\x08\\x00\\x00\\x00a\"");
         assert_eq!(Bytes::of("收到".as_bytes()).to_string(), "6 bytes \"收到\"");
         assert_eq!(Bytes::of(b"").to_string(), "0 bytes");
         let long = "火".repeat(30);

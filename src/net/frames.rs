@@ -28,7 +28,7 @@ pub fn serve_one(
         connection.write_all(&encode(message.as_bytes(), limits.message)?)?;
     }
     connection.finish_sending();
-    receive_all(connection, limits.message)
+    receive_all(connection, limits.message, BUFFER)
 }
 
 /// Tells each frame that the server sends, and sends each line as a frame. It is over when the server
@@ -51,11 +51,11 @@ pub fn run_client(
             connection.finish_sending();
             sent
         });
-        let received = receive_all(connection, limits.message);
+        let received = receive_all(connection, limits.message, BUFFER);
         server_ended.store(true, Ordering::Relaxed);
         let sent = sending.join().expect("sending frames does not panic");
         match (received, sent) {
-            // The notes' server closes once it has spoken: what is said to it then is lost, not wrong.
+            // Python's server closes once it has spoken: what is said to it then is lost, not wrong.
             (Ok(()), Err(ConnectionError::Reset)) => {
                 connection.tell(What::Note("the server had closed: the last lines are lost".to_owned()));
                 Ok(())
@@ -89,10 +89,10 @@ fn send_lines(
     }
 }
 
-/// Receives frames to the end of the stream, which must be at a border.
-pub(crate) fn receive_all(connection: &Connection, limit: usize) -> Result<(), ConnectionError> {
+/// Receives frames in reads of up to `size` bytes, to the end of the stream, which must be at a border.
+pub(crate) fn receive_all(connection: &Connection, limit: usize, size: usize) -> Result<(), ConnectionError> {
     let mut decoder = FrameDecoder::new(limit);
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = vec![0; size];
     loop {
         let n = connection.read(&mut buffer)?;
         if n == 0 {

@@ -46,10 +46,11 @@ pub fn message(n: u32) -> String {
 /// When the client stalls, breaks the frames' rules, or is gone.
 pub fn serve_one(connection: &Connection, reading: Reading, limits: &Limits) -> Result<(), ConnectionError> {
     std::thread::sleep(reading.late);
+    let size = reading.buffer.clamp(1, limits.message);
     if reading.framed {
-        return frames::receive_all(connection, limits.message);
+        return frames::receive_all(connection, limits.message, size);
     }
-    let mut buffer = vec![0; reading.buffer.clamp(1, limits.message)];
+    let mut buffer = vec![0; size];
     let (mut reads, mut bytes) = (0_u64, 0_u64);
     loop {
         let n = connection.read(&mut buffer)?;

@@ -114,6 +114,9 @@ pub enum What {
     Blocked(Wait),
     /// The kernel's own sums for it, read while it was off the CPU.
     Sums(SchedStat),
+    /// Time that the hypervisor has taken away from this machine's CPUs since it booted, nanoseconds; concerns
+    /// no process.
+    Stolen(u64),
     /// A sample said that it was in this state since the last sample (sampled tier).
     Sampled {
         /// The state that the letter means.

@@ -124,6 +124,9 @@ impl Lives {
         if let Some(how) = status {
             events.push(Event { at_ns, pid, tid: pid, what: What::Status(how.into()) });
         }
+        if let Some(sums) = stat::schedstat(pid, pid) {
+            events.push(Event { at_ns, pid, tid: pid, what: What::Sums(sums) });
+        }
         if Some(pid) != self.command && child_status(pid, Zombie::Reap).is_some() {
             // An orphan of the watched tree, adopted by this process: nobody else will reap it.
             self.reaped(pid, at_ns, events);

@@ -2,6 +2,7 @@
 
 pub mod event;
 mod lives;
+pub mod notes;
 mod sampled;
 mod sampler;
 mod switches;

@@ -31,6 +31,9 @@ impl Sampler {
     /// One round; what is learnt goes to `events`.
     pub(super) fn round(&mut self, timeline: &Timeline, watcher: u32, events: &mut Vec<Event>) {
         let begin_ns = monotonic_ns();
+        if let Some(ns) = stat::stolen_ns() {
+            events.push(Event { at_ns: begin_ns, pid: 0, tid: 0, what: What::Stolen(ns) });
+        }
         let scene = scene(timeline, watcher);
         self.asked.retain(|tid, _| timeline.knows_thread(*tid));
         let living = || timeline.processes().filter(|(_, process)| process.is_alive());

@@ -18,7 +18,7 @@ mod start;
 mod target;
 
 pub use child::{Child, Handle, wait_any};
-pub use command::{CommandError, HeldCommand, RunningCommand};
+pub(crate) use command::{CommandError, HeldCommand, RunningCommand};
 pub use current::{Current, Parent, current, parent};
 pub use entry::child_entry;
 pub use error::{JoinError, ResultError, StartError};

@@ -9,6 +9,7 @@ use super::sending::Sending;
 use crate::shm::region::Region;
 use crate::sync::robust_mutex::{LockError, lock};
 use crate::sys::poll::{self, Deadline};
+use crate::wire::inherit::Registered;
 use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, socketpair};
 use std::collections::HashMap;
 use std::io;
@@ -77,7 +78,7 @@ impl Channel {
     }
 
     /// The receive lock, with what a killed holder left half done put right.
-    #[inline]
+    #[inline(always)]
     pub(super) fn receiving(&self, deadline: Deadline) -> Result<Receiving<'_>, LockError> {
         let held = lock(self.region.word32(layout::RECV_LOCK), deadline)?;
         let owner_died = held.owner_died();
@@ -115,17 +116,31 @@ pub(super) struct Side {
     pub(super) channel: Arc<Channel>,
     /// `None` only while it is dropped.
     line: Option<OwnedFd>,
+    /// A forked child closes the line unless it was given a handle of this side.
+    registered: Option<Registered>,
 }
 
 impl Side {
     pub(super) fn pair(channel: Channel) -> io::Result<(Self, Self)> {
         let channel = Arc::new(channel);
         let (one, other) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
-        Ok((Side { channel: Arc::clone(&channel), line: Some(one) }, Side { channel, line: Some(other) }))
+        Ok((Self::new(Arc::clone(&channel), one), Self::new(channel, other)))
     }
 
     pub(super) fn attach(channel: Channel, line: OwnedFd) -> Self {
-        Side { channel: Arc::new(channel), line: Some(line) }
+        Self::new(Arc::new(channel), line)
+    }
+
+    fn new(channel: Arc<Channel>, line: OwnedFd) -> Self {
+        let registered = Some(Registered::new(line.as_fd()));
+        Side { channel, line: Some(line), registered }
+    }
+
+    /// A handle of this side is dropped.
+    pub(super) fn note_dropped(&self) {
+        if let Some(registered) = &self.registered {
+            registered.note_dropped();
+        }
     }
 
     pub(super) fn line(&self) -> BorrowedFd<'_> {
@@ -139,7 +154,7 @@ impl Side {
     }
 
     /// The send lock. A killed holder may have closed the queue and died before it left the note.
-    #[inline]
+    #[inline(always)]
     pub(super) fn sending(&self, deadline: Deadline) -> Result<Sending<'_>, LockError> {
         let held = lock(self.channel.region.word32(layout::SEND_LOCK), deadline)?;
         let owner_died = held.owner_died();
@@ -168,6 +183,7 @@ impl Side {
 
 impl Drop for Side {
     fn drop(&mut self) {
+        drop(self.registered.take());
         drop(self.line.take());
         // Only after the line is closed: who sees the new number and asks must get the new answer.
         self.channel.word(layout::EPOCH).fetch_add(1, Ordering::Release);

@@ -137,10 +137,12 @@ impl Layout {
         self.large as usize
     }
 
+    #[inline]
     pub(super) fn slot(&self, number: u64) -> usize {
         SLOTS + (number % self.capacity) as usize * SLOT
     }
 
+    #[inline]
     pub(super) fn member(&self, index: usize) -> usize {
         self.members + index * MEMBER
     }

@@ -31,10 +31,12 @@ pub struct Loss {
     pub count: u64,
 }
 
+#[inline]
 fn word(channel: &Channel, index: usize, offset: usize) -> u64 {
     channel.load(channel.layout.member(index) + offset)
 }
 
+#[inline]
 fn set(channel: &Channel, index: usize, offset: usize, value: u64) {
     channel.store(channel.layout.member(index) + offset, value);
 }
@@ -44,6 +46,7 @@ fn end(channel: &Channel) -> usize {
 }
 
 /// Whose handle a member is; `None` where there is none.
+#[inline]
 pub(super) fn process(channel: &Channel, index: usize) -> Option<ProcessId> {
     let pid = u32::try_from(word(channel, index, PID)).ok().filter(|pid| *pid != 0)?;
     Some(ProcessId { pid, start: word(channel, index, START) })

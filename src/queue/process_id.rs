@@ -1,8 +1,7 @@
 //! Which process it was, and whether it still lives.
 
-use crate::sys::{pidfd, poll};
+use crate::sys::{pidfd, poll, procs};
 use nix::errno::Errno;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -56,12 +55,8 @@ pub(super) fn has_ended(pidfd: &OwnedFd) -> bool {
 }
 
 fn start_of(pid: u32) -> io::Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The second field is a name in brackets that may hold anything.
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    fields.split_ascii_whitespace().nth(19).and_then(|field| field.parse().ok()).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, "a line of /proc/PID/stat without a start time")
-    })
+    let pid = i32::try_from(pid).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    Ok(procs::stat(pid)?.start_ticks)
 }
 
 #[cfg(test)]

@@ -417,6 +417,12 @@ impl From<Fault> for RecvTimeoutError {
     }
 }
 
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.side.note_dropped();
+    }
+}
+
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
         Self::new(Arc::clone(&self.side))

@@ -24,7 +24,7 @@ pub(super) struct Receiving<'a> {
 }
 
 impl<'a> Receiving<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(channel: &'a Channel, held: Held<'a>) -> Self {
         Receiving { channel, head: channel.load(HEAD), _held: held }
     }
@@ -40,7 +40,7 @@ impl<'a> Receiving<'a> {
     }
 
     /// How many messages are queued; one that knows of `enough` does not look for more.
-    #[inline]
+    #[inline(always)]
     pub(super) fn queued(&self, enough: u64) -> Result<u64, Corrupt> {
         let known = self.channel.load(TAIL_SEEN).wrapping_sub(self.head);
         if known >= enough && known <= self.channel.layout.capacity {
@@ -61,7 +61,7 @@ impl<'a> Receiving<'a> {
     }
 
     /// Takes the first `count` messages out of the queue. Rings before: see [`super::bell`].
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, count: u64) {
         self.wake_senders();
         let freed = self.head;

@@ -133,6 +133,7 @@ impl<T> Sender<T> {
         }
     }
 
+    #[inline]
     fn send_bytes(&self, bytes: &[u8], patience: Patience) -> Result<(), Fault> {
         let channel = &*self.side.channel;
         loop {
@@ -357,6 +358,12 @@ struct Group {
     begin: usize,
     /// Where each ends.
     ends: VecDeque<usize>,
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.side.note_dropped();
+    }
 }
 
 impl<T> Clone for Sender<T> {

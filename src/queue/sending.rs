@@ -33,7 +33,7 @@ pub(super) struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(channel: &'a Channel, held: Held<'a>) -> Self {
         Sending { channel, tail: channel.load(TAIL), placed: 0, _held: held }
     }
@@ -50,6 +50,7 @@ impl<'a> Sending<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn is_closed(&self) -> bool {
         self.channel.load(CLOSED) != 0
     }
@@ -59,7 +60,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Whether there is room for one more than was placed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn has_room(&mut self) -> Result<bool, Corrupt> {
         let used = (self.tail + self.placed).wrapping_sub(self.channel.load(FREED_SEEN));
         if used < self.channel.layout.capacity {
@@ -79,7 +80,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Writes a message behind those that were placed before. Call [`Self::has_room`] first.
-    #[inline]
+    #[inline(always)]
     pub(super) fn place(&mut self, bytes: &[u8]) -> Result<(), Rejection> {
         let number = self.tail + self.placed;
         let (channel, layout) = (self.channel, &self.channel.layout);
@@ -104,6 +105,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Where in the stream so many bytes can be written now.
+    #[inline]
     fn room_in_stream(&self, len: u64) -> Result<Option<u64>, Corrupt> {
         let (channel, size) = (self.channel, self.channel.layout.stream_len);
         if len > size / 4 {
@@ -133,6 +135,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Sees to it that the stream has memory up to `end`, and after a burst not much more.
+    #[inline]
     fn has_memory(&self, end: u64, begins_anew: bool) -> bool {
         let (channel, layout) = (self.channel, &self.channel.layout);
         let mut reserved = channel.load(STREAM_RESERVED).min(layout.stream_len);
@@ -153,7 +156,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Makes all that was placed part of the queue. Rings before: see [`super::bell`].
-    #[inline]
+    #[inline(always)]
     pub(super) fn publish(&mut self) {
         if self.placed == 0 {
             return;

@@ -27,8 +27,11 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// microsecond, a sleep and a wake-up several.
 const LOOKS: u32 = 60;
 const LONGEST_PAUSE: u32 = 64;
+/// Then it lets others run so many times, for the other side may be waiting for a processor.
+const YIELDS: u32 = 40;
 
 impl Patience {
+    #[inline]
     pub(super) fn for_lock(self) -> Deadline {
         match self {
             Patience::Try => Deadline::after(A_MOMENT),
@@ -49,6 +52,12 @@ pub(super) fn spin_until(condition: impl Fn() -> bool) -> bool {
             std::hint::spin_loop();
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    for _ in 0..YIELDS {
+        std::thread::yield_now();
+        if condition() {
+            return true;
+        }
     }
     false
 }

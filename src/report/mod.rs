@@ -1,6 +1,16 @@
 //! Plain data in, bytes out: every view of a run.
 
+/// All locks side by side.
+pub mod cabinet;
+/// What an exploration found.
+pub mod exploration;
+/// What is observed of any program, while it runs.
+pub mod live;
 /// A free run, line by line and summed up.
 pub mod run;
+/// What many free runs showed.
+pub mod trials;
 /// What was observed of any program.
 pub mod watch;
+/// One execution, a column for each process.
+pub mod witness;

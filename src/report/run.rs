@@ -1,5 +1,6 @@
 //! A run as text: each event as it comes, and a summary at the end.
 
+use crate::scenario::pipeline::PipelineRecord;
 use crate::scenario::record::{Detail, Event, Proof, Record};
 use crate::scenario::tickets::TicketsRun;
 use crate::scenario::verdict::Verdict;
@@ -32,7 +33,7 @@ fn style_of(what: &str) -> Style {
     match what {
         "begin" | "end" => Style::new().bold(),
         "bought" => AnsiColor::Blue.on_default().bold(),
-        "torn" => AnsiColor::Red.on_default().bold(),
+        "torn" | "deadlock" | "doomed" | "lost" => AnsiColor::Red.on_default().bold(),
         "wait" => AnsiColor::Yellow.on_default(),
         "none" | "unlock" | "truncate" => Style::new().dimmed(),
         _ => Style::new(),
@@ -44,6 +45,11 @@ pub fn summary(record: &Record) -> String {
     match &record.detail {
         Detail::Tickets(tickets) => tickets_summary(&tickets.runs),
         Detail::Life { proof } => proof_line(proof),
+        Detail::Pipeline(pipeline) => pipeline_summary(pipeline, record.verdict),
+        Detail::Eval { answer } => match answer.as_ref().and_then(|answer| answer.value) {
+            Some(value) => value.to_string(),
+            None => "the child ended before it put its answer into the queue".to_owned(),
+        },
     }
 }
 
@@ -110,6 +116,62 @@ fn tickets_sentence(run: &TicketsRun) -> String {
         Verdict::Crashed => format!("{lock}: a buyer's process ended before its visit did."),
         Verdict::Deadlock | Verdict::Unproven => format!("{lock}: everybody waits for somebody."),
     }
+}
+
+fn pipeline_summary(pipeline: &PipelineRecord, verdict: Verdict) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["process", "ate", "blocked on full or empty"]);
+    for (name, blocked_ns) in &pipeline.blocked_ns {
+        let ate = pipeline.eaten.get(name).map(u64::to_string).unwrap_or_default();
+        table.add_row([name.clone(), ate, format!("{:.1} ms", *blocked_ns as f64 / 1e6)]);
+    }
+    for column in [1, 2] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let style = verdict_style(verdict);
+    let ate: u64 = pipeline.eaten.values().sum();
+    let items = |items: &[(usize, u64)]| {
+        items
+            .iter()
+            .map(|(producer, number)| format!("producer-{producer}/{number}"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let mut lines = vec![table.to_string(), format!("depth over time  {}", depth_line(pipeline))];
+    lines.extend(pipeline.stuck.clone());
+    for loss in &pipeline.losses {
+        lines.push(format!("message {} was lost with PID {}, which had taken it", loss.message, loss.pid));
+    }
+    if !pipeline.missing.is_empty() {
+        lines.push(format!("never eaten: {}", items(&pipeline.missing)));
+    }
+    if !pipeline.twice.is_empty() {
+        lines.push(format!("eaten twice: {}", items(&pipeline.twice)));
+    }
+    let proof = if pipeline.missing.is_empty() && pipeline.twice.is_empty() {
+        "every item exactly once"
+    } else {
+        "not every item exactly once"
+    };
+    lines.push(format!("{style}{verdict}:{style:#} {} put, {ate} eaten: {proof}", pipeline.produced));
+    lines.join("\n")
+}
+
+/// How full the queue was, from the beginning to the end, in at most 60 columns.
+fn depth_line(pipeline: &PipelineRecord) -> String {
+    const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let depth: Vec<usize> = pipeline.depth.iter().map(|depth| depth.queued).collect();
+    let most = depth.iter().copied().max().unwrap_or(0);
+    let width = depth.len().div_ceil(60).max(1);
+    let bars: String = depth
+        .chunks(width)
+        .map(|chunk| chunk.iter().copied().max().unwrap_or(0))
+        .map(|queued| BARS[(queued * 8).div_ceil(most.max(1))])
+        .collect();
+    format!("{bars} (at most {most})")
 }
 
 /// A count with its noun.

@@ -1,13 +1,16 @@
 //! The free world: operations happen at once, and races are luck.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::world::{Lock, Seen, Step, World};
 
 /// A body's world in a free run. A step costs nothing but itself.
 #[derive(Debug, Default)]
-pub struct Free;
+pub struct Free {
+    /// How long it has waited for locks.
+    pub waited: Duration,
+}
 
 impl World for Free {
     #[inline]
@@ -17,7 +20,10 @@ impl World for Free {
 
     #[inline]
     fn lock(&mut self, lock: &mut dyn Lock) -> io::Result<()> {
-        lock.acquire()
+        let begin = Instant::now();
+        let result = lock.acquire();
+        self.waited += begin.elapsed();
+        result
     }
 
     #[inline]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::cabinet::LockKind;
 use super::world::Lock;
 use crate::shm::region::Region;
+use crate::sync::file_lock::FileLock;
 use crate::sync::robust_mutex;
 use crate::sys::poll::Deadline;
 use crate::sys::record_lock;
@@ -58,7 +59,7 @@ impl Shared {
             }
             (LockKind::Mutex, Some(Opened::Memory(region))) => Box::new(Robust { region, held: None }),
             (LockKind::Inherited | LockKind::Mutex, _) => return Err(missing()),
-            _ => Box::new(Flock { path: self.lock.clone(), file: None }),
+            _ => Box::new(Flock { path: self.lock.clone(), held: None }),
         })
     }
 }
@@ -75,29 +76,32 @@ fn taken(result: Result<(), TryLockError>) -> io::Result<bool> {
     }
 }
 
-/// `flock(2)`; dropping the descriptor lets go.
+/// The file lock; dropping what is open lets go.
 struct Flock {
     path: PathBuf,
-    file: Option<File>,
+    held: Option<FileLock>,
 }
 
 impl Lock for Flock {
     fn acquire(&mut self) -> io::Result<()> {
-        let file = open(&self.path)?;
-        file.lock()?;
-        self.file = Some(file);
+        let lock = FileLock::open(&self.path).map_err(io::Error::other)?;
+        lock.take().map_err(io::Error::other)?;
+        self.held = Some(lock);
         Ok(())
     }
 
     fn try_acquire(&mut self) -> io::Result<bool> {
-        let file = open(&self.path)?;
-        let taken = taken(file.try_lock())?;
-        self.file = taken.then_some(file);
+        let lock = FileLock::open(&self.path).map_err(io::Error::other)?;
+        let taken = lock.try_take().map_err(io::Error::other)?;
+        self.held = taken.then_some(lock);
         Ok(taken)
     }
 
     fn release(&mut self) -> io::Result<()> {
-        self.file.take().map_or(Ok(()), |file| file.unlock())
+        if let Some(lock) = self.held.take() {
+            lock.give_back();
+        }
+        Ok(())
     }
 }
 
@@ -182,7 +186,7 @@ struct UnlinkedFile {
 impl UnlinkedFile {
     fn make_anew(&self) -> io::Result<File> {
         match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => open(&self.path),
         }
     }

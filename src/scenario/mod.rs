@@ -2,14 +2,24 @@
 
 /// A cabinet of locks, and why each works or not.
 pub mod cabinet;
+/// A child evaluates, and the answer comes out of a queue.
+pub mod eval;
+/// What can be explored.
+pub mod experiment;
 /// The world of free runs that nobody listens to.
 pub mod free;
+/// Putting into a full queue blocks.
+pub mod full;
 /// The world at the gate.
 pub mod gated;
 /// Lessons about the life of processes.
 pub mod life;
 /// The locks themselves.
 pub mod locks;
+/// Producers and consumers around one queue.
+pub mod pipeline;
+/// Producers and consumers at the gate.
+pub mod pipeline_lab;
 /// What a run has to tell, as plain data.
 pub mod record;
 /// The ticket sale.

@@ -1,7 +1,10 @@
 //! What a run has to tell, as plain data: the same for people, for JSON and for pages.
 
+use super::eval::Answer;
+use super::pipeline::PipelineRecord;
 use super::tickets::TicketsRecord;
 use super::verdict::Verdict;
+use crate::observe::notes::Note;
 use crate::process::{Exit, Handle};
 use crate::sys::clock::monotonic_ns;
 use schemars::JsonSchema;
@@ -36,6 +39,13 @@ pub enum Detail {
         /// What it has shown.
         proof: Proof,
     },
+    /// Producers and consumers.
+    Pipeline(PipelineRecord),
+    /// An answer out of a queue.
+    Eval {
+        /// The answer; null if the child ended before it gave one.
+        answer: Option<Answer>,
+    },
 }
 
 /// What a lesson claims, and whether the run has shown it.
@@ -69,6 +79,17 @@ pub struct Event {
 }
 
 impl Event {
+    /// The event as a watcher of this program takes it.
+    pub fn note(&self) -> Note {
+        Note {
+            at_ns: self.at_ns,
+            pid: self.pid.unsigned_abs(),
+            process: self.process.clone(),
+            what: self.what.clone(),
+            text: self.text.clone(),
+        }
+    }
+
     /// Something that this very process does, now.
     pub fn now(process: &str, what: &str, text: impl Into<String>) -> Event {
         Event {

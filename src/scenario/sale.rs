@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cabinet::LockKind;
@@ -12,7 +13,9 @@ use super::locks::Shared;
 use super::world::{Access, Lock, Seen, Step, World};
 
 /// How a buyer puts the new number into the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Store {
     /// As the notes do: open it for writing, which empties it, then write. Two steps.
@@ -23,7 +26,7 @@ pub enum Store {
 }
 
 /// What is sold, by whom, and how carefully.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sale {
     /// How many buyers there are.
     pub buyers: usize,
@@ -35,8 +38,25 @@ pub struct Sale {
     pub search: bool,
     /// How the number is written.
     pub store: Store,
-    /// How long a buyer thinks before it reads, and again before it writes.
+    /// How long a buyer thinks before it reads, and again before it writes; at the gate time does not
+    /// pass.
+    #[serde(rename = "think_us", with = "microseconds")]
+    #[schemars(rename = "think_us", with = "u64")]
     pub think: Duration,
+}
+
+/// A duration as a number in a report.
+mod microseconds {
+    use super::Duration;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_micros)
+    }
 }
 
 const READ: Step = Step { name: "read", resource: "stock", access: Access::Read };

@@ -3,19 +3,22 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::cabinet::LockKind;
+use super::experiment::Lab;
+use super::free::Free;
 use super::gated::Gated;
 use super::locks::{Opened, Shared};
-use super::sale::{self, Reading, Sale};
+use super::sale::{self, Reading, Sale, Visit};
 use super::verdict::Verdict;
 use crate::explore::engine::{Granted, System, Trace};
 use crate::explore::gate::{Gate, GateError, Post};
-use crate::explore::step::{Choice, Step, letter};
+use crate::explore::step::{Step, letter};
 use crate::process::Process;
 use crate::shm::region::{Region, RegionError};
 use crate::supervisor::Supervisor;
@@ -24,7 +27,7 @@ use crate::wire::handle::Fd;
 /// Bytes of the memory in which a `mutex` lies.
 const MEMORY: usize = 64;
 
-/// Buyers that wait at the gate, and the files they use.
+/// Buyers that wait at the gate, or run freely, and the files they use.
 #[derive(Debug)]
 pub struct SaleLab<'s> {
     gate: Gate<'s>,
@@ -40,6 +43,7 @@ struct Setup {
     stock: PathBuf,
     opened: Option<Fd>,
     process: usize,
+    free: bool,
 }
 
 impl Setup {
@@ -60,8 +64,17 @@ impl Setup {
 
 /// The body of a buyer's process. A failure is a panic: the scheduler is told, and it is `crashed`.
 fn buyer(post: Post, setup: Setup) {
+    let free = setup.free;
     let (sale, shared) = setup.shared().unwrap_or_else(|error| panic!("{error}"));
     let served = post.serve(|desk| {
+        if free {
+            let mut world = Free::default();
+            match sale::buy(&mut world, &sale, &shared) {
+                Ok(visit) => desk.note(Visitor { visit, waited: world.waited }.note()),
+                Err(error) => std::panic::resume_unwind(Box::new(error.to_string())),
+            }
+            return;
+        }
         if let Err(error) = sale::buy(&mut Gated(desk), &sale, &shared) {
             std::panic::resume_unwind(Box::new(error.to_string()));
         }
@@ -74,16 +87,21 @@ impl<'s> SaleLab<'s> {
     ///
     /// # Errors
     /// When files or memory cannot be made.
-    pub fn new(supervisor: &'s Supervisor, sale: &Sale, dir: PathBuf) -> Result<Self, GateError> {
-        let (lock, stock) = (dir.join("lock"), dir.join("stock"));
-        let opened = match sale.lock {
-            LockKind::Mutex => {
-                Some(Opened::Memory(Box::leak(Box::new(Region::create(MEMORY as u64, MEMORY)?))))
-            }
-            LockKind::Inherited => Some(Opened::File(File::create(&lock)?)),
-            _ => None,
-        };
-        let shared = Shared { lock: lock.clone(), stock: stock.clone(), opened, process: sale.buyers };
+    pub fn new(supervisor: &'s Supervisor, sale: &Sale, dir: &Path) -> Result<Self, GateError> {
+        Self::open(supervisor, sale, dir, false)
+    }
+
+    /// The same for free runs.
+    ///
+    /// # Errors
+    /// When files or memory cannot be made.
+    pub fn free(supervisor: &'s Supervisor, sale: &Sale, dir: &Path) -> Result<Self, GateError> {
+        Self::open(supervisor, sale, dir, true)
+    }
+
+    fn open(supervisor: &'s Supervisor, sale: &Sale, dir: &Path, free: bool) -> Result<Self, GateError> {
+        let shared = share(sale, dir)?;
+        let (lock, stock) = (shared.lock.clone(), shared.stock.clone());
         let fd: Option<OwnedFd> = match &shared.opened {
             None => None,
             Some(Opened::File(file)) => Some(file.as_fd().try_clone_to_owned()?),
@@ -93,16 +111,42 @@ impl<'s> SaleLab<'s> {
         let gate = Gate::new(sale.buyers, move |process, post| {
             let opened = fd.as_ref().and_then(|fd| fd.try_clone().ok()).map(Fd::from);
             let setup =
-                Setup { sale: told.clone(), lock: lock.clone(), stock: stock.clone(), opened, process };
+                Setup { sale: told.clone(), lock: lock.clone(), stock: stock.clone(), opened, process, free };
             let name = format!("buyer-{}", letter(process));
             supervisor.start(Process::new(buyer).args((post, setup)).name(name).daemon(true))
         })?;
         Ok(Self { gate, sale: sale.clone(), shared })
     }
 
-    /// The PID of each buyer.
-    pub fn pids(&self) -> Vec<i32> {
-        (0..self.gate.len()).map(|worker| self.gate.pid(worker)).collect()
+    /// One free run: everybody is let go at once, and who has not ended within `patience` never will.
+    ///
+    /// # Errors
+    /// When the run could not be carried out.
+    pub fn trial(&mut self, patience: Duration) -> Result<Trial, GateError> {
+        self.restock()?;
+        let begin = Instant::now();
+        let notes = self.gate.run_freely(patience)?;
+        let duration = begin.elapsed();
+        let crashed = (0..self.gate.len()).any(|worker| self.gate.panicked(worker));
+        let visitors: Vec<Option<Visitor>> =
+            notes.into_iter().map(|note| note.as_deref().and_then(Visitor::parse)).collect();
+        let count = |visit: Visit| visitors.iter().flatten().filter(|visitor| visitor.visit == visit).count();
+        let stuck = !crashed && visitors.iter().any(Option::is_none);
+        let sold = count(Visit::Bought) as i64;
+        let verdict = if crashed {
+            Verdict::Crashed
+        } else {
+            verdict(&self.sale, stuck, sold, count(Visit::Torn) > 0, self.left()?)
+        };
+        let waited = visitors.into_iter().map(|visitor| visitor.map(|visitor| visitor.waited)).collect();
+        Ok(Trial { verdict, duration, waited })
+    }
+
+    fn left(&self) -> io::Result<Option<i64>> {
+        Ok(match sale::read(&self.shared, self.sale.lock)? {
+            Reading::Count(count, _) => Some(count),
+            Reading::Torn(_) => None,
+        })
     }
 
     fn restock(&self) -> io::Result<()> {
@@ -123,6 +167,68 @@ impl<'s> SaleLab<'s> {
         }
         fs::write(&self.shared.stock, sale::text(self.sale.stock))
     }
+}
+
+/// What came of one free run.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// What it was.
+    pub verdict: Verdict,
+    /// From letting the buyers go to the end of the last.
+    pub duration: Duration,
+    /// How long each buyer waited for locks; `None` for one that did not end.
+    pub waited: Vec<Option<Duration>>,
+}
+
+/// What a buyer says at the end of a free run.
+struct Visitor {
+    visit: Visit,
+    waited: Duration,
+}
+
+impl Visitor {
+    fn note(&self) -> String {
+        let visit = match self.visit {
+            Visit::Bought => "bought",
+            Visit::SoldOut => "sold-out",
+            Visit::Torn => "torn",
+        };
+        format!("{visit} {}", self.waited.as_nanos())
+    }
+
+    fn parse(note: &str) -> Option<Self> {
+        let (visit, waited) = note.split_once(' ')?;
+        let visit = match visit {
+            "bought" => Visit::Bought,
+            "sold-out" => Visit::SoldOut,
+            "torn" => Visit::Torn,
+            _ => return None,
+        };
+        Some(Self { visit, waited: Duration::from_nanos(waited.parse().ok()?) })
+    }
+}
+
+/// What one free purchase costs that nobody contends for, in the empty directory `dir`.
+///
+/// # Errors
+/// When a file or a lock fails.
+pub fn price(sale: &Sale, dir: &Path) -> Result<Duration, GateError> {
+    let shared = share(sale, dir)?;
+    fs::write(&shared.stock, sale::text(sale.stock))?;
+    let begin = Instant::now();
+    sale::buy(&mut Free::default(), sale, &shared)?;
+    Ok(begin.elapsed())
+}
+
+/// Opens what all processes of a sale share.
+fn share(sale: &Sale, dir: &Path) -> Result<Shared, GateError> {
+    let lock = dir.join("lock");
+    let opened = match sale.lock {
+        LockKind::Mutex => Some(Opened::Memory(Box::leak(Box::new(Region::create(MEMORY as u64, MEMORY)?)))),
+        LockKind::Inherited => Some(Opened::File(File::create(&lock)?)),
+        _ => None,
+    };
+    Ok(Shared { lock, stock: dir.join("stock"), opened, process: sale.buyers })
 }
 
 fn absent(result: io::Result<()>) -> io::Result<()> {
@@ -160,34 +266,36 @@ impl System for SaleLab<'_> {
 
     fn judge(&mut self, trace: &Trace) -> Result<Verdict, GateError> {
         let crashed = (0..self.gate.len()).any(|worker| self.gate.panicked(worker));
-        let left = match sale::read(&self.shared, self.sale.lock)? {
-            Reading::Count(count, _) => Some(count),
-            Reading::Torn(_) => None,
-        };
+        let left = self.left()?;
         Ok(if crashed { Verdict::Crashed } else { judge(&self.sale, trace, left) })
+    }
+}
+
+impl Lab for SaleLab<'_> {
+    fn pids(&self) -> Vec<i32> {
+        (0..self.gate.len()).map(|worker| self.gate.pid(worker)).collect()
+    }
+
+    fn broken_at(&self, trace: &Trace) -> Option<(usize, String)> {
+        broken_at(&self.sale, trace)
     }
 }
 
 /// What came of an execution that left `left` tickets in the file.
 fn judge(sale: &Sale, trace: &Trace, left: Option<i64>) -> Verdict {
-    let sold =
-        trace.events.iter().filter(|event| !event.choice.kill && sale::sold(&event.seen)).count() as i64;
+    let sold = trace.events.iter().filter(|event| !event.choice.kill && sale::sold(&event.seen)).count();
     let torn = trace.events.iter().any(|event| event.seen.ends_with("torn read"));
-    if trace.deadlocked() {
-        Verdict::Deadlock
-    } else if sold > sale.stock {
-        Verdict::Oversold
-    } else if left.is_some_and(|left| left != sale.stock - sold) {
-        Verdict::LostUpdate
-    } else if torn || left.is_none() {
-        Verdict::TornRead
-    } else {
-        Verdict::Ok
-    }
+    verdict(sale, trace.deadlocked(), sold as i64, torn, left)
+}
+
+/// What came of a run: whether somebody waits for ever, how many tickets were sold, whether somebody
+/// read a half-written file, and what the file says at the end, if it says anything.
+fn verdict(sale: &Sale, deadlocked: bool, sold: i64, torn: bool, left: Option<i64>) -> Verdict {
+    if deadlocked { Verdict::Deadlock } else { Verdict::of_sale(sale.stock, sold, left, torn) }
 }
 
 /// The step at which the promise was broken, counted from 0, and how, in one sentence.
-pub fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
+fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
     let mut sold = 0;
     // For each buyer, how many writes there were when it read.
     let mut known = vec![0; trace.stuck.len()];
@@ -238,9 +346,4 @@ pub fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
         return Some((trace.events.len(), format!("nobody can go on: {}", waits.join(", "))));
     }
     None
-}
-
-/// Whether a schedule kills somebody.
-pub fn kills(choices: &[Choice]) -> usize {
-    choices.iter().filter(|choice| choice.kill).count()
 }

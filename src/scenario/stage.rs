@@ -32,6 +32,17 @@ pub enum RunError {
     /// The file lock failed.
     #[error(transparent)]
     Lock(#[from] FileLockError),
+    /// The queue failed.
+    #[error("the queue failed")]
+    Queue(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// There is no value to tell.
+    #[error("`{expression}` cannot be evaluated: {reason}")]
+    Expression {
+        /// What was to be evaluated.
+        expression: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The user wants it to end.
     #[error("interrupted")]
     Interrupted,
@@ -49,6 +60,11 @@ impl RunError {
     /// For `map_err`: the system refused `operation`.
     pub fn os(operation: &'static str) -> impl FnOnce(io::Error) -> RunError {
         move |source| RunError::Os { operation, source }
+    }
+
+    /// For `map_err`: the queue failed.
+    pub fn queue(error: impl std::error::Error + Send + Sync + 'static) -> RunError {
+        RunError::Queue(Box::new(error))
     }
 
     /// Whether the user wanted the run to end.

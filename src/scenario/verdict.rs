@@ -26,6 +26,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All that a race can end in, the better first.
+    pub const ALL: [Self; 6] =
+        [Self::Ok, Self::Oversold, Self::LostUpdate, Self::TornRead, Self::Deadlock, Self::Crashed];
+
     /// What came of a sale of `initial` tickets of which `sold` were sold and `left` are left in the file
     /// (none if it is half-written); `torn` if somebody read a half-written file.
     pub fn of_sale(initial: i64, sold: i64, left: Option<i64>, torn: bool) -> Verdict {

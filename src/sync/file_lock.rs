@@ -72,9 +72,15 @@ impl FileLock {
     /// # Errors
     /// `ENOLCK` when the kernel has no memory for locks.
     pub fn lock(&self) -> Result<FileLockGuard<'_>, FileLockError> {
+        self.take()?;
+        Ok(FileLockGuard { lock: self })
+    }
+
+    /// As [`lock`](FileLock::lock), without a guard: whoever calls this gives it back by hand.
+    pub(crate) fn take(&self) -> Result<(), FileLockError> {
         loop {
             match self.file.lock_exclusive() {
-                Ok(()) => return Ok(FileLockGuard { lock: self }),
+                Ok(()) => return Ok(()),
                 // A signal came and its handler has run: the wait goes on.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(self.error("locked", source)),
@@ -87,11 +93,22 @@ impl FileLock {
     /// # Errors
     /// As [`lock`](FileLock::lock).
     pub fn try_lock(&self) -> Result<Option<FileLockGuard<'_>>, FileLockError> {
+        Ok(self.try_take()?.then_some(FileLockGuard { lock: self }))
+    }
+
+    /// As [`try_lock`](FileLock::try_lock), without a guard; whether it was taken.
+    pub(crate) fn try_take(&self) -> Result<bool, FileLockError> {
         match self.file.try_lock_exclusive() {
-            Ok(()) => Ok(Some(FileLockGuard { lock: self })),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(source) => Err(self.error("locked", source)),
         }
+    }
+
+    /// Gives it back.
+    pub(crate) fn give_back(&self) {
+        // It cannot fail for an open file; and if it did, closing the file gives the lock back.
+        let _ = FileExt::unlock(&self.file);
     }
 
     fn error(&self, operation: &'static str, source: io::Error) -> FileLockError {
@@ -101,7 +118,6 @@ impl FileLock {
 
 impl Drop for FileLockGuard<'_> {
     fn drop(&mut self) {
-        // It cannot fail for an open file; and if it did, closing the file gives the lock back.
-        let _ = FileExt::unlock(&self.lock.file);
+        self.lock.give_back();
     }
 }

@@ -56,7 +56,7 @@ pub enum LockError {
 ///
 /// # Errors
 /// [`LockError`].
-#[inline]
+#[inline(always)]
 pub fn lock(word: &AtomicU32, deadline: Deadline) -> Result<Held<'_>, LockError> {
     let thread = ThisThread::get()?;
     thread.announce(word);

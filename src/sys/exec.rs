@@ -1,7 +1,7 @@
 //! `fork(2)` and `execvp(3)` of a foreign program, held at a gate until somebody is ready to watch it.
 //!
 //! # Safety
-//! Between fork and exec the child calls only what `signal-safety(7)` allows (and `execvp`, which glibc and
+//! Between fork and exec the child calls only what `signal-safety(7)` allows (and `execvpe`, which glibc and
 //! musl keep free of allocation); everything it needs is prepared before the fork.
 #![expect(unsafe_code, reason = "fork, exec, and descriptors by number in the child")]
 
@@ -9,6 +9,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -16,6 +17,7 @@ use nix::libc;
 use nix::unistd::pipe2;
 
 use super::fork::{Forked, fork};
+use super::notes_pipe;
 
 /// Where the standard streams of the program go; `None` leaves ours.
 #[derive(Debug, Default)]
@@ -24,6 +26,8 @@ pub struct Streams<'fd> {
     pub stdio: [Option<BorrowedFd<'fd>>; 3],
     /// The program leads a session of its own whose terminal is its standard output.
     pub own_terminal: bool,
+    /// A pipe that it inherits, with its number in the environment (see [`notes_pipe`](super::notes_pipe)).
+    pub notes: Option<BorrowedFd<'fd>>,
 }
 
 /// A child that exists, and runs nothing of the program's until the gate opens.
@@ -46,6 +50,10 @@ pub fn fork_at_gate(argv: &[CString], streams: &Streams<'_>) -> io::Result<AtGat
     }
     let mut pointers: Vec<*const libc::c_char> = argv.iter().map(|arg| arg.as_ptr()).collect();
     pointers.push(std::ptr::null());
+    let notes = streams.notes.map_or(-1, |fd| fd.as_raw_fd());
+    let environment = environment(notes)?;
+    let mut variables: Vec<*const libc::c_char> = environment.iter().map(|entry| entry.as_ptr()).collect();
+    variables.push(std::ptr::null());
     let stdio = streams.stdio.map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd()));
     let (gate_out, gate_in) = pipe2(OFlag::O_CLOEXEC)?;
     let (failure_out, failure_in) = pipe2(OFlag::O_CLOEXEC)?;
@@ -54,12 +62,13 @@ pub fn fork_at_gate(argv: &[CString], streams: &Streams<'_>) -> io::Result<AtGat
         our_gate: gate_in.as_raw_fd(),
         failure: failure_in.as_raw_fd(),
         stdio,
+        notes,
         own_terminal: streams.own_terminal,
     };
     // SAFETY: the child goes straight into `run_child`, which takes no lock and never returns.
     match unsafe { fork() }? {
-        // SAFETY: `argv` and `pointers` were copied with the rest of this memory.
-        Forked::Child => unsafe { run_child(&plan, &pointers) },
+        // SAFETY: the strings and the pointers to them were copied with the rest of this memory.
+        Forked::Child => unsafe { run_child(&plan, &pointers, &variables) },
         Forked::Parent(pid) => Ok(AtGate { pid, gate: gate_in.into(), failure: failure_out.into() }),
     }
 }
@@ -94,12 +103,28 @@ struct Plan {
     our_gate: RawFd,
     failure: RawFd,
     stdio: [RawFd; 3],
+    notes: RawFd,
     own_terminal: bool,
 }
 
+/// This process's environment, and the number of the pipe for notes in it.
+fn environment(notes: RawFd) -> io::Result<Vec<CString>> {
+    let mut entries = Vec::new();
+    for (name, value) in std::env::vars_os().filter(|(name, _)| name != notes_pipe::VARIABLE) {
+        let mut entry = name.into_vec();
+        entry.push(b'=');
+        entry.extend(value.into_vec());
+        entries.push(CString::new(entry)?);
+    }
+    if notes >= 0 {
+        entries.push(CString::new(format!("{}={notes}", notes_pipe::VARIABLE))?);
+    }
+    Ok(entries)
+}
+
 /// # Safety
-/// Only in a fresh child; `argv` is a null-terminated array of valid strings.
-unsafe fn run_child(plan: &Plan, argv: &[*const libc::c_char]) -> ! {
+/// Only in a fresh child; `argv` and `envp` are null-terminated arrays of valid strings.
+unsafe fn run_child(plan: &Plan, argv: &[*const libc::c_char], envp: &[*const libc::c_char]) -> ! {
     // SAFETY: async-signal-safe calls on integers and on memory prepared before the fork.
     unsafe {
         // Without this the child would hold its own gate open when its parent dies.
@@ -127,7 +152,10 @@ unsafe fn run_child(plan: &Plan, argv: &[*const libc::c_char]) -> ! {
                 fail(plan.failure);
             }
         }
-        libc::execvp(argv[0], argv.as_ptr());
+        if plan.notes >= 0 {
+            libc::fcntl(plan.notes, libc::F_SETFD, 0);
+        }
+        libc::execvpe(argv[0], argv.as_ptr(), envp.as_ptr());
         fail(plan.failure)
     }
 }

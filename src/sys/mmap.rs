@@ -124,7 +124,8 @@ impl Mapping {
         self.base.cast()
     }
 
-    /// Its length in bytes.
+    /// Its length in bytes, never 0.
+    #[expect(clippy::len_without_is_empty, reason = "a mapping is never empty")]
     pub fn len(&self) -> usize {
         self.len.get()
     }

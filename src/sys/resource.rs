@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeVal;
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 
 /// Raises the soft limit on open descriptors to the hard one, and gives the limit in force.
 ///
@@ -25,6 +27,16 @@ pub fn raise_open_file_limit() -> io::Result<u64> {
 pub fn cpu_time() -> io::Result<(Duration, Duration)> {
     let usage = getrusage(UsageWho::RUSAGE_SELF)?;
     Ok((duration(usage.user_time()), duration(usage.system_time())))
+}
+
+/// The processor time that process `pid` has used, its threads included (`clock_getcpuclockid(3)`).
+///
+/// # Errors
+/// `ESRCH` when there is no such process, `EPERM` where its clock may not be read.
+pub fn cpu_time_of(pid: i32) -> io::Result<Duration> {
+    let time = clock_gettime(clock_getcpuclockid(Pid::from_raw(pid))?)?;
+    let whole = u64::try_from(time.tv_sec()).unwrap_or(0);
+    Ok(Duration::from_secs(whole) + Duration::from_nanos(u64::try_from(time.tv_nsec()).unwrap_or(0)))
 }
 
 fn duration(time: TimeVal) -> Duration {

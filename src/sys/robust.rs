@@ -60,6 +60,7 @@ impl ThisThread {
     ///
     /// # Errors
     /// When the kernel has no robust futexes, or memory is short.
+    #[inline(always)]
     pub fn get() -> io::Result<Self> {
         let cached = CACHED.get();
         if cached.lineage == lineage()? {
@@ -93,11 +94,13 @@ impl ThisThread {
     }
 
     /// The number that stands for this thread in a robust futex (`gettid(2)`).
+    #[inline]
     pub fn tid(self) -> u32 {
         self.tid
     }
 
     /// Tells the kernel that this thread is about to take `word`, holds it or lets go of it.
+    #[inline]
     pub fn announce(self, word: &AtomicU32) {
         // SAFETY: `get` made this value in this thread and process (it is not Send), so the head lives.
         let head = unsafe { &*self.head };
@@ -109,6 +112,7 @@ impl ThisThread {
     }
 
     /// Tells the kernel that there is no such word any more.
+    #[inline]
     pub fn withdraw(self) {
         compiler_fence(Ordering::SeqCst);
         // SAFETY: as in `announce`.
@@ -123,8 +127,18 @@ impl ThisThread {
 ///
 /// # Errors
 /// When the page cannot be had.
+#[inline]
 pub fn lineage() -> io::Result<u64> {
-    static PAGE: OnceLock<&'static AtomicU64> = OnceLock::new();
+    match PAGE.get().map_or(0, |page| page.load(Ordering::Relaxed)) {
+        0 => begin_lineage(),
+        number => Ok(number),
+    }
+}
+
+static PAGE: OnceLock<&'static AtomicU64> = OnceLock::new();
+
+#[cold]
+fn begin_lineage() -> io::Result<u64> {
     let page = match PAGE.get() {
         Some(page) => page,
         None => {
@@ -132,13 +146,8 @@ pub fn lineage() -> io::Result<u64> {
             PAGE.get_or_init(|| page)
         }
     };
-    match page.load(Ordering::Relaxed) {
-        0 => {
-            let fresh = monotonic_ns().rotate_left(20) ^ u64::from(std::process::id()) | 1;
-            Ok(page.compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(fresh))
-        }
-        number => Ok(number),
-    }
+    let fresh = monotonic_ns().rotate_left(20) ^ u64::from(std::process::id()) | 1;
+    Ok(page.compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(fresh))
 }
 
 fn wiped_page() -> io::Result<&'static AtomicU64> {

@@ -100,7 +100,7 @@ pub fn try_wait(whose: Whose<'_>, zombie: Zombie) -> io::Result<Option<Ended>> {
     }
     // SAFETY: after a successful waitid the child fields of the union are the valid ones.
     let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-    Ok((pid != 0).then(|| Ended {
+    Ok((pid != 0).then_some(Ended {
         pid,
         how: match info.si_code {
             libc::CLD_EXITED => How::Exited(status),

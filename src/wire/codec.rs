@@ -27,6 +27,7 @@ thread_local! {
 }
 
 /// Whether this thread is inside [`encode`]: handles refuse it, for bytes cannot carry them.
+#[inline]
 pub(crate) fn is_encoding() -> bool {
     ENCODING.get()
 }
@@ -40,12 +41,14 @@ pub(crate) fn is_decoding() -> bool {
 struct During(&'static std::thread::LocalKey<Cell<bool>>, bool);
 
 impl During {
+    #[inline]
     fn new(flag: &'static std::thread::LocalKey<Cell<bool>>) -> Self {
         During(flag, flag.replace(true))
     }
 }
 
 impl Drop for During {
+    #[inline]
     fn drop(&mut self) {
         self.0.set(self.1);
     }
@@ -79,6 +82,7 @@ pub(crate) fn decode_with_handles<T: DeserializeOwned>(bytes: &[u8]) -> Result<T
 ///
 /// # Errors
 /// When the value's own `Serialize` fails.
+#[inline]
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<usize, EncodeError> {
     let _during = During::new(&ENCODING);
     let before = buffer.len();
@@ -92,6 +96,7 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Re
 ///
 /// # Errors
 /// When the bytes are too short, too long or not such a value.
+#[inline]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let _during = During::new(&DECODING);
     decode_with_handles(bytes)
@@ -102,6 +107,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 /// A length inside the bytes may lie, and bincode takes the memory before it reads on, so the limit
 /// follows what is really there. It counts a number by its width in memory (at most 16 bytes for
 /// one on the wire); limits are constants of the type, hence the steps.
+#[inline]
 fn bounded<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), bincode::error::DecodeError> {
     let need = bytes.len().saturating_mul(16);
     match need {

@@ -4,4 +4,5 @@ pub mod codec;
 pub mod endpoint;
 pub mod frame;
 pub mod handle;
+pub(crate) mod inherit;
 pub(crate) mod payload;

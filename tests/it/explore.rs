@@ -9,6 +9,7 @@ use proclab::explore::engine::{System, execute};
 use proclab::explore::search::{Tally, search};
 use proclab::explore::strategy::{dfs::Dfs, replay::Replay};
 use proclab::scenario::cabinet::{LockKind, Promise};
+use proclab::scenario::pipeline_lab::{Pipeline, PipelineLab, Queue};
 use proclab::scenario::sale::{Sale, Store};
 use proclab::scenario::sale_lab::SaleLab;
 use proclab::scenario::verdict::Verdict;
@@ -27,6 +28,11 @@ pub fn tests() -> Vec<Trial> {
         trial("explore::real_processes_count_what_a_brute_force_counts_with_kills", counts_with_kills),
         trial("explore::every_lock_keeps_its_promise", promises),
         trial("explore::every_witness_replays_twenty_times", replays),
+        trial("explore::pipelines_deadlock_as_often_as_they_should", pipelines),
+        trial("explore::a_token_is_explored_and_replayed_on_the_command_line", command_line),
+        trial("explore::bad_input_is_one_clear_line", bad_input),
+        trial("explore::a_bounded_search_goes_on_from_its_file", resumed),
+        trial("explore::free_runs_come_to_a_verdict", free_runs),
         trial("explore::one_schedule_a_class_finds_the_same_on_real_processes", reduction),
     ]
 }
@@ -60,7 +66,7 @@ fn sale(buyers: usize, stock: i64, lock: LockKind, search: bool, store: Store) -
 
 fn explore(sale: &Sale, kills: usize, reduce: bool) -> Tally<Verdict> {
     let (supervisor, scratch) = (Supervisor::new().unwrap(), Scratch::new());
-    let mut lab = SaleLab::new(&supervisor, sale, scratch.path().to_owned()).unwrap();
+    let mut lab = SaleLab::new(&supervisor, sale, scratch.path()).unwrap();
     let mut tally = Tally::default();
     let mut dfs = Dfs::new(reduce);
     let begin = std::time::Instant::now();
@@ -146,7 +152,7 @@ fn replays() {
         let sale = sale(2, 1, kind, true, Store::Truncate);
         let found = explore(&sale, kills, true);
         let (supervisor, scratch) = (Supervisor::new().unwrap(), Scratch::new());
-        let mut lab = SaleLab::new(&supervisor, &sale, scratch.path().to_owned()).unwrap();
+        let mut lab = SaleLab::new(&supervisor, &sale, scratch.path()).unwrap();
         for (verdict, found) in &found.outcomes {
             for _ in 0..20 {
                 let mut replay = Replay::of(found.witness.events.clone());
@@ -168,4 +174,116 @@ fn reduction() {
         assert_eq!(reduced.outcomes[verdict].cost, found.cost);
         assert_eq!(reduced.outcomes[verdict].represents, found.count);
     }
+}
+
+fn pipelines() {
+    let pipeline = |sentinels, queue| Pipeline {
+        producers: 1,
+        consumers: if queue == Queue::Ours { 2 } else { 1 },
+        items: 1,
+        capacity: 1,
+        sentinels,
+        queue,
+    };
+    let deadlocks = |pipeline: &Pipeline| {
+        let (supervisor, scratch) = (Supervisor::new().unwrap(), Scratch::new());
+        let mut lab = PipelineLab::new(&supervisor, pipeline, scratch.path()).unwrap();
+        let mut tally = Tally::default();
+        search(&mut lab, &mut Dfs::new(false), 0, &mut tally, |_, _| true).unwrap();
+        let found = tally.outcomes.get(&Verdict::Deadlock).map_or(0, |found| found.count);
+        assert!(tally.outcomes.keys().all(|verdict| matches!(verdict, Verdict::Ok | Verdict::Deadlock)));
+        (found, tally.schedules)
+    };
+    assert_eq!(deadlocks(&pipeline(2, Queue::Ours)).0, 0);
+    let (found, schedules) = deadlocks(&pipeline(1, Queue::Ours));
+    assert_eq!(found, schedules, "one sentinel is too few for two consumers");
+    let (found, schedules) = deadlocks(&pipeline(1, Queue::LostWakeup));
+    assert!(0 < found && found < schedules, "{found} of {schedules}");
+}
+
+/// Runs the program; its exit code, standard output and standard error.
+fn proclab(args: &[&str]) -> (i32, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_proclab")).args(args).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+fn json(args: &[&str]) -> serde_json::Value {
+    let (_, out, err) = proclab(args);
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"))
+}
+
+fn command_line() {
+    let race = ["explore", "tickets", "--lock", "none", "--no-search", "--store", "rename"];
+    let (code, text, _) = proclab(&race);
+    assert_eq!(code, 3);
+    assert!(text.contains("oversold: 4 of 6 schedules"), "{text}");
+    let scratch = Scratch::new();
+    let file = scratch.path().join("witness.json");
+    let file = file.to_str().unwrap();
+    let found = json(&[&race[..], &["--format", "json", "--save", file]].concat());
+    assert_eq!((&found["schedules"], &found["complete"]), (&6.into(), &true.into()));
+    for outcome in found["outcomes"].as_array().unwrap() {
+        let replayed = json(&["replay", outcome["token"].as_str().unwrap(), "--format", "json"]);
+        assert_eq!(replayed["verdict"], outcome["verdict"]);
+        assert_eq!(replayed["steps"], outcome["witness"]["steps"]);
+    }
+    assert_eq!(json(&["replay", file, "--format", "json"])["verdict"], "oversold");
+    let locked = ["explore", "tickets", "--no-search", "--buyers", "3", "--reduce", "--format", "json"];
+    let locked = json(&locked);
+    assert_eq!((&locked["schedules"], &locked["classes"]), (&6.into(), &6.into()));
+}
+
+fn bad_input() {
+    let scratch = Scratch::new();
+    let file = scratch.path().join("witness.json");
+    let file = file.to_str().unwrap();
+    let found = ["explore", "tickets", "--lock", "none", "--save", file, "--format", "json"];
+    let token = json(&found)["outcomes"][0]["token"].as_str().unwrap().to_owned();
+    let edited = std::fs::read_to_string(file).unwrap().replacen(r#""name": "read""#, r#""name": "jump""#, 1);
+    std::fs::write(file, edited).unwrap();
+    let mistyped = token.replacen('a', "b", 1);
+    let cases: [(&[&str], &str); 6] = [
+        (&["replay", "nonsense"], "`nonsense` is no token"),
+        (&["replay", &mistyped], "mistyped"),
+        (&["replay", &token, "--buyers", "3"], "other parameters"),
+        (&["replay", file], "is called `jump`"),
+        (&["explore", "tickets", "--budget", "0"], "above zero"),
+        (&["explore", "tickets", "--sentinels", "1"], "belongs to pipeline"),
+    ];
+    for (args, message) in cases {
+        let (code, out, err) = proclab(args);
+        assert_eq!((code, out.as_str()), (2, ""), "{args:?}: {err}");
+        assert!(err.lines().next().is_some_and(|line| line.contains(message)), "{args:?}: {err}");
+    }
+}
+
+fn resumed() {
+    let scratch = Scratch::new();
+    let file = scratch.path().join("frontier.json");
+    let args = ["explore", "tickets", "--lock", "none", "--budget", "30", "--format", "json", "--resume"];
+    let args = [&args[..], &[file.to_str().unwrap()]].concat();
+    let whole = json(&["explore", "tickets", "--lock", "none", "--format", "json"]);
+    let mut parts = 0;
+    let last = loop {
+        parts += 1;
+        let found = json(&args);
+        if found["complete"] == true {
+            break found;
+        }
+        assert!(parts < 10, "it never ends");
+    };
+    assert!(parts > 1);
+    assert_eq!(last["schedules"], whole["schedules"]);
+    assert_eq!(last["outcomes"][0]["count"], whole["outcomes"][0]["count"]);
+}
+
+fn free_runs() {
+    let found = json(&["trials", "tickets", "-n", "20", "--no-search", "--buyers", "3", "--format", "json"]);
+    assert_eq!(found["trials"], 20);
+    let outcomes = found["outcomes"].as_array().unwrap();
+    let ok = outcomes.iter().find(|outcome| outcome["verdict"] == "ok").unwrap();
+    assert_eq!((&ok["count"], &ok["high"]), (&20.into(), &1.0.into()));
+    let sold = outcomes.iter().find(|outcome| outcome["verdict"] == "oversold").unwrap();
+    assert_eq!((&sold["count"], &sold["low"]), (&0.into(), &0.0.into()));
 }

@@ -1,13 +1,16 @@
-//! The integration tests: one binary, on the main thread.
+//! The integration tests: one binary, on the main thread, for `fork` is refused where a second one lives.
 
 mod common;
 mod explore;
 mod lifecycle;
 mod model;
+mod net;
 mod process;
+mod queue;
 mod run_cli;
 mod supervisor;
 mod tidy;
+mod watch;
 
 fn main() {
     if lifecycle::is_forgetful() {
@@ -17,13 +20,16 @@ fn main() {
     proclab::child_entry();
     let mut args = libtest_mimic::Arguments::from_args();
     args.test_threads = Some(1);
-    let tests = [
+    let trials = [
         tidy::tests(),
         process::tests(),
         lifecycle::tests(),
         supervisor::tests(),
         run_cli::tests(),
         explore::tests(),
+        net::tests(),
+        queue::tests(),
+        watch::tests(),
     ];
-    libtest_mimic::run(&args, tests.into_iter().flatten().collect()).exit();
+    libtest_mimic::run(&args, trials.into_iter().flatten().collect()).exit();
 }

@@ -215,6 +215,9 @@ impl State {
     }
 }
 
+/// How many switches a schedule has, and the schedule: whose turn it is, and whether it is killed.
+pub(crate) type Ranked = (usize, Vec<(usize, bool)>);
+
 /// Every interleaving, counted by verdict, and in how many classes they fall (without kills).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -222,7 +225,7 @@ pub(crate) struct Counts {
     pub(crate) verdicts: BTreeMap<&'static str, u64>,
     pub(crate) classes: BTreeSet<Vec<usize>>,
     /// For each verdict the least (switches, schedule).
-    pub(crate) shortest: BTreeMap<&'static str, (usize, Vec<(usize, bool)>)>,
+    pub(crate) shortest: BTreeMap<&'static str, Ranked>,
     limit: u64,
 }
 

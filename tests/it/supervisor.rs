@@ -9,9 +9,12 @@ use libtest_mimic::Trial;
 use nix::sys::signal::Signal as Known;
 use proclab::sys::poll::{Deadline, readable};
 use proclab::sys::signal::Interrupt;
+use proclab::wire::handle::Fd;
 use proclab::{Exit, JoinError, Process, Signal, StartError, StartMethod, Supervisor};
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -30,6 +33,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_subreaper_reaps_orphans_and_ends_them,
         ended_siblings_are_reaped_while_one_is_joined,
         supervisors_may_be_made_and_dropped_without_end,
+        a_forked_child_keeps_what_has_the_numbers_of_a_supervisor_that_is_gone,
+        a_forked_child_may_drop_its_copy_of_a_supervisor,
     ]
 }
 
@@ -331,4 +336,40 @@ fn supervisors_may_be_made_and_dropped_without_end() {
         (0..20).for_each(|_| once());
         assert_eq!(count(), before, "{method}");
     }
+}
+
+fn write_to_all(pipes: Vec<Fd>) -> usize {
+    pipes.into_iter().filter(|pipe| nix::unistd::write(pipe, b"x").is_ok()).count()
+}
+
+fn a_forked_child_keeps_what_has_the_numbers_of_a_supervisor_that_is_gone() {
+    let gone: Vec<_> = (0..3).map(|_| supervisor()).collect();
+    drop(gone);
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let pipes = (0..10).map(|_| Fd::from(OwnedFd::from(writer.try_clone().unwrap()))).collect();
+    let supervisor = supervisor();
+    let child = Process::new(write_to_all).args(pipes).start_method(StartMethod::Fork);
+    assert_eq!(result_of(&supervisor.start(child).unwrap()), 10);
+}
+
+static KEPT: Mutex<Option<Supervisor>> = Mutex::new(None);
+
+fn drop_the_copy() -> bool {
+    // Something else may have the copy's numbers by now.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(KEPT.lock().unwrap().take());
+    drop(writer);
+    nix::unistd::read(&reader, &mut [0]).is_ok()
+}
+
+fn a_forked_child_may_drop_its_copy_of_a_supervisor() {
+    let kept = supervisor();
+    let sibling = kept.start(sleeper(StartMethod::Fork)).unwrap();
+    *KEPT.lock().unwrap() = Some(kept);
+    let supervisor = supervisor();
+    let child = supervisor.start(Process::new(drop_the_copy).start_method(StartMethod::Fork)).unwrap();
+    assert!(result_of(&child));
+    assert!(sibling.is_alive(), "a copy owns nobody");
+    KEPT.lock().unwrap().take().unwrap().shutdown().unwrap();
+    assert!(!sibling.is_alive());
 }

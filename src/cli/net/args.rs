@@ -65,9 +65,9 @@ pub(crate) enum Program {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Chat {
     /// Take part in every conversation: lines go to all who are connected.
-    Serve(Serve),
+    Serve(ServeArgs),
     /// Talk with a server.
-    Connect(Connect),
+    Connect(ConnectArgs),
     /// Run both ends as processes, and check what crossed the wire.
     Demo,
 }
@@ -106,7 +106,7 @@ pub(crate) enum Sticky {
     /// Show what each read gives.
     Serve {
         #[command(flatten)]
-        serve: Serve,
+        serve: ServeArgs,
         /// The buffer of one read in bytes.
         #[arg(long, value_name = "BYTES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
         read: u32,
@@ -120,7 +120,7 @@ pub(crate) enum Sticky {
     /// Send many small messages.
     Connect {
         #[command(flatten)]
-        connect: Connect,
+        connect: ConnectArgs,
         /// How many.
         #[arg(long, value_name = "N", default_value_t = 20)]
         count: u32,
@@ -140,13 +140,13 @@ pub(crate) enum Frames {
     /// Send each client the messages, and show the frames that it sends.
     Serve {
         #[command(flatten)]
-        serve: Serve,
+        serve: ServeArgs,
         /// A message; can be given more than once.
         #[arg(long, value_name = "TEXT", default_value = "Parallel")]
         message: Vec<String>,
     },
     /// Show the server's frames, and send each line as a frame.
-    Connect(Connect),
+    Connect(ConnectArgs),
     /// Run both ends as processes, and check what crossed the wire.
     Demo,
 }
@@ -210,13 +210,13 @@ pub(crate) enum Echo {
     /// Send everything back.
     Serve {
         #[command(flatten)]
-        serve: Serve,
+        serve: ServeArgs,
         /// What serves a connection.
         #[arg(long, value_enum, value_name = "KIND", default_value_t = WorkerKind::Thread)]
         workers: WorkerKind,
     },
     /// Send each line, and show what comes back.
-    Connect(Connect),
+    Connect(ConnectArgs),
     /// Run both ends as processes, and check what crossed the wire.
     Demo,
 }
@@ -234,13 +234,13 @@ pub(crate) enum Upper {
     /// Send everything back in upper case; says at the end what it cost.
     Serve {
         #[command(flatten)]
-        serve: Serve,
+        serve: ServeArgs,
         /// How the server finds out which connection has something.
         #[arg(long, value_enum, value_name = "MODE", default_value_t = Mode::Ready)]
         mode: Mode,
     },
     /// Send each line, and show what comes back.
-    Connect(Connect),
+    Connect(ConnectArgs),
     /// Run both ends as processes, and check what crossed the wire.
     Demo,
 }
@@ -258,14 +258,14 @@ pub(crate) enum Auth {
     /// Serve those who prove the key.
     Serve {
         #[command(flatten)]
-        serve: Serve,
+        serve: ServeArgs,
         #[command(flatten)]
         secret: Secret,
     },
     /// Prove the key, then send each line.
     Connect {
         #[command(flatten)]
-        connect: Connect,
+        connect: ConnectArgs,
         #[command(flatten)]
         secret: Secret,
     },
@@ -291,7 +291,7 @@ pub(crate) enum All {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Serve {
+pub(crate) struct ServeArgs {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(crate) bind: String,
@@ -300,7 +300,7 @@ pub(crate) struct Serve {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Connect {
+pub(crate) struct ConnectArgs {
     /// The server, HOST:PORT.
     pub(crate) address: String,
     #[command(flatten)]

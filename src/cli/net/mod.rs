@@ -1,6 +1,7 @@
 //! `proclab net`: the network programs, one end at a time or both as a demo.
 
 mod args;
+mod demo;
 mod print;
 mod run;
 

@@ -1,5 +1,4 @@
 //! Events as lines: messages to the standard output, all else to the standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line prints")]
 
 use crate::net::event::{Event, Log, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// A log that prints. A reader that has gone away is not a reason for a server to end, so what cannot
 /// be written is left out.
-pub(crate) fn printer() -> Log {
+pub(super) fn printer() -> Log {
     let printer = Mutex::new(Printer {
         out_is_terminal: io::stdout().is_terminal(),
         err_is_terminal: io::stderr().is_terminal(),
@@ -89,7 +88,7 @@ impl Printer {
 }
 
 /// Text without what would move a terminal's cursor or change its colours.
-pub(crate) fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
         if c.is_control() && c != '\n' && c != '\t' {
             shown.extend(c.escape_default());
@@ -98,14 +97,6 @@ pub(crate) fn printable(text: &str) -> String {
         }
         shown
     })
-}
-
-/// One line that says what could not be done, and one that says what to do about it.
-pub(crate) fn failure(error: &str, hint: Option<&str>) {
-    eprintln!("error: {}", printable(error).replace('\n', "\\n"));
-    if let Some(hint) = hint {
-        eprintln!("hint: {hint}");
-    }
 }
 
 #[cfg(test)]

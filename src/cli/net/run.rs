@@ -1,25 +1,29 @@
 //! From arguments to a running end.
 
 use super::args::{
-    All, Auth, Bounds, Chat, ClientBounds, Connect, Echo, File, Frames, Mode, NetArgs, Place, Program,
-    Secret, Serve, Sticky, Udp, Upper, WorkerKind,
+    All, Auth, Bounds, Chat, ClientBounds, ConnectArgs, Echo, File, Frames, Mode, NetArgs, Place, Program,
+    Secret, ServeArgs, Sticky, Udp, Upper, WorkerKind,
 };
-use super::print::{failure, printer};
+use super::print::printer;
+use crate::cli::fault::Fault;
 use crate::net::auth::Key;
-use crate::net::client::{AddressError, ClientError};
+use crate::net::client::{AddressError, ClientError, resolve};
 use crate::net::connection::ConnectionError;
 use crate::net::datagram::{Patience, Receiving};
 use crate::net::end::{Connecting, Serving, Transfer, Until};
-use crate::net::event::{Log, What, chain};
+use crate::net::event::{Log, What};
 use crate::net::input::{Line, lines};
 use crate::net::limits::Limits;
 use crate::net::sticky::{Reading, Sending};
+use crate::net::trace::Trace;
 use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::Interrupt;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The environment variable that holds the key of `auth`.
@@ -29,21 +33,29 @@ const KEY: &str = "PROCLAB_KEY";
 enum Task {
     Serve(Serving, String, Limits),
     Connect(Connecting, String, Limits),
-    Demo(&'static [&'static str]),
+    Demo(&'static str),
 }
 
 /// Runs `proclab net …`.
 pub(crate) fn run(args: NetArgs) -> ExitCode {
     let task = match task(args.program) {
         Ok(task) => task,
-        Err((error, hint)) => {
-            failure(&error, Some(&hint));
-            return ExitCode::from(2);
-        }
+        Err(fault) => return fault.report(),
     };
-    let log = printer();
+    let mut log = printer();
+    // Held to the end: dropping it is what ends it, once the last packets are in.
+    let trace = Arc::new(Mutex::new(None));
+    if args.trace {
+        if let Task::Connect(_, address, _) = &task {
+            match resolve(address) {
+                Ok(server) => start_trace(&trace, server[0], &log),
+                Err(error) => return fault(&error.into(), address).report(),
+            }
+        }
+        log = tracing(log, Arc::clone(&trace));
+    }
     let (address, ended) = match task {
-        Task::Demo(_) => todo!("demo"),
+        Task::Demo(name) => return super::demo::run(name, args.trace),
         Task::Serve(serving, address, limits) => {
             let ended = serve(serving, &address, limits, &log);
             (address, ended)
@@ -58,12 +70,28 @@ pub(crate) fn run(args: NetArgs) -> ExitCode {
             (address, ended)
         }
     };
+    drop(trace.lock().unwrap_or_else(PoisonError::into_inner).take());
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            failure(&chain(&error), hint(&error, &address).as_deref());
-            ExitCode::from(1)
+        Err(error) => fault(&error, &address).report(),
+    }
+}
+
+/// A log that starts the trace of a server as soon as its address is known, before anyone else knows it.
+fn tracing(log: Log, trace: Arc<Mutex<Option<Trace>>>) -> Log {
+    Log::new(move |event| {
+        if let What::Listening(address) = event.what {
+            start_trace(&trace, address, &log);
         }
+        log.forward(event);
+    })
+}
+
+fn start_trace(trace: &Mutex<Option<Trace>>, server: SocketAddr, log: &Log) {
+    let lines = log.clone();
+    match Trace::start(server, move |line| lines.tell(None, What::Note(line))) {
+        Ok(started) => *trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(started),
+        Err(error) => log.tell(None, What::Note(format!("nothing can be traced: {error}"))),
     }
 }
 
@@ -89,13 +117,13 @@ fn stdin_lines(limit: usize) -> Receiver<Line> {
     lines(io::BufReader::new(io::stdin()), limit)
 }
 
-fn task(program: Program) -> Result<Task, (String, String)> {
+fn task(program: Program) -> Result<Task, Fault> {
     let chat_idle = Duration::from_secs(600);
     Ok(match program {
-        Program::Chat(Chat::Serve(Serve { bind, bounds })) => {
+        Program::Chat(Chat::Serve(ServeArgs { bind, bounds })) => {
             Task::Serve(Serving::Chat, bind, limits(&bounds, 64, chat_idle))
         }
-        Program::Chat(Chat::Connect(Connect { address, bounds })) => {
+        Program::Chat(Chat::Connect(ConnectArgs { address, bounds })) => {
             Task::Connect(Connecting::Chat, address, client_limits(&bounds, chat_idle))
         }
         Program::Udp(Udp::Serve { bind, buffer, drop }) => {
@@ -124,7 +152,7 @@ fn task(program: Program) -> Result<Task, (String, String)> {
             served(Serving::Echo { processes: workers == WorkerKind::Process }, serve)
         }
         Program::Echo(Echo::Connect(connect)) => connected(Connecting::Echo, connect),
-        Program::Upper(Upper::Serve { serve: Serve { bind, bounds }, mode }) => {
+        Program::Upper(Upper::Serve { serve: ServeArgs { bind, bounds }, mode }) => {
             Task::Serve(Serving::Upper { busy: mode == Mode::Busy }, bind, limits(&bounds, 16_384, IDLE))
         }
         Program::Upper(Upper::Connect(connect)) => connected(Connecting::Upper, connect),
@@ -136,27 +164,25 @@ fn task(program: Program) -> Result<Task, (String, String)> {
             let key = key(&secret)?;
             connected(Connecting::Auth(secret.scheme, key), connect)
         }
-        Program::Chat(Chat::Demo) => Task::Demo(&["chat"]),
-        Program::Udp(Udp::Demo) => Task::Demo(&["udp"]),
-        Program::Sticky(Sticky::Demo) => Task::Demo(&["sticky"]),
-        Program::Frames(Frames::Demo) => Task::Demo(&["frames"]),
-        Program::File(File::Demo) => Task::Demo(&["file"]),
-        Program::Echo(Echo::Demo) => Task::Demo(&["echo"]),
-        Program::Upper(Upper::Demo) => Task::Demo(&["upper"]),
-        Program::Auth(Auth::Demo) => Task::Demo(&["auth"]),
-        Program::All(All::Demo) => {
-            Task::Demo(&["chat", "udp", "sticky", "frames", "file", "echo", "upper", "auth"])
-        }
+        Program::Chat(Chat::Demo) => Task::Demo("chat"),
+        Program::Udp(Udp::Demo) => Task::Demo("udp"),
+        Program::Sticky(Sticky::Demo) => Task::Demo("sticky"),
+        Program::Frames(Frames::Demo) => Task::Demo("frames"),
+        Program::File(File::Demo) => Task::Demo("file"),
+        Program::Echo(Echo::Demo) => Task::Demo("echo"),
+        Program::Upper(Upper::Demo) => Task::Demo("upper"),
+        Program::Auth(Auth::Demo) => Task::Demo("auth"),
+        Program::All(All::Demo) => Task::Demo("all"),
     })
 }
 
 const IDLE: Duration = Duration::from_secs(60);
 
-fn served(serving: Serving, Serve { bind, bounds }: Serve) -> Task {
+fn served(serving: Serving, ServeArgs { bind, bounds }: ServeArgs) -> Task {
     Task::Serve(serving, bind, limits(&bounds, 1024, IDLE))
 }
 
-fn connected(connecting: Connecting, Connect { address, bounds }: Connect) -> Task {
+fn connected(connecting: Connecting, ConnectArgs { address, bounds }: ConnectArgs) -> Task {
     Task::Connect(connecting, address, client_limits(&bounds, IDLE))
 }
 
@@ -188,13 +214,13 @@ fn client_limits(bounds: &ClientBounds, idle: Duration) -> Limits {
     }
 }
 
-fn key(secret: &Secret) -> Result<Key, (String, String)> {
+fn key(secret: &Secret) -> Result<Key, Fault> {
     let how = format!("put it into the environment variable {KEY}, or into a file and give --key-file FILE");
+    let fault = |what: String| Fault::bad_arguments(what).hint(how.clone());
     let (bytes, place) = match &secret.key_file {
         Some(path) => {
-            let mut bytes = std::fs::read(path).map_err(|error| {
-                (format!("the key cannot be read: {}: {error}", path.display()), how.clone())
-            })?;
+            let mut bytes = std::fs::read(path)
+                .map_err(|error| fault(format!("the key cannot be read: {}: {error}", path.display())))?;
             if bytes.last() == Some(&b'\n') {
                 bytes.pop();
                 if bytes.last() == Some(&b'\r') {
@@ -209,7 +235,15 @@ fn key(secret: &Secret) -> Result<Key, (String, String)> {
             (bytes, KEY.to_owned())
         }
     };
-    Key::new(bytes).ok_or_else(|| (format!("no key: {place} is empty or not there"), how))
+    Key::new(bytes).ok_or_else(|| fault(format!("no key: {place} is empty or not there")))
+}
+
+fn fault(error: &ClientError, address: &str) -> Fault {
+    let fault = Fault::could_not_run(error);
+    match hint(error, address) {
+        Some(hint) => fault.hint(hint),
+        None => fault,
+    }
 }
 
 fn hint(error: &ClientError, address: &str) -> Option<String> {

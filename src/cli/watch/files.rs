@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::failure::Failure;
+use super::failure;
+use crate::cli::fault::Fault;
 
 /// A file to be: nobody sees it under its name before it is whole.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(super) struct Output {
 
 impl Output {
     /// Makes the file beside its place, so that a path that cannot be written to fails at once.
-    pub(super) fn create(path: &Path) -> Result<Self, Failure> {
+    pub(super) fn create(path: &Path) -> Result<Self, Fault> {
         let opened = match fs::metadata(path) {
             Ok(meta) if meta.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
             Ok(meta) if !meta.is_file() => OpenOptions::new().write(true).open(path).map(|file| (None, file)),
@@ -27,12 +28,12 @@ impl Output {
                 File::create(&aside).map(|file| (Some(aside), file))
             }
         };
-        let (aside, file) = opened.map_err(|error| Failure::file(path, &error))?;
+        let (aside, file) = opened.map_err(|error| failure::file(path, &error))?;
         Ok(Self { path: path.to_owned(), aside, file })
     }
 
     /// Writes the bytes and gives the file its name.
-    pub(super) fn publish(mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(super) fn publish(mut self, bytes: &[u8]) -> Result<(), Fault> {
         let written = self.file.write_all(bytes).and_then(|()| self.file.flush());
         let published = written.and_then(|()| match self.aside.take() {
             Some(aside) => fs::rename(&aside, &self.path).inspect_err(|_| {
@@ -40,7 +41,7 @@ impl Output {
             }),
             None => Ok(()),
         });
-        published.map_err(|error| Failure::file(&self.path, &error))
+        published.map_err(|error| failure::file(&self.path, &error))
     }
 }
 

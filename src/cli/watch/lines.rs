@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::failure::Failure;
+use super::failure;
+use crate::cli::fault::Fault;
 use crate::observe::timeline::{NewsKind, Process, Timeline};
 use crate::observe::watch::{Subject, Watch};
 use crate::process::Signal;
@@ -14,7 +15,7 @@ use crate::sys::signalfd::Signals;
 
 /// Follows the watch to its end. The first signal that is not the terminal's is forwarded to the command; for
 /// a process that ran already, or once the command has ended, a signal ends the watch and nothing else.
-pub(super) fn follow(watch: &mut Watch, signals: &Signals, tell: bool) -> Result<(), Failure> {
+pub(super) fn follow(watch: &mut Watch, signals: &Signals, tell: bool) -> Result<(), Fault> {
     const STEP: Duration = Duration::from_millis(100);
     let mut told = Told::default();
     if tell {
@@ -24,7 +25,7 @@ pub(super) fn follow(watch: &mut Watch, signals: &Signals, tell: bool) -> Result
         }
     }
     while !watch.is_over() {
-        let readable = watch.step(&[signals.as_fd()], STEP).map_err(Failure::system)?;
+        let readable = watch.step(&[signals.as_fd()], STEP).map_err(|error| failure::system(&error))?;
         if readable.first() == Some(&true) && !pass_on(watch, signals) {
             break;
         }

@@ -3,15 +3,18 @@
 mod failure;
 mod files;
 mod lines;
+mod live;
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::fault::Fault;
 use crate::observe::tier::Tier;
 use crate::observe::timeline::Limits;
 use crate::observe::watch::{Start, Watch, begin};
@@ -20,9 +23,9 @@ use crate::process::{Exit, Signal};
 use crate::report::watch::build::report;
 use crate::report::watch::text::summary;
 use crate::report::watch::{html, perfetto};
-use crate::sys::exec::Streams;
+use crate::sys::exec::{Streams, open_terminal};
+use crate::sys::notes_pipe;
 use crate::sys::signalfd::Signals;
-use failure::Failure;
 use files::Output;
 
 /// Watch any program: who runs, who is ready, who is blocked on what
@@ -88,31 +91,55 @@ impl From<TierArg> for Tier {
     }
 }
 
+impl WatchArgs {
+    /// This very program again, with the same arguments but `--watch`, as the command to be watched.
+    pub(crate) fn of_this_run() -> io::Result<Self> {
+        let mut command = vec![std::env::current_exe()?.into_os_string()];
+        command.extend(std::env::args_os().skip(1).filter(|arg| arg != "--watch"));
+        let format = FormatArg::Text;
+        Ok(Self { pid: None, tier: None, no_tui: false, format, export: None, html: None, command })
+    }
+}
+
 /// Runs the verb; the exit code is the command's own.
 pub(crate) fn run(args: &WatchArgs) -> ExitCode {
     match watch(args) {
         Ok(code) => code,
-        Err(failure) => {
-            let _ = writeln!(io::stderr(), "{failure}");
-            ExitCode::from(1)
-        }
+        Err(fault) => fault.report(),
     }
 }
 
-fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
+fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
     // Before anything runs: a file that cannot be written is an error that costs nobody a run.
     let export = args.export.as_deref().map(Output::create).transpose()?;
     let page = args.html.as_deref().map(Output::create).transpose()?;
-    let signals = Signals::catch().map_err(Failure::system)?;
+    let signals = Signals::catch().map_err(|error| failure::system(&error))?;
     let json = args.format == FormatArg::Json;
-    let mut watch = begin(start(args, json)?, args.tier.map(Tier::from), Limits::default())?;
-    lines::follow(&mut watch, &signals, !json)?;
+    let live = !json && !args.no_tui && is_interactive();
+    let (notes, told) = match is_ours(args.command.first()) {
+        true => notes_pipe::pair()
+            .map(|(ours, theirs)| (Some(ours), Some(theirs)))
+            .map_err(|e| failure::system(&e))?,
+        false => (None, None),
+    };
+    let (start, terminal) = start(args, json, live, told.as_ref().map(|told| told.as_fd()))?;
+    drop(told);
+    let mut watch =
+        begin(start, args.tier.map(Tier::from), Limits::default()).map_err(|error| failure::watch(&error))?;
+    if let Some(notes) = notes {
+        watch.hear(notes);
+    }
+    if live {
+        live::follow(&mut watch, &signals, terminal, &title(args))?;
+    } else {
+        lines::follow(&mut watch, &signals, !json)?;
+    }
 
     let command = (!args.command.is_empty())
         .then(|| args.command.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
     let report = report(&watch, command);
     let printed = if json {
-        let document = serde_json::to_string_pretty(&report).map_err(Failure::json)?;
+        let document = serde_json::to_string_pretty(&report).map_err(|error| Fault::could_not_run(&error))?;
         writeln!(io::stdout(), "{document}")
     } else {
         let width = io::stderr().is_terminal().then(terminal_width).flatten();
@@ -122,7 +149,7 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
     if let Err(error) = printed
         && error.kind() != io::ErrorKind::BrokenPipe
     {
-        return Err(Failure::system(error));
+        return Err(failure::system(&error));
     }
     if let Some(export) = export {
         export.publish(&perfetto::trace(&watch, &report))?;
@@ -133,20 +160,63 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
     Ok(exit_code(&watch))
 }
 
-fn start(args: &WatchArgs, json: bool) -> Result<Start, Failure> {
+/// What is to be watched, and our end of its terminal if it gets one of its own.
+fn start(
+    args: &WatchArgs,
+    json: bool,
+    live: bool,
+    notes: Option<BorrowedFd<'_>>,
+) -> Result<(Start, Option<File>), Fault> {
     if let Some(pid) = args.pid {
-        return Ok(Start::Pid(pid));
+        return Ok((Start::Pid(pid), None));
     }
     let stderr = io::stderr();
-    let mut streams = Streams::default();
+    let mut streams = Streams { notes, ..Streams::default() };
     if json {
         streams.stdio[1] = Some(stderr.as_fd());
     }
-    Ok(Start::Command(HeldCommand::new(&args.command, &streams)?))
+    if !live {
+        return Ok((Start::Command(hold(&args.command, &streams)?), None));
+    }
+    let (columns, rows) = ratatui::crossterm::terminal::size().unwrap_or((80, 24));
+    let (ours, theirs) = open_terminal(rows, columns).map_err(|error| failure::system(&error))?;
+    streams.stdio = [Some(theirs.as_fd()); 3];
+    streams.own_terminal = true;
+    Ok((Start::Command(hold(&args.command, &streams)?), Some(ours.into())))
+}
+
+fn hold(argv: &[OsString], streams: &Streams<'_>) -> Result<HeldCommand, Fault> {
+    HeldCommand::new(argv, streams).map_err(|error| failure::command(&error))
+}
+
+/// Whether the program is this one, which has more to say of itself than the kernel knows.
+fn is_ours(program: Option<&OsString>) -> bool {
+    let Some(program) = program.map(PathBuf::from) else { return false };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = if program.components().count() > 1 {
+        Some(program)
+    } else {
+        std::env::split_paths(&path).map(|folder| folder.join(&program)).find(|file| file.is_file())
+    };
+    let file = |path: PathBuf| path.canonicalize().ok();
+    found.and_then(file).is_some_and(|found| std::env::current_exe().ok().and_then(file) == Some(found))
+}
+
+fn title(args: &WatchArgs) -> String {
+    match args.pid {
+        Some(pid) => format!("process {pid}"),
+        None => args.command.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// Whether there is somebody who sees a view and can press keys.
+fn is_interactive() -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    !dumb && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 fn terminal_width() -> Option<u16> {
-    None
+    Some(ratatui::crossterm::terminal::size().ok()?.0)
 }
 
 /// As a shell tells it: the command's own code, or 128 and the signal's number.

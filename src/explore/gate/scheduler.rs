@@ -166,6 +166,47 @@ impl<'s> Gate<'s> {
         Ok(())
     }
 
+    /// Starts whoever is missing, lets all of them run freely and at once, and waits until every body
+    /// has ended; what each has noted last, `None` for one that had not ended within `patience`.
+    ///
+    /// For bodies without steps. Whoever has not ended is killed, and will be started anew.
+    ///
+    /// # Errors
+    /// [`GateError`].
+    pub fn run_freely(&mut self, patience: Duration) -> Result<Vec<Option<String>>, GateError> {
+        for worker in 0..self.workers.len() {
+            if self.workers[worker].child.is_none() {
+                self.hire(worker)?;
+            }
+            Slot::new(&self.region, worker).command(Command::Begin);
+        }
+        for worker in 0..self.workers.len() {
+            Slot::new(&self.region, worker).pass(Side::Scheduler);
+        }
+        let begin = Instant::now();
+        let mut ended = vec![false; self.workers.len()];
+        while ended.contains(&false) && begin.elapsed() < patience {
+            for (worker, ended) in ended.iter_mut().enumerate().filter(|(_, ended)| !**ended) {
+                *ended = Slot::new(&self.region, worker).wait(Side::Scheduler, LOOK_AGAIN);
+                if !*ended {
+                    self.check(worker)?;
+                }
+            }
+        }
+        let mut notes = Vec::with_capacity(ended.len());
+        for (worker, ended) in ended.into_iter().enumerate() {
+            if ended {
+                let (report, note) = Slot::new(&self.region, worker).read_report();
+                self.workers[worker].at = if report == Report::Panicked { At::Panicked } else { At::Idle };
+                notes.push(Some(note));
+            } else {
+                self.kill(worker)?;
+                notes.push(None);
+            }
+        }
+        Ok(notes)
+    }
+
     /// Lets `worker` do the step at which it waits.
     ///
     /// # Errors
@@ -221,24 +262,26 @@ impl<'s> Gate<'s> {
         Ok(true)
     }
 
+    /// Whether `worker` lives.
+    fn check(&self, worker: usize) -> Result<(), GateError> {
+        let Worker { child: Some(child), pid, .. } = &self.workers[worker] else { return Ok(()) };
+        let exit = child.join_timeout(Duration::ZERO);
+        match exit.map_err(|source| GateError::Join { who: letter(worker), source })? {
+            Some(exit) => Err(GateError::Died { who: letter(worker), pid: *pid, exit }),
+            None => Ok(()),
+        }
+    }
+
     fn wait_long(&self, worker: usize) -> Result<(), GateError> {
         let slot = Slot::new(&self.region, worker);
         let begin = Instant::now();
         loop {
-            let state = &self.workers[worker];
-            let exit = match &state.child {
-                Some(child) => {
-                    let exit = child.join_timeout(Duration::ZERO);
-                    exit.map_err(|source| GateError::Join { who: letter(worker), source })?
-                }
-                None => None,
-            };
+            let checked = self.check(worker);
+            // What it said before it died counts.
             if slot.wait(Side::Scheduler, LOOK_AGAIN) {
                 return Ok(());
             }
-            if let Some(exit) = exit {
-                return Err(GateError::Died { who: letter(worker), pid: self.workers[worker].pid, exit });
-            }
+            checked?;
             if begin.elapsed() > PATIENCE {
                 return Err(GateError::Silent { who: letter(worker), pid: self.workers[worker].pid });
             }

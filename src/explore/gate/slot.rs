@@ -146,6 +146,7 @@ impl<'a> Slot<'a> {
                     Access::Write => 1,
                     Access::Acquire => 2,
                     Access::Release => 3,
+                    Access::Await => 4,
                 };
                 put_label(&mut bytes[1..], step.name);
                 put_label(&mut bytes[1 + Label::MAX + 1..], step.resource);
@@ -177,7 +178,8 @@ impl<'a> Slot<'a> {
                     0 => Access::Read,
                     1 => Access::Write,
                     2 => Access::Acquire,
-                    _ => Access::Release,
+                    3 => Access::Release,
+                    _ => Access::Await,
                 };
                 let (name, resource) = bytes[1..].split_at(Label::MAX + 1);
                 Report::Arrived(Step { name: label(name), resource: label(resource), access })

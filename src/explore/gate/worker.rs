@@ -92,21 +92,39 @@ impl Desk<'_> {
         step: Step,
         mut try_acquire: impl FnMut() -> io::Result<bool>,
     ) -> io::Result<()> {
+        self.wait_for(step, || try_acquire().map(|taken| taken.then(|| ((), "taken".to_owned()))))
+    }
+
+    /// Arrives at `step`, and tries each time it is granted, until `attempt` gives something, and says
+    /// in words what; an attempt that gives nothing must have changed nothing.
+    ///
+    /// # Errors
+    /// What `attempt` fails with; the step is then done.
+    pub fn wait_for<R>(
+        &mut self,
+        step: Step,
+        mut attempt: impl FnMut() -> io::Result<Option<(R, String)>>,
+    ) -> io::Result<R> {
         self.tell(&Report::Arrived(step));
         loop {
             self.granted();
-            match try_acquire() {
-                Ok(true) => {
-                    self.seen = "taken".into();
-                    return Ok(());
+            match attempt() {
+                Ok(Some((result, seen))) => {
+                    self.seen = seen;
+                    return Ok(result);
                 }
-                Ok(false) => self.tell(&Report::Refused),
+                Ok(None) => self.tell(&Report::Refused),
                 Err(error) => {
                     self.seen = error.to_string();
                     return Err(error);
                 }
             }
         }
+    }
+
+    /// Leaves a text for the end of the body.
+    pub fn note(&mut self, text: String) {
+        self.seen = text;
     }
 
     fn granted(&mut self) {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Decision, Strategy};
 use crate::explore::engine::{Divergence, Point};
-use crate::explore::step::{Access, Choice, Event, Step, letter, waiting};
+use crate::explore::step::{Choice, Event, Step, letter, waiting};
 
 /// The search, and where it is: serialise it and continue another day.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ impl Dfs {
         // Locks first: a refusal costs nothing while there is something else to go on with. Kills
         // last, when it is known who could go on. `todo` is a stack, hence the reverse.
         todo.sort_by_key(|choice| {
-            let lock = point.step(*choice).is_some_and(|step| step.access == Access::Acquire);
+            let lock = point.step(*choice).is_some_and(|step| step.access.may_wait());
             std::cmp::Reverse((choice.kill, !lock, *choice))
         });
         let width = todo.len();

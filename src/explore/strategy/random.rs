@@ -61,9 +61,10 @@ impl Dice {
     /// can be killed, and a lock must not be tried only to find that out.
     pub(super) fn open(&self, point: &Point<'_>) -> Vec<Choice> {
         let waits = |choice: &Choice| {
-            point
-                .step(*choice)
-                .is_some_and(|step| step.access == Access::Acquire && self.held.by_anybody(step.resource))
+            point.step(*choice).is_some_and(|step| {
+                step.access == Access::Await
+                    || step.access == Access::Acquire && self.held.by_anybody(step.resource)
+            })
         };
         point.choices.iter().copied().filter(|choice| !choice.kill || !waits(choice)).collect()
     }

@@ -2,7 +2,7 @@
 
 use super::{Decision, Strategy};
 use crate::explore::engine::{Divergence, Point};
-use crate::explore::step::{Access, Choice, Event, letter, waiting};
+use crate::explore::step::{Choice, Event, letter, waiting};
 
 /// Follows a schedule once, and gives up nothing: whatever differs is a [`Divergence`].
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl Strategy for Replay {
             let left = point.choices.iter().find(|choice| !choice.kill).copied();
             let step = left.and_then(|choice| Some((choice, point.step(choice)?)));
             return match step {
-                Some((choice, step)) if step.access == Access::Acquire => Ok(Decision::Take(choice)),
+                Some((choice, step)) if step.access.may_wait() => Ok(Decision::Take(choice)),
                 Some((choice, step)) => {
                     diverged("the end of the schedule".into(), waiting(choice, Some(step)))
                 }
@@ -66,9 +66,9 @@ impl Strategy for Replay {
         }
         Err(Divergence {
             position: point.depth,
-            expected: format!("{} gets the lock", letter(process)),
+            expected: format!("{} goes on", letter(process)),
             found: format!(
-                "the lock is held at `{}`",
+                "it is refused at `{}`",
                 point.pending[process].map_or("?".into(), |s| s.to_string())
             ),
         })

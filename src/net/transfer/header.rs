@@ -50,24 +50,20 @@ impl Header {
     /// # Errors
     /// When it is no such header, or its name or digest is refused.
     pub fn parse(bytes: &[u8]) -> Result<Self, HeaderError> {
-        // A derived reader would take an array of the fields as well.
-        match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'[' | b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n') => {
-                // Only what is JSON is called JSON; `serde_json` bounds the depth at 128.
-                serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(HeaderError::Json)?;
-                return Err(HeaderError::NotAnObject);
-            }
-            _ => {}
+        // As a value first: its reader bounds the depth at 128, and knows an object from an array, which
+        // a derived reader would take for the fields in their order.
+        if !serde_json::from_slice::<serde_json::Value>(bytes).map_err(HeaderError::Json)?.is_object() {
+            return Err(HeaderError::NotAnObject);
         }
         let header: Self = serde_json::from_slice(bytes).map_err(HeaderError::Json)?;
         let refuse = |why| Err(HeaderError::Name { name: header.filename.chars().take(80).collect(), why });
         if let Err(why) = judge_name(&header.filename) {
             return refuse(why);
         }
-        if let Some(digest) = &header.resume {
-            if digest.len() != 64 || !digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-                return Err(HeaderError::Digest);
-            }
+        let is_digest =
+            |text: &str| text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if header.resume.as_deref().is_some_and(|text| !is_digest(text)) {
+            return Err(HeaderError::Digest);
         }
         Ok(header)
     }

@@ -34,6 +34,16 @@ pub(super) enum Answer {
     Offset(u64),
     /// The whole file is here and has this digest.
     Sha256(String),
+    /// The file is not taken, and why.
+    Refused(String),
+}
+
+impl Answer {
+    fn to_frame(&self) -> Vec<u8> {
+        // A number or a string always serialises, and is shorter than the limit.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        encode(&json, header::LIMIT).unwrap_or_default()
+    }
 }
 
 /// Receives one file into `store`; a sender that asks to resume can only where `resume` is true.
@@ -48,9 +58,12 @@ pub fn receive(
     limit: u64,
     resume: bool,
 ) -> Result<Received, ConnectionError> {
-    receive_file(connection, store, limit, resume).inspect_err(|error| {
+    let mut asked_to_resume = false;
+    receive_file(connection, store, limit, resume, &mut asked_to_resume).inspect_err(|error| {
         if matches!(error, ConnectionError::Refused(_) | ConnectionError::Frame(_)) {
-            part(connection.stream(), format!("refused: {error}\n").as_bytes());
+            let words = format!("refused: {error}\n").into_bytes();
+            let words = if asked_to_resume { Answer::Refused(error.to_string()).to_frame() } else { words };
+            part(connection.stream(), &words);
         }
     })
 }
@@ -60,10 +73,12 @@ fn receive_file(
     store: &Store,
     limit: u64,
     resume: bool,
+    asked_to_resume: &mut bool,
 ) -> Result<Received, ConnectionError> {
     let mut early = Vec::new();
     let bytes = frames::receive_one(connection, header::LIMIT, &mut early)?;
     let header = Header::parse(&bytes).map_err(because)?;
+    *asked_to_resume = header.resume.is_some();
     let size = header.filesize;
     if size > limit {
         return Err(refused(format!("a file of {size} bytes is refused: the limit is {limit} bytes")));
@@ -82,7 +97,7 @@ fn receive_file(
             let incoming = store.resume(&header.filename, digest).map_err(because)?;
             let hasher = Hasher::new(size);
             let from = hash_present(&incoming, &hasher, size)?;
-            answer(connection, &Answer::Offset(from))?;
+            connection.write_all(&Answer::Offset(from).to_frame())?;
             receive_bytes(connection, &incoming, &hasher, &[], from, size)?;
             let sum = hasher.finish();
             if sum.to_string() != *digest {
@@ -90,7 +105,7 @@ fn receive_file(
                 return Err(refused(format!("the file's SHA-256 is {sum}, the sender had said {digest}")));
             }
             let received = finish(incoming, header, sum)?;
-            answer(connection, &Answer::Sha256(sum.to_string()))?;
+            connection.write_all(&Answer::Sha256(sum.to_string()).to_frame())?;
             Ok(received)
         }
     }
@@ -112,23 +127,35 @@ fn receive_bytes(
     while at < size {
         let mut buffer = hasher.buffer();
         let room = usize::try_from(size - at).unwrap_or(usize::MAX).min(buffer.len());
-        let n = if early.is_empty() {
-            connection.read(&mut buffer[..room])?
-        } else {
-            let n = early.len().min(room);
-            buffer[..n].copy_from_slice(&early[..n]);
-            early = &early[n..];
-            n
-        };
-        if n == 0 {
-            return Err(ConnectionError::Cut { what: "the file", got: at, want: size });
-        }
+        let ahead = early.len().min(room);
+        buffer[..ahead].copy_from_slice(&early[..ahead]);
+        early = &early[ahead..];
+        let (n, filled) = fill(connection, &mut buffer[..room], ahead);
+        // What came before an end or an error is kept as well: a later transfer goes on behind it.
         incoming.write_all(&buffer[..n]).map_err(because)?;
         hasher.hash(buffer, n);
         at += n as u64;
+        filled?;
+        if n < room {
+            return Err(ConnectionError::Cut { what: "the file", got: at, want: size });
+        }
         pace.at(at);
     }
     Ok(())
+}
+
+/// Fills the rest of `buffer`, of which `n` bytes are there, to its end or that of the stream, and says
+/// how many bytes are there then. A buffer is filled before it is handed on, because a write and a
+/// wake-up for each read would cost more than the bytes do.
+fn fill(connection: &Connection, buffer: &mut [u8], mut n: usize) -> (usize, Result<(), ConnectionError>) {
+    while n < buffer.len() {
+        match connection.read(&mut buffer[n..]) {
+            Ok(0) => break,
+            Ok(got) => n += got,
+            Err(error) => return (n, Err(error)),
+        }
+    }
+    (n, Ok(()))
 }
 
 /// The sender has nothing more to say: it ends its stream, or is silent for a while.
@@ -167,11 +194,6 @@ fn hash_present(incoming: &Incoming<'_>, hasher: &Hasher, size: u64) -> Result<u
     }
     file.seek(SeekFrom::Start(at)).map_err(failed())?;
     Ok(at)
-}
-
-fn answer(connection: &Connection, answer: &Answer) -> Result<(), ConnectionError> {
-    let json = serde_json::to_vec(answer).map_err(|error| refused(error.to_string()))?;
-    connection.write_all(&encode(&json, header::LIMIT)?)
 }
 
 pub(super) fn refused(why: impl Into<String>) -> ConnectionError {

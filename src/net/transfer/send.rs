@@ -6,7 +6,7 @@ use crate::net::frames;
 use crate::net::transfer::digest::{BUFFER, Hasher, Sum};
 use crate::net::transfer::header::{Header, judge_name};
 use crate::net::transfer::receive::{Answer, Pace, refused};
-use crate::wire::frame::encode;
+use crate::wire::frame::{PREFIX, encode};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -145,7 +145,12 @@ fn better_reason(connection: &Connection, error: ConnectionError) -> ConnectionE
     let mut words = [0; WORDS];
     match connection.read_timeout(&mut words, Duration::from_millis(200)) {
         Ok(Some(n)) if n > 0 && matches!(error, ConnectionError::Reset) => {
-            refused(format!("the other end says {:?}", String::from_utf8_lossy(&words[..n]).trim_end()))
+            let words = &words[..n];
+            let why = match words.get(PREFIX..).map(serde_json::from_slice) {
+                Some(Ok(Answer::Refused(why))) => why,
+                _ => String::from_utf8_lossy(words).trim_end().to_owned(),
+            };
+            refused(format!("the other end says {why:?}"))
         }
         _ => error,
     }
@@ -168,7 +173,10 @@ impl Answer {
     fn receive(connection: &Connection) -> Result<Self, ConnectionError> {
         let mut rest = Vec::new();
         let bytes = frames::receive_one(connection, WORDS, &mut rest)?;
-        serde_json::from_slice(&bytes)
-            .map_err(|_| refused("the other end does not answer as one that resumes does"))
+        match serde_json::from_slice(&bytes) {
+            Ok(Self::Refused(why)) => Err(refused(format!("the other end says {why:?}"))),
+            Ok(answer) => Ok(answer),
+            Err(_) => Err(refused("the other end does not answer as one that resumes does")),
+        }
     }
 }

@@ -49,10 +49,8 @@ impl Store {
                 continue;
             };
             // Its lock is free when its receiver is gone; an unlocked one is nobody's.
-            if let Ok(file) = store.folder.open_or_create(name) {
-                if file.try_lock().is_ok() {
-                    let _ = store.folder.remove(name);
-                }
+            if store.folder.open_or_create(name).is_ok_and(|file| file.try_lock().is_ok()) {
+                let _ = store.folder.remove(name);
             }
         }
         Ok(store)

@@ -133,9 +133,10 @@ impl Peer {
     fn send(&mut self, bytes: &[u8], log: &Log) -> Result<(), ConnectionError> {
         let mut rest = bytes;
         while !rest.is_empty() {
+            let at = log.before_send();
             match self.stream.write(rest) {
                 Ok(n) => {
-                    log.sent(self.address, &rest[..n]);
+                    log.sent(at, self.address, &rest[..n]);
                     self.moved = Instant::now();
                     rest = &rest[n..];
                 }

@@ -45,6 +45,14 @@ impl Timeline {
                     process.command = Some(command.clone());
                 }
             }
+            What::Exited { ppid } if self.records_go_on => {
+                // From Linux 6.16 on the exit is recorded before the memory is given back, which takes a big
+                // program milliseconds on the CPU: it ends when it leaves the CPU for good.
+                match self.living(pid).and_then(|process| process.thread(event.tid)) {
+                    Some(thread) if thread.state == State::Running => thread.exiting = Some(*ppid),
+                    _ => self.end_thread(pid, event.tid, *ppid, at_ns),
+                }
+            }
             What::Exited { ppid } => self.end_thread(pid, event.tid, *ppid, at_ns),
             What::Status(exit) => {
                 if let Some(process) = self.latest(pid) {
@@ -152,8 +160,8 @@ impl Timeline {
         self.tell(pid, at_ns, NewsKind::Exec);
     }
 
-    fn end_thread(&mut self, pid: u32, tid: u32, ppid: u32, at_ns: u64) {
-        if !self.tids.get(&tid).is_some_and(|(id, _)| self.pids.get(&pid) == Some(id)) {
+    pub(super) fn end_thread(&mut self, pid: u32, tid: u32, ppid: u32, at_ns: u64) {
+        if self.tids.get(&tid).is_none_or(|(id, _)| self.pids.get(&pid) != Some(id)) {
             return;
         }
         self.go(tid, State::Zombie, at_ns);

@@ -7,6 +7,7 @@ use super::spans::Span;
 use super::sums::{Sums, add_wait};
 use crate::observe::event::{Event, State, What};
 use crate::observe::waits::Wait;
+use crate::sys::procfs::stat::SchedStat;
 
 /// How much is kept of a run that may last for hours.
 #[derive(Debug, Clone, Copy)]
@@ -93,12 +94,23 @@ pub struct Timeline {
     grain_ns: u64,
     now_ns: u64,
     n_late: u64,
+    /// A thread's records go on after that of its exit.
+    pub(super) records_go_on: bool,
+    /// The hypervisor's takings when the watch began, and since.
+    stolen_before_ns: Option<u64>,
+    stolen_ns: u64,
 }
 
 impl Timeline {
     /// An empty timeline.
     pub fn new(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
+    }
+
+    /// For a source whose records of a thread go on after that of its exit, to its last way off the CPU.
+    pub fn with_records_to_the_last(mut self, go_on: bool) -> Self {
+        self.records_go_on = go_on;
+        self
     }
 
     /// Takes one event. What does not fit (an unknown thread, a doubled switch) changes nothing.
@@ -112,15 +124,10 @@ impl Timeline {
             What::Woken { by } => self.wake(event.tid, *by, at_ns),
             What::Letter(letter) => self.see_letter(event.tid, *letter, at_ns),
             What::Blocked(wait) => self.see_wait(event.tid, wait, at_ns),
-            What::Sums(kernel) => {
-                if let Some((process, thread)) = self.find(event.tid) {
-                    let thread = &mut process.threads[thread];
-                    if process.found && thread.base.is_none() {
-                        thread.base = Some(*kernel);
-                    } else {
-                        thread.compare(at_ns, *kernel);
-                    }
-                }
+            What::Sums(kernel) => self.see_sums(event.pid, event.tid, *kernel, at_ns),
+            What::Stolen(ns) => {
+                let before = *self.stolen_before_ns.get_or_insert(*ns);
+                self.stolen_ns = ns.saturating_sub(before);
             }
             What::Sampled { state, running_ns, ready_ns } => {
                 self.sample(event.pid, *state, *running_ns, *ready_ns, at_ns);
@@ -224,6 +231,10 @@ impl Timeline {
         if process.threads[thread].state != State::Running {
             return;
         }
+        if let Some(ppid) = process.threads[thread].exiting.filter(|_| !preempted) {
+            let pid = process.pid;
+            return self.end_thread(pid, tid, ppid, at_ns);
+        }
         process.threads[thread].preempted += u64::from(preempted);
         self.go(tid, if preempted { State::Ready } else { State::Blocked }, at_ns);
     }
@@ -274,6 +285,24 @@ impl Timeline {
         if let Some((process, index)) = self.find(tid) {
             process.threads[index].wait = number;
             process.settle(at_ns);
+        }
+    }
+
+    fn see_sums(&mut self, pid: u32, tid: u32, kernel: SchedStat, at_ns: u64) {
+        let stolen_ns = self.stolen_ns;
+        if let Some((process, index)) = self.find(tid) {
+            let thread = &mut process.threads[index];
+            if process.found && thread.base.is_none() {
+                thread.base = Some(kernel);
+            } else {
+                thread.compare(at_ns, kernel, stolen_ns);
+            }
+        } else if pid == tid {
+            // A zombie still has its main thread's sums, and they are final.
+            let process = self.pids.get(&pid).and_then(|id| self.processes.get_mut(id));
+            if let Some(process) = process {
+                process.see_final_sums(kernel, at_ns, stolen_ns);
+            }
         }
     }
 

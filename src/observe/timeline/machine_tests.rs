@@ -205,3 +205,33 @@ fn time_in_line_that_the_kernel_books_late_is_counted_once() {
     assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (7, 28, 5));
     assert_eq!(sums.alive_ns(), 40);
 }
+
+#[test]
+fn a_process_ends_when_it_leaves_the_cpu_for_good_where_that_is_recorded() {
+    let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);
+    let mut tell = |at_ns, what| timeline.apply(&Event { at_ns, pid: 7, tid: 7, what });
+    tell(0, forked(1));
+    tell(0, ON);
+    tell(10, What::Exited { ppid: 1 });
+    tell(12, PREEMPTED);
+    tell(15, ON);
+    tell(20, OFF);
+    tell(30, What::Reaped { not_before_ns: 25 });
+    let process = timeline.by_pid(7).unwrap();
+    assert_eq!(process.ended_ns, Some(20));
+    assert_eq!((process.sums.running_ns, process.sums.ready_ns, process.sums.zombie_ns), (17, 3, 10));
+}
+
+#[test]
+fn a_zombies_final_sums_tell_how_long_it_took_to_end() {
+    let timeline = play(&[
+        (0, 7, forked(1)),
+        (0, 7, ON),
+        (10, 7, What::Exited { ppid: 1 }),
+        (30, 7, What::Sums(SchedStat { running_ns: 15, ready_ns: 0, turns: 1 })),
+        (40, 7, What::Reaped { not_before_ns: 30 }),
+    ]);
+    let process = timeline.by_pid(7).unwrap();
+    assert_eq!((process.ended_ns, process.sums.running_ns, process.sums.zombie_ns), (Some(15), 15, 25));
+    assert_eq!(process.threads[0].check.unwrap().difference_ns(), 0);
+}

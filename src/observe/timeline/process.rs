@@ -5,6 +5,7 @@ use super::sums::{Sums, WaitSum, WaitSums};
 use super::thread::Thread;
 use crate::observe::event::State;
 use crate::process::Exit;
+use crate::sys::procfs::stat::SchedStat;
 
 /// How a process lost its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +127,25 @@ impl Process {
                 self.close(at_ns);
             }
             self.wait = wait;
+        }
+    }
+
+    /// A zombie's sums are final. Where records end with that of the exit, the kernel's time on the CPU is
+    /// longer by the way from there to the end of a single-threaded process: that much later it ended.
+    pub(super) fn see_final_sums(&mut self, kernel: SchedStat, at_ns: u64, stolen_ns: u64) {
+        let single = self.n_threads == 1;
+        let Some(main) = self.threads.iter_mut().find(|thread| thread.tid == self.pid) else { return };
+        main.compare(at_ns, kernel, stolen_ns);
+        let (Some(check), Some(ended_ns)) = (&mut main.check, self.ended_ns) else { return };
+        let rest = check.running_ns.1.saturating_sub(check.running_ns.0).min(at_ns.saturating_sub(ended_ns));
+        if single && self.state == State::Zombie && rest > 0 {
+            check.running_ns.0 += rest;
+            main.sums.running_ns += rest;
+            main.ended_ns = Some(ended_ns + rest);
+            main.spans.push(Span::new(ended_ns, ended_ns + rest, State::Running, main.cpu, 0), 0);
+            self.sums.running_ns += rest;
+            self.ended_ns = Some(ended_ns + rest);
+            self.since_ns = ended_ns + rest;
         }
     }
 

@@ -80,13 +80,16 @@ pub struct Check {
     pub ready_ns: (u64, u64),
     /// Life so far.
     pub wall_ns: u64,
+    /// What a hypervisor has taken away from the machine meanwhile.
+    pub stolen_ns: u64,
 }
 
 impl Check {
-    pub(super) fn new(at_ns: u64, wall_ns: u64, sums: &Sums, kernel: &SchedStat) -> Self {
+    pub(super) fn new(at_ns: u64, wall_ns: u64, sums: &Sums, kernel: &SchedStat, stolen_ns: u64) -> Self {
         Self {
             at_ns,
             wall_ns,
+            stolen_ns,
             running_ns: (sums.running_ns, kernel.running_ns),
             ready_ns: (sums.ready_ns, kernel.ready_ns),
         }
@@ -103,10 +106,10 @@ impl Check {
         self.running_ns.0.abs_diff(self.running_ns.1) + self.ready_ns.0.saturating_sub(self.ready_ns.1)
     }
 
-    /// What may differ: 1 ms and 1 % of the time. The kernel's sums leave out what a hypervisor took
-    /// away, and its clock is read a little before the records' at each switch.
+    /// What may differ: 1 ms and 1 % of the time, for the kernel's clock is read a little before the records'
+    /// at each switch; and what the hypervisor took away meanwhile, which the kernel's sums leave out.
     pub fn tolerance_ns(&self) -> u64 {
-        1_000_000 + self.wall_ns / 100
+        1_000_000 + self.wall_ns / 100 + self.stolen_ns
     }
 
     /// Whether the sources agree.

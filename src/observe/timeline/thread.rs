@@ -34,6 +34,8 @@ pub struct Thread {
     pub check: Option<Check>,
     /// The kernel's sums when the watch began, for a thread that was there before.
     pub(super) base: Option<SchedStat>,
+    /// Its exit was recorded, with its parent then, and its last way off the CPU was not yet.
+    pub(super) exiting: Option<u32>,
     /// The kernel's letter for what it does now, where one was seen.
     pub letter: Option<char>,
 }
@@ -54,6 +56,7 @@ impl Thread {
             spans: Spans::default(),
             check: None,
             base: None,
+            exiting: None,
             letter: None,
         }
     }
@@ -85,19 +88,17 @@ impl Thread {
 
     /// Compares with the kernel's sums, read at `at_ns`. Only while it has been off the CPU and not in line,
     /// for otherwise the kernel has not booked the present stretch yet.
-    pub(super) fn compare(&mut self, at_ns: u64, kernel: SchedStat) {
+    pub(super) fn compare(&mut self, at_ns: u64, kernel: SchedStat, stolen_ns: u64) {
         if !matches!(self.state, State::Blocked | State::Stopped | State::Zombie) || at_ns < self.since_ns {
             return;
         }
-        let Some(base) = self.base else {
-            self.check = Some(Check::new(at_ns, at_ns - self.started_ns, &self.sums_at(at_ns), &kernel));
-            return;
-        };
+        let base = self.base.unwrap_or_default();
         let kernel = SchedStat {
             running_ns: kernel.running_ns.saturating_sub(base.running_ns),
             ready_ns: kernel.ready_ns.saturating_sub(base.ready_ns),
             turns: kernel.turns.saturating_sub(base.turns),
         };
-        self.check = Some(Check::new(at_ns, at_ns - self.started_ns, &self.sums_at(at_ns), &kernel));
+        let wall_ns = self.ended_ns.unwrap_or(at_ns).saturating_sub(self.started_ns);
+        self.check = Some(Check::new(at_ns, wall_ns, &self.sums_at(at_ns), &kernel, stolen_ns));
     }
 }

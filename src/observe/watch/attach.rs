@@ -127,7 +127,7 @@ pub fn begin(start: Start, tier_asked: Option<Tier>, limits: Limits) -> Result<W
         refusals,
         source,
         lives,
-        timeline: Timeline::new(limits),
+        timeline: Timeline::new(limits).with_records_to_the_last(tier == Tier::Root),
         hangs: Hangs::default(),
         pending: events,
         horizon_ns: monotonic_ns(),
@@ -135,6 +135,7 @@ pub fn begin(start: Start, tier_asked: Option<Tier>, limits: Limits) -> Result<W
         hang_looked_ns: 0,
         forked_ns: monotonic_ns(),
         exit: None,
+        heard: None,
     })
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::hangs::{Hang, Hangs};
 use crate::observe::event::{Event, What};
 use crate::observe::lives::Lives;
+use crate::observe::notes::{Heard, Note};
 use crate::observe::sampled::{self, Poller};
 use crate::observe::sampler::Sampler;
 use crate::observe::switches::Recorder;
@@ -66,6 +67,7 @@ pub struct Watch {
     pub(super) hang_looked_ns: u64,
     pub(super) forked_ns: u64,
     pub(super) exit: Option<Exit>,
+    pub(super) heard: Option<Heard>,
 }
 
 impl Watch {
@@ -92,6 +94,7 @@ impl Watch {
         if let Source::Records(recorder, _) = &self.source {
             fds.extend(recorder.as_fds());
         }
+        fds.extend(self.heard.iter().filter_map(Heard::as_fd));
         let mut told = readable(&fds, Deadline::after(idle.min(until)))?;
         told.truncate(also.len());
         self.take_in();
@@ -128,6 +131,9 @@ impl Watch {
                     }
                 }
             }
+        }
+        if let Some(heard) = &mut self.heard {
+            heard.read();
         }
         self.lives.look(&mut self.pending);
         self.see_command();
@@ -248,6 +254,16 @@ impl Watch {
             Source::Records(recorder, _) => recorder.n_records(),
             Source::Looks(..) => 0,
         }
+    }
+
+    /// Listens to what the program says of itself.
+    pub fn hear(&mut self, pipe: std::fs::File) {
+        self.heard = Some(Heard::new(pipe));
+    }
+
+    /// What the program has said of itself.
+    pub fn notes(&self) -> &[Note] {
+        self.heard.as_ref().map_or(&[], Heard::notes)
     }
 
     /// The deadlocks so far.

@@ -12,6 +12,8 @@ use crate::process::reap::parents_descriptors;
 use crate::sys::descriptor::{close_copied, null_stdin};
 use crate::sys::fork::{Forked, fork as sys_fork};
 use crate::sys::pidfd;
+use crate::wire::inherit::{close_others, drop_given};
+use std::collections::BTreeSet;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 
 /// Why there is no child.
@@ -33,10 +35,12 @@ pub(crate) fn fork<N>(life: impl FnOnce() -> N) -> Result<Birth, ForkError> {
         unsafe { sys_fork() }.map_err(ForkError::Os)
     });
     match forked.map_err(ForkError::Os)?? {
-        Forked::Parent(pid) => open_gate(pid, opener).map_err(ForkError::Os),
+        Forked::Parent(pid) => open_gate(pid, opener, &drop_given(life)).map_err(ForkError::Os),
         Forked::Child => {
             drop(opener);
-            pass_gate(gate);
+            let given = pass_gate(gate);
+            // SAFETY: the copy reaches only what is in `life`; the parent's other handles are never dropped.
+            unsafe { close_others(&given) };
             forkserver_settle();
             for fd in parents_descriptors() {
                 // SAFETY: only handles of the parent own these, and this copy never drops them.
@@ -51,16 +55,19 @@ pub(crate) fn fork<N>(life: impl FnOnce() -> N) -> Result<Birth, ForkError> {
 
 /// Lets the child begin once it is held by a pidfd: where the kernel reaps children by itself
 /// (`SIGCHLD` ignored), a child that ended sooner would leave its number to others.
-fn open_gate(pid: i32, mut opener: PipeWriter) -> io::Result<Birth> {
+fn open_gate(pid: i32, mut opener: PipeWriter, given: &BTreeSet<u64>) -> io::Result<Birth> {
     let pidfd = pidfd::open(pid)?;
+    let given: Vec<u8> = given.iter().flat_map(|id| id.to_le_bytes()).collect();
     // A child that was killed before the gate is found dead by whoever waits for it.
-    let _ = opener.write_all(&[1]);
+    let _ = opener.write_all(&[&[1], &given[..]].concat());
     Ok(Birth { pid, pidfd })
 }
 
-fn pass_gate(mut gate: PipeReader) {
-    let mut byte = [0];
-    if gate.read_exact(&mut byte).is_err() {
+/// Waits for the parent, and hears which of its queue ends were given.
+fn pass_gate(mut gate: PipeReader) -> BTreeSet<u64> {
+    let mut bytes = Vec::new();
+    if gate.read_to_end(&mut bytes).is_err() || bytes.is_empty() {
         std::process::exit(1); // the parent is gone
     }
+    bytes[1..].as_chunks().0.iter().map(|id| u64::from_le_bytes(*id)).collect()
 }

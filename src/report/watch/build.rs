@@ -136,6 +136,10 @@ fn of_process(process: &Process, timeline: &Timeline, origin_ns: u64, now_ns: u6
             .collect(),
         check: checks().max_by_key(|check| check.difference_ns()).map(|check| CheckReport {
             at_ns: since(check.at_ns),
+            recorded_running_ns: check.running_ns.0,
+            kernel_running_ns: check.running_ns.1,
+            recorded_ready_ns: check.ready_ns.0,
+            kernel_ready_ns: check.ready_ns.1,
             difference_ns: check.difference_ns(),
             tolerance_ns: check.tolerance_ns(),
             holds: check.holds(),

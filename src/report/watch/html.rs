@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::model::{ProcessReport, WatchReport};
 use super::numbers::short;
 use super::text::{as_tree, deadlock_line, end, heading};
+use super::told;
 use crate::observe::event::State;
 use crate::observe::timeline::{Span, Timeline};
 use crate::observe::watch::Watch;
@@ -57,7 +58,7 @@ pub fn page(watch: &Watch, report: &WatchReport) -> Vec<u8> {
     let deadlocks: String = report
         .deadlocks
         .iter()
-        .map(|deadlock| format!("<p class=\"deadlock\">{}</p>", escape(&deadlock_line(deadlock))))
+        .map(|deadlock| format!("<p class=\"deadlock\">{}</p>", escape(deadlock_line(deadlock))))
         .collect();
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -70,7 +71,7 @@ pub fn page(watch: &Watch, report: &WatchReport) -> Vec<u8> {
         notes = notes.join("<br>"),
         table = table(&rows),
         waits = waits(&rows),
-        draw = draw(&rows, &bars, report),
+        draw = draw(&rows, &bars, report, watch),
     )
     .into_bytes()
 }
@@ -133,9 +134,10 @@ fn bars(rows: &[(usize, &ProcessReport)], report: &WatchReport, timeline: &Timel
     (bars.collect(), grain_ns)
 }
 
-fn draw(rows: &[(usize, &ProcessReport)], bars: &[Bar], report: &WatchReport) -> String {
+fn draw(rows: &[(usize, &ProcessReport)], bars: &[Bar], report: &WatchReport, watch: &Watch) -> String {
+    let timeline = watch.timeline();
     let millis = |ns: u64| ns as f64 / 1e6;
-    let traces: Vec<Value> = COLOURS
+    let mut traces: Vec<Value> = COLOURS
         .iter()
         .map(|(state, colour)| {
             let mine = || bars.iter().filter(|bar| bar.span.state == *state);
@@ -144,6 +146,9 @@ fn draw(rows: &[(usize, &ProcessReport)], bars: &[Bar], report: &WatchReport) ->
                     let (_, process) = rows[bar.row];
                     let doing = match bar.span.state {
                         State::Running => format!("running on CPU {}", bar.span.cpu),
+                        State::Blocked if bar.span.wait != 0 => {
+                            format!("blocked on {}", escape(timeline.wait_name(bar.span.wait)))
+                        }
                         state => state.word().to_owned(),
                     };
                     let joined = if bar.span.joined > 1 {
@@ -170,18 +175,38 @@ fn draw(rows: &[(usize, &ProcessReport)], bars: &[Bar], report: &WatchReport) ->
             })
         })
         .collect();
+    traces.extend(locks(rows, report, watch));
+    let depth = told::depth(watch.notes());
+    if !depth.is_empty() {
+        let since = |at_ns: &u64| millis(at_ns.saturating_sub(report.origin_ns));
+        traces.push(json!({
+            "type": "scatter", "mode": "lines", "name": "queue depth", "yaxis": "y2",
+            "line": {"shape": "hv", "color": "#009E73"}, "fill": "tozeroy",
+            "x": depth.iter().map(|(at_ns, _)| since(at_ns)).collect::<Vec<_>>(),
+            "y": depth.iter().map(|(_, depth)| depth).collect::<Vec<_>>(),
+        }));
+    }
     let labels: Vec<String> = rows
         .iter()
         .map(|(depth, process)| {
-            format!("{}{} {}", "\u{2003}".repeat((*depth).min(6)), process.pid, escape(&process.name))
+            format!(
+                "{}{} {}",
+                if *depth > 0 { "\u{2514}".repeat((*depth).min(6)) + " " } else { String::new() },
+                process.pid,
+                escape(&process.name)
+            )
         })
         .collect();
-    let height = 140 + 26 * rows.len().max(2);
+    // The queue's depth stands below the rows, on the same axis of time.
+    let below = if depth.is_empty() { 0 } else { 120 };
+    let height = 140 + 26 * rows.len().max(2) + below;
+    let share = below as f64 / height as f64;
     let layout = json!({
+        "yaxis2": {"domain": [0.0, share * 0.8], "title": {"text": "queue depth"}, "fixedrange": true, "rangemode": "tozero"},
         "barmode": "overlay", "bargap": 0.25, "height": height, "hovermode": "closest", "dragmode": "zoom",
         "margin": {"l": 10, "r": 20, "t": 40, "b": 50},
         "xaxis": {"title": {"text": "milliseconds since the start"}, "range": [0, millis(report.wall_ns)], "zeroline": false},
-        "yaxis": {"autorange": "reversed", "automargin": true, "fixedrange": true, "zeroline": false,
+        "yaxis": {"domain": [share, 1.0], "autorange": "reversed", "automargin": true, "fixedrange": true, "zeroline": false,
                   "tickmode": "array", "tickvals": (0..rows.len()).collect::<Vec<_>>(), "ticktext": labels},
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
     });
@@ -189,6 +214,35 @@ fn draw(rows: &[(usize, &ProcessReport)], bars: &[Bar], report: &WatchReport) ->
     // `</script>` in a process's name must not end the script.
     let safe = |value: Value| value.to_string().replace("</", "<\\/");
     format!("Plotly.newPlot('timeline',{},{},{});", safe(Value::Array(traces)), safe(layout), safe(config))
+}
+
+/// Locks as thin dark bars over the rows of those who held them.
+fn locks(rows: &[(usize, &ProcessReport)], report: &WatchReport, watch: &Watch) -> Option<Value> {
+    let millis = |ns: u64| ns as f64 / 1e6;
+    let held: Vec<(usize, told::Held)> = told::held(watch.notes(), watch.timeline().now_ns())
+        .into_iter()
+        .filter_map(|held| Some((rows.iter().position(|(_, process)| process.pid == held.pid)?, held)))
+        .collect();
+    let text = |(row, held): &(usize, told::Held)| {
+        let (_, process) = rows[*row];
+        format!(
+            "{} {}<br>held the lock for {}",
+            process.pid,
+            escape(&process.name),
+            short(held.to_ns - held.from_ns)
+        )
+    };
+    (!held.is_empty()).then(|| {
+        json!({
+            "type": "bar", "orientation": "h", "name": "lock held", "width": 0.22, "offset": 0.18,
+            "marker": {"color": "#000000"},
+            "base": held.iter().map(|(_, held)| millis(held.from_ns.saturating_sub(report.origin_ns))).collect::<Vec<_>>(),
+            "x": held.iter().map(|(_, held)| millis(held.to_ns - held.from_ns)).collect::<Vec<_>>(),
+            "y": held.iter().map(|(row, _)| row).collect::<Vec<_>>(),
+            "text": held.iter().map(text).collect::<Vec<_>>(), "textposition": "none",
+            "hovertemplate": "%{text}<br>from %{base:.3f} ms<extra></extra>",
+        })
+    })
 }
 
 fn table(rows: &[(usize, &ProcessReport)]) -> String {
@@ -206,7 +260,7 @@ fn table(rows: &[(usize, &ProcessReport)]) -> String {
             "<tr><td>{}</td><td>{}</td><td>{name}</td><td>{}</td>",
             process.pid,
             process.ppid,
-            escape(&end(process))
+            escape(end(process))
         );
         for ns in [
             process.started_ns,

@@ -6,3 +6,4 @@ pub mod model;
 pub(crate) mod numbers;
 pub mod perfetto;
 pub mod text;
+mod told;

@@ -59,7 +59,8 @@ pub struct Conservation {
     pub holding: usize,
     /// The largest difference.
     pub largest_difference_ns: u64,
-    /// The tolerance of the process with the largest difference: 1 ms and 1 % of its life.
+    /// The tolerance of the process with the largest difference: 1 ms, 1 % of its life, and what the hypervisor
+    /// took away meanwhile.
     pub tolerance_ns: u64,
 }
 
@@ -180,9 +181,17 @@ pub struct WaitReport {
 pub struct CheckReport {
     /// When.
     pub at_ns: u64,
-    /// Wall time, less running, ready, and blocked by the kernel's sums.
+    /// On a CPU by the records.
+    pub recorded_running_ns: u64,
+    /// On a CPU by the kernel's sums.
+    pub kernel_running_ns: u64,
+    /// In line for a CPU by the records.
+    pub recorded_ready_ns: u64,
+    /// In line for a CPU by the kernel's sums.
+    pub kernel_ready_ns: u64,
+    /// How far the two are apart, but for the delay from being woken to running, which records do not show.
     pub difference_ns: u64,
-    /// What is allowed: 1 ms and 1 % of the life so far.
+    /// What is allowed: 1 ms, 1 % of the life so far, and what the hypervisor took away meanwhile.
     pub tolerance_ns: u64,
     /// Whether it is kept.
     pub holds: bool,

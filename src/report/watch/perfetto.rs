@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{build, model::WatchReport};
+use super::{build, model::WatchReport, told};
 use crate::observe::event::State;
 use crate::observe::timeline::{Process, Span, Timeline};
 use crate::observe::watch::Watch;
@@ -47,6 +47,7 @@ pub fn trace(watch: &Watch, report: &WatchReport) -> Vec<u8> {
         life(process, origin_ns, &mut records);
     }
     wakes(timeline, origin_ns, &mut records);
+    notes(watch, origin_ns, &mut records);
     let document = json!({
         "traceEvents": records,
         "displayTimeUnit": "ns",
@@ -176,6 +177,46 @@ fn wakes(timeline: &Timeline, origin_ns: u64, records: &mut Vec<Record>) {
             records.push(slice);
             let mut flow = record(ph, "wake", pid, tid, ts);
             flow.cat = Some("wake");
+            flow.id = Some(id);
+            flow.bp = (ph == "f").then_some("e");
+            records.push(flow);
+        }
+    }
+}
+
+/// What a scenario of ours said of itself: its words as instants, locks as slices, messages as arrows, the
+/// queue's depth as a counter.
+fn notes(watch: &Watch, origin_ns: u64, records: &mut Vec<Record>) {
+    for note in watch.notes() {
+        let mut said = record("i", note.text.clone(), note.pid, note.pid, micros(note.at_ns, origin_ns));
+        said.s = Some("t");
+        said.cat = Some("scenario");
+        records.push(said);
+    }
+    for held in told::held(watch.notes(), watch.timeline().now_ns()) {
+        let mut slice = record("X", "lock held", held.pid, held.pid, micros(held.from_ns, origin_ns));
+        slice.dur = Some(held.to_ns.saturating_sub(held.from_ns) as f64 / 1_000.0);
+        slice.cat = Some("lock");
+        records.push(slice);
+    }
+    for (at_ns, depth) in told::depth(watch.notes()) {
+        let root = watch.root();
+        records.push(with(
+            record("C", "queue depth", root, root, micros(at_ns, origin_ns)),
+            "messages",
+            depth,
+        ));
+    }
+    // Above the numbers of wake-ups, so that no two arrows share one.
+    for (id, (put, get)) in (1 << 40..).zip(told::messages(watch.notes())) {
+        for (ph, note) in [("s", put), ("f", get)] {
+            let ts = micros(note.at_ns, origin_ns);
+            let mut slice = record("X", note.text.clone(), note.pid, note.pid, ts);
+            slice.dur = Some(0.001);
+            slice.cat = Some("message");
+            records.push(slice);
+            let mut flow = record(ph, "message", note.pid, note.pid, ts);
+            flow.cat = Some("message");
             flow.id = Some(id);
             flow.bp = (ph == "f").then_some("e");
             records.push(flow);

@@ -15,7 +15,6 @@ pub fn summary(report: &WatchReport, width: Option<u16>) -> String {
     let mut text = heading(report);
     text.push('\n');
     text.push_str(&table(report, width));
-    text.push('\n');
     text.push_str(&footing(report));
     text
 }
@@ -44,51 +43,95 @@ pub fn heading(report: &WatchReport) -> String {
     text
 }
 
+/// Columns that a narrow terminal does without, the first of them first.
+const DISPENSABLE: [&str; 6] = ["TURNS", "START", "ZOMBIE", "LIFE", "STOPPED", "PPID"];
+
 fn table(report: &WatchReport, width: Option<u16>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    match width {
-        Some(width) => table.set_width(width),
-        None => table.set_content_arrangement(ContentArrangement::Disabled),
-    };
-    let stopped = report.processes.iter().any(|process| process.stopped_ns > 0);
-    let mut head = vec!["PID", "PPID", "NAME", "END", "START", "LIFE", "RUN", "READY", "BLOCKED"];
-    if stopped {
-        head.push("STOPPED");
-    }
-    head.extend(["ZOMBIE", "TURNS", "BLOCKED ON (longest)"]);
-    table.set_header(head);
-    for (depth, process) in as_tree(&report.processes) {
-        let indent = "  ".repeat(depth.min(8));
-        let threads =
-            if process.n_threads > 1 { format!(" ({} threads)", process.n_threads) } else { String::new() };
-        let mut row = vec![
-            number(process.pid.to_string()),
-            number(process.ppid.to_string()),
-            Cell::new(format!("{indent}{}{threads}", process.name)),
-            Cell::new(end(process)),
-            number(short(process.started_ns)),
-            number(short(process.running_ns + process.ready_ns + process.blocked_ns + process.stopped_ns)),
-            number(short(process.running_ns)),
-            number(ready(process, report.tier)),
-            number(short(process.blocked_ns)),
-        ];
-        if stopped {
-            row.push(number(short(process.stopped_ns)));
+    let mut columns = columns(report);
+    let taken = |columns: &[Column]| columns.iter().map(|column| column.width() + 2).sum::<usize>();
+    if let Some(width) = width.map(usize::from) {
+        const LAST_AT_LEAST: usize = 14;
+        for title in DISPENSABLE {
+            let others = &columns[..columns.len() - 1];
+            if taken(others) + LAST_AT_LEAST > width {
+                columns.retain(|column| column.title != title);
+            }
         }
-        row.extend([
-            number(zombie(process)),
-            number(process.turns.to_string()),
-            Cell::new(blocked_on(process)),
-        ]);
-        table.add_row(row);
+        let left = width.saturating_sub(taken(&columns[..columns.len() - 1]) + 1).max(LAST_AT_LEAST);
+        if let Some(last) = columns.last_mut() {
+            last.cut(left);
+        }
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n")
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(columns.iter().map(|column| column.title));
+    for row in 0..report.processes.len() {
+        table.add_row(columns.iter().map(|column| {
+            let cell = Cell::new(&column.cells[row]);
+            if column.right { cell.set_alignment(CellAlignment::Right) } else { cell }
+        }));
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    lines.concat()
 }
 
-fn number(text: String) -> Cell {
-    Cell::new(text).set_alignment(CellAlignment::Right)
+struct Column {
+    title: &'static str,
+    right: bool,
+    cells: Vec<String>,
+}
+
+impl Column {
+    fn width(&self) -> usize {
+        let widest = self.cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
+        widest.max(self.title.len())
+    }
+
+    fn cut(&mut self, width: usize) {
+        for cell in &mut self.cells {
+            if cell.chars().count() > width {
+                *cell = cell.chars().take(width - 1).chain(['…']).collect();
+            }
+        }
+    }
+}
+
+fn columns(report: &WatchReport) -> Vec<Column> {
+    let rows = as_tree(&report.processes);
+    let column = |title, right, cell: &dyn Fn(usize, &ProcessReport) -> String| Column {
+        title,
+        right,
+        cells: rows.iter().map(|(depth, process)| cell(*depth, process)).collect(),
+    };
+    let life = |process: &ProcessReport| {
+        process.running_ns + process.ready_ns + process.blocked_ns + process.stopped_ns
+    };
+    let name = |depth: usize, process: &ProcessReport| {
+        let threads = match process.n_threads {
+            1 => String::new(),
+            several => format!(" ({several} threads)"),
+        };
+        format!("{}{}{threads}", "  ".repeat(depth.min(8)), process.name)
+    };
+    let mut columns = vec![
+        column("PID", true, &|_, process| process.pid.to_string()),
+        column("PPID", true, &|_, process| process.ppid.to_string()),
+        column("NAME", false, &name),
+        column("END", false, &|_, process| end(process)),
+        column("START", true, &|_, process| short(process.started_ns)),
+        column("LIFE", true, &|_, process| short(life(process))),
+        column("RUN", true, &|_, process| short(process.running_ns)),
+        column("READY", true, &|_, process| ready(process, report.tier)),
+        column("BLOCKED", true, &|_, process| short(process.blocked_ns)),
+        column("STOPPED", true, &|_, process| short(process.stopped_ns)),
+        column("ZOMBIE", true, &|_, process| zombie(process)),
+        column("TURNS", true, &|_, process| process.turns.to_string()),
+        column("BLOCKED ON (longest)", false, &|_, process| blocked_on(process)),
+    ];
+    if report.processes.iter().all(|process| process.stopped_ns == 0) {
+        columns.retain(|column| column.title != "STOPPED");
+    }
+    columns
 }
 
 /// Exit code, signal, or what it still does.
@@ -107,9 +150,10 @@ fn ready(process: &ProcessReport, tier: Tier) -> String {
     format!("{bound}{}", short(process.ready_ns))
 }
 
-/// An upper bound where the reaping was not seen to the moment.
+/// An upper bound where the reaping was not seen to 0.1 ms or 5 %.
 fn zombie(process: &ProcessReport) -> String {
-    let exact = process.zombie_ns - process.zombie_at_least_ns < 100_000;
+    let known_to = (process.zombie_ns / 20).max(100_000);
+    let exact = process.zombie_ns - process.zombie_at_least_ns < known_to;
     format!("{}{}", if exact { "" } else { "≤" }, short(process.zombie_ns))
 }
 

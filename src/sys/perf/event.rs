@@ -42,7 +42,7 @@ pub enum Scope {
 pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result<OwnedFd, Errno> {
     let mut attr = abi::perf_event_attr {
         size: size_of::<abi::perf_event_attr>() as u32,
-        sample_type: (abi::PERF_SAMPLE_TID | abi::PERF_SAMPLE_TIME) as u64,
+        sample_type: u64::from(abi::PERF_SAMPLE_TID | abi::PERF_SAMPLE_TIME),
         clockid: nix::libc::CLOCK_MONOTONIC,
         ..Default::default()
     };
@@ -53,7 +53,7 @@ pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result
     match source {
         Source::Lives => {
             attr.type_ = abi::PERF_TYPE_SOFTWARE;
-            attr.config = abi::PERF_COUNT_SW_DUMMY as u64;
+            attr.config = u64::from(abi::PERF_COUNT_SW_DUMMY);
             attr.set_exclude_kernel(1);
             attr.set_exclude_hv(1);
             attr.set_context_switch(1);
@@ -64,7 +64,7 @@ pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result
         Source::Tracepoint(id) => {
             attr.type_ = abi::PERF_TYPE_TRACEPOINT;
             attr.config = id;
-            attr.sample_type |= abi::PERF_SAMPLE_RAW as u64;
+            attr.sample_type |= u64::from(abi::PERF_SAMPLE_RAW);
             attr.__bindgen_anon_1.sample_period = 1;
         }
     }
@@ -84,7 +84,7 @@ pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result
     let cpu = i32::try_from(cpu).map_err(|_| Errno::EINVAL)?;
     // SAFETY: `attr` is a valid, fully initialised structure for the length of the call.
     let fd = unsafe {
-        raw::perf_event_open(&mut attr, pid, cpu, -1, abi::PERF_FLAG_FD_CLOEXEC as std::ffi::c_ulong)
+        raw::perf_event_open(&mut attr, pid, cpu, -1, std::ffi::c_ulong::from(abi::PERF_FLAG_FD_CLOEXEC))
     };
     if fd < 0 {
         return Err(Errno::last());

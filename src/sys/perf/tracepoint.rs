@@ -45,7 +45,7 @@ fn tracefs() -> Option<&'static Path> {
         .find(|root| root.join("events/sched").is_dir())
 }
 
-/// Lines are `field:pid_t prev_pid;	offset:24;	size:4;	signed:1;`.
+/// Lines are `field:pid_t prev_pid; offset:24; size:4; signed:1;`, with tabs between.
 fn parse_format(text: &str) -> Vec<(String, usize, usize)> {
     text.lines()
         .filter_map(|line| {

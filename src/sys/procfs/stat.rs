@@ -102,6 +102,14 @@ pub fn command_line(pid: u32, most: usize) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Time that the hypervisor has taken away from all CPUs since boot, nanoseconds (`steal` of `/proc/stat`).
+pub fn stolen_ns() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/stat").ok()?;
+    let ticks: u64 = text.lines().next()?.split_ascii_whitespace().nth(8)?.parse().ok()?;
+    let a_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok()??;
+    Some(ticks * (1_000_000_000 / u64::try_from(a_second).ok()?.max(1)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

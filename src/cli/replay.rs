@@ -1,0 +1,141 @@
+//! `proclab replay`: the same schedule again, on real processes.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::explore::json;
+use super::fault::Fault;
+use super::lab::{Format, PipelineArgs, SaleArgs, could_not, diverged, print, usage, width, with_lab};
+use super::step_by_step;
+use crate::explore::schedule::{Token, arrivals};
+use crate::explore::strategy::replay::Replay;
+use crate::report::witness::Witness;
+use crate::scenario::experiment::Experiment;
+use crate::scenario::verdict::Verdict;
+
+/// The largest file that is read.
+const MAX_FILE: u64 = 16 << 20;
+
+/// Run a schedule again on real processes
+#[derive(Args, Debug)]
+pub(crate) struct ReplayArgs {
+    /// A token, or a file that `explore --save` or `replay --format json` has written
+    #[arg(value_name = "TOKEN|FILE")]
+    schedule: String,
+    /// Press a key for each step, or choose yourself who goes next
+    #[arg(long, conflicts_with = "format")]
+    step: bool,
+    #[command(flatten)]
+    sale: SaleArgs,
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// What to run again, and what to expect.
+struct Recorded {
+    experiment: Experiment,
+    replay: Replay,
+    token: Token,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &ReplayArgs) -> ExitCode {
+    print(answer(args))
+}
+
+fn answer(args: &ReplayArgs) -> Result<(String, bool), Fault> {
+    let recorded = match args.schedule.parse::<Token>() {
+        Ok(token) => by_token(token)?,
+        Err(_) if Path::new(&args.schedule).is_file() => by_file(Path::new(&args.schedule))?,
+        Err(error) => {
+            return Err(usage(error.to_string(), "copy the token that `proclab explore` has printed"));
+        }
+    };
+    let same = match &recorded.experiment {
+        Experiment::Tickets(sale) => args.sale.over(sale) == *sale && args.pipeline.is_silent(),
+        Experiment::Pipeline(pipeline) => args.pipeline.over(pipeline) == *pipeline && args.sale.is_silent(),
+    };
+    if !same {
+        return Err(usage(
+            format!(
+                "the token belongs to other parameters: {} {}",
+                recorded.experiment.scenario(),
+                recorded.experiment.options()
+            ),
+            "leave the options away, for the token knows them, or explore anew",
+        ));
+    }
+    let kills = recorded.token.kills();
+    if args.step {
+        let choices = recorded.token.choices.clone();
+        return with_lab(&recorded.experiment, |bench| step_by_step::run(bench, choices));
+    }
+    let Recorded { experiment, replay, token } = recorded;
+    let witness = with_lab(&experiment, |bench| bench.replay(replay, kills))?;
+    compare(&witness, &token)?;
+    let text = match args.format {
+        Format::Text => text(&witness),
+        Format::Json => json(&witness),
+    };
+    Ok((text, witness.verdict == Verdict::Ok))
+}
+
+/// What is told of one execution.
+pub(super) fn text(witness: &Witness) -> String {
+    format!(
+        "{} {}\n{}verdict: {}\n",
+        witness.experiment.scenario(),
+        witness.experiment.options(),
+        witness.table(width()),
+        witness.verdict
+    )
+}
+
+fn by_token(token: Token) -> Result<Recorded, Fault> {
+    let experiment = Experiment::from_code(&token.parameters).ok_or_else(|| {
+        usage(
+            format!("the token is of no scenario that is known here: `{}`", token.parameters),
+            "copy the token that `proclab explore` has printed",
+        )
+    })?;
+    Ok(Recorded { experiment, replay: Replay::new(token.choices.clone()), token })
+}
+
+fn by_file(file: &Path) -> Result<Recorded, Fault> {
+    let shown = file.display();
+    let unreadable = |error: &dyn std::error::Error| could_not(&format!("{shown} cannot be read"), error);
+    let size = fs::metadata(file).map_err(|error| unreadable(&error))?.len();
+    let usage =
+        |what: String| usage(what, "give a file that `explore --save` or `replay --format json` has written");
+    if size > MAX_FILE {
+        return Err(usage(format!("{shown} is no schedule: it has {size} bytes")));
+    }
+    let content = fs::read(file).map_err(|error| unreadable(&error))?;
+    let witness: Witness = serde_json::from_slice(&content)
+        .map_err(|error| usage(format!("{shown} is no schedule: {error}")))?;
+    // The code is checked as that of a token is: a file may hold any number.
+    let experiment = Experiment::from_code(&witness.experiment.code())
+        .ok_or_else(|| usage(format!("{shown} is no schedule: its parameters are out of bounds")))?;
+    let events = witness
+        .events(experiment.processes())
+        .map_err(|error| usage(format!("{shown} is no schedule: {error}")))?;
+    let token = Token::new(&experiment.code(), &events);
+    Ok(Recorded { experiment, replay: Replay::of(events), token })
+}
+
+/// Whether the processes arrived at the same steps as when the token was made.
+fn compare(witness: &Witness, token: &Token) -> Result<(), Fault> {
+    let events = witness.events(witness.processes.len()).unwrap_or_default();
+    if arrivals(&events) == token.arrivals {
+        return Ok(());
+    }
+    let names: Vec<_> =
+        witness.steps.iter().map(|step| format!("{} `{}`", step.process, step.name)).collect();
+    Err(diverged(&format!("the steps are not those of the token; they were {}", names.join(", "))))
+}

@@ -1,0 +1,264 @@
+//! The watch with a live view: the command runs on a terminal of its own, so that its output and ours do not
+//! mix; what it wrote is shown in a pane, and printed when the view is left.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use super::failure;
+use super::lines::pass_on;
+use crate::cli::fault::Fault;
+use crate::observe::watch::{Subject, Watch};
+use crate::report::live::{Action, Frame, Key, Output, View, draw};
+use crate::report::watch::build::{origin, resolution};
+use crate::report::watch::numbers::short;
+use crate::sys::clock::monotonic_ns;
+use crate::sys::exec::resize_terminal;
+use crate::sys::signalfd::Signals;
+
+/// Between two drawings, unless a key comes.
+const REDRAW: Duration = Duration::from_millis(100);
+
+/// Shows the view until it is left, then follows the program to its end without it.
+pub(super) fn follow(
+    watch: &mut Watch,
+    signals: &Signals,
+    command: Option<File>,
+    title: &str,
+) -> Result<(), Fault> {
+    let mut screen = ratatui::try_init().map_err(|error| failure::system(&error))?;
+    let mut live = Live { command, output: Output::default(), view: View::default(), typing: false };
+    let shown = live.show(watch, signals, &mut screen, title);
+    ratatui::restore();
+    let goes_on = shown.map_err(|error| failure::system(&error))?;
+    live.print_output(0).map_err(|error| failure::system(&error))?;
+    if goes_on {
+        live.follow_unseen(watch, signals).map_err(|error| failure::system(&error))?;
+    }
+    watch.finish();
+    Ok(())
+}
+
+struct Live {
+    /// Our end of the command's terminal.
+    command: Option<File>,
+    output: Output,
+    view: View,
+    typing: bool,
+}
+
+impl Live {
+    /// Says whether there is still something to follow when the view is left.
+    fn show(
+        &mut self,
+        watch: &mut Watch,
+        signals: &Signals,
+        screen: &mut DefaultTerminal,
+        title: &str,
+    ) -> io::Result<bool> {
+        let mut drawn: Option<Instant> = None;
+        loop {
+            let over = watch.is_over();
+            self.step(watch, signals, &[io::stdin().as_fd()])?;
+            if !pass_on(watch, signals) {
+                return Ok(false);
+            }
+            let mut changed = false;
+            while event::poll(Duration::ZERO)? {
+                changed = true;
+                match event::read()? {
+                    Event::Key(key)
+                        if key.kind != KeyEventKind::Release && self.key(key, watch) == Action::Leave =>
+                    {
+                        return Ok(!over && matches!(watch.subject(), Subject::Command(_)));
+                    }
+                    Event::Paste(text) if self.typing => self.type_bytes(text.as_bytes()),
+                    Event::Resize(columns, rows) => {
+                        if let Some(command) = &self.command {
+                            resize_terminal(command.as_fd(), rows, columns);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            if changed || drawn.is_none_or(|at| at.elapsed() >= REDRAW) {
+                self.draw(watch, screen, title)?;
+                drawn = Some(Instant::now());
+            }
+        }
+    }
+
+    fn draw(&mut self, watch: &Watch, screen: &mut DefaultTerminal, title: &str) -> io::Result<()> {
+        let timeline = watch.timeline();
+        let alarm = watch.hangs().iter().find(|hang| hang.to_ns.is_none()).map(|hang| {
+            let waits: Vec<String> =
+                hang.waits.iter().map(|(pid, on)| format!("{pid} waits for {on}")).collect();
+            format!(
+                "DEADLOCK since {}: {}",
+                short(hang.from_ns.saturating_sub(origin(timeline))),
+                waits.join("; ")
+            )
+        });
+        let lost = watch.n_lost();
+        let alarm = alarm.or_else(|| (lost > 0).then(|| format!("{lost} records lost: times may be wrong")));
+        let mut source = format!("{} tier: {}", watch.tier(), resolution(watch.tier()));
+        if let Some(refusal) = watch.refusals().last() {
+            source.push_str(&format!(" · not {}: {}", refusal.tier, refusal.why));
+        }
+        let ended = watch.exit().map(|exit| exit.to_string());
+        let frame = Frame {
+            title,
+            source: &source,
+            alarm: alarm.as_deref(),
+            ended: ended.as_deref(),
+            timeline,
+            // Nothing changes any more once all have ended: the strip stands still.
+            now_ns: if watch.is_over() { timeline.now_ns() } else { monotonic_ns() },
+            output: self.command.as_ref().map(|_| &self.output),
+        };
+        screen.draw(|screen| draw(&mut self.view, &frame, screen)).map(drop)
+    }
+
+    fn key(&mut self, key: KeyEvent, watch: &Watch) -> Action {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        if self.typing {
+            match key.code {
+                // Terminals send Ctrl-] as Ctrl-5 by an old habit.
+                KeyCode::Char(']' | '5') if control => self.set_typing(false),
+                _ => self.type_key(key),
+            }
+            return Action::Stay;
+        }
+        if control && key.code == KeyCode::Char('c') {
+            // As at a shell: it ends the program; when there is none to end, it ends the view.
+            return match (&self.command, watch.exit()) {
+                (Some(_), None) => {
+                    self.type_bytes(&[3]);
+                    Action::Stay
+                }
+                _ => Action::Leave,
+            };
+        }
+        let Some(key) = as_key(key) else { return Action::Stay };
+        match self.view.key(key, monotonic_ns()) {
+            Action::Type if self.command.is_some() && watch.exit().is_none() => {
+                self.set_typing(true);
+                Action::Stay
+            }
+            action => action,
+        }
+    }
+
+    fn set_typing(&mut self, on: bool) {
+        self.typing = on;
+        self.view.set_typing(on);
+    }
+
+    fn type_key(&mut self, key: KeyEvent) {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let mut buffer = [0; 4];
+        let bytes: &[u8] = match key.code {
+            KeyCode::Char(c) if control && c.is_ascii_alphabetic() => &[c.to_ascii_uppercase() as u8 & 0x1f],
+            KeyCode::Char(c) => c.encode_utf8(&mut buffer).as_bytes(),
+            KeyCode::Enter => b"\r",
+            KeyCode::Backspace => b"\x7f",
+            KeyCode::Tab => b"\t",
+            KeyCode::Esc => b"\x1b",
+            KeyCode::Up => b"\x1b[A",
+            KeyCode::Down => b"\x1b[B",
+            KeyCode::Right => b"\x1b[C",
+            KeyCode::Left => b"\x1b[D",
+            _ => return,
+        };
+        let bytes = bytes.to_vec();
+        self.type_bytes(&bytes);
+    }
+
+    /// A program that does not read lets the terminal's buffer fill up; what does not fit is lost, as typed
+    /// ahead at a shell.
+    fn type_bytes(&mut self, bytes: &[u8]) {
+        if let Some(command) = &mut self.command {
+            let _ = command.write_all(bytes);
+        }
+    }
+
+    /// One step of the watch; what the program wrote is read.
+    fn step(&mut self, watch: &mut Watch, signals: &Signals, also: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let mut fds = vec![signals.as_fd()];
+        fds.extend(also);
+        fds.extend(self.command.as_ref().map(File::as_fd));
+        watch.step(&fds, REDRAW)?;
+        self.read_output();
+        Ok(())
+    }
+
+    fn read_output(&mut self) {
+        /// A program that writes without end must not keep the watch from its other work.
+        const MOST_READS: usize = 64;
+        let mut buffer = [0; 16 << 10];
+        for _ in 0..MOST_READS {
+            match self.command.as_mut().map(|command| command.read(&mut buffer)) {
+                Some(Ok(count @ 1..)) => self.output.push(&buffer[..count]),
+                Some(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return,
+                // Nobody has the other end any more (EIO); it stays readable, so it must not be polled.
+                Some(_) => {
+                    self.command = None;
+                    return;
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Prints the output from byte `from` on and says how far it got.
+    fn print_output(&self, from: usize) -> io::Result<usize> {
+        let bytes = self.output.bytes();
+        let mut stdout = io::stdout().lock();
+        if from == 0 && self.output.n_forgotten() > 0 {
+            writeln!(stdout, "[{} bytes of output before this were not kept]", self.output.n_forgotten())?;
+        }
+        stdout.write_all(bytes.get(from..).unwrap_or_default())?;
+        stdout.flush()?;
+        Ok(bytes.len())
+    }
+
+    /// The view is gone, the program is not: its output appears as it comes.
+    fn follow_unseen(&mut self, watch: &mut Watch, signals: &Signals) -> io::Result<()> {
+        while !watch.is_over() {
+            self.output = Output::default();
+            self.step(watch, signals, &[])?;
+            self.print_output(0)?;
+            for came in signals.take() {
+                match watch.subject() {
+                    // It has a terminal of its own, so that nobody else has told it.
+                    Subject::Command(running) if watch.exit().is_none() => running.signal(came.signal),
+                    _ => return Ok(()),
+                }
+            }
+        }
+        self.read_output();
+        self.print_output(0).map(drop)
+    }
+}
+
+fn as_key(key: KeyEvent) -> Option<Key> {
+    Some(match key.code {
+        KeyCode::Char(c) => Key::Char(c),
+        KeyCode::Enter => Key::Enter,
+        KeyCode::Esc => Key::Escape,
+        KeyCode::Backspace => Key::Backspace,
+        KeyCode::Tab => Key::Tab,
+        KeyCode::Up => Key::Up,
+        KeyCode::Down => Key::Down,
+        KeyCode::PageUp => Key::PageUp,
+        KeyCode::PageDown => Key::PageDown,
+        KeyCode::Home => Key::Home,
+        KeyCode::End => Key::End,
+        _ => return None,
+    })
+}

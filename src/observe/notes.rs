@@ -1,0 +1,137 @@
+//! What a program of ours says of itself while it is watched: steps, locks, messages.
+//!
+//! The watcher gives the program a pipe and its number in the environment; the program writes a frame for each
+//! event. A program that is not watched finds no number and says nothing.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use serde::{Deserialize, Serialize};
+
+use crate::sys::notes_pipe;
+use crate::wire::codec::{decode, encode};
+use crate::wire::frame::{self, FrameDecoder};
+
+/// The largest note that is taken.
+const LIMIT: usize = 16 << 10;
+/// Notes that are kept.
+const MOST: usize = 100_000;
+
+/// Something that a process says it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// When, `CLOCK_MONOTONIC` nanoseconds.
+    pub at_ns: u64,
+    /// Which process.
+    pub pid: u32,
+    /// Its name in the scenario.
+    pub process: String,
+    /// What, in a word: `lock` and `unlock` are paired to spans, `put` and `get` counted to a depth.
+    pub what: String,
+    /// What, in words.
+    pub text: String,
+}
+
+/// The program's end.
+#[derive(Debug)]
+pub struct Notes(Option<File>);
+
+impl Notes {
+    /// The pipe that the watcher has given to this program; without a watcher, nothing is told.
+    pub fn inherited() -> Self {
+        Self(notes_pipe::inherited())
+    }
+
+    /// Tells one. A watcher that went away is no error: the program goes on.
+    pub fn tell(&mut self, note: &Note) {
+        let Some(pipe) = &mut self.0 else { return };
+        let framed = encode(note).ok().and_then(|bytes| frame::encode(&bytes, LIMIT).ok());
+        if let Some(framed) = framed
+            && pipe.write_all(&framed).is_err()
+        {
+            self.0 = None;
+        }
+    }
+}
+
+/// The watcher's end.
+#[derive(Debug)]
+pub struct Heard {
+    pipe: File,
+    decoder: FrameDecoder,
+    notes: Vec<Note>,
+    open: bool,
+}
+
+impl Heard {
+    /// Listens at the reading end of a pipe that does not block.
+    pub fn new(pipe: File) -> Self {
+        Self { pipe, decoder: FrameDecoder::new(LIMIT), notes: Vec::new(), open: true }
+    }
+
+    /// Takes what is there; ends for good at the end of the pipe, or at a frame that is none.
+    pub fn read(&mut self) {
+        let mut buffer = [0; 16 << 10];
+        while self.open {
+            match self.pipe.read(&mut buffer) {
+                Ok(0) => self.open = false,
+                Ok(count) => self.take(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => self.open = false,
+            }
+        }
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) {
+        loop {
+            match self.decoder.decode(&mut bytes) {
+                Ok(Some(message)) => {
+                    if let Ok(note) = decode::<Note>(&message)
+                        && self.notes.len() < MOST
+                    {
+                        self.notes.push(note);
+                    }
+                }
+                Ok(None) => return,
+                Err(_) => {
+                    self.open = false;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Everything heard so far, in the order in which it was told.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// The descriptor to poll, while there may be more.
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.open.then(|| self.pipe.as_fd())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_come_through_the_pipe_and_noise_ends_the_listening() {
+        let (reader, writer) = notes_pipe::pair().unwrap();
+        let note =
+            Note { at_ns: 5, pid: 7, process: "buyer-1".into(), what: "lock".into(), text: "has it".into() };
+        let mut notes = Notes(Some(File::from(writer.try_clone().unwrap())));
+        notes.tell(&note);
+        notes.tell(&note);
+        let mut heard = Heard::new(reader);
+        heard.read();
+        assert_eq!(heard.notes(), [note.clone(), note]);
+        assert!(heard.as_fd().is_some());
+        File::from(writer).write_all(&[0xff; 64]).unwrap();
+        heard.read();
+        assert_eq!((heard.notes().len(), heard.as_fd().is_none()), (2, true));
+    }
+}

@@ -1,0 +1,272 @@
+//! The view on a terminal, wide or narrow.
+
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span as Text};
+use ratatui::widgets::{Block, Clear, Paragraph};
+
+use super::detail::life;
+use super::rows::Row;
+use super::strip::glyph;
+use super::view::{Frame, Pane, View};
+use crate::observe::event::State;
+use crate::report::watch::numbers::short;
+
+/// Draws everything.
+pub fn draw(view: &mut View, frame: &Frame<'_>, screen: &mut ratatui::Frame<'_>) {
+    let area = screen.area();
+    let shown_ns = view.refresh(frame.timeline, frame.now_ns);
+    let pane_height = if area.height >= 18 { (area.height / 3).clamp(7, 14) } else { 0 };
+    let alarm_height = u16::from(frame.alarm.is_some());
+    let [head, alarm, table, pane, foot] = Layout::vertical([
+        Constraint::Length(2),
+        Constraint::Length(alarm_height),
+        Constraint::Min(2),
+        Constraint::Length(pane_height),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+    screen.render_widget(heading(view, frame), head);
+    if let Some(text) = frame.alarm {
+        let style = Style::new().add_modifier(Modifier::REVERSED | Modifier::BOLD);
+        screen.render_widget(Paragraph::new(text).style(style), alarm);
+    }
+    screen.render_widget(table_lines(view, frame, shown_ns, table), table);
+    if pane_height > 0 {
+        draw_pane(view, frame, shown_ns, screen, pane);
+    }
+    screen.render_widget(footing(view, frame), foot);
+    if view.help {
+        draw_help(screen, area);
+    }
+}
+
+fn heading<'a>(view: &View, frame: &Frame<'a>) -> Paragraph<'a> {
+    let alive = frame.timeline.processes().filter(|(_, process)| process.is_alive()).count();
+    let all = frame.timeline.processes().count() as u64 + frame.timeline.folded().n_processes;
+    let mut first = vec![
+        Text::styled(frame.title.to_owned(), Style::new().add_modifier(Modifier::BOLD)),
+        Text::raw(format!("  {alive} alive of {all}")),
+    ];
+    if let Some(ended) = frame.ended {
+        first.push(Text::raw(format!("  ended: {ended}")));
+    }
+    if view.is_paused() {
+        first.push(Text::styled("  PAUSED", Style::new().add_modifier(Modifier::REVERSED)));
+    }
+    Paragraph::new(vec![
+        Line::from(first),
+        Line::styled(frame.source.to_owned(), Style::new().fg(Color::DarkGray)),
+    ])
+}
+
+/// Widths of the columns for a screen of this width: times only where there is room.
+struct Columns {
+    name: usize,
+    strip: usize,
+    times: bool,
+    note: usize,
+}
+
+impl Columns {
+    /// PID and PPID take 8 each, the state 10.
+    const FIXED: usize = 8 + 8 + 10;
+
+    fn of(width: usize) -> Self {
+        let times = width >= 120;
+        let name = if width >= 100 { 20 } else { 13 };
+        let left = width.saturating_sub(Self::FIXED + name + 1 + if times { 33 } else { 0 });
+        let strip = (left / 2).clamp(8.min(left), 60);
+        Self { name, strip, times, note: left.saturating_sub(strip + 1) }
+    }
+}
+
+fn table_lines<'a>(view: &mut View, frame: &Frame<'_>, shown_ns: u64, area: Rect) -> Paragraph<'a> {
+    let columns = Columns::of(usize::from(area.width));
+    let visible = usize::from(area.height).saturating_sub(1);
+    let chosen = view.chosen().map_or(0, |(place, _)| place);
+    // The chosen row stays on the screen, in its middle where there is more above and below.
+    let from = chosen.saturating_sub(visible / 2).min(view.rows().len().saturating_sub(visible));
+    view.fill(frame.timeline, shown_ns, from, visible, columns.strip);
+    let window = short(view.window_ns());
+    let mut header =
+        format!("{:>7} {:>7} {:<name$} {:<9} ", "PID", "PPID", "NAME", "STATE", name = columns.name);
+    header.push_str(&fit(&format!("last {window}"), columns.strip));
+    if columns.times {
+        header.push_str(&format!(" {:>10} {:>10} {:>10}", "RUN", "READY", "BLOCKED"));
+    }
+    header.push_str(" ON / END");
+    let mut lines =
+        vec![Line::styled(fit(&header, area.width.into()), Style::new().add_modifier(Modifier::UNDERLINED))];
+    for (place, row) in view.rows().iter().enumerate().skip(from).take(visible) {
+        lines.push(row_line(row, &columns, place == chosen));
+    }
+    Paragraph::new(lines)
+}
+
+fn row_line<'a>(row: &Row, columns: &Columns, chosen: bool) -> Line<'a> {
+    let base = if chosen { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
+    let base = if row.state == State::Reaped { base.fg(Color::DarkGray) } else { base };
+    let indent = "└".repeat(usize::from(row.depth > 0));
+    let name =
+        fit(&format!("{}{indent}{}", " ".repeat(row.depth.saturating_sub(1).min(6)), row.name), columns.name);
+    let (_, colour) = glyph(row.state);
+    let mut texts = vec![
+        Text::styled(format!("{:>7} {:>7} {name} ", row.pid, row.ppid), base),
+        Text::styled(
+            format!("{:<7} {} ", row.state.word(), row.letter),
+            if chosen { base } else { Style::new().fg(colour).add_modifier(Modifier::BOLD) },
+        ),
+    ];
+    for cell in &row.strip {
+        let (symbol, colour) = cell.map_or((" ", Color::Reset), glyph);
+        texts.push(Text::styled(symbol, Style::new().fg(colour)));
+    }
+    if columns.times {
+        let (run, ready, blocked) = (short(row.running_ns), short(row.ready_ns), short(row.blocked_ns));
+        texts.push(Text::styled(format!(" {run:>10} {ready:>10} {blocked:>10}"), base));
+    }
+    texts.push(Text::styled(format!(" {}", fit(&row.note, columns.note)), base));
+    Line::from(texts)
+}
+
+fn draw_pane(view: &View, frame: &Frame<'_>, shown_ns: u64, screen: &mut ratatui::Frame<'_>, area: Rect) {
+    let height = usize::from(area.height).saturating_sub(2);
+    let (title, lines) = match (view.pane, frame.output) {
+        (Pane::Output, Some(output)) => {
+            let typing = if view.typing { ": your keys go to the program, Ctrl-] ends that" } else { "" };
+            (format!(" output{typing} "), output.last_lines(height))
+        }
+        (Pane::Output, None) => {
+            (" output ".to_owned(), vec!["goes where it went before the watch".to_owned()])
+        }
+        (Pane::Life, _) => match view.chosen().and_then(|(_, id)| frame.timeline.process(id)) {
+            Some(process) => (
+                format!(" life of {} {} ", process.pid, process.name),
+                life(process, frame.timeline, shown_ns.max(process.since_ns)),
+            ),
+            None => (" life ".to_owned(), Vec::new()),
+        },
+    };
+    let lines: Vec<Line<'_>> = lines.into_iter().take(height).map(Line::from).collect();
+    screen.render_widget(Paragraph::new(lines).block(Block::bordered().title(title)), area);
+}
+
+fn footing<'a>(view: &View, frame: &Frame<'_>) -> Line<'a> {
+    if view.searching {
+        return Line::from(format!("search: {}_   Enter keeps it, Esc clears it", view.search));
+    }
+    let mut keys = format!(
+        "?help q leave ↑↓ choose Tab output /search s sort:{} a all p pause +- zoom",
+        view.sort.word()
+    );
+    if frame.output.is_some() && frame.ended.is_none() {
+        keys.push_str(" i type");
+    }
+    if !view.search.is_empty() {
+        keys.push_str(&format!("  [{}] Esc clears", view.search));
+    }
+    Line::styled(keys, Style::new().fg(Color::DarkGray))
+}
+
+fn draw_help(screen: &mut ratatui::Frame<'_>, area: Rect) {
+    const TEXT: [&str; 18] = [
+        "q          leave the view; the program goes on",
+        "↑ ↓ j k    choose a process; PgUp PgDn Home End",
+        "Tab        its life, or the program's output",
+        "s          sort: tree, running, ready, blocked, newest",
+        "/          search name, PID, or what it is blocked on",
+        "a          show all, those reaped long ago too",
+        "p          pause the view (not the program)",
+        "+ -        a shorter or longer strip",
+        "i          type to the program; Ctrl-] ends that",
+        "",
+        "█ running: it has a CPU",
+        "▒ ready: it could run and waits for a CPU",
+        "─ blocked: it waits for something else",
+        "■ stopped: by a signal or a debugger",
+        "z zombie: ended, its exit status not taken",
+        "",
+        "The letter is the kernel's, as ps shows it: R is",
+        "running and ready alike. Any key closes this.",
+    ];
+    let height = (TEXT.len() as u16 + 2).min(area.height);
+    let width = 58.min(area.width);
+    let place = Rect { x: (area.width - width) / 2, y: (area.height - height) / 2, width, height };
+    screen.render_widget(Clear, place);
+    let lines: Vec<Line<'_>> = TEXT.into_iter().map(Line::from).collect();
+    screen.render_widget(Paragraph::new(lines).block(Block::bordered().title(" help ")), place);
+}
+
+/// Exactly `width` columns: cut with an ellipsis, or padded.
+fn fit(text: &str, width: usize) -> String {
+    let count = text.chars().count();
+    if count <= width {
+        return format!("{text}{}", " ".repeat(width - count));
+    }
+    let mut cut: String = text.chars().take(width.saturating_sub(1)).collect();
+    if width > 0 {
+        cut.push('…');
+    }
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+    use crate::observe::event::{Event, What};
+    use crate::observe::timeline::{Limits, Timeline};
+    use crate::observe::waits::{Kind, Wait};
+
+    fn screen(width: u16, height: u16) -> String {
+        let mut timeline = Timeline::new(Limits::default());
+        let mut tell = |at_ns, pid, what| timeline.apply(&Event { at_ns, pid, tid: pid, what });
+        tell(0, 7, What::Rooted { ppid: 1 });
+        tell(1, 7, What::Named { name: "python3".to_owned(), exec: true });
+        tell(2, 7, What::In { cpu: 0 });
+        tell(3_000_000_000, 7, What::Out { preempted: false });
+        let on = Wait::outside(Kind::FileLock, "lock data/ticket_count held by 4240 buyer-1");
+        tell(3_100_000_000, 7, What::Blocked(on));
+        let frame = Frame {
+            title: "python3 homework.py",
+            source: "exact tier",
+            alarm: None,
+            ended: None,
+            timeline: &timeline,
+            now_ns: 5_000_000_000,
+            output: None,
+        };
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        let mut view = View::default();
+        terminal.draw(|screen| draw(&mut view, &frame, screen)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    #[test]
+    fn a_wide_screen_shows_times_and_what_it_is_blocked_on() {
+        let text = screen(160, 30);
+        for part in ["python3", "blocked S", "3.000 s", "held by 4240 buyer-1", "█", "─", "exact tier"] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_narrow_and_low_screen_still_shows_pid_state_and_strip() {
+        let text = screen(50, 6);
+        for part in ["7", "python3", "blocked S", "█"] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn no_size_makes_it_panic() {
+        for width in [1, 2, 8, 20, 40, 300] {
+            for height in [1, 2, 3, 5, 17, 18, 60] {
+                screen(width, height);
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The rows of the live view: the processes of a timeline in the order and selection asked for.
+
+use std::collections::HashMap;
+
+use super::strip::cells;
+use super::view::{Sort, View};
+use crate::observe::event::State;
+use crate::observe::timeline::{Process, Timeline};
+
+/// One process as it is shown.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) id: u64,
+    pub(super) pid: u32,
+    pub(super) ppid: u32,
+    pub(super) depth: usize,
+    pub(super) name: String,
+    pub(super) state: State,
+    pub(super) letter: char,
+    pub(super) strip: Vec<Option<State>>,
+    pub(super) running_ns: u64,
+    pub(super) ready_ns: u64,
+    pub(super) blocked_ns: u64,
+    pub(super) started_ns: u64,
+    /// Blocked on what, or how it ended.
+    pub(super) note: String,
+}
+
+/// All rows that the view shows; strips are left out, for most rows are not on the screen.
+pub(super) fn rows(timeline: &Timeline, view: &View, now_ns: u64) -> Vec<Row> {
+    let wanted = view.search.to_lowercase();
+    let horizon_ns = now_ns.saturating_sub(view.window_ns());
+    let mut rows: Vec<Row> = timeline
+        .processes()
+        .filter(|(_, process)| view.all || process.reaping.is_none_or(|end| end.not_after_ns >= horizon_ns))
+        .map(|(id, process)| row(id, process, timeline, now_ns))
+        .filter(|row| {
+            wanted.is_empty()
+                || row.name.to_lowercase().contains(&wanted)
+                || row.pid.to_string().contains(&wanted)
+                || row.note.to_lowercase().contains(&wanted)
+        })
+        .collect();
+    match view.sort {
+        Sort::Tree => as_tree(&mut rows, timeline),
+        Sort::Running => rows.sort_by_key(|row| std::cmp::Reverse(row.running_ns)),
+        Sort::Ready => rows.sort_by_key(|row| std::cmp::Reverse(row.ready_ns)),
+        Sort::Blocked => rows.sort_by_key(|row| std::cmp::Reverse(row.blocked_ns)),
+        Sort::Newest => rows.sort_by_key(|row| std::cmp::Reverse(row.started_ns)),
+    }
+    rows
+}
+
+/// A row's strip of the last `window_ns`.
+pub(super) fn strip(
+    id: u64,
+    timeline: &Timeline,
+    window_ns: u64,
+    now_ns: u64,
+    n_cells: usize,
+) -> Vec<Option<State>> {
+    let from_ns = now_ns.saturating_sub(window_ns);
+    let spans = timeline.process(id).map(|process| process.spans(from_ns, now_ns)).unwrap_or_default();
+    cells(&spans, from_ns, now_ns, n_cells)
+}
+
+fn row(id: u64, process: &Process, timeline: &Timeline, now_ns: u64) -> Row {
+    let sums = process.sums_at(now_ns);
+    let note = match (process.state, process.exit) {
+        (State::Zombie | State::Reaped, Some(exit)) => exit.to_string(),
+        (State::Zombie | State::Reaped, None) => "ended".to_owned(),
+        (State::Blocked, _) if process.waits_now() != 0 => timeline.wait_name(process.waits_now()).to_owned(),
+        _ => String::new(),
+    };
+    let letter = match process.state {
+        State::Blocked => process.threads.first().and_then(|thread| thread.letter).unwrap_or('S'),
+        state => state.letter(),
+    };
+    Row {
+        id,
+        pid: process.pid,
+        ppid: process.ppid,
+        depth: 0,
+        name: if process.name.is_empty() { "(new)".to_owned() } else { process.name.clone() },
+        state: process.state,
+        letter,
+        strip: Vec::new(),
+        running_ns: sums.running_ns,
+        ready_ns: sums.ready_ns,
+        blocked_ns: sums.blocked_ns,
+        started_ns: process.started_ns,
+        note,
+    }
+}
+
+/// Children under the parent that they began with, each level in the order of starts.
+fn as_tree(rows: &mut Vec<Row>, timeline: &Timeline) {
+    let places: HashMap<u32, usize> = rows.iter().enumerate().map(|(place, row)| (row.pid, place)).collect();
+    let mut children: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut roots = Vec::new();
+    for (place, row) in rows.iter().enumerate() {
+        let process = timeline.process(row.id);
+        let parent = process.and_then(|process| process.orphan).map_or(row.ppid, |orphan| orphan.old);
+        match places.get(&parent) {
+            // A parent is older than its child: a PID that came round again makes no circle.
+            Some(&above) if above < place => children.entry(above).or_default().push(place),
+            _ => roots.push(place),
+        }
+    }
+    let mut order = Vec::with_capacity(rows.len());
+    let mut todo: Vec<(usize, usize)> = roots.into_iter().rev().map(|place| (0, place)).collect();
+    while let Some((depth, place)) = todo.pop() {
+        order.push((depth, place));
+        let below = children.remove(&place).unwrap_or_default();
+        todo.extend(below.into_iter().rev().map(|child| (depth + 1, child)));
+    }
+    let mut taken: Vec<Option<Row>> = std::mem::take(rows).into_iter().map(Some).collect();
+    for (depth, place) in order {
+        if let Some(mut row) = taken[place].take() {
+            row.depth = depth;
+            rows.push(row);
+        }
+    }
+}

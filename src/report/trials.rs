@@ -1,0 +1,326 @@
+//! What many free runs showed: rates with intervals, durations, waiting and fairness.
+
+use std::fmt::Write;
+
+use comfy_table::{ContentArrangement, Table};
+use plotly::common::{ErrorData, ErrorType, Mode, Title};
+use plotly::layout::{Axis, GridPattern, LayoutGrid};
+use plotly::{Layout, Plot, Scatter};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::witness::RULED;
+use crate::explore::statistics::{jain, quantile, wilson};
+use crate::scenario::experiment::Experiment;
+use crate::scenario::verdict::Verdict;
+
+/// Free runs of one experiment.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Trials {
+    /// What was run.
+    #[serde(flatten)]
+    pub experiment: Experiment,
+    /// How many runs came to a verdict.
+    pub trials: u64,
+    /// How many could not be run; they are in no rate.
+    pub could_not_run: u64,
+    /// Why the last of these could not.
+    pub reason: Option<String>,
+    /// What came of the runs, the worst first.
+    pub outcomes: Vec<Rate>,
+    /// How long a run took, in microseconds.
+    pub duration_us: Option<Spread>,
+    /// How long each buyer waited for locks in a run, in microseconds.
+    pub waited_us: Vec<Option<Spread>>,
+    /// Jain's index of the buyers' mean waits: 1 if all waited alike.
+    pub fairness: f64,
+}
+
+/// How often something came out.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Rate {
+    /// What.
+    pub verdict: Verdict,
+    /// In how many trials.
+    pub count: u64,
+    /// The share of the trials.
+    pub rate: f64,
+    /// The lower end of the 95 % Wilson interval.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+/// Where values lie.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Spread {
+    /// The smallest.
+    pub min: f64,
+    /// A quarter are below.
+    pub q1: f64,
+    /// Half are below.
+    pub median: f64,
+    /// A quarter are above.
+    pub q3: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// One run, as it is exported.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What came of it.
+    pub verdict: Verdict,
+    /// How long it took, in microseconds.
+    pub duration_us: f64,
+    /// How long each buyer waited for locks; `None` for one that did not end.
+    pub waited_us: Vec<Option<f64>>,
+}
+
+impl Spread {
+    /// Of `values`, in any order; `None` if there are none.
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let at = |share| quantile(&values, share);
+        Some(Self { min: at(0.0)?, q1: at(0.25)?, median: at(0.5)?, q3: at(0.75)?, max: at(1.0)? })
+    }
+}
+
+impl Trials {
+    /// Sums up `runs` of `experiment`, and those that could not be run.
+    pub fn new(experiment: &Experiment, runs: &[Run], failures: &[String]) -> Self {
+        let trials = runs.len() as u64;
+        let rate = |verdict| {
+            let count = runs.iter().filter(|run| run.verdict == verdict).count() as u64;
+            let (low, high) = wilson(count, trials);
+            Rate { verdict, count, rate: count as f64 / trials.max(1) as f64, low, high }
+        };
+        // The two that everybody asks for, and whatever else was seen.
+        let outcomes = Verdict::ALL
+            .into_iter()
+            .rev()
+            .map(rate)
+            .filter(|rate| rate.count > 0 || matches!(rate.verdict, Verdict::Ok | Verdict::Oversold));
+        let waits: Vec<Vec<f64>> = (0..experiment.processes())
+            .map(|buyer| runs.iter().filter_map(|run| run.waited_us.get(buyer).copied().flatten()).collect())
+            .collect();
+        let mean = |waits: &Vec<f64>| waits.iter().sum::<f64>() / waits.len().max(1) as f64;
+        let means: Vec<_> = waits.iter().map(mean).collect();
+        Self {
+            experiment: experiment.clone(),
+            trials,
+            could_not_run: failures.len() as u64,
+            reason: failures.last().cloned(),
+            outcomes: outcomes.collect(),
+            duration_us: Spread::of(runs.iter().map(|run| run.duration_us).collect()),
+            waited_us: waits.into_iter().map(Spread::of).collect(),
+            fairness: jain(&means),
+        }
+    }
+
+    /// Whether every trial was right.
+    pub fn is_right(&self) -> bool {
+        self.outcomes.iter().all(|outcome| outcome.verdict == Verdict::Ok || outcome.count == 0)
+    }
+
+    /// The text, at most `width` columns wide.
+    pub fn text(&self, width: u16) -> String {
+        let mut text = format!("{} {}\n", self.experiment.scenario(), self.experiment.options());
+        let _ = writeln!(text, "{} trials, all buyers let go at once", self.trials);
+        if let Some(reason) = &self.reason {
+            let _ = writeln!(text, "{} more could not be run, the last because {reason}", self.could_not_run);
+        }
+        let mut table = ruled(width, &["outcome", "trials", "rate", "95 % interval"]);
+        for rate in &self.outcomes {
+            table.add_row([
+                rate.verdict.to_string(),
+                rate.count.to_string(),
+                percent(rate.rate),
+                format!("{} to {}", percent(rate.low), percent(rate.high)),
+            ]);
+        }
+        lines(&table, &mut text);
+        for rate in self.outcomes.iter().filter(|rate| rate.count == 0 && rate.verdict != Verdict::Ok) {
+            let _ = writeln!(
+                text,
+                "{} in 0 of {} trials: the rate is below about {} (3/n), if trials are independent",
+                rate.verdict,
+                self.trials,
+                percent((3.0 / self.trials.max(1) as f64).min(1.0))
+            );
+        }
+        if let Some(spread) = &self.duration_us {
+            let _ = writeln!(text, "a run takes {}", spread.words());
+        }
+        for (buyer, spread) in self.waited_us.iter().enumerate() {
+            if let Some(spread) = spread {
+                let who = crate::explore::step::letter(buyer);
+                let _ = writeln!(text, "buyer {who} waits for locks {}", spread.words());
+            }
+        }
+        let _ = writeln!(text, "fairness of the waits (Jain's index): {:.3}", self.fairness);
+        text.push_str(
+            "a rate is how often chance found something here and now: it is no share of the schedules, and \
+             that is no rate (proclab explore counts them)\n",
+        );
+        text
+    }
+}
+
+impl Spread {
+    fn words(&self) -> String {
+        format!(
+            "{} in the median, half of them {} to {}, at most {}",
+            micros(self.median),
+            micros(self.q1),
+            micros(self.q3),
+            micros(self.max)
+        )
+    }
+}
+
+/// One row of a sweep.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Swept {
+    /// The value of the parameter.
+    pub value: String,
+    /// What its trials showed.
+    #[serde(flatten)]
+    pub trials: Trials,
+}
+
+/// The same trials for several values of one parameter.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Sweep {
+    /// The parameter.
+    pub parameter: String,
+    /// Its values, in the order given.
+    pub rows: Vec<Swept>,
+}
+
+impl Sweep {
+    /// The table, at most `width` columns wide.
+    pub fn text(&self, width: u16) -> String {
+        let verdicts = self.verdicts();
+        let heads: Vec<String> = [self.parameter.clone(), "trials".into()]
+            .into_iter()
+            .chain(verdicts.iter().map(|verdict| format!("{verdict} (95 % interval)")))
+            .chain(["median run".to_owned(), "fairness".to_owned()])
+            .collect();
+        let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+        let mut table = ruled(width, &heads);
+        for row in &self.rows {
+            let mut cells = vec![row.value.clone(), row.trials.trials.to_string()];
+            for verdict in &verdicts {
+                cells.push(row.rate(*verdict).map_or_else(String::new, |rate| {
+                    format!("{} ({} to {})", percent(rate.rate), percent(rate.low), percent(rate.high))
+                }));
+            }
+            cells.push(row.trials.duration_us.as_ref().map_or(String::new(), |spread| micros(spread.median)));
+            cells.push(format!("{:.3}", row.trials.fairness));
+            table.add_row(cells);
+        }
+        let mut text = String::new();
+        lines(&table, &mut text);
+        text.push_str("a rate is no share of the schedules, and that is no rate\n");
+        text
+    }
+
+    /// One page with both plots, which needs no network.
+    pub fn html(&self) -> String {
+        let mut plot = Plot::new();
+        let values = || self.rows.iter().map(|row| row.value.clone()).collect::<Vec<_>>();
+        for verdict in self.verdicts() {
+            let rates: Vec<Rate> = self.rows.iter().filter_map(|row| row.rate(verdict)).collect();
+            let above = rates.iter().map(|rate| (rate.high - rate.rate) * 100.0).collect();
+            let below = rates.iter().map(|rate| (rate.rate - rate.low) * 100.0).collect();
+            let error = ErrorData::new(ErrorType::Data).array(above).array_minus(below).symmetric(false);
+            let trace =
+                Scatter::new(values(), rates.iter().map(|rate| rate.rate * 100.0).collect::<Vec<_>>())
+                    .name(verdict.name())
+                    .mode(Mode::LinesMarkers)
+                    .error_y(error);
+            plot.add_trace(trace);
+        }
+        let medians =
+            self.rows.iter().map(|row| row.trials.duration_us.as_ref().map_or(0.0, |d| d.median / 1e3));
+        let durations = Scatter::new(values(), medians.collect::<Vec<_>>())
+            .name("median run")
+            .mode(Mode::LinesMarkers)
+            .x_axis("x2")
+            .y_axis("y2");
+        plot.add_trace(durations);
+        let title = format!("free runs of the ticket sale, by {}", self.parameter);
+        let axis = |text: &str| Axis::new().title(Title::with_text(text));
+        plot.set_layout(
+            Layout::new()
+                .title(Title::with_text(title))
+                .grid(LayoutGrid::new().rows(2).columns(1).pattern(GridPattern::Independent))
+                .height(800)
+                .x_axis(axis(&self.parameter).type_(plotly::layout::AxisType::Category))
+                .y_axis(axis("% of trials, with 95 % Wilson intervals").range(vec![0.0, 100.0]))
+                .x_axis2(axis(&self.parameter).type_(plotly::layout::AxisType::Category))
+                .y_axis2(axis("median run in ms")),
+        );
+        plot.to_html()
+    }
+
+    fn verdicts(&self) -> Vec<Verdict> {
+        let seen = |verdict: &Verdict| {
+            self.rows.iter().any(|row| row.trials.outcomes.iter().any(|rate| rate.verdict == *verdict))
+        };
+        Verdict::ALL.into_iter().rev().filter(seen).collect()
+    }
+}
+
+impl Swept {
+    /// The rate of `verdict`, also where it never came out.
+    fn rate(&self, verdict: Verdict) -> Option<Rate> {
+        let found = self.trials.outcomes.iter().find(|rate| rate.verdict == verdict).cloned();
+        let trials = self.trials.trials;
+        found.or_else(|| {
+            let (low, high) = wilson(0, trials);
+            (trials > 0).then_some(Rate { verdict, count: 0, rate: 0.0, low, high })
+        })
+    }
+}
+
+/// The head of a file of runs, for `buyers` buyers.
+pub fn csv_head(buyers: usize) -> String {
+    let waits = (0..buyers).map(|buyer| format!(",waited_{}_us", crate::explore::step::letter(buyer)));
+    format!("parameter,value,trial,verdict,duration_us{}\n", waits.collect::<String>())
+}
+
+/// One line of it.
+pub fn csv_line(parameter: &str, value: &str, trial: usize, run: &Run, buyers: usize) -> String {
+    let wait = |buyer: usize| run.waited_us.get(buyer).copied().flatten();
+    let waits = (0..buyers).map(|buyer| wait(buyer).map_or(",".to_owned(), |us| format!(",{us:.3}")));
+    format!(
+        "{parameter},{value},{trial},{},{:.3}{}\n",
+        run.verdict,
+        run.duration_us,
+        waits.collect::<String>()
+    )
+}
+
+fn ruled(width: u16, heads: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(RULED).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    table.set_header(heads.iter().copied());
+    table
+}
+
+fn lines(table: &Table, text: &mut String) {
+    for line in table.lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+fn micros(us: f64) -> String {
+    if us < 1000.0 { format!("{us:.0} µs") } else { format!("{:.2} ms", us / 1000.0) }
+}

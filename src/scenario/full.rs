@@ -1,0 +1,95 @@
+//! "When five are in, putting blocks until one is taken out": shown, with states and times.
+
+use super::record::{Detail, Event, Proof, Record};
+use super::stage::{RunError, Stage};
+use super::verdict::Verdict;
+use crate::process::{Process, StartMethod};
+use crate::queue::{Sender, bounded};
+use crate::sys::clock::monotonic_ns;
+use crate::sys::poll::Deadline;
+use crate::sys::procs;
+use crate::wire::endpoint::pollable_channel;
+use ipc_channel::ipc::IpcSender;
+use std::time::Duration;
+
+const CAPACITY: usize = 5;
+/// How long the sixth has to wait.
+const HELD: Duration = Duration::from_millis(300);
+/// Everything before that takes far less.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Shows it.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunError> {
+    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let (sender, receiver) = bounded::<u64>(CAPACITY).map_err(RunError::queue)?;
+    let child = Process::new(put_six)
+        .args((sender, events))
+        .name("putter")
+        .start_method(start_method)
+        .die_with_parent(true);
+    let child = stage.supervisor.start(child)?;
+
+    let deadline = Deadline::after(PATIENCE);
+    let state = || procs::stat(child.pid()).map_or('?', |stat| stat.state);
+    let is_blocked = || receiver.is_full() && state() == 'S';
+    while !is_blocked() && !deadline.is_over() {
+        stage.pause(Deadline::after(Duration::from_millis(2)))?;
+    }
+    while let Ok(event) = incoming.try_recv() {
+        stage.tell(event);
+    }
+    let (full, state) = (receiver.len(), state());
+    stage
+        .say("look", format!("{full} of {CAPACITY} are in; the putter's state is {state}: it sleeps in put"));
+    stage.pause(Deadline::after(HELD))?;
+    stage.say("look", format!("{:.0} ms later it sleeps still; takes one out", HELD.as_secs_f64() * 1e3));
+    let taken_ns = monotonic_ns();
+    let first = receiver.recv().map_err(RunError::queue)?;
+    stage.listen(&incoming)?;
+    stage.join(&[child.handle()])?;
+    let (waited_ns, went_on_ns) = child.result()?;
+    let rest: Vec<u64> = receiver.try_iter().collect();
+
+    let holds = full == CAPACITY
+        && state == 'S'
+        && Duration::from_nanos(waited_ns) >= HELD
+        && went_on_ns >= taken_ns
+        && first == 1
+        && rest == [2, 3, 4, 5, 6];
+    let seen = format!(
+        "{full} were in, state {state}, waited {:.0} ms, then {first} and {rest:?} came",
+        waited_ns as f64 / 1e6
+    );
+    let claim = "put blocks when five are in, and goes on when one is taken; what is put comes out in order"
+        .to_owned();
+    stage.say("end", format!("the sixth put took {:.0} ms", waited_ns as f64 / 1e6));
+    Ok(Record {
+        scenario: "full".to_owned(),
+        parameters: serde_json::json!({ "capacity": CAPACITY, "start_method": start_method }),
+        processes: stage.processes,
+        events: stage.events,
+        detail: Detail::Life { proof: Proof { claim, holds, seen: (!holds).then_some(seen) } },
+        verdict: if holds { Verdict::Ok } else { Verdict::Unproven },
+    })
+}
+
+/// Puts six, and says how long the last one took and when it was done, in nanoseconds.
+fn put_six(sender: Sender<u64>, events: IpcSender<Event>) -> (u64, u64) {
+    let name = crate::process::current().name().to_owned();
+    let say = |what: &str, text: String| drop(events.send(Event::now(&name, what, text)));
+    let mut took = 0;
+    for number in 1..=CAPACITY as u64 + 1 {
+        if sender.is_full() {
+            say("wait", format!("puts {number}: the queue is full"));
+        }
+        let begin = monotonic_ns();
+        // The parent receives, or ends this process with itself.
+        let _ = sender.send(number);
+        took = monotonic_ns() - begin;
+        say("put", format!("has put {number}, after {:.3} ms", took as f64 / 1e6));
+    }
+    (took, monotonic_ns())
+}

@@ -1,0 +1,194 @@
+//! Ends as child processes: started, fed, waited for, and gone at the end of a test whatever happens.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// The bound of every wait.
+pub const WAIT: Duration = Duration::from_secs(20);
+
+/// A process whose lines of output are collected.
+pub struct End {
+    child: Child,
+    out: Receiver<String>,
+    err: Receiver<String>,
+    name: String,
+}
+
+/// `proclab net ARGS…`.
+pub fn proclab(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_proclab"));
+    command.arg("net").args(args).env("PROCLAB_KEY", "alexsb");
+    command
+}
+
+/// A Python program of the notes, or `None` where there is no Python.
+pub fn notes(args: &[&str]) -> Option<Command> {
+    if Command::new("python3").arg("--version").output().is_err() {
+        println!("    left out: there is no python3 here");
+        return None;
+    }
+    let mut command = Command::new("python3");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/net/notes.py")).args(args);
+    Some(command)
+}
+
+impl End {
+    /// Starts a program that reads `input` to its end.
+    pub fn start(mut command: Command, input: &str) -> Self {
+        let name = format!("{command:?}");
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_owned();
+        std::thread::spawn(move || {
+            let _ = stdin.write_all(input.as_bytes());
+        });
+        let (out, err) = (collect(child.stdout.take().unwrap()), collect(child.stderr.take().unwrap()));
+        Self { child, out, err, name }
+    }
+
+    /// Starts a server and gives the address that its first line tells.
+    pub fn serve(command: Command, input: &str) -> (Self, String) {
+        let server = Self::start(command, input);
+        let first = server.line();
+        let address =
+            first.strip_prefix("listening on ").unwrap_or_else(|| panic!("{}: {first}", server.name));
+        let address = address.to_owned();
+        (server, address)
+    }
+
+    /// The next line of its output.
+    pub fn line(&self) -> String {
+        self.out.recv_timeout(WAIT).unwrap_or_else(|_| panic!("{}: no line; {:?}", self.name, self.errors()))
+    }
+
+    /// Lines of its standard error so far.
+    pub fn errors(&self) -> Vec<String> {
+        self.err.try_iter().collect()
+    }
+
+    /// Waits for a line of its standard error with `part` in it.
+    pub fn error_with(&self, part: &str) -> String {
+        let until = Instant::now() + WAIT;
+        let mut seen = Vec::new();
+        while let Ok(line) = self.err.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if line.contains(part) {
+                return line;
+            }
+            seen.push(line);
+        }
+        panic!("{}: no line with {part:?} but {seen:?}", self.name)
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// Ctrl-C, then the exit code.
+    pub fn interrupt(mut self) -> i32 {
+        self.signal(nix::sys::signal::Signal::SIGINT);
+        self.exit().0
+    }
+
+    /// Waits for its end: the exit code and the lines of output that were not read yet.
+    pub fn finish(mut self) -> (i32, Vec<String>) {
+        self.exit()
+    }
+
+    fn exit(&mut self) -> (i32, Vec<String>) {
+        let until = Instant::now() + WAIT;
+        let mut lines = Vec::new();
+        loop {
+            match self.out.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("{}: does not end; {:?}", self.name, self.errors()),
+            }
+        }
+        // The output is closed, so the process is at its end.
+        let status = self.child.wait().unwrap();
+        (status.code().unwrap_or(-1), lines)
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (lines, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if lines.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// A folder that is gone at the end of a test.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("proclab-it-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+
+    /// The names in it, hidden ones included.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Waits until `holds`.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + WAIT;
+    while !holds() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Bytes that no pattern compresses, the same every time.
+pub fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    (0..length.div_ceil(8)).flat_map(|_| next()).take(length).collect()
+}
+
+pub fn file_with(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).unwrap();
+}

@@ -1,0 +1,165 @@
+//! Transfers that fail leave nothing, and those that are resumed go on where they were.
+
+use super::ends::{End, Folder, file_with, noise, proclab, wait_until};
+use libtest_mimic::{Failed, Trial};
+use nix::sys::signal::Signal;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+pub fn tests() -> Vec<Trial> {
+    let test = |name: &str, run: fn() -> Result<(), Failed>| Trial::test(format!("net::file::{name}"), run);
+    vec![
+        test("a_receiver_that_is_killed_leaves_nothing", killed_receiver),
+        test("a_full_disk_leaves_nothing", full_disk),
+        test("a_transfer_goes_on_after_a_kill", resumed),
+        test("a_sender_is_told_why_not", told_why_not),
+        test("any_size_takes_the_same_memory", constant_memory),
+    ]
+}
+
+fn header(json: &str) -> Vec<u8> {
+    let mut bytes = (json.len() as i32).to_le_bytes().to_vec();
+    bytes.extend_from_slice(json.as_bytes());
+    bytes
+}
+
+fn killed_receiver() -> Result<(), Failed> {
+    for signal in [Signal::SIGKILL, Signal::SIGINT] {
+        let inbox = Folder::new("killed");
+        let into = inbox.path("");
+        let args = ["file", "receive", "--into", &into, "--bind", "127.0.0.1:0", "--grace", "0"];
+        let (server, address) = End::serve(proclab(&args), "");
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(&header(r#"{"filename": "a", "filesize": 10000000}"#)).unwrap();
+        stream.write_all(&noise(3_000_000)).unwrap();
+        server.signal(signal);
+        let code = server.finish().0;
+        assert_eq!(code, if signal == Signal::SIGINT { 0 } else { -1 });
+        assert_eq!(inbox.names(), [""; 0], "after {signal}");
+    }
+    Ok(())
+}
+
+/// A file system of 1 MB is mounted in a namespace of its own, where that is allowed.
+fn full_disk() -> Result<(), Failed> {
+    let (small, from) = (Folder::new("small"), Folder::new("large"));
+    let mount = format!("mount -t tmpfs -o size=1m tmpfs {}", small.path(""));
+    let unshare = |script: &str| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "--", "sh", "-c", script]);
+        command
+    };
+    if !unshare(&mount).output().is_ok_and(|output| output.status.success()) {
+        println!("    left out: no file system can be mounted here");
+        return Ok(());
+    }
+    let script = format!(
+        "{mount} && exec {} net file receive --into {} --bind 127.0.0.1:0",
+        env!("CARGO_BIN_EXE_proclab"),
+        small.path(""),
+    );
+    let (server, address) = End::serve(unshare(&script), "");
+    let path = from.path("large");
+    file_with(&from.0.join("large"), &noise(3_000_000));
+    let sender = End::start(proclab(&["file", "send", &path, "--to", &address]), "");
+    sender.error_with("No space left on device");
+    assert_eq!(sender.finish().0, 1);
+    server.error_with("the file cannot be written: No space left on device");
+    file_with(&from.0.join("large"), &noise(1000));
+    let sender = End::start(proclab(&["file", "send", &path, "--to", &address]), "");
+    assert_eq!(sender.finish().0, 0, "what the failed transfer took is free again");
+    assert!(server.line().starts_with("received large 1000 bytes"));
+    assert_eq!(server.interrupt(), 0);
+    Ok(())
+}
+
+fn resumed() -> Result<(), Failed> {
+    let (from, inbox) = (Folder::new("resume-from"), Folder::new("resume-into"));
+    let bytes = noise(20_000_000);
+    file_with(&from.0.join("big"), &bytes);
+    let (path, into) = (from.path("big"), inbox.path(""));
+    let receive = ["file", "receive", "--into", &into, "--bind", "127.0.0.1:0", "--resume"];
+    let (server, address) = End::serve(proclab(&receive), "");
+    let sender = End::start(proclab(&["file", "send", &path, "--to", &address, "--resume"]), "");
+    let partial = || {
+        let name = inbox.names().into_iter().find(|name| name.ends_with(".resume"))?;
+        std::fs::metadata(inbox.0.join(name)).ok().map(|about| about.len())
+    };
+    wait_until("some bytes are there", || {
+        partial().is_some_and(|length| length > 0) || inbox.0.join("big").exists()
+    });
+    server.signal(Signal::SIGKILL);
+    server.finish();
+    sender.finish();
+    assert!(!inbox.0.join("big").exists() || std::fs::read(inbox.0.join("big")).unwrap() == bytes);
+    if inbox.0.join("big").exists() {
+        println!("    left out: the transfer was faster than the kill");
+        return Ok(());
+    }
+
+    let (server, address) = End::serve(proclab(&receive), "");
+    let sender = End::start(proclab(&["file", "send", &path, "--to", &address, "--resume"]), "");
+    sender.error_with("the rest is sent");
+    assert_eq!(sender.finish().0, 0);
+    assert_eq!(std::fs::read(inbox.0.join("big")).unwrap(), bytes);
+    assert_eq!(inbox.names(), ["big"]);
+    assert_eq!(server.interrupt(), 0);
+    Ok(())
+}
+
+fn told_why_not() -> Result<(), Failed> {
+    let (from, inbox) = (Folder::new("why-from"), Folder::new("why-into"));
+    file_with(&from.0.join("a"), &noise(8_000_000));
+    file_with(&inbox.0.join("a"), b"mine");
+    let (path, into) = (from.path("a"), inbox.path(""));
+    let receive = ["file", "receive", "--into", &into, "--bind", "127.0.0.1:0"];
+    let (server, address) = End::serve(proclab(&receive), "");
+    let sender = End::start(proclab(&["file", "send", &path, "--to", &address]), "");
+    sender.error_with("is there already");
+    assert_eq!(sender.finish().0, 1);
+    assert_eq!(std::fs::read(inbox.0.join("a")).unwrap(), b"mine");
+
+    let sender = End::start(proclab(&["file", "send", &path, "--to", &address, "--resume"]), "");
+    sender.error_with("needs --resume too");
+    assert_eq!(sender.finish().0, 1);
+    assert_eq!(server.interrupt(), 0);
+
+    let (server, address) = End::serve(proclab(&[&receive[..], &["--overwrite"]].concat()), "");
+    let sender = End::start(proclab(&["file", "send", &path, "--to", &address]), "");
+    assert_eq!(sender.finish().0, 0);
+    assert_eq!(std::fs::metadata(inbox.0.join("a")).unwrap().len(), 8_000_000);
+    assert_eq!(inbox.names(), ["a"]);
+    assert_eq!(server.interrupt(), 0);
+
+    for bad in [from.path(""), from.path("not-there"), "/dev/null".to_owned()] {
+        let sender = End::start(proclab(&["file", "send", &bad, "--to", "127.0.0.1:1"]), "");
+        assert_eq!(sender.finish().0, 1, "{bad}");
+    }
+    Ok(())
+}
+
+fn constant_memory() -> Result<(), Failed> {
+    let inbox = Folder::new("memory");
+    let into = inbox.path("");
+    let args = ["file", "receive", "--into", &into, "--bind", "127.0.0.1:0"];
+    let (server, address) = End::serve(proclab(&args), "");
+    let mut stream = TcpStream::connect(&address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(&header(r#"{"filename": "a", "filesize": 40000000}"#)).unwrap();
+    let piece = noise(1_000_000);
+    for _ in 0..40 {
+        stream.write_all(&piece).unwrap();
+    }
+    let most = |pid: i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim().to_owned();
+        line.trim_end_matches(" kB").parse::<u64>().unwrap()
+    };
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    assert!(server.line().starts_with("received a 40000000 bytes"));
+    assert!(most(server.pid()) < 30_000, "{} kB", most(server.pid()));
+    assert_eq!(server.interrupt(), 0);
+    Ok(())
+}

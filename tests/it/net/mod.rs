@@ -1,0 +1,13 @@
+//! The network programs, by their command line: beside the Python programs, and against hostile peers.
+
+mod demos;
+mod ends;
+mod files;
+mod hostile;
+mod python;
+
+use libtest_mimic::Trial;
+
+pub fn tests() -> Vec<Trial> {
+    [python::tests(), hostile::tests(), files::tests(), demos::tests()].into_iter().flatten().collect()
+}

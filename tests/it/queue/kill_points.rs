@@ -1,0 +1,552 @@
+//! Kills a process at every instruction of a queue operation, one after the other, and asks fresh
+//! processes whether the promise holds.
+//!
+//! A first victim is forked, stopped just before the operation, and driven one machine instruction at a
+//! time (`PTRACE_SINGLESTEP`, `ptrace(2)`) while the addresses are noted down. Then, for every k, another
+//! victim runs until it is about to execute the k-th of them (a breakpoint register stops it), and gets
+//! SIGKILL; and the books are checked. What is left out:
+//! - the kernel's own instructions: a system call is one step. Where one sleeps, a victim is killed
+//!   asleep as well, and the others are woken and go on;
+//! - of an instruction that is executed again and again, as in a loop that copies or waits, all rounds
+//!   after the first [`ROUNDS`], but for the last one.
+
+use super::forked::{Fresh, LONG, child, state, wait_until};
+use nix::libc::user;
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, kill, raise};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use proclab::queue::error::{RecvTimeoutError, SendTimeoutError, TryRecvError};
+use proclab::queue::{Receiver, Sender, bounded};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::collections::HashMap;
+use std::fmt;
+use std::mem::offset_of;
+use std::time::{Duration, Instant};
+
+/// A system call that takes longer than this, and shows the state of a sleeper, sleeps.
+const ASLEEP: Duration = Duration::from_millis(3);
+
+pub(crate) const CAPACITY: usize = 3;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Send,
+    Recv,
+    Lease,
+    Done,
+    Close,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Filling {
+    Empty,
+    Partly,
+    Full,
+}
+
+/// Where the queue keeps the message: in its slot, in the stream, in a region of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    Small,
+    Medium,
+    Large,
+}
+
+pub(crate) const OPERATIONS: [Operation; 5] =
+    [Operation::Send, Operation::Recv, Operation::Lease, Operation::Done, Operation::Close];
+pub(crate) const FILLINGS: [Filling; 3] = [Filling::Empty, Filling::Partly, Filling::Full];
+pub(crate) const SIZES: [Size; 3] = [Size::Small, Size::Medium, Size::Large];
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case {
+    pub(crate) operation: Operation,
+    pub(crate) filling: Filling,
+    pub(crate) size: Size,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Case { operation, filling, size } = self;
+        write!(f, "{operation:?} on {filling:?}, {size:?} messages")
+    }
+}
+
+/// What happened in a case.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// How many instructions the operation has.
+    pub(crate) instructions: usize,
+    /// Before how many of them a victim was killed.
+    pub(crate) points: usize,
+    /// How many victims were killed asleep in the kernel.
+    pub(crate) asleep: usize,
+    /// How many victims had come so far that what they did took effect.
+    pub(crate) effective: usize,
+    /// How many instructions were left out, for they repeat earlier ones.
+    pub(crate) repetitions: usize,
+    /// How many victims went another way and never came to their kill point.
+    pub(crate) missed: usize,
+}
+
+/// A message whose bytes tell whether they belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Message {
+    number: u64,
+    bytes: Vec<u8>,
+}
+
+impl Message {
+    fn new(number: u64, size: Size) -> Self {
+        let len = match size {
+            Size::Small => 10,
+            Size::Medium => 500,
+            Size::Large => 17_000,
+        };
+        let mut bytes = vec![number as u8 ^ 0x5A; len];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        Message { number, bytes }
+    }
+
+    fn is_whole(&self) -> bool {
+        let (head, rest) = self.bytes.split_at(8);
+        head == self.number.to_le_bytes() && rest.iter().all(|byte| *byte == self.number as u8 ^ 0x5A)
+    }
+}
+
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Message {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl de::Visitor<'_> for Bytes {
+            type Value = Message;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("at least eight bytes")
+            }
+
+            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Message, E> {
+                let number = bytes.first_chunk().map(|eight| u64::from_le_bytes(*eight));
+                Ok(Message { number: number.ok_or_else(|| E::custom("too short"))?, bytes })
+            }
+        }
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}
+
+/// Tries every `stride`-th kill point of a case, from the first on.
+///
+/// # Errors
+/// The first way in which the promise was broken.
+pub(crate) fn run(case: Case, stride: usize) -> Result<Tally, String> {
+    let mut tally = Tally::default();
+    // The first attempt warms up what all later copies of this process inherit.
+    Attempt::new(case).kill_at(&Aim::Asleep)?;
+    let way = Attempt::new(case).trace()?;
+    let mut rounds: HashMap<u64, usize> = HashMap::new();
+    let mut left: HashMap<u64, usize> = HashMap::new();
+    way.iter().for_each(|at| *left.entry(*at).or_default() += 1);
+    let mut aims = vec![Aim::Asleep];
+    for (k, at) in way.iter().enumerate() {
+        let round = rounds.entry(*at).or_default();
+        *round += 1;
+        if *round > ROUNDS && *round != left[at] {
+            tally.repetitions += 1;
+        } else if k.is_multiple_of(stride) {
+            aims.push(Aim::Before { at: *at, round: *round });
+        }
+    }
+    tally.instructions = way.len();
+    for aim in aims {
+        let mut attempt = Attempt::new(case);
+        let outcome = attempt.kill_at(&aim).map_err(|what| format!("{case}, killed at {aim:x?}: {what}"))?;
+        match (&aim, attempt.came_through) {
+            (Aim::Asleep, true) => continue,
+            (Aim::Asleep, false) => tally.asleep += 1,
+            (Aim::Before { .. }, true) => tally.missed += 1,
+            (Aim::Before { .. }, false) => tally.points += 1,
+        }
+        tally.effective += usize::from(outcome);
+    }
+    Ok(tally)
+}
+
+/// Where a victim is killed.
+#[derive(Debug)]
+enum Aim {
+    /// When it is about to execute the instruction at this address for so many times.
+    Before { at: u64, round: usize },
+    /// When it first sleeps in the kernel.
+    Asleep,
+}
+
+/// So often an instruction that is repeated is a kill point.
+const ROUNDS: usize = 12;
+
+struct Attempt {
+    case: Case,
+    sender: Sender<Message>,
+    receiver: Receiver<Message>,
+    /// What a receiver would find, were the victim never to do anything.
+    before: Vec<u64>,
+    /// Whether the victim had done with its operation before it was killed.
+    came_through: bool,
+}
+
+/// The number of the victim's message.
+const VICTIMS: u64 = 50;
+/// The number of the message that wakes a victim that sleeps on an empty queue.
+const WAKING: u64 = 60;
+/// The number of the bystander's message.
+const BYSTANDERS: u64 = 70;
+/// The number of a message sent by a fresh process.
+const FRESH: u64 = 80;
+/// What a process says that found the queue closed.
+const CLOSED: u64 = 1000;
+/// What a process says that found a message of parts that do not belong together.
+const TORN: u64 = 1001;
+
+/// What a victim did after it was driven on.
+enum Stop {
+    /// It has made its step, or come to the breakpoint.
+    Trap,
+    /// It is done with its operation.
+    Over,
+    /// It sleeps in the kernel.
+    Asleep,
+}
+
+enum How {
+    Step,
+    Run,
+}
+
+impl Attempt {
+    fn new(case: Case) -> Self {
+        let (sender, receiver) = bounded(CAPACITY).expect("a queue can be made");
+        let before = match case.filling {
+            Filling::Empty if case.operation == Operation::Done => 1,
+            Filling::Empty => 0,
+            Filling::Partly => 2,
+            Filling::Full => CAPACITY as u64,
+        };
+        let before: Vec<u64> = (0..before).collect();
+        for number in &before {
+            sender.send(Message::new(*number, case.size)).expect("there is room");
+        }
+        Attempt { case, sender, receiver, before, came_through: false }
+    }
+
+    /// The addresses of all instructions that a victim executes.
+    fn trace(&mut self) -> Result<Vec<u64>, String> {
+        let victim = self.start_victim();
+        let mut way = Vec::new();
+        loop {
+            way.push(program_counter(victim)?);
+            match self.go(victim, How::Step)? {
+                Stop::Trap => {}
+                Stop::Asleep => return Err("the victim sleeps though it has been woken".to_owned()),
+                Stop::Over => break,
+            }
+        }
+        end_of(victim)?;
+        Ok(way)
+    }
+
+    /// Kills a victim and checks the books; says whether what it did took effect.
+    fn kill_at(&mut self, aim: &Aim) -> Result<bool, String> {
+        let victim = self.start_victim();
+        let bystander = self.start_bystander();
+        self.drive(victim, aim)?;
+        end_of(victim)?;
+        self.check(victim, bystander)
+    }
+
+    /// Forks the victim and runs it up to just before the operation.
+    fn start_victim(&mut self) -> Pid {
+        let (case, sender, receiver) = (self.case, &self.sender, &self.receiver);
+        let stop = || raise(Signal::SIGSTOP).expect("a process may stop itself");
+        let victim = child(|| {
+            ptrace::traceme().expect("a parent may trace its child");
+            match case.operation {
+                Operation::Send => {
+                    let message = Message::new(VICTIMS, case.size);
+                    stop();
+                    let _ = sender.send(message);
+                }
+                Operation::Recv => {
+                    stop();
+                    std::mem::forget(receiver.recv());
+                }
+                Operation::Lease => {
+                    stop();
+                    std::mem::forget(receiver.lease());
+                }
+                Operation::Done => {
+                    let lease = receiver.lease().expect("there is one");
+                    stop();
+                    std::mem::forget(lease.done());
+                }
+                Operation::Close => {
+                    stop();
+                    let _ = sender.close();
+                }
+            }
+            stop();
+        });
+        match waitpid(victim, None) {
+            Ok(WaitStatus::Stopped(_, Signal::SIGSTOP)) => {}
+            other => panic!("the victim did not get to its operation: {other:?}"),
+        }
+        if (case.operation, case.filling) == (Operation::Done, Filling::Full) {
+            // The lease made room.
+            self.sender.try_send(Message::new(3, case.size)).expect("there is room");
+            self.before.push(3);
+        }
+        victim
+    }
+
+    /// Somebody who sleeps on the other end meanwhile, where that can be.
+    fn start_bystander(&self) -> Option<Fresh> {
+        let (sender, receiver, size) = (&self.sender, &self.receiver, self.case.size);
+        let bystander = match (self.case.operation, self.case.filling) {
+            (Operation::Send | Operation::Close, Filling::Empty) => {
+                Fresh::start(|| match receiver.recv_timeout(LONG) {
+                    Ok(message) => vec![message.told()],
+                    Err(RecvTimeoutError::Disconnected) => vec![CLOSED],
+                    Err(error) => panic!("the bystander: {error}"),
+                })
+            }
+            (Operation::Recv | Operation::Lease | Operation::Close, Filling::Full) => {
+                Fresh::start(|| match sender.send_timeout(Message::new(BYSTANDERS, size), LONG) {
+                    Ok(()) => vec![BYSTANDERS],
+                    Err(SendTimeoutError::Disconnected(_)) => vec![CLOSED],
+                    Err(error) => panic!("the bystander: {error}"),
+                })
+            }
+            _ => return None,
+        };
+        wait_until(|| state(bystander.pid) == Some('S')).expect("the bystander goes to sleep");
+        Some(bystander)
+    }
+
+    /// Drives the victim to where it is to be killed.
+    fn drive(&mut self, victim: Pid, aim: &Aim) -> Result<(), String> {
+        match *aim {
+            Aim::Asleep => {
+                ptrace::cont(victim, None).map_err(|error| error.to_string())?;
+                self.came_through = matches!(next_stop(victim, ASLEEP)?, Stop::Over);
+            }
+            Aim::Before { at, mut round } => {
+                // It stands before its first instruction, where no breakpoint would stop it.
+                round -= usize::from(program_counter(victim)? == at);
+                set_breakpoint(victim, at)?;
+                while round > 0 && !self.came_through {
+                    match self.go(victim, How::Run)? {
+                        Stop::Trap => round -= 1,
+                        Stop::Over => self.came_through = true,
+                        Stop::Asleep => return Err("the victim sleeps though it has been woken".to_owned()),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the victim go on; it is woken where it sleeps.
+    fn go(&mut self, victim: Pid, how: How) -> Result<Stop, String> {
+        match how {
+            How::Step => ptrace::step(victim, None),
+            How::Run => ptrace::cont(victim, None),
+        }
+        .map_err(|error| format!("the victim cannot be driven: {error}"))?;
+        match next_stop(victim, ASLEEP)? {
+            Stop::Asleep => {
+                self.wake_victim()?;
+                next_stop(victim, LONG)
+            }
+            stop => Ok(stop),
+        }
+    }
+
+    /// Does what a victim that sleeps is waiting for.
+    fn wake_victim(&mut self) -> Result<(), String> {
+        match self.case.operation {
+            Operation::Send => {
+                let message = self.receiver.try_recv().map_err(|error| format!("not full: {error}"))?;
+                if message.told() != self.before.remove(0) {
+                    return Err(format!("message {} came first", message.told()));
+                }
+            }
+            _ => {
+                self.sender.try_send(Message::new(WAKING, self.case.size)).map_err(|e| format!("{e}"))?;
+                self.before.push(WAKING);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the promise holds, and whether what the victim did took effect.
+    fn check(&self, victim: Pid, bystander: Option<Fresh>) -> Result<bool, String> {
+        let (sender, receiver, size) = (&self.sender, &self.receiver, self.case.size);
+        let mut seen = Vec::new();
+        let mut queued = self.before.clone();
+        if let Some(bystander) = bystander {
+            self.check_bystander(bystander, &mut seen, &mut queued)?;
+        }
+        let drain = Fresh::start(|| {
+            let mut seen = Vec::new();
+            loop {
+                match receiver.try_recv() {
+                    Ok(message) => seen.push(message.told()),
+                    Err(TryRecvError::Empty) => return seen,
+                    Err(TryRecvError::Disconnected) => {
+                        seen.push(CLOSED);
+                        return seen;
+                    }
+                    Err(error) => panic!("draining: {error}"),
+                }
+            }
+        });
+        seen.extend(drain.end("drain the queue")?);
+        let was_closed = seen.contains(&CLOSED);
+        let fresh = Fresh::start(|| match sender.send_timeout(Message::new(FRESH + 1, size), LONG) {
+            Ok(()) => vec![receiver.recv_timeout(LONG).map_or(TORN, |message| message.told())],
+            Err(_) => vec![CLOSED],
+        });
+        let expected = if was_closed { CLOSED } else { FRESH + 1 };
+        let told = fresh.end("send and receive")?;
+        if told != [expected] {
+            return Err(format!("a fresh message came back as {told:?}, closed: {was_closed}"));
+        }
+        seen.retain(|number| ![CLOSED, FRESH].contains(number));
+
+        let losses = receiver.take_losses().map_err(|error| error.to_string())?;
+        let victim = victim.as_raw().cast_unsigned();
+        let losses: Vec<(u64, u64)> =
+            losses.iter().filter(|loss| loss.pid == victim).map(|loss| (loss.first, loss.count)).collect();
+        let without_first = || queued.get(1..).is_some_and(|rest| seen == rest);
+        let first_number =
+            self.before.first().copied().map_or(0, |first| if first == WAKING { 0 } else { first });
+        let effective = match self.case.operation {
+            Operation::Send if seen.last() == Some(&VICTIMS) => {
+                queued.push(VICTIMS);
+                seen == queued
+            }
+            Operation::Recv if without_first() => {
+                if losses != [(first_number, 1)] {
+                    return Err(format!(
+                        "message {first_number} was taken, and the losses told are {losses:?}"
+                    ));
+                }
+                true
+            }
+            Operation::Done if without_first() => true,
+            Operation::Close => was_closed,
+            _ => false,
+        };
+        if !effective && seen != queued {
+            return Err(format!("{queued:?} was queued and {seen:?} came out"));
+        }
+        if self.case.operation != Operation::Recv && !losses.is_empty() || !effective && !losses.is_empty() {
+            return Err(format!("nothing was lost, and the losses told are {losses:?}"));
+        }
+        if self.came_through && !effective && self.case.operation != Operation::Lease {
+            return Err("the operation was over and had no effect".to_owned());
+        }
+        Ok(effective)
+    }
+
+    /// A bystander sleeps on exactly as long as there is nothing for it.
+    fn check_bystander(
+        &self,
+        bystander: Fresh,
+        seen: &mut Vec<u64>,
+        queued: &mut Vec<u64>,
+    ) -> Result<(), String> {
+        let receives = self.case.filling == Filling::Empty;
+        let has_nothing = || {
+            !self.sender.is_disconnected()
+                && if receives { self.sender.is_empty() } else { self.sender.is_full() }
+        };
+        let begin = Instant::now();
+        let mut quiet = 0;
+        // Twice in a row, for it may be on its way out.
+        while !bystander.is_over() && quiet < 2 {
+            if begin.elapsed() > LONG {
+                return Err("the bystander sleeps on though there is something for it".to_owned());
+            }
+            quiet = if has_nothing() && state(bystander.pid) == Some('S') { quiet + 1 } else { 0 };
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        if !bystander.is_over() {
+            let (sender, receiver, size) = (&self.sender, &self.receiver, self.case.size);
+            let helper = Fresh::start(|| match receives {
+                true => {
+                    sender.send_timeout(Message::new(FRESH, size), LONG).expect("there is room");
+                    vec![]
+                }
+                false => vec![receiver.recv_timeout(LONG).expect("there is one").told()],
+            });
+            seen.extend(helper.end("wake the bystander")?);
+        }
+        match bystander.end("go on")?[..] {
+            [BYSTANDERS] => queued.push(BYSTANDERS),
+            [told] => seen.push(told),
+            ref other => return Err(format!("the bystander says {other:?}")),
+        }
+        Ok(())
+    }
+}
+
+impl Message {
+    fn told(&self) -> u64 {
+        if self.is_whole() { self.number } else { TORN }
+    }
+}
+
+/// Waits until the victim stands still, or sleeps.
+fn next_stop(victim: Pid, patience: Duration) -> Result<Stop, String> {
+    let begin = Instant::now();
+    loop {
+        match waitpid(victim, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Stopped(_, Signal::SIGTRAP)) => return Ok(Stop::Trap),
+            Ok(WaitStatus::Stopped(_, Signal::SIGSTOP)) => return Ok(Stop::Over),
+            Ok(WaitStatus::StillAlive) => {}
+            other => return Err(format!("the victim came to {other:?}")),
+        }
+        let waited = begin.elapsed();
+        if waited > patience && state(victim) == Some('S') {
+            return Ok(Stop::Asleep);
+        }
+        if waited > LONG {
+            return Err("the victim neither stands still nor sleeps".to_owned());
+        }
+    }
+}
+
+fn program_counter(victim: Pid) -> Result<u64, String> {
+    ptrace::getregs(victim).map(|registers| registers.rip).map_err(|error| error.to_string())
+}
+
+/// Has the victim stop before it executes the instruction at `at` (debug registers 0 and 7 of x86-64).
+fn set_breakpoint(victim: Pid, at: u64) -> Result<(), String> {
+    let register = |number: usize| (offset_of!(user, u_debugreg) + 8 * number) as ptrace::AddressType;
+    ptrace::write_user(victim, register(0), at.cast_signed())
+        .and_then(|()| ptrace::write_user(victim, register(7), 1))
+        .map_err(|error| format!("the processor has no breakpoints: {error}"))
+}
+
+/// Kills the victim.
+fn end_of(victim: Pid) -> Result<(), String> {
+    kill(victim, Signal::SIGKILL).map_err(|error| error.to_string())?;
+    match waitpid(victim, None) {
+        Ok(WaitStatus::Signaled(_, Signal::SIGKILL, _)) => Ok(()),
+        other => Err(format!("the victim ended otherwise: {other:?}")),
+    }
+}

@@ -1,0 +1,48 @@
+//! The queue between real processes: what a kill, a stop and a scribbler do to it.
+
+mod deaths;
+pub(crate) mod forked;
+pub(crate) mod kill_points;
+mod scribbler;
+mod start_methods;
+pub(crate) mod storm;
+
+use kill_points::{Case, FILLINGS, OPERATIONS, Size};
+use libtest_mimic::{Failed, Trial};
+use std::time::Duration;
+
+/// Not every instruction here: `examples/kill_every_instruction.rs` tries them all.
+const STRIDE: usize = if cfg!(debug_assertions) { 3000 } else { 150 };
+
+pub(crate) fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(format!("queue::{name}"), move || {
+        test();
+        Ok(())
+    })
+}
+
+pub(crate) fn tests() -> Vec<Trial> {
+    let mut all = vec![
+        Trial::test("queue::the_promise_holds_wherever_a_process_is_killed", the_promise_holds),
+        trial("the_books_balance_after_a_storm_of_kills", || {
+            for leases in [false, true] {
+                let storm = storm::run(Duration::from_secs(2), Duration::from_millis(10), 5, leases);
+                assert!(storm.kills > 10 && storm.received > 100, "{storm:?}");
+            }
+        }),
+    ];
+    all.extend(deaths::tests());
+    all.extend(scribbler::tests());
+    all.extend(start_methods::tests());
+    all
+}
+
+fn the_promise_holds() -> Result<(), Failed> {
+    for operation in OPERATIONS {
+        for filling in FILLINGS {
+            let tally = kill_points::run(Case { operation, filling, size: Size::Medium }, STRIDE)?;
+            assert!(tally.points > 0 && tally.instructions > 100, "{tally:?}");
+        }
+    }
+    Ok(())
+}
