@@ -90,6 +90,7 @@ fn a_zero_timeout_returns_at_once_and_no_timeout_is_early() {
 }
 
 /// Starts a program that outlives this process, and ends.
+#[expect(clippy::zombie_processes, reason = "nobody waits for it: that is what is tested")]
 fn leave_a_program_behind(pids: IpcSender<i32>) {
     let program = Command::new("sleep").arg("3600").stdin(Stdio::null()).spawn().unwrap();
     pids.send(program.id().cast_signed()).unwrap();
