@@ -14,6 +14,7 @@ use super::current::{Identity, become_child};
 use super::live::{Report, live};
 use crate::sys::{descriptor, object, signal, task};
 use crate::wire::endpoint::{Message, adopt};
+use crate::wire::payload::Payload;
 use ipc_channel::ipc::{IpcReceiver, IpcSender, OpaqueIpcReceiver, OpaqueIpcSender};
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
@@ -43,16 +44,17 @@ pub(crate) struct FreshStart {
 impl FreshStart {
     /// Receives the arguments, runs `body` on them and ends the process.
     pub(crate) fn run<A: Message, T: Message>(self, body: fn(A) -> T) -> ! {
-        let args: IpcReceiver<A> = self.args.to();
+        let args: IpcReceiver<Payload<A>> = self.args.to();
         let report: IpcSender<Report<T>> = self.report.to();
-        match args.recv() {
+        let received = args.recv().map_err(|error| error.to_string());
+        match received.and_then(Payload::into_inner) {
             Ok(value) => {
                 drop(args);
                 live(body, value, &report)
             }
             Err(error) => {
                 // If the parent is gone, nobody is left to tell.
-                let _ = report.send(Report::BadArgs(error.to_string()));
+                let _ = report.send(Report::BadArgs(error));
                 std::process::exit(1)
             }
         }

@@ -97,12 +97,15 @@ impl<T: Message> Drain for Inbox<T> {
         match reports.try_recv() {
             Ok(Report::Ready { pid }) => self.ready = Some(pid),
             Ok(Report::BadArgs(reason)) => self.bad_args = Some(reason),
-            Ok(Report::Returned(value)) => self.outcome = Outcome::Returned(value),
+            Ok(Report::Returned(value)) => {
+                self.outcome = value.into_inner().map_or_else(Outcome::Unreadable, Outcome::Returned);
+            }
             Ok(Report::Panicked(panic)) => self.outcome = Outcome::Panicked(panic),
             Ok(Report::Unsendable(reason)) => self.outcome = Outcome::Unreadable(reason),
             Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::IpcError(IpcError::SerializationError(error))) => {
+            Err(TryRecvError::IpcError(error @ (IpcError::SerializationError(_) | IpcError::Io(_)))) => {
                 self.outcome = Outcome::Unreadable(error.to_string());
+                self.close();
             }
             // The child is gone, or has closed its end: nothing more comes.
             Err(TryRecvError::IpcError(_)) => self.close(),

@@ -2,6 +2,7 @@
 
 use crate::sys::task;
 use crate::wire::endpoint::Message;
+use crate::wire::payload::{Payload, take_failure};
 use ipc_channel::ipc::IpcSender;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -28,6 +29,7 @@ impl fmt::Display for Panic {
 
 /// What a child tells its parent, in this order: one of the first two, then at most one of the others.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "T: Message")]
 pub(crate) enum Report<T> {
     /// It has its arguments and begins now.
     Ready {
@@ -37,7 +39,7 @@ pub(crate) enum Report<T> {
     /// It cannot read its arguments.
     BadArgs(String),
     /// Its body returned.
-    Returned(T),
+    Returned(Payload<T>),
     /// Its body panicked.
     Panicked(Panic),
     /// Its body returned something that cannot be sent.
@@ -73,9 +75,9 @@ pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &IpcSender<
 
 fn send_result<T: Message>(value: T, report: &IpcSender<Report<T>>) -> i32 {
     // `ipc-channel` asserts that a message has at most 64 handles.
-    let reason = match catch_unwind(AssertUnwindSafe(|| report.send(Report::Returned(value)))) {
+    let reason = match catch_unwind(AssertUnwindSafe(|| report.send(Report::Returned(Payload::new(value))))) {
         Ok(Ok(())) => return 0,
-        Ok(Err(error)) => error.to_string(),
+        Ok(Err(error)) => take_failure().unwrap_or_else(|| error.to_string()),
         Err(_) => LAST_PANIC.take().map_or_else(String::new, |panic| panic.message),
     };
     let _ = report.send(Report::Unsendable(reason));

@@ -11,6 +11,7 @@ use super::start::{self, Birth, ForkError, ForkServerError, StartMethod};
 use super::target::{Entry, Run, Target};
 use crate::sys::{signal, task};
 use crate::wire::endpoint::{Message, pollable_channel, socket_of};
+use crate::wire::payload::{Payload, take_failure};
 use ipc_channel::ipc::{self, IpcSender};
 use std::any::Any;
 use std::fmt;
@@ -194,7 +195,7 @@ fn fresh<A: Message, T: Message + Send + 'static>(
     let (birth, boots) = if is_spawn { exec(identity)? } else { serve(identity)? };
     // A child that died meanwhile is found out when its readiness is awaited.
     let _ = boots.send(boot);
-    let sent = send_args(&boots.to_opaque().to::<A>(), args);
+    let sent = send_args(&boots.to_opaque().to::<Payload<A>>(), args);
     if !is_spawn {
         start::forkserver_reorder();
     }
@@ -226,10 +227,12 @@ fn serve(identity: &Identity) -> Result<(Birth, IpcSender<Boot>), StartError> {
 }
 
 /// Sends the arguments; that the child died meanwhile is no error here.
-fn send_args<A: Message>(sender: &IpcSender<A>, args: A) -> Result<(), String> {
+fn send_args<A: Message>(sender: &IpcSender<Payload<A>>, args: A) -> Result<(), String> {
     // `ipc-channel` asserts that a message has at most 64 handles.
-    match catch_unwind(AssertUnwindSafe(|| sender.send(args))) {
-        Ok(Err(ipc_channel::IpcError::SerializationError(error))) => Err(error.to_string()),
+    match catch_unwind(AssertUnwindSafe(|| sender.send(Payload::new(args)))) {
+        Ok(Err(ipc_channel::IpcError::SerializationError(error))) => {
+            Err(take_failure().unwrap_or_else(|| error.to_string()))
+        }
         Ok(_) => Ok(()),
         Err(_) => Err("they hold more than 64 handles, or panicked while they were encoded".to_owned()),
     }

@@ -40,7 +40,8 @@ pub(crate) fn look(pidfd: BorrowedFd<'_>, zombie: Zombie) -> io::Result<Option<E
 /// The children of one supervisor.
 #[derive(Debug)]
 pub(crate) struct Family {
-    ends: ReadySet,
+    /// Always there until the drop.
+    ends: Option<ReadySet>,
     /// In the order of their start. The key, unlike a PID, is never used twice.
     members: Mutex<BTreeMap<u64, Handle>>,
     interrupt: Option<OwnedFd>,
@@ -51,7 +52,11 @@ impl Family {
     pub(crate) fn new(interrupt: Option<OwnedFd>) -> io::Result<Family> {
         let ends = ReadySet::new()?;
         note_descriptors([ends.as_fd().as_raw_fd()]);
-        Ok(Family { ends, members: Mutex::default(), interrupt })
+        Ok(Family { ends: Some(ends), members: Mutex::default(), interrupt })
+    }
+
+    fn ready_set(&self) -> &ReadySet {
+        self.ends.as_ref().expect("kept until the drop")
     }
 
     fn members(&self) -> MutexGuard<'_, BTreeMap<u64, Handle>> {
@@ -62,7 +67,7 @@ impl Family {
     pub(crate) fn add(&self, child: &Handle) -> io::Result<()> {
         let mut members = self.members();
         let key = members.last_key_value().map_or(0, |(last, _)| last + 1);
-        self.ends.add(child.as_fd(), key)?;
+        self.ready_set().add(child.as_fd(), key)?;
         members.retain(|_, child| !child.is_reaped());
         members.insert(key, child.clone());
         Ok(())
@@ -71,7 +76,7 @@ impl Family {
     /// Reaps whoever has ended.
     pub(crate) fn reap(&self) -> io::Result<()> {
         loop {
-            let ready = self.ends.ready()?;
+            let ready = self.ready_set().ready()?;
             if ready.is_empty() {
                 return Ok(());
             }
@@ -87,7 +92,7 @@ impl Family {
 
     /// Takes a child that has ended out of the set of those whose end is awaited.
     pub(crate) fn let_go(&self, child: &Handle) {
-        self.ends.remove(child.as_fd());
+        self.ready_set().remove(child.as_fd());
     }
 
     /// Those that are not reaped, oldest first.
@@ -102,12 +107,24 @@ impl Family {
 
     /// Readable when somebody has ended.
     pub(crate) fn ends(&self) -> BorrowedFd<'_> {
-        self.ends.as_fd()
+        self.ready_set().as_fd()
     }
 
     /// Readable when waiting shall be broken off.
     pub(crate) fn interrupt(&self) -> Option<BorrowedFd<'_>> {
         self.interrupt.as_ref().map(AsFd::as_fd)
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        let ends = self.ends.take();
+        if let Some(ends) = ends
+            && !disown_descriptor(ends.as_fd().as_raw_fd())
+        {
+            // A forked copy: the descriptor was closed at its start, and its number may be in use.
+            std::mem::forget(ends);
+        }
     }
 }
 

@@ -81,7 +81,12 @@ impl Tickets {
             stage.begin_run(run);
             stage.say("begin", format!("sells with lock {lock}: {}", lock.why()));
             let dir = scratch.path().join(run.to_string());
-            runs.push(self.sell(&mut stage, run, *lock, &dir)?);
+            let sold = self.sell(&mut stage, run, *lock, &dir);
+            if sold.is_err() {
+                // Buyers end before the directory in which they are; whoever is left is told of later.
+                let _ = stage.supervisor.shutdown();
+            }
+            runs.push(sold?);
         }
         let verdict = runs.iter().map(|run| run.outcome.verdict).max().unwrap_or(Verdict::Ok);
         Ok(Record {

@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid, getppid, gettid, setpgid, setsid};
 use std::ffi::CString;
 use std::io;
+use std::path::Path;
 
 /// This process's PID.
 pub fn pid() -> i32 {
@@ -27,12 +28,24 @@ pub fn is_main_thread() -> bool {
     gettid() == getpid()
 }
 
-/// How many threads this process has (`/proc/self/task`).
+/// How many threads this process has (`/proc/self/task`), without those that have left their code for
+/// good: a thread that was joined is still there for a moment, and the kernel clears up after it.
 ///
 /// # Errors
 /// When /proc is not mounted.
 pub fn n_threads() -> io::Result<usize> {
-    Ok(std::fs::read_dir("/proc/self/task")?.count())
+    let threads = std::fs::read_dir("/proc/self/task")?.filter_map(Result::ok);
+    Ok(threads.filter(|thread| !has_left(&thread.path().join("stat"))).count())
+}
+
+/// Whether the thread of this `stat` file is gone, or has the kernel's flag `PF_EXITING` (the ninth
+/// field, `proc_pid_stat(5)`).
+fn has_left(stat: &Path) -> bool {
+    const PF_EXITING: u32 = 0x4;
+    let Ok(line) = std::fs::read(stat) else { return true };
+    let line = String::from_utf8_lossy(&line);
+    let flags = line.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(6)?.parse::<u32>().ok());
+    flags.is_some_and(|flags| flags & PF_EXITING != 0)
 }
 
 /// Has the kernel send SIGKILL to this process when its parent dies, or not (`PR_SET_PDEATHSIG(2const)`).

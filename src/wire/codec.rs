@@ -63,6 +63,21 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> 
     bincode::serde::encode_to_vec(value, CONFIG).map_err(|e| EncodeError { reason: e.to_string() })
 }
 
+/// Encodes a value that is part of a message of an `ipc-channel` which is just being sent: its handles
+/// travel beside the bytes.
+pub(crate) fn encode_with_handles<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
+    bincode::serde::encode_to_vec(value, CONFIG).map_err(|e| EncodeError { reason: e.to_string() })
+}
+
+/// Decodes what [`encode_with_handles`] encoded, while its message is being received.
+pub(crate) fn decode_with_handles<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    match bounded(bytes) {
+        Ok((value, used)) if used == bytes.len() => Ok(value),
+        Ok((_, used)) => Err(DecodeError { reason: format!("{} bytes are left over", bytes.len() - used) }),
+        Err(e) => Err(DecodeError { reason: e.to_string() }),
+    }
+}
+
 /// Encodes `value` behind what `buffer` already holds; on an error the buffer is as it was.
 ///
 /// # Errors
@@ -84,11 +99,7 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Re
 #[inline]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let _during = During::new(&DECODING);
-    match bounded(bytes) {
-        Ok((value, used)) if used == bytes.len() => Ok(value),
-        Ok((_, used)) => Err(DecodeError { reason: format!("{} bytes are left over", bytes.len() - used) }),
-        Err(e) => Err(DecodeError { reason: e.to_string() }),
-    }
+    decode_with_handles(bytes)
 }
 
 /// Decodes under the smallest limit that every honest value of this length keeps.

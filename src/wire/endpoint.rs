@@ -11,12 +11,13 @@
 #![expect(unsafe_code, reason = "ipc-channel does not lend its descriptors")]
 
 use crate::sys::descriptor::{borrow_from, packet_socket, replace};
-use ipc_channel::TryRecvError;
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
+use ipc_channel::{IpcError, TryRecvError};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The socket of an `IpcReceiver`, `IpcSender` or opaque form of them.
 ///
@@ -65,9 +66,14 @@ impl<T: Message> PollableReceiver<T> {
     /// Takes a message that is there already.
     ///
     /// # Errors
-    /// `Empty`, or that no sender is left, or that the message is none of this type.
+    /// `Empty`, or that no sender is left, or that the message is none of this type; `Io` when it has lost
+    /// its descriptors, as where this process may open no more.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.receiver.try_recv()
+        // A handle without its descriptor is met by a panic in `ipc-channel`, not by an error.
+        catch_unwind(AssertUnwindSafe(|| self.receiver.try_recv())).unwrap_or_else(|_| {
+            let lost = "a message came without its descriptors: is the limit of open files reached?";
+            Err(TryRecvError::IpcError(IpcError::Io(io::Error::other(lost))))
+        })
     }
 
     /// The plain receiver, for instance to pass it on.

@@ -5,3 +5,4 @@ pub mod endpoint;
 pub mod frame;
 pub mod handle;
 pub(crate) mod inherit;
+pub(crate) mod payload;

@@ -1,16 +1,36 @@
 //! The integration tests: one binary, on the main thread, for `fork` is refused where a second one lives.
 #![expect(clippy::print_stdout, reason = "a test says what it leaves out, and why")]
 
+mod common;
 mod explore;
+mod lifecycle;
 mod model;
 mod net;
+mod process;
 mod queue;
+mod run_cli;
+mod supervisor;
+mod tidy;
 mod watch;
 
 fn main() {
+    if lifecycle::is_forgetful() {
+        // As a program would that has never heard of `child_entry`.
+        return lifecycle::forget_the_child_entry();
+    }
     proclab::child_entry();
     let mut args = libtest_mimic::Arguments::from_args();
     args.test_threads = Some(1);
-    let trials = [explore::tests(), net::tests(), queue::tests(), watch::tests()];
+    let trials = [
+        tidy::tests(),
+        process::tests(),
+        lifecycle::tests(),
+        supervisor::tests(),
+        run_cli::tests(),
+        explore::tests(),
+        net::tests(),
+        queue::tests(),
+        watch::tests(),
+    ];
     libtest_mimic::run(&args, trials.into_iter().flatten().collect()).exit();
 }

@@ -139,7 +139,11 @@ impl Server {
                 Ok(())
             }
             Ok(Err(errno)) => Err(io::Error::from_raw_os_error(errno)),
-            Err(error) => Err(io::Error::other(error)),
+            Err(error) => {
+                // Nobody can boot the child that was announced, so it ends.
+                self.reap_stray();
+                Err(io::Error::other(error))
+            }
         }
     }
 
@@ -157,8 +161,8 @@ impl Server {
         Some(reserve)
     }
 
-    /// A server that was killed between making a child and delivering it leaves one whose PID nobody
-    /// knows. It is in the server's group still, and ends, for nobody can boot it.
+    /// A server that was killed between making a child and delivering it, or a delivery that cannot be
+    /// received, leaves a child whose PID nobody knows. It is in the server's group still, and ends, for nobody can boot it.
     fn reap_stray(&self) {
         let _ = wait::wait_for_group(self.handle.pid());
     }

@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 /// child must do for itself (its group is set here) it does in `child_entry`, so nothing of ours runs
 /// between fork and exec.
 pub(crate) fn spawn(name: &str, socket: OwnedFd) -> io::Result<Birth> {
-    let name = name.to_owned();
+    let name = label(name);
     on_lasting_thread(move || {
         let mut command = Command::new("/proc/self/exe");
         command.arg0(std::env::args_os().next().unwrap_or_else(|| OsString::from("proclab")));
@@ -26,4 +26,10 @@ pub(crate) fn spawn(name: &str, socket: OwnedFd) -> io::Result<Birth> {
         // (SIGCHLD ignored), the child waits for its first message, which comes after this.
         Ok(Birth { pid, pidfd: pidfd::open(pid)? })
     })
+}
+
+/// The name as an argument, for whoever looks at the command line: no NUL byte, and not over long. The
+/// name itself travels in the child's identity.
+fn label(name: &str) -> String {
+    name.chars().filter(|c| *c != '\0').take(64).collect()
 }

@@ -1,0 +1,100 @@
+//! What the topics share: bounded waits, and looks at other processes.
+
+use libtest_mimic::Trial;
+use nix::sys::signal::Signal as Known;
+use nix::unistd::Pid;
+use proclab::sys::{pidfd, poll, procs};
+use proclab::{Child, Exit, Handle, Process, StartMethod, Supervisor};
+use std::fmt::Display;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// How long something may take that must happen: never a figure that a test is about.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A test with a sentence for a name.
+pub(crate) fn trial(topic: &str, sentence: &str, test: fn()) -> Trial {
+    Trial::test(format!("{topic}::{sentence}"), move || {
+        test();
+        Ok(())
+    })
+}
+
+/// The trials of a topic: each is named after its function.
+macro_rules! trials {
+    ($topic:literal: $($test:ident),+ $(,)?) => {
+        vec![$(crate::common::trial($topic, stringify!($test), $test)),+]
+    };
+}
+pub(crate) use trials;
+
+/// Waits for a condition that announces itself by nothing.
+pub(crate) fn until(what: impl Display, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < PATIENCE, "{what}: still not so after {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+pub(crate) fn supervisor() -> Supervisor {
+    Supervisor::new().unwrap().grace(Duration::from_secs(5))
+}
+
+/// How the child ends, which it must.
+pub(crate) fn end_of(child: &Handle) -> Exit {
+    child.join_timeout(PATIENCE).unwrap().unwrap_or_else(|| panic!("{child:?} does not end"))
+}
+
+/// What the child returns, which it must.
+pub(crate) fn result_of<T>(child: &Child<T>) -> T
+where
+    T: serde::Serialize + for<'de> serde::Deserialize<'de> + Send + 'static,
+{
+    end_of(child);
+    child.result().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A body that sleeps until it is ended.
+pub(crate) fn sleep() {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+pub(crate) fn sleeper(method: StartMethod) -> Process<(), ()> {
+    // Whatever goes wrong in a test, the sleeper does not outlive it.
+    Process::new(sleep).name("sleeper").start_method(method).die_with_parent(true)
+}
+
+/// Waits for the end of a process that is not our child, which `held` holds.
+pub(crate) fn ends(held: impl AsFd) -> bool {
+    poll::readable(&[held.as_fd()], poll::Deadline::after(PATIENCE)).unwrap()[0]
+}
+
+/// Whether a process lives: it is there, and no zombie.
+pub(crate) fn lives(pid: i32) -> bool {
+    procs::stat(pid).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+}
+
+pub(crate) fn state_of(pid: i32) -> char {
+    procs::stat(pid).map_or('-', |stat| stat.state)
+}
+
+pub(crate) fn kill(pid: i32, signal: Known) {
+    nix::sys::signal::kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+pub(crate) fn own_pid() -> i32 {
+    std::process::id().cast_signed()
+}
+
+/// Our children of this name.
+pub(crate) fn children_named(name: &str) -> Vec<i32> {
+    let all = procs::all().unwrap();
+    all.iter().filter(|one| one.ppid == own_pid() && one.name == name).map(|one| one.pid).collect()
+}
+
+pub(crate) fn hold(pid: i32) -> std::os::fd::OwnedFd {
+    pidfd::open(pid).unwrap()
+}

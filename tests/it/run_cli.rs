@@ -1,0 +1,490 @@
+//! `proclab run`, as somebody would use it who has never seen it: words, exit codes, and what is left.
+
+use crate::common::{ends, hold, kill, lives, trials, until};
+use libtest_mimic::Trial;
+use nix::sys::signal::Signal as Known;
+use proclab::sys::{pidfd, procs};
+use serde_json::Value;
+use std::fs;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    trials!["run_cli":
+        the_sale_without_a_lock_oversells_and_with_one_does_not,
+        each_start_method_carries_the_sale,
+        the_json_of_a_run_obeys_its_schema,
+        each_lesson_proves_what_it_claims,
+        a_lesson_in_json_obeys_the_schema_too,
+        a_stock_file_that_is_none_is_one_clear_line,
+        the_stock_file_is_read_and_never_changed,
+        numbers_that_make_no_sense_are_refused,
+        a_pipe_gets_no_colours,
+        a_reader_that_goes_away_is_no_fault,
+        closed_streams_are_no_fault,
+        a_directory_that_is_gone_is_no_fault,
+        without_privileges_it_works_the_same,
+        an_interrupt_in_a_sale_leaves_nothing,
+        an_interrupt_in_a_lesson_leaves_nothing,
+        a_kill_at_any_moment_leaves_nothing,
+    ]
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_proclab");
+const LESSONS: [&str; 11] = [
+    "tree",
+    "isolation",
+    "join",
+    "terminate",
+    "daemon",
+    "non-daemon",
+    "zombie",
+    "orphan",
+    "states",
+    "parallel",
+    "blocking",
+];
+
+/// Runs of the program, each with a mark that all its processes bear, and a directory for what it leaves.
+struct Lab {
+    mark: String,
+    tmp: PathBuf,
+    since: SystemTime,
+}
+
+impl Lab {
+    fn new() -> Lab {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("proclab-it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let tmp = std::env::temp_dir().join(&name);
+        fs::create_dir(&tmp).unwrap();
+        Lab { mark: format!("PROCLAB_IT_MARK={name}"), tmp, since: SystemTime::now() }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        let (key, value) = self.mark.split_once('=').unwrap();
+        command.args(args).env(key, value).env("TMPDIR", &self.tmp).env_remove("NO_COLOR");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        finish(self.command(args).spawn().unwrap())
+    }
+
+    /// Those that bear the mark, by the environment they began with.
+    fn processes(&self) -> Vec<i32> {
+        let all = procs::all().unwrap().into_iter().map(|one| one.pid);
+        let marked = |pid: &i32| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|line| line == self.mark.as_bytes())
+        };
+        all.filter(|pid| lives(*pid) && marked(pid)).collect()
+    }
+
+    /// Directories of runs that came to be since this lab began.
+    fn directories(&self) -> Vec<PathBuf> {
+        let entries =
+            [Path::new("/dev/shm"), &self.tmp].into_iter().filter_map(|base| fs::read_dir(base).ok());
+        let paths = entries.flatten().filter_map(Result::ok).map(|entry| entry.path());
+        paths
+            .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("proclab-"))
+            .filter(|path| fs::metadata(path).and_then(|it| it.modified()).is_ok_and(|at| at >= self.since))
+            .collect()
+    }
+
+    /// Nothing is left at once, as after an end of its own accord.
+    fn assert_nothing_is_left(&self) {
+        until("what the program started has ended", || self.processes().is_empty());
+        // A run of somebody else's has a directory, too, for as long as its janitor lives.
+        let is_busy = || procs::all().unwrap().iter().any(|one| one.name == "janitor");
+        until("what the program made is gone", || self.directories().is_empty() || is_busy());
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for pid in self.processes() {
+            if let Ok(left) = pidfd::open(pid) {
+                let _ = pidfd::send_signal(left.as_fd(), 9);
+            }
+        }
+        let _ = fs::remove_dir_all(&self.tmp);
+    }
+}
+
+/// Waits for the end, which must come, with all output.
+fn finish(mut child: Child) -> Output {
+    let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        out.as_mut().map(|out| out.read_to_end(&mut bytes));
+        bytes
+    });
+    let mut stderr = Vec::new();
+    let ended = {
+        // Little is said on standard error: it fits into the pipe.
+        let ended = ends(hold(child.id().cast_signed()));
+        if !ended {
+            child.kill().unwrap();
+        }
+        err.as_mut().map(|err| err.read_to_end(&mut stderr));
+        ended
+    };
+    let status = child.wait().unwrap();
+    let stdout = reader.join().unwrap();
+    assert!(ended, "it does not end: {}", String::from_utf8_lossy(&stdout));
+    Output { status, stdout, stderr }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// Asserts the code, and gives what was said on standard output.
+fn ran(output: &Output, code: i32) -> &str {
+    assert_eq!(output.status.code(), Some(code), "{}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Asserts that the program refused with one clear line, and perhaps a hint.
+fn refused(output: &Output, code: i32) -> &str {
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
+    assert!(said.starts_with("error: "), "{said}");
+    assert_eq!(said.matches("error:").count(), 1, "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+fn the_sale_without_a_lock_oversells_and_with_one_does_not() {
+    let lab = Lab::new();
+    let both = lab.run(&["run", "tickets", "--seed", "7"]);
+    let out = ran(&both, 3);
+    assert!(out.contains("oversold") || out.contains("lost-update") || out.contains("torn-read"), "{out}");
+    assert!(out.contains("flock: 3 of 3 sold, 0 left: every ticket is accounted for."), "{out}");
+    assert!(both.stderr.is_empty(), "{}", text(&both.stderr));
+    lab.assert_nothing_is_left();
+    let locked =
+        lab.run(&["run", "tickets", "--lock", "flock", "--buyers", "5", "--stock", "2", "--think", "1"]);
+    assert!(ran(&locked, 0).contains("flock: 2 of 2 sold, 0 left"));
+    ran(
+        &lab.run(&["run", "tickets", "--lock", "none", "--buyers", "10", "--stock", "1", "--think", "30"]),
+        3,
+    );
+    ran(&lab.run(&["run", "tickets", "--lock", "none", "--buyers", "1", "--think", "0"]), 0);
+    ran(&lab.run(&["run", "tickets", "--lock", "flock", "--stock", "0", "--buyers", "2", "--think", "0"]), 0);
+    lab.assert_nothing_is_left();
+}
+
+fn each_start_method_carries_the_sale() {
+    let lab = Lab::new();
+    for method in ["spawn", "fork", "forkserver"] {
+        for store in ["truncate", "rename"] {
+            let args = ["--think", "1", "--lock", "flock", "--store", store, "--no-search"];
+            let output = lab.run(&[&["run", "tickets", "--start-method", method], &args[..]].concat());
+            assert!(ran(&output, 0).contains("3 of 3 sold, 0 left"), "{method} {store}");
+        }
+    }
+    lab.assert_nothing_is_left();
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&output.stdout)))
+}
+
+fn validator(lab: &Lab) -> jsonschema::Validator {
+    let schema = lab.run(&["schema", "run"]);
+    ran(&schema, 0);
+    jsonschema::validator_for(&json(&schema)).unwrap()
+}
+
+fn obeys(validator: &jsonschema::Validator, record: &Value) {
+    let faults: Vec<String> = validator.iter_errors(record).map(|error| error.to_string()).collect();
+    assert!(faults.is_empty(), "{faults:?}");
+}
+
+fn the_json_of_a_run_obeys_its_schema() {
+    let lab = Lab::new();
+    let output = lab.run(&["run", "tickets", "--format", "json", "--seed", "3", "--think", "5"]);
+    assert!([Some(0), Some(3)].contains(&output.status.code()));
+    let record = json(&output);
+    let validator = validator(&lab);
+    obeys(&validator, &record);
+    let mut broken = record.clone();
+    broken["processes"][0]["pid"] = Value::from("many");
+    assert!(!validator.is_valid(&broken), "the schema says something");
+
+    assert_eq!(record["scenario"], "tickets");
+    assert_eq!(record["parameters"]["seed"], 3);
+    let processes = record["processes"].as_array().unwrap();
+    assert_eq!(processes.len(), 20, "ten buyers for each of the two locks");
+    for process in processes {
+        for key in ["name", "pid", "ppid", "start_method", "daemon", "exit"] {
+            assert!(process.get(key).is_some(), "{key}: {process}");
+        }
+        assert_eq!(process["exit"]["code"], 0);
+        assert_eq!(process["ppid"], processes[0]["ppid"]);
+    }
+    let at: Vec<u64> =
+        record["events"].as_array().unwrap().iter().map(|it| it["at_ns"].as_u64().unwrap()).collect();
+    assert!(at.len() > 40 && at.iter().all(|ns| *ns > 0));
+    let runs = record["runs"].as_array().unwrap();
+    assert_eq!(runs.iter().map(|run| run["lock"].as_str().unwrap()).collect::<Vec<_>>(), ["none", "flock"]);
+    let outcome = &runs[1]["outcome"];
+    let expected =
+        serde_json::json!({ "initial": 3, "sold": 3, "left": 0, "torn_reads": 0, "verdict": "ok" });
+    assert_eq!(outcome, &expected);
+    lab.assert_nothing_is_left();
+}
+
+fn each_lesson_proves_what_it_claims() {
+    let lab = Lab::new();
+    for lesson in LESSONS {
+        let output = lab.run(&["run", "life", lesson]);
+        let last = ran(&output, 0).trim_end().lines().next_back().unwrap();
+        assert!(last.starts_with("proven: "), "{lesson}: {last}");
+        assert!(output.stderr.is_empty(), "{lesson}: {}", text(&output.stderr));
+        lab.assert_nothing_is_left();
+    }
+    for (nth, lesson) in LESSONS.into_iter().enumerate() {
+        let method = ["fork", "forkserver"][nth % 2];
+        let output = lab.run(&["run", "life", lesson, "--start-method", method]);
+        assert!(ran(&output, 0).contains("proven: "), "{lesson} {method}");
+    }
+    lab.assert_nothing_is_left();
+}
+
+fn a_lesson_in_json_obeys_the_schema_too() {
+    let lab = Lab::new();
+    let validator = validator(&lab);
+    for lesson in ["tree", "zombie", "orphan"] {
+        let output = lab.run(&["run", "life", lesson, "--format", "json"]);
+        ran(&output, 0);
+        let record = json(&output);
+        obeys(&validator, &record);
+        assert_eq!((&record["scenario"], &record["proof"]["holds"]), (&"life".into(), &true.into()));
+    }
+}
+
+fn a_stock_file_that_is_none_is_one_clear_line() {
+    let lab = Lab::new();
+    let path = lab.tmp.join("stock.json");
+    let try_it = |path: &str| lab.run(&["run", "tickets", "--stock-file", path]);
+    let as_text = path.to_str().unwrap();
+    assert!(refused(&try_it(as_text), 1).contains("No such file"));
+    for content in [
+        "",
+        "tickets",
+        "[3]",
+        "{\"count\": -1}",
+        "{\"count\": 99999999999999999999}",
+        "{\"count\": 1000001}",
+        "{\"count\": \"3\"}",
+        "{\"Count\": 3}",
+        "{\"count\": 3",
+    ] {
+        fs::write(&path, content).unwrap();
+        let output = try_it(as_text);
+        let said = refused(&output, 1);
+        assert!(said.contains(as_text) && said.contains("\nhint: "), "{content}: {said}");
+        assert_eq!(said.lines().count(), 2, "{said}");
+    }
+    fs::write(&path, vec![b'{'; 10_000_000]).unwrap();
+    refused(&try_it(as_text), 1);
+    for path in ["/", "/dev/zero", "/dev/null", "/proc/self/mem"] {
+        refused(&try_it(path), 1);
+    }
+    refused(&try_it(""), 2);
+    fs::write(&path, "{\"count\": 3}").unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0)).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        assert_eq!(try_it(as_text).status.code(), Some(3));
+    } else {
+        assert!(refused(&try_it(as_text), 1).contains("Permission denied"));
+    }
+    lab.assert_nothing_is_left();
+}
+
+fn the_stock_file_is_read_and_never_changed() {
+    let lab = Lab::new();
+    let path = lab.tmp.join("stock.json");
+    fs::write(&path, "{\"count\": 2}").unwrap();
+    let before = fs::metadata(&path).unwrap().modified().unwrap();
+    let args = ["run", "tickets", "--lock", "flock", "--think", "0", "--stock-file", path.to_str().unwrap()];
+    assert!(ran(&lab.run(&args), 0).contains("2 of 2 sold"));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"count\": 2}");
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
+}
+
+fn numbers_that_make_no_sense_are_refused() {
+    let lab = Lab::new();
+    for args in [
+        ["--buyers", "0"],
+        ["--buyers", "many"],
+        ["--buyers", "-1"],
+        ["--buyers", "1001"],
+        ["--buyers", "1e3"],
+        ["--stock", "-1"],
+        ["--stock", "99999999999999999999"],
+        ["--think", "-1"],
+        ["--think", "60001"],
+        ["--seed", "x"],
+        ["--lock", "paper"],
+        ["--start-method", "vfork"],
+        ["--format", "xml"],
+    ] {
+        let output = lab.run(&["run", "tickets", args[0], args[1]]);
+        assert!(refused(&output, 2).contains(args[1]), "{args:?}");
+    }
+    refused(&lab.run(&["run", "life", "eternal"]), 2);
+    refused(&lab.run(&["schema", "nothing"]), 2);
+    lab.assert_nothing_is_left();
+}
+
+fn a_pipe_gets_no_colours() {
+    let lab = Lab::new();
+    let args = ["run", "tickets", "--think", "0", "--buyers", "3"];
+    for no_color in [None, Some("1")] {
+        let mut command = lab.command(&args);
+        no_color.map(|value| command.env("NO_COLOR", value));
+        let output = finish(command.spawn().unwrap());
+        assert!(!output.stdout.contains(&0x1b), "{}", text(&output.stdout));
+        let mut command = lab.command(&["run", "tickets", "--stock-file", "/"]);
+        no_color.map(|value| command.env("NO_COLOR", value));
+        assert!(!finish(command.spawn().unwrap()).stderr.contains(&0x1b));
+    }
+}
+
+fn a_reader_that_goes_away_is_no_fault() {
+    let lab = Lab::new();
+    for args in [&["run", "tickets"][..], &["run", "life", "tree"], &["run", "tickets", "--format", "json"]] {
+        let mut child = lab.command(args).spawn().unwrap();
+        let mut first = [0; 10];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let output = finish(child);
+        assert!(output.stderr.is_empty(), "{args:?}: {}", text(&output.stderr));
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{args:?}: {}", output.status);
+        lab.assert_nothing_is_left();
+    }
+}
+
+fn shell(lab: &Lab, script: &str) -> Output {
+    let mut command = lab.command(&[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).env("PROGRAM", PROGRAM).process_group(0);
+    shell.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    command = shell;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    finish(command.spawn().unwrap())
+}
+
+fn closed_streams_are_no_fault() {
+    let lab = Lab::new();
+    let sale = "\"$PROGRAM\" run tickets --lock flock --think 0 --buyers 3";
+    for method in ["spawn", "fork", "forkserver"] {
+        for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
+            let output = shell(&lab, &format!("{sale} --start-method {method} {closed}"));
+            ran(&output, 0);
+        }
+        // The disposition of SIGCHLD is inherited.
+        ran(&shell(&lab, &format!("trap '' CHLD; exec {sale} --start-method {method}")), 0);
+    }
+    lab.assert_nothing_is_left();
+}
+
+fn a_directory_that_is_gone_is_no_fault() {
+    let lab = Lab::new();
+    let script =
+        "mkdir gone && cd gone && rmdir ../gone && exec \"$PROGRAM\" run tickets --lock flock --think 0";
+    let output = shell(&lab, &format!("cd \"$TMPDIR\" && {script}"));
+    ran(&output, 0);
+}
+
+fn without_privileges_it_works_the_same() {
+    if !nix::unistd::geteuid().is_root() {
+        // Then every other test is this one.
+        return;
+    }
+    let lab = Lab::new();
+    let program = lab.tmp.join("program");
+    fs::copy(PROGRAM, &program).unwrap();
+    fs::set_permissions(&lab.tmp, PermissionsExt::from_mode(0o777)).unwrap();
+    for args in
+        [&["tickets", "--lock", "flock", "--think", "1"][..], &["life", "states"], &["life", "orphan"]]
+    {
+        let mut command = Command::new(&program);
+        command.arg("run").args(args).uid(65534).gid(65534).current_dir("/");
+        command.envs(lab.command(&[]).get_envs().filter_map(|(key, value)| Some((key, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        ran(&finish(command.spawn().unwrap()), 0);
+    }
+    lab.assert_nothing_is_left();
+}
+
+/// Starts the program, and has it get `signal` after about so many lines of what it says.
+fn interrupted(lab: &Lab, args: &[&str], lines: usize) -> Output {
+    let mut child = lab.command(args).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let (mut seen, mut byte) = (0, [0]);
+    while seen < lines && out.read(&mut byte).unwrap() == 1 {
+        seen += usize::from(byte[0] == b'\n');
+    }
+    kill(child.id().cast_signed(), Known::SIGINT);
+    let rest = std::thread::spawn(move || {
+        let mut rest = Vec::new();
+        let _ = out.read_to_end(&mut rest);
+    });
+    let output = finish(child);
+    // Nobody who is left holds the pipe.
+    rest.join().unwrap();
+    output
+}
+
+fn an_interrupt_in_a_sale_leaves_nothing() {
+    let lab = Lab::new();
+    for (nth, method) in ["spawn", "fork", "forkserver"].into_iter().cycle().take(9).enumerate() {
+        let args = ["run", "tickets", "--think", "300", "--start-method", method];
+        let output = interrupted(&lab, &args, 2 + 3 * nth);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{method} {nth}: {said}");
+        assert!(said.starts_with("error: ") && said.lines().count() == 1, "{said}");
+        lab.assert_nothing_is_left();
+    }
+}
+
+fn an_interrupt_in_a_lesson_leaves_nothing() {
+    let lab = Lab::new();
+    for (nth, lesson) in LESSONS.into_iter().enumerate() {
+        let method = ["spawn", "fork", "forkserver"][nth % 3];
+        let output = interrupted(&lab, &["run", "life", lesson, "--start-method", method], 2);
+        // A short lesson may be over before.
+        assert!(matches!(output.status.code(), Some(130 | 0)), "{lesson}: {}", text(&output.stderr));
+        lab.assert_nothing_is_left();
+    }
+}
+
+fn a_kill_at_any_moment_leaves_nothing() {
+    let lab = Lab::new();
+    for nth in 0..30_u32 {
+        let method = ["spawn", "fork", "forkserver"][nth as usize % 3];
+        let store = ["truncate", "rename"][nth as usize % 2];
+        let args = ["run", "tickets", "--think", "5", "--start-method", method, "--store", store];
+        let mut child = lab.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let held = hold(child.id().cast_signed());
+        // From before `main` to the end of the first sale: any moment will do.
+        std::thread::sleep(Duration::from_millis(u64::from(nth * 37 % 120)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(ends(held));
+        lab.assert_nothing_is_left();
+    }
+}

@@ -1,0 +1,375 @@
+//! Owners of children: daemons, orderly ends, orphans, and what is left when a supervisor is killed.
+
+use crate::common::{
+    PATIENCE, end_of, ends, hold, kill, lives, own_pid, result_of, sleep, sleeper, state_of, supervisor,
+    trials, until,
+};
+use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
+use libtest_mimic::Trial;
+use nix::sys::signal::Signal as Known;
+use proclab::sys::poll::{Deadline, readable};
+use proclab::sys::signal::Interrupt;
+use proclab::wire::handle::Fd;
+use proclab::{Exit, JoinError, Process, Signal, StartError, StartMethod, Supervisor};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    trials!["supervisor":
+        the_flag_of_daemons_is_inherited_and_daemons_have_no_children,
+        the_end_of_a_supervisor_terminates_daemons_and_joins_the_others,
+        children_that_share_its_fate_die_with_a_killed_supervisor,
+        children_are_ended_in_reverse_order_of_their_start,
+        whoever_does_not_end_within_the_grace_is_killed_and_not_before,
+        stopped_children_are_ended_too,
+        the_whole_group_of_a_child_is_ended,
+        a_group_of_stopped_and_dead_members_is_ended,
+        a_shutdown_is_repeatable_and_starts_go_on_after_it,
+        a_panic_ends_the_children,
+        a_wait_is_broken_off_by_the_interrupt,
+        a_subreaper_reaps_orphans_and_ends_them,
+        ended_siblings_are_reaped_while_one_is_joined,
+        supervisors_may_be_made_and_dropped_without_end,
+        a_forked_child_keeps_what_has_the_numbers_of_a_supervisor_that_is_gone,
+        a_forked_child_may_drop_its_copy_of_a_supervisor,
+    ]
+}
+
+const ALL: [StartMethod; 3] = StartMethod::ALL;
+
+fn am_i_a_daemon(method: StartMethod) -> (bool, Option<bool>) {
+    let child = supervisor().start(Process::new(|| proclab::current().is_daemon()).start_method(method));
+    let refused = matches!(child, Err(StartError::DaemonHasChildren { .. }));
+    (proclab::current().is_daemon(), if refused { None } else { Some(result_of(&child.unwrap())) })
+}
+
+fn the_flag_of_daemons_is_inherited_and_daemons_have_no_children() {
+    for method in ALL {
+        let supervisor = supervisor();
+        let ask = |daemon: Option<bool>| {
+            let process = Process::new(am_i_a_daemon).args(method).start_method(method);
+            let process =
+                daemon.map_or_else(|| Process::new(am_i_a_daemon).args(method), |d| process.daemon(d));
+            result_of(&supervisor.start(process.start_method(method)).unwrap())
+        };
+        assert_eq!(ask(None), (false, Some(false)));
+        assert_eq!(ask(Some(false)), (false, Some(false)));
+        assert_eq!(ask(Some(true)), (true, None));
+    }
+}
+
+fn answer_after(entrance: IpcReceiver<()>) {
+    let _ = entrance.recv();
+    std::process::exit(5);
+}
+
+fn the_end_of_a_supervisor_terminates_daemons_and_joins_the_others() {
+    for method in ALL {
+        let supervisor = supervisor();
+        let daemon = supervisor.start(sleeper(method).daemon(true)).unwrap();
+        let (door, entrance) = ipc::channel().unwrap();
+        let other = Process::new(answer_after).args(entrance).start_method(method);
+        let other = supervisor.start(other).unwrap();
+        let watched = hold(daemon.pid());
+        let opener = std::thread::spawn(move || {
+            // The other is let go only when the daemon is gone: the end of the supervisor waits for it.
+            let ended = ends(watched);
+            door.send(()).unwrap();
+            ended
+        });
+        drop(supervisor);
+        assert!(opener.join().unwrap());
+        assert_eq!(daemon.exit(), Some(Exit::Signal(Signal::TERM, false)), "{method}");
+        assert_eq!(other.exit(), Some(Exit::Code(5)));
+        assert_eq!((state_of(daemon.pid()), state_of(other.pid())), ('-', '-'));
+    }
+}
+
+fn have_children(method: StartMethod, pids: IpcSender<Vec<i32>>) {
+    let supervisor = supervisor();
+    let daemon = supervisor.start(sleeper(method).daemon(true).die_with_parent(false)).unwrap();
+    let other = supervisor.start(sleeper(method).die_with_parent(true)).unwrap();
+    let mut all = vec![daemon.pid(), other.pid()];
+    // The fork server and its reserve, if there are such.
+    all.extend(crate::common::children_named("forkserver"));
+    pids.send(all).unwrap();
+    sleep();
+}
+
+fn children_that_share_its_fate_die_with_a_killed_supervisor() {
+    for method in ALL {
+        let supervisor = supervisor();
+        let (pids, children) = ipc::channel().unwrap();
+        let child = Process::new(have_children).args((method, pids)).start_method(method);
+        let child = supervisor.start(child.die_with_parent(true)).unwrap();
+        let grandchildren = children.try_recv_timeout(PATIENCE).unwrap();
+        let held: Vec<_> = grandchildren.iter().map(|pid| hold(*pid)).collect();
+        child.kill().unwrap();
+        assert_eq!(end_of(&child).python(), Some(-9));
+        assert!(held.iter().all(ends), "{method}");
+    }
+}
+
+/// Ends at `SIGTERM`, not before it has told so.
+fn end_politely(number: u32, words: IpcSender<(u32, bool)>) {
+    let interrupt = Interrupt::install().unwrap();
+    words.send((number, false)).unwrap();
+    readable(&[std::os::fd::AsFd::as_fd(&interrupt)], Deadline::NEVER).unwrap();
+    words.send((number, true)).unwrap();
+}
+
+fn children_are_ended_in_reverse_order_of_their_start() {
+    let supervisor = supervisor();
+    let (words, word) = ipc::channel().unwrap();
+    for number in 0..6 {
+        let method = ALL[number as usize % 3];
+        let child = Process::new(end_politely).args((number, words.clone())).start_method(method);
+        supervisor.start(child.die_with_parent(true)).unwrap();
+        assert_eq!(word.try_recv_timeout(PATIENCE).unwrap(), (number, false));
+    }
+    supervisor.shutdown().unwrap();
+    let order: Vec<u32> = (0..6).map(|_| word.try_recv_timeout(PATIENCE).unwrap().0).collect();
+    assert_eq!(order, [5, 4, 3, 2, 1, 0]);
+}
+
+#[expect(unsafe_code, reason = "the disposition of a signal")]
+fn ignore_termination(ready: IpcSender<()>) {
+    // SAFETY: to ignore a signal runs no code.
+    unsafe { nix::libc::signal(nix::libc::SIGTERM, nix::libc::SIG_IGN) };
+    ready.send(()).unwrap();
+    sleep();
+}
+
+fn whoever_does_not_end_within_the_grace_is_killed_and_not_before() {
+    for method in ALL {
+        let grace = Duration::from_millis(150);
+        let supervisor = Supervisor::new().unwrap().grace(grace);
+        let (ready, is_ready) = ipc::channel().unwrap();
+        let stubborn: Vec<_> = (0..3)
+            .map(|_| {
+                let child = Process::new(ignore_termination).args(ready.clone()).die_with_parent(true);
+                let child = supervisor.start(child.start_method(method)).unwrap();
+                is_ready.try_recv_timeout(PATIENCE).unwrap();
+                child
+            })
+            .collect();
+        let begin = Instant::now();
+        supervisor.shutdown().unwrap();
+        assert!(begin.elapsed() >= grace);
+        assert!(begin.elapsed() < 20 * grace, "the grace is one for all of them");
+        assert!(stubborn.iter().all(|child| child.exit() == Some(Exit::Signal(Signal::KILL, false))));
+    }
+}
+
+fn stopped_children_are_ended_too() {
+    for method in ALL {
+        let supervisor = supervisor();
+        let child = supervisor.start(sleeper(method)).unwrap();
+        child.signal(Signal::STOP).unwrap();
+        until("it is stopped", || state_of(child.pid()) == 'T');
+        supervisor.shutdown().unwrap();
+        assert_eq!(child.exit(), Some(Exit::Signal(Signal::TERM, false)), "{method}");
+    }
+}
+
+/// Starts programs in its group: as many that ignore termination, that stop themselves, that are plain.
+fn have_programs(scripts: Vec<String>, pids: IpcSender<i32>) {
+    for script in scripts {
+        let program = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).spawn().unwrap();
+        pids.send(program.id().cast_signed()).unwrap();
+    }
+    sleep();
+}
+
+fn the_whole_group_of_a_child_is_ended() {
+    for method in ALL {
+        let supervisor = supervisor().grace(Duration::from_millis(300));
+        let (pids, pid) = ipc::channel().unwrap();
+        let scripts = ["sleep 3600", "trap '' TERM; sleep 3600 & wait", "kill -STOP $$; sleep 3600"];
+        let child = Process::new(have_programs).args((scripts.map(str::to_owned).to_vec(), pids));
+        let child = supervisor.start(child.start_method(method).die_with_parent(true)).unwrap();
+        let programs: Vec<i32> = scripts.iter().map(|_| pid.try_recv_timeout(PATIENCE).unwrap()).collect();
+        until("one has stopped itself", || state_of(programs[2]) == 'T');
+        supervisor.shutdown().unwrap();
+        assert!(programs.iter().all(|pid| !lives(*pid)), "{method}");
+        assert!(!proclab::sys::procs::group_has_living(child.pid()).unwrap());
+    }
+}
+
+/// Leaves a stopped program behind, and one that has ended and is nobody's to reap for a while.
+fn leave_a_group(pids: IpcSender<i32>) {
+    let stopped = Command::new("sleep").arg("3600").stdin(Stdio::null()).spawn().unwrap();
+    let pid = stopped.id().cast_signed();
+    kill(pid, Known::SIGSTOP);
+    until("it is stopped", || state_of(pid) == 'T');
+    pids.send(pid).unwrap();
+}
+
+fn a_group_of_stopped_and_dead_members_is_ended() {
+    for method in ALL {
+        let supervisor = supervisor();
+        let (pids, pid) = ipc::channel().unwrap();
+        let child = Process::new(leave_a_group).args(pids).start_method(method);
+        let child = supervisor.start(child).unwrap();
+        let left = pid.try_recv_timeout(PATIENCE).unwrap();
+        end_of(&child);
+        // The kernel ends a group whose last parent is gone and that has stopped members (SIGHUP,
+        // SIGCONT: setpgid(2)), or the shutdown does.
+        supervisor.shutdown().unwrap();
+        assert!(!lives(left), "{method}");
+    }
+}
+
+fn a_shutdown_is_repeatable_and_starts_go_on_after_it() {
+    let supervisor = supervisor();
+    supervisor.shutdown().unwrap();
+    for method in ALL {
+        let child = supervisor.start(sleeper(method)).unwrap();
+        supervisor.shutdown().unwrap();
+        supervisor.shutdown().unwrap();
+        assert!(!child.is_alive());
+    }
+    supervisor.finish().unwrap();
+}
+
+fn panic_with_children(pids: IpcSender<i32>) {
+    let supervisor = supervisor();
+    let child = supervisor.start(sleeper(StartMethod::Spawn).die_with_parent(false)).unwrap();
+    pids.send(child.pid()).unwrap();
+    panic!("the supervisor's own code fails");
+}
+
+fn a_panic_ends_the_children() {
+    let (pids, pid) = ipc::channel().unwrap();
+    let supervisor = supervisor();
+    let child = supervisor.start(Process::new(panic_with_children).args(pids)).unwrap();
+    let grandchild = hold(pid.try_recv_timeout(PATIENCE).unwrap());
+    assert_eq!(end_of(&child), Exit::Code(101));
+    assert!(ends(grandchild));
+}
+
+fn a_wait_is_broken_off_by_the_interrupt() {
+    for method in ALL {
+        let (interrupt, mut interrupting) = std::io::pipe().unwrap();
+        let supervisor = Supervisor::interrupted_by(&interrupt).unwrap();
+        let child = supervisor.start(sleeper(method)).unwrap();
+        interrupting.write_all(b"!").unwrap();
+        assert!(matches!(child.join(), Err(JoinError::Interrupted)), "{method}");
+        assert!(matches!(supervisor.finish(), Err(JoinError::Interrupted)));
+        let refused = supervisor.start(sleeper(method));
+        assert!(matches!(refused, Err(StartError::Interrupted { .. })), "{refused:?}");
+        assert!(child.is_alive());
+        drop(supervisor);
+        assert!(!child.is_alive(), "after the interrupt the end is a shutdown");
+    }
+}
+
+/// Has a child that has children and ends without them: one that ends by itself, one that does not.
+fn be_a_subreaper(method: StartMethod) -> (bool, bool, Vec<i32>) {
+    let supervisor = supervisor().subreaper().unwrap();
+    let (pids, pid) = ipc::channel().unwrap();
+    let child = Process::new(leave_two).args((method, pids)).start_method(method);
+    let child = supervisor.start(child).unwrap();
+    let (short, long): (i32, i32) = pid.try_recv_timeout(PATIENCE).unwrap();
+    end_of(&child);
+    until("they are ours", || {
+        [short, long].iter().all(|pid| proclab::sys::procs::stat(*pid).unwrap().ppid == own_pid())
+    });
+    kill(short, Known::SIGKILL);
+    until("it has ended", || state_of(short) == 'Z');
+    supervisor.reap().unwrap();
+    let reaped = state_of(short) == '-';
+    let alive = lives(long);
+    drop(supervisor);
+    // The fork server is a child of ours that is no orphan.
+    let left = proclab::sys::procs::children_of(own_pid()).unwrap();
+    let servers = crate::common::children_named("forkserver");
+    (reaped, alive && state_of(long) == '-', left.into_iter().filter(|pid| !servers.contains(pid)).collect())
+}
+
+fn leave_two(method: StartMethod, pids: IpcSender<(i32, i32)>) {
+    let supervisor = supervisor();
+    let short = supervisor.start(Process::new(sleep).start_method(method)).unwrap();
+    let long = supervisor.start(Process::new(sleep).start_method(method)).unwrap();
+    pids.send((short.pid(), long.pid())).unwrap();
+    std::process::exit(0);
+}
+
+fn a_subreaper_reaps_orphans_and_ends_them() {
+    for method in ALL {
+        let supervisor = supervisor();
+        let child = Process::new(be_a_subreaper).args(method).start_method(StartMethod::Spawn);
+        let child = supervisor.start(child.die_with_parent(true)).unwrap();
+        assert_eq!(result_of(&child), (true, true, vec![]), "{method}");
+    }
+}
+
+fn ended_siblings_are_reaped_while_one_is_joined() {
+    let supervisor = supervisor();
+    let (door, entrance) = ipc::channel::<()>().unwrap();
+    let last = supervisor.start(Process::new(answer_after).args(entrance)).unwrap();
+    let siblings: Vec<_> = (0..5).map(|nth| supervisor.start(sleeper(ALL[nth % 3])).unwrap()).collect();
+    let pids: Vec<i32> = siblings.iter().map(|sibling| sibling.pid()).collect();
+    let opener = std::thread::spawn(move || {
+        pids.iter().for_each(|pid| kill(*pid, Known::SIGKILL));
+        until("all are reaped", || pids.iter().all(|pid| state_of(*pid) == '-'));
+        door.send(()).unwrap();
+    });
+    assert_eq!(end_of(&last), Exit::Code(5));
+    opener.join().unwrap();
+    assert!(siblings.iter().all(|sibling| sibling.exit().and_then(Exit::python) == Some(-9)));
+}
+
+fn supervisors_may_be_made_and_dropped_without_end() {
+    let count = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    for method in ALL {
+        let once = || {
+            let supervisor = supervisor();
+            let child = supervisor.start(Process::new(|| 1).start_method(method)).unwrap();
+            assert_eq!(result_of(&child), 1);
+        };
+        once();
+        let before = count();
+        (0..20).for_each(|_| once());
+        assert_eq!(count(), before, "{method}");
+    }
+}
+
+fn write_to_all(pipes: Vec<Fd>) -> usize {
+    pipes.into_iter().filter(|pipe| nix::unistd::write(pipe, b"x").is_ok()).count()
+}
+
+fn a_forked_child_keeps_what_has_the_numbers_of_a_supervisor_that_is_gone() {
+    let gone: Vec<_> = (0..3).map(|_| supervisor()).collect();
+    drop(gone);
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let pipes = (0..10).map(|_| Fd::from(OwnedFd::from(writer.try_clone().unwrap()))).collect();
+    let supervisor = supervisor();
+    let child = Process::new(write_to_all).args(pipes).start_method(StartMethod::Fork);
+    assert_eq!(result_of(&supervisor.start(child).unwrap()), 10);
+}
+
+static KEPT: Mutex<Option<Supervisor>> = Mutex::new(None);
+
+fn drop_the_copy() -> bool {
+    // Something else may have the copy's numbers by now.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(KEPT.lock().unwrap().take());
+    drop(writer);
+    nix::unistd::read(&reader, &mut [0]).is_ok()
+}
+
+fn a_forked_child_may_drop_its_copy_of_a_supervisor() {
+    let kept = supervisor();
+    let sibling = kept.start(sleeper(StartMethod::Fork)).unwrap();
+    *KEPT.lock().unwrap() = Some(kept);
+    let supervisor = supervisor();
+    let child = supervisor.start(Process::new(drop_the_copy).start_method(StartMethod::Fork)).unwrap();
+    assert!(result_of(&child));
+    assert!(sibling.is_alive(), "a copy owns nobody");
+    KEPT.lock().unwrap().take().unwrap().shutdown().unwrap();
+    assert!(!sibling.is_alive());
+}

@@ -1,0 +1,206 @@
+//! The rules of the source itself: who may use whom, and what only one place may do.
+
+use crate::common::trials;
+use libtest_mimic::Trial;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    trials!["tidy":
+        a_module_uses_only_its_own_layer_and_those_below,
+        only_the_edge_of_the_kernel_makes_raw_system_calls,
+        each_library_that_may_be_replaced_is_named_in_one_file,
+        files_are_short,
+        unsafe_code_says_why,
+        nothing_is_ignored_and_nothing_is_left_to_do,
+        only_the_command_line_prints,
+    ]
+}
+
+/// The layers, the lowest first.
+const LAYERS: [&[&str]; 9] = [
+    &["sys", "wire"],
+    &["shm"],
+    &["process", "sync"],
+    &["queue", "supervisor"],
+    &["explore", "observe"],
+    &["net", "scenario"],
+    &["report"],
+    &["cli"],
+    &["main", "lib"],
+];
+
+struct Source {
+    /// Where it is under `src`.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The module of the first level that it belongs to.
+    fn module(&self) -> &str {
+        let first = self.path.split('/').next().unwrap();
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
+    /// Its lines of code: without comments, and without what only its unit tests have.
+    fn code(&self) -> impl Iterator<Item = &str> {
+        let code = self.text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        code.lines().filter(|line| !line.trim_start().starts_with("//"))
+    }
+
+    fn is_test(&self) -> bool {
+        self.path.ends_with("tests.rs")
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let (inner, files): (Vec<PathBuf>, Vec<PathBuf>) = paths.partition(|path| path.is_dir());
+        folders.extend(inner);
+        found.extend(files.into_iter().filter(|path| path.extension().is_some_and(|it| it == "rs")).map(
+            |path| Source {
+                text: fs::read_to_string(&path).unwrap(),
+                path: path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned(),
+            },
+        ));
+    }
+    assert!(found.len() > 100, "the sources are found: {}", found.len());
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn layer_of(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+/// The modules that a line names as `crate::module`, or several in braces.
+fn uses(line: &str) -> Vec<&str> {
+    let names = line.split("crate::").skip(1).flat_map(|after| {
+        let group = after.strip_prefix('{').map(|group| group.split('}').next().unwrap_or(group));
+        // In braces only what stands after a comma or the brace names a module of the first level; a
+        // nested group would have to be told apart, and the formatter's style has none.
+        group.map_or_else(|| vec![after], |group| group.split(", ").collect())
+    });
+    names.map(|name| name.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()).collect()
+}
+
+fn none(rule: &str, broken: &[String]) {
+    assert!(broken.is_empty(), "{rule}:\n{}", broken.join("\n"));
+}
+
+fn a_module_uses_only_its_own_layer_and_those_below() {
+    assert_eq!(uses("use crate::sys::{pidfd, task};"), ["sys"]);
+    assert_eq!(uses("use crate::{sys, wire::codec};"), ["sys", "wire"]);
+    assert_eq!(uses("    crate::cli::main()"), ["cli"]);
+    let mut broken = Vec::new();
+    for source in sources() {
+        let own = layer_of(source.module()).unwrap_or_else(|| panic!("{} has no layer", source.path));
+        for line in source.code() {
+            // What is exported at the root (macros, items of the API) is no module.
+            let above = uses(line).into_iter().filter(|used| layer_of(used).is_some_and(|used| used > own));
+            broken.extend(above.map(|_| format!("src/{}: {}", source.path, line.trim())));
+        }
+    }
+    none("a module uses one of a layer above its own", &broken);
+}
+
+fn naming<'a>(sources: &'a [Source], what: &str) -> Vec<&'a Source> {
+    sources
+        .iter()
+        .filter(|source| !source.is_test() && source.code().any(|line| line.contains(what)))
+        .collect()
+}
+
+/// Who may name `nix` or `libc` beside `sys`, and why.
+const AT_THE_EDGE: [(&str, &str); 10] = [
+    ("shm/region.rs", "reads and writes memory that is mapped, by calls that cannot fault"),
+    ("queue/bell.rs", "is an eventfd, by safe calls"),
+    ("queue/channel.rs", "is told of the others' ends by a socket, by safe calls"),
+    ("queue/process_id.rs", "tells the kernel's error numbers apart"),
+    ("observe/switches.rs", "tells the kernel's error numbers apart"),
+    ("observe/tier.rs", "tells the kernel's error numbers apart"),
+    ("observe/waits/lock.rs", "knows the operations of futexes by their numbers"),
+    ("observe/waits/probe.rs", "knows system calls by their numbers"),
+    ("observe/watch/attach.rs", "tells the kernel's error numbers apart"),
+    ("cli/watch/", "knows signals and errors by their numbers"),
+];
+
+fn only_the_edge_of_the_kernel_makes_raw_system_calls() {
+    let names = |line: &str, library: &str| {
+        line.match_indices(library).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric()))
+    };
+    let mut broken = Vec::new();
+    for source in sources().iter().filter(|source| source.module() != "sys" && !source.is_test()) {
+        let is_excused = AT_THE_EDGE.iter().any(|(path, _)| source.path.starts_with(path));
+        let found = ["nix::", "libc::", "rustix::", "syscall("].into_iter().filter(|_| !is_excused);
+        for library in found.filter(|library| source.code().any(|line| names(line, library))) {
+            broken.push(format!("src/{}: {library}", source.path));
+        }
+    }
+    none("the kernel is spoken to outside of src/sys", &broken);
+}
+
+fn each_library_that_may_be_replaced_is_named_in_one_file() {
+    let sources = sources();
+    for (library, place) in [("bincode", "wire/codec.rs"), ("fs2", "sync/file_lock.rs")] {
+        for name in [format!("{library}::"), format!("use {library}")] {
+            let broken: Vec<String> = naming(&sources, &name)
+                .into_iter()
+                .filter(|source| source.path != place)
+                .map(|source| source.path.clone())
+                .collect();
+            none(&format!("{library} is named outside of {place}"), &broken);
+        }
+    }
+}
+
+fn files_are_short() {
+    let long = sources().into_iter().filter(|source| source.code().count() > 600);
+    none("a file has more than 600 lines", &long.map(|source| source.path).collect::<Vec<_>>());
+}
+
+fn unsafe_code_says_why() {
+    let broken: Vec<String> = sources()
+        .into_iter()
+        .filter(|source| source.code().any(|line| line.contains("unsafe {") || line.contains("unsafe fn ")))
+        .filter(|source| !source.text.contains("//! # Safety"))
+        .map(|source| source.path)
+        .collect();
+    none("unsafe code without a `# Safety` heading", &broken);
+}
+
+fn nothing_is_ignored_and_nothing_is_left_to_do() {
+    let words = ["#[ignore", " todo!(", "unimplemented!(", "#[allow(", "FIXME", "XXX"];
+    let broken: Vec<String> = sources()
+        .into_iter()
+        .flat_map(|source| {
+            let found: Vec<String> = words
+                .iter()
+                .filter(|word| source.text.contains(**word))
+                .map(|word| format!("src/{}: {word}", source.path))
+                .collect();
+            found
+        })
+        .collect();
+    none("something is ignored, allowed or left to do", &broken);
+}
+
+fn only_the_command_line_prints() {
+    let sources = sources();
+    let allowed = |source: &Source| {
+        // A child without a parent, and the entry itself, have nobody else to tell.
+        source.module() == "cli" || source.path == "process/entry.rs"
+    };
+    let broken: Vec<String> = ["println!(", "eprintln!(", " print!(", "dbg!("]
+        .into_iter()
+        .flat_map(|word| naming(&sources, word))
+        .filter(|source| !allowed(source))
+        .map(|source| source.path.clone())
+        .collect();
+    none("something is printed outside of src/cli", &broken);
+}
