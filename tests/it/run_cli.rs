@@ -305,7 +305,7 @@ fn a_stock_file_that_is_none_is_one_clear_line() {
     }
     refused(&try_it(""), 2);
     fs::write(&path, "{\"count\": 3}").unwrap();
-    fs::set_permissions(&path, PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).unwrap();
     if nix::unistd::geteuid().is_root() {
         assert_eq!(try_it(as_text).status.code(), Some(3));
     } else {
@@ -355,11 +355,15 @@ fn a_pipe_gets_no_colours() {
     let args = ["run", "tickets", "--think", "0", "--buyers", "3"];
     for no_color in [None, Some("1")] {
         let mut command = lab.command(&args);
-        no_color.map(|value| command.env("NO_COLOR", value));
+        if let Some(value) = no_color {
+            command.env("NO_COLOR", value);
+        }
         let output = finish(command.spawn().unwrap());
         assert!(!output.stdout.contains(&0x1b), "{}", text(&output.stdout));
         let mut command = lab.command(&["run", "tickets", "--stock-file", "/"]);
-        no_color.map(|value| command.env("NO_COLOR", value));
+        if let Some(value) = no_color {
+            command.env("NO_COLOR", value);
+        }
         assert!(!finish(command.spawn().unwrap()).stderr.contains(&0x1b));
     }
 }

@@ -176,6 +176,7 @@ fn stopped_children_are_ended_too() {
 }
 
 /// Starts programs in its group: as many that ignore termination, that stop themselves, that are plain.
+#[expect(clippy::zombie_processes, reason = "nobody waits for it: that is what is tested")]
 fn have_programs(scripts: Vec<String>, pids: IpcSender<i32>) {
     for script in scripts {
         let program = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).spawn().unwrap();
@@ -200,6 +201,7 @@ fn the_whole_group_of_a_child_is_ended() {
 }
 
 /// Leaves a stopped program behind, and one that has ended and is nobody's to reap for a while.
+#[expect(clippy::zombie_processes, reason = "nobody waits for it: that is what is tested")]
 fn leave_a_group(pids: IpcSender<i32>) {
     let stopped = Command::new("sleep").arg("3600").stdin(Stdio::null()).spawn().unwrap();
     let pid = stopped.id().cast_signed();
