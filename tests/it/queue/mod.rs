@@ -12,7 +12,7 @@ use libtest_mimic::{Failed, Trial};
 use std::time::Duration;
 
 /// Not every instruction here: `examples/kill_every_instruction.rs` tries them all.
-const STRIDE: usize = if cfg!(debug_assertions) { 3000 } else { 150 };
+const STRIDE: usize = if cfg!(debug_assertions) { 10_000 } else { 150 };
 
 pub(crate) fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
     Trial::test(format!("queue::{name}"), move || {
@@ -37,13 +37,13 @@ pub(crate) fn tests() -> Vec<Trial> {
     all
 }
 
+/// A part of the whole, which takes its time: messages of the size that lies in the stream.
 fn the_promise_holds() -> Result<(), Failed> {
+    let [_, size, _] = SIZES;
     for operation in OPERATIONS {
         for filling in FILLINGS {
-            for size in SIZES {
-                let tally = kill_points::run(Case { operation, filling, size }, STRIDE)?;
-                assert!(tally.points > 0 && tally.instructions > 100, "{tally:?}");
-            }
+            let tally = kill_points::run(Case { operation, filling, size }, STRIDE)?;
+            assert!(tally.points > 0 && tally.instructions > 100, "{tally:?}");
         }
     }
     Ok(())
