@@ -14,6 +14,7 @@
 mod iceoryx;
 
 use ipc_channel::ipc;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork};
 use proclab::queue::bounded;
@@ -21,9 +22,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::io::{Read, Write, pipe};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 /// A message of 1 KiB.
 #[derive(Clone, Copy)]
@@ -247,6 +248,24 @@ fn memcpy() -> f64 {
     f64::from(rounds) * f64::from(1 << 20) / begin.elapsed().as_secs_f64()
 }
 
+/// Processor time, in seconds, of a receiver that waits for half a second.
+fn idle() -> f64 {
+    let used = || {
+        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("it is told");
+        [usage.user_time(), usage.system_time()]
+            .map(|time| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6)
+            .iter()
+            .sum::<f64>()
+    };
+    let before = used();
+    let (sender, receiver) = bounded::<u64>(5).expect("a queue can be made");
+    let waits = child(|| drop(receiver.recv()));
+    std::thread::sleep(Duration::from_millis(500));
+    sender.send(1).expect("it receives");
+    waitpid(waits, None).expect("it is our child");
+    used() - before
+}
+
 /// The middle, the least and the most of several rounds.
 fn median(mut measure: impl FnMut() -> f64) -> [f64; 3] {
     let mut all: Vec<f64> = (0..ROUNDS).map(|_| measure()).collect();
@@ -266,7 +285,7 @@ fn main() {
     };
     println!("{} processors; {ROUNDS} rounds each, the middle one, and from the least to the most", cpus());
     println!(
-        "waiting: proclab looks for about 2 us, then sleeps in poll; crossbeam spins, yields, then parks;"
+        "waiting: proclab looks and yields for 30 to 100 us, then sleeps in poll; crossbeam spins, yields, then parks;"
     );
     println!(
         "ipc-channel, pipe and Python sleep in the kernel; iceoryx2 polls without a pause (it has no blocking receive)"
@@ -278,7 +297,7 @@ fn main() {
                 let scale = if quick { 10 } else { 1 };
                 let work = |messages: usize| Work { capacity, pairs, messages: messages / scale };
                 println!("{bytes} bytes, capacity {capacity}, {pairs} producers, {pairs} consumers");
-                let many = work(if capacity == 5 { 200_000 } else { 600_000 });
+                let many = work(if capacity == 5 { 60_000 } else { 300_000 });
                 let us = if bytes == 16 {
                     median(|| ours(many, TWO))
                 } else {
@@ -293,22 +312,22 @@ fn main() {
                 row("crossbeam-channel, threads", peer);
                 compare(name.clone(), "crossbeam", us[0], peer[0]);
                 let peer = if bytes == 16 {
-                    median(|| ipc(work(40_000), TWO))
+                    median(|| ipc(work(15_000), TWO))
                 } else {
-                    median(|| ipc(work(40_000), Kib([7; 1024])))
+                    median(|| ipc(work(15_000), Kib([7; 1024])))
                 };
                 row("ipc-channel, unbounded, 1 consumer", peer);
                 compare(name.clone(), "ipc-channel", us[0], peer[0]);
-                let peer = median(|| through_pipe(work(60_000), bytes));
+                let peer = median(|| through_pipe(work(30_000), bytes));
                 row("pipe of 64 KiB, 1 consumer", peer);
                 compare(name.clone(), "pipe", us[0], peer[0]);
                 #[cfg(feature = "peers")]
                 if pairs == 1 {
-                    let peer = median(|| iceoryx::run(capacity, many.messages, bytes));
+                    let peer = median(|| iceoryx::run(capacity, work(6_000).messages, bytes));
                     row("iceoryx2 publish-subscribe", peer);
                     compare(name.clone(), "iceoryx2", us[0], peer[0]);
                 }
-                match python(work(10_000), bytes) {
+                match python(work(4_000), bytes) {
                     Some(peer) => {
                         row("Python multiprocessing.Queue", [peer; 3]);
                         compare(name, "python", us[0], peer);
@@ -328,6 +347,7 @@ fn main() {
     let (us, peer) = (median(|| our_round_trip(20_000)), median(|| ipc_round_trip(5_000)));
     println!("round trip: proclab {:.2} us, ipc-channel {:.2} us", us[0] * 1e6, peer[0] * 1e6);
     compare("round-trip".to_owned(), "ipc-channel", 1.0 / us[0], 1.0 / peer[0]);
+    println!("an idle receiver used {:.2} ms of processor time in 500 ms", idle() * 1e3);
     #[cfg(not(feature = "peers"))]
     println!("left out: iceoryx2, which needs --features peers");
     figures.iter().for_each(|figure| println!("{figure}"));

@@ -4,6 +4,7 @@ use super::channel::{Channel, Side};
 use super::members;
 use super::process_id::{Watched, has_ended};
 use crate::sys::poll::{Deadline, readable};
+use crate::sys::ticks::ticks;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
@@ -23,12 +24,13 @@ const A_MOMENT: Duration = Duration::from_millis(20);
 /// How often a sleeper asks for processes that the kernel does not let it watch.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Looks, in rising distances, before a sleep: what the other side does next takes a fraction of a
-/// microsecond, a sleep and a wake-up several.
-const LOOKS: u32 = 60;
-const LONGEST_PAUSE: u32 = 64;
-/// Then it lets others run so many times, for the other side may be waiting for a processor.
-const YIELDS: u32 = 40;
+/// How long the other side is looked for before a sleep, in ticks: 30 to 100 microseconds, about what
+/// a sleep and a wake-up cost.
+const BUDGET: u64 = 100_000;
+/// Looks between two yields, and pauses between two looks: both are few, for when the other side waits
+/// for this very processor, nothing comes before the yield.
+const LOOKS: u32 = 8;
+const PAUSES: u32 = 4;
 
 impl Patience {
     #[inline]
@@ -40,26 +42,24 @@ impl Patience {
     }
 }
 
-/// Looks for a while whether it has come true.
+/// Looks for a while whether it has come true, and lets others run in between.
 #[inline]
 pub(super) fn spin_until(condition: impl Fn() -> bool) -> bool {
-    let mut pause = 1;
-    for _ in 0..LOOKS {
-        if condition() {
-            return true;
+    let begin = ticks();
+    loop {
+        for _ in 0..LOOKS {
+            if condition() {
+                return true;
+            }
+            for _ in 0..PAUSES {
+                std::hint::spin_loop();
+            }
         }
-        for _ in 0..pause {
-            std::hint::spin_loop();
+        if ticks().wrapping_sub(begin) > BUDGET {
+            return false;
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-    for _ in 0..YIELDS {
         std::thread::yield_now();
-        if condition() {
-            return true;
-        }
     }
-    false
 }
 
 /// What ended a sleep.
