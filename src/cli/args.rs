@@ -1,6 +1,8 @@
 //! `proclab VERB …`: which verbs there are, and who does them.
 
+use super::fault::Fault;
 use super::{completions, explore, list, net, replay, run, schema, trials, watch};
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -42,7 +44,11 @@ enum Verb {
 
 /// Runs the command line; the code that the process shall exit with.
 pub fn main() -> ExitCode {
-    match Cli::parse().verb {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    match cli.verb {
         Verb::List => list::list(),
         Verb::Run(args) => run::run(args),
         Verb::Trials(args) => trials::run(&args),
@@ -53,4 +59,17 @@ pub fn main() -> ExitCode {
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions(args) => completions::run(&args),
     }
+}
+
+/// Arguments that make no sense are told as every other fault is: one line of what is wrong, one of what
+/// to do. Help and version are no faults.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let what: Vec<&str> = what.split_whitespace().collect();
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    Fault::bad_arguments(what.join(" ")).hint(tip.unwrap_or("`--help` tells what it takes")).report()
 }

@@ -167,21 +167,47 @@ fn refused(output: &Output, code: i32) -> &str {
 
 fn the_sale_without_a_lock_oversells_and_with_one_does_not() {
     let lab = Lab::new();
-    let both = lab.run(&["run", "tickets", "--seed", "7"]);
+    let both = lab.run(&["run", "tickets", "--no-search", "--seed", "7"]);
     let out = ran(&both, 3);
     assert!(out.contains("oversold") || out.contains("lost-update") || out.contains("torn-read"), "{out}");
     assert!(out.contains("flock: 3 of 3 sold, 0 left: every ticket is accounted for."), "{out}");
     assert!(both.stderr.is_empty(), "{}", text(&both.stderr));
     lab.assert_nothing_is_left();
-    let locked =
-        lab.run(&["run", "tickets", "--lock", "flock", "--buyers", "5", "--stock", "2", "--think", "1"]);
+    let locked = lab.run(&[
+        "run",
+        "tickets",
+        "--lock",
+        "flock",
+        "--no-search",
+        "--buyers",
+        "5",
+        "--stock",
+        "2",
+        "--think",
+        "1",
+    ]);
     assert!(ran(&locked, 0).contains("flock: 2 of 2 sold, 0 left"));
     ran(
         &lab.run(&["run", "tickets", "--lock", "none", "--buyers", "10", "--stock", "1", "--think", "30"]),
         3,
     );
     ran(&lab.run(&["run", "tickets", "--lock", "none", "--buyers", "1", "--think", "0"]), 0);
-    ran(&lab.run(&["run", "tickets", "--lock", "flock", "--stock", "0", "--buyers", "2", "--think", "0"]), 0);
+    ran(
+        &lab.run(&[
+            "run",
+            "tickets",
+            "--lock",
+            "flock",
+            "--no-search",
+            "--stock",
+            "0",
+            "--buyers",
+            "2",
+            "--think",
+            "0",
+        ]),
+        0,
+    );
     lab.assert_nothing_is_left();
 }
 
@@ -189,7 +215,7 @@ fn each_start_method_carries_the_sale() {
     let lab = Lab::new();
     for method in ["spawn", "fork", "forkserver"] {
         for store in ["truncate", "rename"] {
-            let args = ["--think", "1", "--lock", "flock", "--store", store, "--no-search"];
+            let args = ["--think", "1", "--lock", "flock", "--no-search", "--store", store];
             let output = lab.run(&[&["run", "tickets", "--start-method", method], &args[..]].concat());
             assert!(ran(&output, 0).contains("3 of 3 sold, 0 left"), "{method} {store}");
         }
@@ -319,7 +345,17 @@ fn the_stock_file_is_read_and_never_changed() {
     let path = lab.tmp.join("stock.json");
     fs::write(&path, "{\"count\": 2}").unwrap();
     let before = fs::metadata(&path).unwrap().modified().unwrap();
-    let args = ["run", "tickets", "--lock", "flock", "--think", "0", "--stock-file", path.to_str().unwrap()];
+    let args = [
+        "run",
+        "tickets",
+        "--lock",
+        "flock",
+        "--no-search",
+        "--think",
+        "0",
+        "--stock-file",
+        path.to_str().unwrap(),
+    ];
     assert!(ran(&lab.run(&args), 0).contains("2 of 2 sold"));
     assert_eq!(fs::read_to_string(&path).unwrap(), "{\"count\": 2}");
     assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
@@ -393,7 +429,7 @@ fn shell(lab: &Lab, script: &str) -> Output {
 
 fn closed_streams_are_no_fault() {
     let lab = Lab::new();
-    let sale = "\"$PROGRAM\" run tickets --lock flock --think 0 --buyers 3";
+    let sale = "\"$PROGRAM\" run tickets --lock flock --no-search --think 0 --buyers 3";
     for method in ["spawn", "fork", "forkserver"] {
         for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
             let output = shell(&lab, &format!("{sale} --start-method {method} {closed}"));
@@ -407,8 +443,7 @@ fn closed_streams_are_no_fault() {
 
 fn a_directory_that_is_gone_is_no_fault() {
     let lab = Lab::new();
-    let script =
-        "mkdir gone && cd gone && rmdir ../gone && exec \"$PROGRAM\" run tickets --lock flock --think 0";
+    let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$PROGRAM\" run tickets --lock flock --no-search --think 0";
     let output = shell(&lab, &format!("cd \"$TMPDIR\" && {script}"));
     ran(&output, 0);
 }
@@ -422,9 +457,11 @@ fn without_privileges_it_works_the_same() {
     let program = lab.tmp.join("program");
     fs::copy(PROGRAM, &program).unwrap();
     fs::set_permissions(&lab.tmp, PermissionsExt::from_mode(0o777)).unwrap();
-    for args in
-        [&["tickets", "--lock", "flock", "--think", "1"][..], &["life", "states"], &["life", "orphan"]]
-    {
+    for args in [
+        &["tickets", "--lock", "flock", "--no-search", "--think", "1"][..],
+        &["life", "states"],
+        &["life", "orphan"],
+    ] {
         let mut command = Command::new(&program);
         command.arg("run").args(args).uid(65534).gid(65534).current_dir("/");
         command.envs(lab.command(&[]).get_envs().filter_map(|(key, value)| Some((key, value?))));
