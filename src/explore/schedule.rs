@@ -30,7 +30,7 @@ pub struct Token {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseTokenError {
     /// It does not look like one at all.
-    #[error("`{0}` is no token: one looks like `t2k1.no.qr~ab2a~7dsvpt`")]
+    #[error("`{0}` is no token: one looks like `t2k1.no.qr~ab2a~tfvvpt`")]
     Shape(String),
     /// It does, but the check does not fit: mistyped, or put together by hand.
     #[error("the token `{0}` does not fit its own check letters: it is mistyped")]
