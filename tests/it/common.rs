@@ -1,8 +1,8 @@
 //! What the topics share: bounded waits, and looks at other processes.
 
-use libtest_mimic::Trial;
+use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal as Known;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, alarm};
 use proclab::sys::{pidfd, poll, procs};
 use proclab::{Child, Exit, Handle, Process, StartMethod, Supervisor};
 use std::fmt::Display;
@@ -12,9 +12,26 @@ use std::time::{Duration, Instant};
 /// How long something may take that must happen: never a figure that a test is about.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The longest that one test may take, on the slowest machine, in seconds.
+const LIMIT: u32 = 600;
+
+/// A test that can't hang the run: past its limit `SIGALRM` ends the program, with the test's name as the last
+/// thing told. An alarm needs no second thread, and no child inherits it over `fork`.
+pub(crate) fn bounded(
+    name: impl Into<String>,
+    test: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    Trial::test(name, move || {
+        alarm::set(LIMIT);
+        let outcome = test();
+        alarm::cancel();
+        outcome
+    })
+}
+
 /// A test with a sentence for a name.
 pub(crate) fn trial(topic: &str, sentence: &str, test: fn()) -> Trial {
-    Trial::test(format!("{topic}::{sentence}"), move || {
+    bounded(format!("{topic}::{sentence}"), move || {
         test();
         Ok(())
     })

@@ -18,7 +18,7 @@ use crate::model;
 
 pub(crate) fn tests() -> Vec<Trial> {
     let trial = |name: &str, test: fn()| {
-        Trial::test(name, move || {
+        crate::common::bounded(name, move || {
             test();
             Ok(())
         })

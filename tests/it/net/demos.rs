@@ -4,7 +4,9 @@ use super::ends::{End, proclab};
 use libtest_mimic::{Failed, Trial};
 
 pub(crate) fn tests() -> Vec<Trial> {
-    let test = |name: &str, run: fn() -> Result<(), Failed>| Trial::test(format!("net::demo::{name}"), run);
+    let test = |name: &str, run: fn() -> Result<(), Failed>| {
+        crate::common::bounded(format!("net::demo::{name}"), run)
+    };
     vec![
         test("every_demo_holds", every_demo),
         test("a_trace_shows_a_life_from_its_first_packet_to_its_last", trace),

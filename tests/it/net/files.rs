@@ -8,7 +8,9 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    let test = |name: &str, run: fn() -> Result<(), Failed>| Trial::test(format!("net::file::{name}"), run);
+    let test = |name: &str, run: fn() -> Result<(), Failed>| {
+        crate::common::bounded(format!("net::file::{name}"), run)
+    };
     vec![
         test("a_receiver_that_is_killed_leaves_nothing", killed_receiver),
         test("a_full_disk_leaves_nothing", full_disk),

@@ -8,8 +8,9 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    let test =
-        |name: &str, run: fn() -> Result<(), Failed>| Trial::test(format!("net::hostile::{name}"), run);
+    let test = |name: &str, run: fn() -> Result<(), Failed>| {
+        crate::common::bounded(format!("net::hostile::{name}"), run)
+    };
     vec![
         test("broken_input_costs_its_own_connection_only", broken_input),
         test("who_sends_nothing_or_too_slowly_is_closed", slow_clients),

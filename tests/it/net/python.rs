@@ -4,7 +4,9 @@ use super::ends::{End, Folder, file_with, noise, notes, proclab};
 use libtest_mimic::{Failed, Trial};
 
 pub(crate) fn tests() -> Vec<Trial> {
-    let test = |name: &str, run: fn() -> Result<(), Failed>| Trial::test(format!("net::python::{name}"), run);
+    let test = |name: &str, run: fn() -> Result<(), Failed>| {
+        crate::common::bounded(format!("net::python::{name}"), run)
+    };
     vec![
         test("chat_serves_python", chat_serves_python),
         test("chat_goes_to_python", chat_goes_to_python),

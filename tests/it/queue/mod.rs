@@ -15,7 +15,7 @@ use std::time::Duration;
 const STRIDE: usize = if cfg!(debug_assertions) { 10_000 } else { 150 };
 
 pub(crate) fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(format!("queue::{name}"), move || {
+    crate::common::bounded(format!("queue::{name}"), move || {
         test();
         Ok(())
     })
@@ -23,7 +23,7 @@ pub(crate) fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
 
 pub(crate) fn tests() -> Vec<Trial> {
     let mut all = vec![
-        Trial::test("queue::the_promise_holds_wherever_a_process_is_killed", the_promise_holds),
+        crate::common::bounded("queue::the_promise_holds_wherever_a_process_is_killed", the_promise_holds),
         trial("the_books_balance_after_a_storm_of_kills", || {
             for leases in [false, true] {
                 let storm = storm::run(Duration::from_secs(2), Duration::from_millis(10), 5, leases);
