@@ -2,8 +2,14 @@
 
 use super::{Kib, TWO, Two, child};
 use iceoryx2::prelude::*;
+use iceoryx2::service::port_factory::{PortFactory as _, publish_subscribe::PortFactory};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
-use std::time::Instant;
+use proclab::sys::poll::Deadline;
+use std::io::{Read, Write, pipe};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// 1 KiB that iceoryx2 may copy into shared memory.
 #[derive(Debug, Clone, Copy, ZeroCopySend)]
@@ -14,7 +20,11 @@ struct Block([u8; 1024]);
 #[repr(C)]
 struct Pair(u64, u64);
 
-pub(super) fn run(capacity: usize, messages: usize, bytes: usize) -> f64 {
+/// How long it may take to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Messages a second; none if it does not come to an end.
+pub(super) fn run(capacity: usize, messages: usize, bytes: usize) -> Option<f64> {
     let Kib(block) = Kib([7; 1024]);
     let (first, second): Two = TWO;
     if bytes == 16 {
@@ -24,59 +34,75 @@ pub(super) fn run(capacity: usize, messages: usize, bytes: usize) -> f64 {
     }
 }
 
+/// Both ends are processes of their own, so that neither is forked from one in which the library has run.
 fn measure<T: ZeroCopySend + std::fmt::Debug + Copy + 'static>(
     capacity: usize,
     messages: usize,
     value: T,
-) -> f64 {
-    let name = format!("proclab-bench-{}-{capacity}-{}", std::process::id(), size_of::<T>());
+) -> Option<f64> {
+    static ROUND: AtomicUsize = AtomicUsize::new(0);
+    let round = ROUND.fetch_add(1, Ordering::Relaxed);
+    let name = format!("proclab-bench-{}-{round}", std::process::id());
     let name: ServiceName = name.as_str().try_into().expect("a name");
-    let (ready, mut go) = std::io::pipe().expect("a pipe can be made");
-    let mut ready = ready;
+    let (mut told, mut tells) = pipe().expect("a pipe can be made");
+    let (mut wait, mut go) = pipe().expect("a pipe can be made");
     let publisher = child(|| {
-        let node = NodeBuilder::new().create::<ipc::Service>().expect("a node");
-        let service = node
-            .service_builder(&name)
-            .publish_subscribe::<T>()
-            .enable_safe_overflow(false)
-            .subscriber_max_buffer_size(capacity)
-            .open_or_create()
-            .expect("a service");
+        let (_node, service) = open::<T>(&name, capacity);
         let publisher = service
             .publisher_builder()
             .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered)
             .create()
             .expect("a publisher");
-        std::io::Read::read_exact(&mut ready, &mut [0]).expect("the subscriber is there");
+        wait.read_exact(&mut [0]).expect("the subscriber is there");
         for _ in 0..messages {
             publisher.send_copy(value).expect("it receives");
         }
         // The subscriber takes all before the service goes.
-        std::io::Read::read_exact(&mut ready, &mut [0]).expect("the subscriber is done");
+        wait.read_exact(&mut [0]).expect("the subscriber is done");
     });
+    let subscriber = child(|| {
+        let (_node, service) = open::<T>(&name, capacity);
+        let subscriber = service.subscriber_builder().create().expect("a subscriber");
+        while service.dynamic_config().number_of_publishers() == 0 {
+            std::thread::yield_now();
+        }
+        let begin = Instant::now();
+        go.write_all(&[1]).expect("the publisher waits");
+        let mut received = 0;
+        while received < messages {
+            match subscriber.receive().expect("it sends") {
+                Some(_) => received += 1,
+                None => std::hint::spin_loop(),
+            }
+        }
+        let rate = messages as f64 / begin.elapsed().as_secs_f64();
+        go.write_all(&[1]).expect("the publisher waits");
+        tells.write_all(&rate.to_ne_bytes()).expect("the bench reads");
+    });
+    drop((tells, go, wait));
+    let ended =
+        proclab::sys::poll::readable(&[told.as_fd()], Deadline::after(PATIENCE)).expect("it can wait")[0];
+    for process in [publisher, subscriber] {
+        if !ended {
+            kill(process, Signal::SIGKILL).expect("it is not reaped yet");
+        }
+        waitpid(process, None).expect("it is our child");
+    }
+    let mut rate = [0; 8];
+    told.read_exact(&mut rate).ok().filter(|()| ended).map(|()| f64::from_ne_bytes(rate))
+}
+
+fn open<T: ZeroCopySend + std::fmt::Debug + Copy + 'static>(
+    name: &ServiceName,
+    capacity: usize,
+) -> (Node<ipc::Service>, PortFactory<ipc::Service, T, ()>) {
     let node = NodeBuilder::new().create::<ipc::Service>().expect("a node");
     let service = node
-        .service_builder(&name)
+        .service_builder(name)
         .publish_subscribe::<T>()
         .enable_safe_overflow(false)
         .subscriber_max_buffer_size(capacity)
         .open_or_create()
         .expect("a service");
-    let subscriber = service.subscriber_builder().create().expect("a subscriber");
-    while service.dynamic_config().number_of_publishers() == 0 {
-        std::thread::yield_now();
-    }
-    let begin = Instant::now();
-    std::io::Write::write_all(&mut go, &[1]).expect("the publisher waits");
-    let mut received = 0;
-    while received < messages {
-        match subscriber.receive().expect("it sends") {
-            Some(_) => received += 1,
-            None => std::hint::spin_loop(),
-        }
-    }
-    let took = begin.elapsed().as_secs_f64();
-    std::io::Write::write_all(&mut go, &[1]).expect("the publisher waits");
-    waitpid(publisher, None).expect("it is our child");
-    messages as f64 / took
+    (node, service)
 }

@@ -7,7 +7,7 @@ use super::process_id::ProcessId;
 use super::receiving::Receiving;
 use super::sending::Sending;
 use crate::shm::region::Region;
-use crate::sync::robust_mutex::{LockError, lock};
+use crate::sync::robust_mutex::{LockError, Locked, lock, try_lock};
 use crate::sys::poll::{self, Deadline};
 use crate::wire::inherit::Registered;
 use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, socketpair};
@@ -80,8 +80,15 @@ impl Channel {
     /// The receive lock, with what a killed holder left half done put right.
     #[inline(always)]
     pub(super) fn receiving(&self, deadline: Deadline) -> Result<Receiving<'_>, LockError> {
-        let held = lock(self.region.word32(layout::RECV_LOCK), deadline)?;
-        let owner_died = held.owner_died();
+        if let Some(held) = try_lock(self.region.word32(layout::RECV_LOCK)) {
+            return Ok(Receiving::new(self, held));
+        }
+        self.receiving_later(deadline)
+    }
+
+    #[cold]
+    fn receiving_later(&self, deadline: Deadline) -> Result<Receiving<'_>, LockError> {
+        let Locked { held, owner_died } = lock(self.region.word32(layout::RECV_LOCK), deadline)?;
         let mut receiving = Receiving::new(self, held);
         if owner_died {
             receiving.recover();
@@ -156,8 +163,15 @@ impl Side {
     /// The send lock. A killed holder may have closed the queue and died before it left the note.
     #[inline(always)]
     pub(super) fn sending(&self, deadline: Deadline) -> Result<Sending<'_>, LockError> {
-        let held = lock(self.channel.region.word32(layout::SEND_LOCK), deadline)?;
-        let owner_died = held.owner_died();
+        if let Some(held) = try_lock(self.channel.region.word32(layout::SEND_LOCK)) {
+            return Ok(Sending::new(&self.channel, held));
+        }
+        self.sending_later(deadline)
+    }
+
+    #[cold]
+    fn sending_later(&self, deadline: Deadline) -> Result<Sending<'_>, LockError> {
+        let Locked { held, owner_died } = lock(self.channel.region.word32(layout::SEND_LOCK), deadline)?;
         let sending = Sending::new(&self.channel, held);
         if owner_died {
             sending.recover();

@@ -10,7 +10,7 @@ use super::members::{self, Loss};
 use super::membership::Membership;
 use super::receiving::Receiving;
 use super::scratch::with_buffer;
-use super::wait::{Awake, Patience, sleep_for_items, spin_until};
+use super::wait::{A_RECEIVER, Awake, Patience, sleep_for_items};
 use crate::sync::robust_mutex::LockError;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
@@ -127,7 +127,7 @@ impl<T> Receiver<T> {
         let channel = &*self.side.channel;
         let tail = channel.load(TAIL);
         if let Patience::Until(_) = patience
-            && (channel.len() > 0 || spin_until(|| channel.load(TAIL) != tail))
+            && (channel.len() > 0 || A_RECEIVER.spin_until(channel, || channel.load(TAIL) != tail))
         {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use super::error::{
 };
 use super::layout::{EPOCH, FREED};
 use super::scratch::with_buffer;
-use super::wait::{Awake, Patience, sleep, spin_until};
+use super::wait::{A_SENDER, Awake, Patience, sleep};
 use crate::sync::robust_mutex::LockError;
 use crate::sys::poll::Deadline;
 use crate::sys::ticks::ticks;
@@ -166,7 +166,9 @@ impl<T> Sender<T> {
             let gone = self.side.is_hung_up();
             return Err(if gone { Fault::Disconnected } else { Fault::NoRoom });
         };
-        if !channel.is_full() || spin_until(|| channel.word(FREED).load(Ordering::Relaxed) != freed) {
+        if !channel.is_full()
+            || A_SENDER.spin_until(channel, || channel.word(FREED).load(Ordering::Relaxed) != freed)
+        {
             return Ok(());
         }
         match channel.receiving(deadline) {

@@ -1,10 +1,13 @@
 //! How long to look, and how to sleep.
 
 use super::channel::{Channel, Side};
+use super::layout::{RECEIVERS_CPU, SENDERS_CPU};
 use super::members;
 use super::process_id::{Watched, has_ended};
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::ticks::ticks;
+use nix::sched::sched_getcpu;
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
@@ -27,10 +30,26 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// How long the other side is looked for before a sleep, in ticks: 30 to 100 microseconds, about what
 /// a sleep and a wake-up cost.
 const BUDGET: u64 = 100_000;
-/// Looks between two yields, and pauses between two looks: both are few, for when the other side waits
-/// for this very processor, nothing comes before the yield.
+/// Looks between two yields while the other side runs beside this one.
 const LOOKS: u32 = 8;
-const PAUSES: u32 = 4;
+/// The longest gap between two looks, in pauses: about a microsecond.
+const MAX_GAP: u64 = 64;
+/// Of so many waits on one processor with the other side, one is slept through.
+const SLEEP_EVERY: u32 = 64;
+
+/// Who waits: where it notes its processor, and where it finds that of the other side.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiter {
+    own: usize,
+    other: usize,
+}
+
+pub(super) const A_SENDER: Waiter = Waiter { own: SENDERS_CPU, other: RECEIVERS_CPU };
+pub(super) const A_RECEIVER: Waiter = Waiter { own: RECEIVERS_CPU, other: SENDERS_CPU };
+
+thread_local! {
+    static WAITS_TOGETHER: Cell<u32> = const { Cell::new(0) };
+}
 
 impl Patience {
     #[inline]
@@ -42,23 +61,55 @@ impl Patience {
     }
 }
 
-/// Looks for a while whether it has come true, and lets others run in between.
-#[inline]
-pub(super) fn spin_until(condition: impl Fn() -> bool) -> bool {
-    let begin = ticks();
-    loop {
-        for _ in 0..LOOKS {
+impl Waiter {
+    /// Whether the other side was last seen waiting on this very processor. Only a hint: a wrong one
+    /// costs time, nothing else.
+    fn is_together(self, channel: &Channel) -> bool {
+        let Ok(cpu) = sched_getcpu() else { return false };
+        let cpu = cpu as u64 + 1;
+        if channel.load(self.own) != cpu {
+            channel.store(self.own, cpu);
+        }
+        channel.load(self.other) == cpu
+    }
+
+    /// Looks for a while whether it has come true, and lets others run in between.
+    ///
+    /// Two that share a processor gain nothing by looking: each yields at once to the other. Now and
+    /// then one of them sleeps instead, for whoever is woken is put on a processor that is idle.
+    ///
+    /// Two that run side by side look at growing intervals, the longer the more the queue holds: each
+    /// look takes the line of the cache away from the other, and should find more than one message.
+    pub(super) fn spin_until(self, channel: &Channel, condition: impl Fn() -> bool) -> bool {
+        let longest = channel.layout.capacity.clamp(4, MAX_GAP);
+        let (begin, mut gap, mut looks) = (ticks(), 1, 0);
+        let mut together = self.is_together(channel);
+        if together {
+            let waits = WAITS_TOGETHER.get().wrapping_add(1);
+            WAITS_TOGETHER.set(waits);
+            if waits.is_multiple_of(SLEEP_EVERY) {
+                return condition();
+            }
+        }
+        loop {
             if condition() {
                 return true;
             }
-            for _ in 0..PAUSES {
-                std::hint::spin_loop();
+            looks += 1;
+            if together || looks == LOOKS {
+                if ticks().wrapping_sub(begin) > BUDGET {
+                    return false;
+                }
+                std::thread::yield_now();
+                looks = 0;
+                together = self.is_together(channel);
+            } else {
+                for _ in 0..gap {
+                    std::hint::spin_loop();
+                }
+                gap = (gap * 2).min(longest);
             }
         }
-        if ticks().wrapping_sub(begin) > BUDGET {
-            return false;
-        }
-        std::thread::yield_now();
     }
 }
 

@@ -16,7 +16,7 @@
 
 use crate::sys::futex;
 use crate::sys::poll::Deadline;
-use crate::sys::robust::ThisThread;
+use crate::sys::robust::{Announced, ThisThread};
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -35,8 +35,16 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Held<'a> {
     word: &'a AtomicU32,
-    thread: ThisThread,
-    owner_died: bool,
+    announced: Announced,
+}
+
+/// A lock that was waited for.
+#[derive(Debug)]
+pub struct Locked<'a> {
+    /// The lock.
+    pub held: Held<'a>,
+    /// Whether the last holder ended with the lock in its hands: what it guards may be half done.
+    pub owner_died: bool,
 }
 
 /// The lock was not taken.
@@ -50,24 +58,30 @@ pub enum LockError {
     Unwatched(#[from] io::Error),
 }
 
-/// Takes the lock whose word lies in shared memory.
+/// Takes the lock whose word lies in shared memory if it is free, and nobody waits for it or died with it.
+///
+/// A thread holds at most one such lock at a time.
+#[inline(always)]
+pub fn try_lock(word: &AtomicU32) -> Option<Held<'_>> {
+    let thread = ThisThread::get().ok()?;
+    let announced = thread.announce(word);
+    if word.compare_exchange(0, thread.tid(), Ordering::Acquire, Ordering::Relaxed).is_ok() {
+        return Some(Held { word, announced });
+    }
+    announced.withdraw();
+    None
+}
+
+/// Takes the lock, however long that takes until the deadline.
 ///
 /// A thread holds at most one such lock at a time.
 ///
 /// # Errors
 /// [`LockError`].
-#[inline(always)]
-pub fn lock(word: &AtomicU32, deadline: Deadline) -> Result<Held<'_>, LockError> {
-    let thread = ThisThread::get()?;
-    thread.announce(word);
-    match word.compare_exchange(0, thread.tid(), Ordering::Acquire, Ordering::Relaxed) {
-        Ok(_) => Ok(Held { word, thread, owner_died: false }),
-        Err(_) => contended(word, thread, deadline),
-    }
-}
-
 #[cold]
-fn contended(word: &AtomicU32, thread: ThisThread, deadline: Deadline) -> Result<Held<'_>, LockError> {
+pub fn lock(word: &AtomicU32, deadline: Deadline) -> Result<Locked<'_>, LockError> {
+    let thread = ThisThread::get()?;
+    let announced = thread.announce(word);
     let mut spins = 0;
     // Whoever has slept takes the lock as if others still did: at worst one wake-up too many.
     let mut slept = 0;
@@ -76,7 +90,7 @@ fn contended(word: &AtomicU32, thread: ThisThread, deadline: Deadline) -> Result
         if seen & OWNER == 0 {
             let mine = thread.tid() | (seen & WAITERS) | slept;
             if word.compare_exchange(seen, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                return Ok(Held { word, thread, owner_died: seen & OWNER_DIED != 0 });
+                return Ok(Locked { held: Held { word, announced }, owner_died: seen & OWNER_DIED != 0 });
             }
         } else if spins < SPINS {
             spins += 1;
@@ -84,7 +98,7 @@ fn contended(word: &AtomicU32, thread: ThisThread, deadline: Deadline) -> Result
         } else if deadline.is_over() {
             // A wake-up that was meant for this thread goes on to another.
             futex::wake_one(word);
-            thread.withdraw();
+            announced.withdraw();
             return Err(LockError::TimedOut);
         } else if seen & WAITERS != 0
             || word.compare_exchange(seen, seen | WAITERS, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -96,20 +110,13 @@ fn contended(word: &AtomicU32, thread: ThisThread, deadline: Deadline) -> Result
     }
 }
 
-impl Held<'_> {
-    /// Whether the last holder ended with the lock in its hands: what it guards may be half done.
-    pub fn owner_died(&self) -> bool {
-        self.owner_died
-    }
-}
-
 impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.word.swap(0, Ordering::Release) & WAITERS != 0 {
             futex::wake_one(self.word);
         }
-        self.thread.withdraw();
+        self.announced.withdraw();
     }
 }
 
@@ -140,14 +147,16 @@ mod tests {
     fn a_thread_that_ends_with_the_lock_lets_the_next_one_know() {
         let word: &'static AtomicU32 = Box::leak(Box::new(AtomicU32::new(0)));
         std::thread::spawn(|| std::mem::forget(lock(word, Deadline::NEVER).unwrap())).join().unwrap();
-        assert!(lock(word, Deadline::after(Duration::from_secs(10))).unwrap().owner_died());
-        assert!(!lock(word, Deadline::NEVER).unwrap().owner_died());
+        assert!(lock(word, Deadline::after(Duration::from_secs(10))).unwrap().owner_died);
+        assert!(!lock(word, Deadline::NEVER).unwrap().owner_died);
+        assert!(try_lock(word).is_some());
     }
 
     #[test]
     fn the_wait_for_a_held_lock_ends_at_the_deadline() {
         let word = AtomicU32::new(0);
-        let _held = lock(&word, Deadline::NEVER).unwrap();
+        let _held = try_lock(&word).unwrap();
+        assert!(try_lock(&word).is_none());
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let (begin, timeout) = (std::time::Instant::now(), Duration::from_millis(30));

@@ -101,7 +101,7 @@ impl ThisThread {
 
     /// Tells the kernel that this thread is about to take `word`, holds it or lets go of it.
     #[inline]
-    pub fn announce(self, word: &AtomicU32) {
+    pub fn announce(self, word: &AtomicU32) -> Announced {
         // SAFETY: `get` made this value in this thread and process (it is not Send), so the head lives.
         let head = unsafe { &*self.head };
         let entry = word.as_ptr().cast::<libc::c_void>().wrapping_byte_offset(-(head.futex_offset as isize));
@@ -109,14 +109,21 @@ impl ThisThread {
         // The kernel reads what this processor wrote, in program order: only the compiler must not
         // move the store behind the operation on the word.
         compiler_fence(Ordering::SeqCst);
+        Announced(self.head)
     }
+}
 
+/// What this thread has told the kernel of. Like [`ThisThread`] it stays in the thread.
+#[derive(Debug, Clone, Copy)]
+pub struct Announced(*const Head);
+
+impl Announced {
     /// Tells the kernel that there is no such word any more.
     #[inline]
     pub fn withdraw(self) {
         compiler_fence(Ordering::SeqCst);
         // SAFETY: as in `announce`.
-        unsafe { &*self.head }.list_op_pending.store(null_mut(), Ordering::Relaxed);
+        unsafe { &*self.0 }.list_op_pending.store(null_mut(), Ordering::Relaxed);
     }
 }
 
