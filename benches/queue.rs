@@ -24,7 +24,7 @@ use std::io::{Read, Write, pipe};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// A message of 1 KiB.
 #[derive(Clone, Copy)]
@@ -303,7 +303,7 @@ fn main() {
                 }
                 let work = |messages: usize| Work { capacity, pairs, messages };
                 println!("{bytes} bytes, capacity {capacity}, {pairs} producers, {pairs} consumers");
-                let many = work(if capacity == 5 { 60_000 } else { 300_000 });
+                let many = work(if bytes == 16 { 1_000_000 } else { 200_000 });
                 let us = if bytes == 16 {
                     median(|| ours(many, TWO))
                 } else {

@@ -21,7 +21,7 @@ struct Block([u8; 1024]);
 struct Pair(u64, u64);
 
 /// How long it may take to end.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Messages a second; none if it does not come to an end.
 pub(super) fn run(capacity: usize, messages: usize, bytes: usize) -> Option<f64> {
@@ -96,6 +96,7 @@ fn open<T: ZeroCopySend + std::fmt::Debug + Copy + 'static>(
     name: &ServiceName,
     capacity: usize,
 ) -> (Node<ipc::Service>, PortFactory<ipc::Service, T, ()>) {
+    set_log_level(LogLevel::Fatal);
     let node = NodeBuilder::new().create::<ipc::Service>().expect("a node");
     let service = node
         .service_builder(name)

@@ -44,7 +44,7 @@ impl Place {
 }
 
 /// Appends the bytes of message `number` to `buffer`.
-#[inline]
+#[inline(always)]
 pub(super) fn read_slot(channel: &Channel, number: u64, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
     let (region, layout) = (&channel.region, &channel.layout);
     let slot = layout.slot(number);

@@ -75,7 +75,7 @@ impl<'a> Receiving<'a> {
     }
 
     /// Gives the room of all messages from `freed` up to HEAD back to the senders.
-    #[inline]
+    #[inline(always)]
     fn free(&mut self, freed: u64) {
         let (channel, layout) = (self.channel, &self.channel.layout);
         for number in freed..self.head {
