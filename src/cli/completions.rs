@@ -1,6 +1,7 @@
 //! `proclab completions SHELL`: what to source so that Tab completes.
 
 use super::args::Cli;
+use super::output;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use std::process::ExitCode;
@@ -14,6 +15,10 @@ pub(crate) struct CompletionsArgs {
 
 /// Runs `proclab completions …`.
 pub(crate) fn run(args: &CompletionsArgs) -> ExitCode {
-    clap_complete::generate(args.shell, &mut Cli::command(), "proclab", &mut std::io::stdout());
-    ExitCode::SUCCESS
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "proclab", &mut script);
+    match output::write(&String::from_utf8_lossy(&script)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => fault.report(),
+    }
 }

@@ -1,13 +1,13 @@
 //! What `explore`, `replay` and `trials` share: the options of a sale, a lab, and a verified witness.
 
 use std::fmt::Display;
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::fault::{BROKEN, Fault};
+use super::fault::{BROKEN, Cause, Fault};
+use super::output;
 use crate::explore::engine::{ExecuteError, Trace, execute};
 use crate::explore::gate::GateError;
 use crate::explore::schedule::MAX_PROCESSES;
@@ -20,6 +20,7 @@ use crate::scenario::sale::{Sale, Store};
 use crate::scenario::scratch::Scratch;
 use crate::scenario::verdict::Verdict;
 use crate::supervisor::Supervisor;
+use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::Interrupt;
 
 /// How something is printed.
@@ -202,12 +203,15 @@ pub(crate) fn with_lab<R>(
     experiment: &Experiment,
     work: impl FnOnce(&mut Bench<'_>) -> Result<R, Fault>,
 ) -> Result<R, Fault> {
-    let failed = |error: &dyn std::error::Error| could_not("the processes cannot be set up", error);
+    let failed = |error: &Cause| could_not("the processes cannot be set up", error);
     let interrupt = Interrupt::install().map_err(|error| failed(&error))?;
+    let _ = raise_open_file_limit();
     let supervisor = Supervisor::interrupted_by(interrupt).map_err(|error| failed(&error))?;
     let scratch = Scratch::new().map_err(|error| failed(&error))?;
     let lab = experiment.open(&supervisor, scratch.path()).map_err(|error| failed(&error))?;
+    // After a Ctrl-C whatever goes wrong comes of it.
     work(&mut Bench { experiment, lab, interrupt })
+        .map_err(|fault| interrupt.received().map_or(fault, Fault::interrupted))
 }
 
 /// A lab, and what it is for.
@@ -247,18 +251,35 @@ pub(crate) fn usage(what: impl Display, hint: impl Into<String>) -> Fault {
 }
 
 /// Something stood in the way of what is named.
-pub(crate) fn could_not(doing: &str, error: &dyn std::error::Error) -> Fault {
+pub(crate) fn could_not(doing: &str, error: &Cause) -> Fault {
     Fault::could_not_run(error).context(doing)
 }
 
+/// What a command has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// All was right.
+    Right,
+    /// Something is wrong.
+    Wrong,
+    /// This signal ended the command before it could know; what it says is what it knew by then.
+    Unknown(i32),
+}
+
+impl Finding {
+    /// Of a command that was not interrupted.
+    pub(crate) fn of(right: bool) -> Self {
+        if right { Self::Right } else { Self::Wrong }
+    }
+}
+
 /// Prints what a command has to say; 3 if it found that something is wrong.
-pub(crate) fn print(result: Result<(String, bool), Fault>) -> ExitCode {
-    match result {
-        Ok((text, right)) => {
-            // A reader that has gone away has read enough.
-            let _ = anstream::stdout().write_all(text.as_bytes());
-            if right { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) }
-        }
+pub(crate) fn print(result: Result<(String, Finding), Fault>) -> ExitCode {
+    let said = result.and_then(|(text, finding)| output::write(&text).map(|()| finding));
+    match said {
+        Ok(Finding::Right) => ExitCode::SUCCESS,
+        Ok(Finding::Wrong) => ExitCode::from(BROKEN),
+        Ok(Finding::Unknown(signal)) => Fault::interrupted(signal).report(),
         Err(fault) => fault.report(),
     }
 }

@@ -1,6 +1,6 @@
 //! `proclab list`: what can be run, one line each.
 
-use anstream::println;
+use super::output;
 use std::process::ExitCode;
 
 /// Everything that can be run, how, and what it is.
@@ -22,8 +22,9 @@ const LINES: [(&str, &str); 11] = [
 ];
 
 pub(crate) fn list() -> ExitCode {
-    for (what, about) in LINES {
-        println!("{what:<18} {about}");
+    let lines = LINES.map(|(what, about)| format!("{what:<18} {about}\n"));
+    match output::write(&lines.concat()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => fault.report(),
     }
-    ExitCode::SUCCESS
 }

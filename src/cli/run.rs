@@ -1,6 +1,7 @@
 //! `proclab run`: one free run, told line by line, then summed up.
 
 use super::fault::{BROKEN, Fault, chain};
+use super::output;
 use super::stock_file::{self, StockFileError};
 use super::watch::{self, WatchArgs};
 use crate::observe::notes::Notes;
@@ -16,10 +17,9 @@ use crate::scenario::stage::{RunError, Stage};
 use crate::scenario::tickets::Tickets;
 use crate::scenario::verdict::Verdict;
 use crate::supervisor::Supervisor;
+use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::Interrupt;
-use anstream::{print, println};
 use clap::{Args, Subcommand, ValueEnum};
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -90,6 +90,7 @@ pub(super) enum Format {
 }
 
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 struct TicketsArgs {
     /// How many buyers there are, each a process of its own
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
@@ -298,38 +299,47 @@ fn perform(
 ) -> Result<ExitCode, Fault> {
     let begin = |error: std::io::Error| Fault::could_not_run(&error).context("the run cannot begin");
     let interrupt = Interrupt::install().map_err(begin)?;
+    // A thousand children need more descriptors than a shell gives; who has the fewest says so when it
+    // runs out of them.
+    let _ = raise_open_file_limit();
     let supervisor = Supervisor::interrupted_by(interrupt).map_err(begin)?.grace(GRACE);
     let mut began_ns = None;
     let mut notes = Notes::inherited();
+    let mut told = Ok(());
     let mut audience = |event: &Event| {
         notes.tell(&event.note());
-        if format == Format::Text {
-            if began_ns.is_none() {
-                println!("{}", report::heading());
-            }
-            println!("{}", report::event_line(event, *began_ns.get_or_insert(event.at_ns)));
+        if format == Format::Text && told.is_ok() {
+            let heading = if began_ns.is_none() { report::heading() + "\n" } else { String::new() };
+            let line = report::event_line(event, *began_ns.get_or_insert(event.at_ns));
+            told = output::write(&format!("{heading}{line}\n"));
         }
     };
     let played = play(Stage::new(&supervisor, interrupt, &mut audience));
     match played {
         Ok(record) => {
             supervisor.finish().map_err(|error| Fault::could_not_run(&error))?;
-            show(format, &record)?;
+            told.and_then(|()| show(format, &record))?;
             let kept = record.verdict == Verdict::Ok;
             Ok(if kept { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) })
         }
         Err(error) => {
             // Whoever cannot be ended has changed to another user; the error says enough.
             let ended = supervisor.shutdown();
-            let fault = match interrupt.received() {
-                Some(signal) if error.is_interrupt() => Fault::interrupted(signal),
-                _ => Fault::could_not_run(&error),
-            };
+            // After a Ctrl-C whatever goes wrong comes of it: a child, too, may have got the signal.
+            let fault = interrupt.received().map_or_else(|| fault_of(&error), Fault::interrupted);
             Err(match ended {
                 Ok(()) => fault,
                 Err(left) => fault.hint(chain(&left)),
             })
         }
+    }
+}
+
+fn fault_of(error: &RunError) -> Fault {
+    let fault = Fault::could_not_run(error);
+    match error {
+        RunError::Expression { .. } => fault.hint("write numbers, + - * / ^ and brackets: '1+2*(3-4)'"),
+        _ => fault,
     }
 }
 
@@ -341,8 +351,5 @@ fn show(format: Format, record: &Record) -> Result<(), Fault> {
             format!("{}\n", json.map_err(|error| Fault::could_not_run(&error))?)
         }
     };
-    print!("{text}");
-    // A reader that went away (`| head`) is no fault.
-    let _ = std::io::stdout().flush();
-    Ok(())
+    output::write(&text)
 }

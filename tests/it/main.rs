@@ -3,10 +3,12 @@
 
 mod common;
 mod explore;
+mod faults;
 mod lifecycle;
 mod model;
 mod net;
 mod process;
+mod program;
 mod queue;
 mod run_cli;
 mod supervisor;
@@ -27,6 +29,7 @@ fn main() {
         lifecycle::tests(),
         supervisor::tests(),
         run_cli::tests(),
+        faults::tests(),
         explore::tests(),
         net::tests(),
         queue::tests(),

@@ -1,7 +1,6 @@
 //! `proclab watch`: any program, or a process that runs already.
 
 mod failure;
-mod files;
 mod lines;
 mod live;
 
@@ -14,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::files::Output;
 use crate::cli::fault::Fault;
 use crate::observe::tier::Tier;
 use crate::observe::timeline::Limits;
@@ -26,7 +26,6 @@ use crate::report::watch::{html, perfetto};
 use crate::sys::exec::{Streams, open_terminal};
 use crate::sys::notes_pipe;
 use crate::sys::signalfd::Signals;
-use files::Output;
 
 /// Watch any program: who runs, who is ready, who is blocked on what
 ///
