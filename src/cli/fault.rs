@@ -1,5 +1,6 @@
 //! Why a command could not be done: one line of what and why, one of what to do.
 
+use crate::scenario::scratch::ScratchError;
 pub(crate) use crate::scenario::stage::chain;
 use crate::sys::resource::{Limit, limit_reached};
 use crate::sys::signal::signal_name;
@@ -80,10 +81,14 @@ impl Fault {
 
 /// What helps against an error that any command may meet.
 fn remedy(error: &Cause) -> Option<&'static str> {
-    let mut sources = std::iter::successors(Some(error), |&error| error.source());
+    let sources = || std::iter::successors(Some(error), |&error| error.source());
+    if sources().any(|error| matches!(error.downcast_ref(), Some(ScratchError::Make(_)))) {
+        return Some("set TMPDIR to a folder that can be written to");
+    }
     // What another process has told are words only; they end with the number.
     let told = || chain(error).rsplit_once("(os error ")?.1.split(')').next()?.parse().ok();
-    let number = sources.find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error()).or_else(told)?;
+    let number =
+        sources().find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error()).or_else(told)?;
     let system = io::Error::from_raw_os_error(number);
     match limit_reached(&system) {
         Some(Limit::Files) => Some("raise the limit of open files (`ulimit -n`), or ask for fewer processes"),

@@ -14,7 +14,8 @@ use crate::explore::schedule::MAX_PROCESSES;
 use crate::explore::strategy::replay::Replay;
 use crate::report::witness::Witness;
 use crate::scenario::cabinet::LockKind;
-use crate::scenario::experiment::{Experiment, Lab, MAX_STOCK};
+use crate::scenario::experiment::{Experiment, MAX_STOCK};
+use crate::scenario::lab::Lab;
 use crate::scenario::pipeline_lab::{MOST, Pipeline, Queue};
 use crate::scenario::sale::{Sale, Store};
 use crate::scenario::scratch::Scratch;
@@ -63,6 +64,15 @@ pub(crate) enum StoreArg {
     Rename,
 }
 
+impl From<StoreArg> for Store {
+    fn from(store: StoreArg) -> Self {
+        match store {
+            StoreArg::Truncate => Store::Truncate,
+            StoreArg::Rename => Store::Rename,
+        }
+    }
+}
+
 fn lock_kind(name: &str) -> Result<LockKind, String> {
     name.parse().map_err(|_| {
         let names: Vec<_> = LockKind::ALL.iter().map(|kind| kind.name()).collect();
@@ -78,11 +88,7 @@ impl SaleArgs {
             stock: self.stock.unwrap_or(base.stock),
             lock: self.lock.unwrap_or(base.lock),
             search: base.search && !self.no_search,
-            store: match self.store {
-                None => base.store,
-                Some(StoreArg::Truncate) => Store::Truncate,
-                Some(StoreArg::Rename) => Store::Rename,
-            },
+            store: self.store.map_or(base.store, Store::from),
             think: base.think,
         }
     }

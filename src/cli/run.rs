@@ -1,6 +1,7 @@
 //! `proclab run`: one free run, told line by line, then summed up.
 
 use super::fault::{BROKEN, Fault, chain};
+use super::lab::{Format, StoreArg};
 use super::output;
 use super::stock_file::{self, StockFileError};
 use super::watch::{self, WatchArgs};
@@ -9,16 +10,18 @@ use crate::process::StartMethod;
 use crate::report::run as report;
 use crate::scenario::cabinet::LockKind;
 use crate::scenario::eval::Eval;
+use crate::scenario::experiment::MAX_STOCK;
 use crate::scenario::full;
 use crate::scenario::life::{self, Lesson};
 use crate::scenario::record::{Event, Record};
-use crate::scenario::sale::{Sale, Store};
+use crate::scenario::sale::Sale;
 use crate::scenario::stage::{RunError, Stage};
 use crate::scenario::tickets::Tickets;
 use crate::scenario::verdict::Verdict;
 use crate::supervisor::Supervisor;
 use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::Interrupt;
+use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,17 +79,11 @@ struct FullArgs {
 #[derive(Debug, Args)]
 pub(super) struct Common {
     /// How to tell it: as text, line by line, or as one JSON object (see `proclab schema run`)
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
     /// Watch the processes while they run, as `proclab watch` does any program's
     #[arg(long)]
     pub(super) watch: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    Text,
-    Json,
 }
 
 #[derive(Debug, Args)]
@@ -96,7 +93,7 @@ struct TicketsArgs {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
     buyers: u64,
     /// How many tickets there are, instead of what the stock file says
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(i64).range(0..=stock_file::MOST))]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(i64).range(0..=MAX_STOCK))]
     stock: Option<i64>,
     /// A stock file, `{"count": 3}`; it is read and never changed
     #[arg(long, value_name = "PATH")]
@@ -132,12 +129,6 @@ enum Lock {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum StoreArg {
-    Truncate,
-    Rename,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Method {
     /// A fresh copy of the executable
     Spawn,
@@ -161,7 +152,7 @@ impl From<Method> for StartMethod {
 struct LifeArgs {
     /// Which lesson; `all` gives them one after the other
     #[arg(value_enum)]
-    lesson: LessonArg,
+    lesson: Lessons,
     /// How the lesson's processes are started
     #[arg(long, value_enum, default_value_t = Method::Spawn)]
     start_method: Method,
@@ -169,51 +160,33 @@ struct LifeArgs {
     common: Common,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LessonArg {
-    /// PID and PPID: a chain of three generations
-    Tree,
-    /// A child's variables are its own
-    Isolation,
-    /// The parent waits for its child, and reaps it
-    Join,
-    /// Terminating is asynchronous: alive just after, dead after the join
-    Terminate,
-    /// A daemon ends with its supervisor
-    Daemon,
-    /// Others are waited for
-    NonDaemon,
-    /// Ended, but not reaped
-    Zombie,
-    /// A child that outlives its parent gets another
-    Orphan,
-    /// Running, ready, blocked, stopped, zombie: one child each
-    States,
-    /// Two busy children on two processors, and on one
-    Parallel,
-    /// Synchronous or not, blocking or not
-    Blocking,
-    /// All of them
-    All,
+/// One lesson, or all of them.
+#[derive(Debug, Clone, Copy)]
+struct Lessons(Option<Lesson>);
+
+impl ValueEnum for Lessons {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [Lessons; Lesson::ALL.len() + 1] = {
+            let mut all = [Lessons(None); Lesson::ALL.len() + 1];
+            let mut nth = 0;
+            while nth < Lesson::ALL.len() {
+                all[nth] = Lessons(Some(Lesson::ALL[nth]));
+                nth += 1;
+            }
+            all
+        };
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, subject) = self.0.map_or(("all", "All of them"), |one| (one.name(), one.subject()));
+        Some(PossibleValue::new(name).help(subject))
+    }
 }
 
-impl LessonArg {
-    fn lessons(self) -> Vec<Lesson> {
-        let one = match self {
-            LessonArg::Tree => Lesson::Tree,
-            LessonArg::Isolation => Lesson::Isolation,
-            LessonArg::Join => Lesson::Join,
-            LessonArg::Terminate => Lesson::Terminate,
-            LessonArg::Daemon => Lesson::Daemon,
-            LessonArg::NonDaemon => Lesson::NonDaemon,
-            LessonArg::Zombie => Lesson::Zombie,
-            LessonArg::Orphan => Lesson::Orphan,
-            LessonArg::States => Lesson::States,
-            LessonArg::Parallel => Lesson::Parallel,
-            LessonArg::Blocking => Lesson::Blocking,
-            LessonArg::All => return Lesson::ALL.to_vec(),
-        };
-        vec![one]
+impl Lessons {
+    fn list(self) -> Vec<Lesson> {
+        self.0.map_or_else(|| Lesson::ALL.to_vec(), |one| vec![one])
     }
 }
 
@@ -250,7 +223,7 @@ pub(crate) fn run(args: RunArgs) -> ExitCode {
         }
         Scenario::Life(args) => {
             let method = args.start_method.into();
-            let lessons = args.lesson.lessons();
+            let lessons = args.lesson.list();
             lessons.into_iter().try_fold(ExitCode::SUCCESS, |so_far, lesson| {
                 let this = perform(args.common.format, |stage| life::teach(lesson, method, stage))?;
                 Ok(if this == ExitCode::SUCCESS { so_far } else { this })
@@ -273,10 +246,7 @@ fn tickets(args: TicketsArgs) -> Result<Tickets, Fault> {
         stock,
         lock: LockKind::None,
         search: !args.no_search,
-        store: match args.store {
-            StoreArg::Truncate => Store::Truncate,
-            StoreArg::Rename => Store::Rename,
-        },
+        store: args.store.into(),
         think: Duration::from_millis(args.think),
     };
     let locks = match args.lock {
@@ -338,6 +308,7 @@ fn perform(
 fn fault_of(error: &RunError) -> Fault {
     let fault = Fault::could_not_run(error);
     match error {
+        RunError::Scratch(error) => Fault::could_not_run(error),
         RunError::Expression { .. } => fault.hint("write numbers, + - * / ^ and brackets: '1+2*(3-4)'"),
         _ => fault,
     }

@@ -1,12 +1,10 @@
 //! The stock file of the notes: `{"count": 3}`.
 
 use super::files;
+use crate::scenario::experiment::MAX_STOCK;
 use crate::scenario::sale;
 use std::io;
 use std::path::Path;
-
-/// The most tickets that a sale can begin with.
-pub(crate) const MOST: i64 = 1_000_000;
 
 /// A stock file is a few bytes; more are not read.
 const LARGEST: u64 = 4096;
@@ -43,7 +41,7 @@ fn counted(content: &[u8]) -> Result<i64, String> {
     match sale::count(content).filter(|_| is_object) {
         None => Err("holds no JSON object with a whole number as its `count`".to_owned()),
         Some(count) if count < 0 => Err(format!("counts {count} tickets: fewer than none")),
-        Some(count) if count > MOST => Err(format!("counts {count} tickets: more than {MOST}")),
+        Some(count) if count > MAX_STOCK => Err(format!("counts {count} tickets: more than {MAX_STOCK}")),
         Some(count) => Ok(count),
     }
 }

@@ -23,7 +23,7 @@ pub struct Scratch {
 #[non_exhaustive]
 pub enum ScratchError {
     /// It cannot be made.
-    #[error("no directory can be made for the run: set TMPDIR to one that can be written to")]
+    #[error("no directory can be made for the run")]
     Make(#[from] io::Error),
     /// Nobody would remove it after a kill.
     #[error("the process that removes the run's directory cannot be started")]

@@ -132,6 +132,14 @@ impl<'a> Stage<'a> {
         Stage { supervisor, interrupt, audience, run: 0, events: Vec::new(), processes: Vec::new() }
     }
 
+    /// A supervisor whose end is part of what is shown; Ctrl-C breaks its waits off, too.
+    ///
+    /// # Errors
+    /// [`RunError::Os`] when no descriptor is left.
+    pub fn another_supervisor(&self) -> Result<Supervisor, RunError> {
+        Supervisor::interrupted_by(self.interrupt).map_err(RunError::os("epoll_create"))
+    }
+
     /// From now on events and processes belong to this run, counted from 0.
     pub fn begin_run(&mut self, run: usize) {
         self.run = run;

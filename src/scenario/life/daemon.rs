@@ -29,7 +29,7 @@ pub(super) fn teach_daemon(class: &mut Class<'_, '_>) -> Result<Proof, RunError>
 /// The notes' daemon: it says that it is alive, for ever, until the parent's code ends.
 fn end_of_a_daemon(class: &mut Class<'_, '_>) -> Result<Exit, RunError> {
     let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let supervisor = Supervisor::new().map_err(RunError::os("epoll_create"))?;
+    let supervisor = class.stage.another_supervisor()?;
     let daemon = class.process(Process::new(say_alive).args(events).daemon(true), "daemon");
     let daemon = supervisor.start(daemon)?;
     for _ in 0..3 {
@@ -70,7 +70,7 @@ fn death_of_a_supervisor(class: &mut Class<'_, '_>) -> Result<bool, RunError> {
 
 pub(super) fn teach_non_daemon(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let supervisor = Supervisor::new().map_err(RunError::os("epoll_create"))?;
+    let supervisor = class.stage.another_supervisor()?;
     let child = class.process(Process::new(work).args(events).daemon(false), "child");
     let child = supervisor.start(child)?;
     class.stage.say("end", "my code ends here, but my child works still");
