@@ -215,9 +215,7 @@ pub(crate) fn with_lab<R>(
     let supervisor = Supervisor::interrupted_by(interrupt).map_err(|error| failed(&error))?;
     let scratch = Scratch::new().map_err(|error| failed(&error))?;
     let lab = experiment.open(&supervisor, scratch.path()).map_err(|error| failed(&error))?;
-    // After a Ctrl-C whatever goes wrong comes of it.
     work(&mut Bench { experiment, lab, interrupt })
-        .map_err(|fault| interrupt.received().map_or(fault, Fault::interrupted))
 }
 
 /// A lab, and what it is for.
@@ -256,9 +254,10 @@ pub(crate) fn usage(what: impl Display, hint: impl Into<String>) -> Fault {
     Fault::bad_arguments(what).hint(hint)
 }
 
-/// Something stood in the way of what is named.
+/// Something stood in the way of what is named. After a Ctrl-C whatever goes wrong comes of it.
 pub(crate) fn could_not(doing: &str, error: &Cause) -> Fault {
-    Fault::could_not_run(error).context(doing)
+    let signal = Interrupt::installed().and_then(Interrupt::received);
+    signal.map_or_else(|| Fault::could_not_run(error).context(doing), Fault::interrupted)
 }
 
 /// What a command has found.

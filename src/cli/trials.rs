@@ -163,10 +163,7 @@ fn measure(
     progress: &mut Progress,
 ) -> Result<(Vec<Run>, Vec<String>), Fault> {
     let interrupted = || interrupt.received();
-    // After a Ctrl-C whatever goes wrong comes of it.
-    let failed = |error: &Cause| {
-        interrupted().map_or_else(|| could_not("the processes cannot be set up", error), Fault::interrupted)
-    };
+    let failed = |error: &Cause| could_not("the processes cannot be set up", error);
     let _ = raise_open_file_limit();
     let supervisor = Supervisor::interrupted_by(interrupt).map_err(|error| failed(&error))?;
     let scratch = Scratch::new().map_err(|error| failed(&error))?;

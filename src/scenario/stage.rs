@@ -185,6 +185,15 @@ impl<'a> Stage<'a> {
         if ready[1] { Err(RunError::Interrupted) } else { Ok(ready[0]) }
     }
 
+    /// Waits for the one word that a process was asked for; `None` if it ended without it.
+    ///
+    /// # Errors
+    /// [`RunError::Interrupted`].
+    pub fn await_word<T: Message>(&self, words: &PollableReceiver<T>) -> Result<Option<T>, RunError> {
+        self.await_readable(words, Deadline::NEVER)?;
+        Ok(words.try_recv().ok())
+    }
+
     /// Lets time pass.
     ///
     /// # Errors

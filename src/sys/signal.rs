@@ -52,6 +52,11 @@ impl Interrupt {
         Ok(Interrupt(()))
     }
 
+    /// The one that is installed, if it is.
+    pub fn installed() -> Option<Interrupt> {
+        EVENT.get().map(|_| Interrupt(()))
+    }
+
     /// Lets waits work again after a signal, for what is still to be done; the next signal breaks them off
     /// as the first did.
     pub fn rearm(self) {

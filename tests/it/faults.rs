@@ -1,9 +1,10 @@
 //! Commands that cannot go on: broken outputs, strange inputs, limits, and a Ctrl-C at any time.
 
-use crate::common::{kill, trials};
+use crate::common::{kill, trials, until};
 use crate::program::{Lab, finish, interrupted, json, ran, refused, shell, text};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
+use proclab::sys::procs;
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         too_few_descriptors_are_one_clear_line,
         trials_that_are_interrupted_tell_what_they_know,
         an_exploration_that_is_interrupted_tells_what_it_knows,
+        a_child_that_is_stopped_before_it_is_ready_does_not_hold_a_ctrl_c_up,
     ]
 }
 
@@ -144,6 +146,32 @@ fn an_exploration_that_is_interrupted_tells_what_it_knows() {
         if !output.stdout.is_empty() {
             assert_eq!(json(&output)["complete"], false);
         }
+        lab.assert_nothing_is_left();
+    }
+}
+
+fn a_child_that_is_stopped_before_it_is_ready_does_not_hold_a_ctrl_c_up() {
+    let lab = Lab::new();
+    for args in [&["run", "tickets"][..], &["explore", "tickets"], &["run", "pipeline"]] {
+        let program = lab.command(args).spawn().unwrap();
+        let pid = program.id().cast_signed();
+        // The first child, as soon as it is a program of its own: before that it holds up the very system
+        // call that makes it.
+        let mut first = None;
+        until("it has a child", || {
+            let mut children = procs::children_of(pid).unwrap().into_iter();
+            let is_fresh = |pid: &i32| {
+                let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                line.windows(7).any(|word| word == b"--procl")
+            };
+            first = children.find(is_fresh);
+            first.is_some()
+        });
+        kill(first.unwrap(), Signal::SIGSTOP);
+        std::thread::sleep(Duration::from_millis(50));
+        kill(pid, Signal::SIGINT);
+        let output = finish(program);
+        assert_eq!(output.status.code(), Some(130), "{args:?}: {}", text(&output.stderr));
         lab.assert_nothing_is_left();
     }
 }

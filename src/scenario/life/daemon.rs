@@ -9,7 +9,7 @@ use crate::sys::clock::monotonic_ns;
 use crate::sys::pidfd;
 use crate::sys::poll::Deadline;
 use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::{self, IpcSender};
+use ipc_channel::ipc::IpcSender;
 use std::time::Duration;
 
 /// How long the kernel gets to pass a death on; it takes microseconds.
@@ -49,11 +49,11 @@ fn end_of_a_daemon(class: &mut Class<'_, '_>) -> Result<Exit, RunError> {
 
 /// Whether a daemon dies with a supervisor that has no chance to terminate it.
 fn death_of_a_supervisor(class: &mut Class<'_, '_>) -> Result<bool, RunError> {
-    let (pids, incoming) = ipc::channel::<Result<i32, String>>().map_err(RunError::os("socketpair"))?;
+    let (pids, incoming) = pollable_channel::<Result<i32, String>>().map_err(RunError::os("socketpair"))?;
     let other = class.process(Process::new(supervise).args((class.method, pids)), "supervisor");
     let other = class.stage.supervisor.start(other)?;
-    let lost = |_| RunError::os("hearing of the daemon")(std::io::ErrorKind::BrokenPipe.into());
-    let told = incoming.recv().map_err(lost)?;
+    let silent = || Err("it ended before its daemon began".to_owned());
+    let told = class.stage.await_word(&incoming)?.unwrap_or_else(silent);
     let pid = told.map_err(|reason| RunError::Child { name: "supervisor".to_owned(), reason })?;
     // Its parent, which alone could reap it, sleeps, so the number is still its own.
     let daemon = pidfd::open(pid).map_err(RunError::os("pidfd_open"))?;

@@ -7,7 +7,7 @@ use crate::scenario::stage::{RunError, chain};
 use crate::supervisor::Supervisor;
 use crate::sys::{procs, task};
 use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::{self, IpcSender};
+use ipc_channel::ipc::IpcSender;
 use std::time::Duration;
 
 /// Of an orphan: its PID, its first parent, its second.
@@ -38,14 +38,13 @@ pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
 /// Has a child that has a child and ends; what became of the latter.
 fn make_an_orphan(class: &mut Class<'_, '_>) -> Result<Fate, RunError> {
     let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let (fates, fate) = ipc::channel::<Told>().map_err(RunError::os("socketpair"))?;
+    let (fates, fate) = pollable_channel::<Told>().map_err(RunError::os("socketpair"))?;
     let child = class.process(Process::new(leave_a_child).args((class.method, events, fates)), "parent");
     let child = class.stage.supervisor.start(child)?;
     class.stage.listen(&incoming)?;
     class.stage.join(&[child.handle()])?;
-    let told = fate.recv();
-    let told =
-        told.map_err(|_| RunError::os("hearing of the orphan")(std::io::ErrorKind::BrokenPipe.into()))?;
+    let silent = || Err("it ended before its child began".to_owned());
+    let told = class.stage.await_word(&fate)?.unwrap_or_else(silent);
     told.map_err(|reason| RunError::Child { name: "parent".to_owned(), reason })
 }
 

@@ -9,7 +9,8 @@ use crate::scenario::stage::RunError;
 use crate::sync::file_lock::FileLock;
 use crate::sys::poll::Deadline;
 use crate::sys::{procs, task};
-use ipc_channel::ipc::{self, IpcSender};
+use crate::wire::endpoint::pollable_channel;
+use ipc_channel::ipc::IpcSender;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let cpus = task::allowed_cpus().map_err(RunError::os("sched_getaffinity"))?;
     let cpu = *cpus.last().unwrap_or(&0);
 
-    let (held, holding) = ipc::channel::<()>().map_err(RunError::os("socketpair"))?;
+    let (held, holding) = pollable_channel::<()>().map_err(RunError::os("socketpair"))?;
     let cast = [
         start(class, "running", Process::new(be_busy).args((cpu, false)))?,
         start(class, "ready", Process::new(be_busy).args((cpu, true)))?,
@@ -33,7 +34,7 @@ pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
         start(class, "holder", Process::new(hold).args((lock.clone(), Some(held))))?,
     ];
     // The lock is taken before somebody else asks for it.
-    let _ = holding.recv();
+    class.stage.await_word(&holding)?;
     let waiter = start(class, "waiter", Process::new(hold).args((lock, None)))?;
     let stopped = start(class, "stopped", Process::new(sleep))?;
     stopped.signal(Signal::STOP).map_err(RunError::os("kill"))?;
