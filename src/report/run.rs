@@ -156,7 +156,12 @@ fn pipeline_summary(pipeline: &PipelineRecord, verdict: Verdict) -> String {
     } else {
         "not every item exactly once"
     };
-    lines.push(format!("{style}{verdict}:{style:#} {} put, {ate} eaten: {proof}", pipeline.produced));
+    let stuck = match pipeline.stuck.len() {
+        0 => String::new(),
+        1 => ", but one consumer waited for ever".to_owned(),
+        n => format!(", but {n} consumers waited for ever"),
+    };
+    lines.push(format!("{style}{verdict}:{style:#} {} put, {ate} eaten: {proof}{stuck}", pipeline.produced));
     lines.join("\n")
 }
 

@@ -7,6 +7,7 @@ mod faults;
 mod lifecycle;
 mod model;
 mod net;
+mod pipelines;
 mod process;
 mod program;
 mod queue;
@@ -30,6 +31,7 @@ fn main() {
         supervisor::tests(),
         run_cli::tests(),
         faults::tests(),
+        pipelines::tests(),
         explore::tests(),
         net::tests(),
         queue::tests(),
