@@ -7,6 +7,9 @@ use clap_complete::Shell;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  proclab completions bash > ~/.local/share/bash-completion/completions/proclab"
+)]
 pub(crate) struct CompletionsArgs {
     /// Which shell
     #[arg(value_enum)]

@@ -32,6 +32,9 @@ const MAX_SAVED: u64 = 1 << 30;
 
 /// Run a scenario on real processes in every order of its steps
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  proclab explore tickets --lock none --no-search --store rename\n  proclab explore tickets --cabinet            every lock, in one table\n  proclab explore pipeline --sentinels 1       one None too few"
+)]
 pub(crate) struct ExploreArgs {
     /// What is explored
     #[arg(value_enum)]

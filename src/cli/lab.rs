@@ -307,6 +307,10 @@ pub(crate) fn diverged(difference: &dyn Display) -> Fault {
 /// How wide the table may be.
 pub(crate) fn width() -> u16 {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let terminal = console::Term::stdout().size_checked().map(|(_, columns)| columns);
-    terminal.or(columns).unwrap_or(100).clamp(40, 200)
+    terminal_width().or(columns).unwrap_or(100).clamp(40, 200)
+}
+
+/// How wide the terminal is, if standard output is one.
+pub(crate) fn terminal_width() -> Option<u16> {
+    console::Term::stdout().size_checked().map(|(_, columns)| columns)
 }

@@ -23,6 +23,9 @@ const MAX_FILE: u64 = 16 << 20;
 
 /// Run a schedule again on real processes
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  proclab replay t2k1.no.qr~ab2a~tfvvpt\n  proclab replay t2k1.no.qr~ab2a~tfvvpt --step   you are the scheduler"
+)]
 pub(crate) struct ReplayArgs {
     /// A token, or a file that `explore --save` or `replay --format json` has written
     #[arg(value_name = "TOKEN|FILE")]

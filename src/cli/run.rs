@@ -1,7 +1,7 @@
 //! `proclab run`: one free run, told line by line, then summed up.
 
 use super::fault::{BROKEN, Fault, chain};
-use super::lab::{Format, StoreArg};
+use super::lab::{Format, StoreArg, terminal_width};
 use super::output;
 use super::stock_file::{self, StockFileError};
 use super::watch::{self, WatchArgs};
@@ -55,6 +55,9 @@ enum Scenario {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  proclab run eval '1+2+3'\n  proclab run eval '-2*(3-4)^2' --format json"
+)]
 struct EvalArgs {
     /// The expression: numbers, + - * / ^ and brackets
     #[arg(allow_hyphen_values = true)]
@@ -78,7 +81,7 @@ struct FullArgs {
 /// What every run takes.
 #[derive(Debug, Args)]
 pub(super) struct Common {
-    /// How to tell it: as text, line by line, or as one JSON object (see `proclab schema run`)
+    /// How to tell it: as text, line by line, or as one JSON object for each run (see `proclab schema run`)
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
     /// Watch the processes while they run, as `proclab watch` does any program's
@@ -87,7 +90,10 @@ pub(super) struct Common {
 }
 
 #[derive(Debug, Args)]
-#[command(allow_negative_numbers = true)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "Examples:\n  proclab run tickets --buyers 4 --stock 1 --lock flock\n  proclab run tickets --no-search --store rename --seed 7\n  proclab run tickets --stock-file stock.json --format json"
+)]
 struct TicketsArgs {
     /// How many buyers there are, each a process of its own
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
@@ -149,6 +155,7 @@ impl From<Method> for StartMethod {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  proclab run life zombie\n  proclab run life all --start-method fork")]
 struct LifeArgs {
     /// Which lesson; `all` gives them one after the other
     #[arg(value_enum)]
@@ -208,24 +215,26 @@ pub(crate) fn run(args: RunArgs) -> ExitCode {
     match args.scenario {
         Scenario::Tickets(args) => {
             let format = args.common.format;
-            tickets(args).and_then(|tickets| perform(format, |stage| tickets.run(stage)))
+            tickets(args).and_then(|tickets| perform(format, Shape::Page, |stage| tickets.run(stage)))
         }
         Scenario::Pipeline(args) => {
             let format = args.common.format;
-            args.pipeline().and_then(|pipeline| perform(format, |stage| pipeline.run(stage)))
+            args.pipeline().and_then(|pipeline| perform(format, Shape::Page, |stage| pipeline.run(stage)))
         }
         Scenario::Eval(args) => {
             let eval = Eval { expression: args.expression, start_method: args.start_method.into() };
-            perform(args.common.format, |stage| eval.run(stage))
+            perform(args.common.format, Shape::Page, |stage| eval.run(stage))
         }
         Scenario::Full(args) => {
-            perform(args.common.format, |stage| full::run(args.start_method.into(), stage))
+            perform(args.common.format, Shape::Page, |stage| full::run(args.start_method.into(), stage))
         }
         Scenario::Life(args) => {
             let method = args.start_method.into();
             let lessons = args.lesson.list();
+            // Several records are a line each, so that a program can tell them apart.
+            let shape = if lessons.len() > 1 { Shape::Line } else { Shape::Page };
             lessons.into_iter().try_fold(ExitCode::SUCCESS, |so_far, lesson| {
-                let this = perform(args.common.format, |stage| life::teach(lesson, method, stage))?;
+                let this = perform(args.common.format, shape, |stage| life::teach(lesson, method, stage))?;
                 Ok(if this == ExitCode::SUCCESS { so_far } else { this })
             })
         }
@@ -262,9 +271,17 @@ fn stock_fault(error: StockFileError) -> Fault {
     Fault::could_not_run(&error).hint("a stock file holds one JSON object with a number, {\"count\": 3}")
 }
 
+/// How a record is laid out in JSON.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    Page,
+    Line,
+}
+
 /// Carries a run out and tells of it; the code to exit with.
 fn perform(
     format: Format,
+    shape: Shape,
     play: impl FnOnce(Stage<'_>) -> Result<Record, RunError>,
 ) -> Result<ExitCode, Fault> {
     let begin = |error: std::io::Error| Fault::could_not_run(&error).context("the run cannot begin");
@@ -280,7 +297,7 @@ fn perform(
         notes.tell(&event.note());
         if format == Format::Text && told.is_ok() {
             let heading = if began_ns.is_none() { report::heading() + "\n" } else { String::new() };
-            let line = report::event_line(event, *began_ns.get_or_insert(event.at_ns));
+            let line = report::event_line(event, *began_ns.get_or_insert(event.at_ns), width());
             told = output::write(&format!("{heading}{line}\n"));
         }
     };
@@ -288,7 +305,7 @@ fn perform(
     match played {
         Ok(record) => {
             supervisor.finish().map_err(|error| Fault::could_not_run(&error))?;
-            told.and_then(|()| show(format, &record))?;
+            told.and_then(|()| show(format, shape, &record))?;
             let kept = record.verdict == Verdict::Ok;
             Ok(if kept { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) })
         }
@@ -305,6 +322,10 @@ fn perform(
     }
 }
 
+fn width() -> Option<usize> {
+    terminal_width().map(usize::from)
+}
+
 fn fault_of(error: &RunError) -> Fault {
     let fault = Fault::could_not_run(error);
     match error {
@@ -314,11 +335,14 @@ fn fault_of(error: &RunError) -> Fault {
     }
 }
 
-fn show(format: Format, record: &Record) -> Result<(), Fault> {
+fn show(format: Format, shape: Shape, record: &Record) -> Result<(), Fault> {
     let text = match format {
-        Format::Text => format!("\n{}\n", report::summary(record)),
+        Format::Text => format!("\n{}\n", report::summary(record, width())),
         Format::Json => {
-            let json = serde_json::to_string_pretty(record);
+            let json = match shape {
+                Shape::Page => serde_json::to_string_pretty(record),
+                Shape::Line => serde_json::to_string(record),
+            };
             format!("{}\n", json.map_err(|error| Fault::could_not_run(&error))?)
         }
     };

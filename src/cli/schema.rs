@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  proclab schema run > run.schema.json")]
 pub(crate) struct SchemaArgs {
     /// Which view
     #[arg(value_enum)]

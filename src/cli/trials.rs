@@ -30,6 +30,9 @@ const MAX_VALUES: usize = 100;
 
 /// Run a scenario freely many times, and tell how often what came of it
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  proclab trials tickets -n 200 --lock none --think 1\n  proclab trials tickets --sweep lock=none,flock,mutex --html page.html"
+)]
 pub(crate) struct TrialsArgs {
     /// What is run
     #[arg(value_enum)]

@@ -33,6 +33,9 @@ use crate::sys::signalfd::Signals;
 /// killed it), signals are forwarded, and its output is left alone. What is learnt is printed on standard
 /// error, or as JSON on standard output.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  proclab watch -- make -j2\n  proclab watch --html lives.html -- proclab run tickets"
+)]
 pub(crate) struct WatchArgs {
     /// Watch this process, which runs already, and all that it forks from now on
     #[arg(long, value_name = "PID", conflicts_with = "command")]
