@@ -1,7 +1,7 @@
 //! `proclab VERB …`: which verbs there are, and who does them.
 
-use super::fault::Fault;
-use super::{completions, explore, list, net, replay, run, schema, trials, watch};
+use super::fault::{BAD_ARGUMENTS, Fault};
+use super::{completions, explore, list, net, output, replay, run, schema, trials, watch};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -64,8 +64,12 @@ pub fn main() -> ExitCode {
 /// Arguments that make no sense are told as every other fault is: one line of what is wrong, one of what
 /// to do. Help and version are no faults.
 fn refuse(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        error.exit();
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return ExitCode::from(BAD_ARGUMENTS);
+    }
+    if !error.use_stderr() {
+        return output::judge(error.print()).map_or_else(|fault| fault.report(), |()| ExitCode::SUCCESS);
     }
     let text = error.render().to_string();
     let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");

@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::explore::{ExploreArgs, Progress, Reach, explore, json};
-use super::fault::Fault;
-use super::lab::{Format, could_not, width, with_lab};
+use super::fault::{Cause, Fault};
+use super::lab::{Finding, Format, could_not, width, with_lab};
 use crate::explore::statistics::quantile;
 use crate::report::cabinet::{Cabinet, LockView};
 use crate::report::exploration::Exploration;
@@ -19,7 +19,7 @@ const PURCHASES: usize = 301;
 
 /// Explores every lock. The search is left out, for it is no lock's fault; a kill is tried with the
 /// atomic store unless another is said, for no lock mends a file that was left half-written.
-pub(super) fn answer(args: &ExploreArgs) -> Result<(String, bool), Fault> {
+pub(super) fn answer(args: &ExploreArgs) -> Result<(String, Finding), Fault> {
     let base = Sale { search: false, ..args.sale.sale() };
     let survivable = if args.sale.store.is_some() { base.store } else { Store::Rename };
     let mut progress = Progress::new();
@@ -41,19 +41,23 @@ pub(super) fn answer(args: &ExploreArgs) -> Result<(String, bool), Fault> {
         Format::Text => cabinet.text(width()),
         Format::Json => json(&cabinet),
     };
-    Ok((text, right))
+    Ok((text, Finding::of(right)))
 }
 
 fn one(args: &ExploreArgs, sale: &Sale, kills: usize, progress: &mut Progress) -> Result<Exploration, Fault> {
     let experiment = Experiment::Tickets(sale.clone());
     // Three buyers have too many schedules to execute each of them, for every lock.
     let reach = Reach { kills, reduce: args.reduce || sale.buyers > 2 };
-    with_lab(&experiment, |bench| explore(bench, args, reach, None, progress))
+    with_lab(&experiment, |bench| {
+        let exploration = explore(bench, args, reach, None, progress)?;
+        // A table in which locks are missing compares nothing.
+        bench.interrupt.received().map_or(Ok(exploration), |signal| Err(Fault::interrupted(signal)))
+    })
 }
 
 /// The median price of a free purchase by this process alone, in microseconds.
 fn median(sale: &Sale) -> Result<f64, Fault> {
-    let failed = |error: &dyn std::error::Error| could_not("a purchase cannot be measured", error);
+    let failed = |error: &Cause| could_not("a purchase cannot be measured", error);
     let scratch = Scratch::new().map_err(|error| failed(&error))?;
     let mut prices = Vec::with_capacity(PURCHASES);
     for purchase in 0..PURCHASES {

@@ -1,11 +1,15 @@
 //! `proclab completions SHELL`: what to source so that Tab completes.
 
 use super::args::Cli;
+use super::output;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  proclab completions bash > ~/.local/share/bash-completion/completions/proclab"
+)]
 pub(crate) struct CompletionsArgs {
     /// Which shell
     #[arg(value_enum)]
@@ -14,6 +18,10 @@ pub(crate) struct CompletionsArgs {
 
 /// Runs `proclab completions …`.
 pub(crate) fn run(args: &CompletionsArgs) -> ExitCode {
-    clap_complete::generate(args.shell, &mut Cli::command(), "proclab", &mut std::io::stdout());
-    ExitCode::SUCCESS
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "proclab", &mut script);
+    match output::write(&String::from_utf8_lossy(&script)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => fault.report(),
+    }
 }

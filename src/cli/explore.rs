@@ -1,6 +1,5 @@
 //! `proclab explore`: every interleaving, counted.
 
-use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,9 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
+use super::files::{self, Output};
 use super::lab::{
-    Bench, Explorable, Format, PipelineArgs, SaleArgs, could_not, diverged, experiment, failed, print, usage,
-    width, with_lab,
+    Bench, Explorable, Finding, Format, PipelineArgs, SaleArgs, could_not, diverged, experiment, failed,
+    print, usage, width, with_lab,
 };
 use crate::explore::search::{Tally, search};
 use crate::explore::strategy::replay::Replay;
@@ -27,8 +27,14 @@ const SAMPLES: u64 = 1000;
 /// How many ordering constraints `pct` looks for.
 const DEPTH: usize = 3;
 
+/// The largest search that is taken up again.
+const MAX_SAVED: u64 = 1 << 30;
+
 /// Run a scenario on real processes in every order of its steps
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  proclab explore tickets --lock none --no-search --store rename\n  proclab explore tickets --cabinet            every lock, in one table\n  proclab explore pipeline --sentinels 1       one None too few"
+)]
 pub(crate) struct ExploreArgs {
     /// What is explored
     #[arg(value_enum)]
@@ -122,7 +128,7 @@ pub(crate) fn run(args: &ExploreArgs) -> ExitCode {
     print(answer(args))
 }
 
-fn answer(args: &ExploreArgs) -> Result<(String, bool), Fault> {
+fn answer(args: &ExploreArgs) -> Result<(String, Finding), Fault> {
     let experiment = experiment(args.scenario, &args.sale, &args.pipeline)?;
     if args.kills > 0 && args.scenario == Explorable::Pipeline {
         return Err(usage(
@@ -143,20 +149,21 @@ fn answer(args: &ExploreArgs) -> Result<(String, bool), Fault> {
         ));
     }
     let saved = args.resume.as_deref().map(load).transpose()?.flatten();
+    let save = args.save.as_deref().map(Output::create).transpose()?;
     let mut progress = Progress::new();
     let reach = Reach { kills: usize::from(args.kills), reduce: args.reduce };
-    let exploration = with_lab(&experiment, |bench| explore(bench, args, reach, saved, &mut progress))?;
+    let (exploration, interrupted) = with_lab(&experiment, |bench| {
+        Ok((explore(bench, args, reach, saved, &mut progress)?, bench.interrupt.received()))
+    })?;
     progress.finish();
     let text = match args.format {
         Format::Text => exploration.text(width()) + &advice(&exploration, args),
         Format::Json => json(&exploration),
     };
-    if let Some(file) = &args.save
-        && let Some(worst) = exploration.outcomes.first()
-    {
-        write_aside(file, &json(&worst.witness))?;
+    if let Some((file, worst)) = save.zip(exploration.outcomes.first()) {
+        file.publish(json(&worst.witness).as_bytes())?;
     }
-    Ok((text, exploration.is_right()))
+    Ok((text, interrupted.map_or(Finding::of(exploration.is_right()), Finding::Unknown)))
 }
 
 pub(super) fn explore(
@@ -190,7 +197,9 @@ pub(super) fn explore(
         StrategyArg::Pct => Some(Box::new(Pct::new(args.seed, DEPTH))),
     };
     let budget = args.budget.or_else(|| chance.is_some().then_some(Budget::Schedules(SAMPLES)));
-    // Ctrl-C ends the search as a budget does: what was found is told.
+    // Ctrl-C ends the search as a budget does: what was found is told. The file of where to go on is made
+    // beforehand, so that one that cannot be written costs nobody a search.
+    let place = args.resume.as_deref().map(Output::create).transpose()?;
     let interrupt = bench.interrupt;
     let within = |tally: &Tally<Verdict>| {
         interrupt.received().is_none()
@@ -211,7 +220,17 @@ pub(super) fn explore(
             within(tally)
         }),
     };
-    let complete = complete.map_err(|error| failed(&error))? && !by_chance;
+    let complete = match complete {
+        // A wait that Ctrl-C broke off ends the search, too. From here on only another one breaks waits off.
+        _ if interrupt.received().is_some() => {
+            interrupt.rearm();
+            if let Some(signal) = interrupt.received().filter(|_| tally.schedules == 0) {
+                return Err(Fault::interrupted(signal));
+            }
+            false
+        }
+        complete => complete.map_err(|error| failed(&error))? && !by_chance,
+    };
     let seconds = before + begin.elapsed().as_secs_f64();
     let mut outcomes = Vec::new();
     for (verdict, found) in tally.outcomes.iter().rev() {
@@ -246,10 +265,10 @@ pub(super) fn explore(
         seconds,
         outcomes,
     };
-    if let Some(file) = &args.resume {
+    if let Some(place) = place {
         let experiment = bench.experiment.clone();
         let saved = Saved { experiment, kills, reduce, dfs, tally, seconds };
-        write_aside(file, &json(&saved))?;
+        place.publish(json(&saved).as_bytes())?;
     }
     Ok(exploration)
 }
@@ -265,7 +284,7 @@ fn advice(exploration: &Exploration, args: &ExploreArgs) -> String {
 }
 
 fn load(file: &Path) -> Result<Option<Saved>, Fault> {
-    let content = match fs::read(file) {
+    let content = match files::read(file, MAX_SAVED) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(could_not(&format!("{} cannot be read", file.display()), &error)),
         Ok(content) => content,
@@ -275,16 +294,6 @@ fn load(file: &Path) -> Result<Option<Saved>, Fault> {
         usage(what, "give a file that --resume has written, or a new name")
     })?;
     Ok(Some(saved))
-}
-
-/// Writes a file as a whole or not at all.
-pub(super) fn write_aside(file: &Path, text: &str) -> Result<(), Fault> {
-    let aside = file.with_extension(format!("new{}", std::process::id()));
-    let written = fs::write(&aside, text).and_then(|()| fs::rename(&aside, file));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&aside);
-        could_not(&format!("{} cannot be written", file.display()), &error)
-    })
 }
 
 pub(super) fn json(value: &impl Serialize) -> String {

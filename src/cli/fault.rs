@@ -1,9 +1,13 @@
 //! Why a command could not be done: one line of what and why, one of what to do.
 
+use crate::scenario::scratch::ScratchError;
+pub(crate) use crate::scenario::stage::chain;
+use crate::sys::resource::{Limit, limit_reached};
 use crate::sys::signal::signal_name;
 use anstream::eprintln;
 use std::error::Error;
 use std::fmt::Display;
+use std::io;
 use std::process::ExitCode;
 
 /// The command could not run.
@@ -12,6 +16,9 @@ pub(crate) const COULD_NOT_RUN: u8 = 1;
 pub(crate) const BAD_ARGUMENTS: u8 = 2;
 /// The command ran, and an invariant broke: oversold, lost, deadlocked.
 pub(crate) const BROKEN: u8 = 3;
+
+/// Any error with its sources.
+pub(crate) type Cause = dyn Error + 'static;
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -23,8 +30,8 @@ pub(crate) struct Fault {
 
 impl Fault {
     /// Something stood in the way: the error and all its sources.
-    pub(crate) fn could_not_run(error: &dyn Error) -> Fault {
-        Fault { code: COULD_NOT_RUN, what: chain(error), hint: None }
+    pub(crate) fn could_not_run(error: &Cause) -> Fault {
+        Fault { code: COULD_NOT_RUN, what: chain(error), hint: remedy(error).map(ToOwned::to_owned) }
     }
 
     /// The arguments make no sense.
@@ -54,11 +61,17 @@ impl Fault {
         self
     }
 
+    /// With this hint, if what stood in the way has none of its own.
+    pub(crate) fn or_hint(self, hint: &str) -> Fault {
+        if self.hint.is_none() { self.hint(hint) } else { self }
+    }
+
     /// Prints it on standard error; the code to exit with.
     pub(crate) fn report(&self) -> ExitCode {
         let (red, cyan) =
             (anstyle::AnsiColor::Red.on_default().bold(), anstyle::AnsiColor::Cyan.on_default());
-        eprintln!("{red}error:{red:#} {}", self.what);
+        // One line, and none that commands the terminal, whatever a file or an argument had a part in it.
+        eprintln!("{red}error:{red:#} {}", self.what.replace(char::is_control, " "));
         if let Some(hint) = &self.hint {
             eprintln!("{cyan}hint:{cyan:#} {hint}");
         }
@@ -66,13 +79,21 @@ impl Fault {
     }
 }
 
-/// An error and its sources in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        line = format!("{line}: {error}");
-        source = error.source();
+/// What helps against an error that any command may meet.
+fn remedy(error: &Cause) -> Option<&'static str> {
+    let sources = || std::iter::successors(Some(error), |&error| error.source());
+    if sources().any(|error| matches!(error.downcast_ref(), Some(ScratchError::Make(_)))) {
+        return Some("set TMPDIR to a folder that can be written to");
     }
-    line.replace('\n', " ")
+    // What another process has told are words only; they end with the number.
+    let told = || chain(error).rsplit_once("(os error ")?.1.split(')').next()?.parse().ok();
+    let number =
+        sources().find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error()).or_else(told)?;
+    let system = io::Error::from_raw_os_error(number);
+    match limit_reached(&system) {
+        Some(Limit::Files) => Some("raise the limit of open files (`ulimit -n`), or ask for fewer processes"),
+        Some(Limit::Processes) => Some("raise the limit of processes (`ulimit -u`), or ask for fewer"),
+        None if system.kind() == io::ErrorKind::StorageFull => Some("the disk is full: free some room"),
+        None => None,
+    }
 }

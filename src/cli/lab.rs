@@ -1,25 +1,27 @@
 //! What `explore`, `replay` and `trials` share: the options of a sale, a lab, and a verified witness.
 
 use std::fmt::Display;
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::fault::{BROKEN, Fault};
+use super::fault::{BROKEN, Cause, Fault};
+use super::output;
 use crate::explore::engine::{ExecuteError, Trace, execute};
 use crate::explore::gate::GateError;
 use crate::explore::schedule::MAX_PROCESSES;
 use crate::explore::strategy::replay::Replay;
 use crate::report::witness::Witness;
 use crate::scenario::cabinet::LockKind;
-use crate::scenario::experiment::{Experiment, Lab, MAX_STOCK};
+use crate::scenario::experiment::{Experiment, MAX_STOCK};
+use crate::scenario::lab::Lab;
 use crate::scenario::pipeline_lab::{MOST, Pipeline, Queue};
 use crate::scenario::sale::{Sale, Store};
 use crate::scenario::scratch::Scratch;
 use crate::scenario::verdict::Verdict;
 use crate::supervisor::Supervisor;
+use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::Interrupt;
 
 /// How something is printed.
@@ -62,6 +64,15 @@ pub(crate) enum StoreArg {
     Rename,
 }
 
+impl From<StoreArg> for Store {
+    fn from(store: StoreArg) -> Self {
+        match store {
+            StoreArg::Truncate => Store::Truncate,
+            StoreArg::Rename => Store::Rename,
+        }
+    }
+}
+
 fn lock_kind(name: &str) -> Result<LockKind, String> {
     name.parse().map_err(|_| {
         let names: Vec<_> = LockKind::ALL.iter().map(|kind| kind.name()).collect();
@@ -77,11 +88,7 @@ impl SaleArgs {
             stock: self.stock.unwrap_or(base.stock),
             lock: self.lock.unwrap_or(base.lock),
             search: base.search && !self.no_search,
-            store: match self.store {
-                None => base.store,
-                Some(StoreArg::Truncate) => Store::Truncate,
-                Some(StoreArg::Rename) => Store::Rename,
-            },
+            store: self.store.map_or(base.store, Store::from),
             think: base.think,
         }
     }
@@ -202,8 +209,9 @@ pub(crate) fn with_lab<R>(
     experiment: &Experiment,
     work: impl FnOnce(&mut Bench<'_>) -> Result<R, Fault>,
 ) -> Result<R, Fault> {
-    let failed = |error: &dyn std::error::Error| could_not("the processes cannot be set up", error);
+    let failed = |error: &Cause| could_not("the processes cannot be set up", error);
     let interrupt = Interrupt::install().map_err(|error| failed(&error))?;
+    let _ = raise_open_file_limit();
     let supervisor = Supervisor::interrupted_by(interrupt).map_err(|error| failed(&error))?;
     let scratch = Scratch::new().map_err(|error| failed(&error))?;
     let lab = experiment.open(&supervisor, scratch.path()).map_err(|error| failed(&error))?;
@@ -246,19 +254,37 @@ pub(crate) fn usage(what: impl Display, hint: impl Into<String>) -> Fault {
     Fault::bad_arguments(what).hint(hint)
 }
 
-/// Something stood in the way of what is named.
-pub(crate) fn could_not(doing: &str, error: &dyn std::error::Error) -> Fault {
-    Fault::could_not_run(error).context(doing)
+/// Something stood in the way of what is named. After a Ctrl-C whatever goes wrong comes of it.
+pub(crate) fn could_not(doing: &str, error: &Cause) -> Fault {
+    let signal = Interrupt::installed().and_then(Interrupt::received);
+    signal.map_or_else(|| Fault::could_not_run(error).context(doing), Fault::interrupted)
+}
+
+/// What a command has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// All was right.
+    Right,
+    /// Something is wrong.
+    Wrong,
+    /// This signal ended the command before it could know; what it says is what it knew by then.
+    Unknown(i32),
+}
+
+impl Finding {
+    /// Of a command that was not interrupted.
+    pub(crate) fn of(right: bool) -> Self {
+        if right { Self::Right } else { Self::Wrong }
+    }
 }
 
 /// Prints what a command has to say; 3 if it found that something is wrong.
-pub(crate) fn print(result: Result<(String, bool), Fault>) -> ExitCode {
-    match result {
-        Ok((text, right)) => {
-            // A reader that has gone away has read enough.
-            let _ = anstream::stdout().write_all(text.as_bytes());
-            if right { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) }
-        }
+pub(crate) fn print(result: Result<(String, Finding), Fault>) -> ExitCode {
+    let said = result.and_then(|(text, finding)| output::write(&text).map(|()| finding));
+    match said {
+        Ok(Finding::Right) => ExitCode::SUCCESS,
+        Ok(Finding::Wrong) => ExitCode::from(BROKEN),
+        Ok(Finding::Unknown(signal)) => Fault::interrupted(signal).report(),
         Err(fault) => fault.report(),
     }
 }
@@ -281,6 +307,10 @@ pub(crate) fn diverged(difference: &dyn Display) -> Fault {
 /// How wide the table may be.
 pub(crate) fn width() -> u16 {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let terminal = console::Term::stdout().size_checked().map(|(_, columns)| columns);
-    terminal.or(columns).unwrap_or(100).clamp(40, 200)
+    terminal_width().or(columns).unwrap_or(100).clamp(40, 200)
+}
+
+/// How wide the terminal is, if standard output is one.
+pub(crate) fn terminal_width() -> Option<u16> {
+    console::Term::stdout().size_checked().map(|(_, columns)| columns)
 }

@@ -7,6 +7,9 @@ use clap::{Args, ValueEnum};
 use std::time::Duration;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  proclab run pipeline --end none --sentinels 1        one None too few: who waits for ever?\n  proclab run pipeline --kill consumer-1@5             what is lost\n  proclab run pipeline --kill consumer-1@5 --leases    nothing is"
+)]
 pub(super) struct PipelineArgs {
     /// How many processes produce
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=200))]

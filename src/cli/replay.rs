@@ -1,14 +1,16 @@
 //! `proclab replay`: the same schedule again, on real processes.
 
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::explore::json;
-use super::fault::Fault;
-use super::lab::{Format, PipelineArgs, SaleArgs, could_not, diverged, print, usage, width, with_lab};
+use super::fault::{Cause, Fault};
+use super::files;
+use super::lab::{
+    Finding, Format, PipelineArgs, SaleArgs, could_not, diverged, print, usage, width, with_lab,
+};
 use super::step_by_step;
 use crate::explore::schedule::{Token, arrivals};
 use crate::explore::strategy::replay::Replay;
@@ -21,6 +23,9 @@ const MAX_FILE: u64 = 16 << 20;
 
 /// Run a schedule again on real processes
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  proclab replay t2k1.no.qr~ab2a~tfvvpt\n  proclab replay t2k1.no.qr~ab2a~tfvvpt --step   you are the scheduler"
+)]
 pub(crate) struct ReplayArgs {
     /// A token, or a file that `explore --save` or `replay --format json` has written
     #[arg(value_name = "TOKEN|FILE")]
@@ -49,7 +54,7 @@ pub(crate) fn run(args: &ReplayArgs) -> ExitCode {
     print(answer(args))
 }
 
-fn answer(args: &ReplayArgs) -> Result<(String, bool), Fault> {
+fn answer(args: &ReplayArgs) -> Result<(String, Finding), Fault> {
     let recorded = match args.schedule.parse::<Token>() {
         Ok(token) => by_token(token)?,
         Err(_) if Path::new(&args.schedule).is_file() => by_file(Path::new(&args.schedule))?,
@@ -83,7 +88,7 @@ fn answer(args: &ReplayArgs) -> Result<(String, bool), Fault> {
         Format::Text => text(&witness),
         Format::Json => json(&witness),
     };
-    Ok((text, witness.verdict == Verdict::Ok))
+    Ok((text, Finding::of(witness.verdict == Verdict::Ok)))
 }
 
 /// What is told of one execution.
@@ -109,14 +114,10 @@ fn by_token(token: Token) -> Result<Recorded, Fault> {
 
 fn by_file(file: &Path) -> Result<Recorded, Fault> {
     let shown = file.display();
-    let unreadable = |error: &dyn std::error::Error| could_not(&format!("{shown} cannot be read"), error);
-    let size = fs::metadata(file).map_err(|error| unreadable(&error))?.len();
+    let unreadable = |error: &Cause| could_not(&format!("{shown} cannot be read"), error);
     let usage =
         |what: String| usage(what, "give a file that `explore --save` or `replay --format json` has written");
-    if size > MAX_FILE {
-        return Err(usage(format!("{shown} is no schedule: it has {size} bytes")));
-    }
-    let content = fs::read(file).map_err(|error| unreadable(&error))?;
+    let content = files::read(file, MAX_FILE).map_err(|error| unreadable(&error))?;
     let witness: Witness = serde_json::from_slice(&content)
         .map_err(|error| usage(format!("{shown} is no schedule: {error}")))?;
     // The code is checked as that of a token is: a file may hold any number.

@@ -1,6 +1,8 @@
 //! `proclab run`: one free run, told line by line, then summed up.
 
 use super::fault::{BROKEN, Fault, chain};
+use super::lab::{Format, StoreArg, terminal_width};
+use super::output;
 use super::stock_file::{self, StockFileError};
 use super::watch::{self, WatchArgs};
 use crate::observe::notes::Notes;
@@ -8,18 +10,19 @@ use crate::process::StartMethod;
 use crate::report::run as report;
 use crate::scenario::cabinet::LockKind;
 use crate::scenario::eval::Eval;
+use crate::scenario::experiment::MAX_STOCK;
 use crate::scenario::full;
 use crate::scenario::life::{self, Lesson};
 use crate::scenario::record::{Event, Record};
-use crate::scenario::sale::{Sale, Store};
+use crate::scenario::sale::Sale;
 use crate::scenario::stage::{RunError, Stage};
 use crate::scenario::tickets::Tickets;
 use crate::scenario::verdict::Verdict;
 use crate::supervisor::Supervisor;
+use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::Interrupt;
-use anstream::{print, println};
+use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -52,6 +55,9 @@ enum Scenario {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  proclab run eval '1+2+3'\n  proclab run eval '-2*(3-4)^2' --format json"
+)]
 struct EvalArgs {
     /// The expression: numbers, + - * / ^ and brackets
     #[arg(allow_hyphen_values = true)]
@@ -75,27 +81,25 @@ struct FullArgs {
 /// What every run takes.
 #[derive(Debug, Args)]
 pub(super) struct Common {
-    /// How to tell it: as text, line by line, or as one JSON object (see `proclab schema run`)
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    /// How to tell it: as text, line by line, or as one JSON object for each run (see `proclab schema run`)
+    #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
     /// Watch the processes while they run, as `proclab watch` does any program's
     #[arg(long)]
     pub(super) watch: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    Text,
-    Json,
-}
-
 #[derive(Debug, Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "Examples:\n  proclab run tickets --buyers 4 --stock 1 --lock flock\n  proclab run tickets --no-search --store rename --seed 7\n  proclab run tickets --stock-file stock.json --format json"
+)]
 struct TicketsArgs {
     /// How many buyers there are, each a process of its own
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
     buyers: u64,
     /// How many tickets there are, instead of what the stock file says
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(i64).range(0..=stock_file::MOST))]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(i64).range(0..=MAX_STOCK))]
     stock: Option<i64>,
     /// A stock file, `{"count": 3}`; it is read and never changed
     #[arg(long, value_name = "PATH")]
@@ -131,12 +135,6 @@ enum Lock {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum StoreArg {
-    Truncate,
-    Rename,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Method {
     /// A fresh copy of the executable
     Spawn,
@@ -157,10 +155,11 @@ impl From<Method> for StartMethod {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  proclab run life zombie\n  proclab run life all --start-method fork")]
 struct LifeArgs {
     /// Which lesson; `all` gives them one after the other
     #[arg(value_enum)]
-    lesson: LessonArg,
+    lesson: Lessons,
     /// How the lesson's processes are started
     #[arg(long, value_enum, default_value_t = Method::Spawn)]
     start_method: Method,
@@ -168,51 +167,33 @@ struct LifeArgs {
     common: Common,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LessonArg {
-    /// PID and PPID: a chain of three generations
-    Tree,
-    /// A child's variables are its own
-    Isolation,
-    /// The parent waits for its child, and reaps it
-    Join,
-    /// Terminating is asynchronous: alive just after, dead after the join
-    Terminate,
-    /// A daemon ends with its supervisor
-    Daemon,
-    /// Others are waited for
-    NonDaemon,
-    /// Ended, but not reaped
-    Zombie,
-    /// A child that outlives its parent gets another
-    Orphan,
-    /// Running, ready, blocked, stopped, zombie: one child each
-    States,
-    /// Two busy children on two processors, and on one
-    Parallel,
-    /// Synchronous or not, blocking or not
-    Blocking,
-    /// All of them
-    All,
+/// One lesson, or all of them.
+#[derive(Debug, Clone, Copy)]
+struct Lessons(Option<Lesson>);
+
+impl ValueEnum for Lessons {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [Lessons; Lesson::ALL.len() + 1] = {
+            let mut all = [Lessons(None); Lesson::ALL.len() + 1];
+            let mut nth = 0;
+            while nth < Lesson::ALL.len() {
+                all[nth] = Lessons(Some(Lesson::ALL[nth]));
+                nth += 1;
+            }
+            all
+        };
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, subject) = self.0.map_or(("all", "All of them"), |one| (one.name(), one.subject()));
+        Some(PossibleValue::new(name).help(subject))
+    }
 }
 
-impl LessonArg {
-    fn lessons(self) -> Vec<Lesson> {
-        let one = match self {
-            LessonArg::Tree => Lesson::Tree,
-            LessonArg::Isolation => Lesson::Isolation,
-            LessonArg::Join => Lesson::Join,
-            LessonArg::Terminate => Lesson::Terminate,
-            LessonArg::Daemon => Lesson::Daemon,
-            LessonArg::NonDaemon => Lesson::NonDaemon,
-            LessonArg::Zombie => Lesson::Zombie,
-            LessonArg::Orphan => Lesson::Orphan,
-            LessonArg::States => Lesson::States,
-            LessonArg::Parallel => Lesson::Parallel,
-            LessonArg::Blocking => Lesson::Blocking,
-            LessonArg::All => return Lesson::ALL.to_vec(),
-        };
-        vec![one]
+impl Lessons {
+    fn list(self) -> Vec<Lesson> {
+        self.0.map_or_else(|| Lesson::ALL.to_vec(), |one| vec![one])
     }
 }
 
@@ -234,24 +215,26 @@ pub(crate) fn run(args: RunArgs) -> ExitCode {
     match args.scenario {
         Scenario::Tickets(args) => {
             let format = args.common.format;
-            tickets(args).and_then(|tickets| perform(format, |stage| tickets.run(stage)))
+            tickets(args).and_then(|tickets| perform(format, Shape::Page, |stage| tickets.run(stage)))
         }
         Scenario::Pipeline(args) => {
             let format = args.common.format;
-            args.pipeline().and_then(|pipeline| perform(format, |stage| pipeline.run(stage)))
+            args.pipeline().and_then(|pipeline| perform(format, Shape::Page, |stage| pipeline.run(stage)))
         }
         Scenario::Eval(args) => {
             let eval = Eval { expression: args.expression, start_method: args.start_method.into() };
-            perform(args.common.format, |stage| eval.run(stage))
+            perform(args.common.format, Shape::Page, |stage| eval.run(stage))
         }
         Scenario::Full(args) => {
-            perform(args.common.format, |stage| full::run(args.start_method.into(), stage))
+            perform(args.common.format, Shape::Page, |stage| full::run(args.start_method.into(), stage))
         }
         Scenario::Life(args) => {
             let method = args.start_method.into();
-            let lessons = args.lesson.lessons();
+            let lessons = args.lesson.list();
+            // Several records are a line each, so that a program can tell them apart.
+            let shape = if lessons.len() > 1 { Shape::Line } else { Shape::Page };
             lessons.into_iter().try_fold(ExitCode::SUCCESS, |so_far, lesson| {
-                let this = perform(args.common.format, |stage| life::teach(lesson, method, stage))?;
+                let this = perform(args.common.format, shape, |stage| life::teach(lesson, method, stage))?;
                 Ok(if this == ExitCode::SUCCESS { so_far } else { this })
             })
         }
@@ -272,10 +255,7 @@ fn tickets(args: TicketsArgs) -> Result<Tickets, Fault> {
         stock,
         lock: LockKind::None,
         search: !args.no_search,
-        store: match args.store {
-            StoreArg::Truncate => Store::Truncate,
-            StoreArg::Rename => Store::Rename,
-        },
+        store: args.store.into(),
         think: Duration::from_millis(args.think),
     };
     let locks = match args.lock {
@@ -291,40 +271,49 @@ fn stock_fault(error: StockFileError) -> Fault {
     Fault::could_not_run(&error).hint("a stock file holds one JSON object with a number, {\"count\": 3}")
 }
 
+/// How a record is laid out in JSON.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    Page,
+    Line,
+}
+
 /// Carries a run out and tells of it; the code to exit with.
 fn perform(
     format: Format,
+    shape: Shape,
     play: impl FnOnce(Stage<'_>) -> Result<Record, RunError>,
 ) -> Result<ExitCode, Fault> {
     let begin = |error: std::io::Error| Fault::could_not_run(&error).context("the run cannot begin");
     let interrupt = Interrupt::install().map_err(begin)?;
+    // A thousand children need more descriptors than a shell gives; who has the fewest says so when it
+    // runs out of them.
+    let _ = raise_open_file_limit();
     let supervisor = Supervisor::interrupted_by(interrupt).map_err(begin)?.grace(GRACE);
     let mut began_ns = None;
     let mut notes = Notes::inherited();
+    let mut told = Ok(());
     let mut audience = |event: &Event| {
         notes.tell(&event.note());
-        if format == Format::Text {
-            if began_ns.is_none() {
-                println!("{}", report::heading());
-            }
-            println!("{}", report::event_line(event, *began_ns.get_or_insert(event.at_ns)));
+        if format == Format::Text && told.is_ok() {
+            let heading = if began_ns.is_none() { report::heading() + "\n" } else { String::new() };
+            let line = report::event_line(event, *began_ns.get_or_insert(event.at_ns), width());
+            told = output::write(&format!("{heading}{line}\n"));
         }
     };
     let played = play(Stage::new(&supervisor, interrupt, &mut audience));
     match played {
         Ok(record) => {
             supervisor.finish().map_err(|error| Fault::could_not_run(&error))?;
-            show(format, &record)?;
+            told.and_then(|()| show(format, shape, &record))?;
             let kept = record.verdict == Verdict::Ok;
             Ok(if kept { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) })
         }
         Err(error) => {
             // Whoever cannot be ended has changed to another user; the error says enough.
             let ended = supervisor.shutdown();
-            let fault = match interrupt.received() {
-                Some(signal) if error.is_interrupt() => Fault::interrupted(signal),
-                _ => Fault::could_not_run(&error),
-            };
+            // After a Ctrl-C whatever goes wrong comes of it: a child, too, may have got the signal.
+            let fault = interrupt.received().map_or_else(|| fault_of(&error), Fault::interrupted);
             Err(match ended {
                 Ok(()) => fault,
                 Err(left) => fault.hint(chain(&left)),
@@ -333,16 +322,29 @@ fn perform(
     }
 }
 
-fn show(format: Format, record: &Record) -> Result<(), Fault> {
+fn width() -> Option<usize> {
+    terminal_width().map(usize::from)
+}
+
+fn fault_of(error: &RunError) -> Fault {
+    let fault = Fault::could_not_run(error);
+    match error {
+        RunError::Scratch(error) => Fault::could_not_run(error),
+        RunError::Expression { .. } => fault.hint("write numbers, + - * / ^ and brackets: '1+2*(3-4)'"),
+        _ => fault,
+    }
+}
+
+fn show(format: Format, shape: Shape, record: &Record) -> Result<(), Fault> {
     let text = match format {
-        Format::Text => format!("\n{}\n", report::summary(record)),
+        Format::Text => format!("\n{}\n", report::summary(record, width())),
         Format::Json => {
-            let json = serde_json::to_string_pretty(record);
+            let json = match shape {
+                Shape::Page => serde_json::to_string_pretty(record),
+                Shape::Line => serde_json::to_string(record),
+            };
             format!("{}\n", json.map_err(|error| Fault::could_not_run(&error))?)
         }
     };
-    print!("{text}");
-    // A reader that went away (`| head`) is no fault.
-    let _ = std::io::stdout().flush();
-    Ok(())
+    output::write(&text)
 }

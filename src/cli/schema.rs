@@ -1,17 +1,18 @@
 //! `proclab schema NAME`: the JSON schema that a view obeys.
 
 use super::fault::Fault;
+use super::output;
 use crate::report::cabinet::Cabinet;
 use crate::report::exploration::Exploration;
 use crate::report::trials::{Sweep, Trials};
 use crate::report::watch::model::WatchReport;
 use crate::report::witness::Witness;
 use crate::scenario::record::Record;
-use anstream::println;
 use clap::{Args, ValueEnum};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  proclab schema run > run.schema.json")]
 pub(crate) struct SchemaArgs {
     /// Which view
     #[arg(value_enum)]
@@ -47,11 +48,9 @@ pub(crate) fn run(args: &SchemaArgs) -> ExitCode {
         View::Replay => schemars::schema_for!(Witness),
         View::Watch => schemars::schema_for!(WatchReport),
     };
-    match serde_json::to_string_pretty(&schema) {
-        Ok(schema) => {
-            println!("{schema}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => Fault::could_not_run(&error).report(),
+    let text = serde_json::to_string_pretty(&schema).map_err(|error| Fault::could_not_run(&error));
+    match text.and_then(|text| output::write(&format!("{text}\n"))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => fault.report(),
     }
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use console::{Key, Term};
 
 use super::fault::Fault;
-use super::lab::{Bench, failed};
+use super::lab::{Bench, Finding, failed};
 use super::replay::text;
 use crate::explore::engine::{Divergence, Point, execute};
 use crate::explore::step::{Choice, Event, letter};
@@ -13,15 +13,15 @@ use crate::explore::strategy::{Decision, Strategy};
 use crate::scenario::verdict::Verdict;
 
 /// Executes `choices` as far as the person agrees; what is told at the end, and whether all was right.
-pub(super) fn run(bench: &mut Bench<'_>, choices: Vec<Choice>) -> Result<(String, bool), Fault> {
+pub(super) fn run(bench: &mut Bench<'_>, choices: Vec<Choice>) -> Result<(String, Finding), Fault> {
     let mut person = Person { choices, steps: 0, previous: None, on_way: true };
     let trace = execute(&mut *bench.lab, &mut person, usize::MAX).map_err(|error| failed(&error))?;
     let Some(trace) = trace else {
-        return Ok(("stopped: the processes are called back\n".to_owned(), true));
+        return Ok(("stopped: the processes are called back\n".to_owned(), Finding::Right));
     };
     let witness = bench.describe(&trace)?;
     let again = format!("again: proclab replay {}\n", witness.token);
-    Ok((format!("\n{}{again}", text(&witness)), witness.verdict == Verdict::Ok))
+    Ok((format!("\n{}{again}", text(&witness)), Finding::of(witness.verdict == Verdict::Ok)))
 }
 
 /// Asks at every point.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::explore::{Progress, json, write_aside};
-use super::fault::Fault;
-use super::lab::{Explorable, Format, SaleArgs, could_not, print, usage, width};
+use super::explore::{Progress, json};
+use super::fault::{Cause, Fault, chain};
+use super::files::Output;
+use super::lab::{Explorable, Finding, Format, SaleArgs, could_not, print, usage, width};
 use crate::explore::gate::GateError;
 use crate::report::trials::{Run, Sweep, Swept, Trials, csv_head, csv_line};
 use crate::scenario::experiment::Experiment;
@@ -17,6 +18,8 @@ use crate::scenario::sale::Sale;
 use crate::scenario::sale_lab::SaleLab;
 use crate::scenario::scratch::Scratch;
 use crate::supervisor::Supervisor;
+use crate::sys::resource::raise_open_file_limit;
+use crate::sys::signal::Interrupt;
 
 /// A run that has not ended this long after all its thinking is over never will.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -27,6 +30,9 @@ const MAX_VALUES: usize = 100;
 
 /// Run a scenario freely many times, and tell how often what came of it
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  proclab trials tickets -n 200 --lock none --think 1\n  proclab trials tickets --sweep lock=none,flock,mutex --html page.html"
+)]
 pub(crate) struct TrialsArgs {
     /// What is run
     #[arg(value_enum)]
@@ -65,7 +71,7 @@ pub(crate) fn run(args: &TrialsArgs) -> ExitCode {
     print(answer(args))
 }
 
-fn answer(args: &TrialsArgs) -> Result<(String, bool), Fault> {
+fn answer(args: &TrialsArgs) -> Result<(String, Finding), Fault> {
     if args.scenario != Explorable::Tickets {
         return Err(usage("trials are of the ticket sale", "proclab trials tickets"));
     }
@@ -74,26 +80,35 @@ fn answer(args: &TrialsArgs) -> Result<(String, bool), Fault> {
         None => (String::new(), vec![(String::new(), base)]),
         Some(sweep) => values(sweep, &base)?,
     };
+    let failed = |error: &Cause| could_not("the processes cannot be set up", error);
+    let interrupt = Interrupt::install().map_err(|error| failed(&error))?;
+    // Beforehand: a file that cannot be written costs nobody the trials.
+    let page = args.html.as_deref().map(Output::create).transpose()?;
+    let table = args.csv.as_deref().map(Output::create).transpose()?;
     let most = sales.iter().map(|(_, sale)| sale.buyers).max().unwrap_or(0);
     let mut csv = csv_head(most);
     let mut rows = Vec::new();
     let mut progress = Progress::new();
     for (value, sale) in sales {
-        let (runs, failures) = measure(&sale, args.n, &mut progress)?;
+        let (runs, failures) = measure(&sale, args.n, interrupt, &mut progress)?;
         for (trial, run) in runs.iter().enumerate() {
             let _ = csv.write_str(&csv_line(&parameter, &value, trial + 1, run, most));
         }
-        let trials = Trials::new(&Experiment::Tickets(sale), &runs, &failures);
+        let is_cut = interrupt.received().is_some();
+        let trials = Trials::new(&Experiment::Tickets(sale), &runs, &failures, is_cut);
         rows.push(Swept { value, trials });
+        if is_cut {
+            break;
+        }
     }
     progress.finish();
     let right = rows.iter().all(|row| row.trials.is_right());
     let sweep = Sweep { parameter: if parameter.is_empty() { "all".into() } else { parameter }, rows };
-    if let Some(file) = &args.csv {
-        write_aside(file, &csv)?;
+    if let Some(table) = table {
+        table.publish(csv.as_bytes())?;
     }
-    if let Some(file) = &args.html {
-        write_aside(file, &sweep.html())?;
+    if let Some(page) = page {
+        page.publish(sweep.html().as_bytes())?;
     }
     let text = match (&args.sweep, args.format) {
         (None, Format::Text) => sweep.rows[0].trials.text(width()),
@@ -101,7 +116,7 @@ fn answer(args: &TrialsArgs) -> Result<(String, bool), Fault> {
         (Some(_), Format::Text) => sweep.text(width()),
         (Some(_), Format::Json) => json(&sweep),
     };
-    Ok((text, right))
+    Ok((text, interrupt.received().map_or(Finding::of(right), Finding::Unknown)))
 }
 
 /// The sales of a sweep, each with its value.
@@ -143,15 +158,22 @@ fn values(sweep: &str, base: &Sale) -> Result<(String, Vec<(String, Sale)>), Fau
     Ok((parameter.to_owned(), sales?))
 }
 
-/// Runs a sale freely `n` times; the runs, and why others could not be carried out.
-fn measure(sale: &Sale, n: u64, progress: &mut Progress) -> Result<(Vec<Run>, Vec<String>), Fault> {
-    let failed = |error: &dyn std::error::Error| could_not("the processes cannot be set up", error);
-    let supervisor = Supervisor::new().map_err(|error| failed(&error))?;
+/// Runs a sale freely `n` times, or until Ctrl-C; the runs, and why others could not be carried out.
+fn measure(
+    sale: &Sale,
+    n: u64,
+    interrupt: Interrupt,
+    progress: &mut Progress,
+) -> Result<(Vec<Run>, Vec<String>), Fault> {
+    let interrupted = || interrupt.received();
+    let failed = |error: &Cause| could_not("the processes cannot be set up", error);
+    let _ = raise_open_file_limit();
+    let supervisor = Supervisor::interrupted_by(interrupt).map_err(|error| failed(&error))?;
     let scratch = Scratch::new().map_err(|error| failed(&error))?;
     let mut lab = SaleLab::free(&supervisor, sale, scratch.path()).map_err(|error| failed(&error))?;
     let thinking = sale.think * 2 * sale.buyers as u32;
     let (mut runs, mut failures, mut in_a_row) = (Vec::new(), Vec::new(), 0);
-    while (runs.len() + failures.len()) < n as usize && in_a_row < HOPELESS {
+    while (runs.len() + failures.len()) < n as usize && in_a_row < HOPELESS && interrupted().is_none() {
         match lab.trial(PATIENCE + thinking) {
             Ok(trial) => {
                 in_a_row = 0;
@@ -162,9 +184,11 @@ fn measure(sale: &Sale, n: u64, progress: &mut Progress) -> Result<(Vec<Run>, Ve
                     waited_us: trial.waited.into_iter().map(|waited| waited.map(us)).collect(),
                 });
             }
+            // This trial is none that could not be carried out: it was called off.
+            Err(_) if interrupted().is_some() => break,
             Err(error) => {
                 in_a_row += 1;
-                failures.push(super::fault::chain(&error));
+                failures.push(chain(&error));
                 // Its processes are in no known state: new ones for the next.
                 lab = renewed(lab, &supervisor, sale, &scratch).map_err(|error| failed(&error))?;
             }
@@ -172,7 +196,7 @@ fn measure(sale: &Sale, n: u64, progress: &mut Progress) -> Result<(Vec<Run>, Ve
         progress.count((runs.len() + failures.len()) as u64, n);
     }
     if runs.is_empty() {
-        return Err(hopeless(&failures));
+        return Err(interrupted().map_or_else(|| hopeless(&failures), Fault::interrupted));
     }
     Ok((runs, failures))
 }

@@ -5,7 +5,7 @@ use crate::scenario::record::{Detail, Event, Proof, Record};
 use crate::scenario::tickets::TicketsRun;
 use crate::scenario::verdict::Verdict;
 use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr;
 
 /// The heading over the lines of events.
@@ -14,13 +14,37 @@ pub fn heading() -> String {
     format!("{faint}{:>9}  {:<11} {:>7} {:>7}  what{faint:#}", "ms", "process", "PID", "PPID")
 }
 
-/// One event in a line; `began_ns` is when the run began.
-pub fn event_line(event: &Event, began_ns: u64) -> String {
+/// One event in a line, or in as many as it takes on a terminal of `width` columns; `began_ns` is when the
+/// run began.
+pub fn event_line(event: &Event, began_ns: u64, width: Option<usize>) -> String {
     let ms = event.at_ns.saturating_sub(began_ns) as f64 / 1e6;
     let style = style_of(&event.what);
     let Event { process, pid, ppid, text, .. } = event;
     let process = pad(process, 11);
-    format!("{ms:>9.3}  {process} {pid:>7} {ppid:>7}  {style}{text}{style:#}")
+    let head = format!("{ms:>9.3}  {process} {pid:>7} {ppid:>7}  ");
+    let lines = wrapped(text, width.map(|width| width.saturating_sub(head.width())));
+    let lines: Vec<String> = lines.iter().map(|line| format!("{style}{line}{style:#}")).collect();
+    format!("{head}{}", lines.join(&format!("\n{}", " ".repeat(head.width()))))
+}
+
+/// A text in lines of at most `width` columns, broken between words; whole where no width is known, or
+/// where it is too narrow to be read.
+fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
+    const LEAST: usize = 16;
+    let Some(width) = width.filter(|width| *width >= LEAST) else { return vec![text.to_owned()] };
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is one from the beginning");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.width() + 1 + word.width() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
 
 /// Names may be wider than they have characters (火锅); what is too wide stays whole.
@@ -40,11 +64,11 @@ fn style_of(what: &str) -> Style {
     }
 }
 
-/// What came of it all, in a few lines.
-pub fn summary(record: &Record) -> String {
+/// What came of it all, in a few lines of at most `width` columns.
+pub fn summary(record: &Record, width: Option<usize>) -> String {
     match &record.detail {
-        Detail::Tickets(tickets) => tickets_summary(&tickets.runs),
-        Detail::Life { proof } => proof_line(proof),
+        Detail::Tickets(tickets) => tickets_summary(&tickets.runs, width),
+        Detail::Life { proof } => wrapped(&proof_line(proof), width).join("\n"),
         Detail::Pipeline(pipeline) => pipeline_summary(pipeline, record.verdict),
         Detail::Eval { answer } => match answer.as_ref().and_then(|answer| answer.value) {
             Some(value) => value.to_string(),
@@ -60,9 +84,12 @@ fn verdict_style(verdict: Verdict) -> Style {
     }
 }
 
-fn tickets_summary(runs: &[TicketsRun]) -> String {
+fn tickets_summary(runs: &[TicketsRun], width: Option<usize>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
+    if let Some(width) = width.and_then(|width| u16::try_from(width).ok()) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
     table.set_header([
         "lock",
         "in stock",
@@ -92,7 +119,11 @@ fn tickets_summary(runs: &[TicketsRun]) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let told: Vec<String> = runs.iter().map(tickets_sentence).collect();
+    // A verdict is one word, and the word that is looked for.
+    if let Some(verdict) = table.column_mut(5) {
+        verdict.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    let told: Vec<String> = runs.iter().flat_map(|run| wrapped(&tickets_sentence(run), width)).collect();
     format!("{table}\n{}", told.join("\n"))
 }
 
@@ -156,7 +187,12 @@ fn pipeline_summary(pipeline: &PipelineRecord, verdict: Verdict) -> String {
     } else {
         "not every item exactly once"
     };
-    lines.push(format!("{style}{verdict}:{style:#} {} put, {ate} eaten: {proof}", pipeline.produced));
+    let stuck = match pipeline.stuck.len() {
+        0 => String::new(),
+        1 => ", but one consumer waited for ever".to_owned(),
+        n => format!(", but {n} consumers waited for ever"),
+    };
+    lines.push(format!("{style}{verdict}:{style:#} {} put, {ate} eaten: {proof}{stuck}", pipeline.produced));
     lines.join("\n")
 }
 
@@ -187,5 +223,21 @@ fn proof_line(proof: &Proof) -> String {
             let seen = seen.as_deref().unwrap_or("it was not so");
             format!("{style}not proven:{style:#} {} ({seen})", proof.claim)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_broken_between_words_and_loses_none() {
+        let text = "opens it for writing: 火锅 is empty now";
+        let lines = wrapped(text, Some(20));
+        assert_eq!(lines, ["opens it for", "writing: 火锅 is", "empty now"]);
+        assert!(lines.iter().all(|line| line.width() <= 20));
+        assert_eq!(wrapped(text, None), [text]);
+        assert_eq!(wrapped(text, Some(3)), [text], "too narrow to be read");
+        assert_eq!(wrapped("a-word-that-is-longer-than-that b", Some(16)).len(), 2);
     }
 }

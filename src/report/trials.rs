@@ -22,6 +22,8 @@ pub struct Trials {
     pub experiment: Experiment,
     /// How many runs came to a verdict.
     pub trials: u64,
+    /// Whether the trials were broken off (Ctrl-C) before all of them were run.
+    pub interrupted: bool,
     /// How many could not be run; they are in no rate.
     pub could_not_run: u64,
     /// Why the last of these could not.
@@ -87,8 +89,8 @@ impl Spread {
 }
 
 impl Trials {
-    /// Sums up `runs` of `experiment`, and those that could not be run.
-    pub fn new(experiment: &Experiment, runs: &[Run], failures: &[String]) -> Self {
+    /// Sums up `runs` of `experiment`, and those that could not be run; `interrupted` if more were to come.
+    pub fn new(experiment: &Experiment, runs: &[Run], failures: &[String], interrupted: bool) -> Self {
         let trials = runs.len() as u64;
         let rate = |verdict| {
             let count = runs.iter().filter(|run| run.verdict == verdict).count() as u64;
@@ -109,6 +111,7 @@ impl Trials {
         Self {
             experiment: experiment.clone(),
             trials,
+            interrupted,
             could_not_run: failures.len() as u64,
             reason: failures.last().cloned(),
             outcomes: outcomes.collect(),
@@ -126,7 +129,8 @@ impl Trials {
     /// The text, at most `width` columns wide.
     pub fn text(&self, width: u16) -> String {
         let mut text = format!("{} {}\n", self.experiment.scenario(), self.experiment.options());
-        let _ = writeln!(text, "{} trials, all buyers let go at once", self.trials);
+        let interrupted = if self.interrupted { ", then interrupted" } else { "" };
+        let _ = writeln!(text, "{} trials, all buyers let go at once{interrupted}", self.trials);
         if let Some(reason) = &self.reason {
             let _ = writeln!(text, "{} more could not be run, the last because {reason}", self.could_not_run);
         }
@@ -222,6 +226,9 @@ impl Sweep {
         }
         let mut text = String::new();
         lines(&table, &mut text);
+        if self.rows.iter().any(|row| row.trials.interrupted) {
+            text.push_str("interrupted: the last row has fewer trials, and other values were not tried\n");
+        }
         text.push_str("a rate is no share of the schedules, and that is no rate\n");
         text
     }

@@ -59,7 +59,7 @@ impl Eval {
             }
             Some(Answer { error, .. }) => {
                 return Err(RunError::Expression {
-                    expression: self.expression.clone(),
+                    expression: shown(&self.expression),
                     reason: error.clone().unwrap_or_default(),
                 });
             }
@@ -84,12 +84,21 @@ fn evaluate(expression: String, answers: Sender<Answer>, events: IpcSender<Event
         Err(error) => Answer { value: None, error: Some(error) },
     };
     let text = match (&answer.value, &answer.error) {
-        (Some(value), _) => format!("{expression} is {value}; puts it into the queue"),
+        (Some(value), _) => format!("{} is {value}; puts it into the queue", shown(&expression)),
         (_, error) => format!("{}; puts that into the queue", error.as_deref().unwrap_or("no value")),
     };
     let _ = events.send(Event::now(&name, "put", text));
     // If nobody receives any more, the kernel is about to end this process with its parent.
     let _ = answers.send(answer);
+}
+
+/// As much of an expression as a line holds.
+fn shown(expression: &str) -> String {
+    const MOST: usize = 60;
+    match expression.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &expression[..end]),
+        None => expression.to_owned(),
+    }
 }
 
 /// The value of an arithmetic expression.

@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cabinet::LockKind;
+use super::lab::Lab;
 use super::pipeline_lab::{MOST, Pipeline, PipelineLab, Queue};
 use super::sale::{Sale, Store};
 use super::sale_lab::SaleLab;
 use super::verdict::Verdict;
-use crate::explore::engine::{System, Trace};
 use crate::explore::gate::GateError;
 use crate::explore::schedule::MAX_PROCESSES;
 use crate::supervisor::Supervisor;
@@ -27,15 +27,6 @@ pub enum Experiment {
     Tickets(Sale),
     /// Producers and consumers.
     Pipeline(Pipeline),
-}
-
-/// An experiment that is set up: processes at the gate.
-pub trait Lab: System<Error = GateError, Outcome = Verdict> {
-    /// The PID of each process.
-    fn pids(&self) -> Vec<i32>;
-
-    /// The step at which the promise was broken, counted from 0, and how, in one sentence.
-    fn broken_at(&self, trace: &Trace) -> Option<(usize, String)>;
 }
 
 impl Experiment {

@@ -41,11 +41,15 @@ pub fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, Ru
     while let Ok(event) = incoming.try_recv() {
         stage.tell(event);
     }
-    let (full, state) = (receiver.len(), state());
-    stage
-        .say("look", format!("{full} of {CAPACITY} are in; the putter's state is {state}: it sleeps in put"));
+    let (full, state_then) = (receiver.len(), state());
+    stage.say(
+        "look",
+        format!("{full} of {CAPACITY} are in; the putter's state is {state_then}: it sleeps in put"),
+    );
     stage.pause(Deadline::after(HELD))?;
-    stage.say("look", format!("{:.0} ms later it sleeps still; takes one out", HELD.as_secs_f64() * 1e3));
+    let still = is_blocked();
+    let word = if still { "it sleeps still" } else { "it does not sleep any more" };
+    stage.say("look", format!("{:.0} ms later {word}; takes one out", HELD.as_secs_f64() * 1e3));
     let taken_ns = monotonic_ns();
     let first = receiver.recv().map_err(RunError::queue)?;
     stage.listen(&incoming)?;
@@ -54,13 +58,14 @@ pub fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, Ru
     let rest: Vec<u64> = receiver.try_iter().collect();
 
     let holds = full == CAPACITY
-        && state == 'S'
+        && state_then == 'S'
+        && still
         && Duration::from_nanos(waited_ns) >= HELD
         && went_on_ns >= taken_ns
         && first == 1
         && rest == [2, 3, 4, 5, 6];
     let seen = format!(
-        "{full} were in, state {state}, waited {:.0} ms, then {first} and {rest:?} came",
+        "{full} were in, state {state_then}, asleep later: {still}, waited {:.0} ms, then {first} and {rest:?} came",
         waited_ns as f64 / 1e6
     );
     let claim = "put blocks when five are in, and goes on when one is taken; what is put comes out in order"

@@ -12,6 +12,8 @@ pub mod free;
 pub mod full;
 /// The world at the gate.
 pub mod gated;
+/// What all experiments at the gate share.
+pub mod lab;
 /// Lessons about the life of processes.
 pub mod life;
 /// The locks themselves.

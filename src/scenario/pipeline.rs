@@ -12,7 +12,7 @@ use crate::sys::poll::Deadline;
 use crate::wire::endpoint::{PollableReceiver, pollable_channel};
 use ipc_channel::ipc::IpcSender;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -33,19 +33,31 @@ pub struct Pipeline {
     /// What is made.
     pub food: String,
     /// How long it takes to make one.
+    #[serde(rename = "produce_ms", serialize_with = "milliseconds")]
     pub produce: Duration,
     /// How long it takes to eat one.
+    #[serde(rename = "consume_ms", serialize_with = "milliseconds")]
     pub consume: Duration,
     /// How the consumers learn that it is over.
     pub end: EndBy,
     /// How many `None`s are put in the end: one for each consumer, or fewer to see what happens.
     pub sentinels: usize,
     /// Which consumer is killed as it takes its so-manieth item.
+    #[serde(serialize_with = "kill_point")]
     pub kill: Option<(usize, u64)>,
     /// Whether consumers take leases, so that nothing is lost with them.
     pub leases: bool,
     /// How processes are started.
     pub start_method: StartMethod,
+}
+
+fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64() * 1e3)
+}
+
+/// As one types it: `consumer-1@5`.
+fn kill_point<S: Serializer>(kill: &Option<(usize, u64)>, serializer: S) -> Result<S::Ok, S::Error> {
+    kill.map(|(consumer, nth)| format!("consumer-{consumer}@{nth}")).serialize(serializer)
 }
 
 /// How the consumers learn that nothing more comes.

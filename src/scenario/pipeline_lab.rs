@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::experiment::Lab;
+use super::lab::{GatedLab, Rules};
 use super::verdict::Verdict;
-use crate::explore::engine::{Granted, System, Trace};
+use crate::explore::engine::Trace;
 use crate::explore::gate::{Desk, Gate, GateError, Post};
 use crate::explore::step::{Access, Step, letter};
 use crate::process::Process;
@@ -103,9 +103,11 @@ mod word {
 }
 
 /// Producers and consumers that wait at the gate.
+pub type PipelineLab<'s> = GatedLab<'s, Shared>;
+
+/// What they share, as the scheduler holds it.
 #[derive(Debug)]
-pub struct PipelineLab<'s> {
-    gate: Gate<'s>,
+pub struct Shared {
     pipeline: Pipeline,
     memory: Region,
     ours: (Sender<u32>, Receiver<u32>),
@@ -291,7 +293,7 @@ fn name(number: u32) -> String {
     if number == SENTINEL { "sentinel".to_owned() } else { format!("item {number}") }
 }
 
-impl<'s> PipelineLab<'s> {
+impl<'s> GatedLab<'s, Shared> {
     /// A pipeline of processes that `supervisor` owns.
     ///
     /// # Errors
@@ -311,61 +313,33 @@ impl<'s> PipelineLab<'s> {
             let setup = Setup { pipeline: told.clone(), process, memory: memory.into(), sender, receiver };
             supervisor.start(Process::new(body).args((post, setup)).name(name).daemon(true))
         })?;
-        Ok(Self { gate, pipeline: pipeline.clone(), memory, ours })
+        Ok(Self { gate, rules: Shared { pipeline: pipeline.clone(), memory, ours } })
     }
 }
 
-impl System for PipelineLab<'_> {
-    type Error = GateError;
-    type Outcome = Verdict;
-
-    fn processes(&self) -> usize {
-        self.gate.len()
-    }
-
-    fn reset(&mut self) -> Result<(), GateError> {
-        self.gate.abandon()?;
+impl Rules for Shared {
+    fn begin_anew(&mut self) -> io::Result<()> {
         for offset in [word::FINISHED, word::FIRST, word::NEXT] {
             self.memory.word32(offset).store(0, Ordering::Relaxed);
         }
-        for process in 0..self.gate.len() {
+        for process in 0..self.pipeline.processes() {
             self.memory.word32(word::SLEEPERS + 4 * process).store(0, Ordering::Relaxed);
         }
         while self.ours.1.try_recv().is_ok() {}
-        self.gate.begin()
+        Ok(())
     }
 
-    fn pending(&self, process: usize) -> Option<Step> {
-        self.gate.pending(process)
-    }
-
-    fn grant(&mut self, process: usize) -> Result<Granted, GateError> {
-        self.gate.grant(process)
-    }
-
-    fn kill(&mut self, process: usize) -> Result<(), GateError> {
-        self.gate.kill(process)
-    }
-
-    fn judge(&mut self, trace: &Trace) -> Result<Verdict, GateError> {
-        let crashed = (0..self.gate.len()).any(|worker| self.gate.panicked(worker));
+    fn judge(&self, trace: &Trace) -> io::Result<Verdict> {
         let taken = trace
             .events
             .iter()
             .filter(|event| event.step.name.as_str() == "take" && event.seen.starts_with("item"));
         let all = taken.count() as u64 == self.pipeline.producers * self.pipeline.items;
-        Ok(match (crashed, trace.deadlocked(), all) {
-            (true, ..) => Verdict::Crashed,
-            (_, true, _) => Verdict::Deadlock,
-            (_, _, false) => Verdict::LostUpdate,
+        Ok(match (trace.deadlocked(), all) {
+            (true, _) => Verdict::Deadlock,
+            (_, false) => Verdict::LostUpdate,
             _ => Verdict::Ok,
         })
-    }
-}
-
-impl Lab for PipelineLab<'_> {
-    fn pids(&self) -> Vec<i32> {
-        (0..self.gate.len()).map(|worker| self.gate.pid(worker)).collect()
     }
 
     fn broken_at(&self, trace: &Trace) -> Option<(usize, String)> {

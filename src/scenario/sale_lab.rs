@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::cabinet::LockKind;
-use super::experiment::Lab;
 use super::free::Free;
 use super::gated::Gated;
+use super::lab::{GatedLab, Rules};
 use super::locks::{Opened, Shared};
 use super::sale::{self, Reading, Sale, Visit};
 use super::verdict::Verdict;
-use crate::explore::engine::{Granted, System, Trace};
+use crate::explore::engine::Trace;
 use crate::explore::gate::{Gate, GateError, Post};
-use crate::explore::step::{Step, letter};
+use crate::explore::step::letter;
 use crate::process::Process;
 use crate::shm::region::{Region, RegionError};
 use crate::supervisor::Supervisor;
@@ -28,9 +28,11 @@ use crate::wire::handle::Fd;
 const MEMORY: usize = 64;
 
 /// Buyers that wait at the gate, or run freely, and the files they use.
+pub type SaleLab<'s> = GatedLab<'s, Shop>;
+
+/// What they share, as the scheduler holds it.
 #[derive(Debug)]
-pub struct SaleLab<'s> {
-    gate: Gate<'s>,
+pub struct Shop {
     sale: Sale,
     shared: Shared,
 }
@@ -82,7 +84,7 @@ fn buyer(post: Post, setup: Setup) {
     served.unwrap_or_else(|error| panic!("{error}"));
 }
 
-impl<'s> SaleLab<'s> {
+impl<'s> GatedLab<'s, Shop> {
     /// A sale in the directory `dir`, which nobody else uses, by processes that `supervisor` owns.
     ///
     /// # Errors
@@ -115,7 +117,7 @@ impl<'s> SaleLab<'s> {
             let name = format!("buyer-{}", letter(process));
             supervisor.start(Process::new(buyer).args((post, setup)).name(name).daemon(true))
         })?;
-        Ok(Self { gate, sale: sale.clone(), shared })
+        Ok(Self { gate, rules: Shop { sale: sale.clone(), shared } })
     }
 
     /// One free run: everybody is let go at once, and who has not ended within `patience` never will.
@@ -123,11 +125,11 @@ impl<'s> SaleLab<'s> {
     /// # Errors
     /// When the run could not be carried out.
     pub fn trial(&mut self, patience: Duration) -> Result<Trial, GateError> {
-        self.restock()?;
+        self.rules.begin_anew()?;
         let begin = Instant::now();
         let notes = self.gate.run_freely(patience)?;
         let duration = begin.elapsed();
-        let crashed = (0..self.gate.len()).any(|worker| self.gate.panicked(worker));
+        let crashed = self.crashed();
         let visitors: Vec<Option<Visitor>> =
             notes.into_iter().map(|note| note.as_deref().and_then(Visitor::parse)).collect();
         let count = |visit: Visit| visitors.iter().flatten().filter(|visitor| visitor.visit == visit).count();
@@ -136,36 +138,10 @@ impl<'s> SaleLab<'s> {
         let verdict = if crashed {
             Verdict::Crashed
         } else {
-            verdict(&self.sale, stuck, sold, count(Visit::Torn) > 0, self.left()?)
+            verdict(&self.rules.sale, stuck, sold, count(Visit::Torn) > 0, self.rules.left()?)
         };
         let waited = visitors.into_iter().map(|visitor| visitor.map(|visitor| visitor.waited)).collect();
         Ok(Trial { verdict, duration, waited })
-    }
-
-    fn left(&self) -> io::Result<Option<i64>> {
-        Ok(match sale::read(&self.shared, self.sale.lock)? {
-            Reading::Count(count, _) => Some(count),
-            Reading::Torn(_) => None,
-        })
-    }
-
-    fn restock(&self) -> io::Result<()> {
-        match (self.sale.lock, &self.shared.opened) {
-            // A killed buyer may have left its lock file; so may one that was called back while it
-            // held a lock on a file that was deleted since.
-            (LockKind::ExclusiveFile, _) => absent(fs::remove_file(&self.shared.lock))?,
-            (LockKind::CompareAndSwap, _) => {
-                let mut version = 1;
-                while fs::exists(sale::versioned(&self.shared.stock, version))? {
-                    fs::remove_file(sale::versioned(&self.shared.stock, version))?;
-                    version += 1;
-                }
-            }
-            (_, Some(Opened::File(file))) => file.unlock()?,
-            (_, Some(Opened::Memory(region))) => region.word32(0).store(0, Ordering::Release),
-            _ => {}
-        }
-        fs::write(&self.shared.stock, sale::text(self.sale.stock))
     }
 }
 
@@ -238,42 +214,37 @@ fn absent(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-impl System for SaleLab<'_> {
-    type Error = GateError;
-    type Outcome = Verdict;
-
-    fn processes(&self) -> usize {
-        self.gate.len()
-    }
-
-    fn reset(&mut self) -> Result<(), GateError> {
-        self.gate.abandon()?;
-        self.restock()?;
-        self.gate.begin()
-    }
-
-    fn pending(&self, process: usize) -> Option<Step> {
-        self.gate.pending(process)
-    }
-
-    fn grant(&mut self, process: usize) -> Result<Granted, GateError> {
-        self.gate.grant(process)
-    }
-
-    fn kill(&mut self, process: usize) -> Result<(), GateError> {
-        self.gate.kill(process)
-    }
-
-    fn judge(&mut self, trace: &Trace) -> Result<Verdict, GateError> {
-        let crashed = (0..self.gate.len()).any(|worker| self.gate.panicked(worker));
-        let left = self.left()?;
-        Ok(if crashed { Verdict::Crashed } else { judge(&self.sale, trace, left) })
+impl Shop {
+    fn left(&self) -> io::Result<Option<i64>> {
+        Ok(match sale::read(&self.shared, self.sale.lock)? {
+            Reading::Count(count, _) => Some(count),
+            Reading::Torn(_) => None,
+        })
     }
 }
 
-impl Lab for SaleLab<'_> {
-    fn pids(&self) -> Vec<i32> {
-        (0..self.gate.len()).map(|worker| self.gate.pid(worker)).collect()
+impl Rules for Shop {
+    fn begin_anew(&mut self) -> io::Result<()> {
+        match (self.sale.lock, &self.shared.opened) {
+            // A killed buyer may have left its lock file; so may one that was called back while it
+            // held a lock on a file that was deleted since.
+            (LockKind::ExclusiveFile, _) => absent(fs::remove_file(&self.shared.lock))?,
+            (LockKind::CompareAndSwap, _) => {
+                let mut version = 1;
+                while fs::exists(sale::versioned(&self.shared.stock, version))? {
+                    fs::remove_file(sale::versioned(&self.shared.stock, version))?;
+                    version += 1;
+                }
+            }
+            (_, Some(Opened::File(file))) => file.unlock()?,
+            (_, Some(Opened::Memory(region))) => region.word32(0).store(0, Ordering::Release),
+            _ => {}
+        }
+        fs::write(&self.shared.stock, sale::text(self.sale.stock))
+    }
+
+    fn judge(&self, trace: &Trace) -> io::Result<Verdict> {
+        Ok(judge(&self.sale, trace, self.left()?))
     }
 
     fn broken_at(&self, trace: &Trace) -> Option<(usize, String)> {

@@ -1,10 +1,13 @@
 //! A directory of its own for a run, which is gone afterwards, however the run ends.
 
-use crate::process::{Child, Handle, Process, StartError, parent};
+use crate::process::{Child, Family, Handle, Process, StartError, parent};
+use crate::sys::signal::Interrupt;
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Memory that has the look of a directory; where it is missing, the usual place for such things.
@@ -23,7 +26,7 @@ pub struct Scratch {
 #[non_exhaustive]
 pub enum ScratchError {
     /// It cannot be made.
-    #[error("no directory can be made for the run: set TMPDIR to one that can be written to")]
+    #[error("no directory can be made for the run")]
     Make(#[from] io::Error),
     /// Nobody would remove it after a kill.
     #[error("the process that removes the run's directory cannot be started")]
@@ -42,7 +45,11 @@ impl Scratch {
     fn new_in(base: &Path) -> Result<Self, ScratchError> {
         let path = base.join(format!("proclab-{:016x}", rand::random::<u64>()));
         // No daemon, and nobody's charge: it outlives its parent by a moment, and every other child.
-        let janitor = Process::new(sweep).args(path.clone()).name("janitor").daemon(false).launch(None)?;
+        let janitor = Process::new(sweep).args(path.clone()).name("janitor").daemon(false);
+        let interrupt = Interrupt::installed().map(|interrupt| interrupt.as_fd().try_clone_to_owned());
+        // A family for its start only, which Ctrl-C can break off.
+        let family = Arc::new(Family::new(interrupt.transpose()?)?);
+        let janitor = janitor.launch(Some(&family))?;
         let scratch = Scratch { path, janitor };
         fs::DirBuilder::new().mode(0o700).create(&scratch.path)?;
         Ok(scratch)

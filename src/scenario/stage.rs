@@ -2,13 +2,14 @@
 
 use super::record::{Event, ProcessRecord};
 use super::scratch::ScratchError;
-use crate::process::{Handle, JoinError, ResultError, StartError};
+use crate::process::{Child, Handle, JoinError, ResultError, StartError};
 use crate::supervisor::Supervisor;
 use crate::sync::file_lock::FileLockError;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::signal::Interrupt;
-use crate::wire::endpoint::PollableReceiver;
+use crate::wire::endpoint::{Message, PollableReceiver};
 use ipc_channel::TryRecvError;
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
@@ -35,6 +36,14 @@ pub enum RunError {
     /// The queue failed.
     #[error("the queue failed")]
     Queue(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A process of the run could not do its part.
+    #[error("process `{name}` could not go on: {reason}")]
+    Child {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// There is no value to tell.
     #[error("`{expression}` cannot be evaluated: {reason}")]
     Expression {
@@ -79,6 +88,21 @@ impl RunError {
     }
 }
 
+/// An error and its sources in one line, as a process tells its parent why it cannot go on.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let sources = std::iter::successors(Some(error), |&error| error.source());
+    let all: Vec<String> = sources.map(ToString::to_string).collect();
+    all.join(": ").replace('\n', " ")
+}
+
+/// What a process gave that may have found itself unable to go on.
+///
+/// # Errors
+/// [`RunError::Child`], or [`RunError::Result`] if it gave nothing.
+pub fn result_of<T: Message + Send + 'static>(child: &Child<Result<T, String>>) -> Result<T, RunError> {
+    child.result()?.map_err(|reason| RunError::Child { name: child.name().to_owned(), reason })
+}
+
 /// A supervisor, an audience, and the record so far.
 pub struct Stage<'a> {
     /// Who owns the processes of the run.
@@ -106,6 +130,14 @@ impl<'a> Stage<'a> {
         audience: &'a mut dyn FnMut(&Event),
     ) -> Stage<'a> {
         Stage { supervisor, interrupt, audience, run: 0, events: Vec::new(), processes: Vec::new() }
+    }
+
+    /// A supervisor whose end is part of what is shown; Ctrl-C breaks its waits off, too.
+    ///
+    /// # Errors
+    /// [`RunError::Os`] when no descriptor is left.
+    pub fn another_supervisor(&self) -> Result<Supervisor, RunError> {
+        Supervisor::interrupted_by(self.interrupt).map_err(RunError::os("epoll_create"))
     }
 
     /// From now on events and processes belong to this run, counted from 0.
@@ -151,6 +183,15 @@ impl<'a> Stage<'a> {
         let ready =
             readable(&[source.as_fd(), self.interrupt.as_fd()], deadline).map_err(RunError::os("poll"))?;
         if ready[1] { Err(RunError::Interrupted) } else { Ok(ready[0]) }
+    }
+
+    /// Waits for the one word that a process was asked for; `None` if it ended without it.
+    ///
+    /// # Errors
+    /// [`RunError::Interrupted`].
+    pub fn await_word<T: Message>(&self, words: &PollableReceiver<T>) -> Result<Option<T>, RunError> {
+        self.await_readable(words, Deadline::NEVER)?;
+        Ok(words.try_recv().ok())
     }
 
     /// Lets time pass.

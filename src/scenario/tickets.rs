@@ -5,7 +5,7 @@ use super::locks::Shared;
 use super::record::{Detail, Event, Record};
 use super::sale::{self, Reading, Sale, Visit};
 use super::scratch::Scratch;
-use super::stage::{RunError, Stage};
+use super::stage::{RunError, Stage, chain};
 use super::told::Told;
 use super::verdict::Verdict;
 use crate::process::{Child, Process, StartMethod};
@@ -129,7 +129,7 @@ impl Tickets {
         let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
         let mut rng = StdRng::seed_from_u64(self.seed);
         let mut doors = Vec::new();
-        let mut buyers: Vec<Child<Left>> = Vec::new();
+        let mut buyers: Vec<Child<Result<Left, String>>> = Vec::new();
         for index in 0..sale.buyers {
             let (door, entrance) = ipc::channel().map_err(RunError::os("socketpair"))?;
             let visitor = Visitor { index, sale: sale.clone(), shop: shop.clone(), seed: rng.next_u64() };
@@ -151,7 +151,12 @@ impl Tickets {
         stage.listen(&incoming)?;
         let wall_ns = monotonic_ns() - begin;
         stage.join(&buyers.iter().map(Child::handle).collect::<Vec<_>>())?;
-        let visits: Vec<Option<Left>> = buyers.iter().map(|buyer| buyer.result().ok()).collect();
+        let mut visits: Vec<Option<Left>> = Vec::new();
+        for buyer in &buyers {
+            // One without a result was killed: that is for the verdict to say.
+            let visit = buyer.result().ok().transpose();
+            visits.push(visit.map_err(|reason| RunError::Child { name: buyer.name().to_owned(), reason })?);
+        }
         let outcome = judge(
             &sale,
             &visits,
@@ -209,7 +214,7 @@ struct Left {
 }
 
 /// The life of a buyer: it waits to be let in, and buys.
-fn visit(visitor: Visitor, entrance: IpcReceiver<()>, events: IpcSender<Event>) -> Left {
+fn visit(visitor: Visitor, entrance: IpcReceiver<()>, events: IpcSender<Event>) -> Result<Left, String> {
     let Visitor { index, mut sale, shop, seed } = visitor;
     let mut world = Told::new(events);
     // Nobody lets anybody in any more: the sale was called off.
@@ -218,11 +223,11 @@ fn visit(visitor: Visitor, entrance: IpcReceiver<()>, events: IpcSender<Event>) 
     }
     // Each buyer has its own pace, half as fast to half as slow again as asked for.
     sale.think = sale.think.mul_f64(StdRng::seed_from_u64(seed).random_range(0.5..=1.5));
-    let visit = sale::buy(&mut world, &sale, &shop.shared(index)).unwrap_or_else(|error| panic!("{error}"));
+    let visit = sale::buy(&mut world, &sale, &shop.shared(index)).map_err(|error| chain(&error))?;
     world.tell(match visit {
         Visit::Bought => ("bought", "has a ticket"),
         Visit::SoldOut => ("none", "gets no ticket"),
         Visit::Torn => ("torn", "read a half-written file, and gives up"),
     });
-    Left { visit, waited_ns: world.waited_ns() }
+    Ok(Left { visit, waited_ns: world.waited_ns() })
 }

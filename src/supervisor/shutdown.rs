@@ -4,6 +4,7 @@ use crate::process::{Handle, forkserver_settle, is_known};
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::wait::{Whose, Zombie, is_no_child, try_wait};
 use crate::sys::{pidfd, procs, task};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
@@ -12,6 +13,10 @@ use std::time::Duration;
 const TERM: i32 = 15;
 const KILL: i32 = 9;
 const CONT: i32 = 18;
+
+/// Who is killed is gone at once, unless it waits for a device that does not answer (D), or is frozen: then
+/// nobody can end it, and nobody shall wait for it for ever.
+const LAST: Duration = Duration::from_secs(10);
 
 /// A child whose group could not be ended.
 #[derive(Debug)]
@@ -59,18 +64,20 @@ pub(super) fn shut_down(
 }
 
 fn end_group(child: &Handle, deadline: Deadline, subreaper: bool) -> io::Result<()> {
-    for (signal, until) in [(TERM, deadline), (KILL, Deadline::NEVER)] {
+    for signal in [TERM, KILL] {
         match child.signal_group(signal).and_then(|()| child.signal_group(CONT)) {
             Err(error) if pidfd::is_gone(&error) => return Ok(()),
             // Some of the group are another user's, or all of them; the rest have got the signal.
             Err(error) if signal == KILL => return Err(error),
             _ => {}
         }
+        let until = if signal == KILL { Deadline::after(LAST) } else { deadline };
         if await_end(child, until, subreaper)? {
             return Ok(());
         }
     }
-    Ok(())
+    let seconds = LAST.as_secs();
+    Err(io::Error::other(format!("still there {seconds} s after SIGKILL, blocked in the kernel or frozen")))
 }
 
 /// Waits until nobody of the group lives, and whether that is so before the deadline.
@@ -95,7 +102,7 @@ fn await_end(child: &Handle, deadline: Deadline, subreaper: bool) -> io::Result<
             readable(&[], next)?;
             pause = (pause * 2).min(Duration::from_millis(20));
         } else {
-            readable(&[child.as_fd()], if deadline.left().is_some() { deadline } else { next })?;
+            readable(&[child.as_fd()], deadline)?;
         }
     }
 }
@@ -122,14 +129,16 @@ pub(super) fn reap_orphans() -> io::Result<()> {
 
 /// Kills and reaps whoever became a child of this process as an orphan, and what that leaves behind.
 pub(super) fn end_orphans() -> io::Result<()> {
+    let mut stubborn = BTreeSet::new();
     loop {
         reap_orphans()?;
         let mut killed = false;
-        for pid in orphans()? {
+        for pid in orphans()?.into_iter().filter(|pid| !stubborn.contains(pid)).collect::<Vec<_>>() {
             // Only this process reaps it, so the number is the orphan's until then.
             let Ok(orphan) = pidfd::open(pid) else { continue };
             if pidfd::send_signal(orphan.as_fd(), KILL).is_ok() {
-                readable(&[orphan.as_fd()], Deadline::NEVER)?;
+                let ended = readable(&[orphan.as_fd()], Deadline::after(LAST))?[0];
+                stubborn.extend((!ended).then_some(pid));
                 killed = true;
             }
         }

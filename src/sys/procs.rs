@@ -18,6 +18,8 @@ pub struct Stat {
     pub pgid: i32,
     /// The processor that it ran on last.
     pub cpu: Option<u32>,
+    /// How many threads it has.
+    pub threads: u64,
     /// When it began, in clock ticks since boot: with the PID it names a process for ever.
     pub start_ticks: u64,
     /// Processor time that it used in user and kernel mode, in clock ticks.
@@ -48,6 +50,7 @@ fn parse(line: &str) -> Option<Stat> {
         ppid: fields.get(1)?.parse().ok()?,
         pgid: fields.get(2)?.parse().ok()?,
         cpu: number(39).and_then(|cpu| u32::try_from(cpu).ok()),
+        threads: number(20)?,
         start_ticks: number(22)?,
         cpu_ticks: number(14)? + number(15)?,
     })
@@ -62,12 +65,20 @@ pub fn all() -> io::Result<Vec<Stat>> {
     Ok(names.filter_map(|name| stat(name.parse().ok()?).ok()).collect())
 }
 
-/// Whether the process group has a member that is neither a zombie nor dead.
+impl Stat {
+    /// Whether it is neither a zombie nor dead. The letter is its first thread's, which may have ended
+    /// before the others.
+    pub fn lives(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X') || self.threads > 1
+    }
+}
+
+/// Whether the process group has a member that lives.
 ///
 /// # Errors
 /// As [`all`].
 pub fn group_has_living(pgid: i32) -> io::Result<bool> {
-    Ok(all()?.iter().any(|process| process.pgid == pgid && !matches!(process.state, 'Z' | 'X')))
+    Ok(all()?.iter().any(|process| process.pgid == pgid && process.lives()))
 }
 
 /// The children of `pid`, zombies included.

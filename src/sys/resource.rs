@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeVal;
 use nix::time::{clock_getcpuclockid, clock_gettime};
@@ -18,6 +19,24 @@ pub fn raise_open_file_limit() -> io::Result<u64> {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
     Ok(hard)
+}
+
+/// A limit of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// On open descriptors, of a process or of the whole system.
+    Files,
+    /// On processes.
+    Processes,
+}
+
+/// The limit that an error says is reached, if it says so.
+pub fn limit_reached(error: &io::Error) -> Option<Limit> {
+    match Errno::from_raw(error.raw_os_error()?) {
+        Errno::EMFILE | Errno::ENFILE => Some(Limit::Files),
+        Errno::EAGAIN => Some(Limit::Processes),
+        _ => None,
+    }
 }
 
 /// The processor time that this process has used, its threads included: (user, kernel).

@@ -52,6 +52,20 @@ impl Interrupt {
         Ok(Interrupt(()))
     }
 
+    /// The one that is installed, if it is.
+    pub fn installed() -> Option<Interrupt> {
+        EVENT.get().map(|_| Interrupt(()))
+    }
+
+    /// Lets waits work again after a signal, for what is still to be done; the next signal breaks them off
+    /// as the first did.
+    pub fn rearm(self) {
+        if let Some(event) = EVENT.get() {
+            // Nothing is there to be read if no signal came.
+            let _ = event.read();
+        }
+    }
+
     /// The number of the first signal that came, if one did.
     pub fn received(self) -> Option<i32> {
         Some(RECEIVED.load(Ordering::Acquire)).filter(|signal| *signal != 0)

@@ -13,6 +13,21 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{LinkatFlags, UnlinkatFlags, linkat, unlinkat};
 
+/// Opens a regular file to read it. Whatever else is there is refused, and waited for by nobody: a pipe
+/// without a writer would keep `open(2)` for ever.
+///
+/// # Errors
+/// `InvalidInput` for what is no regular file; else as `open(2)`.
+pub fn open_to_read(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let file = File::from(open(path, flags, Mode::empty())?);
+    match file.metadata()?.file_type() {
+        kind if kind.is_file() => Ok(file),
+        kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+    }
+}
+
 /// A folder, held open.
 #[derive(Debug)]
 pub struct Folder {

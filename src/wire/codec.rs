@@ -57,19 +57,29 @@ impl Drop for During {
     }
 }
 
+/// What a value's own `Serialize` says is wrong; bincode shows its words as a programmer would write them.
+fn refused(error: &bincode::error::EncodeError) -> EncodeError {
+    EncodeError {
+        reason: match error {
+            bincode::error::EncodeError::OtherString(words) => words.clone(),
+            other => other.to_string(),
+        },
+    }
+}
+
 /// Encodes `value`.
 ///
 /// # Errors
 /// When the value's own `Serialize` fails.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let _during = During::new(&ENCODING);
-    bincode::serde::encode_to_vec(value, CONFIG).map_err(|e| EncodeError { reason: e.to_string() })
+    bincode::serde::encode_to_vec(value, CONFIG).map_err(|e| refused(&e))
 }
 
 /// Encodes a value that is part of a message of an `ipc-channel` which is just being sent: its handles
 /// travel beside the bytes.
 pub(crate) fn encode_with_handles<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    bincode::serde::encode_to_vec(value, CONFIG).map_err(|e| EncodeError { reason: e.to_string() })
+    bincode::serde::encode_to_vec(value, CONFIG).map_err(|e| refused(&e))
 }
 
 /// Decodes what [`encode_with_handles`] encoded, while its message is being received.
@@ -91,7 +101,7 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Re
     let before = buffer.len();
     bincode::serde::encode_into_std_write(value, &mut *buffer, CONFIG).map_err(|e| {
         buffer.truncate(before);
-        EncodeError { reason: e.to_string() }
+        refused(&e)
     })
 }
 

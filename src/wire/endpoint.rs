@@ -18,6 +18,7 @@ use std::fmt::Debug;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 
 /// The socket of an `IpcReceiver`, `IpcSender` or opaque form of them.
 ///
@@ -51,11 +52,26 @@ pub struct PollableReceiver<T> {
     socket: RawFd,
 }
 
+/// Has `ipc-channel` ask how much one send may hold. It asks once, at the first send, and panics if no
+/// descriptors are left to ask with; so that send is made while there are some.
+fn have_sends_measured() -> io::Result<()> {
+    static DONE: OnceLock<()> = OnceLock::new();
+    if DONE.get().is_none() {
+        let (sender, _receiver) = ipc::channel::<()>()?;
+        // As many as it asks with.
+        drop(ipc::channel::<()>()?);
+        sender.send(()).map_err(io::Error::other)?;
+        DONE.get_or_init(|| ());
+    }
+    Ok(())
+}
+
 /// A channel whose receiver can be polled.
 ///
 /// # Errors
 /// As `socketpair(2)`.
 pub fn pollable_channel<T: Message>() -> io::Result<(IpcSender<T>, PollableReceiver<T>)> {
+    have_sends_measured()?;
     let (sender, receiver) = ipc::channel::<()>()?;
     let socket = socket_of(&receiver)?.as_raw_fd();
     let receiver = PollableReceiver { receiver: receiver.to_opaque().to(), socket };

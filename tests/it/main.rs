@@ -3,10 +3,13 @@
 
 mod common;
 mod explore;
+mod faults;
 mod lifecycle;
 mod model;
 mod net;
+mod pipelines;
 mod process;
+mod program;
 mod queue;
 mod run_cli;
 mod supervisor;
@@ -27,6 +30,8 @@ fn main() {
         lifecycle::tests(),
         supervisor::tests(),
         run_cli::tests(),
+        faults::tests(),
+        pipelines::tests(),
         explore::tests(),
         net::tests(),
         queue::tests(),

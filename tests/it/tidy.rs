@@ -117,7 +117,7 @@ fn naming<'a>(sources: &'a [Source], what: &str) -> Vec<&'a Source> {
 }
 
 /// Who may name `nix` or `libc` beside `sys`, and why.
-const AT_THE_EDGE: [(&str, &str); 10] = [
+const AT_THE_EDGE: [(&str, &str); 9] = [
     ("shm/region.rs", "reads and writes memory that is mapped, by calls that cannot fault"),
     ("queue/bell.rs", "is an eventfd, by safe calls"),
     ("queue/channel.rs", "is told of the others' ends by a socket, by safe calls"),
@@ -127,7 +127,6 @@ const AT_THE_EDGE: [(&str, &str); 10] = [
     ("observe/waits/lock.rs", "knows the operations of futexes by their numbers"),
     ("observe/waits/probe.rs", "knows system calls by their numbers"),
     ("observe/watch/attach.rs", "tells the kernel's error numbers apart"),
-    ("cli/watch/", "knows signals and errors by their numbers"),
 ];
 
 fn only_the_edge_of_the_kernel_makes_raw_system_calls() {

@@ -1,7 +1,6 @@
 //! What can go wrong with a watch, and what can be done about it.
 
 use std::io;
-use std::path::Path;
 
 use crate::cli::fault::Fault;
 use crate::observe::tier::Tier;
@@ -10,24 +9,10 @@ use crate::process::CommandError;
 
 /// The system refused something on the way.
 pub(super) fn system(error: &io::Error) -> Fault {
-    let hint = match error.raw_os_error() {
-        Some(nix::libc::EMFILE | nix::libc::ENFILE) => "raise the limit of open files: `ulimit -n 4096`",
-        _ => "the system refused: try again, or watch fewer processes",
-    };
-    Fault::could_not_run(error).context("cannot watch").hint(hint)
-}
-
-/// A file could not be written.
-pub(super) fn file(path: &Path, error: &io::Error) -> Fault {
-    let hint = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "the disk is full: free some room, or give a path on another disk"
-        }
-        io::ErrorKind::NotFound => "make the folder first",
-        io::ErrorKind::PermissionDenied => "give a path that you may write to",
-        _ => "give another path",
-    };
-    Fault::could_not_run(error).context(format!("cannot write {}", path.display())).hint(hint)
+    // A limit that is reached has a hint of its own.
+    Fault::could_not_run(error)
+        .context("cannot watch")
+        .or_hint("the system refused: try again, or watch fewer processes")
 }
 
 /// The command could not be started.

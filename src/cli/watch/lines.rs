@@ -50,7 +50,7 @@ pub(super) fn pass_on(watch: &Watch, signals: &Signals) -> bool {
                     running.signal(came.signal);
                 }
             }
-            _ if Signal(came.signal) == Signal(nix::libc::SIGUSR1) => {}
+            _ if Signal(came.signal) == Signal::USR1 => {}
             _ => return false,
         }
     }

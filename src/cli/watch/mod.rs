@@ -1,7 +1,6 @@
 //! `proclab watch`: any program, or a process that runs already.
 
 mod failure;
-mod files;
 mod lines;
 mod live;
 
@@ -14,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::files::Output;
 use crate::cli::fault::Fault;
 use crate::observe::tier::Tier;
 use crate::observe::timeline::Limits;
@@ -26,7 +26,6 @@ use crate::report::watch::{html, perfetto};
 use crate::sys::exec::{Streams, open_terminal};
 use crate::sys::notes_pipe;
 use crate::sys::signalfd::Signals;
-use files::Output;
 
 /// Watch any program: who runs, who is ready, who is blocked on what
 ///
@@ -34,6 +33,9 @@ use files::Output;
 /// killed it), signals are forwarded, and its output is left alone. What is learnt is printed on standard
 /// error, or as JSON on standard output.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  proclab watch -- make -j2\n  proclab watch --html lives.html -- proclab run tickets"
+)]
 pub(crate) struct WatchArgs {
     /// Watch this process, which runs already, and all that it forks from now on
     #[arg(long, value_name = "PID", conflicts_with = "command")]

@@ -17,6 +17,8 @@ use crate::wire::handle::Fd;
 /// Steps take microseconds, and nobody else of the run holds the processor, so this long means that
 /// the body blocks outside of a step, or that somebody has stopped the process.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take after a Ctrl-C.
+const GRACE: Duration = Duration::from_secs(1);
 /// How often a silent worker is asked whether it lives.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -225,7 +227,8 @@ impl<'s> Gate<'s> {
     pub fn kill(&mut self, worker: usize) -> Result<(), GateError> {
         if let Some(child) = self.workers[worker].child.take() {
             child.kill()?;
-            child.join().map_err(|source| GateError::Join { who: letter(worker), source })?;
+            // Killed, it ends at once, so a Ctrl-C need not break the wait off.
+            child.reap_now().map_err(|source| GateError::Join { who: letter(worker), source })?;
         }
         self.workers[worker].at = At::Killed;
         Ok(())
@@ -281,7 +284,11 @@ impl<'s> Gate<'s> {
             if slot.wait(Side::Scheduler, LOOK_AGAIN) {
                 return Ok(());
             }
-            checked?;
+            match checked {
+                // A step that is under way is waited for, or the turn would be lost; but not for long.
+                Err(GateError::Join { source: JoinError::Interrupted, .. }) if begin.elapsed() < GRACE => {}
+                checked => checked?,
+            }
             if begin.elapsed() > PATIENCE {
                 return Err(GateError::Silent { who: letter(worker), pid: self.workers[worker].pid });
             }
@@ -305,7 +312,7 @@ impl Drop for Gate<'_> {
         }
         for worker in 0..self.workers.len() {
             if let Some(child) = self.workers[worker].child.take() {
-                let _ = child.join();
+                let _ = child.reap_now();
             }
         }
     }

@@ -3,13 +3,13 @@
 use super::{Class, proof, say};
 use crate::process::{Exit, Process, Signal, StartMethod};
 use crate::scenario::record::{Event, ProcessRecord, Proof};
-use crate::scenario::stage::RunError;
+use crate::scenario::stage::{RunError, chain};
 use crate::supervisor::Supervisor;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pidfd;
 use crate::sys::poll::Deadline;
 use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::{self, IpcSender};
+use ipc_channel::ipc::IpcSender;
 use std::time::Duration;
 
 /// How long the kernel gets to pass a death on; it takes microseconds.
@@ -29,7 +29,7 @@ pub(super) fn teach_daemon(class: &mut Class<'_, '_>) -> Result<Proof, RunError>
 /// The notes' daemon: it says that it is alive, for ever, until the parent's code ends.
 fn end_of_a_daemon(class: &mut Class<'_, '_>) -> Result<Exit, RunError> {
     let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let supervisor = Supervisor::new().map_err(RunError::os("epoll_create"))?;
+    let supervisor = class.stage.another_supervisor()?;
     let daemon = class.process(Process::new(say_alive).args(events).daemon(true), "daemon");
     let daemon = supervisor.start(daemon)?;
     for _ in 0..3 {
@@ -49,11 +49,12 @@ fn end_of_a_daemon(class: &mut Class<'_, '_>) -> Result<Exit, RunError> {
 
 /// Whether a daemon dies with a supervisor that has no chance to terminate it.
 fn death_of_a_supervisor(class: &mut Class<'_, '_>) -> Result<bool, RunError> {
-    let (pids, incoming) = ipc::channel::<i32>().map_err(RunError::os("socketpair"))?;
+    let (pids, incoming) = pollable_channel::<Result<i32, String>>().map_err(RunError::os("socketpair"))?;
     let other = class.process(Process::new(supervise).args((class.method, pids)), "supervisor");
     let other = class.stage.supervisor.start(other)?;
-    let lost = |_| RunError::os("hearing of the daemon")(std::io::ErrorKind::BrokenPipe.into());
-    let pid = incoming.recv().map_err(lost)?;
+    let silent = || Err("it ended before its daemon began".to_owned());
+    let told = class.stage.await_word(&incoming)?.unwrap_or_else(silent);
+    let pid = told.map_err(|reason| RunError::Child { name: "supervisor".to_owned(), reason })?;
     // Its parent, which alone could reap it, sleeps, so the number is still its own.
     let daemon = pidfd::open(pid).map_err(RunError::os("pidfd_open"))?;
     class.stage.say(
@@ -69,7 +70,7 @@ fn death_of_a_supervisor(class: &mut Class<'_, '_>) -> Result<bool, RunError> {
 
 pub(super) fn teach_non_daemon(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let supervisor = Supervisor::new().map_err(RunError::os("epoll_create"))?;
+    let supervisor = class.stage.another_supervisor()?;
     let child = class.process(Process::new(work).args(events).daemon(false), "child");
     let child = supervisor.start(child)?;
     class.stage.say("end", "my code ends here, but my child works still");
@@ -93,12 +94,16 @@ fn say_alive(events: IpcSender<Event>) {
     }
 }
 
-fn supervise(method: StartMethod, pids: IpcSender<i32>) {
-    let supervisor = Supervisor::new().expect("a descriptor is left");
+fn supervise(method: StartMethod, pids: IpcSender<Result<i32, String>>) {
     let daemon = Process::new(sleep).name("daemon-2").start_method(method).daemon(true);
-    let daemon = supervisor.start(daemon).unwrap_or_else(|error| panic!("{error}"));
-    let _ = pids.send(daemon.pid());
-    sleep();
+    let started = Supervisor::new().map_err(|error| chain(&error)).and_then(|supervisor| {
+        let daemon = supervisor.start(daemon).map_err(|error| chain(&error))?;
+        Ok((supervisor, daemon))
+    });
+    let _ = pids.send(started.as_ref().map(|(_, daemon)| daemon.pid()).map_err(Clone::clone));
+    if started.is_ok() {
+        sleep();
+    }
 }
 
 fn sleep() {

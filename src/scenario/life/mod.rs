@@ -64,18 +64,29 @@ impl Lesson {
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
+        self.name_and_subject().0
+    }
+
+    /// What it is about.
+    pub fn subject(self) -> &'static str {
+        self.name_and_subject().1
+    }
+
+    fn name_and_subject(self) -> (&'static str, &'static str) {
         match self {
-            Lesson::Tree => "tree",
-            Lesson::Isolation => "isolation",
-            Lesson::Join => "join",
-            Lesson::Terminate => "terminate",
-            Lesson::Daemon => "daemon",
-            Lesson::NonDaemon => "non-daemon",
-            Lesson::Zombie => "zombie",
-            Lesson::Orphan => "orphan",
-            Lesson::States => "states",
-            Lesson::Parallel => "parallel",
-            Lesson::Blocking => "blocking",
+            Lesson::Tree => ("tree", "PID and PPID: a chain of three generations"),
+            Lesson::Isolation => ("isolation", "A child's variables are its own"),
+            Lesson::Join => ("join", "The parent waits for its child, and reaps it"),
+            Lesson::Terminate => {
+                ("terminate", "Terminating is asynchronous: alive just after, dead after the join")
+            }
+            Lesson::Daemon => ("daemon", "A daemon ends with its supervisor"),
+            Lesson::NonDaemon => ("non-daemon", "Others are waited for"),
+            Lesson::Zombie => ("zombie", "Ended, but not reaped"),
+            Lesson::Orphan => ("orphan", "A child that outlives its parent gets another"),
+            Lesson::States => ("states", "Running, ready, blocked, stopped, zombie: one child each"),
+            Lesson::Parallel => ("parallel", "Two busy children on two processors, and on one"),
+            Lesson::Blocking => ("blocking", "Synchronous or not, blocking or not"),
         }
     }
 }

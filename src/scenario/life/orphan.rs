@@ -3,15 +3,18 @@
 use super::{Class, proof, say};
 use crate::process::{Process, StartMethod, parent};
 use crate::scenario::record::{Event, Proof};
-use crate::scenario::stage::RunError;
+use crate::scenario::stage::{RunError, chain};
 use crate::supervisor::Supervisor;
 use crate::sys::{procs, task};
 use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::{self, IpcSender};
+use ipc_channel::ipc::IpcSender;
 use std::time::Duration;
 
 /// Of an orphan: its PID, its first parent, its second.
 type Fate = (i32, i32, i32);
+
+/// What is told of it, or why there is none.
+type Told = Result<Fate, String>;
 
 pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let (_, first, adopted_by) = make_an_orphan(class)?;
@@ -35,25 +38,37 @@ pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
 /// Has a child that has a child and ends; what became of the latter.
 fn make_an_orphan(class: &mut Class<'_, '_>) -> Result<Fate, RunError> {
     let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let (fates, fate) = ipc::channel::<Fate>().map_err(RunError::os("socketpair"))?;
+    let (fates, fate) = pollable_channel::<Told>().map_err(RunError::os("socketpair"))?;
     let child = class.process(Process::new(leave_a_child).args((class.method, events, fates)), "parent");
     let child = class.stage.supervisor.start(child)?;
     class.stage.listen(&incoming)?;
     class.stage.join(&[child.handle()])?;
-    fate.recv().map_err(|_| RunError::os("hearing of the orphan")(std::io::ErrorKind::BrokenPipe.into()))
+    let silent = || Err("it ended before its child began".to_owned());
+    let told = class.stage.await_word(&fate)?.unwrap_or_else(silent);
+    told.map_err(|reason| RunError::Child { name: "parent".to_owned(), reason })
 }
 
-fn leave_a_child(method: StartMethod, events: IpcSender<Event>, fates: IpcSender<Fate>) {
-    let supervisor = Supervisor::new().expect("a descriptor is left");
-    let child = Process::new(outlive).args((events.clone(), fates)).name("orphan").start_method(method);
-    let child = supervisor.start(child).unwrap_or_else(|error| panic!("{error}"));
+fn leave_a_child(method: StartMethod, events: IpcSender<Event>, fates: IpcSender<Told>) {
+    let child =
+        Process::new(outlive).args((events.clone(), fates.clone())).name("orphan").start_method(method);
+    let started = Supervisor::new().map_err(|error| chain(&error)).and_then(|supervisor| {
+        let child = supervisor.start(child).map_err(|error| chain(&error))?;
+        Ok((supervisor, child))
+    });
+    let (_supervisor, child) = match started {
+        Ok(started) => started,
+        Err(reason) => {
+            let _ = fates.send(Err(reason));
+            return;
+        }
+    };
     say(&events, "leave", format!("I have a child, {}, and end without waiting for it", child.pid()));
     // `exit` runs no destructors: the supervisor, which would join the child, is left behind.
     std::process::exit(0);
 }
 
 /// Waits for the end of its parent, whoever brings it about, so it is never left behind.
-fn outlive(events: IpcSender<Event>, fates: IpcSender<Fate>) {
+fn outlive(events: IpcSender<Event>, fates: IpcSender<Told>) {
     let Some(parent) = parent() else { return };
     say(&events, "born", format!("my parent is {}", parent.pid()));
     while !parent.ended_within(Duration::from_secs(3600)) {}
@@ -62,5 +77,5 @@ fn outlive(events: IpcSender<Event>, fates: IpcSender<Fate>) {
         std::thread::yield_now();
     }
     say(&events, "orphan", format!("my parent {} is dead; my parent is {} now", parent.pid(), task::ppid()));
-    let _ = fates.send((task::pid(), parent.pid(), task::ppid()));
+    let _ = fates.send(Ok((task::pid(), parent.pid(), task::ppid())));
 }

@@ -7,9 +7,11 @@ use crate::scenario::record::Proof;
 use crate::scenario::scratch::Scratch;
 use crate::scenario::stage::RunError;
 use crate::sync::file_lock::FileLock;
+use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
 use crate::sys::{procs, task};
-use ipc_channel::ipc::{self, IpcSender};
+use crate::wire::endpoint::pollable_channel;
+use ipc_channel::ipc::IpcSender;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,7 +27,7 @@ pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let cpus = task::allowed_cpus().map_err(RunError::os("sched_getaffinity"))?;
     let cpu = *cpus.last().unwrap_or(&0);
 
-    let (held, holding) = ipc::channel::<()>().map_err(RunError::os("socketpair"))?;
+    let (held, holding) = pollable_channel::<()>().map_err(RunError::os("socketpair"))?;
     let cast = [
         start(class, "running", Process::new(be_busy).args((cpu, false)))?,
         start(class, "ready", Process::new(be_busy).args((cpu, true)))?,
@@ -33,7 +35,7 @@ pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
         start(class, "holder", Process::new(hold).args((lock.clone(), Some(held))))?,
     ];
     // The lock is taken before somebody else asks for it.
-    let _ = holding.recv();
+    class.stage.await_word(&holding)?;
     let waiter = start(class, "waiter", Process::new(hold).args((lock, None)))?;
     let stopped = start(class, "stopped", Process::new(sleep))?;
     stopped.signal(Signal::STOP).map_err(RunError::os("kill"))?;
@@ -74,30 +76,34 @@ where
     Ok(class.stage.supervisor.start(class.process(process, name))?)
 }
 
-/// The kernel's letter is R for both, so their accounts tell them apart: time on the processor, and
-/// time in which they were ready and waited for it (`/proc/PID/schedstat`).
+/// The kernel's letter is R for both, so the time that each was on the processor tells them apart
+/// (`/proc/PID/schedstat`). Neither ever blocks: whenever it is not on the processor, it waits for it.
+///
+/// The kernel's own account of that waiting is of no use here: it grows only when the wait is over.
 fn watch_two(
     class: &mut Class<'_, '_>,
     running: &Child<()>,
     ready: &Child<()>,
 ) -> Result<(bool, bool), RunError> {
-    let account = |child: &Child<()>| procs::running_and_ready_ns(child.pid());
+    let on_processor = |child: &Child<()>| procs::running_and_ready_ns(child.pid()).map(|times| times.0);
+    let letter = |child: &Child<()>| procs::stat(child.pid()).map_or('?', |stat| stat.state);
     let deadline = Deadline::after(PATIENCE);
     loop {
-        let before = (account(running), account(ready));
+        let (begin, before) = (monotonic_ns(), (on_processor(running), on_processor(ready)));
         class.stage.pause(Deadline::after(WATCH))?;
-        let (Some(before), Some(after)) = (before.0.zip(before.1), account(running).zip(account(ready)))
-        else {
-            class.stage.say("states", "this kernel keeps no account of ready time (/proc/PID/schedstat)");
+        let (elapsed, after) = (monotonic_ns() - begin, (on_processor(running), on_processor(ready)));
+        let (Some(before), Some(after)) = (before.0.zip(before.1), after.0.zip(after.1)) else {
+            class.stage.say("states", "this kernel keeps no account of processor time (/proc/PID/schedstat)");
             return Ok((false, false));
         };
-        let busy = (after.0.0 - before.0.0, after.0.1 - before.0.1);
-        let waits = (after.1.0 - before.1.0, after.1.1 - before.1.1);
-        let seen = (busy.0 > busy.1, waits.1 > waits.0);
+        let (busy, waits) = (after.0 - before.0, after.1 - before.1);
+        let letters = (letter(running), letter(ready));
+        // Other programs may want the processor, too, so the first need not have all of it.
+        let seen = (letters.0 == 'R' && busy > elapsed / 10, letters.1 == 'R' && waits < busy / 4);
         if seen == (true, true) || deadline.is_over() {
-            for (child, word, (on, off)) in [(running, "running", busy), (ready, "ready", waits)] {
-                let letter = procs::stat(child.pid()).map_or('?', |stat| stat.state);
-                let (on, off) = (on as f64 / 1e6, off as f64 / 1e6);
+            let two = [(running, "running", busy, letters.0), (ready, "ready", waits, letters.1)];
+            for (child, word, on, letter) in two {
+                let (on, off) = (on as f64 / 1e6, elapsed.saturating_sub(on) as f64 / 1e6);
                 let text = format!(
                     "{} {}: {letter}, {word}: {on:.0} ms on the processor, {off:.0} ms waiting for it",
                     child.name(),

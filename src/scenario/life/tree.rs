@@ -3,7 +3,7 @@
 use super::{Class, proof, say};
 use crate::process::{Process, StartMethod};
 use crate::scenario::record::{Event, Proof};
-use crate::scenario::stage::RunError;
+use crate::scenario::stage::{RunError, chain, result_of};
 use crate::supervisor::Supervisor;
 use crate::sys::task;
 use crate::wire::endpoint::pollable_channel;
@@ -21,27 +21,27 @@ pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let child = class.stage.supervisor.start(child)?;
     class.stage.listen(&incoming)?;
     class.stage.join(&[child.handle()])?;
-    let mut chain = vec![(task::pid(), task::ppid())];
-    chain.extend(child.result()?);
-    let holds = chain.len() == 3 && chain.windows(2).all(|pair| pair[1].1 == pair[0].0);
-    Ok(proof("the PPID of each generation is the PID of the one before", holds, format!("{chain:?}")))
+    let mut family = vec![(task::pid(), task::ppid())];
+    family.extend(result_of(&child)?);
+    let holds = family.len() == 3 && family.windows(2).all(|pair| pair[1].1 == pair[0].0);
+    Ok(proof("the PPID of each generation is the PID of the one before", holds, format!("{family:?}")))
 }
 
 /// One generation: says who it is, and has the next.
-fn generation(depth: u32, method: StartMethod, events: IpcSender<Event>) -> Vec<Ids> {
+fn generation(depth: u32, method: StartMethod, events: IpcSender<Event>) -> Result<Vec<Ids>, String> {
     let own = (task::pid(), task::ppid());
     say(&events, "born", format!("my PID is {}, and my parent's is {}", own.0, own.1));
-    let mut chain = vec![own];
+    let mut family = vec![own];
     if depth > 0 {
-        let supervisor = Supervisor::new().expect("a descriptor is left");
+        let supervisor = Supervisor::new().map_err(|error| chain(&error))?;
         let child = Process::new(generation)
             .args((depth - 1, method, events.clone()))
             .name("grandchild")
             .start_method(method)
             .die_with_parent(true);
-        let child = supervisor.start(child).unwrap_or_else(|error| panic!("{error}"));
-        chain.extend(child.result().unwrap_or_else(|error| panic!("{error}")));
+        let child = supervisor.start(child).map_err(|error| chain(&error))?;
+        family.extend(result_of(&child).map_err(|error| chain(&error))?);
         say(&events, "reaped", format!("my child {} has ended, and I have reaped it", child.pid()));
     }
-    chain
+    Ok(family)
 }

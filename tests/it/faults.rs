@@ -1,0 +1,177 @@
+//! Commands that cannot go on: broken outputs, strange inputs, limits, and a Ctrl-C at any time.
+
+use crate::common::{kill, trials, until};
+use crate::program::{Lab, finish, interrupted, json, ran, refused, shell, text};
+use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
+use proclab::sys::procs;
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::time::Duration;
+
+pub(crate) fn tests() -> Vec<Trial> {
+    trials!["faults":
+        a_full_disk_is_one_clear_line,
+        a_reader_of_help_lists_and_scripts_may_go_away,
+        what_is_no_regular_file_is_not_waited_for,
+        a_device_is_written_to_and_never_replaced,
+        a_file_that_cannot_be_written_costs_no_run,
+        too_few_descriptors_are_one_clear_line,
+        trials_that_are_interrupted_tell_what_they_know,
+        an_exploration_that_is_interrupted_tells_what_it_knows,
+        a_child_that_is_stopped_before_it_is_ready_does_not_hold_a_ctrl_c_up,
+    ]
+}
+
+fn a_full_disk_is_one_clear_line() {
+    let lab = Lab::new();
+    for args in [
+        &["run", "tickets", "--think", "0", "--buyers", "2"][..],
+        &["run", "tickets", "--think", "0", "--buyers", "2", "--format", "json"],
+        &["run", "life", "tree"],
+        &["run", "eval", "1+1"],
+        &["trials", "tickets", "-n", "2"],
+        &["explore", "tickets"],
+        &["list"],
+        &["schema", "run"],
+        &["completions", "bash"],
+        &["--help"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = finish(lab.command(args).stdout(full).spawn().unwrap());
+        let said = refused(&output, 1);
+        assert!(said.contains("standard output") && said.contains("\nhint: "), "{args:?}: {said}");
+        lab.assert_nothing_is_left();
+    }
+}
+
+fn a_reader_of_help_lists_and_scripts_may_go_away() {
+    let lab = Lab::new();
+    for args in ["list", "schema run", "completions bash", "--help", "trials tickets -n 2"] {
+        let output = shell(&lab, &format!("\"$PROGRAM\" {args} | true"));
+        ran(&output, 0);
+        assert!(output.stderr.is_empty(), "{args}: {}", text(&output.stderr));
+    }
+}
+
+fn what_is_no_regular_file_is_not_waited_for() {
+    let lab = Lab::new();
+    let pipe = lab.tmp.join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for path in [pipe.to_str().unwrap(), "/dev/zero", "/dev/tty"] {
+        refused(&lab.run(&["run", "tickets", "--stock-file", path]), 1);
+        refused(&lab.run(&["explore", "tickets", "--resume", path]), 1);
+        refused(&lab.run(&["replay", path]), 2);
+    }
+    lab.assert_nothing_is_left();
+}
+
+fn a_device_is_written_to_and_never_replaced() {
+    let lab = Lab::new();
+    let output = lab.run(&["trials", "tickets", "-n", "2", "--csv", "/dev/null", "--html", "/dev/null"]);
+    ran(&output, 0);
+    assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    let (file, link) = (lab.tmp.join("runs.csv"), lab.tmp.join("link.csv"));
+    fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    ran(&lab.run(&["trials", "tickets", "-n", "2", "--csv", link.to_str().unwrap()]), 0);
+    assert!(link.symlink_metadata().unwrap().is_symlink(), "what it points to is replaced");
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 3);
+    assert_eq!(fs::read_dir(&lab.tmp).unwrap().count(), 2, "nothing lies beside them");
+}
+
+fn a_file_that_cannot_be_written_costs_no_run() {
+    let lab = Lab::new();
+    for args in [
+        &["trials", "tickets", "-n", "1000000", "--csv", "/nowhere/at/all"][..],
+        &["trials", "tickets", "-n", "1000000", "--html", "/"],
+        &["explore", "tickets", "--buyers", "5", "--lock", "none", "--save", "/nowhere/at/all"],
+        &["explore", "tickets", "--buyers", "5", "--lock", "none", "--resume", "/nowhere/at/all"],
+    ] {
+        assert!(refused(&lab.run(args), 1).contains("\nhint: "), "{args:?}");
+    }
+    lab.assert_nothing_is_left();
+}
+
+fn too_few_descriptors_are_one_clear_line() {
+    let lab = Lab::new();
+    for scenario in ["run tickets --buyers 50", "run pipeline", "run life orphan", "explore tickets"] {
+        for limit in [10, 12, 14, 16, 20, 24, 32] {
+            let script = format!("ulimit -n {limit}; exec \"$PROGRAM\" {scenario}");
+            let output = shell(&lab, &script);
+            let said = text(&output.stderr);
+            assert!(matches!(output.status.code(), Some(0 | 1 | 3)), "{script}: {said}");
+            assert!(!said.contains("panicked"), "{script}: {said}");
+            if output.status.code() == Some(1) {
+                assert!(said.contains("hint: raise the limit of open files"), "{script}: {said}");
+            }
+        }
+    }
+    lab.assert_nothing_is_left();
+}
+
+fn trials_that_are_interrupted_tell_what_they_know() {
+    let lab = Lab::new();
+    let csv = lab.tmp.join("runs.csv");
+    let args = ["trials", "tickets", "-n", "1000000", "--format", "json", "--csv", csv.to_str().unwrap()];
+    // Until some trials must have been run.
+    let child = lab.command(&args).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    kill(child.id().cast_signed(), Signal::SIGINT);
+    let output = finish(child);
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("interrupted by SIGINT"));
+    let trials = json(&output);
+    assert_eq!(trials["interrupted"], true);
+    let n = trials["trials"].as_u64().unwrap();
+    assert!(n > 0 && n < 1_000_000);
+    assert_eq!(fs::read_to_string(&csv).unwrap().lines().count() as u64, n + 1);
+    lab.assert_nothing_is_left();
+    // A buyer that thinks for a minute is not waited for.
+    let output = interrupted(&lab, &["trials", "tickets", "-n", "5", "--think", "60000"], 0);
+    assert!(matches!(output.status.code(), Some(130) | None), "{}", text(&output.stderr));
+    lab.assert_nothing_is_left();
+}
+
+fn an_exploration_that_is_interrupted_tells_what_it_knows() {
+    let lab = Lab::new();
+    let args = ["explore", "tickets", "--buyers", "4", "--lock", "none", "--format", "json"];
+    for ms in [250, 300, 350, 400] {
+        let child = lab.command(&args).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(ms));
+        kill(child.id().cast_signed(), Signal::SIGINT);
+        let output = finish(child);
+        assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+        // Before the first schedule nothing is known.
+        if !output.stdout.is_empty() {
+            assert_eq!(json(&output)["complete"], false);
+        }
+        lab.assert_nothing_is_left();
+    }
+}
+
+fn a_child_that_is_stopped_before_it_is_ready_does_not_hold_a_ctrl_c_up() {
+    let lab = Lab::new();
+    for args in [&["run", "tickets"][..], &["explore", "tickets"], &["run", "pipeline"]] {
+        let program = lab.command(args).spawn().unwrap();
+        let pid = program.id().cast_signed();
+        // The first child, as soon as it is a program of its own: before that it holds up the very system
+        // call that makes it.
+        let mut first = None;
+        until("it has a child", || {
+            let mut children = procs::children_of(pid).unwrap().into_iter();
+            let is_fresh = |pid: &i32| {
+                let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                line.windows(7).any(|word| word == b"--procl")
+            };
+            first = children.find(is_fresh);
+            first.is_some()
+        });
+        kill(first.unwrap(), Signal::SIGSTOP);
+        std::thread::sleep(Duration::from_millis(50));
+        kill(pid, Signal::SIGINT);
+        let output = finish(program);
+        assert_eq!(output.status.code(), Some(130), "{args:?}: {}", text(&output.stderr));
+        lab.assert_nothing_is_left();
+    }
+}

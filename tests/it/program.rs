@@ -1,0 +1,173 @@
+//! The program `proclab` as a child of the tests: it is run, marked, interrupted, and what it leaves is found.
+
+use crate::common::{ends, hold, kill, lives, until};
+use nix::sys::signal::Signal as Known;
+use proclab::sys::{pidfd, procs};
+use serde_json::Value;
+use std::fs;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_proclab");
+/// Runs of the program, each with a mark that all its processes bear, and a directory for what it leaves.
+pub(crate) struct Lab {
+    mark: String,
+    pub(crate) tmp: PathBuf,
+    since: SystemTime,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Lab {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("proclab-it-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let tmp = std::env::temp_dir().join(&name);
+        fs::create_dir(&tmp).unwrap();
+        Lab { mark: format!("PROCLAB_IT_MARK={name}"), tmp, since: SystemTime::now() }
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        let (key, value) = self.mark.split_once('=').unwrap();
+        command.args(args).env(key, value).env("TMPDIR", &self.tmp).env_remove("NO_COLOR");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        finish(self.command(args).spawn().unwrap())
+    }
+
+    /// Those that bear the mark, by the environment they began with.
+    fn processes(&self) -> Vec<i32> {
+        let all = procs::all().unwrap().into_iter().map(|one| one.pid);
+        let marked = |pid: &i32| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|line| line == self.mark.as_bytes())
+        };
+        all.filter(|pid| lives(*pid) && marked(pid)).collect()
+    }
+
+    /// Directories of runs that came to be since this lab began.
+    fn directories(&self) -> Vec<PathBuf> {
+        let entries =
+            [Path::new("/dev/shm"), &self.tmp].into_iter().filter_map(|base| fs::read_dir(base).ok());
+        let paths = entries.flatten().filter_map(Result::ok).map(|entry| entry.path());
+        paths
+            .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("proclab-"))
+            .filter(|path| fs::metadata(path).and_then(|it| it.modified()).is_ok_and(|at| at >= self.since))
+            .collect()
+    }
+
+    /// Nothing is left at once, as after an end of its own accord.
+    pub(crate) fn assert_nothing_is_left(&self) {
+        until("what the program started has ended", || self.processes().is_empty());
+        // A run of somebody else's has a directory, too, for as long as its janitor lives.
+        let is_busy = || procs::all().unwrap().iter().any(|one| one.name == "janitor");
+        until("what the program made is gone", || self.directories().is_empty() || is_busy());
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for pid in self.processes() {
+            if let Ok(left) = pidfd::open(pid) {
+                let _ = pidfd::send_signal(left.as_fd(), 9);
+            }
+        }
+        let _ = fs::remove_dir_all(&self.tmp);
+    }
+}
+
+/// Waits for the end, which must come, with all output.
+pub(crate) fn finish(mut child: Child) -> Output {
+    let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        out.as_mut().map(|out| out.read_to_end(&mut bytes));
+        bytes
+    });
+    let mut stderr = Vec::new();
+    let ended = {
+        // Little is said on standard error: it fits into the pipe.
+        let ended = ends(hold(child.id().cast_signed()));
+        if !ended {
+            child.kill().unwrap();
+        }
+        err.as_mut().map(|err| err.read_to_end(&mut stderr));
+        ended
+    };
+    let status = child.wait().unwrap();
+    let stdout = reader.join().unwrap();
+    assert!(ended, "it does not end: {}", String::from_utf8_lossy(&stdout));
+    Output { status, stdout, stderr }
+}
+
+pub(crate) fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// Asserts the code, and gives what was said on standard output.
+pub(crate) fn ran(output: &Output, code: i32) -> &str {
+    assert_eq!(output.status.code(), Some(code), "{}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Asserts that the program refused with one clear line, and perhaps a hint.
+pub(crate) fn refused(output: &Output, code: i32) -> &str {
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
+    assert!(said.starts_with("error: "), "{said}");
+    assert_eq!(said.matches("error:").count(), 1, "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+pub(crate) fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&output.stdout)))
+}
+
+pub(crate) fn validator(lab: &Lab) -> jsonschema::Validator {
+    let schema = lab.run(&["schema", "run"]);
+    ran(&schema, 0);
+    jsonschema::validator_for(&json(&schema)).unwrap()
+}
+
+pub(crate) fn obeys(validator: &jsonschema::Validator, record: &Value) {
+    let faults: Vec<String> = validator.iter_errors(record).map(|error| error.to_string()).collect();
+    assert!(faults.is_empty(), "{faults:?}");
+}
+
+pub(crate) fn shell(lab: &Lab, script: &str) -> Output {
+    let mut command = lab.command(&[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).env("PROGRAM", PROGRAM).process_group(0);
+    shell.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    command = shell;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    finish(command.spawn().unwrap())
+}
+
+/// Starts the program, and has it get `signal` after about so many lines of what it says.
+pub(crate) fn interrupted(lab: &Lab, args: &[&str], lines: usize) -> Output {
+    let mut child = lab.command(args).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let (mut seen, mut byte) = (0, [0]);
+    while seen < lines && out.read(&mut byte).unwrap() == 1 {
+        seen += usize::from(byte[0] == b'\n');
+    }
+    kill(child.id().cast_signed(), Known::SIGINT);
+    let rest = std::thread::spawn(move || {
+        let mut rest = Vec::new();
+        let _ = out.read_to_end(&mut rest);
+    });
+    let output = finish(child);
+    // Nobody who is left holds the pipe.
+    rest.join().unwrap();
+    output
+}
