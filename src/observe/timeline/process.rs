@@ -108,6 +108,14 @@ impl Process {
         self.threads.iter_mut().find(|thread| thread.tid == tid && thread.is_alive())
     }
 
+    /// Brings one of its threads to a state and itself in line with it; says whether the list of spans grew.
+    pub(super) fn go(&mut self, thread: usize, state: State, at_ns: u64, grain_ns: u64) -> bool {
+        let span = self.threads[thread].go(state, at_ns);
+        let grew = self.threads[thread].spans.push(span, grain_ns);
+        self.settle(span.to_ns);
+        grew
+    }
+
     /// Brings the process's own state in line with its threads'.
     pub(super) fn settle(&mut self, at_ns: u64) {
         let alive = || self.threads.iter().filter(|thread| thread.is_alive());
