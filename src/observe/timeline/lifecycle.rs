@@ -24,7 +24,9 @@ impl Timeline {
                 }
             }
             What::Rooted { ppid } => {
-                self.add_process(Process::new(pid, *ppid, String::new(), at_ns, State::Ready));
+                let mut process = Process::new(pid, *ppid, String::new(), at_ns, State::Ready);
+                process.held = true;
+                self.add_process(process);
             }
             What::Found { ppid, state } if event.tid == pid => {
                 let mut process = Process::new(pid, *ppid, String::new(), at_ns, *state);
@@ -143,16 +145,15 @@ impl Timeline {
             self.end_thread(pid, tid, 0, at_ns);
         }
         let Some(process) = self.living(pid) else { return };
-        if process.execs.is_empty() && process.turns() <= 1 && !process.found && process.sums.running_ns == 0
-        {
+        if std::mem::take(&mut process.held) {
             // The watched command itself: what it did before its exec was ours, not its own.
             process.started_ns = at_ns;
             process.since_ns = at_ns;
             process.sums = super::Sums::default();
-            let turns = process.threads[0].turns;
+            process.waits.clear();
             let (state, cpu) = (process.threads[0].state, process.threads[0].cpu);
             process.threads[0] = Thread::new(pid, at_ns, state);
-            process.threads[0].turns = turns;
+            process.threads[0].turns = 1;
             process.threads[0].cpu = cpu;
         }
         name.clone_into(&mut process.name);

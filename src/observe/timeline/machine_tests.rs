@@ -265,3 +265,20 @@ fn a_status_that_comes_after_the_reaping_is_a_strangers() {
     ]);
     assert_eq!(timeline.by_pid(7).unwrap().exit, Some(Exit::Code(3)));
 }
+
+#[test]
+fn only_the_command_itself_begins_with_its_exec() {
+    let exec = |name: &str| What::Named { name: name.to_owned(), exec: true };
+    let timeline = play(&[
+        (0, 7, forked(1)),
+        (5, 7, ON),
+        (50, 7, exec("sh")),
+        (100, 8, forked(7)),
+        (110, 8, ON),
+        (150, 8, exec("true")),
+        (190, 8, What::Exited { ppid: 7 }),
+    ]);
+    assert_eq!(timeline.by_pid(7).unwrap().started_ns, 50);
+    let child = timeline.by_pid(8).unwrap();
+    assert_eq!((child.started_ns, child.sums.ready_ns, child.sums.running_ns), (100, 10, 80));
+}

@@ -44,6 +44,8 @@ pub struct Process {
     pub started_ns: u64,
     /// It was there before the watch began.
     pub found: bool,
+    /// The watched command at its gate: what it does before its exec is not its own.
+    pub(super) held: bool,
     /// When its last thread ended.
     pub ended_ns: Option<u64>,
     /// How it ended, where that could be learnt.
@@ -82,6 +84,7 @@ impl Process {
             command: None,
             started_ns: at_ns,
             found: false,
+            held: false,
             ended_ns: None,
             exit: None,
             reaping: None,
