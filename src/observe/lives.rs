@@ -22,6 +22,10 @@ pub(super) struct Lives {
     /// The command is left to its owner to reap.
     command: Option<u32>,
     looked_ns: u64,
+    /// Those that were reaped before a pidfd could be had.
+    missed: Vec<u32>,
+    /// This kernel's pidfds tell of reaping, for one has.
+    tells_reaping: bool,
 }
 
 #[derive(Debug)]
@@ -46,6 +50,8 @@ impl Lives {
             next_token: 0,
             command,
             looked_ns: monotonic_ns(),
+            missed: Vec::new(),
+            tells_reaping: false,
         })
     }
 
@@ -56,7 +62,15 @@ impl Lives {
         }
         let token = self.next_token;
         self.next_token += 1;
-        let pidfd = i32::try_from(pid).ok().and_then(|pid| pidfd::open(pid).ok());
+        let pidfd = match pidfd::open(pid.cast_signed()) {
+            Ok(pidfd) => Some(pidfd),
+            Err(error) => {
+                if pidfd::is_gone(&error) {
+                    self.missed.push(pid);
+                }
+                None
+            }
+        };
         let pidfd = pidfd.filter(|pidfd| self.deaths.add(pidfd, token).is_ok());
         if pidfd.is_some() {
             self.tokens.insert(token, pid);
@@ -96,15 +110,22 @@ impl Lives {
             let Some(&pid) = self.tokens.get(&token) else { continue };
             match edge {
                 Edge::Ended => self.ended(pid, events),
-                Edge::Reaped => self.reaped(pid, not_before_ns, events),
+                Edge::Reaped => {
+                    self.tells_reaping = true;
+                    self.reaped(pid, not_before_ns, events);
+                }
             }
+        }
+        for pid in std::mem::take(&mut self.missed) {
+            self.reaped(pid, not_before_ns, events);
         }
         // Those without a pidfd, and all of them on a kernel whose pidfds do not tell of reaping.
         let ended = |life: &Life| life.told || life.exited_ns.is_some();
         let gone: Vec<u32> = self
             .lives
             .iter()
-            .filter(|(pid, life)| (ended(life) || life.pidfd.is_none()) && Some(**pid) != self.command)
+            .filter(|(_, life)| life.pidfd.is_none() || (ended(life) && !self.tells_reaping))
+            .filter(|(pid, _)| Some(**pid) != self.command)
             .filter(|(pid, _)| !std::path::Path::new(&format!("/proc/{pid}")).exists())
             .map(|(pid, _)| *pid)
             .collect();

@@ -16,6 +16,9 @@ use crate::sys::perf::tracepoint::Tracepoint;
 /// `RLIMIT_MEMLOCK` on top.
 const RING_BYTES: [usize; 5] = [2 << 20, 1 << 20, 512 << 10, 128 << 10, 32 << 10];
 
+/// Room for 20,000 records, which one CPU does not write in the 10 ms between two looks.
+const LARGE_BYTES: usize = 512 << 10;
+
 /// The open events and their rings, one on each CPU.
 #[derive(Debug)]
 pub(super) struct Recorder {
@@ -168,9 +171,12 @@ impl Recorder {
         self.n_records
     }
 
-    /// Descriptors that become readable when a ring is a quarter full.
+    /// Descriptors that become readable when a ring is a quarter full, where the rings are so small that it
+    /// matters. A large one lasts many times the longest sleep between two looks, and whoever polls one is woken
+    /// at every exit of a watched process too, at that process's expense.
     pub(super) fn as_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.rings.iter().map(|(_, ring)| ring.as_fd())
+        let small = self.ring_bytes < LARGE_BYTES;
+        self.rings.iter().filter(move |_| small).map(|(_, ring)| ring.as_fd())
     }
 }
 

@@ -5,6 +5,7 @@ pub mod deaths;
 pub mod descriptor;
 pub mod epoll;
 pub mod exec;
+pub mod exits;
 pub mod fork;
 pub mod futex;
 pub mod mmap;

@@ -1,7 +1,9 @@
-//! `/proc/PID/stat`: who is whose child, who is in which group, and in which state (`proc_pid_stat(5)`).
+//! Processes by the signed numbers that system calls take: who is whose child, who is in which group, and in
+//! which state. What `/proc` says is read by [`procfs`], and nowhere else.
 
-use std::fs;
 use std::io;
+
+use super::procfs;
 
 /// A line of `/proc/PID/stat`, as far as it is used here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,28 +33,18 @@ pub struct Stat {
 /// # Errors
 /// `NotFound` when there is no such process.
 pub fn stat(pid: i32) -> io::Result<Stat> {
-    let bytes = fs::read(format!("/proc/{pid}/stat"))?;
-    parse(&String::from_utf8_lossy(&bytes)).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat reads strangely"))
-    })
-}
-
-/// The name may hold blanks and brackets, so the fields are counted from the last bracket.
-fn parse(line: &str) -> Option<Stat> {
-    let (pid, rest) = line.split_once(" (")?;
-    let (name, rest) = rest.rsplit_once(") ")?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let number = |nth: usize| fields.get(nth - 3)?.parse::<u64>().ok();
-    Some(Stat {
-        pid: pid.parse().ok()?,
-        name: name.to_owned(),
-        state: fields.first()?.chars().next()?,
-        ppid: fields.get(1)?.parse().ok()?,
-        pgid: fields.get(2)?.parse().ok()?,
-        cpu: number(39).and_then(|cpu| u32::try_from(cpu).ok()),
-        threads: number(20)?,
-        start_ticks: number(22)?,
-        cpu_ticks: number(14)? + number(15)?,
+    let number = u32::try_from(pid).map_err(|_| io::ErrorKind::NotFound)?;
+    let seen = procfs::stat::of_process(number).ok_or(io::ErrorKind::NotFound)?;
+    Ok(Stat {
+        pid,
+        name: seen.name,
+        state: seen.letter,
+        ppid: seen.ppid.cast_signed(),
+        pgid: seen.pgrp,
+        cpu: seen.cpu,
+        threads: seen.n_threads.into(),
+        start_ticks: seen.start_ticks,
+        cpu_ticks: seen.cpu_ticks,
     })
 }
 
@@ -61,8 +53,11 @@ fn parse(line: &str) -> Option<Stat> {
 /// # Errors
 /// When /proc is not mounted.
 pub fn all() -> io::Result<Vec<Stat>> {
-    let names = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter_map(|name| stat(name.parse().ok()?).ok()).collect())
+    // An empty list is none of processes: whoever asks is in it.
+    match procfs::tree::everyone() {
+        pids if pids.is_empty() => Err(io::ErrorKind::NotFound.into()),
+        pids => Ok(pids.into_iter().filter_map(|pid| stat(pid.cast_signed()).ok()).collect()),
+    }
 }
 
 impl Stat {
@@ -91,16 +86,14 @@ pub fn children_of(pid: i32) -> io::Result<Vec<i32>> {
 
 /// Where in the kernel a sleeping process waits (`/proc/PID/wchan`); `None` where that may not be known.
 pub fn wait_channel(pid: i32) -> Option<String> {
-    let channel = fs::read_to_string(format!("/proc/{pid}/wchan")).ok()?;
-    Some(channel).filter(|channel| !channel.is_empty() && channel != "0")
+    procfs::syscall::wchan(pid.cast_unsigned(), pid.cast_unsigned())
 }
 
 /// How long a process was on a processor, and how long it was ready and waited for one, since it began,
-/// in nanoseconds (`/proc/PID/schedstat`); `None` where the kernel keeps no such account.
+/// in nanoseconds (its main thread's `schedstat`); `None` where the kernel keeps no such account.
 pub fn running_and_ready_ns(pid: i32) -> Option<(u64, u64)> {
-    let line = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
-    let mut fields = line.split_ascii_whitespace().map(str::parse);
-    Some((fields.next()?.ok()?, fields.next()?.ok()?))
+    let sums = procfs::stat::schedstat(pid.cast_unsigned(), pid.cast_unsigned())?;
+    Some((sums.running_ns, sums.ready_ns))
 }
 
 #[cfg(test)]
@@ -108,23 +101,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_blanks_and_brackets_is_read_whole() {
-        let line = "7 (a) b (c) S 1 7 7 0 -1 4194304 1 2 3 4 50 60 0 0 20 0 1 0 12345 1 1 1 1 1 1 1 1 1 0 0 0 1 0 0 17 1 0 0 0 0 0";
-        let stat = parse(line).unwrap();
-        assert_eq!((stat.name.as_str(), stat.state, stat.ppid), ("a) b (c", 'S', 1));
-        assert_eq!((stat.cpu_ticks, stat.start_ticks, stat.cpu), (110, 12345, Some(1)));
-    }
-
-    #[test]
     fn we_see_ourselves() {
         let own = stat(std::process::id().cast_signed()).unwrap();
         assert_eq!(own.ppid, crate::sys::task::ppid());
         assert!(children_of(own.ppid).unwrap().contains(&own.pid));
-    }
-
-    #[test]
-    fn a_line_that_is_cut_is_no_process() {
-        assert_eq!(parse("7 (x) S 1"), None);
-        assert_eq!(parse(""), None);
     }
 }

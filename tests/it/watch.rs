@@ -18,6 +18,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_signal_is_forwarded_and_told_as_a_shell_does", a_signal_is_forwarded),
         test("the_commands_own_output_is_left_alone", output_is_left_alone),
         test("a_hundred_short_children_are_all_there", a_hundred_short_children),
+        test("a_child_that_lives_no_millisecond_has_its_exit_status", exits_of_short_children),
         test("a_sleeper_is_blocked_on_a_timer", a_sleeper_is_blocked_on_a_timer),
         test("an_orphan_is_told_with_its_old_and_its_new_parent", an_orphan),
         test("a_zombie_lasts_until_it_is_reaped", a_zombie),
@@ -167,6 +168,22 @@ fn a_hundred_short_children() -> Outcome {
     let short = processes(&report).iter().filter(|process| process["name"] == "true").count();
     check(short == 100, format!("{short} of 100"))?;
     check(processes(&report).iter().all(|process| process["state"] == "reaped"), "somebody was left a zombie")
+}
+
+fn exits_of_short_children() -> Outcome {
+    let script =
+        "i=0; while [ $i -lt 60 ]; do (exit 7); (kill -9 $(exec sh -c 'echo $PPID')); i=$((i+1)); done";
+    let report = report(&["--tier", "exact"], script)?;
+    let exits = |exit: i64| processes(&report).iter().filter(|process| process["exit"] == exit).count();
+    let unknown = processes(&report).iter().filter(|process| process["exit"].is_null()).count();
+    if proclab::sys::exits::Exits::listen().is_ok() {
+        check(
+            (exits(7), exits(-9), unknown) == (60, 60, 0),
+            format!("{} {} {unknown}", exits(7), exits(-9)),
+        )?;
+    }
+    let loose = |process: &&Value| process["state"] != "reaped" || process["ended_ns"].is_null();
+    check(processes(&report).iter().find(loose).is_none(), "a life has no end")
 }
 
 fn a_sleeper_is_blocked_on_a_timer() -> Outcome {

@@ -11,6 +11,7 @@ use crate::observe::watch::{Subject, Watch};
 use crate::process::Signal;
 use crate::report::watch::build::{origin, resolution};
 use crate::report::watch::numbers::short;
+use crate::report::watch::text::circle;
 use crate::sys::signalfd::Signals;
 
 /// Follows the watch to its end. The first signal that is not the terminal's is forwarded to the command; for
@@ -77,10 +78,9 @@ impl Told {
             }
         }
         for hang in &watch.hangs()[self.n_hangs..] {
-            let waits: Vec<String> =
-                hang.waits.iter().map(|(pid, on)| format!("{pid} waits for {on}")).collect();
+            let waits = circle(hang.waits.iter().map(|(pid, on)| (*pid, on.as_str())));
             let at = short(hang.from_ns.saturating_sub(origin_ns));
-            text.push_str(&format!("[{at:>9}] DEADLOCK: {}\n", waits.join("; ")));
+            text.push_str(&format!("[{at:>9}] DEADLOCK: {waits}\n"));
         }
         self.n_hangs = watch.hangs().len();
         if watch.exit().is_some() && !watch.is_over() && !std::mem::replace(&mut self.waits_on, true) {

@@ -16,6 +16,7 @@ use crate::observe::watch::{Subject, Watch};
 use crate::report::live::{Action, Frame, Key, Output, View, draw};
 use crate::report::watch::build::{origin, resolution};
 use crate::report::watch::numbers::short;
+use crate::report::watch::text::circle;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::exec::resize_terminal;
 use crate::sys::signalfd::Signals;
@@ -31,7 +32,14 @@ pub(super) fn follow(
     title: &str,
 ) -> Result<(), Fault> {
     let mut screen = ratatui::try_init().map_err(|error| failure::system(&error))?;
-    let mut live = Live { command, output: Output::default(), view: View::default(), typing: false };
+    let mut live = Live {
+        own_terminal: command.is_some(),
+        command,
+        output: Output::default(),
+        view: View::default(),
+        typing: false,
+        over_ns: None,
+    };
     let shown = live.show(watch, signals, &mut screen, title);
     ratatui::restore();
     let goes_on = shown.map_err(|error| failure::system(&error))?;
@@ -46,9 +54,13 @@ pub(super) fn follow(
 struct Live {
     /// Our end of the command's terminal.
     command: Option<File>,
+    /// The command was given one; its output stays when it has closed it.
+    own_terminal: bool,
     output: Output,
     view: View,
     typing: bool,
+    /// When all had ended.
+    over_ns: Option<u64>,
 }
 
 impl Live {
@@ -94,13 +106,14 @@ impl Live {
 
     fn draw(&mut self, watch: &Watch, screen: &mut DefaultTerminal, title: &str) -> io::Result<()> {
         let timeline = watch.timeline();
+        if watch.is_over() {
+            self.over_ns.get_or_insert_with(monotonic_ns);
+        }
         let alarm = watch.hangs().iter().find(|hang| hang.to_ns.is_none()).map(|hang| {
-            let waits: Vec<String> =
-                hang.waits.iter().map(|(pid, on)| format!("{pid} waits for {on}")).collect();
             format!(
                 "DEADLOCK since {}: {}",
                 short(hang.from_ns.saturating_sub(origin(timeline))),
-                waits.join("; ")
+                circle(hang.waits.iter().map(|(pid, on)| (*pid, on.as_str())))
             )
         });
         let lost = watch.n_lost();
@@ -117,8 +130,8 @@ impl Live {
             ended: ended.as_deref(),
             timeline,
             // Nothing changes any more once all have ended: the strip stands still.
-            now_ns: if watch.is_over() { timeline.now_ns() } else { monotonic_ns() },
-            output: self.command.as_ref().map(|_| &self.output),
+            now_ns: self.over_ns.unwrap_or_else(monotonic_ns),
+            output: self.own_terminal.then_some(&self.output),
         };
         screen.draw(|screen| draw(&mut self.view, &frame, screen)).map(drop)
     }

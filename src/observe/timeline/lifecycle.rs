@@ -24,7 +24,9 @@ impl Timeline {
                 }
             }
             What::Rooted { ppid } => {
-                self.add_process(Process::new(pid, *ppid, String::new(), at_ns, State::Ready));
+                let mut process = Process::new(pid, *ppid, String::new(), at_ns, State::Ready);
+                process.held = true;
+                self.add_process(process);
             }
             What::Found { ppid, state } if event.tid == pid => {
                 let mut process = Process::new(pid, *ppid, String::new(), at_ns, *state);
@@ -49,13 +51,16 @@ impl Timeline {
                 // From Linux 6.16 on the exit is recorded before the memory is given back, which takes a big
                 // program milliseconds on the CPU: it ends when it leaves the CPU for good.
                 match self.living(pid).and_then(|process| process.thread(event.tid)) {
-                    Some(thread) if thread.state == State::Running => thread.exiting = Some(*ppid),
+                    Some(thread) if thread.state == State::Running => {
+                        thread.exiting = Some((*ppid, at_ns));
+                    }
                     _ => self.end_thread(pid, event.tid, *ppid, at_ns),
                 }
             }
             What::Exited { ppid } => self.end_thread(pid, event.tid, *ppid, at_ns),
             What::Status(exit) => {
-                if let Some(process) = self.latest(pid) {
+                // Exits of all processes are announced, and a PID may be another one's by then.
+                if let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) {
                     process.exit = Some(*exit);
                 }
             }
@@ -140,16 +145,15 @@ impl Timeline {
             self.end_thread(pid, tid, 0, at_ns);
         }
         let Some(process) = self.living(pid) else { return };
-        if process.execs.is_empty() && process.turns() <= 1 && !process.found && process.sums.running_ns == 0
-        {
+        if std::mem::take(&mut process.held) {
             // The watched command itself: what it did before its exec was ours, not its own.
             process.started_ns = at_ns;
             process.since_ns = at_ns;
             process.sums = super::Sums::default();
-            let turns = process.threads[0].turns;
+            process.waits.clear();
             let (state, cpu) = (process.threads[0].state, process.threads[0].cpu);
             process.threads[0] = Thread::new(pid, at_ns, state);
-            process.threads[0].turns = turns;
+            process.threads[0].turns = 1;
             process.threads[0].cpu = cpu;
         }
         name.clone_into(&mut process.name);
@@ -181,7 +185,9 @@ impl Timeline {
         }
         process.ended_ns = Some(at_ns);
         self.tell(pid, at_ns, NewsKind::Ended);
-        for child in self.processes.values_mut() {
+        // Only the living have threads by number, and there are few of them even in a run of thousands.
+        for (id, _) in self.tids.values() {
+            let Some(child) = self.processes.get_mut(id) else { continue };
             if child.ppid == pid && child.is_alive() && child.pid != pid && child.orphan.is_none() {
                 child.orphan = Some(Orphan { at_ns, old: pid, new: None });
             }
@@ -226,11 +232,17 @@ impl Timeline {
     fn reap(&mut self, pid: u32, not_before_ns: u64, at_ns: u64) {
         let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) else { return };
         if process.is_alive() {
-            // Its end was not recorded: it is known to the same precision as its reaping.
-            let tids: Vec<u32> =
-                process.threads.iter().filter(|t| t.is_alive()).map(|thread| thread.tid).collect();
-            for tid in tids {
-                self.end_thread(pid, tid, 0, not_before_ns.max(1));
+            // Its end was not recorded, then it is known to the same precision as its reaping; or the exit was
+            // and not its last way off the CPU.
+            let living = process.threads.iter().filter(|thread| thread.is_alive());
+            let ends: Vec<(u32, u32, u64)> = living
+                .map(|thread| {
+                    let (ppid, exited_ns) = thread.exiting.unwrap_or((0, not_before_ns.max(1)));
+                    (thread.tid, ppid, exited_ns)
+                })
+                .collect();
+            for (tid, ppid, exited_ns) in ends {
+                self.end_thread(pid, tid, ppid, exited_ns);
             }
         }
         let Some(process) = self.latest(pid) else { return };

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use super::ids::ById;
 use super::process::Process;
 use super::spans::Span;
 use super::sums::{Sums, add_wait};
@@ -82,9 +83,9 @@ pub struct Timeline {
     pub(super) processes: BTreeMap<u64, Process>,
     pub(super) next_id: u64,
     /// The living or last process of a PID.
-    pub(super) pids: HashMap<u32, u64>,
+    pub(super) pids: ById<u64>,
     /// A living thread's process and place in it.
-    pub(super) tids: HashMap<u32, (u64, usize)>,
+    pub(super) tids: ById<(u64, usize)>,
     waits: Vec<Wait>,
     wait_numbers: HashMap<Wait, u32>,
     wakes: VecDeque<Wake>,
@@ -208,35 +209,36 @@ impl Timeline {
     pub(super) fn go(&mut self, tid: u32, state: State, at_ns: u64) {
         let grain_ns = self.grain_ns;
         let Some((process, thread)) = self.find(tid) else { return };
-        let span = process.threads[thread].go(state, at_ns);
-        let grew = process.threads[thread].spans.push(span, grain_ns);
-        process.settle(span.to_ns);
+        let grew = process.go(thread, state, at_ns, grain_ns);
         self.n_spans += usize::from(grew);
     }
 
     fn turn_on(&mut self, tid: u32, cpu: u32, at_ns: u64) {
+        let grain_ns = self.grain_ns;
         let Some((process, thread)) = self.find(tid) else { return };
         if process.threads[thread].state == State::Running {
             return;
         }
         process.threads[thread].turns += 1;
-        self.go(tid, State::Running, at_ns);
-        if let Some((process, thread)) = self.find(tid) {
-            process.threads[thread].cpu = cpu;
-        }
+        let grew = process.go(thread, State::Running, at_ns, grain_ns);
+        process.threads[thread].cpu = cpu;
+        self.n_spans += usize::from(grew);
     }
 
     fn turn_off(&mut self, tid: u32, preempted: bool, at_ns: u64) {
+        let grain_ns = self.grain_ns;
         let Some((process, thread)) = self.find(tid) else { return };
         if process.threads[thread].state != State::Running {
             return;
         }
-        if let Some(ppid) = process.threads[thread].exiting.filter(|_| !preempted) {
+        if let Some((ppid, _)) = process.threads[thread].exiting.filter(|_| !preempted) {
             let pid = process.pid;
             return self.end_thread(pid, tid, ppid, at_ns);
         }
         process.threads[thread].preempted += u64::from(preempted);
-        self.go(tid, if preempted { State::Ready } else { State::Blocked }, at_ns);
+        let state = if preempted { State::Ready } else { State::Blocked };
+        let grew = process.go(thread, state, at_ns, grain_ns);
+        self.n_spans += usize::from(grew);
     }
 
     fn wake(&mut self, tid: u32, by: u32, at_ns: u64) {

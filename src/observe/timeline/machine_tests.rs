@@ -235,3 +235,50 @@ fn a_zombies_final_sums_tell_how_long_it_took_to_end() {
     assert_eq!((process.ended_ns, process.sums.running_ns, process.sums.zombie_ns), (Some(15), 15, 25));
     assert_eq!(process.threads[0].check.unwrap().difference_ns(), 0);
 }
+
+#[test]
+fn an_exit_lasts_until_the_last_way_off_the_cpu_is_known() {
+    let play = |script: &[(u64, What)]| {
+        let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);
+        for (at_ns, what) in script {
+            timeline.apply(&Event { at_ns: *at_ns, pid: 7, tid: 7, what: what.clone() });
+        }
+        timeline.by_pid(7).unwrap().clone()
+    };
+    let begin = [(0, forked(1)), (0, ON), (100, What::Exited { ppid: 1 })];
+    let off = [&begin[..], &[(140, OFF)]].concat();
+    assert_eq!(play(&off).ended_ns, Some(140));
+    // Where that is never told, the exit's own record is the best that is known.
+    let silent = [&begin[..], &[(900, What::Reaped { not_before_ns: 800 })]].concat();
+    assert_eq!(play(&silent).ended_ns, Some(100));
+}
+
+#[test]
+fn a_status_that_comes_after_the_reaping_is_a_strangers() {
+    let status = |code| What::Status(Exit::Code(code));
+    let timeline = play(&[
+        (0, 7, forked(1)),
+        (100, 7, What::Exited { ppid: 1 }),
+        (110, 7, status(3)),
+        (140, 7, What::Reaped { not_before_ns: 130 }),
+        (900, 7, status(5)),
+    ]);
+    assert_eq!(timeline.by_pid(7).unwrap().exit, Some(Exit::Code(3)));
+}
+
+#[test]
+fn only_the_command_itself_begins_with_its_exec() {
+    let exec = |name: &str| What::Named { name: name.to_owned(), exec: true };
+    let timeline = play(&[
+        (0, 7, forked(1)),
+        (5, 7, ON),
+        (50, 7, exec("sh")),
+        (100, 8, forked(7)),
+        (110, 8, ON),
+        (150, 8, exec("true")),
+        (190, 8, What::Exited { ppid: 7 }),
+    ]);
+    assert_eq!(timeline.by_pid(7).unwrap().started_ns, 50);
+    let child = timeline.by_pid(8).unwrap();
+    assert_eq!((child.started_ns, child.sums.ready_ns, child.sums.running_ns), (100, 10, 80));
+}

@@ -3,6 +3,7 @@
 //! It does no I/O and reads no clock, so that a script of events is a test of it. Events come in the order of
 //! their time; one that is late or doubled changes nothing but a counter.
 
+mod ids;
 mod lifecycle;
 mod machine;
 mod process;

@@ -44,6 +44,8 @@ pub struct Process {
     pub started_ns: u64,
     /// It was there before the watch began.
     pub found: bool,
+    /// The watched command at its gate: what it does before its exec is not its own.
+    pub(super) held: bool,
     /// When its last thread ended.
     pub ended_ns: Option<u64>,
     /// How it ended, where that could be learnt.
@@ -82,6 +84,7 @@ impl Process {
             command: None,
             started_ns: at_ns,
             found: false,
+            held: false,
             ended_ns: None,
             exit: None,
             reaping: None,
@@ -106,6 +109,14 @@ impl Process {
 
     pub(super) fn thread(&mut self, tid: u32) -> Option<&mut Thread> {
         self.threads.iter_mut().find(|thread| thread.tid == tid && thread.is_alive())
+    }
+
+    /// Brings one of its threads to a state and itself in line with it; says whether the list of spans grew.
+    pub(super) fn go(&mut self, thread: usize, state: State, at_ns: u64, grain_ns: u64) -> bool {
+        let span = self.threads[thread].go(state, at_ns);
+        let grew = self.threads[thread].spans.push(span, grain_ns);
+        self.settle(span.to_ns);
+        grew
     }
 
     /// Brings the process's own state in line with its threads'.

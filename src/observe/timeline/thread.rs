@@ -34,8 +34,8 @@ pub struct Thread {
     pub check: Option<Check>,
     /// The kernel's sums when the watch began, for a thread that was there before.
     pub(super) base: Option<SchedStat>,
-    /// Its exit was recorded, with its parent then, and its last way off the CPU was not yet.
-    pub(super) exiting: Option<u32>,
+    /// Its exit was recorded, with its parent then and when, and its last way off the CPU was not yet.
+    pub(super) exiting: Option<(u32, u64)>,
     /// The kernel's letter for what it does now, where one was seen.
     pub letter: Option<char>,
 }

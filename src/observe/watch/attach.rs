@@ -6,6 +6,7 @@ use std::io;
 use nix::errno::Errno;
 
 use super::hangs::Hangs;
+use super::pace::Pace;
 use super::session::{Source, Subject, Watch};
 use crate::observe::event::{Event, What};
 use crate::observe::lives::Lives;
@@ -16,6 +17,7 @@ use crate::observe::tier::{Refusal, Tier};
 use crate::observe::timeline::{Limits, Timeline};
 use crate::process::{CommandError, HeldCommand};
 use crate::sys::clock::monotonic_ns;
+use crate::sys::exits::Exits;
 use crate::sys::procfs::{stat, tree};
 use crate::sys::task;
 
@@ -103,6 +105,8 @@ pub fn begin(start: Start, tier_asked: Option<Tier>, limits: Limits) -> Result<W
         Some((tier, recorder)) => (tier, Source::Records(Box::new(recorder), Sampler::default())),
         None => (Tier::Sampled, Source::Looks(Poller::new(vec![root, watcher], watcher), 0)),
     };
+    // Where records are, announcements of exits make them complete; looks have their own period.
+    let exits = (tier != Tier::Sampled).then(Exits::listen).and_then(Result::ok);
     let command = matches!(start, Start::Command(_)).then_some(root);
     let mut begun = Begun { tier, refusals, source, lives: Lives::new(command)?, events: Vec::new() };
     let subject = match start {
@@ -127,13 +131,14 @@ pub fn begin(start: Start, tier_asked: Option<Tier>, limits: Limits) -> Result<W
         refusals,
         source,
         lives,
-        timeline: Timeline::new(limits).with_records_to_the_last(tier == Tier::Root),
+        timeline: Timeline::new(limits).with_records_to_the_last(tier == Tier::Root || exits.is_some()),
+        exits,
         hangs: Hangs::default(),
         pending: events,
         horizon_ns: monotonic_ns(),
         asked_ns: 0,
         hang_looked_ns: 0,
-        forked_ns: monotonic_ns(),
+        pace: Pace::new(monotonic_ns()),
         exit: None,
         heard: None,
     })

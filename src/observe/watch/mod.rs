@@ -2,6 +2,7 @@
 
 mod attach;
 mod hangs;
+mod pace;
 mod session;
 
 pub use attach::{Start, WatchError, begin};

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use super::hangs::{Hang, Hangs};
+use super::pace::Pace;
 use crate::observe::event::{Event, What};
 use crate::observe::lives::Lives;
 use crate::observe::notes::{Heard, Note};
@@ -16,19 +17,15 @@ use crate::observe::timeline::Timeline;
 use crate::process::Exit;
 use crate::process::RunningCommand;
 use crate::sys::clock::monotonic_ns;
+use crate::sys::exits::{Exits, ThreadExit};
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::procfs::stat;
+use crate::sys::wait::How;
 
 /// Between two rounds of questions to `/proc` in the exact tiers.
 const ASK_NS: u64 = 20_000_000;
 /// Between two searches for deadlocks.
 const HANG_NS: u64 = 200_000_000;
-/// The longest sleep of a step: records wait in the rings meanwhile.
-const IDLE: Duration = Duration::from_millis(10);
-/// The same while processes come and go: one that lives so long is held by a pidfd in time.
-const BUSY: Duration = Duration::from_millis(1);
-/// After this long without a fork it is idle again.
-const BUSY_NS: u64 = 100_000_000;
 
 /// What is watched.
 #[derive(Debug)]
@@ -65,7 +62,9 @@ pub struct Watch {
     pub(super) horizon_ns: u64,
     pub(super) asked_ns: u64,
     pub(super) hang_looked_ns: u64,
-    pub(super) forked_ns: u64,
+    pub(super) pace: Pace,
+    /// Statuses of those that nobody could hold, where the kernel announces them.
+    pub(super) exits: Option<Exits>,
     pub(super) exit: Option<Exit>,
     pub(super) heard: Option<Heard>,
 }
@@ -81,11 +80,12 @@ impl Watch {
             Source::Looks(_, looked_ns) => {
                 Duration::from_nanos((looked_ns + sampled::PERIOD_NS).saturating_sub(monotonic_ns()))
             }
-            Source::Records(..) if monotonic_ns() - self.forked_ns < BUSY_NS => BUSY,
-            Source::Records(..) => IDLE,
+            Source::Records(..) => self.pace.sleep(monotonic_ns(), self.exits.is_some()),
         };
         let mut fds = also.to_vec();
-        fds.push(self.lives.as_fd());
+        if matches!(self.source, Source::Looks(..)) || !self.pace.storms(monotonic_ns()) {
+            fds.push(self.lives.as_fd());
+        }
         if let Subject::Command(running) = &self.subject
             && self.exit.is_none()
         {
@@ -106,13 +106,18 @@ impl Watch {
         let first_new = self.pending.len();
         match &mut self.source {
             Source::Records(recorder, sampler) => {
+                let (exact, pending) = (self.tier == Tier::Exact, &mut self.pending);
+                if let Some(exits) = &self.exits {
+                    // Those of strangers too: the timeline knows its own.
+                    exits.drain(|exit| pending.extend(as_events(exit, exact)));
+                }
                 recorder.drain(&mut self.pending);
                 // A fork must be noted before the exit that came to another CPU's ring.
                 self.pending[first_new..].sort_by_key(|event| event.at_ns);
                 for event in &self.pending[first_new..] {
                     self.lives.note(event);
                     if matches!(event.what, What::Forked { .. }) && self.lives.follows(event.pid) {
-                        self.forked_ns = now_ns;
+                        self.pace.forked(now_ns);
                     }
                 }
                 if now_ns - self.asked_ns >= ASK_NS {
@@ -270,4 +275,13 @@ impl Watch {
     pub fn hangs(&self) -> &[Hang] {
         &self.hangs.all
     }
+}
+
+/// An announced exit: the thread leaves the CPU for good, which in the exact tier no record tells, and a main
+/// thread's status is its process's, unless the reaper learns better.
+fn as_events(exit: ThreadExit, exact: bool) -> impl Iterator<Item = Event> {
+    let ThreadExit { pid, tid, status, at_ns } = exit;
+    let status = (pid == tid).then(|| What::Status(How::from_status(status).into()));
+    let whats = [status, exact.then_some(What::Out { preempted: false })];
+    whats.into_iter().flatten().map(move |what| Event { at_ns, pid, tid, what })
 }

@@ -101,6 +101,9 @@ fn table_lines<'a>(view: &mut View, frame: &Frame<'_>, shown_ns: u64, area: Rect
     for (place, row) in view.rows().iter().enumerate().skip(from).take(visible) {
         lines.push(row_line(row, &columns, place == chosen));
     }
+    if view.rows().is_empty() && !view.search.is_empty() {
+        lines.push(Line::from(format!("nothing matches `{}`: / searches anew, Esc clears", view.search)));
+    }
     Paragraph::new(lines)
 }
 

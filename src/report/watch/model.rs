@@ -59,8 +59,8 @@ pub struct Conservation {
     pub holding: usize,
     /// The largest difference.
     pub largest_difference_ns: u64,
-    /// The tolerance of the process with the largest difference: 1 ms, 1 % of its life, and what the hypervisor
-    /// took away meanwhile.
+    /// The tolerance of the process with the largest difference: 1 ms, 1 % of its life, 10 µs for each turn
+    /// on a CPU, and what the hypervisor took away meanwhile.
     pub tolerance_ns: u64,
 }
 

@@ -212,8 +212,7 @@ fn footing(report: &WatchReport) -> String {
 
 /// One line that names a deadlock.
 pub fn deadlock_line(deadlock: &super::model::DeadlockReport) -> String {
-    let waits: Vec<String> =
-        deadlock.waits.iter().map(|one| format!("{} waits for {}", one.pid, one.on)).collect();
+    let waits = circle(deadlock.waits.iter().map(|one| (one.pid, one.on.as_str())));
     let lasted = match deadlock.to_ns {
         Some(to_ns) => format!("for {}", short(to_ns.saturating_sub(deadlock.from_ns))),
         None => "to the end".to_owned(),
@@ -225,7 +224,19 @@ pub fn deadlock_line(deadlock: &super::model::DeadlockReport) -> String {
             format!("; {} waits behind", pids.join(", "))
         }
     };
-    format!("DEADLOCK from {} {lasted}: {}{behind}", short(deadlock.from_ns), waits.join("; "))
+    format!("DEADLOCK from {} {lasted}: {}{behind}", short(deadlock.from_ns), waits)
+}
+
+/// Who waits for what in a deadlock, the first few of many: they can be seen in the table too.
+pub fn circle<'a>(waits: impl Iterator<Item = (u32, &'a str)>) -> String {
+    const TOLD: usize = 3;
+    let mut all: Vec<String> = waits.map(|(pid, on)| format!("{pid} waits for {on}")).collect();
+    // One more is as short as the word for it.
+    if all.len() > TOLD + 1 {
+        let rest = all.split_off(TOLD).len();
+        all.push(format!("and {rest} more"));
+    }
+    all.join("; ")
 }
 
 /// The processes depth first, each with its depth: a child stands under the parent that it began with.

@@ -19,6 +19,10 @@ pub struct Stat {
     pub n_threads: u32,
     /// When it started, in clock ticks since boot: with the PID, the process's identity.
     pub start_ticks: u64,
+    /// Processor time in user and kernel mode, in clock ticks.
+    pub cpu_ticks: u64,
+    /// The processor that it ran on last.
+    pub cpu: Option<u32>,
     /// The wait status of a zombie; 0 while it lives, or where this user may not know.
     pub exit_code: i32,
 }
@@ -50,6 +54,8 @@ fn parse(bytes: &[u8]) -> Option<Stat> {
         session: field(6)?.parse().ok()?,
         n_threads: field(20)?.parse().unwrap_or(1),
         start_ticks: field(22)?.parse().ok()?,
+        cpu_ticks: field(14)?.parse::<u64>().ok()? + field(15)?.parse::<u64>().ok()?,
+        cpu: field(39).and_then(|cpu| cpu.parse().ok()),
         exit_code: field(52).and_then(|code| code.parse().ok()).unwrap_or(0),
     })
 }
@@ -116,12 +122,21 @@ mod tests {
 
     #[test]
     fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
-        let mut line = b"4242 (a) R (b) Z 4200 1 2 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 777".to_vec();
-        line.extend(" 0".repeat(29).bytes());
+        let mut line = b"4242 (a) R (b) Z 4200 1 2 0 -1 0 0 0 0 0 50 60 0 0 20 0 3 0 777".to_vec();
+        line.extend(" 0".repeat(16).bytes());
+        line.extend(b" 1");
+        line.extend(" 0".repeat(12).bytes());
         line.extend(b" 256\n");
         let stat = parse(&line).unwrap();
         assert_eq!((stat.name.as_str(), stat.letter, stat.ppid), ("a) R (b", 'Z', 4200));
         assert_eq!((stat.n_threads, stat.start_ticks, stat.exit_code), (3, 777, 256));
+        assert_eq!((stat.cpu_ticks, stat.cpu), (50 + 60, Some(1)));
+    }
+
+    #[test]
+    fn a_line_that_is_cut_is_no_process() {
+        assert_eq!(parse(b"7 (x) S 1"), None);
+        assert_eq!(parse(b""), None);
     }
 
     #[test]

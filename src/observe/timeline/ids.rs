@@ -1,0 +1,30 @@
+//! Maps by TID and PID: every record is looked up by its thread's number, which needs no strong hash.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// A map by a small number.
+pub(super) type ById<V> = HashMap<u32, V, BuildHasherDefault<IdHasher>>;
+
+/// Spreads a number over all bits by one multiplication (Fibonacci hashing). The kernel gives the numbers, so
+/// nobody can choose them to collide.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u32(u32::from(byte));
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // The map takes its place from the low bits and its tag from the high ones.
+        let spread = (self.0 ^ u64::from(number)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = spread ^ (spread >> 32);
+    }
+}

@@ -1,0 +1,146 @@
+//! The kernel's announcement of every exit, with its status (the process connector, `linux/cn_proc.h`).
+//!
+//! A child that lives half a millisecond is reaped before anybody could open a pidfd of it; its status is in
+//! this announcement all the same. From Linux 6.6 on everybody may listen, and ask for exits alone.
+//!
+//! # Safety
+//! The one unsafe call is `socket(2)` with a protocol that `nix` does not name; its descriptor is owned at once.
+#![expect(unsafe_code, reason = "a socket of the kernel's connector")]
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::sockopt::RcvBuf;
+use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, recv, send, setsockopt};
+
+/// One thread's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadExit {
+    /// Its process.
+    pub pid: u32,
+    /// The thread.
+    pub tid: u32,
+    /// Its wait status; for the main thread, as a rule, its process's.
+    pub status: i32,
+    /// `CLOCK_MONOTONIC`, nanoseconds: its memory is given back, and next it leaves the CPU for good.
+    pub at_ns: u64,
+}
+
+/// A listener to all exits of the machine.
+#[derive(Debug)]
+pub struct Exits(OwnedFd);
+
+/// `CN_IDX_PROC` and `CN_VAL_PROC`: the connector's group and channel for processes.
+const PROCESSES: u32 = 1;
+/// `PROC_CN_MCAST_LISTEN`.
+const LISTEN: u32 = 1;
+/// `PROC_EVENT_EXIT`.
+const EXIT: u32 = 0x8000_0000;
+/// `struct nlmsghdr` and `struct cn_msg` in front of the body.
+const HEADERS: usize = 16 + 20;
+/// Room for announcements that wait; those that do not fit are lost, and their statuses unknown.
+const WAITING: usize = 1 << 20;
+/// The inode numbers of the first PID and user namespace: in others the kernel announces nothing, silently.
+const FIRST_NAMESPACES: [(&str, u64); 2] =
+    [("/proc/self/ns/pid", 0xEFFF_FFFC), ("/proc/self/ns/user", 0xEFFF_FFFD)];
+
+impl Exits {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// `EPERM` before Linux 6.6 for everybody but root, `Unsupported` in a container.
+    pub fn listen() -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+        for (namespace, first) in FIRST_NAMESPACES {
+            if std::fs::metadata(namespace)?.ino() != first {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
+        }
+        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // SAFETY: the call takes no pointer.
+        let fd = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_CONNECTOR) };
+        Errno::result(fd)?;
+        // SAFETY: the kernel just gave this descriptor to us and nobody else knows it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        // As much as may be had: the system's limit cuts it.
+        let _ = setsockopt(&fd, RcvBuf, &WAITING);
+        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, PROCESSES))?;
+        send(fd.as_raw_fd(), &subscription(), MsgFlags::empty())?;
+        Ok(Self(fd))
+    }
+
+    /// Gives every announcement that waits to `each`, oldest first.
+    pub fn drain(&self, mut each: impl FnMut(ThreadExit)) {
+        const MOST: usize = 100_000;
+        let mut message = [0; 256];
+        for _ in 0..MOST {
+            match recv(self.0.as_raw_fd(), &mut message, MsgFlags::empty()) {
+                Ok(length) => {
+                    if let Some(exit) = message.get(..length).and_then(parse) {
+                        each(exit);
+                    }
+                }
+                // Some did not fit, the rest can be read.
+                Err(Errno::ENOBUFS | Errno::EINTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// `nlmsghdr`, `cn_msg`, `proc_input`.
+fn subscription() -> Vec<u8> {
+    const DONE: u16 = 3;
+    let body = [LISTEN, EXIT].map(u32::to_ne_bytes).concat();
+    let length = u32::try_from(HEADERS + body.len()).unwrap_or(0);
+    let mut message = Vec::new();
+    message.extend(length.to_ne_bytes());
+    message.extend(DONE.to_ne_bytes());
+    message.extend(0u16.to_ne_bytes());
+    message.extend([0u8; 8]);
+    message.extend([PROCESSES, PROCESSES, 0, 0].map(u32::to_ne_bytes).concat());
+    message.extend((body.len() as u16).to_ne_bytes());
+    message.extend(0u16.to_ne_bytes());
+    message.extend(body);
+    message
+}
+
+/// `struct proc_event`: what, CPU, time, then for an exit thread, process, status.
+fn parse(message: &[u8]) -> Option<ThreadExit> {
+    let body = message.get(HEADERS..)?;
+    let word = |at: usize| Some(u32::from_ne_bytes(body.get(at..at + 4)?.try_into().ok()?));
+    if word(0)? != EXIT {
+        return None;
+    }
+    let at_ns = u64::from_ne_bytes(body.get(8..16)?.try_into().ok()?);
+    Some(ThreadExit { tid: word(16)?, pid: word(20)?, status: word(24)?.cast_signed(), at_ns })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_is_read_and_one_cut_short_is_none() {
+        let mut message = vec![0; HEADERS];
+        message.extend([EXIT, 1].map(u32::to_ne_bytes).concat());
+        message.extend(99u64.to_ne_bytes());
+        message.extend([8u32, 7, 0x700, 17].map(u32::to_ne_bytes).concat());
+        assert_eq!(parse(&message), Some(ThreadExit { pid: 7, tid: 8, status: 0x700, at_ns: 99 }));
+        assert_eq!(parse(&message[..HEADERS + 20]), None);
+        assert_eq!(parse(&[]), None);
+    }
+
+    #[test]
+    fn the_end_of_a_child_is_announced_where_one_may_listen() {
+        let Ok(exits) = Exits::listen() else { return };
+        let mut child = std::process::Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
+        let pid = child.id();
+        child.wait().unwrap();
+        let mut found = None;
+        exits.drain(|exit| found = found.or((exit.pid == pid).then_some(exit)));
+        assert_eq!(found.map(|exit| (exit.tid, exit.status)), Some((pid, 7 << 8)));
+    }
+}
