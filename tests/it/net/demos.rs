@@ -141,7 +141,7 @@ fn wrong_command_lines() -> Result<(), Failed> {
         (
             proclab(&["file", "send", "/dev/null", "--to", &nobody]),
             1,
-            "error: the conversation failed: only a regular",
+            "error: /dev/null cannot be sent: only a regular file",
         ),
     ] {
         let end = End::start(command, "");
