@@ -1,6 +1,6 @@
 //! Every server, and for each a good client that goes on with its conversation while others misbehave.
 
-use super::ends::{End, Folder, WAIT, proclab};
+use super::ends::{End, Folder, WAIT, proclab, wait_until};
 use proclab::net::auth::{Key, md5_answer};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -67,6 +67,7 @@ const FILE_TURNS: usize = 100;
 impl Guest {
     /// Connects, and takes the first turn.
     pub(crate) fn new(kind: Kind, server: &End, address: &str, name: &str) -> Self {
+        let unfinished = unfinished_files(server);
         let mut stream = connect(address);
         match kind {
             Kind::Auth => {
@@ -79,6 +80,8 @@ impl Guest {
                 let size = FILE_TURNS * TURN;
                 let json = format!("{{\"filename\": \"{name}\", \"filesize\": {size}}}");
                 stream.write_all(&frame(json.as_bytes())).unwrap();
+                // A server that is asked to stop need not take who still waits at its door.
+                wait_until("the file is begun", || unfinished_files(server) > unfinished);
             }
             _ => {}
         }
@@ -125,7 +128,7 @@ impl Guest {
             }
         }
         self.stream.shutdown(Shutdown::Write).unwrap();
-        self.stream.read_to_end(&mut Vec::new()).unwrap();
+        self.stream.read_to_end(&mut Vec::new()).unwrap_or_else(|error| panic!("{:?}: {error}", self.kind));
         if self.kind == Kind::File {
             shown(server, &format!("received {} {} bytes", self.name, FILE_TURNS * TURN));
             let bytes = std::fs::read_to_string(inbox.0.join(&self.name)).unwrap();
@@ -133,6 +136,17 @@ impl Guest {
             std::fs::remove_file(inbox.0.join(&self.name)).unwrap();
         }
     }
+}
+
+/// Files without a name, or with one aside, that the server holds open.
+fn unfinished_files(server: &End) -> usize {
+    let held = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
+    held.flatten()
+        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+        .filter(|path| {
+            path.to_string_lossy().ends_with("(deleted)") || path.to_string_lossy().contains("/.proclab-")
+        })
+        .count()
 }
 
 /// Waits for a line of the server's output with `words` in it; others may have spoken before.
