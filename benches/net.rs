@@ -1,9 +1,11 @@
 //! The network programs beside plain copies and beside the Python programs: `cargo bench --bench net`.
 //!
 //! Everything runs in turn and in one run, over loopback. Absolute numbers depend on the machine; the
-//! ratios on the last lines are what to compare.
+//! ratios on the last lines are what to compare. `-- file`, `-- upper` or `-- echo` runs that part only.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
+use nix::sys::resource::{UsageWho, getrusage};
+use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,7 +16,7 @@ use std::time::{Duration, Instant};
 
 const GIB: u64 = 1 << 30;
 const CHUNK: usize = 1 << 20;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const REQUEST: &[u8] = b"wusir";
 const LOAD: Duration = Duration::from_millis(1500);
 
@@ -27,9 +29,17 @@ fn main() {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     println!("machine: {cores} cores, {most} descriptors a process\n");
     let mut figures = Vec::new();
-    transfer(&mut figures);
-    upper(most, &mut figures);
-    echo(&mut figures);
+    let parts: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    if wanted("file") {
+        transfer(cores, &mut figures);
+    }
+    if wanted("upper") {
+        upper(most, &mut figures);
+    }
+    if wanted("echo") {
+        echo(&mut figures);
+    }
     figures.iter().for_each(|figure| println!("{figure}"));
 }
 
@@ -38,7 +48,7 @@ fn main() {
 /// A way to copy one file to another over loopback; how long it took, if it is there.
 type Copying = fn(&Path, &Path) -> Option<Duration>;
 
-fn transfer(figures: &mut Vec<String>) {
+fn transfer(cores: usize, figures: &mut Vec<String>) {
     let folder = Folder::new();
     let source = folder.0.join("source");
     let mut file = File::create(&source).expect("the source file");
@@ -52,46 +62,79 @@ fn transfer(figures: &mut Vec<String>) {
     (0..GIB / CHUNK as u64).for_each(|_| file.write_all(&chunk).expect("room for 1 GiB"));
     drop(file);
 
-    let works: [(&str, Copying); 5] = [
+    let works: [(&str, Copying); 6] = [
         ("memory to memory, no file, no hash", |_, _| Some(memory_loop())),
-        ("file to file, read and write, no hash", |from, into| Some(plain_copy(from, into, false))),
-        ("file to file in the kernel, no hash", |from, into| Some(plain_copy(from, into, true))),
+        ("file to file, read and write, no hash", |from, into| Some(plain_copy(from, into, Plain::Calls))),
+        ("file to file in the kernel, no hash", |from, into| Some(plain_copy(from, into, Plain::Kernel))),
+        ("file to file, SHA-256 at both ends", |from, into| Some(plain_copy(from, into, Plain::Hash))),
         ("proclab net file, SHA-256 at both ends", ours),
         ("Python, the notes' programs mended", python_copy),
     ];
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); works.len()];
+    let mut cpus: Vec<Vec<f64>> = times.clone();
     for _ in 0..ROUNDS {
-        for ((_, work), times) in works.iter().zip(&mut times) {
+        for (((_, work), times), cpus) in works.iter().zip(&mut times).zip(&mut cpus) {
             let into = folder.0.join("into");
             std::fs::create_dir_all(&into).expect("a folder");
+            let before = processor_time();
             if let Some(time) = work(&source, &into) {
                 times.push(time.as_secs_f64());
+                cpus.push(processor_time() - before);
             }
             std::fs::remove_dir_all(&into).expect("the folder is removed");
         }
     }
-    println!("1 GiB over loopback in {}, seconds (median of {ROUNDS}, least, most)", folder.0.display());
-    for ((name, _), times) in works.iter().zip(&mut times) {
+    println!("1 GiB over loopback in {}, seconds, of {ROUNDS} rounds", folder.0.display());
+    println!("  {:<42} {:>6}   {:>6} {:>6}   {:>14}", "", "median", "least", "most", "processor time");
+    for (((name, _), times), cpus) in works.iter().zip(&mut times).zip(&mut cpus) {
         times.sort_by(f64::total_cmp);
+        cpus.sort_by(f64::total_cmp);
         match times[..] {
             [] => println!("  {name:<42} left out: it is not here"),
             _ => println!(
-                "  {name:<42} {:>6.2}   {:>6.2} {:>6.2}",
+                "  {name:<42} {:>6.2}   {:>6.2} {:>6.2}   {:>14.2}",
                 median(times),
                 times[0],
-                times[times.len() - 1]
+                times[times.len() - 1],
+                median(cpus)
             ),
         }
     }
-    println!();
+    let hash = hash_alone(&chunk);
+    let least = (median(&cpus[1]).min(median(&cpus[2])) + 2.0 * hash) / cores as f64;
+    println!(
+        "  SHA-256 of 1 GiB takes a core {hash:.2} s. With two of them, the cheapest plain file copy cannot be \
+         faster than {:.2} s on {cores} cores\n",
+        least.max(hash)
+    );
     let mut figure = |peer: &str, theirs: f64| {
-        figures.push(format!("figure file-1GiB proclab/{peer} {:.2}", theirs / median(&times[3])));
+        figures.push(format!("figure file-1GiB proclab/{peer} {:.2}", theirs / median(&times[4])));
     };
-    figure("memory-loop", median(&times[0]));
-    figure("fastest-plain-file-copy", median(&times[1]).min(median(&times[2])));
-    if !times[4].is_empty() {
-        figure("python", median(&times[4]));
+    figure("memory-loop-without-hash", median(&times[0]));
+    figure("fastest-plain-file-copy-without-hash", median(&times[1]).min(median(&times[2])));
+    figure("plain-file-copy-that-hashes-too", median(&times[3]));
+    figure("the-least-that-two-hashes-allow", least.max(hash));
+    if !times[5].is_empty() {
+        figure("python", median(&times[5]));
     }
+}
+
+/// Seconds of processor time that this process and its children that have ended took so far.
+fn processor_time() -> f64 {
+    [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN]
+        .into_iter()
+        .filter_map(|who| getrusage(who).ok())
+        .flat_map(|usage| [usage.user_time(), usage.system_time()])
+        .map(|time| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6)
+        .sum()
+}
+
+/// Seconds that one core takes to hash 1 GiB that it has at hand.
+fn hash_alone(chunk: &[u8]) -> f64 {
+    let (began, mut state) = (Instant::now(), Sha256::new());
+    (0..GIB / CHUNK as u64).for_each(|_| state.update(chunk));
+    std::hint::black_box(state.finalize());
+    began.elapsed().as_secs_f64()
 }
 
 fn memory_loop() -> Duration {
@@ -110,35 +153,49 @@ fn memory_loop() -> Duration {
     began.elapsed()
 }
 
-fn plain_copy(from: &Path, into: &Path, in_kernel: bool) -> Duration {
+#[derive(Clone, Copy, PartialEq)]
+enum Plain {
+    /// `sendfile(2)` and `splice(2)`, by way of the standard library.
+    Kernel,
+    /// A read and a write of each piece.
+    Calls,
+    /// The same, and both ends hash each piece: what a person would write by hand.
+    Hash,
+}
+
+fn plain_copy(from: &Path, into: &Path, how: Plain) -> Duration {
     let (mut sender, mut receiver) = pair();
     let mut source = File::open(from).expect("the source file");
     let mut target = File::create(into.join("copy")).expect("the target file");
     let copy = move |from: &mut dyn Read, to: &mut dyn Write| {
-        let mut buffer = vec![0; CHUNK];
+        let (mut buffer, mut state) = (vec![0; CHUNK], Sha256::new());
         loop {
             match from.read(&mut buffer).expect("it can be read") {
-                0 => break,
-                n => to.write_all(&buffer[..n]).expect("it can be written"),
+                0 => break state.finalize(),
+                n => {
+                    to.write_all(&buffer[..n]).expect("it can be written");
+                    if how == Plain::Hash {
+                        state.update(&buffer[..n]);
+                    }
+                }
             }
         }
     };
     let began = Instant::now();
     let sending = thread::spawn(move || {
-        if in_kernel {
-            // sendfile(2), by way of the standard library.
+        if how == Plain::Kernel {
             io::copy(&mut source, &mut sender).expect("it can be sent");
-        } else {
-            copy(&mut source, &mut sender);
+            return None;
         }
+        Some(copy(&mut source, &mut sender))
     });
-    if in_kernel {
-        // splice(2), likewise.
+    let received = if how == Plain::Kernel {
         io::copy(&mut receiver, &mut target).expect("it can be received");
+        None
     } else {
-        copy(&mut receiver, &mut target);
-    }
-    sending.join().expect("sending");
+        Some(copy(&mut receiver, &mut target))
+    };
+    assert_eq!(sending.join().expect("sending"), received);
     began.elapsed()
 }
 

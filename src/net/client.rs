@@ -5,6 +5,7 @@ use crate::net::event::{Log, What};
 use crate::net::limits::Limits;
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The longest that one address may take to answer.
@@ -80,6 +81,17 @@ pub fn connect(address: &str, limits: &Limits, log: &Log) -> Result<Connection, 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
+    /// The file that is to be sent, or the folder that is to be received into, cannot be used.
+    #[error("{} cannot be {}", path.display(), if *sending { "sent" } else { "received into" })]
+    Path {
+        /// The file or the folder.
+        path: PathBuf,
+        /// Whether it was to be sent.
+        sending: bool,
+        /// Why not.
+        #[source]
+        source: ConnectionError,
+    },
     /// The connection could not be made.
     #[error(transparent)]
     Address(#[from] AddressError),

@@ -210,17 +210,19 @@ enum Prepared {
 }
 
 impl Transfer {
-    fn prepare(self) -> Result<Prepared, ConnectionError> {
+    fn prepare(self) -> Result<Prepared, ClientError> {
         match self {
-            Self::Send { path, resume } => {
-                check(&path)?;
-                Ok(Prepared::Send { path, resume })
-            }
-            Self::Receive { into, limit, overwrite, resume } => {
-                let store = Store::open(&into, overwrite)
-                    .map_err(|error| ConnectionError::Refused(crate::net::event::chain(&error)))?;
-                Ok(Prepared::Receive { store, limit, resume })
-            }
+            Self::Send { path, resume } => match check(&path) {
+                Ok(()) => Ok(Prepared::Send { path, resume }),
+                Err(source) => Err(ClientError::Path { path, sending: true, source }),
+            },
+            Self::Receive { into, limit, overwrite, resume } => match Store::open(&into, overwrite) {
+                Ok(store) => Ok(Prepared::Receive { store, limit, resume }),
+                Err(error) => {
+                    let source = ConnectionError::Refused(crate::net::event::chain(&error));
+                    Err(ClientError::Path { path: into, sending: false, source })
+                }
+            },
         }
     }
 }

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// Enough for a handler that keeps its buffers on the heap, so that many threads cost little.
 const STACK: usize = 256 << 10;
 
+/// What a connection that is at its end takes to end.
+const ENDING: Duration = Duration::from_millis(50);
+
 /// A server that is bound and not yet serving.
 #[derive(Debug)]
 pub struct Server {
@@ -221,12 +224,16 @@ impl Live {
 
     /// Waits for the last connection to end, at most `grace`, then cuts those that are left.
     fn finish(&self, grace: Duration, log: &Log) {
-        let open = self.connections();
-        if !open.is_empty() {
+        // One that is just ending, as after `--once`, is not worth a line.
+        let short = grace.min(ENDING);
+        let open = self.left.wait_timeout_while(self.connections(), short, |open| !open.is_empty());
+        let open = open.unwrap_or_else(PoisonError::into_inner).0;
+        let left = grace.saturating_sub(short);
+        if !open.is_empty() && !left.is_zero() {
             let (count, seconds) = (open.len(), grace.as_secs_f32());
             log.tell(None, What::Note(format!("stopping: {count} open, up to {seconds} s to finish")));
         }
-        let wait = self.left.wait_timeout_while(open, grace, |open| !open.is_empty());
+        let wait = self.left.wait_timeout_while(open, left, |open| !open.is_empty());
         for connection in wait.unwrap_or_else(PoisonError::into_inner).0.values() {
             connection.tell(What::Failed("cut: the server stops and the grace time is over".to_owned()));
             connection.cut();

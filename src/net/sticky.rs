@@ -55,8 +55,8 @@ pub fn serve_one(connection: &Connection, reading: Reading, limits: &Limits) -> 
     loop {
         let n = connection.read(&mut buffer)?;
         if n == 0 {
-            connection
-                .tell(What::Note(format!("{bytes} bytes came in {reads} reads: a stream has no borders")));
+            let reads = if reads == 1 { "1 read".to_owned() } else { format!("{reads} reads") };
+            connection.tell(What::Note(format!("{bytes} bytes came in {reads}: a stream has no borders")));
             return Ok(());
         }
         reads += 1;

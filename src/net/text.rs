@@ -74,11 +74,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_split_decodes_alike(bytes in prop::collection::vec(any::<u8>(), 0..24), text in ".{0,12}", at: prop::sample::Index) {
+        fn every_split_decodes_alike(
+            bytes in prop::collection::vec(any::<u8>(), 0..24),
+            text in ".{0,12}",
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        ) {
             for bytes in [text.as_bytes(), &bytes[..]] {
-                let (head, tail) = bytes.split_at(at.index(bytes.len() + 1));
                 let whole = all(&[bytes]);
-                prop_assert_eq!(&whole, &all(&[head, tail]));
+                // At every place, at some places at once, and at all of them.
+                for at in 0..=bytes.len() {
+                    prop_assert_eq!(&whole, &all(&[&bytes[..at], &bytes[at..]]));
+                }
+                let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+                at.extend([0, bytes.len()]);
+                at.sort_unstable();
+                prop_assert_eq!(&whole, &all(&at.windows(2).map(|w| &bytes[w[0]..w[1]]).collect::<Vec<_>>()));
                 prop_assert_eq!(&whole, &all(&bytes.chunks(1).collect::<Vec<_>>()));
             }
         }

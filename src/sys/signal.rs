@@ -106,6 +106,18 @@ pub fn reset_for_child() -> io::Result<()> {
     Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
 }
 
+/// Makes a write above the limit on the size of files (`RLIMIT_FSIZE`) an error of that write, `EFBIG`, where
+/// it would have killed the process by `SIGXFSZ`. Programs that are started from here inherit it.
+///
+/// # Errors
+/// None for this signal.
+pub fn outlive_file_size_limit() -> io::Result<()> {
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: an ignored signal runs no code of ours.
+    unsafe { sigaction(Signal::SIGXFSZ, &ignore)? };
+    Ok(())
+}
+
 /// Whether the kernel reaps children by itself, so that `waitid` never hears of them: `SIGCHLD` is
 /// ignored, or its action has `SA_NOCLDWAIT` (`sigaction(2)`).
 pub fn children_are_reaped_by_the_kernel() -> bool {

@@ -110,8 +110,8 @@ pub(crate) enum Sticky {
         /// The buffer of one read in bytes.
         #[arg(long, value_name = "BYTES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
         read: u32,
-        /// Wait before the first read.
-        #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+        /// Wait before the first read, at most 10.
+        #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = up_to_ten_seconds)]
         late: Duration,
         /// The messages come as frames.
         #[arg(long)]
@@ -341,6 +341,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Err("it must be from 0 to 1000000000 seconds".to_owned());
     }
     Ok(Duration::from_secs_f64(seconds))
+}
+
+/// A server that is asked to stop must not be kept by a long sleep.
+fn up_to_ten_seconds(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        long if long > Duration::from_secs(10) => Err("it must be from 0 to 10 seconds".to_owned()),
+        duration => Ok(duration),
+    }
 }
 
 fn positive_seconds(text: &str) -> Result<Duration, String> {

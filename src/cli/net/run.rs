@@ -17,7 +17,7 @@ use crate::net::limits::Limits;
 use crate::net::sticky::{Reading, Sending};
 use crate::net::trace::Trace;
 use crate::sys::resource::raise_open_file_limit;
-use crate::sys::signal::Interrupt;
+use crate::sys::signal::{Interrupt, outlive_file_size_limit};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -42,39 +42,59 @@ pub(crate) fn run(args: NetArgs) -> ExitCode {
         Ok(task) => task,
         Err(fault) => return fault.report(),
     };
+    // A file above `ulimit -f` costs its own transfer, not the server.
+    if let Err(error) = outlive_file_size_limit() {
+        return Fault::could_not_run(&error).context("signals cannot be set").report();
+    }
     let mut log = printer();
+    let other_end = match &task {
+        Task::Connect(connecting, address, _) => other_end(connecting, address),
+        _ => String::new(),
+    };
     // Held to the end: dropping it is what ends it, once the last packets are in.
     let trace = Arc::new(Mutex::new(None));
     if args.trace {
         if let Task::Connect(_, address, _) = &task {
             match resolve(address) {
                 Ok(server) => start_trace(&trace, server[0], &log),
-                Err(error) => return fault(&error.into(), address).report(),
+                Err(error) => return fault(&error.into(), &other_end).report(),
             }
         }
         log = tracing(log, Arc::clone(&trace));
     }
-    let (address, ended) = match task {
+    let ended = match task {
         Task::Demo(name) => return super::demo::run(name, args.trace),
-        Task::Serve(serving, address, limits) => {
-            let ended = serve(serving, &address, limits, &log);
-            (address, ended)
-        }
+        Task::Serve(serving, address, limits) => serve(serving, &address, limits, &log),
         Task::Connect(connecting, address, limits) => {
             let input = match &connecting {
                 Connecting::Sticky(_) | Connecting::File(_) => channel().1,
                 Connecting::Udp(_) => stdin_lines(65_507),
                 _ => stdin_lines(limits.message),
             };
-            let ended = connecting.run(&address, limits, input, &log);
-            (address, ended)
+            connecting.run(&address, limits, input, &log)
         }
     };
     drop(trace.lock().unwrap_or_else(PoisonError::into_inner).take());
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fault(&error, &address).report(),
+        Err(error) => fault(&error, &other_end).report(),
     }
+}
+
+/// The command that must run at `address` before this end can connect.
+fn other_end(connecting: &Connecting, address: &str) -> String {
+    let command = match connecting {
+        Connecting::Chat => "chat serve",
+        Connecting::Udp(_) => "udp serve",
+        Connecting::Sticky(_) => "sticky serve",
+        Connecting::Frames => "frames serve",
+        Connecting::Echo => "echo serve",
+        Connecting::Upper => "upper serve",
+        Connecting::Auth(..) => "auth serve",
+        Connecting::File(Transfer::Send { .. }) => "file receive --into DIR",
+        Connecting::File(Transfer::Receive { .. }) => "file send PATH",
+    };
+    format!("proclab net {command} --bind {address}")
 }
 
 /// A log that starts the trace of a server as soon as its address is known, before anyone else knows it.
@@ -238,21 +258,28 @@ fn key(secret: &Secret) -> Result<Key, Fault> {
     Key::new(bytes).ok_or_else(|| fault(format!("no key: {place} is empty or not there")))
 }
 
-fn fault(error: &ClientError, address: &str) -> Fault {
+fn fault(error: &ClientError, other_end: &str) -> Fault {
     let fault = Fault::could_not_run(error);
-    match hint(error, address) {
+    match hint(error, other_end) {
         Some(hint) => fault.hint(hint),
         None => fault,
     }
 }
 
-fn hint(error: &ClientError, address: &str) -> Option<String> {
+fn hint(error: &ClientError, other_end: &str) -> Option<String> {
     match error {
+        ClientError::Path { sending: true, .. } => Some(
+            "PATH is a file that you may read, with a name that no folder and no hidden file has".to_owned(),
+        ),
+        ClientError::Path { path, .. } if !path.exists() => {
+            Some(format!("make the folder first: mkdir -p {}", path.display()))
+        }
+        ClientError::Path { .. } => Some("--into is a folder that you may write to".to_owned()),
         ClientError::Address(AddressError::Unknown { .. }) => {
             Some("an address is HOST:PORT, such as 127.0.0.1:9000".to_owned())
         }
         ClientError::Address(AddressError::Connect { .. }) => {
-            Some(format!("start the server first: proclab net … serve --bind {address}"))
+            Some(format!("start the other end first: {other_end}"))
         }
         ClientError::Address(AddressError::Bind { source, .. }) => Some(match source.kind() {
             io::ErrorKind::AddrInUse => {

@@ -163,7 +163,8 @@ pub(super) fn upper(stage: &mut Stage<'_>) -> Result<(), DemoError> {
             "{}: {idle:.1} % of a core idle, {load:.1} % under load, {rate:.0} requests a second of one client",
             if busy { "busy loop" } else { "readiness" }
         ));
-        let held = if busy { idle > 20.0 } else { idle < 5.0 };
+        // On a machine that has other work, even a busy loop gets little of a core; asleep it gets none.
+        let held = if busy { idle > 5.0 } else { idle < 5.0 };
         stage.check(if busy { "idle, it burns processor time" } else { "idle, it costs nothing" }, held);
         drop(streams);
         stage.stop(&server)?;

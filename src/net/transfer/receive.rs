@@ -86,8 +86,8 @@ fn receive_file(
     match &header.resume {
         None => {
             let incoming = store.begin(&header.filename).map_err(because)?;
-            let hasher = Hasher::new(size);
-            receive_bytes(connection, &incoming, &hasher, &early, 0, size)?;
+            let mut hasher = Hasher::new(size);
+            receive_bytes(connection, &incoming, &mut hasher, &early, 0, size)?;
             expect_end(connection)?;
             finish(incoming, header, hasher.finish())
         }
@@ -95,10 +95,10 @@ fn receive_file(
         Some(_) if !early.is_empty() => Err(refused("bytes came before they were asked for")),
         Some(digest) => {
             let incoming = store.resume(&header.filename, digest).map_err(because)?;
-            let hasher = Hasher::new(size);
-            let from = hash_present(&incoming, &hasher, size)?;
+            let mut hasher = Hasher::new(size);
+            let from = hash_present(&incoming, &mut hasher, size)?;
             connection.write_all(&Answer::Offset(from).to_frame())?;
-            receive_bytes(connection, &incoming, &hasher, &[], from, size)?;
+            receive_bytes(connection, &incoming, &mut hasher, &[], from, size)?;
             let sum = hasher.finish();
             if sum.to_string() != *digest {
                 incoming.discard();
@@ -114,7 +114,7 @@ fn receive_file(
 fn receive_bytes(
     connection: &Connection,
     incoming: &Incoming<'_>,
-    hasher: &Hasher,
+    hasher: &mut Hasher,
     mut early: &[u8],
     from: u64,
     size: u64,
@@ -173,7 +173,7 @@ fn finish(incoming: Incoming<'_>, header: Header, sha256: Sum) -> Result<Receive
 }
 
 /// Hashes what an earlier transfer left, and stands behind it.
-fn hash_present(incoming: &Incoming<'_>, hasher: &Hasher, size: u64) -> Result<u64, ConnectionError> {
+fn hash_present(incoming: &Incoming<'_>, hasher: &mut Hasher, size: u64) -> Result<u64, ConnectionError> {
     let failed = || ConnectionError::io("what an earlier transfer left cannot be read");
     let mut file = incoming.file();
     let mut present = file.metadata().map_err(failed())?.len();

@@ -21,15 +21,15 @@ const WORDS: usize = 1024;
 /// When the file cannot be read or changes its size, or the other end refuses, stalls or is gone.
 pub fn send(connection: &Connection, path: &Path, resume: bool) -> Result<Sum, ConnectionError> {
     let (mut file, header) = open(path, resume)?;
-    let hasher = Hasher::new(header.filesize);
+    let mut hasher = Hasher::new(header.filesize);
     let mut from = 0;
     let frame = encode(header.to_json().as_bytes(), super::header::LIMIT)?;
     let sent = connection.write_all(&frame).and_then(|()| {
         if resume {
             from = answered_offset(connection, header.filesize)?;
-            hash_only(&mut file, from, &hasher)?;
+            hash_only(&mut file, from, &mut hasher)?;
         }
-        send_rest(connection, &mut file, &hasher, from, header.filesize)
+        send_rest(connection, &mut file, &mut hasher, from, header.filesize)
     });
     if let Err(error) = sent {
         return Err(better_reason(connection, error));
@@ -67,8 +67,8 @@ fn open(path: &Path, resume: bool) -> Result<(File, Header), ConnectionError> {
     judge_name(name).map_err(|why| refused(format!("the name {name:?} cannot be sent: {why}")))?;
     let mut header = Header { filename: name.to_owned(), filesize: about.len(), resume: None };
     if resume {
-        let hasher = Hasher::new(header.filesize);
-        hash_only(&mut file, header.filesize, &hasher)?;
+        let mut hasher = Hasher::new(header.filesize);
+        hash_only(&mut file, header.filesize, &mut hasher)?;
         header.resume = Some(hasher.finish().to_string());
         file.seek(SeekFrom::Start(0)).map_err(ConnectionError::io("the file cannot be read again"))?;
     }
@@ -78,7 +78,7 @@ fn open(path: &Path, resume: bool) -> Result<(File, Header), ConnectionError> {
 fn send_rest(
     connection: &Connection,
     file: &mut File,
-    hasher: &Hasher,
+    hasher: &mut Hasher,
     from: u64,
     size: u64,
 ) -> Result<(), ConnectionError> {
@@ -97,7 +97,7 @@ fn send_rest(
 }
 
 /// Hashes the first bytes of the file without sending them.
-fn hash_only(file: &mut File, upto: u64, hasher: &Hasher) -> Result<(), ConnectionError> {
+fn hash_only(file: &mut File, upto: u64, hasher: &mut Hasher) -> Result<(), ConnectionError> {
     let mut at = 0;
     while at < upto {
         let mut buffer = hasher.buffer();

@@ -14,6 +14,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         test("a_receiver_that_is_killed_leaves_nothing", killed_receiver),
         test("a_full_disk_leaves_nothing", full_disk),
+        test("a_limit_on_the_size_of_files_costs_the_transfer_only", file_size_limit),
         test("a_transfer_goes_on_after_a_kill", resumed),
         test("a_sender_is_told_why_not", told_why_not),
         test("any_size_takes_the_same_memory", constant_memory),
@@ -72,6 +73,28 @@ fn full_disk() -> Result<(), Failed> {
     let sender = End::start(proclab(&["file", "send", &path, "--to", &address]), "");
     assert_eq!(sender.finish().0, 0, "what the failed transfer took is free again");
     assert!(server.line().starts_with("received large 1000 bytes"));
+    assert_eq!(server.interrupt(), 0);
+    Ok(())
+}
+
+/// `ulimit -f` ends a process by a signal unless it has seen to it.
+fn file_size_limit() -> Result<(), Failed> {
+    let (from, inbox) = (Folder::new("limit-from"), Folder::new("limit-into"));
+    let (path, into) = (from.path("a"), inbox.path(""));
+    let mut command = std::process::Command::new("sh");
+    // In blocks of 512 or of 1024 bytes.
+    let script = "ulimit -f 1000; exec \"$0\" net file receive --into \"$1\" --bind 127.0.0.1:0";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_proclab"), &into]);
+    let (server, address) = End::serve(command, "");
+    file_with(&from.0.join("a"), &noise(3_000_000));
+    let sender = End::start(proclab(&["file", "send", &path, "--to", &address]), "");
+    sender.error_with("File too large");
+    assert_eq!(sender.finish().0, 1);
+    assert_eq!(inbox.names(), [""; 0]);
+    file_with(&from.0.join("a"), &noise(1000));
+    let sender = End::start(proclab(&["file", "send", &path, "--to", &address]), "");
+    assert_eq!(sender.finish().0, 0);
+    assert_eq!(inbox.names(), ["a"]);
     assert_eq!(server.interrupt(), 0);
     Ok(())
 }

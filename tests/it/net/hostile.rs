@@ -1,11 +1,13 @@
 //! Hostile clients against every TCP server while a good client is being served: each costs its own
 //! connection and one line, and nothing else.
 
-use super::ends::{End, Folder, WAIT, proclab, wait_until};
+use super::ends::{End, Folder, WAIT, noise, proclab, wait_until};
+use super::guests::{Guest, Kind, SERVERS, command, connect, frame};
 use libtest_mimic::{Failed, Trial};
+use proclab::net::auth::{Key, md5_answer};
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
 
 pub(crate) fn tests() -> Vec<Trial> {
     let test = |name: &str, run: fn() -> Result<(), Failed>| {
@@ -13,61 +15,22 @@ pub(crate) fn tests() -> Vec<Trial> {
     };
     vec![
         test("broken_input_costs_its_own_connection_only", broken_input),
-        test("who_sends_nothing_or_too_slowly_is_closed", slow_clients),
+        test("who_sends_nothing_is_closed", silent_clients),
+        test("who_sends_a_byte_now_and_then_is_closed", dripping_clients),
         test("who_never_reads_is_closed_and_starves_nobody", never_reads),
+        test("who_takes_nothing_of_what_is_said_is_closed", takes_nothing),
         test("the_connection_above_the_limit_is_told_and_closed", limit),
         test("a_stop_lets_connections_finish_within_the_grace_time", grace),
+        test("any_datagram_costs_nobody_else_anything", datagrams),
         test("guesses_of_a_key_are_made_to_wait", guesses),
     ]
 }
 
-fn connect(address: &str) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(WAIT)).unwrap();
-    stream.set_write_timeout(Some(WAIT)).unwrap();
-    stream
-}
-
-/// A client that asks for something now and then and must be answered each time.
-struct Good {
-    stream: TcpStream,
-    upper: bool,
-}
-
-impl Good {
-    fn new(address: &str, upper: bool) -> Self {
-        let mut good = Self { stream: connect(address), upper };
-        good.ask();
-        good
-    }
-
-    fn ask(&mut self) {
-        self.stream.write_all(b"ping").unwrap();
-        let mut answer = [0; 4];
-        self.stream.read_exact(&mut answer).unwrap();
-        assert_eq!(&answer, if self.upper { b"PING" } else { b"ping" });
-    }
-}
-
-fn line_servers() -> [(Vec<&'static str>, bool); 4] {
-    [
-        (vec!["echo", "serve"], false),
-        (vec!["echo", "serve", "--workers", "process"], false),
-        (vec!["upper", "serve", "--mode", "busy"], true),
-        (vec!["upper", "serve", "--mode", "ready"], true),
-    ]
-}
-
 /// What a hostile client does once it is connected; whether it must be a failure with this in its line.
-fn hostile_bytes(server: &str) -> Vec<(Vec<u8>, &'static str)> {
+fn hostile_bytes(kind: Kind) -> Vec<(Vec<u8>, &'static str)> {
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let inside = format!(r#"{{"filename": "a", "filesize": 4, "x": {deep}}}"#);
-    let header = |json: &str, body: &str| {
-        let mut bytes = (json.len() as i32).to_le_bytes().to_vec();
-        bytes.extend_from_slice(json.as_bytes());
-        bytes.extend_from_slice(body.as_bytes());
-        bytes
-    };
+    let header = |json: &str, body: &str| [&frame(json.as_bytes()), body.as_bytes()].concat();
     let lengths = vec![
         ((-1_i32).to_le_bytes().to_vec(), "length of -1 is refused"),
         (0_i32.to_le_bytes().to_vec(), "length of 0 is refused"),
@@ -75,9 +38,9 @@ fn hostile_bytes(server: &str) -> Vec<(Vec<u8>, &'static str)> {
         (b"\x08\0".to_vec(), "ended inside a frame"),
         (b"\x08\0\0\0Para".to_vec(), "ended inside a frame"),
     ];
-    match server {
-        "frames" => [lengths, vec![(b"\x02\0\0\0\xff\xff".to_vec(), "not UTF-8")]].concat(),
-        "file" => [
+    match kind {
+        Kind::Frames => [lengths, vec![(b"\x02\0\0\0\xff\xff".to_vec(), "not UTF-8")]].concat(),
+        Kind::File => [
             lengths,
             vec![
                 (header("nonsense", ""), "not a JSON object"),
@@ -98,32 +61,23 @@ fn hostile_bytes(server: &str) -> Vec<(Vec<u8>, &'static str)> {
             ],
         ]
         .concat(),
-        "auth" => vec![(b"0123".to_vec(), "closed after 4 of 32"), (vec![0xff; 32], "not proven")],
-        "chat" | "upper" => {
+        Kind::Auth => vec![(b"0123".to_vec(), "closed after 4 of 32"), (vec![0xff; 32], "not proven")],
+        Kind::Chat | Kind::Upper => {
             vec![(b"a\xffb".to_vec(), "not UTF-8"), ("火".as_bytes()[..2].to_vec(), "inside a character")]
         }
-        _ => vec![],
+        // Whatever comes is what was said.
+        Kind::Echo | Kind::Sticky => vec![],
     }
 }
 
 fn broken_input() -> Result<(), Failed> {
-    let inbox = Folder::new("hostile");
-    let into = inbox.path("");
-    let servers: [(&[&str], &str); 7] = [
-        (&["chat", "serve"], "chat"),
-        (&["frames", "serve"], "frames"),
-        (&["sticky", "serve", "--framed"], "frames"),
-        (&["file", "receive", "--into", &into, "--bind", "127.0.0.1:0"], "file"),
-        (&["auth", "serve"], "auth"),
-        (&["upper", "serve", "--mode", "busy"], "upper"),
-        (&["upper", "serve"], "upper"),
-    ];
-    for (args, kind) in servers {
-        let (server, address) = End::serve(proclab(args), "");
-        let mut good = (kind == "upper").then(|| Good::new(&address, true));
+    for (kind, args) in SERVERS {
+        let inbox = Folder::new("hostile");
+        let (server, address) = End::serve(command(kind, args, &[], &inbox), "");
+        let mut guest = Guest::new(kind, &server, &address, "guest");
         for (bytes, line) in hostile_bytes(kind) {
             let mut stream = connect(&address);
-            if kind == "auth" {
+            if kind == Kind::Auth {
                 stream.read_exact(&mut [0; 32]).unwrap();
             }
             let _ = stream.write_all(&bytes);
@@ -131,9 +85,7 @@ fn broken_input() -> Result<(), Failed> {
             let _ = stream.read_to_end(&mut Vec::new());
             let told = server.error_with(line);
             assert!(told.starts_with("127.0.0.1:"), "{told}");
-            if let Some(good) = &mut good {
-                good.ask();
-            }
+            guest.turn(&server);
         }
         // A reset in the middle of something is no reason for anything but a line either.
         for _ in 0..20 {
@@ -142,74 +94,196 @@ fn broken_input() -> Result<(), Failed> {
             let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
             nix::sys::socket::setsockopt(&stream, nix::sys::socket::sockopt::Linger, &linger).unwrap();
         }
-        if let Some(good) = &mut good {
-            good.ask();
-        }
-        drop(good);
+        guest.turn(&server);
+        assert_eq!(inbox.names(), [""; 0], "{args:?}");
+        guest.finish(&server, &inbox);
+        assert_eq!(server.interrupt(), 0, "{args:?}");
+    }
+    Ok(())
+}
+
+fn silent_clients() -> Result<(), Failed> {
+    for (kind, args) in SERVERS {
+        let inbox = Folder::new("silent");
+        let (server, address) = End::serve(command(kind, args, &["--idle", "1"], &inbox), "");
+        let mut guest = Guest::new(kind, &server, &address, "guest");
+        let _silent = connect(&address);
+        served_until_told(&server, &mut guest, "nothing moved for 1s");
+        guest.finish(&server, &inbox);
+        assert_eq!(server.interrupt(), 0, "{args:?}");
+    }
+    Ok(())
+}
+
+/// The guest is served until the server has told `line` of another.
+fn served_until_told(server: &End, guest: &mut Guest, line: &str) {
+    let mut told = Vec::new();
+    wait_until(line, || {
+        guest.turn(server);
+        told.extend(server.errors());
+        std::thread::sleep(Duration::from_millis(15));
+        told.iter().any(|told| told.contains(line))
+    });
+}
+
+fn dripping_clients() -> Result<(), Failed> {
+    for (kind, args) in SERVERS {
+        let inbox = Folder::new("dripping");
+        let (server, address) = End::serve(command(kind, args, &["--total", "1"], &inbox), "");
+        let stream = connect(&address);
+        let mut dripping = stream.try_clone().unwrap();
+        // As a frame, a length below the limit, and then never so many bytes.
+        let bytes = [b"\0\x20\0\0".to_vec(), vec![b' '; 8000]].concat();
+        let skipped = if matches!(kind, Kind::Frames | Kind::File) { 0 } else { 4 };
+        let drip = std::thread::spawn(move || {
+            // 32 wrong bytes would be an answer: they take longer than the whole time here.
+            let pause = Duration::from_millis(if kind == Kind::Auth { 50 } else { 20 });
+            for byte in &bytes[skipped..] {
+                if dripping.write_all(&[*byte]).is_err() {
+                    break;
+                }
+                std::thread::sleep(pause);
+            }
+        });
+        let mut told = Vec::new();
+        let mut guests = 0;
+        wait_until("the client that drips is closed", || {
+            guests += 1;
+            Guest::new(kind, &server, &address, &format!("guest {guests}")).finish(&server, &inbox);
+            told.extend(server.errors());
+            told.iter().any(|line| line.contains("not done after 1s"))
+        });
+        let _ = stream.shutdown(Shutdown::Both);
+        drip.join().unwrap();
         assert_eq!(inbox.names(), [""; 0], "{args:?}");
         assert_eq!(server.interrupt(), 0, "{args:?}");
     }
     Ok(())
 }
 
-fn slow_clients() -> Result<(), Failed> {
-    let inbox = Folder::new("slow");
-    let into = inbox.path("");
-    let mut servers: Vec<Vec<&str>> = line_servers().into_iter().map(|(args, _)| args).collect();
-    servers.push(vec!["chat", "serve"]);
-    servers.push(vec!["auth", "serve"]);
-    servers.push(vec!["file", "receive", "--into", &into, "--bind", "127.0.0.1:0"]);
-    for args in servers {
-        let idle = [&args[..], &["--idle", "0.3"]].concat();
-        let (server, address) = End::serve(proclab(&idle), "");
-        let _silent = connect(&address);
-        server.error_with("nothing moved for 300ms");
-        assert_eq!(server.interrupt(), 0, "{args:?}");
-
-        let total = [&args[..], &["--total", "0.5"]].concat();
-        let (server, address) = End::serve(proclab(&total), "");
-        let stream = connect(&address);
-        let mut dripping = stream.try_clone().unwrap();
-        let drip = std::thread::spawn(move || {
-            while dripping.write_all(b"\x20").is_ok() {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        });
-        if args[0] == "auth" {
-            // 32 wrong bytes take longer than the whole time here.
-            server.error_with("not done after 500ms");
-        } else if args[0] == "file" {
-            // Four spaces are a length above the limit: refused at once.
-            server.error_with("is refused");
-        } else {
-            server.error_with("not done after 500ms");
-        }
-        let _ = stream.shutdown(Shutdown::Both);
-        drip.join().unwrap();
-        assert_eq!(server.interrupt(), 0, "{args:?}");
-    }
-    Ok(())
-}
-
+/// Who asks without end and reads no answer.
 fn never_reads() -> Result<(), Failed> {
-    for (args, upper) in line_servers() {
-        let args = [&args[..], &["--idle", "1"]].concat();
-        let (server, address) = End::serve(proclab(&args), "");
-        let mut good = Good::new(&address, upper);
+    for (kind, args) in
+        SERVERS.into_iter().filter(|(kind, _)| matches!(kind, Kind::Echo | Kind::Upper | Kind::Auth))
+    {
+        let inbox = Folder::new("greedy");
+        let (server, address) = End::serve(command(kind, args, &["--idle", "1"], &inbox), "");
+        let mut guest = Guest::new(kind, &server, &address, "guest");
         let mut greedy = connect(&address);
+        if kind == Kind::Auth {
+            let mut nonce = [0; 32];
+            greedy.read_exact(&mut nonce).unwrap();
+            let key = Key::new(b"alexsb".to_vec()).unwrap();
+            greedy.write_all(&md5_answer(&key, &nonce)).unwrap();
+        }
         greedy.set_nonblocking(true).unwrap();
         let bytes = vec![b'x'; 1 << 16];
         let mut told = Vec::new();
         wait_until("the client that never reads is closed", || {
             let _ = greedy.write(&bytes);
-            good.ask();
+            guest.turn(&server);
             told.extend(server.errors());
             told.iter().any(|line| line.contains("nothing moved for 1s"))
         });
         assert!(resident_kb(server.pid()) < 64 << 10, "{args:?}");
-        drop((good, greedy));
+        guest.finish(&server, &inbox);
+        drop(greedy);
         assert_eq!(server.interrupt(), 0, "{args:?}");
     }
+    Ok(())
+}
+
+/// Servers that speak by themselves, to one that takes nothing of it.
+fn takes_nothing() -> Result<(), Failed> {
+    let from = Folder::new("large");
+    let path = from.path("large");
+    std::fs::write(&path, noise(20_000_000)).unwrap();
+    let message = "x".repeat(120_000);
+    let mut frames = vec!["frames", "serve"];
+    (0..15).for_each(|_| frames.extend(["--message", &message]));
+    let spoken = "y".repeat(900_000) + "\n";
+    for (args, input) in [
+        (vec!["file", "send", &path, "--bind", "127.0.0.1:0"], String::new()),
+        (frames, String::new()),
+        (vec!["chat", "serve"], spoken.repeat(12)),
+    ] {
+        let (server, address) = End::serve(proclab(&[&args[..], &["--idle", "1"]].concat()), &input);
+        // It has connected, and its small window is never emptied.
+        let stuck = connect(&address);
+        nix::sys::socket::setsockopt(&stuck, nix::sys::socket::sockopt::RcvBuf, &4096).unwrap();
+        let good = connect(&address);
+        if args[0] == "chat" {
+            // Who says nothing for the idle time is closed as well.
+            let mut speaking = good.try_clone().unwrap();
+            std::thread::spawn(move || {
+                while speaking.write_all(b"here").is_ok() {
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+            });
+        }
+        let taking = std::thread::spawn(move || {
+            let (mut good, mut all) = (good, 0);
+            let mut buffer = vec![0; 1 << 16];
+            while let Ok(n) = good.read(&mut buffer) {
+                all += n;
+                if n == 0 || all == 12 * 900_000 {
+                    break;
+                }
+            }
+            all
+        });
+        server.error_with("nothing moved for 1s");
+        let all = taking.join().unwrap();
+        let expected = match args[0] {
+            "file" => 20_000_000..=20_001_000,
+            "frames" => 15 * 120_004..=15 * 120_004,
+            _ => 12 * 900_000..=12 * 900_000,
+        };
+        assert!(expected.contains(&all), "{}: {all} bytes came", args[0]);
+        assert!(resident_kb(server.pid()) < 64 << 10, "{}", args[0]);
+        drop(stuck);
+        assert_eq!(server.interrupt(), 0, "{}", args[0]);
+    }
+    Ok(())
+}
+
+fn datagrams() -> Result<(), Failed> {
+    let (server, address) = End::serve(proclab(&["udp", "serve"]), "");
+    let [good, bad] = [(); 2].map(|()| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(&address).unwrap();
+        socket.set_read_timeout(Some(WAIT)).unwrap();
+        socket
+    });
+    let ask = || {
+        good.send(b"ping").unwrap();
+        let mut answer = [0; 16];
+        let n = good.recv(&mut answer).unwrap();
+        assert_eq!(&answer[..n], "收到".as_bytes());
+    };
+    ask();
+    for (datagram, line) in [
+        (&b"a\xff"[..], "not UTF-8"),
+        (&[b'x'; 65_507], "of 65507 bytes is cut to the 1024"),
+        (&"火".repeat(1000).into_bytes()[..], "of 3000 bytes is cut"),
+    ] {
+        bad.send(datagram).unwrap();
+        server.error_with(line);
+        ask();
+    }
+    // Nothing at all, many at once, and one who is gone before the answer.
+    bad.send(b"").unwrap();
+    for _ in 0..500 {
+        bad.send(&[b'z'; 1024]).unwrap();
+    }
+    bad.send(b"gone").unwrap();
+    drop(bad);
+    // What came in a burst may have pushed others out: that is what datagrams are.
+    good.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    wait_until("the good client is answered again", || {
+        good.send(b"ping").is_ok() && good.recv(&mut [0; 16]).is_ok()
+    });
+    assert_eq!(server.interrupt(), 0);
     Ok(())
 }
 
@@ -220,17 +294,12 @@ fn resident_kb(pid: i32) -> u64 {
 }
 
 fn limit() -> Result<(), Failed> {
-    let mut servers: Vec<Vec<&str>> = line_servers().into_iter().map(|(args, _)| args).collect();
-    servers.extend([
-        vec!["chat", "serve"],
-        vec!["auth", "serve"],
-        vec!["sticky", "serve"],
-        vec!["frames", "serve"],
-    ]);
-    for args in servers {
-        let limited = [&args[..], &["--max-connections", "2", "--grace", "0"]].concat();
-        let (server, address) = End::serve(proclab(&limited), "");
-        let (first, _second) = (connect(&address), connect(&address));
+    for (kind, args) in SERVERS {
+        let inbox = Folder::new("limit");
+        let limited = command(kind, args, &["--max-connections", "2", "--grace", "0"], &inbox);
+        let (server, address) = End::serve(limited, "");
+        let mut guest = Guest::new(kind, &server, &address, "guest");
+        let second = connect(&address);
         let mut third = connect(&address);
         // What it has sent already must not turn the words into a reset.
         third.write_all(b"hello").unwrap();
@@ -239,36 +308,37 @@ fn limit() -> Result<(), Failed> {
         let words = String::from_utf8_lossy(&words).into_owned();
         assert!(words.contains("busy: 2 connections are open"), "{args:?}: {words:?}");
         server.error_with("busy: 2 connections are open");
-        drop(first);
+        guest.turn(&server);
+        drop(second);
         wait_until("a place is free again", || {
             let mut next = connect(&address);
             next.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
             let mut words = [0; 64];
             !matches!(next.read(&mut words), Ok(n) if words[..n].windows(4).any(|w| w == b"busy"))
         });
+        guest.finish(&server, &inbox);
         assert_eq!(server.interrupt(), 0, "{args:?}");
     }
     Ok(())
 }
 
 fn grace() -> Result<(), Failed> {
-    for (args, upper) in line_servers() {
-        let args = [&args[..], &["--grace", "20"]].concat();
-        let (server, address) = End::serve(proclab(&args), "");
-        let mut good = Good::new(&address, upper);
+    for (kind, args) in SERVERS {
+        let inbox = Folder::new("grace");
+        let (server, address) = End::serve(command(kind, args, &["--grace", "20"], &inbox), "");
+        let mut guest = Guest::new(kind, &server, &address, "guest");
         server.signal(nix::sys::signal::Signal::SIGTERM);
         wait_until("no more is accepted", || TcpStream::connect(&address).is_err());
-        good.ask();
-        drop(good);
+        guest.turn(&server);
+        guest.finish(&server, &inbox);
         assert_eq!(server.finish().0, 0, "{args:?}");
 
-        let args = [&args[..args.len() - 1], &["0.1"]].concat();
-        let (server, address) = End::serve(proclab(&args), "");
-        let mut good = Good::new(&address, upper);
+        let (server, address) = End::serve(command(kind, args, &["--grace", "0.1"], &inbox), "");
+        let _guest = Guest::new(kind, &server, &address, "guest");
         server.signal(nix::sys::signal::Signal::SIGINT);
         server.error_with("grace time is over");
-        assert!(good.stream.read(&mut [0; 1]).map_or(true, |n| n == 0));
         assert_eq!(server.finish().0, 0, "{args:?}");
+        assert_eq!(inbox.names(), [""; 0], "{args:?}");
     }
     Ok(())
 }
@@ -291,7 +361,7 @@ fn guesses() -> Result<(), Failed> {
     for _ in 0..5 {
         assert!(guess());
     }
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     for _ in 0..3 {
         guess();
     }

@@ -3,6 +3,7 @@
 mod demos;
 mod ends;
 mod files;
+mod guests;
 mod hostile;
 mod python;
 

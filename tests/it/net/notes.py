@@ -116,11 +116,48 @@ def udp_connect(address):
         content = ask()
         if content.upper() == "Q":
             break
-        sk.sendto(content.encode("utf-8"), (host, int(port)))
-        msg, addr = sk.recvfrom(1024)
-        if msg.decode("utf-8").upper() == "Q":
-            break
-        say(msg.decode("utf-8"))
+        data = content.encode("utf-8")
+        for piece in [data[i : i + 1] for i in range(len(data))] if SPLIT else [data]:
+            sk.sendto(piece, (host, int(port)))
+            msg, addr = sk.recvfrom(1024)
+            if msg.decode("utf-8").upper() == "Q":
+                break
+            say(msg.decode("utf-8"))
+    sk.close()
+
+
+def sticky_serve(address):
+    """Reads as they come, to the end of the stream."""
+    conn, addr = listener(address).accept()
+    content = conn.recv(1024)
+    while content:
+        say(content.decode("utf-8"))
+        content = conn.recv(1024)
+    conn.close()
+
+
+def sticky_connect(address):
+    sk = connected(address)
+    for i in range(20):
+        send(sk, ("message %d;" % (i + 1)).encode("utf-8"))
+    sk.close()
+
+
+def framed_serve(address):
+    conn, addr = listener(address).accept()
+    num = recv_exact(conn, 4)
+    while num:
+        say(recv_exact(conn, struct.unpack("i", num)[0]).decode("utf-8"))
+        num = recv_exact(conn, 4)
+    conn.close()
+
+
+def framed_connect(address):
+    sk = connected(address)
+    for i in range(20):
+        bytes_msg = ("message %d;" % (i + 1)).encode("utf-8")
+        send(sk, struct.pack("i", len(bytes_msg)))
+        send(sk, bytes_msg)
     sk.close()
 
 
@@ -210,7 +247,7 @@ def upper_serve(address):
                     if not msg:
                         del_l.append(c)
                         continue
-                    c.send(msg.upper().encode("utf-8"))
+                    send(c, msg.upper().encode("utf-8"))
                 except BlockingIOError:
                     pass
             for c in del_l:
@@ -259,6 +296,10 @@ PROGRAMS = {
     ("chat", "connect"): chat_connect,
     ("udp", "serve"): udp_serve,
     ("udp", "connect"): udp_connect,
+    ("sticky", "serve"): sticky_serve,
+    ("sticky", "connect"): sticky_connect,
+    ("framed", "serve"): framed_serve,
+    ("framed", "connect"): framed_connect,
     ("frames", "serve"): frames_serve,
     ("frames", "connect"): frames_connect,
     ("echo", "serve"): echo_serve,

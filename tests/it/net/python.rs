@@ -1,7 +1,11 @@
-//! Each program against the Python program of the notes, at either end, whole and split at every byte.
+//! Each program against the Python program of the notes, at either end, whole and split at every byte: by
+//! Python's own end, and by a wire between both that passes a byte at a time.
 
 use super::ends::{End, Folder, file_with, noise, notes, proclab};
 use libtest_mimic::{Failed, Trial};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
 
 pub(crate) fn tests() -> Vec<Trial> {
     let test = |name: &str, run: fn() -> Result<(), Failed>| {
@@ -11,11 +15,16 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("chat_serves_python", chat_serves_python),
         test("chat_goes_to_python", chat_goes_to_python),
         test("udp_both_ways", udp_both_ways),
+        test("sticky_both_ways", sticky_both_ways),
         test("frames_both_ways", frames_both_ways),
         test("echo_both_ways", echo_both_ways),
         test("upper_both_ways", upper_both_ways),
         test("auth_both_ways", auth_both_ways),
         test("files_both_ways", files_both_ways),
+        test("a_wire_that_splits_every_byte_serves_python", split_wire_from_python),
+        test("a_wire_that_splits_every_byte_goes_to_python", split_wire_to_python),
+        test("a_wire_that_splits_every_byte_carries_files", split_wire_with_files),
+        test("a_wire_that_splits_every_byte_is_between_two_of_ours", split_wire_between_ours),
     ]
 }
 
@@ -63,11 +72,53 @@ fn udp_both_ways() -> Result<(), Failed> {
     assert!(server.line().ends_with(": hello") && server.line().ends_with(": 火锅"));
     assert_eq!(server.interrupt(), 0);
 
+    // Datagrams are not put together again: each byte is a message of its own, and answered.
+    let (server, address) = End::serve(proclab(&["udp", "serve"]), "");
+    let Some(client) = python("udp", "connect", &address, &["--split"]) else { return Ok(()) };
+    assert_eq!(End::start(client, "hello\nq\n").finish(), (0, vec!["收到".to_owned(); 5]));
+    "hello".chars().for_each(|c| assert!(server.line().ends_with(&format!(": {c}"))));
+    assert_eq!(server.interrupt(), 0);
+
     let Some(server) = python("udp", "serve", "127.0.0.1:0", &[]) else { return Ok(()) };
     let (server, address) = End::serve(server, "");
     let client = End::start(proclab(&["udp", "connect", &address]), "hello\n火锅\nq\n");
     assert_eq!(client.finish(), (0, vec!["收到".to_owned(); 2]));
     assert_eq!((server.line(), server.line()), ("hello".to_owned(), "火锅".to_owned()));
+    Ok(())
+}
+
+fn twenty() -> Vec<String> {
+    (1..=20).map(|n| format!("message {n};")).collect()
+}
+
+fn sticky_both_ways() -> Result<(), Failed> {
+    whole_and_split(|split| {
+        let (server, address) = End::serve(proclab(&["sticky", "serve"]), "");
+        let Some(client) = python("sticky", "connect", &address, split) else { return };
+        assert_eq!(End::start(client, "").finish().0, 0);
+        server.error_with(&format!("{} bytes came in", twenty().concat().len()));
+        assert_eq!(server.interrupt(), 0);
+
+        let (server, address) = End::serve(proclab(&["sticky", "serve", "--framed"]), "");
+        let Some(client) = python("framed", "connect", &address, split) else { return };
+        assert_eq!(End::start(client, "").finish().0, 0);
+        twenty().iter().for_each(|message| assert_eq!(&server.line(), message));
+        assert_eq!(server.interrupt(), 0);
+    })?;
+    for no_delay in [&[][..], &["--no-delay"]] {
+        let Some(server) = python("sticky", "serve", "127.0.0.1:0", &[]) else { return Ok(()) };
+        let (server, address) = End::serve(server, "");
+        let client = End::start(proclab(&[&["sticky", "connect", &address], no_delay].concat()), "");
+        assert_eq!(client.finish().0, 0);
+        assert_eq!(server.finish().1.concat(), twenty().concat());
+
+        let Some(server) = python("framed", "serve", "127.0.0.1:0", &[]) else { return Ok(()) };
+        let (server, address) = End::serve(server, "");
+        let client =
+            End::start(proclab(&[&["sticky", "connect", &address, "--framed"], no_delay].concat()), "");
+        assert_eq!(client.finish().0, 0);
+        assert_eq!(server.finish().1, twenty());
+    }
     Ok(())
 }
 
@@ -96,11 +147,12 @@ fn echo_both_ways() -> Result<(), Failed> {
         }
     })?;
     // The notes' server answers one message.
-    let Some(server) = python("echo", "serve", "127.0.0.1:0", &["--split"]) else { return Ok(()) };
-    let (_server, address) = End::serve(server, "");
-    let client = End::start(proclab(&["echo", "connect", &address]), "火锅\n");
-    assert_eq!(client.finish(), (0, vec!["火锅".to_owned()]));
-    Ok(())
+    whole_and_split(|split| {
+        let Some(server) = python("echo", "serve", "127.0.0.1:0", split) else { return };
+        let (_server, address) = End::serve(server, "");
+        let client = End::start(proclab(&["echo", "connect", &address]), "火锅\n");
+        assert_eq!(client.finish(), (0, vec!["火锅".to_owned()]));
+    })
 }
 
 fn upper_both_ways() -> Result<(), Failed> {
@@ -113,11 +165,12 @@ fn upper_both_ways() -> Result<(), Failed> {
             assert_eq!(server.interrupt(), 0);
         }
     })?;
-    let Some(server) = python("upper", "serve", "127.0.0.1:0", &[]) else { return Ok(()) };
-    let (_server, address) = End::serve(server, "");
-    let client = End::start(proclab(&["upper", "connect", &address]), "wusir\n火锅 a\n");
-    assert_eq!(client.finish(), (0, lines.to_vec()));
-    Ok(())
+    whole_and_split(|split| {
+        let Some(server) = python("upper", "serve", "127.0.0.1:0", split) else { return };
+        let (_server, address) = End::serve(server, "");
+        let client = End::start(proclab(&["upper", "connect", &address]), "wusir\n火锅 a\n");
+        assert_eq!(client.finish(), (0, lines.to_vec()));
+    })
 }
 
 fn auth_both_ways() -> Result<(), Failed> {
@@ -181,6 +234,132 @@ fn files_both_ways() -> Result<(), Failed> {
         let client = End::start(proclab(&["file", "send", &path, "--to", &address]), "");
         assert_eq!((client.finish().0, server.finish().0), (0, 0));
         check("python listens and receives");
+    }
+    Ok(())
+}
+
+/// A wire to `target` that passes a byte at a time, both ways; its address. It carries one connection.
+fn wire(target: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, target) = (listener.local_addr().unwrap().to_string(), target.to_owned());
+    std::thread::spawn(move || {
+        let Ok((client, _)) = listener.accept() else { return };
+        let Ok(server) = TcpStream::connect(target) else { return };
+        let pass = |mut from: TcpStream, mut to: TcpStream| {
+            let _ = to.set_nodelay(true);
+            std::thread::spawn(move || {
+                let mut byte = [0];
+                while from.read(&mut byte).is_ok_and(|n| n == 1) && to.write_all(&byte).is_ok() {
+                    // So that the reader has taken this one when the next comes.
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+                let _ = to.shutdown(Shutdown::Write);
+            })
+        };
+        let [up, down] = [(&client, &server), (&server, &client)]
+            .map(|(from, to)| pass(from.try_clone().unwrap(), to.try_clone().unwrap()));
+        let _ = (up.join(), down.join());
+    });
+    address
+}
+
+fn split_wire_from_python() -> Result<(), Failed> {
+    let lines = |lines: &[&str]| lines.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let cases: [(&[&str], &str, &str, Vec<String>); 6] = [
+        (&["frames", "serve"], "frames", "", lines(&["Parallel"])),
+        (&["echo", "serve"], "echo", "hello\n火锅\n", lines(&["hello", "火锅"])),
+        (&["echo", "serve", "--workers", "process"], "echo", "火锅\n", lines(&["火锅"])),
+        (&["upper", "serve", "--mode", "busy"], "upper", "wusir\n火锅 a\n", lines(&["WUSIR", "火锅 A"])),
+        (&["upper", "serve", "--mode", "ready"], "upper", "wusir\n火锅 a\n", lines(&["WUSIR", "火锅 A"])),
+        (&["auth", "serve"], "auth", "", lines(&["HELLO"; 3])),
+    ];
+    for (args, program, input, said) in cases {
+        let (server, address) = End::serve(proclab(args), "");
+        let Some(client) = python(program, "connect", &wire(&address), &[]) else { return Ok(()) };
+        assert_eq!(End::start(client, input).finish(), (0, said), "{args:?}");
+        assert_eq!(server.interrupt(), 0, "{args:?}");
+    }
+    let (server, address) = End::serve(proclab(&["sticky", "serve", "--framed"]), "");
+    let Some(client) = python("framed", "connect", &wire(&address), &[]) else { return Ok(()) };
+    assert_eq!(End::start(client, "").finish().0, 0);
+    twenty().iter().for_each(|message| assert_eq!(&server.line(), message));
+    assert_eq!(server.interrupt(), 0);
+    Ok(())
+}
+
+/// Not `chat` and `echo`: Python's ends of them take what one `recv` gives for a message.
+fn split_wire_to_python() -> Result<(), Failed> {
+    let cases: [(&str, &[&str], &str, &[&str]); 4] = [
+        ("frames", &["frames", "connect"], "", &["Parallel"]),
+        ("upper", &["upper", "connect"], "wusir\nb a\n", &["WUSIR", "B A"]),
+        ("auth", &["auth", "connect"], "hello\n", &["HELLO"]),
+        ("framed", &["sticky", "connect", "--framed"], "", &[]),
+    ];
+    for (program, args, input, said) in cases {
+        let Some(server) = python(program, "serve", "127.0.0.1:0", &[]) else { return Ok(()) };
+        let (server, address) = End::serve(server, "");
+        let client = End::start(proclab(&[args, &[&wire(&address)]].concat()), input);
+        assert_eq!(client.finish(), (0, said.iter().map(ToString::to_string).collect()), "{program}");
+        if program == "framed" {
+            assert_eq!(server.finish().1, twenty());
+        }
+    }
+    Ok(())
+}
+
+fn split_wire_with_files() -> Result<(), Failed> {
+    let (from, into) = (Folder::new("wire-from"), Folder::new("wire-into"));
+    let (name, bytes) = ("火 1.bin", noise(700));
+    file_with(&from.0.join(name), &bytes);
+    let (path, inbox) = (from.path(name), into.path(""));
+    let check = |who: &str| {
+        assert_eq!(std::fs::read(into.0.join(name)).unwrap(), bytes, "{who}");
+        std::fs::remove_file(into.0.join(name)).unwrap();
+    };
+    let listen = |args: &[&str]| proclab(&[&["file"], args, &["--bind", "127.0.0.1:0", "--once"]].concat());
+
+    let (server, address) = End::serve(listen(&["receive", "--into", &inbox]), "");
+    let Some(client) = python("file-send", "connect", &wire(&address), &[]) else { return Ok(()) };
+    let client = End::start(client, &path);
+    assert_eq!((client.finish().0, server.finish().0), (0, 0));
+    check("python sends");
+
+    let (server, address) = End::serve(listen(&["send", &path]), "");
+    let client = python("file-receive", "connect", &wire(&address), &[]).unwrap();
+    let client = End::start(client, &inbox);
+    assert_eq!((client.finish().0, server.finish().0), (0, 0));
+    check("python receives");
+
+    let (server, address) = End::serve(python("file-send", "serve", "127.0.0.1:0", &[]).unwrap(), &path);
+    let client = End::start(proclab(&["file", "receive", "--into", &inbox, "--to", &wire(&address)]), "");
+    assert_eq!((client.finish().0, server.finish().0), (0, 0));
+    check("python listens and sends");
+
+    let (server, address) = End::serve(python("file-receive", "serve", "127.0.0.1:0", &[]).unwrap(), &inbox);
+    let client = End::start(proclab(&["file", "send", &path, "--to", &wire(&address)]), "");
+    assert_eq!((client.finish().0, server.finish().0), (0, 0));
+    check("python listens and receives");
+
+    let (server, address) = End::serve(listen(&["receive", "--into", &inbox, "--resume"]), "");
+    let client = End::start(proclab(&["file", "send", &path, "--to", &wire(&address), "--resume"]), "");
+    assert_eq!((client.finish().0, server.finish().0), (0, 0));
+    check("two of ours");
+    Ok(())
+}
+
+fn split_wire_between_ours() -> Result<(), Failed> {
+    let (server, address) = End::serve(proclab(&["chat", "serve"]), "你好\n");
+    let client = End::start(proclab(&["chat", "connect", &wire(&address)]), "火锅 one\ntwo\nq\n");
+    assert_eq!((server.line(), server.line()), ("火锅 one".to_owned(), "two".to_owned()));
+    assert_eq!(client.finish(), (0, vec!["你好".to_owned()]));
+    assert_eq!(server.interrupt(), 0);
+
+    for scheme in ["md5", "hmac-sha256"] {
+        let (server, address) = End::serve(proclab(&["auth", "serve", "--scheme", scheme]), "");
+        let args = ["auth", "connect", &wire(&address), "--scheme", scheme];
+        let client = End::start(proclab(&args), "火锅 a\n");
+        assert_eq!(client.finish(), (0, vec!["火锅 A".to_owned()]), "{scheme}");
+        assert_eq!(server.interrupt(), 0);
     }
     Ok(())
 }
