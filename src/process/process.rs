@@ -137,8 +137,12 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
                 StartError::Os { name: identity.name.clone(), operation: "epoll_ctl", source }
             })?;
         }
-        await_ready(&child, &identity.name)?;
-        Ok(child)
+        let ready = await_ready(&child, &identity.name);
+        if self.method == StartMethod::ForkServer {
+            // Only now: the next fork should not take the processor from this start.
+            start::forkserver_reorder();
+        }
+        ready.map(|()| child)
     }
 }
 
@@ -196,9 +200,6 @@ fn fresh<A: Message, T: Message + Send + 'static>(
     // A child that died meanwhile is found out when its readiness is awaited.
     let _ = boots.send(boot);
     let sent = send_args(&boots.to_opaque().to::<Payload<A>>(), args);
-    if !is_spawn {
-        start::forkserver_reorder();
-    }
     if let Err(reason) = sent {
         // The child sees the end of the stream where its arguments should be, and ends.
         let child = Child::new(birth, identity, false, inbox, Weak::new());

@@ -5,8 +5,8 @@ use super::layout::{RECEIVERS_CPU, SENDERS_CPU};
 use super::members;
 use super::process_id::{Watched, has_ended};
 use crate::sys::poll::{Deadline, readable};
+use crate::sys::task;
 use crate::sys::ticks::ticks;
-use nix::sched::sched_getcpu;
 use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -65,8 +65,8 @@ impl Waiter {
     /// Whether the other side was last seen waiting on this very processor. Only a hint: a wrong one
     /// costs time, nothing else.
     fn is_together(self, channel: &Channel) -> bool {
-        let Ok(cpu) = sched_getcpu() else { return false };
-        let cpu = cpu as u64 + 1;
+        let Some(processor) = task::processor() else { return false };
+        let cpu = processor as u64 + 1;
         if channel.load(self.own) != cpu {
             channel.store(self.own, cpu);
         }

@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "nix does not wrap sched_setscheduler")]
 
 use nix::libc;
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid, getppid, gettid, setpgid, setsid};
@@ -21,6 +21,12 @@ pub fn pid() -> i32 {
 /// The PID of this process's parent, as of now.
 pub fn ppid() -> i32 {
     getppid().as_raw()
+}
+
+/// The processor on which the calling thread runs just now, for a few nanoseconds (`getcpu(2)` without a
+/// call into the kernel); `None` where it is not told.
+pub fn processor() -> Option<usize> {
+    sched_getcpu().ok()
 }
 
 /// Whether the calling thread is the one that the process began with.
