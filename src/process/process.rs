@@ -16,6 +16,7 @@ use ipc_channel::ipc::{self, IpcSender};
 use std::any::Any;
 use std::fmt;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -126,7 +127,9 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
         };
         let (birth, inbox) = match self.method {
             StartMethod::Fork => forked(&self.entry, args, &identity)?,
-            StartMethod::Spawn | StartMethod::ForkServer => fresh(&self.entry, args, &identity)?,
+            StartMethod::Spawn | StartMethod::ForkServer => {
+                fresh(&self.entry, args, &identity, family.and_then(|family| family.interrupt()))?
+            }
         };
         let family_of = family.map_or_else(Weak::new, Arc::downgrade);
         let child = Child::new(birth, &identity, self.leave_zombie, inbox, family_of);
@@ -186,6 +189,7 @@ fn fresh<A: Message, T: Message + Send + 'static>(
     entry: &Entry<A, T>,
     args: A,
     identity: &Identity,
+    interrupt: Option<BorrowedFd<'_>>,
 ) -> Result<(Birth, Inbox<T>), StartError> {
     if !has_entered() {
         return Err(StartError::NoChildEntry);
@@ -196,7 +200,7 @@ fn fresh<A: Message, T: Message + Send + 'static>(
     let inbox = Inbox::new(reports);
     let boot = Boot { entry: place, identity: identity.clone(), report: report.to_opaque() };
     let is_spawn = identity.method == StartMethod::Spawn;
-    let (birth, boots) = if is_spawn { exec(identity)? } else { serve(identity)? };
+    let (birth, boots) = if is_spawn { exec(identity)? } else { serve(identity, interrupt)? };
     // A child that died meanwhile is found out when its readiness is awaited.
     let _ = boots.send(boot);
     let sent = send_args(&boots.to_opaque().to::<Payload<A>>(), args);
@@ -220,8 +224,12 @@ fn exec(identity: &Identity) -> Result<(Birth, IpcSender<Boot>), StartError> {
 }
 
 /// A fork of the fork server's, and where it waits for its boot.
-fn serve(identity: &Identity) -> Result<(Birth, IpcSender<Boot>), StartError> {
-    start::forkserver().map_err(|error| match error {
+fn serve(
+    identity: &Identity,
+    interrupt: Option<BorrowedFd<'_>>,
+) -> Result<(Birth, IpcSender<Boot>), StartError> {
+    start::forkserver(interrupt).map_err(|error| match error {
+        ForkServerError::Interrupted => StartError::Interrupted { name: identity.name.clone() },
         ForkServerError::Start(error) => *error,
         ForkServerError::Os(source) => os_error(identity, "the fork server")(source),
     })

@@ -30,6 +30,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_shutdown_is_repeatable_and_starts_go_on_after_it,
         a_panic_ends_the_children,
         a_wait_is_broken_off_by_the_interrupt,
+        a_start_is_broken_off_though_the_fork_server_is_stopped,
         a_subreaper_reaps_orphans_and_ends_them,
         ended_siblings_are_reaped_while_one_is_joined,
         supervisors_may_be_made_and_dropped_without_end,
@@ -267,6 +268,24 @@ fn a_wait_is_broken_off_by_the_interrupt() {
         drop(supervisor);
         assert!(!child.is_alive(), "after the interrupt the end is a shutdown");
     }
+}
+
+fn a_start_is_broken_off_though_the_fork_server_is_stopped() {
+    let method = StartMethod::ForkServer;
+    let first = supervisor();
+    end_of(&first.start(Process::new(|| ()).start_method(method)).unwrap());
+    let (interrupt, mut interrupting) = std::io::pipe().unwrap();
+    let supervisor = Supervisor::interrupted_by(&interrupt).unwrap();
+    interrupting.write_all(b"!").unwrap();
+    let servers = crate::common::children_named("forkserver");
+    servers.iter().for_each(|pid| kill(*pid, Known::SIGSTOP));
+    // The first may find a child in reserve, the next ones wait for the server.
+    for _ in 0..3 {
+        let refused = supervisor.start(sleeper(method));
+        assert!(matches!(refused, Err(StartError::Interrupted { .. })), "{refused:?}");
+    }
+    servers.iter().filter(|pid| lives(**pid)).for_each(|pid| kill(*pid, Known::SIGCONT));
+    assert_eq!(result_of(&first.start(Process::new(|| 5).start_method(method)).unwrap()), 5);
 }
 
 /// Has a child that has children and ends without them: one that ends by itself, one that does not.

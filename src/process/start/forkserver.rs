@@ -23,8 +23,9 @@ use crate::wire::endpoint::{PollableReceiver, pollable_channel};
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The PID of a new child and where it waits for what it shall be; or the number of the error of the
 /// clone that failed.
@@ -66,6 +67,8 @@ pub(crate) enum ForkServerError {
     Start(Box<StartError>),
     /// It was lost, or refused.
     Os(io::Error),
+    /// The wait for it was broken off.
+    Interrupted,
 }
 
 impl From<io::Error> for ForkServerError {
@@ -75,11 +78,19 @@ impl From<io::Error> for ForkServerError {
 }
 
 /// A child that waits for its [`Boot`]. The server is started at the first use, and again when it is
-/// found dead.
-pub(crate) fn forkserver() -> Result<(Birth, IpcSender<Boot>), ForkServerError> {
+/// found dead. One that is stopped may go on at any time: only `interrupt` ends the wait for it.
+pub(crate) fn forkserver(
+    interrupt: Option<BorrowedFd<'_>>,
+) -> Result<(Birth, IpcSender<Boot>), ForkServerError> {
     let mut server = server();
-    if let Some(Reserve { birth, boots }) = server.as_mut().and_then(Server::take_reserve) {
-        return Ok((birth, boots));
+    if let Some(server) = server.as_mut() {
+        // An error here is met again by whoever orders next.
+        if !server.await_delivery(interrupt, Deadline::NEVER).unwrap_or(true) {
+            return Err(ForkServerError::Interrupted);
+        }
+        if let Some(Reserve { birth, boots }) = server.take_reserve() {
+            return Ok((birth, boots));
+        }
     }
     if server.as_ref().is_none_or(|server| !server.handle.is_alive()) {
         *server = None;
@@ -87,7 +98,9 @@ pub(crate) fn forkserver() -> Result<(Birth, IpcSender<Boot>), ForkServerError> 
     }
     let server = server.as_mut().expect("it was started above if there was none");
     server.order()?;
-    server.await_delivery()?;
+    if !server.await_delivery(interrupt, Deadline::NEVER)? {
+        return Err(ForkServerError::Interrupted);
+    }
     let Reserve { birth, boots } = server
         .take_reserve()
         .ok_or_else(|| io::Error::other("it was killed; the next start makes a new one"))?;
@@ -102,11 +115,14 @@ pub(crate) fn forkserver_reorder() {
     }
 }
 
+/// How long a delivery may take where nobody needs the child: a server that is stopped is not waited for.
+const SETTLE: Duration = Duration::from_secs(1);
+
 /// Forgets the server in a forked copy, which is not its parent; and takes in what was delivered, so
 /// that a child in reserve is known as one of ours.
 pub(crate) fn forkserver_settle() {
     if let Some(server) = &mut *server() {
-        let _ = server.await_delivery();
+        let _ = server.await_delivery(None, Deadline::after(SETTLE));
     }
 }
 
@@ -119,16 +135,22 @@ impl Server {
         Ok(())
     }
 
-    /// Takes the child that was ordered; none if the server died over it.
-    fn await_delivery(&mut self) -> io::Result<()> {
+    /// Takes the child that was ordered; none if the server died over it. False if it is still to come: the
+    /// wait was broken off, or the deadline came.
+    fn await_delivery(&mut self, interrupt: Option<BorrowedFd<'_>>, deadline: Deadline) -> io::Result<bool> {
         if !self.is_ordered {
-            return Ok(());
+            return Ok(true);
+        }
+        let mut sources = vec![self.deliveries.as_fd(), self.handle.as_fd()];
+        sources.extend(interrupt);
+        let ready = readable(&sources, deadline)?;
+        if !ready[0] && !ready[1] {
+            return Ok(false);
         }
         self.is_ordered = false;
-        let delivered = readable(&[self.deliveries.as_fd(), self.handle.as_fd()], Deadline::NEVER)?[0];
-        if !delivered {
+        if !ready[0] {
             self.reap_stray();
-            return Ok(());
+            return Ok(true);
         }
         match self.deliveries.try_recv() {
             Ok(Ok((pid, boots))) => {
@@ -136,7 +158,7 @@ impl Server {
                 let birth = Birth { pid, pidfd: pidfd::open(pid)? };
                 note_child(pid);
                 self.reserve = Some(Reserve { birth, boots });
-                Ok(())
+                Ok(true)
             }
             Ok(Err(errno)) => Err(io::Error::from_raw_os_error(errno)),
             Err(error) => {
@@ -149,8 +171,6 @@ impl Server {
 
     /// The reserve, if there is one and it lives.
     fn take_reserve(&mut self) -> Option<Reserve> {
-        // An error here is met again by whoever orders next.
-        let _ = self.await_delivery();
         let reserve = self.reserve.take()?;
         let is_dead = readable(&[reserve.birth.pidfd.as_fd()], Deadline::now()).is_ok_and(|ready| ready[0]);
         if is_dead {
