@@ -68,12 +68,16 @@ pub(super) fn join(receiving: &Receiving<'_>) -> Result<usize, Unreadable> {
     let free = |index: &usize| word(channel, *index, PID) == 0;
     let mut index = (0..end(channel)).find(free).unwrap_or(end(channel));
     if index == MAX_MEMBERS {
-        // The dead make room, if need be before what they lost was told.
+        // The dead make room: first those who lost nothing, then the one whose loss has waited longest to
+        // be told.
         let dead = |index: &usize| {
             process(channel, *index).is_none_or(|process| process.is_dead())
                 && !leases::any_held_by(channel, *index)
         };
-        let found = (0..MAX_MEMBERS).find(dead);
+        let taken = |index: &usize| word(channel, *index, TAKEN);
+        let found = (0..MAX_MEMBERS)
+            .find(|index| taken(index) == 0 && dead(index))
+            .or_else(|| (0..MAX_MEMBERS).filter(dead).min_by_key(taken));
         index = found.ok_or(Unreadable::TooMany { max: MAX_MEMBERS, what: "receiving handles" })?;
     }
     if index >= end(channel) {
