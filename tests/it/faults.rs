@@ -151,7 +151,8 @@ fn an_exploration_that_is_interrupted_tells_what_it_knows() {
         std::thread::sleep(Duration::from_millis(ms));
         kill(child.id().cast_signed(), Signal::SIGINT);
         let output = finish(child);
-        assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+        // On a busy machine the signal may come before anybody listens to it.
+        assert!(matches!(output.status.code(), Some(130) | None), "{}", text(&output.stderr));
         // Before the first schedule nothing is known.
         if !output.stdout.is_empty() {
             assert_eq!(json(&output)["complete"], false);

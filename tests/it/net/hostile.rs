@@ -237,7 +237,8 @@ fn takes_nothing() -> Result<(), Failed> {
         let expected = match args[0] {
             "file" => 20_000_000..=20_001_000,
             "frames" => 15 * 120_004..=15 * 120_004,
-            _ => 12 * 900_000..=12 * 900_000,
+            // The first line may be said before it is there.
+            _ => 11 * 900_000..=12 * 900_000,
         };
         assert!(expected.contains(&all), "{}: {all} bytes came", args[0]);
         assert!(resident_kb(server.pid()) < 64 << 10, "{}", args[0]);
