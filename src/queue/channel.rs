@@ -62,17 +62,17 @@ impl Channel {
         Channel { region, layout, items, space, settled, watched: Mutex::default() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn word(&self, offset: usize) -> &AtomicU64 {
         self.region.word(offset)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn load(&self, offset: usize) -> u64 {
         self.word(offset).load(Ordering::Relaxed)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn store(&self, offset: usize, value: u64) {
         self.word(offset).store(value, Ordering::Relaxed);
     }
@@ -80,7 +80,7 @@ impl Channel {
     /// The receive lock, with what a killed holder left half done put right.
     #[inline(always)]
     pub(super) fn receiving(&self, deadline: Deadline) -> Result<Receiving<'_>, LockError> {
-        if let Some(held) = try_lock(self.region.word32(layout::RECV_LOCK)) {
+        if let Some(held) = try_lock(self.region.words32(layout::RECV_LOCK)) {
             return Ok(Receiving::new(self, held));
         }
         self.receiving_later(deadline)
@@ -88,7 +88,7 @@ impl Channel {
 
     #[cold]
     fn receiving_later(&self, deadline: Deadline) -> Result<Receiving<'_>, LockError> {
-        let Locked { held, owner_died } = lock(self.region.word32(layout::RECV_LOCK), deadline)?;
+        let Locked { held, owner_died } = lock(self.region.words32(layout::RECV_LOCK), deadline)?;
         let mut receiving = Receiving::new(self, held);
         if owner_died {
             receiving.recover();
@@ -163,7 +163,7 @@ impl Side {
     /// The send lock. A killed holder may have closed the queue and died before it left the note.
     #[inline(always)]
     pub(super) fn sending(&self, deadline: Deadline) -> Result<Sending<'_>, LockError> {
-        if let Some(held) = try_lock(self.channel.region.word32(layout::SEND_LOCK)) {
+        if let Some(held) = try_lock(self.channel.region.words32(layout::SEND_LOCK)) {
             return Ok(Sending::new(&self.channel, held));
         }
         self.sending_later(deadline)
@@ -171,7 +171,7 @@ impl Side {
 
     #[cold]
     fn sending_later(&self, deadline: Deadline) -> Result<Sending<'_>, LockError> {
-        let Locked { held, owner_died } = lock(self.channel.region.word32(layout::SEND_LOCK), deadline)?;
+        let Locked { held, owner_died } = lock(self.channel.region.words32(layout::SEND_LOCK), deadline)?;
         let sending = Sending::new(&self.channel, held);
         if owner_died {
             sending.recover();

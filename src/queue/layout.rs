@@ -35,6 +35,7 @@ pub(super) mod header {
 }
 
 // Words that different processors write to lie on lines of their own; processors fetch two at once.
+/// Two words of 32 bits, as [`RECV_LOCK`]: see [`crate::sync::robust_mutex`].
 pub(super) const SEND_LOCK: usize = 128;
 /// What the senders last saw of [`FREED`].
 pub(super) const FREED_SEEN: usize = 136;
@@ -89,7 +90,7 @@ pub const MAX_MEMBERS: usize = 1024;
 pub const MAX_LEASES: usize = 1024;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"proclabQ");
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const MIN_STREAM: u64 = 64 << 10;
 const MAX_STREAM: u64 = 1 << 30;
 

@@ -10,6 +10,7 @@ use super::layout::{MAX_MEMBERS, MEMBERS_END};
 use super::leases;
 use super::process_id::ProcessId;
 use super::receiving::Receiving;
+use std::sync::atomic::Ordering;
 
 const PID: usize = 0;
 const START: usize = 8;
@@ -100,10 +101,11 @@ pub(super) fn leave(channel: &Channel, index: usize) {
 }
 
 /// Notes that the member takes messages; they count once HEAD has passed them.
-#[inline]
+#[inline(always)]
 pub(super) fn note_taking(receiving: &Receiving<'_>, index: usize, first: u64, count: u64) {
-    set(receiving.channel, index, COUNT, count);
-    set(receiving.channel, index, TAKEN, first + 1);
+    let [_, _, taken, counted] = receiving.channel.region.words(receiving.channel.layout.member(index));
+    counted.store(count, Ordering::Relaxed);
+    taken.store(first + 1, Ordering::Relaxed);
 }
 
 /// The member has done with what it took.

@@ -2,7 +2,10 @@
 
 use super::channel::Channel;
 use super::error::{Corrupt, Unreadable};
+use std::sync::atomic::Ordering;
 
+/// A slot's words: what it holds, and then the message itself if it is small.
+const SLOT_WORDS: usize = super::layout::SLOT / 8;
 /// A message up to this size lies in its slot.
 pub(super) const INLINE_LEN: usize = super::layout::SLOT - 8;
 /// A message in the stream begins on a line of the cache.
@@ -43,17 +46,44 @@ impl Place {
     }
 }
 
+/// Writes a message of at most [`INLINE_LEN`] bytes into a slot.
+#[inline(always)]
+pub(super) fn write_inline(channel: &Channel, slot: usize, bytes: &[u8]) {
+    let [what, words @ ..] = channel.region.words::<SLOT_WORDS>(slot);
+    let mut whole = bytes.chunks_exact(8);
+    let mut left = words.iter();
+    for (eight, word) in (&mut whole).zip(&mut left) {
+        word.store(u64::from_ne_bytes(eight.try_into().expect("eight")), Ordering::Relaxed);
+    }
+    if let (false, Some(word)) = (whole.remainder().is_empty(), left.next()) {
+        let mut eight = [0; 8];
+        eight[..whole.remainder().len()].copy_from_slice(whole.remainder());
+        word.store(u64::from_ne_bytes(eight), Ordering::Relaxed);
+    }
+    what.store(Place::Inline.word(bytes.len()), Ordering::Relaxed);
+}
+
 /// Appends the bytes of message `number` to `buffer`.
 #[inline(always)]
 pub(super) fn read_slot(channel: &Channel, number: u64, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
     let (region, layout) = (&channel.region, &channel.layout);
     let slot = layout.slot(number);
-    let (place, len) = Place::from_word(channel.load(slot), layout.limit)?;
+    let [what, words @ ..] = region.words::<SLOT_WORDS>(slot);
+    let (place, len) = Place::from_word(what.load(Ordering::Relaxed), layout.limit)?;
     match place {
-        Place::Inline if len <= INLINE_LEN => region.append_to(buffer, slot + 8, len),
+        Place::Inline if len <= INLINE_LEN => {
+            // Always the whole slot: so few words are faster than a loop over some of them.
+            let end = buffer.len() + len;
+            let mut bytes = [0; INLINE_LEN];
+            for (eight, word) in bytes.chunks_exact_mut(8).zip(words) {
+                eight.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+            }
+            buffer.extend_from_slice(&bytes);
+            buffer.truncate(end);
+        }
         Place::Inline => return Err(Corrupt("a long message lies in a short slot").into()),
         Place::Stream => {
-            let offset = channel.load(slot + 8) & (layout.stream_len - 1);
+            let offset = words[0].load(Ordering::Relaxed) & (layout.stream_len - 1);
             if offset + len as u64 > layout.stream_len {
                 return Err(Corrupt("a message runs out of the stream").into());
             }

@@ -10,7 +10,7 @@ use super::layout::{
     CLOSED, FREED, FREED_SEEN, RECEIVERS_ASLEEP, STREAM_FREED, STREAM_FREED_SEEN, STREAM_NEXT,
     STREAM_RESERVED, TAIL,
 };
-use super::place::{INLINE_LEN, Place, STREAM_ALIGN};
+use super::place::{self, INLINE_LEN, Place, STREAM_ALIGN};
 use crate::sync::robust_mutex::Held;
 use std::sync::atomic::Ordering;
 
@@ -90,8 +90,7 @@ impl<'a> Sending<'a> {
             channel.region.reserve(slot as u64, (last - slot) as u64).map_err(Rejection::Memory)?;
         }
         if bytes.len() <= INLINE_LEN {
-            channel.region.put(slot + 8, bytes);
-            channel.store(slot, Place::Inline.word(bytes.len()));
+            place::write_inline(channel, slot, bytes);
         } else if let Some(at) = self.room_in_stream(bytes.len() as u64)? {
             channel.region.put(layout.stream + (at & (layout.stream_len - 1)) as usize, bytes);
             channel.store(slot + 8, at);

@@ -281,7 +281,7 @@ struct Robust {
 
 impl Robust {
     fn take(&mut self, deadline: Deadline) -> io::Result<bool> {
-        match robust_mutex::lock(self.region.word32(0), deadline) {
+        match robust_mutex::lock(self.region.words32(0), deadline) {
             Ok(locked) => self.held = Some(locked.held),
             Err(robust_mutex::LockError::TimedOut) => {}
             Err(robust_mutex::LockError::Unwatched(error)) => return Err(error),

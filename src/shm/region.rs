@@ -13,6 +13,9 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
+/// Bytes of a page on the processors that have the smallest.
+const SMALLEST_PAGE: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
 /// A sealed file in memory, the beginning of which is mapped; the rest is reached by reading and
 /// writing, and costs no address space.
 #[derive(Debug)]
@@ -74,7 +77,8 @@ impl Region {
         let needs = mapped as u64;
         let len = NonZeroUsize::new(mapped).filter(|_| needs <= file_len);
         let len = len.ok_or(RegionError::TooShort { is: file_len, needs })?;
-        Ok(Region { mapping: Mapping::new(&file, len)?, file, file_len })
+        // `check` relies on a whole page: where the file is shorter, the rest of its last page is there too.
+        Ok(Region { mapping: Mapping::new(&file, len.max(SMALLEST_PAGE))?, file, file_len })
     }
 
     /// The file, to be passed to another process.
@@ -86,24 +90,42 @@ impl Region {
     ///
     /// # Panics
     /// When it is not inside of the mapping, or not aligned: an offset is computed, never read.
-    #[inline]
+    #[inline(always)]
     pub fn word32(&self, offset: usize) -> &AtomicU32 {
-        self.check(offset, 4);
+        &self.words32::<1>(offset)[0]
+    }
+
+    /// `N` words of 32 bits, the first at `offset`.
+    ///
+    /// # Panics
+    /// As [`Region::word32`].
+    #[inline(always)]
+    pub fn words32<const N: usize>(&self, offset: usize) -> &[AtomicU32; N] {
+        self.check(offset, 4 * N);
         assert!(offset.is_multiple_of(4), "the word at {offset} is not aligned");
-        // SAFETY: inside, aligned (the mapping begins on a page), and reached only as an atomic.
-        unsafe { AtomicU32::from_ptr(self.mapping.base().as_ptr().add(offset).cast()) }
+        // SAFETY: inside, aligned (the mapping begins on a page), and reached only as atomics.
+        unsafe { self.mapping.base().add(offset).cast().as_ref() }
     }
 
     /// The word of 64 bits at `offset`.
     ///
     /// # Panics
     /// As [`Region::word32`].
-    #[inline]
+    #[inline(always)]
     pub fn word(&self, offset: usize) -> &AtomicU64 {
-        self.check(offset, 8);
+        &self.words::<1>(offset)[0]
+    }
+
+    /// `N` words of 64 bits, the first at `offset`.
+    ///
+    /// # Panics
+    /// As [`Region::word32`].
+    #[inline(always)]
+    pub fn words<const N: usize>(&self, offset: usize) -> &[AtomicU64; N] {
+        self.check(offset, 8 * N);
         assert!(offset.is_multiple_of(8), "the word at {offset} is not aligned");
-        // SAFETY: as in `word32`.
-        unsafe { AtomicU64::from_ptr(self.mapping.base().as_ptr().add(offset).cast()) }
+        // SAFETY: as in `words32`.
+        unsafe { self.mapping.base().add(offset).cast().as_ref() }
     }
 
     /// Copies `bytes` to `offset`.
@@ -136,9 +158,11 @@ impl Region {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn check(&self, offset: usize, len: usize) {
-        let inside = offset.checked_add(len).is_some_and(|end| end <= self.mapping.len());
+        // Every mapping has a page: for an offset that the compiler knows, there is nothing left to check.
+        let in_first_page = offset <= SMALLEST_PAGE.get() && len <= SMALLEST_PAGE.get() - offset;
+        let inside = in_first_page || offset.checked_add(len).is_some_and(|end| end <= self.mapping.len());
         assert!(inside, "{len} bytes at {offset} are outside of the {} mapped", self.mapping.len());
     }
 

@@ -2,5 +2,7 @@
 
 /// A lock on a file.
 pub mod file_lock;
+#[cfg(test)]
+mod release_order;
 /// In shared memory, for the innermost few instructions.
 pub mod robust_mutex;

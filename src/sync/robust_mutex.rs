@@ -1,8 +1,19 @@
 //! A lock in shared memory that a killed holder cannot keep.
 //!
-//! The word is 0 when free, or the holder's TID; beside it the bit `WAITERS` when somebody sleeps
-//! until it is free, and the bit `OWNER_DIED`, set by the kernel when it has let go of the lock for a
-//! holder that ended (`set_robust_list(2)`, `Documentation/locking/robust-futexes.rst`).
+//! It is two words. The first is 0 when free, or the holder's TID; beside it the bit `WAITERS` when somebody
+//! sleeps until it is free, and the bit `OWNER_DIED`, set by the kernel when it has let go of the lock for
+//! a holder that ended (`set_robust_list(2)`, `Documentation/locking/robust-futexes.rst`). The second is
+//! not 0 when somebody may be asleep.
+//!
+//! Taking the lock costs one atomic exchange, letting go of it a plain store, which may wipe out a `WAITERS`
+//! that was set in the same moment. Why the sleeper is woken all the same:
+//! - who lets go *stores 0 to the first word, then looks at the second*; who goes to sleep sets `WAITERS`,
+//!   *stores 1 to the second word, has all processors pass a barrier (`membarrier(2)`), then looks at the
+//!   first*, which the kernel does as part of `futex(2)`. One of them sees what the other stored;
+//! - the second word is cleared only by a holder, before it lets go and wakes a sleeper. So it stays set
+//!   from the moment in which a sleeper has seen a holder until that holder lets go.
+//!
+//! `release_order.rs` goes through every order of these steps.
 //!
 //! Why nobody waits for ever, whoever is killed where:
 //! - *while it holds the lock, or between taking it and knowing so*: the word holds its TID, and the word
@@ -10,15 +21,17 @@
 //! - *after letting go, before waking the next*: the word holds no TID and is still announced, so the
 //!   kernel wakes the next;
 //! - *after being woken, before taking the lock*: the same, unless a third has taken the lock without
-//!   knowing that others sleep. Therefore a sleep here lasts no longer than `LOOK_AGAIN`.
+//!   knowing that others sleep. Therefore a sleep here lasts no longer than `LOOK_AGAIN`; that bounds it
+//!   also where the kernel refuses `membarrier(2)`.
 //!
 //! A holder that is only stopped keeps the lock: it may go on at any time.
 
 use crate::sys::futex;
+use crate::sys::membarrier;
 use crate::sys::poll::Deadline;
 use crate::sys::robust::{Announced, ThisThread};
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 use std::time::Duration;
 
 const WAITERS: u32 = 0x8000_0000;
@@ -29,12 +42,14 @@ const OWNER: u32 = 0x3FFF_FFFF;
 /// of another processor takes.
 const SPINS: u32 = 100;
 /// A sleeper looks at the lock this often even if nobody wakes it.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(if cfg!(test) { NEVER_IN_A_TEST } else { 10 });
+/// So that the tests see a wake-up that was lost.
+const NEVER_IN_A_TEST: u64 = 600_000;
 
 /// A lock that is held. Dropping it lets go.
 #[derive(Debug)]
 pub struct Held<'a> {
-    word: &'a AtomicU32,
+    words: &'a [AtomicU32; 2],
     announced: Announced,
 }
 
@@ -58,15 +73,15 @@ pub enum LockError {
     Unwatched(#[from] io::Error),
 }
 
-/// Takes the lock whose word lies in shared memory if it is free, and nobody waits for it or died with it.
+/// Takes the lock whose words lie in shared memory if it is free, and nobody waits for it or died with it.
 ///
 /// A thread holds at most one such lock at a time.
 #[inline(always)]
-pub fn try_lock(word: &AtomicU32) -> Option<Held<'_>> {
-    let thread = ThisThread::get().ok()?;
+pub fn try_lock(words: &[AtomicU32; 2]) -> Option<Held<'_>> {
+    let (thread, word) = (ThisThread::get().ok()?, &words[0]);
     let announced = thread.announce(word);
     if word.compare_exchange(0, thread.tid(), Ordering::Acquire, Ordering::Relaxed).is_ok() {
-        return Some(Held { word, announced });
+        return Some(Held { words, announced });
     }
     announced.withdraw();
     None
@@ -79,8 +94,9 @@ pub fn try_lock(word: &AtomicU32) -> Option<Held<'_>> {
 /// # Errors
 /// [`LockError`].
 #[cold]
-pub fn lock(word: &AtomicU32, deadline: Deadline) -> Result<Locked<'_>, LockError> {
+pub fn lock(words: &[AtomicU32; 2], deadline: Deadline) -> Result<Locked<'_>, LockError> {
     let thread = ThisThread::get()?;
+    let [word, asleep] = words;
     let announced = thread.announce(word);
     let mut spins = 0;
     // Whoever has slept takes the lock as if others still did: at worst one wake-up too many.
@@ -90,7 +106,7 @@ pub fn lock(word: &AtomicU32, deadline: Deadline) -> Result<Locked<'_>, LockErro
         if seen & OWNER == 0 {
             let mine = thread.tid() | (seen & WAITERS) | slept;
             if word.compare_exchange(seen, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                return Ok(Locked { held: Held { word, announced }, owner_died: seen & OWNER_DIED != 0 });
+                return Ok(Locked { held: Held { words, announced }, owner_died: seen & OWNER_DIED != 0 });
             }
         } else if spins < SPINS {
             spins += 1;
@@ -103,6 +119,9 @@ pub fn lock(word: &AtomicU32, deadline: Deadline) -> Result<Locked<'_>, LockErro
         } else if seen & WAITERS != 0
             || word.compare_exchange(seen, seen | WAITERS, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         {
+            // Not before this holder was seen: an earlier one may clear it until it lets go.
+            asleep.store(1, Ordering::Release);
+            let _ = membarrier::everywhere();
             let left = deadline.left().map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
             futex::wait(word, seen | WAITERS, left);
             slept = WAITERS;
@@ -113,8 +132,17 @@ pub fn lock(word: &AtomicU32, deadline: Deadline) -> Result<Locked<'_>, LockErro
 impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.word.swap(0, Ordering::Release) & WAITERS != 0 {
-            futex::wake_one(self.word);
+        let [word, asleep] = self.words;
+        let known = word.load(Ordering::Relaxed) & WAITERS != 0 || asleep.load(Ordering::Relaxed) != 0;
+        if known {
+            asleep.store(0, Ordering::Relaxed);
+        }
+        word.store(0, Ordering::Release);
+        // Store, then look: the processor keeps this order for whoever sleeps, by `membarrier(2)`; the
+        // compiler must not change it.
+        compiler_fence(Ordering::SeqCst);
+        if known || asleep.load(Ordering::Relaxed) != 0 {
+            futex::wake_one(word);
         }
         self.announced.withdraw();
     }
@@ -125,14 +153,22 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicU64;
 
+    fn new() -> [AtomicU32; 2] {
+        [const { AtomicU32::new(0) }; 2]
+    }
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_secs(20))
+    }
+
     #[test]
     fn one_thread_at_a_time() {
-        let (word, count) = (AtomicU32::new(0), AtomicU64::new(0));
+        let (words, count) = (new(), AtomicU64::new(0));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..10_000 {
-                        let _held = lock(&word, Deadline::NEVER).unwrap();
+                        let _held = lock(&words, soon()).unwrap();
                         let seen = count.load(Ordering::Relaxed);
                         count.store(seen + 1, Ordering::Relaxed);
                     }
@@ -140,27 +176,45 @@ mod tests {
             }
         });
         assert_eq!(count.into_inner(), 40_000);
-        assert_eq!(word.into_inner() & OWNER, 0);
+        assert_eq!(words[0].load(Ordering::Relaxed) & OWNER, 0);
+    }
+
+    #[test]
+    fn whoever_goes_to_sleep_is_woken() {
+        let (words, count) = (new(), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for round in 0..20_000 {
+                        let _held = lock(&words, soon()).unwrap();
+                        // For about as long as the others look before they sleep.
+                        (0..SPINS - 20 + round % 64).for_each(|_| std::hint::spin_loop());
+                        count.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(count.into_inner(), 60_000);
     }
 
     #[test]
     fn a_thread_that_ends_with_the_lock_lets_the_next_one_know() {
-        let word: &'static AtomicU32 = Box::leak(Box::new(AtomicU32::new(0)));
-        std::thread::spawn(|| std::mem::forget(lock(word, Deadline::NEVER).unwrap())).join().unwrap();
-        assert!(lock(word, Deadline::after(Duration::from_secs(10))).unwrap().owner_died);
-        assert!(!lock(word, Deadline::NEVER).unwrap().owner_died);
-        assert!(try_lock(word).is_some());
+        let words: &'static [AtomicU32; 2] = Box::leak(Box::new(new()));
+        std::thread::spawn(|| std::mem::forget(lock(words, Deadline::NEVER).unwrap())).join().unwrap();
+        assert!(lock(words, soon()).unwrap().owner_died);
+        assert!(!lock(words, soon()).unwrap().owner_died);
+        assert!(try_lock(words).is_some());
     }
 
     #[test]
     fn the_wait_for_a_held_lock_ends_at_the_deadline() {
-        let word = AtomicU32::new(0);
-        let _held = try_lock(&word).unwrap();
-        assert!(try_lock(&word).is_none());
+        let words = new();
+        let _held = try_lock(&words).unwrap();
+        assert!(try_lock(&words).is_none());
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let (begin, timeout) = (std::time::Instant::now(), Duration::from_millis(30));
-                assert!(matches!(lock(&word, Deadline::after(timeout)), Err(LockError::TimedOut)));
+                assert!(matches!(lock(&words, Deadline::after(timeout)), Err(LockError::TimedOut)));
                 assert!(begin.elapsed() >= timeout);
             });
         });

@@ -8,6 +8,7 @@ pub mod exec;
 pub mod exits;
 pub mod fork;
 pub mod futex;
+pub mod membarrier;
 pub mod mmap;
 pub mod notes_pipe;
 pub mod object;

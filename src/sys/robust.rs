@@ -18,6 +18,7 @@
 #![expect(unsafe_code, reason = "raw system calls, and the thread's own structure that the kernel reads")]
 
 use super::clock::monotonic_ns;
+use super::membarrier;
 use nix::libc;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous};
 use std::cell::{Cell, UnsafeCell};
@@ -89,6 +90,8 @@ impl ThisThread {
                 return Err(io::Error::last_os_error());
             }
         }
+        // Where it is refused, see `sync::robust_mutex`.
+        let _ = membarrier::register();
         let tid = nix::unistd::gettid().as_raw().cast_unsigned();
         Ok(ThisThread { lineage: lineage()?, tid, head })
     }

@@ -83,12 +83,13 @@ pub(crate) fn encode_with_handles<T: Serialize + ?Sized>(value: &T) -> Result<Ve
 }
 
 /// Decodes what [`encode_with_handles`] encoded, while its message is being received.
+#[inline]
 pub(crate) fn decode_with_handles<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    match bounded(bytes) {
-        Ok((value, used)) if used == bytes.len() => Ok(value),
-        Ok((_, used)) => Err(DecodeError { reason: format!("{} bytes are left over", bytes.len() - used) }),
-        Err(e) => Err(DecodeError { reason: e.to_string() }),
+    let (value, used) = bounded(bytes).map_err(|e| DecodeError { reason: e.to_string() })?;
+    if used < bytes.len() {
+        return Err(DecodeError { reason: format!("{} bytes are left over", bytes.len() - used) });
     }
+    Ok(value)
 }
 
 /// Encodes `value` behind what `buffer` already holds; on an error the buffer is as it was.
@@ -120,7 +121,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
 /// A length inside the bytes may lie, and bincode takes the memory before it reads on, so the limit
 /// follows what is really there. It counts a number by its width in memory (at most 16 bytes for
 /// one on the wire); limits are constants of the type, hence the steps.
-#[inline]
+#[inline(always)]
 fn bounded<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), bincode::error::DecodeError> {
     let need = bytes.len().saturating_mul(16);
     match need {
