@@ -23,7 +23,10 @@
 //! each, everything is prepared where nobody looks, and one atomic store makes it true: to TAIL for a
 //! message that is sent (`sending`), to HEAD for one that is taken (`receiving`). Sleepers are woken before
 //! that store, not after (`bell`). Who lives is told by a socket that the kernel hangs up (`channel`).
-//! The files are meant to be read in the order below.
+//!
+//! Read `layout` and `place` for what lies where; `sending`, `receiving` and `bell`, which are the proof;
+//! `channel` for who lives; `sender`, `receiver` and `wait` for what a caller sees; `members`, `leases` and
+//! `lease` for what becomes of messages whose receiver dies.
 
 /// Errors, one type an operation.
 pub mod error;
@@ -34,6 +37,8 @@ mod bell;
 mod channel;
 /// Handles on their way to another process.
 mod handle;
+/// A receiver as an iterator.
+mod iter;
 /// Where everything lies in the memory.
 mod layout;
 /// A message that is not lost with its holder.
@@ -61,10 +66,11 @@ mod sending;
 /// How long to look before sleeping, and what to sleep on.
 mod wait;
 
+pub use iter::{IntoIter, Iter, TryIter};
 pub use layout::{DEFAULT_MESSAGE_LIMIT, MAX_CAPACITY, MAX_LEASES, MAX_MEMBERS, MAX_MESSAGE_LIMIT};
 pub use lease::Lease;
 pub use members::Loss;
-pub use receiver::{IntoIter, Iter, Receiver, TryIter};
+pub use receiver::Receiver;
 pub use sender::Sender;
 
 use crate::sync::robust_mutex::LockError;

@@ -2,6 +2,7 @@
 
 use super::channel::Side;
 use super::error::{RecvError, RecvTimeoutError, TryRecvError, Unreadable};
+use super::iter::{Iter, TryIter};
 use super::layout::{LAST_SWEEP, LEASES_END, TAIL};
 use super::lease::Lease;
 use super::leases::{self, Leased};
@@ -18,7 +19,6 @@ use crate::wire::codec;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::io;
-use std::iter::FusedIterator;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -432,63 +432,5 @@ impl<T> Clone for Receiver<T> {
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver").field("len", &self.len()).field("capacity", &self.capacity()).finish()
-    }
-}
-
-/// [`Receiver::iter`].
-#[derive(Debug)]
-pub struct Iter<'a, T>(&'a Receiver<T>);
-
-impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.0.recv().ok()
-    }
-}
-
-impl<T: DeserializeOwned> FusedIterator for Iter<'_, T> {}
-
-/// [`Receiver::try_iter`].
-#[derive(Debug)]
-pub struct TryIter<'a, T>(&'a Receiver<T>);
-
-impl<T: DeserializeOwned> Iterator for TryIter<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.0.try_recv().ok()
-    }
-}
-
-/// What comes until no process can send any more, and the receiver with it.
-#[derive(Debug)]
-pub struct IntoIter<T>(Receiver<T>);
-
-impl<T: DeserializeOwned> Iterator for IntoIter<T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.0.recv().ok()
-    }
-}
-
-impl<T: DeserializeOwned> FusedIterator for IntoIter<T> {}
-
-impl<T: DeserializeOwned> IntoIterator for Receiver<T> {
-    type Item = T;
-    type IntoIter = IntoIter<T>;
-
-    fn into_iter(self) -> IntoIter<T> {
-        IntoIter(self)
-    }
-}
-
-impl<'a, T: DeserializeOwned> IntoIterator for &'a Receiver<T> {
-    type Item = T;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        self.iter()
     }
 }
