@@ -203,20 +203,25 @@ fn python(work: Work, bytes: usize) -> Option<f64> {
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
+/// Seconds a round trip, with a child that ends after the last.
+fn time_trips(trips: u32, echo: Pid, mut trip: impl FnMut(u64)) -> f64 {
+    let begin = Instant::now();
+    (0..trips).for_each(|number| trip(number.into()));
+    let took = begin.elapsed().as_secs_f64();
+    waitpid(echo, None).expect("it is our child");
+    took / f64::from(trips)
+}
+
 /// Seconds a round trip of 8 bytes.
 fn our_round_trip(trips: u32) -> f64 {
     let (there, arrives) = bounded::<u64>(1).expect("a queue can be made");
     let (back, returns) = bounded::<u64>(1).expect("a queue can be made");
     let echo =
         child(|| (0..trips).for_each(|_| back.send(arrives.recv().expect("it sends")).expect("it receives")));
-    let begin = Instant::now();
-    for trip in 0..trips {
-        there.send(trip.into()).expect("it receives");
+    time_trips(trips, echo, |trip| {
+        there.send(trip).expect("it receives");
         returns.recv().expect("it sends");
-    }
-    let took = begin.elapsed().as_secs_f64();
-    waitpid(echo, None).expect("it is our child");
-    took / f64::from(trips)
+    })
 }
 
 fn ipc_round_trip(trips: u32) -> f64 {
@@ -224,14 +229,10 @@ fn ipc_round_trip(trips: u32) -> f64 {
     let (back, returns) = ipc::channel::<u64>().expect("a channel can be made");
     let echo =
         child(|| (0..trips).for_each(|_| back.send(arrives.recv().expect("it sends")).expect("it receives")));
-    let begin = Instant::now();
-    for trip in 0..trips {
-        there.send(trip.into()).expect("it receives");
+    time_trips(trips, echo, |trip| {
+        there.send(trip).expect("it receives");
         returns.recv().expect("it sends");
-    }
-    let took = begin.elapsed().as_secs_f64();
-    waitpid(echo, None).expect("it is our child");
-    took / f64::from(trips)
+    })
 }
 
 /// Bytes a second of copying 1 KiB at a time through a megabyte.
