@@ -6,7 +6,9 @@ use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use proclab::sys::procs;
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::FileTypeExt;
+use std::process::Stdio;
 
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["faults":
@@ -18,6 +20,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         too_few_descriptors_are_one_clear_line,
         trials_that_are_interrupted_tell_what_they_know,
         an_exploration_that_is_interrupted_tells_what_it_knows,
+        a_person_who_schedules_may_interrupt_at_a_prompt,
         a_child_that_is_stopped_before_it_is_ready_does_not_hold_a_ctrl_c_up,
     ]
 }
@@ -167,6 +170,35 @@ fn an_exploration_that_is_interrupted_tells_what_it_knows() {
         }
         lab.assert_nothing_is_left();
     }
+}
+
+fn a_person_who_schedules_may_interrupt_at_a_prompt() {
+    let lab = Lab::new();
+    let told = lab.run(&["explore", "tickets", "--lock", "none"]);
+    let (_, after) = ran(&told, 3).split_once("proclab replay ").unwrap();
+    let args = ["replay", after.split_whitespace().next().unwrap(), "--step"];
+    let mut child = lab.command(&args).stdin(Stdio::piped()).spawn().unwrap();
+    // It stays open, and the last line has no end yet.
+    let mut keys = child.stdin.take().unwrap();
+    let mut prompts = child.stderr.take().unwrap();
+    keys.write_all(b"\n\na").unwrap();
+    let (mut seen, mut byte) = (0, [0]);
+    while seen < 3 {
+        prompts.read_exact(&mut byte).unwrap();
+        seen += usize::from(byte[0] == b']');
+    }
+    kill(child.id().cast_signed(), Signal::SIGINT);
+    let output = finish(child);
+    assert_eq!(output.status.code(), Some(130));
+    let mut said = String::new();
+    prompts.read_to_string(&mut said).unwrap();
+    assert!(said.contains("interrupted by SIGINT"), "{said}");
+    assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
+    lab.assert_nothing_is_left();
+    // Without an interrupt the end of the input is a stop, and whole lines are steps.
+    let mut child = lab.command(&args).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"\n\nq").unwrap();
+    assert!(ran(&finish(child), 0).starts_with("stopped: "));
 }
 
 fn a_child_that_is_stopped_before_it_is_ready_does_not_hold_a_ctrl_c_up() {
