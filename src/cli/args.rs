@@ -23,6 +23,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Tell what can be run, one line each
+    #[command(after_help = "Examples:\n  proclab list\n  proclab list | grep queue")]
     List,
     /// One free run on real processes, told line by line, then summed up
     Run(run::RunArgs),

@@ -70,6 +70,7 @@ struct EvalArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  proclab run full\n  proclab run full --start-method fork --format json")]
 struct FullArgs {
     /// How the child is started
     #[arg(long, value_enum, default_value_t = Method::Spawn)]

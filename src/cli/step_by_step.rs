@@ -1,6 +1,7 @@
 //! You are the scheduler: a key for each step.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
+use std::os::fd::AsFd;
 
 use console::{Key, Term};
 
@@ -11,12 +12,18 @@ use crate::explore::engine::{Divergence, Point, execute};
 use crate::explore::step::{Choice, Event, letter};
 use crate::explore::strategy::{Decision, Strategy};
 use crate::scenario::verdict::Verdict;
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::signal::Interrupt;
 
 /// Executes `choices` as far as the person agrees; what is told at the end, and whether all was right.
 pub(super) fn run(bench: &mut Bench<'_>, choices: Vec<Choice>) -> Result<(String, Finding), Fault> {
-    let mut person = Person { choices, steps: 0, previous: None, on_way: true };
+    let keys = Keys { interrupt: bench.interrupt, typed: Vec::new() };
+    let mut person = Person { choices, steps: 0, previous: None, on_way: true, keys };
     let trace = execute(&mut *bench.lab, &mut person, usize::MAX).map_err(|error| failed(&error))?;
     let Some(trace) = trace else {
+        if let Some(signal) = bench.interrupt.received() {
+            return Err(Fault::interrupted(signal));
+        }
         return Ok(("stopped: the processes are called back\n".to_owned(), Finding::Right));
     };
     let witness = bench.describe(&trace)?;
@@ -31,6 +38,7 @@ struct Person {
     previous: Option<usize>,
     /// Whether all decisions so far were those of the schedule.
     on_way: bool,
+    keys: Keys,
 }
 
 impl Strategy for Person {
@@ -50,7 +58,7 @@ impl Strategy for Person {
         let Some(usual) = usual else { return Ok(Decision::GiveUp) };
         loop {
             self.ask(point, usual, scheduled.is_some());
-            match read_key() {
+            match self.keys.next() {
                 Some('\n') => return Ok(Decision::Take(usual)),
                 Some('q') | None => return Ok(Decision::GiveUp),
                 Some(key) if key.is_ascii_alphabetic() => {
@@ -109,23 +117,58 @@ impl Person {
     }
 }
 
-/// One key, or one line where there is no terminal; `None` at the end of the input.
-fn read_key() -> Option<char> {
-    if std::io::stdin().is_terminal() {
-        let key = match Term::stderr().read_key().ok()? {
-            Key::Enter => '\n',
-            Key::Char(' ') => '\n',
-            Key::Char(key) => key,
-            Key::CtrlC | Key::Escape => 'q',
-            _ => '?',
-        };
+/// What the person types.
+struct Keys {
+    interrupt: Interrupt,
+    /// What has come of lines that are not yet taken.
+    typed: Vec<u8>,
+}
+
+impl Keys {
+    /// One key, or the first of a line where there is no terminal; `None` at the end of the input, and after a
+    /// signal that asks the program to end.
+    fn next(&mut self) -> Option<char> {
+        if self.interrupt.received().is_some() {
+            return None;
+        }
+        let key = if std::io::stdin().is_terminal() { pressed()? } else { self.line()? };
         eprint_newline();
-        return Some(key);
+        Some(key)
     }
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line).ok()?;
-    eprint_newline();
-    (read > 0).then(|| line.trim().chars().next().unwrap_or('\n'))
+
+    fn line(&mut self) -> Option<char> {
+        let mut ended = false;
+        let length = loop {
+            if let Some(at) = self.typed.iter().position(|byte| *byte == b'\n') {
+                break at + 1;
+            }
+            if ended {
+                break self.typed.len();
+            }
+            let stdin = std::io::stdin();
+            let ready = readable(&[stdin.as_fd(), self.interrupt.as_fd()], Deadline::NEVER).ok()?;
+            if ready[1] {
+                return None;
+            }
+            // As much as the standard input keeps: nothing may be left there that the poll does not see.
+            let mut bytes = [0; 8192];
+            let n = stdin.lock().read(&mut bytes).ok()?;
+            self.typed.extend_from_slice(&bytes[..n]);
+            ended = n == 0;
+        };
+        let line: Vec<u8> = self.typed.drain(..length).collect();
+        (length > 0).then(|| String::from_utf8_lossy(&line).trim().chars().next().unwrap_or('\n'))
+    }
+}
+
+/// The key that is pressed. Ctrl-C raises its signal, as it does outside of this wait.
+fn pressed() -> Option<char> {
+    Some(match Term::stderr().read_key().ok()? {
+        Key::Enter | Key::Char(' ') => '\n',
+        Key::Char(key) => key,
+        Key::Escape => 'q',
+        _ => '?',
+    })
 }
 
 fn eprint_newline() {

@@ -4,6 +4,7 @@ use crate::scenario::pipeline::PipelineRecord;
 use crate::scenario::record::{Detail, Event, Proof, Record};
 use crate::scenario::tickets::TicketsRun;
 use crate::scenario::verdict::Verdict;
+use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr;
@@ -37,7 +38,7 @@ fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
         let line = lines.last_mut().expect("there is one from the beginning");
         if line.is_empty() {
             line.push_str(word);
-        } else if line.width() + 1 + word.width() <= width {
+        } else if columns(line) + 1 + columns(word) <= width {
             line.push(' ');
             line.push_str(word);
         } else {
@@ -45,6 +46,11 @@ fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
         }
     }
     lines
+}
+
+/// How wide a text is on a terminal: colours take no room.
+fn columns(text: &str) -> usize {
+    strip_str(text).to_string().width()
 }
 
 /// Names may be wider than they have characters (火锅); what is too wide stays whole.
@@ -69,7 +75,7 @@ pub fn summary(record: &Record, width: Option<usize>) -> String {
     match &record.detail {
         Detail::Tickets(tickets) => tickets_summary(&tickets.runs, width),
         Detail::Life { proof } => wrapped(&proof_line(proof), width).join("\n"),
-        Detail::Pipeline(pipeline) => pipeline_summary(pipeline, record.verdict),
+        Detail::Pipeline(pipeline) => pipeline_summary(pipeline, record.verdict, width),
         Detail::Eval { answer } => match answer.as_ref().and_then(|answer| answer.value) {
             Some(value) => value.to_string(),
             None => "the child ended before it put its answer into the queue".to_owned(),
@@ -149,9 +155,12 @@ fn tickets_sentence(run: &TicketsRun) -> String {
     }
 }
 
-fn pipeline_summary(pipeline: &PipelineRecord, verdict: Verdict) -> String {
+fn pipeline_summary(pipeline: &PipelineRecord, verdict: Verdict, width: Option<usize>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
+    if let Some(width) = width.and_then(|width| u16::try_from(width).ok()) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
     table.set_header(["process", "ate", "blocked on full or empty"]);
     for (name, blocked_ns) in &pipeline.blocked_ns {
         let ate = pipeline.eaten.get(name).map(u64::to_string).unwrap_or_default();
@@ -171,7 +180,7 @@ fn pipeline_summary(pipeline: &PipelineRecord, verdict: Verdict) -> String {
             .collect::<Vec<_>>()
             .join(" ")
     };
-    let mut lines = vec![table.to_string(), format!("depth over time  {}", depth_line(pipeline))];
+    let mut lines = vec![depth_line(pipeline, width)];
     lines.extend(pipeline.stuck.clone());
     for loss in &pipeline.losses {
         lines.push(format!("message {} was lost with PID {}, which had taken it", loss.message, loss.pid));
@@ -193,21 +202,29 @@ fn pipeline_summary(pipeline: &PipelineRecord, verdict: Verdict) -> String {
         n => format!(", but {n} consumers waited for ever"),
     };
     lines.push(format!("{style}{verdict}:{style:#} {} put, {ate} eaten: {proof}{stuck}", pipeline.produced));
-    lines.join("\n")
+    // The depth is no text: it was made to fit.
+    let told = lines.iter().enumerate().flat_map(|(nth, line)| match nth {
+        0 => vec![line.clone()],
+        _ => wrapped(line, width),
+    });
+    [table.to_string()].into_iter().chain(told).collect::<Vec<_>>().join("\n")
 }
 
-/// How full the queue was, from the beginning to the end, in at most 60 columns.
-fn depth_line(pipeline: &PipelineRecord) -> String {
+/// How full the queue was, from the beginning to the end, in at most 60 columns of bars.
+fn depth_line(pipeline: &PipelineRecord, width: Option<usize>) -> String {
+    const HEAD: &str = "depth over time  ";
     const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let depth: Vec<usize> = pipeline.depth.iter().map(|depth| depth.queued).collect();
     let most = depth.iter().copied().max().unwrap_or(0);
-    let width = depth.len().div_ceil(60).max(1);
+    let tail = format!(" (at most {most})");
+    let columns = width.map_or(60, |width| width.saturating_sub(HEAD.len() + tail.len()).clamp(10, 60));
+    let per_bar = depth.len().div_ceil(columns).max(1);
     let bars: String = depth
-        .chunks(width)
+        .chunks(per_bar)
         .map(|chunk| chunk.iter().copied().max().unwrap_or(0))
         .map(|queued| BARS[(queued * 8).div_ceil(most.max(1))])
         .collect();
-    format!("{bars} (at most {most})")
+    format!("{HEAD}{bars}{tail}")
 }
 
 /// A count with its noun.
@@ -229,6 +246,7 @@ fn proof_line(proof: &Proof) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::pipeline::{Depth, LossRecord};
 
     #[test]
     fn a_text_is_broken_between_words_and_loses_none() {
@@ -239,5 +257,33 @@ mod tests {
         assert_eq!(wrapped(text, None), [text]);
         assert_eq!(wrapped(text, Some(3)), [text], "too narrow to be read");
         assert_eq!(wrapped("a-word-that-is-longer-than-that b", Some(16)).len(), 2);
+    }
+
+    #[test]
+    fn a_summary_of_a_pipeline_fits_into_the_terminal() {
+        let depth = (0..500).map(|at_ns| Depth { at_ns, queued: at_ns as usize % 5 }).collect();
+        let names = |name: &str| (0..3).map(|nth| (format!("{name}-{nth}"), 4_000_000)).collect();
+        let pipeline = PipelineRecord {
+            produced: 12,
+            eaten: names("consumer"),
+            missing: (0..9).map(|number| (0, number)).collect(),
+            twice: vec![(1, 1)],
+            losses: vec![LossRecord { pid: 4_000_000, message: 123_456 }],
+            stuck: vec!["consumer-1 (PID 4000000) waits on the empty queue, and nobody is left".to_owned()],
+            blocked_ns: names("consumer"),
+            depth,
+        };
+        for width in [40, 60, 80] {
+            let text = pipeline_summary(&pipeline, Verdict::Deadlock, Some(width));
+            for line in text.lines() {
+                assert!(columns(line) <= width, "{width}: {line}");
+            }
+            let last = text.split("deadlock:").nth(1).unwrap();
+            assert!(width < 80 || !last.contains('\n'), "colours take no room: {text}");
+        }
+        let whole = pipeline_summary(&pipeline, Verdict::Deadlock, None);
+        assert!(
+            whole.lines().any(|line| line.starts_with("never eaten: ") && line.ends_with("producer-0/8"))
+        );
     }
 }

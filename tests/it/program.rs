@@ -107,6 +107,25 @@ pub(crate) fn finish(mut child: Child) -> Output {
     Output { status, stdout, stderr }
 }
 
+/// Whether a process has a handler for SIGINT, so that the signal does not end it before it can clean up.
+pub(crate) fn listens(pid: i32) -> bool {
+    let caught = status(pid, "SigCgt:").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+    caught.is_some_and(|mask| mask & 1 << (Known::SIGINT as i32 - 1) != 0)
+}
+
+/// Whether a child of `pid` has slept so often that schedules or trials must be behind it: each of them
+/// costs a worker a few sleeps, and its start not many.
+pub(crate) fn has_worked(pid: i32) -> bool {
+    let slept = |pid| status(pid, "voluntary_ctxt_switches:").and_then(|times| times.parse::<u32>().ok());
+    procs::children_of(pid).unwrap().into_iter().any(|child| slept(child) > Some(100))
+}
+
+/// A line of `/proc/PID/status`.
+fn status(pid: i32, key: &str) -> Option<String> {
+    let lines = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(lines.lines().find_map(|line| line.strip_prefix(key))?.trim().to_owned())
+}
+
 pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }

@@ -107,8 +107,9 @@ fn each_start_method_carries_the_sale() {
 fn the_json_of_a_run_obeys_its_schema() {
     let lab = Lab::new();
     let output = lab.run(&["run", "tickets", "--format", "json", "--seed", "3", "--think", "5"]);
-    assert!([Some(0), Some(3)].contains(&output.status.code()));
     let record = json(&output);
+    let is_right = record["runs"].as_array().unwrap().iter().all(|run| run["outcome"]["verdict"] == "ok");
+    ran(&output, if is_right { 0 } else { 3 });
     let validator = validator(&lab);
     obeys(&validator, &record);
     let mut broken = record.clone();
@@ -340,13 +341,20 @@ fn an_interrupt_in_a_sale_leaves_nothing() {
 }
 
 fn an_interrupt_in_a_lesson_leaves_nothing() {
+    const ATTEMPTS: usize = 20;
     let lab = Lab::new();
     for (nth, lesson) in LESSONS.into_iter().enumerate() {
         let method = ["spawn", "fork", "forkserver"][nth % 3];
-        let output = interrupted(&lab, &["run", "life", lesson, "--start-method", method], 2);
-        // A short lesson may be over before.
-        assert!(matches!(output.status.code(), Some(130 | 0)), "{lesson}: {}", text(&output.stderr));
-        lab.assert_nothing_is_left();
+        let is_proven = (0..ATTEMPTS).any(|attempt| {
+            let output =
+                interrupted(&lab, &["run", "life", lesson, "--start-method", method], 1 + attempt % 2);
+            lab.assert_nothing_is_left();
+            let is_over = output.status.code() == Some(0);
+            // A short lesson may be over before the interrupt: that proves nothing.
+            assert!(is_over || output.status.code() == Some(130), "{lesson}: {}", text(&output.stderr));
+            !is_over
+        });
+        assert!(is_proven, "{lesson}: over before each of {ATTEMPTS} interrupts");
     }
 }
 
