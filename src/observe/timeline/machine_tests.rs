@@ -254,6 +254,30 @@ fn an_exit_lasts_until_the_last_way_off_the_cpu_is_known() {
 }
 
 #[test]
+fn a_zombie_begins_where_a_life_ends_though_its_end_is_told_with_an_earlier_time() {
+    let begin = [(0, forked(1)), (0, ON), (100, What::Exited { ppid: 1 })];
+    let preempted = [(105, PREEMPTED), (120, ON)];
+    let ends = [
+        // Reaped by its parent before it had left the CPU for good.
+        vec![(300, What::Reaped { not_before_ns: 90 })],
+        // Announced late, with the time from before the preemption.
+        vec![(102, OFF), (300, What::Reaped { not_before_ns: 90 })],
+        vec![(110, What::Reaped { not_before_ns: 90 })],
+    ];
+    for end in ends {
+        let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);
+        for (at_ns, what) in begin.iter().chain(&preempted).chain(&end) {
+            timeline.apply(&Event { at_ns: *at_ns, pid: 7, tid: 7, what: what.clone() });
+        }
+        let process = timeline.by_pid(7).unwrap();
+        let spans = process.spans(0, 1_000);
+        assert!(spans.windows(2).all(|pair| pair[0].to_ns == pair[1].from_ns), "{spans:?}");
+        assert_eq!(process.ended_ns, Some(120), "{end:?}");
+        assert_eq!(process.sums.alive_ns(), 120, "{end:?}");
+    }
+}
+
+#[test]
 fn a_status_that_comes_after_the_reaping_is_a_strangers() {
     let status = |code| What::Status(Exit::Code(code));
     let timeline = play(&[
