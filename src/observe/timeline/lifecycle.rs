@@ -26,11 +26,13 @@ impl Timeline {
             What::Rooted { ppid } => {
                 let mut process = Process::new(pid, *ppid, String::new(), at_ns, State::Ready);
                 process.held = true;
+                process.older = true;
                 self.add_process(process);
             }
             What::Found { ppid, state } if event.tid == pid => {
                 let mut process = Process::new(pid, *ppid, String::new(), at_ns, *state);
                 process.found = true;
+                process.older = true;
                 self.add_process(process);
             }
             What::Found { state, .. } => self.add_thread(pid, event.tid, at_ns, *state),
