@@ -132,6 +132,15 @@ fn a_turn_whose_records_are_missing_is_told_however_short_it_was() {
     script.drain(on..on + 2);
     assert!(!check(&script).holds());
     assert_eq!(check(&script).turns, (20, 21));
+    // One that the kernel leaves out can only be one that followed a preemption.
+    let fewer = SchedStat { running_ns: kernel.running_ns, turns: kernel.turns - 2, ..kernel };
+    script.pop();
+    script.push((99_000_000, 7, What::Sums(fewer)));
+    assert!(!check(&script).holds());
+    script[2].2 = PREEMPTED;
+    script.insert(3, (2_100_000, 7, ON));
+    script.insert(4, (2_100_000, 7, OFF));
+    assert!(check(&script).holds(), "{:?}", check(&script));
 }
 
 #[test]

@@ -111,6 +111,7 @@ impl Thread {
             running_ns: (sums.running_ns, kernel.running_ns.saturating_sub(base.running_ns)),
             ready_ns: (sums.ready_ns, kernel.ready_ns.saturating_sub(base.ready_ns)),
             turns: (self.turns, kernel.turns.saturating_sub(base.turns)),
+            preempted: self.preempted,
             wall_ns: self.ended_ns.unwrap_or(at_ns).saturating_sub(self.started_ns),
             stolen_ns,
             unrecorded_ns: self

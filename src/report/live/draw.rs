@@ -3,7 +3,7 @@
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span as Text};
-use ratatui::widgets::{Block, Clear, Paragraph};
+use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
 use super::detail::life;
 use super::rows::Row;
@@ -91,10 +91,10 @@ fn table_lines<'a>(view: &mut View, frame: &Frame<'_>, shown_ns: u64, area: Rect
     // The chosen row stays on the screen, in its middle where there is more above and below.
     let from = chosen.saturating_sub(visible / 2).min(view.rows().len().saturating_sub(visible));
     view.fill(frame.timeline, shown_ns, from, visible, columns.strip);
-    let window = short(view.window_ns());
+    let window = view.window_ns() as f64 / 1e9;
     let mut header =
         format!("{:>7} {:>7} {:<name$} {:<9} ", "PID", "PPID", "NAME", "STATE", name = columns.name);
-    header.push_str(&fit(&format!("last {window}"), columns.strip));
+    header.push_str(&fit(&format!("last {window} s"), columns.strip));
     if columns.times {
         header.push_str(&format!(" {:>10} {:>10} {:>10}", "RUN", "READY", "BLOCKED"));
     }
@@ -155,7 +155,10 @@ fn draw_pane(view: &View, frame: &Frame<'_>, shown_ns: u64, screen: &mut ratatui
         },
     };
     let lines: Vec<Line<'_>> = lines.into_iter().take(height).map(Line::from).collect();
-    screen.render_widget(Paragraph::new(lines).block(Block::bordered().title(title)), area);
+    screen.render_widget(
+        Paragraph::new(lines).wrap(Wrap { trim: false }).block(Block::bordered().title(title)),
+        area,
+    );
 }
 
 /// The keys, the most needed first: help tells those for which there is no room.
