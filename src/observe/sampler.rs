@@ -77,8 +77,8 @@ impl Sampler {
         }
         // The answers belong together only if the thread got no CPU between the first and the last of them.
         let Some(before) = stat::schedstat(pid, tid) else { return };
-        let at_ns = monotonic_ns();
         let letter = stat::of_thread(pid, tid).map(|stat| stat.letter);
+        let at_ns = monotonic_ns();
         let wait = match letter {
             Some('S' | 'D' | 'I') => probe(pid, tid, scene),
             _ => None,
@@ -90,7 +90,11 @@ impl Sampler {
         if let Some(letter) = letter {
             tell(at_ns, tid, What::Letter(letter));
         }
-        tell(at_ns, tid, What::Sums(after));
+        // Asleep then, and given no CPU since. One that is awake may have been given a turn that the kernel has
+        // counted already and the records have not.
+        if letter != Some('R') {
+            tell(at_ns, tid, What::Sums(after));
+        }
         if let Some(wait) = wait {
             tell(at_ns, tid, What::Blocked(wait));
         }

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use super::event::{Event, What};
 use super::tier::Tier;
 use crate::sys::perf::event::{Scope, Source, online_cpus, open, share_ring};
-use crate::sys::perf::record::Record;
+use crate::sys::perf::record::{Record, Stamp};
 use crate::sys::perf::ring::Ring;
 use crate::sys::perf::tracepoint::Tracepoint;
 
@@ -126,8 +126,8 @@ impl Recorder {
     pub(super) fn drain(&mut self, events: &mut Vec<Event>) {
         let Self { rings, tracepoints, n_lost, n_records, .. } = self;
         for (cpu, ring) in rings {
-            // The tracepoint of a switch comes right before the switch's own record, on the same CPU.
-            let mut leaving: Option<(u32, char)> = None;
+            // The tracepoint of a switch comes right before the switch's own records, on the same CPU.
+            let mut switch = Switch::default();
             ring.drain(|record| {
                 *n_records += 1;
                 match record {
@@ -135,20 +135,26 @@ impl Recorder {
                     Record::Sample { stamp, raw } => {
                         let Some(tracepoints) = tracepoints else { return };
                         if tracepoints.switch.is(raw) {
-                            leaving = tracepoints.leaving(raw);
+                            switch = tracepoints.switch(raw);
                         } else if let Some(tid) = tracepoints.woken(raw) {
                             let what = What::Woken { by: stamp.tid };
                             events.push(Event { at_ns: stamp.at_ns, pid: tid, tid, what });
                         }
                     }
-                    Record::Out { stamp, .. } => {
-                        events.extend(as_event(record, *cpu));
-                        if let Some((tid, letter)) = leaving.take()
+                    Record::Out { stamp, preempted } => {
+                        let leaving = switch.leaving.take();
+                        let stamp = named(stamp, leaving.map(|(tid, _)| tid));
+                        events.extend(as_event(Record::Out { stamp, preempted }, *cpu));
+                        if let Some((tid, letter)) = leaving
                             && tid == stamp.tid
                         {
                             let what = What::Letter(letter);
                             events.push(Event { at_ns: stamp.at_ns, pid: stamp.pid, tid, what });
                         }
+                    }
+                    Record::In(stamp) => {
+                        let stamp = named(stamp, switch.coming.take());
+                        events.extend(as_event(Record::In(stamp), *cpu));
                     }
                     Record::Comm { pid, tid, exec: true, at_ns, .. } => {
                         // Whoever execs has the CPU, though recording may begin with this very record.
@@ -180,7 +186,29 @@ impl Recorder {
     }
 }
 
+/// What the tracepoint of a switch says of both threads.
+#[derive(Debug, Clone, Copy, Default)]
+struct Switch {
+    /// Who leaves the CPU, and the letter of the state that it is in then.
+    leaving: Option<(u32, char)>,
+    coming: Option<u32>,
+}
+
+/// A thread that is reaped before it has left the CPU for good has no number any more, -1, in the records; the
+/// tracepoint still knows it.
+fn named(stamp: Stamp, tid: Option<u32>) -> Stamp {
+    match tid {
+        Some(tid) if stamp.tid == u32::MAX => Stamp { tid, ..stamp },
+        _ => stamp,
+    }
+}
+
 impl Tracepoints {
+    fn switch(&self, raw: &[u8]) -> Switch {
+        let coming = self.switch.number(raw, "next_pid").and_then(|tid| u32::try_from(tid).ok());
+        Switch { leaving: self.leaving(raw), coming }
+    }
+
     fn leaving(&self, raw: &[u8]) -> Option<(u32, char)> {
         let tid = u32::try_from(self.switch.number(raw, "prev_pid")?).ok()?;
         // `TASK_REPORT` of `linux/sched.h`; the flag above it says "preempted".

@@ -26,11 +26,13 @@ impl Timeline {
             What::Rooted { ppid } => {
                 let mut process = Process::new(pid, *ppid, String::new(), at_ns, State::Ready);
                 process.held = true;
+                process.older = true;
                 self.add_process(process);
             }
             What::Found { ppid, state } if event.tid == pid => {
                 let mut process = Process::new(pid, *ppid, String::new(), at_ns, *state);
                 process.found = true;
+                process.older = true;
                 self.add_process(process);
             }
             What::Found { state, .. } => self.add_thread(pid, event.tid, at_ns, *state),
@@ -164,10 +166,14 @@ impl Timeline {
         self.tell(pid, at_ns, NewsKind::Exec);
     }
 
+    /// A thread's end, at `at_ns` or when it was last seen on or off the CPU, if that is later: one that is
+    /// preempted on its way out may be told as ended, or as reaped, with a time from before.
     pub(super) fn end_thread(&mut self, pid: u32, tid: u32, ppid: u32, at_ns: u64) {
-        if self.tids.get(&tid).is_none_or(|(id, _)| self.pids.get(&pid) != Some(id)) {
+        let Some(&(id, place)) = self.tids.get(&tid).filter(|(id, _)| self.pids.get(&pid) == Some(id)) else {
             return;
-        }
+        };
+        let since_ns = self.processes.get(&id).map_or(0, |process| process.threads[place].since_ns);
+        let at_ns = at_ns.max(since_ns);
         self.go(tid, State::Zombie, at_ns);
         self.tids.remove(&tid);
         let Some(process) = self.living(pid) else { return };
@@ -246,6 +252,7 @@ impl Timeline {
             }
         }
         let Some(process) = self.latest(pid) else { return };
+        let at_ns = at_ns.max(process.ended_ns.unwrap_or(0));
         let not_before_ns = not_before_ns.max(process.ended_ns.unwrap_or(0)).min(at_ns);
         process.reaping = Some(Reaping { not_before_ns, not_after_ns: at_ns, by: process.ppid });
         process.finish(at_ns);

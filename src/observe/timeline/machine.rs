@@ -30,6 +30,9 @@ impl Default for Limits {
     }
 }
 
+/// The counter of what a hypervisor takes away goes on by so much at a time, where it takes away anything.
+const STOLEN_STEP_NS: u64 = 10_000_000;
+
 /// One thread let another one go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wake {
@@ -97,7 +100,7 @@ pub struct Timeline {
     n_late: u64,
     /// A thread's records go on after that of its exit.
     pub(super) records_go_on: bool,
-    /// The hypervisor's takings when the watch began, and since.
+    /// The hypervisor's takings when the watch began, and since, at the most.
     stolen_before_ns: Option<u64>,
     stolen_ns: u64,
 }
@@ -128,7 +131,7 @@ impl Timeline {
             What::Sums(kernel) => self.see_sums(event.pid, event.tid, *kernel, at_ns),
             What::Stolen(ns) => {
                 let before = *self.stolen_before_ns.get_or_insert(*ns);
-                self.stolen_ns = ns.saturating_sub(before);
+                self.stolen_ns = if *ns == 0 { 0 } else { ns.saturating_sub(before) + STOLEN_STEP_NS };
             }
             What::Sampled { state, running_ns, ready_ns } => {
                 self.sample(event.pid, *state, *running_ns, *ready_ns, at_ns);
@@ -293,12 +296,7 @@ impl Timeline {
     fn see_sums(&mut self, pid: u32, tid: u32, kernel: SchedStat, at_ns: u64) {
         let stolen_ns = self.stolen_ns;
         if let Some((process, index)) = self.find(tid) {
-            let thread = &mut process.threads[index];
-            if process.found && thread.base.is_none() {
-                thread.base = Some(kernel);
-            } else {
-                thread.compare(at_ns, kernel, stolen_ns);
-            }
+            process.threads[index].compare(at_ns, kernel, stolen_ns, process.older);
         } else if pid == tid {
             // A zombie still has its main thread's sums, and they are final.
             let process = self.pids.get(&pid).and_then(|id| self.processes.get_mut(id));

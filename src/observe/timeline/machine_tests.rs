@@ -61,7 +61,8 @@ fn a_wake_up_ends_the_blocked_time_and_begins_the_ready_time() {
 fn the_kernels_time_in_line_moves_the_hidden_part_from_blocked_to_ready() {
     let kernel = SchedStat { running_ns: 20, ready_ns: 25, turns: 2 };
     let timeline = play(&[
-        (0, 7, forked(1)),
+        (0, 2, forked(1)),
+        (0, 7, forked(2)),
         (5, 7, ON),
         (15, 7, OFF),
         (115, 7, ON),
@@ -79,11 +80,67 @@ fn the_kernels_time_in_line_moves_the_hidden_part_from_blocked_to_ready() {
 #[test]
 fn sums_that_disagree_with_the_kernel_are_told() {
     let kernel = SchedStat { running_ns: 50_000_000, ready_ns: 0, turns: 1 };
-    let timeline =
-        play(&[(0, 7, forked(1)), (0, 7, ON), (10_000_000, 7, OFF), (20_000_000, 7, What::Sums(kernel))]);
+    let timeline = play(&[
+        (0, 2, forked(1)),
+        (0, 7, forked(2)),
+        (0, 7, ON),
+        (10_000_000, 7, OFF),
+        (20_000_000, 7, What::Sums(kernel)),
+    ]);
     let check = timeline.by_pid(7).unwrap().threads[0].check.unwrap();
     assert_eq!(check.difference_ns(), 40_000_000);
     assert!(!check.holds());
+}
+
+/// Twenty turns of 2 ms and sleeps of 3 ms; the kernel counts 12 µs more for each, as from an idle CPU.
+fn twenty_turns() -> (Vec<(u64, u32, What)>, SchedStat) {
+    let mut script = vec![(0, 7, forked(1))];
+    for turn in 0..20 {
+        script.push((turn * 5_000_000, 7, ON));
+        script.push((turn * 5_000_000 + 2_000_000, 7, OFF));
+    }
+    // The first sums of the watched command itself tell what came before its records.
+    script.insert(3, (3_000_000, 7, What::Sums(SchedStat { running_ns: 2_300_000, ready_ns: 0, turns: 3 })));
+    let kernel = SchedStat { running_ns: 40_300_000 + 19 * 12_000, ready_ns: 0, turns: 22 };
+    (script, kernel)
+}
+
+#[test]
+fn a_millisecond_that_one_source_has_and_the_other_has_not_is_told() {
+    let check = |more: i64| {
+        let (mut script, kernel) = twenty_turns();
+        let running_ns = kernel.running_ns.strict_add_signed(more);
+        script.push((99_000_000, 7, What::Sums(SchedStat { running_ns, ..kernel })));
+        play(&script).by_pid(7).unwrap().threads[0].check.unwrap()
+    };
+    assert!(check(0).holds(), "{:?}", check(0));
+    assert_eq!((check(0).difference_ns(), check(0).turns), (19 * 12_000, (20, 20)));
+    assert!(!check(1_000_000).holds(), "{:?}", check(1_000_000));
+    assert!(!check(-1_000_000).holds(), "{:?}", check(-1_000_000));
+}
+
+#[test]
+fn a_turn_whose_records_are_missing_is_told_however_short_it_was() {
+    let (mut script, kernel) = twenty_turns();
+    script.push((96_000_000, 7, ON));
+    script.push((96_000_500, 7, OFF));
+    let kernel = SchedStat { running_ns: kernel.running_ns + 500, turns: kernel.turns + 1, ..kernel };
+    script.push((99_000_000, 7, What::Sums(kernel)));
+    let check = |script: &[_]| play(script).by_pid(7).unwrap().threads[0].check.unwrap();
+    assert!(check(&script).holds());
+    let on = script.len() - 3;
+    script.drain(on..on + 2);
+    assert!(!check(&script).holds());
+    assert_eq!(check(&script).turns, (20, 21));
+    // One that the kernel leaves out can only be one that followed a preemption.
+    let fewer = SchedStat { running_ns: kernel.running_ns, turns: kernel.turns - 2, ..kernel };
+    script.pop();
+    script.push((99_000_000, 7, What::Sums(fewer)));
+    assert!(!check(&script).holds());
+    script[2].2 = PREEMPTED;
+    script.insert(3, (2_100_000, 7, ON));
+    script.insert(4, (2_100_000, 7, OFF));
+    assert!(check(&script).holds(), "{:?}", check(&script));
 }
 
 #[test]
@@ -225,7 +282,8 @@ fn a_process_ends_when_it_leaves_the_cpu_for_good_where_that_is_recorded() {
 #[test]
 fn a_zombies_final_sums_tell_how_long_it_took_to_end() {
     let timeline = play(&[
-        (0, 7, forked(1)),
+        (0, 2, forked(1)),
+        (0, 7, forked(2)),
         (0, 7, ON),
         (10, 7, What::Exited { ppid: 1 }),
         (30, 7, What::Sums(SchedStat { running_ns: 15, ready_ns: 0, turns: 1 })),
@@ -251,6 +309,30 @@ fn an_exit_lasts_until_the_last_way_off_the_cpu_is_known() {
     // Where that is never told, the exit's own record is the best that is known.
     let silent = [&begin[..], &[(900, What::Reaped { not_before_ns: 800 })]].concat();
     assert_eq!(play(&silent).ended_ns, Some(100));
+}
+
+#[test]
+fn a_zombie_begins_where_a_life_ends_though_its_end_is_told_with_an_earlier_time() {
+    let begin = [(0, forked(1)), (0, ON), (100, What::Exited { ppid: 1 })];
+    let preempted = [(105, PREEMPTED), (120, ON)];
+    let ends = [
+        // Reaped by its parent before it had left the CPU for good.
+        vec![(300, What::Reaped { not_before_ns: 90 })],
+        // Announced late, with the time from before the preemption.
+        vec![(102, OFF), (300, What::Reaped { not_before_ns: 90 })],
+        vec![(110, What::Reaped { not_before_ns: 90 })],
+    ];
+    for end in ends {
+        let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);
+        for (at_ns, what) in begin.iter().chain(&preempted).chain(&end) {
+            timeline.apply(&Event { at_ns: *at_ns, pid: 7, tid: 7, what: what.clone() });
+        }
+        let process = timeline.by_pid(7).unwrap();
+        let spans = process.spans(0, 1_000);
+        assert!(spans.windows(2).all(|pair| pair[0].to_ns == pair[1].from_ns), "{spans:?}");
+        assert_eq!(process.ended_ns, Some(120), "{end:?}");
+        assert_eq!(process.sums.alive_ns(), 120, "{end:?}");
+    }
 }
 
 #[test]

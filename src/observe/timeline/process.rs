@@ -46,6 +46,9 @@ pub struct Process {
     pub found: bool,
     /// The watched command at its gate: what it does before its exec is not its own.
     pub(super) held: bool,
+    /// The kernel's sums of it begin before its records: it was found, or is the watched command, which was
+    /// this program before its exec.
+    pub(super) older: bool,
     /// When its last thread ended.
     pub ended_ns: Option<u64>,
     /// How it ended, where that could be learnt.
@@ -85,6 +88,7 @@ impl Process {
             started_ns: at_ns,
             found: false,
             held: false,
+            older: false,
             ended_ns: None,
             exit: None,
             reaping: None,
@@ -146,7 +150,7 @@ impl Process {
     pub(super) fn see_final_sums(&mut self, kernel: SchedStat, at_ns: u64, stolen_ns: u64) {
         let single = self.n_threads == 1;
         let Some(main) = self.threads.iter_mut().find(|thread| thread.tid == self.pid) else { return };
-        main.compare(at_ns, kernel, stolen_ns);
+        main.compare(at_ns, kernel, stolen_ns, self.older);
         let (Some(check), Some(ended_ns)) = (&mut main.check, self.ended_ns) else { return };
         let rest = check.running_ns.1.saturating_sub(check.running_ns.0).min(at_ns.saturating_sub(ended_ns));
         if single && self.state == State::Zombie && rest > 0 {

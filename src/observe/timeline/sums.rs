@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::observe::event::State;
-use crate::sys::procfs::stat::SchedStat;
 
 /// Time by state, nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,10 +65,11 @@ pub(super) fn add_wait(sums: &mut WaitSums, wait: u32, ns: u64) {
 /// The records' sums beside the kernel's own (`schedstat`), both at one moment at which the thread was off the
 /// CPU.
 ///
-/// Records do not show when a blocked thread was woken, only when it got the CPU; the kernel's time in line
-/// does contain that. So in line by the kernel, less in line by the records, is the hidden part: it is moved
-/// from blocked to ready. What must agree without any such step is the time on the CPU, and that the kernel's
-/// time in line is not the smaller one.
+/// Records do not show when a blocked thread was woken, only when it got the CPU; the kernel's sums do contain
+/// that: as time in line, or as time on the CPU, since a CPU that is woken for a thread books with the clock of
+/// the wake-up (`rq_clock_skip_update`). So on the CPU or in line by the kernel, less the same by the records, is
+/// the hidden part: it is moved from blocked to ready. What must agree without any such step is how often it got
+/// a CPU, how long it had it, and that the kernel's time on and in line for a CPU together is not the smaller one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Check {
     /// When both were read.
@@ -78,47 +78,69 @@ pub struct Check {
     pub running_ns: (u64, u64),
     /// In line by the records (preempted and new), and by the kernel.
     pub ready_ns: (u64, u64),
+    /// Times that it got a CPU by the records, and by the kernel.
+    pub turns: (u64, u64),
+    /// How often it lost the CPU while it could have gone on, by the records.
+    pub preempted: u64,
     /// Life so far.
     pub wall_ns: u64,
-    /// Times that it got a CPU.
-    pub turns: u64,
-    /// What a hypervisor has taken away from the machine meanwhile.
+    /// What a hypervisor has taken away from the machine meanwhile, at the most.
     pub stolen_ns: u64,
+    /// Of a thread that has ended, from its last record to its end: it may have lost the CPU in between.
+    pub unrecorded_ns: u64,
 }
 
 impl Check {
-    pub(super) fn new(at_ns: u64, wall_ns: u64, sums: &Sums, kernel: &SchedStat, stolen_ns: u64) -> Self {
-        Self {
-            at_ns,
-            wall_ns,
-            turns: kernel.turns,
-            stolen_ns,
-            running_ns: (sums.running_ns, kernel.running_ns),
-            ready_ns: (sums.ready_ns, kernel.ready_ns),
-        }
-    }
-
-    /// The time between being woken and getting the CPU, which the records do not show.
+    /// The time between being woken and having the CPU, which the records do not show.
     pub fn hidden_ns(&self) -> u64 {
-        self.ready_ns.1.saturating_sub(self.ready_ns.0)
+        (self.running_ns.1 + self.ready_ns.1).saturating_sub(self.running_ns.0 + self.ready_ns.0)
     }
 
-    /// How far the two sources are apart: running by one less running by the other, and time in line that the
-    /// records have and the kernel does not.
+    /// How far the two sources are apart: on the CPU by one and not by the other, or on the CPU and in line by
+    /// the records and neither by the kernel. What the records have in line after a wake-up that they know, or
+    /// a fork, and the kernel on the CPU is the same time under another name.
     pub fn difference_ns(&self) -> u64 {
-        self.running_ns.0.abs_diff(self.running_ns.1) + self.ready_ns.0.saturating_sub(self.ready_ns.1)
+        let (recorded, kernel) = self.running_ns;
+        let renamed = self.ready_ns.0.saturating_sub(self.ready_ns.1);
+        let mut short = (recorded + self.ready_ns.0).saturating_sub(kernel + self.ready_ns.1);
+        if self.turns.0 > self.turns.1 {
+            // The time in line before a turn that the kernel does not count is in none of its sums.
+            short = 0;
+        }
+        kernel
+            .saturating_sub(recorded)
+            .saturating_sub(renamed)
+            .max(recorded.saturating_sub(kernel))
+            .max(short)
     }
 
-    /// What may differ: 1 ms and 1 % of the time; 10 µs for each time that it got a CPU, for the switch itself
-    /// (and the way to an idle CPU) is in the kernel's sums and between the records; and what the hypervisor
-    /// took away meanwhile, which the kernel's sums leave out.
+    /// What may differ:
+    ///
+    /// - for each turn on a CPU, the switch and the way out of an idle CPU's sleep: the kernel's sums count
+    ///   from the decision or the wake-up, the records from when the switch is done;
+    /// - two clocks: one follows the time server's corrections, 500 ppm at the most, the other does not;
+    /// - what the hypervisor took away meanwhile, which the kernel's sums leave out and the records do not;
+    /// - what was not recorded of the thread's end, and the beginning of its first record.
     pub fn tolerance_ns(&self) -> u64 {
-        const A_SWITCH_NS: u64 = 10_000;
-        1_000_000 + self.wall_ns / 100 + self.turns * A_SWITCH_NS + self.stolen_ns
+        const A_TURN_NS: u64 = 20_000;
+        const CLOCKS: u64 = 2_000;
+        const ENDS_NS: u64 = 100_000;
+        let stolen_ns = if self.running_ns.0 > self.running_ns.1 { self.stolen_ns } else { 0 };
+        ENDS_NS + self.turns.1 * A_TURN_NS + self.wall_ns / CLOCKS + stolen_ns + self.unrecorded_ns
+    }
+
+    /// Whether both sources have the same turns: a record that is missing shows here however short the turn.
+    ///
+    /// The kernel itself leaves out the turn after a preemption that came when the thread had already said
+    /// that it will sleep (`sched_info_depart`), so it may have fewer by the number of preemptions at the most.
+    pub fn turns_agree(&self) -> bool {
+        let (recorded, kernel) = self.turns;
+        (kernel..=kernel + self.preempted).contains(&recorded)
+            || (self.unrecorded_ns > 0 && recorded < kernel)
     }
 
     /// Whether the sources agree.
     pub fn holds(&self) -> bool {
-        self.difference_ns() <= self.tolerance_ns()
+        self.turns_agree() && self.difference_ns() <= self.tolerance_ns()
     }
 }

@@ -32,7 +32,7 @@ pub struct Thread {
     pub spans: Spans,
     /// The last comparison with the kernel's sums.
     pub check: Option<Check>,
-    /// The kernel's sums when the watch began, for a thread that was there before.
+    /// What the kernel's sums have from before the records, for a thread that was there before.
     pub(super) base: Option<SchedStat>,
     /// Its exit was recorded, with its parent then and when, and its last way off the CPU was not yet.
     pub(super) exiting: Option<(u32, u64)>,
@@ -88,17 +88,36 @@ impl Thread {
 
     /// Compares with the kernel's sums, read at `at_ns`. Only while it has been off the CPU and not in line,
     /// for otherwise the kernel has not booked the present stretch yet.
-    pub(super) fn compare(&mut self, at_ns: u64, kernel: SchedStat, stolen_ns: u64) {
+    ///
+    /// Of a thread that was there before its records (`older`), the first time tells what the sums have from
+    /// then.
+    pub(super) fn compare(&mut self, at_ns: u64, kernel: SchedStat, stolen_ns: u64, older: bool) {
         if !matches!(self.state, State::Blocked | State::Stopped | State::Zombie) || at_ns < self.since_ns {
             return;
         }
+        let sums = self.sums_at(at_ns);
+        if older && self.base.is_none() {
+            self.base = Some(SchedStat {
+                running_ns: kernel.running_ns.saturating_sub(sums.running_ns),
+                ready_ns: kernel.ready_ns.saturating_sub(sums.ready_ns),
+                turns: kernel.turns.saturating_sub(self.turns),
+            });
+            return;
+        }
         let base = self.base.unwrap_or_default();
-        let kernel = SchedStat {
-            running_ns: kernel.running_ns.saturating_sub(base.running_ns),
-            ready_ns: kernel.ready_ns.saturating_sub(base.ready_ns),
-            turns: kernel.turns.saturating_sub(base.turns),
-        };
-        let wall_ns = self.ended_ns.unwrap_or(at_ns).saturating_sub(self.started_ns);
-        self.check = Some(Check::new(at_ns, wall_ns, &self.sums_at(at_ns), &kernel, stolen_ns));
+        let last_record_ns = self.exiting.map(|(_, at_ns)| at_ns);
+        self.check = Some(Check {
+            at_ns,
+            running_ns: (sums.running_ns, kernel.running_ns.saturating_sub(base.running_ns)),
+            ready_ns: (sums.ready_ns, kernel.ready_ns.saturating_sub(base.ready_ns)),
+            turns: (self.turns, kernel.turns.saturating_sub(base.turns)),
+            preempted: self.preempted,
+            wall_ns: self.ended_ns.unwrap_or(at_ns).saturating_sub(self.started_ns),
+            stolen_ns,
+            unrecorded_ns: self
+                .ended_ns
+                .zip(last_record_ns)
+                .map_or(0, |(ended_ns, last_ns)| ended_ns.saturating_sub(last_ns)),
+        });
     }
 }

@@ -43,10 +43,10 @@ pub(super) fn life(process: &Process, timeline: &Timeline, now_ns: u64) -> Vec<S
         short(sums.zombie_ns)
     ));
     lines.push(format!(
-        "{} threads · CPU time {} · {} turns, {} cut short",
-        process.n_threads,
+        "{} · CPU time {} · {}, {} cut short",
+        count(process.n_threads.into(), "thread"),
         short(process.cpu_ns(now_ns)),
-        process.turns(),
+        count(process.turns(), "turn"),
         process.preempted()
     ));
     if process.state == State::Blocked && process.waits_now() != 0 {
@@ -55,7 +55,11 @@ pub(super) fn life(process: &Process, timeline: &Timeline, now_ns: u64) -> Vec<S
     }
     for (number, sum) in process.waits_at(now_ns).into_iter().take(6) {
         let on = timeline.wait_name(number);
-        lines.push(format!("  {} in {} waits: {on}", short(sum.ns), sum.times));
+        lines.push(format!("  {} in {}: {on}", short(sum.ns), count(sum.times, "wait")));
     }
     lines
+}
+
+fn count(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

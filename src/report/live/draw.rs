@@ -3,7 +3,7 @@
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span as Text};
-use ratatui::widgets::{Block, Clear, Paragraph};
+use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
 use super::detail::life;
 use super::rows::Row;
@@ -26,7 +26,7 @@ pub fn draw(view: &mut View, frame: &Frame<'_>, screen: &mut ratatui::Frame<'_>)
         Constraint::Length(1),
     ])
     .areas(area);
-    screen.render_widget(heading(view, frame), head);
+    screen.render_widget(heading(view, frame, area.width.into()), head);
     if let Some(text) = frame.alarm {
         let style = Style::new().add_modifier(Modifier::REVERSED | Modifier::BOLD);
         screen.render_widget(Paragraph::new(text).style(style), alarm);
@@ -35,29 +35,32 @@ pub fn draw(view: &mut View, frame: &Frame<'_>, screen: &mut ratatui::Frame<'_>)
     if pane_height > 0 {
         draw_pane(view, frame, shown_ns, screen, pane);
     }
-    screen.render_widget(footing(view, frame), foot);
+    screen.render_widget(footing(view, frame, area.width.into()), foot);
     if view.help {
         draw_help(screen, area);
     }
 }
 
-fn heading<'a>(view: &View, frame: &Frame<'a>) -> Paragraph<'a> {
+fn heading<'a>(view: &View, frame: &Frame<'a>, width: usize) -> Paragraph<'a> {
     let alive = frame.timeline.processes().filter(|(_, process)| process.is_alive()).count();
     let all = frame.timeline.processes().count() as u64 + frame.timeline.folded().n_processes;
-    let mut first = vec![
-        Text::styled(frame.title.to_owned(), Style::new().add_modifier(Modifier::BOLD)),
-        Text::raw(format!("  {alive} alive of {all}")),
-    ];
+    let mut told = format!("  {alive} alive of {all}");
     if let Some(ended) = frame.ended {
-        first.push(Text::raw(format!("  ended: {ended}")));
+        told.push_str(&format!("  ended: {ended}"));
     }
-    if view.is_paused() {
-        first.push(Text::styled("  PAUSED", Style::new().add_modifier(Modifier::REVERSED)));
-    }
-    Paragraph::new(vec![
-        Line::from(first),
-        Line::styled(frame.source.to_owned(), Style::new().fg(Color::DarkGray)),
-    ])
+    let paused = if view.is_paused() { "  PAUSED" } else { "" };
+    // What changes is always there, the title as far as there is room.
+    let room = width.saturating_sub(told.chars().count() + paused.len());
+    let title =
+        if frame.title.chars().count() > room { fit(frame.title, room) } else { frame.title.to_owned() };
+    let first = vec![
+        Text::styled(title, Style::new().add_modifier(Modifier::BOLD)),
+        Text::raw(told),
+        Text::styled(paused, Style::new().add_modifier(Modifier::REVERSED)),
+    ];
+    let source =
+        if frame.source.chars().count() > width { fit(frame.source, width) } else { frame.source.to_owned() };
+    Paragraph::new(vec![Line::from(first), Line::styled(source, Style::new().fg(Color::DarkGray))])
 }
 
 /// Widths of the columns for a screen of this width: times only where there is room.
@@ -88,10 +91,10 @@ fn table_lines<'a>(view: &mut View, frame: &Frame<'_>, shown_ns: u64, area: Rect
     // The chosen row stays on the screen, in its middle where there is more above and below.
     let from = chosen.saturating_sub(visible / 2).min(view.rows().len().saturating_sub(visible));
     view.fill(frame.timeline, shown_ns, from, visible, columns.strip);
-    let window = short(view.window_ns());
+    let window = view.window_ns() as f64 / 1e9;
     let mut header =
         format!("{:>7} {:>7} {:<name$} {:<9} ", "PID", "PPID", "NAME", "STATE", name = columns.name);
-    header.push_str(&fit(&format!("last {window}"), columns.strip));
+    header.push_str(&fit(&format!("last {window} s"), columns.strip));
     if columns.times {
         header.push_str(&format!(" {:>10} {:>10} {:>10}", "RUN", "READY", "BLOCKED"));
     }
@@ -152,24 +155,35 @@ fn draw_pane(view: &View, frame: &Frame<'_>, shown_ns: u64, screen: &mut ratatui
         },
     };
     let lines: Vec<Line<'_>> = lines.into_iter().take(height).map(Line::from).collect();
-    screen.render_widget(Paragraph::new(lines).block(Block::bordered().title(title)), area);
+    screen.render_widget(
+        Paragraph::new(lines).wrap(Wrap { trim: false }).block(Block::bordered().title(title)),
+        area,
+    );
 }
 
-fn footing<'a>(view: &View, frame: &Frame<'_>) -> Line<'a> {
+/// The keys, the most needed first: help tells those for which there is no room.
+fn footing<'a>(view: &View, frame: &Frame<'_>, width: usize) -> Line<'a> {
     if view.searching {
         return Line::from(format!("search: {}_   Enter keeps it, Esc clears it", view.search));
     }
-    let mut keys = format!(
-        "?help q leave ↑↓ choose Tab output /search s sort:{} a all p pause +- zoom",
-        view.sort.word()
-    );
-    if frame.output.is_some() && frame.ended.is_none() {
-        keys.push_str(" i type");
+    let sort = format!("s sort:{}", view.sort.word());
+    let types = frame.output.is_some() && frame.ended.is_none();
+    let search = (!view.search.is_empty()).then(|| format!("[{}] Esc clears", view.search));
+    let pause = if view.is_paused() { "p go on" } else { "p pause" };
+    let keys =
+        [Some("? help"), Some("q leave"), Some(pause), search.as_deref(), Some("Tab output"), Some(&sort)];
+    let rest =
+        [Some("/ search"), Some("↑↓ choose"), types.then_some("i type"), Some("a all"), Some("+ - zoom")];
+    let mut line = String::new();
+    for key in keys.into_iter().chain(rest).flatten() {
+        if line.chars().count() + key.chars().count() + 2 > width.max(8) {
+            continue;
+        }
+        let gap = if line.is_empty() { "" } else { "  " };
+        line.push_str(gap);
+        line.push_str(key);
     }
-    if !view.search.is_empty() {
-        keys.push_str(&format!("  [{}] Esc clears", view.search));
-    }
-    Line::styled(keys, Style::new().fg(Color::DarkGray))
+    Line::styled(line, Style::new().fg(Color::DarkGray))
 }
 
 fn draw_help(screen: &mut ratatui::Frame<'_>, area: Rect) {
@@ -219,12 +233,17 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
+    use super::super::view::Key;
     use super::*;
     use crate::observe::event::{Event, What};
     use crate::observe::timeline::{Limits, Timeline};
     use crate::observe::waits::{Kind, Wait};
 
     fn screen(width: u16, height: u16) -> String {
+        screen_after(&[], width, height)
+    }
+
+    fn screen_after(keys: &[Key], width: u16, height: u16) -> String {
         let mut timeline = Timeline::new(Limits::default());
         let mut tell = |at_ns, pid, what| timeline.apply(&Event { at_ns, pid, tid: pid, what });
         tell(0, 7, What::Rooted { ppid: 1 });
@@ -234,7 +253,7 @@ mod tests {
         let on = Wait::outside(Kind::FileLock, "lock data/ticket_count held by 4240 buyer-1");
         tell(3_100_000_000, 7, What::Blocked(on));
         let frame = Frame {
-            title: "python3 homework.py",
+            title: "python3 homework.py --with --arguments that --fill the line",
             source: "exact tier",
             alarm: None,
             ended: None,
@@ -244,6 +263,9 @@ mod tests {
         };
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let mut view = View::default();
+        for key in keys {
+            view.key(*key, 4_000_000_000);
+        }
         terminal.draw(|screen| draw(&mut view, &frame, screen)).unwrap();
         terminal.backend().to_string()
     }
@@ -262,6 +284,19 @@ mod tests {
         for part in ["7", "python3", "blocked S", "█"] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn title_and_keys_fit_a_narrow_screen_and_a_pause_is_seen() {
+        let running = screen(60, 20);
+        for part in ["python3", "1 alive of 1", "? help", "q leave", "p pause", "sort:tree"] {
+            assert!(running.contains(part), "{part:?} is not in\n{running}");
+        }
+        assert!(!running.contains("PAUSED") && !running.contains("zo…"), "{running}");
+        let paused = screen_after(&[Key::Char('p')], 60, 20);
+        assert!(paused.contains("1 alive of 1  PAUSED") && paused.contains("p go on"), "{paused}");
+        let gone_on = screen_after(&[Key::Char('p'), Key::Char(' ')], 60, 20);
+        assert!(gone_on.contains("p pause") && !gone_on.contains("PAUSED"), "{gone_on}");
     }
 
     #[test]

@@ -134,22 +134,26 @@ fn of_process(process: &Process, timeline: &Timeline, origin_ns: u64, now_ns: u6
                 longest_ns: sum.longest_ns,
             })
             .collect(),
-        check: checks().max_by_key(|check| check.difference_ns()).map(|check| CheckReport {
-            at_ns: since(check.at_ns),
-            recorded_running_ns: check.running_ns.0,
-            kernel_running_ns: check.running_ns.1,
-            recorded_ready_ns: check.ready_ns.0,
-            kernel_ready_ns: check.ready_ns.1,
-            difference_ns: check.difference_ns(),
-            tolerance_ns: check.tolerance_ns(),
-            holds: check.holds(),
+        check: checks().max_by_key(|check| (!check.holds(), check.difference_ns())).map(|check| {
+            CheckReport {
+                at_ns: since(check.at_ns),
+                recorded_running_ns: check.running_ns.0,
+                kernel_running_ns: check.running_ns.1,
+                recorded_ready_ns: check.ready_ns.0,
+                kernel_ready_ns: check.ready_ns.1,
+                recorded_turns: check.turns.0,
+                kernel_turns: check.turns.1,
+                difference_ns: check.difference_ns(),
+                tolerance_ns: check.tolerance_ns(),
+                holds: check.holds(),
+            }
         }),
     }
 }
 
 fn conservation(processes: &[ProcessReport]) -> Conservation {
     let checks = || processes.iter().filter_map(|process| process.check.as_ref());
-    let worst = checks().max_by_key(|check| check.difference_ns);
+    let worst = checks().max_by_key(|check| (!check.holds, check.difference_ns));
     Conservation {
         checked: checks().count(),
         holding: checks().filter(|check| check.holds).count(),

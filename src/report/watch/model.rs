@@ -57,10 +57,9 @@ pub struct Conservation {
     pub checked: usize,
     /// Those of them within their tolerance.
     pub holding: usize,
-    /// The largest difference.
+    /// The largest difference; of those that are not within it, if there are any.
     pub largest_difference_ns: u64,
-    /// The tolerance of the process with the largest difference: 1 ms, 1 % of its life, 10 µs for each turn
-    /// on a CPU, and what the hypervisor took away meanwhile.
+    /// The tolerance of the process with the largest difference: see the check of each process.
     pub tolerance_ns: u64,
 }
 
@@ -189,11 +188,16 @@ pub struct CheckReport {
     pub recorded_ready_ns: u64,
     /// In line for a CPU by the kernel's sums.
     pub kernel_ready_ns: u64,
+    /// Times that it got a CPU by the records.
+    pub recorded_turns: u64,
+    /// Times that it got a CPU by the kernel.
+    pub kernel_turns: u64,
     /// How far the two are apart, but for the delay from being woken to running, which records do not show.
     pub difference_ns: u64,
-    /// What is allowed: 1 ms, 1 % of the life so far, and what the hypervisor took away meanwhile.
+    /// What is allowed: 20 µs for each turn (the switch itself), 0.05 % of the life so far (two clocks), what
+    /// was not recorded of its end, 0.1 ms, and if the records have more, what the hypervisor took away.
     pub tolerance_ns: u64,
-    /// Whether it is kept.
+    /// Whether it is kept, and the turns are the same.
     pub holds: bool,
 }
 

@@ -91,10 +91,16 @@ fn states(process: &Process, timeline: &Timeline, origin_ns: u64, records: &mut 
             before = Some(span.state);
         }
     }
-    let until_ns = process.reaping.map_or(now_ns, |reaping| reaping.not_after_ns);
-    if let Some(ended_ns) = process.ended_ns.filter(|ended_ns| *ended_ns < until_ns) {
-        let span = Span::new(ended_ns, until_ns, State::Zombie, 0, 0);
-        records.push(state(process.pid, process.pid, &span, None, timeline, origin_ns));
+    // A main thread that ends before the others is a zombie until they have ended too, or until one of them
+    // execs and takes its number.
+    let mut mains = process.threads.iter().filter(|thread| thread.tid == process.pid).peekable();
+    while let Some(main) = mains.next() {
+        let gone_ns = process.reaping.map_or(now_ns, |reaping| reaping.not_after_ns);
+        let until_ns = mains.peek().map_or(gone_ns, |next| next.started_ns);
+        if let Some(ended_ns) = main.ended_ns.filter(|ended_ns| *ended_ns < until_ns) {
+            let span = Span::new(ended_ns, until_ns, State::Zombie, 0, 0);
+            records.push(state(process.pid, process.pid, &span, None, timeline, origin_ns));
+        }
     }
 }
 
