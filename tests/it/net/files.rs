@@ -1,8 +1,11 @@
 //! Transfers that fail leave nothing, and those that are resumed go on where they were.
 
 use super::ends::{End, Folder, file_with, noise, proclab, wait_until};
+use super::guests::unfinished_files;
+use super::wire::up_to;
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal;
+use proclab::net::transfer::digest::BUFFER;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -36,6 +39,7 @@ fn killed_receiver() -> Result<(), Failed> {
         let mut stream = TcpStream::connect(&address).unwrap();
         stream.write_all(&header(r#"{"filename": "a", "filesize": 10000000}"#)).unwrap();
         stream.write_all(&noise(3_000_000)).unwrap();
+        wait_until("the file is begun", || unfinished_files(&server) == 1);
         server.signal(signal);
         let code = server.finish().0;
         assert_eq!(code, if signal == Signal::SIGINT { 0 } else { -1 });
@@ -106,26 +110,23 @@ fn resumed() -> Result<(), Failed> {
     let (path, into) = (from.path("big"), inbox.path(""));
     let receive = ["file", "receive", "--into", &into, "--bind", "127.0.0.1:0", "--resume"];
     let (server, address) = End::serve(proclab(&receive), "");
-    let sender = End::start(proclab(&["file", "send", &path, "--to", &address, "--resume"]), "");
+    // What is there when the receiver is killed are the whole buffers of what came through.
+    let slow = up_to(&address, 8_000_000);
+    let sender = End::start(proclab(&["file", "send", &path, "--to", &slow, "--resume"]), "");
+    let kept = 8_000_000 / BUFFER * BUFFER;
     let partial = || {
         let name = inbox.names().into_iter().find(|name| name.ends_with(".resume"))?;
         std::fs::metadata(inbox.0.join(name)).ok().map(|about| about.len())
     };
-    wait_until("some bytes are there", || {
-        partial().is_some_and(|length| length > 0) || inbox.0.join("big").exists()
-    });
+    wait_until("what came is written", || partial() == Some(kept as u64));
     server.signal(Signal::SIGKILL);
     server.finish();
-    sender.finish();
-    assert!(!inbox.0.join("big").exists() || std::fs::read(inbox.0.join("big")).unwrap() == bytes);
-    if inbox.0.join("big").exists() {
-        println!("    left out: the transfer was faster than the kill");
-        return Ok(());
-    }
+    assert_eq!(sender.finish().0, 1);
+    assert!(!inbox.0.join("big").exists());
 
     let (server, address) = End::serve(proclab(&receive), "");
     let sender = End::start(proclab(&["file", "send", &path, "--to", &address, "--resume"]), "");
-    sender.error_with("the rest is sent");
+    sender.error_with(&format!("the other end has {kept} of 20000000 bytes: the rest is sent"));
     assert_eq!(sender.finish().0, 0);
     assert_eq!(std::fs::read(inbox.0.join("big")).unwrap(), bytes);
     assert_eq!(inbox.names(), ["big"]);

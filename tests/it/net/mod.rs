@@ -6,6 +6,7 @@ mod files;
 mod guests;
 mod hostile;
 mod python;
+mod wire;
 
 use libtest_mimic::Trial;
 
