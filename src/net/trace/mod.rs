@@ -40,7 +40,7 @@ impl Trace {
         let thread = match Capture::loopback() {
             Ok(capture) => {
                 emit(format!("trace of port {port} from the packets on loopback"));
-                std::thread::spawn(move || follow_packets(&capture, &stopped, port, emit))
+                std::thread::spawn(move || follow_packets(capture, &stopped, port, emit))
             }
             Err(error) => {
                 states::check()?;
@@ -69,7 +69,7 @@ impl Drop for Trace {
     }
 }
 
-fn follow_packets(capture: &Capture, stopped: &UnixStream, port: u16, emit: impl Fn(String)) {
+fn follow_packets(mut capture: Capture, stopped: &UnixStream, port: u16, emit: impl Fn(String)) {
     let mut diagram = Diagram::new(port);
     let mut buffer = [0; LOOKED_AT];
     let mut stopping: Option<Instant> = None;
@@ -86,11 +86,17 @@ fn follow_packets(capture: &Capture, stopped: &UnixStream, port: u16, emit: impl
         if ready.get(1) == Some(&true) {
             stopping = Some(Instant::now());
         }
-        while let Ok(Some(packet)) = capture.next(&mut buffer) {
+        while let Some(packet) = capture.next(&mut buffer) {
             let seen = &buffer[..packet.length.min(LOOKED_AT)];
             if let Some(segment) = Segment::parse(seen, packet.length) {
                 diagram.add(packet.at_ns, &segment).into_iter().for_each(&emit);
             }
+        }
+        match capture.missed() {
+            Ok(0) | Err(_) => {}
+            Ok(n) => emit(format!(
+                "{n} packets on loopback came too fast to be looked at: some may be missing here"
+            )),
         }
     }
 }
