@@ -75,6 +75,19 @@ impl End {
         self.out.recv_timeout(WAIT).unwrap_or_else(|_| panic!("{}: no line; {:?}", self.name, self.errors()))
     }
 
+    /// Lines of its output so far.
+    pub(crate) fn lines_so_far(&self) -> Vec<String> {
+        self.out.try_iter().collect()
+    }
+
+    /// The next line of its standard error, or none when that ends.
+    pub(crate) fn next_error(&self) -> Option<String> {
+        match self.err.recv_timeout(WAIT) {
+            Err(RecvTimeoutError::Timeout) => panic!("{}: says nothing", self.name),
+            line => line.ok(),
+        }
+    }
+
     /// Lines of its standard error so far.
     pub(crate) fn errors(&self) -> Vec<String> {
         self.err.try_iter().collect()
@@ -110,6 +123,13 @@ impl End {
     /// Waits for its end: the exit code and the lines of output that were not read yet.
     pub(crate) fn finish(mut self) -> (i32, Vec<String>) {
         self.exit()
+    }
+
+    /// As [`finish`](Self::finish), and the lines of its standard error that were not read yet.
+    pub(crate) fn finish_with_errors(mut self) -> (i32, Vec<String>, Vec<String>) {
+        let (code, lines) = self.exit();
+        let errors = std::iter::from_fn(|| self.next_error()).collect();
+        (code, lines, errors)
     }
 
     fn exit(&mut self) -> (i32, Vec<String>) {

@@ -1,5 +1,6 @@
 //! The network programs, by their command line: beside the Python programs, and against hostile peers.
 
+mod captures;
 mod demos;
 mod ends;
 mod files;
@@ -11,5 +12,8 @@ mod wire;
 use libtest_mimic::Trial;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    [python::tests(), hostile::tests(), files::tests(), demos::tests()].into_iter().flatten().collect()
+    [python::tests(), hostile::tests(), files::tests(), demos::tests(), captures::tests()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
