@@ -24,7 +24,10 @@ const TRACED: [usize; 2] = [40, 20];
 /// Where the text of an event begins, of a check, and of a scene: lines that are too long go on there.
 const COLUMNS: [usize; 3] = [29, 13, 0];
 
-/// The same of a line of a trace.
+/// Columns of a terminal below which there is no room for text beside the time, the role and the PID.
+const NARROW: usize = 60;
+
+/// As [`COLUMNS`], of a line of a trace.
 pub(super) const TRACE_COLUMN: usize = 12;
 
 /// Runs the demo called `name`, or all; 3 when something was not as it had to be.
@@ -91,6 +94,9 @@ impl Show {
         let mut text = format!("== {program} ==\n");
         let (mut shown, mut in_a_row) = (0, 0);
         let [event_column, check_column, scene_column] = COLUMNS;
+        // Where little room would be left, an event goes on under its role.
+        let event_column =
+            if self.width.is_some_and(|width| width < NARROW) { check_column } else { event_column };
         for (at, entry) in entries.iter().enumerate() {
             let (line, column) = match entry {
                 Entry::Scene(scene) => {
