@@ -6,6 +6,7 @@ use super::wire::up_to;
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal;
 use proclab::net::transfer::digest::BUFFER;
+use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_full_disk_leaves_nothing", full_disk),
         test("a_limit_on_the_size_of_files_costs_the_transfer_only", file_size_limit),
         test("a_transfer_goes_on_after_a_kill", resumed),
+        test("what_is_there_already_is_only_confirmed", confirmed),
+        test("a_folder_that_cannot_be_written_is_found_out_at_once", unwritable),
         test("a_sender_is_told_why_not", told_why_not),
         test("any_size_takes_the_same_memory", constant_memory),
     ]
@@ -131,6 +134,37 @@ fn resumed() -> Result<(), Failed> {
     assert_eq!(std::fs::read(inbox.0.join("big")).unwrap(), bytes);
     assert_eq!(inbox.names(), ["big"]);
     assert_eq!(server.interrupt(), 0);
+    Ok(())
+}
+
+/// As a receiver leaves it that is killed between the last byte and the name.
+fn confirmed() -> Result<(), Failed> {
+    let (from, inbox) = (Folder::new("whole-from"), Folder::new("whole-into"));
+    let bytes = noise(300_000);
+    file_with(&from.0.join("a"), &bytes);
+    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let (path, into) = (from.path("a"), inbox.path(""));
+    let receive = ["file", "receive", "--into", &into, "--bind", "127.0.0.1:0", "--resume"];
+    let (server, address) = End::serve(proclab(&receive), "");
+    for _ in 0..5 {
+        file_with(&inbox.0.join(format!(".proclab-{}.resume", &digest[..32])), &bytes);
+        let sender = End::start(proclab(&["file", "send", &path, "--to", &address, "--resume"]), "");
+        sender.error_with("the other end has 300000 of 300000 bytes");
+        assert_eq!(sender.finish().0, 0);
+        assert_eq!(std::fs::read(inbox.0.join("a")).unwrap(), bytes);
+        assert_eq!(inbox.names(), ["a"]);
+        std::fs::remove_file(inbox.0.join("a")).unwrap();
+    }
+    assert_eq!(server.interrupt(), 0);
+    Ok(())
+}
+
+fn unwritable() -> Result<(), Failed> {
+    // Not even root can make a file there.
+    let end = End::start(proclab(&["file", "receive", "--into", "/proc", "--bind", "127.0.0.1:0"]), "");
+    end.error_with("error: /proc cannot be received into: the folder cannot be used");
+    end.error_with("hint: --into is a folder that you may write to");
+    assert_eq!(end.finish().0, 1);
     Ok(())
 }
 
