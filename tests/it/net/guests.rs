@@ -119,6 +119,11 @@ impl Guest {
         assert_eq!(std::str::from_utf8(&answer), Ok(expected));
     }
 
+    /// Says no more, and goes on listening.
+    pub(crate) fn end(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
     /// Ends the conversation; a file is whole under its name then, and is taken away.
     pub(crate) fn finish(mut self, server: &End, inbox: &Folder) {
         self.turn(server);

@@ -336,12 +336,20 @@ fn grace() -> Result<(), Failed> {
         guest.finish(&server, &inbox);
         assert_eq!(server.finish().0, 0, "{args:?}");
 
-        let (server, address) = End::serve(command(kind, args, &["--grace", "0.1"], &inbox), "");
-        let _guest = Guest::new(kind, &server, &address, "guest");
-        server.signal(nix::sys::signal::Signal::SIGINT);
-        server.error_with("grace time is over");
-        assert_eq!(server.finish().0, 0, "{args:?}");
-        assert_eq!(inbox.names(), [""; 0], "{args:?}");
+        // As at a terminal, whose input does not end.
+        let ways: &[bool] = if kind == Kind::Chat { &[false, true] } else { &[false] };
+        for &half_closed in ways {
+            let (server, address, input) = End::serve_unfed(command(kind, args, &["--grace", "0.1"], &inbox));
+            let guest = Guest::new(kind, &server, &address, "guest");
+            if half_closed {
+                guest.end();
+            }
+            server.signal(nix::sys::signal::Signal::SIGINT);
+            server.error_with("grace time is over");
+            assert_eq!(server.finish().0, 0, "{args:?}");
+            assert_eq!(inbox.names(), [""; 0], "{args:?}");
+            drop((guest, input));
+        }
     }
     Ok(())
 }
