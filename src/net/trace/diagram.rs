@@ -259,25 +259,17 @@ mod tests {
             for part in ["seq=1 ack=6", "\"hello\"", "\"两\"", "seq=2000000001 ack=5", "64 bytes b\""] {
                 assert!(all.contains(part), "{columns}: no {part} in\n{all}");
             }
-            let rows = |most: usize| {
-                if most < 50 {
-                    15
-                } else if most < 60 {
-                    13
-                } else {
-                    10
-                }
-            };
-            assert!(lines.len() <= rows(most), "{columns}:\n{all}");
         }
+        let rows = [40, 60, 76].map(|columns| drawn(&life, columns).len());
+        assert_eq!(rows, [15, 11, 10]);
         let narrow = drawn(&life[3..5], 40).join("\n");
         let expected = "
       ms client 127.0.0.1:40000
                    server 127.0.0.1:9000
    0.000 │── PSH, ACK seq=0 ack=0 ────▶│
          │   5 bytes \"hello\"           │
-   1.000 │◀─────────── ACK seq=0 ack=5 ──│
-         │                3 bytes \"两\"   │";
+   1.000 │◀───────── ACK seq=0 ack=5 ──│
+         │              3 bytes \"两\"   │";
         assert_eq!(narrow, expected.trim_start_matches('\n'));
     }
 
