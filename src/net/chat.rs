@@ -3,7 +3,8 @@
 //! There are no borders on the wire: one send is a message only as long as nothing else is sent
 //! before the other end has read it. Both ends do what can be done about that. The sender leaves a
 //! pause between two messages, and waits a moment for an answer first, as the turn-by-turn programs
-//! expect (a client waits so before its first message too); the receiver takes what comes without a pause as one message. Frames are the real remedy.
+//! expect (a client waits so before its first message too); the receiver takes what comes without a
+//! pause as one message. Frames are the real remedy.
 
 use crate::net::client::{ClientError, connect};
 use crate::net::connection::{Connection, ConnectionError};
@@ -182,6 +183,9 @@ fn converse(
 ) -> Result<(), ConnectionError> {
     let (reading_ended, reading) = channel::<()>();
     let idle = limits.idle;
+    let wake = outgoing.clone();
+    // The writer waits for words, not for the socket. Where no room is left for this, it has some to write.
+    connection.on_cut(move || drop(wake.try_send(Out::End)));
     std::thread::scope(|scope| {
         let turn = &turn;
         let writer = scope.spawn(move || {

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Why a connection did not end well. It costs this connection only.
@@ -73,6 +74,20 @@ pub struct Connection {
     total: Duration,
     armed_read: AtomicU64,
     armed_write: AtomicU64,
+    end: Mutex<End>,
+}
+
+/// Whether a connection was cut, and what wakes who waits for something else than the socket.
+#[derive(Default)]
+struct End {
+    is_cut: bool,
+    wake: Option<Box<dyn Fn() + Send>>,
+}
+
+impl std::fmt::Debug for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("End").field("is_cut", &self.is_cut).finish_non_exhaustive()
+    }
 }
 
 impl Connection {
@@ -91,6 +106,7 @@ impl Connection {
             total: limits.total,
             armed_read: AtomicU64::new(0),
             armed_write: AtomicU64::new(0),
+            end: Mutex::default(),
         })
     }
 
@@ -183,6 +199,19 @@ impl Connection {
     /// Ends both directions at once: whoever reads or writes it, in any thread or process, is woken.
     pub fn cut(&self) {
         let _ = self.stream.shutdown(Shutdown::Both);
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        end.is_cut = true;
+        end.wake.iter().for_each(|wake| wake());
+    }
+
+    /// Has `wake` called when the connection is cut, at once if it is: for a thread that waits for something
+    /// else than the socket. It must not wait, nor cut the connection itself.
+    pub fn on_cut(&self, wake: impl Fn() + Send + 'static) {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        if end.is_cut {
+            wake();
+        }
+        end.wake = Some(Box::new(wake));
     }
 
     /// Puts the smaller of the idle time and what is left of the whole time on the socket, if that

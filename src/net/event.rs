@@ -6,8 +6,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// The most bytes of one send or receive that an event quotes.
-const QUOTED: usize = 64;
+/// The most bytes of one send or receive that an event keeps, and the most that are shown.
+const KEPT: usize = 128;
+const SHOWN: usize = 64;
 
 /// The most of them that are shown when they are no text: each may take four characters.
 const AS_BYTES: usize = 32;
@@ -59,13 +60,13 @@ pub enum What {
 pub struct Bytes {
     /// All that moved in the call.
     pub length: usize,
-    /// The first of them, at most 64.
+    /// The first of them, at most 128.
     pub head: Vec<u8>,
 }
 
 impl Bytes {
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self { length: bytes.len(), head: bytes[..bytes.len().min(QUOTED)].to_vec() }
+        Self { length: bytes.len(), head: bytes[..bytes.len().min(KEPT)].to_vec() }
     }
 }
 
@@ -75,21 +76,22 @@ impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.length == 1 { "" } else { "s" };
         write!(f, "{} byte{plural}", self.length)?;
-        let more = self.length > self.head.len();
+        let head = &self.head[..self.head.len().min(SHOWN)];
+        let more = self.length > head.len();
         // A cut in the middle of a character must not turn text into numbers.
-        let text = match std::str::from_utf8(&self.head) {
+        let text = match std::str::from_utf8(head) {
             Err(error) if error.error_len().is_none() && more => {
-                std::str::from_utf8(&self.head[..error.valid_up_to()]).ok()
+                std::str::from_utf8(&head[..error.valid_up_to()]).ok()
             }
             text => text.ok(),
         };
         match text.filter(|text| !text.chars().any(|c| c.is_control() && c != '\n')) {
-            _ if self.head.is_empty() => Ok(()),
+            _ if head.is_empty() => Ok(()),
             Some(text) => write!(f, " {text:?}{}", if more { " …" } else { "" }),
             None => {
-                let shown = &self.head[..self.head.len().min(AS_BYTES)];
-                let more = if self.length > shown.len() { " …" } else { "" };
-                write!(f, " b\"{}\"{more}", shown.escape_ascii())
+                let head = &head[..head.len().min(AS_BYTES)];
+                let more = if self.length > head.len() { " …" } else { "" };
+                write!(f, " b\"{}\"{more}", head.escape_ascii())
             }
         }
     }

@@ -105,25 +105,29 @@ pub(crate) fn receive_all(connection: &Connection, limit: usize, size: usize) ->
     }
 }
 
-/// Receives one frame, for a header or an answer; bytes of the stream behind it are left in `rest`.
+/// Receives one frame, for a header or an answer. What `ahead` holds came before; what came behind the
+/// frame is in it afterwards.
 pub(crate) fn receive_one(
     connection: &Connection,
     limit: usize,
-    rest: &mut Vec<u8>,
+    ahead: &mut Vec<u8>,
 ) -> Result<Vec<u8>, ConnectionError> {
     let mut decoder = FrameDecoder::new(limit);
     let mut buffer = vec![0; BUFFER];
+    let mut came = std::mem::take(ahead);
     loop {
+        let mut piece = &came[..];
+        if let Some(message) = decoder.decode(&mut piece)? {
+            ahead.extend_from_slice(piece);
+            return Ok(message);
+        }
         let n = connection.read(&mut buffer)?;
         if n == 0 {
             decoder.end()?;
             return Err(FrameError::Cut { got: 0, want: crate::wire::frame::PREFIX }.into());
         }
-        let mut piece = &buffer[..n];
-        if let Some(message) = decoder.decode(&mut piece)? {
-            rest.extend_from_slice(piece);
-            return Ok(message);
-        }
+        came.clear();
+        came.extend_from_slice(&buffer[..n]);
     }
 }
 

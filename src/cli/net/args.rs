@@ -1,6 +1,7 @@
 //! What `proclab net` can be asked for.
 
 use crate::net::auth::Scheme;
+use crate::net::demo::damage::Damage;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,8 +28,27 @@ pub(crate) struct NetArgs {
     pub(crate) program: Program,
 
     /// Draw the life of the connections: their packets where CAP_NET_RAW allows, else their states.
-    #[arg(long, global = true)]
-    pub(crate) trace: bool,
+    ///
+    /// A demo shows the beginning and the end of a long life; `--trace=all` shows all of it, as the ends by
+    /// themselves always do.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "HOW",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "ends"
+    )]
+    pub(crate) trace: Option<Traced>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Traced {
+    /// In a demo, where a life is long, its beginning and its end.
+    Ends,
+    /// All of it.
+    All,
 }
 
 #[derive(Debug, Subcommand)]
@@ -69,7 +89,7 @@ pub(crate) enum Chat {
     /// Talk with a server.
     Connect(ConnectArgs),
     /// Run both ends as processes, and check what crossed the wire.
-    Demo,
+    Demo(DemoArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -98,7 +118,7 @@ pub(crate) enum Udp {
         retries: u32,
     },
     /// Run both ends as processes, and check what crossed the wire.
-    Demo,
+    Demo(DemoArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -132,7 +152,7 @@ pub(crate) enum Sticky {
         framed: bool,
     },
     /// Run both ends as processes, and check what crossed the wire.
-    Demo,
+    Demo(DemoArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -148,7 +168,7 @@ pub(crate) enum Frames {
     /// Show the server's frames, and send each line as a frame.
     Connect(ConnectArgs),
     /// Run both ends as processes, and check what crossed the wire.
-    Demo,
+    Demo(DemoArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -191,7 +211,7 @@ pub(crate) enum File {
         bounds: Bounds,
     },
     /// Run both ends as processes, and check what crossed the wire.
-    Demo,
+    Demo(DemoArgs),
 }
 
 #[derive(Debug, Args)]
@@ -218,7 +238,7 @@ pub(crate) enum Echo {
     /// Send each line, and show what comes back.
     Connect(ConnectArgs),
     /// Run both ends as processes, and check what crossed the wire.
-    Demo,
+    Demo(DemoArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -242,7 +262,7 @@ pub(crate) enum Upper {
     /// Send each line, and show what comes back.
     Connect(ConnectArgs),
     /// Run both ends as processes, and check what crossed the wire.
-    Demo,
+    Demo(DemoArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -270,7 +290,7 @@ pub(crate) enum Auth {
         secret: Secret,
     },
     /// Run both ends as processes with a default key, replay an answer, and guess a key.
-    Demo,
+    Demo(DemoArgs),
 }
 
 #[derive(Debug, Args)]
@@ -287,7 +307,15 @@ pub(crate) struct Secret {
 #[derive(Debug, Subcommand)]
 pub(crate) enum All {
     /// Run the demo of every program.
-    Demo,
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Turn over one bit of what crosses the wire, to see that it is noticed: of byte number BYTE of what
+    /// each client sends (up:BYTE) or gets (down:BYTE), counted from 0. The demo then exits 3.
+    #[arg(long, value_name = "DIRECTION:BYTE")]
+    pub(crate) damage: Option<Damage>,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! Events as lines: messages to the standard output, all else to the standard error.
 
+use super::text::printable;
 use crate::net::event::{Event, Log, What};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
@@ -84,27 +85,5 @@ impl Printer {
         if let Some(bar) = self.bars.remove(&peer) {
             bar.finish_and_clear();
         }
-    }
-}
-
-/// Text without what would move a terminal's cursor or change its colours.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        if c.is_control() && c != '\n' && c != '\t' {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-        shown
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_cannot_command_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2J\tb\n火"), "a\\u{1b}[2J\tb\n火");
     }
 }

@@ -1,15 +1,18 @@
 //! From arguments to a running end.
 
 use super::args::{
-    All, Auth, Bounds, Chat, ClientBounds, ConnectArgs, Echo, File, Frames, Mode, NetArgs, Place, Program,
-    Secret, ServeArgs, Sticky, Udp, Upper, WorkerKind,
+    All, Auth, Bounds, Chat, ClientBounds, ConnectArgs, DemoArgs, Echo, File, Frames, Mode, NetArgs, Place,
+    Program, Secret, ServeArgs, Sticky, Udp, Upper, WorkerKind,
 };
+use super::demo::TRACE_COLUMN;
 use super::print::printer;
+use super::text::wrap;
 use crate::cli::fault::Fault;
 use crate::net::auth::Key;
 use crate::net::client::{AddressError, ClientError, resolve};
 use crate::net::connection::ConnectionError;
 use crate::net::datagram::{Patience, Receiving};
+use crate::net::demo::damage::Damage;
 use crate::net::end::{Connecting, Serving, Transfer, Until};
 use crate::net::event::{Log, What};
 use crate::net::input::{Line, lines};
@@ -33,7 +36,7 @@ const KEY: &str = "PROCLAB_KEY";
 enum Task {
     Serve(Serving, String, Limits),
     Connect(Connecting, String, Limits),
-    Demo(&'static str),
+    Demo(&'static str, Option<Damage>),
 }
 
 /// Runs `proclab net …`.
@@ -53,7 +56,7 @@ pub(crate) fn run(args: NetArgs) -> ExitCode {
     };
     // Held to the end: dropping it is what ends it, once the last packets are in.
     let trace = Arc::new(Mutex::new(None));
-    if args.trace {
+    if args.trace.is_some() {
         if let Task::Connect(_, address, _) = &task {
             match resolve(address) {
                 Ok(server) => start_trace(&trace, server[0], &log),
@@ -63,7 +66,7 @@ pub(crate) fn run(args: NetArgs) -> ExitCode {
         log = tracing(log, Arc::clone(&trace));
     }
     let ended = match task {
-        Task::Demo(name) => return super::demo::run(name, args.trace),
+        Task::Demo(name, damage) => return super::demo::run(name, args.trace, damage),
         Task::Serve(serving, address, limits) => serve(serving, &address, limits, &log),
         Task::Connect(connecting, address, limits) => {
             let input = match &connecting {
@@ -109,7 +112,15 @@ fn tracing(log: Log, trace: Arc<Mutex<Option<Trace>>>) -> Log {
 
 fn start_trace(trace: &Mutex<Option<Trace>>, server: SocketAddr, log: &Log) {
     let lines = log.clone();
-    match Trace::start(server, move |line| lines.tell(None, What::Note(line))) {
+    // Remarks go to the standard error; in a pipe a line stays a line.
+    let width =
+        console::Term::stderr().size_checked().map_or(usize::MAX, |(_, columns)| usize::from(columns));
+    let emit = move |line: String| {
+        for row in wrap(&line, TRACE_COLUMN, width).lines() {
+            lines.tell(None, What::Note(row.to_owned()));
+        }
+    };
+    match Trace::start(server, width, emit) {
         Ok(started) => *trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(started),
         Err(error) => log.tell(None, What::Note(format!("nothing can be traced: {error}"))),
     }
@@ -184,15 +195,15 @@ fn task(program: Program) -> Result<Task, Fault> {
             let key = key(&secret)?;
             connected(Connecting::Auth(secret.scheme, key), connect)
         }
-        Program::Chat(Chat::Demo) => Task::Demo("chat"),
-        Program::Udp(Udp::Demo) => Task::Demo("udp"),
-        Program::Sticky(Sticky::Demo) => Task::Demo("sticky"),
-        Program::Frames(Frames::Demo) => Task::Demo("frames"),
-        Program::File(File::Demo) => Task::Demo("file"),
-        Program::Echo(Echo::Demo) => Task::Demo("echo"),
-        Program::Upper(Upper::Demo) => Task::Demo("upper"),
-        Program::Auth(Auth::Demo) => Task::Demo("auth"),
-        Program::All(All::Demo) => Task::Demo("all"),
+        Program::Chat(Chat::Demo(DemoArgs { damage })) => Task::Demo("chat", damage),
+        Program::Udp(Udp::Demo(DemoArgs { damage })) => Task::Demo("udp", damage),
+        Program::Sticky(Sticky::Demo(DemoArgs { damage })) => Task::Demo("sticky", damage),
+        Program::Frames(Frames::Demo(DemoArgs { damage })) => Task::Demo("frames", damage),
+        Program::File(File::Demo(DemoArgs { damage })) => Task::Demo("file", damage),
+        Program::Echo(Echo::Demo(DemoArgs { damage })) => Task::Demo("echo", damage),
+        Program::Upper(Upper::Demo(DemoArgs { damage })) => Task::Demo("upper", damage),
+        Program::Auth(Auth::Demo(DemoArgs { damage })) => Task::Demo("auth", damage),
+        Program::All(All::Demo(DemoArgs { damage })) => Task::Demo("all", damage),
     })
 }
 

@@ -72,7 +72,7 @@ pub(super) fn file(stage: &mut Stage<'_>) -> Result<(), DemoError> {
     stage.stop(&server)?;
 
     stage.scene("A transfer breaks off after 1 MB; with --resume on both ends the next one goes on there.");
-    std::fs::remove_file(inbox.join("photo.bin")).map_err(DemoError::io("the folder is gone"))?;
+    std::fs::remove_file(inbox.join("photo.bin")).map_err(DemoError::not_so("the file is in the folder"))?;
     let server = stage.serve(Serving::File(receive(true), Until::Stopped), Limits::default(), &[])?;
     let header = Header {
         filename: "photo.bin".to_owned(),
@@ -92,7 +92,7 @@ pub(super) fn file(stage: &mut Stage<'_>) -> Result<(), DemoError> {
     stage.stop(&server)?;
 
     stage.scene("The sender listens, the receiver connects.");
-    std::fs::remove_file(inbox.join("photo.bin")).map_err(DemoError::io("the folder is gone"))?;
+    std::fs::remove_file(inbox.join("photo.bin")).map_err(DemoError::not_so("the file is in the folder"))?;
     let server = stage.serve(Serving::File(send(false), Until::Stopped), Limits::default(), &[])?;
     let (_, ended) = stage.connect(Connecting::File(receive(false)), &server, Limits::default(), &[])?;
     stage.check("the file is there, whole", ended.is_ok() && arrived());
@@ -102,16 +102,17 @@ pub(super) fn file(stage: &mut Stage<'_>) -> Result<(), DemoError> {
 /// Sends a header and bytes as no honest sender would, and waits for the end. Only a sender that
 /// resumes is answered, before its bytes.
 fn raw_sender(server: &Running, header: &Header, bytes: &[u8]) -> Result<(), DemoError> {
-    let mut stream = TcpStream::connect(server.address).map_err(DemoError::io("the server is gone"))?;
+    let mut stream =
+        TcpStream::connect(server.address).map_err(DemoError::not_so("the server can be spoken to"))?;
     let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
     let frame = encode(header.to_json().as_bytes(), 1 << 16).unwrap_or_default();
     // A server that refuses may have closed before all is sent, and that is what is looked for.
     let _ = stream.write_all(&frame);
     if header.resume.is_some() {
         let mut prefix = [0; 4];
-        stream.read_exact(&mut prefix).map_err(DemoError::io("the receiver does not answer"))?;
+        stream.read_exact(&mut prefix).map_err(DemoError::not_so("the receiver answers"))?;
         let mut answer = vec![0; u32::from_le_bytes(prefix).min(1024) as usize];
-        stream.read_exact(&mut answer).map_err(DemoError::io("the receiver does not answer"))?;
+        stream.read_exact(&mut answer).map_err(DemoError::not_so("the receiver answers"))?;
     }
     let _ = stream.write_all(bytes);
     let _ = stream.shutdown(std::net::Shutdown::Write);
@@ -142,7 +143,8 @@ pub(super) fn upper(stage: &mut Stage<'_>) -> Result<(), DemoError> {
         let got = stage.messages_of(client);
         stage.check("the text came back in upper case", ended.is_ok() && got == ["WUSIR", "STRASSE 火锅"]);
 
-        let connect = || TcpStream::connect(server.address).map_err(DemoError::io("the server is gone"));
+        let connect =
+            || TcpStream::connect(server.address).map_err(DemoError::not_so("the server can be spoken to"));
         let mut streams = (0..50).map(|_| connect()).collect::<Result<Vec<_>, _>>()?;
         let idle = core_share(&server, || std::thread::sleep(IDLE))?;
         let stream = &mut streams[0];
@@ -203,13 +205,15 @@ pub(super) fn auth(stage: &mut Stage<'_>) -> Result<(), DemoError> {
 
     stage.scene("A listener has recorded the first client's proof and sends it again.");
     let (nonce, answer) = recorded(&overheard);
-    let mut thief = TcpStream::connect(server.address).map_err(DemoError::io("the server is gone"))?;
+    let mut thief =
+        TcpStream::connect(server.address).map_err(DemoError::not_so("the server can be spoken to"))?;
     let _ = thief.set_read_timeout(Some(Duration::from_secs(10)));
     let mut fresh = [0; NONCE];
-    thief.read_exact(&mut fresh).map_err(DemoError::io("the server sends no challenge"))?;
+    thief.read_exact(&mut fresh).map_err(DemoError::not_so("the server sends a challenge"))?;
     let _ = thief.write_all(&answer);
     let mut said = Vec::new();
     let closed = thief.read_to_end(&mut said).is_ok();
+    drop(thief);
     stage.check(
         "the nonce is another, so the old answer is wrong: closed without a word",
         closed && said.is_empty() && fresh != nonce,

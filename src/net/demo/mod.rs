@@ -1,11 +1,12 @@
 //! Both ends of each program as supervised processes, with what they are to say written down
 //! beforehand: what crossed the wire is told and checked.
 
+pub mod damage;
 mod hard;
 mod plays;
 mod stage;
 
-pub use stage::{DemoError, Entry, Stage};
+pub use stage::{DemoError, Entry, Stage, Staging};
 
 /// A demo: it puts its ends on the stage and says what must have come of it.
 pub type Play = fn(&mut Stage<'_>) -> Result<(), DemoError>;

@@ -1,5 +1,7 @@
 //! Where a demo's processes are started, listened to, ended and judged.
 
+use super::Play;
+use super::damage::{Damage, Wire};
 use crate::net::end::{Connecting, Serving};
 use crate::net::event::{Event, Log, What, chain};
 use crate::net::input::Line;
@@ -11,6 +13,7 @@ use crate::sys::clock::monotonic_ns;
 use crate::sys::signal::Interrupt;
 use ipc_channel::ipc::{self, IpcSender};
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
@@ -20,9 +23,6 @@ use std::time::{Duration, Instant};
 /// How long one step of a demo may take before it counts as stuck.
 const STEP: Duration = Duration::from_secs(30);
 
-/// Lines of a trace that a demo keeps.
-const TRACED: usize = 60;
-
 /// A demo could not be run to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,15 +30,15 @@ pub enum DemoError {
     /// A process could not be started or waited for.
     #[error("{0}")]
     Process(String),
-    /// A process did not do its step in time.
-    #[error("the {who} was not {what} within {STEP:?}")]
-    Stuck {
-        /// Which end.
-        who: &'static str,
-        /// What was waited for.
+    /// Something that had to be so was not, and the demo cannot go on without it.
+    #[error("it is not so that {what}: {why}")]
+    NotSo {
+        /// What had to be so.
         what: &'static str,
+        /// What was so.
+        why: String,
     },
-    /// The parent's own part failed.
+    /// The machine refused something.
     #[error("{doing}")]
     Io {
         /// What could not be done.
@@ -52,6 +52,19 @@ pub enum DemoError {
 impl DemoError {
     pub(super) fn io(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { doing, source }
+    }
+
+    /// For what the parent itself says to an end, or hears from it.
+    pub(super) fn not_so(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |error| {
+            let timed_out = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+            let why = if timed_out { "nothing came in time".to_owned() } else { error.to_string() };
+            Self::NotSo { what, why }
+        }
+    }
+
+    fn late(what: &'static str) -> Self {
+        Self::NotSo { what, why: format!("not within {STEP:?}") }
     }
 }
 
@@ -81,12 +94,23 @@ pub enum Entry {
     },
 }
 
+/// What is done to a demo from outside.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Staging {
+    /// Connections are traced, in diagrams of so many columns.
+    pub trace: Option<usize>,
+    /// What crosses the wire is damaged.
+    pub damage: Option<Damage>,
+}
+
 /// A server that runs.
 #[derive(Debug)]
 pub(super) struct Running {
     child: Child<Result<(), String>>,
+    /// Where it is reached: its own address, or that of the wire before it.
     pub(super) address: SocketAddr,
     pub(super) pid: u32,
+    _wire: Option<Wire>,
 }
 
 /// What one process does.
@@ -104,22 +128,40 @@ pub struct Stage<'a> {
     events: Vec<Event>,
     roles: HashMap<u32, &'static str>,
     told: Vec<(u64, Entry)>,
-    /// Whether connections are traced, and the trace of the present server.
-    traced: bool,
+    staging: Staging,
+    /// That of the present server.
     trace: Option<(Trace, Receiver<String>)>,
 }
 
 impl<'a> Stage<'a> {
-    /// An empty stage, whose processes belong to `supervisor`, and on which connections are `traced`.
-    pub fn new(supervisor: &'a Supervisor, traced: bool) -> Self {
+    /// An empty stage, whose processes belong to `supervisor`.
+    pub fn new(supervisor: &'a Supervisor, staging: Staging) -> Self {
         Self {
             supervisor,
             incoming: channel(),
             events: Vec::new(),
             roles: HashMap::new(),
             told: Vec::new(),
-            traced,
+            staging,
             trace: None,
+        }
+    }
+
+    /// Plays a demo, and ends every process that it left. What it could not go on without is a check that
+    /// did not hold.
+    ///
+    /// # Errors
+    /// When the machine gives no processes, files or sockets for it.
+    pub fn play(&mut self, play: Play) -> Result<(), DemoError> {
+        let played = play(self);
+        // A server that was not asked to stop would be waited for without end.
+        self.supervisor.shutdown().map_err(|error| DemoError::Process(chain(&error)))?;
+        match played {
+            Err(DemoError::NotSo { what, why }) => {
+                self.check(format!("{what}: {why}"), false);
+                Ok(())
+            }
+            played => played,
         }
     }
 
@@ -154,6 +196,7 @@ impl<'a> Stage<'a> {
         limits: Limits,
         lines: &[&str],
     ) -> Result<Running, DemoError> {
+        let datagrams = matches!(serving, Serving::Udp(_));
         let child = self.start("server", Part::Serve(serving), limits, lines)?;
         let pid = child.pid() as u32;
         let until = Instant::now() + STEP;
@@ -164,7 +207,11 @@ impl<'a> Stage<'a> {
         loop {
             if let Some(address) = self.events.iter().find_map(listening) {
                 self.start_trace(address)?;
-                return Ok(Running { child, address, pid });
+                let wire = if datagrams { Wire::of_datagrams } else { Wire::of_streams };
+                let wire = self.staging.damage.map(|damage| wire(address, damage));
+                let wire = wire.transpose().map_err(DemoError::io("no wire can be made"))?;
+                let address = wire.as_ref().map_or(address, |wire| wire.address);
+                return Ok(Running { child, address, pid, _wire: wire });
             }
             if !child.is_alive() {
                 let why = child.result().map_err(|error| chain(&error)).and_then(|ended| ended);
@@ -173,7 +220,7 @@ impl<'a> Stage<'a> {
             match self.incoming.1.recv_timeout(Duration::from_millis(50)) {
                 Ok(event) => self.events.push(event),
                 Err(RecvTimeoutError::Timeout) if Instant::now() < until => {}
-                Err(_) => return Err(DemoError::Stuck { who: "server", what: "listening" }),
+                Err(_) => return Err(DemoError::late("the server listens")),
             }
         }
     }
@@ -208,7 +255,7 @@ impl<'a> Stage<'a> {
         match child.join_timeout(STEP).map_err(|error| DemoError::Process(chain(&error)))? {
             None => {
                 let _ = child.kill();
-                Err(DemoError::Stuck { who: "client", what: "done" })
+                Err(DemoError::late("the client comes to an end"))
             }
             Some(_) => {
                 let ended = child.result().map_err(|error| DemoError::Process(chain(&error)))?;
@@ -224,7 +271,7 @@ impl<'a> Stage<'a> {
         match server.child.join_timeout(STEP).map_err(|error| DemoError::Process(chain(&error)))? {
             None => {
                 let _ = server.child.kill();
-                return Err(DemoError::Stuck { who: "server", what: "stopped" });
+                return Err(DemoError::late("the server, asked to stop, comes to an end"));
             }
             Some(exit) => {
                 let well = exit == Exit::Code(0) && matches!(server.child.result(), Ok(Ok(())));
@@ -234,12 +281,7 @@ impl<'a> Stage<'a> {
         self.collect();
         if let Some((trace, lines)) = self.trace.take() {
             trace.finish();
-            let mut lines: Vec<String> = lines.try_iter().collect();
-            if lines.len() > TRACED {
-                let more = format!("{:>10}  … and {} more", "", lines.len() - TRACED);
-                lines.truncate(TRACED);
-                lines.push(more);
-            }
+            let lines = lines.try_iter().collect();
             self.told.push((monotonic_ns(), Entry::Trace(lines)));
         }
         Ok(())
@@ -306,12 +348,13 @@ impl<'a> Stage<'a> {
     }
 
     fn start_trace(&mut self, address: SocketAddr) -> Result<(), DemoError> {
-        if self.traced {
+        if let Some(columns) = self.staging.trace {
             let (lines, traced) = channel();
             let emit = move |line| {
                 let _ = lines.send(line);
             };
-            let trace = Trace::start(address, emit).map_err(DemoError::io("nothing can be traced"))?;
+            let trace =
+                Trace::start(address, columns, emit).map_err(DemoError::io("nothing can be traced"))?;
             self.trace = Some((trace, traced));
         }
         Ok(())

@@ -4,18 +4,25 @@ use super::segment::{Flags, Segment};
 use crate::net::event::Bytes;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Connections that are remembered; above that, the one that has been silent longest is forgotten.
 const FLOWS: usize = 1024;
 
-/// Characters between the two ends.
-const WIDTH: usize = 62;
+/// The fewest and the most columns that a diagram takes.
+pub const COLUMNS: std::ops::RangeInclusive<usize> = 40..=76;
+
+/// From so many columns on the times have room around them.
+const ROOMY: usize = 60;
+
+/// Columns of data that are quoted beside the numbers, or else in a row of its own.
+const QUOTE: usize = 8;
 
 /// Draws the connections of one server.
 #[derive(Debug)]
 pub struct Diagram {
     port: u16,
+    shape: Shape,
     flows: HashMap<SocketAddr, Flow>,
     /// Whose segment was drawn last: when another's comes between, the ends are named again.
     drawn: Option<SocketAddr>,
@@ -31,9 +38,9 @@ struct Flow {
 }
 
 impl Diagram {
-    /// A diagram of the connections of the server at `port`.
-    pub fn new(port: u16) -> Self {
-        Self { port, flows: HashMap::new(), drawn: None }
+    /// A diagram of the connections of the server at `port`, as wide as `columns`, within [`COLUMNS`].
+    pub fn new(port: u16, columns: usize) -> Self {
+        Self { port, shape: Shape::new(columns), flows: HashMap::new(), drawn: None }
     }
 
     /// The lines for a segment that passed at `at_ns`; none when it is of another server.
@@ -56,9 +63,7 @@ impl Diagram {
         let mut lines = Vec::new();
         if self.drawn != Some(client) {
             self.drawn = Some(client);
-            let (left, right) = (format!("client {client}"), format!("server {server}"));
-            let gap = (WIDTH + 2).saturating_sub(left.len() + right.len()).max(1);
-            lines.push(format!("{:>10}  {left}{:gap$}{right}", "ms", ""));
+            lines = self.shape.ends(client, server);
         }
         let Some(flow) = self.flows.get_mut(&client) else { return lines };
         flow.last = at_ns;
@@ -68,13 +73,8 @@ impl Diagram {
         let seq = segment.seq.wrapping_sub(first);
         let ack = segment.ack.wrapping_sub(theirs.unwrap_or(segment.ack));
         let ms = at_ns.saturating_sub(flow.began) as f64 / 1e6;
-        let label = label(segment, seq, ack);
-        let line = "─".repeat(WIDTH.saturating_sub(label.width() + 6));
-        lines.push(if to_server {
-            format!("{ms:>10.3}  │── {label} {line}▶│")
-        } else {
-            format!("{ms:>10.3}  │◀{line} {label} ──│")
-        });
+        let label = self.shape.label(segment, seq, ack);
+        lines.extend(self.shape.arrow(ms, &label, to_server));
         if segment.flags.rst {
             self.flows.remove(&client);
         }
@@ -89,23 +89,97 @@ impl Diagram {
     }
 }
 
-fn label(segment: &Segment, seq: u32, ack: u32) -> String {
-    let mut label = names(segment.flags);
-    label += &format!(" seq={seq}");
-    if segment.flags.ack {
-        label += &format!(" ack={ack}");
+/// Where things stand in a diagram of a certain width.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    /// Columns of the time, and between it and the client's line.
+    time: usize,
+    gap: usize,
+    /// Columns between the two ends' lines.
+    lane: usize,
+}
+
+impl Shape {
+    fn new(columns: usize) -> Self {
+        let columns = columns.clamp(*COLUMNS.start(), *COLUMNS.end());
+        let (time, gap) = if columns < ROOMY { (8, 1) } else { (10, 2) };
+        Self { time, gap, lane: columns - time - gap - 2 }
     }
-    if segment.length > 0 {
-        label += &format!(" {}", Bytes { length: segment.length, head: segment.head.clone() });
-        // A diagram keeps its shape; the whole is in the log.
-        if label.width() > WIDTH - 7 {
-            while label.width() > WIDTH - 8 {
-                label.pop();
-            }
-            label.push('…');
+
+    /// Columns of a label: what is left beside the arrow.
+    fn room(self) -> usize {
+        self.lane - 6
+    }
+
+    /// The head of a diagram; two lines where the names of both ends do not fit one.
+    fn ends(self, client: SocketAddr, server: SocketAddr) -> Vec<String> {
+        let Self { time, gap, lane } = self;
+        let (left, right) = (format!("client {client}"), format!("server {server}"));
+        let lane = lane + 2;
+        if left.len() + right.len() < lane {
+            let between = lane - left.len() - right.len();
+            return vec![format!("{:>time$}{:gap$}{left}{:between$}{right}", "ms", "", "")];
         }
+        vec![format!("{:>time$}{:gap$}{left}", "ms", ""), format!("{:time$}{:gap$}{right:>lane$}", "", "")]
     }
-    label
+
+    /// What is said of a segment, in as few rows as hold it. Of its data as much is quoted as fits: a diagram
+    /// keeps its shape, and the whole is in the log.
+    fn label(self, segment: &Segment, seq: u32, ack: u32) -> Vec<String> {
+        let names = names(segment.flags);
+        let mut numbers = format!("seq={seq}");
+        if segment.flags.ack {
+            numbers += &format!(" ack={ack}");
+        }
+        let head = format!("{names} {numbers}");
+        let bytes = Bytes { length: segment.length, head: segment.head.clone() };
+        let data = if segment.length > 0 { bytes.to_string() } else { String::new() };
+        let least = data.find('"').map_or(data.len(), |quote| quote + QUOTE).min(data.width());
+        if data.is_empty() && head.width() <= self.room() {
+            return vec![head];
+        }
+        if head.width() + 1 + least <= self.room() {
+            return vec![cut(&format!("{head} {data}"), self.room())];
+        }
+        let mut rows = if head.width() <= self.room() { vec![head] } else { vec![names, numbers] };
+        if !data.is_empty() {
+            rows.push(cut(&data, self.room()));
+        }
+        rows
+    }
+
+    /// The first row of `label` on an arrow, the others below it.
+    fn arrow(self, ms: f64, label: &[String], to_server: bool) -> Vec<String> {
+        let Self { time, gap, lane } = self;
+        let mut lines = Vec::with_capacity(label.len());
+        for (number, row) in label.iter().enumerate() {
+            let left = lane.saturating_sub(row.width() + 6);
+            lines.push(match (number, to_server) {
+                (0, true) => format!("{ms:>time$.3}{:gap$}│── {row} {}▶│", "", "─".repeat(left + 1)),
+                (0, false) => format!("{ms:>time$.3}{:gap$}│◀{} {row} ──│", "", "─".repeat(left + 1)),
+                (_, true) => format!("{:time$}{:gap$}│   {row}{:left$}   │", "", "", ""),
+                (_, false) => format!("{:time$}{:gap$}│   {:left$}{row}   │", "", "", ""),
+            });
+        }
+        lines
+    }
+}
+
+/// The beginning of `text` that fits `room` columns, with a mark where something is missing.
+fn cut(text: &str, room: usize) -> String {
+    if text.width() <= room {
+        return text.to_owned();
+    }
+    let mut taken = 0;
+    let mut kept: String = text
+        .chars()
+        .take_while(|c| {
+            taken += c.width().unwrap_or(0);
+            taken < room
+        })
+        .collect();
+    kept.push('…');
+    kept
 }
 
 fn names(flags: Flags) -> String {
@@ -134,10 +208,9 @@ mod tests {
         Flags { syn, ack, ..Flags::default() }
     }
 
-    #[test]
-    fn a_life_is_drawn_from_its_first_syn_to_its_last_ack() {
+    fn life() -> [Segment; 8] {
         let (none, ack) = (Flags::default(), flags(false, true));
-        let life = [
+        [
             up(Flags { syn: true, ..none }, 4_294_967_295, 0, b""),
             down(Flags { syn: true, ..ack }, 500, 0, b""),
             up(ack, 0, 501, b""),
@@ -146,10 +219,17 @@ mod tests {
             up(Flags { fin: true, ..ack }, 5, 504, b""),
             down(Flags { fin: true, ..ack }, 504, 6, b""),
             up(ack, 6, 505, b""),
-        ];
-        let mut diagram = Diagram::new(9000);
-        let lines: Vec<String> =
-            life.iter().zip(0..).flat_map(|(segment, ms)| diagram.add(ms * 1_000_000, segment)).collect();
+        ]
+    }
+
+    fn drawn(segments: &[Segment], columns: usize) -> Vec<String> {
+        let mut diagram = Diagram::new(9000, columns);
+        segments.iter().zip(0..).flat_map(|(segment, ms)| diagram.add(ms * 1_000_000, segment)).collect()
+    }
+
+    #[test]
+    fn a_life_is_drawn_from_its_first_syn_to_its_last_ack() {
+        let lines = drawn(&life(), 76);
         let expected = "\
         ms  client 127.0.0.1:40000           server 127.0.0.1:9000
      0.000  │── SYN seq=0 ───────────────────────────────────────────▶│
@@ -162,13 +242,40 @@ mod tests {
      7.000  │── ACK seq=7 ack=5 ──────────────────────────────────────▶│";
         let squeezed = |text: &str| text.replace('─', "").split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(squeezed(&lines.join("\n")), squeezed(expected));
-        let widths: Vec<usize> = lines[1..].iter().map(|line| line.width()).collect();
-        assert!(widths.iter().all(|width| *width == widths[0]), "{lines:#?}");
+    }
+
+    #[test]
+    fn a_narrow_diagram_keeps_its_shape_and_says_the_same_in_more_rows() {
+        let long = up(Flags { psh: true, ..flags(false, true) }, 2_000_000_000, 505, &[7; 64]);
+        let life = [&life()[..], &[long]].concat();
+        for columns in 0..=120 {
+            let lines = drawn(&life, columns);
+            let most = columns.clamp(40, 76);
+            for line in &lines {
+                let is_head = !line.contains('│');
+                assert!(line.width() == most || (is_head && line.width() <= most), "{columns}: {line:?}");
+            }
+            let all = lines.join("\n");
+            for part in ["seq=1 ack=6", "\"hello\"", "\"两\"", "seq=2000000001 ack=5", "64 bytes b\""] {
+                assert!(all.contains(part), "{columns}: no {part} in\n{all}");
+            }
+        }
+        let rows = [40, 60, 76].map(|columns| drawn(&life, columns).len());
+        assert_eq!(rows, [15, 11, 10]);
+        let narrow = drawn(&life[3..5], 40).join("\n");
+        let expected = "
+      ms client 127.0.0.1:40000
+                   server 127.0.0.1:9000
+   0.000 │── PSH, ACK seq=0 ack=0 ────▶│
+         │   5 bytes \"hello\"           │
+   1.000 │◀───────── ACK seq=0 ack=5 ──│
+         │              3 bytes \"两\"   │";
+        assert_eq!(narrow, expected.trim_start_matches('\n'));
     }
 
     #[test]
     fn lives_that_mingle_are_told_apart_and_a_port_that_is_used_again_begins_anew() {
-        let mut diagram = Diagram::new(9000);
+        let mut diagram = Diagram::new(9000, 76);
         let other = |segment: Segment| Segment { from: ([127, 0, 0, 1], 40001).into(), ..segment };
         let heads: Vec<bool> = [
             up(flags(true, false), 7, 0, b""),
@@ -189,7 +296,7 @@ mod tests {
 
     #[test]
     fn many_lives_take_bounded_memory_and_the_latest_is_drawn() {
-        let mut diagram = Diagram::new(9000);
+        let mut diagram = Diagram::new(9000, 76);
         for port in 10_000..13_000 {
             let from = ([127, 0, 0, 1], port).into();
             let lines = diagram.add(u64::from(port), &Segment { from, ..up(flags(true, false), 7, 0, b"") });
@@ -202,6 +309,6 @@ mod tests {
     fn other_servers_are_not_drawn() {
         let other = SocketAddr::from(([127, 0, 0, 1], 1));
         let segment = Segment { from: other, to: other, ..up(Flags::default(), 0, 0, b"") };
-        assert!(Diagram::new(9000).add(0, &segment).is_empty());
+        assert!(Diagram::new(9000, 76).add(0, &segment).is_empty());
     }
 }

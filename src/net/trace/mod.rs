@@ -29,18 +29,24 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Traces the connections of the server at `server`, to which `emit` is handed line by line. The
-    /// first line says where the trace comes from.
+    /// Traces the connections of the server at `server`, which `emit` is handed line by line, a diagram being
+    /// `columns` wide. The first line says where the trace comes from.
     ///
     /// # Errors
     /// When there is neither a packet socket nor a list of sockets to look at.
-    pub fn start(server: SocketAddr, emit: impl Fn(String) + Send + 'static) -> std::io::Result<Self> {
+    pub fn start(
+        server: SocketAddr,
+        columns: usize,
+        emit: impl Fn(String) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (stop, stopped) = UnixStream::pair()?;
         let port = server.port();
         let thread = match Capture::loopback() {
             Ok(capture) => {
                 emit(format!("trace of port {port} from the packets on loopback"));
-                std::thread::spawn(move || follow_packets(&capture, &stopped, port, emit))
+                std::thread::spawn(move || {
+                    follow_packets(capture, &stopped, Diagram::new(port, columns), emit)
+                })
             }
             Err(error) => {
                 states::check()?;
@@ -69,8 +75,7 @@ impl Drop for Trace {
     }
 }
 
-fn follow_packets(capture: &Capture, stopped: &UnixStream, port: u16, emit: impl Fn(String)) {
-    let mut diagram = Diagram::new(port);
+fn follow_packets(mut capture: Capture, stopped: &UnixStream, mut diagram: Diagram, emit: impl Fn(String)) {
     let mut buffer = [0; LOOKED_AT];
     let mut stopping: Option<Instant> = None;
     loop {
@@ -86,11 +91,17 @@ fn follow_packets(capture: &Capture, stopped: &UnixStream, port: u16, emit: impl
         if ready.get(1) == Some(&true) {
             stopping = Some(Instant::now());
         }
-        while let Ok(Some(packet)) = capture.next(&mut buffer) {
+        while let Some(packet) = capture.next(&mut buffer) {
             let seen = &buffer[..packet.length.min(LOOKED_AT)];
             if let Some(segment) = Segment::parse(seen, packet.length) {
                 diagram.add(packet.at_ns, &segment).into_iter().for_each(&emit);
             }
+        }
+        match capture.missed() {
+            Ok(0) | Err(_) => {}
+            Ok(n) => emit(format!(
+                "{n} packets on loopback came too fast to be looked at: some may be missing here"
+            )),
         }
     }
 }

@@ -23,10 +23,11 @@ pub fn send(connection: &Connection, path: &Path, resume: bool) -> Result<Sum, C
     let (mut file, header) = open(path, resume)?;
     let mut hasher = Hasher::new(header.filesize);
     let mut from = 0;
+    let mut answers = Answers { connection, ahead: Vec::new() };
     let frame = encode(header.to_json().as_bytes(), super::header::LIMIT)?;
     let sent = connection.write_all(&frame).and_then(|()| {
         if resume {
-            from = answered_offset(connection, header.filesize)?;
+            from = answers.offset(header.filesize)?;
             hash_only(&mut file, from, &mut hasher)?;
         }
         send_rest(connection, &mut file, &mut hasher, from, header.filesize)
@@ -36,7 +37,7 @@ pub fn send(connection: &Connection, path: &Path, resume: bool) -> Result<Sum, C
     }
     let sum = hasher.finish();
     if resume {
-        confirm(connection, sum)?;
+        answers.confirm(sum)?;
     }
     connection.finish_sending();
     // The other end closes when it has all of it; its last words are why it does not want it.
@@ -120,23 +121,43 @@ fn read_some(file: &mut File, buffer: &mut [u8]) -> Result<usize, ConnectionErro
     }
 }
 
-fn answered_offset(connection: &Connection, size: u64) -> Result<u64, ConnectionError> {
-    match Answer::receive(connection)? {
-        Answer::Offset(offset) if offset <= size => {
-            if offset > 0 {
-                let note = format!("the other end has {offset} of {size} bytes: the rest is sent");
-                connection.tell(What::Note(note));
-            }
-            Ok(offset)
-        }
-        other => Err(refused(format!("the other end's answer {other:?} makes no sense"))),
-    }
+/// What the other end of a transfer that is resumed says.
+struct Answers<'a> {
+    connection: &'a Connection,
+    /// What came behind an answer: the next one, where nothing was left to send.
+    ahead: Vec<u8>,
 }
 
-fn confirm(connection: &Connection, sum: Sum) -> Result<(), ConnectionError> {
-    match Answer::receive(connection)? {
-        Answer::Sha256(theirs) if theirs == sum.to_string() => Ok(()),
-        other => Err(refused(format!("the other end has not confirmed SHA-256 {sum} but said {other:?}"))),
+impl Answers<'_> {
+    fn offset(&mut self, size: u64) -> Result<u64, ConnectionError> {
+        match self.next()? {
+            Answer::Offset(offset) if offset <= size => {
+                if offset > 0 {
+                    let note = format!("the other end has {offset} of {size} bytes: the rest is sent");
+                    self.connection.tell(What::Note(note));
+                }
+                Ok(offset)
+            }
+            other => Err(refused(format!("the other end's answer {other:?} makes no sense"))),
+        }
+    }
+
+    fn confirm(&mut self, sum: Sum) -> Result<(), ConnectionError> {
+        match self.next()? {
+            Answer::Sha256(theirs) if theirs == sum.to_string() => Ok(()),
+            other => {
+                Err(refused(format!("the other end has not confirmed SHA-256 {sum} but said {other:?}")))
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<Answer, ConnectionError> {
+        let bytes = frames::receive_one(self.connection, WORDS, &mut self.ahead)?;
+        match serde_json::from_slice(&bytes) {
+            Ok(Answer::Refused(why)) => Err(refused(format!("the other end says {why:?}"))),
+            Ok(answer) => Ok(answer),
+            Err(_) => Err(refused("the other end does not answer as one that resumes does")),
+        }
     }
 }
 
@@ -167,16 +188,4 @@ fn last_words(connection: &Connection) -> Result<String, ConnectionError> {
     }
     words.truncate(WORDS);
     Ok(String::from_utf8_lossy(&words).trim_end().to_owned())
-}
-
-impl Answer {
-    fn receive(connection: &Connection) -> Result<Self, ConnectionError> {
-        let mut rest = Vec::new();
-        let bytes = frames::receive_one(connection, WORDS, &mut rest)?;
-        match serde_json::from_slice(&bytes) {
-            Ok(Self::Refused(why)) => Err(refused(format!("the other end says {why:?}"))),
-            Ok(answer) => Ok(answer),
-            Err(_) => Err(refused("the other end does not answer as one that resumes does")),
-        }
-    }
 }

@@ -43,6 +43,8 @@ impl Store {
     /// When it is no folder or may not be written.
     pub fn open(path: &Path, overwrite: bool) -> Result<Self, StoreError> {
         let store = Self { folder: Folder::open(path).map_err(StoreError::Folder)?, overwrite };
+        // A folder that may not be written is found out now, not by the first sender.
+        drop(store.make("").map_err(StoreError::Folder)?);
         for entry in std::fs::read_dir(path).map_err(StoreError::Folder)?.flatten() {
             let name = entry.file_name();
             let Some(name) = name.to_str().filter(|n| n.starts_with(ASIDE) && n.ends_with(".part")) else {
@@ -63,13 +65,17 @@ impl Store {
     /// When the name is taken, or no file can be made.
     pub fn begin(&self, name: &str) -> Result<Incoming<'_>, StoreError> {
         self.check_free(name)?;
-        let (file, aside) = match self.folder.nameless().map_err(StoreError::Write)? {
+        self.make(name).map_err(StoreError::Write)
+    }
+
+    fn make(&self, name: &str) -> io::Result<Incoming<'_>> {
+        let (file, aside) = match self.folder.nameless()? {
             Some(file) => (file, None),
             None => {
                 let aside = aside_name();
-                let file = self.folder.open_or_create(&aside).map_err(StoreError::Write)?;
+                let file = self.folder.open_or_create(&aside)?;
                 // Nobody else knows the name, so the lock is free.
-                file.try_lock().map_err(|_| StoreError::UnderWay)?;
+                file.try_lock()?;
                 (file, Some(aside))
             }
         };
@@ -90,6 +96,12 @@ impl Store {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::UnderWay),
             Err(TryLockError::Error(error)) => return Err(StoreError::Write(error)),
+        }
+        if !file.metadata().map_err(StoreError::Write)?.is_file() {
+            return Err(StoreError::Write(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is no regular file",
+            )));
         }
         // Between the open and the lock, the transfer that held it may have published this very file:
         // then the name is another file's by now, and this one must not be touched.

@@ -6,6 +6,6 @@ use proclab::net::trace::{diagram::Diagram, segment::Segment};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Some(segment) = Segment::parse(bytes, bytes.len()) {
-        let _ = Diagram::new(segment.to.port()).add(0, &segment);
+        let _ = Diagram::new(segment.to.port(), bytes.len()).add(0, &segment);
     }
 });

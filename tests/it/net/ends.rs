@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -37,32 +37,55 @@ pub(crate) fn notes(args: &[&str]) -> Option<Command> {
 
 impl End {
     /// Starts a program that reads `input` to its end.
-    pub(crate) fn start(mut command: Command, input: &str) -> Self {
+    pub(crate) fn start(command: Command, input: &str) -> Self {
+        let (end, hold) = Self::start_unfed(command);
+        feed(hold, input.to_owned());
+        end
+    }
+
+    /// Starts a program whose input is still to come: the end of it is when the second is dropped.
+    fn start_unfed(mut command: Command) -> (Self, ChildStdin) {
         let name = format!("{command:?}");
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
-        let mut stdin = child.stdin.take().unwrap();
-        let input = input.to_owned();
-        std::thread::spawn(move || {
-            let _ = stdin.write_all(input.as_bytes());
-        });
+        let stdin = child.stdin.take().unwrap();
         let (out, err) = (collect(child.stdout.take().unwrap()), collect(child.stderr.take().unwrap()));
-        Self { child, out, err, name }
+        (Self { child, out, err, name }, stdin)
     }
 
     /// Starts a server and gives the address that its first line tells.
     pub(crate) fn serve(command: Command, input: &str) -> (Self, String) {
-        let server = Self::start(command, input);
+        let (server, address, hold) = Self::serve_unfed(command);
+        feed(hold, input.to_owned());
+        (server, address)
+    }
+
+    /// As [`serve`](Self::serve), with the input to be given by [`feed`] once clients are there.
+    pub(crate) fn serve_unfed(command: Command) -> (Self, String, ChildStdin) {
+        let (server, hold) = Self::start_unfed(command);
         let first = server.line();
         let address =
             first.strip_prefix("listening on ").unwrap_or_else(|| panic!("{}: {first}", server.name));
         let address = address.to_owned();
-        (server, address)
+        (server, address, hold)
     }
 
     /// The next line of its output.
     pub(crate) fn line(&self) -> String {
         self.out.recv_timeout(WAIT).unwrap_or_else(|_| panic!("{}: no line; {:?}", self.name, self.errors()))
+    }
+
+    /// Lines of its output so far.
+    pub(crate) fn lines_so_far(&self) -> Vec<String> {
+        self.out.try_iter().collect()
+    }
+
+    /// The next line of its standard error, or none when that ends.
+    pub(crate) fn next_error(&self) -> Option<String> {
+        match self.err.recv_timeout(WAIT) {
+            Err(RecvTimeoutError::Timeout) => panic!("{}: says nothing", self.name),
+            line => line.ok(),
+        }
     }
 
     /// Lines of its standard error so far.
@@ -102,6 +125,13 @@ impl End {
         self.exit()
     }
 
+    /// As [`finish`](Self::finish), and the lines of its standard error that were not read yet.
+    pub(crate) fn finish_with_errors(mut self) -> (i32, Vec<String>, Vec<String>) {
+        let (code, lines) = self.exit();
+        let errors = std::iter::from_fn(|| self.next_error()).collect();
+        (code, lines, errors)
+    }
+
     fn exit(&mut self) -> (i32, Vec<String>) {
         let until = Instant::now() + WAIT;
         let mut lines = Vec::new();
@@ -123,6 +153,13 @@ impl Drop for End {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Gives a program its whole input, which may be more than a pipe holds.
+pub(crate) fn feed(mut stdin: ChildStdin, input: String) {
+    std::thread::spawn(move || {
+        let _ = stdin.write_all(input.as_bytes());
+    });
 }
 
 fn collect(stream: impl Read + Send + 'static) -> Receiver<String> {

@@ -1,8 +1,12 @@
 //! Transfers that fail leave nothing, and those that are resumed go on where they were.
 
 use super::ends::{End, Folder, file_with, noise, proclab, wait_until};
+use super::guests::unfinished_files;
+use super::wire::up_to;
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal;
+use proclab::net::transfer::digest::BUFFER;
+use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -16,6 +20,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_full_disk_leaves_nothing", full_disk),
         test("a_limit_on_the_size_of_files_costs_the_transfer_only", file_size_limit),
         test("a_transfer_goes_on_after_a_kill", resumed),
+        test("what_is_there_already_is_only_confirmed", confirmed),
+        test("a_folder_that_cannot_be_written_is_found_out_at_once", unwritable),
         test("a_sender_is_told_why_not", told_why_not),
         test("any_size_takes_the_same_memory", constant_memory),
     ]
@@ -36,6 +42,7 @@ fn killed_receiver() -> Result<(), Failed> {
         let mut stream = TcpStream::connect(&address).unwrap();
         stream.write_all(&header(r#"{"filename": "a", "filesize": 10000000}"#)).unwrap();
         stream.write_all(&noise(3_000_000)).unwrap();
+        wait_until("the file is begun", || unfinished_files(&server) == 1);
         server.signal(signal);
         let code = server.finish().0;
         assert_eq!(code, if signal == Signal::SIGINT { 0 } else { -1 });
@@ -106,30 +113,58 @@ fn resumed() -> Result<(), Failed> {
     let (path, into) = (from.path("big"), inbox.path(""));
     let receive = ["file", "receive", "--into", &into, "--bind", "127.0.0.1:0", "--resume"];
     let (server, address) = End::serve(proclab(&receive), "");
-    let sender = End::start(proclab(&["file", "send", &path, "--to", &address, "--resume"]), "");
+    // What is there when the receiver is killed are the whole buffers of what came through.
+    let slow = up_to(&address, 8_000_000);
+    let sender = End::start(proclab(&["file", "send", &path, "--to", &slow, "--resume"]), "");
+    let kept = 8_000_000 / BUFFER * BUFFER;
     let partial = || {
         let name = inbox.names().into_iter().find(|name| name.ends_with(".resume"))?;
         std::fs::metadata(inbox.0.join(name)).ok().map(|about| about.len())
     };
-    wait_until("some bytes are there", || {
-        partial().is_some_and(|length| length > 0) || inbox.0.join("big").exists()
-    });
+    wait_until("what came is written", || partial() == Some(kept as u64));
     server.signal(Signal::SIGKILL);
     server.finish();
-    sender.finish();
-    assert!(!inbox.0.join("big").exists() || std::fs::read(inbox.0.join("big")).unwrap() == bytes);
-    if inbox.0.join("big").exists() {
-        println!("    left out: the transfer was faster than the kill");
-        return Ok(());
-    }
+    assert_eq!(sender.finish().0, 1);
+    assert!(!inbox.0.join("big").exists());
 
     let (server, address) = End::serve(proclab(&receive), "");
     let sender = End::start(proclab(&["file", "send", &path, "--to", &address, "--resume"]), "");
-    sender.error_with("the rest is sent");
+    sender.error_with(&format!("the other end has {kept} of 20000000 bytes: the rest is sent"));
     assert_eq!(sender.finish().0, 0);
     assert_eq!(std::fs::read(inbox.0.join("big")).unwrap(), bytes);
     assert_eq!(inbox.names(), ["big"]);
     assert_eq!(server.interrupt(), 0);
+    Ok(())
+}
+
+/// As a receiver leaves it that is killed between the last byte and the name.
+fn confirmed() -> Result<(), Failed> {
+    let (from, inbox) = (Folder::new("whole-from"), Folder::new("whole-into"));
+    let bytes = noise(300_000);
+    file_with(&from.0.join("a"), &bytes);
+    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let (path, into) = (from.path("a"), inbox.path(""));
+    let receive = ["file", "receive", "--into", &into, "--bind", "127.0.0.1:0", "--resume"];
+    let (server, address) = End::serve(proclab(&receive), "");
+    for _ in 0..5 {
+        file_with(&inbox.0.join(format!(".proclab-{}.resume", &digest[..32])), &bytes);
+        let sender = End::start(proclab(&["file", "send", &path, "--to", &address, "--resume"]), "");
+        sender.error_with("the other end has 300000 of 300000 bytes");
+        assert_eq!(sender.finish().0, 0);
+        assert_eq!(std::fs::read(inbox.0.join("a")).unwrap(), bytes);
+        assert_eq!(inbox.names(), ["a"]);
+        std::fs::remove_file(inbox.0.join("a")).unwrap();
+    }
+    assert_eq!(server.interrupt(), 0);
+    Ok(())
+}
+
+fn unwritable() -> Result<(), Failed> {
+    // Not even root can make a file there.
+    let end = End::start(proclab(&["file", "receive", "--into", "/proc", "--bind", "127.0.0.1:0"]), "");
+    end.error_with("error: /proc cannot be received into: the folder cannot be used");
+    end.error_with("hint: --into is a folder that you may write to");
+    assert_eq!(end.finish().0, 1);
     Ok(())
 }
 

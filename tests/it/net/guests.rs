@@ -119,6 +119,11 @@ impl Guest {
         assert_eq!(std::str::from_utf8(&answer), Ok(expected));
     }
 
+    /// Says no more, and goes on listening.
+    pub(crate) fn end(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
     /// Ends the conversation; a file is whole under its name then, and is taken away.
     pub(crate) fn finish(mut self, server: &End, inbox: &Folder) {
         self.turn(server);
@@ -139,7 +144,7 @@ impl Guest {
 }
 
 /// Files without a name, or with one aside, that the server holds open.
-fn unfinished_files(server: &End) -> usize {
+pub(crate) fn unfinished_files(server: &End) -> usize {
     let held = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
     held.flatten()
         .filter_map(|entry| std::fs::read_link(entry.path()).ok())
@@ -150,7 +155,7 @@ fn unfinished_files(server: &End) -> usize {
 }
 
 /// Waits for a line of the server's output with `words` in it; others may have spoken before.
-fn shown(server: &End, words: &str) {
+pub(crate) fn shown(server: &End, words: &str) {
     let until = Instant::now() + WAIT;
     while !server.line().contains(words) {
         assert!(Instant::now() < until, "{words} is not shown");

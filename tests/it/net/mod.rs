@@ -1,14 +1,19 @@
 //! The network programs, by their command line: beside the Python programs, and against hostile peers.
 
+mod captures;
 mod demos;
 mod ends;
 mod files;
 mod guests;
 mod hostile;
 mod python;
+mod wire;
 
 use libtest_mimic::Trial;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    [python::tests(), hostile::tests(), files::tests(), demos::tests()].into_iter().flatten().collect()
+    [python::tests(), hostile::tests(), files::tests(), demos::tests(), captures::tests()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -1,0 +1,214 @@
+//! A wire between two ends that changes one bit, to see that a demo notices.
+
+use crate::sys::poll::{Deadline, readable};
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// Which bit is turned over: the lowest one of a byte, in each connection or in each datagram that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Damage {
+    /// In what direction.
+    pub direction: Direction,
+    /// How many bytes pass before it.
+    pub byte: u64,
+}
+
+/// A direction of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client to the server.
+    Up,
+    /// From the server to the client.
+    Down,
+}
+
+/// The text says no damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it must be up:BYTE or down:BYTE, such as up:0")]
+pub struct DamageError;
+
+impl FromStr for Damage {
+    type Err = DamageError;
+
+    fn from_str(text: &str) -> Result<Self, DamageError> {
+        let (direction, byte) = text.split_once(':').ok_or(DamageError)?;
+        let direction = match direction {
+            "up" => Direction::Up,
+            "down" => Direction::Down,
+            _ => return Err(DamageError),
+        };
+        Ok(Self { direction, byte: byte.parse().map_err(|_| DamageError)? })
+    }
+}
+
+impl Damage {
+    /// Damages `bytes`, of whose stream `passed` bytes in `direction` went before.
+    fn apply(self, direction: Direction, passed: u64, bytes: &mut [u8]) {
+        let at = self.byte.checked_sub(passed).and_then(|at| usize::try_from(at).ok());
+        if let Some(byte) = at.and_then(|at| bytes.get_mut(at)).filter(|_| direction == self.direction) {
+            *byte ^= 1;
+        }
+    }
+}
+
+/// A wire to a server. It is cut when it is dropped, with whatever it still carries.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) address: SocketAddr,
+    stop: Option<UnixStream>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Wire {
+    /// A wire that carries connections to `server`.
+    pub(super) fn of_streams(server: SocketAddr, damage: Damage) -> io::Result<Self> {
+        let listener = TcpListener::bind((server.ip(), 0))?;
+        let address = listener.local_addr()?;
+        Self::start(address, move |stopped| carry_streams(&listener, &stopped, server, damage))
+    }
+
+    /// A wire that carries datagrams to `server`, and the answers to who asked.
+    pub(super) fn of_datagrams(server: SocketAddr, damage: Damage) -> io::Result<Self> {
+        let front = UdpSocket::bind((server.ip(), 0))?;
+        front.set_nonblocking(true)?;
+        let address = front.local_addr()?;
+        Self::start(address, move |stopped| {
+            // A socket that fails ends the wire, and what is missing at its ends shows that.
+            let _ = carry_datagrams(&front, &stopped, server, damage);
+        })
+    }
+
+    fn start(address: SocketAddr, carry: impl FnOnce(UnixStream) + Send + 'static) -> io::Result<Self> {
+        let (stop, stopped) = UnixStream::pair()?;
+        let thread = thread::spawn(move || carry(stopped));
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn carry_streams(listener: &TcpListener, stopped: &UnixStream, server: SocketAddr, damage: Damage) {
+    let open = Mutex::new(Vec::new());
+    let streams = || open.lock().unwrap_or_else(PoisonError::into_inner);
+    thread::scope(|scope| {
+        while let Ok(ready) = readable(&[listener.as_fd(), stopped.as_fd()], Deadline::NEVER) {
+            if ready[1] {
+                break;
+            }
+            let pair = listener.accept().and_then(|(client, _)| Ok((client, TcpStream::connect(server)?)));
+            // A server that is gone shows at the client, whose connection is closed here.
+            let Ok((client, server)) = pair else { continue };
+            for (direction, from, to) in
+                [(Direction::Up, &client, &server), (Direction::Down, &server, &client)]
+            {
+                if let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) {
+                    scope.spawn(move || pass(&from, &to, direction, damage));
+                }
+            }
+            streams().extend([client, server]);
+        }
+        streams().iter().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
+    });
+}
+
+/// Passes what comes until its end, and then the end.
+fn pass(mut from: &TcpStream, mut to: &TcpStream, direction: Direction, damage: Damage) {
+    let _ = to.set_nodelay(true);
+    let mut buffer = vec![0; 16 << 10];
+    let mut passed = 0;
+    let ended = loop {
+        match from.read(&mut buffer) {
+            Ok(0) => break Shutdown::Write,
+            Ok(n) => {
+                damage.apply(direction, passed, &mut buffer[..n]);
+                passed += n as u64;
+                if to.write_all(&buffer[..n]).is_err() {
+                    break Shutdown::Both;
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => break Shutdown::Both,
+        }
+    };
+    let _ = to.shutdown(ended);
+    if ended == Shutdown::Both {
+        let _ = from.shutdown(ended);
+    }
+}
+
+fn carry_datagrams(
+    front: &UdpSocket,
+    stopped: &UnixStream,
+    server: SocketAddr,
+    damage: Damage,
+) -> io::Result<()> {
+    let mut clients: HashMap<SocketAddr, UdpSocket> = HashMap::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let mut fds = vec![stopped.as_fd(), front.as_fd()];
+        fds.extend(clients.values().map(AsFd::as_fd));
+        if readable(&fds, Deadline::NEVER)?[0] {
+            return Ok(());
+        }
+        while let Ok((n, client)) = front.recv_from(&mut buffer) {
+            damage.apply(Direction::Up, 0, &mut buffer[..n]);
+            let back = match clients.get(&client) {
+                Some(back) => back,
+                None => {
+                    let back = UdpSocket::bind((server.ip(), 0))?;
+                    back.connect(server)?;
+                    back.set_nonblocking(true)?;
+                    clients.entry(client).or_insert(back)
+                }
+            };
+            let _ = back.send(&buffer[..n]);
+        }
+        for (client, back) in &clients {
+            while let Ok(n) = back.recv(&mut buffer) {
+                damage.apply(Direction::Down, 0, &mut buffer[..n]);
+                let _ = front.send_to(&buffer[..n], client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bit_in_one_direction_is_damaged_however_the_stream_is_cut() {
+        let damage: Damage = "up:2".parse().unwrap();
+        for cuts in [&[5][..], &[2, 3], &[1, 1, 1, 2], &[3, 2]] {
+            let mut bytes = *b"aaaaa";
+            let mut passed = 0;
+            for cut in cuts {
+                damage.apply(Direction::Down, passed as u64, &mut bytes[passed..passed + cut]);
+                damage.apply(Direction::Up, passed as u64, &mut bytes[passed..passed + cut]);
+                passed += cut;
+            }
+            assert_eq!(&bytes, b"aa`aa", "{cuts:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_damage_is_refused() {
+        for text in ["", "up", "up:", "up:-1", "left:1", "up:1:2", "down:x"] {
+            assert_eq!(text.parse::<Damage>(), Err(DamageError), "{text:?}");
+        }
+        assert_eq!("down:7".parse(), Ok(Damage { direction: Direction::Down, byte: 7 }));
+    }
+}
