@@ -1,8 +1,16 @@
 //! A receiver as an iterator.
 
 use super::receiver::Receiver;
+use super::wait::Patience;
+use crate::sys::poll::Deadline;
 use serde::de::DeserializeOwned;
 use std::iter::FusedIterator;
+
+fn next<T: DeserializeOwned>(receiver: &Receiver<T>, patience: Patience) -> Option<T> {
+    let mut value = None;
+    receiver.receive(patience, &mut value).ok()?;
+    value
+}
 
 /// [`Receiver::iter`].
 #[derive(Debug)]
@@ -12,7 +20,7 @@ impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.0.recv().ok()
+        next(&self.0, Patience::Until(Deadline::NEVER))
     }
 }
 
@@ -26,7 +34,7 @@ impl<T: DeserializeOwned> Iterator for TryIter<'_, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.0.try_recv().ok()
+        next(self.0, Patience::Try)
     }
 }
 
@@ -38,7 +46,7 @@ impl<T: DeserializeOwned> Iterator for IntoIter<T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.0.recv().ok()
+        next(&self.0, Patience::Until(Deadline::NEVER))
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Receiver<T> {
     receives: PhantomData<fn() -> T>,
 }
 
+const RECEIVED: &str = "what was received is there";
+
 /// Why nothing was received.
 pub(super) enum Fault {
     Nothing,
@@ -257,7 +259,11 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// # Errors
     /// [`RecvError::Disconnected`] when nothing is left and nothing can come any more.
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.receive(Patience::Until(Deadline::NEVER)).map_err(RecvError::from)
+        let mut value = None;
+        match self.receive(Patience::Until(Deadline::NEVER), &mut value) {
+            Ok(()) => Ok(value.expect(RECEIVED)),
+            Err(fault) => Err(fault.into()),
+        }
     }
 
     /// Receives a message if there is one now.
@@ -265,7 +271,11 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// # Errors
     /// [`TryRecvError`].
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.receive(Patience::Try).map_err(TryRecvError::from)
+        let mut value = None;
+        match self.receive(Patience::Try, &mut value) {
+            Ok(()) => Ok(value.expect(RECEIVED)),
+            Err(fault) => Err(fault.into()),
+        }
     }
 
     /// Receives a message, and waits for one at most for `timeout`: never returns early without one.
@@ -273,7 +283,11 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// # Errors
     /// [`RecvTimeoutError`].
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.receive(Patience::Until(Deadline::after(timeout))).map_err(RecvTimeoutError::from)
+        let mut value = None;
+        match self.receive(Patience::Until(Deadline::after(timeout)), &mut value) {
+            Ok(()) => Ok(value.expect(RECEIVED)),
+            Err(fault) => Err(fault.into()),
+        }
     }
 
     /// Receives at least one message, waiting for it, and as many more, up to `max`, as are there.
@@ -334,11 +348,12 @@ impl<T: DeserializeOwned> Receiver<T> {
         TryIter(self)
     }
 
+    /// Puts what is received where the caller wants it.
     #[inline]
-    fn receive(&self, patience: Patience) -> Result<T, Fault> {
+    pub(super) fn receive(&self, patience: Patience, value: &mut Option<T>) -> Result<(), Fault> {
         with_buffer(|buffer| {
             let number = self.wait_for(patience, |receiving| self.take_one(receiving, buffer))?;
-            codec::decode(buffer).map_err(|source| Unreadable::Decode { number, source }.into())
+            codec::decode_into(buffer, value).map_err(|source| Unreadable::Decode { number, source }.into())
         })
     }
 

@@ -3,7 +3,8 @@
 //! The one file that names `bincode`, so that replacing it is a change of one file.
 
 use bincode::config::{Configuration, Fixint, LittleEndian};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer};
+use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 
 /// Numbers have the width of their type: nothing is sent far enough for shorter ones to pay for the time
@@ -85,11 +86,9 @@ pub(crate) fn encode_with_handles<T: Serialize + ?Sized>(value: &T) -> Result<Ve
 /// Decodes what [`encode_with_handles`] encoded, while its message is being received.
 #[inline]
 pub(crate) fn decode_with_handles<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let (value, used) = bounded(bytes).map_err(|e| DecodeError { reason: e.to_string() })?;
-    if used < bytes.len() {
-        return Err(DecodeError { reason: format!("{} bytes are left over", bytes.len() - used) });
-    }
-    Ok(value)
+    let mut value = None;
+    decode_whole(bytes, &mut value)?;
+    Ok(value.expect("what was decoded is there"))
 }
 
 /// Encodes `value` behind what `buffer` already holds; on an error the buffer is as it was.
@@ -112,26 +111,71 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Re
 /// When the bytes are too short, too long or not such a value.
 #[inline]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let _during = During::new(&DECODING);
-    decode_with_handles(bytes)
+    let mut value = None;
+    decode_into(bytes, &mut value)?;
+    Ok(value.expect("what was decoded is there"))
 }
 
-/// Decodes under the smallest limit that every honest value of this length keeps.
+/// Decodes a value that fills `bytes` exactly to where the caller wants it: a large one is moved once less for
+/// each function that it does not have to be returned by.
+///
+/// # Errors
+/// As [`decode`].
+#[inline]
+pub(crate) fn decode_into<T: DeserializeOwned>(
+    bytes: &[u8],
+    value: &mut Option<T>,
+) -> Result<(), DecodeError> {
+    let _during = During::new(&DECODING);
+    decode_whole(bytes, value)
+}
+
+#[inline(always)]
+fn decode_whole<T: DeserializeOwned>(bytes: &[u8], value: &mut Option<T>) -> Result<(), DecodeError> {
+    match bounded(bytes, Destination(value)) {
+        Ok(used) if used == bytes.len() => Ok(()),
+        Ok(used) => Err(DecodeError { reason: format!("{} bytes are left over", bytes.len() - used) }),
+        Err(error) => Err(DecodeError { reason: error.to_string() }),
+    }
+}
+
+/// Where a value goes when it is decoded.
+struct Destination<'a, T>(&'a mut Option<T>);
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Destination<'_, T> {
+    type Value = ();
+
+    #[inline(always)]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match T::deserialize(deserializer) {
+            Ok(value) => {
+                *self.0 = Some(value);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Decodes under the smallest limit that every honest value of this length keeps; how many bytes it used.
 ///
 /// A length inside the bytes may lie, and bincode takes the memory before it reads on, so the limit
 /// follows what is really there. It counts a number by its width in memory (at most 16 bytes for
 /// one on the wire); limits are constants of the type, hence the steps.
 #[inline(always)]
-fn bounded<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), bincode::error::DecodeError> {
+fn bounded<'de, S: DeserializeSeed<'de, Value = ()>>(
+    bytes: &'de [u8],
+    seed: S,
+) -> Result<usize, bincode::error::DecodeError> {
+    use bincode::serde::seed_decode_from_slice as decode;
     let need = bytes.len().saturating_mul(16);
-    match need {
-        0..=0xFFFF => bincode::serde::decode_from_slice(bytes, CONFIG.with_limit::<0xFFFF>()),
-        0x1_0000..=0xFF_FFFF => bincode::serde::decode_from_slice(bytes, CONFIG.with_limit::<0xFF_FFFF>()),
-        0x100_0000..=0x3FFF_FFFF => {
-            bincode::serde::decode_from_slice(bytes, CONFIG.with_limit::<0x3FFF_FFFF>())
-        }
-        _ => bincode::serde::decode_from_slice(bytes, CONFIG.with_limit::<{ 1 << 36 }>()),
-    }
+    let ((), used) = match need {
+        0..=0xFFFF => decode(seed, bytes, CONFIG.with_limit::<0xFFFF>()),
+        0x1_0000..=0xFF_FFFF => decode(seed, bytes, CONFIG.with_limit::<0xFF_FFFF>()),
+        0x100_0000..=0x3FFF_FFFF => decode(seed, bytes, CONFIG.with_limit::<0x3FFF_FFFF>()),
+        _ => decode(seed, bytes, CONFIG.with_limit::<{ 1 << 36 }>()),
+    }?;
+    Ok(used)
 }
 
 #[cfg(test)]
