@@ -1,7 +1,7 @@
 //! `proclab VERB …`: which verbs there are, and who does them.
 
 use super::fault::{BAD_ARGUMENTS, Fault};
-use super::{completions, explore, list, net, output, replay, run, schema, trials, watch};
+use super::{bench, completions, explore, list, net, output, replay, run, schema, trials, watch};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -37,6 +37,8 @@ enum Verb {
     Watch(watch::WatchArgs),
     /// The network programs: chat, udp, sticky, frames, file, echo, upper, auth
     Net(net::NetArgs),
+    /// The same work done by this library and by others, side by side, as ratios
+    Bench(bench::BenchArgs),
     /// Print the JSON schema of a view
     Schema(schema::SchemaArgs),
     /// Print the completions for a shell
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
         Verb::Replay(args) => replay::run(&args),
         Verb::Watch(args) => watch::run(&args),
         Verb::Net(args) => net::run(args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions(args) => completions::run(&args),
     }

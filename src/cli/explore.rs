@@ -340,10 +340,10 @@ impl Progress {
     }
 
     /// Shows that `done` of `all` are done.
-    pub(super) fn count(&mut self, done: u64, all: u64) {
+    pub(super) fn count(&mut self, done: u64, all: u64, what: &str) {
         let Some(bar) = &self.bar else { return };
         bar.set_position(done * 1000 / all.max(1));
-        bar.set_message(format!("{done} of {all} trials"));
+        bar.set_message(format!("{done} of {all} {what}"));
     }
 
     pub(super) fn finish(&mut self) {

@@ -5,7 +5,7 @@ use crate::scenario::life::Lesson;
 use std::process::ExitCode;
 
 /// Everything that can be run, how, and what it is; nothing where the lessons are named.
-const LINES: [(&str, &str); 11] = [
+const LINES: [(&str, &str); 12] = [
     ("run tickets", "the ticket sale: buyers race for the stock in a file, with and without a lock"),
     ("run pipeline", "producers and consumers around a bounded queue: ends, kills, leases, deadlock"),
     ("run eval EXPR", "a child evaluates, and the answer comes out of a queue"),
@@ -16,6 +16,7 @@ const LINES: [(&str, &str); 11] = [
     ("explore pipeline", "every interleaving of producers and consumers at a queue"),
     ("replay TOKEN", "one of those schedules again, on real processes"),
     ("watch -- COMMAND", "any program: who runs, who is ready, who is blocked on what"),
+    ("bench WORK", "start queue: the same work done by this library and by others, as ratios"),
     ("net DEMO demo", "chat udp sticky frames file echo upper auth: the network programs, both ends"),
 ];
 

@@ -1,6 +1,7 @@
 //! The command line: the only module that prints.
 
 mod args;
+mod bench;
 mod cabinet;
 mod completions;
 mod explore;

@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::output;
+use crate::report::bench::Bench;
 use crate::report::cabinet::Cabinet;
 use crate::report::exploration::Exploration;
 use crate::report::trials::{Sweep, Trials};
@@ -35,6 +36,8 @@ enum View {
     Replay,
     /// `proclab watch … --format json`
     Watch,
+    /// `proclab bench … --format json`
+    Bench,
 }
 
 /// Runs `proclab schema …`.
@@ -46,6 +49,7 @@ pub(crate) fn run(args: &SchemaArgs) -> ExitCode {
         View::Explore => schemars::schema_for!(Exploration),
         View::Cabinet => schemars::schema_for!(Cabinet),
         View::Replay => schemars::schema_for!(Witness),
+        View::Bench => schemars::schema_for!(Bench),
         View::Watch => schemars::schema_for!(WatchReport),
     };
     let text = serde_json::to_string_pretty(&schema).map_err(|error| Fault::could_not_run(&error));

@@ -193,7 +193,7 @@ fn measure(
                 lab = renewed(lab, &supervisor, sale, &scratch).map_err(|error| failed(&error))?;
             }
         }
-        progress.count((runs.len() + failures.len()) as u64, n);
+        progress.count((runs.len() + failures.len()) as u64, n, "trials");
     }
     if runs.is_empty() {
         return Err(interrupted().map_or_else(|| hopeless(&failures), Fault::interrupted));

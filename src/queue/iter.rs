@@ -20,7 +20,7 @@ impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        next(&self.0, Patience::Until(Deadline::NEVER))
+        next(self.0, Patience::Until(Deadline::NEVER))
     }
 }
 

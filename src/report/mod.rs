@@ -1,5 +1,7 @@
 //! Plain data in, bytes out: every view of a run.
 
+/// Who did the same work, and how fast.
+pub mod bench;
 /// All locks side by side.
 pub mod cabinet;
 /// What an exploration found.

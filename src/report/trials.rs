@@ -310,14 +310,14 @@ pub fn csv_line(parameter: &str, value: &str, trial: usize, run: &Run, buyers: u
     )
 }
 
-fn ruled(width: u16, heads: &[&str]) -> Table {
+pub(super) fn ruled(width: u16, heads: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(RULED).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     table.set_header(heads.iter().copied());
     table
 }
 
-fn lines(table: &Table, text: &mut String) {
+pub(super) fn lines(table: &Table, text: &mut String) {
     for line in table.lines() {
         text.push_str(line.trim_end());
         text.push('\n');

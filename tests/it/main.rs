@@ -1,6 +1,7 @@
 //! The integration tests: one binary, on the main thread, for `fork` is refused where a second one lives.
 #![expect(clippy::print_stdout, reason = "a test says what it leaves out, and why")]
 
+mod bench;
 mod common;
 mod explore;
 mod faults;
@@ -31,6 +32,7 @@ fn main() {
         supervisor::tests(),
         run_cli::tests(),
         faults::tests(),
+        bench::tests(),
         pipelines::tests(),
         explore::tests(),
         net::tests(),

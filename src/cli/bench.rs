@@ -1,0 +1,64 @@
+//! `proclab bench`: the same work done by this library and by others, side by side.
+
+use super::explore::{Progress, json};
+use super::fault::{Cause, Fault};
+use super::lab::{Finding, Format, could_not, print, width};
+use crate::report::bench::Bench;
+use crate::scenario::contest::{Contest, Work};
+use crate::supervisor::Supervisor;
+use crate::sys::signal::Interrupt;
+use clap::{Args, ValueEnum};
+use std::process::ExitCode;
+
+/// Measure this library beside others on the same work, in turns, and tell the ratios
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  proclab bench start\n  proclab bench queue --capacity 1024\n  proclab bench queue --rounds 3 --format json"
+)]
+pub(crate) struct BenchArgs {
+    /// What is done
+    #[arg(value_enum)]
+    work: WorkArg,
+    /// How often everybody has a turn
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    rounds: u64,
+    /// queue: how many items it holds (Python's holds at most 32767)
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=32767))]
+    capacity: u64,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WorkArg {
+    /// Start a process that does nothing, and join it
+    Start,
+    /// Send small messages from one process to another
+    Queue,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &BenchArgs) -> ExitCode {
+    print(answer(args))
+}
+
+fn answer(args: &BenchArgs) -> Result<(String, Finding), Fault> {
+    let failed = |error: &Cause| could_not("it cannot be measured", error);
+    let work = match args.work {
+        WorkArg::Start => Work::Start,
+        WorkArg::Queue => Work::Queue { capacity: args.capacity as usize },
+    };
+    let interrupt = Interrupt::install().map_err(|error| failed(&error))?;
+    let supervisor = Supervisor::interrupted_by(interrupt).map_err(|error| failed(&error))?;
+    let mut progress = Progress::new();
+    let told = |over: usize, all: usize| progress.count(over as u64, all as u64, "turns");
+    let contest = Contest::hold(&supervisor, work, args.rounds as usize, told);
+    progress.finish();
+    let bench = Bench::new(contest.map_err(|error| failed(&error))?);
+    let text = match args.format {
+        Format::Text => bench.text(width()),
+        Format::Json => json(&bench),
+    };
+    Ok((text, interrupt.received().map_or(Finding::Right, Finding::Unknown)))
+}
