@@ -3,8 +3,8 @@
 use super::channel::Side;
 use super::error::Unreadable;
 use super::members;
-use super::receiver::Fault;
 use super::receiving::Receiving;
+use super::taking::Fault;
 use super::wait::Patience;
 use crate::sync::robust_mutex::LockError;
 use crate::sys::robust::lineage;

@@ -25,7 +25,7 @@
 //! that store, not after (`bell`). Who lives is told by a socket that the kernel hangs up (`channel`).
 //!
 //! Read `layout` and `place` for what lies where; `sending`, `receiving` and `bell`, which are the proof;
-//! `channel` for who lives; `sender`, `receiver` and `wait` for what a caller sees; `members`, `leases` and
+//! `channel` for who lives; `sender`, `group`, `receiver`, `taking` and `wait` for what a caller sees; `members`, `leases` and
 //! `lease` for what becomes of messages whose receiver dies.
 
 /// Errors, one type an operation.
@@ -35,6 +35,8 @@ pub mod error;
 mod bell;
 /// What all ends share, and how the death of an end is known.
 mod channel;
+/// Many values sent in one go.
+mod group;
 /// Handles on their way to another process.
 mod handle;
 /// A receiver as an iterator.
@@ -63,6 +65,8 @@ mod scratch;
 mod sender;
 /// What the holder of the send lock does.
 mod sending;
+/// How a receiver comes by a message.
+mod taking;
 /// How long to look before sleeping, and what to sleep on.
 mod wait;
 

@@ -12,7 +12,6 @@ use crate::sys::poll::Deadline;
 use crate::sys::ticks::ticks;
 use crate::wire::codec;
 use serde::Serialize;
-use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::AsFd;
@@ -41,7 +40,7 @@ struct Asked {
 }
 
 /// Why bytes were not sent.
-enum Fault {
+pub(super) enum Fault {
     NoRoom,
     Disconnected,
     Rejected(Rejection),
@@ -160,7 +159,7 @@ impl<T> Sender<T> {
 
     /// The queue was full while `freed` messages had left it: waits until another has.
     #[cold]
-    fn wait_for_room(&self, freed: u64, patience: Patience) -> Result<(), Fault> {
+    pub(super) fn wait_for_room(&self, freed: u64, patience: Patience) -> Result<(), Fault> {
         let channel = &*self.side.channel;
         let Patience::Until(deadline) = patience else {
             let gone = self.side.is_hung_up();
@@ -187,7 +186,7 @@ impl<T> Sender<T> {
     /// Whether a live process can receive. The kernel is asked when an end was closed since the last
     /// time, and when some time has gone by, for a killed process does not say that it goes.
     #[inline]
-    fn has_receivers(&self) -> bool {
+    pub(super) fn has_receivers(&self) -> bool {
         let epoch = self.side.channel.word(EPOCH).load(Ordering::Acquire);
         let now = ticks();
         let fresh = now.wrapping_sub(self.asked.at.load(Ordering::Relaxed)) < ASK_AGAIN;
@@ -271,95 +270,13 @@ impl<T: Serialize> Sender<T> {
     }
 
     #[inline]
-    fn check_size(&self, size: usize) -> Result<(), Rejection> {
+    pub(super) fn check_size(&self, size: usize) -> Result<(), Rejection> {
         let limit = self.side.channel.layout.limit;
         if size as u64 > limit {
             return Err(Rejection::TooLarge { size: size as u64, limit });
         }
         Ok(())
     }
-
-    fn send_all(&self, values: &[T], sent: &mut usize) -> Result<(), Fault> {
-        let mut group = Group::default();
-        while *sent < values.len() {
-            // A value that cannot be sent ends the group; those before it are sent first.
-            let stopped = self.encode_group(&values[*sent..], &mut group).err();
-            while !group.ends.is_empty() {
-                self.send_some(&mut group, sent)?;
-            }
-            if let Some(why) = stopped {
-                return Err(why.into());
-            }
-        }
-        Ok(())
-    }
-
-    fn encode_group(&self, values: &[T], group: &mut Group) -> Result<(), Rejection> {
-        group.bytes.clear();
-        group.begin = 0;
-        for value in values.iter().take(self.capacity().min(GROUP)) {
-            codec::encode_into(value, &mut group.bytes)?;
-            let begin = group.ends.back().copied().unwrap_or(0);
-            self.check_size(group.bytes.len() - begin)?;
-            group.ends.push_back(group.bytes.len());
-            if group.bytes.len() >= GROUP_BYTES {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends as many of the group as there is room for, at least one.
-    fn send_some(&self, group: &mut Group, sent: &mut usize) -> Result<(), Fault> {
-        let patience = Patience::Until(Deadline::NEVER);
-        loop {
-            if !self.has_receivers() {
-                return Err(Fault::Disconnected);
-            }
-            let mut sending = self.side.sending(Deadline::NEVER)?;
-            if sending.is_closed() {
-                return Err(Fault::Disconnected);
-            }
-            let (mut placed, mut failed) = (0, None);
-            while let Some(&end) = group.ends.front() {
-                match sending.has_room() {
-                    Ok(true) => {}
-                    Ok(false) => break,
-                    Err(why) => return Err(why.into()),
-                }
-                if let Err(why) = sending.place(&group.bytes[group.begin..end]) {
-                    failed = Some(why);
-                    break;
-                }
-                group.begin = end;
-                group.ends.pop_front();
-                placed += 1;
-            }
-            sending.publish();
-            *sent += placed;
-            match failed {
-                Some(why) => return Err(why.into()),
-                None if placed > 0 => return Ok(()),
-                None => {}
-            }
-            drop(sending);
-            self.wait_for_room(self.side.channel.word(FREED).load(Ordering::Relaxed), patience)?;
-        }
-    }
-}
-
-/// The most messages that are sent as one group, and about the most bytes.
-const GROUP: usize = 256;
-const GROUP_BYTES: usize = 1 << 20;
-
-/// Encoded values that are yet to be sent.
-#[derive(Default)]
-struct Group {
-    bytes: Vec<u8>,
-    /// Where the first one begins.
-    begin: usize,
-    /// Where each ends.
-    ends: VecDeque<usize>,
 }
 
 impl<T> Drop for Sender<T> {

@@ -1,0 +1,96 @@
+//! Many values sent in one go: encoded as a group, and as many of it placed under one lock as there is room for.
+
+use super::error::Rejection;
+use super::layout::FREED;
+use super::sender::{Fault, Sender};
+use super::wait::Patience;
+use crate::sys::poll::Deadline;
+use crate::wire::codec;
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+
+/// The most messages that are sent as one group, and about the most bytes.
+const GROUP: usize = 256;
+const GROUP_BYTES: usize = 1 << 20;
+
+/// Encoded values that are yet to be sent.
+#[derive(Default)]
+struct Group {
+    bytes: Vec<u8>,
+    /// Where the first one begins.
+    begin: usize,
+    /// Where each ends.
+    ends: VecDeque<usize>,
+}
+
+impl<T: Serialize> Sender<T> {
+    /// Sends all of `values`, and counts in `sent` how many are gone.
+    pub(super) fn send_all(&self, values: &[T], sent: &mut usize) -> Result<(), Fault> {
+        let mut group = Group::default();
+        while *sent < values.len() {
+            // A value that cannot be sent ends the group; those before it are sent first.
+            let stopped = self.encode_group(&values[*sent..], &mut group).err();
+            while !group.ends.is_empty() {
+                self.send_some(&mut group, sent)?;
+            }
+            if let Some(why) = stopped {
+                return Err(why.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_group(&self, values: &[T], group: &mut Group) -> Result<(), Rejection> {
+        group.bytes.clear();
+        group.begin = 0;
+        for value in values.iter().take(self.capacity().min(GROUP)) {
+            codec::encode_into(value, &mut group.bytes)?;
+            let begin = group.ends.back().copied().unwrap_or(0);
+            self.check_size(group.bytes.len() - begin)?;
+            group.ends.push_back(group.bytes.len());
+            if group.bytes.len() >= GROUP_BYTES {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends as many of the group as there is room for, at least one.
+    fn send_some(&self, group: &mut Group, sent: &mut usize) -> Result<(), Fault> {
+        let patience = Patience::Until(Deadline::NEVER);
+        loop {
+            if !self.has_receivers() {
+                return Err(Fault::Disconnected);
+            }
+            let mut sending = self.side.sending(Deadline::NEVER)?;
+            if sending.is_closed() {
+                return Err(Fault::Disconnected);
+            }
+            let (mut placed, mut failed) = (0, None);
+            while let Some(&end) = group.ends.front() {
+                match sending.has_room() {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(why) => return Err(why.into()),
+                }
+                if let Err(why) = sending.place(&group.bytes[group.begin..end]) {
+                    failed = Some(why);
+                    break;
+                }
+                group.begin = end;
+                group.ends.pop_front();
+                placed += 1;
+            }
+            sending.publish();
+            *sent += placed;
+            match failed {
+                Some(why) => return Err(why.into()),
+                None if placed > 0 => return Ok(()),
+                None => {}
+            }
+            drop(sending);
+            self.wait_for_room(self.side.channel.word(FREED).load(Ordering::Relaxed), patience)?;
+        }
+    }
+}
