@@ -18,11 +18,10 @@
 //! Why nobody waits for ever, whoever is killed where:
 //! - *while it holds the lock, or between taking it and knowing so*: the word holds its TID, and the word
 //!   has been announced, so the kernel sets `OWNER_DIED` and wakes a waiter;
-//! - *after letting go, before waking the next*: the word holds no TID and is still announced, so the
-//!   kernel wakes the next;
-//! - *after being woken, before taking the lock*: the same, unless a third has taken the lock without
-//!   knowing that others sleep. Therefore a sleep here lasts no longer than `LOOK_AGAIN`; that bounds it
-//!   also where the kernel refuses `membarrier(2)`.
+//! - *after letting go, before waking the next; or after being woken, before taking the lock*: the word
+//!   holds no TID and is still announced, so the kernel wakes the next, unless a third has taken the lock
+//!   in that moment, who may not know that others sleep. Therefore a sleep here lasts no longer than
+//!   `LOOK_AGAIN`; that bounds it also where the kernel refuses `membarrier(2)`.
 //!
 //! A holder that is only stopped keeps the lock: it may go on at any time.
 
