@@ -1,6 +1,7 @@
 //! iceoryx2, whose nearest thing is publish-subscribe with back-pressure: one publisher, one subscriber.
 
 use super::{Kib, TWO, Two, child};
+use iceoryx2::config::Config;
 use iceoryx2::prelude::*;
 use iceoryx2::service::port_factory::{PortFactory as _, publish_subscribe::PortFactory};
 use nix::sys::signal::{Signal, kill};
@@ -8,6 +9,8 @@ use nix::sys::wait::waitpid;
 use proclab::sys::poll::Deadline;
 use std::io::{Read, Write, pipe};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -27,10 +30,32 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) fn run(capacity: usize, messages: usize, bytes: usize) -> Option<f64> {
     let Kib(block) = Kib([7; 1024]);
     let (first, second): Two = TWO;
-    if bytes == 16 {
+    let rate = if bytes == 16 {
         measure(capacity, messages, Pair(first, second))
     } else {
         measure(capacity, messages, Block(block))
+    };
+    remove_files();
+    rate
+}
+
+/// What its names begin with, so that they can be told from anybody else's. Children inherit it.
+fn prefix() -> &'static str {
+    static PREFIX: OnceLock<String> = OnceLock::new();
+    PREFIX.get_or_init(|| format!("proclab_bench_{}_", std::process::id()))
+}
+
+fn root() -> PathBuf {
+    std::env::temp_dir().join(format!("{}root", prefix()))
+}
+
+/// It leaves a file behind in any case, and more when it is killed.
+fn remove_files() {
+    let _ = std::fs::remove_dir_all(root());
+    for entry in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(prefix().as_bytes()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -42,6 +67,8 @@ fn measure<T: ZeroCopySend + std::fmt::Debug + Copy + 'static>(
 ) -> Option<f64> {
     static ROUND: AtomicUsize = AtomicUsize::new(0);
     let round = ROUND.fetch_add(1, Ordering::Relaxed);
+    // Before the fork, so that both children have the same.
+    prefix();
     let name = format!("proclab-bench-{}-{round}", std::process::id());
     let name: ServiceName = name.as_str().try_into().expect("a name");
     let (mut told, mut tells) = pipe().expect("a pipe can be made");
@@ -97,7 +124,11 @@ fn open<T: ZeroCopySend + std::fmt::Debug + Copy + 'static>(
     capacity: usize,
 ) -> (Node<ipc::Service>, PortFactory<ipc::Service, T, ()>) {
     set_log_level(LogLevel::Fatal);
-    let node = NodeBuilder::new().create::<ipc::Service>().expect("a node");
+    let mut config = Config::default();
+    config.global.prefix = FileName::new(prefix().as_bytes()).expect("a prefix");
+    let root = root();
+    config.global.set_root_path(&Path::new(root.as_os_str().as_encoded_bytes()).expect("a path"));
+    let node = NodeBuilder::new().config(&config).create::<ipc::Service>().expect("a node");
     let service = node
         .service_builder(name)
         .publish_subscribe::<T>()
