@@ -203,3 +203,49 @@ impl Drop for Side {
         self.channel.word(layout::EPOCH).fetch_add(1, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shm::region::RegionError;
+    use crate::sys::mmap::create_sealed;
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    fn attach(memory: impl Into<OwnedFd>) -> Result<Channel, AttachError> {
+        Channel::attach(memory.into(), [(); 3].map(|()| File::open("/dev/null").unwrap().into()))
+    }
+
+    #[test]
+    fn memory_that_is_no_queue_is_refused() {
+        let sealed = |len| File::from(create_sealed(len).unwrap());
+        let file = File::open("/proc/self/exe").unwrap();
+        assert!(matches!(
+            attach(file),
+            Err(AttachError::Region(RegionError::NotSealed | RegionError::Os(_)))
+        ));
+        let (pipe, _writer) = io::pipe().unwrap();
+        assert!(attach(pipe).is_err());
+        for len in [0, 1, header::LEN as u64 - 1] {
+            assert!(matches!(attach(sealed(len)), Err(AttachError::Region(RegionError::TooShort { .. }))));
+        }
+        assert!(matches!(attach(sealed(1 << 20)), Err(AttachError::Header(_))), "zeros");
+        let queue = Channel::create(5, 1000).unwrap();
+        let mut honest = [0; header::LEN];
+        queue.region.read(&mut honest, 0).unwrap();
+        let len = queue.layout.file_len;
+        for (file_len, is_right) in [(len, true), (len - 1, false), (header::LEN as u64, false)] {
+            let memory = sealed(file_len);
+            memory.write_all_at(&honest, 0).unwrap();
+            assert_eq!(attach(memory).is_ok(), is_right, "{file_len} bytes");
+        }
+        // A limit that takes as many pages is that of another queue, and does no harm.
+        for at in (0..header::LEN).filter(|at| *at != header::LIMIT) {
+            let memory = sealed(len);
+            let mut lie = honest;
+            lie[at] ^= 0x40;
+            memory.write_all_at(&lie, 0).unwrap();
+            assert!(attach(memory).is_err(), "byte {at}");
+        }
+    }
+}
