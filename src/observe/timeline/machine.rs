@@ -100,6 +100,8 @@ pub struct Timeline {
     n_late: u64,
     /// A thread's records go on after that of its exit.
     pub(super) records_go_on: bool,
+    /// By CPU, the process and thread that got it last and was not seen to leave it.
+    on_cpu: ById<(u64, u32)>,
     /// The hypervisor's takings when the watch began, and since, at the most.
     stolen_before_ns: Option<u64>,
     stolen_ns: u64,
@@ -218,26 +220,55 @@ impl Timeline {
 
     fn turn_on(&mut self, tid: u32, cpu: u32, at_ns: u64) {
         let grain_ns = self.grain_ns;
+        let Some(&(id, _)) = self.tids.get(&tid) else { return };
+        if let Some((id, before)) = self.on_cpu.insert(cpu, (id, tid))
+            && before != tid
+        {
+            self.displace(id, before, cpu, at_ns);
+        }
         let Some((process, thread)) = self.find(tid) else { return };
         if process.threads[thread].state == State::Running {
-            return;
+            let Some(lost_ns) = process.threads[thread].displaced_ns.take() else { return };
+            self.go(tid, State::Ready, lost_ns);
         }
+        let Some((process, thread)) = self.find(tid) else { return };
         process.threads[thread].turns += 1;
         let grew = process.go(thread, State::Running, at_ns, grain_ns);
         process.threads[thread].cpu = cpu;
         self.n_spans += usize::from(grew);
     }
 
+    /// Another thread has the CPU of this one, so that it has lost it, though no record says so: the last switches
+    /// before and those after the record of an exit have none.
+    fn displace(&mut self, id: u64, tid: u32, cpu: u32, at_ns: u64) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some(thread) = process.threads.iter_mut().rfind(|thread| thread.tid == tid) else { return };
+        if thread.cpu != cpu || (thread.is_alive() && thread.state != State::Running) {
+            return;
+        }
+        thread.displaced_ns.get_or_insert(at_ns);
+        // Of any other thread the record may come late.
+        if thread.is_alive() && thread.exiting.is_some() {
+            self.go(tid, State::Ready, at_ns);
+        }
+    }
+
     fn turn_off(&mut self, tid: u32, preempted: bool, at_ns: u64) {
         let grain_ns = self.grain_ns;
         let Some((process, thread)) = self.find(tid) else { return };
-        if process.threads[thread].state != State::Running {
-            return;
-        }
         if let Some((ppid, _)) = process.threads[thread].exiting.filter(|_| !preempted) {
             let pid = process.pid;
             return self.end_thread(pid, tid, ppid, at_ns);
         }
+        if process.threads[thread].state != State::Running {
+            return;
+        }
+        process.threads[thread].displaced_ns = None;
+        let cpu = process.threads[thread].cpu;
+        if self.on_cpu.get(&cpu).is_some_and(|(_, last)| *last == tid) {
+            self.on_cpu.remove(&cpu);
+        }
+        let Some((process, thread)) = self.find(tid) else { return };
         process.threads[thread].preempted += u64::from(preempted);
         let state = if preempted { State::Ready } else { State::Blocked };
         let grew = process.go(thread, state, at_ns, grain_ns);
