@@ -100,11 +100,20 @@ pub struct Timeline {
     n_late: u64,
     /// A thread's records go on after that of its exit.
     pub(super) records_go_on: bool,
-    /// By CPU, the process and thread that got it last and was not seen to leave it.
-    on_cpu: ById<(u64, u32)>,
+    /// By CPU, who got it last.
+    on_cpu: ById<Occupant>,
     /// The hypervisor's takings when the watch began, and since, at the most.
     stolen_before_ns: Option<u64>,
     stolen_ns: u64,
+}
+
+/// A thread that has a CPU, or had it last.
+#[derive(Debug, Clone, Copy)]
+struct Occupant {
+    process: u64,
+    tid: u32,
+    /// When it was seen to leave it.
+    left_ns: Option<u64>,
 }
 
 impl Timeline {
@@ -221,10 +230,11 @@ impl Timeline {
     fn turn_on(&mut self, tid: u32, cpu: u32, at_ns: u64) {
         let grain_ns = self.grain_ns;
         let Some(&(id, _)) = self.tids.get(&tid) else { return };
-        if let Some((id, before)) = self.on_cpu.insert(cpu, (id, tid))
-            && before != tid
+        let before = self.on_cpu.insert(cpu, Occupant { process: id, tid, left_ns: None });
+        if let Some(Occupant { process, tid: other, left_ns: None }) = before
+            && other != tid
         {
-            self.displace(id, before, cpu, at_ns);
+            self.displace(process, other, cpu, at_ns);
         }
         let Some((process, thread)) = self.find(tid) else { return };
         if process.threads[thread].state == State::Running {
@@ -233,6 +243,8 @@ impl Timeline {
         }
         let Some((process, thread)) = self.find(tid) else { return };
         process.threads[thread].turns += 1;
+        // Whoever exits may have had it since the one before left it.
+        process.threads[thread].free_ns = before.map_or(Some(0), |before| before.left_ns);
         let grew = process.go(thread, State::Running, at_ns, grain_ns);
         process.threads[thread].cpu = cpu;
         self.n_spans += usize::from(grew);
@@ -253,11 +265,18 @@ impl Timeline {
         }
     }
 
+    fn leave(&mut self, cpu: u32, tid: u32, at_ns: u64) {
+        if let Some(occupant) = self.on_cpu.get_mut(&cpu).filter(|occupant| occupant.tid == tid) {
+            occupant.left_ns = Some(at_ns);
+        }
+    }
+
     fn turn_off(&mut self, tid: u32, preempted: bool, at_ns: u64) {
         let grain_ns = self.grain_ns;
         let Some((process, thread)) = self.find(tid) else { return };
         if let Some((ppid, _)) = process.threads[thread].exiting.filter(|_| !preempted) {
-            let pid = process.pid;
+            let (pid, cpu) = (process.pid, process.threads[thread].cpu);
+            self.leave(cpu, tid, at_ns);
             return self.end_thread(pid, tid, ppid, at_ns);
         }
         if process.threads[thread].state != State::Running {
@@ -265,9 +284,7 @@ impl Timeline {
         }
         process.threads[thread].displaced_ns = None;
         let cpu = process.threads[thread].cpu;
-        if self.on_cpu.get(&cpu).is_some_and(|(_, last)| *last == tid) {
-            self.on_cpu.remove(&cpu);
-        }
+        self.leave(cpu, tid, at_ns);
         let Some((process, thread)) = self.find(tid) else { return };
         process.threads[thread].preempted += u64::from(preempted);
         let state = if preempted { State::Ready } else { State::Blocked };

@@ -329,6 +329,11 @@ fn one_whose_cpu_another_thread_has_is_not_on_it_though_its_exit_was_recorded() 
     let sums = process.sums_at(310);
     assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (150, 150, 0));
     assert!(process.threads[0].check.unwrap().holds());
+    // But no more than since another one left that CPU.
+    let busy = [(130, 2, OFF), (140, 2, What::In { cpu: 1 }), (290, 2, OFF)];
+    let sums = What::Sums(SchedStat { running_ns: 150, ready_ns: 150, turns: 2 });
+    let process = play(&[&begin[..5], &busy, &begin[5..], &[(310, 7, sums)]].concat());
+    assert_eq!(told(&process).last(), Some(&(290, 300, State::Running, 1)));
 }
 
 #[test]

@@ -171,7 +171,8 @@ impl Process {
                 self.since_ns = ended_ns + rest;
             }
         } else if main.displaced_ns.is_some() {
-            // It lost the CPU on the way and had one again at its end, for so long.
+            // It lost the CPU on the way and had one again at its end, for so long, but not while another had it.
+            let rest = rest.min(ended_ns.saturating_sub(main.free_ns.unwrap_or(ended_ns)));
             let rest = main.spans.had_cpu_at_the_end(ended_ns, rest, main.cpu);
             check.running_ns.0 += rest;
             check.ready_ns.0 -= rest;

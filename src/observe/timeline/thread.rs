@@ -38,6 +38,8 @@ pub struct Thread {
     pub(super) exiting: Option<(u32, u64)>,
     /// Another thread had its CPU, though no record says that it left it.
     pub(super) displaced_ns: Option<u64>,
+    /// When its CPU became free for its present or last turn; `None` where that was not seen.
+    pub(super) free_ns: Option<u64>,
     /// The kernel's letter for what it does now, where one was seen.
     pub letter: Option<char>,
 }
@@ -60,6 +62,7 @@ impl Thread {
             base: None,
             exiting: None,
             displaced_ns: None,
+            free_ns: None,
             letter: None,
         }
     }
