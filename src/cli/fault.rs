@@ -4,10 +4,9 @@ use crate::scenario::scratch::ScratchError;
 pub(crate) use crate::scenario::stage::chain;
 use crate::sys::resource::{Limit, limit_reached};
 use crate::sys::signal::signal_name;
-use anstream::eprintln;
 use std::error::Error;
 use std::fmt::Display;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// The command could not run.
@@ -71,9 +70,11 @@ impl Fault {
         let (red, cyan) =
             (anstyle::AnsiColor::Red.on_default().bold(), anstyle::AnsiColor::Cyan.on_default());
         // One line, and none that commands the terminal, whatever a file or an argument had a part in it.
-        eprintln!("{red}error:{red:#} {}", self.what.replace(char::is_control, " "));
+        // A standard error that cannot be written to leaves the exit code to tell it.
+        let mut stderr = anstream::stderr();
+        let _ = writeln!(stderr, "{red}error:{red:#} {}", self.what.replace(char::is_control, " "));
         if let Some(hint) = &self.hint {
-            eprintln!("{cyan}hint:{cyan:#} {hint}");
+            let _ = writeln!(stderr, "{cyan}hint:{cyan:#} {hint}");
         }
         ExitCode::from(self.code)
     }

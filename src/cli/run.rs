@@ -296,7 +296,7 @@ fn perform(
     let mut told = Ok(());
     let mut audience = |event: &Event| {
         notes.tell(&event.note());
-        if format == Format::Text && told.is_ok() {
+        if format == Format::Text && told.is_ok() && !event.is_for_watchers() {
             let heading = if began_ns.is_none() { report::heading() + "\n" } else { String::new() };
             let line = report::event_line(event, *began_ns.get_or_insert(event.at_ns), width());
             told = output::write(&format!("{heading}{line}\n"));

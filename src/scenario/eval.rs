@@ -51,6 +51,9 @@ impl Eval {
         stage.say("wait", format!("waits for the answer out of Queue({CAPACITY})"));
         stage.listen(&incoming)?;
         let answer = answers.recv().ok();
+        if answer.is_some() {
+            stage.say("get", "takes the answer out");
+        }
         stage.join(&[child.handle()])?;
         let verdict = match &answer {
             Some(Answer { value: Some(value), .. }) => {

@@ -52,10 +52,14 @@ pub fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, Ru
     stage.say("look", format!("{:.0} ms later {word}; takes one out", HELD.as_secs_f64() * 1e3));
     let taken_ns = monotonic_ns();
     let first = receiver.recv().map_err(RunError::queue)?;
+    stage.say("get", format!("takes {first} out"));
     stage.listen(&incoming)?;
     stage.join(&[child.handle()])?;
     let (waited_ns, went_on_ns) = child.result()?;
     let rest: Vec<u64> = receiver.try_iter().collect();
+    for number in &rest {
+        stage.say("get", format!("takes {number} out"));
+    }
 
     let holds = full == CAPACITY
         && state_then == 'S'

@@ -454,6 +454,7 @@ fn eat(part: &Part, item: Option<Item>, deliveries: u32, begin: u64, doomed: boo
         return false;
     };
     let food = format!("{}{number} of producer-{producer}", part.plan.food);
+    part.say("get", &format!("takes {food}"));
     if doomed {
         part.say("doomed", &format!("takes {food}, and is killed with it in hand"));
         loop {

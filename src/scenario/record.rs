@@ -79,6 +79,11 @@ pub struct Event {
 }
 
 impl Event {
+    /// Whether people need not read it beside the one that follows at once: a watcher counts it.
+    pub fn is_for_watchers(&self) -> bool {
+        self.what == "get"
+    }
+
     /// The event as a watcher of this program takes it.
     pub fn note(&self) -> Note {
         Note {

@@ -24,6 +24,8 @@ pub struct ThreadExit {
     pub tid: u32,
     /// Its wait status; for the main thread, as a rule, its process's.
     pub status: i32,
+    /// The CPU that it ends on.
+    pub cpu: u32,
     /// `CLOCK_MONOTONIC`, nanoseconds: its memory is given back, and next it leaves the CPU for good.
     pub at_ns: u64,
 }
@@ -115,7 +117,7 @@ fn parse(message: &[u8]) -> Option<ThreadExit> {
         return None;
     }
     let at_ns = u64::from_ne_bytes(body.get(8..16)?.try_into().ok()?);
-    Some(ThreadExit { tid: word(16)?, pid: word(20)?, status: word(24)?.cast_signed(), at_ns })
+    Some(ThreadExit { tid: word(16)?, pid: word(20)?, status: word(24)?.cast_signed(), cpu: word(4)?, at_ns })
 }
 
 #[cfg(test)]
@@ -128,7 +130,7 @@ mod tests {
         message.extend([EXIT, 1].map(u32::to_ne_bytes).concat());
         message.extend(99u64.to_ne_bytes());
         message.extend([8u32, 7, 0x700, 17].map(u32::to_ne_bytes).concat());
-        assert_eq!(parse(&message), Some(ThreadExit { pid: 7, tid: 8, status: 0x700, at_ns: 99 }));
+        assert_eq!(parse(&message), Some(ThreadExit { pid: 7, tid: 8, status: 0x700, cpu: 1, at_ns: 99 }));
         assert_eq!(parse(&message[..HEADERS + 20]), None);
         assert_eq!(parse(&[]), None);
     }

@@ -22,6 +22,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_sleeper_is_blocked_on_a_timer", a_sleeper_is_blocked_on_a_timer),
         test("an_orphan_is_told_with_its_old_and_its_new_parent", an_orphan),
         test("a_zombie_lasts_until_it_is_reaped", a_zombie),
+        test("a_line_tells_an_end_when_it_was_and_the_reaping_later", a_zombies_lines),
+        test("a_pipelines_queue_is_as_deep_as_it_was_and_its_messages_are_arrows", a_pipelines_queue),
         test("a_stopped_process_is_stopped_and_not_blocked", a_stopped_process),
         test("a_circle_of_file_locks_is_named_as_a_deadlock", a_deadlock),
         test("a_busy_pair_on_one_cpu_alternates_running_and_ready", a_busy_pair_on_one_cpu),
@@ -33,6 +35,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_process_that_is_gone_is_one_line_and_a_hint", no_such_process),
         test("a_full_disk_is_told_and_the_program_is_unharmed", a_full_disk),
         test("a_folder_that_is_missing_is_told_before_the_program_runs", a_missing_folder),
+        test("two_files_under_one_name_are_refused", one_name_for_two),
+        test("an_error_that_nobody_can_be_told_is_no_panic", nowhere_to_tell),
         test("the_table_fits_a_pipe_and_names_the_tier", the_table),
     ]
 }
@@ -212,6 +216,31 @@ fn a_zombie() -> Outcome {
     check(ns(zombie, "zombie_at_least_ns") > 200_000_000, zombie)
 }
 
+fn a_zombies_lines() -> Outcome {
+    let output = run(&["--no-tui", "--", "sh", "-c", "/bin/true & exec sleep 0.3"])?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let place = |part: &str| text.lines().position(|line| line.starts_with('[') && line.contains(part));
+    let ended = place(" true ended: exit code 0").ok_or_else(|| format!("no end in\n{text}"))?;
+    let reaped = place(": a zombie for ").ok_or_else(|| format!("no reaping in\n{text}"))?;
+    let at = text.lines().nth(ended).unwrap_or_default();
+    check(at.contains(" ms] ") || at.contains(" µs] "), at)?;
+    check(ended < reaped && !at.contains("reaped by"), &text)
+}
+
+fn a_pipelines_queue() -> Outcome {
+    let scratch = Scratch::new("pipeline")?;
+    let file = scratch.file("trace.json");
+    let output =
+        run(&["--no-tui", "--export", &file, "--", env!("CARGO_BIN_EXE_proclab"), "run", "pipeline"])?;
+    check(output.status.success(), String::from_utf8_lossy(&output.stderr))?;
+    let trace: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
+    let records = trace["traceEvents"].as_array().ok_or("no records")?;
+    let depths: Vec<u64> = records.iter().filter_map(|record| record["args"]["messages"].as_u64()).collect();
+    check(depths.len() > 2 && depths.last() == Some(&0), format!("{depths:?}"))?;
+    let arrows = |ph: &str| records.iter().filter(|it| it["ph"] == ph && it["cat"] == "message").count();
+    check(arrows("s") * 2 == depths.len() && arrows("f") == arrows("s"), format!("{} arrows", arrows("s")))
+}
+
 fn a_stopped_process() -> Outcome {
     let report = report(&[], "sleep 0.6 & sleep 0.1; kill -STOP $!; sleep 0.3; kill -CONT $!; wait")?;
     let stopped = processes(&report).iter().map(|process| ns(process, "stopped_ns")).max();
@@ -249,6 +278,8 @@ fn the_sampled_tier() -> Outcome {
     check(report["resolution"].as_str().is_some_and(|text| text.contains("5 ms")), &report)?;
     let sleeper = named(&report, "sleep")?;
     check(ns(sleeper, "blocked_ns") > 200_000_000, sleeper)?;
+    // There is no second source that its sums could be held against.
+    check(report["conservation"]["checked"] == 0 && sleeper["check"].is_null(), &report)?;
     check(ns(&processes(&report)[0], "running_ns") > 10_000_000, &report)
 }
 
@@ -338,6 +369,21 @@ fn a_missing_folder() -> Outcome {
     let text = String::from_utf8_lossy(&output.stderr);
     check(output.stdout.is_empty() && output.status.code() == Some(1), &text)?;
     check(text.starts_with("error: cannot write /no/such/folder/trace.json"), &text)
+}
+
+fn one_name_for_two() -> Outcome {
+    let scratch = Scratch::new("two")?;
+    let file = scratch.file("both");
+    let output = run(&["--export", &file, "--html", &file, "--", "echo", "ran"])?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    check(output.stdout.is_empty() && output.status.code() == Some(2), &text)?;
+    check(text.starts_with("error: --export and --html name the same file"), &text)
+}
+
+fn nowhere_to_tell() -> Outcome {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
+    let status = proclab(&["--pid", "4194304"]).stderr(full).status()?;
+    check(status.code() == Some(1), format!("{status}"))
 }
 
 fn the_table() -> Outcome {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::failure;
 use crate::cli::fault::Fault;
-use crate::observe::timeline::{NewsKind, Process, Timeline};
+use crate::observe::timeline::{News, NewsKind, Process, Timeline};
 use crate::observe::watch::{Subject, Watch};
 use crate::process::Signal;
 use crate::report::watch::build::{origin, resolution};
 use crate::report::watch::numbers::short;
-use crate::report::watch::text::circle;
+use crate::report::watch::text::{circle, zombie};
 use crate::sys::signalfd::Signals;
 
 /// Follows the watch to its end. The first signal that is not the terminal's is forwarded to the command; for
@@ -58,23 +58,41 @@ pub(super) fn pass_on(watch: &Watch, signals: &Signals) -> bool {
     true
 }
 
+/// A zombie that its parent takes no longer than this to reap is told with its end.
+const AT_ONCE_NS: u64 = 1_000_000;
+
 #[derive(Default)]
 struct Told {
     n_hangs: usize,
     waits_on: bool,
+    /// Ends that wait for their exit status, which is learnt a moment later.
+    ends: Vec<News>,
 }
 
 impl Told {
     fn news(&mut self, watch: &mut Watch) {
         let mut text = String::new();
-        let news = watch.take_news();
+        let mut news = std::mem::take(&mut self.ends);
+        news.append(&mut watch.take_news());
         let timeline = watch.timeline();
         let origin_ns = origin(timeline);
         for one in news {
-            if let Some(process) = timeline.process(one.id)
-                && let Some(line) = line(one.kind, process, timeline)
-            {
-                text.push_str(&format!("[{:>9}] {line}\n", short(one.at_ns.saturating_sub(origin_ns))));
+            let Some(process) = timeline.process(one.id) else { continue };
+            let at_once = process.reaping.filter(|reaping| {
+                process.ended_ns.is_some_and(|ended_ns| reaping.not_after_ns - ended_ns < AT_ONCE_NS)
+            });
+            let mut more = String::new();
+            match (one.kind, at_once) {
+                (NewsKind::Ended, None) if process.exit.is_none() && process.reaping.is_none() => {
+                    self.ends.push(one);
+                    continue;
+                }
+                (NewsKind::Ended, Some(reaping)) => more = format!("; reaped by {}", reaping.by),
+                (NewsKind::Reaped, Some(_)) => continue,
+                _ => {}
+            }
+            if let Some(line) = line(one.kind, process, timeline) {
+                text.push_str(&format!("[{:>9}] {line}{more}\n", short(one.at_ns.saturating_sub(origin_ns))));
             }
         }
         for hang in &watch.hangs()[self.n_hangs..] {
@@ -104,18 +122,21 @@ fn line(kind: NewsKind, process: &Process, timeline: &Timeline) -> Option<String
             let old = process.orphan.map_or(0, |orphan| orphan.old);
             format!("{pid} {name} lost its parent {old} and was adopted by {}", process.ppid)
         }
-        // Told with the reaping, which comes at once as a rule.
-        NewsKind::Ended => return None,
-        NewsKind::Reaped => {
+        NewsKind::Ended => {
             let exit = process.exit.map_or("ended".to_owned(), |exit| exit.to_string());
             let sums = process.sums_at(timeline.now_ns());
-            let by = process.reaping.map_or(0, |reaping| reaping.by);
             format!(
-                "{pid} {name} ended: {exit}; ran {}, ready {}, blocked {}; reaped by {by}",
+                "{pid} {name} ended: {exit}; ran {}, ready {}, blocked {}",
                 short(sums.running_ns),
                 short(sums.ready_ns),
                 short(sums.blocked_ns)
             )
+        }
+        NewsKind::Reaped => {
+            let reaping = process.reaping?;
+            let since_end = |at_ns: u64| at_ns.saturating_sub(process.ended_ns.unwrap_or(at_ns));
+            let zombie = zombie(since_end(reaping.not_after_ns), since_end(reaping.not_before_ns));
+            format!("{pid} {name} reaped by {}: a zombie for {zombie}", reaping.by)
         }
     })
 }

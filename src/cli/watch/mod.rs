@@ -112,6 +112,10 @@ pub(crate) fn run(args: &WatchArgs) -> ExitCode {
 }
 
 fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
+    if args.export.is_some() && args.export == args.html {
+        let what = "--export and --html name the same file: one would replace the other";
+        return Err(Fault::bad_arguments(what).hint("give each a path of its own"));
+    }
     // Before anything runs: a file that cannot be written is an error that costs nobody a run.
     let export = args.export.as_deref().map(Output::create).transpose()?;
     let page = args.html.as_deref().map(Output::create).transpose()?;
@@ -153,12 +157,10 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
     {
         return Err(failure::system(&error));
     }
-    if let Some(export) = export {
-        export.publish(&perfetto::trace(&watch, &report))?;
-    }
-    if let Some(page) = page {
-        page.publish(&html::page(&watch, &report))?;
-    }
+    // One that cannot be written is no reason to go without the other.
+    let exported = export.map_or(Ok(()), |export| export.publish(&perfetto::trace(&watch, &report)));
+    let shown = page.map_or(Ok(()), |page| page.publish(&html::page(&watch, &report)));
+    exported.and(shown)?;
     Ok(exit_code(&watch))
 }
 

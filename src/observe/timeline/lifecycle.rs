@@ -49,17 +49,17 @@ impl Timeline {
                     process.command = Some(command.clone());
                 }
             }
-            What::Exited { ppid } if self.records_go_on => {
+            What::Exited { ppid } => {
                 // From Linux 6.16 on the exit is recorded before the memory is given back, which takes a big
                 // program milliseconds on the CPU: it ends when it leaves the CPU for good.
+                let go_on = self.records_go_on;
                 match self.living(pid).and_then(|process| process.thread(event.tid)) {
-                    Some(thread) if thread.state == State::Running => {
+                    Some(thread) if go_on && thread.state == State::Running => {
                         thread.exiting = Some((*ppid, at_ns));
                     }
                     _ => self.end_thread(pid, event.tid, *ppid, at_ns),
                 }
             }
-            What::Exited { ppid } => self.end_thread(pid, event.tid, *ppid, at_ns),
             What::Status(exit) => {
                 // Exits of all processes are announced, and a PID may be another one's by then.
                 if let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) {

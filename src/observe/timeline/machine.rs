@@ -100,9 +100,20 @@ pub struct Timeline {
     n_late: u64,
     /// A thread's records go on after that of its exit.
     pub(super) records_go_on: bool,
+    /// By CPU, who got it last.
+    on_cpu: ById<Occupant>,
     /// The hypervisor's takings when the watch began, and since, at the most.
     stolen_before_ns: Option<u64>,
     stolen_ns: u64,
+}
+
+/// A thread that has a CPU, or had it last.
+#[derive(Debug, Clone, Copy)]
+struct Occupant {
+    process: u64,
+    tid: u32,
+    /// When it was seen to leave it.
+    left_ns: Option<u64>,
 }
 
 impl Timeline {
@@ -218,26 +229,63 @@ impl Timeline {
 
     fn turn_on(&mut self, tid: u32, cpu: u32, at_ns: u64) {
         let grain_ns = self.grain_ns;
+        let Some(&(id, _)) = self.tids.get(&tid) else { return };
+        let before = self.on_cpu.insert(cpu, Occupant { process: id, tid, left_ns: None });
+        if let Some(Occupant { process, tid: other, left_ns: None }) = before
+            && other != tid
+        {
+            self.displace(process, other, cpu, at_ns);
+        }
         let Some((process, thread)) = self.find(tid) else { return };
         if process.threads[thread].state == State::Running {
-            return;
+            let Some(lost_ns) = process.threads[thread].displaced_ns.take() else { return };
+            self.go(tid, State::Ready, lost_ns);
         }
+        let Some((process, thread)) = self.find(tid) else { return };
         process.threads[thread].turns += 1;
+        // Whoever exits may have had it since the one before left it.
+        process.threads[thread].free_ns = before.map_or(Some(0), |before| before.left_ns);
         let grew = process.go(thread, State::Running, at_ns, grain_ns);
         process.threads[thread].cpu = cpu;
         self.n_spans += usize::from(grew);
     }
 
+    /// Another thread has the CPU of this one, so that it has lost it, though no record says so: the last switches
+    /// before and those after the record of an exit have none.
+    fn displace(&mut self, id: u64, tid: u32, cpu: u32, at_ns: u64) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some(thread) = process.threads.iter_mut().rfind(|thread| thread.tid == tid) else { return };
+        if thread.cpu != cpu || (thread.is_alive() && thread.state != State::Running) {
+            return;
+        }
+        thread.displaced_ns.get_or_insert(at_ns);
+        // Of any other thread the record may come late.
+        if thread.is_alive() && thread.exiting.is_some() {
+            self.go(tid, State::Ready, at_ns);
+        }
+    }
+
+    fn leave(&mut self, cpu: u32, tid: u32, at_ns: u64) {
+        if let Some(occupant) = self.on_cpu.get_mut(&cpu).filter(|occupant| occupant.tid == tid) {
+            occupant.left_ns = Some(at_ns);
+        }
+    }
+
     fn turn_off(&mut self, tid: u32, preempted: bool, at_ns: u64) {
         let grain_ns = self.grain_ns;
         let Some((process, thread)) = self.find(tid) else { return };
+        if let Some((ppid, _)) = process.threads[thread].exiting.filter(|_| !preempted) {
+            let (pid, cpu) = (process.pid, process.threads[thread].cpu);
+            self.leave(cpu, tid, at_ns);
+            return self.end_thread(pid, tid, ppid, at_ns);
+        }
         if process.threads[thread].state != State::Running {
             return;
         }
-        if let Some((ppid, _)) = process.threads[thread].exiting.filter(|_| !preempted) {
-            let pid = process.pid;
-            return self.end_thread(pid, tid, ppid, at_ns);
-        }
+        process.threads[thread].displaced_ns = None;
+        let cpu = process.threads[thread].cpu;
+        self.leave(cpu, tid, at_ns);
+        let Some((process, thread)) = self.find(tid) else { return };
         process.threads[thread].preempted += u64::from(preempted);
         let state = if preempted { State::Ready } else { State::Blocked };
         let grew = process.go(thread, state, at_ns, grain_ns);

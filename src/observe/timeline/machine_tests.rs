@@ -295,6 +295,89 @@ fn a_zombies_final_sums_tell_how_long_it_took_to_end() {
 }
 
 #[test]
+fn one_whose_cpu_another_thread_has_is_not_on_it_though_its_exit_was_recorded() {
+    let begin = [
+        (0, 2, forked(1)),
+        (0, 7, forked(2)),
+        (0, 7, ON),
+        (100, 7, What::Exited { ppid: 2 }),
+        (120, 2, ON),
+        (300, 7, What::In { cpu: 1 }),
+        (300, 7, OFF),
+    ];
+    let play = |script: &[(u64, u32, What)]| {
+        let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);
+        for (at_ns, tid, what) in script {
+            timeline.apply(&Event { at_ns: *at_ns, pid: *tid, tid: *tid, what: what.clone() });
+        }
+        timeline.by_pid(7).unwrap().clone()
+    };
+    let told = |process: &Process| {
+        let spans = process.spans(0, 300);
+        spans.iter().map(|span| (span.from_ns, span.to_ns, span.state, span.cpu)).collect::<Vec<_>>()
+    };
+    let silent = play(&begin);
+    assert_eq!(told(&silent), [(0, 120, State::Running, 0), (120, 300, State::Ready, 0)]);
+    assert_eq!((silent.ended_ns, silent.turns()), (Some(300), 2));
+    // The kernel's sums tell how much of it the CPU was had again.
+    let sums = What::Sums(SchedStat { running_ns: 150, ready_ns: 150, turns: 2 });
+    let process = play(&[&begin[..], &[(310, 7, sums)]].concat());
+    assert_eq!(
+        told(&process),
+        [(0, 120, State::Running, 0), (120, 270, State::Ready, 0), (270, 300, State::Running, 1)]
+    );
+    let sums = process.sums_at(310);
+    assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (150, 150, 0));
+    assert!(process.threads[0].check.unwrap().holds());
+    // But no more than since another one left that CPU.
+    let busy = [(130, 2, OFF), (140, 2, What::In { cpu: 1 }), (290, 2, OFF)];
+    let sums = What::Sums(SchedStat { running_ns: 150, ready_ns: 150, turns: 2 });
+    let process = play(&[&begin[..5], &busy, &begin[5..], &[(310, 7, sums)]].concat());
+    assert_eq!(told(&process).last(), Some(&(290, 300, State::Running, 1)));
+}
+
+#[test]
+fn a_switch_without_a_record_shows_when_the_thread_has_a_cpu_again() {
+    let begin = [(0, 2, forked(1)), (0, 7, forked(2)), (0, 7, ON), (120, 2, ON)];
+    let states = |more: &[(u64, u32, What)]| {
+        let timeline = play(&[&begin[..], more].concat());
+        let spans = timeline.by_pid(7).unwrap().spans(0, 200);
+        spans.iter().map(|span| (span.to_ns, span.state, span.cpu)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        states(&[(180, 7, What::In { cpu: 1 }), (200, 7, What::Exited { ppid: 2 })]),
+        [(120, State::Running, 0), (180, State::Ready, 0), (200, State::Running, 1)]
+    );
+    // A record that comes late says more than that.
+    assert_eq!(
+        states(&[(120, 7, OFF), (180, 7, What::In { cpu: 1 }), (200, 7, OFF)]),
+        [(120, State::Running, 0), (180, State::Blocked, 0), (200, State::Running, 1)]
+    );
+}
+
+#[test]
+fn the_end_that_is_told_and_the_next_one_on_the_cpu_bound_what_the_final_sums_add() {
+    let kernel = What::Sums(SchedStat { running_ns: 150, ready_ns: 0, turns: 1 });
+    let script = [
+        (0, 2, forked(1)),
+        (0, 7, forked(2)),
+        (0, 7, ON),
+        (100, 7, What::Exited { ppid: 2 }),
+        (110, 7, OFF),
+        (120, 2, ON),
+        (300, 7, kernel),
+    ];
+    for (go_on, ended_ns) in [(true, 110), (false, 120)] {
+        let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(go_on);
+        for (at_ns, tid, what) in &script {
+            timeline.apply(&Event { at_ns: *at_ns, pid: *tid, tid: *tid, what: what.clone() });
+        }
+        let process = timeline.by_pid(7).unwrap();
+        assert_eq!((process.ended_ns, process.sums.running_ns), (Some(ended_ns), ended_ns));
+    }
+}
+
+#[test]
 fn an_exit_lasts_until_the_last_way_off_the_cpu_is_known() {
     let play = |script: &[(u64, What)]| {
         let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);

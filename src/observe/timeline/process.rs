@@ -145,22 +145,41 @@ impl Process {
         }
     }
 
-    /// A zombie's sums are final. Where records end with that of the exit, the kernel's time on the CPU is
-    /// longer by the way from there to the end of a single-threaded process: that much later it ended.
+    /// A zombie's sums are final. Of a single-threaded process they tell what no record does: how long it had a
+    /// CPU between the record of its exit and its end.
     pub(super) fn see_final_sums(&mut self, kernel: SchedStat, at_ns: u64, stolen_ns: u64) {
         let single = self.n_threads == 1;
         let Some(main) = self.threads.iter_mut().find(|thread| thread.tid == self.pid) else { return };
         main.compare(at_ns, kernel, stolen_ns, self.older);
         let (Some(check), Some(ended_ns)) = (&mut main.check, self.ended_ns) else { return };
-        let rest = check.running_ns.1.saturating_sub(check.running_ns.0).min(at_ns.saturating_sub(ended_ns));
-        if single && self.state == State::Zombie && rest > 0 {
+        if !single || self.state != State::Zombie {
+            return;
+        }
+        let rest = check.running_ns.1.saturating_sub(check.running_ns.0);
+        let end_is_known = main.exiting.is_some_and(|(_, exited_ns)| ended_ns > exited_ns);
+        if !end_is_known {
+            // The records end with that of the exit: so much later it ended, unless somebody has the CPU by then.
+            let until_ns = main.displaced_ns.unwrap_or(at_ns).min(at_ns);
+            let rest = rest.min(until_ns.saturating_sub(ended_ns));
+            if rest > 0 {
+                check.running_ns.0 += rest;
+                main.sums.running_ns += rest;
+                main.ended_ns = Some(ended_ns + rest);
+                main.spans.push(Span::new(ended_ns, ended_ns + rest, State::Running, main.cpu, 0), 0);
+                self.sums.running_ns += rest;
+                self.ended_ns = Some(ended_ns + rest);
+                self.since_ns = ended_ns + rest;
+            }
+        } else if main.displaced_ns.is_some() {
+            // It lost the CPU on the way and had one again at its end, for so long, but not while another had it.
+            let rest = rest.min(ended_ns.saturating_sub(main.free_ns.unwrap_or(ended_ns)));
+            let rest = main.spans.had_cpu_at_the_end(ended_ns, rest, main.cpu);
             check.running_ns.0 += rest;
-            main.sums.running_ns += rest;
-            main.ended_ns = Some(ended_ns + rest);
-            main.spans.push(Span::new(ended_ns, ended_ns + rest, State::Running, main.cpu, 0), 0);
-            self.sums.running_ns += rest;
-            self.ended_ns = Some(ended_ns + rest);
-            self.since_ns = ended_ns + rest;
+            check.ready_ns.0 -= rest;
+            for sums in [&mut main.sums, &mut self.sums] {
+                sums.running_ns += rest;
+                sums.ready_ns -= rest;
+            }
         }
     }
 

@@ -76,6 +76,21 @@ impl Spans {
         true
     }
 
+    /// Of a last span in line for a CPU, makes the last `ns` ones on `cpu`; says how many that were.
+    pub(super) fn had_cpu_at_the_end(&mut self, ended_ns: u64, ns: u64, cpu: u32) -> u64 {
+        let in_line =
+            |span: &&mut Span| span.state == State::Ready && span.joined == 1 && span.to_ns == ended_ns;
+        let Some(last) = self.0.back_mut().filter(in_line) else { return 0 };
+        let ns = ns.min(last.ns());
+        last.to_ns -= ns;
+        last.longest_ns = last.ns();
+        if last.ns() == 0 {
+            self.0.pop_back();
+        }
+        self.push(Span::new(ended_ns - ns, ended_ns, State::Running, cpu, 0), 0);
+        ns
+    }
+
     /// Joins neighbours that together last no longer than `grain_ns`.
     pub(super) fn coarsen(&mut self, grain_ns: u64) {
         let mut coarse: VecDeque<Span> = VecDeque::with_capacity(self.0.len() / 2);

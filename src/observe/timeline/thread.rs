@@ -36,6 +36,10 @@ pub struct Thread {
     pub(super) base: Option<SchedStat>,
     /// Its exit was recorded, with its parent then and when, and its last way off the CPU was not yet.
     pub(super) exiting: Option<(u32, u64)>,
+    /// Another thread had its CPU, though no record says that it left it.
+    pub(super) displaced_ns: Option<u64>,
+    /// When its CPU became free for its present or last turn; `None` where that was not seen.
+    pub(super) free_ns: Option<u64>,
     /// The kernel's letter for what it does now, where one was seen.
     pub letter: Option<char>,
 }
@@ -57,6 +61,8 @@ impl Thread {
             check: None,
             base: None,
             exiting: None,
+            displaced_ns: None,
+            free_ns: None,
             letter: None,
         }
     }

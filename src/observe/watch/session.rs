@@ -277,11 +277,11 @@ impl Watch {
     }
 }
 
-/// An announced exit: the thread leaves the CPU for good, which in the exact tier no record tells, and a main
-/// thread's status is its process's, unless the reaper learns better.
+/// An announced exit: the thread has a CPU and leaves it for good, which in the exact tier no record tells, and
+/// a main thread's status is its process's, unless the reaper learns better.
 fn as_events(exit: ThreadExit, exact: bool) -> impl Iterator<Item = Event> {
-    let ThreadExit { pid, tid, status, at_ns } = exit;
+    let ThreadExit { pid, tid, status, cpu, at_ns } = exit;
     let status = (pid == tid).then(|| What::Status(How::from_status(status).into()));
-    let whats = [status, exact.then_some(What::Out { preempted: false })];
+    let whats = [status, exact.then_some(What::In { cpu }), exact.then_some(What::Out { preempted: false })];
     whats.into_iter().flatten().map(move |what| Event { at_ns, pid, tid, what })
 }

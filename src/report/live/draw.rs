@@ -17,8 +17,9 @@ pub fn draw(view: &mut View, frame: &Frame<'_>, screen: &mut ratatui::Frame<'_>)
     let area = screen.area();
     let shown_ns = view.refresh(frame.timeline, frame.now_ns);
     let pane_height = if area.height >= 18 { (area.height / 3).clamp(7, 14) } else { 0 };
-    let alarm_height = u16::from(frame.alarm.is_some());
-    let [head, alarm, table, pane, foot] = Layout::vertical([
+    // Who waits for whom takes more than one line of a narrow screen.
+    let alarm_height = frame.alarm.map_or(0, |text| lines_of(text, area.width));
+    let [head, alarm_area, table, pane, foot] = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(alarm_height),
         Constraint::Min(2),
@@ -29,7 +30,7 @@ pub fn draw(view: &mut View, frame: &Frame<'_>, screen: &mut ratatui::Frame<'_>)
     screen.render_widget(heading(view, frame, area.width.into()), head);
     if let Some(text) = frame.alarm {
         let style = Style::new().add_modifier(Modifier::REVERSED | Modifier::BOLD);
-        screen.render_widget(Paragraph::new(text).style(style), alarm);
+        screen.render_widget(Paragraph::new(text).style(style).wrap(Wrap { trim: true }), alarm_area);
     }
     screen.render_widget(table_lines(view, frame, shown_ns, table), table);
     if pane_height > 0 {
@@ -39,6 +40,13 @@ pub fn draw(view: &mut View, frame: &Frame<'_>, screen: &mut ratatui::Frame<'_>)
     if view.help {
         draw_help(screen, area);
     }
+}
+
+/// Lines that an alarm takes, three at most: each but the last may end a word early.
+fn lines_of(text: &str, width: u16) -> u16 {
+    const WORD: usize = 10;
+    let (length, width) = (text.chars().count(), usize::from(width));
+    (1..3).find(|&lines| length + usize::from(lines - 1) * WORD <= usize::from(lines) * width).unwrap_or(3)
 }
 
 fn heading<'a>(view: &View, frame: &Frame<'a>, width: usize) -> Paragraph<'a> {
@@ -98,7 +106,7 @@ fn table_lines<'a>(view: &mut View, frame: &Frame<'_>, shown_ns: u64, area: Rect
     if columns.times {
         header.push_str(&format!(" {:>10} {:>10} {:>10}", "RUN", "READY", "BLOCKED"));
     }
-    header.push_str(" ON / END");
+    header.push_str(" BLOCKED ON / END");
     let mut lines =
         vec![Line::styled(fit(&header, area.width.into()), Style::new().add_modifier(Modifier::UNDERLINED))];
     for (place, row) in view.rows().iter().enumerate().skip(from).take(visible) {
@@ -297,6 +305,15 @@ mod tests {
         assert!(paused.contains("1 alive of 1  PAUSED") && paused.contains("p go on"), "{paused}");
         let gone_on = screen_after(&[Key::Char('p'), Key::Char(' ')], 60, 20);
         assert!(gone_on.contains("p pause") && !gone_on.contains("PAUSED"), "{gone_on}");
+    }
+
+    #[test]
+    fn an_alarm_that_is_longer_than_a_line_is_told_whole() {
+        let alarm =
+            "DEADLOCK since 238 ms: 4241 waits for lock a held by 4242; 4242 waits for lock b held by 4241";
+        for (width, lines) in [(200, 1), (100, 1), (60, 2), (40, 3)] {
+            assert_eq!(lines_of(alarm, width), lines, "{width} columns");
+        }
     }
 
     #[test]

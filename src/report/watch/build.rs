@@ -11,10 +11,14 @@ use crate::observe::watch::Watch;
 /// The report of a watch as of now, for the command `command`.
 pub fn report(watch: &Watch, command: Option<Vec<String>>) -> WatchReport {
     let timeline = watch.timeline();
-    let now_ns = timeline.now_ns();
+    let now_ns = end(timeline);
     let origin_ns = origin(timeline);
-    let processes: Vec<ProcessReport> =
+    let mut processes: Vec<ProcessReport> =
         timeline.processes().map(|(_, process)| of_process(process, timeline, origin_ns, now_ns)).collect();
+    if watch.tier() == Tier::Sampled {
+        // Its times come from the very sums that they would be compared with.
+        processes.iter_mut().for_each(|process| process.check = None);
+    }
     let since = |at_ns: u64| at_ns.saturating_sub(origin_ns);
     WatchReport {
         tier: watch.tier(),
@@ -52,6 +56,14 @@ pub fn report(watch: &Watch, command: Option<Vec<String>>) -> WatchReport {
 /// The moment from which a run counts: the start of its first process.
 pub fn origin(timeline: &Timeline) -> u64 {
     timeline.processes().map(|(_, process)| process.started_ns).min().unwrap_or(timeline.now_ns())
+}
+
+/// The moment at which a run ends: when its last process was reaped, or now. A live view may stay for long
+/// after that.
+pub fn end(timeline: &Timeline) -> u64 {
+    let reaped_ns = |process: &Process| process.reaping.map(|reaping| reaping.not_after_ns);
+    let ends: Option<Vec<u64>> = timeline.processes().map(|(_, process)| reaped_ns(process)).collect();
+    ends.and_then(|ends| ends.into_iter().max()).unwrap_or(timeline.now_ns())
 }
 
 /// What a tier can tell and what it cannot.

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use plotly::Plot;
 use serde_json::{Value, json};
 
+use super::build;
 use super::model::{ProcessReport, WatchReport};
 use super::numbers::short;
 use super::text::{as_tree, deadlock_line, end, heading};
@@ -101,7 +102,7 @@ struct Bar {
 
 /// All spans of all rows, joined until there are few enough to draw, and below which length they were joined.
 fn bars(rows: &[(usize, &ProcessReport)], report: &WatchReport, timeline: &Timeline) -> (Vec<Bar>, u64) {
-    let now_ns = timeline.now_ns();
+    let now_ns = build::end(timeline);
     let mut lives: std::collections::HashMap<(u32, u64), Vec<Span>> = timeline
         .processes()
         .map(|(_, process)| {
@@ -199,13 +200,14 @@ fn draw(rows: &[(usize, &ProcessReport)], bars: &[Bar], report: &WatchReport, wa
         .collect();
     // The queue's depth stands below the rows, on the same axis of time.
     let below = if depth.is_empty() { 0 } else { 120 };
+    let lowest = if depth.is_empty() { "y" } else { "y2" };
     let height = 140 + 26 * rows.len().max(2) + below;
     let share = below as f64 / height as f64;
     let layout = json!({
         "yaxis2": {"domain": [0.0, share * 0.8], "title": {"text": "queue depth"}, "fixedrange": true, "rangemode": "tozero"},
         "barmode": "overlay", "bargap": 0.25, "height": height, "hovermode": "closest", "dragmode": "zoom",
         "margin": {"l": 10, "r": 20, "t": 40, "b": 50},
-        "xaxis": {"title": {"text": "milliseconds since the start"}, "range": [0, millis(report.wall_ns)], "zeroline": false},
+        "xaxis": {"anchor": lowest, "title": {"text": "milliseconds since the start"}, "range": [0, millis(report.wall_ns)], "zeroline": false},
         "yaxis": {"domain": [share, 1.0], "autorange": "reversed", "automargin": true, "fixedrange": true, "zeroline": false,
                   "tickmode": "array", "tickvals": (0..rows.len()).collect::<Vec<_>>(), "ticktext": labels},
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
@@ -219,7 +221,7 @@ fn draw(rows: &[(usize, &ProcessReport)], bars: &[Bar], report: &WatchReport, wa
 /// Locks as thin dark bars over the rows of those who held them.
 fn locks(rows: &[(usize, &ProcessReport)], report: &WatchReport, watch: &Watch) -> Option<Value> {
     let millis = |ns: u64| ns as f64 / 1e6;
-    let held: Vec<(usize, told::Held)> = told::held(watch.notes(), watch.timeline().now_ns())
+    let held: Vec<(usize, told::Held)> = told::held(watch.notes(), build::end(watch.timeline()))
         .into_iter()
         .filter_map(|held| Some((rows.iter().position(|(_, process)| process.pid == held.pid)?, held)))
         .collect();

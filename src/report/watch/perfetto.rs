@@ -81,7 +81,7 @@ fn names(process: &Process, records: &mut Vec<Record>) {
 }
 
 fn states(process: &Process, timeline: &Timeline, origin_ns: u64, records: &mut Vec<Record>) {
-    let now_ns = timeline.now_ns();
+    let now_ns = build::end(timeline);
     for thread in &process.threads {
         let mut before: Option<State> = None;
         let last = (thread.is_alive() && now_ns > thread.since_ns)
@@ -199,7 +199,7 @@ fn notes(watch: &Watch, origin_ns: u64, records: &mut Vec<Record>) {
         said.cat = Some("scenario");
         records.push(said);
     }
-    for held in told::held(watch.notes(), watch.timeline().now_ns()) {
+    for held in told::held(watch.notes(), build::end(watch.timeline())) {
         let mut slice = record("X", "lock held", held.pid, held.pid, micros(held.from_ns, origin_ns));
         slice.dur = Some(held.to_ns.saturating_sub(held.from_ns) as f64 / 1_000.0);
         slice.cat = Some("lock");

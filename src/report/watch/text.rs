@@ -48,24 +48,39 @@ const DISPENSABLE: [&str; 6] = ["TURNS", "START", "ZOMBIE", "LIFE", "STOPPED", "
 
 fn table(report: &WatchReport, width: Option<u16>) -> String {
     let mut columns = columns(report);
-    let taken = |columns: &[Column]| columns.iter().map(|column| column.width() + 2).sum::<usize>();
-    if let Some(width) = width.map(usize::from) {
-        const LAST_AT_LEAST: usize = 14;
-        for title in DISPENSABLE {
-            let others = &columns[..columns.len() - 1];
-            if taken(others) + LAST_AT_LEAST > width {
-                columns.retain(|column| column.title != title);
-            }
-        }
-        let left = width.saturating_sub(taken(&columns[..columns.len() - 1]) + 1).max(LAST_AT_LEAST);
-        if let Some(last) = columns.last_mut() {
-            last.cut(left);
+    if let Some(width) = width {
+        fit(&mut columns, width.into());
+    }
+    laid_out(&columns)
+}
+
+/// Leaves columns out, and cuts the last one, until no line is longer than `width`.
+fn fit(columns: &mut Vec<Column>, width: usize) {
+    const LAST_AT_LEAST: usize = 14;
+    // Each has a space before and behind it; of the last one that behind it is not printed.
+    let before_last = |columns: &[Column]| {
+        columns[..columns.len() - 1].iter().map(|column| column.width() + 2).sum::<usize>() + 1
+    };
+    for title in DISPENSABLE {
+        if before_last(columns) + LAST_AT_LEAST > width {
+            columns.retain(|column| column.title != title);
         }
     }
+    let left = width.saturating_sub(before_last(columns)).max(LAST_AT_LEAST);
+    if let Some(last) = columns.last_mut() {
+        if last.title.len() > left {
+            last.title = "BLOCKED ON";
+        }
+        last.cut(left);
+    }
+}
+
+fn laid_out(columns: &[Column]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(columns.iter().map(|column| column.title));
-    for row in 0..report.processes.len() {
+    let n_rows = columns.first().map_or(0, |column| column.cells.len());
+    for row in 0..n_rows {
         table.add_row(columns.iter().map(|column| {
             let cell = Cell::new(&column.cells[row]);
             if column.right { cell.set_alignment(CellAlignment::Right) } else { cell }
@@ -124,7 +139,7 @@ fn columns(report: &WatchReport) -> Vec<Column> {
         column("READY", true, &|_, process| ready(process, report.tier)),
         column("BLOCKED", true, &|_, process| short(process.blocked_ns)),
         column("STOPPED", true, &|_, process| short(process.stopped_ns)),
-        column("ZOMBIE", true, &|_, process| zombie(process)),
+        column("ZOMBIE", true, &|_, process| zombie(process.zombie_ns, process.zombie_at_least_ns)),
         column("TURNS", true, &|_, process| process.turns.to_string()),
         column("BLOCKED ON (longest)", false, &|_, process| blocked_on(process)),
     ];
@@ -144,17 +159,20 @@ pub fn end(process: &ProcessReport) -> String {
     }
 }
 
-/// In the exact tier a ready time without the kernel's sums is a lower bound.
+/// In the exact tier a ready time without the kernel's sums is a lower bound, unless no thread was ever blocked:
+/// then none was ever woken.
 fn ready(process: &ProcessReport, tier: Tier) -> String {
-    let bound = if tier == Tier::Exact && process.wake_delay_ns.is_none() { "≥" } else { "" };
+    let was_blocked = process.blocked_ns > 0 || process.threads.iter().any(|thread| thread.blocked_ns > 0);
+    let hidden = tier == Tier::Exact && process.wake_delay_ns.is_none() && was_blocked;
+    let bound = if hidden { "≥" } else { "" };
     format!("{bound}{}", short(process.ready_ns))
 }
 
-/// An upper bound where the reaping was not seen to 0.1 ms or 5 %.
-fn zombie(process: &ProcessReport) -> String {
-    let known_to = (process.zombie_ns / 20).max(100_000);
-    let exact = process.zombie_ns - process.zombie_at_least_ns < known_to;
-    format!("{}{}", if exact { "" } else { "≤" }, short(process.zombie_ns))
+/// A time as a zombie: an upper bound where the reaping was not seen to 0.1 ms or 5 %.
+pub fn zombie(ns: u64, at_least_ns: u64) -> String {
+    let known_to = (ns / 20).max(100_000);
+    let exact = ns.saturating_sub(at_least_ns) < known_to;
+    format!("{}{}", if exact { "" } else { "≤" }, short(ns))
 }
 
 fn blocked_on(process: &ProcessReport) -> String {
@@ -194,9 +212,14 @@ fn footing(report: &WatchReport) -> String {
             "run + ready + blocked = wall: not checked, no process was blocked long enough to be asked\n",
         );
     } else {
+        let unasked = report.processes.len().saturating_sub(check.checked);
+        let unasked = match unasked {
+            0 => String::new(),
+            _ => format!("; {unasked} could not be asked in time"),
+        };
         let _ = writeln!(
             text,
-            "run + ready + blocked = wall: {} of {} processes checked against schedstat agree; largest difference {} ({} allowed)",
+            "run + ready + blocked = wall: {} of {} processes checked against schedstat agree{unasked}; largest difference {} ({} allowed)",
             check.holding,
             check.checked,
             short(check.largest_difference_ns),
@@ -271,5 +294,34 @@ pub fn as_tree(processes: &[ProcessReport]) -> Vec<(usize, &ProcessReport)> {
         order.push((depth, &processes[index]));
         let below = children.get(&processes[index].pid).into_iter().flatten();
         todo.extend(below.rev().map(|child| (depth + 1, *child)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_of_the_table_is_longer_than_the_terminal() {
+        for width in 60..160 {
+            let column = |title, right, cell: &str| Column { title, right, cells: vec![cell.to_owned()] };
+            let mut columns = vec![
+                column("PID", true, "16238"),
+                column("PPID", true, "16236"),
+                column("NAME", false, "  python3"),
+                column("START", true, "45.31 ms"),
+                column("RUN", true, "11.00 ms"),
+                column("BLOCKED", true, "1.959 s"),
+                column(
+                    "BLOCKED ON (longest)",
+                    false,
+                    "semaphore mrMNmk shared with 16236 python3, 16239 python3",
+                ),
+            ];
+            fit(&mut columns, width);
+            let text = laid_out(&columns);
+            let longest = text.lines().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(width), "{longest:?} of {width}:\n{text}");
+        }
     }
 }
