@@ -125,8 +125,12 @@ fn line(kind: NewsKind, process: &Process, timeline: &Timeline) -> Option<String
         NewsKind::Ended => {
             let exit = process.exit.map_or("ended".to_owned(), |exit| exit.to_string());
             let sums = process.sums_at(timeline.now_ns());
+            let stopped = match sums.stopped_ns {
+                0 => String::new(),
+                ns => format!(", stopped {}", short(ns)),
+            };
             format!(
-                "{pid} {name} ended: {exit}; ran {}, ready {}, blocked {}",
+                "{pid} {name} ended: {exit}; ran {}, ready {}, blocked {}{stopped}",
                 short(sums.running_ns),
                 short(sums.ready_ns),
                 short(sums.blocked_ns)
