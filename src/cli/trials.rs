@@ -48,7 +48,7 @@ pub(crate) struct TrialsArgs {
     /// The same for several values of one parameter: think=0,1,2,5 or buyers=2,3 or lock=none,flock
     #[arg(long, value_name = "PARAMETER=VALUE,…")]
     sweep: Option<String>,
-    /// Write a page with plots to FILE; it needs no network
+    /// Write a page with charts to FILE; it needs no network
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Write every run to FILE

@@ -4,6 +4,8 @@
 pub mod bench;
 /// All locks side by side.
 pub mod cabinet;
+/// Values with intervals over categories, drawn as SVG.
+mod chart;
 /// What an exploration found.
 pub mod exploration;
 /// What is observed of any program, while it runs.

@@ -3,12 +3,10 @@
 use std::fmt::Write;
 
 use comfy_table::{ContentArrangement, Table};
-use plotly::common::{ErrorData, ErrorType, Mode, Title};
-use plotly::layout::{Axis, GridPattern, LayoutGrid};
-use plotly::{Layout, Plot, Scatter};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::chart::{Chart, Interval, STYLE, Series, escape};
 use super::witness::RULED;
 use crate::explore::statistics::{jain, quantile, wilson};
 use crate::scenario::experiment::Experiment;
@@ -202,6 +200,10 @@ pub struct Sweep {
     pub rows: Vec<Swept>,
 }
 
+const PAGE_STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:1.2rem auto;max-width:62rem;\
+padding:0 1rem;color:var(--ink);background:var(--back)}h1{font-size:1.3rem}h2{font-size:1.05rem;margin:1.6rem 0 .2rem}\
+.soft{color:var(--soft);margin:.2rem 0}pre{overflow-x:auto;font-size:.85rem}";
+
 impl Sweep {
     /// The table, at most `width` columns wide.
     pub fn text(&self, width: u16) -> String {
@@ -233,43 +235,60 @@ impl Sweep {
         text
     }
 
-    /// One page with both plots, which needs no network.
+    /// One page with both charts and the table, which needs no network and runs no script.
     pub fn html(&self) -> String {
-        let mut plot = Plot::new();
-        let values = || self.rows.iter().map(|row| row.value.clone()).collect::<Vec<_>>();
-        for verdict in self.verdicts() {
-            let rates: Vec<Rate> = self.rows.iter().filter_map(|row| row.rate(verdict)).collect();
-            let above = rates.iter().map(|rate| (rate.high - rate.rate) * 100.0).collect();
-            let below = rates.iter().map(|rate| (rate.rate - rate.low) * 100.0).collect();
-            let error = ErrorData::new(ErrorType::Data).array(above).array_minus(below).symmetric(false);
-            let trace =
-                Scatter::new(values(), rates.iter().map(|rate| rate.rate * 100.0).collect::<Vec<_>>())
-                    .name(verdict.name())
-                    .mode(Mode::LinesMarkers)
-                    .error_y(error);
-            plot.add_trace(trace);
-        }
-        let medians =
-            self.rows.iter().map(|row| row.trials.duration_us.as_ref().map_or(0.0, |d| d.median / 1e3));
-        let durations = Scatter::new(values(), medians.collect::<Vec<_>>())
-            .name("median run")
-            .mode(Mode::LinesMarkers)
-            .x_axis("x2")
-            .y_axis("y2");
-        plot.add_trace(durations);
-        let title = format!("free runs of the ticket sale, by {}", self.parameter);
-        let axis = |text: &str| Axis::new().title(Title::with_text(text));
-        plot.set_layout(
-            Layout::new()
-                .title(Title::with_text(title))
-                .grid(LayoutGrid::new().rows(2).columns(1).pattern(GridPattern::Independent))
-                .height(800)
-                .x_axis(axis(&self.parameter).type_(plotly::layout::AxisType::Category))
-                .y_axis(axis("% of trials, with 95 % Wilson intervals").range(vec![0.0, 100.0]))
-                .x_axis2(axis(&self.parameter).type_(plotly::layout::AxisType::Category))
-                .y_axis2(axis("median run in ms")),
-        );
-        plot.to_html()
+        let title = format!("Free runs of {}, by {}", self.scenario(), self.parameter);
+        let categories = || self.rows.iter().map(|row| row.value.clone()).collect::<Vec<_>>();
+        let percent = |rate: Rate| Interval {
+            low: rate.low * 100.0,
+            value: rate.rate * 100.0,
+            high: rate.high * 100.0,
+        };
+        let series = |verdict: Verdict| Series {
+            name: verdict.to_string(),
+            points: self.rows.iter().map(|row| row.rate(verdict).map(percent)).collect(),
+        };
+        let rates = Chart {
+            title: "How often each outcome occurred".into(),
+            x_label: self.parameter.clone(),
+            y_label: "% of trials".into(),
+            y_max: Some(100.0),
+            categories: categories(),
+            series: self.verdicts().into_iter().map(series).collect(),
+        };
+        let millis = |spread: &Spread| Interval {
+            low: spread.q1 / 1e3,
+            value: spread.median / 1e3,
+            high: spread.q3 / 1e3,
+        };
+        let durations = Chart {
+            title: "How long a run took".into(),
+            x_label: self.parameter.clone(),
+            y_label: "ms, median and quartiles".into(),
+            y_max: None,
+            categories: categories(),
+            series: vec![Series {
+                name: "a run".into(),
+                points: self.rows.iter().map(|row| row.trials.duration_us.as_ref().map(millis)).collect(),
+            }],
+        };
+        let section = |chart: &Chart, note: &str| {
+            format!("<h2>{}</h2><p class=\"soft\">{note}</p>{}", escape(&chart.title), chart.svg())
+        };
+        format!(
+            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <title>{title}</title><style>{STYLE}{PAGE_STYLE}</style></head><body>\n<h1>{title}</h1>\n\
+             {}\n{}\n<h2>In numbers</h2><pre>{}</pre>\n</body></html>\n",
+            section(&rates, "Lines are 95 % Wilson intervals. A rate is no share of the schedules."),
+            section(&durations, "Lines reach from the lower to the upper quartile."),
+            escape(&self.text(120)),
+            title = escape(&title),
+        )
+    }
+
+    fn scenario(&self) -> &'static str {
+        self.rows.first().map_or("a scenario", |row| row.trials.experiment.scenario())
     }
 
     fn verdicts(&self) -> Vec<Verdict> {
