@@ -1,31 +1,33 @@
-//! `proclab bench`: the same work done by this library and by others, side by side.
+//! `proclab bench`: this library and its peers side by side on the same work.
+
+#[path = "../../benches/contest/mod.rs"]
+mod contest;
 
 use super::explore::{Progress, json};
 use super::fault::{Cause, Fault};
 use super::lab::{Finding, Format, could_not, print, width};
-use crate::report::bench::Bench;
-use crate::scenario::contest::{Contest, Work};
+use crate::report::bench::{Bench, Work};
 use crate::supervisor::Supervisor;
 use crate::sys::signal::Interrupt;
 use clap::{Args, ValueEnum};
 use std::process::ExitCode;
 
-/// Measure this library beside others on the same work, in turns, and tell the ratios
+/// Measure this library and its peers on the same work, in turn, and print the ratios
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  proclab bench start\n  proclab bench queue --capacity 1024\n  proclab bench queue --rounds 3 --format json"
 )]
 pub(crate) struct BenchArgs {
-    /// What is done
+    /// The work to measure
     #[arg(value_enum)]
     work: WorkArg,
-    /// How often everybody has a turn
+    /// Turns for each contestant
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     rounds: u64,
-    /// queue: how many items it holds (Python's holds at most 32767)
+    /// queue: items that it holds (at most 32767 in Python)
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=32767))]
     capacity: u64,
-    /// How to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -44,7 +46,7 @@ pub(crate) fn run(args: &BenchArgs) -> ExitCode {
 }
 
 fn answer(args: &BenchArgs) -> Result<(String, Finding), Fault> {
-    let failed = |error: &Cause| could_not("it cannot be measured", error);
+    let failed = |error: &Cause| could_not("the measurement failed", error);
     let work = match args.work {
         WorkArg::Start => Work::Start,
         WorkArg::Queue => Work::Queue { capacity: args.capacity as usize },
@@ -52,8 +54,8 @@ fn answer(args: &BenchArgs) -> Result<(String, Finding), Fault> {
     let interrupt = Interrupt::install().map_err(|error| failed(&error))?;
     let supervisor = Supervisor::interrupted_by(interrupt).map_err(|error| failed(&error))?;
     let mut progress = Progress::new();
-    let told = |over: usize, all: usize| progress.count(over as u64, all as u64, "turns");
-    let contest = Contest::hold(&supervisor, work, args.rounds as usize, told);
+    let count = |over: usize, all: usize| progress.count(over as u64, all as u64, "turns");
+    let contest = contest::hold(&supervisor, work, args.rounds as usize, count);
     progress.finish();
     let bench = Bench::new(contest.map_err(|error| failed(&error))?);
     let text = match args.format {

@@ -16,7 +16,7 @@ const LINES: [(&str, &str); 12] = [
     ("explore pipeline", "every interleaving of producers and consumers at a queue"),
     ("replay TOKEN", "one of those schedules again, on real processes"),
     ("watch -- COMMAND", "any program: who runs, who is ready, who is blocked on what"),
-    ("bench WORK", "start queue: the same work done by this library and by others, as ratios"),
+    ("bench WORK", "start queue: this library and its peers on the same work, as ratios"),
     ("net DEMO demo", "chat udp sticky frames file echo upper auth: the network programs, both ends"),
 ];
 

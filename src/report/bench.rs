@@ -1,34 +1,106 @@
-//! Who did the same work, and how fast: figures, and ratios of ours to each peer's.
+//! The same work done by this library and its peers: figures, and the ratio of ours to each peer's.
 
 use super::trials::{Spread, lines, ruled};
-use crate::scenario::contest::{Contest, Entry, Work};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
+/// The work that is measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "work", rename_all = "kebab-case")]
+pub enum Work {
+    /// Start a process that does nothing, and join it.
+    Start,
+    /// Send messages of 16 bytes from one process to another.
+    Queue {
+        /// Items that the queue holds.
+        capacity: usize,
+    },
+}
+
+/// The result of a contest.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Contest {
+    /// The work.
+    #[serde(flatten)]
+    pub work: Work,
+    /// Turns that each contestant had.
+    pub rounds: usize,
+    /// Whether it was interrupted (Ctrl-C) before the last round.
+    pub interrupted: bool,
+    /// Whether this program was built with optimisation: without it, ours is much slower.
+    pub optimised: bool,
+    /// The machine's processors.
+    pub processors: usize,
+    /// The kernel release.
+    pub kernel: String,
+    /// The contestants.
+    pub entries: Vec<Entry>,
+    /// Contestants that need what this machine lacks.
+    pub left_out: Vec<String>,
+}
+
+/// A contestant and its figures.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// For a peer: which of this library's entries it is compared with.
+    pub beside: Option<String>,
+    /// How it waits for the other side, where it matters.
+    pub waits: String,
+    /// One figure per round: microseconds per start and join, or messages per second.
+    pub samples: Vec<f64>,
+}
+
+impl Contest {
+    /// A contest before its first round.
+    pub(crate) fn new(work: Work, entries: Vec<Entry>) -> Self {
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Contest {
+            work,
+            rounds: 0,
+            interrupted: false,
+            optimised: !cfg!(debug_assertions),
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            kernel: kernel.trim().to_owned(),
+            entries,
+            left_out: Vec::new(),
+        }
+    }
+
+    /// The contest after this many complete rounds, without the entries that had no turn.
+    pub(crate) fn finished(mut self, rounds: usize) -> Self {
+        self.rounds = rounds;
+        self.entries.iter_mut().for_each(|entry| entry.samples.truncate(rounds));
+        self.entries.retain(|entry| !entry.samples.is_empty());
+        self
+    }
+}
+
 /// A contest and its ratios.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Bench {
-    /// What was done, by whom, how fast.
+    /// The work, the contestants and their figures.
     #[serde(flatten)]
     pub contest: Contest,
-    /// Each peer beside the one of ours that does the same.
+    /// Each peer compared with this library's entry that does the same.
     pub figures: Vec<Figure>,
 }
 
-/// One of ours beside one peer.
+/// One of this library's entries compared with one peer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
-    /// Which of ours.
+    /// This library's entry.
     pub ours: String,
-    /// Which peer.
+    /// The peer.
     pub peer: String,
-    /// Above 1 ours is better: so many times as fast, in the medians.
+    /// How many times as fast ours is, by the medians: above 1, ours is better.
     pub ratio: f64,
 }
 
 impl Bench {
-    /// The ratios of a contest.
+    /// Computes the ratios of a contest.
     pub fn new(contest: Contest) -> Self {
         let faster = |ours: f64, peer: f64| match contest.work {
             Work::Start => peer / ours,
@@ -44,20 +116,20 @@ impl Bench {
         Bench { contest, figures }
     }
 
-    /// The table, at most `width` columns wide, and a line for each ratio that a program can read.
+    /// A table at most `width` columns wide, then one machine-readable line per ratio.
     pub fn text(&self, width: u16) -> String {
         let Contest { work, rounds, processors, kernel, entries, left_out, .. } = &self.contest;
         let what = match work {
             Work::Start => "a process that does nothing, started and joined; microseconds".to_owned(),
             Work::Queue { capacity } => format!(
-                "messages of 16 bytes from one process to another, room for {capacity}; millions a second"
+                "messages of 16 bytes from one process to another, capacity {capacity}; millions per second"
             ),
         };
         let mut text = format!("{what}\n{processors} processors, Linux {kernel}; rounds: {rounds}");
         let interrupted = if self.contest.interrupted { ", then interrupted" } else { "" };
-        let _ = writeln!(text, "{interrupted}, everybody's turn in each");
+        let _ = writeln!(text, "{interrupted}, one turn each per round");
         let waits = entries.iter().any(|entry| !entry.waits.is_empty());
-        let heads = ["who", "median", "least", "most", "how it waits"];
+        let heads = ["contestant", "median", "min", "max", "how it waits"];
         let mut table = ruled(width, if waits { &heads } else { &heads[..4] });
         for entry in entries {
             let Some(spread) = Spread::of(entry.samples.clone()) else { continue };
@@ -68,7 +140,7 @@ impl Bench {
         }
         lines(&table, &mut text);
         for name in left_out {
-            let _ = writeln!(text, "{name} is left out: there is no python3 here");
+            let _ = writeln!(text, "{name} is left out: python3 is not installed");
         }
         if !self.contest.optimised {
             text.push_str(
@@ -79,7 +151,7 @@ impl Bench {
             let word = |name: &str| name.replace(", ", "-").replace(' ', "-");
             let _ = writeln!(text, "figure {} {}/{} {ratio:.2}", self.name(), word(ours), word(peer));
         }
-        text.push_str("above 1, ours is better; figures are of this machine, now: compare within one run\n");
+        text.push_str("a ratio above 1 means that ours is better; compare figures within one run only\n");
         text
     }
 

@@ -1,6 +1,6 @@
 //! Plain data in, bytes out: every view of a run.
 
-/// Who did the same work, and how fast.
+/// This library and its peers side by side.
 pub mod bench;
 /// All locks side by side.
 pub mod cabinet;

@@ -2,8 +2,6 @@
 
 /// A cabinet of locks, and why each works or not.
 pub mod cabinet;
-/// The same work done by us and by others.
-pub mod contest;
 /// A child evaluates, and the answer comes out of a queue.
 pub mod eval;
 /// What can be explored.

@@ -1,6 +1,6 @@
-//! How many messages of 16 bytes a second go from one process to another.
+//! Messages of 16 bytes per second from one process to another.
 
-use super::{Entrant, Figure, python};
+use super::{Contestant, Figure, python};
 use crate::process::Process;
 use crate::queue::{Sender, bounded};
 use crate::scenario::stage::chain;
@@ -15,7 +15,7 @@ use std::time::Instant;
 type Message = (u64, u64);
 const MESSAGE: Message = (1 << 60, 1 << 61);
 
-/// Messages in one turn: each has about a tenth of a second.
+/// Messages per turn: about a tenth of a second's worth for each contestant.
 const OURS: u64 = 500_000;
 const IPC_CHANNEL: u64 = 50_000;
 const PIPE: u64 = 100_000;
@@ -23,27 +23,27 @@ const PYTHON: &str = "5000";
 
 const OURS_NAME: &str = "proclab's queue";
 
-pub(super) fn entrants() -> Vec<Entrant> {
+pub(super) fn contestants() -> Vec<Contestant> {
     vec![
-        Entrant {
+        Contestant {
             name: OURS_NAME,
             beside: None,
-            waits: "looks for 30 to 100 µs, then sleeps",
+            waits: "spins for 30 to 100 µs, then sleeps",
             process: || Process::new(ours),
         },
-        Entrant {
+        Contestant {
             name: "ipc-channel, unbounded",
             beside: Some(OURS_NAME),
             waits: "sleeps in the kernel",
             process: || Process::new(ipc_channel),
         },
-        Entrant {
+        Contestant {
             name: "pipe of 64 KiB",
             beside: Some(OURS_NAME),
             waits: "sleeps in the kernel",
             process: || Process::new(pipe),
         },
-        Entrant {
+        Contestant {
             name: "Python's Queue",
             beside: Some(OURS_NAME),
             waits: "sleeps in the kernel",
@@ -52,7 +52,7 @@ pub(super) fn entrants() -> Vec<Entrant> {
     ]
 }
 
-/// The rate from the first of `count` messages to the last: the start of the sender is none of it.
+/// The rate from the first of `count` messages to the last; starting the sender is not part of it.
 fn rate(count: u64, mut receive: impl FnMut() -> Result<(), String>) -> Figure {
     receive()?;
     let begin = Instant::now();

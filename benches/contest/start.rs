@@ -1,20 +1,20 @@
 //! What it costs to start a process and to join it.
 
-use super::{Entrant, Figure, python};
+use super::{Contestant, Figure, python};
 use crate::process::{Exit, Process, StartMethod};
 use crate::scenario::stage::chain;
 use crate::supervisor::Supervisor;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// Starts in one turn.
+/// Starts per turn.
 const STARTS: usize = 40;
-/// Of Python's, which take up to a hundred times as long.
+/// Starts per turn of Python's, which take up to a hundred times as long.
 const PYTHON_STARTS: &str = "5";
 
-pub(super) fn entrants() -> Vec<Entrant> {
-    let ours = |name, process| Entrant { name, beside: None, waits: "", process };
-    let peer = |name, beside, process| Entrant { name, beside: Some(beside), waits: "", process };
+pub(super) fn contestants() -> Vec<Contestant> {
+    let ours = |name, process| Contestant { name, beside: None, waits: "", process };
+    let peer = |name, beside, process| Contestant { name, beside: Some(beside), waits: "", process };
     vec![
         ours("Spawn", || Process::new(spawn)),
         peer("Command, same executable", "Spawn", || Process::new(command)),
@@ -64,7 +64,7 @@ fn command(_: usize) -> Figure {
     })
 }
 
-/// The median of [`STARTS`], after one that only warms up.
+/// The median of [`STARTS`] starts, after one that warms up.
 fn median_us(mut start_and_join: impl FnMut() -> Result<(), String>) -> Figure {
     start_and_join()?;
     let mut times = Vec::with_capacity(STARTS);
