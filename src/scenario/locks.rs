@@ -35,8 +35,8 @@ pub struct Shared {
 pub enum Opened {
     /// A descriptor of the lock file.
     File(File),
-    /// A word in shared memory, mapped for as long as the process lives.
-    Memory(&'static Region),
+    /// The memory in which the lock lies.
+    Memory(Region),
 }
 
 impl Shared {
@@ -44,7 +44,7 @@ impl Shared {
     ///
     /// # Errors
     /// When the parent has not opened what the lock needs.
-    pub fn make(&self, kind: LockKind) -> io::Result<Box<dyn Lock>> {
+    pub fn make(&self, kind: LockKind) -> io::Result<Box<dyn Lock + '_>> {
         let missing = || io::Error::other(format!("the parent has opened nothing for `{kind}`"));
         Ok(match (kind, &self.opened) {
             (LockKind::Posix, _) => Box::new(Posix::new(&self.lock, "lock")),
@@ -274,12 +274,12 @@ impl Lock for ThreadMutex {
 }
 
 /// A word in memory that the kernel watches.
-struct Robust {
-    region: &'static Region,
-    held: Option<robust_mutex::Held<'static>>,
+struct Robust<'a> {
+    region: &'a Region,
+    held: Option<robust_mutex::Held<'a>>,
 }
 
-impl Robust {
+impl Robust<'_> {
     fn take(&mut self, deadline: Deadline) -> io::Result<bool> {
         match robust_mutex::lock(self.region.words32(0), deadline) {
             Ok(locked) => self.held = Some(locked.held),
@@ -290,7 +290,7 @@ impl Robust {
     }
 }
 
-impl Lock for Robust {
+impl Lock for Robust<'_> {
     fn acquire(&mut self) -> io::Result<()> {
         self.take(Deadline::NEVER).map(drop)
     }

@@ -132,7 +132,7 @@ pub fn buy<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<
     if sale.lock == LockKind::CompareAndSwap {
         return swap(world, sale, shared);
     }
-    let mut locks: Vec<Box<dyn Lock>> = match sale.lock {
+    let mut locks: Vec<Box<dyn Lock + '_>> = match sale.lock {
         LockKind::None => Vec::new(),
         LockKind::Twice => vec![shared.make(sale.lock)?, shared.make(sale.lock)?],
         kind => vec![shared.make(kind)?],

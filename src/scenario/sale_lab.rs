@@ -54,8 +54,7 @@ impl Setup {
             (None, _) => None,
             (Some(fd), LockKind::Mutex) => {
                 let region = Region::open(fd.into_owned(), |_: &[u8; 1], _| Ok::<_, RegionError>(MEMORY))?;
-                // The process is the owner: it has the mapping for as long as it lives.
-                Some(Opened::Memory(Box::leak(Box::new(region))))
+                Some(Opened::Memory(region))
             }
             (Some(fd), _) => Some(Opened::File(File::from(fd.into_owned()))),
         };
@@ -200,7 +199,7 @@ pub fn price(sale: &Sale, dir: &Path) -> Result<Duration, GateError> {
 fn share(sale: &Sale, dir: &Path) -> Result<Shared, GateError> {
     let lock = dir.join("lock");
     let opened = match sale.lock {
-        LockKind::Mutex => Some(Opened::Memory(Box::leak(Box::new(Region::create(MEMORY as u64, MEMORY)?)))),
+        LockKind::Mutex => Some(Opened::Memory(Region::create(MEMORY as u64, MEMORY)?)),
         LockKind::Inherited => Some(Opened::File(File::create(&lock)?)),
         _ => None,
     };
