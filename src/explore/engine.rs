@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::step::{Access, Choice, Event, Label, Step, letter};
+use super::step::{Access, Choice, Event, Label, Seen, Step, letter};
 use super::strategy::{Decision, Strategy};
 
 /// Processes that wait at their next step, and can be granted it.
@@ -52,7 +52,7 @@ pub trait System {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Granted {
     /// The operation happened; what it read or wrote.
-    Done(String),
+    Done(Seen),
     /// The lock is held: nothing happened.
     Refused,
 }
@@ -253,7 +253,7 @@ pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
         let seen = if choice.kill {
             system.kill(process).map_err(ExecuteError::System)?;
             kills_left = kills_left.saturating_sub(1);
-            "killed".to_owned()
+            Seen::from("killed".to_owned())
         } else {
             match system.grant(process).map_err(ExecuteError::System)? {
                 Granted::Done(seen) => seen,
@@ -266,7 +266,8 @@ pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
         };
         pending[process] = system.pending(process);
         let ended = pending[process].is_none();
-        let mut event = Event { choice, step, seen, released: Vec::new(), ended };
+        let Seen { text: seen, observation } = seen;
+        let mut event = Event { choice, step, seen, observation, released: Vec::new(), ended };
         if ended {
             // What it took before and does not give back by this step.
             event.released = held.of(process);

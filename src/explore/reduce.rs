@@ -115,6 +115,7 @@ mod tests {
             choice: Choice::step(process),
             step: Step::new("step", "stock", access),
             seen: String::new(),
+            observation: Default::default(),
             released: Vec::new(),
             ended: false,
         }

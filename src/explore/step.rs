@@ -131,6 +131,53 @@ impl Choice {
     }
 }
 
+/// What a step observed, as the scenario encodes it for its own judge; empty if there is nothing to judge.
+///
+/// The explorer passes it on and compares it, and never looks inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Observation(String);
+
+impl Observation {
+    /// The longest observation, in bytes: it travels in a slot of fixed size.
+    pub const MAX: usize = 120;
+
+    /// An observation encoded as `text`.
+    ///
+    /// # Panics
+    /// When it is longer than [`Observation::MAX`]: cut, it would be another.
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        assert!(text.len() <= Self::MAX, "an observation of {} bytes is too long", text.len());
+        Self(text)
+    }
+
+    /// The encoding.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What a step has seen: in words for people, and typed for its scenario.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// In words.
+    pub text: String,
+    /// For the judge.
+    pub observation: Observation,
+}
+
+impl From<String> for Seen {
+    fn from(text: String) -> Self {
+        Self { text, observation: Observation::default() }
+    }
+}
+
 /// What happened at one point of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -140,6 +187,9 @@ pub struct Event {
     pub step: Step,
     /// What the operation read or wrote, in the scenario's words.
     pub seen: String,
+    /// The same for the scenario's judge.
+    #[serde(default, skip_serializing_if = "Observation::is_empty")]
+    pub observation: Observation,
     /// The locks that the process lost by ending here: early, or killed.
     pub released: Vec<Label>,
     /// The process has no further steps.
@@ -200,6 +250,7 @@ mod tests {
             choice: Choice::step(process),
             step: Step::new(name, resource, access),
             seen: String::new(),
+            observation: Observation::default(),
             released: Vec::new(),
             ended: false,
         }

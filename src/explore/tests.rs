@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use super::engine::{ExecuteError, Granted, System, Trace, execute};
 use super::search::{Tally, search};
 use super::shrink::Cost;
-use super::step::{Access, Choice, Step};
+use super::step::{Access, Choice, Seen, Step};
 use super::strategy::{Strategy, dfs::Dfs, pct::Pct, random::Random, replay::Replay, uniform::Uniform};
 
 #[path = "../../tests/it/model.rs"]
@@ -71,7 +71,7 @@ impl System for Modelled {
             return Ok(Granted::Refused);
         }
         self.state.step(process);
-        Ok(Granted::Done(String::new()))
+        Ok(Granted::Done(Seen::default()))
     }
 
     fn kill(&mut self, process: usize) -> Result<(), Infallible> {

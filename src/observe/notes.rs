@@ -18,6 +18,39 @@ const LIMIT: usize = 16 << 10;
 /// Notes that are kept.
 const MOST: usize = 100_000;
 
+/// What happened, for programs: a watcher pairs, counts and joins these, and never reads the text beside them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// The process asked for the lock of this name, and another holds it.
+    LockAwaited(String),
+    /// The process holds the lock of this name.
+    Locked(String),
+    /// The process is about to release the lock of this name.
+    Unlocked(String),
+    /// The process waits for room in the queue of this name.
+    RoomAwaited(String),
+    /// The process waits for a message in the queue of this name.
+    MessageAwaited(String),
+    /// The process has put this message into a queue.
+    Put(Message),
+    /// The process has taken this message out of a queue; one that its first taker lost is taken again.
+    Taken(Message),
+}
+
+/// Which message: unique within a run.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+pub struct Message {
+    /// The name of the queue that it goes through.
+    pub queue: String,
+    /// The name of the process that put it.
+    pub sender: String,
+    /// Its number among those that this process put, from 0.
+    pub number: u64,
+}
+
 /// Something that a process says it did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
@@ -27,10 +60,12 @@ pub struct Note {
     pub pid: u32,
     /// Its name in the scenario.
     pub process: String,
-    /// What, in a word: `lock` and `unlock` are paired to spans, `put` and `get` counted to a depth.
+    /// What, in a word, for people.
     pub what: String,
     /// What, in words.
     pub text: String,
+    /// What, for programs; `None` if there is nothing to pair or to count.
+    pub fact: Option<Fact>,
 }
 
 /// The program's end.
@@ -121,8 +156,14 @@ mod tests {
     #[test]
     fn notes_come_through_the_pipe_and_noise_ends_the_listening() {
         let (reader, writer) = notes_pipe::pair().unwrap();
-        let note =
-            Note { at_ns: 5, pid: 7, process: "buyer-1".into(), what: "lock".into(), text: "has it".into() };
+        let note = Note {
+            at_ns: 5,
+            pid: 7,
+            process: "buyer-1".into(),
+            what: "lock".into(),
+            text: "has it".into(),
+            fact: Some(Fact::Locked("lock".into())),
+        };
         let mut notes = Notes(Some(File::from(writer.try_clone().unwrap())));
         notes.tell(&note);
         notes.tell(&note);

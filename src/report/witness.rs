@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::explore::engine::Trace;
 use crate::explore::schedule::{MAX_PROCESSES, MAX_STEPS, Token};
 use crate::explore::shrink::Cost;
-use crate::explore::step::{Access, Choice, Event, Label, Step, letter};
+use crate::explore::step::{Access, Choice, Event, Label, Observation, Step, letter};
 use crate::scenario::experiment::Experiment;
 use crate::scenario::verdict::Verdict;
 
@@ -73,6 +73,9 @@ pub struct StepView {
     pub killed: bool,
     /// What it read or wrote.
     pub saw: String,
+    /// The same for programs, as the scenario encodes it in JSON; absent if no verdict depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fact: Option<String>,
     /// The process has no further steps.
     pub ended: bool,
     /// The locks that went with its early end.
@@ -103,6 +106,12 @@ pub enum WitnessError {
         scenario: &'static str,
         /// The steps that there are.
         known: String,
+    },
+    /// A step holds a fact that no step can tell.
+    #[error("step {step} holds a fact of more than {} bytes", Observation::MAX)]
+    Fact {
+        /// The number of the step.
+        step: usize,
     },
     /// It is too long.
     #[error("it has more than {MAX_STEPS} steps")]
@@ -161,10 +170,15 @@ impl Witness {
                     known: known.join(", "),
                 });
             }
+            let fact = view.fact.clone().unwrap_or_default();
+            if fact.len() > Observation::MAX {
+                return Err(WitnessError::Fact { step });
+            }
             events.push(Event {
                 choice: Choice { process: process as u8, kill: view.killed },
                 step: Step::new(&view.name, &view.resource, view.access),
                 seen: view.saw.clone(),
+                observation: Observation::new(fact),
                 released: view.released.iter().map(|lock| Label::new(lock)).collect(),
                 ended: view.ended,
             });
@@ -221,6 +235,7 @@ impl StepView {
             access: event.step.access,
             killed: event.choice.kill,
             saw: event.seen.clone(),
+            fact: (!event.observation.is_empty()).then(|| event.observation.as_str().to_owned()),
             ended: event.ended,
             released: event.released.iter().map(Label::to_string).collect(),
         }

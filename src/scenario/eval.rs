@@ -4,6 +4,7 @@
 use super::record::{Detail, Event, Record};
 use super::stage::{RunError, Stage};
 use super::verdict::Verdict;
+use crate::observe::notes::{Fact, Message};
 use crate::process::{Process, StartMethod};
 use crate::queue::{Sender, bounded};
 use crate::wire::endpoint::pollable_channel;
@@ -52,7 +53,7 @@ impl Eval {
         stage.listen(&incoming)?;
         let answer = answers.recv().ok();
         if answer.is_some() {
-            stage.say("get", "takes the answer out");
+            stage.say_fact("get", "takes the answer out", Fact::Taken(message()));
         }
         stage.join(&[child.handle()])?;
         let verdict = match &answer {
@@ -79,6 +80,11 @@ impl Eval {
     }
 }
 
+/// The only message.
+fn message() -> Message {
+    Message { queue: "answers".to_owned(), sender: "evaluator".to_owned(), number: 0 }
+}
+
 /// The child's part.
 fn evaluate(expression: String, answers: Sender<Answer>, events: IpcSender<Event>) {
     let name = crate::process::current().name().to_owned();
@@ -90,7 +96,7 @@ fn evaluate(expression: String, answers: Sender<Answer>, events: IpcSender<Event
         (Some(value), _) => format!("{} is {value}; puts it into the queue", shown(&expression)),
         (_, error) => format!("{}; puts that into the queue", error.as_deref().unwrap_or("no value")),
     };
-    let _ = events.send(Event::now(&name, "put", text));
+    let _ = events.send(Event::now(&name, "put", text).with_fact(Fact::Put(message())));
     // If nobody receives any more, the kernel is about to end this process with its parent.
     let _ = answers.send(answer);
 }

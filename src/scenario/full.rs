@@ -3,6 +3,7 @@
 use super::record::{Detail, Event, Proof, Record};
 use super::stage::{RunError, Stage};
 use super::verdict::Verdict;
+use crate::observe::notes::{Fact, Message};
 use crate::process::{Process, StartMethod};
 use crate::queue::{Sender, bounded};
 use crate::sys::clock::monotonic_ns;
@@ -52,13 +53,13 @@ pub fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, Ru
     stage.say("look", format!("{:.0} ms later {word}; takes one out", HELD.as_secs_f64() * 1e3));
     let taken_ns = monotonic_ns();
     let first = receiver.recv().map_err(RunError::queue)?;
-    stage.say("get", format!("takes {first} out"));
+    stage.say_fact("get", format!("takes {first} out"), Fact::Taken(message(first)));
     stage.listen(&incoming)?;
     stage.join(&[child.handle()])?;
     let (waited_ns, went_on_ns) = child.result()?;
     let rest: Vec<u64> = receiver.try_iter().collect();
     for number in &rest {
-        stage.say("get", format!("takes {number} out"));
+        stage.say_fact("get", format!("takes {number} out"), Fact::Taken(message(*number)));
     }
 
     let holds = full == CAPACITY
@@ -85,20 +86,29 @@ pub fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, Ru
     })
 }
 
+/// Messages are counted from 1.
+fn message(number: u64) -> Message {
+    Message { queue: "queue".to_owned(), sender: "putter".to_owned(), number }
+}
+
 /// Puts six, and says how long the last one took and when it was done, in nanoseconds.
 fn put_six(sender: Sender<u64>, events: IpcSender<Event>) -> (u64, u64) {
     let name = crate::process::current().name().to_owned();
-    let say = |what: &str, text: String| drop(events.send(Event::now(&name, what, text)));
+    let say = |what: &str, text: String, fact: Fact| {
+        drop(events.send(Event::now(&name, what, text).with_fact(fact)));
+    };
     let mut took = 0;
     for number in 1..=CAPACITY as u64 + 1 {
         if sender.is_full() {
-            say("wait", format!("puts {number}: the queue is full"));
+            let fact = Fact::RoomAwaited("queue".to_owned());
+            say("wait", format!("puts {number}: the queue is full"), fact);
         }
         let begin = monotonic_ns();
         // The parent receives, or ends this process with itself.
         let _ = sender.send(number);
         took = monotonic_ns() - begin;
-        say("put", format!("has put {number}, after {:.3} ms", took as f64 / 1e6));
+        let text = format!("has put {number}, after {:.3} ms", took as f64 / 1e6);
+        say("put", text, Fact::Put(message(number)));
     }
     (took, monotonic_ns())
 }

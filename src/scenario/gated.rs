@@ -17,7 +17,7 @@ impl World for Gated<'_, '_> {
             Access::Read => step::Access::Read,
             Access::Write => step::Access::Write,
         };
-        self.0.step(step::Step::new(step.name, step.resource, access), operation, Seen::seen)
+        self.0.step(step::Step::new(step.name, step.resource, access), operation, Seen::both)
     }
 
     fn lock(&mut self, lock: &mut dyn Lock) -> io::Result<()> {
@@ -31,8 +31,8 @@ impl World for Gated<'_, '_> {
             step,
             || lock.release(),
             |result| match result {
-                Ok(()) => "given back".to_owned(),
-                Err(error) => error.to_string(),
+                Ok(()) => "given back".to_owned().into(),
+                Err(error) => error.to_string().into(),
             },
         )
     }

@@ -4,6 +4,7 @@
 use super::record::{Detail, Event, Record};
 use super::stage::{RunError, Stage};
 use super::verdict::Verdict;
+use crate::observe::notes::{Fact, Message};
 use crate::process::{Child, Process, StartMethod};
 use crate::queue::error::{JoinError, RecvError, TryRecvError};
 use crate::queue::{Receiver, Sender, bounded};
@@ -384,14 +385,35 @@ impl Plan {
     }
 }
 
+/// The queue's name, for watchers.
+const QUEUE: &str = "queue";
+
+fn message((producer, number): Item) -> Message {
+    Message { queue: QUEUE.to_owned(), sender: format!("producer-{producer}"), number }
+}
+
 impl Part {
-    fn tell(&self, what: &str, text: String, put: Option<Item>, ate: Option<Item>, blocked_ns: u64) {
+    fn tell(&self, event: Event, put: Option<Item>, ate: Option<Item>, blocked_ns: u64) {
         // If nobody listens any more, the kernel is about to end this process with its parent.
-        let _ = self.notes.send(Note { event: Event::now(&self.name, what, text), put, ate, blocked_ns });
+        let _ = self.notes.send(Note { event, put, ate, blocked_ns });
+    }
+
+    fn event(&self, what: &str, text: impl Into<String>) -> Event {
+        Event::now(&self.name, what, text)
     }
 
     fn say(&self, what: &str, text: &str) {
-        self.tell(what, text.to_owned(), None, None, 0);
+        self.tell(self.event(what, text), None, None, 0);
+    }
+
+    fn wait_for_room(&self) {
+        let event = self.event("wait", "waits: the queue is full");
+        self.tell(event.with_fact(Fact::RoomAwaited(QUEUE.to_owned())), None, None, 0);
+    }
+
+    fn wait_for_item(&self) {
+        let event = self.event("wait", "waits: the queue is empty");
+        self.tell(event.with_fact(Fact::MessageAwaited(QUEUE.to_owned())), None, None, 0);
     }
 }
 
@@ -400,7 +422,7 @@ fn produce(part: Part, sender: Sender<Option<Item>>) {
         std::thread::sleep(part.plan.produce);
         let item = (part.index, number);
         if sender.is_full() {
-            part.say("wait", "waits: the queue is full");
+            part.wait_for_room();
         }
         let begin = monotonic_ns();
         if sender.send(Some(item)).is_err() {
@@ -408,7 +430,8 @@ fn produce(part: Part, sender: Sender<Option<Item>>) {
             return;
         }
         let text = format!("made {}{number}", part.plan.food);
-        part.tell("put", text, Some(item), None, monotonic_ns() - begin);
+        let event = part.event("put", text).with_fact(Fact::Put(message(item)));
+        part.tell(event, Some(item), None, monotonic_ns() - begin);
     }
 }
 
@@ -419,7 +442,7 @@ fn consume(part: Part, receiver: Receiver<Option<Item>>) {
         let more = if part.plan.leases {
             let taken = match receiver.try_lease() {
                 Err(TryRecvError::Empty) => {
-                    part.say("wait", "waits: the queue is empty");
+                    part.wait_for_item();
                     receiver.lease().map_err(drop)
                 }
                 taken => taken.map_err(drop),
@@ -431,7 +454,7 @@ fn consume(part: Part, receiver: Receiver<Option<Item>>) {
         } else {
             let taken = match receiver.try_recv() {
                 Err(TryRecvError::Empty) => {
-                    part.say("wait", "waits: the queue is empty");
+                    part.wait_for_item();
                     receiver.recv().map_err(|error| matches!(error, RecvError::Disconnected))
                 }
                 taken => taken.map_err(|_| true),
@@ -454,7 +477,8 @@ fn eat(part: &Part, item: Option<Item>, deliveries: u32, begin: u64, doomed: boo
         return false;
     };
     let food = format!("{}{number} of producer-{producer}", part.plan.food);
-    part.say("get", &format!("takes {food}"));
+    let taken = Fact::Taken(message((producer, number)));
+    part.tell(part.event("get", format!("takes {food}")).with_fact(taken), None, None, 0);
     if doomed {
         part.say("doomed", &format!("takes {food}, and is killed with it in hand"));
         loop {
@@ -463,6 +487,7 @@ fn eat(part: &Part, item: Option<Item>, deliveries: u32, begin: u64, doomed: boo
     }
     std::thread::sleep(part.plan.consume);
     let again = if deliveries > 1 { format!(" (delivered {deliveries} times)") } else { String::new() };
-    part.tell("ate", format!("ate {food}{again}"), None, Some((producer, number)), blocked_ns);
+    let event = part.event("ate", format!("ate {food}{again}"));
+    part.tell(event, None, Some((producer, number)), blocked_ns);
     true
 }

@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::lab::{GatedLab, Rules};
 use super::verdict::Verdict;
+use super::world::{decode, encode};
 use crate::explore::engine::Trace;
 use crate::explore::gate::{Desk, Gate, GateError, Post};
-use crate::explore::step::{Access, Step, letter};
+use crate::explore::step::{Access, Seen, Step, letter};
 use crate::process::Process;
 use crate::queue::error::{TryRecvError, TrySendError};
 use crate::queue::{Receiver, Sender, bounded};
@@ -170,7 +171,7 @@ impl Place<'_> {
     fn close(&self, desk: &mut Desk<'_>) -> io::Result<()> {
         desk.wait_for(Step::new("join", "queue", Access::Await), || {
             let all = u64::from(self.word(word::FINISHED).load(Ordering::Relaxed)) == self.pipeline.producers;
-            Ok(all.then(|| ((), "all producers have finished".to_owned())))
+            Ok(all.then(|| ((), "all producers have finished".to_owned().into())))
         })?;
         for _ in 0..self.pipeline.sentinels {
             self.put(desk, SENTINEL, false)?;
@@ -191,7 +192,7 @@ impl Place<'_> {
             if put && last {
                 self.word(word::FINISHED).fetch_add(1, Ordering::Relaxed);
             }
-            Ok(put.then(|| ((), name(number))))
+            Ok(put.then(|| ((), name(number).into())))
         })?;
         if self.pipeline.queue == Queue::LostWakeup {
             let wake = || {
@@ -202,8 +203,8 @@ impl Place<'_> {
                 })
             };
             desk.step(Step::new("wake", "bed", Access::Write), wake, |woken| match woken {
-                Some(process) => format!("wakes {}", letter(*process)),
-                None => "nobody sleeps".to_owned(),
+                Some(process) => format!("wakes {}", letter(*process)).into(),
+                None => "nobody sleeps".to_owned().into(),
             });
         }
         Ok(())
@@ -214,7 +215,7 @@ impl Place<'_> {
             let number = match self.pipeline.queue {
                 Queue::Ours => desk.wait_for(Step::new("take", "queue", Access::Await), || {
                     match self.ours.1.try_recv() {
-                        Ok(number) => Ok(Some((number, name(number)))),
+                        Ok(number) => Ok(Some((number, taken(number)))),
                         Err(TryRecvError::Empty) => Ok(None),
                         Err(error) => Err(io::Error::other(error.to_string())),
                     }
@@ -233,18 +234,18 @@ impl Place<'_> {
             let empty = desk.step(
                 look,
                 || self.len() == 0,
-                |empty| if *empty { "nothing is there" } else { "something is there" }.to_owned(),
+                |empty| if *empty { "nothing is there" } else { "something is there" }.to_owned().into(),
             );
             if empty {
                 let bed = self.sleeper(self.process);
                 desk.step(
                     Step::new("sleep", "bed", Access::Write),
                     || bed.store(1, Ordering::Relaxed),
-                    |()| "lies down".to_owned(),
+                    |()| "lies down".to_owned().into(),
                 );
                 desk.wait_for(Step::new("get-up", "bed", Access::Await), || {
                     let woken = bed.compare_exchange(2, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-                    Ok(woken.then(|| ((), "was woken".to_owned())))
+                    Ok(woken.then(|| ((), "was woken".to_owned().into())))
                 })?;
                 continue;
             }
@@ -252,9 +253,9 @@ impl Place<'_> {
             let taken = desk.step(
                 take,
                 || self.pop(),
-                |taken| match taken {
-                    Some(number) => name(*number),
-                    None => "somebody was first".to_owned(),
+                |number| match number {
+                    Some(number) => taken(*number),
+                    None => "somebody was first".to_owned().into(),
                 },
             );
             if let Some(number) = taken {
@@ -287,6 +288,16 @@ impl Place<'_> {
             self.word(word::PLACES + 4 * (first as usize % 256)).load(Ordering::Relaxed)
         })
     }
+}
+
+/// What a process that takes something tells: the judge counts items.
+fn taken(number: u32) -> Seen {
+    Seen { text: name(number), observation: encode(&Taken { number }) }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Taken {
+    number: u32,
 }
 
 fn name(number: u32) -> String {
@@ -330,10 +341,8 @@ impl Rules for Shared {
     }
 
     fn judge(&self, trace: &Trace) -> io::Result<Verdict> {
-        let taken = trace
-            .events
-            .iter()
-            .filter(|event| event.step.name.as_str() == "take" && event.seen.starts_with("item"));
+        let taken = trace.events.iter().filter_map(|event| decode::<Taken>(&event.observation));
+        let taken = taken.filter(|taken| taken.number != SENTINEL);
         let all = taken.count() as u64 == self.pipeline.producers * self.pipeline.items;
         Ok(match (trace.deadlocked(), all) {
             (true, _) => Verdict::Deadlock,

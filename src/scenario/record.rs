@@ -4,7 +4,7 @@ use super::eval::Answer;
 use super::pipeline::PipelineRecord;
 use super::tickets::TicketsRecord;
 use super::verdict::Verdict;
-use crate::observe::notes::Note;
+use crate::observe::notes::{Fact, Note};
 use crate::process::{Exit, Handle};
 use crate::sys::clock::monotonic_ns;
 use schemars::JsonSchema;
@@ -76,6 +76,8 @@ pub struct Event {
     pub what: String,
     /// What it saw or did, in words.
     pub text: String,
+    /// What it did, for programs: locks and messages; null for all else.
+    pub fact: Option<Fact>,
 }
 
 impl Event {
@@ -92,7 +94,13 @@ impl Event {
             process: self.process.clone(),
             what: self.what.clone(),
             text: self.text.clone(),
+            fact: self.fact.clone(),
         }
+    }
+
+    /// The event with what it is for programs.
+    pub fn with_fact(self, fact: Fact) -> Event {
+        Event { fact: Some(fact), ..self }
     }
 
     /// Something that this very process does, now.
@@ -105,6 +113,7 @@ impl Event {
             ppid: crate::sys::task::ppid(),
             what: what.to_owned(),
             text: text.into(),
+            fact: None,
         }
     }
 }

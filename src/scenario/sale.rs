@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cabinet::LockKind;
 use super::locks::Shared;
-use super::world::{Access, Lock, Seen, Step, World};
+use super::world::{Access, Lock, Seen, Step, World, encode};
+use crate::explore::step::Observation;
 
 /// How a buyer puts the new number into the file.
 #[derive(
@@ -73,7 +74,24 @@ pub enum Reading {
     Torn(String),
 }
 
+/// What a step of a buyer tells the judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// It has read a half-written file.
+    TornRead,
+    /// It has written, and sold a ticket by that.
+    Sold,
+}
+
 impl Seen for Reading {
+    fn observation(&self) -> Observation {
+        match self {
+            Self::Count(..) => Observation::default(),
+            Self::Torn(_) => encode(&Fact::TornRead),
+        }
+    }
+
     fn seen(&self) -> String {
         match self {
             Self::Count(count, 0) => format!("{count} left"),
@@ -94,20 +112,20 @@ pub enum Writing {
 }
 
 impl Seen for Writing {
+    fn observation(&self) -> Observation {
+        match self {
+            Self::Done(_, true) => encode(&Fact::Sold),
+            Self::Done(_, false) | Self::Outdated => Observation::default(),
+        }
+    }
+
     fn seen(&self) -> String {
         match self {
-            Self::Done(left, true) => format!("{left} left, {SOLD}"),
+            Self::Done(left, true) => format!("{left} left, 1 sold"),
             Self::Done(left, false) => format!("{left} left, none sold"),
             Self::Outdated => "somebody was first: again".to_owned(),
         }
     }
-}
-
-const SOLD: &str = "1 sold";
-
-/// Whether what a step has seen says that a ticket was sold by it.
-pub fn sold(seen: &str) -> bool {
-    seen.ends_with(SOLD)
 }
 
 /// How a buyer's visit ended.

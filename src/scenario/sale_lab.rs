@@ -14,11 +14,12 @@ use super::free::Free;
 use super::gated::Gated;
 use super::lab::{GatedLab, Rules};
 use super::locks::{Opened, Shared};
-use super::sale::{self, Reading, Sale, Visit};
+use super::sale::{self, Fact, Reading, Sale, Visit};
 use super::verdict::Verdict;
+use super::world::{decode, encode};
 use crate::explore::engine::Trace;
 use crate::explore::gate::{Gate, GateError, Post};
-use crate::explore::step::letter;
+use crate::explore::step::{Event, letter};
 use crate::process::Process;
 use crate::shm::region::{Region, RegionError};
 use crate::supervisor::Supervisor;
@@ -71,7 +72,7 @@ fn buyer(post: Post, setup: Setup) {
         if free {
             let mut world = Free::default();
             match sale::buy(&mut world, &sale, &shared) {
-                Ok(visit) => desk.note(Visitor { visit, waited: world.waited }.note()),
+                Ok(visit) => desk.report(encode(&Visitor { visit, waited: world.waited })),
                 Err(error) => std::panic::resume_unwind(Box::new(error.to_string())),
             }
             return;
@@ -130,7 +131,7 @@ impl<'s> GatedLab<'s, Shop> {
         let duration = begin.elapsed();
         let crashed = self.crashed();
         let visitors: Vec<Option<Visitor>> =
-            notes.into_iter().map(|note| note.as_deref().and_then(Visitor::parse)).collect();
+            notes.into_iter().map(|note| note.as_ref().and_then(decode)).collect();
         let count = |visit: Visit| visitors.iter().flatten().filter(|visitor| visitor.visit == visit).count();
         let stuck = !crashed && visitors.iter().any(Option::is_none);
         let sold = count(Visit::Bought) as i64;
@@ -156,31 +157,10 @@ pub struct Trial {
 }
 
 /// What a buyer says at the end of a free run.
+#[derive(Debug, Serialize, Deserialize)]
 struct Visitor {
     visit: Visit,
     waited: Duration,
-}
-
-impl Visitor {
-    fn note(&self) -> String {
-        let visit = match self.visit {
-            Visit::Bought => "bought",
-            Visit::SoldOut => "sold-out",
-            Visit::Torn => "torn",
-        };
-        format!("{visit} {}", self.waited.as_nanos())
-    }
-
-    fn parse(note: &str) -> Option<Self> {
-        let (visit, waited) = note.split_once(' ')?;
-        let visit = match visit {
-            "bought" => Visit::Bought,
-            "sold-out" => Visit::SoldOut,
-            "torn" => Visit::Torn,
-            _ => return None,
-        };
-        Some(Self { visit, waited: Duration::from_nanos(waited.parse().ok()?) })
-    }
 }
 
 /// What one free purchase costs that nobody contends for, in the empty directory `dir`.
@@ -251,10 +231,15 @@ impl Rules for Shop {
     }
 }
 
+/// What a step tells the judge.
+fn fact(event: &Event) -> Option<Fact> {
+    decode(&event.observation)
+}
+
 /// What came of an execution that left `left` tickets in the file.
 fn judge(sale: &Sale, trace: &Trace, left: Option<i64>) -> Verdict {
-    let sold = trace.events.iter().filter(|event| !event.choice.kill && sale::sold(&event.seen)).count();
-    let torn = trace.events.iter().any(|event| event.seen.ends_with("torn read"));
+    let sold = trace.events.iter().filter(|event| fact(event) == Some(Fact::Sold)).count();
+    let torn = trace.events.iter().any(|event| fact(event) == Some(Fact::TornRead));
     verdict(sale, trace.deadlocked(), sold as i64, torn, left)
 }
 
@@ -275,7 +260,7 @@ fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
             continue;
         }
         let (process, who) = (event.choice.index(), letter(event.choice.index()));
-        if event.seen.ends_with("torn read") {
+        if fact(event) == Some(Fact::TornRead) {
             let by = writes.last().map(|(_, by)| letter(*by));
             let by = by.map_or(String::new(), |by| format!(" that {by} has emptied and not yet written"));
             return Some((position, format!("{who} reads a half-written file{by}")));
@@ -284,7 +269,7 @@ fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
             "read" => known[process] = writes.len(),
             "write" | "truncate" => {
                 let lost = writes[known[process]..].iter().find(|(_, by)| *by != process);
-                if sale::sold(&event.seen) {
+                if fact(event) == Some(Fact::Sold) {
                     sold += 1;
                     if sold > sale.stock {
                         return Some((position, format!("{who} sells ticket {sold} of {}", sale.stock)));

@@ -2,6 +2,7 @@
 
 use super::record::{Event, ProcessRecord};
 use super::scratch::ScratchError;
+use crate::observe::notes::Fact;
 use crate::process::{Child, Handle, JoinError, ResultError, StartError};
 use crate::supervisor::Supervisor;
 use crate::sync::file_lock::FileLockError;
@@ -156,6 +157,12 @@ impl<'a> Stage<'a> {
     pub fn say(&mut self, what: &str, text: impl Into<String>) {
         let name = crate::process::current().name().to_owned();
         self.tell(Event::now(&name, what, text));
+    }
+
+    /// Says something in the name of this process that programs count, too.
+    pub fn say_fact(&mut self, what: &str, text: impl Into<String>, fact: Fact) {
+        let name = crate::process::current().name().to_owned();
+        self.tell(Event::now(&name, what, text).with_fact(fact));
     }
 
     /// Tells of everything that comes in, until nobody is left who could send, or the user wants it to

@@ -2,6 +2,7 @@
 
 use super::record::Event;
 use super::world::{Lock, Seen, Step, World};
+use crate::observe::notes::Fact;
 use crate::sys::clock::monotonic_ns;
 use ipc_channel::ipc::IpcSender;
 use std::io;
@@ -23,7 +24,7 @@ impl Told {
 
     /// Tells of something that is no step.
     pub fn tell(&mut self, (what, text): (&str, &str)) {
-        self.send(what, text.to_owned());
+        self.send(what, text.to_owned(), None);
     }
 
     /// How long it has waited for locks, in nanoseconds.
@@ -31,36 +32,39 @@ impl Told {
         self.waited_ns
     }
 
-    fn send(&mut self, what: &str, text: String) {
+    fn send(&mut self, what: &str, text: String, fact: Option<Fact>) {
         // If nobody listens any more, the kernel is about to end this process with its parent.
-        let _ = self.events.send(Event::now(&self.process, what, text));
+        let _ = self.events.send(Event { fact, ..Event::now(&self.process, what, text) });
     }
 }
 
 impl World for Told {
     fn step<R: Seen>(&mut self, step: Step, operation: impl FnOnce() -> R) -> R {
         let result = operation();
-        self.send(step.name, format!("{}: {}", done(step.name), result.seen()));
+        self.send(step.name, format!("{}: {}", done(step.name), result.seen()), None);
         result
     }
 
     fn lock(&mut self, lock: &mut dyn Lock) -> io::Result<()> {
+        let name = lock.resource().to_owned();
         if lock.try_acquire()? {
-            self.send("lock", "has the lock".to_owned());
+            self.send("lock", "has the lock".to_owned(), Some(Fact::Locked(name)));
             return Ok(());
         }
-        self.send("wait", "waits for the lock".to_owned());
+        self.send("wait", "waits for the lock".to_owned(), Some(Fact::LockAwaited(name.clone())));
         let begin = monotonic_ns();
         lock.acquire()?;
         let waited = monotonic_ns() - begin;
         self.waited_ns += waited;
-        self.send("lock", format!("has the lock, after {:.1} ms", waited as f64 / 1e6));
+        let text = format!("has the lock, after {:.1} ms", waited as f64 / 1e6);
+        self.send("lock", text, Some(Fact::Locked(name)));
         Ok(())
     }
 
     fn unlock(&mut self, lock: &mut dyn Lock) -> io::Result<()> {
         // Told before it is done, or the next holder's word could come first.
-        self.send("unlock", "gives the lock back".to_owned());
+        let fact = Fact::Unlocked(lock.resource().to_owned());
+        self.send("unlock", "gives the lock back".to_owned(), Some(fact));
         lock.release()
     }
 

@@ -1,5 +1,8 @@
 //! The world in which a scenario's body acts: free, or a granted step at a time.
 
+use crate::explore::step::{self, Observation};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io;
 use std::time::Duration;
@@ -24,10 +27,20 @@ pub struct Step {
     pub access: Access,
 }
 
-/// What an operation tells of itself, in a few words.
+/// What an operation tells of itself.
 pub trait Seen {
-    /// The words.
+    /// In a few words, for people.
     fn seen(&self) -> String;
+
+    /// Typed, for the judge; empty if it need not know.
+    fn observation(&self) -> Observation {
+        Observation::default()
+    }
+
+    /// Both.
+    fn both(&self) -> step::Seen {
+        step::Seen { text: self.seen(), observation: self.observation() }
+    }
 }
 
 impl<T: Seen> Seen for io::Result<T> {
@@ -37,6 +50,20 @@ impl<T: Seen> Seen for io::Result<T> {
             Err(error) => error.to_string(),
         }
     }
+
+    fn observation(&self) -> Observation {
+        self.as_ref().map_or_else(|_| Observation::default(), Seen::observation)
+    }
+}
+
+/// Encodes what a scenario's judge shall know.
+pub fn encode(fact: &impl Serialize) -> Observation {
+    Observation::new(serde_json::to_string(fact).unwrap_or_default())
+}
+
+/// What [`encode`] has encoded; `None` if it is something else.
+pub fn decode<T: DeserializeOwned>(observation: &Observation) -> Option<T> {
+    serde_json::from_str(observation.as_str()).ok()
 }
 
 impl Seen for File {

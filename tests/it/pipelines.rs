@@ -9,6 +9,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     trials!["pipelines":
         each_item_is_eaten_once_however_it_ends,
         each_line_bears_the_pid_and_the_food,
+        facts_join_each_put_to_its_get_whatever_the_food_is_called,
         too_few_nones_are_a_deadlock_that_names_who_waits,
         nones_that_nobody_needs_do_no_harm,
         a_killed_consumer_loses_what_it_had_in_hand,
@@ -85,6 +86,27 @@ fn each_line_bears_the_pid_and_the_food() {
         }
         assert!(out.contains("depth over time"), "{out}");
         assert!(out.trim_end().ends_with("ok: 2 put, 2 eaten: every item exactly once"), "{out}");
+    }
+}
+
+/// A watcher joins these; the text beside them is for people and may say anything.
+fn facts_join_each_put_to_its_get_whatever_the_food_is_called() {
+    let lab = Lab::new();
+    for food in ["cup of tea", "takes 0 of producer-0", ""] {
+        let args = ["run", "pipeline", "--items", "3", "--produce", "1", "--consume", "1", "--food", food];
+        let output = lab.run(&[&args[..], &["--format", "json"]].concat());
+        ran(&output, 0);
+        let record = json(&output);
+        obeys(&validator(&lab), &record);
+        let facts = |kind: &str| {
+            let events = record["events"].as_array().unwrap().iter();
+            let mut facts: Vec<String> =
+                events.filter_map(|it| it["fact"].get(kind)).map(Value::to_string).collect();
+            facts.sort();
+            facts
+        };
+        assert_eq!(facts("put").len(), 9, "{food}");
+        assert_eq!(facts("put"), facts("taken"), "{food}");
     }
 }
 

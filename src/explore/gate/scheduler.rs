@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::slot::{Command, Report, SIZE, Side, Slot};
 use super::worker::Post;
 use crate::explore::engine::Granted;
-use crate::explore::step::{Step, letter};
+use crate::explore::step::{Observation, Seen, Step, letter};
 use crate::process::{Child, Exit, JoinError, StartError};
 use crate::shm::region::{Region, RegionError};
 use crate::wire::handle::Fd;
@@ -85,7 +85,7 @@ struct Worker {
     child: Option<Child<()>>,
     pid: i32,
     at: At,
-    seen: String,
+    seen: Seen,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl<'s> Gate<'s> {
         let len = count.max(1) * SIZE;
         let region = Region::create(len as u64, len)?;
         let workers =
-            (0..count).map(|_| Worker { child: None, pid: 0, at: At::Idle, seen: String::new() }).collect();
+            (0..count).map(|_| Worker { child: None, pid: 0, at: At::Idle, seen: Seen::default() }).collect();
         Ok(Self { region, start: Box::new(start), workers })
     }
 
@@ -169,13 +169,14 @@ impl<'s> Gate<'s> {
     }
 
     /// Starts whoever is missing, lets all of them run freely and at once, and waits until every body
-    /// has ended; what each has noted last, `None` for one that had not ended within `patience`.
+    /// has ended; what each has left with [`Desk::report`](super::Desk::report), `None` for one that had not
+    /// ended within `patience`.
     ///
     /// For bodies without steps. Whoever has not ended is killed, and will be started anew.
     ///
     /// # Errors
     /// [`GateError`].
-    pub fn run_freely(&mut self, patience: Duration) -> Result<Vec<Option<String>>, GateError> {
+    pub fn run_freely(&mut self, patience: Duration) -> Result<Vec<Option<Observation>>, GateError> {
         for worker in 0..self.workers.len() {
             if self.workers[worker].child.is_none() {
                 self.hire(worker)?;
@@ -198,9 +199,9 @@ impl<'s> Gate<'s> {
         let mut notes = Vec::with_capacity(ended.len());
         for (worker, ended) in ended.into_iter().enumerate() {
             if ended {
-                let (report, note) = Slot::new(&self.region, worker).read_report();
+                let (report, seen) = Slot::new(&self.region, worker).read_report();
                 self.workers[worker].at = if report == Report::Panicked { At::Panicked } else { At::Idle };
-                notes.push(Some(note));
+                notes.push(Some(seen.observation));
             } else {
                 self.kill(worker)?;
                 notes.push(None);

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::explore::step::{Access, Label, Step};
+use crate::explore::step::{Access, Label, Observation, Seen, Step};
 use crate::shm::region::Region;
 use crate::sys::futex;
 
@@ -20,7 +20,8 @@ const MAX_SEEN: usize = SIZE - SEEN - 2;
 const TURN: usize = 0;
 const CODE: usize = 4;
 const STEP: usize = 64;
-const SEEN: usize = 128;
+const OBSERVATION: usize = 128;
+const SEEN: usize = OBSERVATION + 2 + Observation::MAX;
 
 /// A side of the hand-over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +137,7 @@ impl<'a> Slot<'a> {
     }
 
     /// Writes a report, and what the step before has seen.
-    pub(super) fn report(&self, report: &Report, seen: &str) {
+    pub(super) fn report(&self, report: &Report, seen: &Seen) {
         let code = match report {
             Report::Fresh => 0,
             Report::Arrived(step) => {
@@ -158,17 +159,18 @@ impl<'a> Slot<'a> {
             Report::Ended => 3,
             Report::Panicked => 4,
         };
-        let mut len = seen.len().min(MAX_SEEN);
-        while !seen.is_char_boundary(len) {
+        let text = &seen.text;
+        let mut len = text.len().min(MAX_SEEN);
+        while !text.is_char_boundary(len) {
             len -= 1;
         }
-        self.region.put(self.base + SEEN, &(len as u16).to_le_bytes());
-        self.region.put(self.base + SEEN + 2, &seen.as_bytes()[..len]);
+        self.put_text(SEEN, &text[..len]);
+        self.put_text(OBSERVATION, seen.observation.as_str());
         self.word(CODE).store(code, Ordering::Relaxed);
     }
 
     /// Reads the report, and what the step before has seen. Nothing in it is trusted.
-    pub(super) fn read_report(&self) -> (Report, String) {
+    pub(super) fn read_report(&self) -> (Report, Seen) {
         let mut bytes = Vec::new();
         let report = match self.word(CODE).load(Ordering::Relaxed) {
             0 => Report::Fresh,
@@ -188,12 +190,25 @@ impl<'a> Slot<'a> {
             3 => Report::Ended,
             _ => Report::Panicked,
         };
+        let text = self.read_text(&mut bytes, SEEN, MAX_SEEN);
+        let mut observation = self.read_text(&mut bytes, OBSERVATION, Observation::MAX);
+        // Bytes that are no text become longer when they are made one.
+        observation.truncate(observation.floor_char_boundary(Observation::MAX));
+        (report, Seen { text, observation: Observation::new(observation) })
+    }
+
+    fn put_text(&self, offset: usize, text: &str) {
+        self.region.put(self.base + offset, &(text.len() as u16).to_le_bytes());
+        self.region.put(self.base + offset + 2, text.as_bytes());
+    }
+
+    fn read_text(&self, bytes: &mut Vec<u8>, offset: usize, most: usize) -> String {
         bytes.clear();
-        self.region.append_to(&mut bytes, self.base + SEEN, 2);
-        let len = usize::from(u16::from_le_bytes([bytes[0], bytes[1]])).min(MAX_SEEN);
+        self.region.append_to(bytes, self.base + offset, 2);
+        let len = usize::from(u16::from_le_bytes([bytes[0], bytes[1]])).min(most);
         bytes.clear();
-        self.region.append_to(&mut bytes, self.base + SEEN + 2, len);
-        (report, String::from_utf8_lossy(&bytes).into_owned())
+        self.region.append_to(bytes, self.base + offset + 2, len);
+        String::from_utf8_lossy(bytes).into_owned()
     }
 }
 
@@ -216,10 +231,12 @@ mod tests {
     fn a_report_comes_across() {
         let region = Region::create(2 * SIZE as u64, 2 * SIZE).unwrap();
         let slot = Slot::new(&region, 1);
-        assert_eq!(slot.read_report(), (Report::Fresh, String::new()));
+        assert_eq!(slot.read_report(), (Report::Fresh, Seen::default()));
         let step = Step::new("read", "stock", Access::Read);
-        slot.report(&Report::Arrived(step), &"余票".repeat(500));
-        let (report, seen) = slot.read_report();
+        let observation = Observation::new("x".repeat(Observation::MAX));
+        slot.report(&Report::Arrived(step), &Seen { text: "余票".repeat(500), observation });
+        let (report, Seen { text: seen, observation }) = slot.read_report();
+        assert_eq!(observation.as_str().len(), Observation::MAX);
         assert_eq!(report, Report::Arrived(step));
         assert!(seen.starts_with("余票余票") && seen.len() <= MAX_SEEN);
     }
@@ -233,7 +250,7 @@ mod tests {
                 let slot = Slot::new(&region, 0);
                 for _ in 0..2000 {
                     while !slot.wait(Side::Worker, patience) {}
-                    slot.report(&Report::Ended, "");
+                    slot.report(&Report::Ended, &Seen::default());
                     slot.pass(Side::Worker);
                 }
             });

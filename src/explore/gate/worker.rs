@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::slot::{Command, Report, SIZE, Side, Slot};
-use crate::explore::step::Step;
+use crate::explore::step::{Observation, Seen, Step};
 use crate::shm::region::{Region, RegionError};
 use crate::wire::handle::Fd;
 
@@ -35,7 +35,7 @@ impl Post {
             Region::open(self.file.into_owned(), |_: &[u8; 1], _| Ok::<_, RegionError>(base + SIZE))?;
         let slot = Slot::new(&region, self.slot as usize);
         loop {
-            let mut desk = Desk { slot, seen: String::new() };
+            let mut desk = Desk { slot, seen: Seen::default() };
             if desk.wait() != Command::Begin {
                 // Told to stop an execution that this process has never begun.
                 desk.tell(&Report::Ended);
@@ -48,7 +48,7 @@ impl Post {
                 Err(reason) => {
                     let text = reason.downcast_ref::<&str>().map(|text| (*text).to_owned());
                     let text = text.or_else(|| reason.downcast_ref::<String>().cloned());
-                    desk.seen = format!("panicked: {}", text.unwrap_or_default());
+                    desk.seen = format!("panicked: {}", text.unwrap_or_default()).into();
                     Report::Panicked
                 }
             };
@@ -65,17 +65,12 @@ struct Abandoned;
 pub struct Desk<'a> {
     slot: Slot<'a>,
     /// What the last step has seen; told with the next arrival, or at the end.
-    seen: String,
+    seen: Seen,
 }
 
 impl Desk<'_> {
     /// Arrives at `step`, waits until it is granted, and does it; `seen` tells what came of it.
-    pub fn step<R>(
-        &mut self,
-        step: Step,
-        operation: impl FnOnce() -> R,
-        seen: impl FnOnce(&R) -> String,
-    ) -> R {
+    pub fn step<R>(&mut self, step: Step, operation: impl FnOnce() -> R, seen: impl FnOnce(&R) -> Seen) -> R {
         self.tell(&Report::Arrived(step));
         self.granted();
         let result = operation();
@@ -92,18 +87,18 @@ impl Desk<'_> {
         step: Step,
         mut try_acquire: impl FnMut() -> io::Result<bool>,
     ) -> io::Result<()> {
-        self.wait_for(step, || try_acquire().map(|taken| taken.then(|| ((), "taken".to_owned()))))
+        self.wait_for(step, || try_acquire().map(|taken| taken.then(|| ((), Seen::from("taken".to_owned())))))
     }
 
-    /// Arrives at `step`, and tries each time it is granted, until `attempt` gives something, and says
-    /// in words what; an attempt that gives nothing must have changed nothing.
+    /// Arrives at `step`, and tries each time it is granted, until `attempt` gives something, and what it has
+    /// seen; an attempt that gives nothing must have changed nothing.
     ///
     /// # Errors
     /// What `attempt` fails with; the step is then done.
     pub fn wait_for<R>(
         &mut self,
         step: Step,
-        mut attempt: impl FnMut() -> io::Result<Option<(R, String)>>,
+        mut attempt: impl FnMut() -> io::Result<Option<(R, Seen)>>,
     ) -> io::Result<R> {
         self.tell(&Report::Arrived(step));
         loop {
@@ -115,16 +110,16 @@ impl Desk<'_> {
                 }
                 Ok(None) => self.tell(&Report::Refused),
                 Err(error) => {
-                    self.seen = error.to_string();
+                    self.seen = error.to_string().into();
                     return Err(error);
                 }
             }
         }
     }
 
-    /// Leaves a text for the end of the body.
-    pub fn note(&mut self, text: String) {
-        self.seen = text;
+    /// Leaves a result for the scheduler, told at the end of the body.
+    pub fn report(&mut self, result: Observation) {
+        self.seen = Seen { text: String::new(), observation: result };
     }
 
     fn granted(&mut self) {
@@ -135,7 +130,7 @@ impl Desk<'_> {
 
     fn tell(&mut self, report: &Report) {
         self.slot.report(report, &self.seen);
-        self.seen.clear();
+        self.seen = Seen::default();
         self.slot.pass(Side::Worker);
     }
 

@@ -1,8 +1,8 @@
 //! What notes amount to: spans in which a lock was held, the depth of a queue, messages from put to get.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 
-use crate::observe::notes::Note;
+use crate::observe::notes::{Fact, Message, Note};
 
 /// A lock was held by a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,11 +17,11 @@ pub(super) fn held(notes: &[Note], end_ns: u64) -> Vec<Held> {
     let mut open: HashMap<u32, u64> = HashMap::new();
     let mut held = Vec::new();
     for note in in_time(notes) {
-        match note.what.as_str() {
-            "lock" => {
+        match note.fact {
+            Some(Fact::Locked(_)) => {
                 open.insert(note.pid, note.at_ns);
             }
-            "unlock" => {
+            Some(Fact::Unlocked(_)) => {
                 let from_ns = open.remove(&note.pid);
                 held.extend(from_ns.map(|from_ns| Held { pid: note.pid, from_ns, to_ns: note.at_ns }));
             }
@@ -40,11 +40,10 @@ pub(super) fn depth(notes: &[Note]) -> Vec<(u64, u64)> {
     let mut got = HashSet::new();
     let mut depths = Vec::new();
     for note in in_time(notes) {
-        depth += match note.what.as_str() {
-            "put" => 1,
+        depth += match &note.fact {
+            Some(Fact::Put(_)) => 1,
             // One that came back to the queue, because its taker died, is taken twice.
-            "get" if message(note).is_none_or(|message| got.insert(message)) => -1,
-            "get" => 0,
+            Some(Fact::Taken(message)) => -i64::from(got.insert(message)),
             _ => continue,
         };
         depths.push((note.at_ns, u64::try_from(depth).unwrap_or(0)));
@@ -52,32 +51,20 @@ pub(super) fn depth(notes: &[Note]) -> Vec<(u64, u64)> {
     depths
 }
 
-/// Each message from the process that put it to the one that got it: by its name and its maker's where they
-/// are told, else in order, as a queue hands them on.
+/// Each message from the process that put it to the one that got it.
 pub(super) fn messages(notes: &[Note]) -> Vec<(&Note, &Note)> {
     let notes = in_time(notes);
-    let mut made: HashMap<(&str, &str), &Note> = HashMap::new();
-    let mut under_way = VecDeque::new();
-    for note in notes.iter().filter(|note| note.what == "put") {
-        match message(note) {
-            Some(message) => drop(made.insert(message, note)),
-            None => under_way.push_back(*note),
+    let mut made: HashMap<&Message, &Note> = HashMap::new();
+    for note in &notes {
+        if let Some(Fact::Put(message)) = &note.fact {
+            made.insert(message, note);
         }
     }
-    let mut put_of = |get: &Note| match message(get) {
-        Some(message) => made.get(&message).copied(),
-        None => under_way.pop_front(),
+    let got = |note: &&'_ Note| match &note.fact {
+        Some(Fact::Taken(message)) => made.get(message).copied(),
+        _ => None,
     };
-    let gets: Vec<&Note> = notes.iter().copied().filter(|note| note.what == "get").collect();
-    gets.into_iter().filter_map(|get| Some((put_of(get)?, get))).collect()
-}
-
-/// The message of a pipeline's `made 火锅3` or `takes 火锅3 of producer-1`, and who made it.
-fn message(note: &Note) -> Option<(&str, &str)> {
-    match note.text.strip_prefix("takes ") {
-        Some(taken) => taken.split_once(" of "),
-        None => Some((note.text.strip_prefix("made ")?, &note.process)),
-    }
+    notes.iter().filter_map(|note| Some((got(note)?, *note))).collect()
 }
 
 /// Notes of several processes come in the order in which they were passed on.
@@ -91,41 +78,32 @@ fn in_time(notes: &[Note]) -> Vec<&Note> {
 mod tests {
     use super::*;
 
-    fn note(at_ns: u64, pid: u32, what: &str) -> Note {
-        Note { at_ns, pid, process: pid.to_string(), what: what.to_owned(), text: String::new() }
+    fn note(at_ns: u64, pid: u32, fact: Fact) -> Note {
+        let (process, what) = (pid.to_string(), String::new());
+        // A text that has the look of another fact: it is for people only.
+        Note { at_ns, pid, process, what, text: "takes cup of tea of tea".to_owned(), fact: Some(fact) }
+    }
+
+    fn message(sender: &str, number: u64) -> Message {
+        Message { queue: "queue".to_owned(), sender: sender.to_owned(), number }
     }
 
     #[test]
     fn a_lock_is_held_from_lock_to_unlock_or_to_the_end() {
-        let notes = [note(1, 7, "lock"), note(5, 8, "lock"), note(4, 7, "unlock")];
+        let (locked, unlocked) = (Fact::Locked("lock".into()), Fact::Unlocked("lock".into()));
+        let notes = [note(1, 7, locked.clone()), note(5, 8, locked), note(4, 7, unlocked)];
         let spans: Vec<_> = held(&notes, 9).iter().map(|held| (held.pid, held.from_ns, held.to_ns)).collect();
         assert_eq!(spans, [(7, 1, 4), (8, 5, 9)]);
     }
 
     #[test]
-    fn a_queue_is_as_deep_as_what_was_put_and_not_got() {
-        let notes = [note(1, 7, "put"), note(3, 8, "get"), note(2, 7, "put")];
-        assert_eq!(depth(&notes), [(1, 1), (2, 2), (3, 1)]);
-        let told: Vec<_> = messages(&notes).iter().map(|(put, get)| (put.at_ns, get.at_ns)).collect();
-        assert_eq!(told, [(1, 3)]);
-    }
-
-    #[test]
-    fn a_message_goes_from_its_own_maker_to_its_taker_though_the_get_is_told_first() {
-        let told = |at_ns, pid, what: &str, process: &str, text: &str| Note {
-            at_ns,
-            pid,
-            process: process.to_owned(),
-            what: what.to_owned(),
-            text: text.to_owned(),
-        };
+    fn a_message_goes_from_its_own_sender_to_its_taker_though_the_get_is_told_first() {
         let notes = [
-            told(1, 7, "put", "producer-0", "made tea0"),
-            told(2, 9, "get", "consumer-0", "takes tea0 of producer-1"),
-            told(3, 8, "put", "producer-1", "made tea0"),
-            told(4, 9, "get", "consumer-0", "takes tea0 of producer-0"),
-            told(5, 9, "ate", "consumer-0", "ate tea0 of producer-0"),
-            told(6, 9, "get", "consumer-0", "takes tea0 of producer-0"),
+            note(1, 7, Fact::Put(message("producer-0", 0))),
+            note(2, 9, Fact::Taken(message("producer-1", 0))),
+            note(3, 8, Fact::Put(message("producer-1", 0))),
+            note(4, 9, Fact::Taken(message("producer-0", 0))),
+            note(6, 9, Fact::Taken(message("producer-0", 0))),
         ];
         let pairs: Vec<_> =
             messages(&notes).iter().map(|(put, get)| (put.pid, put.at_ns, get.at_ns)).collect();
