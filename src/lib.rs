@@ -42,7 +42,7 @@
 //! let sleeper = Process::new(|| thread::sleep(Duration::from_secs(60))).daemon(true);
 //! let child = supervisor.start(sleeper)?;
 //! child.terminate()?; // only asks
-//! assert_eq!(child.join()?, Exit::Signal(Signal::TERM, false));
+//! assert_eq!(child.join()?, Exit::Signal { signal: Signal::TERM, core_dumped: false });
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -52,7 +52,7 @@ fn answer(args: &BenchArgs) -> Result<(String, Finding), Fault> {
         WorkArg::Queue => Work::Queue { capacity: args.capacity as usize },
     };
     let interrupt = Interrupt::install().map_err(|error| failed(&error))?;
-    let supervisor = Supervisor::interrupted_by(interrupt).map_err(|error| failed(&error))?;
+    let supervisor = Supervisor::with_interrupt(interrupt).map_err(|error| failed(&error))?;
     let mut progress = Progress::new();
     let count = |over: usize, all: usize| progress.count(over as u64, all as u64, "turns");
     let contest = contest::hold(&supervisor, work, args.rounds as usize, count);

@@ -212,7 +212,7 @@ pub(crate) fn with_lab<R>(
     let failed = |error: &Cause| could_not("the processes cannot be set up", error);
     let interrupt = Interrupt::install().map_err(|error| failed(&error))?;
     let _ = raise_open_file_limit();
-    let supervisor = Supervisor::interrupted_by(interrupt).map_err(|error| failed(&error))?;
+    let supervisor = Supervisor::with_interrupt(interrupt).map_err(|error| failed(&error))?;
     let scratch = Scratch::new().map_err(|error| failed(&error))?;
     let lab = experiment.open(&supervisor, scratch.path()).map_err(|error| failed(&error))?;
     work(&mut Bench { experiment, lab, interrupt })

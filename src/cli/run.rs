@@ -290,7 +290,7 @@ fn perform(
     // A thousand children need more descriptors than a shell gives; who has the fewest says so when it
     // runs out of them.
     let _ = raise_open_file_limit();
-    let supervisor = Supervisor::interrupted_by(interrupt).map_err(begin)?.grace(GRACE);
+    let supervisor = Supervisor::with_interrupt(interrupt).map_err(begin)?.grace(GRACE);
     let mut began_ns = None;
     let mut notes = Notes::inherited();
     let mut told = Ok(());

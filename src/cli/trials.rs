@@ -168,7 +168,7 @@ fn measure(
     let interrupted = || interrupt.received();
     let failed = |error: &Cause| could_not("the processes cannot be set up", error);
     let _ = raise_open_file_limit();
-    let supervisor = Supervisor::interrupted_by(interrupt).map_err(|error| failed(&error))?;
+    let supervisor = Supervisor::with_interrupt(interrupt).map_err(|error| failed(&error))?;
     let scratch = Scratch::new().map_err(|error| failed(&error))?;
     let mut lab = SaleLab::free(&supervisor, sale, scratch.path()).map_err(|error| failed(&error))?;
     let thinking = sale.think * 2 * sale.buyers as u32;

@@ -2,8 +2,9 @@
 
 use super::error::{JoinError, ResultError};
 use super::exit::{Exit, Signal};
+use super::family::Family;
 use super::inbox::{Inbox, Outcome, SharedInbox};
-use super::reap::{Family, disown_descriptor, forget_child, look, note_child, note_descriptors};
+use super::reap::{disown_descriptor, forget_child, note_child, note_descriptors, poll_exit};
 use super::start::{Birth, StartMethod};
 use crate::sys::poll::{Deadline, readable, readable_numbers};
 use crate::sys::wait::Zombie;
@@ -215,7 +216,7 @@ impl Handle {
             return Ok(Some(exit));
         }
         let leave = self.0.leave_zombie.load(Ordering::Relaxed);
-        let Some(exit) = look(self.as_fd(), if leave { Zombie::Leave } else { Zombie::Reap })? else {
+        let Some(exit) = poll_exit(self.as_fd(), if leave { Zombie::Leave } else { Zombie::Reap })? else {
             return Ok(None);
         };
         // Out of its family's set: it is reaped, or it is a zombie that would be ready for ever.

@@ -69,11 +69,11 @@ impl Parent {
 
     /// Whether it lives. A stopped parent does.
     pub fn is_alive(&self) -> bool {
-        !self.ended_within(Duration::ZERO)
+        !self.wait_timeout(Duration::ZERO)
     }
 
     /// Waits until it has ended, at most `timeout`; whether it has.
-    pub fn ended_within(&self, timeout: Duration) -> bool {
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
         let deadline = poll::Deadline::after(timeout);
         poll::readable(&[self.as_fd()], deadline).is_ok_and(|ready| ready[0])
     }

@@ -35,9 +35,14 @@ impl fmt::Display for Signal {
 pub enum Exit {
     /// It exited with this code, 0 to 255.
     Code(i32),
-    /// This signal ended it; the flag says whether the kernel wrote a core dump.
-    Signal(Signal, bool),
-    /// Somebody else reaped it, so that its status is lost to us.
+    /// A signal ended it.
+    Signal {
+        /// The signal.
+        signal: Signal,
+        /// Whether the kernel wrote a core dump.
+        core_dumped: bool,
+    },
+    /// Other code in this process reaped it, and its status is lost.
     Stolen,
 }
 
@@ -52,7 +57,7 @@ impl Exit {
     pub fn python(self) -> Option<i32> {
         match self {
             Exit::Code(code) => Some(code),
-            Exit::Signal(signal, _) => Some(-signal.0),
+            Exit::Signal { signal, .. } => Some(-signal.0),
             Exit::Stolen => None,
         }
     }
@@ -62,7 +67,7 @@ impl From<How> for Exit {
     fn from(how: How) -> Self {
         match how {
             How::Exited(code) => Exit::Code(code),
-            How::Killed { signal, core_dumped } => Exit::Signal(Signal(signal), core_dumped),
+            How::Killed { signal, core_dumped } => Exit::Signal { signal: Signal(signal), core_dumped },
         }
     }
 }
@@ -71,9 +76,9 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Exit::Code(code) => write!(f, "exit code {code}"),
-            Exit::Signal(signal, false) => write!(f, "{signal}"),
-            Exit::Signal(signal, true) => write!(f, "{signal} (core dumped)"),
-            Exit::Stolen => f.write_str("reaped by somebody else"),
+            Exit::Signal { signal, core_dumped: false } => write!(f, "{signal}"),
+            Exit::Signal { signal, core_dumped: true } => write!(f, "{signal} (core dumped)"),
+            Exit::Stolen => f.write_str("reaped by other code, status unknown"),
         }
     }
 }
@@ -85,9 +90,12 @@ mod tests {
     #[test]
     fn exits_are_told_as_python_and_people_tell_them() {
         assert_eq!(Exit::Code(8).python(), Some(8));
-        assert_eq!(Exit::Signal(Signal::TERM, false).python(), Some(-15));
+        assert_eq!(Exit::Signal { signal: Signal::TERM, core_dumped: false }.python(), Some(-15));
         assert_eq!(Exit::Stolen.python(), None);
-        assert_eq!(Exit::Signal(Signal(11), true).to_string(), "SIGSEGV (core dumped)");
+        assert_eq!(
+            Exit::Signal { signal: Signal(11), core_dumped: true }.to_string(),
+            "SIGSEGV (core dumped)"
+        );
         assert_eq!(Signal(37).to_string(), "SIGRTMIN+3");
     }
 }

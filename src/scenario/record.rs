@@ -169,7 +169,7 @@ impl From<Exit> for ExitRecord {
     fn from(exit: Exit) -> Self {
         let (code, signal, core_dumped) = match exit {
             Exit::Code(code) => (Some(code), None, false),
-            Exit::Signal(signal, core_dumped) => (None, Some(signal.to_string()), core_dumped),
+            Exit::Signal { signal, core_dumped } => (None, Some(signal.to_string()), core_dumped),
             Exit::Stolen => (None, None, false),
         };
         ExitRecord { code, signal, core_dumped, python: exit.python() }

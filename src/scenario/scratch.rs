@@ -78,7 +78,7 @@ impl Drop for Scratch {
 /// Waits for the parent's end, then removes what it has left.
 fn sweep(path: PathBuf) {
     let Some(parent) = parent() else { return };
-    while !parent.ended_within(Duration::from_secs(3600)) {}
+    while !parent.wait_timeout(Duration::from_secs(3600)) {}
     remove(&path);
 }
 

@@ -138,7 +138,7 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// [`RunError::Os`] when no descriptor is left.
     pub fn another_supervisor(&self) -> Result<Supervisor, RunError> {
-        Supervisor::interrupted_by(self.interrupt).map_err(RunError::os("epoll_create"))
+        Supervisor::with_interrupt(self.interrupt).map_err(RunError::os("epoll_create"))
     }
 
     /// From now on events and processes belong to this run, counted from 0.

@@ -56,7 +56,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// `EMFILE` when no descriptor is left.
-    pub fn interrupted_by(interrupt: impl AsFd) -> io::Result<Supervisor> {
+    pub fn with_interrupt(interrupt: impl AsFd) -> io::Result<Supervisor> {
         let interrupt: OwnedFd = interrupt.as_fd().try_clone_to_owned()?;
         Ok(Self::of(Family::new(Some(interrupt))?))
     }

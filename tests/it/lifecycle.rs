@@ -55,11 +55,11 @@ fn termination_is_asked_for_and_seen_by_the_join() {
         let child = supervisor.start(sleeper(method)).unwrap();
         assert_eq!(child.join_timeout(Duration::ZERO).unwrap(), None);
         child.terminate().unwrap();
-        assert_eq!(end_of(&child), Exit::Signal(Signal::TERM, false));
+        assert_eq!(end_of(&child), Exit::Signal { signal: Signal::TERM, core_dumped: false });
         assert_eq!(child.exit().and_then(Exit::python), Some(-15));
         child.terminate().unwrap();
         child.kill().unwrap();
-        assert_eq!(child.join().unwrap(), Exit::Signal(Signal::TERM, false));
+        assert_eq!(child.join().unwrap(), Exit::Signal { signal: Signal::TERM, core_dumped: false });
     }
 }
 
@@ -86,7 +86,10 @@ fn a_zero_timeout_returns_at_once_and_no_timeout_is_early() {
     }
     child.kill().unwrap();
     // A timeout that no clock can hold is no bound, and no overflow.
-    assert_eq!(child.join_timeout(Duration::MAX).unwrap(), Some(Exit::Signal(Signal::KILL, false)));
+    assert_eq!(
+        child.join_timeout(Duration::MAX).unwrap(),
+        Some(Exit::Signal { signal: Signal::KILL, core_dumped: false })
+    );
 }
 
 /// Starts a program that outlives this process, and ends.
@@ -219,7 +222,7 @@ fn a_stopped_child_is_alive() {
     child.terminate().unwrap();
     assert!(child.is_alive(), "a stopped process gets its termination when it goes on");
     child.signal(Signal::CONT).unwrap();
-    assert_eq!(end_of(&child), Exit::Signal(Signal::TERM, false));
+    assert_eq!(end_of(&child), Exit::Signal { signal: Signal::TERM, core_dumped: false });
 }
 
 fn wait_at(entrance: IpcReceiver<()>) {
@@ -274,9 +277,9 @@ fn have_a_witness(method: StartMethod, word: IpcSender<(i32, bool)>) {
 
 fn witness(word: IpcSender<(i32, bool)>) {
     let parent = proclab::parent().unwrap();
-    assert!(!parent.ended_within(Duration::from_millis(1)));
+    assert!(!parent.wait_timeout(Duration::from_millis(1)));
     word.send((parent.pid(), false)).unwrap();
-    word.send((parent.pid(), parent.ended_within(PATIENCE))).unwrap();
+    word.send((parent.pid(), parent.wait_timeout(PATIENCE))).unwrap();
 }
 
 fn a_child_knows_when_its_parent_has_ended() {

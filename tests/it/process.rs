@@ -185,7 +185,7 @@ fn each_signal_that_ends_a_process_is_told_by_its_number() {
         let child = supervisor.start(child).unwrap();
         is_ready.try_recv_timeout(PATIENCE).unwrap();
         child.signal(Signal(signal)).unwrap();
-        assert_eq!(end_of(&child), Exit::Signal(Signal(signal), false), "{method}");
+        assert_eq!(end_of(&child), Exit::Signal { signal: Signal(signal), core_dumped: false }, "{method}");
         assert_eq!(child.exit().and_then(Exit::python), Some(-signal));
     }
 }
@@ -208,7 +208,7 @@ fn a_hundred_exits_and_a_hundred_terminations_are_told_right() {
         child.terminate().unwrap();
     }
     for child in &sleepers {
-        assert_eq!(end_of(child), Exit::Signal(Signal::TERM, false));
+        assert_eq!(end_of(child), Exit::Signal { signal: Signal::TERM, core_dumped: false });
     }
     assert!(supervisor.active_children().is_empty());
 }
@@ -373,9 +373,11 @@ fn arguments_that_cannot_be_read_are_an_error_and_leave_nobody() {
 fn a_child_that_dies_before_it_is_ready_is_an_error_at_once() {
     let supervisor = supervisor();
     for method in FRESH {
-        for (how, expected) in
-            [(1, Exit::Code(9)), (2, Exit::Signal(Signal::KILL, false)), (3, Exit::Code(101))]
-        {
+        for (how, expected) in [
+            (1, Exit::Code(9)),
+            (2, Exit::Signal { signal: Signal::KILL, core_dumped: false }),
+            (3, Exit::Code(101)),
+        ] {
             let process = Process::new(|_: Unreadable| ()).args(Unreadable(how)).start_method(method);
             match supervisor.start(process).unwrap_err() {
                 StartError::DiedBeforeReady { exit, .. } => assert_eq!(exit, expected, "{method}"),

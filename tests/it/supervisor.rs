@@ -83,7 +83,11 @@ fn the_end_of_a_supervisor_terminates_daemons_and_joins_the_others() {
         });
         drop(supervisor);
         assert!(opener.join().unwrap());
-        assert_eq!(daemon.exit(), Some(Exit::Signal(Signal::TERM, false)), "{method}");
+        assert_eq!(
+            daemon.exit(),
+            Some(Exit::Signal { signal: Signal::TERM, core_dumped: false }),
+            "{method}"
+        );
         assert_eq!(other.exit(), Some(Exit::Code(5)));
         assert_eq!((state_of(daemon.pid()), state_of(other.pid())), ('-', '-'));
     }
@@ -161,7 +165,11 @@ fn whoever_does_not_end_within_the_grace_is_killed_and_not_before() {
         supervisor.shutdown().unwrap();
         assert!(begin.elapsed() >= grace);
         assert!(begin.elapsed() < 20 * grace, "the grace is one for all of them");
-        assert!(stubborn.iter().all(|child| child.exit() == Some(Exit::Signal(Signal::KILL, false))));
+        assert!(
+            stubborn
+                .iter()
+                .all(|child| child.exit() == Some(Exit::Signal { signal: Signal::KILL, core_dumped: false }))
+        );
     }
 }
 
@@ -172,7 +180,7 @@ fn stopped_children_are_ended_too() {
         child.signal(Signal::STOP).unwrap();
         until("it is stopped", || state_of(child.pid()) == 'T');
         supervisor.shutdown().unwrap();
-        assert_eq!(child.exit(), Some(Exit::Signal(Signal::TERM, false)), "{method}");
+        assert_eq!(child.exit(), Some(Exit::Signal { signal: Signal::TERM, core_dumped: false }), "{method}");
     }
 }
 
@@ -257,7 +265,7 @@ fn a_panic_ends_the_children() {
 fn a_wait_is_broken_off_by_the_interrupt() {
     for method in ALL {
         let (interrupt, mut interrupting) = std::io::pipe().unwrap();
-        let supervisor = Supervisor::interrupted_by(&interrupt).unwrap();
+        let supervisor = Supervisor::with_interrupt(&interrupt).unwrap();
         let child = supervisor.start(sleeper(method)).unwrap();
         interrupting.write_all(b"!").unwrap();
         assert!(matches!(child.join(), Err(JoinError::Interrupted)), "{method}");
@@ -275,7 +283,7 @@ fn a_start_is_broken_off_though_the_fork_server_is_stopped() {
     let first = supervisor();
     end_of(&first.start(Process::new(|| ()).start_method(method)).unwrap());
     let (interrupt, mut interrupting) = std::io::pipe().unwrap();
-    let supervisor = Supervisor::interrupted_by(&interrupt).unwrap();
+    let supervisor = Supervisor::with_interrupt(&interrupt).unwrap();
     interrupting.write_all(b"!").unwrap();
     let servers = crate::common::children_named("forkserver");
     servers.iter().for_each(|pid| kill(*pid, Known::SIGSTOP));

@@ -37,7 +37,7 @@ pub(super) fn run(name: &str, traced: Option<Traced>, damage: Option<Damage>) ->
         Ok(interrupt) => interrupt,
         Err(error) => return begin(error),
     };
-    let supervisor = match Supervisor::interrupted_by(interrupt) {
+    let supervisor = match Supervisor::with_interrupt(interrupt) {
         Ok(supervisor) => supervisor,
         Err(error) => return begin(error),
     };

@@ -227,7 +227,9 @@ fn terminal_width() -> Option<u16> {
 fn exit_code(watch: &Watch) -> ExitCode {
     match watch.exit() {
         Some(Exit::Code(code)) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
-        Some(Exit::Signal(Signal(number), _)) => ExitCode::from(u8::try_from(128 + number).unwrap_or(255)),
+        Some(Exit::Signal { signal: Signal(number), .. }) => {
+            ExitCode::from(u8::try_from(128 + number).unwrap_or(255))
+        }
         Some(Exit::Stolen) => ExitCode::FAILURE,
         None => ExitCode::SUCCESS,
     }

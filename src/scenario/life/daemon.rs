@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) fn teach_daemon(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let exit = end_of_a_daemon(class)?;
     let followed = death_of_a_supervisor(class)?;
-    let holds = exit == Exit::Signal(Signal::TERM, false) && followed;
+    let holds = exit == Exit::Signal { signal: Signal::TERM, core_dumped: false } && followed;
     Ok(proof(
         "a daemon is terminated when its supervisor's code ends, and dies with it even when it is killed",
         holds,

@@ -71,7 +71,7 @@ fn leave_a_child(method: StartMethod, events: IpcSender<Event>, fates: IpcSender
 fn outlive(events: IpcSender<Event>, fates: IpcSender<Told>) {
     let Some(parent) = parent() else { return };
     say(&events, "born", format!("my parent is {}", parent.pid()));
-    while !parent.ended_within(Duration::from_secs(3600)) {}
+    while !parent.wait_timeout(Duration::from_secs(3600)) {}
     // The parent has ended, but the kernel makes its children others' a moment later.
     while task::ppid() == parent.pid() {
         std::thread::yield_now();

@@ -24,7 +24,7 @@ pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
         let after = child.is_alive();
         let python = exit.python().map_or_else(|| "none".to_owned(), |code| code.to_string());
         class.stage.say("joined", format!("it ended by {exit} (Python's exitcode {python}); alive: {after}"));
-        if after || exit != Exit::Signal(Signal::TERM, false) {
+        if after || exit != (Exit::Signal { signal: Signal::TERM, core_dumped: false }) {
             return Ok(proof(claim, false, format!("after the join it ended by {exit}, alive {after}")));
         }
         if alive {

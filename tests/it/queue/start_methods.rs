@@ -91,6 +91,6 @@ fn killed_child() {
         assert_eq!(receiver.recv_timeout(LONG).expect("the child lives"), 1, "{method:?}");
         child.kill().expect("it is our child");
         assert!(matches!(receiver.recv_timeout(LONG), Err(RecvTimeoutError::Disconnected)), "{method:?}");
-        assert!(matches!(child.join().expect("joined"), Exit::Signal(..)));
+        assert!(matches!(child.join().expect("joined"), Exit::Signal { .. }));
     }
 }

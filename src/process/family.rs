@@ -1,0 +1,100 @@
+//! The children of one supervisor: who they are, and a descriptor that is readable when one has ended.
+
+use super::child::Handle;
+use super::reap::{disown_descriptor, note_descriptors};
+use crate::sys::epoll::ReadySet;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The children of one supervisor.
+#[derive(Debug)]
+pub(crate) struct Family {
+    /// Always there until the drop.
+    ends: Option<ReadySet>,
+    /// In the order of their start. The key, unlike a PID, is never used twice.
+    members: Mutex<BTreeMap<u64, Handle>>,
+    interrupt: Option<OwnedFd>,
+}
+
+impl Family {
+    /// No children; waits are broken off once `interrupt` is readable.
+    pub(crate) fn new(interrupt: Option<OwnedFd>) -> io::Result<Family> {
+        let ends = ReadySet::new()?;
+        note_descriptors([ends.as_fd().as_raw_fd()]);
+        Ok(Family { ends: Some(ends), members: Mutex::default(), interrupt })
+    }
+
+    fn ready_set(&self) -> &ReadySet {
+        self.ends.as_ref().expect("kept until the drop")
+    }
+
+    fn members(&self) -> MutexGuard<'_, BTreeMap<u64, Handle>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a new child in, and forgets those that were reaped.
+    pub(crate) fn add(&self, child: &Handle) -> io::Result<()> {
+        let mut members = self.members();
+        let key = members.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.ready_set().add(child.as_fd(), key)?;
+        members.retain(|_, child| !child.is_reaped());
+        members.insert(key, child.clone());
+        Ok(())
+    }
+
+    /// Reaps whoever has ended.
+    pub(crate) fn reap(&self) -> io::Result<()> {
+        loop {
+            let ready = self.ready_set().ready()?;
+            if ready.is_empty() {
+                return Ok(());
+            }
+            let ended: Vec<Handle> = {
+                let members = self.members();
+                ready.iter().filter_map(|key| members.get(key).cloned()).collect()
+            };
+            for child in ended {
+                child.settle().map_err(io::Error::other)?;
+            }
+        }
+    }
+
+    /// Takes a child that has ended out of the set of those whose end is awaited.
+    pub(crate) fn let_go(&self, child: &Handle) {
+        self.ready_set().remove(child.as_fd());
+    }
+
+    /// Those that are not reaped, oldest first.
+    pub(crate) fn unreaped(&self) -> Vec<Handle> {
+        self.members().values().filter(|child| !child.is_reaped()).cloned().collect()
+    }
+
+    /// Everyone who was started since the last [`add`](Family::add), or is not reaped; oldest first.
+    pub(crate) fn all(&self) -> Vec<Handle> {
+        self.members().values().cloned().collect()
+    }
+
+    /// Readable when somebody has ended.
+    pub(crate) fn ends(&self) -> BorrowedFd<'_> {
+        self.ready_set().as_fd()
+    }
+
+    /// Readable when waiting shall be broken off.
+    pub(crate) fn interrupt(&self) -> Option<BorrowedFd<'_>> {
+        self.interrupt.as_ref().map(AsFd::as_fd)
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        let ends = self.ends.take();
+        if let Some(ends) = ends
+            && !disown_descriptor(ends.as_fd().as_raw_fd())
+        {
+            // A forked copy: the descriptor was closed at its start, and its number may be in use.
+            std::mem::forget(ends);
+        }
+    }
+}
