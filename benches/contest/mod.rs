@@ -8,7 +8,7 @@ mod start;
 
 use crate::process::Process;
 use crate::report::bench::{Contest, Entry, Work};
-use crate::scenario::stage::{RunError, result_of};
+use crate::scenario::run::stage::{RunError, result_of};
 use crate::supervisor::Supervisor;
 
 /// What a contestant's process returns: its figure, or `None` if this machine lacks what it needs.

@@ -3,7 +3,7 @@
 use super::{Contestant, Figure, python};
 use crate::process::Process;
 use crate::queue::{Sender, bounded};
-use crate::scenario::stage::chain;
+use crate::scenario::run::stage::chain;
 use crate::supervisor::Supervisor;
 use crate::wire::handle::Fd;
 use ipc_channel::ipc::{self, IpcSender};

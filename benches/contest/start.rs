@@ -2,7 +2,7 @@
 
 use super::{Contestant, Figure, python};
 use crate::process::{Exit, Process, StartMethod};
-use crate::scenario::stage::chain;
+use crate::scenario::run::stage::chain;
 use crate::supervisor::Supervisor;
 use std::process::{Command, Stdio};
 use std::time::Instant;

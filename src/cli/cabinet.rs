@@ -8,11 +8,11 @@ use super::lab::{Finding, Format, could_not, width, with_lab};
 use crate::explore::statistics::quantile;
 use crate::report::cabinet::{Cabinet, LockView};
 use crate::report::exploration::Exploration;
-use crate::scenario::cabinet::{LockKind, Promise};
 use crate::scenario::experiment::Experiment;
-use crate::scenario::sale::{Sale, Store};
-use crate::scenario::sale_lab::price;
-use crate::scenario::scratch::Scratch;
+use crate::scenario::run::scratch::Scratch;
+use crate::scenario::tickets::body::{Sale, Store};
+use crate::scenario::tickets::cabinet::{LockKind, Promise};
+use crate::scenario::tickets::judge::price;
 
 /// How many free purchases the median is of.
 const PURCHASES: usize = 301;

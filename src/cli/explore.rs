@@ -20,7 +20,7 @@ use crate::explore::strategy::replay::Replay;
 use crate::explore::strategy::{Strategy, dfs::Dfs, pct::Pct, random::Random, uniform::Uniform};
 use crate::report::exploration::{Exploration, OutcomeView};
 use crate::scenario::experiment::Experiment;
-use crate::scenario::verdict::Verdict;
+use crate::scenario::run::verdict::Verdict;
 
 /// How many schedules chance is given if nothing else is said.
 const SAMPLES: u64 = 1000;

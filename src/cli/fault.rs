@@ -1,7 +1,7 @@
 //! Why a command could not be done: one line of what and why, one of what to do.
 
-use crate::scenario::scratch::ScratchError;
-pub(crate) use crate::scenario::stage::chain;
+use crate::scenario::run::scratch::ScratchError;
+pub(crate) use crate::scenario::run::stage::chain;
 use crate::sys::resource::{Limit, limit_reached};
 use crate::sys::signal::signal_name;
 use std::error::Error;

@@ -2,7 +2,7 @@
 
 use super::fault::Fault;
 use super::run::{Common, Method};
-use crate::scenario::pipeline::{EndBy, Pipeline};
+use crate::scenario::pipeline::run::{EndBy, Pipeline};
 use clap::{Args, ValueEnum};
 use std::time::Duration;
 

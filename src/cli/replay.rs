@@ -16,7 +16,7 @@ use crate::explore::schedule::{Token, arrivals};
 use crate::explore::strategy::replay::Replay;
 use crate::report::witness::Witness;
 use crate::scenario::experiment::Experiment;
-use crate::scenario::verdict::Verdict;
+use crate::scenario::run::verdict::Verdict;
 
 /// The largest file that is read.
 const MAX_FILE: u64 = 16 << 20;

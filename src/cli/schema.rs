@@ -8,7 +8,7 @@ use crate::report::exploration::Exploration;
 use crate::report::trials::{Sweep, Trials};
 use crate::report::watch::model::WatchReport;
 use crate::report::witness::Witness;
-use crate::scenario::record::Record;
+use crate::scenario::run::record::Record;
 use clap::{Args, ValueEnum};
 use std::process::ExitCode;
 

@@ -11,7 +11,7 @@ use super::replay::text;
 use crate::explore::engine::{Divergence, Point, execute};
 use crate::explore::step::{Choice, Event, letter};
 use crate::explore::strategy::{Decision, Strategy};
-use crate::scenario::verdict::Verdict;
+use crate::scenario::run::verdict::Verdict;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::signal::Interrupt;
 

@@ -2,7 +2,7 @@
 
 use super::files;
 use crate::scenario::experiment::MAX_STOCK;
-use crate::scenario::sale;
+use crate::scenario::tickets::body as sale;
 use std::io;
 use std::path::Path;
 

@@ -14,9 +14,9 @@ use super::lab::{Explorable, Finding, Format, SaleArgs, could_not, print, usage,
 use crate::explore::gate::GateError;
 use crate::report::trials::{Run, Sweep, Swept, Trials, csv_head, csv_line};
 use crate::scenario::experiment::Experiment;
-use crate::scenario::sale::Sale;
-use crate::scenario::sale_lab::SaleLab;
-use crate::scenario::scratch::Scratch;
+use crate::scenario::run::scratch::Scratch;
+use crate::scenario::tickets::body::Sale;
+use crate::scenario::tickets::judge::SaleLab;
 use crate::supervisor::Supervisor;
 use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::Interrupt;

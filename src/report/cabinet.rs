@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::exploration::Exploration;
 use super::witness::RULED;
-use crate::scenario::cabinet::LockKind;
-use crate::scenario::verdict::Verdict;
+use crate::scenario::run::verdict::Verdict;
+use crate::scenario::tickets::cabinet::LockKind;
 
 /// What exploration found of every lock.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::witness::Witness;
 use crate::scenario::experiment::Experiment;
-use crate::scenario::verdict::Verdict;
+use crate::scenario::run::verdict::Verdict;
 
 /// What an exploration found.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -1,9 +1,9 @@
 //! A run as text: each event as it comes, and a summary at the end.
 
-use crate::scenario::pipeline::PipelineRecord;
-use crate::scenario::record::{Detail, Event, Proof, Record};
-use crate::scenario::tickets::TicketsRun;
-use crate::scenario::verdict::Verdict;
+use crate::scenario::pipeline::run::PipelineRecord;
+use crate::scenario::run::record::{Detail, Event, Proof, Record};
+use crate::scenario::run::verdict::Verdict;
+use crate::scenario::tickets::run::TicketsRun;
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
@@ -246,7 +246,7 @@ fn proof_line(proof: &Proof) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::pipeline::{Depth, LossRecord};
+    use crate::scenario::pipeline::run::{Depth, LossRecord};
 
     #[test]
     fn a_text_is_broken_between_words_and_loses_none() {

@@ -10,7 +10,7 @@ use super::chart::{Chart, Interval, STYLE, Series, escape};
 use super::witness::RULED;
 use crate::explore::statistics::{jain, quantile, wilson};
 use crate::scenario::experiment::Experiment;
-use crate::scenario::verdict::Verdict;
+use crate::scenario::run::verdict::Verdict;
 
 /// Free runs of one experiment.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

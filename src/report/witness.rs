@@ -9,7 +9,7 @@ use crate::explore::schedule::{MAX_PROCESSES, MAX_STEPS, Token};
 use crate::explore::shrink::Cost;
 use crate::explore::step::{Access, Choice, Event, Label, Observation, Step, letter};
 use crate::scenario::experiment::Experiment;
-use crate::scenario::verdict::Verdict;
+use crate::scenario::run::verdict::Verdict;
 
 /// One line below the head, and none else.
 pub(super) const RULED: TableStyle =

@@ -1,12 +1,12 @@
 //! The first queue of the notes: a child evaluates an expression, and its parent gets the answer out of a
 //! queue. Nothing but arithmetic: the child reads an expression, never a program.
 
-use super::record::{Detail, Event, Record};
-use super::stage::{RunError, Stage};
-use super::verdict::Verdict;
 use crate::observe::notes::{Fact, Message};
 use crate::process::{Process, StartMethod};
 use crate::queue::{Sender, bounded};
+use crate::scenario::run::record::{Detail, Event, Record};
+use crate::scenario::run::stage::{RunError, Stage};
+use crate::scenario::run::verdict::Verdict;
 use crate::wire::endpoint::pollable_channel;
 use ipc_channel::ipc::IpcSender;
 use schemars::JsonSchema;

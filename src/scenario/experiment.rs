@@ -6,14 +6,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cabinet::LockKind;
-use super::lab::Lab;
-use super::pipeline_lab::{MOST, Pipeline, PipelineLab, Queue};
-use super::sale::{Sale, Store};
-use super::sale_lab::SaleLab;
-use super::verdict::Verdict;
+use super::pipeline::body::{MOST, Pipeline, PipelineLab, Queue};
 use crate::explore::gate::GateError;
 use crate::explore::schedule::MAX_PROCESSES;
+use crate::scenario::run::lab::Lab;
+use crate::scenario::run::verdict::Verdict;
+use crate::scenario::tickets::body::{Sale, Store};
+use crate::scenario::tickets::cabinet::LockKind;
+use crate::scenario::tickets::judge::SaleLab;
 use crate::supervisor::Supervisor;
 
 /// The most tickets that a sale can begin with.

@@ -1,11 +1,11 @@
 //! "When five are in, putting blocks until one is taken out": shown, with states and times.
 
-use super::record::{Detail, Event, Proof, Record};
-use super::stage::{RunError, Stage};
-use super::verdict::Verdict;
 use crate::observe::notes::{Fact, Message};
 use crate::process::{Process, StartMethod};
 use crate::queue::{Sender, bounded};
+use crate::scenario::run::record::{Detail, Event, Proof, Record};
+use crate::scenario::run::stage::{RunError, Stage};
+use crate::scenario::run::verdict::Verdict;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
 use crate::sys::procs;

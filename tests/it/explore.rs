@@ -8,11 +8,11 @@ use proclab::Supervisor;
 use proclab::explore::engine::{System, execute};
 use proclab::explore::search::{Tally, search};
 use proclab::explore::strategy::{dfs::Dfs, replay::Replay};
-use proclab::scenario::cabinet::{LockKind, Promise};
-use proclab::scenario::pipeline_lab::{Pipeline, PipelineLab, Queue};
-use proclab::scenario::sale::{Sale, Store};
-use proclab::scenario::sale_lab::SaleLab;
-use proclab::scenario::verdict::Verdict;
+use proclab::scenario::pipeline::body::{Pipeline, PipelineLab, Queue};
+use proclab::scenario::run::verdict::Verdict;
+use proclab::scenario::tickets::body::{Sale, Store};
+use proclab::scenario::tickets::cabinet::{LockKind, Promise};
+use proclab::scenario::tickets::judge::SaleLab;
 
 use crate::model;
 

@@ -3,8 +3,8 @@
 use super::busy::burn;
 use super::{Class, proof};
 use crate::process::{Child, Process};
-use crate::scenario::record::Proof;
-use crate::scenario::stage::RunError;
+use crate::scenario::run::record::Proof;
+use crate::scenario::run::stage::RunError;
 use crate::sys::clock::{cpu_ns, monotonic_ns};
 use crate::sys::poll::Deadline;
 use crate::wire::endpoint::pollable_channel;

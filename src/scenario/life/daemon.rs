@@ -2,8 +2,8 @@
 
 use super::{Class, proof, say};
 use crate::process::{Exit, Process, Signal, StartMethod};
-use crate::scenario::record::{Event, ProcessRecord, Proof};
-use crate::scenario::stage::{RunError, chain};
+use crate::scenario::run::record::{Event, ProcessRecord, Proof};
+use crate::scenario::run::stage::{RunError, chain};
 use crate::supervisor::Supervisor;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pidfd;

@@ -2,8 +2,8 @@
 
 use super::{Class, proof, say};
 use crate::process::{Process, StartMethod};
-use crate::scenario::record::{Event, Proof};
-use crate::scenario::stage::RunError;
+use crate::scenario::run::record::{Event, Proof};
+use crate::scenario::run::stage::RunError;
 use crate::wire::endpoint::pollable_channel;
 use ipc_channel::ipc::IpcSender;
 use std::sync::atomic::{AtomicI32, Ordering};

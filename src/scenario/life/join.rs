@@ -2,8 +2,8 @@
 
 use super::{Class, proof, say};
 use crate::process::Process;
-use crate::scenario::record::{Event, Proof};
-use crate::scenario::stage::RunError;
+use crate::scenario::run::record::{Event, Proof};
+use crate::scenario::run::stage::RunError;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::procs;
 use crate::wire::endpoint::pollable_channel;

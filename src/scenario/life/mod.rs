@@ -12,10 +12,10 @@ mod terminate;
 mod tree;
 mod zombie;
 
-use super::record::{Detail, Event, Proof, Record};
-use super::stage::{RunError, Stage};
-use super::verdict::Verdict;
 use crate::process::{Process, StartMethod};
+use crate::scenario::run::record::{Detail, Event, Proof, Record};
+use crate::scenario::run::stage::{RunError, Stage};
+use crate::scenario::run::verdict::Verdict;
 use crate::wire::endpoint::Message;
 use ipc_channel::ipc::IpcSender;
 

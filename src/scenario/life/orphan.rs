@@ -2,8 +2,8 @@
 
 use super::{Class, proof, say};
 use crate::process::{Process, StartMethod, parent};
-use crate::scenario::record::{Event, Proof};
-use crate::scenario::stage::{RunError, chain};
+use crate::scenario::run::record::{Event, Proof};
+use crate::scenario::run::stage::{RunError, chain};
 use crate::supervisor::Supervisor;
 use crate::sys::{procs, task};
 use crate::wire::endpoint::pollable_channel;

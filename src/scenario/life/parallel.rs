@@ -3,8 +3,8 @@
 use super::busy::{Span, burn_in_slices};
 use super::{Class, proof, say};
 use crate::process::{Child, Process};
-use crate::scenario::record::{Event, Proof};
-use crate::scenario::stage::RunError;
+use crate::scenario::run::record::{Event, Proof};
+use crate::scenario::run::stage::RunError;
 use crate::sys::task;
 use crate::wire::endpoint::pollable_channel;
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};

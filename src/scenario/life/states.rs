@@ -3,9 +3,9 @@
 use super::busy::burn;
 use super::{Class, proof};
 use crate::process::{Child, Process, Signal};
-use crate::scenario::record::Proof;
-use crate::scenario::scratch::Scratch;
-use crate::scenario::stage::RunError;
+use crate::scenario::run::record::Proof;
+use crate::scenario::run::scratch::Scratch;
+use crate::scenario::run::stage::RunError;
 use crate::sync::file_lock::FileLock;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;

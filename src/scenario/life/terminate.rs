@@ -2,8 +2,8 @@
 
 use super::{Class, proof};
 use crate::process::{Exit, Process, Signal};
-use crate::scenario::record::Proof;
-use crate::scenario::stage::RunError;
+use crate::scenario::run::record::Proof;
+use crate::scenario::run::stage::RunError;
 use std::time::Duration;
 
 /// A signal may arrive before we have looked, so one child may not be enough to see it alive.

@@ -2,8 +2,8 @@
 
 use super::{Class, proof, say};
 use crate::process::{Process, StartMethod};
-use crate::scenario::record::{Event, Proof};
-use crate::scenario::stage::{RunError, chain, result_of};
+use crate::scenario::run::record::{Event, Proof};
+use crate::scenario::run::stage::{RunError, chain, result_of};
 use crate::supervisor::Supervisor;
 use crate::sys::task;
 use crate::wire::endpoint::pollable_channel;

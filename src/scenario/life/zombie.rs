@@ -2,8 +2,8 @@
 
 use super::{Class, proof};
 use crate::process::Process;
-use crate::scenario::record::Proof;
-use crate::scenario::stage::RunError;
+use crate::scenario::run::record::Proof;
+use crate::scenario::run::stage::RunError;
 use crate::sys::procs;
 
 pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {

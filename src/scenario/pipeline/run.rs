@@ -1,13 +1,13 @@
 //! Producers and consumers around one bounded queue: who makes what, who eats what, how it ends, and what a
 //! kill loses.
 
-use super::record::{Detail, Event, Record};
-use super::stage::{RunError, Stage};
-use super::verdict::Verdict;
 use crate::observe::notes::{Fact, Message};
 use crate::process::{Child, Process, StartMethod};
 use crate::queue::error::{JoinError, RecvError, TryRecvError};
 use crate::queue::{Receiver, Sender, bounded};
+use crate::scenario::run::record::{Detail, Event, Record};
+use crate::scenario::run::stage::{RunError, Stage};
+use crate::scenario::run::verdict::Verdict;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
 use crate::wire::endpoint::{PollableReceiver, pollable_channel};

@@ -1,8 +1,8 @@
 //! The free world with an audience: operations happen at once, and each is told as it happens.
 
-use super::record::Event;
-use super::world::{Lock, Seen, Step, World};
 use crate::observe::notes::Fact;
+use crate::scenario::run::record::Event;
+use crate::scenario::world::{Lock, Seen, Step, World};
 use crate::sys::clock::monotonic_ns;
 use ipc_channel::ipc::IpcSender;
 use std::io;

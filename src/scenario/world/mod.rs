@@ -1,5 +1,12 @@
 //! The world in which a scenario's body acts: free, or a granted step at a time.
 
+/// The world of free runs that nobody listens to.
+pub mod free;
+/// The world at the gate.
+pub mod gated;
+/// The free world with an audience.
+pub mod told;
+
 use crate::explore::step::{self, Observation};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, TryLockError as TryMutexError};
 use std::time::Duration;
 
-use super::cabinet::LockKind;
-use super::world::Lock;
+use crate::scenario::tickets::cabinet::LockKind;
+use crate::scenario::world::Lock;
 use crate::shm::region::Region;
 use crate::sync::file_lock::FileLock;
 use crate::sync::robust_mutex;

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::world::{Access, Lock, Seen, Step, World};
+use super::{Access, Lock, Seen, Step, World};
 use crate::explore::gate::Desk;
 use crate::explore::step;
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cabinet::LockKind;
-use super::locks::Shared;
-use super::world::{Access, Lock, Seen, Step, World, encode};
 use crate::explore::step::Observation;
+use crate::scenario::tickets::cabinet::LockKind;
+use crate::scenario::tickets::locks::Shared;
+use crate::scenario::world::{Access, Lock, Seen, Step, World, encode};
 
 /// How a buyer puts the new number into the file.
 #[derive(

@@ -1,14 +1,14 @@
 //! The ticket sale in a free run: real buyers, real time, and who saw what.
 
-use super::cabinet::LockKind;
-use super::locks::Shared;
-use super::record::{Detail, Event, Record};
-use super::sale::{self, Reading, Sale, Visit};
-use super::scratch::Scratch;
-use super::stage::{RunError, Stage, chain};
-use super::told::Told;
-use super::verdict::Verdict;
 use crate::process::{Child, Process, StartMethod};
+use crate::scenario::run::record::{Detail, Event, Record};
+use crate::scenario::run::scratch::Scratch;
+use crate::scenario::run::stage::{RunError, Stage, chain};
+use crate::scenario::run::verdict::Verdict;
+use crate::scenario::tickets::body::{self as sale, Reading, Sale, Visit};
+use crate::scenario::tickets::cabinet::LockKind;
+use crate::scenario::tickets::locks::Shared;
+use crate::scenario::world::told::Told;
 use crate::sys::clock::monotonic_ns;
 use crate::wire::endpoint::pollable_channel;
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};

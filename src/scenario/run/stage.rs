@@ -1,9 +1,9 @@
 //! Where a free run takes place: its supervisor, who listens to it, and what has happened so far.
 
-use super::record::{Event, ProcessRecord};
-use super::scratch::ScratchError;
 use crate::observe::notes::Fact;
 use crate::process::{Child, Handle, JoinError, ResultError, StartError};
+use crate::scenario::run::record::{Event, ProcessRecord};
+use crate::scenario::run::scratch::ScratchError;
 use crate::supervisor::Supervisor;
 use crate::sync::file_lock::FileLockError;
 use crate::sys::poll::{Deadline, readable};

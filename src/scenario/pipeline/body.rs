@@ -12,15 +12,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::lab::{GatedLab, Rules};
-use super::verdict::Verdict;
-use super::world::{decode, encode};
 use crate::explore::engine::Trace;
 use crate::explore::gate::{Desk, Gate, GateError, Post};
 use crate::explore::step::{Access, Seen, Step, letter};
 use crate::process::Process;
 use crate::queue::error::{TryRecvError, TrySendError};
 use crate::queue::{Receiver, Sender, bounded};
+use crate::scenario::run::lab::{GatedLab, Rules};
+use crate::scenario::run::verdict::Verdict;
+use crate::scenario::world::{decode, encode};
 use crate::shm::region::{Region, RegionError};
 use crate::supervisor::Supervisor;
 use crate::wire::handle::Fd;

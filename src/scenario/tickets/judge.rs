@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::cabinet::LockKind;
-use super::free::Free;
-use super::gated::Gated;
-use super::lab::{GatedLab, Rules};
-use super::locks::{Opened, Shared};
-use super::sale::{self, Fact, Reading, Sale, Visit};
-use super::verdict::Verdict;
-use super::world::{decode, encode};
 use crate::explore::engine::Trace;
 use crate::explore::gate::{Gate, GateError, Post};
 use crate::explore::step::{Event, letter};
 use crate::process::Process;
+use crate::scenario::run::lab::{GatedLab, Rules};
+use crate::scenario::run::verdict::Verdict;
+use crate::scenario::tickets::body::{self as sale, Fact, Reading, Sale, Visit};
+use crate::scenario::tickets::cabinet::LockKind;
+use crate::scenario::tickets::locks::{Opened, Shared};
+use crate::scenario::world::free::Free;
+use crate::scenario::world::gated::Gated;
+use crate::scenario::world::{decode, encode};
 use crate::shm::region::{Region, RegionError};
 use crate::supervisor::Supervisor;
 use crate::wire::handle::Fd;

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::world::{Lock, Seen, Step, World};
+use crate::scenario::world::{Lock, Seen, Step, World};
 
 /// A body's world in a free run. A step costs nothing but itself.
 #[derive(Debug, Default)]

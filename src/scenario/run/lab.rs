@@ -4,10 +4,10 @@
 use std::fmt;
 use std::io;
 
-use super::verdict::Verdict;
 use crate::explore::engine::{Granted, System, Trace};
 use crate::explore::gate::{Gate, GateError};
 use crate::explore::step::Step;
+use crate::scenario::run::verdict::Verdict;
 
 /// An experiment that is set up: processes at the gate.
 pub trait Lab: System<Error = GateError, Outcome = Verdict> {
@@ -39,13 +39,13 @@ pub trait Rules: fmt::Debug {
 /// Processes at the gate, under the rules of their scenario.
 #[derive(Debug)]
 pub struct GatedLab<'s, R> {
-    pub(super) gate: Gate<'s>,
-    pub(super) rules: R,
+    pub(in crate::scenario) gate: Gate<'s>,
+    pub(in crate::scenario) rules: R,
 }
 
 impl<R> GatedLab<'_, R> {
     /// Whether a body has failed.
-    pub(super) fn crashed(&self) -> bool {
+    pub(in crate::scenario) fn crashed(&self) -> bool {
         (0..self.gate.len()).any(|worker| self.gate.panicked(worker))
     }
 }

@@ -1,11 +1,11 @@
 //! What a run has to tell, as plain data: the same for people, for JSON and for pages.
 
-use super::eval::Answer;
-use super::pipeline::PipelineRecord;
-use super::tickets::TicketsRecord;
-use super::verdict::Verdict;
 use crate::observe::notes::{Fact, Note};
 use crate::process::{Exit, Handle};
+use crate::scenario::eval::Answer;
+use crate::scenario::pipeline::run::PipelineRecord;
+use crate::scenario::run::verdict::Verdict;
+use crate::scenario::tickets::run::TicketsRecord;
 use crate::sys::clock::monotonic_ns;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,12 @@
+//! What every run needs: where it takes place, what it leaves, and what it has to tell.
+
+/// Processes at the gate.
+pub mod lab;
+/// What a run has to tell, as plain data.
+pub mod record;
+/// A directory for a run.
+pub mod scratch;
+/// Where a free run takes place.
+pub mod stage;
+/// What came of a run.
+pub mod verdict;
