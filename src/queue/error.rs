@@ -1,5 +1,4 @@
-//! Errors, one type an operation, as crossbeam's channels have them; a value that was not sent is
-//! given back.
+//! Errors, one type per operation, as crossbeam's channels have them; a value that was not sent is returned.
 
 use crate::shm::region::RegionError;
 use crate::sync::robust_mutex::LockError;
@@ -8,28 +7,28 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// The queue was not made.
+/// A queue could not be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateError {
-    /// The capacity is none that a queue can have.
-    #[error("a queue cannot hold {capacity} items: choose a capacity from 1 to {max}")]
+    /// The capacity is out of range.
+    #[error("a capacity of {capacity} is out of range: choose one from 1 to {max}")]
     Capacity {
-        /// What was asked for.
+        /// The value that was requested.
         capacity: usize,
-        /// The most there can be.
+        /// The largest possible value.
         max: usize,
     },
-    /// The limit of a message's size is none that a queue can have.
-    #[error("a message cannot be limited to {limit} bytes: choose a limit from 1 to {max}")]
+    /// The limit of a message's size is out of range.
+    #[error("a message limit of {limit} bytes is out of range: choose one from 1 to {max}")]
     MessageLimit {
-        /// What was asked for.
+        /// The value that was requested.
         limit: u64,
         /// The most there can be.
         max: u64,
     },
     /// The system refused memory or descriptors.
-    #[error("the queue's memory or descriptors cannot be had")]
+    #[error("the queue's memory or descriptors are unavailable")]
     Os(#[from] io::Error),
 }
 
@@ -42,37 +41,37 @@ impl From<RegionError> for CreateError {
     }
 }
 
-/// What came from another process is not a queue that this program can use.
+/// A descriptor from another process is not a queue that this program can use.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
-    /// It is no shared memory that could be used safely.
+    /// It is not shared memory that can be used safely.
     #[error("this is not the memory of a queue")]
     Region(#[from] RegionError),
     /// It holds something else, or a queue of another version.
     #[error("this is not the memory of a queue of this version: {0}")]
     Header(&'static str),
-    /// Its processes are numbered differently, so that the kernel's word on who died would be wrong.
-    #[error("the queue belongs to another PID namespace: use it where it was made")]
+    /// Its processes are numbered differently, so the kernel's answers about who died would be wrong.
+    #[error("the queue belongs to another PID namespace: use it in the namespace in which it was created")]
     PidNamespace,
 }
 
-/// The shared memory holds what no process could have written by the rules: a process has overwritten
-/// it. The queue is of no more use.
+/// The shared memory holds values that this library never writes: a process has overwritten it. The queue is
+/// unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the queue's memory is corrupt: {0}")]
 pub struct Corrupt(pub(super) &'static str);
 
-/// Why a value is not one for this queue.
+/// Why a queue cannot take a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
     /// Its own `Serialize` failed.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// It is larger than the limit that was set when the queue was made.
+    /// It is larger than the limit that was set when the queue was created.
     #[error(
-        "the message has {size} bytes and the queue's limit is {limit}: make the queue with a higher one"
+        "the message has {size} bytes and the queue's limit is {limit}: create the queue with a higher limit"
     )]
     TooLarge {
         /// Its size in bytes, encoded.
@@ -80,37 +79,52 @@ pub enum Rejection {
         /// The limit.
         limit: u64,
     },
-    /// There is no memory left for it.
+    /// There is no memory for it.
     #[error("there is no memory for the message")]
     Memory(#[source] io::Error),
-    /// The queue itself is of no more use.
+    /// The queue is unusable.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
-    /// The kernel does not watch over this thread's locks.
-    #[error("the queue's lock cannot be taken")]
+    /// The kernel does not watch this thread's locks.
+    #[error("the queue's lock is unavailable")]
     Lock(#[source] io::Error),
 }
 
-/// Why a message that was there could not be had.
+/// A message whose bytes are not a value of the receiver's type. It has left the queue; its bytes are here.
+#[derive(thiserror::Error)]
+#[error("message {number} is not a value of the receiver's type")]
+pub struct Undecodable {
+    /// Its place in the order of sending, from 0.
+    pub number: u64,
+    /// Its bytes, as they were sent.
+    pub bytes: Vec<u8>,
+    /// What is wrong with them.
+    pub source: DecodeError,
+}
+
+impl fmt::Debug for Undecodable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Undecodable { number, bytes, source } = self;
+        let mut debug = f.debug_struct("Undecodable");
+        debug.field("number", number).field("bytes.len()", &bytes.len()).field("source", source).finish()
+    }
+}
+
+/// Why a message could not be received.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// Its bytes are no such value. It has left the queue.
-    #[error("message {number} is not such a value")]
-    Decode {
-        /// Its place in the order of sending, from 0.
-        number: u64,
-        /// What its bytes lack.
-        source: DecodeError,
-    },
-    /// The queue itself is of no more use.
+    /// It is not a value of the receiver's type. It has left the queue; the error has its bytes.
+    #[error(transparent)]
+    Undecodable(#[from] Undecodable),
+    /// The queue is unusable.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
     /// The kernel refused to read it, to sleep or to lock.
-    #[error("the kernel refused")]
+    #[error("the message is unavailable")]
     Os(#[from] io::Error),
-    /// Too many handles of this queue receive, or too many messages are leased.
-    #[error("the queue has no room to note down who took the message: at most {max} {what} at a time")]
+    /// Too many handles of this queue receive, or too many messages are leased or dead letters.
+    #[error("the queue cannot record who takes the message: it has room for {max} {what}")]
     TooMany {
         /// The most there can be.
         max: usize,
@@ -119,7 +133,7 @@ pub enum Unreadable {
     },
 }
 
-/// A value was not sent; it is given back.
+/// A value was not sent; it is returned.
 pub enum SendError<T> {
     /// No live process can receive any more, or the queue was closed.
     Disconnected(T),
@@ -148,7 +162,7 @@ impl<T> fmt::Debug for SendError<T> {
 impl<T> fmt::Display for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Disconnected(_) => "the queue is closed: nobody can receive any more",
+            Self::Disconnected(_) => "the queue is closed: no process can receive",
             Self::Rejected(..) => "the queue cannot take this value",
         })
     }
@@ -163,9 +177,9 @@ impl<T> Error for SendError<T> {
     }
 }
 
-/// A value was not sent at once; it is given back.
+/// A value was not sent at once; it is returned.
 pub enum TrySendError<T> {
-    /// There is no room now, or another process is held up in the middle of sending.
+    /// There is no room, or another process is stopped in the middle of sending.
     Full(T),
     /// No live process can receive any more, or the queue was closed.
     Disconnected(T),
@@ -196,7 +210,7 @@ impl<T> fmt::Display for TrySendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full(_) => "the queue is full",
-            Self::Disconnected(_) => "the queue is closed: nobody can receive any more",
+            Self::Disconnected(_) => "the queue is closed: no process can receive",
             Self::Rejected(..) => "the queue cannot take this value",
         })
     }
@@ -211,7 +225,7 @@ impl<T> Error for TrySendError<T> {
     }
 }
 
-/// A value was not sent in time; it is given back.
+/// A value was not sent in time; it is returned.
 pub enum SendTimeoutError<T> {
     /// There was no room until the deadline.
     Timeout(T),
@@ -243,8 +257,8 @@ impl<T> fmt::Debug for SendTimeoutError<T> {
 impl<T> fmt::Display for SendTimeoutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Timeout(_) => "the queue stayed full until the timeout",
-            Self::Disconnected(_) => "the queue is closed: nobody can receive any more",
+            Self::Timeout(_) => "the queue was full until the timeout",
+            Self::Disconnected(_) => "the queue is closed: no process can receive",
             Self::Rejected(..) => "the queue cannot take this value",
         })
     }
@@ -259,24 +273,24 @@ impl<T> Error for SendTimeoutError<T> {
     }
 }
 
-/// Of several values the first ones were sent, and the rest is given back.
+/// Of several values the first ones were sent, and the rest are returned.
 #[derive(Debug, thiserror::Error)]
 #[error("{sent} messages were sent and {} were not", .rest.len())]
 pub struct SendManyError<T> {
-    /// How many have been sent: the first ones.
+    /// The number of values that were sent: the first ones.
     pub sent: usize,
     /// The values that were not sent, in their order.
     pub rest: Vec<T>,
-    /// Why not.
+    /// Why the next was not sent.
     pub source: WhySendFailed,
 }
 
-/// Why a sender stopped.
+/// Why a value was not sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WhySendFailed {
     /// No live process can receive any more, or the queue was closed.
-    #[error("the queue is closed: nobody can receive any more")]
+    #[error("the queue is closed: no process can receive")]
     Disconnected,
     /// The queue cannot take the next value.
     #[error(transparent)]
@@ -287,9 +301,9 @@ pub enum WhySendFailed {
 #[derive(Debug, thiserror::Error)]
 pub enum RecvError {
     /// The queue is empty, and no live process can send any more, or it was closed.
-    #[error("the queue is empty and closed: nobody can send any more")]
+    #[error("the queue is empty and closed: no process can send")]
     Disconnected,
-    /// There was a message, but it could not be had.
+    /// There was a message, but it could not be received.
     #[error("a message could not be received")]
     Unreadable(#[from] Unreadable),
 }
@@ -297,13 +311,13 @@ pub enum RecvError {
 /// Nothing was received at once.
 #[derive(Debug, thiserror::Error)]
 pub enum TryRecvError {
-    /// There is nothing now, or another process is held up in the middle of receiving.
+    /// There is no message, or another process is stopped in the middle of receiving.
     #[error("the queue is empty")]
     Empty,
     /// The queue is empty, and no live process can send any more, or it was closed.
-    #[error("the queue is empty and closed: nobody can send any more")]
+    #[error("the queue is empty and closed: no process can send")]
     Disconnected,
-    /// There was a message, but it could not be had.
+    /// There was a message, but it could not be received.
     #[error("a message could not be received")]
     Unreadable(#[from] Unreadable),
 }
@@ -311,28 +325,28 @@ pub enum TryRecvError {
 /// Nothing was received in time.
 #[derive(Debug, thiserror::Error)]
 pub enum RecvTimeoutError {
-    /// There was nothing until the deadline.
-    #[error("the queue stayed empty until the timeout")]
+    /// There was no message until the deadline.
+    #[error("the queue was empty until the timeout")]
     Timeout,
     /// The queue is empty, and no live process can send any more, or it was closed.
-    #[error("the queue is empty and closed: nobody can send any more")]
+    #[error("the queue is empty and closed: no process can send")]
     Disconnected,
-    /// There was a message, but it could not be had.
+    /// There was a message, but it could not be received.
     #[error("a message could not be received")]
     Unreadable(#[from] Unreadable),
 }
 
-/// Not everything that was sent is done.
+/// Not every message is done.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
     /// Something was still queued or leased at the deadline.
-    #[error("not everything was done until the timeout")]
+    #[error("not every message was done before the timeout")]
     Timeout,
     /// Something is left, and no live process can receive it any more.
-    #[error("not everything is done, and nobody can receive any more")]
+    #[error("not every message is done, and no process can receive")]
     Disconnected,
     /// The kernel refused to sleep or to lock.
-    #[error("the kernel refused")]
+    #[error("waiting for the messages failed")]
     Os(#[from] io::Error),
 }
 

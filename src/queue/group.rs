@@ -1,8 +1,10 @@
-//! Many values sent in one go: encoded as a group, and as many of it placed under one lock as there is room for.
+//! Sending many values: they are encoded as a group, of which as many are placed under one lock as there is
+//! room for.
 
 use super::error::Rejection;
+use super::fault::SendFault;
 use super::layout::FREED;
-use super::sender::{Fault, Sender};
+use super::sender::Sender;
 use super::wait::Patience;
 use crate::sys::poll::Deadline;
 use crate::wire::codec;
@@ -10,11 +12,11 @@ use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-/// The most messages that are sent as one group, and about the most bytes.
+/// The largest group in messages, and roughly in bytes.
 const GROUP: usize = 256;
 const GROUP_BYTES: usize = 1 << 20;
 
-/// Encoded values that are yet to be sent.
+/// Encoded values that are not yet sent.
 #[derive(Default)]
 struct Group {
     bytes: Vec<u8>,
@@ -25,8 +27,8 @@ struct Group {
 }
 
 impl<T: Serialize> Sender<T> {
-    /// Sends all of `values`, and counts in `sent` how many are gone.
-    pub(super) fn send_all(&self, values: &[T], sent: &mut usize) -> Result<(), Fault> {
+    /// Sends all of `values`, and counts in `sent` those that are sent.
+    pub(super) fn send_all(&self, values: &[T], sent: &mut usize) -> Result<(), SendFault> {
         let mut group = Group::default();
         while *sent < values.len() {
             // A value that cannot be sent ends the group; those before it are sent first.
@@ -57,15 +59,15 @@ impl<T: Serialize> Sender<T> {
     }
 
     /// Sends as many of the group as there is room for, at least one.
-    fn send_some(&self, group: &mut Group, sent: &mut usize) -> Result<(), Fault> {
+    fn send_some(&self, group: &mut Group, sent: &mut usize) -> Result<(), SendFault> {
         let patience = Patience::Until(Deadline::NEVER);
         loop {
             if !self.has_receivers() {
-                return Err(Fault::Disconnected);
+                return Err(SendFault::Disconnected);
             }
             let mut sending = self.side.sending(Deadline::NEVER)?;
             if sending.is_closed() {
-                return Err(Fault::Disconnected);
+                return Err(SendFault::Disconnected);
             }
             let (mut placed, mut failed) = (0, None);
             while let Some(&end) = group.ends.front() {
@@ -90,7 +92,7 @@ impl<T: Serialize> Sender<T> {
                 None => {}
             }
             drop(sending);
-            self.wait_for_room(self.side.channel.word(FREED).load(Ordering::Relaxed), patience)?;
+            self.wait_for_room(self.side.channel.memory.word(FREED).load(Ordering::Relaxed), patience)?;
         }
     }
 }

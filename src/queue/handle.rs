@@ -1,16 +1,17 @@
-//! Handles on their way to another process: five descriptors, and nothing else that has to be told.
+//! Handles on their way to another process, as five descriptors.
 //!
-//! While they are under way the line counts as held: the kernel knows of it.
+//! While they are under way the line counts as held, for the kernel holds it.
 
-use super::channel::{Channel, Side};
+use super::channel::Channel;
 use super::receiver::Receiver;
 use super::sender::Sender;
+use super::side::Side;
 use crate::wire::handle::Fd;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-/// Of one side; the kinds differ, so that nobody sends into the receiving end.
+/// A handle of one side; the variants differ, so that a receiver is never taken for a sender.
 #[derive(Serialize, Deserialize)]
 enum Parcel {
     Sender(Fds),
@@ -31,7 +32,7 @@ impl Fds {
         let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(Fd::from);
         let channel = &side.channel;
         Ok(Fds {
-            memory: copy(channel.region.file())?,
+            memory: copy(channel.memory.region.file())?,
             items: copy(channel.items.as_fd())?,
             space: copy(channel.space.as_fd())?,
             settled: copy(channel.settled.as_fd())?,

@@ -2,24 +2,25 @@
 //!
 //! ```text
 //! header   what the queue is                                never changes
-//! sending  lock and notes of the senders                    guarded by the send lock
-//! TAIL     how many messages were ever sent                 written under the send lock
-//! taking   lock and notes of the receivers                  guarded by the receive lock
-//! HEAD     how many were ever taken; FREED: of how many     written under the receive lock
-//!          the room may be used again
-//! EPOCH    grows whenever an end is closed in order; beside it where each side last waited
-//! slots    one a place in the queue: where its message is, or the message itself if it is small
-//! members  one a handle that receives: who took what last
-//! leases   one a message that is leased: a copy, and who holds it
-//! stream   bytes of messages of medium size, one behind the other, round and round
+//! sending  the senders' lock and state                      guarded by the send lock
+//! TAIL     messages ever sent                               written under the send lock
+//! taking   the receivers' lock and state                    guarded by the receive lock
+//! HEAD     messages ever taken; FREED: of these, those      written under the receive lock
+//!          whose room may be used again
+//! EPOCH    grows when an end is closed in order; beside it the processor on which each side last waited
+//! slots    one per message in the queue: where it is, or the message itself if it is small
+//! members  one per receiving handle: what it took last
+//! leases   one per leased message or dead letter: a copy, and who holds it
+//! stream   bytes of messages of medium size, a ring
 //! (mapped up to here)
-//! large    one region a slot, of the size limit: bytes of any other message
-//! leased   one region a lease, likewise
+//! large    one region per slot, of the size limit: bytes of any other message
+//! leased   one region per lease, likewise
 //! ```
 //!
-//! The last two are as large as the limit times the capacity, yet take no memory where nothing is.
+//! The last two are as large as the limit times the capacity, but take memory only for what is in them.
 
 use super::error::{AttachError, CreateError};
+use super::policy::Policy;
 use crate::sys::mmap::page_size;
 use std::os::unix::fs::MetadataExt;
 
@@ -31,10 +32,11 @@ pub(super) mod header {
     pub(in crate::queue) const LIMIT: usize = 24;
     pub(in crate::queue) const PAGE: usize = 32;
     pub(in crate::queue) const PID_NAMESPACE: usize = 40;
-    pub(in crate::queue) const LEN: usize = 48;
+    pub(in crate::queue) const POLICY: usize = 48;
+    pub(in crate::queue) const LEN: usize = 56;
 }
 
-// Words that different processors write to lie on lines of their own; processors fetch two at once.
+// Words that different processors write lie on cache lines of their own; processors fetch two at once.
 /// Two words of 32 bits, as [`RECV_LOCK`]: see [`crate::sync::robust_mutex`].
 pub(super) const SEND_LOCK: usize = 128;
 /// What the senders last saw of [`FREED`].
@@ -43,11 +45,11 @@ pub(super) const FREED_SEEN: usize = 136;
 pub(super) const RECEIVERS_ASLEEP: usize = 144;
 /// Whether the queue was closed.
 pub(super) const CLOSED: usize = 152;
-/// Where in the stream the next message begins; counts on for ever.
+/// Where in the stream the next message begins; never wraps.
 pub(super) const STREAM_NEXT: usize = 160;
 /// What the senders last saw of [`STREAM_FREED`].
 pub(super) const STREAM_FREED_SEEN: usize = 168;
-/// How much of the stream, from its beginning, has memory.
+/// Bytes of the stream, from its beginning, that have memory.
 pub(super) const STREAM_RESERVED: usize = 176;
 pub(super) const TAIL: usize = 256;
 pub(super) const RECV_LOCK: usize = 384;
@@ -61,44 +63,46 @@ pub(super) const JOINERS_ASLEEP: usize = 408;
 pub(super) const LEASES_END: usize = 416;
 /// All members from this one on are free.
 pub(super) const MEMBERS_END: usize = 424;
-/// When somebody last looked whether a holder of a lease has died, in clock nanoseconds.
+/// When the holders of leases were last checked for death, in clock nanoseconds.
 pub(super) const LAST_SWEEP: usize = 432;
 pub(super) const HEAD: usize = 512;
 pub(super) const FREED: usize = 520;
 /// Up to where the stream's bytes may be used again.
 pub(super) const STREAM_FREED: usize = 528;
 pub(super) const EPOCH: usize = 640;
-/// The processor, and one, on which a sender last waited; and a receiver. Written only when it changes.
+/// One more than the processor on which a sender last waited; likewise a receiver. Written only when it
+/// changes.
 pub(super) const SENDERS_CPU: usize = 648;
 pub(super) const RECEIVERS_CPU: usize = 656;
 const SLOTS: usize = 768;
 
-/// Bytes of a slot: one word that says where the message is, and room for a small one.
+/// Bytes of a slot: a word that says where the message is, and room for a small message.
 pub(super) const SLOT: usize = 32;
 pub(super) const MEMBER: usize = 64;
 pub(super) const LEASE: usize = 64;
 
-/// The most items that a queue can be made for.
+/// The largest capacity of a queue, in messages.
 pub const MAX_CAPACITY: usize = 1 << 24;
-/// The most bytes that a message can be allowed to have.
+/// The largest limit of a message's size, in bytes as encoded.
 pub const MAX_MESSAGE_LIMIT: u64 = 1 << 32;
-/// How many bytes a message may have unless another limit is chosen.
+/// The default limit of a message's size, in bytes as encoded.
 pub const DEFAULT_MESSAGE_LIMIT: u64 = 64 << 20;
-/// How many handles can receive from one queue at a time.
+/// The most handles that can receive from one queue at a time.
 pub const MAX_MEMBERS: usize = 1024;
-/// How many messages of one queue can be leased at a time.
+/// The most messages of one queue that can be leased or dead letters at a time.
 pub const MAX_LEASES: usize = 1024;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"proclabQ");
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 const MIN_STREAM: u64 = 64 << 10;
 const MAX_STREAM: u64 = 1 << 30;
 
-/// The places that depend on the queue's size.
+/// Where everything lies in a queue of one size, and its rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) capacity: u64,
     pub(super) limit: u64,
+    pub(super) policy: Policy,
     pub(super) page: u64,
     pub(super) members: usize,
     pub(super) leases: usize,
@@ -113,17 +117,17 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(capacity: usize, limit: u64) -> Result<Self, CreateError> {
+    pub(super) fn new(capacity: usize, limit: u64, policy: Policy) -> Result<Self, CreateError> {
         if !(1..=MAX_CAPACITY).contains(&capacity) {
             return Err(CreateError::Capacity { capacity, max: MAX_CAPACITY });
         }
         if !(1..=MAX_MESSAGE_LIMIT).contains(&limit) {
             return Err(CreateError::MessageLimit { limit, max: MAX_MESSAGE_LIMIT });
         }
-        Ok(Self::compute(capacity, limit, page_size()))
+        Ok(Self::compute(capacity, limit, policy, page_size()))
     }
 
-    fn compute(capacity: usize, limit: u64, page: u64) -> Self {
+    fn compute(capacity: usize, limit: u64, policy: Policy, page: u64) -> Self {
         let members = (SLOTS + capacity * SLOT).next_multiple_of(128);
         let leases = members + MAX_MEMBERS * MEMBER;
         let stream = (leases + MAX_LEASES * LEASE).next_multiple_of(page as usize);
@@ -133,7 +137,20 @@ impl Layout {
         let large = stream as u64 + stream_len;
         let leased = large + capacity * stride;
         let file_len = leased + MAX_LEASES as u64 * stride;
-        Layout { capacity, limit, page, members, leases, stream, stream_len, stride, large, leased, file_len }
+        Layout {
+            capacity,
+            limit,
+            policy,
+            page,
+            members,
+            leases,
+            stream,
+            stream_len,
+            stride,
+            large,
+            leased,
+            file_len,
+        }
     }
 
     /// How much of the file, from its beginning, is mapped.
@@ -158,6 +175,23 @@ impl Layout {
         self.leases + index * LEASE
     }
 
+    /// Where the large regions of the slots of messages `begin` to `end` lie in the file, as at most two
+    /// ranges of offset and length: the slots are a ring.
+    pub(super) fn large_ranges(&self, begin: u64, end: u64) -> [(u64, u64); 2] {
+        let count = end.saturating_sub(begin).min(self.capacity);
+        let first = begin % self.capacity;
+        let until_wrap = count.min(self.capacity - first);
+        [
+            (self.large + first * self.stride, until_wrap * self.stride),
+            (self.large, (count - until_wrap) * self.stride),
+        ]
+    }
+
+    /// The same for the regions of leases `begin` to `end`.
+    pub(super) fn leased_range(&self, begin: usize, end: usize) -> (u64, u64) {
+        (self.leased(begin), (end - begin) as u64 * self.stride)
+    }
+
     pub(super) fn large(&self, number: u64) -> u64 {
         self.large + number % self.capacity * self.stride
     }
@@ -174,10 +208,11 @@ impl Layout {
         words[header::LIMIT / 8] = self.limit;
         words[header::PAGE / 8] = self.page;
         words[header::PID_NAMESPACE / 8] = pid_namespace();
+        words[header::POLICY / 8] = self.policy.word();
         words
     }
 
-    /// The layout that a header tells of, if it tells the truth.
+    /// The layout that a header describes, if it can be true.
     pub(super) fn from_header(bytes: &[u8; header::LEN], file_len: u64) -> Result<Self, AttachError> {
         let word =
             |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().expect("a slice of eight bytes"));
@@ -191,7 +226,9 @@ impl Layout {
         if word(header::PAGE) != page_size() {
             return Err(AttachError::Header("the size of a page differs"));
         }
-        let layout = Self::new(capacity, word(header::LIMIT))
+        let policy = Policy::from_word(word(header::POLICY));
+        let policy = policy.ok_or(AttachError::Header("the policy of its leases is unknown"))?;
+        let layout = Self::new(capacity, word(header::LIMIT), policy)
             .map_err(|_| AttachError::Header("the capacity or the limit is impossible"))?;
         if layout.file_len != file_len {
             return Err(AttachError::Header("its length does not fit its capacity"));
@@ -203,7 +240,7 @@ impl Layout {
     }
 }
 
-/// A number for the PID namespace of this process, 0 if /proc does not tell (`pid_namespaces(7)`).
+/// The inode of this process's PID namespace (`pid_namespaces(7)`), 0 if /proc does not show it.
 fn pid_namespace() -> u64 {
     std::fs::metadata("/proc/self/ns/pid").map_or(0, |file| file.ino())
 }
@@ -216,7 +253,7 @@ mod tests {
     fn the_parts_do_not_overlap() {
         for capacity in [1, 5, 1024, MAX_CAPACITY] {
             for limit in [1, 4096, DEFAULT_MESSAGE_LIMIT, MAX_MESSAGE_LIMIT] {
-                let layout = Layout::new(capacity, limit).unwrap();
+                let layout = Layout::new(capacity, limit, Policy::default()).unwrap();
                 let last = layout.capacity - 1;
                 assert!(layout.slot(last) + SLOT <= layout.members);
                 assert!(layout.member(MAX_MEMBERS - 1) + MEMBER <= layout.leases);
@@ -231,15 +268,27 @@ mod tests {
 
     #[test]
     fn an_impossible_size_is_refused() {
-        assert!(matches!(Layout::new(0, 1), Err(CreateError::Capacity { .. })));
-        assert!(matches!(Layout::new(usize::MAX, 1), Err(CreateError::Capacity { .. })));
-        assert!(matches!(Layout::new(1, 0), Err(CreateError::MessageLimit { .. })));
-        assert!(matches!(Layout::new(1, u64::MAX), Err(CreateError::MessageLimit { .. })));
+        assert!(matches!(Layout::new(0, 1, Policy::default()), Err(CreateError::Capacity { .. })));
+        assert!(matches!(Layout::new(usize::MAX, 1, Policy::default()), Err(CreateError::Capacity { .. })));
+        assert!(matches!(Layout::new(1, 0, Policy::default()), Err(CreateError::MessageLimit { .. })));
+        assert!(matches!(Layout::new(1, u64::MAX, Policy::default()), Err(CreateError::MessageLimit { .. })));
+    }
+
+    #[test]
+    fn the_regions_of_free_slots_are_two_ranges() {
+        let layout = Layout::new(8, 4096, Policy::default()).unwrap();
+        for (begin, end) in [(0, 0), (0, 8), (3, 5), (6, 9), (13, 21), (15, 16)] {
+            let one_by_one: std::collections::BTreeSet<u64> = (begin..end).map(|n| layout.large(n)).collect();
+            let ranges = layout.large_ranges(begin, end).into_iter();
+            let in_ranges =
+                ranges.flat_map(|(at, len)| (at..at + len).step_by(layout.stride as usize)).collect();
+            assert_eq!(one_by_one, in_ranges, "{begin} to {end}");
+        }
     }
 
     #[test]
     fn a_header_that_lies_is_refused() {
-        let layout = Layout::new(5, 1000).unwrap();
+        let layout = Layout::new(5, 1000, Policy::default()).unwrap();
         let bytes = |words: [u64; header::LEN / 8]| {
             let mut bytes = [0; header::LEN];
             for (eight, word) in bytes.chunks_exact_mut(8).zip(words) {

@@ -1,25 +1,31 @@
 //! A message that is not lost with its holder.
 
 use super::layout::RECEIVERS_ASLEEP;
-use super::leases::{self, Leased};
+use super::leases::Leased;
 use super::lock_to_io;
 use super::membership::Membership;
+use super::policy::ReturnTo;
+use super::receiving::Receiving;
 use crate::sys::poll::Deadline;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
-/// A message that was taken and comes back to the head of the queue, with a higher delivery count, when
-/// its holder drops it, ends or is killed before it said [`Lease::done`].
+/// A message that was taken, and returns to the queue with a higher delivery count if its holder drops it,
+/// ends or is killed before it calls [`Lease::done`].
 ///
-/// A holder that is only stopped keeps it. In a copy that a fork made the lease is still the parent's:
+/// Where it returns to, and after how many deliveries it becomes a dead letter instead, is the policy of the
+/// queue ([`super::Options`]): by default to the tail, and never.
+///
+/// A holder that is only stopped keeps it. In a copy made by `fork(2)` the lease is still the parent's:
 /// dropping it there does nothing, and `done` fails.
 #[derive(Debug)]
-#[must_use = "a lease that is dropped goes back to the queue"]
+#[must_use = "a lease that is dropped returns to the queue"]
 pub struct Lease<T> {
     member: Arc<Membership>,
     leased: Leased,
-    /// `None` only after it was done.
+    /// `None` only once it is settled.
     value: Option<T>,
 }
 
@@ -38,60 +44,94 @@ impl<T> Lease<T> {
         self.leased.number
     }
 
-    /// The message was handled: it is gone from the queue for good.
+    /// The message was handled: it leaves the queue for good.
     ///
     /// # Errors
-    /// When the lease is not this process's, or the queue's lock cannot be taken; the message comes back
-    /// then.
+    /// If the lease is not this process's, or the queue's lock is unavailable; the message then returns to
+    /// the queue.
     pub fn done(mut self) -> io::Result<T> {
-        if !self.settle(leases::finish)? {
-            return Err(io::Error::other("this lease belongs to another process"));
+        self.settle_own(|receiving, leased| receiving.finish(leased))?;
+        self.wake_if_over();
+        Ok(self.value.take().expect(SETTLED_ONCE))
+    }
+
+    /// Returns the message to this place, whatever the queue's policy; it still becomes a dead letter if it
+    /// was delivered as often as the queue allows.
+    ///
+    /// # Errors
+    /// As [`Self::done`].
+    pub fn return_to(mut self, place: ReturnTo) -> io::Result<()> {
+        self.settle_own(|receiving, leased| receiving.return_lease(leased, place))?;
+        self.value = None;
+        self.member.wake_receivers();
+        Ok(())
+    }
+
+    /// Makes the message a dead letter: it is not delivered again, but kept for
+    /// [`super::Receiver::take_dead_letter`].
+    ///
+    /// # Errors
+    /// As [`Self::done`].
+    pub fn reject(mut self) -> io::Result<()> {
+        self.settle_own(|receiving, leased| receiving.bury(leased))?;
+        self.value = None;
+        self.wake_if_over();
+        Ok(())
+    }
+
+    fn settle_own(&self, how: impl FnOnce(&Receiving<'_>, Leased)) -> io::Result<()> {
+        if self.settle(how)? {
+            Ok(())
+        } else {
+            Err(io::Error::other("this lease belongs to another process"))
         }
-        // Receivers that wait only for what is leased may now be told that nothing is left.
-        if self.member.side.channel.load(RECEIVERS_ASLEEP) != 0 && self.member.side.is_hung_up() {
-            self.wake_receivers();
-        }
-        Ok(self.value.take().expect("a lease is done once"))
     }
 
     /// Ends the lease under the receive lock; false if it is not ours.
-    fn settle(&self, how: fn(&super::receiving::Receiving<'_>, usize)) -> io::Result<bool> {
+    fn settle(&self, how: impl FnOnce(&Receiving<'_>, Leased)) -> io::Result<bool> {
         let Some(member) = self.member.known()? else { return Ok(false) };
-        let receiving = self.member.side.channel.receiving(Deadline::NEVER).map_err(lock_to_io)?;
-        let ours = leases::is_held_by(&receiving, self.leased, member);
-        if ours {
-            how(&receiving, self.leased.index);
+        let receiving = Receiving::lock(&self.member.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
+        let ours = self.leased.holder == super::leases::Holder::Member(member);
+        let current = ours && receiving.is_current(self.leased);
+        if current {
+            how(&receiving, self.leased);
         }
-        Ok(ours)
+        Ok(current)
     }
 
-    /// Should this process be killed before it gets here, those who sleep wake all the same, for they
-    /// watch it.
-    fn wake_receivers(&self) {
-        if let Ok(sending) = self.member.side.sending(Deadline::NEVER) {
-            sending.wake_receivers();
+    /// Receivers that wait only for what is leased may have to be told that nothing is left. A cheap look
+    /// first: see `Receiver::wait_for_items`, with whose fence this one pairs.
+    fn wake_if_over(&self) {
+        fence(Ordering::SeqCst);
+        let side = &self.member.side;
+        if side.channel.memory.load(RECEIVERS_ASLEEP) != 0 && side.is_hung_up() {
+            self.member.wake_receivers();
         }
     }
 }
+
+const SETTLED_ONCE: &str = "only settling a lease takes its value, and the lease with it";
 
 impl<T> Deref for Lease<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.value.as_ref().expect("only `done` takes the value, and the lease with it")
+        self.value.as_ref().expect(SETTLED_ONCE)
     }
 }
 
 impl<T> DerefMut for Lease<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.value.as_mut().expect("only `done` takes the value, and the lease with it")
+        self.value.as_mut().expect(SETTLED_ONCE)
     }
 }
 
 impl<T> Drop for Lease<T> {
     fn drop(&mut self) {
-        if self.value.is_some() && self.settle(leases::give_back).unwrap_or(false) {
-            self.wake_receivers();
+        let to = self.member.side.channel.memory.layout.policy.return_to;
+        let returned = |receiving: &Receiving<'_>, leased| receiving.return_lease(leased, to);
+        if self.value.is_some() && self.settle(returned).unwrap_or(false) {
+            self.member.wake_receivers();
         }
     }
 }

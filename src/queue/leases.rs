@@ -1,222 +1,245 @@
-//! The table of leases: messages that were taken but not yet done with.
+//! The table of leases: messages that were taken but are not done, and dead letters.
 //!
-//! A lease holds a copy of its message. It is written before HEAD passes the message and void until it
-//! has. Afterwards one store at a time changes what it is: to its number (0: done, the lease is free) or
-//! to its holder (0: returned, whoever comes next takes it).
+//! A lease holds a copy of its message. It is written before HEAD passes the message, and is *uncommitted*
+//! until it has. From then on one store at a time changes its state: to the number (0: the lease is free) or
+//! to the holder (a member; nobody, so that the message waits for its next receiver; or the mark of a dead
+//! letter).
+//!
+//! Only the holder of the receive lock changes the table. Others read it without the lock, to decide whether
+//! to sleep: every word is stored with release and loaded with acquire, and a state that consists of several
+//! words is published by the store to its last one.
 
-use super::channel::Channel;
 use super::error::{Corrupt, Unreadable};
 use super::layout::{HEAD, LEASE, LEASES_END, MAX_LEASES, MAX_MEMBERS};
-use super::members;
+use super::memory::Memory;
 use super::place::{Place, read_large};
-use super::process_id::Watched;
-use super::receiving::Receiving;
 use std::sync::atomic::Ordering;
 
-/// The number of the message, and one; 0 when the lease is free.
+/// The number of the message plus one; 0 when the lease is free.
 const NUMBER: usize = 0;
-/// How often it was delivered, above the index of the member that holds it, and one.
+/// How often the message was delivered, above the code of its holder.
 const HOLDER: usize = 8;
 const PLACE: usize = 16;
-const BYTES: usize = 24;
+/// For a returned message: it is up once HEAD has come this far.
+const TURN: usize = 24;
+const BYTES: usize = 32;
 const INLINE_LEN: usize = LEASE - BYTES;
 
-fn word(channel: &Channel, index: usize, offset: usize) -> u64 {
-    // Pairs with the stores in `set`: the lease was written before its number.
-    channel.word(channel.layout.lease(index) + offset).load(Ordering::Acquire)
+/// The code of the holder of a dead letter. Others: 0 for nobody, else one more than the member's index.
+const DEAD_LETTER: u64 = 0xFFFF_FFFF;
+
+/// Who has a leased message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    Member(usize),
+    /// It was returned, and waits for its next receiver.
+    Nobody,
+    /// It is not delivered again.
+    DeadLetter,
 }
 
-fn set(channel: &Channel, index: usize, offset: usize, value: u64) {
-    channel.word(channel.layout.lease(index) + offset).store(value, Ordering::Release);
-}
-
-fn end(channel: &Channel) -> usize {
-    (channel.load(LEASES_END) as usize).min(MAX_LEASES)
-}
-
-/// The number of the message that is leased, unless the lease is free or void.
-fn number(channel: &Channel, index: usize) -> Option<u64> {
-    let number = word(channel, index, NUMBER).checked_sub(1)?;
-    (number < channel.word(HEAD).load(Ordering::Acquire)).then_some(number)
-}
-
-fn holder(channel: &Channel, index: usize) -> Option<usize> {
-    ((word(channel, index, HOLDER) & 0xFFFF_FFFF) as usize)
-        .checked_sub(1)
-        .filter(|holder| *holder < MAX_MEMBERS)
-}
-
-fn deliveries(channel: &Channel, index: usize) -> u32 {
-    (word(channel, index, HOLDER) >> 32) as u32
-}
-
-fn held(member: usize, deliveries: u32) -> u64 {
-    u64::from(deliveries) << 32 | (member as u64 + 1)
-}
-
-/// How many leases were returned and wait for another holder.
-#[inline]
-pub(super) fn returned(channel: &Channel) -> usize {
-    let waits = |index: &usize| number(channel, *index).is_some() && holder(channel, *index).is_none();
-    match end(channel) {
-        0 => 0,
-        end => (0..end).filter(waits).count(),
-    }
-}
-
-pub(super) fn is_leased(channel: &Channel, message: u64) -> bool {
-    (0..end(channel)).any(|index| number(channel, index) == Some(message))
-}
-
-pub(super) fn any_held_by(channel: &Channel, member: usize) -> bool {
-    (0..end(channel)).any(|index| number(channel, index).is_some() && holder(channel, index) == Some(member))
-}
-
-/// Whether some other process than `pid` holds a lease, which may come back.
-pub(super) fn any_held_elsewhere(channel: &Channel, pid: u32) -> bool {
-    (0..end(channel)).any(|index| {
-        number(channel, index).is_some()
-            && holder(channel, index)
-                .and_then(|holder| members::process(channel, holder))
-                .is_some_and(|process| process.pid != pid)
-    })
-}
-
-pub(super) fn none_but(receiving: &Receiving<'_>, except: Option<usize>) -> bool {
-    let channel = receiving.channel;
-    (0..end(channel)).all(|index| number(channel, index).is_none() || Some(index) == except)
-}
-
-/// The returned lease whose message was sent first.
-pub(super) fn first_returned(receiving: &Receiving<'_>) -> Option<usize> {
-    let channel = receiving.channel;
-    (0..end(channel))
-        .filter(|index| holder(channel, *index).is_none())
-        .filter_map(|index| Some((number(channel, index)?, index)))
-        .min()
-        .map(|(_, index)| index)
-}
-
-/// What a lease says of itself.
-#[derive(Debug, Clone, Copy)]
+/// One lease that is neither free nor uncommitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Leased {
     pub(super) index: usize,
     pub(super) number: u64,
     pub(super) deliveries: u32,
+    pub(super) holder: Holder,
 }
 
-/// Leases the first queued message, whose bytes are given, to a member.
-pub(super) fn lease(
-    receiving: &mut Receiving<'_>,
-    member: usize,
-    bytes: &[u8],
-) -> Result<Leased, Unreadable> {
-    let channel = receiving.channel;
-    let free = |index: &usize| word(channel, *index, NUMBER) == 0;
-    let index = (0..end(channel)).find(free).unwrap_or(end(channel));
+impl Holder {
+    fn code(self) -> u64 {
+        match self {
+            Holder::Nobody => 0,
+            Holder::Member(index) => index as u64 + 1,
+            Holder::DeadLetter => DEAD_LETTER,
+        }
+    }
+
+    fn from_code(code: u64) -> Self {
+        match code {
+            DEAD_LETTER => Holder::DeadLetter,
+            1.. if code <= MAX_MEMBERS as u64 => Holder::Member(code as usize - 1),
+            _ => Holder::Nobody,
+        }
+    }
+}
+
+fn word(memory: &Memory, index: usize, offset: usize) -> u64 {
+    memory.word(memory.layout.lease(index) + offset).load(Ordering::Acquire)
+}
+
+fn set(memory: &Memory, index: usize, offset: usize, value: u64) {
+    memory.word(memory.layout.lease(index) + offset).store(value, Ordering::Release);
+}
+
+fn end(memory: &Memory) -> usize {
+    (memory.load(LEASES_END) as usize).min(MAX_LEASES)
+}
+
+/// Whether the table has no entry: the common case, in which nothing else is looked at.
+#[inline]
+pub(super) fn is_empty(memory: &Memory) -> bool {
+    memory.load(LEASES_END) == 0
+}
+
+/// The lease at `index`, unless it is free or uncommitted.
+pub(super) fn get(memory: &Memory, index: usize) -> Option<Leased> {
+    let number = word(memory, index, NUMBER).checked_sub(1)?;
+    // Pairs with the release store to HEAD: what the taker wrote before is complete.
+    if number >= memory.word(HEAD).load(Ordering::Acquire) {
+        return None;
+    }
+    // Read once: holder and deliveries belong together.
+    let state = word(memory, index, HOLDER);
+    let holder = Holder::from_code(state & 0xFFFF_FFFF);
+    Some(Leased { index, number, deliveries: (state >> 32) as u32, holder })
+}
+
+pub(super) fn all(memory: &Memory) -> impl Iterator<Item = Leased> {
+    (0..end(memory)).filter_map(|index| get(memory, index))
+}
+
+fn having(memory: &Memory, holder: Holder) -> impl Iterator<Item = Leased> {
+    all(memory).filter(move |lease| lease.holder == holder)
+}
+
+/// Messages that were returned and wait for their next receiver.
+#[inline]
+pub(super) fn returned(memory: &Memory) -> usize {
+    having(memory, Holder::Nobody).count()
+}
+
+pub(super) fn dead_letters(memory: &Memory) -> usize {
+    having(memory, Holder::DeadLetter).count()
+}
+
+/// The dead letter that was sent first.
+pub(super) fn first_dead_letter(memory: &Memory) -> Option<Leased> {
+    having(memory, Holder::DeadLetter).min_by_key(|lease| lease.number)
+}
+
+pub(super) fn is_leased(memory: &Memory, message: u64) -> bool {
+    all(memory).any(|lease| lease.number == message)
+}
+
+pub(super) fn any_held_by(memory: &Memory, member: usize) -> bool {
+    having(memory, Holder::Member(member)).next().is_some()
+}
+
+/// Whether a message was returned, or may still be by a member that is not `own`.
+///
+/// One pass with one look at each holder: a lease that is returned meanwhile is seen as the one or the other.
+pub(super) fn any_may_come(memory: &Memory, own: impl Fn(usize) -> bool) -> bool {
+    all(memory).any(|lease| match lease.holder {
+        Holder::Nobody => true,
+        Holder::Member(member) => !own(member),
+        Holder::DeadLetter => false,
+    })
+}
+
+/// Whether every message that was taken is done or a dead letter, the lease `except` aside.
+pub(super) fn all_settled(memory: &Memory, except: Option<usize>) -> bool {
+    all(memory).all(|lease| lease.holder == Holder::DeadLetter || Some(lease.index) == except)
+}
+
+/// The returned message whose turn has come when HEAD is `head`.
+pub(super) fn first_returned(memory: &Memory, head: u64) -> Option<Leased> {
+    having(memory, Holder::Nobody)
+        .map(|lease| (word(memory, lease.index, TURN), lease))
+        .filter(|(turn, _)| *turn <= head)
+        .min_by_key(|(turn, lease)| (*turn, lease.number))
+        .map(|(_, lease)| lease)
+}
+
+/// How far HEAD may come before the next returned message is up.
+pub(super) fn next_turn(memory: &Memory, head: u64) -> u64 {
+    let turns = having(memory, Holder::Nobody).map(|lease| word(memory, lease.index, TURN));
+    turns.filter(|turn| *turn > head).min().unwrap_or(u64::MAX)
+}
+
+/// Writes an uncommitted lease of message `number` to a free place.
+pub(super) fn write(memory: &Memory, number: u64, member: usize, bytes: &[u8]) -> Result<Leased, Unreadable> {
+    let free = |index: &usize| word(memory, *index, NUMBER) == 0;
+    let index = (0..end(memory)).find(free).unwrap_or(end(memory));
     if index == MAX_LEASES {
-        return Err(Unreadable::TooMany { max: MAX_LEASES, what: "leased messages" });
+        return Err(Unreadable::TooMany { max: MAX_LEASES, what: "leased messages and dead letters" });
     }
     let place = if bytes.len() <= INLINE_LEN { Place::Inline } else { Place::Large };
     match place {
-        Place::Inline => channel.region.put(channel.layout.lease(index) + BYTES, bytes),
-        _ => channel.region.write(bytes, channel.layout.leased(index))?,
+        Place::Inline => memory.region.put(memory.layout.lease(index) + BYTES, bytes),
+        _ => memory.region.write(bytes, memory.layout.leased(index))?,
     }
-    if index >= end(channel) {
-        channel.store(LEASES_END, index as u64 + 1);
+    if index >= end(memory) {
+        memory.store(LEASES_END, index as u64 + 1);
     }
-    let number = receiving.head;
-    set(channel, index, PLACE, place.word(bytes.len()));
-    set(channel, index, HOLDER, held(member, 1));
-    set(channel, index, NUMBER, number + 1);
-    receiving.take(1);
-    Ok(Leased { index, number, deliveries: 1 })
+    let leased = Leased { index, number, deliveries: 1, holder: Holder::Member(member) };
+    set(memory, index, PLACE, place.word(bytes.len()));
+    set_holder(memory, leased);
+    set(memory, index, NUMBER, number + 1);
+    Ok(leased)
 }
 
-/// Leases a returned message again.
-pub(super) fn lease_again(receiving: &Receiving<'_>, member: usize, index: usize) -> Leased {
-    let channel = receiving.channel;
-    let deliveries = deliveries(channel, index).saturating_add(1);
-    set(channel, index, HOLDER, held(member, deliveries));
-    Leased { index, number: word(channel, index, NUMBER).wrapping_sub(1), deliveries }
+/// Changes who has a message, and how often it was delivered, by one store.
+pub(super) fn set_holder(memory: &Memory, lease: Leased) {
+    set(memory, lease.index, HOLDER, u64::from(lease.deliveries) << 32 | lease.holder.code());
 }
 
-/// Appends the bytes of a leased message to `buffer`, and says which message it is.
-pub(super) fn read(receiving: &Receiving<'_>, index: usize, buffer: &mut Vec<u8>) -> Result<u64, Unreadable> {
-    let channel = receiving.channel;
-    let (place, len) = Place::from_word(word(channel, index, PLACE), channel.layout.limit)?;
+/// Has a message wait for its next receiver until HEAD has come to `turn`.
+pub(super) fn set_returned(memory: &Memory, lease: Leased, turn: u64) {
+    set(memory, lease.index, TURN, turn);
+    set_holder(memory, Leased { holder: Holder::Nobody, ..lease });
+}
+
+/// Appends the bytes of a leased message to `buffer`.
+pub(super) fn read(memory: &Memory, index: usize, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
+    let (place, len) = Place::from_word(word(memory, index, PLACE), memory.layout.limit)?;
     match place {
         Place::Inline if len <= INLINE_LEN => {
-            channel.region.append_to(buffer, channel.layout.lease(index) + BYTES, len);
+            memory.region.append_to(buffer, memory.layout.lease(index) + BYTES, len);
         }
-        Place::Large => read_large(channel, channel.layout.leased(index), len, buffer)?,
-        _ => return Err(Corrupt("a leased message is nowhere").into()),
+        Place::Large => read_large(memory, memory.layout.leased(index), len, buffer)?,
+        _ => return Err(Corrupt("a leased message has no place").into()),
     }
-    Ok(word(channel, index, NUMBER).wrapping_sub(1))
+    Ok(())
 }
 
-/// Whether the lease is still that of this member.
-pub(super) fn is_held_by(receiving: &Receiving<'_>, leased: Leased, member: usize) -> bool {
-    let channel = receiving.channel;
-    number(channel, leased.index) == Some(leased.number)
-        && word(channel, leased.index, HOLDER) == held(member, leased.deliveries)
-}
-
-/// The message is done with: its lease is free.
-pub(super) fn finish(receiving: &Receiving<'_>, index: usize) {
-    let channel = receiving.channel;
-    if channel.load(super::layout::JOINERS_ASLEEP) != 0 && receiving.is_settled(Some(index)) {
-        receiving.wake_joiners();
-    }
-    let large = Place::from_word(word(channel, index, PLACE), channel.layout.limit);
+/// Frees a lease.
+pub(super) fn free(memory: &Memory, index: usize) {
+    let large = Place::from_word(word(memory, index, PLACE), memory.layout.limit);
     // The one store that counts.
-    set(channel, index, NUMBER, 0);
+    set(memory, index, NUMBER, 0);
     if let Ok((Place::Large, len)) = large {
-        let _ = channel.region.release(channel.layout.leased(index), len as u64);
+        let _ = memory.region.release(memory.layout.leased(index), len as u64);
     }
-    shorten(channel);
+    shorten(memory);
 }
 
-/// The message goes back to the head of the queue.
-pub(super) fn give_back(receiving: &Receiving<'_>, index: usize) {
-    let channel = receiving.channel;
-    set(channel, index, HOLDER, u64::from(deliveries(channel, index)) << 32);
-}
-
-/// Gives back what processes that have ended were holding. True if there was something.
-pub(super) fn sweep(receiving: &Receiving<'_>) -> bool {
-    let channel = receiving.channel;
-    let mut any = false;
-    for (member, process) in members::leasing_members(channel) {
-        if !matches!(process.watch(), Watched::Dead) {
-            continue;
-        }
-        for index in 0..end(channel) {
-            if number(channel, index).is_some() && holder(channel, index) == Some(member) {
-                give_back(receiving, index);
-                any = true;
+/// Frees the leases of messages that HEAD never passed, because their taker died, and gives back the memory
+/// of every free lease: one call for each run of them.
+pub(super) fn discard_uncommitted(memory: &Memory, head: u64) {
+    let mut run = None;
+    for index in 0..=end(memory) {
+        let is_free = index < end(memory) && {
+            if word(memory, index, NUMBER) > head {
+                set(memory, index, NUMBER, 0);
             }
-        }
-        members::note_dead(channel, member);
-    }
-    any
-}
-
-/// Frees leases of messages that HEAD never passed: their taker died. Free leases keep no memory.
-pub(super) fn strike_out_void(receiving: &Receiving<'_>) {
-    let channel = receiving.channel;
-    for index in 0..end(channel) {
-        if word(channel, index, NUMBER) > receiving.head {
-            set(channel, index, NUMBER, 0);
-        }
-        if word(channel, index, NUMBER) == 0 {
-            let _ = channel.region.release(channel.layout.leased(index), channel.layout.limit);
+            word(memory, index, NUMBER) == 0
+        };
+        match (run, is_free) {
+            (None, true) => run = Some(index),
+            (Some(begin), false) => {
+                let (offset, len) = memory.layout.leased_range(begin, index);
+                let _ = memory.region.release(offset, len);
+                run = None;
+            }
+            _ => {}
         }
     }
-    shorten(channel);
+    shorten(memory);
 }
 
-fn shorten(channel: &Channel) {
-    let last = (0..end(channel)).rev().find(|index| word(channel, *index, NUMBER) != 0);
-    channel.store(LEASES_END, last.map_or(0, |index| index as u64 + 1));
+fn shorten(memory: &Memory) {
+    let last = (0..end(memory)).rev().find(|index| word(memory, *index, NUMBER) != 0);
+    memory.store(LEASES_END, last.map_or(0, |index| index as u64 + 1));
 }

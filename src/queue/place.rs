@@ -1,14 +1,17 @@
-//! Where the bytes of a message are: one word.
+//! Where the bytes of a message are, as one word.
+//!
+//! All accesses are relaxed. A sender writes before its release store to TAIL, and a receiver reads after its
+//! acquire load of it and before its release store to FREED, which the next sender acquires.
 
-use super::channel::Channel;
 use super::error::{Corrupt, Unreadable};
+use super::memory::Memory;
 use std::sync::atomic::Ordering;
 
-/// A slot's words: what it holds, and then the message itself if it is small.
+/// A slot's words: where its message is, then the message itself if it is small.
 const SLOT_WORDS: usize = super::layout::SLOT / 8;
-/// A message up to this size lies in its slot.
+/// The largest message that lies in its slot.
 pub(super) const INLINE_LEN: usize = super::layout::SLOT - 8;
-/// A message in the stream begins on a line of the cache.
+/// A message in the stream begins on a cache line.
 pub(super) const STREAM_ALIGN: u64 = 64;
 
 const SHIFT: u32 = 62;
@@ -24,7 +27,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// The word that says where a message of `len` bytes is.
+    /// Encodes the place and length of a message.
     #[inline]
     pub(super) fn word(self, len: usize) -> u64 {
         (self as u64) << SHIFT | len as u64
@@ -40,7 +43,7 @@ impl Place {
             0 => Place::Inline,
             1 => Place::Stream,
             2 => Place::Large,
-            _ => return Err(Corrupt("a message is nowhere")),
+            _ => return Err(Corrupt("a message has no place")),
         };
         Ok((place, len as usize))
     }
@@ -48,8 +51,8 @@ impl Place {
 
 /// Writes a message of at most [`INLINE_LEN`] bytes into a slot.
 #[inline(always)]
-pub(super) fn write_inline(channel: &Channel, slot: usize, bytes: &[u8]) {
-    let [what, words @ ..] = channel.region.words::<SLOT_WORDS>(slot);
+pub(super) fn write_inline(memory: &Memory, slot: usize, bytes: &[u8]) {
+    let [what, words @ ..] = memory.region.words::<SLOT_WORDS>(slot);
     let mut whole = bytes.chunks_exact(8);
     let mut left = words.iter();
     for (eight, word) in (&mut whole).zip(&mut left) {
@@ -65,14 +68,14 @@ pub(super) fn write_inline(channel: &Channel, slot: usize, bytes: &[u8]) {
 
 /// Appends the bytes of message `number` to `buffer`.
 #[inline(always)]
-pub(super) fn read_slot(channel: &Channel, number: u64, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
-    let (region, layout) = (&channel.region, &channel.layout);
+pub(super) fn read_slot(memory: &Memory, number: u64, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
+    let (region, layout) = (&memory.region, &memory.layout);
     let slot = layout.slot(number);
     let [what, words @ ..] = region.words::<SLOT_WORDS>(slot);
     let (place, len) = Place::from_word(what.load(Ordering::Relaxed), layout.limit)?;
     match place {
         Place::Inline if len <= INLINE_LEN => {
-            // Always the whole slot: so few words are faster than a loop over some of them.
+            // Always the whole slot: a fixed number of words is faster than a loop over some of them.
             let end = buffer.len() + len;
             let mut bytes = [0; INLINE_LEN];
             for (eight, word) in bytes.chunks_exact_mut(8).zip(words) {
@@ -85,18 +88,18 @@ pub(super) fn read_slot(channel: &Channel, number: u64, buffer: &mut Vec<u8>) ->
         Place::Stream => {
             let offset = words[0].load(Ordering::Relaxed) & (layout.stream_len - 1);
             if offset + len as u64 > layout.stream_len {
-                return Err(Corrupt("a message runs out of the stream").into());
+                return Err(Corrupt("a message extends beyond the stream").into());
             }
             region.append_to(buffer, layout.stream + offset as usize, len);
         }
-        Place::Large => read_large(channel, layout.large(number), len, buffer)?,
+        Place::Large => read_large(memory, layout.large(number), len, buffer)?,
     }
     Ok(())
 }
 
 /// Appends `len` bytes from `offset` of the file to `buffer`.
 pub(super) fn read_large(
-    channel: &Channel,
+    memory: &Memory,
     offset: u64,
     len: usize,
     buffer: &mut Vec<u8>,
@@ -104,5 +107,5 @@ pub(super) fn read_large(
     let begin = buffer.len();
     buffer.try_reserve_exact(len).map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
     buffer.resize(begin + len, 0);
-    Ok(channel.region.read(&mut buffer[begin..], offset)?)
+    Ok(memory.region.read(&mut buffer[begin..], offset)?)
 }

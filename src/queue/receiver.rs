@@ -1,18 +1,19 @@
 //! The end that receives.
 
-use super::channel::Side;
-use super::error::{RecvError, RecvTimeoutError, TryRecvError, Unreadable};
-use super::iter::{Iter, TryIter};
+use super::dead_letter::DeadLetter;
+use super::error::{RecvError, RecvTimeoutError, TryRecvError, Undecodable, Unreadable};
+use super::fault::RecvFault;
 use super::lease::Lease;
 use super::leases;
 use super::lock_to_io;
 use super::members::{self, Loss};
 use super::membership::Membership;
+use super::receiving::Receiving;
 use super::scratch::with_buffer;
-use super::taking::Fault;
+use super::side::Side;
 use super::wait::Patience;
 use crate::sys::poll::Deadline;
-use crate::wire::codec;
+use crate::wire::codec::{self, DecodeError};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::io;
@@ -20,12 +21,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The end of a queue that receives. Each message goes to exactly one receiver: clones, and handles in
-/// other processes, share what comes.
+/// The receiving end of a queue. Each message goes to exactly one receiver: clones, and handles in other
+/// processes, share what arrives.
 ///
-/// Whoever is killed with SIGKILL while it receives, at whatever instruction: no other process waits for
-/// it, and at most the message that it had taken is lost, which [`Receiver::take_losses`] tells. Take a
-/// [`Lease`] to have it delivered again instead.
+/// If a process is killed with SIGKILL while it receives, at any instruction, no other process waits for it,
+/// and at most the message that it had taken is lost, which [`Receiver::take_losses`] reports. Take a [`Lease`]
+/// to have it delivered again instead.
+///
+/// What was taken is recorded per handle: in a process with several receiving threads give each a clone.
 pub struct Receiver<T> {
     pub(super) side: Arc<Side>,
     pub(super) member: Arc<Membership>,
@@ -39,7 +42,7 @@ impl<T> Receiver<T> {
         Receiver { member: Arc::new(Membership::new(Arc::clone(&side))), side, receives: PhantomData }
     }
 
-    /// How many messages wait, those included that were leased and came back.
+    /// The number of messages that wait, those included that were leased and returned.
     pub fn len(&self) -> usize {
         self.side.channel.len()
     }
@@ -49,33 +52,38 @@ impl<T> Receiver<T> {
         self.len() == 0
     }
 
-    /// Whether there is no room for another message now.
+    /// Whether there is no room for another message.
     pub fn is_full(&self) -> bool {
-        self.side.channel.is_full()
+        self.side.channel.memory.is_full()
     }
 
-    /// How many messages there is room for.
+    /// The number of messages that the queue has room for.
     pub fn capacity(&self) -> usize {
-        self.side.channel.layout.capacity as usize
+        self.side.channel.memory.layout.capacity as usize
     }
 
-    /// Closes the queue for everybody: nothing more can be sent, what is in it can still be received.
+    /// Closes the queue for all processes: nothing more can be sent, what is in it can still be received.
     ///
     /// # Errors
-    /// When the queue's lock cannot be taken; the queue is open then.
+    /// If the queue's lock is unavailable; the queue is still open then.
     pub fn close(&self) -> io::Result<()> {
         self.side.close().map_err(lock_to_io)
     }
 
-    /// What receivers took, by [`Self::recv`] and its like, and did not live to come back from: they were
-    /// killed, or ended without coming back for the next message. Each loss is told once, to whoever asks
-    /// first.
+    /// The messages that receivers took, by [`Self::recv`] and its like, and did not live to handle: the
+    /// process was killed, or ended without coming back for the next message. Each loss is reported once, to
+    /// the first caller.
     ///
     /// # Errors
-    /// When the queue's lock cannot be taken.
+    /// If the queue's lock is unavailable.
     pub fn take_losses(&self) -> io::Result<Vec<Loss>> {
-        let receiving = self.side.channel.receiving(Deadline::NEVER).map_err(lock_to_io)?;
-        Ok(members::take_losses(&receiving))
+        let receiving = Receiving::lock(&self.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
+        Ok(members::take_losses(receiving.memory))
+    }
+
+    /// The number of dead letters: messages that are not delivered any more.
+    pub fn dead_letters(&self) -> usize {
+        leases::dead_letters(&self.side.channel.memory)
     }
 }
 
@@ -83,7 +91,8 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// Receives a message, and waits for one as long as it takes.
     ///
     /// # Errors
-    /// [`RecvError::Disconnected`] when nothing is left and nothing can come any more.
+    /// [`RecvError::Disconnected`] if nothing is left and nothing can arrive any more;
+    /// [`Unreadable::Undecodable`], with the bytes, if the message is not a `T`.
     pub fn recv(&self) -> Result<T, RecvError> {
         let mut value = None;
         match self.receive(Patience::Until(Deadline::NEVER), &mut value) {
@@ -92,7 +101,7 @@ impl<T: DeserializeOwned> Receiver<T> {
         }
     }
 
-    /// Receives a message if there is one now.
+    /// Receives a message if there is one.
     ///
     /// # Errors
     /// [`TryRecvError`].
@@ -104,7 +113,7 @@ impl<T: DeserializeOwned> Receiver<T> {
         }
     }
 
-    /// Receives a message, and waits for one at most for `timeout`: never returns early without one.
+    /// Receives a message, and waits for one up to `timeout`; never returns early without one.
     ///
     /// # Errors
     /// [`RecvTimeoutError`].
@@ -116,31 +125,33 @@ impl<T: DeserializeOwned> Receiver<T> {
         }
     }
 
-    /// Receives at least one message, waiting for it, and as many more, up to `max`, as are there.
+    /// Waits for a message, and receives it and those that are queued behind it, up to `max`.
     ///
-    /// They are taken all at once: who is killed afterwards loses all of them.
+    /// They are taken at once, so a process that is killed afterwards loses all of them. The vector has every
+    /// message that was taken, in order: one that cannot be decoded is an `Err` in its place, with its bytes.
+    /// It is empty only if `max` is 0.
     ///
     /// # Errors
-    /// As [`Self::recv`]. A message that cannot be decoded ends the batch; it is reported at the next call
-    /// unless it is the first.
-    pub fn recv_many(&self, max: usize) -> Result<Vec<T>, RecvError> {
+    /// As [`Self::recv`], apart from undecodable messages; nothing was taken then.
+    pub fn recv_many(&self, max: usize) -> Result<Vec<Result<T, Undecodable>>, RecvError> {
         if max == 0 {
             return Ok(Vec::new());
         }
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
         let first = self.wait_for(Patience::Until(Deadline::NEVER), |receiving| {
+            bytes.clear();
+            ends.clear();
             self.take_many(receiving, max, &mut bytes, &mut ends)
         })?;
         let mut begin = 0;
-        let decode = |(number, end)| {
-            let bytes = &bytes[std::mem::replace(&mut begin, end)..end];
-            codec::decode(bytes).map_err(|source| Unreadable::Decode { number, source }.into())
-        };
-        (first..).zip(ends).map(decode).collect()
+        let decode = |(number, end)| decode(number, &bytes[std::mem::replace(&mut begin, end)..end]);
+        Ok((first..).zip(ends).map(decode).collect())
     }
 
-    /// Takes a message that comes back to the head of the queue unless it is [`Lease::done`]: its holder
-    /// may drop it, be killed, or just end.
+    /// Takes a message that returns to the queue unless [`Lease::done`] is called: its holder may drop it, be
+    /// killed, or just end.
+    ///
+    /// A message that cannot be decoded becomes a dead letter.
     ///
     /// # Errors
     /// As [`Self::recv`].
@@ -148,7 +159,7 @@ impl<T: DeserializeOwned> Receiver<T> {
         self.lease_within(Patience::Until(Deadline::NEVER)).map_err(RecvError::from)
     }
 
-    /// Leases a message if there is one now.
+    /// Leases a message if there is one.
     ///
     /// # Errors
     /// [`TryRecvError`].
@@ -156,7 +167,7 @@ impl<T: DeserializeOwned> Receiver<T> {
         self.lease_within(Patience::Try).map_err(TryRecvError::from)
     }
 
-    /// Leases a message, and waits for one at most for `timeout`.
+    /// Leases a message, and waits for one up to `timeout`.
     ///
     /// # Errors
     /// [`RecvTimeoutError`].
@@ -164,74 +175,60 @@ impl<T: DeserializeOwned> Receiver<T> {
         self.lease_within(Patience::Until(Deadline::after(timeout))).map_err(RecvTimeoutError::from)
     }
 
-    /// What comes until no process can send any more. A message that cannot be read ends it too.
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter(self)
-    }
-
-    /// What is there now.
-    pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter(self)
+    /// Takes the dead letter that was sent first, if there is any. Dead letters keep their place among the
+    /// leases until they are taken.
+    ///
+    /// # Errors
+    /// If the queue's lock or its memory is unavailable; nothing was taken then.
+    pub fn take_dead_letter(&self) -> Result<Option<DeadLetter<T>>, Unreadable> {
+        with_buffer(|buffer| {
+            let letter = {
+                let receiving = Receiving::lock(&self.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
+                self.take_dead(&receiving, buffer)?
+            };
+            Ok(letter.map(|letter| DeadLetter {
+                number: letter.number,
+                deliveries: letter.deliveries,
+                value: decode(letter.number, buffer),
+            }))
+        })
     }
 
     /// Puts what is received where the caller wants it.
     #[inline]
-    pub(super) fn receive(&self, patience: Patience, value: &mut Option<T>) -> Result<(), Fault> {
+    pub(super) fn receive(&self, patience: Patience, value: &mut Option<T>) -> Result<(), RecvFault> {
         with_buffer(|buffer| {
             let number = self.wait_for(patience, |receiving| self.take_one(receiving, buffer))?;
-            codec::decode_into(buffer, value).map_err(|source| Unreadable::Decode { number, source }.into())
+            codec::decode_into(buffer, value).map_err(|source| undecodable(number, buffer, source).into())
         })
     }
 
-    fn lease_within(&self, patience: Patience) -> Result<Lease<T>, Fault> {
+    fn lease_within(&self, patience: Patience) -> Result<Lease<T>, RecvFault> {
         self.member.announce_leasing(patience)?;
         with_buffer(|buffer| {
             let leased = self.wait_for(patience, |receiving| {
                 buffer.clear();
                 self.lease_one(receiving, buffer)
             })?;
-            let number = leased.number;
             match codec::decode(buffer) {
                 Ok(value) => Ok(Lease::new(Arc::clone(&self.member), leased, value)),
                 Err(source) => {
-                    leases::finish(
-                        &self.side.channel.receiving(Deadline::NEVER).map_err(lock_to_io)?,
-                        leased.index,
-                    );
-                    Err(Unreadable::Decode { number, source }.into())
+                    let lease = Lease::new(Arc::clone(&self.member), leased, ());
+                    lease.reject()?;
+                    Err(undecodable(leased.number, buffer, source).into())
                 }
             }
         })
     }
 }
 
-impl From<Fault> for RecvError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Unreadable(why) => RecvError::Unreadable(why),
-            Fault::Disconnected | Fault::Nothing => RecvError::Disconnected,
-        }
-    }
+fn decode<T: DeserializeOwned>(number: u64, bytes: &[u8]) -> Result<T, Undecodable> {
+    codec::decode(bytes).map_err(|source| undecodable(number, bytes, source))
 }
 
-impl From<Fault> for TryRecvError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Unreadable(why) => TryRecvError::Unreadable(why),
-            Fault::Disconnected => TryRecvError::Disconnected,
-            Fault::Nothing => TryRecvError::Empty,
-        }
-    }
-}
-
-impl From<Fault> for RecvTimeoutError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Unreadable(why) => RecvTimeoutError::Unreadable(why),
-            Fault::Disconnected => RecvTimeoutError::Disconnected,
-            Fault::Nothing => RecvTimeoutError::Timeout,
-        }
-    }
+#[cold]
+fn undecodable(number: u64, bytes: &[u8], source: DecodeError) -> Undecodable {
+    Undecodable { number, bytes: bytes.to_vec(), source }
 }
 
 impl<T> Drop for Receiver<T> {

@@ -1,133 +1,168 @@
-//! The receive lock is held: what may be done now.
+//! What the holder of the receive lock may do.
 //!
-//! The one store that counts is the one to HEAD: before it nothing was taken, after it the message is
-//! the receiver's. What the receiver notes down beforehand (who took which message, the copy of a leased
-//! one) concerns messages from HEAD on, and is void until HEAD has passed them. So whoever finds that the
-//! last holder of the lock died only strikes out what is void, and gives back the room that was taken
+//! The one store that counts is the one to HEAD: before it nothing was taken, after it the message is the
+//! receiver's. What the receiver writes beforehand (the note of who takes which message, the copy of a leased
+//! one) concerns messages from HEAD on, and is uncommitted until HEAD has passed them. So a process that finds
+//! that the last holder of the lock died only discards what is uncommitted, and frees the room that was taken
 //! but not yet freed.
 
 use super::channel::Channel;
 use super::error::{Corrupt, Unreadable};
-use super::layout::{FREED, HEAD, JOINERS_ASLEEP, SENDERS_ASLEEP, STREAM_FREED, TAIL, TAIL_SEEN};
+use super::layout::{FREED, HEAD, JOINERS_ASLEEP, RECV_LOCK, SENDERS_ASLEEP, STREAM_FREED, TAIL, TAIL_SEEN};
 use super::leases;
 use super::members;
+use super::memory::Memory;
 use super::place::{self, Place, STREAM_ALIGN};
-use crate::sync::robust_mutex::Held;
+use crate::sync::robust_mutex::{Held, LockError, Locked, lock, try_lock};
+use crate::sys::poll::Deadline;
 use std::sync::atomic::Ordering;
 
 #[derive(Debug)]
 pub(super) struct Receiving<'a> {
-    pub(super) channel: &'a Channel,
+    channel: &'a Channel,
+    pub(super) memory: &'a Memory,
     /// The number of the next message.
     pub(super) head: u64,
     _held: Held<'a>,
 }
 
 impl<'a> Receiving<'a> {
+    /// Takes the receive lock, and repairs what a killed holder left half done.
     #[inline(always)]
-    pub(super) fn new(channel: &'a Channel, held: Held<'a>) -> Self {
-        Receiving { channel, head: channel.load(HEAD), _held: held }
+    pub(super) fn lock(channel: &'a Channel, deadline: Deadline) -> Result<Self, LockError> {
+        match try_lock(channel.memory.region.words32(RECV_LOCK)) {
+            Some(held) => Ok(Self::new(channel, held)),
+            None => Self::lock_contended(channel, deadline),
+        }
     }
 
-    /// Puts right what a killed holder of the lock left half done. Each step may be repeated.
     #[cold]
-    pub(super) fn recover(&mut self) {
-        leases::strike_out_void(self);
-        members::strike_out_void(self);
-        let freed =
-            self.channel.load(FREED).clamp(self.head.saturating_sub(self.channel.layout.capacity), self.head);
-        self.free(freed);
+    fn lock_contended(channel: &'a Channel, deadline: Deadline) -> Result<Self, LockError> {
+        let Locked { held, owner_died } = lock(channel.memory.region.words32(RECV_LOCK), deadline)?;
+        let mut receiving = Self::new(channel, held);
+        if owner_died {
+            receiving.recover();
+        }
+        Ok(receiving)
     }
 
-    /// How many messages are queued; one that knows of `enough` does not look for more.
+    #[inline(always)]
+    fn new(channel: &'a Channel, held: Held<'a>) -> Self {
+        let memory = &channel.memory;
+        Receiving { channel, memory, head: memory.load(HEAD), _held: held }
+    }
+
+    /// Each step may be repeated, should this process be killed in the middle of it.
+    #[cold]
+    fn recover(&mut self) {
+        leases::discard_uncommitted(self.memory, self.head);
+        let is_leased = |message| leases::is_leased(self.memory, message);
+        members::discard_uncommitted(self.memory, self.head, is_leased);
+        let oldest = self.head.saturating_sub(self.memory.layout.capacity);
+        self.free(self.memory.load(FREED).clamp(oldest, self.head));
+    }
+
+    /// The number of queued messages; once at least `enough` are known of, it does not look for more.
     #[inline(always)]
     pub(super) fn queued(&self, enough: u64) -> Result<u64, Corrupt> {
-        let known = self.channel.load(TAIL_SEEN).wrapping_sub(self.head);
-        if known >= enough && known <= self.channel.layout.capacity {
+        let known = self.memory.load(TAIL_SEEN).wrapping_sub(self.head);
+        if known >= enough && known <= self.memory.layout.capacity {
             return Ok(known);
         }
-        // Pairs with the store in `Sending::publish`: the bytes before TAIL have been written.
-        let tail = self.channel.word(TAIL).load(Ordering::Acquire);
-        let queued = tail.checked_sub(self.head).filter(|queued| *queued <= self.channel.layout.capacity);
+        // Acquire pairs with the release store in `Sending::publish`: the messages before TAIL are complete.
+        let tail = self.memory.word(TAIL).load(Ordering::Acquire);
+        let queued = tail.checked_sub(self.head).filter(|queued| *queued <= self.memory.layout.capacity);
         let queued = queued.ok_or(Corrupt("more was taken than sent, or more sent than there is room"))?;
-        self.channel.store(TAIL_SEEN, tail);
+        self.memory.store(TAIL_SEEN, tail);
         Ok(queued)
     }
 
-    /// Appends the bytes of a queued message to `buffer`; it stays where it is.
+    /// Appends the bytes of a queued message to `buffer`; the message stays where it is.
     #[inline]
     pub(super) fn read(&self, number: u64, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
-        place::read_slot(self.channel, number, buffer)
+        place::read_slot(self.memory, number, buffer)
     }
 
-    /// Takes the first `count` messages out of the queue. Rings before: see [`super::bell`].
+    /// Takes the first `count` messages out of the queue. Rings before that: see [`super::bell`].
     #[inline(always)]
     pub(super) fn take(&mut self, count: u64) {
         self.wake_senders();
         let freed = self.head;
         self.head += count;
-        if self.channel.load(JOINERS_ASLEEP) != 0 && self.is_settled(None) {
+        if self.memory.load(JOINERS_ASLEEP) != 0 && self.is_settled(None) {
             self.wake_joiners();
         }
-        // The one store that counts.
-        self.channel.word(HEAD).store(self.head, Ordering::Release);
+        // The one store that counts. Release pairs with the acquire loads in `leases::get` and
+        // `Sending::has_something`: the leases of what was taken are complete.
+        self.memory.word(HEAD).store(self.head, Ordering::Release);
         self.free(freed);
     }
 
     /// Gives the room of all messages from `freed` up to HEAD back to the senders.
     #[inline(always)]
     fn free(&mut self, freed: u64) {
-        let (channel, layout) = (self.channel, &self.channel.layout);
+        let (memory, layout) = (self.memory, &self.memory.layout);
         for number in freed..self.head {
             let slot = layout.slot(number);
-            match Place::from_word(channel.load(slot), layout.limit) {
+            match Place::from_word(memory.load(slot), layout.limit) {
                 Ok((Place::Stream, len)) => {
-                    let end = channel.load(slot + 8).wrapping_add(len as u64);
-                    channel.word(STREAM_FREED).store(end.next_multiple_of(STREAM_ALIGN), Ordering::Release);
+                    let end = memory.load(slot + 8).wrapping_add(len as u64);
+                    // Release pairs with the acquire load in `Sending::room_in_stream`.
+                    memory.word(STREAM_FREED).store(end.next_multiple_of(STREAM_ALIGN), Ordering::Release);
                 }
-                // Too little memory to give memory back: the next message here overwrites it.
-                Ok((Place::Large, len)) => drop(channel.region.release(layout.large(number), len as u64)),
+                // Where this fails, the next message in this slot overwrites it.
+                Ok((Place::Large, len)) => drop(memory.region.release(layout.large(number), len as u64)),
                 _ => {}
             }
         }
-        // Pairs with the load in `Sending::look_again`.
-        channel.word(FREED).store(self.head, Ordering::Release);
+        // Release pairs with the acquire load in `Sending::room_used`: these slots have been read.
+        memory.word(FREED).store(self.head, Ordering::Release);
     }
 
     #[inline]
     fn wake_senders(&self) {
-        if self.channel.load(SENDERS_ASLEEP) != 0 {
+        if self.memory.load(SENDERS_ASLEEP) != 0 {
             self.channel.space.ring();
-            self.channel.store(SENDERS_ASLEEP, 0);
+            self.memory.store(SENDERS_ASLEEP, 0);
         }
     }
 
-    pub(super) fn wake_joiners(&self) {
+    /// Rings for those who wait until all is done, if it is about to be: `except` is the lease that the next
+    /// store settles.
+    pub(super) fn wake_joiners_before_settling(&self, except: usize) {
+        if self.memory.load(JOINERS_ASLEEP) != 0 && self.is_settled(Some(except)) {
+            self.wake_joiners();
+        }
+    }
+
+    fn wake_joiners(&self) {
         self.channel.settled.ring();
-        self.channel.store(JOINERS_ASLEEP, 0);
+        self.memory.store(JOINERS_ASLEEP, 0);
     }
 
-    /// Whether nothing is queued and nothing is leased, not counting the lease `except`.
-    pub(super) fn is_settled(&self, except: Option<usize>) -> bool {
-        self.channel.word(TAIL).load(Ordering::Acquire) == self.head && leases::none_but(self, except)
+    /// Whether nothing is queued and nothing is leased, the lease `except` aside.
+    fn is_settled(&self, except: Option<usize>) -> bool {
+        self.memory.word(TAIL).load(Ordering::Acquire) == self.head
+            && leases::all_settled(self.memory, except)
     }
 
-    /// Leaves the note that a sender is about to sleep until there is room, unless there is: false then.
+    /// Leaves the note that a sender is about to sleep until there is room, and silences the bell; false if
+    /// there is room.
     pub(super) fn prepare_sleep_until_room(&self) -> bool {
-        if !self.channel.is_full() {
+        if !self.memory.is_full() {
             return false;
         }
-        self.channel.store(SENDERS_ASLEEP, 1);
+        self.memory.store(SENDERS_ASLEEP, 1);
         self.channel.space.silence();
         true
     }
 
-    /// The same until all is done.
+    /// The same for a sender that waits until all is done.
     pub(super) fn prepare_sleep_until_settled(&self) -> bool {
         if self.is_settled(None) {
             return false;
         }
-        self.channel.store(JOINERS_ASLEEP, 1);
+        self.memory.store(JOINERS_ASLEEP, 1);
         self.channel.settled.silence();
         true
     }

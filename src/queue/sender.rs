@@ -1,11 +1,13 @@
 //! The end that sends.
 
-use super::channel::Side;
 use super::error::{
     JoinError, Rejection, SendError, SendManyError, SendTimeoutError, TrySendError, WhySendFailed,
 };
+use super::fault::SendFault;
 use super::layout::{EPOCH, FREED};
+use super::receiving::Receiving;
 use super::scratch::with_buffer;
+use super::side::Side;
 use super::wait::{A_SENDER, Awake, Patience, sleep};
 use crate::sync::robust_mutex::LockError;
 use crate::sys::poll::Deadline;
@@ -19,13 +21,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// After so many ticks a sender asks the kernel again whether a receiver lives: 20 to 50 microseconds.
+/// Ticks after which a sender asks the kernel again whether a receiver lives: 20 to 50 microseconds.
 const ASK_AGAIN: u64 = 50_000;
 
-/// The end of a queue that sends. Clones, and handles in other processes, send into the same queue.
+/// The sending end of a queue. Clones, and handles in other processes, send into the same queue.
 ///
-/// Whoever is killed with SIGKILL while it sends, at whatever instruction: its message is in the queue
-/// wholly or not at all, and no other process waits for it.
+/// If a process is killed with SIGKILL while it sends, at any instruction, its message is in the queue wholly
+/// or not at all, and no other process waits for it.
 pub struct Sender<T> {
     pub(super) side: Arc<Side>,
     /// The epoch and the time at which the kernel last said that a receiver lives.
@@ -39,26 +41,13 @@ struct Asked {
     at: AtomicU64,
 }
 
-/// Why bytes were not sent.
-pub(super) enum Fault {
-    NoRoom,
-    Disconnected,
-    Rejected(Rejection),
-}
-
-impl<E: Into<Rejection>> From<E> for Fault {
-    fn from(error: E) -> Self {
-        Fault::Rejected(error.into())
-    }
-}
-
 impl<T> Sender<T> {
     pub(super) fn new(side: Arc<Side>) -> Self {
-        let epoch = side.channel.load(EPOCH).wrapping_sub(1);
+        let epoch = side.channel.memory.load(EPOCH).wrapping_sub(1);
         Sender { side, asked: Asked { epoch: epoch.into(), at: 0.into() }, sends: PhantomData }
     }
 
-    /// How many messages wait, those included that were leased and came back.
+    /// The number of messages that wait, those included that were leased and returned.
     pub fn len(&self) -> usize {
         self.side.channel.len()
     }
@@ -68,25 +57,25 @@ impl<T> Sender<T> {
         self.len() == 0
     }
 
-    /// Whether there is no room now.
+    /// Whether there is no room for another message.
     pub fn is_full(&self) -> bool {
-        self.side.channel.is_full()
+        self.side.channel.memory.is_full()
     }
 
-    /// How many messages there is room for.
+    /// The number of messages that the queue has room for.
     pub fn capacity(&self) -> usize {
-        self.side.channel.layout.capacity as usize
+        self.side.channel.memory.layout.capacity as usize
     }
 
-    /// How many bytes a message may have, encoded.
+    /// The limit of a message's size, in bytes as encoded.
     pub fn message_limit(&self) -> u64 {
-        self.side.channel.layout.limit
+        self.side.channel.memory.layout.limit
     }
 
-    /// Closes the queue for everybody: nothing more can be sent, what is in it can still be received.
+    /// Closes the queue for all processes: nothing more can be sent, what is in it can still be received.
     ///
     /// # Errors
-    /// When the queue's lock cannot be taken; the queue is open then.
+    /// If the queue's lock is unavailable; the queue is still open then.
     pub fn close(&self) -> std::io::Result<()> {
         self.side.close().map_err(super::lock_to_io)
     }
@@ -96,17 +85,17 @@ impl<T> Sender<T> {
         self.side.is_hung_up()
     }
 
-    /// Waits until everything that was sent has been received and every lease is done: Python's
+    /// Waits until every message has been received, and every lease is done or a dead letter: Python's
     /// `JoinableQueue.join`.
     ///
     /// # Errors
-    /// [`JoinError::Disconnected`] when something is left and no live process can receive it, or the queue
-    /// was closed: join first, then close.
+    /// [`JoinError::Disconnected`] if something is left and no live process can receive it, or the queue was
+    /// closed: join first, then close.
     pub fn join(&self) -> Result<(), JoinError> {
         self.join_until(Deadline::NEVER)
     }
 
-    /// The same, at most for `timeout`.
+    /// The same, for up to `timeout`.
     ///
     /// # Errors
     /// As [`Self::join`], and [`JoinError::Timeout`].
@@ -119,7 +108,7 @@ impl<T> Sender<T> {
         loop {
             // Asked first: whatever the last receiver did, it did before it was gone.
             let hung_up = self.side.is_hung_up();
-            match channel.receiving(deadline) {
+            match Receiving::lock(channel, deadline) {
                 Ok(receiving) if !receiving.prepare_sleep_until_settled() => return Ok(()),
                 Ok(_) if hung_up => return Err(JoinError::Disconnected),
                 Ok(_) => {}
@@ -133,16 +122,16 @@ impl<T> Sender<T> {
     }
 
     #[inline]
-    fn send_bytes(&self, bytes: &[u8], patience: Patience) -> Result<(), Fault> {
+    fn send_bytes(&self, bytes: &[u8], patience: Patience) -> Result<(), SendFault> {
         let channel = &*self.side.channel;
         loop {
             if !self.has_receivers() {
-                return Err(Fault::Disconnected);
+                return Err(SendFault::Disconnected);
             }
             match self.side.sending(patience.for_lock()) {
                 Ok(mut sending) => {
                     if sending.is_closed() {
-                        return Err(Fault::Disconnected);
+                        return Err(SendFault::Disconnected);
                     }
                     if sending.has_room()? {
                         sending.place(bytes)?;
@@ -150,44 +139,46 @@ impl<T> Sender<T> {
                         return Ok(());
                     }
                 }
-                Err(LockError::TimedOut) => return Err(Fault::NoRoom),
+                Err(LockError::TimedOut) => return Err(SendFault::NoRoom),
                 Err(error) => return Err(error.into()),
             }
-            self.wait_for_room(channel.word(FREED).load(Ordering::Relaxed), patience)?;
+            self.wait_for_room(channel.memory.word(FREED).load(Ordering::Relaxed), patience)?;
         }
     }
 
-    /// The queue was full while `freed` messages had left it: waits until another has.
+    /// The queue was full when `freed` messages had left it: waits until another has.
     #[cold]
-    pub(super) fn wait_for_room(&self, freed: u64, patience: Patience) -> Result<(), Fault> {
+    pub(super) fn wait_for_room(&self, freed: u64, patience: Patience) -> Result<(), SendFault> {
         let channel = &*self.side.channel;
         let Patience::Until(deadline) = patience else {
             let gone = self.side.is_hung_up();
-            return Err(if gone { Fault::Disconnected } else { Fault::NoRoom });
+            return Err(if gone { SendFault::Disconnected } else { SendFault::NoRoom });
         };
-        if !channel.is_full()
-            || A_SENDER.spin_until(channel, || channel.word(FREED).load(Ordering::Relaxed) != freed)
+        if !channel.memory.is_full()
+            || A_SENDER
+                .spin_until(&channel.memory, || channel.memory.word(FREED).load(Ordering::Relaxed) != freed)
         {
             return Ok(());
         }
-        match channel.receiving(deadline) {
+        match Receiving::lock(channel, deadline) {
             Ok(receiving) if !receiving.prepare_sleep_until_room() => return Ok(()),
             Ok(_) => {}
-            Err(LockError::TimedOut) => return Err(Fault::NoRoom),
+            Err(LockError::TimedOut) => return Err(SendFault::NoRoom),
             Err(error) => return Err(error.into()),
         }
         match sleep(channel.space.as_fd(), &self.side, deadline).map_err(Rejection::Lock)? {
             Awake::Look => Ok(()),
-            Awake::HungUp => Err(Fault::Disconnected),
-            Awake::TimedOut => Err(Fault::NoRoom),
+            Awake::HungUp => Err(SendFault::Disconnected),
+            Awake::TimedOut => Err(SendFault::NoRoom),
         }
     }
 
-    /// Whether a live process can receive. The kernel is asked when an end was closed since the last
-    /// time, and when some time has gone by, for a killed process does not say that it goes.
+    /// Whether a live process can receive. The kernel is asked when an end was closed since the last time, and
+    /// when some time has passed, for a killed process does not announce its end.
     #[inline]
     pub(super) fn has_receivers(&self) -> bool {
-        let epoch = self.side.channel.word(EPOCH).load(Ordering::Acquire);
+        // Acquire pairs with the release in `Side::advance_epoch`: the kernel's answer is newer than the close.
+        let epoch = self.side.channel.memory.word(EPOCH).load(Ordering::Acquire);
         let now = ticks();
         let fresh = now.wrapping_sub(self.asked.at.load(Ordering::Relaxed)) < ASK_AGAIN;
         if fresh && epoch == self.asked.epoch.load(Ordering::Relaxed) {
@@ -210,39 +201,39 @@ impl<T: Serialize> Sender<T> {
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         match self.send_value(&value, Patience::Until(Deadline::NEVER)) {
             Ok(()) => Ok(()),
-            Err(Fault::Rejected(why)) => Err(SendError::Rejected(value, why)),
-            Err(Fault::Disconnected | Fault::NoRoom) => Err(SendError::Disconnected(value)),
+            Err(SendFault::Rejected(why)) => Err(SendError::Rejected(value, why)),
+            Err(SendFault::Disconnected | SendFault::NoRoom) => Err(SendError::Disconnected(value)),
         }
     }
 
-    /// Sends a value if there is room now.
+    /// Sends a value if there is room.
     ///
     /// # Errors
     /// [`TrySendError`], with the value.
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         match self.send_value(&value, Patience::Try) {
             Ok(()) => Ok(()),
-            Err(Fault::Rejected(why)) => Err(TrySendError::Rejected(value, why)),
-            Err(Fault::Disconnected) => Err(TrySendError::Disconnected(value)),
-            Err(Fault::NoRoom) => Err(TrySendError::Full(value)),
+            Err(SendFault::Rejected(why)) => Err(TrySendError::Rejected(value, why)),
+            Err(SendFault::Disconnected) => Err(TrySendError::Disconnected(value)),
+            Err(SendFault::NoRoom) => Err(TrySendError::Full(value)),
         }
     }
 
-    /// Sends a value, and waits for room at most for `timeout`: never returns early without success.
+    /// Sends a value, and waits for room up to `timeout`; never returns early without success.
     ///
     /// # Errors
     /// [`SendTimeoutError`], with the value.
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
         match self.send_value(&value, Patience::Until(Deadline::after(timeout))) {
             Ok(()) => Ok(()),
-            Err(Fault::Rejected(why)) => Err(SendTimeoutError::Rejected(value, why)),
-            Err(Fault::Disconnected) => Err(SendTimeoutError::Disconnected(value)),
-            Err(Fault::NoRoom) => Err(SendTimeoutError::Timeout(value)),
+            Err(SendFault::Rejected(why)) => Err(SendTimeoutError::Rejected(value, why)),
+            Err(SendFault::Disconnected) => Err(SendTimeoutError::Disconnected(value)),
+            Err(SendFault::NoRoom) => Err(SendTimeoutError::Timeout(value)),
         }
     }
 
-    /// Sends values in order, as many at a time as there is room for: each such group is received as if
-    /// it had been sent in one instant, and a kill between groups leaves whole values.
+    /// Sends values in order, as many at a time as there is room for. Each such group becomes visible to
+    /// receivers at once; a kill between groups leaves whole values.
     ///
     /// # Errors
     /// [`SendManyError`], with the values that were not sent.
@@ -254,14 +245,14 @@ impl<T: Serialize> Sender<T> {
             sent,
             rest: values.split_off(sent),
             source: match fault {
-                Fault::Rejected(why) => WhySendFailed::Rejected(why),
-                Fault::Disconnected | Fault::NoRoom => WhySendFailed::Disconnected,
+                SendFault::Rejected(why) => WhySendFailed::Rejected(why),
+                SendFault::Disconnected | SendFault::NoRoom => WhySendFailed::Disconnected,
             },
         })
     }
 
     #[inline]
-    fn send_value(&self, value: &T, patience: Patience) -> Result<(), Fault> {
+    fn send_value(&self, value: &T, patience: Patience) -> Result<(), SendFault> {
         with_buffer(|buffer| {
             codec::encode_into(value, buffer)?;
             self.check_size(buffer.len())?;
@@ -271,7 +262,7 @@ impl<T: Serialize> Sender<T> {
 
     #[inline]
     pub(super) fn check_size(&self, size: usize) -> Result<(), Rejection> {
-        let limit = self.side.channel.layout.limit;
+        let limit = self.side.channel.memory.layout.limit;
         if size as u64 > limit {
             return Err(Rejection::TooLarge { size: size as u64, limit });
         }

@@ -1,23 +1,26 @@
-//! The send lock is held: what may be done now.
+//! What the holder of the send lock may do.
 //!
-//! A message is written where no receiver looks, behind TAIL; the one store to TAIL makes it part of the
-//! queue. A sender that is killed before that store has done nothing; one that is killed after it has
-//! sent its message. There is nothing to put right.
+//! A message is written behind TAIL, where no receiver looks; the one store to TAIL makes it part of the
+//! queue. A sender that is killed before that store has done nothing; one that is killed after it has sent
+//! its message. Nothing has to be repaired.
 
 use super::channel::Channel;
 use super::error::{Corrupt, Rejection};
 use super::layout::{
-    CLOSED, FREED, FREED_SEEN, RECEIVERS_ASLEEP, STREAM_FREED, STREAM_FREED_SEEN, STREAM_NEXT,
-    STREAM_RESERVED, TAIL,
+    CLOSED, FREED, FREED_SEEN, HEAD, RECEIVERS_ASLEEP, SEND_LOCK, SLOT, STREAM_FREED, STREAM_FREED_SEEN,
+    STREAM_NEXT, STREAM_RESERVED, TAIL,
 };
+use super::leases;
+use super::memory::Memory;
 use super::place::{self, INLINE_LEN, Place, STREAM_ALIGN};
-use crate::sync::robust_mutex::Held;
+use crate::sync::robust_mutex::{Held, LockError, Locked, lock, try_lock};
+use crate::sys::poll::Deadline;
 use std::sync::atomic::Ordering;
 
-/// The stream is begun anew here when the queue runs empty, so that a queue that is mostly empty stays
-/// in the cache and uses little memory.
+/// The stream is begun anew here when the queue runs empty, so that a queue that is mostly empty stays in
+/// the cache and uses little memory.
 const STREAM_HOME: u64 = 1 << 20;
-/// What the stream has grown beyond this is given back when it begins anew.
+/// Beyond this the stream's memory is given back when it begins anew.
 const STREAM_KEEP: u64 = 4 << 20;
 /// The stream gets its memory in pieces of this size.
 const STREAM_STEP: u64 = 64 << 10;
@@ -27,101 +30,121 @@ const SLOTS_STEP: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct Sending<'a> {
     channel: &'a Channel,
+    memory: &'a Memory,
     tail: u64,
     placed: u64,
     _held: Held<'a>,
 }
 
 impl<'a> Sending<'a> {
+    /// Takes the send lock if it is free and its last holder let go of it.
     #[inline(always)]
-    pub(super) fn new(channel: &'a Channel, held: Held<'a>) -> Self {
-        Sending { channel, tail: channel.load(TAIL), placed: 0, _held: held }
+    pub(super) fn try_lock(channel: &'a Channel) -> Option<Self> {
+        try_lock(channel.memory.region.words32(SEND_LOCK)).map(|held| Self::new(channel, held))
     }
 
-    /// Gives back the memory of large messages that a killed holder of the lock wrote but never
-    /// published: the regions of all slots that are free now.
+    /// Takes the send lock, and says whether its last holder died with it. What that one left is cleaned up.
     #[cold]
-    pub(super) fn recover(&self) {
-        let (channel, layout) = (self.channel, &self.channel.layout);
-        let freed = channel.word(FREED).load(Ordering::Acquire);
-        let first_used = freed.wrapping_add(layout.capacity);
-        for number in (self.tail..first_used).take(layout.capacity as usize) {
-            let _ = channel.region.release(layout.large(number), layout.limit);
+    pub(super) fn lock(channel: &'a Channel, deadline: Deadline) -> Result<(Self, bool), LockError> {
+        let Locked { held, owner_died } = lock(channel.memory.region.words32(SEND_LOCK), deadline)?;
+        let sending = Self::new(channel, held);
+        if owner_died {
+            sending.release_unpublished();
+        }
+        Ok((sending, owner_died))
+    }
+
+    #[inline(always)]
+    fn new(channel: &'a Channel, held: Held<'a>) -> Self {
+        let memory = &channel.memory;
+        Sending { channel, memory, tail: memory.load(TAIL), placed: 0, _held: held }
+    }
+
+    /// Gives back the memory of large messages that were written but never published: that of all slots
+    /// that are free now, in at most two calls however many they are.
+    #[cold]
+    fn release_unpublished(&self) {
+        let freed = self.memory.word(FREED).load(Ordering::Acquire);
+        let first_used = freed.wrapping_add(self.memory.layout.capacity);
+        for (offset, len) in self.memory.layout.large_ranges(self.tail, first_used) {
+            if len > 0 {
+                let _ = self.memory.region.release(offset, len);
+            }
         }
     }
 
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
-        self.channel.load(CLOSED) != 0
+        self.memory.load(CLOSED) != 0
     }
 
-    pub(super) fn note_closed(&self) {
-        self.channel.store(CLOSED, 1);
+    pub(super) fn record_closed(&self) {
+        self.memory.store(CLOSED, 1);
     }
 
-    /// Whether there is room for one more than was placed.
+    /// Whether there is room for another message.
     #[inline(always)]
     pub(super) fn has_room(&mut self) -> Result<bool, Corrupt> {
-        let used = (self.tail + self.placed).wrapping_sub(self.channel.load(FREED_SEEN));
-        if used < self.channel.layout.capacity {
+        let used = (self.tail + self.placed).wrapping_sub(self.memory.load(FREED_SEEN));
+        if used < self.memory.layout.capacity {
             return Ok(true);
         }
-        Ok(self.look_again()? < self.channel.layout.capacity)
+        Ok(self.room_used()? < self.memory.layout.capacity)
     }
 
-    /// Asks the receivers' side how much room is used.
-    fn look_again(&self) -> Result<u64, Corrupt> {
-        // Pairs with the store to FREED: the bytes of what was freed have been read.
-        let freed = self.channel.word(FREED).load(Ordering::Acquire);
-        let used = self.tail.checked_sub(freed).filter(|used| *used <= self.channel.layout.capacity);
+    /// Reads anew how much room is used.
+    fn room_used(&self) -> Result<u64, Corrupt> {
+        // Acquire pairs with the release store in `Receiving::free`: what was freed has been read.
+        let freed = self.memory.word(FREED).load(Ordering::Acquire);
+        let used = self.tail.checked_sub(freed).filter(|used| *used <= self.memory.layout.capacity);
         let used = used.ok_or(Corrupt("more was taken than sent, or more sent than there is room"))?;
-        self.channel.store(FREED_SEEN, freed);
+        self.memory.store(FREED_SEEN, freed);
         Ok(used + self.placed)
     }
 
-    /// Writes a message behind those that were placed before. Call [`Self::has_room`] first.
+    /// Writes a message behind those placed before. Call [`Self::has_room`] first.
     #[inline(always)]
     pub(super) fn place(&mut self, bytes: &[u8]) -> Result<(), Rejection> {
         let number = self.tail + self.placed;
-        let (channel, layout) = (self.channel, &self.channel.layout);
+        let (memory, layout) = (self.memory, &self.memory.layout);
         let slot = layout.slot(number);
         if number < layout.capacity && number.is_multiple_of(SLOTS_STEP) {
-            let last = layout.slot(layout.capacity.min(number + SLOTS_STEP) - 1) + super::layout::SLOT;
-            channel.region.reserve(slot as u64, (last - slot) as u64).map_err(Rejection::Memory)?;
+            let last = layout.slot(layout.capacity.min(number + SLOTS_STEP) - 1) + SLOT;
+            memory.region.reserve(slot as u64, (last - slot) as u64).map_err(Rejection::Memory)?;
         }
         if bytes.len() <= INLINE_LEN {
-            place::write_inline(channel, slot, bytes);
+            place::write_inline(memory, slot, bytes);
         } else if let Some(at) = self.room_in_stream(bytes.len() as u64)? {
-            channel.region.put(layout.stream + (at & (layout.stream_len - 1)) as usize, bytes);
-            channel.store(slot + 8, at);
-            channel.store(slot, Place::Stream.word(bytes.len()));
+            memory.region.put(layout.stream + (at & (layout.stream_len - 1)) as usize, bytes);
+            memory.store(slot + 8, at);
+            memory.store(slot, Place::Stream.word(bytes.len()));
         } else {
-            channel.region.write(bytes, layout.large(number)).map_err(Rejection::Memory)?;
-            channel.store(slot, Place::Large.word(bytes.len()));
+            memory.region.write(bytes, layout.large(number)).map_err(Rejection::Memory)?;
+            memory.store(slot, Place::Large.word(bytes.len()));
         }
         self.placed += 1;
         Ok(())
     }
 
-    /// Where in the stream so many bytes can be written now.
+    /// Where in the stream `len` bytes can be written now.
     #[inline]
     fn room_in_stream(&self, len: u64) -> Result<Option<u64>, Corrupt> {
-        let (channel, size) = (self.channel, self.channel.layout.stream_len);
+        let (memory, size) = (self.memory, self.memory.layout.stream_len);
         if len > size / 4 {
             return Ok(None);
         }
-        let mut at = channel.load(STREAM_NEXT) & !(STREAM_ALIGN - 1);
+        let mut at = memory.load(STREAM_NEXT) & !(STREAM_ALIGN - 1);
         let offset = at & (size - 1);
-        let leaves_home = offset < STREAM_HOME && offset + len >= STREAM_HOME && self.look_again()? == 0;
+        let leaves_home = offset < STREAM_HOME && offset + len >= STREAM_HOME && self.room_used()? == 0;
         if offset + len > size || leaves_home {
             at = at.wrapping_add(size - offset);
         }
         let end = at.wrapping_add(len).next_multiple_of(STREAM_ALIGN);
-        if end.wrapping_sub(channel.load(STREAM_FREED_SEEN)) > size {
-            // An empty queue uses nothing of the stream, even if a receiver died before it said so.
-            let empty = self.look_again()? == 0;
-            let freed = if empty { at } else { channel.word(STREAM_FREED).load(Ordering::Acquire) };
-            channel.store(STREAM_FREED_SEEN, freed);
+        if end.wrapping_sub(memory.load(STREAM_FREED_SEEN)) > size {
+            // An empty queue uses nothing of the stream, even if a receiver died before it freed it.
+            let empty = self.room_used()? == 0;
+            let freed = if empty { at } else { memory.word(STREAM_FREED).load(Ordering::Acquire) };
+            memory.store(STREAM_FREED_SEEN, freed);
             if end.wrapping_sub(freed) > size {
                 return Ok(None);
             }
@@ -129,32 +152,32 @@ impl<'a> Sending<'a> {
         if !self.has_memory((at & (size - 1)) + len, leaves_home) {
             return Ok(None);
         }
-        channel.store(STREAM_NEXT, end);
+        memory.store(STREAM_NEXT, end);
         Ok(Some(at))
     }
 
-    /// Sees to it that the stream has memory up to `end`, and after a burst not much more.
+    /// Ensures that the stream has memory up to `end`, and after a burst not much more.
     #[inline]
     fn has_memory(&self, end: u64, begins_anew: bool) -> bool {
-        let (channel, layout) = (self.channel, &self.channel.layout);
-        let mut reserved = channel.load(STREAM_RESERVED).min(layout.stream_len);
+        let (memory, layout) = (self.memory, &self.memory.layout);
+        let mut reserved = memory.load(STREAM_RESERVED).min(layout.stream_len);
         if begins_anew && reserved > STREAM_KEEP {
             let rest = (layout.stream as u64 + STREAM_KEEP, reserved - STREAM_KEEP);
-            channel.store(STREAM_RESERVED, STREAM_KEEP);
-            let _ = channel.region.release(rest.0, rest.1);
+            memory.store(STREAM_RESERVED, STREAM_KEEP);
+            let _ = memory.region.release(rest.0, rest.1);
             reserved = STREAM_KEEP;
         }
         if end > reserved {
             let wanted = end.next_multiple_of(STREAM_STEP).min(layout.stream_len);
-            if channel.region.reserve(layout.stream as u64 + reserved, wanted - reserved).is_err() {
+            if memory.region.reserve(layout.stream as u64 + reserved, wanted - reserved).is_err() {
                 return false;
             }
-            channel.store(STREAM_RESERVED, wanted);
+            memory.store(STREAM_RESERVED, wanted);
         }
         true
     }
 
-    /// Makes all that was placed part of the queue. Rings before: see [`super::bell`].
+    /// Makes all that was placed part of the queue. Rings before that: see [`super::bell`].
     #[inline(always)]
     pub(super) fn publish(&mut self) {
         if self.placed == 0 {
@@ -163,35 +186,41 @@ impl<'a> Sending<'a> {
         self.wake_receivers();
         self.tail += self.placed;
         self.placed = 0;
-        // The one store that counts. Pairs with the load in `Receiving::queued`.
-        self.channel.word(TAIL).store(self.tail, Ordering::Release);
+        // The one store that counts. Release pairs with the acquire load in `Receiving::queued`.
+        self.memory.word(TAIL).store(self.tail, Ordering::Release);
     }
 
     /// Wakes the receivers that may be asleep.
     #[inline]
     pub(super) fn wake_receivers(&self) {
-        if self.channel.load(RECEIVERS_ASLEEP) != 0 {
+        if self.memory.load(RECEIVERS_ASLEEP) != 0 {
             self.channel.items.ring();
-            self.channel.store(RECEIVERS_ASLEEP, 0);
+            self.memory.store(RECEIVERS_ASLEEP, 0);
         }
     }
 
-    /// Leaves the note that a receiver is about to sleep, unless it would find something: false then.
+    /// Leaves the note that a receiver is about to sleep, and silences the bell; false if there is something
+    /// for it.
     ///
-    /// A lease is returned under the other lock, and the bell rung for it afterwards under this one: if
-    /// that has been, the lease is seen here; if it is yet to be, it will find the note.
+    /// A lease is returned under the other lock, and the bell rung for it afterwards under this one: if that
+    /// has been, the lease is seen here; if it is yet to be, it will find the note.
     pub(super) fn prepare_sleep(&self) -> bool {
         if self.has_something() {
             return false;
         }
-        self.channel.store(RECEIVERS_ASLEEP, 1);
+        self.memory.store(RECEIVERS_ASLEEP, 1);
         self.channel.items.silence();
         true
     }
 
-    /// Whether a receiver would find something. No sender is under way, for the lock is held.
-    pub(super) fn has_something(&self) -> bool {
-        self.channel.word(super::layout::HEAD).load(Ordering::Acquire) != self.tail
-            || super::leases::returned(self.channel) > 0
+    /// Whether a receiver would find something. No message is just being sent, for the lock is held.
+    fn has_something(&self) -> bool {
+        self.has_queued() || leases::returned(self.memory) > 0
+    }
+
+    /// Whether a message is queued.
+    pub(super) fn has_queued(&self) -> bool {
+        // Acquire pairs with the release store in `Receiving::take`: the leases of what was taken are seen.
+        self.memory.word(HEAD).load(Ordering::Acquire) != self.tail
     }
 }

@@ -1,31 +1,19 @@
-//! How a receiver comes by a message: it waits until there may be one, and takes it under the lock.
+//! How a receiver gets a message: it waits until there may be one, and takes it under the lock.
 
 use super::error::Unreadable;
-use super::layout::{LAST_SWEEP, LEASES_END, TAIL};
+use super::fault::RecvFault;
+use super::layout::{LAST_SWEEP, TAIL};
 use super::leases::{self, Leased};
 use super::members;
 use super::receiver::Receiver;
 use super::receiving::Receiving;
 use super::wait::{A_RECEIVER, Awake, Patience, sleep_for_items};
-use crate::sync::robust_mutex::LockError;
 use crate::sys::clock::monotonic_ns;
+use std::sync::atomic::{Ordering, fence};
 
-/// While the queue is not empty and something is leased, whether its holder has died is asked at most
-/// this often, in nanoseconds.
+/// While the queue is not empty and something is leased, the holders are checked for death at most this
+/// often, in nanoseconds.
 const SWEEP_EVERY: u64 = 1_000_000;
-
-/// Why nothing was received.
-pub(super) enum Fault {
-    Nothing,
-    Disconnected,
-    Unreadable(Unreadable),
-}
-
-impl<E: Into<Unreadable>> From<E> for Fault {
-    fn from(error: E) -> Self {
-        Fault::Unreadable(error.into())
-    }
-}
 
 impl<T> Receiver<T> {
     /// Waits until `attempt`, made under the receive lock, yields something.
@@ -34,20 +22,16 @@ impl<T> Receiver<T> {
         &self,
         patience: Patience,
         mut attempt: impl FnMut(&mut Receiving<'_>) -> Result<Option<R>, Unreadable>,
-    ) -> Result<R, Fault> {
-        let channel = &*self.side.channel;
-        if let Some(index) = self.member.known()? {
-            members::note_done(channel, index);
-        }
+    ) -> Result<R, RecvFault> {
         loop {
-            match channel.receiving(patience.for_lock()) {
-                Ok(mut receiving) => {
-                    if let Some(found) = attempt(&mut receiving)? {
-                        return Ok(found);
-                    }
+            {
+                let mut receiving = Receiving::lock(&self.side.channel, patience.for_lock())?;
+                if let Some(index) = self.member.known()? {
+                    members::note_done(receiving.memory, index);
                 }
-                Err(LockError::TimedOut) => return Err(Fault::Nothing),
-                Err(LockError::Unwatched(error)) => return Err(error.into()),
+                if let Some(found) = attempt(&mut receiving)? {
+                    return Ok(found);
+                }
             }
             self.wait_for_items(patience)?;
         }
@@ -55,83 +39,75 @@ impl<T> Receiver<T> {
 
     /// Nothing was there a moment ago: waits until something may be.
     #[cold]
-    fn wait_for_items(&self, patience: Patience) -> Result<(), Fault> {
+    fn wait_for_items(&self, patience: Patience) -> Result<(), RecvFault> {
         let channel = &*self.side.channel;
-        let tail = channel.load(TAIL);
+        let memory = &channel.memory;
+        let tail = memory.load(TAIL);
         if let Patience::Until(_) = patience
-            && (channel.len() > 0 || A_RECEIVER.spin_until(channel, || channel.load(TAIL) != tail))
+            && (channel.len() > 0 || A_RECEIVER.spin_until(memory, || memory.load(TAIL) != tail))
         {
             return Ok(());
         }
-        if channel.load(LEASES_END) != 0 && self.sweep(patience)? {
+        if !leases::is_empty(memory) && Receiving::lock(channel, patience.for_lock())?.sweep() {
             return Ok(());
         }
-        // Asked first: whatever the last sender did, it did before it was gone.
+        // Asked before anything else is looked at: whatever the last sender did, it did before it was gone.
         let hung_up = self.side.is_hung_up();
-        let Patience::Until(deadline) = patience else {
-            return Err(match hung_up {
-                true if channel.len() == 0 && !self.may_come_back() => self.disconnected(patience),
-                _ => Fault::Nothing,
-            });
-        };
-        if hung_up && !self.may_come_back() {
-            return match self.disconnected(patience) {
-                Fault::Nothing if !deadline.is_over() => Ok(()),
-                fault => Err(fault),
-            };
+        if hung_up && self.is_over(patience)? {
+            return Err(RecvFault::Disconnected);
         }
-        match self.side.sending(deadline) {
-            Ok(sending) if !sending.prepare_sleep() => return Ok(()),
-            Ok(_) => {}
-            Err(LockError::TimedOut) => return Err(Fault::Nothing),
-            Err(LockError::Unwatched(error)) => return Err(error.into()),
+        let Patience::Until(deadline) = patience else { return Err(RecvFault::Nothing) };
+        if !self.side.sending(deadline)?.prepare_sleep() {
+            return Ok(());
+        }
+        // The note is left. A lease that is settled from now on finds it, if the senders are gone; one that was
+        // settled before is seen here. The fence pairs with the one in `Lease::settle`: both sides store, then
+        // look at what the other stores, and at least one of them sees the other.
+        fence(Ordering::SeqCst);
+        if hung_up && !self.may_come() {
+            return Ok(());
         }
         match sleep_for_items(&self.side, hung_up, deadline)? {
-            Awake::TimedOut => Err(Fault::Nothing),
+            Awake::TimedOut => Err(RecvFault::Nothing),
             Awake::Look | Awake::HungUp => Ok(()),
         }
     }
 
-    /// The senders have hung up: whether there is really nothing left. A closed queue may have a sender
-    /// that is still under way, hence the lock.
-    fn disconnected(&self, patience: Patience) -> Fault {
-        match self.side.sending(patience.for_lock()) {
-            Ok(sending) => {
-                sending.note_closed();
-                if sending.has_something() { Fault::Nothing } else { Fault::Disconnected }
-            }
-            Err(LockError::TimedOut) => Fault::Nothing,
-            Err(LockError::Unwatched(error)) => error.into(),
-        }
+    /// The senders have hung up: whether nothing can come any more. A closed queue may have a sender that is
+    /// just sending, hence the lock.
+    fn is_over(&self, patience: Patience) -> Result<bool, RecvFault> {
+        let sending = self.side.sending(patience.for_lock())?;
+        sending.record_closed();
+        // The queue first: what was taken from it before it was empty is seen among the leases.
+        Ok(!sending.has_queued() && !self.may_come())
     }
 
-    /// Whether another process holds a lease that may come back.
-    fn may_come_back(&self) -> bool {
-        leases::any_held_elsewhere(&self.side.channel, std::process::id())
+    /// Whether a leased message has come back, or may come from another process. Leases that this process
+    /// holds do not count: it would wait for itself.
+    fn may_come(&self) -> bool {
+        let memory = &self.side.channel.memory;
+        let own = std::process::id();
+        leases::any_may_come(memory, |member| {
+            // A member that is gone by now has just had its leases returned.
+            members::process(memory, member).is_some_and(|process| process.pid == own)
+        })
     }
 
-    /// Gives back what dead processes held. True if something came back.
-    fn sweep(&self, patience: Patience) -> Result<bool, Fault> {
-        match self.side.channel.receiving(patience.for_lock()) {
-            Ok(receiving) => Ok(leases::sweep(&receiving)),
-            Err(LockError::TimedOut) => Err(Fault::Nothing),
-            Err(LockError::Unwatched(error)) => Err(error.into()),
-        }
-    }
-
-    /// The returned lease that comes before all that is queued.
+    /// The returned message that comes before the next queued one.
     #[inline]
-    fn returned(receiving: &Receiving<'_>) -> Option<usize> {
-        let channel = receiving.channel;
-        if channel.load(LEASES_END) == 0 {
-            return None;
+    fn returned(receiving: &Receiving<'_>) -> Result<Option<Leased>, Unreadable> {
+        let memory = receiving.memory;
+        if leases::is_empty(memory) {
+            return Ok(None);
         }
         let now = monotonic_ns();
-        if now.saturating_sub(channel.load(LAST_SWEEP)) >= SWEEP_EVERY {
-            channel.store(LAST_SWEEP, now);
-            leases::sweep(receiving);
+        if now.saturating_sub(memory.load(LAST_SWEEP)) >= SWEEP_EVERY {
+            memory.store(LAST_SWEEP, now);
+            receiving.sweep();
         }
-        leases::first_returned(receiving)
+        // In an empty queue it is everyone's turn.
+        let head = if receiving.queued(1)? == 0 { u64::MAX } else { receiving.head };
+        Ok(leases::first_returned(memory, head))
     }
 
     /// Takes the first message and appends its bytes to `buffer`.
@@ -141,12 +117,9 @@ impl<T> Receiver<T> {
         receiving: &mut Receiving<'_>,
         buffer: &mut Vec<u8>,
     ) -> Result<Option<u64>, Unreadable> {
-        if let Some(index) = Self::returned(receiving) {
-            let member = self.member.index(receiving)?;
-            let number = leases::read(receiving, index, buffer)?;
-            members::note_taking(receiving, member, number, 1);
-            leases::finish(receiving, index);
-            return Ok(Some(number));
+        if let Some(returned) = Self::returned(receiving)? {
+            self.take_from_lease(receiving, returned, buffer)?;
+            return Ok(Some(returned.number));
         }
         if receiving.queued(1)? == 0 {
             return Ok(None);
@@ -154,9 +127,37 @@ impl<T> Receiver<T> {
         let member = self.member.index(receiving)?;
         let number = receiving.head;
         receiving.read(number, buffer)?;
-        members::note_taking(receiving, member, number, 1);
+        members::note_taking(receiving.memory, member, number, 1);
         receiving.take(1);
         Ok(Some(number))
+    }
+
+    fn take_from_lease(
+        &self,
+        receiving: &Receiving<'_>,
+        leased: Leased,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), Unreadable> {
+        let member = self.member.index(receiving)?;
+        leases::read(receiving.memory, leased.index, buffer)?;
+        members::note_taking(receiving.memory, member, leased.number, 1);
+        receiving.finish(leased);
+        Ok(())
+    }
+
+    /// Takes the dead letter that was sent first and appends its bytes to `buffer`.
+    pub(super) fn take_dead(
+        &self,
+        receiving: &Receiving<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Option<Leased>, Unreadable> {
+        if let Some(index) = self.member.known()? {
+            members::note_done(receiving.memory, index);
+        }
+        receiving.sweep();
+        let Some(letter) = leases::first_dead_letter(receiving.memory) else { return Ok(None) };
+        self.take_from_lease(receiving, letter, buffer)?;
+        Ok(Some(letter))
     }
 
     pub(super) fn lease_one(
@@ -164,19 +165,19 @@ impl<T> Receiver<T> {
         receiving: &mut Receiving<'_>,
         buffer: &mut Vec<u8>,
     ) -> Result<Option<Leased>, Unreadable> {
-        let returned = Self::returned(receiving);
+        let returned = Self::returned(receiving)?;
         if returned.is_none() && receiving.queued(1)? == 0 {
             return Ok(None);
         }
         let member = self.member.index(receiving)?;
         let leased = match returned {
-            Some(index) => {
-                leases::read(receiving, index, buffer)?;
-                leases::lease_again(receiving, member, index)
+            Some(returned) => {
+                leases::read(receiving.memory, returned.index, buffer)?;
+                receiving.lease_again(member, returned)
             }
             None => {
                 receiving.read(receiving.head, buffer)?;
-                leases::lease(receiving, member, buffer)?
+                receiving.lease(member, buffer)?
             }
         };
         Ok(Some(leased))
@@ -191,18 +192,21 @@ impl<T> Receiver<T> {
         ends: &mut Vec<usize>,
     ) -> Result<Option<u64>, Unreadable> {
         let queued = receiving.queued(max as u64)?;
-        if queued == 0 || Self::returned(receiving).is_some() {
+        if queued == 0 || Self::returned(receiving)?.is_some() {
             let number = self.take_one(receiving, bytes)?;
             ends.extend(number.map(|_| bytes.len()));
             return Ok(number);
         }
         let member = self.member.index(receiving)?;
-        let (first, count) = (receiving.head, queued.min(max as u64));
+        let first = receiving.head;
+        // Not past a returned message whose turn comes within them.
+        let turn = leases::next_turn(receiving.memory, first);
+        let count = queued.min(max as u64).min(turn - first);
         for number in first..first + count {
             receiving.read(number, bytes)?;
             ends.push(bytes.len());
         }
-        members::note_taking(receiving, member, first, count);
+        members::note_taking(receiving.memory, member, first, count);
         receiving.take(count);
         Ok(Some(first))
     }

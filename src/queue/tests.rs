@@ -15,7 +15,7 @@ fn what_goes_in_comes_out_in_order() {
     for i in 0..5_u64 {
         sender.send(i).unwrap();
     }
-    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    assert_eq!(receiver.try_iter().map(Result::unwrap).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_blocked_sender_wakes_when_there_is_room() {
     sender.send(0).unwrap();
     thread::scope(|scope| {
         let blocked = scope.spawn(|| sender.send(1));
-        wait_until(|| sender.side.channel.load(layout::SENDERS_ASLEEP) != 0);
+        wait_until(|| sender.side.channel.memory.load(layout::SENDERS_ASLEEP) != 0);
         assert_eq!(receiver.recv().unwrap(), 0);
         blocked.join().unwrap().unwrap();
     });
@@ -85,7 +85,7 @@ fn a_blocked_receiver_wakes_when_something_comes() {
     let (sender, receiver) = bounded(1).unwrap();
     thread::scope(|scope| {
         let blocked = scope.spawn(|| receiver.recv());
-        wait_until(|| sender.side.channel.load(layout::RECEIVERS_ASLEEP) != 0);
+        wait_until(|| sender.side.channel.memory.load(layout::RECEIVERS_ASLEEP) != 0);
         sender.send(7).unwrap();
         assert_eq!(blocked.join().unwrap().unwrap(), 7);
     });
@@ -97,7 +97,7 @@ fn closing_wakes_everybody() {
     sender.send(1).unwrap();
     thread::scope(|scope| {
         let blocked = scope.spawn(|| sender.send(2));
-        wait_until(|| sender.side.channel.load(layout::SENDERS_ASLEEP) != 0);
+        wait_until(|| sender.side.channel.memory.load(layout::SENDERS_ASLEEP) != 0);
         receiver.close().unwrap();
         assert!(matches!(blocked.join().unwrap(), Err(SendError::Disconnected(2))));
     });
@@ -108,7 +108,7 @@ fn closing_wakes_everybody() {
     let (sender, receiver) = bounded::<u8>(1).unwrap();
     thread::scope(|scope| {
         let blocked = scope.spawn(|| receiver.recv());
-        wait_until(|| sender.side.channel.load(layout::RECEIVERS_ASLEEP) != 0);
+        wait_until(|| sender.side.channel.memory.load(layout::RECEIVERS_ASLEEP) != 0);
         sender.close().unwrap();
         assert!(matches!(blocked.join().unwrap(), Err(RecvError::Disconnected)));
     });
@@ -145,7 +145,8 @@ fn the_unit_value_takes_no_bytes() {
 #[test]
 fn memory_is_used_only_for_what_is_there() {
     let (sender, receiver) = bounded::<Vec<u8>>(1024).unwrap();
-    let used = || nix::sys::stat::fstat(sender.side.channel.region.file()).unwrap().st_blocks as u64 * 512;
+    let used =
+        || nix::sys::stat::fstat(sender.side.channel.memory.region.file()).unwrap().st_blocks as u64 * 512;
     let empty = used();
     assert!(empty < 1 << 20, "{empty} bytes for an empty queue");
     for _ in 0..8 {
@@ -174,14 +175,84 @@ fn a_value_that_cannot_be_encoded_leaves_the_queue_as_it_was() {
     sender.try_send(Bad(false)).unwrap();
 }
 
-#[test]
-fn bytes_that_are_no_such_value_leave_the_queue() {
-    let (sender, receiver) = bounded::<u64>(5).unwrap();
+/// A queue of numbers in which the messages at these places are strings.
+fn with_strings(count: u64, strings: &[u64], options: &Options) -> (Sender<u64>, Receiver<u64>) {
+    let (sender, receiver) = options.create::<u64>().unwrap();
     let other = Sender::<String>::new(std::sync::Arc::clone(&sender.side));
-    other.send("not a number".to_owned()).unwrap();
-    sender.send(2).unwrap();
-    assert!(matches!(receiver.recv(), Err(RecvError::Unreadable(Unreadable::Decode { number: 0, .. }))));
-    assert_eq!(receiver.recv().unwrap(), 2);
+    for number in 0..count {
+        match strings.contains(&number) {
+            true => other.send(format!("string {number}")).unwrap(),
+            false => sender.send(number).unwrap(),
+        }
+    }
+    (sender, receiver)
+}
+
+fn string(bytes: &[u8]) -> String {
+    crate::wire::codec::decode(bytes).unwrap()
+}
+
+#[test]
+fn an_undecodable_message_leaves_the_queue_with_its_bytes_in_the_error() {
+    let (_sender, receiver) = with_strings(2, &[0], &Options::new(5));
+    match receiver.recv() {
+        Err(RecvError::Unreadable(Unreadable::Undecodable(Undecodable { number: 0, bytes, .. }))) => {
+            assert_eq!(string(&bytes), "string 0");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(receiver.recv().unwrap(), 1);
+}
+
+#[test]
+fn a_batch_has_every_message_that_was_taken() {
+    let (_sender, receiver) = with_strings(6, &[0, 3, 4], &Options::new(10));
+    let batch = receiver.recv_many(10).unwrap();
+    let seen: Vec<_> = batch.into_iter().map(|m| m.map_err(|bad| (bad.number, string(&bad.bytes)))).collect();
+    let bad = |number| Err((number, format!("string {number}")));
+    assert_eq!(seen, [bad(0), Ok(1), Ok(2), bad(3), bad(4), Ok(5)]);
+    assert!(receiver.is_empty());
+}
+
+#[test]
+fn an_iterator_goes_on_behind_an_undecodable_message() {
+    let number = |item: Result<u64, Unreadable>| match item {
+        Ok(number) => number,
+        Err(Unreadable::Undecodable(bad)) => 100 + bad.number,
+        Err(why) => panic!("{why}"),
+    };
+    for way in 0..3 {
+        let (sender, receiver) = with_strings(6, &[0, 3, 5], &Options::new(10));
+        drop(sender);
+        let seen: Vec<u64> = match way {
+            0 => receiver.try_iter().map(number).collect(),
+            1 => receiver.iter().map(number).collect(),
+            _ => receiver.into_iter().map(number).collect(),
+        };
+        assert_eq!(seen, [100, 1, 2, 103, 4, 105]);
+    }
+}
+
+#[test]
+fn an_iterator_ends_after_an_error_of_the_queue_itself() {
+    let (sender, receiver) = bounded::<u64>(5).unwrap();
+    sender.send(1).unwrap();
+    sender.side.channel.memory.word(layout::HEAD).store(1000, std::sync::atomic::Ordering::Relaxed);
+    let seen: Vec<_> = receiver.iter().collect();
+    assert!(matches!(seen[..], [Err(Unreadable::Corrupt(_))]), "{seen:?}");
+}
+
+#[test]
+fn an_undecodable_message_that_is_leased_becomes_a_dead_letter() {
+    let (sender, receiver) = with_strings(2, &[0], &Options::new(5));
+    assert!(matches!(receiver.lease(), Err(RecvError::Unreadable(Unreadable::Undecodable(_)))));
+    assert_eq!(receiver.lease().unwrap().done().unwrap(), 1);
+    sender.join_timeout(LONG).unwrap();
+    assert_eq!(receiver.dead_letters(), 1);
+    let letter = receiver.take_dead_letter().unwrap().unwrap();
+    assert_eq!((letter.number, letter.deliveries), (0, 1));
+    assert_eq!(string(&letter.value.unwrap_err().bytes), "string 0");
+    assert!(receiver.take_dead_letter().unwrap().is_none());
 }
 
 #[test]
@@ -193,7 +264,7 @@ fn batches_keep_the_order_and_fill_the_room() {
         while got.len() < 1000 {
             let batch = receiver.recv_many(3).unwrap();
             assert!((1..=3).contains(&batch.len()));
-            got.extend(batch);
+            got.extend(batch.into_iter().map(Result::unwrap));
         }
         assert_eq!(got, (0..1000).collect::<Vec<_>>());
     });
@@ -202,21 +273,132 @@ fn batches_keep_the_order_and_fill_the_room() {
     assert_eq!((error.sent, error.rest), (0, vec![1, 2, 3]));
 }
 
+fn letters(options: &Options) -> (Sender<String>, Receiver<String>) {
+    let (sender, receiver) = options.create().unwrap();
+    sender.send_many(["a", "b", "c"].map(str::to_owned)).unwrap();
+    (sender, receiver)
+}
+
+fn drained(receiver: &Receiver<String>) -> String {
+    receiver.try_iter().map(Result::unwrap).collect()
+}
+
 #[test]
-fn a_lease_that_is_dropped_comes_back_first() {
-    let (sender, receiver) = bounded(5).unwrap();
-    sender.send_many(["a".to_owned(), "b".to_owned(), "c".to_owned()]).unwrap();
+fn a_lease_that_is_dropped_returns_to_the_tail() {
+    let (sender, receiver) = letters(&Options::new(5));
     let first = receiver.lease().unwrap();
-    let second = receiver.lease().unwrap();
-    assert_eq!((first.number(), first.deliveries(), receiver.len()), (0, 1, 1));
-    drop(second);
+    assert_eq!((first.number(), first.deliveries(), receiver.len()), (0, 1, 2));
     drop(first);
     assert_eq!(receiver.len(), 3);
+    sender.send("d".to_owned()).unwrap();
+    assert_eq!((receiver.recv().unwrap(), receiver.recv().unwrap()), ("b".to_owned(), "c".to_owned()));
     let again = receiver.lease().unwrap();
     assert_eq!((again.as_str(), again.deliveries()), ("a", 2));
-    assert_eq!(again.done().unwrap(), "a");
-    assert_eq!(receiver.recv().unwrap(), "b");
-    assert_eq!(receiver.recv().unwrap(), "c");
+    again.done().unwrap();
+    assert_eq!(drained(&receiver), "d");
+}
+
+#[test]
+fn a_queue_may_have_leases_return_to_its_head_in_the_order_of_sending() {
+    let (_sender, receiver) = letters(&Options::new(5).return_leases_to(ReturnTo::Head));
+    let first = receiver.lease().unwrap();
+    drop(receiver.lease().unwrap());
+    drop(first);
+    assert_eq!(drained(&receiver), "abc");
+}
+
+#[test]
+fn the_holder_may_choose_where_its_lease_returns_to() {
+    let (_sender, receiver) = letters(&Options::new(5));
+    receiver.lease().unwrap().return_to(ReturnTo::Head).unwrap();
+    assert_eq!(receiver.recv().unwrap(), "a");
+    receiver.lease().unwrap().return_to(ReturnTo::Tail).unwrap();
+    assert_eq!(drained(&receiver), "cb");
+}
+
+#[test]
+fn a_batch_does_not_pass_a_returned_message_whose_turn_it_is() {
+    let (sender, receiver) = letters(&Options::new(5));
+    drop(receiver.lease().unwrap());
+    sender.send("d".to_owned()).unwrap();
+    let batch = || receiver.recv_many(10).unwrap().into_iter().map(Result::unwrap).collect::<String>();
+    assert_eq!([batch(), batch(), batch()], ["bc", "a", "d"]);
+}
+
+#[test]
+fn messages_that_always_fail_do_not_starve_the_rest() {
+    let (sender, receiver) = bounded::<u64>(8).unwrap();
+    let (mut handled, mut failures, mut next) = (0, 0, 2);
+    sender.send_many([0, 1]).unwrap();
+    for _ in 0..600 {
+        while sender.try_send(next).is_ok() {
+            next += 1;
+        }
+        let lease = receiver.try_lease().unwrap();
+        // Two poison messages.
+        if *lease < 2 {
+            failures += 1;
+        } else {
+            lease.done().unwrap();
+            handled += 1;
+        }
+    }
+    assert!(handled > 400 && failures > 50, "{handled} handled, {failures} failures");
+}
+
+#[test]
+fn a_message_delivered_as_often_as_allowed_becomes_a_dead_letter() {
+    let (sender, receiver) = letters(&Options::new(5).max_deliveries(2));
+    for _ in 0..2 {
+        (0..3).for_each(|_| drop(receiver.lease().unwrap()));
+    }
+    assert!(receiver.is_empty() && matches!(receiver.try_lease(), Err(TryRecvError::Empty)));
+    sender.join_timeout(LONG).unwrap();
+    assert_eq!(receiver.dead_letters(), 3);
+    for text in ["a", "b", "c"] {
+        let letter = receiver.take_dead_letter().unwrap().unwrap();
+        assert_eq!((letter.deliveries, letter.value.unwrap()), (2, text.to_owned()));
+    }
+    drop(sender);
+    assert!(matches!(receiver.recv(), Err(RecvError::Disconnected)));
+}
+
+#[test]
+fn a_rejected_message_wakes_those_who_wait_for_the_end() {
+    let (sender, receiver) = letters(&Options::new(5));
+    drained(&receiver);
+    sender.send("x".repeat(100_000)).unwrap();
+    let lease = receiver.lease().unwrap();
+    thread::scope(|scope| {
+        let joined = scope.spawn(|| sender.join());
+        wait_until(|| sender.side.channel.memory.load(layout::JOINERS_ASLEEP) != 0);
+        lease.reject().unwrap();
+        joined.join().unwrap().unwrap();
+    });
+    assert_eq!(receiver.take_dead_letter().unwrap().unwrap().value.unwrap().len(), 100_000);
+}
+
+#[test]
+fn a_full_table_of_dead_letters_refuses_leases_and_loses_nothing() {
+    let (sender, receiver) = bounded::<u64>(MAX_LEASES + 1).unwrap();
+    sender.send_many(0..=MAX_LEASES as u64).unwrap();
+    (0..MAX_LEASES).for_each(|_| receiver.lease().unwrap().reject().unwrap());
+    assert!(matches!(receiver.try_lease(), Err(TryRecvError::Unreadable(Unreadable::TooMany { .. }))));
+    assert_eq!(receiver.take_dead_letter().unwrap().unwrap().value.unwrap(), 0);
+    assert_eq!(receiver.lease().unwrap().done().unwrap(), MAX_LEASES as u64);
+}
+
+#[test]
+fn the_next_sender_after_a_killed_one_is_not_held_up_by_the_size_of_the_queue() {
+    let (sender, receiver) = bounded::<u64>(MAX_CAPACITY).unwrap();
+    // Ends with the lock, as if it had been killed.
+    thread::scope(|scope| {
+        scope.spawn(|| std::mem::forget(sender.side.sending(crate::sys::poll::Deadline::NEVER).unwrap()));
+    });
+    let begin = Instant::now();
+    sender.send(7).unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert_eq!(receiver.recv().unwrap(), 7);
 }
 
 #[test]
@@ -230,7 +412,7 @@ fn joining_waits_until_everything_is_done() {
     assert!(matches!(sender.join_timeout(SHORT), Err(JoinError::Timeout)));
     thread::scope(|scope| {
         let joined = scope.spawn(|| sender.join());
-        wait_until(|| sender.side.channel.load(layout::JOINERS_ASLEEP) != 0);
+        wait_until(|| sender.side.channel.memory.load(layout::JOINERS_ASLEEP) != 0);
         lease.done().unwrap();
         joined.join().unwrap().unwrap();
     });
@@ -251,7 +433,7 @@ fn many_threads_share_one_queue() {
             drop(sender);
             let takers: Vec<_> = (0..2)
                 .map(|_| receiver.clone())
-                .map(|r| scope.spawn(move || r.iter().collect::<Vec<_>>()))
+                .map(|r| scope.spawn(move || r.iter().map(Result::unwrap).collect::<Vec<_>>()))
                 .collect();
             takers.into_iter().map(|t| t.join().unwrap()).collect::<Vec<_>>()
         });
@@ -276,7 +458,7 @@ enum Step {
     RecvMany(usize),
     Lease,
     Done(usize),
-    Return(usize),
+    Return(usize, ReturnTo),
 }
 
 proptest::proptest! {
@@ -286,12 +468,20 @@ proptest::proptest! {
     fn it_behaves_as_a_vec_deque(capacity in 1_usize..9, steps in proptest::collection::vec(step(), 0..80)) {
         let (sender, receiver) = bounded_with_limit::<Vec<u8>>(capacity, 70_000).unwrap();
         let mut queued: VecDeque<Vec<u8>> = VecDeque::new();
-        // What came back goes first, in the order of sending.
-        let mut returned: Vec<(u64, Vec<u8>)> = Vec::new();
+        // What was returned, each with the number of messages taken from the queue before it is up.
+        let mut returned: Vec<(usize, u64, Vec<u8>)> = Vec::new();
         let mut leased: Vec<(Lease<Vec<u8>>, Vec<u8>)> = Vec::new();
-        let pop = |queued: &mut VecDeque<Vec<u8>>, returned: &mut Vec<(u64, Vec<u8>)>| {
+        let mut head = 0;
+        let is_up = |queued: &VecDeque<Vec<u8>>, returned: &[(usize, u64, Vec<u8>)], head: usize| {
+            returned.iter().any(|(turn, ..)| *turn <= head || queued.is_empty())
+        };
+        let pop = |queued: &mut VecDeque<Vec<u8>>, returned: &mut Vec<(usize, u64, Vec<u8>)>, head: &mut usize| {
             returned.sort();
-            if returned.is_empty() { queued.pop_front() } else { Some(returned.remove(0).1) }
+            if is_up(queued, returned, *head) {
+                return Some(returned.remove(0).2);
+            }
+            *head += usize::from(!queued.is_empty());
+            queued.pop_front()
         };
         for step in steps {
             match step {
@@ -309,13 +499,15 @@ proptest::proptest! {
                     sender.send_many(values.clone()).unwrap();
                     queued.extend(values);
                 }
-                Step::Recv => assert_eq!(receiver.try_recv().ok(), pop(&mut queued, &mut returned)),
+                Step::Recv => assert_eq!(receiver.try_recv().ok(), pop(&mut queued, &mut returned, &mut head)),
                 Step::RecvMany(max) => if !receiver.is_empty() {
-                    let n = if returned.is_empty() { max.min(queued.len()) } else { 1 };
-                    let expected: Vec<_> = (0..n).filter_map(|_| pop(&mut queued, &mut returned)).collect();
-                    assert_eq!(receiver.recv_many(max).unwrap(), expected);
+                    let turn = returned.iter().map(|(turn, ..)| *turn).min().unwrap_or(usize::MAX);
+                    let n = if is_up(&queued, &returned, head) { 1 } else { max.min(queued.len()).min(turn - head) };
+                    let expected: Vec<_> = (0..n).filter_map(|_| pop(&mut queued, &mut returned, &mut head)).collect();
+                    let batch = receiver.recv_many(max).unwrap();
+                    assert_eq!(batch.into_iter().map(Result::unwrap).collect::<Vec<_>>(), expected);
                 },
-                Step::Lease => match (receiver.try_lease(), pop(&mut queued, &mut returned)) {
+                Step::Lease => match (receiver.try_lease(), pop(&mut queued, &mut returned, &mut head)) {
                     (Ok(lease), Some(value)) => {
                         assert_eq!(*lease, value);
                         leased.push((lease, value));
@@ -327,9 +519,11 @@ proptest::proptest! {
                     let (lease, value) = leased.remove(which % leased.len());
                     assert_eq!(lease.done().unwrap(), value);
                 },
-                Step::Return(which) => if !leased.is_empty() {
+                Step::Return(which, place) => if !leased.is_empty() {
                     let (lease, value) = leased.remove(which % leased.len());
-                    returned.push((lease.number(), value));
+                    let turn = if place == ReturnTo::Head { 0 } else { head + queued.len() };
+                    returned.push((turn, lease.number(), value));
+                    lease.return_to(place).unwrap();
                 },
             }
             assert_eq!(receiver.len(), queued.len() + returned.len());
@@ -349,7 +543,8 @@ fn step() -> impl proptest::strategy::Strategy<Value = Step> {
         1 => (1..4_usize).prop_map(Step::RecvMany),
         2 => Just(Step::Lease),
         1 => any::<usize>().prop_map(Step::Done),
-        1 => any::<usize>().prop_map(Step::Return),
+        1 => any::<usize>().prop_map(|which| Step::Return(which, ReturnTo::Tail)),
+        1 => any::<usize>().prop_map(|which| Step::Return(which, ReturnTo::Head)),
     ]
 }
 

@@ -1,13 +1,16 @@
 //! How long to look, and how to sleep.
 
-use super::channel::{Channel, Side};
+use super::channel::Channel;
 use super::layout::{RECEIVERS_CPU, SENDERS_CPU};
 use super::members;
-use super::process_id::{Watched, has_ended};
+use super::memory::Memory;
+use super::process_id::{ProcessId, Watched, has_ended};
+use super::side::Side;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::task;
 use crate::sys::ticks::ticks;
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
@@ -64,13 +67,13 @@ impl Patience {
 impl Waiter {
     /// Whether the other side was last seen waiting on this very processor. Only a hint: a wrong one
     /// costs time, nothing else.
-    fn is_together(self, channel: &Channel) -> bool {
+    fn is_together(self, memory: &Memory) -> bool {
         let Some(processor) = task::processor() else { return false };
         let cpu = processor as u64 + 1;
-        if channel.load(self.own) != cpu {
-            channel.store(self.own, cpu);
+        if memory.load(self.own) != cpu {
+            memory.store(self.own, cpu);
         }
-        channel.load(self.other) == cpu
+        memory.load(self.other) == cpu
     }
 
     /// Looks for a while whether it has come true, and lets others run in between.
@@ -80,10 +83,10 @@ impl Waiter {
     ///
     /// Two that run side by side look at growing intervals, the longer the more the queue holds: each
     /// look takes the line of the cache away from the other, and should find more than one message.
-    pub(super) fn spin_until(self, channel: &Channel, condition: impl Fn() -> bool) -> bool {
-        let longest = channel.layout.capacity.clamp(4, MAX_GAP);
+    pub(super) fn spin_until(self, memory: &Memory, condition: impl Fn() -> bool) -> bool {
+        let longest = memory.layout.capacity.clamp(4, MAX_GAP);
         let (begin, mut gap, mut looks) = (ticks(), 1, 0);
-        let mut together = self.is_together(channel);
+        let mut together = self.is_together(memory);
         if together {
             let waits = WAITS_TOGETHER.get().wrapping_add(1);
             WAITS_TOGETHER.set(waits);
@@ -102,7 +105,7 @@ impl Waiter {
                 }
                 std::thread::yield_now();
                 looks = 0;
-                together = self.is_together(channel);
+                together = self.is_together(memory);
             } else {
                 for _ in 0..gap {
                     std::hint::spin_loop();
@@ -156,7 +159,7 @@ pub(super) fn sleep_for_items(side: &Side, known_hung_up: bool, deadline: Deadli
 /// Opens the other processes that may hold a lease, and says whether all could be opened; `None` if one
 /// of them has ended.
 fn watch_holders(channel: &Channel) -> Option<(Vec<Arc<OwnedFd>>, bool)> {
-    let holders = members::leasing(channel);
+    let holders: HashSet<ProcessId> = members::leasing(&channel.memory).map(|(_, process)| process).collect();
     if holders.is_empty() {
         return Some((Vec::new(), true));
     }

@@ -57,7 +57,7 @@ pub fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, Ru
     stage.listen(&incoming)?;
     stage.join(&[child.handle()])?;
     let (waited_ns, went_on_ns) = child.result()?;
-    let rest: Vec<u64> = receiver.try_iter().collect();
+    let rest: Vec<u64> = receiver.try_iter().collect::<Result<_, _>>().map_err(RunError::queue)?;
     for number in &rest {
         stage.say_fact("get", format!("takes {number} out"), Fact::Taken(message(*number)));
     }

@@ -120,7 +120,7 @@ fn naming<'a>(sources: &'a [Source], what: &str) -> Vec<&'a Source> {
 const AT_THE_EDGE: [(&str, &str); 9] = [
     ("shm/region.rs", "reads and writes memory that is mapped, by calls that cannot fault"),
     ("queue/bell.rs", "is an eventfd, by safe calls"),
-    ("queue/channel.rs", "is told of the others' ends by a socket, by safe calls"),
+    ("queue/side.rs", "is told of the others' ends by a socket, by safe calls"),
     ("queue/process_id.rs", "tells the kernel's error numbers apart"),
     ("observe/switches.rs", "tells the kernel's error numbers apart"),
     ("observe/tier.rs", "tells the kernel's error numbers apart"),

@@ -4,9 +4,9 @@
 use crate::observe::notes::{Fact, Message};
 use crate::process::{Child, Process, StartMethod};
 use crate::queue::error::{JoinError, RecvError, TryRecvError};
-use crate::queue::{Receiver, Sender, bounded};
+use crate::queue::{Options, Receiver, ReturnTo, Sender};
 use crate::scenario::run::record::{Detail, Event, Record};
-use crate::scenario::run::stage::{RunError, Stage};
+use crate::scenario::run::stage::{RunError, Stage, chain};
 use crate::scenario::run::verdict::Verdict;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
@@ -170,7 +170,9 @@ impl Pipeline {
     /// [`RunError`].
     pub fn run(&self, mut stage: Stage<'_>) -> Result<Record, RunError> {
         let (notes, incoming) = pollable_channel::<Note>().map_err(RunError::os("socketpair"))?;
-        let (sender, receiver) = bounded::<Option<Item>>(self.capacity).map_err(RunError::queue)?;
+        // To the head: behind the `None`s that send the consumers home, nobody would take an item that returns.
+        let options = Options::new(self.capacity).return_leases_to(ReturnTo::Head);
+        let (sender, receiver) = options.create::<Option<Item>>().map_err(RunError::queue)?;
         let part = |name: String, index| Part { name, index, plan: Plan::of(self), notes: notes.clone() };
         let mut consumers: Vec<Child<()>> = Vec::new();
         for index in 0..self.consumers {
@@ -443,11 +445,14 @@ fn consume(part: Part, receiver: Receiver<Option<Item>>) {
             let taken = match receiver.try_lease() {
                 Err(TryRecvError::Empty) => {
                     part.wait_for_item();
-                    receiver.lease().map_err(drop)
+                    receiver.lease()
                 }
-                taken => taken.map_err(drop),
+                taken => taken.map_err(ended),
             };
-            let Ok(lease) = taken else { break };
+            let lease = match taken {
+                Ok(lease) => lease,
+                Err(error) => return part.say("over", &why_home(&error)),
+            };
             let more = eat(&part, *lease, lease.deliveries(), begin, doomed);
             // A lease that is not done comes back, which is what it is for.
             more && lease.done().is_ok()
@@ -455,18 +460,35 @@ fn consume(part: Part, receiver: Receiver<Option<Item>>) {
             let taken = match receiver.try_recv() {
                 Err(TryRecvError::Empty) => {
                     part.wait_for_item();
-                    receiver.recv().map_err(|error| matches!(error, RecvError::Disconnected))
+                    receiver.recv()
                 }
-                taken => taken.map_err(|_| true),
+                taken => taken.map_err(ended),
             };
-            let Ok(item) = taken else { break };
-            eat(&part, item, 1, begin, doomed)
+            match taken {
+                Ok(item) => eat(&part, item, 1, begin, doomed),
+                Err(error) => return part.say("over", &why_home(&error)),
+            }
         };
         if !more {
             return;
         }
     }
-    part.say("over", "goes home: the queue is closed");
+}
+
+/// The same as the error of a wait.
+fn ended(error: TryRecvError) -> RecvError {
+    match error {
+        TryRecvError::Empty | TryRecvError::Disconnected => RecvError::Disconnected,
+        TryRecvError::Unreadable(why) => RecvError::Unreadable(why),
+    }
+}
+
+/// Why a consumer that received nothing ends.
+fn why_home(error: &RecvError) -> String {
+    match error {
+        RecvError::Disconnected => "goes home: the queue is closed".to_owned(),
+        RecvError::Unreadable(_) => format!("goes home: {}", chain(error)),
+    }
 }
 
 /// Eats an item; false if it was the `None` that sends the consumer home.

@@ -35,7 +35,16 @@ pub(crate) enum Operation {
     Recv,
     Lease,
     Done,
+    Return,
+    Reject,
     Close,
+}
+
+impl Operation {
+    /// Whether the victim holds a lease before it begins.
+    fn settles(self) -> bool {
+        matches!(self, Operation::Done | Operation::Return | Operation::Reject)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +62,15 @@ pub(crate) enum Size {
     Large,
 }
 
-pub(crate) const OPERATIONS: [Operation; 5] =
-    [Operation::Send, Operation::Recv, Operation::Lease, Operation::Done, Operation::Close];
+pub(crate) const OPERATIONS: [Operation; 7] = [
+    Operation::Send,
+    Operation::Recv,
+    Operation::Lease,
+    Operation::Done,
+    Operation::Return,
+    Operation::Reject,
+    Operation::Close,
+];
 pub(crate) const FILLINGS: [Filling; 3] = [Filling::Empty, Filling::Partly, Filling::Full];
 pub(crate) const SIZES: [Size; 3] = [Size::Small, Size::Medium, Size::Large];
 
@@ -240,7 +256,7 @@ impl Attempt {
     fn new(case: Case) -> Self {
         let (sender, receiver) = bounded(CAPACITY).expect("a queue can be made");
         let before = match case.filling {
-            Filling::Empty if case.operation == Operation::Done => 1,
+            Filling::Empty if case.operation.settles() => 1,
             Filling::Empty => 0,
             Filling::Partly => 2,
             Filling::Full => CAPACITY as u64,
@@ -305,6 +321,16 @@ impl Attempt {
                     stop();
                     std::mem::forget(lease.done());
                 }
+                Operation::Return => {
+                    let lease = receiver.lease().expect("there is one");
+                    stop();
+                    drop(lease);
+                }
+                Operation::Reject => {
+                    let lease = receiver.lease().expect("there is one");
+                    stop();
+                    std::mem::forget(lease.reject());
+                }
                 Operation::Close => {
                     stop();
                     let _ = sender.close();
@@ -316,7 +342,7 @@ impl Attempt {
             Ok(WaitStatus::Stopped(_, Signal::SIGSTOP)) => {}
             other => panic!("the victim did not get to its operation: {other:?}"),
         }
-        if (case.operation, case.filling) == (Operation::Done, Filling::Full) {
+        if case.operation.settles() && case.filling == Filling::Full {
             // The lease made room.
             self.sender.try_send(Message::new(3, case.size)).expect("there is room");
             self.before.push(3);
@@ -460,16 +486,32 @@ impl Attempt {
                 true
             }
             Operation::Done if without_first() => true,
+            Operation::Reject if without_first() => {
+                let letter = receiver.take_dead_letter().map_err(|error| error.to_string())?;
+                let letter = letter.map(|letter| letter.value.map_or(TORN, |message| message.told()));
+                if letter != queued.first().copied() {
+                    return Err(format!("{queued:?} was queued and the dead letter is {letter:?}"));
+                }
+                true
+            }
             Operation::Close => was_closed,
             _ => false,
         };
-        if !effective && seen != queued {
+        // What was leased and not done returns to the tail.
+        let returned = || {
+            let Some((first, rest)) = queued.split_first() else { return false };
+            let (firsts, others): (Vec<u64>, Vec<u64>) = seen.iter().partition(|number| *number == first);
+            firsts == [*first] && others == rest
+        };
+        let may_return = self.case.operation.settles() || self.case.operation == Operation::Lease;
+        if !effective && seen != queued && !(may_return && returned()) {
             return Err(format!("{queued:?} was queued and {seen:?} came out"));
         }
         if self.case.operation != Operation::Recv && !losses.is_empty() || !effective && !losses.is_empty() {
             return Err(format!("nothing was lost, and the losses told are {losses:?}"));
         }
-        if self.came_through && !effective && self.case.operation != Operation::Lease {
+        let leaves_it = matches!(self.case.operation, Operation::Lease | Operation::Return);
+        if self.came_through && !effective && !leaves_it {
             return Err("the operation was over and had no effect".to_owned());
         }
         Ok(effective)

@@ -55,7 +55,7 @@ fn scribbles() {
                 let _ = receiver.lease_timeout(moment).map(|lease| lease.done());
                 let _ = (sender.len(), sender.is_full(), receiver.is_empty());
             }
-            let _ = sender.join_timeout(moment);
+            let _ = (sender.join_timeout(moment), receiver.take_dead_letter());
         });
         let over = wait_until(|| state(user) == Some('Z'));
         if over.is_err() {

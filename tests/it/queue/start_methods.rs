@@ -21,7 +21,7 @@ pub(super) fn tests() -> Vec<Trial> {
 fn doubles(numbers: Receiver<u64>, doubled: Sender<u64>) -> u64 {
     let mut count = 0;
     for number in numbers {
-        doubled.send(2 * number).expect("somebody receives");
+        doubled.send(2 * number.expect("a number")).expect("somebody receives");
         count += 1;
     }
     count
@@ -49,7 +49,7 @@ fn ends_travel() {
 }
 
 fn drains(receiver: Receiver<u64>) -> u64 {
-    receiver.iter().sum()
+    receiver.iter().map(|number| number.expect("a number")).sum()
 }
 
 /// Copies of the parent's memory hold its other end too; nobody uses that, so it must not count.

@@ -93,10 +93,10 @@ impl Books {
                     lease.done().expect("the lease is ours");
                 }
             }
-            0 => receiver.iter().for_each(|message| self.note(message, false)),
+            0 => receiver.iter().for_each(|message| self.note(message.expect("a message"), false)),
             _ => {
                 while let Ok(messages) = receiver.recv_many(4) {
-                    messages.into_iter().for_each(|message| self.note(message, false));
+                    messages.into_iter().for_each(|message| self.note(message.expect("a message"), false));
                 }
             }
         }

@@ -1,0 +1,77 @@
+//! What the holder of the receive lock may do with leases.
+
+use super::error::Unreadable;
+use super::layout::TAIL;
+use super::leases::{self, Holder, Leased};
+use super::members;
+use super::policy::ReturnTo;
+use super::process_id::Watched;
+use super::receiving::Receiving;
+use std::sync::atomic::Ordering;
+
+impl Receiving<'_> {
+    /// Leases the first queued message, whose bytes are given, to a member.
+    pub(super) fn lease(&mut self, member: usize, bytes: &[u8]) -> Result<Leased, Unreadable> {
+        let leased = leases::write(self.memory, self.head, member, bytes)?;
+        self.take(1);
+        Ok(leased)
+    }
+
+    /// Leases a returned message to a member.
+    pub(super) fn lease_again(&self, member: usize, returned: Leased) -> Leased {
+        let deliveries = returned.deliveries.saturating_add(1);
+        let leased = Leased { deliveries, holder: Holder::Member(member), ..returned };
+        leases::set_holder(self.memory, leased);
+        leased
+    }
+
+    /// Whether a lease is still as it was given to its holder.
+    pub(super) fn is_current(&self, leased: Leased) -> bool {
+        leases::get(self.memory, leased.index) == Some(leased)
+    }
+
+    /// The message is done, or was taken for good: its lease is free.
+    pub(super) fn finish(&self, leased: Leased) {
+        self.wake_joiners_before_settling(leased.index);
+        leases::free(self.memory, leased.index);
+    }
+
+    /// The message waits for its next receiver, or is a dead letter if it was delivered as often as the queue
+    /// allows.
+    pub(super) fn return_lease(&self, leased: Leased, to: ReturnTo) {
+        let max = self.memory.layout.policy.max_deliveries;
+        if max != 0 && leased.deliveries >= max {
+            return self.bury(leased);
+        }
+        let turn = match to {
+            ReturnTo::Head => 0,
+            // What is queued now comes first.
+            ReturnTo::Tail => self.memory.word(TAIL).load(Ordering::Acquire),
+        };
+        leases::set_returned(self.memory, leased, turn);
+    }
+
+    /// The message becomes a dead letter.
+    pub(super) fn bury(&self, leased: Leased) {
+        self.wake_joiners_before_settling(leased.index);
+        leases::set_holder(self.memory, Leased { holder: Holder::DeadLetter, ..leased });
+    }
+
+    /// Returns the leases of processes that have ended. True if there were any.
+    pub(super) fn sweep(&self) -> bool {
+        let dead: Vec<usize> = members::leasing(self.memory)
+            .filter(|(_, process)| matches!(process.watch(), Watched::Dead))
+            .map(|(member, _)| member)
+            .collect();
+        let to = self.memory.layout.policy.return_to;
+        let mut any = false;
+        for leased in leases::all(self.memory) {
+            if matches!(leased.holder, Holder::Member(member) if dead.contains(&member)) {
+                self.return_lease(leased, to);
+                any = true;
+            }
+        }
+        dead.into_iter().for_each(|member| members::note_dead(self.memory, member));
+        any
+    }
+}

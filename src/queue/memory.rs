@@ -1,0 +1,136 @@
+//! The memory of a queue, as words that are read and written: it knows nothing of locks or of sleepers.
+//!
+//! # Orders
+//! Most words belong to one of the two locks: they are read and written only by its holder, with relaxed
+//! accesses, and the lock (acquire when it is taken, release when it is let go, or the kernel's own barrier
+//! when its holder has died) orders them. These words cross locks, and each names its pair:
+//!
+//! | word | written | read | what the pair orders |
+//! |---|---|---|---|
+//! | `TAIL` | release, send lock | acquire, without it | slots and the stream, before a receiver reads them |
+//! | `HEAD` | release, receive lock | acquire, without it | notes and leases, before anyone trusts them |
+//! | `FREED`, `STREAM_FREED` | release, receive lock | acquire, send lock | reads of a slot, before it is used again |
+//! | `EPOCH` | release, without a lock | acquire, without one | the close of a line, before a sender asks the kernel |
+//! | a member's PID | release | acquire | all other words of the member: see [`super::members`] |
+//! | words of a lease | release, receive lock | acquire, without it | see [`super::leases`] |
+
+use super::error::{AttachError, CreateError};
+use super::layout::{FREED, HEAD, Layout, TAIL, header};
+use crate::shm::region::Region;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) region: Region,
+    pub(super) layout: Layout,
+}
+
+impl Memory {
+    pub(super) fn create(layout: Layout) -> Result<Self, CreateError> {
+        let region = Region::create(layout.file_len, layout.mapped())?;
+        // What every queue uses gets its memory now: a page that cannot be had later would be SIGBUS. Slots
+        // of a large queue get theirs on the first round.
+        region.reserve(0, layout.slot(0) as u64)?;
+        region.reserve(layout.members as u64, (layout.stream - layout.members) as u64)?;
+        for (index, word) in layout.header().into_iter().enumerate() {
+            region.word(index * 8).store(word, Ordering::Relaxed);
+        }
+        Ok(Memory { region, layout })
+    }
+
+    /// Opens memory that came from another process.
+    pub(super) fn attach(file: OwnedFd) -> Result<Self, AttachError> {
+        let mut found = None;
+        let region = Region::open(file, |bytes: &[u8; header::LEN], file_len| {
+            let layout = Layout::from_header(bytes, file_len)?;
+            found = Some(layout);
+            Ok::<_, AttachError>(layout.mapped())
+        })?;
+        let layout = found.ok_or(AttachError::Header("it is empty"))?;
+        Ok(Memory { region, layout })
+    }
+
+    #[inline(always)]
+    pub(super) fn word(&self, offset: usize) -> &AtomicU64 {
+        self.region.word(offset)
+    }
+
+    /// Reads a word that a lock guards, or a hint.
+    #[inline(always)]
+    pub(super) fn load(&self, offset: usize) -> u64 {
+        self.word(offset).load(Ordering::Relaxed)
+    }
+
+    /// Writes a word that a lock guards, or a hint.
+    #[inline(always)]
+    pub(super) fn store(&self, offset: usize, value: u64) {
+        self.word(offset).store(value, Ordering::Relaxed);
+    }
+
+    /// Messages that are queued, without those that were leased and returned.
+    pub(super) fn queued(&self) -> u64 {
+        // HEAD first: it never passes TAIL, so the difference is never negative.
+        let head = self.word(HEAD).load(Ordering::Acquire);
+        let tail = self.word(TAIL).load(Ordering::Acquire);
+        tail.saturating_sub(head).min(self.layout.capacity)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        let freed = self.word(FREED).load(Ordering::Acquire);
+        let tail = self.word(TAIL).load(Ordering::Acquire);
+        tail.saturating_sub(freed) >= self.layout.capacity
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::Layout;
+    use super::super::policy::Policy;
+    use super::*;
+    use crate::shm::region::RegionError;
+    use crate::sys::mmap::create_sealed;
+    use std::fs::File;
+    use std::io;
+    use std::os::unix::fs::FileExt;
+
+    fn attach(file: impl Into<OwnedFd>) -> Result<Memory, AttachError> {
+        Memory::attach(file.into())
+    }
+
+    #[test]
+    fn memory_that_is_no_queue_is_refused() {
+        let sealed = |len| File::from(create_sealed(len).unwrap());
+        let file = File::open("/proc/self/exe").unwrap();
+        assert!(matches!(
+            attach(file),
+            Err(AttachError::Region(RegionError::NotSealed | RegionError::Os(_)))
+        ));
+        let (pipe, _writer) = io::pipe().unwrap();
+        assert!(attach(pipe).is_err());
+        for len in [0, 1, header::LEN as u64 - 1] {
+            assert!(matches!(attach(sealed(len)), Err(AttachError::Region(RegionError::TooShort { .. }))));
+        }
+        assert!(matches!(attach(sealed(1 << 20)), Err(AttachError::Header(_))), "zeros");
+        let queue = Memory::create(Layout::new(5, 1000, Policy::default()).unwrap()).unwrap();
+        let mut honest = [0; header::LEN];
+        queue.region.read(&mut honest, 0).unwrap();
+        let len = queue.layout.file_len;
+        for (file_len, is_right) in [(len, true), (len - 1, false), (header::LEN as u64, false)] {
+            let memory = sealed(file_len);
+            memory.write_all_at(&honest, 0).unwrap();
+            assert_eq!(attach(memory).is_ok(), is_right, "{file_len} bytes");
+        }
+        // Another limit that takes as many pages, or another limit of deliveries, is that of another queue,
+        // and does no harm.
+        let harmless =
+            |at: &usize| *at == header::LIMIT || (header::POLICY + 4..header::POLICY + 8).contains(at);
+        for at in (0..header::LEN).filter(|at| !harmless(at)) {
+            let memory = sealed(len);
+            let mut lie = honest;
+            lie[at] ^= 0x40;
+            memory.write_all_at(&lie, 0).unwrap();
+            assert!(attach(memory).is_err(), "byte {at}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! How a queue is made.
+
+use super::channel::Channel;
+use super::error::CreateError;
+use super::layout::{DEFAULT_MESSAGE_LIMIT, Layout};
+use super::policy::{Policy, ReturnTo};
+use super::receiver::Receiver;
+use super::sender::Sender;
+use super::side::Side;
+use std::sync::Arc;
+
+/// The options of a new queue.
+///
+/// ```
+/// use proclab::queue::{Options, ReturnTo};
+///
+/// // A job that fails three times is set aside.
+/// let (sender, receiver) = Options::new(100).max_deliveries(3).create::<String>()?;
+/// sender.send("divide by zero".to_owned())?;
+/// for _ in 0..3 {
+///     drop(receiver.lease()?);
+/// }
+/// assert!(receiver.try_lease().is_err());
+/// let letter = receiver.take_dead_letter()?.expect("it was delivered three times");
+/// assert_eq!((letter.deliveries, letter.value?.as_str()), (3, "divide by zero"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "options do nothing until a queue is created from them"]
+pub struct Options {
+    capacity: usize,
+    message_limit: u64,
+    policy: Policy,
+}
+
+impl Options {
+    /// A queue for `capacity` messages of up to [`DEFAULT_MESSAGE_LIMIT`] bytes each.
+    pub fn new(capacity: usize) -> Self {
+        Options { capacity, message_limit: DEFAULT_MESSAGE_LIMIT, policy: Policy::default() }
+    }
+
+    /// The limit of a message's size, in bytes as encoded.
+    pub fn message_limit(mut self, bytes: u64) -> Self {
+        self.message_limit = bytes;
+        self
+    }
+
+    /// Where a leased message returns to when its holder drops it, ends or is killed. By default to the
+    /// tail.
+    pub fn return_leases_to(mut self, place: ReturnTo) -> Self {
+        self.policy.return_to = place;
+        self
+    }
+
+    /// After how many deliveries a message that is returned becomes a dead letter; 0, the default, for
+    /// never.
+    pub fn max_deliveries(mut self, deliveries: u32) -> Self {
+        self.policy.max_deliveries = deliveries;
+        self
+    }
+
+    /// Creates the queue.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub fn create<T>(&self) -> Result<(Sender<T>, Receiver<T>), CreateError> {
+        let layout = Layout::new(self.capacity, self.message_limit, self.policy)?;
+        let (senders, receivers) = Side::pair(Channel::create(layout)?)?;
+        Ok((Sender::new(Arc::new(senders)), Receiver::new(Arc::new(receivers))))
+    }
+}
