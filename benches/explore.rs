@@ -14,11 +14,12 @@ use proclab::explore::engine::System;
 use proclab::explore::search::{Tally, search};
 use proclab::explore::statistics::quantile;
 use proclab::explore::strategy::dfs::Dfs;
+use proclab::scenario::run::gate::GatedRun;
 use proclab::scenario::run::scratch::Scratch;
-use proclab::scenario::tickets::body::{self as sale, Reading, Sale, Store};
-use proclab::scenario::tickets::cabinet::LockKind;
-use proclab::scenario::tickets::judge::SaleLab;
-use proclab::scenario::tickets::locks::Shared;
+use proclab::scenario::tickets::Tickets;
+use proclab::scenario::tickets::body::{self, Reading};
+use proclab::scenario::tickets::locks::Shop;
+use proclab::scenario::tickets::params::{Sale, Store};
 use proclab::scenario::world::free::Free;
 use proclab::shm::region::{Region, RegionError};
 use proclab::sys::futex;
@@ -35,7 +36,7 @@ fn main() {
     println!("{} processors", std::thread::available_parallelism().map_or(0, usize::from));
     let supervisor = Supervisor::new().expect("a supervisor");
     // A lock that refuses nobody, and the atomic store: lock, read, write, unlock.
-    let four = |buyers| sale(buyers, LockKind::ThreadMutex, false);
+    let four = |buyers| sale(buyers, "thread-mutex", false);
 
     let (mut rates, mut step) = (Vec::new(), Vec::new());
     for _ in 0..15 {
@@ -46,7 +47,7 @@ fn main() {
     line("2 buyers x 4 steps", "schedules a second", &mut rates);
     let step = line("a granted step, with its share of the reset", "µs", &mut step);
 
-    let three = sale(3, LockKind::None, true);
+    let three = sale(3, "none", true);
     let mut times: Vec<f64> = (0..5).map(|_| explore(&supervisor, &three, false).1.as_secs_f64()).collect();
     line("3 buyers x 3 steps, 1,680 schedules", "s", &mut times);
     let (schedules, whole) = explore(&supervisor, &four(3), false);
@@ -68,14 +69,15 @@ fn main() {
     println!("figure 3x4 reduced/unreduced {:.1}", whole.as_secs_f64() / reduced);
 }
 
-fn sale(buyers: usize, lock: LockKind, search: bool) -> Sale {
+fn sale(buyers: usize, lock: &str, search: bool) -> Sale {
+    let lock = lock.parse().expect("a lock");
     Sale { buyers, stock: 1, lock, search, store: Store::Rename, think: Duration::ZERO }
 }
 
 /// Explores to the end; how many schedules, and how long it took, without starting the processes.
 fn explore(supervisor: &Supervisor, sale: &Sale, reduce: bool) -> (u64, Duration) {
     let scratch = Scratch::new().expect("a directory");
-    let mut lab = SaleLab::new(supervisor, sale, scratch.path()).expect("a lab");
+    let mut lab = GatedRun::<Tickets>::new(supervisor, sale, scratch.path()).expect("a lab");
     lab.reset().expect("processes");
     let mut tally = Tally::default();
     let begin = Instant::now();
@@ -96,23 +98,23 @@ fn replay() -> Duration {
 /// microseconds; in turn, so that both meet the same noise.
 fn step_points() -> (f64, f64) {
     let scratch = Scratch::new().expect("a directory");
-    let sale = Sale { store: Store::Truncate, ..sale(1, LockKind::None, false) };
+    let sale = Sale { store: Store::Truncate, ..sale(1, "none", false) };
     let path = |name| scratch.path().join(name);
-    let shared = Shared { lock: path("lock"), stock: path("stock"), opened: None, process: 0 };
+    let shop = Shop { lock: path("lock"), stock: path("stock"), opened: None, process: 0 };
     let (mut free, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..PURCHASES {
-        free.push(timed(&shared.stock, || drop(sale::buy(&mut Free::default(), &sale, &shared))));
-        bare.push(timed(&shared.stock, || {
-            let Ok(Reading::Count(count, _)) = sale::read(&shared, sale.lock) else { return };
-            let mut file = File::create(&shared.stock).expect("the stock");
-            file.write_all(sale::text(count - 1).as_bytes()).expect("the stock");
+        free.push(timed(&shop.stock, || drop(body::buy(&mut Free::default(), &sale, &shop))));
+        bare.push(timed(&shop.stock, || {
+            let Ok(Reading::Count(count, _)) = body::read(&shop, sale.lock) else { return };
+            let mut file = File::create(&shop.stock).expect("the stock");
+            file.write_all(body::text(count - 1).as_bytes()).expect("the stock");
         }));
     }
     (median(&mut free), median(&mut bare))
 }
 
 fn timed(stock: &Path, purchase: impl FnOnce()) -> f64 {
-    fs::write(stock, sale::text(1)).expect("the stock");
+    fs::write(stock, body::text(1)).expect("the stock");
     let begin = Instant::now();
     purchase();
     begin.elapsed().as_secs_f64() * 1e6

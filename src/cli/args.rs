@@ -1,8 +1,9 @@
-//! `proclab VERB …`: which verbs there are, and who does them.
+//! `proclab VERB …`: the verbs, and what carries each of them out.
 
 use super::fault::{BAD_ARGUMENTS, Fault};
+use super::scenario::{owner, refusal, verb};
 use super::{bench, completions, explore, list, net, output, replay, run, schema, trials, watch};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -22,18 +23,18 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Tell what can be run, one line each
+    /// List the scenarios, lessons and programs, one line each
     #[command(after_help = "Examples:\n  proclab list\n  proclab list | grep queue")]
     List,
     /// One free run on real processes, told line by line, then summed up
     Run(run::RunArgs),
-    /// Many free runs: how often what came of them
+    /// Many free runs: how often each outcome occurred
     Trials(trials::TrialsArgs),
-    /// Every order of the steps of real processes, and what comes of each
+    /// Every interleaving of the steps of real processes, and its outcome
     Explore(explore::ExploreArgs),
-    /// One schedule again on real processes
+    /// The same schedule again, on real processes
     Replay(replay::ReplayArgs),
-    /// Observe any program: who runs, who is ready, who is blocked on what
+    /// Observe any program: which processes run, are ready, or are blocked on what
     Watch(watch::WatchArgs),
     /// The network programs: chat, udp, sticky, frames, file, echo, upper, auth
     Net(net::NetArgs),
@@ -45,7 +46,7 @@ enum Verb {
     Completions(completions::CompletionsArgs),
 }
 
-/// Runs the command line; the code that the process shall exit with.
+/// Runs the command line; the code to exit with.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -53,7 +54,7 @@ pub fn main() -> ExitCode {
     };
     match cli.verb {
         Verb::List => list::list(),
-        Verb::Run(args) => run::run(args),
+        Verb::Run(args) => run::run(&args),
         Verb::Trials(args) => trials::run(&args),
         Verb::Explore(args) => explore::run(&args),
         Verb::Replay(args) => replay::run(&args),
@@ -75,9 +76,39 @@ fn refuse(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return output::judge(error.print()).map_or_else(|fault| fault.report(), |()| ExitCode::SUCCESS);
     }
+    if let Some(fault) = by_scenario(error) {
+        return fault.report();
+    }
     let text = error.render().to_string();
     let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
     let what: Vec<&str> = what.split_whitespace().collect();
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
     Fault::bad_arguments(what.join(" ")).hint(tip.unwrap_or("`--help` tells what it takes")).report()
+}
+
+/// What is wrong with a scenario or with an option of another scenario; `None` if something else is wrong.
+fn by_scenario(error: &clap::Error) -> Option<Fault> {
+    let word = std::env::args().nth(1)?;
+    let named = |kind| match error.get(kind) {
+        Some(ContextValue::String(name)) => Some(name.as_str()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => Some(refusal(verb(&word)?, named(ContextKind::InvalidSubcommand)?)),
+        ErrorKind::UnknownArgument => {
+            let option = named(ContextKind::InvalidArg)?;
+            if word == "replay" {
+                let what =
+                    format!("unexpected argument '{option}': a token is not replayed with other parameters");
+                return Some(
+                    Fault::bad_arguments(what).hint("leave it away, for the token knows its parameters"),
+                );
+            }
+            let scenario = std::env::args().nth(2)?;
+            let owner = owner(verb(&word)?, option).filter(|owner| *owner != scenario)?;
+            let what = format!("{option} belongs to {owner}, and {scenario} does not have it");
+            Some(Fault::bad_arguments(what).hint(format!("proclab {word} {scenario} --help")))
+        }
+        _ => None,
+    }
 }

@@ -3,9 +3,10 @@
 #[path = "../../benches/contest/mod.rs"]
 mod contest;
 
-use super::explore::{Progress, json};
 use super::fault::{Cause, Fault};
-use super::lab::{Finding, Format, could_not, print, width};
+use super::gate::could_not;
+use super::output::{Finding, Format, json, print, width};
+use super::progress::Progress;
 use crate::report::bench::{Bench, Work};
 use crate::supervisor::Supervisor;
 use crate::sys::signal::Interrupt;

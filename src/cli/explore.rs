@@ -1,26 +1,26 @@
 //! `proclab explore`: every interleaving, counted.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
+use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use super::cabinet;
 use super::fault::Fault;
 use super::files::{self, Output};
-use super::lab::{
-    Bench, Explorable, Finding, Format, PipelineArgs, SaleArgs, could_not, diverged, experiment, failed,
-    print, usage, width, with_lab,
-};
+use super::gate::{Gated, could_not, diverged, failed, usage, with_lab};
+use super::output::{Finding, Format, json, print, width};
+use super::progress::Progress;
+use super::scenario::{chosen, fault, offer};
 use crate::explore::search::{Tally, search};
 use crate::explore::strategy::replay::Replay;
 use crate::explore::strategy::{Strategy, dfs::Dfs, pct::Pct, random::Random, uniform::Uniform};
 use crate::report::exploration::{Exploration, OutcomeView};
-use crate::scenario::experiment::Experiment;
+use crate::scenario::registry::Verb;
 use crate::scenario::run::verdict::Verdict;
+use crate::sys::signal::Interrupt;
 
 /// How many schedules chance is given if nothing else is said.
 const SAMPLES: u64 = 1000;
@@ -30,42 +30,36 @@ const DEPTH: usize = 3;
 /// The largest search that is taken up again.
 const MAX_SAVED: u64 = 1 << 30;
 
-/// Run a scenario on real processes in every order of its steps
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Examples:\n  proclab explore tickets --lock none --no-search --store rename\n  proclab explore tickets --cabinet            every lock, in one table\n  proclab explore pipeline --sentinels 1       one None too few"
-)]
-pub(crate) struct ExploreArgs {
-    /// What is explored
-    #[arg(value_enum)]
-    scenario: Explorable,
-    #[command(flatten)]
-    pub(super) sale: SaleArgs,
-    #[command(flatten)]
-    pipeline: PipelineArgs,
+/// `proclab explore SCENARIO …`.
+#[derive(Clone, Debug)]
+pub(crate) struct ExploreArgs(ArgMatches);
+
+/// The options of every exploration.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Search {
     /// Also kill up to this many processes, at each step, in every schedule
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=3))]
     kills: u8,
     /// Execute one schedule of each class of equivalent ones
     #[arg(long)]
     pub(super) reduce: bool,
-    /// Stop after so many schedules (`1000`) or so much time (`10s`); the answer is then bounded
+    /// Stop after this many schedules (`1000`) or this much time (`10s`); the answer is then bounded
     #[arg(long, value_name = "SCHEDULES|SECONDS", value_parser = budget)]
     budget: Option<Budget>,
-    /// Begin where FILE says, if it exists, and write there where the budget ended
+    /// Go on from FILE, if it exists, and save there how far the search came
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
-    /// Who goes next
+    /// Which process goes next
     #[arg(long, value_enum, default_value_t)]
     strategy: StrategyArg,
-    /// From what the decisions of chance follow
+    /// The seed of random decisions
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
     /// Write the shortest schedule of the worst outcome to FILE, for `proclab replay FILE`
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Run all the locks, and compare them in one table
-    #[arg(long, conflicts_with_all = ["resume", "save", "strategy", "kills", "lock"])]
+    /// Explore every lock of the scenario, and compare them in one table
+    #[arg(long, conflicts_with_all = ["resume", "save", "strategy", "kills"])]
     cabinet: bool,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
@@ -77,7 +71,7 @@ pub(super) enum StrategyArg {
     /// Depth first, to the end
     #[default]
     Dfs,
-    /// Anybody, with equal chances
+    /// Any process, with equal chances
     Random,
     /// Every interleaving with nearly equal chances
     Uniform,
@@ -115,12 +109,39 @@ pub(super) struct Reach {
 /// A search that was cut short, as it lies in a file.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Saved {
-    experiment: Experiment,
+    /// The code of what is explored.
+    experiment: String,
     kills: usize,
     reduce: bool,
     dfs: Dfs,
     tally: Tally<Verdict>,
     seconds: f64,
+}
+
+impl Args for ExploreArgs {
+    fn augment_args(command: Command) -> Command {
+        let command = command.after_help(
+            "Examples:\n  proclab explore tickets --lock none --no-search --store rename\n  \
+             proclab explore tickets --cabinet            every lock, in one table\n  \
+             proclab explore pipeline --sentinels 1       one None too few",
+        );
+        offer(command, Verb::Explore, Search::augment_args)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for ExploreArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self(matches.clone()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0 = matches.clone();
+        Ok(())
+    }
 }
 
 /// Runs the command.
@@ -129,18 +150,14 @@ pub(crate) fn run(args: &ExploreArgs) -> ExitCode {
 }
 
 fn answer(args: &ExploreArgs) -> Result<(String, Finding), Fault> {
-    let experiment = experiment(args.scenario, &args.sale, &args.pipeline)?;
-    if args.kills > 0 && args.scenario == Explorable::Pipeline {
-        return Err(usage(
-            "a killed producer is never joined, so every schedule would deadlock",
-            "leave --kills away",
-        ));
-    }
-    if args.cabinet && args.scenario != Explorable::Tickets {
-        return Err(usage("the cabinet holds locks, and pipeline has none", "explore tickets --cabinet"));
-    }
+    let (entry, matches) = chosen(&args.0)?;
+    let args = &Search::from_arg_matches(matches).map_err(|error| Fault::bad_arguments(error.to_string()))?;
     if args.cabinet {
-        return super::cabinet::answer(args);
+        return cabinet::answer(entry, matches, args);
+    }
+    let experiment = entry.experiment(Verb::Explore, matches).map_err(fault)?;
+    if let Some(why) = experiment.no_kills().filter(|_| args.kills > 0) {
+        return Err(usage(why, "leave --kills away"));
     }
     if args.strategy != StrategyArg::Dfs && (args.reduce || args.resume.is_some()) {
         return Err(usage(
@@ -148,11 +165,13 @@ fn answer(args: &ExploreArgs) -> Result<(String, Finding), Fault> {
             "use --strategy dfs",
         ));
     }
+    // Before any file is opened: a pipe that nobody reads is waited for, and Ctrl-C ends that.
+    Interrupt::install().map_err(|error| Fault::could_not_run(&error))?;
     let saved = args.resume.as_deref().map(load).transpose()?.flatten();
     let save = args.save.as_deref().map(Output::create).transpose()?;
     let mut progress = Progress::new();
     let reach = Reach { kills: usize::from(args.kills), reduce: args.reduce };
-    let (exploration, interrupted) = with_lab(&experiment, |bench| {
+    let (exploration, interrupted) = with_lab(&*experiment, |bench| {
         Ok((explore(bench, args, reach, saved, &mut progress)?, bench.interrupt.received()))
     })?;
     progress.finish();
@@ -167,8 +186,8 @@ fn answer(args: &ExploreArgs) -> Result<(String, Finding), Fault> {
 }
 
 pub(super) fn explore(
-    bench: &mut Bench<'_>,
-    args: &ExploreArgs,
+    bench: &mut Gated<'_>,
+    args: &Search,
     reach: Reach,
     saved: Option<Saved>,
     progress: &mut Progress,
@@ -179,7 +198,7 @@ pub(super) fn explore(
         None => (Dfs::new(reduce), Tally::default(), 0.0),
         Some(saved) => {
             let same =
-                saved.experiment == *bench.experiment && saved.kills == kills && saved.reduce == reduce;
+                saved.experiment == bench.experiment.code() && saved.kills == kills && saved.reduce == reduce;
             if !same {
                 return Err(usage(
                     "the file of --resume belongs to another exploration",
@@ -251,7 +270,7 @@ pub(super) fn explore(
         });
     }
     let exploration = Exploration {
-        experiment: bench.experiment.clone(),
+        subject: bench.experiment.subject(),
         strategy: args.strategy.to_possible_value().map_or(String::new(), |name| name.get_name().to_owned()),
         seed: by_chance.then_some(args.seed),
         kills,
@@ -266,14 +285,14 @@ pub(super) fn explore(
         outcomes,
     };
     if let Some(place) = place {
-        let experiment = bench.experiment.clone();
+        let experiment = bench.experiment.code();
         let saved = Saved { experiment, kills, reduce, dfs, tally, seconds };
         place.publish(json(&saved).as_bytes())?;
     }
     Ok(exploration)
 }
 
-fn advice(exploration: &Exploration, args: &ExploreArgs) -> String {
+fn advice(exploration: &Exploration, args: &Search) -> String {
     match (&args.resume, exploration.complete, args.strategy) {
         (_, true, _) | (None, _, StrategyArg::Random | StrategyArg::Uniform | StrategyArg::Pct) => {
             String::new()
@@ -294,61 +313,4 @@ fn load(file: &Path) -> Result<Option<Saved>, Fault> {
         usage(what, "give a file that --resume has written, or a new name")
     })?;
     Ok(Some(saved))
-}
-
-pub(super) fn json(value: &impl Serialize) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
-}
-
-/// A line on the terminal that tells how far the search is.
-#[derive(Debug)]
-pub(super) struct Progress {
-    bar: Option<ProgressBar>,
-    shown: Option<Instant>,
-}
-
-impl Progress {
-    pub(super) fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(1000);
-            let style = ProgressStyle::with_template("{bar:30} {msg}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar
-        });
-        Self { bar, shown: None }
-    }
-
-    fn show(&mut self, schedules: u64, explored: Option<f64>, begin: Instant) {
-        let Some(bar) = &self.bar else { return };
-        if self.shown.is_some_and(|shown| shown.elapsed() < Duration::from_millis(100)) {
-            return;
-        }
-        self.shown = Some(Instant::now());
-        let seconds = begin.elapsed().as_secs_f64();
-        let message = match explored {
-            Some(explored) => {
-                let left = seconds * (1.0 - explored) / explored.max(1e-9);
-                bar.set_position((explored * 1000.0) as u64);
-                format!(
-                    "{schedules} schedules, about {:.1} % of all, about {left:.0} s left",
-                    explored * 100.0
-                )
-            }
-            None => format!("{schedules} schedules"),
-        };
-        bar.set_message(message);
-    }
-
-    /// Shows that `done` of `all` are done.
-    pub(super) fn count(&mut self, done: u64, all: u64, what: &str) {
-        let Some(bar) = &self.bar else { return };
-        bar.set_position(done * 1000 / all.max(1));
-        bar.set_message(format!("{done} of {all} {what}"));
-    }
-
-    pub(super) fn finish(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
 }

@@ -98,3 +98,9 @@ fn remedy(error: &Cause) -> Option<&'static str> {
         None => None,
     }
 }
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}

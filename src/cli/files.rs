@@ -2,10 +2,14 @@
 //! under another name, even if the command is killed.
 
 use super::fault::Fault;
-use crate::sys::tmpfile::{Folder, open_to_read};
-use std::fs::{self, File, OpenOptions};
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::signal::Interrupt;
+use crate::sys::tmpfile::{ENXIO, Folder, open_to_read, open_to_write_at_once};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Reads a regular file of at most `most` bytes; nobody waits for what a pipe or a terminal may say.
 ///
@@ -45,14 +49,14 @@ impl Output {
     pub(super) fn create(path: &Path) -> Result<Self, Fault> {
         // What a link points to is replaced, not the link.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        Self::open(path.clone()).map_err(|error| fault(&path, &error))
+        Self::open(path.clone()).map_err(|error| interrupted_or(&path, &error))
     }
 
     fn open(path: PathBuf) -> io::Result<Self> {
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             Ok(meta) if !meta.is_file() => {
-                let file = OpenOptions::new().write(true).open(&path)?;
+                let file = open_device(&path)?;
                 return Ok(Self { path, place: Place::Device, file });
             }
             _ => {}
@@ -69,8 +73,11 @@ impl Output {
 
     /// Writes the bytes and gives the file its name.
     pub(super) fn publish(mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let written = self.file.write_all(bytes).and_then(|()| self.file.flush());
-        written.and_then(|()| self.name_it()).map_err(|error| fault(&self.path, &error))
+        let written = match self.place {
+            Place::Device => write_to_device(&mut self.file, bytes),
+            _ => self.file.write_all(bytes).and_then(|()| self.file.flush()),
+        };
+        written.and_then(|()| self.name_it()).map_err(|error| interrupted_or(&self.path, &error))
     }
 
     fn name_it(&self) -> io::Result<()> {
@@ -96,6 +103,53 @@ impl Drop for Output {
             // After it was published it is not there any more.
             let _ = fs::remove_file(aside);
         }
+    }
+}
+
+/// Opens a device or a pipe to write. A pipe is waited for until someone reads it; Ctrl-C ends the wait.
+fn open_device(path: &Path) -> io::Result<File> {
+    loop {
+        match open_to_write_at_once(path) {
+            // A pipe that nobody reads.
+            Err(error) if error.raw_os_error() == Some(ENXIO) => wait_a_moment()?,
+            opened => return opened,
+        }
+    }
+}
+
+/// Writes all of it, as fast as it is taken; Ctrl-C ends the wait for a reader that is slow or stopped.
+fn write_to_device(file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => bytes = &bytes[n..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_a_moment()?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Waits a moment, or until a signal asks the program to end.
+fn wait_a_moment() -> io::Result<()> {
+    let deadline = Deadline::after(Duration::from_millis(20));
+    let Some(interrupt) = Interrupt::installed() else {
+        std::thread::sleep(Duration::from_millis(20));
+        return Ok(());
+    };
+    match readable(&[interrupt.as_fd()], deadline)?[0] {
+        true => Err(io::ErrorKind::Interrupted.into()),
+        false => Ok(()),
+    }
+}
+
+/// The signal that ended a wait, or why the file cannot be written.
+fn interrupted_or(path: &Path, error: &io::Error) -> Fault {
+    let signal = Interrupt::installed().and_then(Interrupt::received);
+    match signal.filter(|_| error.kind() == io::ErrorKind::Interrupted) {
+        Some(signal) => Fault::interrupted(signal),
+        None => fault(path, error),
     }
 }
 

@@ -1,31 +1,44 @@
 //! `proclab list`: what can be run, one line each.
 
-use super::output;
-use crate::scenario::life::Lesson;
+use std::fmt::Write;
 use std::process::ExitCode;
 
-/// Everything that can be run, how, and what it is; nothing where the lessons are named.
-const LINES: [(&str, &str); 12] = [
-    ("run tickets", "the ticket sale: buyers race for the stock in a file, with and without a lock"),
-    ("run pipeline", "producers and consumers around a bounded queue: ends, kills, leases, deadlock"),
-    ("run eval EXPR", "a child evaluates, and the answer comes out of a queue"),
-    ("run full", "putting into a full queue blocks until something is taken out"),
-    ("run life LESSON", ""),
-    ("trials tickets", "many free sales: how often what came of them"),
-    ("explore tickets", "every interleaving of the sale's steps, counted; --cabinet for twelve locks"),
-    ("explore pipeline", "every interleaving of producers and consumers at a queue"),
-    ("replay TOKEN", "one of those schedules again, on real processes"),
-    ("watch -- COMMAND", "any program: who runs, who is ready, who is blocked on what"),
-    ("bench WORK", "start queue: this library and its peers on the same work, as ratios"),
+use super::output::{Finding, print};
+use super::scenario::word;
+use crate::scenario::SCENARIOS;
+use crate::scenario::registry::Verb;
+
+/// The verbs that take no scenario.
+const OTHERS: [(&str, &str); 4] = [
+    ("replay TOKEN", "one of the schedules that `explore` has found again, on real processes"),
+    ("watch -- COMMAND", "any program: which processes run, are ready, or are blocked on what"),
+    ("bench WORK", "start queue: this library beside its peers on the same work, as ratios"),
     ("net DEMO demo", "chat udp sticky frames file echo upper auth: the network programs, both ends"),
 ];
 
+/// Lists everything that can be run.
 pub(crate) fn list() -> ExitCode {
-    let lessons = Lesson::ALL.map(Lesson::name).join(" ") + " all";
-    let about = |about: &'static str| if about.is_empty() { lessons.as_str() } else { about };
-    let lines = LINES.map(|(what, told)| format!("{what:<18} {}\n", about(told)));
-    match output::write(&lines.concat()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => fault.report(),
+    let mut text = String::new();
+    let mut line = |what: &str, about: &str| {
+        let _ = writeln!(text, "{what:<18} {about}");
+    };
+    for entry in SCENARIOS {
+        let verbs = [Verb::Run, Verb::Trials, Verb::Explore];
+        for verb in verbs.into_iter().filter(|verb| entry.arguments(*verb).is_ok()) {
+            let about = match verb {
+                Verb::Run => entry.about().to_owned(),
+                Verb::Trials => "the same, free, many times: how often each outcome occurred".to_owned(),
+                Verb::Explore => format!("every interleaving of its steps, counted{}", entry.explored()),
+            };
+            let operand = if verb == Verb::Run { entry.operand() } else { "" };
+            line(format!("{} {} {operand}", word(verb), entry.name()).trim_end(), &about);
+        }
+        for (name, question) in entry.parts() {
+            line(&format!("  {name}"), &question);
+        }
     }
+    for (what, about) in OTHERS {
+        line(what, about);
+    }
+    print(Ok((text, Finding::Right)))
 }

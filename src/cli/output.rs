@@ -1,7 +1,51 @@
 //! Standard output: what a command has to say gets there, or the command says why it did not.
 
-use super::fault::Fault;
 use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::fault::{BROKEN, Fault};
+
+/// How something is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What a command has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// All was right.
+    Right,
+    /// Something is wrong.
+    Wrong,
+    /// This signal ended the command before it could know; what it says is what it knew by then.
+    Unknown(i32),
+}
+
+impl Finding {
+    /// Of a command that was not interrupted.
+    pub(crate) fn of(right: bool) -> Self {
+        if right { Self::Right } else { Self::Wrong }
+    }
+}
+
+/// Prints what a command has to say; 3 if it found that something is wrong.
+pub(crate) fn print(result: Result<(String, Finding), Fault>) -> ExitCode {
+    let said = result.and_then(|(text, finding)| write(&text).map(|()| finding));
+    match said {
+        Ok(Finding::Right) => ExitCode::SUCCESS,
+        Ok(Finding::Wrong) => ExitCode::from(BROKEN),
+        Ok(Finding::Unknown(signal)) => Fault::interrupted(signal).report(),
+        Err(fault) => fault.report(),
+    }
+}
 
 /// Writes `text`, without its colours where nobody would see them.
 ///
@@ -19,4 +63,20 @@ pub(super) fn judge(written: io::Result<()>) -> Result<(), Fault> {
         }
         _ => Ok(()),
     }
+}
+
+/// A value as a page of JSON.
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}
+
+/// How wide a table may be.
+pub(crate) fn width() -> u16 {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    terminal_width().or(columns).unwrap_or(100).clamp(40, 200)
+}
+
+/// How wide the terminal is, if standard output is one.
+pub(crate) fn terminal_width() -> Option<u16> {
+    console::Term::stdout().size_checked().map(|(_, columns)| columns)
 }

@@ -2,20 +2,20 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 
-use super::explore::json;
 use super::fault::{Cause, Fault};
 use super::files;
-use super::lab::{
-    Finding, Format, PipelineArgs, SaleArgs, could_not, diverged, print, usage, width, with_lab,
-};
+use super::gate::{could_not, diverged, usage, with_lab};
+use super::output::{Finding, Format, json, print, width};
 use super::step_by_step;
 use crate::explore::schedule::{Token, arrivals};
 use crate::explore::strategy::replay::Replay;
 use crate::report::witness::Witness;
 use crate::scenario::experiment::Experiment;
+use crate::scenario::registry::from_code;
 use crate::scenario::run::verdict::Verdict;
 
 /// The largest file that is read.
@@ -33,10 +33,6 @@ pub(crate) struct ReplayArgs {
     /// Press a key for each step, or choose yourself who goes next
     #[arg(long, conflicts_with = "format")]
     step: bool,
-    #[command(flatten)]
-    sale: SaleArgs,
-    #[command(flatten)]
-    pipeline: PipelineArgs,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -44,7 +40,7 @@ pub(crate) struct ReplayArgs {
 
 /// What to run again, and what to expect.
 struct Recorded {
-    experiment: Experiment,
+    experiment: Arc<dyn Experiment>,
     replay: Replay,
     token: Token,
 }
@@ -62,28 +58,14 @@ fn answer(args: &ReplayArgs) -> Result<(String, Finding), Fault> {
             return Err(usage(error.to_string(), "copy the token that `proclab explore` has printed"));
         }
     };
-    let same = match &recorded.experiment {
-        Experiment::Tickets(sale) => args.sale.over(sale) == *sale && args.pipeline.is_silent(),
-        Experiment::Pipeline(pipeline) => args.pipeline.over(pipeline) == *pipeline && args.sale.is_silent(),
-    };
-    if !same {
-        return Err(usage(
-            format!(
-                "the token belongs to other parameters: {} {}",
-                recorded.experiment.scenario(),
-                recorded.experiment.options()
-            ),
-            "leave the options away, for the token knows them, or explore anew",
-        ));
-    }
     let kills = recorded.token.kills();
     if args.step {
         let choices = recorded.token.choices.clone();
-        return with_lab(&recorded.experiment, |bench| step_by_step::run(bench, choices));
+        return with_lab(&*recorded.experiment, |bench| step_by_step::run(bench, choices));
     }
     let Recorded { experiment, replay, token } = recorded;
-    let witness = with_lab(&experiment, |bench| bench.replay(replay, kills))?;
-    compare(&witness, &token)?;
+    let witness = with_lab(&*experiment, |bench| bench.replay(replay, kills))?;
+    compare(&witness, &token, &*experiment)?;
     let text = match args.format {
         Format::Text => text(&witness),
         Format::Json => json(&witness),
@@ -95,15 +77,15 @@ fn answer(args: &ReplayArgs) -> Result<(String, Finding), Fault> {
 pub(super) fn text(witness: &Witness) -> String {
     format!(
         "{} {}\n{}verdict: {}\n",
-        witness.experiment.scenario(),
-        witness.experiment.options(),
+        witness.subject.scenario,
+        witness.subject.options,
         witness.table(width()),
         witness.verdict
     )
 }
 
 fn by_token(token: Token) -> Result<Recorded, Fault> {
-    let experiment = Experiment::from_code(&token.parameters).ok_or_else(|| {
+    let experiment = from_code(&token.parameters).ok_or_else(|| {
         usage(
             format!("the token is of no scenario that is known here: `{}`", token.parameters),
             "copy the token that `proclab explore` has printed",
@@ -121,18 +103,21 @@ fn by_file(file: &Path) -> Result<Recorded, Fault> {
     let witness: Witness = serde_json::from_slice(&content)
         .map_err(|error| usage(format!("{shown} is no schedule: {error}")))?;
     // The code is checked as that of a token is: a file may hold any number.
-    let experiment = Experiment::from_code(&witness.experiment.code())
-        .ok_or_else(|| usage(format!("{shown} is no schedule: its parameters are out of bounds")))?;
+    let token =
+        witness.token.parse::<Token>().map_err(|error| usage(format!("{shown} is no schedule: {error}")))?;
+    let experiment = from_code(&token.parameters)
+        .filter(|experiment| experiment.subject().parameters == witness.subject.parameters)
+        .ok_or_else(|| usage(format!("{shown} is no schedule: its parameters are not those of its token")))?;
     let events = witness
-        .events(experiment.processes())
+        .events(experiment.roles().len(), experiment.steps())
         .map_err(|error| usage(format!("{shown} is no schedule: {error}")))?;
     let token = Token::new(&experiment.code(), &events);
     Ok(Recorded { experiment, replay: Replay::of(events), token })
 }
 
 /// Whether the processes arrived at the same steps as when the token was made.
-fn compare(witness: &Witness, token: &Token) -> Result<(), Fault> {
-    let events = witness.events(witness.processes.len()).unwrap_or_default();
+fn compare(witness: &Witness, token: &Token, experiment: &dyn Experiment) -> Result<(), Fault> {
+    let events = witness.events(witness.processes.len(), experiment.steps()).unwrap_or_default();
     if arrivals(&events) == token.arrivals {
         return Ok(());
     }

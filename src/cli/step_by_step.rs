@@ -1,44 +1,51 @@
-//! You are the scheduler: a key for each step.
+//! You are the scheduler: a key per step.
 
-use std::io::{IsTerminal, Read, Write};
-use std::os::fd::AsFd;
-
-use console::{Key, Term};
+use std::io::Write;
 
 use super::fault::Fault;
-use super::lab::{Bench, Finding, failed};
+use super::gate::{Gated, failed};
+use super::keys::{Key, Keys};
+use super::output::Finding;
 use super::replay::text;
 use crate::explore::engine::{Divergence, Point, execute};
-use crate::explore::step::{Choice, Event, letter};
+use crate::explore::step::{Access, Choice, Event, Label, letter};
 use crate::explore::strategy::{Decision, Strategy};
+use crate::scenario::run::gate::State;
 use crate::scenario::run::verdict::Verdict;
-use crate::sys::poll::{Deadline, readable};
-use crate::sys::signal::Interrupt;
 
 /// Executes `choices` as far as the person agrees; what is told at the end, and whether all was right.
-pub(super) fn run(bench: &mut Bench<'_>, choices: Vec<Choice>) -> Result<(String, Finding), Fault> {
-    let keys = Keys { interrupt: bench.interrupt, typed: Vec::new() };
-    let mut person = Person { choices, steps: 0, previous: None, on_way: true, keys };
-    let trace = execute(&mut *bench.lab, &mut person, usize::MAX).map_err(|error| failed(&error))?;
-    let Some(trace) = trace else {
+pub(super) fn run(bench: &mut Gated<'_>, choices: Vec<Choice>) -> Result<(String, Finding), Fault> {
+    let state = bench.lab.viewer();
+    let mut person = Person::new(choices, Keys::new(bench.interrupt), state);
+    loop {
+        let trace = execute(&mut *bench.lab, &mut person, usize::MAX).map_err(|error| failed(&error))?;
+        if let Some(trace) = trace {
+            let witness = bench.describe(&trace)?;
+            let again = format!("again: proclab replay {}\n", witness.token);
+            return Ok((format!("\n{}{again}", text(&witness)), Finding::of(witness.verdict == Verdict::Ok)));
+        }
         if let Some(signal) = bench.interrupt.received() {
             return Err(Fault::interrupted(signal));
         }
-        return Ok(("stopped: the processes are called back\n".to_owned(), Finding::Right));
-    };
-    let witness = bench.describe(&trace)?;
-    let again = format!("again: proclab replay {}\n", witness.token);
-    Ok((format!("\n{}{again}", text(&witness)), Finding::of(witness.verdict == Verdict::Ok)))
+        if !person.undoes() {
+            return Ok(("stopped: the processes are called back\n".to_owned(), Finding::Right));
+        }
+    }
 }
 
 /// Asks at every point.
 struct Person {
+    /// The schedule that is replayed, if the person agrees.
     choices: Vec<Choice>,
-    steps: usize,
-    previous: Option<usize>,
-    /// Whether all decisions so far were those of the schedule.
-    on_way: bool,
+    /// What was done so far, in order.
+    done: Vec<Choice>,
+    /// What is to be done again without asking, after a step was undone.
+    again: Vec<Choice>,
+    /// Which process holds what.
+    holds: Vec<(usize, Label)>,
+    wants_to_undo: bool,
     keys: Keys,
+    state: State,
 }
 
 impl Strategy for Person {
@@ -47,21 +54,32 @@ impl Strategy for Person {
     }
 
     fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence> {
-        let scheduled = self
-            .choices
-            .get(self.steps)
-            .copied()
-            .filter(|choice| self.on_way && point.choices.contains(choice));
-        let go_on = self.previous.map(Choice::step).filter(|choice| point.choices.contains(choice));
+        if point.depth == 0 {
+            self.done.clear();
+            self.holds.clear();
+        }
+        if let Some(choice) = self.again.get(self.done.len()) {
+            return Ok(Decision::Take(*choice));
+        }
+        self.again.clear();
+        let is_on_way = self.choices.starts_with(&self.done);
+        let scheduled = self.choices.get(self.done.len()).copied();
+        let scheduled = scheduled.filter(|choice| is_on_way && point.choices.contains(choice));
+        let previous = self.done.last().map(|choice| Choice::step(choice.index()));
+        let go_on = previous.filter(|choice| point.choices.contains(choice));
         let first = point.choices.iter().copied().find(|choice| !choice.kill);
-        let usual = scheduled.or(go_on).or(first);
-        let Some(usual) = usual else { return Ok(Decision::GiveUp) };
+        let Some(usual) = scheduled.or(go_on).or(first) else { return Ok(Decision::GiveUp) };
         loop {
             self.ask(point, usual, scheduled.is_some());
             match self.keys.next() {
-                Some('\n') => return Ok(Decision::Take(usual)),
-                Some('q') | None => return Ok(Decision::GiveUp),
-                Some(key) if key.is_ascii_alphabetic() => {
+                Some(Key::Enter) => return Ok(Decision::Take(usual)),
+                Some(Key::Char('q')) | None => return Ok(Decision::GiveUp),
+                Some(Key::Back | Key::Char('-')) if self.done.is_empty() => self.say("nothing is done yet\n"),
+                Some(Key::Back | Key::Char('-')) => {
+                    self.wants_to_undo = true;
+                    return Ok(Decision::GiveUp);
+                }
+                Some(Key::Char(key)) if key.is_ascii_alphabetic() => {
                     let process = (key.to_ascii_lowercase() as u8 - b'a').into();
                     let choice =
                         if key.is_ascii_uppercase() { Choice::kill(process) } else { Choice::step(process) };
@@ -70,29 +88,60 @@ impl Strategy for Person {
                     }
                     self.say(&format!("{} cannot go on now\n", letter(process)));
                 }
-                Some(_) => {}
+                Some(Key::Char(_)) => {}
             }
         }
     }
 
     fn refused(&mut self, point: &Point<'_>, process: usize) -> Result<(), Divergence> {
-        let step = point.step(Choice::step(process)).map_or(String::new(), |step| step.to_string());
-        self.say(&format!("      {} is refused at {step}, and waits\n", letter(process)));
+        if self.again.is_empty() {
+            let step = point.step(Choice::step(process)).map_or(String::new(), |step| step.to_string());
+            self.say(&format!("      {} is refused at {step}, and waits\n", letter(process)));
+        }
         Ok(())
     }
 
     fn done(&mut self, event: &Event) -> Result<(), Divergence> {
-        self.on_way &= self.choices.get(self.steps) == Some(&event.choice);
-        self.steps += 1;
-        self.previous = Some(event.choice.index());
-        self.say(&format!("{:>4}  {event}\n", self.steps));
+        self.done.push(event.choice);
+        let process = event.choice.index();
+        match event.step.access {
+            _ if event.ended => self.holds.retain(|(holder, _)| *holder != process),
+            Access::Acquire => self.holds.push((process, event.step.resource)),
+            Access::Release => {
+                let one = self.holds.iter().rposition(|held| *held == (process, event.step.resource));
+                one.map(|at| self.holds.remove(at));
+            }
+            Access::Read | Access::Write | Access::Await => {}
+        }
+        if self.again.len() < self.done.len() {
+            self.say(&format!("{:>4}  {event}\n", self.done.len()));
+        }
         Ok(())
     }
 }
 
 impl Person {
+    fn new(choices: Vec<Choice>, keys: Keys, state: State) -> Person {
+        let (done, again, holds) = (Vec::new(), Vec::new(), Vec::new());
+        Person { choices, done, again, holds, wants_to_undo: false, keys, state }
+    }
+
+    /// Whether the last step is to be undone: then all others are done again, from the beginning.
+    fn undoes(&mut self) -> bool {
+        let undoes = std::mem::take(&mut self.wants_to_undo);
+        if undoes {
+            self.again = std::mem::take(&mut self.done);
+            self.again.pop();
+            self.say(&format!("      undone: step {}\n", self.again.len() + 1));
+        }
+        undoes
+    }
+
     fn ask(&mut self, point: &Point<'_>, usual: Choice, scheduled: bool) {
-        let waiting = point.pending.iter().enumerate().map(|(process, step)| {
+        let mut shared: Vec<String> =
+            (self.state)().into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        shared.extend(self.holds.iter().map(|(process, what)| format!("{} holds {what}", letter(*process))));
+        let next = point.pending.iter().enumerate().map(|(process, step)| {
             let enabled = point.choices.contains(&Choice::step(process));
             match step {
                 Some(step) if enabled => format!("{} at {step}", letter(process)),
@@ -100,12 +149,14 @@ impl Person {
                 None => format!("{} has ended", letter(process)),
             }
         });
-        let waiting: Vec<_> = waiting.collect();
+        let next: Vec<_> = next.collect();
         let why = if scheduled { ", as the schedule says" } else { "" };
         let verb = if usual.kill { "kill " } else { "" };
         self.say(&format!(
-            "{}   [Enter: {verb}{}{why}; a letter: that one; a capital: kill it; q: stop] ",
-            waiting.join(", "),
+            "      [{}]  next: {}\n      [Enter: {verb}{}{why}; a letter: that one; a capital: kill it; \
+             Backspace or -: undo; q: stop] ",
+            shared.join("; "),
+            next.join(", "),
             letter(usual.index())
         ));
     }
@@ -115,62 +166,4 @@ impl Person {
         let mut out = std::io::stderr();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
-}
-
-/// What the person types.
-struct Keys {
-    interrupt: Interrupt,
-    /// What has come of lines that are not yet taken.
-    typed: Vec<u8>,
-}
-
-impl Keys {
-    /// One key, or the first of a line where there is no terminal; `None` at the end of the input, and after a
-    /// signal that asks the program to end.
-    fn next(&mut self) -> Option<char> {
-        if self.interrupt.received().is_some() {
-            return None;
-        }
-        let key = if std::io::stdin().is_terminal() { pressed()? } else { self.line()? };
-        eprint_newline();
-        Some(key)
-    }
-
-    fn line(&mut self) -> Option<char> {
-        let mut ended = false;
-        let length = loop {
-            if let Some(at) = self.typed.iter().position(|byte| *byte == b'\n') {
-                break at + 1;
-            }
-            if ended {
-                break self.typed.len();
-            }
-            let stdin = std::io::stdin();
-            let ready = readable(&[stdin.as_fd(), self.interrupt.as_fd()], Deadline::NEVER).ok()?;
-            if ready[1] {
-                return None;
-            }
-            // As much as the standard input keeps: nothing may be left there that the poll does not see.
-            let mut bytes = [0; 8192];
-            let n = stdin.lock().read(&mut bytes).ok()?;
-            self.typed.extend_from_slice(&bytes[..n]);
-            ended = n == 0;
-        };
-        let line: Vec<u8> = self.typed.drain(..length).collect();
-        (length > 0).then(|| String::from_utf8_lossy(&line).trim().chars().next().unwrap_or('\n'))
-    }
-}
-
-/// The key that is pressed. Ctrl-C raises its signal, as it does outside of this wait.
-fn pressed() -> Option<char> {
-    Some(match Term::stderr().read_key().ok()? {
-        Key::Enter | Key::Char(' ') => '\n',
-        Key::Char(key) => key,
-        Key::Escape => 'q',
-        _ => '?',
-    })
-}
-
-fn eprint_newline() {
-    let _ = std::io::stderr().write_all(b"\n");
 }

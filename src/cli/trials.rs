@@ -1,22 +1,26 @@
 //! `proclab trials`: the free race, measured.
 
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::explore::{Progress, json};
 use super::fault::{Cause, Fault, chain};
 use super::files::Output;
-use super::lab::{Explorable, Finding, Format, SaleArgs, could_not, print, usage, width};
+use super::gate::{could_not, usage};
+use super::output::{Finding, Format, json, print, width};
+use super::progress::Progress;
+use super::scenario::{chosen, fault, offer};
 use crate::explore::gate::GateError;
 use crate::report::trials::{Run, Sweep, Swept, Trials, csv_head, csv_line};
 use crate::scenario::experiment::Experiment;
+use crate::scenario::registry::{Entry, Verb};
+use crate::scenario::run::gate::TrialRun;
 use crate::scenario::run::scratch::Scratch;
-use crate::scenario::tickets::body::Sale;
-use crate::scenario::tickets::judge::SaleLab;
 use crate::supervisor::Supervisor;
 use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::Interrupt;
@@ -28,25 +32,18 @@ const HOPELESS: usize = 3;
 /// The most values of a sweep.
 const MAX_VALUES: usize = 100;
 
-/// Run a scenario freely many times, and tell how often what came of it
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Examples:\n  proclab trials tickets -n 200 --lock none --think 1\n  proclab trials tickets --sweep lock=none,flock,mutex --html page.html"
-)]
-pub(crate) struct TrialsArgs {
-    /// What is run
-    #[arg(value_enum)]
-    scenario: Explorable,
+/// `proclab trials SCENARIO …`.
+#[derive(Clone, Debug)]
+pub(crate) struct TrialsArgs(ArgMatches);
+
+/// The options of all trials.
+#[derive(Args, Clone, Debug)]
+struct Options {
     /// How many times
     #[arg(short = 'n', long = "trials", value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     n: u64,
-    #[command(flatten)]
-    sale: SaleArgs,
-    /// How long a buyer thinks before it reads and again before it writes, in milliseconds
-    #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
-    think: Duration,
-    /// The same for several values of one parameter: think=0,1,2,5 or buyers=2,3 or lock=none,flock
-    #[arg(long, value_name = "PARAMETER=VALUE,…")]
+    /// The same for several values of one option: think=0,1,2,5 or buyers=2,3 or lock=none,flock
+    #[arg(long, value_name = "OPTION=VALUE,…")]
     sweep: Option<String>,
     /// Write a page with charts to FILE; it needs no network
     #[arg(long, value_name = "FILE")]
@@ -59,11 +56,29 @@ pub(crate) struct TrialsArgs {
     format: Format,
 }
 
-/// A time from a text in milliseconds.
-fn milliseconds(text: &str) -> Result<Duration, String> {
-    let ms: Option<f64> = text.parse().ok().filter(|ms| (0.0..=60_000.0).contains(ms));
-    ms.map(|ms| Duration::from_secs_f64(ms / 1000.0))
-        .ok_or_else(|| "milliseconds, from 0 to 60000".to_owned())
+impl Args for TrialsArgs {
+    fn augment_args(command: Command) -> Command {
+        let command = command.after_help(
+            "Examples:\n  proclab trials tickets -n 200 --lock flock\n  \
+             proclab trials tickets --sweep lock=none,flock,mutex --html page.html",
+        );
+        offer(command, Verb::Trials, Options::augment_args)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for TrialsArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self(matches.clone()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0 = matches.clone();
+        Ok(())
+    }
 }
 
 /// Runs the command.
@@ -71,31 +86,33 @@ pub(crate) fn run(args: &TrialsArgs) -> ExitCode {
     print(answer(args))
 }
 
+/// What is tried, and the value of the swept option that it stands for.
+type Tried = (String, Arc<dyn Experiment>);
+
 fn answer(args: &TrialsArgs) -> Result<(String, Finding), Fault> {
-    if args.scenario != Explorable::Tickets {
-        return Err(usage("trials are of the ticket sale", "proclab trials tickets"));
-    }
-    let base = Sale { think: args.think, ..args.sale.sale() };
-    let (parameter, sales) = match &args.sweep {
+    let (entry, matches) = chosen(&args.0)?;
+    let args = Options::from_arg_matches(matches).map_err(|error| Fault::bad_arguments(error.to_string()))?;
+    let base = entry.experiment(Verb::Trials, matches).map_err(fault)?;
+    let (parameter, tried) = match &args.sweep {
         None => (String::new(), vec![(String::new(), base)]),
-        Some(sweep) => values(sweep, &base)?,
+        Some(sweep) => values(sweep, entry)?,
     };
     let failed = |error: &Cause| could_not("the processes cannot be set up", error);
     let interrupt = Interrupt::install().map_err(|error| failed(&error))?;
     // Beforehand: a file that cannot be written costs nobody the trials.
     let page = args.html.as_deref().map(Output::create).transpose()?;
     let table = args.csv.as_deref().map(Output::create).transpose()?;
-    let most = sales.iter().map(|(_, sale)| sale.buyers).max().unwrap_or(0);
+    let most = tried.iter().map(|(_, experiment)| experiment.roles().len()).max().unwrap_or(0);
     let mut csv = csv_head(most);
     let mut rows = Vec::new();
     let mut progress = Progress::new();
-    for (value, sale) in sales {
-        let (runs, failures) = measure(&sale, args.n, interrupt, &mut progress)?;
+    for (value, experiment) in tried {
+        let (runs, failures) = measure(&*experiment, args.n, interrupt, &mut progress)?;
         for (trial, run) in runs.iter().enumerate() {
             let _ = csv.write_str(&csv_line(&parameter, &value, trial + 1, run, most));
         }
         let is_cut = interrupt.received().is_some();
-        let trials = Trials::new(&Experiment::Tickets(sale), &runs, &failures, is_cut);
+        let trials = Trials::new(experiment.subject(), &experiment.roles(), &runs, &failures, is_cut);
         rows.push(Swept { value, trials });
         if is_cut {
             break;
@@ -119,48 +136,44 @@ fn answer(args: &TrialsArgs) -> Result<(String, Finding), Fault> {
     Ok((text, interrupt.received().map_or(Finding::of(right), Finding::Unknown)))
 }
 
-/// The sales of a sweep, each with its value.
-fn values(sweep: &str, base: &Sale) -> Result<(String, Vec<(String, Sale)>), Fault> {
+/// The experiments of a sweep, each with its value: the command line again, with the option set to it.
+fn values(sweep: &str, entry: &dyn Entry) -> Result<(String, Vec<Tried>), Fault> {
     let hint = "for example --sweep think=0,1,2,5,10,20 or --sweep lock=none,flock";
-    let Some((parameter, values)) = sweep.split_once('=') else {
+    let Some((option, values)) = sweep.split_once('=') else {
         return Err(usage(format!("`{sweep}` is no sweep"), hint));
     };
     let values: Vec<&str> = values.split(',').collect();
     if values.len() > MAX_VALUES {
         return Err(usage(format!("a sweep has at most {MAX_VALUES} values"), hint));
     }
-    let sale = |value: &str| {
-        let bad = |why: String| usage(format!("`{value}` is no value of {parameter}: {why}"), hint);
-        let mut sale = base.clone();
-        match parameter {
-            "think" => sale.think = milliseconds(value).map_err(bad)?,
-            "buyers" => {
-                let buyers =
-                    value.parse().ok().filter(|n| (1..=crate::explore::schedule::MAX_PROCESSES).contains(n));
-                sale.buyers = buyers.ok_or_else(|| bad("a number from 1 to 26".into()))?;
-            }
-            "stock" => {
-                let stock =
-                    value.parse().ok().filter(|n| (0..=crate::scenario::experiment::MAX_STOCK).contains(n));
-                sale.stock = stock.ok_or_else(|| bad("a number from 0 to 1000000".into()))?;
-            }
-            "lock" => sale.lock = value.parse().map_err(|error| bad(format!("{error}")))?,
-            _ => {
-                return Err(usage(
-                    format!("`{parameter}` cannot be swept"),
-                    "think, buyers, stock or lock can",
-                ));
-            }
-        }
-        Ok((value.to_owned(), sale))
+    let own = entry.arguments(Verb::Trials).map_err(|why| usage(why, hint))?;
+    let own: Vec<&str> = own
+        .get_arguments()
+        .filter(|arg| arg.get_action().takes_values())
+        .filter_map(|arg| arg.get_long())
+        .collect();
+    if !own.contains(&option) {
+        return Err(usage(format!("`{option}` cannot be swept"), format!("{} can", own.join(", "))));
+    }
+    let given: Vec<OsString> = std::env::args_os().skip(2).collect();
+    let tried = |value: &&str| {
+        let bad = |why: &str| usage(format!("`{value}` is no value of {option}: {why}"), hint);
+        let command =
+            Options::augment_args(entry.arguments(Verb::Trials).map_err(bad)?).args_override_self(true);
+        let set = OsString::from(format!("--{option}={value}"));
+        let matches = command.try_get_matches_from(given.iter().cloned().chain([set])).map_err(|error| {
+            let text = error.render().to_string();
+            bad(text.lines().next().unwrap_or_default().trim_start_matches("error: "))
+        })?;
+        Ok(((*value).to_owned(), entry.experiment(Verb::Trials, &matches).map_err(fault)?))
     };
-    let sales: Result<Vec<_>, Fault> = values.into_iter().map(sale).collect();
-    Ok((parameter.to_owned(), sales?))
+    let tried: Result<Vec<_>, Fault> = values.iter().map(tried).collect();
+    Ok((option.to_owned(), tried?))
 }
 
-/// Runs a sale freely `n` times, or until Ctrl-C; the runs, and why others could not be carried out.
+/// Runs an experiment freely `n` times, or until Ctrl-C; the runs, and why others could not be carried out.
 fn measure(
-    sale: &Sale,
+    experiment: &dyn Experiment,
     n: u64,
     interrupt: Interrupt,
     progress: &mut Progress,
@@ -170,8 +183,8 @@ fn measure(
     let _ = raise_open_file_limit();
     let supervisor = Supervisor::with_interrupt(interrupt).map_err(|error| failed(&error))?;
     let scratch = Scratch::new().map_err(|error| failed(&error))?;
-    let mut lab = SaleLab::free(&supervisor, sale, scratch.path()).map_err(|error| failed(&error))?;
-    let thinking = sale.think * 2 * sale.buyers as u32;
+    let mut lab = experiment.free(&supervisor, scratch.path()).map_err(|error| failed(&error))?;
+    let thinking = experiment.slack();
     let (mut runs, mut failures, mut in_a_row) = (Vec::new(), Vec::new(), 0);
     while (runs.len() + failures.len()) < n as usize && in_a_row < HOPELESS && interrupted().is_none() {
         match lab.trial(PATIENCE + thinking) {
@@ -190,7 +203,7 @@ fn measure(
                 in_a_row += 1;
                 failures.push(chain(&error));
                 // Its processes are in no known state: new ones for the next.
-                lab = renewed(lab, &supervisor, sale, &scratch).map_err(|error| failed(&error))?;
+                lab = renewed(lab, &supervisor, experiment, &scratch).map_err(|error| failed(&error))?;
             }
         }
         progress.count((runs.len() + failures.len()) as u64, n, "trials");
@@ -202,13 +215,13 @@ fn measure(
 }
 
 fn renewed<'s>(
-    lab: SaleLab<'s>,
+    old: Box<dyn TrialRun + 's>,
     supervisor: &'s Supervisor,
-    sale: &Sale,
+    experiment: &dyn Experiment,
     scratch: &Scratch,
-) -> Result<SaleLab<'s>, GateError> {
-    drop(lab);
-    SaleLab::free(supervisor, sale, scratch.path())
+) -> Result<Box<dyn TrialRun + 's>, GateError> {
+    drop(old);
+    experiment.free(supervisor, scratch.path())
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -37,6 +37,8 @@ pub enum Fact {
     Put(Message),
     /// The process has taken this message out of a queue; one that its first taker lost is taken again.
     Taken(Message),
+    /// The process is done with this message, which it had taken.
+    Finished(Message),
 }
 
 /// Which message: unique within a run.

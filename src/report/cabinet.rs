@@ -2,15 +2,14 @@
 
 use comfy_table::{ContentArrangement, Table};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::exploration::Exploration;
 use super::witness::RULED;
 use crate::scenario::run::verdict::Verdict;
-use crate::scenario::tickets::cabinet::LockKind;
 
 /// What exploration found of every lock.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Cabinet {
     /// How many buyers there were.
     pub buyers: usize,
@@ -18,15 +17,15 @@ pub struct Cabinet {
     pub stock: i64,
     /// The locks.
     pub locks: Vec<LockView>,
-    /// The notes on trial: the right lock, with the search outside of it.
+    /// The whole exercise: the right lock, with the search outside of it.
     pub notes: Exploration,
 }
 
 /// What exploration found of one lock.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LockView {
-    /// The lock.
-    pub lock: LockKind,
+    /// The lock's name.
+    pub lock: String,
     /// Whether it is right: in all schedules, also if a buyer is killed, with a store that a kill
     /// leaves whole.
     pub right: bool,
@@ -50,7 +49,7 @@ impl Cabinet {
         table.set_header(["lock", "schedules", "result", "deadlocks", "if one is killed", "purchase"]);
         for view in &self.locks {
             table.add_row([
-                view.lock.name().to_owned(),
+                view.lock.clone(),
                 count(&view.plain),
                 result(&view.plain),
                 deadlocks(&view.plain),
@@ -66,9 +65,9 @@ impl Cabinet {
         }
         text.push_str("purchase: median of free purchases that nobody contends for\n\n");
         for view in &self.locks {
-            text.push_str(&fill(&format!("{:<17}{}", view.lock.name(), view.why), usize::from(width)));
+            text.push_str(&fill(&format!("{:<17}{}", view.lock, view.why), usize::from(width)));
         }
-        text.push_str("\nthe notes on trial: ");
+        text.push_str("\nthe whole exercise, with its search outside the lock: ");
         text.push_str(&self.notes.text(width));
         text
     }

@@ -3,18 +3,18 @@
 use std::fmt::Write;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::witness::Witness;
-use crate::scenario::experiment::Experiment;
+use crate::scenario::experiment::Subject;
 use crate::scenario::run::verdict::Verdict;
 
 /// What an exploration found.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Exploration {
     /// What was explored.
     #[serde(flatten)]
-    pub experiment: Experiment,
+    pub subject: Subject,
     /// How the decisions were made: `dfs`, `random`, `uniform` or `pct`.
     pub strategy: String,
     /// From which seed, if by chance.
@@ -43,7 +43,7 @@ pub struct Exploration {
 }
 
 /// One outcome.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct OutcomeView {
     /// What it is.
     pub verdict: Verdict,
@@ -90,7 +90,7 @@ impl Exploration {
     }
 
     fn headline(&self) -> String {
-        let mut text = format!("{} {}", self.experiment.scenario(), self.experiment.options());
+        let mut text = format!("{} {}", self.subject.scenario, self.subject.options);
         if self.kills > 0 {
             let _ = write!(text, " --kills {}", self.kills);
         }

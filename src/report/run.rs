@@ -1,18 +1,25 @@
 //! A run as text: each event as it comes, and a summary at the end.
 
-use crate::scenario::pipeline::run::PipelineRecord;
-use crate::scenario::run::record::{Detail, Event, Proof, Record};
+use crate::scenario::run::record::{Cell, Event, Line, Proof, Record, Table as Data};
 use crate::scenario::run::verdict::Verdict;
-use crate::scenario::tickets::run::TicketsRun;
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr;
 
+/// The widest table: a wider one is no easier to read.
+const MAX_TABLE: u16 = 300;
+
 /// The heading over the lines of events.
 pub fn heading() -> String {
     let faint = Style::new().dimmed();
     format!("{faint}{:>9}  {:<11} {:>7} {:>7}  what{faint:#}", "ms", "process", "PID", "PPID")
+}
+
+/// A title over one of several runs, with an empty line before it if it is not the first.
+pub fn title(title: &str, is_later: bool) -> String {
+    let bold = Style::new().bold();
+    format!("{}{bold}{title}{bold:#}\n", if is_later { "\n" } else { "" })
 }
 
 /// One event in a line, or in as many as it takes on a terminal of `width` columns; `began_ns` is when the
@@ -72,15 +79,51 @@ fn style_of(what: &str) -> Style {
 
 /// What came of it all, in a few lines of at most `width` columns.
 pub fn summary(record: &Record, width: Option<usize>) -> String {
-    match &record.detail {
-        Detail::Tickets(tickets) => tickets_summary(&tickets.runs, width),
-        Detail::Life { proof } => wrapped(&proof_line(proof), width).join("\n"),
-        Detail::Pipeline(pipeline) => pipeline_summary(pipeline, record.verdict, width),
-        Detail::Eval { answer } => match answer.as_ref().and_then(|answer| answer.value) {
-            Some(value) => value.to_string(),
-            None => "the child ended before it put its answer into the queue".to_owned(),
-        },
+    let mut parts = Vec::new();
+    if let Some(data) = &record.summary.table {
+        parts.push(table(data, width));
     }
+    for line in &record.summary.lines {
+        match line {
+            Line::Text(text) => parts.extend(wrapped(text, width)),
+            Line::Verdict(verdict, text) => {
+                let style = verdict_style(*verdict);
+                parts.extend(wrapped(&format!("{style}{verdict}:{style:#} {text}"), width));
+            }
+            Line::Proof(proof) => parts.extend(wrapped(&proof_line(proof), width)),
+            // It was made to fit.
+            Line::Series { name, values } => parts.push(series(name, values, width)),
+        }
+    }
+    parts.join("\n")
+}
+
+/// A table of at most `width` columns. A verdict is never broken: it is the word that is looked for.
+fn table(data: &Data, width: Option<usize>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    if let Some(width) = width.and_then(|width| u16::try_from(width).ok()) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.min(MAX_TABLE));
+    }
+    table.set_header(data.head.iter().copied());
+    for row in &data.rows {
+        table.add_row(row.iter().map(|cell| match cell {
+            Cell::Text(text) | Cell::Number(text) => text.clone(),
+            Cell::Verdict(verdict) => {
+                let style = verdict_style(*verdict);
+                format!("{style}{verdict}{style:#}")
+            }
+        }));
+    }
+    for (index, cell) in data.rows.first().into_iter().flatten().enumerate() {
+        let Some(column) = table.column_mut(index) else { continue };
+        match cell {
+            Cell::Text(_) => {}
+            Cell::Number(_) => column.set_cell_alignment(CellAlignment::Right),
+            Cell::Verdict(_) => drop(column.set_constraint(ColumnConstraint::ContentWidth)),
+        }
+    }
+    table.to_string()
 }
 
 fn verdict_style(verdict: Verdict) -> Style {
@@ -90,141 +133,19 @@ fn verdict_style(verdict: Verdict) -> Style {
     }
 }
 
-fn tickets_summary(runs: &[TicketsRun], width: Option<usize>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    if let Some(width) = width.and_then(|width| u16::try_from(width).ok()) {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
-    table.set_header([
-        "lock",
-        "in stock",
-        "sold",
-        "left in the file",
-        "torn reads",
-        "verdict",
-        "ms",
-        "waited for the lock",
-    ]);
-    for run in runs {
-        let outcome = &run.outcome;
-        let style = verdict_style(outcome.verdict);
-        table.add_row([
-            run.lock.clone(),
-            outcome.initial.to_string(),
-            outcome.sold.to_string(),
-            outcome.left.map_or_else(|| "no number".to_owned(), |left| left.to_string()),
-            outcome.torn_reads.to_string(),
-            format!("{style}{}{style:#}", outcome.verdict.name()),
-            format!("{:.0}", run.wall_ns as f64 / 1e6),
-            format!("{:.0} ms", run.waited_ns as f64 / 1e6),
-        ]);
-    }
-    for column in [1, 2, 3, 4, 6, 7] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    // A verdict is one word, and the word that is looked for.
-    if let Some(verdict) = table.column_mut(5) {
-        verdict.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    let told: Vec<String> = runs.iter().flat_map(|run| wrapped(&tickets_sentence(run), width)).collect();
-    format!("{table}\n{}", told.join("\n"))
-}
-
-fn tickets_sentence(run: &TicketsRun) -> String {
-    let outcome = &run.outcome;
-    let (lock, initial, sold) = (&run.lock, outcome.initial, outcome.sold);
-    let left =
-        outcome.left.map_or_else(|| "the file holds no number".to_owned(), |left| format!("{left} left"));
-    match outcome.verdict {
-        Verdict::Ok => format!("{lock}: {sold} of {initial} sold, {left}: every ticket is accounted for."),
-        Verdict::Oversold => format!(
-            "{lock}: {sold} buyers have a ticket, but there were {initial}: they read the same number before anybody wrote."
-        ),
-        Verdict::LostUpdate => format!(
-            "{lock}: {sold} of {initial} sold, yet {left}: one buyer's number was written over another's."
-        ),
-        Verdict::TornRead => format!(
-            "{lock}: {} read the file while another had emptied it and not yet written.",
-            plural(outcome.torn_reads, "buyer")
-        ),
-        Verdict::Crashed => format!("{lock}: a buyer's process ended before its visit did."),
-        Verdict::Deadlock | Verdict::Unproven => format!("{lock}: everybody waits for somebody."),
-    }
-}
-
-fn pipeline_summary(pipeline: &PipelineRecord, verdict: Verdict, width: Option<usize>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    if let Some(width) = width.and_then(|width| u16::try_from(width).ok()) {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
-    table.set_header(["process", "ate", "blocked on full or empty"]);
-    for (name, blocked_ns) in &pipeline.blocked_ns {
-        let ate = pipeline.eaten.get(name).map(u64::to_string).unwrap_or_default();
-        table.add_row([name.clone(), ate, format!("{:.1} ms", *blocked_ns as f64 / 1e6)]);
-    }
-    for column in [1, 2] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let style = verdict_style(verdict);
-    let ate: u64 = pipeline.eaten.values().sum();
-    let items = |items: &[(usize, u64)]| {
-        items
-            .iter()
-            .map(|(producer, number)| format!("producer-{producer}/{number}"))
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
-    let mut lines = vec![depth_line(pipeline, width)];
-    lines.extend(pipeline.stuck.clone());
-    for loss in &pipeline.losses {
-        lines.push(format!("message {} was lost with PID {}, which had taken it", loss.message, loss.pid));
-    }
-    if !pipeline.missing.is_empty() {
-        lines.push(format!("never eaten: {}", items(&pipeline.missing)));
-    }
-    if !pipeline.twice.is_empty() {
-        lines.push(format!("eaten twice: {}", items(&pipeline.twice)));
-    }
-    let proof = if pipeline.missing.is_empty() && pipeline.twice.is_empty() {
-        "every item exactly once"
-    } else {
-        "not every item exactly once"
-    };
-    let stuck = match pipeline.stuck.len() {
-        0 => String::new(),
-        1 => ", but one consumer waited for ever".to_owned(),
-        n => format!(", but {n} consumers waited for ever"),
-    };
-    lines.push(format!("{style}{verdict}:{style:#} {} put, {ate} eaten: {proof}{stuck}", pipeline.produced));
-    // The depth is no text: it was made to fit.
-    let told = lines.iter().enumerate().flat_map(|(nth, line)| match nth {
-        0 => vec![line.clone()],
-        _ => wrapped(line, width),
-    });
-    [table.to_string()].into_iter().chain(told).collect::<Vec<_>>().join("\n")
-}
-
-/// How full the queue was, from the beginning to the end, in at most 60 columns of bars.
-fn depth_line(pipeline: &PipelineRecord, width: Option<usize>) -> String {
-    const HEAD: &str = "depth over time  ";
+/// How a value changed over the run, in at most 60 columns of bars.
+fn series(name: &str, values: &[usize], width: Option<usize>) -> String {
     const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let depth: Vec<usize> = pipeline.depth.iter().map(|depth| depth.queued).collect();
-    let most = depth.iter().copied().max().unwrap_or(0);
-    let tail = format!(" (at most {most})");
-    let columns = width.map_or(60, |width| width.saturating_sub(HEAD.len() + tail.len()).clamp(10, 60));
-    let per_bar = depth.len().div_ceil(columns).max(1);
-    let bars: String = depth
+    let most = values.iter().copied().max().unwrap_or(0);
+    let (head, tail) = (format!("{name}  "), format!(" (at most {most})"));
+    let columns = width.map_or(60, |width| width.saturating_sub(head.width() + tail.width()).clamp(10, 60));
+    let per_bar = values.len().div_ceil(columns).max(1);
+    let bars: String = values
         .chunks(per_bar)
         .map(|chunk| chunk.iter().copied().max().unwrap_or(0))
-        .map(|queued| BARS[(queued * 8).div_ceil(most.max(1))])
+        .map(|value| BARS[(value * 8).div_ceil(most.max(1))])
         .collect();
-    format!("{HEAD}{bars}{tail}")
+    format!("{head}{bars}{tail}")
 }
 
 /// A count with its noun.
@@ -246,7 +167,7 @@ fn proof_line(proof: &Proof) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::pipeline::run::{Depth, LossRecord};
+    use crate::scenario::run::record::{Detail, Summary};
 
     #[test]
     fn a_text_is_broken_between_words_and_loses_none() {
@@ -259,32 +180,53 @@ mod tests {
         assert_eq!(wrapped("a-word-that-is-longer-than-that b", Some(16)).len(), 2);
     }
 
+    fn record(summary: Summary) -> Record {
+        Record {
+            scenario: String::new(),
+            parameters: serde_json::Value::Null,
+            processes: Vec::new(),
+            events: Vec::new(),
+            detail: Detail::default(),
+            verdict: Verdict::Deadlock,
+            summary,
+        }
+    }
+
     #[test]
-    fn a_summary_of_a_pipeline_fits_into_the_terminal() {
-        let depth = (0..500).map(|at_ns| Depth { at_ns, queued: at_ns as usize % 5 }).collect();
-        let names = |name: &str| (0..3).map(|nth| (format!("{name}-{nth}"), 4_000_000)).collect();
-        let pipeline = PipelineRecord {
-            produced: 12,
-            eaten: names("consumer"),
-            missing: (0..9).map(|number| (0, number)).collect(),
-            twice: vec![(1, 1)],
-            losses: vec![LossRecord { pid: 4_000_000, message: 123_456 }],
-            stuck: vec!["consumer-1 (PID 4000000) waits on the empty queue, and nobody is left".to_owned()],
-            blocked_ns: names("consumer"),
-            depth,
+    fn a_summary_fits_into_the_terminal() {
+        let row = |nth: usize| {
+            vec![
+                Cell::Text(format!("consumer-{nth}")),
+                Cell::Number("4000000".into()),
+                Cell::Verdict(Verdict::LostUpdate),
+            ]
         };
+        let head = vec!["process", "ate", "verdict"];
+        let record = record(Summary {
+            table: Some(Data { head, rows: (0..3).map(row).collect() }),
+            lines: vec![
+                Line::Series {
+                    name: "depth over time".into(),
+                    values: (0..500).map(|nth| nth % 5).collect(),
+                },
+                Line::Text(
+                    "consumer-1 (PID 4000000) waits on the empty queue, and no process is left".into(),
+                ),
+                Line::Verdict(
+                    Verdict::Deadlock,
+                    "12 put, 12 eaten: every item exactly once, but one waited".into(),
+                ),
+            ],
+        });
         for width in [40, 60, 80] {
-            let text = pipeline_summary(&pipeline, Verdict::Deadlock, Some(width));
+            let text = summary(&record, Some(width));
             for line in text.lines() {
                 assert!(columns(line) <= width, "{width}: {line}");
             }
-            let (line, next) = text[text.find("deadlock:").unwrap()..].split_once('\n').unwrap();
+            let (line, next) = text[text.find("deadlock:").unwrap()..].split_once('\n').unwrap_or(("", ""));
             let word = next.split(' ').next().unwrap();
-            assert!(columns(line) + 1 + columns(word) > width, "colours take no room: {text}");
+            assert!(width == 80 || columns(line) + 1 + columns(word) > width, "colours take no room: {text}");
         }
-        let whole = pipeline_summary(&pipeline, Verdict::Deadlock, None);
-        assert!(
-            whole.lines().any(|line| line.starts_with("never eaten: ") && line.ends_with("producer-0/8"))
-        );
+        assert!(summary(&record, Some(65_535)).len() < 10_000, "a window of any width takes little memory");
     }
 }

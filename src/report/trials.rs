@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::chart::{Chart, Interval, STYLE, Series, escape};
 use super::witness::RULED;
 use crate::explore::statistics::{jain, quantile, wilson};
-use crate::scenario::experiment::Experiment;
+use crate::scenario::experiment::Subject;
 use crate::scenario::run::verdict::Verdict;
 
 /// Free runs of one experiment.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Trials {
     /// What was run.
     #[serde(flatten)]
-    pub experiment: Experiment,
+    pub subject: Subject,
     /// How many runs came to a verdict.
     pub trials: u64,
     /// Whether the trials were broken off (Ctrl-C) before all of them were run.
@@ -30,9 +30,11 @@ pub struct Trials {
     pub outcomes: Vec<Rate>,
     /// How long a run took, in microseconds.
     pub duration_us: Option<Spread>,
-    /// How long each buyer waited for locks in a run, in microseconds.
+    /// What each process is, in the order of their letters.
+    pub roles: Vec<String>,
+    /// How long each process waited for others in a run, in microseconds.
     pub waited_us: Vec<Option<Spread>>,
-    /// Jain's index of the buyers' mean waits: 1 if all waited alike.
+    /// Jain's index of the processes' mean waits: 1 if all waited alike.
     pub fairness: f64,
 }
 
@@ -73,7 +75,7 @@ pub struct Run {
     pub verdict: Verdict,
     /// How long it took, in microseconds.
     pub duration_us: f64,
-    /// How long each buyer waited for locks; `None` for one that did not end.
+    /// How long each process waited for others; `None` for one that did not end.
     pub waited_us: Vec<Option<f64>>,
 }
 
@@ -87,27 +89,37 @@ impl Spread {
 }
 
 impl Trials {
-    /// Sums up `runs` of `experiment`, and those that could not be run; `interrupted` if more were to come.
-    pub fn new(experiment: &Experiment, runs: &[Run], failures: &[String], interrupted: bool) -> Self {
+    /// Sums up `runs` by processes of these roles, and those that could not be run; `interrupted` if more were to come.
+    pub fn new(
+        subject: Subject,
+        roles: &[&str],
+        runs: &[Run],
+        failures: &[String],
+        interrupted: bool,
+    ) -> Self {
         let trials = runs.len() as u64;
         let rate = |verdict| {
             let count = runs.iter().filter(|run| run.verdict == verdict).count() as u64;
             let (low, high) = wilson(count, trials);
             Rate { verdict, count, rate: count as f64 / trials.max(1) as f64, low, high }
         };
-        // The two that everybody asks for, and whatever else was seen.
+        // What is hoped for, what is feared, and all else that was seen.
+        let feared = (!roles.contains(&"main")).then_some(Verdict::Oversold);
         let outcomes = Verdict::ALL
             .into_iter()
             .rev()
             .map(rate)
-            .filter(|rate| rate.count > 0 || matches!(rate.verdict, Verdict::Ok | Verdict::Oversold));
-        let waits: Vec<Vec<f64>> = (0..experiment.processes())
-            .map(|buyer| runs.iter().filter_map(|run| run.waited_us.get(buyer).copied().flatten()).collect())
+            .filter(|rate| rate.count > 0 || rate.verdict == Verdict::Ok || Some(rate.verdict) == feared);
+        let waits: Vec<Vec<f64>> = (0..roles.len())
+            .map(|process| {
+                runs.iter().filter_map(|run| run.waited_us.get(process).copied().flatten()).collect()
+            })
             .collect();
         let mean = |waits: &Vec<f64>| waits.iter().sum::<f64>() / waits.len().max(1) as f64;
         let means: Vec<_> = waits.iter().map(mean).collect();
         Self {
-            experiment: experiment.clone(),
+            subject,
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
             trials,
             interrupted,
             could_not_run: failures.len() as u64,
@@ -126,9 +138,9 @@ impl Trials {
 
     /// The text, at most `width` columns wide.
     pub fn text(&self, width: u16) -> String {
-        let mut text = format!("{} {}\n", self.experiment.scenario(), self.experiment.options());
+        let mut text = format!("{} {}\n", self.subject.scenario, self.subject.options);
         let interrupted = if self.interrupted { ", then interrupted" } else { "" };
-        let _ = writeln!(text, "{} trials, all buyers let go at once{interrupted}", self.trials);
+        let _ = writeln!(text, "{} trials, all processes let go at once{interrupted}", self.trials);
         if let Some(reason) = &self.reason {
             let _ = writeln!(text, "{} more could not be run, the last because {reason}", self.could_not_run);
         }
@@ -154,10 +166,10 @@ impl Trials {
         if let Some(spread) = &self.duration_us {
             let _ = writeln!(text, "a run takes {}", spread.words());
         }
-        for (buyer, spread) in self.waited_us.iter().enumerate() {
+        for (process, (spread, role)) in self.waited_us.iter().zip(&self.roles).enumerate() {
             if let Some(spread) = spread {
-                let who = crate::explore::step::letter(buyer);
-                let _ = writeln!(text, "buyer {who} waits for locks {}", spread.words());
+                let name = crate::explore::step::letter(process);
+                let _ = writeln!(text, "{role} {name} waits for others {}", spread.words());
             }
         }
         let _ = writeln!(text, "fairness of the waits (Jain's index): {:.3}", self.fairness);
@@ -182,7 +194,7 @@ impl Spread {
 }
 
 /// One row of a sweep.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Swept {
     /// The value of the parameter.
     pub value: String,
@@ -192,7 +204,7 @@ pub struct Swept {
 }
 
 /// The same trials for several values of one parameter.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Sweep {
     /// The parameter.
     pub parameter: String,
@@ -287,8 +299,8 @@ impl Sweep {
         )
     }
 
-    fn scenario(&self) -> &'static str {
-        self.rows.first().map_or("a scenario", |row| row.trials.experiment.scenario())
+    fn scenario(&self) -> &str {
+        self.rows.first().map_or("a scenario", |row| &row.trials.subject.scenario)
     }
 
     fn verdicts(&self) -> Vec<Verdict> {
@@ -311,16 +323,16 @@ impl Swept {
     }
 }
 
-/// The head of a file of runs, for `buyers` buyers.
-pub fn csv_head(buyers: usize) -> String {
-    let waits = (0..buyers).map(|buyer| format!(",waited_{}_us", crate::explore::step::letter(buyer)));
+/// The head of a file of runs, for `processes` processes.
+pub fn csv_head(processes: usize) -> String {
+    let waits = (0..processes).map(|process| format!(",waited_{}_us", crate::explore::step::letter(process)));
     format!("parameter,value,trial,verdict,duration_us{}\n", waits.collect::<String>())
 }
 
 /// One line of it.
-pub fn csv_line(parameter: &str, value: &str, trial: usize, run: &Run, buyers: usize) -> String {
-    let wait = |buyer: usize| run.waited_us.get(buyer).copied().flatten();
-    let waits = (0..buyers).map(|buyer| wait(buyer).map_or(",".to_owned(), |us| format!(",{us:.3}")));
+pub fn csv_line(parameter: &str, value: &str, trial: usize, run: &Run, processes: usize) -> String {
+    let wait = |process: usize| run.waited_us.get(process).copied().flatten();
+    let waits = (0..processes).map(|process| wait(process).map_or(",".to_owned(), |us| format!(",{us:.3}")));
     format!(
         "{parameter},{value},{trial},{},{:.3}{}\n",
         run.verdict,

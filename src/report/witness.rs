@@ -8,7 +8,7 @@ use crate::explore::engine::Trace;
 use crate::explore::schedule::{MAX_PROCESSES, MAX_STEPS, Token};
 use crate::explore::shrink::Cost;
 use crate::explore::step::{Access, Choice, Event, Label, Observation, Step, letter};
-use crate::scenario::experiment::Experiment;
+use crate::scenario::experiment::{Experiment, Subject};
 use crate::scenario::run::verdict::Verdict;
 
 /// One line below the head, and none else.
@@ -20,7 +20,7 @@ pub(super) const RULED: TableStyle =
 pub struct Witness {
     /// What was run.
     #[serde(flatten)]
-    pub experiment: Experiment,
+    pub subject: Subject,
     /// The schedule, to be run again.
     pub token: String,
     /// What came of it.
@@ -49,6 +49,9 @@ pub struct Broken {
 /// One process of an execution.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessView {
+    /// What it is.
+    #[serde(default)]
+    pub role: String,
     /// Its letter.
     pub name: char,
     /// Its PID in the execution that is shown.
@@ -103,7 +106,7 @@ pub enum WitnessError {
         /// What it names.
         name: String,
         /// The scenario.
-        scenario: &'static str,
+        scenario: String,
         /// The steps that there are.
         known: String,
     },
@@ -121,23 +124,24 @@ pub enum WitnessError {
 impl Witness {
     /// Describes an execution of `experiment` by processes with these PIDs.
     pub fn new(
-        experiment: &Experiment,
+        experiment: &dyn Experiment,
         trace: &Trace,
         verdict: Verdict,
         pids: &[i32],
         broken: Option<(usize, String)>,
     ) -> Self {
         let cost = Cost::of(trace);
-        let processes = trace.stuck.iter().zip(pids).enumerate();
+        let processes = trace.stuck.iter().zip(pids).zip(experiment.roles()).enumerate();
         Self {
-            experiment: experiment.clone(),
+            subject: experiment.subject(),
             token: Token::new(&experiment.code(), &trace.events).to_string(),
             verdict,
             switches: cost.switches,
             preemptions: cost.preemptions,
             broken: broken.map(|(position, how)| Broken { step: position + 1, how }),
             processes: processes
-                .map(|(process, (stuck, pid))| ProcessView {
+                .map(|(process, ((stuck, pid), role))| ProcessView {
+                    role: role.to_owned(),
                     name: letter(process),
                     pid: *pid,
                     stuck_at: stuck.map(|step| step.to_string()),
@@ -151,11 +155,10 @@ impl Witness {
     ///
     /// # Errors
     /// [`WitnessError`]: a file may say anything.
-    pub fn events(&self, processes: usize) -> Result<Vec<Event>, WitnessError> {
+    pub fn events(&self, processes: usize, known: &[&str]) -> Result<Vec<Event>, WitnessError> {
         if self.steps.len() > MAX_STEPS {
             return Err(WitnessError::TooLong);
         }
-        let known = self.experiment.steps();
         let mut events = Vec::new();
         for (position, view) in self.steps.iter().enumerate() {
             let step = position + 1;
@@ -166,7 +169,7 @@ impl Witness {
                 return Err(WitnessError::Step {
                     step,
                     name: view.name.clone(),
-                    scenario: self.experiment.scenario(),
+                    scenario: self.subject.scenario.clone(),
                     known: known.join(", "),
                 });
             }
@@ -191,9 +194,10 @@ impl Witness {
         let mut table = Table::new();
         table.load_style(RULED);
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-        let heads = self.processes.iter().enumerate().map(|(place, process)| {
-            format!("{} {} (PID {})", self.experiment.role(place), process.name, process.pid)
-        });
+        let heads = self
+            .processes
+            .iter()
+            .map(|process| format!("{} {} (PID {})", process.role, process.name, process.pid));
         table.set_header(std::iter::once("step".to_owned()).chain(heads));
         for (position, step) in self.steps.iter().enumerate() {
             let broken = self.broken.as_ref().is_some_and(|broken| broken.step == position + 1);

@@ -1,29 +1,89 @@
 //! The first queue of the notes: a child evaluates an expression, and its parent gets the answer out of a
 //! queue. Nothing but arithmetic: the child reads an expression, never a program.
 
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use ipc_channel::ipc::IpcSender;
+use schemars::generate::SchemaGenerator;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+
+use super::registry::{Act, Entry, Method, ParamsError, Verb};
+use super::run::record::{Detail, Event, Line, Record, Summary};
+use super::run::stage::{RunError, Stage};
+use super::run::verdict::Verdict;
 use crate::observe::notes::{Fact, Message};
 use crate::process::{Process, StartMethod};
 use crate::queue::{Sender, bounded};
-use crate::scenario::run::record::{Detail, Event, Record};
-use crate::scenario::run::stage::{RunError, Stage};
-use crate::scenario::run::verdict::Verdict;
 use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::IpcSender;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 /// The queue's capacity, as in the notes.
 pub const CAPACITY: usize = 5;
+/// Bytes of stack for the deepest expression.
+const STACK: usize = 16 << 20;
 /// The longest expression.
 pub const LONGEST: usize = 1000;
 
+/// The entry of the registry.
+#[derive(Debug)]
+pub struct Eval;
+
 /// What is run.
 #[derive(Debug, Clone)]
-pub struct Eval {
-    /// The expression.
-    pub expression: String,
-    /// How the child is started.
-    pub start_method: StartMethod,
+struct Evaluation {
+    expression: String,
+    start_method: StartMethod,
+}
+
+/// The options of `run`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  proclab run eval '1+2+3'\n  proclab run eval '-2*(3-4)^2' --format json"
+)]
+struct EvalArgs {
+    /// The expression: numbers, + - * / ^ and brackets
+    #[arg(allow_hyphen_values = true)]
+    expression: String,
+    /// How the child is started
+    #[arg(long, value_enum, default_value_t = Method::Spawn)]
+    start_method: Method,
+}
+
+/// What only the record of an evaluation holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+struct EvalRecord {
+    /// The answer; null if the child ended before it gave one.
+    answer: Option<Answer>,
+}
+
+impl Entry for Eval {
+    fn name(&self) -> &'static str {
+        "eval"
+    }
+
+    fn about(&self) -> &'static str {
+        "a child evaluates an arithmetic expression, and the answer comes out of a queue"
+    }
+
+    fn operand(&self) -> &'static str {
+        "EXPR"
+    }
+
+    fn arguments(&self, verb: Verb) -> Result<Command, &'static str> {
+        match verb {
+            Verb::Run => Ok(EvalArgs::augment_args(Command::new("eval"))),
+            Verb::Trials | Verb::Explore => Err("one child answers one parent, so nothing races"),
+        }
+    }
+
+    fn acts(&self, matches: &ArgMatches) -> Result<Vec<Act>, ParamsError> {
+        let EvalArgs { expression, start_method } = EvalArgs::from_arg_matches(matches)?;
+        let evaluation = Evaluation { expression, start_method: start_method.into() };
+        Ok(vec![Act::new(move |stage| evaluation.run(stage))])
+    }
+
+    fn detail(&self, generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<EvalRecord>()
+    }
 }
 
 /// What came out of the queue.
@@ -35,12 +95,12 @@ pub struct Answer {
     pub error: Option<String>,
 }
 
-impl Eval {
+impl Evaluation {
     /// Has a child evaluate, and takes the answer out of the queue.
     ///
     /// # Errors
     /// [`RunError`].
-    pub fn run(&self, mut stage: Stage<'_>) -> Result<Record, RunError> {
+    fn run(&self, mut stage: Stage<'_>) -> Result<Record, RunError> {
         let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
         let (sender, answers) = bounded(CAPACITY).map_err(RunError::queue)?;
         let child = Process::new(evaluate)
@@ -74,10 +134,19 @@ impl Eval {
             parameters: serde_json::json!({ "expression": self.expression, "start_method": self.start_method }),
             processes: stage.processes,
             events: stage.events,
-            detail: Detail::Eval { answer },
+            summary: summary(answer.as_ref()),
+            detail: Detail::of(&EvalRecord { answer }),
             verdict,
         })
     }
+}
+
+fn summary(answer: Option<&Answer>) -> Summary {
+    let text = match answer.and_then(|answer| answer.value) {
+        Some(value) => value.to_string(),
+        None => "the child ended before it put its answer into the queue".to_owned(),
+    };
+    Summary { table: None, lines: vec![Line::Text(text)] }
 }
 
 /// The only message.
@@ -88,7 +157,7 @@ fn message() -> Message {
 /// The child's part.
 fn evaluate(expression: String, answers: Sender<Answer>, events: IpcSender<Event>) {
     let name = crate::process::current().name().to_owned();
-    let answer = match value_of(&expression) {
+    let answer = match with_room(&expression) {
         Ok(value) => Answer { value: Some(value), error: None },
         Err(error) => Answer { value: None, error: Some(error) },
     };
@@ -108,6 +177,16 @@ fn shown(expression: &str) -> String {
         Some((end, _)) => format!("{}…", &expression[..end]),
         None => expression.to_owned(),
     }
+}
+
+/// The value, computed on a stack of known size: a deep expression needs more than a small `ulimit -s` leaves.
+fn with_room(expression: &str) -> Result<f64, String> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        let thread = thread.spawn_scoped(scope, || value_of(expression));
+        let thread = thread.map_err(|error| format!("no thread can be started to evaluate it: {error}"))?;
+        thread.join().unwrap_or_else(|_| Err("the evaluation panicked".to_owned()))
+    })
 }
 
 /// The value of an arithmetic expression.

@@ -1,181 +1,147 @@
-//! What can be explored: a scenario with its parameters, as a value, as a short code, and as a lab.
+//! A scenario with its parameters, as the verbs see it: one interface for all scenarios.
 
+use std::borrow::Cow;
+use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::generate::SchemaGenerator;
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::pipeline::body::{MOST, Pipeline, PipelineLab, Queue};
+use super::run::gate::{GatedRun, Lab, TrialRun};
+use super::{SCENARIOS, Scenario};
 use crate::explore::gate::GateError;
-use crate::explore::schedule::MAX_PROCESSES;
-use crate::scenario::run::lab::Lab;
-use crate::scenario::run::verdict::Verdict;
-use crate::scenario::tickets::body::{Sale, Store};
-use crate::scenario::tickets::cabinet::LockKind;
-use crate::scenario::tickets::judge::SaleLab;
 use crate::supervisor::Supervisor;
 
-/// The most tickets that a sale can begin with.
-pub const MAX_STOCK: i64 = 1_000_000;
-
 /// A scenario with its parameters. The same value gives the same schedules.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "scenario", rename_all = "kebab-case")]
-pub enum Experiment {
-    /// The ticket sale.
-    Tickets(Sale),
-    /// Producers and consumers.
-    Pipeline(Pipeline),
-}
+pub trait Experiment: Debug + Send + Sync {
+    /// The scenario's name.
+    fn scenario(&self) -> &'static str;
 
-impl Experiment {
-    /// Sets it up in the directory `dir`, which nobody else uses.
+    /// The parameters in a few characters, for a token.
+    fn code(&self) -> String;
+
+    /// The parameters as one types them.
+    fn options(&self) -> String;
+
+    /// What each process is, in the order of their letters.
+    fn roles(&self) -> Vec<&'static str>;
+
+    /// The names of the steps that can occur.
+    fn steps(&self) -> &'static [&'static str];
+
+    /// Why no process may be killed; `None` if they may.
+    fn no_kills(&self) -> Option<&'static str>;
+
+    /// How much longer a trial may take than its processes work.
+    fn slack(&self) -> Duration;
+
+    /// As plain data.
+    fn subject(&self) -> Subject;
+
+    /// Its processes at the gate, in the directory `dir`, which nobody else uses.
     ///
     /// # Errors
     /// When files or memory cannot be made.
-    pub fn open<'s>(
-        &self,
-        supervisor: &'s Supervisor,
-        dir: &Path,
-    ) -> Result<Box<dyn Lab<Error = GateError, Outcome = Verdict> + 's>, GateError> {
-        match self {
-            Self::Tickets(sale) => Ok(Box::new(SaleLab::new(supervisor, sale, dir)?)),
-            Self::Pipeline(pipeline) => Ok(Box::new(PipelineLab::new(supervisor, pipeline, dir)?)),
-        }
-    }
+    fn gated<'s>(&self, supervisor: &'s Supervisor, dir: &Path) -> Result<Box<dyn Lab + 's>, GateError>;
 
-    /// How the scenario is called on the command line.
-    pub fn scenario(&self) -> &'static str {
-        match self {
-            Self::Tickets(_) => "tickets",
-            Self::Pipeline(_) => "pipeline",
-        }
-    }
+    /// Its processes for trials.
+    ///
+    /// # Errors
+    /// When files or memory cannot be made.
+    fn free<'s>(&self, supervisor: &'s Supervisor, dir: &Path) -> Result<Box<dyn TrialRun + 's>, GateError>;
+}
 
-    /// How many processes it has.
-    pub fn processes(&self) -> usize {
-        match self {
-            Self::Tickets(sale) => sale.buyers,
-            Self::Pipeline(pipeline) => pipeline.processes(),
-        }
-    }
-
-    /// What `process` is.
-    pub fn role(&self, process: usize) -> &'static str {
-        match self {
-            Self::Tickets(_) => "buyer",
-            Self::Pipeline(pipeline) => pipeline.role(process),
-        }
-    }
-
-    /// The names of the steps that can occur.
-    pub fn steps(&self) -> &'static [&'static str] {
-        match self {
-            Self::Tickets(_) => &["search", "lock", "read", "truncate", "write", "unlock"],
-            Self::Pipeline(_) => &["put", "take", "join", "wake", "look", "sleep", "get-up"],
-        }
-    }
-
-    /// The parameters in a few characters, for a token.
-    pub fn code(&self) -> String {
-        match self {
-            Self::Tickets(sale) => {
-                let search = if sale.search { "" } else { "q" };
-                let store = if sale.store == Store::Rename { "r" } else { "" };
-                let dot = if search.len() + store.len() > 0 { "." } else { "" };
-                format!("t{}k{}.{}{dot}{search}{store}", sale.buyers, sale.stock, sale.lock.code())
-            }
-            Self::Pipeline(pipeline) => {
-                let Pipeline { producers, consumers, items, capacity, sentinels, queue } = pipeline;
-                let queue = if *queue == Queue::LostWakeup { ".lw" } else { "" };
-                format!("p{producers}.{consumers}.{items}.{capacity}.{sentinels}{queue}")
-            }
-        }
-    }
-
-    /// The experiment that has this code.
-    pub fn from_code(code: &str) -> Option<Self> {
-        // One code for one experiment: nothing is left over, and nothing is written in two ways.
-        let found = Self::sale(code).map(Self::Tickets).or_else(|| Self::pipeline(code).map(Self::Pipeline));
-        found.filter(|experiment| experiment.code() == code)
-    }
-
-    fn pipeline(code: &str) -> Option<Pipeline> {
-        let mut parts = code.strip_prefix('p')?.split('.');
-        let mut next = |least| parts.next()?.parse().ok().filter(|n| (least..=MOST).contains(n));
-        Some(Pipeline {
-            producers: next(1)?,
-            consumers: next(1)?,
-            items: next(1)?,
-            capacity: next(1)?,
-            sentinels: next(0)?,
-            queue: if code.ends_with(".lw") { Queue::LostWakeup } else { Queue::Ours },
-        })
-    }
-
-    fn sale(code: &str) -> Option<Sale> {
-        let mut parts = code.strip_prefix('t')?.split('.');
-        let (buyers, stock) = parts.next()?.split_once('k')?;
-        let lock = parts.next()?;
-        let lock = LockKind::ALL.into_iter().find(|kind| kind.code() == lock)?;
-        let flags = parts.next().unwrap_or("");
-        Some(Sale {
-            buyers: buyers.parse().ok().filter(|buyers| (1..=MAX_PROCESSES).contains(buyers))?,
-            stock: stock.parse().ok().filter(|stock| (0..=MAX_STOCK).contains(stock))?,
-            lock,
-            search: !flags.contains('q'),
-            store: if flags.contains('r') { Store::Rename } else { Store::Truncate },
-            think: Duration::ZERO,
-        })
-    }
-
+/// What was run, as plain data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Its parameters.
+    #[serde(flatten)]
+    pub parameters: Map<String, Value>,
     /// The parameters as one types them.
-    pub fn options(&self) -> String {
-        match self {
-            Self::Tickets(sale) => {
-                let search = if sale.search { "" } else { " --no-search" };
-                let store = if sale.store == Store::Rename { " --store rename" } else { "" };
-                format!("--buyers {} --stock {} --lock {}{search}{store}", sale.buyers, sale.stock, sale.lock)
-            }
-            Self::Pipeline(pipeline) => {
-                let Pipeline { producers, consumers, items, capacity, sentinels, queue } = pipeline;
-                let queue = if *queue == Queue::LostWakeup { " --queue lost-wakeup" } else { "" };
-                format!(
-                    "--producers {producers} --consumers {consumers} --items {items} --capacity {capacity} \
-                     --sentinels {sentinels}{queue}"
-                )
-            }
-        }
+    #[serde(skip)]
+    pub options: String,
+}
+
+/// The schema lists every scenario with its parameters.
+impl JsonSchema for Subject {
+    fn schema_name() -> Cow<'static, str> {
+        "Subject".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = |entry: &&dyn super::registry::Entry, generator: &mut SchemaGenerator| {
+            let parameters = entry.parameters(generator)?;
+            let name = json_schema!({
+                "type": "object",
+                "properties": { "scenario": { "const": entry.name() } },
+                "required": ["scenario"],
+            });
+            Some(json_schema!({ "allOf": [name, parameters] }))
+        };
+        let all: Vec<Schema> = SCENARIOS.iter().filter_map(|entry| one(entry, generator)).collect();
+        json_schema!({ "oneOf": all })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// An [`Experiment`] of the scenario `S`.
+#[derive(Debug)]
+pub(super) struct Case<S: Scenario> {
+    params: S::Params,
+}
 
-    #[test]
-    fn every_experiment_has_a_code_of_its_own() {
-        let mut codes = std::collections::BTreeSet::new();
-        for lock in LockKind::ALL {
-            for (search, store) in [(true, Store::Truncate), (false, Store::Truncate), (false, Store::Rename)]
-            {
-                for (buyers, stock) in [(1, 0), (2, 1), (26, 1_000_000)] {
-                    let sale = Sale { buyers, stock, lock, search, store, think: Duration::ZERO };
-                    let experiment = Experiment::Tickets(sale);
-                    assert_eq!(Experiment::from_code(&experiment.code()).as_ref(), Some(&experiment));
-                    assert!(codes.insert(experiment.code()));
-                }
-            }
-        }
+impl<S: Scenario> Case<S> {
+    pub(super) fn new(params: S::Params) -> Self {
+        Self { params }
+    }
+}
+
+impl<S: Scenario> Experiment for Case<S> {
+    fn scenario(&self) -> &'static str {
+        S::NAME
     }
 
-    #[test]
-    fn nonsense_is_no_code() {
-        for code in
-            ["", "t", "t2", "t2k1", "t2k1.zz", "t02k1.no", "t27k1.no", "t2k1.no.x", "t2k1.no.", "x2k1.no"]
-        {
-            assert_eq!(Experiment::from_code(code), None, "{code}");
-        }
+    fn code(&self) -> String {
+        S::code(&self.params)
+    }
+
+    fn options(&self) -> String {
+        S::options(&self.params)
+    }
+
+    fn roles(&self) -> Vec<&'static str> {
+        S::roles(&self.params)
+    }
+
+    fn steps(&self) -> &'static [&'static str] {
+        S::STEPS
+    }
+
+    fn no_kills(&self) -> Option<&'static str> {
+        S::NO_KILLS
+    }
+
+    fn slack(&self) -> Duration {
+        S::slack(&self.params)
+    }
+
+    fn subject(&self) -> Subject {
+        let parameters = match serde_json::to_value(&self.params) {
+            Ok(Value::Object(parameters)) => parameters,
+            _ => Map::new(),
+        };
+        Subject { scenario: S::NAME.to_owned(), parameters, options: self.options() }
+    }
+
+    fn gated<'s>(&self, supervisor: &'s Supervisor, dir: &Path) -> Result<Box<dyn Lab + 's>, GateError> {
+        Ok(Box::new(GatedRun::<S>::new(supervisor, &self.params, dir)?))
+    }
+
+    fn free<'s>(&self, supervisor: &'s Supervisor, dir: &Path) -> Result<Box<dyn TrialRun + 's>, GateError> {
+        Ok(Box::new(GatedRun::<S>::free(supervisor, &self.params, dir)?))
     }
 }

@@ -1,17 +1,22 @@
 //! "When five are in, putting blocks until one is taken out": shown, with states and times.
 
+use std::time::Duration;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use ipc_channel::ipc::IpcSender;
+use schemars::Schema;
+use schemars::generate::SchemaGenerator;
+
+use super::registry::{Act, Entry, Method, ParamsError, Verb};
+use super::run::record::{Event, Proof, ProofRecord, Record};
+use super::run::stage::{RunError, Stage};
 use crate::observe::notes::{Fact, Message};
 use crate::process::{Process, StartMethod};
 use crate::queue::{Sender, bounded};
-use crate::scenario::run::record::{Detail, Event, Proof, Record};
-use crate::scenario::run::stage::{RunError, Stage};
-use crate::scenario::run::verdict::Verdict;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
 use crate::sys::procs;
 use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::IpcSender;
-use std::time::Duration;
 
 const CAPACITY: usize = 5;
 /// How long the sixth has to wait.
@@ -19,11 +24,46 @@ const HELD: Duration = Duration::from_millis(300);
 /// Everything before that takes far less.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Shows it.
-///
-/// # Errors
-/// [`RunError`].
-pub fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunError> {
+/// The entry of the registry.
+#[derive(Debug)]
+pub struct Full;
+
+/// The options of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  proclab run full\n  proclab run full --start-method fork --format json")]
+struct FullArgs {
+    /// How the child is started
+    #[arg(long, value_enum, default_value_t = Method::Spawn)]
+    start_method: Method,
+}
+
+impl Entry for Full {
+    fn name(&self) -> &'static str {
+        "full"
+    }
+
+    fn about(&self) -> &'static str {
+        "putting into a full queue blocks until something is taken out: shown with states and times"
+    }
+
+    fn arguments(&self, verb: Verb) -> Result<Command, &'static str> {
+        match verb {
+            Verb::Run => Ok(FullArgs::augment_args(Command::new("full"))),
+            Verb::Trials | Verb::Explore => Err("one child puts and one parent takes, so nothing races"),
+        }
+    }
+
+    fn acts(&self, matches: &ArgMatches) -> Result<Vec<Act>, ParamsError> {
+        let FullArgs { start_method } = FullArgs::from_arg_matches(matches)?;
+        Ok(vec![Act::new(move |stage| run(start_method.into(), stage))])
+    }
+
+    fn detail(&self, generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<ProofRecord>()
+    }
+}
+
+fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunError> {
     let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
     let (sender, receiver) = bounded::<u64>(CAPACITY).map_err(RunError::queue)?;
     let child = Process::new(put_six)
@@ -76,14 +116,9 @@ pub fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, Ru
     let claim = "put blocks when five are in, and goes on when one is taken; what is put comes out in order"
         .to_owned();
     stage.say("end", format!("the sixth put took {:.0} ms", waited_ns as f64 / 1e6));
-    Ok(Record {
-        scenario: "full".to_owned(),
-        parameters: serde_json::json!({ "capacity": CAPACITY, "start_method": start_method }),
-        processes: stage.processes,
-        events: stage.events,
-        detail: Detail::Life { proof: Proof { claim, holds, seen: (!holds).then_some(seen) } },
-        verdict: if holds { Verdict::Ok } else { Verdict::Unproven },
-    })
+    let parameters = serde_json::json!({ "capacity": CAPACITY, "start_method": start_method });
+    let proof = Proof { claim, holds, seen: (!holds).then_some(seen) };
+    Ok(Record::of_proof("full", parameters, stage, proof))
 }
 
 /// Messages are counted from 1.

@@ -25,6 +25,7 @@ pub mod signal;
 pub mod signalfd;
 pub mod socket;
 pub mod task;
+pub mod terminal;
 pub mod ticks;
 pub mod tmpfile;
 pub mod wait;

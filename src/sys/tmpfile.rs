@@ -28,6 +28,18 @@ pub fn open_to_read(path: &Path) -> io::Result<File> {
     }
 }
 
+/// What [`open_to_write_at_once`] fails with at a pipe that nobody reads.
+pub const ENXIO: i32 = nix::libc::ENXIO;
+
+/// Opens what is there to write to it, and waits for nothing, now or when it is written to.
+///
+/// # Errors
+/// As `open(2)`; [`ENXIO`] for a pipe that nobody reads.
+pub fn open_to_write_at_once(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    Ok(File::from(open(path, flags, Mode::empty())?))
+}
+
 /// A folder, held open.
 #[derive(Debug)]
 pub struct Folder {

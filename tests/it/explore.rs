@@ -8,11 +8,13 @@ use proclab::Supervisor;
 use proclab::explore::engine::{System, execute};
 use proclab::explore::search::{Tally, search};
 use proclab::explore::strategy::{dfs::Dfs, replay::Replay};
-use proclab::scenario::pipeline::body::{Pipeline, PipelineLab, Queue};
+use proclab::scenario::pipeline::Pipeline;
+use proclab::scenario::pipeline::params::{Params, QueueKind};
+use proclab::scenario::run::gate::GatedRun;
 use proclab::scenario::run::verdict::Verdict;
-use proclab::scenario::tickets::body::{Sale, Store};
-use proclab::scenario::tickets::cabinet::{LockKind, Promise};
-use proclab::scenario::tickets::judge::SaleLab;
+use proclab::scenario::tickets::Tickets;
+use proclab::scenario::tickets::locks::{LockKind, Promise};
+use proclab::scenario::tickets::params::{Sale, Store};
 
 use crate::model;
 
@@ -66,7 +68,7 @@ fn sale(buyers: usize, stock: i64, lock: LockKind, search: bool, store: Store) -
 
 fn explore(sale: &Sale, kills: usize, reduce: bool) -> Tally<Verdict> {
     let (supervisor, scratch) = (Supervisor::new().unwrap(), Scratch::new());
-    let mut lab = SaleLab::new(&supervisor, sale, scratch.path()).unwrap();
+    let mut lab = GatedRun::<Tickets>::new(&supervisor, sale, scratch.path()).unwrap();
     let mut tally = Tally::default();
     let mut dfs = Dfs::new(reduce);
     let begin = std::time::Instant::now();
@@ -76,17 +78,22 @@ fn explore(sale: &Sale, kills: usize, reduce: bool) -> Tally<Verdict> {
 }
 
 fn modelled(kind: LockKind) -> model::Lock {
-    match kind {
-        LockKind::None => model::Lock::None,
-        LockKind::Flock | LockKind::Posix | LockKind::Mutex => model::Lock::Right,
-        LockKind::PosixClosed => model::Lock::UntilRead,
-        LockKind::ExclusiveFile => model::Lock::Abandoned,
-        LockKind::UnlinkedFile | LockKind::Inherited => model::Lock::Broken,
-        LockKind::ThreadMutex => model::Lock::Private,
-        LockKind::CheckOutside => model::Lock::ReadFirst,
-        LockKind::Twice => model::Lock::Twice,
-        LockKind::CompareAndSwap => model::Lock::Swap,
+    match kind.name {
+        "none" => model::Lock::None,
+        "flock" | "posix" | "mutex" => model::Lock::Right,
+        "posix-closed" => model::Lock::UntilRead,
+        "exclusive-file" => model::Lock::Abandoned,
+        "unlinked-file" | "inherited" => model::Lock::Broken,
+        "thread-mutex" => model::Lock::Private,
+        "check-outside" => model::Lock::ReadFirst,
+        "twice" => model::Lock::Twice,
+        "compare-and-swap" => model::Lock::Swap,
+        name => panic!("the model knows no lock called {name}"),
     }
+}
+
+fn lock(name: &str) -> LockKind {
+    name.parse().unwrap()
 }
 
 fn compare(sale: &Sale, kills: usize) {
@@ -109,31 +116,31 @@ fn compare(sale: &Sale, kills: usize) {
 }
 
 fn counts_as_brute_force() {
-    for kind in LockKind::ALL {
+    for kind in LockKind::all() {
         for (search, store) in [(false, Store::Truncate), (false, Store::Rename), (true, Store::Rename)] {
             for stock in [1, 2] {
                 compare(&sale(2, stock, kind, search, store), 0);
             }
         }
     }
-    compare(&sale(2, 11, LockKind::None, true, Store::Truncate), 0);
-    compare(&sale(3, 2, LockKind::None, false, Store::Rename), 0);
-    compare(&sale(3, 1, LockKind::Flock, false, Store::Truncate), 0);
+    compare(&sale(2, 11, lock("none"), true, Store::Truncate), 0);
+    compare(&sale(3, 2, lock("none"), false, Store::Rename), 0);
+    compare(&sale(3, 1, lock("flock"), false, Store::Truncate), 0);
 }
 
 fn counts_with_kills() {
-    for kind in LockKind::ALL {
+    for kind in LockKind::all() {
         compare(&sale(2, 1, kind, false, Store::Rename), 1);
     }
-    compare(&sale(2, 2, LockKind::Flock, false, Store::Truncate), 1);
+    compare(&sale(2, 2, lock("flock"), false, Store::Truncate), 1);
 }
 
 fn promises() {
-    for kind in LockKind::ALL {
+    for kind in LockKind::all() {
         let plain = explore(&sale(2, 1, kind, false, Store::Rename), 0, true);
         let killed = explore(&sale(2, 1, kind, false, Store::Rename), 1, true);
         let only = |tally: &Tally<Verdict>, verdict| tally.outcomes.keys().eq([&verdict]);
-        match kind.promise() {
+        match kind.promise {
             Promise::Right => {
                 assert!(only(&plain, Verdict::Ok) && only(&killed, Verdict::Ok), "{kind}");
             }
@@ -148,11 +155,11 @@ fn promises() {
 }
 
 fn replays() {
-    for (kind, kills) in [(LockKind::None, 0), (LockKind::ExclusiveFile, 1)] {
+    for (kind, kills) in [(lock("none"), 0), (lock("exclusive-file"), 1)] {
         let sale = sale(2, 1, kind, true, Store::Truncate);
         let found = explore(&sale, kills, true);
         let (supervisor, scratch) = (Supervisor::new().unwrap(), Scratch::new());
-        let mut lab = SaleLab::new(&supervisor, &sale, scratch.path()).unwrap();
+        let mut lab = GatedRun::<Tickets>::new(&supervisor, &sale, scratch.path()).unwrap();
         for (verdict, found) in &found.outcomes {
             for _ in 0..20 {
                 let mut replay = Replay::of(found.witness.events.clone());
@@ -166,7 +173,7 @@ fn replays() {
 }
 
 fn reduction() {
-    let sale = sale(3, 2, LockKind::None, false, Store::Rename);
+    let sale = sale(3, 2, lock("none"), false, Store::Rename);
     let (full, reduced) = (explore(&sale, 0, false), explore(&sale, 0, true));
     assert_eq!(reduced.schedules, full.classes());
     assert_eq!(reduced.represents, full.schedules);
@@ -177,27 +184,27 @@ fn reduction() {
 }
 
 fn pipelines() {
-    let pipeline = |sentinels, queue| Pipeline {
+    let pipeline = |sentinels, queue| Params {
         producers: 1,
-        consumers: if queue == Queue::Ours { 2 } else { 1 },
+        consumers: if queue == QueueKind::Ours { 2 } else { 1 },
         items: 1,
         capacity: 1,
         sentinels,
         queue,
     };
-    let deadlocks = |pipeline: &Pipeline| {
+    let deadlocks = |pipeline: &Params| {
         let (supervisor, scratch) = (Supervisor::new().unwrap(), Scratch::new());
-        let mut lab = PipelineLab::new(&supervisor, pipeline, scratch.path()).unwrap();
+        let mut lab = GatedRun::<Pipeline>::new(&supervisor, pipeline, scratch.path()).unwrap();
         let mut tally = Tally::default();
         search(&mut lab, &mut Dfs::new(false), 0, &mut tally, |_, _| true).unwrap();
         let found = tally.outcomes.get(&Verdict::Deadlock).map_or(0, |found| found.count);
         assert!(tally.outcomes.keys().all(|verdict| matches!(verdict, Verdict::Ok | Verdict::Deadlock)));
         (found, tally.schedules)
     };
-    assert_eq!(deadlocks(&pipeline(2, Queue::Ours)).0, 0);
-    let (found, schedules) = deadlocks(&pipeline(1, Queue::Ours));
+    assert_eq!(deadlocks(&pipeline(2, QueueKind::Ours)).0, 0);
+    let (found, schedules) = deadlocks(&pipeline(1, QueueKind::Ours));
     assert_eq!(found, schedules, "one sentinel is too few for two consumers");
-    let (found, schedules) = deadlocks(&pipeline(1, Queue::LostWakeup));
+    let (found, schedules) = deadlocks(&pipeline(1, QueueKind::LostWakeup));
     assert!(0 < found && found < schedules, "{found} of {schedules}");
 }
 
@@ -279,7 +286,19 @@ fn resumed() {
 }
 
 fn free_runs() {
-    let found = json(&["trials", "tickets", "-n", "20", "--no-search", "--buyers", "3", "--format", "json"]);
+    let found = json(&[
+        "trials",
+        "tickets",
+        "-n",
+        "20",
+        "--lock",
+        "flock",
+        "--no-search",
+        "--buyers",
+        "3",
+        "--format",
+        "json",
+    ]);
     assert_eq!(found["trials"], 20);
     let outcomes = found["outcomes"].as_array().unwrap();
     let ok = outcomes.iter().find(|outcome| outcome["verdict"] == "ok").unwrap();

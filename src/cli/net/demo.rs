@@ -41,7 +41,7 @@ pub(super) fn run(name: &str, traced: Option<Traced>, damage: Option<Damage>) ->
         Ok(supervisor) => supervisor,
         Err(error) => return begin(error),
     };
-    let width = io::stdout().is_terminal().then(|| usize::from(crate::cli::lab::width()));
+    let width = io::stdout().is_terminal().then(|| usize::from(crate::cli::output::width()));
     let show = Show { width, all_of_a_trace: traced == Some(Traced::All) };
     let trace = traced.map(|_| width.unwrap_or(usize::MAX));
     let staging = Staging { trace, damage };

@@ -1,7 +1,7 @@
 //! The notes' four: synchronous or not, blocking or not.
 
 use super::busy::burn;
-use super::{Class, proof};
+use super::{Class, Lesson, proof};
 use crate::process::{Child, Process};
 use crate::scenario::run::record::Proof;
 use crate::scenario::run::stage::RunError;
@@ -14,7 +14,14 @@ use std::time::Duration;
 const MOMENT: Duration = Duration::from_millis(150);
 const WORK_NS: u64 = 50_000_000;
 
-pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+pub(super) const LESSON: Lesson = Lesson {
+    name: "blocking",
+    title: "Synchronous or not, blocking or not",
+    question: "Which kind of call uses the processor, and which lets its caller go on?",
+    teach,
+};
+
+fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let each = [
         synchronous_blocking(class)?,
         asynchronous_blocking(class)?,

@@ -1,11 +1,10 @@
-//! A daemon ends with its supervisor; others are waited for.
+//! A daemon ends with its supervisor.
 
-use super::{Class, proof, say};
+use super::{Class, Lesson, proof, say};
 use crate::process::{Exit, Process, Signal, StartMethod};
 use crate::scenario::run::record::{Event, ProcessRecord, Proof};
 use crate::scenario::run::stage::{RunError, chain};
 use crate::supervisor::Supervisor;
-use crate::sys::clock::monotonic_ns;
 use crate::sys::pidfd;
 use crate::sys::poll::Deadline;
 use crate::wire::endpoint::pollable_channel;
@@ -15,7 +14,14 @@ use std::time::Duration;
 /// How long the kernel gets to pass a death on; it takes microseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) fn teach_daemon(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+pub(super) const LESSON: Lesson = Lesson {
+    name: "daemon",
+    title: "A daemon ends with its supervisor",
+    question: "What becomes of a background process when its parent's code ends, or is killed?",
+    teach,
+};
+
+fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let exit = end_of_a_daemon(class)?;
     let followed = death_of_a_supervisor(class)?;
     let holds = exit == Exit::Signal { signal: Signal::TERM, core_dumped: false } && followed;
@@ -68,25 +74,6 @@ fn death_of_a_supervisor(class: &mut Class<'_, '_>) -> Result<bool, RunError> {
     Ok(followed)
 }
 
-pub(super) fn teach_non_daemon(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
-    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let supervisor = class.stage.another_supervisor()?;
-    let child = class.process(Process::new(work).args(events).daemon(false), "child");
-    let child = supervisor.start(child)?;
-    class.stage.say("end", "my code ends here, but my child works still");
-    drop(supervisor);
-    let end = monotonic_ns();
-    class.stage.listen(&incoming)?;
-    class.stage.processes.push(ProcessRecord::of(&child, 0));
-    class.stage.say("ended", "the end of my code has waited for it");
-    let done = child.result()?;
-    Ok(proof(
-        "the end of the parent's code waits for a child that is no daemon",
-        done <= end,
-        format!("the child was done {} ns after that", done.saturating_sub(end)),
-    ))
-}
-
 fn say_alive(events: IpcSender<Event>) {
     loop {
         say(&events, "alive", "I am alive");
@@ -108,11 +95,4 @@ fn supervise(method: StartMethod, pids: IpcSender<Result<i32, String>>) {
 
 fn sleep() {
     std::thread::sleep(Duration::from_secs(3600));
-}
-
-fn work(events: IpcSender<Event>) -> u64 {
-    say(&events, "work", "I work for 200 ms");
-    std::thread::sleep(Duration::from_millis(200));
-    say(&events, "done", "I am done");
-    monotonic_ns()
 }

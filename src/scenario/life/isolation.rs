@@ -1,6 +1,6 @@
 //! A child's variables are its own.
 
-use super::{Class, proof, say};
+use super::{Class, Lesson, proof, say};
 use crate::process::{Process, StartMethod};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;
@@ -11,7 +11,14 @@ use std::sync::atomic::{AtomicI32, Ordering};
 /// The variable: what every copy of the executable begins with.
 static VARIABLE: AtomicI32 = AtomicI32::new(1);
 
-pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+pub(super) const LESSON: Lesson = Lesson {
+    name: "isolation",
+    title: "A child's variables are its own",
+    question: "Does a parent see what its child writes into a variable?",
+    teach,
+};
+
+fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     VARIABLE.store(100, Ordering::Relaxed);
     class.stage.say("set", "my variable was 1, and is 100 now");
     let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;

@@ -1,6 +1,6 @@
 //! The parent waits for its child, and reaps it.
 
-use super::{Class, proof, say};
+use super::{Class, Lesson, proof, say};
 use crate::process::Process;
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;
@@ -10,7 +10,14 @@ use crate::wire::endpoint::pollable_channel;
 use ipc_channel::ipc::IpcSender;
 use std::time::Duration;
 
-pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+pub(super) const LESSON: Lesson = Lesson {
+    name: "join",
+    title: "Waiting for a child",
+    question: "What does the parent wait for, and what is left of the child afterwards?",
+    teach,
+};
+
+fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
     let child = class.process(Process::new(work).args(events), "child");
     let child = class.stage.supervisor.start(child)?;

@@ -1,10 +1,12 @@
-//! Lessons about the life of processes: short, on real processes, each with a claim that it proves.
+//! Lessons about the life of processes: short, on real processes, each with the question that it answers. A file
+//! each, and a line of [`LESSONS`].
 
 mod blocking;
 mod busy;
 mod daemon;
 mod isolation;
 mod join;
+mod non_daemon;
 mod orphan;
 mod parallel;
 mod states;
@@ -12,112 +14,123 @@ mod terminate;
 mod tree;
 mod zombie;
 
-use crate::process::{Process, StartMethod};
-use crate::scenario::run::record::{Detail, Event, Proof, Record};
-use crate::scenario::run::stage::{RunError, Stage};
-use crate::scenario::run::verdict::Verdict;
-use crate::wire::endpoint::Message;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use ipc_channel::ipc::IpcSender;
+use schemars::Schema;
+use schemars::generate::SchemaGenerator;
+
+use super::registry::{Act, Entry, Method, ParamsError, Verb};
+use super::run::record::{Event, Proof, ProofRecord, Record};
+use super::run::stage::{RunError, Stage};
+use crate::process::{Process, StartMethod};
+use crate::wire::endpoint::Message;
+
+/// Every lesson, in the order in which they are best taken.
+static LESSONS: &[&Lesson] = &[
+    &tree::LESSON,
+    &isolation::LESSON,
+    &join::LESSON,
+    &terminate::LESSON,
+    &daemon::LESSON,
+    &non_daemon::LESSON,
+    &zombie::LESSON,
+    &orphan::LESSON,
+    &states::LESSON,
+    &parallel::LESSON,
+    &blocking::LESSON,
+];
+
+/// The word for all lessons, one after the other.
+const ALL: &str = "all";
 
 /// A lesson.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lesson {
-    /// PID and PPID.
-    Tree,
-    /// Memory is not shared.
-    Isolation,
-    /// Waiting for a child.
-    Join,
-    /// Asking a child to end.
-    Terminate,
-    /// Ending with the supervisor.
-    Daemon,
-    /// Being waited for.
-    NonDaemon,
-    /// Ended and not reaped.
-    Zombie,
-    /// Outliving the parent.
-    Orphan,
-    /// The states.
-    States,
-    /// Parallel and concurrent.
-    Parallel,
-    /// The four of synchronous or not, and blocking or not.
-    Blocking,
+struct Lesson {
+    /// Its name on the command line.
+    name: &'static str,
+    /// What it is about.
+    title: &'static str,
+    /// What it answers.
+    question: &'static str,
+    /// Gives it.
+    teach: fn(&mut Class<'_, '_>) -> Result<Proof, RunError>,
+}
+
+/// The entry of the registry.
+#[derive(Debug)]
+pub struct Life;
+
+/// The options of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  proclab run life zombie\n  proclab run life all --start-method fork")]
+struct LifeArgs {
+    /// Which lesson; `all` gives them one after the other
+    #[arg(value_parser = lesson_names())]
+    lesson: String,
+    /// How the lesson's processes are started
+    #[arg(long, value_enum, default_value_t = Method::Spawn)]
+    start_method: Method,
+}
+
+fn lesson_names() -> PossibleValuesParser {
+    let lessons = LESSONS.iter().map(|lesson| PossibleValue::new(lesson.name).help(lesson.title));
+    PossibleValuesParser::new(lessons.chain([PossibleValue::new(ALL).help("All of them")]))
+}
+
+impl Entry for Life {
+    fn name(&self) -> &'static str {
+        "life"
+    }
+
+    fn about(&self) -> &'static str {
+        "short lessons about the life of processes, each with the question that it answers"
+    }
+
+    fn operand(&self) -> &'static str {
+        "LESSON"
+    }
+
+    fn parts(&self) -> Vec<(&'static str, String)> {
+        LESSONS.iter().map(|lesson| (lesson.name, lesson.question.to_owned())).collect()
+    }
+
+    fn arguments(&self, verb: Verb) -> Result<Command, &'static str> {
+        match verb {
+            Verb::Run => Ok(LifeArgs::augment_args(Command::new("life"))),
+            Verb::Trials | Verb::Explore => {
+                Err("a lesson shows one course of events, and nothing in it races")
+            }
+        }
+    }
+
+    fn acts(&self, matches: &ArgMatches) -> Result<Vec<Act>, ParamsError> {
+        let LifeArgs { lesson, start_method } = LifeArgs::from_arg_matches(matches)?;
+        let method: StartMethod = start_method.into();
+        let chosen = LESSONS.iter().copied().filter(|one| lesson == ALL || lesson == one.name);
+        let act = |(nth, lesson): (usize, &'static Lesson)| Act {
+            title: Some(format!("{}. {}: {}\n   {}", nth + 1, lesson.name, lesson.title, lesson.question)),
+            play: Box::new(move |stage| lesson.give(method, stage)),
+        };
+        let mut acts: Vec<Act> = chosen.enumerate().map(act).collect();
+        if let [only] = &mut acts[..] {
+            only.title = None;
+        }
+        Ok(acts)
+    }
+
+    fn detail(&self, generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<ProofRecord>()
+    }
 }
 
 impl Lesson {
-    /// All of them, in the order in which they are best taken.
-    pub const ALL: [Lesson; 11] = [
-        Lesson::Tree,
-        Lesson::Isolation,
-        Lesson::Join,
-        Lesson::Terminate,
-        Lesson::Daemon,
-        Lesson::NonDaemon,
-        Lesson::Zombie,
-        Lesson::Orphan,
-        Lesson::States,
-        Lesson::Parallel,
-        Lesson::Blocking,
-    ];
-
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        self.name_and_subject().0
+    /// Gives the lesson, with processes that are started by `method`. What was started is ended when the stage's
+    /// supervisor ends.
+    fn give(&self, method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunError> {
+        let proof = (self.teach)(&mut Class { stage: &mut stage, method })?;
+        let parameters = serde_json::json!({ "lesson": self.name, "start_method": method });
+        Ok(Record::of_proof("life", parameters, stage, proof))
     }
-
-    /// What it is about.
-    pub fn subject(self) -> &'static str {
-        self.name_and_subject().1
-    }
-
-    fn name_and_subject(self) -> (&'static str, &'static str) {
-        match self {
-            Lesson::Tree => ("tree", "PID and PPID: a chain of three generations"),
-            Lesson::Isolation => ("isolation", "A child's variables are its own"),
-            Lesson::Join => ("join", "The parent waits for its child, and reaps it"),
-            Lesson::Terminate => {
-                ("terminate", "Terminating is asynchronous: alive just after, dead after the join")
-            }
-            Lesson::Daemon => ("daemon", "A daemon ends with its supervisor"),
-            Lesson::NonDaemon => ("non-daemon", "Others are waited for"),
-            Lesson::Zombie => ("zombie", "Ended, but not reaped"),
-            Lesson::Orphan => ("orphan", "A child that outlives its parent gets another"),
-            Lesson::States => ("states", "Running, ready, blocked, stopped, zombie: one child each"),
-            Lesson::Parallel => ("parallel", "Two busy children on two processors, and on one"),
-            Lesson::Blocking => ("blocking", "Synchronous or not, blocking or not"),
-        }
-    }
-}
-
-/// Gives a lesson, with processes that are started by `method`.
-///
-/// # Errors
-/// [`RunError`]; what was started is ended when the stage's supervisor ends.
-pub fn teach(lesson: Lesson, method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunError> {
-    let class = &mut Class { stage: &mut stage, method };
-    let proof = match lesson {
-        Lesson::Tree => tree::teach(class),
-        Lesson::Isolation => isolation::teach(class),
-        Lesson::Join => join::teach(class),
-        Lesson::Terminate => terminate::teach(class),
-        Lesson::Daemon => daemon::teach_daemon(class),
-        Lesson::NonDaemon => daemon::teach_non_daemon(class),
-        Lesson::Zombie => zombie::teach(class),
-        Lesson::Orphan => orphan::teach(class),
-        Lesson::States => states::teach(class),
-        Lesson::Parallel => parallel::teach(class),
-        Lesson::Blocking => blocking::teach(class),
-    }?;
-    Ok(Record {
-        scenario: "life".to_owned(),
-        parameters: serde_json::json!({ "lesson": lesson.name(), "start_method": method }),
-        processes: stage.processes,
-        events: stage.events,
-        verdict: if proof.holds { Verdict::Ok } else { Verdict::Unproven },
-        detail: Detail::Life { proof },
-    })
 }
 
 /// Where a lesson is given, and how its processes are started.
@@ -127,7 +140,7 @@ struct Class<'c, 's> {
 }
 
 impl Class<'_, '_> {
-    /// A process for this lesson: whatever happens, it does not outlive us.
+    /// A process for this lesson: whatever happens, it does not outlive this one.
     fn process<A: Message + 'static, T: Message + Send + 'static>(
         &self,
         process: Process<A, T>,
@@ -145,4 +158,18 @@ fn say(events: &IpcSender<Event>, what: &str, text: impl Into<String>) {
 /// A claim, and what was seen if it did not hold.
 fn proof(claim: impl Into<String>, holds: bool, seen: impl Into<String>) -> Proof {
     Proof { claim: claim.into(), holds, seen: (!holds).then(|| seen.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_lesson_asks_a_question_and_has_a_name_of_its_own() {
+        let mut names: Vec<&str> = LESSONS.iter().map(|lesson| lesson.name).collect();
+        assert!(LESSONS.iter().all(|lesson| lesson.question.ends_with('?') && !lesson.title.is_empty()));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), LESSONS.len());
+    }
 }

@@ -1,6 +1,6 @@
 //! A child that outlives its parent gets another.
 
-use super::{Class, proof, say};
+use super::{Class, Lesson, proof, say};
 use crate::process::{Process, StartMethod, parent};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::{RunError, chain};
@@ -16,7 +16,14 @@ type Fate = (i32, i32, i32);
 /// What is told of it, or why there is none.
 type Told = Result<Fate, String>;
 
-pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+pub(super) const LESSON: Lesson = Lesson {
+    name: "orphan",
+    title: "A child that outlives its parent",
+    question: "Who is the parent of a process whose parent has died?",
+    teach,
+};
+
+fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let (_, first, adopted_by) = make_an_orphan(class)?;
     let whose = procs::stat(adopted_by).map_or_else(|_| "gone".to_owned(), |stat| stat.name);
     class.stage.say("adopted", format!("the orphan's new parent is {adopted_by} ({whose})"));

@@ -1,7 +1,7 @@
 //! Two busy children on two processors, and on one.
 
 use super::busy::{Span, burn_in_slices};
-use super::{Class, proof, say};
+use super::{Class, Lesson, proof, say};
 use crate::process::{Child, Process};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;
@@ -15,7 +15,14 @@ const WORK_NS: u64 = 300_000_000;
 /// Other programs may take a processor away, so one try may not be enough to see two at work.
 const TRIES: usize = 5;
 
-pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+pub(super) const LESSON: Lesson = Lesson {
+    name: "parallel",
+    title: "Two busy children on two processors, and on one",
+    question: "When do two processes run at the same time?",
+    teach,
+};
+
+fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let cpus = task::allowed_cpus().map_err(RunError::os("sched_getaffinity"))?;
     let one = race(class, [cpus[0]; 2])?;
     // The slices are seen from inside, so their ends are a few microseconds off.

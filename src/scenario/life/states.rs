@@ -1,7 +1,7 @@
 //! Running, ready, blocked on a timer and on a lock, stopped, zombie: one child each.
 
 use super::busy::burn;
-use super::{Class, proof};
+use super::{Class, Lesson, proof};
 use crate::process::{Child, Process, Signal};
 use crate::scenario::run::record::Proof;
 use crate::scenario::run::scratch::Scratch;
@@ -21,7 +21,14 @@ const WATCH: Duration = Duration::from_millis(400);
 /// How long a child gets to come into its state.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+pub(super) const LESSON: Lesson = Lesson {
+    name: "states",
+    title: "Running, ready, blocked, stopped, zombie",
+    question: "Which states can a process be in, and how does the kernel show them?",
+    teach,
+};
+
+fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let scratch = Scratch::new()?;
     let lock = scratch.path().join("lock");
     let cpus = task::allowed_cpus().map_err(RunError::os("sched_getaffinity"))?;

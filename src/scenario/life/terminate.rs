@@ -1,6 +1,6 @@
 //! Terminating is asynchronous: alive just after, dead after the join.
 
-use super::{Class, proof};
+use super::{Class, Lesson, proof};
 use crate::process::{Exit, Process, Signal};
 use crate::scenario::run::record::Proof;
 use crate::scenario::run::stage::RunError;
@@ -9,7 +9,14 @@ use std::time::Duration;
 /// A signal may arrive before we have looked, so one child may not be enough to see it alive.
 const CHILDREN: u32 = 50;
 
-pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+pub(super) const LESSON: Lesson = Lesson {
+    name: "terminate",
+    title: "Asking a child to end",
+    question: "Is a child dead as soon as terminate has returned?",
+    teach,
+};
+
+fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let claim = "terminate only asks: it returned while the child was alive, and join then reported −SIGTERM";
     for nth in 1..=CHILDREN {
         let child = class.process(Process::new(run_for_ever), "child");

@@ -1,6 +1,6 @@
 //! PID and PPID: a chain of three generations.
 
-use super::{Class, proof, say};
+use super::{Class, Lesson, proof, say};
 use crate::process::{Process, StartMethod};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::{RunError, chain, result_of};
@@ -12,7 +12,14 @@ use ipc_channel::ipc::IpcSender;
 /// Who somebody is, and whose child.
 type Ids = (i32, i32);
 
-pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+pub(super) const LESSON: Lesson = Lesson {
+    name: "tree",
+    title: "A chain of three generations",
+    question: "Who started whom, and how does a process know?",
+    teach,
+};
+
+fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     class
         .stage
         .say("begin", format!("I am the first; my parent is the one that started me, {}", task::ppid()));

@@ -1,12 +1,19 @@
 //! Ended, but not reaped.
 
-use super::{Class, proof};
+use super::{Class, Lesson, proof};
 use crate::process::Process;
 use crate::scenario::run::record::Proof;
 use crate::scenario::run::stage::RunError;
 use crate::sys::procs;
 
-pub(super) fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+pub(super) const LESSON: Lesson = Lesson {
+    name: "zombie",
+    title: "Ended, but not reaped",
+    question: "What is a zombie, and how does one get rid of it?",
+    teach,
+};
+
+fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let child = class.process(Process::new(|| 7_i32).leave_zombie(true), "child");
     let child = class.stage.supervisor.start(child)?;
     let pid = child.pid();

@@ -1,6 +1,222 @@
-//! Producers and consumers around one bounded queue.
+//! Producers and consumers around one bounded queue: who makes what, who takes it, and who waits for ever?
 
-/// Producers and consumers at the gate.
+/// What each process does.
 pub mod body;
-/// Producers and consumers in a free run.
+/// What has been put, taken and eaten.
+mod books;
+/// The queue that loses wake-ups.
+pub mod lost_wakeup;
+/// The parent's part in a free run.
+mod overseer;
+/// What can be chosen.
+pub mod params;
+/// The ends of the queue that the processes hold.
+pub mod port;
+/// The pipeline in a free run.
 pub mod run;
+
+use std::io;
+use std::path::Path;
+
+use clap::ArgMatches;
+use serde::{Deserialize, Serialize};
+
+use super::registry::{Act, ParamsError, Verb};
+use super::run::verdict::Verdict;
+use super::world::{World, decode};
+use super::{History, Scenario};
+use crate::explore::engine::Trace;
+use crate::explore::step::letter;
+use crate::queue::{Options, Receiver, ReturnTo, Sender};
+use crate::wire::handle::Fd;
+use body::Item;
+use lost_wakeup::Memory;
+use params::{Params, Plan, QueueKind, Role};
+
+/// Producers and consumers.
+#[derive(Debug)]
+pub struct Pipeline;
+
+/// What the processes share, as their parent holds it.
+#[derive(Debug)]
+pub struct Resources {
+    pub(super) memory: Memory,
+    pub(super) sender: Sender<Item>,
+    pub(super) receiver: Receiver<Item>,
+}
+
+/// What a process is sent.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Share {
+    pub(super) memory: Fd,
+    pub(super) sender: Option<Sender<Item>>,
+    pub(super) receiver: Option<Receiver<Item>>,
+    pub(super) plan: Plan,
+}
+
+/// What a process works with.
+#[derive(Debug)]
+pub struct Tools {
+    pub(super) memory: Memory,
+    pub(super) sender: Option<Sender<Item>>,
+    pub(super) receiver: Option<Receiver<Item>>,
+    pub(super) plan: Plan,
+}
+
+impl Resources {
+    /// What a process of this role is sent for a run by this plan.
+    ///
+    /// # Errors
+    /// When a descriptor cannot be duplicated.
+    pub(super) fn share(&self, role: Role, plan: &Plan) -> io::Result<Share> {
+        let is_consumer = matches!(role, Role::Consumer(_));
+        Ok(Share {
+            memory: self.memory.file()?.into(),
+            sender: (!is_consumer).then(|| self.sender.clone()),
+            receiver: is_consumer.then(|| self.receiver.clone()),
+            plan: plan.clone(),
+        })
+    }
+}
+
+impl Share {
+    /// What the process makes of it.
+    ///
+    /// # Errors
+    /// When memory cannot be mapped.
+    pub(super) fn unpack(self) -> io::Result<Tools> {
+        let Share { memory, sender, receiver, plan } = self;
+        Ok(Tools { memory: Memory::open(memory)?, sender, receiver, plan })
+    }
+}
+
+impl Scenario for Pipeline {
+    const NAME: &'static str = "pipeline";
+    const ABOUT: &'static str =
+        "producers and consumers around a bounded queue: ends, kills, leases, lost wake-ups, deadlock";
+    const STEPS: &'static [&'static str] = &["put", "take", "join", "wake", "look", "sleep", "get-up"];
+    const NO_KILLS: Option<&'static str> =
+        Some("a killed producer is never joined, so every schedule would deadlock");
+
+    type Params = Params;
+    type Resources = Resources;
+    type Share = Share;
+    type Tools = Tools;
+    type End = u64;
+    type Detail = run::PipelineRecord;
+
+    fn code(params: &Params) -> String {
+        params.code()
+    }
+
+    fn from_code(code: &str) -> Option<Params> {
+        Params::from_code(code)
+    }
+
+    fn options(params: &Params) -> String {
+        params.options()
+    }
+
+    fn roles(params: &Params) -> Vec<&'static str> {
+        (0..params.processes()).map(|process| params.role(process).name()).collect()
+    }
+
+    fn open(params: &Params, _: &Path) -> io::Result<Resources> {
+        let memory = Memory::create()?;
+        // To the head: behind the sentinels that send the consumers home, nobody would take an item that returns.
+        let options = Options::new(params.capacity as usize).return_leases_to(ReturnTo::Head);
+        let (sender, receiver) = options.create().map_err(io::Error::other)?;
+        Ok(Resources { memory, sender, receiver })
+    }
+
+    fn share(params: &Params, resources: &Resources, process: usize) -> io::Result<Share> {
+        resources.share(params.role(process), &Plan::default())
+    }
+
+    fn unpack(_: &Params, share: Share, _: usize) -> io::Result<Tools> {
+        share.unpack()
+    }
+
+    fn reset(_: &Params, resources: &Resources) -> io::Result<()> {
+        resources.memory.reset();
+        while resources.receiver.try_recv().is_ok() {}
+        Ok(())
+    }
+
+    fn body<W: World>(world: &mut W, params: &Params, tools: &Tools, process: usize) -> io::Result<u64> {
+        match params.role(process) {
+            Role::Producer(index) => body::produce(world, params, tools, index),
+            Role::Consumer(index) => body::consume(world, params, tools, index),
+            Role::Main => body::close(world, params, tools),
+        }
+    }
+
+    fn judge(params: &Params, _: &Resources, history: History<'_, u64>) -> io::Result<Verdict> {
+        let expected = params.producers * params.items;
+        let (is_stuck, taken) = match history {
+            History::Steps(trace) => {
+                let items = trace.events.iter().filter_map(|event| decode::<Item>(&event.observation));
+                let taken = items.filter(|item| *item != Item::Sentinel).count() as u64;
+                (trace.deadlocked(), taken)
+            }
+            History::Ends(ends) => {
+                let consumers = ends
+                    .iter()
+                    .enumerate()
+                    .filter(|(process, _)| matches!(params.role(*process), Role::Consumer(_)));
+                (ends.contains(&None), consumers.filter_map(|(_, taken)| *taken).sum())
+            }
+        };
+        Ok(match (is_stuck, taken == expected) {
+            (true, _) => Verdict::Deadlock,
+            (_, false) => Verdict::LostUpdate,
+            _ => Verdict::Ok,
+        })
+    }
+
+    fn broken_at(params: &Params, trace: &Trace) -> Option<(usize, String)> {
+        let stuck = trace.stuck.iter().enumerate().filter_map(|(process, step)| {
+            let step = (*step)?;
+            let what = match params.role(process) {
+                Role::Consumer(_) if params.queue == QueueKind::LostWakeup => {
+                    "to be woken, and nobody will wake it"
+                }
+                Role::Consumer(_) => "for an item that nobody will put",
+                Role::Producer(_) => "for room that nobody will make",
+                Role::Main => "for others that wait",
+            };
+            Some(format!("{} waits at {step} {what}", letter(process)))
+        });
+        let stuck: Vec<_> = stuck.collect();
+        (!stuck.is_empty())
+            .then(|| (trace.events.len(), format!("no process can go on: {}", stuck.join(", "))))
+    }
+
+    fn state(params: &Params, resources: &Resources) -> Vec<(&'static str, String)> {
+        let queued = match params.queue {
+            QueueKind::Ours => resources.receiver.len(),
+            QueueKind::LostWakeup => resources.memory.len(),
+        };
+        let mut state = vec![("queued", format!("{queued} of {}", params.capacity))];
+        if params.queue == QueueKind::LostWakeup {
+            let asleep = (0..params.processes()).filter(|process| resources.memory.sleeps(*process));
+            let asleep: Vec<String> = asleep.map(|process| letter(process).to_string()).collect();
+            let asleep = if asleep.is_empty() { "none".to_owned() } else { asleep.join(" ") };
+            state.push(("asleep", asleep));
+        }
+        state
+    }
+
+    fn arguments(verb: Verb) -> Result<clap::Command, &'static str> {
+        Ok(params::arguments(verb))
+    }
+
+    fn params(verb: Verb, matches: &ArgMatches) -> Result<Params, ParamsError> {
+        params::params(verb, matches)
+    }
+
+    fn act(matches: &ArgMatches) -> Result<Act, ParamsError> {
+        let pipeline = params::pipeline(matches)?;
+        Ok(Act::new(move |stage| pipeline.run(stage)))
+    }
+}

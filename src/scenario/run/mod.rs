@@ -1,7 +1,7 @@
 //! What every run needs: where it takes place, what it leaves, and what it has to tell.
 
-/// Processes at the gate.
-pub mod lab;
+/// Processes at the gate: step by step, or let go for a trial.
+pub mod gate;
 /// What a run has to tell, as plain data.
 pub mod record;
 /// A directory for a run.

@@ -1,17 +1,21 @@
 //! What a run has to tell, as plain data: the same for people, for JSON and for pages.
 
+use std::borrow::Cow;
+
+use schemars::generate::SchemaGenerator;
+use schemars::{JsonSchema, Schema, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::stage::Stage;
+use super::verdict::Verdict;
 use crate::observe::notes::{Fact, Note};
 use crate::process::{Exit, Handle};
-use crate::scenario::eval::Answer;
-use crate::scenario::pipeline::run::PipelineRecord;
-use crate::scenario::run::verdict::Verdict;
-use crate::scenario::tickets::run::TicketsRecord;
+use crate::scenario::SCENARIOS;
 use crate::sys::clock::monotonic_ns;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 /// A whole run: what was asked for, who took part, what happened, what came of it.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Record {
     /// The scenario's name.
     pub scenario: String,
@@ -26,25 +30,104 @@ pub struct Record {
     pub detail: Detail,
     /// The worst that came of it.
     pub verdict: Verdict,
+    /// What people are told at the end.
+    #[serde(skip)]
+    pub summary: Summary,
+}
+
+impl Record {
+    /// The record of a run that was to prove something.
+    pub fn of_proof(scenario: &str, parameters: Value, stage: Stage<'_>, proof: Proof) -> Record {
+        Record {
+            scenario: scenario.to_owned(),
+            parameters,
+            processes: stage.processes,
+            events: stage.events,
+            verdict: if proof.holds { Verdict::Ok } else { Verdict::Unproven },
+            detail: Detail::of(&ProofRecord { proof: proof.clone() }),
+            summary: Summary { table: None, lines: vec![Line::Proof(proof)] },
+        }
+    }
+}
+
+/// What only the record of a proof holds.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ProofRecord {
+    /// What was shown.
+    pub proof: Proof,
 }
 
 /// What only one scenario has to tell.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Detail {
-    /// The ticket sale.
-    Tickets(TicketsRecord),
-    /// A lesson about the life of processes.
-    Life {
-        /// What it has shown.
-        proof: Proof,
-    },
-    /// Producers and consumers.
-    Pipeline(PipelineRecord),
-    /// An answer out of a queue.
-    Eval {
-        /// The answer; null if the child ended before it gave one.
-        answer: Option<Answer>,
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
+pub struct Detail(Map<String, Value>);
+
+impl Detail {
+    /// The fields of a struct.
+    pub fn of(fields: &impl Serialize) -> Detail {
+        match serde_json::to_value(fields) {
+            Ok(Value::Object(fields)) => Detail(fields),
+            _ => Detail::default(),
+        }
+    }
+}
+
+/// The schema lists what each scenario has to tell.
+impl JsonSchema for Detail {
+    fn schema_name() -> Cow<'static, str> {
+        "Detail".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let all: Vec<Schema> = SCENARIOS.iter().map(|entry| entry.detail(generator)).collect();
+        json_schema!({ "anyOf": all })
+    }
+}
+
+/// What people are told at the end of a run: a table, and lines below it.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// The table.
+    pub table: Option<Table>,
+    /// The lines.
+    pub lines: Vec<Line>,
+}
+
+/// A table with a head.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// The names of its columns.
+    pub head: Vec<&'static str>,
+    /// Its rows.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// A cell of a table.
+#[derive(Debug, Clone)]
+pub enum Cell {
+    /// A word.
+    Text(String),
+    /// A number, with its unit.
+    Number(String),
+    /// A verdict.
+    Verdict(Verdict),
+}
+
+/// A line of a summary.
+#[derive(Debug, Clone)]
+pub enum Line {
+    /// A sentence.
+    Text(String),
+    /// A verdict, and what it rests on.
+    Verdict(Verdict, String),
+    /// What a lesson has shown.
+    Proof(Proof),
+    /// How a value changed over the run.
+    Series {
+        /// Of what.
+        name: String,
+        /// Its values, in the order of time.
+        values: Vec<usize>,
     },
 }
 
@@ -83,7 +166,7 @@ pub struct Event {
 impl Event {
     /// Whether people need not read it beside the one that follows at once: a watcher counts it.
     pub fn is_for_watchers(&self) -> bool {
-        self.what == "get"
+        matches!(self.fact, Some(Fact::Taken(_)))
     }
 
     /// The event as a watcher of this program takes it.

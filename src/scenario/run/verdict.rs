@@ -30,20 +30,6 @@ impl Verdict {
     pub const ALL: [Self; 6] =
         [Self::Ok, Self::Oversold, Self::LostUpdate, Self::TornRead, Self::Deadlock, Self::Crashed];
 
-    /// What came of a sale of `initial` tickets of which `sold` were sold and `left` are left in the file
-    /// (none if it is half-written); `torn` if somebody read a half-written file.
-    pub fn of_sale(initial: i64, sold: i64, left: Option<i64>, torn: bool) -> Verdict {
-        if sold > initial {
-            Verdict::Oversold
-        } else if left.is_some_and(|left| left != initial - sold) {
-            Verdict::LostUpdate
-        } else if torn || left.is_none() {
-            Verdict::TornRead
-        } else {
-            Verdict::Ok
-        }
-    }
-
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {

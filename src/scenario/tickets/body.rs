@@ -1,97 +1,67 @@
-//! The ticket sale of the notes: search, then buy under a lock, on one file with a number in it.
+//! What a buyer does: search, then buy under a lock, on one file with a number in it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::locks::{Discipline, LockKind, Shop, publish, versioned};
+use super::params::{Sale, Store};
 use crate::explore::step::Observation;
-use crate::scenario::tickets::cabinet::LockKind;
-use crate::scenario::tickets::locks::Shared;
-use crate::scenario::world::{Access, Lock, Seen, Step, World, encode};
-
-/// How a buyer puts the new number into the file.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Store {
-    /// As the notes do: open it for writing, which empties it, then write. Two steps.
-    #[default]
-    Truncate,
-    /// Write another file and rename it over the first. One step.
-    Rename,
-}
-
-/// What is sold, by whom, and how carefully.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Sale {
-    /// How many buyers there are.
-    pub buyers: usize,
-    /// How many tickets there are at first.
-    pub stock: i64,
-    /// What keeps the buyers apart.
-    pub lock: LockKind,
-    /// Whether everybody first looks at the stock outside the lock.
-    pub search: bool,
-    /// How the number is written.
-    pub store: Store,
-    /// How long a buyer thinks before it reads, and again before it writes; at the gate time does not
-    /// pass.
-    #[serde(rename = "think_us", with = "microseconds")]
-    #[schemars(rename = "think_us", with = "u64")]
-    pub think: Duration,
-}
-
-/// A duration as a number in a report.
-mod microseconds {
-    use super::Duration;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(Duration::from_micros)
-    }
-}
+use crate::scenario::world::{Access, Lock, News, Seen, Step, World, encode};
 
 const READ: Step = Step { name: "read", resource: "stock", access: Access::Read };
 const SEARCH: Step = Step { name: "search", ..READ };
 const TRUNCATE: Step = Step { name: "truncate", resource: "stock", access: Access::Write };
 const WRITE: Step = Step { name: "write", ..TRUNCATE };
 
+/// What a step of a buyer tells the judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// It has read this number.
+    Read(i64),
+    /// It has read a half-written file.
+    TornRead,
+    /// It has emptied the file.
+    Emptied,
+    /// It has written this number, and sold a ticket by that.
+    Sold(i64),
+    /// It has written this number back, for nothing was left to sell.
+    NoneSold(i64),
+}
+
 /// What a buyer reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// A number, and the version that it belongs to (0 unless versions are published).
     Count(i64, u64),
-    /// A file that is empty, or holds no number: somebody is still writing it.
+    /// A file that is empty, or holds no number: another buyer is still writing it.
     Torn(String),
 }
 
-/// What a step of a buyer tells the judge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fact {
-    /// It has read a half-written file.
-    TornRead,
-    /// It has written, and sold a ticket by that.
-    Sold,
-}
-
-impl Seen for Reading {
-    fn observation(&self) -> Observation {
+impl Reading {
+    /// The number, if there is one.
+    pub fn count(&self) -> Option<i64> {
         match self {
-            Self::Count(..) => Observation::default(),
-            Self::Torn(_) => encode(&Fact::TornRead),
+            Self::Count(count, _) => Some(*count),
+            Self::Torn(_) => None,
         }
     }
 
+    /// The file's content, for a person who schedules.
+    pub fn state(&self) -> String {
+        match self {
+            Self::Count(count, 0) => count.to_string(),
+            Self::Count(count, version) => format!("{count} (version {version})"),
+            Self::Torn(text) if text.is_empty() => "an empty file".to_owned(),
+            Self::Torn(text) => format!("no number: `{text}`"),
+        }
+    }
+}
+
+impl Seen for Reading {
     fn seen(&self) -> String {
         match self {
             Self::Count(count, 0) => format!("{count} left"),
@@ -100,6 +70,26 @@ impl Seen for Reading {
             Self::Torn(text) => format!("`{text}`: torn read"),
         }
     }
+
+    fn observation(&self) -> Observation {
+        match self {
+            Self::Count(count, _) => encode(&Fact::Read(*count)),
+            Self::Torn(_) => encode(&Fact::TornRead),
+        }
+    }
+}
+
+/// The stock file, opened for writing.
+struct Emptied(File);
+
+impl Seen for Emptied {
+    fn seen(&self) -> String {
+        "the file is empty now".to_owned()
+    }
+
+    fn observation(&self) -> Observation {
+        encode(&Fact::Emptied)
+    }
 }
 
 /// What a buyer has written.
@@ -107,23 +97,24 @@ impl Seen for Reading {
 pub enum Writing {
     /// The new number, and whether a ticket was sold.
     Done(i64, bool),
-    /// Somebody has published a newer version meanwhile.
+    /// Another buyer has published a newer version meanwhile.
     Outdated,
 }
 
 impl Seen for Writing {
-    fn observation(&self) -> Observation {
-        match self {
-            Self::Done(_, true) => encode(&Fact::Sold),
-            Self::Done(_, false) | Self::Outdated => Observation::default(),
-        }
-    }
-
     fn seen(&self) -> String {
         match self {
             Self::Done(left, true) => format!("{left} left, 1 sold"),
             Self::Done(left, false) => format!("{left} left, none sold"),
-            Self::Outdated => "somebody was first: again".to_owned(),
+            Self::Outdated => "another buyer was first: again".to_owned(),
+        }
+    }
+
+    fn observation(&self) -> Observation {
+        match self {
+            Self::Done(left, true) => encode(&Fact::Sold(*left)),
+            Self::Done(left, false) => encode(&Fact::NoneSold(*left)),
+            Self::Outdated => Observation::default(),
         }
     }
 }
@@ -139,45 +130,60 @@ pub enum Visit {
     Torn,
 }
 
+impl Visit {
+    fn news(self) -> News {
+        match self {
+            Visit::Bought => News::new("bought", "has a ticket"),
+            Visit::SoldOut => News::new("none", "gets no ticket"),
+            Visit::Torn => News::new("torn", "has read a half-written file, and gives up"),
+        }
+    }
+}
+
 /// The whole visit of one buyer.
 ///
 /// # Errors
 /// When a file or a lock fails; the world is then as it was left.
-pub fn buy<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<Visit> {
-    if sale.search && matches!(world.step(SEARCH, || read(shared, sale.lock))?, Reading::Torn(_)) {
+pub fn buy<W: World>(world: &mut W, sale: &Sale, shop: &Shop) -> io::Result<Visit> {
+    let visit = visit(world, sale, shop)?;
+    world.tell(|| visit.news());
+    Ok(visit)
+}
+
+fn visit<W: World>(world: &mut W, sale: &Sale, shop: &Shop) -> io::Result<Visit> {
+    if sale.search && matches!(world.step(SEARCH, || read(shop, sale.lock))?, Reading::Torn(_)) {
         return Ok(Visit::Torn);
     }
-    if sale.lock == LockKind::CompareAndSwap {
-        return swap(world, sale, shared);
-    }
-    let mut locks: Vec<Box<dyn Lock + '_>> = match sale.lock {
-        LockKind::None => Vec::new(),
-        LockKind::Twice => vec![shared.make(sale.lock)?, shared.make(sale.lock)?],
-        kind => vec![shared.make(kind)?],
+    let lock = || sale.lock.make(shop);
+    let mut locks: Vec<Box<dyn Lock + '_>> = match sale.lock.discipline {
+        Discipline::Versions => return swap(world, sale, shop),
+        Discipline::Unguarded => Vec::new(),
+        Discipline::Guarded | Discipline::ReadFirst => vec![lock()?],
+        Discipline::Twice => vec![lock()?, lock()?],
     };
-    let early = sale.lock == LockKind::CheckOutside;
-    let outside = if early { Some(look(world, sale, shared)?) } else { None };
+    let early = sale.lock.discipline == Discipline::ReadFirst;
+    let outside = if early { Some(look(world, sale, shop)?) } else { None };
     for lock in &mut locks {
         world.lock(lock.as_mut())?;
     }
     let reading = match outside {
         Some(reading) => reading,
-        None => look(world, sale, shared)?,
+        None => look(world, sale, shop)?,
     };
-    // Dropping the locks gives them back, as `with lock:` does when the reading fails.
+    // Dropping the locks releases them, as `with lock:` does when the reading fails.
     let Reading::Count(count, _) = reading else { return Ok(Visit::Torn) };
     world.think(sale.think);
     let wanted = count > 0;
     let left = if wanted { count - 1 } else { count };
     match sale.store {
         Store::Truncate => {
-            let mut file = world.step(TRUNCATE, || File::create(&shared.stock))?;
+            let mut file = world.step(TRUNCATE, || File::create(&shop.stock).map(Emptied))?.0;
             world.step(WRITE, || {
                 file.write_all(text(left).as_bytes()).map(|()| Writing::Done(left, wanted))
             })?;
         }
         Store::Rename => {
-            let write = || replace(shared, left).map(|()| Writing::Done(left, wanted));
+            let write = || replace(shop, left).map(|()| Writing::Done(left, wanted));
             world.step(WRITE, write)?;
         }
     }
@@ -187,21 +193,21 @@ pub fn buy<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<
     Ok(if wanted { Visit::Bought } else { Visit::SoldOut })
 }
 
-fn look<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<Reading> {
+fn look<W: World>(world: &mut W, sale: &Sale, shop: &Shop) -> io::Result<Reading> {
     world.think(sale.think);
-    world.step(READ, || read(shared, sale.lock))
+    world.step(READ, || read(shop, sale.lock))
 }
 
-/// Reads, and publishes what follows from it if nobody else has published meanwhile.
-fn swap<W: World>(world: &mut W, sale: &Sale, shared: &Shared) -> io::Result<Visit> {
+/// Reads, and publishes what follows from it if no other buyer has published meanwhile.
+fn swap<W: World>(world: &mut W, sale: &Sale, shop: &Shop) -> io::Result<Visit> {
     loop {
-        let Reading::Count(count, version) = look(world, sale, shared)? else { return Ok(Visit::Torn) };
+        let Reading::Count(count, version) = look(world, sale, shop)? else { return Ok(Visit::Torn) };
         world.think(sale.think);
         let wanted = count > 0;
         let left = if wanted { count - 1 } else { count };
         let publish = || {
-            publish(shared, left, version + 1)
-                .map(|first| if first { Writing::Done(left, wanted) } else { Writing::Outdated })
+            let first = publish(&write_aside(shop, left)?, &shop.stock, version + 1)?;
+            Ok::<_, io::Error>(if first { Writing::Done(left, wanted) } else { Writing::Outdated })
         };
         if let Writing::Done(..) = world.step(WRITE, publish)? {
             return Ok(if wanted { Visit::Bought } else { Visit::SoldOut });
@@ -228,14 +234,14 @@ pub fn count(content: &[u8]) -> Option<i64> {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn read(shared: &Shared, lock: LockKind) -> io::Result<Reading> {
+pub fn read(shop: &Shop, lock: LockKind) -> io::Result<Reading> {
     let mut version = 0;
-    let mut path = shared.stock.clone();
-    if lock == LockKind::CompareAndSwap {
+    let mut path = shop.stock.clone();
+    if lock.discipline == Discipline::Versions {
         // Versions are published in order and never taken back, so the last one there is the newest.
-        while fs::exists(versioned(&shared.stock, version + 1))? {
+        while fs::exists(versioned(&shop.stock, version + 1))? {
             version += 1;
-            path = versioned(&shared.stock, version);
+            path = versioned(&shop.stock, version);
         }
     }
     let content = fs::read(&path)?;
@@ -245,30 +251,13 @@ pub fn read(shared: &Shared, lock: LockKind) -> io::Result<Reading> {
     })
 }
 
-/// Where version `version` of the stock is published.
-pub fn versioned(stock: &Path, version: u64) -> PathBuf {
-    stock.with_extension(format!("v{version}"))
-}
-
-fn write_aside(shared: &Shared, left: i64) -> io::Result<PathBuf> {
-    let aside = shared.stock.with_extension(format!("new{}", shared.process));
+fn write_aside(shop: &Shop, left: i64) -> io::Result<PathBuf> {
+    let aside = shop.stock.with_extension(format!("new{}", shop.process));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&aside)?;
     file.write_all(text(left).as_bytes())?;
     Ok(aside)
 }
 
-fn replace(shared: &Shared, left: i64) -> io::Result<()> {
-    fs::rename(write_aside(shared, left)?, &shared.stock)
-}
-
-/// Publishes a version, if nobody was first: `link(2)` makes a name or fails, in one step.
-fn publish(shared: &Shared, left: i64, version: u64) -> io::Result<bool> {
-    let aside = write_aside(shared, left)?;
-    let first = match fs::hard_link(&aside, versioned(&shared.stock, version)) {
-        Ok(()) => true,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-        Err(error) => return Err(error),
-    };
-    fs::remove_file(&aside)?;
-    Ok(first)
+fn replace(shop: &Shop, left: i64) -> io::Result<()> {
+    fs::rename(write_aside(shop, left)?, &shop.stock)
 }

@@ -1,27 +1,39 @@
 //! The ticket sale in a free run: real buyers, real time, and who saw what.
 
-use crate::process::{Child, Process, StartMethod};
-use crate::scenario::run::record::{Detail, Event, Record};
-use crate::scenario::run::scratch::Scratch;
-use crate::scenario::run::stage::{RunError, Stage, chain};
-use crate::scenario::run::verdict::Verdict;
-use crate::scenario::tickets::body::{self as sale, Reading, Sale, Visit};
-use crate::scenario::tickets::cabinet::LockKind;
-use crate::scenario::tickets::locks::Shared;
-use crate::scenario::world::told::Told;
-use crate::sys::clock::monotonic_ns;
-use crate::wire::endpoint::pollable_channel;
+use std::path::Path;
+use std::time::Duration;
+
+use ipc_channel::TryRecvError;
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+
+use super::account::Account;
+use super::body::{self, Visit};
+use super::judge;
+use super::locks::LockKind;
+use super::params::Sale;
+use super::{Share, Tickets};
+use crate::process::{Child, Process, StartMethod};
+use crate::scenario::Scenario;
+use crate::scenario::run::record::{Cell, Detail, Line, Record, Summary, Table};
+use crate::scenario::run::scratch::Scratch;
+use crate::scenario::run::stage::{RunError, Stage, chain};
+use crate::scenario::run::verdict::Verdict;
+use crate::scenario::world::told::{Report, Told};
+use crate::sys::clock::monotonic_ns;
+use crate::sys::poll::Deadline;
+use crate::wire::endpoint::{PollableReceiver, pollable_channel};
+
+/// How long nothing may be told before it is asked whether anything can still be.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// What is run: a sale for each lock, by as many buyers, from the same seed.
 #[derive(Debug, Clone)]
-pub struct Tickets {
+pub struct FreeSale {
     /// The sale; its lock is overridden by each of `locks`.
     pub sale: Sale,
     /// The locks, one run for each.
@@ -32,7 +44,7 @@ pub struct Tickets {
     pub seed: u64,
 }
 
-/// What a ticket sale alone has to tell.
+/// What only the record of a sale holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TicketsRecord {
     /// A run for each lock.
@@ -48,6 +60,8 @@ pub struct TicketsRun {
     pub lock: String,
     /// What came of it.
     pub outcome: Outcome,
+    /// What happened, in one sentence.
+    pub why: String,
     /// From the moment that the buyers were let in until the last had left, in nanoseconds.
     pub wall_ns: u64,
     /// How long the buyers waited for the lock, all together, in nanoseconds.
@@ -69,7 +83,10 @@ pub struct Outcome {
     pub verdict: Verdict,
 }
 
-impl Tickets {
+/// A buyer's process, from its parent's side.
+type Buyer = Child<Result<Visit, String>>;
+
+impl FreeSale {
     /// Sells, once for each lock.
     ///
     /// # Errors
@@ -79,23 +96,25 @@ impl Tickets {
         let mut runs = Vec::new();
         for (run, lock) in self.locks.iter().enumerate() {
             stage.begin_run(run);
-            stage.say("begin", format!("sells with lock {lock}: {}", lock.why()));
+            stage.say("begin", format!("sells with lock {lock}: {}", lock.why));
             let dir = scratch.path().join(run.to_string());
             let sold = self.sell(&mut stage, run, *lock, &dir);
             if sold.is_err() {
-                // Buyers end before the directory in which they are; whoever is left is told of later.
+                // Buyers end before the directory in which they are; one that cannot be ended is told of later.
                 let _ = stage.supervisor.shutdown();
             }
             runs.push(sold?);
         }
         let verdict = runs.iter().map(|run| run.outcome.verdict).max().unwrap_or(Verdict::Ok);
+        let summary = summary(&runs);
         Ok(Record {
-            scenario: "tickets".to_owned(),
+            scenario: Tickets::NAME.to_owned(),
             parameters: self.parameters(),
             processes: stage.processes,
             events: stage.events,
-            detail: Detail::Tickets(TicketsRecord { runs }),
+            detail: Detail::of(&TicketsRecord { runs }),
             verdict,
+            summary,
         })
     }
 
@@ -122,112 +141,180 @@ impl Tickets {
     ) -> Result<TicketsRun, RunError> {
         let sale = Sale { lock, ..self.sale.clone() };
         std::fs::create_dir(dir).map_err(RunError::os("making the run's directory"))?;
-        let shop = Shop { stock: dir.join("ticket_count"), lock: dir.join("lock") };
-        std::fs::write(&shop.stock, sale::text(sale.stock))
-            .map_err(RunError::os("writing the stock file"))?;
+        let shop = Tickets::open(&sale, dir).map_err(RunError::os("opening the lock"))?;
+        Tickets::reset(&sale, &shop).map_err(RunError::os("writing the stock file"))?;
 
-        let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+        let (reports, incoming) = pollable_channel::<Report>().map_err(RunError::os("socketpair"))?;
         let mut rng = StdRng::seed_from_u64(self.seed);
         let mut doors = Vec::new();
-        let mut buyers: Vec<Child<Result<Left, String>>> = Vec::new();
+        let mut buyers: Vec<Buyer> = Vec::new();
         for index in 0..sale.buyers {
             let (door, entrance) = ipc::channel().map_err(RunError::os("socketpair"))?;
-            let visitor = Visitor { index, sale: sale.clone(), shop: shop.clone(), seed: rng.next_u64() };
+            let share = Tickets::share(&sale, &shop, index).map_err(RunError::os("dup"))?;
+            let order = Order { index, sale: sale.clone(), share, seed: rng.next_u64() };
             let buyer = Process::new(visit)
-                .args((visitor, entrance, events.clone()))
+                .args((order, entrance, reports.clone()))
                 .name(format!("user{index}"))
                 .start_method(self.start_method)
                 .die_with_parent(true);
             buyers.push(stage.supervisor.start(buyer)?);
             doors.push(door);
         }
-        drop(events);
+        drop(reports);
         doors.shuffle(&mut rng);
         let begin = monotonic_ns();
         for door in doors {
             // A buyer that was killed meanwhile is found dead when it is joined.
             let _ = door.send(());
         }
-        stage.listen(&incoming)?;
+        let mut account = Account::new(lock);
+        let stuck = listen(stage, &incoming, &buyers, &mut account)?;
         let wall_ns = monotonic_ns() - begin;
         stage.join(&buyers.iter().map(Child::handle).collect::<Vec<_>>())?;
-        let mut visits: Vec<Option<Left>> = Vec::new();
+        let mut visits: Vec<Option<Visit>> = Vec::new();
         for buyer in &buyers {
             // One without a result was killed: that is for the verdict to say.
             let visit = buyer.result().ok().transpose();
             visits.push(visit.map_err(|reason| RunError::Child { name: buyer.name().to_owned(), reason })?);
         }
-        let outcome = judge(
-            &sale,
-            &visits,
-            sale::read(&shop.shared(0), lock).map_err(RunError::os("reading the stock"))?,
-        );
+        let left = body::read(&shop, lock).map_err(RunError::os("reading the stock"))?.count();
+        let outcome = outcome(&sale, &visits, left, !stuck.is_empty());
+        let why = match outcome.verdict {
+            Verdict::Crashed => killed(&buyers),
+            _ => account.sentence(&outcome, &stuck),
+        };
         stage.say("end", format!("{} of {} sold: {}", outcome.sold, outcome.initial, outcome.verdict));
-        let waited_ns = visits.iter().flatten().map(|left| left.waited_ns).sum();
-        Ok(TicketsRun { run, lock: lock.name().to_owned(), outcome, wall_ns, waited_ns })
+        Ok(TicketsRun {
+            run,
+            lock: lock.name.to_owned(),
+            outcome,
+            why,
+            wall_ns,
+            waited_ns: account.waited_ns(),
+        })
+    }
+}
+
+/// Tells of everything that the buyers do, until all have left, or those that have not wait for ever: these are
+/// killed, and named.
+fn listen(
+    stage: &mut Stage<'_>,
+    incoming: &PollableReceiver<Report>,
+    buyers: &[Buyer],
+    account: &mut Account,
+) -> Result<Vec<String>, RunError> {
+    let mut stuck: Vec<String> = Vec::new();
+    let mut suspected = false;
+    loop {
+        match incoming.try_recv() {
+            Ok(report) => {
+                suspected = false;
+                account.enter(&report);
+                stage.tell(report.event);
+            }
+            Err(TryRecvError::Empty) if !stuck.is_empty() => {
+                stage.await_readable(incoming, Deadline::NEVER)?;
+            }
+            Err(TryRecvError::Empty) => {
+                if stage.await_readable(incoming, Deadline::after(QUIET))? {
+                    continue;
+                }
+                let living: Vec<&Buyer> = buyers.iter().filter(|buyer| buyer.is_alive()).collect();
+                let names: Vec<&str> = living.iter().map(|buyer| buyer.name()).collect();
+                let is_stuck = account.is_stuck(&names);
+                if is_stuck && std::mem::replace(&mut suspected, is_stuck) {
+                    // Nothing was told between two looks: none of them is about to go on.
+                    stuck = names.iter().map(|name| (*name).to_owned()).collect();
+                    for name in &stuck {
+                        let why = account.waits_for(name);
+                        stage.say("deadlock", why);
+                    }
+                    for buyer in living {
+                        buyer.kill().map_err(RunError::os("kill"))?;
+                    }
+                }
+            }
+            // A sender that is killed inside a long message looks like the end of all of them; there are no
+            // long messages here.
+            Err(TryRecvError::IpcError(_)) => return Ok(stuck),
+        }
     }
 }
 
 /// What came of a sale, from what the buyers say and what the file says.
-fn judge(sale: &Sale, visits: &[Option<Left>], reading: Reading) -> Outcome {
-    let count = |visit: Visit| visits.iter().flatten().filter(|left| left.visit == visit).count();
+fn outcome(sale: &Sale, visits: &[Option<Visit>], left: Option<i64>, stuck: bool) -> Outcome {
+    let count = |wanted: Visit| visits.iter().flatten().filter(|visit| **visit == wanted).count();
     let sold = i64::try_from(count(Visit::Bought)).unwrap_or(i64::MAX);
     let torn_reads = count(Visit::Torn);
-    let left = match reading {
-        Reading::Count(count, _) => Some(count),
-        Reading::Torn(_) => None,
-    };
-    let verdict = if visits.iter().any(Option::is_none) {
+    let verdict = if stuck {
+        Verdict::Deadlock
+    } else if visits.contains(&None) {
         Verdict::Crashed
     } else {
-        Verdict::of_sale(sale.stock, sold, left, torn_reads > 0)
+        judge::of_sale(sale.stock, sold, left, torn_reads > 0)
     };
     Outcome { initial: sale.stock, sold, left, torn_reads, verdict }
 }
 
-/// Where the sale is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Shop {
-    stock: PathBuf,
-    lock: PathBuf,
+/// Which buyers ended before their visit did, and how.
+fn killed(buyers: &[Buyer]) -> String {
+    let ends = buyers.iter().filter(|buyer| buyer.result().is_err()).map(|buyer| {
+        let how = buyer.exit().map_or_else(|| "in an unknown way".to_owned(), |exit| format!("by {exit}"));
+        format!("{} (PID {}) ended {how} before its visit did", buyer.name(), buyer.pid())
+    });
+    ends.collect::<Vec<_>>().join("; ") + "."
 }
 
-impl Shop {
-    fn shared(&self, process: usize) -> Shared {
-        Shared { lock: self.lock.clone(), stock: self.stock.clone(), opened: None, process }
+fn summary(runs: &[TicketsRun]) -> Summary {
+    let head = [
+        "lock",
+        "in stock",
+        "sold",
+        "left in the file",
+        "torn reads",
+        "verdict",
+        "ms",
+        "waited for the lock",
+    ];
+    let row = |run: &TicketsRun| {
+        let outcome = &run.outcome;
+        let left = outcome.left.map_or_else(|| "no number".to_owned(), |left| left.to_string());
+        vec![
+            Cell::Text(run.lock.clone()),
+            Cell::Number(outcome.initial.to_string()),
+            Cell::Number(outcome.sold.to_string()),
+            Cell::Number(left),
+            Cell::Number(outcome.torn_reads.to_string()),
+            Cell::Verdict(outcome.verdict),
+            Cell::Number(format!("{:.0}", run.wall_ns as f64 / 1e6)),
+            Cell::Number(format!("{:.0} ms", run.waited_ns as f64 / 1e6)),
+        ]
+    };
+    Summary {
+        table: Some(Table { head: head.to_vec(), rows: runs.iter().map(row).collect() }),
+        lines: runs.iter().map(|run| Line::Text(format!("{}: {}", run.lock, run.why))).collect(),
     }
 }
 
+/// What a buyer's process is given.
 #[derive(Debug, Serialize, Deserialize)]
-struct Visitor {
+struct Order {
     index: usize,
     sale: Sale,
-    shop: Shop,
+    share: Share,
     seed: u64,
 }
 
-/// How a buyer left.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Left {
-    visit: Visit,
-    waited_ns: u64,
-}
-
 /// The life of a buyer: it waits to be let in, and buys.
-fn visit(visitor: Visitor, entrance: IpcReceiver<()>, events: IpcSender<Event>) -> Result<Left, String> {
-    let Visitor { index, mut sale, shop, seed } = visitor;
-    let mut world = Told::new(events);
-    // Nobody lets anybody in any more: the sale was called off.
+fn visit(order: Order, entrance: IpcReceiver<()>, reports: IpcSender<Report>) -> Result<Visit, String> {
+    let Order { index, mut sale, share, seed } = order;
+    let shop = Tickets::unpack(&sale, share, index).map_err(|error| chain(&error))?;
+    let mut world = Told::new(reports);
+    // The sale was called off.
     if entrance.recv().is_err() {
         std::process::exit(1);
     }
     // Each buyer has its own pace, half as fast to half as slow again as asked for.
     sale.think = sale.think.mul_f64(StdRng::seed_from_u64(seed).random_range(0.5..=1.5));
-    let visit = sale::buy(&mut world, &sale, &shop.shared(index)).map_err(|error| chain(&error))?;
-    world.tell(match visit {
-        Visit::Bought => ("bought", "has a ticket"),
-        Visit::SoldOut => ("none", "gets no ticket"),
-        Visit::Torn => ("torn", "read a half-written file, and gives up"),
-    });
-    Ok(Left { visit, waited_ns: world.waited_ns() })
+    Tickets::body(&mut world, &sale, &shop, index).map_err(|error| chain(&error))
 }

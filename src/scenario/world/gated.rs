@@ -3,13 +3,16 @@
 use std::io;
 use std::time::Duration;
 
-use super::{Access, Lock, Seen, Step, World};
+use super::{Access, Inlet, Lock, News, Outlet, Parcel, Received, Seen, Sent, Step, World};
 use crate::explore::gate::Desk;
 use crate::explore::step;
 
 /// A body's world at the gate. Time does not pass in it.
 #[derive(Debug)]
 pub struct Gated<'d, 'a>(pub &'d mut Desk<'a>);
+
+/// What queues are to others: every operation on one depends on every other.
+const QUEUE: &str = "queue";
 
 impl World for Gated<'_, '_> {
     fn step<R: Seen>(&mut self, step: Step, operation: impl FnOnce() -> R) -> R {
@@ -18,6 +21,20 @@ impl World for Gated<'_, '_> {
             Access::Write => step::Access::Write,
         };
         self.0.step(step::Step::new(step.name, step.resource, access), operation, Seen::both)
+    }
+
+    fn wait<R: Seen>(
+        &mut self,
+        step: Step,
+        mut attempt: impl FnMut() -> io::Result<Option<R>>,
+    ) -> io::Result<R> {
+        let step = step::Step::new(step.name, step.resource, step::Access::Await);
+        self.0.wait_for(step, || {
+            Ok(attempt()?.map(|result| {
+                let seen = result.both();
+                (result, seen)
+            }))
+        })
     }
 
     fn lock(&mut self, lock: &mut dyn Lock) -> io::Result<()> {
@@ -31,11 +48,38 @@ impl World for Gated<'_, '_> {
             step,
             || lock.release(),
             |result| match result {
-                Ok(()) => "given back".to_owned().into(),
+                Ok(()) => "released".to_owned().into(),
                 Err(error) => error.to_string().into(),
             },
         )
     }
 
+    fn send<M: Parcel>(&mut self, outlet: &mut dyn Outlet<M>, message: M) -> io::Result<bool> {
+        let step = step::Step::new("put", QUEUE, step::Access::Await);
+        self.0.wait_for(step, || {
+            Ok(match outlet.try_send(&message)? {
+                Sent::Done => Some((true, message.name().into())),
+                Sent::Full => None,
+                Sent::Closed => Some((false, "the queue is closed".to_owned().into())),
+            })
+        })
+    }
+
+    fn recv<M: Parcel>(&mut self, inlet: &mut dyn Inlet<M>) -> io::Result<Option<M>> {
+        let step = step::Step::new("take", QUEUE, step::Access::Await);
+        self.0.wait_for(step, || {
+            Ok(match inlet.try_recv()? {
+                Received::Message(message) => {
+                    let seen = step::Seen { text: message.name(), observation: message.observation() };
+                    Some((Some(message), seen))
+                }
+                Received::Empty => None,
+                Received::Closed => Some((None, "the queue is closed".to_owned().into())),
+            })
+        })
+    }
+
     fn think(&mut self, _: Duration) {}
+
+    fn tell(&mut self, _: impl FnOnce() -> News) {}
 }

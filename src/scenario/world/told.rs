@@ -1,71 +1,124 @@
-//! The free world with an audience: operations happen at once, and each is told as it happens.
+//! The free world with an audience: operations happen at once, and the parent is told of each as it happens.
 
-use crate::observe::notes::Fact;
-use crate::scenario::run::record::Event;
-use crate::scenario::world::{Lock, Seen, Step, World};
-use crate::sys::clock::monotonic_ns;
-use ipc_channel::ipc::IpcSender;
 use std::io;
 use std::time::Duration;
+
+use ipc_channel::ipc::IpcSender;
+use serde::{Deserialize, Serialize};
+
+use super::free::poll;
+use super::{Inlet, Lock, News, Outlet, Parcel, Received, Seen, Sent, Step, World};
+use crate::explore::step::Observation;
+use crate::observe::notes::Fact;
+use crate::scenario::run::record::Event;
+use crate::sys::clock::monotonic_ns;
+
+/// What a process tells its parent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// What happened.
+    pub event: Event,
+    /// What a step observed, for the judge.
+    pub observation: Observation,
+    /// How long it has waited since the report before, in nanoseconds.
+    pub waited_ns: u64,
+}
 
 /// The world of one process, which tells its parent what it does.
 #[derive(Debug)]
 pub struct Told {
     process: String,
-    events: IpcSender<Event>,
+    reports: IpcSender<Report>,
     waited_ns: u64,
 }
 
 impl Told {
     /// A world in the name of this process.
-    pub fn new(events: IpcSender<Event>) -> Told {
-        Told { process: crate::process::current().name().to_owned(), events, waited_ns: 0 }
+    pub fn new(reports: IpcSender<Report>) -> Told {
+        Told { process: crate::process::current().name().to_owned(), reports, waited_ns: 0 }
     }
 
-    /// Tells of something that is no step.
-    pub fn tell(&mut self, (what, text): (&str, &str)) {
-        self.send(what, text.to_owned(), None);
+    fn report(&mut self, what: &str, text: impl Into<String>, fact: Option<Fact>) {
+        let event = Event { fact, ..Event::now(&self.process, what, text) };
+        self.send_report(event, Observation::default());
     }
 
-    /// How long it has waited for locks, in nanoseconds.
-    pub fn waited_ns(&self) -> u64 {
-        self.waited_ns
+    fn report_step(&mut self, step: Step, result: &impl Seen) {
+        let text = format!("{}: {}", verb(step.name), result.seen());
+        self.send_report(Event::now(&self.process, step.name, text), result.observation());
     }
 
-    fn send(&mut self, what: &str, text: String, fact: Option<Fact>) {
+    fn send_report(&mut self, event: Event, observation: Observation) {
+        let waited_ns = std::mem::take(&mut self.waited_ns);
         // If nobody listens any more, the kernel is about to end this process with its parent.
-        let _ = self.events.send(Event { fact, ..Event::now(&self.process, what, text) });
+        let _ = self.reports.send(Report { event, observation, waited_ns });
+    }
+
+    /// Waits, and counts how long.
+    fn waiting<R>(&mut self, operation: impl FnOnce() -> R) -> R {
+        let begin = monotonic_ns();
+        let result = operation();
+        self.waited_ns += monotonic_ns() - begin;
+        result
     }
 }
 
 impl World for Told {
     fn step<R: Seen>(&mut self, step: Step, operation: impl FnOnce() -> R) -> R {
         let result = operation();
-        self.send(step.name, format!("{}: {}", done(step.name), result.seen()), None);
+        self.report_step(step, &result);
         result
+    }
+
+    fn wait<R: Seen>(&mut self, step: Step, attempt: impl FnMut() -> io::Result<Option<R>>) -> io::Result<R> {
+        let result = self.waiting(|| poll(attempt))?;
+        self.report_step(step, &result);
+        Ok(result)
     }
 
     fn lock(&mut self, lock: &mut dyn Lock) -> io::Result<()> {
         let name = lock.resource().to_owned();
         if lock.try_acquire()? {
-            self.send("lock", "has the lock".to_owned(), Some(Fact::Locked(name)));
+            self.report("lock", "acquires the lock", Some(Fact::Locked(name)));
             return Ok(());
         }
-        self.send("wait", "waits for the lock".to_owned(), Some(Fact::LockAwaited(name.clone())));
-        let begin = monotonic_ns();
-        lock.acquire()?;
-        let waited = monotonic_ns() - begin;
-        self.waited_ns += waited;
-        let text = format!("has the lock, after {:.1} ms", waited as f64 / 1e6);
-        self.send("lock", text, Some(Fact::Locked(name)));
+        self.report("wait", "waits for the lock", Some(Fact::LockAwaited(name.clone())));
+        self.waiting(|| lock.acquire())?;
+        let text = format!("acquires the lock, after {:.1} ms", self.waited_ns as f64 / 1e6);
+        self.report("lock", text, Some(Fact::Locked(name)));
         Ok(())
     }
 
     fn unlock(&mut self, lock: &mut dyn Lock) -> io::Result<()> {
         // Told before it is done, or the next holder's word could come first.
         let fact = Fact::Unlocked(lock.resource().to_owned());
-        self.send("unlock", "gives the lock back".to_owned(), Some(fact));
+        self.report("unlock", "releases the lock", Some(fact));
         lock.release()
+    }
+
+    fn send<M: Parcel>(&mut self, outlet: &mut dyn Outlet<M>, message: M) -> io::Result<bool> {
+        let id = message.id();
+        let mut sent = outlet.try_send(&message)?;
+        if sent == Sent::Full {
+            self.report("wait", "waits: the queue is full", Some(Fact::RoomAwaited(id.queue.clone())));
+            sent = self.waiting(|| outlet.send(&message))?;
+        }
+        if sent == Sent::Done {
+            self.report("put", message.put(), Some(Fact::Put(id)));
+        }
+        Ok(sent == Sent::Done)
+    }
+
+    fn recv<M: Parcel>(&mut self, inlet: &mut dyn Inlet<M>) -> io::Result<Option<M>> {
+        let mut received = inlet.try_recv()?;
+        if matches!(received, Received::Empty) {
+            let fact = Fact::MessageAwaited(inlet.queue().to_owned());
+            self.report("wait", "waits: the queue is empty", Some(fact));
+            received = self.waiting(|| inlet.recv())?;
+        }
+        let Received::Message(message) = received else { return Ok(None) };
+        self.report("get", format!("takes {}", message.name()), Some(Fact::Taken(message.id())));
+        Ok(Some(message))
     }
 
     fn think(&mut self, duration: Duration) {
@@ -73,10 +126,15 @@ impl World for Told {
             std::thread::sleep(duration);
         }
     }
+
+    fn tell(&mut self, news: impl FnOnce() -> News) {
+        let News { what, text, fact } = news();
+        self.report(what, text, fact);
+    }
 }
 
-/// A step's name as one says it of somebody.
-fn done(step: &str) -> &str {
+/// A step's name as a verb of which its process is the subject.
+fn verb(step: &str) -> &str {
     match step {
         "search" => "searches",
         "read" => "reads",

@@ -1,69 +1,251 @@
-//! The locks of the cabinet, made of files, descriptors and memory.
+//! The locks of the sale: right ones, and those that people have believed to be. A file each, and a line of
+//! [`LOCKS`].
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+mod check_outside;
+mod compare_and_swap;
+mod exclusive_file;
+mod flock;
+mod inherited;
+mod mutex;
+mod none;
+mod posix;
+mod posix_closed;
+mod thread_mutex;
+mod twice;
+mod unlinked_file;
+
+pub use compare_and_swap::{publish, versioned};
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, TryLockError as TryMutexError};
-use std::time::Duration;
+use std::str::FromStr;
 
-use crate::scenario::tickets::cabinet::LockKind;
+use schemars::generate::SchemaGenerator;
+use schemars::{JsonSchema, Schema, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::scenario::world::Lock;
 use crate::shm::region::Region;
-use crate::sync::file_lock::FileLock;
-use crate::sync::robust_mutex;
-use crate::sys::poll::Deadline;
-use crate::sys::record_lock;
 
-/// How often a waiter looks whether the lock file is gone.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// Every lock, in the order in which they are shown.
+pub static LOCKS: &[&Recipe] = &[
+    &none::RECIPE,
+    &flock::RECIPE,
+    &posix::RECIPE,
+    &posix_closed::RECIPE,
+    &exclusive_file::RECIPE,
+    &unlinked_file::RECIPE,
+    &inherited::RECIPE,
+    &thread_mutex::RECIPE,
+    &check_outside::RECIPE,
+    &twice::RECIPE,
+    &mutex::RECIPE,
+    &compare_and_swap::RECIPE,
+];
 
-/// What the locks of one run share. Every process makes its locks from its own copy.
-#[derive(Debug)]
-pub struct Shared {
+/// A way to keep two buyers apart.
+pub struct Recipe {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Two small letters for tokens.
+    pub code: &'static str,
+    /// Why it works, or why not, in two sentences.
+    pub why: &'static str,
+    /// What exploration must find, if the store is atomic and nobody searches outside the lock.
+    pub promise: Promise,
+    /// How a buyer uses it.
+    pub discipline: Discipline,
+    /// What the parent opens before the buyers are started.
+    pub opens: Opens,
+    /// Makes one that nobody holds yet.
+    make: for<'a> fn(&'a Shop) -> io::Result<Box<dyn Lock + 'a>>,
+    /// Frees it, whatever a killed buyer has left.
+    reset: fn(&Shop) -> io::Result<()>,
+}
+
+impl fmt::Debug for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// What exploration must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// Every schedule is right, also if a buyer is killed.
+    Right,
+    /// Every schedule is right until a buyer is killed: the lock of a killed holder stays locked.
+    RightUntilKilled,
+    /// Some schedules sell too much.
+    Broken,
+    /// No schedule comes to an end.
+    Deadlocks,
+}
+
+/// How a buyer uses its lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discipline {
+    /// Not at all.
+    Unguarded,
+    /// It locks, reads, writes and unlocks.
+    Guarded,
+    /// It reads, and locks for the writing only.
+    ReadFirst,
+    /// It locks twice.
+    Twice,
+    /// It publishes a version, unless another buyer was first.
+    Versions,
+}
+
+/// What the parent opens for a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opens {
+    /// Nothing: buyers open what they need.
+    Nothing,
     /// The lock file.
-    pub lock: PathBuf,
+    LockFile,
+    /// Shared memory.
+    Memory,
+}
+
+/// Where a sale takes place, as one process sees it.
+#[derive(Debug)]
+pub struct Shop {
     /// The file with the stock.
     pub stock: PathBuf,
-    /// What the parent has opened: the lock file for `inherited`, memory for `mutex`.
+    /// The lock file.
+    pub lock: PathBuf,
+    /// What the parent has opened.
     pub opened: Option<Opened>,
-    /// Which process this is.
+    /// Which buyer this is; the parent is none, and counts as one more than there are.
     pub process: usize,
 }
 
-/// What the parent opens before the children share it.
+/// What the parent opens before the buyers share it.
 #[derive(Debug)]
 pub enum Opened {
     /// A descriptor of the lock file.
-    File(File),
+    LockFile(File),
     /// The memory in which the lock lies.
     Memory(Region),
 }
 
-impl Shared {
-    /// A lock of this kind, which nobody holds through it yet.
-    ///
-    /// # Errors
-    /// When the parent has not opened what the lock needs.
-    pub fn make(&self, kind: LockKind) -> io::Result<Box<dyn Lock + '_>> {
-        let missing = || io::Error::other(format!("the parent has opened nothing for `{kind}`"));
-        Ok(match (kind, &self.opened) {
-            (LockKind::Posix, _) => Box::new(Posix::new(&self.lock, "lock")),
-            (LockKind::PosixClosed, _) => Box::new(Posix::new(&self.stock, "stock")),
-            (LockKind::ExclusiveFile, _) => Box::new(ExclusiveFile { path: self.lock.clone(), held: false }),
-            (LockKind::UnlinkedFile, _) => Box::new(UnlinkedFile { path: self.lock.clone(), file: None }),
-            (LockKind::Inherited, Some(Opened::File(file))) => {
-                Box::new(Inherited { file: file.try_clone()?, held: false })
-            }
-            (LockKind::ThreadMutex, _) => {
-                Box::new(ThreadMutex { resource: format!("mutex of {}", self.process), guard: None })
-            }
-            (LockKind::Mutex, Some(Opened::Memory(region))) => Box::new(Robust { region, held: None }),
-            (LockKind::Inherited | LockKind::Mutex, _) => return Err(missing()),
-            _ => Box::new(Flock { path: self.lock.clone(), held: None }),
-        })
+impl Shop {
+    fn region(&self) -> io::Result<&Region> {
+        match &self.opened {
+            Some(Opened::Memory(region)) => Ok(region),
+            _ => Err(io::Error::other("the lock's memory is not open")),
+        }
+    }
+
+    fn lock_file(&self) -> io::Result<&File> {
+        match &self.opened {
+            Some(Opened::LockFile(file)) => Ok(file),
+            _ => Err(io::Error::other("the lock file is not open")),
+        }
     }
 }
 
+/// One of [`LOCKS`].
+#[derive(Clone, Copy)]
+pub struct LockKind(&'static Recipe);
+
+impl LockKind {
+    /// All of them, in the order in which they are shown.
+    pub fn all() -> impl Iterator<Item = Self> {
+        LOCKS.iter().map(|recipe| Self(recipe))
+    }
+
+    /// The lock that has these letters in a token.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::all().find(|kind| kind.code == code)
+    }
+
+    /// A lock that nobody holds through it yet.
+    ///
+    /// # Errors
+    /// When the parent has not opened what the lock needs.
+    pub fn make(self, shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {
+        (self.0.make)(shop)
+    }
+
+    /// Frees it, whatever a killed buyer has left.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn reset(self, shop: &Shop) -> io::Result<()> {
+        (self.0.reset)(shop)
+    }
+}
+
+impl std::ops::Deref for LockKind {
+    type Target = Recipe;
+
+    fn deref(&self) -> &Recipe {
+        self.0
+    }
+}
+
+impl PartialEq for LockKind {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for LockKind {}
+
+impl fmt::Debug for LockKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl fmt::Display for LockKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name)
+    }
+}
+
+/// There is no such lock.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no lock called `{0}`")]
+pub struct UnknownLock(String);
+
+impl FromStr for LockKind {
+    type Err = UnknownLock;
+
+    fn from_str(name: &str) -> Result<Self, UnknownLock> {
+        Self::all().find(|kind| kind.name == name).ok_or_else(|| UnknownLock(name.to_owned()))
+    }
+}
+
+impl Serialize for LockKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
+    }
+}
+
+impl<'de> Deserialize<'de> for LockKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for LockKind {
+    fn schema_name() -> Cow<'static, str> {
+        "LockKind".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = Self::all().map(|kind| kind.0.name).collect();
+        json_schema!({ "type": "string", "enum": names })
+    }
+}
+
+/// Opens a lock file, and makes it if it is not there.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
@@ -76,231 +258,7 @@ fn taken(result: Result<(), TryLockError>) -> io::Result<bool> {
     }
 }
 
-/// The file lock; dropping what is open lets go.
-struct Flock {
-    path: PathBuf,
-    held: Option<FileLock>,
-}
-
-impl Lock for Flock {
-    fn acquire(&mut self) -> io::Result<()> {
-        let lock = FileLock::open(&self.path).map_err(io::Error::other)?;
-        lock.take().map_err(io::Error::other)?;
-        self.held = Some(lock);
-        Ok(())
-    }
-
-    fn try_acquire(&mut self) -> io::Result<bool> {
-        let lock = FileLock::open(&self.path).map_err(io::Error::other)?;
-        let taken = lock.try_take().map_err(io::Error::other)?;
-        self.held = taken.then_some(lock);
-        Ok(taken)
-    }
-
-    fn release(&mut self) -> io::Result<()> {
-        if let Some(lock) = self.held.take() {
-            lock.give_back();
-        }
-        Ok(())
-    }
-}
-
-/// A record lock: on the lock file, or on the stock file itself.
-struct Posix {
-    path: PathBuf,
-    resource: &'static str,
-    file: Option<File>,
-}
-
-impl Posix {
-    fn new(path: &Path, resource: &'static str) -> Self {
-        Self { path: path.to_owned(), resource, file: None }
-    }
-}
-
-impl Lock for Posix {
-    fn resource(&self) -> &str {
-        self.resource
-    }
-
-    fn acquire(&mut self) -> io::Result<()> {
-        let file = open(&self.path)?;
-        record_lock::lock(&file)?;
-        self.file = Some(file);
-        Ok(())
-    }
-
-    fn try_acquire(&mut self) -> io::Result<bool> {
-        let file = open(&self.path)?;
-        let taken = record_lock::try_lock(&file)?;
-        self.file = taken.then_some(file);
-        Ok(taken)
-    }
-
-    fn release(&mut self) -> io::Result<()> {
-        self.file.take().map_or(Ok(()), |file| record_lock::unlock(&file))
-    }
-}
-
-/// The file itself is the lock. It is removed by who holds it, also when its body unwinds, but not
-/// when it is killed.
-struct ExclusiveFile {
-    path: PathBuf,
-    held: bool,
-}
-
-impl Lock for ExclusiveFile {
-    fn acquire(&mut self) -> io::Result<()> {
-        while !self.try_acquire()? {
-            std::thread::sleep(LOOK_AGAIN);
-        }
-        Ok(())
-    }
-
-    fn try_acquire(&mut self) -> io::Result<bool> {
-        match OpenOptions::new().write(true).create_new(true).open(&self.path) {
-            Ok(_) => self.held = true,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-        Ok(self.held)
-    }
-
-    fn release(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.held) { fs::remove_file(&self.path) } else { Ok(()) }
-    }
-}
-
-impl Drop for ExclusiveFile {
-    fn drop(&mut self) {
-        let _ = self.release();
-    }
-}
-
-/// Everybody locks a file that it has just made.
-struct UnlinkedFile {
-    path: PathBuf,
-    file: Option<File>,
-}
-
-impl UnlinkedFile {
-    fn make_anew(&self) -> io::Result<File> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => open(&self.path),
-        }
-    }
-}
-
-impl Lock for UnlinkedFile {
-    fn acquire(&mut self) -> io::Result<()> {
-        let file = self.make_anew()?;
-        file.lock()?;
-        self.file = Some(file);
-        Ok(())
-    }
-
-    fn try_acquire(&mut self) -> io::Result<bool> {
-        let file = self.make_anew()?;
-        let taken = taken(file.try_lock())?;
-        self.file = taken.then_some(file);
-        Ok(taken)
-    }
-
-    fn release(&mut self) -> io::Result<()> {
-        self.file.take().map_or(Ok(()), |file| file.unlock())
-    }
-}
-
-/// A duplicate of the parent's descriptor: all duplicates are one open file description.
-struct Inherited {
-    file: File,
-    held: bool,
-}
-
-impl Lock for Inherited {
-    fn acquire(&mut self) -> io::Result<()> {
-        self.held = true;
-        self.file.lock()
-    }
-
-    fn try_acquire(&mut self) -> io::Result<bool> {
-        self.held = taken(self.file.try_lock())?;
-        Ok(self.held)
-    }
-
-    fn release(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.held) { self.file.unlock() } else { Ok(()) }
-    }
-}
-
-impl Drop for Inherited {
-    fn drop(&mut self) {
-        let _ = self.release();
-    }
-}
-
-/// The one that every process has for itself.
-static OWN: Mutex<()> = Mutex::new(());
-
-struct ThreadMutex {
-    resource: String,
-    guard: Option<MutexGuard<'static, ()>>,
-}
-
-impl Lock for ThreadMutex {
-    fn resource(&self) -> &str {
-        &self.resource
-    }
-
-    fn acquire(&mut self) -> io::Result<()> {
-        self.guard = Some(OWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        Ok(())
-    }
-
-    fn try_acquire(&mut self) -> io::Result<bool> {
-        self.guard = match OWN.try_lock() {
-            Ok(guard) => Some(guard),
-            Err(TryMutexError::Poisoned(guard)) => Some(guard.into_inner()),
-            Err(TryMutexError::WouldBlock) => None,
-        };
-        Ok(self.guard.is_some())
-    }
-
-    fn release(&mut self) -> io::Result<()> {
-        self.guard = None;
-        Ok(())
-    }
-}
-
-/// A word in memory that the kernel watches.
-struct Robust<'a> {
-    region: &'a Region,
-    held: Option<robust_mutex::Held<'a>>,
-}
-
-impl Robust<'_> {
-    fn take(&mut self, deadline: Deadline) -> io::Result<bool> {
-        match robust_mutex::lock(self.region.words32(0), deadline) {
-            Ok(locked) => self.held = Some(locked.held),
-            Err(robust_mutex::LockError::TimedOut) => {}
-            Err(robust_mutex::LockError::Unwatched(error)) => return Err(error),
-        }
-        Ok(self.held.is_some())
-    }
-}
-
-impl Lock for Robust<'_> {
-    fn acquire(&mut self) -> io::Result<()> {
-        self.take(Deadline::NEVER).map(drop)
-    }
-
-    fn try_acquire(&mut self) -> io::Result<bool> {
-        self.take(Deadline::after(Duration::ZERO))
-    }
-
-    fn release(&mut self) -> io::Result<()> {
-        self.held = None;
-        Ok(())
-    }
+/// Of a lock of which nothing is left when its holder is dead.
+fn nothing_to_reset(_: &Shop) -> io::Result<()> {
+    Ok(())
 }

@@ -1,46 +1,66 @@
-//! The stock file of the notes: `{"count": 3}`.
+//! The stock file that a run begins from: `{"count": 3}`.
 
-use super::files;
-use crate::scenario::experiment::MAX_STOCK;
-use crate::scenario::tickets::body as sale;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
+
+use super::body;
+use super::params::MAX_STOCK;
+use crate::sys::tmpfile::open_to_read;
 
 /// A stock file is a few bytes; more are not read.
 const LARGEST: u64 = 4096;
 
 /// The file that ships with the program.
-const DEFAULT: &[u8] = include_bytes!("../../data/ticket_count.json");
+const DEFAULT: &[u8] = include_bytes!("../../../data/ticket_count.json");
 
 /// A stock file says no number of tickets.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StockFileError {
+pub enum StockFileError {
     /// It cannot be read.
     #[error("the stock file {path} cannot be read")]
-    Read { path: String, source: io::Error },
+    Read {
+        /// Its path.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
     /// It is not what it should be.
     #[error("the stock file {path} {what}")]
-    Content { path: String, what: String },
+    Content {
+        /// Its path.
+        path: String,
+        /// What is wrong with it.
+        what: String,
+    },
 }
 
 /// How many tickets there are, by this file or by the one that ships with the program.
-pub(crate) fn count(path: Option<&Path>) -> Result<i64, StockFileError> {
+///
+/// # Errors
+/// [`StockFileError`].
+pub fn count(path: Option<&Path>) -> Result<i64, StockFileError> {
     let Some(path) = path else {
         return counted(DEFAULT)
             .map_err(|what| StockFileError::Content { path: "of the program".into(), what });
     };
     let name = path.display().to_string();
-    let content =
-        files::read(path, LARGEST).map_err(|source| StockFileError::Read { path: name.clone(), source })?;
+    let content = read(path).map_err(|source| StockFileError::Read { path: name.clone(), source })?;
     counted(&content).map_err(|what| StockFileError::Content { path: name, what })
+}
+
+/// The content of a regular file; one that is longer than a stock file ever is, is cut and so refused.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    open_to_read(path)?.take(LARGEST).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn counted(content: &[u8]) -> Result<i64, String> {
     // A list of one number would pass for the object.
     let is_object = content.trim_ascii_start().starts_with(b"{");
-    match sale::count(content).filter(|_| is_object) {
+    match body::count(content).filter(|_| is_object) {
         None => Err("holds no JSON object with a whole number as its `count`".to_owned()),
-        Some(count) if count < 0 => Err(format!("counts {count} tickets: fewer than none")),
+        Some(count) if count < 0 => Err(format!("counts {count} tickets: fewer than 0")),
         Some(count) if count > MAX_STOCK => Err(format!("counts {count} tickets: more than {MAX_STOCK}")),
         Some(count) => Ok(count),
     }
@@ -51,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_of_the_notes_counts_three() {
+    fn the_file_that_ships_with_the_program_counts_three() {
         assert_eq!(count(None).unwrap(), 3);
     }
 

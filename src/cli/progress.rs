@@ -1,0 +1,61 @@
+//! A line on the terminal that tells how far long work is.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often the line changes.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// The line; nothing where standard error is no terminal.
+#[derive(Debug)]
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+    shown: Option<Instant>,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(1000);
+            let style = ProgressStyle::with_template("{bar:30} {msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        Self { bar, shown: None }
+    }
+
+    /// Shows how many schedules a search that began at `begin` has executed, and what share it has explored.
+    pub(super) fn show(&mut self, schedules: u64, explored: Option<f64>, begin: Instant) {
+        let Some(bar) = &self.bar else { return };
+        if self.shown.is_some_and(|shown| shown.elapsed() < INTERVAL) {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        let seconds = begin.elapsed().as_secs_f64();
+        let message = match explored {
+            Some(explored) => {
+                let left = seconds * (1.0 - explored) / explored.max(1e-9);
+                bar.set_position((explored * 1000.0) as u64);
+                let percent = explored * 100.0;
+                format!("{schedules} schedules, about {percent:.1} % of all, about {left:.0} s left")
+            }
+            None => format!("{schedules} schedules"),
+        };
+        bar.set_message(message);
+    }
+
+    /// Shows that `done` of `all` are done.
+    pub(super) fn count(&mut self, done: u64, all: u64, what: &str) {
+        let Some(bar) = &self.bar else { return };
+        bar.set_position(done * 1000 / all.max(1));
+        bar.set_message(format!("{done} of {all} {what}"));
+    }
+
+    pub(super) fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What has been put, taken and eaten, from the facts that the processes tell.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::body::producer;
+use super::run::Depth;
+use crate::observe::notes::{Fact, Message};
+use crate::scenario::world::told::Report;
+
+/// An item: of which producer, and its number.
+type Place = (usize, u64);
+
+/// The parent's books while a pipeline runs.
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    /// The number of each producer, by its name.
+    producers: HashMap<String, usize>,
+    put: BTreeSet<Place>,
+    ate: BTreeSet<Place>,
+    /// Items that were eaten more than once.
+    pub(super) twice: Vec<Place>,
+    /// How many each consumer ate.
+    pub(super) eaten: BTreeMap<String, u64>,
+    /// How long each process was blocked, in nanoseconds.
+    pub(super) blocked_ns: BTreeMap<String, u64>,
+    /// How many were queued, whenever something happened.
+    pub(super) depth: Vec<Depth>,
+    /// How many items each process has taken.
+    taken: BTreeMap<String, u64>,
+    /// How many sentinels were taken.
+    sentinels: u64,
+    /// Whether the last thing that a process told is that it waits.
+    waits: BTreeMap<String, bool>,
+}
+
+impl Books {
+    pub(super) fn new(producers: usize) -> Self {
+        let producers = (0..producers).map(|index| (producer(index), index)).collect();
+        Books { producers, ..Books::default() }
+    }
+
+    fn place(&self, message: &Message) -> Option<Place> {
+        Some((*self.producers.get(&message.sender)?, message.number))
+    }
+
+    /// Enters what a process has told, when so many were queued.
+    pub(super) fn enter(&mut self, report: &Report, queued: usize) {
+        let event = &report.event;
+        let name = || event.process.clone();
+        match &event.fact {
+            Some(Fact::Put(message)) => self.put.extend(self.place(message)),
+            Some(Fact::Taken(message)) => match self.place(message) {
+                Some(_) => *self.taken.entry(name()).or_default() += 1,
+                None => self.sentinels += 1,
+            },
+            Some(Fact::Finished(message)) => {
+                *self.eaten.entry(name()).or_default() += 1;
+                if let Some(place) = self.place(message)
+                    && !self.ate.insert(place)
+                {
+                    self.twice.push(place);
+                }
+            }
+            _ => {}
+        }
+        let waits = matches!(event.fact, Some(Fact::MessageAwaited(_) | Fact::RoomAwaited(_)));
+        self.waits.insert(name(), waits);
+        *self.blocked_ns.entry(name()).or_default() += report.waited_ns;
+        self.depth.push(Depth { at_ns: event.at_ns, queued });
+    }
+
+    /// Whether the last thing that this process told is that it waits.
+    pub(super) fn waits(&self, name: &str) -> bool {
+        self.waits.get(name) == Some(&true)
+    }
+
+    /// How many items this process has taken.
+    pub(super) fn taken_by(&self, name: &str) -> u64 {
+        self.taken.get(name).copied().unwrap_or(0)
+    }
+
+    /// How many sentinels were taken.
+    pub(super) fn sentinels(&self) -> u64 {
+        self.sentinels
+    }
+
+    /// Whether every item that was put was eaten, but for `lost`.
+    pub(super) fn is_accounted(&self, lost: usize) -> bool {
+        self.ate.len() + lost >= self.put.len()
+    }
+
+    /// How many items were put.
+    pub(super) fn produced(&self) -> u64 {
+        self.put.len() as u64
+    }
+
+    /// Items that were put and never eaten.
+    pub(super) fn missing(&self) -> Vec<Place> {
+        self.put.difference(&self.ate).copied().collect()
+    }
+}

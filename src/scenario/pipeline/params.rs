@@ -1,0 +1,276 @@
+//! What can be chosen of a pipeline: as a value, as options, and as a code.
+
+use std::time::Duration;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::lost_wakeup;
+use super::run::{EndBy, FreePipeline};
+use crate::scenario::registry::{Method, ParamsError, Verb};
+
+/// The most that a schedule or a trial takes of anything.
+const MOST: u64 = 8;
+
+/// Through what the items go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum QueueKind {
+    /// The queue of this library
+    #[default]
+    Ours,
+    /// One that looks whether it is empty, and goes to sleep afterwards
+    LostWakeup,
+}
+
+/// Who puts how much, and who takes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Params {
+    /// How many producers there are.
+    pub producers: u64,
+    /// How many consumers.
+    pub consumers: u64,
+    /// How many items each producer puts.
+    pub items: u64,
+    /// How many the queue holds.
+    pub capacity: u64,
+    /// How many sentinels the main process puts when all producers have finished.
+    pub sentinels: u64,
+    /// What the queue is.
+    pub queue: QueueKind,
+}
+
+/// What a process of a pipeline is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The producer of this number.
+    Producer(usize),
+    /// The consumer of this number.
+    Consumer(usize),
+    /// The one that joins the producers and puts the sentinels.
+    Main,
+}
+
+impl Role {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Producer(_) => "producer",
+            Role::Consumer(_) => "consumer",
+            Role::Main => "main",
+        }
+    }
+}
+
+/// What a free run adds to a process's part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// What is made.
+    pub food: String,
+    /// How long it takes to make one.
+    pub produce: Duration,
+    /// How long it takes to eat one.
+    pub consume: Duration,
+    /// Whether consumers take leases.
+    pub leases: bool,
+    /// Which consumer is killed as it takes which item, counted from 1.
+    pub kill: Option<(usize, u64)>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let (produce, consume) = (Duration::ZERO, Duration::ZERO);
+        Plan { food: "item ".to_owned(), produce, consume, leases: false, kill: None }
+    }
+}
+
+impl Params {
+    /// Producers, consumers, and the main process.
+    pub fn processes(&self) -> usize {
+        (self.producers + self.consumers + 1) as usize
+    }
+
+    /// What `process` is.
+    pub fn role(&self, process: usize) -> Role {
+        let (producers, consumers) = (self.producers as usize, self.consumers as usize);
+        match process.checked_sub(producers) {
+            None => Role::Producer(process),
+            Some(index) if index < consumers => Role::Consumer(index),
+            Some(_) => Role::Main,
+        }
+    }
+
+    /// The parameters in a few characters: `p1.2.2.1.2`.
+    pub fn code(&self) -> String {
+        let Params { producers, consumers, items, capacity, sentinels, queue } = self;
+        let queue = if *queue == QueueKind::LostWakeup { ".lw" } else { "" };
+        format!("p{producers}.{consumers}.{items}.{capacity}.{sentinels}{queue}")
+    }
+
+    /// The parameters that have this code, if they are within bounds.
+    pub fn from_code(code: &str) -> Option<Params> {
+        let mut parts = code.strip_prefix('p')?.split('.');
+        let mut next = |least| parts.next()?.parse().ok().filter(|n| (least..=MOST).contains(n));
+        Some(Params {
+            producers: next(1)?,
+            consumers: next(1)?,
+            items: next(1)?,
+            capacity: next(1)?,
+            sentinels: next(0)?,
+            queue: if code.ends_with(".lw") { QueueKind::LostWakeup } else { QueueKind::Ours },
+        })
+    }
+
+    /// The parameters as one types them.
+    pub fn options(&self) -> String {
+        let Params { producers, consumers, items, capacity, sentinels, queue } = self;
+        let queue = if *queue == QueueKind::LostWakeup { " --queue lost-wakeup" } else { "" };
+        format!(
+            "--producers {producers} --consumers {consumers} --items {items} --capacity {capacity} \
+             --sentinels {sentinels}{queue}"
+        )
+    }
+}
+
+/// The options of `trials` and `explore`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  proclab explore pipeline --sentinels 1                 one None too few\n  proclab explore pipeline --consumers 1 --queue lost-wakeup\n  proclab trials pipeline -n 100 --queue lost-wakeup"
+)]
+struct GateArgs {
+    /// How many producers there are
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    producers: u64,
+    /// How many consumers there are
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    consumers: u64,
+    /// How many items each producer puts
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    items: u64,
+    /// How many items the queue holds
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    capacity: u64,
+    /// How many sentinels are put at the end [default: one per consumer]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=MOST))]
+    sentinels: Option<u64>,
+    /// What the items go through
+    #[arg(long, value_enum, value_name = "QUEUE", default_value_t = QueueKind::Ours)]
+    queue: QueueKind,
+}
+
+/// The options of `run`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  proclab run pipeline --end none --sentinels 1        one None too few: who waits for ever?\n  proclab run pipeline --kill consumer-1@5             what is lost\n  proclab run pipeline --kill consumer-1@5 --leases    nothing is"
+)]
+struct RunArgs {
+    /// How many processes produce
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=200))]
+    producers: u64,
+    /// How many processes consume
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=200))]
+    consumers: u64,
+    /// How many items each producer makes
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    items: u64,
+    /// How many items the queue holds
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    capacity: u64,
+    /// What is made
+    #[arg(long, default_value = "火锅")]
+    food: String,
+    /// How long it takes to make one
+    #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=60_000))]
+    produce: u64,
+    /// How long it takes to eat one
+    #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=60_000))]
+    consume: u64,
+    /// How the consumers learn that nothing more comes [default: close, or none with --queue lost-wakeup]
+    #[arg(long, value_enum)]
+    end: Option<EndBy>,
+    /// With `--end none`: how many Nones are put [default: one per consumer]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1000))]
+    sentinels: Option<u64>,
+    /// Kill a consumer as it takes its Nth item, as in consumer-1@5
+    #[arg(long, value_name = "CONSUMER@N", value_parser = kill_point)]
+    kill: Option<(usize, u64)>,
+    /// Have consumers take leases, so that nothing is lost with them
+    #[arg(long)]
+    leases: bool,
+    /// What the items go through
+    #[arg(long, value_enum, value_name = "QUEUE", default_value_t = QueueKind::Ours)]
+    queue: QueueKind,
+    /// How processes are started
+    #[arg(long, value_enum, default_value_t = Method::Spawn)]
+    start_method: Method,
+}
+
+/// `consumer-1@5`: the consumer's number, and at which item.
+fn kill_point(text: &str) -> Result<(usize, u64), String> {
+    text.strip_prefix("consumer-")
+        .and_then(|rest| rest.split_once('@'))
+        .and_then(|(consumer, nth)| Some((consumer.parse().ok()?, nth.parse().ok().filter(|nth| *nth > 0)?)))
+        .ok_or_else(|| "write it as consumer-1@5".to_owned())
+}
+
+/// The options that `verb` takes.
+pub(super) fn arguments(verb: Verb) -> Command {
+    let command = Command::new("pipeline");
+    match verb {
+        Verb::Run => RunArgs::augment_args(command),
+        Verb::Trials | Verb::Explore => GateArgs::augment_args(command),
+    }
+}
+
+/// The pipeline that the options of `trials` or `explore` say.
+pub(super) fn params(_: Verb, matches: &ArgMatches) -> Result<Params, ParamsError> {
+    let GateArgs { producers, consumers, items, capacity, sentinels, queue } =
+        GateArgs::from_arg_matches(matches)?;
+    let sentinels = sentinels.unwrap_or(consumers);
+    Ok(Params { producers, consumers, items, capacity, sentinels, queue })
+}
+
+/// The free run that the options of `run` say.
+pub(super) fn pipeline(matches: &ArgMatches) -> Result<FreePipeline, ParamsError> {
+    let args = RunArgs::from_arg_matches(matches)?;
+    let is_lossy = args.queue == QueueKind::LostWakeup;
+    let end = args.end.unwrap_or(if is_lossy { EndBy::None } else { EndBy::Close });
+    if is_lossy {
+        let most = lost_wakeup::PLACES as u64;
+        if end != EndBy::None || args.leases || args.kill.is_some() {
+            let what = "the queue that loses wake-ups has no close, no join and no leases";
+            return Err(ParamsError::usage(what, "leave --end, --leases and --kill away"));
+        }
+        if args.capacity > most || args.producers + args.consumers >= lost_wakeup::MAX_SLEEPERS as u64 {
+            let what = format!(
+                "the queue that loses wake-ups holds at most {most} items, for fewer than {} processes",
+                lost_wakeup::MAX_SLEEPERS
+            );
+            return Err(ParamsError::usage(what, "ask for fewer"));
+        }
+    }
+    if args.sentinels.is_some() && end != EndBy::None {
+        return Err(ParamsError::usage("only --end none puts Nones", "add --end none"));
+    }
+    if let Some((consumer, _)) = args.kill
+        && consumer as u64 >= args.consumers
+    {
+        let what = format!("there is no consumer-{consumer} to kill");
+        return Err(ParamsError::usage(what, "consumers are counted from consumer-0"));
+    }
+    let sentinels = if end == EndBy::None { args.sentinels.unwrap_or(args.consumers) } else { 0 };
+    let RunArgs { producers, consumers, items, capacity, queue, .. } = args;
+    Ok(FreePipeline {
+        params: Params { producers, consumers, items, capacity, sentinels, queue },
+        plan: Plan {
+            food: args.food,
+            produce: Duration::from_millis(args.produce),
+            consume: Duration::from_millis(args.consume),
+            leases: args.leases || end == EndBy::Joinable,
+            kill: args.kill,
+        },
+        end,
+        start_method: args.start_method.into(),
+    })
+}

@@ -1,0 +1,198 @@
+//! What the buyers of a free sale have told, and what follows from it: who waits for whom, and why too much was
+//! sold.
+
+use std::collections::BTreeMap;
+
+use super::body::Fact;
+use super::locks::{LockKind, Promise};
+use super::run::Outcome;
+use crate::observe::notes;
+use crate::scenario::run::verdict::Verdict;
+use crate::scenario::world::decode;
+use crate::scenario::world::told::Report;
+
+/// The books of one sale.
+#[derive(Debug)]
+pub(super) struct Account {
+    lock: LockKind,
+    buyers: BTreeMap<String, Story>,
+    waited_ns: u64,
+}
+
+/// What one buyer has done.
+#[derive(Debug, Default)]
+struct Story {
+    /// What it read last.
+    read: Option<i64>,
+    /// The number that it had read when it sold.
+    sold_of: Option<i64>,
+    torn: bool,
+    /// It has emptied the file, and not yet written.
+    emptied: bool,
+    /// The buyer that had emptied the file when this one read it.
+    torn_by: Option<String>,
+    /// How many times it holds the lock.
+    holds: usize,
+    waits: bool,
+}
+
+impl Account {
+    pub(super) fn new(lock: LockKind) -> Self {
+        Self { lock, buyers: BTreeMap::new(), waited_ns: 0 }
+    }
+
+    /// How long all buyers waited, together, in nanoseconds.
+    pub(super) fn waited_ns(&self) -> u64 {
+        self.waited_ns
+    }
+
+    /// Enters what a buyer has told.
+    pub(super) fn enter(&mut self, report: &Report) {
+        self.waited_ns += report.waited_ns;
+        let emptied = self.buyers.iter().find(|(_, story)| story.emptied).map(|(name, _)| name.clone());
+        let story = self.buyers.entry(report.event.process.clone()).or_default();
+        match &report.event.fact {
+            Some(notes::Fact::LockAwaited(_)) => story.waits = true,
+            Some(notes::Fact::Locked(_)) => (story.waits, story.holds) = (false, story.holds + 1),
+            Some(notes::Fact::Unlocked(_)) => story.holds = story.holds.saturating_sub(1),
+            _ => {}
+        }
+        match decode(&report.observation) {
+            Some(Fact::Read(count)) => story.read = Some(count),
+            Some(Fact::TornRead) => (story.torn, story.torn_by) = (true, emptied),
+            Some(Fact::Emptied) => story.emptied = true,
+            Some(Fact::Sold(_)) => (story.sold_of, story.emptied) = (story.read, false),
+            Some(Fact::NoneSold(_)) => story.emptied = false,
+            None => {}
+        }
+    }
+
+    /// Whether none of the `living` can ever go on: each has told that it waits for the lock, and a buyer holds it
+    /// that waits itself, or is dead and has left it locked.
+    ///
+    /// A release is told before it is done, so a buyer that waits by what it told last releases nothing.
+    pub(super) fn is_stuck(&self, living: &[&str]) -> bool {
+        let waits = |name: &&str| self.buyers.get(*name).is_some_and(|story| story.waits);
+        let outlives = self.lock.promise == Promise::RightUntilKilled;
+        let mut holders = self.buyers.iter().filter(|(_, story)| story.holds > 0);
+        let is_held = holders.any(|(name, story)| {
+            let lives = living.contains(&name.as_str());
+            if lives { story.waits } else { outlives }
+        });
+        !living.is_empty() && living.iter().all(waits) && is_held
+    }
+
+    /// For whom a buyer that is stuck waits.
+    pub(super) fn waits_for(&self, name: &str) -> String {
+        let holders: Vec<&str> = self.holders().collect();
+        let holders = holders.iter().map(|holder| if *holder == name { "itself" } else { holder });
+        format!("{name} waits for ever for {}", holders.collect::<Vec<_>>().join(" and "))
+    }
+
+    fn holders(&self) -> impl Iterator<Item = &str> {
+        self.buyers.iter().filter(|(_, story)| story.holds > 0).map(|(name, _)| name.as_str())
+    }
+
+    /// What happened, in one sentence.
+    pub(super) fn sentence(&self, outcome: &Outcome, stuck: &[String]) -> String {
+        let Outcome { initial, sold, .. } = outcome;
+        let left =
+            outcome.left.map_or_else(|| "the file holds no number".to_owned(), |left| format!("{left} left"));
+        match outcome.verdict {
+            Verdict::Ok => format!("{sold} of {initial} sold, {left}: every ticket is accounted for."),
+            Verdict::Oversold => {
+                format!("{sold} buyers have a ticket, but there were {initial}{}.", self.same_reads())
+            }
+            Verdict::LostUpdate => format!("{sold} of {initial} sold, yet {left}{}.", self.same_reads()),
+            Verdict::TornRead => self.torn_read(&left),
+            Verdict::Deadlock => {
+                let all: Vec<String> = stuck.iter().map(|name| self.waits_for(name)).collect();
+                shortened(&all, "; ") + "."
+            }
+            Verdict::Crashed | Verdict::Unproven => format!("{sold} of {initial} sold, {left}."),
+        }
+    }
+
+    /// Who sold after reading the same number.
+    fn same_reads(&self) -> String {
+        let mut readers: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        for (name, story) in &self.buyers {
+            if let Some(count) = story.sold_of {
+                readers.entry(count).or_default().push(name.clone());
+            }
+        }
+        let most =
+            readers.into_iter().filter(|(_, names)| names.len() > 1).max_by_key(|(_, names)| names.len());
+        most.map_or(String::new(), |(count, names)| {
+            format!(": {} read {count} left and each sold that ticket", shortened(&names, ", "))
+        })
+    }
+
+    fn torn_read(&self, left: &str) -> String {
+        let torn: Vec<String> =
+            self.buyers.iter().filter(|(_, story)| story.torn).map(|(name, _)| name.clone()).collect();
+        if torn.is_empty() {
+            return format!("{left}: the last writer did not finish.");
+        }
+        let mut by: Vec<&str> = self.buyers.values().filter_map(|story| story.torn_by.as_deref()).collect();
+        by.dedup();
+        let by = match by[..] {
+            [one] => one.to_owned(),
+            _ => "another buyer".to_owned(),
+        };
+        format!("{} read the file when {by} had emptied it and not yet written.", shortened(&torn, ", "))
+    }
+}
+
+/// The first of many, and how many more there are.
+fn shortened(all: &[String], separator: &str) -> String {
+    const SHOWN: usize = 3;
+    match all.len().checked_sub(SHOWN) {
+        None | Some(0) => all.join(separator),
+        Some(more) => format!("{}{separator}and {more} more", all[..SHOWN].join(separator)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::run::record::Event;
+    use crate::scenario::world::encode;
+
+    fn report(name: &str, fact: Option<notes::Fact>, seen: Option<Fact>) -> Report {
+        let event = Event { fact, ..Event::now(name, "", "") };
+        Report { event, observation: seen.map(|seen| encode(&seen)).unwrap_or_default(), waited_ns: 0 }
+    }
+
+    #[test]
+    fn an_oversold_ticket_is_explained_by_those_who_read_the_same_number() {
+        let mut account = Account::new("none".parse().unwrap());
+        for (name, fact) in [
+            ("user0", Fact::Read(2)),
+            ("user0", Fact::Sold(1)),
+            ("user1", Fact::Read(1)),
+            ("user2", Fact::Read(1)),
+            ("user1", Fact::Sold(0)),
+            ("user2", Fact::Sold(0)),
+        ] {
+            account.enter(&report(name, None, Some(fact)));
+        }
+        let outcome =
+            Outcome { initial: 2, sold: 3, left: Some(0), torn_reads: 0, verdict: Verdict::Oversold };
+        let told = account.sentence(&outcome, &[]);
+        assert!(told.contains("user1, user2 read 1 left and each sold that ticket"), "{told}");
+    }
+
+    #[test]
+    fn only_buyers_that_all_wait_for_a_holder_that_never_releases_are_stuck() {
+        let (locked, waits) = (notes::Fact::Locked("lock".into()), notes::Fact::LockAwaited("lock".into()));
+        let mut account = Account::new("flock".parse().unwrap());
+        account.enter(&report("user0", Some(locked.clone()), None));
+        account.enter(&report("user1", Some(waits.clone()), None));
+        assert!(!account.is_stuck(&["user0", "user1"]), "the holder goes on");
+        assert!(!account.is_stuck(&["user1"]), "a file lock goes with its holder");
+        account.enter(&report("user0", Some(waits), None));
+        assert!(account.is_stuck(&["user0", "user1"]));
+        assert!(account.waits_for("user0").ends_with("for itself"));
+    }
+}

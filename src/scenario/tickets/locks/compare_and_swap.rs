@@ -1,0 +1,51 @@
+//! No lock: a new version is published if no other buyer has published one since.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::none::no_lock;
+use super::{Discipline, Opens, Promise, Recipe, Shop};
+
+pub(super) const RECIPE: Recipe = Recipe {
+    name: "compare-and-swap",
+    code: "cs",
+    why: "Nobody waits: a buyer publishes version n+1 only if nobody else has, and reads again otherwise. \
+          Publishing is one step (link(2) fails if the name is taken), so a kill leaves the old version or \
+          the new.",
+    promise: Promise::Right,
+    discipline: Discipline::Versions,
+    opens: Opens::Nothing,
+    make: no_lock,
+    reset,
+};
+
+/// Removes all versions but the first.
+fn reset(shop: &Shop) -> io::Result<()> {
+    let mut version = 1;
+    while fs::exists(versioned(&shop.stock, version))? {
+        fs::remove_file(versioned(&shop.stock, version))?;
+        version += 1;
+    }
+    Ok(())
+}
+
+/// Where version `version` of the stock is published.
+pub fn versioned(stock: &Path, version: u64) -> PathBuf {
+    stock.with_extension(format!("v{version}"))
+}
+
+/// Publishes the file `aside` as a version, if no other buyer was first: `link(2)` makes a name or fails, in
+/// one step.
+///
+/// # Errors
+/// What the system says.
+pub fn publish(aside: &Path, stock: &Path, version: u64) -> io::Result<bool> {
+    let first = match fs::hard_link(aside, versioned(stock, version)) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+        Err(error) => return Err(error),
+    };
+    fs::remove_file(aside)?;
+    Ok(first)
+}

@@ -1,0 +1,52 @@
+//! `flock(2)` on a file that only serves as the lock.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::{Discipline, Opens, Promise, Recipe, Shop, nothing_to_reset};
+use crate::scenario::world::Lock;
+use crate::sync::file_lock::FileLock;
+
+pub(super) const RECIPE: Recipe = Recipe {
+    name: "flock",
+    code: "fl",
+    why: "The kernel lets one open file description hold the lock, and each buyer has opened its own. It goes with the holder's last descriptor, so a killed holder releases it.",
+    promise: Promise::Right,
+    discipline: Discipline::Guarded,
+    opens: Opens::Nothing,
+    make,
+    reset: nothing_to_reset,
+};
+
+fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {
+    Ok(Box::new(Flock { path: shop.lock.clone(), held: None }))
+}
+
+/// The file lock; dropping what is open lets go.
+struct Flock {
+    path: PathBuf,
+    held: Option<FileLock>,
+}
+
+impl Lock for Flock {
+    fn acquire(&mut self) -> io::Result<()> {
+        let lock = FileLock::open(&self.path).map_err(io::Error::other)?;
+        lock.take().map_err(io::Error::other)?;
+        self.held = Some(lock);
+        Ok(())
+    }
+
+    fn try_acquire(&mut self) -> io::Result<bool> {
+        let lock = FileLock::open(&self.path).map_err(io::Error::other)?;
+        let taken = lock.try_take().map_err(io::Error::other)?;
+        self.held = taken.then_some(lock);
+        Ok(taken)
+    }
+
+    fn release(&mut self) -> io::Result<()> {
+        if let Some(lock) = self.held.take() {
+            lock.give_back();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! A mutex for threads, of which every process has its own.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use super::{Discipline, Opens, Promise, Recipe, Shop, nothing_to_reset};
+use crate::scenario::world::Lock;
+
+pub(super) const RECIPE: Recipe = Recipe {
+    name: "thread-mutex",
+    code: "th",
+    why: "The mutex lies in the memory of a process, and every process has its own copy of it. It keeps the threads of one process apart, and no two processes.",
+    promise: Promise::Broken,
+    discipline: Discipline::Guarded,
+    opens: Opens::Nothing,
+    make,
+    reset: nothing_to_reset,
+};
+
+fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {
+    Ok(Box::new(ThreadMutex { resource: format!("mutex of {}", shop.process), guard: None }))
+}
+
+/// The one that every process has for itself.
+static OWN: Mutex<()> = Mutex::new(());
+
+struct ThreadMutex {
+    resource: String,
+    guard: Option<MutexGuard<'static, ()>>,
+}
+
+impl Lock for ThreadMutex {
+    fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    fn acquire(&mut self) -> io::Result<()> {
+        self.guard = Some(OWN.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(())
+    }
+
+    fn try_acquire(&mut self) -> io::Result<bool> {
+        self.guard = match OWN.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        Ok(self.guard.is_some())
+    }
+
+    fn release(&mut self) -> io::Result<()> {
+        self.guard = None;
+        Ok(())
+    }
+}

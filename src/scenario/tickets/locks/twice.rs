@@ -1,0 +1,13 @@
+//! A right lock, taken by the caller and once more by the function that it calls.
+
+use super::{Discipline, Promise, Recipe, flock};
+
+pub(super) const RECIPE: Recipe = Recipe {
+    name: "twice",
+    code: "tw",
+    why: "The task takes the lock, and the function that it calls opens the lock file again and waits for the \
+          same lock. Two descriptors are two owners, so the buyer waits for itself.",
+    promise: Promise::Deadlocks,
+    discipline: Discipline::Twice,
+    ..flock::RECIPE
+};

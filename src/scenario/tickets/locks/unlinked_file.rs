@@ -1,0 +1,58 @@
+//! `flock(2)` on a file that every buyer deletes and makes anew.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+
+use super::{Discipline, Opens, Promise, Recipe, Shop, nothing_to_reset, open, taken};
+use crate::scenario::world::Lock;
+
+pub(super) const RECIPE: Recipe = Recipe {
+    name: "unlinked-file",
+    code: "un",
+    why: "Each buyer deletes the lock file, for it might be stale, and makes it anew. The lock is on the file, not on its name, so each holds a lock on a file of its own.",
+    promise: Promise::Broken,
+    discipline: Discipline::Guarded,
+    opens: Opens::Nothing,
+    make,
+    reset: nothing_to_reset,
+};
+
+fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {
+    Ok(Box::new(UnlinkedFile { path: shop.lock.clone(), file: None }))
+}
+
+/// Each buyer locks a file that it has just made.
+struct UnlinkedFile {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl UnlinkedFile {
+    fn make_anew(&self) -> io::Result<File> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => open(&self.path),
+        }
+    }
+}
+
+impl Lock for UnlinkedFile {
+    fn acquire(&mut self) -> io::Result<()> {
+        let file = self.make_anew()?;
+        file.lock()?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn try_acquire(&mut self) -> io::Result<bool> {
+        let file = self.make_anew()?;
+        let taken = taken(file.try_lock())?;
+        self.file = taken.then_some(file);
+        Ok(taken)
+    }
+
+    fn release(&mut self) -> io::Result<()> {
+        self.file.take().map_or(Ok(()), |file| file.unlock())
+    }
+}
