@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::failure;
 use crate::cli::fault::Fault;
 use crate::observe::timeline::{News, NewsKind, Process, Timeline};
-use crate::observe::watch::{Subject, Watch};
+use crate::observe::watch::{Subject, Watch, origin_ns};
 use crate::process::Signal;
-use crate::report::watch::build::{origin, resolution};
+use crate::report::watch::build::resolution;
 use crate::report::watch::numbers::short;
 use crate::report::watch::text::{circle, zombie};
 use crate::sys::signalfd::Signals;
@@ -75,7 +75,7 @@ impl Told {
         let mut news = std::mem::take(&mut self.ends);
         news.append(&mut watch.take_news());
         let timeline = watch.timeline();
-        let origin_ns = origin(timeline);
+        let begin_ns = origin_ns(timeline);
         for one in news {
             let Some(process) = timeline.process(one.id) else { continue };
             let at_once = process.reaping.filter(|reaping| {
@@ -92,12 +92,12 @@ impl Told {
                 _ => {}
             }
             if let Some(line) = line(one.kind, process, timeline) {
-                text.push_str(&format!("[{:>9}] {line}{more}\n", short(one.at_ns.saturating_sub(origin_ns))));
+                text.push_str(&format!("[{:>9}] {line}{more}\n", short(one.at_ns.saturating_sub(begin_ns))));
             }
         }
         for hang in &watch.hangs()[self.n_hangs..] {
             let waits = circle(hang.waits.iter().map(|(pid, on)| (*pid, on.as_str())));
-            let at = short(hang.from_ns.saturating_sub(origin_ns));
+            let at = short(hang.from_ns.saturating_sub(begin_ns));
             text.push_str(&format!("[{at:>9}] DEADLOCK: {waits}\n"));
         }
         self.n_hangs = watch.hangs().len();

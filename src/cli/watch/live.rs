@@ -12,9 +12,9 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use super::failure;
 use super::lines::pass_on;
 use crate::cli::fault::Fault;
-use crate::observe::watch::{Subject, Watch};
+use crate::observe::watch::{Subject, Watch, origin_ns};
 use crate::report::live::{Action, Frame, Key, Output, View, draw};
-use crate::report::watch::build::{origin, resolution};
+use crate::report::watch::build::resolution;
 use crate::report::watch::numbers::short;
 use crate::report::watch::text::circle;
 use crate::sys::clock::monotonic_ns;
@@ -112,7 +112,7 @@ impl Live {
         let alarm = watch.hangs().iter().find(|hang| hang.to_ns.is_none()).map(|hang| {
             format!(
                 "DEADLOCK since {}: {}",
-                short(hang.from_ns.saturating_sub(origin(timeline))),
+                short(hang.from_ns.saturating_sub(origin_ns(timeline))),
                 circle(hang.waits.iter().map(|(pid, on)| (*pid, on.as_str())))
             )
         });

@@ -17,12 +17,13 @@ use super::files::Output;
 use crate::cli::fault::Fault;
 use crate::observe::tier::Tier;
 use crate::observe::timeline::Limits;
-use crate::observe::watch::{Start, Watch, begin};
+use crate::observe::watch::{Observed, Start, Watch, begin};
 use crate::process::HeldCommand;
 use crate::process::{Exit, Signal};
 use crate::report::watch::build::report;
-use crate::report::watch::text::summary;
-use crate::report::watch::{html, perfetto};
+use crate::report::watch::model::WatchReport;
+use crate::report::watch::text::{heading, summary};
+use crate::report::watch::{drawing, html, perfetto, svg};
 use crate::sys::exec::{Streams, open_terminal};
 use crate::sys::notes_pipe;
 use crate::sys::signalfd::Signals;
@@ -55,6 +56,12 @@ pub(crate) struct WatchArgs {
     /// Write a page that shows the run in any browser, without a network
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Write the drawing of the run as an SVG file, to be printed or put into a text
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Show each thread in a row of its own
+    #[arg(long)]
+    threads: bool,
     /// The program and its arguments
     #[arg(
         trailing_var_arg = true,
@@ -99,7 +106,17 @@ impl WatchArgs {
         let mut command = vec![std::env::current_exe()?.into_os_string()];
         command.extend(std::env::args_os().skip(1).filter(|arg| arg != "--watch"));
         let format = FormatArg::Text;
-        Ok(Self { pid: None, tier: None, no_tui: false, format, export: None, html: None, command })
+        Ok(Self {
+            pid: None,
+            tier: None,
+            no_tui: false,
+            format,
+            export: None,
+            html: None,
+            svg: None,
+            threads: false,
+            command,
+        })
     }
 }
 
@@ -112,13 +129,18 @@ pub(crate) fn run(args: &WatchArgs) -> ExitCode {
 }
 
 fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
-    if args.export.is_some() && args.export == args.html {
-        let what = "--export and --html name the same file: one would replace the other";
-        return Err(Fault::bad_arguments(what).hint("give each a path of its own"));
+    let files = [("--export", &args.export), ("--html", &args.html), ("--svg", &args.svg)];
+    for (place, (option, file)) in files.iter().enumerate() {
+        let same = |(_, other): &&(&str, &Option<PathBuf>)| file.is_some() && other == file;
+        if let Some((other, _)) = files[..place].iter().find(same) {
+            let what = format!("{other} and {option} name the same file: one would replace the other");
+            return Err(Fault::bad_arguments(what).hint("give each a path of its own"));
+        }
     }
     // Before anything runs: a file that cannot be written is an error that costs nobody a run.
     let export = args.export.as_deref().map(Output::create).transpose()?;
     let page = args.html.as_deref().map(Output::create).transpose()?;
+    let picture = args.svg.as_deref().map(Output::create).transpose()?;
     let signals = Signals::catch().map_err(|error| failure::system(&error))?;
     let json = args.format == FormatArg::Json;
     let live = !json && !args.no_tui && is_interactive();
@@ -143,7 +165,9 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
 
     let command = (!args.command.is_empty())
         .then(|| args.command.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
-    let report = report(&watch, command);
+    let exit = exit_code(&watch);
+    let observed = watch.into_observed();
+    let report = report(&observed, command);
     let printed = if json {
         let document = serde_json::to_string_pretty(&report).map_err(|error| Fault::could_not_run(&error))?;
         writeln!(io::stdout(), "{document}")
@@ -158,10 +182,21 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
         return Err(failure::system(&error));
     }
     // One that cannot be written is no reason to go without the other.
-    let exported = export.map_or(Ok(()), |export| export.publish(&perfetto::trace(&watch, &report)));
-    let shown = page.map_or(Ok(()), |page| page.publish(&html::page(&watch, &report)));
-    exported.and(shown)?;
-    Ok(exit_code(&watch))
+    let exported = export.map_or(Ok(()), |export| export.publish(&perfetto::trace(&observed, &report)));
+    let shown = page.map_or(Ok(()), |page| page.publish(&html::page(&observed, &report, args.threads)));
+    let drawn =
+        picture.map_or(Ok(()), |picture| picture.publish(&svg_file(&observed, &report, args.threads)));
+    exported.and(shown).and(drawn)?;
+    Ok(exit)
+}
+
+fn svg_file(observed: &Observed, report: &WatchReport, threads: bool) -> Vec<u8> {
+    let drawing = drawing::draw(observed, report, threads);
+    let heading = heading(report);
+    let mut lines = heading.lines();
+    let title = lines.next().unwrap_or_default();
+    let remarks: Vec<String> = lines.map(str::to_owned).chain(drawing.remarks.clone()).collect();
+    svg::file(&drawing, title, &remarks)
 }
 
 /// What is to be watched, and our end of its terminal if it gets one of its own.

@@ -402,8 +402,7 @@ impl Timeline {
         process.wait = 0;
         let thread = &mut process.threads[0];
         thread.sums = process.sums;
-        let mut span = Span::new(thread.since_ns, process.since_ns, longest, 0, wait);
-        span.joined = parts.iter().filter(|(_, ns)| *ns > 0).count().max(1) as u32;
+        let span = Span::new(thread.since_ns, process.since_ns, longest, 0, wait).with_parts(&parts);
         thread.state = state;
         thread.since_ns = process.since_ns;
         thread.wait = 0;

@@ -253,13 +253,18 @@ impl Process {
         if self.state == State::Blocked { self.wait } else { 0 }
     }
 
+    /// The spans of its life from `from_ns` to `now_ns`, its threads laid over each other.
+    pub fn live_spans(&self, from_ns: u64, now_ns: u64) -> Vec<Span> {
+        match &self.threads[..] {
+            [only] => only.spans_at(from_ns, now_ns),
+            many => overlay(many.iter().map(|thread| thread.spans_at(from_ns, now_ns))),
+        }
+    }
+
     /// The process's spans from `from_ns` to `now_ns`, its threads laid over each other, its time as a zombie
     /// last.
     pub fn spans(&self, from_ns: u64, now_ns: u64) -> Vec<Span> {
-        let mut spans = match &self.threads[..] {
-            [only] => thread_spans(only, from_ns, now_ns),
-            many => overlay(many.iter().map(|thread| thread_spans(thread, from_ns, now_ns))),
-        };
+        let mut spans = self.live_spans(from_ns, now_ns);
         if let Some(ended_ns) = self.ended_ns {
             let until = self.reaping.map_or(now_ns, |reaping| reaping.not_after_ns);
             if until > ended_ns.max(from_ns) {
@@ -268,14 +273,6 @@ impl Process {
         }
         spans
     }
-}
-
-fn thread_spans(thread: &Thread, from_ns: u64, now_ns: u64) -> Vec<Span> {
-    let mut spans: Vec<Span> = thread.spans.since(from_ns).copied().collect();
-    if thread.is_alive() && now_ns > thread.since_ns {
-        spans.push(Span::new(thread.since_ns, now_ns, thread.state, thread.cpu, thread.wait));
-    }
-    spans
 }
 
 /// At each moment the busiest of the threads: running before ready before blocked before stopped.

@@ -20,12 +20,40 @@ pub struct Span {
     /// How many spans were joined into this one; 1 is exact.
     pub joined: u32,
     longest_ns: u64,
+    /// Of a joined span, the parts of its time by state, each out of 65,535.
+    mix: [u16; MIXED.len()],
 }
+
+/// The states that joined spans can hold.
+const MIXED: [State; 4] = [State::Running, State::Ready, State::Blocked, State::Stopped];
 
 impl Span {
     /// An exact span.
     pub fn new(from_ns: u64, to_ns: u64, state: State, cpu: u32, wait: u32) -> Self {
-        Self { from_ns, to_ns, state, cpu, wait, joined: 1, longest_ns: to_ns.saturating_sub(from_ns) }
+        let longest_ns = to_ns.saturating_sub(from_ns);
+        let mix = MIXED.map(|kind| if kind == state { u16::MAX } else { 0 });
+        Self { from_ns, to_ns, state, cpu, wait, joined: 1, longest_ns, mix }
+    }
+
+    /// A span of which only the sums by state are known, not the order; drawn as `self.state`.
+    pub(super) fn with_parts(mut self, parts: &[(State, u64)]) -> Self {
+        self.joined = u32::try_from(parts.iter().filter(|(_, ns)| *ns > 0).count()).unwrap_or(1).max(1);
+        let all: u64 = parts.iter().map(|(_, ns)| ns).sum();
+        if all > 0 {
+            self.mix = MIXED.map(|kind| {
+                let ns: u64 = parts.iter().filter(|(state, _)| *state == kind).map(|(_, ns)| ns).sum();
+                (ns as f64 / all as f64 * f64::from(u16::MAX)).round() as u16
+            });
+        }
+        self
+    }
+
+    /// The part of this time that was spent in `state`, from 0 to 1.
+    pub fn share(&self, state: State) -> f64 {
+        match MIXED.iter().position(|kind| *kind == state) {
+            Some(place) => f64::from(self.mix[place]) / f64::from(u16::MAX),
+            None => f64::from(u8::from(self.state == state)),
+        }
     }
 
     /// How long it lasted.
@@ -35,6 +63,12 @@ impl Span {
 
     /// Takes the following span in: the state is that of the longest one joined so far.
     pub fn join(&mut self, next: &Span) {
+        let (own, other) = (self.ns() as f64, next.ns() as f64);
+        if own + other > 0.0 {
+            for (part, more) in self.mix.iter_mut().zip(next.mix) {
+                *part = ((f64::from(*part) * own + f64::from(more) * other) / (own + other)).round() as u16;
+            }
+        }
         if next.longest_ns > self.longest_ns {
             self.state = next.state;
             self.cpu = next.cpu;
@@ -155,6 +189,8 @@ mod tests {
         assert_eq!(spans.iter().map(Span::ns).sum::<u64>(), 1000);
         assert!(spans.iter().all(|span| span.state == State::Blocked));
         assert_eq!(spans.iter().map(|span| span.joined).sum::<u32>(), 200);
+        let running: f64 = spans.iter().map(|span| span.share(State::Running) * span.ns() as f64).sum();
+        assert!((running - 300.0).abs() < 1.0, "the joined spans still say how much was running: {running}");
     }
 
     #[test]

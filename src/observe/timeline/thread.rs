@@ -10,6 +10,8 @@ use crate::sys::procfs::stat::SchedStat;
 pub struct Thread {
     /// Its TID.
     pub tid: u32,
+    /// Its name, where it is known to differ from the process's.
+    pub name: Option<String>,
     /// When it began, or was found.
     pub started_ns: u64,
     /// When it ended.
@@ -48,6 +50,7 @@ impl Thread {
     pub(super) fn new(tid: u32, at_ns: u64, state: State) -> Self {
         Self {
             tid,
+            name: None,
             started_ns: at_ns,
             ended_ns: None,
             state,
@@ -65,6 +68,15 @@ impl Thread {
             free_ns: None,
             letter: None,
         }
+    }
+
+    /// Its spans from `from_ns` to `now_ns`, what it does now included.
+    pub fn spans_at(&self, from_ns: u64, now_ns: u64) -> Vec<Span> {
+        let mut spans: Vec<Span> = self.spans.since(from_ns).copied().collect();
+        if self.is_alive() && now_ns > self.since_ns {
+            spans.push(Span::new(self.since_ns, now_ns, self.state, self.cpu, self.wait));
+        }
+        spans
     }
 
     /// Whether it has not ended.

@@ -2,9 +2,11 @@
 
 mod attach;
 mod hangs;
+mod observed;
 mod pace;
 mod session;
 
 pub use attach::{Start, WatchError, begin};
 pub use hangs::Hang;
+pub use observed::{Observed, origin_ns};
 pub use session::{Subject, Watch};

@@ -5,10 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use super::hangs::{Hang, Hangs};
+use super::observed::Observed;
 use super::pace::Pace;
 use crate::observe::event::{Event, What};
 use crate::observe::lives::Lives;
-use crate::observe::notes::{Heard, Note};
+use crate::observe::notes::Heard;
 use crate::observe::sampled::{self, Poller};
 use crate::observe::sampler::Sampler;
 use crate::observe::switches::Recorder;
@@ -190,6 +191,21 @@ impl Watch {
         self.hangs.look(&self.timeline, self.watcher, monotonic_ns());
     }
 
+    /// What was found out, once [`finish`](Self::finish) has been called.
+    pub fn into_observed(self) -> Observed {
+        Observed {
+            n_records: self.n_records(),
+            n_lost: self.n_lost(),
+            notes: self.heard.map(Heard::into_notes).unwrap_or_default(),
+            tier: self.tier,
+            refusals: self.refusals,
+            root: self.root,
+            exit: self.exit,
+            timeline: self.timeline,
+            hangs: self.hangs.all,
+        }
+    }
+
     /// Whether there is nobody left to watch: the command or process has ended, and of its descendants only
     /// daemons, in sessions of their own, live.
     pub fn is_over(&self) -> bool {
@@ -253,8 +269,7 @@ impl Watch {
         }
     }
 
-    /// Records read.
-    pub fn n_records(&self) -> u64 {
+    fn n_records(&self) -> u64 {
         match &self.source {
             Source::Records(recorder, _) => recorder.n_records(),
             Source::Looks(..) => 0,
@@ -264,11 +279,6 @@ impl Watch {
     /// Listens to what the program says of itself.
     pub fn hear(&mut self, pipe: std::fs::File) {
         self.heard = Some(Heard::new(pipe));
-    }
-
-    /// What the program has said of itself.
-    pub fn notes(&self) -> &[Note] {
-        self.heard.as_ref().map_or(&[], Heard::notes)
     }
 
     /// The deadlocks so far.

@@ -2,12 +2,12 @@
 
 use crate::observe::event::State;
 use crate::observe::timeline::{Process, Timeline};
-use crate::report::watch::build::origin;
+use crate::observe::watch::origin_ns;
 use crate::report::watch::numbers::short;
 
 /// Lines for the lower pane.
 pub(super) fn life(process: &Process, timeline: &Timeline, now_ns: u64) -> Vec<String> {
-    let since = |at_ns: u64| short(at_ns.saturating_sub(origin(timeline)));
+    let since = |at_ns: u64| short(at_ns.saturating_sub(origin_ns(timeline)));
     let sums = process.sums_at(now_ns);
     let mut lines = Vec::new();
     lines.push(process.command.clone().unwrap_or_else(|| process.name.clone()));

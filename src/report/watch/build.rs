@@ -6,41 +6,42 @@ use super::model::{
 };
 use crate::observe::tier::Tier;
 use crate::observe::timeline::{Process, Timeline};
-use crate::observe::watch::Watch;
+use crate::observe::watch::Observed;
 
-/// The report of a watch as of now, for the command `command`.
-pub fn report(watch: &Watch, command: Option<Vec<String>>) -> WatchReport {
-    let timeline = watch.timeline();
-    let now_ns = end(timeline);
-    let origin_ns = origin(timeline);
+/// The report of what was observed, for the command `command`.
+pub fn report(observed: &Observed, command: Option<Vec<String>>) -> WatchReport {
+    let timeline = &observed.timeline;
+    let now_ns = observed.end_ns();
+    let origin_ns = observed.origin_ns();
     let mut processes: Vec<ProcessReport> =
         timeline.processes().map(|(_, process)| of_process(process, timeline, origin_ns, now_ns)).collect();
-    if watch.tier() == Tier::Sampled {
+    if observed.tier == Tier::Sampled {
         // Its times come from the very sums that they would be compared with.
         processes.iter_mut().for_each(|process| process.check = None);
     }
     let since = |at_ns: u64| at_ns.saturating_sub(origin_ns);
     WatchReport {
-        tier: watch.tier(),
-        resolution: resolution(watch.tier()).to_owned(),
-        why_not_better: watch
-            .refusals()
+        tier: observed.tier,
+        resolution: resolution(observed.tier).to_owned(),
+        why_not_better: observed
+            .refusals
             .iter()
             .map(|refusal| TierRefusal { tier: refusal.tier, why: refusal.why.clone() })
             .collect(),
         command,
-        pid: watch.root(),
-        exit: watch.exit().and_then(|exit| exit.python()),
+        pid: observed.root,
+        exit: observed.exit.and_then(|exit| exit.python()),
         origin_ns,
         wall_ns: since(now_ns),
-        records: watch.n_records(),
-        lost_records: watch.n_lost(),
+        records: observed.n_records,
+        lost_records: observed.n_lost,
         joined_below_ns: timeline.grain_ns(),
         conservation: conservation(&processes),
         processes,
+        signals: Vec::new(),
         folded_processes: timeline.folded().n_processes,
-        deadlocks: watch
-            .hangs()
+        deadlocks: observed
+            .hangs
             .iter()
             .map(|hang| DeadlockReport {
                 from_ns: since(hang.from_ns),
@@ -51,19 +52,6 @@ pub fn report(watch: &Watch, command: Option<Vec<String>>) -> WatchReport {
             })
             .collect(),
     }
-}
-
-/// The moment from which a run counts: the start of its first process.
-pub fn origin(timeline: &Timeline) -> u64 {
-    timeline.processes().map(|(_, process)| process.started_ns).min().unwrap_or(timeline.now_ns())
-}
-
-/// The moment at which a run ends: when its last process was reaped, or now. A live view may stay for long
-/// after that.
-pub fn end(timeline: &Timeline) -> u64 {
-    let reaped_ns = |process: &Process| process.reaping.map(|reaping| reaping.not_after_ns);
-    let ends: Option<Vec<u64>> = timeline.processes().map(|(_, process)| reaped_ns(process)).collect();
-    ends.and_then(|ends| ends.into_iter().max()).unwrap_or(timeline.now_ns())
 }
 
 /// What a tier can tell and what it cannot.

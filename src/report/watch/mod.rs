@@ -1,9 +1,11 @@
 //! Views of a watched run: a summary for people, JSON, a trace for Perfetto, an offline page.
 
 pub mod build;
+pub mod drawing;
 pub mod html;
 pub mod model;
 pub(crate) mod numbers;
 pub mod perfetto;
+pub mod svg;
 pub mod text;
 mod told;

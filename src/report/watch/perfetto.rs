@@ -7,10 +7,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{build, model::WatchReport, told};
+use super::{model::WatchReport, told};
 use crate::observe::event::State;
 use crate::observe::timeline::{Process, Span, Timeline};
-use crate::observe::watch::Watch;
+use crate::observe::watch::Observed;
 
 /// One record of the trace.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,17 +37,17 @@ struct Record {
 }
 
 /// The trace as a JSON document.
-pub fn trace(watch: &Watch, report: &WatchReport) -> Vec<u8> {
-    let timeline = watch.timeline();
-    let origin_ns = build::origin(timeline);
+pub fn trace(observed: &Observed, report: &WatchReport) -> Vec<u8> {
+    let timeline = &observed.timeline;
+    let (origin_ns, end_ns) = (observed.origin_ns(), observed.end_ns());
     let mut records = Vec::new();
     for (_, process) in timeline.processes() {
         names(process, &mut records);
-        states(process, timeline, origin_ns, &mut records);
+        states(process, timeline, (origin_ns, end_ns), &mut records);
         life(process, origin_ns, &mut records);
     }
     wakes(timeline, origin_ns, &mut records);
-    notes(watch, origin_ns, &mut records);
+    notes(observed, origin_ns, &mut records);
     let document = json!({
         "traceEvents": records,
         "displayTimeUnit": "ns",
@@ -80,8 +80,12 @@ fn names(process: &Process, records: &mut Vec<Record>) {
     }
 }
 
-fn states(process: &Process, timeline: &Timeline, origin_ns: u64, records: &mut Vec<Record>) {
-    let now_ns = build::end(timeline);
+fn states(
+    process: &Process,
+    timeline: &Timeline,
+    (origin_ns, now_ns): (u64, u64),
+    records: &mut Vec<Record>,
+) {
     for thread in &process.threads {
         let mut before: Option<State> = None;
         let last = (thread.is_alive() && now_ns > thread.since_ns)
@@ -192,21 +196,21 @@ fn wakes(timeline: &Timeline, origin_ns: u64, records: &mut Vec<Record>) {
 
 /// What a scenario of ours said of itself: its words as instants, locks as slices, messages as arrows, the
 /// queue's depth as a counter.
-fn notes(watch: &Watch, origin_ns: u64, records: &mut Vec<Record>) {
-    for note in watch.notes() {
+fn notes(observed: &Observed, origin_ns: u64, records: &mut Vec<Record>) {
+    for note in &observed.notes {
         let mut said = record("i", note.text.clone(), note.pid, note.pid, micros(note.at_ns, origin_ns));
         said.s = Some("t");
         said.cat = Some("scenario");
         records.push(said);
     }
-    for held in told::held(watch.notes(), build::end(watch.timeline())) {
+    for held in told::lock_spans(&observed.notes, observed.end_ns()) {
         let mut slice = record("X", "lock held", held.pid, held.pid, micros(held.from_ns, origin_ns));
         slice.dur = Some(held.to_ns.saturating_sub(held.from_ns) as f64 / 1_000.0);
         slice.cat = Some("lock");
         records.push(slice);
     }
-    for (at_ns, depth) in told::depth(watch.notes()) {
-        let root = watch.root();
+    for (at_ns, depth) in told::depth(&observed.notes) {
+        let root = observed.root;
         records.push(with(
             record("C", "queue depth", root, root, micros(at_ns, origin_ns)),
             "messages",
@@ -214,7 +218,7 @@ fn notes(watch: &Watch, origin_ns: u64, records: &mut Vec<Record>) {
         ));
     }
     // Above the numbers of wake-ups, so that no two arrows share one.
-    for (id, (put, get)) in (1 << 40..).zip(told::messages(watch.notes())) {
+    for (id, (put, get)) in (1 << 40..).zip(told::messages(&observed.notes)) {
         for (ph, note) in [("s", put), ("f", get)] {
             let ts = micros(note.at_ns, origin_ns);
             let mut slice = record("X", note.text.clone(), note.pid, note.pid, ts);

@@ -161,7 +161,7 @@ pub fn end(process: &ProcessReport) -> String {
 
 /// In the exact tier a ready time without the kernel's sums is a lower bound, unless no thread was ever blocked:
 /// then none was ever woken.
-fn ready(process: &ProcessReport, tier: Tier) -> String {
+pub fn ready(process: &ProcessReport, tier: Tier) -> String {
     let was_blocked = process.blocked_ns > 0 || process.threads.iter().any(|thread| thread.blocked_ns > 0);
     let hidden = tier == Tier::Exact && process.wake_delay_ns.is_none() && was_blocked;
     let bound = if hidden { "≥" } else { "" };

@@ -1,0 +1,51 @@
+//! What a watch has found out, as plain data: reports are made from it and from nothing else.
+
+use super::hangs::Hang;
+use crate::observe::notes::Note;
+use crate::observe::tier::{Refusal, Tier};
+use crate::observe::timeline::{Process, Timeline};
+use crate::process::Exit;
+
+/// The findings of a watch that is over.
+#[derive(Debug)]
+pub struct Observed {
+    /// Where they come from.
+    pub tier: Tier,
+    /// Why they do not come from a better source.
+    pub refusals: Vec<Refusal>,
+    /// The PID of the command or process.
+    pub root: u32,
+    /// How the command ended.
+    pub exit: Option<Exit>,
+    /// Records read from the kernel.
+    pub n_records: u64,
+    /// Records that the kernel could not write.
+    pub n_lost: u64,
+    /// Every process, its states and its sums.
+    pub timeline: Timeline,
+    /// The deadlocks.
+    pub hangs: Vec<Hang>,
+    /// What the program said of itself.
+    pub notes: Vec<Note>,
+}
+
+impl Observed {
+    /// The start of the first process, from which a run counts.
+    pub fn origin_ns(&self) -> u64 {
+        origin_ns(&self.timeline)
+    }
+
+    /// When the last process was reaped, or the last event if any was not. A live view may stay open for long
+    /// after that.
+    pub fn end_ns(&self) -> u64 {
+        let reaped_ns = |process: &Process| process.reaping.map(|reaping| reaping.not_after_ns);
+        let ends: Option<Vec<u64>> =
+            self.timeline.processes().map(|(_, process)| reaped_ns(process)).collect();
+        ends.and_then(|ends| ends.into_iter().max()).unwrap_or(self.timeline.now_ns())
+    }
+}
+
+/// The start of a timeline's first process, from which a run counts.
+pub fn origin_ns(timeline: &Timeline) -> u64 {
+    timeline.processes().map(|(_, process)| process.started_ns).min().unwrap_or(timeline.now_ns())
+}

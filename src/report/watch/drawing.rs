@@ -1,0 +1,347 @@
+//! A run as one drawing: a lane for each CPU, process and thread, with pieces of time and arrows between them.
+//!
+//! The SVG file and the page are made from it, so that both show the same.
+
+use std::collections::HashMap;
+
+use super::model::{ProcessReport, WatchReport};
+use super::numbers::short;
+use super::text::as_tree;
+use super::told;
+use crate::observe::event::State;
+use crate::observe::tier::Tier;
+use crate::observe::timeline::{Process, Span, Timeline};
+use crate::observe::watch::Observed;
+
+/// More pieces than this make a browser slow: neighbours are joined then, and keep their shares.
+const MOST_PIECES: usize = 12_000;
+/// Processes that get a lane; of a bigger run the longest lives.
+const MOST_PROCESSES: usize = 400;
+/// Arrows that are drawn; more would hide the lanes.
+const MOST_ARROWS: usize = 1_000;
+
+/// A run to be drawn. All times count from its beginning.
+#[derive(Debug, Default)]
+pub struct Drawing {
+    /// Its length.
+    pub length_ns: u64,
+    /// From top to bottom.
+    pub lanes: Vec<Lane>,
+    /// From a moment in one lane to a moment in another.
+    pub arrows: Vec<Arrow>,
+    /// How deep the scenario's queue was, from each moment on.
+    pub depth: Vec<(u64, u64)>,
+    /// What the drawing leaves out.
+    pub remarks: Vec<String>,
+}
+
+/// A row of the drawing.
+#[derive(Debug)]
+pub struct Lane {
+    /// Its heading.
+    pub label: String,
+    /// How far the heading is indented: a child stands below its parent.
+    pub indent: usize,
+    /// What it shows.
+    pub kind: LaneKind,
+    /// Its pieces, oldest first.
+    pub pieces: Vec<Piece>,
+    /// When it held the scenario's lock.
+    pub lock_spans: Vec<(u64, u64)>,
+}
+
+/// What a lane shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaneKind {
+    /// Who had a CPU.
+    Cpu,
+    /// The states of a process.
+    Process,
+    /// The states of a thread.
+    Thread,
+}
+
+/// A stretch of time in a lane.
+#[derive(Debug)]
+pub struct Piece {
+    /// Begin.
+    pub from_ns: u64,
+    /// End.
+    pub to_ns: u64,
+    /// The part of the time spent in each state; in a CPU's lane the part that the CPU was in use.
+    pub shares: Vec<(State, f64)>,
+    /// Whether all of it is known; otherwise it is the room between two bounds.
+    pub known: bool,
+    /// Of a CPU's lane: the process that had it, by its place in the report.
+    pub owner: Option<usize>,
+    /// What it is, in words.
+    pub text: String,
+}
+
+/// An arrow between two lanes.
+#[derive(Debug)]
+pub struct Arrow {
+    /// What it means.
+    pub kind: ArrowKind,
+    /// Lane and moment of its tail.
+    pub from: (usize, u64),
+    /// Lane and moment of its head.
+    pub to: (usize, u64),
+    /// What it is, in words.
+    pub text: String,
+}
+
+/// What an arrow means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArrowKind {
+    /// A process made another one.
+    Fork,
+    /// A message went through a queue.
+    Message,
+    /// A process sent another one a signal.
+    Signal,
+}
+
+/// Draws what was observed; with `threads` each thread of a process gets a lane below it.
+pub fn draw(observed: &Observed, report: &WatchReport, threads: bool) -> Drawing {
+    let mut drawing = Drawing { length_ns: report.wall_ns.max(1), ..Drawing::default() };
+    let rows = rows(report, &mut drawing.remarks);
+    let by_life: HashMap<(u32, u64), &Process> = observed
+        .timeline
+        .processes()
+        .map(|(_, process)| ((process.pid, process.started_ns.saturating_sub(report.origin_ns)), process))
+        .collect();
+    let frame =
+        Frame { origin_ns: report.origin_ns, end_ns: observed.end_ns(), timeline: &observed.timeline };
+    let mut lanes: Vec<(Lane, Vec<Span>)> = Vec::new();
+    let mut lane_of: HashMap<u32, usize> = HashMap::new();
+    for (indent, row) in &rows {
+        let Some(process) = by_life.get(&(row.pid, row.started_ns)) else { continue };
+        lane_of.insert(row.pid, lanes.len());
+        let mut lane = Lane {
+            label: format!("{} {}", row.pid, row.name),
+            indent: (*indent).min(8),
+            kind: LaneKind::Process,
+            pieces: Vec::new(),
+            lock_spans: Vec::new(),
+        };
+        lane.pieces.extend(frame.zombie(process));
+        lanes.push((lane, process.live_spans(0, frame.end_ns)));
+        if threads && process.n_threads > 1 {
+            for thread in &process.threads {
+                let lane = Lane {
+                    label: format!("{} {}", thread.tid, thread.name.as_deref().unwrap_or(&row.name)),
+                    indent: (*indent).min(8) + 1,
+                    kind: LaneKind::Thread,
+                    pieces: Vec::new(),
+                    lock_spans: Vec::new(),
+                };
+                lanes.push((lane, thread.spans_at(0, frame.end_ns)));
+            }
+        }
+    }
+    let cpus = if report.tier == Tier::Sampled { Vec::new() } else { frame.cpus(&rows, &by_life) };
+    let joined_ns = join(lanes.iter_mut().map(|(_, spans)| spans), report.wall_ns);
+    if joined_ns > 0 {
+        drawing.remarks.push(format!(
+            "neighbouring spans that together last less than {} are drawn as one, with the share of each state as its height",
+            short(joined_ns)
+        ));
+    }
+    let n_cpus = cpus.len();
+    drawing.lanes = cpus;
+    for (mut lane, spans) in lanes {
+        let mut pieces: Vec<Piece> = spans.iter().map(|span| frame.piece(span)).collect();
+        pieces.append(&mut lane.pieces);
+        drawing.lanes.push(Lane { pieces, ..lane });
+    }
+    let since = |at_ns: u64| at_ns.saturating_sub(report.origin_ns);
+    for span in told::lock_spans(&observed.notes, frame.end_ns) {
+        if let Some(lane) = lane_of.get(&span.pid).and_then(|lane| drawing.lanes.get_mut(n_cpus + lane)) {
+            lane.lock_spans.push((since(span.from_ns), since(span.to_ns)));
+        }
+    }
+    let place = |pid: u32| lane_of.get(&pid).map(|lane| n_cpus + lane);
+    let mut arrows: Vec<Arrow> = Vec::new();
+    for (_, row) in &rows {
+        let parent = row.orphan.as_ref().map_or(row.ppid, |orphan| orphan.old_parent);
+        if let (Some(from), Some(to), false) = (place(parent), place(row.pid), row.found) {
+            let text = format!("{parent} made {}", row.pid);
+            arrows.push(Arrow {
+                kind: ArrowKind::Fork,
+                from: (from, row.started_ns),
+                to: (to, row.started_ns),
+                text,
+            });
+        }
+    }
+    for (put, get) in told::messages(&observed.notes) {
+        if let (Some(from), Some(to)) = (place(put.pid), place(get.pid)) {
+            let text = format!("{}: {} → {}", put.text, put.process, get.process);
+            let (from, to) = ((from, since(put.at_ns)), (to, since(get.at_ns)));
+            arrows.push(Arrow { kind: ArrowKind::Message, from, to, text });
+        }
+    }
+    for signal in &report.signals {
+        if let (Some(from), Some(to)) = (place(signal.from), place(signal.to)) {
+            let text = format!("{} sent {} to {}", signal.from, signal.name, signal.to);
+            let (from, to) = ((from, signal.at_ns), (to, signal.at_ns));
+            arrows.push(Arrow { kind: ArrowKind::Signal, from, to, text });
+        }
+    }
+    if arrows.len() > MOST_ARROWS {
+        drawing.remarks.push(format!("{} more arrows are not drawn", arrows.len() - MOST_ARROWS));
+        arrows.truncate(MOST_ARROWS);
+    }
+    drawing.arrows = arrows;
+    drawing.depth =
+        told::depth(&observed.notes).into_iter().map(|(at_ns, depth)| (since(at_ns), depth)).collect();
+    drawing
+}
+
+/// The processes that get a lane, as a tree.
+fn rows<'a>(report: &'a WatchReport, remarks: &mut Vec<String>) -> Vec<(usize, &'a ProcessReport)> {
+    let life_ns = |process: &ProcessReport| {
+        process.running_ns + process.ready_ns + process.blocked_ns + process.stopped_ns + process.zombie_ns
+    };
+    let mut rows = as_tree(&report.processes);
+    let left_out = rows.len().saturating_sub(MOST_PROCESSES);
+    if left_out > 0 {
+        let mut lives: Vec<u64> = rows.iter().map(|(_, process)| life_ns(process)).collect();
+        lives.sort_unstable_by_key(|ns| std::cmp::Reverse(*ns));
+        let shortest = lives[MOST_PROCESSES - 1];
+        rows.retain(|(_, process)| life_ns(process) >= shortest);
+        rows.truncate(MOST_PROCESSES);
+        remarks.push(format!("{left_out} shorter lives are not drawn: the JSON report has them"));
+    }
+    rows
+}
+
+/// Joins neighbours until there are few enough pieces to draw; the length below which they were joined.
+fn join<'a>(lanes: impl Iterator<Item = &'a mut Vec<Span>>, wall_ns: u64) -> u64 {
+    let mut lanes: Vec<&mut Vec<Span>> = lanes.collect();
+    let mut grain_ns = 0;
+    while lanes.iter().map(|spans| spans.len()).sum::<usize>() > MOST_PIECES && grain_ns <= wall_ns {
+        grain_ns = (grain_ns * 2).max(wall_ns / 100_000).max(1_000);
+        for spans in &mut lanes {
+            let mut joined: Vec<Span> = Vec::with_capacity(spans.len());
+            for span in spans.drain(..) {
+                match joined.last_mut() {
+                    Some(last) if span.to_ns - last.from_ns <= grain_ns => last.join(&span),
+                    _ => joined.push(span),
+                }
+            }
+            **spans = joined;
+        }
+    }
+    grain_ns
+}
+
+struct Frame<'a> {
+    origin_ns: u64,
+    end_ns: u64,
+    timeline: &'a Timeline,
+}
+
+impl Frame<'_> {
+    fn piece(&self, span: &Span) -> Piece {
+        const STATES: [State; 4] = [State::Running, State::Ready, State::Stopped, State::Blocked];
+        let shares: Vec<(State, f64)> = STATES
+            .into_iter()
+            .map(|state| (state, span.share(state)))
+            .filter(|(_, share)| *share > 0.0005)
+            .collect();
+        let text = if span.joined > 1 {
+            let parts: Vec<String> = shares
+                .iter()
+                .map(|(state, share)| format!("{} {:.1} %", state.word(), share * 100.0))
+                .collect();
+            format!("{} together: {}", short(span.ns()), parts.join(", "))
+        } else {
+            let doing = match span.state {
+                State::Running => format!("running on CPU {}", span.cpu),
+                State::Blocked if span.wait != 0 => {
+                    format!("blocked on {}", self.timeline.wait_name(span.wait))
+                }
+                state => state.word().to_owned(),
+            };
+            format!("{doing} for {}", short(span.ns()))
+        };
+        let since = |at_ns: u64| at_ns.saturating_sub(self.origin_ns);
+        Piece {
+            from_ns: since(span.from_ns),
+            to_ns: since(span.to_ns),
+            shares,
+            known: true,
+            owner: None,
+            text,
+        }
+    }
+
+    /// The time as a zombie: certain up to the last moment at which it was one, possible after that.
+    fn zombie(&self, process: &Process) -> Vec<Piece> {
+        let Some(ended_ns) = process.ended_ns else { return Vec::new() };
+        let (certain_ns, latest_ns) = match process.reaping {
+            Some(reaping) => (reaping.not_before_ns, reaping.not_after_ns),
+            None => (self.end_ns, self.end_ns),
+        };
+        let certain_ns = certain_ns.max(ended_ns);
+        let since = |at_ns: u64| at_ns.saturating_sub(self.origin_ns);
+        let piece = |from_ns: u64, to_ns: u64, known, text| Piece {
+            from_ns: since(from_ns),
+            to_ns: since(to_ns),
+            shares: vec![(State::Zombie, 1.0)],
+            known,
+            owner: None,
+            text,
+        };
+        let mut pieces = Vec::new();
+        if certain_ns > ended_ns {
+            pieces.push(piece(
+                ended_ns,
+                certain_ns,
+                true,
+                format!("zombie for {}", short(certain_ns - ended_ns)),
+            ));
+        }
+        if latest_ns > certain_ns {
+            let text = format!("reaped at some moment in these {}", short(latest_ns - certain_ns));
+            pieces.push(piece(certain_ns, latest_ns, false, text));
+        }
+        pieces
+    }
+
+    /// A lane for each CPU that any of the processes ran on.
+    fn cpus(&self, rows: &[(usize, &ProcessReport)], lives: &HashMap<(u32, u64), &Process>) -> Vec<Lane> {
+        let mut by_cpu: std::collections::BTreeMap<u32, Vec<Piece>> = std::collections::BTreeMap::new();
+        let spans: usize = lives.values().flat_map(|process| &process.threads).map(|t| t.spans.len()).sum();
+        // Below this length a turn would not be seen; the states of its process still show its share.
+        let least_ns = if spans > MOST_PIECES { (self.end_ns - self.origin_ns) / 4_000 } else { 0 };
+        for (owner, (_, row)) in rows.iter().enumerate() {
+            let Some(process) = lives.get(&(row.pid, row.started_ns)) else { continue };
+            for thread in &process.threads {
+                let ran = thread.spans_at(0, self.end_ns).into_iter();
+                for span in ran.filter(|span| span.share(State::Running) > 0.0 && span.ns() > least_ns) {
+                    let mut piece = self.piece(&span);
+                    piece.shares = vec![(State::Running, span.share(State::Running))];
+                    piece.owner = Some(owner);
+                    piece.text = format!("{} {}: {}", row.pid, row.name, piece.text);
+                    by_cpu.entry(span.cpu).or_default().push(piece);
+                }
+            }
+        }
+        by_cpu
+            .into_iter()
+            .map(|(cpu, mut pieces)| {
+                pieces.sort_by_key(|piece| piece.from_ns);
+                Lane {
+                    label: format!("CPU {cpu}"),
+                    indent: 0,
+                    kind: LaneKind::Cpu,
+                    pieces,
+                    lock_spans: Vec::new(),
+                }
+            })
+            .collect()
+    }
+}
