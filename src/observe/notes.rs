@@ -140,9 +140,9 @@ impl Heard {
         }
     }
 
-    /// Everything heard so far, in the order in which it was told.
-    pub fn notes(&self) -> &[Note] {
-        &self.notes
+    /// Everything heard, in the order in which it was told.
+    pub fn into_notes(self) -> Vec<Note> {
+        self.notes
     }
 
     /// The descriptor to poll, while there may be more.
@@ -171,10 +171,10 @@ mod tests {
         notes.tell(&note);
         let mut heard = Heard::new(reader);
         heard.read();
-        assert_eq!(heard.notes(), [note.clone(), note]);
+        assert_eq!(heard.notes, [note.clone(), note]);
         assert!(heard.as_fd().is_some());
         File::from(writer).write_all(&[0xff; 64]).unwrap();
         heard.read();
-        assert_eq!((heard.notes().len(), heard.as_fd().is_none()), (2, true));
+        assert_eq!((heard.notes.len(), heard.as_fd().is_none()), (2, true));
     }
 }

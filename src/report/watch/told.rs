@@ -6,14 +6,14 @@ use crate::observe::notes::{Fact, Message, Note};
 
 /// A lock was held by a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct LockSpan {
     pub(super) pid: u32,
     pub(super) from_ns: u64,
     pub(super) to_ns: u64,
 }
 
 /// Pairs each `lock` with the same process's next `unlock`; one without a partner lasts to `end_ns`.
-pub(super) fn held(notes: &[Note], end_ns: u64) -> Vec<Held> {
+pub(super) fn lock_spans(notes: &[Note], end_ns: u64) -> Vec<LockSpan> {
     let mut open: HashMap<u32, u64> = HashMap::new();
     let mut held = Vec::new();
     for note in in_time(notes) {
@@ -23,12 +23,12 @@ pub(super) fn held(notes: &[Note], end_ns: u64) -> Vec<Held> {
             }
             Some(Fact::Unlocked(_)) => {
                 let from_ns = open.remove(&note.pid);
-                held.extend(from_ns.map(|from_ns| Held { pid: note.pid, from_ns, to_ns: note.at_ns }));
+                held.extend(from_ns.map(|from_ns| LockSpan { pid: note.pid, from_ns, to_ns: note.at_ns }));
             }
             _ => {}
         }
     }
-    held.extend(open.into_iter().map(|(pid, from_ns)| Held { pid, from_ns, to_ns: end_ns }));
+    held.extend(open.into_iter().map(|(pid, from_ns)| LockSpan { pid, from_ns, to_ns: end_ns }));
     held.sort_by_key(|held| held.from_ns);
     held
 }
@@ -92,7 +92,8 @@ mod tests {
     fn a_lock_is_held_from_lock_to_unlock_or_to_the_end() {
         let (locked, unlocked) = (Fact::Locked("lock".into()), Fact::Unlocked("lock".into()));
         let notes = [note(1, 7, locked.clone()), note(5, 8, locked), note(4, 7, unlocked)];
-        let spans: Vec<_> = held(&notes, 9).iter().map(|held| (held.pid, held.from_ns, held.to_ns)).collect();
+        let spans: Vec<_> =
+            lock_spans(&notes, 9).iter().map(|held| (held.pid, held.from_ns, held.to_ns)).collect();
         assert_eq!(spans, [(7, 1, 4), (8, 5, 9)]);
     }
 
