@@ -1,8 +1,9 @@
 //! `proclab VERB …`: the verbs, and what carries each of them out.
 
-use super::fault::{BAD_ARGUMENTS, Fault};
+use super::fault::{BAD_ARGUMENTS, COULD_NOT_RUN, Fault};
 use super::scenario::{owner, refusal, verb};
 use super::{bench, completions, explore, list, net, output, replay, run, schema, trials, watch};
+use crate::sys::resource::raise_stack_limit;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -46,8 +47,27 @@ enum Verb {
     Completions(completions::CompletionsArgs),
 }
 
+/// Bytes of stack that the command line needs, and the deepest of what it does.
+const STACK: usize = 8 << 20;
+
 /// Runs the command line; the code to exit with.
+///
+/// Where the stack is limited to less than it needs (`ulimit -s 64`) and the limit cannot be raised, it runs in a
+/// thread with a stack of its own.
 pub fn main() -> ExitCode {
+    if raise_stack_limit(STACK as u64) {
+        return carry_out();
+    }
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(carry_out);
+    match thread.map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        _ => ExitCode::from(COULD_NOT_RUN),
+    }
+}
+
+/// Kept out of [`main`], whose own frame must fit into the smallest stack.
+#[inline(never)]
+fn carry_out() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),

@@ -21,6 +21,14 @@ pub fn raise_open_file_limit() -> io::Result<u64> {
     Ok(hard)
 }
 
+/// Raises the limit of the main thread's stack to `bytes`, if it is lower; whether it is in force.
+///
+/// The kernel asks for it whenever the stack grows, so it holds at once, and for programs that this one starts.
+pub fn raise_stack_limit(bytes: u64) -> bool {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_STACK) else { return false };
+    soft >= bytes || setrlimit(Resource::RLIMIT_STACK, bytes, hard.max(bytes)).is_ok()
+}
+
 /// A limit of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {

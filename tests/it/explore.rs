@@ -35,6 +35,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("explore::bad_input_is_one_clear_line", bad_input),
         trial("explore::a_bounded_search_goes_on_from_its_file", resumed),
         trial("explore::free_runs_come_to_a_verdict", free_runs),
+        trial("explore::trials_show_the_race_by_default", race_by_default),
+        trial("explore::a_person_who_schedules_sees_the_state_and_undoes_steps", step_by_step),
         trial("explore::one_schedule_a_class_finds_the_same_on_real_processes", reduction),
     ]
 }
@@ -305,4 +307,57 @@ fn free_runs() {
     assert_eq!((&ok["count"], &ok["high"]), (&20.into(), &1.0.into()));
     let sold = outcomes.iter().find(|outcome| outcome["verdict"] == "oversold").unwrap();
     assert_eq!((&sold["count"], &sold["low"]), (&0.into(), &0.0.into()));
+}
+
+fn race_by_default() {
+    let found = json(&["trials", "tickets", "-n", "30", "--format", "json"]);
+    let outcomes = found["outcomes"].as_array().unwrap();
+    let sold = outcomes.iter().find(|outcome| outcome["verdict"] == "oversold").unwrap();
+    assert!(sold["count"].as_u64().unwrap() >= 15, "{found}");
+    let swept = json(&[
+        "trials",
+        "tickets",
+        "-n",
+        "10",
+        "--sweep",
+        "lock=none,flock",
+        "--no-search",
+        "--format",
+        "json",
+    ]);
+    let right = |row: usize| {
+        swept["rows"][row]["outcomes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|outcome| outcome["verdict"] == "ok" || outcome["count"] == 0)
+    };
+    assert!(!right(0) && right(1), "{swept}");
+}
+
+/// Runs `replay --step` with what a person would type, or a file that holds no lines at all.
+fn stepped(stdin: std::process::Stdio, typed: &[u8]) -> (i32, String, String) {
+    use std::io::Write;
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_proclab"));
+    command.args(["replay", "t2k1.no.qr~ab2a~tfvvpt", "--step"]).stdin(stdin);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(typed).unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+fn step_by_step() {
+    use std::process::Stdio;
+    // A reads; undone; B reads and writes; A goes on: now nobody oversells.
+    let (code, out, told) = stepped(Stdio::piped(), b"a\n-\nb\nb\na\na\n");
+    assert_eq!(code, 0, "{out}{told}");
+    assert!(out.contains("verdict: ok"), "{out}");
+    assert!(told.contains("[stock: 1]  next: A at read, B at read"), "{told}");
+    assert!(told.contains("undone: step 1") && told.contains("[stock: 0]"), "{told}");
+    let (code, out, _) = stepped(Stdio::from(std::fs::File::open("/dev/zero").unwrap()), b"");
+    assert_eq!((code, out.starts_with("stopped")), (0, true), "input without lines is no schedule");
 }

@@ -22,7 +22,16 @@ fn main() {
         // As a program would that has never heard of `child_entry`.
         return lifecycle::forget_the_child_entry();
     }
+    // Children panic on purpose: their parents read the message, and nobody else need see it.
+    let own_pid = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let (print, pid) = (std::panic::take_hook(), own_pid.clone());
+    std::panic::set_hook(Box::new(move |info| {
+        if pid.load(std::sync::atomic::Ordering::Relaxed) == std::process::id() {
+            print(info);
+        }
+    }));
     proclab::child_entry();
+    own_pid.store(std::process::id(), std::sync::atomic::Ordering::Relaxed);
     let mut args = libtest_mimic::Arguments::from_args();
     args.test_threads = Some(1);
     let trials = [

@@ -1,8 +1,12 @@
 //! `proclab run`, as somebody would use it who has never seen it: words, exit codes, and what is left.
 
-use crate::common::{ends, hold, trials};
-use crate::program::{Lab, PROGRAM, finish, interrupted, json, obeys, ran, refused, shell, text, validator};
+use crate::common::{ends, hold, kill, state_of, trials, until};
+use crate::program::{
+    Lab, PROGRAM, finish, interrupted, json, listens, obeys, ran, refused, shell, text, validator,
+};
 use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
+use proclab::scenario::tickets::locks::Promise;
 use serde_json::Value;
 use std::fs;
 use std::io::Read;
@@ -29,6 +33,12 @@ pub(crate) fn tests() -> Vec<Trial> {
         an_interrupt_in_a_sale_leaves_nothing,
         an_interrupt_in_a_lesson_leaves_nothing,
         a_kill_at_any_moment_leaves_nothing,
+        a_run_takes_every_lock_that_exploration_takes,
+        a_buyer_that_was_killed_is_named_with_its_signal,
+        all_lessons_in_a_row_are_titled_with_their_questions,
+        what_a_verb_cannot_do_is_refused_by_name,
+        a_small_stack_does_no_harm,
+        a_pipe_that_nobody_reads_is_given_up_at_a_signal,
     ]
 }
 
@@ -373,4 +383,135 @@ fn a_kill_at_any_moment_leaves_nothing() {
         assert!(ends(held));
         lab.assert_nothing_is_left();
     }
+}
+
+fn a_run_takes_every_lock_that_exploration_takes() {
+    let lab = Lab::new();
+    for recipe in proclab::scenario::tickets::locks::LOCKS {
+        let args = ["run", "tickets", "--no-search", "--buyers", "4", "--think", "5", "--format", "json"];
+        let output = lab.run(&[&args[..], &["--lock", recipe.name]].concat());
+        let record = json(&output);
+        let verdict = record["runs"][0]["outcome"]["verdict"].as_str().unwrap();
+        match recipe.promise {
+            Promise::Right | Promise::RightUntilKilled => assert_eq!(verdict, "ok", "{}", recipe.name),
+            Promise::Deadlocks => {
+                assert_eq!(verdict, "deadlock");
+                let why = record["runs"][0]["why"].as_str().unwrap();
+                assert!(why.contains("waits for ever for itself"), "{why}");
+            }
+            Promise::Broken => assert_ne!(verdict, "deadlock", "{}", recipe.name),
+        }
+    }
+    lab.assert_nothing_is_left();
+}
+
+fn a_buyer_that_was_killed_is_named_with_its_signal() {
+    let lab = Lab::new();
+    for (signal, name) in [(Signal::SIGKILL, "SIGKILL"), (Signal::SIGUSR1, "SIGUSR1")] {
+        let args = ["run", "tickets", "--lock", "flock", "--buyers", "2", "--think", "60000"];
+        let mut child = lab.command(&args).spawn().unwrap();
+        let mut out = child.stdout.take().unwrap();
+        let mut said = String::new();
+        // Its first word: it is in, and thinks.
+        while !said.contains("acquires the lock") {
+            let mut byte = [0];
+            out.read_exact(&mut byte).unwrap();
+            said.push(char::from(byte[0]));
+        }
+        let line = said.lines().find(|line| line.contains("acquires the lock")).unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (buyer, pid) = (words[1].to_owned(), words[2].parse::<i32>().unwrap());
+        let others = proclab::sys::procs::children_of(child.id().cast_signed()).unwrap();
+        kill(pid, signal);
+        // The other one would think for a minute.
+        let is_buyer =
+            |pid: &i32| proclab::sys::procs::stat(*pid).is_ok_and(|stat| stat.name.starts_with("user"));
+        for other in others.into_iter().filter(|other| *other != pid).filter(is_buyer) {
+            kill(other, Signal::SIGKILL);
+        }
+        let rest = std::thread::spawn(move || {
+            let mut rest = String::new();
+            out.read_to_string(&mut rest).unwrap();
+            rest
+        });
+        let output = finish(child);
+        let told = rest.join().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{told}");
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(&format!("{buyer} (PID {pid}) ended by {name}")), "{told}");
+    }
+    lab.assert_nothing_is_left();
+}
+
+fn all_lessons_in_a_row_are_titled_with_their_questions() {
+    let lab = Lab::new();
+    let output = lab.run(&["run", "life", "all"]);
+    let out = ran(&output, 0);
+    for (nth, lesson) in LESSONS.into_iter().enumerate() {
+        let title = format!("{}. {lesson}: ", nth + 1);
+        let (_, after) = out.split_once(&title).unwrap_or_else(|| panic!("{title}: {out}"));
+        assert!(after.lines().nth(1).is_some_and(|question| question.ends_with('?')), "{after}");
+    }
+    let listed = lab.run(&["list"]);
+    for lesson in LESSONS {
+        assert!(ran(&listed, 0).lines().any(|line| line.trim_start().starts_with(lesson)), "{lesson}");
+    }
+}
+
+fn what_a_verb_cannot_do_is_refused_by_name() {
+    let lab = Lab::new();
+    for (args, said) in [
+        (["explore", "eval"], "`eval` cannot be explored: "),
+        (["trials", "life"], "`life` cannot be run in trials: "),
+        (["explore", "nothing"], "there is no scenario called `nothing`"),
+    ] {
+        assert!(refused(&lab.run(&args), 2).contains(said), "{args:?}");
+    }
+    let output = lab.run(&["explore", "pipeline", "--lock", "none"]);
+    assert!(refused(&output, 2).contains("--lock belongs to tickets"));
+    ran(&lab.run(&["trials", "pipeline", "-n", "3"]), 0);
+    for verb in ["run", "trials", "explore"] {
+        let help = lab.run(&[verb, "--help"]);
+        let offers = |name: &str| ran(&help, 0).lines().any(|line| line.trim_start().starts_with(name));
+        assert!(offers("tickets ") && offers("pipeline "), "{verb}");
+        assert_eq!(offers("eval "), verb == "run");
+    }
+}
+
+fn a_small_stack_does_no_harm() {
+    let lab = Lab::new();
+    let deep = format!("{}1{}", "(".repeat(490), ")".repeat(490));
+    for limit in ["-S -s 64", "-s 64"] {
+        if limit == "-s 64" && !nix::unistd::geteuid().is_root() {
+            // Children of a limit that cannot be raised have as little.
+            continue;
+        }
+        let output = shell(&lab, &format!("ulimit {limit}; \"$PROGRAM\" run eval '{deep}'"));
+        assert!(ran(&output, 0).trim_end().ends_with("\n1"), "{limit}");
+    }
+    lab.assert_nothing_is_left();
+}
+
+fn a_pipe_that_nobody_reads_is_given_up_at_a_signal() {
+    let lab = Lab::new();
+    let pipe = lab.tmp.join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let path = pipe.to_str().unwrap();
+    for (verb, option) in [("trials", "--csv"), ("trials", "--html"), ("explore", "--save")] {
+        for signal in [Signal::SIGINT, Signal::SIGTERM] {
+            let program = lab.command(&[verb, "tickets", option, path]).spawn().unwrap();
+            let pid = program.id().cast_signed();
+            until("it waits for a reader", || listens(pid) && state_of(pid) == 'S');
+            kill(pid, signal);
+            let output = finish(program);
+            assert_eq!(output.status.code(), Some(128 + signal as i32), "{}", text(&output.stderr));
+        }
+    }
+    // With a reader it is written whole.
+    let args = ["trials", "tickets", "-n", "3", "--csv", path];
+    let program = lab.command(&args).spawn().unwrap();
+    let table = fs::read_to_string(&pipe).unwrap();
+    assert!(matches!(finish(program).status.code(), Some(0 | 3)));
+    assert_eq!(table.lines().count(), 4, "{table}");
+    lab.assert_nothing_is_left();
 }

@@ -14,6 +14,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         unsafe_code_says_why,
         nothing_is_ignored_and_nothing_is_left_to_do,
         only_the_command_line_prints,
+        a_scenario_is_named_in_its_own_room_and_in_the_registry_only,
     ]
 }
 
@@ -202,4 +203,42 @@ fn only_the_command_line_prints() {
         .map(|source| source.path.clone())
         .collect();
     none("something is printed outside of src/cli", &broken);
+}
+
+/// Each scenario, lock and lesson is a folder or a file, and one line of a registry.
+fn a_scenario_is_named_in_its_own_room_and_in_the_registry_only() {
+    let sources = sources();
+    let rooms = ["tickets", "pipeline", "eval", "full", "life"];
+    let mut broken = Vec::new();
+    for room in rooms {
+        let own = format!("scenario/{room}");
+        for source in sources.iter().filter(|source| !source.path.starts_with(&own)) {
+            let is_registry = source.path == "scenario/mod.rs";
+            let named = [format!("scenario::{room}"), format!("super::{room}"), format!(" {room}::")];
+            let lines = source.code().filter(|line| named.iter().any(|name| line.contains(name)));
+            let lines: Vec<&str> = lines.filter(|_| !is_registry).collect();
+            broken.extend(lines.iter().map(|line| format!("src/{}: {}", source.path, line.trim())));
+        }
+        let registry = sources.iter().find(|source| source.path == "scenario/mod.rs").unwrap();
+        let entries = registry
+            .code()
+            .filter(|line| line.trim_start().starts_with('&') && line.contains(&format!("{room}::")));
+        assert_eq!(entries.count(), 1, "{room} has one line in the registry");
+    }
+    none("a scenario is named outside of its room", &broken);
+    for (registry, folder) in [
+        ("scenario/tickets/locks/mod.rs", "scenario/tickets/locks/"),
+        ("scenario/life/mod.rs", "scenario/life/"),
+    ] {
+        let text = &sources.iter().find(|source| source.path == registry).unwrap().text;
+        for source in
+            sources.iter().filter(|source| source.path.starts_with(folder) && source.path != registry)
+        {
+            let name = source.path.rsplit('/').next().unwrap().trim_end_matches(".rs");
+            let is_entry =
+                source.text.contains("const RECIPE: Recipe") || source.text.contains("const LESSON: Lesson");
+            let lines = text.matches(&format!("    &{name}::")).count();
+            assert_eq!(lines, usize::from(is_entry), "{}", source.path);
+        }
+    }
 }

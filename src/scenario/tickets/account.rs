@@ -106,6 +106,9 @@ impl Account {
             Verdict::LostUpdate => format!("{sold} of {initial} sold, yet {left}{}.", self.same_reads()),
             Verdict::TornRead => self.torn_read(&left),
             Verdict::Deadlock => {
+                // First those that hold what the others wait for.
+                let mut stuck: Vec<&String> = stuck.iter().collect();
+                stuck.sort_by_key(|name| !self.holders().any(|holder| holder == name.as_str()));
                 let all: Vec<String> = stuck.iter().map(|name| self.waits_for(name)).collect();
                 shortened(&all, "; ") + "."
             }
