@@ -11,8 +11,9 @@ use super::scenario::fault;
 use crate::explore::statistics::quantile;
 use crate::report::cabinet::{Cabinet, LockView};
 use crate::report::exploration::Exploration;
+use crate::scenario::contract::LockCase;
+use crate::scenario::entry::Entry;
 use crate::scenario::experiment::Experiment;
-use crate::scenario::registry::{Entry, LockCase};
 
 /// Explores every lock of a scenario, also with a kill.
 pub(super) fn answer(

@@ -18,7 +18,7 @@ use crate::explore::search::{Tally, search};
 use crate::explore::strategy::replay::Replay;
 use crate::explore::strategy::{Strategy, dfs::Dfs, pct::Pct, random::Random, uniform::Uniform};
 use crate::report::exploration::{Exploration, OutcomeView};
-use crate::scenario::registry::Verb;
+use crate::scenario::contract::Verb;
 use crate::scenario::run::verdict::Verdict;
 use crate::sys::signal::Interrupt;
 

@@ -30,12 +30,12 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 #[derive(Debug)]
 pub(super) struct Output {
     path: PathBuf,
-    place: Place,
+    destination: Destination,
     file: File,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Destination {
     /// A device or a pipe is written to directly.
     Device,
     /// It has no name until it is whole, so that no kill leaves it behind.
@@ -57,34 +57,34 @@ impl Output {
             Ok(meta) if meta.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             Ok(meta) if !meta.is_file() => {
                 let file = open_device(&path)?;
-                return Ok(Self { path, place: Place::Device, file });
+                return Ok(Self { path, destination: Destination::Device, file });
             }
             _ => {}
         }
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let folder = Folder::open(parent.unwrap_or(Path::new(".")))?;
         if let Some(file) = folder.nameless()?.filter(|_| name(&path).is_some()) {
-            return Ok(Self { path, place: Place::Nameless(folder), file });
+            return Ok(Self { path, destination: Destination::Nameless(folder), file });
         }
         let aside = path.with_file_name(aside(&path));
         let file = File::create(&aside)?;
-        Ok(Self { path, place: Place::Aside(aside), file })
+        Ok(Self { path, destination: Destination::Aside(aside), file })
     }
 
     /// Writes the bytes and gives the file its name.
     pub(super) fn publish(mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let written = match self.place {
-            Place::Device => write_to_device(&mut self.file, bytes),
+        let written = match self.destination {
+            Destination::Device => write_to_device(&mut self.file, bytes),
             _ => self.file.write_all(bytes).and_then(|()| self.file.flush()),
         };
         written.and_then(|()| self.name_it()).map_err(|error| interrupted_or(&self.path, &error))
     }
 
     fn name_it(&self) -> io::Result<()> {
-        match &self.place {
-            Place::Device => Ok(()),
-            Place::Aside(aside) => fs::rename(aside, &self.path),
-            Place::Nameless(folder) => {
+        match &self.destination {
+            Destination::Device => Ok(()),
+            Destination::Aside(aside) => fs::rename(aside, &self.path),
+            Destination::Nameless(folder) => {
                 // A name is given only where there is none, and a file replaced only by one with a name.
                 let (name, aside) = (name(&self.path).unwrap_or_default(), aside(&self.path));
                 let _ = folder.remove(&aside);
@@ -99,7 +99,7 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if let Place::Aside(aside) = &self.place {
+        if let Destination::Aside(aside) = &self.destination {
             // After it was published it is not there any more.
             let _ = fs::remove_file(aside);
         }

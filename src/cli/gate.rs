@@ -8,7 +8,7 @@ use crate::explore::gate::GateError;
 use crate::explore::strategy::replay::Replay;
 use crate::report::witness::Witness;
 use crate::scenario::experiment::Experiment;
-use crate::scenario::run::gate::Lab;
+use crate::scenario::experiment::Lab;
 use crate::scenario::run::scratch::Scratch;
 use crate::scenario::run::verdict::Verdict;
 use crate::supervisor::Supervisor;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use super::output::{Finding, print};
 use super::scenario::word;
-use crate::scenario::SCENARIOS;
-use crate::scenario::registry::Verb;
+use crate::scenario::contract::Verb;
+use crate::scenario::registry::SCENARIOS;
 
 /// The verbs that take no scenario.
 const OTHERS: [(&str, &str); 4] = [

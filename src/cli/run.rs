@@ -10,7 +10,7 @@ use super::scenario::{chosen, fault, offer};
 use super::watch::{self, WatchArgs};
 use crate::observe::notes::Notes;
 use crate::report::run as report;
-use crate::scenario::registry::{Act, Verb};
+use crate::scenario::contract::{Act, Verb};
 use crate::scenario::run::record::{Event, Record};
 use crate::scenario::run::stage::{RunError, Stage};
 use crate::scenario::run::verdict::Verdict;

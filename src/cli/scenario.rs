@@ -3,8 +3,10 @@
 use clap::{ArgMatches, Command};
 
 use super::fault::Fault;
-use crate::scenario::SCENARIOS;
-use crate::scenario::registry::{Entry, ParamsError, Verb, find};
+use crate::scenario::contract::{ParamsError, Verb};
+use crate::scenario::entry::Entry;
+use crate::scenario::registry::SCENARIOS;
+use crate::scenario::registry::find;
 
 /// Adds a subcommand for each scenario that `verb` has a meaning for, with the scenario's options and the verb's
 /// own, which `options` adds.

@@ -10,7 +10,7 @@ use super::replay::text;
 use crate::explore::engine::{Divergence, Point, execute};
 use crate::explore::step::{Access, Choice, Event, Label, letter};
 use crate::explore::strategy::{Decision, Strategy};
-use crate::scenario::run::gate::State;
+use crate::scenario::experiment::State;
 use crate::scenario::run::verdict::Verdict;
 
 /// Executes `choices` as far as the person agrees; what is told at the end, and whether all was right.

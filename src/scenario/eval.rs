@@ -7,7 +7,8 @@ use schemars::generate::SchemaGenerator;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::registry::{Act, Entry, Method, ParamsError, Verb};
+use super::contract::{Act, Method, ParamsError, Verb};
+use super::entry::Entry;
 use super::run::record::{Detail, Event, Line, Record, Summary};
 use super::run::stage::{RunError, Stage};
 use super::run::verdict::Verdict;

@@ -1,17 +1,14 @@
 //! A scenario with its parameters, as the verbs see it: one interface for all scenarios.
 
-use std::borrow::Cow;
 use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
 
-use schemars::generate::SchemaGenerator;
-use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::run::gate::{GatedRun, Lab, TrialRun};
-use super::{SCENARIOS, Scenario};
+use super::run::verdict::Verdict;
+use crate::explore::engine::{System, Trace};
 use crate::explore::gate::GateError;
 use crate::supervisor::Supervisor;
 
@@ -67,81 +64,37 @@ pub struct Subject {
     pub options: String,
 }
 
-/// The schema lists every scenario with its parameters.
-impl JsonSchema for Subject {
-    fn schema_name() -> Cow<'static, str> {
-        "Subject".into()
-    }
+/// An experiment that is set up: processes at the gate.
+pub trait Lab: System<Error = GateError, Outcome = Verdict> {
+    /// The PID of each process.
+    fn pids(&self) -> Vec<i32>;
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one = |entry: &&dyn super::registry::Entry, generator: &mut SchemaGenerator| {
-            let parameters = entry.parameters(generator)?;
-            let name = json_schema!({
-                "type": "object",
-                "properties": { "scenario": { "const": entry.name() } },
-                "required": ["scenario"],
-            });
-            Some(json_schema!({ "allOf": [name, parameters] }))
-        };
-        let all: Vec<Schema> = SCENARIOS.iter().filter_map(|entry| one(entry, generator)).collect();
-        json_schema!({ "oneOf": all })
-    }
+    /// The step at which the promise was broken, counted from 0, and how, in one sentence.
+    fn broken_at(&self, trace: &Trace) -> Option<(usize, String)>;
+
+    /// Shows what the processes share, also while they are being controlled.
+    fn viewer(&self) -> State;
 }
 
-/// An [`Experiment`] of the scenario `S`.
-#[derive(Debug)]
-pub(super) struct Case<S: Scenario> {
-    params: S::Params,
+/// What the processes share at the moment of the call, as names and values.
+pub type State = Box<dyn Fn() -> Vec<(&'static str, String)>>;
+
+/// An experiment that is set up for trials.
+pub trait TrialRun {
+    /// One free run: all processes are let go at once, and one that has not ended within `patience` never will.
+    ///
+    /// # Errors
+    /// When the run could not be carried out.
+    fn trial(&mut self, patience: Duration) -> Result<Trial, GateError>;
 }
 
-impl<S: Scenario> Case<S> {
-    pub(super) fn new(params: S::Params) -> Self {
-        Self { params }
-    }
-}
-
-impl<S: Scenario> Experiment for Case<S> {
-    fn scenario(&self) -> &'static str {
-        S::NAME
-    }
-
-    fn code(&self) -> String {
-        S::code(&self.params)
-    }
-
-    fn options(&self) -> String {
-        S::options(&self.params)
-    }
-
-    fn roles(&self) -> Vec<&'static str> {
-        S::roles(&self.params)
-    }
-
-    fn steps(&self) -> &'static [&'static str] {
-        S::STEPS
-    }
-
-    fn no_kills(&self) -> Option<&'static str> {
-        S::NO_KILLS
-    }
-
-    fn slack(&self) -> Duration {
-        S::slack(&self.params)
-    }
-
-    fn subject(&self) -> Subject {
-        let parameters = match serde_json::to_value(&self.params) {
-            Ok(Value::Object(parameters)) => parameters,
-            _ => Map::new(),
-        };
-        Subject { scenario: S::NAME.to_owned(), parameters, options: self.options() }
-    }
-
-    fn gated<'s>(&self, supervisor: &'s Supervisor, dir: &Path) -> Result<Box<dyn Lab + 's>, GateError> {
-        Ok(Box::new(GatedRun::<S>::new(supervisor, &self.params, dir)?))
-    }
-
-    fn free<'s>(&self, supervisor: &'s Supervisor, dir: &Path) -> Result<Box<dyn TrialRun + 's>, GateError> {
-        Ok(Box::new(GatedRun::<S>::free(supervisor, &self.params, dir)?))
-    }
+/// What came of one free run.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// From letting the processes go to the end of the last.
+    pub duration: Duration,
+    /// How long each process waited for others; `None` for one that did not end.
+    pub waited: Vec<Option<Duration>>,
 }

@@ -7,7 +7,8 @@ use ipc_channel::ipc::IpcSender;
 use schemars::Schema;
 use schemars::generate::SchemaGenerator;
 
-use super::registry::{Act, Entry, Method, ParamsError, Verb};
+use super::contract::{Act, Method, ParamsError, Verb};
+use super::entry::Entry;
 use super::run::record::{Event, Proof, ProofRecord, Record};
 use super::run::stage::{RunError, Stage};
 use crate::observe::notes::{Fact, Message};
@@ -118,7 +119,7 @@ fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunErr
     stage.say("end", format!("the sixth put took {:.0} ms", waited_ns as f64 / 1e6));
     let parameters = serde_json::json!({ "capacity": CAPACITY, "start_method": start_method });
     let proof = Proof { claim, holds, seen: (!holds).then_some(seen) };
-    Ok(Record::of_proof("full", parameters, stage, proof))
+    Ok(stage.prove("full", parameters, proof))
 }
 
 /// Messages are counted from 1.

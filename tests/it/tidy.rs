@@ -213,13 +213,13 @@ fn a_scenario_is_named_in_its_own_room_and_in_the_registry_only() {
     for room in rooms {
         let own = format!("scenario/{room}");
         for source in sources.iter().filter(|source| !source.path.starts_with(&own)) {
-            let is_registry = source.path == "scenario/mod.rs";
+            let is_registry = source.path == "scenario/registry.rs";
             let named = [format!("scenario::{room}"), format!("super::{room}"), format!(" {room}::")];
             let lines = source.code().filter(|line| named.iter().any(|name| line.contains(name)));
             let lines: Vec<&str> = lines.filter(|_| !is_registry).collect();
             broken.extend(lines.iter().map(|line| format!("src/{}: {}", source.path, line.trim())));
         }
-        let registry = sources.iter().find(|source| source.path == "scenario/mod.rs").unwrap();
+        let registry = sources.iter().find(|source| source.path == "scenario/registry.rs").unwrap();
         let entries = registry
             .code()
             .filter(|line| line.trim_start().starts_with('&') && line.contains(&format!("{room}::")));

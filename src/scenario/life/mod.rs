@@ -20,7 +20,8 @@ use ipc_channel::ipc::IpcSender;
 use schemars::Schema;
 use schemars::generate::SchemaGenerator;
 
-use super::registry::{Act, Entry, Method, ParamsError, Verb};
+use super::contract::{Act, Method, ParamsError, Verb};
+use super::entry::Entry;
 use super::run::record::{Event, Proof, ProofRecord, Record};
 use super::run::stage::{RunError, Stage};
 use crate::process::{Process, StartMethod};
@@ -129,7 +130,7 @@ impl Lesson {
     fn give(&self, method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunError> {
         let proof = (self.teach)(&mut Class { stage: &mut stage, method })?;
         let parameters = serde_json::json!({ "lesson": self.name, "start_method": method });
-        Ok(Record::of_proof("life", parameters, stage, proof))
+        Ok(stage.prove("life", parameters, proof))
     }
 }
 

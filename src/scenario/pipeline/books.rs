@@ -2,23 +2,43 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::body::producer;
-use super::run::Depth;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::item::producer;
 use crate::observe::notes::{Fact, Message};
 use crate::scenario::world::told::Report;
 
+/// A message that a killed process had taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LossRecord {
+    /// Its PID.
+    pub pid: u32,
+    /// The number of the message in the order of sending, from 0.
+    pub message: u64,
+}
+
+/// How many were queued at a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Depth {
+    /// When, on the events' clock.
+    pub at_ns: u64,
+    /// How many.
+    pub queued: usize,
+}
+
 /// An item: of which producer, and its number.
-type Place = (usize, u64);
+type ItemId = (usize, u64);
 
 /// The parent's books while a pipeline runs.
 #[derive(Debug, Default)]
 pub(super) struct Books {
     /// The number of each producer, by its name.
     producers: HashMap<String, usize>,
-    put: BTreeSet<Place>,
-    ate: BTreeSet<Place>,
+    put: BTreeSet<ItemId>,
+    ate: BTreeSet<ItemId>,
     /// Items that were eaten more than once.
-    pub(super) twice: Vec<Place>,
+    pub(super) twice: Vec<ItemId>,
     /// How many each consumer ate.
     pub(super) eaten: BTreeMap<String, u64>,
     /// How long each process was blocked, in nanoseconds.
@@ -39,7 +59,7 @@ impl Books {
         Books { producers, ..Books::default() }
     }
 
-    fn place(&self, message: &Message) -> Option<Place> {
+    fn place(&self, message: &Message) -> Option<ItemId> {
         Some((*self.producers.get(&message.sender)?, message.number))
     }
 
@@ -95,7 +115,7 @@ impl Books {
     }
 
     /// Items that were put and never eaten.
-    pub(super) fn missing(&self) -> Vec<Place> {
+    pub(super) fn missing(&self) -> Vec<ItemId> {
         self.put.difference(&self.ate).copied().collect()
     }
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::body::Item;
+use super::item::Item;
 use crate::shm::region::{Region, RegionError};
 use crate::wire::handle::Fd;
 

@@ -4,14 +4,18 @@
 pub mod body;
 /// What has been put, taken and eaten.
 mod books;
+/// What goes through the queue.
+pub mod item;
 /// The queue that loses wake-ups.
 pub mod lost_wakeup;
 /// The parent's part in a free run.
 mod overseer;
 /// What can be chosen.
 pub mod params;
+/// What the processes share.
+pub mod parts;
 /// The ends of the queue that the processes hold.
-pub mod port;
+mod port;
 /// The pipeline in a free run.
 pub mod run;
 
@@ -19,76 +23,22 @@ use std::io;
 use std::path::Path;
 
 use clap::ArgMatches;
-use serde::{Deserialize, Serialize};
 
-use super::registry::{Act, ParamsError, Verb};
+use super::contract::{Act, ParamsError, Verb};
+use super::contract::{History, Scenario};
 use super::run::verdict::Verdict;
 use super::world::{World, decode};
-use super::{History, Scenario};
 use crate::explore::engine::Trace;
 use crate::explore::step::letter;
-use crate::queue::{Options, Receiver, ReturnTo, Sender};
-use crate::wire::handle::Fd;
-use body::Item;
+use crate::queue::{Options, ReturnTo};
+use item::Item;
 use lost_wakeup::Memory;
 use params::{Params, Plan, QueueKind, Role};
+use parts::{Resources, Share, Tools};
 
 /// Producers and consumers.
 #[derive(Debug)]
 pub struct Pipeline;
-
-/// What the processes share, as their parent holds it.
-#[derive(Debug)]
-pub struct Resources {
-    pub(super) memory: Memory,
-    pub(super) sender: Sender<Item>,
-    pub(super) receiver: Receiver<Item>,
-}
-
-/// What a process is sent.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Share {
-    pub(super) memory: Fd,
-    pub(super) sender: Option<Sender<Item>>,
-    pub(super) receiver: Option<Receiver<Item>>,
-    pub(super) plan: Plan,
-}
-
-/// What a process works with.
-#[derive(Debug)]
-pub struct Tools {
-    pub(super) memory: Memory,
-    pub(super) sender: Option<Sender<Item>>,
-    pub(super) receiver: Option<Receiver<Item>>,
-    pub(super) plan: Plan,
-}
-
-impl Resources {
-    /// What a process of this role is sent for a run by this plan.
-    ///
-    /// # Errors
-    /// When a descriptor cannot be duplicated.
-    pub(super) fn share(&self, role: Role, plan: &Plan) -> io::Result<Share> {
-        let is_consumer = matches!(role, Role::Consumer(_));
-        Ok(Share {
-            memory: self.memory.file()?.into(),
-            sender: (!is_consumer).then(|| self.sender.clone()),
-            receiver: is_consumer.then(|| self.receiver.clone()),
-            plan: plan.clone(),
-        })
-    }
-}
-
-impl Share {
-    /// What the process makes of it.
-    ///
-    /// # Errors
-    /// When memory cannot be mapped.
-    pub(super) fn unpack(self) -> io::Result<Tools> {
-        let Share { memory, sender, receiver, plan } = self;
-        Ok(Tools { memory: Memory::open(memory)?, sender, receiver, plan })
-    }
-}
 
 impl Scenario for Pipeline {
     const NAME: &'static str = "pipeline";

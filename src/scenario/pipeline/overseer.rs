@@ -6,10 +6,12 @@ use std::time::Duration;
 use ipc_channel::TryRecvError;
 
 use super::body;
-use super::books::Books;
-use super::params::{QueueKind, Role};
-use super::run::{EndBy, FreePipeline, LossRecord, Worker};
-use super::{Resources, Tools};
+use super::books::{Books, LossRecord};
+use super::item::Item;
+use super::lost_wakeup::Memory;
+use super::params::{EndBy, FreePipeline, QueueKind, Role};
+use super::parts::{Resources, Tools};
+use crate::process::Child;
 use crate::queue::Receiver;
 use crate::queue::error::JoinError;
 use crate::scenario::run::stage::{RunError, Stage};
@@ -21,6 +23,9 @@ use crate::wire::endpoint::PollableReceiver;
 /// How often the parent looks after its processes when nothing is told.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
+/// A process of the pipeline, from its parent's side.
+pub(super) type Worker = Child<Result<u64, String>>;
+
 /// The parent while its processes work.
 pub(super) struct Overseer<'a, 's> {
     pipeline: &'a FreePipeline,
@@ -30,7 +35,7 @@ pub(super) struct Overseer<'a, 's> {
     consumers: &'a [Worker],
     /// What the main process works with. With `close` it must hold no end that could send.
     tools: Tools,
-    receiver: Option<Receiver<body::Item>>,
+    receiver: Option<Receiver<Item>>,
     books: Books,
     losses: Vec<LossRecord>,
     stuck: Vec<String>,
@@ -106,7 +111,7 @@ impl<'a, 's> Overseer<'a, 's> {
     /// Tools of its own for the body, which borrows the overseer as its world.
     fn main_tools(&self) -> Result<Tools, RunError> {
         let memory = self.tools.memory.file().map_err(RunError::os("dup"))?;
-        let memory = super::Memory::open(memory.into()).map_err(RunError::os("mmap"))?;
+        let memory = Memory::open(memory.into()).map_err(RunError::os("mmap"))?;
         let plan = self.pipeline.plan.clone();
         Ok(Tools { memory, sender: self.tools.sender.clone(), receiver: None, plan })
     }

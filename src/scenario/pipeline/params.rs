@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lost_wakeup;
-use super::run::{EndBy, FreePipeline};
-use crate::scenario::registry::{Method, ParamsError, Verb};
+use crate::process::StartMethod;
+use crate::scenario::contract::{Method, ParamsError, Verb};
 
 /// The most that a schedule or a trial takes of anything.
 const MOST: u64 = 8;
@@ -131,6 +131,31 @@ impl Params {
              --sentinels {sentinels}{queue}"
         )
     }
+}
+
+/// What is run.
+#[derive(Debug, Clone)]
+pub struct FreePipeline {
+    /// Who puts how much.
+    pub params: Params,
+    /// How.
+    pub plan: Plan,
+    /// How the consumers learn that nothing more comes.
+    pub end: EndBy,
+    /// How processes are started.
+    pub start_method: StartMethod,
+}
+
+/// How the consumers learn that nothing more comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndBy {
+    /// The last producer goes, and the queue says so
+    Close,
+    /// A None for each consumer, as in Python
+    None,
+    /// The parent waits until all is done, then closes the queue
+    Joinable,
 }
 
 /// The options of `trials` and `explore`.

@@ -3,15 +3,13 @@
 use std::io;
 use std::time::Duration;
 
-use super::Tools;
-use super::body::{Dish, Item};
+use super::item::{Dish, Item, QUEUE};
 use super::params::{Params, QueueKind};
+use super::parts::Tools;
 use crate::queue::Lease;
 use crate::queue::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::scenario::world::{Inlet, Outlet, Received, Sent};
 
-/// The queue's name, for watchers.
-pub(super) const QUEUE: &str = "queue";
 /// How often a sender looks for room in a queue that cannot wake it.
 const POLL_INTERVAL: Duration = Duration::from_micros(200);
 

@@ -2,47 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use clap::ValueEnum;
 use ipc_channel::ipc::IpcSender;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::books::Books;
-use super::overseer::Overseer;
-use super::params::{Params, Plan, Role};
-use super::{Pipeline, Resources, Share};
-use crate::process::{Child, Process, StartMethod};
-use crate::scenario::Scenario;
+use super::Pipeline;
+use super::books::{Books, Depth, LossRecord};
+use super::overseer::{Overseer, Worker};
+use super::params::{FreePipeline, Params, Plan, Role};
+use super::parts::{Resources, Share};
+use crate::process::{Child, Process};
+use crate::scenario::contract::Scenario;
 use crate::scenario::run::record::{Cell, Detail, Line, Record, Summary, Table};
 use crate::scenario::run::stage::{RunError, Stage, chain};
 use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::told::{Report, Told};
 use crate::wire::endpoint::pollable_channel;
-
-/// What is run.
-#[derive(Debug, Clone)]
-pub struct FreePipeline {
-    /// Who puts how much.
-    pub params: Params,
-    /// How.
-    pub plan: Plan,
-    /// How the consumers learn that nothing more comes.
-    pub end: EndBy,
-    /// How processes are started.
-    pub start_method: StartMethod,
-}
-
-/// How the consumers learn that nothing more comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum EndBy {
-    /// The last producer goes, and the queue says so
-    Close,
-    /// A None for each consumer, as in Python
-    None,
-    /// The parent waits until all is done, then closes the queue
-    Joinable,
-}
 
 /// What only the record of a pipeline holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -64,27 +39,6 @@ pub struct PipelineRecord {
     /// How many were queued, whenever something happened.
     pub depth: Vec<Depth>,
 }
-
-/// A message that a killed process had taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct LossRecord {
-    /// Its PID.
-    pub pid: u32,
-    /// The number of the message in the order of sending, from 0.
-    pub message: u64,
-}
-
-/// How many were queued at a moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Depth {
-    /// When, on the events' clock.
-    pub at_ns: u64,
-    /// How many.
-    pub queued: usize,
-}
-
-/// A process of the pipeline, from its parent's side.
-pub(super) type Worker = Child<Result<u64, String>>;
 
 impl FreePipeline {
     /// Runs it to its end, and proves that every item was eaten exactly once, or says what is missing.

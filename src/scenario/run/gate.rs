@@ -11,46 +11,12 @@ use crate::explore::engine::{Granted, System, Trace};
 use crate::explore::gate::{Gate, GateError, Post};
 use crate::explore::step::{Step, letter};
 use crate::process::{Process, StartError};
+use crate::scenario::contract::{History, Scenario};
+use crate::scenario::experiment::{Lab, State, Trial, TrialRun};
 use crate::scenario::world::free::Free;
 use crate::scenario::world::gated::Gated;
 use crate::scenario::world::{decode, encode};
-use crate::scenario::{History, Scenario};
 use crate::supervisor::Supervisor;
-
-/// An experiment that is set up: processes at the gate.
-pub trait Lab: System<Error = GateError, Outcome = Verdict> {
-    /// The PID of each process.
-    fn pids(&self) -> Vec<i32>;
-
-    /// The step at which the promise was broken, counted from 0, and how, in one sentence.
-    fn broken_at(&self, trace: &Trace) -> Option<(usize, String)>;
-
-    /// Shows what the processes share, also while they are being controlled.
-    fn viewer(&self) -> State;
-}
-
-/// What the processes share at the moment of the call, as names and values.
-pub type State = Box<dyn Fn() -> Vec<(&'static str, String)>>;
-
-/// An experiment that is set up for trials.
-pub trait TrialRun {
-    /// One free run: all processes are let go at once, and one that has not ended within `patience` never will.
-    ///
-    /// # Errors
-    /// When the run could not be carried out.
-    fn trial(&mut self, patience: Duration) -> Result<Trial, GateError>;
-}
-
-/// What came of one free run.
-#[derive(Clone, Debug)]
-pub struct Trial {
-    /// Its verdict.
-    pub verdict: Verdict,
-    /// From letting the processes go to the end of the last.
-    pub duration: Duration,
-    /// How long each process waited for others; `None` for one that did not end.
-    pub waited: Vec<Option<Duration>>,
-}
 
 /// What a process says at the end of a trial.
 #[derive(Debug, Serialize, Deserialize)]

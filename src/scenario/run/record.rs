@@ -1,17 +1,12 @@
 //! What a run has to tell, as plain data: the same for people, for JSON and for pages.
 
-use std::borrow::Cow;
-
-use schemars::generate::SchemaGenerator;
-use schemars::{JsonSchema, Schema, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::stage::Stage;
 use super::verdict::Verdict;
 use crate::observe::notes::{Fact, Note};
 use crate::process::{Exit, Handle};
-use crate::scenario::SCENARIOS;
 use crate::sys::clock::monotonic_ns;
 
 /// A whole run: what was asked for, who took part, what happened, what came of it.
@@ -35,21 +30,6 @@ pub struct Record {
     pub summary: Summary,
 }
 
-impl Record {
-    /// The record of a run that was to prove something.
-    pub fn of_proof(scenario: &str, parameters: Value, stage: Stage<'_>, proof: Proof) -> Record {
-        Record {
-            scenario: scenario.to_owned(),
-            parameters,
-            processes: stage.processes,
-            events: stage.events,
-            verdict: if proof.holds { Verdict::Ok } else { Verdict::Unproven },
-            detail: Detail::of(&ProofRecord { proof: proof.clone() }),
-            summary: Summary { table: None, lines: vec![Line::Proof(proof)] },
-        }
-    }
-}
-
 /// What only the record of a proof holds.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProofRecord {
@@ -69,18 +49,6 @@ impl Detail {
             Ok(Value::Object(fields)) => Detail(fields),
             _ => Detail::default(),
         }
-    }
-}
-
-/// The schema lists what each scenario has to tell.
-impl JsonSchema for Detail {
-    fn schema_name() -> Cow<'static, str> {
-        "Detail".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let all: Vec<Schema> = SCENARIOS.iter().map(|entry| entry.detail(generator)).collect();
-        json_schema!({ "anyOf": all })
     }
 }
 

@@ -1,9 +1,10 @@
 //! Where a free run takes place: its supervisor, who listens to it, and what has happened so far.
 
+use super::record::{Detail, Event, Line, ProcessRecord, Proof, ProofRecord, Record, Summary};
+use super::scratch::ScratchError;
+use super::verdict::Verdict;
 use crate::observe::notes::Fact;
 use crate::process::{Child, Handle, JoinError, ResultError, StartError};
-use crate::scenario::run::record::{Event, ProcessRecord};
-use crate::scenario::run::scratch::ScratchError;
 use crate::supervisor::Supervisor;
 use crate::sync::file_lock::FileLockError;
 use crate::sys::poll::{Deadline, readable};
@@ -208,6 +209,19 @@ impl<'a> Stage<'a> {
     pub fn pause(&self, deadline: Deadline) -> Result<(), RunError> {
         let ready = readable(&[self.interrupt.as_fd()], deadline).map_err(RunError::os("poll"))?;
         if ready[0] { Err(RunError::Interrupted) } else { Ok(()) }
+    }
+
+    /// The record of a run that was to prove something.
+    pub fn prove(self, scenario: &str, parameters: serde_json::Value, proof: Proof) -> Record {
+        Record {
+            scenario: scenario.to_owned(),
+            parameters,
+            processes: self.processes,
+            events: self.events,
+            verdict: if proof.holds { Verdict::Ok } else { Verdict::Unproven },
+            detail: Detail::of(&ProofRecord { proof: proof.clone() }),
+            summary: Summary { table: None, lines: vec![Line::Proof(proof)] },
+        }
     }
 
     /// Joins `children` and keeps what they were.

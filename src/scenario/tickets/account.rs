@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::body::Fact;
+use super::judge::Outcome;
 use super::locks::{LockKind, Promise};
-use super::run::Outcome;
 use crate::observe::notes;
 use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::decode;

@@ -1,11 +1,29 @@
 //! What came of a sale, from what its steps and its buyers tell.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::body::{Fact, Visit};
 use super::params::Sale;
 use crate::explore::engine::Trace;
 use crate::explore::step::{Event, letter};
 use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::decode;
+
+/// Whether the sale kept its promise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Outcome {
+    /// Tickets in stock before the sale.
+    pub initial: i64,
+    /// How many buyers believe to have bought one.
+    pub sold: i64,
+    /// The number in the stock file afterwards; null if it holds none.
+    pub left: Option<i64>,
+    /// How many buyers read a half-written file and gave up.
+    pub torn_reads: usize,
+    /// `ok` if as many were sold as are missing, and not more than there were.
+    pub verdict: Verdict,
+}
 
 /// What a step tells the judge; nothing if its buyer was killed there.
 fn fact(event: &Event) -> Option<Fact> {

@@ -26,10 +26,10 @@ use std::time::Duration;
 use clap::ArgMatches;
 use serde::{Deserialize, Serialize};
 
-use super::registry::{Act, LockCase, ParamsError, Verb};
+use super::contract::{Act, LockCase, ParamsError, Verb};
+use super::contract::{History, Scenario};
 use super::run::verdict::Verdict;
 use super::world::World;
-use super::{History, Scenario};
 use crate::explore::engine::Trace;
 use crate::shm::region::{Region, RegionError};
 use crate::wire::handle::Fd;

@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::locks::{LOCKS, LockKind};
-use super::run::FreeSale;
 use super::stock_file;
 use crate::explore::schedule::MAX_PROCESSES;
-use crate::scenario::registry::{Method, ParamsError, Verb};
+use crate::process::StartMethod;
+use crate::scenario::contract::{Method, ParamsError, Verb};
 
 /// The most tickets that a sale can begin with.
 pub const MAX_STOCK: i64 = 1_000_000;
@@ -113,6 +113,19 @@ impl Sale {
             if think.is_zero() { String::new() } else { format!(" --think {}", think.as_secs_f64() * 1e3) };
         format!("--buyers {buyers} --stock {stock} --lock {lock}{search}{store}{think}")
     }
+}
+
+/// What is run: a sale for each lock, by as many buyers, from the same seed.
+#[derive(Debug, Clone)]
+pub struct FreeSale {
+    /// The sale; its lock is overridden by each of `locks`.
+    pub sale: Sale,
+    /// The locks, one run for each.
+    pub locks: Vec<LockKind>,
+    /// How buyers are started.
+    pub start_method: StartMethod,
+    /// In which order buyers are let in, and how long each of them thinks.
+    pub seed: u64,
 }
 
 /// The options that every verb takes; what is not said is `None`.

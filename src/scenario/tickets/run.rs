@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use super::body::{self, Visit};
-use super::judge;
+use super::judge::{self, Outcome};
 use super::locks::LockKind;
-use super::params::Sale;
+use super::params::{FreeSale, Sale};
 use super::{Share, Tickets};
-use crate::process::{Child, Process, StartMethod};
-use crate::scenario::Scenario;
+use crate::process::{Child, Process};
+use crate::scenario::contract::Scenario;
 use crate::scenario::run::record::{Cell, Detail, Line, Record, Summary, Table};
 use crate::scenario::run::scratch::Scratch;
 use crate::scenario::run::stage::{RunError, Stage, chain};
@@ -30,19 +30,6 @@ use crate::wire::endpoint::{PollableReceiver, pollable_channel};
 
 /// How long nothing may be told before it is asked whether anything can still be.
 const QUIET: Duration = Duration::from_millis(100);
-
-/// What is run: a sale for each lock, by as many buyers, from the same seed.
-#[derive(Debug, Clone)]
-pub struct FreeSale {
-    /// The sale; its lock is overridden by each of `locks`.
-    pub sale: Sale,
-    /// The locks, one run for each.
-    pub locks: Vec<LockKind>,
-    /// How buyers are started.
-    pub start_method: StartMethod,
-    /// In which order buyers are let in, and how long each of them thinks.
-    pub seed: u64,
-}
 
 /// What only the record of a sale holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -66,21 +53,6 @@ pub struct TicketsRun {
     pub wall_ns: u64,
     /// How long the buyers waited for the lock, all together, in nanoseconds.
     pub waited_ns: u64,
-}
-
-/// Whether the sale kept its promise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
-    /// Tickets in stock before the sale.
-    pub initial: i64,
-    /// How many buyers believe to have bought one.
-    pub sold: i64,
-    /// The number in the stock file afterwards; null if it holds none.
-    pub left: Option<i64>,
-    /// How many buyers read a half-written file and gave up.
-    pub torn_reads: usize,
-    /// `ok` if as many were sold as are missing, and not more than there were.
-    pub verdict: Verdict,
 }
 
 /// A buyer's process, from its parent's side.

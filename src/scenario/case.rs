@@ -1,0 +1,70 @@
+//! An experiment of any scenario: its parameters, and what can be done with them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::contract::Scenario;
+use super::experiment::{Experiment, Lab, Subject, TrialRun};
+use super::run::gate::GatedRun;
+use crate::explore::gate::GateError;
+use crate::supervisor::Supervisor;
+
+/// An [`Experiment`] of the scenario `S`.
+#[derive(Debug)]
+pub(super) struct Case<S: Scenario> {
+    params: S::Params,
+}
+
+impl<S: Scenario> Case<S> {
+    pub(super) fn new(params: S::Params) -> Self {
+        Self { params }
+    }
+}
+
+impl<S: Scenario> Experiment for Case<S> {
+    fn scenario(&self) -> &'static str {
+        S::NAME
+    }
+
+    fn code(&self) -> String {
+        S::code(&self.params)
+    }
+
+    fn options(&self) -> String {
+        S::options(&self.params)
+    }
+
+    fn roles(&self) -> Vec<&'static str> {
+        S::roles(&self.params)
+    }
+
+    fn steps(&self) -> &'static [&'static str] {
+        S::STEPS
+    }
+
+    fn no_kills(&self) -> Option<&'static str> {
+        S::NO_KILLS
+    }
+
+    fn slack(&self) -> Duration {
+        S::slack(&self.params)
+    }
+
+    fn subject(&self) -> Subject {
+        let parameters = match serde_json::to_value(&self.params) {
+            Ok(Value::Object(parameters)) => parameters,
+            _ => Map::new(),
+        };
+        Subject { scenario: S::NAME.to_owned(), parameters, options: self.options() }
+    }
+
+    fn gated<'s>(&self, supervisor: &'s Supervisor, dir: &Path) -> Result<Box<dyn Lab + 's>, GateError> {
+        Ok(Box::new(GatedRun::<S>::new(supervisor, &self.params, dir)?))
+    }
+
+    fn free<'s>(&self, supervisor: &'s Supervisor, dir: &Path) -> Result<Box<dyn TrialRun + 's>, GateError> {
+        Ok(Box::new(GatedRun::<S>::free(supervisor, &self.params, dir)?))
+    }
+}

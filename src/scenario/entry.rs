@@ -1,0 +1,138 @@
+//! How a scenario is offered on the command line: one entry each, behind one interface.
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use clap::{ArgMatches, Command};
+use schemars::Schema;
+use schemars::generate::SchemaGenerator;
+
+use super::case::Case;
+use super::contract::{Act, LockCase, ParamsError, Scenario, Verb};
+use super::experiment::Experiment;
+
+/// A scenario as the command line sees it.
+pub trait Entry: Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// What it is, in one line.
+    fn about(&self) -> &'static str;
+
+    /// What can follow its name under `run`, for the list.
+    fn operand(&self) -> &'static str {
+        ""
+    }
+
+    /// Its parts, each with what it shows; for the list.
+    fn parts(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// The options that `verb` takes.
+    ///
+    /// # Errors
+    /// Why the verb has no meaning here.
+    fn arguments(&self, verb: Verb) -> Result<Command, &'static str>;
+
+    /// The runs that the options of `run` say.
+    ///
+    /// # Errors
+    /// [`ParamsError`].
+    fn acts(&self, matches: &ArgMatches) -> Result<Vec<Act>, ParamsError>;
+
+    /// The experiment that the options of `verb` say.
+    ///
+    /// # Errors
+    /// [`ParamsError`].
+    fn experiment(&self, verb: Verb, matches: &ArgMatches) -> Result<Arc<dyn Experiment>, ParamsError> {
+        let _ = (verb, matches);
+        Err(ParamsError::usage(
+            format!("{} can only be run", self.name()),
+            format!("proclab run {}", self.name()),
+        ))
+    }
+
+    /// The experiment that has this code.
+    fn parse_code(&self, code: &str) -> Option<Arc<dyn Experiment>> {
+        let _ = code;
+        None
+    }
+
+    /// The schema of its parameters, if it can be explored.
+    fn parameters(&self, generator: &mut SchemaGenerator) -> Option<Schema> {
+        let _ = generator;
+        None
+    }
+
+    /// The schema of what only its records hold.
+    fn detail(&self, generator: &mut SchemaGenerator) -> Schema;
+
+    /// What else `explore` shows of it, for the list.
+    fn explored(&self) -> &'static str {
+        ""
+    }
+
+    /// Its locks, to be compared, and last the whole exercise; empty if it has none.
+    ///
+    /// # Errors
+    /// [`ParamsError`].
+    fn locks(&self, matches: &ArgMatches) -> Result<Vec<LockCase>, ParamsError> {
+        let _ = matches;
+        Ok(Vec::new())
+    }
+}
+
+/// The entry of a [`Scenario`].
+#[derive(Debug)]
+pub struct Raced<S>(PhantomData<fn() -> S>);
+
+impl<S: Scenario> Raced<S> {
+    /// The entry.
+    pub const NEW: Self = Self(PhantomData);
+}
+
+impl<S: Scenario> Entry for Raced<S> {
+    fn name(&self) -> &'static str {
+        S::NAME
+    }
+
+    fn about(&self) -> &'static str {
+        S::ABOUT
+    }
+
+    fn arguments(&self, verb: Verb) -> Result<Command, &'static str> {
+        S::arguments(verb)
+    }
+
+    fn acts(&self, matches: &ArgMatches) -> Result<Vec<Act>, ParamsError> {
+        Ok(vec![S::act(matches)?])
+    }
+
+    fn experiment(&self, verb: Verb, matches: &ArgMatches) -> Result<Arc<dyn Experiment>, ParamsError> {
+        Ok(Arc::new(Case::<S>::new(S::params(verb, matches)?)))
+    }
+
+    fn parse_code(&self, code: &str) -> Option<Arc<dyn Experiment>> {
+        // One code for one value: nothing is left over, and nothing is written in two ways.
+        let params = S::from_code(code).filter(|params| S::code(params) == code)?;
+        Some(Arc::new(Case::<S>::new(params)))
+    }
+
+    fn parameters(&self, generator: &mut SchemaGenerator) -> Option<Schema> {
+        Some(generator.subschema_for::<S::Params>())
+    }
+
+    fn detail(&self, generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<S::Detail>()
+    }
+
+    fn explored(&self) -> &'static str {
+        S::EXPLORED
+    }
+
+    fn locks(&self, matches: &ArgMatches) -> Result<Vec<LockCase>, ParamsError> {
+        S::locks(matches)
+    }
+}
