@@ -8,11 +8,11 @@ mod start;
 
 use crate::process::Process;
 use crate::report::bench::{Contest, Entry, Work};
-use crate::scenario::run::stage::{RunError, result_of};
+use crate::scenario::run::stage::{Reason, RunError, result_of};
 use crate::supervisor::Supervisor;
 
 /// What a contestant's process returns: its figure, or `None` if this machine lacks what it needs.
-type Figure = Result<Option<f64>, String>;
+type Figure = Result<Option<f64>, Reason>;
 
 /// A contestant: each of its turns is a process that returns one figure.
 ///
@@ -88,12 +88,14 @@ fn python(script: &str, args: &[&str]) -> Figure {
     let output = std::process::Command::new("python3").arg("-c").arg(script).args(args).output();
     match output {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("python3 cannot be started: {error}")),
+        Err(error) => {
+            Err(Reason { text: format!("python3 cannot be started: {error}"), errno: error.raw_os_error() })
+        }
         Ok(output) => match String::from_utf8_lossy(&output.stdout).trim().parse() {
             Ok(figure) => Ok(Some(figure)),
             Err(_) => {
                 let said = String::from_utf8_lossy(&output.stderr);
-                Err(format!("python3 failed: {}", said.lines().last().unwrap_or("it printed nothing")))
+                Err(format!("python3 failed: {}", said.lines().last().unwrap_or("it printed nothing")).into())
             }
         },
     }

@@ -3,7 +3,7 @@
 use super::{Contestant, Figure, python};
 use crate::process::Process;
 use crate::queue::{Sender, bounded};
-use crate::scenario::run::stage::chain;
+use crate::scenario::run::stage::Reason;
 use crate::supervisor::Supervisor;
 use crate::wire::handle::Fd;
 use ipc_channel::ipc::{self, IpcSender};
@@ -53,7 +53,7 @@ pub(super) fn contestants() -> Vec<Contestant> {
 }
 
 /// The rate from the first of `count` messages to the last; starting the sender is not part of it.
-fn rate(count: u64, mut receive: impl FnMut() -> Result<(), String>) -> Figure {
+fn rate(count: u64, mut receive: impl FnMut() -> Result<(), Reason>) -> Figure {
     receive()?;
     let begin = Instant::now();
     for _ in 1..count {
@@ -63,11 +63,11 @@ fn rate(count: u64, mut receive: impl FnMut() -> Result<(), String>) -> Figure {
 }
 
 fn ours(capacity: usize) -> Figure {
-    let supervisor = Supervisor::new().map_err(|error| chain(&error))?;
-    let (sender, receiver) = bounded::<Message>(capacity).map_err(|error| chain(&error))?;
-    let child = supervisor.start(Process::new(send_ours).args(sender)).map_err(|error| chain(&error))?;
-    let rate = rate(OURS, || receiver.recv().map(drop).map_err(|error| chain(&error)))?;
-    child.join().map_err(|error| chain(&error))?;
+    let supervisor = Supervisor::new().map_err(|error| Reason::of(&error))?;
+    let (sender, receiver) = bounded::<Message>(capacity).map_err(|error| Reason::of(&error))?;
+    let child = supervisor.start(Process::new(send_ours).args(sender)).map_err(|error| Reason::of(&error))?;
+    let rate = rate(OURS, || receiver.recv().map(drop).map_err(|error| Reason::of(&error)))?;
+    child.join().map_err(|error| Reason::of(&error))?;
     Ok(rate)
 }
 
@@ -76,11 +76,12 @@ fn send_ours(sender: Sender<Message>) {
 }
 
 fn ipc_channel(_: usize) -> Figure {
-    let supervisor = Supervisor::new().map_err(|error| chain(&error))?;
-    let (sender, receiver) = ipc::channel::<Message>().map_err(|error| chain(&error))?;
-    let child = supervisor.start(Process::new(send_ipc).args(sender)).map_err(|error| chain(&error))?;
-    let rate = rate(IPC_CHANNEL, || receiver.recv().map(drop).map_err(|error| error.to_string()))?;
-    child.join().map_err(|error| chain(&error))?;
+    let supervisor = Supervisor::new().map_err(|error| Reason::of(&error))?;
+    let (sender, receiver) = ipc::channel::<Message>().map_err(|error| Reason::of(&error))?;
+    let child = supervisor.start(Process::new(send_ipc).args(sender)).map_err(|error| Reason::of(&error))?;
+    let rate =
+        rate(IPC_CHANNEL, || receiver.recv().map(drop).map_err(|error| Reason::from(error.to_string())))?;
+    child.join().map_err(|error| Reason::of(&error))?;
     Ok(rate)
 }
 
@@ -89,12 +90,13 @@ fn send_ipc(sender: IpcSender<Message>) {
 }
 
 fn pipe(_: usize) -> Figure {
-    let supervisor = Supervisor::new().map_err(|error| chain(&error))?;
-    let (mut reader, writer) = std::io::pipe().map_err(|error| chain(&error))?;
+    let supervisor = Supervisor::new().map_err(|error| Reason::of(&error))?;
+    let (mut reader, writer) = std::io::pipe().map_err(|error| Reason::of(&error))?;
     let writer = Fd::from(OwnedFd::from(writer));
-    let child = supervisor.start(Process::new(write_pipe).args(writer)).map_err(|error| chain(&error))?;
-    let rate = rate(PIPE, || reader.read_exact(&mut [0; 16]).map_err(|error| chain(&error)))?;
-    child.join().map_err(|error| chain(&error))?;
+    let child =
+        supervisor.start(Process::new(write_pipe).args(writer)).map_err(|error| Reason::of(&error))?;
+    let rate = rate(PIPE, || reader.read_exact(&mut [0; 16]).map_err(|error| Reason::of(&error)))?;
+    child.join().map_err(|error| Reason::of(&error))?;
     Ok(rate)
 }
 

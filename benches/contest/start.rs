@@ -2,7 +2,7 @@
 
 use super::{Contestant, Figure, python};
 use crate::process::{Exit, Process, StartMethod};
-use crate::scenario::run::stage::chain;
+use crate::scenario::run::stage::Reason;
 use crate::supervisor::Supervisor;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -41,13 +41,13 @@ fn fork(_: usize) -> Figure {
 fn nothing() {}
 
 fn ours(method: StartMethod) -> Figure {
-    let supervisor = Supervisor::new().map_err(|error| chain(&error))?;
+    let supervisor = Supervisor::new().map_err(|error| Reason::of(&error))?;
     median_us(|| {
         let process = Process::new(nothing).start_method(method);
-        let child = supervisor.start(process).map_err(|error| chain(&error))?;
-        match child.join().map_err(|error| chain(&error))? {
+        let child = supervisor.start(process).map_err(|error| Reason::of(&error))?;
+        match child.join().map_err(|error| Reason::of(&error))? {
             Exit::Code(0) => Ok(()),
-            exit => Err(format!("a child that does nothing ended with {exit:?}")),
+            exit => Err(format!("a child that does nothing ended with {exit:?}").into()),
         }
     })
 }
@@ -58,14 +58,17 @@ fn command(_: usize) -> Figure {
         let status = command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).status();
         match status {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("a copy of this program ended with {status}")),
-            Err(error) => Err(format!("a copy of this program cannot be started: {error}")),
+            Ok(status) => Err(format!("a copy of this program ended with {status}").into()),
+            Err(error) => Err(Reason {
+                text: format!("a copy of this program cannot be started: {error}"),
+                errno: error.raw_os_error(),
+            }),
         }
     })
 }
 
 /// The median of [`STARTS`] starts, after one that warms up.
-fn median_us(mut start_and_join: impl FnMut() -> Result<(), String>) -> Figure {
+fn median_us(mut start_and_join: impl FnMut() -> Result<(), Reason>) -> Figure {
     start_and_join()?;
     let mut times = Vec::with_capacity(STARTS);
     for _ in 0..STARTS {

@@ -22,12 +22,12 @@ use crate::scenario::contract::Verb;
 use crate::scenario::run::verdict::Verdict;
 use crate::sys::signal::Interrupt;
 
-/// How many schedules chance is given if nothing else is said.
+/// How many schedules a random strategy executes by default.
 const SAMPLES: u64 = 1000;
 /// How many ordering constraints `pct` looks for.
 const DEPTH: usize = 3;
 
-/// The largest search that is taken up again.
+/// The largest saved search that is read.
 const MAX_SAVED: u64 = 1 << 30;
 
 /// `proclab explore SCENARIO …`.
@@ -165,7 +165,7 @@ fn answer(args: &ExploreArgs) -> Result<(String, Finding), Fault> {
             "use --strategy dfs",
         ));
     }
-    // Before any file is opened: a pipe that nobody reads is waited for, and Ctrl-C ends that.
+    // Before any file is opened: opening a pipe waits for its reader, and Ctrl-C ends that.
     Interrupt::install().map_err(|error| Fault::could_not_run(&error))?;
     let saved = args.resume.as_deref().map(load).transpose()?.flatten();
     let save = args.save.as_deref().map(Output::create).transpose()?;
@@ -217,7 +217,7 @@ pub(super) fn explore(
     };
     let budget = args.budget.or_else(|| chance.is_some().then_some(Budget::Schedules(SAMPLES)));
     // Ctrl-C ends the search as a budget does: what was found is told. The file of where to go on is made
-    // beforehand, so that one that cannot be written costs nobody a search.
+    // beforehand, so that one that cannot be written does not cost a search.
     let place = args.resume.as_deref().map(Output::create).transpose()?;
     let interrupt = bench.interrupt;
     let within = |tally: &Tally<Verdict>| {

@@ -1,6 +1,7 @@
 //! Why a command could not be done: one line of what and why, one of what to do.
 
 use crate::scenario::run::scratch::ScratchError;
+use crate::scenario::run::stage::Reason;
 pub(crate) use crate::scenario::run::stage::chain;
 use crate::sys::resource::{Limit, limit_reached};
 use crate::sys::signal::signal_name;
@@ -86,10 +87,9 @@ fn remedy(error: &Cause) -> Option<&'static str> {
     if sources().any(|error| matches!(error.downcast_ref(), Some(ScratchError::Make(_)))) {
         return Some("set TMPDIR to a folder that can be written to");
     }
-    // What another process has told are words only; they end with the number.
-    let told = || chain(error).rsplit_once("(os error ")?.1.split(')').next()?.parse().ok();
-    let number =
-        sources().find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error()).or_else(told)?;
+    // A value that serde could not carry has its cause as a text only, which ends with the number.
+    let carried = || chain(error).rsplit_once("(os error ")?.1.split(')').next()?.parse().ok();
+    let number = Reason::of(error).errno.or_else(carried)?;
     let system = io::Error::from_raw_os_error(number);
     match limit_reached(&system) {
         Some(Limit::Files) => Some("raise the limit of open files (`ulimit -n`), or ask for fewer processes"),

@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Reads a regular file of at most `most` bytes; nobody waits for what a pipe or a terminal may say.
+/// Reads a regular file of at most `most` bytes; a pipe or a terminal is refused, not waited for.
 ///
 /// # Errors
 /// `FileTooLarge`; `InvalidInput` for what is no regular file; else as `open(2)` and `read(2)`.
@@ -26,7 +26,7 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// A file to be: nobody sees it under its name before it is whole.
+/// A file in the making: it appears under its name only when it is whole.
 #[derive(Debug)]
 pub(super) struct Output {
     path: PathBuf,
@@ -85,7 +85,7 @@ impl Output {
             Destination::Device => Ok(()),
             Destination::Aside(aside) => fs::rename(aside, &self.path),
             Destination::Nameless(folder) => {
-                // A name is given only where there is none, and a file replaced only by one with a name.
+                // `linkat` makes a new name only, and `rename` needs one: so first a name aside, then the rename.
                 let (name, aside) = (name(&self.path).unwrap_or_default(), aside(&self.path));
                 let _ = folder.remove(&aside);
                 folder.publish(&self.file, &aside)?;
@@ -110,7 +110,7 @@ impl Drop for Output {
 fn open_device(path: &Path) -> io::Result<File> {
     loop {
         match open_to_write_at_once(path) {
-            // A pipe that nobody reads.
+            // A pipe without a reader.
             Err(error) if error.raw_os_error() == Some(ENXIO) => wait_a_moment()?,
             opened => return opened,
         }

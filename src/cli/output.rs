@@ -47,7 +47,7 @@ pub(crate) fn print(result: Result<(String, Finding), Fault>) -> ExitCode {
     }
 }
 
-/// Writes `text`, without its colours where nobody would see them.
+/// Writes `text`, without colours where they would not be seen.
 ///
 /// A reader that has gone away (`| head`) has read enough: that is no fault.
 pub(super) fn write(text: &str) -> Result<(), Fault> {

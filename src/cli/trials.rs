@@ -100,7 +100,7 @@ fn answer(args: &TrialsArgs) -> Result<(String, Finding), Fault> {
     };
     let failed = |error: &Cause| could_not("the processes cannot be set up", error);
     let interrupt = Interrupt::install().map_err(|error| failed(&error))?;
-    // Beforehand: a file that cannot be written costs nobody the trials.
+    // Beforehand: a file that cannot be written must not cost the trials.
     let page = args.html.as_deref().map(Output::create).transpose()?;
     let table = args.csv.as_deref().map(Output::create).transpose()?;
     let most = tried.iter().map(|(_, experiment)| experiment.roles().len()).max().unwrap_or(0);
@@ -198,7 +198,7 @@ fn measure(
                     waited_us: trial.waited.into_iter().map(|waited| waited.map(us)).collect(),
                 });
             }
-            // This trial is none that could not be carried out: it was called off.
+            // This trial did not fail: it was called off.
             Err(_) if interrupted().is_some() => break,
             Err(error) => {
                 in_a_row += 1;

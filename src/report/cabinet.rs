@@ -31,11 +31,11 @@ pub struct LockView {
     pub right: bool,
     /// Why it works or not, in two sentences.
     pub why: String,
-    /// Nobody is killed.
+    /// No buyer is killed.
     pub plain: Exploration,
     /// One buyer is killed, at each step of every schedule.
     pub killed: Exploration,
-    /// What a purchase costs that nobody contends for: the median, in microseconds; none if it does
+    /// The median cost of a purchase without contention, in microseconds; null if it does
     /// not come to an end.
     pub median_us: Option<f64>,
 }
@@ -63,7 +63,7 @@ impl Cabinet {
             text.push_str(line.trim_end());
             text.push('\n');
         }
-        text.push_str("purchase: median of free purchases that nobody contends for\n\n");
+        text.push_str("purchase: median of free purchases without contention\n\n");
         for view in &self.locks {
             text.push_str(&fill(&format!("{:<17}{}", view.lock, view.why), usize::from(width)));
         }

@@ -32,7 +32,7 @@ pub struct Exploration {
     pub classes: u64,
     /// How many schedules these classes hold together.
     pub represented: u64,
-    /// In how many of the executed schedules nobody was killed.
+    /// In how many of the executed schedules no process was killed.
     pub unharmed: u64,
     /// Executions that were begun and given up, for they would have repeated a class.
     pub given_up: u64,
@@ -49,7 +49,7 @@ pub struct OutcomeView {
     pub verdict: Verdict,
     /// How many of the executed schedules ended so.
     pub count: u64,
-    /// In how many of these nobody was killed.
+    /// In how many of these no process was killed.
     pub unharmed: u64,
     /// How many classes end so.
     pub classes: u64,
@@ -115,11 +115,11 @@ impl Exploration {
         };
         if self.kills > 0 {
             let harmed = self.schedules - self.unharmed;
-            let _ = writeln!(text, "in {harmed} of them somebody is killed");
+            let _ = writeln!(text, "in {harmed} of them a process is killed");
         }
         let verdict = match (self.is_right(), self.complete) {
             (true, true) => "proved for these parameters: every schedule is right\n".to_owned(),
-            (true, false) => "none of them is wrong; this proves nothing of the others\n".to_owned(),
+            (true, false) => "none of them is wrong, which proves nothing about the others\n".to_owned(),
             (false, _) => String::new(),
         };
         text.push_str(&verdict);

@@ -11,7 +11,7 @@ use crate::explore::step::{Access, Choice, Event, Label, Observation, Step, lett
 use crate::scenario::experiment::{Experiment, Subject};
 use crate::scenario::run::verdict::Verdict;
 
-/// One line below the head, and none else.
+/// One line below the head, and no other.
 pub(super) const RULED: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
@@ -40,7 +40,7 @@ pub struct Witness {
 /// Where a promise was broken.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Broken {
-    /// The number of the step, counted from 1; one more than there are if nobody can go on.
+    /// The number of the step, counted from 1; one more than there are if no process can go on.
     pub step: usize,
     /// How.
     pub how: String,
@@ -85,7 +85,7 @@ pub struct StepView {
     pub released: Vec<String>,
 }
 
-/// A schedule in a file is none of this program.
+/// A file does not hold a schedule of this program.
 #[derive(Debug, thiserror::Error)]
 pub enum WitnessError {
     /// A step names a process that the experiment does not have.

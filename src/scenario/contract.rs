@@ -60,7 +60,7 @@ pub trait Scenario: Debug + Sized + 'static {
     /// What each process is, in the order of their letters.
     fn roles(params: &Self::Params) -> Vec<&'static str>;
 
-    /// Makes what the processes share, in the directory `dir`, which nobody else uses.
+    /// Makes what the processes share, in the directory `dir`, which nothing else uses.
     ///
     /// # Errors
     /// When files or memory cannot be made.

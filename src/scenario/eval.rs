@@ -1,4 +1,4 @@
-//! The first queue of the notes: a child evaluates an expression, and its parent gets the answer out of a
+//! A child evaluates an expression, and its parent receives the answer through a
 //! queue. Nothing but arithmetic: the child reads an expression, never a program.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -17,7 +17,7 @@ use crate::process::{Process, StartMethod};
 use crate::queue::{Sender, bounded};
 use crate::wire::endpoint::pollable_channel;
 
-/// The queue's capacity, as in the notes.
+/// The queue's capacity.
 pub const CAPACITY: usize = 5;
 /// Bytes of stack for the deepest expression.
 const STACK: usize = 16 << 20;
@@ -167,7 +167,7 @@ fn evaluate(expression: String, answers: Sender<Answer>, events: IpcSender<Event
         (_, error) => format!("{}; puts that into the queue", error.as_deref().unwrap_or("no value")),
     };
     let _ = events.send(Event::now(&name, "put", text).with_fact(Fact::Put(message())));
-    // If nobody receives any more, the kernel is about to end this process with its parent.
+    // If the parent no longer receives, the kernel is about to end this process with its parent.
     let _ = answers.send(answer);
 }
 

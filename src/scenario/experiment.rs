@@ -38,7 +38,7 @@ pub trait Experiment: Debug + Send + Sync {
     /// As plain data.
     fn subject(&self) -> Subject;
 
-    /// Its processes at the gate, in the directory `dir`, which nobody else uses.
+    /// Its processes at the gate, in the directory `dir`, which nothing else uses.
     ///
     /// # Errors
     /// When files or memory cannot be made.

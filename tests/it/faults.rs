@@ -75,6 +75,8 @@ fn a_device_is_written_to_and_never_replaced() {
         "tickets",
         "-n",
         "2",
+        "--lock",
+        "flock",
         "--no-search",
         "--csv",
         "/dev/null",
@@ -86,7 +88,8 @@ fn a_device_is_written_to_and_never_replaced() {
     let (file, link) = (lab.tmp.join("runs.csv"), lab.tmp.join("link.csv"));
     fs::write(&file, "old").unwrap();
     std::os::unix::fs::symlink(&file, &link).unwrap();
-    ran(&lab.run(&["trials", "tickets", "-n", "2", "--no-search", "--csv", link.to_str().unwrap()]), 0);
+    let path = link.to_str().unwrap();
+    ran(&lab.run(&["trials", "tickets", "-n", "2", "--lock", "flock", "--no-search", "--csv", path]), 0);
     assert!(link.symlink_metadata().unwrap().is_symlink(), "what it points to is replaced");
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 3);
     assert_eq!(fs::read_dir(&lab.tmp).unwrap().count(), 2, "nothing lies beside them");

@@ -1,4 +1,4 @@
-//! The notes' four: synchronous or not, blocking or not.
+//! The four combinations: synchronous or not, blocking or not.
 
 use super::busy::burn;
 use super::{Class, Lesson, proof};
@@ -30,7 +30,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     ];
     let broken: Vec<&str> = each.iter().filter_map(|(name, holds)| (!holds).then_some(*name)).collect();
     Ok(proof(
-        "whoever is blocked uses no processor; whoever is asynchronous goes on while others work",
+        "a blocked process uses no processor; an asynchronous caller goes on while others work",
         broken.is_empty(),
         format!("not seen: {}", broken.join(", ")),
     ))

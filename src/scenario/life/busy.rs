@@ -16,7 +16,7 @@ pub(super) type Span = (u64, u64);
 
 /// As [`burn`], and says when it was on the processor: a clock that jumps tells of time spent off it.
 pub(super) fn burn_in_slices(ns: u64) -> Vec<Span> {
-    /// Far more than one round of computing takes, far less than a turn of somebody else.
+    /// Far more than one round of computing takes, far less than a turn of another process.
     const JUMP_NS: u64 = 100_000;
     let end = cpu_ns() + ns;
     let mut now = monotonic_ns();

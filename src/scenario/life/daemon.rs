@@ -3,7 +3,7 @@
 use super::{Class, Lesson, proof, say};
 use crate::process::{Exit, Process, Signal, StartMethod};
 use crate::scenario::run::record::{Event, ProcessRecord, Proof};
-use crate::scenario::run::stage::{RunError, chain};
+use crate::scenario::run::stage::{Reason, RunError};
 use crate::supervisor::Supervisor;
 use crate::sys::pidfd;
 use crate::sys::poll::Deadline;
@@ -11,7 +11,7 @@ use crate::wire::endpoint::pollable_channel;
 use ipc_channel::ipc::IpcSender;
 use std::time::Duration;
 
-/// How long the kernel gets to pass a death on; it takes microseconds.
+/// How long the kernel may take to pass a death on; it takes microseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) const LESSON: Lesson = Lesson {
@@ -32,7 +32,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     ))
 }
 
-/// The notes' daemon: it says that it is alive, for ever, until the parent's code ends.
+/// A daemon that says that it is alive, for ever, until the parent's code ends.
 fn end_of_a_daemon(class: &mut Class<'_, '_>) -> Result<Exit, RunError> {
     let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
     let supervisor = class.stage.another_supervisor()?;
@@ -55,10 +55,10 @@ fn end_of_a_daemon(class: &mut Class<'_, '_>) -> Result<Exit, RunError> {
 
 /// Whether a daemon dies with a supervisor that has no chance to terminate it.
 fn death_of_a_supervisor(class: &mut Class<'_, '_>) -> Result<bool, RunError> {
-    let (pids, incoming) = pollable_channel::<Result<i32, String>>().map_err(RunError::os("socketpair"))?;
+    let (pids, incoming) = pollable_channel::<Result<i32, Reason>>().map_err(RunError::os("socketpair"))?;
     let other = class.process(Process::new(supervise).args((class.method, pids)), "supervisor");
     let other = class.stage.supervisor.start(other)?;
-    let silent = || Err("it ended before its daemon began".to_owned());
+    let silent = || Err(Reason::from("it ended before its daemon began".to_owned()));
     let told = class.stage.await_word(&incoming)?.unwrap_or_else(silent);
     let pid = told.map_err(|reason| RunError::Child { name: "supervisor".to_owned(), reason })?;
     // Its parent, which alone could reap it, sleeps, so the number is still its own.
@@ -81,10 +81,10 @@ fn say_alive(events: IpcSender<Event>) {
     }
 }
 
-fn supervise(method: StartMethod, pids: IpcSender<Result<i32, String>>) {
+fn supervise(method: StartMethod, pids: IpcSender<Result<i32, Reason>>) {
     let daemon = Process::new(sleep).name("daemon-2").start_method(method).daemon(true);
-    let started = Supervisor::new().map_err(|error| chain(&error)).and_then(|supervisor| {
-        let daemon = supervisor.start(daemon).map_err(|error| chain(&error))?;
+    let started = Supervisor::new().map_err(|error| Reason::of(&error)).and_then(|supervisor| {
+        let daemon = supervisor.start(daemon).map_err(|error| Reason::of(&error))?;
         Ok((supervisor, daemon))
     });
     let _ = pids.send(started.as_ref().map(|(_, daemon)| daemon.pid()).map_err(Clone::clone));

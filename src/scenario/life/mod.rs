@@ -151,7 +151,7 @@ impl Class<'_, '_> {
     }
 }
 
-/// Says something in the name of a child of the lesson; once nobody listens, the child is about to end.
+/// Says something in the name of a child of the lesson; once the parent no longer listens, the child is about to end.
 fn say(events: &IpcSender<Event>, what: &str, text: impl Into<String>) {
     let _ = events.send(Event::now(crate::process::current().name(), what, text));
 }

@@ -3,7 +3,7 @@
 use super::{Class, Lesson, proof, say};
 use crate::process::{Process, StartMethod, parent};
 use crate::scenario::run::record::{Event, Proof};
-use crate::scenario::run::stage::{RunError, chain};
+use crate::scenario::run::stage::{Reason, RunError};
 use crate::supervisor::Supervisor;
 use crate::sys::{procs, task};
 use crate::wire::endpoint::pollable_channel;
@@ -13,8 +13,8 @@ use std::time::Duration;
 /// Of an orphan: its PID, its first parent, its second.
 type Fate = (i32, i32, i32);
 
-/// What is told of it, or why there is none.
-type Told = Result<Fate, String>;
+/// What became of it, or why there is no orphan.
+type Told = Result<Fate, Reason>;
 
 pub(super) const LESSON: Lesson = Lesson {
     name: "orphan",
@@ -34,7 +34,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     class.stage.say("adopted", format!("the orphan's new parent is {mine}: I am {}", task::pid()));
     drop(subreaper);
     let reaped = procs::stat(orphan).is_err();
-    class.stage.say("reaped", format!("I have reaped {orphan}, who was never started by me: {reaped}"));
+    class.stage.say("reaped", format!("I have reaped {orphan}, which I never started: {reaped}"));
     Ok(proof(
         "when a parent dies its child's PPID changes: to the system's reaper, or to a subreaper above it",
         adopted_by != first && mine == task::pid() && reaped,
@@ -50,7 +50,7 @@ fn make_an_orphan(class: &mut Class<'_, '_>) -> Result<Fate, RunError> {
     let child = class.stage.supervisor.start(child)?;
     class.stage.listen(&incoming)?;
     class.stage.join(&[child.handle()])?;
-    let silent = || Err("it ended before its child began".to_owned());
+    let silent = || Err(Reason::from("it ended before its child began".to_owned()));
     let told = class.stage.await_word(&fate)?.unwrap_or_else(silent);
     told.map_err(|reason| RunError::Child { name: "parent".to_owned(), reason })
 }
@@ -58,8 +58,8 @@ fn make_an_orphan(class: &mut Class<'_, '_>) -> Result<Fate, RunError> {
 fn leave_a_child(method: StartMethod, events: IpcSender<Event>, fates: IpcSender<Told>) {
     let child =
         Process::new(outlive).args((events.clone(), fates.clone())).name("orphan").start_method(method);
-    let started = Supervisor::new().map_err(|error| chain(&error)).and_then(|supervisor| {
-        let child = supervisor.start(child).map_err(|error| chain(&error))?;
+    let started = Supervisor::new().map_err(|error| Reason::of(&error)).and_then(|supervisor| {
+        let child = supervisor.start(child).map_err(|error| Reason::of(&error))?;
         Ok((supervisor, child))
     });
     let (_supervisor, child) = match started {
@@ -74,7 +74,7 @@ fn leave_a_child(method: StartMethod, events: IpcSender<Event>, fates: IpcSender
     std::process::exit(0);
 }
 
-/// Waits for the end of its parent, whoever brings it about, so it is never left behind.
+/// Waits for the end of its parent, however that comes about, so it is never left behind.
 fn outlive(events: IpcSender<Event>, fates: IpcSender<Told>) {
     let Some(parent) = parent() else { return };
     say(&events, "born", format!("my parent is {}", parent.pid()));

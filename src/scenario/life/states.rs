@@ -15,10 +15,10 @@ use ipc_channel::ipc::IpcSender;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long is watched who is on the processor and who waits for it.
+/// How long it is observed which child runs and which waits for the processor.
 const WATCH: Duration = Duration::from_millis(400);
 
-/// How long a child gets to come into its state.
+/// How long a child may take to reach its state.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) const LESSON: Lesson = Lesson {
@@ -41,7 +41,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
         start(class, "sleeper", Process::new(sleep))?,
         start(class, "holder", Process::new(hold).args((lock.clone(), Some(held))))?,
     ];
-    // The lock is taken before somebody else asks for it.
+    // The lock is held before another process asks for it.
     class.stage.await_word(&holding)?;
     let waiter = start(class, "waiter", Process::new(hold).args((lock, None)))?;
     let stopped = start(class, "stopped", Process::new(sleep))?;
@@ -144,7 +144,7 @@ fn await_state(
     }
 }
 
-/// Computes for ever on one processor, or only when nobody else wants it.
+/// Computes for ever on one processor, or only when no other process wants it.
 fn be_busy(cpu: usize, only_when_idle: bool) {
     task::pin_to_cpu(cpu).unwrap_or_else(|error| panic!("{error}"));
     if only_when_idle {

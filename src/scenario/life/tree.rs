@@ -3,13 +3,13 @@
 use super::{Class, Lesson, proof, say};
 use crate::process::{Process, StartMethod};
 use crate::scenario::run::record::{Event, Proof};
-use crate::scenario::run::stage::{RunError, chain, result_of};
+use crate::scenario::run::stage::{Reason, RunError, result_of};
 use crate::supervisor::Supervisor;
 use crate::sys::task;
 use crate::wire::endpoint::pollable_channel;
 use ipc_channel::ipc::IpcSender;
 
-/// Who somebody is, and whose child.
+/// A process's PID and its parent's.
 type Ids = (i32, i32);
 
 pub(super) const LESSON: Lesson = Lesson {
@@ -35,19 +35,19 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
 }
 
 /// One generation: says who it is, and has the next.
-fn generation(depth: u32, method: StartMethod, events: IpcSender<Event>) -> Result<Vec<Ids>, String> {
+fn generation(depth: u32, method: StartMethod, events: IpcSender<Event>) -> Result<Vec<Ids>, Reason> {
     let own = (task::pid(), task::ppid());
     say(&events, "born", format!("my PID is {}, and my parent's is {}", own.0, own.1));
     let mut family = vec![own];
     if depth > 0 {
-        let supervisor = Supervisor::new().map_err(|error| chain(&error))?;
+        let supervisor = Supervisor::new().map_err(|error| Reason::of(&error))?;
         let child = Process::new(generation)
             .args((depth - 1, method, events.clone()))
             .name("grandchild")
             .start_method(method)
             .die_with_parent(true);
-        let child = supervisor.start(child).map_err(|error| chain(&error))?;
-        family.extend(result_of(&child).map_err(|error| chain(&error))?);
+        let child = supervisor.start(child).map_err(|error| Reason::of(&error))?;
+        family.extend(result_of(&child).map_err(|error| Reason::of(&error))?);
         say(&events, "reaped", format!("my child {} has ended, and I have reaped it", child.pid()));
     }
     Ok(family)

@@ -28,7 +28,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let killed = child.kill().is_ok() && procs::stat(pid).is_ok_and(|zombie| zombie.state == 'Z');
     class
         .stage
-        .say("kill", format!("I kill it, and it is a zombie still ({killed}): nobody can kill the dead"));
+        .say("kill", format!("I kill it, and it is a zombie still ({killed}): the dead cannot be killed"));
     child.reap()?;
     let gone = procs::stat(pid).is_err();
     class.stage.say("reap", format!("I reap it, and /proc/{pid} is gone: {gone}"));

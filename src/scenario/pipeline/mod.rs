@@ -73,7 +73,7 @@ impl Scenario for Pipeline {
 
     fn open(params: &Params, _: &Path) -> io::Result<Resources> {
         let memory = Memory::create()?;
-        // To the head: behind the sentinels that send the consumers home, nobody would take an item that returns.
+        // To the head: behind the sentinels that send the consumers home, no consumer would take an item that returns.
         let options = Options::new(params.capacity as usize).return_leases_to(ReturnTo::Head);
         let (sender, receiver) = options.create().map_err(io::Error::other)?;
         Ok(Resources { memory, sender, receiver })
@@ -129,10 +129,10 @@ impl Scenario for Pipeline {
             let step = (*step)?;
             let what = match params.role(process) {
                 Role::Consumer(_) if params.queue == QueueKind::LostWakeup => {
-                    "to be woken, and nobody will wake it"
+                    "to be woken, and no process will wake it"
                 }
-                Role::Consumer(_) => "for an item that nobody will put",
-                Role::Producer(_) => "for room that nobody will make",
+                Role::Consumer(_) => "for an item that no process will put",
+                Role::Producer(_) => "for room that no process will make",
                 Role::Main => "for others that wait",
             };
             Some(format!("{} waits at {step} {what}", letter(process)))

@@ -14,7 +14,7 @@ use super::parts::{Resources, Tools};
 use crate::process::Child;
 use crate::queue::Receiver;
 use crate::queue::error::JoinError;
-use crate::scenario::run::stage::{RunError, Stage};
+use crate::scenario::run::stage::{Reason, RunError, Stage};
 use crate::scenario::world::told::Report;
 use crate::scenario::world::{Inlet, Lock, News, Outlet, Parcel, Received, Seen, Sent, Step, World};
 use crate::sys::poll::Deadline;
@@ -24,7 +24,7 @@ use crate::wire::endpoint::PollableReceiver;
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A process of the pipeline, from its parent's side.
-pub(super) type Worker = Child<Result<u64, String>>;
+pub(super) type Worker = Child<Result<u64, Reason>>;
 
 /// The parent while its processes work.
 pub(super) struct Overseer<'a, 's> {

@@ -14,7 +14,7 @@ use super::parts::{Resources, Share};
 use crate::process::{Child, Process};
 use crate::scenario::contract::Scenario;
 use crate::scenario::run::record::{Cell, Detail, Line, Record, Summary, Table};
-use crate::scenario::run::stage::{RunError, Stage, chain};
+use crate::scenario::run::stage::{Reason, RunError, Stage};
 use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::told::{Report, Told};
 use crate::wire::endpoint::pollable_channel;
@@ -49,7 +49,7 @@ impl FreePipeline {
         let (reports, incoming) = pollable_channel::<Report>().map_err(RunError::os("socketpair"))?;
         let resources = Pipeline::open(&self.params, std::path::Path::new("")).map_err(RunError::queue)?;
         let count = self.params.producers as usize;
-        // Consumers first: an item that nobody takes fills the queue.
+        // Consumers first: items that are not taken fill the queue.
         let consumers = count..self.params.processes() - 1;
         let consumers = self.start(&stage, &resources, &reports, consumers)?;
         let producers = self.start(&stage, &resources, &reports, 0..count)?;
@@ -151,9 +151,9 @@ impl FreePipeline {
 }
 
 /// The life of a process of the pipeline.
-fn work(params: Params, share: Share, process: usize, reports: IpcSender<Report>) -> Result<u64, String> {
-    let tools = share.unpack().map_err(|error| chain(&error))?;
-    Pipeline::body(&mut Told::new(reports), &params, &tools, process).map_err(|error| chain(&error))
+fn work(params: Params, share: Share, process: usize, reports: IpcSender<Report>) -> Result<u64, Reason> {
+    let tools = share.unpack().map_err(|error| Reason::of(&error))?;
+    Pipeline::body(&mut Told::new(reports), &params, &tools, process).map_err(|error| Reason::of(&error))
 }
 
 fn lost(loss: &LossRecord) -> String {

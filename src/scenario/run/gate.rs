@@ -64,7 +64,7 @@ pub struct GatedRun<'s, S: Scenario> {
 }
 
 impl<'s, S: Scenario> GatedRun<'s, S> {
-    /// Processes at the gate, owned by `supervisor`, in the directory `dir`, which nobody else uses.
+    /// Processes at the gate, owned by `supervisor`, in the directory `dir`, which nothing else uses.
     ///
     /// # Errors
     /// When files or memory cannot be made.

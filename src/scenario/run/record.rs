@@ -212,7 +212,7 @@ pub struct ExitRecord {
     pub signal: Option<String>,
     /// Whether there was a core dump.
     pub core_dumped: bool,
-    /// The number that Python's `exitcode` gives; null if somebody else reaped it.
+    /// The number that Python's `exitcode` gives; null if another process reaped it.
     pub python: Option<i32>,
 }
 

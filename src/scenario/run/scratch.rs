@@ -44,7 +44,7 @@ impl Scratch {
 
     fn new_in(base: &Path) -> Result<Self, ScratchError> {
         let path = base.join(format!("proclab-{:016x}", rand::random::<u64>()));
-        // No daemon, and nobody's charge: it outlives its parent by a moment, and every other child.
+        // Not a daemon, and owned by no supervisor: it outlives its parent by a moment, and every other child.
         let janitor = Process::new(sweep).args(path.clone()).name("janitor").daemon(false);
         let interrupt = Interrupt::installed().map(|interrupt| interrupt.as_fd().try_clone_to_owned());
         // A family for its start only, which Ctrl-C can break off.
@@ -83,7 +83,7 @@ fn sweep(path: PathBuf) {
 }
 
 /// Removes the directory. Children of the run may die a moment later than we begin, and make a file while
-/// it is emptied, so it is tried again; once it is gone, nobody can make anything in it.
+/// it is emptied, so it is tried again; once it is gone, nothing can be made in it.
 fn remove(path: &Path) {
     const TRIES: u32 = 200;
     for _ in 0..TRIES {

@@ -11,6 +11,7 @@ use crate::sys::poll::{Deadline, readable};
 use crate::sys::signal::Interrupt;
 use crate::wire::endpoint::{Message, PollableReceiver};
 use ipc_channel::TryRecvError;
+use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -44,7 +45,7 @@ pub enum RunError {
         /// Its name.
         name: String,
         /// Why not.
-        reason: String,
+        reason: Reason,
     },
     /// There is no value to tell.
     #[error("`{expression}` cannot be evaluated: {reason}")]
@@ -90,7 +91,40 @@ impl RunError {
     }
 }
 
-/// An error and its sources in one line, as a process tells its parent why it cannot go on.
+/// Why a process cannot go on, as it tells its parent: in words, and with the system's error number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The error and its sources, in one line.
+    pub text: String,
+    /// The number that the system gave, if it gave one (`errno(3)`).
+    pub errno: Option<i32>,
+}
+
+impl Reason {
+    /// Of an error with its sources.
+    pub fn of(error: &(dyn Error + 'static)) -> Reason {
+        let sources = std::iter::successors(Some(error), |&error| error.source());
+        let errno = |error: &(dyn Error + 'static)| match error.downcast_ref::<RunError>() {
+            Some(RunError::Child { reason, .. }) => reason.errno,
+            _ => error.downcast_ref::<io::Error>()?.raw_os_error(),
+        };
+        Reason { text: chain(error), errno: sources.into_iter().find_map(errno) }
+    }
+}
+
+impl From<String> for Reason {
+    fn from(text: String) -> Reason {
+        Reason { text, errno: None }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// An error and its sources in one line.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let sources = std::iter::successors(Some(error), |&error| error.source());
     let all: Vec<String> = sources.map(ToString::to_string).collect();
@@ -101,7 +135,7 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
 ///
 /// # Errors
 /// [`RunError::Child`], or [`RunError::Result`] if it gave nothing.
-pub fn result_of<T: Message + Send + 'static>(child: &Child<Result<T, String>>) -> Result<T, RunError> {
+pub fn result_of<T: Message + Send + 'static>(child: &Child<Result<T, Reason>>) -> Result<T, RunError> {
     child.result()?.map_err(|reason| RunError::Child { name: child.name().to_owned(), reason })
 }
 
@@ -166,7 +200,7 @@ impl<'a> Stage<'a> {
         self.tell(Event::now(&name, what, text).with_fact(fact));
     }
 
-    /// Tells of everything that comes in, until nobody is left who could send, or the user wants it to
+    /// Tells of everything that comes in, until no sender is left, or the user wants it to
     /// end.
     ///
     /// # Errors

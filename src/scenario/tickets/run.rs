@@ -21,7 +21,7 @@ use crate::process::{Child, Process};
 use crate::scenario::contract::Scenario;
 use crate::scenario::run::record::{Cell, Detail, Line, Record, Summary, Table};
 use crate::scenario::run::scratch::Scratch;
-use crate::scenario::run::stage::{RunError, Stage, chain};
+use crate::scenario::run::stage::{Reason, RunError, Stage};
 use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::told::{Report, Told};
 use crate::sys::clock::monotonic_ns;
@@ -56,7 +56,7 @@ pub struct TicketsRun {
 }
 
 /// A buyer's process, from its parent's side.
-type Buyer = Child<Result<Visit, String>>;
+type Buyer = Child<Result<Visit, Reason>>;
 
 impl FreeSale {
     /// Sells, once for each lock.
@@ -278,9 +278,9 @@ struct Order {
 }
 
 /// The life of a buyer: it waits to be let in, and buys.
-fn visit(order: Order, entrance: IpcReceiver<()>, reports: IpcSender<Report>) -> Result<Visit, String> {
+fn visit(order: Order, entrance: IpcReceiver<()>, reports: IpcSender<Report>) -> Result<Visit, Reason> {
     let Order { index, mut sale, share, seed } = order;
-    let shop = Tickets::unpack(&sale, share, index).map_err(|error| chain(&error))?;
+    let shop = Tickets::unpack(&sale, share, index).map_err(|error| Reason::of(&error))?;
     let mut world = Told::new(reports);
     // The sale was called off.
     if entrance.recv().is_err() {
@@ -288,5 +288,5 @@ fn visit(order: Order, entrance: IpcReceiver<()>, reports: IpcSender<Report>) ->
     }
     // Each buyer has its own pace, half as fast to half as slow again as asked for.
     sale.think = sale.think.mul_f64(StdRng::seed_from_u64(seed).random_range(0.5..=1.5));
-    Tickets::body(&mut world, &sale, &shop, index).map_err(|error| chain(&error))
+    Tickets::body(&mut world, &sale, &shop, index).map_err(|error| Reason::of(&error))
 }

@@ -1,6 +1,6 @@
 //! The world in which a scenario's body acts: free, or one granted step at a time.
 
-/// Real time, and nobody listens: for trials.
+/// Real time, without an audience: for trials.
 pub mod free;
 /// Each step waits until the scheduler grants it.
 pub mod gated;
@@ -123,7 +123,7 @@ pub trait World {
     /// What the lock fails with.
     fn unlock(&mut self, lock: &mut dyn Lock) -> io::Result<()>;
 
-    /// Sends a message, and waits for room; `false` if nobody is left who could receive it.
+    /// Sends a message, and waits for room; `false` if no receiver is left.
     ///
     /// # Errors
     /// What the queue fails with.

@@ -50,7 +50,7 @@ impl Told {
 
     fn send_report(&mut self, event: Event, observation: Observation) {
         let waited_ns = std::mem::take(&mut self.waited_ns);
-        // If nobody listens any more, the kernel is about to end this process with its parent.
+        // If the parent no longer listens, the kernel is about to end this process with its parent.
         let _ = self.reports.send(Report { event, observation, waited_ns });
     }
 

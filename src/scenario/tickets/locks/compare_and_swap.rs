@@ -10,7 +10,7 @@ use super::{Discipline, Opens, Promise, Recipe, Shop};
 pub(super) const RECIPE: Recipe = Recipe {
     name: "compare-and-swap",
     code: "cs",
-    why: "Nobody waits: a buyer publishes version n+1 only if nobody else has, and reads again otherwise. \
+    why: "Nobody waits: a buyer publishes version n+1 only if no other buyer has, and reads again otherwise. \
           Publishing is one step (link(2) fails if the name is taken), so a kill leaves the old version or \
           the new.",
     promise: Promise::Right,

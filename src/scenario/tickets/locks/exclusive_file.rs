@@ -11,7 +11,7 @@ use crate::scenario::world::Lock;
 pub(super) const RECIPE: Recipe = Recipe {
     name: "exclusive-file",
     code: "ex",
-    why: "Only one of several buyers can make a file that must not exist yet (O_EXCL). Nobody removes the file of a killed holder, so after that nobody ever buys again.",
+    why: "Only one of several buyers can make a file that must not exist yet (O_EXCL). Nobody removes the file of a killed holder, so after that no buyer ever buys again.",
     promise: Promise::RightUntilKilled,
     discipline: Discipline::Guarded,
     opens: Opens::Nothing,

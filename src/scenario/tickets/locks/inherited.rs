@@ -9,7 +9,7 @@ use crate::scenario::world::Lock;
 pub(super) const RECIPE: Recipe = Recipe {
     name: "inherited",
     code: "in",
-    why: "The lock belongs to the open file description, which the parent opened and all children share. It is theirs together, so nobody is ever refused.",
+    why: "The lock belongs to the open file description, which the parent opened and all children share. They own it together, so none of them is ever refused.",
     promise: Promise::Broken,
     discipline: Discipline::Guarded,
     opens: Opens::LockFile,

@@ -54,13 +54,13 @@ pub struct Recipe {
     pub code: &'static str,
     /// Why it works, or why not, in two sentences.
     pub why: &'static str,
-    /// What exploration must find, if the store is atomic and nobody searches outside the lock.
+    /// What exploration must find, if the store is atomic and no buyer searches outside the lock.
     pub promise: Promise,
     /// How a buyer uses it.
     pub discipline: Discipline,
     /// What the parent opens before the buyers are started.
     pub opens: Opens,
-    /// Makes one that nobody holds yet.
+    /// Makes one that is free.
     make: for<'a> fn(&'a Shop) -> io::Result<Box<dyn Lock + 'a>>,
     /// Frees it, whatever a killed buyer has left.
     reset: fn(&Shop) -> io::Result<()>,
@@ -120,7 +120,7 @@ pub struct Shop {
     pub lock: PathBuf,
     /// What the parent has opened.
     pub opened: Option<Opened>,
-    /// Which buyer this is; the parent is none, and counts as one more than there are.
+    /// Which buyer this is; the parent counts as one more than there are.
     pub process: usize,
 }
 
@@ -164,7 +164,7 @@ impl LockKind {
         Self::all().find(|kind| kind.code == code)
     }
 
-    /// A lock that nobody holds through it yet.
+    /// A lock of this kind, not yet held.
     ///
     /// # Errors
     /// When the parent has not opened what the lock needs.

@@ -8,7 +8,7 @@ use crate::scenario::world::Lock;
 pub(super) const RECIPE: Recipe = Recipe {
     name: "none",
     code: "no",
-    why: "Nothing keeps two buyers from reading the same stock. Both sell the same ticket, and both write \
+    why: "Nothing prevents two buyers from reading the same stock. Both sell the same ticket, and both write \
           back the same number.",
     promise: Promise::Broken,
     discipline: Discipline::Unguarded,
