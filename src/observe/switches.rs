@@ -11,6 +11,7 @@ use crate::sys::perf::event::{Scope, Source, online_cpus, open, share_ring};
 use crate::sys::perf::record::{Record, Stamp};
 use crate::sys::perf::ring::Ring;
 use crate::sys::perf::tracepoint::Tracepoint;
+use crate::sys::procfs::text::printable;
 
 /// Ring sizes to try, largest first: an unprivileged user may lock `perf_event_mlock_kb` (516 KiB) a CPU and
 /// `RLIMIT_MEMLOCK` on top.
@@ -246,11 +247,6 @@ fn as_event(record: Record<'_>, cpu: u32) -> Option<Event> {
     };
     // The idle task is nobody's.
     (tid != 0).then_some(Event { at_ns, pid, tid, what })
-}
-
-/// A program chooses its name freely; it must not reach a terminal as a control sequence.
-fn printable(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 fn wakeup_bytes(ring_bytes: usize) -> u32 {

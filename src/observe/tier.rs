@@ -51,6 +51,9 @@ impl Refusal {
     pub(super) fn of_perf(tier: Tier, errno: Errno) -> Self {
         let level = paranoid_level().map_or_else(|| "missing".to_owned(), |level| level.to_string());
         let why = match errno {
+            Errno::EACCES | Errno::EPERM if tier == Tier::Root && nix::unistd::geteuid().is_root() => {
+                "tracefs is not mounted: mount -t tracefs nodev /sys/kernel/tracing".to_owned()
+            }
             Errno::EACCES | Errno::EPERM if tier == Tier::Root => {
                 format!("tracepoints need root, CAP_PERFMON, or perf_event_paranoid -1 (it is {level})")
             }

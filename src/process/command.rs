@@ -125,6 +125,12 @@ impl RunningCommand {
         Ok(try_wait(Whose::Pidfd(self.pidfd.as_fd()), Zombie::Leave)?.map(|ended| ended.how.into()))
     }
 
+    /// Whether it has ended, by its pidfd alone: holds where it cannot be waited for.
+    pub fn has_ended(&self) -> bool {
+        let now = crate::sys::poll::Deadline::now();
+        crate::sys::poll::readable(&[self.pidfd.as_fd()], now).is_ok_and(|ready| ready == [true])
+    }
+
     /// Reaps the zombie.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ impl Signal {
     pub const INT: Signal = Signal(2);
     /// Die at once; cannot be caught.
     pub const KILL: Signal = Signal(9);
+    /// The terminal was closed.
+    pub const HUP: Signal = Signal(1);
     /// For the program's own use.
     pub const USR1: Signal = Signal(10);
     /// Please end.

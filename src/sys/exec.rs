@@ -14,6 +14,7 @@ use std::os::unix::ffi::OsStringExt;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
+use nix::sys::signal::SigSet;
 use nix::unistd::pipe2;
 
 use super::fork::{Forked, fork};
@@ -26,6 +27,10 @@ pub struct Streams<'fd> {
     pub stdio: [Option<BorrowedFd<'fd>>; 3],
     /// The program leads a session of its own whose terminal is its standard output.
     pub own_terminal: bool,
+    /// The signal mask that it starts with; `None` for an empty one.
+    pub mask: Option<SigSet>,
+    /// It starts with SIGCHLD ignored, as this process did.
+    pub ignores_sigchld: bool,
     /// A pipe that it inherits, with its number in the environment (see [`notes_pipe`]).
     pub notes: Option<BorrowedFd<'fd>>,
 }
@@ -64,6 +69,8 @@ pub fn fork_at_gate(argv: &[CString], streams: &Streams<'_>) -> io::Result<AtGat
         stdio,
         notes,
         own_terminal: streams.own_terminal,
+        mask: *streams.mask.unwrap_or_else(SigSet::empty).as_ref(),
+        ignores_sigchld: streams.ignores_sigchld,
     };
     // SAFETY: the child goes straight into `run_child`, which takes no lock and never returns.
     match unsafe { fork() }? {
@@ -105,6 +112,8 @@ struct Plan {
     stdio: [RawFd; 3],
     notes: RawFd,
     own_terminal: bool,
+    mask: libc::sigset_t,
+    ignores_sigchld: bool,
 }
 
 /// This process's environment, and the number of the pipe for notes in it.
@@ -137,11 +146,13 @@ unsafe fn run_child(plan: &Plan, argv: &[*const libc::c_char], envp: &[*const li
                 _ => libc::_exit(127),
             }
         }
-        // What Rust's runtime (SIGPIPE) and the watcher (a blocked mask) changed is put back.
+        // What Rust's runtime (SIGPIPE) and this program (SIGXFSZ, SIGCHLD, the mask) changed is put back.
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
+        if plan.ignores_sigchld {
+            libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+        }
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const plan.mask, std::ptr::null_mut());
         if plan.own_terminal {
             libc::setsid();
             libc::ioctl(plan.stdio[1], libc::TIOCSCTTY, 0);

@@ -26,6 +26,7 @@ pub mod signalfd;
 pub mod socket;
 pub mod task;
 pub mod terminal;
+pub mod terminal_guard;
 pub mod ticks;
 pub mod tmpfile;
 pub mod wait;

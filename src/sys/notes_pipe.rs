@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::libc;
@@ -26,8 +27,15 @@ pub fn pair() -> io::Result<(File, OwnedFd)> {
     Ok((reader.into(), writer))
 }
 
-/// The writing end that this program has inherited, if it is watched. Children do not inherit it further.
+/// The writing end that this program has inherited, if it is watched. Programs that this one runs do not inherit
+/// it. Each call gives a descriptor of its own.
 pub fn inherited() -> Option<File> {
+    static INHERITED: OnceLock<Option<OwnedFd>> = OnceLock::new();
+    INHERITED.get_or_init(take).as_ref()?.try_clone().ok().map(File::from)
+}
+
+/// The number from the environment as an owned descriptor; called once, for after that it may be another file's.
+fn take() -> Option<OwnedFd> {
     let fd: RawFd = std::env::var(VARIABLE).ok()?.parse().ok().filter(|fd| *fd > 2)?;
     // SAFETY: fstat on any number is harmless; all-zero bytes are a valid stat.
     let is_pipe = unsafe {
@@ -40,5 +48,5 @@ pub fn inherited() -> Option<File> {
     // SAFETY: open, as just seen, and named by the watcher for this purpose alone.
     let pipe = unsafe { OwnedFd::from_raw_fd(fd) };
     fcntl(&pipe, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
-    Some(pipe.into())
+    Some(pipe)
 }

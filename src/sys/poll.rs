@@ -50,6 +50,15 @@ pub fn readable(fds: &[BorrowedFd<'_>], deadline: Deadline) -> io::Result<Vec<bo
     readable_numbers(&numbers, deadline)
 }
 
+/// Whether the other end of `fd` is gone for good: a terminal that was closed, a pipe without a writer.
+pub fn has_hung_up(fd: BorrowedFd<'_>) -> bool {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: 0, revents: 0 };
+    let now = *TimeSpec::from_duration(Duration::ZERO).as_ref();
+    // SAFETY: one entry and the timeout outlive the call; a null mask leaves the signals alone.
+    let n = unsafe { libc::ppoll(&raw mut entry, 1, &raw const now, std::ptr::null()) };
+    n == 1 && entry.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
+}
+
 /// As [`readable`], by number: one that another thread closes meanwhile counts as ready, or is another
 /// file by then, so that the wait may end for nothing.
 ///

@@ -130,6 +130,17 @@ pub fn children_are_reaped_by_the_kernel() -> bool {
     action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0
 }
 
+/// Has the kernel keep ended children until this process waits for them (`SIGCHLD` at its default); says whether
+/// they were discarded before, as whoever started this process wanted.
+pub fn keep_ended_children() -> bool {
+    let discarded = children_are_reaped_by_the_kernel();
+    if discarded {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    }
+    discarded
+}
+
 /// Sends `signal` to every process of the group `pgid` (`kill(2)` with a negative number).
 ///
 /// # Errors

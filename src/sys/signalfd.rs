@@ -40,6 +40,12 @@ impl Signals {
         Ok(Self { fd, before })
     }
 
+    /// The signals that were held back before this value was made: what a program that this process runs is
+    /// to start with.
+    pub fn mask_before(&self) -> &SigSet {
+        &self.before
+    }
+
     /// The signals since the last call.
     pub fn take(&self) -> Vec<Came> {
         let mut came = Vec::new();

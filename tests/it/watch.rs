@@ -37,6 +37,11 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_folder_that_is_missing_is_told_before_the_program_runs", a_missing_folder),
         test("two_files_under_one_name_are_refused", one_name_for_two),
         test("an_error_that_nobody_can_be_told_is_no_panic", nowhere_to_tell),
+        test("a_starter_that_ignores_sigchld_gets_an_end_and_its_command_the_same", sigchld_ignored),
+        test("a_terminal_that_is_closed_ends_the_view_and_its_command", a_closed_terminal),
+        test("a_fatal_signal_leaves_the_terminal_as_it_was", a_fatal_signal),
+        test("a_name_that_commands_a_terminal_is_shown_harmless", a_hostile_name),
+        test("the_picture_is_whole_and_explains_its_words", the_picture),
         test("the_table_fits_a_pipe_and_names_the_tier", the_table),
     ]
 }
@@ -394,6 +399,93 @@ fn nowhere_to_tell() -> Outcome {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
     let status = proclab(&["--pid", "4194304"]).stderr(full).status()?;
     check(status.code() == Some(1), format!("{status}"))
+}
+
+fn sigchld_ignored() -> Outcome {
+    let watch = env!("CARGO_BIN_EXE_proclab");
+    let mut shell = Command::new("env")
+        .args(["--ignore-signal=CHLD", watch, "watch", "--no-tui", "--", "grep", "SigIgn"])
+        .arg("/proc/self/status")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    check(wait(&mut shell)? == Some(0), "the command's end was not passed on")?;
+    let mut text = String::new();
+    std::io::Read::read_to_string(shell.stdout.as_mut().expect("it is piped"), &mut text)?;
+    let ignored = text.split_whitespace().nth(1).and_then(|mask| u64::from_str_radix(mask, 16).ok());
+    check(ignored.is_some_and(|mask| mask & 1 << 16 != 0), format!("SIGCHLD is not ignored in {text:?}"))
+}
+
+/// A live view on a terminal of ours, drawn at least once, and both ends of the terminal.
+fn live_view(args: &[&str]) -> Result<(std::process::Child, std::fs::File, std::os::fd::OwnedFd), Failed> {
+    let (ours, theirs) = proclab::sys::exec::open_terminal(24, 80)?;
+    let end = || theirs.try_clone().map(Stdio::from);
+    let watch = Command::new(env!("CARGO_BIN_EXE_proclab"))
+        .args(["watch", "--"])
+        .args(args)
+        .env("TERM", "xterm")
+        .stdin(end()?)
+        .stdout(end()?)
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut ours = std::fs::File::from(ours);
+    let mut seen = Vec::new();
+    let mut buffer = [0; 4096];
+    crate::common::until("the view is drawn", || {
+        if let Ok(count) = std::io::Read::read(&mut ours, &mut buffer) {
+            seen.extend_from_slice(&buffer[..count]);
+        }
+        String::from_utf8_lossy(&seen).contains("BLOCKED")
+    });
+    Ok((watch, ours, theirs))
+}
+
+fn a_closed_terminal() -> Outcome {
+    let (mut watch, ours, theirs) = live_view(&["sleep", "61.25"])?;
+    let command = proclab::sys::procs::all()?.into_iter().find(|one| one.ppid == watch.id().cast_signed());
+    let command = command.ok_or("the view has no command")?.pid;
+    drop((ours, theirs));
+    wait(&mut watch)?;
+    check(!crate::common::lives(command), "the command outlives its terminal")
+}
+
+fn a_fatal_signal() -> Outcome {
+    use nix::sys::termios::{LocalFlags, tcgetattr};
+    let (mut watch, _ours, theirs) = live_view(&["sleep", "61.5"])?;
+    check(!tcgetattr(&theirs)?.local_flags.contains(LocalFlags::ICANON), "the view is not in raw mode")?;
+    let command = proclab::sys::procs::all()?.into_iter().find(|one| one.ppid == watch.id().cast_signed());
+    crate::common::kill(watch.id().cast_signed(), nix::sys::signal::Signal::SIGALRM);
+    check(wait(&mut watch)?.is_none(), "the signal did not end it")?;
+    if let Some(command) = command {
+        crate::common::kill(command.pid, nix::sys::signal::Signal::SIGKILL);
+    }
+    check(tcgetattr(&theirs)?.local_flags.contains(LocalFlags::ICANON), "the terminal was left raw")
+}
+
+fn a_hostile_name() -> Outcome {
+    let scratch = Scratch::new("name")?;
+    let program = scratch.file("\u{1b}[2J\u{9b}x");
+    std::fs::copy("/bin/sleep", &program)?;
+    for tier in ["exact", "sampled"] {
+        let output = run(&["--no-tui", "--tier", tier, "--", &program, "0.1"])?;
+        let text = String::from_utf8_lossy(&output.stderr);
+        let harmful = text.chars().find(|c| c.is_control() && *c != '\n');
+        check(harmful.is_none() && text.contains("?[2J?x"), format!("{harmful:?} in {text:?}"))?;
+    }
+    Ok(())
+}
+
+fn the_picture() -> Outcome {
+    let scratch = Scratch::new("picture")?;
+    let file = scratch.file("run.svg");
+    run(&["--svg", &file, "--", "sh", "-c", "sleep 0.05; : '<b>'"])?;
+    let picture = std::fs::read_to_string(&file)?;
+    check(picture.starts_with("<svg xmlns") && picture.trim_end().ends_with("</svg>"), "the picture is cut")?;
+    check(!picture.contains("<b>"), "an argument became a tag")?;
+    for word in ["running on CPU", "ready: it could run", "hatched: ", "made a process (fork)"] {
+        check(picture.contains(word), format!("{word:?} is not in the picture"))?;
+    }
+    Ok(())
 }
 
 fn the_table() -> Outcome {

@@ -33,6 +33,9 @@ pub(super) fn watch(error: &WatchError) -> Fault {
         WatchError::Os(error) => return system(error),
         WatchError::NoProcess { .. } => "list the processes with `ps -ef`",
         WatchError::NotYours { .. } => "watch a process of your own, or use sudo",
+        WatchError::Tier { tier: Tier::Root, .. } if nix::unistd::geteuid().is_root() => {
+            "mount tracefs, or leave --tier out to take the best one"
+        }
         WatchError::Tier { tier: Tier::Root, .. } => "use sudo, or leave --tier out to take the best one",
         WatchError::Tier { .. } => "leave --tier out to take the best one that can be had",
     };

@@ -42,7 +42,7 @@ pub(super) fn follow(watch: &mut Watch, signals: &Signals, tell: bool) -> Result
 }
 
 /// Forwards what came; says whether the watch goes on.
-pub(super) fn pass_on(watch: &Watch, signals: &Signals) -> bool {
+fn pass_on(watch: &Watch, signals: &Signals) -> bool {
     for came in signals.take() {
         match watch.subject() {
             Subject::Command(running) if watch.exit().is_none() => {

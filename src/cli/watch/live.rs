@@ -10,19 +10,27 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::failure;
-use super::lines::pass_on;
 use crate::cli::fault::Fault;
 use crate::observe::watch::{Subject, Watch, origin_ns};
+use crate::process::Signal;
 use crate::report::live::{Action, Frame, Key, Output, View, draw};
 use crate::report::watch::build::resolution;
 use crate::report::watch::numbers::short;
 use crate::report::watch::text::circle;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::exec::resize_terminal;
+use crate::sys::poll::has_hung_up;
 use crate::sys::signalfd::Signals;
+use crate::sys::terminal_guard::TerminalGuard;
 
 /// Between two drawings, unless a key comes.
 const REDRAW: Duration = Duration::from_millis(100);
+
+/// Whether a window is one that a view can be drawn in: a cell takes some fifty bytes, and a terminal may claim
+/// any size.
+pub(super) fn can_draw(columns: u16, rows: u16) -> bool {
+    (1..=2_000).contains(&columns) && (1..=1_000).contains(&rows)
+}
 
 /// Shows the view until it is left, then follows the program to its end without it.
 pub(super) fn follow(
@@ -31,6 +39,7 @@ pub(super) fn follow(
     command: Option<File>,
     title: &str,
 ) -> Result<(), Fault> {
+    let guard = TerminalGuard::new();
     let mut screen = ratatui::try_init().map_err(|error| failure::system(&error))?;
     let mut live = Live {
         own_terminal: command.is_some(),
@@ -42,9 +51,12 @@ pub(super) fn follow(
     };
     let shown = live.show(watch, signals, &mut screen, title);
     ratatui::restore();
+    drop(guard);
     let goes_on = shown.map_err(|error| failure::system(&error))?;
-    live.print_output(0).map_err(|error| failure::system(&error))?;
+    // A terminal that is gone takes no output; the report's files are still to be written.
+    let printed = live.print_output(0);
     if goes_on {
+        printed.map_err(|error| failure::system(&error))?;
         live.follow_unseen(watch, signals).map_err(|error| failure::system(&error))?;
     }
     watch.finish();
@@ -76,8 +88,18 @@ impl Live {
         loop {
             let over = watch.is_over();
             self.step(watch, signals, &[io::stdin().as_fd()])?;
-            if !pass_on(watch, signals) {
-                return Ok(false);
+            for came in signals.take() {
+                match watch.subject() {
+                    // Our terminal is gone, and with it the command's, which hears of it in the same way.
+                    _ if Signal(came.signal) == Signal::HUP => return Ok(self.hang_up(watch)),
+                    // It has a terminal of its own, so that no other process has passed this on.
+                    Subject::Command(running) if watch.exit().is_none() => running.signal(came.signal),
+                    _ if Signal(came.signal) == Signal::USR1 => {}
+                    _ => return Ok(false),
+                }
+            }
+            if has_hung_up(io::stdin().as_fd()) {
+                return Ok(self.hang_up(watch));
             }
             let mut changed = false;
             while event::poll(Duration::ZERO)? {
@@ -97,11 +119,23 @@ impl Live {
                     _ => {}
                 }
             }
-            if changed || drawn.is_none_or(|at| at.elapsed() >= REDRAW) {
+            let fits =
+                ratatui::crossterm::terminal::size().is_ok_and(|(columns, rows)| can_draw(columns, rows));
+            if fits && (changed || drawn.is_none_or(|at| at.elapsed() >= REDRAW)) {
                 self.draw(watch, screen, title)?;
                 drawn = Some(Instant::now());
             }
         }
+    }
+
+    /// Ends the view with the terminal; says that there is nothing left to follow.
+    fn hang_up(&mut self, watch: &Watch) -> bool {
+        if let (Subject::Command(running), None) = (watch.subject(), watch.exit()) {
+            running.signal(Signal::HUP.0);
+        }
+        // Closing our end hangs up the command's terminal.
+        self.command = None;
+        false
     }
 
     fn draw(&mut self, watch: &Watch, screen: &mut DefaultTerminal, title: &str) -> io::Result<()> {

@@ -7,7 +7,7 @@ mod live;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,6 +26,8 @@ use crate::report::watch::text::{heading, summary};
 use crate::report::watch::{drawing, html, perfetto, svg};
 use crate::sys::exec::{Streams, open_terminal};
 use crate::sys::notes_pipe;
+use crate::sys::procfs::text::printable;
+use crate::sys::signal::keep_ended_children;
 use crate::sys::signalfd::Signals;
 
 /// Watch any program: who runs, who is ready, who is blocked on what
@@ -141,7 +143,9 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
     let export = args.export.as_deref().map(Output::create).transpose()?;
     let page = args.html.as_deref().map(Output::create).transpose()?;
     let picture = args.svg.as_deref().map(Output::create).transpose()?;
+    let ignores_sigchld = keep_ended_children();
     let signals = Signals::catch().map_err(|error| failure::system(&error))?;
+    let inherited = Streams { mask: Some(*signals.mask_before()), ignores_sigchld, ..Streams::default() };
     let json = args.format == FormatArg::Json;
     let live = !json && !args.no_tui && is_interactive();
     let (notes, told) = match is_ours(args.command.first()) {
@@ -150,7 +154,8 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
             .map_err(|e| failure::system(&e))?,
         false => (None, None),
     };
-    let (start, terminal) = start(args, json, live, told.as_ref().map(|told| told.as_fd()))?;
+    let streams = Streams { notes: told.as_ref().map(|told| told.as_fd()), ..inherited };
+    let (start, terminal) = start(args, json, live, streams)?;
     drop(told);
     let mut watch =
         begin(start, args.tier.map(Tier::from), Limits::default()).map_err(|error| failure::watch(&error))?;
@@ -165,6 +170,8 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
 
     let command = (!args.command.is_empty())
         .then(|| args.command.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
+    // From here on a signal ends this process as it ends any other: a pipe that nobody reads can be left.
+    drop(signals);
     let exit = exit_code(&watch);
     let observed = watch.into_observed();
     let report = report(&observed, command);
@@ -204,23 +211,19 @@ fn start(
     args: &WatchArgs,
     json: bool,
     live: bool,
-    notes: Option<BorrowedFd<'_>>,
+    streams: Streams<'_>,
 ) -> Result<(Start, Option<File>), Fault> {
     if let Some(pid) = args.pid {
         return Ok((Start::Pid(pid), None));
     }
     let stderr = io::stderr();
-    let mut streams = Streams { notes, ..Streams::default() };
-    if json {
-        streams.stdio[1] = Some(stderr.as_fd());
-    }
     if !live {
-        return Ok((Start::Command(hold(&args.command, &streams)?), None));
+        let stdio = [None, json.then(|| stderr.as_fd()), None];
+        return Ok((Start::Command(hold(&args.command, &Streams { stdio, ..streams })?), None));
     }
     let (columns, rows) = ratatui::crossterm::terminal::size().unwrap_or((80, 24));
     let (ours, theirs) = open_terminal(rows, columns).map_err(|error| failure::system(&error))?;
-    streams.stdio = [Some(theirs.as_fd()); 3];
-    streams.own_terminal = true;
+    let streams = Streams { stdio: [Some(theirs.as_fd()); 3], own_terminal: true, ..streams };
     Ok((Start::Command(hold(&args.command, &streams)?), Some(ours.into())))
 }
 
@@ -244,14 +247,19 @@ fn is_ours(program: Option<&OsString>) -> bool {
 fn title(args: &WatchArgs) -> String {
     match args.pid {
         Some(pid) => format!("process {pid}"),
-        None => args.command.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" "),
+        None => {
+            let words: Vec<_> = args.command.iter().map(|arg| printable(arg.as_encoded_bytes())).collect();
+            words.join(" ")
+        }
     }
 }
 
 /// Whether there is somebody who sees a view and can press keys.
 fn is_interactive() -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    !dumb && io::stdin().is_terminal() && io::stdout().is_terminal()
+    let fits =
+        ratatui::crossterm::terminal::size().is_ok_and(|(columns, rows)| live::can_draw(columns, rows));
+    !dumb && fits && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 fn terminal_width() -> Option<u16> {

@@ -4,6 +4,7 @@ use super::machine::{News, NewsKind, Timeline};
 use super::process::{Orphan, Process, Reaping};
 use super::thread::Thread;
 use crate::observe::event::{Event, State, What};
+use crate::observe::waits::{Ends, Kind};
 
 /// Ended threads that a process lists; older ones are only counted.
 const MOST_ENDED_THREADS: usize = 512;
@@ -190,12 +191,34 @@ impl Timeline {
             return;
         }
         process.ended_ns = Some(at_ns);
+        let parent = process.ppid;
         self.tell(pid, at_ns, NewsKind::Ended);
+        self.cut_waits_for(pid, parent, at_ns);
         // Only the living have threads by number, and there are few of them even in a run of thousands.
         for (id, _) in self.tids.values() {
             let Some(child) = self.processes.get_mut(id) else { continue };
             if child.ppid == pid && child.is_alive() && child.pid != pid && child.orphan.is_none() {
                 child.orphan = Some(Orphan { at_ns, old: pid, new: None });
+            }
+        }
+    }
+
+    /// A wait for `pid` is over when it ends: what its parent is blocked on after that, until it has a CPU, is
+    /// not known before it is asked again.
+    fn cut_waits_for(&mut self, pid: u32, parent: u32, at_ns: u64) {
+        let Some(parent) = self.living(parent) else { return };
+        let blocked: Vec<(u32, u32)> = parent
+            .threads
+            .iter()
+            .filter(|thread| thread.is_alive() && thread.state == State::Blocked && thread.since_ns < at_ns)
+            .map(|thread| (thread.tid, thread.wait))
+            .collect();
+        for (tid, wait) in blocked {
+            let of_child = self.wait(wait).is_some_and(|wait| {
+                wait.kind == Kind::Child && matches!(&wait.ends, Ends::Only(pids) if pids.contains(&pid))
+            });
+            if of_child {
+                self.go(tid, State::Blocked, at_ns);
             }
         }
     }

@@ -9,6 +9,7 @@ use super::sums::{Sums, add_wait};
 use crate::observe::event::{Event, State, What};
 use crate::observe::waits::Wait;
 use crate::sys::procfs::stat::SchedStat;
+use crate::sys::procfs::text::printable;
 
 /// How much is kept of a run that may last for hours.
 #[derive(Debug, Clone, Copy)]
@@ -361,7 +362,10 @@ impl Timeline {
         if self.waits.len() >= self.limits.waits {
             return 0;
         }
-        self.waits.push(wait.clone());
+        let mut shown = wait.clone();
+        // Paths and names of sockets are chosen by programs and end on terminals.
+        shown.on = printable(shown.on.as_bytes());
+        self.waits.push(shown);
         let number = u32::try_from(self.waits.len()).unwrap_or(0);
         self.wait_numbers.insert(wait.clone(), number);
         number

@@ -1,4 +1,6 @@
 use super::*;
+use crate::observe::timeline::Check;
+use crate::observe::waits::{Ends, Kind};
 use crate::process::Exit;
 use crate::sys::procfs::stat::SchedStat;
 
@@ -446,4 +448,57 @@ fn only_the_command_itself_begins_with_its_exec() {
     assert_eq!(timeline.by_pid(7).unwrap().started_ns, 50);
     let child = timeline.by_pid(8).unwrap();
     assert_eq!((child.started_ns, child.sums.ready_ns, child.sums.running_ns), (100, 10, 80));
+}
+
+#[test]
+fn a_wait_for_a_child_is_credited_to_its_end_and_not_to_the_next_turn() {
+    let child =
+        |pid: u32| Wait { on: format!("child {pid}"), kind: Kind::Child, ends: Ends::Only(vec![pid]) };
+    let timeline = play(&[
+        (0, 7, forked(1)),
+        (0, 7, ON),
+        (5, 8, forked(7)),
+        (6, 8, ON),
+        (10, 7, OFF),
+        (50, 7, What::Blocked(child(8))),
+        (100, 8, What::Exited { ppid: 7 }),
+        (400, 7, ON),
+    ]);
+    let process = timeline.by_pid(7).unwrap();
+    let told: Vec<_> =
+        process.waits_at(400).iter().map(|(number, sum)| (timeline.wait_name(*number), sum.ns)).collect();
+    assert_eq!(told, [("not seen", 300), ("child 8", 90)]);
+}
+
+#[test]
+fn a_process_waits_for_what_its_main_thread_waits_for() {
+    let mut timeline = play(&[(0, 7, forked(1)), (0, 7, ON)]);
+    let mut tell = |at_ns, tid, what| timeline.apply(&Event { at_ns, pid: 7, tid, what });
+    tell(1, 8, What::Forked { ppid: 7 });
+    tell(2, 8, ON);
+    tell(3, 8, OFF);
+    tell(4, 7, OFF);
+    tell(10, 8, What::Blocked(Wait::outside(Kind::Lock, "lock")));
+    tell(50, 7, What::Blocked(Wait::outside(Kind::Socket, "socket")));
+    let process = timeline.by_pid(7).unwrap();
+    assert_eq!(timeline.wait_name(process.waits_now()), "socket");
+    let told: Vec<_> =
+        process.waits_at(104).iter().map(|(number, sum)| (timeline.wait_name(*number), sum.ns)).collect();
+    assert_eq!(told, [("socket", 100)]);
+}
+
+#[test]
+fn a_check_that_leaves_a_third_of_a_life_in_doubt_does_not_hold() {
+    let check = Check {
+        at_ns: 2_100_000_000,
+        running_ns: (1_400_000_000, 734_200_000),
+        ready_ns: (0, 0),
+        turns: (10, 10),
+        preempted: 0,
+        wall_ns: 2_100_000_000,
+        stolen_ns: 1_000_000_000,
+        unrecorded_ns: 0,
+    };
+    assert!(check.tolerance_ns() <= 43_000_000, "{} ns are allowed", check.tolerance_ns());
+    assert!(!check.holds());
 }

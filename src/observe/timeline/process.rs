@@ -130,15 +130,17 @@ impl Process {
             .into_iter()
             .find(|state| alive().any(|thread| thread.state == *state))
             .unwrap_or(State::Zombie);
-        let wait = alive().find(|thread| thread.state == State::Blocked && thread.wait != 0);
-        let wait = wait.map_or(0, |thread| thread.wait);
+        // A process waits for what its main thread waits for, not for what one of its idle threads does.
+        let main = alive().find(|thread| thread.tid == self.pid).or_else(|| alive().next());
+        let wait = main.filter(|main| main.state == State::Blocked).map_or(0, |main| main.wait);
         if state != self.state {
             self.close(at_ns);
             self.state = state;
             self.wait = 0;
         }
-        if state == State::Blocked && wait != 0 {
-            if self.wait != 0 && self.wait != wait {
+        if state == State::Blocked && self.wait != wait {
+            // What is learnt of a stretch holds for the whole of it; what changes in it cuts it.
+            if self.wait != 0 {
                 self.close(at_ns);
             }
             self.wait = wait;

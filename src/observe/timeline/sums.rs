@@ -120,13 +120,20 @@ impl Check {
     ///   from the decision or the wake-up, the records from when the switch is done;
     /// - two clocks: one follows the time server's corrections, 500 ppm at the most, the other does not;
     /// - what the hypervisor took away meanwhile, which the kernel's sums leave out and the records do not;
-    /// - what was not recorded of the thread's end, and the beginning of its first record.
+    /// - what was not recorded of the thread's end, and the beginning of its first record;
+    ///
+    /// all together no more than 1 ms and 2 % of the life.
     pub fn tolerance_ns(&self) -> u64 {
         const A_TURN_NS: u64 = 20_000;
         const CLOCKS: u64 = 2_000;
         const ENDS_NS: u64 = 100_000;
+        const MOST_NS: u64 = 1_000_000;
+        const MOST_PART: u64 = 50;
         let stolen_ns = if self.running_ns.0 > self.running_ns.1 { self.stolen_ns } else { 0 };
-        ENDS_NS + self.turns.1 * A_TURN_NS + self.wall_ns / CLOCKS + stolen_ns + self.unrecorded_ns
+        let explained =
+            ENDS_NS + self.turns.1 * A_TURN_NS + self.wall_ns / CLOCKS + stolen_ns + self.unrecorded_ns;
+        // However many reasons there are: a larger part of a life in doubt is a difference.
+        explained.min(MOST_NS + self.wall_ns / MOST_PART)
     }
 
     /// Whether both sources have the same turns: a record that is missing shows here however short the turn.

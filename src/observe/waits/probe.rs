@@ -107,7 +107,7 @@ fn child_wait(scene: &Scene, children: Vec<u32>) -> Wait {
     let on = match &children[..] {
         [] => "any child".to_owned(),
         [only] => format!("child {}", scene.label(*only)),
-        several => format!("any child of {}", scene.labels(several)),
+        several => format!("one of its children {}", scene.labels(several)),
     };
     let ends = if children.is_empty() || children.iter().any(|pid| !scene.is_actor(*pid)) {
         Ends::Outside
@@ -118,7 +118,8 @@ fn child_wait(scene: &Scene, children: Vec<u32>) -> Wait {
 }
 
 fn by_wchan(pid: u32, tid: u32) -> Option<Wait> {
-    let function = wchan(pid, tid)?;
+    // Outside any call: a stop, or the way back to the program.
+    let function = wchan(pid, tid).filter(|function| !function.contains("syscall"))?;
     let known = [
         ("do_wait", Kind::Child, "child"),
         ("nanosleep", Kind::Timer, "timer"),

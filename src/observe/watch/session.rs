@@ -156,7 +156,17 @@ impl Watch {
         if self.exit.is_some() {
             return;
         }
-        let Ok(Some(exit)) = running.ended() else { return };
+        let exit = match running.ended() {
+            Ok(Some(exit)) => exit,
+            Ok(None) => return,
+            // It cannot be waited for: another process has its status, or the call is refused. Its end shows in
+            // the pidfd all the same, and its status in what the kernel announced, if anywhere.
+            Err(_) if running.has_ended() => {
+                let told = self.timeline.by_pid(self.root).and_then(|process| process.exit);
+                told.unwrap_or(Exit::Stolen)
+            }
+            Err(_) => return,
+        };
         let (pid, at_ns) = (self.root, monotonic_ns());
         if let Some(sums) = stat::schedstat(pid, pid) {
             self.pending.push(Event { at_ns, pid, tid: pid, what: What::Sums(sums) });

@@ -144,6 +144,7 @@ fn of_process(process: &Process, timeline: &Timeline, origin_ns: u64, now_ns: u6
                 recorded_turns: check.turns.0,
                 kernel_turns: check.turns.1,
                 difference_ns: check.difference_ns(),
+                wall_ns: check.wall_ns,
                 tolerance_ns: check.tolerance_ns(),
                 holds: check.holds(),
             }
@@ -159,5 +160,6 @@ fn conservation(processes: &[ProcessReport]) -> Conservation {
         holding: checks().filter(|check| check.holds).count(),
         largest_difference_ns: worst.map_or(0, |check| check.difference_ns),
         tolerance_ns: worst.map_or(0, |check| check.tolerance_ns),
+        of_ns: worst.map_or(0, |check| check.wall_ns),
     }
 }

@@ -63,6 +63,8 @@ pub struct Conservation {
     pub largest_difference_ns: u64,
     /// The tolerance of the process with the largest difference: see the check of each process.
     pub tolerance_ns: u64,
+    /// How long the process with the largest difference had lived when it was compared.
+    pub of_ns: u64,
 }
 
 /// One process's life.
@@ -196,7 +198,9 @@ pub struct CheckReport {
     pub kernel_turns: u64,
     /// How far the two are apart, but for the delay from being woken to running, which records do not show.
     pub difference_ns: u64,
-    /// What is allowed: 20 µs for each turn (the switch itself), 0.05 % of the life so far (two clocks), what
+    /// How long it had lived then.
+    pub wall_ns: u64,
+    /// What is allowed, at most 1 ms and 2 % of the life: 20 µs for each turn (the switch itself), 0.05 % of the life so far (two clocks), what
     /// was not recorded of its end, 0.1 ms, and if the records have more, what the hypervisor took away.
     pub tolerance_ns: u64,
     /// Whether it is kept, and the turns are the same.

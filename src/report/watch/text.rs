@@ -9,6 +9,7 @@ use super::model::{ProcessReport, WatchReport};
 use super::numbers::short;
 use crate::observe::event::State;
 use crate::observe::tier::Tier;
+use crate::sys::procfs::text::printable;
 
 /// The whole summary, for a terminal of `width` columns (`None` for a file or pipe: no line is broken).
 pub fn summary(report: &WatchReport, width: Option<u16>) -> String {
@@ -22,7 +23,7 @@ pub fn summary(report: &WatchReport, width: Option<u16>) -> String {
 /// What was watched and by which tier: the top of every view.
 pub fn heading(report: &WatchReport) -> String {
     let what = match &report.command {
-        Some(command) => format!("`{}`", command.join(" ")),
+        Some(command) => format!("`{}`", printable(command.join(" ").as_bytes())),
         None => format!("process {}", report.pid),
     };
     let n = report.processes.len() as u64 + report.folded_processes;
@@ -163,7 +164,9 @@ pub fn end(process: &ProcessReport) -> String {
 /// then none was ever woken.
 pub fn ready(process: &ProcessReport, tier: Tier) -> String {
     let was_blocked = process.blocked_ns > 0 || process.threads.iter().any(|thread| thread.blocked_ns > 0);
-    let hidden = tier == Tier::Exact && process.wake_delay_ns.is_none() && was_blocked;
+    // Of several threads the hidden part is not moved to ready: it may lie inside another one's running time.
+    let moved = process.wake_delay_ns.is_some_and(|ns| ns == 0 || process.n_threads == 1);
+    let hidden = tier == Tier::Exact && !moved && was_blocked;
     let bound = if hidden { "≥" } else { "" };
     format!("{bound}{}", short(process.ready_ns))
 }
@@ -217,12 +220,18 @@ fn footing(report: &WatchReport) -> String {
             0 => String::new(),
             _ => format!("; {unasked} could not be asked in time"),
         };
+        let percent = check.largest_difference_ns as f64 / check.of_ns.max(1) as f64 * 100.0;
+        let verdict = match check.checked - check.holding {
+            0 => format!("all {} processes that were compared with schedstat agree", check.checked),
+            n => {
+                format!("{n} of {} processes DIFFER from schedstat: do not trust their times", check.checked)
+            }
+        };
         let _ = writeln!(
             text,
-            "run + ready + blocked = wall: {} of {} processes checked against schedstat agree{unasked}; largest difference {} ({} allowed)",
-            check.holding,
-            check.checked,
+            "run + ready + blocked = wall: {verdict}{unasked}; largest difference {} of a life of {} ({percent:.1} %; {} allowed)",
             short(check.largest_difference_ns),
+            short(check.of_ns),
             short(check.tolerance_ns)
         );
     }

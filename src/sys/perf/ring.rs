@@ -61,20 +61,21 @@ impl Ring {
         while tail < head {
             let offset = (tail % self.data_len as u64) as usize;
             // A record's header is 8 bytes and records are 8-byte aligned, so a header never wraps.
-            let Some(header) = self.data().get(offset..offset + 8) else { break };
+            let Some(header) = self.written(offset, 8) else { break };
             let size = usize::from(u16::from_ne_bytes([header[6], header[7]]));
             if size < 8 || size as u64 > head - tail {
                 // The kernel never writes this; skip all rather than loop on it.
                 tail = head;
                 break;
             }
-            if offset + size <= self.data_len {
-                each(parse(&self.data()[offset..offset + size]));
+            if let Some(record) = self.written(offset, size) {
+                each(parse(record));
             } else {
                 let mut whole = std::mem::take(&mut self.scratch);
                 whole.clear();
-                whole.extend_from_slice(&self.data()[offset..]);
-                whole.extend_from_slice(&self.data()[..offset + size - self.data_len]);
+                let at_end = self.data_len - offset;
+                whole.extend_from_slice(self.written(offset, at_end).unwrap_or_default());
+                whole.extend_from_slice(self.written(0, size - at_end).unwrap_or_default());
                 each(parse(&whole));
                 self.scratch = whole;
             }
@@ -98,12 +99,17 @@ impl Ring {
         unsafe { AtomicU64::from_ptr(&raw mut (*self.control()).data_tail) }
     }
 
-    fn data(&self) -> &[u8] {
-        // SAFETY: `data_len` bytes after the control page are mapped. Callers only look between tail and
-        // head, which the kernel does not touch until the tail has moved.
-        unsafe {
-            std::slice::from_raw_parts(self.base.as_ptr().cast::<u8>().add(self.data_at), self.data_len)
+    /// Bytes of records that the kernel has written and this side has not given back yet; `None` beyond the
+    /// end of the ring. Callers ask for bytes between tail and head only.
+    fn written(&self, offset: usize, length: usize) -> Option<&[u8]> {
+        if offset.checked_add(length)? > self.data_len {
+            return None;
         }
+        // SAFETY: the bytes are inside the mapping, and the kernel does not write between tail and head until
+        // the tail has moved. The slice covers no byte outside of that, where the kernel may write meanwhile.
+        Some(unsafe {
+            std::slice::from_raw_parts(self.base.as_ptr().cast::<u8>().add(self.data_at + offset), length)
+        })
     }
 }
 

@@ -9,4 +9,5 @@ pub mod memory;
 pub mod sockets;
 pub mod stat;
 pub mod syscall;
+pub mod text;
 pub mod tree;

@@ -1,5 +1,6 @@
 //! `/proc/PID/stat` and `schedstat`: state letter, parent, exit status, and time on and in line for the CPU.
 
+use super::text::printable;
 use crate::sys::wait::How;
 
 /// What `/proc/PID/stat` (or `/proc/PID/task/TID/stat`) tells.
@@ -41,7 +42,7 @@ fn parse(bytes: &[u8]) -> Option<Stat> {
     // The name may hold spaces, parentheses, and newlines: it ends at the last `)`.
     let open = bytes.iter().position(|&byte| byte == b'(')?;
     let close = bytes.iter().rposition(|&byte| byte == b')')?;
-    let name = String::from_utf8_lossy(bytes.get(open + 1..close)?).into_owned();
+    let name = printable(bytes.get(open + 1..close)?);
     let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     // `proc(5)` counts from 1 and the letter is field 3.
@@ -100,12 +101,12 @@ pub fn command_line(pid: u32, most: usize) -> Option<String> {
         bytes.pop();
     }
     for byte in &mut bytes {
-        // Whatever a program puts into its arguments must not reach a terminal as a control sequence.
-        if *byte == 0 || byte.is_ascii_control() {
+        // Blanks between arguments; other control characters are shown as such below.
+        if matches!(*byte, 0 | b'\n' | b'\t') {
             *byte = b' ';
         }
     }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    Some(printable(&bytes))
 }
 
 /// Time that the hypervisor has taken away from all CPUs since boot, nanoseconds (`steal` of `/proc/stat`).
