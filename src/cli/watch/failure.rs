@@ -3,7 +3,6 @@
 use std::io;
 
 use crate::cli::fault::Fault;
-use crate::observe::tier::Tier;
 use crate::observe::watch::WatchError;
 use crate::process::CommandError;
 
@@ -33,11 +32,7 @@ pub(super) fn watch(error: &WatchError) -> Fault {
         WatchError::Os(error) => return system(error),
         WatchError::NoProcess { .. } => "list the processes with `ps -ef`",
         WatchError::NotYours { .. } => "watch a process of your own, or use sudo",
-        WatchError::Tier { tier: Tier::Root, .. } if nix::unistd::geteuid().is_root() => {
-            "mount tracefs, or leave --tier out to take the best one"
-        }
-        WatchError::Tier { tier: Tier::Root, .. } => "use sudo, or leave --tier out to take the best one",
-        WatchError::Tier { .. } => "leave --tier out to take the best one that can be had",
+        WatchError::Tier { .. } => "leave --tier out to take the best one that is available",
     };
     Fault::could_not_run(error).hint(hint)
 }
