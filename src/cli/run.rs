@@ -80,13 +80,22 @@ fn carry_out(args: &RunArgs) -> Result<ExitCode, Fault> {
     let acts = entry.acts(matches).map_err(fault)?;
     // Several records are a line each, so that a program can tell them apart.
     let shape = if acts.len() > 1 { Shape::Line } else { Shape::Page };
-    acts.into_iter().enumerate().try_fold(ExitCode::SUCCESS, |so_far, (nth, act)| {
-        if let (Some(title), Format::Text) = (&act.title, common.format) {
-            output::write(&report::title(title, nth > 0))?;
+    let count = acts.len();
+    let mut broken = Vec::new();
+    for (nth, act) in acts.into_iter().enumerate() {
+        let title = act.title.clone().unwrap_or_default();
+        if common.format == Format::Text && !title.is_empty() {
+            output::write(&report::title(&title, nth > 0))?;
         }
-        let this = perform(common.format, shape, act)?;
-        Ok(if this == ExitCode::SUCCESS { so_far } else { this })
-    })
+        if !perform(common.format, shape, act)? {
+            broken.push(title.lines().next().unwrap_or_default().to_owned());
+        }
+    }
+    // What came of the first has long scrolled away.
+    if common.format == Format::Text && count > 1 {
+        output::write(&report::tally(count, &broken))?;
+    }
+    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) })
 }
 
 /// How a record is laid out in JSON.
@@ -96,8 +105,8 @@ enum Shape {
     Line,
 }
 
-/// Carries a run out and tells of it; the code to exit with.
-fn perform(format: Format, shape: Shape, act: Act) -> Result<ExitCode, Fault> {
+/// Carries a run out and tells of it; whether it kept its promise.
+fn perform(format: Format, shape: Shape, act: Act) -> Result<bool, Fault> {
     let begin = |error: std::io::Error| Fault::could_not_run(&error).context("the run cannot begin");
     let interrupt = Interrupt::install().map_err(begin)?;
     // A thousand children need more descriptors than a shell gives; a run with too few says so when it runs out.
@@ -119,8 +128,7 @@ fn perform(format: Format, shape: Shape, act: Act) -> Result<ExitCode, Fault> {
         Ok(record) => {
             supervisor.finish().map_err(|error| Fault::could_not_run(&error))?;
             told.and_then(|()| show(format, shape, &record))?;
-            let kept = record.verdict == Verdict::Ok;
-            Ok(if kept { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) })
+            Ok(record.verdict == Verdict::Ok)
         }
         Err(error) => {
             // A process that cannot be ended has changed to another user; the error says enough.

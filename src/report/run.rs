@@ -22,6 +22,12 @@ pub fn title(title: &str, is_later: bool) -> String {
     format!("{}{bold}{title}{bold:#}\n", if is_later { "\n" } else { "" })
 }
 
+/// What came of several runs: how many kept their promise, and the titles of those that did not.
+pub fn tally(count: usize, broken: &[String]) -> String {
+    let kept = format!("\n{} of {count} proven\n", count - broken.len());
+    broken.iter().fold(kept, |text, title| format!("{text}not proven: {title}\n"))
+}
+
 /// One event in a line, or in as many as it takes on a terminal of `width` columns; `began_ns` is when the
 /// run began.
 pub fn event_line(event: &Event, began_ns: u64, width: Option<usize>) -> String {

@@ -452,6 +452,7 @@ fn all_lessons_in_a_row_are_titled_with_their_questions() {
         let (_, after) = out.split_once(&title).unwrap_or_else(|| panic!("{title}: {out}"));
         assert!(after.lines().nth(1).is_some_and(|question| question.ends_with('?')), "{after}");
     }
+    assert!(out.ends_with("\n11 of 11 proven\n"), "what came of all of them is the last word");
     let listed = lab.run(&["list"]);
     for lesson in LESSONS {
         assert!(ran(&listed, 0).lines().any(|line| line.trim_start().starts_with(lesson)), "{lesson}");
