@@ -138,6 +138,12 @@ pub enum What {
         /// The new parent.
         by: u32,
     },
+    /// The kernel has recorded its exit at `since_ns`, and it lives: its records ended there, as they do at an
+    /// `execve` that gains privileges.
+    Unrecorded {
+        /// The moment of its last record.
+        since_ns: u64,
+    },
     /// It was reaped at `at_ns`, or at some moment before it since `not_before_ns`.
     Reaped {
         /// It was still a zombie then.

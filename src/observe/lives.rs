@@ -35,6 +35,8 @@ struct Life {
     /// When its main thread's end was recorded.
     exited_ns: Option<u64>,
     told: bool,
+    /// It was seen alive after its exit was recorded.
+    unrecorded: bool,
 }
 
 impl Lives {
@@ -75,7 +77,7 @@ impl Lives {
         if pidfd.is_some() {
             self.tokens.insert(token, pid);
         }
-        self.lives.insert(pid, Life { pidfd, token, exited_ns: None, told: false });
+        self.lives.insert(pid, Life { pidfd, token, exited_ns: None, told: false, unrecorded: false });
     }
 
     /// Whether a process is followed.
@@ -119,6 +121,7 @@ impl Lives {
         for pid in std::mem::take(&mut self.missed) {
             self.reaped(pid, not_before_ns, events);
         }
+        self.find_unrecorded(events);
         // Those without a pidfd, and all of them on a kernel whose pidfds do not tell of reaping.
         let ended = |life: &Life| life.told || life.exited_ns.is_some();
         let gone: Vec<u32> = self
@@ -131,6 +134,24 @@ impl Lives {
             .collect();
         for pid in gone {
             self.reaped(pid, not_before_ns, events);
+        }
+    }
+
+    /// Those that live long after the record of their exit.
+    fn find_unrecorded(&mut self, events: &mut Vec<Event>) {
+        // Giving back a large memory takes milliseconds between the record and the end.
+        const LONG_NS: u64 = 50_000_000;
+        let at_ns = monotonic_ns();
+        for (&pid, life) in &mut self.lives {
+            let Some(since_ns) = life.exited_ns.filter(|since_ns| at_ns - (*since_ns).min(at_ns) > LONG_NS)
+            else {
+                continue;
+            };
+            // A main thread that has ended before the others is a zombie here; one that exits has its letter.
+            if !life.unrecorded && !life.told && stat::is_alive(pid) {
+                life.unrecorded = true;
+                events.push(Event { at_ns, pid, tid: pid, what: What::Unrecorded { since_ns } });
+            }
         }
     }
 

@@ -67,6 +67,11 @@ impl Timeline {
                     process.exit = Some(*exit);
                 }
             }
+            What::Unrecorded { since_ns } => {
+                if let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) {
+                    process.unrecorded_since_ns = Some(*since_ns);
+                }
+            }
             What::Adopted { by } => self.adopt(pid, *by, at_ns),
             What::Reaped { not_before_ns } => self.reap(pid, *not_before_ns, at_ns),
             _ => {}

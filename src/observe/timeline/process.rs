@@ -49,6 +49,8 @@ pub struct Process {
     /// The kernel's sums of it begin before its records: it was found, or is the watched command, which was
     /// this program before its exec.
     pub(super) older: bool,
+    /// From here on the kernel recorded nothing of it, though it lived: no time after this is known.
+    pub unrecorded_since_ns: Option<u64>,
     /// When its last thread ended.
     pub ended_ns: Option<u64>,
     /// How it ended, where that could be learnt.
@@ -89,6 +91,7 @@ impl Process {
             found: false,
             held: false,
             older: false,
+            unrecorded_since_ns: None,
             ended_ns: None,
             exit: None,
             reaping: None,

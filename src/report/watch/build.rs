@@ -84,6 +84,7 @@ fn of_process(process: &Process, timeline: &Timeline, origin_ns: u64, now_ns: u6
         state: process.state,
         exit: process.exit.and_then(|exit| exit.python()),
         found: process.found,
+        unrecorded_since_ns: process.unrecorded_since_ns.map(since),
         started_ns: since(process.started_ns),
         ended_ns: process.ended_ns.map(since),
         reaped_ns: reaping.map(|reaping| since(reaping.not_after_ns)),

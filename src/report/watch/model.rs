@@ -85,6 +85,9 @@ pub struct ProcessReport {
     pub exit: Option<i32>,
     /// It ran before the watch began: its times count from there.
     pub found: bool,
+    /// From here on the kernel recorded nothing of it, though it lived (an exec that gains privileges): its times
+    /// after this are unknown, and its state, end and zombie time are not to be trusted.
+    pub unrecorded_since_ns: Option<u64>,
     /// When it was forked.
     pub started_ns: u64,
     /// When its last thread ended.

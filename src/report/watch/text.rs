@@ -192,6 +192,15 @@ fn blocked_on(process: &ProcessReport) -> String {
 fn footing(report: &WatchReport) -> String {
     let mut text = String::new();
     for process in &report.processes {
+        if let Some(since_ns) = process.unrecorded_since_ns {
+            let _ = writeln!(
+                text,
+                "WARNING: {} {}: the kernel recorded nothing of it after {}, where an exec gained privileges: its times, end and zombie time after that are not known (--tier sampled knows them)",
+                process.pid,
+                process.name,
+                short(since_ns)
+            );
+        }
         if let Some(orphan) = &process.orphan {
             let adopted = orphan.new_parent.map_or("its new parent was not seen".to_owned(), |new| {
                 format!("adopted by {new}{}", if new == 1 { " (init)" } else { "" })

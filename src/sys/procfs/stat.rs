@@ -33,6 +33,13 @@ pub fn of_process(pid: u32) -> Option<Stat> {
     parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// Whether a process's main thread is there and neither a zombie nor on its way out (it still has memory).
+pub fn is_alive(pid: u32) -> bool {
+    let has_memory =
+        || std::fs::read_to_string(format!("/proc/{pid}/statm")).is_ok_and(|text| !text.starts_with("0 "));
+    of_process(pid).is_some_and(|stat| !matches!(stat.letter, 'Z' | 'X')) && has_memory()
+}
+
 /// Reads one thread's stat.
 pub fn of_thread(pid: u32, tid: u32) -> Option<Stat> {
     parse(&std::fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?)
