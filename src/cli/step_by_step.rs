@@ -111,7 +111,7 @@ impl Strategy for Person {
                 let one = self.holds.iter().rposition(|held| *held == (process, event.step.resource));
                 one.map(|at| self.holds.remove(at));
             }
-            Access::Read | Access::Write | Access::Await => {}
+            Access::Read | Access::Write | Access::Add | Access::Await => {}
         }
         if self.again.len() < self.done.len() {
             self.say(&format!("{:>4}  {event}\n", self.done.len()));

@@ -1,59 +1,112 @@
-//! One execution under a controlled scheduler: exactly one process goes on at a time.
+//! One execution under a controlled scheduler: exactly one task goes on at a time.
 //!
-//! Does no I/O and reads no clock of its own: the [`System`](crate::explore::engine::System) is the world, the
-//! [`Strategy`](crate::explore::strategy::Strategy) decides, and the engine knows the rules. A process that
-//! has arrived at a step waits. Granting a lock step means trying the lock: if it is refused the
-//! process is *disabled* until somebody releases the lock, which is no step of the schedule.
+//! Does no I/O and reads no clock of its own: the [`System`] is the world, the
+//! [`Strategy`](crate::explore::strategy::Strategy) decides, and the engine knows the rules. A task that
+//! has arrived at a step waits. Where only a try tells whether a step is enabled, granting it is that try:
+//! if it is refused the task is *disabled* until a step touches what it waits for. A refused try is no step
+//! of the schedule.
+
+use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::step::{Access, Choice, Event, Label, Seen, Step, letter};
+use super::holders::Holders;
+use super::step::{Access, Choice, Effect, Event, Step, task_name};
 use super::strategy::{Decision, Strategy};
 
-/// Processes that wait at their next step, and can be granted it.
+/// Tasks that wait at their next step, and can be granted it.
+///
+/// A task is a process, a thread, or anything else that can act on its own: a timeout that may fire, a
+/// signal that may be delivered. It has a number, which means the same task in every execution.
 pub trait System {
     /// Why the system could not do what it was told.
     type Error;
     /// How an execution ended.
-    type Outcome: Ord + Clone;
+    type Outcome: Ord + Clone + fmt::Debug;
 
-    /// How many processes there are.
-    fn processes(&self) -> usize;
+    /// How many task numbers are in use. Grows when a task appears that has never been seen before.
+    fn tasks(&self) -> usize;
 
-    /// Starts all over: the resources as at first, every process at its first step.
+    /// Starts over: the objects as at first, every task that exists then at its first step.
     ///
     /// # Errors
     /// When the system cannot be brought back to its first state.
     fn reset(&mut self) -> Result<(), Self::Error>;
 
-    /// The step at which `process` waits; `None` if it has ended.
-    fn pending(&self, process: usize) -> Option<Step>;
+    /// The step at which `task` waits; `None` if it has not been created, has ended, or can act no more.
+    fn pending(&self, task: usize) -> Option<&Step>;
 
-    /// Lets `process` do the step at which it waits, and waits until it has arrived at the next.
+    /// Whether `task` could be granted its step now; `None` if only a try tells.
+    fn enabled(&self, task: usize) -> Option<bool> {
+        let _ = task;
+        None
+    }
+
+    /// Lets `task` do the step at which it waits, and waits until it has arrived at the next.
     ///
     /// # Errors
-    /// When the process neither arrives nor ends.
-    fn grant(&mut self, process: usize) -> Result<Granted, Self::Error>;
+    /// When the task neither arrives nor ends.
+    fn grant(&mut self, task: usize) -> Result<Granted, Self::Error>;
 
-    /// Kills `process` where it waits.
+    /// Kills `task` where it waits.
     ///
     /// # Errors
-    /// When the process cannot be killed.
-    fn kill(&mut self, process: usize) -> Result<(), Self::Error>;
+    /// When the task cannot be killed.
+    fn kill(&mut self, task: usize) -> Result<Effect, Self::Error>;
+
+    /// Whether a schedule may kill `task`.
+    fn killable(&self, task: usize) -> bool {
+        let _ = task;
+        true
+    }
 
     /// What came of a complete execution.
     ///
     /// # Errors
-    /// When the resources cannot be looked at.
+    /// When the objects cannot be read.
     fn judge(&mut self, trace: &Trace) -> Result<Self::Outcome, Self::Error>;
+
+    /// The name of `task`.
+    fn name(&self, task: usize) -> String {
+        task_name(task)
+    }
+
+    /// Gives the tasks with these names the numbers 0, 1, 2, …, so that a search that another process
+    /// began can go on. Called before the first reset, if at all.
+    fn restore(&mut self, names: &[String]) {
+        let _ = names;
+    }
+
+    /// Whether `step` of `task` would be enabled in a state that `history` led to: all events so far that
+    /// touched one of its objects, in order. `None` if that cannot be told.
+    ///
+    /// An answer saves executions that would be given up; a wrong one loses classes.
+    fn would_run(&self, task: usize, step: &Step, history: &[&Event]) -> Option<bool> {
+        let _ = (task, step, history);
+        None
+    }
+
+    /// The tasks of which one would have to act before the disabled `task` can go on; `None` to have it
+    /// derived from who acquired and did not release.
+    fn holders(&self, task: usize) -> Option<Vec<usize>> {
+        let _ = task;
+        None
+    }
+
+    /// What was not under control in the execution that has just ended, and how often it occurred. A search
+    /// in which there was anything is not complete.
+    fn uncontrolled(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
 }
 
 /// The answer to a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Granted {
-    /// The operation happened; what it read or wrote.
-    Done(Seen),
-    /// The lock is held: nothing happened.
+    /// The operation happened.
+    Done(Effect),
+    /// The step is not enabled: nothing happened.
     Refused,
 }
 
@@ -62,8 +115,11 @@ pub enum Granted {
 pub struct Trace {
     /// What happened.
     pub events: Vec<Event>,
-    /// For each process the step at which it was left waiting for ever; `None` if it ended.
+    /// For each task the step at which it was left waiting for ever; `None` if it ended.
     pub stuck: Vec<Option<Step>>,
+    /// For waiting tasks of which the system knows it: the tasks of which one would have to act.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub blockers: BTreeMap<usize, Vec<usize>>,
 }
 
 impl Trace {
@@ -72,96 +128,45 @@ impl Trace {
         self.events.iter().map(|event| event.choice).collect()
     }
 
-    /// Whether somebody is left waiting for ever.
+    /// Whether a task is left waiting for ever.
     pub fn deadlocked(&self) -> bool {
         self.stuck.iter().any(Option::is_some)
     }
 
-    /// Who waits for whom at the end: for each process left waiting, the lock and its holders.
+    /// The wait-for graph at the end: for each task left waiting, its step and the tasks it waits for.
     pub fn waits(&self) -> Vec<Wait> {
-        let held = Held::after(self.stuck.len(), &self.events);
+        let held = Holders::after(&self.events);
+        let killed = |task: usize| self.events.iter().any(|e| e.choice.kill && e.choice.index() == task);
         self.stuck
             .iter()
             .enumerate()
             .filter_map(|(process, step)| {
-                let step = (*step)?;
-                let holders = (0..self.stuck.len())
-                    .filter(|holder| held.holds(*holder, step.resource))
-                    .map(|holder| (holder, held.dead[holder]))
-                    .collect();
+                let step = step.clone()?;
+                let holders = match self.blockers.get(&process) {
+                    Some(known) => known.iter().map(|task| (*task, killed(*task))).collect(),
+                    None => {
+                        let mut holders: Vec<_> =
+                            step.touches().flat_map(|touch| held.holders(touch.object)).collect();
+                        holders.sort_unstable();
+                        holders.dedup();
+                        holders
+                    }
+                };
                 Some(Wait { process, step, holders })
             })
             .collect()
     }
 }
 
-/// One edge of the wait-for graph at the end of a deadlocked execution.
+/// One node of the wait-for graph at the end of a deadlocked execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// Who waits.
+    /// The task that waits.
     pub process: usize,
-    /// At which step, so for which lock.
+    /// Its step, which names the object.
     pub step: Step,
-    /// Who took the lock and never gave it back, and whether it was killed.
+    /// The tasks that hold the object, and whether each was killed.
     pub holders: Vec<(usize, bool)>,
-}
-
-/// Which process took which lock and has not given it back.
-///
-/// Known from the steps alone, so for a broken lock it is what the process believes.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    holders: Vec<Vec<Label>>,
-    dead: Vec<bool>,
-}
-
-impl Held {
-    pub(crate) fn new(processes: usize) -> Self {
-        Self { holders: vec![Vec::new(); processes], dead: vec![false; processes] }
-    }
-
-    pub(crate) fn after(processes: usize, events: &[Event]) -> Self {
-        let mut held = Self::new(processes);
-        for event in events {
-            held.note(event);
-        }
-        held
-    }
-
-    pub(crate) fn of(&self, process: usize) -> Vec<Label> {
-        self.holders[process].clone()
-    }
-
-    pub(crate) fn holds(&self, process: usize, lock: Label) -> bool {
-        self.holders[process].contains(&lock)
-    }
-
-    pub(crate) fn by_anybody(&self, lock: Label) -> bool {
-        (0..self.holders.len()).any(|process| self.holds(process, lock))
-    }
-
-    pub(crate) fn note(&mut self, event: &Event) {
-        let process = event.choice.index();
-        if event.choice.kill {
-            // It keeps its locks until somebody else gets them: not every lock notices a death.
-            self.dead[process] = true;
-            return;
-        }
-        let lock = event.step.resource;
-        match event.step.access {
-            Access::Acquire => {
-                for other in (0..self.dead.len()).filter(|other| self.dead[*other]) {
-                    self.holders[other].retain(|held| *held != lock);
-                }
-                self.holders[process].push(lock);
-            }
-            Access::Release => self.holders[process].retain(|held| *held != lock),
-            Access::Read | Access::Write | Access::Await => {}
-        }
-        if event.ended {
-            self.holders[process].clear();
-        }
-    }
 }
 
 /// What a strategy sees where it has to decide.
@@ -169,17 +174,51 @@ impl Held {
 pub struct Point<'a> {
     /// How many decisions were made before.
     pub depth: usize,
-    /// What can be chosen, in order. A lock that nobody has tried since it was last released is
-    /// among them, and may still be refused.
+    /// What can be chosen, in order. Where only a try tells, a step that has not been tried since its
+    /// objects were last touched is among them, and may still be refused.
     pub choices: &'a [Choice],
-    /// The step at which each process waits.
+    /// The step at which each task waits.
     pub pending: &'a [Option<Step>],
 }
 
 impl Point<'_> {
     /// The step that `choice` grants, or at which it kills.
-    pub fn step(&self, choice: Choice) -> Option<Step> {
-        self.pending.get(choice.index()).copied().flatten()
+    pub fn step(&self, choice: Choice) -> Option<&Step> {
+        self.pending.get(choice.index())?.as_ref()
+    }
+}
+
+/// A step that was announced and never done: its task was killed there, or could act no more.
+#[derive(Clone, Debug)]
+pub struct Withdrawn {
+    /// How many events had happened.
+    pub position: usize,
+    /// The task.
+    pub task: usize,
+    /// The step.
+    pub step: Step,
+}
+
+/// A complete execution, as a strategy is told of it.
+pub struct Completed<'a> {
+    /// What happened.
+    pub trace: &'a Trace,
+    /// The steps that were announced and never done, in order.
+    pub withdrawn: &'a [Withdrawn],
+    /// How many kills an execution may have.
+    pub kills: usize,
+    /// Whether the task can be killed.
+    pub killable: &'a dyn Fn(usize) -> bool,
+    /// [`System::would_run`].
+    pub would_run: &'a WouldRun<'a>,
+}
+
+/// [`System::would_run`], as a strategy can call it.
+pub type WouldRun<'a> = dyn Fn(usize, &Step, &[&Event]) -> Option<bool> + 'a;
+
+impl fmt::Debug for Completed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Completed").field("trace", self.trace).finish_non_exhaustive()
     }
 }
 
@@ -187,11 +226,14 @@ impl Point<'_> {
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError<E> {
     /// The system failed.
-    #[error("the processes could not be controlled")]
+    #[error("the processes cannot be controlled")]
     System(#[source] E),
     /// The processes did not do what they did before.
     #[error(transparent)]
     Diverged(#[from] Divergence),
+    /// Two schedules that should be equivalent are not.
+    #[error(transparent)]
+    Ambiguous(#[from] Ambiguity),
 }
 
 /// The same decisions led elsewhere: something that matters is not under control.
@@ -206,6 +248,24 @@ pub struct Divergence {
     pub found: String,
 }
 
+/// Two schedules of one class had different outcomes: steps that were taken for independent are not, or
+/// something that matters is not under control.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "two equivalent schedules had different outcomes: {first} had {first_outcome}, {second} had \
+     {second_outcome}; something that the steps do not name affects the outcome"
+)]
+pub struct Ambiguity {
+    /// The schedule that was executed first.
+    pub first: String,
+    /// Its outcome.
+    pub first_outcome: String,
+    /// The other schedule.
+    pub second: String,
+    /// Its outcome.
+    pub second_outcome: String,
+}
+
 /// Carries out one execution; `None` if the strategy gave it up half-way.
 ///
 /// # Errors
@@ -216,73 +276,114 @@ pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
     kills: usize,
 ) -> Result<Option<Trace>, ExecuteError<S::Error>> {
     system.reset().map_err(ExecuteError::System)?;
-    let count = system.processes();
-    let mut pending: Vec<_> = (0..count).map(|process| system.pending(process)).collect();
-    let mut refused = vec![false; count];
-    let mut held = Held::new(count);
+    let mut pending: Vec<Option<Step>> = Vec::new();
+    let mut refused: Vec<bool> = Vec::new();
+    let mut withdrawn: Vec<Withdrawn> = Vec::new();
+    let mut held = Holders::default();
     let mut events: Vec<Event> = Vec::new();
     let mut kills_left = kills;
     let mut choices = Vec::new();
+    observe(system, &mut pending, &mut refused, None, |_, _| {});
     loop {
         choices.clear();
-        for process in 0..count {
-            if pending[process].is_some() && !refused[process] {
-                choices.push(Choice::step(process));
-                if kills_left > 0 {
-                    choices.push(Choice::kill(process));
+        for task in 0..pending.len() {
+            if pending[task].is_some() && !refused[task] && system.enabled(task) != Some(false) {
+                choices.push(Choice::step(task));
+                if kills_left > 0 && system.killable(task) {
+                    choices.push(Choice::kill(task));
                 }
             }
         }
         if choices.is_empty() {
-            return Ok(Some(Trace { events, stuck: pending }));
+            let blocked = (0..pending.len()).filter(|task| pending[*task].is_some());
+            let blockers = blocked.filter_map(|task| Some((task, system.holders(task)?))).collect();
+            let trace = Trace { events, stuck: pending, blockers };
+            strategy.complete(&Completed {
+                trace: &trace,
+                withdrawn: &withdrawn,
+                kills,
+                killable: &|task| system.killable(task),
+                would_run: &|task, step, history| system.would_run(task, step, history),
+            });
+            return Ok(Some(trace));
         }
         let point = Point { depth: events.len(), choices: &choices, pending: &pending };
         let choice = match strategy.decide(&point)? {
             Decision::Take(choice) => choice,
             Decision::GiveUp => return Ok(None),
         };
-        let process = choice.index();
-        let Some(step) = pending.get(process).copied().flatten() else {
+        let task = choice.index();
+        let Some(step) = point.step(choice).cloned() else {
             return Err(Divergence {
                 position: events.len(),
-                expected: format!("a step of {}", letter(process)),
+                expected: format!("a step of {}", system.name(task)),
                 found: "it has ended".into(),
             }
             .into());
         };
-        let seen = if choice.kill {
-            system.kill(process).map_err(ExecuteError::System)?;
+        let effect = if choice.kill {
             kills_left = kills_left.saturating_sub(1);
-            Seen::from("killed".to_owned())
+            system.kill(task).map_err(ExecuteError::System)?
         } else {
-            match system.grant(process).map_err(ExecuteError::System)? {
-                Granted::Done(seen) => seen,
+            match system.grant(task).map_err(ExecuteError::System)? {
+                Granted::Done(effect) => effect,
                 Granted::Refused => {
-                    refused[process] = true;
-                    strategy.refused(&point, process)?;
+                    refused[task] = true;
+                    strategy.refused(&point, task)?;
                     continue;
                 }
             }
         };
-        pending[process] = system.pending(process);
-        let ended = pending[process].is_none();
-        let Seen { text: seen, observation } = seen;
-        let mut event = Event { choice, step, seen, observation, released: Vec::new(), ended };
-        if ended {
-            // What it took before and does not give back by this step.
-            event.released = held.of(process);
-            if event.step.access == Access::Release && !choice.kill {
-                event.released.retain(|lock| *lock != step.resource);
+        let mut event = Event::new(choice, step, effect);
+        let position = events.len() + 1;
+        let granted = (!choice.kill).then_some(task);
+        observe(system, &mut pending, &mut refused, granted, |task, step| {
+            withdrawn.push(Withdrawn { position, task, step });
+        });
+        event.ended = pending[task].is_none();
+        if event.ended {
+            // What it took before and does not release by this step.
+            event.released = held.of(task).to_vec();
+            if !choice.kill {
+                let releases =
+                    |lock| event.step.touches().any(|t| t.object == lock && t.access == Access::Release);
+                event.released.retain(|lock| !releases(*lock));
             }
         }
-        held.note(&event);
+        held.record(&event);
         // A lock is free again after a release or a death; a record lock on the data file itself
-        // after any use of that file. So whatever touches the lock lets it be tried again.
-        for (other, refused) in refused.iter_mut().enumerate() {
-            let touched = pending[other].is_some_and(|step| step.resource == event.step.resource);
-            *refused &= !(touched || ended);
+        // after any use of that file. So whatever touches the object lets it be tried again.
+        for (other, refused) in refused.iter_mut().enumerate().filter(|(_, refused)| **refused) {
+            let waits_for =
+                |step: &Step| step.touches().any(|its| event.touches().any(|t| t.object == its.object));
+            *refused = !(event.ended || pending[other].as_ref().is_some_and(waits_for));
         }
         strategy.done(&event)?;
         events.push(event);
+    }
+}
+
+/// Reads where each task waits now. Tells of each step that is gone, but for that of the task which was
+/// `granted` its own.
+fn observe<S: System + ?Sized>(
+    system: &S,
+    pending: &mut Vec<Option<Step>>,
+    refused: &mut Vec<bool>,
+    granted: Option<usize>,
+    mut withdraw: impl FnMut(usize, Step),
+) {
+    pending.resize(system.tasks().max(pending.len()), None);
+    refused.resize(pending.len(), false);
+    for (task, known) in pending.iter_mut().enumerate() {
+        let now = system.pending(task);
+        if Some(task) == granted {
+            *known = now.cloned();
+            refused[task] = false;
+        } else if known.as_ref() != now {
+            if let Some(step) = std::mem::replace(known, now.cloned()) {
+                withdraw(task, step);
+            }
+            refused[task] = false;
+        }
     }
 }

@@ -4,6 +4,7 @@
 pub mod engine;
 /// Real processes, a step at a time.
 pub mod gate;
+mod holders;
 /// Classes of equivalent schedules, and how many schedules each holds.
 pub mod reduce;
 /// A schedule as a value: runs, token, checksum.

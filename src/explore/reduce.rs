@@ -6,44 +6,76 @@
 
 use std::collections::HashMap;
 
+use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
+
 use super::step::{Choice, Event};
+
+/// The most cuts that are visited to count a class or to shorten a schedule; where there are more, the
+/// count is an estimate.
+pub(super) const MAX_CUTS: usize = 50_000;
+/// The most events of a class that is counted; the count recurses as deep as there are events.
+const MAX_EVENTS: usize = 2_000;
+/// Random schedules that an estimate is made from.
+const WALKS: u32 = 32;
 
 /// The partial order of a trace: for each event those before it on which it depends.
 #[derive(Clone, Debug)]
 pub struct Order<'a> {
     events: &'a [Event],
-    /// The events of each process, in its own order.
+    /// The tasks that take part, in order, and the events of each.
+    tasks: Vec<u32>,
     own: Vec<Vec<usize>>,
-    /// For each event, how many events of each process must have happened before it.
-    needs: Vec<Vec<u8>>,
+    /// For each event, how many events of each of these tasks must have happened before it.
+    needs: Vec<Vec<u16>>,
 }
 
-/// A set of events closed under what they depend on: how far each process has come.
-pub type Cut = Vec<u8>;
+/// A set of events closed under what they depend on: how far each task has come.
+pub type Cut = Vec<u16>;
+
+/// How many schedules a class holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// The number; saturates.
+    pub count: u64,
+    /// Whether it was counted, and not estimated.
+    pub exact: bool,
+}
 
 impl<'a> Order<'a> {
     /// The order in which `events` depend on each other.
     pub fn new(events: &'a [Event]) -> Self {
-        let processes = events.iter().map(|event| event.choice.index() + 1).max().unwrap_or(0);
-        let mut own: Vec<Vec<usize>> = vec![Vec::new(); processes];
-        let mut needs: Vec<Vec<u8>> = Vec::with_capacity(events.len());
+        let mut tasks: Vec<u32> = events.iter().map(|event| event.choice.process).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
+        let mut order = Self {
+            events,
+            own: vec![Vec::new(); tasks.len()],
+            tasks,
+            needs: Vec::with_capacity(events.len()),
+        };
+        let mut place: Vec<(usize, u16)> = Vec::with_capacity(events.len());
         for (position, event) in events.iter().enumerate() {
-            let mut need = vec![0; processes];
-            for (earlier, other) in events[..position].iter().enumerate() {
-                if event.depends(other) {
-                    for (mine, its) in need.iter_mut().zip(&needs[earlier]) {
+            let mut need: Vec<u16> = vec![0; order.tasks.len()];
+            // Backwards: what an earlier event needed itself need not be compared again.
+            for earlier in (0..position).rev() {
+                let (task, rank) = place[earlier];
+                if need[task] < rank && event.depends(&events[earlier]) {
+                    for (mine, its) in need.iter_mut().zip(&order.needs[earlier]) {
                         *mine = (*mine).max(*its);
                     }
-                    let rank = own[other.choice.index()].iter().position(|at| *at == earlier);
-                    let happened = rank.map_or(0, |rank| rank as u8 + 1);
-                    let mine = &mut need[other.choice.index()];
-                    *mine = (*mine).max(happened);
+                    need[task] = need[task].max(rank);
                 }
             }
-            needs.push(need);
-            own[event.choice.index()].push(position);
+            order.needs.push(need);
+            let task = order.place(event);
+            order.own[task].push(position);
+            place.push((task, order.own[task].len() as u16));
         }
-        Self { events, own, needs }
+        order
+    }
+
+    fn place(&self, event: &Event) -> usize {
+        self.tasks.binary_search(&event.choice.process).unwrap_or_default()
     }
 
     /// Nothing has happened.
@@ -51,46 +83,86 @@ impl<'a> Order<'a> {
         vec![0; self.own.len()]
     }
 
-    /// The events that can be next after `cut`, in the order of processes.
+    /// `event`, which can be next, happens.
+    pub fn advance(&self, cut: &mut Cut, event: &Event) {
+        cut[self.place(event)] += 1;
+    }
+
+    /// Whether `event` has happened: it is the `rank`th of its task, counted from 0.
+    pub(super) fn happened(&self, cut: &Cut, event: &Event, rank: u16) -> bool {
+        cut[self.place(event)] > rank
+    }
+
+    /// The events that can be next after `cut`, in the order of tasks.
     pub fn next<'s>(&'s self, cut: &'s Cut) -> impl Iterator<Item = &'a Event> + 's {
-        (0..self.own.len()).filter_map(move |process| {
-            let position = *self.own[process].get(usize::from(cut[process]))?;
+        (0..self.own.len()).filter_map(move |task| {
+            let position = *self.own[task].get(usize::from(cut[task]))?;
             let ready = self.needs[position].iter().zip(cut).all(|(need, have)| need <= have);
             ready.then(|| &self.events[position])
         })
     }
 
-    /// The next event of `process` after `cut`, whether or not it can be next.
-    pub fn upcoming(&self, cut: &Cut, process: usize) -> Option<&'a Event> {
-        let position = *self.own[process].get(usize::from(cut[process]))?;
+    /// The next event of `task` after `cut`, whether or not it can be next.
+    pub fn upcoming(&self, cut: &Cut, task: usize) -> Option<&'a Event> {
+        let place = self.tasks.binary_search(&(task as u32)).ok()?;
+        let position = *self.own[place].get(usize::from(cut[place]))?;
         Some(&self.events[position])
     }
 
     /// How many schedules are in the class: the linear extensions of the order.
     ///
-    /// Counted over cuts, of which there are at most `Π (kᵢ + 1)`; saturates.
-    pub fn schedules(&self) -> u64 {
+    /// Counted over cuts, of which there are at most `Π (kᵢ + 1)`. Where these are too many it is estimated
+    /// from random schedules (D. Knuth, "Estimating the Efficiency of Backtrack Programs", Mathematics of
+    /// Computation 29, 1975), always the same for the same events.
+    pub fn schedules(&self) -> Size {
         let mut known: HashMap<Cut, u64> = HashMap::new();
-        self.count(self.bottom(), &mut known)
+        let counted =
+            (self.events.len() <= MAX_EVENTS).then(|| self.count(self.bottom(), &mut known)).flatten();
+        match counted {
+            Some(count) => Size { count, exact: true },
+            None => Size { count: self.estimate(), exact: false },
+        }
     }
 
-    fn count(&self, cut: Cut, known: &mut HashMap<Cut, u64>) -> u64 {
+    fn count(&self, cut: Cut, known: &mut HashMap<Cut, u64>) -> Option<u64> {
         if let Some(count) = known.get(&cut) {
-            return *count;
+            return Some(*count);
+        }
+        if known.len() >= MAX_CUTS {
+            return None;
         }
         let mut count: u64 = 0;
         let mut last = true;
         for event in self.next(&cut) {
             last = false;
             let mut after = cut.clone();
-            after[event.choice.index()] += 1;
-            count = count.saturating_add(self.count(after, known));
+            self.advance(&mut after, event);
+            count = count.saturating_add(self.count(after, known)?);
         }
         if last {
             count = 1;
         }
         known.insert(cut, count);
-        count
+        Some(count)
+    }
+
+    fn estimate(&self) -> u64 {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(self.events.len() as u64);
+        let mut sum = 0.0;
+        for _ in 0..WALKS {
+            let (mut cut, mut ways) = (self.bottom(), 1.0);
+            loop {
+                let next: Vec<_> = self.next(&cut).collect();
+                if next.is_empty() {
+                    break;
+                }
+                ways *= next.len() as f64;
+                self.advance(&mut cut, next[random.random_range(0..next.len())]);
+            }
+            sum += ways;
+        }
+        // A float that is too large becomes the largest number.
+        (sum / f64::from(WALKS)) as u64
     }
 
     /// The class itself: its first schedule in lexicographic order.
@@ -99,7 +171,7 @@ impl<'a> Order<'a> {
         let mut class = Vec::with_capacity(self.events.len());
         loop {
             let Some(event) = self.next(&cut).next() else { return class };
-            cut[event.choice.index()] += 1;
+            self.advance(&mut cut, event);
             class.push(event.choice);
         }
     }
@@ -108,25 +180,18 @@ impl<'a> Order<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explore::step::{Access, Step};
+    use crate::explore::step::{Access, Effect, Step};
 
     fn event(process: usize, access: Access) -> Event {
-        Event {
-            choice: Choice::step(process),
-            step: Step::new("step", "stock", access),
-            seen: String::new(),
-            observation: Default::default(),
-            released: Vec::new(),
-            ended: false,
-        }
+        Event::new(Choice::step(process), Step::new("step", "stock", access), Effect::default())
     }
 
     #[test]
     fn reads_commute_and_writes_do_not() {
         let reads = [event(0, Access::Read), event(1, Access::Read), event(2, Access::Read)];
-        assert_eq!(Order::new(&reads).schedules(), 6);
+        assert_eq!(Order::new(&reads).schedules().count, 6);
         let writes = [event(2, Access::Write), event(1, Access::Write), event(0, Access::Write)];
-        assert_eq!(Order::new(&writes).schedules(), 1);
+        assert_eq!(Order::new(&writes).schedules().count, 1);
         assert_eq!(Order::new(&writes).class(), [2, 1, 0].map(Choice::step));
     }
 
@@ -135,6 +200,15 @@ mod tests {
         let one = [event(0, Access::Read), event(1, Access::Read), event(0, Access::Write)];
         let other = [event(1, Access::Read), event(0, Access::Read), event(0, Access::Write)];
         assert_eq!(Order::new(&one).class(), Order::new(&other).class());
-        assert_eq!(Order::new(&one).schedules(), 2);
+        assert_eq!(Order::new(&one).schedules().count, 2);
+    }
+
+    #[test]
+    fn a_class_too_large_to_count_is_estimated() {
+        let few: Vec<_> = (0..4).map(|event_of| event(event_of, Access::Read)).collect();
+        assert_eq!(Order::new(&few).estimate(), 24, "every walk has the same widths");
+        let many: Vec<_> = (0..200).map(|at| event(at % 10, Access::Read)).collect();
+        let size = Order::new(&many).schedules();
+        assert!(!size.exact && size.count == u64::MAX, "{size:?}");
     }
 }

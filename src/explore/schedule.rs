@@ -8,10 +8,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::step::{Choice, Event, letter};
+use super::step::{Choice, Event, letter, task_name};
 
-/// The most processes that a schedule can name.
+/// The most tasks that have a letter of their own in a schedule; further ones are `(26)`, `(27)`, ….
 pub const MAX_PROCESSES: usize = 26;
+/// The most characters between such parentheses.
+const MAX_DIGITS: usize = 10;
 /// The most decisions that are read from a token or a file.
 pub const MAX_STEPS: usize = 10_000;
 
@@ -97,14 +99,9 @@ impl FromStr for Token {
 /// Fifteen bits that tell the steps of one execution from those of another.
 pub fn arrivals(events: &[Event]) -> u16 {
     let text = events.iter().flat_map(|event| {
-        let step = event.step;
+        let step = &event.step;
         let ended = if event.ended { ";" } else { "," };
-        [
-            letter(event.choice.index()).to_string(),
-            step.name.to_string(),
-            step.resource.to_string(),
-            ended.into(),
-        ]
+        [task_name(event.choice.index()), step.name.to_string(), step.resource.to_string(), ended.into()]
     });
     fold(fnv(text.flat_map(String::into_bytes)))
 }
@@ -113,8 +110,12 @@ pub fn arrivals(events: &[Event]) -> u16 {
 pub fn runs(choices: &[Choice]) -> String {
     let mut text = String::new();
     for run in choices.chunk_by(|one, other| one == other) {
-        let name = letter(run[0].index());
-        text.push(if run[0].kill { name } else { name.to_ascii_lowercase() });
+        let (task, kill) = (run[0].index(), run[0].kill);
+        if task < MAX_PROCESSES {
+            text.push(if kill { letter(task) } else { letter(task).to_ascii_lowercase() });
+        } else {
+            text.push_str(&format!("({task}{})", if kill { "!" } else { "" }));
+        }
         if run.len() > 1 {
             text.push_str(&run.len().to_string());
         }
@@ -126,9 +127,19 @@ fn parse_runs(text: &str) -> Result<Option<Vec<Choice>>, ParseTokenError> {
     let mut choices = Vec::new();
     let mut rest = text.chars().peekable();
     while let Some(name) = rest.next() {
-        if !name.is_ascii_alphabetic() {
-            return Ok(None);
-        }
+        let choice = match name {
+            'a'..='z' => Choice::step(usize::from(name as u8 - b'a')),
+            'A'..='Z' => Choice::kill(usize::from(name as u8 - b'A')),
+            '(' => {
+                let inside: String = rest.by_ref().take_while(|c| *c != ')').take(MAX_DIGITS).collect();
+                let (number, kill) = inside.strip_suffix('!').map_or((&*inside, false), |task| (task, true));
+                let Some(process) = number.parse().ok().filter(|task| *task >= MAX_PROCESSES as u32) else {
+                    return Ok(None);
+                };
+                Choice { process, kill }
+            }
+            _ => return Ok(None),
+        };
         let mut count: Option<usize> = None;
         while let Some(digit) = rest.peek().and_then(|c| c.to_digit(10)) {
             rest.next();
@@ -138,8 +149,7 @@ fn parse_runs(text: &str) -> Result<Option<Vec<Choice>>, ParseTokenError> {
         if choices.len().saturating_add(count) > MAX_STEPS {
             return Err(ParseTokenError::TooLong);
         }
-        let process = name.to_ascii_lowercase() as u8 - b'a';
-        choices.resize(choices.len() + count, Choice { process, kill: name.is_ascii_uppercase() });
+        choices.resize(choices.len() + count, choice);
     }
     Ok(Some(choices))
 }
@@ -180,7 +190,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_token_comes_back_as_it_was_printed(
-            choices in proptest::collection::vec((0_u8..26, any::<bool>()), 0..40),
+            choices in proptest::collection::vec((0_u32..40, any::<bool>()), 0..40),
             arrivals in 0_u16..0x8000,
         ) {
             let choices = choices.into_iter().map(|(process, kill)| Choice { process, kill }).collect();

@@ -1,12 +1,12 @@
 //! One execution after another, counted by outcome, with the shortest witness of each.
 
-use std::collections::{BTreeMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::engine::{ExecuteError, System, Trace, execute};
+use super::engine::{Ambiguity, ExecuteError, System, Trace, execute};
 use super::reduce::Order;
+use super::schedule::runs;
 use super::shrink::{Cost, shortest};
 use super::strategy::Strategy;
 
@@ -17,13 +17,20 @@ pub struct Tally<O: Ord> {
     pub schedules: u64,
     /// Executions that were given up because all that was left had been explored elsewhere.
     pub given_up: u64,
-    /// Complete executions in which nobody was killed.
+    /// Complete executions in which no task was killed.
     pub unharmed: u64,
-    /// Schedules that the classes found so far hold together.
+    /// Schedules that the classes found so far hold together; saturates.
     pub represents: u64,
+    /// Whether `represents` is an estimate: some class was too large to be counted.
+    #[serde(default)]
+    pub estimated: bool,
     /// What came of them.
     pub outcomes: BTreeMap<O, Found>,
-    classes: HashSet<u64>,
+    /// What was not under control, and how often it occurred.
+    #[serde(default)]
+    pub uncontrolled: BTreeMap<String, u64>,
+    /// Each class by its first schedule, with the schedule that was executed and its outcome.
+    classes: HashMap<String, (String, O)>,
 }
 
 /// One outcome.
@@ -31,7 +38,7 @@ pub struct Tally<O: Ord> {
 pub struct Found {
     /// How many executions ended so.
     pub count: u64,
-    /// In how many of them nobody was killed.
+    /// In how many of them no task was killed.
     pub unharmed: u64,
     /// How many classes end so.
     pub classes: u64,
@@ -45,54 +52,82 @@ pub struct Found {
 
 impl<O: Ord> Default for Tally<O> {
     fn default() -> Self {
-        let (outcomes, classes) = (BTreeMap::new(), HashSet::new());
-        Self { schedules: 0, given_up: 0, unharmed: 0, represents: 0, outcomes, classes }
+        Self {
+            schedules: 0,
+            given_up: 0,
+            unharmed: 0,
+            represents: 0,
+            estimated: false,
+            outcomes: BTreeMap::new(),
+            uncontrolled: BTreeMap::new(),
+            classes: HashMap::new(),
+        }
     }
 }
 
-impl<O: Ord + Clone> Tally<O> {
+impl<O: Ord + Clone + std::fmt::Debug> Tally<O> {
     /// How many classes of equivalent schedules have been seen.
     pub fn classes(&self) -> u64 {
         self.classes.len() as u64
     }
 
-    fn count(&mut self, outcome: &O, trace: &Trace) {
+    /// Records an execution: its outcome always, its size and its shortest schedule once for each class.
+    ///
+    /// # Errors
+    /// When an equivalent schedule had another outcome. Both outcomes are in the tally.
+    pub fn record(&mut self, outcome: &O, trace: &Trace) -> Result<(), Ambiguity> {
         let unharmed = u64::from(!trace.events.iter().any(|event| event.choice.kill));
         self.schedules += 1;
         self.unharmed += unharmed;
         let order = Order::new(&trace.events);
-        let mut hasher = DefaultHasher::new();
-        order.class().hash(&mut hasher);
-        if self.classes.insert(hasher.finish()) {
+        let class = runs(&order.class());
+        let known = self.classes.get(&class);
+        let ambiguity = known.filter(|(_, known)| known != outcome).map(|(first, known)| Ambiguity {
+            first: first.clone(),
+            first_outcome: format!("{known:?}"),
+            second: runs(&trace.choices()),
+            second_outcome: format!("{outcome:?}"),
+        });
+        if known.is_none() || (ambiguity.is_some() && !self.outcomes.contains_key(outcome)) {
             let size = order.schedules();
+            self.estimated |= !size.exact;
+            let new = u64::from(known.is_none());
+            let size = size.count * new;
             let witness = shortest(trace);
             let cost = Cost::of(&witness);
             self.represents = self.represents.saturating_add(size);
             match self.outcomes.get_mut(outcome) {
                 Some(found) => {
-                    found.classes += 1;
+                    found.classes += new;
                     found.represents = found.represents.saturating_add(size);
                     if cost < found.cost {
                         (found.cost, found.witness) = (cost, witness);
                     }
                 }
                 None => {
-                    let found = Found { count: 0, unharmed: 0, classes: 1, represents: size, cost, witness };
+                    let found =
+                        Found { count: 0, unharmed: 0, classes: new, represents: size, cost, witness };
                     self.outcomes.insert(outcome.clone(), found);
                 }
             }
+        }
+        if known.is_none() {
+            self.classes.insert(class, (runs(&trace.choices()), outcome.clone()));
         }
         if let Some(found) = self.outcomes.get_mut(outcome) {
             found.count += 1;
             found.unharmed += unharmed;
         }
+        ambiguity.map_or(Ok(()), Err)
     }
 }
 
-/// Executes until nothing is left (`true`) or until `go_on`, asked after each execution, says no.
+/// Executes until nothing is left or until `go_on`, asked after each execution, says no; whether the search
+/// is complete: nothing was left, and everything that was executed was under control.
 ///
 /// # Errors
-/// When an execution cannot be carried out; what was found before it stays in `tally`.
+/// When an execution cannot be carried out, or two equivalent schedules had different outcomes; what was
+/// found before it stays in `tally`.
 pub fn search<S: System + ?Sized, T: Strategy + ?Sized>(
     system: &mut S,
     strategy: &mut T,
@@ -104,14 +139,43 @@ pub fn search<S: System + ?Sized, T: Strategy + ?Sized>(
         match execute(system, strategy, kills)? {
             Some(trace) => {
                 let outcome = system.judge(&trace).map_err(ExecuteError::System)?;
-                tally.count(&outcome, &trace);
+                for (what, count) in system.uncontrolled() {
+                    *tally.uncontrolled.entry(what).or_insert(0) += count;
+                }
+                tally.record(&outcome, &trace)?;
             }
             None => tally.given_up += 1,
         }
         strategy.end();
         if !go_on(tally, strategy) {
-            return Ok(!strategy.begin());
+            return Ok(!strategy.begin() && tally.uncontrolled.is_empty());
         }
     }
-    Ok(true)
+    Ok(tally.uncontrolled.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::step::{Access, Choice, Effect, Event, Step};
+
+    fn reads(order: [usize; 2]) -> Trace {
+        let event = |task| {
+            Event::new(Choice::step(task), Step::new("read", "stock", Access::Read), Effect::default())
+        };
+        Trace { events: order.map(event).to_vec(), stuck: vec![None; 2], ..Trace::default() }
+    }
+
+    #[test]
+    fn an_outcome_of_a_known_class_is_recorded_and_named_with_both_schedules() {
+        let mut tally = Tally::default();
+        tally.record(&"ok", &reads([0, 1])).unwrap();
+        tally.record(&"ok", &reads([1, 0])).unwrap();
+        let ambiguity = tally.record(&"oversold", &reads([1, 0])).unwrap_err();
+        assert_eq!((ambiguity.first.as_str(), ambiguity.second.as_str()), ("ab", "ba"));
+        assert!(ambiguity.to_string().contains("ab had \"ok\", ba had \"oversold\""), "{ambiguity}");
+        assert_eq!((tally.schedules, tally.classes()), (3, 1));
+        let counts: Vec<_> = tally.outcomes.iter().map(|(name, found)| (*name, found.count)).collect();
+        assert_eq!(counts, [("ok", 2), ("oversold", 1)]);
+    }
 }

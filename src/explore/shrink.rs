@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::engine::{Held, Trace};
-use super::reduce::{Cut, Order};
+use super::engine::Trace;
+use super::holders::Holders;
+use super::reduce::{Cut, MAX_CUTS, Order};
 use super::step::{Access, Choice, Event, Step};
 
 /// How hard a schedule is to follow.
@@ -24,43 +25,54 @@ impl Cost {
     /// The cost of `trace`.
     pub fn of(trace: &Trace) -> Self {
         let mut cost = Self { choices: trace.choices(), ..Self::default() };
-        let mut held = Held::new(trace.stuck.len());
+        let mut held = Holders::default();
         for (position, event) in trace.events.iter().enumerate() {
             if position > 0 {
                 let previous = trace.events[position - 1].choice.index();
                 if previous != event.choice.index() {
                     cost.switches += 1;
                     let next = trace.events[position..].iter().find(|e| e.choice.index() == previous);
-                    let next = next.map(|event| event.step).or(trace.stuck[previous]);
+                    let next = next.map(|event| &event.step).or(trace.stuck[previous].as_ref());
                     cost.preemptions += usize::from(could_go_on(next, &held));
                 }
             }
-            held.note(event);
+            held.record(event);
         }
         cost
     }
 }
 
-fn could_go_on(next: Option<Step>, held: &Held) -> bool {
-    next.is_some_and(|step| step.access != Access::Acquire || !held.by_anybody(step.resource))
+fn could_go_on(next: Option<&Step>, held: &Holders) -> bool {
+    next.is_some_and(|step| {
+        !step.touches().any(|its| its.access == Access::Acquire && held.is_held(its.object))
+    })
 }
 
 /// The shortest schedule of the class of `trace`, found without running it.
 ///
-/// Dynamic programming over how far each process has come and who went last.
+/// Dynamic programming over how far each task has come and which went last. Where that is too much, a
+/// task goes on as long as it can, and the result is the better of that schedule and `trace`.
 pub fn shortest(trace: &Trace) -> Trace {
     let order = Order::new(&trace.events);
     let mut search = Search { order, trace, best: HashMap::new() };
     let mut cut = search.order.bottom();
     let mut last = None;
     let mut events: Vec<Event> = Vec::with_capacity(trace.events.len());
-    while let (_, _, Some(event)) = search.best(&cut, last) {
-        cut[event.choice.index()] += 1;
+    let small = trace.events.len() <= MAX_EVENTS && search.best(&cut, last).is_some();
+    loop {
+        let event =
+            if small { search.best(&cut, last).and_then(|best| best.2) } else { search.lazy(&cut, last) };
+        let Some(event) = event else { break };
+        search.order.advance(&mut cut, event);
         last = Some(event.choice.index());
         events.push(event.clone());
     }
-    Trace { events, stuck: trace.stuck.clone() }
+    let found = Trace { events, ..trace.clone() };
+    if small || Cost::of(&found) < Cost::of(trace) { found } else { trace.clone() }
 }
+
+/// The longest schedule that is shortened by dynamic programming, which recurses as deep.
+const MAX_EVENTS: usize = 1_000;
 
 struct Search<'a> {
     order: Order<'a>,
@@ -73,48 +85,53 @@ type Best<'a> = (usize, usize, Option<&'a Event>);
 
 impl<'a> Search<'a> {
     /// The fewest switches and preemptions from here to the end, and the first event on that way;
-    /// among equals the first in lexicographic order.
-    fn best(&mut self, cut: &Cut, last: Option<usize>) -> Best<'a> {
+    /// among equals the first in lexicographic order. `None` if there are too many cuts.
+    fn best(&mut self, cut: &Cut, last: Option<usize>) -> Option<Best<'a>> {
         if let Some(known) = self.best.get(&(cut.clone(), last)) {
-            return *known;
+            return Some(*known);
+        }
+        if self.best.len() >= MAX_CUTS {
+            return None;
         }
         let next: Vec<&'a Event> = self.order.next(cut).collect();
         let preempted = last.is_some_and(|last| {
-            let next = self.order.upcoming(cut, last).map(|event| event.step);
-            could_go_on(next.or(self.trace.stuck[last]), &self.held(cut))
+            let next = self.order.upcoming(cut, last).map(|event| &event.step);
+            could_go_on(next.or(self.trace.stuck[last].as_ref()), &self.held(cut))
         });
         let mut best = None;
         for event in next {
-            let process = event.choice.index();
+            let task = event.choice.index();
             let mut after = cut.clone();
-            after[process] += 1;
-            let (mut switches, mut preemptions, _) = self.best(&after, Some(process));
-            if last.is_some_and(|last| last != process) {
+            self.order.advance(&mut after, event);
+            let (mut switches, mut preemptions, _) = self.best(&after, Some(task))?;
+            if last.is_some_and(|last| last != task) {
                 switches += 1;
                 preemptions += usize::from(preempted);
             }
-            // Events come in the order of processes, so the first of equals is kept.
+            // Events come in the order of tasks, so the first of equals is kept.
             if best.is_none_or(|(s, p, _)| (switches, preemptions) < (s, p)) {
                 best = Some((switches, preemptions, Some(event)));
             }
         }
         let best = best.unwrap_or((0, 0, None));
         self.best.insert((cut.clone(), last), best);
-        best
+        Some(best)
     }
 
-    /// Who holds what at `cut`. The order of lock operations on one lock is the same in the whole
+    /// The next event of the task that went last, if it can be next; otherwise of the first that can.
+    fn lazy(&self, cut: &Cut, last: Option<usize>) -> Option<&'a Event> {
+        let same = self.order.next(cut).find(|event| Some(event.choice.index()) == last);
+        same.or_else(|| self.order.next(cut).next())
+    }
+
+    /// The holders at `cut`. The order of lock operations on one lock is the same in the whole
     /// class, so any order of the events below the cut tells.
-    fn held(&self, cut: &Cut) -> Held {
-        let mut held = Held::new(self.trace.stuck.len());
-        let mut left = cut.clone();
-        for event in &self.trace.events {
-            let mine = &mut left[event.choice.index()];
-            if *mine > 0 {
-                *mine -= 1;
-                held.note(event);
-            }
-        }
-        held
+    fn held(&self, cut: &Cut) -> Holders {
+        let mut ranks: HashMap<u32, u16> = HashMap::new();
+        Holders::after(self.trace.events.iter().filter(|event| {
+            let rank = ranks.entry(event.choice.process).or_default();
+            *rank += 1;
+            self.order.happened(cut, event, *rank - 1)
+        }))
     }
 }

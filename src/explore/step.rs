@@ -1,52 +1,80 @@
-//! A step: one visible operation of a process, and when the order of two of them matters.
+//! A step: one visible operation of a task (a process or a thread), and when the order of two matters.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// A short name that lives inside a step, so that steps can be copied and compared at no cost.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Label {
-    len: u8,
-    bytes: [u8; Label::MAX],
-}
+/// A name of any length: interned for the life of the process, so copied and compared as a number is.
+///
+/// The text is the identity: it is what two executions, and two runs of the program, have in common.
+#[derive(Clone, Copy)]
+pub struct Label(&'static str);
 
 impl Label {
-    /// The longest label, in bytes.
-    pub const MAX: usize = 15;
-
-    /// The first [`Label::MAX`] bytes of `name`, cut at a character.
-    pub fn new(name: &str) -> Self {
-        let mut len = name.len().min(Self::MAX);
-        while !name.is_char_boundary(len) {
-            len -= 1;
+    /// The label with this text.
+    pub fn new(text: &str) -> Self {
+        static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(label) = known.get(text) {
+            return Self(label);
         }
-        let mut bytes = [0; Self::MAX];
-        bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
-        Self { len: len as u8, bytes }
+        let label: &'static str = Box::leak(text.to_owned().into_boxed_str());
+        known.insert(label);
+        Self(label)
     }
 
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or("?")
+    /// The text.
+    pub fn as_str(&self) -> &'static str {
+        self.0
+    }
+}
+
+impl PartialEq for Label {
+    fn eq(&self, other: &Self) -> bool {
+        // Interned: the same text is the same memory.
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for Label {}
+
+impl Hash for Label {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::ptr::hash(self.0, state);
+    }
+}
+
+impl PartialOrd for Label {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Label {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(other.0)
     }
 }
 
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(self.0)
     }
 }
 
 impl fmt::Debug for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
+        fmt::Debug::fmt(self.0, f)
     }
 }
 
 impl Serialize for Label {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
+        serializer.serialize_str(self.0)
     }
 }
 
@@ -56,44 +84,96 @@ impl<'de> Deserialize<'de> for Label {
     }
 }
 
-/// What a step does to its resource.
+/// What a step does to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
-    /// Looks at it: two reads may change places.
+    /// Reads it: two reads commute.
     Read,
     /// Changes it.
     Write,
-    /// Takes it, if it is free; otherwise the process is disabled until somebody releases it.
+    /// Changes it in a way that commutes with other additions: posts a semaphore, adds a name to a
+    /// directory, records an exit.
+    Add,
+    /// Takes it if it is free; otherwise the task is disabled until another task releases it.
     Acquire,
-    /// Gives it back.
+    /// Releases it.
     Release,
-    /// Changes it once it is as it must be; until then the process is disabled. Nobody holds it.
+    /// Changes it once it is in the required state; until then the task is disabled. It has no holder.
     Await,
 }
 
 impl Access {
-    /// Whether it may be refused.
+    /// Whether the step may be disabled.
     pub fn may_wait(self) -> bool {
         matches!(self, Self::Acquire | Self::Await)
     }
+
+    /// Whether two accesses to one object lead to the same state in either order.
+    pub fn commutes(self, other: Self) -> bool {
+        matches!((self, other), (Self::Read, Self::Read) | (Self::Add, Self::Add))
+    }
 }
 
-/// One visible operation, as a process announces it on arrival.
+/// One object that a step accesses, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Step {
-    /// What the scenario calls it: `read`, `write`, `lock`.
-    pub name: Label,
-    /// What it touches.
-    pub resource: Label,
-    /// How.
+pub struct Touch {
+    /// The object, named alike in every execution.
+    pub object: Label,
+    /// How it is accessed.
     pub access: Access,
+}
+
+impl Touch {
+    /// `access` to the object called `object`.
+    pub fn new(object: &str, access: Access) -> Self {
+        Self { object: Label::new(object), access }
+    }
+
+    /// Whether the order of the two matters.
+    pub fn conflicts(&self, other: &Self) -> bool {
+        self.object == other.object && !self.access.commutes(other.access)
+    }
+}
+
+/// One visible operation, as a task announces it on arrival.
+///
+/// Its accesses over-approximate: they name each object that the operation may access, and each that
+/// decides whether it is enabled.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Step {
+    /// The name of the operation: `read`, `write`, `lock`.
+    pub name: Label,
+    /// The object that it is told by.
+    pub resource: Label,
+    /// How it accesses that object.
+    pub access: Access,
+    /// Further objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Touch>,
 }
 
 impl Step {
     /// A step called `name` that does `access` to `resource`.
     pub fn new(name: &str, resource: &str, access: Access) -> Self {
-        Self { name: Label::new(name), resource: Label::new(resource), access }
+        Self { name: Label::new(name), resource: Label::new(resource), access, also: Vec::new() }
+    }
+
+    /// The same step with further accesses.
+    pub fn with(mut self, also: impl IntoIterator<Item = Touch>) -> Self {
+        self.also.extend(also);
+        self
+    }
+
+    /// All accesses, that to the principal object first.
+    pub fn touches(&self) -> impl Iterator<Item = Touch> + '_ {
+        let principal = Touch { object: self.resource, access: self.access };
+        std::iter::once(principal).chain(self.also.iter().copied())
+    }
+
+    /// Whether the step may be disabled.
+    pub fn may_wait(&self) -> bool {
+        self.touches().any(|touch| touch.access.may_wait())
     }
 }
 
@@ -103,31 +183,31 @@ impl fmt::Display for Step {
     }
 }
 
-/// The decision at one point of a schedule: who goes on, or who dies there.
+/// The decision at one point of a schedule: which task goes on, or is killed.
 ///
-/// Ordered by process, a step before a kill: the order in which schedules are compared.
+/// Ordered by task, a step before a kill: the order in which schedules are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Choice {
-    /// The process, counted from 0.
-    pub process: u8,
+    /// The task, counted from 0: the same task in every execution.
+    pub process: u32,
     /// Killed at its step, before the operation, instead of being granted it.
     pub kill: bool,
 }
 
 impl Choice {
-    /// `process` is granted its step.
-    pub fn step(process: usize) -> Self {
-        Self { process: process as u8, kill: false }
+    /// `task` is granted its step.
+    pub fn step(task: usize) -> Self {
+        Self { process: task as u32, kill: false }
     }
 
-    /// `process` is killed at its step.
-    pub fn kill(process: usize) -> Self {
-        Self { process: process as u8, kill: true }
+    /// `task` is killed at its step.
+    pub fn kill(task: usize) -> Self {
+        Self { process: task as u32, kill: true }
     }
 
-    /// The process as an index.
+    /// The task as an index.
     pub fn index(self) -> usize {
-        usize::from(self.process)
+        self.process as usize
     }
 }
 
@@ -178,48 +258,98 @@ impl From<String> for Seen {
     }
 }
 
+/// What a granted step did, or a kill.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effect {
+    /// What the operation read or wrote.
+    pub seen: Seen,
+    /// The accesses that were made, where they are fewer than announced. They still name each object whose
+    /// change could have changed the result, or whether the step was enabled.
+    pub touched: Option<Vec<Touch>>,
+    /// The tasks that it created.
+    pub created: Vec<u32>,
+    /// It happened because nothing else could: it is ordered after all before it, and before all after it.
+    pub barrier: bool,
+}
+
+impl From<Seen> for Effect {
+    fn from(seen: Seen) -> Self {
+        Self { seen, ..Self::default() }
+    }
+}
+
 /// What happened at one point of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Who, and whether it was killed.
+    /// The task, and whether it was killed.
     pub choice: Choice,
-    /// The step that was granted, or at which the process died.
+    /// The step that was granted, or at which the task was killed.
     pub step: Step,
-    /// What the operation read or wrote, in the scenario's words.
+    /// What the operation read or wrote, in words.
     pub seen: String,
     /// The same for the scenario's judge.
     #[serde(default, skip_serializing_if = "Observation::is_empty")]
     pub observation: Observation,
-    /// The locks that the process lost by ending here: early, or killed.
+    /// The locks that the task lost by ending here: early, or killed.
     pub released: Vec<Label>,
-    /// The process has no further steps.
+    /// The task has no further steps.
     pub ended: bool,
+    /// As [`Effect::touched`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched: Option<Vec<Touch>>,
+    /// As [`Effect::created`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub created: Vec<u32>,
+    /// As [`Effect::barrier`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub barrier: bool,
 }
 
 impl Event {
-    /// Whether the order of the two matters; if not, swapping neighbours leads to the same state.
-    ///
-    /// Steps of one process are in order. Two steps depend if they touch the same resource and one
-    /// of them writes. A kill depends on every other kill, on the locks that it frees, and on the
-    /// lock at which the process died, for a process is killed only where it could have gone on.
-    pub fn depends(&self, other: &Self) -> bool {
-        if self.choice.process == other.choice.process || (self.choice.kill && other.choice.kill) {
-            return true;
+    /// `choice` was carried out at `step`, and this came of it.
+    pub fn new(choice: Choice, step: Step, effect: Effect) -> Self {
+        let Effect { seen: Seen { text, observation }, touched, created, barrier } = effect;
+        Self {
+            choice,
+            step,
+            seen: text,
+            observation,
+            released: Vec::new(),
+            ended: false,
+            touched,
+            created,
+            barrier,
         }
-        self.touches()
-            .any(|(mine, writes)| other.touches().any(|(its, also)| mine == its && (writes || also)))
     }
 
-    fn touches(&self) -> impl Iterator<Item = (Label, bool)> + '_ {
-        let own = (!self.choice.kill || self.step.access.may_wait())
-            .then_some((self.step.resource, self.step.access != Access::Read));
-        own.into_iter().chain(self.released.iter().map(|lock| (*lock, true)))
+    /// Whether the order of the two matters; if not, swapping neighbours leads to the same state.
+    ///
+    /// Steps of one task are in order, and after the step that created the task. Two steps depend if they
+    /// access the same object and do not commute. A kill depends on every other kill, on the locks that it
+    /// frees, and on what its task was about to wait for: a task is killed only where it could have gone on.
+    pub fn depends(&self, other: &Self) -> bool {
+        self.choice.process == other.choice.process
+            || (self.choice.kill && other.choice.kill)
+            || self.barrier
+            || other.barrier
+            || self.created.contains(&other.choice.process)
+            || other.created.contains(&self.choice.process)
+            || self.touches().any(|mine| other.touches().any(|its| mine.conflicts(&its)))
+    }
+
+    /// All accesses that were made.
+    pub fn touches(&self) -> impl Iterator<Item = Touch> + '_ {
+        // A killed task does nothing at its step; only whether it could have gone on matters.
+        let announced = self.step.touches().filter(|touch| !self.choice.kill || touch.access.may_wait());
+        let announced = (self.touched.is_none() || self.choice.kill).then_some(announced);
+        let released = self.released.iter().map(|lock| Touch { object: *lock, access: Access::Write });
+        announced.into_iter().flatten().chain(self.touched.iter().flatten().copied()).chain(released)
     }
 }
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = letter(self.choice.index());
+        let who = task_name(self.choice.index());
         let end = if self.ended { ", and ends" } else { "" };
         if self.choice.kill {
             write!(f, "{who} killed at `{}`", self.step)
@@ -229,15 +359,28 @@ impl fmt::Display for Event {
     }
 }
 
-/// How a process is called in schedules and tables: A, B, C, …
-pub fn letter(process: usize) -> char {
-    u8::try_from(process).ok().filter(|process| *process < 26).map_or('?', |process| (b'A' + process) as char)
+/// The letter of one of the first 26 tasks: A, B, C, …
+pub fn letter(task: usize) -> char {
+    u8::try_from(task).ok().filter(|task| *task < 26).map_or('?', |task| (b'A' + task) as char)
 }
 
-pub(crate) fn waiting(choice: Choice, step: Option<Step>) -> String {
+/// The name of a task that has no better one: A to Z, then AA, AB, …
+pub fn task_name(task: usize) -> String {
+    let mut name = Vec::new();
+    let mut rest = task + 1;
+    while rest > 0 {
+        rest -= 1;
+        name.insert(0, b'A' + (rest % 26) as u8);
+        rest /= 26;
+    }
+    name.into_iter().map(char::from).collect()
+}
+
+pub(crate) fn waiting(choice: Choice, step: Option<&Step>) -> String {
+    let who = task_name(choice.index());
     match step {
-        Some(step) => format!("{} at `{step}`", letter(choice.index())),
-        None => format!("{} has ended", letter(choice.index())),
+        Some(step) => format!("{who} at `{step}`"),
+        None => format!("{who} has ended"),
     }
 }
 
@@ -246,14 +389,7 @@ mod tests {
     use super::*;
 
     fn event(process: usize, name: &str, resource: &str, access: Access) -> Event {
-        Event {
-            choice: Choice::step(process),
-            step: Step::new(name, resource, access),
-            seen: String::new(),
-            observation: Observation::default(),
-            released: Vec::new(),
-            ended: false,
-        }
+        Event::new(Choice::step(process), Step::new(name, resource, access), Effect::default())
     }
 
     #[test]
@@ -278,8 +414,44 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_cut_at_a_character() {
-        assert_eq!(Label::new("火锅火锅火锅").as_str(), "火锅火锅火");
+    fn a_kill_depends_on_what_its_task_was_about_to_wait_for() {
+        let mut kill = event(0, "lock", "lock", Access::Acquire);
+        kill.choice.kill = true;
+        assert!(kill.depends(&event(1, "unlock", "lock", Access::Release)));
+        assert!(!kill.depends(&event(1, "write", "stock", Access::Write)));
+    }
+
+    #[test]
+    fn additions_commute_and_every_access_of_a_step_counts() {
+        let post = event(0, "post", "semaphore", Access::Add);
+        assert!(!post.depends(&event(1, "post", "semaphore", Access::Add)));
+        assert!(post.depends(&event(1, "wait", "semaphore", Access::Await)));
+        let mut rename = event(0, "rename", "a", Access::Write);
+        rename.step = rename.step.with([Touch::new("b", Access::Write)]);
+        let read = event(1, "read", "b", Access::Read);
+        assert!(rename.depends(&read) && read.depends(&rename));
+        rename.touched = Some(vec![Touch::new("a", Access::Read)]);
+        assert!(!rename.depends(&read), "what it did counts once it is done");
+    }
+
+    #[test]
+    fn a_task_begins_after_the_step_that_created_it() {
+        let mut fork = event(0, "fork", "root", Access::Read);
+        fork.created = vec![7];
+        let child = event(7, "write", "stock", Access::Write);
+        assert!(fork.depends(&child) && child.depends(&fork));
+    }
+
+    #[test]
+    fn labels_with_the_same_text_are_the_same() {
+        assert_eq!(Label::new("火锅"), Label::new(&["火", "锅"].concat()));
+        assert_ne!(Label::new("a"), Label::new("b"));
+        assert!(Label::new("a") < Label::new("b"));
         assert_eq!(Label::new("read").as_str(), "read");
+    }
+
+    #[test]
+    fn tasks_have_names_beyond_z() {
+        assert_eq!([0, 25, 26, 27, 701, 702].map(task_name), ["A", "Z", "AA", "AB", "ZZ", "AAA"]);
     }
 }

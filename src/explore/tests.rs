@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use super::engine::{ExecuteError, Granted, System, Trace, execute};
 use super::search::{Tally, search};
 use super::shrink::Cost;
-use super::step::{Access, Choice, Seen, Step};
+use super::step::{Access, Choice, Effect, Step};
 use super::strategy::{Strategy, dfs::Dfs, pct::Pct, random::Random, replay::Replay, uniform::Uniform};
 
 #[path = "../../tests/it/model.rs"]
@@ -29,28 +29,21 @@ const LOCKS: [Lock; 9] = [
 struct Modelled {
     sale: Sale,
     state: State,
+    pending: Vec<Option<Step>>,
 }
 
 impl Modelled {
     fn new(sale: &Sale) -> Self {
-        Self { sale: sale.clone(), state: State::new(sale) }
-    }
-}
-
-impl System for Modelled {
-    type Error = Infallible;
-    type Outcome = &'static str;
-
-    fn processes(&self) -> usize {
-        self.sale.buyers
+        let mut modelled = Self { sale: sale.clone(), state: State::new(sale), pending: Vec::new() };
+        modelled.arrive();
+        modelled
     }
 
-    fn reset(&mut self) -> Result<(), Infallible> {
-        self.state = State::new(&self.sale);
-        Ok(())
+    fn arrive(&mut self) {
+        self.pending = (0..self.sale.buyers).map(|process| self.step_of(process)).collect();
     }
 
-    fn pending(&self, process: usize) -> Option<Step> {
+    fn step_of(&self, process: usize) -> Option<Step> {
         let lock = match self.sale.lock {
             Lock::UntilRead => "stock".to_owned(),
             Lock::Private => format!("lock of {process}"),
@@ -65,18 +58,39 @@ impl System for Modelled {
             Op::Unlock => Step::new("unlock", &lock, Access::Release),
         })
     }
+}
+
+impl System for Modelled {
+    type Error = Infallible;
+    type Outcome = &'static str;
+
+    fn tasks(&self) -> usize {
+        self.sale.buyers
+    }
+
+    fn reset(&mut self) -> Result<(), Infallible> {
+        self.state = State::new(&self.sale);
+        self.arrive();
+        Ok(())
+    }
+
+    fn pending(&self, process: usize) -> Option<&Step> {
+        self.pending[process].as_ref()
+    }
 
     fn grant(&mut self, process: usize) -> Result<Granted, Infallible> {
         if !self.state.enabled(process) {
             return Ok(Granted::Refused);
         }
         self.state.step(process);
-        Ok(Granted::Done(Seen::default()))
+        self.arrive();
+        Ok(Granted::Done(Effect::default()))
     }
 
-    fn kill(&mut self, process: usize) -> Result<(), Infallible> {
+    fn kill(&mut self, process: usize) -> Result<Effect, Infallible> {
         self.state.kill(process);
-        Ok(())
+        self.arrive();
+        Ok(Effect::default())
     }
 
     fn judge(&mut self, _: &Trace) -> Result<&'static str, Infallible> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::explore::engine::Trace;
 use crate::explore::schedule::{MAX_PROCESSES, MAX_STEPS, Token};
 use crate::explore::shrink::Cost;
-use crate::explore::step::{Access, Choice, Event, Label, Observation, Step, letter};
+use crate::explore::step::{Access, Choice, Event, Label, Observation, Seen, Step, letter};
 use crate::scenario::experiment::{Experiment, Subject};
 use crate::scenario::run::verdict::Verdict;
 
@@ -144,7 +144,7 @@ impl Witness {
                     role: role.to_owned(),
                     name: letter(process),
                     pid: *pid,
-                    stuck_at: stuck.map(|step| step.to_string()),
+                    stuck_at: stuck.as_ref().map(Step::to_string),
                 })
                 .collect(),
             steps: trace.events.iter().map(StepView::new).collect(),
@@ -177,14 +177,13 @@ impl Witness {
             if fact.len() > Observation::MAX {
                 return Err(WitnessError::Fact { step });
             }
-            events.push(Event {
-                choice: Choice { process: process as u8, kill: view.killed },
-                step: Step::new(&view.name, &view.resource, view.access),
-                seen: view.saw.clone(),
-                observation: Observation::new(fact),
-                released: view.released.iter().map(|lock| Label::new(lock)).collect(),
-                ended: view.ended,
-            });
+            let choice = Choice { process: process as u32, kill: view.killed };
+            let step = Step::new(&view.name, &view.resource, view.access);
+            let seen = Seen { text: view.saw.clone(), observation: Observation::new(fact) };
+            let mut event = Event::new(choice, step, seen.into());
+            event.released = view.released.iter().map(|lock| Label::new(lock)).collect();
+            event.ended = view.ended;
+            events.push(event);
         }
         Ok(events)
     }

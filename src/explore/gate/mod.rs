@@ -8,4 +8,4 @@ mod slot;
 mod worker;
 
 pub use scheduler::{Gate, GateError};
-pub use worker::{Desk, Post};
+pub use worker::{StepContext, WorkerSlot};

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::slot::{Command, Report, SIZE, Side, Slot};
-use super::worker::Post;
+use super::worker::WorkerSlot;
 use crate::explore::engine::Granted;
 use crate::explore::step::{Observation, Seen, Step, letter};
 use crate::process::{Child, Exit, JoinError, StartError};
@@ -71,7 +71,7 @@ pub enum GateError {
     Os(#[from] io::Error),
 }
 
-type Starter<'s> = Box<dyn FnMut(usize, Post) -> Result<Child<()>, StartError> + 's>;
+type Starter<'s> = Box<dyn FnMut(usize, WorkerSlot) -> Result<Child<()>, StartError> + 's>;
 
 /// Workers that run the same body again and again, a step at a time.
 pub struct Gate<'s> {
@@ -88,7 +88,7 @@ struct Worker {
     seen: Seen,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum At {
     Idle,
     Step(Step),
@@ -98,13 +98,13 @@ enum At {
 
 impl<'s> Gate<'s> {
     /// A gate for `count` workers, each started by `start` when it is first needed, and again after
-    /// it was killed. What is started must call [`Post::serve`].
+    /// it was killed. What is started must call [`WorkerSlot::serve`].
     ///
     /// # Errors
     /// [`GateError::Memory`].
     pub fn new(
         count: usize,
-        start: impl FnMut(usize, Post) -> Result<Child<()>, StartError> + 's,
+        start: impl FnMut(usize, WorkerSlot) -> Result<Child<()>, StartError> + 's,
     ) -> Result<Self, GateError> {
         let len = count.max(1) * SIZE;
         let region = Region::create(len as u64, len)?;
@@ -129,8 +129,8 @@ impl<'s> Gate<'s> {
     }
 
     /// The step at which `worker` waits; `None` if its body has ended.
-    pub fn pending(&self, worker: usize) -> Option<Step> {
-        match self.workers[worker].at {
+    pub fn pending(&self, worker: usize) -> Option<&Step> {
+        match &self.workers[worker].at {
             At::Step(step) => Some(step),
             At::Idle | At::Panicked | At::Killed => None,
         }
@@ -161,7 +161,7 @@ impl<'s> Gate<'s> {
     pub fn begin(&mut self) -> Result<(), GateError> {
         for worker in 0..self.workers.len() {
             if self.workers[worker].child.is_none() {
-                self.hire(worker)?;
+                self.start_worker(worker)?;
             }
             self.tell(worker, Command::Begin)?;
         }
@@ -169,7 +169,7 @@ impl<'s> Gate<'s> {
     }
 
     /// Starts whoever is missing, lets all of them run freely and at once, and waits until every body
-    /// has ended; what each has left with [`Desk::report`](super::Desk::report), `None` for one that had not
+    /// has ended; what each has left with [`StepContext::report`](super::StepContext::report), `None` for one that had not
     /// ended within `patience`.
     ///
     /// For bodies without steps. Whoever has not ended is killed, and will be started anew.
@@ -179,7 +179,7 @@ impl<'s> Gate<'s> {
     pub fn run_freely(&mut self, patience: Duration) -> Result<Vec<Option<Observation>>, GateError> {
         for worker in 0..self.workers.len() {
             if self.workers[worker].child.is_none() {
-                self.hire(worker)?;
+                self.start_worker(worker)?;
             }
             Slot::new(&self.region, worker).command(Command::Begin);
         }
@@ -216,7 +216,7 @@ impl<'s> Gate<'s> {
     /// [`GateError`].
     pub fn grant(&mut self, worker: usize) -> Result<Granted, GateError> {
         Ok(match self.tell(worker, Command::Grant)? {
-            true => Granted::Done(std::mem::take(&mut self.workers[worker].seen)),
+            true => Granted::Done(std::mem::take(&mut self.workers[worker].seen).into()),
             false => Granted::Refused,
         })
     }
@@ -235,11 +235,11 @@ impl<'s> Gate<'s> {
         Ok(())
     }
 
-    fn hire(&mut self, worker: usize) -> Result<(), GateError> {
+    fn start_worker(&mut self, worker: usize) -> Result<(), GateError> {
         Slot::new(&self.region, worker).clear();
         let file = Fd::from(self.region.file().as_fd().try_clone_to_owned()?);
-        let post = Post { file, slot: worker as u32 };
-        let child = (self.start)(worker, post)
+        let slot = WorkerSlot { file, slot: worker as u32 };
+        let child = (self.start)(worker, slot)
             .map_err(|source| GateError::Start { who: letter(worker), source: Box::new(source) })?;
         self.workers[worker].pid = child.pid();
         self.workers[worker].child = Some(child);

@@ -14,6 +14,8 @@ use crate::sys::futex;
 
 /// Bytes that a slot takes: lines of their own in every cache.
 pub(super) const SIZE: usize = 512;
+/// The longest name of a step or of its object, in bytes; longer ones are cut.
+const MAX_NAME: usize = 30;
 /// The longest text of what a step has seen; longer ones are cut.
 const MAX_SEEN: usize = SIZE - SEEN - 2;
 
@@ -141,16 +143,17 @@ impl<'a> Slot<'a> {
         let code = match report {
             Report::Fresh => 0,
             Report::Arrived(step) => {
-                let mut bytes = [0; 2 * (Label::MAX + 1) + 1];
+                let mut bytes = [0; 2 * (MAX_NAME + 1) + 1];
                 let access = match step.access {
                     Access::Read => 0,
                     Access::Write => 1,
                     Access::Acquire => 2,
                     Access::Release => 3,
                     Access::Await => 4,
+                    Access::Add => 5,
                 };
                 put_label(&mut bytes[1..], step.name);
-                put_label(&mut bytes[1 + Label::MAX + 1..], step.resource);
+                put_label(&mut bytes[1 + MAX_NAME + 1..], step.resource);
                 bytes[0] = access;
                 self.region.put(self.base + STEP, &bytes);
                 1
@@ -175,16 +178,22 @@ impl<'a> Slot<'a> {
         let report = match self.word(CODE).load(Ordering::Relaxed) {
             0 => Report::Fresh,
             1 => {
-                self.region.append_to(&mut bytes, self.base + STEP, 2 * (Label::MAX + 1) + 1);
+                self.region.append_to(&mut bytes, self.base + STEP, 2 * (MAX_NAME + 1) + 1);
                 let access = match bytes[0] {
                     0 => Access::Read,
                     1 => Access::Write,
                     2 => Access::Acquire,
                     3 => Access::Release,
-                    _ => Access::Await,
+                    4 => Access::Await,
+                    _ => Access::Add,
                 };
-                let (name, resource) = bytes[1..].split_at(Label::MAX + 1);
-                Report::Arrived(Step { name: label(name), resource: label(resource), access })
+                let (name, resource) = bytes[1..].split_at(MAX_NAME + 1);
+                Report::Arrived(Step {
+                    name: label(name),
+                    resource: label(resource),
+                    access,
+                    also: Vec::new(),
+                })
             }
             2 => Report::Refused,
             3 => Report::Ended,
@@ -213,13 +222,14 @@ impl<'a> Slot<'a> {
 }
 
 fn put_label(bytes: &mut [u8], label: Label) {
-    let text = label.as_str().as_bytes();
+    let text = label.as_str();
+    let text = &text.as_bytes()[..text.floor_char_boundary(MAX_NAME)];
     bytes[0] = text.len() as u8;
     bytes[1..=text.len()].copy_from_slice(text);
 }
 
 fn label(bytes: &[u8]) -> Label {
-    let len = usize::from(bytes[0]).min(Label::MAX);
+    let len = usize::from(bytes[0]).min(MAX_NAME);
     Label::new(std::str::from_utf8(&bytes[1..=len]).unwrap_or("?"))
 }
 
@@ -234,7 +244,7 @@ mod tests {
         assert_eq!(slot.read_report(), (Report::Fresh, Seen::default()));
         let step = Step::new("read", "stock", Access::Read);
         let observation = Observation::new("x".repeat(Observation::MAX));
-        slot.report(&Report::Arrived(step), &Seen { text: "余票".repeat(500), observation });
+        slot.report(&Report::Arrived(step.clone()), &Seen { text: "余票".repeat(500), observation });
         let (report, Seen { text: seen, observation }) = slot.read_report();
         assert_eq!(observation.as_str().len(), Observation::MAX);
         assert_eq!(report, Report::Arrived(step));

@@ -16,12 +16,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A worker's place at the gate, as it is passed to the process among its arguments.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Post {
+pub struct WorkerSlot {
     pub(super) file: Fd,
     pub(super) slot: u32,
 }
 
-impl Post {
+impl WorkerSlot {
     /// Takes the place, and runs `body` once for every execution, until the process is killed.
     ///
     /// The body must do nothing that others can see outside of a step. If it panics, the scheduler
@@ -29,30 +29,30 @@ impl Post {
     ///
     /// # Errors
     /// When the shared memory cannot be mapped.
-    pub fn serve(self, mut body: impl FnMut(&mut Desk<'_>)) -> Result<(), RegionError> {
+    pub fn serve(self, mut body: impl FnMut(&mut StepContext<'_>)) -> Result<(), RegionError> {
         let base = self.slot as usize * SIZE;
         let region =
             Region::open(self.file.into_owned(), |_: &[u8; 1], _| Ok::<_, RegionError>(base + SIZE))?;
         let slot = Slot::new(&region, self.slot as usize);
         loop {
-            let mut desk = Desk { slot, seen: Seen::default() };
-            if desk.wait() != Command::Begin {
+            let mut context = StepContext { slot, seen: Seen::default() };
+            if context.wait() != Command::Begin {
                 // Told to stop an execution that this process has never begun.
-                desk.tell(&Report::Ended);
+                context.tell(&Report::Ended);
                 continue;
             }
-            let end = catch_unwind(AssertUnwindSafe(|| body(&mut desk)));
+            let end = catch_unwind(AssertUnwindSafe(|| body(&mut context)));
             let report = match end {
                 Ok(()) => Report::Ended,
                 Err(reason) if reason.is::<Abandoned>() => Report::Ended,
                 Err(reason) => {
                     let text = reason.downcast_ref::<&str>().map(|text| (*text).to_owned());
                     let text = text.or_else(|| reason.downcast_ref::<String>().cloned());
-                    desk.seen = format!("panicked: {}", text.unwrap_or_default()).into();
+                    context.seen = format!("panicked: {}", text.unwrap_or_default()).into();
                     Report::Panicked
                 }
             };
-            desk.tell(&report);
+            context.tell(&report);
         }
     }
 }
@@ -62,13 +62,13 @@ struct Abandoned;
 
 /// Where a body does its steps.
 #[derive(Debug)]
-pub struct Desk<'a> {
+pub struct StepContext<'a> {
     slot: Slot<'a>,
     /// What the last step has seen; told with the next arrival, or at the end.
     seen: Seen,
 }
 
-impl Desk<'_> {
+impl StepContext<'_> {
     /// Arrives at `step`, waits until it is granted, and does it; `seen` tells what came of it.
     pub fn step<R>(&mut self, step: Step, operation: impl FnOnce() -> R, seen: impl FnOnce(&R) -> Seen) -> R {
         self.tell(&Report::Arrived(step));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Decision, Strategy};
 use crate::explore::engine::{Divergence, Point};
-use crate::explore::step::{Choice, Event, Step, letter, waiting};
+use crate::explore::step::{Choice, Event, Step, task_name, waiting};
 
 /// The search, and where it is: serialise it and continue another day.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ impl Dfs {
         // Locks first: a refusal costs nothing while there is something else to go on with. Kills
         // last, when it is known who could go on. `todo` is a stack, hence the reverse.
         todo.sort_by_key(|choice| {
-            let lock = point.step(*choice).is_some_and(|step| step.access.may_wait());
+            let lock = point.step(*choice).is_some_and(|step| step.may_wait());
             std::cmp::Reverse((choice.kill, !lock, *choice))
         });
         let width = todo.len();
@@ -104,14 +104,14 @@ impl Strategy for Dfs {
         let node = &mut self.path[point.depth];
         if node.taken.is_none() {
             let Some(choice) = node.todo.pop() else { return Ok(Decision::GiveUp) };
-            node.taken = Some(Taken { choice, step: point.step(choice), event: None });
+            node.taken = Some(Taken { choice, step: point.step(choice).cloned(), event: None });
         }
         let taken = node.taken.as_ref().expect("taken just now");
         let found = point.step(taken.choice);
-        if found != taken.step {
+        if found != taken.step.as_ref() {
             return Err(Divergence {
                 position: point.depth,
-                expected: waiting(taken.choice, taken.step),
+                expected: waiting(taken.choice, taken.step.as_ref()),
                 found: waiting(taken.choice, found),
             });
         }
@@ -123,7 +123,7 @@ impl Strategy for Dfs {
         if node.taken.take().is_some_and(|taken| taken.event.is_some()) {
             return Err(Divergence {
                 position: point.depth,
-                expected: format!("{} gets the lock", letter(process)),
+                expected: format!("{} gets the lock", task_name(process)),
                 found: "the lock is held".into(),
             });
         }

@@ -6,7 +6,7 @@ pub mod random;
 pub mod replay;
 pub mod uniform;
 
-use super::engine::{Divergence, Point};
+use super::engine::{Completed, Divergence, Point};
 use super::step::{Choice, Event};
 
 /// What a strategy decided.
@@ -47,6 +47,11 @@ pub trait Strategy {
         Ok(())
     }
 
+    /// An execution has come to its end.
+    fn complete(&mut self, execution: &Completed<'_>) {
+        let _ = execution;
+    }
+
     /// After each execution, complete or given up.
     fn end(&mut self) {}
 }
@@ -63,6 +68,9 @@ impl<T: Strategy + ?Sized> Strategy for Box<T> {
     }
     fn done(&mut self, event: &Event) -> Result<(), Divergence> {
         (**self).done(event)
+    }
+    fn complete(&mut self, execution: &Completed<'_>) {
+        (**self).complete(execution);
     }
     fn end(&mut self) {
         (**self).end();

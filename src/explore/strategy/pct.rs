@@ -38,14 +38,12 @@ impl Strategy for Pct {
     }
 
     fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence> {
-        let count = point.pending.len();
-        if self.priorities.len() != count {
-            // A random permutation above the `depth` priorities that are kept for lowering.
-            self.priorities = (self.depth..self.depth + count).collect();
-            for last in (1..count).rev() {
-                let other = self.dice.below(last + 1);
-                self.priorities.swap(last, other);
-            }
+        // A random permutation above the `depth` priorities that are kept for lowering: each task that
+        // appears gets a random place among those that are there.
+        while self.priorities.len() < point.pending.len() {
+            let place = self.depth + self.dice.below(self.priorities.len() + 1);
+            self.priorities.iter_mut().filter(|other| **other >= place).for_each(|other| *other += 1);
+            self.priorities.push(place);
         }
         let choices = self.dice.open(point);
         let highest = choices.iter().map(|choice| choice.index()).max_by_key(|p| self.priorities[*p]);

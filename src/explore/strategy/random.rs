@@ -3,7 +3,8 @@
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 use super::{Decision, Strategy};
-use crate::explore::engine::{Divergence, Held, Point};
+use crate::explore::engine::{Divergence, Point};
+use crate::explore::holders::Holders;
 use crate::explore::step::{Access, Choice, Event};
 
 /// The naive random scheduler, which finds most bugs no later than cleverer ones do (P. Thomson,
@@ -41,20 +42,20 @@ impl Strategy for Random {
 #[derive(Clone, Debug)]
 pub(super) struct Dice {
     random: Xoshiro256PlusPlus,
-    held: Held,
+    held: Holders,
 }
 
 impl Dice {
     pub(super) fn new(seed: u64) -> Self {
-        Self { random: Xoshiro256PlusPlus::seed_from_u64(seed), held: Held::new(0) }
+        Self { random: Xoshiro256PlusPlus::seed_from_u64(seed), held: Holders::default() }
     }
 
     pub(super) fn begin(&mut self) {
-        self.held = Held::new(usize::from(u8::MAX) + 1);
+        self.held = Holders::default();
     }
 
     pub(super) fn note(&mut self, event: &Event) {
-        self.held.note(event);
+        self.held.record(event);
     }
 
     /// The choices without a kill of somebody who waits for a held lock: only who could go on
@@ -62,8 +63,11 @@ impl Dice {
     pub(super) fn open(&self, point: &Point<'_>) -> Vec<Choice> {
         let waits = |choice: &Choice| {
             point.step(*choice).is_some_and(|step| {
-                step.access == Access::Await
-                    || step.access == Access::Acquire && self.held.by_anybody(step.resource)
+                step.touches().any(|its| match its.access {
+                    Access::Await => true,
+                    Access::Acquire => self.held.is_held(its.object),
+                    _ => false,
+                })
             })
         };
         point.choices.iter().copied().filter(|choice| !choice.kill || !waits(choice)).collect()

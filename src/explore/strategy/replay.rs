@@ -2,7 +2,7 @@
 
 use super::{Decision, Strategy};
 use crate::explore::engine::{Divergence, Point};
-use crate::explore::step::{Choice, Event, letter, waiting};
+use crate::explore::step::{Choice, Event, Step, task_name, waiting};
 
 /// Follows a schedule once, and gives up nothing: whatever differs is a [`Divergence`].
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl Strategy for Replay {
             let left = point.choices.iter().find(|choice| !choice.kill).copied();
             let step = left.and_then(|choice| Some((choice, point.step(choice)?)));
             return match step {
-                Some((choice, step)) if step.access.may_wait() => Ok(Decision::Take(choice)),
+                Some((choice, step)) if step.may_wait() => Ok(Decision::Take(choice)),
                 Some((choice, step)) => {
                     diverged("the end of the schedule".into(), waiting(choice, Some(step)))
                 }
@@ -50,11 +50,11 @@ impl Strategy for Replay {
         let found = point.step(choice);
         let Some(step) = found else {
             let what = if choice.index() < point.pending.len() { "it has ended" } else { "there is none" };
-            return diverged(format!("a step of {}", letter(choice.index())), what.into());
+            return diverged(format!("a step of {}", task_name(choice.index())), what.into());
         };
         match self.expected.get(point.depth) {
-            Some(event) if event.step != step => {
-                diverged(waiting(choice, Some(event.step)), waiting(choice, found))
+            Some(event) if event.step != *step => {
+                diverged(waiting(choice, Some(&event.step)), waiting(choice, found))
             }
             _ => Ok(Decision::Take(choice)),
         }
@@ -66,10 +66,10 @@ impl Strategy for Replay {
         }
         Err(Divergence {
             position: point.depth,
-            expected: format!("{} goes on", letter(process)),
+            expected: format!("{} goes on", task_name(process)),
             found: format!(
                 "it is refused at `{}`",
-                point.pending[process].map_or("?".into(), |s| s.to_string())
+                point.pending[process].as_ref().map_or("?".into(), Step::to_string)
             ),
         })
     }
@@ -93,7 +93,7 @@ impl Replay {
         if let Some(choice) = self.choices.get(events.len()) {
             return Err(Divergence {
                 position: events.len(),
-                expected: format!("a step of {}", letter(choice.index())),
+                expected: format!("a step of {}", task_name(choice.index())),
                 found: "nobody can go on".into(),
             });
         }

@@ -126,7 +126,7 @@ impl Scenario for Pipeline {
 
     fn broken_at(params: &Params, trace: &Trace) -> Option<(usize, String)> {
         let stuck = trace.stuck.iter().enumerate().filter_map(|(process, step)| {
-            let step = (*step)?;
+            let step = step.as_ref()?;
             let what = match params.role(process) {
                 Role::Consumer(_) if params.queue == QueueKind::LostWakeup => {
                     "to be woken, and no process will wake it"

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::verdict::Verdict;
 use crate::explore::engine::{Granted, System, Trace};
-use crate::explore::gate::{Gate, GateError, Post};
-use crate::explore::step::{Step, letter};
+use crate::explore::gate::{Gate, GateError, WorkerSlot};
+use crate::explore::step::{Effect, Seen, Step, letter};
 use crate::process::{Process, StartError};
 use crate::scenario::contract::{History, Scenario};
 use crate::scenario::experiment::{Lab, State, Trial, TrialRun};
@@ -36,18 +36,18 @@ struct Setup<S: Scenario> {
 }
 
 /// The body of a process. A failure is a panic without a message: the scheduler is told, and it is `crashed`.
-fn work<S: Scenario>(post: Post, setup: Setup<S>) {
+fn work<S: Scenario>(slot: WorkerSlot, setup: Setup<S>) {
     let Setup { params, share, process, free } = setup;
     let tools = S::unpack(&params, share, process).unwrap_or_else(|error| panic!("{error}"));
-    let served = post.serve(|desk| {
+    let served = slot.serve(|context| {
         let done = if free {
             let mut world = Free::default();
             S::body(&mut world, &params, &tools, process).map(|end| {
                 let waited_ns = u64::try_from(world.waited.as_nanos()).unwrap_or(u64::MAX);
-                desk.report(encode(&Ended { end, waited_ns }));
+                context.report(encode(&Ended { end, waited_ns }));
             })
         } else {
-            S::body(&mut Gated(desk), &params, &tools, process).map(drop)
+            S::body(&mut Gated(context), &params, &tools, process).map(drop)
         };
         if let Err(error) = done {
             std::panic::resume_unwind(Box::new(error.to_string()));
@@ -89,7 +89,7 @@ impl<'s, S: Scenario> GatedRun<'s, S> {
         let resources = Rc::new(S::open(params, dir)?);
         let roles = S::roles(params);
         let (given, shared) = (params.clone(), Rc::clone(&resources));
-        let gate = Gate::new(roles.len(), move |process, post| {
+        let gate = Gate::new(roles.len(), move |process, slot| {
             let name = format!("{}-{}", roles[process], letter(process));
             let share = S::share(&given, &shared, process).map_err(|source| StartError::Os {
                 name: name.clone(),
@@ -97,7 +97,7 @@ impl<'s, S: Scenario> GatedRun<'s, S> {
                 source,
             })?;
             let setup = Setup::<S> { params: given.clone(), share, process, free };
-            supervisor.start(Process::new(work::<S>).args((post, setup)).name(name).daemon(true))
+            supervisor.start(Process::new(work::<S>).args((slot, setup)).name(name).daemon(true))
         })?;
         Ok(Self { gate, params: params.clone(), resources })
     }
@@ -112,7 +112,7 @@ impl<S: Scenario> System for GatedRun<'_, S> {
     type Error = GateError;
     type Outcome = Verdict;
 
-    fn processes(&self) -> usize {
+    fn tasks(&self) -> usize {
         self.gate.len()
     }
 
@@ -122,7 +122,7 @@ impl<S: Scenario> System for GatedRun<'_, S> {
         self.gate.begin()
     }
 
-    fn pending(&self, process: usize) -> Option<Step> {
+    fn pending(&self, process: usize) -> Option<&Step> {
         self.gate.pending(process)
     }
 
@@ -130,8 +130,9 @@ impl<S: Scenario> System for GatedRun<'_, S> {
         self.gate.grant(process)
     }
 
-    fn kill(&mut self, process: usize) -> Result<(), GateError> {
-        self.gate.kill(process)
+    fn kill(&mut self, process: usize) -> Result<Effect, GateError> {
+        self.gate.kill(process)?;
+        Ok(Seen::from("killed".to_owned()).into())
     }
 
     fn judge(&mut self, trace: &Trace) -> Result<Verdict, GateError> {

@@ -4,12 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use super::{Access, Inlet, Lock, News, Outlet, Parcel, Received, Seen, Sent, Step, World};
-use crate::explore::gate::Desk;
+use crate::explore::gate::StepContext;
 use crate::explore::step;
 
 /// A body's world at the gate. Time does not pass in it.
 #[derive(Debug)]
-pub struct Gated<'d, 'a>(pub &'d mut Desk<'a>);
+pub struct Gated<'d, 'a>(pub &'d mut StepContext<'a>);
 
 /// What queues are to others: every operation on one depends on every other.
 const QUEUE: &str = "queue";
