@@ -19,6 +19,8 @@ pub mod statistics;
 pub mod step;
 /// Who goes next: depth-first, random, uniform, by priorities, or as before.
 pub mod strategy;
+/// Any program, unmodified, a system call at a time.
+pub mod traced;
 
 #[cfg(test)]
 mod tests;

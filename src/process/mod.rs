@@ -17,6 +17,7 @@ mod process;
 mod reap;
 mod start;
 mod target;
+mod traced;
 
 pub use child::{Child, Handle, wait_any};
 pub(crate) use command::{CommandError, HeldCommand, RunningCommand};
@@ -31,3 +32,4 @@ pub(crate) use reap::is_known;
 pub use start::StartMethod;
 pub(crate) use start::forkserver_settle;
 pub use target::{Run, Target};
+pub(crate) use traced::start_traced;

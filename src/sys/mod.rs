@@ -18,6 +18,7 @@ pub mod pidfd;
 pub mod poll;
 pub mod procfs;
 pub mod procs;
+pub mod ptrace;
 pub mod record_lock;
 pub mod resource;
 pub mod robust;

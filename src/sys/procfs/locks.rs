@@ -15,6 +15,10 @@ pub struct Lock {
     pub pid: Option<u32>,
     /// The file as major, minor device, and inode.
     pub file: (u32, u32, u64),
+    /// It is exclusive (`WRITE`).
+    pub exclusive: bool,
+    /// The first byte, and the last; the end of the file, wherever that will be, is `u64::MAX`.
+    pub range: (u64, u64),
 }
 
 /// All locks of the machine, at most 65,536.
@@ -29,11 +33,14 @@ fn parse(line: &str) -> Option<Lock> {
     let number = words.next()?.strip_suffix(':')?.parse().ok()?;
     let waiting = words.next_if_eq(&"->").is_some();
     let kind = words.next()?.to_owned();
-    let pid = words.nth(2)?.parse().ok().filter(|pid| *pid > 0);
+    let exclusive = words.nth(1)? == "WRITE";
+    let pid = words.next()?.parse().ok().filter(|pid| *pid > 0);
     let mut file = words.next()?.split(':');
     let major = u32::from_str_radix(file.next()?, 16).ok()?;
     let minor = u32::from_str_radix(file.next()?, 16).ok()?;
-    Some(Lock { number, waiting, kind, pid, file: (major, minor, file.next()?.parse().ok()?) })
+    let file = (major, minor, file.next()?.parse().ok()?);
+    let range = (words.next()?.parse().ok()?, words.next()?.parse().unwrap_or(u64::MAX));
+    Some(Lock { number, waiting, kind, pid, file, exclusive, range })
 }
 
 /// The file behind descriptor `fd` of `pid`, in the words of `/proc/locks`.

@@ -1,0 +1,246 @@
+//! Reading, writing, moving the offset of and closing descriptors, whatever they are open on.
+
+use nix::libc;
+
+use super::Arg::{Data, Fd, Int, Mode};
+use super::{Row, pipes, row, sockets, then};
+use crate::explore::traced::objects::Opened;
+use crate::explore::traced::plan::Plan;
+use crate::explore::traced::shim::Access::{Read, Release, Write};
+use crate::explore::traced::world::World;
+use crate::sys::ptrace::memory;
+
+pub(super) const ROWS: &[Row] = &[
+    row(libc::SYS_read, "read", &[Fd, Data(false)], |w, t| reading(w, t, true)),
+    row(libc::SYS_readv, "readv", &[Fd], |w, t| reading(w, t, true)),
+    row(libc::SYS_pread64, "pread", &[Fd, Data(false), Int, Int], |w, t| reading(w, t, false)),
+    row(libc::SYS_preadv, "preadv", &[Fd], |w, t| reading(w, t, false)),
+    row(libc::SYS_preadv2, "preadv", &[Fd], |w, t| reading(w, t, false)),
+    row(libc::SYS_write, "write", &[Fd, Data(true)], |w, t| writing(w, t, true)),
+    row(libc::SYS_writev, "writev", &[Fd], |w, t| writing(w, t, true)),
+    row(libc::SYS_pwrite64, "pwrite", &[Fd, Data(true), Int, Int], |w, t| writing(w, t, false)),
+    row(libc::SYS_pwritev, "pwritev", &[Fd], |w, t| writing(w, t, false)),
+    row(libc::SYS_pwritev2, "pwritev", &[Fd], |w, t| writing(w, t, false)),
+    row(libc::SYS_lseek, "lseek", &[Fd, Int, Int], seek),
+    row(libc::SYS_ftruncate, "ftruncate", &[Fd, Int], |w, t| writing(w, t, false)),
+    row(libc::SYS_fallocate, "fallocate", &[Fd], |w, t| writing(w, t, false)),
+    row(libc::SYS_fchmod, "fchmod", &[Fd, Mode], |w, t| writing(w, t, false)),
+    row(libc::SYS_fchown, "fchown", &[Fd], |w, t| writing(w, t, false)),
+    row(libc::SYS_fsetxattr, "fsetxattr", &[Fd], |w, t| writing(w, t, false)),
+    row(libc::SYS_copy_file_range, "copy_file_range", &[Fd, Int, Fd], |w, t| two(w, t, 0, 2)),
+    row(libc::SYS_sendfile, "sendfile", &[Fd, Fd], |w, t| two(w, t, 1, 0)),
+    row(libc::SYS_splice, "splice", &[Fd, Int, Fd], |w, t| two(w, t, 0, 2)),
+    row(libc::SYS_tee, "tee", &[Fd, Fd], |w, t| two(w, t, 0, 1)),
+    then(
+        row(libc::SYS_close, "close", &[Fd], |w, t| {
+            let fd = w.call(t).int(0);
+            closing(w, t, fd)
+        }),
+        closed,
+    ),
+    row(libc::SYS_close_range, "close_range", &[Int, Int], close_range),
+    then(row(libc::SYS_dup, "dup", &[Fd], |_, _| Plan::invisible()), shared),
+    then(
+        row(crate::sys::ptrace::arch::DUP2, "dup2", &[Fd, Int], |w, t| {
+            let fd = w.call(t).int(1);
+            closing(w, t, fd)
+        }),
+        shared,
+    ),
+    then(
+        row(libc::SYS_dup3, "dup3", &[Fd, Int], |w, t| {
+            let fd = w.call(t).int(1);
+            closing(w, t, fd)
+        }),
+        shared,
+    ),
+];
+
+/// The offset that two processes share is an object of its own.
+fn offset(world: &World, task: usize, fd: i32, object: &str, plan: Plan) -> Plan {
+    if world.process(task).own.contains(&fd) { plan } else { plan.and(format!("offset {object}"), Write) }
+}
+
+pub(super) fn reading(world: &mut World, task: usize, moves: bool) -> Plan {
+    let fd = world.call(task).int(0);
+    match world.opened(task, fd) {
+        Opened::File(object) => {
+            let plan = Plan::of(format!("file {object}"), Read);
+            if moves { offset(world, task, fd, &object, plan) } else { plan }
+        }
+        Opened::Pipe(pipe) => pipes::reading(world, task, fd, &pipe),
+        Opened::Socket(socket) => sockets::receiving(world, task, fd, &socket),
+        Opened::Anonymous(name) => pipes::anonymous(world, task, fd, &name, true),
+        Opened::Device(1, 8 | 9) => random(world, task),
+        Opened::Device(1, _) => Plan::invisible(),
+        Opened::Device(..) => {
+            world.note("read from a device");
+            Plan::invisible()
+        }
+        _ => Plan::invisible(),
+    }
+}
+
+/// `/dev/random` and `/dev/urandom` are answered as `getrandom` is.
+fn random(world: &mut World, task: usize) -> Plan {
+    let call = world.call(task);
+    if call.number != libc::SYS_read {
+        world.note("random numbers from a device");
+        return Plan::invisible();
+    }
+    super::time::random_bytes(world, task, call.args[1], call.args[2])
+}
+
+pub(super) fn writing(world: &mut World, task: usize, moves: bool) -> Plan {
+    let fd = world.call(task).int(0);
+    match world.opened(task, fd) {
+        Opened::Stream(stream) => output(world, task, stream),
+        Opened::File(object) => {
+            let plan = Plan::of(format!("file {object}"), Write);
+            if moves { offset(world, task, fd, &object, plan) } else { plan }
+        }
+        Opened::Pipe(pipe) => pipes::writing(world, task, fd, &pipe),
+        Opened::Socket(socket) => sockets::sending(world, task, fd, &socket),
+        Opened::Anonymous(name) => pipes::anonymous(world, task, fd, &name, false),
+        Opened::Elsewhere(path) => {
+            world.note(format!("written outside of the folder: {}", path.display()));
+            Plan::invisible()
+        }
+        Opened::Device(major, _) if major != 1 => {
+            world.note("written to a device");
+            Plan::invisible()
+        }
+        _ => Plan::invisible(),
+    }
+}
+
+/// What goes to the program's output is kept by process, and is no step: the order of lines over all
+/// processes is not part of an outcome.
+fn output(world: &mut World, task: usize, stream: usize) -> Plan {
+    let call = world.call(task);
+    let tid = world.tid(task);
+    let name = world.process(task).name.clone();
+    let most = world.limits.output;
+    let had = world.output.get(&name).map_or(0, |streams| streams[0].len() + streams[1].len());
+    let room = most.saturating_sub(had);
+    let (bytes, length) = match call.number {
+        libc::SYS_write | libc::SYS_pwrite64 => {
+            let length = call.args[2].min(i64::MAX as u64);
+            (memory::read(tid, call.args[1], (length as usize).min(room)).unwrap_or_default(), length)
+        }
+        libc::SYS_writev => vector(tid, call.args[1], call.args[2], room),
+        _ => return Plan::invisible(),
+    };
+    if length as usize > room {
+        world.cut = Some(format!("{name} writes more than {most} bytes of output"));
+    }
+    world.output.entry(name).or_default()[stream].extend(bytes);
+    Plan::answered(length.cast_signed())
+}
+
+/// The bytes of an array of `struct iovec`.
+fn vector(tid: i32, address: u64, count: u64, room: usize) -> (Vec<u8>, u64) {
+    let (mut bytes, mut length) = (Vec::new(), 0_u64);
+    for index in 0..count.min(1024) {
+        let Ok(entry) = memory::array::<16>(tid, address + 16 * index) else { break };
+        let word = |at: usize| u64::from_ne_bytes(entry[at..at + 8].try_into().unwrap_or_default());
+        let left = room.saturating_sub(bytes.len());
+        bytes.extend(memory::read(tid, word(0), (word(8) as usize).min(left)).unwrap_or_default());
+        length += word(8);
+    }
+    (bytes, length)
+}
+
+fn seek(world: &mut World, task: usize) -> Plan {
+    let fd = world.call(task).int(0);
+    match world.opened(task, fd) {
+        Opened::File(object) => {
+            let at_end =
+                world.call(task).int(2) != libc::SEEK_SET && world.call(task).int(2) != libc::SEEK_CUR;
+            let plan = Plan::invisible();
+            let plan = if at_end { plan.and(format!("file {object}"), Read) } else { plan };
+            offset(world, task, fd, &object, plan)
+        }
+        _ => Plan::invisible(),
+    }
+}
+
+/// One call that reads from one descriptor and writes to another.
+fn two(world: &mut World, task: usize, from: usize, to: usize) -> Plan {
+    let fds = [world.call(task).int(from), world.call(task).int(to)];
+    let mut plan = Plan::invisible();
+    for (fd, access) in fds.into_iter().zip([Read, Write]) {
+        match world.opened(task, fd) {
+            Opened::File(object) => {
+                plan = offset(world, task, fd, &object, plan.and(format!("file {object}"), access));
+            }
+            Opened::Pipe(pipe) => {
+                let ready = if access == Read { libc::POLLIN } else { libc::POLLOUT };
+                let ready = pipes::poll(world, task, fd, ready);
+                plan = plan.and(&pipe, Write).when(ready);
+            }
+            Opened::Stream(_) => {
+                // Refused, so that it is written with `write`, whose bytes can be seen.
+                return Plan::answered(-i64::from(libc::EINVAL));
+            }
+            Opened::Socket(name) => {
+                world.note(format!("{name}: data that was not copied"));
+            }
+            _ => {}
+        }
+    }
+    plan
+}
+
+/// What a closed descriptor gives up: locks, the end of a pipe.
+pub(super) fn closing(world: &mut World, task: usize, fd: i32) -> Plan {
+    match world.opened(task, fd) {
+        Opened::File(object) => {
+            let lock = format!("lock {object}");
+            let is_held = world.tasks.iter().any(|task| task.locks.contains(&lock));
+            if is_held { Plan::of(lock, Release) } else { Plan::invisible() }
+        }
+        Opened::Pipe(pipe) => pipes::closing(world, task, fd, &pipe),
+        Opened::Socket(socket) => sockets::closing(world, task, fd, &socket),
+        _ => Plan::invisible(),
+    }
+}
+
+fn closed(world: &mut World, task: usize, result: i64) {
+    if result != 0 {
+        return;
+    }
+    let fd = world.call(task).int(0);
+    let process = world.process_mut(task);
+    process.own.remove(&fd);
+}
+
+fn close_range(world: &mut World, task: usize) -> Plan {
+    let (first, last) = (world.call(task).args[0], world.call(task).args[1]);
+    let tid = world.tid(task);
+    let fds = std::fs::read_dir(format!("/proc/{tid}/fd"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let fds: Vec<i32> = fds.filter(|fd| (first..=last).contains(&u64::from(fd.cast_unsigned()))).collect();
+    let mut plan = Plan::invisible();
+    for fd in fds {
+        plan.touches.extend(closing(world, task, fd).touches);
+        world.process_mut(task).own.remove(&fd);
+    }
+    plan
+}
+
+/// Two descriptors stand for one description now; that is still this process's own if it was.
+fn shared(world: &mut World, task: usize, result: i64) {
+    let (from, to) = (world.call(task).int(0), result as i32);
+    if result < 0 {
+        return;
+    }
+    let process = world.process_mut(task);
+    if process.own.contains(&from) {
+        process.own.insert(to);
+    } else {
+        process.own.remove(&to);
+    }
+}

@@ -1,0 +1,50 @@
+//! What is to be run, and the bounds that no program under the explorer can pass.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::scratch;
+
+/// A command, and the folder in a copy of which every execution of it runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Command {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// The folder that is copied; `None` begins with an empty one.
+    pub directory: Option<PathBuf>,
+    /// The bounds.
+    pub limits: Limits,
+    /// Whether a call with a timeout may also time out where something else could go on.
+    pub timeouts: bool,
+}
+
+/// Bounds on one execution.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Limits {
+    /// Processes and threads alive at once: beyond, `fork` fails with `EAGAIN`.
+    pub tasks: usize,
+    /// Steps: an execution with more is *endless*.
+    pub steps: usize,
+    /// Processor time between two stops, in seconds: beyond, the process *spins*.
+    pub spin_seconds: u64,
+    /// Bytes that a process may write to standard output and error.
+    pub output: usize,
+    /// Bytes of the largest file.
+    pub file: u64,
+    /// The folder, before and after.
+    pub folder: scratch::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            tasks: 200,
+            steps: 5_000,
+            spin_seconds: 2,
+            output: 1 << 20,
+            file: 64 << 20,
+            folder: scratch::Limits { entries: 10_000, bytes: 64 << 20 },
+        }
+    }
+}

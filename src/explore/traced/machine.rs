@@ -1,0 +1,668 @@
+//! The tracer: one execution after another of a command, one task at a time, a granted call at a time.
+//!
+//! All tasks but one stand: at the entry of a call that others could see or influence, at the return of a
+//! call that they slept in, or asleep in the kernel. What a granted task does until its next visible call is
+//! nobody else's business, so it runs there without a decision. Tasks that the granted call has made or
+//! woken go on after it, one after another, in the order of their making.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::libc;
+
+use super::calls::{self, Row};
+use super::limits::Command;
+use super::objects::Objects;
+use super::plan::{Act, Plan};
+use super::program::Image;
+use super::scratch::{self, ScratchError, Tree};
+use super::words;
+use super::world::{Call, State, Task, World};
+use crate::sys::procfs::syscall;
+use crate::sys::ptrace::arch::Registers;
+use crate::sys::ptrace::filter::Filter;
+use crate::sys::ptrace::start::{Program, StartTracedError};
+use crate::sys::ptrace::stops::{self, Stop, Watchdog};
+
+/// An execution could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum TracedError {
+    /// The program could not be started.
+    #[error(transparent)]
+    Start(#[from] StartTracedError),
+    /// The folder could not be prepared.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+    /// A request to the kernel failed: what, and why.
+    #[error("the program could not be traced: {0}")]
+    Trace(&'static str, #[source] io::Error),
+}
+
+/// How often a task that neither stops nor ends is looked at.
+const PERIOD: Duration = Duration::from_millis(5);
+/// How often a call that may sleep is looked at before that.
+const EAGER_LOOKS: u32 = 200;
+
+/// The tracer of one command.
+#[derive(Debug)]
+pub struct Machine {
+    command: Command,
+    template: Tree,
+    filter: Filter,
+    image: Image,
+    null: OwnedFd,
+    streams: [OwnedFd; 2],
+    pub(super) world: World,
+    /// Names of tasks by number, over all executions.
+    pub(super) names: Vec<String>,
+    numbers: HashMap<String, usize>,
+    /// Stops of tasks that are not known yet.
+    strangers: VecDeque<(i32, Stop)>,
+    /// Tasks made since the last grant began.
+    pub(super) created: Vec<usize>,
+    _watchdog: Watchdog,
+}
+
+/// What came of waiting for a task.
+enum Came {
+    Stop(Stop),
+    /// It sleeps in the kernel.
+    Asleep,
+    /// It uses the processor and makes no call.
+    Spins,
+}
+
+type Done<T = ()> = Result<T, TracedError>;
+
+fn failed(what: &'static str) -> impl FnOnce(io::Error) -> TracedError {
+    move |error| TracedError::Trace(what, error)
+}
+
+impl Machine {
+    /// A tracer whose executions happen in the folder `root`, which is its own.
+    ///
+    /// # Errors
+    /// When the command's folder is too large or cannot be read, or there is no such program.
+    pub fn new(command: &Command, root: PathBuf, template: Tree) -> Done<Self> {
+        let image = Image::new(command, &root)?;
+        let (null, streams) = super::program::streams().map_err(failed("pipe"))?;
+        let inodes = super::program::inodes(&streams).map_err(failed("fstat"))?;
+        let world = World {
+            root,
+            tasks: Vec::new(),
+            by_tid: HashMap::new(),
+            objects: Objects::default(),
+            streams: inodes,
+            output: BTreeMap::new(),
+            uncontrolled: BTreeMap::new(),
+            limits: command.limits,
+            timeouts: command.timeouts,
+            steps: 0,
+            cut: None,
+        };
+        Ok(Self {
+            command: command.clone(),
+            template,
+            filter: calls::filter(),
+            image,
+            null,
+            streams,
+            world,
+            names: Vec::new(),
+            numbers: HashMap::new(),
+            strangers: VecDeque::new(),
+            created: Vec::new(),
+            _watchdog: Watchdog::start(PERIOD).map_err(failed("setitimer"))?,
+        })
+    }
+
+    /// The command.
+    pub fn command(&self) -> &Command {
+        &self.command
+    }
+
+    /// The folder of the executions.
+    pub fn root(&self) -> &std::path::Path {
+        &self.world.root
+    }
+
+    /// Ends what is left of the last execution, and begins another: every task at its first visible call.
+    pub(super) fn begin(&mut self) -> Done {
+        self.end_all()?;
+        scratch::write_tree(&self.world.root, &self.template)?;
+        self.world.objects = Objects::default();
+        self.world.output.clear();
+        self.world.uncontrolled.clear();
+        (self.world.steps, self.world.cut) = (0, None);
+        self.created.clear();
+        let directory = CString::new(self.world.root.as_os_str().as_encoded_bytes()).unwrap_or_default();
+        let program = Program {
+            path: &self.image.path,
+            arguments: &self.image.arguments,
+            environment: &self.image.environment,
+            directory: &directory,
+            stdio: [self.null.as_fd(), self.streams[0].as_fd(), self.streams[1].as_fd()],
+            filter: &self.filter,
+            file_size: self.world.limits.file,
+        };
+        let started = crate::process::start_traced(&program)?;
+        self.adopt(started.pid, "root".to_owned(), None, None);
+        loop {
+            match self.next_of(0)? {
+                Came::Stop(Stop::Exec(_)) => break,
+                Came::Stop(Stop::Ended(_)) => {
+                    self.world.tasks[0].state = State::Gone;
+                    return Err(started.failure().into());
+                }
+                _ => stops::resume(self.world.tid(0), 0).map_err(failed("resume"))?,
+            }
+        }
+        drop(started);
+        self.became(0);
+        self.advance(0)?;
+        self.settle()
+    }
+
+    /// Kills and reaps every task.
+    pub(super) fn end_all(&mut self) -> Done {
+        let alive: Vec<i32> =
+            self.world.tasks.iter().filter(|task| task.state != State::Gone).map(|task| task.tid).collect();
+        for tid in &alive {
+            crate::sys::ptrace::stops::kill(*tid);
+        }
+        loop {
+            match stops::next(true) {
+                Ok(Some((tid, Stop::Ended(_)))) => drop(self.world.by_tid.remove(&tid)),
+                Ok(Some((tid, _))) => {
+                    // A task that was made in the last moment.
+                    stops::kill(tid);
+                    let _ = stops::resume(tid, 0);
+                }
+                Ok(None) => {}
+                Err(_) => break,
+            }
+        }
+        self.world.tasks.clear();
+        self.world.by_tid.clear();
+        self.strangers.clear();
+        Ok(())
+    }
+
+    fn number(&mut self, name: &str) -> usize {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = self.names.len();
+        self.names.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), number);
+        number
+    }
+
+    /// Gives these names the numbers 0, 1, 2, …
+    pub(super) fn restore(&mut self, names: &[String]) {
+        for name in names {
+            self.number(name);
+        }
+    }
+
+    /// The task with this number, in this execution.
+    pub(super) fn by_number(&self, number: usize) -> Option<usize> {
+        self.world.tasks.iter().position(|task| task.number == number)
+    }
+
+    fn adopt(&mut self, tid: i32, name: String, maker: Option<usize>, thread_of: Option<usize>) -> usize {
+        let index = self.world.tasks.len();
+        let number = self.number(&name);
+        let (clock, own) = maker.map_or((0, Default::default()), |maker| {
+            let process = self.world.process_mut(maker);
+            if thread_of.is_none() {
+                // From now on every description is shared with the child.
+                process.own.clear();
+            }
+            (process.clock, Default::default())
+        });
+        let state = if maker.is_none() { State::Running } else { State::Newborn(false) };
+        self.world.tasks.push(Task {
+            tid,
+            name,
+            number,
+            maker,
+            process: thread_of.unwrap_or(index),
+            state,
+            call: Call::default(),
+            row: None,
+            plan: None,
+            status: None,
+            born: [0, 0],
+            clock,
+            random: 0,
+            own,
+            locks: Default::default(),
+            signals: Vec::new(),
+            steps: 0,
+            slept_at: None,
+        });
+        self.world.by_tid.insert(tid, index);
+        self.created.push(index);
+        index
+    }
+
+    /// Another program begins in the task: what would differ from execution to execution is hidden.
+    fn became(&mut self, index: usize) {
+        let name = self.world.tasks[index].name.clone();
+        let tid = self.world.tid(index);
+        if super::program::hide_chance(tid, &name).is_err() {
+            self.world.note("the addresses and random bytes that the kernel gives a program");
+        }
+        // Descriptors may have been closed by the exec.
+        let fds = std::fs::read_dir(format!("/proc/{tid}/fd")).into_iter().flatten().filter_map(Result::ok);
+        let open: Vec<i32> = fds.filter_map(|fd| fd.file_name().to_str()?.parse().ok()).collect();
+        self.world.process_mut(index).own.retain(|fd| open.contains(fd));
+    }
+
+    /// Waits for the next stop of one task; what others report meanwhile is taken in.
+    fn next_of(&mut self, index: usize) -> Done<Came> {
+        let tid = self.world.tid(index);
+        let may_sleep = self.world.tasks[index].plan.as_ref().is_some_and(|plan| plan.act == Act::MaySleep);
+        let began = processor_time(tid);
+        let (mut looks, mut asleep) = (0, 0);
+        loop {
+            if let Some(at) = self.strangers.iter().position(|(stranger, _)| *stranger == tid) {
+                return Ok(Came::Stop(self.strangers.remove(at).expect("found just now").1));
+            }
+            // A call that may sleep is looked at at once; any other when the watchdog barks.
+            let is_patient = !may_sleep || looks > EAGER_LOOKS;
+            match stops::next(is_patient).map_err(failed("waitpid"))? {
+                Some((stopped, stop)) if stopped == tid => return Ok(Came::Stop(stop)),
+                Some((other, stop)) => self.absorb(other, stop)?,
+                None => {
+                    // Seen asleep twice, and no stop after either: all others stand, so none can wake it.
+                    if asleep >= 2 {
+                        return Ok(Came::Asleep);
+                    }
+                    looks += 1;
+                    if !is_patient {
+                        std::thread::yield_now();
+                    }
+                    asleep = if is_asleep(tid) { asleep + 1 } else { 0 };
+                    let used = processor_time(tid).saturating_sub(began);
+                    if is_patient && used > Duration::from_secs(self.world.limits.spin_seconds) {
+                        return Ok(Came::Spins);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in a stop of a task that is not the one that runs.
+    fn absorb(&mut self, tid: i32, stop: Stop) -> Done {
+        let Some(index) = self.world.by_tid.get(&tid).copied() else {
+            if !matches!(stop, Stop::Ended(_)) {
+                self.strangers.push_back((tid, stop));
+            }
+            return Ok(());
+        };
+        match stop {
+            Stop::Exit => self.returned(index)?,
+            Stop::VforkDone => stops::resume_to_exit(tid, 0).map_err(failed("resume"))?,
+            Stop::Ending(_) => stops::resume(tid, 0).map_err(failed("resume"))?,
+            Stop::Ended(status) => self.ended(index, status),
+            Stop::Group(_) if self.world.tasks[index].state == State::Newborn(false) => {
+                self.world.tasks[index].state = State::Newborn(true);
+            }
+            Stop::Group(signal) if is_job_control(signal) => {
+                self.world.tasks[index].state = State::Stopped;
+                stops::listen(tid).map_err(failed("listen"))?;
+            }
+            Stop::Group(_) => {
+                if self.world.tasks[index].state == State::Stopped {
+                    self.world.tasks[index].state = State::Returned;
+                }
+            }
+            Stop::Signal(signal) => {
+                let task = &mut self.world.tasks[index];
+                task.signals.push(signal);
+                task.state = State::Returned;
+            }
+            Stop::Entry | Stop::Born { .. } | Stop::Exec(_) => {
+                self.strangers.push_back((tid, stop));
+            }
+        }
+        Ok(())
+    }
+
+    /// A task that slept or was frozen has come to its call's return.
+    fn returned(&mut self, index: usize) -> Done {
+        let result = Registers::of(self.world.tid(index)).map_err(failed("registers"))?.result();
+        // A call that a signal broke off begins again, or fails with EINTR, after the delivery.
+        let is_broken = (-516..=-512).contains(&result);
+        let state = self.world.tasks[index].state;
+        if !is_broken && let Some(after) = self.world.tasks[index].row.and_then(|row| row.after) {
+            after(&mut self.world, index, result);
+        }
+        let woken = state == State::Asleep && !is_broken;
+        self.world.tasks[index].state = if woken { State::Woken } else { State::Returned };
+        Ok(())
+    }
+
+    fn ended(&mut self, index: usize, status: i32) {
+        let tid = self.world.tid(index);
+        let is_process = self.world.tasks[index].process == index;
+        let parent = self.world.tasks[index].maker.map(|maker| self.world.tasks[maker].process);
+        let waited_for = parent.is_some_and(|parent| self.world.tasks[parent].is_alive());
+        let is_zombie = is_process
+            && waited_for
+            && self.world.tasks[index].state != State::Zombie
+            && std::path::Path::new(&format!("/proc/{tid}")).exists();
+        let task = &mut self.world.tasks[index];
+        task.status.get_or_insert(status);
+        task.state = if is_zombie { State::Zombie } else { State::Gone };
+        if !is_zombie {
+            self.world.by_tid.remove(&tid);
+        }
+        if is_process {
+            // Its zombie children are the tracer's now, which is told of each of them once more.
+            for child in self.world.children(index).collect::<Vec<_>>() {
+                if self.world.tasks[child].state == State::Zombie {
+                    self.world.tasks[child].state = State::Gone;
+                }
+            }
+        }
+    }
+
+    /// Runs a task that stands at no decision on to its next visible call, its end, or its sleep.
+    fn advance(&mut self, index: usize) -> Done {
+        self.world.tasks[index].state = State::Running;
+        let tid = self.world.tid(index);
+        let signal = self.world.tasks[index].signals.pop().unwrap_or(0);
+        stops::resume(tid, signal).map_err(failed("resume"))?;
+        loop {
+            match self.next_of(index)? {
+                Came::Stop(Stop::Entry) => {
+                    let registers = Registers::of(tid).map_err(failed("registers"))?;
+                    let call = Call { number: registers.number(), args: registers.arguments() };
+                    let row = calls::find(call.number);
+                    self.world.tasks[index].call = call;
+                    self.world.tasks[index].row = row;
+                    let Some(row) = row else {
+                        stops::resume(tid, 0).map_err(failed("resume"))?;
+                        continue;
+                    };
+                    let plan = (row.plan)(&mut self.world, index);
+                    let is_visible = plan.is_visible();
+                    self.world.tasks[index].plan = Some(plan);
+                    if self.world.cut.is_some() {
+                        return Ok(());
+                    }
+                    if is_visible {
+                        self.world.tasks[index].state = State::Entry;
+                        return Ok(());
+                    }
+                    if !self.carry_out(index, row)? {
+                        return Ok(());
+                    }
+                    stops::resume(tid, 0).map_err(failed("resume"))?;
+                }
+                Came::Stop(stop) => {
+                    if !self.follow(index, stop, false)? {
+                        return Ok(());
+                    }
+                }
+                Came::Asleep => {
+                    self.world.note("a task that slept in a call that is not controlled");
+                    self.world.tasks[index].state = State::Asleep;
+                    return Ok(());
+                }
+                Came::Spins => {
+                    let name = self.world.tasks[index].name.clone();
+                    self.world.cut = Some(format!("{name} spins: it uses the processor and makes no call"));
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Carries out the call at whose entry the task is; whether it stands at the call's return.
+    fn carry_out(&mut self, index: usize, row: &'static Row) -> Done<bool> {
+        let tid = self.world.tid(index);
+        let act = self.world.tasks[index].plan.as_ref().map_or(Act::Pass, |plan| plan.act);
+        if let Act::Skip(result) = act {
+            let mut registers = Registers::of(tid).map_err(failed("registers"))?;
+            registers.skip(result);
+            registers.set(tid).map_err(failed("registers"))?;
+            return Ok(true);
+        }
+        if act == Act::Pass
+            && row.after.is_none()
+            && !self.world.tasks[index].plan.as_ref().is_some_and(Plan::is_visible)
+        {
+            // Nothing has to be known of its return; births and ends stop by themselves.
+            return Ok(true);
+        }
+        stops::resume_to_exit(tid, 0).map_err(failed("resume"))?;
+        loop {
+            match self.next_of(index)? {
+                Came::Stop(Stop::Exit) => {
+                    let result = Registers::of(tid).map_err(failed("registers"))?.result();
+                    if let Some(after) = row.after.filter(|_| !(-516..=-512).contains(&result)) {
+                        after(&mut self.world, index, result);
+                    }
+                    return Ok(true);
+                }
+                Came::Stop(stop) => {
+                    if !self.follow(index, stop, true)? {
+                        return Ok(false);
+                    }
+                }
+                Came::Asleep => {
+                    self.world.tasks[index].state = State::Asleep;
+                    return Ok(false);
+                }
+                Came::Spins => return Ok(false),
+            }
+        }
+    }
+
+    /// Goes on from a stop that is no entry; whether the task runs again.
+    fn follow(&mut self, index: usize, stop: Stop, to_exit: bool) -> Done<bool> {
+        let tid = self.world.tid(index);
+        let go = if to_exit { stops::resume_to_exit } else { stops::resume };
+        match stop {
+            Stop::Born { tid: child, vfork } => {
+                self.born(index, child)?;
+                go(tid, 0).map_err(failed("resume"))?;
+                if vfork {
+                    self.world.tasks[index].state = State::Frozen;
+                    return Ok(false);
+                }
+            }
+            Stop::Exec(former) => {
+                // The other threads are gone, and the one that called has its process's number.
+                if former != tid
+                    && let Some(caller) = self.world.by_tid.get(&former).copied()
+                {
+                    self.world.tasks[caller].state = State::Gone;
+                }
+                self.became(index);
+                go(tid, 0).map_err(failed("resume"))?;
+            }
+            Stop::Ended(status) => {
+                self.ended(index, status);
+                return Ok(false);
+            }
+            Stop::Ending(status) => {
+                self.world.tasks[index].status = Some(status);
+                go(tid, 0).map_err(failed("resume"))?;
+            }
+            Stop::Signal(signal) => go(tid, self.deliver(index, signal)).map_err(failed("resume"))?,
+            Stop::Group(signal) if is_job_control(signal) => {
+                self.world.tasks[index].state = State::Stopped;
+                stops::listen(tid).map_err(failed("listen"))?;
+                return Ok(false);
+            }
+            Stop::Group(_) | Stop::VforkDone | Stop::Exit | Stop::Entry => {
+                go(tid, 0).map_err(failed("resume"))?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// A signal arrives at this very moment of its receiver's: another moment is not tried.
+    fn deliver(&mut self, index: usize, signal: i32) -> i32 {
+        let own_fault = matches!(
+            signal,
+            libc::SIGSEGV
+                | libc::SIGBUS
+                | libc::SIGFPE
+                | libc::SIGILL
+                | libc::SIGPIPE
+                | libc::SIGABRT
+                | libc::SIGTRAP
+        );
+        if !own_fault && super::signals::is_caught(self.world.tid(index), signal) {
+            let waits =
+                self.world.tasks[index].row.is_some_and(|row| matches!(row.name, "sigsuspend" | "pause"));
+            if !waits {
+                self.world.note("the moment at which a signal is handled");
+            }
+        }
+        signal
+    }
+
+    fn born(&mut self, maker: usize, tid: i32) -> Done {
+        // A thread is in its maker's process, a child in one of its own.
+        let is_thread =
+            std::path::Path::new(&format!("/proc/{}/task/{tid}", self.world.process(maker).tid)).exists();
+        let process = self.world.tasks[maker].process;
+        let count =
+            &mut self.world.tasks[if is_thread { process } else { maker }].born[usize::from(is_thread)];
+        *count += 1;
+        let count = *count;
+        let name = if is_thread {
+            self.world.note("memory that threads share: its loads and stores are no steps");
+            format!("{}.t{count}", self.world.tasks[process].name)
+        } else {
+            format!("{}.{count}", self.world.tasks[maker].name)
+        };
+        let index = self.adopt(tid, name, Some(maker), is_thread.then_some(process));
+        if let Some(at) = self.strangers.iter().position(|(stranger, _)| *stranger == tid) {
+            self.strangers.remove(at);
+            self.world.tasks[index].state = State::Newborn(true);
+        }
+        Ok(())
+    }
+
+    /// Lets everyone go on who stands at no decision, one after another.
+    fn settle(&mut self) -> Done {
+        while self.world.cut.is_none() {
+            // What the kernel has done to others by now is there to be taken in.
+            while let Some((tid, stop)) = stops::next(false).ok().flatten() {
+                self.absorb(tid, stop)?;
+            }
+            let next = self
+                .world
+                .tasks
+                .iter()
+                .position(|task| matches!(task.state, State::Newborn(true) | State::Returned));
+            match next {
+                Some(index) => self.advance(index)?,
+                None => {
+                    let awaited =
+                        self.world.tasks.iter().position(|task| task.state == State::Newborn(false));
+                    match awaited {
+                        // Its first stop is on its way.
+                        Some(_) => {
+                            if let Some((tid, stop)) = stops::next(true).map_err(failed("waitpid"))? {
+                                self.absorb(tid, stop)?;
+                            }
+                        }
+                        None => break,
+                    }
+                }
+            }
+        }
+        // What a pending call would do may have changed.
+        for index in 0..self.world.tasks.len() {
+            if self.world.tasks[index].state == State::Entry
+                && let Some(row) = self.world.tasks[index].row
+            {
+                let plan = (row.plan)(&mut self.world, index);
+                // A step stays one while its task waits, even if nobody could see it any more.
+                if plan.is_visible() || plan.act != Act::Pass {
+                    self.world.tasks[index].plan = Some(plan);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the task do the call at which it waits, and everyone on to the next decision; what it did, in words.
+    pub(super) fn go(&mut self, index: usize) -> Done<String> {
+        self.created.clear();
+        self.world.steps += 1;
+        self.world.tasks[index].steps += 1;
+        if self.world.steps > self.world.limits.steps {
+            self.world.cut = Some(format!("more than {} steps", self.world.limits.steps));
+            return Ok(String::new());
+        }
+        let woken = self.world.tasks[index].state == State::Woken;
+        let row = self.world.tasks[index].row;
+        let mut seen = words::before(&mut self.world, index);
+        let went = match row.filter(|_| !woken) {
+            Some(row) => {
+                self.world.tasks[index].state = State::Running;
+                self.carry_out(index, row)?
+            }
+            None => true,
+        };
+        if went && self.world.tasks[index].is_alive() {
+            words::after(&mut self.world, index, &mut seen);
+            self.advance(index)?;
+        }
+        self.settle()?;
+        Ok(seen)
+    }
+
+    /// Kills the process of a task where it waits.
+    pub(super) fn kill(&mut self, index: usize) -> Done {
+        self.created.clear();
+        self.world.steps += 1;
+        let process = self.world.tasks[index].process;
+        stops::kill(self.world.tid(process));
+        while self.world.tasks[process].is_alive() {
+            match stops::next(true) {
+                Ok(Some((tid, stop))) => self.absorb(tid, stop)?,
+                Ok(None) => {}
+                Err(_) => break,
+            }
+        }
+        self.settle()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.end_all();
+    }
+}
+
+fn is_job_control(signal: i32) -> bool {
+    matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU)
+}
+
+/// Whether the task sleeps inside a call.
+fn is_asleep(tid: i32) -> bool {
+    let pid = tid.cast_unsigned();
+    crate::sys::procfs::stat::of_thread(pid, pid).is_some_and(|stat| stat.letter == 'S')
+        && syscall::current(pid, pid).is_some()
+}
+
+fn processor_time(tid: i32) -> Duration {
+    let pid = tid.cast_unsigned();
+    crate::sys::procfs::stat::schedstat(pid, pid)
+        .map_or(Duration::ZERO, |stat| Duration::from_nanos(stat.running_ns))
+}

@@ -1,0 +1,186 @@
+//! What the program's processes share, by names that are the same in every execution.
+//!
+//! An inode number is the kernel's choice; a name is where the file was first seen, and a count if another
+//! file was first seen there before. Files are named by their path in the folder, pipes and sockets by the
+//! order in which their maker made them.
+
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Component, Path, PathBuf};
+
+use super::world::World;
+
+/// Names given so far in this execution.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    names: HashMap<(u64, u64), String>,
+    given: HashMap<String, u32>,
+}
+
+impl Objects {
+    /// The name of the inode, which is `name` if it has none yet.
+    pub(super) fn name(&mut self, inode: (u64, u64), name: &str) -> String {
+        if let Some(known) = self.names.get(&inode) {
+            return known.clone();
+        }
+        let count = self.given.entry(name.to_owned()).or_insert(0);
+        *count += 1;
+        let name = if *count == 1 { name.to_owned() } else { format!("{name} #{count}") };
+        self.names.insert(inode, name.clone());
+        name
+    }
+
+    /// The name of the inode, if it has one.
+    pub(super) fn known(&self, inode: (u64, u64)) -> Option<&str> {
+        self.names.get(&inode).map(String::as_str)
+    }
+
+    /// The inode is gone: its number may be another's.
+    pub(super) fn forget(&mut self, inode: (u64, u64)) {
+        self.names.remove(&inode);
+    }
+}
+
+/// What a descriptor is open on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// The program's own standard output (0) or error (1).
+    Stream(usize),
+    /// A file of the folder, by its object's name.
+    File(String),
+    /// A folder in the folder, by its path.
+    Directory(String),
+    /// A pipe or named pipe.
+    Pipe(String),
+    /// A socket.
+    Socket(String),
+    /// An eventfd, timerfd, epoll and the like.
+    Anonymous(String),
+    /// A device by its number, major and minor.
+    Device(u64, u64),
+    /// A file elsewhere.
+    Elsewhere(PathBuf),
+    /// Not open.
+    Closed,
+}
+
+/// A path as a call means it.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    /// The names in the folder that were followed on the way, the last one excluded.
+    pub(super) way: Vec<String>,
+    /// The path in the folder; `None` if it leads elsewhere.
+    pub(super) inside: Option<String>,
+    /// The path on this machine.
+    pub(super) path: PathBuf,
+    /// What is there.
+    pub(super) meta: Option<Metadata>,
+}
+
+/// The most links that are followed, as in the kernel.
+const MAX_LINKS: usize = 40;
+
+impl World {
+    /// What `fd` of a task is open on.
+    pub(super) fn opened(&mut self, index: usize, fd: i32) -> Opened {
+        let link = format!("/proc/{}/fd/{fd}", self.tid(index));
+        let Ok(meta) = std::fs::metadata(&link) else { return Opened::Closed };
+        let inode = (meta.dev(), meta.ino());
+        if let Some(stream) = self.streams.iter().position(|stream| *stream == inode) {
+            return Opened::Stream(stream);
+        }
+        let kind = meta.file_type();
+        if kind.is_file() || kind.is_dir() {
+            if let Some(name) = self.objects.known(inode).filter(|_| kind.is_file()) {
+                return Opened::File(name.to_owned());
+            }
+            let path = std::fs::read_link(&link).unwrap_or_default();
+            return match self.inside(&path) {
+                Some(inside) if kind.is_dir() => Opened::Directory(inside),
+                Some(inside) => Opened::File(self.objects.name(inode, &inside)),
+                None => Opened::Elsewhere(path),
+            };
+        }
+        if kind.is_fifo() {
+            return Opened::Pipe(self.named(index, inode, "pipe"));
+        }
+        if kind.is_socket() {
+            return Opened::Socket(self.named(index, inode, "socket"));
+        }
+        if kind.is_char_device() || kind.is_block_device() {
+            return Opened::Device(
+                nix::libc::major(meta.rdev()).into(),
+                nix::libc::minor(meta.rdev()).into(),
+            );
+        }
+        // One inode stands for all of these: the descriptor's number in its maker tells them apart.
+        let name = self.task(index).name.clone();
+        Opened::Anonymous(format!("descriptor {fd} of {name}"))
+    }
+
+    /// The name of a thing without a path, by who has it first.
+    pub(super) fn named(&mut self, index: usize, inode: (u64, u64), what: &str) -> String {
+        if let Some(name) = self.objects.known(inode) {
+            return name.to_owned();
+        }
+        let name = format!("{what} of {}", self.process(index).name);
+        self.objects.name(inode, &name)
+    }
+
+    /// The path below the folder of the execution: `.` for the folder itself.
+    pub(super) fn inside(&self, path: &Path) -> Option<String> {
+        let rest = path.strip_prefix(&self.root).ok()?;
+        let text = rest.to_string_lossy();
+        Some(if text.is_empty() { ".".to_owned() } else { text.into_owned() })
+    }
+
+    /// Follows `path` from the folder that the descriptor `at` stands for, as the kernel would.
+    pub(super) fn resolve(&self, index: usize, at: i32, path: &[u8], follow: bool) -> Resolved {
+        use std::os::unix::ffi::OsStrExt;
+        let tid = self.tid(index);
+        let path = Path::new(std::ffi::OsStr::from_bytes(path));
+        let mut here = if path.is_absolute() {
+            // Most calls by far are for the system's own files: nothing there is followed.
+            if !path.starts_with(&self.root) && !path.starts_with("/proc/self/cwd") {
+                let meta = std::fs::metadata(path).ok();
+                return Resolved { way: Vec::new(), inside: None, path: path.to_owned(), meta };
+            }
+            PathBuf::from("/")
+        } else if at == nix::libc::AT_FDCWD {
+            std::fs::read_link(format!("/proc/{tid}/cwd")).unwrap_or_default()
+        } else {
+            std::fs::read_link(format!("/proc/{tid}/fd/{at}")).unwrap_or_default()
+        };
+        let mut todo: Vec<PathBuf> = parts(path);
+        let (mut way, mut links) = (Vec::new(), 0);
+        while let Some(part) = todo.pop() {
+            if part.as_os_str() == ".." {
+                here.pop();
+                continue;
+            }
+            let next = if part.as_os_str() == "/" { PathBuf::from("/") } else { here.join(&part) };
+            let target = if todo.is_empty() && !follow { None } else { std::fs::read_link(&next).ok() };
+            if let Some(target) = target.filter(|_| links < MAX_LINKS && next.as_os_str() != "/") {
+                links += 1;
+                way.extend(self.inside(&next));
+                todo.extend(parts(&target));
+                continue;
+            }
+            if !todo.is_empty() {
+                way.extend(self.inside(&next).filter(|inside| inside != "."));
+            }
+            here = next;
+        }
+        let meta = std::fs::symlink_metadata(&here).ok();
+        Resolved { way, inside: self.inside(&here), path: here, meta }
+    }
+}
+
+/// The components of a path, the first one last.
+fn parts(path: &Path) -> Vec<PathBuf> {
+    let parts = path.components().filter(|part| *part != Component::CurDir);
+    let mut parts: Vec<_> = parts.map(|part| PathBuf::from(part.as_os_str())).collect();
+    parts.reverse();
+    parts
+}

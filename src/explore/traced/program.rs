@@ -1,0 +1,134 @@
+//! The program as it is started: found in PATH, with an environment of its own, its streams, and without
+//! what the kernel gives every program anew (random bytes, a clock in its memory).
+
+use std::ffi::{CString, OsString};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::libc;
+
+use super::calls::noise;
+use super::limits::Command;
+use super::machine::TracedError;
+use crate::sys::ptrace::arch::Registers;
+use crate::sys::ptrace::memory;
+use crate::sys::ptrace::start::StartTracedError;
+
+/// What `execve` is given.
+#[derive(Debug)]
+pub(super) struct Image {
+    pub(super) path: CString,
+    pub(super) arguments: Vec<CString>,
+    pub(super) environment: Vec<CString>,
+}
+
+/// Variables that differ from terminal to terminal, and would be seen in the outcome.
+const DROPPED: [&str; 8] = ["OLDPWD", "COLUMNS", "LINES", "SHLVL", "_", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"];
+
+impl Image {
+    pub(super) fn new(command: &Command, root: &Path) -> Result<Self, TracedError> {
+        let program = command.argv.first().cloned().unwrap_or_default();
+        let from = command.directory.clone().unwrap_or_default();
+        let prepare = |kind: io::ErrorKind| {
+            TracedError::from(StartTracedError::Prepare("execve", io::Error::from(kind)))
+        };
+        let path = find(&program, &from, root).ok_or_else(|| prepare(io::ErrorKind::NotFound))?;
+        let c_string = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| prepare(io::ErrorKind::InvalidInput));
+        let mut variables: Vec<(OsString, OsString)> = std::env::vars_os()
+            .filter(|(name, _)| !DROPPED.iter().any(|dropped| *name == **dropped))
+            .filter(|(name, _)| !["HOME", "TMPDIR", "PWD"].iter().any(|own| *name == **own))
+            .collect();
+        for name in ["HOME", "TMPDIR", "PWD"] {
+            variables.push((name.into(), root.into()));
+        }
+        variables.sort();
+        let environment = variables.into_iter().map(|(name, value)| {
+            let mut entry = name.into_vec();
+            entry.push(b'=');
+            entry.extend(value.into_vec());
+            c_string(entry)
+        });
+        Ok(Self {
+            path: c_string(path.into_os_string().into_vec())?,
+            arguments: command
+                .argv
+                .iter()
+                .map(|argument| c_string(argument.clone().into_bytes()))
+                .collect::<Result<_, _>>()?,
+            environment: environment.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// The executable: as a path it is meant from the folder, and then from its copy.
+fn find(program: &str, from: &Path, root: &Path) -> Option<PathBuf> {
+    let is_executable = |path: &Path| {
+        path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        let path = Path::new(program);
+        if path.is_absolute() {
+            return is_executable(path).then(|| path.to_owned());
+        }
+        return is_executable(&from.join(path)).then(|| root.join(path));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| is_executable(path))
+}
+
+/// An empty standard input; and two pipes' ends that stand for standard output and error. Nothing is written
+/// to them, for the tracer takes it before.
+pub(super) fn streams() -> io::Result<(OwnedFd, [OwnedFd; 2])> {
+    let null = std::fs::File::open("/dev/null")?.into();
+    let end = || -> io::Result<OwnedFd> {
+        let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+        // The reader stays open, or the program would meet a broken pipe.
+        std::mem::forget(reader);
+        Ok(writer)
+    };
+    Ok((null, [end()?, end()?]))
+}
+
+/// Device and inode of each stream.
+pub(super) fn inodes(streams: &[OwnedFd; 2]) -> io::Result<[(u64, u64); 2]> {
+    let inode = |stream: &OwnedFd| {
+        let meta = std::fs::metadata(format!("/proc/self/fd/{}", stream.as_raw_fd()))?;
+        Ok::<_, io::Error>((meta.dev(), meta.ino()))
+    };
+    Ok([inode(&streams[0])?, inode(&streams[1])?])
+}
+
+/// In a task that has just become another program: the random bytes that it finds on its stack follow from
+/// its `name`, and it finds no clock in its memory, so that it asks the kernel for the time.
+pub(super) fn hide_chance(tid: i32, name: &str) -> io::Result<()> {
+    const WORD: u64 = 8;
+    const MOST: usize = 1 << 20;
+    let word = |address| memory::array::<8>(tid, address).map(u64::from_ne_bytes);
+    let mut at = Registers::of(tid)?.stack();
+    // The stack begins with argc, argv, NULL, envp, NULL, and pairs of words up to AT_NULL.
+    at += WORD * (word(at)? + 2);
+    for _ in 0..MOST {
+        let is_end = word(at)? == 0;
+        at += WORD;
+        if is_end {
+            break;
+        }
+    }
+    for _ in 0..64 {
+        match word(at)? {
+            libc::AT_NULL => break,
+            libc::AT_SYSINFO_EHDR => memory::write(tid, at, &libc::AT_IGNORE.to_ne_bytes())?,
+            libc::AT_RANDOM => {
+                let bytes: Vec<u8> = (0..16).map(|place| noise(name, (1 << 40) + place)).collect();
+                memory::write(tid, word(at + WORD)?, &bytes)?;
+            }
+            _ => {}
+        }
+        at += 2 * WORD;
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! A step in the program's own words: the call as strace writes it, with objects by their names.
+
+use nix::libc;
+use std::fmt::Write;
+
+use super::calls::Arg;
+use super::objects::Opened;
+use super::world::World;
+use crate::sys::ptrace::arch::Registers;
+use crate::sys::ptrace::memory;
+
+/// How much of a buffer is shown.
+const SHOWN: usize = 32;
+
+/// The call with its arguments, before it is carried out: a path or a buffer may be gone afterwards.
+pub(super) fn before(world: &mut World, index: usize) -> String {
+    let Some(row) = world.task(index).row else { return String::new() };
+    let call = world.call(index);
+    let mut parts = Vec::new();
+    let mut at = 0;
+    for arg in row.args {
+        let value = call.args[at];
+        at += 1;
+        parts.push(match arg {
+            Arg::At => continue,
+            Arg::Fd => descriptor(world, index, value as i32),
+            Arg::Path => {
+                let path = memory::string(world.tid(index), value, 4096).unwrap_or_default();
+                quoted(&local(world, &path))
+            }
+            Arg::Data(true) => {
+                let length = (call.args[at] as usize).min(SHOWN);
+                quoted(&memory::read(world.tid(index), value, length).unwrap_or_default())
+            }
+            // Known only afterwards.
+            Arg::Data(false) => "…".to_owned(),
+            Arg::Int => (value as i32).to_string(),
+            Arg::Mode => format!("{:#o}", value as u32),
+            Arg::Open => open_flags(value as i32),
+            Arg::Flock => flock(value as i32),
+            Arg::Pid => match value as i32 {
+                -1 => "any child".to_owned(),
+                pid => world.by_tid.get(&pid).map_or(pid.to_string(), |task| world.task(*task).name.clone()),
+            },
+            Arg::Signal => crate::sys::signal::signal_name(value as i32),
+        });
+    }
+    format!("{}({})", row.name, parts.join(", "))
+}
+
+/// What it returned, and what it read.
+pub(super) fn after(world: &mut World, index: usize, words: &mut String) {
+    let Some(row) = world.task(index).row else { return };
+    let Ok(registers) = Registers::of(world.tid(index)) else { return };
+    let result = registers.result();
+    let call = world.call(index);
+    if result < 0 {
+        let name = nix::errno::Errno::from_raw(-result as i32);
+        let _ = write!(words, " = {name:?}");
+        return;
+    }
+    if let Some(at) = row.args.iter().position(|arg| matches!(arg, Arg::Data(false))) {
+        let length = (result as usize).min(SHOWN);
+        let bytes = memory::read(world.tid(index), call.args[at], length).unwrap_or_default();
+        *words = words.replacen('…', &quoted(&bytes), 1);
+    }
+    let _ = match row.name {
+        "open" | "openat" | "creat" | "close" | "flock" | "exit" | "stat" | "fstat" => Ok(()),
+        "wait" | "waitid" => {
+            let child = world.tasks.iter().find(|task| i64::from(task.tid) == result);
+            child.map_or(Ok(()), |child| write!(words, " = {}", child.name))
+        }
+        _ => write!(words, " = {result}"),
+    };
+}
+
+fn descriptor(world: &mut World, index: usize, fd: i32) -> String {
+    match world.opened(index, fd) {
+        Opened::File(name) => name,
+        Opened::Directory(name) => name + "/",
+        Opened::Pipe(name) | Opened::Socket(name) | Opened::Anonymous(name) => name,
+        Opened::Stream(0) => "stdout".into(),
+        Opened::Stream(_) => "stderr".into(),
+        Opened::Elsewhere(path) => path.display().to_string(),
+        Opened::Device(..) | Opened::Closed => fd.to_string(),
+    }
+}
+
+/// A path in the folder without the folder.
+fn local(world: &World, path: &[u8]) -> Vec<u8> {
+    let root = world.root.as_os_str().as_encoded_bytes();
+    match path.strip_prefix(root) {
+        Some([b'/', rest @ ..]) => rest.to_vec(),
+        Some([]) => b".".to_vec(),
+        _ => path.to_vec(),
+    }
+}
+
+/// As a string of C, with all that could command a terminal escaped.
+fn quoted(bytes: &[u8]) -> String {
+    format!("{:?}", String::from_utf8_lossy(bytes))
+}
+
+fn open_flags(flags: i32) -> String {
+    let mut text = match flags & libc::O_ACCMODE {
+        libc::O_RDONLY => "O_RDONLY",
+        libc::O_WRONLY => "O_WRONLY",
+        _ => "O_RDWR",
+    }
+    .to_owned();
+    for (bit, name) in [
+        (libc::O_CREAT, "O_CREAT"),
+        (libc::O_EXCL, "O_EXCL"),
+        (libc::O_TRUNC, "O_TRUNC"),
+        (libc::O_APPEND, "O_APPEND"),
+    ] {
+        if flags & bit != 0 {
+            let _ = write!(text, "|{name}");
+        }
+    }
+    text
+}
+
+fn flock(operation: i32) -> String {
+    let kind = match operation & !libc::LOCK_NB {
+        libc::LOCK_SH => "LOCK_SH",
+        libc::LOCK_EX => "LOCK_EX",
+        _ => "LOCK_UN",
+    };
+    format!("{kind}{}", if operation & libc::LOCK_NB != 0 { "|LOCK_NB" } else { "" })
+}

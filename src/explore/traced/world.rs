@@ -1,0 +1,161 @@
+//! The processes of one execution, as the tracer knows them: who they are, where they wait, what they share.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+
+use super::calls::Row;
+use super::limits::Limits;
+use super::objects::Objects;
+use super::plan::Plan;
+
+/// A call at whose entry a task is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Call {
+    /// Its number on this architecture.
+    pub(super) number: i64,
+    /// Its arguments.
+    pub(super) args: [u64; 6],
+}
+
+impl Call {
+    /// An argument that is a descriptor or another `int`.
+    pub(super) fn int(&self, index: usize) -> i32 {
+        self.args[index] as i32
+    }
+}
+
+/// Where a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It was made, and has not run yet; whether its first stop was seen.
+    Newborn(bool),
+    /// It runs: at most one does.
+    Running,
+    /// It waits at the entry of a visible call.
+    Entry,
+    /// It sleeps in the kernel, in a call that it was let into.
+    Asleep,
+    /// It slept, and was woken: it is held at the return.
+    Woken,
+    /// It made a child by `vfork`, and is frozen until that is another program or ended.
+    Frozen,
+    /// It is held at the return of a call that needed no decision.
+    Returned,
+    /// It was stopped by a job-control signal.
+    Stopped,
+    /// It has ended, and its parent has not waited for it.
+    Zombie,
+    /// It has ended, and was waited for.
+    Gone,
+}
+
+/// A process or a thread of the program.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) tid: i32,
+    /// Its place in the tree: `root`, `root.1`, `root.1.t1`.
+    pub(super) name: String,
+    /// Its number: the same for the same name in every execution.
+    pub(super) number: usize,
+    /// The task that made it.
+    pub(super) maker: Option<usize>,
+    /// The index of its process: its own, unless it is a thread.
+    pub(super) process: usize,
+    pub(super) state: State,
+    pub(super) call: Call,
+    pub(super) row: Option<&'static Row>,
+    pub(super) plan: Option<Plan>,
+    /// The wait status with which it ended.
+    pub(super) status: Option<i32>,
+    /// How many children and threads it has made.
+    pub(super) born: [usize; 2],
+    /// How often it read a clock or slept, in virtual nanoseconds; and how many random bytes it got.
+    pub(super) clock: u64,
+    pub(super) random: u64,
+    /// Of the process: descriptors whose open file description no other process has.
+    pub(super) own: BTreeSet<i32>,
+    /// Of the process: objects on which it has a lock.
+    pub(super) locks: BTreeSet<String>,
+    /// Signals to be delivered when it goes on.
+    pub(super) signals: Vec<i32>,
+    /// The number of its visible steps so far.
+    pub(super) steps: usize,
+    /// The step count of all others when it last slept: a sleeper that sees no progress waits for some.
+    pub(super) slept_at: Option<usize>,
+}
+
+impl Task {
+    pub(super) fn is_alive(&self) -> bool {
+        !matches!(self.state, State::Zombie | State::Gone)
+    }
+}
+
+/// Everything that is known of the execution.
+#[derive(Debug)]
+pub(super) struct World {
+    /// The folder of the execution, without links in its path.
+    pub(super) root: PathBuf,
+    pub(super) tasks: Vec<Task>,
+    pub(super) by_tid: HashMap<i32, usize>,
+    pub(super) objects: Objects,
+    /// The device and inode of standard output and error, as the program was given them.
+    pub(super) streams: [(u64, u64); 2],
+    /// What each process wrote to them, by its name.
+    pub(super) output: BTreeMap<String, [Vec<u8>; 2]>,
+    /// What was not under control: what, and how often.
+    pub(super) uncontrolled: BTreeMap<String, u64>,
+    pub(super) limits: Limits,
+    pub(super) timeouts: bool,
+    /// Visible steps of all tasks.
+    pub(super) steps: usize,
+    /// Why the execution was cut short.
+    pub(super) cut: Option<String>,
+}
+
+impl World {
+    /// Notes something that is not under control.
+    pub(super) fn note(&mut self, what: impl Into<String>) {
+        *self.uncontrolled.entry(what.into()).or_insert(0) += 1;
+    }
+
+    pub(super) fn task(&self, index: usize) -> &Task {
+        &self.tasks[index]
+    }
+
+    pub(super) fn tid(&self, index: usize) -> i32 {
+        self.tasks[index].tid
+    }
+
+    pub(super) fn call(&self, index: usize) -> Call {
+        self.tasks[index].call
+    }
+
+    /// The process of a task.
+    pub(super) fn process(&self, index: usize) -> &Task {
+        &self.tasks[self.tasks[index].process]
+    }
+
+    pub(super) fn process_mut(&mut self, index: usize) -> &mut Task {
+        let process = self.tasks[index].process;
+        &mut self.tasks[process]
+    }
+
+    /// The processes that `process` has made and that are alive or zombies.
+    pub(super) fn children(&self, process: usize) -> impl Iterator<Item = usize> + '_ {
+        self.tasks.iter().enumerate().filter_map(move |(index, task)| {
+            let is_child = task.process == index
+                && task.maker.is_some_and(|maker| self.tasks[maker].process == process)
+                && task.state != State::Gone;
+            is_child.then_some(index)
+        })
+    }
+
+    /// The living tasks of a process.
+    pub(super) fn threads(&self, process: usize) -> impl Iterator<Item = usize> + '_ {
+        self.tasks
+            .iter()
+            .enumerate()
+            .filter(move |(_, task)| task.process == process && task.is_alive())
+            .map(|(index, _)| index)
+    }
+}

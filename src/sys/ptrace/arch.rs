@@ -1,0 +1,160 @@
+//! The registers of a system call, by architecture: its number, its arguments, its result.
+//!
+//! arm64 has no `open`, `fork`, `pipe` and the like: their numbers are [`ABSENT`] there, which no call has.
+
+use std::io;
+
+use nix::libc;
+use nix::sys::ptrace;
+use nix::unistd::Pid;
+
+/// No call has this number.
+pub const ABSENT: i64 = -1;
+
+/// The registers of a stopped task.
+#[derive(Clone, Copy, Debug)]
+pub struct Registers(libc::user_regs_struct);
+
+/// `AUDIT_ARCH_X86_64` of `<linux/audit.h>`.
+#[cfg(target_arch = "x86_64")]
+pub const AUDIT_ARCH: u32 = 0xC000_003E;
+/// `AUDIT_ARCH_AARCH64` of `<linux/audit.h>`.
+#[cfg(target_arch = "aarch64")]
+pub const AUDIT_ARCH: u32 = 0xC000_00B7;
+
+/// The length of the instruction that enters the kernel.
+#[cfg(target_arch = "x86_64")]
+const ENTRY_LENGTH: u64 = 2;
+#[cfg(target_arch = "aarch64")]
+const ENTRY_LENGTH: u64 = 4;
+
+macro_rules! legacy {
+    ($($name:ident = $call:ident),+ $(,)?) => {
+        $(
+            /// The number of the call that only older architectures have.
+            #[cfg(target_arch = "x86_64")]
+            pub const $name: i64 = libc::$call;
+            /// The number of the call that only older architectures have.
+            #[cfg(not(target_arch = "x86_64"))]
+            pub const $name: i64 = ABSENT;
+        )+
+    };
+}
+
+legacy! {
+    OPEN = SYS_open, CREAT = SYS_creat, STAT = SYS_stat, LSTAT = SYS_lstat, ACCESS = SYS_access,
+    RENAME = SYS_rename, MKDIR = SYS_mkdir, RMDIR = SYS_rmdir, LINK = SYS_link, UNLINK = SYS_unlink,
+    SYMLINK = SYS_symlink, READLINK = SYS_readlink, CHMOD = SYS_chmod, CHOWN = SYS_chown, MKNOD = SYS_mknod,
+    GETDENTS = SYS_getdents, PIPE = SYS_pipe, DUP2 = SYS_dup2, FORK = SYS_fork, VFORK = SYS_vfork,
+    POLL = SYS_poll, SELECT = SYS_select, EPOLL_WAIT = SYS_epoll_wait, PAUSE = SYS_pause, TIME = SYS_time,
+    UTIME = SYS_utime, UTIMES = SYS_utimes, FUTIMESAT = SYS_futimesat, ALARM = SYS_alarm, LCHOWN = SYS_lchown,
+}
+
+impl Registers {
+    /// The registers of the stopped task `tid`.
+    ///
+    /// # Errors
+    /// `ESRCH` when it is not stopped, or was killed.
+    pub fn of(tid: i32) -> io::Result<Self> {
+        Ok(Self(ptrace::getregs(Pid::from_raw(tid))?))
+    }
+
+    /// Gives them to the stopped task `tid`.
+    ///
+    /// # Errors
+    /// `ESRCH` as for [`Registers::of`].
+    pub fn set(&self, tid: i32) -> io::Result<()> {
+        Ok(ptrace::setregs(Pid::from_raw(tid), self.0)?)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Registers {
+    /// The number of the call, at its entry.
+    pub fn number(&self) -> i64 {
+        self.0.orig_rax.cast_signed()
+    }
+
+    /// Its six arguments.
+    pub fn arguments(&self) -> [u64; 6] {
+        [self.0.rdi, self.0.rsi, self.0.rdx, self.0.r10, self.0.r8, self.0.r9]
+    }
+
+    /// What it returned, at its exit: an errno is negative.
+    pub fn result(&self) -> i64 {
+        self.0.rax.cast_signed()
+    }
+
+    /// The stack pointer.
+    pub fn stack(&self) -> u64 {
+        self.0.rsp
+    }
+
+    /// The address of the next instruction.
+    pub fn instruction(&self) -> u64 {
+        self.0.rip
+    }
+
+    /// The call is left out at its entry, and returns `result`.
+    pub fn skip(&mut self, result: i64) {
+        self.0.orig_rax = ABSENT.cast_unsigned();
+        self.0.rax = result.cast_unsigned();
+    }
+
+    /// At its exit: the call returned `result`.
+    pub fn set_result(&mut self, result: i64) {
+        self.0.rax = result.cast_unsigned();
+    }
+
+    /// The task will enter the call `number` once more, with the same arguments.
+    pub fn enter_again(&mut self, number: i64) {
+        self.0.rip -= ENTRY_LENGTH;
+        self.0.rax = number.cast_unsigned();
+        self.0.orig_rax = ABSENT.cast_unsigned();
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+impl Registers {
+    /// The number of the call, at its entry.
+    pub fn number(&self) -> i64 {
+        self.0.regs[8].cast_signed()
+    }
+
+    /// Its six arguments.
+    pub fn arguments(&self) -> [u64; 6] {
+        std::array::from_fn(|index| self.0.regs[index])
+    }
+
+    /// What it returned, at its exit: an errno is negative.
+    pub fn result(&self) -> i64 {
+        self.0.regs[0].cast_signed()
+    }
+
+    /// The stack pointer.
+    pub fn stack(&self) -> u64 {
+        self.0.sp
+    }
+
+    /// The address of the next instruction.
+    pub fn instruction(&self) -> u64 {
+        self.0.pc
+    }
+
+    /// The call is left out at its entry, and returns `result`.
+    pub fn skip(&mut self, result: i64) {
+        self.0.regs[8] = ABSENT.cast_unsigned();
+        self.0.regs[0] = result.cast_unsigned();
+    }
+
+    /// At its exit: the call returned `result`.
+    pub fn set_result(&mut self, result: i64) {
+        self.0.regs[0] = result.cast_unsigned();
+    }
+
+    /// The task will enter the call `number` once more, with the same arguments.
+    pub fn enter_again(&mut self, number: i64) {
+        self.0.pc -= ENTRY_LENGTH;
+        self.0.regs[8] = number.cast_unsigned();
+    }
+}

@@ -1,0 +1,80 @@
+//! The seccomp filter: which calls stop the program for the tracer, which are refused, which pass.
+//!
+//! # Safety
+//! One call hands the kernel a program of ours, which it copies and checks.
+#![expect(unsafe_code, reason = "nix does not wrap seccomp")]
+
+use std::io;
+
+use nix::errno::Errno;
+use nix::libc::{self, sock_filter, sock_fprog};
+
+use super::arch::{ABSENT, AUDIT_ARCH};
+
+/// A filter, ready to be installed.
+#[derive(Clone, Debug)]
+pub struct Filter(Vec<sock_filter>);
+
+const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const JUMP_IF_SET: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+const JUMP_IF_NOT_LESS: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+
+/// The bit that the x32 calls of x86-64 carry.
+const X32: u32 = 0x4000_0000;
+/// Where `struct seccomp_data` has its fields; the low half of an argument comes first on our processors.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENTS: u32 = 16;
+
+impl Filter {
+    /// Calls in `traced` stop; calls in `refused` fail with `ENOSYS`; a call in `if_set` stops when its
+    /// argument of that index has one of those bits. Calls of another architecture fail with `ENOSYS`.
+    pub fn new(traced: &[i64], refused: &[i64], if_set: &[(i64, u32, u32)]) -> Self {
+        let refuse = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+        let mut program = vec![
+            statement(LOAD_WORD, ARCHITECTURE),
+            jump(JUMP_IF_EQUAL, AUDIT_ARCH, 1, 0),
+            statement(RETURN, refuse),
+            statement(LOAD_WORD, NUMBER),
+            jump(JUMP_IF_NOT_LESS, X32, 0, 1),
+            statement(RETURN, refuse),
+        ];
+        for (numbers, answer) in [(refused, refuse), (traced, libc::SECCOMP_RET_TRACE)] {
+            for number in numbers.iter().filter(|number| **number != ABSENT) {
+                program.push(jump(JUMP_IF_EQUAL, *number as u32, 0, 1));
+                program.push(statement(RETURN, answer));
+            }
+        }
+        for (number, index, bits) in if_set.iter().filter(|(number, ..)| *number != ABSENT) {
+            program.push(jump(JUMP_IF_EQUAL, *number as u32, 0, 4));
+            program.push(statement(LOAD_WORD, ARGUMENTS + 8 * index));
+            program.push(jump(JUMP_IF_SET, *bits, 0, 1));
+            program.push(statement(RETURN, libc::SECCOMP_RET_TRACE));
+            program.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
+        }
+        program.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
+        Self(program)
+    }
+
+    /// Installs it for the calling thread and all that it will make or become. Async-signal-safe.
+    ///
+    /// # Errors
+    /// `EINVAL` where the kernel has no seccomp, `EACCES` without `no_new_privs`.
+    pub(super) fn install(&self) -> io::Result<()> {
+        let program = sock_fprog { len: self.0.len() as u16, filter: self.0.as_ptr().cast_mut() };
+        // SAFETY: the program and its instructions outlive the call; the kernel only reads them.
+        let result =
+            unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
+        Errno::result(result).map(drop).map_err(Into::into)
+    }
+}
+
+fn statement(code: u16, k: u32) -> sock_filter {
+    sock_filter { code, jt: 0, jf: 0, k }
+}
+
+fn jump(code: u16, k: u32, yes: u8, no: u8) -> sock_filter {
+    sock_filter { code, jt: yes, jf: no, k }
+}

@@ -1,0 +1,58 @@
+//! `process_vm_readv(2)` and `process_vm_writev(2)`: bytes of another process, bounded before they are taken.
+
+use std::io::{self, IoSlice, IoSliceMut};
+
+use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
+use nix::unistd::Pid;
+
+/// Reads up to `length` bytes; fewer where the memory ends.
+///
+/// # Errors
+/// `EFAULT` when there is none at `address`, `ESRCH`, `EPERM`.
+pub fn read(pid: i32, address: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    let remote = [RemoteIoVec { base: address as usize, len: length }];
+    let count = process_vm_readv(Pid::from_raw(pid), &mut [IoSliceMut::new(&mut bytes)], &remote)?;
+    bytes.truncate(count);
+    Ok(bytes)
+}
+
+/// Reads exactly `N` bytes.
+///
+/// # Errors
+/// `EFAULT` when fewer are there.
+pub fn array<const N: usize>(pid: i32, address: u64) -> io::Result<[u8; N]> {
+    let bytes = read(pid, address, N)?;
+    bytes.try_into().map_err(|_| nix::errno::Errno::EFAULT.into())
+}
+
+/// A string of at most `most` bytes, without its NUL. Read in pieces that end with a page, for the next
+/// page may not be there.
+///
+/// # Errors
+/// As [`read`]; `ENAMETOOLONG`.
+pub fn string(pid: i32, address: u64, most: usize) -> io::Result<Vec<u8>> {
+    const PIECE: u64 = 256;
+    let mut string = Vec::new();
+    let mut at = address;
+    while string.len() < most {
+        let piece = read(pid, at, (PIECE - at % PIECE) as usize)?;
+        if let Some(end) = piece.iter().position(|byte| *byte == 0) {
+            string.extend(&piece[..end]);
+            return Ok(string);
+        }
+        at += piece.len() as u64;
+        string.extend(piece);
+    }
+    Err(nix::errno::Errno::ENAMETOOLONG.into())
+}
+
+/// Writes all of `bytes`.
+///
+/// # Errors
+/// As [`read`]; memory that is read-only cannot be written this way.
+pub fn write(pid: i32, address: u64, bytes: &[u8]) -> io::Result<()> {
+    let remote = [RemoteIoVec { base: address as usize, len: bytes.len() }];
+    let count = process_vm_writev(Pid::from_raw(pid), &[IoSlice::new(bytes)], &remote)?;
+    if count == bytes.len() { Ok(()) } else { Err(nix::errno::Errno::EFAULT.into()) }
+}

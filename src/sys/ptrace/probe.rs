@@ -1,0 +1,49 @@
+//! Whether a call of another process would block, asked without changing anything that it sees.
+//!
+//! # Safety
+//! `pidfd_getfd` takes integers and returns a descriptor that is owned at once.
+#![expect(unsafe_code, reason = "nix does not wrap pidfd_getfd")]
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+
+use crate::sys::pidfd;
+
+/// Whether `flock(2)` of this kind (`LOCK_SH` or `LOCK_EX`) on the file at `path` would be granted to a new
+/// open file description. The lock is taken for the moment of the question, while all who could see it stand.
+pub fn would_lock(path: &str, kind: i32) -> bool {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);
+    let how =
+        if kind == libc::LOCK_SH { FlockArg::LockSharedNonblock } else { FlockArg::LockExclusiveNonblock };
+    // A file that cannot be opened again is tried by the program itself.
+    file.map_or(true, |file| Flock::lock(file, how).is_ok())
+}
+
+/// A copy of descriptor `fd` of the process `pid` (`pidfd_getfd(2)`, Linux 5.6).
+///
+/// # Errors
+/// `EBADF` when it is not open, `EPERM` when the process is not ours to trace.
+pub fn descriptor_of(pid: i32, fd: i32) -> io::Result<OwnedFd> {
+    let pidfd = pidfd::open(pid)?;
+    // SAFETY: three integers go in, a new descriptor comes out.
+    let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) };
+    let copy = Errno::result(copy)? as i32;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Which of `events` (`POLLIN`, …) hold now, and the errors that always count.
+pub fn poll_now(fd: &OwnedFd, events: i16) -> i16 {
+    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::from_bits_truncate(events))];
+    match nix::poll::poll(&mut fds, PollTimeout::ZERO) {
+        Ok(_) => fds[0].revents().map_or(0, |events| events.bits()),
+        Err(_) => 0,
+    }
+}
