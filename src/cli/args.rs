@@ -68,6 +68,9 @@ pub fn main() -> ExitCode {
 /// Kept out of [`main`], whose own frame must fit into the smallest stack.
 #[inline(never)]
 fn carry_out() -> ExitCode {
+    if let Some(code) = super::traced::run_if_wanted() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -88,7 +91,7 @@ fn carry_out() -> ExitCode {
 
 /// Arguments that make no sense are told as every other fault is: one line of what is wrong, one of what
 /// to do. Help and version are no faults.
-fn refuse(error: &clap::Error) -> ExitCode {
+pub(super) fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _ = error.print();
         return ExitCode::from(BAD_ARGUMENTS);

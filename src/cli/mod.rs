@@ -18,6 +18,7 @@ mod run;
 mod scenario;
 mod schema;
 mod step_by_step;
+mod traced;
 mod trials;
 mod watch;
 

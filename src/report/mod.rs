@@ -12,6 +12,8 @@ pub mod exploration;
 pub mod live;
 /// A free run, line by line and summed up.
 pub mod run;
+/// What an exploration of any program found.
+pub mod traced;
 /// What many free runs showed.
 pub mod trials;
 /// What was observed of any program.

@@ -118,7 +118,8 @@ fn naming<'a>(sources: &'a [Source], what: &str) -> Vec<&'a Source> {
 }
 
 /// Who may name `nix` or `libc` beside `sys`, and why.
-const AT_THE_EDGE: [(&str, &str); 9] = [
+const AT_THE_EDGE: [(&str, &str); 10] = [
+    ("explore/traced/", "knows system calls and their arguments by the kernel's numbers"),
     ("shm/region.rs", "reads and writes memory that is mapped, by calls that cannot fault"),
     ("queue/bell.rs", "is an eventfd, by safe calls"),
     ("queue/side.rs", "is told of the others' ends by a socket, by safe calls"),

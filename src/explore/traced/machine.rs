@@ -17,6 +17,7 @@ use nix::libc;
 use super::calls::{self, Row};
 use super::limits::Command;
 use super::objects::Objects;
+use super::order::Event;
 use super::plan::{Act, Plan};
 use super::program::Image;
 use super::scratch::{self, ScratchError, Tree};
@@ -64,6 +65,8 @@ pub struct Machine {
     strangers: VecDeque<(i32, Stop)>,
     /// Tasks made since the last grant began.
     pub(super) created: Vec<usize>,
+    /// The steps of this execution.
+    taken: Vec<Event>,
     _watchdog: Watchdog,
 }
 
@@ -116,6 +119,7 @@ impl Machine {
             numbers: HashMap::new(),
             strangers: VecDeque::new(),
             created: Vec::new(),
+            taken: Vec::new(),
             _watchdog: Watchdog::start(PERIOD).map_err(failed("setitimer"))?,
         })
     }
@@ -139,6 +143,7 @@ impl Machine {
         self.world.uncontrolled.clear();
         (self.world.steps, self.world.cut) = (0, None);
         self.created.clear();
+        self.taken.clear();
         let directory = CString::new(self.world.root.as_os_str().as_encoded_bytes()).unwrap_or_default();
         let program = Program {
             path: &self.image.path,
@@ -200,13 +205,6 @@ impl Machine {
         self.names.push(name.to_owned());
         self.numbers.insert(name.to_owned(), number);
         number
-    }
-
-    /// Gives these names the numbers 0, 1, 2, …
-    pub(super) fn restore(&mut self, names: &[String]) {
-        for name in names {
-            self.number(name);
-        }
     }
 
     /// The task with this number, in this execution.
@@ -626,22 +624,6 @@ impl Machine {
         self.settle()?;
         Ok(seen)
     }
-
-    /// Kills the process of a task where it waits.
-    pub(super) fn kill(&mut self, index: usize) -> Done {
-        self.created.clear();
-        self.world.steps += 1;
-        let process = self.world.tasks[index].process;
-        stops::kill(self.world.tid(process));
-        while self.world.tasks[process].is_alive() {
-            match stops::next(true) {
-                Ok(Some((tid, stop))) => self.absorb(tid, stop)?,
-                Ok(None) => {}
-                Err(_) => break,
-            }
-        }
-        self.settle()
-    }
 }
 
 impl Drop for Machine {
@@ -665,4 +647,77 @@ fn processor_time(tid: i32) -> Duration {
     let pid = tid.cast_unsigned();
     crate::sys::procfs::stat::schedstat(pid, pid)
         .map_or(Duration::ZERO, |stat| Duration::from_nanos(stat.running_ns))
+}
+
+/// What a search asks of the tracer.
+impl Machine {
+    /// The numbers of the tasks that can go on, in order; and whether they can only because nothing else can:
+    /// then time passes for those that wait for it.
+    pub(super) fn enabled(&self) -> (Vec<usize>, bool) {
+        if self.world.cut.is_some() {
+            return (Vec::new(), false);
+        }
+        let numbers = |can: &dyn Fn(&Task) -> bool| {
+            let mut numbers: Vec<usize> =
+                self.world.tasks.iter().filter(|task| can(task)).map(|task| task.number).collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        let plan = |task: &Task| {
+            task.plan.as_ref().filter(|_| task.state == State::Entry).map(|plan| (plan.ready, plan.act))
+        };
+        let ready = numbers(&|task| task.state == State::Woken || plan(task).is_some_and(|(ready, _)| ready));
+        if !ready.is_empty() {
+            return (ready, false);
+        }
+        (numbers(&|task| matches!(plan(task), Some((false, Act::Skip(_))))), true)
+    }
+
+    /// The step at which a task waits.
+    pub(super) fn announce(&mut self, number: usize) -> Event {
+        let index = self.by_number(number).unwrap_or(0);
+        let task = &self.world.tasks[index];
+        let touches = task.plan.as_ref().map(|plan| plan.touches.clone()).unwrap_or_default();
+        let structural = task.row.is_some_and(|row| matches!(row.name, "exit" | "wait" | "waitid"));
+        Event { task: number, touches, created: Vec::new(), words: String::new(), barrier: false, structural }
+    }
+
+    /// Lets the task do its step, and completes what is known of it.
+    pub(super) fn grant(&mut self, number: usize, event: &mut Event) -> Done {
+        let index = self.by_number(number).unwrap_or(0);
+        if !event.barrier && !self.world.timeouts {
+            let is_late = |task: &Task| {
+                task.state == State::Entry
+                    && task.plan.as_ref().is_some_and(|plan| !plan.ready && matches!(plan.act, Act::Skip(_)))
+            };
+            if self.world.tasks.iter().any(is_late) {
+                self.world.note(
+                    "a time limit or a second sleep that waited for others (--timeouts lets it end first)",
+                );
+            }
+        }
+        event.words = self.go(index)?;
+        event.created = self.created.iter().map(|task| self.world.tasks[*task].number).collect();
+        self.taken.push(event.clone());
+        Ok(())
+    }
+
+    /// The step that was taken at this point of the last execution.
+    pub(super) fn taken_at(&self, depth: usize) -> Option<Event> {
+        self.taken.get(depth).cloned()
+    }
+
+    /// The steps at which tasks are left waiting.
+    pub(super) fn stuck(&mut self) -> Vec<Event> {
+        let waits = |task: &Task| matches!(task.state, State::Entry | State::Asleep);
+        let numbers: Vec<usize> =
+            self.world.tasks.iter().filter(|task| waits(task)).map(|task| task.number).collect();
+        numbers.into_iter().map(|number| self.announce(number)).collect()
+    }
+
+    /// What the execution left behind.
+    pub(super) fn observe(&mut self) -> super::outcome::Outcome {
+        let limits = self.world.limits.folder;
+        super::outcome::observe(&mut self.world, limits)
+    }
 }

@@ -1,21 +1,24 @@
 //! Any program, unmodified: its system calls on what its processes share are the steps.
 
 mod calls;
-mod drive;
-pub use drive::try_random;
+mod engine;
 mod limits;
 mod machine;
 mod objects;
+mod order;
 mod outcome;
 mod plan;
 mod program;
 mod scratch;
-mod shim;
+mod search;
 mod signals;
+mod touch;
 mod words;
 mod world;
 
+pub use engine::{Answer, EngineError, Task, carry_out};
 pub use limits::{Command, Limits};
 pub use machine::{Machine, TracedError};
 pub use outcome::{End, Outcome, Waiting};
 pub use scratch::{Entry, Kind, Limits as FolderLimits, ScratchError, Tree, read_tree};
+pub use search::{Findings, Found, Search, WitnessStep};

@@ -35,11 +35,6 @@ impl Objects {
     pub(super) fn known(&self, inode: (u64, u64)) -> Option<&str> {
         self.names.get(&inode).map(String::as_str)
     }
-
-    /// The inode is gone: its number may be another's.
-    pub(super) fn forget(&mut self, inode: (u64, u64)) {
-        self.names.remove(&inode);
-    }
 }
 
 /// What a descriptor is open on.

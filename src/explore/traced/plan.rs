@@ -1,6 +1,6 @@
 //! What a pending call would do: the objects that it touches, whether it can go on, and how it is carried out.
 
-use crate::explore::traced::shim::{Access, Label, Touch};
+use crate::explore::traced::touch::{Access, Label, Touch};
 
 /// The plan for one call.
 #[derive(Clone, Debug)]

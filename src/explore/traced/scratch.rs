@@ -142,7 +142,7 @@ fn read_entry(path: &Path, most: u64) -> io::Result<Entry> {
 ///
 /// # Errors
 /// `ENOSPC` and the like.
-pub fn write_tree(root: &Path, tree: &Tree) -> Result<(), ScratchError> {
+pub(super) fn write_tree(root: &Path, tree: &Tree) -> Result<(), ScratchError> {
     let failed = |source| ScratchError::Write { path: root.to_owned(), source };
     clear(root).map_err(failed)?;
     let mut folders = Vec::new();
@@ -184,7 +184,7 @@ pub fn write_tree(root: &Path, tree: &Tree) -> Result<(), ScratchError> {
 ///
 /// # Errors
 /// When the folder itself cannot be read or changed.
-pub fn clear(root: &Path) -> io::Result<()> {
+pub(super) fn clear(root: &Path) -> io::Result<()> {
     for entry in fs::read_dir(root)? {
         let path = entry?.path();
         if fs::symlink_metadata(&path)?.is_dir() {
