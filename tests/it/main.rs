@@ -15,6 +15,7 @@ mod queue;
 mod run_cli;
 mod supervisor;
 mod tidy;
+mod traced;
 mod watch;
 
 fn main() {
@@ -44,6 +45,7 @@ fn main() {
         bench::tests(),
         pipelines::tests(),
         explore::tests(),
+        traced::tests(),
         net::tests(),
         queue::tests(),
         watch::tests(),

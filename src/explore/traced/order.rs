@@ -66,9 +66,14 @@ pub(super) fn race_order(events: &[Event]) -> Before {
     before(events, |one, other| one.races(other))
 }
 
+/// The whole order: what only makes room for another step comes before it, too.
+pub(super) fn full_order(events: &[Event]) -> Before {
+    before(events, |one, other| one.depends(other))
+}
+
 /// A number that equivalent schedules have in common, and no others (but for a chance of 2⁻⁶⁴).
 pub(super) fn class(events: &[Event], names: &[String]) -> u64 {
-    let order = before(events, |one, other| one.depends(other));
+    let order = full_order(events);
     let mut rank: HashMap<usize, usize> = HashMap::new();
     let places: Vec<(&str, usize)> = events
         .iter()
@@ -96,7 +101,7 @@ pub(super) fn class(events: &[Event], names: &[String]) -> u64 {
 /// when that would take too long.
 pub(super) fn schedules(events: &[Event]) -> Option<u64> {
     const MOST: usize = 50_000;
-    let order = before(events, |one, other| one.depends(other));
+    let order = full_order(events);
     let kept: Vec<usize> = (0..events.len()).filter(|at| !events[*at].structural).collect();
     let mut tasks: Vec<usize> = kept.iter().map(|at| events[*at].task).collect();
     tasks.sort_unstable();

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::machine::{Machine, TracedError};
 use super::order::{self, Event};
 use super::outcome::Outcome;
+use super::touch::{Access, Touch};
 
 /// How far to search.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -228,6 +229,7 @@ impl<'a> Searcher<'a> {
         let mut all = events.to_vec();
         all.extend(self.machine.stuck());
         let before = order::race_order(&all);
+        let whole = order::full_order(&all);
         for second in 0..all.len() {
             let own = (0..second).rev().find(|earlier| {
                 all[*earlier].task == all[second].task || all[*earlier].created.contains(&all[second].task)
@@ -238,11 +240,11 @@ impl<'a> Searcher<'a> {
                     continue;
                 }
                 let rest: Vec<usize> =
-                    (first + 1..second).filter(|between| !before[*between][first]).chain([second]).collect();
+                    (first + 1..second).filter(|between| !whole[*between][first]).chain([second]).collect();
                 let initials: BTreeSet<usize> = rest
                     .iter()
                     .enumerate()
-                    .filter(|(at, event)| rest[..*at].iter().all(|earlier| !before[**event][*earlier]))
+                    .filter(|(at, event)| rest[..*at].iter().all(|earlier| !whole[**event][*earlier]))
                     .map(|(_, event)| all[*event].task)
                     .collect();
                 let Some(node) = self.path.get_mut(first) else { continue };
@@ -250,7 +252,11 @@ impl<'a> Searcher<'a> {
                     continue;
                 }
                 let possible = initials.iter().copied().find(|task| node.enabled.contains(task));
-                node.todo.extend(possible);
+                match possible {
+                    Some(task) => drop(node.todo.insert(task)),
+                    // Whoever could make room for it has to go first, and that may be anyone.
+                    None => node.todo.extend(node.enabled.iter().copied()),
+                }
             }
         }
     }
@@ -280,6 +286,15 @@ impl<'a> Searcher<'a> {
         }
         if let Some(cut) = &outcome.cut {
             self.note(format!("cut short: {cut}"));
+        }
+        let waits = |touch: &Touch| {
+            let text = touch.object.to_string();
+            matches!(touch.access, Access::Acquire | Access::Await)
+                && !text.starts_with("exit ")
+                && !text.starts_with("children of ")
+        };
+        if !self.how.naive && events.iter().any(|event| event.touches.iter().any(waits)) {
+            self.note("the order of waits for locks and pipes, of which the reduced search may leave out a class (--naive)");
         }
         let class = order::class(&events, &self.machine.names);
         let is_new = match self.classes.get(&class) {
