@@ -86,7 +86,7 @@ const SHORT: usize = 4096;
 impl TracedExploration {
     /// The view of `findings`; `token` makes the token of a schedule.
     pub fn new(command: &[String], findings: &Findings, token: impl Fn(&[WitnessStep]) -> String) -> Self {
-        let schedules = findings.outcomes.iter().map(|found| found.schedules);
+        let mut schedules = findings.outcomes.iter().map(|found| found.schedules);
         Self {
             command: command.to_vec(),
             complete: findings.complete,
@@ -95,7 +95,7 @@ impl TracedExploration {
             executions: findings.executions,
             given_up: findings.given_up,
             classes: findings.classes,
-            schedules: schedules.fold(Some(0), |sum, next| Some(sum?.saturating_add(next?))),
+            schedules: schedules.try_fold(0_u64, |sum, next| Some(sum.saturating_add(next?))),
             deadlocks: findings.outcomes.iter().filter(|found| !found.outcome.deadlock.is_empty()).count()
                 as u64,
             outcomes: findings
