@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use super::explore::json;
 use super::fault::{BROKEN, Fault};
-use super::lab::Format;
 use super::output;
+use super::output::{Format, json};
 use crate::explore::traced::{Answer, Command, Limits, Search, Task, WitnessStep, carry_out};
 use crate::report::traced::{TracedExploration, TracedOutcome};
 use crate::supervisor::Supervisor;
