@@ -21,9 +21,9 @@ use super::order::Event;
 use super::plan::{Act, Plan};
 use super::program::Image;
 use super::scratch::{self, ScratchError, Tree};
+use super::waiting::{Came, is_job_control};
 use super::words;
 use super::world::{Call, State, Task, World};
-use crate::sys::procfs::syscall;
 use crate::sys::ptrace::arch::Registers;
 use crate::sys::ptrace::filter::Filter;
 use crate::sys::ptrace::start::{Program, StartTracedError};
@@ -45,8 +45,6 @@ pub enum TracedError {
 
 /// How often a task that neither stops nor ends is looked at.
 const PERIOD: Duration = Duration::from_millis(5);
-/// How often a call that may sleep is looked at before that.
-const EAGER_LOOKS: u32 = 200;
 
 /// The tracer of one command.
 #[derive(Debug)]
@@ -62,26 +60,17 @@ pub struct Machine {
     pub(super) names: Vec<String>,
     numbers: HashMap<String, usize>,
     /// Stops of tasks that are not known yet.
-    strangers: VecDeque<(i32, Stop)>,
+    pub(super) strangers: VecDeque<(i32, Stop)>,
     /// Tasks made since the last grant began.
     pub(super) created: Vec<usize>,
     /// The steps of this execution.
-    taken: Vec<Event>,
+    pub(super) taken: Vec<Event>,
     _watchdog: Watchdog,
 }
 
-/// What came of waiting for a task.
-enum Came {
-    Stop(Stop),
-    /// It sleeps in the kernel.
-    Asleep,
-    /// It uses the processor and makes no call.
-    Spins,
-}
+pub(super) type Done<T = ()> = Result<T, TracedError>;
 
-type Done<T = ()> = Result<T, TracedError>;
-
-fn failed(what: &'static str) -> impl FnOnce(io::Error) -> TracedError {
+pub(super) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> TracedError {
     move |error| TracedError::Trace(what, error)
 }
 
@@ -260,116 +249,6 @@ impl Machine {
         let fds = std::fs::read_dir(format!("/proc/{tid}/fd")).into_iter().flatten().filter_map(Result::ok);
         let open: Vec<i32> = fds.filter_map(|fd| fd.file_name().to_str()?.parse().ok()).collect();
         self.world.process_mut(index).own.retain(|fd| open.contains(fd));
-    }
-
-    /// Waits for the next stop of one task; what others report meanwhile is taken in.
-    fn next_of(&mut self, index: usize) -> Done<Came> {
-        let tid = self.world.tid(index);
-        let may_sleep = self.world.tasks[index].plan.as_ref().is_some_and(|plan| plan.act == Act::MaySleep);
-        let began = processor_time(tid);
-        let (mut looks, mut asleep) = (0, 0);
-        loop {
-            if let Some(at) = self.strangers.iter().position(|(stranger, _)| *stranger == tid) {
-                return Ok(Came::Stop(self.strangers.remove(at).expect("found just now").1));
-            }
-            // A call that may sleep is looked at at once; any other when the watchdog barks.
-            let is_patient = !may_sleep || looks > EAGER_LOOKS;
-            match stops::next(is_patient).map_err(failed("waitpid"))? {
-                Some((stopped, stop)) if stopped == tid => return Ok(Came::Stop(stop)),
-                Some((other, stop)) => self.absorb(other, stop)?,
-                None => {
-                    // Seen asleep twice, and no stop after either: all others stand, so none can wake it.
-                    if asleep >= 2 {
-                        return Ok(Came::Asleep);
-                    }
-                    looks += 1;
-                    if !is_patient {
-                        std::thread::yield_now();
-                    }
-                    asleep = if is_asleep(tid) { asleep + 1 } else { 0 };
-                    let used = processor_time(tid).saturating_sub(began);
-                    if is_patient && used > Duration::from_secs(self.world.limits.spin_seconds) {
-                        return Ok(Came::Spins);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes in a stop of a task that is not the one that runs.
-    fn absorb(&mut self, tid: i32, stop: Stop) -> Done {
-        let Some(index) = self.world.by_tid.get(&tid).copied() else {
-            if !matches!(stop, Stop::Ended(_)) {
-                self.strangers.push_back((tid, stop));
-            }
-            return Ok(());
-        };
-        match stop {
-            Stop::Exit => self.returned(index)?,
-            Stop::VforkDone => stops::resume_to_exit(tid, 0).map_err(failed("resume"))?,
-            Stop::Ending(_) => stops::resume(tid, 0).map_err(failed("resume"))?,
-            Stop::Ended(status) => self.ended(index, status),
-            Stop::Group(_) if self.world.tasks[index].state == State::Newborn(false) => {
-                self.world.tasks[index].state = State::Newborn(true);
-            }
-            Stop::Group(signal) if is_job_control(signal) => {
-                self.world.tasks[index].state = State::Stopped;
-                stops::listen(tid).map_err(failed("listen"))?;
-            }
-            Stop::Group(_) => {
-                if self.world.tasks[index].state == State::Stopped {
-                    self.world.tasks[index].state = State::Returned;
-                }
-            }
-            Stop::Signal(signal) => {
-                let task = &mut self.world.tasks[index];
-                task.signals.push(signal);
-                task.state = State::Returned;
-            }
-            Stop::Entry | Stop::Born { .. } | Stop::Exec(_) => {
-                self.strangers.push_back((tid, stop));
-            }
-        }
-        Ok(())
-    }
-
-    /// A task that slept or was frozen has come to its call's return.
-    fn returned(&mut self, index: usize) -> Done {
-        let result = Registers::of(self.world.tid(index)).map_err(failed("registers"))?.result();
-        // A call that a signal broke off begins again, or fails with EINTR, after the delivery.
-        let is_broken = (-516..=-512).contains(&result);
-        let state = self.world.tasks[index].state;
-        if !is_broken && let Some(after) = self.world.tasks[index].row.and_then(|row| row.after) {
-            after(&mut self.world, index, result);
-        }
-        let woken = state == State::Asleep && !is_broken;
-        self.world.tasks[index].state = if woken { State::Woken } else { State::Returned };
-        Ok(())
-    }
-
-    fn ended(&mut self, index: usize, status: i32) {
-        let tid = self.world.tid(index);
-        let is_process = self.world.tasks[index].process == index;
-        let parent = self.world.tasks[index].maker.map(|maker| self.world.tasks[maker].process);
-        let waited_for = parent.is_some_and(|parent| self.world.tasks[parent].is_alive());
-        let is_zombie = is_process
-            && waited_for
-            && self.world.tasks[index].state != State::Zombie
-            && std::path::Path::new(&format!("/proc/{tid}")).exists();
-        let task = &mut self.world.tasks[index];
-        task.status.get_or_insert(status);
-        task.state = if is_zombie { State::Zombie } else { State::Gone };
-        if !is_zombie {
-            self.world.by_tid.remove(&tid);
-        }
-        if is_process {
-            // Its zombie children are the tracer's now, which is told of each of them once more.
-            for child in self.world.children(index).collect::<Vec<_>>() {
-                if self.world.tasks[child].state == State::Zombie {
-                    self.world.tasks[child].state = State::Gone;
-                }
-            }
-        }
     }
 
     /// Runs a task that stands at no decision on to its next visible call, its end, or its sleep.
@@ -629,95 +508,5 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         let _ = self.end_all();
-    }
-}
-
-fn is_job_control(signal: i32) -> bool {
-    matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU)
-}
-
-/// Whether the task sleeps inside a call.
-fn is_asleep(tid: i32) -> bool {
-    let pid = tid.cast_unsigned();
-    crate::sys::procfs::stat::of_thread(pid, pid).is_some_and(|stat| stat.letter == 'S')
-        && syscall::current(pid, pid).is_some()
-}
-
-fn processor_time(tid: i32) -> Duration {
-    let pid = tid.cast_unsigned();
-    crate::sys::procfs::stat::schedstat(pid, pid)
-        .map_or(Duration::ZERO, |stat| Duration::from_nanos(stat.running_ns))
-}
-
-/// What a search asks of the tracer.
-impl Machine {
-    /// The numbers of the tasks that can go on, in order; and whether they can only because nothing else can:
-    /// then time passes for those that wait for it.
-    pub(super) fn enabled(&self) -> (Vec<usize>, bool) {
-        if self.world.cut.is_some() {
-            return (Vec::new(), false);
-        }
-        let numbers = |can: &dyn Fn(&Task) -> bool| {
-            let mut numbers: Vec<usize> =
-                self.world.tasks.iter().filter(|task| can(task)).map(|task| task.number).collect();
-            numbers.sort_unstable();
-            numbers
-        };
-        let plan = |task: &Task| {
-            task.plan.as_ref().filter(|_| task.state == State::Entry).map(|plan| (plan.ready, plan.act))
-        };
-        let ready = numbers(&|task| task.state == State::Woken || plan(task).is_some_and(|(ready, _)| ready));
-        if !ready.is_empty() {
-            return (ready, false);
-        }
-        (numbers(&|task| matches!(plan(task), Some((false, Act::Skip(_))))), true)
-    }
-
-    /// The step at which a task waits.
-    pub(super) fn announce(&mut self, number: usize) -> Event {
-        let index = self.by_number(number).unwrap_or(0);
-        let task = &self.world.tasks[index];
-        let touches = task.plan.as_ref().map(|plan| plan.touches.clone()).unwrap_or_default();
-        let structural = task.row.is_some_and(|row| matches!(row.name, "exit" | "wait" | "waitid"));
-        Event { task: number, touches, created: Vec::new(), words: String::new(), barrier: false, structural }
-    }
-
-    /// Lets the task do its step, and completes what is known of it.
-    pub(super) fn grant(&mut self, number: usize, event: &mut Event) -> Done {
-        let index = self.by_number(number).unwrap_or(0);
-        if !event.barrier && !self.world.timeouts {
-            let is_late = |task: &Task| {
-                task.state == State::Entry
-                    && task.plan.as_ref().is_some_and(|plan| !plan.ready && matches!(plan.act, Act::Skip(_)))
-            };
-            if self.world.tasks.iter().any(is_late) {
-                self.world.note(
-                    "a time limit or a second sleep that waited for others (--timeouts lets it end first)",
-                );
-            }
-        }
-        event.words = self.go(index)?;
-        event.created = self.created.iter().map(|task| self.world.tasks[*task].number).collect();
-        self.taken.push(event.clone());
-        Ok(())
-    }
-
-    /// The step that was taken at this point of the last execution.
-    pub(super) fn taken_at(&self, depth: usize) -> Option<Event> {
-        self.taken.get(depth).cloned()
-    }
-
-    /// The steps at which tasks are left waiting.
-    pub(super) fn stuck(&mut self) -> Vec<Event> {
-        let waits = |task: &Task| matches!(task.state, State::Entry | State::Asleep);
-        let numbers: Vec<usize> =
-            self.world.tasks.iter().filter(|task| waits(task)).map(|task| task.number).collect();
-        numbers.into_iter().map(|number| self.announce(number)).collect()
-    }
-
-    /// What the execution left behind.
-    pub(super) fn observe(&mut self) -> super::outcome::Outcome {
-        let limits = self.world.limits.folder;
-        super::outcome::observe(&mut self.world, limits)
     }
 }

@@ -1,6 +1,7 @@
 //! Any program, unmodified: its system calls on what its processes share are the steps.
 
 mod calls;
+mod decisions;
 mod engine;
 mod limits;
 mod machine;
@@ -13,6 +14,7 @@ mod scratch;
 mod search;
 mod signals;
 mod touch;
+mod waiting;
 mod words;
 mod world;
 

@@ -1,0 +1,153 @@
+//! Waiting for the one task that runs, and taking in what others report meanwhile.
+
+use std::time::Duration;
+
+use nix::libc;
+
+use super::machine::{Done, Machine, failed};
+use super::plan::Act;
+use super::world::State;
+use crate::sys::procfs::syscall;
+use crate::sys::ptrace::arch::Registers;
+use crate::sys::ptrace::stops::{self, Stop};
+
+/// How often a call that may sleep is looked at before the watchdog does.
+const EAGER_LOOKS: u32 = 200;
+
+/// What came of waiting for a task.
+pub(super) enum Came {
+    Stop(Stop),
+    /// It sleeps in the kernel.
+    Asleep,
+    /// It uses the processor and makes no call.
+    Spins,
+}
+
+impl Machine {
+    /// Waits for the next stop of one task; what others report meanwhile is taken in.
+    pub(super) fn next_of(&mut self, index: usize) -> Done<Came> {
+        let tid = self.world.tid(index);
+        let may_sleep = self.world.tasks[index].plan.as_ref().is_some_and(|plan| plan.act == Act::MaySleep);
+        let began = processor_time(tid);
+        let (mut looks, mut asleep) = (0, 0);
+        loop {
+            if let Some(at) = self.strangers.iter().position(|(stranger, _)| *stranger == tid) {
+                return Ok(Came::Stop(self.strangers.remove(at).expect("found just now").1));
+            }
+            // A call that may sleep is looked at at once; any other when the watchdog barks.
+            let is_patient = !may_sleep || looks > EAGER_LOOKS;
+            match stops::next(is_patient).map_err(failed("waitpid"))? {
+                Some((stopped, stop)) if stopped == tid => return Ok(Came::Stop(stop)),
+                Some((other, stop)) => self.absorb(other, stop)?,
+                None => {
+                    // Seen asleep twice, and no stop after either: all others stand, so none can wake it.
+                    if asleep >= 2 {
+                        return Ok(Came::Asleep);
+                    }
+                    looks += 1;
+                    if !is_patient {
+                        std::thread::yield_now();
+                    }
+                    asleep = if is_asleep(tid) { asleep + 1 } else { 0 };
+                    let used = processor_time(tid).saturating_sub(began);
+                    if is_patient && used > Duration::from_secs(self.world.limits.spin_seconds) {
+                        return Ok(Came::Spins);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in a stop of a task that is not the one that runs.
+    pub(super) fn absorb(&mut self, tid: i32, stop: Stop) -> Done {
+        let Some(index) = self.world.by_tid.get(&tid).copied() else {
+            if !matches!(stop, Stop::Ended(_)) {
+                self.strangers.push_back((tid, stop));
+            }
+            return Ok(());
+        };
+        match stop {
+            Stop::Exit => self.returned(index)?,
+            Stop::VforkDone => stops::resume_to_exit(tid, 0).map_err(failed("resume"))?,
+            Stop::Ending(_) => stops::resume(tid, 0).map_err(failed("resume"))?,
+            Stop::Ended(status) => self.ended(index, status),
+            Stop::Group(_) if self.world.tasks[index].state == State::Newborn(false) => {
+                self.world.tasks[index].state = State::Newborn(true);
+            }
+            Stop::Group(signal) if is_job_control(signal) => {
+                self.world.tasks[index].state = State::Stopped;
+                stops::listen(tid).map_err(failed("listen"))?;
+            }
+            Stop::Group(_) => {
+                if self.world.tasks[index].state == State::Stopped {
+                    self.world.tasks[index].state = State::Returned;
+                }
+            }
+            Stop::Signal(signal) => {
+                let task = &mut self.world.tasks[index];
+                task.signals.push(signal);
+                task.state = State::Returned;
+            }
+            Stop::Entry | Stop::Born { .. } | Stop::Exec(_) => {
+                self.strangers.push_back((tid, stop));
+            }
+        }
+        Ok(())
+    }
+
+    /// A task that slept or was frozen has come to its call's return.
+    pub(super) fn returned(&mut self, index: usize) -> Done {
+        let result = Registers::of(self.world.tid(index)).map_err(failed("registers"))?.result();
+        // A call that a signal broke off begins again, or fails with EINTR, after the delivery.
+        let is_broken = (-516..=-512).contains(&result);
+        let state = self.world.tasks[index].state;
+        if !is_broken && let Some(after) = self.world.tasks[index].row.and_then(|row| row.after) {
+            after(&mut self.world, index, result);
+        }
+        let woken = state == State::Asleep && !is_broken;
+        self.world.tasks[index].state = if woken { State::Woken } else { State::Returned };
+        Ok(())
+    }
+
+    pub(super) fn ended(&mut self, index: usize, status: i32) {
+        let tid = self.world.tid(index);
+        let is_process = self.world.tasks[index].process == index;
+        let parent = self.world.tasks[index].maker.map(|maker| self.world.tasks[maker].process);
+        let waited_for = parent.is_some_and(|parent| self.world.tasks[parent].is_alive());
+        let is_zombie = is_process
+            && waited_for
+            && self.world.tasks[index].state != State::Zombie
+            && std::path::Path::new(&format!("/proc/{tid}")).exists();
+        let task = &mut self.world.tasks[index];
+        task.status.get_or_insert(status);
+        task.state = if is_zombie { State::Zombie } else { State::Gone };
+        if !is_zombie {
+            self.world.by_tid.remove(&tid);
+        }
+        if is_process {
+            // Its zombie children are the tracer's now, which is told of each of them once more.
+            for child in self.world.children(index).collect::<Vec<_>>() {
+                if self.world.tasks[child].state == State::Zombie {
+                    self.world.tasks[child].state = State::Gone;
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn is_job_control(signal: i32) -> bool {
+    matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU)
+}
+
+/// Whether the task sleeps inside a call.
+fn is_asleep(tid: i32) -> bool {
+    let pid = tid.cast_unsigned();
+    crate::sys::procfs::stat::of_thread(pid, pid).is_some_and(|stat| stat.letter == 'S')
+        && syscall::current(pid, pid).is_some()
+}
+
+fn processor_time(tid: i32) -> Duration {
+    let pid = tid.cast_unsigned();
+    crate::sys::procfs::stat::schedstat(pid, pid)
+        .map_or(Duration::ZERO, |stat| Duration::from_nanos(stat.running_ns))
+}
