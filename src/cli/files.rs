@@ -5,6 +5,7 @@ use super::fault::Fault;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::signal::Interrupt;
 use crate::sys::tmpfile::{ENXIO, Folder, open_to_read, open_to_write_at_once};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -40,8 +41,8 @@ enum Destination {
     Device,
     /// It has no name until it is whole, so that no kill leaves it behind.
     Nameless(Folder),
-    /// The file system can't do that: it lies beside its place under this name.
-    Aside(PathBuf),
+    /// The file system can't do that: it lies in this folder under this name.
+    Aside(Folder, String),
 }
 
 impl Output {
@@ -63,12 +64,12 @@ impl Output {
         }
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let folder = Folder::open(parent.unwrap_or(Path::new(".")))?;
-        if let Some(file) = folder.nameless()?.filter(|_| name(&path).is_some()) {
+        if let Some(file) = folder.nameless()? {
             return Ok(Self { path, destination: Destination::Nameless(folder), file });
         }
-        let aside = path.with_file_name(aside(&path));
-        let file = File::create(&aside)?;
-        Ok(Self { path, destination: Destination::Aside(aside), file })
+        let aside = aside();
+        let file = folder.create(&aside)?;
+        Ok(Self { path, destination: Destination::Aside(folder, aside), file })
     }
 
     /// Writes the bytes and gives the file its name.
@@ -83,13 +84,12 @@ impl Output {
     fn name_it(&self) -> io::Result<()> {
         match &self.destination {
             Destination::Device => Ok(()),
-            Destination::Aside(aside) => fs::rename(aside, &self.path),
+            Destination::Aside(folder, aside) => folder.rename(aside, name(&self.path)),
             Destination::Nameless(folder) => {
                 // `linkat` makes a new name only, and `rename` needs one: so first a name aside, then the rename.
-                let (name, aside) = (name(&self.path).unwrap_or_default(), aside(&self.path));
-                let _ = folder.remove(&aside);
+                let aside = aside();
                 folder.publish(&self.file, &aside)?;
-                folder.rename(&aside, name).inspect_err(|_| {
+                folder.rename(&aside, name(&self.path)).inspect_err(|_| {
                     let _ = folder.remove(&aside);
                 })
             }
@@ -99,9 +99,9 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if let Destination::Aside(aside) = &self.destination {
+        if let Destination::Aside(folder, aside) = &self.destination {
             // After it was published it is not there any more.
-            let _ = fs::remove_file(aside);
+            let _ = folder.remove(aside);
         }
     }
 }
@@ -153,13 +153,14 @@ fn interrupted_or(path: &Path, error: &io::Error) -> Fault {
     }
 }
 
-fn name(path: &Path) -> Option<&str> {
-    path.file_name()?.to_str()
+/// The name in its folder, of whatever bytes it consists.
+fn name(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or_default()
 }
 
-fn aside(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    format!(".{name}.{}.part", std::process::id())
+/// A name that no other user of the folder can predict, and that is no longer than any file system allows.
+fn aside() -> String {
+    format!(".proclab-{:032x}.part", rand::random::<u128>())
 }
 
 /// Why a file cannot be written, and what to do.

@@ -15,15 +15,13 @@ use crate::net::event::{Log, What};
 use crate::net::input::Line;
 use crate::net::limits::Limits;
 use crate::net::upper;
-use crate::sys::poll::{Deadline, readable};
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
@@ -31,15 +29,15 @@ use subtle::ConstantTimeEq;
 /// Bytes of a nonce, and of a proof of either scheme on the wire.
 pub const NONCE: usize = 32;
 
-/// Failures in a row that an address has before it must wait.
-const FREE_FAILURES: u32 = 5;
-/// The time between two attempts of an address that must wait.
+/// Attempts of an address, since its last success, that are judged at once.
+const FREE_ATTEMPTS: u32 = 5;
+/// The time between two attempts that are judged after those.
 const PACE: Duration = Duration::from_secs(1);
-/// The longest that an attempt is made to wait; one that would have to wait longer is closed.
+/// The longest time that an attempt waits; one that would have to wait longer is refused.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// After this long without an attempt the failures of an address are forgotten.
+/// After this long without an attempt those of an address are forgotten.
 const FORGIVEN: Duration = Duration::from_secs(60);
-/// Addresses whose failures are counted at once.
+/// Addresses whose attempts are counted at once.
 const ADDRESSES: usize = 4096;
 
 /// How the key is proven.
@@ -101,26 +99,39 @@ fn mac(key: &Key, role: Role, server: &[u8; NONCE], client: &[u8; NONCE]) -> Hma
     mac.chain_update(label).chain_update(server).chain_update(client)
 }
 
-/// Counts failures by address and makes those who fail wait, so that keys cannot be tried out fast.
+/// Bounds how fast keys can be tried. Each answer to a challenge is an attempt, and it is counted before
+/// it is judged: any number of connections that answer at the same time are judged no faster than one
+/// after the other.
 #[derive(Debug, Default)]
 pub struct Attempts(Mutex<HashMap<IpAddr, Record>>);
 
 #[derive(Debug)]
 struct Record {
-    failures: u32,
+    /// Attempts since the last success, those that still wait included.
+    attempts: u32,
+    /// When the next attempt may be judged.
     next: Instant,
 }
 
 impl Attempts {
-    /// How long an attempt from `address` must wait; `None` when that is too long to be waited for.
-    fn wait(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+    /// Counts an attempt from `address`. Returns how long it must wait before it is judged; `None` when
+    /// that is too long, and then it is not to be judged at all.
+    fn count(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+        let address = network(address);
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(record) = records.get_mut(&address) else { return Some(Duration::ZERO) };
-        if now.saturating_duration_since(record.next) > FORGIVEN {
-            records.remove(&address);
-            return Some(Duration::ZERO);
+        if records.len() >= ADDRESSES
+            && !records.contains_key(&address)
+            && let Some(oldest) = records.iter().min_by_key(|(_, r)| r.next).map(|(a, _)| *a)
+        {
+            records.remove(&oldest);
         }
-        if record.failures < FREE_FAILURES {
+        let record = records.entry(address).or_insert(Record { attempts: 0, next: now });
+        if now.saturating_duration_since(record.next) > FORGIVEN {
+            *record = Record { attempts: 0, next: now };
+        }
+        if record.attempts < FREE_ATTEMPTS {
+            record.attempts += 1;
+            record.next = record.next.max(now);
             return Some(Duration::ZERO);
         }
         let wait = record.next.saturating_duration_since(now);
@@ -131,25 +142,20 @@ impl Attempts {
         Some(wait)
     }
 
-    fn failed(&self, address: IpAddr, now: Instant) {
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if records.len() >= ADDRESSES
-            && !records.contains_key(&address)
-            && let Some(oldest) = records.iter().min_by_key(|(_, r)| r.next).map(|(a, _)| *a)
-        {
-            records.remove(&oldest);
-        }
-        let record = records.entry(address).or_insert(Record { failures: 0, next: now });
-        record.failures = record.failures.saturating_add(1);
-        record.next = record.next.max(now);
-    }
-
-    fn passed(&self, address: IpAddr) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&address);
+    fn succeeded(&self, address: IpAddr) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&network(address));
     }
 }
 
-/// Serves a client that proves the key; one that does not is told nothing and closed.
+/// The part of an address that a client cannot choose: an IPv6 host owns a network of 64 bits.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        v4 => v4,
+    }
+}
+
+/// Serves a client that proves the key; one that does not gets no reply and is closed.
 ///
 /// # Errors
 /// When the proof is wrong, the address has failed too often, or the connection breaks.
@@ -159,45 +165,51 @@ pub fn serve_one(
     key: &Key,
     attempts: &Attempts,
 ) -> Result<(), ConnectionError> {
-    let address = connection.peer().ip();
-    let Some(wait) = attempts.wait(address, Instant::now()) else {
-        return Err(ConnectionError::Refused(format!("{address} has failed too often, it must wait")));
-    };
-    // A client has nothing to say before the challenge: what can be read is its end, or a breach.
-    if !wait.is_zero()
-        && readable(&[connection.stream().as_fd()], Deadline::after(wait))
-            .map_err(ConnectionError::io("waiting failed"))?[0]
-    {
-        return Err(ConnectionError::Refused("it did not wait for the challenge".to_owned()));
+    match scheme {
+        Scheme::Md5 => challenge_md5(connection, key, attempts)?,
+        Scheme::HmacSha256 => challenge_hmac(connection, key, attempts)?,
     }
-    let proven = match scheme {
-        Scheme::Md5 => challenge_md5(connection, key),
-        Scheme::HmacSha256 => challenge_hmac(connection, key),
-    };
-    // Only a wrong proof is a guess: who goes away before has learnt nothing.
-    if matches!(proven, Err(ConnectionError::Refused(_))) {
-        attempts.failed(address, Instant::now());
-    }
-    proven?;
-    attempts.passed(address);
+    attempts.succeeded(connection.peer().ip());
     upper::serve_one(connection)
 }
 
-fn challenge_md5(connection: &Connection, key: &Key) -> Result<(), ConnectionError> {
+/// Waits until the answer that came on `connection` may be judged.
+fn await_turn(connection: &Connection, attempts: &Attempts) -> Result<(), ConnectionError> {
+    let address = connection.peer().ip();
+    let Some(wait) = attempts.count(address, Instant::now()) else {
+        return Err(ConnectionError::Refused(format!("{address} has failed too often, it must wait")));
+    };
+    if wait.is_zero() {
+        return Ok(());
+    }
+    // A client may send on without waiting for us, so only a cut of our own ends the wait early.
+    let (cut, is_cut) = sync_channel(1);
+    connection.on_cut(move || {
+        let _ = cut.try_send(());
+    });
+    match is_cut.recv_timeout(wait) {
+        Ok(()) => Err(ConnectionError::Reset),
+        Err(_) => Ok(()),
+    }
+}
+
+fn challenge_md5(connection: &Connection, key: &Key, attempts: &Attempts) -> Result<(), ConnectionError> {
     let nonce: [u8; NONCE] = rand::random();
     connection.write_all(&nonce)?;
     let mut answer = [0; 32];
     connection.read_exact(&mut answer, "the answer to the challenge")?;
+    await_turn(connection, attempts)?;
     check(&answer, &md5_answer(key, &nonce))
 }
 
-fn challenge_hmac(connection: &Connection, key: &Key) -> Result<(), ConnectionError> {
+fn challenge_hmac(connection: &Connection, key: &Key, attempts: &Attempts) -> Result<(), ConnectionError> {
     let ours: [u8; NONCE] = rand::random();
     connection.write_all(&ours)?;
     let mut theirs = [0; NONCE];
     let mut proof = [0; 32];
     connection.read_exact(&mut theirs, "the client's nonce")?;
     connection.read_exact(&mut proof, "the client's proof")?;
+    await_turn(connection, attempts)?;
     check(&proof, &hmac_proof(key, Role::Client, &ours, &theirs))?;
     connection.write_all(&hmac_proof(key, Role::Server, &ours, &theirs))
 }
@@ -277,18 +289,25 @@ mod tests {
     }
 
     #[test]
-    fn who_fails_often_waits_and_who_passes_is_forgiven() {
+    fn attempts_are_counted_before_they_are_judged() {
         let attempts = Attempts::default();
         let (address, now) = (IpAddr::from([127, 0, 0, 1]), Instant::now());
-        for _ in 0..FREE_FAILURES {
-            assert_eq!(attempts.wait(address, now), Some(Duration::ZERO));
-            attempts.failed(address, now);
-        }
-        let waits: Vec<_> = std::iter::from_fn(|| attempts.wait(address, now)).collect();
-        assert_eq!(waits, (0..=5).map(Duration::from_secs).collect::<Vec<_>>());
-        assert_eq!(attempts.wait(IpAddr::from([127, 0, 0, 2]), now), Some(Duration::ZERO));
-        attempts.passed(address);
-        assert_eq!(attempts.wait(address, now), Some(Duration::ZERO));
+        let waits: Vec<_> = (0..1000).map_while(|_| attempts.count(address, now)).collect();
+        let expected = [0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5].map(Duration::from_secs);
+        assert_eq!(waits, expected, "five at once, then one a second, and none that waits longer");
+        assert_eq!(attempts.count(IpAddr::from([127, 0, 0, 2]), now), Some(Duration::ZERO));
+        attempts.succeeded(address);
+        assert_eq!(attempts.count(address, now), Some(Duration::ZERO));
+        assert_eq!(attempts.count(address, now + 2 * FORGIVEN), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn the_addresses_of_one_host_count_together() {
+        let parse = |text: &str| network(text.parse().unwrap());
+        assert_eq!(parse("2001:db8::1"), parse("2001:db8::ffff:1"));
+        assert_ne!(parse("2001:db8::1"), parse("2001:db8:0:1::1"));
+        assert_eq!(parse("::ffff:127.0.0.1"), parse("127.0.0.1"));
+        assert_ne!(parse("127.0.0.1"), parse("127.0.0.2"));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub fn run_client(
     let forward = outgoing.clone();
     let notes = log.clone();
     // Detached, as it may wait for a terminal; it ends with the conversation or with the process.
-    std::thread::spawn(move || {
+    let read = move || {
         for line in lines {
             match line {
                 Line::Text(text) if text.is_empty() => {}
@@ -56,7 +56,8 @@ pub fn run_client(
             }
         }
         let _ = forward.send(Out::End);
-    });
+    };
+    std::thread::Builder::new().spawn(read).map_err(ConnectionError::no_thread)?;
     // Python's server speaks first: a client that spoke at the same time would be out of turn.
     let turn = Turn::of_the_other();
     converse(&connection, limits, &outgoing, queue, turn, &|text| text)?;
@@ -188,7 +189,7 @@ fn converse(
     connection.on_cut(move || drop(wake.try_send(Out::End)));
     std::thread::scope(|scope| {
         let turn = &turn;
-        let writer = scope.spawn(move || {
+        let write = move || {
             let written = write_messages(connection, &queue, turn, idle);
             connection.finish_sending();
             if !matches!(written, Ok(Parted::Silent)) {
@@ -197,7 +198,9 @@ fn converse(
                 connection.cut();
             }
             written
-        });
+        };
+        let writer = std::thread::Builder::new().spawn_scoped(scope, write);
+        let writer = writer.map_err(ConnectionError::no_thread)?;
         let read = read_messages(connection, limits.message, turn, show);
         match read {
             Ok(Parted::Silent) => turn.peer_ended(),

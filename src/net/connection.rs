@@ -56,6 +56,11 @@ pub enum ConnectionError {
 }
 
 impl ConnectionError {
+    /// Wraps the error of a thread that could not be started.
+    pub(crate) fn no_thread(source: io::Error) -> Self {
+        Self::Io { doing: "no thread can be started", source }
+    }
+
     /// Wraps what the kernel said while `doing` something that is not a send or a receive.
     pub(crate) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { doing, source }
@@ -120,6 +125,11 @@ impl Connection {
         &self.stream
     }
 
+    /// Gives the stream back.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// Tells the log that `what` happened on this connection.
     pub fn tell(&self, what: What) {
         self.log.tell(Some(self.peer), what);
@@ -137,6 +147,20 @@ impl Connection {
                     self.log.received(self.peer, &buffer[..n]);
                     return Ok(n);
                 }
+                Err(error) => self.judge(error, "receiving failed")?,
+            }
+        }
+    }
+
+    /// Waits until something can be read, and leaves it there; `false` at the end of the stream.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn wait_for_bytes(&self) -> Result<bool, ConnectionError> {
+        loop {
+            self.arm(&self.armed_read, TcpStream::set_read_timeout)?;
+            match self.stream.peek(&mut [0]) {
+                Ok(n) => return Ok(n > 0),
                 Err(error) => self.judge(error, "receiving failed")?,
             }
         }
@@ -202,6 +226,11 @@ impl Connection {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         end.is_cut = true;
         end.wake.iter().for_each(|wake| wake());
+    }
+
+    /// Whether [`cut`](Self::cut) was called.
+    pub fn is_cut(&self) -> bool {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner).is_cut
     }
 
     /// Has `wake` called when the connection is cut, at once if it is: for a thread that waits for something

@@ -76,7 +76,9 @@ fn exchange(connection: &Connection, message: &[u8], want: usize) -> Result<Vec<
         return Ok(answer);
     }
     std::thread::scope(|scope| {
-        let sending = scope.spawn(|| connection.write_all(message).inspect_err(|_| connection.cut()));
+        let send = || connection.write_all(message).inspect_err(|_| connection.cut());
+        let sending = std::thread::Builder::new().spawn_scoped(scope, send);
+        let sending = sending.map_err(ConnectionError::no_thread)?;
         let received = connection.read_exact(&mut answer, "the answer").inspect_err(|_| connection.cut());
         let sent = sending.join().expect("sending does not panic");
         sent.and(received)

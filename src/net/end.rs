@@ -10,6 +10,7 @@ use crate::net::input::Line;
 use crate::net::limits::Limits;
 use crate::net::server::Server;
 use crate::net::sticky::{self, Reading, Sending};
+use crate::net::transfer::digest::Hash;
 use crate::net::transfer::receive::{Received, receive};
 use crate::net::transfer::send::{check, send};
 use crate::net::transfer::store::Store;
@@ -79,6 +80,8 @@ pub enum Transfer {
     Send {
         /// The file.
         path: PathBuf,
+        /// The function of its digest.
+        hash: Hash,
         /// Whether the other end says where to go on.
         resume: bool,
     },
@@ -90,6 +93,8 @@ pub enum Transfer {
         limit: u64,
         /// Whether a file of the same name is replaced.
         overwrite: bool,
+        /// The function of a file's digest where the sender names none.
+        hash: Hash,
         /// Whether an unfinished file is kept, and gone on with.
         resume: bool,
     },
@@ -128,7 +133,8 @@ impl Serving {
                 let room = chat::Room::default();
                 let (speaker, notes) = (room.clone(), log.clone());
                 // Detached, as it may wait for a terminal; it ends with the process.
-                std::thread::spawn(move || speaker.speak(&lines, &notes));
+                let speak = move || speaker.speak(&lines, &notes);
+                std::thread::Builder::new().spawn(speak).map_err(ConnectionError::no_thread)?;
                 server.serve(stops, text, |connection| room.serve_one(connection, &limits))?;
             }
             Self::Sticky(reading) => {
@@ -205,24 +211,26 @@ impl Connecting {
 
 /// A transfer whose file or folder has been found to be usable, before anyone is bothered.
 enum Prepared {
-    Send { path: PathBuf, resume: bool },
-    Receive { store: Store, limit: u64, resume: bool },
+    Send { path: PathBuf, hash: Hash, resume: bool },
+    Receive { store: Store, limit: u64, hash: Hash, resume: bool },
 }
 
 impl Transfer {
     fn prepare(self) -> Result<Prepared, ClientError> {
         match self {
-            Self::Send { path, resume } => match check(&path) {
-                Ok(()) => Ok(Prepared::Send { path, resume }),
+            Self::Send { path, hash, resume } => match check(&path) {
+                Ok(()) => Ok(Prepared::Send { path, hash, resume }),
                 Err(source) => Err(ClientError::Path { path, sending: true, source }),
             },
-            Self::Receive { into, limit, overwrite, resume } => match Store::open(&into, overwrite) {
-                Ok(store) => Ok(Prepared::Receive { store, limit, resume }),
-                Err(error) => {
-                    let source = ConnectionError::Refused(crate::net::event::chain(&error));
-                    Err(ClientError::Path { path: into, sending: false, source })
+            Self::Receive { into, limit, overwrite, hash, resume } => {
+                match Store::open(&into, overwrite, limit) {
+                    Ok(store) => Ok(Prepared::Receive { store, limit, hash, resume }),
+                    Err(error) => {
+                        let source = ConnectionError::Refused(crate::net::event::chain(&error));
+                        Err(ClientError::Path { path: into, sending: false, source })
+                    }
                 }
-            },
+            }
         }
     }
 }
@@ -230,13 +238,13 @@ impl Transfer {
 impl Prepared {
     fn run(&self, connection: &Connection) -> Result<(), ConnectionError> {
         let told = match self {
-            Self::Send { path, resume } => {
-                let sum = send(connection, path, *resume)?;
-                format!("sent {} sha256 {sum}", path.display())
+            Self::Send { path, hash, resume } => {
+                let sum = send(connection, path, *hash, *resume)?;
+                format!("sent {} {hash} {sum}", path.display())
             }
-            Self::Receive { store, limit, resume } => {
-                let Received { name, size, sha256 } = receive(connection, store, *limit, *resume)?;
-                format!("received {name} {size} bytes sha256 {sha256}")
+            Self::Receive { store, limit, hash, resume } => {
+                let Received { name, size, sum } = receive(connection, store, *limit, *hash, *resume)?;
+                format!("received {name} {size} bytes {} {sum}", sum.hash)
             }
         };
         connection.tell(What::Message(told));

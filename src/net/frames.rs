@@ -46,11 +46,13 @@ pub fn run_client(
     let server_ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let (connection, server_ended) = (&connection, &server_ended);
-        let sending = scope.spawn(move || {
+        let send = move || {
             let sent = send_lines(connection, &lines, limits.message, server_ended);
             connection.finish_sending();
             sent
-        });
+        };
+        let sending = std::thread::Builder::new().spawn_scoped(scope, send);
+        let sending = sending.map_err(ConnectionError::no_thread)?;
         let received = receive_all(connection, limits.message, BUFFER);
         server_ended.store(true, Ordering::Relaxed);
         let sent = sending.join().expect("sending frames does not panic");
@@ -80,9 +82,6 @@ fn send_lines(
             Err(RecvTimeoutError::Timeout) => continue,
         };
         match line {
-            Line::Text(line) if line.is_empty() => {
-                connection.tell(What::Note("an empty line is no message and is not sent".to_owned()));
-            }
             Line::Text(line) => connection.write_all(&encode(line.as_bytes(), limit)?)?,
             Line::Refused(why) => connection.tell(What::Note(why)),
         }
@@ -105,7 +104,7 @@ pub(crate) fn receive_all(connection: &Connection, limit: usize, size: usize) ->
     }
 }
 
-/// Receives one frame, for a header or an answer. What `ahead` holds came before; what came behind the
+/// Receives one frame, for a header or an answer, which is not empty. What `ahead` holds came before; what came behind the
 /// frame is in it afterwards.
 pub(crate) fn receive_one(
     connection: &Connection,
@@ -118,6 +117,9 @@ pub(crate) fn receive_one(
     loop {
         let mut piece = &came[..];
         if let Some(message) = decoder.decode(&mut piece)? {
+            if message.is_empty() {
+                return Err(FrameError::Empty.into());
+            }
             ahead.extend_from_slice(piece);
             return Ok(message);
         }

@@ -14,18 +14,21 @@ pub enum Line {
 
 /// Reads `input` in a thread until it ends; a line longer than `limit` bytes is refused as a whole,
 /// and never held as a whole. The channel closes at the end of the input.
-pub fn lines(input: impl BufRead + Send + 'static, limit: usize) -> Receiver<Line> {
+///
+/// # Errors
+/// At the limit of threads.
+pub fn lines(input: impl BufRead + Send + 'static, limit: usize) -> io::Result<Receiver<Line>> {
     let (sender, receiver) = sync_channel(1);
-    // Detached: a read of a terminal cannot be called off, and the thread ends with the process.
-    std::thread::spawn(move || {
+    // Detached: a read of a terminal cannot be interrupted, and the thread ends with the process.
+    std::thread::Builder::new().spawn(move || {
         let mut input = input;
         while let Ok(Some(line)) = next(&mut input, limit) {
             if sender.send(line).is_err() {
                 break;
             }
         }
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 /// The next line of `input`, or `None` at its end.
@@ -62,7 +65,7 @@ mod tests {
     #[test]
     fn lines_come_without_their_endings_and_too_long_ones_do_not_come() {
         let input = io::Cursor::new("ab\r\n火\n\nabcdefgh\nabcd\nend");
-        let got: Vec<Line> = lines(input, 4).iter().collect();
+        let got: Vec<Line> = lines(input, 4).unwrap().iter().collect();
         let text = |s: &str| Line::Text(s.to_owned());
         let refused = Line::Refused("a line of more than 4 bytes is not sent".to_owned());
         assert_eq!(got, [text("ab"), text("火"), text(""), refused, text("abcd"), text("end")]);

@@ -2,6 +2,7 @@
 
 use crate::net::client::{AddressError, resolve};
 use crate::net::connection::{Connection, ConnectionError};
+use crate::net::door::{Door, REST, refuse_above_limit};
 use crate::net::event::{Log, What, chain};
 use crate::net::limits::Limits;
 use crate::sys::poll::{Deadline, readable};
@@ -10,7 +11,6 @@ use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
@@ -77,100 +77,83 @@ impl Server {
         self.log.tell(None, What::Listening(self.address));
         let live = Live::default();
         thread::scope(|scope| {
-            let doorman = Doorman::new();
+            let mut door = Door::default();
             let ended = loop {
                 let mut fds = vec![self.listener.as_fd()];
                 fds.extend_from_slice(stops);
-                match readable(&fds, Deadline::NEVER) {
+                match readable(&fds, door.next().map_or(Deadline::NEVER, Deadline::after)) {
                     Ok(ready) if ready[1..].contains(&true) => break Ok(()),
+                    Ok(ready) if !ready[0] => {
+                        door.close_due();
+                        continue;
+                    }
                     Ok(_) => {}
                     Err(source) => break Err(ConnectionError::Io { doing: "waiting failed", source }),
                 }
+                door.close_due();
                 match self.listener.accept() {
-                    Ok((stream, peer)) => self.admit(scope, &live, stream, peer, busy, &doorman, &handle),
-                    Err(error) => self.accept_failed(&error, stops),
+                    Ok((stream, peer)) => {
+                        door.accepted();
+                        if live.connections().len() >= self.limits.connections {
+                            let limit = self.limits.connections;
+                            refuse_above_limit(&mut door, stream, peer, limit, busy, &self.log);
+                        } else if let Err((stream, why)) = self.admit(scope, &live, stream, peer, &handle) {
+                            door.turn_away(stream, &busy(&why));
+                            self.log.tell(Some(peer), What::Failed(why));
+                        }
+                    }
+                    Err(error) => {
+                        if door.accept_failed(&error, &self.log) {
+                            let _ = readable(stops, Deadline::after(REST));
+                        }
+                    }
                 }
             };
-            // Who connects from now on is refused by the kernel.
+            // From here on the kernel refuses connections.
             drop(self.listener);
             live.finish(self.limits.grace, &self.log);
             ended
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what one accepted connection needs, from one caller")]
+    /// Serves a connection in a thread of its own. Where no thread can be started, returns the stream
+    /// and the reason.
     fn admit<'scope, 'env, H>(
         &self,
         scope: &'scope Scope<'scope, 'env>,
         live: &'env Live,
         stream: TcpStream,
         peer: SocketAddr,
-        busy: fn(&str) -> Vec<u8>,
-        doorman: &Doorman,
         handle: &'scope H,
-    ) where
+    ) -> Result<(), (TcpStream, String)>
+    where
         H: Fn(&Connection) -> Result<(), ConnectionError> + Send + Sync,
     {
-        let failed = |why: String| self.log.tell(Some(peer), What::Failed(why));
-        let limit = self.limits.connections;
-        if live.connections().len() >= limit {
-            let why = busy_words(limit);
-            doorman.turn_away(stream, busy(&why));
-            return failed(why);
-        }
         let connection = match Connection::new(stream, &self.limits, &self.log) {
             Ok(connection) => Arc::new(connection),
-            Err(error) => return failed(chain(&error)),
+            Err(error) => {
+                self.log.tell(Some(peer), What::Failed(chain(&error)));
+                return Ok(());
+            }
         };
         let number = live.enter(&connection);
-        let served = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || {
+        let served = Arc::clone(&connection);
+        let started = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || {
             let _leave = Leave { live, number };
-            connection.tell(What::Opened);
-            if let Err(error) = handle(&connection) {
-                connection.tell(What::Failed(chain(&error)));
+            served.tell(What::Opened);
+            if let Err(error) = handle(&served) {
+                served.tell(What::Failed(chain(&error)));
             }
-            connection.tell(What::Closed);
+            served.tell(What::Closed);
         });
-        if let Err(error) = served {
-            live.leave(number);
-            failed(format!("no thread for it: {error}"));
+        let Err(error) = started else { return Ok(()) };
+        live.leave(number);
+        let why = format!("busy: no thread can be started: {error}; try again later");
+        match Arc::try_unwrap(connection) {
+            Ok(connection) => Err((connection.into_stream(), why)),
+            Err(_) => Ok(()),
         }
     }
-
-    /// A connection that is gone before it was accepted is nothing; without descriptors or memory the
-    /// server waits a little for connections to end, for the next accept would fail at once.
-    fn accept_failed(&self, error: &std::io::Error, stops: &[BorrowedFd<'_>]) {
-        if matches!(
-            error.kind(),
-            ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted
-        ) {
-            return;
-        }
-        self.log.tell(None, What::Failed(format!("cannot accept a connection: {error}")));
-        let _ = readable(stops, Deadline::after(Duration::from_millis(100)));
-    }
-}
-
-/// Tells connections above the limit why they are closed, in a thread of its own, so that one of them
-/// that does not listen holds up nobody else. The thread ends with the doorman.
-pub(crate) struct Doorman(SyncSender<(TcpStream, Vec<u8>)>);
-
-impl Doorman {
-    pub(crate) fn new() -> Self {
-        let (turn_away, turned_away) = sync_channel::<(TcpStream, Vec<u8>)>(64);
-        thread::spawn(move || turned_away.iter().for_each(|(stream, words)| part(&stream, &words)));
-        Self(turn_away)
-    }
-
-    /// Closes `stream` after `words`; without them when too many are being told.
-    pub(crate) fn turn_away(&self, stream: TcpStream, words: Vec<u8>) {
-        let _ = self.0.try_send((stream, words));
-    }
-}
-
-/// Why a connection above the limit is closed.
-pub(crate) fn busy_words(limit: usize) -> String {
-    format!("busy: {limit} connections are open, the most at once; try again later")
 }
 
 /// Says `words` and closes, without waiting for a peer that does not listen. A close while unread

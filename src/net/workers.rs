@@ -4,14 +4,23 @@ use crate::net::connection::{Connection, ConnectionError};
 use crate::net::echo;
 use crate::net::event::{Event, Log, What, chain};
 use crate::net::limits::Limits;
+use crate::net::turns::Turns;
 use crate::process::{Exit, Process, StartMethod};
 use crate::supervisor::Supervisor;
+use crate::sys::poll::has_finished_sending;
 use crate::wire::handle::Fd;
 use ipc_channel::ipc::{self, IpcSender};
 use std::io;
 use std::net::TcpStream;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Processes that are started at the same time.
+const STARTS: usize = 2;
+
+/// How long a connection waits for its process before a client that has hung up is not worth one.
+const LATE: Duration = Duration::from_millis(100);
 
 /// Starts a process for each connection that it is given.
 #[derive(Debug)]
@@ -19,6 +28,7 @@ pub struct Workers {
     supervisor: Supervisor,
     limits: Limits,
     events: Mutex<IpcSender<Event>>,
+    starts: Turns,
 }
 
 impl Workers {
@@ -30,21 +40,42 @@ impl Workers {
         let (events, received) = ipc::channel::<Event>().map_err(io::Error::other)?;
         let log = log.clone();
         // Ends when the last sender is gone: ours, and those of the workers.
-        std::thread::spawn(move || {
+        std::thread::Builder::new().spawn(move || {
             while let Ok(event) = received.recv() {
                 log.forward(event);
             }
-        });
-        Ok(Self { supervisor: Supervisor::new()?, limits, events: Mutex::new(events) })
+        })?;
+        Ok(Self {
+            supervisor: Supervisor::new()?,
+            limits,
+            events: Mutex::new(events),
+            starts: Turns::new(STARTS),
+        })
     }
 
     /// Has a process of its own echo `connection`, and waits for its end. When the connection is cut
     /// here, the process sees it too: it is one socket.
     ///
+    /// A process is started once the client has sent something. Under a flood of connections they are
+    /// served in the order in which they spoke; a client that has sent everything and hung up before its
+    /// turn came is answered by this process.
+    ///
     /// # Errors
     /// When no process can be started, or it does not end well.
     pub fn serve_one(&self, connection: &Connection) -> Result<(), ConnectionError> {
         let refused = |why: String| ConnectionError::Refused(why);
+        if !connection.wait_for_bytes()? {
+            return Ok(());
+        }
+        let spoke = Instant::now();
+        let turn = self.starts.take();
+        if connection.is_cut() {
+            return Err(ConnectionError::Reset);
+        }
+        if spoke.elapsed() > LATE && has_finished_sending(connection.stream().as_fd()) {
+            drop(turn);
+            return echo::serve_one(connection);
+        }
         let socket = connection.stream().try_clone().map_err(ConnectionError::io("no descriptor is left"))?;
         let events = self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let process = Process::new(echo_worker)
@@ -53,6 +84,7 @@ impl Workers {
             .daemon(true)
             .start_method(StartMethod::Spawn);
         let child = self.supervisor.start(process).map_err(|error| refused(chain(&error)))?;
+        drop(turn);
         connection.tell(What::Note(format!("{} is served by process {}", connection.peer(), child.pid())));
         match child.join().map_err(|error| refused(chain(&error)))? {
             Exit::Code(0) => match child.result() {

@@ -86,6 +86,14 @@ pub fn readable_numbers(fds: &[RawFd], deadline: Deadline) -> io::Result<Vec<boo
     }
 }
 
+/// Whether the other end of a stream socket has ended its sending (`POLLRDHUP`), even if unread bytes
+/// are left.
+pub fn has_finished_sending(fd: BorrowedFd<'_>) -> bool {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: one entry that outlives the call, which does not wait.
+    unsafe { libc::poll(&raw mut entry, 1, 0) == 1 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +105,16 @@ mod tests {
         let (begin, timeout) = (Instant::now(), Duration::from_millis(20));
         assert_eq!(readable(&[quiet.as_fd()], Deadline::after(timeout)).unwrap(), [false]);
         assert!(begin.elapsed() >= timeout);
+    }
+
+    #[test]
+    fn an_end_that_has_finished_sending_is_noticed_before_its_bytes_are_read() {
+        use std::io::Write;
+        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        theirs.write_all(b"x").unwrap();
+        assert!(!has_finished_sending(ours.as_fd()));
+        theirs.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(has_finished_sending(ours.as_fd()));
     }
 
     #[test]

@@ -3,15 +3,17 @@
 //! Every name is taken relative to a folder that was opened once, so a folder that is moved or
 //! replaced meanwhile cannot redirect a file.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fstatat};
-use nix::unistd::{LinkatFlags, UnlinkatFlags, linkat, unlinkat};
+use nix::unistd::{LinkatFlags, UnlinkatFlags, geteuid, linkat, unlinkat};
 
 /// Opens a regular file to read it. Whatever else is there is refused, and waited for by nobody: a pipe
 /// without a writer would keep `open(2)` for ever.
@@ -60,8 +62,8 @@ impl Folder {
     ///
     /// # Errors
     /// When the kernel cannot tell.
-    pub fn contains(&self, name: &str) -> io::Result<bool> {
-        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+    pub fn contains(&self, name: impl AsRef<OsStr>) -> io::Result<bool> {
+        match fstatat(&self.fd, name.as_ref(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(true),
             Err(Errno::ENOENT) => Ok(false),
             Err(errno) => Err(errno.into()),
@@ -83,45 +85,77 @@ impl Folder {
         }
     }
 
-    /// Opens `name` for reading and writing, made if it is not there; never through a symbolic link.
+    /// A new file called `name`, for reading and writing.
     ///
     /// # Errors
-    /// When it is a link or may not be written, or the file system is full.
-    pub fn open_or_create(&self, name: &str) -> io::Result<File> {
-        let flags = OFlag::O_CREAT | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        Ok(File::from(openat(&self.fd, name, flags, Mode::from_bits_truncate(0o666))?))
+    /// `AlreadyExists` when the name is taken, also by a symbolic link; else as `open(2)`.
+    pub fn create(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        self.open_file(name, OFlag::O_CREAT | OFlag::O_EXCL)
+    }
+
+    /// Opens the regular file `name` for reading and writing; never through a symbolic link.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be written.
+    pub fn open_existing(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        self.open_file(name, OFlag::empty())
+    }
+
+    /// Opens `name` for reading and writing, and creates it if it does not exist; never through a symbolic
+    /// link. In a folder that others can write to, the file may be another user's, or a further name of a
+    /// file elsewhere: both are refused.
+    ///
+    /// # Errors
+    /// When it is not a regular file of this user with one name, or cannot be written.
+    pub fn open_or_create(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        let file = self.open_file(name, OFlag::O_CREAT)?;
+        let about = file.metadata()?;
+        if about.uid() != geteuid().as_raw() || about.nlink() > 1 {
+            let why = "a file of that name is another user's, or has further names";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+        Ok(file)
+    }
+
+    fn open_file(&self, name: impl AsRef<OsStr>, how: OFlag) -> io::Result<File> {
+        let flags = how | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = File::from(openat(&self.fd, name.as_ref(), flags, Mode::from_bits_truncate(0o666))?);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        Ok(file)
     }
 
     /// Gives a nameless file the name `name`, in one step, never over what has that name.
     ///
     /// # Errors
     /// `AlreadyExists` when the name is taken.
-    pub fn publish(&self, file: &File, name: &str) -> io::Result<()> {
+    pub fn publish(&self, file: &File, name: impl AsRef<OsStr>) -> io::Result<()> {
         let through_proc = format!("/proc/self/fd/{}", file.as_raw_fd());
-        Ok(linkat(AT_FDCWD, through_proc.as_str(), &self.fd, name, LinkatFlags::AT_SYMLINK_FOLLOW)?)
+        Ok(linkat(AT_FDCWD, through_proc.as_str(), &self.fd, name.as_ref(), LinkatFlags::AT_SYMLINK_FOLLOW)?)
     }
 
     /// Gives the file at `from` the further name `to`, never over what has that name.
     ///
     /// # Errors
     /// `AlreadyExists` when the name is taken.
-    pub fn link(&self, from: &str, to: &str) -> io::Result<()> {
-        Ok(linkat(&self.fd, from, &self.fd, to, LinkatFlags::empty())?)
+    pub fn link(&self, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<()> {
+        Ok(linkat(&self.fd, from.as_ref(), &self.fd, to.as_ref(), LinkatFlags::empty())?)
     }
 
     /// Renames `from` to `to`, over what had that name.
     ///
     /// # Errors
     /// When `from` is not there or the folder may not be written.
-    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        Ok(renameat(&self.fd, from, &self.fd, to)?)
+    pub fn rename(&self, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<()> {
+        Ok(renameat(&self.fd, from.as_ref(), &self.fd, to.as_ref())?)
     }
 
     /// Takes the name `name` away.
     ///
     /// # Errors
     /// When it is not there or the folder may not be written.
-    pub fn remove(&self, name: &str) -> io::Result<()> {
-        Ok(unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir)?)
+    pub fn remove(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        Ok(unlinkat(&self.fd, name.as_ref(), UnlinkatFlags::NoRemoveDir)?)
     }
 }

@@ -12,12 +12,15 @@ pub const PREFIX: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// The length is negative or zero.
-    #[error("a frame's length of {length} is refused: it must be at least 1")]
+    /// The length is negative.
+    #[error("a frame's length of {length} is refused: it is negative")]
     Length {
         /// What the four bytes said.
         length: i32,
     },
+    /// The message is empty where something must be said.
+    #[error("a frame's length of 0 is refused: a header must not be empty")]
+    Empty,
     /// The length is above what this end takes.
     #[error("a frame of {length} bytes is refused: the limit is {limit} bytes")]
     TooLong {
@@ -39,10 +42,9 @@ pub enum FrameError {
 /// The four bytes that go before a message of `length` bytes.
 ///
 /// # Errors
-/// When the message is empty, or longer than `limit` or than an `i32` can say.
+/// When the message is longer than `limit` or than an `i32` can say.
 pub fn prefix(length: usize, limit: usize) -> Result<[u8; PREFIX], FrameError> {
     match i32::try_from(length) {
-        Ok(0) => Err(FrameError::Length { length: 0 }),
         Ok(n) if length <= limit => Ok(n.to_le_bytes()),
         _ => Err(FrameError::TooLong { length, limit }),
     }
@@ -86,7 +88,7 @@ impl FrameDecoder {
     /// message; `None` when all of `input` is used and the frame is not whole yet.
     ///
     /// # Errors
-    /// When a length is negative, zero or above the limit.
+    /// When a length is negative or above the limit.
     pub fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, FrameError> {
         loop {
             match &mut self.state {
@@ -134,7 +136,7 @@ impl FrameDecoder {
 
 fn judge(length: i32, limit: usize) -> Result<usize, FrameError> {
     match usize::try_from(length) {
-        Ok(0) | Err(_) => Err(FrameError::Length { length }),
+        Err(_) => Err(FrameError::Length { length }),
         Ok(length) if length > limit => Err(FrameError::TooLong { length, limit }),
         Ok(length) => Ok(length),
     }
@@ -183,7 +185,6 @@ mod tests {
         for (length, error) in [
             (-1, FrameError::Length { length: -1 }),
             (i32::MIN, FrameError::Length { length: i32::MIN }),
-            (0, FrameError::Length { length: 0 }),
             (65, FrameError::TooLong { length: 65, limit: LIMIT }),
             (i32::MAX, FrameError::TooLong { length: i32::MAX as usize, limit: LIMIT }),
         ] {
@@ -203,6 +204,14 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_message_is_a_message() {
+        let stream = [encode(b"", LIMIT).unwrap(), encode(b"a", LIMIT).unwrap()].concat();
+        assert_eq!(stream, b"\0\0\0\0\x01\0\0\0a");
+        assert_eq!(decode_in_pieces([&stream[..]]), (vec![vec![], b"a".to_vec()], Ok(())));
+        assert_eq!(decode_in_pieces(stream.chunks(1)), (vec![vec![], b"a".to_vec()], Ok(())));
+    }
+
+    #[test]
     fn an_end_at_a_border_is_told_from_an_end_inside_a_frame() {
         let stream = encode(b"abc", LIMIT).unwrap();
         assert_eq!(decode_in_pieces([&stream[..]]), (vec![b"abc".to_vec()], Ok(())));
@@ -212,14 +221,13 @@ mod tests {
 
     #[test]
     fn a_message_that_cannot_be_a_frame_is_not_encoded() {
-        assert_eq!(encode(b"", LIMIT), Err(FrameError::Length { length: 0 }));
         assert!(matches!(encode(&[0; 65], LIMIT), Err(FrameError::TooLong { length: 65, .. })));
     }
 
     proptest! {
         #[test]
         fn every_split_of_every_stream_decodes_alike(
-            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..LIMIT), 0..6),
+            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..LIMIT), 0..6),
             tail in prop::collection::vec(any::<u8>(), 0..12),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
         ) {

@@ -2,6 +2,7 @@
 
 use crate::net::auth::Scheme;
 use crate::net::demo::damage::Damage;
+use crate::net::transfer::digest::Hash;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -179,6 +180,9 @@ pub(crate) enum File {
         path: PathBuf,
         #[command(flatten)]
         place: Place,
+        /// The hash function of the digest that both ends show.
+        #[arg(long, value_enum, value_name = "FUNCTION", default_value_t = Hash::default())]
+        hash: Hash,
         /// Go on where an earlier transfer ended; the receiver must be `receive --resume`.
         #[arg(long)]
         resume: bool,
@@ -201,7 +205,11 @@ pub(crate) enum File {
         /// Replace a file that has the same name.
         #[arg(long)]
         overwrite: bool,
-        /// Keep unfinished files of senders with --resume, and go on with them.
+        /// The hash function of the digest that is shown, unless the sender names one.
+        #[arg(long, value_enum, value_name = "FUNCTION", default_value_t = Hash::default())]
+        hash: Hash,
+        /// Keep unfinished files of senders with --resume, and go on with them: up to 16 files, and
+        /// together no more than --max-size; the oldest are removed first.
         #[arg(long)]
         resume: bool,
         /// With --bind: end after the first transfer that succeeds.

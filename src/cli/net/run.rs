@@ -21,7 +21,7 @@ use crate::net::sticky::{Reading, Sending};
 use crate::net::trace::Trace;
 use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::{Interrupt, outlive_file_size_limit};
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -31,6 +31,9 @@ use std::time::Duration;
 
 /// The environment variable that holds the key of `auth`.
 const KEY: &str = "PROCLAB_KEY";
+
+/// The longest key in bytes.
+const KEY_LIMIT: u64 = 64 << 10;
 
 /// What is to be done, once the arguments are understood.
 enum Task {
@@ -70,11 +73,11 @@ pub(crate) fn run(args: NetArgs) -> ExitCode {
         Task::Serve(serving, address, limits) => serve(serving, &address, limits, &log),
         Task::Connect(connecting, address, limits) => {
             let input = match &connecting {
-                Connecting::Sticky(_) | Connecting::File(_) => channel().1,
+                Connecting::Sticky(_) | Connecting::File(_) => Ok(channel().1),
                 Connecting::Udp(_) => stdin_lines(65_507),
                 _ => stdin_lines(limits.message),
             };
-            connecting.run(&address, limits, input, &log)
+            input.and_then(|input| connecting.run(&address, limits, input, &log))
         }
     };
     drop(trace.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -140,12 +143,13 @@ fn serve(serving: Serving, address: &str, limits: Limits, log: &Log) -> Result<(
         _ => {}
     }
     // Only a program that speaks reads the input: a server in the background must not touch a terminal.
-    let input = if matches!(serving, Serving::Chat) { stdin_lines(limits.message) } else { channel().1 };
+    let input = if matches!(serving, Serving::Chat) { stdin_lines(limits.message)? } else { channel().1 };
     serving.run(address, limits, input, &[interrupt.as_fd()], log)
 }
 
-fn stdin_lines(limit: usize) -> Receiver<Line> {
-    lines(io::BufReader::new(io::stdin()), limit)
+fn stdin_lines(limit: usize) -> Result<Receiver<Line>, ClientError> {
+    let lines = lines(io::BufReader::new(io::stdin()), limit);
+    Ok(lines.map_err(ConnectionError::io("no thread can be started to read the input"))?)
 }
 
 fn task(program: Program) -> Result<Task, Fault> {
@@ -173,11 +177,12 @@ fn task(program: Program) -> Result<Task, Fault> {
         }
         Program::Frames(Frames::Serve { serve, message }) => served(Serving::Frames(message), serve),
         Program::Frames(Frames::Connect(connect)) => connected(Connecting::Frames, connect),
-        Program::File(File::Send { path, place, resume, once, bounds }) => {
-            transfer(Transfer::Send { path, resume }, place, &bounds, once)
+        Program::File(File::Send { path, place, hash, resume, once, bounds }) => {
+            transfer(Transfer::Send { path, hash, resume }, place, &bounds, once)
         }
-        Program::File(File::Receive { into, place, max_size, overwrite, resume, once, bounds }) => {
-            transfer(Transfer::Receive { into, limit: max_size, overwrite, resume }, place, &bounds, once)
+        Program::File(File::Receive { into, place, max_size, overwrite, hash, resume, once, bounds }) => {
+            let receive = Transfer::Receive { into, limit: max_size, overwrite, hash, resume };
+            transfer(receive, place, &bounds, once)
         }
         Program::Echo(Echo::Serve { serve, workers }) => {
             served(Serving::Echo { processes: workers == WorkerKind::Process }, serve)
@@ -250,8 +255,17 @@ fn key(secret: &Secret) -> Result<Key, Fault> {
     let fault = |what: String| Fault::bad_arguments(what).hint(how.clone());
     let (bytes, place) = match &secret.key_file {
         Some(path) => {
-            let mut bytes = std::fs::read(path)
-                .map_err(|error| fault(format!("the key cannot be read: {}: {error}", path.display())))?;
+            let unreadable = |why: &dyn std::fmt::Display| {
+                fault(format!("the key cannot be read: {}: {why}", path.display()))
+            };
+            let mut bytes = Vec::new();
+            // Not by its size: a pipe has none, and a device may never end.
+            std::fs::File::open(path)
+                .and_then(|file| file.take(KEY_LIMIT + 1).read_to_end(&mut bytes))
+                .map_err(|error| unreadable(&error))?;
+            if bytes.len() as u64 > KEY_LIMIT {
+                return Err(unreadable(&format_args!("it is longer than {KEY_LIMIT} bytes")));
+            }
             if bytes.last() == Some(&b'\n') {
                 bytes.pop();
                 if bytes.last() == Some(&b'\r') {

@@ -86,7 +86,7 @@ impl Wire {
 
     fn start(address: SocketAddr, carry: impl FnOnce(UnixStream) + Send + 'static) -> io::Result<Self> {
         let (stop, stopped) = UnixStream::pair()?;
-        let thread = thread::spawn(move || carry(stopped));
+        let thread = thread::Builder::new().spawn(move || carry(stopped))?;
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 }
@@ -114,8 +114,15 @@ fn carry_streams(listener: &TcpListener, stopped: &UnixStream, server: SocketAdd
             for (direction, from, to) in
                 [(Direction::Up, &client, &server), (Direction::Down, &server, &client)]
             {
-                if let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) {
-                    scope.spawn(move || pass(&from, &to, direction, damage));
+                // Without descriptors or threads the wire breaks here, which both ends notice.
+                let carried =
+                    from.try_clone().and_then(|from| Ok((from, to.try_clone()?))).and_then(|(from, to)| {
+                        let pass = move || pass(&from, &to, direction, damage);
+                        thread::Builder::new().spawn_scoped(scope, pass)
+                    });
+                if carried.is_err() {
+                    let _ = from.shutdown(Shutdown::Both);
+                    let _ = to.shutdown(Shutdown::Both);
                 }
             }
             streams().extend([client, server]);

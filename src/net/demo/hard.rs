@@ -3,46 +3,33 @@
 use super::stage::{DemoError, Running, Stage};
 use crate::net::auth::{Key, NONCE, Scheme, md5_answer};
 use crate::net::end::{Connecting, Serving, Transfer, Until};
-use crate::net::event::What;
+use crate::net::event::{What, chain};
 use crate::net::limits::Limits;
+use crate::net::transfer::digest::Hash;
 use crate::net::transfer::header::Header;
+use crate::scenario::run::scratch::Scratch;
 use crate::sys::resource::cpu_time_of;
 use crate::wire::frame::encode;
-use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The key of the demo, and of nothing else.
 const DEMO_KEY: &str = "alexsb";
 
-/// A folder that is gone at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self, DemoError> {
-        let path = std::env::temp_dir().join(format!("proclab-net-demo-{}", std::process::id()));
-        std::fs::create_dir_all(path.join("inbox")).map_err(DemoError::io("no folder for the demo"))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 pub(super) fn file(stage: &mut Stage<'_>) -> Result<(), DemoError> {
-    let scratch = Scratch::new()?;
-    let (path, inbox) = (scratch.0.join("photo.bin"), scratch.0.join("inbox"));
+    // Gone at the end of the demo, also if it is killed.
+    let scratch = Scratch::new().map_err(|error| DemoError::Process(chain(&error)))?;
+    let (path, inbox) = (scratch.path().join("photo.bin"), scratch.path().join("inbox"));
+    std::fs::create_dir(&inbox).map_err(DemoError::io("no folder can be created for the demo"))?;
     let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     std::fs::write(&path, &bytes).map_err(DemoError::io("the file to send cannot be written"))?;
-    let sha256 = hex(&Sha256::digest(&bytes));
+    let digest = blake3::hash(&bytes).to_string();
+    let hash = Hash::Blake3;
     let receive =
-        |resume| Transfer::Receive { into: inbox.clone(), limit: 1 << 30, overwrite: false, resume };
-    let send = |resume| Transfer::Send { path: path.clone(), resume };
+        |resume| Transfer::Receive { into: inbox.clone(), limit: 1 << 30, overwrite: false, hash, resume };
+    let send = |resume| Transfer::Send { path: path.clone(), hash, resume };
     let arrived = || std::fs::read(inbox.join("photo.bin")).is_ok_and(|got| got == bytes);
 
     stage.scene("The receiver listens, the sender connects: a length, a JSON header, then 3 MB.");
@@ -50,8 +37,8 @@ pub(super) fn file(stage: &mut Stage<'_>) -> Result<(), DemoError> {
     let (client, ended) = stage.connect(Connecting::File(send(false)), &server, Limits::default(), &[])?;
     let (sent, got) = (stage.messages_of(client).concat(), stage.messages_of(server.pid).concat());
     stage.check(
-        "both ends show the same SHA-256, that of the file",
-        sent.contains(&sha256) && got.contains(&sha256),
+        "both ends show the same digest, that of the file",
+        sent.contains(&digest) && got.contains(&digest),
     );
     stage.check("the file is there, whole", ended.is_ok() && arrived());
 
@@ -62,7 +49,7 @@ pub(super) fn file(stage: &mut Stage<'_>) -> Result<(), DemoError> {
 
     stage.scene("Hostile senders: names that leave the folder, and a size that lies.");
     for (filename, filesize) in [("../photo.bin", 4), ("/etc/motd", 4), ("less", 2), ("more", 9)] {
-        let header = Header { filename: filename.to_owned(), filesize, resume: None };
+        let header = Header { filename: filename.to_owned(), filesize, hash: None, resume: None };
         raw_sender(&server, &header, b"four")?;
     }
     stage.wait_until(|stage| stage.failures_of(server.pid).len() >= 5);
@@ -77,7 +64,8 @@ pub(super) fn file(stage: &mut Stage<'_>) -> Result<(), DemoError> {
     let header = Header {
         filename: "photo.bin".to_owned(),
         filesize: bytes.len() as u64,
-        resume: Some(sha256.clone()),
+        hash: Some(hash),
+        resume: Some(digest.clone()),
     };
     raw_sender(&server, &header, &bytes[..1_000_000])?;
     stage.wait_until(|stage| stage.failures_of(server.pid).len() == 1);
@@ -123,10 +111,6 @@ fn raw_sender(server: &Running, header: &Header, bytes: &[u8]) -> Result<(), Dem
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn upper(stage: &mut Stage<'_>) -> Result<(), DemoError> {

@@ -332,18 +332,21 @@ impl<'a> Stage<'a> {
         let process = Process::new(play_part)
             .args((part, limits, lines, sender))
             .name(who)
-            .start_method(StartMethod::Spawn);
+            .start_method(StartMethod::Spawn)
+            // A demo that is killed leaves no server behind.
+            .die_with_parent(true);
         let child = self.supervisor.start(process).map_err(|error| failed(chain(&error)))?;
         self.roles.insert(child.pid() as u32, who);
         let incoming = self.incoming.0.clone();
         // Ends when the child's end of the channel is closed, at the latest by its death.
-        std::thread::spawn(move || {
+        let collect = move || {
             while let Ok(event) = receiver.recv() {
                 if incoming.send(event).is_err() {
                     break;
                 }
             }
-        });
+        };
+        std::thread::Builder::new().spawn(collect).map_err(DemoError::io("no thread can be started"))?;
         Ok(child)
     }
 

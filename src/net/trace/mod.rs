@@ -44,9 +44,8 @@ impl Trace {
         let thread = match Capture::loopback() {
             Ok(capture) => {
                 emit(format!("trace of port {port} from the packets on loopback"));
-                std::thread::spawn(move || {
-                    follow_packets(capture, &stopped, Diagram::new(port, columns), emit)
-                })
+                std::thread::Builder::new()
+                    .spawn(move || follow_packets(capture, &stopped, Diagram::new(port, columns), emit))
             }
             Err(error) => {
                 states::check()?;
@@ -54,9 +53,9 @@ impl Trace {
                     "trace of port {port} from the kernel's connection states, looked at every 0.2 ms, \
                      for packets cannot be captured ({error}): states that were shorter are missed"
                 ));
-                std::thread::spawn(move || states::follow(&stopped, port, emit))
+                std::thread::Builder::new().spawn(move || states::follow(&stopped, port, emit))
             }
-        };
+        }?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 

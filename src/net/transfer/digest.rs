@@ -1,69 +1,135 @@
-//! SHA-256 beside the transfer: in a thread of its own where cores are left for one, and else in between.
+//! Digests of files while they are transferred: on a thread of their own where cores are left for one,
+//! otherwise between the reads and writes.
 
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{JoinHandle, available_parallelism};
+use std::thread::{self, JoinHandle, available_parallelism};
 
-/// Buffers that go round between a transfer and a hash of its own thread.
+/// Buffers that circulate between a transfer and its hashing thread.
 const BUFFERS: usize = 8;
-/// The size of each. It fits a core's own cache, so that whoever reads, hashes and writes it in turn
+/// The size of each buffer. It fits into a core's own cache, so reading, hashing and writing it in turn
 /// fetches it from memory once.
 pub const BUFFER: usize = 256 << 10;
 
-/// Cores from which on a thread hashes. Two ends on one machine keep two cores busy by copying alone, and
-/// there a thread more only moves every byte from one core's cache to another's.
+/// The number of cores from which on a thread of its own hashes. Two ends on one machine keep two cores
+/// busy by copying alone; a further thread would only move every byte from one core's cache to another's.
 const CORES: usize = 4;
 
-/// A SHA-256 digest; it is shown in hexadecimal.
+/// The longest digest of the supported functions in hexadecimal digits.
+pub const HEX: usize = 64;
+
+/// A hash function of 256 bits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Hash {
+    /// BLAKE3: a tree of chunks that are hashed side by side, several gigabytes a second on one core.
+    #[default]
+    Blake3,
+    /// SHA-256 (FIPS 180-4), as `sha256sum` computes it.
+    Sha256,
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Blake3 => "blake3",
+            Self::Sha256 => "sha256",
+        })
+    }
+}
+
+/// A digest and the function that computed it; it is displayed in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Sum([u8; 32]);
+pub struct Sum {
+    /// The function.
+    pub hash: Hash,
+    bytes: [u8; 32],
+}
 
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
 impl fmt::Debug for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        write!(f, "{}:{self}", self.hash)
     }
 }
 
-/// Hashes the buffers that it is handed, in their order.
+/// What is hashed so far.
+#[derive(Debug)]
+enum State {
+    /// It is large: a stack of chaining values.
+    Blake3(Box<blake3::Hasher>),
+    Sha256(Sha256),
+}
+
+impl State {
+    fn new(hash: Hash) -> Self {
+        match hash {
+            Hash::Blake3 => Self::Blake3(Box::default()),
+            Hash::Sha256 => Self::Sha256(Sha256::new()),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Blake3(state) => {
+                state.update(bytes);
+            }
+            Self::Sha256(state) => state.update(bytes),
+        }
+    }
+
+    fn finish(self) -> Sum {
+        match self {
+            Self::Blake3(state) => Sum { hash: Hash::Blake3, bytes: state.finalize().into() },
+            Self::Sha256(state) => Sum { hash: Hash::Sha256, bytes: state.finalize().into() },
+        }
+    }
+}
+
+/// Hashes the buffers that it is given, in their order.
 #[derive(Debug)]
 pub struct Hasher(Place);
 
 #[derive(Debug)]
 enum Place {
-    /// Whoever hands a buffer over hashes it.
-    Here { state: Sha256, buffer: Vec<u8> },
-    /// A thread does, while the next buffer is on its way.
-    Beside { full: SyncSender<(Vec<u8>, usize)>, empty: Receiver<Vec<u8>>, thread: JoinHandle<Sha256> },
+    /// The thread that passes the buffers hashes them.
+    Here { state: State, buffer: Vec<u8> },
+    /// A thread of its own hashes while the next buffer is transferred.
+    Beside { full: SyncSender<(Vec<u8>, usize)>, empty: Receiver<Vec<u8>>, thread: JoinHandle<State> },
 }
 
 impl Hasher {
-    /// Starts with nothing hashed; buffers are no larger than `size` needs.
-    pub fn new(size: u64) -> Self {
+    /// A hasher for `size` bytes, which decide how large its buffers are and where it runs.
+    pub fn new(hash: Hash, size: u64) -> Self {
         let each = usize::try_from(size).unwrap_or(BUFFER).clamp(1, BUFFER);
-        // What fits one buffer is hashed before a thread would have started.
+        // What fits into one buffer is hashed before a thread would have started.
         let cores = available_parallelism().map_or(1, usize::from);
-        if size > BUFFER as u64 && cores >= CORES { Self::beside(each) } else { Self::here(each) }
+        let beside = (size > BUFFER as u64 && cores >= CORES).then(|| Self::beside(hash, each));
+        // At the limit of threads, hashing goes on here.
+        beside.and_then(Result::ok).unwrap_or_else(|| Self::here(hash, each))
     }
 
-    fn here(each: usize) -> Self {
-        Self(Place::Here { state: Sha256::new(), buffer: vec![0; each] })
+    fn here(hash: Hash, each: usize) -> Self {
+        Self(Place::Here { state: State::new(hash), buffer: vec![0; each] })
     }
 
-    fn beside(each: usize) -> Self {
+    fn beside(hash: Hash, each: usize) -> io::Result<Self> {
         let (full, to_hash) = sync_channel::<(Vec<u8>, usize)>(BUFFERS);
         let (done, empty) = sync_channel(BUFFERS);
         for _ in 0..BUFFERS {
             done.send(vec![0; each]).expect("the channel has room for all buffers");
         }
-        let thread = std::thread::spawn(move || {
-            let mut state = Sha256::new();
+        let thread = thread::Builder::new().spawn(move || {
+            let mut state = State::new(hash);
             for (buffer, filled) in to_hash {
                 state.update(&buffer[..filled]);
                 if done.send(buffer).is_err() {
@@ -71,15 +137,15 @@ impl Hasher {
                 }
             }
             state
-        });
-        Self(Place::Beside { full, empty, thread })
+        })?;
+        Ok(Self(Place::Beside { full, empty, thread }))
     }
 
-    /// An empty buffer, as soon as one has been hashed. It is given back by [`hash`](Self::hash).
+    /// An empty buffer, as soon as there is one. [`hash`](Self::hash) takes it back.
     pub fn buffer(&mut self) -> Vec<u8> {
         match &mut self.0 {
             Place::Here { buffer, .. } => std::mem::take(buffer),
-            Place::Beside { empty, .. } => empty.recv().expect("the hashing thread gives every buffer back"),
+            Place::Beside { empty, .. } => empty.recv().expect("the hashing thread returns every buffer"),
         }
     }
 
@@ -96,19 +162,18 @@ impl Hasher {
         }
     }
 
-    /// The digest of all that was handed over.
+    /// The digest of everything that was passed.
     pub fn finish(self) -> Sum {
-        let state = match self.0 {
-            Place::Here { state, .. } => state,
+        match self.0 {
+            Place::Here { state, .. } => state.finish(),
             Place::Beside { full, empty, thread } => {
                 drop(full);
-                // The thread gives buffers back to the end.
+                // The thread returns buffers until it ends.
                 let state = thread.join().expect("hashing does not panic");
                 drop(empty);
-                state
+                state.finish()
             }
-        };
-        Sum(state.finalize().into())
+        }
     }
 }
 
@@ -117,16 +182,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_is_that_of_the_standard() {
-        for mut hasher in [Hasher::here(3), Hasher::beside(3)] {
+    fn digests_are_those_of_the_standards() {
+        for (hash, expected) in [
             // FIPS 180-2, appendix B.1.
-            for byte in b"abc" {
-                let mut buffer = hasher.buffer();
-                buffer[0] = *byte;
-                hasher.hash(buffer, 1);
+            (Hash::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            // `printf abc | b3sum`
+            (Hash::Blake3, "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"),
+        ] {
+            for mut hasher in [Hasher::here(hash, 3), Hasher::beside(hash, 3).unwrap()] {
+                for byte in b"abc" {
+                    let mut buffer = hasher.buffer();
+                    buffer[0] = *byte;
+                    hasher.hash(buffer, 1);
+                }
+                let sum = hasher.finish();
+                assert_eq!((sum.hash, sum.to_string()), (hash, expected.to_owned()));
             }
-            let sum = hasher.finish().to_string();
-            assert_eq!(sum, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What goes before the bytes: `{"filename": …, "filesize": …}`, as Python's `json.dumps` writes it,
 //! in a frame. Everything in it is a stranger's claim.
 
+use crate::net::transfer::digest::{HEX, Hash};
 use std::fmt::Write;
 
 /// The longest header in bytes; it is refused before memory is taken.
@@ -16,7 +17,12 @@ pub struct Header {
     pub filename: String,
     /// The size in bytes.
     pub filesize: u64,
-    /// The SHA-256 of the whole file: between two ends of ours, and with it a transfer can be resumed.
+    /// The hash function that both ends are to use; `None` leaves it to each end, as the Python
+    /// programs do, which pass over fields that they do not know.
+    #[serde(default)]
+    pub hash: Option<Hash>,
+    /// The digest of the whole file, with which a transfer between two `proclab` ends can be resumed. It
+    /// is a SHA-256 where `hash` is missing.
     #[serde(default)]
     pub resume: Option<String>,
 }
@@ -39,8 +45,8 @@ pub enum HeaderError {
         /// The rule that it breaks.
         why: &'static str,
     },
-    /// What should be a SHA-256 is none.
-    #[error("the header's digest is not a SHA-256 in hexadecimal")]
+    /// The digest is malformed.
+    #[error("the header's digest is not one of 256 bits in hexadecimal")]
     Digest,
 }
 
@@ -61,7 +67,7 @@ impl Header {
             return refuse(why);
         }
         let is_digest =
-            |text: &str| text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+            |text: &str| text.len() == HEX && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if header.resume.as_deref().is_some_and(|text| !is_digest(text)) {
             return Err(HeaderError::Digest);
         }
@@ -73,6 +79,9 @@ impl Header {
     pub fn to_json(&self) -> String {
         let mut json =
             format!("{{\"filename\": {}, \"filesize\": {}", python_string(&self.filename), self.filesize);
+        if let Some(hash) = self.hash {
+            let _ = write!(json, ", \"hash\": \"{hash}\"");
+        }
         if let Some(digest) = &self.resume {
             let _ = write!(json, ", \"resume\": {}", python_string(digest));
         }
@@ -122,8 +131,11 @@ mod tests {
     #[test]
     fn the_bytes_are_those_of_json_dumps() {
         // python3 -c "import json; print(json.dumps({'filename': '火 \"a\"\U0001f525', 'filesize': 5}))"
-        let header = Header { filename: "火 \"a\"🔥".into(), filesize: 5, resume: None };
+        let header = Header { filename: "火 \"a\"🔥".into(), filesize: 5, hash: None, resume: None };
         assert_eq!(header.to_json(), r#"{"filename": "\u706b \"a\"\ud83d\udd25", "filesize": 5}"#);
+        let named = Header { hash: Some(Hash::Sha256), ..header };
+        assert!(named.to_json().ends_with(r#""filesize": 5, "hash": "sha256"}"#), "{}", named.to_json());
+        assert_eq!(Header::parse(named.to_json().as_bytes()).unwrap(), named);
     }
 
     #[test]
@@ -151,6 +163,7 @@ mod tests {
             r#"{"filename": "a", "filesize": 1, "filename": "b"}"#,
             r#"{"filename": "a", "filesize": 1} x"#,
             r#"{"filename": "a", "filesize": 1, "resume": "abc"}"#,
+            r#"{"filename": "a", "filesize": 1, "hash": "md5"}"#,
         ] {
             assert!(Header::parse(bad.as_bytes()).is_err(), "{bad:.60}");
         }
@@ -174,7 +187,7 @@ mod tests {
             "x\u{1b}[2J",
             &"x".repeat(256),
         ] {
-            let header = Header { filename: bad.into(), filesize: 0, resume: None };
+            let header = Header { filename: bad.into(), filesize: 0, hash: None, resume: None };
             assert!(
                 matches!(Header::parse(header.to_json().as_bytes()), Err(HeaderError::Name { .. })),
                 "{bad:?}"
@@ -189,7 +202,7 @@ mod tests {
     fn fields_that_are_not_known_are_passed_over() {
         let header =
             Header::parse(br#" {"filesize": 3, "mode": [1, {"a": null}], "filename": "a"}"#).unwrap();
-        assert_eq!(header, Header { filename: "a".into(), filesize: 3, resume: None });
+        assert_eq!(header, Header { filename: "a".into(), filesize: 3, hash: None, resume: None });
     }
 
     proptest! {
@@ -200,7 +213,7 @@ mod tests {
 
         #[test]
         fn a_header_comes_back_as_it_went(filename in "[^./\\\\\\p{Cc}][^/\\\\\\p{Cc}]{0,40}", filesize: u64) {
-            let header = Header { filename, filesize, resume: None };
+            let header = Header { filename, filesize, hash: None, resume: None };
             prop_assert_eq!(Header::parse(header.to_json().as_bytes()).unwrap(), header);
         }
     }

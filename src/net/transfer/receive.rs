@@ -4,7 +4,7 @@ use crate::net::connection::{Connection, ConnectionError};
 use crate::net::event::{What, chain};
 use crate::net::frames;
 use crate::net::server::part;
-use crate::net::transfer::digest::{Hasher, Sum};
+use crate::net::transfer::digest::{Hash, Hasher, Sum};
 use crate::net::transfer::header::{self, Header};
 use crate::net::transfer::store::{Incoming, Store};
 use crate::wire::frame::encode;
@@ -23,7 +23,7 @@ pub struct Received {
     /// Its size in bytes.
     pub size: u64,
     /// The digest of what was received.
-    pub sha256: Sum,
+    pub sum: Sum,
 }
 
 /// What the receiver of a transfer that is resumed says to the sender, as JSON in a frame.
@@ -33,12 +33,21 @@ pub(super) enum Answer {
     /// So many bytes are here already.
     Offset(u64),
     /// The whole file is here and has this digest.
+    Blake3(String),
+    /// As `Blake3`.
     Sha256(String),
     /// The file is not taken, and why.
     Refused(String),
 }
 
 impl Answer {
+    pub(super) fn digest(sum: Sum) -> Self {
+        match sum.hash {
+            Hash::Blake3 => Self::Blake3(sum.to_string()),
+            Hash::Sha256 => Self::Sha256(sum.to_string()),
+        }
+    }
+
     fn to_frame(&self) -> Vec<u8> {
         // A number or a string always serialises, and is shorter than the limit.
         let json = serde_json::to_vec(self).unwrap_or_default();
@@ -46,7 +55,8 @@ impl Answer {
     }
 }
 
-/// Receives one file into `store`; a sender that asks to resume can only where `resume` is true.
+/// Receives one file into `store`. A sender may resume a transfer only if `resume` is true. The digest is
+/// computed with the function that the sender names, or else with `hash`.
 ///
 /// # Errors
 /// When the header or its name is refused, the size is above `limit`, the bytes are more or fewer than
@@ -56,10 +66,11 @@ pub fn receive(
     connection: &Connection,
     store: &Store,
     limit: u64,
+    hash: Hash,
     resume: bool,
 ) -> Result<Received, ConnectionError> {
     let mut asked_to_resume = false;
-    receive_file(connection, store, limit, resume, &mut asked_to_resume).inspect_err(|error| {
+    receive_file(connection, store, limit, hash, resume, &mut asked_to_resume).inspect_err(|error| {
         if matches!(error, ConnectionError::Refused(_) | ConnectionError::Frame(_)) {
             let words = format!("refused: {error}\n").into_bytes();
             let words = if asked_to_resume { Answer::Refused(error.to_string()).to_frame() } else { words };
@@ -72,6 +83,7 @@ fn receive_file(
     connection: &Connection,
     store: &Store,
     limit: u64,
+    hash: Hash,
     resume: bool,
     asked_to_resume: &mut bool,
 ) -> Result<Received, ConnectionError> {
@@ -79,6 +91,7 @@ fn receive_file(
     let bytes = frames::receive_one(connection, header::LIMIT, &mut early)?;
     let header = Header::parse(&bytes).map_err(because)?;
     *asked_to_resume = header.resume.is_some();
+    let hash = header.hash.unwrap_or(if *asked_to_resume { Hash::Sha256 } else { hash });
     let size = header.filesize;
     if size > limit {
         return Err(refused(format!("a file of {size} bytes is refused: the limit is {limit} bytes")));
@@ -86,7 +99,7 @@ fn receive_file(
     match &header.resume {
         None => {
             let incoming = store.begin(&header.filename).map_err(because)?;
-            let mut hasher = Hasher::new(size);
+            let mut hasher = Hasher::new(hash, size);
             receive_bytes(connection, &incoming, &mut hasher, &early, 0, size)?;
             expect_end(connection)?;
             finish(incoming, header, hasher.finish())
@@ -95,17 +108,17 @@ fn receive_file(
         Some(_) if !early.is_empty() => Err(refused("bytes came before they were asked for")),
         Some(digest) => {
             let incoming = store.resume(&header.filename, digest).map_err(because)?;
-            let mut hasher = Hasher::new(size);
+            let mut hasher = Hasher::new(hash, size);
             let from = hash_present(&incoming, &mut hasher, size)?;
             connection.write_all(&Answer::Offset(from).to_frame())?;
             receive_bytes(connection, &incoming, &mut hasher, &[], from, size)?;
             let sum = hasher.finish();
             if sum.to_string() != *digest {
                 incoming.discard();
-                return Err(refused(format!("the file's SHA-256 is {sum}, the sender had said {digest}")));
+                return Err(refused(format!("the file's digest is {sum:?}, the sender had said {digest}")));
             }
             let received = finish(incoming, header, sum)?;
-            connection.write_all(&Answer::Sha256(sum.to_string()).to_frame())?;
+            connection.write_all(&Answer::digest(sum).to_frame())?;
             Ok(received)
         }
     }
@@ -167,9 +180,9 @@ fn expect_end(connection: &Connection) -> Result<(), ConnectionError> {
     }
 }
 
-fn finish(incoming: Incoming<'_>, header: Header, sha256: Sum) -> Result<Received, ConnectionError> {
+fn finish(incoming: Incoming<'_>, header: Header, sum: Sum) -> Result<Received, ConnectionError> {
     incoming.publish().map_err(because)?;
-    Ok(Received { name: header.filename, size: header.filesize, sha256 })
+    Ok(Received { name: header.filename, size: header.filesize, sum })
 }
 
 /// Hashes what an earlier transfer left, and stands behind it.

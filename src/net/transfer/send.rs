@@ -3,34 +3,47 @@
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::event::What;
 use crate::net::frames;
-use crate::net::transfer::digest::{BUFFER, Hasher, Sum};
+use crate::net::transfer::digest::{BUFFER, Hash, Hasher, Sum};
 use crate::net::transfer::header::{Header, judge_name};
 use crate::net::transfer::receive::{Answer, Pace, refused};
+use crate::sys::tmpfile::open_to_read;
 use crate::wire::frame::{PREFIX, encode};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-/// The most that the other end's last words may be.
-const WORDS: usize = 1024;
+/// The longest reply of the other end.
+const REPLY: usize = 1024;
 
-/// Sends the file at `path`. With `resume`, the other end must be ours and says where to go on.
+/// Files of up to this size are read before the header is sent: the kernel's own files (`/proc`, `/sys`)
+/// state one size and have another.
+const SNAPSHOT: u64 = 1 << 20;
+
+/// Sends the file at `path` and returns its digest. With `resume`, the other end must be `proclab` too,
+/// and says where to go on.
 ///
 /// # Errors
-/// When the file cannot be read or changes its size, or the other end refuses, stalls or is gone.
-pub fn send(connection: &Connection, path: &Path, resume: bool) -> Result<Sum, ConnectionError> {
-    let (mut file, header) = open(path, resume)?;
-    let mut hasher = Hasher::new(header.filesize);
-    let mut from = 0;
+/// When the file cannot be read or changes its size while it is sent, or the other end refuses, stalls or
+/// is gone. A receiver then keeps nothing.
+pub fn send(connection: &Connection, path: &Path, hash: Hash, resume: bool) -> Result<Sum, ConnectionError> {
+    let (mut source, mut header) = open(path)?;
+    let size = header.filesize;
+    if resume {
+        let mut hasher = Hasher::new(hash, size);
+        hash_only(&mut source, size, &mut hasher)?;
+        header.resume = Some(hasher.finish().to_string());
+        source.seek(SeekFrom::Start(0)).map_err(ConnectionError::io("the file cannot be read again"))?;
+    }
+    // A header without it is the one that the Python programs write.
+    header.hash = (resume || hash != Hash::default()).then_some(hash);
+    let mut hasher = Hasher::new(hash, size);
     let mut answers = Answers { connection, ahead: Vec::new() };
     let frame = encode(header.to_json().as_bytes(), super::header::LIMIT)?;
     let sent = connection.write_all(&frame).and_then(|()| {
-        if resume {
-            from = answers.offset(header.filesize)?;
-            hash_only(&mut file, from, &mut hasher)?;
-        }
-        send_rest(connection, &mut file, &mut hasher, from, header.filesize)
+        let from = if resume { answers.offset(size)? } else { 0 };
+        hash_only(&mut source, from, &mut hasher)?;
+        send_rest(connection, &mut source, &mut hasher, from, size)
     });
     if let Err(error) = sent {
         return Err(better_reason(connection, error));
@@ -40,45 +53,78 @@ pub fn send(connection: &Connection, path: &Path, resume: bool) -> Result<Sum, C
         answers.confirm(sum)?;
     }
     connection.finish_sending();
-    // The other end closes when it has all of it; its last words are why it does not want it.
-    match last_words(connection) {
-        Ok(words) if words.is_empty() => Ok(sum),
-        Ok(words) => Err(ConnectionError::Refused(format!("the other end says {words:?}"))),
+    // The other end closes once it has everything; a reply says why it refuses the file.
+    match last_reply(connection) {
+        Ok(reply) if reply.is_empty() => Ok(sum),
+        Ok(reply) => Err(refused(format!("the other end says {reply:?}"))),
         Err(error) => Err(error),
     }
 }
 
-/// Says whether the file at `path` can be sent, before anyone is connected to.
+/// Checks that the file at `path` can be sent, before any connection is made.
 ///
 /// # Errors
-/// When it cannot be read, is no regular file, or has a name that the other end would refuse.
+/// When it cannot be read, is not a regular file, or has a name that the other end would refuse.
 pub fn check(path: &Path) -> Result<(), ConnectionError> {
-    open(path, false).map(|_| ())
+    open(path).map(|_| ())
 }
 
-fn open(path: &Path, resume: bool) -> Result<(File, Header), ConnectionError> {
-    let open_error = || ConnectionError::io("the file cannot be opened");
-    // Looked at first: opening a FIFO without a writer would wait here for ever.
-    if !std::fs::metadata(path).map_err(open_error())?.is_file() {
-        return Err(refused("only a regular file can be sent"));
+/// What is sent: the file, or its bytes where it is small.
+enum Source {
+    File(File),
+    Snapshot(Cursor<Vec<u8>>),
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Snapshot(bytes) => bytes.read(buffer),
+        }
     }
-    let mut file = File::open(path).map_err(open_error())?;
-    let about = file.metadata().map_err(ConnectionError::io("the file cannot be looked at"))?;
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+}
+
+impl Seek for Source {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::File(file) => file.seek(to),
+            Self::Snapshot(bytes) => bytes.seek(to),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<(Source, Header), ConnectionError> {
+    let mut file = open_to_read(path).map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput | ErrorKind::IsADirectory => refused("only a regular file can be sent"),
+        _ => ConnectionError::Io { doing: "the file cannot be opened", source: error },
+    })?;
+    let name = path.file_name().unwrap_or_default();
+    let Some(name) = name.to_str() else {
+        return Err(refused(format!(
+            "the name {name:?} cannot be sent: it is not UTF-8, as a header must be"
+        )));
+    };
     judge_name(name).map_err(|why| refused(format!("the name {name:?} cannot be sent: {why}")))?;
-    let mut header = Header { filename: name.to_owned(), filesize: about.len(), resume: None };
-    if resume {
-        let mut hasher = Hasher::new(header.filesize);
-        hash_only(&mut file, header.filesize, &mut hasher)?;
-        header.resume = Some(hasher.finish().to_string());
-        file.seek(SeekFrom::Start(0)).map_err(ConnectionError::io("the file cannot be read again"))?;
-    }
-    Ok((file, header))
+    let stated = file.metadata().map_err(ConnectionError::io("the file's size cannot be read"))?.len();
+    let (source, filesize) = if stated > SNAPSHOT {
+        (Source::File(file), stated)
+    } else {
+        let mut bytes = Vec::new();
+        let read = file.by_ref().take(SNAPSHOT + 1).read_to_end(&mut bytes);
+        let n = read.map_err(ConnectionError::io("the file cannot be read"))? as u64;
+        if n > SNAPSHOT {
+            return Err(refused(format!(
+                "the file states a size of {stated} bytes and has more: copy it, and send the copy"
+            )));
+        }
+        (Source::Snapshot(Cursor::new(bytes)), n)
+    };
+    Ok((source, Header { filename: name.to_owned(), filesize, hash: None, resume: None }))
 }
 
 fn send_rest(
     connection: &Connection,
-    file: &mut File,
+    source: &mut Source,
     hasher: &mut Hasher,
     from: u64,
     size: u64,
@@ -88,43 +134,52 @@ fn send_rest(
     while at < size {
         let mut buffer = hasher.buffer();
         let want = usize::try_from(size - at).unwrap_or(BUFFER).min(buffer.len());
-        let n = read_some(file, &mut buffer[..want])?;
+        let n = read_some(source, &mut buffer[..want])?;
+        at += n as u64;
+        // Asked before the last bytes go out, so that no receiver takes the beginning for the whole.
+        if at == size && read_once(source, &mut [0])? > 0 {
+            return Err(refused(format!("the file has grown beyond {size} bytes while it was sent")));
+        }
         connection.write_all(&buffer[..n])?;
         hasher.hash(buffer, n);
-        at += n as u64;
         pace.at(at);
     }
     Ok(())
 }
 
 /// Hashes the first bytes of the file without sending them.
-fn hash_only(file: &mut File, upto: u64, hasher: &mut Hasher) -> Result<(), ConnectionError> {
+fn hash_only(source: &mut Source, upto: u64, hasher: &mut Hasher) -> Result<(), ConnectionError> {
     let mut at = 0;
     while at < upto {
         let mut buffer = hasher.buffer();
         let want = usize::try_from(upto - at).unwrap_or(BUFFER).min(buffer.len());
-        let n = read_some(file, &mut buffer[..want])?;
+        let n = read_some(source, &mut buffer[..want])?;
         hasher.hash(buffer, n);
         at += n as u64;
     }
     Ok(())
 }
 
-fn read_some(file: &mut File, buffer: &mut [u8]) -> Result<usize, ConnectionError> {
+fn read_some(source: &mut Source, buffer: &mut [u8]) -> Result<usize, ConnectionError> {
+    match read_once(source, buffer)? {
+        0 => Err(refused("the file has become shorter while it was sent")),
+        n => Ok(n),
+    }
+}
+
+fn read_once(source: &mut Source, buffer: &mut [u8]) -> Result<usize, ConnectionError> {
     loop {
-        match file.read(buffer) {
-            Ok(0) => return Err(refused("the file has become shorter while it was sent")),
-            Ok(n) => return Ok(n),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(ConnectionError::Io { doing: "the file cannot be read", source }),
+        match source.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read.map_err(ConnectionError::io("the file cannot be read")),
         }
     }
 }
 
-/// What the other end of a transfer that is resumed says.
+/// What the other end of a resumed transfer answers.
 struct Answers<'a> {
     connection: &'a Connection,
-    /// What came behind an answer: the next one, where nothing was left to send.
+    /// What arrived behind an answer: the next one, where nothing was left to send.
     ahead: Vec<u8>,
 }
 
@@ -144,15 +199,13 @@ impl Answers<'_> {
 
     fn confirm(&mut self, sum: Sum) -> Result<(), ConnectionError> {
         match self.next()? {
-            Answer::Sha256(theirs) if theirs == sum.to_string() => Ok(()),
-            other => {
-                Err(refused(format!("the other end has not confirmed SHA-256 {sum} but said {other:?}")))
-            }
+            answer if answer == Answer::digest(sum) => Ok(()),
+            other => Err(refused(format!("the other end has not confirmed {sum:?} but said {other:?}"))),
         }
     }
 
     fn next(&mut self) -> Result<Answer, ConnectionError> {
-        let bytes = frames::receive_one(self.connection, WORDS, &mut self.ahead)?;
+        let bytes = frames::receive_one(self.connection, REPLY, &mut self.ahead)?;
         match serde_json::from_slice(&bytes) {
             Ok(Answer::Refused(why)) => Err(refused(format!("the other end says {why:?}"))),
             Ok(answer) => Ok(answer),
@@ -161,15 +214,15 @@ impl Answers<'_> {
     }
 }
 
-/// A send that fails is mostly the other end's refusal, and its words may have come already.
+/// A send fails mostly because the other end refuses the file, and its reply may have arrived already.
 fn better_reason(connection: &Connection, error: ConnectionError) -> ConnectionError {
-    let mut words = [0; WORDS];
-    match connection.read_timeout(&mut words, Duration::from_millis(200)) {
+    let mut reply = [0; REPLY];
+    match connection.read_timeout(&mut reply, Duration::from_millis(200)) {
         Ok(Some(n)) if n > 0 && matches!(error, ConnectionError::Reset) => {
-            let words = &words[..n];
-            let why = match words.get(PREFIX..).map(serde_json::from_slice) {
+            let reply = &reply[..n];
+            let why = match reply.get(PREFIX..).map(serde_json::from_slice) {
                 Some(Ok(Answer::Refused(why))) => why,
-                _ => String::from_utf8_lossy(words).trim_end().to_owned(),
+                _ => String::from_utf8_lossy(reply).trim_end().to_owned(),
             };
             refused(format!("the other end says {why:?}"))
         }
@@ -177,15 +230,15 @@ fn better_reason(connection: &Connection, error: ConnectionError) -> ConnectionE
     }
 }
 
-fn last_words(connection: &Connection) -> Result<String, ConnectionError> {
-    let mut words = Vec::new();
-    let mut piece = [0; WORDS];
-    while words.len() < WORDS {
+fn last_reply(connection: &Connection) -> Result<String, ConnectionError> {
+    let mut reply = Vec::new();
+    let mut piece = [0; REPLY];
+    while reply.len() < REPLY {
         match connection.read(&mut piece)? {
             0 => break,
-            n => words.extend_from_slice(&piece[..n]),
+            n => reply.extend_from_slice(&piece[..n]),
         }
     }
-    words.truncate(WORDS);
-    Ok(String::from_utf8_lossy(&words).trim_end().to_owned())
+    reply.truncate(REPLY);
+    Ok(String::from_utf8_lossy(&reply).trim_end().to_owned())
 }

@@ -1,11 +1,11 @@
 //! Where a received file grows until it is whole: aside, without its name, and gone when it fails.
 
 use crate::sys::tmpfile::Folder;
+use std::cell::Cell;
 use std::fs::{File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
 
 /// A file could not be kept.
 #[derive(Debug, thiserror::Error)]
@@ -32,34 +32,32 @@ pub enum StoreError {
 #[derive(Debug)]
 pub struct Store {
     folder: Folder,
+    path: PathBuf,
     overwrite: bool,
+    limit: u64,
 }
 
 impl Store {
-    /// Opens the folder at `path`. What an earlier receiver left there when it was killed, on a file
-    /// system without nameless files, is removed.
+    /// Opens the folder at `path`. Unfinished files that a killed receiver left there, on a file system
+    /// without nameless files, are removed. Those that are kept for a later transfer take up to `limit`
+    /// bytes together.
     ///
     /// # Errors
-    /// When it is no folder or may not be written.
-    pub fn open(path: &Path, overwrite: bool) -> Result<Self, StoreError> {
-        let store = Self { folder: Folder::open(path).map_err(StoreError::Folder)?, overwrite };
-        // A folder that may not be written is found out now, not by the first sender.
+    /// When it is not a folder or cannot be written.
+    pub fn open(path: &Path, overwrite: bool, limit: u64) -> Result<Self, StoreError> {
+        let folder = Folder::open(path).map_err(StoreError::Folder)?;
+        let store = Self { folder, path: path.to_owned(), overwrite, limit };
+        // A folder that cannot be written is reported now, not to the first sender.
         drop(store.make("").map_err(StoreError::Folder)?);
-        for entry in std::fs::read_dir(path).map_err(StoreError::Folder)?.flatten() {
-            let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|n| n.starts_with(ASIDE) && n.ends_with(".part")) else {
-                continue;
-            };
-            // Its lock is free when its receiver is gone; an unlocked one is nobody's.
-            if store.folder.open_or_create(name).is_ok_and(|file| file.try_lock().is_ok()) {
-                let _ = store.folder.remove(name);
-            }
+        for (name, _) in store.unheld(PART) {
+            let _ = store.folder.remove(&name);
         }
+        store.trim(KEPT, limit);
         Ok(store)
     }
 
     /// Begins a file that will be called `name`, which [`judge_name`](super::header::judge_name) must
-    /// have passed.
+    /// have accepted.
     ///
     /// # Errors
     /// When the name is taken, or no file can be made.
@@ -72,44 +70,55 @@ impl Store {
         let (file, aside) = match self.folder.nameless()? {
             Some(file) => (file, None),
             None => {
-                let aside = aside_name();
-                let file = self.folder.open_or_create(&aside)?;
-                // Nobody else knows the name, so the lock is free.
-                file.try_lock()?;
+                let (file, aside) = self.make_aside()?;
                 (file, Some(aside))
             }
         };
-        Ok(Incoming { store: self, file, aside, name: name.to_owned(), keep: false })
+        let name = name.to_owned();
+        Ok(Incoming { store: self, file, aside, name, keep: Cell::new(false) })
     }
 
-    /// Begins or goes on with a file whose SHA-256 will be `digest`; it is kept when it fails.
+    /// A new file under a random name, and locked. A receiver that starts at this moment may take it for
+    /// one that was left, between its creation and the lock, and remove it; then another is made.
+    fn make_aside(&self) -> io::Result<(File, String)> {
+        for _ in 0..16 {
+            let aside = aside_name();
+            let file = self.folder.create(&aside)?;
+            if file.try_lock().is_ok() && self.is_named(&file, &aside) {
+                return Ok((file, aside));
+            }
+        }
+        Err(io::Error::other("other receivers keep removing its temporary files"))
+    }
+
+    /// Begins or continues a file whose digest will be `digest`; it is kept when the transfer fails.
     ///
     /// # Errors
-    /// As [`begin`](Self::begin), and when another transfer is at it.
+    /// As [`begin`](Self::begin), and when another transfer holds it.
     pub fn resume(&self, name: &str, digest: &str) -> Result<Incoming<'_>, StoreError> {
         self.check_free(name)?;
-        // Named by its content, so that bytes of another file are never gone on with.
-        let aside = format!(".proclab-{}.resume", &digest[..32]);
-        let open = || self.folder.open_or_create(&aside).map_err(StoreError::Write);
-        let file = open()?;
+        // Named by its content, so that bytes of another file are never continued.
+        let aside = format!("{PREFIX}{}{RESUME}", &digest[..32]);
+        let file = self.folder.open_or_create(&aside).map_err(StoreError::Write)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::UnderWay),
             Err(TryLockError::Error(error)) => return Err(StoreError::Write(error)),
         }
-        if !file.metadata().map_err(StoreError::Write)?.is_file() {
-            return Err(StoreError::Write(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "it is no regular file",
-            )));
-        }
         // Between the open and the lock, the transfer that held it may have published this very file:
-        // then the name is another file's by now, and this one must not be touched.
-        let number = |file: &File| file.metadata().map(|about| (about.dev(), about.ino()));
-        if number(&file).map_err(StoreError::Write)? != number(&open()?).map_err(StoreError::Write)? {
+        // then the name belongs to another file by now, and this one must not be touched.
+        if !self.is_named(&file, &aside) {
             return Err(StoreError::UnderWay);
         }
-        Ok(Incoming { store: self, file, aside: Some(aside), name: name.to_owned(), keep: true })
+        Ok(Incoming { store: self, file, aside: Some(aside), name: name.to_owned(), keep: Cell::new(true) })
+    }
+
+    fn is_named(&self, file: &File, name: &str) -> bool {
+        let number = |file: &File| file.metadata().map(|about| (about.dev(), about.ino()));
+        match (number(file), self.folder.open_existing(name).and_then(|named| number(&named))) {
+            (Ok(ours), Ok(named)) => ours == named,
+            _ => false,
+        }
     }
 
     fn check_free(&self, name: &str) -> Result<(), StoreError> {
@@ -118,13 +127,55 @@ impl Store {
         }
         Ok(())
     }
+
+    /// The unfinished files that no receiver holds, each with its lock: the lock of a receiver that has
+    /// ended is free.
+    fn unheld(&self, ending: &str) -> Vec<(String, File)> {
+        let names = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        names
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| name.starts_with(PREFIX) && name.ends_with(ending))
+            .filter_map(|name| {
+                let file = self.folder.open_existing(&name).ok()?;
+                file.try_lock().is_ok().then_some((name, file))
+            })
+            .collect()
+    }
+
+    /// Removes the oldest of the files that are kept for a later transfer, until at most `files` of
+    /// together `bytes` are left. Whether any was removed.
+    fn trim(&self, files: usize, bytes: u64) -> bool {
+        let mut kept: Vec<_> = self
+            .unheld(RESUME)
+            .into_iter()
+            .filter_map(|(name, file)| {
+                let about = file.metadata().ok()?;
+                Some((about.modified().ok()?, about.len(), name, file))
+            })
+            .collect();
+        kept.sort_by_key(|(modified, ..)| std::cmp::Reverse(*modified));
+        let (mut total, mut removed) = (0_u64, false);
+        for (n, (_, length, name, _locked)) in kept.iter().enumerate() {
+            total = total.saturating_add(*length);
+            if n >= files || total > bytes {
+                removed |= self.folder.remove(name).is_ok();
+            }
+        }
+        removed
+    }
 }
 
-const ASIDE: &str = ".proclab-";
+const PREFIX: &str = ".proclab-";
+/// The ending of files that are removed when their transfer fails.
+const PART: &str = ".part";
+/// The ending of files that a later transfer can continue.
+const RESUME: &str = ".resume";
+/// How many of these are kept.
+const KEPT: usize = 16;
 
+/// A name that no other user of the folder can predict.
 fn aside_name() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("{ASIDE}{}-{}.part", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("{PREFIX}{:032x}{PART}", rand::random::<u128>())
 }
 
 /// A file that is being received. Dropped before [`publish`](Self::publish) it leaves nothing, unless
@@ -136,42 +187,56 @@ pub struct Incoming<'a> {
     /// Its name until it is whole, if it has one.
     aside: Option<String>,
     name: String,
-    keep: bool,
+    keep: Cell<bool>,
 }
 
 impl Incoming<'_> {
-    /// The file itself, to read what is there and to go on behind it.
+    /// The file itself, to read what is there and to continue behind it.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Adds bytes at the end.
+    /// Appends bytes. On a full disk, files that are kept for later transfers give way; if that is not
+    /// enough, this one is not kept either.
     ///
     /// # Errors
-    /// When the file system is full, or a limit is reached.
-    pub fn write_all(&self, bytes: &[u8]) -> Result<(), StoreError> {
-        (&self.file).write_all(bytes).map_err(StoreError::Write)
+    /// When the disk is full, or a limit is reached.
+    pub fn write_all(&self, mut bytes: &[u8]) -> Result<(), StoreError> {
+        while !bytes.is_empty() {
+            match (&self.file).write(bytes) {
+                Ok(n) => bytes = &bytes[n..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+                    if !is_full || !self.store.trim(0, 0) {
+                        self.keep.set(self.keep.get() && !is_full);
+                        return Err(StoreError::Write(error));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Leaves nothing even of a file that was to be resumed: its bytes are wrong.
-    pub fn discard(mut self) {
-        self.keep = false;
+    pub fn discard(self) {
+        self.keep.set(false);
     }
 
-    /// Gives the file its name, in one step: whoever looks sees the old state or the whole file.
+    /// Gives the file its name in one step: the name refers to the old state or to the whole file.
     ///
-    /// The bytes are in the kernel's hands then; a power cut may still lose them.
+    /// The kernel has the bytes then; a power failure may still lose them.
     ///
     /// # Errors
     /// When the name was taken meanwhile, or the folder cannot be written.
     pub fn publish(mut self) -> Result<(), StoreError> {
         let folder = &self.store.folder;
         let taken = |name: &str, error: io::Error| match error.kind() {
-            io::ErrorKind::AlreadyExists => StoreError::Exists(name.to_owned()),
+            ErrorKind::AlreadyExists => StoreError::Exists(name.to_owned()),
             _ => StoreError::Publish(error),
         };
         if self.store.overwrite {
-            // A link cannot replace a name, a rename can: it gets a name aside first.
+            // A link cannot replace a name, a rename can: the file gets a temporary name first.
             let aside = match self.aside.clone() {
                 Some(aside) => aside,
                 None => {
@@ -191,7 +256,7 @@ impl Incoming<'_> {
             None => folder.publish(&self.file, &self.name).map_err(|error| taken(&self.name, error)),
             Some(aside) => {
                 folder.link(aside, &self.name).map_err(|error| taken(&self.name, error))?;
-                self.keep = false;
+                self.keep.set(false);
                 Ok(())
             }
         }
@@ -200,7 +265,13 @@ impl Incoming<'_> {
 
 impl Drop for Incoming<'_> {
     fn drop(&mut self) {
-        if let Some(aside) = self.aside.take().filter(|_| !self.keep) {
+        let Some(aside) = self.aside.take() else { return };
+        let is_empty = self.file.metadata().is_ok_and(|about| about.len() == 0);
+        if self.keep.get() && !is_empty {
+            // Counted with the others, and the last to go.
+            let _ = self.file.unlock();
+            self.store.trim(KEPT, self.store.limit);
+        } else {
             let _ = self.store.folder.remove(&aside);
         }
     }
@@ -235,7 +306,7 @@ mod tests {
     #[test]
     fn a_file_is_not_there_until_it_is_whole() {
         let scratch = Scratch::new("whole");
-        let store = Store::open(&scratch.0, false).unwrap();
+        let store = Store::open(&scratch.0, false, u64::MAX).unwrap();
         let incoming = store.begin("a").unwrap();
         incoming.write_all(b"bytes").unwrap();
         assert_eq!(scratch.names(), [""; 0]);
@@ -248,7 +319,7 @@ mod tests {
     fn a_name_that_is_taken_meanwhile_is_not_replaced_unless_asked() {
         let scratch = Scratch::new("taken");
         for (overwrite, content) in [(false, "other"), (true, "mine")] {
-            let store = Store::open(&scratch.0, overwrite).unwrap();
+            let store = Store::open(&scratch.0, overwrite, u64::MAX).unwrap();
             let _ = std::fs::remove_file(scratch.0.join("a"));
             let incoming = store.begin("a").unwrap();
             incoming.write_all(b"mine").unwrap();
@@ -257,13 +328,16 @@ mod tests {
             assert_eq!(std::fs::read_to_string(scratch.0.join("a")).unwrap(), content);
             assert_eq!(scratch.names(), ["a"]);
         }
-        assert!(matches!(Store::open(&scratch.0, false).unwrap().begin("a"), Err(StoreError::Exists(_))));
+        assert!(matches!(
+            Store::open(&scratch.0, false, u64::MAX).unwrap().begin("a"),
+            Err(StoreError::Exists(_))
+        ));
     }
 
     #[test]
     fn a_transfer_that_is_to_be_resumed_keeps_its_bytes_for_one_transfer_at_a_time() {
         let scratch = Scratch::new("resume");
-        let store = Store::open(&scratch.0, false).unwrap();
+        let store = Store::open(&scratch.0, false, u64::MAX).unwrap();
         let digest = "0".repeat(64);
         let first = store.resume("a", &digest).unwrap();
         first.write_all(b"by").unwrap();
@@ -281,7 +355,42 @@ mod tests {
         std::fs::write(scratch.0.join(".proclab-1-1.part"), "stale").unwrap();
         let held = File::create(scratch.0.join(".proclab-1-2.part")).unwrap();
         held.lock().unwrap();
-        Store::open(&scratch.0, false).unwrap();
+        Store::open(&scratch.0, false, u64::MAX).unwrap();
         assert_eq!(scratch.names(), [".proclab-1-2.part"]);
+    }
+
+    #[test]
+    fn unfinished_files_are_kept_up_to_a_number_and_a_size() {
+        let scratch = Scratch::new("kept");
+        let store = Store::open(&scratch.0, false, 250).unwrap();
+        let fail = |n: usize, bytes: &[u8]| {
+            store
+                .resume("a", &format!("{n:064x}").chars().rev().collect::<String>())
+                .unwrap()
+                .write_all(bytes)
+                .unwrap();
+        };
+        (0..40).for_each(|n| fail(n, b"x"));
+        assert_eq!(scratch.names().len(), KEPT);
+        (0..5).for_each(|n| fail(n, &[0; 100]));
+        assert_eq!(scratch.names().len(), 2, "of 100 bytes each");
+        store.resume("a", &"0".repeat(64)).unwrap();
+        assert_eq!(scratch.names().len(), 2, "nothing is kept of nothing");
+    }
+
+    #[test]
+    fn a_file_that_another_planted_is_not_continued() {
+        let scratch = Scratch::new("planted");
+        let store = Store::open(&scratch.0, false, u64::MAX).unwrap();
+        let digest = "0".repeat(64);
+        let aside = scratch.0.join(format!(".proclab-{}.resume", &digest[..32]));
+        let victim = scratch.0.join("victim");
+        std::fs::write(&victim, "mine").unwrap();
+        std::fs::hard_link(&victim, &aside).unwrap();
+        assert!(store.resume("a", &digest).is_err());
+        std::fs::remove_file(&aside).unwrap();
+        std::os::unix::fs::symlink(&victim, &aside).unwrap();
+        assert!(store.resume("a", &digest).is_err());
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "mine");
     }
 }

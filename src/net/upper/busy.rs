@@ -5,13 +5,12 @@
 
 use crate::net::client::ClientError;
 use crate::net::connection::ConnectionError;
+use crate::net::door::{Door, REST, refuse_above_limit};
 use crate::net::event::{Log, What, chain};
 use crate::net::limits::Limits;
-use crate::net::server::{Doorman, busy_words};
-use crate::net::upper::peer::{Peer, Report, TURN, Turn};
+use crate::net::upper::peer::{Peer, Report, TURN, Turn, text_line};
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::resource::cpu_time;
-use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -31,17 +30,20 @@ pub fn serve(
     let address = listener.local_addr().map_err(ConnectionError::io("the socket has no address"))?;
     log.tell(None, What::Listening(address));
     let mut report = Report { connections: 0, most: 0, cpu: Default::default(), wall: Duration::ZERO };
-    let doorman = Doorman::new();
+    let mut door = Door::default();
+    let mut resting: Option<Instant> = None;
     let began = Instant::now();
     let mut listener = Some(listener);
     let mut stopping: Option<Instant> = None;
     let mut peers: Vec<Peer> = Vec::new();
     let mut buffer = vec![0; TURN];
     loop {
-        if let Some(listener) = &listener {
-            accept(listener, limits, &mut peers, &mut report, &doorman, log);
-        }
         let now = Instant::now();
+        if let Some(listener) = listener.as_ref().filter(|_| resting.is_none_or(|until| until <= now)) {
+            let failed = accept(listener, limits, &mut peers, &mut report, &mut door, log);
+            resting = failed.then(|| now + REST);
+        }
+        door.close_due();
         peers.retain_mut(|peer| {
             let turn = match peer.turn(&mut buffer, log) {
                 Ok(Turn::Wait) => peer.check_time(limits, now).map(|()| Turn::Wait),
@@ -73,33 +75,27 @@ pub fn serve(
     Ok(report)
 }
 
+/// Accepts one connection if there is one; whether accepting must rest.
 fn accept(
     listener: &TcpListener,
     limits: &Limits,
     peers: &mut Vec<Peer>,
     report: &mut Report,
-    doorman: &Doorman,
+    door: &mut Door,
     log: &Log,
-) {
-    match listener.accept() {
-        Ok((stream, address)) if peers.len() >= limits.connections => {
-            let words = busy_words(limits.connections);
-            doorman.turn_away(stream, format!("{words}\n").into_bytes());
-            log.tell(Some(address), What::Failed(words));
-        }
-        Ok((stream, address)) => {
-            if let Ok(peer) = Peer::new(stream, address) {
-                peer.tell(log, What::Opened);
-                peers.push(peer);
-                report.connections += 1;
-                report.most = report.most.max(peers.len());
-            }
-        }
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted
-            ) => {}
-        Err(error) => log.tell(None, What::Failed(format!("cannot accept a connection: {error}"))),
+) -> bool {
+    let (stream, address) = match listener.accept() {
+        Ok(accepted) => accepted,
+        Err(error) => return door.accept_failed(&error, log),
+    };
+    door.accepted();
+    if peers.len() >= limits.connections {
+        refuse_above_limit(door, stream, address, limits.connections, text_line, log);
+    } else if let Ok(peer) = Peer::new(stream, address) {
+        peer.tell(log, What::Opened);
+        peers.push(peer);
+        report.connections += 1;
+        report.most = report.most.max(peers.len());
     }
+    false
 }

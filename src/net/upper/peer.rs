@@ -21,6 +21,11 @@ pub fn upper(text: &str) -> String {
     text.to_uppercase()
 }
 
+/// A server's remark as it goes to a client.
+pub(super) fn text_line(remark: &str) -> Vec<u8> {
+    format!("{remark}\n").into_bytes()
+}
+
 /// Serves one connection from a thread of its own; `auth` goes on with this.
 ///
 /// # Errors

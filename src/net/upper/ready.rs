@@ -7,10 +7,10 @@
 
 use crate::net::client::ClientError;
 use crate::net::connection::ConnectionError;
+use crate::net::door::{Door, REST, refuse_above_limit};
 use crate::net::event::{Log, What, chain};
 use crate::net::limits::Limits;
-use crate::net::server::{Doorman, busy_words};
-use crate::net::upper::peer::{Peer, Report, TURN, Turn};
+use crate::net::upper::peer::{Peer, Report, TURN, Turn, text_line};
 use crate::sys::resource::cpu_time;
 use crate::sys::socket::lengthen_backlog;
 use mio::unix::SourceFd;
@@ -28,8 +28,6 @@ const STOP: Token = Token(usize::MAX);
 const ACCEPTS: usize = 128;
 /// How often the idle and whole times are looked at.
 const SWEEP: Duration = Duration::from_millis(500);
-/// How long accepting rests when there are no descriptors left.
-const REST: Duration = Duration::from_millis(100);
 
 /// Serves `listener` until one of `stops` is readable and the running connections are done or the
 /// grace time is over.
@@ -57,7 +55,7 @@ struct Loop<'a> {
     listener: Option<TcpListener>,
     /// Whether connections may wait to be accepted, and from when they may be looked for.
     acceptable: Option<Instant>,
-    doorman: Doorman,
+    door: Door,
     slots: Slab<Slot>,
     turns: VecDeque<usize>,
     stopping: Option<Instant>,
@@ -85,7 +83,7 @@ impl<'a> Loop<'a> {
             poll,
             listener: Some(listener),
             acceptable: None,
-            doorman: Doorman::new(),
+            door: Door::default(),
             slots: Slab::new(),
             turns: VecDeque::new(),
             stopping: None,
@@ -113,6 +111,7 @@ impl<'a> Loop<'a> {
                 }
             }
             self.accept();
+            self.door.close_due();
             // Only those that wait now: who is queued again waits for the next events first.
             for _ in 0..self.turns.len() {
                 if let Some(number) = self.turns.pop_front() {
@@ -142,7 +141,7 @@ impl<'a> Loop<'a> {
         let accepting = self.acceptable.map(|at| at.saturating_duration_since(Instant::now()));
         let stopping = self.stopping.map(|since| self.limits.grace.saturating_sub(since.elapsed()));
         let turns = (!self.turns.is_empty()).then_some(Duration::ZERO);
-        [accepting, stopping, turns].into_iter().flatten().fold(SWEEP, Duration::min)
+        [accepting, stopping, turns, self.door.next()].into_iter().flatten().fold(SWEEP, Duration::min)
     }
 
     fn stop(&mut self) {
@@ -171,11 +170,12 @@ impl<'a> Loop<'a> {
         for _ in 0..ACCEPTS {
             match listener.accept() {
                 Ok((stream, address)) if self.slots.len() >= self.limits.connections => {
-                    let words = busy_words(self.limits.connections);
-                    self.doorman.turn_away(stream, format!("{words}\n").into_bytes());
-                    self.log.tell(Some(address), What::Failed(words));
+                    self.door.accepted();
+                    let limit = self.limits.connections;
+                    refuse_above_limit(&mut self.door, stream, address, limit, text_line, self.log);
                 }
                 Ok((stream, address)) => {
+                    self.door.accepted();
                     let Ok(peer) = Peer::new(stream, address) else { continue };
                     let entry = self.slots.vacant_entry();
                     let both = Interest::READABLE | Interest::WRITABLE;
@@ -194,19 +194,16 @@ impl<'a> Loop<'a> {
                     self.report.connections += 1;
                     self.report.most = self.report.most.max(self.slots.len());
                 }
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => {
-                        self.acceptable = None;
-                        return;
-                    }
-                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    _ => {
-                        let why = format!("cannot accept a connection: {error}");
-                        self.log.tell(None, What::Failed(why));
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.acceptable = None;
+                    return;
+                }
+                Err(error) => {
+                    if self.door.accept_failed(&error, self.log) {
                         self.acceptable = Some(Instant::now() + REST);
                         return;
                     }
-                },
+                }
             }
         }
     }

@@ -6,7 +6,6 @@ use super::wire::up_to;
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal;
 use proclab::net::transfer::digest::BUFFER;
-use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -142,7 +141,7 @@ fn confirmed() -> Result<(), Failed> {
     let (from, inbox) = (Folder::new("whole-from"), Folder::new("whole-into"));
     let bytes = noise(300_000);
     file_with(&from.0.join("a"), &bytes);
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = blake3::hash(&bytes).to_string();
     let (path, into) = (from.path("a"), inbox.path(""));
     let receive = ["file", "receive", "--into", &into, "--bind", "127.0.0.1:0", "--resume"];
     let (server, address) = End::serve(proclab(&receive), "");
