@@ -211,7 +211,7 @@ fn files_both_ways() -> Result<(), Failed> {
         let (server, address) = End::serve(receive, "");
         let Some(client) = python("file-send", "connect", &address, split) else { return Ok(()) };
         let client = End::start(client, &path);
-        assert!(server.line().starts_with(&format!("received {name} {length} bytes sha256 ")));
+        assert!(server.line().starts_with(&format!("received {name} {length} bytes blake3 ")));
         assert_eq!((client.finish().0, server.finish().0), (0, 0));
         check("python connects and sends");
 
