@@ -223,7 +223,9 @@ impl TracedOutcome {
         }
         for (name, streams) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
             for (task, bytes) in streams {
-                let _ = writeln!(text, "  {name} of {task}: {bytes:?}");
+                let short: String = bytes.chars().take(200).collect();
+                let more = if short.len() < bytes.len() { ", and more" } else { "" };
+                let _ = writeln!(text, "  {name} of {task}: {short:?}{more}");
             }
         }
         let other = usual.filter(|usual| usual.token != self.token).map(|usual| &usual.files);

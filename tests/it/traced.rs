@@ -10,6 +10,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_ticket_sale_in_c_has_the_outcomes_of_the_naive_search_in_as_many_classes,
         two_locks_in_opposite_order_deadlock_and_the_schedule_replays,
         a_lost_update_in_the_shell_is_found,
+        a_fork_bomb_and_endless_output_are_cut_short_and_said,
+        a_program_that_tells_its_process_number_is_never_called_complete,
     ]
 }
 
@@ -145,4 +147,24 @@ fn a_lost_update_in_the_shell_is_found() {
     let text = outcomes(&view).join("\n");
     assert!(text.contains(r#""2\n""#) && text.contains(r#""3\n""#), "{text}");
     assert_eq!(view["complete"], false);
+}
+
+fn a_fork_bomb_and_endless_output_are_cut_short_and_said() {
+    let place = Place::new("hostile", &[]);
+    for script in ["f() { f & f; }; f", "while :; do echo yes; done"] {
+        let view = place.explore(&["--budget", "1"], &["/bin/sh", "-c", script]);
+        assert_eq!(view["outcomes"][0]["verdict"], "cut-short", "{script}");
+        assert_eq!(view["complete"], false);
+    }
+}
+
+fn a_program_that_tells_its_process_number_is_never_called_complete() {
+    let place = Place::new("number", &[]);
+    let Some(program) = place.compile(
+        "#include <stdio.h>\n#include <unistd.h>\nint main(void) { printf(\"%d\", getpid()); return 0; }",
+    ) else {
+        return;
+    };
+    let view = place.explore(&[], &[&program]);
+    assert_eq!(view["complete"], false, "{}", view["uncontrolled"]);
 }
