@@ -22,6 +22,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("what_is_there_already_is_only_confirmed", confirmed),
         test("a_folder_that_cannot_be_written_is_found_out_at_once", unwritable),
         test("a_sender_is_told_why_not", told_why_not),
+        test("a_file_that_states_another_size_is_sent_whole", misstated_size),
         test("any_size_takes_the_same_memory", constant_memory),
     ]
 }
@@ -219,6 +220,19 @@ fn constant_memory() -> Result<(), Failed> {
     stream.read_to_end(&mut Vec::new()).unwrap();
     assert!(server.line().starts_with("received a 40000000 bytes"));
     assert!(most(server.pid()) < 30_000, "{} kB", most(server.pid()));
+    assert_eq!(server.interrupt(), 0);
+    Ok(())
+}
+
+/// The kernel's own files state a size of 0.
+fn misstated_size() -> Result<(), Failed> {
+    let inbox = Folder::new("misstated");
+    let into = inbox.path("");
+    let receive = ["file", "receive", "--into", &into, "--bind", "127.0.0.1:0"];
+    let (server, address) = End::serve(proclab(&receive), "");
+    let sender = End::start(proclab(&["file", "send", "/proc/version", "--to", &address]), "");
+    assert_eq!(sender.finish().0, 0);
+    assert_eq!(std::fs::read(inbox.0.join("version")).unwrap(), std::fs::read("/proc/version").unwrap());
     assert_eq!(server.interrupt(), 0);
     Ok(())
 }

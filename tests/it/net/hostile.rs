@@ -23,6 +23,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_stop_lets_connections_finish_within_the_grace_time", grace),
         test("any_datagram_costs_nobody_else_anything", datagrams),
         test("guesses_of_a_key_are_made_to_wait", guesses),
+        test("guesses_at_the_same_time_are_judged_no_faster", simultaneous_guesses),
     ]
 }
 
@@ -380,6 +381,24 @@ fn guesses() -> Result<(), Failed> {
     assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
     let good = End::start(proclab(&["auth", "connect", &address]), "hello\n");
     assert_eq!(good.finish(), (0, vec!["HELLO".to_owned()]));
+    assert_eq!(server.interrupt(), 0);
+    Ok(())
+}
+
+/// Many challenges are taken first, and answered at once.
+fn simultaneous_guesses() -> Result<(), Failed> {
+    let (server, address) = End::serve(proclab(&["auth", "serve", "--grace", "0"]), "");
+    let mut streams: Vec<_> = (0..100).map(|_| connect(&address)).collect();
+    streams.iter_mut().for_each(|stream| stream.read_exact(&mut [0; 32]).unwrap());
+    streams.iter_mut().for_each(|stream| stream.write_all(&[b'0'; 32]).unwrap());
+    streams.iter_mut().for_each(|stream| drop(stream.read_to_end(&mut Vec::new())));
+    let mut lines = Vec::new();
+    wait_until("each is told", || {
+        lines.extend(server.errors());
+        lines.len() >= 100
+    });
+    let judged = lines.iter().filter(|line| line.contains("the key is not proven")).count();
+    assert_eq!(judged, 11, "five at once, then one a second for as long as any is made to wait");
     assert_eq!(server.interrupt(), 0);
     Ok(())
 }
