@@ -37,6 +37,8 @@ const BUDGET: u64 = 100_000;
 const LOOKS: u32 = 8;
 /// The longest gap between two looks, in pauses: about a microsecond.
 const MAX_GAP: u64 = 64;
+/// In a queue of at least this capacity the first gap is the longest, too.
+const LARGE: u64 = 512;
 /// Of so many waits on one processor with the other side, one is slept through.
 const SLEEP_EVERY: u32 = 64;
 
@@ -81,11 +83,13 @@ impl Waiter {
     /// Two that share a processor gain nothing by looking: each yields at once to the other. Now and
     /// then one of them sleeps instead, for whoever is woken is put on a processor that is idle.
     ///
-    /// Two that run side by side look at growing intervals, the longer the more the queue holds: each
-    /// look takes the line of the cache away from the other, and should find more than one message.
+    /// Two that run side by side look at growing intervals, in a large queue at long ones from the start. Each
+    /// look takes a cache line away from the other side, so it should find several messages at once: a
+    /// receiver that is at the sender's heels costs it a line for each message that it writes.
     pub(super) fn spin_until(self, memory: &Memory, condition: impl Fn() -> bool) -> bool {
         let longest = memory.layout.capacity.clamp(4, MAX_GAP);
-        let (begin, mut gap, mut looks) = (ticks(), 1, 0);
+        let (begin, mut looks) = (ticks(), 0);
+        let mut gap = if memory.layout.capacity >= LARGE { MAX_GAP } else { 1 };
         let mut together = self.is_together(memory);
         if together {
             let waits = WAITS_TOGETHER.get().wrapping_add(1);
@@ -93,6 +97,9 @@ impl Waiter {
             if waits.is_multiple_of(SLEEP_EVERY) {
                 return condition();
             }
+        }
+        if !together && gap > 1 {
+            pause(gap);
         }
         loop {
             if condition() {
@@ -107,13 +114,15 @@ impl Waiter {
                 looks = 0;
                 together = self.is_together(memory);
             } else {
-                for _ in 0..gap {
-                    std::hint::spin_loop();
-                }
+                pause(gap);
                 gap = (gap * 2).min(longest);
             }
         }
     }
+}
+
+fn pause(times: u64) {
+    (0..times).for_each(|_| std::hint::spin_loop());
 }
 
 /// What ended a sleep.
