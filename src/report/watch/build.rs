@@ -38,7 +38,6 @@ pub fn report(observed: &Observed, command: Option<Vec<String>>) -> WatchReport 
         joined_below_ns: timeline.grain_ns(),
         conservation: conservation(&processes),
         processes,
-        signals: Vec::new(),
         folded_processes: timeline.folded().n_processes,
         deadlocks: observed
             .hangs

@@ -98,8 +98,6 @@ pub enum ArrowKind {
     Fork,
     /// A message went through a queue.
     Message,
-    /// A process sent another one a signal.
-    Signal,
 }
 
 /// Draws what was observed; with `threads` each thread of a process gets a lane below it.
@@ -180,13 +178,6 @@ pub fn draw(observed: &Observed, report: &WatchReport, threads: bool) -> Drawing
             let text = format!("{}: {} → {}", put.text, put.process, get.process);
             let (from, to) = ((from, since(put.at_ns)), (to, since(get.at_ns)));
             arrows.push(Arrow { kind: ArrowKind::Message, from, to, text });
-        }
-    }
-    for signal in &report.signals {
-        if let (Some(from), Some(to)) = (place(signal.from), place(signal.to)) {
-            let text = format!("{} sent {} to {}", signal.from, signal.name, signal.to);
-            let (from, to) = ((from, signal.at_ns), (to, signal.at_ns));
-            arrows.push(Arrow { kind: ArrowKind::Signal, from, to, text });
         }
     }
     if arrows.len() > MOST_ARROWS {

@@ -37,8 +37,6 @@ pub struct WatchReport {
     pub processes: Vec<ProcessReport>,
     /// Processes beyond the number that is kept: only counted.
     pub folded_processes: u64,
-    /// Signals that one process sent another one, where the kernel tells (root tier).
-    pub signals: Vec<SignalReport>,
     /// Sets of processes that could only wait for each other.
     pub deadlocks: Vec<DeadlockReport>,
 }
@@ -223,19 +221,6 @@ pub struct DeadlockReport {
     pub behind: Vec<u32>,
     /// What each one of the circle waits for.
     pub waits: Vec<HeldUp>,
-}
-
-/// A process sent a signal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct SignalReport {
-    /// When.
-    pub at_ns: u64,
-    /// The sender; 0 for the kernel itself (a terminal's key, a timer, a fault).
-    pub from: u32,
-    /// The target.
-    pub to: u32,
-    /// `SIGTERM` and the like.
-    pub name: String,
 }
 
 /// One process of a deadlock.

@@ -169,7 +169,6 @@ fn arrow_colour(kind: ArrowKind) -> &'static str {
     match kind {
         ArrowKind::Fork => "#1c1e21",
         ArrowKind::Message => "#009E73",
-        ArrowKind::Signal => "#C8102E",
     }
 }
 
@@ -278,9 +277,6 @@ pub(super) fn legend(drawing: &Drawing) -> Vec<(String, String)> {
     }
     if has(ArrowKind::Message) {
         rows.push((arrow(ArrowKind::Message), "a message; the dot is where it was taken".to_owned()));
-    }
-    if has(ArrowKind::Signal) {
-        rows.push((arrow(ArrowKind::Signal), "a signal; the dot is at its target".to_owned()));
     }
     rows
 }
