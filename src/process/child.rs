@@ -4,8 +4,9 @@ use super::error::{JoinError, ResultError};
 use super::exit::{Exit, Signal};
 use super::family::Family;
 use super::inbox::{Inbox, Outcome, SharedInbox};
-use super::reap::{disown_descriptor, forget_child, note_child, note_descriptors, poll_exit};
+use super::reap::{forget_child, note_child, poll_exit};
 use super::start::{Birth, StartMethod};
+use super::unforked::Unforked;
 use crate::sys::poll::{Deadline, readable, readable_numbers};
 use crate::sys::wait::Zombie;
 use crate::sys::{pidfd, signal, task};
@@ -30,8 +31,7 @@ struct Core {
     daemon: bool,
     method: StartMethod,
     leave_zombie: AtomicBool,
-    /// Always there until the drop.
-    pidfd: Option<OwnedFd>,
+    pidfd: Unforked<OwnedFd>,
     status: Mutex<Status>,
     inbox: SharedInbox,
     family: Weak<Family>,
@@ -44,17 +44,6 @@ enum Status {
     /// It has ended and is a zombie still: its PID is nobody else's.
     Zombie(Exit),
     Reaped(Exit),
-}
-
-impl Drop for Core {
-    fn drop(&mut self) {
-        if let Some(pidfd) = self.pidfd.take()
-            && !disown_descriptor(pidfd.as_raw_fd())
-        {
-            // A forked copy: the descriptor was closed at its start, and its number may be in use.
-            std::mem::forget(pidfd);
-        }
-    }
 }
 
 impl Handle {
@@ -258,7 +247,7 @@ impl Handle {
 /// Readable once it has ended; stays open and valid after it was reaped (a pidfd, `pidfd_open(2)`).
 impl AsFd for Handle {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.pidfd.as_ref().expect("kept until the drop").as_fd()
+        self.0.pidfd.as_fd()
     }
 }
 
@@ -382,7 +371,6 @@ impl<T: Message + Send + 'static> Child<T> {
         inbox: Inbox<T>,
         family: Weak<Family>,
     ) -> Child<T> {
-        note_descriptors([birth.pidfd.as_raw_fd()]);
         note_child(birth.pid);
         let inbox = Arc::new(Mutex::new(inbox));
         let core = Core {
@@ -392,7 +380,7 @@ impl<T: Message + Send + 'static> Child<T> {
             daemon: identity.daemon,
             method: identity.method,
             leave_zombie: AtomicBool::new(leave_zombie),
-            pidfd: Some(birth.pidfd),
+            pidfd: Unforked::new(birth.pidfd),
             status: Mutex::new(Status::Running),
             inbox: inbox.clone(),
             family,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::start::StartMethod;
+use super::unforked::Unforked;
 
 /// What a child is told of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,7 +54,7 @@ impl Current {
 pub struct Parent {
     pid: i32,
     name: String,
-    pidfd: Arc<OwnedFd>,
+    pidfd: Arc<Unforked<OwnedFd>>,
 }
 
 impl Parent {
@@ -110,7 +111,7 @@ pub(crate) fn become_child(identity: Identity) -> io::Result<()> {
     task::die_with_parent(identity.die_with_parent)?;
     // The parent may have died before the call above, or before the pidfd was opened, and its number
     // may belong to another process now. If it is still our parent *after* both, neither happened.
-    let pidfd = pidfd::open(identity.parent_pid)?;
+    let pidfd = Unforked::new(pidfd::open(identity.parent_pid)?);
     if task::ppid() != identity.parent_pid {
         return Err(io::Error::from(io::ErrorKind::NotConnected));
     }

@@ -33,6 +33,15 @@ pub enum StartError {
         /// How many there are, the caller's included.
         n_threads: usize,
     },
+    /// The fork server has several threads before it has run any code of this program: a library that is loaded
+    /// with it started them.
+    #[error(
+        "the fork server has {n_threads} threads before it begins, started by a library that is loaded with this program: use StartMethod::Spawn"
+    )]
+    ServerThreads {
+        /// How many there are.
+        n_threads: usize,
+    },
     /// The child died before it had its arguments.
     #[error("process `{name}` died before it was ready: {exit}")]
     DiedBeforeReady {

@@ -1,18 +1,17 @@
 //! The children of one supervisor: who they are, and a descriptor that is readable when one has ended.
 
 use super::child::Handle;
-use super::reap::{disown_descriptor, note_descriptors};
+use super::unforked::Unforked;
 use crate::sys::epoll::ReadySet;
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The children of one supervisor.
 #[derive(Debug)]
 pub(crate) struct Family {
-    /// Always there until the drop.
-    ends: Option<ReadySet>,
+    ends: Unforked<ReadySet>,
     /// In the order of their start. The key, unlike a PID, is never used twice.
     members: Mutex<BTreeMap<u64, Handle>>,
     interrupt: Option<OwnedFd>,
@@ -21,13 +20,8 @@ pub(crate) struct Family {
 impl Family {
     /// No children; waits are broken off once `interrupt` is readable.
     pub(crate) fn new(interrupt: Option<OwnedFd>) -> io::Result<Family> {
-        let ends = ReadySet::new()?;
-        note_descriptors([ends.as_fd().as_raw_fd()]);
-        Ok(Family { ends: Some(ends), members: Mutex::default(), interrupt })
-    }
-
-    fn ready_set(&self) -> &ReadySet {
-        self.ends.as_ref().expect("kept until the drop")
+        let ends = Unforked::new(ReadySet::new()?);
+        Ok(Family { ends, members: Mutex::default(), interrupt })
     }
 
     fn members(&self) -> MutexGuard<'_, BTreeMap<u64, Handle>> {
@@ -38,7 +32,7 @@ impl Family {
     pub(crate) fn add(&self, child: &Handle) -> io::Result<()> {
         let mut members = self.members();
         let key = members.last_key_value().map_or(0, |(last, _)| last + 1);
-        self.ready_set().add(child.as_fd(), key)?;
+        self.ends.add(child.as_fd(), key)?;
         members.retain(|_, child| !child.is_reaped());
         members.insert(key, child.clone());
         Ok(())
@@ -47,7 +41,7 @@ impl Family {
     /// Reaps whoever has ended.
     pub(crate) fn reap(&self) -> io::Result<()> {
         loop {
-            let ready = self.ready_set().ready()?;
+            let ready = self.ends.ready()?;
             if ready.is_empty() {
                 return Ok(());
             }
@@ -63,7 +57,7 @@ impl Family {
 
     /// Takes a child that has ended out of the set of those whose end is awaited.
     pub(crate) fn let_go(&self, child: &Handle) {
-        self.ready_set().remove(child.as_fd());
+        self.ends.remove(child.as_fd());
     }
 
     /// Those that are not reaped, oldest first.
@@ -78,23 +72,11 @@ impl Family {
 
     /// Readable when somebody has ended.
     pub(crate) fn ends(&self) -> BorrowedFd<'_> {
-        self.ready_set().as_fd()
+        self.ends.as_fd()
     }
 
     /// Readable when waiting shall be broken off.
     pub(crate) fn interrupt(&self) -> Option<BorrowedFd<'_>> {
         self.interrupt.as_ref().map(AsFd::as_fd)
-    }
-}
-
-impl Drop for Family {
-    fn drop(&mut self) {
-        let ends = self.ends.take();
-        if let Some(ends) = ends
-            && !disown_descriptor(ends.as_fd().as_raw_fd())
-        {
-            // A forked copy: the descriptor was closed at its start, and its number may be in use.
-            std::mem::forget(ends);
-        }
     }
 }

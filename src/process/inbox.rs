@@ -1,7 +1,7 @@
 //! What a child has reported, as its parent takes it in.
 
 use super::live::{Panic, Report};
-use super::reap::{disown_descriptor, note_descriptors};
+use super::unforked::Unforked;
 use crate::wire::endpoint::{Message, PollableReceiver};
 use ipc_channel::{IpcError, TryRecvError};
 use std::mem;
@@ -32,7 +32,7 @@ pub(crate) enum Outcome<T> {
 /// The receiving end of a child's reports and what came of it.
 #[derive(Debug)]
 pub(crate) struct Inbox<T> {
-    reports: Option<PollableReceiver<Report<T>>>,
+    reports: Option<Unforked<PollableReceiver<Report<T>>>>,
     ready: Option<i32>,
     outcome: Outcome<T>,
     bad_args: Option<String>,
@@ -40,8 +40,12 @@ pub(crate) struct Inbox<T> {
 
 impl<T: Message> Inbox<T> {
     pub(crate) fn new(reports: PollableReceiver<Report<T>>) -> Self {
-        note_descriptors([reports.as_fd().as_raw_fd()]);
-        Inbox { reports: Some(reports), ready: None, outcome: Outcome::Nothing, bad_args: None }
+        Inbox {
+            reports: Some(Unforked::new(reports)),
+            ready: None,
+            outcome: Outcome::Nothing,
+            bad_args: None,
+        }
     }
 
     /// The PID of the child once it is ready.
@@ -74,23 +78,6 @@ impl<T: Message> Inbox<T> {
     }
 }
 
-impl<T> Inbox<T> {
-    fn close(&mut self) {
-        if let Some(reports) = self.reports.take()
-            && !disown_descriptor(reports.as_fd().as_raw_fd())
-        {
-            // A forked copy: the descriptor was closed at its start, and its number may be in use.
-            mem::forget(reports);
-        }
-    }
-}
-
-impl<T> Drop for Inbox<T> {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
 impl<T: Message> Drain for Inbox<T> {
     fn take_one(&mut self) {
         let Some(reports) = &self.reports else { return };
@@ -105,10 +92,10 @@ impl<T: Message> Drain for Inbox<T> {
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::IpcError(error @ (IpcError::SerializationError(_) | IpcError::Io(_)))) => {
                 self.outcome = Outcome::Unreadable(error.to_string());
-                self.close();
+                self.reports = None;
             }
             // The child is gone, or has closed its end: nothing more comes.
-            Err(TryRecvError::IpcError(_)) => self.close(),
+            Err(TryRecvError::IpcError(_)) => self.reports = None,
         }
     }
 

@@ -1,7 +1,8 @@
 //! The child's side: it says that it is ready, runs its body, and reports how that ended.
 
+use super::unforked::register;
 use crate::sys::task;
-use crate::wire::endpoint::Message;
+use crate::wire::endpoint::{Message, socket_of};
 use crate::wire::payload::{Payload, take_failure};
 use ipc_channel::ipc::IpcSender;
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,8 @@ thread_local! {
 /// Runs `body` and ends the process: code 0 when it returned, 101 when it panicked, 1 when its result
 /// cannot be sent. Ends it at once if the parent is gone.
 pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &IpcSender<Report<T>>) -> ! {
+    // The copy that a forked child would have of it would keep the parent from seeing our end.
+    let _ = socket_of(&report.clone().to_opaque()).map(register);
     if report.send(Report::Ready { pid: task::pid() }).is_err() {
         std::process::exit(1);
     }

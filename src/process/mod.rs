@@ -18,6 +18,7 @@ mod reap;
 mod start;
 mod target;
 mod traced;
+mod unforked;
 
 pub use child::{Child, Handle, wait_any};
 pub(crate) use command::{CommandError, HeldCommand, RunningCommand};

@@ -32,7 +32,7 @@ pub struct Process<A, T> {
     name: Option<String>,
     daemon: Option<bool>,
     method: StartMethod,
-    die_with_parent: bool,
+    outlives_parent: bool,
     leave_zombie: bool,
 }
 
@@ -58,7 +58,7 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
 
     fn of(entry: Entry<A, T>, args: Option<A>) -> Self {
         let method = StartMethod::default();
-        Process { entry, args, name: None, daemon: None, method, die_with_parent: false, leave_zombie: false }
+        Process { entry, args, name: None, daemon: None, method, outlives_parent: false, leave_zombie: false }
     }
 
     /// The arguments: one as itself, several as a tuple. They are moved under `Fork`, sent otherwise.
@@ -86,10 +86,14 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
         self
     }
 
-    /// Whether the kernel kills it when its parent dies, however that dies (`PR_SET_PDEATHSIG(2const)`).
-    /// Every daemon has this fate.
+    /// Whether the kernel kills it (`SIGKILL`) when its parent dies, however that dies: by Ctrl-C, `SIGKILL`, or a
+    /// crash (`PR_SET_PDEATHSIG(2const)`). True unless said otherwise, so that no child is orphaned by
+    /// accident; always true for a daemon.
+    ///
+    /// A child of a child dies with its own parent in turn. Programs that a child runs by other means
+    /// ([`std::process::Command`]) are its own affair.
     pub fn die_with_parent(mut self, die: bool) -> Self {
-        self.die_with_parent = die;
+        self.outlives_parent = !die;
         self
     }
 
@@ -123,7 +127,7 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
             method: self.method,
             parent_pid: task::pid(),
             parent_name: parent.name().to_owned(),
-            die_with_parent: daemon || self.die_with_parent,
+            die_with_parent: daemon || !self.outlives_parent,
         };
         let (birth, inbox) = match self.method {
             StartMethod::Fork => forked(&self.entry, args, &identity)?,
@@ -171,6 +175,7 @@ fn forked<A: Message, T: Message + Send + 'static>(
     let inbox = Inbox::new(reports);
     let body = entry.body;
     let birth = start::fork(|| {
+        signal::reset_handlers_after_fork();
         let lone = task::lead_group().and_then(|()| signal::reset_for_child());
         if lone.and_then(|()| become_child(identity.clone())).is_err() {
             std::process::exit(1);
@@ -230,7 +235,7 @@ fn serve(
 ) -> Result<(Birth, IpcSender<Boot>), StartError> {
     start::forkserver(interrupt).map_err(|error| match error {
         ForkServerError::Interrupted => StartError::Interrupted { name: identity.name.clone() },
-        ForkServerError::Start(error) => *error,
+        ForkServerError::Threads(n_threads) => StartError::ServerThreads { n_threads },
         ForkServerError::Os(source) => os_error(identity, "the fork server")(source),
     })
 }

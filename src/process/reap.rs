@@ -13,7 +13,7 @@ use crate::sys::wait::{How, Whose, Zombie, is_no_child, try_wait};
 use crate::sys::{pidfd, signal, task};
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Asks how the child of `pidfd` ended; `None` while it lives.
@@ -33,30 +33,6 @@ pub(crate) fn poll_exit(pidfd: BorrowedFd<'_>, zombie: Zombie) -> io::Result<Opt
         }
         Err(error) => Err(error),
     }
-}
-
-/// The descriptors of this process that its forked children shall not keep: they would grow with every
-/// sibling, and hold channels open whose end somebody waits for.
-static PARENTS: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
-
-fn parents() -> MutexGuard<'static, BTreeSet<RawFd>> {
-    PARENTS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Notes descriptors that belong to a handle of this process.
-pub(crate) fn note_descriptors(fds: impl IntoIterator<Item = RawFd>) {
-    parents().extend(fds);
-}
-
-/// Whether this process still has the descriptor, which is forgotten here: a forked child has closed
-/// its copy of it already.
-pub(crate) fn disown_descriptor(fd: RawFd) -> bool {
-    parents().remove(&fd)
-}
-
-/// What a forked child has to close; it owns none of it from now on.
-pub(crate) fn parents_descriptors() -> BTreeSet<RawFd> {
-    std::mem::take(&mut parents())
 }
 
 /// The unreaped children of this process that it started itself; other children it has are orphans that

@@ -38,6 +38,35 @@ pub fn take_stdin() -> io::Result<OwnedFd> {
     Ok(taken)
 }
 
+/// Puts `fd` in the place of standard input.
+///
+/// # Errors
+/// As `dup2(2)`.
+pub fn move_to_stdin(fd: OwnedFd) -> io::Result<()> {
+    // SAFETY: dup2 replaces descriptor 0 atomically; nobody owns the number as an `OwnedFd`.
+    match unsafe { libc::dup2(fd.as_raw_fd(), 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether number `fd` of this process and number `other` of process `pid` are one open file: opened once,
+/// with one position (`kcmp(2)`). Where the kernel does not tell, whether they are one file at least.
+pub fn is_same_file(fd: RawFd, pid: i32, other: RawFd) -> bool {
+    const KCMP_FILE: libc::c_int = 0;
+    let own = std::process::id().cast_signed();
+    // SAFETY: five integers.
+    match unsafe { libc::syscall(libc::SYS_kcmp, own, pid, KCMP_FILE, fd, other) } {
+        0 => true,
+        1..=3 => false,
+        _ => {
+            use std::os::unix::fs::MetadataExt;
+            let id = |path: String| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+            id(format!("/proc/self/fd/{fd}")) == id(format!("/proc/{pid}/fd/{other}"))
+        }
+    }
+}
+
 /// Puts /dev/null in the place of standard input.
 ///
 /// # Errors

@@ -146,6 +146,8 @@ unsafe fn run_child(plan: &Plan, argv: &[*const libc::c_char], envp: &[*const li
                 _ => libc::_exit(127),
             }
         }
+        // If the watcher is killed its command goes too. It may be dead already: then the gate has not opened.
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         // What Rust's runtime (SIGPIPE) and this program (SIGXFSZ, SIGCHLD, the mask) changed is put back.
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         libc::signal(libc::SIGXFSZ, libc::SIG_DFL);

@@ -74,6 +74,12 @@ pub unsafe fn fork_sibling() -> io::Result<Forked> {
     }
 }
 
+/// Ends this process without its exit handlers, which belong to a program that has not begun.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: ends the process at once.
+    unsafe { libc::_exit(code) }
+}
+
 /// The order of clone's last two arguments differs between architectures (`clone(2)`, C library/kernel
 /// differences): x86-64 has the child's TID fourth, arm64 and most others fifth.
 ///

@@ -25,6 +25,7 @@ pub mod robust;
 pub mod signal;
 pub mod signalfd;
 pub mod socket;
+pub mod spawn;
 pub mod task;
 pub mod terminal;
 pub mod terminal_guard;

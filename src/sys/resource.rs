@@ -21,6 +21,29 @@ pub fn raise_open_file_limit() -> io::Result<u64> {
     Ok(hard)
 }
 
+/// The soft and hard limits of this process, in the kernel's order (`getrlimit(2)`).
+pub fn limits() -> Vec<(u64, u64)> {
+    const KNOWN: [Resource; 16] = [
+        Resource::RLIMIT_CPU,
+        Resource::RLIMIT_FSIZE,
+        Resource::RLIMIT_DATA,
+        Resource::RLIMIT_STACK,
+        Resource::RLIMIT_CORE,
+        Resource::RLIMIT_RSS,
+        Resource::RLIMIT_NPROC,
+        Resource::RLIMIT_NOFILE,
+        Resource::RLIMIT_MEMLOCK,
+        Resource::RLIMIT_AS,
+        Resource::RLIMIT_LOCKS,
+        Resource::RLIMIT_SIGPENDING,
+        Resource::RLIMIT_MSGQUEUE,
+        Resource::RLIMIT_NICE,
+        Resource::RLIMIT_RTPRIO,
+        Resource::RLIMIT_RTTIME,
+    ];
+    KNOWN.iter().map(|resource| getrlimit(*resource).unwrap_or_default()).collect()
+}
+
 /// Raises the limit of the main thread's stack to `bytes`, if it is lower; whether it is in force.
 ///
 /// The kernel asks for it whenever the stack grows, so it holds at once, and for programs that this one starts.

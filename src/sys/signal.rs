@@ -29,7 +29,8 @@ static RECEIVED: AtomicI32 = AtomicI32::new(0);
 pub struct Interrupt(());
 
 impl Interrupt {
-    /// Installs the handlers, once in a process; signals that are ignored (`nohup`) stay ignored.
+    /// Installs the handlers, once in a process. The signals are let through even if they were blocked by the
+    /// program that started this one; SIGINT and SIGHUP that are ignored (`nohup`) stay ignored.
     ///
     /// # Errors
     /// `EMFILE` when no descriptor is left.
@@ -44,11 +45,13 @@ impl Interrupt {
                 SigAction::new(SigHandler::Handler(on_request), SaFlags::SA_RESTART, SigSet::empty());
             // SAFETY: the handler is async-signal-safe, see the head of this file.
             let before = unsafe { sigaction(signal, &action)? };
-            if matches!(before.handler(), SigHandler::SigIgn) {
+            if matches!(before.handler(), SigHandler::SigIgn) && signal != Signal::SIGTERM {
                 // SAFETY: puts back what was there.
                 unsafe { sigaction(signal, &before)? };
             }
         }
+        let requests: SigSet = REQUESTS.into_iter().collect();
+        sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&requests), None)?;
         Ok(Interrupt(()))
     }
 
@@ -87,11 +90,98 @@ extern "C" fn on_request(signal: libc::c_int) {
     Errno::set_raw(errno);
 }
 
-/// Gives a fresh child the signals that a program expects: nothing blocked, `SIGTERM` deadly, and
-/// none of [`Interrupt`]'s handlers, which a fork copies.
+/// The signals whose disposition Rust's runtime, this library, or the program may change, and that a program
+/// which is run for the user must find as this one did.
+const CHANGED: [Signal; 9] = [
+    Signal::SIGPIPE,
+    Signal::SIGXFSZ,
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGCHLD,
+];
+
+/// What this program found when it was started.
+#[derive(Debug, Clone, Copy)]
+pub struct Inherited {
+    /// The signals that were blocked.
+    pub mask: SigSet,
+    /// For each signal that may have been changed since, whether it was ignored.
+    pub is_ignored: [(Signal, bool); CHANGED.len()],
+}
+
+static INHERITED: OnceLock<Inherited> = OnceLock::new();
+
+/// Remembers mask and dispositions, before Rust's runtime or anything else changes them.
+pub fn remember_inherited() {
+    INHERITED.get_or_init(|| {
+        let mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
+        Inherited { mask, is_ignored: CHANGED.map(|signal| (signal, is_ignored(signal as libc::c_int))) }
+    });
+}
+
+/// What this program found when it was started; nothing blocked and nothing ignored where that is not known.
+pub fn inherited() -> Inherited {
+    let nothing = Inherited { mask: SigSet::empty(), is_ignored: CHANGED.map(|signal| (signal, false)) };
+    INHERITED.get().copied().unwrap_or(nothing)
+}
+
+/// Lets the signals through that ask this program to end, whatever the program that started it had blocked or
+/// ignored; but SIGINT and SIGHUP stay ignored if they are (`nohup`, a background job of a shell).
 ///
 /// # Errors
-/// None for these signals.
+/// Never for these signals.
+pub fn let_requests_through() -> io::Result<()> {
+    let requests: SigSet = REQUESTS.into_iter().collect();
+    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&requests), None)?;
+    if is_ignored(libc::SIGTERM) {
+        let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+        // SAFETY: the default action runs no code of ours.
+        unsafe { sigaction(Signal::SIGTERM, &default)? };
+    }
+    Ok(())
+}
+
+/// Takes every handler out of a forked child: it would act on what the child shares with its parent, as on the
+/// pipe that tells the parent of a Ctrl-C. Ignored signals stay ignored, as over an exec; the handlers by which
+/// Rust reports a stack overflow stay.
+pub fn reset_handlers_after_fork() {
+    for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGSEGV | Signal::SIGBUS)) {
+        let number = signal as libc::c_int;
+        if !is_ignored(number) {
+            // SAFETY: the default action runs no code; what may not be changed is refused.
+            unsafe { libc::signal(number, libc::SIG_DFL) };
+        }
+    }
+    for number in libc::SIGRTMIN()..=libc::SIGRTMAX() {
+        if !is_ignored(number) {
+            // SAFETY: as above.
+            unsafe { libc::signal(number, libc::SIG_DFL) };
+        }
+    }
+}
+
+fn action_of(signal: libc::c_int) -> libc::sigaction {
+    // SAFETY: all-zero bytes are a valid sigaction; the call only reads the present one into it.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut action);
+        action
+    }
+}
+
+fn is_ignored(signal: libc::c_int) -> bool {
+    action_of(signal).sa_sigaction == libc::SIG_IGN
+}
+
+/// Gives a fresh child the signals that a program expects: nothing blocked, `SIGTERM` deadly, and
+/// none of [`Interrupt`]'s handlers.
+///
+/// # Errors
+/// Never for these signals.
 pub fn reset_for_child() -> io::Result<()> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     for signal in REQUESTS {
@@ -121,12 +211,7 @@ pub fn outlive_file_size_limit() -> io::Result<()> {
 /// Whether the kernel reaps children by itself, so that `waitid` never hears of them: `SIGCHLD` is
 /// ignored, or its action has `SA_NOCLDWAIT` (`sigaction(2)`).
 pub fn children_are_reaped_by_the_kernel() -> bool {
-    // SAFETY: all-zero bytes are a valid sigaction; the call only reads the present one into it.
-    let action = unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGCHLD, std::ptr::null(), &raw mut action);
-        action
-    };
+    let action = action_of(libc::SIGCHLD);
     action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0
 }
 

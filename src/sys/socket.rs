@@ -1,10 +1,14 @@
 //! What the standard library's sockets leave out: a long queue of connections that wait to be
-//! accepted (`listen(2)`), and datagrams that say how long they were before they were cut (`recvmsg(2)`).
+//! accepted (`listen(2)`), datagrams that say how long they were before they were cut (`recvmsg(2)`), and
+//! pairs that keep messages apart (`SOCK_SEQPACKET`).
 
-use nix::sys::socket::{Backlog, MsgFlags, SockaddrStorage, listen, recvmsg};
+use nix::sys::socket::{
+    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrStorage, listen, recv, recvmsg, send,
+    socketpair,
+};
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// Lets as many connections wait to be accepted as the system allows (`net.core.somaxconn`); the
 /// standard library asks for 128, and a burst above that waits a second for its next SYN.
@@ -13,6 +17,43 @@ use std::os::fd::AsRawFd;
 /// When the socket does not listen.
 pub fn lengthen_backlog(listener: &TcpListener) -> io::Result<()> {
     Ok(listen(listener, Backlog::MAXALLOWABLE)?)
+}
+
+/// Two connected sockets that keep messages apart (`socketpair(2)`); close-on-exec.
+///
+/// # Errors
+/// `EMFILE` when no descriptor is left.
+pub fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
+}
+
+/// Sends one message; a closed peer is an error and no signal.
+///
+/// # Errors
+/// `EPIPE` when the peer is closed.
+pub fn send_message(socket: BorrowedFd<'_>, message: &[u8]) -> io::Result<()> {
+    send(socket.as_raw_fd(), message, MsgFlags::MSG_NOSIGNAL)?;
+    Ok(())
+}
+
+/// Receives a message of exactly `N` bytes that is there already, without waiting.
+///
+/// # Errors
+/// `WouldBlock` when none is there, `UnexpectedEof` when the peer is closed or the message has another length.
+pub fn receive_message<const N: usize>(socket: BorrowedFd<'_>) -> io::Result<[u8; N]> {
+    let mut message = [0; N];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
+    if recv(socket.as_raw_fd(), &mut message, flags)? == N {
+        Ok(message)
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// Whether a message waits in the socket; false as well when its peer is closed and nothing is left.
+pub fn has_message(socket: BorrowedFd<'_>) -> bool {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
+    recv(socket.as_raw_fd(), &mut [0; 1], flags).is_ok_and(|length| length > 0)
 }
 
 /// A datagram as it lies in the buffer.

@@ -1,8 +1,8 @@
 //! What a process may say of itself: its name, its group, its processors, its death with its parent.
 //!
 //! # Safety
-//! The one raw call takes a pointer to a local that outlives it.
-#![expect(unsafe_code, reason = "nix does not wrap sched_setscheduler")]
+//! The raw calls take integers and pointers to locals that outlive them.
+#![expect(unsafe_code, reason = "nix does not wrap sched_setscheduler and its like")]
 
 use nix::libc;
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
@@ -96,6 +96,21 @@ pub fn lead_group() -> io::Result<()> {
 /// `EPERM` for the leader of a process group.
 pub fn lead_session() -> io::Result<()> {
     Ok(setsid().map(drop)?)
+}
+
+/// The scheduling policy of this process, its static priority, and its nice value (`sched(7)`).
+pub fn scheduling() -> (i32, i32, i32) {
+    let mut parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: PID 0 is the caller, and the one pointer is to a local.
+    unsafe {
+        libc::sched_getparam(0, &raw mut parameters);
+        (libc::sched_getscheduler(0), parameters.sched_priority, libc::getpriority(libc::PRIO_PROCESS, 0))
+    }
+}
+
+/// The session of this process (`getsid(2)`).
+pub fn session() -> i32 {
+    nix::unistd::getsid(None).map_or(0, Pid::as_raw)
 }
 
 /// The processors on which this process may run (`sched_getaffinity(2)`).

@@ -5,9 +5,11 @@
 //! reported a child.
 #![expect(unsafe_code, reason = "nix's waitid cannot say that a real-time signal ended a child")]
 
+use super::poll::Deadline;
 use nix::libc;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 /// Whose exit is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -61,15 +63,13 @@ impl How {
     }
 }
 
-/// Waits for a child in the process group `pgid` to end, and reaps it.
-///
-/// # Errors
-/// `ECHILD` when there is none.
-pub fn wait_for_group(pgid: i32) -> io::Result<()> {
-    // SAFETY: a null siginfo is allowed.
-    match unsafe { libc::waitid(libc::P_PGID, pgid.cast_unsigned(), std::ptr::null_mut(), libc::WEXITED) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+/// Kills the child `pid`, which is known to be unreaped, and reaps it if it ends within `patience`.
+pub fn kill_and_reap(pid: i32, patience: Duration) {
+    let deadline = Deadline::after(patience);
+    // SAFETY: two integers.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    while matches!(try_wait(Whose::Pid(pid), Zombie::Reap), Ok(None)) && !deadline.is_over() {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

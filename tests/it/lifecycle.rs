@@ -270,7 +270,7 @@ fn a_child_can_be_polled_beside_other_things() {
 /// Has a child that tells of the end of this process, and sleeps.
 fn have_a_witness(method: StartMethod, word: IpcSender<(i32, bool)>) {
     let supervisor = supervisor();
-    let witness = Process::new(witness).args(word).start_method(method).daemon(false);
+    let witness = Process::new(witness).args(word).start_method(method).daemon(false).die_with_parent(false);
     let _witness = supervisor.start(witness).unwrap();
     sleep();
 }

@@ -13,6 +13,7 @@ mod process;
 mod program;
 mod queue;
 mod run_cli;
+mod settings;
 mod supervisor;
 mod tidy;
 mod traced;
@@ -31,8 +32,12 @@ fn main() {
             print(info);
         }
     }));
+    settings::start_threads_if_asked();
     proclab::child_entry();
     own_pid.store(std::process::id(), std::sync::atomic::Ordering::Relaxed);
+    if settings::is_under_threads() {
+        return settings::start_children_under_threads();
+    }
     let mut args = libtest_mimic::Arguments::from_args();
     args.test_threads = Some(1);
     let trials = [
@@ -40,6 +45,7 @@ fn main() {
         process::tests(),
         lifecycle::tests(),
         supervisor::tests(),
+        settings::tests(),
         run_cli::tests(),
         faults::tests(),
         bench::tests(),

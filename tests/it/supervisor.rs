@@ -321,8 +321,8 @@ fn be_a_subreaper(method: StartMethod) -> (bool, bool, Vec<i32>) {
 
 fn leave_two(method: StartMethod, pids: IpcSender<(i32, i32)>) {
     let supervisor = supervisor();
-    let short = supervisor.start(Process::new(sleep).start_method(method)).unwrap();
-    let long = supervisor.start(Process::new(sleep).start_method(method)).unwrap();
+    let start = || supervisor.start(Process::new(sleep).start_method(method).die_with_parent(false)).unwrap();
+    let (short, long) = (start(), start());
     pids.send((short.pid(), long.pid())).unwrap();
     std::process::exit(0);
 }

@@ -8,7 +8,7 @@
 
 use super::lasting::while_idle;
 use super::{Birth, forkserver_settle};
-use crate::process::reap::parents_descriptors;
+use crate::process::unforked::take_registered;
 use crate::sys::descriptor::{close_copied, null_stdin};
 use crate::sys::fork::{Forked, fork as sys_fork};
 use crate::sys::pidfd;
@@ -42,7 +42,7 @@ pub(crate) fn fork<N>(life: impl FnOnce() -> N) -> Result<Birth, ForkError> {
             // SAFETY: the copy reaches only what is in `life`; the parent's other handles are never dropped.
             unsafe { close_others(&given) };
             forkserver_settle();
-            for fd in parents_descriptors() {
+            for fd in take_registered() {
                 // SAFETY: only handles of the parent own these, and this copy never drops them.
                 unsafe { close_copied(fd) };
             }

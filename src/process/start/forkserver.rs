@@ -1,50 +1,36 @@
-//! `ForkServer`: a small single-threaded copy of the executable that forks children for its parent.
+//! `ForkServer`: a small single-threaded copy of the executable that forks children for this process.
 //!
-//! The server clones with `CLONE_PARENT`: what it makes are children of *its* parent, so their PPID is
-//! the supervisor's PID and the supervisor reaps them. It has no child of its own and ends when its
-//! parent ends: by the signal of its parent's death, and by the end of the stream of orders.
+//! This is the parent's side; the server's is [`super::server`]. The server works one fork ahead: one child
+//! is always in reserve and waits to be told what to be, so that a start does not wait for a fork. Server and
+//! reserve die with this process.
 //!
-//! It works one fork ahead: one child is always in reserve and waits to be told what to be, so that a
-//! start does not wait for a fork. The reserve dies with the supervisor, too.
-//!
-//! # Safety
-//! The server has one thread: it is a fresh copy in which only [`serve`] ran.
-#![expect(unsafe_code, reason = "process creation")]
+//! A server passes on what it inherited at its own start. When that is no longer what a child must inherit
+//! (another working directory, environment, limit, user: see [`Inherited`]), a new server takes its place.
 
-use super::{Birth, StartMethod};
-use crate::process::child::Handle;
+use super::inherited::Inherited;
+use super::server::Answer;
+use super::spawn::spawn_server;
+use super::{Birth, SETTLE};
 use crate::process::entry::Boot;
-use crate::process::reap::{forget_child, note_child};
-use crate::process::{Process, error::StartError};
-use crate::sys::fork::{Forked, fork_sibling};
+use crate::process::reap::note_child;
+use crate::sys::descriptor::send_descriptor;
 use crate::sys::poll::{Deadline, readable};
-use crate::sys::{pidfd, task, wait};
-use crate::wire::endpoint::{PollableReceiver, pollable_channel};
-use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
-use serde::{Deserialize, Serialize};
+use crate::sys::socket::{packet_pair, receive_message};
+use crate::sys::{procs, task};
+use crate::wire::endpoint::socket_of;
+use ipc_channel::ipc::{self, IpcSender};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-/// The PID of a new child and where it waits for what it shall be; or the number of the error of the
-/// clone that failed.
-type Delivery = Result<(i32, IpcSender<Boot>), i32>;
-
-/// An order carries the PID that the child's parent must have.
-#[derive(Debug, Serialize, Deserialize)]
-struct Order {
-    parent_pid: i32,
-}
 
 struct Server {
     /// The process that started it: a fork copies this value, but is not the server's parent.
     parent: i32,
-    handle: Handle,
-    orders: IpcSender<Order>,
-    deliveries: PollableReceiver<Delivery>,
-    /// Whether a child was ordered that has not been delivered.
-    is_ordered: bool,
+    birth: Birth,
+    inherited: Inherited,
+    orders: OwnedFd,
+    /// Where the child that was ordered, and that the server has not announced yet, will wait.
+    ordered: Option<IpcSender<Boot>>,
     reserve: Option<Reserve>,
 }
 
@@ -63,9 +49,9 @@ fn server() -> MutexGuard<'static, Option<Server>> {
 
 /// Why there is no child.
 pub(crate) enum ForkServerError {
-    /// The server itself could not be started.
-    Start(Box<StartError>),
-    /// It was lost, or refused.
+    /// The server has so many threads, and a fork would copy one of them.
+    Threads(usize),
+    /// It was lost, or the system refused.
     Os(io::Error),
     /// The wait for it was broken off.
     Interrupted,
@@ -78,13 +64,17 @@ impl From<io::Error> for ForkServerError {
 }
 
 /// A child that waits for its [`Boot`]. The server is started at the first use, and again when it is
-/// found dead. One that is stopped may go on at any time: only `interrupt` ends the wait for it.
+/// found dead or out of date. One that is stopped may go on at any time: only `interrupt` ends the wait for it.
 pub(crate) fn forkserver(
     interrupt: Option<BorrowedFd<'_>>,
 ) -> Result<(Birth, IpcSender<Boot>), ForkServerError> {
+    let now = Inherited::now()?;
     let mut server = server();
+    if server.as_ref().is_some_and(|server| !server.inherited.is_same(&now, server.birth.pid)) {
+        server.take().into_iter().for_each(Server::retire);
+    }
     if let Some(server) = server.as_mut() {
-        // An error here is met again by whoever orders next.
+        // An error here is met again by the next order.
         if !server.await_delivery(interrupt, Deadline::NEVER).unwrap_or(true) {
             return Err(ForkServerError::Interrupted);
         }
@@ -92,9 +82,9 @@ pub(crate) fn forkserver(
             return Ok((birth, boots));
         }
     }
-    if server.as_ref().is_none_or(|server| !server.handle.is_alive()) {
-        *server = None;
-        *server = Some(start()?);
+    if server.as_ref().is_none_or(|server| server.birth.has_ended()) {
+        server.take().into_iter().for_each(Server::retire);
+        *server = Some(Server::start(now)?);
     }
     let server = server.as_mut().expect("it was started above if there was none");
     server.order()?;
@@ -115,56 +105,68 @@ pub(crate) fn forkserver_reorder() {
     }
 }
 
-/// How long a delivery may take where nobody needs the child: a server that is stopped is not waited for.
-const SETTLE: Duration = Duration::from_secs(1);
-
 /// Forgets the server in a forked copy, which is not its parent; and takes in what was delivered, so
 /// that a child in reserve is known as one of ours.
 pub(crate) fn forkserver_settle() {
     if let Some(server) = &mut *server() {
+        // A server that is stopped is not waited for: nothing needs the child.
         let _ = server.await_delivery(None, Deadline::after(SETTLE));
     }
 }
 
 impl Server {
+    fn start(inherited: Inherited) -> io::Result<Server> {
+        let (orders, theirs) = packet_pair()?;
+        let birth = spawn_server(theirs)?;
+        note_child(birth.pid);
+        Ok(Server { parent: task::pid(), birth, inherited, orders, ordered: None, reserve: None })
+    }
+
+    /// Orders a child: gives the server the socket on which it shall be told what to be.
     fn order(&mut self) -> io::Result<()> {
-        if self.reserve.is_none() && !self.is_ordered {
-            self.orders.send(Order { parent_pid: self.parent }).map_err(io::Error::other)?;
-            self.is_ordered = true;
+        if self.reserve.is_none() && self.ordered.is_none() {
+            let (boots, boot) = ipc::channel::<()>()?;
+            send_descriptor(self.orders.as_fd(), socket_of(&boot)?)?;
+            self.ordered = Some(boots.to_opaque().to());
         }
         Ok(())
     }
 
     /// Takes the child that was ordered; none if the server died over it. False if it is still to come: the
     /// wait was broken off, or the deadline came.
-    fn await_delivery(&mut self, interrupt: Option<BorrowedFd<'_>>, deadline: Deadline) -> io::Result<bool> {
-        if !self.is_ordered {
+    fn await_delivery(
+        &mut self,
+        interrupt: Option<BorrowedFd<'_>>,
+        deadline: Deadline,
+    ) -> Result<bool, ForkServerError> {
+        if self.ordered.is_none() {
             return Ok(true);
         }
-        let mut sources = vec![self.deliveries.as_fd(), self.handle.as_fd()];
+        let mut sources = vec![self.orders.as_fd(), self.birth.pidfd.as_fd()];
         sources.extend(interrupt);
         let ready = readable(&sources, deadline)?;
         if !ready[0] && !ready[1] {
             return Ok(false);
         }
-        self.is_ordered = false;
-        if !ready[0] {
-            self.reap_stray();
-            return Ok(true);
-        }
-        match self.deliveries.try_recv() {
-            Ok(Ok((pid, boots))) => {
+        let received = receive_message(self.orders.as_fd());
+        let boots = self.ordered.take().expect("looked at above");
+        match received.map(Answer::from_bytes) {
+            Ok(Some(Answer::Made(pid))) => {
                 // The child is there, even where the kernel reaps by itself: it waits for its boot.
-                let birth = Birth { pid, pidfd: pidfd::open(pid)? };
+                let birth = Birth::hold(pid)?;
                 note_child(pid);
                 self.reserve = Some(Reserve { birth, boots });
                 Ok(true)
             }
-            Ok(Err(errno)) => Err(io::Error::from_raw_os_error(errno)),
-            Err(error) => {
-                // Nobody can boot the child that was announced, so it ends.
+            Ok(Some(Answer::Threads(count))) => {
+                Err(ForkServerError::Threads(usize::try_from(count).unwrap_or(usize::MAX)))
+            }
+            Ok(Some(Answer::Failed(errno))) => Err(io::Error::from_raw_os_error(errno).into()),
+            // It is dead, or about to be.
+            Ok(None) | Err(_) => {
+                drop(boots);
                 self.reap_stray();
-                Err(io::Error::other(error))
+                Ok(true)
             }
         }
     }
@@ -172,72 +174,32 @@ impl Server {
     /// The reserve, if there is one and it lives.
     fn take_reserve(&mut self) -> Option<Reserve> {
         let reserve = self.reserve.take()?;
-        let is_dead = readable(&[reserve.birth.pidfd.as_fd()], Deadline::now()).is_ok_and(|ready| ready[0]);
-        if is_dead {
-            let _ = wait::try_wait(wait::Whose::Pidfd(reserve.birth.pidfd.as_fd()), wait::Zombie::Reap);
-            forget_child(reserve.birth.pid);
+        if reserve.birth.has_ended() {
+            reserve.birth.reap();
             return None;
         }
         Some(reserve)
     }
 
-    /// A server that was killed between making a child and delivering it, or a delivery that cannot be
-    /// received, leaves a child whose PID nobody knows. It is in the server's group still, and ends, for nobody can boot it.
+    /// A server that was killed between making a child and announcing it leaves a child whose PID nobody was
+    /// told. It is in the server's group still, and ends by itself, for its socket is at its end. The number of
+    /// the group is the server's as long as that is not reaped, so no other process is taken for the child.
     fn reap_stray(&self) {
-        let _ = wait::wait_for_group(self.handle.pid());
-    }
-}
-
-fn start() -> Result<Server, ForkServerError> {
-    let (orders, incoming) = ipc::channel()?;
-    let (outgoing, deliveries) = pollable_channel()?;
-    let handle = Process::new(serve)
-        .args((incoming, outgoing))
-        .name("forkserver")
-        .start_method(StartMethod::Spawn)
-        .daemon(false)
-        .die_with_parent(true)
-        .launch(None)
-        .map_err(|error| ForkServerError::Start(Box::new(error)))?
-        .handle()
-        .clone();
-    Ok(Server { parent: task::pid(), handle, orders, deliveries, is_ordered: false, reserve: None })
-}
-
-/// The server's life: one fork an order, until its parent is gone.
-fn serve(orders: IpcReceiver<Order>, deliveries: IpcSender<Delivery>) {
-    while let Ok(order) = orders.recv() {
-        let Ok((boots, boot)) = ipc::channel::<Boot>() else {
-            let _ = deliveries.send(Err(io::Error::last_os_error().raw_os_error().unwrap_or(0)));
-            continue;
-        };
-        // SAFETY: the one thread of this process is here.
-        match unsafe { fork_sibling() } {
-            Ok(Forked::Child) => {
-                drop((orders, deliveries, boots));
-                stand_by(&order, boot)
-            }
-            Ok(Forked::Parent(pid)) => drop(deliveries.send(Ok((pid, boots)))),
-            Err(error) => drop(deliveries.send(Err(error.raw_os_error().unwrap_or(0)))),
+        let group = self.birth.pid;
+        let is_stray = |one: &procs::Stat| one.ppid == self.parent && one.pgid == group && one.pid != group;
+        let strays = procs::all().unwrap_or_default().into_iter().filter(is_stray);
+        for pid in strays.map(|stray| stray.pid) {
+            let _ = Birth::hold(pid).map(|stray| stray.end());
         }
     }
-}
 
-/// The life of the reserve: it waits to be told what to be, or for the end of whoever would tell it.
-fn stand_by(order: &Order, boot: IpcReceiver<Boot>) -> ! {
-    if task::die_with_parent(true).is_ok() && task::ppid() == order.parent_pid {
-        warm_up();
-        if let Ok(message) = boot.recv() {
-            message.run(boot.to_opaque())
+    /// Ends a server whose children would not be what they must be, or that is dead.
+    fn retire(self) {
+        drop((self.ordered, self.orders));
+        if let Some(Reserve { birth, boots }) = self.reserve {
+            drop(boots);
+            birth.end();
         }
-    }
-    std::process::exit(1)
-}
-
-/// Touches the code and the memory that a start needs. A fork copies no page tables of files and shares
-/// all else until it is written: better these faults come now, while nobody waits, than at the start.
-fn warm_up() {
-    if let Ok((sender, receiver)) = ipc::channel::<Result<String, i32>>() {
-        let _ = sender.send(Ok(String::new())).map(|()| receiver.recv());
+        self.birth.end();
     }
 }

@@ -1,17 +1,26 @@
 //! The three ways to make a child.
 
+mod early;
 mod fork;
 mod forkserver;
+mod inherited;
 mod lasting;
+mod server;
 mod spawn;
 
 pub(crate) use fork::{ForkError, fork};
 pub(crate) use forkserver::{ForkServerError, forkserver, forkserver_reorder, forkserver_settle};
 pub(crate) use spawn::spawn;
 
+use super::reap::{forget_child, poll_exit};
+use crate::sys::pidfd;
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::wait::{self, Zombie};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 /// How a child is made, as in Python's `multiprocessing`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -48,3 +57,39 @@ pub(crate) struct Birth {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
 }
+
+impl Birth {
+    /// Takes hold of the new child `pid`, which waits for us to go on. Where that is refused, the child is killed:
+    /// nothing could wait for it or end it later.
+    fn hold(pid: i32) -> io::Result<Birth> {
+        match pidfd::open(pid) {
+            Ok(pidfd) => Ok(Birth { pid, pidfd }),
+            Err(error) => {
+                wait::kill_and_reap(pid, SETTLE);
+                Err(error)
+            }
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        readable(&[self.pidfd.as_fd()], Deadline::now()).is_ok_and(|ready| ready[0])
+    }
+
+    fn reap(&self) {
+        if poll_exit(self.pidfd.as_fd(), Zombie::Reap).is_ok_and(|exit| exit.is_some()) {
+            forget_child(self.pid);
+        }
+    }
+
+    /// Kills and reaps it. One that may not be killed ends by itself, for its socket is at its end; it is then
+    /// a zombie until this process ends.
+    fn end(&self) {
+        const KILL: i32 = 9;
+        let _ = pidfd::send_signal(self.pidfd.as_fd(), KILL);
+        let _ = readable(&[self.pidfd.as_fd()], Deadline::after(SETTLE));
+        self.reap();
+    }
+}
+
+/// How long a process that was killed may take to be gone, and a delivery that nothing waits for to come.
+const SETTLE: Duration = Duration::from_secs(1);

@@ -1,35 +1,43 @@
 //! `Spawn`: a fresh copy of the executable.
 
 use super::Birth;
+use super::early::SERVE;
 use super::lasting::on_lasting_thread;
 use crate::process::entry::MARK;
-use crate::sys::pidfd;
-use std::ffi::OsString;
+use crate::sys::spawn::spawn_isolated;
+use std::ffi::CString;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 
 /// Runs this executable again as `name`, with `socket` as its standard input.
 ///
-/// The standard library makes the child with `posix_spawn`, which copies no page tables. All that a
-/// child must do for itself (its group is set here) it does in `child_entry`, so nothing of ours runs
-/// between fork and exec.
+/// The C library makes the child with `posix_spawn`, which copies no page tables. All that a child must do for
+/// itself it does in [`super::early`] and in `child_entry`, so nothing of ours runs between fork and exec.
 pub(crate) fn spawn(name: &str, socket: OwnedFd) -> io::Result<Birth> {
-    let name = label(name);
+    run_again(vec![label(name)], socket)
+}
+
+/// Runs this executable again as the fork server, which takes its orders from `socket`.
+pub(super) fn spawn_server(socket: OwnedFd) -> io::Result<Birth> {
+    run_again(vec![label("forkserver"), label(SERVE)], socket)
+}
+
+fn run_again(more: Vec<CString>, socket: OwnedFd) -> io::Result<Birth> {
+    let own_name = std::env::args_os().next().map_or_else(|| b"proclab".to_vec(), OsStringExt::into_vec);
+    let mut argv = vec![CString::new(own_name)?, label(MARK)];
+    argv.extend(more);
     on_lasting_thread(move || {
-        let mut command = Command::new("/proc/self/exe");
-        command.arg0(std::env::args_os().next().unwrap_or_else(|| OsString::from("proclab")));
-        let child = command.arg(MARK).arg(&name).stdin(Stdio::from(socket)).process_group(0).spawn()?;
-        let pid = child.id().cast_signed();
-        // The child cannot have been reaped: nobody but us knows of it. If the kernel reaps by itself
+        let pid = spawn_isolated(c"/proc/self/exe", &argv, socket.as_fd())?;
+        // Nobody else knows of the child, so it cannot have been reaped. If the kernel reaps by itself
         // (SIGCHLD ignored), the child waits for its first message, which comes after this.
-        Ok(Birth { pid, pidfd: pidfd::open(pid)? })
+        Birth::hold(pid)
     })
 }
 
-/// The name as an argument, for whoever looks at the command line: no NUL byte, and not over long. The
+/// The name as an argument, for those who look at the command line: no NUL byte, and not over long. The
 /// name itself travels in the child's identity.
-fn label(name: &str) -> String {
-    name.chars().filter(|c| *c != '\0').take(64).collect()
+fn label(name: &str) -> CString {
+    let bytes: String = name.chars().filter(|c| *c != '\0').take(64).collect();
+    CString::new(bytes).unwrap_or_default()
 }

@@ -56,8 +56,11 @@ fn make_an_orphan(class: &mut Class<'_, '_>) -> Result<Fate, RunError> {
 }
 
 fn leave_a_child(method: StartMethod, events: IpcSender<Event>, fates: IpcSender<Told>) {
-    let child =
-        Process::new(outlive).args((events.clone(), fates.clone())).name("orphan").start_method(method);
+    let child = Process::new(outlive)
+        .args((events.clone(), fates.clone()))
+        .name("orphan")
+        .start_method(method)
+        .die_with_parent(false);
     let started = Supervisor::new().map_err(|error| Reason::of(&error)).and_then(|supervisor| {
         let child = supervisor.start(child).map_err(|error| Reason::of(&error))?;
         Ok((supervisor, child))

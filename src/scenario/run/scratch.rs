@@ -45,7 +45,8 @@ impl Scratch {
     fn new_in(base: &Path) -> Result<Self, ScratchError> {
         let path = base.join(format!("proclab-{:016x}", rand::random::<u64>()));
         // Not a daemon, and owned by no supervisor: it outlives its parent by a moment, and every other child.
-        let janitor = Process::new(sweep).args(path.clone()).name("janitor").daemon(false);
+        let janitor =
+            Process::new(sweep).args(path.clone()).name("janitor").daemon(false).die_with_parent(false);
         let interrupt = Interrupt::installed().map(|interrupt| interrupt.as_fd().try_clone_to_owned());
         // A family for its start only, which Ctrl-C can break off.
         let family = Arc::new(Family::new(interrupt.transpose()?)?);

@@ -8,6 +8,7 @@ pub mod locks;
 pub mod memory;
 pub mod sockets;
 pub mod stat;
+pub mod status;
 pub mod syscall;
 pub mod text;
 pub mod tree;

@@ -1,0 +1,126 @@
+//! The fork server's own side: one fork per order, before `main`, in a process that has one thread.
+//!
+//! The server clones with `CLONE_PARENT`: what it makes are children of *its* parent, so their PPID is the
+//! supervisor's PID and the supervisor reaps them. It has no child of its own and ends when its parent
+//! ends: by the signal of its parent's death, and by the end of the stream of orders.
+//!
+//! A child waits here until its parent tells it what to be, and then returns: constructors and `main` run in it
+//! as in any fresh copy, up to `child_entry`. So whatever threads `main` starts before that, each child has its own.
+//!
+//! # Safety
+//! The server forks only after it has counted its threads and found one.
+#![expect(unsafe_code, reason = "process creation")]
+
+use crate::sys::descriptor::{move_to_stdin, receive_descriptor, take_stdin};
+use crate::sys::fork::{Forked, exit_now, fork_sibling};
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::socket::{has_message, send_message};
+use crate::sys::task;
+use ipc_channel::ipc;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What the server answers to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The child's PID.
+    Made(i32),
+    /// The number of the error of the call that failed.
+    Failed(i32),
+    /// The server has this many threads, so it must not fork.
+    Threads(i32),
+}
+
+impl Answer {
+    pub(super) fn to_bytes(self) -> [u8; 8] {
+        let (kind, value) = match self {
+            Answer::Made(pid) => (0_i32, pid),
+            Answer::Failed(errno) => (1, errno),
+            Answer::Threads(count) => (2, count),
+        };
+        let mut bytes = [0; 8];
+        bytes[..4].copy_from_slice(&kind.to_ne_bytes());
+        bytes[4..].copy_from_slice(&value.to_ne_bytes());
+        bytes
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; 8]) -> Option<Answer> {
+        let [a, b, c, d, value @ ..] = bytes;
+        let value = i32::from_ne_bytes(value);
+        match i32::from_ne_bytes([a, b, c, d]) {
+            0 => Some(Answer::Made(value)),
+            1 => Some(Answer::Failed(value)),
+            2 => Some(Answer::Threads(value)),
+            _ => None,
+        }
+    }
+}
+
+/// Serves until the parent is gone; returns in each child that is told what to be.
+pub(super) fn serve() {
+    task::set_name("forkserver");
+    let Ok(orders) = take_stdin() else { std::process::exit(1) };
+    // An order is a descriptor: the socket on which the child will be told what to be.
+    while let Ok(boot) = next_order(orders.as_fd()) {
+        let answer = match make_child() {
+            Ok(Forked::Child) => {
+                drop(orders);
+                return stand_by(boot);
+            }
+            Ok(Forked::Parent(pid)) => Answer::Made(pid),
+            Err(answer) => answer,
+        };
+        if send_message(orders.as_fd(), &answer.to_bytes()).is_err() {
+            break;
+        }
+    }
+    exit_now(0)
+}
+
+fn next_order(orders: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    readable(&[orders], Deadline::NEVER)?;
+    receive_descriptor(orders)
+}
+
+fn make_child() -> Result<Forked, Answer> {
+    let failed = |error: io::Error| Answer::Failed(error.raw_os_error().unwrap_or(0));
+    // A library that was loaded with this program may have started a thread before us.
+    match task::n_threads().map_err(failed)? {
+        // SAFETY: the one thread of this process is here.
+        1 => unsafe { fork_sibling() }.map_err(failed),
+        count => Err(Answer::Threads(i32::try_from(count).unwrap_or(i32::MAX))),
+    }
+}
+
+/// The life of a child until it is told what to be, or of the end of whoever would tell it.
+fn stand_by(boot: OwnedFd) {
+    // The parent may have died before this call; then nothing will ever come, and the socket is at its end.
+    let ready = task::die_with_parent(true).and_then(|()| {
+        warm_up();
+        readable(&[boot.as_fd()], Deadline::NEVER)
+    });
+    if ready.is_err() || !has_message(boot.as_fd()) || move_to_stdin(boot).is_err() {
+        exit_now(1);
+    }
+}
+
+/// Touches the code and the memory that a start needs. A fork copies no page tables of files and shares all
+/// else until it is written: better these faults come now, while nothing waits, than at the start.
+fn warm_up() {
+    if let Ok((sender, receiver)) = ipc::channel::<Result<String, i32>>() {
+        let _ = sender.send(Ok(String::new())).map(|()| receiver.recv());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_as_it_was_written() {
+        for answer in [Answer::Made(7), Answer::Failed(11), Answer::Threads(2)] {
+            assert_eq!(Answer::from_bytes(answer.to_bytes()), Some(answer));
+        }
+        assert_eq!(Answer::from_bytes([9; 8]), None);
+    }
+}

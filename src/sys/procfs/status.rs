@@ -1,0 +1,53 @@
+//! `/proc/self/status`, `/proc/self/ns`: what this process would pass on to a child by exec.
+
+use std::ffi::OsString;
+use std::io;
+
+/// The lines of `status` that a child inherits.
+const PASSED_ON: [&str; 15] = [
+    "Umask:",
+    "Uid:",
+    "Gid:",
+    "Groups:",
+    "SigIgn:",
+    "CapInh:",
+    "CapPrm:",
+    "CapEff:",
+    "CapBnd:",
+    "CapAmb:",
+    "NoNewPrivs:",
+    "Seccomp:",
+    "Seccomp_filters:",
+    "Cpus_allowed:",
+    "Mems_allowed:",
+];
+
+/// Users, groups, capabilities, file mode mask, ignored signals, seccomp filters, and processors of this process,
+/// in the kernel's words: good for comparing with another time.
+///
+/// # Errors
+/// When /proc is not mounted.
+pub fn inherited() -> io::Result<String> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let passed_on = |line: &&str| PASSED_ON.iter().any(|name| line.starts_with(name));
+    Ok(status.lines().filter(passed_on).collect::<Vec<_>>().join("\n"))
+}
+
+/// The namespaces that a child of this process would be in; `None` for those that the kernel does not have.
+pub fn namespaces_of_children() -> Vec<Option<OsString>> {
+    ["cgroup", "ipc", "mnt", "net", "pid_for_children", "time_for_children", "user", "uts"]
+        .iter()
+        .map(|kind| std::fs::read_link(format!("/proc/self/ns/{kind}")).ok().map(Into::into))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_mode_mask_and_the_users_are_among_what_is_passed_on() {
+        let text = inherited().unwrap();
+        assert!(text.contains("Umask:") && text.contains("Uid:") && !text.contains("VmRSS"), "{text}");
+    }
+}
