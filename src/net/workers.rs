@@ -8,8 +8,8 @@ use crate::net::turns::Turns;
 use crate::process::{Exit, Process, StartMethod};
 use crate::supervisor::Supervisor;
 use crate::sys::poll::has_finished_sending;
+use crate::wire::control;
 use crate::wire::handle::Fd;
-use ipc_channel::ipc::{self, IpcSender};
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
@@ -27,7 +27,7 @@ const LATE: Duration = Duration::from_millis(100);
 pub struct Workers {
     supervisor: Supervisor,
     limits: Limits,
-    events: Mutex<IpcSender<Event>>,
+    events: Mutex<control::Sender<Event>>,
     starts: Turns,
 }
 
@@ -37,7 +37,7 @@ impl Workers {
     /// # Errors
     /// When no supervisor or channel can be made.
     pub fn new(limits: Limits, log: &Log) -> io::Result<Self> {
-        let (events, received) = ipc::channel::<Event>().map_err(io::Error::other)?;
+        let (events, received) = control::channel::<Event>().map_err(io::Error::other)?;
         let log = log.clone();
         // Ends when the last sender is gone: ours, and those of the workers.
         std::thread::Builder::new().spawn(move || {
@@ -97,7 +97,7 @@ impl Workers {
     }
 }
 
-fn echo_worker(socket: Fd, limits: Limits, events: IpcSender<Event>) -> Result<(), String> {
+fn echo_worker(socket: Fd, limits: Limits, events: control::Sender<Event>) -> Result<(), String> {
     let events = Mutex::new(events);
     let log = Log::new(move |event| {
         // The server may be gone, and then nobody wants to know.

@@ -10,7 +10,7 @@ use super::unforked::Unforked;
 use crate::sys::poll::{Deadline, readable, readable_numbers};
 use crate::sys::wait::Zombie;
 use crate::sys::{pidfd, signal, task};
-use crate::wire::endpoint::Message;
+use crate::wire::control::Message;
 use std::fmt;
 use std::io;
 use std::ops::Deref;

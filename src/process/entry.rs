@@ -13,10 +13,9 @@
 use super::current::{Identity, become_child};
 use super::live::{Report, live};
 use crate::sys::{descriptor, object, signal, task};
-use crate::wire::endpoint::{Message, adopt};
-use crate::wire::payload::Payload;
-use ipc_channel::ipc::{IpcReceiver, IpcSender, OpaqueIpcReceiver, OpaqueIpcSender};
+use crate::wire::control::{Message, Receiver, Sender};
 use serde::{Deserialize, Serialize};
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,30 +30,30 @@ pub(crate) struct Boot {
     /// Where [`super::target::Entry::fresh`] lies, counted from where the executable begins.
     pub(crate) entry: usize,
     pub(crate) identity: Identity,
-    pub(crate) report: OpaqueIpcSender,
+    /// Where it reports; the type of the reports is known to the entry.
+    pub(crate) report: Sender<()>,
 }
 
 /// A fresh child that knows who it is and can receive its arguments.
 #[derive(Debug)]
 pub(crate) struct FreshStart {
-    args: OpaqueIpcReceiver,
-    report: OpaqueIpcSender,
+    args: Receiver<Boot>,
+    report: Sender<()>,
 }
 
 impl FreshStart {
     /// Receives the arguments, runs `body` on them and ends the process.
     pub(crate) fn run<A: Message, T: Message>(self, body: fn(A) -> T) -> ! {
-        let args: IpcReceiver<Payload<A>> = self.args.to();
-        let report: IpcSender<Report<T>> = self.report.to();
-        let received = args.recv().map_err(|error| error.to_string());
-        match received.and_then(Payload::into_inner) {
+        let args: Receiver<A> = self.args.cast();
+        let report: Sender<Report<T>> = self.report.cast();
+        match args.recv() {
             Ok(value) => {
                 drop(args);
                 live(body, value, &report)
             }
             Err(error) => {
                 // If the parent is gone, nobody is left to tell.
-                let _ = report.send(Report::BadArgs(error));
+                let _ = report.send(Report::BadArgs(error.to_string()));
                 std::process::exit(1)
             }
         }
@@ -63,7 +62,7 @@ impl FreshStart {
 
 impl Boot {
     /// Becomes the child and runs its body, in a process made for it. Does not return.
-    pub(crate) fn run(self, args: OpaqueIpcReceiver) -> ! {
+    pub(crate) fn run(self, args: Receiver<Boot>) -> ! {
         // An error here means that the parent is gone, or that this system lacks what the parent has.
         if task::lead_group().and_then(|()| become_child(self.identity)).is_err() {
             std::process::exit(1);
@@ -141,13 +140,13 @@ fn is_marked() -> bool {
 fn enter() -> ! {
     let boot = signal::reset_for_child()
         .and_then(|()| descriptor::take_stdin())
-        .and_then(|socket| adopt::<Boot>(&socket));
+        .and_then(|socket| Receiver::<Boot>::adopt(socket.as_fd()));
     let Ok(boot) = boot else {
         complain("it is started by a supervisor only, never by hand");
         std::process::exit(2);
     };
     match boot.recv() {
-        Ok(message) => message.run(boot.to_opaque()),
+        Ok(message) => message.run(boot),
         // The parent is gone.
         Err(_) => std::process::exit(1),
     }

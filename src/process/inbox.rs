@@ -2,8 +2,7 @@
 
 use super::live::{Panic, Report};
 use super::unforked::Unforked;
-use crate::wire::endpoint::{Message, PollableReceiver};
-use ipc_channel::{IpcError, TryRecvError};
+use crate::wire::control::{Message, Receiver, TryRecvError};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, Mutex};
@@ -32,14 +31,14 @@ pub(crate) enum Outcome<T> {
 /// The receiving end of a child's reports and what came of it.
 #[derive(Debug)]
 pub(crate) struct Inbox<T> {
-    reports: Option<Unforked<PollableReceiver<Report<T>>>>,
+    reports: Option<Unforked<Receiver<Report<T>>>>,
     ready: Option<i32>,
     outcome: Outcome<T>,
     bad_args: Option<String>,
 }
 
 impl<T: Message> Inbox<T> {
-    pub(crate) fn new(reports: PollableReceiver<Report<T>>) -> Self {
+    pub(crate) fn new(reports: Receiver<Report<T>>) -> Self {
         Inbox {
             reports: Some(Unforked::new(reports)),
             ready: None,
@@ -85,17 +84,17 @@ impl<T: Message> Drain for Inbox<T> {
             Ok(Report::Ready { pid }) => self.ready = Some(pid),
             Ok(Report::BadArgs(reason)) => self.bad_args = Some(reason),
             Ok(Report::Returned(value)) => {
-                self.outcome = value.into_inner().map_or_else(Outcome::Unreadable, Outcome::Returned);
+                self.outcome = Outcome::Returned(value);
             }
             Ok(Report::Panicked(panic)) => self.outcome = Outcome::Panicked(panic),
             Ok(Report::Unsendable(reason)) => self.outcome = Outcome::Unreadable(reason),
             Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::IpcError(error @ (IpcError::SerializationError(_) | IpcError::Io(_)))) => {
+            // The child is gone, or has closed its end: nothing more comes.
+            Err(TryRecvError::Disconnected) => self.reports = None,
+            Err(error) => {
                 self.outcome = Outcome::Unreadable(error.to_string());
                 self.reports = None;
             }
-            // The child is gone, or has closed its end: nothing more comes.
-            Err(TryRecvError::IpcError(_)) => self.reports = None,
         }
     }
 

@@ -2,9 +2,7 @@
 
 use super::unforked::register;
 use crate::sys::task;
-use crate::wire::endpoint::{Message, socket_of};
-use crate::wire::payload::{Payload, take_failure};
-use ipc_channel::ipc::IpcSender;
+use crate::wire::control::{Message, SendError, Sender};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::fmt;
@@ -40,7 +38,7 @@ pub(crate) enum Report<T> {
     /// It cannot read its arguments.
     BadArgs(String),
     /// Its body returned.
-    Returned(Payload<T>),
+    Returned(T),
     /// Its body panicked.
     Panicked(Panic),
     /// Its body returned something that cannot be sent.
@@ -56,9 +54,9 @@ thread_local! {
 
 /// Runs `body` and ends the process: code 0 when it returned, 101 when it panicked, 1 when its result
 /// cannot be sent. Ends it at once if the parent is gone.
-pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &IpcSender<Report<T>>) -> ! {
+pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &Sender<Report<T>>) -> ! {
     // The copy that a forked child would have of it would keep the parent from seeing our end.
-    let _ = socket_of(&report.clone().to_opaque()).map(register);
+    let _ = report.socket().map(register);
     if report.send(Report::Ready { pid: task::pid() }).is_err() {
         std::process::exit(1);
     }
@@ -76,11 +74,12 @@ pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &IpcSender<
     std::process::exit(code)
 }
 
-fn send_result<T: Message>(value: T, report: &IpcSender<Report<T>>) -> i32 {
-    // `ipc-channel` asserts that a message has at most 64 handles.
-    let reason = match catch_unwind(AssertUnwindSafe(|| report.send(Report::Returned(Payload::new(value))))) {
+fn send_result<T: Message>(value: T, report: &Sender<Report<T>>) -> i32 {
+    // The value's own `Serialize` may panic.
+    let reason = match catch_unwind(AssertUnwindSafe(|| report.send(Report::Returned(value)))) {
         Ok(Ok(())) => return 0,
-        Ok(Err(error)) => take_failure().unwrap_or_else(|| error.to_string()),
+        Ok(Err(SendError::Encode(error))) => error.reason().to_owned(),
+        Ok(Err(error)) => error.to_string(),
         Err(_) => LAST_PANIC.take().map_or_else(String::new, |panic| panic.message),
     };
     let _ = report.send(Report::Unsendable(reason));

@@ -10,14 +10,11 @@ use super::live::{Report, live};
 use super::start::{self, Birth, ForkError, ForkServerError, StartMethod};
 use super::target::{Entry, Run, Target};
 use crate::sys::{signal, task};
-use crate::wire::endpoint::{Message, pollable_channel, socket_of};
-use crate::wire::payload::{Payload, take_failure};
-use ipc_channel::ipc::{self, IpcSender};
+use crate::wire::control::{self, Message, SendError, Sender};
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::os::fd::BorrowedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -171,7 +168,7 @@ fn forked<A: Message, T: Message + Send + 'static>(
     identity: &Identity,
 ) -> Result<(Birth, Inbox<T>), StartError> {
     let failed = |operation| os_error(identity, operation);
-    let (report, reports) = pollable_channel().map_err(failed("socketpair"))?;
+    let (report, reports) = control::channel().map_err(failed("socketpair"))?;
     let inbox = Inbox::new(reports);
     let body = entry.body;
     let birth = start::fork(|| {
@@ -201,38 +198,35 @@ fn fresh<A: Message, T: Message + Send + 'static>(
     }
     let name = || identity.name.clone();
     let place = place_of(entry.fresh).ok_or_else(|| StartError::NotInExecutable { name: name() })?;
-    let (report, reports) = pollable_channel::<Report<T>>().map_err(os_error(identity, "socketpair"))?;
+    let (report, reports) = control::channel::<Report<T>>().map_err(os_error(identity, "socketpair"))?;
     let inbox = Inbox::new(reports);
-    let boot = Boot { entry: place, identity: identity.clone(), report: report.to_opaque() };
+    let boot = Boot { entry: place, identity: identity.clone(), report: report.cast() };
     let is_spawn = identity.method == StartMethod::Spawn;
     let (birth, boots) = if is_spawn { exec(identity)? } else { serve(identity, interrupt)? };
-    // A child that died meanwhile is found out when its readiness is awaited.
-    let _ = boots.send(boot);
-    let sent = send_args(&boots.to_opaque().to::<Payload<A>>(), args);
-    if let Err(reason) = sent {
+    let sent = deliver(&boots, boot, identity).and_then(|()| deliver(&boots.cast::<A>(), args, identity));
+    if let Err(error) = sent {
         // The child sees the end of the stream where its arguments should be, and ends.
         let child = Child::new(birth, identity, false, inbox, Weak::new());
         let _ = child.kill().map(|()| child.join());
-        return Err(StartError::Args { name: name(), reason });
+        return Err(error);
     }
     Ok((birth, inbox))
 }
 
 /// A fresh copy by exec, and where it waits for its boot.
-fn exec(identity: &Identity) -> Result<(Birth, IpcSender<Boot>), StartError> {
-    let (boots, boot) = ipc::channel::<()>().map_err(os_error(identity, "socketpair"))?;
-    let socket = socket_of(&boot).and_then(|socket| socket.try_clone_to_owned());
-    let socket = socket.map_err(os_error(identity, "dup"))?;
+fn exec(identity: &Identity) -> Result<(Birth, Sender<Boot>), StartError> {
+    let (boots, boot) = control::channel::<Boot>().map_err(os_error(identity, "socketpair"))?;
+    let socket = boot.as_fd().try_clone_to_owned().map_err(os_error(identity, "dup"))?;
     drop(boot);
     let birth = start::spawn(&identity.name, socket).map_err(os_error(identity, "exec"))?;
-    Ok((birth, boots.to_opaque().to()))
+    Ok((birth, boots))
 }
 
 /// A fork of the fork server's, and where it waits for its boot.
 fn serve(
     identity: &Identity,
     interrupt: Option<BorrowedFd<'_>>,
-) -> Result<(Birth, IpcSender<Boot>), StartError> {
+) -> Result<(Birth, Sender<Boot>), StartError> {
     start::forkserver(interrupt).map_err(|error| match error {
         ForkServerError::Interrupted => StartError::Interrupted { name: identity.name.clone() },
         ForkServerError::Threads(n_threads) => StartError::ServerThreads { n_threads },
@@ -240,15 +234,12 @@ fn serve(
     })
 }
 
-/// Sends the arguments; that the child died meanwhile is no error here.
-fn send_args<A: Message>(sender: &IpcSender<Payload<A>>, args: A) -> Result<(), String> {
-    // `ipc-channel` asserts that a message has at most 64 handles.
-    match catch_unwind(AssertUnwindSafe(|| sender.send(Payload::new(args)))) {
-        Ok(Err(ipc_channel::IpcError::SerializationError(error))) => {
-            Err(take_failure().unwrap_or_else(|| error.to_string()))
-        }
-        Ok(_) => Ok(()),
-        Err(_) => Err("they hold more than 64 handles, or panicked while they were encoded".to_owned()),
+/// Sends a child what it needs. One that died meanwhile is found out when its readiness is awaited.
+fn deliver<T: Message>(sender: &Sender<T>, value: T, identity: &Identity) -> Result<(), StartError> {
+    match sender.send(value) {
+        Ok(()) | Err(SendError::Disconnected) => Ok(()),
+        Err(SendError::Os(source)) => Err(os_error(identity, "sendmsg")(source)),
+        Err(error) => Err(StartError::Args { name: identity.name.clone(), reason: error.to_string() }),
     }
 }
 

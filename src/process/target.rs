@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "a value of a type without bytes is made from nothing")]
 
 use super::entry::FreshStart;
-use crate::wire::endpoint::Message;
+use crate::wire::control::Message;
 use std::ptr::NonNull;
 
 /// A function that can be the body of a process: a `fn` or a closure that captures nothing, with up to

@@ -8,7 +8,7 @@ use super::sender::Sender;
 use super::wait::Patience;
 use crate::sys::poll::Deadline;
 use crate::wire::codec;
-use serde::Serialize;
+use crate::wire::codec::Message;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
@@ -26,7 +26,7 @@ struct Group {
     ends: VecDeque<usize>,
 }
 
-impl<T: Serialize> Sender<T> {
+impl<T: Message> Sender<T> {
     /// Sends all of `values`, and counts in `sent` those that are sent.
     pub(super) fn send_all(&self, values: &[T], sent: &mut usize) -> Result<(), SendFault> {
         let mut group = Group::default();

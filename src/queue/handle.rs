@@ -80,12 +80,12 @@ impl<'de, T> Deserialize<'de> for Receiver<T> {
 #[cfg(test)]
 mod tests {
     use super::super::{Receiver, Sender, bounded};
-    use ipc_channel::ipc;
+    use crate::wire::control;
 
     #[test]
     fn both_ends_travel() {
         let (sender, receiver) = bounded::<String>(5).unwrap();
-        let (there, here) = ipc::channel::<(Sender<String>, Receiver<String>)>().unwrap();
+        let (there, here) = control::channel::<(Sender<String>, Receiver<String>)>().unwrap();
         there.send((sender, receiver)).unwrap();
         let (sender, receiver) = here.recv().unwrap();
         sender.send("火锅".to_owned()).unwrap();
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn an_end_under_way_counts_as_held() {
         let (sender, receiver) = bounded::<u8>(5).unwrap();
-        let (there, here) = ipc::channel::<Sender<u8>>().unwrap();
+        let (there, here) = control::channel::<Sender<u8>>().unwrap();
         there.send(sender).unwrap();
         assert!(matches!(receiver.try_recv(), Err(super::super::error::TryRecvError::Empty)));
         drop(here);

@@ -13,7 +13,7 @@ use crate::sync::robust_mutex::LockError;
 use crate::sys::poll::Deadline;
 use crate::sys::ticks::ticks;
 use crate::wire::codec;
-use serde::Serialize;
+use crate::wire::codec::Message;
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::AsFd;
@@ -193,7 +193,7 @@ impl<T> Sender<T> {
     }
 }
 
-impl<T: Serialize> Sender<T> {
+impl<T: Message> Sender<T> {
     /// Sends a value, and waits for room as long as it takes.
     ///
     /// # Errors

@@ -159,7 +159,7 @@ fn memory_is_used_only_for_what_is_there() {
 
 #[test]
 fn a_value_that_cannot_be_encoded_leaves_the_queue_as_it_was() {
-    #[derive(Debug)]
+    #[derive(Debug, serde::Deserialize)]
     struct Bad(bool);
     impl serde::Serialize for Bad {
         fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

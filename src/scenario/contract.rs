@@ -18,7 +18,7 @@ use super::run::verdict::Verdict;
 use super::world::World;
 use crate::explore::engine::Trace;
 use crate::process::StartMethod;
-use crate::wire::endpoint::Message;
+use crate::wire::control::Message;
 
 /// Processes that share something, and a promise that their race may break.
 pub trait Scenario: Debug + Sized + 'static {

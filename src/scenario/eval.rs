@@ -2,7 +2,6 @@
 //! queue. Nothing but arithmetic: the child reads an expression, never a program.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use ipc_channel::ipc::IpcSender;
 use schemars::generate::SchemaGenerator;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -15,7 +14,7 @@ use super::run::verdict::Verdict;
 use crate::observe::notes::{Fact, Message};
 use crate::process::{Process, StartMethod};
 use crate::queue::{Sender, bounded};
-use crate::wire::endpoint::pollable_channel;
+use crate::wire::control;
 
 /// The queue's capacity.
 pub const CAPACITY: usize = 5;
@@ -102,7 +101,7 @@ impl Evaluation {
     /// # Errors
     /// [`RunError`].
     fn run(&self, mut stage: Stage<'_>) -> Result<Record, RunError> {
-        let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+        let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
         let (sender, answers) = bounded(CAPACITY).map_err(RunError::queue)?;
         let child = Process::new(evaluate)
             .args((self.expression.clone(), sender, events))
@@ -156,7 +155,7 @@ fn message() -> Message {
 }
 
 /// The child's part.
-fn evaluate(expression: String, answers: Sender<Answer>, events: IpcSender<Event>) {
+fn evaluate(expression: String, answers: Sender<Answer>, events: control::Sender<Event>) {
     let name = crate::process::current().name().to_owned();
     let answer = match with_room(&expression) {
         Ok(value) => Answer { value: Some(value), error: None },

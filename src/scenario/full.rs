@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use ipc_channel::ipc::IpcSender;
 use schemars::Schema;
 use schemars::generate::SchemaGenerator;
 
@@ -17,7 +16,7 @@ use crate::queue::{Sender, bounded};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
 use crate::sys::procs;
-use crate::wire::endpoint::pollable_channel;
+use crate::wire::control;
 
 const CAPACITY: usize = 5;
 /// How long the sixth has to wait.
@@ -65,7 +64,7 @@ impl Entry for Full {
 }
 
 fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunError> {
-    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
     let (sender, receiver) = bounded::<u64>(CAPACITY).map_err(RunError::queue)?;
     let child = Process::new(put_six)
         .args((sender, events))
@@ -128,7 +127,7 @@ fn message(number: u64) -> Message {
 }
 
 /// Puts six, and says how long the last one took and when it was done, in nanoseconds.
-fn put_six(sender: Sender<u64>, events: IpcSender<Event>) -> (u64, u64) {
+fn put_six(sender: Sender<u64>, events: control::Sender<Event>) -> (u64, u64) {
     let name = crate::process::current().name().to_owned();
     let say = |what: &str, text: String, fact: Fact| {
         drop(events.send(Event::now(&name, what, text).with_fact(fact)));

@@ -3,7 +3,7 @@
 use super::shutdown::{ShutdownError, shut_down};
 use crate::process::{Child, Family, Handle, JoinError, Process, StartError};
 use crate::sys::task;
-use crate::wire::endpoint::Message;
+use crate::wire::control::Message;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;

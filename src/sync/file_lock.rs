@@ -4,12 +4,13 @@
 //! The lock is advisory: it keeps out only those who ask for it. It belongs to the *open file
 //! description*: descriptors that were duplicated or inherited are one holder together, so every
 //! process opens its own, close-on-exec, and no process should fork while it holds the lock, or the
-//! copy keeps it. Over NFS it is a lock of the server's, or none, as the mount says.
+//! copy keeps it. Threads that share one `FileLock` exclude each other too, by a flag inside of it. Over NFS it is a lock of the server's, or none, as the mount says.
 
 use fs2::FileExt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 /// A lock file that this process has opened for itself; it holds nothing yet.
 ///
@@ -32,6 +33,10 @@ use std::path::{Path, PathBuf};
 pub struct FileLock {
     file: File,
     path: PathBuf,
+    /// Whether a thread of this process holds the lock through this value: to the kernel all of them are one
+    /// holder, which may take what it has.
+    is_held: Mutex<bool>,
+    freed: Condvar,
 }
 
 /// A file lock could not be used.
@@ -60,14 +65,15 @@ impl FileLock {
         let path = path.as_ref().to_owned();
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         match opened {
-            Ok(file) => Ok(FileLock { file, path }),
+            Ok(file) => Ok(FileLock { file, path, is_held: Mutex::new(false), freed: Condvar::new() }),
             Err(source) => {
                 Err(FileLockError { path: path.display().to_string(), operation: "opened", source })
             }
         }
     }
 
-    /// Waits until nobody else holds the lock, and takes it. A holder that is killed lets go.
+    /// Waits until no other process, and no other thread that shares this value, holds the lock, and takes
+    /// it. A holder that is killed lets go. A thread that holds it already waits for itself, for ever.
     ///
     /// # Errors
     /// `ENOLCK` when the kernel has no memory for locks.
@@ -78,14 +84,24 @@ impl FileLock {
 
     /// As [`lock`](FileLock::lock), without a guard: whoever calls this gives it back by hand.
     pub(crate) fn take(&self) -> Result<(), FileLockError> {
+        let held = self.is_held.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.freed.wait_while(held, |is_held| *is_held).unwrap_or_else(PoisonError::into_inner) = true;
         loop {
             match self.file.lock_exclusive() {
                 Ok(()) => return Ok(()),
                 // A signal came and its handler has run: the wait goes on.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(self.error("locked", source)),
+                Err(source) => {
+                    self.let_the_next_thread_in();
+                    return Err(self.error("locked", source));
+                }
             }
         }
+    }
+
+    fn let_the_next_thread_in(&self) {
+        *self.is_held.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.freed.notify_one();
     }
 
     /// Takes the lock if nobody else holds it; `None` if somebody does, and then nothing has happened.
@@ -93,22 +109,33 @@ impl FileLock {
     /// # Errors
     /// As [`lock`](FileLock::lock).
     pub fn try_lock(&self) -> Result<Option<FileLockGuard<'_>>, FileLockError> {
-        Ok(self.try_take()?.then_some(FileLockGuard { lock: self }))
+        Ok(self.try_take()?.then(|| FileLockGuard { lock: self }))
     }
 
     /// As [`try_lock`](FileLock::try_lock), without a guard; whether it was taken.
     pub(crate) fn try_take(&self) -> Result<bool, FileLockError> {
-        match self.file.try_lock_exclusive() {
+        {
+            let mut is_held = self.is_held.lock().unwrap_or_else(PoisonError::into_inner);
+            if std::mem::replace(&mut *is_held, true) {
+                return Ok(false);
+            }
+        }
+        let taken = match self.file.try_lock_exclusive() {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(source) => Err(self.error("locked", source)),
+        };
+        if !matches!(taken, Ok(true)) {
+            self.let_the_next_thread_in();
         }
+        taken
     }
 
     /// Gives it back.
     pub(crate) fn give_back(&self) {
         // It cannot fail for an open file; and if it did, closing the file gives the lock back.
         let _ = FileExt::unlock(&self.file);
+        self.let_the_next_thread_in();
     }
 
     fn error(&self, operation: &'static str, source: io::Error) -> FileLockError {
@@ -119,5 +146,58 @@ impl FileLock {
 impl Drop for FileLockGuard<'_> {
     fn drop(&mut self) {
         self.lock.give_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A lock file that is gone when the test is over.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            Scratch(std::env::temp_dir().join(format!("proclab-{name}-{}.lock", std::process::id())))
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn threads_that_share_one_value_exclude_each_other() {
+        let file = Scratch::new("threads");
+        let lock = FileLock::open(&file.0).unwrap();
+        let inside = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let _held = lock.lock().unwrap();
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold the lock");
+                        std::thread::yield_now();
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_held_lock_is_not_taken_twice_through_one_value() {
+        let file = Scratch::new("twice");
+        let lock = FileLock::open(&file.0).unwrap();
+        let held = lock.try_lock().unwrap().unwrap();
+        assert!(lock.try_lock().unwrap().is_none());
+        let other = FileLock::open(&file.0).unwrap();
+        assert!(other.try_lock().unwrap().is_none());
+        drop(held);
+        drop(other.try_lock().unwrap().unwrap());
+        assert!(lock.try_lock().unwrap().is_some());
     }
 }

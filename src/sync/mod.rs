@@ -5,4 +5,4 @@ pub mod file_lock;
 #[cfg(test)]
 mod release_order;
 /// In shared memory, for the innermost few instructions.
-pub mod robust_mutex;
+pub(crate) mod robust_mutex;

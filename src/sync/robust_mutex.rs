@@ -47,14 +47,14 @@ const NEVER_IN_A_TEST: u64 = 600_000;
 
 /// A lock that is held. Dropping it lets go.
 #[derive(Debug)]
-pub struct Held<'a> {
+pub(crate) struct Held<'a> {
     words: &'a [AtomicU32; 2],
     announced: Announced,
 }
 
 /// A lock that was waited for.
 #[derive(Debug)]
-pub struct Locked<'a> {
+pub(crate) struct Locked<'a> {
     /// The lock.
     pub held: Held<'a>,
     /// Whether the last holder ended with the lock in its hands: what it guards may be half done.
@@ -74,11 +74,11 @@ pub enum LockError {
 
 /// Takes the lock whose words lie in shared memory if it is free, and nobody waits for it or died with it.
 ///
-/// A thread holds at most one such lock at a time.
+/// A thread holds at most one such lock at a time; a second one is not taken.
 #[inline(always)]
-pub fn try_lock(words: &[AtomicU32; 2]) -> Option<Held<'_>> {
+pub(crate) fn try_lock(words: &[AtomicU32; 2]) -> Option<Held<'_>> {
     let (thread, word) = (ThisThread::get().ok()?, &words[0]);
-    let announced = thread.announce(word);
+    let announced = thread.announce(word)?;
     if word.compare_exchange(0, thread.tid(), Ordering::Acquire, Ordering::Relaxed).is_ok() {
         return Some(Held { words, announced });
     }
@@ -88,15 +88,15 @@ pub fn try_lock(words: &[AtomicU32; 2]) -> Option<Held<'_>> {
 
 /// Takes the lock, however long that takes until the deadline.
 ///
-/// A thread holds at most one such lock at a time.
+/// A thread holds at most one such lock at a time; a second one is refused.
 ///
 /// # Errors
 /// [`LockError`].
 #[cold]
-pub fn lock(words: &[AtomicU32; 2], deadline: Deadline) -> Result<Locked<'_>, LockError> {
+pub(crate) fn lock(words: &[AtomicU32; 2], deadline: Deadline) -> Result<Locked<'_>, LockError> {
     let thread = ThisThread::get()?;
     let [word, asleep] = words;
-    let announced = thread.announce(word);
+    let announced = thread.announce(word).ok_or_else(nested)?;
     let mut spins = 0;
     // Whoever has slept takes the lock as if others still did: at worst one wake-up too many.
     let mut slept = 0;
@@ -126,6 +126,12 @@ pub fn lock(words: &[AtomicU32; 2], deadline: Deadline) -> Result<Locked<'_>, Lo
             slept = WAITERS;
         }
     }
+}
+
+/// The kernel watches one word of a thread: with a second one it would forget the first.
+#[cold]
+fn nested() -> LockError {
+    LockError::Unwatched(io::Error::other("this thread holds another such lock already"))
 }
 
 impl Drop for Held<'_> {
@@ -176,6 +182,20 @@ mod tests {
         });
         assert_eq!(count.into_inner(), 40_000);
         assert_eq!(words[0].load(Ordering::Relaxed) & OWNER, 0);
+    }
+
+    #[test]
+    fn a_second_lock_is_refused_and_the_first_stays_watched() {
+        let words: &'static [[AtomicU32; 2]; 2] = Box::leak(Box::new([new(), new()]));
+        let inner = std::thread::spawn(|| {
+            let outer = lock(&words[0], Deadline::NEVER).unwrap();
+            let inner = (try_lock(&words[1]).is_none(), lock(&words[1], soon()).is_err());
+            std::mem::forget(outer);
+            inner
+        });
+        assert_eq!(inner.join().unwrap(), (true, true));
+        assert!(lock(&words[0], soon()).unwrap().owner_died);
+        assert!(try_lock(&words[1]).is_some());
     }
 
     #[test]

@@ -5,19 +5,21 @@
 #![expect(unsafe_code, reason = "turning descriptor numbers into owned descriptors")]
 
 use nix::cmsg_space;
+use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockType, getsockopt, recvmsg, sendmsg, sockopt,
-};
+use nix::sys::socket::{ControlMessage, MsgFlags, SockType, getsockopt, recv, send, sendmsg, sockopt};
 use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Makes the number `at`, which must be open, mean what `fd` means; close-on-exec (`dup3(2)`).
 ///
+/// # Safety
+/// The owner of `at` must not rely on what it refers to now.
+///
 /// # Errors
 /// `EBUSY`, `EINTR` as the manual says.
-pub fn replace(at: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
+pub unsafe fn replace(at: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: `at` is open and stays open: its owner keeps it, only what it refers to changes.
     match unsafe { libc::dup3(fd.as_raw_fd(), at.as_raw_fd(), libc::O_CLOEXEC) } {
         -1 => Err(io::Error::last_os_error()),
@@ -80,33 +82,150 @@ pub fn null_stdin() -> io::Result<()> {
     }
 }
 
-/// Borrows an open descriptor of which only the number is known; `None` unless it is a packet socket.
-pub fn packet_socket(fd: RawFd) -> Option<BorrowedFd<'static>> {
-    // SAFETY: fcntl on any number is harmless; it fails with EBADF for one that is not open.
-    if fd < 0 || unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
-        return None;
-    }
-    // SAFETY: open, as just seen; the callers tie the borrow to the value that owns the socket.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    (getsockopt(&fd, sockopt::SockType) == Ok(SockType::SeqPacket)).then_some(fd)
+/// Whether it is a Unix socket that keeps the borders of messages.
+pub fn is_packet_socket(fd: BorrowedFd<'_>) -> bool {
+    getsockopt(&fd, sockopt::SockType) == Ok(SockType::SeqPacket)
 }
 
-/// Borrows a descriptor of which only the number is known.
-///
-/// # Safety
-/// Whatever `owner` borrows must keep `fd` open.
-pub unsafe fn borrow_from<O: ?Sized>(owner: &O, fd: RawFd) -> BorrowedFd<'_> {
-    let _ = owner;
-    // SAFETY: passed on to the caller.
-    unsafe { BorrowedFd::borrow_raw(fd) }
-}
-
-/// Sends a copy of `fd` through `socket`, with one byte.
+/// Sends one byte through a socket, without waiting.
 ///
 /// # Errors
-/// `EPIPE` when the other end is closed, `ETOOMANYREFS` at the limit of descriptors in flight.
-pub fn send_descriptor(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
-    let rights = [fd.as_raw_fd()];
+/// `EPIPE` when the other end is closed, `EAGAIN` when there is no room.
+pub fn send_byte(socket: BorrowedFd<'_>, byte: u8) -> io::Result<()> {
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    send(socket.as_raw_fd(), &[byte], flags)?;
+    Ok(())
+}
+
+/// Takes one byte out of a socket, without waiting.
+///
+/// # Errors
+/// `EAGAIN` when none is there; `UnexpectedEof` when the other end is closed.
+pub fn take_byte(socket: BorrowedFd<'_>) -> io::Result<u8> {
+    let mut byte = [0];
+    match recv(socket.as_raw_fd(), &mut byte, MsgFlags::MSG_DONTWAIT)? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(byte[0]),
+    }
+}
+
+/// What is in a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peeked {
+    /// Nothing yet.
+    Nothing,
+    /// No process sends any more.
+    End,
+    /// A message, and this process may have as many descriptors as it carries.
+    Message,
+}
+
+/// As many descriptors as one message can carry (`SCM_MAX_FD` of the kernel).
+const MOST_IN_A_MESSAGE: usize = 253;
+
+/// Looks at what is in a packet socket, and leaves it there.
+///
+/// # Errors
+/// `EMFILE` when the message carries more descriptors than this process may have open: taking it would lose
+/// them.
+pub fn peek(socket: BorrowedFd<'_>) -> io::Result<Peeked> {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    match receive_some(socket, &mut [0; 1], flags) {
+        Ok((0, _)) => Ok(Peeked::End),
+        Ok(_) => Ok(Peeked::Message),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Peeked::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Peeked::End),
+        Err(error) => Err(error),
+    }
+}
+
+/// Receives bytes and the descriptors that came with them; all of them, or it is an error.
+fn receive_some(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    flags: MsgFlags,
+) -> io::Result<(usize, Vec<OwnedFd>)> {
+    // By hand, for `nix` gives away nothing of what was cut: the descriptors that did come would stay open.
+    let mut space = cmsg_space!([RawFd; MOST_IN_A_MESSAGE]);
+    let mut buffer = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    // SAFETY: all-zero bytes are a valid msghdr.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = &raw mut buffer;
+    header.msg_iovlen = 1;
+    header.msg_control = space.as_mut_ptr().cast();
+    header.msg_controllen = space.capacity() as _;
+    let n_bytes = loop {
+        let flags = (flags | MsgFlags::MSG_CMSG_CLOEXEC).bits();
+        // SAFETY: the buffers that the header names have the lengths that it says, and outlive the call.
+        let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
+        match usize::try_from(received) {
+            Ok(received) => break received,
+            Err(_) if Errno::last() == Errno::EINTR => {}
+            Err(_) => return Err(io::Error::last_os_error()),
+        }
+    };
+    let mut descriptors = Vec::new();
+    // SAFETY: the header is the one that the kernel has just filled in.
+    let mut control = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
+    while !control.is_null() {
+        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR give whole headers inside of the buffer only.
+        let (head, data) = unsafe { (*control, libc::CMSG_DATA(control).cast::<RawFd>()) };
+        if (head.cmsg_level, head.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            // SAFETY: takes no memory, only computes the length of a header.
+            let length = head.cmsg_len - unsafe { libc::CMSG_LEN(0) } as usize;
+            for at in 0..length / size_of::<RawFd>() {
+                // SAFETY: within the data of this header; the kernel has just made the descriptor for us.
+                descriptors.push(unsafe { OwnedFd::from_raw_fd(data.add(at).read_unaligned()) });
+            }
+        }
+        // SAFETY: `control` is a header inside of the buffer.
+        control = unsafe { libc::CMSG_NXTHDR(&raw const header, control) };
+    }
+    if header.msg_flags & libc::MSG_CTRUNC != 0 {
+        return Err(Errno::EMFILE.into());
+    }
+    Ok((n_bytes, descriptors))
+}
+
+/// Sends copies of any number of descriptors through a packet socket, in as few messages as there can be,
+/// without waiting.
+///
+/// # Errors
+/// `EPIPE` when the other end is closed, `EAGAIN` when its buffer is full (some tens of thousands of
+/// descriptors), `ETOOMANYREFS` when more are in flight than this process may have open.
+pub fn send_descriptors(socket: BorrowedFd<'_>, descriptors: &[OwnedFd]) -> io::Result<()> {
+    for some in descriptors.chunks(MOST_IN_A_MESSAGE) {
+        let rights: Vec<RawFd> = some.iter().map(AsRawFd::as_raw_fd).collect();
+        let control = [ControlMessage::ScmRights(&rights)];
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(&[0])], &control, flags, None)?;
+    }
+    Ok(())
+}
+
+/// Takes as many descriptors as [`send_descriptors`] left in `socket`, without waiting.
+///
+/// # Errors
+/// `EMFILE` when this process may not have as many open; `InvalidData` when fewer are there.
+pub fn receive_descriptors(socket: BorrowedFd<'_>, count: usize) -> io::Result<Vec<OwnedFd>> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        let (_, some) = receive_some(socket, &mut [0; 1], MsgFlags::MSG_DONTWAIT)?;
+        if some.is_empty() {
+            let what = format!("{} of {count} descriptors came with the message", all.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        all.extend(some);
+    }
+    Ok(all)
+}
+
+/// Sends a copy of one descriptor through a packet socket, and waits while its buffer is full.
+///
+/// # Errors
+/// `EPIPE` when the other end is closed.
+pub fn send_descriptor(socket: BorrowedFd<'_>, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    let rights = [descriptor.as_raw_fd()];
     let control = [ControlMessage::ScmRights(&rights)];
     sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(&[0])], &control, MsgFlags::MSG_NOSIGNAL, None)?;
     Ok(())
@@ -115,21 +234,9 @@ pub fn send_descriptor(socket: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result
 /// Takes the descriptor that [`send_descriptor`] left in `socket`, without waiting.
 ///
 /// # Errors
-/// `EAGAIN` when none is there; `InvalidData` when what is there is something else.
+/// `EAGAIN` when none is there, `EMFILE` when this process may not have one more open; `InvalidData` at the end.
 pub fn receive_descriptor(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let (mut byte, mut space) = ([0_u8; 1], cmsg_space!([RawFd; 1]));
-    let mut buffers = [IoSliceMut::new(&mut byte)];
-    let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut buffers, Some(&mut space), flags)?;
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(fds) = control
-            && let [fd] = fds[..]
-        {
-            // SAFETY: the kernel has just made this descriptor for us.
-            return Ok(unsafe { OwnedFd::from_raw_fd(fd) });
-        }
-    }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "no descriptor came with the message"))
+    receive_descriptors(socket, 1)?.pop().ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Closes a descriptor that a fork copied and nobody in the copy owns.

@@ -1,17 +1,11 @@
 //! A pipe that a watched program of ours inherits by number, and the number in its environment.
-//!
-//! # Safety
-//! The number becomes an owned descriptor once, in the process that it was meant for, after it was seen to be
-//! an open pipe; nothing else in this program knows it.
-#![expect(unsafe_code, reason = "a descriptor inherited by number")]
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::sync::OnceLock;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::libc;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
 /// The environment variable with the number.
@@ -27,26 +21,54 @@ pub fn pair() -> io::Result<(File, OwnedFd)> {
     Ok((reader.into(), writer))
 }
 
-/// The writing end that this program has inherited, if it is watched. Programs that this one runs do not inherit
-/// it. Each call gives a descriptor of its own.
+/// The writing end that this program has inherited, if it is watched. Children do not inherit it further.
+///
+/// Each call opens the pipe anew, through `/proc`: the number itself may be another's by now, and is never
+/// owned here.
 pub fn inherited() -> Option<File> {
-    static INHERITED: OnceLock<Option<OwnedFd>> = OnceLock::new();
-    INHERITED.get_or_init(take).as_ref()?.try_clone().ok().map(File::from)
-}
-
-/// The number from the environment as an owned descriptor; called once, for after that it may be another file's.
-fn take() -> Option<OwnedFd> {
-    let fd: RawFd = std::env::var(VARIABLE).ok()?.parse().ok().filter(|fd| *fd > 2)?;
-    // SAFETY: fstat on any number is harmless; all-zero bytes are a valid stat.
-    let is_pipe = unsafe {
-        let mut stat: libc::stat = std::mem::zeroed();
-        libc::fstat(fd, &raw mut stat) == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFIFO
-    };
-    if !is_pipe {
+    let fd: u32 = std::env::var(VARIABLE).ok()?.parse().ok().filter(|fd| *fd > 2)?;
+    // Without waiting for a watcher that is gone.
+    let mut options = File::options();
+    options.write(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    let path = format!("/proc/self/fd/{fd}");
+    if !std::fs::metadata(&path).ok()?.file_type().is_fifo() {
         return None;
     }
-    // SAFETY: open, as just seen, and named by the watcher for this purpose alone.
-    let pipe = unsafe { OwnedFd::from_raw_fd(fd) };
-    fcntl(&pipe, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
+    let pipe = options.open(path).ok()?;
+    fcntl(&pipe, FcntlArg::F_SETFL(OFlag::empty())).ok()?;
     Some(pipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::fd::AsRawFd;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn it_is_inherited_any_number_of_times() {
+        if std::env::var_os(VARIABLE).is_some() {
+            // The copy of this program that is started below.
+            for note in ["one", "two"] {
+                inherited().unwrap().write_all(note.as_bytes()).unwrap();
+            }
+            return;
+        }
+        let (mut reader, writer) = pair().unwrap();
+        let number = writer.as_raw_fd();
+        fcntl(&writer, FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
+        let name = "sys::notes_pipe::tests::it_is_inherited_any_number_of_times";
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact"])
+            .env(VARIABLE, number.to_string())
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        drop(writer);
+        let mut notes = String::new();
+        reader.read_to_string(&mut notes).unwrap();
+        assert_eq!(notes, "onetwo");
+    }
 }

@@ -102,17 +102,21 @@ impl ThisThread {
         self.tid
     }
 
-    /// Tells the kernel that this thread is about to take `word`, holds it or lets go of it.
+    /// Tells the kernel that this thread is about to take `word`, holds it or lets go of it; `None` where it has
+    /// told so of another word, which the kernel would forget.
     #[inline]
-    pub fn announce(self, word: &AtomicU32) -> Announced {
+    pub(crate) fn announce(self, word: &AtomicU32) -> Option<Announced> {
         // SAFETY: `get` made this value in this thread and process (it is not Send), so the head lives.
         let head = unsafe { &*self.head };
         let entry = word.as_ptr().cast::<libc::c_void>().wrapping_byte_offset(-(head.futex_offset as isize));
+        if !head.list_op_pending.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
         head.list_op_pending.store(entry, Ordering::Relaxed);
         // The kernel reads what this processor wrote, in program order: only the compiler must not
         // move the store behind the operation on the word.
         compiler_fence(Ordering::SeqCst);
-        Announced(self.head)
+        Some(Announced(self.head))
     }
 }
 

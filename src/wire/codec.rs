@@ -1,11 +1,31 @@
 //! Values to bytes and back: serde with bincode, numbers at their full width.
 //!
+//! # What travels
+//! Any type with `Serialize` and `Deserialize` whose bytes its decoder can read without being told what
+//! comes next: numbers, text, `Option`, tuples, arrays, `Vec`, maps, structs, and enums with any variants,
+//! in any nesting. What cannot is refused where it is sent, with the field's name:
+//! - a field that is left out (`skip_serializing_if`, or `skip_serializing` without `skip_deserializing`):
+//!   a value that leaves none out is sent;
+//! - enums that are `untagged` or have a `tag`, `flatten`, and values such as `serde_json::Value`;
+//! - ends of an `ipc-channel` and open descriptors, other than in the arguments and the result of a process.
+//!
 //! The one file that names `bincode`, so that replacing it is a change of one file.
 
+mod audit;
+mod trial;
+
+use super::control::without_panic;
+use audit::{Audited, Auditor, Compound, Ends, Shape, Strict};
 use bincode::config::{Configuration, Fixint, LittleEndian};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer};
 use serde::{Deserialize, Serialize};
-use std::cell::Cell;
+use std::any::type_name;
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use trial::{Trace, Traced, Tried, Ways};
 
 /// Numbers have the width of their type: nothing is sent far enough for shorter ones to pay for the time
 /// that they take.
@@ -13,96 +33,221 @@ const CONFIG: Configuration<LittleEndian, Fixint> = bincode::config::standard().
 
 /// A value could not be turned into bytes.
 #[derive(Debug, thiserror::Error)]
-#[error("the value cannot be encoded: {reason}")]
+#[error("`{type_name}` cannot be sent: {reason}")]
 pub struct EncodeError {
+    type_name: &'static str,
     reason: String,
 }
 
-/// Bytes are not the value that was asked for.
-#[derive(Debug, thiserror::Error)]
-#[error("the bytes cannot be decoded: {reason}")]
+impl EncodeError {
+    fn new<T>(reason: String) -> Self {
+        EncodeError { type_name: type_name::<T>(), reason }
+    }
+
+    /// What is wrong with the value, without the name of its type.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// Bytes are not the value that was asked for. They are kept: nothing that was sent is lost.
+#[derive(thiserror::Error)]
+#[error("the bytes are not a `{type_name}`: {reason}")]
 pub struct DecodeError {
+    type_name: &'static str,
     reason: String,
+    bytes: Vec<u8>,
 }
 
-thread_local! {
-    static ENCODING: Cell<bool> = const { Cell::new(false) };
-    static DECODING: Cell<bool> = const { Cell::new(false) };
-}
+impl DecodeError {
+    fn new<T>(reason: String, bytes: &[u8]) -> Self {
+        DecodeError { type_name: type_name::<T>(), reason, bytes: bytes.to_vec() }
+    }
 
-/// Whether this thread is inside [`encode`]: handles refuse it, for bytes cannot carry them.
-#[inline]
-pub(crate) fn is_encoding() -> bool {
-    ENCODING.get()
-}
+    /// The bytes that could not be decoded.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 
-/// Whether this thread is inside [`decode`].
-pub(crate) fn is_decoding() -> bool {
-    DECODING.get()
-}
-
-/// Sets a flag for as long as it lives, also through a panic of the value's own `Serialize`.
-struct During(&'static std::thread::LocalKey<Cell<bool>>, bool);
-
-impl During {
-    #[inline]
-    fn new(flag: &'static std::thread::LocalKey<Cell<bool>>) -> Self {
-        During(flag, flag.replace(true))
+    /// The bytes that could not be decoded, to be kept.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 }
 
-impl Drop for During {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.set(self.1);
+impl fmt::Debug for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecodeError")
+            .field("type_name", &self.type_name)
+            .field("reason", &self.reason)
+            .field("bytes", &self.bytes.len())
+            .finish()
     }
 }
 
-/// What a value's own `Serialize` says is wrong; bincode shows its words as a programmer would write them.
-fn refused(error: &bincode::error::EncodeError) -> EncodeError {
-    EncodeError {
-        reason: match error {
-            bincode::error::EncodeError::OtherString(words) => words.clone(),
-            other => other.to_string(),
-        },
-    }
-}
+/// A value that can be sent to another process and received there.
+pub trait Message: Serialize + DeserializeOwned {}
+
+impl<T: Serialize + DeserializeOwned> Message for T {}
 
 /// Encodes `value`.
 ///
 /// # Errors
-/// When the value's own `Serialize` fails.
-pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    let _during = During::new(&ENCODING);
-    bincode::serde::encode_to_vec(value, CONFIG).map_err(|e| refused(&e))
-}
-
-/// Encodes a value that is part of a message of an `ipc-channel` which is just being sent: its handles
-/// travel beside the bytes.
-pub(crate) fn encode_with_handles<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    bincode::serde::encode_to_vec(value, CONFIG).map_err(|e| refused(&e))
-}
-
-/// Decodes what [`encode_with_handles`] encoded, while its message is being received.
-#[inline]
-pub(crate) fn decode_with_handles<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let mut value = None;
-    decode_whole(bytes, &mut value)?;
-    Ok(value.expect("what was decoded is there"))
+/// When the value is one that [cannot travel](self), or its own `Serialize` fails.
+pub fn encode<T: Message>(value: &T) -> Result<Vec<u8>, EncodeError> {
+    let mut bytes = Vec::new();
+    encode_into(value, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// Encodes `value` behind what `buffer` already holds; on an error the buffer is as it was.
 ///
 /// # Errors
-/// When the value's own `Serialize` fails.
+/// As [`encode`].
 #[inline]
-pub fn encode_into<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<usize, EncodeError> {
-    let _during = During::new(&ENCODING);
+pub fn encode_into<T: Message>(value: &T, buffer: &mut Vec<u8>) -> Result<usize, EncodeError> {
     let before = buffer.len();
-    bincode::serde::encode_into_std_write(value, &mut *buffer, CONFIG).map_err(|e| {
+    let written = if is_proven::<T>() { write(value, buffer, &Strict) } else { write_and_try(value, buffer) };
+    if written.is_err() {
         buffer.truncate(before);
-        refused(&e)
-    })
+    }
+    written
+}
+
+/// A value that was encoded together with what bytes cannot carry.
+pub(super) struct WithEnds {
+    pub(super) bytes: Vec<u8>,
+    /// How many ends of `ipc-channel` it holds, as far as they are seen.
+    pub(super) n_ends: usize,
+    /// The structs that were written.
+    pub(super) shape: Vec<(String, usize)>,
+}
+
+/// Encodes a value that may hold ends of `ipc-channel` and descriptors. It is not tried: its receiver's word
+/// comes back to its sender, and a decoder may do anything, also to the process that runs it.
+pub(super) fn encode_with_ends<T: Message>(value: &T) -> Result<WithEnds, EncodeError> {
+    let (mut bytes, ends) = (Vec::new(), Ends::default());
+    write(value, &mut bytes, &ends)?;
+    let shape = ends.shape.0.take().into_iter().map(|(name, parts)| (name.to_owned(), parts)).collect();
+    Ok(WithEnds { bytes, n_ends: ends.count.get(), shape })
+}
+
+/// Decodes a value of this shape, and says what is wrong with its type where that is why it cannot be.
+pub(super) fn decode_of_shape<T: Message>(bytes: &[u8], wrote: &[(String, usize)]) -> Result<T, DecodeError> {
+    let (trace, mut value) = (Trace::default(), None);
+    let outcome = bounded(bytes, Traced { inner: Destination(&mut value), trace: &trace });
+    if let Some(reason) = trace.refusal.take() {
+        return Err(DecodeError::new::<T>(reason, bytes));
+    }
+    let wrote = wrote.iter().map(|(name, parts)| (name.as_str(), *parts));
+    if let Some(reason) = difference(wrote, trace.shape.take()) {
+        return Err(DecodeError::new::<T>(reason, bytes));
+    }
+    match (outcome, value) {
+        (Ok(used), Some(value)) if used == bytes.len() => Ok(value),
+        (Ok(used), _) => {
+            Err(DecodeError::new::<T>(format!("{} bytes are left over", bytes.len() - used), bytes))
+        }
+        (Err(error), _) => Err(DecodeError::new::<T>(words(error), bytes)),
+    }
+}
+
+/// Where the decoder read a struct with another number of fields than was written.
+fn difference<'a>(wrote: impl Iterator<Item = (&'a str, usize)>, read: Vec<Compound>) -> Option<String> {
+    wrote
+        .zip(read)
+        .take_while(|((name, _), (read_name, _))| name == read_name)
+        .find(|((name, wrote), (_, read))| wrote != read && *name != audit::MAP)
+        .map(|((name, wrote), (_, read))| {
+            format!(
+                "`{name}` is written with {wrote} fields and read with {read} (`skip_serializing` without \
+                 `skip_deserializing`?)"
+            )
+        })
+}
+
+#[inline(always)]
+fn write<T: Serialize, A: Auditor>(
+    value: &T,
+    buffer: &mut Vec<u8>,
+    auditor: &A,
+) -> Result<usize, EncodeError> {
+    bincode::serde::encode_into_std_write(Audited(value, auditor), buffer, CONFIG).map_err(refused::<T>)
+}
+
+/// What a value's own `Serialize` says is wrong; bincode shows its words as a programmer would write them.
+#[cold]
+fn refused<T>(error: bincode::error::EncodeError) -> EncodeError {
+    let reason = match error {
+        bincode::error::EncodeError::OtherString(words) => words,
+        bincode::error::EncodeError::Serde(_) => {
+            "a sequence or map does not say beforehand how many entries it has (`#[serde(flatten)]`?)".into()
+        }
+        other => other.to_string(),
+    };
+    EncodeError::new::<T>(reason)
+}
+
+/// Types of which every value can be decoded, each as the address of its own copy of [`write_and_try`].
+/// A type that finds its place taken is tried again each time, which is slower and no less right.
+static PROVEN: [AtomicUsize; 1024] = [const { AtomicUsize::new(0) }; 1024];
+
+#[inline(always)]
+fn is_proven<T: Message>() -> bool {
+    let key = key::<T>();
+    PROVEN[(key >> 4) % PROVEN.len()].load(Ordering::Relaxed) == key
+}
+
+#[inline(always)]
+fn key<T: Message>() -> usize {
+    write_and_try::<T> as fn(&T, &mut Vec<u8>) -> Result<usize, EncodeError> as usize
+}
+
+/// After so many values of a type the ways of its decoder are no longer noted, only tried.
+const NOTED: usize = 1000;
+
+static WAYS: Mutex<Option<HashMap<usize, Ways>>> = Mutex::new(None);
+
+/// Encodes, and decodes what came of it, to see whether it can be. See [`trial`].
+#[cold]
+#[inline(never)]
+fn write_and_try<T: Message>(value: &T, buffer: &mut Vec<u8>) -> Result<usize, EncodeError> {
+    let (begin, shape) = (buffer.len(), Shape::default());
+    let written = write(value, buffer, &shape)?;
+    try_decoding::<T>(&buffer[begin..], &shape)?;
+    Ok(written)
+}
+
+/// Decodes what a value of this shape was encoded to, and drops it.
+#[cold]
+fn try_decoding<T: Message>(bytes: &[u8], wrote: &Shape) -> Result<(), EncodeError> {
+    let trace = Trace::default();
+    let outcome = without_panic(|| bounded(bytes, Tried(&trace, PhantomData::<T>)));
+    if let Some(reason) = trace.refusal.take() {
+        return Err(EncodeError::new::<T>(reason));
+    }
+    let outcome =
+        outcome.map_err(|panic| EncodeError::new::<T>(format!("its `Deserialize` panicked: {panic}")))?;
+    if let Some(reason) = difference(wrote.0.take().into_iter(), trace.shape.take()) {
+        return Err(EncodeError::new::<T>(reason));
+    }
+    match outcome {
+        Ok(used) if used == bytes.len() => {}
+        Ok(_) => return Err(EncodeError::new::<T>("its decoder reads less than is written".to_owned())),
+        Err(error) => {
+            let reason = format!("what is written cannot be read: {}", words(error));
+            return Err(EncodeError::new::<T>(reason));
+        }
+    }
+    let mut all = WAYS.lock().unwrap_or_else(PoisonError::into_inner);
+    let ways = all.get_or_insert_default().entry(key::<T>()).or_default();
+    if ways.trials < NOTED {
+        ways.add(&trace);
+        if ways.are_all_seen() {
+            PROVEN[(key::<T>() >> 4) % PROVEN.len()].store(key::<T>(), Ordering::Relaxed);
+        }
+    }
+    Ok(())
 }
 
 /// Decodes a value that fills `bytes` exactly.
@@ -126,16 +271,23 @@ pub(crate) fn decode_into<T: DeserializeOwned>(
     bytes: &[u8],
     value: &mut Option<T>,
 ) -> Result<(), DecodeError> {
-    let _during = During::new(&DECODING);
-    decode_whole(bytes, value)
-}
-
-#[inline(always)]
-fn decode_whole<T: DeserializeOwned>(bytes: &[u8], value: &mut Option<T>) -> Result<(), DecodeError> {
     match bounded(bytes, Destination(value)) {
         Ok(used) if used == bytes.len() => Ok(()),
-        Ok(used) => Err(DecodeError { reason: format!("{} bytes are left over", bytes.len() - used) }),
-        Err(error) => Err(DecodeError { reason: error.to_string() }),
+        Ok(used) => {
+            *value = None;
+            Err(DecodeError::new::<T>(format!("{} bytes are left over", bytes.len() - used), bytes))
+        }
+        Err(error) => Err(DecodeError::new::<T>(words(error), bytes)),
+    }
+}
+
+/// The words of a value's own `Deserialize`, or bincode's.
+#[cold]
+fn words(error: bincode::error::DecodeError) -> String {
+    match error {
+        bincode::error::DecodeError::OtherString(words) => words,
+        bincode::error::DecodeError::UnexpectedEnd { .. } => "they end too soon".to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -202,5 +354,146 @@ mod tests {
         let bytes = [0, 0, 0, 0, 0, 0, 0, 16];
         assert!(decode::<Vec<u8>>(&bytes).is_err());
         assert!(decode::<String>(&bytes).is_err());
+    }
+
+    fn refusal<T: Message>(value: &T) -> String {
+        encode(value).unwrap_err().to_string()
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Thin {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        extra: Option<u32>,
+        count: u32,
+        pair: [u8; 2],
+    }
+
+    #[test]
+    fn a_value_that_leaves_a_field_out_is_refused_by_its_name() {
+        let whole = Thin { extra: Some(2), count: 1, pair: [0, 0] };
+        assert_eq!(decode::<Thin>(&encode(&whole).unwrap()).unwrap(), whole);
+        let words = refusal(&Thin { extra: None, ..whole });
+        assert!(words.contains("field `extra` of `Thin`"), "{words}");
+        assert!(refusal(&vec![Some(Thin { extra: None, count: 0, pair: [0; 2] })]).contains("`extra`"));
+    }
+
+    #[test]
+    fn a_field_that_is_written_and_never_read_is_refused() {
+        #[derive(Serialize, Deserialize)]
+        #[expect(dead_code, reason = "nobody needs it")]
+        struct OneWay {
+            #[serde(skip_serializing)]
+            lost: Vec<u8>,
+            kept: Vec<(u8, u64)>,
+        }
+        // The bytes of one would pass for those of both.
+        let words = refusal(&OneWay { lost: vec![], kept: vec![(0, 0)] });
+        assert!(words.contains("`OneWay` is written with 1 fields and read with 2"), "{words}");
+        #[derive(Debug, Serialize, Deserialize)]
+        struct BothWays {
+            #[serde(skip)]
+            lost: u64,
+            kept: u64,
+        }
+        let back: BothWays = decode(&encode(&BothWays { lost: 1, kept: 2 }).unwrap()).unwrap();
+        assert_eq!((back.lost, back.kept), (0, 2));
+    }
+
+    #[test]
+    fn what_does_not_describe_itself_is_refused_with_its_place() {
+        #[derive(Debug, Serialize, Deserialize)]
+        #[serde(untagged)]
+        enum Untagged {
+            Number(u32),
+            Text(String),
+        }
+        #[derive(Debug, Serialize, Deserialize)]
+        #[serde(tag = "kind")]
+        enum Tagged {
+            Circle { radius: u32 },
+        }
+        #[derive(Debug, Serialize, Deserialize)]
+        struct Outer<T> {
+            id: u64,
+            body: T,
+        }
+        assert!(refusal(&Outer { id: 1, body: Untagged::Number(1) }).contains("`body` asks"));
+        assert!(refusal(&Untagged::Text(String::new())).contains("it asks"));
+        assert!(
+            refusal(&Outer { id: 1, body: Outer { id: 1, body: Tagged::Circle { radius: 1 } } })
+                .contains("`body.body` asks")
+        );
+        assert!(refusal(&Outer { id: 1, body: vec![serde_json::Value::Null] }).contains("`body` asks"));
+        #[derive(Debug, Serialize, Deserialize)]
+        struct Flat {
+            #[serde(flatten)]
+            inner: HashMap<String, u32>,
+        }
+        assert!(refusal(&Flat { inner: HashMap::new() }).contains("flatten"));
+    }
+
+    #[test]
+    fn a_variant_that_cannot_travel_is_refused_however_many_others_went_before() {
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        enum Order {
+            Plain(u32),
+            Json { text: serde_json::Value },
+            Maybe(Option<serde_json::Value>),
+            List(Vec<serde_json::Value>),
+        }
+        for _ in 0..2 * NOTED {
+            for order in [Order::Plain(1), Order::Maybe(None), Order::List(vec![])] {
+                assert!(encode(&order).is_ok());
+            }
+        }
+        assert!(!is_proven::<Order>());
+        for order in
+            [Order::Json { text: 1.into() }, Order::Maybe(Some(1.into())), Order::List(vec![1.into()])]
+        {
+            assert!(refusal(&order).contains("asks the bytes"), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_type_is_proven_once_every_way_of_its_decoder_was_seen() {
+        type Row = (u64, Option<String>, Vec<Result<u8, char>>);
+        let rows: [Row; 3] =
+            [(1, None, vec![]), (1, Some("a".into()), vec![Ok(1)]), (1, None, vec![Err('a'), Ok(1)])];
+        for (row, proven) in rows.iter().zip([false, false, true]) {
+            encode(row).unwrap();
+            assert_eq!(is_proven::<Row>(), proven, "{row:?}");
+            assert_eq!(decode::<Row>(&encode(row).unwrap()).unwrap(), *row);
+        }
+        encode(&[0_u8; 32]).unwrap();
+        assert!(is_proven::<[u8; 32]>());
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Chain(u8, Option<Box<Chain>>);
+        for _ in 0..3 {
+            let chain = Chain(1, Some(Box::new(Chain(2, None))));
+            assert_eq!(decode::<Chain>(&encode(&chain).unwrap()).unwrap(), chain);
+        }
+        assert!(!is_proven::<Chain>());
+    }
+
+    #[test]
+    fn common_types_of_all_kinds_travel() {
+        use std::collections::{BTreeMap, BTreeSet};
+        type All = (
+            (bool, char, i128, f64, usize, ()),
+            (BTreeMap<String, Vec<u8>>, BTreeSet<i8>, std::path::PathBuf, Box<str>),
+            (std::time::Duration, std::net::IpAddr, std::num::NonZeroU8, Option<Option<()>>),
+        );
+        let all: All = (
+            (true, '火', -1, 0.5, 7, ()),
+            ([("a".into(), vec![1])].into(), [1, 2].into(), "/tmp".into(), "x".into()),
+            (std::time::Duration::from_millis(3), [127, 0, 0, 1].into(), 3.try_into().unwrap(), Some(None)),
+        );
+        assert_eq!(decode::<All>(&encode(&all).unwrap()).unwrap(), all);
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_kept() {
+        let error = decode::<String>(&[1, 2, 3]).unwrap_err();
+        assert_eq!(error.bytes(), [1, 2, 3]);
     }
 }

@@ -1,8 +1,7 @@
 //! Bytes on the move: how values become bytes, and how descriptors travel.
 
 pub mod codec;
-pub mod endpoint;
+pub mod control;
 pub mod frame;
 pub mod handle;
 pub(crate) mod inherit;
-pub(crate) mod payload;

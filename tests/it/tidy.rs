@@ -148,7 +148,9 @@ fn only_the_edge_of_the_kernel_makes_raw_system_calls() {
 
 fn each_library_that_may_be_replaced_is_named_in_one_file() {
     let sources = sources();
-    for (library, place) in [("bincode", "wire/codec.rs"), ("fs2", "sync/file_lock.rs")] {
+    for (library, place) in
+        [("bincode", "wire/codec.rs"), ("fs2", "sync/file_lock.rs"), ("ipc_channel", "wire/control.rs")]
+    {
         for name in [format!("{library}::"), format!("use {library}")] {
             let broken: Vec<String> = naming(&sources, &name)
                 .into_iter()

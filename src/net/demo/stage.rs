@@ -11,7 +11,7 @@ use crate::process::{Child, Exit, Process, StartMethod};
 use crate::supervisor::Supervisor;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::signal::Interrupt;
-use ipc_channel::ipc::{self, IpcSender};
+use crate::wire::control;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -327,7 +327,7 @@ impl<'a> Stage<'a> {
         lines: &[&str],
     ) -> Result<Child<Result<(), String>>, DemoError> {
         let failed = |why: String| DemoError::Process(why);
-        let (sender, receiver) = ipc::channel::<Event>().map_err(|error| failed(error.to_string()))?;
+        let (sender, receiver) = control::channel::<Event>().map_err(|error| failed(error.to_string()))?;
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         let process = Process::new(play_part)
             .args((part, limits, lines, sender))
@@ -376,7 +376,7 @@ fn play_part(
     part: Part,
     limits: Limits,
     script: Vec<String>,
-    events: IpcSender<Event>,
+    events: control::Sender<Event>,
 ) -> Result<(), String> {
     let events = Mutex::new(events);
     let log = Log::with_bytes(move |event| {

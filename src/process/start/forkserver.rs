@@ -17,8 +17,7 @@ use crate::sys::descriptor::send_descriptor;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::socket::{packet_pair, receive_message};
 use crate::sys::{procs, task};
-use crate::wire::endpoint::socket_of;
-use ipc_channel::ipc::{self, IpcSender};
+use crate::wire::control::{self, Sender};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -30,13 +29,13 @@ struct Server {
     inherited: Inherited,
     orders: OwnedFd,
     /// Where the child that was ordered, and that the server has not announced yet, will wait.
-    ordered: Option<IpcSender<Boot>>,
+    ordered: Option<Sender<Boot>>,
     reserve: Option<Reserve>,
 }
 
 struct Reserve {
     birth: Birth,
-    boots: IpcSender<Boot>,
+    boots: Sender<Boot>,
 }
 
 static SERVER: Mutex<Option<Server>> = Mutex::new(None);
@@ -67,7 +66,7 @@ impl From<io::Error> for ForkServerError {
 /// found dead or out of date. One that is stopped may go on at any time: only `interrupt` ends the wait for it.
 pub(crate) fn forkserver(
     interrupt: Option<BorrowedFd<'_>>,
-) -> Result<(Birth, IpcSender<Boot>), ForkServerError> {
+) -> Result<(Birth, Sender<Boot>), ForkServerError> {
     let now = Inherited::now()?;
     let mut server = server();
     if server.as_ref().is_some_and(|server| !server.inherited.is_same(&now, server.birth.pid)) {
@@ -125,9 +124,9 @@ impl Server {
     /// Orders a child: gives the server the socket on which it shall be told what to be.
     fn order(&mut self) -> io::Result<()> {
         if self.reserve.is_none() && self.ordered.is_none() {
-            let (boots, boot) = ipc::channel::<()>()?;
-            send_descriptor(self.orders.as_fd(), socket_of(&boot)?)?;
-            self.ordered = Some(boots.to_opaque().to());
+            let (boots, boot) = control::channel::<Boot>()?;
+            send_descriptor(self.orders.as_fd(), boot.as_fd())?;
+            self.ordered = Some(boots);
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::sys::fork::{Forked, exit_now, fork_sibling};
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::socket::{has_message, send_message};
 use crate::sys::task;
-use ipc_channel::ipc;
+use crate::wire::control;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -107,7 +107,7 @@ fn stand_by(boot: OwnedFd) {
 /// Touches the code and the memory that a start needs. A fork copies no page tables of files and shares all
 /// else until it is written: better these faults come now, while nothing waits, than at the start.
 fn warm_up() {
-    if let Ok((sender, receiver)) = ipc::channel::<Result<String, i32>>() {
+    if let Ok((sender, receiver)) = control::channel::<Result<String, i32>>() {
         let _ = sender.send(Ok(String::new())).map(|()| receiver.recv());
     }
 }

@@ -7,8 +7,7 @@ use crate::scenario::run::record::Proof;
 use crate::scenario::run::stage::RunError;
 use crate::sys::clock::{cpu_ns, monotonic_ns};
 use crate::sys::poll::Deadline;
-use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::IpcSender;
+use crate::wire::control;
 use std::time::Duration;
 
 const MOMENT: Duration = Duration::from_millis(150);
@@ -38,7 +37,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
 
 /// `conn.recv`: the caller stands still, off the processor, until the answer is there.
 fn synchronous_blocking(class: &mut Class<'_, '_>) -> Result<(&'static str, bool), RunError> {
-    let (answers, answer) = pollable_channel::<()>().map_err(RunError::os("socketpair"))?;
+    let (answers, answer) = control::channel::<()>().map_err(RunError::os("socketpair"))?;
     let child = class.process(Process::new(answer_later).args(answers), "answerer");
     let child = class.stage.supervisor.start(child)?;
     let (wall, cpu) = (monotonic_ns(), cpu_ns());
@@ -101,7 +100,7 @@ fn tell(class: &mut Class<'_, '_>, kind: &str, text: &str, wall: u64, cpu: u64) 
     class.stage.say("kind", text);
 }
 
-fn answer_later(answers: IpcSender<()>) {
+fn answer_later(answers: control::Sender<()>) {
     std::thread::sleep(MOMENT);
     let _ = answers.send(());
 }

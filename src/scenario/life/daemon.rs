@@ -7,8 +7,7 @@ use crate::scenario::run::stage::{Reason, RunError};
 use crate::supervisor::Supervisor;
 use crate::sys::pidfd;
 use crate::sys::poll::Deadline;
-use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::IpcSender;
+use crate::wire::control;
 use std::time::Duration;
 
 /// How long the kernel may take to pass a death on; it takes microseconds.
@@ -34,7 +33,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
 
 /// A daemon that says that it is alive, for ever, until the parent's code ends.
 fn end_of_a_daemon(class: &mut Class<'_, '_>) -> Result<Exit, RunError> {
-    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
     let supervisor = class.stage.another_supervisor()?;
     let daemon = class.process(Process::new(say_alive).args(events).daemon(true), "daemon");
     let daemon = supervisor.start(daemon)?;
@@ -55,7 +54,7 @@ fn end_of_a_daemon(class: &mut Class<'_, '_>) -> Result<Exit, RunError> {
 
 /// Whether a daemon dies with a supervisor that has no chance to terminate it.
 fn death_of_a_supervisor(class: &mut Class<'_, '_>) -> Result<bool, RunError> {
-    let (pids, incoming) = pollable_channel::<Result<i32, Reason>>().map_err(RunError::os("socketpair"))?;
+    let (pids, incoming) = control::channel::<Result<i32, Reason>>().map_err(RunError::os("socketpair"))?;
     let other = class.process(Process::new(supervise).args((class.method, pids)), "supervisor");
     let other = class.stage.supervisor.start(other)?;
     let silent = || Err(Reason::from("it ended before its daemon began".to_owned()));
@@ -74,14 +73,14 @@ fn death_of_a_supervisor(class: &mut Class<'_, '_>) -> Result<bool, RunError> {
     Ok(followed)
 }
 
-fn say_alive(events: IpcSender<Event>) {
+fn say_alive(events: control::Sender<Event>) {
     loop {
         say(&events, "alive", "I am alive");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
 
-fn supervise(method: StartMethod, pids: IpcSender<Result<i32, Reason>>) {
+fn supervise(method: StartMethod, pids: control::Sender<Result<i32, Reason>>) {
     let daemon = Process::new(sleep).name("daemon-2").start_method(method).daemon(true);
     let started = Supervisor::new().map_err(|error| Reason::of(&error)).and_then(|supervisor| {
         let daemon = supervisor.start(daemon).map_err(|error| Reason::of(&error))?;

@@ -4,8 +4,7 @@ use super::{Class, Lesson, proof, say};
 use crate::process::{Process, StartMethod};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;
-use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::IpcSender;
+use crate::wire::control;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// The variable: what every copy of the executable begins with.
@@ -21,7 +20,7 @@ pub(super) const LESSON: Lesson = Lesson {
 fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     VARIABLE.store(100, Ordering::Relaxed);
     class.stage.say("set", "my variable was 1, and is 100 now");
-    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
     let child = class.process(Process::new(change).args(events), "child");
     let child = class.stage.supervisor.start(child)?;
     class.stage.listen(&incoming)?;
@@ -38,7 +37,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
 }
 
 /// What it found and what it left behind.
-fn change(events: IpcSender<Event>) -> (i32, i32) {
+fn change(events: control::Sender<Event>) -> (i32, i32) {
     let found = VARIABLE.load(Ordering::Relaxed);
     say(&events, "look", format!("I find {found} in the variable"));
     VARIABLE.store(-1, Ordering::Relaxed);

@@ -6,8 +6,7 @@ use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::procs;
-use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::IpcSender;
+use crate::wire::control;
 use std::time::Duration;
 
 pub(super) const LESSON: Lesson = Lesson {
@@ -18,7 +17,7 @@ pub(super) const LESSON: Lesson = Lesson {
 };
 
 fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
-    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
     let child = class.process(Process::new(work).args(events), "child");
     let child = class.stage.supervisor.start(child)?;
     let alive = child.is_alive();
@@ -49,7 +48,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
 }
 
 /// Works for a while; when it was done.
-fn work(events: IpcSender<Event>) -> u64 {
+fn work(events: control::Sender<Event>) -> u64 {
     say(&events, "work", "I work for 200 ms");
     std::thread::sleep(Duration::from_millis(200));
     say(&events, "done", "I am done");

@@ -16,7 +16,6 @@ mod zombie;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use ipc_channel::ipc::IpcSender;
 use schemars::Schema;
 use schemars::generate::SchemaGenerator;
 
@@ -25,7 +24,7 @@ use super::entry::Entry;
 use super::run::record::{Event, Proof, ProofRecord, Record};
 use super::run::stage::{RunError, Stage};
 use crate::process::{Process, StartMethod};
-use crate::wire::endpoint::Message;
+use crate::wire::control::{self, Message};
 
 /// Every lesson, in the order in which they are best taken.
 static LESSONS: &[&Lesson] = &[
@@ -152,7 +151,7 @@ impl Class<'_, '_> {
 }
 
 /// Says something in the name of a child of the lesson; once the parent no longer listens, the child is about to end.
-fn say(events: &IpcSender<Event>, what: &str, text: impl Into<String>) {
+fn say(events: &control::Sender<Event>, what: &str, text: impl Into<String>) {
     let _ = events.send(Event::now(crate::process::current().name(), what, text));
 }
 

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use ipc_channel::ipc::IpcSender;
-
 use super::{Class, Lesson, proof, say};
 use crate::process::Process;
 use crate::scenario::run::record::{Event, ProcessRecord, Proof};
 use crate::scenario::run::stage::RunError;
 use crate::sys::clock::monotonic_ns;
-use crate::wire::endpoint::pollable_channel;
+use crate::wire::control;
 
 pub(super) const LESSON: Lesson = Lesson {
     name: "non-daemon",
@@ -19,7 +17,7 @@ pub(super) const LESSON: Lesson = Lesson {
 };
 
 fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
-    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
     let supervisor = class.stage.another_supervisor()?;
     let child = class.process(Process::new(work).args(events).daemon(false), "child");
     let child = supervisor.start(child)?;
@@ -37,7 +35,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     ))
 }
 
-fn work(events: IpcSender<Event>) -> u64 {
+fn work(events: control::Sender<Event>) -> u64 {
     say(&events, "work", "I work for 200 ms");
     std::thread::sleep(Duration::from_millis(200));
     say(&events, "done", "I am done");

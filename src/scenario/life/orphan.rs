@@ -6,8 +6,7 @@ use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::{Reason, RunError};
 use crate::supervisor::Supervisor;
 use crate::sys::{procs, task};
-use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::IpcSender;
+use crate::wire::control;
 use std::time::Duration;
 
 /// Of an orphan: its PID, its first parent, its second.
@@ -44,8 +43,8 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
 
 /// Has a child that has a child and ends; what became of the latter.
 fn make_an_orphan(class: &mut Class<'_, '_>) -> Result<Fate, RunError> {
-    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let (fates, fate) = pollable_channel::<Told>().map_err(RunError::os("socketpair"))?;
+    let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let (fates, fate) = control::channel::<Told>().map_err(RunError::os("socketpair"))?;
     let child = class.process(Process::new(leave_a_child).args((class.method, events, fates)), "parent");
     let child = class.stage.supervisor.start(child)?;
     class.stage.listen(&incoming)?;
@@ -55,7 +54,7 @@ fn make_an_orphan(class: &mut Class<'_, '_>) -> Result<Fate, RunError> {
     told.map_err(|reason| RunError::Child { name: "parent".to_owned(), reason })
 }
 
-fn leave_a_child(method: StartMethod, events: IpcSender<Event>, fates: IpcSender<Told>) {
+fn leave_a_child(method: StartMethod, events: control::Sender<Event>, fates: control::Sender<Told>) {
     let child = Process::new(outlive)
         .args((events.clone(), fates.clone()))
         .name("orphan")
@@ -78,7 +77,7 @@ fn leave_a_child(method: StartMethod, events: IpcSender<Event>, fates: IpcSender
 }
 
 /// Waits for the end of its parent, however that comes about, so it is never left behind.
-fn outlive(events: IpcSender<Event>, fates: IpcSender<Told>) {
+fn outlive(events: control::Sender<Event>, fates: control::Sender<Told>) {
     let Some(parent) = parent() else { return };
     say(&events, "born", format!("my parent is {}", parent.pid()));
     while !parent.wait_timeout(Duration::from_secs(3600)) {}

@@ -6,8 +6,7 @@ use crate::process::{Child, Process};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;
 use crate::sys::task;
-use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
+use crate::wire::control;
 
 /// How much processor time each child needs.
 const WORK_NS: u64 = 300_000_000;
@@ -50,11 +49,11 @@ fn race(class: &mut Class<'_, '_>, cpus: [usize; 2]) -> Result<u64, RunError> {
     class
         .stage
         .say("begin", format!("two children, each with {} ms of work, on {where_to}", WORK_NS / 1_000_000));
-    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
     let mut doors = Vec::new();
     let mut children: Vec<Child<Vec<Span>>> = Vec::new();
     for (name, cpu) in ["busy-1", "busy-2"].into_iter().zip(cpus) {
-        let (door, entrance) = ipc::channel().map_err(RunError::os("socketpair"))?;
+        let (door, entrance) = control::channel().map_err(RunError::os("socketpair"))?;
         let child = class.process(Process::new(work).args((cpu, entrance, events.clone())), name);
         children.push(class.stage.supervisor.start(child)?);
         doors.push(door);
@@ -80,7 +79,7 @@ fn race(class: &mut Class<'_, '_>, cpus: [usize; 2]) -> Result<u64, RunError> {
     Ok(both)
 }
 
-fn work(cpu: usize, entrance: IpcReceiver<()>, events: IpcSender<Event>) -> Vec<Span> {
+fn work(cpu: usize, entrance: control::Receiver<()>, events: control::Sender<Event>) -> Vec<Span> {
     task::pin_to_cpu(cpu).unwrap_or_else(|error| panic!("{error}"));
     if entrance.recv().is_err() {
         std::process::exit(1);

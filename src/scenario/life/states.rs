@@ -10,8 +10,7 @@ use crate::sync::file_lock::FileLock;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
 use crate::sys::{procs, task};
-use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::IpcSender;
+use crate::wire::control;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,7 +33,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let cpus = task::allowed_cpus().map_err(RunError::os("sched_getaffinity"))?;
     let cpu = *cpus.last().unwrap_or(&0);
 
-    let (held, holding) = pollable_channel::<()>().map_err(RunError::os("socketpair"))?;
+    let (held, holding) = control::channel::<()>().map_err(RunError::os("socketpair"))?;
     let cast = [
         start(class, "running", Process::new(be_busy).args((cpu, false)))?,
         start(class, "ready", Process::new(be_busy).args((cpu, true)))?,
@@ -78,7 +77,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
 
 fn start<A>(class: &Class<'_, '_>, name: &str, process: Process<A, ()>) -> Result<Child<()>, RunError>
 where
-    A: crate::wire::endpoint::Message + 'static,
+    A: control::Message + 'static,
 {
     Ok(class.stage.supervisor.start(class.process(process, name))?)
 }
@@ -160,7 +159,7 @@ fn sleep() {
 }
 
 /// Takes the lock, says so, and keeps it.
-fn hold(path: PathBuf, said: Option<IpcSender<()>>) {
+fn hold(path: PathBuf, said: Option<control::Sender<()>>) {
     let lock = FileLock::open(path).unwrap_or_else(|error| panic!("{error}"));
     let _held = lock.lock().unwrap_or_else(|error| panic!("{error}"));
     if let Some(said) = said {

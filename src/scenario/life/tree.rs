@@ -6,8 +6,7 @@ use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::{Reason, RunError, result_of};
 use crate::supervisor::Supervisor;
 use crate::sys::task;
-use crate::wire::endpoint::pollable_channel;
-use ipc_channel::ipc::IpcSender;
+use crate::wire::control;
 
 /// A process's PID and its parent's.
 type Ids = (i32, i32);
@@ -23,7 +22,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     class
         .stage
         .say("begin", format!("I am the first; my parent is the one that started me, {}", task::ppid()));
-    let (events, incoming) = pollable_channel::<Event>().map_err(RunError::os("socketpair"))?;
+    let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
     let child = class.process(Process::new(generation).args((1, class.method, events)), "child");
     let child = class.stage.supervisor.start(child)?;
     class.stage.listen(&incoming)?;
@@ -35,7 +34,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
 }
 
 /// One generation: says who it is, and has the next.
-fn generation(depth: u32, method: StartMethod, events: IpcSender<Event>) -> Result<Vec<Ids>, Reason> {
+fn generation(depth: u32, method: StartMethod, events: control::Sender<Event>) -> Result<Vec<Ids>, Reason> {
     let own = (task::pid(), task::ppid());
     say(&events, "born", format!("my PID is {}, and my parent's is {}", own.0, own.1));
     let mut family = vec![own];

@@ -3,8 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use ipc_channel::TryRecvError;
-
 use super::body;
 use super::books::{Books, LossRecord};
 use super::item::Item;
@@ -18,7 +16,7 @@ use crate::scenario::run::stage::{Reason, RunError, Stage};
 use crate::scenario::world::told::Report;
 use crate::scenario::world::{Inlet, Lock, News, Outlet, Parcel, Received, Seen, Sent, Step, World};
 use crate::sys::poll::Deadline;
-use crate::wire::endpoint::PollableReceiver;
+use crate::wire::control;
 
 /// How often the parent looks after its processes when nothing is told.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -30,7 +28,7 @@ pub(super) type Worker = Child<Result<u64, Reason>>;
 pub(super) struct Overseer<'a, 's> {
     pipeline: &'a FreePipeline,
     stage: &'a mut Stage<'s>,
-    incoming: &'a PollableReceiver<Report>,
+    incoming: &'a control::Receiver<Report>,
     producers: &'a [Worker],
     consumers: &'a [Worker],
     /// What the main process works with. With `close` it must hold no end that could send.
@@ -52,7 +50,7 @@ impl<'a, 's> Overseer<'a, 's> {
         pipeline: &'a FreePipeline,
         stage: &'a mut Stage<'s>,
         resources: Resources,
-        incoming: &'a PollableReceiver<Report>,
+        incoming: &'a control::Receiver<Report>,
         producers: &'a [Worker],
         consumers: &'a [Worker],
     ) -> Result<Self, RunError> {
@@ -141,8 +139,8 @@ impl<'a, 's> Overseer<'a, 's> {
         loop {
             match self.incoming.try_recv() {
                 Ok(report) => self.hear(report),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::IpcError(_)) => {
+                Err(control::TryRecvError::Empty) => break,
+                Err(_) => {
                     self.look_for_losses();
                     self.is_over = true;
                     return Ok(());

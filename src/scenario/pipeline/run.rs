@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use ipc_channel::ipc::IpcSender;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +16,7 @@ use crate::scenario::run::record::{Cell, Detail, Line, Record, Summary, Table};
 use crate::scenario::run::stage::{Reason, RunError, Stage};
 use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::told::{Report, Told};
-use crate::wire::endpoint::pollable_channel;
+use crate::wire::control;
 
 /// What only the record of a pipeline holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,7 +45,7 @@ impl FreePipeline {
     /// # Errors
     /// [`RunError`].
     pub fn run(&self, mut stage: Stage<'_>) -> Result<Record, RunError> {
-        let (reports, incoming) = pollable_channel::<Report>().map_err(RunError::os("socketpair"))?;
+        let (reports, incoming) = control::channel::<Report>().map_err(RunError::os("socketpair"))?;
         let resources = Pipeline::open(&self.params, std::path::Path::new("")).map_err(RunError::queue)?;
         let count = self.params.producers as usize;
         // Consumers first: items that are not taken fill the queue.
@@ -72,7 +71,7 @@ impl FreePipeline {
         &self,
         stage: &Stage<'_>,
         resources: &Resources,
-        reports: &IpcSender<Report>,
+        reports: &control::Sender<Report>,
         processes: std::ops::Range<usize>,
     ) -> Result<Vec<Worker>, RunError> {
         let start = |process| {
@@ -151,7 +150,12 @@ impl FreePipeline {
 }
 
 /// The life of a process of the pipeline.
-fn work(params: Params, share: Share, process: usize, reports: IpcSender<Report>) -> Result<u64, Reason> {
+fn work(
+    params: Params,
+    share: Share,
+    process: usize,
+    reports: control::Sender<Report>,
+) -> Result<u64, Reason> {
     let tools = share.unpack().map_err(|error| Reason::of(&error))?;
     Pipeline::body(&mut Told::new(reports), &params, &tools, process).map_err(|error| Reason::of(&error))
 }

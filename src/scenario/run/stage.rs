@@ -9,8 +9,7 @@ use crate::supervisor::Supervisor;
 use crate::sync::file_lock::FileLockError;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::signal::Interrupt;
-use crate::wire::endpoint::{Message, PollableReceiver};
-use ipc_channel::TryRecvError;
+use crate::wire::control::{self, Message};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::fmt;
@@ -205,14 +204,16 @@ impl<'a> Stage<'a> {
     ///
     /// # Errors
     /// [`RunError::Interrupted`].
-    pub fn listen(&mut self, events: &PollableReceiver<Event>) -> Result<(), RunError> {
+    pub fn listen(&mut self, events: &control::Receiver<Event>) -> Result<(), RunError> {
         loop {
             match events.try_recv() {
                 Ok(event) => self.tell(event),
-                Err(TryRecvError::Empty) => self.await_readable(events, Deadline::NEVER).map(drop)?,
+                Err(control::TryRecvError::Empty) => {
+                    self.await_readable(events, Deadline::NEVER).map(drop)?
+                }
                 // A sender that is killed inside a long message looks like the end of all of them; there
                 // are no long messages here.
-                Err(TryRecvError::IpcError(_)) => return Ok(()),
+                Err(_) => return Ok(()),
             }
         }
     }
@@ -231,7 +232,7 @@ impl<'a> Stage<'a> {
     ///
     /// # Errors
     /// [`RunError::Interrupted`].
-    pub fn await_word<T: Message>(&self, words: &PollableReceiver<T>) -> Result<Option<T>, RunError> {
+    pub fn await_word<T: Message>(&self, words: &control::Receiver<T>) -> Result<Option<T>, RunError> {
         self.await_readable(words, Deadline::NEVER)?;
         Ok(words.try_recv().ok())
     }

@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ipc_channel::TryRecvError;
-use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
@@ -26,7 +24,7 @@ use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::told::{Report, Told};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
-use crate::wire::endpoint::{PollableReceiver, pollable_channel};
+use crate::wire::control;
 
 /// How long nothing may be told before it is asked whether anything can still be.
 const QUIET: Duration = Duration::from_millis(100);
@@ -116,12 +114,12 @@ impl FreeSale {
         let shop = Tickets::open(&sale, dir).map_err(RunError::os("opening the lock"))?;
         Tickets::reset(&sale, &shop).map_err(RunError::os("writing the stock file"))?;
 
-        let (reports, incoming) = pollable_channel::<Report>().map_err(RunError::os("socketpair"))?;
+        let (reports, incoming) = control::channel::<Report>().map_err(RunError::os("socketpair"))?;
         let mut rng = StdRng::seed_from_u64(self.seed);
         let mut doors = Vec::new();
         let mut buyers: Vec<Buyer> = Vec::new();
         for index in 0..sale.buyers {
-            let (door, entrance) = ipc::channel().map_err(RunError::os("socketpair"))?;
+            let (door, entrance) = control::channel().map_err(RunError::os("socketpair"))?;
             let share = Tickets::share(&sale, &shop, index).map_err(RunError::os("dup"))?;
             let order = Order { index, sale: sale.clone(), share, seed: rng.next_u64() };
             let buyer = Process::new(visit)
@@ -171,7 +169,7 @@ impl FreeSale {
 /// killed, and named.
 fn listen(
     stage: &mut Stage<'_>,
-    incoming: &PollableReceiver<Report>,
+    incoming: &control::Receiver<Report>,
     buyers: &[Buyer],
     account: &mut Account,
 ) -> Result<Vec<String>, RunError> {
@@ -184,10 +182,10 @@ fn listen(
                 account.enter(&report);
                 stage.tell(report.event);
             }
-            Err(TryRecvError::Empty) if !stuck.is_empty() => {
+            Err(control::TryRecvError::Empty) if !stuck.is_empty() => {
                 stage.await_readable(incoming, Deadline::NEVER)?;
             }
-            Err(TryRecvError::Empty) => {
+            Err(control::TryRecvError::Empty) => {
                 if stage.await_readable(incoming, Deadline::after(QUIET))? {
                     continue;
                 }
@@ -208,7 +206,7 @@ fn listen(
             }
             // A sender that is killed inside a long message looks like the end of all of them; there are no
             // long messages here.
-            Err(TryRecvError::IpcError(_)) => return Ok(stuck),
+            Err(_) => return Ok(stuck),
         }
     }
 }
@@ -278,7 +276,11 @@ struct Order {
 }
 
 /// The life of a buyer: it waits to be let in, and buys.
-fn visit(order: Order, entrance: IpcReceiver<()>, reports: IpcSender<Report>) -> Result<Visit, Reason> {
+fn visit(
+    order: Order,
+    entrance: control::Receiver<()>,
+    reports: control::Sender<Report>,
+) -> Result<Visit, Reason> {
     let Order { index, mut sale, share, seed } = order;
     let shop = Tickets::unpack(&sale, share, index).map_err(|error| Reason::of(&error))?;
     let mut world = Told::new(reports);

@@ -3,7 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use ipc_channel::ipc::IpcSender;
 use serde::{Deserialize, Serialize};
 
 use super::free::poll;
@@ -12,6 +11,7 @@ use crate::explore::step::Observation;
 use crate::observe::notes::Fact;
 use crate::scenario::run::record::Event;
 use crate::sys::clock::monotonic_ns;
+use crate::wire::control;
 
 /// What a process tells its parent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,13 +28,13 @@ pub struct Report {
 #[derive(Debug)]
 pub struct Told {
     process: String,
-    reports: IpcSender<Report>,
+    reports: control::Sender<Report>,
     waited_ns: u64,
 }
 
 impl Told {
     /// A world in the name of this process.
-    pub fn new(reports: IpcSender<Report>) -> Told {
+    pub fn new(reports: control::Sender<Report>) -> Told {
         Told { process: crate::process::current().name().to_owned(), reports, waited_ns: 0 }
     }
 

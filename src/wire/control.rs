@@ -1,0 +1,661 @@
+//! The control plane: values, with any number of descriptors inside, from one process to another.
+//!
+//! Each message travels over `ipc-channel`, and this is the one file that names it. What that crate leaves
+//! out, or answers with a panic, is dealt with here:
+//! - *it lends no descriptors*, but a wait for a message and for the sender's death needs one, and so does a
+//!   fresh executable that is handed its first channel. The number is read from what the crate prints, which
+//!   [`probe`] proves once by sending a byte through it. The dependency is pinned to one version;
+//! - *it carries its own channels only, at most 64 in a message*. Descriptors wait in the socket of a
+//!   throw-away channel, the [`Carrier`], which takes a great many, and travels in their stead;
+//! - *it cuts long messages*, so that a sender that is stopped halfway would stop its receiver. A long value
+//!   travels as a file in memory, which is complete before the message is sent;
+//! - *a message that lost its descriptors*, as at the limit of open files, is met by a panic. It is looked
+//!   at before it is taken, and stays where it is;
+//! - *ends of another version of it* are numbers without meaning here. They are refused where they are sent.
+//!
+//! # Safety
+//! A number that is the socket of a channel's end is borrowed for as long as the end lives.
+#![expect(unsafe_code, reason = "ipc-channel does not lend its descriptors")]
+
+use super::codec::{self, EncodeError};
+use super::handle::Fd;
+use crate::sys::descriptor::{
+    Peeked, is_packet_socket, peek, receive_descriptors, replace, send_byte, send_descriptors, take_byte,
+};
+use crate::sys::mmap::{create_sealed, sealed_len};
+use crate::sys::poll::{Deadline, readable};
+use ipc_channel::TryRecvError as IpcTryRecvError;
+use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
+use serde::de::value::U64Deserializer;
+use serde::de::{DeserializeOwned, IntoDeserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use std::any::Any;
+use std::cell::RefCell;
+use std::fmt::{self, Debug};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+pub use super::codec::Message;
+
+/// Bytes of a value that go into the message itself: well below where messages are cut.
+const MOST_INLINE: usize = 16 << 10;
+/// As many ends of `ipc-channel` as one message of it takes, the carrier included.
+pub(super) const MOST_ENDS: usize = 64;
+/// How the names of types that are ends of any version of it begin, behind a reference or in a box too.
+pub(super) const NAMES_OF_ENDS: [&str; 3] =
+    ["ipc_channel::ipc::", "&ipc_channel::ipc::", "alloc::boxed::Box<ipc_channel::ipc::"];
+
+/// A value was not sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The value cannot travel.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// Its own `Serialize` panicked.
+    #[error("encoding the value panicked: {0}")]
+    Panicked(String),
+    /// It holds ends of `ipc-channel` that mean nothing to the version that this library uses.
+    #[error(
+        "the value holds an end of another version of ipc-channel than {VERSION}: depend on \
+         `ipc-channel = \"={VERSION}\"`, or send ends of a queue"
+    )]
+    ForeignEnds,
+    /// It holds more ends of `ipc-channel` than one message takes.
+    #[error(
+        "the value holds {held} ends of ipc-channel, and {MOST_ENDS} can travel, one less beside descriptors: send ends of queues"
+    )]
+    TooManyEnds {
+        /// How many it holds.
+        held: usize,
+    },
+    /// Its descriptors could not be sent, or there is no memory for it.
+    #[error("the value's descriptors or memory cannot be sent: {0}")]
+    Os(#[source] io::Error),
+    /// No process can receive it any more.
+    #[error("no process receives any more")]
+    Disconnected,
+}
+
+/// The version of `ipc-channel` whose ends can be part of a value.
+const VERSION: &str = "0.23.1";
+
+/// Nothing was received.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TryRecvError {
+    /// No message is there now.
+    #[error("no message is there")]
+    Empty,
+    /// No message is there, and no process can send one any more.
+    #[error("no process sends any more")]
+    Disconnected,
+    /// A message was taken that is not such a value.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The kernel refused. The message is still there: at the limit of open files it can be received once
+    /// this process has closed some.
+    #[error("a message cannot be received: {0}")]
+    Os(#[from] io::Error),
+}
+
+/// The end of a channel that sends. It can travel inside of a value.
+pub struct Sender<T> {
+    inner: IpcSender<Packed<T>>,
+}
+
+/// The end of a channel that receives. It can travel inside of a value, and be polled.
+pub struct Receiver<T> {
+    inner: IpcReceiver<Packed<T>>,
+    /// What `inner` owns.
+    socket: RawFd,
+}
+
+/// A channel for values that may hold handles of any kind.
+///
+/// # Errors
+/// As `socketpair(2)`.
+pub fn channel<T: Message>() -> io::Result<(Sender<T>, Receiver<T>)> {
+    probe()?;
+    let (sender, receiver) = ipc::channel::<()>()?;
+    let socket = socket_of(&receiver)?.as_raw_fd();
+    Ok((Sender { inner: sender.to_opaque().to() }, Receiver { inner: receiver.to_opaque().to(), socket }))
+}
+
+impl<T: Message> Sender<T> {
+    /// Sends `value`.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn send(&self, value: T) -> Result<(), SendError> {
+        let outgoing = Outgoing::pack(&value)?;
+        self.inner.send(Packed::Outgoing(outgoing)).map_err(|error| match error {
+            ipc_channel::IpcError::Disconnected => SendError::Disconnected,
+            ipc_channel::IpcError::Io(error) => match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => SendError::Disconnected,
+                _ => SendError::Os(error),
+            },
+            ipc_channel::IpcError::SerializationError(error) => SendError::Os(io::Error::other(error)),
+        })
+    }
+
+    /// The socket that this end is.
+    ///
+    /// # Errors
+    /// When the version of `ipc-channel` is not the one that this file knows.
+    pub(crate) fn socket(&self) -> io::Result<BorrowedFd<'_>> {
+        socket_of(&self.inner)
+    }
+
+    /// The same end, for values of another type that are encoded in the same way.
+    pub(crate) fn cast<U: Message>(self) -> Sender<U> {
+        Sender { inner: self.inner.to_opaque().to() }
+    }
+}
+
+impl<T: Message> Receiver<T> {
+    /// Waits for a message and takes it.
+    ///
+    /// # Errors
+    /// [`TryRecvError`], but never `Empty`.
+    pub fn recv(&self) -> Result<T, TryRecvError> {
+        loop {
+            readable(&[self.as_fd()], Deadline::NEVER)?;
+            match self.try_recv() {
+                // Another process that has this end took it.
+                Err(TryRecvError::Empty) => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Takes a message if one is there.
+    ///
+    /// # Errors
+    /// [`TryRecvError`].
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        match peek(self.as_fd())? {
+            Peeked::Nothing => return Err(TryRecvError::Empty),
+            Peeked::End => return Err(TryRecvError::Disconnected),
+            Peeked::Message => {}
+        }
+        // A number without an end behind it is met by a panic in `ipc-channel`, not by an error.
+        let received = without_panic(|| self.inner.try_recv()).unwrap_or_else(|panic| {
+            Ok(Packed::Incoming(Err(format!("decoding the value panicked: {panic}"))))
+        });
+        match received {
+            Ok(Packed::Incoming(value)) => value.map_err(TryRecvError::Unreadable),
+            Ok(Packed::Outgoing(_)) => unreachable!("decoding makes no outgoing message"),
+            Err(IpcTryRecvError::Empty) => Err(TryRecvError::Empty),
+            Err(IpcTryRecvError::IpcError(ipc_channel::IpcError::Disconnected)) => {
+                Err(TryRecvError::Disconnected)
+            }
+            Err(IpcTryRecvError::IpcError(ipc_channel::IpcError::Io(error))) => Err(TryRecvError::Os(error)),
+            Err(IpcTryRecvError::IpcError(error)) => Err(TryRecvError::Unreadable(error.to_string())),
+        }
+    }
+
+    /// The same end, for values of another type that are encoded in the same way.
+    pub(crate) fn cast<U: Message>(self) -> Receiver<U> {
+        Receiver { inner: self.inner.to_opaque().to(), socket: self.socket }
+    }
+
+    /// Makes a receiver out of the socket of one, as an executable inherits it.
+    ///
+    /// A new channel is made and its receiver's descriptor is made to mean `socket`.
+    ///
+    /// # Errors
+    /// `InvalidInput` when `socket` is no packet socket; else as `socketpair(2)`.
+    pub(crate) fn adopt(socket: BorrowedFd<'_>) -> io::Result<Self> {
+        let (_sender, receiver) = channel::<T>()?;
+        mean(receiver.as_fd(), socket)?;
+        Ok(receiver)
+    }
+}
+
+/// Makes `end`, the descriptor of a channel's end, refer to `socket`.
+fn mean(end: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> io::Result<()> {
+    if !is_packet_socket(socket) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the descriptor is not a packet socket"));
+    }
+    // SAFETY: an end relies on nothing but that its descriptor is a packet socket.
+    unsafe { replace(end, socket) }
+}
+
+impl<T> AsFd for Receiver<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: `inner` owns this descriptor and keeps it open until it is dropped. It gives it away only
+        // when it is encoded, which is never done to it here.
+        unsafe { BorrowedFd::borrow_raw(self.socket) }
+    }
+}
+
+/// An end of a channel of `ipc-channel`.
+trait End: Debug {}
+
+impl<T: Debug> End for IpcSender<T> {}
+impl<T: Debug> End for IpcReceiver<T> {}
+
+/// The socket of an end, by the number in `… SharedFileDescriptor(3) …` or `… fd: Cell { value: 4 } …`.
+fn socket_of(end: &impl End) -> io::Result<BorrowedFd<'_>> {
+    let printed = format!("{end:?}");
+    let number = ["SharedFileDescriptor(", "Cell { value: "].iter().find_map(|mark| {
+        let (_, after) = printed.split_once(mark)?;
+        let digits = after.find(|c: char| !c.is_ascii_digit())?;
+        after[..digits].parse::<RawFd>().ok()
+    });
+    let unknown = || {
+        let what = format!("ipc-channel prints an end as `{printed}`: version {VERSION} is needed");
+        io::Error::new(io::ErrorKind::Unsupported, what)
+    };
+    // SAFETY: the end prints the descriptor that it owns, as `probe` has proven of this version, and keeps it
+    // open while it is borrowed.
+    let socket = unsafe { BorrowedFd::borrow_raw(number.ok_or_else(unknown)?) };
+    if is_packet_socket(socket) { Ok(socket) } else { Err(unknown()) }
+}
+
+/// Proves, once in a process, that the ends of a channel print the numbers of their sockets: a byte that is
+/// put into the one comes out of the other. On the way `ipc-channel` is made to ask how much one send may
+/// hold, which it does at its first send, and panics over if no descriptors are left to ask with.
+fn probe() -> io::Result<()> {
+    static DONE: OnceLock<()> = OnceLock::new();
+    if DONE.get().is_some() {
+        return Ok(());
+    }
+    let (sender, receiver) = ipc::channel::<()>()?;
+    // As many as it asks with.
+    drop(ipc::channel::<()>()?);
+    send_byte(socket_of(&sender)?, 0xA5)?;
+    if take_byte(socket_of(&receiver)?).ok() != Some(0xA5) {
+        let what = format!("the sockets of ipc-channel are unknown: version {VERSION} is needed");
+        return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+    }
+    sender.send(()).map_err(io::Error::other)?;
+    receiver.recv().map_err(io::Error::other)?;
+    DONE.get_or_init(|| ());
+    Ok(())
+}
+
+/// Runs code of a value's own type; the words of its panic.
+pub(super) fn without_panic<R>(code: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| message_of(&*panic))
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().map(ToOwned::to_owned);
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "with a payload that is not text".to_owned())
+}
+
+thread_local! {
+    /// The descriptors of the value that is being encoded, in the order of their numbers in its bytes.
+    static ATTACHED: RefCell<Option<Vec<OwnedFd>>> = const { RefCell::new(None) };
+    /// The descriptors of the value that is being decoded.
+    static ARRIVED: RefCell<Vec<Option<OwnedFd>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Has a copy of `fd` travel with the value that is being encoded; its number there.
+///
+/// # Errors
+/// When no value is on its way to another process: bytes alone carry no descriptor.
+pub(super) fn attach(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    ATTACHED.with_borrow_mut(|attached| {
+        let attached = attached.as_mut().ok_or_else(|| {
+            io::Error::other(
+                "a descriptor travels only in the arguments and the result of a process, or over a Pipe",
+            )
+        })?;
+        attached.push(fd.try_clone_to_owned()?);
+        Ok(attached.len() as u32 - 1)
+    })
+}
+
+/// Takes the descriptor with this number in the value that is being decoded.
+pub(super) fn detach(number: u32) -> Option<OwnedFd> {
+    ARRIVED.with_borrow_mut(|arrived| arrived.get_mut(number as usize)?.take())
+}
+
+/// A value on its way: what `ipc-channel` is given to send, or what came of it.
+enum Packed<T> {
+    Outgoing(Outgoing),
+    Incoming(Result<T, String>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Outgoing {
+    /// The encoded value; none if it lies in the first descriptor.
+    bytes: Option<Vec<u8>>,
+    n_descriptors: usize,
+    /// The place of the carrier among the message's channels, as `ipc-channel` numbers them.
+    carrier: Option<u64>,
+    /// The structs that were written, for the receiver to compare with what it reads.
+    shape: Vec<(String, usize)>,
+}
+
+impl Outgoing {
+    fn pack<T: Message>(value: &T) -> Result<Self, SendError> {
+        let outer = ATTACHED.replace(Some(Vec::new()));
+        let encoded = without_panic(|| codec::encode_with_ends(value));
+        let attached = ATTACHED.replace(outer).unwrap_or_default();
+        let packed = match encoded {
+            Ok(Ok(encoded)) => Self::complete(encoded, attached),
+            Ok(Err(error)) => Err(error.into()),
+            Err(panic) => Err(SendError::Panicked(panic)),
+        };
+        if packed.is_err() {
+            forget_ends();
+        }
+        packed
+    }
+
+    fn complete(encoded: codec::WithEnds, mut descriptors: Vec<OwnedFd>) -> Result<Self, SendError> {
+        let codec::WithEnds { bytes, n_ends, shape } = encoded;
+        let bytes = if bytes.len() <= MOST_INLINE {
+            Some(bytes)
+        } else {
+            descriptors.push(memory(&bytes).map_err(SendError::Os)?);
+            None
+        };
+        let mut outgoing = Outgoing { bytes, n_descriptors: descriptors.len(), carrier: None, shape };
+        if n_ends == MOST_ENDS && !descriptors.is_empty() {
+            return Err(SendError::TooManyEnds { held: n_ends });
+        }
+        // The carrier goes along with ends too, to see how `ipc-channel` has numbered them, where there is room.
+        if !descriptors.is_empty() || (1..MOST_ENDS).contains(&n_ends) {
+            let place = Carrier::load(&descriptors).and_then(Carrier::join).map_err(SendError::Os)?;
+            // Ends of this version were numbered before it; those of another have numbers of their own.
+            if (place as usize) < n_ends {
+                return Err(SendError::ForeignEnds);
+            }
+            if place as usize >= MOST_ENDS {
+                return Err(SendError::TooManyEnds { held: place as usize });
+            }
+            outgoing.carrier = Some(place);
+        }
+        Ok(outgoing)
+    }
+
+    fn unpack<T: Message>(self) -> Result<T, String> {
+        let text = |error: io::Error| error.to_string();
+        let mut descriptors = match self.carrier {
+            Some(place) => {
+                let carrier = Carrier(end_at(place)?);
+                carrier.unload(self.n_descriptors).map_err(text)?
+            }
+            None => Vec::new(),
+        };
+        let bytes = match self.bytes {
+            Some(bytes) => bytes,
+            None => content(descriptors.pop().ok_or("the value's memory is missing")?).map_err(text)?,
+        };
+        let outer = ARRIVED.replace(descriptors.into_iter().map(Some).collect());
+        let decoded = without_panic(|| codec::decode_of_shape(&bytes, &self.shape));
+        ARRIVED.set(outer);
+        match decoded {
+            Ok(value) => value.map_err(|error| error.to_string()),
+            Err(panic) => Err(format!("decoding the value panicked: {panic}")),
+        }
+    }
+}
+
+/// Forgets the ends that were numbered for a message that will not be sent: the next would take them along.
+fn forget_ends() {
+    if let Ok((sender, _receiver)) = ipc::channel::<()>() {
+        // More of them than a message carries, which only a type that hides its ends comes to, are forgotten
+        // with a panic.
+        let _ = without_panic(|| sender.send(()));
+    }
+}
+
+impl<T> Debug for Packed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Packed::Outgoing(_) => "Outgoing",
+            Packed::Incoming(_) => "Incoming",
+        })
+    }
+}
+
+impl<T> Serialize for Packed<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Packed::Outgoing(outgoing) => outgoing.serialize(serializer),
+            Packed::Incoming(_) => Err(ser::Error::custom("a received message is not sent on")),
+        }
+    }
+}
+
+impl<'de, T: Message> Deserialize<'de> for Packed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Here and not after the message was received, for now its ends can be had by their numbers.
+        Ok(Packed::Incoming(Outgoing::deserialize(deserializer)?.unpack()))
+    }
+}
+
+/// A throw-away channel with descriptors waiting in its socket. Whoever dies on the way, the kernel closes
+/// what was in flight.
+struct Carrier(IpcReceiver<()>);
+
+impl Carrier {
+    fn load(descriptors: &[OwnedFd]) -> io::Result<Self> {
+        let (sender, receiver) = ipc::channel::<()>()?;
+        send_descriptors(socket_of(&sender)?, descriptors)?;
+        Ok(Carrier(receiver))
+    }
+
+    /// Makes it part of the message that is being sent: its place there.
+    fn join(self) -> io::Result<u64> {
+        let encoded = codec::encode_with_ends(&self.0).map_err(io::Error::other)?;
+        codec::decode(&encoded.bytes).map_err(io::Error::other)
+    }
+
+    fn unload(&self, n_descriptors: usize) -> io::Result<Vec<OwnedFd>> {
+        receive_descriptors(socket_of(&self.0)?, n_descriptors)
+    }
+}
+
+/// The end of `ipc-channel` at this place of the message that is being received.
+fn end_at<E: DeserializeOwned>(place: u64) -> Result<E, String> {
+    let place: U64Deserializer<de::value::Error> = place.into_deserializer();
+    E::deserialize(place).map_err(|error| error.to_string())
+}
+
+fn memory(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = File::from(create_sealed(bytes.len() as u64)?);
+    file.write_all(bytes)?;
+    Ok(file.into())
+}
+
+fn content(file: OwnedFd) -> io::Result<Vec<u8>> {
+    let len = sealed_len(file.as_fd())?.ok_or(io::ErrorKind::InvalidData)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+    let mut file = File::from(file);
+    // Sender and receiver have one offset.
+    file.rewind()?;
+    file.take(len).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+// Ends of these channels travel as descriptors, of which a value may hold any number.
+
+impl<T> Serialize for Sender<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_socket(socket_of(&self.inner), serializer)
+    }
+}
+
+impl<T> Serialize for Receiver<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_socket(Ok(self.as_fd()), serializer)
+    }
+}
+
+fn serialize_socket<S: Serializer>(socket: io::Result<BorrowedFd<'_>>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u32(socket.and_then(attach).map_err(ser::Error::custom)?)
+}
+
+impl<'de, T: Message> Deserialize<'de> for Sender<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let socket = Fd::deserialize(deserializer)?;
+        let (sender, _receiver) = channel::<T>().map_err(de::Error::custom)?;
+        let own = socket_of(&sender.inner).map_err(de::Error::custom)?;
+        mean(own, socket.as_fd()).map_err(de::Error::custom)?;
+        Ok(sender)
+    }
+}
+
+impl<'de, T: Message> Deserialize<'de> for Receiver<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let socket = Fd::deserialize(deserializer)?;
+        Self::adopt(socket.as_fd()).map_err(de::Error::custom)
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Sender { inner: self.inner.clone() }
+    }
+}
+
+impl<T> Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
+
+impl<T> Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_and_long_values_travel_with_their_handles() {
+        for len in [0, MOST_INLINE - 100, MOST_INLINE + 1, 3_000_000] {
+            let (sender, receiver) = channel::<(Vec<u8>, Sender<u8>, IpcSender<u8>)>().unwrap();
+            let (inner, answers) = channel().unwrap();
+            let (plain, plain_answers) = ipc::channel().unwrap();
+            // Nobody receives yet: a message that was cut would block here.
+            sender.send((vec![7; len], inner, plain)).unwrap();
+            let (bytes, inner, plain) = receiver.recv().unwrap();
+            inner.send(1).unwrap();
+            plain.send(2).unwrap();
+            assert_eq!(bytes, vec![7; len]);
+            assert_eq!((answers.recv().unwrap(), plain_answers.recv().unwrap()), (1, 2));
+        }
+    }
+
+    #[test]
+    fn a_value_takes_any_number_of_descriptors() {
+        let null = File::open("/dev/null").unwrap();
+        for n in [1, 63, 64, 65, 253, 254, 400] {
+            let (sender, receiver) = channel::<Vec<Fd>>().unwrap();
+            sender
+                .send((0..n).map(|_| Fd::from(OwnedFd::from(null.try_clone().unwrap()))).collect())
+                .unwrap();
+            assert_eq!(receiver.recv().unwrap().len(), n);
+        }
+    }
+
+    #[test]
+    fn too_many_ends_of_ipc_channel_are_refused_and_the_next_message_is_none_the_worse() {
+        let (sender, receiver) = channel::<Vec<IpcSender<u8>>>().unwrap();
+        let ends = |n| (0..n).map(|_| ipc::channel().unwrap().0).collect();
+        let words = sender.send(ends(65)).unwrap_err().to_string();
+        assert!(words.contains("more than 64 ends"), "{words}");
+        for n in [63, 64] {
+            sender.send(ends(n)).unwrap();
+            assert_eq!(receiver.recv().unwrap().len(), n);
+        }
+    }
+
+    #[test]
+    fn ends_that_a_type_hides_travel_too() {
+        #[derive(Serialize, Deserialize)]
+        #[serde(transparent)]
+        struct Hidden(IpcSender<u8>);
+        let (sender, receiver) = channel::<(Option<u8>, Hidden, Hidden)>().unwrap();
+        let ((one, ones), (two, twos)) = (ipc::channel().unwrap(), ipc::channel().unwrap());
+        sender.send((None, Hidden(one), Hidden(two))).unwrap();
+        let (_, Hidden(one), Hidden(two)) = receiver.recv().unwrap();
+        one.send(1).unwrap();
+        two.send(2).unwrap();
+        assert_eq!((ones.recv().unwrap(), twos.recv().unwrap()), (1, 2));
+    }
+
+    #[test]
+    fn ends_in_bytes_alone_are_refused() {
+        let (end, _receiver) = ipc::channel::<u8>().unwrap();
+        let words = codec::encode(&(1, end)).unwrap_err().to_string();
+        assert!(words.contains("travels only in the arguments"), "{words}");
+        let (end, _receiver) = channel::<u8>().unwrap();
+        assert!(codec::encode(&end).is_err());
+    }
+
+    #[test]
+    fn an_end_that_is_gone_is_told() {
+        let (sender, receiver) = channel::<u8>().unwrap();
+        assert!(matches!(receiver.try_recv(), Err(TryRecvError::Empty)));
+        sender.send(1).unwrap();
+        drop(sender);
+        assert_eq!(receiver.recv().unwrap(), 1);
+        assert!(matches!(receiver.recv(), Err(TryRecvError::Disconnected)));
+        let (sender, receiver) = channel::<u8>().unwrap();
+        drop(receiver);
+        assert!(matches!(sender.send(1), Err(SendError::Disconnected)));
+    }
+
+    #[test]
+    fn an_adopted_socket_receives_what_was_sent_to_it() {
+        let (sender, receiver) = channel::<String>().unwrap();
+        let inherited = receiver.as_fd().try_clone_to_owned().unwrap();
+        drop(receiver);
+        let adopted = Receiver::<String>::adopt(inherited.as_fd()).unwrap();
+        drop(inherited);
+        sender.send("hello".to_owned()).unwrap();
+        assert_eq!(adopted.recv().unwrap(), "hello");
+        drop(sender);
+        assert!(adopted.recv().is_err(), "the end of the stream is seen");
+        let file = File::open("/dev/null").unwrap();
+        assert_eq!(Receiver::<u8>::adopt(file.as_fd()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[derive(Debug)]
+    struct Bomb;
+
+    impl Serialize for Bomb {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_unit()
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Bomb {
+        fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            panic!("no bombs here")
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why() {
+        let (sender, receiver) = channel::<u8>().unwrap();
+        let texts = receiver.cast::<String>();
+        sender.send(200).unwrap();
+        let words = texts.recv().unwrap_err().to_string();
+        assert!(words.contains("String"), "{words}");
+    }
+
+    #[test]
+    fn a_decoder_that_panics_is_told_in_its_own_words() {
+        let (sender, receiver) = channel::<Bomb>().unwrap();
+        sender.send(Bomb).unwrap();
+        let words = receiver.recv().unwrap_err().to_string();
+        assert!(words.contains("panicked: no bombs here"), "{words}");
+    }
+}
