@@ -23,4 +23,6 @@ pub mod strategy;
 pub mod traced;
 
 #[cfg(test)]
+mod programs;
+#[cfg(test)]
 mod tests;

@@ -34,6 +34,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("explore::a_token_is_explored_and_replayed_on_the_command_line", command_line),
         trial("explore::bad_input_is_one_clear_line", bad_input),
         trial("explore::a_bounded_search_goes_on_from_its_file", resumed),
+        trial("explore::ctrl_c_ends_a_search_with_a_stopped_worker_at_once", stopped_worker),
         trial("explore::free_runs_come_to_a_verdict", free_runs),
         trial("explore::trials_show_the_race_by_default", race_by_default),
         trial("explore::a_person_who_schedules_sees_the_state_and_undoes_steps", step_by_step),
@@ -360,4 +361,36 @@ fn step_by_step() {
     assert!(told.contains("undone: step 1") && told.contains("[stock: 0]"), "{told}");
     let (code, out, _) = stepped(Stdio::from(std::fs::File::open("/dev/zero").unwrap()), b"");
     assert_eq!((code, out.starts_with("stopped")), (0, true), "input without lines is no schedule");
+}
+
+fn stopped_worker() {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+    let mut program = Command::new(env!("CARGO_BIN_EXE_proclab"));
+    program.args(["explore", "tickets", "--buyers", "6", "--lock", "none"]).stdout(Stdio::null());
+    let mut program = program.stderr(Stdio::null()).spawn().unwrap();
+    let send = |signal: &str, pid: u32| {
+        assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
+    };
+    let children = |pid: u32| -> Vec<u32> {
+        let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        list.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    };
+    let begin = Instant::now();
+    // Six buyers and the janitor.
+    let workers = loop {
+        let workers = children(program.id());
+        if workers.len() >= 7 {
+            break workers;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20), "the workers never start: {workers:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    workers.iter().for_each(|worker| send("-STOP", *worker));
+    send("-INT", program.id());
+    let begin = Instant::now();
+    while program.try_wait().unwrap().is_none() {
+        assert!(begin.elapsed() < Duration::from_secs(8), "Ctrl-C waits for a stopped worker");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

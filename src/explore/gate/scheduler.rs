@@ -10,6 +10,7 @@ use crate::explore::engine::Granted;
 use crate::explore::step::{Observation, Seen, Step, letter};
 use crate::process::{Child, Exit, JoinError, StartError};
 use crate::shm::region::{Region, RegionError};
+use crate::sys::poll::{Deadline, readable};
 use crate::wire::handle::Fd;
 
 /// How long a granted worker may take to arrive at its next step.
@@ -19,6 +20,8 @@ use crate::wire::handle::Fd;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it may take after a Ctrl-C.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long workers may take to end with their gate, all together.
+const LAST_GRACE: Duration = Duration::from_secs(2);
 /// How often a silent worker is asked whether it lives.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -66,8 +69,26 @@ pub enum GateError {
         /// Why not.
         source: JoinError,
     },
-    /// The system refused.
-    #[error("the gate cannot be set up")]
+    /// A worker cannot be killed: a sandbox may refuse to send the signal.
+    #[error("worker {who} (PID {pid}) cannot be killed")]
+    Kill {
+        /// Its letter.
+        who: char,
+        /// Its PID.
+        pid: i32,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A worker was killed and has not ended: the kernel holds it in a system call.
+    #[error("worker {who} (PID {pid}) has not ended {} s after SIGKILL", PATIENCE.as_secs())]
+    Undead {
+        /// Its letter.
+        who: char,
+        /// Its PID.
+        pid: i32,
+    },
+    /// The system refused something that the workers share.
+    #[error("what the workers share cannot be set up")]
     Os(#[from] io::Error),
 }
 
@@ -221,16 +242,21 @@ impl<'s> Gate<'s> {
         })
     }
 
-    /// Kills `worker` where it waits, and waits until the kernel has taken all that it held.
+    /// Kills `worker` where it waits, and waits until the kernel has released all that it held.
     ///
     /// # Errors
-    /// [`GateError::Join`].
+    /// [`GateError::Kill`], [`GateError::Undead`] or [`GateError::Join`].
     pub fn kill(&mut self, worker: usize) -> Result<(), GateError> {
-        if let Some(child) = self.workers[worker].child.take() {
-            child.kill()?;
+        if let Some(child) = &self.workers[worker].child {
+            let (who, pid) = (letter(worker), child.pid());
+            child.kill().map_err(|source| GateError::Kill { who, pid, source })?;
             // Killed, it ends at once, so a Ctrl-C need not break the wait off.
-            child.reap_now().map_err(|source| GateError::Join { who: letter(worker), source })?;
+            let ended = reaped_within(child, PATIENCE).map_err(|source| GateError::Join { who, source })?;
+            if !ended {
+                return Err(GateError::Undead { who, pid });
+            }
         }
+        self.workers[worker].child = None;
         self.workers[worker].at = At::Killed;
         Ok(())
     }
@@ -251,8 +277,13 @@ impl<'s> Gate<'s> {
         let slot = Slot::new(&self.region, worker);
         slot.command(command);
         slot.pass(Side::Scheduler);
-        if !slot.wait(Side::Scheduler, LOOK_AGAIN) {
-            self.wait_long(worker)?;
+        if !slot.wait(Side::Scheduler, LOOK_AGAIN)
+            && let Err(error) = self.wait_long(worker)
+        {
+            // It has the turn and may never give it back. The next execution gets another in its place,
+            // rather than wait as long again; if it cannot be killed, the error at hand says more.
+            let _ = self.kill(worker);
+            return Err(error);
         }
         let (report, seen) = slot.read_report();
         let state = &mut self.workers[worker];
@@ -307,14 +338,33 @@ impl std::fmt::Debug for Gate<'_> {
 impl Drop for Gate<'_> {
     fn drop(&mut self) {
         for worker in 0..self.workers.len() {
-            if let Some(child) = &self.workers[worker].child {
-                let _ = child.kill();
+            let Some(child) = &self.workers[worker].child else { continue };
+            if child.kill().is_err() {
+                // Where no signal can be sent, a worker that waits at its slot still hears a word.
+                let slot = Slot::new(&self.region, worker);
+                slot.command(Command::Leave);
+                slot.pass(Side::Scheduler);
             }
         }
+        let begin = Instant::now();
         for worker in 0..self.workers.len() {
             if let Some(child) = self.workers[worker].child.take() {
-                let _ = child.reap_now();
+                // One that neither dies nor listens ends with its parent.
+                let _ = reaped_within(&child, LAST_GRACE.saturating_sub(begin.elapsed()));
             }
+        }
+    }
+}
+
+/// Waits for the end of a killed child, with no regard to Ctrl-C; whether it came in time.
+fn reaped_within(child: &Child<()>, patience: Duration) -> Result<bool, JoinError> {
+    let deadline = Deadline::after(patience);
+    loop {
+        if child.reap()?.is_some() {
+            return Ok(true);
+        }
+        if !readable(&[child.as_fd()], deadline)?[0] {
+            return Ok(child.reap()?.is_some());
         }
     }
 }

@@ -58,6 +58,8 @@ pub(super) enum Command {
     Grant,
     /// Unwind: this execution goes no further.
     Abandon,
+    /// Unwind and end: there will be no other execution.
+    Leave,
 }
 
 /// What a worker tells the scheduler.
@@ -126,6 +128,7 @@ impl<'a> Slot<'a> {
             Command::Begin => 0,
             Command::Grant => 1,
             Command::Abandon => 2,
+            Command::Leave => 3,
         };
         self.word(CODE).store(code, Ordering::Relaxed);
     }
@@ -134,7 +137,8 @@ impl<'a> Slot<'a> {
         match self.word(CODE).load(Ordering::Relaxed) {
             0 => Command::Begin,
             1 => Command::Grant,
-            _ => Command::Abandon,
+            2 => Command::Abandon,
+            _ => Command::Leave,
         }
     }
 

@@ -36,10 +36,14 @@ impl WorkerSlot {
         let slot = Slot::new(&region, self.slot as usize);
         loop {
             let mut context = StepContext { slot, seen: Seen::default() };
-            if context.wait() != Command::Begin {
-                // Told to stop an execution that this process has never begun.
-                context.tell(&Report::Ended);
-                continue;
+            match context.wait() {
+                Command::Begin => {}
+                Command::Leave => return Ok(()),
+                Command::Grant | Command::Abandon => {
+                    // Told to stop an execution that this process has never begun.
+                    context.tell(&Report::Ended);
+                    continue;
+                }
             }
             let end = catch_unwind(AssertUnwindSafe(|| body(&mut context)));
             let report = match end {
@@ -52,6 +56,9 @@ impl WorkerSlot {
                     Report::Panicked
                 }
             };
+            if slot.read_command() == Command::Leave {
+                return Ok(());
+            }
             context.tell(&report);
         }
     }

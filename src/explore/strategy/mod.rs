@@ -1,6 +1,7 @@
 //! Who goes next: the rule by which an execution's decisions are made.
 
 pub mod dfs;
+pub mod dpor;
 pub mod pct;
 pub mod random;
 pub mod replay;

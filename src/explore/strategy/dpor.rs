@@ -1,0 +1,402 @@
+//! One execution of each class: dynamic partial-order reduction with source sets and wakeup trees.
+//!
+//! After each execution every *race* in it (two dependent steps of different tasks of which the later one
+//! could have come first) is looked for, and where the earlier step was chosen a *wakeup sequence* is planned
+//! that leads to the later one instead, unless what was or will be explored there covers it (P. Abdulla,
+//! S. Aronis, B. Jonsson, K. Sagonas, "Source Sets: A Foundation for Optimal Dynamic Partial Order
+//! Reduction", JACM 64(4), 2017). No two executions are equivalent. An execution is given up only where a
+//! planned step turned out to be disabled, which [`System::would_run`](crate::explore::engine::System::would_run)
+//! could not tell beforehand.
+//!
+//! Steps may disable each other, so a race is sought with *each* dependent step that is not ordered before
+//! the previous step of the same task, not with the last one only: a lock is released before the next task
+//! takes it, but the race is with its having been taken. Steps that were announced and never done take part
+//! as well, and so does the kill of each task at each of its steps.
+//!
+//! With kills, the system has to know which steps are enabled
+//! ([`System::enabled`](crate::explore::engine::System::enabled)): only a task that could go on is killed, and a
+//! planned kill cannot try. Where only a try tells, [`Dfs`](super::dfs::Dfs) searches with kills.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Decision, Strategy};
+use crate::explore::engine::{Completed, Divergence, Point};
+use crate::explore::step::{Choice, Event, Step, Touch, task_name, waiting};
+
+/// The search, and where it is: serialise it and continue another day.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Dpor {
+    path: Vec<Node>,
+    depth: usize,
+    /// The first decision of this execution that is new.
+    fresh: usize,
+    exhausted: bool,
+}
+
+/// A decision, and what decides on which others it depends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Move {
+    choice: Choice,
+    touches: Vec<Touch>,
+    created: Vec<u32>,
+    barrier: bool,
+}
+
+impl Move {
+    fn of(event: &Event) -> Self {
+        Self {
+            choice: event.choice,
+            touches: event.touches().collect(),
+            created: event.created.clone(),
+            barrier: event.barrier,
+        }
+    }
+
+    /// What `choice` would do, as far as its announcement tells.
+    fn announced(choice: Choice, step: &Step) -> Self {
+        let touches = step.touches().filter(|touch| !choice.kill || touch.access.may_wait()).collect();
+        Self { choice, touches, created: Vec::new(), barrier: false }
+    }
+
+    /// As [`Event::depends`].
+    fn depends(&self, other: &Self) -> bool {
+        self.choice.process == other.choice.process
+            || (self.choice.kill && other.choice.kill)
+            || self.barrier
+            || other.barrier
+            || self.created.contains(&other.choice.process)
+            || other.created.contains(&self.choice.process)
+            || self.touches.iter().any(|mine| other.touches.iter().any(|its| mine.conflicts(its)))
+    }
+
+    /// Whether some schedule that is equivalent to an extension of `sequence` begins with this move.
+    fn is_weak_initial(&self, sequence: &[Move]) -> bool {
+        for other in sequence {
+            if other.choice == self.choice {
+                return true;
+            }
+            if other.depends(self) {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// A node of a wakeup tree: a move, and what is planned after it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Branch {
+    next: Move,
+    then: Vec<Branch>,
+}
+
+/// A point on the path of the current execution.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Node {
+    /// What need not be explored from here: explored already, here or at a point before.
+    sleep: Vec<Move>,
+    /// What is planned from here; the first is under way.
+    branches: Vec<Branch>,
+    taken: Option<Taken>,
+    /// How many branches have been explored.
+    explored: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Taken {
+    choice: Choice,
+    step: Step,
+    event: Option<Event>,
+}
+
+impl Dpor {
+    /// A search that has not begun.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether everything has been explored.
+    pub fn is_exhausted(&self) -> bool {
+        self.exhausted
+    }
+
+    /// Which part of the tree has been explored, from 0 to 1, as far as it is planned: branches are added
+    /// while the search goes on, so this can fall.
+    pub fn explored(&self) -> f64 {
+        if self.exhausted {
+            return 1.0;
+        }
+        let (mut explored, mut share) = (0.0, 1.0);
+        for node in &self.path {
+            share /= (node.explored + node.branches.len()).max(1) as f64;
+            explored += share * node.explored as f64;
+        }
+        explored
+    }
+
+    fn arrive(&mut self) {
+        let node = match self.path.last_mut() {
+            None => Node { sleep: Vec::new(), branches: Vec::new(), taken: None, explored: 0 },
+            Some(parent) => {
+                let branch = &mut parent.branches[0];
+                let branches = std::mem::take(&mut branch.then);
+                let sleep = parent.sleep.iter().filter(|other| !other.depends(&branch.next)).cloned();
+                Node { sleep: sleep.collect(), branches, taken: None, explored: 0 }
+            }
+        };
+        self.path.push(node);
+    }
+
+    /// The next branch at `point` that can be taken; one is planned if none is and nothing was explored.
+    fn choose(&mut self, point: &Point<'_>) -> Option<Choice> {
+        let previous = point.depth.checked_sub(1).and_then(|at| self.path[at].taken.as_ref());
+        let previous = previous.map(|taken| Choice::step(taken.choice.index()));
+        let node = &mut self.path[point.depth];
+        while let Some(branch) = node.branches.first() {
+            if point.choices.contains(&branch.next.choice) {
+                return Some(branch.next.choice);
+            }
+            // It was planned not knowing that it is disabled here.
+            node.branches.remove(0);
+        }
+        if node.explored > 0 {
+            return None;
+        }
+        let awake =
+            |choice: &&Choice| !choice.kill && !node.sleep.iter().any(|asleep| asleep.choice == **choice);
+        // Going on with the same task makes few switches.
+        let choice = point.choices.iter().filter(awake).min_by_key(|choice| Some(**choice) != previous);
+        let choice = *choice?;
+        let next = Move::announced(choice, point.step(choice)?);
+        node.branches.push(Branch { next, then: Vec::new() });
+        Some(choice)
+    }
+}
+
+impl Strategy for Dpor {
+    fn begin(&mut self) -> bool {
+        self.depth = 0;
+        self.fresh = usize::MAX;
+        !self.exhausted
+    }
+
+    fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence> {
+        if point.depth == self.path.len() {
+            self.arrive();
+        }
+        self.depth = point.depth + 1;
+        if self.path[point.depth].taken.is_none() {
+            self.fresh = self.fresh.min(point.depth);
+            let chosen = self.choose(point).and_then(|choice| Some((choice, point.step(choice)?.clone())));
+            let Some((choice, step)) = chosen else { return Ok(Decision::GiveUp) };
+            self.path[point.depth].taken = Some(Taken { choice, step, event: None });
+        }
+        let taken = self.path[point.depth].taken.as_ref().expect("taken just now");
+        let found = point.step(taken.choice);
+        if found != Some(&taken.step) {
+            return Err(Divergence {
+                position: point.depth,
+                expected: waiting(taken.choice, Some(&taken.step)),
+                found: waiting(taken.choice, found),
+            });
+        }
+        Ok(Decision::Take(taken.choice))
+    }
+
+    fn refused(&mut self, point: &Point<'_>, process: usize) -> Result<(), Divergence> {
+        let node = &mut self.path[point.depth];
+        if node.taken.take().is_some_and(|taken| taken.event.is_some()) {
+            return Err(Divergence {
+                position: point.depth,
+                expected: format!("{} goes on", task_name(process)),
+                found: "its step is disabled".into(),
+            });
+        }
+        node.branches.remove(0);
+        Ok(())
+    }
+
+    fn done(&mut self, event: &Event) -> Result<(), Divergence> {
+        let position = self.depth - 1;
+        let Some(node) = self.path.get_mut(position) else { return Ok(()) };
+        let Some(taken) = node.taken.as_mut() else { return Ok(()) };
+        match &taken.event {
+            None => {
+                taken.event = Some(event.clone());
+                node.branches[0].next = Move::of(event);
+            }
+            Some(before) if before != event => {
+                return Err(Divergence { position, expected: before.to_string(), found: event.to_string() });
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, execution: &Completed<'_>) {
+        let races = Races::new(execution);
+        races.each(self.fresh, |position, sequence| {
+            let node = &mut self.path[position];
+            if !node.sleep.iter().any(|asleep| asleep.is_weak_initial(&sequence)) {
+                plan(&mut node.branches, sequence);
+            }
+        });
+    }
+
+    fn end(&mut self) {
+        while let Some(node) = self.path.last_mut() {
+            if node.taken.take().is_some() {
+                let branch = node.branches.remove(0);
+                node.sleep.push(branch.next);
+                node.explored += 1;
+            }
+            if !node.branches.is_empty() {
+                return;
+            }
+            self.path.pop();
+        }
+        self.exhausted = true;
+    }
+}
+
+/// Adds `sequence` to a wakeup tree, unless a sequence in it covers it.
+fn plan(branches: &mut Vec<Branch>, mut sequence: Vec<Move>) {
+    let mut level = branches;
+    while let Some(at) = level.iter().position(|branch| branch.next.is_weak_initial(&sequence)) {
+        let choice = level[at].next.choice;
+        if let Some(same) = sequence.iter().position(|other| other.choice == choice) {
+            sequence.remove(same);
+        }
+        // A leaf is explored with all that can follow.
+        if sequence.is_empty() || level[at].then.is_empty() {
+            return;
+        }
+        level = &mut level[at].then;
+    }
+    let chain = sequence.into_iter().rev().fold(Vec::new(), |then, next| vec![Branch { next, then }]);
+    level.extend(chain);
+}
+
+/// The races of one execution.
+struct Races<'a> {
+    execution: &'a Completed<'a>,
+    moves: Vec<Move>,
+    /// For each event the events that happened before it: a bit each.
+    past: Vec<Vec<u64>>,
+}
+
+/// A step or a kill that is looked at as the later one of a race.
+struct Later<'a> {
+    step: &'a Step,
+    what: Move,
+    /// How many events had happened.
+    position: usize,
+}
+
+impl<'a> Races<'a> {
+    fn new(execution: &'a Completed<'a>) -> Self {
+        let moves: Vec<Move> = execution.trace.events.iter().map(Move::of).collect();
+        let words = moves.len().div_ceil(64);
+        let mut past: Vec<Vec<u64>> = Vec::with_capacity(moves.len());
+        for (position, this) in moves.iter().enumerate() {
+            let mut before = vec![0; words];
+            for earlier in (0..position).rev() {
+                if !has(&before, earlier) && this.depends(&moves[earlier]) {
+                    before[earlier / 64] |= 1 << (earlier % 64);
+                    before.iter_mut().zip(&past[earlier]).for_each(|(mine, its)| *mine |= its);
+                }
+            }
+            past.push(before);
+        }
+        Self { execution, moves, past }
+    }
+
+    /// Calls `found` with where another decision should be made, and the sequence that leads to it.
+    fn each(&self, fresh: usize, mut found: impl FnMut(usize, Vec<Move>)) {
+        let trace = self.execution.trace;
+        for (position, event) in trace.events.iter().enumerate().skip(fresh) {
+            let mut what = Move::announced(event.choice, &event.step);
+            what.touches.extend(&self.moves[position].touches);
+            self.races(&Later { step: &event.step, what, position }, &mut found);
+        }
+        for gone in self.execution.withdrawn {
+            let what = Move::announced(Choice::step(gone.task), &gone.step);
+            // The event that withdrew it is one that it may have preceded.
+            self.races(&Later { step: &gone.step, what, position: gone.position }, &mut found);
+        }
+        let end = trace.events.len();
+        for (task, step) in trace.stuck.iter().enumerate() {
+            let Some(step) = step else { continue };
+            self.races(
+                &Later { step, what: Move::announced(Choice::step(task), step), position: end },
+                &mut found,
+            );
+        }
+        if self.execution.kills > 0 {
+            self.kills(&mut found);
+        }
+    }
+
+    /// A task that was not killed could have been, at each of its steps and where it waits.
+    fn kills(&self, found: &mut impl FnMut(usize, Vec<Move>)) {
+        let trace = self.execution.trace;
+        let killed = |task: usize| self.moves.iter().any(|m| m.choice == Choice::kill(task));
+        for (position, event) in trace.events.iter().enumerate() {
+            let task = event.choice.index();
+            if event.choice.kill || killed(task) || !(self.execution.killable)(task) {
+                continue;
+            }
+            let what = Move::announced(Choice::kill(task), &event.step);
+            self.reverse(position, &Later { step: &event.step, what, position: self.moves.len() }, found);
+        }
+        for (task, step) in trace.stuck.iter().enumerate() {
+            let Some(step) = step.as_ref().filter(|_| (self.execution.killable)(task)) else { continue };
+            let what = Move::announced(Choice::kill(task), step);
+            self.races(&Later { step, what, position: self.moves.len() }, found);
+        }
+    }
+
+    fn races(&self, later: &Later<'_>, found: &mut impl FnMut(usize, Vec<Move>)) {
+        let task = later.what.choice.process;
+        let own = |other: &Move| other.choice == Choice::step(task as usize) || other.created.contains(&task);
+        // A kill is ordered after none of its task's steps: it could have come before each of them.
+        let previous = (0..later.position).rev().find(|at| match later.what.choice.kill {
+            true => self.moves[*at].created.contains(&task),
+            false => own(&self.moves[*at]),
+        });
+        for earlier in 0..later.position {
+            let other = &self.moves[earlier];
+            let ordered = previous.is_some_and(|at| at == earlier || has(&self.past[at], earlier));
+            if !ordered && !other.barrier && other.choice != later.what.choice && other.depends(&later.what) {
+                self.reverse(earlier, later, found);
+            }
+        }
+    }
+
+    /// Plans `later` instead of the event at `earlier`, unless it is known to be disabled there.
+    fn reverse(&self, earlier: usize, later: &Later<'_>, found: &mut impl FnMut(usize, Vec<Move>)) {
+        let kept = |at: &usize| *at < earlier || (*at > earlier && !has(&self.past[*at], earlier));
+        let kept: Vec<usize> = (0..later.position).filter(kept).collect();
+        let killed = kept.iter().filter(|at| self.moves[**at].choice.kill).count();
+        if killed + usize::from(later.what.choice.kill) > self.execution.kills {
+            return;
+        }
+        if later.step.may_wait() {
+            let objects: Vec<_> = later.step.touches().map(|touch| touch.object).collect();
+            let touches = |at: &&usize| self.moves[**at].touches.iter().any(|t| objects.contains(&t.object));
+            let events = &self.execution.trace.events;
+            let history: Vec<&Event> = kept.iter().filter(touches).map(|at| &events[*at]).collect();
+            if (self.execution.would_run)(later.what.choice.index(), later.step, &history) == Some(false) {
+                return;
+            }
+        }
+        let mut sequence: Vec<Move> =
+            kept.into_iter().filter(|at| *at > earlier).map(|at| self.moves[at].clone()).collect();
+        sequence.push(later.what.clone());
+        found(earlier, sequence);
+    }
+}
+
+fn has(set: &[u64], member: usize) -> bool {
+    set[member / 64] >> (member % 64) & 1 == 1
+}
