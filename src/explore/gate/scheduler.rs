@@ -280,9 +280,12 @@ impl<'s> Gate<'s> {
         if !slot.wait(Side::Scheduler, LOOK_AGAIN)
             && let Err(error) = self.wait_long(worker)
         {
-            // It has the turn and may never give it back. The next execution gets another in its place,
-            // rather than wait as long again; if it cannot be killed, the error at hand says more.
-            let _ = self.kill(worker);
+            // It has the turn and may never give it back, and what stopped it may have stopped others. The next
+            // execution gets new workers, rather than wait as long for each of these; if one cannot be killed,
+            // the error at hand says more.
+            for worker in 0..self.workers.len() {
+                let _ = self.kill(worker);
+            }
             return Err(error);
         }
         let (report, seen) = slot.read_report();

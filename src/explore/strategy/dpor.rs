@@ -79,7 +79,8 @@ impl Move {
                 return false;
             }
         }
-        true
+        // A step that is not in the sequence is done sooner or later; a kill need never happen.
+        !self.choice.kill
     }
 }
 
@@ -321,8 +322,9 @@ impl<'a> Races<'a> {
         }
         for gone in self.execution.withdrawn {
             let what = Move::announced(Choice::step(gone.task), &gone.step);
-            // The event that withdrew it is one that it may have preceded.
-            self.races(&Later { step: &gone.step, what, position: gone.position }, &mut found);
+            // It could have been done at any point after, had it not been withdrawn.
+            let position = trace.events.len();
+            self.races(&Later { step: &gone.step, what, position }, &mut found);
         }
         let end = trace.events.len();
         for (task, step) in trace.stuck.iter().enumerate() {
