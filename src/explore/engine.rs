@@ -1,6 +1,6 @@
 //! One execution under a controlled scheduler: exactly one task goes on at a time.
 //!
-//! Does no I/O and reads no clock of its own: the [`System`] is the world, the
+//! Does no I/O and reads no clock of its own: the `System` is the world, the
 //! [`Strategy`](crate::explore::strategy::Strategy) decides, and the engine knows the rules. A task that
 //! has arrived at a step waits. Where only a try tells whether a step is enabled, granting it is that try:
 //! if it is refused the task is *disabled* until a step touches what it waits for. A refused try is no step

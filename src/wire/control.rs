@@ -4,9 +4,9 @@
 //! out, or answers with a panic, is dealt with here:
 //! - *it lends no descriptors*, but a wait for a message and for the sender's death needs one, and so does a
 //!   fresh executable that is handed its first channel. The number is read from what the crate prints, which
-//!   [`probe`] proves once by sending a byte through it. The dependency is pinned to one version;
+//!   `probe` proves once by sending a byte through it. The dependency is pinned to one version;
 //! - *it carries its own channels only, at most 64 in a message*. Descriptors wait in the socket of a
-//!   throw-away channel, the [`Carrier`], which takes a great many, and travels in their stead;
+//!   throw-away channel, the `Carrier`, which takes a great many, and travels in their stead;
 //! - *it cuts long messages*, so that a sender that is stopped halfway would stop its receiver. A long value
 //!   travels as a file in memory, which is complete before the message is sent;
 //! - *a message that lost its descriptors*, as at the limit of open files, is met by a panic. It is looked

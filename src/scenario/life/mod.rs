@@ -1,5 +1,5 @@
 //! Lessons about the life of processes: short, on real processes, each with the question that it answers. A file
-//! each, and a line of [`LESSONS`].
+//! each, and a line of `LESSONS`.
 
 mod blocking;
 mod busy;

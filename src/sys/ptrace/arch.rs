@@ -1,6 +1,6 @@
 //! The registers of a system call, by architecture: its number, its arguments, its result.
 //!
-//! arm64 has no `open`, `fork`, `pipe` and the like: their numbers are [`ABSENT`] there, which no call has.
+//! arm64 has no `open`, `fork`, `pipe` and the like: their numbers are `ABSENT` there, which no call has.
 
 use std::io;
 

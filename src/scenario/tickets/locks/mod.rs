@@ -1,5 +1,5 @@
 //! The locks of the sale: right ones, and those that people have believed to be. A file each, and a line of
-//! [`LOCKS`].
+//! `LOCKS`.
 
 mod check_outside;
 mod compare_and_swap;
@@ -149,7 +149,7 @@ impl Shop {
     }
 }
 
-/// One of [`LOCKS`].
+/// One of `LOCKS`.
 #[derive(Clone, Copy)]
 pub struct LockKind(&'static Recipe);
 
