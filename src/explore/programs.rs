@@ -206,7 +206,7 @@ fn programs() -> impl Strategy<Value = Program> {
 }
 
 /// The most schedules that the naive search is given.
-const ENOUGH: u64 = 2_000;
+const ENOUGH: u64 = 4_000;
 
 fn compare(program: &Program, kills: usize) -> Result<(), TestCaseError> {
     let mut naive = Tally::default();
@@ -231,7 +231,7 @@ fn compare(program: &Program, kills: usize) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
 
     #[test]
     fn the_reduced_search_executes_each_class_once(program in programs()) {
