@@ -134,7 +134,16 @@ impl Handle {
     /// # Errors
     /// As [`terminate`](Handle::terminate); `EINVAL` for a number that is no signal.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        already_gone_is_fine(pidfd::send_signal(self.as_fd(), signal.0))
+        let sent = pidfd::send_signal(self.as_fd(), signal.0);
+        match &sent {
+            // A sandbox may refuse this call where it allows `kill`. The number is the child's own while it is
+            // unreaped, and it is not reaped while its status is locked.
+            Err(error) if !pidfd::is_gone(error) && self.0.parent == task::pid() => match *self.status() {
+                Status::Reaped(_) => Ok(()),
+                _ => already_gone_is_fine(signal::kill_process(self.0.pid, signal.0)),
+            },
+            _ => already_gone_is_fine(sent),
+        }
     }
 
     /// Reaps a child that was started with [`leave_zombie`](super::Process::leave_zombie) and has
@@ -154,8 +163,11 @@ impl Handle {
     /// # Errors
     /// `ESRCH` when nobody is left in the group.
     pub(crate) fn signal_group(&self, signal: i32) -> io::Result<()> {
-        if let Some(answer) = pidfd::send_signal_to_group(self.as_fd(), signal) {
-            return answer;
+        match pidfd::send_signal_to_group(self.as_fd(), signal) {
+            // Refused by a sandbox, perhaps: the other call tells.
+            Some(Err(error)) if !pidfd::is_gone(&error) => {}
+            Some(answer) => return answer,
+            None => {}
         }
         let status = self.status();
         if matches!(*status, Status::Reaped(_)) && signal::process_exists(self.0.pid) {
@@ -281,18 +293,23 @@ fn already_gone_is_fine(sent: io::Result<()>) -> io::Result<()> {
 /// Waits until something happened to one of `children`, or the deadline came, and attends to it: takes
 /// reports in, reaps who has ended, siblings among them.
 fn attend(children: &[Handle], deadline: Deadline) -> Result<(), JoinError> {
-    let family = children.iter().find_map(|child| child.0.family.upgrade());
+    let mut families: Vec<Arc<Family>> = Vec::new();
+    for family in children.iter().filter_map(|child| child.0.family.upgrade()) {
+        if !families.iter().any(|known| Arc::ptr_eq(known, &family)) {
+            families.push(family);
+        }
+    }
     // By number: another thread that takes the last report closes the socket. At worst this wait then
     // ends for nothing; the child's end is seen on its pidfd.
     let reports: Vec<(usize, RawFd)> =
         children.iter().enumerate().filter_map(|(at, child)| Some((at, child.inbox().socket()?))).collect();
     let mut sources: Vec<RawFd> = children.iter().map(|child| child.as_fd().as_raw_fd()).collect();
     sources.extend(reports.iter().map(|(_, socket)| *socket));
-    let interrupt = family.as_ref().and_then(|family| family.interrupt());
-    sources.extend(family.as_ref().map(|family| family.ends().as_raw_fd()));
-    sources.extend(interrupt.map(|fd| fd.as_raw_fd()));
+    sources.extend(families.iter().map(|family| family.ends().as_raw_fd()));
+    let interrupts = sources.len();
+    sources.extend(families.iter().filter_map(|family| family.interrupt()).map(|fd| fd.as_raw_fd()));
     let ready = readable_numbers(&sources, deadline)?;
-    if interrupt.is_some() && ready[sources.len() - 1] {
+    if ready[interrupts..].contains(&true) {
         return Err(JoinError::Interrupted);
     }
     for (place, (at, _)) in reports.iter().enumerate() {
@@ -303,10 +320,11 @@ fn attend(children: &[Handle], deadline: Deadline) -> Result<(), JoinError> {
     for (child, _) in children.iter().zip(&ready).filter(|(_, ended)| **ended) {
         child.settle()?;
     }
-    match &family {
-        Some(family) if ready[children.len() + reports.len()] => Ok(family.reap()?),
-        _ => Ok(()),
+    let ends = &ready[children.len() + reports.len()..interrupts];
+    for (family, _) in families.iter().zip(ends).filter(|(_, ended)| **ended) {
+        family.reap()?;
     }
+    Ok(())
 }
 
 /// Waits until at least one of `children` has ended, at most `timeout`, and says which have: their

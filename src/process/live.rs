@@ -3,10 +3,12 @@
 use super::unforked::register;
 use crate::sys::task;
 use crate::wire::control::{Message, SendError, Sender};
+use crate::wire::panics;
 use serde::{Deserialize, Serialize};
+use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a panic said, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +51,7 @@ pub(crate) enum Report<T> {
 const PANICKED: i32 = 101;
 
 thread_local! {
-    static LAST_PANIC: RefCell<Option<Panic>> = const { RefCell::new(None) };
+    static LAST_PANIC: RefCell<Option<(Text, Panic)>> = const { RefCell::new(None) };
 }
 
 /// Runs `body` and ends the process: code 0 when it returned, 101 when it panicked, 1 when its result
@@ -61,11 +63,11 @@ pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &Sender<Rep
         std::process::exit(1);
     }
     remember_panics();
-    let code = match catch_unwind(AssertUnwindSafe(|| body(args))) {
-        Ok(value) => send_result(value, report),
-        Err(_) => {
-            let panic =
-                LAST_PANIC.take().unwrap_or_else(|| Panic { message: "unknown".into(), location: None });
+    // The drop of a result that was sent is the body's own code too, and may panic.
+    let code = match catch_unwind(AssertUnwindSafe(|| send_result(body(args), report))) {
+        Ok(code) => code,
+        Err(payload) => {
+            let panic = panic_of(&*payload);
             // A parent that is gone cannot be told; the exit code still tells whoever reaps.
             let _ = report.send(Report::Panicked(panic));
             PANICKED
@@ -75,12 +77,10 @@ pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &Sender<Rep
 }
 
 fn send_result<T: Message>(value: T, report: &Sender<Report<T>>) -> i32 {
-    // The value's own `Serialize` may panic.
-    let reason = match catch_unwind(AssertUnwindSafe(|| report.send(Report::Returned(value)))) {
-        Ok(Ok(())) => return 0,
-        Ok(Err(SendError::Encode(error))) => error.reason().to_owned(),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => LAST_PANIC.take().map_or_else(String::new, |panic| panic.message),
+    let reason = match report.send(Report::Returned(value)) {
+        Ok(()) => return 0,
+        Err(SendError::Encode(error)) => error.reason().to_owned(),
+        Err(error) => error.to_string(),
     };
     let _ = report.send(Report::Unsendable(reason));
     1
@@ -90,13 +90,26 @@ fn send_result<T: Message>(value: T, report: &Sender<Report<T>>) -> i32 {
 fn remember_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        let panic = Panic { message: message_of(info), location: info.location().map(ToString::to_string) };
+        let message = panics::message_of(info.payload());
+        let panic = Panic { message, location: info.location().map(ToString::to_string) };
         // A panic while the thread-local is being destroyed has nobody left to tell.
-        let _ = LAST_PANIC.try_with(|last| last.replace(Some(panic)));
+        let _ = LAST_PANIC.try_with(|last| last.replace(Some((address_of(info.payload()), panic))));
         usual(info);
     }));
 }
 
-fn message_of(info: &PanicHookInfo<'_>) -> String {
-    info.payload_as_str().map_or_else(|| "a panic whose payload is no text".to_owned(), ToOwned::to_owned)
+/// The panic that ended the body, by what it carried. The hook may have seen others that the body caught, and has
+/// not seen one that was resumed (`resume_unwind`): its place is told only if it is the same panic's.
+fn panic_of(payload: &(dyn Any + Send)) -> Panic {
+    match LAST_PANIC.take() {
+        Some((text, panic)) if text.is_some() && text == address_of(payload) => panic,
+        _ => Panic { message: panics::message_of(payload), location: None },
+    }
+}
+
+/// Where the text of a panic lies, and its length: a panic keeps it from the hook to the end of its unwinding.
+type Text = Option<(usize, usize)>;
+
+fn address_of(payload: &dyn Any) -> Text {
+    panics::text_of(payload).map(|text| (text.as_ptr() as usize, text.len()))
 }

@@ -1,6 +1,6 @@
 //! The end of children: terminate, grace, kill, whole process groups, until nothing is left.
 
-use crate::process::{Handle, forkserver_settle, is_known};
+use crate::process::{Handle, Signal, forkserver_settle, is_known};
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::wait::{Whose, Zombie, is_no_child, try_wait};
 use crate::sys::{pidfd, procs, task};
@@ -65,11 +65,15 @@ pub(super) fn shut_down(
 
 fn end_group(child: &Handle, deadline: Deadline, subreaper: bool) -> io::Result<()> {
     for signal in [TERM, KILL] {
-        match child.signal_group(signal).and_then(|()| child.signal_group(CONT)) {
-            Err(error) if pidfd::is_gone(&error) => return Ok(()),
+        // The child itself as well: it may have moved to another group, and its own be empty.
+        let to_child = child.signal(Signal(signal)).and_then(|()| child.signal(Signal(CONT)));
+        let to_group = match child.signal_group(signal).and_then(|()| child.signal_group(CONT)) {
+            Err(error) if pidfd::is_gone(&error) => Ok(()),
+            sent => sent,
+        };
+        if signal == KILL {
             // Some of the group are another user's, or all of them; the rest have got the signal.
-            Err(error) if signal == KILL => return Err(error),
-            _ => {}
+            to_child.and(to_group)?;
         }
         let until = if signal == KILL { Deadline::after(LAST) } else { deadline };
         if await_end(child, until, subreaper)? {

@@ -226,6 +226,18 @@ pub fn keep_ended_children() -> bool {
     discarded
 }
 
+/// Sends `signal` to the process `pid` (`kill(2)`): only for a child that is known to be unreaped.
+///
+/// # Errors
+/// `ESRCH` when there is no such process, `EPERM` when it is another user's.
+pub fn kill_process(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: two integers.
+    match unsafe { libc::kill(pid, signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Sends `signal` to every process of the group `pgid` (`kill(2)` with a negative number).
 ///
 /// # Errors

@@ -14,7 +14,7 @@
 mod audit;
 mod trial;
 
-use super::control::without_panic;
+use super::panics::without_panic;
 use audit::{Audited, Auditor, Compound, Ends, Shape, Strict};
 use bincode::config::{Configuration, Fixint, LittleEndian};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer};

@@ -19,6 +19,7 @@
 
 use super::codec::{self, EncodeError};
 use super::handle::Fd;
+use super::panics::without_panic;
 use crate::sys::descriptor::{
     Peeked, is_packet_socket, peek, receive_descriptors, replace, send_byte, send_descriptors, take_byte,
 };
@@ -29,13 +30,11 @@ use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use serde::de::value::U64Deserializer;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
-use std::any::Any;
 use std::cell::RefCell;
 use std::fmt::{self, Debug};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 pub use super::codec::Message;
@@ -277,17 +276,6 @@ fn probe() -> io::Result<()> {
     receiver.recv().map_err(io::Error::other)?;
     DONE.get_or_init(|| ());
     Ok(())
-}
-
-/// Runs code of a value's own type; the words of its panic.
-pub(super) fn without_panic<R>(code: impl FnOnce() -> R) -> Result<R, String> {
-    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| message_of(&*panic))
-}
-
-fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().map(ToOwned::to_owned);
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "with a payload that is not text".to_owned())
 }
 
 thread_local! {

@@ -5,3 +5,4 @@ pub mod control;
 pub mod frame;
 pub mod handle;
 pub(crate) mod inherit;
+pub(crate) mod panics;

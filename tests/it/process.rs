@@ -19,6 +19,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         arguments_go_in_and_results_come_out,
         an_object_runs_with_its_fields_for_arguments,
         a_panic_comes_back_with_its_message_and_its_place,
+        the_panic_that_is_told_is_the_one_that_happened,
         each_of_the_256_exit_codes_comes_back,
         each_signal_that_ends_a_process_is_told_by_its_number,
         a_hundred_exits_and_a_hundred_terminations_are_told_right,
@@ -137,6 +138,25 @@ fn a_panic_comes_back_with_its_message_and_its_place() {
         let place = panic.location.clone().unwrap();
         assert!(place.contains(&format!("process.rs:{line}:")), "{place}");
         assert_eq!(child.panic(), Some(panic));
+    }
+}
+
+fn panic_after_another(kind: u8) {
+    let _ = std::panic::catch_unwind(|| panic!("caught and over"));
+    match kind {
+        0 => std::panic::resume_unwind(Box::new("resumed".to_owned())),
+        1 => std::panic::panic_any(42_u8),
+        _ => panic!("the last"),
+    }
+}
+
+fn the_panic_that_is_told_is_the_one_that_happened() {
+    let supervisor = supervisor();
+    for (kind, message, has_place) in [(0, "resumed", false), (1, "42", false), (2, "the last", true)] {
+        let child = supervisor.start(Process::new(panic_after_another).args(kind)).unwrap();
+        end_of(&child);
+        let panic = child.panic().unwrap();
+        assert_eq!((panic.message.as_str(), panic.location.is_some()), (message, has_place));
     }
 }
 

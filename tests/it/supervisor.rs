@@ -25,6 +25,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         children_are_ended_in_reverse_order_of_their_start,
         whoever_does_not_end_within_the_grace_is_killed_and_not_before,
         stopped_children_are_ended_too,
+        a_child_that_left_its_group_is_ended_too,
+        a_wait_for_children_of_two_supervisors_heeds_both_interrupts,
         the_whole_group_of_a_child_is_ended,
         a_group_of_stopped_and_dead_members_is_ended,
         a_shutdown_is_repeatable_and_starts_go_on_after_it,
@@ -182,6 +184,36 @@ fn stopped_children_are_ended_too() {
         supervisor.shutdown().unwrap();
         assert_eq!(child.exit(), Some(Exit::Signal { signal: Signal::TERM, core_dumped: false }), "{method}");
     }
+}
+
+fn join_the_group_of_the_parent(ready: IpcSender<()>) {
+    let group = nix::unistd::getpgid(Some(nix::unistd::getppid())).unwrap();
+    nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), group).unwrap();
+    ready.send(()).unwrap();
+    sleep();
+}
+
+fn a_child_that_left_its_group_is_ended_too() {
+    for method in ALL {
+        let supervisor = supervisor();
+        let (ready, is_ready) = ipc::channel().unwrap();
+        let child = Process::new(join_the_group_of_the_parent).args(ready).start_method(method);
+        let child = supervisor.start(child).unwrap();
+        is_ready.try_recv_timeout(PATIENCE).unwrap();
+        supervisor.shutdown().unwrap();
+        assert!(!child.is_alive() && !lives(child.pid()), "{method}");
+    }
+}
+
+fn a_wait_for_children_of_two_supervisors_heeds_both_interrupts() {
+    let (interrupt, mut interrupting) = std::io::pipe().unwrap();
+    let (first, second) = (supervisor(), Supervisor::with_interrupt(&interrupt).unwrap());
+    let children = [&first, &second].map(|one| one.start(sleeper(StartMethod::Spawn)).unwrap());
+    interrupting.write_all(b"!").unwrap();
+    let waited = proclab::wait_any(&children, Some(PATIENCE));
+    assert!(matches!(waited, Err(JoinError::Interrupted)), "{waited:?}");
+    first.shutdown().unwrap();
+    second.shutdown().unwrap();
 }
 
 /// Starts programs in its group: as many that ignore termination, that stop themselves, that are plain.
