@@ -3,6 +3,7 @@
 use super::fault::{BAD_ARGUMENTS, COULD_NOT_RUN, Fault};
 use super::scenario::{owner, refusal, verb};
 use super::{bench, completions, explore, list, net, output, replay, run, schema, trials, watch};
+use crate::scenario::registry::find;
 use crate::sys::resource::raise_stack_limit;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
@@ -29,9 +30,9 @@ enum Verb {
     List,
     /// One free run on real processes, told line by line, then summed up
     Run(run::RunArgs),
-    /// Many free runs: how often each outcome occurred
+    /// Many free runs of a scenario or of any program: how often each outcome occurred
     Trials(trials::TrialsArgs),
-    /// Every interleaving of the steps of real processes, and its outcome
+    /// Every interleaving of a scenario, or of the system calls of any program, and its outcome
     Explore(explore::ExploreArgs),
     /// The same schedule again, on real processes
     Replay(replay::ReplayArgs),
@@ -68,9 +69,6 @@ pub fn main() -> ExitCode {
 /// Kept out of [`main`], whose own frame must fit into the smallest stack.
 #[inline(never)]
 fn carry_out() -> ExitCode {
-    if let Some(code) = super::traced::run_if_wanted() {
-        return code;
-    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -91,7 +89,7 @@ fn carry_out() -> ExitCode {
 
 /// Arguments that make no sense are told as every other fault is: one line of what is wrong, one of what
 /// to do. Help and version are no faults.
-pub(super) fn refuse(error: &clap::Error) -> ExitCode {
+fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _ = error.print();
         return ExitCode::from(BAD_ARGUMENTS);
@@ -123,15 +121,52 @@ fn by_scenario(error: &clap::Error) -> Option<Fault> {
             if word == "replay" {
                 let what =
                     format!("unexpected argument '{option}': a token is not replayed with other parameters");
-                return Some(
-                    Fault::bad_arguments(what).hint("leave it away, for the token knows its parameters"),
-                );
+                return Some(Fault::bad_arguments(what).hint("leave it out: the token holds its parameters"));
             }
             let scenario = std::env::args().nth(2)?;
+            if option == scenario && !option.starts_with('-') {
+                return Some(refusal(verb(&word)?, &scenario));
+            }
+            if find(&scenario).is_none() {
+                let what = format!("unexpected argument '{option}'");
+                return Some(Fault::bad_arguments(what).hint(format!("proclab {word} --help")));
+            }
             let owner = owner(verb(&word)?, option).filter(|owner| *owner != scenario)?;
             let what = format!("{option} belongs to {owner}, and {scenario} does not have it");
             Some(Fault::bad_arguments(what).hint(format!("proclab {word} {scenario} --help")))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn a_program_is_explored_and_replayed_by_the_same_grammar_as_a_scenario() {
+        Cli::command().debug_assert();
+        for good in [
+            "proclab explore --dir empty --budget 10s -- sh -c true",
+            "proclab explore tickets --budget 10",
+            "proclab replay --dir . p~0~r -- tickets --lock none",
+            "proclab replay p~0~r --format json",
+        ] {
+            let parsed = Cli::try_parse_from(good.split(' '));
+            assert!(
+                parsed.is_ok(),
+                "{good}: {}",
+                parsed.err().map(|error| error.to_string()).unwrap_or_default()
+            );
+        }
+        for bad in [
+            "proclab explore --dir empty",
+            "proclab explore --dir empty tickets",
+            "proclab explore sh -c true",
+            "proclab explore --lock none -- true",
+        ] {
+            assert!(Cli::try_parse_from(bad.split(' ')).is_err(), "{bad}");
+        }
     }
 }

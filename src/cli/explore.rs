@@ -2,18 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use super::budget::Budget;
 use super::cabinet;
 use super::fault::Fault;
 use super::files::{self, Output};
 use super::gate::{Gated, could_not, diverged, failed, usage, with_lab};
 use super::output::{Finding, Format, json, print, width};
 use super::progress::Progress;
-use super::scenario::{chosen, fault, offer};
+use super::scenario::{chosen, fault, offer, or_command};
+use super::traced;
 use crate::explore::search::{Tally, search};
 use crate::explore::strategy::replay::Replay;
 use crate::explore::strategy::{Strategy, dfs::Dfs, pct::Pct, random::Random, uniform::Uniform};
@@ -44,7 +46,7 @@ pub(super) struct Search {
     #[arg(long)]
     pub(super) reduce: bool,
     /// Stop after this many schedules (`1000`) or this much time (`10s`); the answer is then bounded
-    #[arg(long, value_name = "SCHEDULES|SECONDS", value_parser = budget)]
+    #[arg(long, value_name = "SCHEDULES|TIME")]
     budget: Option<Budget>,
     /// Go on from FILE, if it exists, and save there how far the search came
     #[arg(long, value_name = "FILE")]
@@ -79,24 +81,6 @@ pub(super) enum StrategyArg {
     Pct,
 }
 
-/// When to stop.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Budget {
-    Schedules(u64),
-    Time(Duration),
-}
-
-fn budget(text: &str) -> Result<Budget, String> {
-    let budget = match text.strip_suffix('s') {
-        Some(seconds) => {
-            let seconds = seconds.parse().ok().filter(|seconds: &f64| *seconds > 0.0);
-            seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(Budget::Time)
-        }
-        None => text.parse().ok().filter(|schedules| *schedules > 0).map(Budget::Schedules),
-    };
-    budget.ok_or_else(|| "a number of schedules (1000) or of seconds (10s), above zero".to_owned())
-}
-
 /// What is to be explored of an experiment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
@@ -123,9 +107,14 @@ impl Args for ExploreArgs {
         let command = command.after_help(
             "Examples:\n  proclab explore tickets --lock none --no-search --store rename\n  \
              proclab explore tickets --cabinet            every lock, in one table\n  \
-             proclab explore pipeline --sentinels 1       one None too few",
+             proclab explore pipeline --sentinels 1       one None too few\n  \
+             proclab explore -- python3 tickets.py        any program, in a copy of this folder\n  \
+             proclab explore --dir empty -- sh -c 'echo a >> log & echo b >> log; wait'",
         );
-        offer(command, Verb::Explore, Search::augment_args)
+        or_command::<traced::explore::Options>(
+            offer(command, Verb::Explore, Search::augment_args),
+            Verb::Explore,
+        )
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -146,6 +135,9 @@ impl FromArgMatches for ExploreArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &ExploreArgs) -> ExitCode {
+    if args.0.subcommand_name().is_none() {
+        return print(traced::explore::answer(&args.0));
+    }
     print(answer(args))
 }
 
@@ -215,7 +207,7 @@ pub(super) fn explore(
         StrategyArg::Uniform => Some(Box::new(Uniform::new(args.seed))),
         StrategyArg::Pct => Some(Box::new(Pct::new(args.seed, DEPTH))),
     };
-    let budget = args.budget.or_else(|| chance.is_some().then_some(Budget::Schedules(SAMPLES)));
+    let budget = args.budget.or_else(|| chance.is_some().then_some(Budget::Executions(SAMPLES)));
     // Ctrl-C ends the search as a budget does: what was found is told. The file of where to go on is made
     // beforehand, so that one that cannot be written does not cost a search.
     let place = args.resume.as_deref().map(Output::create).transpose()?;
@@ -224,7 +216,7 @@ pub(super) fn explore(
         interrupt.received().is_none()
             && match budget {
                 None => true,
-                Some(Budget::Schedules(schedules)) => tally.schedules - executed < schedules,
+                Some(Budget::Executions(most)) => tally.schedules - executed < most,
                 Some(Budget::Time(time)) => begin.elapsed() < time,
             }
     };

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod budget;
 mod cabinet;
 mod completions;
 mod explore;

@@ -11,6 +11,7 @@ use super::files;
 use super::gate::{could_not, diverged, usage, with_lab};
 use super::output::{Finding, Format, json, print, width};
 use super::step_by_step;
+use super::traced;
 use crate::explore::schedule::{Token, arrivals};
 use crate::explore::strategy::replay::Replay;
 use crate::report::witness::Witness;
@@ -24,7 +25,8 @@ const MAX_FILE: u64 = 16 << 20;
 /// Run a schedule again on real processes
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  proclab replay t2k1.no.qr~ab2a~tfvvpt\n  proclab replay t2k1.no.qr~ab2a~tfvvpt --step   you are the scheduler"
+    override_usage = "proclab replay [OPTIONS] TOKEN|FILE\n       proclab replay [OPTIONS] TOKEN|FILE -- COMMAND [ARGUMENTS]…",
+    after_help = "Examples:\n  proclab replay t2k1.no.qr~ab2a~tfvvpt\n  proclab replay t2k1.no.qr~ab2a~tfvvpt --step   you are the scheduler\n  proclab replay p~09bf1e22~r,r.1x3,r.2 -- python3 tickets.py"
 )]
 pub(crate) struct ReplayArgs {
     /// A token, or a file that `explore --save` or `replay --format json` has written
@@ -36,6 +38,8 @@ pub(crate) struct ReplayArgs {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    program: traced::replay::Options,
 }
 
 /// What to run again, and what to expect.
@@ -51,6 +55,9 @@ pub(crate) fn run(args: &ReplayArgs) -> ExitCode {
 }
 
 fn answer(args: &ReplayArgs) -> Result<(String, Finding), Fault> {
+    if traced::replay::is_meant(&args.schedule, &args.program) {
+        return traced::replay::answer(&args.schedule, &args.program, args.format);
+    }
     let recorded = match args.schedule.parse::<Token>() {
         Ok(token) => by_token(token)?,
         Err(_) if Path::new(&args.schedule).is_file() => by_file(Path::new(&args.schedule))?,

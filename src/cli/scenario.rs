@@ -1,6 +1,8 @@
 //! A subcommand per scenario, for every verb that takes one: generated from the registry.
 
-use clap::{ArgMatches, Command};
+use std::path::Path;
+
+use clap::{ArgMatches, Args, Command};
 
 use super::fault::Fault;
 use crate::scenario::contract::{ParamsError, Verb};
@@ -19,11 +21,23 @@ pub(super) fn offer(command: Command, verb: Verb, options: impl Fn(Command) -> C
         .disable_help_subcommand(true);
     SCENARIOS.iter().fold(command, |command, entry| match entry.arguments(verb) {
         Ok(arguments) => {
-            let arguments = arguments.about(entry.about()).max_term_width(100);
-            command.subcommand(options(arguments))
+            // The options bring a description of themselves, which is not the scenario's.
+            command.subcommand(options(arguments).about(entry.about()).max_term_width(100))
         }
         Err(_) => command,
     })
+}
+
+/// Adds what the verb takes in place of a scenario: the options and the positional `-- COMMAND …` of `T`.
+pub(super) fn or_command<T: Args>(command: Command, verb: Verb) -> Command {
+    let word = word(verb);
+    T::augment_args(command)
+        .subcommand_required(false)
+        .subcommand_negates_reqs(true)
+        .args_conflicts_with_subcommands(true)
+        .override_usage(format!(
+            "proclab {word} SCENARIO [OPTIONS]\n       proclab {word} [OPTIONS] -- COMMAND [ARGUMENTS]…"
+        ))
 }
 
 /// The scenario that was named, and its options.
@@ -45,11 +59,26 @@ pub(super) fn refusal(verb: Verb, name: &str) -> Fault {
         Some(Err(why)) => Fault::bad_arguments(format!("`{name}` cannot be {done}: {why}"))
             .hint(format!("proclab run {name}")),
         _ => {
+            if is_program(name) {
+                return Fault::bad_arguments(format!("there is no scenario called `{name}`"))
+                    .hint(format!("to {word} a program: proclab {word} -- {name} …"));
+            }
             let able =
                 SCENARIOS.iter().filter(|entry| entry.arguments(verb).is_ok()).map(|entry| entry.name());
             Fault::bad_arguments(format!("there is no scenario called `{name}`"))
                 .hint(format!("`proclab {word}` takes {}", able.collect::<Vec<_>>().join(", ")))
         }
+    }
+}
+
+/// Whether a program of this name would be found.
+fn is_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&path);
+    if name.contains('/') {
+        Path::new(name).exists()
+    } else {
+        folders.any(|folder| folder.join(name).is_file())
     }
 }
 

@@ -13,6 +13,8 @@ mod program;
 mod scratch;
 mod search;
 mod signals;
+/// A schedule of a command as one word.
+pub mod token;
 mod touch;
 mod waiting;
 mod words;

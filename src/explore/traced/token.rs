@@ -1,0 +1,93 @@
+//! A schedule of a command as one word: `p~HASH~r,r.1x3,…`, that is the root once, then its first child three
+//! times. The hash is that of the command and of the options that decide what the steps are.
+
+use super::limits::Command;
+
+/// The most steps that a token is read for.
+const MOST: usize = 100_000;
+
+/// Text that is no token of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// It has another form, or names too many steps.
+    #[error("it is no token of a command")]
+    Malformed,
+    /// It was made for another command, or with other options.
+    #[error("the token belongs to another command, or to other options of it")]
+    OtherCommand,
+}
+
+/// Whether `text` has the form of a token of a command.
+pub fn is_token(text: &str) -> bool {
+    text.starts_with("p~")
+}
+
+/// The token of a schedule: the tasks that go, by place in the tree.
+pub fn encode<'a>(command: &Command, schedule: impl IntoIterator<Item = &'a str>) -> String {
+    let schedule: Vec<&str> = schedule.into_iter().collect();
+    let runs = schedule.chunk_by(|one, other| one == other).map(|run| {
+        let name = run[0].replacen("root", "r", 1);
+        if run.len() == 1 { name } else { format!("{name}x{}", run.len()) }
+    });
+    format!("p~{}~{}", signature(command), runs.collect::<Vec<_>>().join(","))
+}
+
+/// The schedule that `token` holds for `command`.
+///
+/// # Errors
+/// [`TokenError`].
+pub fn decode(token: &str, command: &Command) -> Result<Vec<String>, TokenError> {
+    let rest = token.strip_prefix("p~").ok_or(TokenError::Malformed)?;
+    let (hash, rest) = rest.split_once('~').ok_or(TokenError::Malformed)?;
+    if hash != signature(command) {
+        return Err(TokenError::OtherCommand);
+    }
+    let mut schedule = Vec::new();
+    for run in rest.split(',').filter(|run| !run.is_empty()) {
+        let (name, count) = match run.split_once('x') {
+            Some((name, count)) => (name, count.parse().map_err(|_| TokenError::Malformed)?),
+            None => (run, 1),
+        };
+        let name = format!("root{}", name.strip_prefix('r').ok_or(TokenError::Malformed)?);
+        if schedule.len().saturating_add(count) > MOST {
+            return Err(TokenError::Malformed);
+        }
+        schedule.extend(std::iter::repeat_n(name, count));
+    }
+    Ok(schedule)
+}
+
+/// Of what a schedule belongs to (FNV-1a; nothing here is secret).
+fn signature(command: &Command) -> String {
+    let text = command.argv.join("\0");
+    let bytes = text.bytes().chain([u8::from(command.timeouts)]);
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{:08x}", hash >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::limits::Limits;
+    use super::*;
+
+    fn command(argv: &[&str]) -> Command {
+        let argv = argv.iter().map(|word| (*word).to_owned()).collect();
+        Command { argv, directory: None, limits: Limits::default(), timeouts: false }
+    }
+
+    #[test]
+    fn a_token_holds_the_schedule_of_its_command_only() {
+        let make = command(&["make", "-j2"]);
+        let schedule = ["root", "root.1", "root.1", "root.1.t2", "root"];
+        let token = encode(&make, schedule);
+        assert!(token.ends_with("~r,r.1x2,r.1.t2,r"), "{token}");
+        assert_eq!(decode(&token, &make).unwrap(), schedule);
+        assert_eq!(decode(&token, &command(&["make", "-j3"])), Err(TokenError::OtherCommand));
+        for damaged in ["t~x", "p~", "p~1234", &format!("{token}x"), &format!("{token},r.1x999999999999")] {
+            assert!(decode(damaged, &make).is_err(), "{damaged}");
+        }
+    }
+}
