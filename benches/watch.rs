@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::time::{ClockId, clock_gettime};
-use nix::unistd::Pid;
+use proclab::Pid;
 use proclab::sys::perf::event::{Scope, Source, online_cpus, open};
 use proclab::sys::perf::ring::Ring;
 use serde_json::Value;
@@ -204,7 +204,7 @@ fn pong() {
 fn stay_on_one_cpu() {
     let mut first = CpuSet::new();
     let _ = first.set(0);
-    let _ = sched_setaffinity(Pid::from_raw(0), &first);
+    let _ = sched_setaffinity(nix::unistd::Pid::from_raw(0), &first);
 }
 
 /// Work of a fixed amount would take longer while watched; work of a fixed CPU time does not hide the cost of

@@ -79,6 +79,7 @@ pub use process::{
     StartMethod, Target, child_entry, current, parent, wait_any,
 };
 pub use supervisor::{Left, ShutdownError, Supervisor};
+pub use sys::pid::Pid;
 
 /// The README's examples compile.
 #[cfg(doctest)]

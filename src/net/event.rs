@@ -2,6 +2,7 @@
 //! another process, or checks it.
 
 use crate::sys::clock::monotonic_ns;
+use crate::sys::pid::Pid;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ pub struct Event {
     /// Nanoseconds of the machine's monotonic clock, comparable between processes.
     pub at_ns: u64,
     /// The process in which it happened.
-    pub pid: u32,
+    pub pid: Pid,
     /// The other end, where there is one.
     pub peer: Option<SocketAddr>,
     /// What happened.
@@ -118,7 +119,7 @@ impl Log {
 
     /// Tells what happened, now and here.
     pub fn tell(&self, peer: Option<SocketAddr>, what: What) {
-        (self.sink)(Event { at_ns: monotonic_ns(), pid: std::process::id(), peer, what });
+        (self.sink)(Event { at_ns: monotonic_ns(), pid: Pid::this(), peer, what });
     }
 
     /// Passes on what happened in another process.
@@ -135,7 +136,7 @@ impl Log {
     pub(crate) fn sent(&self, at_ns: u64, peer: SocketAddr, bytes: &[u8]) {
         if self.bytes {
             let what = What::Sent(Bytes::of(bytes));
-            (self.sink)(Event { at_ns, pid: std::process::id(), peer: Some(peer), what });
+            (self.sink)(Event { at_ns, pid: Pid::this(), peer: Some(peer), what });
         }
     }
 

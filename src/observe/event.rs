@@ -1,5 +1,6 @@
 //! What can be learnt about a process at a moment, whatever the source: the timeline's alphabet.
 
+use crate::sys::pid::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::waits::Wait;
@@ -56,9 +57,9 @@ pub struct Event {
     /// `CLOCK_MONOTONIC`, nanoseconds.
     pub at_ns: u64,
     /// Its process.
-    pub pid: u32,
+    pub pid: Pid,
     /// The thread; equal to `pid` for what concerns the process.
-    pub tid: u32,
+    pub tid: Pid,
     /// What happened.
     pub what: What,
 }
@@ -70,17 +71,17 @@ pub enum What {
     /// `ppid` is watched.
     Forked {
         /// The process that called fork.
-        ppid: u32,
+        ppid: Pid,
     },
     /// The watch begins with it: a process whose parent is not watched.
     Rooted {
         /// Its parent.
-        ppid: u32,
+        ppid: Pid,
     },
     /// It was there when the watch began.
     Found {
         /// Its parent.
-        ppid: u32,
+        ppid: Pid,
         /// Its state at that moment.
         state: State,
     },
@@ -106,7 +107,7 @@ pub enum What {
     /// It may go on: it is ready from now.
     Woken {
         /// The thread that did it; 0 for the kernel itself (a timer, a device).
-        by: u32,
+        by: Pid,
     },
     /// The kernel's letter for it, seen while off the CPU.
     Letter(char),
@@ -129,14 +130,14 @@ pub enum What {
     /// The thread ended; its process's parent was `ppid`.
     Exited {
         /// The parent at that moment.
-        ppid: u32,
+        ppid: Pid,
     },
     /// How the process ended.
     Status(Exit),
     /// Its parent died and it has a new one.
     Adopted {
         /// The new parent.
-        by: u32,
+        by: Pid,
     },
     /// The kernel has recorded its exit at `since_ns`, and it lives: its records ended there, as they do at an
     /// `execve` that gains privileges.

@@ -1,5 +1,6 @@
 //! Ends and reapings of watched processes, caught by a pidfd for each.
 
+use crate::sys::pid::Pid;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,15 +16,15 @@ use crate::sys::wait::{How, Whose, Zombie, try_wait};
 #[derive(Debug)]
 pub(super) struct Lives {
     deaths: Deaths,
-    lives: HashMap<u32, Life>,
+    lives: HashMap<Pid, Life>,
     /// PIDs by the number under which their pidfd is watched; a PID may be used again, a number is not.
-    tokens: HashMap<u64, u32>,
+    tokens: HashMap<u64, Pid>,
     next_token: u64,
     /// The command is left to its owner to reap.
-    command: Option<u32>,
+    command: Option<Pid>,
     looked_ns: u64,
     /// Those that were reaped before a pidfd could be had.
-    missed: Vec<u32>,
+    missed: Vec<Pid>,
     /// This kernel's pidfds tell of reaping, for one has.
     tells_reaping: bool,
 }
@@ -44,7 +45,7 @@ impl Lives {
     ///
     /// # Errors
     /// `EMFILE` when no descriptor is left.
-    pub(super) fn new(command: Option<u32>) -> io::Result<Self> {
+    pub(super) fn new(command: Option<Pid>) -> io::Result<Self> {
         Ok(Self {
             deaths: Deaths::new()?,
             lives: HashMap::new(),
@@ -58,13 +59,13 @@ impl Lives {
     }
 
     /// Follows a process from now on.
-    pub(super) fn follow(&mut self, pid: u32) {
+    pub(super) fn follow(&mut self, pid: Pid) {
         if self.lives.contains_key(&pid) {
             return;
         }
         let token = self.next_token;
         self.next_token += 1;
-        let pidfd = match pidfd::open(pid.cast_signed()) {
+        let pidfd = match pidfd::open(pid) {
             Ok(pidfd) => Some(pidfd),
             Err(error) => {
                 if pidfd::is_gone(&error) {
@@ -81,7 +82,7 @@ impl Lives {
     }
 
     /// Whether a process is followed.
-    pub(super) fn follows(&self, pid: u32) -> bool {
+    pub(super) fn follows(&self, pid: Pid) -> bool {
         self.lives.contains_key(&pid)
     }
 
@@ -124,7 +125,7 @@ impl Lives {
         self.find_unrecorded(events);
         // Those without a pidfd, and all of them on a kernel whose pidfds do not tell of reaping.
         let ended = |life: &Life| life.told || life.exited_ns.is_some();
-        let gone: Vec<u32> = self
+        let gone: Vec<Pid> = self
             .lives
             .iter()
             .filter(|(_, life)| life.pidfd.is_none() || (ended(life) && !self.tells_reaping))
@@ -155,7 +156,7 @@ impl Lives {
         }
     }
 
-    fn ended(&mut self, pid: u32, events: &mut Vec<Event>) {
+    fn ended(&mut self, pid: Pid, events: &mut Vec<Event>) {
         let Some(life) = self.lives.get_mut(&pid) else { return };
         life.told = true;
         let at_ns = monotonic_ns();
@@ -176,7 +177,7 @@ impl Lives {
     }
 
     /// A process is gone; `not_before_ns` is a moment at which it was not.
-    pub(super) fn reaped(&mut self, pid: u32, not_before_ns: u64, events: &mut Vec<Event>) {
+    pub(super) fn reaped(&mut self, pid: Pid, not_before_ns: u64, events: &mut Vec<Event>) {
         let Some(life) = self.lives.get(&pid) else { return };
         let at_ns = monotonic_ns();
         let status = life.pidfd.as_ref().and_then(|pidfd| pidfd::status_after_reaping(pidfd.as_fd()));
@@ -188,21 +189,21 @@ impl Lives {
         self.forget(pid);
     }
 
-    fn forget(&mut self, pid: u32) {
+    fn forget(&mut self, pid: Pid) {
         if let Some(life) = self.lives.remove(&pid) {
             self.tokens.remove(&life.token);
         }
     }
 
     /// The PIDs that are followed.
-    pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
+    pub(super) fn pids(&self) -> impl Iterator<Item = Pid> {
         self.lives.keys().copied()
     }
 }
 
 /// The status of a child of this process that has ended.
-fn child_status(pid: u32, zombie: Zombie) -> Option<How> {
-    Some(try_wait(Whose::Pid(i32::try_from(pid).ok()?), zombie).ok()??.how)
+fn child_status(pid: Pid, zombie: Zombie) -> Option<How> {
+    Some(try_wait(Whose::Pid(pid), zombie).ok()??.how)
 }
 
 impl AsFd for Lives {

@@ -3,6 +3,7 @@
 //! The watcher gives the program a pipe and its number in the environment; the program writes a frame for each
 //! event. A program that is not watched finds no number and says nothing.
 
+use crate::sys::pid::Pid;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -59,7 +60,7 @@ pub struct Note {
     /// When, `CLOCK_MONOTONIC` nanoseconds.
     pub at_ns: u64,
     /// Which process.
-    pub pid: u32,
+    pub pid: Pid,
     /// Its name in the scenario.
     pub process: String,
     /// What, in a word, for people.
@@ -160,7 +161,7 @@ mod tests {
         let (reader, writer) = notes_pipe::pair().unwrap();
         let note = Note {
             at_ns: 5,
-            pid: 7,
+            pid: Pid::from_raw(7),
             process: "buyer-1".into(),
             what: "lock".into(),
             text: "has it".into(),

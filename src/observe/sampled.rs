@@ -1,5 +1,6 @@
 //! The sampled tier: where no records can be had, `/proc` is looked at every few milliseconds.
 
+use crate::sys::pid::Pid;
 use std::collections::HashMap;
 
 use super::event::{Event, State, What};
@@ -19,9 +20,9 @@ const MOST_THREADS: usize = 256;
 pub(super) struct Poller {
     /// Those whose descendants are watched: the command, or the PID asked for, and this process as the one that
     /// adopts orphans.
-    roots: Vec<u32>,
-    watcher: u32,
-    seen: HashMap<u32, Seen>,
+    roots: Vec<Pid>,
+    watcher: Pid,
+    seen: HashMap<Pid, Seen>,
 }
 
 #[derive(Debug)]
@@ -36,12 +37,12 @@ struct Seen {
 
 impl Poller {
     /// Watches `roots` and their descendants; `watcher` itself is left out.
-    pub(super) fn new(roots: Vec<u32>, watcher: u32) -> Self {
+    pub(super) fn new(roots: Vec<Pid>, watcher: Pid) -> Self {
         Self { roots, watcher, seen: HashMap::new() }
     }
 
     /// Takes a process as seen already: the timeline has it.
-    pub(super) fn know(&mut self, pid: u32) {
+    pub(super) fn know(&mut self, pid: Pid) {
         let Some(stat) = stat::of_process(pid) else { return };
         let (running_ns, ready_ns) = sums(pid);
         let line = stat::command_line(pid, 4096).unwrap_or_default();
@@ -58,7 +59,7 @@ impl Poller {
 
     /// One look; what changed goes to `events`.
     pub(super) fn look(&mut self, timeline: &Timeline, events: &mut Vec<Event>) {
-        let mut pids: Vec<u32> = self.roots.iter().flat_map(|root| tree::with_descendants(*root)).collect();
+        let mut pids: Vec<Pid> = self.roots.iter().flat_map(|root| tree::with_descendants(*root)).collect();
         // A process whose parent died is found by its number: it has another parent now.
         pids.extend(self.seen.keys().copied());
         pids.sort_unstable();
@@ -130,7 +131,7 @@ impl Poller {
 }
 
 /// Time on and in line for a CPU of all threads that live.
-fn sums(pid: u32) -> (u64, u64) {
+fn sums(pid: Pid) -> (u64, u64) {
     let threads = tree::threads(pid).into_iter().take(MOST_THREADS);
     let each = threads.filter_map(|tid| stat::schedstat(pid, tid));
     each.fold((0, 0), |(running, ready), stat| (running + stat.running_ns, ready + stat.ready_ns))

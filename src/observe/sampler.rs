@@ -1,6 +1,7 @@
 //! What the records do not show, asked of `/proc`: what a thread is blocked on, the kernel's own sums, stops,
 //! new parents, command lines.
 
+use crate::sys::pid::Pid;
 use std::collections::HashMap;
 
 use super::event::{Event, State, What};
@@ -22,17 +23,22 @@ const MOST_THREADS: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Sampler {
     /// When a thread was last asked about, and in which of its turns.
-    asked: HashMap<u32, (u64, u64)>,
+    asked: HashMap<Pid, (u64, u64)>,
     /// Where the last round's budget ended.
     cursor: u64,
 }
 
 impl Sampler {
     /// One round; what is learnt goes to `events`.
-    pub(super) fn round(&mut self, timeline: &Timeline, watcher: u32, events: &mut Vec<Event>) {
+    pub(super) fn round(&mut self, timeline: &Timeline, watcher: Pid, events: &mut Vec<Event>) {
         let begin_ns = monotonic_ns();
         if let Some(ns) = stat::stolen_ns() {
-            events.push(Event { at_ns: begin_ns, pid: 0, tid: 0, what: What::Stolen(ns) });
+            events.push(Event {
+                at_ns: begin_ns,
+                pid: Pid::UNKNOWN,
+                tid: Pid::UNKNOWN,
+                what: What::Stolen(ns),
+            });
         }
         let scene = scene(timeline, watcher);
         self.asked.retain(|tid, _| timeline.knows_thread(*tid));
@@ -52,7 +58,7 @@ impl Sampler {
         let mut tell = |at_ns, tid, what| events.push(Event { at_ns, pid, tid, what });
         let at_ns = monotonic_ns();
         let Some(now) = stat::of_process(pid) else { return };
-        if now.ppid != process.ppid && now.ppid != 0 {
+        if now.ppid != process.ppid && now.ppid != Pid::UNKNOWN {
             tell(at_ns, pid, What::Adopted { by: now.ppid });
         }
         if process.command.is_none()
@@ -66,7 +72,7 @@ impl Sampler {
         }
     }
 
-    fn thread(&mut self, pid: u32, thread: &Thread, scene: &Scene, tell: &mut impl FnMut(u64, u32, What)) {
+    fn thread(&mut self, pid: Pid, thread: &Thread, scene: &Scene, tell: &mut impl FnMut(u64, Pid, What)) {
         let tid = thread.tid;
         let begin_ns = monotonic_ns();
         let same_stretch = |turns| self.asked.get(&tid).is_some_and(|(_, asked)| *asked == turns);
@@ -102,7 +108,7 @@ impl Sampler {
 }
 
 /// The living processes of a timeline as a scene for probes.
-pub(super) fn scene(timeline: &Timeline, watcher: u32) -> Scene {
+pub(super) fn scene(timeline: &Timeline, watcher: Pid) -> Scene {
     let actor =
         |process: &Process| Actor { pid: process.pid, ppid: process.ppid, name: process.name.clone() };
     let living = timeline.processes().map(|(_, process)| process).filter(|process| process.is_alive());
@@ -110,7 +116,7 @@ pub(super) fn scene(timeline: &Timeline, watcher: u32) -> Scene {
 }
 
 /// A thread that is there already, as the first event of its life in the timeline.
-pub(super) fn found(pid: u32, tid: u32, events: &mut Vec<Event>) -> Option<()> {
+pub(super) fn found(pid: Pid, tid: Pid, events: &mut Vec<Event>) -> Option<()> {
     let at_ns = monotonic_ns();
     let stat = stat::of_thread(pid, tid)?;
     let state = match stat.letter {

@@ -1,9 +1,9 @@
 //! The exact and the root tier: perf records of every switch and life, as events.
 
+use crate::sys::pid::Pid;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::unistd::Pid;
 
 use super::event::{Event, What};
 use super::tier::Tier;
@@ -43,10 +43,10 @@ impl Recorder {
     ///
     /// # Errors
     /// What [`open`](crate::sys::perf::event::open) says; the next lower tier is then the one to take.
-    pub(super) fn from_exec(tier: Tier, pid: u32) -> Result<Self, Errno> {
+    pub(super) fn from_exec(tier: Tier, pid: Pid) -> Result<Self, Errno> {
         match tier {
             Tier::Root => Self::everyone(),
-            _ => Self::open(Scope::FromExec(as_pid(pid)?), None),
+            _ => Self::open(Scope::FromExec(pid), None),
         }
     }
 
@@ -54,10 +54,10 @@ impl Recorder {
     ///
     /// # Errors
     /// As [`from_exec`](Self::from_exec); `ESRCH` when `first` is gone.
-    pub(super) fn from_now(tier: Tier, first: u32) -> Result<Self, Errno> {
+    pub(super) fn from_now(tier: Tier, first: Pid) -> Result<Self, Errno> {
         match tier {
             Tier::Root => Self::everyone(),
-            _ => Self::open(Scope::FromNow(as_pid(first)?), None),
+            _ => Self::open(Scope::FromNow(first), None),
         }
     }
 
@@ -110,13 +110,12 @@ impl Recorder {
     ///
     /// # Errors
     /// `ESRCH` when it is gone.
-    pub(super) fn attach(&mut self, tid: u32) -> Result<(), Errno> {
+    pub(super) fn attach(&mut self, tid: Pid) -> Result<(), Errno> {
         if self.tracepoints.is_some() {
             return Ok(());
         }
         for (cpu, ring) in &self.rings {
-            let event =
-                open(Source::Lives, Scope::FromNow(as_pid(tid)?), *cpu, wakeup_bytes(self.ring_bytes))?;
+            let event = open(Source::Lives, Scope::FromNow(tid), *cpu, wakeup_bytes(self.ring_bytes))?;
             share_ring(&event, ring.event())?;
             self.sharers.push(event);
         }
@@ -193,27 +192,28 @@ impl Recorder {
 #[derive(Debug, Clone, Copy, Default)]
 struct Switch {
     /// Who leaves the CPU, and the letter of the state that it is in then.
-    leaving: Option<(u32, char)>,
-    coming: Option<u32>,
+    leaving: Option<(Pid, char)>,
+    coming: Option<Pid>,
 }
 
 /// A thread that is reaped before it has left the CPU for good has no number any more, -1, in the records; the
 /// tracepoint still knows it.
-fn named(stamp: Stamp, tid: Option<u32>) -> Stamp {
+fn named(stamp: Stamp, tid: Option<Pid>) -> Stamp {
     match tid {
-        Some(tid) if stamp.tid == u32::MAX => Stamp { tid, ..stamp },
+        Some(tid) if stamp.tid == Pid::from_raw(-1) => Stamp { tid, ..stamp },
         _ => stamp,
     }
 }
 
 impl Tracepoints {
     fn switch(&self, raw: &[u8]) -> Switch {
-        let coming = self.switch.number(raw, "next_pid").and_then(|tid| u32::try_from(tid).ok());
+        let coming =
+            self.switch.number(raw, "next_pid").and_then(|tid| i32::try_from(tid).ok().map(Pid::from_raw));
         Switch { leaving: self.leaving(raw), coming }
     }
 
-    fn leaving(&self, raw: &[u8]) -> Option<(u32, char)> {
-        let tid = u32::try_from(self.switch.number(raw, "prev_pid")?).ok()?;
+    fn leaving(&self, raw: &[u8]) -> Option<(Pid, char)> {
+        let tid = Pid::from_raw(i32::try_from(self.switch.number(raw, "prev_pid")?).ok()?);
         // `TASK_REPORT` of `linux/sched.h`; the flag above it says "preempted".
         let letter = match self.switch.number(raw, "prev_state")? & 0xff {
             0 => 'R',
@@ -228,8 +228,10 @@ impl Tracepoints {
         Some((tid, letter))
     }
 
-    fn woken(&self, raw: &[u8]) -> Option<u32> {
-        self.waking.is(raw).then(|| self.waking.number(raw, "pid")).flatten()?.try_into().ok()
+    fn woken(&self, raw: &[u8]) -> Option<Pid> {
+        i32::try_from(self.waking.is(raw).then(|| self.waking.number(raw, "pid")).flatten()?)
+            .ok()
+            .map(Pid::from_raw)
     }
 }
 
@@ -246,13 +248,9 @@ fn as_event(record: Record<'_>, cpu: u32) -> Option<Event> {
         Record::Sample { .. } | Record::Lost(_) | Record::Other => return None,
     };
     // The idle task is nobody's.
-    (tid != 0).then_some(Event { at_ns, pid, tid, what })
+    (tid != Pid::UNKNOWN).then_some(Event { at_ns, pid, tid, what })
 }
 
 fn wakeup_bytes(ring_bytes: usize) -> u32 {
     u32::try_from(ring_bytes / 4).unwrap_or(u32::MAX)
-}
-
-fn as_pid(pid: u32) -> Result<Pid, Errno> {
-    i32::try_from(pid).map(Pid::from_raw).map_err(|_| Errno::ESRCH)
 }

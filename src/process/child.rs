@@ -7,9 +7,10 @@ use super::inbox::{Inbox, Outcome, SharedInbox};
 use super::reap::{forget_child, note_child, poll_exit};
 use super::start::{Birth, StartMethod};
 use super::unforked::Unforked;
+use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable, readable_numbers};
 use crate::sys::wait::Zombie;
-use crate::sys::{pidfd, signal, task};
+use crate::sys::{pidfd, signal};
 use crate::wire::control::Message;
 use std::fmt;
 use std::io;
@@ -24,9 +25,9 @@ use std::time::Duration;
 pub struct Handle(Arc<Core>);
 
 struct Core {
-    pid: i32,
+    pid: Pid,
     /// The process that made it, which alone can wait for it.
-    parent: i32,
+    parent: Pid,
     name: String,
     daemon: bool,
     method: StartMethod,
@@ -48,12 +49,12 @@ enum Status {
 
 impl Handle {
     /// The child's PID. After it was reaped the number may be another process's.
-    pub fn pid(&self) -> i32 {
+    pub fn pid(&self) -> Pid {
         self.0.pid
     }
 
     /// The PID of its parent, the process that started it.
-    pub fn ppid(&self) -> i32 {
+    pub fn ppid(&self) -> Pid {
         self.0.parent
     }
 
@@ -74,7 +75,7 @@ impl Handle {
 
     /// Whether it lives: it has not ended, be it stopped or running. Never blocks.
     pub fn is_alive(&self) -> bool {
-        self.exit().is_none() && self.0.parent == task::pid()
+        self.exit().is_none() && self.0.parent == Pid::this()
     }
 
     /// How it ended; `None` while it lives. Never blocks; reaps it if it has ended.
@@ -138,7 +139,7 @@ impl Handle {
         match &sent {
             // A sandbox may refuse this call where it allows `kill`. The number is the child's own while it is
             // unreaped, and it is not reaped while its status is locked.
-            Err(error) if !pidfd::is_gone(error) && self.0.parent == task::pid() => match *self.status() {
+            Err(error) if !pidfd::is_gone(error) && self.0.parent == Pid::this() => match *self.status() {
                 Status::Reaped(_) => Ok(()),
                 _ => already_gone_is_fine(signal::kill_process(self.0.pid, signal.0)),
             },
@@ -200,7 +201,7 @@ impl Handle {
         let status = *self.status();
         match status {
             Status::Reaped(exit) => Ok(Some(exit)),
-            _ if self.0.parent != task::pid() => Err(JoinError::NotOurChild { pid: self.0.pid }),
+            _ if self.0.parent != Pid::this() => Err(JoinError::NotOurChild { pid: self.0.pid }),
             Status::Zombie(exit) if self.0.leave_zombie.load(Ordering::Relaxed) => Ok(Some(exit)),
             Status::Zombie(_) => {
                 self.take_exit()?;

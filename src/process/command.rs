@@ -1,5 +1,6 @@
 //! A foreign program as a child that is held before its first instruction until its watchers are ready.
 
+use crate::sys::pid::Pid;
 use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -53,7 +54,7 @@ pub struct HeldCommand {
 /// The program runs, or has run and waits to be reaped.
 #[derive(Debug)]
 pub struct RunningCommand {
-    pid: i32,
+    pid: Pid,
     pidfd: OwnedFd,
 }
 
@@ -76,7 +77,7 @@ impl HeldCommand {
     }
 
     /// The child's PID, which the program will keep.
-    pub fn pid(&self) -> i32 {
+    pub fn pid(&self) -> Pid {
         self.at_gate.pid()
     }
 
@@ -113,7 +114,7 @@ fn is_nowhere(program: &str) -> bool {
 
 impl RunningCommand {
     /// Its PID.
-    pub fn pid(&self) -> i32 {
+    pub fn pid(&self) -> Pid {
         self.pid
     }
 

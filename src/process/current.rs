@@ -1,5 +1,6 @@
 //! Who this process is, and who its parent was when it began.
 
+use crate::sys::pid::Pid;
 use crate::sys::{pidfd, poll, task};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -16,7 +17,7 @@ pub(crate) struct Identity {
     pub(crate) name: String,
     pub(crate) daemon: bool,
     pub(crate) method: StartMethod,
-    pub(crate) parent_pid: i32,
+    pub(crate) parent_pid: Pid,
     pub(crate) parent_name: String,
     pub(crate) die_with_parent: bool,
 }
@@ -52,14 +53,14 @@ impl Current {
 /// The process that started this one.
 #[derive(Debug, Clone)]
 pub struct Parent {
-    pid: i32,
+    pid: Pid,
     name: String,
     pidfd: Arc<Unforked<OwnedFd>>,
 }
 
 impl Parent {
     /// Its PID; another process may have it once the parent is gone.
-    pub fn pid(&self) -> i32 {
+    pub fn pid(&self) -> Pid {
         self.pid
     }
 
@@ -112,7 +113,7 @@ pub(crate) fn become_child(identity: Identity) -> io::Result<()> {
     // The parent may have died before the call above, or before the pidfd was opened, and its number
     // may belong to another process now. If it is still our parent *after* both, neither happened.
     let pidfd = Unforked::new(pidfd::open(identity.parent_pid)?);
-    if task::ppid() != identity.parent_pid {
+    if Pid::parent() != identity.parent_pid {
         return Err(io::Error::from(io::ErrorKind::NotConnected));
     }
     task::set_name(&identity.name);

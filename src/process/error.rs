@@ -2,6 +2,7 @@
 
 use super::exit::Exit;
 use super::live::Panic;
+use crate::sys::pid::Pid;
 use std::io;
 
 /// A process could not be started; nothing of it is left.
@@ -90,7 +91,7 @@ pub enum JoinError {
     #[error("process {pid} is no child of this process: only its parent can join it")]
     NotOurChild {
         /// The PID.
-        pid: i32,
+        pid: Pid,
     },
     /// The wait was broken off by the descriptor that may do so.
     #[error("the wait was interrupted")]

@@ -2,6 +2,7 @@
 
 use super::live::{Panic, Report};
 use super::unforked::Unforked;
+use crate::sys::pid::Pid;
 use crate::wire::control::{Message, Receiver, TryRecvError};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -32,7 +33,7 @@ pub(crate) enum Outcome<T> {
 #[derive(Debug)]
 pub(crate) struct Inbox<T> {
     reports: Option<Unforked<Receiver<Report<T>>>>,
-    ready: Option<i32>,
+    ready: Option<Pid>,
     outcome: Outcome<T>,
     bad_args: Option<String>,
 }
@@ -48,7 +49,7 @@ impl<T: Message> Inbox<T> {
     }
 
     /// The PID of the child once it is ready.
-    pub(crate) fn ready(&self) -> Option<i32> {
+    pub(crate) fn ready(&self) -> Option<Pid> {
         self.ready
     }
 

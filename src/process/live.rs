@@ -1,7 +1,7 @@
 //! The child's side: it says that it is ready, runs its body, and reports how that ended.
 
 use super::unforked::register;
-use crate::sys::task;
+use crate::sys::pid::Pid;
 use crate::wire::control::{Message, SendError, Sender};
 use crate::wire::panics;
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub(crate) enum Report<T> {
     /// It has its arguments and begins now.
     Ready {
         /// Its PID, for a parent that could not learn it otherwise.
-        pid: i32,
+        pid: Pid,
     },
     /// It cannot read its arguments.
     BadArgs(String),
@@ -59,7 +59,7 @@ thread_local! {
 pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &Sender<Report<T>>) -> ! {
     // The copy that a forked child would have of it would keep the parent from seeing our end.
     let _ = report.socket().map(register);
-    if report.send(Report::Ready { pid: task::pid() }).is_err() {
+    if report.send(Report::Ready { pid: Pid::this() }).is_err() {
         std::process::exit(1);
     }
     remember_panics();

@@ -9,6 +9,7 @@ use super::inbox::Inbox;
 use super::live::{Report, live};
 use super::start::{self, Birth, ForkError, ForkServerError, StartMethod};
 use super::target::{Entry, Run, Target};
+use crate::sys::pid::Pid;
 use crate::sys::{signal, task};
 use crate::wire::control::{self, Message, SendError, Sender};
 use std::any::Any;
@@ -122,7 +123,7 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
             name,
             daemon,
             method: self.method,
-            parent_pid: task::pid(),
+            parent_pid: Pid::this(),
             parent_name: parent.name().to_owned(),
             die_with_parent: daemon || !self.outlives_parent,
         };

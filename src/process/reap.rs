@@ -9,8 +9,9 @@
 //! descriptors, an `exec` or the disposition of `SIGCHLD` play no part (`pidfd_open(2)`).
 
 use super::exit::Exit;
+use crate::sys::pid::Pid;
 use crate::sys::wait::{How, Whose, Zombie, is_no_child, try_wait};
-use crate::sys::{pidfd, signal, task};
+use crate::sys::{pidfd, signal};
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -37,28 +38,28 @@ pub(crate) fn poll_exit(pidfd: BorrowedFd<'_>, zombie: Zombie) -> io::Result<Opt
 
 /// The unreaped children of this process that it started itself; other children it has are orphans that
 /// it adopted, or were started by other means.
-static KNOWN: Mutex<(i32, BTreeSet<i32>)> = Mutex::new((0, BTreeSet::new()));
+static KNOWN: Mutex<(Pid, BTreeSet<Pid>)> = Mutex::new((Pid::UNKNOWN, BTreeSet::new()));
 
-fn known() -> MutexGuard<'static, (i32, BTreeSet<i32>)> {
+fn known() -> MutexGuard<'static, (Pid, BTreeSet<Pid>)> {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if known.0 != task::pid() {
+    if known.0 != Pid::this() {
         // A forked copy has no children yet.
-        *known = (task::pid(), BTreeSet::new());
+        *known = (Pid::this(), BTreeSet::new());
     }
     known
 }
 
 /// Notes a child at its birth.
-pub(crate) fn note_child(pid: i32) {
+pub(crate) fn note_child(pid: Pid) {
     known().1.insert(pid);
 }
 
 /// Forgets a child once it is reaped: its number may be another's now.
-pub(crate) fn forget_child(pid: i32) {
+pub(crate) fn forget_child(pid: Pid) {
     known().1.remove(&pid);
 }
 
 /// Whether this process started the child `pid` and has not reaped it.
-pub(crate) fn is_known(pid: i32) -> bool {
+pub(crate) fn is_known(pid: Pid) -> bool {
     known().1.contains(&pid)
 }

@@ -13,6 +13,7 @@ use super::error::Unreadable;
 use super::layout::{MAX_MEMBERS, MEMBERS_END};
 use super::memory::Memory;
 use super::process_id::ProcessId;
+use crate::sys::pid::Pid;
 use std::sync::atomic::Ordering;
 
 const PID: usize = 0;
@@ -28,7 +29,7 @@ const LEASING: usize = 32;
 #[non_exhaustive]
 pub struct Loss {
     /// The PID of the process, which has ended.
-    pub pid: u32,
+    pub pid: Pid,
     /// The number of the first message lost, in the order of sending from 0.
     pub first: u64,
     /// The number of consecutive messages lost: more than one only after `recv_many`.
@@ -60,7 +61,7 @@ fn end(memory: &Memory) -> usize {
 /// The process of a member; `None` where there is none.
 #[inline]
 pub(super) fn process(memory: &Memory, index: usize) -> Option<ProcessId> {
-    let pid = u32::try_from(pid(memory, index)).ok().filter(|pid| *pid != 0)?;
+    let pid = i32::try_from(pid(memory, index)).ok().filter(|pid| *pid != 0).map(Pid::from_raw)?;
     Some(ProcessId { pid, start: word(memory, index, START) })
 }
 
@@ -96,7 +97,7 @@ pub(super) fn join(memory: &Memory, holds_lease: impl Fn(usize) -> bool) -> Resu
     set(memory, index, TAKEN, 0);
     set(memory, index, LEASING, 0);
     set(memory, index, START, own.start);
-    set_pid(memory, index, u64::from(own.pid));
+    set_pid(memory, index, u64::from(own.pid.as_raw().cast_unsigned()));
     Ok(index)
 }
 

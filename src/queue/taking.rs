@@ -9,6 +9,7 @@ use super::receiver::Receiver;
 use super::receiving::Receiving;
 use super::wait::{A_RECEIVER, Awake, Patience, sleep_for_items};
 use crate::sys::clock::monotonic_ns;
+use crate::sys::pid::Pid;
 use std::sync::atomic::{Ordering, fence};
 
 /// While the queue is not empty and something is leased, the holders are checked for death at most this
@@ -86,7 +87,7 @@ impl<T> Receiver<T> {
     /// holds do not count: it would wait for itself.
     fn may_come(&self) -> bool {
         let memory = &self.side.channel.memory;
-        let own = std::process::id();
+        let own = Pid::this();
         leases::any_may_come(memory, |member| {
             // A member that is gone by now has just had its leases returned.
             members::process(memory, member).is_some_and(|process| process.pid == own)

@@ -6,6 +6,7 @@ use super::members;
 use super::memory::Memory;
 use super::process_id::{ProcessId, Watched, has_ended};
 use super::side::Side;
+use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::task;
 use crate::sys::ticks::ticks;
@@ -172,7 +173,7 @@ fn watch_holders(channel: &Channel) -> Option<(Vec<Arc<OwnedFd>>, bool)> {
     if holders.is_empty() {
         return Some((Vec::new(), true));
     }
-    let own = std::process::id();
+    let own = Pid::this();
     let mut watched = channel.watched.lock().unwrap_or_else(PoisonError::into_inner);
     watched.retain(|process, _| holders.contains(process));
     let mut all = true;

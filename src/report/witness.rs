@@ -1,5 +1,6 @@
 //! One execution: a table with a column for each process, and the line where the promise broke.
 
+use crate::sys::pid::Pid;
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,7 @@ pub struct ProcessView {
     /// Its letter.
     pub name: char,
     /// Its PID in the execution that is shown.
-    pub pid: i32,
+    pub pid: Pid,
     /// The step at which it waits for ever.
     pub stuck_at: Option<String>,
 }
@@ -127,7 +128,7 @@ impl Witness {
         experiment: &dyn Experiment,
         trace: &Trace,
         verdict: Verdict,
-        pids: &[i32],
+        pids: &[Pid],
         broken: Option<(usize, String)>,
     ) -> Self {
         let cost = Cost::of(trace);

@@ -1,5 +1,6 @@
 //! A scenario with its parameters, as the verbs see it: one interface for all scenarios.
 
+use crate::sys::pid::Pid;
 use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
@@ -67,7 +68,7 @@ pub struct Subject {
 /// An experiment that is set up: processes at the gate.
 pub trait Lab: System<Error = GateError, Outcome = Verdict> {
     /// The PID of each process.
-    fn pids(&self) -> Vec<i32>;
+    fn pids(&self) -> Vec<Pid>;
 
     /// The step at which the promise was broken, counted from 0, and how, in one sentence.
     fn broken_at(&self, trace: &Trace) -> Option<(usize, String)>;

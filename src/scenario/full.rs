@@ -1,5 +1,6 @@
 //! "When five are in, putting blocks until one is taken out": shown, with states and times.
 
+use crate::sys::procfs::stat::of_process;
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -15,7 +16,6 @@ use crate::process::{Process, StartMethod};
 use crate::queue::{Sender, bounded};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
-use crate::sys::procs;
 use crate::wire::control;
 
 const CAPACITY: usize = 5;
@@ -74,7 +74,7 @@ fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunErr
     let child = stage.supervisor.start(child)?;
 
     let deadline = Deadline::after(PATIENCE);
-    let state = || procs::stat(child.pid()).map_or('?', |stat| stat.state);
+    let state = || of_process(child.pid()).map_or('?', |stat| stat.letter);
     let is_blocked = || receiver.is_full() && state() == 'S';
     while !is_blocked() && !deadline.is_over() {
         stage.pause(Deadline::after(Duration::from_millis(2)))?;

@@ -1,9 +1,11 @@
 //! The end of children: terminate, grace, kill, whole process groups, until nothing is left.
 
 use crate::process::{Handle, Signal, forkserver_settle, is_known};
+use crate::sys::pid::Pid;
+use crate::sys::pidfd;
 use crate::sys::poll::{Deadline, readable};
+use crate::sys::procfs::tree;
 use crate::sys::wait::{Whose, Zombie, is_no_child, try_wait};
-use crate::sys::{pidfd, procs, task};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -24,7 +26,7 @@ pub struct Left {
     /// The child's name.
     pub name: String,
     /// Its PID, which is its group's number.
-    pub pid: i32,
+    pub pid: Pid,
     /// What the system said.
     pub error: io::Error,
 }
@@ -116,7 +118,7 @@ fn await_end(child: &Handle, deadline: Deadline, subreaper: bool) -> io::Result<
 fn group_lives(child: &Handle) -> io::Result<bool> {
     match child.signal_group(0) {
         Err(error) if pidfd::is_gone(&error) => Ok(false),
-        _ => procs::group_has_living(child.pid()),
+        _ => tree::group_has_living(child.pid()),
     }
 }
 
@@ -152,7 +154,7 @@ pub(super) fn end_orphans() -> io::Result<()> {
     }
 }
 
-fn orphans() -> io::Result<Vec<i32>> {
+fn orphans() -> io::Result<Vec<Pid>> {
     forkserver_settle();
-    Ok(procs::children_of(task::pid())?.into_iter().filter(|pid| !is_known(*pid)).collect())
+    Ok(tree::children_by_parent(Pid::this())?.into_iter().filter(|pid| !is_known(*pid)).collect())
 }

@@ -2,6 +2,7 @@
 
 use super::shutdown::{ShutdownError, shut_down};
 use crate::process::{Child, Family, Handle, JoinError, Process, StartError};
+use crate::sys::pid::Pid;
 use crate::sys::task;
 use crate::wire::control::Message;
 use std::io;
@@ -37,7 +38,7 @@ pub struct Supervisor {
     grace: Duration,
     subreaper: bool,
     /// The process it belongs to: in a forked copy it owns nobody.
-    pid: i32,
+    pid: Pid,
 }
 
 impl Supervisor {
@@ -62,7 +63,7 @@ impl Supervisor {
     }
 
     fn of(family: Family) -> Supervisor {
-        Supervisor { family: Arc::new(family), grace: Self::GRACE, subreaper: false, pid: task::pid() }
+        Supervisor { family: Arc::new(family), grace: Self::GRACE, subreaper: false, pid: Pid::this() }
     }
 
     /// How long all children together may take to end after `SIGTERM`, before they are killed.
@@ -148,7 +149,7 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        if self.pid != task::pid() {
+        if self.pid != Pid::this() {
             return;
         }
         if std::thread::panicking() {

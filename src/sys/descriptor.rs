@@ -4,6 +4,7 @@
 //! Numbers become owned descriptors only where the kernel has just made them for this process.
 #![expect(unsafe_code, reason = "turning descriptor numbers into owned descriptors")]
 
+use crate::sys::pid::Pid;
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::libc;
@@ -54,11 +55,11 @@ pub fn move_to_stdin(fd: OwnedFd) -> io::Result<()> {
 
 /// Whether number `fd` of this process and number `other` of process `pid` are one open file: opened once,
 /// with one position (`kcmp(2)`). Where the kernel does not tell, whether they are one file at least.
-pub fn is_same_file(fd: RawFd, pid: i32, other: RawFd) -> bool {
+pub fn is_same_file(fd: RawFd, pid: Pid, other: RawFd) -> bool {
     const KCMP_FILE: libc::c_int = 0;
-    let own = std::process::id().cast_signed();
+    let own = Pid::this().as_raw();
     // SAFETY: five integers.
-    match unsafe { libc::syscall(libc::SYS_kcmp, own, pid, KCMP_FILE, fd, other) } {
+    match unsafe { libc::syscall(libc::SYS_kcmp, own, pid.as_raw(), KCMP_FILE, fd, other) } {
         0 => true,
         1..=3 => false,
         _ => {

@@ -5,6 +5,7 @@
 //! musl keep free of allocation); everything it needs is prepared before the fork.
 #![expect(unsafe_code, reason = "fork, exec, and descriptors by number in the child")]
 
+use crate::sys::pid::Pid;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -38,7 +39,7 @@ pub struct Streams<'fd> {
 /// A child that exists, and runs nothing of the program's until the gate opens.
 #[derive(Debug)]
 pub struct AtGate {
-    pid: i32,
+    pid: Pid,
     gate: File,
     failure: File,
 }
@@ -82,7 +83,7 @@ pub fn fork_at_gate(argv: &[CString], streams: &Streams<'_>) -> io::Result<AtGat
 
 impl AtGate {
     /// The child's PID; it stays its PID through the exec.
-    pub fn pid(&self) -> i32 {
+    pub fn pid(&self) -> Pid {
         self.pid
     }
 

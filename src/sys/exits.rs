@@ -7,6 +7,7 @@
 //! The one unsafe call is `socket(2)` with a protocol that `nix` does not name; its descriptor is owned at once.
 #![expect(unsafe_code, reason = "a socket of the kernel's connector")]
 
+use crate::sys::pid::Pid;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -19,9 +20,9 @@ use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, recv, send, setsockopt};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThreadExit {
     /// Its process.
-    pub pid: u32,
+    pub pid: Pid,
     /// The thread.
-    pub tid: u32,
+    pub tid: Pid,
     /// Its wait status; for the main thread, as a rule, its process's.
     pub status: i32,
     /// The CPU that it ends on.
@@ -117,7 +118,8 @@ fn parse(message: &[u8]) -> Option<ThreadExit> {
         return None;
     }
     let at_ns = u64::from_ne_bytes(body.get(8..16)?.try_into().ok()?);
-    Some(ThreadExit { tid: word(16)?, pid: word(20)?, status: word(24)?.cast_signed(), cpu: word(4)?, at_ns })
+    let id = |at: usize| Some(Pid::from_raw(word(at)?.cast_signed()));
+    Some(ThreadExit { tid: id(16)?, pid: id(20)?, status: word(24)?.cast_signed(), cpu: word(4)?, at_ns })
 }
 
 #[cfg(test)]
@@ -130,7 +132,16 @@ mod tests {
         message.extend([EXIT, 1].map(u32::to_ne_bytes).concat());
         message.extend(99u64.to_ne_bytes());
         message.extend([8u32, 7, 0x700, 17].map(u32::to_ne_bytes).concat());
-        assert_eq!(parse(&message), Some(ThreadExit { pid: 7, tid: 8, status: 0x700, cpu: 1, at_ns: 99 }));
+        assert_eq!(
+            parse(&message),
+            Some(ThreadExit {
+                pid: Pid::from_raw(7),
+                tid: Pid::from_raw(8),
+                status: 0x700,
+                cpu: 1,
+                at_ns: 99
+            })
+        );
         assert_eq!(parse(&message[..HEADERS + 20]), None);
         assert_eq!(parse(&[]), None);
     }
@@ -139,7 +150,7 @@ mod tests {
     fn the_end_of_a_child_is_announced_where_one_may_listen() {
         let Ok(exits) = Exits::listen() else { return };
         let mut child = std::process::Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
-        let pid = child.id();
+        let pid = Pid::from_raw(child.id().cast_signed());
         child.wait().unwrap();
         let mut found = None;
         exits.drain(|exit| found = found.or((exit.pid == pid).then_some(exit)));

@@ -5,6 +5,7 @@
 //! so both functions are unsafe to call unless this is the only thread (or the others hold nothing).
 #![expect(unsafe_code, reason = "process creation")]
 
+use crate::sys::pid::Pid;
 use nix::libc;
 use std::io;
 
@@ -12,7 +13,7 @@ use std::io;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forked {
     /// The original, with the child's PID.
-    Parent(i32),
+    Parent(Pid),
     /// The copy.
     Child,
 }
@@ -29,7 +30,7 @@ pub unsafe fn fork() -> io::Result<Forked> {
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Forked::Child),
-        pid => Ok(Forked::Parent(pid)),
+        pid => Ok(Forked::Parent(Pid::from_raw(pid))),
     }
 }
 
@@ -70,7 +71,7 @@ pub unsafe fn fork_sibling() -> io::Result<Forked> {
         pid => i32::try_from(pid)
             .ok()
             .filter(|pid| *pid > 0)
-            .map_or_else(|| Err(io::Error::last_os_error()), |pid| Ok(Forked::Parent(pid))),
+            .map_or_else(|| Err(io::Error::last_os_error()), |pid| Ok(Forked::Parent(Pid::from_raw(pid)))),
     }
 }
 

@@ -6,6 +6,7 @@
 //! pointer to a local buffer whose size is passed along.
 #![expect(unsafe_code, reason = "raw system calls that nix does not wrap")]
 
+use crate::sys::pid::Pid;
 use nix::libc;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -17,9 +18,9 @@ const SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 ///
 /// # Errors
 /// `ESRCH` when there is no such process.
-pub fn open(pid: i32) -> io::Result<OwnedFd> {
+pub fn open(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: two integers go in, a new descriptor comes out.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
     // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
     check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
@@ -96,13 +97,13 @@ mod tests {
 
     #[test]
     fn a_pidfd_of_ourselves_takes_the_null_signal() {
-        let own = open(std::process::id().cast_signed()).unwrap();
+        let own = open(Pid::this()).unwrap();
         send_signal(own.as_fd(), 0).unwrap();
     }
 
     #[test]
     fn a_pid_that_cannot_exist_is_refused() {
-        assert!(open(-1).is_err());
-        assert_eq!(open(i32::MAX).unwrap_err().raw_os_error(), Some(libc::ESRCH));
+        assert!(open(Pid::from_raw(-1)).is_err());
+        assert_eq!(open(Pid::from_raw(i32::MAX)).unwrap_err().raw_os_error(), Some(libc::ESRCH));
     }
 }

@@ -1,5 +1,6 @@
 //! `getrlimit(2)` and `getrusage(2)`: what a process may use, and what it has used.
 
+use crate::sys::pid::Pid;
 use std::io;
 use std::time::Duration;
 
@@ -7,7 +8,6 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeVal;
 use nix::time::{clock_getcpuclockid, clock_gettime};
-use nix::unistd::Pid;
 
 /// Raises the soft limit on open descriptors to the hard one, and gives the limit in force.
 ///
@@ -83,8 +83,8 @@ pub fn cpu_time() -> io::Result<(Duration, Duration)> {
 ///
 /// # Errors
 /// `ESRCH` when there is no such process, `EPERM` where its clock may not be read.
-pub fn cpu_time_of(pid: i32) -> io::Result<Duration> {
-    let time = clock_gettime(clock_getcpuclockid(Pid::from_raw(pid))?)?;
+pub fn cpu_time_of(pid: Pid) -> io::Result<Duration> {
+    let time = clock_gettime(clock_getcpuclockid(pid.as_nix())?)?;
     let whole = u64::try_from(time.tv_sec()).unwrap_or(0);
     Ok(Duration::from_secs(whole) + Duration::from_nanos(u64::try_from(time.tv_nsec()).unwrap_or(0)))
 }

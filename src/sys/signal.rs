@@ -5,6 +5,7 @@
 //! async-signal-safe (`signal-safety(7)`), and keeps `errno`.
 #![expect(unsafe_code, reason = "sigaction and a signal handler")]
 
+use crate::sys::pid::Pid;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -230,9 +231,9 @@ pub fn keep_ended_children() -> bool {
 ///
 /// # Errors
 /// `ESRCH` when there is no such process, `EPERM` when it is another user's.
-pub fn kill_process(pid: i32, signal: i32) -> io::Result<()> {
+pub fn kill_process(pid: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: two integers.
-    match unsafe { libc::kill(pid, signal) } {
+    match unsafe { libc::kill(pid.as_raw(), signal) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
@@ -242,18 +243,18 @@ pub fn kill_process(pid: i32, signal: i32) -> io::Result<()> {
 ///
 /// # Errors
 /// `ESRCH` when the group is empty.
-pub fn kill_group(pgid: i32, signal: i32) -> io::Result<()> {
+pub fn kill_group(pgid: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: two integers.
-    match unsafe { libc::kill(-pgid, signal) } {
+    match unsafe { libc::kill(-pgid.as_raw(), signal) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
 /// Whether some process has this PID now, zombies included.
-pub fn process_exists(pid: i32) -> bool {
+pub fn process_exists(pid: Pid) -> bool {
     // SAFETY: two integers; signal 0 is never delivered.
-    unsafe { libc::kill(pid, 0) == 0 || *libc::__errno_location() != libc::ESRCH }
+    unsafe { libc::kill(pid.as_raw(), 0) == 0 || *libc::__errno_location() != libc::ESRCH }
 }
 
 /// The usual name of a signal, `SIGTERM`, `SIGRTMIN+3`, or `signal 70` for a number that is none.

@@ -5,6 +5,7 @@
 //! initialised before use and destroyed once.
 #![expect(unsafe_code, reason = "posix_spawn, and one of its file actions by name")]
 
+use crate::sys::pid::Pid;
 use nix::libc;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::io;
@@ -23,7 +24,7 @@ type CloseFrom = unsafe extern "C" fn(*mut libc::posix_spawn_file_actions_t, c_i
 ///
 /// # Errors
 /// `EAGAIN` at the limit of processes, `ENOMEM`, or what `execve(2)` says of the program.
-pub fn spawn_isolated(path: &CStr, argv: &[CString], stdin: BorrowedFd<'_>) -> io::Result<i32> {
+pub fn spawn_isolated(path: &CStr, argv: &[CString], stdin: BorrowedFd<'_>) -> io::Result<Pid> {
     let environment: Vec<CString> = environment();
     let pointers = |strings: &[CString]| -> Vec<*mut c_char> {
         strings.iter().map(|text| text.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
@@ -45,7 +46,7 @@ pub fn spawn_isolated(path: &CStr, argv: &[CString], stdin: BorrowedFd<'_>) -> i
             envp_pointers.as_ptr(),
         )
     };
-    check(error).map(|()| pid)
+    check(error).map(|()| Pid::from_raw(pid))
 }
 
 /// Whether [`spawn_isolated`] closes descriptors before the program begins.
@@ -175,7 +176,7 @@ mod tests {
         drop(input);
         let mut text = String::new();
         output.read_to_string(&mut text).unwrap();
-        nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None).unwrap();
+        nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid.as_raw()), None).unwrap();
         assert!(!closes_before_exec() || text == "done\n", "{text}");
     }
 

@@ -4,24 +4,15 @@
 //! The raw calls take integers and pointers to locals that outlive them.
 #![expect(unsafe_code, reason = "nix does not wrap sched_setscheduler and its like")]
 
+use super::pid::Pid;
 use nix::libc;
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, getpid, getppid, gettid, setpgid, setsid};
+use nix::unistd::{getpid, gettid, setpgid, setsid};
 use std::ffi::CString;
 use std::io;
 use std::path::Path;
-
-/// This process's PID.
-pub fn pid() -> i32 {
-    getpid().as_raw()
-}
-
-/// The PID of this process's parent, as of now.
-pub fn ppid() -> i32 {
-    getppid().as_raw()
-}
 
 /// The processor on which the calling thread runs just now, for a few nanoseconds (`getcpu(2)` without a
 /// call into the kernel); `None` where it is not told.
@@ -56,11 +47,11 @@ fn has_left(stat: &Path) -> bool {
 
 /// Has the kernel send SIGKILL to this process when its parent dies, or not (`PR_SET_PDEATHSIG(2const)`).
 ///
-/// "Parent" is the *thread* that created it. The parent may have died already: compare [`ppid`] with
+/// "Parent" is the *thread* that created it. The parent may have died already: compare [`Pid::parent`] with
 /// the one you expect after this call.
 ///
 /// # Errors
-/// None on a kernel of this century.
+/// Never fails on supported kernels.
 pub fn die_with_parent(die: bool) -> io::Result<()> {
     Ok(prctl::set_pdeathsig(die.then_some(Signal::SIGKILL))?)
 }
@@ -68,7 +59,7 @@ pub fn die_with_parent(die: bool) -> io::Result<()> {
 /// Has orphans among this process's descendants become its children (`PR_SET_CHILD_SUBREAPER(2const)`).
 ///
 /// # Errors
-/// None on a kernel of this century.
+/// Never fails on supported kernels.
 pub fn set_subreaper(on: bool) -> io::Result<()> {
     Ok(prctl::set_child_subreaper(on)?)
 }
@@ -87,7 +78,7 @@ pub fn set_name(name: &str) {
 /// # Errors
 /// `EPERM` for the leader of a session, which has such a group already.
 pub fn lead_group() -> io::Result<()> {
-    Ok(setpgid(Pid::from_raw(0), Pid::from_raw(0))?)
+    Ok(setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0))?)
 }
 
 /// Makes this process the leader of a new session, away from every terminal (`setsid(2)`).
@@ -109,8 +100,8 @@ pub fn scheduling() -> (i32, i32, i32) {
 }
 
 /// The session of this process (`getsid(2)`).
-pub fn session() -> i32 {
-    nix::unistd::getsid(None).map_or(0, Pid::as_raw)
+pub fn session() -> Pid {
+    nix::unistd::getsid(None).map_or(Pid::UNKNOWN, |pid| Pid::from_raw(pid.as_raw()))
 }
 
 /// The processors on which this process may run (`sched_getaffinity(2)`).
@@ -118,7 +109,7 @@ pub fn session() -> i32 {
 /// # Errors
 /// None that a caller can cause.
 pub fn allowed_cpus() -> io::Result<Vec<usize>> {
-    let set = sched_getaffinity(Pid::from_raw(0))?;
+    let set = sched_getaffinity(nix::unistd::Pid::from_raw(0))?;
     Ok((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect())
 }
 
@@ -129,14 +120,14 @@ pub fn allowed_cpus() -> io::Result<Vec<usize>> {
 pub fn pin_to_cpu(cpu: usize) -> io::Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+    Ok(sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?)
 }
 
 /// Lets this process run only when nobody else wants the processor: almost always ready, hardly ever
 /// running, beside a busy one (`SCHED_IDLE`, `sched(7)`). There is no way back without privilege.
 ///
 /// # Errors
-/// None on a kernel of this century.
+/// Never fails on supported kernels.
 pub fn run_only_when_idle() -> io::Result<()> {
     let none = libc::sched_param { sched_priority: 0 };
     // SAFETY: the parameter outlives the call; PID 0 is the caller.

@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "nix's waitid cannot say that a real-time signal ended a child")]
 
 use super::poll::Deadline;
+use crate::sys::pid::Pid;
 use nix::libc;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -17,7 +18,7 @@ pub enum Whose<'fd> {
     /// The process of this pidfd.
     Pidfd(BorrowedFd<'fd>),
     /// This child, by number: only for one that is known to be unreaped.
-    Pid(i32),
+    Pid(Pid),
 }
 
 /// What becomes of the zombie.
@@ -33,7 +34,7 @@ pub enum Zombie {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
     /// Its PID.
-    pub pid: i32,
+    pub pid: Pid,
     /// How it ended.
     pub how: How,
 }
@@ -64,10 +65,10 @@ impl How {
 }
 
 /// Kills the child `pid`, which is known to be unreaped, and reaps it if it ends within `patience`.
-pub fn kill_and_reap(pid: i32, patience: Duration) {
+pub fn kill_and_reap(pid: Pid, patience: Duration) {
     let deadline = Deadline::after(patience);
     // SAFETY: two integers.
-    unsafe { libc::kill(pid, libc::SIGKILL) };
+    unsafe { libc::kill(pid.as_raw(), libc::SIGKILL) };
     while matches!(try_wait(Whose::Pid(pid), Zombie::Reap), Ok(None)) && !deadline.is_over() {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -86,7 +87,7 @@ pub fn is_no_child(error: &io::Error) -> bool {
 pub fn try_wait(whose: Whose<'_>, zombie: Zombie) -> io::Result<Option<Ended>> {
     let (kind, id) = match whose {
         Whose::Pidfd(fd) => (libc::P_PIDFD, fd.as_raw_fd().cast_unsigned()),
-        Whose::Pid(pid) => (libc::P_PID, pid.cast_unsigned()),
+        Whose::Pid(pid) => (libc::P_PID, pid.as_raw().cast_unsigned()),
     };
     let mut flags = libc::WEXITED | libc::WNOHANG;
     if zombie == Zombie::Leave {
@@ -101,7 +102,7 @@ pub fn try_wait(whose: Whose<'_>, zombie: Zombie) -> io::Result<Option<Ended>> {
     // SAFETY: after a successful waitid the child fields of the union are the valid ones.
     let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
     Ok((pid != 0).then_some(Ended {
-        pid,
+        pid: Pid::from_raw(pid),
         how: match info.si_code {
             libc::CLD_EXITED => How::Exited(status),
             code => How::Killed { signal: status, core_dumped: code == libc::CLD_DUMPED },

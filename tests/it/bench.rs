@@ -1,10 +1,11 @@
 //! `proclab bench`: everybody takes part, the ratios are those of the figures, and an interrupt ends all of it.
 
+use crate::common::id_of;
 use crate::common::{kill, trials, until};
 use crate::program::{Lab, finish, json, listens, obeys, ran, refused, text};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
-use proclab::sys::procs;
+use proclab::sys::procfs::tree;
 use serde_json::Value;
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -53,9 +54,9 @@ fn without_python_its_entries_are_named_as_left_out() {
 fn an_interrupt_ends_whatever_is_measured() {
     let lab = Lab::new();
     let child = lab.command(&["bench", "start", "--rounds", "1000"]).spawn().unwrap();
-    let pid = child.id().cast_signed();
+    let pid = id_of(&child);
     // In the middle of a turn, which is a child's: it starts children of its own.
-    let children = |pid| procs::children_of(pid).unwrap_or_default();
+    let children = |pid| tree::children_by_parent(pid).unwrap_or_default();
     until("it is in a turn", || {
         listens(pid) && children(pid).into_iter().any(|child| !children(child).is_empty())
     });

@@ -2,9 +2,10 @@
 
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal as Known;
-use nix::unistd::{Pid, alarm};
-use proclab::sys::{pidfd, poll, procs};
-use proclab::{Child, Exit, Handle, Process, StartMethod, Supervisor};
+use nix::unistd::alarm;
+use proclab::sys::procfs::{stat::of_process, tree};
+use proclab::sys::{pidfd, poll};
+use proclab::{Child, Exit, Handle, Pid, Process, StartMethod, Supervisor};
 use std::fmt::Display;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -90,28 +91,33 @@ pub(crate) fn ends(held: impl AsFd) -> bool {
 }
 
 /// Whether a process lives: it is there, and no zombie.
-pub(crate) fn lives(pid: i32) -> bool {
-    procs::stat(pid).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+pub(crate) fn lives(pid: Pid) -> bool {
+    of_process(pid).is_some_and(|stat| !matches!(stat.letter, 'Z' | 'X'))
 }
 
-pub(crate) fn state_of(pid: i32) -> char {
-    procs::stat(pid).map_or('-', |stat| stat.state)
+pub(crate) fn state_of(pid: Pid) -> char {
+    of_process(pid).map_or('-', |stat| stat.letter)
 }
 
-pub(crate) fn kill(pid: i32, signal: Known) {
-    nix::sys::signal::kill(Pid::from_raw(pid), signal).unwrap();
+pub(crate) fn kill(pid: Pid, signal: Known) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.as_raw()), signal).unwrap();
 }
 
-pub(crate) fn own_pid() -> i32 {
-    std::process::id().cast_signed()
+pub(crate) fn own_pid() -> Pid {
+    Pid::this()
 }
 
 /// Our children of this name.
-pub(crate) fn children_named(name: &str) -> Vec<i32> {
-    let all = procs::all().unwrap();
+pub(crate) fn children_named(name: &str) -> Vec<Pid> {
+    let all = tree::all().unwrap();
     all.iter().filter(|one| one.ppid == own_pid() && one.name == name).map(|one| one.pid).collect()
 }
 
-pub(crate) fn hold(pid: i32) -> std::os::fd::OwnedFd {
+pub(crate) fn hold(pid: Pid) -> std::os::fd::OwnedFd {
     pidfd::open(pid).unwrap()
+}
+
+/// The ID of a child that the standard library started.
+pub(crate) fn id_of(child: &std::process::Child) -> Pid {
+    Pid::from_raw(child.id().cast_signed())
 }

@@ -1,10 +1,12 @@
 //! Commands that cannot go on: broken outputs, strange inputs, limits, and a Ctrl-C at any time.
 
+use crate::common::id_of;
 use crate::common::{kill, lives, state_of, trials, until};
 use crate::program::{Lab, finish, has_worked, json, listens, ran, refused, shell, text};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
-use proclab::sys::procs;
+use proclab::Pid;
+use proclab::sys::procfs::tree;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::FileTypeExt;
@@ -130,7 +132,7 @@ fn trials_that_are_interrupted_tell_what_they_know() {
     let csv = lab.tmp.join("runs.csv");
     let args = ["trials", "tickets", "-n", "1000000", "--format", "json", "--csv", csv.to_str().unwrap()];
     let child = lab.command(&args).spawn().unwrap();
-    let pid = child.id().cast_signed();
+    let pid = id_of(&child);
     until("some trials were run", || has_worked(pid));
     kill(pid, Signal::SIGINT);
     let output = finish(child);
@@ -145,8 +147,8 @@ fn trials_that_are_interrupted_tell_what_they_know() {
     // A buyer that thinks for a minute is not waited for.
     let child =
         lab.command(&["trials", "tickets", "-n", "5", "--think", "60000", "--buyers", "3"]).spawn().unwrap();
-    let pid = child.id().cast_signed();
-    until("the buyers are there, and the janitor", || procs::children_of(pid).unwrap().len() == 4);
+    let pid = id_of(&child);
+    until("the buyers are there, and the janitor", || tree::children_by_parent(pid).unwrap().len() == 4);
     kill(pid, Signal::SIGINT);
     let output = finish(child);
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
@@ -156,12 +158,12 @@ fn trials_that_are_interrupted_tell_what_they_know() {
 fn an_exploration_that_is_interrupted_tells_what_it_knows() {
     let lab = Lab::new();
     let args = ["explore", "tickets", "--buyers", "4", "--lock", "none", "--format", "json"];
-    let has_a_child = |pid| !procs::children_of(pid).unwrap().is_empty();
+    let has_a_child = |pid| !tree::children_by_parent(pid).unwrap().is_empty();
     for (when, is_known) in
-        [(&listens as &dyn Fn(i32) -> bool, false), (&has_a_child, false), (&has_worked, true)]
+        [(&listens as &dyn Fn(Pid) -> bool, false), (&has_a_child, false), (&has_worked, true)]
     {
         let child = lab.command(&args).spawn().unwrap();
-        let pid = child.id().cast_signed();
+        let pid = id_of(&child);
         until("it is so far", || listens(pid) && when(pid));
         kill(pid, Signal::SIGINT);
         let output = finish(child);
@@ -190,7 +192,7 @@ fn a_person_who_schedules_may_interrupt_at_a_prompt() {
         prompts.read_exact(&mut byte).unwrap();
         seen += usize::from(byte[0] == b']');
     }
-    kill(child.id().cast_signed(), Signal::SIGINT);
+    kill(id_of(&child), Signal::SIGINT);
     let output = finish(child);
     assert_eq!(output.status.code(), Some(130));
     let mut said = String::new();
@@ -210,7 +212,7 @@ fn a_child_that_is_stopped_before_it_is_ready_does_not_hold_a_ctrl_c_up() {
     for args in [&["run", "tickets"][..], &["explore", "tickets"], &["run", "pipeline"]] {
         let is_proven = (0..ATTEMPTS).any(|_| {
             let program = lab.command(args).spawn().unwrap();
-            let pid = program.id().cast_signed();
+            let pid = id_of(&program);
             let is_held_up = stops_its_first_child(pid);
             kill(pid, Signal::SIGINT);
             let output = finish(program);
@@ -226,16 +228,16 @@ fn a_child_that_is_stopped_before_it_is_ready_does_not_hold_a_ctrl_c_up() {
 
 /// Stops the first child as soon as it is a program of its own (before that it holds up the very system call
 /// that makes it), and tells whether `pid` then waits for it and goes no further. The stop may come too late.
-fn stops_its_first_child(pid: i32) -> bool {
+fn stops_its_first_child(pid: Pid) -> bool {
     const CALM: u32 = 50;
-    let mut first = 0;
+    let mut first = Pid::UNKNOWN;
     until("it has a child", || {
-        let is_fresh = |pid: &i32| {
+        let is_fresh = |pid: &Pid| {
             let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             line.windows(7).any(|word| word == b"--procl")
         };
-        first = procs::children_of(pid).unwrap().into_iter().find(is_fresh).unwrap_or(0);
-        first != 0
+        first = tree::children_by_parent(pid).unwrap().into_iter().find(is_fresh).unwrap_or(Pid::UNKNOWN);
+        first != Pid::UNKNOWN
     });
     kill(first, Signal::SIGSTOP);
     let (mut calm, mut goes_on) = (0, false);
@@ -243,7 +245,7 @@ fn stops_its_first_child(pid: i32) -> bool {
         // Whoever is ready to run is in no hurry to do so on a busy machine: only a sleep counts.
         let waits = state_of(pid) == 'S' && state_of(first) == 'T';
         calm = if waits { calm + 1 } else { 0 };
-        goes_on = !lives(pid) || procs::children_of(pid).unwrap() != [first];
+        goes_on = !lives(pid) || tree::children_by_parent(pid).unwrap() != [first];
         calm == CALM || goes_on
     });
     !goes_on

@@ -1,5 +1,6 @@
 //! From start to reaping: joining is exact, whatever else happens to the child and around it.
 
+use crate::common::id_of;
 use crate::common::{
     PATIENCE, children_named, end_of, ends, hold, kill, lives, own_pid, result_of, sleep, sleeper, state_of,
     supervisor, trials, until,
@@ -7,7 +8,9 @@ use crate::common::{
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal as Known;
+use proclab::Pid;
 use proclab::sys::poll::{Deadline, readable};
+use proclab::sys::procfs::stat::of_process;
 use proclab::wire::handle::Fd;
 use proclab::{Child, Exit, Handle, JoinError, Process, Signal, StartError, StartMethod, wait_any};
 use std::fs::File;
@@ -94,9 +97,9 @@ fn a_zero_timeout_returns_at_once_and_no_timeout_is_early() {
 
 /// Starts a program that outlives this process, and ends.
 #[expect(clippy::zombie_processes, reason = "nobody waits for it: that is what is tested")]
-fn leave_a_program_behind(pids: IpcSender<i32>) {
+fn leave_a_program_behind(pids: IpcSender<Pid>) {
     let program = Command::new("sleep").arg("3600").stdin(Stdio::null()).spawn().unwrap();
-    pids.send(program.id().cast_signed()).unwrap();
+    pids.send(id_of(&program)).unwrap();
 }
 
 fn a_join_does_not_wait_for_a_grandchild() {
@@ -128,7 +131,7 @@ fn a_join_waits_for_what_the_child_became_by_exec() {
         let child = Process::new(become_a_program).args(script).start_method(method).die_with_parent(true);
         let child = supervisor.start(child).unwrap();
         until("the child has become a program", || {
-            proclab::sys::procs::stat(child.pid()).is_ok_and(|stat| stat.name == "sh")
+            of_process(child.pid()).is_some_and(|stat| stat.name == "sh")
         });
         assert_eq!(child.join_timeout(Duration::from_millis(20)).unwrap(), None, "{method}");
         writer.write_all(b"go\n").unwrap();
@@ -203,7 +206,7 @@ fn an_exit_that_somebody_else_took_is_told_as_stolen() {
         let supervisor = supervisor();
         let child = supervisor.start(sleeper(method)).unwrap();
         child.kill().unwrap();
-        nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(child.pid()), None).unwrap();
+        nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(child.pid().as_raw()), None).unwrap();
         assert_eq!(end_of(&child), Exit::Stolen);
         assert_eq!(child.exit().and_then(Exit::python), None);
         assert!(!child.is_alive());
@@ -268,14 +271,14 @@ fn a_child_can_be_polled_beside_other_things() {
 }
 
 /// Has a child that tells of the end of this process, and sleeps.
-fn have_a_witness(method: StartMethod, word: IpcSender<(i32, bool)>) {
+fn have_a_witness(method: StartMethod, word: IpcSender<(Pid, bool)>) {
     let supervisor = supervisor();
     let witness = Process::new(witness).args(word).start_method(method).daemon(false).die_with_parent(false);
     let _witness = supervisor.start(witness).unwrap();
     sleep();
 }
 
-fn witness(word: IpcSender<(i32, bool)>) {
+fn witness(word: IpcSender<(Pid, bool)>) {
     let parent = proclab::parent().unwrap();
     assert!(!parent.wait_timeout(Duration::from_millis(1)));
     word.send((parent.pid(), false)).unwrap();
@@ -295,8 +298,8 @@ fn a_child_knows_when_its_parent_has_ended() {
     }
 }
 
-fn generation(depth: u32, method: StartMethod) -> Vec<(i32, i32)> {
-    let mut all = vec![(own_pid(), std::os::unix::process::parent_id().cast_signed())];
+fn generation(depth: u32, method: StartMethod) -> Vec<(Pid, Pid)> {
+    let mut all = vec![(own_pid(), Pid::parent())];
     if depth > 0 {
         let supervisor = supervisor();
         for _ in 0..2 {
@@ -451,7 +454,7 @@ pub(crate) fn forget_the_child_entry() {
 /// Runs a program to its end, which must come.
 fn output_of(command: &mut Command) -> (Option<i32>, String, String) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let ended = ends(hold(child.id().cast_signed()));
+    let ended = ends(hold(id_of(&child)));
     if !ended {
         child.kill().unwrap();
     }
@@ -479,7 +482,7 @@ fn a_fresh_copy_that_is_started_by_hand_says_so() {
 }
 
 /// As many starts as fail at one limit of descriptors after another; how many failed, and who is left.
-fn start_with_few_descriptors(method: StartMethod) -> (u32, u32, Vec<i32>) {
+fn start_with_few_descriptors(method: StartMethod) -> (u32, u32, Vec<Pid>) {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let supervisor = supervisor();
     // What is made once is made before.

@@ -4,13 +4,13 @@ use crate::common::{PATIENCE, end_of, own_pid, result_of, state_of, supervisor, 
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use libtest_mimic::Trial;
 use nix::sys::resource::{Resource, setrlimit};
+use proclab::Pid;
 use proclab::wire::handle::Fd;
 use proclab::{Exit, Process, ResultError, Run, Signal, StartError, StartMethod};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::parent_id;
 use std::time::{Duration, Instant};
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -42,9 +42,9 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 const ALL: [StartMethod; 3] = StartMethod::ALL;
 
-fn wait_to_be_let_go(entrance: IpcReceiver<()>) -> (i32, i32) {
+fn wait_to_be_let_go(entrance: IpcReceiver<()>) -> (Pid, Pid) {
     let _ = entrance.recv();
-    (own_pid(), parent_id().cast_signed())
+    (own_pid(), Pid::parent())
 }
 
 fn a_child_lives_until_it_is_joined_and_has_its_supervisor_for_a_parent() {
@@ -323,7 +323,7 @@ fn a_result_that_is_half_sent_does_not_make_a_bounded_join_late() {
     let rescuer = std::thread::spawn(move || {
         // If the join is late, it is late by this, and the test ends.
         std::thread::sleep(Duration::from_secs(2));
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGCONT);
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.as_raw()), nix::sys::signal::SIGCONT);
     });
     let begin = Instant::now();
     child.join_timeout(Duration::from_millis(50)).unwrap();
@@ -473,7 +473,7 @@ fn names_are_counted_where_none_is_given() {
     assert_eq!(second, first + 1);
 }
 
-fn who_am_i() -> (String, bool, Option<StartMethod>, i32, String) {
+fn who_am_i() -> (String, bool, Option<StartMethod>, Pid, String) {
     let (own, parent) = (proclab::current(), proclab::parent().unwrap());
     assert!(parent.is_alive());
     (own.name().to_owned(), own.is_daemon(), own.start_method(), parent.pid(), parent.name().to_owned())

@@ -1,8 +1,11 @@
 //! The program `proclab` as a child of the tests: it is run, marked, interrupted, and what it leaves is found.
 
+use crate::common::id_of;
 use crate::common::{ends, hold, kill, lives, until};
 use nix::sys::signal::Signal as Known;
-use proclab::sys::{pidfd, procs};
+use proclab::Pid;
+use proclab::sys::pidfd;
+use proclab::sys::procfs::tree;
 use serde_json::Value;
 use std::fs;
 use std::io::Read;
@@ -43,9 +46,9 @@ impl Lab {
     }
 
     /// Those that bear the mark, by the environment they began with.
-    fn processes(&self) -> Vec<i32> {
-        let all = procs::all().unwrap().into_iter().map(|one| one.pid);
-        let marked = |pid: &i32| {
+    fn processes(&self) -> Vec<Pid> {
+        let all = tree::all().unwrap().into_iter().map(|one| one.pid);
+        let marked = |pid: &Pid| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|line| line == self.mark.as_bytes())
         };
@@ -67,7 +70,7 @@ impl Lab {
     pub(crate) fn assert_nothing_is_left(&self) {
         until("what the program started has ended", || self.processes().is_empty());
         // A run of somebody else's has a directory, too, for as long as its janitor lives.
-        let is_busy = || procs::all().unwrap().iter().any(|one| one.name == "janitor");
+        let is_busy = || tree::all().unwrap().iter().any(|one| one.name == "janitor");
         until("what the program made is gone", || self.directories().is_empty() || is_busy());
     }
 }
@@ -94,7 +97,7 @@ pub(crate) fn finish(mut child: Child) -> Output {
     let mut stderr = Vec::new();
     let ended = {
         // Little is said on standard error: it fits into the pipe.
-        let ended = ends(hold(child.id().cast_signed()));
+        let ended = ends(hold(id_of(&child)));
         if !ended {
             child.kill().unwrap();
         }
@@ -108,20 +111,20 @@ pub(crate) fn finish(mut child: Child) -> Output {
 }
 
 /// Whether a process has a handler for SIGINT, so that the signal does not end it before it can clean up.
-pub(crate) fn listens(pid: i32) -> bool {
+pub(crate) fn listens(pid: Pid) -> bool {
     let caught = status(pid, "SigCgt:").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
     caught.is_some_and(|mask| mask & 1 << (Known::SIGINT as i32 - 1) != 0)
 }
 
 /// Whether a child of `pid` has slept so often that schedules or trials must be behind it: each of them
 /// costs a worker a few sleeps, and its start not many.
-pub(crate) fn has_worked(pid: i32) -> bool {
+pub(crate) fn has_worked(pid: Pid) -> bool {
     let slept = |pid| status(pid, "voluntary_ctxt_switches:").and_then(|times| times.parse::<u32>().ok());
-    procs::children_of(pid).unwrap().into_iter().any(|child| slept(child) > Some(100))
+    tree::children_by_parent(pid).unwrap().into_iter().any(|child| slept(child) > Some(100))
 }
 
 /// A line of `/proc/PID/status`.
-fn status(pid: i32, key: &str) -> Option<String> {
+fn status(pid: Pid, key: &str) -> Option<String> {
     let lines = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     Some(lines.lines().find_map(|line| line.strip_prefix(key))?.trim().to_owned())
 }
@@ -180,7 +183,7 @@ pub(crate) fn interrupted(lab: &Lab, args: &[&str], lines: usize) -> Output {
     while seen < lines && out.read(&mut byte).unwrap() == 1 {
         seen += usize::from(byte[0] == b'\n');
     }
-    kill(child.id().cast_signed(), Known::SIGINT);
+    kill(id_of(&child), Known::SIGINT);
     let rest = std::thread::spawn(move || {
         let mut rest = Vec::new();
         let _ = out.read_to_end(&mut rest);

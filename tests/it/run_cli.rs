@@ -1,12 +1,16 @@
 //! `proclab run`, as somebody would use it who has never seen it: words, exit codes, and what is left.
 
+use crate::common::id_of;
 use crate::common::{ends, hold, kill, state_of, trials, until};
 use crate::program::{
     Lab, PROGRAM, finish, interrupted, json, listens, obeys, ran, refused, shell, text, validator,
 };
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
+use proclab::Pid;
 use proclab::scenario::tickets::locks::Promise;
+use proclab::sys::procfs::stat::of_process;
+use proclab::sys::procfs::tree;
 use serde_json::Value;
 use std::fs;
 use std::io::Read;
@@ -375,7 +379,7 @@ fn a_kill_at_any_moment_leaves_nothing() {
         let store = ["truncate", "rename"][nth as usize % 2];
         let args = ["run", "tickets", "--think", "5", "--start-method", method, "--store", store];
         let mut child = lab.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let held = hold(child.id().cast_signed());
+        let held = hold(id_of(&child));
         // From before `main` to the end of the first sale: any moment will do.
         std::thread::sleep(Duration::from_millis(u64::from(nth * 37 % 120)));
         child.kill().unwrap();
@@ -420,12 +424,11 @@ fn a_buyer_that_was_killed_is_named_with_its_signal() {
         }
         let line = said.lines().find(|line| line.contains("acquires the lock")).unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
-        let (buyer, pid) = (words[1].to_owned(), words[2].parse::<i32>().unwrap());
-        let others = proclab::sys::procs::children_of(child.id().cast_signed()).unwrap();
+        let (buyer, pid) = (words[1].to_owned(), words[2].parse::<Pid>().unwrap());
+        let others = tree::children_by_parent(id_of(&child)).unwrap();
         kill(pid, signal);
         // The other one would think for a minute.
-        let is_buyer =
-            |pid: &i32| proclab::sys::procs::stat(*pid).is_ok_and(|stat| stat.name.starts_with("user"));
+        let is_buyer = |pid: &Pid| of_process(*pid).is_some_and(|stat| stat.name.starts_with("user"));
         for other in others.into_iter().filter(|other| *other != pid).filter(is_buyer) {
             kill(other, Signal::SIGKILL);
         }
@@ -501,7 +504,7 @@ fn a_pipe_that_nobody_reads_is_given_up_at_a_signal() {
     for (verb, option) in [("trials", "--csv"), ("trials", "--html"), ("explore", "--save")] {
         for signal in [Signal::SIGINT, Signal::SIGTERM] {
             let program = lab.command(&[verb, "tickets", option, path]).spawn().unwrap();
-            let pid = program.id().cast_signed();
+            let pid = id_of(&program);
             until("it waits for a reader", || listens(pid) && state_of(pid) == 'S');
             kill(pid, signal);
             let output = finish(program);

@@ -1,9 +1,12 @@
 //! What a child finds at its start: the same under every start method, and a process of one thread to come from.
 
+use crate::common::id_of;
 use crate::common::{PATIENCE, end_of, own_pid, result_of, supervisor, trials};
 use libtest_mimic::Trial;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
+use proclab::Pid;
+use proclab::sys::procfs::tree;
 use proclab::{Exit, Process, StartMethod};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -124,7 +127,7 @@ fn ask_again_and_again(folder: String) -> Vec<(String, String, bool)> {
     for folder in ["/", &folder, &folder, "/"] {
         std::env::set_current_dir(folder).unwrap();
         told.push((folder.to_owned(), ask()["working directory"].clone(), false));
-        let servers: Vec<i32> = proclab::sys::procs::children_of(own_pid()).unwrap();
+        let servers: Vec<Pid> = tree::children_by_parent(own_pid()).unwrap();
         let is_new = first.replace(servers.clone()) != Some(servers);
         told.last_mut().unwrap().2 = is_new;
     }
@@ -218,7 +221,7 @@ fn children_start_though_threads_hold_locks_before_the_child_entry() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let held = crate::common::hold(program.id().cast_signed());
+        let held = crate::common::hold(id_of(&program));
         let ended = crate::common::ends(&held);
         if !ended {
             program.kill().unwrap();

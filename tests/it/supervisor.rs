@@ -1,5 +1,6 @@
 //! Owners of children: daemons, orderly ends, orphans, and what is left when a supervisor is killed.
 
+use crate::common::id_of;
 use crate::common::{
     PATIENCE, end_of, ends, hold, kill, lives, own_pid, result_of, sleep, sleeper, state_of, supervisor,
     trials, until,
@@ -7,7 +8,10 @@ use crate::common::{
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal as Known;
+use proclab::Pid;
 use proclab::sys::poll::{Deadline, readable};
+use proclab::sys::procfs::stat::of_process;
+use proclab::sys::procfs::tree;
 use proclab::sys::signal::Interrupt;
 use proclab::wire::handle::Fd;
 use proclab::{Exit, JoinError, Process, Signal, StartError, StartMethod, Supervisor};
@@ -95,7 +99,7 @@ fn the_end_of_a_supervisor_terminates_daemons_and_joins_the_others() {
     }
 }
 
-fn have_children(method: StartMethod, pids: IpcSender<Vec<i32>>) {
+fn have_children(method: StartMethod, pids: IpcSender<Vec<Pid>>) {
     let supervisor = supervisor();
     let daemon = supervisor.start(sleeper(method).daemon(true).die_with_parent(false)).unwrap();
     let other = supervisor.start(sleeper(method).die_with_parent(true)).unwrap();
@@ -218,10 +222,10 @@ fn a_wait_for_children_of_two_supervisors_heeds_both_interrupts() {
 
 /// Starts programs in its group: as many that ignore termination, that stop themselves, that are plain.
 #[expect(clippy::zombie_processes, reason = "nobody waits for it: that is what is tested")]
-fn have_programs(scripts: Vec<String>, pids: IpcSender<i32>) {
+fn have_programs(scripts: Vec<String>, pids: IpcSender<Pid>) {
     for script in scripts {
         let program = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).spawn().unwrap();
-        pids.send(program.id().cast_signed()).unwrap();
+        pids.send(id_of(&program)).unwrap();
     }
     sleep();
 }
@@ -233,19 +237,19 @@ fn the_whole_group_of_a_child_is_ended() {
         let scripts = ["sleep 3600", "trap '' TERM; sleep 3600 & wait", "kill -STOP $$; sleep 3600"];
         let child = Process::new(have_programs).args((scripts.map(str::to_owned).to_vec(), pids));
         let child = supervisor.start(child.start_method(method).die_with_parent(true)).unwrap();
-        let programs: Vec<i32> = scripts.iter().map(|_| pid.try_recv_timeout(PATIENCE).unwrap()).collect();
+        let programs: Vec<Pid> = scripts.iter().map(|_| pid.try_recv_timeout(PATIENCE).unwrap()).collect();
         until("one has stopped itself", || state_of(programs[2]) == 'T');
         supervisor.shutdown().unwrap();
         assert!(programs.iter().all(|pid| !lives(*pid)), "{method}");
-        assert!(!proclab::sys::procs::group_has_living(child.pid()).unwrap());
+        assert!(!tree::group_has_living(child.pid()).unwrap());
     }
 }
 
 /// Leaves a stopped program behind, and one that has ended and is nobody's to reap for a while.
 #[expect(clippy::zombie_processes, reason = "nobody waits for it: that is what is tested")]
-fn leave_a_group(pids: IpcSender<i32>) {
+fn leave_a_group(pids: IpcSender<Pid>) {
     let stopped = Command::new("sleep").arg("3600").stdin(Stdio::null()).spawn().unwrap();
-    let pid = stopped.id().cast_signed();
+    let pid = id_of(&stopped);
     kill(pid, Known::SIGSTOP);
     until("it is stopped", || state_of(pid) == 'T');
     pids.send(pid).unwrap();
@@ -278,7 +282,7 @@ fn a_shutdown_is_repeatable_and_starts_go_on_after_it() {
     supervisor.finish().unwrap();
 }
 
-fn panic_with_children(pids: IpcSender<i32>) {
+fn panic_with_children(pids: IpcSender<Pid>) {
     let supervisor = supervisor();
     let child = supervisor.start(sleeper(StartMethod::Spawn).die_with_parent(false)).unwrap();
     pids.send(child.pid()).unwrap();
@@ -329,16 +333,14 @@ fn a_start_is_broken_off_though_the_fork_server_is_stopped() {
 }
 
 /// Has a child that has children and ends without them: one that ends by itself, one that does not.
-fn be_a_subreaper(method: StartMethod) -> (bool, bool, Vec<i32>) {
+fn be_a_subreaper(method: StartMethod) -> (bool, bool, Vec<Pid>) {
     let supervisor = supervisor().subreaper().unwrap();
     let (pids, pid) = ipc::channel().unwrap();
     let child = Process::new(leave_two).args((method, pids)).start_method(method);
     let child = supervisor.start(child).unwrap();
-    let (short, long): (i32, i32) = pid.try_recv_timeout(PATIENCE).unwrap();
+    let (short, long): (Pid, Pid) = pid.try_recv_timeout(PATIENCE).unwrap();
     end_of(&child);
-    until("they are ours", || {
-        [short, long].iter().all(|pid| proclab::sys::procs::stat(*pid).unwrap().ppid == own_pid())
-    });
+    until("they are ours", || [short, long].iter().all(|pid| of_process(*pid).unwrap().ppid == own_pid()));
     kill(short, Known::SIGKILL);
     until("it has ended", || state_of(short) == 'Z');
     supervisor.reap().unwrap();
@@ -346,12 +348,12 @@ fn be_a_subreaper(method: StartMethod) -> (bool, bool, Vec<i32>) {
     let alive = lives(long);
     drop(supervisor);
     // The fork server is a child of ours that is no orphan.
-    let left = proclab::sys::procs::children_of(own_pid()).unwrap();
+    let left = tree::children_by_parent(own_pid()).unwrap();
     let servers = crate::common::children_named("forkserver");
     (reaped, alive && state_of(long) == '-', left.into_iter().filter(|pid| !servers.contains(pid)).collect())
 }
 
-fn leave_two(method: StartMethod, pids: IpcSender<(i32, i32)>) {
+fn leave_two(method: StartMethod, pids: IpcSender<(Pid, Pid)>) {
     let supervisor = supervisor();
     let start = || supervisor.start(Process::new(sleep).start_method(method).die_with_parent(false)).unwrap();
     let (short, long) = (start(), start());
@@ -373,7 +375,7 @@ fn ended_siblings_are_reaped_while_one_is_joined() {
     let (door, entrance) = ipc::channel::<()>().unwrap();
     let last = supervisor.start(Process::new(answer_after).args(entrance)).unwrap();
     let siblings: Vec<_> = (0..5).map(|nth| supervisor.start(sleeper(ALL[nth % 3])).unwrap()).collect();
-    let pids: Vec<i32> = siblings.iter().map(|sibling| sibling.pid()).collect();
+    let pids: Vec<Pid> = siblings.iter().map(|sibling| sibling.pid()).collect();
     let opener = std::thread::spawn(move || {
         pids.iter().for_each(|pid| kill(*pid, Known::SIGKILL));
         until("all are reaped", || pids.iter().all(|pid| state_of(*pid) == '-'));

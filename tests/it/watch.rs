@@ -1,5 +1,7 @@
 //! `proclab watch` from outside: the program runs as ever, and the report tells its whole life.
 
+use crate::common::id_of;
+use proclab::sys::procfs::tree;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -443,7 +445,7 @@ fn live_view(args: &[&str]) -> Result<(std::process::Child, std::fs::File, std::
 
 fn a_closed_terminal() -> Outcome {
     let (mut watch, ours, theirs) = live_view(&["sleep", "61.25"])?;
-    let command = proclab::sys::procs::all()?.into_iter().find(|one| one.ppid == watch.id().cast_signed());
+    let command = tree::all()?.into_iter().find(|one| one.ppid == id_of(&watch));
     let command = command.ok_or("the view has no command")?.pid;
     drop((ours, theirs));
     wait(&mut watch)?;
@@ -456,8 +458,8 @@ fn a_fatal_signal() -> Outcome {
     use nix::sys::termios::{LocalFlags, tcgetattr};
     let (mut watch, _ours, theirs) = live_view(&["sleep", "61.5"])?;
     check(!tcgetattr(&theirs)?.local_flags.contains(LocalFlags::ICANON), "the view is not in raw mode")?;
-    let command = proclab::sys::procs::all()?.into_iter().find(|one| one.ppid == watch.id().cast_signed());
-    crate::common::kill(watch.id().cast_signed(), nix::sys::signal::Signal::SIGALRM);
+    let command = tree::all()?.into_iter().find(|one| one.ppid == id_of(&watch));
+    crate::common::kill(id_of(&watch), nix::sys::signal::Signal::SIGALRM);
     check(wait(&mut watch)?.is_none(), "the signal did not end it")?;
     if let Some(command) = command {
         crate::common::kill(command.pid, nix::sys::signal::Signal::SIGKILL);

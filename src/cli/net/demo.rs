@@ -188,6 +188,7 @@ fn line(event: &Event) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::pid::Pid;
 
     const SHOW: Show = Show { width: None, all_of_a_trace: false };
 
@@ -209,7 +210,7 @@ mod tests {
     fn many_connections_in_a_row_are_counted() {
         let event = |what| {
             let peer = Some(([127, 0, 0, 1], 9).into());
-            Entry::Event { who: "server", event: Event { at_ns: 0, pid: 7, peer, what } }
+            Entry::Event { who: "server", event: Event { at_ns: 0, pid: Pid::from_raw(7), peer, what } }
         };
         let mut entries: Vec<Entry> = (0..50).map(|_| event(What::Opened)).collect();
         entries.push(event(What::Closed));

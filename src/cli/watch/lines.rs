@@ -1,5 +1,6 @@
 //! The watch without a live view: a line for each thing that happens to a life.
 
+use crate::sys::pid::Pid;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -119,7 +120,7 @@ fn line(kind: NewsKind, process: &Process, timeline: &Timeline) -> Option<String
         }
         NewsKind::Exec => format!("{pid} is now {name}"),
         NewsKind::Adopted => {
-            let old = process.orphan.map_or(0, |orphan| orphan.old);
+            let old = process.orphan.map_or(Pid::UNKNOWN, |orphan| orphan.old);
             format!("{pid} {name} lost its parent {old} and was adopted by {}", process.ppid)
         }
         NewsKind::Ended => {

@@ -4,6 +4,7 @@ mod failure;
 mod lines;
 mod live;
 
+use crate::sys::pid::Pid;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -42,7 +43,7 @@ use crate::sys::signalfd::Signals;
 pub(crate) struct WatchArgs {
     /// Watch this process, which runs already, and all that it forks from now on
     #[arg(long, value_name = "PID", conflicts_with = "command")]
-    pid: Option<u32>,
+    pid: Option<Pid>,
     /// Use this source of knowledge instead of the best one that can be had
     #[arg(long, value_enum)]
     tier: Option<TierArg>,

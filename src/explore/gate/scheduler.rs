@@ -1,5 +1,6 @@
 //! The scheduler's side: start the workers, and let one of them go on at a time.
 
+use crate::sys::pid::Pid;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -46,7 +47,7 @@ pub enum GateError {
         /// Its letter.
         who: char,
         /// Its PID.
-        pid: i32,
+        pid: Pid,
         /// How it died.
         exit: Exit,
     },
@@ -59,7 +60,7 @@ pub enum GateError {
         /// Its letter.
         who: char,
         /// Its PID.
-        pid: i32,
+        pid: Pid,
     },
     /// A worker cannot be waited for or killed.
     #[error("worker {who} cannot be waited for")]
@@ -75,7 +76,7 @@ pub enum GateError {
         /// Its letter.
         who: char,
         /// Its PID.
-        pid: i32,
+        pid: Pid,
         /// Why not.
         source: io::Error,
     },
@@ -85,7 +86,7 @@ pub enum GateError {
         /// Its letter.
         who: char,
         /// Its PID.
-        pid: i32,
+        pid: Pid,
     },
     /// The system refused something that the workers share.
     #[error("what the workers share cannot be set up")]
@@ -104,7 +105,7 @@ pub struct Gate<'s> {
 #[derive(Debug)]
 struct Worker {
     child: Option<Child<()>>,
-    pid: i32,
+    pid: Pid,
     at: At,
     seen: Seen,
 }
@@ -129,8 +130,9 @@ impl<'s> Gate<'s> {
     ) -> Result<Self, GateError> {
         let len = count.max(1) * SIZE;
         let region = Region::create(len as u64, len)?;
-        let workers =
-            (0..count).map(|_| Worker { child: None, pid: 0, at: At::Idle, seen: Seen::default() }).collect();
+        let workers = (0..count)
+            .map(|_| Worker { child: None, pid: Pid::UNKNOWN, at: At::Idle, seen: Seen::default() })
+            .collect();
         Ok(Self { region, start: Box::new(start), workers })
     }
 
@@ -145,7 +147,7 @@ impl<'s> Gate<'s> {
     }
 
     /// The PID of a worker; 0 before it was first started.
-    pub fn pid(&self, worker: usize) -> i32 {
+    pub fn pid(&self, worker: usize) -> Pid {
         self.workers[worker].pid
     }
 

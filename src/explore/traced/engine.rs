@@ -3,6 +3,7 @@
 //! The kernel binds tracing to a thread, so a search happens where there is one only. When its parent dies,
 //! however that dies, the engine is killed, and with it every traced process.
 
+use crate::sys::pid::Pid;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -136,7 +137,7 @@ impl Folder {
                 let _ = std::fs::remove_dir(entry.path());
             }
         }
-        let path = parent.join(format!("proclab-traced-{:010}", task::pid()));
+        let path = parent.join(format!("proclab-traced-{:010}", Pid::this()));
         let _ = clear(&path);
         let _ = std::fs::remove_dir(&path);
         std::fs::create_dir(&path).map_err(|error| EngineError::Folder(path.clone(), error))?;

@@ -5,6 +5,7 @@
 //! nobody else's business, so it runs there without a decision. Tasks that the granted call has made or
 //! woken go on after it, one after another, in the order of their making.
 
+use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::CString;
 use std::io;
@@ -60,7 +61,7 @@ pub struct Machine {
     pub(super) names: Vec<String>,
     numbers: HashMap<String, usize>,
     /// Stops of tasks that are not known yet.
-    pub(super) strangers: VecDeque<(i32, Stop)>,
+    pub(super) strangers: VecDeque<(Pid, Stop)>,
     /// Tasks made since the last grant began.
     pub(super) created: Vec<usize>,
     /// The steps of this execution.
@@ -163,7 +164,7 @@ impl Machine {
 
     /// Kills and reaps every task.
     pub(super) fn end_all(&mut self) -> Done {
-        let alive: Vec<i32> =
+        let alive: Vec<Pid> =
             self.world.tasks.iter().filter(|task| task.state != State::Gone).map(|task| task.tid).collect();
         for tid in &alive {
             crate::sys::ptrace::stops::kill(*tid);
@@ -201,7 +202,7 @@ impl Machine {
         self.world.tasks.iter().position(|task| task.number == number)
     }
 
-    fn adopt(&mut self, tid: i32, name: String, maker: Option<usize>, thread_of: Option<usize>) -> usize {
+    fn adopt(&mut self, tid: Pid, name: String, maker: Option<usize>, thread_of: Option<usize>) -> usize {
         let index = self.world.tasks.len();
         let number = self.number(&name);
         let (clock, own) = maker.map_or((0, Default::default()), |maker| {
@@ -410,7 +411,7 @@ impl Machine {
         signal
     }
 
-    fn born(&mut self, maker: usize, tid: i32) -> Done {
+    fn born(&mut self, maker: usize, tid: Pid) -> Done {
         // A thread is in its maker's process, a child in one of its own.
         let is_thread =
             std::path::Path::new(&format!("/proc/{}/task/{tid}", self.world.process(maker).tid)).exists();

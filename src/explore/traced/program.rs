@@ -1,6 +1,7 @@
 //! The program as it is started: found in PATH, with an environment of its own, its streams, and without
 //! what the kernel gives every program anew (random bytes, a clock in its memory).
 
+use crate::sys::pid::Pid;
 use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -104,7 +105,7 @@ pub(super) fn inodes(streams: &[OwnedFd; 2]) -> io::Result<[(u64, u64); 2]> {
 
 /// In a task that has just become another program: the random bytes that it finds on its stack follow from
 /// its `name`, and it finds no clock in its memory, so that it asks the kernel for the time.
-pub(super) fn hide_chance(tid: i32, name: &str) -> io::Result<()> {
+pub(super) fn hide_chance(tid: Pid, name: &str) -> io::Result<()> {
     const WORD: u64 = 8;
     const MOST: usize = 1 << 20;
     let word = |address| memory::array::<8>(tid, address).map(u64::from_ne_bytes);

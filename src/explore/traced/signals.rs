@@ -1,7 +1,9 @@
 //! What a process does with a signal, as `/proc/PID/status` tells.
 
+use crate::sys::pid::Pid;
+
 /// Whether the process has a handler for the signal, or would end by it.
-pub(super) fn is_caught(tid: i32, signal: i32) -> bool {
+pub(super) fn is_caught(tid: Pid, signal: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
     let has = |key: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(key));

@@ -1,5 +1,6 @@
 //! Waiting for the one task that runs, and taking in what others report meanwhile.
 
+use crate::sys::pid::Pid;
 use std::time::Duration;
 
 use nix::libc;
@@ -59,7 +60,7 @@ impl Machine {
     }
 
     /// Takes in a stop of a task that is not the one that runs.
-    pub(super) fn absorb(&mut self, tid: i32, stop: Stop) -> Done {
+    pub(super) fn absorb(&mut self, tid: Pid, stop: Stop) -> Done {
         let Some(index) = self.world.by_tid.get(&tid).copied() else {
             if !matches!(stop, Stop::Ended(_)) {
                 self.strangers.push_back((tid, stop));
@@ -140,14 +141,14 @@ pub(super) fn is_job_control(signal: i32) -> bool {
 }
 
 /// Whether the task sleeps inside a call.
-fn is_asleep(tid: i32) -> bool {
-    let pid = tid.cast_unsigned();
+fn is_asleep(tid: Pid) -> bool {
+    let pid = tid;
     crate::sys::procfs::stat::of_thread(pid, pid).is_some_and(|stat| stat.letter == 'S')
         && syscall::current(pid, pid).is_some()
 }
 
-fn processor_time(tid: i32) -> Duration {
-    let pid = tid.cast_unsigned();
+fn processor_time(tid: Pid) -> Duration {
+    let pid = tid;
     crate::sys::procfs::stat::schedstat(pid, pid)
         .map_or(Duration::ZERO, |stat| Duration::from_nanos(stat.running_ns))
 }

@@ -40,7 +40,10 @@ pub(super) fn before(world: &mut World, index: usize) -> String {
             Arg::Flock => flock(value as i32),
             Arg::Pid => match value as i32 {
                 -1 => "any child".to_owned(),
-                pid => world.by_tid.get(&pid).map_or(pid.to_string(), |task| world.task(*task).name.clone()),
+                pid => world
+                    .by_tid
+                    .get(&crate::sys::pid::Pid::from_raw(pid))
+                    .map_or(pid.to_string(), |task| world.task(*task).name.clone()),
             },
             Arg::Signal => crate::sys::signal::signal_name(value as i32),
         });
@@ -67,7 +70,7 @@ pub(super) fn after(world: &mut World, index: usize, words: &mut String) {
     let _ = match row.name {
         "open" | "openat" | "creat" | "close" | "flock" | "exit" | "stat" | "fstat" => Ok(()),
         "wait" | "waitid" => {
-            let child = world.tasks.iter().find(|task| i64::from(task.tid) == result);
+            let child = world.tasks.iter().find(|task| i64::from(task.tid.as_raw()) == result);
             child.map_or(Ok(()), |child| write!(words, " = {}", child.name))
         }
         _ => write!(words, " = {result}"),

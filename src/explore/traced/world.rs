@@ -1,5 +1,6 @@
 //! The processes of one execution, as the tracer knows them: who they are, where they wait, what they share.
 
+use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
@@ -52,7 +53,7 @@ pub(super) enum State {
 /// A process or a thread of the program.
 #[derive(Debug)]
 pub(super) struct Task {
-    pub(super) tid: i32,
+    pub(super) tid: Pid,
     /// Its place in the tree: `root`, `root.1`, `root.1.t1`.
     pub(super) name: String,
     /// Its number: the same for the same name in every execution.
@@ -96,7 +97,7 @@ pub(super) struct World {
     /// The folder of the execution, without links in its path.
     pub(super) root: PathBuf,
     pub(super) tasks: Vec<Task>,
-    pub(super) by_tid: HashMap<i32, usize>,
+    pub(super) by_tid: HashMap<Pid, usize>,
     pub(super) objects: Objects,
     /// The device and inode of standard output and error, as the program was given them.
     pub(super) streams: [(u64, u64); 2],
@@ -122,7 +123,7 @@ impl World {
         &self.tasks[index]
     }
 
-    pub(super) fn tid(&self, index: usize) -> i32 {
+    pub(super) fn tid(&self, index: usize) -> Pid {
         self.tasks[index].tid
     }
 

@@ -160,7 +160,7 @@ pub(super) fn upper(stage: &mut Stage<'_>) -> Result<(), DemoError> {
 
 /// How much of a core the server used while `during` ran, in percent.
 fn core_share(server: &Running, during: impl FnOnce()) -> Result<f64, DemoError> {
-    let used = || cpu_time_of(server.pid as i32).map_err(DemoError::io("the server's clock cannot be read"));
+    let used = || cpu_time_of(server.pid).map_err(DemoError::io("the server's clock cannot be read"));
     let (began, before) = (Instant::now(), used()?);
     during();
     let spent = used()?.saturating_sub(before).as_secs_f64();

@@ -6,6 +6,7 @@ use crate::net::end::{Connecting, Serving};
 use crate::net::event::{Bytes, What};
 use crate::net::limits::Limits;
 use crate::net::sticky::{Reading, Sending, message};
+use crate::sys::pid::Pid;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub(super) fn chat(stage: &mut Stage<'_>) -> Result<(), DemoError> {
     stage.stop(&server)
 }
 
-fn stage_text(stage: &mut Stage<'_>, pid: u32) -> String {
+fn stage_text(stage: &mut Stage<'_>, pid: Pid) -> String {
     stage.messages_of(pid).concat()
 }
 

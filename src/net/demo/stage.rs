@@ -10,6 +10,7 @@ use crate::net::trace::Trace;
 use crate::process::{Child, Exit, Process, StartMethod};
 use crate::supervisor::Supervisor;
 use crate::sys::clock::monotonic_ns;
+use crate::sys::pid::Pid;
 use crate::sys::signal::Interrupt;
 use crate::wire::control;
 use std::collections::HashMap;
@@ -109,7 +110,7 @@ pub(super) struct Running {
     child: Child<Result<(), String>>,
     /// Where it is reached: its own address, or that of the wire before it.
     pub(super) address: SocketAddr,
-    pub(super) pid: u32,
+    pub(super) pid: Pid,
     _wire: Option<Wire>,
 }
 
@@ -126,7 +127,7 @@ pub struct Stage<'a> {
     supervisor: &'a Supervisor,
     incoming: (Sender<Event>, Receiver<Event>),
     events: Vec<Event>,
-    roles: HashMap<u32, &'static str>,
+    roles: HashMap<Pid, &'static str>,
     told: Vec<(u64, Entry)>,
     staging: Staging,
     /// That of the present server.
@@ -198,7 +199,7 @@ impl<'a> Stage<'a> {
     ) -> Result<Running, DemoError> {
         let datagrams = matches!(serving, Serving::Udp(_));
         let child = self.start("server", Part::Serve(serving), limits, lines)?;
-        let pid = child.pid() as u32;
+        let pid = child.pid();
         let until = Instant::now() + STEP;
         let listening = |event: &Event| match event.what {
             What::Listening(address) if event.pid == pid => Some(address),
@@ -232,7 +233,7 @@ impl<'a> Stage<'a> {
         server: &Running,
         limits: Limits,
         lines: &[&str],
-    ) -> Result<(u32, Result<(), String>), DemoError> {
+    ) -> Result<(Pid, Result<(), String>), DemoError> {
         let child = self.launch(connecting, server, limits, lines)?;
         self.await_client(&child)
     }
@@ -250,8 +251,8 @@ impl<'a> Stage<'a> {
     pub(super) fn await_client(
         &mut self,
         child: &Child<Result<(), String>>,
-    ) -> Result<(u32, Result<(), String>), DemoError> {
-        let pid = child.pid() as u32;
+    ) -> Result<(Pid, Result<(), String>), DemoError> {
+        let pid = child.pid();
         match child.join_timeout(STEP).map_err(|error| DemoError::Process(chain(&error)))? {
             None => {
                 let _ = child.kill();
@@ -288,19 +289,19 @@ impl<'a> Stage<'a> {
     }
 
     /// What a process has told so far, in order.
-    pub(super) fn events_of(&mut self, pid: u32) -> Vec<What> {
+    pub(super) fn events_of(&mut self, pid: Pid) -> Vec<What> {
         self.collect();
         self.events.iter().filter(|event| event.pid == pid).map(|event| event.what.clone()).collect()
     }
 
     /// The messages that came in at a process, in order.
-    pub(super) fn messages_of(&mut self, pid: u32) -> Vec<String> {
+    pub(super) fn messages_of(&mut self, pid: Pid) -> Vec<String> {
         let message = |what| if let What::Message(text) = what { Some(text) } else { None };
         self.events_of(pid).into_iter().filter_map(message).collect()
     }
 
     /// The failures that a process has told.
-    pub(super) fn failures_of(&mut self, pid: u32) -> Vec<String> {
+    pub(super) fn failures_of(&mut self, pid: Pid) -> Vec<String> {
         let failure = |what| if let What::Failed(why) = what { Some(why) } else { None };
         self.events_of(pid).into_iter().filter_map(failure).collect()
     }
@@ -336,7 +337,7 @@ impl<'a> Stage<'a> {
             // A demo that is killed leaves no server behind.
             .die_with_parent(true);
         let child = self.supervisor.start(process).map_err(|error| failed(chain(&error)))?;
-        self.roles.insert(child.pid() as u32, who);
+        self.roles.insert(child.pid(), who);
         let incoming = self.incoming.0.clone();
         // Ends when the child's end of the channel is closed, at the latest by its death.
         let collect = move || {

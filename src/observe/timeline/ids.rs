@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A map by a small number.
-pub(super) type ById<V> = HashMap<u32, V, BuildHasherDefault<IdHasher>>;
+pub(super) type ById<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
 /// Spreads a number over all bits by one multiplication (Fibonacci hashing). The kernel gives the numbers, so
 /// nobody can choose them to collide.

@@ -5,6 +5,7 @@ use super::process::{Orphan, Process, Reaping};
 use super::thread::Thread;
 use crate::observe::event::{Event, State, What};
 use crate::observe::waits::{Ends, Kind};
+use crate::sys::pid::Pid;
 
 /// Ended threads that a process lists; older ones are only counted.
 const MOST_ENDED_THREADS: usize = 512;
@@ -78,15 +79,15 @@ impl Timeline {
         }
     }
 
-    fn latest(&mut self, pid: u32) -> Option<&mut Process> {
+    fn latest(&mut self, pid: Pid) -> Option<&mut Process> {
         self.processes.get_mut(self.pids.get(&pid)?)
     }
 
-    fn living(&mut self, pid: u32) -> Option<&mut Process> {
+    fn living(&mut self, pid: Pid) -> Option<&mut Process> {
         self.latest(pid).filter(|process| process.is_alive())
     }
 
-    fn tell(&mut self, pid: u32, at_ns: u64, kind: NewsKind) {
+    fn tell(&mut self, pid: Pid, at_ns: u64, kind: NewsKind) {
         let Some(&id) = self.pids.get(&pid) else { return };
         if self.news.len() >= MOST_NEWS {
             self.news.pop_front();
@@ -117,7 +118,7 @@ impl Timeline {
         }
     }
 
-    fn add_thread(&mut self, pid: u32, tid: u32, at_ns: u64, state: State) {
+    fn add_thread(&mut self, pid: Pid, tid: Pid, at_ns: u64, state: State) {
         let Some(&id) = self.pids.get(&pid) else { return };
         let Some(process) = self.living(pid) else { return };
         if process.thread(tid).is_some() {
@@ -131,10 +132,10 @@ impl Timeline {
     }
 
     /// `execve` ends every other thread, and the one that called it becomes the main thread.
-    fn exec(&mut self, pid: u32, name: &str, at_ns: u64) {
+    fn exec(&mut self, pid: Pid, name: &str, at_ns: u64) {
         let Some(&id) = self.pids.get(&pid) else { return };
         let Some(process) = self.processes.get_mut(&id) else { return };
-        let others: Vec<u32> = process
+        let others: Vec<Pid> = process
             .threads
             .iter()
             .filter(|thread| thread.is_alive() && thread.tid != pid)
@@ -150,7 +151,7 @@ impl Timeline {
             self.tids.insert(pid, (id, place));
         }
         for tid in others {
-            self.end_thread(pid, tid, 0, at_ns);
+            self.end_thread(pid, tid, Pid::UNKNOWN, at_ns);
         }
         let Some(process) = self.living(pid) else { return };
         if std::mem::take(&mut process.held) {
@@ -174,7 +175,7 @@ impl Timeline {
 
     /// A thread's end, at `at_ns` or when it was last seen on or off the CPU, if that is later: one that is
     /// preempted on its way out may be told as ended, or as reaped, with a time from before.
-    pub(super) fn end_thread(&mut self, pid: u32, tid: u32, ppid: u32, at_ns: u64) {
+    pub(super) fn end_thread(&mut self, pid: Pid, tid: Pid, ppid: Pid, at_ns: u64) {
         let Some(&(id, place)) = self.tids.get(&tid).filter(|(id, _)| self.pids.get(&pid) == Some(id)) else {
             return;
         };
@@ -183,7 +184,7 @@ impl Timeline {
         self.go(tid, State::Zombie, at_ns);
         self.tids.remove(&tid);
         let Some(process) = self.living(pid) else { return };
-        if ppid != 0 && ppid != process.ppid {
+        if ppid != Pid::UNKNOWN && ppid != process.ppid {
             Self::note_adoption(process, ppid, at_ns);
         }
         if let Some(thread) = process.threads.iter_mut().find(|thread| thread.tid == tid && thread.is_alive())
@@ -210,9 +211,9 @@ impl Timeline {
 
     /// A wait for `pid` is over when it ends: what its parent is blocked on after that, until it has a CPU, is
     /// not known before it is asked again.
-    fn cut_waits_for(&mut self, pid: u32, parent: u32, at_ns: u64) {
+    fn cut_waits_for(&mut self, pid: Pid, parent: Pid, at_ns: u64) {
         let Some(parent) = self.living(parent) else { return };
-        let blocked: Vec<(u32, u32)> = parent
+        let blocked: Vec<(Pid, u32)> = parent
             .threads
             .iter()
             .filter(|thread| thread.is_alive() && thread.state == State::Blocked && thread.since_ns < at_ns)
@@ -228,7 +229,7 @@ impl Timeline {
         }
     }
 
-    fn forget_ended_threads(&mut self, pid: u32) {
+    fn forget_ended_threads(&mut self, pid: Pid) {
         let Some(&id) = self.pids.get(&pid) else { return };
         let Some(process) = self.processes.get_mut(&id) else { return };
         if process.threads.iter().filter(|thread| !thread.is_alive()).count() <= MOST_ENDED_THREADS {
@@ -249,7 +250,7 @@ impl Timeline {
         }
     }
 
-    fn adopt(&mut self, pid: u32, by: u32, at_ns: u64) {
+    fn adopt(&mut self, pid: Pid, by: Pid, at_ns: u64) {
         let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) else { return };
         if process.ppid != by {
             Self::note_adoption(process, by, at_ns);
@@ -257,21 +258,21 @@ impl Timeline {
         }
     }
 
-    fn note_adoption(process: &mut Process, by: u32, at_ns: u64) {
+    fn note_adoption(process: &mut Process, by: Pid, at_ns: u64) {
         let orphan = process.orphan.get_or_insert(Orphan { at_ns, old: process.ppid, new: None });
         orphan.new = Some(by);
         process.ppid = by;
     }
 
-    fn reap(&mut self, pid: u32, not_before_ns: u64, at_ns: u64) {
+    fn reap(&mut self, pid: Pid, not_before_ns: u64, at_ns: u64) {
         let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) else { return };
         if process.is_alive() {
             // Its end was not recorded, then it is known to the same precision as its reaping; or the exit was
             // and not its last way off the CPU.
             let living = process.threads.iter().filter(|thread| thread.is_alive());
-            let ends: Vec<(u32, u32, u64)> = living
+            let ends: Vec<(Pid, Pid, u64)> = living
                 .map(|thread| {
-                    let (ppid, exited_ns) = thread.exiting.unwrap_or((0, not_before_ns.max(1)));
+                    let (ppid, exited_ns) = thread.exiting.unwrap_or((Pid::UNKNOWN, not_before_ns.max(1)));
                     (thread.tid, ppid, exited_ns)
                 })
                 .collect();

@@ -1,5 +1,6 @@
 //! Events in, lives out.
 
+use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::ids::ById;
@@ -40,9 +41,9 @@ pub struct Wake {
     /// When.
     pub at_ns: u64,
     /// The thread that did it.
-    pub by: u32,
+    pub by: Pid,
     /// The thread that was woken.
-    pub tid: u32,
+    pub tid: Pid,
 }
 
 /// Processes that are only counted any more.
@@ -87,9 +88,9 @@ pub struct Timeline {
     pub(super) processes: BTreeMap<u64, Process>,
     pub(super) next_id: u64,
     /// The living or last process of a PID.
-    pub(super) pids: ById<u64>,
+    pub(super) pids: ById<Pid, u64>,
     /// A living thread's process and place in it.
-    pub(super) tids: ById<(u64, usize)>,
+    pub(super) tids: ById<Pid, (u64, usize)>,
     waits: Vec<Wait>,
     wait_numbers: HashMap<Wait, u32>,
     wakes: VecDeque<Wake>,
@@ -102,7 +103,7 @@ pub struct Timeline {
     /// A thread's records go on after that of its exit.
     pub(super) records_go_on: bool,
     /// By CPU, who got it last.
-    on_cpu: ById<Occupant>,
+    on_cpu: ById<u32, Occupant>,
     /// The hypervisor's takings when the watch began, and since, at the most.
     stolen_before_ns: Option<u64>,
     stolen_ns: u64,
@@ -112,7 +113,7 @@ pub struct Timeline {
 #[derive(Debug, Clone, Copy)]
 struct Occupant {
     process: u64,
-    tid: u32,
+    tid: Pid,
     /// When it was seen to leave it.
     left_ns: Option<u64>,
 }
@@ -171,12 +172,12 @@ impl Timeline {
     }
 
     /// The living or last process that has or had this PID.
-    pub fn by_pid(&self, pid: u32) -> Option<&Process> {
+    pub fn by_pid(&self, pid: Pid) -> Option<&Process> {
         self.processes.get(self.pids.get(&pid)?)
     }
 
     /// Whether a thread belongs to a process of this timeline and lives.
-    pub fn knows_thread(&self, tid: u32) -> bool {
+    pub fn knows_thread(&self, tid: Pid) -> bool {
         self.tids.contains_key(&tid)
     }
 
@@ -215,20 +216,20 @@ impl Timeline {
         self.n_late
     }
 
-    fn find(&mut self, tid: u32) -> Option<(&mut Process, usize)> {
+    fn find(&mut self, tid: Pid) -> Option<(&mut Process, usize)> {
         let &(id, thread) = self.tids.get(&tid)?;
         Some((self.processes.get_mut(&id)?, thread))
     }
 
     /// Brings one thread to a state and its process in line with it.
-    pub(super) fn go(&mut self, tid: u32, state: State, at_ns: u64) {
+    pub(super) fn go(&mut self, tid: Pid, state: State, at_ns: u64) {
         let grain_ns = self.grain_ns;
         let Some((process, thread)) = self.find(tid) else { return };
         let grew = process.go(thread, state, at_ns, grain_ns);
         self.n_spans += usize::from(grew);
     }
 
-    fn turn_on(&mut self, tid: u32, cpu: u32, at_ns: u64) {
+    fn turn_on(&mut self, tid: Pid, cpu: u32, at_ns: u64) {
         let grain_ns = self.grain_ns;
         let Some(&(id, _)) = self.tids.get(&tid) else { return };
         let before = self.on_cpu.insert(cpu, Occupant { process: id, tid, left_ns: None });
@@ -253,7 +254,7 @@ impl Timeline {
 
     /// Another thread has the CPU of this one, so that it has lost it, though no record says so: the last switches
     /// before and those after the record of an exit have none.
-    fn displace(&mut self, id: u64, tid: u32, cpu: u32, at_ns: u64) {
+    fn displace(&mut self, id: u64, tid: Pid, cpu: u32, at_ns: u64) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let Some(thread) = process.threads.iter_mut().rfind(|thread| thread.tid == tid) else { return };
         if thread.cpu != cpu || (thread.is_alive() && thread.state != State::Running) {
@@ -266,13 +267,13 @@ impl Timeline {
         }
     }
 
-    fn leave(&mut self, cpu: u32, tid: u32, at_ns: u64) {
+    fn leave(&mut self, cpu: u32, tid: Pid, at_ns: u64) {
         if let Some(occupant) = self.on_cpu.get_mut(&cpu).filter(|occupant| occupant.tid == tid) {
             occupant.left_ns = Some(at_ns);
         }
     }
 
-    fn turn_off(&mut self, tid: u32, preempted: bool, at_ns: u64) {
+    fn turn_off(&mut self, tid: Pid, preempted: bool, at_ns: u64) {
         let grain_ns = self.grain_ns;
         let Some((process, thread)) = self.find(tid) else { return };
         if let Some((ppid, _)) = process.threads[thread].exiting.filter(|_| !preempted) {
@@ -293,7 +294,7 @@ impl Timeline {
         self.n_spans += usize::from(grew);
     }
 
-    fn wake(&mut self, tid: u32, by: u32, at_ns: u64) {
+    fn wake(&mut self, tid: Pid, by: Pid, at_ns: u64) {
         let Some((process, thread)) = self.find(tid) else { return };
         // A wake-up of a thread that is about to sleep makes it not sleep at all: its next switch tells.
         if !matches!(process.threads[thread].state, State::Blocked | State::Stopped) {
@@ -306,7 +307,7 @@ impl Timeline {
         self.wakes.push_back(Wake { at_ns, by, tid });
     }
 
-    fn see_letter(&mut self, tid: u32, letter: char, at_ns: u64) {
+    fn see_letter(&mut self, tid: Pid, letter: char, at_ns: u64) {
         let Some((process, index)) = self.find(tid) else { return };
         let thread = &mut process.threads[index];
         if thread.state != State::Blocked || thread.since_ns > at_ns {
@@ -325,7 +326,7 @@ impl Timeline {
         }
     }
 
-    fn see_wait(&mut self, tid: u32, wait: &Wait, at_ns: u64) {
+    fn see_wait(&mut self, tid: Pid, wait: &Wait, at_ns: u64) {
         let number = self.number_of(wait);
         let Some((process, index)) = self.find(tid) else { return };
         let thread = &process.threads[index];
@@ -342,7 +343,7 @@ impl Timeline {
         }
     }
 
-    fn see_sums(&mut self, pid: u32, tid: u32, kernel: SchedStat, at_ns: u64) {
+    fn see_sums(&mut self, pid: Pid, tid: Pid, kernel: SchedStat, at_ns: u64) {
         let stolen_ns = self.stolen_ns;
         if let Some((process, index)) = self.find(tid) {
             process.threads[index].compare(at_ns, kernel, stolen_ns, process.older);
@@ -375,7 +376,7 @@ impl Timeline {
     ///
     /// The kernel books time in line only when it is over, and time on the CPU at ticks: what a process that
     /// could run has not booked yet counts as ready, and is taken back when it is booked.
-    fn sample(&mut self, pid: u32, state: State, running_ns: u64, ready_ns: u64, at_ns: u64) {
+    fn sample(&mut self, pid: Pid, state: State, running_ns: u64, ready_ns: u64, at_ns: u64) {
         let grain_ns = self.grain_ns;
         let Some((process, _)) = self.find(pid) else { return };
         let ns = at_ns.saturating_sub(process.since_ns);

@@ -2,12 +2,17 @@ use super::*;
 use crate::observe::timeline::Check;
 use crate::observe::waits::{Ends, Kind};
 use crate::process::Exit;
+use crate::sys::pid::Pid;
 use crate::sys::procfs::stat::SchedStat;
 
-fn play(script: &[(u64, u32, What)]) -> Timeline {
+fn id(pid: i32) -> Pid {
+    Pid::from_raw(pid)
+}
+
+fn play(script: &[(u64, i32, What)]) -> Timeline {
     let mut timeline = Timeline::new(Limits::default());
     for (at_ns, tid, what) in script {
-        timeline.apply(&Event { at_ns: *at_ns, pid: *tid, tid: *tid, what: what.clone() });
+        timeline.apply(&Event { at_ns: *at_ns, pid: id(*tid), tid: id(*tid), what: what.clone() });
     }
     timeline
 }
@@ -17,8 +22,8 @@ const PREEMPTED: What = What::Out { preempted: true };
 const OFF: What = What::Out { preempted: false };
 
 /// Forked by a watched process, or the watch's root when its parent is process 1.
-fn forked(ppid: u32) -> What {
-    if ppid == 1 { What::Rooted { ppid } } else { What::Forked { ppid } }
+fn forked(ppid: i32) -> What {
+    if ppid == 1 { What::Rooted { ppid: id(ppid) } } else { What::Forked { ppid: id(ppid) } }
 }
 
 #[test]
@@ -30,10 +35,10 @@ fn a_life_is_tiled_by_its_states_from_fork_to_reaping() {
         (170, 7, ON),
         (200, 7, OFF),
         (290, 7, ON),
-        (300, 7, What::Exited { ppid: 1 }),
+        (300, 7, What::Exited { ppid: id(1) }),
         (340, 7, What::Reaped { not_before_ns: 330 }),
     ]);
-    let process = timeline.by_pid(7).unwrap();
+    let process = timeline.by_pid(id(7)).unwrap();
     let sums = process.sums_at(1_000);
     assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (40 + 30 + 10, 10 + 20, 90));
     assert_eq!(sums.alive_ns(), 300 - 100);
@@ -50,11 +55,11 @@ fn a_wake_up_ends_the_blocked_time_and_begins_the_ready_time() {
         (0, 7, forked(1)),
         (0, 7, ON),
         (10, 7, OFF),
-        (60, 7, What::Woken { by: 9 }),
+        (60, 7, What::Woken { by: id(9) }),
         (75, 7, ON),
-        (80, 7, What::Woken { by: 9 }),
+        (80, 7, What::Woken { by: id(9) }),
     ]);
-    let sums = timeline.by_pid(7).unwrap().sums_at(80);
+    let sums = timeline.by_pid(id(7)).unwrap().sums_at(80);
     assert_eq!((sums.blocked_ns, sums.ready_ns, sums.running_ns), (50, 15, 15));
     assert_eq!(timeline.wakes().count(), 1, "a wake-up of a running thread is none");
 }
@@ -71,7 +76,7 @@ fn the_kernels_time_in_line_moves_the_hidden_part_from_blocked_to_ready() {
         (125, 7, OFF),
         (200, 7, What::Sums(kernel)),
     ]);
-    let process = timeline.by_pid(7).unwrap();
+    let process = timeline.by_pid(id(7)).unwrap();
     let check = process.threads[0].check.unwrap();
     assert_eq!((check.hidden_ns(), check.difference_ns()), (20, 0));
     assert!(check.holds());
@@ -89,13 +94,13 @@ fn sums_that_disagree_with_the_kernel_are_told() {
         (10_000_000, 7, OFF),
         (20_000_000, 7, What::Sums(kernel)),
     ]);
-    let check = timeline.by_pid(7).unwrap().threads[0].check.unwrap();
+    let check = timeline.by_pid(id(7)).unwrap().threads[0].check.unwrap();
     assert_eq!(check.difference_ns(), 40_000_000);
     assert!(!check.holds());
 }
 
 /// Twenty turns of 2 ms and sleeps of 3 ms; the kernel counts 12 µs more for each, as from an idle CPU.
-fn twenty_turns() -> (Vec<(u64, u32, What)>, SchedStat) {
+fn twenty_turns() -> (Vec<(u64, i32, What)>, SchedStat) {
     let mut script = vec![(0, 7, forked(1))];
     for turn in 0..20 {
         script.push((turn * 5_000_000, 7, ON));
@@ -113,7 +118,7 @@ fn a_millisecond_that_one_source_has_and_the_other_has_not_is_told() {
         let (mut script, kernel) = twenty_turns();
         let running_ns = kernel.running_ns.strict_add_signed(more);
         script.push((99_000_000, 7, What::Sums(SchedStat { running_ns, ..kernel })));
-        play(&script).by_pid(7).unwrap().threads[0].check.unwrap()
+        play(&script).by_pid(id(7)).unwrap().threads[0].check.unwrap()
     };
     assert!(check(0).holds(), "{:?}", check(0));
     assert_eq!((check(0).difference_ns(), check(0).turns), (19 * 12_000, (20, 20)));
@@ -128,7 +133,7 @@ fn a_turn_whose_records_are_missing_is_told_however_short_it_was() {
     script.push((96_000_500, 7, OFF));
     let kernel = SchedStat { running_ns: kernel.running_ns + 500, turns: kernel.turns + 1, ..kernel };
     script.push((99_000_000, 7, What::Sums(kernel)));
-    let check = |script: &[_]| play(script).by_pid(7).unwrap().threads[0].check.unwrap();
+    let check = |script: &[_]| play(script).by_pid(id(7)).unwrap().threads[0].check.unwrap();
     assert!(check(&script).holds());
     let on = script.len() - 3;
     script.drain(on..on + 2);
@@ -155,7 +160,7 @@ fn a_stop_is_known_by_its_letter_from_its_beginning() {
         (90, 7, ON),
         (95, 7, OFF),
     ]);
-    let sums = timeline.by_pid(7).unwrap().sums_at(100);
+    let sums = timeline.by_pid(id(7)).unwrap().sums_at(100);
     assert_eq!((sums.stopped_ns, sums.blocked_ns), (80, 5));
 }
 
@@ -164,18 +169,18 @@ fn an_orphan_has_an_old_parent_and_a_new_one() {
     let timeline = play(&[
         (0, 7, forked(1)),
         (1, 8, forked(7)),
-        (2, 7, What::Exited { ppid: 1 }),
-        (3, 8, What::Adopted { by: 1 }),
+        (2, 7, What::Exited { ppid: id(1) }),
+        (3, 8, What::Adopted { by: id(1) }),
     ]);
-    let orphan = timeline.by_pid(8).unwrap().orphan.unwrap();
-    assert_eq!((orphan.at_ns, orphan.old, orphan.new), (2, 7, Some(1)));
+    let orphan = timeline.by_pid(id(8)).unwrap().orphan.unwrap();
+    assert_eq!((orphan.at_ns, orphan.old, orphan.new), (2, id(7), Some(id(1))));
 }
 
 #[test]
 fn a_pid_that_is_used_again_is_another_process() {
     let timeline = play(&[
         (0, 7, forked(1)),
-        (5, 7, What::Exited { ppid: 1 }),
+        (5, 7, What::Exited { ppid: id(1) }),
         (6, 7, What::Status(Exit::Code(3))),
         (9, 7, forked(1)),
     ]);
@@ -188,14 +193,14 @@ fn a_pid_that_is_used_again_is_another_process() {
 #[test]
 fn a_process_runs_while_any_of_its_threads_does() {
     let mut timeline = play(&[(0, 7, forked(1)), (0, 7, ON)]);
-    let mut tell = |at_ns, tid, what| timeline.apply(&Event { at_ns, pid: 7, tid, what });
+    let mut tell = |at_ns, tid, what| timeline.apply(&Event { at_ns, pid: id(7), tid: id(tid), what });
     tell(10, 8, forked(7));
     tell(10, 8, ON);
     tell(20, 7, OFF);
     tell(50, 8, OFF);
-    tell(70, 8, What::Exited { ppid: 1 });
+    tell(70, 8, What::Exited { ppid: id(1) });
     tell(80, 7, ON);
-    let process = timeline.by_pid(7).unwrap();
+    let process = timeline.by_pid(id(7)).unwrap();
     let sums = process.sums_at(90);
     assert_eq!((sums.running_ns, sums.blocked_ns), (60, 30));
     assert_eq!(process.cpu_ns(90), 20 + 40 + 10);
@@ -206,7 +211,7 @@ fn a_process_runs_while_any_of_its_threads_does() {
 fn doubled_and_unknown_events_change_nothing() {
     let timeline =
         play(&[(0, 7, forked(1)), (1, 7, ON), (2, 7, ON), (3, 99, ON), (4, 7, OFF), (5, 7, PREEMPTED)]);
-    let process = timeline.by_pid(7).unwrap();
+    let process = timeline.by_pid(id(7)).unwrap();
     assert_eq!((process.turns(), process.sums.running_ns), (1, 3));
     assert_eq!(timeline.processes().count(), 1);
 }
@@ -215,7 +220,7 @@ fn doubled_and_unknown_events_change_nothing() {
 fn memory_is_bounded_and_sums_stay_exact() {
     let limits = Limits { spans: 1_000, processes: 10, wakes: 10, waits: 10 };
     let mut timeline = Timeline::new(limits);
-    let mut tell = |at_ns, tid, what| timeline.apply(&Event { at_ns, pid: tid, tid, what });
+    let mut tell = |at_ns, tid, what| timeline.apply(&Event { at_ns, pid: id(tid), tid: id(tid), what });
     tell(0, 7, forked(1));
     for n in 0..100_000_u64 {
         tell(n * 1_000, 7, ON);
@@ -223,12 +228,12 @@ fn memory_is_bounded_and_sums_stay_exact() {
     }
     for pid in 100..200 {
         tell(100_000_000, pid, forked(7));
-        tell(100_000_001, pid, What::Exited { ppid: 7 });
+        tell(100_000_001, pid, What::Exited { ppid: id(7) });
         tell(100_000_002, pid, What::Reaped { not_before_ns: 0 });
     }
     assert!(timeline.n_spans <= 1_000);
     assert!(timeline.grain_ns() > 0);
-    assert_eq!(timeline.by_pid(7).unwrap().sums.running_ns, 300 * 100_000);
+    assert_eq!(timeline.by_pid(id(7)).unwrap().sums.running_ns, 300 * 100_000);
     assert_eq!(timeline.processes().count(), 10);
     assert_eq!(timeline.folded().n_processes, 91);
 }
@@ -245,7 +250,7 @@ fn a_blocked_time_is_summed_under_what_was_seen() {
         (120, 7, OFF),
         (125, 7, ON),
     ]);
-    let waits = timeline.by_pid(7).unwrap().waits_at(125);
+    let waits = timeline.by_pid(id(7)).unwrap().waits_at(125);
     let told: Vec<_> = waits.iter().map(|(number, sum)| (timeline.wait_name(*number), sum.ns)).collect();
     assert_eq!(told, [("timer", 100), ("not seen", 5)]);
 }
@@ -260,7 +265,7 @@ fn time_in_line_that_the_kernel_books_late_is_counted_once() {
         (30, 7, sampled(State::Running, 2, 28)),
         (40, 7, sampled(State::Blocked, 5, 0)),
     ]);
-    let sums = timeline.by_pid(7).unwrap().sums;
+    let sums = timeline.by_pid(id(7)).unwrap().sums;
     assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (7, 28, 5));
     assert_eq!(sums.alive_ns(), 40);
 }
@@ -268,15 +273,15 @@ fn time_in_line_that_the_kernel_books_late_is_counted_once() {
 #[test]
 fn a_process_ends_when_it_leaves_the_cpu_for_good_where_that_is_recorded() {
     let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);
-    let mut tell = |at_ns, what| timeline.apply(&Event { at_ns, pid: 7, tid: 7, what });
+    let mut tell = |at_ns, what| timeline.apply(&Event { at_ns, pid: id(7), tid: id(7), what });
     tell(0, forked(1));
     tell(0, ON);
-    tell(10, What::Exited { ppid: 1 });
+    tell(10, What::Exited { ppid: id(1) });
     tell(12, PREEMPTED);
     tell(15, ON);
     tell(20, OFF);
     tell(30, What::Reaped { not_before_ns: 25 });
-    let process = timeline.by_pid(7).unwrap();
+    let process = timeline.by_pid(id(7)).unwrap();
     assert_eq!(process.ended_ns, Some(20));
     assert_eq!((process.sums.running_ns, process.sums.ready_ns, process.sums.zombie_ns), (17, 3, 10));
 }
@@ -287,11 +292,11 @@ fn a_zombies_final_sums_tell_how_long_it_took_to_end() {
         (0, 2, forked(1)),
         (0, 7, forked(2)),
         (0, 7, ON),
-        (10, 7, What::Exited { ppid: 1 }),
+        (10, 7, What::Exited { ppid: id(1) }),
         (30, 7, What::Sums(SchedStat { running_ns: 15, ready_ns: 0, turns: 1 })),
         (40, 7, What::Reaped { not_before_ns: 30 }),
     ]);
-    let process = timeline.by_pid(7).unwrap();
+    let process = timeline.by_pid(id(7)).unwrap();
     assert_eq!((process.ended_ns, process.sums.running_ns, process.sums.zombie_ns), (Some(15), 15, 25));
     assert_eq!(process.threads[0].check.unwrap().difference_ns(), 0);
 }
@@ -302,17 +307,17 @@ fn one_whose_cpu_another_thread_has_is_not_on_it_though_its_exit_was_recorded() 
         (0, 2, forked(1)),
         (0, 7, forked(2)),
         (0, 7, ON),
-        (100, 7, What::Exited { ppid: 2 }),
+        (100, 7, What::Exited { ppid: id(2) }),
         (120, 2, ON),
         (300, 7, What::In { cpu: 1 }),
         (300, 7, OFF),
     ];
-    let play = |script: &[(u64, u32, What)]| {
+    let play = |script: &[(u64, i32, What)]| {
         let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);
         for (at_ns, tid, what) in script {
-            timeline.apply(&Event { at_ns: *at_ns, pid: *tid, tid: *tid, what: what.clone() });
+            timeline.apply(&Event { at_ns: *at_ns, pid: id(*tid), tid: id(*tid), what: what.clone() });
         }
-        timeline.by_pid(7).unwrap().clone()
+        timeline.by_pid(id(7)).unwrap().clone()
     };
     let told = |process: &Process| {
         let spans = process.spans(0, 300);
@@ -341,13 +346,13 @@ fn one_whose_cpu_another_thread_has_is_not_on_it_though_its_exit_was_recorded() 
 #[test]
 fn a_switch_without_a_record_shows_when_the_thread_has_a_cpu_again() {
     let begin = [(0, 2, forked(1)), (0, 7, forked(2)), (0, 7, ON), (120, 2, ON)];
-    let states = |more: &[(u64, u32, What)]| {
+    let states = |more: &[(u64, i32, What)]| {
         let timeline = play(&[&begin[..], more].concat());
-        let spans = timeline.by_pid(7).unwrap().spans(0, 200);
+        let spans = timeline.by_pid(id(7)).unwrap().spans(0, 200);
         spans.iter().map(|span| (span.to_ns, span.state, span.cpu)).collect::<Vec<_>>()
     };
     assert_eq!(
-        states(&[(180, 7, What::In { cpu: 1 }), (200, 7, What::Exited { ppid: 2 })]),
+        states(&[(180, 7, What::In { cpu: 1 }), (200, 7, What::Exited { ppid: id(2) })]),
         [(120, State::Running, 0), (180, State::Ready, 0), (200, State::Running, 1)]
     );
     // A record that comes late says more than that.
@@ -364,7 +369,7 @@ fn the_end_that_is_told_and_the_next_one_on_the_cpu_bound_what_the_final_sums_ad
         (0, 2, forked(1)),
         (0, 7, forked(2)),
         (0, 7, ON),
-        (100, 7, What::Exited { ppid: 2 }),
+        (100, 7, What::Exited { ppid: id(2) }),
         (110, 7, OFF),
         (120, 2, ON),
         (300, 7, kernel),
@@ -372,9 +377,9 @@ fn the_end_that_is_told_and_the_next_one_on_the_cpu_bound_what_the_final_sums_ad
     for (go_on, ended_ns) in [(true, 110), (false, 120)] {
         let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(go_on);
         for (at_ns, tid, what) in &script {
-            timeline.apply(&Event { at_ns: *at_ns, pid: *tid, tid: *tid, what: what.clone() });
+            timeline.apply(&Event { at_ns: *at_ns, pid: id(*tid), tid: id(*tid), what: what.clone() });
         }
-        let process = timeline.by_pid(7).unwrap();
+        let process = timeline.by_pid(id(7)).unwrap();
         assert_eq!((process.ended_ns, process.sums.running_ns), (Some(ended_ns), ended_ns));
     }
 }
@@ -384,11 +389,11 @@ fn an_exit_lasts_until_the_last_way_off_the_cpu_is_known() {
     let play = |script: &[(u64, What)]| {
         let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);
         for (at_ns, what) in script {
-            timeline.apply(&Event { at_ns: *at_ns, pid: 7, tid: 7, what: what.clone() });
+            timeline.apply(&Event { at_ns: *at_ns, pid: id(7), tid: id(7), what: what.clone() });
         }
-        timeline.by_pid(7).unwrap().clone()
+        timeline.by_pid(id(7)).unwrap().clone()
     };
-    let begin = [(0, forked(1)), (0, ON), (100, What::Exited { ppid: 1 })];
+    let begin = [(0, forked(1)), (0, ON), (100, What::Exited { ppid: id(1) })];
     let off = [&begin[..], &[(140, OFF)]].concat();
     assert_eq!(play(&off).ended_ns, Some(140));
     // Where that is never told, the exit's own record is the best that is known.
@@ -398,7 +403,7 @@ fn an_exit_lasts_until_the_last_way_off_the_cpu_is_known() {
 
 #[test]
 fn a_zombie_begins_where_a_life_ends_though_its_end_is_told_with_an_earlier_time() {
-    let begin = [(0, forked(1)), (0, ON), (100, What::Exited { ppid: 1 })];
+    let begin = [(0, forked(1)), (0, ON), (100, What::Exited { ppid: id(1) })];
     let preempted = [(105, PREEMPTED), (120, ON)];
     let ends = [
         // Reaped by its parent before it had left the CPU for good.
@@ -410,9 +415,9 @@ fn a_zombie_begins_where_a_life_ends_though_its_end_is_told_with_an_earlier_time
     for end in ends {
         let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);
         for (at_ns, what) in begin.iter().chain(&preempted).chain(&end) {
-            timeline.apply(&Event { at_ns: *at_ns, pid: 7, tid: 7, what: what.clone() });
+            timeline.apply(&Event { at_ns: *at_ns, pid: id(7), tid: id(7), what: what.clone() });
         }
-        let process = timeline.by_pid(7).unwrap();
+        let process = timeline.by_pid(id(7)).unwrap();
         let spans = process.spans(0, 1_000);
         assert!(spans.windows(2).all(|pair| pair[0].to_ns == pair[1].from_ns), "{spans:?}");
         assert_eq!(process.ended_ns, Some(120), "{end:?}");
@@ -425,12 +430,12 @@ fn a_status_that_comes_after_the_reaping_is_a_strangers() {
     let status = |code| What::Status(Exit::Code(code));
     let timeline = play(&[
         (0, 7, forked(1)),
-        (100, 7, What::Exited { ppid: 1 }),
+        (100, 7, What::Exited { ppid: id(1) }),
         (110, 7, status(3)),
         (140, 7, What::Reaped { not_before_ns: 130 }),
         (900, 7, status(5)),
     ]);
-    assert_eq!(timeline.by_pid(7).unwrap().exit, Some(Exit::Code(3)));
+    assert_eq!(timeline.by_pid(id(7)).unwrap().exit, Some(Exit::Code(3)));
 }
 
 #[test]
@@ -443,17 +448,17 @@ fn only_the_command_itself_begins_with_its_exec() {
         (100, 8, forked(7)),
         (110, 8, ON),
         (150, 8, exec("true")),
-        (190, 8, What::Exited { ppid: 7 }),
+        (190, 8, What::Exited { ppid: id(7) }),
     ]);
-    assert_eq!(timeline.by_pid(7).unwrap().started_ns, 50);
-    let child = timeline.by_pid(8).unwrap();
+    assert_eq!(timeline.by_pid(id(7)).unwrap().started_ns, 50);
+    let child = timeline.by_pid(id(8)).unwrap();
     assert_eq!((child.started_ns, child.sums.ready_ns, child.sums.running_ns), (100, 10, 80));
 }
 
 #[test]
 fn a_wait_for_a_child_is_credited_to_its_end_and_not_to_the_next_turn() {
     let child =
-        |pid: u32| Wait { on: format!("child {pid}"), kind: Kind::Child, ends: Ends::Only(vec![pid]) };
+        |pid: i32| Wait { on: format!("child {pid}"), kind: Kind::Child, ends: Ends::Only(vec![id(pid)]) };
     let timeline = play(&[
         (0, 7, forked(1)),
         (0, 7, ON),
@@ -461,10 +466,10 @@ fn a_wait_for_a_child_is_credited_to_its_end_and_not_to_the_next_turn() {
         (6, 8, ON),
         (10, 7, OFF),
         (50, 7, What::Blocked(child(8))),
-        (100, 8, What::Exited { ppid: 7 }),
+        (100, 8, What::Exited { ppid: id(7) }),
         (400, 7, ON),
     ]);
-    let process = timeline.by_pid(7).unwrap();
+    let process = timeline.by_pid(id(7)).unwrap();
     let told: Vec<_> =
         process.waits_at(400).iter().map(|(number, sum)| (timeline.wait_name(*number), sum.ns)).collect();
     assert_eq!(told, [("not seen", 300), ("child 8", 90)]);
@@ -473,14 +478,14 @@ fn a_wait_for_a_child_is_credited_to_its_end_and_not_to_the_next_turn() {
 #[test]
 fn a_process_waits_for_what_its_main_thread_waits_for() {
     let mut timeline = play(&[(0, 7, forked(1)), (0, 7, ON)]);
-    let mut tell = |at_ns, tid, what| timeline.apply(&Event { at_ns, pid: 7, tid, what });
-    tell(1, 8, What::Forked { ppid: 7 });
+    let mut tell = |at_ns, tid, what| timeline.apply(&Event { at_ns, pid: id(7), tid: id(tid), what });
+    tell(1, 8, What::Forked { ppid: id(7) });
     tell(2, 8, ON);
     tell(3, 8, OFF);
     tell(4, 7, OFF);
     tell(10, 8, What::Blocked(Wait::outside(Kind::Lock, "lock")));
     tell(50, 7, What::Blocked(Wait::outside(Kind::Socket, "socket")));
-    let process = timeline.by_pid(7).unwrap();
+    let process = timeline.by_pid(id(7)).unwrap();
     assert_eq!(timeline.wait_name(process.waits_now()), "socket");
     let told: Vec<_> =
         process.waits_at(104).iter().map(|(number, sum)| (timeline.wait_name(*number), sum.ns)).collect();

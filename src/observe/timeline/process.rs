@@ -5,6 +5,7 @@ use super::sums::{Sums, WaitSum, WaitSums};
 use super::thread::Thread;
 use crate::observe::event::State;
 use crate::process::Exit;
+use crate::sys::pid::Pid;
 use crate::sys::procfs::stat::SchedStat;
 
 /// How a process lost its parent.
@@ -13,9 +14,9 @@ pub struct Orphan {
     /// When its parent ended.
     pub at_ns: u64,
     /// That parent.
-    pub old: u32,
+    pub old: Pid,
     /// The process that adopted it, once that is known.
-    pub new: Option<u32>,
+    pub new: Option<Pid>,
 }
 
 /// When a zombie was reaped, as exactly as it is known.
@@ -26,16 +27,16 @@ pub struct Reaping {
     /// Not after this.
     pub not_after_ns: u64,
     /// By its parent at that time.
-    pub by: u32,
+    pub by: Pid,
 }
 
 /// One process's life. A PID that is used again is another process.
 #[derive(Debug, Clone)]
 pub struct Process {
     /// Its PID.
-    pub pid: u32,
+    pub pid: Pid,
     /// Its parent now, or when it ended.
-    pub ppid: u32,
+    pub ppid: Pid,
     /// Its name now.
     pub name: String,
     /// Its command line, once seen.
@@ -81,7 +82,7 @@ pub struct Process {
 }
 
 impl Process {
-    pub(super) fn new(pid: u32, ppid: u32, name: String, at_ns: u64, state: State) -> Self {
+    pub(super) fn new(pid: Pid, ppid: Pid, name: String, at_ns: u64, state: State) -> Self {
         Self {
             pid,
             ppid,
@@ -114,7 +115,7 @@ impl Process {
         self.ended_ns.is_none()
     }
 
-    pub(super) fn thread(&mut self, tid: u32) -> Option<&mut Thread> {
+    pub(super) fn thread(&mut self, tid: Pid) -> Option<&mut Thread> {
         self.threads.iter_mut().find(|thread| thread.tid == tid && thread.is_alive())
     }
 

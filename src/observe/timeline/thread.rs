@@ -3,13 +3,14 @@
 use super::spans::{Span, Spans};
 use super::sums::{Check, Sums};
 use crate::observe::event::State;
+use crate::sys::pid::Pid;
 use crate::sys::procfs::stat::SchedStat;
 
 /// One thread's life.
 #[derive(Debug, Clone)]
 pub struct Thread {
     /// Its TID.
-    pub tid: u32,
+    pub tid: Pid,
     /// Its name, where it is known to differ from the process's.
     pub name: Option<String>,
     /// When it began, or was found.
@@ -37,7 +38,7 @@ pub struct Thread {
     /// What the kernel's sums have from before the records, for a thread that was there before.
     pub(super) base: Option<SchedStat>,
     /// Its exit was recorded, with its parent then and when, and its last way off the CPU was not yet.
-    pub(super) exiting: Option<(u32, u64)>,
+    pub(super) exiting: Option<(Pid, u64)>,
     /// Another thread had its CPU, though no record says that it left it.
     pub(super) displaced_ns: Option<u64>,
     /// When its CPU became free for its present or last turn; `None` where that was not seen.
@@ -47,7 +48,7 @@ pub struct Thread {
 }
 
 impl Thread {
-    pub(super) fn new(tid: u32, at_ns: u64, state: State) -> Self {
+    pub(super) fn new(tid: Pid, at_ns: u64, state: State) -> Self {
         Self {
             tid,
             name: None,

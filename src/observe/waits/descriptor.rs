@@ -1,5 +1,6 @@
 //! Waits for a descriptor: a pipe, a socket, a terminal, a file.
 
+use crate::sys::pid::Pid;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use crate::sys::procfs::descriptors::{Target, pid_of_pidfd, target};
 use crate::sys::procfs::sockets;
 
 /// What it means that `pid` waits for `fd`, to write to it or to read from it.
-pub(super) fn wait(pid: u32, fd: u64, writes: bool, scene: &Scene) -> Option<Wait> {
+pub(super) fn wait(pid: Pid, fd: u64, writes: bool, scene: &Scene) -> Option<Wait> {
     Some(match target(pid, fd)? {
         Target::Pipe(inode) => pipe(pid, inode, None, writes, scene),
         Target::Socket(inode) => socket(pid, inode, scene),
@@ -27,13 +28,13 @@ pub(super) fn wait(pid: u32, fd: u64, writes: bool, scene: &Scene) -> Option<Wai
     })
 }
 
-fn pidfd(pid: u32, fd: u64, scene: &Scene) -> Wait {
+fn pidfd(pid: Pid, fd: u64, scene: &Scene) -> Wait {
     let Some(of) = pid_of_pidfd(pid, fd) else { return Wait::outside(Kind::Child, "process") };
     let ends = if scene.is_actor(of) { Ends::Only(vec![of]) } else { Ends::Outside };
     Wait { on: format!("end of {}", scene.label(of)), kind: Kind::Child, ends }
 }
 
-fn pipe(pid: u32, inode: u64, path: Option<&Path>, writes: bool, scene: &Scene) -> Wait {
+fn pipe(pid: Pid, inode: u64, path: Option<&Path>, writes: bool, scene: &Scene) -> Wait {
     let what = path.map_or_else(|| "pipe".to_owned(), |path| format!("fifo {}", short(path)));
     let direction = if writes { "to" } else { "from" };
     let Some(mut others) = scene.pipe_ends(inode, !writes) else {
@@ -51,7 +52,7 @@ fn pipe(pid: u32, inode: u64, path: Option<&Path>, writes: bool, scene: &Scene) 
     Wait { on, kind: Kind::Pipe, ends: Ends::Only(others) }
 }
 
-fn socket(pid: u32, inode: u64, scene: &Scene) -> Wait {
+fn socket(pid: Pid, inode: u64, scene: &Scene) -> Wait {
     let Some(socket) = sockets::find(pid, inode) else { return Wait::outside(Kind::Socket, "socket") };
     if socket.listens {
         return Wait::outside(Kind::Socket, format!("socket {} (connections)", socket.local));

@@ -4,24 +4,25 @@
 //! detection in distributed databases", ACM Computing Surveys 1987). A set of processes is deadlocked when all
 //! are blocked, none of their waits can end from outside, and all that could end them are in the set.
 
+use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A set of processes that can only wait for each other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Deadlock {
     /// The processes that wait for each other in a circle.
-    pub circle: Vec<u32>,
+    pub circle: Vec<Pid>,
     /// Those that wait for the circle without being part of it.
-    pub behind: Vec<u32>,
+    pub behind: Vec<Pid>,
 }
 
 /// The deadlocks among processes; `waits` has for each one that is blocked for good those that could end its
 /// wait, and leaves out all others.
-pub fn deadlocks(waits: &BTreeMap<u32, BTreeSet<u32>>) -> Vec<Deadlock> {
+pub fn deadlocks(waits: &BTreeMap<Pid, BTreeSet<Pid>>) -> Vec<Deadlock> {
     let mut stuck = waits.clone();
     // Whoever could be let go on by somebody who can go on is not stuck: take away until nothing changes.
     loop {
-        let free: Vec<u32> = stuck
+        let free: Vec<Pid> = stuck
             .iter()
             .filter(|(_, ends)| ends.is_empty() || ends.iter().any(|pid| !stuck.contains_key(pid)))
             .map(|(pid, _)| *pid)
@@ -33,17 +34,17 @@ pub fn deadlocks(waits: &BTreeMap<u32, BTreeSet<u32>>) -> Vec<Deadlock> {
             stuck.remove(&pid);
         }
     }
-    let reach: BTreeMap<u32, BTreeSet<u32>> =
+    let reach: BTreeMap<Pid, BTreeSet<Pid>> =
         stuck.keys().map(|&pid| (pid, reachable(pid, &stuck))).collect();
-    let in_circle: BTreeSet<u32> =
+    let in_circle: BTreeSet<Pid> =
         reach.iter().filter(|(pid, to)| to.contains(pid)).map(|(pid, _)| *pid).collect();
     let mut found: Vec<Deadlock> = Vec::new();
-    let mut placed: BTreeSet<u32> = BTreeSet::new();
+    let mut placed: BTreeSet<Pid> = BTreeSet::new();
     for &pid in &in_circle {
         if placed.contains(&pid) {
             continue;
         }
-        let circle: Vec<u32> = in_circle
+        let circle: Vec<Pid> = in_circle
             .iter()
             .copied()
             .filter(|other| reach[&pid].contains(other) && reach[other].contains(&pid))
@@ -61,9 +62,9 @@ pub fn deadlocks(waits: &BTreeMap<u32, BTreeSet<u32>>) -> Vec<Deadlock> {
     found
 }
 
-fn reachable(from: u32, graph: &BTreeMap<u32, BTreeSet<u32>>) -> BTreeSet<u32> {
+fn reachable(from: Pid, graph: &BTreeMap<Pid, BTreeSet<Pid>>) -> BTreeSet<Pid> {
     let mut seen = BTreeSet::new();
-    let mut todo: Vec<u32> = graph[&from].iter().copied().collect();
+    let mut todo: Vec<Pid> = graph[&from].iter().copied().collect();
     while let Some(pid) = todo.pop() {
         if seen.insert(pid) {
             todo.extend(graph.get(&pid).into_iter().flatten());
@@ -76,14 +77,18 @@ fn reachable(from: u32, graph: &BTreeMap<u32, BTreeSet<u32>>) -> BTreeSet<u32> {
 mod tests {
     use super::*;
 
-    fn graph(edges: &[(u32, &[u32])]) -> BTreeMap<u32, BTreeSet<u32>> {
-        edges.iter().map(|(pid, ends)| (*pid, ends.iter().copied().collect())).collect()
+    fn graph(edges: &[(i32, &[i32])]) -> BTreeMap<Pid, BTreeSet<Pid>> {
+        edges.iter().map(|(pid, ends)| (Pid::from_raw(*pid), pids(ends).into_iter().collect())).collect()
+    }
+
+    fn pids(numbers: &[i32]) -> Vec<Pid> {
+        numbers.iter().copied().map(Pid::from_raw).collect()
     }
 
     #[test]
     fn two_that_wait_for_each_other_are_deadlocked_and_their_parent_waits_behind_them() {
         let found = deadlocks(&graph(&[(1, &[2]), (2, &[3]), (3, &[2])]));
-        assert_eq!(found, [Deadlock { circle: vec![2, 3], behind: vec![1] }]);
+        assert_eq!(found, [Deadlock { circle: pids(&[2, 3]), behind: pids(&[1]) }]);
     }
 
     #[test]
@@ -98,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_process_that_waits_for_its_own_threads_only_is_deadlocked_by_itself() {
-        assert_eq!(deadlocks(&graph(&[(5, &[5])])), [Deadlock { circle: vec![5], behind: vec![] }]);
+        assert_eq!(deadlocks(&graph(&[(5, &[5])])), [Deadlock { circle: pids(&[5]), behind: vec![] }]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Waits for a lock: of a file (`/proc/locks`), or in memory (futex).
 
+use crate::sys::pid::Pid;
 use nix::libc;
 
 use super::descriptor::short;
@@ -10,14 +11,14 @@ use crate::sys::procfs::memory::{Word, maps_object, read, word_at};
 use crate::sys::procfs::tree::threads;
 
 /// `flock(2)` or `fcntl(2)` on `fd`: `lock data/ticket_count held by 4240 buyer-1`.
-pub(super) fn file(pid: u32, fd: u64, scene: &Scene) -> Wait {
+pub(super) fn file(pid: Pid, fd: u64, scene: &Scene) -> Wait {
     let name = match target(pid, fd) {
         Some(Target::Path(path)) => format!("lock {}", short(&path)),
         _ => "file lock".to_owned(),
     };
     let waiting = scene.locks().iter().find(|lock| lock.waiting && lock.pid == Some(pid));
     let file = file_of(pid, fd);
-    let holders: Vec<u32> = scene
+    let holders: Vec<Pid> = scene
         .locks()
         .iter()
         .filter(|lock| {
@@ -47,12 +48,12 @@ pub(super) fn file(pid: u32, fd: u64, scene: &Scene) -> Wait {
 /// Whoever maps the word can wake its waiters and nobody else can. Only for a mutex of the C library (owner's
 /// TID behind the lock word) and a robust or priority-inheriting futex (TID in the word) is the holder
 /// recorded; for a semaphore, as Python's `multiprocessing.Lock` is one, nobody records it.
-pub(super) fn futex(pid: u32, address: u64, operation: u64, times_out: bool, scene: &Scene) -> Wait {
+pub(super) fn futex(pid: Pid, address: u64, operation: u64, times_out: bool, scene: &Scene) -> Wait {
     let command = (operation as u32).cast_signed() & libc::FUTEX_CMD_MASK;
     let word = word_at(pid, address);
     let (name, sharers) = match &word {
         Some(Word::Shared { device, inode, offset, path }) => {
-            let sharers: Vec<u32> = scene
+            let sharers: Vec<Pid> = scene
                 .actors()
                 .iter()
                 .map(|actor| actor.pid)
@@ -101,7 +102,7 @@ fn shared_name(path: &str, inode: u64, offset: u64) -> String {
     }
 }
 
-fn holder(pid: u32, address: u64, command: i32, scene: &Scene) -> Option<u32> {
+fn holder(pid: Pid, address: u64, command: i32, scene: &Scene) -> Option<Pid> {
     const TID_MASK: u32 = 0x3fff_ffff;
     const LOCKED_WITH_WAITERS: u32 = 2;
     let bytes = read::<12>(pid, address)?;
@@ -116,9 +117,10 @@ fn holder(pid: u32, address: u64, command: i32, scene: &Scene) -> Option<u32> {
         return None;
     };
     // A word that merely looks like one of these names no thread of a watched process.
+    let owner = Pid::from_raw(tid.cast_signed());
     scene
         .actors()
         .iter()
         .map(|actor| actor.pid)
-        .find(|&pid| tid != 0 && (pid == tid || threads(pid).contains(&tid)))
+        .find(|&pid| tid != 0 && (pid == owner || threads(pid).contains(&owner)))
 }

@@ -1,6 +1,7 @@
 //! Waits for any of several descriptors: poll, select, epoll.
 
 use super::{Ends, Kind, Scene, Wait, descriptor};
+use crate::sys::pid::Pid;
 use crate::sys::procfs::descriptors::watched_by_epoll;
 use crate::sys::procfs::memory::read;
 
@@ -8,7 +9,7 @@ use crate::sys::procfs::memory::read;
 const MOST: u64 = 64;
 
 /// `poll(2)`: `count` structures of 8 bytes at `address`.
-pub(super) fn poll(pid: u32, address: u64, count: u64, times_out: bool, scene: &Scene) -> Wait {
+pub(super) fn poll(pid: Pid, address: u64, count: u64, times_out: bool, scene: &Scene) -> Wait {
     const WRITES: i16 = 0x0004;
     let mut waits = Vec::new();
     for index in 0..count.min(MOST) {
@@ -23,7 +24,7 @@ pub(super) fn poll(pid: u32, address: u64, count: u64, times_out: bool, scene: &
 }
 
 /// `select(2)`: bit sets to read, to write, and for exceptions.
-pub(super) fn select(pid: u32, count: u64, sets: [u64; 3], times_out: bool, scene: &Scene) -> Wait {
+pub(super) fn select(pid: Pid, count: u64, sets: [u64; 3], times_out: bool, scene: &Scene) -> Wait {
     let mut waits = Vec::new();
     for (set, writes) in [(sets[0], false), (sets[1], true)] {
         let Some(bits) = (set != 0).then(|| read::<128>(pid, set)).flatten() else { continue };
@@ -37,7 +38,7 @@ pub(super) fn select(pid: u32, count: u64, sets: [u64; 3], times_out: bool, scen
 }
 
 /// `epoll_wait(2)` on `fd`.
-pub(super) fn epoll(pid: u32, fd: u64, times_out: bool, scene: &Scene) -> Wait {
+pub(super) fn epoll(pid: Pid, fd: u64, times_out: bool, scene: &Scene) -> Wait {
     let watched = watched_by_epoll(pid, fd);
     let more = watched.len() as u64 > MOST;
     let waits =
@@ -90,7 +91,8 @@ fn any_of(waits: Vec<Option<Wait>>, more: bool, times_out: bool) -> Wait {
 mod tests {
     use super::*;
 
-    fn pipe_from(pid: u32) -> Option<Wait> {
+    fn pipe_from(pid: i32) -> Option<Wait> {
+        let pid = Pid::from_raw(pid);
         Some(Wait { on: format!("pipe from {pid}"), kind: Kind::Pipe, ends: Ends::Only(vec![pid]) })
     }
 
@@ -98,7 +100,7 @@ mod tests {
     fn a_poll_of_two_pipes_can_be_ended_by_either_writer() {
         let wait = any_of(vec![pipe_from(8), pipe_from(7)], false, false);
         assert_eq!(wait.on, "pipe from 8 or pipe from 7");
-        assert_eq!(wait.ends, Ends::Only(vec![7, 8]));
+        assert_eq!(wait.ends, Ends::Only(vec![Pid::from_raw(7), Pid::from_raw(8)]));
     }
 
     #[test]

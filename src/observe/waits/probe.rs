@@ -1,5 +1,6 @@
 //! From the system call that a thread sleeps in to words and to those who could end it.
 
+use crate::sys::pid::Pid;
 use nix::libc;
 
 use super::{Ends, Kind, Scene, Wait, descriptor, lock, poll};
@@ -10,22 +11,22 @@ use crate::sys::procfs::syscall::{InCall, current, wchan};
 ///
 /// The answer needs the permission of `ptrace(2)` (same user, dumpable); without it the kernel function
 /// (`wchan`) is all there is.
-pub fn probe(pid: u32, tid: u32, scene: &Scene) -> Option<Wait> {
+pub fn probe(pid: Pid, tid: Pid, scene: &Scene) -> Option<Wait> {
     match current(pid, tid) {
         Some(call) => in_call(pid, call, scene).or_else(|| by_wchan(pid, tid)),
         None => by_wchan(pid, tid),
     }
 }
 
-fn in_call(pid: u32, call: InCall, scene: &Scene) -> Option<Wait> {
+fn in_call(pid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
     let [first, second, third, fourth, fifth, _] = call.args;
     let wait = match call.number {
         libc::SYS_wait4 => match (first as u32).cast_signed() {
-            child @ 1.. => child_wait(scene, vec![child.cast_unsigned()]),
+            child @ 1.. => child_wait(scene, vec![Pid::from_raw(child)]),
             _ => child_wait(scene, scene.children(pid)),
         },
         libc::SYS_waitid => match first as u32 {
-            libc::P_PID => child_wait(scene, vec![second as u32]),
+            libc::P_PID => child_wait(scene, vec![Pid::from_raw(second as i32)]),
             libc::P_PIDFD => child_wait(scene, vec![pid_of_pidfd(pid, second)?]),
             _ => child_wait(scene, scene.children(pid)),
         },
@@ -86,7 +87,7 @@ fn in_call(pid: u32, call: InCall, scene: &Scene) -> Option<Wait> {
 
 /// Calls that newer architectures leave out.
 #[cfg(target_arch = "x86_64")]
-fn older_call(pid: u32, number: i64, call: InCall, scene: &Scene) -> Option<Wait> {
+fn older_call(pid: Pid, number: i64, call: InCall, scene: &Scene) -> Option<Wait> {
     let [first, second, third, fourth, fifth, _] = call.args;
     Some(match number {
         libc::SYS_poll => poll::poll(pid, first, second, (third as u32).cast_signed() >= 0, scene),
@@ -99,11 +100,11 @@ fn older_call(pid: u32, number: i64, call: InCall, scene: &Scene) -> Option<Wait
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn older_call(_: u32, _: i64, _: InCall, _: &Scene) -> Option<Wait> {
+fn older_call(_: Pid, _: i64, _: InCall, _: &Scene) -> Option<Wait> {
     None
 }
 
-fn child_wait(scene: &Scene, children: Vec<u32>) -> Wait {
+fn child_wait(scene: &Scene, children: Vec<Pid>) -> Wait {
     let on = match &children[..] {
         [] => "any child".to_owned(),
         [only] => format!("child {}", scene.label(*only)),
@@ -117,7 +118,7 @@ fn child_wait(scene: &Scene, children: Vec<u32>) -> Wait {
     Wait { on, kind: Kind::Child, ends }
 }
 
-fn by_wchan(pid: u32, tid: u32) -> Option<Wait> {
+fn by_wchan(pid: Pid, tid: Pid) -> Option<Wait> {
     // Outside any call: a stop, or the way back to the program.
     let function = wchan(pid, tid).filter(|function| !function.contains("syscall"))?;
     let known = [

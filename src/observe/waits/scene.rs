@@ -1,5 +1,6 @@
 //! The watched processes at one moment, with the tables that several probes share.
 
+use crate::sys::pid::Pid;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
@@ -10,9 +11,9 @@ use crate::sys::procfs::locks::{self, Lock};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// Its PID.
-    pub pid: u32,
+    pub pid: Pid,
     /// Its parent.
-    pub ppid: u32,
+    pub ppid: Pid,
     /// Its name.
     pub name: String,
 }
@@ -22,28 +23,28 @@ pub struct Actor {
 #[derive(Debug)]
 pub struct Scene {
     actors: Vec<Actor>,
-    watcher: u32,
+    watcher: Pid,
     locks: OnceCell<Vec<Lock>>,
     holders: OnceCell<Holders>,
 }
 
 #[derive(Debug, Default)]
 struct Holders {
-    pipe_readers: HashMap<u64, Vec<u32>>,
-    pipe_writers: HashMap<u64, Vec<u32>>,
-    sockets: HashMap<u64, Vec<u32>>,
+    pipe_readers: HashMap<u64, Vec<Pid>>,
+    pipe_writers: HashMap<u64, Vec<Pid>>,
+    sockets: HashMap<u64, Vec<Pid>>,
     /// What the watcher itself holds came from outside: strangers may hold the other end.
     outside: HashSet<u64>,
 }
 
 impl Scene {
     /// A scene of these living processes, watched by process `watcher`.
-    pub fn new(actors: Vec<Actor>, watcher: u32) -> Self {
+    pub fn new(actors: Vec<Actor>, watcher: Pid) -> Self {
         Self { actors, watcher, locks: OnceCell::new(), holders: OnceCell::new() }
     }
 
     /// `4240 buyer-1`, or the bare number of a process that is not watched.
-    pub fn label(&self, pid: u32) -> String {
+    pub fn label(&self, pid: Pid) -> String {
         match self.actors.iter().find(|actor| actor.pid == pid) {
             Some(actor) => format!("{pid} {}", actor.name),
             None => pid.to_string(),
@@ -51,7 +52,7 @@ impl Scene {
     }
 
     /// Several labels, the first three in full.
-    pub fn labels(&self, pids: &[u32]) -> String {
+    pub fn labels(&self, pids: &[Pid]) -> String {
         const SHOWN: usize = 3;
         let mut text = pids.iter().take(SHOWN).map(|pid| self.label(*pid)).collect::<Vec<_>>().join(", ");
         if pids.len() > SHOWN {
@@ -61,12 +62,12 @@ impl Scene {
     }
 
     /// Whether the process is watched and alive.
-    pub fn is_actor(&self, pid: u32) -> bool {
+    pub fn is_actor(&self, pid: Pid) -> bool {
         self.actors.iter().any(|actor| actor.pid == pid)
     }
 
     /// The living children of a process.
-    pub fn children(&self, pid: u32) -> Vec<u32> {
+    pub fn children(&self, pid: Pid) -> Vec<Pid> {
         self.actors.iter().filter(|actor| actor.ppid == pid).map(|actor| actor.pid).collect()
     }
 
@@ -80,7 +81,7 @@ impl Scene {
     }
 
     /// The processes that can write to (or read from) a pipe; `None` when strangers may as well.
-    pub(super) fn pipe_ends(&self, inode: u64, writers: bool) -> Option<Vec<u32>> {
+    pub(super) fn pipe_ends(&self, inode: u64, writers: bool) -> Option<Vec<Pid>> {
         let holders = self.holders();
         if holders.outside.contains(&inode) {
             return None;
@@ -90,7 +91,7 @@ impl Scene {
     }
 
     /// The processes that hold a socket.
-    pub(super) fn socket_holders(&self, inode: u64) -> Vec<u32> {
+    pub(super) fn socket_holders(&self, inode: u64) -> Vec<Pid> {
         self.holders().sockets.get(&inode).cloned().unwrap_or_default()
     }
 
@@ -99,7 +100,7 @@ impl Scene {
             let mut holders = Holders::default();
             for pid in self.actors.iter().map(|actor| actor.pid) {
                 for open in descriptors::all(pid) {
-                    let hold = |map: &mut HashMap<u64, Vec<u32>>, inode| {
+                    let hold = |map: &mut HashMap<u64, Vec<Pid>>, inode| {
                         let pids = map.entry(inode).or_default();
                         if pids.last() != Some(&pid) {
                             pids.push(pid);

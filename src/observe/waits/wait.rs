@@ -1,5 +1,6 @@
 //! What a process can be blocked on.
 
+use crate::sys::pid::Pid;
 use std::fmt;
 
 /// What a process is blocked on, and who could end it.
@@ -44,7 +45,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Ends {
     /// Only one of these processes (and a signal, as always).
-    Only(Vec<u32>),
+    Only(Vec<Pid>),
     /// Time, a person, a device, a stranger: it may end without any of the watched processes, or nothing is
     /// known.
     Outside,

@@ -1,5 +1,6 @@
 //! The beginning of a watch: the best tier that can be had, and nothing missed.
 
+use crate::sys::pid::Pid;
 use std::collections::HashSet;
 use std::io;
 
@@ -32,13 +33,13 @@ pub enum WatchError {
     #[error("there is no process {pid}: it may have ended")]
     NoProcess {
         /// The PID asked for.
-        pid: u32,
+        pid: Pid,
     },
     /// The process is somebody else's.
     #[error("process {pid} ({name}) belongs to another user")]
     NotYours {
         /// The PID asked for.
-        pid: u32,
+        pid: Pid,
         /// Its name.
         name: String,
     },
@@ -61,7 +62,7 @@ pub enum Start {
     /// A command that is held before its exec.
     Command(HeldCommand),
     /// A process that runs.
-    Pid(u32),
+    Pid(Pid),
 }
 
 /// Begins a watch of `start` in the best tier that can be had, or in `tier_asked` alone.
@@ -72,9 +73,9 @@ pub enum Start {
 /// # Errors
 /// [`WatchError`]; a held command is then gone without having run, a running process is untouched.
 pub fn begin(start: Start, tier_asked: Option<Tier>, limits: Limits) -> Result<Watch, WatchError> {
-    let watcher = std::process::id();
+    let watcher = Pid::this();
     let root = match &start {
-        Start::Command(held) => u32::try_from(held.pid()).unwrap_or(0),
+        Start::Command(held) => held.pid(),
         Start::Pid(pid) => {
             check_pid(*pid)?;
             *pid
@@ -120,7 +121,7 @@ pub fn begin(start: Start, tier_asked: Option<Tier>, limits: Limits) -> Result<W
         }
     };
     // A command that was given a terminal of its own leads a session by now.
-    let session = stat::of_process(root).map_or(0, |stat| stat.session);
+    let session = stat::of_process(root).map_or(Pid::UNKNOWN, |stat| stat.session);
     let Begun { tier, refusals, source, lives, events } = begun;
     Ok(Watch {
         subject,
@@ -153,7 +154,7 @@ struct Begun {
 }
 
 impl Begun {
-    fn root_command(&mut self, root: u32, watcher: u32) {
+    fn root_command(&mut self, root: Pid, watcher: Pid) {
         let at_ns = monotonic_ns();
         self.events.push(Event { at_ns, pid: root, tid: root, what: What::Rooted { ppid: watcher } });
         self.lives.follow(root);
@@ -165,7 +166,7 @@ impl Begun {
     /// Finds every thread of every descendant, until a look finds no new one. A thread that an attached one
     /// has made meanwhile is recorded already; attaching to it again would only double its records, which the
     /// timeline does not mind.
-    fn attach_tree(&mut self, root: u32) -> Result<(), WatchError> {
+    fn attach_tree(&mut self, root: Pid) -> Result<(), WatchError> {
         let mut known = HashSet::new();
         loop {
             let mut grew = false;
@@ -198,7 +199,7 @@ impl Begun {
     }
 }
 
-fn check_pid(pid: u32) -> Result<(), WatchError> {
+fn check_pid(pid: Pid) -> Result<(), WatchError> {
     use std::os::unix::fs::MetadataExt;
     let stat = stat::of_process(pid).ok_or(WatchError::NoProcess { pid })?;
     let owner = std::fs::metadata(format!("/proc/{pid}")).map_err(|_| WatchError::NoProcess { pid })?.uid();

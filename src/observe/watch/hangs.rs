@@ -1,5 +1,6 @@
 //! Deadlocks while they last: suspected from what is known, confirmed by asking again.
 
+use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::observe::event::State;
@@ -17,7 +18,7 @@ pub struct Hang {
     /// Who waits for whom.
     pub deadlock: Deadlock,
     /// What each one of the circle waits for, in words.
-    pub waits: Vec<(u32, String)>,
+    pub waits: Vec<(Pid, String)>,
 }
 
 /// The deadlocks of a run.
@@ -34,7 +35,7 @@ const MOST: usize = 64;
 impl Hangs {
     /// Looks for deadlocks. One is told when it is found twice in a row, nobody in it having had a CPU
     /// between, and every wait of it asked anew.
-    pub(super) fn look(&mut self, timeline: &Timeline, watcher: u32, now_ns: u64) {
+    pub(super) fn look(&mut self, timeline: &Timeline, watcher: Pid, now_ns: u64) {
         let found = deadlocks(&known_waits(timeline));
         for hang in self.all.iter_mut().filter(|hang| hang.to_ns.is_none()) {
             if !found.contains(&hang.deadlock) {
@@ -61,17 +62,17 @@ impl Hangs {
     }
 }
 
-fn members(deadlock: &Deadlock) -> impl Iterator<Item = u32> {
+fn members(deadlock: &Deadlock) -> impl Iterator<Item = Pid> {
     deadlock.circle.iter().chain(&deadlock.behind).copied()
 }
 
 /// For each process that is blocked for good: those that could end the wait of any of its threads.
-fn known_waits(timeline: &Timeline) -> BTreeMap<u32, BTreeSet<u32>> {
+fn known_waits(timeline: &Timeline) -> BTreeMap<Pid, BTreeSet<Pid>> {
     let living = timeline.processes().map(|(_, process)| process).filter(|process| process.is_alive());
     living.filter_map(|process| Some((process.pid, ends_of(process, timeline)?))).collect()
 }
 
-fn ends_of(process: &Process, timeline: &Timeline) -> Option<BTreeSet<u32>> {
+fn ends_of(process: &Process, timeline: &Timeline) -> Option<BTreeSet<Pid>> {
     let mut all = BTreeSet::new();
     for thread in process.threads.iter().filter(|thread| thread.is_alive()) {
         match &timeline.wait(thread.wait)?.ends {
@@ -82,9 +83,9 @@ fn ends_of(process: &Process, timeline: &Timeline) -> Option<BTreeSet<u32>> {
     Some(all)
 }
 
-fn confirmed(deadlock: &Deadlock, timeline: &Timeline, watcher: u32) -> bool {
+fn confirmed(deadlock: &Deadlock, timeline: &Timeline, watcher: Pid) -> bool {
     let scene = scene(timeline, watcher);
-    let inside: BTreeSet<u32> = members(deadlock).collect();
+    let inside: BTreeSet<Pid> = members(deadlock).collect();
     members(deadlock).all(|pid| {
         let Some(process) = timeline.by_pid(pid) else { return false };
         let living = |thread: &&Thread| thread.is_alive();

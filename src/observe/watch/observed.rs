@@ -5,6 +5,7 @@ use crate::observe::notes::Note;
 use crate::observe::tier::{Refusal, Tier};
 use crate::observe::timeline::{Process, Timeline};
 use crate::process::Exit;
+use crate::sys::pid::Pid;
 
 /// The findings of a watch that is over.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub struct Observed {
     /// Why they do not come from a better source.
     pub refusals: Vec<Refusal>,
     /// The PID of the command or process.
-    pub root: u32,
+    pub root: Pid,
     /// How the command ended.
     pub exit: Option<Exit>,
     /// Records read from the kernel.

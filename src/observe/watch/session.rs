@@ -1,5 +1,6 @@
 //! The loop's body: wait a little, take everything that was recorded, bring the timeline up to date.
 
+use crate::sys::pid::Pid;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -34,7 +35,7 @@ pub enum Subject {
     /// A command that this process started.
     Command(RunningCommand),
     /// A process that ran already.
-    Pid(u32),
+    Pid(Pid),
 }
 
 /// How knowledge comes in.
@@ -48,10 +49,10 @@ pub(super) enum Source {
 #[derive(Debug)]
 pub struct Watch {
     pub(super) subject: Subject,
-    pub(super) root: u32,
-    pub(super) watcher: u32,
+    pub(super) root: Pid,
+    pub(super) watcher: Pid,
     /// The session that the command or process belongs to.
-    pub(super) session: i32,
+    pub(super) session: Pid,
     pub(super) tier: Tier,
     pub(super) refusals: Vec<Refusal>,
     pub(super) source: Source,
@@ -247,12 +248,12 @@ impl Watch {
     }
 
     /// The PID of the command or process.
-    pub fn root(&self) -> u32 {
+    pub fn root(&self) -> Pid {
         self.root
     }
 
     /// This process's own PID: orphans of the watched program become its children.
-    pub fn watcher(&self) -> u32 {
+    pub fn watcher(&self) -> Pid {
         self.watcher
     }
 

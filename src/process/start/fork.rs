@@ -11,6 +11,7 @@ use super::{Birth, forkserver_settle};
 use crate::process::unforked::take_registered;
 use crate::sys::descriptor::{close_copied, null_stdin};
 use crate::sys::fork::{Forked, fork as sys_fork};
+use crate::sys::pid::Pid;
 use crate::sys::pidfd;
 use crate::wire::inherit::{close_others, drop_given};
 use std::collections::BTreeSet;
@@ -55,7 +56,7 @@ pub(crate) fn fork<N>(life: impl FnOnce() -> N) -> Result<Birth, ForkError> {
 
 /// Lets the child begin once it is held by a pidfd: where the kernel reaps children by itself
 /// (`SIGCHLD` ignored), a child that ended sooner would leave its number to others.
-fn open_gate(pid: i32, mut opener: PipeWriter, given: &BTreeSet<u64>) -> io::Result<Birth> {
+fn open_gate(pid: Pid, mut opener: PipeWriter, given: &BTreeSet<u64>) -> io::Result<Birth> {
     let pidfd = pidfd::open(pid)?;
     let given: Vec<u8> = given.iter().flat_map(|id| id.to_le_bytes()).collect();
     // A child that was killed before the gate is found dead by whoever waits for it.

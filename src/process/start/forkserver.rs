@@ -14,9 +14,11 @@ use super::{Birth, SETTLE};
 use crate::process::entry::Boot;
 use crate::process::reap::note_child;
 use crate::sys::descriptor::send_descriptor;
+use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
+use crate::sys::procfs::stat::Stat;
+use crate::sys::procfs::tree;
 use crate::sys::socket::{packet_pair, receive_message};
-use crate::sys::{procs, task};
 use crate::wire::control::{self, Sender};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,7 +26,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 struct Server {
     /// The process that started it: a fork copies this value, but is not the server's parent.
-    parent: i32,
+    parent: Pid,
     birth: Birth,
     inherited: Inherited,
     orders: OwnedFd,
@@ -42,7 +44,7 @@ static SERVER: Mutex<Option<Server>> = Mutex::new(None);
 
 fn server() -> MutexGuard<'static, Option<Server>> {
     let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-    server.take_if(|server| server.parent != task::pid());
+    server.take_if(|server| server.parent != Pid::this());
     server
 }
 
@@ -118,7 +120,7 @@ impl Server {
         let (orders, theirs) = packet_pair()?;
         let birth = spawn_server(theirs)?;
         note_child(birth.pid);
-        Ok(Server { parent: task::pid(), birth, inherited, orders, ordered: None, reserve: None })
+        Ok(Server { parent: Pid::this(), birth, inherited, orders, ordered: None, reserve: None })
     }
 
     /// Orders a child: gives the server the socket on which it shall be told what to be.
@@ -185,8 +187,8 @@ impl Server {
     /// the group is the server's as long as that is not reaped, so no other process is taken for the child.
     fn reap_stray(&self) {
         let group = self.birth.pid;
-        let is_stray = |one: &procs::Stat| one.ppid == self.parent && one.pgid == group && one.pid != group;
-        let strays = procs::all().unwrap_or_default().into_iter().filter(is_stray);
+        let is_stray = |one: &Stat| one.ppid == self.parent && one.pgid == group && one.pid != group;
+        let strays = tree::all().unwrap_or_default().into_iter().filter(is_stray);
         for pid in strays.map(|stray| stray.pid) {
             let _ = Birth::hold(pid).map(|stray| stray.end());
         }

@@ -1,6 +1,7 @@
 //! What a child inherits from its parent through fork and exec (`execve(2)`), as far as it may change while the
 //! parent runs.
 
+use crate::sys::pid::Pid;
 use crate::sys::procfs::status;
 use crate::sys::{descriptor, resource, task};
 use std::ffi::OsString;
@@ -17,7 +18,7 @@ pub(super) struct Inherited {
     credentials: String,
     limits: Vec<(u64, u64)>,
     scheduling: (i32, i32, i32),
-    session: i32,
+    session: Pid,
     namespaces: Vec<Option<OsString>>,
     cgroup: Option<String>,
     oom_adjustment: Option<String>,
@@ -45,7 +46,7 @@ impl Inherited {
     }
 
     /// Whether a server that was started at this point, with PID `server`, would pass on what is there `now`.
-    pub(super) fn is_same(&self, now: &Inherited, server: i32) -> bool {
+    pub(super) fn is_same(&self, now: &Inherited, server: Pid) -> bool {
         self == now && [1, 2].into_iter().all(|fd| descriptor::is_same_file(fd, server, fd))
     }
 }

@@ -4,6 +4,7 @@
 //! when that thread ends. The main thread lasts; work of any other is done by one thread that is kept
 //! for it. While that thread is idle it holds no lock, so it does not stand in the way of a fork.
 
+use crate::sys::pid::Pid;
 use crate::sys::task;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ type Job = Box<dyn FnOnce() + Send>;
 
 struct Lasting {
     /// The process that has the thread: a fork copies this value, but not the thread.
-    pid: i32,
+    pid: Pid,
     jobs: Sender<Job>,
 }
 
@@ -20,7 +21,7 @@ static LASTING: Mutex<Option<Lasting>> = Mutex::new(None);
 
 fn lasting() -> MutexGuard<'static, Option<Lasting>> {
     let mut lasting = LASTING.lock().unwrap_or_else(PoisonError::into_inner);
-    lasting.take_if(|lasting| lasting.pid != task::pid());
+    lasting.take_if(|lasting| lasting.pid != Pid::this());
     lasting
 }
 
@@ -37,7 +38,7 @@ pub(super) fn on_lasting_thread<R: Send + 'static>(
         std::thread::Builder::new()
             .name("proclab-parent".to_owned())
             .spawn(move || queue.into_iter().for_each(|job| job()))?;
-        *lasting = Some(Lasting { pid: task::pid(), jobs });
+        *lasting = Some(Lasting { pid: Pid::this(), jobs });
     }
     let (answer, answered) = channel();
     let job: Job = Box::new(move || drop(answer.send(work())));

@@ -13,6 +13,7 @@ pub(crate) use forkserver::{ForkServerError, forkserver, forkserver_reorder, for
 pub(crate) use spawn::spawn;
 
 use super::reap::{forget_child, poll_exit};
+use crate::sys::pid::Pid;
 use crate::sys::pidfd;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::wait::{self, Zombie};
@@ -54,14 +55,14 @@ impl fmt::Display for StartMethod {
 /// A child that the kernel has made for us and that is not reaped.
 #[derive(Debug)]
 pub(crate) struct Birth {
-    pub(crate) pid: i32,
+    pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
 }
 
 impl Birth {
     /// Takes hold of the new child `pid`, which waits for us to go on. Where that is refused, the child is killed:
     /// nothing could wait for it or end it later.
-    fn hold(pid: i32) -> io::Result<Birth> {
+    fn hold(pid: Pid) -> io::Result<Birth> {
         match pidfd::open(pid) {
             Ok(pidfd) => Ok(Birth { pid, pidfd }),
             Err(error) => {

@@ -13,6 +13,7 @@
 
 use crate::sys::descriptor::{move_to_stdin, receive_descriptor, take_stdin};
 use crate::sys::fork::{Forked, exit_now, fork_sibling};
+use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::socket::{has_message, send_message};
 use crate::sys::task;
@@ -24,7 +25,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     /// The child's PID.
-    Made(i32),
+    Made(Pid),
     /// The number of the error of the call that failed.
     Failed(i32),
     /// The server has this many threads, so it must not fork.
@@ -34,7 +35,7 @@ pub(super) enum Answer {
 impl Answer {
     pub(super) fn to_bytes(self) -> [u8; 8] {
         let (kind, value) = match self {
-            Answer::Made(pid) => (0_i32, pid),
+            Answer::Made(pid) => (0_i32, pid.as_raw()),
             Answer::Failed(errno) => (1, errno),
             Answer::Threads(count) => (2, count),
         };
@@ -48,7 +49,7 @@ impl Answer {
         let [a, b, c, d, value @ ..] = bytes;
         let value = i32::from_ne_bytes(value);
         match i32::from_ne_bytes([a, b, c, d]) {
-            0 => Some(Answer::Made(value)),
+            0 => Some(Answer::Made(Pid::from_raw(value))),
             1 => Some(Answer::Failed(value)),
             2 => Some(Answer::Threads(value)),
             _ => None,
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_as_it_was_written() {
-        for answer in [Answer::Made(7), Answer::Failed(11), Answer::Threads(2)] {
+        for answer in [Answer::Made(Pid::from_raw(7)), Answer::Failed(11), Answer::Threads(2)] {
             assert_eq!(Answer::from_bytes(answer.to_bytes()), Some(answer));
         }
         assert_eq!(Answer::from_bytes([9; 8]), None);

@@ -246,6 +246,7 @@ mod tests {
     use crate::observe::event::{Event, What};
     use crate::observe::timeline::{Limits, Timeline};
     use crate::observe::waits::{Kind, Wait};
+    use crate::sys::pid::Pid;
 
     fn screen(width: u16, height: u16) -> String {
         screen_after(&[], width, height)
@@ -253,8 +254,11 @@ mod tests {
 
     fn screen_after(keys: &[Key], width: u16, height: u16) -> String {
         let mut timeline = Timeline::new(Limits::default());
-        let mut tell = |at_ns, pid, what| timeline.apply(&Event { at_ns, pid, tid: pid, what });
-        tell(0, 7, What::Rooted { ppid: 1 });
+        let mut tell = |at_ns, pid, what| {
+            let pid = Pid::from_raw(pid);
+            timeline.apply(&Event { at_ns, pid, tid: pid, what });
+        };
+        tell(0, 7, What::Rooted { ppid: Pid::from_raw(1) });
         tell(1, 7, What::Named { name: "python3".to_owned(), exec: true });
         tell(2, 7, What::In { cpu: 0 });
         tell(3_000_000_000, 7, What::Out { preempted: false });

@@ -1,5 +1,6 @@
 //! The rows of the live view: the processes of a timeline in the order and selection asked for.
 
+use crate::sys::pid::Pid;
 use std::collections::HashMap;
 
 use super::strip::cells;
@@ -11,8 +12,8 @@ use crate::observe::timeline::{Process, Timeline};
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) id: u64,
-    pub(super) pid: u32,
-    pub(super) ppid: u32,
+    pub(super) pid: Pid,
+    pub(super) ppid: Pid,
     pub(super) depth: usize,
     pub(super) name: String,
     pub(super) state: State,
@@ -95,7 +96,7 @@ fn row(id: u64, process: &Process, timeline: &Timeline, now_ns: u64) -> Row {
 
 /// Children under the parent that they began with, each level in the order of starts.
 fn as_tree(rows: &mut Vec<Row>, timeline: &Timeline) {
-    let places: HashMap<u32, usize> = rows.iter().enumerate().map(|(place, row)| (row.pid, place)).collect();
+    let places: HashMap<Pid, usize> = rows.iter().enumerate().map(|(place, row)| (row.pid, place)).collect();
     let mut children: HashMap<usize, Vec<usize>> = HashMap::new();
     let mut roots = Vec::new();
     for (place, row) in rows.iter().enumerate() {

@@ -269,20 +269,24 @@ mod tests {
     use super::*;
     use crate::observe::event::{Event, What};
     use crate::observe::timeline::Limits;
+    use crate::sys::pid::Pid;
 
     fn timeline() -> Timeline {
         let mut timeline = Timeline::new(Limits::default());
-        let mut tell = |at_ns, pid, what| timeline.apply(&Event { at_ns, pid, tid: pid, what });
-        tell(0, 7, What::Rooted { ppid: 1 });
-        tell(1, 8, What::Forked { ppid: 7 });
-        tell(2, 9, What::Forked { ppid: 8 });
-        tell(3, 10, What::Forked { ppid: 7 });
+        let mut tell = |at_ns, pid, what| {
+            let pid = Pid::from_raw(pid);
+            timeline.apply(&Event { at_ns, pid, tid: pid, what });
+        };
+        tell(0, 7, What::Rooted { ppid: Pid::from_raw(1) });
+        tell(1, 8, What::Forked { ppid: Pid::from_raw(7) });
+        tell(2, 9, What::Forked { ppid: Pid::from_raw(8) });
+        tell(3, 10, What::Forked { ppid: Pid::from_raw(7) });
         tell(4, 10, What::Named { name: "buyer".to_owned(), exec: false });
         timeline
     }
 
-    fn pids(view: &View) -> Vec<(usize, u32)> {
-        view.rows().iter().map(|row| (row.depth, row.pid)).collect()
+    fn pids(view: &View) -> Vec<(usize, i32)> {
+        view.rows().iter().map(|row| (row.depth, row.pid.as_raw())).collect()
     }
 
     #[test]

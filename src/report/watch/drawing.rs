@@ -2,6 +2,7 @@
 //!
 //! The SVG file and the page are made from it, so that both show the same.
 
+use crate::sys::pid::Pid;
 use std::collections::HashMap;
 
 use super::model::{ProcessReport, WatchReport};
@@ -104,7 +105,7 @@ pub enum ArrowKind {
 pub fn draw(observed: &Observed, report: &WatchReport, threads: bool) -> Drawing {
     let mut drawing = Drawing { length_ns: report.wall_ns.max(1), ..Drawing::default() };
     let rows = rows(report, &mut drawing.remarks);
-    let by_life: HashMap<(u32, u64), &Process> = observed
+    let by_life: HashMap<(Pid, u64), &Process> = observed
         .timeline
         .processes()
         .map(|(_, process)| ((process.pid, process.started_ns.saturating_sub(report.origin_ns)), process))
@@ -112,7 +113,7 @@ pub fn draw(observed: &Observed, report: &WatchReport, threads: bool) -> Drawing
     let frame =
         Frame { origin_ns: report.origin_ns, end_ns: observed.end_ns(), timeline: &observed.timeline };
     let mut lanes: Vec<(Lane, Vec<Span>)> = Vec::new();
-    let mut lane_of: HashMap<u32, usize> = HashMap::new();
+    let mut lane_of: HashMap<Pid, usize> = HashMap::new();
     for (indent, row) in &rows {
         let Some(process) = by_life.get(&(row.pid, row.started_ns)) else { continue };
         lane_of.insert(row.pid, lanes.len());
@@ -159,7 +160,7 @@ pub fn draw(observed: &Observed, report: &WatchReport, threads: bool) -> Drawing
             lane.lock_spans.push((since(span.from_ns), since(span.to_ns)));
         }
     }
-    let place = |pid: u32| lane_of.get(&pid).map(|lane| n_cpus + lane);
+    let place = |pid: Pid| lane_of.get(&pid).map(|lane| n_cpus + lane);
     let mut arrows: Vec<Arrow> = Vec::new();
     for (_, row) in &rows {
         let parent = row.orphan.as_ref().map_or(row.ppid, |orphan| orphan.old_parent);
@@ -303,7 +304,7 @@ impl Frame<'_> {
     }
 
     /// A lane for each CPU that any of the processes ran on.
-    fn cpus(&self, rows: &[(usize, &ProcessReport)], lives: &HashMap<(u32, u64), &Process>) -> Vec<Lane> {
+    fn cpus(&self, rows: &[(usize, &ProcessReport)], lives: &HashMap<(Pid, u64), &Process>) -> Vec<Lane> {
         let mut by_cpu: std::collections::BTreeMap<u32, Vec<Piece>> = std::collections::BTreeMap::new();
         let spans: usize = lives.values().flat_map(|process| &process.threads).map(|t| t.spans.len()).sum();
         // Below this length a turn would not be seen; the states of its process still show its share.

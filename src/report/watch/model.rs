@@ -1,5 +1,6 @@
 //! A watched run as plain data; its JSON form is the schema `watch`.
 
+use crate::sys::pid::Pid;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,7 +19,7 @@ pub struct WatchReport {
     /// The command, or nothing for a process that ran already.
     pub command: Option<Vec<String>>,
     /// The PID of the command or process.
-    pub pid: u32,
+    pub pid: Pid,
     /// How the command ended, as Python's `exitcode`: its code, or a signal's number made negative.
     pub exit: Option<i32>,
     /// The run's beginning on `CLOCK_MONOTONIC`.
@@ -69,9 +70,9 @@ pub struct Conservation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ProcessReport {
     /// Its PID.
-    pub pid: u32,
+    pub pid: Pid,
     /// Its parent when it was last seen.
-    pub ppid: u32,
+    pub ppid: Pid,
     /// Its name, at most 15 bytes.
     pub name: String,
     /// Its command line, where it was seen.
@@ -93,7 +94,7 @@ pub struct ProcessReport {
     /// When it was reaped, at the latest.
     pub reaped_ns: Option<u64>,
     /// Who reaped it: its parent at that time.
-    pub reaped_by: Option<u32>,
+    pub reaped_by: Option<Pid>,
     /// Some thread of it was on a CPU.
     pub running_ns: u64,
     /// None was, and some thread was in line for one; the part between being woken and running included, as
@@ -134,7 +135,7 @@ pub struct ProcessReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ThreadReport {
     /// Its TID.
-    pub tid: u32,
+    pub tid: Pid,
     /// On a CPU.
     pub running_ns: u64,
     /// In line for one, as far as recorded.
@@ -162,9 +163,9 @@ pub struct OrphanReport {
     /// When.
     pub at_ns: u64,
     /// The parent that ended.
-    pub old_parent: u32,
+    pub old_parent: Pid,
     /// The process that adopted it.
-    pub new_parent: Option<u32>,
+    pub new_parent: Option<Pid>,
 }
 
 /// What a process was blocked on.
@@ -216,9 +217,9 @@ pub struct DeadlockReport {
     /// When it ended; nothing if it lasted to the end of the watch.
     pub to_ns: Option<u64>,
     /// Those that wait for each other.
-    pub circle: Vec<u32>,
+    pub circle: Vec<Pid>,
     /// Those that wait for the circle.
-    pub behind: Vec<u32>,
+    pub behind: Vec<Pid>,
     /// What each one of the circle waits for.
     pub waits: Vec<HeldUp>,
 }
@@ -227,7 +228,7 @@ pub struct DeadlockReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HeldUp {
     /// Its PID.
-    pub pid: u32,
+    pub pid: Pid,
     /// What it waits for.
     pub on: String,
 }

@@ -4,6 +4,7 @@
 //! `name` is `Running`, `R`, `R+`, `S`, `D`, `T`, or `Z`, `ts` and `dur` are microseconds. Older viewers leave
 //! these records out and show the slices.
 
+use crate::sys::pid::Pid;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -17,8 +18,8 @@ use crate::observe::watch::Observed;
 struct Record {
     ph: &'static str,
     name: String,
-    pid: u32,
-    tid: u32,
+    pid: Pid,
+    tid: Pid,
     /// Microseconds from the run's beginning, with nanoseconds as decimals.
     ts: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +62,7 @@ pub fn trace(observed: &Observed, report: &WatchReport) -> Vec<u8> {
     document.to_string().into_bytes()
 }
 
-fn record(ph: &'static str, name: impl Into<String>, pid: u32, tid: u32, ts: f64) -> Record {
+fn record(ph: &'static str, name: impl Into<String>, pid: Pid, tid: Pid, ts: f64) -> Record {
     let name = name.into();
     Record { ph, name, pid, tid, ts, dur: None, cat: None, id: None, bp: None, s: None, args: Map::new() }
 }
@@ -109,8 +110,8 @@ fn states(
 }
 
 fn state(
-    pid: u32,
-    tid: u32,
+    pid: Pid,
+    tid: Pid,
     span: &Span,
     before: Option<State>,
     timeline: &Timeline,

@@ -1,5 +1,6 @@
 //! The summary for people: where the knowledge comes from, the tree with its times, the check, deadlocks.
 
+use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -203,7 +204,7 @@ fn footing(report: &WatchReport) -> String {
         }
         if let Some(orphan) = &process.orphan {
             let adopted = orphan.new_parent.map_or("its new parent was not seen".to_owned(), |new| {
-                format!("adopted by {new}{}", if new == 1 { " (init)" } else { "" })
+                format!("adopted by {new}{}", if new == Pid::from_raw(1) { " (init)" } else { "" })
             });
             let (pid, name, at) = (process.pid, &process.name, short(orphan.at_ns));
             let _ = writeln!(
@@ -261,7 +262,7 @@ pub fn deadlock_line(deadlock: &super::model::DeadlockReport) -> String {
     let behind = match &deadlock.behind[..] {
         [] => String::new(),
         pids => {
-            let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+            let pids: Vec<String> = pids.iter().map(Pid::to_string).collect();
             format!("; {} waits behind", pids.join(", "))
         }
     };
@@ -269,7 +270,7 @@ pub fn deadlock_line(deadlock: &super::model::DeadlockReport) -> String {
 }
 
 /// Who waits for what in a deadlock, the first few of many: they can be seen in the table too.
-pub fn circle<'a>(waits: impl Iterator<Item = (u32, &'a str)>) -> String {
+pub fn circle<'a>(waits: impl Iterator<Item = (Pid, &'a str)>) -> String {
     const TOLD: usize = 3;
     let mut all: Vec<String> = waits.map(|(pid, on)| format!("{pid} waits for {on}")).collect();
     // One more is as short as the word for it.
@@ -282,8 +283,8 @@ pub fn circle<'a>(waits: impl Iterator<Item = (u32, &'a str)>) -> String {
 
 /// The processes depth first, each with its depth: a child stands under the parent that it began with.
 pub fn as_tree(processes: &[ProcessReport]) -> Vec<(usize, &ProcessReport)> {
-    let mut children: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    let pids: BTreeSet<u32> = processes.iter().map(|process| process.pid).collect();
+    let mut children: BTreeMap<Pid, Vec<usize>> = BTreeMap::new();
+    let pids: BTreeSet<Pid> = processes.iter().map(|process| process.pid).collect();
     let mut roots = Vec::new();
     for (index, process) in processes.iter().enumerate() {
         let parent = process.orphan.as_ref().map_or(process.ppid, |orphan| orphan.old_parent);

@@ -1,5 +1,6 @@
 //! What notes amount to: spans in which a lock was held, the depth of a queue, messages from put to get.
 
+use crate::sys::pid::Pid;
 use std::collections::{HashMap, HashSet};
 
 use crate::observe::notes::{Fact, Message, Note};
@@ -7,14 +8,14 @@ use crate::observe::notes::{Fact, Message, Note};
 /// A lock was held by a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LockSpan {
-    pub(super) pid: u32,
+    pub(super) pid: Pid,
     pub(super) from_ns: u64,
     pub(super) to_ns: u64,
 }
 
 /// Pairs each `lock` with the same process's next `unlock`; one without a partner lasts to `end_ns`.
 pub(super) fn lock_spans(notes: &[Note], end_ns: u64) -> Vec<LockSpan> {
-    let mut open: HashMap<u32, u64> = HashMap::new();
+    let mut open: HashMap<Pid, u64> = HashMap::new();
     let mut held = Vec::new();
     for note in in_time(notes) {
         match note.fact {
@@ -78,7 +79,8 @@ fn in_time(notes: &[Note]) -> Vec<&Note> {
 mod tests {
     use super::*;
 
-    fn note(at_ns: u64, pid: u32, fact: Fact) -> Note {
+    fn note(at_ns: u64, pid: i32, fact: Fact) -> Note {
+        let pid = Pid::from_raw(pid);
         let (process, what) = (pid.to_string(), String::new());
         // A text that has the look of another fact: it is for people only.
         Note { at_ns, pid, process, what, text: "takes cup of tea of tea".to_owned(), fact: Some(fact) }
@@ -93,7 +95,7 @@ mod tests {
         let (locked, unlocked) = (Fact::Locked("lock".into()), Fact::Unlocked("lock".into()));
         let notes = [note(1, 7, locked.clone()), note(5, 8, locked), note(4, 7, unlocked)];
         let spans: Vec<_> =
-            lock_spans(&notes, 9).iter().map(|held| (held.pid, held.from_ns, held.to_ns)).collect();
+            lock_spans(&notes, 9).iter().map(|held| (held.pid.as_raw(), held.from_ns, held.to_ns)).collect();
         assert_eq!(spans, [(7, 1, 4), (8, 5, 9)]);
     }
 
@@ -107,7 +109,7 @@ mod tests {
             note(6, 9, Fact::Taken(message("producer-0", 0))),
         ];
         let pairs: Vec<_> =
-            messages(&notes).iter().map(|(put, get)| (put.pid, put.at_ns, get.at_ns)).collect();
+            messages(&notes).iter().map(|(put, get)| (put.pid.as_raw(), put.at_ns, get.at_ns)).collect();
         assert_eq!(pairs, [(8, 3, 2), (7, 1, 4), (7, 1, 6)]);
         assert_eq!(depth(&notes), [(1, 1), (2, 0), (3, 1), (4, 0), (6, 0)]);
     }

@@ -5,6 +5,7 @@ use crate::process::{Exit, Process, Signal, StartMethod};
 use crate::scenario::run::record::{Event, ProcessRecord, Proof};
 use crate::scenario::run::stage::{Reason, RunError};
 use crate::supervisor::Supervisor;
+use crate::sys::pid::Pid;
 use crate::sys::pidfd;
 use crate::sys::poll::Deadline;
 use crate::wire::control;
@@ -54,7 +55,7 @@ fn end_of_a_daemon(class: &mut Class<'_, '_>) -> Result<Exit, RunError> {
 
 /// Whether a daemon dies with a supervisor that has no chance to terminate it.
 fn death_of_a_supervisor(class: &mut Class<'_, '_>) -> Result<bool, RunError> {
-    let (pids, incoming) = control::channel::<Result<i32, Reason>>().map_err(RunError::os("socketpair"))?;
+    let (pids, incoming) = control::channel::<Result<Pid, Reason>>().map_err(RunError::os("socketpair"))?;
     let other = class.process(Process::new(supervise).args((class.method, pids)), "supervisor");
     let other = class.stage.supervisor.start(other)?;
     let silent = || Err(Reason::from("it ended before its daemon began".to_owned()));
@@ -80,7 +81,7 @@ fn say_alive(events: control::Sender<Event>) {
     }
 }
 
-fn supervise(method: StartMethod, pids: control::Sender<Result<i32, Reason>>) {
+fn supervise(method: StartMethod, pids: control::Sender<Result<Pid, Reason>>) {
     let daemon = Process::new(sleep).name("daemon-2").start_method(method).daemon(true);
     let started = Supervisor::new().map_err(|error| Reason::of(&error)).and_then(|supervisor| {
         let daemon = supervisor.start(daemon).map_err(|error| Reason::of(&error))?;

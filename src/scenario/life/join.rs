@@ -5,7 +5,7 @@ use crate::process::Process;
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;
 use crate::sys::clock::monotonic_ns;
-use crate::sys::procs;
+use crate::sys::procfs::stat::of_process;
 use crate::wire::control;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     class.stage.join(&[child.handle()])?;
     let waited = monotonic_ns() - begin;
     let exit = child.join()?;
-    let gone = procs::stat(child.pid()).is_err();
+    let gone = of_process(child.pid()).is_none();
     class.stage.say(
         "joined",
         format!(

@@ -5,12 +5,13 @@ use crate::process::{Process, StartMethod, parent};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::{Reason, RunError};
 use crate::supervisor::Supervisor;
-use crate::sys::{procs, task};
+use crate::sys::pid::Pid;
+use crate::sys::procfs::stat::of_process;
 use crate::wire::control;
 use std::time::Duration;
 
 /// Of an orphan: its PID, its first parent, its second.
-type Fate = (i32, i32, i32);
+type Fate = (Pid, Pid, Pid);
 
 /// What became of it, or why there is no orphan.
 type Told = Result<Fate, Reason>;
@@ -24,19 +25,19 @@ pub(super) const LESSON: Lesson = Lesson {
 
 fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let (_, first, adopted_by) = make_an_orphan(class)?;
-    let whose = procs::stat(adopted_by).map_or_else(|_| "gone".to_owned(), |stat| stat.name);
+    let whose = of_process(adopted_by).map_or_else(|| "gone".to_owned(), |stat| stat.name);
     class.stage.say("adopted", format!("the orphan's new parent is {adopted_by} ({whose})"));
 
     let subreaper = Supervisor::new().and_then(Supervisor::subreaper).map_err(RunError::os("prctl"))?;
     class.stage.say("subreaper", "now I ask to be the parent of orphans below me (PR_SET_CHILD_SUBREAPER)");
     let (orphan, _, mine) = make_an_orphan(class)?;
-    class.stage.say("adopted", format!("the orphan's new parent is {mine}: I am {}", task::pid()));
+    class.stage.say("adopted", format!("the orphan's new parent is {mine}: I am {}", Pid::this()));
     drop(subreaper);
-    let reaped = procs::stat(orphan).is_err();
+    let reaped = of_process(orphan).is_none();
     class.stage.say("reaped", format!("I have reaped {orphan}, which I never started: {reaped}"));
     Ok(proof(
         "when a parent dies its child's PPID changes: to the system's reaper, or to a subreaper above it",
-        adopted_by != first && mine == task::pid() && reaped,
+        adopted_by != first && mine == Pid::this() && reaped,
         format!("{first} became {adopted_by}; as subreaper {mine}, reaped {reaped}"),
     ))
 }
@@ -82,9 +83,9 @@ fn outlive(events: control::Sender<Event>, fates: control::Sender<Told>) {
     say(&events, "born", format!("my parent is {}", parent.pid()));
     while !parent.wait_timeout(Duration::from_secs(3600)) {}
     // The parent has ended, but the kernel makes its children others' a moment later.
-    while task::ppid() == parent.pid() {
+    while Pid::parent() == parent.pid() {
         std::thread::yield_now();
     }
-    say(&events, "orphan", format!("my parent {} is dead; my parent is {} now", parent.pid(), task::ppid()));
-    let _ = fates.send(Ok((task::pid(), parent.pid(), task::ppid())));
+    say(&events, "orphan", format!("my parent {} is dead; my parent is {} now", parent.pid(), Pid::parent()));
+    let _ = fates.send(Ok((Pid::this(), parent.pid(), Pid::parent())));
 }

@@ -9,7 +9,9 @@ use crate::scenario::run::stage::RunError;
 use crate::sync::file_lock::FileLock;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
-use crate::sys::{procs, task};
+use crate::sys::procfs::stat::{of_process, schedstat};
+use crate::sys::procfs::syscall::wchan;
+use crate::sys::task;
 use crate::wire::control;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -91,8 +93,8 @@ fn watch_two(
     running: &Child<()>,
     ready: &Child<()>,
 ) -> Result<(bool, bool), RunError> {
-    let on_processor = |child: &Child<()>| procs::running_and_ready_ns(child.pid()).map(|times| times.0);
-    let letter = |child: &Child<()>| procs::stat(child.pid()).map_or('?', |stat| stat.state);
+    let on_processor = |child: &Child<()>| schedstat(child.pid(), child.pid()).map(|sums| sums.running_ns);
+    let letter = |child: &Child<()>| of_process(child.pid()).map_or('?', |stat| stat.letter);
     let deadline = Deadline::after(PATIENCE);
     loop {
         let (begin, before) = (monotonic_ns(), (on_processor(running), on_processor(ready)));
@@ -131,9 +133,9 @@ fn await_state(
 ) -> Result<bool, RunError> {
     let deadline = Deadline::after(PATIENCE);
     loop {
-        let state = procs::stat(child.pid()).map_or('?', |stat| stat.state);
+        let state = of_process(child.pid()).map_or('?', |stat| stat.letter);
         if state == letter || deadline.is_over() {
-            let place = procs::wait_channel(child.pid()).filter(|_| letter == 'S');
+            let place = wchan(child.pid(), child.pid()).filter(|_| letter == 'S');
             let place = place.map_or_else(String::new, |at| format!(", in the kernel's {at}"));
             let text = format!("{} {}: {state}, {reason}{place}", child.name(), child.pid());
             class.stage.say("state", text);

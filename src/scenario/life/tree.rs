@@ -5,11 +5,11 @@ use crate::process::{Process, StartMethod};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::{Reason, RunError, result_of};
 use crate::supervisor::Supervisor;
-use crate::sys::task;
+use crate::sys::pid::Pid;
 use crate::wire::control;
 
 /// A process's PID and its parent's.
-type Ids = (i32, i32);
+type Ids = (Pid, Pid);
 
 pub(super) const LESSON: Lesson = Lesson {
     name: "tree",
@@ -21,13 +21,13 @@ pub(super) const LESSON: Lesson = Lesson {
 fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     class
         .stage
-        .say("begin", format!("I am the first; my parent is the one that started me, {}", task::ppid()));
+        .say("begin", format!("I am the first; my parent is the one that started me, {}", Pid::parent()));
     let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
     let child = class.process(Process::new(generation).args((1, class.method, events)), "child");
     let child = class.stage.supervisor.start(child)?;
     class.stage.listen(&incoming)?;
     class.stage.join(&[child.handle()])?;
-    let mut family = vec![(task::pid(), task::ppid())];
+    let mut family = vec![(Pid::this(), Pid::parent())];
     family.extend(result_of(&child)?);
     let holds = family.len() == 3 && family.windows(2).all(|pair| pair[1].1 == pair[0].0);
     Ok(proof("the PPID of each generation is the PID of the one before", holds, format!("{family:?}")))
@@ -35,7 +35,7 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
 
 /// One generation: says who it is, and has the next.
 fn generation(depth: u32, method: StartMethod, events: control::Sender<Event>) -> Result<Vec<Ids>, Reason> {
-    let own = (task::pid(), task::ppid());
+    let own = (Pid::this(), Pid::parent());
     say(&events, "born", format!("my PID is {}, and my parent's is {}", own.0, own.1));
     let mut family = vec![own];
     if depth > 0 {

@@ -4,7 +4,7 @@ use super::{Class, Lesson, proof};
 use crate::process::Process;
 use crate::scenario::run::record::Proof;
 use crate::scenario::run::stage::RunError;
-use crate::sys::procs;
+use crate::sys::procfs::stat::of_process;
 
 pub(super) const LESSON: Lesson = Lesson {
     name: "zombie",
@@ -19,18 +19,18 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let pid = child.pid();
     class.stage.say("wait", format!("{pid} ends at once; I learn of it, but do not reap it"));
     let exit = child.join()?;
-    let zombie = procs::stat(pid).ok();
-    let state = zombie.as_ref().map_or('?', |zombie| zombie.state);
+    let zombie = of_process(pid);
+    let state = zombie.as_ref().map_or('?', |zombie| zombie.letter);
     class.stage.say(
         "zombie",
         format!("/proc/{pid}/stat says {state}: it has ended ({exit}) and keeps its PID for its exit status"),
     );
-    let killed = child.kill().is_ok() && procs::stat(pid).is_ok_and(|zombie| zombie.state == 'Z');
+    let killed = child.kill().is_ok() && of_process(pid).is_some_and(|zombie| zombie.letter == 'Z');
     class
         .stage
         .say("kill", format!("I kill it, and it is a zombie still ({killed}): the dead cannot be killed"));
     child.reap()?;
-    let gone = procs::stat(pid).is_err();
+    let gone = of_process(pid).is_none();
     class.stage.say("reap", format!("I reap it, and /proc/{pid} is gone: {gone}"));
     class.stage.join(&[child.handle()])?;
     Ok(proof(

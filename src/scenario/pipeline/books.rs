@@ -1,5 +1,6 @@
 //! What has been put, taken and eaten, from the facts that the processes tell.
 
+use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use schemars::JsonSchema;
@@ -13,7 +14,7 @@ use crate::scenario::world::told::Report;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LossRecord {
     /// Its PID.
-    pub pid: u32,
+    pub pid: Pid,
     /// The number of the message in the order of sending, from 0.
     pub message: u64,
 }

@@ -1,5 +1,6 @@
 //! The processes of a scenario at the gate: a granted step at a time, or let go all at once for a trial.
 
+use crate::sys::pid::Pid;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -144,7 +145,7 @@ impl<S: Scenario> System for GatedRun<'_, S> {
 }
 
 impl<S: Scenario> Lab for GatedRun<'_, S> {
-    fn pids(&self) -> Vec<i32> {
+    fn pids(&self) -> Vec<Pid> {
         (0..self.gate.len()).map(|worker| self.gate.pid(worker)).collect()
     }
 

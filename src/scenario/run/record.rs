@@ -1,5 +1,6 @@
 //! What a run has to tell, as plain data: the same for people, for JSON and for pages.
 
+use crate::sys::pid::Pid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -120,9 +121,9 @@ pub struct Event {
     /// The name of the process.
     pub process: String,
     /// Its PID.
-    pub pid: i32,
+    pub pid: Pid,
     /// The PID of its parent at that moment.
-    pub ppid: i32,
+    pub ppid: Pid,
     /// What it did, in one word.
     pub what: String,
     /// What it saw or did, in words.
@@ -141,7 +142,7 @@ impl Event {
     pub fn note(&self) -> Note {
         Note {
             at_ns: self.at_ns,
-            pid: self.pid.unsigned_abs(),
+            pid: self.pid,
             process: self.process.clone(),
             what: self.what.clone(),
             text: self.text.clone(),
@@ -160,8 +161,8 @@ impl Event {
             at_ns: monotonic_ns(),
             run: 0,
             process: process.to_owned(),
-            pid: crate::sys::task::pid(),
-            ppid: crate::sys::task::ppid(),
+            pid: Pid::this(),
+            ppid: Pid::parent(),
             what: what.to_owned(),
             text: text.into(),
             fact: None,
@@ -175,9 +176,9 @@ pub struct ProcessRecord {
     /// Its name.
     pub name: String,
     /// Its PID.
-    pub pid: i32,
+    pub pid: Pid,
     /// Its parent's PID when it began.
-    pub ppid: i32,
+    pub ppid: Pid,
     /// `spawn`, `fork` or `forkserver`.
     pub start_method: String,
     /// Whether it was a daemon.

@@ -5,10 +5,10 @@
 //! this side's stack for the length of the call.
 #![expect(unsafe_code, reason = "perf_event_open has no safe wrapper in nix")]
 
+use crate::sys::pid::Pid;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::unistd::Pid;
 use perf_event_open_sys::{self as raw, bindings as abi};
 
 /// What one event records.

@@ -3,15 +3,16 @@
 //! Lengths come from outside this program, so every field is read through a checked slice: a record that is
 //! too short is [`Record::Other`], never a panic.
 
+use crate::sys::pid::Pid;
 use perf_event_open_sys::bindings as abi;
 
 /// Which task wrote a record and when (`sample_id_all` with TID and TIME).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// Process (thread group) that was on the CPU.
-    pub pid: u32,
+    pub pid: Pid,
     /// Thread that was on the CPU.
-    pub tid: u32,
+    pub tid: Pid,
     /// `CLOCK_MONOTONIC`, nanoseconds.
     pub at_ns: u64,
 }
@@ -31,31 +32,31 @@ pub enum Record<'a> {
     /// A process or thread was made.
     Fork {
         /// New process.
-        pid: u32,
+        pid: Pid,
         /// New thread; equal to `pid` for a new process.
-        tid: u32,
+        tid: Pid,
         /// Process that made it.
-        ppid: u32,
+        ppid: Pid,
         /// When.
         at_ns: u64,
     },
     /// A thread ended.
     Exit {
         /// Its process.
-        pid: u32,
+        pid: Pid,
         /// The thread.
-        tid: u32,
+        tid: Pid,
         /// Its process's parent at that moment.
-        ppid: u32,
+        ppid: Pid,
         /// When.
         at_ns: u64,
     },
     /// A thread took a name; `exec` when by `execve`.
     Comm {
         /// Its process.
-        pid: u32,
+        pid: Pid,
         /// The thread.
-        tid: u32,
+        tid: Pid,
         /// The name, at most 15 bytes.
         name: &'a [u8],
         /// By `execve`.
@@ -97,7 +98,7 @@ fn read(bytes: &[u8]) -> Option<Record<'_>> {
             }
         }
         abi::PERF_RECORD_FORK | abi::PERF_RECORD_EXIT => {
-            let (pid, ppid, tid) = (u32_at(body, 0)?, u32_at(body, 4)?, u32_at(body, 8)?);
+            let (pid, ppid, tid) = (pid_at(body, 0)?, pid_at(body, 4)?, pid_at(body, 8)?);
             let at_ns = u64_at(body, 16)?;
             if kind == abi::PERF_RECORD_FORK {
                 Record::Fork { pid, tid, ppid, at_ns }
@@ -110,10 +111,10 @@ fn read(bytes: &[u8]) -> Option<Record<'_>> {
             let padded = body.get(8..body.len() - TRAILER)?;
             let name = padded.split(|&byte| byte == 0).next()?;
             let exec = misc & abi::PERF_RECORD_MISC_COMM_EXEC != 0;
-            Record::Comm { pid: u32_at(body, 0)?, tid: u32_at(body, 4)?, name, exec, at_ns: stamp.at_ns }
+            Record::Comm { pid: pid_at(body, 0)?, tid: pid_at(body, 4)?, name, exec, at_ns: stamp.at_ns }
         }
         abi::PERF_RECORD_SAMPLE => {
-            let stamp = Stamp { pid: u32_at(body, 0)?, tid: u32_at(body, 4)?, at_ns: u64_at(body, 8)? };
+            let stamp = Stamp { pid: pid_at(body, 0)?, tid: pid_at(body, 4)?, at_ns: u64_at(body, 8)? };
             let length = usize::try_from(u32_at(body, 16)?).ok()?;
             Record::Sample { stamp, raw: body.get(20..20 + length)? }
         }
@@ -128,7 +129,7 @@ const TRAILER: usize = 16;
 
 fn trailer(body: &[u8]) -> Option<Stamp> {
     let stamp = body.get(body.len().checked_sub(TRAILER)?..)?;
-    Some(Stamp { pid: u32_at(stamp, 0)?, tid: u32_at(stamp, 4)?, at_ns: u64_at(stamp, 8)? })
+    Some(Stamp { pid: pid_at(stamp, 0)?, tid: pid_at(stamp, 4)?, at_ns: u64_at(stamp, 8)? })
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -137,6 +138,10 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn pid_at(bytes: &[u8], at: usize) -> Option<Pid> {
+    Some(Pid::from_raw(u32_at(bytes, at)?.cast_signed()))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
@@ -162,7 +167,7 @@ mod tests {
     #[test]
     fn leaving_the_cpu_tells_preempted_from_blocked() {
         let out = abi::PERF_RECORD_MISC_SWITCH_OUT;
-        let at = Stamp { pid: 7, tid: 8, at_ns: 9 };
+        let at = Stamp { pid: Pid::from_raw(7), tid: Pid::from_raw(8), at_ns: 9 };
         let blocked = record(abi::PERF_RECORD_SWITCH, out, &stamp(7, 8, 9));
         assert_eq!(parse(&blocked), Record::Out { stamp: at, preempted: false });
         let flags = out | abi::PERF_RECORD_MISC_SWITCH_OUT_PREEMPT;
@@ -175,7 +180,16 @@ mod tests {
     fn a_name_ends_at_its_first_nul() {
         let body = [&7u32.to_ne_bytes()[..], &8u32.to_ne_bytes(), b"sleep\0\0\0", &stamp(7, 8, 9)].concat();
         let bytes = record(abi::PERF_RECORD_COMM, abi::PERF_RECORD_MISC_COMM_EXEC, &body);
-        assert_eq!(parse(&bytes), Record::Comm { pid: 7, tid: 8, name: b"sleep", exec: true, at_ns: 9 });
+        assert_eq!(
+            parse(&bytes),
+            Record::Comm {
+                pid: Pid::from_raw(7),
+                tid: Pid::from_raw(8),
+                name: b"sleep",
+                exec: true,
+                at_ns: 9
+            }
+        );
     }
 
     #[test]

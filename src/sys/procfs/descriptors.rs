@@ -1,5 +1,6 @@
 //! `/proc/PID/fd` and `fdinfo`: what a descriptor stands for, and who else holds the other end.
 
+use crate::sys::pid::Pid;
 use std::path::PathBuf;
 
 /// What a descriptor stands for, as its link in `/proc/PID/fd` tells.
@@ -16,7 +17,7 @@ pub enum Target {
 }
 
 /// What descriptor `fd` of `pid` stands for.
-pub fn target(pid: u32, fd: u64) -> Option<Target> {
+pub fn target(pid: Pid, fd: u64) -> Option<Target> {
     std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok().map(parse_target)
 }
 
@@ -46,7 +47,7 @@ pub struct Open {
 }
 
 /// Every descriptor of `pid`, at most 4,096 of them; none when it is gone or somebody else's.
-pub fn all(pid: u32) -> Vec<Open> {
+pub fn all(pid: Pid) -> Vec<Open> {
     let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
     let open = |entry: std::fs::DirEntry| {
         use std::os::unix::fs::PermissionsExt;
@@ -59,14 +60,14 @@ pub fn all(pid: u32) -> Vec<Open> {
 }
 
 /// The descriptors that an epoll descriptor watches (`tfd:` lines of its fdinfo).
-pub fn watched_by_epoll(pid: u32, fd: u64) -> Vec<u64> {
+pub fn watched_by_epoll(pid: Pid, fd: u64) -> Vec<u64> {
     let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).unwrap_or_default();
     let watched = |line: &str| line.strip_prefix("tfd:")?.split_ascii_whitespace().next()?.parse().ok();
     info.lines().filter_map(watched).take(1024).collect()
 }
 
 /// The process that a pidfd stands for.
-pub fn pid_of_pidfd(pid: u32, fd: u64) -> Option<u32> {
+pub fn pid_of_pidfd(pid: Pid, fd: u64) -> Option<Pid> {
     let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
     info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
 }
@@ -79,7 +80,7 @@ mod tests {
     #[test]
     fn a_pipe_is_one_pipe_at_both_ends_and_each_end_has_its_direction() {
         let (reader, writer) = std::io::pipe().unwrap();
-        let pid = std::process::id();
+        let pid = Pid::this();
         let at = |fd: i32| target(pid, u64::try_from(fd).unwrap()).unwrap();
         let pipe = at(reader.as_raw_fd());
         assert!(matches!(pipe, Target::Pipe(_)));

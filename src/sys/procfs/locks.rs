@@ -1,5 +1,6 @@
 //! `/proc/locks`: file locks that are held, and those that are waited for.
 
+use crate::sys::pid::Pid;
 use std::os::unix::fs::MetadataExt;
 
 /// One line of `/proc/locks`.
@@ -12,7 +13,7 @@ pub struct Lock {
     /// `FLOCK`, `POSIX`, `OFDLCK`, or `LEASE`.
     pub kind: String,
     /// Who took it; `None` where the kernel does not tell (open file description locks).
-    pub pid: Option<u32>,
+    pub pid: Option<Pid>,
     /// The file as major, minor device, and inode.
     pub file: (u32, u32, u64),
     /// It is exclusive (`WRITE`).
@@ -34,7 +35,7 @@ fn parse(line: &str) -> Option<Lock> {
     let waiting = words.next_if_eq(&"->").is_some();
     let kind = words.next()?.to_owned();
     let exclusive = words.nth(1)? == "WRITE";
-    let pid = words.next()?.parse().ok().filter(|pid| *pid > 0);
+    let pid = words.next()?.parse().ok().filter(|pid| *pid > Pid::UNKNOWN);
     let mut file = words.next()?.split(':');
     let major = u32::from_str_radix(file.next()?, 16).ok()?;
     let minor = u32::from_str_radix(file.next()?, 16).ok()?;
@@ -44,7 +45,7 @@ fn parse(line: &str) -> Option<Lock> {
 }
 
 /// The file behind descriptor `fd` of `pid`, in the words of `/proc/locks`.
-pub fn file_of(pid: u32, fd: u64) -> Option<(u32, u32, u64)> {
+pub fn file_of(pid: Pid, fd: u64) -> Option<(u32, u32, u64)> {
     let meta = std::fs::metadata(format!("/proc/{pid}/fd/{fd}")).ok()?;
     let (major, minor) = (nix::libc::major(meta.dev()), nix::libc::minor(meta.dev()));
     Some((major, minor, meta.ino()))
@@ -58,8 +59,8 @@ mod tests {
     fn a_holder_and_its_waiter_share_a_number() {
         let held = parse("3: FLOCK  ADVISORY  WRITE 4240 fe:01:99 0 EOF").unwrap();
         let waits = parse("3: -> FLOCK  ADVISORY  WRITE 4241 fe:01:99 0 EOF").unwrap();
-        assert_eq!((held.number, held.waiting, held.pid), (3, false, Some(4240)));
-        assert_eq!((waits.number, waits.waiting, waits.pid), (3, true, Some(4241)));
+        assert_eq!((held.number, held.waiting, held.pid), (3, false, Some(Pid::from_raw(4240))));
+        assert_eq!((waits.number, waits.waiting, waits.pid), (3, true, Some(Pid::from_raw(4241))));
         assert_eq!(held.file, (0xfe, 1, 99));
         assert_eq!(parse("1: OFDLCK ADVISORY  READ -1 00:06:1024 0 EOF").unwrap().pid, None);
     }

@@ -1,9 +1,9 @@
 //! Another process's memory: which file a mapping shows, and a few words of it.
 
+use crate::sys::pid::Pid;
 use std::io::IoSliceMut;
 
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::Pid;
 
 /// What lies behind an address, so that two processes can be seen to mean the same word.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,14 +22,14 @@ pub enum Word {
     /// Memory of this one process.
     Private {
         /// The process.
-        pid: u32,
+        pid: Pid,
         /// The address.
         address: u64,
     },
 }
 
 /// What lies behind `address` in process `pid` (`/proc/PID/maps`); reads at most 4 MiB of it.
-pub fn word_at(pid: u32, address: u64) -> Option<Word> {
+pub fn word_at(pid: Pid, address: u64) -> Option<Word> {
     use std::io::Read;
     let mut text = String::new();
     std::fs::File::open(format!("/proc/{pid}/maps")).ok()?.take(4 << 20).read_to_string(&mut text).ok()?;
@@ -37,7 +37,7 @@ pub fn word_at(pid: u32, address: u64) -> Option<Word> {
 }
 
 /// `7f00-7f10 rw-s 00000000 00:01 1234   /dev/shm/sem.x (deleted)`.
-fn in_mapping(line: &str, pid: u32, address: u64) -> Option<Word> {
+fn in_mapping(line: &str, pid: Pid, address: u64) -> Option<Word> {
     let mut words = line.split_ascii_whitespace();
     let (start, end) = words.next()?.split_once('-')?;
     let start = u64::from_str_radix(start, 16).ok()?;
@@ -57,7 +57,7 @@ fn in_mapping(line: &str, pid: u32, address: u64) -> Option<Word> {
 }
 
 /// Whether process `pid` maps the shared object with this device and inode.
-pub fn maps_object(pid: u32, device: &str, inode: u64) -> bool {
+pub fn maps_object(pid: Pid, device: &str, inode: u64) -> bool {
     use std::io::Read;
     let mut text = String::new();
     let Ok(file) = std::fs::File::open(format!("/proc/{pid}/maps")) else { return false };
@@ -71,10 +71,10 @@ pub fn maps_object(pid: u32, device: &str, inode: u64) -> bool {
 }
 
 /// Reads `N` bytes of process `pid` at `address` (`process_vm_readv(2)`); `None` when it may not be read.
-pub fn read<const N: usize>(pid: u32, address: u64) -> Option<[u8; N]> {
+pub fn read<const N: usize>(pid: Pid, address: u64) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     let base = usize::try_from(address).ok()?;
-    let pid = Pid::from_raw(i32::try_from(pid).ok()?);
+    let pid = pid.as_nix();
     let read = process_vm_readv(pid, &mut [IoSliceMut::new(&mut bytes)], &[RemoteIoVec { base, len: N }]);
     (read == Ok(N)).then_some(bytes)
 }
@@ -87,7 +87,7 @@ mod tests {
     fn a_word_of_this_process_is_found_and_read() {
         let word = 0x1234_5678_u32;
         let address = (&raw const word).addr() as u64;
-        let pid = std::process::id();
+        let pid = Pid::this();
         assert_eq!(word_at(pid, address), Some(Word::Private { pid, address }));
         assert_eq!(read::<4>(pid, address), Some(word.to_ne_bytes()));
         assert_eq!(read::<4>(pid, 8), None);
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn a_shared_word_is_an_offset_in_an_object() {
         let line = "7f0000001000-7f0000002000 rw-s 00001000 00:1a 55 /dev/shm/sem.x (deleted)";
-        let word = in_mapping(line, 1, 0x7f00_0000_1010).unwrap();
+        let word = in_mapping(line, Pid::from_raw(1), 0x7f00_0000_1010).unwrap();
         let path = "/dev/shm/sem.x (deleted)".to_owned();
         assert_eq!(word, Word::Shared { device: "00:1a".to_owned(), inode: 55, offset: 0x1010, path });
     }

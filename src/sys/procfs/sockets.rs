@@ -1,5 +1,6 @@
 //! `/proc/PID/net/{tcp,tcp6,udp,udp6,unix}`: what a socket is connected to.
 
+use crate::sys::pid::Pid;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// What a socket is, by its inode.
@@ -16,7 +17,7 @@ pub struct Socket {
 }
 
 /// Looks a socket up in the network namespace of `pid`; reads at most 8 MiB of each table.
-pub fn find(pid: u32, inode: u64) -> Option<Socket> {
+pub fn find(pid: Pid, inode: u64) -> Option<Socket> {
     ["tcp", "tcp6", "udp", "udp6"]
         .into_iter()
         .find_map(|table| internet(&read(pid, table)?, table, inode))
@@ -24,7 +25,7 @@ pub fn find(pid: u32, inode: u64) -> Option<Socket> {
 }
 
 /// The inode of the socket at the other end of a loopback connection or UDP pair.
-pub fn peer_inode(pid: u32, inode: u64) -> Option<u64> {
+pub fn peer_inode(pid: Pid, inode: u64) -> Option<u64> {
     ["tcp", "tcp6", "udp", "udp6"].into_iter().find_map(|table| {
         let text = read(pid, table)?;
         let rows = || text.lines().skip(1).filter_map(row);
@@ -33,7 +34,7 @@ pub fn peer_inode(pid: u32, inode: u64) -> Option<u64> {
     })
 }
 
-fn read(pid: u32, table: &str) -> Option<String> {
+fn read(pid: Pid, table: &str) -> Option<String> {
     use std::io::Read;
     let mut text = String::new();
     std::fs::File::open(format!("/proc/{pid}/net/{table}"))
@@ -116,7 +117,7 @@ mod tests {
         let link = std::fs::read_link(format!("/proc/self/fd/{}", listener.as_raw_fd())).unwrap();
         let link = link.to_string_lossy().into_owned();
         let inode = link.trim_start_matches("socket:[").trim_end_matches(']').parse().unwrap();
-        let socket = find(std::process::id(), inode).unwrap();
+        let socket = find(Pid::this(), inode).unwrap();
         assert_eq!(socket.local, listener.local_addr().unwrap().to_string());
         assert!(socket.listens && socket.peer.is_none());
     }

@@ -1,22 +1,25 @@
 //! `/proc/PID/stat` and `schedstat`: state letter, parent, exit status, and time on and in line for the CPU.
 
 use super::text::printable;
+use crate::sys::pid::Pid;
 use crate::sys::wait::How;
 
 /// What `/proc/PID/stat` (or `/proc/PID/task/TID/stat`) tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stat {
+    /// The ID of the process, or of the thread.
+    pub pid: Pid,
     /// The name, at most 15 bytes (64 for kernel workers).
     pub name: String,
     /// The kernel's letter: `R S D T t Z X I`.
     pub letter: char,
     /// The parent.
-    pub ppid: u32,
-    /// Process group.
-    pub pgrp: i32,
-    /// Session.
-    pub session: i32,
-    /// Threads in the process.
+    pub ppid: Pid,
+    /// The process group.
+    pub pgid: Pid,
+    /// The session.
+    pub session: Pid,
+    /// The number of threads in the process.
     pub n_threads: u32,
     /// When it started, in clock ticks since boot: with the PID, the process's identity.
     pub start_ticks: u64,
@@ -28,20 +31,28 @@ pub struct Stat {
     pub exit_code: i32,
 }
 
+impl Stat {
+    /// Whether the process is neither a zombie nor dead. The letter is its first thread's, which may have
+    /// ended before the others.
+    pub fn lives(&self) -> bool {
+        !matches!(self.letter, 'Z' | 'X') || self.n_threads > 1
+    }
+}
+
 /// Reads a process's (or main thread's) stat.
-pub fn of_process(pid: u32) -> Option<Stat> {
+pub fn of_process(pid: Pid) -> Option<Stat> {
     parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// Whether a process's main thread is there and neither a zombie nor on its way out (it still has memory).
-pub fn is_alive(pid: u32) -> bool {
+pub fn is_alive(pid: Pid) -> bool {
     let has_memory =
         || std::fs::read_to_string(format!("/proc/{pid}/statm")).is_ok_and(|text| !text.starts_with("0 "));
     of_process(pid).is_some_and(|stat| !matches!(stat.letter, 'Z' | 'X')) && has_memory()
 }
 
 /// Reads one thread's stat.
-pub fn of_thread(pid: u32, tid: u32) -> Option<Stat> {
+pub fn of_thread(pid: Pid, tid: Pid) -> Option<Stat> {
     parse(&std::fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?)
 }
 
@@ -54,11 +65,13 @@ fn parse(bytes: &[u8]) -> Option<Stat> {
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     // `proc(5)` counts from 1 and the letter is field 3.
     let field = |number: usize| fields.get(number - 3).copied();
+    let pid = std::str::from_utf8(bytes.get(..open)?).ok()?.trim().parse().ok()?;
     Some(Stat {
+        pid,
         name,
         letter: field(3)?.chars().next()?,
         ppid: field(4)?.parse().ok()?,
-        pgrp: field(5)?.parse().ok()?,
+        pgid: field(5)?.parse().ok()?,
         session: field(6)?.parse().ok()?,
         n_threads: field(20)?.parse().unwrap_or(1),
         start_ticks: field(22)?.parse().ok()?,
@@ -70,7 +83,7 @@ fn parse(bytes: &[u8]) -> Option<Stat> {
 
 /// How a zombie ended; `None` while it lives, when it is gone, or when it is somebody else's: the kernel then
 /// shows 0 in the place of the status.
-pub fn status_of_zombie(pid: u32) -> Option<How> {
+pub fn status_of_zombie(pid: Pid) -> Option<How> {
     use std::os::unix::fs::MetadataExt;
     let owner = std::fs::metadata(format!("/proc/{pid}")).ok()?.uid();
     let user = nix::unistd::geteuid();
@@ -92,14 +105,14 @@ pub struct SchedStat {
 }
 
 /// Reads a thread's schedstat; `None` as well where the kernel has none.
-pub fn schedstat(pid: u32, tid: u32) -> Option<SchedStat> {
+pub fn schedstat(pid: Pid, tid: Pid) -> Option<SchedStat> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/schedstat")).ok()?;
     let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
     Some(SchedStat { running_ns: numbers.next()??, ready_ns: numbers.next()??, turns: numbers.next()?? })
 }
 
 /// The command line with its arguments joined by spaces, cut at `most` bytes; empty for a zombie.
-pub fn command_line(pid: u32, most: usize) -> Option<String> {
+pub fn command_line(pid: Pid, most: usize) -> Option<String> {
     use std::io::Read;
     let mut bytes = Vec::new();
     let file = std::fs::File::open(format!("/proc/{pid}/cmdline")).ok()?;
@@ -136,7 +149,8 @@ mod tests {
         line.extend(" 0".repeat(12).bytes());
         line.extend(b" 256\n");
         let stat = parse(&line).unwrap();
-        assert_eq!((stat.name.as_str(), stat.letter, stat.ppid), ("a) R (b", 'Z', 4200));
+        assert_eq!((stat.pid, stat.name.as_str(), stat.letter), (Pid::from_raw(4242), "a) R (b", 'Z'));
+        assert_eq!(stat.ppid, Pid::from_raw(4200));
         assert_eq!((stat.n_threads, stat.start_ticks, stat.exit_code), (3, 777, 256));
         assert_eq!((stat.cpu_ticks, stat.cpu), (50 + 60, Some(1)));
     }
@@ -149,7 +163,7 @@ mod tests {
 
     #[test]
     fn this_process_is_running_or_asleep_and_has_been_on_a_cpu() {
-        let pid = std::process::id();
+        let pid = Pid::this();
         assert!("RS".contains(of_process(pid).unwrap().letter));
         assert!(schedstat(pid, pid).is_none_or(|stat| stat.turns > 0));
     }

@@ -1,5 +1,7 @@
 //! `/proc/PID/task/TID/syscall` and `wchan`: where in the kernel a thread sleeps.
 
+use crate::sys::pid::Pid;
+
 /// The system call that a thread is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InCall {
@@ -11,7 +13,7 @@ pub struct InCall {
 
 /// The call that a blocked thread is in; `None` while it runs, when it is gone, or when it is somebody
 /// else's (the check of `ptrace(2)`).
-pub fn current(pid: u32, tid: u32) -> Option<InCall> {
+pub fn current(pid: Pid, tid: Pid) -> Option<InCall> {
     parse(&std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?)
 }
 
@@ -27,7 +29,7 @@ fn parse(text: &str) -> Option<InCall> {
 }
 
 /// The kernel function that a blocked thread sleeps in, where this user may know.
-pub fn wchan(pid: u32, tid: u32) -> Option<String> {
+pub fn wchan(pid: Pid, tid: Pid) -> Option<String> {
     let name = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/wchan")).ok()?;
     (!name.is_empty() && name != "0").then_some(name)
 }

@@ -1,17 +1,21 @@
-//! Who descends from whom: threads and children of a process.
+//! All processes, and the threads, children and descendants of one.
+
+use super::stat::{Stat, of_process};
+use crate::sys::pid::Pid;
+use std::io;
 
 /// The threads of a process, none when it is gone.
-pub fn threads(pid: u32) -> Vec<u32> {
-    numbers_in(&format!("/proc/{pid}/task"))
+pub fn threads(pid: Pid) -> Vec<Pid> {
+    ids_in(&format!("/proc/{pid}/task"))
 }
 
 /// The children of a process by all of its threads (`/proc/PID/task/TID/children`, which needs
 /// `CONFIG_PROC_CHILDREN`); `None` where the kernel does not tell.
-pub fn children(pid: u32) -> Option<Vec<u32>> {
+pub fn children(pid: Pid) -> Option<Vec<Pid>> {
     let mut found = Vec::new();
     for tid in threads(pid) {
         match std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")) {
-            Ok(text) => found.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok())),
+            Ok(text) => found.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<Pid>().ok())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && tid == pid => {
                 // Gone, or never supported: only the latter leaves the thread's folder there.
                 let alive = std::path::Path::new(&format!("/proc/{pid}/task/{tid}/stat")).exists();
@@ -23,13 +27,37 @@ pub fn children(pid: u32) -> Option<Vec<u32>> {
     Some(found)
 }
 
-/// Every process of the machine that this user can see.
-pub fn everyone() -> Vec<u32> {
-    numbers_in("/proc")
+/// Every process that this user can see; one that ends during the call may be missing.
+///
+/// # Errors
+/// `NotFound` when /proc is not mounted.
+pub fn all() -> io::Result<Vec<Stat>> {
+    // The calling process itself is always listed.
+    match ids_in("/proc") {
+        pids if pids.is_empty() => Err(io::ErrorKind::NotFound.into()),
+        pids => Ok(pids.into_iter().filter_map(of_process).collect()),
+    }
+}
+
+/// The children of a process, zombies included, found by the parent of every process: unlike [`children`],
+/// on any kernel.
+///
+/// # Errors
+/// As [`all`].
+pub fn children_by_parent(pid: Pid) -> io::Result<Vec<Pid>> {
+    Ok(all()?.iter().filter(|process| process.ppid == pid).map(|process| process.pid).collect())
+}
+
+/// Whether a process group has a member that is neither a zombie nor dead.
+///
+/// # Errors
+/// As [`all`].
+pub fn group_has_living(pgid: Pid) -> io::Result<bool> {
+    Ok(all()?.iter().any(|process| process.pgid == pgid && process.lives()))
 }
 
 /// A process's descendants, itself first, each found once.
-pub fn with_descendants(root: u32) -> Vec<u32> {
+pub fn with_descendants(root: Pid) -> Vec<Pid> {
     let mut found = vec![root];
     let mut next = 0;
     while let Some(&pid) = found.get(next) {
@@ -45,19 +73,18 @@ pub fn with_descendants(root: u32) -> Vec<u32> {
 }
 
 /// The slow way: every process's parent.
-fn by_parents(root: u32) -> Vec<u32> {
-    let parents: Vec<(u32, u32)> =
-        everyone().into_iter().filter_map(|pid| Some((pid, super::stat::of_process(pid)?.ppid))).collect();
+fn by_parents(root: Pid) -> Vec<Pid> {
+    let all = all().unwrap_or_default();
     let mut found = vec![root];
     let mut next = 0;
     while let Some(&parent) = found.get(next) {
         next += 1;
-        found.extend(parents.iter().filter(|(_, ppid)| *ppid == parent).map(|(pid, _)| *pid));
+        found.extend(all.iter().filter(|process| process.ppid == parent).map(|process| process.pid));
     }
     found
 }
 
-fn numbers_in(directory: &str) -> Vec<u32> {
+fn ids_in(directory: &str) -> Vec<Pid> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
@@ -67,9 +94,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_among_everyone_and_has_a_thread_of_its_own_number() {
-        let pid = std::process::id();
-        assert!(everyone().contains(&pid));
+    fn this_process_is_among_all_and_has_a_thread_of_its_own_id() {
+        let pid = Pid::this();
+        assert!(all().unwrap().iter().any(|process| process.pid == pid && process.ppid == Pid::parent()));
+        assert!(children_by_parent(Pid::parent()).unwrap().contains(&pid));
         assert!(threads(pid).contains(&pid));
         assert_eq!(with_descendants(pid)[0], pid);
     }

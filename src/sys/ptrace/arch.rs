@@ -2,11 +2,11 @@
 //!
 //! arm64 has no `open`, `fork`, `pipe` and the like: their numbers are `ABSENT` there, which no call has.
 
+use crate::sys::pid::Pid;
 use std::io;
 
 use nix::libc;
 use nix::sys::ptrace;
-use nix::unistd::Pid;
 
 /// No call has this number.
 pub const ABSENT: i64 = -1;
@@ -55,16 +55,16 @@ impl Registers {
     ///
     /// # Errors
     /// `ESRCH` when it is not stopped, or was killed.
-    pub fn of(tid: i32) -> io::Result<Self> {
-        Ok(Self(ptrace::getregs(Pid::from_raw(tid))?))
+    pub fn of(tid: Pid) -> io::Result<Self> {
+        Ok(Self(ptrace::getregs(tid.as_nix())?))
     }
 
     /// Gives them to the stopped task `tid`.
     ///
     /// # Errors
     /// `ESRCH` as for [`Registers::of`].
-    pub fn set(&self, tid: i32) -> io::Result<()> {
-        Ok(ptrace::setregs(Pid::from_raw(tid), self.0)?)
+    pub fn set(&self, tid: Pid) -> io::Result<()> {
+        Ok(ptrace::setregs(tid.as_nix(), self.0)?)
     }
 }
 

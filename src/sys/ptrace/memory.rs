@@ -1,18 +1,18 @@
 //! `process_vm_readv(2)` and `process_vm_writev(2)`: bytes of another process, bounded before they are taken.
 
+use crate::sys::pid::Pid;
 use std::io::{self, IoSlice, IoSliceMut};
 
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
-use nix::unistd::Pid;
 
 /// Reads up to `length` bytes; fewer where the memory ends.
 ///
 /// # Errors
 /// `EFAULT` when there is none at `address`, `ESRCH`, `EPERM`.
-pub fn read(pid: i32, address: u64, length: usize) -> io::Result<Vec<u8>> {
+pub fn read(pid: Pid, address: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let remote = [RemoteIoVec { base: address as usize, len: length }];
-    let count = process_vm_readv(Pid::from_raw(pid), &mut [IoSliceMut::new(&mut bytes)], &remote)?;
+    let count = process_vm_readv(pid.as_nix(), &mut [IoSliceMut::new(&mut bytes)], &remote)?;
     bytes.truncate(count);
     Ok(bytes)
 }
@@ -21,7 +21,7 @@ pub fn read(pid: i32, address: u64, length: usize) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// `EFAULT` when fewer are there.
-pub fn array<const N: usize>(pid: i32, address: u64) -> io::Result<[u8; N]> {
+pub fn array<const N: usize>(pid: Pid, address: u64) -> io::Result<[u8; N]> {
     let bytes = read(pid, address, N)?;
     bytes.try_into().map_err(|_| nix::errno::Errno::EFAULT.into())
 }
@@ -31,7 +31,7 @@ pub fn array<const N: usize>(pid: i32, address: u64) -> io::Result<[u8; N]> {
 ///
 /// # Errors
 /// As [`read`]; `ENAMETOOLONG`.
-pub fn string(pid: i32, address: u64, most: usize) -> io::Result<Vec<u8>> {
+pub fn string(pid: Pid, address: u64, most: usize) -> io::Result<Vec<u8>> {
     const PIECE: u64 = 256;
     let mut string = Vec::new();
     let mut at = address;
@@ -51,8 +51,8 @@ pub fn string(pid: i32, address: u64, most: usize) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`read`]; memory that is read-only cannot be written this way.
-pub fn write(pid: i32, address: u64, bytes: &[u8]) -> io::Result<()> {
+pub fn write(pid: Pid, address: u64, bytes: &[u8]) -> io::Result<()> {
     let remote = [RemoteIoVec { base: address as usize, len: bytes.len() }];
-    let count = process_vm_writev(Pid::from_raw(pid), &[IoSlice::new(bytes)], &remote)?;
+    let count = process_vm_writev(pid.as_nix(), &[IoSlice::new(bytes)], &remote)?;
     if count == bytes.len() { Ok(()) } else { Err(nix::errno::Errno::EFAULT.into()) }
 }

@@ -4,6 +4,7 @@
 //! `pidfd_getfd` takes integers and returns a descriptor that is owned at once.
 #![expect(unsafe_code, reason = "nix does not wrap pidfd_getfd")]
 
+use crate::sys::pid::Pid;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -30,7 +31,7 @@ pub fn would_lock(path: &str, kind: i32) -> bool {
 ///
 /// # Errors
 /// `EBADF` when it is not open, `EPERM` when the process is not ours to trace.
-pub fn descriptor_of(pid: i32, fd: i32) -> io::Result<OwnedFd> {
+pub fn descriptor_of(pid: Pid, fd: i32) -> io::Result<OwnedFd> {
     let pidfd = pidfd::open(pid)?;
     // SAFETY: three integers go in, a new descriptor comes out.
     let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) };

@@ -4,6 +4,7 @@
 //! Between fork and exec the child makes only raw calls on memory that was prepared before the fork.
 #![expect(unsafe_code, reason = "fork, exec, and descriptors by number in the child")]
 
+use crate::sys::pid::Pid;
 use std::ffi::CString;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -95,7 +96,7 @@ pub unsafe fn start(program: &Program<'_>) -> Result<Started, StartTracedError> 
 #[derive(Debug)]
 pub struct Started {
     /// Its PID.
-    pub pid: i32,
+    pub pid: Pid,
     failure: std::fs::File,
 }
 
@@ -113,13 +114,15 @@ impl Started {
 }
 
 /// Ends a child that has not become the program, and reaps it.
-fn kill_and_reap(pid: i32) {
+fn kill_and_reap(pid: Pid) {
     let mut status = 0;
     // SAFETY: an unreaped child of ours, by number; one local integer.
     unsafe {
-        libc::kill(pid, libc::SIGKILL);
-        while libc::waitpid(pid, &raw mut status, libc::__WALL) == pid && libc::WIFSTOPPED(status) {
-            libc::ptrace(libc::PTRACE_CONT, pid, 0, 0);
+        libc::kill(pid.as_raw(), libc::SIGKILL);
+        while libc::waitpid(pid.as_raw(), &raw mut status, libc::__WALL) == pid.as_raw()
+            && libc::WIFSTOPPED(status)
+        {
+            libc::ptrace(libc::PTRACE_CONT, pid.as_raw(), 0, 0);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! `waitpid` fills one local integer; the timer's handler does nothing.
 #![expect(unsafe_code, reason = "nix's waitpid loses stops by real-time signals")]
 
+use crate::sys::pid::Pid;
 use std::io;
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use nix::unistd::Pid;
 
 /// What a task was stopped by, or how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +23,14 @@ pub enum Stop {
     /// It made a process or thread, with this TID; the call is `fork`, `vfork` or `clone`.
     Born {
         /// The new task.
-        tid: i32,
+        tid: Pid,
         /// Its maker waits until it has gone on to another program or ended.
         vfork: bool,
     },
     /// The maker of a `vfork` may go on.
     VforkDone,
     /// It has become another program; its TID was this before.
-    Exec(i32),
+    Exec(Pid),
     /// It is about to end with this wait status; its descriptors are still open.
     Ending(i32),
     /// It has ended, and is reaped as far as the tracer is concerned.
@@ -58,15 +58,15 @@ fn options() -> Options {
 ///
 /// # Errors
 /// `EPERM` where tracing is not allowed (Yama, a container's seccomp) or somebody traces it already.
-pub fn seize(pid: i32) -> io::Result<()> {
-    Ok(ptrace::seize(Pid::from_raw(pid), options())?)
+pub fn seize(pid: Pid) -> io::Result<()> {
+    Ok(ptrace::seize(pid.as_nix(), options())?)
 }
 
 /// Lets it go on to the next stop, with `signal` delivered (0: none).
 ///
 /// # Errors
 /// `ESRCH` when it was killed meanwhile.
-pub fn resume(tid: i32, signal: i32) -> io::Result<()> {
+pub fn resume(tid: Pid, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_CONT, tid, signal)
 }
 
@@ -74,7 +74,7 @@ pub fn resume(tid: i32, signal: i32) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`resume`].
-pub fn resume_to_exit(tid: i32, signal: i32) -> io::Result<()> {
+pub fn resume_to_exit(tid: Pid, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_SYSCALL, tid, signal)
 }
 
@@ -82,7 +82,7 @@ pub fn resume_to_exit(tid: i32, signal: i32) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`resume`].
-pub fn step(tid: i32) -> io::Result<()> {
+pub fn step(tid: Pid) -> io::Result<()> {
     request(libc::PTRACE_SINGLESTEP, tid, 0)
 }
 
@@ -90,13 +90,14 @@ pub fn step(tid: i32) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`resume`].
-pub fn listen(tid: i32) -> io::Result<()> {
+pub fn listen(tid: Pid) -> io::Result<()> {
     request(libc::PTRACE_LISTEN, tid, 0)
 }
 
-fn request(request: libc::c_uint, tid: i32, signal: i32) -> io::Result<()> {
+fn request(request: libc::c_uint, tid: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: these requests take no address; the last argument is an integer.
-    let result = unsafe { libc::ptrace(request, tid, std::ptr::null_mut::<libc::c_void>(), signal as usize) };
+    let result =
+        unsafe { libc::ptrace(request, tid.as_raw(), std::ptr::null_mut::<libc::c_void>(), signal as usize) };
     Errno::result(result).map(drop).map_err(Into::into)
 }
 
@@ -105,7 +106,7 @@ fn request(request: libc::c_uint, tid: i32, signal: i32) -> io::Result<()> {
 ///
 /// # Errors
 /// `ECHILD` when there is no traced task left.
-pub fn next(block: bool) -> io::Result<Option<(i32, Stop)>> {
+pub fn next(block: bool) -> io::Result<Option<(Pid, Stop)>> {
     let mut status = 0;
     let flags = libc::__WALL | if block { 0 } else { libc::WNOHANG };
     // SAFETY: the kernel writes one integer to a local.
@@ -114,24 +115,27 @@ pub fn next(block: bool) -> io::Result<Option<(i32, Stop)>> {
         0 => Ok(None),
         -1 if Errno::last() == Errno::EINTR => Ok(None),
         -1 => Err(io::Error::last_os_error()),
-        tid => Ok(Some((tid, decode(tid, status)))),
+        tid => {
+            let tid = Pid::from_raw(tid);
+            Ok(Some((tid, decode(tid, status))))
+        }
     }
 }
 
-fn decode(tid: i32, status: i32) -> Stop {
+fn decode(tid: Pid, status: i32) -> Stop {
     if !libc::WIFSTOPPED(status) {
         return Stop::Ended(status);
     }
-    let message = || ptrace::getevent(Pid::from_raw(tid)).unwrap_or(0);
+    let message = || ptrace::getevent(tid.as_nix()).unwrap_or(0);
     let signal = libc::WSTOPSIG(status);
     match status >> 16 {
         libc::PTRACE_EVENT_SECCOMP => Stop::Entry,
         libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_CLONE => {
-            Stop::Born { tid: message() as i32, vfork: false }
+            Stop::Born { tid: Pid::from_raw(message() as i32), vfork: false }
         }
-        libc::PTRACE_EVENT_VFORK => Stop::Born { tid: message() as i32, vfork: true },
+        libc::PTRACE_EVENT_VFORK => Stop::Born { tid: Pid::from_raw(message() as i32), vfork: true },
         libc::PTRACE_EVENT_VFORK_DONE => Stop::VforkDone,
-        libc::PTRACE_EVENT_EXEC => Stop::Exec(message() as i32),
+        libc::PTRACE_EVENT_EXEC => Stop::Exec(Pid::from_raw(message() as i32)),
         libc::PTRACE_EVENT_EXIT => Stop::Ending(message() as i32),
         libc::PTRACE_EVENT_STOP => Stop::Group(signal),
         _ if signal == libc::SIGTRAP | 0x80 => Stop::Exit,
@@ -175,6 +179,6 @@ impl Drop for Watchdog {
 }
 
 /// Ends a traced task's process at once; one that is gone already is no error.
-pub fn kill(tid: i32) {
-    let _ = nix::sys::signal::kill(Pid::from_raw(tid), Signal::SIGKILL);
+pub fn kill(tid: Pid) {
+    let _ = nix::sys::signal::kill(tid.as_nix(), Signal::SIGKILL);
 }

@@ -230,7 +230,7 @@ fn losses_are_told() {
     end(taker);
     let losses = receiver.take_losses().expect("told");
     assert_eq!(losses.len(), 1);
-    assert_eq!((losses[0].pid, losses[0].first, losses[0].count), (taker.as_raw().cast_unsigned(), 1, 1));
+    assert_eq!((losses[0].pid.as_raw(), losses[0].first, losses[0].count), (taker.as_raw(), 1, 1));
     assert!(receiver.take_losses().expect("told").is_empty(), "each loss is told once");
     assert_eq!(receiver.recv().expect("there is one"), 2);
 }

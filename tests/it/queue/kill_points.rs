@@ -467,8 +467,11 @@ impl Attempt {
 
         let losses = receiver.take_losses().map_err(|error| error.to_string())?;
         let victim = victim.as_raw().cast_unsigned();
-        let losses: Vec<(u64, u64)> =
-            losses.iter().filter(|loss| loss.pid == victim).map(|loss| (loss.first, loss.count)).collect();
+        let losses: Vec<(u64, u64)> = losses
+            .iter()
+            .filter(|loss| loss.pid.as_raw().cast_unsigned() == victim)
+            .map(|loss| (loss.first, loss.count))
+            .collect();
         let without_first = || queued.get(1..).is_some_and(|rest| seen == rest);
         let first_number =
             self.before.first().copied().map_or(0, |first| if first == WAKING { 0 } else { first });

@@ -140,7 +140,7 @@ pub(crate) fn run(duration: Duration, pause: Duration, capacity: usize, leases: 
         kill(at_work[slot], Signal::SIGKILL).expect("it is our child");
         waitpid(at_work[slot], None).expect("it is our child");
         if slot >= AT_WORK / 2 {
-            killed_receivers.insert(at_work[slot].as_raw().cast_unsigned());
+            killed_receivers.insert(at_work[slot].as_raw());
         }
         kills += 1;
         at_work[slot] = start(slot, &mut ends);
@@ -158,8 +158,11 @@ pub(crate) fn run(duration: Duration, pause: Duration, capacity: usize, leases: 
     }
     assert!(receiver.is_empty());
     let losses = receiver.take_losses().expect("the books are open");
-    let told: u64 =
-        losses.iter().filter(|loss| killed_receivers.contains(&loss.pid)).map(|loss| loss.count).sum();
+    let told: u64 = losses
+        .iter()
+        .filter(|loss| killed_receivers.contains(&loss.pid.as_raw()))
+        .map(|loss| loss.count)
+        .sum();
 
     let (mut accepted, mut received, mut missing) = (0, 0, 0);
     for number in 0..senders as usize {

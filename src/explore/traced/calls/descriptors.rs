@@ -1,5 +1,6 @@
 //! Reading, writing, moving the offset of and closing descriptors, whatever they are open on.
 
+use crate::sys::pid::Pid;
 use nix::libc;
 
 use super::Arg::{Data, Fd, Int, Mode};
@@ -139,7 +140,7 @@ fn output(world: &mut World, task: usize, stream: usize) -> Plan {
 }
 
 /// The bytes of an array of `struct iovec`.
-fn vector(tid: i32, address: u64, count: u64, room: usize) -> (Vec<u8>, u64) {
+fn vector(tid: Pid, address: u64, count: u64, room: usize) -> (Vec<u8>, u64) {
     let (mut bytes, mut length) = (Vec::new(), 0_u64);
     for index in 0..count.min(1024) {
         let Ok(entry) = memory::array::<16>(tid, address + 16 * index) else { break };

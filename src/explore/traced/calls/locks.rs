@@ -48,7 +48,7 @@ fn flock(world: &mut World, task: usize) -> Plan {
 
 /// How many locks of this kind others than the process hold on the file.
 fn others(world: &World, task: usize, fd: i32, kind: &str) -> usize {
-    let pid = world.process(task).tid.cast_unsigned();
+    let pid = world.process(task).tid;
     let Some(file) = locks::file_of(pid, u64::from(fd.cast_unsigned())) else { return 0 };
     let all = locks::all();
     let held = all.iter().filter(|lock| !lock.waiting && lock.kind == kind && lock.file == file);
@@ -102,7 +102,7 @@ fn fcntl(world: &mut World, task: usize) -> Plan {
 
 /// Whether no other process has a record lock that conflicts.
 fn record_lock_is_free(world: &World, task: usize, fd: i32, kind: i32) -> bool {
-    let pid = world.process(task).tid.cast_unsigned();
+    let pid = world.process(task).tid;
     let Some(file) = locks::file_of(pid, u64::from(fd.cast_unsigned())) else { return true };
     let Ok(lock) = memory::array::<24>(world.tid(task), world.call(task).args[2]) else { return true };
     let word = |at: usize| u64::from_ne_bytes(lock[at..at + 8].try_into().unwrap_or_default());

@@ -72,7 +72,7 @@ pub(in crate::explore::traced) fn ending(world: &mut World, task: usize) -> Plan
 /// Whether a wait for `pid` (as in `waitpid(2)`) means the child.
 pub(in crate::explore::traced) fn wait_matches(world: &World, child: usize, pid: i32) -> bool {
     // Groups are taken as all children: it can only make more steps depend on each other.
-    pid <= 0 || world.tasks[child].tid == pid
+    pid <= 0 || world.tasks[child].tid.as_raw() == pid
 }
 
 fn wait4(world: &mut World, task: usize) -> Plan {
@@ -125,7 +125,7 @@ fn waited_by_id(world: &mut World, task: usize, result: i64) {
 
 fn reaped(world: &mut World, task: usize, pid: i32) {
     let process = world.tasks[task].process;
-    let child = world.children(process).find(|child| pid > 0 && world.tasks[*child].tid == pid);
+    let child = world.children(process).find(|child| pid > 0 && world.tasks[*child].tid.as_raw() == pid);
     if let Some(child) = child.filter(|child| world.tasks[*child].state == State::Zombie) {
         world.tasks[child].state = State::Gone;
         let tid = world.tasks[child].tid;
@@ -145,7 +145,7 @@ fn tgkill(world: &mut World, task: usize) -> Plan {
 
 /// A signal: its target's state decides what becomes of it.
 fn killing(world: &mut World, task: usize, pid: i32, signal: i32) -> Plan {
-    let target = world.by_tid.get(&pid).copied();
+    let target = world.by_tid.get(&crate::sys::pid::Pid::from_raw(pid)).copied();
     let process = target.map(|target| world.tasks[target].process);
     if process == Some(world.tasks[task].process) {
         // A signal to itself arrives before the call returns.
