@@ -38,7 +38,7 @@ enum Verb {
     Replay(replay::ReplayArgs),
     /// Observe any program: which processes run, are ready, or are blocked on what
     Watch(watch::WatchArgs),
-    /// The network programs: chat, udp, sticky, frames, file, echo, upper, auth
+    /// Network programs: a server, a client and a demo of each
     Net(net::NetArgs),
     /// The same work done by this library and by others, side by side, as ratios
     Bench(bench::BenchArgs),
@@ -80,7 +80,7 @@ fn carry_out() -> ExitCode {
         Verb::Explore(args) => explore::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Watch(args) => watch::run(&args),
-        Verb::Net(args) => net::run(args),
+        Verb::Net(args) => net::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions(args) => completions::run(&args),

@@ -5,19 +5,24 @@ use std::process::ExitCode;
 
 use super::output::{Finding, print};
 use super::scenario::word;
+use crate::net::registry::PROGRAMS;
 use crate::scenario::contract::Verb;
 use crate::scenario::registry::SCENARIOS;
 
 /// The verbs that take no scenario.
-const OTHERS: [(&str, &str); 4] = [
+const OTHERS: [(&str, &str); 3] = [
     ("replay TOKEN", "one of the schedules that `explore` has found again, on real processes"),
     ("watch -- COMMAND", "any program: which processes run, are ready, or are blocked on what"),
     ("bench WORK", "start queue: this library beside its peers on the same work, as ratios"),
-    ("net DEMO demo", "chat udp sticky frames file echo upper auth: the network programs, both ends"),
 ];
 
 /// Lists everything that can be run.
 pub(crate) fn list() -> ExitCode {
+    print(Ok((text(), Finding::Right)))
+}
+
+/// A line per thing that can be run.
+pub(super) fn text() -> String {
     let mut text = String::new();
     let mut line = |what: &str, about: &str| {
         let _ = writeln!(text, "{what:<18} {about}");
@@ -40,5 +45,9 @@ pub(crate) fn list() -> ExitCode {
     for (what, about) in OTHERS {
         line(what, about);
     }
-    print(Ok((text, Finding::Right)))
+    line("net all demo", "the network programs, both ends of each, checked; one by one:");
+    for entry in PROGRAMS {
+        line(&format!("net {} demo", entry.name()), entry.about());
+    }
+    text
 }

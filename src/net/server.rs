@@ -1,6 +1,6 @@
 //! The one TCP server under every program: it bounds, times and logs connections, and stops in order.
 
-use crate::net::client::{AddressError, resolve};
+use crate::net::address::{AddressError, resolve};
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::door::{Door, REST, refuse_above_limit};
 use crate::net::event::{Log, What, chain};
@@ -154,6 +154,11 @@ impl Server {
             Err(_) => Ok(()),
         }
     }
+}
+
+/// The reason for which a client is not served, as a line of text.
+pub(crate) fn plain_line(why: &str) -> Vec<u8> {
+    format!("{why}\n").into_bytes()
 }
 
 /// Says `words` and closes, without waiting for a peer that does not listen. A close while unread

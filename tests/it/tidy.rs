@@ -15,6 +15,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         nothing_is_ignored_and_nothing_is_left_to_do,
         only_the_command_line_prints,
         a_scenario_is_named_in_its_own_room_and_in_the_registry_only,
+        a_network_program_is_named_in_its_own_folder_and_in_the_registry_only,
     ]
 }
 
@@ -244,4 +245,28 @@ fn a_scenario_is_named_in_its_own_room_and_in_the_registry_only() {
             assert_eq!(lines, usize::from(is_entry), "{}", source.path);
         }
     }
+}
+
+fn a_network_program_is_named_in_its_own_folder_and_in_the_registry_only() {
+    let sources = sources();
+    let registry = sources.iter().find(|source| source.path == "net/registry.rs").unwrap();
+    let lines: Vec<&str> = registry.code().filter(|line| line.trim_start().starts_with("&Of::<")).collect();
+    let names = lines.iter().map(|line| line.trim().trim_start_matches("&Of::<").split("::").next().unwrap());
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 8, "{names:?}");
+    let mut broken = Vec::new();
+    for name in &names {
+        assert_eq!(names.iter().filter(|other| other == &name).count(), 1, "{name} has one line");
+        let own = [format!("net/{name}/"), format!("net/{name}.rs")];
+        let named = [format!("net::{name}"), format!("super::{name}")];
+        let others = sources.iter().filter(|source| !own.iter().any(|own| source.path.starts_with(own)));
+        for source in others.filter(|source| source.path != registry.path) {
+            // Once the key is proven, `auth` is `upper`.
+            let is_sequel = *name == "upper" && source.path == "net/auth/mod.rs";
+            let lines = source.code().filter(|line| named.iter().any(|name| line.contains(name)));
+            let lines = lines.filter(|_| !is_sequel);
+            broken.extend(lines.map(|line| format!("src/{}: {}", source.path, line.trim())));
+        }
+    }
+    none("a network program is named outside of its folder", &broken);
 }

@@ -4,6 +4,7 @@ mod args;
 mod demo;
 mod print;
 mod run;
+mod show;
 mod text;
 
 pub(crate) use args::NetArgs;

@@ -1,18 +1,16 @@
 //! Where a demo's processes are started, listened to, ended and judged.
 
-use super::Play;
 use super::damage::{Damage, Wire};
-use crate::net::end::{Connecting, Serving};
 use crate::net::event::{Event, Log, What, chain};
 use crate::net::input::Line;
-use crate::net::limits::Limits;
+use crate::net::program::{Context, End, Place, Transport};
 use crate::net::trace::Trace;
 use crate::process::{Child, Exit, Process, StartMethod};
 use crate::supervisor::Supervisor;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pid::Pid;
 use crate::sys::signal::Interrupt;
-use crate::wire::control;
+use crate::wire::control::{self, Message};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -31,18 +29,18 @@ pub enum DemoError {
     /// A process could not be started or waited for.
     #[error("{0}")]
     Process(String),
-    /// Something that had to be so was not, and the demo cannot go on without it.
-    #[error("it is not so that {what}: {why}")]
-    NotSo {
-        /// What had to be so.
+    /// Something that the demo cannot go on without did not hold.
+    #[error("this did not hold: {what}: {why}")]
+    Failed {
+        /// What had to hold.
         what: &'static str,
-        /// What was so.
+        /// What happened instead.
         why: String,
     },
     /// The machine refused something.
     #[error("{doing}")]
     Io {
-        /// What could not be done.
+        /// What failed.
         doing: &'static str,
         /// What the kernel said.
         #[source]
@@ -51,114 +49,122 @@ pub enum DemoError {
 }
 
 impl DemoError {
-    pub(super) fn io(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    /// Wraps what the kernel said when something on this machine failed.
+    pub fn io(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { doing, source }
     }
 
-    /// For what the parent itself says to an end, or hears from it.
-    pub(super) fn not_so(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    /// Wraps the error of a send or a receive by the demo itself, without which `what` does not hold.
+    pub fn failed(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |error| {
             let timed_out = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
-            let why = if timed_out { "nothing came in time".to_owned() } else { error.to_string() };
-            Self::NotSo { what, why }
+            let why = if timed_out { "nothing arrived in time".to_owned() } else { error.to_string() };
+            Self::Failed { what, why }
         }
     }
 
     fn late(what: &'static str) -> Self {
-        Self::NotSo { what, why: format!("not within {STEP:?}") }
+        Self::Failed { what, why: format!("not within {STEP:?}") }
     }
 }
 
-/// One line of the tale.
+/// One line of a demo's report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Entry {
-    /// What happens next, and why it is worth a look.
+    /// What happens next.
     Scene(String),
-    /// Something happened in one of the processes; `who` is the part it plays.
+    /// Something happened in one of the processes.
     Event {
-        /// `server`, `client`, `worker`.
+        /// Its role: `server`, `client` or `worker`.
         who: &'static str,
         /// What happened.
         event: Event,
     },
-    /// The life of a server's connections, a line each segment or state.
+    /// The life of a server's connections, a line per segment or state.
     Trace(Vec<String>),
     /// A measured or computed fact.
     Fact(String),
-    /// Something that had to be so.
+    /// Something that had to hold.
     Check {
-        /// What had to be so.
+        /// What had to hold.
         what: String,
-        /// Whether it was.
+        /// Whether it did.
         held: bool,
     },
 }
 
-/// What is done to a demo from outside.
+/// How a demo is observed and disturbed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Staging {
-    /// Connections are traced, in diagrams of so many columns.
+    /// Connections are traced, in diagrams of this many columns.
     pub trace: Option<usize>,
-    /// What crosses the wire is damaged.
+    /// A bit of what crosses the wire is flipped.
     pub damage: Option<Damage>,
 }
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
-pub(super) struct Running {
+pub struct Running {
     child: Child<Result<(), String>>,
-    /// Where it is reached: its own address, or that of the wire before it.
-    pub(super) address: SocketAddr,
-    pub(super) pid: Pid,
+    address: SocketAddr,
+    pid: Pid,
     _wire: Option<Wire>,
 }
 
-/// What one process does.
-#[derive(serde::Serialize, serde::Deserialize)]
-enum Part {
-    Serve(Serving),
-    Connect(Connecting, SocketAddr),
+impl Running {
+    /// The address to connect to: its own, or that of the wire in front of it.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its PID.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
 }
 
-/// A demo that is going on.
+/// A client that was started.
+pub type Client = Child<Result<(), String>>;
+
+/// A demo in progress: it starts the ends as processes, collects what they report, and checks it.
 #[derive(Debug)]
 pub struct Stage<'a> {
     supervisor: &'a Supervisor,
     incoming: (Sender<Event>, Receiver<Event>),
     events: Vec<Event>,
     roles: HashMap<Pid, &'static str>,
-    told: Vec<(u64, Entry)>,
+    entries: Vec<(u64, Entry)>,
     staging: Staging,
-    /// That of the present server.
+    /// The trace of the running server.
     trace: Option<(Trace, Receiver<String>)>,
 }
 
 impl<'a> Stage<'a> {
-    /// An empty stage, whose processes belong to `supervisor`.
+    /// A stage whose processes belong to `supervisor`.
     pub fn new(supervisor: &'a Supervisor, staging: Staging) -> Self {
         Self {
             supervisor,
             incoming: channel(),
             events: Vec::new(),
             roles: HashMap::new(),
-            told: Vec::new(),
+            entries: Vec::new(),
             staging,
             trace: None,
         }
     }
 
-    /// Plays a demo, and ends every process that it left. What it could not go on without is a check that
+    /// Plays a demo, and ends every process that it left. What it could not go on without becomes a check that
     /// did not hold.
     ///
     /// # Errors
-    /// When the machine gives no processes, files or sockets for it.
-    pub fn play(&mut self, play: Play) -> Result<(), DemoError> {
-        let played = play(self);
+    /// When a process, file or socket cannot be made.
+    pub fn play(&mut self, demo: impl FnOnce(&mut Self) -> Result<(), DemoError>) -> Result<(), DemoError> {
+        let played = demo(self);
         // A server that was not asked to stop would be waited for without end.
         self.supervisor.shutdown().map_err(|error| DemoError::Process(chain(&error)))?;
         match played {
-            Err(DemoError::NotSo { what, why }) => {
+            Err(DemoError::Failed { what, why }) => {
                 self.check(format!("{what}: {why}"), false);
                 Ok(())
             }
@@ -166,39 +172,43 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The tale in the order in which it happened.
+    /// Everything that happened, in order.
     pub fn finish(mut self) -> Vec<Entry> {
         self.collect();
-        let mut told = self.told;
+        let mut entries = self.entries;
         for event in self.events {
             let who = self.roles.get(&event.pid).copied().unwrap_or("worker");
-            told.push((event.at_ns, Entry::Event { who, event }));
+            entries.push((event.at_ns, Entry::Event { who, event }));
         }
-        told.sort_by_key(|(at, _)| *at);
-        told.into_iter().map(|(_, entry)| entry).collect()
+        entries.sort_by_key(|(at, _)| *at);
+        entries.into_iter().map(|(_, entry)| entry).collect()
     }
 
-    pub(super) fn scene(&mut self, text: impl Into<String>) {
-        self.told.push((monotonic_ns(), Entry::Scene(text.into())));
+    /// Announces what happens next.
+    pub fn scene(&mut self, text: impl Into<String>) {
+        self.entries.push((monotonic_ns(), Entry::Scene(text.into())));
     }
 
-    pub(super) fn fact(&mut self, text: impl Into<String>) {
-        self.told.push((monotonic_ns(), Entry::Fact(text.into())));
+    /// Reports a measured or computed fact.
+    pub fn fact(&mut self, text: impl Into<String>) {
+        self.entries.push((monotonic_ns(), Entry::Fact(text.into())));
     }
 
-    pub(super) fn check(&mut self, what: impl Into<String>, held: bool) {
-        self.told.push((monotonic_ns(), Entry::Check { what: what.into(), held }));
+    /// Reports whether `what` held.
+    pub fn check(&mut self, what: impl Into<String>, held: bool) {
+        self.entries.push((monotonic_ns(), Entry::Check { what: what.into(), held }));
     }
 
-    /// Starts a server as a process, and returns when it listens.
-    pub(super) fn serve(
-        &mut self,
-        serving: Serving,
-        limits: Limits,
-        lines: &[&str],
-    ) -> Result<Running, DemoError> {
-        let datagrams = matches!(serving, Serving::Udp(_));
-        let child = self.start("server", Part::Serve(serving), limits, lines)?;
+    /// Starts a server as a process, and returns when it listens. `lines` are its input.
+    ///
+    /// # Errors
+    /// When it does not listen within a bounded time.
+    pub fn serve<E>(&mut self, end: E, lines: &[&str]) -> Result<Running, DemoError>
+    where
+        E: End + Message + 'static,
+    {
+        let transport = end.needs().transport;
+        let child = self.start("server", end, lines)?;
         let pid = child.pid();
         let until = Instant::now() + STEP;
         let listening = |event: &Event| match event.what {
@@ -208,7 +218,10 @@ impl<'a> Stage<'a> {
         loop {
             if let Some(address) = self.events.iter().find_map(listening) {
                 self.start_trace(address)?;
-                let wire = if datagrams { Wire::of_datagrams } else { Wire::of_streams };
+                let wire = match transport {
+                    Transport::Tcp => Wire::of_streams,
+                    Transport::Udp => Wire::of_datagrams,
+                };
                 let wire = self.staging.damage.map(|damage| wire(address, damage));
                 let wire = wire.transpose().map_err(DemoError::io("no wire can be made"))?;
                 let address = wire.as_ref().map_or(address, |wire| wire.address);
@@ -226,37 +239,39 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Starts a client as a process and waits for its end: how it fared by its own account, and its PID.
-    pub(super) fn connect(
-        &mut self,
-        connecting: Connecting,
-        server: &Running,
-        limits: Limits,
-        lines: &[&str],
-    ) -> Result<(Pid, Result<(), String>), DemoError> {
-        let child = self.launch(connecting, server, limits, lines)?;
-        self.await_client(&child)
+    /// Starts a client as a process and waits for its end. Returns its PID and how it ended by its own account.
+    ///
+    /// # Errors
+    /// As [`launch`](Self::launch) and [`await_client`](Self::await_client).
+    pub fn connect<E>(&mut self, end: E, lines: &[&str]) -> Result<(Pid, Result<(), String>), DemoError>
+    where
+        E: End + Message + 'static,
+    {
+        let client = self.launch(end, lines)?;
+        self.await_client(&client)
     }
 
-    pub(super) fn launch(
-        &mut self,
-        connecting: Connecting,
-        server: &Running,
-        limits: Limits,
-        lines: &[&str],
-    ) -> Result<Child<Result<(), String>>, DemoError> {
-        self.start("client", Part::Connect(connecting, server.address), limits, lines)
+    /// Starts a client as a process; `lines` are its input.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn launch<E>(&mut self, end: E, lines: &[&str]) -> Result<Client, DemoError>
+    where
+        E: End + Message + 'static,
+    {
+        self.start("client", end, lines)
     }
 
-    pub(super) fn await_client(
-        &mut self,
-        child: &Child<Result<(), String>>,
-    ) -> Result<(Pid, Result<(), String>), DemoError> {
+    /// Waits for a client's end.
+    ///
+    /// # Errors
+    /// When it does not end within a bounded time.
+    pub fn await_client(&mut self, child: &Client) -> Result<(Pid, Result<(), String>), DemoError> {
         let pid = child.pid();
         match child.join_timeout(STEP).map_err(|error| DemoError::Process(chain(&error)))? {
             None => {
                 let _ = child.kill();
-                Err(DemoError::late("the client comes to an end"))
+                Err(DemoError::late("the client ends"))
             }
             Some(_) => {
                 let ended = child.result().map_err(|error| DemoError::Process(chain(&error)))?;
@@ -267,47 +282,50 @@ impl<'a> Stage<'a> {
     }
 
     /// Asks a server to stop, as Ctrl-C does, and waits for its end, which must be exit code 0.
-    pub(super) fn stop(&mut self, server: &Running) -> Result<(), DemoError> {
+    ///
+    /// # Errors
+    /// When it does not end within a bounded time.
+    pub fn stop(&mut self, server: &Running) -> Result<(), DemoError> {
         server.child.terminate().map_err(DemoError::io("the server cannot be asked to stop"))?;
         match server.child.join_timeout(STEP).map_err(|error| DemoError::Process(chain(&error)))? {
             None => {
                 let _ = server.child.kill();
-                return Err(DemoError::late("the server, asked to stop, comes to an end"));
+                return Err(DemoError::late("the server ends when asked to stop"));
             }
             Some(exit) => {
                 let well = exit == Exit::Code(0) && matches!(server.child.result(), Ok(Ok(())));
-                self.check(format!("the server, asked to stop, ended with {exit}"), well);
+                self.check(format!("the server stopped when asked to: {exit}"), well);
             }
         }
         self.collect();
         if let Some((trace, lines)) = self.trace.take() {
             trace.finish();
             let lines = lines.try_iter().collect();
-            self.told.push((monotonic_ns(), Entry::Trace(lines)));
+            self.entries.push((monotonic_ns(), Entry::Trace(lines)));
         }
         Ok(())
     }
 
-    /// What a process has told so far, in order.
-    pub(super) fn events_of(&mut self, pid: Pid) -> Vec<What> {
+    /// What a process has reported so far, in order.
+    pub fn events_of(&mut self, pid: Pid) -> Vec<What> {
         self.collect();
         self.events.iter().filter(|event| event.pid == pid).map(|event| event.what.clone()).collect()
     }
 
-    /// The messages that came in at a process, in order.
-    pub(super) fn messages_of(&mut self, pid: Pid) -> Vec<String> {
+    /// The messages that a process has received so far, in order.
+    pub fn messages_of(&mut self, pid: Pid) -> Vec<String> {
         let message = |what| if let What::Message(text) = what { Some(text) } else { None };
         self.events_of(pid).into_iter().filter_map(message).collect()
     }
 
-    /// The failures that a process has told.
-    pub(super) fn failures_of(&mut self, pid: Pid) -> Vec<String> {
+    /// The failures that a process has reported so far.
+    pub fn failures_of(&mut self, pid: Pid) -> Vec<String> {
         let failure = |what| if let What::Failed(why) = what { Some(why) } else { None };
         self.events_of(pid).into_iter().filter_map(failure).collect()
     }
 
-    /// Waits until `holds` of what was told; `false` when it does not come about.
-    pub(super) fn wait_until(&mut self, mut holds: impl FnMut(&mut Self) -> bool) -> bool {
+    /// Waits until `holds`, for a bounded time; whether it does.
+    pub fn wait_until(&mut self, mut holds: impl FnMut(&mut Self) -> bool) -> bool {
         let until = Instant::now() + Duration::from_secs(10);
         while !holds(self) {
             if Instant::now() >= until {
@@ -320,18 +338,15 @@ impl<'a> Stage<'a> {
         true
     }
 
-    fn start(
-        &mut self,
-        who: &'static str,
-        part: Part,
-        limits: Limits,
-        lines: &[&str],
-    ) -> Result<Child<Result<(), String>>, DemoError> {
+    fn start<E>(&mut self, who: &'static str, end: E, lines: &[&str]) -> Result<Client, DemoError>
+    where
+        E: End + Message + 'static,
+    {
         let failed = |why: String| DemoError::Process(why);
         let (sender, receiver) = control::channel::<Event>().map_err(|error| failed(error.to_string()))?;
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-        let process = Process::new(play_part)
-            .args((part, limits, lines, sender))
+        let process = Process::new(run_end::<E>)
+            .args((end, lines, sender))
             .name(who)
             .start_method(StartMethod::Spawn)
             // A demo that is killed leaves no server behind.
@@ -373,30 +388,23 @@ impl<'a> Stage<'a> {
 }
 
 /// The body of a demo's process.
-fn play_part(
-    part: Part,
-    limits: Limits,
-    script: Vec<String>,
-    events: control::Sender<Event>,
-) -> Result<(), String> {
+fn run_end<E: End>(end: E, script: Vec<String>, events: control::Sender<Event>) -> Result<(), String> {
     let events = Mutex::new(events);
     let log = Log::with_bytes(move |event| {
-        // A parent that is gone wants to know nothing.
+        // Fails only when the parent is gone, and then no process reads it.
         let _ = events.lock().unwrap_or_else(PoisonError::into_inner).send(event);
     });
-    let (lines, script_lines) = sync_channel(script.len().max(1));
+    let (lines, input) = sync_channel(script.len().max(1));
     for line in script {
         let _ = lines.try_send(Line::Text(line));
     }
     drop(lines);
-    let ended = match part {
-        Part::Serve(serving) => {
+    let ended = match end.needs().place {
+        Place::Listen { .. } => {
             let interrupt = Interrupt::install().map_err(|error| error.to_string())?;
-            serving.run("127.0.0.1:0", limits, script_lines, &[interrupt.as_fd()], &log)
+            end.run(Context { input, stops: &[interrupt.as_fd()], log: &log })
         }
-        Part::Connect(connecting, address) => {
-            connecting.run(&address.to_string(), limits, script_lines, &log)
-        }
+        Place::Connect { .. } => end.run(Context { input, stops: &[], log: &log }),
     };
     ended.map_err(|error| chain(&error))
 }

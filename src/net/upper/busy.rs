@@ -3,12 +3,14 @@
 //! It shows what non-blocking I/O is, and why it alone is no way to serve: a whole core is spent on
 //! asking sockets that have nothing, and each further idle connection makes the round longer.
 
-use crate::net::client::ClientError;
+use super::Report;
+use super::peer::{Peer, TURN, Turn};
 use crate::net::connection::ConnectionError;
 use crate::net::door::{Door, REST, refuse_above_limit};
 use crate::net::event::{Log, What, chain};
 use crate::net::limits::Limits;
-use crate::net::upper::peer::{Peer, Report, TURN, Turn, text_line};
+use crate::net::program::EndError;
+use crate::net::server::plain_line;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::resource::cpu_time;
 use std::net::TcpListener;
@@ -20,16 +22,16 @@ use std::time::{Duration, Instant};
 ///
 /// # Errors
 /// When the socket cannot be made non-blocking.
-pub fn serve(
+pub(super) fn serve(
     listener: TcpListener,
     limits: &Limits,
     stops: &[BorrowedFd<'_>],
     log: &Log,
-) -> Result<Report, ClientError> {
+) -> Result<Report, EndError> {
     listener.set_nonblocking(true).map_err(ConnectionError::io("the socket cannot be non-blocking"))?;
     let address = listener.local_addr().map_err(ConnectionError::io("the socket has no address"))?;
     log.tell(None, What::Listening(address));
-    let mut report = Report { connections: 0, most: 0, cpu: Default::default(), wall: Duration::ZERO };
+    let mut report = Report::default();
     let mut door = Door::default();
     let mut resting: Option<Instant> = None;
     let began = Instant::now();
@@ -90,7 +92,7 @@ fn accept(
     };
     door.accepted();
     if peers.len() >= limits.connections {
-        refuse_above_limit(door, stream, address, limits.connections, text_line, log);
+        refuse_above_limit(door, stream, address, limits.connections, plain_line, log);
     } else if let Ok(peer) = Peer::new(stream, address) {
         peer.tell(log, What::Opened);
         peers.push(peer);

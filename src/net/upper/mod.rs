@@ -1,7 +1,161 @@
-//! `upper`: bytes come back in upper case, from two servers to compare.
+//! `upper`: text comes back in upper case, from two servers to compare.
 
-pub mod busy;
-pub mod peer;
-pub mod ready;
+mod busy;
+mod demo;
+mod peer;
+mod ready;
 
-pub use peer::{Report, run_client, serve_one, upper};
+use crate::net::address::connect;
+use crate::net::args::{ConnectArgs, ServeArgs};
+use crate::net::connection::{Connection, ConnectionError};
+use crate::net::demo::{DemoError, Stage};
+use crate::net::event::What;
+use crate::net::exchange::talk;
+use crate::net::limits::Limits;
+use crate::net::program::{Context, End, EndError, Needs, Program};
+use crate::net::server::Server;
+use crate::net::text::TextDecoder;
+use clap::{Subcommand, ValueEnum};
+use peer::TURN;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// The program.
+#[derive(Debug)]
+pub struct Upper;
+
+impl Program for Upper {
+    const NAME: &'static str = "upper";
+    const ABOUT: &'static str = "Text comes back in upper case, from a busy loop or by readiness";
+    // An idle connection costs a few hundred bytes.
+    const LIMITS: Limits = Limits { connections: 16_384, ..Limits::DEFAULT };
+    type Ends = Ends;
+
+    fn demo(stage: &mut Stage<'_>) -> Result<(), DemoError> {
+        demo::play(stage)
+    }
+}
+
+/// The ends.
+#[derive(Debug, Subcommand, Serialize, Deserialize)]
+pub enum Ends {
+    /// Send everything back in upper case; reports its cost at the end
+    Serve(Serve),
+    /// Send each line, and show what comes back
+    Connect(ConnectArgs),
+}
+
+/// The end that listens.
+#[derive(Debug, clap::Args, Serialize, Deserialize)]
+pub struct Serve {
+    /// Where it listens, and its limits.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// How the server finds the connections that have sent something
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = Mode::Ready)]
+    pub mode: Mode,
+}
+
+/// How the server finds the connections that have sent something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub enum Mode {
+    /// It tries to read from all of them, without end
+    Busy,
+    /// The kernel reports them (epoll)
+    Ready,
+}
+
+impl End for Ends {
+    fn needs(&self) -> Needs {
+        match self {
+            Self::Serve(args) => Needs::listen(args.serve.bounds.limits(&Upper::LIMITS).connections),
+            Self::Connect(args) => {
+                let limits = args.bounds.limits(&Upper::LIMITS);
+                Needs::connect(&args.address, "upper serve").reading(limits.message)
+            }
+        }
+    }
+
+    fn run(&self, context: Context<'_>) -> Result<(), EndError> {
+        let Context { input, stops, log } = context;
+        match self {
+            Self::Serve(args) => {
+                let limits = args.serve.bounds.limits(&Upper::LIMITS);
+                let listener = Server::bind(&args.serve.bind, limits, log)?.into_listener();
+                let serve = match args.mode {
+                    Mode::Busy => busy::serve,
+                    Mode::Ready => ready::serve,
+                };
+                let report = serve(listener, &limits, stops, log)?;
+                log.tell(None, What::Note(report.to_string()));
+                Ok(())
+            }
+            Self::Connect(args) => {
+                let limits = args.bounds.limits(&Upper::LIMITS);
+                Ok(talk(&connect(&args.address, &limits, log)?, &input, upper)?)
+            }
+        }
+    }
+}
+
+/// The text in upper case, as Python's `str.upper`: one character may become two or three.
+pub fn upper(text: &str) -> String {
+    text.to_uppercase()
+}
+
+/// Serves one connection in the calling thread, as `auth` does once the key is proven.
+///
+/// # Errors
+/// When what arrives is not UTF-8, or the connection stalls or breaks.
+pub fn serve_one(connection: &Connection) -> Result<(), ConnectionError> {
+    let mut buffer = vec![0; TURN];
+    let mut decoder = TextDecoder::default();
+    loop {
+        match connection.read(&mut buffer)? {
+            0 => return Ok(decoder.end()?),
+            n => connection.write_all(upper(&decoder.decode(&buffer[..n])?).as_bytes())?,
+        }
+    }
+}
+
+/// What a server has done, and what it cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Report {
+    /// Connections accepted.
+    connections: u64,
+    /// The most that were open at once.
+    most: usize,
+    /// Processor time in user mode and in the kernel.
+    cpu: (Duration, Duration),
+    /// The time from the first wait to the end.
+    wall: Duration,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (user, kernel) = self.cpu;
+        let (used, wall) = ((user + kernel).as_secs_f64(), self.wall.as_secs_f64());
+        write!(
+            f,
+            "{} connections, at most {} at once; {used:.2} s of processor time ({:.2} user, {:.2} kernel) \
+             in {wall:.1} s: {:.1} % of a core",
+            self.connections,
+            self.most,
+            user.as_secs_f64(),
+            kernel.as_secs_f64(),
+            100.0 * used / wall.max(0.001)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upper_case_is_that_of_python() {
+        // python3 -c "print('straße ǆ ﬁ ŉ 火 i'.upper())"
+        assert_eq!(upper("straße ǆ ﬁ ŉ 火 i"), "STRASSE Ǆ FI ʼN 火 I");
+    }
+}

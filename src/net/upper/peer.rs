@@ -1,73 +1,17 @@
-//! One connection of `upper`, without a thread of its own: what both servers do when it has a turn.
+//! One connection without a thread of its own: what both servers do when it has a turn.
 
-use crate::net::client::{ClientError, connect};
-use crate::net::connection::{Connection, ConnectionError};
-use crate::net::echo::talk;
+use super::upper;
+use crate::net::connection::ConnectionError;
 use crate::net::event::{Log, What};
-use crate::net::input::Line;
 use crate::net::limits::Limits;
 use crate::net::text::TextDecoder;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Bytes that are read in one turn: what one connection can make the server hold is about three times
-/// as much, for a character can grow in upper case.
+/// Bytes that are read in one turn. One connection can make the server hold about three times as much, for a
+/// character can grow in upper case.
 pub(super) const TURN: usize = 16 << 10;
-
-/// The text in upper case, as Python's `str.upper`: one character may become two or three.
-pub fn upper(text: &str) -> String {
-    text.to_uppercase()
-}
-
-/// A server's remark as it goes to a client.
-pub(super) fn text_line(remark: &str) -> Vec<u8> {
-    format!("{remark}\n").into_bytes()
-}
-
-/// Serves one connection from a thread of its own; `auth` goes on with this.
-///
-/// # Errors
-/// When what comes is not UTF-8, or the connection stalls or breaks.
-pub fn serve_one(connection: &Connection) -> Result<(), ConnectionError> {
-    let mut buffer = vec![0; TURN];
-    let mut decoder = TextDecoder::default();
-    loop {
-        match connection.read(&mut buffer)? {
-            0 => return Ok(decoder.end()?),
-            n => connection.write_all(upper(&decoder.decode(&buffer[..n])?).as_bytes())?,
-        }
-    }
-}
-
-/// Sends each line and tells what came back, until the lines end.
-///
-/// # Errors
-/// When the server cannot be reached, does not answer, or answers with something else.
-pub fn run_client(
-    address: &str,
-    limits: &Limits,
-    lines: &Receiver<Line>,
-    log: &Log,
-) -> Result<(), ClientError> {
-    let connection = connect(address, limits, log)?;
-    talk(&connection, lines, upper)?;
-    Ok(())
-}
-
-/// What a server has done and what it cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Report {
-    /// Connections that were taken.
-    pub connections: u64,
-    /// The most that were open at once.
-    pub most: usize,
-    /// Processor time in user mode and in the kernel.
-    pub cpu: (Duration, Duration),
-    /// The time from the first wait to the end.
-    pub wall: Duration,
-}
 
 /// What a turn of a connection came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,16 +113,5 @@ impl Peer {
 
     pub(super) fn tell(&self, log: &Log, what: What) {
         log.tell(Some(self.address), what);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn upper_case_is_that_of_python() {
-        // python3 -c "print('straße ǆ ﬁ ŉ 火 i'.upper())"
-        assert_eq!(upper("straße ǆ ﬁ ŉ 火 i"), "STRASSE Ǆ FI ʼN 火 I");
     }
 }

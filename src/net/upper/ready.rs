@@ -5,12 +5,14 @@
 //! a read or write says that it would block. The turns go round: one that always has more cannot
 //! starve the others.
 
-use crate::net::client::ClientError;
+use super::Report;
+use super::peer::{Peer, TURN, Turn};
 use crate::net::connection::ConnectionError;
 use crate::net::door::{Door, REST, refuse_above_limit};
 use crate::net::event::{Log, What, chain};
 use crate::net::limits::Limits;
-use crate::net::upper::peer::{Peer, Report, TURN, Turn, text_line};
+use crate::net::program::EndError;
+use crate::net::server::plain_line;
 use crate::sys::resource::cpu_time;
 use crate::sys::socket::lengthen_backlog;
 use mio::unix::SourceFd;
@@ -34,12 +36,12 @@ const SWEEP: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// When the kernel gives no epoll instance or cannot wait.
-pub fn serve(
+pub(super) fn serve(
     listener: TcpListener,
     limits: &Limits,
     stops: &[BorrowedFd<'_>],
     log: &Log,
-) -> Result<Report, ClientError> {
+) -> Result<Report, EndError> {
     let server = Loop::new(listener, limits, stops, log).map_err(ConnectionError::io("no readiness"))?;
     Ok(server.run().map_err(ConnectionError::io("waiting for readiness failed"))?)
 }
@@ -89,7 +91,7 @@ impl<'a> Loop<'a> {
             stopping: None,
             limits,
             log,
-            report: Report { connections: 0, most: 0, cpu: Default::default(), wall: Duration::ZERO },
+            report: Report::default(),
         })
     }
 
@@ -172,7 +174,7 @@ impl<'a> Loop<'a> {
                 Ok((stream, address)) if self.slots.len() >= self.limits.connections => {
                     self.door.accepted();
                     let limit = self.limits.connections;
-                    refuse_above_limit(&mut self.door, stream, address, limit, text_line, self.log);
+                    refuse_above_limit(&mut self.door, stream, address, limit, plain_line, self.log);
                 }
                 Ok((stream, address)) => {
                     self.door.accepted();

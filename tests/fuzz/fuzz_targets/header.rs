@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use proclab::net::transfer::header::Header;
+use proclab::net::file::header::Header;
 use std::path::{Component, Path};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -5,7 +5,7 @@ use super::guests::unfinished_files;
 use super::wire::up_to;
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal;
-use proclab::net::transfer::digest::BUFFER;
+use proclab::net::file::digest::BUFFER;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -163,7 +163,7 @@ fn unwritable() -> Result<(), Failed> {
     // Not even root can make a file there.
     let end = End::start(proclab(&["file", "receive", "--into", "/proc", "--bind", "127.0.0.1:0"]), "");
     end.error_with("error: /proc cannot be received into: the folder cannot be used");
-    end.error_with("hint: --into is a folder that you may write to");
+    end.error_with("hint: --into must be a folder that you may write to");
     assert_eq!(end.finish().0, 1);
     Ok(())
 }
@@ -176,7 +176,7 @@ fn told_why_not() -> Result<(), Failed> {
     let receive = ["file", "receive", "--into", &into, "--bind", "127.0.0.1:0"];
     let (server, address) = End::serve(proclab(&receive), "");
     let sender = End::start(proclab(&["file", "send", &path, "--to", &address]), "");
-    sender.error_with("is there already");
+    sender.error_with("already exists");
     assert_eq!(sender.finish().0, 1);
     assert_eq!(std::fs::read(inbox.0.join("a")).unwrap(), b"mine");
 

@@ -94,7 +94,7 @@ fn sticky_both_ways() -> Result<(), Failed> {
         let (server, address) = End::serve(proclab(&["sticky", "serve"]), "");
         let Some(client) = python("sticky", "connect", &address, split) else { return };
         assert_eq!(End::start(client, "").finish().0, 0);
-        server.error_with(&format!("{} bytes came in", twenty().concat().len()));
+        server.error_with(&format!("{} bytes arrived in", twenty().concat().len()));
         assert_eq!(server.interrupt(), 0);
 
         let (server, address) = End::serve(proclab(&["sticky", "serve", "--framed"]), "");

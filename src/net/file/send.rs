@@ -2,10 +2,11 @@
 
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::event::What;
-use crate::net::frames;
-use crate::net::transfer::digest::{BUFFER, Hash, Hasher, Sum};
-use crate::net::transfer::header::{Header, judge_name};
-use crate::net::transfer::receive::{Answer, Pace, refused};
+use crate::net::file::digest::{BUFFER, Hash, Hasher, Sum};
+use crate::net::file::header::{Header, judge_name};
+use crate::net::file::pace::Pace;
+use crate::net::file::receive::{Answer, refused};
+use crate::net::framing;
 use crate::sys::tmpfile::open_to_read;
 use crate::wire::frame::{PREFIX, encode};
 use std::fs::File;
@@ -26,7 +27,12 @@ const SNAPSHOT: u64 = 1 << 20;
 /// # Errors
 /// When the file cannot be read or changes its size while it is sent, or the other end refuses, stalls or
 /// is gone. A receiver then keeps nothing.
-pub fn send(connection: &Connection, path: &Path, hash: Hash, resume: bool) -> Result<Sum, ConnectionError> {
+pub(super) fn send(
+    connection: &Connection,
+    path: &Path,
+    hash: Hash,
+    resume: bool,
+) -> Result<Sum, ConnectionError> {
     let (mut source, mut header) = open(path)?;
     let size = header.filesize;
     if resume {
@@ -65,7 +71,7 @@ pub fn send(connection: &Connection, path: &Path, hash: Hash, resume: bool) -> R
 ///
 /// # Errors
 /// When it cannot be read, is not a regular file, or has a name that the other end would refuse.
-pub fn check(path: &Path) -> Result<(), ConnectionError> {
+pub(super) fn check(path: &Path) -> Result<(), ConnectionError> {
     open(path).map(|_| ())
 }
 
@@ -205,7 +211,7 @@ impl Answers<'_> {
     }
 
     fn next(&mut self) -> Result<Answer, ConnectionError> {
-        let bytes = frames::receive_one(self.connection, REPLY, &mut self.ahead)?;
+        let bytes = framing::receive_one(self.connection, REPLY, &mut self.ahead)?;
         match serde_json::from_slice(&bytes) {
             Ok(Answer::Refused(why)) => Err(refused(format!("the other end says {why:?}"))),
             Ok(answer) => Ok(answer),

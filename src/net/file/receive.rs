@@ -1,15 +1,16 @@
 //! The receiving end of a transfer.
 
 use crate::net::connection::{Connection, ConnectionError};
-use crate::net::event::{What, chain};
-use crate::net::frames;
+use crate::net::event::chain;
+use crate::net::file::digest::{Hash, Hasher, Sum};
+use crate::net::file::header::{self, Header};
+use crate::net::file::pace::Pace;
+use crate::net::file::store::{Incoming, Store};
+use crate::net::framing;
 use crate::net::server::part;
-use crate::net::transfer::digest::{Hash, Hasher, Sum};
-use crate::net::transfer::header::{self, Header};
-use crate::net::transfer::store::{Incoming, Store};
 use crate::wire::frame::encode;
 use std::io::{Read, Seek, SeekFrom};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the sender may take to end its stream once all bytes are there: what comes within that
 /// time shows that it lied about the size.
@@ -17,13 +18,13 @@ const END: Duration = Duration::from_secs(1);
 
 /// A file that was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
+pub(super) struct Received {
     /// Its name in the folder.
-    pub name: String,
+    pub(super) name: String,
     /// Its size in bytes.
-    pub size: u64,
+    pub(super) size: u64,
     /// The digest of what was received.
-    pub sum: Sum,
+    pub(super) sum: Sum,
 }
 
 /// What the receiver of a transfer that is resumed says to the sender, as JSON in a frame.
@@ -62,7 +63,7 @@ impl Answer {
 /// When the header or its name is refused, the size is above `limit`, the bytes are more or fewer than
 /// was said, the file cannot be written, or the connection stalls or breaks. Then the folder is as it
 /// was before, and the sender was told why.
-pub fn receive(
+pub(super) fn receive(
     connection: &Connection,
     store: &Store,
     limit: u64,
@@ -88,7 +89,7 @@ fn receive_file(
     asked_to_resume: &mut bool,
 ) -> Result<Received, ConnectionError> {
     let mut early = Vec::new();
-    let bytes = frames::receive_one(connection, header::LIMIT, &mut early)?;
+    let bytes = framing::receive_one(connection, header::LIMIT, &mut early)?;
     let header = Header::parse(&bytes).map_err(because)?;
     *asked_to_resume = header.resume.is_some();
     let hash = header.hash.unwrap_or(if *asked_to_resume { Hash::Sha256 } else { hash });
@@ -219,25 +220,4 @@ fn because(error: impl std::error::Error + 'static) -> ConnectionError {
 
 fn more_than_said(size: u64) -> ConnectionError {
     refused(format!("more bytes came than the {size} that the header had said"))
-}
-
-/// Tells how far a transfer is, ten times a second.
-pub(super) struct Pace<'a> {
-    connection: &'a Connection,
-    total: u64,
-    told: Instant,
-}
-
-impl<'a> Pace<'a> {
-    pub(super) fn new(connection: &'a Connection, from: u64, total: u64) -> Self {
-        connection.tell(What::Progress { done: from, total });
-        Self { connection, total, told: Instant::now() }
-    }
-
-    pub(super) fn at(&mut self, done: u64) {
-        if done == self.total || self.told.elapsed() >= Duration::from_millis(100) {
-            self.told = Instant::now();
-            self.connection.tell(What::Progress { done, total: self.total });
-        }
-    }
 }

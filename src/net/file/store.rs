@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 /// A file could not be kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StoreError {
+pub(super) enum StoreError {
     /// The folder cannot be used.
     #[error("the folder cannot be used")]
     Folder(#[source] io::Error),
     /// Something has that name already, and it is not to be replaced.
-    #[error("{0:?} is there already; --overwrite replaces it")]
+    #[error("{0:?} already exists; --overwrite replaces it")]
     Exists(String),
     /// Another transfer is at the same unfinished file.
     #[error("another transfer of the same file is under way")]
@@ -30,7 +30,7 @@ pub enum StoreError {
 
 /// A folder that files are received into.
 #[derive(Debug)]
-pub struct Store {
+pub(super) struct Store {
     folder: Folder,
     path: PathBuf,
     overwrite: bool,
@@ -44,7 +44,7 @@ impl Store {
     ///
     /// # Errors
     /// When it is not a folder or cannot be written.
-    pub fn open(path: &Path, overwrite: bool, limit: u64) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path, overwrite: bool, limit: u64) -> Result<Self, StoreError> {
         let folder = Folder::open(path).map_err(StoreError::Folder)?;
         let store = Self { folder, path: path.to_owned(), overwrite, limit };
         // A folder that cannot be written is reported now, not to the first sender.
@@ -61,7 +61,7 @@ impl Store {
     ///
     /// # Errors
     /// When the name is taken, or no file can be made.
-    pub fn begin(&self, name: &str) -> Result<Incoming<'_>, StoreError> {
+    pub(super) fn begin(&self, name: &str) -> Result<Incoming<'_>, StoreError> {
         self.check_free(name)?;
         self.make(name).map_err(StoreError::Write)
     }
@@ -95,7 +95,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`begin`](Self::begin), and when another transfer holds it.
-    pub fn resume(&self, name: &str, digest: &str) -> Result<Incoming<'_>, StoreError> {
+    pub(super) fn resume(&self, name: &str, digest: &str) -> Result<Incoming<'_>, StoreError> {
         self.check_free(name)?;
         // Named by its content, so that bytes of another file are never continued.
         let aside = format!("{PREFIX}{}{RESUME}", &digest[..32]);
@@ -181,7 +181,7 @@ fn aside_name() -> String {
 /// A file that is being received. Dropped before [`publish`](Self::publish) it leaves nothing, unless
 /// it is to be resumed. A nameless one leaves nothing under SIGKILL either.
 #[derive(Debug)]
-pub struct Incoming<'a> {
+pub(super) struct Incoming<'a> {
     store: &'a Store,
     file: File,
     /// Its name until it is whole, if it has one.
@@ -192,7 +192,7 @@ pub struct Incoming<'a> {
 
 impl Incoming<'_> {
     /// The file itself, to read what is there and to continue behind it.
-    pub fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &File {
         &self.file
     }
 
@@ -201,7 +201,7 @@ impl Incoming<'_> {
     ///
     /// # Errors
     /// When the disk is full, or a limit is reached.
-    pub fn write_all(&self, mut bytes: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn write_all(&self, mut bytes: &[u8]) -> Result<(), StoreError> {
         while !bytes.is_empty() {
             match (&self.file).write(bytes) {
                 Ok(n) => bytes = &bytes[n..],
@@ -219,7 +219,7 @@ impl Incoming<'_> {
     }
 
     /// Leaves nothing even of a file that was to be resumed: its bytes are wrong.
-    pub fn discard(self) {
+    pub(super) fn discard(self) {
         self.keep.set(false);
     }
 
@@ -229,7 +229,7 @@ impl Incoming<'_> {
     ///
     /// # Errors
     /// When the name was taken meanwhile, or the folder cannot be written.
-    pub fn publish(mut self) -> Result<(), StoreError> {
+    pub(super) fn publish(mut self) -> Result<(), StoreError> {
         let folder = &self.store.folder;
         let taken = |name: &str, error: io::Error| match error.kind() {
             ErrorKind::AlreadyExists => StoreError::Exists(name.to_owned()),

@@ -1,10 +1,9 @@
 //! One process for each connection, under a supervisor: a crash in one cannot harm another.
 
+use super::{echo, turns::Turns};
 use crate::net::connection::{Connection, ConnectionError};
-use crate::net::echo;
 use crate::net::event::{Event, Log, What, chain};
 use crate::net::limits::Limits;
-use crate::net::turns::Turns;
 use crate::process::{Exit, Process, StartMethod};
 use crate::supervisor::Supervisor;
 use crate::sys::poll::has_finished_sending;
@@ -24,7 +23,7 @@ const LATE: Duration = Duration::from_millis(100);
 
 /// Starts a process for each connection that it is given.
 #[derive(Debug)]
-pub struct Workers {
+pub(super) struct Workers {
     supervisor: Supervisor,
     limits: Limits,
     events: Mutex<control::Sender<Event>>,
@@ -36,7 +35,7 @@ impl Workers {
     ///
     /// # Errors
     /// When no supervisor or channel can be made.
-    pub fn new(limits: Limits, log: &Log) -> io::Result<Self> {
+    pub(super) fn new(limits: Limits, log: &Log) -> io::Result<Self> {
         let (events, received) = control::channel::<Event>().map_err(io::Error::other)?;
         let log = log.clone();
         // Ends when the last sender is gone: ours, and those of the workers.
@@ -62,7 +61,7 @@ impl Workers {
     ///
     /// # Errors
     /// When no process can be started, or it does not end well.
-    pub fn serve_one(&self, connection: &Connection) -> Result<(), ConnectionError> {
+    pub(super) fn serve_one(&self, connection: &Connection) -> Result<(), ConnectionError> {
         let refused = |why: String| ConnectionError::Refused(why);
         if !connection.wait_for_bytes()? {
             return Ok(());
@@ -74,7 +73,7 @@ impl Workers {
         }
         if spoke.elapsed() > LATE && has_finished_sending(connection.stream().as_fd()) {
             drop(turn);
-            return echo::serve_one(connection);
+            return echo(connection);
         }
         let socket = connection.stream().try_clone().map_err(ConnectionError::io("no descriptor is left"))?;
         let events = self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
@@ -104,6 +103,6 @@ fn echo_worker(socket: Fd, limits: Limits, events: control::Sender<Event>) -> Re
         let _ = events.lock().unwrap_or_else(std::sync::PoisonError::into_inner).send(event);
     });
     let stream = TcpStream::from(socket.into_owned());
-    let served = Connection::new(stream, &limits, &log).and_then(|connection| echo::serve_one(&connection));
+    let served = Connection::new(stream, &limits, &log).and_then(|connection| echo(&connection));
     served.map_err(|error| chain(&error))
 }

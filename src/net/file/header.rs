@@ -1,7 +1,7 @@
 //! What goes before the bytes: `{"filename": …, "filesize": …}`, as Python's `json.dumps` writes it,
 //! in a frame. Everything in it is a stranger's claim.
 
-use crate::net::transfer::digest::{HEX, Hash};
+use crate::net::file::digest::{HEX, Hash};
 use std::fmt::Write;
 
 /// The longest header in bytes; it is refused before memory is taken.

@@ -1,53 +1,28 @@
-//! `echo`: every byte comes back, one thread a connection as in Python's `ThreadingTCPServer`.
+//! A line out, its answer back.
 
-use crate::net::client::{ClientError, connect};
 use crate::net::connection::{Connection, ConnectionError};
-use crate::net::event::{Log, What};
+use crate::net::event::What;
 use crate::net::input::Line;
-use crate::net::limits::Limits;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-/// What one connection makes the server hold.
-const BUFFER: usize = 16 << 10;
+/// Messages up to this size are sent as a whole before the answer is read.
+const AT_ONCE: usize = 16 << 10;
 
-/// Sends back what comes until the client ends its sending.
+/// How long the server has to end its sending after the client did.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Sends each line and waits for its answer, which `answer` predicts: the wire has no message boundaries, so the
+/// predicted length says where the answer ends.
 ///
 /// # Errors
-/// When the client stops reading or writing for the idle time, lasts too long, or is gone.
-pub fn serve_one(connection: &Connection) -> Result<(), ConnectionError> {
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        match connection.read(&mut buffer)? {
-            0 => return Ok(()),
-            n => connection.write_all(&buffer[..n])?,
-        }
-    }
-}
-
-/// Sends each line and tells what came back, until the lines end.
-///
-/// # Errors
-/// When the server cannot be reached, does not answer, or answers with other bytes.
-pub fn run_client(
-    address: &str,
-    limits: &Limits,
-    lines: &Receiver<Line>,
-    log: &Log,
-) -> Result<(), ClientError> {
-    let connection = connect(address, limits, log)?;
-    talk(&connection, lines, str::to_owned)?;
-    Ok(())
-}
-
-/// Sends each line and waits for its answer, of which only `answer` knows what it must be: there are
-/// no borders on the wire, so its length says where it ends.
+/// When an answer is another one, or the connection stalls or breaks.
 pub(crate) fn talk(
     connection: &Connection,
-    lines: &Receiver<Line>,
+    input: &Receiver<Line>,
     answer: fn(&str) -> String,
 ) -> Result<(), ConnectionError> {
-    for line in lines {
+    for line in input {
         match line {
             Line::Refused(why) => connection.tell(What::Note(why)),
             Line::Text(line) if line.is_empty() => {}
@@ -66,11 +41,11 @@ pub(crate) fn talk(
     Ok(())
 }
 
-/// Sends all of `message` and receives `want` bytes, both at once: a peer that answers before it has
-/// read everything would otherwise wait for us while we wait for it.
+/// Sends all of `message` and receives `want` bytes, both at once: otherwise a peer that answers before it has read
+/// everything would wait for this end while this end waits for it.
 fn exchange(connection: &Connection, message: &[u8], want: usize) -> Result<Vec<u8>, ConnectionError> {
     let mut answer = vec![0; want];
-    if message.len() <= BUFFER {
+    if message.len() <= AT_ONCE {
         connection.write_all(message)?;
         connection.read_exact(&mut answer, "the answer")?;
         return Ok(answer);
@@ -86,11 +61,11 @@ fn exchange(connection: &Connection, message: &[u8], want: usize) -> Result<Vec<
     Ok(answer)
 }
 
-/// Ends our sending and waits shortly for the server to end its own, so that the last bytes are not
-/// overtaken by a reset. Python programs that never notice the end of a stream are not waited for.
+/// Ends the sending and waits a moment for the server to end its own, so that a reset does not overtake the last
+/// bytes. Python programs that never notice the end of a stream are not waited for.
 pub(crate) fn goodbye(connection: &Connection) {
     connection.finish_sending();
-    let until = Instant::now() + Duration::from_secs(1);
+    let until = Instant::now() + GOODBYE;
     let mut rest = [0; 1024];
     loop {
         let left = until.saturating_duration_since(Instant::now());

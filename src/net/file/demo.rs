@@ -1,0 +1,173 @@
+//! The demo: a file arrives whole, hostile senders leave nothing, and a broken transfer continues.
+
+use super::digest::Hash;
+use super::header::Header;
+use super::{Ends, Meeting, Receiving, Sending};
+use crate::net::args::Bounds;
+use crate::net::demo::{DemoError, Running, Stage};
+use crate::net::event::{What, chain};
+use crate::scenario::run::scratch::Scratch;
+use crate::wire::frame::encode;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A file, and the folder that it is sent to.
+struct Files {
+    /// Removed at the end of the demo, even after SIGKILL.
+    _scratch: Scratch,
+    path: PathBuf,
+    inbox: PathBuf,
+    bytes: Vec<u8>,
+    digest: String,
+}
+
+impl Files {
+    fn new() -> Result<Self, DemoError> {
+        let scratch = Scratch::new().map_err(|error| DemoError::Process(chain(&error)))?;
+        let (path, inbox) = (scratch.path().join("photo.bin"), scratch.path().join("inbox"));
+        let bytes: Vec<u8> =
+            (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        fs::create_dir(&inbox).map_err(DemoError::io("no folder can be made for the demo"))?;
+        fs::write(&path, &bytes).map_err(DemoError::io("the file to send cannot be written"))?;
+        let digest = blake3::hash(&bytes).to_string();
+        Ok(Self { _scratch: scratch, path, inbox, bytes, digest })
+    }
+
+    fn arrived(&self) -> bool {
+        fs::read(self.inbox.join("photo.bin")).is_ok_and(|got| got == self.bytes)
+    }
+
+    /// Makes room for the file to arrive again.
+    fn remove_copy(&self) -> Result<(), DemoError> {
+        let copy = self.inbox.join("photo.bin");
+        fs::remove_file(copy).map_err(DemoError::failed("the file is in the folder"))
+    }
+
+    fn send(&self, meeting: Meeting, resume: bool) -> Ends {
+        let (path, hash) = (self.path.clone(), Hash::default());
+        Ends::Send(Sending { path, meeting, hash, resume, once: false, bounds: Bounds::default() })
+    }
+
+    fn receive(&self, meeting: Meeting, resume: bool) -> Ends {
+        Ends::Receive(self.receiving(meeting, resume))
+    }
+
+    fn receive_once(&self) -> Ends {
+        Ends::Receive(Receiving { once: true, ..self.receiving(listening(), false) })
+    }
+
+    fn receiving(&self, meeting: Meeting, resume: bool) -> Receiving {
+        Receiving {
+            into: self.inbox.clone(),
+            meeting,
+            max_size: 1 << 30,
+            overwrite: false,
+            hash: Hash::default(),
+            resume,
+            once: false,
+            bounds: Bounds::default(),
+        }
+    }
+}
+
+fn listening() -> Meeting {
+    Meeting { bind: Some("127.0.0.1:0".to_owned()), to: None }
+}
+
+fn connecting(server: &Running) -> Meeting {
+    Meeting { bind: None, to: Some(server.address().to_string()) }
+}
+
+pub(super) fn play(stage: &mut Stage<'_>) -> Result<(), DemoError> {
+    let files = Files::new()?;
+    stage.scene("The receiver listens, the sender connects: a length, a JSON header, then 3 MB.");
+    let server = stage.serve(files.receive_once(), &[])?;
+    let (client, ended) = stage.connect(files.send(connecting(&server), false), &[])?;
+    let (sent, got) = (stage.messages_of(client).concat(), stage.messages_of(server.pid()).concat());
+    stage.check(
+        "both ends show the same digest, that of the file",
+        sent.contains(&files.digest) && got.contains(&files.digest),
+    );
+    stage.check("the file arrived whole", ended.is_ok() && files.arrived());
+
+    refuse(stage, &files)?;
+    resume(stage, &files)?;
+
+    stage.scene("The sender listens, the receiver connects.");
+    files.remove_copy()?;
+    let server = stage.serve(files.send(listening(), false), &[])?;
+    let (_, ended) = stage.connect(files.receive(connecting(&server), false), &[])?;
+    stage.check("the file arrived whole", ended.is_ok() && files.arrived());
+    stage.stop(&server)
+}
+
+fn refuse(stage: &mut Stage<'_>, files: &Files) -> Result<(), DemoError> {
+    stage.scene("The same name again: an existing file is not replaced without --overwrite.");
+    let server = stage.serve(files.receive(listening(), false), &[])?;
+    let (_, ended) = stage.connect(files.send(connecting(&server), false), &[])?;
+    stage.check("the sender is told why", ended.is_err_and(|why| why.contains("already exists")));
+
+    stage.scene("Hostile senders: names that lead out of the folder, and sizes that lie.");
+    for (filename, filesize) in [("../photo.bin", 4), ("/etc/motd", 4), ("less", 2), ("more", 9)] {
+        let header = Header { filename: filename.to_owned(), filesize, hash: None, resume: None };
+        raw_sender(&server, &header, b"four")?;
+    }
+    stage.wait_until(|stage| stage.failures_of(server.pid()).len() >= 5);
+    let failures = stage.failures_of(server.pid()).len();
+    stage.check("each cost one line", failures == 5);
+    stage.check("the folder holds the earlier file and nothing else", names(&files.inbox) == ["photo.bin"]);
+    stage.stop(&server)
+}
+
+fn resume(stage: &mut Stage<'_>, files: &Files) -> Result<(), DemoError> {
+    stage.scene("A transfer breaks off after 1 MB; with --resume at both ends the next one continues there.");
+    files.remove_copy()?;
+    let server = stage.serve(files.receive(listening(), true), &[])?;
+    let header = Header {
+        filename: "photo.bin".to_owned(),
+        filesize: files.bytes.len() as u64,
+        hash: Some(Hash::default()),
+        resume: Some(files.digest.clone()),
+    };
+    raw_sender(&server, &header, &files.bytes[..1_000_000])?;
+    stage.wait_until(|stage| stage.failures_of(server.pid()).len() == 1);
+    stage.check("a broken transfer leaves no file of that name", !files.inbox.join("photo.bin").exists());
+    let (client, ended) = stage.connect(files.send(connecting(&server), true), &[])?;
+    let resumed = stage
+        .events_of(client)
+        .iter()
+        .any(|what| matches!(what, What::Note(text) if text.contains("has 1000000 of 3000000 bytes")));
+    let held = ended.is_ok() && resumed && files.arrived();
+    stage.check("only the rest was sent, and the file is whole", held);
+    stage.check("the folder holds nothing else", names(&files.inbox) == ["photo.bin"]);
+    stage.stop(&server)
+}
+
+/// Sends a header and bytes as no honest sender does, and waits for the end. Only a sender that resumes gets an
+/// answer, before its bytes.
+fn raw_sender(server: &Running, header: &Header, bytes: &[u8]) -> Result<(), DemoError> {
+    let mut stream =
+        TcpStream::connect(server.address()).map_err(DemoError::failed("the server is reachable"))?;
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+    let frame = encode(header.to_json().as_bytes(), 1 << 16).unwrap_or_default();
+    // A server that refuses may close before everything is sent.
+    let _ = stream.write_all(&frame);
+    if header.resume.is_some() {
+        let mut prefix = [0; 4];
+        stream.read_exact(&mut prefix).map_err(DemoError::failed("the receiver answers"))?;
+        let mut answer = vec![0; u32::from_le_bytes(prefix).min(1024) as usize];
+        stream.read_exact(&mut answer).map_err(DemoError::failed("the receiver answers"))?;
+    }
+    let _ = stream.write_all(bytes);
+    let _ = stream.shutdown(Shutdown::Write);
+    let _ = stream.read_to_end(&mut Vec::new());
+    Ok(())
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}

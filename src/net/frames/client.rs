@@ -1,0 +1,65 @@
+//! The client: shows the server's frames while it sends its own.
+
+use crate::net::connection::{Connection, ConnectionError};
+use crate::net::event::What;
+use crate::net::framing::{BUFFER, receive_all};
+use crate::net::input::Line;
+use crate::net::program::EndError;
+use crate::wire::frame::encode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+/// How long to wait for a further line of input once the server has ended its sending.
+const LAST_LINES: Duration = Duration::from_millis(300);
+
+/// Reports each frame of the server, and sends each line as a frame of up to `limit` bytes. It returns when both
+/// directions have ended, or the server has and no further line arrives.
+///
+/// # Errors
+/// When a frame is too long or not UTF-8, or the connection stalls or breaks.
+pub(super) fn talk(connection: &Connection, input: &Receiver<Line>, limit: usize) -> Result<(), EndError> {
+    let server_ended = &AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let receive = move || {
+            let received = receive_all(connection, limit, BUFFER);
+            server_ended.store(true, Ordering::Relaxed);
+            received
+        };
+        let receiving = std::thread::Builder::new().spawn_scoped(scope, receive);
+        let receiving = receiving.map_err(ConnectionError::no_thread)?;
+        let sent = send_lines(connection, input, limit, server_ended);
+        connection.finish_sending();
+        let received = receiving.join().expect("receiving frames does not panic");
+        match (received, sent) {
+            // Python's server closes once it has sent its messages: lines sent after that are lost, which is not
+            // an error.
+            (Ok(()), Err(ConnectionError::Reset)) => {
+                connection.tell(What::Note("the server had closed: the last lines are lost".to_owned()));
+                Ok(())
+            }
+            (received, sent) => received.and(sent),
+        }
+    })?;
+    Ok(())
+}
+
+fn send_lines(
+    connection: &Connection,
+    input: &Receiver<Line>,
+    limit: usize,
+    server_ended: &AtomicBool,
+) -> Result<(), ConnectionError> {
+    loop {
+        let line = match input.recv_timeout(LAST_LINES) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) if server_ended.load(Ordering::Relaxed) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => continue,
+        };
+        match line {
+            Line::Text(line) => connection.write_all(&encode(line.as_bytes(), limit)?)?,
+            Line::Refused(why) => connection.tell(What::Note(why)),
+        }
+    }
+}
