@@ -1,10 +1,10 @@
 //! One execution under a controlled scheduler: exactly one task goes on at a time.
 //!
-//! Does no I/O and reads no clock of its own: the `System` is the world, the
-//! [`Strategy`](crate::explore::strategy::Strategy) decides, and the engine knows the rules. A task that
-//! has arrived at a step waits. Where only a try tells whether a step is enabled, granting it is that try:
-//! if it is refused the task is *disabled* until a step touches what it waits for. A refused try is no step
-//! of the schedule.
+//! Does no I/O and reads no clock of its own: the `System` executes, the
+//! [`Strategy`](crate::explore::strategy::Strategy) decides, and the engine keeps the rules. A task that
+//! has arrived at a step waits. Where only an attempt shows whether a step is enabled, granting it is that
+//! attempt: if it is refused, the task is *disabled* until a step touches what it waits for. A refused
+//! attempt is not a step of the schedule.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ use super::strategy::{Decision, Strategy};
 /// A task is a process, a thread, or anything else that can act on its own: a timeout that may fire, a
 /// signal that may be delivered. It has a number, which means the same task in every execution.
 pub trait System {
-    /// Why the system could not do what it was told.
+    /// Why the system could not do what was asked.
     type Error;
     /// How an execution ended.
     type Outcome: Ord + Clone + fmt::Debug;
@@ -28,16 +28,16 @@ pub trait System {
     /// How many task numbers are in use. Grows when a task appears that has never been seen before.
     fn tasks(&self) -> usize;
 
-    /// Starts over: the objects as at first, every task that exists then at its first step.
+    /// Starts over: the objects in their initial state, each initial task at its first step.
     ///
     /// # Errors
-    /// When the system cannot be brought back to its first state.
+    /// When the system cannot be brought back to its initial state.
     fn reset(&mut self) -> Result<(), Self::Error>;
 
-    /// The step at which `task` waits; `None` if it has not been created, has ended, or can act no more.
+    /// The step at which `task` waits; `None` if it has not been created, has ended, or can no longer act.
     fn pending(&self, task: usize) -> Option<&Step>;
 
-    /// Whether `task` could be granted its step now; `None` if only a try tells.
+    /// Whether the step of `task` is enabled now; `None` if only an attempt shows it.
     fn enabled(&self, task: usize) -> Option<bool> {
         let _ = task;
         None
@@ -61,7 +61,7 @@ pub trait System {
         true
     }
 
-    /// What came of a complete execution.
+    /// The outcome of a complete execution.
     ///
     /// # Errors
     /// When the objects cannot be read.
@@ -87,15 +87,15 @@ pub trait System {
         None
     }
 
-    /// The tasks of which one would have to act before the disabled `task` can go on; `None` to have it
-    /// derived from who acquired and did not release.
+    /// The tasks of which one has to act before the disabled `task` can go on; `None` to have them derived
+    /// from which tasks acquired its objects and did not release them.
     fn holders(&self, task: usize) -> Option<Vec<usize>> {
         let _ = task;
         None
     }
 
-    /// What was not under control in the execution that has just ended, and how often it occurred. A search
-    /// in which there was anything is not complete.
+    /// What was uncontrolled in the execution that has just ended, and how often it occurred. A search in
+    /// which anything was uncontrolled is not complete.
     fn uncontrolled(&self) -> Vec<(String, u64)> {
         Vec::new()
     }
@@ -117,7 +117,7 @@ pub struct Trace {
     pub events: Vec<Event>,
     /// For each task the step at which it was left waiting for ever; `None` if it ended.
     pub stuck: Vec<Option<Step>>,
-    /// For waiting tasks of which the system knows it: the tasks of which one would have to act.
+    /// For each waiting task for which the system knows them: the tasks of which one has to act.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub blockers: BTreeMap<usize, Vec<usize>>,
 }
@@ -169,13 +169,13 @@ pub struct Wait {
     pub holders: Vec<(usize, bool)>,
 }
 
-/// What a strategy sees where it has to decide.
+/// What a strategy is given to decide by.
 #[derive(Debug)]
 pub struct Point<'a> {
     /// How many decisions were made before.
     pub depth: usize,
-    /// What can be chosen, in order. Where only a try tells, a step that has not been tried since its
-    /// objects were last touched is among them, and may still be refused.
+    /// What can be chosen, in order. Where only an attempt shows whether a step is enabled, these include
+    /// steps that have not been tried since their objects were last touched, and may still be refused.
     pub choices: &'a [Choice],
     /// The step at which each task waits.
     pub pending: &'a [Option<Step>],
@@ -188,7 +188,7 @@ impl Point<'_> {
     }
 }
 
-/// A step that was announced and never done: its task was killed there, or could act no more.
+/// A step that was announced and never done: its task was killed there, or could no longer act.
 #[derive(Clone, Debug)]
 pub struct Withdrawn {
     /// How many events had happened.
@@ -199,7 +199,7 @@ pub struct Withdrawn {
     pub step: Step,
 }
 
-/// A complete execution, as a strategy is told of it.
+/// A complete execution, as it is passed to a strategy.
 pub struct Completed<'a> {
     /// What happened.
     pub trace: &'a Trace,
@@ -236,20 +236,20 @@ pub enum ExecuteError<E> {
     Ambiguous(#[from] Ambiguity),
 }
 
-/// The same decisions led elsewhere: something that matters is not under control.
+/// The same decisions had another effect: something that matters is uncontrolled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("step {} differs: expected {expected}, found {found}", position + 1)]
 pub struct Divergence {
     /// Which decision, counted from 0.
     pub position: usize,
-    /// What the schedule says.
+    /// What the schedule requires.
     pub expected: String,
     /// What the processes did.
     pub found: String,
 }
 
-/// Two schedules of one class had different outcomes: steps that were taken for independent are not, or
-/// something that matters is not under control.
+/// Two schedules of one class had different outcomes: steps that were assumed to be independent are not, or
+/// something that matters is uncontrolled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "two equivalent schedules had different outcomes: {first} had {first_outcome}, {second} had \
@@ -266,10 +266,10 @@ pub struct Ambiguity {
     pub second_outcome: String,
 }
 
-/// Carries out one execution; `None` if the strategy gave it up half-way.
+/// Carries out one execution; `None` if the strategy gave it up.
 ///
 /// # Errors
-/// When the system fails, or does other things than the strategy knows it to have done before.
+/// When the system fails, or does something other than after the same decisions before.
 pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
     system: &mut S,
     strategy: &mut T,
@@ -342,7 +342,7 @@ pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
         });
         event.ended = pending[task].is_none();
         if event.ended {
-            // What it took before and does not release by this step.
+            // What it acquired before and does not release by this step.
             event.released = held.of(task).to_vec();
             if !choice.kill {
                 let releases =
@@ -351,8 +351,8 @@ pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
             }
         }
         held.record(&event);
-        // A lock is free again after a release or a death; a record lock on the data file itself
-        // after any use of that file. So whatever touches the object lets it be tried again.
+        // A lock is free again after a release or a death, and a record lock on the data file after any
+        // use of that file. So each access to the object lets it be tried again.
         for (other, refused) in refused.iter_mut().enumerate().filter(|(_, refused)| **refused) {
             let waits_for =
                 |step: &Step| step.touches().any(|its| event.touches().any(|t| t.object == its.object));
@@ -363,8 +363,8 @@ pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
     }
 }
 
-/// Reads where each task waits now. Tells of each step that is gone, but for that of the task which was
-/// `granted` its own.
+/// Reads where each task waits now, and calls `withdraw` for each step that is gone, except that of the
+/// task that was `granted`.
 fn observe<S: System + ?Sized>(
     system: &S,
     pending: &mut Vec<Option<Step>>,

@@ -1,4 +1,4 @@
-//! Which task holds which lock, as far as the steps tell.
+//! Which task holds which lock, derived from the steps.
 
 use super::step::{Access, Event, Label};
 
@@ -12,7 +12,7 @@ pub(crate) struct Holders {
 }
 
 impl Holders {
-    /// Who holds what after `events`.
+    /// The holders after `events`.
     pub(crate) fn after<'e>(events: impl IntoIterator<Item = &'e Event>) -> Self {
         let mut holders = Self::default();
         for event in events {

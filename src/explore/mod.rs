@@ -1,25 +1,25 @@
-//! Controlled schedules: which process goes on is decided, counted, shortened and repeated.
+//! Controlled schedules: decide which process runs next, count the schedules, shorten and repeat them.
 
-/// One execution under a controlled scheduler, and the rules of the game.
+/// One execution under a controlled scheduler.
 pub mod engine;
-/// Real processes, a step at a time.
+/// Real processes, one step at a time.
 pub mod gate;
 mod holders;
 /// Classes of equivalent schedules, and how many schedules each holds.
 pub mod reduce;
 /// A schedule as a value: runs, token, checksum.
 pub mod schedule;
-/// Execution after execution, counted by outcome.
+/// Repeated executions, counted by outcome.
 pub mod search;
-/// Which witness is the shortest.
+/// The shortest schedule of a class.
 pub mod shrink;
-/// Intervals, fairness and quantiles of trials.
+/// Confidence intervals, fairness and quantiles of trials.
 pub mod statistics;
 /// Steps, decisions, and which of them depend on each other.
 pub mod step;
-/// Who goes next: depth-first, random, uniform, by priorities, or as before.
+/// Which task runs next: depth-first, random, uniform, by priority, or as in a recorded schedule.
 pub mod strategy;
-/// Any program, unmodified, a system call at a time.
+/// Any program, unmodified, one system call at a time.
 pub mod traced;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Equivalence of schedules: two are one *class* if swapping independent neighbours turns one into
 //! the other (A. Mazurkiewicz, "Trace Theory", LNCS 255, 1987).
 //!
-//! All schedules of a class lead to the same end, so one of them is enough; the others are the
-//! linear extensions of its partial order, which can be counted, and searched, without running.
+//! All schedules of a class have the same outcome, so one of them is enough; the others are the
+//! linear extensions of its partial order, which can be counted and searched without running them.
 
 use std::collections::HashMap;
 
@@ -13,9 +13,9 @@ use super::step::{Choice, Event};
 /// The most cuts that are visited to count a class or to shorten a schedule; where there are more, the
 /// count is an estimate.
 pub(super) const MAX_CUTS: usize = 50_000;
-/// The most events of a class that is counted; the count recurses as deep as there are events.
+/// The most events of a class that is counted; the count recurses once per event.
 const MAX_EVENTS: usize = 2_000;
-/// Random schedules that an estimate is made from.
+/// The number of random schedules that an estimate is made from.
 const WALKS: u32 = 32;
 
 /// The partial order of a trace: for each event those before it on which it depends.

@@ -20,24 +20,24 @@ pub const MAX_STEPS: usize = 10_000;
 /// A schedule, with the scenario and the parameters that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Scenario and parameters: small letters, digits and dots.
+    /// Scenario and parameters: lower-case letters, digits and dots.
     pub parameters: String,
     /// The decisions.
     pub choices: Vec<Choice>,
-    /// What [`arrivals`] said of the execution that the token was made from.
+    /// [`arrivals`] of the execution that the token was made from.
     pub arrivals: u16,
 }
 
-/// The text is no token.
+/// The text is not a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseTokenError {
-    /// It does not look like one at all.
-    #[error("`{0}` is no token: one looks like `t2k1.no.qr~ab2a~tfvvpt`")]
+    /// It does not have the shape of one.
+    #[error("`{0}` is not a token: a token looks like `t2k1.no.qr~ab2a~tfvvpt`")]
     Shape(String),
-    /// It does, but the check does not fit: mistyped, or put together by hand.
-    #[error("the token `{0}` does not fit its own check letters: it is mistyped")]
+    /// It does, but its checksum is wrong: it is mistyped, or was put together by hand.
+    #[error("the token `{0}` does not match its checksum: it is mistyped")]
     Check(String),
-    /// The schedule is longer than anything that was ever printed.
+    /// The schedule is longer than any that is printed.
     #[error("the schedule has more than {MAX_STEPS} steps")]
     TooLong,
 }
@@ -96,7 +96,7 @@ impl FromStr for Token {
     }
 }
 
-/// Fifteen bits that tell the steps of one execution from those of another.
+/// A 15-bit hash of the steps of an execution.
 pub fn arrivals(events: &[Event]) -> u16 {
     let text = events.iter().flat_map(|event| {
         let step = &event.step;
@@ -163,7 +163,7 @@ fn fold(hash: u64) -> u16 {
     ((hash ^ (hash >> 15) ^ (hash >> 30) ^ (hash >> 45)) & 0x7fff) as u16
 }
 
-/// Crockford's alphabet: nothing in it is taken for something else.
+/// Crockford's base 32: no two characters look alike.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 fn letters(bits: u16) -> String {

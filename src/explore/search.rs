@@ -1,4 +1,4 @@
-//! One execution after another, counted by outcome, with the shortest witness of each.
+//! Repeated executions, counted by outcome, with the shortest witness of each.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,18 +15,18 @@ use super::strategy::Strategy;
 pub struct Tally<O: Ord> {
     /// Complete executions.
     pub schedules: u64,
-    /// Executions that were given up because all that was left had been explored elsewhere.
+    /// Executions that were given up because everything left had been explored elsewhere.
     pub given_up: u64,
     /// Complete executions in which no task was killed.
     pub unharmed: u64,
-    /// Schedules that the classes found so far hold together; saturates.
+    /// How many schedules the classes found so far contain in total; saturates.
     pub represents: u64,
     /// Whether `represents` is an estimate: some class was too large to be counted.
     #[serde(default)]
     pub estimated: bool,
-    /// What came of them.
+    /// The outcomes found.
     pub outcomes: BTreeMap<O, Found>,
-    /// What was not under control, and how often it occurred.
+    /// What was uncontrolled, and how often it occurred.
     #[serde(default)]
     pub uncontrolled: BTreeMap<String, u64>,
     /// Each class by its first schedule, with the schedule that was executed and its outcome.
@@ -36,17 +36,17 @@ pub struct Tally<O: Ord> {
 /// One outcome.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Found {
-    /// How many executions ended so.
+    /// How many executions had it.
     pub count: u64,
     /// In how many of them no task was killed.
     pub unharmed: u64,
-    /// How many classes end so.
+    /// How many classes have it.
     pub classes: u64,
-    /// How many schedules these classes hold together.
+    /// How many schedules these classes contain in total.
     pub represents: u64,
-    /// The shortest schedule that ends so, of the classes seen.
+    /// The cost of the shortest schedule that has it, among the classes seen.
     pub cost: Cost,
-    /// That schedule. It follows from one that was executed, but may not have been itself.
+    /// That schedule: equivalent to one that was executed, but possibly not executed itself.
     pub witness: Trace,
 }
 
@@ -122,12 +122,12 @@ impl<O: Ord + Clone + std::fmt::Debug> Tally<O> {
     }
 }
 
-/// Executes until nothing is left or until `go_on`, asked after each execution, says no; whether the search
-/// is complete: nothing was left, and everything that was executed was under control.
+/// Executes until nothing is left or until `go_on`, called after each execution, returns `false`. Returns
+/// whether the search is complete: nothing is left, and everything executed was controlled.
 ///
 /// # Errors
 /// When an execution cannot be carried out, or two equivalent schedules had different outcomes; what was
-/// found before it stays in `tally`.
+/// found before stays in `tally`.
 pub fn search<S: System + ?Sized, T: Strategy + ?Sized>(
     system: &mut S,
     strategy: &mut T,

@@ -1,4 +1,4 @@
-//! Which witness is the shortest: fewest switches, then fewest preemptions, then lexicographic.
+//! The shortest witness: fewest switches, then fewest preemptions, then first in lexicographic order.
 
 use std::collections::HashMap;
 
@@ -9,15 +9,15 @@ use super::holders::Holders;
 use super::reduce::{Cut, MAX_CUTS, Order};
 use super::step::{Access, Choice, Event, Step};
 
-/// How hard a schedule is to follow.
+/// How hard a schedule is to follow: compared field by field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cost {
     /// How often the next step belongs to another process.
     pub switches: usize,
     /// Switches away from a process that could have gone on: it has not ended, and does not wait
-    /// at a lock that somebody has taken.
+    /// at a lock that is held.
     pub preemptions: usize,
-    /// The schedule itself, to compare what is otherwise equal.
+    /// The schedule itself, which breaks ties.
     pub choices: Vec<Choice>,
 }
 
@@ -50,8 +50,8 @@ fn could_go_on(next: Option<&Step>, held: &Holders) -> bool {
 
 /// The shortest schedule of the class of `trace`, found without running it.
 ///
-/// Dynamic programming over how far each task has come and which went last. Where that is too much, a
-/// task goes on as long as it can, and the result is the better of that schedule and `trace`.
+/// Dynamic programming over the progress of each task and which task ran last. Where that takes too many
+/// states, each task runs as long as it can, and the result is the better of that schedule and `trace`.
 pub fn shortest(trace: &Trace) -> Trace {
     let order = Order::new(&trace.events);
     let mut search = Search { order, trace, best: HashMap::new() };
@@ -71,7 +71,7 @@ pub fn shortest(trace: &Trace) -> Trace {
     if small || Cost::of(&found) < Cost::of(trace) { found } else { trace.clone() }
 }
 
-/// The longest schedule that is shortened by dynamic programming, which recurses as deep.
+/// The longest schedule that is shortened by dynamic programming, which recurses once per event.
 const MAX_EVENTS: usize = 1_000;
 
 struct Search<'a> {
@@ -80,12 +80,12 @@ struct Search<'a> {
     best: HashMap<(Cut, Option<usize>), Best<'a>>,
 }
 
-/// Fewest switches, fewest preemptions, and the event that comes first on that way.
+/// The fewest switches, then the fewest preemptions, and the first event of such a schedule.
 type Best<'a> = (usize, usize, Option<&'a Event>);
 
 impl<'a> Search<'a> {
-    /// The fewest switches and preemptions from here to the end, and the first event on that way;
-    /// among equals the first in lexicographic order. `None` if there are too many cuts.
+    /// The fewest switches and preemptions from here to the end, and the first event of such a schedule;
+    /// of equal ones the first in lexicographic order. `None` if there are too many cuts.
     fn best(&mut self, cut: &Cut, last: Option<usize>) -> Option<Best<'a>> {
         if let Some(known) = self.best.get(&(cut.clone(), last)) {
             return Some(*known);
@@ -108,7 +108,7 @@ impl<'a> Search<'a> {
                 switches += 1;
                 preemptions += usize::from(preempted);
             }
-            // Events come in the order of tasks, so the first of equals is kept.
+            // Events come in the order of tasks, so the first of equal ones is kept.
             if best.is_none_or(|(s, p, _)| (switches, preemptions) < (s, p)) {
                 best = Some((switches, preemptions, Some(event)));
             }
@@ -118,14 +118,14 @@ impl<'a> Search<'a> {
         Some(best)
     }
 
-    /// The next event of the task that went last, if it can be next; otherwise of the first that can.
+    /// The next event of the task that ran last, if it can be next; otherwise of the first task that can.
     fn lazy(&self, cut: &Cut, last: Option<usize>) -> Option<&'a Event> {
         let same = self.order.next(cut).find(|event| Some(event.choice.index()) == last);
         same.or_else(|| self.order.next(cut).next())
     }
 
     /// The holders at `cut`. The order of lock operations on one lock is the same in the whole
-    /// class, so any order of the events below the cut tells.
+    /// class, so any order of the events below the cut will do.
     fn held(&self, cut: &Cut) -> Holders {
         let mut ranks: HashMap<u32, u16> = HashMap::new();
         Holders::after(self.trace.events.iter().filter(|event| {

@@ -1,11 +1,11 @@
-//! What a number of trials says, and what it does not.
+//! What can be concluded from a number of trials.
 
 /// The two-sided 95 % quantile of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
 /// The 95 % Wilson score interval of a rate: `hits` of `trials` (E. Wilson, JASA 22, 1927).
 ///
-/// Right at 0 and at all of them too, where the textbook interval has no width.
+/// Also valid at 0 and at `trials` hits, where the normal approximation has no width.
 pub fn wilson(hits: u64, trials: u64) -> (f64, f64) {
     if trials == 0 {
         return (0.0, 1.0);
@@ -19,15 +19,15 @@ pub fn wilson(hits: u64, trials: u64) -> (f64, f64) {
     (low, high)
 }
 
-/// Jain's fairness index: 1 if all shares are equal, `1/n` if one has everything (R. Jain et al.,
-/// DEC-TR-301, 1984). 1 for no shares, or for shares that are all nothing.
+/// Jain's fairness index: 1 if all shares are equal, `1/n` if one of them is everything (R. Jain et al.,
+/// DEC-TR-301, 1984). 1 if there are no shares or all are 0.
 pub fn jain(shares: &[f64]) -> f64 {
     let sum: f64 = shares.iter().sum();
     let squares: f64 = shares.iter().map(|share| share * share).sum();
     if squares == 0.0 { 1.0 } else { sum * sum / (shares.len() as f64 * squares) }
 }
 
-/// The value below which the part `share` of the sorted `values` lies, between neighbours linearly.
+/// The quantile `share` (0 to 1) of the sorted `values`, interpolated linearly between neighbours.
 ///
 /// `None` if there are no values.
 pub fn quantile(values: &[f64], share: f64) -> Option<f64> {

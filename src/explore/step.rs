@@ -144,7 +144,7 @@ impl Touch {
 pub struct Step {
     /// The name of the operation: `read`, `write`, `lock`.
     pub name: Label,
-    /// The object that it is told by.
+    /// The principal object.
     pub resource: Label,
     /// How it accesses that object.
     pub access: Access,
@@ -213,7 +213,7 @@ impl Choice {
 
 /// What a step observed, as the scenario encodes it for its own judge; empty if there is nothing to judge.
 ///
-/// The explorer passes it on and compares it, and never looks inside.
+/// The explorer passes it on and compares it, and does not interpret it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Observation(String);
@@ -243,7 +243,7 @@ impl Observation {
     }
 }
 
-/// What a step has seen: in words for people, and typed for its scenario.
+/// What a step observed: in words for people, and encoded for its scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// In words.
@@ -306,7 +306,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// `choice` was carried out at `step`, and this came of it.
+    /// `choice` was carried out at `step` with this effect.
     pub fn new(choice: Choice, step: Step, effect: Effect) -> Self {
         let Effect { seen: Seen { text, observation }, touched, created, barrier } = effect;
         Self {

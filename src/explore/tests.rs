@@ -335,7 +335,7 @@ fn a_replay_sees_the_same_and_says_where_it_does_not() {
         (&[0, 0, 0], "step 3 differs: expected a step of A, found it has ended"),
         (&[0, 0, 7], "step 3 differs: expected a step of H, found there is none"),
         (&[0, 0, 1], "step 4 differs: expected the end of the schedule, found B at `write`"),
-        (&[0, 0, 1, 1, 1], "step 5 differs: expected a step of B, found nobody can go on"),
+        (&[0, 0, 1, 1, 1], "step 5 differs: expected a step of B, found no task can go on"),
     ];
     for (choices, message) in cases {
         let mut replay = Replay::new(choices.iter().copied().map(Choice::step).collect());

@@ -254,7 +254,7 @@ fn bad_input() {
     std::fs::write(file, edited).unwrap();
     let mistyped = token.replacen('a', "b", 1);
     let cases: [(&[&str], &str); 6] = [
-        (&["replay", "nonsense"], "`nonsense` is no token"),
+        (&["replay", "nonsense"], "`nonsense` is not a token"),
         (&["replay", &mistyped], "mistyped"),
         (&["replay", &token, "--buyers", "3"], "other parameters"),
         (&["replay", file], "is called `jump`"),

@@ -1,7 +1,7 @@
-//! The hand-over between the scheduler and real processes: exactly one of them runs at a time.
+//! The hand-over between the scheduler and real processes: exactly one runs at a time.
 //!
-//! Workers persist: a process is started once and runs its body again for every execution, for
-//! starting one takes as long as many executions. What a step does happens for real.
+//! Workers persist: a process is started once and runs its body again for each execution, because
+//! starting one takes as long as many executions. The operation of each step is really carried out.
 
 mod scheduler;
 mod slot;

@@ -1,4 +1,4 @@
-//! The scheduler's side: start the workers, and let one of them go on at a time.
+//! The scheduler's side: starts the workers and lets one of them run at a time.
 
 use crate::sys::pid::Pid;
 use std::io;
@@ -16,22 +16,22 @@ use crate::wire::handle::Fd;
 
 /// How long a granted worker may take to arrive at its next step.
 ///
-/// Steps take microseconds, and nobody else of the run holds the processor, so this long means that
-/// the body blocks outside of a step, or that somebody has stopped the process.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it may take after a Ctrl-C.
-const GRACE: Duration = Duration::from_secs(1);
-/// How long workers may take to end with their gate, all together.
-const LAST_GRACE: Duration = Duration::from_secs(2);
-/// How often a silent worker is asked whether it lives.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Steps take microseconds, and no other process of the run is running, so this long means that the
+/// body blocks outside a step or that the process is stopped.
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same after Ctrl-C.
+const INTERRUPTED_STEP_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long all workers together may take to end when the gate is dropped.
+const DROP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often it is checked whether a silent worker is alive.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Real processes cannot be controlled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GateError {
-    /// The memory that all share cannot be had.
-    #[error("shared memory for the gate cannot be had")]
+    /// The shared memory of the gate is unavailable.
+    #[error("shared memory for the gate is unavailable")]
     Memory(#[from] RegionError),
     /// A worker cannot be started.
     #[error("worker {who} cannot be started")]
@@ -41,7 +41,7 @@ pub enum GateError {
         /// Why not.
         source: Box<StartError>,
     },
-    /// A worker died, and nobody of us killed it.
+    /// A worker died and the gate did not kill it.
     #[error("worker {who} (PID {pid}) died by itself: {exit}")]
     Died {
         /// Its letter.
@@ -53,8 +53,8 @@ pub enum GateError {
     },
     /// A worker neither arrives at a step nor ends.
     #[error(
-        "worker {who} (PID {pid}) did not arrive at its next step in {} s: it is stopped, or blocks outside of a step",
-        PATIENCE.as_secs()
+        "worker {who} (PID {pid}) did not arrive at its next step in {} s: it is stopped, or blocks outside a step",
+        STEP_TIMEOUT.as_secs()
     )]
     Silent {
         /// Its letter.
@@ -81,21 +81,21 @@ pub enum GateError {
         source: io::Error,
     },
     /// A worker was killed and has not ended: the kernel holds it in a system call.
-    #[error("worker {who} (PID {pid}) has not ended {} s after SIGKILL", PATIENCE.as_secs())]
+    #[error("worker {who} (PID {pid}) has not ended {} s after SIGKILL", STEP_TIMEOUT.as_secs())]
     Undead {
         /// Its letter.
         who: char,
         /// Its PID.
         pid: Pid,
     },
-    /// The system refused something that the workers share.
+    /// The kernel refused a resource that the workers share.
     #[error("what the workers share cannot be set up")]
     Os(#[from] io::Error),
 }
 
 type Starter<'s> = Box<dyn FnMut(usize, WorkerSlot) -> Result<Child<()>, StartError> + 's>;
 
-/// Workers that run the same body again and again, a step at a time.
+/// Workers that run the same body again and again, one step at a time.
 pub struct Gate<'s> {
     region: Region,
     start: Starter<'s>,
@@ -119,8 +119,8 @@ enum At {
 }
 
 impl<'s> Gate<'s> {
-    /// A gate for `count` workers, each started by `start` when it is first needed, and again after
-    /// it was killed. What is started must call [`WorkerSlot::serve`].
+    /// A gate for `count` workers, each started by `start` when it is first needed and again after it
+    /// was killed. The started process must call [`WorkerSlot::serve`].
     ///
     /// # Errors
     /// [`GateError::Memory`].
@@ -164,20 +164,21 @@ impl<'s> Gate<'s> {
         self.workers[worker].at == At::Panicked
     }
 
-    /// Calls everybody back who is still on the way; nobody does anything until [`begin`](Self::begin).
+    /// Abandons the current execution: each worker that waits at a step unwinds, and waits for
+    /// [`begin`](Self::begin).
     ///
     /// # Errors
     /// [`GateError`].
     pub fn abandon(&mut self) -> Result<(), GateError> {
         for worker in 0..self.workers.len() {
             if self.pending(worker).is_some() {
-                self.tell(worker, Command::Abandon)?;
+                self.command(worker, Command::Abandon)?;
             }
         }
         Ok(())
     }
 
-    /// Starts whoever is missing, and lets everybody run up to its first step.
+    /// Starts the workers that do not exist, and lets each run up to its first step.
     ///
     /// # Errors
     /// [`GateError`].
@@ -186,20 +187,20 @@ impl<'s> Gate<'s> {
             if self.workers[worker].child.is_none() {
                 self.start_worker(worker)?;
             }
-            self.tell(worker, Command::Begin)?;
+            self.command(worker, Command::Begin)?;
         }
         Ok(())
     }
 
-    /// Starts whoever is missing, lets all of them run freely and at once, and waits until every body
-    /// has ended; what each has left with [`StepContext::report`](super::StepContext::report), `None` for one that had not
-    /// ended within `patience`.
+    /// Starts the workers that do not exist, lets all of them run freely at the same time, and waits until
+    /// each body has ended. Returns what each passed to [`StepContext::report`](super::StepContext::report),
+    /// `None` for one that had not ended within `timeout`.
     ///
-    /// For bodies without steps. Whoever has not ended is killed, and will be started anew.
+    /// For bodies without steps. A worker that has not ended is killed, and started again when needed.
     ///
     /// # Errors
     /// [`GateError`].
-    pub fn run_freely(&mut self, patience: Duration) -> Result<Vec<Option<Observation>>, GateError> {
+    pub fn run_freely(&mut self, timeout: Duration) -> Result<Vec<Option<Observation>>, GateError> {
         for worker in 0..self.workers.len() {
             if self.workers[worker].child.is_none() {
                 self.start_worker(worker)?;
@@ -211,26 +212,26 @@ impl<'s> Gate<'s> {
         }
         let begin = Instant::now();
         let mut ended = vec![false; self.workers.len()];
-        while ended.contains(&false) && begin.elapsed() < patience {
+        while ended.contains(&false) && begin.elapsed() < timeout {
             for (worker, ended) in ended.iter_mut().enumerate().filter(|(_, ended)| !**ended) {
-                *ended = Slot::new(&self.region, worker).wait(Side::Scheduler, LOOK_AGAIN);
+                *ended = Slot::new(&self.region, worker).wait(Side::Scheduler, POLL_INTERVAL);
                 if !*ended {
                     self.check(worker)?;
                 }
             }
         }
-        let mut notes = Vec::with_capacity(ended.len());
+        let mut results = Vec::with_capacity(ended.len());
         for (worker, ended) in ended.into_iter().enumerate() {
             if ended {
                 let (report, seen) = Slot::new(&self.region, worker).read_report();
                 self.workers[worker].at = if report == Report::Panicked { At::Panicked } else { At::Idle };
-                notes.push(Some(seen.observation));
+                results.push(Some(seen.observation));
             } else {
                 self.kill(worker)?;
-                notes.push(None);
+                results.push(None);
             }
         }
-        Ok(notes)
+        Ok(results)
     }
 
     /// Lets `worker` do the step at which it waits.
@@ -238,13 +239,13 @@ impl<'s> Gate<'s> {
     /// # Errors
     /// [`GateError`].
     pub fn grant(&mut self, worker: usize) -> Result<Granted, GateError> {
-        Ok(match self.tell(worker, Command::Grant)? {
+        Ok(match self.command(worker, Command::Grant)? {
             true => Granted::Done(std::mem::take(&mut self.workers[worker].seen).into()),
             false => Granted::Refused,
         })
     }
 
-    /// Kills `worker` where it waits, and waits until the kernel has released all that it held.
+    /// Kills `worker` where it waits, and waits until the kernel has released everything it held.
     ///
     /// # Errors
     /// [`GateError::Kill`], [`GateError::Undead`] or [`GateError::Join`].
@@ -252,8 +253,9 @@ impl<'s> Gate<'s> {
         if let Some(child) = &self.workers[worker].child {
             let (who, pid) = (letter(worker), child.pid());
             child.kill().map_err(|source| GateError::Kill { who, pid, source })?;
-            // Killed, it ends at once, so a Ctrl-C need not break the wait off.
-            let ended = reaped_within(child, PATIENCE).map_err(|source| GateError::Join { who, source })?;
+            // It ends at once, so Ctrl-C need not end the wait.
+            let ended =
+                reaped_within(child, STEP_TIMEOUT).map_err(|source| GateError::Join { who, source })?;
             if !ended {
                 return Err(GateError::Undead { who, pid });
             }
@@ -274,12 +276,12 @@ impl<'s> Gate<'s> {
         Ok(())
     }
 
-    /// Passes the turn with a command, and takes the answer; whether it was not a refusal.
-    fn tell(&mut self, worker: usize, command: Command) -> Result<bool, GateError> {
+    /// Passes the turn with a command and reads the report; returns `false` if the step was refused.
+    fn command(&mut self, worker: usize, command: Command) -> Result<bool, GateError> {
         let slot = Slot::new(&self.region, worker);
         slot.command(command);
         slot.pass(Side::Scheduler);
-        if !slot.wait(Side::Scheduler, LOOK_AGAIN)
+        if !slot.wait(Side::Scheduler, POLL_INTERVAL)
             && let Err(error) = self.wait_long(worker)
         {
             // It has the turn and may never give it back, and what stopped it may have stopped others. The next
@@ -302,7 +304,7 @@ impl<'s> Gate<'s> {
         Ok(true)
     }
 
-    /// Whether `worker` lives.
+    /// Fails if `worker` has died.
     fn check(&self, worker: usize) -> Result<(), GateError> {
         let Worker { child: Some(child), pid, .. } = &self.workers[worker] else { return Ok(()) };
         let exit = child.join_timeout(Duration::ZERO);
@@ -312,21 +314,23 @@ impl<'s> Gate<'s> {
         }
     }
 
+    /// Waits for the turn until the worker gives it back, dies, or takes too long.
     fn wait_long(&self, worker: usize) -> Result<(), GateError> {
         let slot = Slot::new(&self.region, worker);
         let begin = Instant::now();
         loop {
             let checked = self.check(worker);
-            // What it said before it died counts.
-            if slot.wait(Side::Scheduler, LOOK_AGAIN) {
+            // A report made just before the death counts.
+            if slot.wait(Side::Scheduler, POLL_INTERVAL) {
                 return Ok(());
             }
             match checked {
-                // A step that is under way is waited for, or the turn would be lost; but not for long.
-                Err(GateError::Join { source: JoinError::Interrupted, .. }) if begin.elapsed() < GRACE => {}
+                // A step under way is waited for, since the turn would be lost otherwise; but not for long.
+                Err(GateError::Join { source: JoinError::Interrupted, .. })
+                    if begin.elapsed() < INTERRUPTED_STEP_TIMEOUT => {}
                 checked => checked?,
             }
-            if begin.elapsed() > PATIENCE {
+            if begin.elapsed() > STEP_TIMEOUT {
                 return Err(GateError::Silent { who: letter(worker), pid: self.workers[worker].pid });
             }
         }
@@ -339,13 +343,13 @@ impl std::fmt::Debug for Gate<'_> {
     }
 }
 
-/// Workers end with their gate: they hold nothing that they would have to put in order.
+/// Workers end with their gate: they hold nothing that needs cleaning up.
 impl Drop for Gate<'_> {
     fn drop(&mut self) {
         for worker in 0..self.workers.len() {
             let Some(child) = &self.workers[worker].child else { continue };
             if child.kill().is_err() {
-                // Where no signal can be sent, a worker that waits at its slot still hears a word.
+                // Where no signal can be sent, a worker that waits at its slot still reads a command.
                 let slot = Slot::new(&self.region, worker);
                 slot.command(Command::Leave);
                 slot.pass(Side::Scheduler);
@@ -354,16 +358,16 @@ impl Drop for Gate<'_> {
         let begin = Instant::now();
         for worker in 0..self.workers.len() {
             if let Some(child) = self.workers[worker].child.take() {
-                // One that neither dies nor listens ends with its parent.
-                let _ = reaped_within(&child, LAST_GRACE.saturating_sub(begin.elapsed()));
+                // One that neither dies nor reads its slot ends with its parent.
+                let _ = reaped_within(&child, DROP_TIMEOUT.saturating_sub(begin.elapsed()));
             }
         }
     }
 }
 
-/// Waits for the end of a killed child, with no regard to Ctrl-C; whether it came in time.
-fn reaped_within(child: &Child<()>, patience: Duration) -> Result<bool, JoinError> {
-    let deadline = Deadline::after(patience);
+/// Waits for the end of a killed child regardless of Ctrl-C; returns whether it ended in time.
+fn reaped_within(child: &Child<()>, timeout: Duration) -> Result<bool, JoinError> {
+    let deadline = Deadline::after(timeout);
     loop {
         if child.reap()?.is_some() {
             return Ok(true);

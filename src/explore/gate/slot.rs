@@ -1,9 +1,9 @@
 //! What a scheduler and one worker share: whose turn it is, a command, and a report.
 //!
-//! The turn alternates strictly. Whoever has it alone writes to the slot, and gives it away with a
-//! `Release` store that the other's `Acquire` load reads, so everything else is plain bytes. Who
-//! waits says so in the turn word before it sleeps; only then the other makes the system call to
-//! wake it.
+//! The turn alternates strictly. Only the side that has it writes to the slot, and it passes the turn
+//! with a `Release` store that the other's `Acquire` load reads, so everything else is plain bytes. A
+//! side that waits marks the turn word before it sleeps; only then does the other make the system call
+//! that wakes it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::explore::step::{Access, Label, Observation, Seen, Step};
 use crate::shm::region::Region;
 use crate::sys::futex;
 
-/// Bytes that a slot takes: lines of their own in every cache.
+/// The size of a slot in bytes: slots share no cache line.
 pub(super) const SIZE: usize = 512;
 /// The longest name of a step or of its object, in bytes; longer ones are cut.
 const MAX_NAME: usize = 30;
-/// The longest text of what a step has seen; longer ones are cut.
+/// The longest text of what a step observed; longer ones are cut.
 const MAX_SEEN: usize = SIZE - SEEN - 2;
 
 const TURN: usize = 0;
@@ -33,7 +33,7 @@ pub(super) enum Side {
 }
 
 impl Side {
-    /// The turn word while this side has the turn; one more says that the other side sleeps.
+    /// The turn word while this side has the turn; 1 is added while the other side sleeps.
     fn word(self) -> u32 {
         match self {
             Self::Scheduler => 0,
@@ -49,31 +49,31 @@ impl Side {
     }
 }
 
-/// What the scheduler tells a worker.
+/// A command of the scheduler to a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     /// Run the body from its beginning.
     Begin,
-    /// Do the step at which you wait.
+    /// Do the step at which it waits.
     Grant,
-    /// Unwind: this execution goes no further.
+    /// Unwind: this execution is abandoned.
     Abandon,
-    /// Unwind and end: there will be no other execution.
+    /// Unwind and exit: there will be no further execution.
     Leave,
 }
 
-/// What a worker tells the scheduler.
+/// A report of a worker to the scheduler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Report {
-    /// Nothing has been said yet: the worker has not begun.
+    /// None yet: the worker has not begun.
     Fresh,
-    /// The step before is done, and I wait at this one.
+    /// The previous step is done, and the worker waits at this one.
     Arrived(Step),
-    /// The lock is held; I wait at the same step.
+    /// The step is disabled; the worker still waits at it.
     Refused,
     /// The body has returned, or was abandoned.
     Ended,
-    /// The body panicked; the text says how.
+    /// The body panicked; the text is the message.
     Panicked,
 }
 
@@ -93,31 +93,31 @@ impl<'a> Slot<'a> {
         self.region.word32(self.base + offset)
     }
 
-    /// Gives the turn away.
+    /// Passes the turn to the other side.
     pub(super) fn pass(&self, from: Side) {
         let turn = self.word(TURN);
-        // `AcqRel`: everything written before is seen by whoever finds the turn its own.
+        // `AcqRel`: the side that gets the turn sees everything written before.
         if turn.swap(from.other().word(), Ordering::AcqRel) == from.word() + 1 {
             futex::wake_one(turn);
         }
     }
 
-    /// Waits for the turn, at most `patience`; whether it came.
+    /// Waits at most `timeout` for the turn; returns whether it came.
     ///
     /// Never spins: only one side has anything to do, so a spinning side would keep a processor from
     /// the very process that it waits for (measured: a fifth of the speed on two processors).
-    pub(super) fn wait(&self, side: Side, patience: Duration) -> bool {
+    pub(super) fn wait(&self, side: Side, timeout: Duration) -> bool {
         let turn = self.word(TURN);
         let mine = |word: u32| word & !1 == side.word();
         let awake = side.other().word();
         match turn.compare_exchange(awake, awake + 1, Ordering::Acquire, Ordering::Acquire) {
             Err(word) if mine(word) => return true,
-            _ => futex::wait(turn, awake + 1, patience),
+            _ => futex::wait(turn, awake + 1, timeout),
         }
         mine(turn.load(Ordering::Acquire))
     }
 
-    /// Makes the slot as new, for a worker that has not begun.
+    /// Resets the slot for a worker that has not begun.
     pub(super) fn clear(&self) {
         self.word(CODE).store(0, Ordering::Relaxed);
         self.word(TURN).store(Side::Scheduler.word(), Ordering::Release);
@@ -142,7 +142,7 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// Writes a report, and what the step before has seen.
+    /// Writes a report, and what the previous step observed.
     pub(super) fn report(&self, report: &Report, seen: &Seen) {
         let code = match report {
             Report::Fresh => 0,
@@ -176,7 +176,7 @@ impl<'a> Slot<'a> {
         self.word(CODE).store(code, Ordering::Relaxed);
     }
 
-    /// Reads the report, and what the step before has seen. Nothing in it is trusted.
+    /// Reads the report, and what the previous step observed. Nothing in it is trusted.
     pub(super) fn read_report(&self) -> (Report, Seen) {
         let mut bytes = Vec::new();
         let report = match self.word(CODE).load(Ordering::Relaxed) {
@@ -205,7 +205,7 @@ impl<'a> Slot<'a> {
         };
         let text = self.read_text(&mut bytes, SEEN, MAX_SEEN);
         let mut observation = self.read_text(&mut bytes, OBSERVATION, Observation::MAX);
-        // Bytes that are no text become longer when they are made one.
+        // Bytes that are not UTF-8 become longer when they are replaced.
         observation.truncate(observation.floor_char_boundary(Observation::MAX));
         (report, Seen { text, observation: Observation::new(observation) })
     }

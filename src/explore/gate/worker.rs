@@ -1,4 +1,4 @@
-//! The worker's side: announce a step, wait, do it.
+//! The worker's side: announces a step, waits for the grant, does it.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,10 +11,10 @@ use crate::explore::step::{Observation, Seen, Step};
 use crate::shm::region::{Region, RegionError};
 use crate::wire::handle::Fd;
 
-/// A sleeper looks at its slot this often even if nobody wakes it.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often a waiting worker checks its slot even if it is not woken.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A worker's place at the gate, as it is passed to the process among its arguments.
+/// A worker's slot at the gate, passed to the process as an argument.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct WorkerSlot {
     pub(super) file: Fd,
@@ -22,10 +22,10 @@ pub struct WorkerSlot {
 }
 
 impl WorkerSlot {
-    /// Takes the place, and runs `body` once for every execution, until the process is killed.
+    /// Runs `body` once for each execution, until the process is killed.
     ///
-    /// The body must do nothing that others can see outside of a step. If it panics, the scheduler
-    /// is told.
+    /// The body must do nothing outside a step that other processes can see. A panic of the body is
+    /// reported to the scheduler.
     ///
     /// # Errors
     /// When the shared memory cannot be mapped.
@@ -40,7 +40,7 @@ impl WorkerSlot {
                 Command::Begin => {}
                 Command::Leave => return Ok(()),
                 Command::Grant | Command::Abandon => {
-                    // Told to stop an execution that this process has never begun.
+                    // The execution to stop is one that this process has not begun.
                     context.tell(&Report::Ended);
                     continue;
                 }
@@ -64,19 +64,19 @@ impl WorkerSlot {
     }
 }
 
-/// Why a body unwinds: the execution goes no further. Not a panic, so no message is printed.
+/// The payload with which a body of an abandoned execution unwinds. Not a panic: no message is printed.
 struct Abandoned;
 
 /// Where a body does its steps.
 #[derive(Debug)]
 pub struct StepContext<'a> {
     slot: Slot<'a>,
-    /// What the last step has seen; told with the next arrival, or at the end.
+    /// What the last step observed; reported with the next arrival, or at the end.
     seen: Seen,
 }
 
 impl StepContext<'_> {
-    /// Arrives at `step`, waits until it is granted, and does it; `seen` tells what came of it.
+    /// Arrives at `step`, waits until it is granted, and does it; `seen` describes the result.
     pub fn step<R>(&mut self, step: Step, operation: impl FnOnce() -> R, seen: impl FnOnce(&R) -> Seen) -> R {
         self.tell(&Report::Arrived(step));
         self.granted();
@@ -88,7 +88,7 @@ impl StepContext<'_> {
     /// Arrives at the lock step `step`, and tries each time it is granted, until it has the lock.
     ///
     /// # Errors
-    /// What `try_acquire` fails with; the step is then done.
+    /// The error of `try_acquire`; the step is then done.
     pub fn acquire(
         &mut self,
         step: Step,
@@ -97,11 +97,11 @@ impl StepContext<'_> {
         self.wait_for(step, || try_acquire().map(|taken| taken.then(|| ((), Seen::from("taken".to_owned())))))
     }
 
-    /// Arrives at `step`, and tries each time it is granted, until `attempt` gives something, and what it has
-    /// seen; an attempt that gives nothing must have changed nothing.
+    /// Arrives at `step`, and calls `attempt` each time it is granted, until it returns a value with what it
+    /// observed. An attempt that returns `None` must have changed nothing.
     ///
     /// # Errors
-    /// What `attempt` fails with; the step is then done.
+    /// The error of `attempt`; the step is then done.
     pub fn wait_for<R>(
         &mut self,
         step: Step,
@@ -124,7 +124,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// Leaves a result for the scheduler, told at the end of the body.
+    /// Leaves a result for the scheduler, reported at the end of the body.
     pub fn report(&mut self, result: Observation) {
         self.seen = Seen { text: String::new(), observation: result };
     }
@@ -142,7 +142,7 @@ impl StepContext<'_> {
     }
 
     fn wait(&self) -> Command {
-        while !self.slot.wait(Side::Worker, LOOK_AGAIN) {}
+        while !self.slot.wait(Side::Worker, POLL_INTERVAL) {}
         self.slot.read_command()
     }
 }

@@ -12,7 +12,7 @@ use super::{Decision, Strategy};
 use crate::explore::engine::{Divergence, Point};
 use crate::explore::step::{Choice, Event, Step, task_name, waiting};
 
-/// The search, and where it is: serialise it and continue another day.
+/// The search and its position; serialize it to continue later.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Dfs {
     reduce: bool,
@@ -30,7 +30,7 @@ struct Node {
     todo: Vec<Choice>,
     /// What need not be explored from here.
     sleep: Vec<Event>,
-    /// How many ways lead on from here, and which of them this is: for the estimate.
+    /// How many branches there are here, and which of them this is: for the estimate.
     width: usize,
     index: usize,
 }
@@ -79,8 +79,8 @@ impl Dfs {
         };
         let asleep = |choice: &Choice| sleep.iter().any(|event: &Event| event.choice == *choice);
         let mut todo: Vec<_> = point.choices.iter().copied().filter(|choice| !asleep(choice)).collect();
-        // Locks first: a refusal costs nothing while there is something else to go on with. Kills
-        // last, when it is known who could go on. `todo` is a stack, hence the reverse.
+        // Locks first: a refusal costs nothing while another task can go on. Kills last, when it is
+        // known which tasks could go on. `todo` is a stack, hence the reverse.
         todo.sort_by_key(|choice| {
             let lock = point.step(*choice).is_some_and(|step| step.may_wait());
             std::cmp::Reverse((choice.kill, !lock, *choice))

@@ -1,7 +1,7 @@
 //! One execution of each class: dynamic partial-order reduction with source sets and wakeup trees.
 //!
 //! After each execution every *race* in it (two dependent steps of different tasks of which the later one
-//! could have come first) is looked for, and where the earlier step was chosen a *wakeup sequence* is planned
+//! could have come first) is found, and where the earlier step was chosen a *wakeup sequence* is planned
 //! that leads to the later one instead, unless what was or will be explored there covers it (P. Abdulla,
 //! S. Aronis, B. Jonsson, K. Sagonas, "Source Sets: A Foundation for Optimal Dynamic Partial Order
 //! Reduction", JACM 64(4), 2017). No two executions are equivalent. An execution is given up only where a
@@ -23,7 +23,7 @@ use super::{Decision, Strategy};
 use crate::explore::engine::{Completed, Divergence, Point};
 use crate::explore::step::{Choice, Event, Step, Touch, task_name, waiting};
 
-/// The search, and where it is: serialise it and continue another day.
+/// The search and its position; serialize it to continue later.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Dpor {
     path: Vec<Node>,
@@ -286,7 +286,7 @@ struct Races<'a> {
     past: Vec<Vec<u64>>,
 }
 
-/// A step or a kill that is looked at as the later one of a race.
+/// A step or a kill, considered as the later one of a race.
 struct Later<'a> {
     step: &'a Step,
     what: Move,

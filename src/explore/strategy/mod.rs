@@ -1,4 +1,4 @@
-//! Who goes next: the rule by which an execution's decisions are made.
+//! Strategies: how the decisions of an execution are made.
 
 pub mod dfs;
 pub mod dpor;
@@ -13,27 +13,27 @@ use super::step::{Choice, Event};
 /// What a strategy decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// This one goes on, or dies.
+    /// Grant this step, or kill its task.
     Take(Choice),
-    /// Nothing new can come of this execution.
+    /// Give this execution up: it can find nothing new.
     GiveUp,
 }
 
 /// Makes the decisions of one execution after another.
 pub trait Strategy {
-    /// Before each execution: whether there is anything left to execute.
+    /// Begins an execution; returns whether anything is left to execute.
     fn begin(&mut self) -> bool;
 
     /// Chooses one of `point.choices`.
     ///
     /// # Errors
-    /// When the processes are not where they were the last time after the same decisions.
+    /// When the processes are not where the same decisions led before.
     fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence>;
 
-    /// The lock that was granted last is held; the process is disabled, and the engine asks again.
+    /// The step that was granted last is disabled, for instance because its lock is held; the engine asks again.
     ///
     /// # Errors
-    /// When the lock was free the last time after the same decisions.
+    /// When the step was enabled after the same decisions before.
     fn refused(&mut self, point: &Point<'_>, process: usize) -> Result<(), Divergence> {
         let _ = (point, process);
         Ok(())
@@ -42,13 +42,13 @@ pub trait Strategy {
     /// The last decision was carried out.
     ///
     /// # Errors
-    /// When something else happened the last time after the same decisions.
+    /// When the same decisions had another effect before.
     fn done(&mut self, event: &Event) -> Result<(), Divergence> {
         let _ = event;
         Ok(())
     }
 
-    /// An execution has come to its end.
+    /// An execution is complete.
     fn complete(&mut self, execution: &Completed<'_>) {
         let _ = execution;
     }

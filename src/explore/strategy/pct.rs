@@ -38,8 +38,8 @@ impl Strategy for Pct {
     }
 
     fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence> {
-        // A random permutation above the `depth` priorities that are kept for lowering: each task that
-        // appears gets a random place among those that are there.
+        // A random permutation above the `depth` priorities that are reserved for lowering: each new task
+        // is inserted at a random place.
         while self.priorities.len() < point.pending.len() {
             let place = self.depth + self.dice.below(self.priorities.len() + 1);
             self.priorities.iter_mut().filter(|other| **other >= place).for_each(|other| *other += 1);
@@ -48,7 +48,7 @@ impl Strategy for Pct {
         let choices = self.dice.open(point);
         let highest = choices.iter().map(|choice| choice.index()).max_by_key(|p| self.priorities[*p]);
         let Some(highest) = highest else { return Ok(Decision::GiveUp) };
-        // A kill is one more way for the chosen process to go on, a rare one.
+        // Rarely, the chosen process is killed instead.
         let kill = choices.iter().any(|choice| choice.kill && choice.index() == highest)
             && self.dice.below(self.longest.max(2)) == 0;
         let choice = choices.into_iter().find(|choice| choice.index() == highest && choice.kill == kill);
@@ -59,7 +59,7 @@ impl Strategy for Pct {
         self.dice.note(event);
         let position = self.lowered_at();
         if self.changes.contains(&position) {
-            // Each change has a priority of its own, below all that were given at first.
+            // Each change has its own priority, below all initial ones.
             let rank = self.changes.iter().position(|at| *at == position).unwrap_or(0);
             self.priorities[event.choice.index()] = self.depth.saturating_sub(rank + 2);
         }
@@ -69,7 +69,7 @@ impl Strategy for Pct {
 }
 
 impl Pct {
-    /// Counts the steps of this execution; the number of the one just done.
+    /// Counts the steps of this execution; returns the number of the one just done.
     fn lowered_at(&mut self) -> usize {
         self.lowered += 1;
         self.lowered - 1

@@ -1,4 +1,4 @@
-//! At each point any enabled process, with equal chances.
+//! At each point any enabled process, with equal probability.
 
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
@@ -7,7 +7,7 @@ use crate::explore::engine::{Divergence, Point};
 use crate::explore::holders::Holders;
 use crate::explore::step::{Access, Choice, Event};
 
-/// The naive random scheduler, which finds most bugs no later than cleverer ones do (P. Thomson,
+/// The naive random scheduler, which finds most bugs as early as more elaborate ones do (P. Thomson,
 /// A. Donaldson, A. Betts, "Concurrency Testing Using Controlled Schedulers", TOPC 2(4), 2016).
 #[derive(Clone, Debug)]
 pub struct Random {
@@ -38,7 +38,7 @@ impl Strategy for Random {
     }
 }
 
-/// What the sampling strategies share: reproducible chance, and who can be killed.
+/// What the sampling strategies share: reproducible random numbers, and which tasks can be killed.
 #[derive(Clone, Debug)]
 pub(super) struct Dice {
     random: Xoshiro256PlusPlus,
@@ -58,8 +58,8 @@ impl Dice {
         self.held.record(event);
     }
 
-    /// The choices without a kill of somebody who waits for a held lock: only who could go on
-    /// can be killed, and a lock must not be tried only to find that out.
+    /// The choices without kills of tasks that wait for a held lock: only a task that could go on is
+    /// killed, and a lock is not tried merely to find that out.
     pub(super) fn open(&self, point: &Point<'_>) -> Vec<Choice> {
         let waits = |choice: &Choice| {
             point.step(*choice).is_some_and(|step| {

@@ -1,10 +1,10 @@
-//! The same decisions again, compared with what happened the last time.
+//! Repeats recorded decisions and compares what happens with the record.
 
 use super::{Decision, Strategy};
 use crate::explore::engine::{Divergence, Point};
 use crate::explore::step::{Choice, Event, Step, task_name, waiting};
 
-/// Follows a schedule once, and gives up nothing: whatever differs is a [`Divergence`].
+/// Follows a schedule once; any difference is a [`Divergence`].
 #[derive(Clone, Debug)]
 pub struct Replay {
     choices: Vec<Choice>,
@@ -36,7 +36,7 @@ impl Strategy for Replay {
         let diverged =
             |expected: String, found: String| Err(Divergence { position: point.depth, expected, found });
         let Some(choice) = self.choices.get(point.depth).copied() else {
-            // Whoever is left must be waiting for ever, which only trying the lock can tell.
+            // A task that is left must be waiting for ever, which only trying its lock can show.
             let left = point.choices.iter().find(|choice| !choice.kill).copied();
             let step = left.and_then(|choice| Some((choice, point.step(choice)?)));
             return match step {
@@ -85,7 +85,7 @@ impl Strategy for Replay {
 }
 
 impl Replay {
-    /// Compares a finished execution with the schedule: did it go on to the end, and see the same?
+    /// Compares a finished execution with the whole schedule and what was recorded of it.
     ///
     /// # Errors
     /// The first difference.
@@ -94,7 +94,7 @@ impl Replay {
             return Err(Divergence {
                 position: events.len(),
                 expected: format!("a step of {}", task_name(choice.index())),
-                found: "nobody can go on".into(),
+                found: "no task can go on".into(),
             });
         }
         let differs = self.expected.iter().zip(events).position(|(expected, found)| expected != found);

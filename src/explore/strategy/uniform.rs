@@ -1,16 +1,16 @@
-//! Every interleaving with (nearly) equal chances: the uniform random walk.
+//! Every interleaving with (nearly) equal probability: the uniform random walk.
 //!
 //! Where process `i` has `r_i` steps left, the share of the interleavings that begin with it is
 //! `r_i / Σ r` (H. Zhao et al., "Selectively Uniform Concurrency Testing", ASPLOS 2025, call it
-//! URW). Exact while nobody is disabled and nobody ends early; the numbers of steps are those of
-//! the longest execution so far, so the first one is plainly random.
+//! URW). Exact while no process is disabled and none ends early. The numbers of steps are those of
+//! the longest execution so far, so the first execution is plainly random.
 
 use super::random::Dice;
 use super::{Decision, Strategy};
 use crate::explore::engine::{Divergence, Point};
 use crate::explore::step::Event;
 
-/// The walk, and how many steps each process has been seen to have.
+/// The walk, with the largest number of steps seen of each process.
 #[derive(Clone, Debug)]
 pub struct Uniform {
     dice: Dice,
