@@ -44,6 +44,9 @@ pub struct Found {
     pub classes: u64,
     /// How many schedules these classes contain in total.
     pub represents: u64,
+    /// Whether `represents` is an estimate.
+    #[serde(default)]
+    pub estimated: bool,
     /// The cost of the shortest schedule that has it, among the classes seen.
     pub cost: Cost,
     /// That schedule: equivalent to one that was executed, but possibly not executed itself.
@@ -91,7 +94,7 @@ impl<O: Ord + Clone + std::fmt::Debug> Tally<O> {
         if known.is_none() || (ambiguity.is_some() && !self.outcomes.contains_key(outcome)) {
             let size = order.schedules();
             self.estimated |= !size.exact;
-            let new = u64::from(known.is_none());
+            let (new, exact) = (u64::from(known.is_none()), size.exact);
             let size = size.count * new;
             let witness = shortest(trace);
             let cost = Cost::of(&witness);
@@ -100,13 +103,21 @@ impl<O: Ord + Clone + std::fmt::Debug> Tally<O> {
                 Some(found) => {
                     found.classes += new;
                     found.represents = found.represents.saturating_add(size);
+                    found.estimated |= !exact;
                     if cost < found.cost {
                         (found.cost, found.witness) = (cost, witness);
                     }
                 }
                 None => {
-                    let found =
-                        Found { count: 0, unharmed: 0, classes: new, represents: size, cost, witness };
+                    let found = Found {
+                        count: 0,
+                        unharmed: 0,
+                        classes: new,
+                        represents: size,
+                        estimated: !exact,
+                        cost,
+                        witness,
+                    };
                     self.outcomes.insert(outcome.clone(), found);
                 }
             }

@@ -151,12 +151,16 @@ pub struct Step {
     /// Further objects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Touch>,
+    /// It only follows the tree of processes (an exit, a wait for it), and does not count in the number of
+    /// schedules.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub structural: bool,
 }
 
 impl Step {
     /// A step called `name` that does `access` to `resource`.
     pub fn new(name: &str, resource: &str, access: Access) -> Self {
-        Self { name: Label::new(name), resource: Label::new(resource), access, also: Vec::new() }
+        Self { name: Label::new(name), resource: Label::new(resource), access, also: Vec::new(), structural: false }
     }
 
     /// The same step with further accesses.

@@ -197,6 +197,7 @@ impl<'a> Slot<'a> {
                     resource: label(resource),
                     access,
                     also: Vec::new(),
+                    structural: false,
                 })
             }
             2 => Report::Refused,

@@ -148,6 +148,11 @@ impl Strategy for Dfs {
         Ok(())
     }
 
+    fn diverged(&mut self, position: usize) {
+        self.path.truncate(position + 1);
+        self.end();
+    }
+
     fn end(&mut self) {
         while let Some(node) = self.path.last_mut() {
             if let Some(taken) = node.taken.take() {

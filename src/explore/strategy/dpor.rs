@@ -244,6 +244,11 @@ impl Strategy for Dpor {
         });
     }
 
+    fn diverged(&mut self, position: usize) {
+        self.path.truncate(position + 1);
+        self.end();
+    }
+
     fn end(&mut self) {
         while let Some(node) = self.path.last_mut() {
             if node.taken.take().is_some() {
@@ -316,8 +321,19 @@ impl<'a> Races<'a> {
     fn each(&self, fresh: usize, mut found: impl FnMut(usize, Vec<Move>)) {
         let trace = self.execution.trace;
         for (position, event) in trace.events.iter().enumerate().skip(fresh) {
-            let mut what = Move::announced(event.choice, &event.step);
-            what.touches.extend(&self.moves[position].touches);
+            if event.barrier {
+                // It happened because nothing else could, so it could not have happened earlier.
+                continue;
+            }
+            let what = match event.touched {
+                // These name all that could have changed it, or whether it was enabled.
+                Some(_) => self.moves[position].clone(),
+                None => {
+                    let mut what = Move::announced(event.choice, &event.step);
+                    what.touches.extend(&self.moves[position].touches);
+                    what
+                }
+            };
             self.races(&Later { step: &event.step, what, position }, &mut found);
         }
         for gone in self.execution.withdrawn {

@@ -55,6 +55,13 @@ pub trait Strategy {
 
     /// After each execution, complete or given up.
     fn end(&mut self) {}
+
+    /// Instead of [`Strategy::end`], where the processes went another way than before at this decision:
+    /// what was planned behind it is dropped.
+    fn diverged(&mut self, position: usize) {
+        let _ = position;
+        self.end();
+    }
 }
 
 impl<T: Strategy + ?Sized> Strategy for Box<T> {
@@ -75,5 +82,8 @@ impl<T: Strategy + ?Sized> Strategy for Box<T> {
     }
     fn end(&mut self) {
         (**self).end();
+    }
+    fn diverged(&mut self, position: usize) {
+        (**self).diverged(position);
     }
 }

@@ -6,11 +6,12 @@
 //! woken go on after it, one after another, in the order of their making.
 
 use crate::sys::pid::Pid;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::libc;
@@ -18,13 +19,14 @@ use nix::libc;
 use super::calls::{self, Row};
 use super::limits::Command;
 use super::objects::Objects;
-use super::order::Event;
+use super::outcome::Outcome;
 use super::plan::{Act, Plan};
 use super::program::Image;
 use super::scratch::{self, ScratchError, Tree};
 use super::waiting::{Came, is_job_control};
 use super::words;
 use super::world::{Call, State, Task, World};
+use crate::explore::step::{Effect, Observation, Seen, Step};
 use crate::sys::ptrace::arch::Registers;
 use crate::sys::ptrace::filter::Filter;
 use crate::sys::ptrace::start::{Program, StartTracedError};
@@ -64,8 +66,10 @@ pub struct Machine {
     pub(super) strangers: VecDeque<(Pid, Stop)>,
     /// Tasks made since the last grant began.
     pub(super) created: Vec<usize>,
-    /// The steps of this execution.
-    pub(super) taken: Vec<Event>,
+    /// The step at which each task waits, by number.
+    pub(super) announced: Vec<Option<Step>>,
+    /// The outcomes so far.
+    pub(super) outcomes: BTreeSet<Arc<Outcome>>,
     _watchdog: Watchdog,
 }
 
@@ -109,7 +113,8 @@ impl Machine {
             numbers: HashMap::new(),
             strangers: VecDeque::new(),
             created: Vec::new(),
-            taken: Vec::new(),
+            announced: Vec::new(),
+            outcomes: BTreeSet::new(),
             _watchdog: Watchdog::start(PERIOD).map_err(failed("setitimer"))?,
         })
     }
@@ -133,7 +138,6 @@ impl Machine {
         self.world.uncontrolled.clear();
         (self.world.steps, self.world.cut) = (0, None);
         self.created.clear();
-        self.taken.clear();
         let directory = CString::new(self.world.root.as_os_str().as_encoded_bytes()).unwrap_or_default();
         let program = Program {
             path: &self.image.path,
@@ -187,7 +191,7 @@ impl Machine {
         Ok(())
     }
 
-    fn number(&mut self, name: &str) -> usize {
+    pub(super) fn number(&mut self, name: &str) -> usize {
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }
@@ -224,6 +228,7 @@ impl Machine {
             call: Call::default(),
             row: None,
             plan: None,
+            announced: None,
             status: None,
             born: [0, 0],
             clock,
@@ -478,31 +483,46 @@ impl Machine {
         Ok(())
     }
 
-    /// Lets the task do the call at which it waits, and everyone on to the next decision; what it did, in words.
-    pub(super) fn go(&mut self, index: usize) -> Done<String> {
+    /// Lets the task do the call at which it waits, and all others on to the next decision.
+    pub(super) fn go(&mut self, index: usize) -> Done<Effect> {
         self.created.clear();
         self.world.steps += 1;
-        self.world.tasks[index].steps += 1;
+        let task = &mut self.world.tasks[index];
+        task.steps += 1;
+        let announced = task.announced.take();
+        let touches = task.plan.as_ref().map(|plan| plan.touches.clone()).unwrap_or_default();
+        let touched = (!announced.is_some_and(|step| step.touches().eq(touches.iter().copied())))
+            .then_some(touches);
+        let mut effect = Effect { touched, ..Effect::default() };
         if self.world.steps > self.world.limits.steps {
             self.world.cut = Some(format!("more than {} steps", self.world.limits.steps));
-            return Ok(String::new());
+            return Ok(effect);
         }
-        let woken = self.world.tasks[index].state == State::Woken;
+        let is_woken = self.world.tasks[index].state == State::Woken;
         let row = self.world.tasks[index].row;
-        let mut seen = words::before(&mut self.world, index);
-        let went = match row.filter(|_| !woken) {
+        let mut text = words::before(&mut self.world, index);
+        let went = match row.filter(|_| !is_woken) {
             Some(row) => {
                 self.world.tasks[index].state = State::Running;
                 self.carry_out(index, row)?
             }
             None => true,
         };
+        let mut observation = Observation::default();
         if went && self.world.tasks[index].is_alive() {
-            words::after(&mut self.world, index, &mut seen);
+            words::after(&mut self.world, index, &mut text);
+            // What a wait returns is a number that the kernel chose; the words name the child.
+            let is_number = row.is_none_or(|row| !matches!(row.name, "wait" | "waitid"));
+            if let Ok(registers) = Registers::of(self.world.tid(index)).and_then(|it| if is_number { Ok(it) } else { Err(io::ErrorKind::Other.into()) }) {
+                observation = Observation::new(registers.result().to_string());
+            }
             self.advance(index)?;
         }
         self.settle()?;
-        Ok(seen)
+        effect.seen = Seen { text, observation };
+        effect.created =
+            self.created.iter().map(|task| self.world.tasks[*task].number as u32).collect();
+        Ok(effect)
     }
 }
 

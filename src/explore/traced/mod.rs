@@ -1,21 +1,20 @@
 //! Any program, unmodified: its system calls on what its processes share are the steps.
 
 mod calls;
-mod decisions;
 mod engine;
 mod limits;
 mod machine;
 mod objects;
-mod order;
 mod outcome;
 mod plan;
 mod program;
+mod ready;
 mod scratch;
 mod search;
 mod signals;
+mod system;
 /// A schedule of a command as one word.
 pub mod token;
-mod touch;
 mod waiting;
 mod words;
 mod world;

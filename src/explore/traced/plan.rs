@@ -1,6 +1,6 @@
 //! What a pending call would do: the objects that it touches, whether it can go on, and how it is carried out.
 
-use crate::explore::traced::touch::{Access, Label, Touch};
+use crate::explore::step::{Access, Touch};
 
 /// The plan for one call.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ impl Plan {
 
     /// It touches this, too.
     pub(super) fn and(mut self, object: impl AsRef<str>, access: Access) -> Self {
-        let touch = Touch { object: Label::new(object.as_ref()), access };
+        let touch = Touch::new(object.as_ref(), access);
         if !self.touches.contains(&touch) {
             self.touches.push(touch);
         }

@@ -1,24 +1,22 @@
-//! Execution after execution: by chance first, then every class of schedules once.
-//!
-//! The search is source-DPOR with sleep sets (P. Abdulla, S. Aronis, B. Jonsson, K. Sagonas, "Source Sets",
-//! JACM 64(4), 2017): after each execution, for every race (two steps of which either could come first, and
-//! whose order matters) the other order is made sure to be tried. The naive search tries everything.
+//! A search through the executions of a command: by chance first, then every class of schedules once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 
 use super::machine::{Machine, TracedError};
-use super::order::{self, Event};
 use super::outcome::Outcome;
-use super::touch::{Access, Touch};
+use crate::explore::engine::{Divergence, ExecuteError, System, Trace, execute};
+use crate::explore::search::Tally;
+use crate::explore::step::{Choice, Event};
+use crate::explore::strategy::{Strategy, dfs::Dfs, dpor::Dpor, random::Random, replay::Replay};
 
 /// How far to search.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Search {
-    /// Executions by chance before the search, and from which seed.
+    /// Executions by chance before the search.
     pub random: u64,
     /// From what the decisions of chance follow.
     pub seed: u64,
@@ -52,7 +50,7 @@ pub struct Found {
     pub classes: u64,
     /// How many schedules these hold; `None` if there are too many to count.
     pub schedules: Option<u64>,
-    /// The decisions that lead to it: the tasks by place in the tree.
+    /// The steps that lead to it, with as few switches between tasks as any that were seen.
     pub witness: Vec<WitnessStep>,
     /// How often the witness changes from one task to another.
     pub switches: usize,
@@ -77,287 +75,187 @@ pub struct Findings {
     pub outcomes: Vec<Found>,
 }
 
-/// A point on the path of the current execution.
-struct Node {
-    enabled: Vec<usize>,
-    taken: usize,
-    todo: BTreeSet<usize>,
-    /// Tasks whose step here was explored, with the step.
-    done: Vec<Event>,
-    /// Steps that need not be taken from here.
-    sleep: Vec<Event>,
-}
+/// How often an execution that diverges is tried again before it is dropped.
+const TRIES: u32 = 3;
+/// After so many divergences the program is not repeatable, and only chance goes on.
+const MOST_DIVERGENCES: u64 = 100;
 
 /// A search under way.
 pub(super) struct Searcher<'a> {
     machine: &'a mut Machine,
     how: Search,
-    path: Vec<Node>,
-    classes: HashMap<u64, Outcome>,
-    found: BTreeMap<Outcome, Found>,
-    findings: Findings,
+    tally: Tally<Arc<Outcome>>,
+    divergences: u64,
     begin: Instant,
-}
-
-/// What decides at a point.
-enum Mode<'m> {
-    Chance(&'m mut Xoshiro256PlusPlus),
-    Path,
-    Fixed(&'m [String]),
 }
 
 impl<'a> Searcher<'a> {
     pub(super) fn new(machine: &'a mut Machine, how: Search) -> Self {
-        Self {
-            machine,
-            how,
-            path: Vec::new(),
-            classes: HashMap::new(),
-            found: BTreeMap::new(),
-            findings: Findings::default(),
-            begin: Instant::now(),
-        }
+        Self { machine, how, tally: Tally::default(), divergences: 0, begin: Instant::now() }
     }
 
     /// Carries out the search.
     pub(super) fn run(mut self) -> Result<Findings, TracedError> {
-        let mut chance = Xoshiro256PlusPlus::seed_from_u64(self.how.seed);
+        let mut random = Random::new(self.how.seed);
         for _ in 0..self.how.random {
             if !self.is_within() {
                 break;
             }
-            let events = self.execute(&mut Mode::Chance(&mut chance))?;
-            self.record(events.unwrap_or_default());
+            random.begin();
+            self.execute(&mut random)?;
         }
         let mut ended = false;
-        while self.how.exhaustive && self.is_within() {
-            match self.execute(&mut Mode::Path)? {
-                Some(events) => {
-                    self.reverse_races(&events);
-                    self.record(events);
+        if self.how.exhaustive {
+            let mut strategy: Box<dyn Strategy> =
+                if self.how.naive { Box::new(Dfs::new(false)) } else { Box::new(Dpor::new()) };
+            while self.is_within() && self.divergences < MOST_DIVERGENCES {
+                if !strategy.begin() {
+                    ended = true;
+                    break;
                 }
-                None => self.findings.given_up += 1,
-            }
-            if !self.backtrack() {
-                ended = true;
-                break;
+                self.execute(&mut strategy)?;
             }
         }
-        self.verify_witnesses()?;
-        let mut findings = self.findings;
-        findings.ended = ended;
-        findings.complete = ended && findings.uncontrolled.is_empty();
-        findings.classes = self.classes.len() as u64;
-        findings.outcomes = self.found.into_values().collect();
-        // The most surprising first: findings by themselves, then the rarest.
-        findings.outcomes.sort_by_key(|found| (!found.outcome.is_suspicious(), found.classes));
-        Ok(findings)
+        self.findings(ended)
     }
 
     fn is_within(&self) -> bool {
-        let carried_out = self.findings.executions + self.findings.given_up;
+        let carried_out = self.tally.schedules + self.tally.given_up;
         self.how.executions.is_none_or(|most| carried_out < most)
             && self.how.time.is_none_or(|time| self.begin.elapsed() < time)
     }
 
     fn note(&mut self, what: impl Into<String>) {
-        *self.findings.uncontrolled.entry(what.into()).or_insert(0) += 1;
+        *self.tally.uncontrolled.entry(what.into()).or_insert(0) += 1;
     }
 
-    /// One execution; `None` if it was given up.
-    fn execute(&mut self, mode: &mut Mode<'_>) -> Result<Option<Vec<Event>>, TracedError> {
-        self.machine.begin()?;
-        let mut events: Vec<Event> = Vec::new();
-        loop {
-            let (enabled, barrier) = self.machine.enabled();
-            if enabled.is_empty() {
-                return Ok(Some(events));
-            }
-            let depth = events.len();
-            let task = match mode {
-                Mode::Chance(dice) => enabled[dice.random_range(0..enabled.len())],
-                Mode::Fixed(schedule) => {
-                    let wanted = schedule.get(depth).and_then(|name| {
-                        enabled.iter().copied().find(|task| self.machine.names[*task] == *name)
-                    });
-                    match wanted {
-                        Some(task) => task,
-                        None => return Ok(None),
+    /// One execution, recorded; one that goes another way than before is tried again.
+    fn execute(&mut self, strategy: &mut dyn Strategy) -> Result<(), TracedError> {
+        for left in (0..TRIES).rev() {
+            match execute(self.machine, strategy, 0) {
+                Ok(Some(trace)) => {
+                    self.record(&trace)?;
+                    strategy.end();
+                    return Ok(());
+                }
+                Ok(None) => {
+                    self.tally.given_up += 1;
+                    strategy.end();
+                    return Ok(());
+                }
+                Err(ExecuteError::System(error)) => return Err(error),
+                Err(ExecuteError::Ambiguous(_)) => return Ok(()),
+                Err(ExecuteError::Diverged(Divergence { position, .. })) => {
+                    self.divergences += 1;
+                    self.note("an execution that went another way than before after the same decisions");
+                    if left == 0 {
+                        strategy.diverged(position);
+                    } else {
+                        strategy.begin();
                     }
                 }
-                Mode::Path => match self.decide(depth, &enabled, &events) {
-                    Some(task) => task,
-                    None => return Ok(None),
-                },
-            };
-            let mut event = self.machine.announce(task);
-            event.barrier = barrier;
-            self.machine.grant(task, &mut event)?;
-            events.push(event);
-        }
-    }
-
-    fn decide(&mut self, depth: usize, enabled: &[usize], events: &[Event]) -> Option<usize> {
-        if let Some(node) = self.path.get(depth) {
-            let taken = node.taken;
-            if node.enabled == enabled {
-                return Some(taken);
-            }
-            self.note("an execution that went another way than before after the same decisions");
-            self.path.truncate(depth);
-            return enabled.contains(&taken).then_some(taken);
-        }
-        let sleep: Vec<Event> = match (self.path.last(), events.last()) {
-            (Some(parent), Some(last)) if !self.how.naive => {
-                let asleep = parent.sleep.iter().chain(&parent.done);
-                asleep.filter(|event| event.task != last.task && !event.races(last)).cloned().collect()
-            }
-            _ => Vec::new(),
-        };
-        let first = enabled.iter().copied().find(|task| sleep.iter().all(|event| event.task != *task))?;
-        let todo = if self.how.naive { enabled.iter().copied().collect() } else { BTreeSet::from([first]) };
-        self.path.push(Node { enabled: enabled.to_vec(), taken: first, todo, done: Vec::new(), sleep });
-        Some(first)
-    }
-
-    /// Makes sure that for every race the other order is tried.
-    fn reverse_races(&mut self, events: &[Event]) {
-        if self.how.naive {
-            return;
-        }
-        // Steps that could never go on take part: in another order they might have.
-        let mut all = events.to_vec();
-        all.extend(self.machine.stuck());
-        let before = order::race_order(&all);
-        let whole = order::full_order(&all);
-        for second in 0..all.len() {
-            let own = (0..second).rev().find(|earlier| {
-                all[*earlier].task == all[second].task || all[*earlier].created.contains(&all[second].task)
-            });
-            for first in (0..second.min(events.len())).rev() {
-                let is_ordered = own.is_some_and(|own| own == first || before[own][first]);
-                if is_ordered || all[first].task == all[second].task || !all[first].races(&all[second]) {
-                    continue;
-                }
-                let rest: Vec<usize> =
-                    (first + 1..second).filter(|between| !whole[*between][first]).chain([second]).collect();
-                let initials: BTreeSet<usize> = rest
-                    .iter()
-                    .enumerate()
-                    .filter(|(at, event)| rest[..*at].iter().all(|earlier| !whole[**event][*earlier]))
-                    .map(|(_, event)| all[*event].task)
-                    .collect();
-                let Some(node) = self.path.get_mut(first) else { continue };
-                if initials.iter().any(|task| node.todo.contains(task)) {
-                    continue;
-                }
-                let possible = initials.iter().copied().find(|task| node.enabled.contains(task));
-                match possible {
-                    Some(task) => drop(node.todo.insert(task)),
-                    // Whoever could make room for it has to go first, and that may be anyone.
-                    None => node.todo.extend(node.enabled.iter().copied()),
-                }
-            }
-        }
-    }
-
-    /// Goes back to the last point with something left to try; whether there is one.
-    fn backtrack(&mut self) -> bool {
-        while let Some(depth) = self.path.len().checked_sub(1) {
-            let taken = self.machine.taken_at(depth);
-            let node = &mut self.path[depth];
-            node.done.extend(taken);
-            let explored =
-                |task: &usize| node.done.iter().chain(&node.sleep).any(|event| event.task == *task);
-            if let Some(next) = node.todo.iter().copied().find(|task| !explored(task)) {
-                node.taken = next;
-                return true;
-            }
-            self.path.pop();
-        }
-        false
-    }
-
-    fn record(&mut self, events: Vec<Event>) {
-        let outcome = self.machine.observe();
-        self.findings.executions += 1;
-        for (what, count) in &self.machine.world.uncontrolled {
-            *self.findings.uncontrolled.entry(what.clone()).or_insert(0) += count;
-        }
-        if let Some(cut) = &outcome.cut {
-            self.note(format!("cut short: {cut}"));
-        }
-        let waits = |touch: &Touch| {
-            let text = touch.object.to_string();
-            matches!(touch.access, Access::Acquire | Access::Await)
-                && !text.starts_with("exit ")
-                && !text.starts_with("children of ")
-        };
-        if !self.how.naive && events.iter().any(|event| event.touches.iter().any(waits)) {
-            self.note("the order of waits for locks and pipes, of which the reduced search may leave out a class (--naive)");
-        }
-        let class = order::class(&events, &self.machine.names);
-        let is_new = match self.classes.get(&class) {
-            None => true,
-            Some(known) => {
-                if *known != outcome {
-                    self.note("two equivalent schedules that ended differently");
-                }
-                false
-            }
-        };
-        let switches = events.windows(2).filter(|pair| pair[0].task != pair[1].task).count();
-        let names = &self.machine.names;
-        let found = self.found.entry(outcome.clone()).or_insert_with(|| Found {
-            outcome: outcome.clone(),
-            executions: 0,
-            classes: 0,
-            schedules: Some(0),
-            witness: Vec::new(),
-            switches: usize::MAX,
-        });
-        found.executions += 1;
-        if is_new {
-            found.classes += 1;
-            let size = order::schedules(&events);
-            found.schedules = found.schedules.zip(size).map(|(all, size)| all.saturating_add(size));
-            self.classes.insert(class, outcome);
-        }
-        if switches < found.switches {
-            found.switches = switches;
-            let step = |event: Event| WitnessStep { task: names[event.task].clone(), words: event.words };
-            found.witness = events.into_iter().map(step).collect();
-        }
-    }
-
-    /// Only what a second execution confirms is offered for replay.
-    fn verify_witnesses(&mut self) -> Result<(), TracedError> {
-        let witnesses: Vec<(Outcome, Vec<String>)> = self
-            .found
-            .iter()
-            .map(|(outcome, found)| {
-                (outcome.clone(), found.witness.iter().map(|step| step.task.clone()).collect())
-            })
-            .collect();
-        for (outcome, schedule) in witnesses {
-            let again = self.execute(&mut Mode::Fixed(&schedule))?;
-            if again.is_none() || self.machine.observe() != outcome {
-                self.note("a schedule that did not end alike when it was replayed");
             }
         }
         Ok(())
     }
 
+    fn record(&mut self, trace: &Trace) -> Result<(), TracedError> {
+        let outcome = self.machine.judge(trace)?;
+        for (what, count) in self.machine.uncontrolled() {
+            *self.tally.uncontrolled.entry(what).or_insert(0) += count;
+        }
+        if let Some(cut) = &outcome.cut {
+            self.note(format!("cut short: {cut}"));
+        }
+        if self.tally.record(&outcome, trace).is_err() {
+            self.note("two equivalent schedules that ended differently");
+        }
+        Ok(())
+    }
+
+    fn findings(mut self, ended: bool) -> Result<Findings, TracedError> {
+        let mut outcomes = Vec::new();
+        for (outcome, found) in std::mem::take(&mut self.tally.outcomes) {
+            outcomes.push(Found {
+                executions: found.count,
+                classes: found.classes,
+                schedules: (!found.estimated).then_some(found.represents),
+                switches: found.cost.switches,
+                witness: self.verified(&outcome, &found.witness)?,
+                outcome: (*outcome).clone(),
+            });
+        }
+        // The most surprising first: findings by themselves, then the rarest.
+        outcomes.sort_by_key(|found| (!found.outcome.is_suspicious(), found.classes));
+        Ok(Findings {
+            complete: ended && self.tally.uncontrolled.is_empty(),
+            ended,
+            executions: self.tally.schedules,
+            given_up: self.tally.given_up,
+            classes: self.tally.classes(),
+            uncontrolled: self.tally.uncontrolled,
+            outcomes,
+        })
+    }
+
+    /// A witness follows from an execution, but may not have been one: only what another execution confirms
+    /// is offered without a word.
+    fn verified(
+        &mut self,
+        outcome: &Arc<Outcome>,
+        witness: &Trace,
+    ) -> Result<Vec<WitnessStep>, TracedError> {
+        let followed = self.follow(witness.choices())?;
+        let is_confirmed = match &followed {
+            Ok(_) => self.machine.judge(witness)? == *outcome,
+            Err(_) => false,
+        };
+        if !is_confirmed {
+            self.note("a schedule that did not end alike when it was replayed");
+        }
+        let events = followed.unwrap_or_default();
+        let events = if is_confirmed { &events } else { &witness.events };
+        Ok(self.in_words(events))
+    }
+
+    fn in_words(&self, events: &[Event]) -> Vec<WitnessStep> {
+        let step = |event: &Event| WitnessStep {
+            task: self.machine.name(event.choice.index()),
+            words: event.seen.clone(),
+        };
+        events.iter().map(step).collect()
+    }
+
+    /// Follows a schedule to the end; `Err` with the number of the step that was not possible.
+    fn follow(&mut self, choices: Vec<Choice>) -> Result<Result<Vec<Event>, usize>, TracedError> {
+        let length = choices.len();
+        match execute(self.machine, &mut Replay::new(choices), 0) {
+            Ok(Some(trace)) if trace.events.len() == length => Ok(Ok(trace.events)),
+            Ok(Some(trace)) => Ok(Err(trace.events.len())),
+            Ok(None) => Ok(Err(length)),
+            Err(ExecuteError::System(error)) => Err(error),
+            Err(ExecuteError::Diverged(Divergence { position, .. })) => Ok(Err(position)),
+            Err(ExecuteError::Ambiguous(_)) => Ok(Err(0)),
+        }
+    }
+
     /// Follows a schedule once: the steps as they happened and the outcome; `Err` with the number of the
     /// step that was not possible.
     pub(super) fn replay(mut self, schedule: &[String]) -> Result<Result<Found, usize>, TracedError> {
-        let Some(events) = self.execute(&mut Mode::Fixed(schedule))? else {
-            return Ok(Err(self.machine.world.steps));
+        let mut names = schedule.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        self.machine.restore(&names);
+        let number = |name: &String| names.binary_search(name).unwrap_or_default();
+        let choices: Vec<Choice> = schedule.iter().map(|name| Choice::step(number(name))).collect();
+        let switches = choices.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        let events = match self.follow(choices)? {
+            Ok(events) => events,
+            Err(step) => return Ok(Err(step)),
         };
-        if events.len() < schedule.len() {
-            return Ok(Err(events.len()));
-        }
-        self.record(events);
-        Ok(self.found.into_values().next().ok_or(0))
+        let outcome = self.machine.judge(&Trace::default())?;
+        let witness = self.in_words(&events);
+        let outcome = (*outcome).clone();
+        Ok(Ok(Found { outcome, executions: 1, classes: 1, schedules: None, witness, switches }))
     }
 }

@@ -8,6 +8,7 @@ use super::calls::Row;
 use super::limits::Limits;
 use super::objects::Objects;
 use super::plan::Plan;
+use crate::explore::step::Step;
 
 /// A call at whose entry a task is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,6 +67,8 @@ pub(super) struct Task {
     pub(super) call: Call,
     pub(super) row: Option<&'static Row>,
     pub(super) plan: Option<Plan>,
+    /// What the explorer was told of the step at which it waits.
+    pub(super) announced: Option<Step>,
     /// The wait status with which it ended.
     pub(super) status: Option<i32>,
     /// How many children and threads it has made.

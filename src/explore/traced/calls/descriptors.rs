@@ -7,7 +7,7 @@ use super::Arg::{Data, Fd, Int, Mode};
 use super::{Row, pipes, row, sockets, then};
 use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::Plan;
-use crate::explore::traced::touch::Access::{Read, Release, Write};
+use crate::explore::step::Access::{Read, Release, Write};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::memory;
 

@@ -10,7 +10,7 @@ use super::Arg::{At, Fd, Int, Mode, Open, Path};
 use super::{Row, row, then};
 use crate::explore::traced::objects::{Opened, Resolved};
 use crate::explore::traced::plan::Plan;
-use crate::explore::traced::touch::Access::{Add, Read, Write};
+use crate::explore::step::Access::{Add, Read, Write};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::{arch, memory};
 

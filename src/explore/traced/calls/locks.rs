@@ -6,7 +6,7 @@ use super::Arg::{Fd, Flock, Int};
 use super::{Row, row, then};
 use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::Plan;
-use crate::explore::traced::touch::Access::{Acquire, Read, Release, Write};
+use crate::explore::step::Access::{Acquire, Read, Release, Write};
 use crate::explore::traced::world::World;
 use crate::sys::procfs::locks;
 use crate::sys::ptrace::memory;

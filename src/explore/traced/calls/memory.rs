@@ -7,7 +7,7 @@ use nix::libc;
 use super::Arg::Int;
 use super::{Row, row};
 use crate::explore::traced::plan::{Act, Plan};
-use crate::explore::traced::touch::Access::{Await, Read, Write};
+use crate::explore::step::Access::{Await, Read, Write};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::memory;
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::{Row, row, then};
 use crate::explore::traced::plan::{Act, Plan};
-use crate::explore::traced::touch::Access::{Add, Await, Write};
+use crate::explore::step::Access::{Add, Await, Write};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::probe::{descriptor_of, poll_now};
 use crate::sys::ptrace::{arch, memory};

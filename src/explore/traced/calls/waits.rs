@@ -5,7 +5,7 @@ use nix::libc;
 use super::{Row, pipes, row};
 use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::{Act, Plan};
-use crate::explore::traced::touch::Access::{Await, Write};
+use crate::explore::step::Access::{Await, Write};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::{arch, memory};
 

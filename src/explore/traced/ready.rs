@@ -1,0 +1,53 @@
+//! Whether a step would be enabled in a state that was not executed, told from what happened before it.
+//!
+//! An answer saves an execution that would be given up. Where the steps do not tell, there is none.
+
+use crate::explore::step::{Access, Event, Label, Step};
+
+/// Whether `step` of `task` would be enabled after `history`, the events that touched its objects.
+pub(super) fn would_run(names: &[String], task: usize, step: &Step, history: &[&Event]) -> Option<bool> {
+    let waits = step.touches().find(|touch| touch.access.may_wait())?;
+    let object = waits.object.as_str();
+    match waits.access {
+        Access::Acquire => is_free(waits.object, task, names, history),
+        Access::Await if object.starts_with("exit ") => {
+            Some(history.iter().any(|event| does(event, waits.object, Access::Write)))
+        }
+        Access::Await if object.starts_with("children of ") => {
+            let ended = history.iter().filter(|event| does(event, waits.object, Access::Add)).count();
+            let reaped = history.iter().filter(|event| does(event, waits.object, Access::Await)).count();
+            // A wait with WNOHANG, or for one child among several, may have reaped one or not.
+            let unknown = history.iter().any(|event| {
+                event.touches().any(|touch| {
+                    touch.object == waits.object && !matches!(touch.access, Access::Add | Access::Await)
+                })
+            });
+            (!unknown).then_some(ended > reaped)
+        }
+        _ => None,
+    }
+}
+
+fn does(event: &Event, object: Label, access: Access) -> bool {
+    event.touches().any(|touch| touch.object == object && touch.access == access)
+}
+
+/// Whether the lock could be taken: it is free, or `task` has it.
+fn is_free(lock: Label, task: usize, names: &[String], history: &[&Event]) -> Option<bool> {
+    let mut holder: Option<usize> = None;
+    for event in history {
+        let who = event.choice.index();
+        for touch in event.touches().filter(|touch| touch.object == lock) {
+            match touch.access {
+                Access::Acquire => holder = Some(who),
+                Access::Release if holder == Some(who) => holder = None,
+                // A lock that another has released belongs to a description that both have; a shared lock
+                // or a try may have been granted or not.
+                Access::Release if holder.is_none() => {}
+                _ => return None,
+            }
+        }
+    }
+    let process = |task: usize| names.get(task).map(|name| name.split(".t").next().unwrap_or(name).to_owned());
+    Some(holder.is_none_or(|holder| process(holder) == process(task)))
+}

@@ -1,0 +1,138 @@
+//! The tracer as a system that the explorer drives: each task of the program is a task of the engine, and
+//! each visible call a step.
+
+use std::sync::Arc;
+
+use super::machine::{Done, Machine, TracedError};
+use super::outcome::Outcome;
+use super::plan::Act;
+use super::world::{State, Task};
+use crate::explore::engine::{Granted, System, Trace};
+use crate::explore::step::{Effect, Event, Label, Step};
+
+impl System for Machine {
+    type Error = TracedError;
+    type Outcome = Arc<Outcome>;
+
+    fn tasks(&self) -> usize {
+        self.names.len()
+    }
+
+    fn reset(&mut self) -> Done {
+        self.begin()?;
+        self.announce();
+        Ok(())
+    }
+
+    fn pending(&self, task: usize) -> Option<&Step> {
+        self.announced.get(task)?.as_ref()
+    }
+
+    /// A task whose time limit could run out is let go on only where no other can.
+    fn enabled(&self, task: usize) -> Option<bool> {
+        let Some(index) = self.by_number(task).filter(|_| self.world.cut.is_none()) else {
+            return Some(false);
+        };
+        let task = &self.world.tasks[index];
+        Some(is_ready(task) || is_late(task) && !self.world.tasks.iter().any(is_ready))
+    }
+
+    fn grant(&mut self, task: usize) -> Done<Granted> {
+        let Some(index) = self.by_number(task) else { return Ok(Granted::Refused) };
+        let barrier = !is_ready(&self.world.tasks[index]);
+        if !barrier && !self.world.timeouts && self.world.tasks.iter().any(is_late) {
+            self.world
+                .note("a time limit or a second sleep that waited for others (--timeouts lets it end first)");
+        }
+        let effect = self.go(index)?;
+        self.announce();
+        Ok(Granted::Done(Effect { barrier, ..effect }))
+    }
+
+    fn kill(&mut self, task: usize) -> Done<Effect> {
+        let _ = task;
+        Ok(Effect::default())
+    }
+
+    fn killable(&self, _: usize) -> bool {
+        false
+    }
+
+    fn judge(&mut self, _: &Trace) -> Done<Arc<Outcome>> {
+        let limits = self.world.limits.folder;
+        let outcome = Arc::new(super::outcome::observe(&mut self.world, limits));
+        // Kept once, however many executions end so.
+        if let Some(known) = self.outcomes.get(&outcome) {
+            return Ok(known.clone());
+        }
+        self.outcomes.insert(outcome.clone());
+        Ok(outcome)
+    }
+
+    fn name(&self, task: usize) -> String {
+        self.names.get(task).cloned().unwrap_or_default()
+    }
+
+    fn restore(&mut self, names: &[String]) {
+        for name in names {
+            self.number(name);
+        }
+    }
+
+    fn would_run(&self, task: usize, step: &Step, history: &[&Event]) -> Option<bool> {
+        super::ready::would_run(&self.names, task, step, history)
+    }
+
+    fn uncontrolled(&self) -> Vec<(String, u64)> {
+        self.world.uncontrolled.iter().map(|(what, count)| (what.clone(), *count)).collect()
+    }
+}
+
+impl Machine {
+    /// Tells of each step at which a task has newly arrived. What it announces stays as it is while the task
+    /// waits, whatever others do to what it names: what it then touches is told once it is done.
+    fn announce(&mut self) {
+        let mut announced = vec![None; self.names.len()];
+        for task in &mut self.world.tasks {
+            let waits = matches!(task.state, State::Entry | State::Asleep | State::Woken);
+            if !waits {
+                task.announced = None;
+            } else if task.announced.is_none() {
+                task.announced = Some(step_of(task));
+            }
+            if let Some(step) = &task.announced {
+                announced[task.number] = Some(step.clone());
+            }
+        }
+        self.announced = announced;
+    }
+}
+
+/// The step of a task that waits.
+fn step_of(task: &Task) -> Step {
+    let name = task.row.map_or("?", |row| row.name);
+    let mut touches = task.plan.iter().flat_map(|plan| &plan.touches).copied();
+    let Some(first) = touches.next() else {
+        return Step::new(name, &format!("of {}", task.name), crate::explore::step::Access::Read);
+    };
+    let is_return = task.state != State::Entry;
+    Step {
+        name: if is_return { Label::new(&format!("{name} returns")) } else { Label::new(name) },
+        resource: first.object,
+        access: first.access,
+        also: touches.collect(),
+        structural: matches!(name, "exit" | "wait" | "waitid"),
+    }
+}
+
+/// Whether the task can go on now.
+fn is_ready(task: &Task) -> bool {
+    task.state == State::Woken
+        || task.state == State::Entry && task.plan.as_ref().is_some_and(|plan| plan.ready)
+}
+
+/// Whether the task could go on if its time limit ran out.
+fn is_late(task: &Task) -> bool {
+    task.state == State::Entry
+        && task.plan.as_ref().is_some_and(|plan| !plan.ready && matches!(plan.act, Act::Skip(_)))
+}
