@@ -117,14 +117,14 @@ impl<'a> Order<'a> {
     ///
     /// Two schedules that differ only in the places of structural steps are counted as one.
     pub fn schedules(&self) -> Size {
-        if self.events.iter().any(|event| event.step.structural) {
-            return self.without_structural().linear_extensions();
-        }
-        self.linear_extensions()
+        self.without_structural().map_or_else(|| self.linear_extensions(), |order| order.linear_extensions())
     }
 
-    /// The order among the steps that are not structural.
-    fn without_structural(&self) -> Self {
+    /// The order among the steps that are not structural; `None` if all are such.
+    pub(super) fn without_structural(&self) -> Option<Self> {
+        if !self.events.iter().any(|event| event.step.structural) {
+            return None;
+        }
         let is_kept = |position: &usize| !self.events[*position].step.structural;
         // How many of the first events of each task are kept.
         let kept: Vec<Vec<u16>> = self
@@ -142,12 +142,12 @@ impl<'a> Order<'a> {
         let kept_of = |need: &Vec<u16>| {
             need.iter().zip(&kept).map(|(need, kept)| kept[usize::from(*need)]).collect::<Vec<u16>>()
         };
-        Self {
+        Some(Self {
             events: self.events,
             tasks: self.tasks.clone(),
             own,
             needs: self.needs.iter().map(kept_of).collect(),
-        }
+        })
     }
 
     fn linear_extensions(&self) -> Size {

@@ -31,6 +31,9 @@ pub struct Tally<O: Ord> {
     pub uncontrolled: BTreeMap<String, u64>,
     /// Each class by its first schedule, with the schedule that was executed and its outcome.
     classes: HashMap<String, (String, O)>,
+    /// Of classes with structural steps: what is left without these, with the outcomes of each.
+    #[serde(default = "HashMap::new")]
+    counted: HashMap<String, Vec<O>>,
 }
 
 /// One outcome.
@@ -64,6 +67,7 @@ impl<O: Ord> Default for Tally<O> {
             outcomes: BTreeMap::new(),
             uncontrolled: BTreeMap::new(),
             classes: HashMap::new(),
+            counted: HashMap::new(),
         }
     }
 }
@@ -95,10 +99,23 @@ impl<O: Ord + Clone + std::fmt::Debug> Tally<O> {
             let size = order.schedules();
             self.estimated |= !size.exact;
             let (new, exact) = (u64::from(known.is_none()), size.exact);
-            let size = size.count * new;
+            // Classes that differ in structural steps alone hold the same schedules.
+            let (counted, counted_so) = match order.without_structural() {
+                None => (false, false),
+                Some(order) => {
+                    let ends = self.counted.entry(runs(&order.class())).or_default();
+                    let counted = (!ends.is_empty(), ends.contains(outcome));
+                    if !counted.1 {
+                        ends.push(outcome.clone());
+                    }
+                    counted
+                }
+            };
+            let all = size.count * new * u64::from(!counted);
+            let size = size.count * new * u64::from(!counted_so);
             let witness = shortest(trace);
             let cost = Cost::of(&witness);
-            self.represents = self.represents.saturating_add(size);
+            self.represents = self.represents.saturating_add(all);
             match self.outcomes.get_mut(outcome) {
                 Some(found) => {
                     found.classes += new;

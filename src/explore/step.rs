@@ -160,7 +160,13 @@ pub struct Step {
 impl Step {
     /// A step called `name` that does `access` to `resource`.
     pub fn new(name: &str, resource: &str, access: Access) -> Self {
-        Self { name: Label::new(name), resource: Label::new(resource), access, also: Vec::new(), structural: false }
+        Self {
+            name: Label::new(name),
+            resource: Label::new(resource),
+            access,
+            also: Vec::new(),
+            structural: false,
+        }
     }
 
     /// The same step with further accesses.

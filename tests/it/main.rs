@@ -17,6 +17,7 @@ mod settings;
 mod supervisor;
 mod tidy;
 mod traced;
+mod traced_classes;
 mod watch;
 
 fn main() {
@@ -52,6 +53,7 @@ fn main() {
         pipelines::tests(),
         explore::tests(),
         traced::tests(),
+        traced_classes::tests(),
         net::tests(),
         queue::tests(),
         watch::tests(),

@@ -51,10 +51,10 @@ int main(void) {
 }"#;
 
 /// A folder of the test's own, removed in the end.
-struct Place(PathBuf);
+pub(crate) struct Place(PathBuf);
 
 impl Place {
-    fn new(name: &str, files: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(name: &str, files: &[(&str, &str)]) -> Self {
         let path = std::env::temp_dir().join(format!("proclab-it-{name}-{}", std::process::id()));
         std::fs::create_dir_all(path.join("dir")).unwrap();
         for (file, content) in files {
@@ -63,7 +63,7 @@ impl Place {
         Self(path)
     }
 
-    fn compile(&self, source: &str) -> Option<String> {
+    pub(crate) fn compile(&self, source: &str) -> Option<String> {
         let (from, to) = (self.0.join("program.c"), self.0.join("program"));
         std::fs::write(&from, source).unwrap();
         let done = Command::new("cc").args(["-w", "-o"]).arg(&to).arg(&from).status();
@@ -77,7 +77,7 @@ impl Place {
         Some(to.to_str().unwrap().to_owned())
     }
 
-    fn explore(&self, options: &[&str], command: &[&str]) -> serde_json::Value {
+    pub(crate) fn explore(&self, options: &[&str], command: &[&str]) -> serde_json::Value {
         let dir = self.0.join("dir");
         let output = proclab(&dir, &[&["explore", "--format", "json"], options], command);
         serde_json::from_slice(&output).unwrap()
@@ -103,7 +103,7 @@ impl Drop for Place {
     }
 }
 
-fn outcomes(view: &serde_json::Value) -> Vec<String> {
+pub(crate) fn outcomes(view: &serde_json::Value) -> Vec<String> {
     let outcomes = view["outcomes"].as_array().unwrap();
     let key = |outcome: &serde_json::Value| {
         format!("{} {} {} {}", outcome["verdict"], outcome["exit"], outcome["files"], outcome["stdout"])

@@ -100,6 +100,9 @@ impl Machine {
             timeouts: command.timeouts,
             steps: 0,
             cut: None,
+            learned: BTreeSet::new(),
+            has_learned: false,
+            ends: None,
         };
         Ok(Self {
             command: command.clone(),
@@ -235,6 +238,7 @@ impl Machine {
             random: 0,
             own,
             locks: Default::default(),
+            gives_up: None,
             signals: Vec::new(),
             steps: 0,
             slept_at: None,
@@ -260,6 +264,7 @@ impl Machine {
     /// Runs a task that stands at no decision on to its next visible call, its end, or its sleep.
     fn advance(&mut self, index: usize) -> Done {
         self.world.tasks[index].state = State::Running;
+        self.world.ends = None;
         let tid = self.world.tid(index);
         let signal = self.world.tasks[index].signals.pop().unwrap_or(0);
         stops::resume(tid, signal).map_err(failed("resume"))?;
@@ -311,6 +316,7 @@ impl Machine {
 
     /// Carries out the call at whose entry the task is; whether it stands at the call's return.
     fn carry_out(&mut self, index: usize, row: &'static Row) -> Done<bool> {
+        self.world.ends = None;
         let tid = self.world.tid(index);
         let act = self.world.tasks[index].plan.as_ref().map_or(Act::Pass, |plan| plan.act);
         if let Act::Skip(result) = act {
@@ -491,8 +497,8 @@ impl Machine {
         task.steps += 1;
         let announced = task.announced.take();
         let touches = task.plan.as_ref().map(|plan| plan.touches.clone()).unwrap_or_default();
-        let touched = (!announced.is_some_and(|step| step.touches().eq(touches.iter().copied())))
-            .then_some(touches);
+        let touched =
+            (!announced.is_some_and(|step| step.touches().eq(touches.iter().copied()))).then_some(touches);
         let mut effect = Effect { touched, ..Effect::default() };
         if self.world.steps > self.world.limits.steps {
             self.world.cut = Some(format!("more than {} steps", self.world.limits.steps));
@@ -512,16 +518,17 @@ impl Machine {
         if went && self.world.tasks[index].is_alive() {
             words::after(&mut self.world, index, &mut text);
             // What a wait returns is a number that the kernel chose; the words name the child.
-            let is_number = row.is_none_or(|row| !matches!(row.name, "wait" | "waitid"));
-            if let Ok(registers) = Registers::of(self.world.tid(index)).and_then(|it| if is_number { Ok(it) } else { Err(io::ErrorKind::Other.into()) }) {
+            let is_wait = row.is_some_and(|row| matches!(row.name, "wait" | "waitid"));
+            if let Ok(registers) = Registers::of(self.world.tid(index))
+                && !is_wait
+            {
                 observation = Observation::new(registers.result().to_string());
             }
             self.advance(index)?;
         }
         self.settle()?;
         effect.seen = Seen { text, observation };
-        effect.created =
-            self.created.iter().map(|task| self.world.tasks[*task].number as u32).collect();
+        effect.created = self.created.iter().map(|task| self.world.tasks[*task].number as u32).collect();
         Ok(effect)
     }
 }

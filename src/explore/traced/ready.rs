@@ -4,11 +4,19 @@
 
 use crate::explore::step::{Access, Event, Label, Step};
 
-/// Whether `step` of `task` would be enabled after `history`, the events that touched its objects.
-pub(super) fn would_run(names: &[String], task: usize, step: &Step, history: &[&Event]) -> Option<bool> {
+/// Whether `step` of `task` would be enabled after `history`, the events that touched its objects. A lock that
+/// `is_shared` is taken through descriptions which several processes have: who holds it is not told.
+pub(super) fn would_run(
+    names: &[String],
+    is_shared: impl Fn(&str) -> bool,
+    task: usize,
+    step: &Step,
+    history: &[&Event],
+) -> Option<bool> {
     let waits = step.touches().find(|touch| touch.access.may_wait())?;
     let object = waits.object.as_str();
     match waits.access {
+        Access::Acquire if is_shared(object) => None,
         Access::Acquire => is_free(waits.object, task, names, history),
         Access::Await if object.starts_with("exit ") => {
             Some(history.iter().any(|event| does(event, waits.object, Access::Write)))
@@ -48,6 +56,7 @@ fn is_free(lock: Label, task: usize, names: &[String], history: &[&Event]) -> Op
             }
         }
     }
-    let process = |task: usize| names.get(task).map(|name| name.split(".t").next().unwrap_or(name).to_owned());
+    let process =
+        |task: usize| names.get(task).map(|name| name.split(".t").next().unwrap_or(name).to_owned());
     Some(holder.is_none_or(|holder| process(holder) == process(task)))
 }

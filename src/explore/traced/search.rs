@@ -63,7 +63,10 @@ pub struct Findings {
     pub complete: bool,
     /// Whether the search came to its end, whatever was not under control.
     pub ended: bool,
-    /// Executions carried out to their end.
+    /// Executions by chance, before the search.
+    #[serde(default)]
+    pub sampled: u64,
+    /// Executions of the search, carried out to their end.
     pub executions: u64,
     /// Executions given up because all that was left had been executed elsewhere.
     pub given_up: u64,
@@ -85,38 +88,54 @@ pub(super) struct Searcher<'a> {
     machine: &'a mut Machine,
     how: Search,
     tally: Tally<Arc<Outcome>>,
+    sampled: u64,
     divergences: u64,
     begin: Instant,
 }
 
 impl<'a> Searcher<'a> {
     pub(super) fn new(machine: &'a mut Machine, how: Search) -> Self {
-        Self { machine, how, tally: Tally::default(), divergences: 0, begin: Instant::now() }
+        Self { machine, how, tally: Tally::default(), sampled: 0, divergences: 0, begin: Instant::now() }
     }
 
     /// Carries out the search.
     pub(super) fn run(mut self) -> Result<Findings, TracedError> {
-        let mut random = Random::new(self.how.seed);
-        for _ in 0..self.how.random {
-            if !self.is_within() {
-                break;
-            }
-            random.begin();
-            self.execute(&mut random)?;
-        }
+        self.sample()?;
         let mut ended = false;
         if self.how.exhaustive {
-            let mut strategy: Box<dyn Strategy> =
-                if self.how.naive { Box::new(Dfs::new(false)) } else { Box::new(Dpor::new()) };
+            let naive = self.how.naive;
+            let new = || -> Box<dyn Strategy> {
+                if naive { Box::new(Dfs::new(false)) } else { Box::new(Dpor::new()) }
+            };
+            let mut strategy = new();
             while self.is_within() && self.divergences < MOST_DIVERGENCES {
                 if !strategy.begin() {
                     ended = true;
                     break;
                 }
                 self.execute(&mut strategy)?;
+                if std::mem::take(&mut self.machine.world.has_learned) {
+                    // Calls that were invisible are steps from now on.
+                    (strategy, self.tally, self.sampled) = (new(), Tally::default(), 0);
+                }
             }
         }
         self.findings(ended)
+    }
+
+    /// Executions by chance: different outcomes are seen early. What calls have to be steps is known
+    /// after these.
+    fn sample(&mut self) -> Result<(), TracedError> {
+        let mut random = Random::new(self.how.seed);
+        while self.sampled < self.how.random && self.is_within() {
+            random.begin();
+            self.execute(&mut random)?;
+            self.sampled += 1;
+            if std::mem::take(&mut self.machine.world.has_learned) {
+                (self.tally, self.sampled) = (Tally::default(), 0);
+            }
+        }
+        Ok(())
     }
 
     fn is_within(&self) -> bool {
@@ -190,7 +209,8 @@ impl<'a> Searcher<'a> {
         Ok(Findings {
             complete: ended && self.tally.uncontrolled.is_empty(),
             ended,
-            executions: self.tally.schedules,
+            sampled: self.sampled,
+            executions: self.tally.schedules.saturating_sub(self.sampled),
             given_up: self.tally.given_up,
             classes: self.tally.classes(),
             uncontrolled: self.tally.uncontrolled,
@@ -200,11 +220,7 @@ impl<'a> Searcher<'a> {
 
     /// A witness follows from an execution, but may not have been one: only what another execution confirms
     /// is offered without a word.
-    fn verified(
-        &mut self,
-        outcome: &Arc<Outcome>,
-        witness: &Trace,
-    ) -> Result<Vec<WitnessStep>, TracedError> {
+    fn verified(&mut self, outcome: &Arc<Outcome>, witness: &Trace) -> Result<Vec<WitnessStep>, TracedError> {
         let followed = self.follow(witness.choices())?;
         let is_confirmed = match &followed {
             Ok(_) => self.machine.judge(witness)? == *outcome,

@@ -80,7 +80,8 @@ impl System for Machine {
     }
 
     fn would_run(&self, task: usize, step: &Step, history: &[&Event]) -> Option<bool> {
-        super::ready::would_run(&self.names, task, step, history)
+        let is_shared = |lock: &str| self.world.learned.contains(&super::calls::shared_lock(lock));
+        super::ready::would_run(&self.names, is_shared, task, step, history)
     }
 
     fn uncontrolled(&self) -> Vec<(String, u64)> {

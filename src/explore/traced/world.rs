@@ -4,7 +4,7 @@ use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use super::calls::Row;
+use super::calls::{Ends, Row};
 use super::limits::Limits;
 use super::objects::Objects;
 use super::plan::Plan;
@@ -80,6 +80,8 @@ pub(super) struct Task {
     pub(super) own: BTreeSet<i32>,
     /// Of the process: objects on which it has a lock.
     pub(super) locks: BTreeSet<String>,
+    /// The lock that the call at which it is gives up.
+    pub(super) gives_up: Option<String>,
     /// Signals to be delivered when it goes on.
     pub(super) signals: Vec<i32>,
     /// The number of its visible steps so far.
@@ -114,12 +116,24 @@ pub(super) struct World {
     pub(super) steps: usize,
     /// Why the execution was cut short.
     pub(super) cut: Option<String>,
+    /// What was found out, in this execution or before, that makes further calls visible. It must be the
+    /// same in all executions of a search, which therefore begins anew when it grows.
+    pub(super) learned: BTreeSet<String>,
+    /// Whether it has grown.
+    pub(super) has_learned: bool,
+    /// The ends of pipes that processes have, while none of them has run since they were looked up.
+    pub(super) ends: Option<Ends>,
 }
 
 impl World {
     /// Notes something that is not under control.
     pub(super) fn note(&mut self, what: impl Into<String>) {
         *self.uncontrolled.entry(what.into()).or_insert(0) += 1;
+    }
+
+    /// Remembers a fact that makes further calls visible.
+    pub(super) fn learn(&mut self, fact: String) {
+        self.has_learned |= self.learned.insert(fact);
     }
 
     pub(super) fn task(&self, index: usize) -> &Task {

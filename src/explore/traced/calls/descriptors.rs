@@ -5,9 +5,9 @@ use nix::libc;
 
 use super::Arg::{Data, Fd, Int, Mode};
 use super::{Row, pipes, row, sockets, then};
+use crate::explore::step::Access::{Read, Release, Write};
 use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::Plan;
-use crate::explore::step::Access::{Read, Release, Write};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::memory;
 
@@ -198,8 +198,12 @@ pub(super) fn closing(world: &mut World, task: usize, fd: i32) -> Plan {
     match world.opened(task, fd) {
         Opened::File(object) => {
             let lock = format!("lock {object}");
-            let is_held = world.tasks.iter().any(|task| task.locks.contains(&lock));
-            if is_held { Plan::of(lock, Release) } else { Plan::invisible() }
+            let process = world.process(task);
+            // A lock of this process ends here; one that another has through the same description may.
+            let holds = process.locks.contains(&lock);
+            let shares = !process.own.contains(&fd) && world.learned.contains(&shared_lock(&lock));
+            world.tasks[task].gives_up = holds.then(|| lock.clone());
+            if holds || shares { Plan::of(lock, Release) } else { Plan::invisible() }
         }
         Opened::Pipe(pipe) => pipes::closing(world, task, fd, &pipe),
         Opened::Socket(socket) => sockets::closing(world, task, fd, &socket),
@@ -212,8 +216,17 @@ fn closed(world: &mut World, task: usize, result: i64) {
         return;
     }
     let fd = world.call(task).int(0);
+    let lock = world.tasks[task].gives_up.take();
     let process = world.process_mut(task);
     process.own.remove(&fd);
+    if let Some(lock) = lock {
+        process.locks.remove(&lock);
+    }
+}
+
+/// That the lock was taken through a description which several processes have.
+pub(in crate::explore::traced) fn shared_lock(lock: &str) -> String {
+    format!("{lock} through a shared description")
 }
 
 fn close_range(world: &mut World, task: usize) -> Plan {

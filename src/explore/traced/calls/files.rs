@@ -8,9 +8,9 @@ use std::os::unix::fs::MetadataExt;
 
 use super::Arg::{At, Fd, Int, Mode, Open, Path};
 use super::{Row, row, then};
+use crate::explore::step::Access::{Add, Read, Write};
 use crate::explore::traced::objects::{Opened, Resolved};
 use crate::explore::traced::plan::Plan;
-use crate::explore::step::Access::{Add, Read, Write};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::{arch, memory};
 

@@ -4,10 +4,11 @@ use nix::libc;
 
 use super::Arg::{Fd, Flock, Int};
 use super::{Row, row, then};
+use crate::explore::step::Access::{Acquire, Await, Read, Release, Write};
 use crate::explore::traced::objects::Opened;
-use crate::explore::traced::plan::Plan;
-use crate::explore::step::Access::{Acquire, Read, Release, Write};
-use crate::explore::traced::world::World;
+use crate::explore::traced::plan::{Act, Plan};
+use crate::explore::traced::world::{State, World};
+use crate::sys::pid::Pid;
 use crate::sys::procfs::locks;
 use crate::sys::ptrace::memory;
 use crate::sys::ptrace::probe::would_lock;
@@ -63,6 +64,9 @@ fn flocked(world: &mut World, task: usize, result: i64) {
     }
     let (fd, operation) = (world.call(task).int(0), world.call(task).int(1));
     if let Some(lock) = lock_of(world, task, fd) {
+        if !world.process(task).own.contains(&fd) {
+            world.learn(super::descriptors::shared_lock(&lock));
+        }
         hold(world, task, lock, operation & !libc::LOCK_NB != libc::LOCK_UN);
     }
 }
@@ -93,31 +97,69 @@ fn fcntl(world: &mut World, task: usize) -> Plan {
     match kind(world, task) {
         libc::F_UNLCK if !matches!(command, libc::F_GETLK | libc::F_OFD_GETLK) => Plan::of(lock, Release),
         kind if waits => {
-            let ready = record_lock_is_free(world, task, fd, kind);
-            Plan::of(lock, if kind == libc::F_RDLCK { Read } else { Acquire }).when(ready)
+            let access = if kind == libc::F_RDLCK { Read } else { Await };
+            let plan = Plan::of(lock, access);
+            if blockers(world, task).is_empty() {
+                plan
+            } else if is_deadlock(world, task) {
+                // As the kernel answers the last one to wait, which here may be any of them.
+                plan.by(Act::Skip(-i64::from(libc::EDEADLK)))
+            } else {
+                plan.when(false)
+            }
         }
         _ => Plan::of(lock, Write),
     }
 }
 
-/// Whether no other process has a record lock that conflicts.
-fn record_lock_is_free(world: &World, task: usize, fd: i32, kind: i32) -> bool {
+/// The processes that have a record lock which conflicts with the one that the task waits for; unknown for one of an
+/// open file description.
+fn blockers(world: &World, task: usize) -> Vec<Pid> {
     let pid = world.process(task).tid;
-    let Some(file) = locks::file_of(pid, u64::from(fd.cast_unsigned())) else { return true };
-    let Ok(lock) = memory::array::<24>(world.tid(task), world.call(task).args[2]) else { return true };
+    let call = world.call(task);
+    let Some(file) = locks::file_of(pid, u64::from(call.int(0).cast_unsigned())) else { return Vec::new() };
+    let Ok(lock) = memory::array::<24>(world.tid(task), call.args[2]) else { return Vec::new() };
     let word = |at: usize| u64::from_ne_bytes(lock[at..at + 8].try_into().unwrap_or_default());
+    let kind = i32::from(i16::from_ne_bytes([lock[0], lock[1]]));
     let whence = i16::from_ne_bytes([lock[2], lock[3]]);
     // From the current offset or the end: the whole file is asked about, which can only wait longer.
     let (start, length) = if i32::from(whence) == libc::SEEK_SET { (word(8), word(16)) } else { (0, 0) };
     let end = if length == 0 { u64::MAX } else { start.saturating_add(length - 1) };
-    let is_ofd = world.call(task).int(1) == libc::F_OFD_SETLKW;
-    !locks::all().iter().any(|lock| {
-        let conflicts =
-            !lock.waiting && matches!(lock.kind.as_str(), "POSIX" | "OFDLCK") && lock.file == file;
+    let is_ofd = call.int(1) == libc::F_OFD_SETLKW;
+    let conflicts = |lock: &&locks::Lock| {
+        let is_held = !lock.waiting && matches!(lock.kind.as_str(), "POSIX" | "OFDLCK") && lock.file == file;
         let overlaps = lock.range.0 <= end && start <= lock.range.1;
         let mine = !is_ofd && lock.pid == Some(pid);
-        conflicts && overlaps && !mine && (lock.exclusive || kind == libc::F_WRLCK)
-    })
+        is_held && overlaps && !mine && (lock.exclusive || kind == libc::F_WRLCK)
+    };
+    locks::all().iter().filter(conflicts).map(|lock| lock.pid.unwrap_or(Pid::UNKNOWN)).collect()
+}
+
+/// Whether those that the task waits for wait, in turn, for its process.
+fn is_deadlock(world: &World, task: usize) -> bool {
+    let own = world.process(task).tid;
+    let mut seen = Vec::new();
+    let mut todo = vec![task];
+    while let Some(task) = todo.pop() {
+        for pid in blockers(world, task) {
+            if pid == own && !seen.is_empty() {
+                return true;
+            }
+            if seen.contains(&pid) {
+                continue;
+            }
+            seen.push(pid);
+            let waits = |task: &usize| {
+                let call = world.call(*task);
+                world.task(*task).state == State::Entry
+                    && call.number == libc::SYS_fcntl
+                    && call.int(1) == libc::F_SETLKW
+                    && world.process(*task).tid == pid
+            };
+            todo.extend((0..world.tasks.len()).filter(waits));
+        }
+    }
+    false
 }
 
 fn fcntled(world: &mut World, task: usize, result: i64) {
@@ -135,6 +177,10 @@ fn fcntled(world: &mut World, task: usize, result: i64) {
         libc::F_SETLK | libc::F_SETLKW | libc::F_OFD_SETLK | libc::F_OFD_SETLKW => {
             let holds = kind(world, task) != libc::F_UNLCK;
             if let Some(lock) = lock_of(world, task, fd) {
+                let is_ofd = matches!(command, libc::F_OFD_SETLK | libc::F_OFD_SETLKW);
+                if is_ofd && !world.process(task).own.contains(&fd) {
+                    world.learn(super::descriptors::shared_lock(&lock));
+                }
                 hold(world, task, lock, holds);
             }
         }

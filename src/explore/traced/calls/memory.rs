@@ -6,8 +6,8 @@ use nix::libc;
 
 use super::Arg::Int;
 use super::{Row, row};
-use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::step::Access::{Await, Read, Write};
+use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::memory;
 

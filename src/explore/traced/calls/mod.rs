@@ -21,6 +21,8 @@ use super::plan::Plan;
 use super::world::World;
 use crate::sys::ptrace::filter::Filter;
 
+pub(super) use descriptors::shared_lock;
+pub(super) use pipes::Ends;
 pub(super) use time::noise;
 
 /// What a call is, touches and says.

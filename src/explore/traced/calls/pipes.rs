@@ -4,8 +4,8 @@ use nix::libc;
 use std::os::unix::fs::MetadataExt;
 
 use super::{Row, row, then};
+use crate::explore::step::Access::{Add, Await, Read, Write};
 use crate::explore::traced::plan::{Act, Plan};
-use crate::explore::step::Access::{Add, Await, Write};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::probe::{descriptor_of, poll_now};
 use crate::sys::ptrace::{arch, memory};
@@ -41,19 +41,34 @@ pub(super) fn is_nonblocking(world: &World, task: usize, fd: i32) -> bool {
     flags.is_some_and(|flags| flags & libc::O_NONBLOCK != 0)
 }
 
+/// Bytes that are there are read whatever becomes of the writers; whether there is an end depends on them.
 pub(super) fn reading(world: &mut World, task: usize, fd: i32, pipe: &str) -> Plan {
-    if is_nonblocking(world, task, fd) {
-        return Plan::of(pipe, Write);
+    let Ok(copy) = descriptor_of(world.process(task).tid, fd) else { return Plan::of(pipe, Write) };
+    let events = poll_now(&copy, libc::POLLIN);
+    if events & libc::POLLIN != 0 {
+        return Plan::of(pipe, Await);
     }
-    Plan::of(pipe, Await).when(poll(world, task, fd, libc::POLLIN))
+    let plan = Plan::of(pipe, Await).and(writers(pipe), Read);
+    plan.when(events != 0 || is_nonblocking(world, task, fd))
 }
 
 pub(super) fn writing(world: &mut World, task: usize, fd: i32, pipe: &str) -> Plan {
+    let plan = Plan::of(pipe, Await).and(readers(pipe), Read);
     if is_nonblocking(world, task, fd) {
-        return Plan::of(pipe, Write);
+        return plan;
     }
     // A write of more than fits blocks half-way, which only the kernel can tell.
-    Plan::of(pipe, Await).when(poll(world, task, fd, libc::POLLOUT)).by(Act::MaySleep)
+    plan.when(poll(world, task, fd, libc::POLLOUT)).by(Act::MaySleep)
+}
+
+/// The processes that can write to a pipe.
+pub(super) fn writers(pipe: &str) -> String {
+    format!("writers of {pipe}")
+}
+
+/// The processes that can read from a pipe.
+pub(super) fn readers(pipe: &str) -> String {
+    format!("readers of {pipe}")
 }
 
 /// eventfd, timerfd, inotify and the like.
@@ -70,41 +85,57 @@ pub(super) fn anonymous(world: &mut World, task: usize, fd: i32, name: &str, rea
     Plan::of("event descriptors", Await).when(ready)
 }
 
-/// Whether another descriptor of a living process is open on the same pipe, for the same direction.
-fn is_shared(world: &World, task: usize, fd: i32, writes: bool) -> bool {
-    let own = world.tid(task);
-    let Ok(meta) = std::fs::metadata(format!("/proc/{own}/fd/{fd}")) else { return false };
-    let bit = if writes { 0o200 } else { 0o400 };
-    let mut processes: Vec<usize> =
-        world.tasks.iter().filter(|task| task.is_alive()).map(|task| task.process).collect();
-    processes.sort_unstable();
-    processes.dedup();
-    processes.into_iter().any(|process| {
-        let pid = world.tasks[process].tid;
-        let folder = format!("/proc/{pid}/fd");
-        std::fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok).any(|entry| {
-            let is_it = world.tasks[process].process == world.tasks[task].process
-                && entry.file_name().to_str().is_some_and(|name| name.parse() == Ok(fd));
-            !is_it
-                && entry.metadata().is_ok_and(|link| link.mode() & bit != 0)
-                && std::fs::metadata(entry.path())
-                    .is_ok_and(|other| (other.dev(), other.ino()) == (meta.dev(), meta.ino()))
-        })
-    })
+/// An end of a pipe that a process has: the inode, whether it can write, the process, the descriptor.
+pub(in crate::explore::traced) type Ends = Vec<((u64, u64), bool, usize, i32)>;
+
+/// The ends of pipes that living processes have.
+fn ends(world: &mut World) -> &Ends {
+    if world.ends.is_none() {
+        let mut processes: Vec<usize> =
+            world.tasks.iter().filter(|task| task.is_alive()).map(|task| task.process).collect();
+        processes.sort_unstable();
+        processes.dedup();
+        let mut ends = Ends::new();
+        for process in processes {
+            let folder = format!("/proc/{}/fd", world.tasks[process].tid);
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok) {
+                let fd = entry.file_name().to_str().and_then(|name| name.parse().ok());
+                let (Some(fd), Ok(link)) = (fd, entry.metadata()) else { continue };
+                let Ok(meta) = std::fs::metadata(entry.path()) else { continue };
+                if meta.mode() & libc::S_IFMT == libc::S_IFIFO {
+                    let inode = (meta.dev(), meta.ino());
+                    let modes = [(0o400, false), (0o200, true)].into_iter();
+                    let modes = modes.filter(|(bit, _)| link.mode() & bit != 0);
+                    ends.extend(modes.map(|(_, writes)| (inode, writes, process, fd)));
+                }
+            }
+        }
+        world.ends = Some(ends);
+    }
+    world.ends.get_or_insert_default()
 }
 
-/// Closing the last end of a direction is what others see: a reader meets the end, a writer a broken pipe.
-/// Which end is the last one follows from the state, so an end that is not the last is no step.
+/// What the others see of a process that gives up its last descriptor of an end: a reader may meet the end,
+/// a writer a broken pipe.
+///
+/// Those that go are not ordered among each other. A read that finds no byte depends on each writer, a write
+/// on each reader: which of them is the last to go is decided by all.
 pub(super) fn closing(world: &mut World, task: usize, fd: i32, pipe: &str) -> Plan {
-    let link = std::fs::symlink_metadata(format!("/proc/{}/fd/{fd}", world.tid(task)));
-    let mode = link.map_or(0, |link| link.mode());
-    let (reads, writes) = (mode & 0o400 != 0, mode & 0o200 != 0);
+    let process = world.tasks[task].process;
+    let Ok(meta) = std::fs::metadata(format!("/proc/{}/fd/{fd}", world.tid(task))) else {
+        return Plan::invisible();
+    };
+    let inode = (meta.dev(), meta.ino());
+    let same: Vec<_> = ends(world).iter().copied().filter(|(other, ..)| *other == inode).collect();
     let mut plan = Plan::invisible();
-    if writes && !is_shared(world, task, fd, true) && is_shared(world, task, fd, false) {
-        plan = plan.and(pipe, Add);
-    }
-    if reads && !is_shared(world, task, fd, false) && is_shared(world, task, fd, true) {
-        plan = plan.and(pipe, Write);
+    for writes in [true, false] {
+        let of_kind = same.iter().filter(|(_, other, ..)| *other == writes);
+        let has = of_kind.clone().any(|(.., owner, other)| *owner == process && *other == fd);
+        let keeps = of_kind.clone().any(|(.., owner, other)| *owner == process && *other != fd);
+        if !has || keeps {
+            continue;
+        }
+        plan = plan.and(if writes { writers(pipe) } else { readers(pipe) }, Add);
     }
     plan
 }

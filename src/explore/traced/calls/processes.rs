@@ -4,8 +4,8 @@ use nix::libc;
 
 use super::Arg::{Int, Pid, Signal};
 use super::{Row, descriptors, row, then};
-use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::step::Access::{Add, Await, Read, Release, Write};
+use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::traced::world::{State, World};
 use crate::sys::ptrace::arch;
 

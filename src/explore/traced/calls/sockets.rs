@@ -5,9 +5,9 @@ use nix::libc;
 
 use super::Arg::Fd;
 use super::{Row, pipes, row};
+use crate::explore::step::Access::{Await, Write};
 use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::{Act, Plan};
-use crate::explore::step::Access::{Await, Write};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::memory;
 

@@ -7,8 +7,8 @@
 use nix::libc;
 
 use super::{Row, row};
-use crate::explore::traced::plan::Plan;
 use crate::explore::step::Access::Await;
+use crate::explore::traced::plan::Plan;
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::{arch, memory};
 

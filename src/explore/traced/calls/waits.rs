@@ -3,9 +3,9 @@
 use nix::libc;
 
 use super::{Row, pipes, row};
+use crate::explore::step::Access::{Await, Read, Write};
 use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::{Act, Plan};
-use crate::explore::step::Access::{Await, Write};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::{arch, memory};
 
@@ -86,7 +86,9 @@ fn several(world: &mut World, task: usize, wanted: &[(i32, i16)], limit: i64) ->
     for (fd, events) in wanted.iter().filter(|(fd, _)| *fd >= 0) {
         ready |= pipes::poll(world, task, *fd, *events);
         plan = match world.opened(task, *fd) {
-            Opened::Pipe(name) => plan.and(name, access),
+            Opened::Pipe(name) => {
+                plan.and(pipes::writers(&name), Read).and(pipes::readers(&name), Read).and(name, access)
+            }
             Opened::Socket(_) => plan.and("sockets", access),
             Opened::Anonymous(_) => plan.and("event descriptors", access),
             _ => plan,

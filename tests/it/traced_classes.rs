@@ -1,0 +1,200 @@
+//! Exploring unmodified programs: the reduced search against the naive one, and against counts that are known.
+
+use crate::common::trials;
+use crate::traced::{Place, outcomes};
+use libtest_mimic::Trial;
+
+pub(crate) fn tests() -> Vec<Trial> {
+    trials!["traced":
+        the_ticket_sale_in_c_has_as_many_schedules_and_classes_as_the_scenario,
+        locks_of_files_are_explored_as_the_naive_search_does,
+        pipes_are_explored_as_the_naive_search_does,
+        names_of_files_are_explored_as_the_naive_search_does,
+    ]
+}
+
+/// `argv[1]` buyers; with `s` in `argv[2]` they search first, with `t` they truncate.
+const SALE: &str = r#"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static int count(int f) {
+    char b[16] = {0};
+    if (pread(f, b, 15, 0) < 1) _exit(9);
+    return atoi(b);
+}
+int main(int argc, char **argv) {
+    int f = open("stock", O_RDWR), pids[9], buyers = atoi(argv[1]);
+    for (int i = 0; i < buyers; i++)
+        if (!(pids[i] = fork())) {
+            if (strchr(argv[2], 's')) count(f);
+            int k = count(f);
+            if (strchr(argv[2], 't')) ftruncate(f, 0);
+            char b = '0' + (k > 0 ? k - 1 : k);
+            pwrite(f, &b, 1, 0);
+            _exit(k > 0);
+        }
+    for (int i = 0; i < buyers; i++) waitpid(pids[i], 0, 0);
+    return 0;
+}"#;
+
+fn the_ticket_sale_in_c_has_as_many_schedules_and_classes_as_the_scenario() {
+    let place = Place::new("counts", &[("stock", "1")]);
+    let Some(program) = place.compile(SALE) else { return };
+    for (buyers, steps, schedules, classes) in [("2", "-", 6, 4), ("3", "-", 90, 36), ("2", "st", 52, 14)] {
+        let view = place.explore(&[], &[&program, buyers, steps]);
+        assert_eq!(view["complete"], true, "{}", view["uncontrolled"]);
+        assert_eq!(view["classes"], classes, "{buyers} buyers {steps}");
+        assert_eq!(view["executions"], view["classes"], "{buyers} buyers {steps}");
+        assert_eq!(view["schedules"], schedules, "{buyers} buyers {steps}");
+    }
+}
+
+/// Both searches of a program in C: they end with the same outcomes and classes, and the reduced one executes
+/// each class once.
+fn compare(name: &str, files: &[(&str, &str)], programs: &[(&str, &str)]) {
+    let place = Place::new(name, files);
+    for (what, body) in programs {
+        let source = format!("{HEAD}int main(void) {{ {body} }}");
+        let Some(program) = place.compile(&source) else { return };
+        let reduced = place.explore(&[], &[&program]);
+        let naive = place.explore(&["--naive"], &[&program]);
+        assert_eq!(reduced["complete"], true, "{what}: {}", reduced["uncontrolled"]);
+        assert_eq!(naive["complete"], true, "{what}: {}", naive["uncontrolled"]);
+        assert_eq!(outcomes(&reduced), outcomes(&naive), "{what}");
+        assert_eq!(reduced["classes"], naive["classes"], "{what}");
+        assert_eq!(reduced["executions"], reduced["classes"], "{what}");
+        assert!(naive["executions"].as_u64() > reduced["executions"].as_u64(), "{what}");
+    }
+}
+
+const HEAD: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+"#;
+
+fn locks_of_files_are_explored_as_the_naive_search_does() {
+    compare(
+        "file-locks",
+        &[("a", ""), ("b", "")],
+        &[
+            (
+                "flock around a read and a write",
+                r#"for (int i = 0; i < 2; i++) if (!fork()) {
+                    char b = 0; int a = open("a", O_RDWR); flock(a, LOCK_EX);
+                    pread(a, &b, 1, 0); b++; pwrite(a, &b, 1, 0); flock(a, LOCK_UN); _exit(b);
+                }
+                wait(0); wait(0); return 0;"#,
+            ),
+            (
+                "flock that another does not wait for",
+                r#"for (int i = 0; i < 2; i++) if (!fork()) {
+                    int a = open("a", O_RDWR); if (flock(a, i ? LOCK_EX | LOCK_NB : LOCK_EX)) _exit(7);
+                    close(a); _exit(i);
+                }
+                wait(0); wait(0); return 0;"#,
+            ),
+            (
+                "flock through an inherited description",
+                r#"int a = open("a", O_RDWR);
+                for (int i = 0; i < 2; i++) if (!fork()) {
+                    flock(a, LOCK_EX); int b = open("a", O_RDWR);
+                    _exit(flock(b, LOCK_EX | LOCK_NB) ? 1 : 0);
+                }
+                close(a); wait(0); wait(0); return 0;"#,
+            ),
+            (
+                "record locks in opposite order",
+                r#"for (int i = 0; i < 2; i++) if (!fork()) {
+                    int a = open("a", O_RDWR);
+                    struct flock one = {.l_type = F_WRLCK, .l_start = i, .l_len = 1};
+                    struct flock two = {.l_type = F_WRLCK, .l_start = !i, .l_len = 1};
+                    fcntl(a, F_SETLKW, &one); int bad = fcntl(a, F_SETLKW, &two);
+                    _exit(bad ? errno == EDEADLK ? 5 : 6 : 0);
+                }
+                wait(0); wait(0); return 0;"#,
+            ),
+        ],
+    );
+}
+
+fn pipes_are_explored_as_the_naive_search_does() {
+    compare(
+        "pipes",
+        &[],
+        &[
+            (
+                "who of two readers gets the byte, and who the end",
+                r#"int p[2]; pipe(p);
+                if (!fork()) { close(p[1]); char b; _exit(read(p[0], &b, 1)); }
+                write(p[1], "a", 1); close(p[1]); char b; int n = read(p[0], &b, 1);
+                close(p[0]); wait(0); return 10 + n;"#,
+            ),
+            (
+                "a reader that does not wait",
+                r#"int p[2]; pipe2(p, O_NONBLOCK);
+                if (!fork()) { write(p[1], "a", 1); _exit(0); }
+                close(p[1]); char b; int n = read(p[0], &b, 1); wait(0);
+                return n < 0 ? 3 : n;"#,
+            ),
+            (
+                "a writer whose reader may be gone",
+                r#"signal(SIGPIPE, SIG_IGN); int p[2]; pipe(p);
+                if (!fork()) { close(p[1]); close(p[0]); _exit(0); }
+                close(p[0]); int n = write(p[1], "a", 1); wait(0); return n < 0 ? 3 : n;"#,
+            ),
+        ],
+    );
+}
+
+fn names_of_files_are_explored_as_the_naive_search_does() {
+    compare(
+        "names",
+        &[("a", "1")],
+        &[
+            (
+                "a lock file",
+                r#"for (int i = 0; i < 2; i++) if (!fork()) {
+                    if (open("lock", O_CREAT | O_EXCL | O_WRONLY, 0600) < 0) _exit(1);
+                    unlink("lock"); _exit(0);
+                }
+                wait(0); wait(0); return 0;"#,
+            ),
+            (
+                "check, then create",
+                r#"for (int i = 0; i < 2; i++) if (!fork()) {
+                    if (!access("f", F_OK)) _exit(1);
+                    int f = open("f", O_CREAT | O_TRUNC | O_WRONLY, 0600); write(f, i ? "x" : "y", 1); _exit(0);
+                }
+                wait(0); wait(0); return 0;"#,
+            ),
+            (
+                "rename over a file that is read",
+                r#"if (!fork()) {
+                    int f = open("new", O_CREAT | O_WRONLY, 0600); write(f, "2", 1);
+                    rename("new", "a"); _exit(0);
+                }
+                char b = 0; int f = open("a", O_RDONLY); read(f, &b, 1); struct stat s;
+                int gone = stat("new", &s); wait(0); return (b - '0') * 2 + !!gone;"#,
+            ),
+            (
+                "mkdir twice, and rmdir",
+                r#"for (int i = 0; i < 2; i++) if (!fork()) {
+                    int made = !mkdir("d", 0700); rmdir("d"); _exit(made);
+                }
+                wait(0); wait(0); return 0;"#,
+            ),
+        ],
+    );
+}
