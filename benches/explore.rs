@@ -10,12 +10,12 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use proclab::Scratch;
 use proclab::explore::engine::System;
 use proclab::explore::search::{Tally, search};
 use proclab::explore::statistics::quantile;
 use proclab::explore::strategy::dfs::Dfs;
 use proclab::scenario::run::gate::GatedRun;
-use proclab::scenario::run::scratch::Scratch;
 use proclab::scenario::tickets::Tickets;
 use proclab::scenario::tickets::body::{self, Reading};
 use proclab::scenario::tickets::locks::Shop;

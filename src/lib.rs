@@ -75,8 +75,8 @@ pub mod sys;
 pub mod wire;
 
 pub use process::{
-    Child, Current, Exit, Handle, JoinError, Panic, Parent, Process, ResultError, Run, Signal, StartError,
-    StartMethod, Target, child_entry, current, parent, wait_any,
+    Child, Current, Exit, Handle, JoinError, Panic, Parent, Process, ResultError, Run, Scratch, ScratchError,
+    Signal, StartError, StartMethod, Target, child_entry, current, parent, wait_any,
 };
 pub use supervisor::{Left, ShutdownError, Supervisor};
 pub use sys::pid::Pid;

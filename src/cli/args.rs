@@ -5,6 +5,7 @@ use super::scenario::{owner, refusal, verb};
 use super::{bench, completions, explore, list, net, output, replay, run, schema, trials, watch};
 use crate::scenario::registry::find;
 use crate::sys::resource::raise_stack_limit;
+use crate::sys::signal::{keep_ended_children, let_requests_through};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -69,6 +70,10 @@ pub fn main() -> ExitCode {
 /// Kept out of [`main`], whose own frame must fit into the smallest stack.
 #[inline(never)]
 fn carry_out() -> ExitCode {
+    // A program that ends when it is asked to, and hears of its children, however it was started. A command that is
+    // run for the user gets what this program was given.
+    let_requests_through();
+    keep_ended_children();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -123,7 +128,7 @@ fn by_scenario(error: &clap::Error) -> Option<Fault> {
                     format!("unexpected argument '{option}': a token is not replayed with other parameters");
                 return Some(Fault::bad_arguments(what).hint("leave it out: the token holds its parameters"));
             }
-            let scenario = std::env::args().nth(2)?;
+            let scenario = std::env::args().nth(2).filter(|word| !word.starts_with('-'))?;
             if option == scenario && !option.starts_with('-') {
                 return Some(refusal(verb(&word)?, &scenario));
             }

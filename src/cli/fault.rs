@@ -1,13 +1,14 @@
 //! Why a command could not be done: one line of what and why, one of what to do.
 
-use crate::scenario::run::scratch::ScratchError;
+use crate::process::{CommandError, ScratchError, StartError};
 use crate::scenario::run::stage::Reason;
 pub(crate) use crate::scenario::run::stage::chain;
-use crate::sys::resource::{Limit, limit_reached};
+use crate::supervisor::ShutdownError;
+use crate::sys::resource::{Obstacle, ProcessLimit, nearest_process_limit, obstacle};
 use crate::sys::signal::signal_name;
 use std::error::Error;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// The command could not run.
@@ -31,7 +32,7 @@ pub(crate) struct Fault {
 impl Fault {
     /// Something stood in the way: the error and all its sources.
     pub(crate) fn could_not_run(error: &Cause) -> Fault {
-        Fault { code: COULD_NOT_RUN, what: chain(error), hint: remedy(error).map(ToOwned::to_owned) }
+        Fault { code: COULD_NOT_RUN, what: chain(error), hint: remedy(error) }
     }
 
     /// The arguments make no sense.
@@ -82,20 +83,59 @@ impl Fault {
 }
 
 /// What helps against an error that any command may meet.
-fn remedy(error: &Cause) -> Option<&'static str> {
+fn remedy(error: &Cause) -> Option<String> {
     let sources = || std::iter::successors(Some(error), |&error| error.source());
-    if sources().any(|error| matches!(error.downcast_ref(), Some(ScratchError::Make(_)))) {
-        return Some("set TMPDIR to a folder that can be written to");
+    if sources().any(|error| matches!(error.downcast_ref(), Some(ScratchError::Make { .. }))) {
+        return Some("set TMPDIR to a folder that can be written to".to_owned());
     }
+    let starts_a_process = |error: &Cause| match error.downcast_ref() {
+        Some(StartError::Os { operation, .. }) => ["fork", "exec", "the fork server"].contains(operation),
+        _ => matches!(error.downcast_ref(), Some(CommandError::Os { .. })),
+    };
+    if sources().any(|error| matches!(error.downcast_ref(), Some(StartError::DiedBeforeReady { .. }))) {
+        return Some("it was killed, or a sandbox refuses a system call that it needs".to_owned());
+    }
+    // What could not be ended has a cause of its own for each process.
+    let unended = || {
+        let left = &sources().find_map(|error| error.downcast_ref::<ShutdownError>())?.left;
+        left.iter().find_map(|left| Reason::of(&left.error).errno)
+    };
     // A value that serde could not carry has its cause as a text only, which ends with the number.
     let carried = || chain(error).rsplit_once("(os error ")?.1.split(')').next()?.parse().ok();
-    let number = Reason::of(error).errno.or_else(carried)?;
-    let system = io::Error::from_raw_os_error(number);
-    match limit_reached(&system) {
-        Some(Limit::Files) => Some("raise the limit of open files (`ulimit -n`), or ask for fewer processes"),
-        Some(Limit::Processes) => Some("raise the limit of processes (`ulimit -u`), or ask for fewer"),
-        None if system.kind() == io::ErrorKind::StorageFull => Some("the disk is full: free some room"),
-        None => None,
+    let text = match obstacle(Reason::of(error).errno.or_else(unended).or_else(carried)?)? {
+        Obstacle::OwnFiles => "raise the limit of open files (`ulimit -n`), or ask for fewer processes",
+        Obstacle::SystemFiles => {
+            "the whole system has as many files open as it may (fs.file-max): end other programs"
+        }
+        Obstacle::Again if sources().any(starts_a_process) => return Some(more_processes()),
+        Obstacle::Again => return None,
+        Obstacle::Room => "the disk is full: free some room",
+        Obstacle::Memory => "memory is short: end other programs, or ask for fewer processes",
+        Obstacle::Refused => {
+            "a sandbox or the kernel refuses a system call that this needs: run it where that is allowed"
+        }
+    };
+    Some(text.to_owned())
+}
+
+/// What allows more processes.
+fn more_processes() -> String {
+    match nearest_process_limit() {
+        Some(ProcessLimit::User(most)) => {
+            format!("raise the limit of this user's processes (`ulimit -u`, now {most}), or ask for fewer")
+        }
+        Some(ProcessLimit::ControlGroup(group, most)) => {
+            let group = if group.is_empty() { "/".to_owned() } else { group };
+            format!(
+                "raise the limit of processes of the control group {group} (pids.max, now {most}), or ask for fewer"
+            )
+        }
+        Some(ProcessLimit::System(most)) => {
+            format!(
+                "the system allows {most} threads (kernel.threads-max): end other programs, or ask for fewer processes"
+            )
+        }
+        None => "raise the limit of processes (`ulimit -u`), or ask for fewer".to_owned(),
     }
 }
 

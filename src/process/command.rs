@@ -6,9 +6,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
-use super::exit::Exit;
+use super::exit::{Exit, Signal};
 use crate::sys::exec::{AtGate, Streams, fork_at_gate};
 use crate::sys::pidfd;
+use crate::sys::procfs::status;
+use crate::sys::signal;
 use crate::sys::wait::{Whose, Zombie, try_wait};
 
 /// A program could not be started.
@@ -141,8 +143,18 @@ impl RunningCommand {
     }
 
     /// Sends it a signal; one that is gone already is no error.
+    ///
+    /// A command that would never hear of SIGTERM, because that was ignored or blocked when this program was started and
+    /// so when the command was, is killed instead.
     pub fn signal(&self, signal: i32) {
-        let _ = pidfd::send_signal(self.pidfd.as_fd(), signal);
+        let is_deaf = signal == Signal::TERM.0
+            && signal::inherited().holds_back(signal)
+            && status::is_held_back(self.pid, signal);
+        // While it has not ended it is not reaped, which this value alone does.
+        if !self.has_ended() {
+            let signal = if is_deaf { Signal::KILL.0 } else { signal };
+            let _ = pidfd::send_signal_to_unreaped(self.pidfd.as_fd(), self.pid, signal);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod live;
 )]
 mod process;
 mod reap;
+mod scratch;
 mod start;
 mod target;
 mod traced;
@@ -30,6 +31,7 @@ pub(crate) use family::Family;
 pub use live::Panic;
 pub use process::Process;
 pub(crate) use reap::is_known;
+pub use scratch::{Scratch, ScratchError};
 pub use start::StartMethod;
 pub(crate) use start::forkserver_settle;
 pub use target::{Run, Target};

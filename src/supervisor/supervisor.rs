@@ -8,6 +8,7 @@ use crate::wire::control::Message;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Starts children, reaps every one of them, and ends them in order.
@@ -39,6 +40,8 @@ pub struct Supervisor {
     subreaper: bool,
     /// The process it belongs to: in a forked copy it owns nobody.
     pid: Pid,
+    /// A shutdown has named children that cannot be ended: they are not waited for any more.
+    has_given_up: AtomicBool,
 }
 
 impl Supervisor {
@@ -63,7 +66,13 @@ impl Supervisor {
     }
 
     fn of(family: Family) -> Supervisor {
-        Supervisor { family: Arc::new(family), grace: Self::GRACE, subreaper: false, pid: Pid::this() }
+        Supervisor {
+            family: Arc::new(family),
+            grace: Self::GRACE,
+            subreaper: false,
+            pid: Pid::this(),
+            has_given_up: AtomicBool::new(false),
+        }
     }
 
     /// How long all children together may take to end after `SIGTERM`, before they are killed.
@@ -137,7 +146,9 @@ impl Supervisor {
     /// # Errors
     /// [`ShutdownError`] names those that could not be ended, as one that changed to another user.
     pub fn shutdown(&self) -> Result<(), ShutdownError> {
-        shut_down(self.family.all(), self.grace, self.subreaper)
+        shut_down(self.family.all(), self.grace, self.subreaper).inspect_err(|_| {
+            self.has_given_up.store(true, Ordering::Relaxed);
+        })
     }
 
     fn end_daemons(&self) {
@@ -154,7 +165,7 @@ impl Drop for Supervisor {
         }
         if std::thread::panicking() {
             let _ = self.shutdown();
-        } else {
+        } else if !self.has_given_up.load(Ordering::Relaxed) {
             // Daemons end first: a child that is joined may wait for one of them for ever.
             self.end_daemons();
             if self.finish().is_err() {

@@ -22,10 +22,18 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 /// `EBUSY`, `EINTR` as the manual says.
 pub unsafe fn replace(at: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: `at` is open and stays open: its owner keeps it, only what it refers to changes.
-    match unsafe { libc::dup3(fd.as_raw_fd(), at.as_raw_fd(), libc::O_CLOEXEC) } {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
+    if unsafe { libc::dup3(fd.as_raw_fd(), at.as_raw_fd(), libc::O_CLOEXEC) } != -1 {
+        return Ok(());
     }
+    let refused = io::Error::last_os_error();
+    // A sandbox may know only the older call.
+    // SAFETY: as above; the flag of a descriptor is an integer.
+    let is_done = matches!(Errno::last(), Errno::EPERM | Errno::ENOSYS)
+        && unsafe {
+            libc::dup2(fd.as_raw_fd(), at.as_raw_fd()) != -1
+                && libc::fcntl(at.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) != -1
+        };
+    if is_done { Ok(()) } else { Err(refused) }
 }
 
 /// Takes standard input away: it is returned as an owned descriptor, and /dev/null is in its place,

@@ -15,11 +15,11 @@ use std::os::unix::ffi::OsStringExt;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
-use nix::sys::signal::SigSet;
 use nix::unistd::pipe2;
 
 use super::fork::{Forked, fork};
 use super::notes_pipe;
+use super::signal::{self, Inherited};
 
 /// Where the standard streams of the program go; `None` leaves ours.
 #[derive(Debug, Default)]
@@ -28,10 +28,6 @@ pub struct Streams<'fd> {
     pub stdio: [Option<BorrowedFd<'fd>>; 3],
     /// The program leads a session of its own whose terminal is its standard output.
     pub own_terminal: bool,
-    /// The signal mask that it starts with; `None` for an empty one.
-    pub mask: Option<SigSet>,
-    /// It starts with SIGCHLD ignored, as this process did.
-    pub ignores_sigchld: bool,
     /// A pipe that it inherits, with its number in the environment (see [`notes_pipe`]).
     pub notes: Option<BorrowedFd<'fd>>,
 }
@@ -44,7 +40,8 @@ pub struct AtGate {
     failure: File,
 }
 
-/// Makes the child. `argv` must not be empty; its first string is looked up in `PATH`.
+/// Makes the child, which starts with the signal mask, the dispositions and the limits that this process was started
+/// with. `argv` must not be empty; its first string is looked up in `PATH`.
 ///
 /// Should this process die before [`AtGate::open`], the child sees its end of the gate close and exits.
 ///
@@ -70,8 +67,7 @@ pub fn fork_at_gate(argv: &[CString], streams: &Streams<'_>) -> io::Result<AtGat
         stdio,
         notes,
         own_terminal: streams.own_terminal,
-        mask: *streams.mask.unwrap_or_else(SigSet::empty).as_ref(),
-        ignores_sigchld: streams.ignores_sigchld,
+        inherited: signal::inherited(),
     };
     // SAFETY: the child goes straight into `run_child`, which takes no lock and never returns.
     match unsafe { fork() }? {
@@ -113,8 +109,7 @@ struct Plan {
     stdio: [RawFd; 3],
     notes: RawFd,
     own_terminal: bool,
-    mask: libc::sigset_t,
-    ignores_sigchld: bool,
+    inherited: Inherited,
 }
 
 /// This process's environment, and the number of the pipe for notes in it.
@@ -149,13 +144,14 @@ unsafe fn run_child(plan: &Plan, argv: &[*const libc::c_char], envp: &[*const li
         }
         // If the watcher is killed its command goes too. It may be dead already: then the gate has not opened.
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        // What Rust's runtime (SIGPIPE) and this program (SIGXFSZ, SIGCHLD, the mask) changed is put back.
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-        libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
-        if plan.ignores_sigchld {
-            libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+        // What Rust's runtime and this program have changed is put back.
+        for (signal, is_ignored) in plan.inherited.is_ignored {
+            libc::signal(signal as libc::c_int, if is_ignored { libc::SIG_IGN } else { libc::SIG_DFL });
         }
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const plan.mask, std::ptr::null_mut());
+        for (resource, limit) in &plan.inherited.limits {
+            libc::setrlimit(*resource as _, limit);
+        }
+        libc::sigprocmask(libc::SIG_SETMASK, plan.inherited.mask.as_ref(), std::ptr::null_mut());
         if plan.own_terminal {
             libc::setsid();
             libc::ioctl(plan.stdio[1], libc::TIOCSCTTY, 0);

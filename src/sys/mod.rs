@@ -17,6 +17,7 @@ pub mod perf;
 pub mod pid;
 pub mod pidfd;
 pub mod poll;
+pub mod private_dir;
 pub mod procfs;
 pub mod ptrace;
 pub mod record_lock;

@@ -33,6 +33,22 @@ pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     signal_with(pidfd, signal, 0)
 }
 
+/// Sends `signal` to the process `pid`, which `pidfd` was opened for: by number where a sandbox refuses the call by
+/// descriptor. Only for a child of this process that nothing reaps meanwhile: after that the number may be
+/// another process's.
+///
+/// # Errors
+/// As [`send_signal`].
+pub fn send_signal_to_unreaped(pidfd: BorrowedFd<'_>, pid: Pid, signal: i32) -> io::Result<()> {
+    match send_signal(pidfd, signal) {
+        // EPERM may as well mean that it is another user's: then the other call says the same.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => {
+            super::signal::kill_process(pid, signal)
+        }
+        answer => answer,
+    }
+}
+
 /// Sends `signal` to the process group that the process leads, even after its leader was reaped: the
 /// answer is [`gone`] when nobody is left in it. `None` before Linux 6.9, which cannot do it.
 pub fn send_signal_to_group(pidfd: BorrowedFd<'_>, signal: i32) -> Option<io::Result<()>> {

@@ -2,12 +2,16 @@
 
 use crate::sys::pid::Pid;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeVal;
 use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::geteuid;
+
+use super::procfs::{self, stat::Stat};
 
 /// Raises the soft limit on open descriptors to the hard one, and gives the limit in force.
 ///
@@ -52,22 +56,78 @@ pub fn raise_stack_limit(bytes: u64) -> bool {
     soft >= bytes || setrlimit(Resource::RLIMIT_STACK, bytes, hard.max(bytes)).is_ok()
 }
 
-/// A limit of the system.
+/// What stands in the way of a system call, as far as its error number alone tells (`errno(3)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// On open descriptors, of a process or of the whole system.
-    Files,
-    /// On processes.
-    Processes,
+pub enum Obstacle {
+    /// This process has as many files open as it may.
+    OwnFiles,
+    /// The whole system has.
+    SystemFiles,
+    /// Of `fork(2)` and `clone(2)`: a limit of processes, see [`nearest_process_limit`]. Of others: something that may
+    /// pass.
+    Again,
+    /// A file system is full, or its user's share of it.
+    Room,
+    /// Memory is short.
+    Memory,
+    /// The caller may not make the call, or the kernel does not have it: what sandboxes answer (`seccomp(2)`).
+    Refused,
 }
 
-/// The limit that an error says is reached, if it says so.
-pub fn limit_reached(error: &io::Error) -> Option<Limit> {
-    match Errno::from_raw(error.raw_os_error()?) {
-        Errno::EMFILE | Errno::ENFILE => Some(Limit::Files),
-        Errno::EAGAIN => Some(Limit::Processes),
+/// What an error number says of the obstacle, if that is one of them.
+pub fn obstacle(errno: i32) -> Option<Obstacle> {
+    match Errno::from_raw(errno) {
+        Errno::EMFILE => Some(Obstacle::OwnFiles),
+        Errno::ENFILE => Some(Obstacle::SystemFiles),
+        Errno::EAGAIN => Some(Obstacle::Again),
+        Errno::ENOSPC | Errno::EDQUOT => Some(Obstacle::Room),
+        Errno::ENOMEM => Some(Obstacle::Memory),
+        Errno::EPERM | Errno::ENOSYS => Some(Obstacle::Refused),
         _ => None,
     }
+}
+
+/// What limits the number of processes and threads that this process can add to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcessLimit {
+    /// `RLIMIT_NPROC`: on all that its user has.
+    User(u64),
+    /// `pids.max` of this control group, which it is in.
+    ControlGroup(String, u64),
+    /// `kernel.threads-max`: on the whole system.
+    System(u64),
+}
+
+/// The limit on processes and threads that is nearest to be reached, if any is known: to be asked after a `fork(2)` or
+/// `clone(2)` that failed with `EAGAIN`, which does not tell which of them it was.
+pub fn nearest_process_limit() -> Option<ProcessLimit> {
+    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let mut limits = Vec::new();
+    let user = geteuid();
+    if let (false, Ok((soft, _))) = (user.is_root(), getrlimit(Resource::RLIMIT_NPROC)) {
+        let is_his = |process: &Stat| {
+            std::fs::metadata(format!("/proc/{}", process.pid))
+                .is_ok_and(|about| about.uid() == user.as_raw())
+        };
+        limits.push((soft.saturating_sub(count_threads(is_his)), ProcessLimit::User(soft)));
+    }
+    for group in procfs::cgroup::own_and_above() {
+        let file = |name| number(&format!("/sys/fs/cgroup{group}/{name}"));
+        // "max", and no file at the root, mean no limit.
+        if let (Some(most), Some(now)) = (file("pids.max"), file("pids.current")) {
+            limits.push((most.saturating_sub(now), ProcessLimit::ControlGroup(group, most)));
+        }
+    }
+    if let Some(most) = number("/proc/sys/kernel/threads-max") {
+        limits.push((most.saturating_sub(count_threads(|_| true)), ProcessLimit::System(most)));
+    }
+    limits.into_iter().min_by_key(|(left, _)| *left).map(|(_, limit)| limit)
+}
+
+/// How many threads the processes have of which this holds, as far as they can be seen.
+fn count_threads(is_counted: impl Fn(&Stat) -> bool) -> u64 {
+    let all = procfs::tree::all().unwrap_or_default();
+    all.iter().filter(|process| is_counted(process)).map(|process| u64::from(process.n_threads)).sum()
 }
 
 /// The processor time that this process has used, its threads included: (user, kernel).
@@ -105,6 +165,11 @@ mod tests {
         while cpu_time().unwrap().0 == before {
             n = std::hint::black_box(n.wrapping_mul(3));
         }
+    }
+
+    #[test]
+    fn a_system_has_a_limit_of_processes() {
+        assert!(nearest_process_limit().is_some());
     }
 
     #[test]

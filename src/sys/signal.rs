@@ -9,6 +9,7 @@ use crate::sys::pid::Pid;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -112,38 +113,53 @@ pub struct Inherited {
     pub mask: SigSet,
     /// For each signal that may have been changed since, whether it was ignored.
     pub is_ignored: [(Signal, bool); CHANGED.len()],
+    /// The limits that may have been raised since.
+    pub limits: [(Resource, libc::rlimit); RAISED.len()],
 }
+
+impl Inherited {
+    /// Whether the signal was ignored or blocked.
+    pub fn holds_back(&self, signal: i32) -> bool {
+        let is_ignored = |(one, is_ignored): &(Signal, bool)| *is_ignored && *one as libc::c_int == signal;
+        let is_blocked = |one| self.mask.contains(one);
+        self.is_ignored.iter().any(is_ignored) || Signal::try_from(signal).is_ok_and(is_blocked)
+    }
+}
+
+/// The limits that this program may raise for itself.
+const RAISED: [Resource; 2] = [Resource::RLIMIT_STACK, Resource::RLIMIT_NOFILE];
 
 static INHERITED: OnceLock<Inherited> = OnceLock::new();
 
-/// Remembers mask and dispositions, before Rust's runtime or anything else changes them.
+/// Remembers mask, dispositions and limits, before Rust's runtime or anything else changes them.
 pub fn remember_inherited() {
-    INHERITED.get_or_init(|| {
-        let mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
-        Inherited { mask, is_ignored: CHANGED.map(|signal| (signal, is_ignored(signal as libc::c_int))) }
-    });
+    INHERITED.get_or_init(found_now);
 }
 
-/// What this program found when it was started; nothing blocked and nothing ignored where that is not known.
+/// What this program found when it was started, or finds now where that was not remembered.
 pub fn inherited() -> Inherited {
-    let nothing = Inherited { mask: SigSet::empty(), is_ignored: CHANGED.map(|signal| (signal, false)) };
-    INHERITED.get().copied().unwrap_or(nothing)
+    INHERITED.get().copied().unwrap_or_else(found_now)
 }
 
-/// Lets the signals through that ask this program to end, whatever the program that started it had blocked or
+fn found_now() -> Inherited {
+    let mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
+    let limits = RAISED.map(|resource| {
+        let (rlim_cur, rlim_max) = getrlimit(resource).unwrap_or((libc::RLIM_INFINITY, libc::RLIM_INFINITY));
+        (resource, libc::rlimit { rlim_cur, rlim_max })
+    });
+    Inherited { mask, is_ignored: CHANGED.map(|signal| (signal, is_ignored(signal as libc::c_int))), limits }
+}
+
+/// Unblocks every signal and lets SIGTERM end this program, whatever the program that started it had blocked or
 /// ignored; but SIGINT and SIGHUP stay ignored if they are (`nohup`, a background job of a shell).
-///
-/// # Errors
-/// Never for these signals.
-pub fn let_requests_through() -> io::Result<()> {
-    let requests: SigSet = REQUESTS.into_iter().collect();
-    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&requests), None)?;
+pub fn let_requests_through() {
+    // Neither call can fail for these signals.
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
     if is_ignored(libc::SIGTERM) {
         let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
         // SAFETY: the default action runs no code of ours.
-        unsafe { sigaction(Signal::SIGTERM, &default)? };
+        let _ = unsafe { sigaction(Signal::SIGTERM, &default) };
     }
-    Ok(())
 }
 
 /// Takes every handler out of a forked child: it would act on what the child shares with its parent, as on the
@@ -174,7 +190,7 @@ fn action_of(signal: libc::c_int) -> libc::sigaction {
     }
 }
 
-fn is_ignored(signal: libc::c_int) -> bool {
+pub(super) fn is_ignored(signal: libc::c_int) -> bool {
     action_of(signal).sa_sigaction == libc::SIG_IGN
 }
 
@@ -232,6 +248,10 @@ pub fn keep_ended_children() -> bool {
 /// # Errors
 /// `ESRCH` when there is no such process, `EPERM` when it is another user's.
 pub fn kill_process(pid: Pid, signal: i32) -> io::Result<()> {
+    if pid.as_raw() <= 0 {
+        // Such numbers mean groups, and every process there is.
+        return Err(Errno::ESRCH.into());
+    }
     // SAFETY: two integers.
     match unsafe { libc::kill(pid.as_raw(), signal) } {
         0 => Ok(()),
@@ -244,6 +264,10 @@ pub fn kill_process(pid: Pid, signal: i32) -> io::Result<()> {
 /// # Errors
 /// `ESRCH` when the group is empty.
 pub fn kill_group(pgid: Pid, signal: i32) -> io::Result<()> {
+    if pgid.as_raw() <= 1 {
+        // 0 would mean the caller's own group, and -1 every process there is.
+        return Err(Errno::ESRCH.into());
+    }
     // SAFETY: two integers.
     match unsafe { libc::kill(-pgid.as_raw(), signal) } {
         0 => Ok(()),

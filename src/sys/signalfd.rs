@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use super::signal::is_ignored;
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -28,22 +29,21 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Holds the signals back from now on.
+    /// Holds the signals back from now on. INT, HUP and QUIT are left alone where they are ignored: `nohup`, or the shell
+    /// that runs this in the background, wants this program to outlast them.
     ///
     /// # Errors
     /// `EMFILE` when no descriptor is left.
     pub fn catch() -> io::Result<Self> {
-        let set: SigSet = CAUGHT.into_iter().collect();
+        let is_to_outlast = |signal: &Signal| {
+            matches!(signal, Signal::SIGINT | Signal::SIGHUP | Signal::SIGQUIT)
+                && is_ignored(*signal as libc::c_int)
+        };
+        let set: SigSet = CAUGHT.into_iter().filter(|signal| !is_to_outlast(signal)).collect();
         let mut before = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))?;
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         Ok(Self { fd, before })
-    }
-
-    /// The signals that were held back before this value was made: what a program that this process runs is
-    /// to start with.
-    pub fn mask_before(&self) -> &SigSet {
-        &self.before
     }
 
     /// The signals since the last call.

@@ -5,6 +5,7 @@ mod bench;
 mod common;
 mod explore;
 mod faults;
+mod leftovers;
 mod lifecycle;
 mod model;
 mod net;
@@ -12,8 +13,10 @@ mod pipelines;
 mod process;
 mod program;
 mod queue;
+mod refused;
 mod run_cli;
 mod settings;
+mod started;
 mod supervisor;
 mod tidy;
 mod traced;
@@ -49,6 +52,9 @@ fn main() {
         settings::tests(),
         run_cli::tests(),
         faults::tests(),
+        leftovers::tests(),
+        refused::tests(),
+        started::tests(),
         bench::tests(),
         pipelines::tests(),
         explore::tests(),

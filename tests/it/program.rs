@@ -46,7 +46,7 @@ impl Lab {
     }
 
     /// Those that bear the mark, by the environment they began with.
-    fn processes(&self) -> Vec<Pid> {
+    pub(crate) fn processes(&self) -> Vec<Pid> {
         let all = tree::all().unwrap().into_iter().map(|one| one.pid);
         let marked = |pid: &Pid| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();

@@ -28,7 +28,6 @@ use crate::report::watch::{drawing, html, perfetto, svg};
 use crate::sys::exec::{Streams, open_terminal};
 use crate::sys::notes_pipe;
 use crate::sys::procfs::text::printable;
-use crate::sys::signal::keep_ended_children;
 use crate::sys::signalfd::Signals;
 
 /// Watch any program: who runs, who is ready, who is blocked on what
@@ -144,9 +143,7 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
     let export = args.export.as_deref().map(Output::create).transpose()?;
     let page = args.html.as_deref().map(Output::create).transpose()?;
     let picture = args.svg.as_deref().map(Output::create).transpose()?;
-    let ignores_sigchld = keep_ended_children();
     let signals = Signals::catch().map_err(|error| failure::system(&error))?;
-    let inherited = Streams { mask: Some(*signals.mask_before()), ignores_sigchld, ..Streams::default() };
     let json = args.format == FormatArg::Json;
     let live = !json && !args.no_tui && is_interactive();
     let (notes, told) = match is_ours(args.command.first()) {
@@ -155,7 +152,7 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
             .map_err(|e| failure::system(&e))?,
         false => (None, None),
     };
-    let streams = Streams { notes: told.as_ref().map(|told| told.as_fd()), ..inherited };
+    let streams = Streams { notes: told.as_ref().map(|told| told.as_fd()), ..Streams::default() };
     let (start, terminal) = start(args, json, live, streams)?;
     drop(told);
     let mut watch =

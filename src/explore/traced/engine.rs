@@ -3,16 +3,15 @@
 //! The kernel binds tracing to a thread, so a search happens where there is one only. When its parent dies,
 //! however that dies, the engine is killed, and with it every traced process.
 
-use crate::sys::pid::Pid;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::limits::Command;
 use super::machine::Machine;
-use super::scratch::{self, Tree, clear, read_tree};
+use super::scratch::{self, Tree, read_tree};
 use super::search::{Findings, Found, Search, Searcher};
-use crate::process::Process;
+use crate::process::{Process, Scratch};
 use crate::sys::task;
 
 /// What the engine is to do.
@@ -42,9 +41,9 @@ pub enum EngineError {
     /// There is no engine.
     #[error("the engine could not be started")]
     Start(#[from] crate::process::StartError),
-    /// No folder for the executions can be made.
-    #[error("no folder can be made in {}", .0.display())]
-    Folder(PathBuf, #[source] std::io::Error),
+    /// There is no folder for the executions.
+    #[error("there is no folder for the executions")]
+    Folder(#[from] crate::process::ScratchError),
     /// The engine has told why it failed.
     #[error("{0}")]
     Failed(String),
@@ -64,9 +63,9 @@ pub fn carry_out(
     command: Command,
     task: Task,
 ) -> Result<Answer, EngineError> {
-    let folder = Folder::new()?;
+    let folder = Scratch::new()?;
     let process = Process::new(engine)
-        .args((command, task, folder.0.clone()))
+        .args((command, task, folder.path().to_owned()))
         .name("traced")
         .daemon(false)
         .die_with_parent(true);
@@ -115,39 +114,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// The folder of the executions, in memory where possible; removed in the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    /// Its name has one length always, so that a path to it, too, has the same length in every run. What an
-    /// earlier run that was killed has left is removed.
-    fn new() -> Result<Self, EngineError> {
-        let parent = [PathBuf::from("/dev/shm"), std::env::temp_dir()];
-        let parent = parent
-            .into_iter()
-            .find(|parent| nix::unistd::access(parent, nix::unistd::AccessFlags::W_OK).is_ok());
-        let parent = parent.unwrap_or_else(std::env::temp_dir);
-        for entry in std::fs::read_dir(&parent).into_iter().flatten().filter_map(Result::ok) {
-            let name = entry.file_name();
-            let owner = name.to_str().and_then(|name| name.strip_prefix("proclab-traced-")?.parse().ok());
-            if owner.is_some_and(|owner| !crate::sys::signal::process_exists(owner)) {
-                let _ = clear(&entry.path());
-                let _ = std::fs::remove_dir(entry.path());
-            }
-        }
-        let path = parent.join(format!("proclab-traced-{:010}", Pid::this()));
-        let _ = clear(&path);
-        let _ = std::fs::remove_dir(&path);
-        std::fs::create_dir(&path).map_err(|error| EngineError::Folder(path.clone(), error))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = clear(&self.0);
-        let _ = std::fs::remove_dir(&self.0);
-    }
 }

@@ -27,8 +27,8 @@ const STEP: Duration = Duration::from_secs(30);
 #[non_exhaustive]
 pub enum DemoError {
     /// A process could not be started or waited for.
-    #[error("{0}")]
-    Process(String),
+    #[error("a process of it failed")]
+    Process(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Something that the demo cannot go on without did not hold.
     #[error("this did not hold: {what}: {why}")]
     Failed {
@@ -49,6 +49,11 @@ pub enum DemoError {
 }
 
 impl DemoError {
+    /// For what a process of the demo failed with.
+    pub fn process(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Process(error.into())
+    }
+
     /// Wraps what the kernel said when something on this machine failed.
     pub fn io(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { doing, source }
@@ -162,7 +167,7 @@ impl<'a> Stage<'a> {
     pub fn play(&mut self, demo: impl FnOnce(&mut Self) -> Result<(), DemoError>) -> Result<(), DemoError> {
         let played = demo(self);
         // A server that was not asked to stop would be waited for without end.
-        self.supervisor.shutdown().map_err(|error| DemoError::Process(chain(&error)))?;
+        self.supervisor.shutdown().map_err(DemoError::process)?;
         match played {
             Err(DemoError::Failed { what, why }) => {
                 self.check(format!("{what}: {why}"), false);
@@ -229,7 +234,7 @@ impl<'a> Stage<'a> {
             }
             if !child.is_alive() {
                 let why = child.result().map_err(|error| chain(&error)).and_then(|ended| ended);
-                return Err(DemoError::Process(format!("the server ended at once: {why:?}")));
+                return Err(DemoError::process(format!("the server ended at once: {why:?}")));
             }
             match self.incoming.1.recv_timeout(Duration::from_millis(50)) {
                 Ok(event) => self.events.push(event),
@@ -268,13 +273,13 @@ impl<'a> Stage<'a> {
     /// When it does not end within a bounded time.
     pub fn await_client(&mut self, child: &Client) -> Result<(Pid, Result<(), String>), DemoError> {
         let pid = child.pid();
-        match child.join_timeout(STEP).map_err(|error| DemoError::Process(chain(&error)))? {
+        match child.join_timeout(STEP).map_err(DemoError::process)? {
             None => {
                 let _ = child.kill();
                 Err(DemoError::late("the client ends"))
             }
             Some(_) => {
-                let ended = child.result().map_err(|error| DemoError::Process(chain(&error)))?;
+                let ended = child.result().map_err(DemoError::process)?;
                 self.collect();
                 Ok((pid, ended))
             }
@@ -287,7 +292,7 @@ impl<'a> Stage<'a> {
     /// When it does not end within a bounded time.
     pub fn stop(&mut self, server: &Running) -> Result<(), DemoError> {
         server.child.terminate().map_err(DemoError::io("the server cannot be asked to stop"))?;
-        match server.child.join_timeout(STEP).map_err(|error| DemoError::Process(chain(&error)))? {
+        match server.child.join_timeout(STEP).map_err(DemoError::process)? {
             None => {
                 let _ = server.child.kill();
                 return Err(DemoError::late("the server ends when asked to stop"));
@@ -342,8 +347,7 @@ impl<'a> Stage<'a> {
     where
         E: End + Message + 'static,
     {
-        let failed = |why: String| DemoError::Process(why);
-        let (sender, receiver) = control::channel::<Event>().map_err(|error| failed(error.to_string()))?;
+        let (sender, receiver) = control::channel::<Event>().map_err(DemoError::process)?;
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         let process = Process::new(run_end::<E>)
             .args((end, lines, sender))
@@ -351,7 +355,7 @@ impl<'a> Stage<'a> {
             .start_method(StartMethod::Spawn)
             // A demo that is killed leaves no server behind.
             .die_with_parent(true);
-        let child = self.supervisor.start(process).map_err(|error| failed(chain(&error)))?;
+        let child = self.supervisor.start(process).map_err(DemoError::process)?;
         self.roles.insert(child.pid(), who);
         let incoming = self.incoming.0.clone();
         // Ends when the child's end of the channel is closed, at the latest by its death.

@@ -5,8 +5,8 @@ use super::header::Header;
 use super::{Ends, Meeting, Receiving, Sending};
 use crate::net::args::Bounds;
 use crate::net::demo::{DemoError, Running, Stage};
-use crate::net::event::{What, chain};
-use crate::scenario::run::scratch::Scratch;
+use crate::net::event::What;
+use crate::process::Scratch;
 use crate::wire::frame::encode;
 use std::fs;
 use std::io::{Read, Write};
@@ -26,7 +26,7 @@ struct Files {
 
 impl Files {
     fn new() -> Result<Self, DemoError> {
-        let scratch = Scratch::new().map_err(|error| DemoError::Process(chain(&error)))?;
+        let scratch = Scratch::new().map_err(DemoError::process)?;
         let (path, inbox) = (scratch.path().join("photo.bin"), scratch.path().join("inbox"));
         let bytes: Vec<u8> =
             (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

@@ -86,7 +86,7 @@ impl Birth {
     /// a zombie until this process ends.
     fn end(&self) {
         const KILL: i32 = 9;
-        let _ = pidfd::send_signal(self.pidfd.as_fd(), KILL);
+        let _ = pidfd::send_signal_to_unreaped(self.pidfd.as_fd(), self.pid, KILL);
         let _ = readable(&[self.pidfd.as_fd()], Deadline::after(SETTLE));
         self.reap();
     }

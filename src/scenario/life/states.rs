@@ -2,9 +2,9 @@
 
 use super::busy::burn;
 use super::{Class, Lesson, proof};
+use crate::process::Scratch;
 use crate::process::{Child, Process, Signal};
 use crate::scenario::run::record::Proof;
-use crate::scenario::run::scratch::Scratch;
 use crate::scenario::run::stage::RunError;
 use crate::sync::file_lock::FileLock;
 use crate::sys::clock::monotonic_ns;

@@ -4,8 +4,6 @@
 pub mod gate;
 /// What a run has to tell, as plain data.
 pub mod record;
-/// A directory for a run.
-pub mod scratch;
 /// Where a free run takes place.
 pub mod stage;
 /// What came of a run.

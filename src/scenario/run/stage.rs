@@ -1,9 +1,9 @@
 //! Where a free run takes place: its supervisor, who listens to it, and what has happened so far.
 
 use super::record::{Detail, Event, Line, ProcessRecord, Proof, ProofRecord, Record, Summary};
-use super::scratch::ScratchError;
 use super::verdict::Verdict;
 use crate::observe::notes::Fact;
+use crate::process::ScratchError;
 use crate::process::{Child, Handle, JoinError, ResultError, StartError};
 use crate::supervisor::Supervisor;
 use crate::sync::file_lock::FileLockError;

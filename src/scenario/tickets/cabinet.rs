@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::locks::{LockKind, Promise};
 use super::params::{Sale, Store};
 use super::{Tickets, body};
+use crate::process::Scratch;
 use crate::scenario::case::Case;
 use crate::scenario::contract::LockCase;
 use crate::scenario::contract::Scenario;
-use crate::scenario::run::scratch::Scratch;
 use crate::scenario::run::stage::RunError;
 use crate::scenario::world::free::Free;
 

@@ -3,6 +3,7 @@
 //! Every value is a moment's: the process may change or vanish between two reads, so each read gives an
 //! `Option` and a caller compares what must belong together.
 
+pub mod cgroup;
 pub mod descriptors;
 pub mod locks;
 pub mod memory;

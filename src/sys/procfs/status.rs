@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::io;
 
+use crate::sys::pid::Pid;
+
 /// The lines of `status` that a child inherits.
 const PASSED_ON: [&str; 15] = [
     "Umask:",
@@ -31,6 +33,16 @@ pub fn inherited() -> io::Result<String> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let passed_on = |line: &&str| PASSED_ON.iter().any(|name| line.starts_with(name));
     Ok(status.lines().filter(passed_on).collect::<Vec<_>>().join("\n"))
+}
+
+/// Whether a process ignores or blocks a signal, so that it does not hear of it (its main thread's masks).
+pub fn is_held_back(pid: Pid, signal: i32) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    ["SigIgn:", "SigBlk:"].into_iter().any(|key| {
+        let mask = text.lines().find_map(|line| line.strip_prefix(key));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        mask.is_some_and(|mask| mask & 1 << (signal - 1) != 0)
+    })
 }
 
 /// The namespaces that a child of this process would be in; `None` for those that the kernel does not have.

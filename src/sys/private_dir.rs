@@ -1,0 +1,313 @@
+//! Directories that one process makes for itself: under a name that did not exist, open to its user only, locked
+//! while they are in use (`flock(2)`), and removed with all that they hold, never through a symbolic link.
+//!
+//! The lock tells a directory in use from one that was left behind: the kernel drops it with the last descriptor
+//! of its holder, however that ends.
+
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, fchmodat, fstat, fstatat, mkdirat};
+use nix::sys::statvfs::fstatvfs;
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+
+use super::poll::Deadline;
+
+/// The directory is entered and emptied by its user alone.
+const PRIVATE: u32 = 0o700;
+/// How many names are read at once, so that a directory of any size costs little memory.
+const NAMES: usize = 1024;
+/// How often a directory is asked again that another process is about to change.
+const PACE: Duration = Duration::from_millis(2);
+
+/// A directory in which private ones are made.
+#[derive(Debug)]
+pub struct Base {
+    fd: OwnedFd,
+    about: FileStat,
+}
+
+/// A directory that this process holds the lock of.
+#[derive(Debug)]
+pub struct PrivateDir {
+    file: File,
+    name: OsString,
+}
+
+impl Base {
+    /// Opens it; to enter it is enough, it need not be readable.
+    ///
+    /// # Errors
+    /// When it does not exist or is not a directory.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let fd = openat(AT_FDCWD, path, flags, Mode::empty())?;
+        let about = fstat(&fd)?;
+        Ok(Self { fd, about })
+    }
+
+    /// How many bytes an unprivileged process can still write to its file system.
+    ///
+    /// # Errors
+    /// `ENOSYS` where the file system does not tell.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let about = fstatvfs(&self.fd)?;
+        Ok(about.blocks_available().saturating_mul(about.fragment_size()))
+    }
+
+    /// Makes the directory `name`, which must not exist, and takes its lock. Whatever the file mode mask is, it
+    /// has mode 0700; when this fails, nothing is left.
+    ///
+    /// # Errors
+    /// `AlreadyExists`; else as `mkdir(2)`, `open(2)` and `flock(2)`.
+    pub fn create(&self, name: &str) -> io::Result<PrivateDir> {
+        let deadline = Deadline::after(Duration::from_secs(1));
+        loop {
+            mkdirat(&self.fd, name, Mode::from_bits_truncate(PRIVATE))?;
+            match self.hold(name.as_ref()) {
+                // Until it is locked, it looks like one that was left behind, and may be swept away.
+                Ok(Some(made)) if self.still_has(&made) => return Ok(made),
+                Ok(_) if !deadline.is_over() => {}
+                held => {
+                    let _ = unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir);
+                    return Err(held.err().unwrap_or_else(|| io::ErrorKind::WouldBlock.into()));
+                }
+            }
+            while !deadline.is_over() && fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
+                std::thread::sleep(PACE);
+            }
+        }
+    }
+
+    /// Takes the lock of the directory `name` if its owner is gone; `None` if a process has it.
+    ///
+    /// # Errors
+    /// `PermissionDenied` for another user's; else as `open(2)` and `flock(2)`.
+    pub fn claim(&self, name: &OsStr) -> io::Result<Option<PrivateDir>> {
+        let about = fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        if about.st_mode & 0o077 != 0 {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it was not made as a private one"));
+        }
+        self.hold(name)
+    }
+
+    /// Opens and locks it.
+    fn hold(&self, name: &OsStr) -> io::Result<Option<PrivateDir>> {
+        let held = open_unfollowed(self.fd.as_fd(), name.as_bytes())?;
+        let about = fstat(&held)?;
+        if about.st_uid != geteuid().as_raw() {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is another user's"));
+        }
+        if about.st_mode & 0o777 != PRIVATE {
+            set_mode(held.as_fd(), PRIVATE)?;
+        }
+        let file = File::from(open_to_list(held.as_fd())?);
+        match file.try_lock() {
+            Ok(()) => Ok(Some(PrivateDir { file, name: name.to_owned() })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Whether the directory still has its name.
+    fn still_has(&self, dir: &PrivateDir) -> bool {
+        let there = fstatat(&self.fd, dir.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+        let held = fstat(&dir.file);
+        matches!((there, held), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
+    }
+
+    /// Removes the directory with all that it holds. Processes that are about to end may still add to it, so this
+    /// is tried until `patience` is over.
+    ///
+    /// # Errors
+    /// What stands in the way at last.
+    pub fn remove(&self, dir: &PrivateDir, patience: Duration) -> io::Result<()> {
+        let deadline = Deadline::after(patience);
+        loop {
+            let emptied = empty(dir.file.as_fd());
+            let removed = emptied.and_then(|()| {
+                unlinkat(&self.fd, dir.name.as_os_str(), UnlinkatFlags::RemoveDir).map_err(io::Error::from)
+            });
+            match removed {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(_) if !deadline.is_over() => std::thread::sleep(PACE),
+                removed => return removed,
+            }
+        }
+    }
+
+    /// The names here that begin with `prefix`, among the first `most` entries; none where another user may
+    /// rename what is not his, for what such a name means is not known.
+    pub fn names(&self, prefix: &str, most: usize) -> Vec<OsString> {
+        const STICKY: u32 = 0o1000;
+        if self.about.st_mode & 0o022 != 0 && self.about.st_mode & STICKY == 0 {
+            return Vec::new();
+        }
+        let names = list(self.fd.as_fd(), most, |name| name.to_bytes().starts_with(prefix.as_bytes()));
+        names.unwrap_or_default().into_iter().map(|name| OsString::from_vec(name.into_bytes())).collect()
+    }
+}
+
+impl AsFd for PrivateDir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Holds a directory without reading it, which needs no permission on it; never through a symbolic link.
+fn open_unfollowed(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    Ok(openat(parent, OsStr::from_bytes(name), flags, Mode::empty())?)
+}
+
+fn open_to_list(held: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(openat(held, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)
+}
+
+/// Changes the mode of what is held: through its name in `/proc`, for `fchmod(2)` refuses a descriptor that was
+/// opened without reading.
+fn set_mode(held: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
+    let name = format!("/proc/self/fd/{}", held.as_raw_fd());
+    let mode = Mode::from_bits_truncate(mode);
+    Ok(fchmodat(AT_FDCWD, name.as_str(), mode, FchmodatFlags::FollowSymlink)?)
+}
+
+/// At most `most` entries of a directory that are wanted.
+fn list(dir: BorrowedFd<'_>, most: usize, wanted: impl Fn(&CStr) -> bool) -> io::Result<Vec<CString>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut names = Vec::new();
+    for entry in Dir::openat(dir, ".", flags, Mode::empty())?.into_iter().take(most.saturating_add(2)) {
+        let name = entry?.file_name().to_owned();
+        if !matches!(name.to_bytes(), b"." | b"..") && wanted(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Removes all that lies in `root`. A tree of any depth needs no more than two descriptors and no recursion: a
+/// directory that is not empty has its inner ones moved up to `root`.
+fn empty(root: BorrowedFd<'_>) -> io::Result<()> {
+    loop {
+        let names = list(root, NAMES, |_| true)?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        for name in names {
+            while !unlinked(root, &name)? {
+                let inner = open_writable(root, &name)?;
+                for entry in list(inner.as_fd(), NAMES, |_| true)? {
+                    if !unlinked(inner.as_fd(), &entry)? {
+                        // To change its parent a directory must be writable itself.
+                        open_writable(inner.as_fd(), &entry)?;
+                        let aside = format!("{:032x}", rand::random::<u128>());
+                        renameat(&inner, entry.as_c_str(), root, aside.as_str())?;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Removes a file or an empty directory; false for a directory that is not empty.
+fn unlinked(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
+    match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => return Ok(true),
+        // Which of both a directory is answered with depends on the file system.
+        Err(Errno::EISDIR | Errno::EPERM) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    match unlinkat(dir, name, UnlinkatFlags::RemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(true),
+        Err(Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Opens a directory of the tree, and gives its owner the permissions to empty it.
+fn open_writable(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    let held = open_unfollowed(parent, name.to_bytes())?;
+    let mode = fstat(&held)?.st_mode & 0o7777;
+    if mode & PRIVATE != PRIVATE {
+        set_mode(held.as_fd(), mode | PRIVATE)?;
+    }
+    open_to_list(held.as_fd())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::PathBuf;
+
+    const NO_WAIT: Duration = Duration::ZERO;
+
+    /// A base of a test's own.
+    fn base(name: &str) -> (Base, PathBuf) {
+        let path = std::env::temp_dir().join(format!("proclab-base-{name}-{}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        (Base::open(&path).unwrap(), path)
+    }
+
+    #[test]
+    fn a_directory_in_use_is_not_claimed_and_one_left_behind_is() {
+        let (base, path) = base("claim");
+        let dir = base.create("one").unwrap();
+        assert_eq!(fs::metadata(path.join("one")).unwrap().permissions().mode() & 0o777, PRIVATE);
+        assert_eq!(base.create("one").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(base.claim("one".as_ref()).unwrap().is_none());
+        drop(dir);
+        let left = base.claim("one".as_ref()).unwrap().unwrap();
+        base.remove(&left, NO_WAIT).unwrap();
+        fs::remove_dir(path).unwrap();
+    }
+
+    #[test]
+    fn what_others_may_have_made_is_not_claimed() {
+        let (base, path) = base("others");
+        fs::create_dir(path.join("open")).unwrap();
+        fs::set_permissions(path.join("open"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(path.join("victim")).unwrap();
+        symlink("victim", path.join("link")).unwrap();
+        for name in ["open", "link"] {
+            assert!(base.claim(name.as_ref()).is_err(), "{name}");
+        }
+        assert_eq!(base.names("o", 10), ["open"]);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(Base::open(&path).unwrap().names("o", 10), [""; 0]);
+        fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn a_deep_tree_without_permissions_is_removed_and_links_are_not_followed() {
+        let (base, path) = base("deep");
+        let dir = base.create("one").unwrap();
+        fs::write(path.join("kept"), "bytes").unwrap();
+        let mut inner = path.join("one");
+        let mut folders = Vec::new();
+        for depth in 0..150 {
+            symlink(path.join("kept"), inner.join("link")).unwrap();
+            symlink(&path, inner.join("out")).unwrap();
+            fs::write(inner.join("file"), "bytes").unwrap();
+            inner = inner.join(format!("level {depth}"));
+            fs::create_dir(&inner).unwrap();
+            folders.push(inner.clone());
+        }
+        for folder in folders.iter().rev() {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o0)).unwrap();
+        }
+        base.remove(&dir, NO_WAIT).unwrap();
+        let left: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["kept"]);
+        fs::remove_dir_all(path).unwrap();
+    }
+}
