@@ -6,11 +6,12 @@ use super::lock_to_io;
 use super::membership::Membership;
 use super::policy::ReturnTo;
 use super::receiving::Receiving;
+use crate::shm::word::fence;
 use crate::sys::poll::Deadline;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 /// A message that was taken, and returns to the queue with a higher delivery count if its holder drops it,
 /// ends or is killed before it calls [`Lease::done`].

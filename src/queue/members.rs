@@ -22,7 +22,7 @@ const START: usize = 8;
 const TAKEN: usize = 16;
 const COUNT: usize = 24;
 /// Whether it has ever held a lease, so that sleepers watch its process.
-const LEASING: usize = 32;
+pub(super) const LEASING: usize = 32;
 
 /// Messages that a receiver took and did not live to handle, as far as the queue can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

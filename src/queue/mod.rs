@@ -129,4 +129,6 @@ fn lock_to_io(error: LockError) -> io::Error {
 }
 
 #[cfg(test)]
+mod orders;
+#[cfg(test)]
 mod tests;

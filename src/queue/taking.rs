@@ -8,9 +8,10 @@ use super::members;
 use super::receiver::Receiver;
 use super::receiving::Receiving;
 use super::wait::{A_RECEIVER, Awake, Patience, sleep_for_items};
+use crate::shm::word::fence;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pid::Pid;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 /// While the queue is not empty and something is leased, the holders are checked for death at most this
 /// often, in nanoseconds.

@@ -11,7 +11,7 @@ use nix::sys::uio::{pread, pwrite};
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use super::word::{Word32, Word64};
 
 /// Bytes of a page on the processors that have the smallest.
 const SMALLEST_PAGE: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -91,7 +91,7 @@ impl Region {
     /// # Panics
     /// When it is not inside of the mapping, or not aligned: an offset is computed, never read.
     #[inline(always)]
-    pub fn word32(&self, offset: usize) -> &AtomicU32 {
+    pub fn word32(&self, offset: usize) -> &Word32 {
         &self.words32::<1>(offset)[0]
     }
 
@@ -100,7 +100,7 @@ impl Region {
     /// # Panics
     /// As [`Region::word32`].
     #[inline(always)]
-    pub fn words32<const N: usize>(&self, offset: usize) -> &[AtomicU32; N] {
+    pub fn words32<const N: usize>(&self, offset: usize) -> &[Word32; N] {
         self.check(offset, 4 * N);
         assert!(offset.is_multiple_of(4), "the word at {offset} is not aligned");
         // SAFETY: inside, aligned (the mapping begins on a page), and reached only as atomics.
@@ -112,7 +112,7 @@ impl Region {
     /// # Panics
     /// As [`Region::word32`].
     #[inline(always)]
-    pub fn word(&self, offset: usize) -> &AtomicU64 {
+    pub fn word(&self, offset: usize) -> &Word64 {
         &self.words::<1>(offset)[0]
     }
 
@@ -121,7 +121,7 @@ impl Region {
     /// # Panics
     /// As [`Region::word32`].
     #[inline(always)]
-    pub fn words<const N: usize>(&self, offset: usize) -> &[AtomicU64; N] {
+    pub fn words<const N: usize>(&self, offset: usize) -> &[Word64; N] {
         self.check(offset, 8 * N);
         assert!(offset.is_multiple_of(8), "the word at {offset} is not aligned");
         // SAFETY: as in `words32`.

@@ -1,43 +1,47 @@
 //! A lock in shared memory that a killed holder cannot keep.
 //!
-//! It is two words. The first is 0 when free, or the holder's TID; beside it the bit `WAITERS` when somebody
+//! It is two words. The first is 0 when free, or the holder's TID; beside it the bit `WAITERS` when a thread
 //! sleeps until it is free, and the bit `OWNER_DIED`, set by the kernel when it has let go of the lock for
 //! a holder that ended (`set_robust_list(2)`, `Documentation/locking/robust-futexes.rst`). The second is
-//! not 0 when somebody may be asleep.
+//! not 0 when a thread may be asleep.
 //!
-//! Taking the lock costs one atomic exchange, letting go of it a plain store, which may wipe out a `WAITERS`
+//! Taking the lock costs one atomic exchange, releasing it a plain store, which may wipe out a `WAITERS`
 //! that was set in the same moment. Why the sleeper is woken all the same:
-//! - who lets go *stores 0 to the first word, then looks at the second*; who goes to sleep sets `WAITERS`,
-//!   *stores 1 to the second word, has all processors pass a barrier (`membarrier(2)`), then looks at the
+//! - a release *stores 0 to the first word, then reads the second*; a thread that goes to sleep sets `WAITERS`,
+//!   *stores 1 to the second word, has all processors pass a barrier (`membarrier(2)`), then reads the
 //!   first*, which the kernel does as part of `futex(2)`. One of them sees what the other stored;
-//! - the second word is cleared only by a holder, before it lets go and wakes a sleeper. So it stays set
-//!   from the moment in which a sleeper has seen a holder until that holder lets go.
+//! - the second word is cleared only by a holder, before it releases the lock and wakes a sleeper. So it stays
+//!   set from the moment in which a sleeper has seen a holder until that holder releases the lock.
 //!
-//! `release_order.rs` goes through every order of these steps.
+//! `release_order.rs` goes through every execution of these steps that arm64 and x86-64 allow.
 //!
-//! Why nobody waits for ever, whoever is killed where:
+//! Why no thread waits for ever, whichever is killed where:
 //! - *while it holds the lock, or between taking it and knowing so*: the word holds its TID, and the word
-//!   has been announced, so the kernel sets `OWNER_DIED` and wakes a waiter;
-//! - *after letting go, before waking the next; or after being woken, before taking the lock*: the word
+//!   has been announced or linked, so the kernel sets `OWNER_DIED` and wakes a waiter;
+//! - *after releasing it, before waking the next; or after being woken, before taking the lock*: the word
 //!   holds no TID and is still announced, so the kernel wakes the next, unless a third has taken the lock
-//!   in that moment, who may not know that others sleep. Therefore a sleep here lasts no longer than
+//!   in that moment, which may not know that others sleep. Therefore a sleep here lasts no longer than
 //!   `LOOK_AGAIN`; that bounds it also where the kernel refuses `membarrier(2)`.
+//!
+//! There are two ways to hold it. A [`Held`] is for a few instructions of this library's, and a thread has at most
+//! one. A [`Linked`] may be held while code of the user's runs; a thread may have many, and release them in any
+//! order.
 //!
 //! A holder that is only stopped keeps the lock: it may go on at any time.
 
-use crate::sys::futex;
+use crate::shm::word::Word32;
 use crate::sys::membarrier;
 use crate::sys::poll::Deadline;
 use crate::sys::robust::{Announced, ThisThread};
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
+use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::Duration;
 
-const WAITERS: u32 = 0x8000_0000;
+pub(super) const WAITERS: u32 = 0x8000_0000;
 const OWNER_DIED: u32 = 0x4000_0000;
 const OWNER: u32 = 0x3FFF_FFFF;
 
-/// How often a free lock is looked for before sleeping: about the time that a small critical section
+/// How often the lock is tried before sleeping: about the time that a small critical section
 /// of another processor takes.
 const SPINS: u32 = 100;
 /// A sleeper looks at the lock this often even if nobody wakes it.
@@ -45,10 +49,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(if cfg!(test) { NEVER_IN_A_TE
 /// So that the tests see a wake-up that was lost.
 const NEVER_IN_A_TEST: u64 = 600_000;
 
-/// A lock that is held. Dropping it lets go.
+/// A lock that is held. Dropping it releases it.
 #[derive(Debug)]
 pub(crate) struct Held<'a> {
-    words: &'a [AtomicU32; 2],
+    words: &'a [Word32; 2],
     announced: Announced,
 }
 
@@ -57,7 +61,7 @@ pub(crate) struct Held<'a> {
 pub(crate) struct Locked<'a> {
     /// The lock.
     pub held: Held<'a>,
-    /// Whether the last holder ended with the lock in its hands: what it guards may be half done.
+    /// Whether the last holder ended while it held the lock: what it guards may be half done.
     pub owner_died: bool,
 }
 
@@ -72,14 +76,14 @@ pub enum LockError {
     Unwatched(#[from] io::Error),
 }
 
-/// Takes the lock whose words lie in shared memory if it is free, and nobody waits for it or died with it.
+/// Takes the lock whose words lie in shared memory if it is free, and no thread waits for it or died with it.
 ///
 /// A thread holds at most one such lock at a time; a second one is not taken.
 #[inline(always)]
-pub(crate) fn try_lock(words: &[AtomicU32; 2]) -> Option<Held<'_>> {
+pub(crate) fn try_lock(words: &[Word32; 2]) -> Option<Held<'_>> {
     let (thread, word) = (ThisThread::get().ok()?, &words[0]);
     let announced = thread.announce(word)?;
-    if word.compare_exchange(0, thread.tid(), Ordering::Acquire, Ordering::Relaxed).is_ok() {
+    if word.compare_exchange(0, own_tid(thread), Ordering::Acquire, Ordering::Relaxed).is_ok() {
         return Some(Held { words, announced });
     }
     announced.withdraw();
@@ -93,42 +97,42 @@ pub(crate) fn try_lock(words: &[AtomicU32; 2]) -> Option<Held<'_>> {
 /// # Errors
 /// [`LockError`].
 #[cold]
-pub(crate) fn lock(words: &[AtomicU32; 2], deadline: Deadline) -> Result<Locked<'_>, LockError> {
+pub(crate) fn lock(words: &[Word32; 2], deadline: Deadline) -> Result<Locked<'_>, LockError> {
     let thread = ThisThread::get()?;
     let [word, asleep] = words;
     let announced = thread.announce(word).ok_or_else(nested)?;
     let mut spins = 0;
-    // Whoever has slept takes the lock as if others still did: at worst one wake-up too many.
+    // A thread that has slept takes the lock as if others still did: at worst one wake-up too many.
     let mut slept = 0;
     loop {
         let seen = word.load(Ordering::Relaxed);
         if seen & OWNER == 0 {
-            let mine = thread.tid() | (seen & WAITERS) | slept;
+            let mine = own_tid(thread) | (seen & WAITERS) | slept;
             if word.compare_exchange(seen, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                 return Ok(Locked { held: Held { words, announced }, owner_died: seen & OWNER_DIED != 0 });
             }
-        } else if spins < SPINS {
+        } else if spins < most_spins() {
             spins += 1;
             std::hint::spin_loop();
         } else if deadline.is_over() {
             // A wake-up that was meant for this thread goes on to another.
-            futex::wake_one(word);
+            word.wake_one();
             announced.withdraw();
             return Err(LockError::TimedOut);
         } else if seen & WAITERS != 0
             || word.compare_exchange(seen, seen | WAITERS, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         {
-            // Not before this holder was seen: an earlier one may clear it until it lets go.
-            asleep.store(1, Ordering::Release);
-            let _ = membarrier::everywhere();
+            // Not before this holder was seen: an earlier one may clear it until it releases the lock.
+            asleep.store(1, Ordering::Relaxed);
+            barrier_everywhere();
             let left = deadline.left().map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
-            futex::wait(word, seen | WAITERS, left);
+            word.wait(seen | WAITERS, left);
             slept = WAITERS;
         }
     }
 }
 
-/// The kernel watches one word of a thread: with a second one it would forget the first.
+/// A thread announces one word: with a second one the kernel would forget the first.
 #[cold]
 fn nested() -> LockError {
     LockError::Unwatched(io::Error::other("this thread holds another such lock already"))
@@ -137,20 +141,49 @@ fn nested() -> LockError {
 impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
-        let [word, asleep] = self.words;
-        let known = word.load(Ordering::Relaxed) & WAITERS != 0 || asleep.load(Ordering::Relaxed) != 0;
-        if known {
-            asleep.store(0, Ordering::Relaxed);
-        }
-        word.store(0, Ordering::Release);
-        // Store, then look: the processor keeps this order for whoever sleeps, by `membarrier(2)`; the
-        // compiler must not change it.
-        compiler_fence(Ordering::SeqCst);
-        if known || asleep.load(Ordering::Relaxed) != 0 {
-            futex::wake_one(word);
-        }
+        release(self.words);
         self.announced.withdraw();
     }
+}
+
+#[inline]
+pub(super) fn release([word, asleep]: &[Word32; 2]) {
+    let known = word.load(Ordering::Relaxed) & WAITERS != 0 || asleep.load(Ordering::Relaxed) != 0;
+    if known {
+        asleep.store(0, Ordering::Relaxed);
+    }
+    word.store(0, Ordering::Release);
+    // Store, then read: the processor keeps this order for a sleeper, by `membarrier(2)`; the
+    // compiler must not change it.
+    compiler_fence(Ordering::SeqCst);
+    if known || asleep.load(Ordering::Relaxed) != 0 {
+        word.wake_one();
+    }
+}
+
+fn barrier_everywhere() {
+    #[cfg(test)]
+    if crate::shm::model::recorder::membarrier() {
+        return;
+    }
+    let _ = membarrier::everywhere();
+}
+
+#[inline(always)]
+fn own_tid(thread: ThisThread) -> u32 {
+    #[cfg(test)]
+    if let Some(number) = crate::shm::model::recorder::thread() {
+        return number as u32 + 1;
+    }
+    thread.tid()
+}
+
+fn most_spins() -> u32 {
+    #[cfg(test)]
+    if crate::shm::model::recorder::thread().is_some() {
+        return 0;
+    }
+    SPINS
 }
 
 #[cfg(test)]
@@ -158,8 +191,8 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicU64;
 
-    fn new() -> [AtomicU32; 2] {
-        [const { AtomicU32::new(0) }; 2]
+    fn new() -> [Word32; 2] {
+        [const { Word32::new(0) }; 2]
     }
 
     fn soon() -> Deadline {
@@ -186,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_second_lock_is_refused_and_the_first_stays_watched() {
-        let words: &'static [[AtomicU32; 2]; 2] = Box::leak(Box::new([new(), new()]));
+        let words: &'static [[Word32; 2]; 2] = Box::leak(Box::new([new(), new()]));
         let inner = std::thread::spawn(|| {
             let outer = lock(&words[0], Deadline::NEVER).unwrap();
             let inner = (try_lock(&words[1]).is_none(), lock(&words[1], soon()).is_err());
@@ -218,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_ends_with_the_lock_lets_the_next_one_know() {
-        let words: &'static [AtomicU32; 2] = Box::leak(Box::new(new()));
+        let words: &'static [Word32; 2] = Box::leak(Box::new(new()));
         std::thread::spawn(|| std::mem::forget(lock(words, Deadline::NEVER).unwrap())).join().unwrap();
         assert!(lock(words, soon()).unwrap().owner_died);
         assert!(!lock(words, soon()).unwrap().owner_died);

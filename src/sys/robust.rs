@@ -1,20 +1,28 @@
-//! `set_robust_list(2)`: what the kernel does for a thread that dies with a lock in its hands.
+//! `set_robust_list(2)`: what the kernel does for a thread that dies with locks in its hands.
 //!
-//! The kernel keeps, for every thread, the address of a small structure in the thread's own memory. Its
-//! field `list_op_pending` names one futex word that the thread is *about to take, holding, or just
-//! letting go*. When the thread ends, by SIGKILL too, the kernel looks at that word:
-//! - it holds the thread's TID: the kernel replaces that by `FUTEX_OWNER_DIED` and wakes one waiter;
-//! - it holds no TID: the thread died just before it took the lock or just after it let go of it, and
-//!   the kernel wakes one waiter, who might otherwise never hear of it.
+//! The kernel keeps, for every thread, the address of a small structure in the thread's own memory. It names futex
+//! words in two ways, and when the thread ends, by SIGKILL too, the kernel looks at each of them:
+//! - the field `list_op_pending` names one word that the thread is *about to take, holding, or just letting go*.
+//!   If it holds the thread's TID, the kernel replaces that by `FUTEX_OWNER_DIED` and wakes one waiter; if it
+//!   holds no TID, the thread died just before it took the lock or just after it let go of it, and the kernel
+//!   wakes one waiter, who might otherwise never hear of it;
+//! - the list that begins in the field `list` names the words that the thread *holds*: the same, if they hold its
+//!   TID.
 //!
-//! A thread that uses this field alone holds one such lock at a time, and keeps no pointer in shared
-//! memory, which linking the lock into the thread's list would need. The structure is the C library's
-//! own where it has registered one; its robust mutexes use the field in the same way and leave it empty.
+//! A lock that is held for a few instructions of this library's uses the field alone ([`ThisThread::announce`]):
+//! no other such lock is taken meanwhile. A lock that is held while code of the user's runs is linked into the
+//! list as well ([`ThisThread::link`]), so a thread may hold many of them, and let go of them in any order.
+//!
+//! Only the kernel follows the list. Its entries lie beside the locks, where another process may overwrite them
+//! against the rules; so this thread keeps the list in memory of its own too, and never reads an entry back.
+//!
+//! The structure is the C library's own where it has registered one, and its robust mutexes use it in the same
+//! way. They stand at the front of the list and ours behind them; each inserts and removes its own.
 //!
 //! # Safety
 //! The structure lies in the thread's descriptor or in a thread-local of this file, so it lives as long
 //! as the thread, and only this thread writes to it. A fork is noticed through a page that the kernel
-//! wipes in the child.
+//! wipes in the child. A linked entry stays mapped until it is unlinked: see [`ThisThread::link`].
 #![expect(unsafe_code, reason = "raw system calls, and the thread's own structure that the kernel reads")]
 
 use super::clock::monotonic_ns;
@@ -28,12 +36,40 @@ use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
+/// The most locks that a thread can have linked at a time.
+pub const MAX_LINKED: usize = 64;
+
+/// A pointer of the list: to the next entry, or to the structure itself at the end.
+type Link = AtomicPtr<libc::c_void>;
+
+/// Room beside a lock for its entry in the list, which lies where the C library has it in its own mutexes.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Links([Link; Links::LEN]);
+
+impl Links {
+    const LEN: usize = 6;
+
+    /// The entry of the lock that is the word 8 bytes before this room.
+    fn entry(&self, futex_offset: libc::c_long) -> Option<&Link> {
+        // The place before the entry is left alone: the C library writes there, for it links both ways.
+        let offset = usize::try_from(-futex_offset).ok()?.checked_sub(8)?;
+        self.0[1..].get((offset / 8).checked_sub(1)?).filter(|_| offset.is_multiple_of(8))
+    }
+}
+
 /// `struct robust_list_head` of `<linux/futex.h>`.
 #[repr(C)]
 struct Head {
-    list: AtomicPtr<libc::c_void>,
+    list: Link,
     futex_offset: libc::c_long,
-    list_op_pending: AtomicPtr<libc::c_void>,
+    list_op_pending: Link,
+}
+
+/// What this thread has linked, the oldest first. The list has them the other way round.
+struct Linked {
+    count: Cell<usize>,
+    entries: [Cell<*const Link>; MAX_LINKED],
 }
 
 /// The calling thread, as the kernel's robust futexes know it.
@@ -50,9 +86,13 @@ thread_local! {
     static OWN_HEAD: UnsafeCell<Head> = const {
         UnsafeCell::new(Head {
             list: AtomicPtr::new(null_mut()),
-            futex_offset: 0,
+            // As in the C libraries of 64 bits: from the entry back to the word.
+            futex_offset: -32,
             list_op_pending: AtomicPtr::new(null_mut()),
         })
+    };
+    static LINKED: Linked = const {
+        Linked { count: Cell::new(0), entries: [const { Cell::new(std::ptr::null()) }; MAX_LINKED] }
     };
 }
 
@@ -90,6 +130,10 @@ impl ThisThread {
                 return Err(io::Error::last_os_error());
             }
         }
+        // In a copy made by a fork these are the parent's, which this thread does not hold.
+        LINKED.with(|linked| linked.count.set(0));
+        // SAFETY: the head is this thread's.
+        unsafe { &*head }.list_op_pending.store(null_mut(), Ordering::Relaxed);
         // Where it is refused, see `sync::robust_mutex`.
         let _ = membarrier::register();
         let tid = nix::unistd::gettid().as_raw().cast_unsigned();
@@ -102,12 +146,16 @@ impl ThisThread {
         self.tid
     }
 
+    fn head(&self) -> &Head {
+        // SAFETY: `get` made this value in this thread and process (it is not Send), so the head lives.
+        unsafe { &*self.head }
+    }
+
     /// Tells the kernel that this thread is about to take `word`, holds it or lets go of it; `None` where it has
     /// told so of another word, which the kernel would forget.
     #[inline]
     pub(crate) fn announce(self, word: &AtomicU32) -> Option<Announced> {
-        // SAFETY: `get` made this value in this thread and process (it is not Send), so the head lives.
-        let head = unsafe { &*self.head };
+        let head = self.head();
         let entry = word.as_ptr().cast::<libc::c_void>().wrapping_byte_offset(-(head.futex_offset as isize));
         if !head.list_op_pending.load(Ordering::Relaxed).is_null() {
             return None;
@@ -117,6 +165,94 @@ impl ThisThread {
         // move the store behind the operation on the word.
         compiler_fence(Ordering::SeqCst);
         Some(Announced(self.head))
+    }
+
+    /// For a test that leaves a lock in the middle.
+    #[cfg(test)]
+    pub(crate) fn forget_announced(self) {
+        self.head().list_op_pending.store(null_mut(), Ordering::Relaxed);
+    }
+
+    /// Whether another lock can be linked.
+    ///
+    /// # Errors
+    /// With the reason why not.
+    #[inline]
+    pub(crate) fn check_linkable(self, links: &Links) -> io::Result<()> {
+        if LINKED.with(|linked| linked.count.get()) == MAX_LINKED {
+            return Err(io::Error::other("this thread holds as many locks between processes as it can"));
+        }
+        match links.entry(self.head().futex_offset) {
+            Some(_) => Ok(()),
+            None => Err(io::Error::other("the C library keeps its robust locks in an unknown form")),
+        }
+    }
+
+    /// Links the lock whose room this is, so that the kernel finds it should the thread end. Where
+    /// [`Self::check_linkable`] fails nothing is linked.
+    ///
+    /// # Safety
+    /// The room stays mapped until [`Self::unlink`], or for ever.
+    #[inline]
+    pub(crate) unsafe fn link(self, links: &Links) {
+        let head = self.head();
+        LINKED.with(|linked| {
+            let count = linked.count.get();
+            let Some(entry) = links.entry(head.futex_offset).filter(|_| count < MAX_LINKED) else { return };
+            entry.store(linked.newest(count, head).cast_mut().cast(), Ordering::Relaxed);
+            // First complete, then in the list: the thread may end between any two instructions.
+            compiler_fence(Ordering::SeqCst);
+            linked.before(count, head).store(std::ptr::from_ref(entry).cast_mut().cast(), Ordering::Relaxed);
+            linked.entries[count].set(entry);
+            linked.count.set(count + 1);
+        });
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    /// Takes the lock whose room this is out of the list.
+    #[inline]
+    pub(crate) fn unlink(self, links: &Links) {
+        compiler_fence(Ordering::SeqCst);
+        let head = self.head();
+        LINKED.with(|linked| {
+            let count = linked.count.get();
+            let Some(entry) = links.entry(head.futex_offset).map(std::ptr::from_ref) else { return };
+            let Some(at) = (0..count).rev().find(|at| linked.entries[*at].get() == entry) else { return };
+            let next = linked.newest(at, head);
+            linked.before(at + 1, head).store(next.cast_mut().cast(), Ordering::Relaxed);
+            (at + 1..count).for_each(|above| linked.entries[above - 1].set(linked.entries[above].get()));
+            linked.count.set(count - 1);
+        });
+    }
+}
+
+impl Linked {
+    /// Where the list goes on behind the oldest `count` entries' next one: to the newest of them, or to its end.
+    fn newest(&self, count: usize, head: &Head) -> *const Link {
+        match count.checked_sub(1) {
+            Some(at) => self.entries[at].get(),
+            None => std::ptr::from_ref(&head.list),
+        }
+    }
+
+    /// The link that leads to the entries below place `at`.
+    fn before<'a>(&'a self, at: usize, head: &'a Head) -> &'a Link {
+        if at < self.count.get() {
+            // SAFETY: a linked entry stays mapped (`ThisThread::link`).
+            return unsafe { &*self.entries[at].get() };
+        }
+        // The C library's entries stand in front of ours; they lie in mutexes that this thread holds.
+        let ours = self.newest(self.count.get(), head);
+        let mut link = &head.list;
+        loop {
+            // Its lowest bit is a mark (`FUTEX_ROBUST_LIST_PI`).
+            let next = link.load(Ordering::Relaxed).map_addr(|address| address & !1).cast::<Link>();
+            if std::ptr::eq(next, ours) || next.is_null() {
+                return link;
+            }
+            // SAFETY: an entry of the C library's, which the kernel may follow at any time.
+            link = unsafe { &*next };
+        }
     }
 }
 
@@ -140,7 +276,7 @@ impl Announced {
 /// look at it costs no system call, as `getpid(2)` would.
 ///
 /// # Errors
-/// When the page cannot be had.
+/// When the page is unavailable.
 #[inline]
 pub fn lineage() -> io::Result<u64> {
     match PAGE.get().map_or(0, |page| page.load(Ordering::Relaxed)) {
