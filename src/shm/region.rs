@@ -16,6 +16,12 @@ use super::word::{Word32, Word64};
 /// Bytes of a page on the processors that have the smallest.
 const SMALLEST_PAGE: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
+/// A type that consists of words of this library only, so it may lie in shared memory.
+///
+/// # Safety
+/// It is `repr(C)`, every field is a word or an atomic of the standard library, and any bytes are a value of it.
+pub(crate) unsafe trait Words {}
+
 /// A sealed file in memory, the beginning of which is mapped; the rest is reached by reading and
 /// writing, and costs no address space.
 #[derive(Debug)]
@@ -40,7 +46,7 @@ pub enum RegionError {
         needs: u64,
     },
     /// The system refused.
-    #[error("shared memory cannot be had")]
+    #[error("shared memory is unavailable")]
     Os(#[from] io::Error),
 }
 
@@ -125,6 +131,18 @@ impl Region {
         self.check(offset, 8 * N);
         assert!(offset.is_multiple_of(8), "the word at {offset} is not aligned");
         // SAFETY: as in `words32`.
+        unsafe { self.mapping.base().add(offset).cast().as_ref() }
+    }
+
+    /// The structure of words at `offset`.
+    ///
+    /// # Panics
+    /// As [`Region::word32`].
+    #[inline(always)]
+    pub(crate) fn at<T: Words>(&self, offset: usize) -> &T {
+        self.check(offset, size_of::<T>());
+        assert!(offset.is_multiple_of(align_of::<T>()), "the structure at {offset} is not aligned");
+        // SAFETY: inside, aligned (the mapping begins on a page), and made of atomics.
         unsafe { self.mapping.base().add(offset).cast().as_ref() }
     }
 

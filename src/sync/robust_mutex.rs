@@ -24,8 +24,8 @@
 //!   `LOOK_AGAIN`; that bounds it also where the kernel refuses `membarrier(2)`.
 //!
 //! There are two ways to hold it. A [`Held`] is for a few instructions of this library's, and a thread has at most
-//! one. A [`Linked`] may be held while code of the user's runs; a thread may have many, and release them in any
-//! order.
+//! one. A lock that is held while code of the user's runs is linked ([`super::linked`]): a thread may hold many of
+//! those, and release them in any order.
 //!
 //! A holder that is only stopped keeps the lock: it may go on at any time.
 
@@ -38,8 +38,8 @@ use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::Duration;
 
 pub(super) const WAITERS: u32 = 0x8000_0000;
-const OWNER_DIED: u32 = 0x4000_0000;
-const OWNER: u32 = 0x3FFF_FFFF;
+pub(super) const OWNER_DIED: u32 = 0x4000_0000;
+pub(super) const OWNER: u32 = 0x3FFF_FFFF;
 
 /// How often the lock is tried before sleeping: about the time that a small critical section
 /// of another processor takes.
@@ -52,8 +52,8 @@ const NEVER_IN_A_TEST: u64 = 600_000;
 /// A lock that is held. Dropping it releases it.
 #[derive(Debug)]
 pub(crate) struct Held<'a> {
-    words: &'a [Word32; 2],
-    announced: Announced,
+    pub(super) words: &'a [Word32; 2],
+    pub(super) announced: Announced,
 }
 
 /// A lock that was waited for.

@@ -29,3 +29,11 @@ pub fn wake_one(word: &AtomicU32) {
         libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1);
     }
 }
+
+/// Wakes every process that sleeps on `word`.
+pub fn wake_all(word: &AtomicU32) {
+    // SAFETY: as in `wake_one`.
+    unsafe {
+        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, libc::c_int::MAX);
+    }
+}

@@ -37,7 +37,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 /// The most locks that a thread can have linked at a time.
-pub const MAX_LINKED: usize = 64;
+pub const MAX_LINKED: usize = 512;
 
 /// A pointer of the list: to the next entry, or to the structure itself at the end.
 type Link = AtomicPtr<libc::c_void>;
@@ -144,6 +144,12 @@ impl ThisThread {
     #[inline]
     pub fn tid(self) -> u32 {
         self.tid
+    }
+
+    /// Whether this is still the process in which this value was made, and not a copy of it.
+    #[inline]
+    pub(crate) fn is_current(self) -> bool {
+        lineage().is_ok_and(|lineage| lineage == self.lineage)
     }
 
     fn head(&self) -> &Head {

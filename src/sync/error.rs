@@ -1,0 +1,158 @@
+//! Errors of the primitives.
+
+use crate::wire::codec::{DecodeError, EncodeError};
+use std::fmt;
+use std::io;
+
+/// A primitive could not be created.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// A size or a number is out of range.
+    #[error("{what} of {value} is out of range: choose one from {min} to {max}")]
+    OutOfRange {
+        /// Of what.
+        what: &'static str,
+        /// The value that was requested.
+        value: u64,
+        /// The smallest possible value.
+        min: u64,
+        /// The largest possible value.
+        max: u64,
+    },
+    /// The first value cannot be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system refused memory or a descriptor.
+    #[error("shared memory is unavailable")]
+    Os(#[from] io::Error),
+}
+
+/// A value could not be stored; the old one is still there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// It cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// It is larger than the limit that was set when the primitive was created.
+    #[error("the value has {size} bytes and the limit is {limit}: create it with a higher limit")]
+    TooLarge {
+        /// Its size in bytes, encoded.
+        size: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// There is no memory for it.
+    #[error("there is no memory for the value")]
+    Memory(#[from] io::Error),
+}
+
+/// A wait ended without what was waited for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The deadline came first. Of an attempt that does not wait: it would have to.
+    #[error("the wait timed out")]
+    TimedOut,
+    /// The handle's interrupt became readable.
+    #[error("the wait was interrupted")]
+    Interrupted,
+    /// As many threads as one primitive can record hold it or wait for it.
+    #[error("{max} threads hold this or wait for it already")]
+    TooMany {
+        /// The most there can be.
+        max: usize,
+    },
+    /// The kernel refused to sleep, or does not watch this thread's locks.
+    #[error("the lock is unavailable")]
+    Os(#[from] io::Error),
+}
+
+/// A lock was not taken cleanly.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum MutexError<G> {
+    /// A holder ended in the middle, or panicked. The lock *is* taken, and the guard is inside: look at what is
+    /// guarded, mend it, and call `clear_poison`.
+    #[error(transparent)]
+    Poisoned(Poisoned<G>),
+    /// It was not taken.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+    /// It was taken and released again: what it guards is not a value of this type.
+    #[error("the guarded value cannot be read")]
+    Unreadable(#[source] UnreadableValue),
+}
+
+/// Why a guarded value cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnreadableValue {
+    /// Its bytes are not a value of this type.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The memory holds what this library never writes.
+    #[error("the memory is corrupt: {0}")]
+    Corrupt(&'static str),
+    /// The kernel refused to read it.
+    #[error("the memory is unavailable")]
+    Os(#[from] io::Error),
+}
+
+/// A lock that was taken although an earlier holder ended, or panicked, while it held it.
+#[derive(thiserror::Error)]
+#[error("process {pid} ended while it held the lock: what it guards may be half done")]
+pub struct Poisoned<G> {
+    pub(super) guard: G,
+    pub(super) pid: u32,
+}
+
+impl<G> Poisoned<G> {
+    /// The guard: the lock is held.
+    pub fn into_guard(self) -> G {
+        self.guard
+    }
+
+    /// The PID of the process that ended, or whose thread panicked.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+}
+
+impl<G> MutexError<G> {
+    /// The guard of a poisoned lock; any other error as it is.
+    ///
+    /// # Errors
+    /// What is not [`MutexError::Poisoned`].
+    pub fn into_guard(self) -> Result<G, Self> {
+        match self {
+            MutexError::Poisoned(poisoned) => Ok(poisoned.guard),
+            other => Err(other),
+        }
+    }
+
+    /// The PID that a poisoned lock names.
+    pub fn pid(&self) -> Option<u32> {
+        match self {
+            MutexError::Poisoned(poisoned) => Some(poisoned.pid),
+            _ => None,
+        }
+    }
+}
+
+impl<G> fmt::Debug for Poisoned<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poisoned").field("pid", &self.pid).finish_non_exhaustive()
+    }
+}
+
+impl<G> fmt::Debug for MutexError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MutexError::Poisoned(poisoned) => poisoned.fmt(f),
+            MutexError::Wait(why) => f.debug_tuple("Wait").field(why).finish(),
+            MutexError::Unreadable(why) => f.debug_tuple("Unreadable").field(why).finish(),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! A value that several processes share, one at a time.
+//!
+//! The value lies encoded in shared memory, twice: a holder works on a copy of its own, and when it releases the
+//! lock the new bytes are written where the old ones are not; one store then makes them the value. So a holder that
+//! is killed leaves the old value or the new one, never a torn one.
+
+use super::error::{CreateError, MutexError, StoreError, UnreadableValue};
+use super::held_lock::{self, Hold, poisoned_or};
+use super::patience::Interrupt;
+use super::shared::{DATA, Kind, Shared};
+use crate::sys::poll::Deadline;
+use crate::wire::codec::{self, Message};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The default limit of a value's size, in bytes as encoded.
+pub const DEFAULT_VALUE_LIMIT: u64 = 64 << 20;
+const MAX_VALUE_LIMIT: u64 = 1 << 40;
+/// The length of the value, and in the highest bit which of its two places it is in.
+const CURRENT: usize = 1;
+const SECOND: u64 = 1 << 63;
+/// A value up to this size lies in mapped memory.
+const SMALL: usize = 1792;
+const SMALLS: usize = 2 * SMALL;
+
+/// A value that processes share, guarded by a lock that a killed holder cannot keep.
+///
+/// It is made in a parent and handed to children as an argument, or part of one, under every start method. Any serde
+/// type can be its value.
+///
+/// ```no_run
+/// use proclab::{Process, Supervisor, sync::Mutex};
+///
+/// fn sell(stock: Mutex<u32>) {
+///     let mut stock = stock.lock().expect("no seller was killed");
+///     *stock -= 1;
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # proclab::child_entry();
+/// let supervisor = Supervisor::new()?;
+/// let stock = Mutex::new(10)?;
+/// let child = supervisor.start(Process::new(sell).args((stock.try_clone()?,)))?;
+/// child.join()?;
+/// assert_eq!(*stock.lock()?, 9);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # A killed holder
+/// If a process is killed while it holds the lock, at any instruction, the next one takes it within the time that the
+/// kernel takes to report the death, and gets [`MutexError::Poisoned`]: the guard, and the PID of the dead. The value
+/// is the last one that was stored, whole. The mark stays until [`MutexGuard::clear_poison`], as that of the standard
+/// library's. A thread that panics while it holds the lock poisons it too, and what it changed is not stored. A
+/// holder that is only stopped keeps the lock.
+///
+/// # Order
+/// A thread that finds the lock free takes it, even if others have waited longer: the lock is not fair. A thread may
+/// hold several mutexes, and release them in any order. One that locks a mutex which it holds waits for itself: use
+/// an [`super::RLock`].
+pub struct Mutex<T> {
+    shared: Shared,
+    interrupt: Interrupt,
+    guards: PhantomData<fn() -> T>,
+}
+
+// What is shared is bytes; each thread has a value of its own.
+impl<T: Message> Mutex<T> {
+    /// A mutex with this value, for values of up to [`DEFAULT_VALUE_LIMIT`] bytes. It takes memory for the values
+    /// that it has, not for those that it could have.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub fn new(value: T) -> Result<Self, CreateError> {
+        Self::with_limit(value, DEFAULT_VALUE_LIMIT)
+    }
+
+    /// The same with another limit of the value's size, in bytes as encoded.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub fn with_limit(value: T, limit: u64) -> Result<Self, CreateError> {
+        if !(1..=MAX_VALUE_LIMIT).contains(&limit) {
+            let what = "a limit";
+            return Err(CreateError::OutOfRange { what, value: limit, min: 1, max: MAX_VALUE_LIMIT });
+        }
+        let (data, mapped) = sizes(limit).expect("the limit is in range");
+        let shared = Shared::create(Kind::Mutex, limit, data, mapped)?;
+        store(&shared, &value)?;
+        Ok(Mutex { shared, interrupt: Interrupt::default(), guards: PhantomData })
+    }
+
+    /// Waits until no other thread holds the lock, and takes it.
+    ///
+    /// # Errors
+    /// [`MutexError::Poisoned`], with the guard, if an earlier holder ended in the middle;
+    /// [`WaitError::Interrupted`](super::WaitError::Interrupted) if the handle was interrupted.
+    pub fn lock(&self) -> Result<MutexGuard<'_, T>, MutexError<MutexGuard<'_, T>>> {
+        self.lock_until(Deadline::NEVER)
+    }
+
+    /// The same, for up to `timeout`.
+    ///
+    /// # Errors
+    /// As [`Self::lock`], and [`WaitError::TimedOut`](super::WaitError::TimedOut).
+    pub fn lock_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<MutexGuard<'_, T>, MutexError<MutexGuard<'_, T>>> {
+        self.lock_until(Deadline::after(timeout))
+    }
+
+    /// Takes the lock if no thread holds it.
+    ///
+    /// # Errors
+    /// As [`Self::lock_timeout`]; it does not wait.
+    pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, MutexError<MutexGuard<'_, T>>> {
+        self.lock_until(Deadline::now())
+    }
+
+    pub(super) fn lock_until(
+        &self,
+        deadline: Deadline,
+    ) -> Result<MutexGuard<'_, T>, MutexError<MutexGuard<'_, T>>> {
+        let (hold, pid) = held_lock::take(&self.shared, &self.interrupt, deadline)?;
+        let value = load(&self.shared).map_err(MutexError::Unreadable)?;
+        poisoned_or(MutexGuard { mutex: self, value, changed: false, hold: Some(hold) }, pid)
+    }
+
+    /// The PID of the process that holds the lock now, if any does.
+    pub fn holder(&self) -> Option<u32> {
+        self.shared.lock().holder()
+    }
+
+    /// The PID of the process that poisoned the lock, if any did.
+    pub fn poisoned_by(&self) -> Option<u32> {
+        held_lock::poison(&self.shared)
+    }
+}
+
+impl<T> Mutex<T> {
+    /// Has every wait through this handle end with [`WaitError::Interrupted`](super::WaitError::Interrupted) once `interrupt` is readable.
+    ///
+    /// # Errors
+    /// At the limit of open files.
+    pub fn with_interrupt(mut self, interrupt: impl AsFd) -> io::Result<Self> {
+        self.interrupt = Interrupt::new(&interrupt)?;
+        Ok(self)
+    }
+
+    /// Another handle of the same mutex.
+    ///
+    /// # Errors
+    /// At the limit of open files or of address space.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let shared = self.shared.try_clone(Kind::Mutex, sizes)?;
+        Ok(Mutex { shared, interrupt: self.interrupt.try_clone()?, guards: PhantomData })
+    }
+}
+
+fn sizes(limit: u64) -> Option<(u64, usize)> {
+    (1..=MAX_VALUE_LIMIT).contains(&limit).then_some((SMALLS as u64 + 2 * limit, SMALLS))
+}
+
+fn place(shared: &Shared, second: bool, len: usize) -> u64 {
+    if len <= SMALL {
+        return (DATA + if second { SMALL } else { 0 }) as u64;
+    }
+    (DATA + SMALLS) as u64 + if second { shared.parameter } else { 0 }
+}
+
+fn load<T: Message>(shared: &Shared) -> Result<T, UnreadableValue> {
+    let current = shared.word(CURRENT).load(Ordering::Relaxed);
+    let (second, len) = (current & SECOND != 0, current & !SECOND);
+    if len > shared.parameter {
+        return Err(UnreadableValue::Corrupt("the value is longer than the limit"));
+    }
+    let (len, at) = (len as usize, place(shared, second, len as usize));
+    let mut bytes = Vec::new();
+    if len <= SMALL {
+        shared.region().append_to(&mut bytes, at as usize, len);
+    } else {
+        bytes.try_reserve_exact(len).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        bytes.resize(len, 0);
+        shared.region().read(&mut bytes, at)?;
+    }
+    Ok(codec::decode(&bytes)?)
+}
+
+/// Writes the value beside the old one, and makes it the value.
+fn store<T: Message>(shared: &Shared, value: &T) -> Result<(), StoreError> {
+    let mut bytes = Vec::new();
+    let size = codec::encode_into(value, &mut bytes)? as u64;
+    let limit = shared.parameter;
+    if size > limit {
+        return Err(StoreError::TooLarge { size, limit });
+    }
+    let old = shared.word(CURRENT).load(Ordering::Relaxed);
+    let second = old & SECOND == 0;
+    let at = place(shared, second, bytes.len());
+    if bytes.len() <= SMALL {
+        shared.region().put(at as usize, &bytes);
+    } else {
+        shared.region().write(&bytes, at)?;
+    }
+    // The one store that counts: release, after the bytes.
+    shared.word(CURRENT).store(size | if second { SECOND } else { 0 }, Ordering::Release);
+    if old & !SECOND > SMALL as u64 {
+        let (offset, len) = (place(shared, !second, SMALL + 1), (old & !SECOND).min(limit));
+        let _ = shared.region().release(offset, len);
+    }
+    Ok(())
+}
+
+/// The lock is held until this is dropped, or its process ends. What was changed through it is stored then.
+///
+/// If the value cannot be stored (it is too large, or cannot be encoded), the old one stays, and the mutex is poisoned;
+/// [`MutexGuard::store`] reports why instead.
+#[must_use = "the lock is released at once if this is dropped"]
+pub struct MutexGuard<'a, T: Message> {
+    mutex: &'a Mutex<T>,
+    value: T,
+    changed: bool,
+    /// `None` once it is released.
+    hold: Option<Hold<'a>>,
+}
+
+impl<'a, T: Message> MutexGuard<'a, T> {
+    /// Stores the value, and releases the lock.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the old value stays, and the lock is released.
+    pub fn store(mut self) -> Result<(), StoreError> {
+        let result = store(&self.mutex.shared, &self.value);
+        self.changed = false;
+        result
+    }
+
+    /// Takes the poison away: the value has been looked at, and is right.
+    pub fn clear_poison(&self) {
+        if let Some(hold) = &self.hold {
+            hold.clear_poison();
+        }
+    }
+
+    /// Releases the lock, and says to which mutex it belonged.
+    pub(super) fn release(self) -> &'a Mutex<T> {
+        self.mutex
+    }
+}
+
+impl<T: Message> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: Message> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.changed = true;
+        &mut self.value
+    }
+}
+
+impl<T: Message> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        if let Some(hold) = self.hold.take()
+            && self.changed
+            && hold.is_own()
+            && !hold.panics()
+            && store(&self.mutex.shared, &self.value).is_err()
+        {
+            hold.set_poison();
+        }
+    }
+}
+
+impl<T: Message + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<T> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mutex").field("holder", &self.shared.lock().holder()).finish_non_exhaustive()
+    }
+}
+
+impl<T> Serialize for Mutex<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.shared.serialize(serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Mutex<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let shared = Shared::deserialize(deserializer, Kind::Mutex, sizes)?;
+        Ok(Mutex { shared, interrupt: Interrupt::default(), guards: PhantomData })
+    }
+}

@@ -1,0 +1,153 @@
+//! A lock that its holder may take again.
+
+use super::error::{CreateError, MutexError};
+use super::held_lock::{self, Hold, poisoned_or};
+use super::patience::Interrupt;
+use super::shared::{Kind, Shared};
+use crate::sys::poll::Deadline;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How often the holder has taken it; written by the holder only.
+const DEPTH: usize = 1;
+
+/// A lock between processes that a thread may take again while it holds it: Python's `RLock`.
+///
+/// It is free once every guard is dropped. It guards what the program says it does; a value of its own has a
+/// [`super::Mutex`]. It travels as that does, and a holder that is killed poisons it as it does.
+#[derive(Debug)]
+pub struct RLock {
+    shared: Shared,
+    interrupt: Interrupt,
+}
+
+impl RLock {
+    /// A free lock.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub fn new() -> Result<Self, CreateError> {
+        Ok(RLock { shared: Shared::create(Kind::RLock, 0, 0, 0)?, interrupt: Interrupt::default() })
+    }
+
+    /// Waits until no other thread holds the lock, and takes it, or takes it once more.
+    ///
+    /// # Errors
+    /// [`MutexError::Poisoned`], with the guard, if an earlier holder ended with it;
+    /// [`WaitError::Interrupted`](super::WaitError::Interrupted).
+    pub fn lock(&self) -> Result<RLockGuard<'_>, MutexError<RLockGuard<'_>>> {
+        self.lock_until(Deadline::NEVER)
+    }
+
+    /// The same, for up to `timeout`.
+    ///
+    /// # Errors
+    /// As [`Self::lock`], and [`WaitError::TimedOut`](super::WaitError::TimedOut).
+    pub fn lock_timeout(&self, timeout: Duration) -> Result<RLockGuard<'_>, MutexError<RLockGuard<'_>>> {
+        self.lock_until(Deadline::after(timeout))
+    }
+
+    /// Takes the lock if no other thread holds it.
+    ///
+    /// # Errors
+    /// As [`Self::lock_timeout`]; it does not wait.
+    pub fn try_lock(&self) -> Result<RLockGuard<'_>, MutexError<RLockGuard<'_>>> {
+        self.lock_until(Deadline::now())
+    }
+
+    fn lock_until(&self, deadline: Deadline) -> Result<RLockGuard<'_>, MutexError<RLockGuard<'_>>> {
+        let depth = self.shared.word(DEPTH);
+        if self.shared.lock().is_own() {
+            depth.store(depth.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            let guard = RLockGuard { lock: self, not_send: std::marker::PhantomData };
+            return poisoned_or(guard, held_lock::poison(&self.shared));
+        }
+        let (hold, pid) = held_lock::take(&self.shared, &self.interrupt, deadline)?;
+        depth.store(1, Ordering::Relaxed);
+        // The last guard to be dropped makes it again.
+        std::mem::forget(hold);
+        poisoned_or(RLockGuard { lock: self, not_send: std::marker::PhantomData }, pid)
+    }
+
+    /// The PID of the process that holds the lock now, if any does.
+    pub fn holder(&self) -> Option<u32> {
+        self.shared.lock().holder()
+    }
+
+    /// The PID of the process that poisoned the lock, if any did.
+    pub fn poisoned_by(&self) -> Option<u32> {
+        held_lock::poison(&self.shared)
+    }
+
+    /// Has every wait through this handle end with [`WaitError::Interrupted`](super::WaitError::Interrupted) once `interrupt` is readable.
+    ///
+    /// # Errors
+    /// At the limit of open files.
+    pub fn with_interrupt(mut self, interrupt: impl AsFd) -> io::Result<Self> {
+        self.interrupt = Interrupt::new(&interrupt)?;
+        Ok(self)
+    }
+
+    /// Another handle of the same lock.
+    ///
+    /// # Errors
+    /// At the limit of open files or of address space.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(RLock { shared: self.shared.try_clone(Kind::RLock, sizes)?, interrupt: self.interrupt.try_clone()? })
+    }
+}
+
+fn sizes(_: u64) -> Option<(u64, usize)> {
+    Some((0, 0))
+}
+
+/// One of the times that a thread has taken an [`RLock`].
+#[derive(Debug)]
+#[must_use = "the lock is released at once if this is dropped"]
+pub struct RLockGuard<'a> {
+    lock: &'a RLock,
+    /// The lock is the thread's.
+    not_send: std::marker::PhantomData<*const ()>,
+}
+
+impl RLockGuard<'_> {
+    /// How often the thread holds the lock.
+    pub fn depth(&self) -> u64 {
+        self.lock.shared.word(DEPTH).load(Ordering::Relaxed)
+    }
+
+    /// Takes the poison away: what the lock guards has been looked at, and is right.
+    pub fn clear_poison(&self) {
+        held_lock::clear_poison(&self.lock.shared);
+    }
+}
+
+impl Drop for RLockGuard<'_> {
+    fn drop(&mut self) {
+        let shared = &self.lock.shared;
+        if !shared.lock().is_own() {
+            return;
+        }
+        let depth = shared.word(DEPTH);
+        match depth.load(Ordering::Relaxed) {
+            2.. => depth.store(depth.load(Ordering::Relaxed) - 1, Ordering::Relaxed),
+            _ => drop(Hold::again(shared)),
+        }
+    }
+}
+
+impl Serialize for RLock {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.shared.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RLock {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let shared = Shared::deserialize(deserializer, Kind::RLock, sizes)?;
+        Ok(RLock { shared, interrupt: Interrupt::default() })
+    }
+}

@@ -1,0 +1,209 @@
+//! The memory of one primitive: a header that says what it is, and words of which each primitive has its own.
+//!
+//! ```text
+//! 0    magic, kind, PID namespace, parameter     never changes
+//! 64   the brief lock                            of primitives that have a roster
+//! 128  the linked lock                           of primitives that are held
+//! 192  words                                     each primitive's own
+//! 256  data                                      likewise
+//! ```
+//!
+//! It travels as one descriptor, in the arguments or the result of a child.
+
+use super::error::CreateError;
+use super::linked::{LinkedHold, LinkedLock};
+use super::robust_mutex::LockError;
+use crate::shm::region::{Region, RegionError};
+use crate::shm::word::{Word32, Word64};
+use crate::sys::poll::Deadline;
+use crate::wire::handle::Fd;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const MAGIC: u64 = u64::from_le_bytes(*b"proclabS");
+const HEADER: usize = 32;
+pub(super) const BRIEF_LOCK: usize = 64;
+const LINKED_LOCK: usize = 128;
+const WORDS: usize = 192;
+/// Where a primitive's own data begins.
+pub(super) const DATA: usize = 256;
+
+/// What a piece of memory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub(super) enum Kind {
+    Mutex = 1,
+    RLock,
+    Semaphore,
+    BoundedSemaphore,
+    Event,
+    Condition,
+    Barrier,
+    Value,
+    Array,
+}
+
+/// The memory in this process.
+#[derive(Debug)]
+pub(super) struct Shared {
+    region: ManuallyDrop<Region>,
+    /// Set when it was created: a size, a number of parties or permits.
+    pub(super) parameter: u64,
+    /// How many locks in this memory the threads of this process have linked. Written only under a lock.
+    linked: AtomicUsize,
+}
+
+impl Shared {
+    /// New memory with `data` bytes of data, all zero, of which `mapped` are mapped.
+    pub(super) fn create(kind: Kind, parameter: u64, data: u64, mapped: usize) -> Result<Self, CreateError> {
+        let region = Region::create(DATA as u64 + data, DATA + mapped)?;
+        region.reserve(0, (DATA + mapped) as u64)?;
+        for (at, word) in [MAGIC, kind as u64, pid_namespace(), parameter].into_iter().enumerate() {
+            region.word(8 * at).store(word, Ordering::Relaxed);
+        }
+        Ok(Self::new(region, parameter))
+    }
+
+    fn new(region: Region, parameter: u64) -> Self {
+        Shared { region: ManuallyDrop::new(region), parameter, linked: AtomicUsize::new(0) }
+    }
+
+    /// Memory that came from another process. `sizes` says, from the parameter, how many bytes of data there must
+    /// be, and how many of them are mapped.
+    fn attach(
+        file: OwnedFd,
+        kind: Kind,
+        sizes: impl FnOnce(u64) -> Option<(u64, usize)>,
+    ) -> Result<Self, AttachError> {
+        let mut parameter = 0;
+        let region = Region::open(file, |bytes: &[u8; HEADER], file_len| {
+            let (words, _) = bytes.as_chunks::<8>();
+            let [magic, is, namespace, set] = [0, 1, 2, 3].map(|at| u64::from_ne_bytes(words[at]));
+            if magic != MAGIC || is != kind as u64 {
+                return Err(AttachError::Other);
+            }
+            if namespace != 0 && pid_namespace() != 0 && namespace != pid_namespace() {
+                return Err(AttachError::PidNamespace);
+            }
+            parameter = set;
+            let (data, mapped) = sizes(set).ok_or(AttachError::Other)?;
+            if data.checked_add(DATA as u64) != Some(file_len) {
+                return Err(AttachError::Other);
+            }
+            Ok(DATA + mapped)
+        })?;
+        Ok(Self::new(region, parameter))
+    }
+
+    /// The same memory, mapped once more.
+    pub(super) fn try_clone(
+        &self,
+        kind: Kind,
+        sizes: impl FnOnce(u64) -> Option<(u64, usize)>,
+    ) -> io::Result<Self> {
+        let file = self.region.file().try_clone_to_owned()?;
+        Self::attach(file, kind, sizes).map_err(|error| match error {
+            AttachError::Region(RegionError::Os(error)) => error,
+            other => io::Error::other(other),
+        })
+    }
+
+    pub(super) fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// One of the primitive's own words, of which there are eight.
+    pub(super) fn word(&self, number: usize) -> &Word64 {
+        debug_assert!(number < 8);
+        self.region.word(WORDS + 8 * number)
+    }
+
+    /// The lower half of such a word.
+    pub(super) fn word32(&self, number: usize) -> &Word32 {
+        self.region.word32(WORDS + 8 * number)
+    }
+
+    pub(super) fn lock(&self) -> &LinkedLock {
+        self.region.at(LINKED_LOCK)
+    }
+
+    /// Takes the linked lock; see [`LinkedLock::lock`].
+    #[inline]
+    pub(super) fn take(&self, deadline: Deadline) -> Result<(LinkedHold, Option<u32>), LockError> {
+        let taken = self.lock().lock(deadline)?;
+        self.note_linked(1);
+        Ok(taken)
+    }
+
+    /// Releases it.
+    #[inline]
+    pub(super) fn give(&self, hold: &LinkedHold) {
+        self.note_linked(-1);
+        self.lock().unlock(hold);
+    }
+
+    /// A lock of this memory is linked, or no more. Called only by the holder of a lock that all callers take.
+    #[inline]
+    pub(super) fn note_linked(&self, change: isize) {
+        let linked = self.linked.load(Ordering::Relaxed);
+        self.linked.store(linked.wrapping_add_signed(change), Ordering::Relaxed);
+    }
+
+    pub(super) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let file = self.region.file().try_clone_to_owned().map_err(ser::Error::custom)?;
+        Fd::from(file).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        kind: Kind,
+        sizes: impl FnOnce(u64) -> Option<(u64, usize)>,
+    ) -> Result<Self, D::Error> {
+        let file = Fd::deserialize(deserializer)?.into_owned();
+        Self::attach(file, kind, sizes).map_err(de::Error::custom)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // A lock whose guard was forgotten is still in its thread's list, which leads through this memory.
+        if *self.linked.get_mut() == 0 {
+            drop_region(&mut self.region);
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "the memory is dropped in one place, or never")]
+fn drop_region(region: &mut ManuallyDrop<Region>) {
+    // SAFETY: called once, from the drop of its only owner.
+    unsafe { ManuallyDrop::drop(region) };
+}
+
+/// Why memory from another process is not such a primitive.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AttachError {
+    #[error(transparent)]
+    Region(#[from] RegionError),
+    #[error("this is the memory of something else")]
+    Other,
+    #[error("it belongs to another PID namespace: use it in the namespace in which it was created")]
+    PidNamespace,
+}
+
+/// The inode of this process's PID namespace (`pid_namespaces(7)`), 0 if /proc does not show it.
+fn pid_namespace() -> u64 {
+    std::fs::metadata("/proc/self/ns/pid").map_or(0, |file| file.ino())
+}
+
+impl From<RegionError> for CreateError {
+    fn from(error: RegionError) -> Self {
+        match error {
+            RegionError::Os(error) => CreateError::Os(error),
+            other => CreateError::Os(io::Error::other(other)),
+        }
+    }
+}
