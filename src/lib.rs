@@ -49,7 +49,7 @@
 //! # Talking
 //! Arguments and results are any serde types, and may hold the ends of an `ipc-channel`, descriptors
 //! ([`wire::handle::Fd`]) and the ends of a bounded [`queue`], which loses nothing to a SIGKILL at any
-//! instruction. Files are shared under a [`sync::file_lock`].
+//! instruction. Memory is shared under the locks of [`sync`], files under a [`sync::file_lock`].
 //!
 //! # Replay
 //! [`explore`] runs processes a granted step at a time, counts every interleaving, and replays any of

@@ -52,7 +52,8 @@ fn a_member_that_leaves_late_does_not_strike_out_the_next_one() {
     let took_the_place = |outcome: &Outcome<'_>| outcome.returned(1) == Some(index as u64);
     let protocol = Protocol::new(Processor::Arm64, &[&leave, &join]);
     assert!(protocol.allows(|outcome| took_the_place(outcome) && outcome.last_is(leasing, |set| set == 1)));
-    let struck_out = |outcome: &Outcome<'_>| took_the_place(outcome) && outcome.last_is(leasing, |set| set == 0);
+    let struck_out =
+        |outcome: &Outcome<'_>| took_the_place(outcome) && outcome.last_is(leasing, |set| set == 0);
     assert_eq!(needed(&[&leave, &join], struck_out), pair("members.rs", "members.rs"));
 }
 

@@ -6,12 +6,12 @@
 //! against the rules at any time: what is read is then wrong, and the reader checks it.
 #![expect(unsafe_code, reason = "pointers into a mapping")]
 
+use super::word::{Word32, Word64};
 use crate::sys::mmap::{self, Mapping};
 use nix::sys::uio::{pread, pwrite};
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use super::word::{Word32, Word64};
 
 /// Bytes of a page on the processors that have the smallest.
 const SMALLEST_PAGE: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -144,6 +144,15 @@ impl Region {
         assert!(offset.is_multiple_of(align_of::<T>()), "the structure at {offset} is not aligned");
         // SAFETY: inside, aligned (the mapping begins on a page), and made of atomics.
         unsafe { self.mapping.base().add(offset).cast().as_ref() }
+    }
+
+    /// Where `len` bytes from `offset` are mapped.
+    ///
+    /// # Panics
+    /// When they are not inside of the mapping.
+    pub(crate) fn address(&self, offset: usize, len: usize) -> std::ptr::NonNull<u8> {
+        self.check(offset, len);
+        self.mapping.base().map_addr(|base| base.saturating_add(offset))
     }
 
     /// Copies `bytes` to `offset`.

@@ -133,6 +133,13 @@ impl Word32 {
     }
 }
 
+impl Word32 {
+    /// Wakes every process that sleeps on the word.
+    pub fn wake_all(&self) {
+        futex::wake_all(self);
+    }
+}
+
 /// As the standard library's.
 #[inline(always)]
 #[cfg_attr(test, track_caller)]

@@ -7,7 +7,7 @@ use std::io;
 /// A primitive could not be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CreateError {
+pub enum SetupError {
     /// A size or a number is out of range.
     #[error("{what} of {value} is out of range: choose one from {min} to {max}")]
     OutOfRange {
@@ -67,6 +67,38 @@ pub enum WaitError {
     /// The kernel refused to sleep, or does not watch this thread's locks.
     #[error("the lock is unavailable")]
     Os(#[from] io::Error),
+}
+
+/// A permit was not added to a semaphore.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReleaseError {
+    /// There would be more permits than there may be.
+    #[error("the semaphore has {max} permits already, and cannot have more")]
+    TooMany {
+        /// The most there can be.
+        max: u64,
+    },
+    /// The semaphore's lock is unavailable.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+}
+
+/// A thread did not pass a barrier.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BarrierError {
+    /// The barrier broke, or is broken: it can be reset.
+    #[error("the barrier is broken: process {pid} {why}")]
+    Broken {
+        /// The process that broke it.
+        pid: u32,
+        /// What that did.
+        why: &'static str,
+    },
+    /// This thread gave up, which broke the barrier; or its lock is unavailable.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
 }
 
 /// A lock was not taken cleanly.

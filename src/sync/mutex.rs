@@ -4,7 +4,7 @@
 //! lock the new bytes are written where the old ones are not; one store then makes them the value. So a holder that
 //! is killed leaves the old value or the new one, never a torn one.
 
-use super::error::{CreateError, MutexError, StoreError, UnreadableValue};
+use super::error::{MutexError, SetupError, StoreError, UnreadableValue};
 use super::held_lock::{self, Hold, poisoned_or};
 use super::patience::Interrupt;
 use super::shared::{DATA, Kind, Shared};
@@ -76,19 +76,19 @@ impl<T: Message> Mutex<T> {
     /// that it has, not for those that it could have.
     ///
     /// # Errors
-    /// [`CreateError`].
-    pub fn new(value: T) -> Result<Self, CreateError> {
+    /// [`SetupError`].
+    pub fn new(value: T) -> Result<Self, SetupError> {
         Self::with_limit(value, DEFAULT_VALUE_LIMIT)
     }
 
     /// The same with another limit of the value's size, in bytes as encoded.
     ///
     /// # Errors
-    /// [`CreateError`].
-    pub fn with_limit(value: T, limit: u64) -> Result<Self, CreateError> {
+    /// [`SetupError`].
+    pub fn with_limit(value: T, limit: u64) -> Result<Self, SetupError> {
         if !(1..=MAX_VALUE_LIMIT).contains(&limit) {
             let what = "a limit";
-            return Err(CreateError::OutOfRange { what, value: limit, min: 1, max: MAX_VALUE_LIMIT });
+            return Err(SetupError::OutOfRange { what, value: limit, min: 1, max: MAX_VALUE_LIMIT });
         }
         let (data, mapped) = sizes(limit).expect("the limit is in range");
         let shared = Shared::create(Kind::Mutex, limit, data, mapped)?;

@@ -1,6 +1,6 @@
 //! A lock that its holder may take again.
 
-use super::error::{CreateError, MutexError};
+use super::error::{MutexError, SetupError};
 use super::held_lock::{self, Hold, poisoned_or};
 use super::patience::Interrupt;
 use super::shared::{Kind, Shared};
@@ -28,8 +28,8 @@ impl RLock {
     /// A free lock.
     ///
     /// # Errors
-    /// [`CreateError`].
-    pub fn new() -> Result<Self, CreateError> {
+    /// [`SetupError`].
+    pub fn new() -> Result<Self, SetupError> {
         Ok(RLock { shared: Shared::create(Kind::RLock, 0, 0, 0)?, interrupt: Interrupt::default() })
     }
 
@@ -96,7 +96,10 @@ impl RLock {
     /// # Errors
     /// At the limit of open files or of address space.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(RLock { shared: self.shared.try_clone(Kind::RLock, sizes)?, interrupt: self.interrupt.try_clone()? })
+        Ok(RLock {
+            shared: self.shared.try_clone(Kind::RLock, sizes)?,
+            interrupt: self.interrupt.try_clone()?,
+        })
     }
 }
 

@@ -10,7 +10,7 @@
 //!
 //! It travels as one descriptor, in the arguments or the result of a child.
 
-use super::error::CreateError;
+use super::error::SetupError;
 use super::linked::{LinkedHold, LinkedLock};
 use super::robust_mutex::LockError;
 use crate::shm::region::{Region, RegionError};
@@ -59,7 +59,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// New memory with `data` bytes of data, all zero, of which `mapped` are mapped.
-    pub(super) fn create(kind: Kind, parameter: u64, data: u64, mapped: usize) -> Result<Self, CreateError> {
+    pub(super) fn create(kind: Kind, parameter: u64, data: u64, mapped: usize) -> Result<Self, SetupError> {
         let region = Region::create(DATA as u64 + data, DATA + mapped)?;
         region.reserve(0, (DATA + mapped) as u64)?;
         for (at, word) in [MAGIC, kind as u64, pid_namespace(), parameter].into_iter().enumerate() {
@@ -199,11 +199,11 @@ fn pid_namespace() -> u64 {
     std::fs::metadata("/proc/self/ns/pid").map_or(0, |file| file.ino())
 }
 
-impl From<RegionError> for CreateError {
+impl From<RegionError> for SetupError {
     fn from(error: RegionError) -> Self {
         match error {
-            RegionError::Os(error) => CreateError::Os(error),
-            other => CreateError::Os(io::Error::other(other)),
+            RegionError::Os(error) => SetupError::Os(error),
+            other => SetupError::Os(io::Error::other(other)),
         }
     }
 }

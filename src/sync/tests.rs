@@ -1,7 +1,9 @@
 //! What one process can see of the primitives. What a kill does is tested with real processes in `tests/it`.
 
+use super::roster::Table;
 use super::*;
 use crate::wire::control;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -160,11 +162,219 @@ fn an_rlock_is_free_when_every_guard_is_dropped() {
 fn primitives_travel_inside_of_values() {
     let (mutex, lock) = (Mutex::new(5).unwrap(), RLock::new().unwrap());
     let (there, here) = control::channel::<(Vec<Mutex<i32>>, RLock)>().unwrap();
-    there.send((vec![mutex.try_clone().unwrap(), mutex.try_clone().unwrap()], lock.try_clone().unwrap())).unwrap();
+    there
+        .send((vec![mutex.try_clone().unwrap(), mutex.try_clone().unwrap()], lock.try_clone().unwrap()))
+        .unwrap();
     let (mutexes, same) = here.recv().unwrap();
     *mutexes[0].lock().unwrap() += 1;
     *mutexes[1].lock().unwrap() += 1;
     assert_eq!(*mutex.lock().unwrap(), 7);
     let _held = lock.lock().unwrap();
     assert!(same.holder().is_some());
+}
+
+#[test]
+fn a_semaphore_lets_as_many_in_as_it_has_permits() {
+    let (semaphore, inside, most) = (Semaphore::new(2).unwrap(), AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..5 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    let _permit = semaphore.acquire().unwrap();
+                    most.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
+                    thread::yield_now();
+                    inside.fetch_sub(1, SeqCst);
+                }
+            });
+        }
+    });
+    assert_eq!((most.into_inner(), semaphore.available().unwrap()), (2, 2));
+}
+
+#[test]
+fn permits_go_to_threads_in_the_order_in_which_they_came() {
+    let (semaphore, order) = (Semaphore::new(0).unwrap(), std::sync::Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for number in 0..4 {
+            let (semaphore, order) = (&semaphore, &order);
+            scope.spawn(move || {
+                let permit = semaphore.acquire().unwrap();
+                order.lock().unwrap().push(number);
+                drop(permit);
+            });
+            wait_until(|| Table::lock(&semaphore.shared).unwrap().live().count() == number + 1);
+        }
+        semaphore.release().unwrap();
+    });
+    assert_eq!(order.into_inner().unwrap(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn permits_without_an_owner_come_and_go() {
+    let semaphore = Semaphore::new(1).unwrap();
+    semaphore.acquire().unwrap().forget().unwrap();
+    assert!(matches!(semaphore.acquire_timeout(SHORT), Err(WaitError::TimedOut)));
+    semaphore.add_permits(2).unwrap();
+    let both = [semaphore.try_acquire().unwrap(), semaphore.try_acquire().unwrap()];
+    assert!(semaphore.try_acquire().is_err());
+    assert_eq!(semaphore.holders().unwrap(), [std::process::id(); 2]);
+    drop(both);
+    let bounded = BoundedSemaphore::new(1).unwrap();
+    assert!(matches!(bounded.release(), Err(ReleaseError::TooMany { max: 1 })));
+    bounded.acquire().unwrap().forget().unwrap();
+    bounded.release().unwrap();
+    assert!(bounded.release().is_err());
+}
+
+#[test]
+fn a_thread_that_ends_with_a_permit_gives_it_back() {
+    let semaphore = Semaphore::new(1).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| std::mem::forget(semaphore.acquire().unwrap()));
+    });
+    drop(semaphore.acquire_timeout(LONG).unwrap());
+}
+
+#[test]
+fn an_event_wakes_all_that_wait_even_if_it_is_cleared_at_once() {
+    let event = Event::new().unwrap();
+    assert!(matches!(event.wait_timeout(SHORT), Err(WaitError::TimedOut)));
+    thread::scope(|scope| {
+        let waits: Vec<_> = (0..3).map(|_| scope.spawn(|| event.wait_timeout(LONG))).collect();
+        thread::sleep(SHORT);
+        event.set();
+        event.clear();
+        waits.into_iter().for_each(|wait| wait.join().unwrap().unwrap());
+    });
+    assert!(!event.is_set());
+    event.set();
+    event.wait().unwrap();
+}
+
+#[test]
+fn a_condition_wakes_those_that_wait_in_their_order() {
+    let (condition, mutex) = (Condition::new().unwrap(), Mutex::new(Vec::<u32>::new()).unwrap());
+    thread::scope(|scope| {
+        for number in 0..3 {
+            let (condition, mutex) = (&condition, &mutex);
+            scope.spawn(move || condition.wait(mutex.lock().unwrap()).unwrap().push(number));
+            wait_until(|| Table::lock(&condition.shared).unwrap().live().count() == number as usize + 1);
+        }
+        for number in 1..=3 {
+            condition.notify_one().unwrap();
+            wait_until(|| mutex.lock().unwrap().len() == number);
+        }
+    });
+    assert_eq!(*mutex.lock().unwrap(), [0, 1, 2]);
+    let (guard, notified) = condition.wait_timeout(mutex.lock().unwrap(), SHORT).unwrap();
+    assert!(!notified && guard.len() == 3);
+}
+
+#[test]
+fn a_condition_waits_while_its_condition_holds() {
+    let (condition, mutex) = (Condition::new().unwrap(), Mutex::new(0).unwrap());
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| *condition.wait_while(mutex.lock().unwrap(), |count| *count < 3).unwrap());
+        for _ in 0..3 {
+            *mutex.lock().unwrap() += 1;
+            condition.notify_all().unwrap();
+        }
+        assert_eq!(waits.join().unwrap(), 3);
+    });
+}
+
+#[test]
+fn all_pass_a_barrier_together_after_its_action() {
+    let (barrier, actions) = (Barrier::new(3).unwrap(), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let leads = || {
+            (0..100)
+                .filter(|round| {
+                    let action = || assert_eq!(actions.fetch_add(1, SeqCst), *round);
+                    let pass = barrier.wait_with(action).unwrap();
+                    assert!(actions.load(SeqCst) > *round);
+                    pass.is_leader()
+                })
+                .count()
+        };
+        let threads: Vec<_> = (0..3).map(|_| scope.spawn(leads)).collect();
+        assert_eq!(threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>(), 100);
+    });
+}
+
+#[test]
+fn a_barrier_breaks_when_one_gives_up_or_ends_and_can_be_reset() {
+    let barrier = Barrier::new(3).unwrap();
+    let is_broken =
+        |result| matches!(result, Err(BarrierError::Broken { pid, .. }) if pid == std::process::id());
+    for way in 0..3 {
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| is_broken(barrier.wait()));
+            wait_until(|| barrier.waiting().unwrap() == 1);
+            match way {
+                0 => assert!(matches!(
+                    barrier.wait_timeout(SHORT),
+                    Err(BarrierError::Wait(WaitError::TimedOut))
+                )),
+                1 => barrier.abort().unwrap(),
+                _ => drop(scope.spawn(|| {
+                    std::mem::forget(Table::lock(&barrier.shared).unwrap().enter(1, way).unwrap());
+                })),
+            }
+            assert!(waits.join().unwrap());
+        });
+        assert!(barrier.is_broken().unwrap() && is_broken(barrier.wait()));
+        barrier.reset().unwrap();
+    }
+    thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(|| barrier.wait().unwrap()))));
+}
+
+#[test]
+fn numbers_are_shared_without_a_lock() {
+    let value = Value::new(-1.5_f64).unwrap();
+    assert_eq!((value.update(|number| number * 2.0), value.get()), (-1.5, -3.0));
+    let count = Value::new(0_i8).unwrap();
+    thread::scope(|scope| {
+        (0..4).for_each(|_| {
+            drop(scope.spawn(|| {
+                (0..25).for_each(|_| {
+                    count.update(|n| n + 1);
+                })
+            }))
+        });
+    });
+    assert_eq!(count.get(), 100);
+    assert_eq!((count.compare_exchange(1, 2), count.compare_exchange(100, -128)), (Err(100), Ok(100)));
+}
+
+#[test]
+fn an_array_is_a_slice_under_its_lock() {
+    let array = Array::new(&[1_u32, 2, 3]).unwrap();
+    array.lock().unwrap().reverse();
+    let same = array.try_clone().unwrap();
+    assert_eq!((&*same.lock().unwrap(), same.len()), (&[3, 2, 1][..], 3));
+    let large = Array::<f64>::zeroed(1 << 20).unwrap();
+    large.lock().unwrap()[(1 << 20) - 1] = 1.0;
+    assert_eq!(large.lock().unwrap().iter().sum::<f64>(), 1.0);
+    assert!(Array::<u8>::zeroed(0).unwrap().lock().unwrap().is_empty());
+}
+
+#[test]
+fn memory_of_another_kind_or_type_is_refused() {
+    let (value, array) = (Value::new(1_u64).unwrap(), Array::new(&[1_u16]).unwrap());
+    let tries = |memory: &shared::Shared, kind, code| {
+        memory.try_clone(kind, |parameter| (parameter == code).then_some((0, 0))).is_ok()
+    };
+    assert!(tries(&value.shared, shared::Kind::Value, u64::CODE));
+    assert!(!tries(&value.shared, shared::Kind::Value, i64::CODE));
+    assert!(!tries(&value.shared, shared::Kind::Event, u64::CODE));
+    assert!(!tries(&array.shared, shared::Kind::Array, array.shared.parameter), "of another size");
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < LONG, "it does not come true");
+        thread::sleep(Duration::from_millis(1));
+    }
 }

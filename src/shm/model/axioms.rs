@@ -29,7 +29,9 @@ impl Processor {
         }
         match self {
             Processor::Arm64 => barrier_ordered(a, b) || dependency_ordered(events, first, second),
-            Processor::X86 => a.kind == Kind::Read || b.kind == Kind::Write || is_locked(events, first, second),
+            Processor::X86 => {
+                a.kind == Kind::Read || b.kind == Kind::Write || is_locked(events, first, second)
+            }
         }
     }
 
@@ -68,8 +70,6 @@ fn dependency_ordered(events: &[Event], first: usize, second: usize) -> bool {
 
 /// x86: a read-modify-write is a fence.
 fn is_locked(events: &[Event], first: usize, second: usize) -> bool {
-    let is_update = |at: usize| {
-        events[at].is_update || events.get(at + 1).is_some_and(|next| next.is_update)
-    };
+    let is_update = |at: usize| events[at].is_update || events.get(at + 1).is_some_and(|next| next.is_update);
     (first..=second).any(is_update)
 }

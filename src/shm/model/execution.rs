@@ -269,14 +269,16 @@ impl<'a> Candidate<'a> {
         let external = |a: usize, b: usize| self.thread[a] != self.thread[b];
         for (read, source) in reads.iter().zip(sources) {
             if let Some(write) = source.checked_sub(1).map(|at| writes[at]) {
-                if external(write, *read) || self.processor.orders_own_read(&self.events[write], &self.events[*read])
+                if external(write, *read)
+                    || self.processor.orders_own_read(&self.events[write], &self.events[*read])
                 {
                     before[write] |= 1 << read;
                 }
                 if !external(write, *read) {
                     // (addr | data); rfi.
                     let base = self.thread.iter().position(|thread| *thread == self.thread[write]);
-                    let depends = self.events[write].depends.iter().filter(|(_, how)| *how != Dependency::Control);
+                    let depends =
+                        self.events[write].depends.iter().filter(|(_, how)| *how != Dependency::Control);
                     for (on, _) in depends {
                         before[base.unwrap_or(0) + on] |= 1 << read;
                     }

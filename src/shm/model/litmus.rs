@@ -63,11 +63,7 @@ fn read_write(a: &Word64, order: Ordering, between: Between, b: &Word64, store: 
     seen
 }
 
-fn allows(
-    threads: &[&dyn Fn() -> u64],
-    processor: Processor,
-    wanted: impl Fn(&Outcome<'_>) -> bool,
-) -> bool {
+fn allows(threads: &[&dyn Fn() -> u64], processor: Processor, wanted: impl Fn(&Outcome<'_>) -> bool) -> bool {
     let protocol = Protocol::new(processor, threads);
     assert!(protocol.allows(|_| true), "there is no execution at all");
     protocol.allows(wanted)
@@ -98,10 +94,9 @@ fn message_passing() {
     ];
     for ((between, store), (load, then), expected) in cases {
         let words = Words::default();
-        let threads: [&dyn Fn() -> u64; 2] = [
-            &|| write_write(&words.x, between, &words.y, store),
-            &|| read_read(&words.y, load, then, &words.x),
-        ];
+        let threads: [&dyn Fn() -> u64; 2] = [&|| write_write(&words.x, between, &words.y, store), &|| {
+            read_read(&words.y, load, then, &words.x)
+        }];
         let got = both(&threads, |outcome| outcome.returned(1) == Some(10));
         assert_eq!(got, expected, "{between:?} {store:?}; {load:?} {then:?}");
     }
@@ -118,10 +113,10 @@ fn store_buffering() {
     ];
     for (store, between, load, expected) in cases {
         let words = Words::default();
-        let threads: [&dyn Fn() -> u64; 2] = [
-            &|| write_read(&words.x, store, between, &words.y, load),
-            &|| write_read(&words.y, store, between, &words.x, load),
-        ];
+        let threads: [&dyn Fn() -> u64; 2] =
+            [&|| write_read(&words.x, store, between, &words.y, load), &|| {
+                write_read(&words.y, store, between, &words.x, load)
+            }];
         let got = both(&threads, |outcome| (outcome.returned(0), outcome.returned(1)) == (Some(0), Some(0)));
         assert_eq!(got, expected, "{store:?} {between:?} {load:?}");
     }
@@ -138,10 +133,10 @@ fn load_buffering() {
     ];
     for (load, between, store, expected) in cases {
         let words = Words::default();
-        let threads: [&dyn Fn() -> u64; 2] = [
-            &|| read_write(&words.x, load, between, &words.y, store),
-            &|| read_write(&words.y, load, between, &words.x, store),
-        ];
+        let threads: [&dyn Fn() -> u64; 2] =
+            [&|| read_write(&words.x, load, between, &words.y, store), &|| {
+                read_write(&words.y, load, between, &words.x, store)
+            }];
         let got = both(&threads, |outcome| (outcome.returned(0), outcome.returned(1)) == (Some(1), Some(1)));
         assert_eq!(got, expected, "{load:?} {between:?} {store:?}");
     }
@@ -167,7 +162,8 @@ fn independent_reads_of_independent_writes() {
             &|| read_read(&words.x, load, between, &words.y),
             &|| read_read(&words.y, load, between, &words.x),
         ];
-        let got = both(&threads, |outcome| (outcome.returned(2), outcome.returned(3)) == (Some(10), Some(10)));
+        let got =
+            both(&threads, |outcome| (outcome.returned(2), outcome.returned(3)) == (Some(10), Some(10)));
         assert_eq!(got, expected, "{load:?} {between:?}");
     }
 }
@@ -206,8 +202,9 @@ fn two_writes_to_each_of_two_words() {
         let threads: [&dyn Fn() -> u64; 2] = [&|| write(&words.x, &words.y), &|| write(&words.y, &words.x)];
         let first = |word: &Word64| word.as_ptr().addr();
         let (x, y) = (first(&words.x), first(&words.y));
-        let got =
-            both(&threads, |outcome| outcome.last_is(x, |value| value == 1) && outcome.last_is(y, |value| value == 1));
+        let got = both(&threads, |outcome| {
+            outcome.last_is(x, |value| value == 1) && outcome.last_is(y, |value| value == 1)
+        });
         assert_eq!(got, expected, "{between:?}");
     }
 }
@@ -224,7 +221,11 @@ fn reads_of_one_word_keep_its_order() {
         &|| read_read(&words.x, Relaxed, Nothing, &words.x),
     ];
     for backwards in [21, 20, 10] {
-        assert_eq!(both(&threads, |outcome| outcome.returned(1) == Some(backwards)), FORBIDDEN, "{backwards}");
+        assert_eq!(
+            both(&threads, |outcome| outcome.returned(1) == Some(backwards)),
+            FORBIDDEN,
+            "{backwards}"
+        );
     }
     assert_eq!(both(&threads, |outcome| outcome.returned(1) == Some(12)), ALLOWED);
 }

@@ -77,7 +77,8 @@ pub(crate) struct Trace {
 
 impl Trace {
     pub(crate) fn ordered_sites(&self) -> impl Iterator<Item = Site> {
-        let ordered = |event: &&Event| event.orders.acquire || event.orders.release || event.kind == Kind::Fence;
+        let ordered =
+            |event: &&Event| event.orders.acquire || event.orders.release || event.kind == Kind::Fence;
         self.events.iter().filter(ordered).filter_map(|event| event.site)
     }
 }
@@ -196,9 +197,15 @@ fn with<R>(work: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
 }
 
 impl Recorder {
-    fn push(&mut self, kind: Kind, address: usize, value: u64, order: Ordering, caller: &'static Location<'static>) {
-        let site =
-            Site { file: caller.file(), line: caller.line(), writes: kind == Kind::Write };
+    fn push(
+        &mut self,
+        kind: Kind,
+        address: usize,
+        value: u64,
+        order: Ordering,
+        caller: &'static Location<'static>,
+    ) {
+        let site = Site { file: caller.file(), line: caller.line(), writes: kind == Kind::Write };
         let order = if self.weakened == Some(site) { Ordering::Relaxed } else { order };
         if kind == Kind::Fence && order == Ordering::Relaxed {
             return;
@@ -224,8 +231,9 @@ impl Recorder {
             let mut values = BTreeSet::from([first]);
             // What only this thread stores it finds only after it has stored it.
             let own = |value: u64| {
-                let stores =
-                    |event: &Event| event.kind == Kind::Write && event.address == word.address && event.value == value;
+                let stores = |event: &Event| {
+                    event.kind == Kind::Write && event.address == word.address && event.value == value
+                };
                 self.events.iter().any(stores)
             };
             values.extend(stored.iter().filter_map(|(value, by)| {

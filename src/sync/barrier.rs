@@ -1,0 +1,304 @@
+//! A point that a number of processes pass together.
+
+use super::error::{BarrierError, SetupError, WaitError};
+use super::patience::Interrupt;
+use super::roster::{MAX_ENTRIES, Place, Seen, TABLE, Table, any_dead};
+use super::shared::{Kind, Shared};
+use crate::sys::poll::Deadline;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// The round that gathers now.
+const ROUND: usize = 0;
+/// All rounds before this one may pass.
+const PASSED: usize = 1;
+/// Why the barrier is broken: the PID above one of the causes; 0 if it is not.
+const BROKEN: usize = 2;
+
+const DIED: u64 = 1;
+const TIMED_OUT: u64 = 2;
+const ABORTED: u64 = 3;
+const RESET: u64 = 4;
+
+/// States of a thread. The round that it came for is its `extra`.
+const WAITS: u32 = 1;
+/// The last one that came, which runs the action.
+const LEADS: u32 = 2;
+const PASSES: u32 = 3;
+/// The round was broken; the cause is in the bits above.
+const FAILS: u32 = 4;
+const CAUSE_SHIFT: u32 = 4;
+
+/// A point that a number of threads, of whatever processes, pass together: Python's `Barrier`.
+///
+/// When the last one has come, the action runs in it (see [`Self::wait_with`]), and then all pass. The barrier *breaks*
+/// if one of them is killed, at any instruction, if one gives up at its deadline, or if it is [aborted](Self::abort):
+/// those that wait get a [`BarrierError::Broken`] that names the process, within about 10 ms, and so does each that
+/// comes later, until [`Self::reset`]. It travels as a [`super::Mutex`] does.
+#[derive(Debug)]
+pub struct Barrier {
+    pub(super) shared: Shared,
+    interrupt: Interrupt,
+}
+
+/// What [`Barrier::wait`] returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BarrierPass {
+    is_leader: bool,
+}
+
+impl BarrierPass {
+    /// Whether this thread was the last one to come: true for exactly one of each round.
+    pub fn is_leader(&self) -> bool {
+        self.is_leader
+    }
+}
+
+fn sizes(parties: u64) -> Option<(u64, usize)> {
+    (1..=MAX_ENTRIES as u64).contains(&parties).then_some((TABLE as u64, TABLE))
+}
+
+impl Barrier {
+    /// A barrier that so many threads pass together, at most 1024.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(parties: usize) -> Result<Self, SetupError> {
+        let (value, max) = (parties as u64, MAX_ENTRIES as u64);
+        let out_of_range = SetupError::OutOfRange { what: "a number of parties", value, min: 1, max };
+        let (data, mapped) = sizes(value).ok_or(out_of_range)?;
+        let shared = Shared::create(Kind::Barrier, value, data, mapped)?;
+        Ok(Barrier { shared, interrupt: Interrupt::default() })
+    }
+
+    /// The number of threads that pass together.
+    pub fn parties(&self) -> usize {
+        self.shared.parameter as usize
+    }
+
+    /// Waits until all have come.
+    ///
+    /// # Errors
+    /// [`BarrierError`].
+    pub fn wait(&self) -> Result<BarrierPass, BarrierError> {
+        self.wait_until(Deadline::NEVER, || {})
+    }
+
+    /// The same, for up to `timeout`: then the barrier breaks.
+    ///
+    /// # Errors
+    /// [`BarrierError`].
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierPass, BarrierError> {
+        self.wait_until(Deadline::after(timeout), || {})
+    }
+
+    /// Waits until all have come; the last one runs `action` before any of them passes. If it panics there, the
+    /// barrier breaks.
+    ///
+    /// # Errors
+    /// [`BarrierError`].
+    pub fn wait_with(&self, action: impl FnOnce()) -> Result<BarrierPass, BarrierError> {
+        self.wait_until(Deadline::NEVER, action)
+    }
+
+    fn wait_until(&self, deadline: Deadline, action: impl FnOnce()) -> Result<BarrierPass, BarrierError> {
+        let (coming, is_leader) = {
+            let table = self.table()?;
+            match table.get(BROKEN) {
+                0 => {}
+                cause => return Err(broken(cause)),
+            }
+            let round = table.get(ROUND);
+            let here = table.live().filter(|seen| seen.state == WAITS && seen.extra == round).count();
+            let is_leader = here + 1 == self.parties();
+            let place = table.enter(if is_leader { LEADS } else { WAITS }, round)?;
+            if is_leader {
+                table.set(ROUND, round + 1);
+            }
+            (Coming { barrier: self, place, round }, is_leader)
+        };
+        if is_leader {
+            // Should it panic, the entry that is dropped breaks the barrier.
+            action();
+            coming.pass()?;
+        }
+        coming.sleep(deadline)?;
+        Ok(BarrierPass { is_leader })
+    }
+
+    /// The number of threads that wait now.
+    ///
+    /// # Errors
+    /// If the barrier's lock is unavailable.
+    pub fn waiting(&self) -> Result<usize, WaitError> {
+        Ok(self.table()?.count(WAITS))
+    }
+
+    /// Whether the barrier is broken.
+    ///
+    /// # Errors
+    /// If the barrier's lock is unavailable.
+    pub fn is_broken(&self) -> Result<bool, WaitError> {
+        Ok(self.table()?.get(BROKEN) != 0)
+    }
+
+    /// Breaks the barrier, for those that wait and for each that comes.
+    ///
+    /// # Errors
+    /// If the barrier's lock is unavailable.
+    pub fn abort(&self) -> Result<(), WaitError> {
+        break_it(&self.table()?, cause_of_own(ABORTED));
+        Ok(())
+    }
+
+    /// Has the barrier begin anew: those that wait get an error, and those that come do not.
+    ///
+    /// # Errors
+    /// If the barrier's lock is unavailable.
+    pub fn reset(&self) -> Result<(), WaitError> {
+        let table = self.table()?;
+        break_it(&table, cause_of_own(RESET));
+        table.set(ROUND, table.get(ROUND) + 1);
+        table.set(BROKEN, 0);
+        Ok(())
+    }
+
+    /// The table, after what dead threads left was brought to its end.
+    fn table(&self) -> Result<Table<'_>, WaitError> {
+        let table = Table::lock(&self.shared)?;
+        let passed = table.get(PASSED);
+        let dead: Vec<Seen> = table.dead().collect();
+        // A leader that ended while it let the others pass, or a process that ended while it broke the barrier.
+        let left = table.live().filter(|seen| seen.state == WAITS && seen.extra < passed);
+        left.for_each(|seen| table.grant(seen, PASSES));
+        match table.get(BROKEN) {
+            0 => {}
+            cause => break_it(&table, cause),
+        }
+        for dead in dead {
+            if matches!(dead.state, WAITS | LEADS) && dead.extra >= passed && table.get(BROKEN) == 0 {
+                break_it(&table, u64::from(dead.pid) << 32 | DIED);
+            }
+            table.bury(dead);
+        }
+        Ok(table)
+    }
+
+    /// Has every wait through this handle end with [`WaitError::Interrupted`] once `interrupt` is readable; that
+    /// breaks the barrier as a timeout does.
+    ///
+    /// # Errors
+    /// At the limit of open files.
+    pub fn with_interrupt(mut self, interrupt: impl AsFd) -> io::Result<Self> {
+        self.interrupt = Interrupt::new(&interrupt)?;
+        Ok(self)
+    }
+
+    /// Another handle of the same barrier.
+    ///
+    /// # Errors
+    /// At the limit of open files or of address space.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let shared = self.shared.try_clone(Kind::Barrier, sizes)?;
+        Ok(Barrier { shared, interrupt: self.interrupt.try_clone()? })
+    }
+}
+
+fn cause_of_own(why: u64) -> u64 {
+    u64::from(std::process::id()) << 32 | why
+}
+
+fn broken(cause: u64) -> BarrierError {
+    let pid = (cause >> 32) as u32;
+    BarrierError::Broken {
+        pid,
+        why: match cause & 7 {
+            DIED => "ended before all had come",
+            TIMED_OUT => "gave up waiting",
+            ABORTED => "aborted it",
+            _ => "reset it",
+        },
+    }
+}
+
+/// First the mark, which whoever comes next completes.
+fn break_it(table: &Table<'_>, cause: u64) {
+    table.set(BROKEN, cause);
+    let why = FAILS | (cause as u32 & 7) << CAUSE_SHIFT;
+    for seen in table.live().filter(|seen| matches!(seen.state, WAITS | LEADS)) {
+        table.set_extra(seen, cause);
+        table.grant(seen, why);
+    }
+}
+
+/// A thread that has come: its entry is removed in every case, and the barrier breaks if it goes too early.
+struct Coming<'a> {
+    barrier: &'a Barrier,
+    place: Place,
+    round: u64,
+}
+
+impl Coming<'_> {
+    /// Lets all of the round pass.
+    fn pass(&self) -> Result<(), WaitError> {
+        let table = self.barrier.table()?;
+        if table.state(&self.place) == LEADS {
+            // The one store that counts: should this process end here, whoever comes next lets the others pass.
+            table.set(PASSED, self.round + 1);
+            let round = table.live().filter(|seen| seen.state == WAITS && seen.extra == self.round);
+            round.for_each(|seen| table.grant(seen, PASSES));
+            table.set_state(&self.place, PASSES);
+        }
+        Ok(())
+    }
+
+    fn sleep(&self, deadline: Deadline) -> Result<(), BarrierError> {
+        let Barrier { shared, interrupt } = self.barrier;
+        loop {
+            {
+                let table = if any_dead(shared) { self.barrier.table()? } else { Table::lock(shared)? };
+                match table.state(&self.place) {
+                    PASSES => return Ok(()),
+                    WAITS if self.round < table.get(PASSED) => return Ok(()),
+                    WAITS | LEADS => {}
+                    _ => return Err(broken(table.extra(&self.place))),
+                }
+            }
+            interrupt.check(deadline)?;
+            self.place.sleep(shared, WAITS, interrupt.slice(deadline));
+        }
+    }
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        if !self.place.is_own() {
+            return;
+        }
+        if let Ok(table) = self.barrier.table() {
+            let early = match table.state(&self.place) {
+                WAITS => self.round >= table.get(PASSED),
+                state => state == LEADS,
+            };
+            table.leave(&self.place);
+            if early && table.get(BROKEN) == 0 {
+                break_it(&table, cause_of_own(TIMED_OUT));
+            }
+        }
+    }
+}
+
+impl Serialize for Barrier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.shared.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Barrier {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let shared = Shared::deserialize(deserializer, Kind::Barrier, sizes)?;
+        Ok(Barrier { shared, interrupt: Interrupt::default() })
+    }
+}

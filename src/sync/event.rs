@@ -1,0 +1,163 @@
+//! A flag that processes wait for.
+
+use super::error::{SetupError, WaitError};
+use super::patience::{Interrupt, LOOK_AGAIN};
+use super::shared::{Kind, Shared};
+use crate::shm::word::Word32;
+use crate::sys::poll::Deadline;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Whether it is set, in the lowest bit; above it, how often it was set.
+const FLAG: usize = 0;
+const SET: u32 = 1;
+/// How often a thread looks before it sleeps.
+const SPINS: u32 = 200;
+
+/// A flag that one process sets and others wait for: Python's `Event`.
+///
+/// What a thread wrote to shared memory before [`Self::set`] is seen by those whose [`Self::wait`] returned because of
+/// it. All that wait are woken, also if the flag is cleared again at once. A process that is killed while it sets
+/// the flag has set it or has not, and those that wait learn of it within 10 ms. It travels as a [`super::Mutex`]
+/// does.
+///
+/// ```
+/// let open = proclab::sync::Event::new()?;
+/// assert!(!open.is_set());
+/// open.set();
+/// open.wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Event {
+    shared: Shared,
+    interrupt: Interrupt,
+}
+
+fn sizes(_: u64) -> Option<(u64, usize)> {
+    Some((0, 0))
+}
+
+impl Event {
+    /// An event that is not set.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new() -> Result<Self, SetupError> {
+        Ok(Event { shared: Shared::create(Kind::Event, 0, 0, 0)?, interrupt: Interrupt::default() })
+    }
+
+    fn flag(&self) -> &Word32 {
+        self.shared.word32(FLAG)
+    }
+
+    /// Sets the flag, and wakes all that wait.
+    pub fn set(&self) {
+        let flag = self.flag();
+        let mut seen = flag.load(Ordering::Relaxed);
+        while seen & SET == 0 {
+            match flag.compare_exchange(
+                seen,
+                (seen | SET).wrapping_add(2),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return flag.wake_all(),
+                Err(now) => seen = now,
+            }
+        }
+        // It was set already. Should its setter have been killed before it woke the others, this one does.
+        flag.wake_all();
+    }
+
+    /// Clears the flag.
+    pub fn clear(&self) {
+        let flag = self.flag();
+        let mut seen = flag.load(Ordering::Relaxed);
+        while seen & SET != 0 {
+            match flag.compare_exchange(seen, seen & !SET, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Whether the flag is set.
+    pub fn is_set(&self) -> bool {
+        self.flag().load(Ordering::Acquire) & SET != 0
+    }
+
+    /// Waits until the flag is set.
+    ///
+    /// # Errors
+    /// [`WaitError::Interrupted`].
+    pub fn wait(&self) -> Result<(), WaitError> {
+        self.wait_until(Deadline::NEVER)
+    }
+
+    /// The same, for up to `timeout`.
+    ///
+    /// # Errors
+    /// As [`Self::wait`], and [`WaitError::TimedOut`].
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<(), WaitError> {
+        self.wait_until(Deadline::after(timeout))
+    }
+
+    fn wait_until(&self, deadline: Deadline) -> Result<(), WaitError> {
+        let flag = self.flag();
+        let first = flag.load(Ordering::Acquire);
+        // Set now, or set since and perhaps cleared again.
+        let is_over = || {
+            let now = flag.load(Ordering::Acquire);
+            now & SET != 0 || now >> 1 != first >> 1
+        };
+        for _ in 0..SPINS {
+            if is_over() {
+                return Ok(());
+            }
+            std::hint::spin_loop();
+        }
+        while !is_over() {
+            self.interrupt.check(deadline)?;
+            let left = self.interrupt.slice(deadline).left().map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
+            flag.wait(first, left);
+        }
+        Ok(())
+    }
+
+    /// Has every wait through this handle end with [`WaitError::Interrupted`] once `interrupt` is readable.
+    ///
+    /// # Errors
+    /// At the limit of open files.
+    pub fn with_interrupt(mut self, interrupt: impl AsFd) -> io::Result<Self> {
+        self.interrupt = Interrupt::new(&interrupt)?;
+        Ok(self)
+    }
+
+    /// Another handle of the same event.
+    ///
+    /// # Errors
+    /// At the limit of open files or of address space.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Event {
+            shared: self.shared.try_clone(Kind::Event, sizes)?,
+            interrupt: self.interrupt.try_clone()?,
+        })
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.shared.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let shared = Shared::deserialize(deserializer, Kind::Event, sizes)?;
+        Ok(Event { shared, interrupt: Interrupt::default() })
+    }
+}

@@ -1,0 +1,350 @@
+//! Permits that processes share.
+
+use super::error::{ReleaseError, SetupError, WaitError};
+use super::patience::Interrupt;
+use super::roster::{Place, TABLE, Table, any_dead};
+use super::shared::{Kind, Shared};
+use crate::sys::poll::Deadline;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// How many permits there are, held or not.
+const PERMITS: usize = 0;
+/// The most permits that a semaphore can have.
+pub const MAX_PERMITS: u64 = u32::MAX as u64;
+
+/// States of a thread.
+const WAITS: u32 = 1;
+const HOLDS: u32 = 2;
+
+/// A number of permits that processes share: Python's `Semaphore`.
+///
+/// Unlike a POSIX semaphore's, a permit has an owner, the thread that acquired it: it returns when its [`Permit`] is
+/// dropped, and when the thread ends or its process is killed, at any instruction, within about 10 ms for a thread
+/// that waits. [`Permit::forget`] and [`Self::release`] are the way to take and give permits without an owner.
+///
+/// Threads that wait are served in the order in which they came. It travels as a [`super::Mutex`] does.
+///
+/// ```
+/// let seats = proclab::sync::Semaphore::new(2)?;
+/// let first = seats.acquire()?;
+/// let second = seats.acquire()?;
+/// assert!(seats.try_acquire().is_err());
+/// drop(first);
+/// assert_eq!(seats.available()?, 1);
+/// # drop(second);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Semaphore {
+    pub(super) shared: Shared,
+    interrupt: Interrupt,
+}
+
+/// A [`Semaphore`] that never has more permits than in the beginning: Python's `BoundedSemaphore`.
+#[derive(Debug)]
+pub struct BoundedSemaphore(Semaphore);
+
+/// One permit, held until this is dropped or its thread ends.
+#[derive(Debug)]
+#[must_use = "the permit is given back at once if this is dropped"]
+pub struct Permit<'a> {
+    semaphore: &'a Semaphore,
+    place: Place,
+}
+
+fn sizes(permits: u64) -> Option<(u64, usize)> {
+    (permits <= MAX_PERMITS).then_some((TABLE as u64, TABLE))
+}
+
+impl Semaphore {
+    /// A semaphore with so many permits.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(permits: u64) -> Result<Self, SetupError> {
+        Self::create(Kind::Semaphore, permits)
+    }
+
+    fn create(kind: Kind, permits: u64) -> Result<Self, SetupError> {
+        let out_of_range =
+            SetupError::OutOfRange { what: "a number of permits", value: permits, min: 0, max: MAX_PERMITS };
+        let (data, mapped) = sizes(permits).ok_or(out_of_range)?;
+        let shared = Shared::create(kind, permits, data, mapped)?;
+        shared.word(PERMITS).store(permits, std::sync::atomic::Ordering::Relaxed);
+        Ok(Semaphore { shared, interrupt: Interrupt::default() })
+    }
+
+    /// Waits for a permit, and takes it.
+    ///
+    /// # Errors
+    /// [`WaitError::Interrupted`]; [`WaitError::TooMany`] where 1024 threads hold or wait.
+    pub fn acquire(&self) -> Result<Permit<'_>, WaitError> {
+        self.acquire_until(Deadline::NEVER)
+    }
+
+    /// The same, for up to `timeout`.
+    ///
+    /// # Errors
+    /// As [`Self::acquire`], and [`WaitError::TimedOut`].
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, WaitError> {
+        self.acquire_until(Deadline::after(timeout))
+    }
+
+    /// Takes a permit if one is available and no thread waits for it.
+    ///
+    /// # Errors
+    /// As [`Self::acquire_timeout`]; it does not wait.
+    pub fn try_acquire(&self) -> Result<Permit<'_>, WaitError> {
+        let table = self.table()?;
+        match free(&table) {
+            0 => Err(WaitError::TimedOut),
+            _ => self.permit(table.enter(HOLDS, 0)),
+        }
+    }
+
+    fn permit(&self, place: Result<Place, WaitError>) -> Result<Permit<'_>, WaitError> {
+        Ok(Permit { semaphore: self, place: place? })
+    }
+
+    fn acquire_until(&self, deadline: Deadline) -> Result<Permit<'_>, WaitError> {
+        let place = {
+            let table = self.table()?;
+            if free(&table) > 0 {
+                return self.permit(table.enter(HOLDS, 0));
+            }
+            table.enter(WAITS, 0)?
+        };
+        // From here on it is given back in every case.
+        let permit = Permit { semaphore: self, place };
+        loop {
+            permit.place.sleep(&self.shared, WAITS, self.interrupt.slice(deadline));
+            if any_dead(&self.shared) {
+                drop(self.table()?);
+            }
+            if Table::lock(&self.shared)?.state(&permit.place) == HOLDS {
+                return Ok(permit);
+            }
+            self.interrupt.check(deadline)?;
+        }
+    }
+
+    /// The table, after permits of dead threads were given to those that wait.
+    fn table(&self) -> Result<Table<'_>, WaitError> {
+        let table = Table::lock(&self.shared)?;
+        table.dead().for_each(|dead| table.bury(dead));
+        serve(&table);
+        Ok(table)
+    }
+
+    /// Adds a permit, which nobody owns: whether or not the caller has one.
+    ///
+    /// # Errors
+    /// [`ReleaseError`].
+    pub fn release(&self) -> Result<(), ReleaseError> {
+        self.add_permits(1)
+    }
+
+    /// Adds permits.
+    ///
+    /// # Errors
+    /// [`ReleaseError::TooMany`] above [`MAX_PERMITS`]; none was added then.
+    pub fn add_permits(&self, permits: u64) -> Result<(), ReleaseError> {
+        self.add(permits, MAX_PERMITS)
+    }
+
+    fn add(&self, permits: u64, max: u64) -> Result<(), ReleaseError> {
+        let table = self.table()?;
+        let sum = table.get(PERMITS).checked_add(permits).filter(|sum| *sum <= max);
+        table.set(PERMITS, sum.ok_or(ReleaseError::TooMany { max })?);
+        serve(&table);
+        Ok(())
+    }
+
+    /// The number of permits that are available now.
+    ///
+    /// # Errors
+    /// If the semaphore's lock is unavailable.
+    pub fn available(&self) -> Result<u64, WaitError> {
+        Ok(free(&self.table()?))
+    }
+
+    /// The PIDs of the processes that hold a permit, one for each permit.
+    ///
+    /// # Errors
+    /// If the semaphore's lock is unavailable.
+    pub fn holders(&self) -> Result<Vec<u32>, WaitError> {
+        Ok(self.table()?.live().filter(|seen| seen.state == HOLDS).map(|seen| seen.pid).collect())
+    }
+
+    /// Has every wait through this handle end with [`WaitError::Interrupted`] once `interrupt` is readable.
+    ///
+    /// # Errors
+    /// At the limit of open files.
+    pub fn with_interrupt(mut self, interrupt: impl AsFd) -> io::Result<Self> {
+        self.interrupt = Interrupt::new(&interrupt)?;
+        Ok(self)
+    }
+
+    /// Another handle of the same semaphore.
+    ///
+    /// # Errors
+    /// At the limit of open files or of address space.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.clone_as(Kind::Semaphore)
+    }
+
+    fn clone_as(&self, kind: Kind) -> io::Result<Self> {
+        Ok(Semaphore { shared: self.shared.try_clone(kind, sizes)?, interrupt: self.interrupt.try_clone()? })
+    }
+}
+
+/// Permits that no live thread holds.
+fn free(table: &Table<'_>) -> u64 {
+    table.get(PERMITS).saturating_sub(table.count(HOLDS) as u64)
+}
+
+/// Gives what is free to those that wait, the first one first.
+fn serve(table: &Table<'_>) {
+    let mut free = free(table);
+    while free > 0
+        && let Some(first) = table.first(WAITS)
+    {
+        table.grant(first, HOLDS);
+        free -= 1;
+    }
+}
+
+impl Permit<'_> {
+    /// Gives the permit up for good: it does not return, until [`Semaphore::release`] adds one.
+    ///
+    /// # Errors
+    /// If the semaphore's lock is unavailable; the permit returns then.
+    pub fn forget(self) -> Result<(), WaitError> {
+        let table = self.semaphore.table()?;
+        if self.place.is_own() {
+            // Killed between this and the end of the entry, the thread has given up a permit that it held: the same.
+            table.set(PERMITS, table.get(PERMITS).saturating_sub(1));
+            table.leave(&self.place);
+        }
+        drop(table);
+        std::mem::forget(self);
+        Ok(())
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if self.place.is_own()
+            && let Ok(table) = self.semaphore.table()
+        {
+            table.leave(&self.place);
+            serve(&table);
+        }
+    }
+}
+
+impl BoundedSemaphore {
+    /// A semaphore with so many permits, now and at most.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(permits: u64) -> Result<Self, SetupError> {
+        Semaphore::create(Kind::BoundedSemaphore, permits).map(BoundedSemaphore)
+    }
+
+    /// As [`Semaphore::acquire`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn acquire(&self) -> Result<Permit<'_>, WaitError> {
+        self.0.acquire()
+    }
+
+    /// As [`Semaphore::acquire_timeout`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, WaitError> {
+        self.0.acquire_timeout(timeout)
+    }
+
+    /// As [`Semaphore::try_acquire`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn try_acquire(&self) -> Result<Permit<'_>, WaitError> {
+        self.0.try_acquire()
+    }
+
+    /// Adds a permit that was [forgotten](Permit::forget).
+    ///
+    /// # Errors
+    /// [`ReleaseError::TooMany`] if none is missing.
+    pub fn release(&self) -> Result<(), ReleaseError> {
+        self.0.add(1, self.0.shared.parameter)
+    }
+
+    /// As [`Semaphore::available`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn available(&self) -> Result<u64, WaitError> {
+        self.0.available()
+    }
+
+    /// As [`Semaphore::holders`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn holders(&self) -> Result<Vec<u32>, WaitError> {
+        self.0.holders()
+    }
+
+    /// As [`Semaphore::with_interrupt`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn with_interrupt(self, interrupt: impl AsFd) -> io::Result<Self> {
+        self.0.with_interrupt(interrupt).map(BoundedSemaphore)
+    }
+
+    /// Another handle of the same semaphore.
+    ///
+    /// # Errors
+    /// At the limit of open files or of address space.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.clone_as(Kind::BoundedSemaphore).map(BoundedSemaphore)
+    }
+}
+
+impl Serialize for Semaphore {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.shared.serialize(serializer)
+    }
+}
+
+impl Serialize for BoundedSemaphore {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+fn deserialize<'de, D: Deserializer<'de>>(deserializer: D, kind: Kind) -> Result<Semaphore, D::Error> {
+    let shared = Shared::deserialize(deserializer, kind, sizes)?;
+    Ok(Semaphore { shared, interrupt: Interrupt::default() })
+}
+
+impl<'de> Deserialize<'de> for Semaphore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize(deserializer, Kind::Semaphore)
+    }
+}
+
+impl<'de> Deserialize<'de> for BoundedSemaphore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize(deserializer, Kind::BoundedSemaphore).map(BoundedSemaphore)
+    }
+}
