@@ -11,6 +11,7 @@ use super::held_lock::{self, Hold, poisoned_or};
 use super::patience::Interrupt;
 use super::plain::Plain;
 use super::shared::{DATA, Kind, Shared};
+use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -117,7 +118,7 @@ impl<T: Plain> Array<T> {
     }
 
     /// The PID of the process that holds the lock now, if any does.
-    pub fn holder(&self) -> Option<u32> {
+    pub fn holder(&self) -> Option<Pid> {
         self.shared.lock().holder()
     }
 

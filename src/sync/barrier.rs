@@ -1,9 +1,11 @@
 //! A point that a number of processes pass together.
 
 use super::error::{BarrierError, SetupError, WaitError};
+use super::linked::pid_of;
 use super::patience::Interrupt;
 use super::roster::{MAX_ENTRIES, Place, Seen, TABLE, Table, any_dead};
 use super::shared::{Kind, Shared};
+use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::io;
@@ -179,7 +181,7 @@ impl Barrier {
         }
         for dead in dead {
             if matches!(dead.state, WAITS | LEADS) && dead.extra >= passed && table.get(BROKEN) == 0 {
-                break_it(&table, u64::from(dead.pid) << 32 | DIED);
+                break_it(&table, u64::from(dead.pid.as_raw().unsigned_abs()) << 32 | DIED);
             }
             table.bury(dead);
         }
@@ -211,7 +213,7 @@ fn cause_of_own(why: u64) -> u64 {
 }
 
 fn broken(cause: u64) -> BarrierError {
-    let pid = (cause >> 32) as u32;
+    let pid = pid_of(cause >> 32).unwrap_or(Pid::UNKNOWN);
     BarrierError::Broken {
         pid,
         why: match cause & 7 {

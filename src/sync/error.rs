@@ -1,5 +1,6 @@
 //! Errors of the primitives.
 
+use crate::sys::pid::Pid;
 use crate::wire::codec::{DecodeError, EncodeError};
 use std::fmt;
 use std::io;
@@ -92,7 +93,7 @@ pub enum BarrierError {
     #[error("the barrier is broken: process {pid} {why}")]
     Broken {
         /// The process that broke it.
-        pid: u32,
+        pid: Pid,
         /// What that did.
         why: &'static str,
     },
@@ -137,7 +138,7 @@ pub enum UnreadableValue {
 #[error("process {pid} ended while it held the lock: what it guards may be half done")]
 pub struct Poisoned<G> {
     pub(super) guard: G,
-    pub(super) pid: u32,
+    pub(super) pid: Pid,
 }
 
 impl<G> Poisoned<G> {
@@ -147,7 +148,7 @@ impl<G> Poisoned<G> {
     }
 
     /// The PID of the process that ended, or whose thread panicked.
-    pub fn pid(&self) -> u32 {
+    pub fn pid(&self) -> Pid {
         self.pid
     }
 }
@@ -165,7 +166,7 @@ impl<G> MutexError<G> {
     }
 
     /// The PID that a poisoned lock names.
-    pub fn pid(&self) -> Option<u32> {
+    pub fn pid(&self) -> Option<Pid> {
         match self {
             MutexError::Poisoned(poisoned) => Some(poisoned.pid),
             _ => None,

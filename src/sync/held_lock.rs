@@ -1,9 +1,10 @@
 //! A linked lock with its poison: what [`super::Mutex`], [`super::RLock`] and [`super::Array`] stand on.
 
 use super::error::{MutexError, Poisoned, WaitError};
-use super::linked::LinkedHold;
+use super::linked::{LinkedHold, pid_of};
 use super::patience::{Interrupt, until};
 use super::shared::Shared;
+use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use std::sync::atomic::Ordering;
 
@@ -24,21 +25,21 @@ pub(super) fn take<'a>(
     shared: &'a Shared,
     interrupt: &Interrupt,
     deadline: Deadline,
-) -> Result<(Hold<'a>, Option<u32>), WaitError> {
+) -> Result<(Hold<'a>, Option<Pid>), WaitError> {
     let (hold, dead) = until(interrupt, deadline, |slice| shared.take(slice))?;
     let poison = shared.word(POISON);
     if let Some(pid) = dead {
         // Before this process's own PID: should it end here, the next one finds the dead one's again.
-        poison.store(pid.into(), Ordering::Relaxed);
+        poison.store(pid.as_raw().unsigned_abs().into(), Ordering::Relaxed);
     }
-    shared.lock().begin();
-    let poisoned = poison.load(Ordering::Relaxed) as u32;
+    shared.lock().begin(&hold);
+    let poisoned = pid_of(poison.load(Ordering::Relaxed));
     let hold = Hold { shared, hold, was_panicking: std::thread::panicking() };
-    Ok((hold, Some(poisoned).filter(|pid| *pid != 0)))
+    Ok((hold, poisoned))
 }
 
 /// Makes what was taken a result as users get it.
-pub(super) fn poisoned_or<G>(guard: G, pid: Option<u32>) -> Result<G, MutexError<G>> {
+pub(super) fn poisoned_or<G>(guard: G, pid: Option<Pid>) -> Result<G, MutexError<G>> {
     match pid {
         Some(pid) => Err(MutexError::Poisoned(Poisoned { guard, pid })),
         None => Ok(guard),
@@ -46,8 +47,8 @@ pub(super) fn poisoned_or<G>(guard: G, pid: Option<u32>) -> Result<G, MutexError
 }
 
 /// The process that poisoned the lock.
-pub(super) fn poison(shared: &Shared) -> Option<u32> {
-    Some(shared.word(POISON).load(Ordering::Relaxed) as u32).filter(|pid| *pid != 0)
+pub(super) fn poison(shared: &Shared) -> Option<Pid> {
+    pid_of(shared.word(POISON).load(Ordering::Relaxed))
 }
 
 pub(super) fn clear_poison(shared: &Shared) {

@@ -15,6 +15,7 @@
 use super::robust_mutex::{Held, LockError, OWNER, lock, release, try_lock};
 use crate::shm::region::Words;
 use crate::shm::word::{Word32, Word64};
+use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use crate::sys::robust::{Links, ThisThread};
 use std::sync::atomic::{Ordering, compiler_fence};
@@ -38,15 +39,15 @@ impl LinkedLock {
     /// # Errors
     /// [`LockError`].
     #[inline]
-    pub(super) fn lock(&self, deadline: Deadline) -> Result<(LinkedHold, Option<u32>), LockError> {
+    pub(super) fn lock(&self, deadline: Deadline) -> Result<(LinkedHold, Option<Pid>), LockError> {
         let thread = ThisThread::get()?;
         thread.check_linkable(&self.links)?;
         if let Some(held) = try_lock(&self.words) {
             return Ok((self.link(thread, held), None));
         }
         let locked = lock(&self.words, deadline)?;
-        let dead = if locked.owner_died { self.holder.load(Ordering::Relaxed) as u32 } else { 0 };
-        Ok((self.link(thread, locked.held), Some(dead).filter(|pid| *pid != 0)))
+        let dead = if locked.owner_died { pid_of(self.holder.load(Ordering::Relaxed)) } else { None };
+        Ok((self.link(thread, locked.held), dead))
     }
 
     fn link(&self, thread: ThisThread, held: Held<'_>) -> LinkedHold {
@@ -60,8 +61,8 @@ impl LinkedLock {
 
     /// Notes that the holder uses what the lock guards.
     #[inline]
-    pub(super) fn begin(&self) {
-        self.holder.store(std::process::id().into(), Ordering::Relaxed);
+    pub(super) fn begin(&self, hold: &LinkedHold) {
+        self.holder.store(hold.thread.pid().into(), Ordering::Relaxed);
         // The kernel ends a thread between two instructions: their order is the program's.
         compiler_fence(Ordering::SeqCst);
     }
@@ -95,11 +96,16 @@ impl LinkedLock {
     }
 
     /// The PID of the process that holds it and uses what it guards, if any does.
-    pub(super) fn holder(&self) -> Option<u32> {
-        let holder = self.holder.load(Ordering::Relaxed) as u32;
+    pub(super) fn holder(&self) -> Option<Pid> {
+        let holder = pid_of(self.holder.load(Ordering::Relaxed));
         let is_held = self.words[0].load(Ordering::Relaxed) & OWNER != 0;
-        Some(holder).filter(|pid| *pid != 0 && is_held)
+        holder.filter(|_| is_held)
     }
+}
+
+/// The PID that a word holds, if it holds one.
+pub(super) fn pid_of(word: u64) -> Option<Pid> {
+    i32::try_from(word).ok().filter(|pid| *pid > 0).map(Pid::from_raw)
 }
 
 /// The thread that holds a lock. It is neither `Send` nor `Clone`.

@@ -8,6 +8,7 @@ use super::error::{MutexError, SetupError, StoreError, UnreadableValue};
 use super::held_lock::{self, Hold, poisoned_or};
 use super::patience::Interrupt;
 use super::shared::{DATA, Kind, Shared};
+use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use crate::wire::codec::{self, Message};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -134,12 +135,12 @@ impl<T: Message> Mutex<T> {
     }
 
     /// The PID of the process that holds the lock now, if any does.
-    pub fn holder(&self) -> Option<u32> {
+    pub fn holder(&self) -> Option<Pid> {
         self.shared.lock().holder()
     }
 
     /// The PID of the process that poisoned the lock, if any did.
-    pub fn poisoned_by(&self) -> Option<u32> {
+    pub fn poisoned_by(&self) -> Option<Pid> {
         held_lock::poison(&self.shared)
     }
 }

@@ -4,6 +4,7 @@ use super::error::{MutexError, SetupError};
 use super::held_lock::{self, Hold, poisoned_or};
 use super::patience::Interrupt;
 use super::shared::{Kind, Shared};
+use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::io;
@@ -73,12 +74,12 @@ impl RLock {
     }
 
     /// The PID of the process that holds the lock now, if any does.
-    pub fn holder(&self) -> Option<u32> {
+    pub fn holder(&self) -> Option<Pid> {
         self.shared.lock().holder()
     }
 
     /// The PID of the process that poisoned the lock, if any did.
-    pub fn poisoned_by(&self) -> Option<u32> {
+    pub fn poisoned_by(&self) -> Option<Pid> {
         held_lock::poison(&self.shared)
     }
 

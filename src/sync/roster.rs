@@ -14,11 +14,13 @@
 #![expect(unsafe_code, reason = "links entries into the list that the kernel follows")]
 
 use super::error::WaitError;
+use super::linked::pid_of;
 use super::patience::{Interrupt, LOOK_AGAIN, until};
 use super::robust_mutex::{Held, Locked, OWNER, OWNER_DIED, lock, try_lock};
 use super::shared::{BRIEF_LOCK, DATA, Shared};
 use crate::shm::region::Words;
 use crate::shm::word::{Word32, Word64};
+use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use crate::sys::robust::{Links, ThisThread};
 use std::sync::atomic::{Ordering, compiler_fence};
@@ -61,7 +63,7 @@ pub(super) struct Table<'a> {
 pub(super) struct Seen {
     pub(super) index: usize,
     pub(super) state: u32,
-    pub(super) pid: u32,
+    pub(super) pid: Pid,
     pub(super) ticket: u64,
     pub(super) extra: u64,
 }
@@ -109,7 +111,7 @@ impl<'a> Table<'a> {
             wanted(entry.thread.load(Ordering::Relaxed)).then(|| Seen {
                 index,
                 state: entry.state.load(Ordering::Relaxed),
-                pid: entry.pid.load(Ordering::Relaxed) as u32,
+                pid: pid_of(entry.pid.load(Ordering::Relaxed)).unwrap_or(Pid::UNKNOWN),
                 ticket: entry.ticket.load(Ordering::Relaxed),
                 extra: entry.extra.load(Ordering::Relaxed),
             })
@@ -155,7 +157,7 @@ impl<'a> Table<'a> {
         unsafe { thread.link(&entry.links) };
         self.shared.note_linked(1);
         entry.state.store(state, Ordering::Relaxed);
-        entry.pid.store(std::process::id().into(), Ordering::Relaxed);
+        entry.pid.store(thread.pid().into(), Ordering::Relaxed);
         entry.ticket.store(ticket, Ordering::Relaxed);
         entry.extra.store(extra, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);

@@ -4,6 +4,7 @@ use super::error::{ReleaseError, SetupError, WaitError};
 use super::patience::Interrupt;
 use super::roster::{Place, TABLE, Table, any_dead};
 use super::shared::{Kind, Shared};
+use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::io;
@@ -175,7 +176,7 @@ impl Semaphore {
     ///
     /// # Errors
     /// If the semaphore's lock is unavailable.
-    pub fn holders(&self) -> Result<Vec<u32>, WaitError> {
+    pub fn holders(&self) -> Result<Vec<Pid>, WaitError> {
         Ok(self.table()?.live().filter(|seen| seen.state == HOLDS).map(|seen| seen.pid).collect())
     }
 
@@ -299,7 +300,7 @@ impl BoundedSemaphore {
     ///
     /// # Errors
     /// Likewise.
-    pub fn holders(&self) -> Result<Vec<u32>, WaitError> {
+    pub fn holders(&self) -> Result<Vec<Pid>, WaitError> {
         self.0.holders()
     }
 

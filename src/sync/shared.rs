@@ -133,7 +133,10 @@ impl Shared {
 
     /// Takes the linked lock; see [`LinkedLock::lock`].
     #[inline]
-    pub(super) fn take(&self, deadline: Deadline) -> Result<(LinkedHold, Option<u32>), LockError> {
+    pub(super) fn take(
+        &self,
+        deadline: Deadline,
+    ) -> Result<(LinkedHold, Option<crate::sys::pid::Pid>), LockError> {
         let taken = self.lock().lock(deadline)?;
         self.note_linked(1);
         Ok(taken)

@@ -76,12 +76,13 @@ struct Linked {
 #[derive(Debug, Clone, Copy)]
 pub struct ThisThread {
     lineage: u64,
+    pid: u32,
     tid: u32,
     head: *const Head,
 }
 
 thread_local! {
-    static CACHED: Cell<ThisThread> = const { Cell::new(ThisThread { lineage: 0, tid: 0, head: std::ptr::null() }) };
+    static CACHED: Cell<ThisThread> = const { Cell::new(ThisThread { lineage: 0, pid: 0, tid: 0, head: std::ptr::null() }) };
     /// Used only where the C library has registered none.
     static OWN_HEAD: UnsafeCell<Head> = const {
         UnsafeCell::new(Head {
@@ -137,13 +138,19 @@ impl ThisThread {
         // Where it is refused, see `sync::robust_mutex`.
         let _ = membarrier::register();
         let tid = nix::unistd::gettid().as_raw().cast_unsigned();
-        Ok(ThisThread { lineage: lineage()?, tid, head })
+        Ok(ThisThread { lineage: lineage()?, pid: std::process::id(), tid, head })
     }
 
     /// The number that stands for this thread in a robust futex (`gettid(2)`).
     #[inline]
     pub fn tid(self) -> u32 {
         self.tid
+    }
+
+    /// The PID of this process, without a system call.
+    #[inline]
+    pub(crate) fn pid(self) -> u32 {
+        self.pid
     }
 
     /// Whether this is still the process in which this value was made, and not a copy of it.
