@@ -19,7 +19,6 @@ use crate::sys::poll::Deadline;
 use crate::wire::handle::Fd;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::io;
-use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,7 +49,8 @@ pub(super) enum Kind {
 /// The memory in this process.
 #[derive(Debug)]
 pub(super) struct Shared {
-    region: ManuallyDrop<Region>,
+    /// `None` only while it is dropped.
+    region: Option<Region>,
     /// Set when it was created: a size, a number of parties or permits.
     pub(super) parameter: u64,
     /// How many locks in this memory the threads of this process have linked. Written only under a lock.
@@ -69,7 +69,7 @@ impl Shared {
     }
 
     fn new(region: Region, parameter: u64) -> Self {
-        Shared { region: ManuallyDrop::new(region), parameter, linked: AtomicUsize::new(0) }
+        Shared { region: Some(region), parameter, linked: AtomicUsize::new(0) }
     }
 
     /// Memory that came from another process. `sizes` says, from the parameter, how many bytes of data there must
@@ -105,30 +105,31 @@ impl Shared {
         kind: Kind,
         sizes: impl FnOnce(u64) -> Option<(u64, usize)>,
     ) -> io::Result<Self> {
-        let file = self.region.file().try_clone_to_owned()?;
+        let file = self.region().file().try_clone_to_owned()?;
         Self::attach(file, kind, sizes).map_err(|error| match error {
             AttachError::Region(RegionError::Os(error)) => error,
             other => io::Error::other(other),
         })
     }
 
+    #[inline]
     pub(super) fn region(&self) -> &Region {
-        &self.region
+        self.region.as_ref().expect("the memory is there until it is dropped")
     }
 
     /// One of the primitive's own words, of which there are eight.
     pub(super) fn word(&self, number: usize) -> &Word64 {
         debug_assert!(number < 8);
-        self.region.word(WORDS + 8 * number)
+        self.region().word(WORDS + 8 * number)
     }
 
     /// The lower half of such a word.
     pub(super) fn word32(&self, number: usize) -> &Word32 {
-        self.region.word32(WORDS + 8 * number)
+        self.region().word32(WORDS + 8 * number)
     }
 
     pub(super) fn lock(&self) -> &LinkedLock {
-        self.region.at(LINKED_LOCK)
+        self.region().at(LINKED_LOCK)
     }
 
     /// Takes the linked lock; see [`LinkedLock::lock`].
@@ -157,7 +158,7 @@ impl Shared {
     }
 
     pub(super) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let file = self.region.file().try_clone_to_owned().map_err(ser::Error::custom)?;
+        let file = self.region().file().try_clone_to_owned().map_err(ser::Error::custom)?;
         Fd::from(file).serialize(serializer)
     }
 
@@ -174,16 +175,10 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         // A lock whose guard was forgotten is still in its thread's list, which leads through this memory.
-        if *self.linked.get_mut() == 0 {
-            drop_region(&mut self.region);
+        if *self.linked.get_mut() != 0 {
+            std::mem::forget(self.region.take());
         }
     }
-}
-
-#[expect(unsafe_code, reason = "the memory is dropped in one place, or never")]
-fn drop_region(region: &mut ManuallyDrop<Region>) {
-    // SAFETY: called once, from the drop of its only owner.
-    unsafe { ManuallyDrop::drop(region) };
 }
 
 /// Why memory from another process is not such a primitive.
