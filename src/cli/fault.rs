@@ -100,9 +100,7 @@ fn remedy(error: &Cause) -> Option<String> {
         let left = &sources().find_map(|error| error.downcast_ref::<ShutdownError>())?.left;
         left.iter().find_map(|left| Reason::of(&left.error).errno)
     };
-    // A value that serde could not carry has its cause as a text only, which ends with the number.
-    let carried = || chain(error).rsplit_once("(os error ")?.1.split(')').next()?.parse().ok();
-    let text = match obstacle(Reason::of(error).errno.or_else(unended).or_else(carried)?)? {
+    let text = match obstacle(Reason::of(error).errno.or_else(unended)?)? {
         Obstacle::OwnFiles => "raise the limit of open files (`ulimit -n`), or ask for fewer processes",
         Obstacle::SystemFiles => {
             "the whole system has as many files open as it may (fs.file-max): end other programs"

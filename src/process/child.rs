@@ -4,6 +4,7 @@ use super::error::{JoinError, ResultError};
 use super::exit::{Exit, Signal};
 use super::family::Family;
 use super::inbox::{Inbox, Outcome, SharedInbox};
+use super::live::Obstacle;
 use super::reap::{forget_child, note_child, poll_exit};
 use super::start::{Birth, StartMethod};
 use super::unforked::Unforked;
@@ -244,6 +245,12 @@ impl Handle {
         }
     }
 
+    /// Runs `action` unless its end has been seen; it is not seen meanwhile.
+    pub(crate) fn if_running(&self, action: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let status = self.status();
+        if matches!(*status, Status::Running) { action() } else { Ok(()) }
+    }
+
     pub(crate) fn is_reaped(&self) -> bool {
         matches!(*self.status(), Status::Reaped(_))
     }
@@ -319,7 +326,10 @@ fn attend(children: &[Handle], deadline: Deadline) -> Result<(), JoinError> {
         }
     }
     for (child, _) in children.iter().zip(&ready).filter(|(_, ended)| **ended) {
-        child.settle()?;
+        if child.settle()?.is_none() {
+            // It has ended, but its tracer (`ptrace(2)`) is told first, and nothing announces when it was.
+            readable(&[], Deadline::after(Duration::from_millis(1)))?;
+        }
     }
     let ends = &ready[children.len() + reports.len()..interrupts];
     for (family, _) in families.iter().zip(ends).filter(|(_, ended)| **ended) {
@@ -368,7 +378,7 @@ pub fn wait_any<H: AsRef<Handle>>(
 #[derive(Debug)]
 pub(crate) enum Unready {
     /// It cannot read its arguments.
-    BadArgs(String),
+    BadArgs(Obstacle),
     /// It died.
     Died(Exit),
 }
@@ -418,7 +428,12 @@ impl<T: Message + Send + 'static> Child<T> {
         match inbox.take() {
             Outcome::Returned(value) => Ok(value),
             Outcome::Panicked(panic) => Err(ResultError::Panicked { name: name(), panic }),
-            Outcome::Unreadable(reason) => Err(ResultError::Unreadable { name: name(), reason }),
+            Outcome::Unreadable(Obstacle::Value(reason)) => {
+                Err(ResultError::Unreadable { name: name(), reason })
+            }
+            Outcome::Unreadable(Obstacle::Os(errno)) => {
+                Err(ResultError::Os { name: name(), source: io::Error::from_raw_os_error(errno) })
+            }
             Outcome::Taken => Err(ResultError::Taken { name: name() }),
             Outcome::Nothing => Err(ResultError::Ended { name: name(), exit }),
         }

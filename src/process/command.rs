@@ -2,9 +2,11 @@
 
 use crate::sys::pid::Pid;
 use std::ffi::{CString, OsString};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Signal};
 use crate::sys::exec::{AtGate, Streams, fork_at_gate};
@@ -23,8 +25,16 @@ pub enum CommandError {
         /// As it was asked for.
         program: String,
     },
+    /// It is there, and the program that would have to run it is not.
+    #[error("`{program}` cannot be executed: it needs {interpreter}, which does not exist")]
+    NoInterpreter {
+        /// As it was asked for.
+        program: String,
+        /// The interpreter in its first line, or the loader of a binary program.
+        interpreter: String,
+    },
     /// It is there and may not be run.
-    #[error("`{program}` may not be executed: it is no program, or its permissions forbid it")]
+    #[error("`{program}` may not be executed: it is not a program, or its permissions forbid it")]
     NotExecutable {
         /// As it was asked for.
         program: String,
@@ -43,6 +53,48 @@ pub enum CommandError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl CommandError {
+    /// Why the program `program`, looked for in `PATH` as `execvp(3)` does, was not executed: by the kernel's answer
+    /// and by the file itself, for `ENOENT` is also the answer where an interpreter is missing.
+    pub(crate) fn of(program: String, source: io::Error) -> Self {
+        let file = locate(&program);
+        match (source.kind(), file) {
+            (io::ErrorKind::NotFound, Some(file)) => {
+                let interpreter = interpreter(&file).unwrap_or_else(|| "a dynamic loader".to_owned());
+                CommandError::NoInterpreter { program, interpreter }
+            }
+            // `execvp` gives the second where a folder of PATH may not be searched and the others have no such file.
+            (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied, None) => {
+                CommandError::NotFound { program }
+            }
+            (io::ErrorKind::PermissionDenied, Some(_)) => CommandError::NotExecutable { program },
+            _ => CommandError::Os { program, source },
+        }
+    }
+}
+
+/// The file that is executed for `program`: the first of its name in `PATH` that exists, or the path itself.
+fn locate(program: &str) -> Option<PathBuf> {
+    if program.contains('/') {
+        return Some(PathBuf::from(program)).filter(|path| path.exists());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.exists())
+}
+
+/// The interpreter in the first line of a script (`execve(2)`).
+fn interpreter(file: &Path) -> Option<String> {
+    /// As much of the first line as the kernel reads.
+    const LINE: u64 = 255;
+    let mut line = Vec::new();
+    File::open(file).ok()?.take(LINE).read_to_end(&mut line).ok()?;
+    let line = line.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = String::from_utf8_lossy(line);
+    // A file with line ends of another system asks for an interpreter whose name ends in a carriage return.
+    let name = line.trim_matches([' ', '\t']).split([' ', '\t']).next()?;
+    Some(format!("the interpreter `{}`", name.escape_debug()))
 }
 
 /// A child at the gate: it has a PID and can be attached to, and runs nothing of the program yet.
@@ -95,23 +147,10 @@ impl HeldCommand {
             Err(source) => {
                 let _ = crate::sys::poll::readable(&[pidfd.as_fd()], crate::sys::poll::Deadline::NEVER);
                 let _ = try_wait(Whose::Pidfd(pidfd.as_fd()), Zombie::Reap);
-                Err(match source.kind() {
-                    io::ErrorKind::NotFound => CommandError::NotFound { program },
-                    // `execvp` says so as well when a folder of PATH may not be searched and the rest has nothing.
-                    io::ErrorKind::PermissionDenied if is_nowhere(&program) => {
-                        CommandError::NotFound { program }
-                    }
-                    io::ErrorKind::PermissionDenied => CommandError::NotExecutable { program },
-                    _ => CommandError::Os { program, source },
-                })
+                Err(CommandError::of(program, source))
             }
         }
     }
-}
-
-fn is_nowhere(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    !program.contains('/') && !std::env::split_paths(&path).any(|folder| folder.join(program).exists())
 }
 
 impl RunningCommand {
@@ -161,5 +200,29 @@ impl RunningCommand {
 impl AsFd for RunningCommand {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_missing_interpreter_is_told_from_a_missing_program() {
+        let folder = std::env::temp_dir().join(format!("proclab-command-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        let (script, loader) = (folder.join("script"), folder.join("binary"));
+        fs::write(&script, "#! /no/such/shell\r\necho\n").unwrap();
+        fs::write(&loader, "\x7fELF").unwrap();
+        let said = |path: &Path| {
+            let source = io::Error::from(io::ErrorKind::NotFound);
+            CommandError::of(path.to_string_lossy().into_owned(), source).to_string()
+        };
+        let all = [&script, &loader, &folder.join("nothing")].map(|path| said(path));
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(all[0].contains(r"the interpreter `/no/such/shell\r`, which does not exist"));
+        assert!(all[1].contains("needs a dynamic loader"));
+        assert!(all[2].contains("there is no program"));
     }
 }

@@ -11,7 +11,7 @@
 #![expect(unsafe_code, reason = "a function is called by its place in the executable")]
 
 use super::current::{Identity, become_child};
-use super::live::{Report, live};
+use super::live::{Obstacle, Report, live};
 use crate::sys::{descriptor, object, signal, task};
 use crate::wire::control::{Message, Receiver, Sender};
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,8 @@ impl FreshStart {
             }
             Err(error) => {
                 // If the parent is gone, nobody is left to tell.
-                let _ = report.send(Report::BadArgs(error.to_string()));
+                let obstacle = Obstacle::new(error.to_string(), error.errno());
+                let _ = report.send(Report::BadArgs(obstacle));
                 std::process::exit(1)
             }
         }

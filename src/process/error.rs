@@ -129,6 +129,14 @@ pub enum ResultError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The system refused what the result needs, as descriptors for the handles in it.
+    #[error("the result of process `{name}` cannot be passed")]
+    Os {
+        /// The process's name.
+        name: String,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The result was taken before.
     #[error("the result of process `{name}` was taken already")]
     Taken {

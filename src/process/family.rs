@@ -28,29 +28,32 @@ impl Family {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a new child in, and forgets those that were reaped.
+    /// Adds a new child, and forgets those that were reaped.
     pub(crate) fn add(&self, child: &Handle) -> io::Result<()> {
         let mut members = self.members();
         let key = members.last_key_value().map_or(0, |(last, _)| last + 1);
-        self.ends.add(child.as_fd(), key)?;
+        // One that was reaped already would be ready for ever, and nothing would remove it.
+        child.if_running(|| self.ends.add(child.as_fd(), key))?;
         members.retain(|_, child| !child.is_reaped());
         members.insert(key, child.clone());
         Ok(())
     }
 
-    /// Reaps whoever has ended.
+    /// Reaps those that have ended.
     pub(crate) fn reap(&self) -> io::Result<()> {
         loop {
             let ready = self.ends.ready()?;
-            if ready.is_empty() {
-                return Ok(());
-            }
             let ended: Vec<Handle> = {
                 let members = self.members();
                 ready.iter().filter_map(|key| members.get(key).cloned()).collect()
             };
+            let mut n_settled = 0;
             for child in ended {
-                child.settle().map_err(io::Error::other)?;
+                n_settled += usize::from(child.settle().map_err(io::Error::other)?.is_some());
+            }
+            // A child that has ended and cannot be reaped yet is still its tracer's.
+            if n_settled == 0 {
+                return Ok(());
             }
         }
     }

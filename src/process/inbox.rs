@@ -1,6 +1,6 @@
 //! What a child has reported, as its parent takes it in.
 
-use super::live::{Panic, Report};
+use super::live::{Obstacle, Panic, Report};
 use super::unforked::Unforked;
 use crate::sys::pid::Pid;
 use crate::wire::control::{Message, Receiver, TryRecvError};
@@ -25,7 +25,7 @@ pub(crate) enum Outcome<T> {
     Nothing,
     Returned(T),
     Panicked(Panic),
-    Unreadable(String),
+    Unreadable(Obstacle),
     Taken,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Inbox<T> {
     reports: Option<Unforked<Receiver<Report<T>>>>,
     ready: Option<Pid>,
     outcome: Outcome<T>,
-    bad_args: Option<String>,
+    bad_args: Option<Obstacle>,
 }
 
 impl<T: Message> Inbox<T> {
@@ -54,7 +54,7 @@ impl<T: Message> Inbox<T> {
     }
 
     /// Why the child could not read its arguments.
-    pub(crate) fn bad_args(&mut self) -> Option<String> {
+    pub(crate) fn bad_args(&mut self) -> Option<Obstacle> {
         self.bad_args.take()
     }
 
@@ -93,7 +93,7 @@ impl<T: Message> Drain for Inbox<T> {
             // The child is gone, or has closed its end: nothing more comes.
             Err(TryRecvError::Disconnected) => self.reports = None,
             Err(error) => {
-                self.outcome = Outcome::Unreadable(error.to_string());
+                self.outcome = Outcome::Unreadable(Obstacle::new(error.to_string(), error.errno()));
                 self.reports = None;
             }
         }

@@ -38,13 +38,28 @@ pub(crate) enum Report<T> {
         pid: Pid,
     },
     /// It cannot read its arguments.
-    BadArgs(String),
+    BadArgs(Obstacle),
     /// Its body returned.
     Returned(T),
     /// Its body panicked.
     Panicked(Panic),
     /// Its body returned something that cannot be sent.
-    Unsendable(String),
+    Unsendable(Obstacle),
+}
+
+/// Why a value does not travel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Obstacle {
+    /// It is a value that cannot.
+    Value(String),
+    /// The kernel refused something, with this number (`errno(3)`).
+    Os(i32),
+}
+
+impl Obstacle {
+    pub(crate) fn new(reason: String, errno: Option<i32>) -> Self {
+        errno.map_or(Obstacle::Value(reason), Obstacle::Os)
+    }
 }
 
 /// The code of a Rust program that panicked.
@@ -79,8 +94,8 @@ pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &Sender<Rep
 fn send_result<T: Message>(value: T, report: &Sender<Report<T>>) -> i32 {
     let reason = match report.send(Report::Returned(value)) {
         Ok(()) => return 0,
-        Err(SendError::Encode(error)) => error.reason().to_owned(),
-        Err(error) => error.to_string(),
+        Err(SendError::Encode(error)) => Obstacle::Value(error.reason().to_owned()),
+        Err(error) => Obstacle::new(error.to_string(), error.errno()),
     };
     let _ = report.send(Report::Unsendable(reason));
     1

@@ -6,7 +6,7 @@ use super::entry::{Boot, has_entered, place_of};
 use super::error::StartError;
 use super::family::Family;
 use super::inbox::Inbox;
-use super::live::{Report, live};
+use super::live::{Obstacle, Report, live};
 use super::start::{self, Birth, ForkError, ForkServerError, StartMethod};
 use super::target::{Entry, Run, Target};
 use crate::sys::pid::Pid;
@@ -23,6 +23,15 @@ use std::sync::{Arc, Weak};
 ///
 /// After Python's `multiprocessing.Process`. `A` is the type of its arguments, `T` what its body
 /// returns to the parent.
+///
+/// # What the process is given
+/// The same by every start method, as it is at the moment of the start: the parent's working directory, environment,
+/// limits, users, session and controlling terminal, its standard output and error; `/dev/null` as standard input; no
+/// blocked signals, and the default dispositions but for signals that the parent ignores.
+///
+/// It leads a process group of its own. Ctrl-C (`SIGINT`) and a closed terminal (`SIGHUP`) are sent to the foreground
+/// group, which is the parent's: they reach the parent, which ends its children in order or dies, and then the
+/// kernel [kills the children](Process::die_with_parent). Ctrl-Z stops the parent alone.
 #[must_use = "a process does nothing until a supervisor starts it"]
 pub struct Process<A, T> {
     entry: Entry<A, T>,
@@ -135,19 +144,22 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
         };
         let family_of = family.map_or_else(Weak::new, Arc::downgrade);
         let child = Child::new(birth, &identity, self.leave_zombie, inbox, family_of);
-        if let Some(family) = family {
-            family.add(child.handle()).map_err(|source| {
-                // Nobody could wait for it later.
-                let _ = child.kill().map(|()| child.join());
-                StartError::Os { name: identity.name.clone(), operation: "epoll_ctl", source }
-            })?;
-        }
         let ready = await_ready(&child, &identity.name);
         if self.method == StartMethod::ForkServer {
             // Only now: the next fork should not take the processor from this start.
             start::forkserver_reorder();
         }
-        ready.map(|()| child)
+        ready?;
+        // Only now: another thread that looked after the family meanwhile would take the child's word that it is
+        // ready, and this one would wait for it for ever.
+        if let Some(family) = family {
+            family.add(child.handle()).map_err(|source| {
+                // Nothing could wait for it later.
+                let _ = child.kill().map(|()| child.join());
+                StartError::Os { name: identity.name.clone(), operation: "epoll_ctl", source }
+            })?;
+        }
+        Ok(child)
     }
 }
 
@@ -249,7 +261,11 @@ fn await_ready<T: Message + Send + 'static>(child: &Child<T>, name: &str) -> Res
     let name = || name.to_owned();
     match child.await_report() {
         Ok(None) => Ok(()),
-        Ok(Some(Unready::BadArgs(reason))) => Err(StartError::Args { name: name(), reason }),
+        Ok(Some(Unready::BadArgs(Obstacle::Value(reason)))) => Err(StartError::Args { name: name(), reason }),
+        Ok(Some(Unready::BadArgs(Obstacle::Os(errno)))) => {
+            let source = io::Error::from_raw_os_error(errno);
+            Err(StartError::Os { name: name(), operation: "receiving its arguments", source })
+        }
         Ok(Some(Unready::Died(exit))) => Err(StartError::DiedBeforeReady { name: name(), exit }),
         Err(error) => {
             let _ = child.kill();

@@ -3,9 +3,12 @@
 //! While they are under way the line counts as held, for the kernel holds it.
 
 use super::channel::Channel;
+use super::error::AttachError;
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::side::Side;
+use crate::shm::region::RegionError;
+use crate::wire::control;
 use crate::wire::handle::Fd;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -42,20 +45,25 @@ impl Fds {
 
     fn attach<E: de::Error>(self) -> Result<Arc<Side>, E> {
         let bells = [self.items, self.space, self.settled].map(Fd::into_owned);
-        let channel = Channel::attach(self.memory.into_owned(), bells).map_err(E::custom)?;
+        let channel = Channel::attach(self.memory.into_owned(), bells).map_err(|error| match error {
+            AttachError::Region(RegionError::Os(error)) => E::custom(control::refusal(error)),
+            error => E::custom(error),
+        })?;
         Ok(Arc::new(Side::attach(channel, self.line.into_owned())))
     }
 }
 
 impl<T> Serialize for Sender<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Parcel::Sender(Fds::of(&self.side).map_err(ser::Error::custom)?).serialize(serializer)
+        Parcel::Sender(Fds::of(&self.side).map_err(|error| ser::Error::custom(control::refusal(error)))?)
+            .serialize(serializer)
     }
 }
 
 impl<T> Serialize for Receiver<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Parcel::Receiver(Fds::of(&self.side).map_err(ser::Error::custom)?).serialize(serializer)
+        Parcel::Receiver(Fds::of(&self.side).map_err(|error| ser::Error::custom(control::refusal(error)))?)
+            .serialize(serializer)
     }
 }
 

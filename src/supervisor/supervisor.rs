@@ -1,7 +1,8 @@
 //! The owner of children.
 
+use super::idle::Idle;
 use super::shutdown::{ShutdownError, shut_down};
-use crate::process::{Child, Family, Handle, JoinError, Process, StartError};
+use crate::process::{Child, Family, Handle, JoinError, Process, StartError, wait_any};
 use crate::sys::pid::Pid;
 use crate::sys::task;
 use crate::wire::control::Message;
@@ -11,11 +12,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// How long children must have waited for this process, at least, before a dropped supervisor ends them.
+const LEAST_IDLE: Duration = Duration::from_secs(1);
+
 /// Starts children, reaps every one of them, and ends them in order.
 ///
-/// When it is dropped it ends as Python's main process does: its daemons are terminated, the others are
-/// joined, however long that takes. [`shutdown`](Supervisor::shutdown) ends them all. In a panic, and
-/// after the interrupt, the drop is a shutdown.
+/// # When it is dropped
+/// It ends as Python's main process does: its daemons are terminated, and the others are joined, however long they
+/// work. [`finish`](Supervisor::finish) does the same and reports errors; [`shutdown`](Supervisor::shutdown) ends
+/// all children. In a panic, and after the interrupt, the drop is a shutdown.
+///
+/// Variables are dropped in the reverse order of their declaration. If this process still has an end of a queue when
+/// its supervisor is dropped, a child may wait at that queue for a message that nothing will send. Once all children
+/// that are left have waited at queues for the whole [`grace`](Supervisor::grace), at least one second, the drop is a
+/// shutdown too, so that `main` returns. To end such children at once and in order, drop your end of the queue first,
+/// or declare it after the supervisor. Only queues are recognized: a child that waits for another object of this
+/// process (a pipe, a lock) is joined for as long as it waits, as by [`std::thread::scope`].
 ///
 /// ```no_run
 /// use proclab::{Process, Supervisor};
@@ -151,6 +163,23 @@ impl Supervisor {
         })
     }
 
+    /// Joins every child that is not a daemon. False if they wait for this process, so that none would ever end.
+    fn join_others(&self) -> Result<bool, JoinError> {
+        let mut idle = Idle::default();
+        loop {
+            let is_awaited = |child: &Handle| !child.is_daemon() && child.is_alive();
+            let others: Vec<Handle> = self.family.unreaped().into_iter().filter(is_awaited).collect();
+            if others.is_empty() {
+                return Ok(true);
+            }
+            let interval = Idle::interval();
+            wait_any(&others, interval)?;
+            if interval.is_some() && idle.time(&others) >= self.grace.max(LEAST_IDLE) {
+                return Ok(false);
+            }
+        }
+    }
+
     fn end_daemons(&self) {
         let daemons = self.family.all().into_iter().filter(Handle::is_daemon).collect();
         // Whoever cannot be ended is another user's now; the drop has nobody to tell.
@@ -168,7 +197,7 @@ impl Drop for Supervisor {
         } else if !self.has_given_up.load(Ordering::Relaxed) {
             // Daemons end first: a child that is joined may wait for one of them for ever.
             self.end_daemons();
-            if self.finish().is_err() {
+            if !self.join_others().is_ok_and(|all| all) {
                 let _ = self.shutdown();
             }
         }

@@ -95,10 +95,30 @@ pub enum TryRecvError {
     /// A message was taken that is not such a value.
     #[error("{0}")]
     Unreadable(String),
+    /// A message was taken, and the kernel refused this process the handles in it: it is at a limit, perhaps.
+    #[error("the handles in a message cannot be received")]
+    Refused(#[source] io::Error),
     /// The kernel refused. The message is still there: at the limit of open files it can be received once
     /// this process has closed some.
     #[error("a message cannot be received: {0}")]
     Os(#[from] io::Error),
+}
+
+impl SendError {
+    /// The number of the kernel's error, if that is why (`errno(3)`).
+    pub(crate) fn errno(&self) -> Option<i32> {
+        if let SendError::Os(error) = self { error.raw_os_error() } else { None }
+    }
+}
+
+impl TryRecvError {
+    /// The number of the kernel's error, if that is why (`errno(3)`).
+    pub(crate) fn errno(&self) -> Option<i32> {
+        match self {
+            TryRecvError::Refused(error) | TryRecvError::Os(error) => error.raw_os_error(),
+            _ => None,
+        }
+    }
 }
 
 /// The end of a channel that sends. It can travel inside of a value.
@@ -183,10 +203,12 @@ impl<T: Message> Receiver<T> {
         }
         // A number without an end behind it is met by a panic in `ipc-channel`, not by an error.
         let received = without_panic(|| self.inner.try_recv()).unwrap_or_else(|panic| {
-            Ok(Packed::Incoming(Err(format!("decoding the value panicked: {panic}"))))
+            Ok(Packed::Incoming(Err(TryRecvError::Unreadable(format!(
+                "decoding the value panicked: {panic}"
+            )))))
         });
         match received {
-            Ok(Packed::Incoming(value)) => value.map_err(TryRecvError::Unreadable),
+            Ok(Packed::Incoming(value)) => value,
             Ok(Packed::Outgoing(_)) => unreachable!("decoding makes no outgoing message"),
             Err(IpcTryRecvError::Empty) => Err(TryRecvError::Empty),
             Err(IpcTryRecvError::IpcError(ipc_channel::IpcError::Disconnected)) => {
@@ -283,6 +305,18 @@ thread_local! {
     static ATTACHED: RefCell<Option<Vec<OwnedFd>>> = const { RefCell::new(None) };
     /// The descriptors of the value that is being decoded.
     static ARRIVED: RefCell<Vec<Option<OwnedFd>>> = const { RefCell::new(Vec::new()) };
+    /// Why the kernel refused something to a handle in the value that is being encoded or decoded.
+    static REFUSED: RefCell<Option<io::Error>> = const { RefCell::new(None) };
+}
+
+/// Keeps why the kernel refused something to a handle that is being encoded or decoded, for whoever sends or receives
+/// the value that it is in; serde carries only the text, which is returned.
+pub(crate) fn refusal(error: io::Error) -> String {
+    let text = error.to_string();
+    if error.raw_os_error().is_some() {
+        REFUSED.set(Some(error));
+    }
+    text
 }
 
 /// Has a copy of `fd` travel with the value that is being encoded; its number there.
@@ -292,9 +326,7 @@ thread_local! {
 pub(super) fn attach(fd: BorrowedFd<'_>) -> io::Result<u32> {
     ATTACHED.with_borrow_mut(|attached| {
         let attached = attached.as_mut().ok_or_else(|| {
-            io::Error::other(
-                "a descriptor travels only in the arguments and the result of a process, or over a Pipe",
-            )
+            io::Error::other("a descriptor travels only in the arguments and the result of a process")
         })?;
         attached.push(fd.try_clone_to_owned()?);
         Ok(attached.len() as u32 - 1)
@@ -309,7 +341,7 @@ pub(super) fn detach(number: u32) -> Option<OwnedFd> {
 /// A value on its way: what `ipc-channel` is given to send, or what came of it.
 enum Packed<T> {
     Outgoing(Outgoing),
-    Incoming(Result<T, String>),
+    Incoming(Result<T, TryRecvError>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -325,12 +357,13 @@ struct Outgoing {
 
 impl Outgoing {
     fn pack<T: Message>(value: &T) -> Result<Self, SendError> {
-        let outer = ATTACHED.replace(Some(Vec::new()));
+        let outer = (ATTACHED.replace(Some(Vec::new())), REFUSED.take());
         let encoded = without_panic(|| codec::encode_with_ends(value));
-        let attached = ATTACHED.replace(outer).unwrap_or_default();
+        let attached = ATTACHED.replace(outer.0).unwrap_or_default();
+        let refused = REFUSED.replace(outer.1);
         let packed = match encoded {
             Ok(Ok(encoded)) => Self::complete(encoded, attached),
-            Ok(Err(error)) => Err(error.into()),
+            Ok(Err(error)) => Err(refused.map_or_else(|| error.into(), SendError::Os)),
             Err(panic) => Err(SendError::Panicked(panic)),
         };
         if packed.is_err() {
@@ -366,25 +399,29 @@ impl Outgoing {
         Ok(outgoing)
     }
 
-    fn unpack<T: Message>(self) -> Result<T, String> {
-        let text = |error: io::Error| error.to_string();
+    fn unpack<T: Message>(self) -> Result<T, TryRecvError> {
         let mut descriptors = match self.carrier {
             Some(place) => {
-                let carrier = Carrier(end_at(place)?);
-                carrier.unload(self.n_descriptors).map_err(text)?
+                let carrier = Carrier(end_at(place).map_err(TryRecvError::Unreadable)?);
+                carrier.unload(self.n_descriptors).map_err(TryRecvError::Refused)?
             }
             None => Vec::new(),
         };
         let bytes = match self.bytes {
             Some(bytes) => bytes,
-            None => content(descriptors.pop().ok_or("the value's memory is missing")?).map_err(text)?,
+            None => {
+                let missing = || TryRecvError::Unreadable("the value's memory is missing".to_owned());
+                content(descriptors.pop().ok_or_else(missing)?).map_err(TryRecvError::Refused)?
+            }
         };
-        let outer = ARRIVED.replace(descriptors.into_iter().map(Some).collect());
+        let outer = (ARRIVED.replace(descriptors.into_iter().map(Some).collect()), REFUSED.take());
         let decoded = without_panic(|| codec::decode_of_shape(&bytes, &self.shape));
-        ARRIVED.set(outer);
-        match decoded {
-            Ok(value) => value.map_err(|error| error.to_string()),
-            Err(panic) => Err(format!("decoding the value panicked: {panic}")),
+        ARRIVED.set(outer.0);
+        match (decoded, REFUSED.replace(outer.1)) {
+            (Ok(Ok(value)), _) => Ok(value),
+            (Ok(Err(_)), Some(refused)) => Err(TryRecvError::Refused(refused)),
+            (Ok(Err(error)), None) => Err(TryRecvError::Unreadable(error.to_string())),
+            (Err(panic), _) => Err(TryRecvError::Unreadable(format!("decoding the value panicked: {panic}"))),
         }
     }
 }
@@ -482,15 +519,15 @@ impl<T> Serialize for Receiver<T> {
 }
 
 fn serialize_socket<S: Serializer>(socket: io::Result<BorrowedFd<'_>>, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u32(socket.and_then(attach).map_err(ser::Error::custom)?)
+    to.serialize_u32(socket.and_then(attach).map_err(|error| ser::Error::custom(refusal(error)))?)
 }
 
 impl<'de, T: Message> Deserialize<'de> for Sender<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let socket = Fd::deserialize(deserializer)?;
-        let (sender, _receiver) = channel::<T>().map_err(de::Error::custom)?;
-        let own = socket_of(&sender.inner).map_err(de::Error::custom)?;
-        mean(own, socket.as_fd()).map_err(de::Error::custom)?;
+        let refused = |error| de::Error::custom(refusal(error));
+        let (sender, _receiver) = channel::<T>().map_err(refused)?;
+        mean(socket_of(&sender.inner).map_err(refused)?, socket.as_fd()).map_err(refused)?;
         Ok(sender)
     }
 }
@@ -498,7 +535,7 @@ impl<'de, T: Message> Deserialize<'de> for Sender<T> {
 impl<'de, T: Message> Deserialize<'de> for Receiver<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let socket = Fd::deserialize(deserializer)?;
-        Self::adopt(socket.as_fd()).map_err(de::Error::custom)
+        Self::adopt(socket.as_fd()).map_err(|error| de::Error::custom(refusal(error)))
     }
 }
 

@@ -34,7 +34,9 @@ impl AsFd for Fd {
 
 impl Serialize for Fd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u32(control::attach(self.as_fd()).map_err(ser::Error::custom)?)
+        serializer.serialize_u32(
+            control::attach(self.as_fd()).map_err(|error| ser::Error::custom(control::refusal(error)))?,
+        )
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         an_object_runs_with_its_fields_for_arguments,
         a_panic_comes_back_with_its_message_and_its_place,
         the_panic_that_is_told_is_the_one_that_happened,
+        a_result_whose_descriptors_the_system_refuses_keeps_its_error,
         each_of_the_256_exit_codes_comes_back,
         each_signal_that_ends_a_process_is_told_by_its_number,
         a_hundred_exits_and_a_hundred_terminations_are_told_right,
@@ -157,6 +158,26 @@ fn the_panic_that_is_told_is_the_one_that_happened() {
         end_of(&child);
         let panic = child.panic().unwrap();
         assert_eq!((panic.message.as_str(), panic.location.is_some()), (message, has_place));
+    }
+}
+
+fn return_a_descriptor_at_the_limit() -> Fd {
+    let null = File::open("/dev/null").unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 64, 64).unwrap();
+    while let Ok(another) = null.try_clone() {
+        std::mem::forget(another);
+    }
+    Fd::from(OwnedFd::from(null))
+}
+
+fn a_result_whose_descriptors_the_system_refuses_keeps_its_error() {
+    for method in ALL {
+        let supervisor = supervisor();
+        let process = Process::new(return_a_descriptor_at_the_limit).start_method(method);
+        let child = supervisor.start(process).unwrap();
+        end_of(&child);
+        let Err(ResultError::Os { source, .. }) = child.result() else { panic!("{:?}", child.result()) };
+        assert_eq!(source.raw_os_error(), Some(nix::libc::EMFILE));
     }
 }
 

@@ -8,17 +8,18 @@ use crate::common::{
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal as Known;
-use proclab::Pid;
+use proclab::queue::{Receiver, Sender, bounded};
 use proclab::sys::poll::{Deadline, readable};
 use proclab::sys::procfs::stat::of_process;
 use proclab::sys::procfs::tree;
 use proclab::sys::signal::Interrupt;
 use proclab::wire::handle::Fd;
-use proclab::{Exit, JoinError, Process, Signal, StartError, StartMethod, Supervisor};
+use proclab::{Exit, JoinError, Pid, Process, Signal, StartError, StartMethod, Supervisor};
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -26,11 +27,15 @@ pub(crate) fn tests() -> Vec<Trial> {
         the_flag_of_daemons_is_inherited_and_daemons_have_no_children,
         the_end_of_a_supervisor_terminates_daemons_and_joins_the_others,
         children_that_share_its_fate_die_with_a_killed_supervisor,
+        ctrl_c_ends_the_whole_family_of_the_foreground_group,
         children_are_ended_in_reverse_order_of_their_start,
         whoever_does_not_end_within_the_grace_is_killed_and_not_before,
         stopped_children_are_ended_too,
         a_child_that_left_its_group_is_ended_too,
         a_wait_for_children_of_two_supervisors_heeds_both_interrupts,
+        a_start_is_not_disturbed_by_a_thread_that_looks_after_the_children,
+        a_dropped_supervisor_does_not_wait_for_a_child_that_waits_for_a_message_of_its_parent,
+        a_dropped_supervisor_waits_for_children_that_work_or_sleep,
         the_whole_group_of_a_child_is_ended,
         a_group_of_stopped_and_dead_members_is_ended,
         a_shutdown_is_repeatable_and_starts_go_on_after_it,
@@ -120,6 +125,38 @@ fn children_that_share_its_fate_die_with_a_killed_supervisor() {
         let held: Vec<_> = grandchildren.iter().map(|pid| hold(*pid)).collect();
         child.kill().unwrap();
         assert_eq!(end_of(&child).python(), Some(-9));
+        assert!(held.iter().all(ends), "{method}");
+    }
+}
+
+/// Has a child, and a child that has children in turn, all with the settings that nothing is said of.
+fn have_a_family(method: StartMethod, generations: u8, pids: IpcSender<Vec<Pid>>) {
+    let supervisor = supervisor();
+    let sleeper = supervisor.start(Process::new(sleep).start_method(method)).unwrap();
+    let mut all = vec![sleeper.pid()];
+    if generations > 0 {
+        let more = Process::new(have_a_family).args((method, generations - 1, pids.clone()));
+        all.push(supervisor.start(more.start_method(method)).unwrap().pid());
+    }
+    // The fork server and its reserve, if there are such.
+    all.extend(crate::common::children_named("forkserver"));
+    pids.send(all).unwrap();
+    sleep();
+}
+
+/// Ctrl-C sends SIGINT to the foreground group: to the program that was started from the shell, while its children
+/// lead groups of their own.
+fn ctrl_c_ends_the_whole_family_of_the_foreground_group() {
+    for method in ALL {
+        let supervisor = supervisor();
+        let (pids, family) = ipc::channel().unwrap();
+        let program = Process::new(have_a_family).args((method, 2, pids)).start_method(method);
+        let program = supervisor.start(program).unwrap();
+        let members: Vec<Pid> = (0..3).flat_map(|_| family.try_recv_timeout(PATIENCE).unwrap()).collect();
+        let held: Vec<_> = members.iter().map(|pid| hold(*pid)).collect();
+        let group = nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(program.pid().as_raw()))).unwrap();
+        nix::sys::signal::killpg(group, Known::SIGINT).unwrap();
+        assert_eq!(end_of(&program), Exit::Signal { signal: Signal::INT, core_dumped: false });
         assert!(held.iter().all(ends), "{method}");
     }
 }
@@ -218,6 +255,73 @@ fn a_wait_for_children_of_two_supervisors_heeds_both_interrupts() {
     assert!(matches!(waited, Err(JoinError::Interrupted)), "{waited:?}");
     first.shutdown().unwrap();
     second.shutdown().unwrap();
+}
+
+/// Says that it is over, also in a panic.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn a_start_is_not_disturbed_by_a_thread_that_looks_after_the_children() {
+    for method in [StartMethod::Spawn, StartMethod::ForkServer] {
+        let supervisor = supervisor();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    supervisor.active_children();
+                }
+            });
+            let _over = Over(&is_over);
+            for _ in 0..100 {
+                let child = supervisor.start(Process::new(own_pid).start_method(method)).unwrap();
+                assert_eq!(result_of(&child), child.pid());
+            }
+        });
+    }
+}
+
+fn take_all(messages: Receiver<u64>) -> u64 {
+    messages.into_iter().count() as u64
+}
+
+fn fill(messages: Sender<u64>) {
+    while messages.send(1).is_ok() {}
+}
+
+/// The ends of the queue are declared before the supervisor, as a newcomer does: they are dropped after it.
+fn a_dropped_supervisor_does_not_wait_for_a_child_that_waits_for_a_message_of_its_parent() {
+    for method in ALL {
+        let (sender, receiver) = bounded::<u64>(5).unwrap();
+        let (to_fill, filled) = bounded::<u64>(5).unwrap();
+        let supervisor = supervisor().grace(Duration::ZERO);
+        let taker = Process::new(take_all).args(receiver).start_method(method);
+        let filler = Process::new(fill).args(to_fill).start_method(method);
+        let (taker, filler) = (supervisor.start(taker).unwrap(), supervisor.start(filler).unwrap());
+        sender.send(1).unwrap();
+        let watched = [hold(taker.pid()), hold(filler.pid())];
+        let dropped = std::thread::spawn(move || drop(supervisor));
+        assert!(watched.into_iter().all(ends), "{method}");
+        dropped.join().unwrap();
+        drop((sender, filled));
+    }
+}
+
+fn sleep_for(time: Duration) -> u8 {
+    std::thread::sleep(time);
+    7
+}
+
+fn a_dropped_supervisor_waits_for_children_that_work_or_sleep() {
+    let _ends = bounded::<u64>(5).unwrap();
+    let supervisor = supervisor().grace(Duration::ZERO);
+    let child = supervisor.start(Process::new(sleep_for).args(Duration::from_millis(2500))).unwrap();
+    drop(supervisor);
+    assert_eq!(child.result().unwrap(), 7);
 }
 
 /// Starts programs in its group: as many that ignore termination, that stop themselves, that are plain.

@@ -27,6 +27,7 @@ use super::waiting::{Came, is_job_control};
 use super::words;
 use super::world::{Call, State, Task, World};
 use crate::explore::step::{Effect, Observation, Seen, Step};
+use crate::process::CommandError;
 use crate::sys::ptrace::arch::Registers;
 use crate::sys::ptrace::filter::Filter;
 use crate::sys::ptrace::start::{Program, StartTracedError};
@@ -35,9 +36,12 @@ use crate::sys::ptrace::stops::{self, Stop, Watchdog};
 /// An execution could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum TracedError {
+    /// The program could not be executed.
+    #[error("cannot run the command")]
+    Command(#[source] CommandError),
     /// The program could not be started.
     #[error(transparent)]
-    Start(#[from] StartTracedError),
+    Start(StartTracedError),
     /// The folder could not be prepared.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
@@ -71,6 +75,18 @@ pub struct Machine {
     /// The outcomes so far.
     pub(super) outcomes: BTreeSet<Arc<Outcome>>,
     _watchdog: Watchdog,
+}
+
+impl TracedError {
+    /// Why `program` was not started.
+    pub(super) fn of(program: &str, error: StartTracedError) -> Self {
+        match error {
+            StartTracedError::Prepare("execve", source) => {
+                TracedError::Command(CommandError::of(program.to_owned(), source))
+            }
+            error => TracedError::Start(error),
+        }
+    }
 }
 
 pub(super) type Done<T = ()> = Result<T, TracedError>;
@@ -151,14 +167,16 @@ impl Machine {
             filter: &self.filter,
             file_size: self.world.limits.file,
         };
-        let started = crate::process::start_traced(&program)?;
+        let name = self.command.argv.first().map_or("", String::as_str);
+        let started = crate::process::start_traced(&program).map_err(|error| TracedError::of(name, error))?;
         self.adopt(started.pid, "root".to_owned(), None, None);
         loop {
             match self.next_of(0)? {
                 Came::Stop(Stop::Exec(_)) => break,
                 Came::Stop(Stop::Ended(_)) => {
                     self.world.tasks[0].state = State::Gone;
-                    return Err(started.failure().into());
+                    let name = self.command.argv.first().map_or("", String::as_str);
+                    return Err(TracedError::of(name, started.failure()));
                 }
                 _ => stops::resume(self.world.tid(0), 0).map_err(failed("resume"))?,
             }

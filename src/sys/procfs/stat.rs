@@ -1,6 +1,7 @@
 //! `/proc/PID/stat` and `schedstat`: state letter, parent, exit status, and time on and in line for the CPU.
 
 use super::text::printable;
+use super::tree::threads;
 use crate::sys::pid::Pid;
 use crate::sys::wait::How;
 
@@ -109,6 +110,11 @@ pub fn schedstat(pid: Pid, tid: Pid) -> Option<SchedStat> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/schedstat")).ok()?;
     let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
     Some(SchedStat { running_ns: numbers.next()??, ready_ns: numbers.next()??, turns: numbers.next()?? })
+}
+
+/// How often the threads of `pid` got a processor, all together; `None` where the kernel keeps no account.
+pub fn turns(pid: Pid) -> Option<u64> {
+    threads(pid).into_iter().map(|tid| schedstat(pid, tid).map(|sums| sums.turns)).sum()
 }
 
 /// The command line with its arguments joined by spaces, cut at `most` bytes; empty for a zombie.

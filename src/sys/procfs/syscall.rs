@@ -1,5 +1,7 @@
 //! `/proc/PID/task/TID/syscall` and `wchan`: where in the kernel a thread sleeps.
 
+use super::descriptors::{Target, target};
+use super::{memory, tree};
 use crate::sys::pid::Pid;
 
 /// The system call that a thread is in.
@@ -32,6 +34,18 @@ fn parse(text: &str) -> Option<InCall> {
 pub fn wchan(pid: Pid, tid: Pid) -> Option<String> {
     let name = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/wchan")).ok()?;
     (!name.is_empty() && name != "0").then_some(name)
+}
+
+/// Whether a thread of `pid` sleeps until an `eventfd(2)` is readable, without a time limit (`ppoll(2)` with the
+/// eventfd first). False where this user may not know.
+pub fn waits_for_eventfd(pid: Pid) -> bool {
+    tree::threads(pid).into_iter().any(|tid| {
+        let Some(call) = current(pid, tid) else { return false };
+        let [set, _, timeout, ..] = call.args;
+        let is_unlimited = call.number == nix::libc::SYS_ppoll && timeout == 0;
+        let first = is_unlimited.then(|| memory::read(pid, set)).flatten().map(u32::from_ne_bytes);
+        first.and_then(|fd| target(pid, fd.into())) == Some(Target::Anonymous("eventfd".to_owned()))
+    })
 }
 
 #[cfg(test)]
