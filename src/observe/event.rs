@@ -24,6 +24,8 @@ pub enum State {
     Zombie,
     /// Its exit status was taken; the PID is free.
     Reaped,
+    /// It lives, and nothing tells what it does.
+    Unknown,
 }
 
 impl State {
@@ -36,6 +38,7 @@ impl State {
             State::Stopped => "stopped",
             State::Zombie => "zombie",
             State::Reaped => "reaped",
+            State::Unknown => "unknown",
         }
     }
 
@@ -47,6 +50,7 @@ impl State {
             State::Stopped => 'T',
             State::Zombie => 'Z',
             State::Reaped => 'X',
+            State::Unknown => '?',
         }
     }
 }
@@ -77,6 +81,8 @@ pub enum What {
     Rooted {
         /// Its parent.
         ppid: Pid,
+        /// What the kernel has booked for it before its exec.
+        before_exec: SchedStat,
     },
     /// It was there when the watch began.
     Found {
@@ -118,14 +124,14 @@ pub enum What {
     /// Time that the hypervisor has taken away from this machine's CPUs since it booted, nanoseconds; concerns
     /// no process.
     Stolen(u64),
-    /// A sample said that it was in this state since the last sample (sampled tier).
+    /// A look at a thread that nothing is recorded of.
     Sampled {
-        /// The state that the letter means.
+        /// Its state then.
         state: State,
-        /// Time on a CPU since the last sample.
-        running_ns: u64,
-        /// Time in line for a CPU since the last sample.
-        ready_ns: u64,
+        /// What the kernel had booked for it.
+        sums: SchedStat,
+        /// What it was blocked on then.
+        wait: Option<Wait>,
     },
     /// The thread ended; its process's parent was `ppid`.
     Exited {
@@ -139,6 +145,8 @@ pub enum What {
         /// The new parent.
         by: Pid,
     },
+    /// It lives, and `/proc` does not show it any more.
+    Hidden,
     /// The kernel has recorded its exit at `since_ns`, and it lives: its records ended there, as they do at an
     /// `execve` that gains privileges.
     Unrecorded {
@@ -149,5 +157,7 @@ pub enum What {
     Reaped {
         /// It was still a zombie then.
         not_before_ns: u64,
+        /// Its parent ignores SIGCHLD: the kernel has taken it away, and no process its status.
+        by_itself: bool,
     },
 }

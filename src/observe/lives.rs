@@ -5,11 +5,15 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::libc;
+
 use super::event::{Event, What};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::deaths::{Deaths, Edge};
 use crate::sys::pidfd;
+use crate::sys::procfs::signals::Signals;
 use crate::sys::procfs::stat;
+use crate::sys::signal::process_exists;
 use crate::sys::wait::{How, Whose, Zombie, try_wait};
 
 /// The watched processes that are not reaped yet.
@@ -25,6 +29,7 @@ pub(super) struct Lives {
     looked_ns: u64,
     /// Those that were reaped before a pidfd could be had.
     missed: Vec<Pid>,
+    ignores: Ignores,
     /// This kernel's pidfds tell of reaping, for one has.
     tells_reaping: bool,
 }
@@ -38,7 +43,12 @@ struct Life {
     told: bool,
     /// It was seen alive after its exit was recorded.
     unrecorded: bool,
+    /// Its parent, as of its fork or end.
+    parent: Option<Pid>,
 }
+
+/// Whether a parent ignores SIGCHLD, and when it was asked.
+type Ignores = HashMap<Pid, (u64, bool)>;
 
 impl Lives {
     /// Nobody yet.
@@ -54,6 +64,7 @@ impl Lives {
             command,
             looked_ns: monotonic_ns(),
             missed: Vec::new(),
+            ignores: Ignores::new(),
             tells_reaping: false,
         })
     }
@@ -78,7 +89,10 @@ impl Lives {
         if pidfd.is_some() {
             self.tokens.insert(token, pid);
         }
-        self.lives.insert(pid, Life { pidfd, token, exited_ns: None, told: false, unrecorded: false });
+        self.lives.insert(
+            pid,
+            Life { pidfd, token, exited_ns: None, told: false, unrecorded: false, parent: None },
+        );
     }
 
     /// Whether a process is followed.
@@ -96,6 +110,16 @@ impl Lives {
                     self.forget(event.pid);
                 }
                 self.follow(event.pid);
+                if let Some(life) = self.lives.get_mut(&event.pid) {
+                    life.parent = Some(ppid);
+                }
+                self.ignores_children(ppid);
+            }
+            // A leader ends in an exec by another thread, which then has its number.
+            What::Named { exec: true, .. } => {
+                if let Some(life) = self.lives.get_mut(&event.pid) {
+                    life.exited_ns = None;
+                }
             }
             What::Exited { .. } if event.tid == event.pid => {
                 if let Some(life) = self.lives.get_mut(&event.pid) {
@@ -130,7 +154,7 @@ impl Lives {
             .iter()
             .filter(|(_, life)| life.pidfd.is_none() || (ended(life) && !self.tells_reaping))
             .filter(|(pid, _)| Some(**pid) != self.command)
-            .filter(|(pid, _)| !std::path::Path::new(&format!("/proc/{pid}")).exists())
+            .filter(|(pid, _)| !process_exists(**pid))
             .map(|(pid, _)| *pid)
             .collect();
         for pid in gone {
@@ -149,7 +173,8 @@ impl Lives {
                 continue;
             };
             // A main thread that has ended before the others is a zombie here; one that exits has its letter.
-            if !life.unrecorded && !life.told && stat::is_alive(pid) {
+            let hidden = || stat::of_process(pid).is_none() && process_exists(pid);
+            if !life.unrecorded && !life.told && (stat::is_alive(pid) || (life.pidfd.is_some() && hidden())) {
                 life.unrecorded = true;
                 events.push(Event { at_ns, pid, tid: pid, what: What::Unrecorded { since_ns } });
             }
@@ -164,11 +189,12 @@ impl Lives {
             Some(how) => Some(how),
             None => stat::status_of_zombie(pid),
         };
-        if let Some(how) = status {
-            events.push(Event { at_ns, pid, tid: pid, what: What::Status(how.into()) });
-        }
+        // Sums first: of a process that is only sampled, the status is its end.
         if let Some(sums) = stat::schedstat(pid, pid) {
             events.push(Event { at_ns, pid, tid: pid, what: What::Sums(sums) });
+        }
+        if let Some(how) = status {
+            events.push(Event { at_ns, pid, tid: pid, what: What::Status(how.into()) });
         }
         if Some(pid) != self.command && child_status(pid, Zombie::Reap).is_some() {
             // An orphan of the watched tree, adopted by this process: nobody else will reap it.
@@ -185,8 +211,29 @@ impl Lives {
             let what = What::Status(How::from_status(status).into());
             events.push(Event { at_ns, pid, tid: pid, what });
         }
-        events.push(Event { at_ns, pid, tid: pid, what: What::Reaped { not_before_ns } });
+        let by_itself = life.parent.is_some_and(|parent| self.ignores_children(parent));
+        events.push(Event { at_ns, pid, tid: pid, what: What::Reaped { not_before_ns, by_itself } });
         self.forget(pid);
+    }
+
+    /// Whether a process ignores SIGCHLD, so that its children leave no zombies. It is asked when it forks and when
+    /// a child of it is gone, rarely where many are; one that has ended since is what it was.
+    fn ignores_children(&mut self, parent: Pid) -> bool {
+        const AGAIN_NS: u64 = 20_000_000;
+        const MOST: usize = 4096;
+        let now_ns = monotonic_ns();
+        match self.ignores.get(&parent) {
+            Some((at_ns, ignores)) if now_ns - at_ns < AGAIN_NS => *ignores,
+            known => {
+                let now = Signals::of(parent).map(|signals| signals.ignores(libc::SIGCHLD));
+                let ignores = now.or(known.map(|(_, ignores)| *ignores)).unwrap_or(false);
+                if self.ignores.len() >= MOST {
+                    self.ignores.clear();
+                }
+                self.ignores.insert(parent, (now_ns, ignores));
+                ignores
+            }
+        }
     }
 
     fn forget(&mut self, pid: Pid) {

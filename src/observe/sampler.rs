@@ -4,6 +4,7 @@
 use crate::sys::pid::Pid;
 use std::collections::HashMap;
 
+use super::budget::Budget;
 use super::event::{Event, State, What};
 use super::timeline::{Process, Thread, Timeline};
 use super::waits::{Actor, Scene, probe};
@@ -14,23 +15,37 @@ use crate::sys::procfs::stat;
 const YOUNGEST_NS: u64 = 1_000_000;
 /// What is blocked is asked again, for a lock may have a new holder.
 const AGAIN_NS: u64 = 100_000_000;
+/// Between the beginnings of two rounds.
+const PERIOD_NS: u64 = 20_000_000;
 /// One round takes no longer, whatever the number of processes: the rings wait meanwhile.
-const BUDGET_NS: u64 = 4_000_000;
+const LONGEST_NS: u64 = 4_000_000;
 /// Threads of one process that are looked at in a round.
 const MOST_THREADS: usize = 64;
 
 /// Asks about the processes of a timeline, a few at a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sampler {
     /// When a thread was last asked about, and in which of its turns.
     asked: HashMap<Pid, (u64, u64)>,
     /// Where the last round's budget ended.
     cursor: u64,
+    budget: Budget,
 }
 
 impl Sampler {
+    /// Rounds that together take no more than `percent` of one CPU.
+    pub(super) fn new(percent: f64) -> Self {
+        Self { asked: HashMap::new(), cursor: 0, budget: Budget::new(percent, PERIOD_NS) }
+    }
+
+    /// When the next round is due.
+    pub(super) fn due_ns(&self) -> u64 {
+        self.budget.due_ns()
+    }
+
     /// One round; what is learnt goes to `events`.
     pub(super) fn round(&mut self, timeline: &Timeline, watcher: Pid, events: &mut Vec<Event>) {
+        let timer = self.budget.begin();
         let begin_ns = monotonic_ns();
         if let Some(ns) = stat::stolen_ns() {
             events.push(Event {
@@ -42,15 +57,17 @@ impl Sampler {
         }
         let scene = scene(timeline, watcher);
         self.asked.retain(|tid, _| timeline.knows_thread(*tid));
-        let living = || timeline.processes().filter(|(_, process)| process.is_alive());
+        let recorded = |process: &Process| process.is_alive() && process.unrecorded_since_ns.is_none();
+        let living = || timeline.processes().filter(|(_, process)| recorded(process));
         let (after, before): (Vec<_>, Vec<_>) = living().partition(|(id, _)| *id > self.cursor);
         for (id, process) in after.into_iter().chain(before) {
             self.process(process, &scene, events);
             self.cursor = id;
-            if monotonic_ns() - begin_ns > BUDGET_NS {
+            if monotonic_ns() - begin_ns > LONGEST_NS {
                 break;
             }
         }
+        self.budget.end(timer);
     }
 
     fn process(&mut self, process: &Process, scene: &Scene, events: &mut Vec<Event>) {

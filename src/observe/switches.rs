@@ -156,10 +156,14 @@ impl Recorder {
                         let stamp = named(stamp, switch.coming.take());
                         events.extend(as_event(Record::In(stamp), *cpu));
                     }
-                    Record::Comm { pid, tid, exec: true, at_ns, .. }
-                    | Record::Exit { pid, tid, at_ns, .. } => {
-                        // Whoever execs has the CPU, though recording may begin with this very record; and so
-                        // has whoever exits, though the record of the switch may be left out by then.
+                    Record::Comm { pid, tid, exec: true, at_ns, .. } => {
+                        // The thread that execs has the CPU, though recording may begin with this very record.
+                        // It has the main thread's number from here on, whichever it had before.
+                        events.extend(as_event(record, *cpu));
+                        events.push(Event { at_ns, pid, tid, what: What::In { cpu: *cpu } });
+                    }
+                    Record::Exit { pid, tid, at_ns, .. } => {
+                        // So has one that exits, though the record of the switch may be left out by then.
                         events.push(Event { at_ns, pid, tid, what: What::In { cpu: *cpu } });
                         events.extend(as_event(record, *cpu));
                     }

@@ -12,6 +12,11 @@ pub fn cpu_ns() -> u64 {
     read(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
+/// Nanoseconds of processor time that the calling thread has used.
+pub fn thread_cpu_ns() -> u64 {
+    read(ClockId::CLOCK_THREAD_CPUTIME_ID)
+}
+
 fn read(clock: ClockId) -> u64 {
     let now = clock_gettime(clock).expect("these clocks exist on every Linux");
     u64::try_from(now.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec()).unwrap_or(0)

@@ -32,4 +32,5 @@ pub mod terminal;
 pub mod terminal_guard;
 pub mod ticks;
 pub mod tmpfile;
+pub mod unix_peers;
 pub mod wait;

@@ -35,6 +35,10 @@ pub(super) fn watch(error: &WatchError) -> Fault {
         WatchError::Command(error) => return command(error),
         WatchError::Os(error) => return system(error),
         WatchError::NoProcess { .. } => "list the processes with `ps -ef`",
+        WatchError::Thread { pid, .. } => {
+            let hint = format!("watch the process, its threads included, with `--pid {pid} --threads`");
+            return Fault::could_not_run(error).hint(hint);
+        }
         WatchError::NotYours { .. } => "watch a process of your own, or use sudo",
         WatchError::Tier { .. } => "leave --tier out to take the best one that is available",
     };

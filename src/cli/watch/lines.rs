@@ -66,6 +66,8 @@ const AT_ONCE_NS: u64 = 1_000_000;
 struct Told {
     n_hangs: usize,
     waits_on: bool,
+    /// The time of the latest line.
+    last_ns: u64,
     /// Ends that wait for their exit status, which is learnt a moment later.
     ends: Vec<News>,
 }
@@ -88,16 +90,25 @@ impl Told {
                     self.ends.push(one);
                     continue;
                 }
-                (NewsKind::Ended, Some(reaping)) => more = format!("; reaped by {}", reaping.by),
+                (NewsKind::Ended, Some(reaping)) => {
+                    more = match reaping.by {
+                        Some(by) => format!("; reaped by {by}"),
+                        None => "; no zombie: its parent ignores SIGCHLD".to_owned(),
+                    };
+                }
                 (NewsKind::Reaped, Some(_)) => continue,
                 _ => {}
             }
             if let Some(line) = line(one.kind, process, timeline) {
-                text.push_str(&format!("[{:>9}] {line}{more}\n", short(one.at_ns.saturating_sub(begin_ns))));
+                // Its exit status came later than what has happened since.
+                let late = if one.at_ns < self.last_ns { " (told late)" } else { "" };
+                self.last_ns = self.last_ns.max(one.at_ns);
+                let at = short(one.at_ns.saturating_sub(begin_ns));
+                text.push_str(&format!("[{at:>9}] {line}{more}{late}\n"));
             }
         }
         for hang in &watch.hangs()[self.n_hangs..] {
-            let waits = circle(hang.waits.iter().map(|(pid, on)| (*pid, on.as_str())));
+            let waits = circle(hang.waits.iter().map(|one| (one.pid, one.tid, one.on.as_str())));
             let at = short(hang.from_ns.saturating_sub(begin_ns));
             text.push_str(&format!("[{at:>9}] DEADLOCK: {waits}\n"));
         }
@@ -141,7 +152,8 @@ fn line(kind: NewsKind, process: &Process, timeline: &Timeline) -> Option<String
             let reaping = process.reaping?;
             let since_end = |at_ns: u64| at_ns.saturating_sub(process.ended_ns.unwrap_or(at_ns));
             let zombie = zombie(since_end(reaping.not_after_ns), since_end(reaping.not_before_ns));
-            format!("{pid} {name} reaped by {}: a zombie for {zombie}", reaping.by)
+            let by = reaping.by.unwrap_or(process.ppid);
+            format!("{pid} {name} reaped by {by}: a zombie for {zombie}")
         }
     })
 }

@@ -38,6 +38,7 @@ pub(super) fn follow(
     signals: &Signals,
     command: Option<File>,
     title: &str,
+    threads: bool,
 ) -> Result<(), Fault> {
     let guard = TerminalGuard::new();
     let mut screen = ratatui::try_init().map_err(|error| failure::system(&error))?;
@@ -45,7 +46,7 @@ pub(super) fn follow(
         own_terminal: command.is_some(),
         command,
         output: Output::default(),
-        view: View::default(),
+        view: View::with_threads(threads),
         typing: false,
         over_ns: None,
     };
@@ -147,7 +148,7 @@ impl Live {
             format!(
                 "DEADLOCK since {}: {}",
                 short(hang.from_ns.saturating_sub(origin_ns(timeline))),
-                circle(hang.waits.iter().map(|(pid, on)| (*pid, on.as_str())))
+                circle(hang.waits.iter().map(|one| (one.pid, one.tid, one.on.as_str())))
             )
         });
         let lost = watch.n_lost();

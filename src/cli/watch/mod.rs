@@ -17,8 +17,7 @@ use clap::{Args, ValueEnum};
 use super::files::Output;
 use crate::cli::fault::Fault;
 use crate::observe::tier::Tier;
-use crate::observe::timeline::Limits;
-use crate::observe::watch::{Observed, Start, Watch, begin};
+use crate::observe::watch::{Observed, Settings, Start, Watch, begin};
 use crate::process::HeldCommand;
 use crate::process::{Exit, Signal};
 use crate::report::watch::build::report;
@@ -61,9 +60,12 @@ pub(crate) struct WatchArgs {
     /// Write the drawing of the run as an SVG file, to be printed or put into a text
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Show each thread in a row of its own
+    /// Show each thread in a row of its own (`H` in the live view)
     #[arg(long)]
     threads: bool,
+    /// What reading /proc may cost, in percent of one CPU; it is read more rarely to keep that
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0, value_parser = percent)]
+    budget: f64,
     /// The program and its arguments
     #[arg(
         trailing_var_arg = true,
@@ -117,6 +119,7 @@ impl WatchArgs {
             html: None,
             svg: None,
             threads: false,
+            budget: 5.0,
             command,
         })
     }
@@ -155,13 +158,14 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
     let streams = Streams { notes: told.as_ref().map(|told| told.as_fd()), ..Streams::default() };
     let (start, terminal) = start(args, json, live, streams)?;
     drop(told);
-    let mut watch =
-        begin(start, args.tier.map(Tier::from), Limits::default()).map_err(|error| failure::watch(&error))?;
+    let settings =
+        Settings { tier: args.tier.map(Tier::from), budget_percent: args.budget, ..Settings::default() };
+    let mut watch = begin(start, settings).map_err(|error| failure::watch(&error))?;
     if let Some(notes) = notes {
         watch.hear(notes);
     }
     if live {
-        live::follow(&mut watch, &signals, terminal, &title(args))?;
+        live::follow(&mut watch, &signals, terminal, &title(args), args.threads)?;
     } else {
         lines::follow(&mut watch, &signals, !json)?;
     }
@@ -178,7 +182,7 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
         writeln!(io::stdout(), "{document}")
     } else {
         let width = io::stderr().is_terminal().then(terminal_width).flatten();
-        write!(io::stderr(), "{}", summary(&report, width))
+        write!(io::stderr(), "{}", summary(&report, width, args.threads))
     };
     // A reader that went away (`| head`) is no error of ours.
     if let Err(error) = printed
@@ -240,6 +244,13 @@ fn is_ours(program: Option<&OsString>) -> bool {
     };
     let file = |path: PathBuf| path.canonicalize().ok();
     found.and_then(file).is_some_and(|found| std::env::current_exe().ok().and_then(file) == Some(found))
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').parse() {
+        Ok(percent) if (0.1..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("a number of percent from 0.1 to 100 is needed".to_owned()),
+    }
 }
 
 fn title(args: &WatchArgs) -> String {

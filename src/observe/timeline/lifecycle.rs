@@ -1,6 +1,6 @@
 //! Lives: fork, exec, exit, adoption, reaping.
 
-use super::machine::{News, NewsKind, Timeline};
+use super::machine::{News, NewsKind, Records, Timeline};
 use super::process::{Orphan, Process, Reaping};
 use super::thread::Thread;
 use crate::observe::event::{Event, State, What};
@@ -25,10 +25,11 @@ impl Timeline {
                     self.add_process(Process::new(pid, *ppid, name, at_ns, State::Ready));
                 }
             }
-            What::Rooted { ppid } => {
+            What::Rooted { ppid, before_exec } => {
                 let mut process = Process::new(pid, *ppid, String::new(), at_ns, State::Ready);
                 process.held = true;
                 process.older = true;
+                process.threads[0].before_exec = *before_exec;
                 self.add_process(process);
             }
             What::Found { ppid, state } if event.tid == pid => {
@@ -40,10 +41,11 @@ impl Timeline {
             What::Found { state, .. } => self.add_thread(pid, event.tid, at_ns, *state),
             What::Named { name, exec: true } => self.exec(pid, name, at_ns),
             What::Named { name, exec: false } => {
-                if event.tid == pid
-                    && let Some(process) = self.living(pid)
-                {
-                    process.name.clone_from(name);
+                if let Some((process, place)) = self.find(event.tid) {
+                    process.threads[place].name = Some(name.clone());
+                    if event.tid == pid {
+                        process.name.clone_from(name);
+                    }
                 }
             }
             What::CommandLine(command) => {
@@ -54,7 +56,7 @@ impl Timeline {
             What::Exited { ppid } => {
                 // From Linux 6.16 on the exit is recorded before the memory is given back, which takes a big
                 // program milliseconds on the CPU: it ends when it leaves the CPU for good.
-                let go_on = self.records_go_on;
+                let go_on = matches!(self.records, Records::ToTheLast | Records::Everything);
                 match self.living(pid).and_then(|process| process.thread(event.tid)) {
                     Some(thread) if go_on && thread.state == State::Running => {
                         thread.exiting = Some((*ppid, at_ns));
@@ -67,14 +69,15 @@ impl Timeline {
                 if let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) {
                     process.exit = Some(*exit);
                 }
-            }
-            What::Unrecorded { since_ns } => {
-                if let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) {
-                    process.unrecorded_since_ns = Some(*since_ns);
+                // Of a process that is only sampled nothing else tells the moment of its end.
+                if self.by_pid(pid).is_some_and(|process| self.is_sampled(process)) {
+                    self.end_thread(pid, pid, Pid::UNKNOWN, at_ns);
                 }
             }
+            What::Unrecorded { since_ns } => self.unrecord(pid, *since_ns),
+            What::Hidden => self.lose_sight(pid, at_ns),
             What::Adopted { by } => self.adopt(pid, *by, at_ns),
-            What::Reaped { not_before_ns } => self.reap(pid, *not_before_ns, at_ns),
+            What::Reaped { not_before_ns, by_itself } => self.reap(pid, *not_before_ns, at_ns, *by_itself),
             _ => {}
         }
     }
@@ -105,7 +108,7 @@ impl Timeline {
         {
             // The PID is used again, so its former owner was reaped without a word.
             let not_before_ns = before.ended_ns.unwrap_or(at_ns);
-            self.reap(pid, not_before_ns, at_ns);
+            self.reap(pid, not_before_ns, at_ns, false);
         }
         let id = self.next_id;
         self.next_id += 1;
@@ -124,53 +127,78 @@ impl Timeline {
         if process.thread(tid).is_some() {
             return;
         }
-        process.threads.push(Thread::new(tid, at_ns, state));
+        let name = process.name.clone();
+        process.threads.push(Thread { name: Some(name), ..Thread::new(tid, at_ns, state) });
         process.n_threads += 1;
         let place = process.threads.len() - 1;
-        process.settle(at_ns);
         self.tids.insert(tid, (id, place));
     }
 
-    /// `execve` ends every other thread, and the one that called it becomes the main thread.
+    /// `execve` ends every thread but the one that called it, which takes the main thread's number.
     fn exec(&mut self, pid: Pid, name: &str, at_ns: u64) {
-        let Some(&id) = self.pids.get(&pid) else { return };
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        let others: Vec<Pid> = process
-            .threads
-            .iter()
-            .filter(|thread| thread.is_alive() && thread.tid != pid)
-            .map(|t| t.tid)
-            .collect();
-        if process.threads.iter().all(|thread| thread.tid != pid || !thread.is_alive())
-            && process.reaping.is_none()
-        {
-            process.ended_ns = None;
-            process.threads.push(Thread::new(pid, at_ns, State::Running));
-            let place = process.threads.len() - 1;
-            process.settle(at_ns);
-            self.tids.insert(pid, (id, place));
-        }
-        for tid in others {
-            self.end_thread(pid, tid, Pid::UNKNOWN, at_ns);
-        }
+        self.end_all_but_caller(pid, at_ns);
         let Some(process) = self.living(pid) else { return };
+        let main = &mut process.threads[0];
         if std::mem::take(&mut process.held) {
             // The watched command itself: what it did before its exec was ours, not its own.
             process.started_ns = at_ns;
-            process.since_ns = at_ns;
-            process.sums = super::Sums::default();
-            process.waits.clear();
-            let (state, cpu) = (process.threads[0].state, process.threads[0].cpu);
-            process.threads[0] = Thread::new(pid, at_ns, state);
-            process.threads[0].turns = 1;
-            process.threads[0].cpu = cpu;
+            let (state, cpu, before_exec) = (main.state, main.cpu, main.before_exec);
+            let running = state == State::Running;
+            *main = Thread {
+                turns: running.into(),
+                first_ran_ns: running.then_some(at_ns),
+                cpu,
+                before_exec,
+                ..Thread::new(pid, at_ns, state)
+            };
         }
+        main.name = None;
         name.clone_into(&mut process.name);
         process.command = None;
         if process.execs.len() < MOST_EXECS {
             process.execs.push((at_ns, name.to_owned()));
         }
         self.tell(pid, at_ns, NewsKind::Exec);
+    }
+
+    fn end_all_but_caller(&mut self, pid: Pid, at_ns: u64) {
+        let Some(&id) = self.pids.get(&pid) else { return };
+        let Some(process) = self.processes.get(&id).filter(|process| process.reaping.is_none()) else {
+            return;
+        };
+        let going_on = |thread: &&Thread| thread.is_alive() && thread.exiting.is_none();
+        // The exits of all others are recorded by now. Where one was lost, the caller is the one on a CPU.
+        let caller = process
+            .threads
+            .iter()
+            .filter(going_on)
+            .max_by_key(|thread| (thread.tid == pid, thread.state == State::Running, thread.since_ns));
+        let caller = caller.map(|thread| thread.tid);
+        let others: Vec<(Pid, u64)> = process
+            .threads
+            .iter()
+            .filter(|thread| thread.is_alive() && Some(thread.tid) != caller)
+            .map(|thread| (thread.tid, thread.exiting.map_or(at_ns, |(_, exited_ns)| exited_ns)))
+            .collect();
+        for (tid, ended_ns) in others {
+            self.end_thread(pid, tid, Pid::UNKNOWN, ended_ns);
+        }
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        process.ended_ns = None;
+        let place = match caller.and_then(|tid| process.threads.iter().rposition(|thread| thread.tid == tid))
+        {
+            Some(place) => place,
+            None => {
+                process.threads.push(Thread::new(pid, at_ns, State::Running));
+                process.threads.len() - 1
+            }
+        };
+        let former = std::mem::replace(&mut process.threads[place].tid, pid);
+        process.threads[place].displaced_ns = None;
+        // The main thread stands first; the former one, if it was another, has ended.
+        process.threads.swap(0, place);
+        self.tids.remove(&former);
+        self.tids.insert(pid, (id, 0));
     }
 
     /// A thread's end, at `at_ns` or when it was last seen on or off the CPU, if that is later: one that is
@@ -181,17 +209,17 @@ impl Timeline {
         };
         let since_ns = self.processes.get(&id).map_or(0, |process| process.threads[place].since_ns);
         let at_ns = at_ns.max(since_ns);
+        if self.processes.get(&id).is_some_and(|process| self.is_sampled(process)) {
+            // What it did between the last look and its end was not seen.
+            self.go(tid, State::Unknown, since_ns);
+        }
         self.go(tid, State::Zombie, at_ns);
         self.tids.remove(&tid);
         let Some(process) = self.living(pid) else { return };
         if ppid != Pid::UNKNOWN && ppid != process.ppid {
             Self::note_adoption(process, ppid, at_ns);
         }
-        if let Some(thread) = process.threads.iter_mut().find(|thread| thread.tid == tid && thread.is_alive())
-        {
-            thread.ended_ns = Some(at_ns);
-        }
-        process.settle(at_ns);
+        process.threads[place].ended_ns = Some(at_ns);
         if process.threads.iter().any(Thread::is_alive) {
             self.forget_ended_threads(pid);
             return;
@@ -239,7 +267,7 @@ impl Timeline {
         process.threads.retain(|thread| {
             let keep = thread.is_alive() || thread.tid == pid;
             if !keep {
-                past.0 += thread.sums.running_ns;
+                past.0 += thread.sums_at(thread.since_ns);
                 past.1 += thread.turns;
                 past.2 += thread.preempted;
             }
@@ -264,7 +292,7 @@ impl Timeline {
         process.ppid = by;
     }
 
-    fn reap(&mut self, pid: Pid, not_before_ns: u64, at_ns: u64) {
+    fn reap(&mut self, pid: Pid, not_before_ns: u64, at_ns: u64, by_itself: bool) {
         let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) else { return };
         if process.is_alive() {
             // Its end was not recorded, then it is known to the same precision as its reaping; or the exit was
@@ -283,8 +311,10 @@ impl Timeline {
         let Some(process) = self.latest(pid) else { return };
         let at_ns = at_ns.max(process.ended_ns.unwrap_or(0));
         let not_before_ns = not_before_ns.max(process.ended_ns.unwrap_or(0)).min(at_ns);
-        process.reaping = Some(Reaping { not_before_ns, not_after_ns: at_ns, by: process.ppid });
-        process.finish(at_ns);
+        let by = (!by_itself).then_some(process.ppid);
+        // No process had to take it away: it was gone at its end.
+        let at_ns = if by_itself { process.ended_ns.unwrap_or(at_ns) } else { at_ns };
+        process.reaping = Some(Reaping { not_before_ns: not_before_ns.min(at_ns), not_after_ns: at_ns, by });
         self.tell(pid, at_ns, NewsKind::Reaped);
     }
 
@@ -296,13 +326,8 @@ impl Timeline {
         };
         let Some(process) = self.processes.remove(&id) else { return };
         self.folded.n_processes += 1;
-        let sums = process.sums;
-        let into = &mut self.folded.sums;
-        into.running_ns += sums.running_ns;
-        into.ready_ns += sums.ready_ns;
-        into.blocked_ns += sums.blocked_ns;
-        into.stopped_ns += sums.stopped_ns;
-        into.zombie_ns += sums.zombie_ns;
+        let now_ns = self.now_ns();
+        self.folded.sums += process.sums_at(now_ns);
         if self.pids.get(&process.pid) == Some(&id) {
             self.pids.remove(&process.pid);
         }

@@ -1,15 +1,15 @@
 use super::*;
-use crate::observe::timeline::Check;
+use crate::observe::timeline::{Check, Records, Span};
 use crate::observe::waits::{Ends, Kind};
 use crate::process::Exit;
 use crate::sys::pid::Pid;
 use crate::sys::procfs::stat::SchedStat;
 
-fn id(pid: i32) -> Pid {
+pub(super) fn id(pid: i32) -> Pid {
     Pid::from_raw(pid)
 }
 
-fn play(script: &[(u64, i32, What)]) -> Timeline {
+pub(super) fn play(script: &[(u64, i32, What)]) -> Timeline {
     let mut timeline = Timeline::new(Limits::default());
     for (at_ns, tid, what) in script {
         timeline.apply(&Event { at_ns: *at_ns, pid: id(*tid), tid: id(*tid), what: what.clone() });
@@ -17,13 +17,20 @@ fn play(script: &[(u64, i32, What)]) -> Timeline {
     timeline
 }
 
-const ON: What = What::In { cpu: 0 };
-const PREEMPTED: What = What::Out { preempted: true };
-const OFF: What = What::Out { preempted: false };
+pub(super) const ON: What = What::In { cpu: 0 };
+/// Later than all that happens in these tests.
+const END: u64 = 1_000_000_000;
+pub(super) const PREEMPTED: What = What::Out { preempted: true };
+pub(super) const OFF: What = What::Out { preempted: false };
 
 /// Forked by a watched process, or the watch's root when its parent is process 1.
-fn forked(ppid: i32) -> What {
-    if ppid == 1 { What::Rooted { ppid: id(ppid) } } else { What::Forked { ppid: id(ppid) } }
+pub(super) fn forked(ppid: i32) -> What {
+    let ppid = id(ppid);
+    if ppid == id(1) {
+        What::Rooted { ppid, before_exec: SchedStat::default() }
+    } else {
+        What::Forked { ppid }
+    }
 }
 
 #[test]
@@ -36,7 +43,7 @@ fn a_life_is_tiled_by_its_states_from_fork_to_reaping() {
         (200, 7, OFF),
         (290, 7, ON),
         (300, 7, What::Exited { ppid: id(1) }),
-        (340, 7, What::Reaped { not_before_ns: 330 }),
+        (340, 7, What::Reaped { not_before_ns: 330, by_itself: false }),
     ]);
     let process = timeline.by_pid(id(7)).unwrap();
     let sums = process.sums_at(1_000);
@@ -191,28 +198,11 @@ fn a_pid_that_is_used_again_is_another_process() {
 }
 
 #[test]
-fn a_process_runs_while_any_of_its_threads_does() {
-    let mut timeline = play(&[(0, 7, forked(1)), (0, 7, ON)]);
-    let mut tell = |at_ns, tid, what| timeline.apply(&Event { at_ns, pid: id(7), tid: id(tid), what });
-    tell(10, 8, forked(7));
-    tell(10, 8, ON);
-    tell(20, 7, OFF);
-    tell(50, 8, OFF);
-    tell(70, 8, What::Exited { ppid: id(1) });
-    tell(80, 7, ON);
-    let process = timeline.by_pid(id(7)).unwrap();
-    let sums = process.sums_at(90);
-    assert_eq!((sums.running_ns, sums.blocked_ns), (60, 30));
-    assert_eq!(process.cpu_ns(90), 20 + 40 + 10);
-    assert!(process.is_alive());
-}
-
-#[test]
 fn doubled_and_unknown_events_change_nothing() {
     let timeline =
         play(&[(0, 7, forked(1)), (1, 7, ON), (2, 7, ON), (3, 99, ON), (4, 7, OFF), (5, 7, PREEMPTED)]);
     let process = timeline.by_pid(id(7)).unwrap();
-    assert_eq!((process.turns(), process.sums.running_ns), (1, 3));
+    assert_eq!((process.turns(), process.sums_at(END).running_ns), (1, 3));
     assert_eq!(timeline.processes().count(), 1);
 }
 
@@ -229,11 +219,11 @@ fn memory_is_bounded_and_sums_stay_exact() {
     for pid in 100..200 {
         tell(100_000_000, pid, forked(7));
         tell(100_000_001, pid, What::Exited { ppid: id(7) });
-        tell(100_000_002, pid, What::Reaped { not_before_ns: 0 });
+        tell(100_000_002, pid, What::Reaped { not_before_ns: 0, by_itself: false });
     }
     assert!(timeline.n_spans <= 1_000);
     assert!(timeline.grain_ns() > 0);
-    assert_eq!(timeline.by_pid(id(7)).unwrap().sums.running_ns, 300 * 100_000);
+    assert_eq!(timeline.by_pid(id(7)).unwrap().sums_at(END).running_ns, 300 * 100_000);
     assert_eq!(timeline.processes().count(), 10);
     assert_eq!(timeline.folded().n_processes, 91);
 }
@@ -256,23 +246,8 @@ fn a_blocked_time_is_summed_under_what_was_seen() {
 }
 
 #[test]
-fn time_in_line_that_the_kernel_books_late_is_counted_once() {
-    let sampled = |state, running_ns, ready_ns| What::Sampled { state, running_ns, ready_ns };
-    let timeline = play(&[
-        (0, 7, forked(1)),
-        (10, 7, sampled(State::Ready, 0, 0)),
-        (20, 7, sampled(State::Ready, 0, 0)),
-        (30, 7, sampled(State::Running, 2, 28)),
-        (40, 7, sampled(State::Blocked, 5, 0)),
-    ]);
-    let sums = timeline.by_pid(id(7)).unwrap().sums;
-    assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (7, 28, 5));
-    assert_eq!(sums.alive_ns(), 40);
-}
-
-#[test]
 fn a_process_ends_when_it_leaves_the_cpu_for_good_where_that_is_recorded() {
-    let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);
+    let mut timeline = Timeline::new(Limits::default()).with_records(Records::ToTheLast);
     let mut tell = |at_ns, what| timeline.apply(&Event { at_ns, pid: id(7), tid: id(7), what });
     tell(0, forked(1));
     tell(0, ON);
@@ -280,10 +255,13 @@ fn a_process_ends_when_it_leaves_the_cpu_for_good_where_that_is_recorded() {
     tell(12, PREEMPTED);
     tell(15, ON);
     tell(20, OFF);
-    tell(30, What::Reaped { not_before_ns: 25 });
+    tell(30, What::Reaped { not_before_ns: 25, by_itself: false });
     let process = timeline.by_pid(id(7)).unwrap();
     assert_eq!(process.ended_ns, Some(20));
-    assert_eq!((process.sums.running_ns, process.sums.ready_ns, process.sums.zombie_ns), (17, 3, 10));
+    assert_eq!(
+        (process.sums_at(END).running_ns, process.sums_at(END).ready_ns, process.sums_at(END).zombie_ns),
+        (17, 3, 10)
+    );
 }
 
 #[test]
@@ -294,11 +272,55 @@ fn a_zombies_final_sums_tell_how_long_it_took_to_end() {
         (0, 7, ON),
         (10, 7, What::Exited { ppid: id(1) }),
         (30, 7, What::Sums(SchedStat { running_ns: 15, ready_ns: 0, turns: 1 })),
-        (40, 7, What::Reaped { not_before_ns: 30 }),
+        (40, 7, What::Reaped { not_before_ns: 30, by_itself: false }),
     ]);
     let process = timeline.by_pid(id(7)).unwrap();
-    assert_eq!((process.ended_ns, process.sums.running_ns, process.sums.zombie_ns), (Some(15), 15, 25));
+    assert_eq!(
+        (process.ended_ns, process.sums_at(END).running_ns, process.sums_at(END).zombie_ns),
+        (Some(15), 15, 25)
+    );
     assert_eq!(process.threads[0].check.unwrap().difference_ns(), 0);
+}
+
+#[test]
+fn a_long_end_without_records_is_unknown_until_the_final_sums_settle_it() {
+    const MS: u64 = 1_000_000;
+    let begin = [
+        (0, 2, forked(1)),
+        (0, 7, forked(2)),
+        (0, 7, ON),
+        (10 * MS, 7, What::Exited { ppid: id(2) }),
+        (14 * MS, 7, OFF),
+    ];
+    let play = |script: &[(u64, i32, What)]| {
+        let mut timeline = Timeline::new(Limits::default()).with_records(Records::ToTheLast);
+        for (at_ns, tid, what) in script {
+            timeline.apply(&Event { at_ns: *at_ns, pid: id(*tid), tid: id(*tid), what: what.clone() });
+        }
+        timeline.by_pid(id(7)).unwrap().sums_at(14 * MS)
+    };
+    let sums = play(&begin);
+    assert_eq!((sums.running_ns, sums.ready_ns, sums.unknown_ns), (10 * MS, 0, 4 * MS));
+    let kernel = SchedStat { running_ns: 11 * MS, ready_ns: 3 * MS, turns: 1 };
+    let sums = play(&[&begin[..], &[(15 * MS, 7, What::Sums(kernel))]].concat());
+    assert_eq!((sums.running_ns, sums.ready_ns, sums.unknown_ns), (11 * MS, 3 * MS, 0));
+}
+
+#[test]
+fn an_end_that_was_recorded_as_running_is_in_line_as_far_as_the_kernel_says_so() {
+    let mut timeline = Timeline::new(Limits::default()).with_records(Records::ToTheLast);
+    timeline.apply(&Event { at_ns: 0, pid: id(2), tid: id(2), what: forked(1) });
+    let mut tell = |at_ns, what| timeline.apply(&Event { at_ns, pid: id(7), tid: id(7), what });
+    tell(0, forked(2));
+    tell(0, ON);
+    tell(100, What::Exited { ppid: id(2) });
+    tell(160, OFF);
+    tell(170, What::Sums(SchedStat { running_ns: 110, ready_ns: 50, turns: 2 }));
+    let sums = timeline.by_pid(id(7)).unwrap().sums_at(160);
+    assert_eq!((sums.running_ns, sums.ready_ns), (110, 50));
+    let spans = timeline.by_pid(id(7)).unwrap().live_spans(0, 160);
+    let told: Vec<_> = spans.iter().map(|span| (span.to_ns, span.state)).collect();
+    assert_eq!(told, [(100, State::Running), (150, State::Ready), (160, State::Running)]);
 }
 
 #[test]
@@ -313,7 +335,7 @@ fn one_whose_cpu_another_thread_has_is_not_on_it_though_its_exit_was_recorded() 
         (300, 7, OFF),
     ];
     let play = |script: &[(u64, i32, What)]| {
-        let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);
+        let mut timeline = Timeline::new(Limits::default()).with_records(Records::ToTheLast);
         for (at_ns, tid, what) in script {
             timeline.apply(&Event { at_ns: *at_ns, pid: id(*tid), tid: id(*tid), what: what.clone() });
         }
@@ -375,19 +397,23 @@ fn the_end_that_is_told_and_the_next_one_on_the_cpu_bound_what_the_final_sums_ad
         (300, 7, kernel),
     ];
     for (go_on, ended_ns) in [(true, 110), (false, 120)] {
-        let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(go_on);
+        let mut timeline = Timeline::new(Limits::default()).with_records(if go_on {
+            Records::ToTheLast
+        } else {
+            Records::ToTheExit
+        });
         for (at_ns, tid, what) in &script {
             timeline.apply(&Event { at_ns: *at_ns, pid: id(*tid), tid: id(*tid), what: what.clone() });
         }
         let process = timeline.by_pid(id(7)).unwrap();
-        assert_eq!((process.ended_ns, process.sums.running_ns), (Some(ended_ns), ended_ns));
+        assert_eq!((process.ended_ns, process.sums_at(END).running_ns), (Some(ended_ns), ended_ns));
     }
 }
 
 #[test]
 fn an_exit_lasts_until_the_last_way_off_the_cpu_is_known() {
     let play = |script: &[(u64, What)]| {
-        let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);
+        let mut timeline = Timeline::new(Limits::default()).with_records(Records::ToTheLast);
         for (at_ns, what) in script {
             timeline.apply(&Event { at_ns: *at_ns, pid: id(7), tid: id(7), what: what.clone() });
         }
@@ -397,7 +423,7 @@ fn an_exit_lasts_until_the_last_way_off_the_cpu_is_known() {
     let off = [&begin[..], &[(140, OFF)]].concat();
     assert_eq!(play(&off).ended_ns, Some(140));
     // Where that is never told, the exit's own record is the best that is known.
-    let silent = [&begin[..], &[(900, What::Reaped { not_before_ns: 800 })]].concat();
+    let silent = [&begin[..], &[(900, What::Reaped { not_before_ns: 800, by_itself: false })]].concat();
     assert_eq!(play(&silent).ended_ns, Some(100));
 }
 
@@ -407,13 +433,13 @@ fn a_zombie_begins_where_a_life_ends_though_its_end_is_told_with_an_earlier_time
     let preempted = [(105, PREEMPTED), (120, ON)];
     let ends = [
         // Reaped by its parent before it had left the CPU for good.
-        vec![(300, What::Reaped { not_before_ns: 90 })],
+        vec![(300, What::Reaped { not_before_ns: 90, by_itself: false })],
         // Announced late, with the time from before the preemption.
-        vec![(102, OFF), (300, What::Reaped { not_before_ns: 90 })],
-        vec![(110, What::Reaped { not_before_ns: 90 })],
+        vec![(102, OFF), (300, What::Reaped { not_before_ns: 90, by_itself: false })],
+        vec![(110, What::Reaped { not_before_ns: 90, by_itself: false })],
     ];
     for end in ends {
-        let mut timeline = Timeline::new(Limits::default()).with_records_to_the_last(true);
+        let mut timeline = Timeline::new(Limits::default()).with_records(Records::ToTheLast);
         for (at_ns, what) in begin.iter().chain(&preempted).chain(&end) {
             timeline.apply(&Event { at_ns: *at_ns, pid: id(7), tid: id(7), what: what.clone() });
         }
@@ -421,7 +447,7 @@ fn a_zombie_begins_where_a_life_ends_though_its_end_is_told_with_an_earlier_time
         let spans = process.spans(0, 1_000);
         assert!(spans.windows(2).all(|pair| pair[0].to_ns == pair[1].from_ns), "{spans:?}");
         assert_eq!(process.ended_ns, Some(120), "{end:?}");
-        assert_eq!(process.sums.alive_ns(), 120, "{end:?}");
+        assert_eq!(process.sums_at(END).alive_ns(), 120, "{end:?}");
     }
 }
 
@@ -432,7 +458,7 @@ fn a_status_that_comes_after_the_reaping_is_a_strangers() {
         (0, 7, forked(1)),
         (100, 7, What::Exited { ppid: id(1) }),
         (110, 7, status(3)),
-        (140, 7, What::Reaped { not_before_ns: 130 }),
+        (140, 7, What::Reaped { not_before_ns: 130, by_itself: false }),
         (900, 7, status(5)),
     ]);
     assert_eq!(timeline.by_pid(id(7)).unwrap().exit, Some(Exit::Code(3)));
@@ -452,7 +478,7 @@ fn only_the_command_itself_begins_with_its_exec() {
     ]);
     assert_eq!(timeline.by_pid(id(7)).unwrap().started_ns, 50);
     let child = timeline.by_pid(id(8)).unwrap();
-    assert_eq!((child.started_ns, child.sums.ready_ns, child.sums.running_ns), (100, 10, 80));
+    assert_eq!((child.started_ns, child.sums_at(END).ready_ns, child.sums_at(END).running_ns), (100, 10, 80));
 }
 
 #[test]
@@ -473,23 +499,6 @@ fn a_wait_for_a_child_is_credited_to_its_end_and_not_to_the_next_turn() {
     let told: Vec<_> =
         process.waits_at(400).iter().map(|(number, sum)| (timeline.wait_name(*number), sum.ns)).collect();
     assert_eq!(told, [("not seen", 300), ("child 8", 90)]);
-}
-
-#[test]
-fn a_process_waits_for_what_its_main_thread_waits_for() {
-    let mut timeline = play(&[(0, 7, forked(1)), (0, 7, ON)]);
-    let mut tell = |at_ns, tid, what| timeline.apply(&Event { at_ns, pid: id(7), tid: id(tid), what });
-    tell(1, 8, What::Forked { ppid: id(7) });
-    tell(2, 8, ON);
-    tell(3, 8, OFF);
-    tell(4, 7, OFF);
-    tell(10, 8, What::Blocked(Wait::outside(Kind::Lock, "lock")));
-    tell(50, 7, What::Blocked(Wait::outside(Kind::Socket, "socket")));
-    let process = timeline.by_pid(id(7)).unwrap();
-    assert_eq!(timeline.wait_name(process.waits_now()), "socket");
-    let told: Vec<_> =
-        process.waits_at(104).iter().map(|(number, sum)| (timeline.wait_name(*number), sum.ns)).collect();
-    assert_eq!(told, [("socket", 100)]);
 }
 
 #[test]

@@ -7,11 +7,14 @@ mod ids;
 mod lifecycle;
 mod machine;
 mod process;
+mod sampling;
+mod seen;
 mod spans;
 mod sums;
+mod switching;
 mod thread;
 
-pub use machine::{Folded, Limits, News, NewsKind, Timeline, Wake};
+pub use machine::{Folded, Limits, News, NewsKind, Records, Timeline, Wake};
 pub use process::{Orphan, Process, Reaping};
 pub use spans::{Span, Spans};
 pub use sums::{Check, Sums, WaitSum};

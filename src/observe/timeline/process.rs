@@ -1,7 +1,7 @@
 //! One process: its threads counted together, its parents, its end.
 
 use super::spans::Span;
-use super::sums::{Sums, WaitSum, WaitSums};
+use super::sums::{Sums, WaitSum};
 use super::thread::Thread;
 use crate::observe::event::State;
 use crate::process::Exit;
@@ -26,8 +26,8 @@ pub struct Reaping {
     pub not_before_ns: u64,
     /// Not after this.
     pub not_after_ns: u64,
-    /// By its parent at that time.
-    pub by: Pid,
+    /// By its parent at that time; `None` if that ignored SIGCHLD, so that no process did.
+    pub by: Option<Pid>,
 }
 
 /// One process's life. A PID that is used again is another process.
@@ -66,19 +66,8 @@ pub struct Process {
     pub threads: Vec<Thread>,
     /// Threads that it ever had.
     pub n_threads: u32,
-    /// What it does now: running when any thread is, else ready when any is, else blocked.
-    pub state: State,
-    /// Since when.
-    pub since_ns: u64,
-    /// Time by state up to `since_ns`.
-    pub sums: Sums,
-    /// CPU time and turns of threads that are no longer listed.
-    pub(super) past_threads: (u64, u64, u64),
-    pub(super) waits: WaitSums,
-    /// Number of the wait of the present blocked time.
-    pub(super) wait: u32,
-    /// Sampled tier: time counted as ready that the kernel may still book as running.
-    pub(super) unbooked_ns: u64,
+    /// Time by state, turns, and preemptions of threads that are no longer listed.
+    pub(super) past_threads: (Sums, u64, u64),
 }
 
 impl Process {
@@ -100,13 +89,7 @@ impl Process {
             execs: Vec::new(),
             threads: vec![Thread::new(pid, at_ns, state)],
             n_threads: 1,
-            state,
-            since_ns: at_ns,
-            sums: Sums::default(),
-            past_threads: (0, 0, 0),
-            waits: WaitSums::new(),
-            wait: 0,
-            unbooked_ns: 0,
+            past_threads: (Sums::default(), 0, 0),
         }
     }
 
@@ -119,49 +102,65 @@ impl Process {
         self.threads.iter_mut().find(|thread| thread.tid == tid && thread.is_alive())
     }
 
-    /// Brings one of its threads to a state and itself in line with it; says whether the list of spans grew.
+    /// The main thread, or while others outlive it the first of those: what it does is what the process does.
+    pub fn main(&self) -> &Thread {
+        let living = || self.threads.iter().filter(|thread| thread.is_alive());
+        let main = living().find(|thread| thread.tid == self.pid).or_else(|| living().next());
+        main.unwrap_or(&self.threads[0])
+    }
+
+    /// What it does now: what its main thread does, until it has ended.
+    pub fn state(&self) -> State {
+        match (self.reaping, self.ended_ns) {
+            (Some(_), _) => State::Reaped,
+            (None, Some(_)) => State::Zombie,
+            (None, None) => self.main().state,
+        }
+    }
+
+    /// Since when it does that.
+    pub fn since_ns(&self) -> u64 {
+        let ended_ns = self.reaping.map(|reaping| reaping.not_after_ns).or(self.ended_ns);
+        ended_ns.unwrap_or_else(|| self.main().since_ns)
+    }
+
+    /// Brings one of its threads to a state; says whether the list of spans grew.
     pub(super) fn go(&mut self, thread: usize, state: State, at_ns: u64, grain_ns: u64) -> bool {
         let span = self.threads[thread].go(state, at_ns);
-        let grew = self.threads[thread].spans.push(span, grain_ns);
-        self.settle(span.to_ns);
-        grew
+        self.threads[thread].spans.push(span, grain_ns)
     }
 
-    /// Brings the process's own state in line with its threads'.
-    pub(super) fn settle(&mut self, at_ns: u64) {
-        let alive = || self.threads.iter().filter(|thread| thread.is_alive());
-        let state = [State::Running, State::Ready, State::Blocked, State::Stopped]
-            .into_iter()
-            .find(|state| alive().any(|thread| thread.state == *state))
-            .unwrap_or(State::Zombie);
-        // A process waits for what its main thread waits for, not for what one of its idle threads does.
-        let main = alive().find(|thread| thread.tid == self.pid).or_else(|| alive().next());
-        let wait = main.filter(|main| main.state == State::Blocked).map_or(0, |main| main.wait);
-        if state != self.state {
-            self.close(at_ns);
-            self.state = state;
-            self.wait = 0;
-        }
-        if state == State::Blocked && self.wait != wait {
-            // What is learnt of a stretch holds for the whole of it; what changes in it cuts it.
-            if self.wait != 0 {
-                self.close(at_ns);
-            }
-            self.wait = wait;
-        }
-    }
-
-    /// A zombie's sums are final. Of a single-threaded process they tell what no record does: how long it had a
-    /// CPU between the record of its exit and its end.
+    /// A zombie's sums are final. They tell what no record does: how long its main thread had a CPU between the
+    /// record of its exit and its end.
     pub(super) fn see_final_sums(&mut self, kernel: SchedStat, at_ns: u64, stolen_ns: u64) {
         let single = self.n_threads == 1;
         let Some(main) = self.threads.iter_mut().find(|thread| thread.tid == self.pid) else { return };
         main.compare(at_ns, kernel, stolen_ns, self.older);
         let (Some(check), Some(ended_ns)) = (&mut main.check, self.ended_ns) else { return };
-        if !single || self.state != State::Zombie {
+        if !single || self.reaping.is_some() {
             return;
         }
         let rest = check.running_ns.1.saturating_sub(check.running_ns.0);
+        if main.sums.unknown_ns > 0 {
+            let (ran_ns, waited_ns) = main.spans.settle_the_end(rest, main.cpu);
+            main.sums.unknown_ns -= ran_ns + waited_ns;
+            main.sums.running_ns += ran_ns;
+            main.sums.ready_ns += waited_ns;
+            check.running_ns.0 += ran_ns;
+            check.ready_ns.0 += waited_ns;
+            return;
+        }
+        // It was recorded as running to its end, and the kernel had it in line for a part of that.
+        let excess_ns = check.running_ns.0.saturating_sub(check.running_ns.1);
+        let in_line_ns = check.ready_ns.1.saturating_sub(check.ready_ns.0);
+        if let (Some((_, exited_ns)), ns @ 1..) = (main.exiting, excess_ns.min(in_line_ns)) {
+            let ns = main.spans.lost_cpu_after(exited_ns, ns);
+            main.sums.running_ns -= ns;
+            main.sums.ready_ns += ns;
+            check.running_ns.0 -= ns;
+            check.ready_ns.0 += ns;
+            return;
+        }
         let end_is_known = main.exiting.is_some_and(|(_, exited_ns)| ended_ns > exited_ns);
         if !end_is_known {
             // The records end with that of the exit: so much later it ended, unless somebody has the CPU by then.
@@ -172,9 +171,7 @@ impl Process {
                 main.sums.running_ns += rest;
                 main.ended_ns = Some(ended_ns + rest);
                 main.spans.push(Span::new(ended_ns, ended_ns + rest, State::Running, main.cpu, 0), 0);
-                self.sums.running_ns += rest;
                 self.ended_ns = Some(ended_ns + rest);
-                self.since_ns = ended_ns + rest;
             }
         } else if main.displaced_ns.is_some() {
             // It lost the CPU on the way and had one again at its end, for so long, but not while another had it.
@@ -182,54 +179,30 @@ impl Process {
             let rest = main.spans.had_cpu_at_the_end(ended_ns, rest, main.cpu);
             check.running_ns.0 += rest;
             check.ready_ns.0 -= rest;
-            for sums in [&mut main.sums, &mut self.sums] {
-                sums.running_ns += rest;
-                sums.ready_ns -= rest;
-            }
+            main.sums.running_ns += rest;
+            main.sums.ready_ns -= rest;
         }
     }
 
-    fn close(&mut self, at_ns: u64) {
-        let ns = at_ns.saturating_sub(self.since_ns);
-        self.sums.add(self.state, ns);
-        if self.state == State::Blocked && ns > 0 {
-            super::sums::add_wait(&mut self.waits, self.wait, ns);
-        }
-        self.since_ns = self.since_ns.max(at_ns);
-    }
-
-    /// Ends the present state and stays in the one called reaped.
-    pub(super) fn finish(&mut self, at_ns: u64) {
-        self.close(at_ns);
-        self.state = State::Reaped;
-    }
-
-    /// The sums as if the present state ended at `now_ns`, with the hidden part of being ready put where it
-    /// belongs, as far as the kernel's sums show it.
-    ///
-    /// Of several threads the hidden part may lie inside the running time of another one, so it is moved for
-    /// single-threaded processes only; [`hidden_ns`](Self::hidden_ns) tells it for all.
+    /// The sums of all its threads as if their present states ended at `now_ns`, and its time as a zombie.
     pub fn sums_at(&self, now_ns: u64) -> Sums {
-        let mut sums = self.sums;
-        if self.reaping.is_none() {
-            sums.add(self.state, now_ns.saturating_sub(self.since_ns));
-        }
-        if self.n_threads == 1 {
-            let hidden = self.hidden_ns().min(sums.blocked_ns);
-            sums.blocked_ns -= hidden;
-            sums.ready_ns += hidden;
+        let mut sums = self.past_threads.0;
+        self.threads.iter().for_each(|thread| sums += thread.sums_at(now_ns));
+        if let Some(ended_ns) = self.ended_ns {
+            let until_ns = self.reaping.map_or(now_ns, |reaping| reaping.not_after_ns);
+            sums.zombie_ns += until_ns.saturating_sub(ended_ns);
         }
         sums
     }
 
-    /// Time between being woken and getting the CPU that the records do not show, of all listed threads.
-    pub fn hidden_ns(&self) -> u64 {
-        self.threads.iter().filter_map(|thread| thread.check).map(|check| check.hidden_ns()).sum()
+    /// How long it has lived: to its end, or to `now_ns`.
+    pub fn life_ns(&self, now_ns: u64) -> u64 {
+        self.ended_ns.unwrap_or(now_ns).saturating_sub(self.started_ns)
     }
 
-    /// CPU time of all threads together.
-    pub fn cpu_ns(&self, now_ns: u64) -> u64 {
-        self.past_threads.0 + self.threads.iter().map(|thread| thread.sums_at(now_ns).running_ns).sum::<u64>()
+    /// Time between being woken and getting the CPU that the records do not show, of all listed threads.
+    pub fn hidden_ns(&self) -> u64 {
+        self.threads.iter().map(Thread::hidden_ns).sum()
     }
 
     /// Times that any of its threads got a CPU.
@@ -242,33 +215,36 @@ impl Process {
         self.past_threads.2 + self.threads.iter().map(|thread| thread.preempted).sum::<u64>()
     }
 
-    /// What it was blocked on so far and what it is blocked on now: numbers of names and sums.
+    /// What its main thread was blocked on so far and is blocked on now: numbers of names and sums.
     pub fn waits_at(&self, now_ns: u64) -> Vec<(u32, WaitSum)> {
-        let mut waits = self.waits.clone();
-        let ns = now_ns.saturating_sub(self.since_ns);
-        if self.state == State::Blocked && ns > 0 {
-            super::sums::add_wait(&mut waits, self.wait, ns);
-        }
-        let mut waits: Vec<_> = waits.into_iter().collect();
-        waits.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.ns));
-        waits
+        let main = self.threads.iter().rfind(|thread| thread.tid == self.pid);
+        main.unwrap_or_else(|| self.main()).waits_at(now_ns)
     }
 
     /// What it is blocked on now, by number; 0 when not seen or not blocked.
     pub fn waits_now(&self) -> u32 {
-        if self.state == State::Blocked { self.wait } else { 0 }
+        let main = self.main();
+        if self.is_alive() && main.state == State::Blocked { main.wait } else { 0 }
     }
 
-    /// The spans of its life from `from_ns` to `now_ns`, its threads laid over each other.
+    /// The spans of its life from `from_ns` to `now_ns`: those of its main thread, then of the threads that
+    /// outlive it.
     pub fn live_spans(&self, from_ns: u64, now_ns: u64) -> Vec<Span> {
-        match &self.threads[..] {
-            [only] => only.spans_at(from_ns, now_ns),
-            many => overlay(many.iter().map(|thread| thread.spans_at(from_ns, now_ns))),
+        let mut spans = self.threads[0].spans_at(from_ns, now_ns);
+        let mut ended_ns = self.threads[0].ended_ns;
+        while let Some(from) = ended_ns {
+            let outlives = |thread: &&Thread| {
+                thread.started_ns <= from && thread.ended_ns.is_none_or(|ended_ns| ended_ns > from)
+            };
+            let Some(next) = self.threads.iter().find(outlives) else { break };
+            let later = next.spans_at(from.max(from_ns), now_ns);
+            spans.extend(later.into_iter().map(|span| span.cut(from, u64::MAX)));
+            ended_ns = next.ended_ns;
         }
+        spans
     }
 
-    /// The process's spans from `from_ns` to `now_ns`, its threads laid over each other, its time as a zombie
-    /// last.
+    /// The spans of [`live_spans`](Self::live_spans), its time as a zombie last.
     pub fn spans(&self, from_ns: u64, now_ns: u64) -> Vec<Span> {
         let mut spans = self.live_spans(from_ns, now_ns);
         if let Some(ended_ns) = self.ended_ns {
@@ -278,73 +254,5 @@ impl Process {
             }
         }
         spans
-    }
-}
-
-/// At each moment the busiest of the threads: running before ready before blocked before stopped.
-fn overlay(threads: impl Iterator<Item = Vec<Span>>) -> Vec<Span> {
-    let rank = |state: State| match state {
-        State::Running => 0,
-        State::Ready => 1,
-        State::Blocked => 2,
-        State::Stopped => 3,
-        State::Zombie | State::Reaped => 4,
-    };
-    let all: Vec<Span> = threads.flatten().collect();
-    let mut edges: Vec<(u64, bool, usize)> = Vec::with_capacity(all.len() * 2);
-    for (index, span) in all.iter().enumerate() {
-        edges.push((span.from_ns, true, index));
-        edges.push((span.to_ns, false, index));
-    }
-    edges.sort_unstable();
-    let mut open = std::collections::BTreeSet::new();
-    let mut result: Vec<Span> = Vec::new();
-    let mut at = 0;
-    for (time, opens, index) in edges {
-        if time > at
-            && let Some(&(_, top)) = open.first()
-        {
-            let top: &Span = &all[top];
-            match result.last_mut() {
-                Some(last)
-                    if last.to_ns == at
-                        && (last.state, last.wait, last.cpu) == (top.state, top.wait, top.cpu) =>
-                {
-                    last.to_ns = time;
-                }
-                _ => result.push(Span::new(at, time, top.state, top.cpu, top.wait)),
-            }
-        }
-        at = time;
-        let key = (rank(all[index].state), index);
-        if opens {
-            open.insert(key)
-        } else {
-            open.remove(&key)
-        };
-    }
-    result
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_two_threads_the_busier_one_gives_the_state() {
-        let span = |from, to, state| Span::new(from, to, state, 0, 0);
-        let one = vec![span(0, 10, State::Running), span(10, 40, State::Blocked)];
-        let two = vec![span(5, 20, State::Ready), span(20, 30, State::Running)];
-        let both = overlay([one, two].into_iter());
-        let told: Vec<_> = both.iter().map(|span| (span.from_ns, span.to_ns, span.state)).collect();
-        assert_eq!(
-            told,
-            [
-                (0, 10, State::Running),
-                (10, 20, State::Ready),
-                (20, 30, State::Running),
-                (30, 40, State::Blocked)
-            ]
-        );
     }
 }

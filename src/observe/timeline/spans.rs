@@ -61,6 +61,14 @@ impl Span {
         self.to_ns.saturating_sub(self.from_ns)
     }
 
+    /// The part of it between two moments.
+    pub fn cut(mut self, from_ns: u64, to_ns: u64) -> Self {
+        self.from_ns = self.from_ns.max(from_ns).min(self.to_ns);
+        self.to_ns = self.to_ns.min(to_ns).max(self.from_ns);
+        self.longest_ns = self.longest_ns.min(self.ns());
+        self
+    }
+
     /// Takes the following span in: the state is that of the longest one joined so far.
     pub fn join(&mut self, next: &Span) {
         let (own, other) = (self.ns() as f64, next.ns() as f64);
@@ -122,6 +130,34 @@ impl Spans {
             self.0.pop_back();
         }
         self.push(Span::new(ended_ns - ns, ended_ns, State::Running, cpu, 0), 0);
+        ns
+    }
+
+    /// Makes a last span of an unknown state one in line for a CPU and after that, for `ran_ns`, on `cpu`; says how
+    /// long each is.
+    pub(super) fn settle_the_end(&mut self, ran_ns: u64, cpu: u32) -> (u64, u64) {
+        let unknown = |span: &&Span| span.state == State::Unknown && span.joined == 1;
+        let Some(last) = self.0.back().filter(unknown).copied() else { return (0, 0) };
+        self.0.pop_back();
+        let ran_ns = ran_ns.min(last.ns());
+        let split_ns = last.to_ns - ran_ns;
+        self.push(Span::new(last.from_ns, split_ns, State::Ready, 0, 0), 0);
+        self.push(Span::new(split_ns, last.to_ns, State::Running, cpu, 0), 0);
+        (ran_ns, last.ns() - ran_ns)
+    }
+
+    /// Of a last span on a CPU, makes the first `ns` ones after `from_ns` in line for it; says how many that were.
+    pub(super) fn lost_cpu_after(&mut self, from_ns: u64, ns: u64) -> u64 {
+        let running = |span: &&Span| span.state == State::Running && span.joined == 1;
+        let Some(last) = self.0.back().filter(running).copied() else { return 0 };
+        let from_ns = from_ns.max(last.from_ns);
+        let ns = ns.min(last.to_ns.saturating_sub(from_ns));
+        if ns > 0 {
+            self.0.pop_back();
+            self.push(last.cut(last.from_ns, from_ns), 0);
+            self.push(Span::new(from_ns, from_ns + ns, State::Ready, 0, 0), 0);
+            self.push(last.cut(from_ns + ns, last.to_ns), 0);
+        }
         ns
     }
 

@@ -17,6 +17,8 @@ pub struct Sums {
     pub stopped_ns: u64,
     /// Ended and not yet reaped.
     pub zombie_ns: u64,
+    /// Alive, and nothing tells in which state.
+    pub unknown_ns: u64,
 }
 
 impl Sums {
@@ -27,13 +29,25 @@ impl Sums {
             State::Blocked => self.blocked_ns += ns,
             State::Stopped => self.stopped_ns += ns,
             State::Zombie => self.zombie_ns += ns,
+            State::Unknown => self.unknown_ns += ns,
             State::Reaped => {}
         }
     }
 
     /// The life from start to end: all but the time as a zombie.
     pub fn alive_ns(&self) -> u64 {
-        self.running_ns + self.ready_ns + self.blocked_ns + self.stopped_ns
+        self.running_ns + self.ready_ns + self.blocked_ns + self.stopped_ns + self.unknown_ns
+    }
+}
+
+impl std::ops::AddAssign for Sums {
+    fn add_assign(&mut self, other: Self) {
+        self.running_ns += other.running_ns;
+        self.ready_ns += other.ready_ns;
+        self.blocked_ns += other.blocked_ns;
+        self.stopped_ns += other.stopped_ns;
+        self.zombie_ns += other.zombie_ns;
+        self.unknown_ns += other.unknown_ns;
     }
 }
 

@@ -1,7 +1,7 @@
 //! One thread: the state that it is in, and the sums of those it was in.
 
 use super::spans::{Span, Spans};
-use super::sums::{Check, Sums};
+use super::sums::{Check, Sums, WaitSum, WaitSums, add_wait};
 use crate::observe::event::State;
 use crate::sys::pid::Pid;
 use crate::sys::procfs::stat::SchedStat;
@@ -15,6 +15,8 @@ pub struct Thread {
     pub name: Option<String>,
     /// When it began, or was found.
     pub started_ns: u64,
+    /// When it first had a CPU, where that was recorded.
+    pub first_ran_ns: Option<u64>,
     /// When it ended.
     pub ended_ns: Option<u64>,
     /// What it does now.
@@ -33,10 +35,17 @@ pub struct Thread {
     pub preempted: u64,
     /// Its past, without what it does now.
     pub spans: Spans,
+    pub(super) waits: WaitSums,
+    /// Of a thread that is known by samples: time counted as ready that the kernel may still book as running.
+    pub(super) unbooked_ns: u64,
     /// The last comparison with the kernel's sums.
     pub check: Option<Check>,
+    /// It was woken since the last comparison, and how long it waited for its CPU then is not known.
+    pub woken_unchecked: bool,
     /// What the kernel's sums have from before the records, for a thread that was there before.
     pub(super) base: Option<SchedStat>,
+    /// The same for the watched command, read before its exec: less exact, and known from the beginning.
+    pub(super) before_exec: SchedStat,
     /// Its exit was recorded, with its parent then and when, and its last way off the CPU was not yet.
     pub(super) exiting: Option<(Pid, u64)>,
     /// Another thread had its CPU, though no record says that it left it.
@@ -53,6 +62,7 @@ impl Thread {
             tid,
             name: None,
             started_ns: at_ns,
+            first_ran_ns: None,
             ended_ns: None,
             state,
             since_ns: at_ns,
@@ -62,8 +72,12 @@ impl Thread {
             turns: 0,
             preempted: 0,
             spans: Spans::default(),
+            waits: WaitSums::new(),
+            unbooked_ns: 0,
             check: None,
+            woken_unchecked: false,
             base: None,
+            before_exec: SchedStat::default(),
             exiting: None,
             displaced_ns: None,
             free_ns: None,
@@ -89,6 +103,9 @@ impl Thread {
     pub(super) fn go(&mut self, state: State, at_ns: u64) -> Span {
         let span = Span::new(self.since_ns, at_ns.max(self.since_ns), self.state, self.cpu, self.wait);
         self.sums.add(self.state, span.ns());
+        if self.state == State::Blocked && span.ns() > 0 {
+            add_wait(&mut self.waits, self.wait, span.ns());
+        }
         self.state = state;
         self.since_ns = span.to_ns;
         self.wait = 0;
@@ -96,13 +113,49 @@ impl Thread {
         span
     }
 
-    /// The sums as if the present state ended at `now_ns`.
+    /// The sums as if the present state ended at `now_ns`, with the hidden part of being ready put where it
+    /// belongs, as far as the kernel's sums show it.
     pub fn sums_at(&self, now_ns: u64) -> Sums {
+        let mut sums = self.recorded_at(now_ns);
+        let hidden_ns = self.hidden_ns().min(sums.blocked_ns);
+        sums.blocked_ns -= hidden_ns;
+        sums.ready_ns += hidden_ns;
+        sums
+    }
+
+    /// Time between being woken and getting the CPU, which the records do not show and the kernel's sums do.
+    pub fn hidden_ns(&self) -> u64 {
+        self.check.map_or(0, |check| check.hidden_ns())
+    }
+
+    /// What it was blocked on so far and what it is blocked on now, the longest first: numbers of names and sums.
+    pub fn waits_at(&self, now_ns: u64) -> Vec<(u32, WaitSum)> {
+        let mut waits = self.waits.clone();
+        let ns = now_ns.saturating_sub(self.since_ns);
+        if self.is_alive() && self.state == State::Blocked && ns > 0 {
+            add_wait(&mut waits, self.wait, ns);
+        }
+        let mut waits: Vec<_> = waits.into_iter().collect();
+        waits.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.ns));
+        waits
+    }
+
+    fn recorded_at(&self, now_ns: u64) -> Sums {
         let mut sums = self.sums;
         if self.is_alive() {
             sums.add(self.state, now_ns.saturating_sub(self.since_ns));
         }
         sums
+    }
+
+    /// What the kernel's sums should be by what is recorded up to `since_ns`.
+    pub fn booked(&self) -> SchedStat {
+        let base = self.base.unwrap_or(self.before_exec);
+        SchedStat {
+            running_ns: base.running_ns + self.sums.running_ns,
+            ready_ns: base.ready_ns + self.sums.ready_ns - self.unbooked_ns,
+            turns: base.turns + self.turns,
+        }
     }
 
     /// Compares with the kernel's sums, read at `at_ns`. Only while it has been off the CPU and not in line,
@@ -114,7 +167,7 @@ impl Thread {
         if !matches!(self.state, State::Blocked | State::Stopped | State::Zombie) || at_ns < self.since_ns {
             return;
         }
-        let sums = self.sums_at(at_ns);
+        let sums = self.recorded_at(at_ns);
         if older && self.base.is_none() {
             self.base = Some(SchedStat {
                 running_ns: kernel.running_ns.saturating_sub(sums.running_ns),
@@ -123,6 +176,7 @@ impl Thread {
             });
             return;
         }
+        self.woken_unchecked = false;
         let base = self.base.unwrap_or_default();
         let last_record_ns = self.exiting.map(|(_, at_ns)| at_ns);
         self.check = Some(Check {

@@ -7,13 +7,14 @@ use std::path::Path;
 use super::{Ends, Kind, Scene, Wait};
 use crate::sys::procfs::descriptors::{Target, pid_of_pidfd, target};
 use crate::sys::procfs::sockets;
+use crate::sys::procfs::tree::threads;
 
 /// What it means that `pid` waits for `fd`, to write to it or to read from it.
 pub(super) fn wait(pid: Pid, fd: u64, writes: bool, scene: &Scene) -> Option<Wait> {
     Some(match target(pid, fd)? {
         Target::Pipe(inode) => pipe(pid, inode, None, writes, scene),
         Target::Socket(inode) => socket(pid, inode, scene),
-        Target::Anonymous(kind) if kind == "timerfd" => Wait::outside(Kind::Timer, "timer"),
+        Target::Anonymous(kind) if kind == "timerfd" => Wait::outside(Kind::Timer, "timer (timerfd)"),
         Target::Anonymous(kind) if kind == "signalfd" => Wait::outside(Kind::Signal, "signal"),
         Target::Anonymous(kind) if kind == "pidfd" => pidfd(pid, fd, scene),
         Target::Anonymous(kind) => Wait::outside(Kind::Other, kind),
@@ -40,15 +41,23 @@ fn pipe(pid: Pid, inode: u64, path: Option<&Path>, writes: bool, scene: &Scene) 
     let Some(mut others) = scene.pipe_ends(inode, !writes) else {
         return Wait::outside(Kind::Pipe, format!("{what} {direction} outside"));
     };
-    others.retain(|other| *other != pid);
+    let full = if writes { " (full)" } else { "" };
+    let own_end = others.contains(&pid);
+    if others.len() > usize::from(own_end) {
+        others.retain(|other| *other != pid || threads(pid).len() > 1);
+    }
     if path.is_some() || others.is_empty() {
-        // Anybody may open a FIFO; and a pipe whose other end nobody holds is about to end.
+        // Any process may open a FIFO; and a pipe whose other end no process holds is about to end.
+        others.retain(|other| *other != pid);
         let on =
             if others.is_empty() { what } else { format!("{what} {direction} {}", scene.labels(&others)) };
         return Wait::outside(Kind::Pipe, on);
     }
-    let full = if writes { " (full)" } else { "" };
-    let on = format!("{what} {direction} {}{full}", scene.labels(&others));
+    let on = if others == [pid] {
+        format!("{what} {direction} itself: it holds the other end and no other process does{full}")
+    } else {
+        format!("{what} {direction} {}{full}", scene.labels(&others))
+    };
     Wait { on, kind: Kind::Pipe, ends: Ends::Only(others) }
 }
 
@@ -57,17 +66,25 @@ fn socket(pid: Pid, inode: u64, scene: &Scene) -> Wait {
     if socket.listens {
         return Wait::outside(Kind::Socket, format!("socket {} (connections)", socket.local));
     }
-    let Some(peer) = &socket.peer else {
-        return Wait::outside(Kind::Socket, format!("socket {} ({})", socket.local, socket.protocol));
+    let peer_inode = sockets::peer_inode(pid, inode).or_else(|| scene.unix_peer(inode));
+    let (mut holders, strangers) = peer_inode.map_or((Vec::new(), true), |inode| scene.socket_holders(inode));
+    let name = match (&socket.peer, socket.local.as_str()) {
+        (Some(peer), _) => format!("socket {peer}"),
+        (None, "(unnamed)") if !holders.is_empty() => "socket".to_owned(),
+        (None, local) => format!("socket {local} ({})", socket.protocol),
     };
-    let holders =
-        sockets::peer_inode(pid, inode).map(|inode| scene.socket_holders(inode)).unwrap_or_default();
     if holders.is_empty() {
-        return Wait::outside(Kind::Socket, format!("socket {peer}"));
+        return Wait::outside(Kind::Socket, name);
     }
-    let on = format!("socket {peer} of {}", scene.labels(&holders));
-    // Every holder of the peer is watched only if no stranger holds it too, which /proc does not tell cheaply.
-    Wait::outside(Kind::Socket, on)
+    if holders.len() > 1 {
+        holders.retain(|holder| *holder != pid);
+    }
+    let to = if socket.protocol == "unix" { "to" } else { "of" };
+    let on = format!("{name} {to} {}", scene.labels(&holders));
+    // Over the network, or by its name, a stranger may hold the peer too.
+    let closed = socket.protocol == "unix" && socket.local == "(unnamed)" && !strangers;
+    let ends = if closed { Ends::Only(holders) } else { Ends::Outside };
+    Wait { on, kind: Kind::Socket, ends }
 }
 
 /// A path as the person who started the watch would write it.

@@ -1,26 +1,27 @@
-//! The wait-for graph: who could let whom go on, and sets that nobody can.
+//! The wait-for graph: which thread could let which go on, and sets that none can.
 //!
-//! A blocked process waits for *any* of those that could end its wait (the OR model of Knapp, "Deadlock
-//! detection in distributed databases", ACM Computing Surveys 1987). A set of processes is deadlocked when all
-//! are blocked, none of their waits can end from outside, and all that could end them are in the set.
+//! A blocked thread waits for *any* of those that could end its wait (the OR model of Knapp, "Deadlock
+//! detection in distributed databases", ACM Computing Surveys 1987). A set of threads is deadlocked when all
+//! are blocked, none of their waits can end from outside, and all that could end them are in the set. One that
+//! no other could let go on waits for itself.
 
 use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A set of processes that can only wait for each other.
+/// A set of threads that can only wait for each other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Deadlock {
-    /// The processes that wait for each other in a circle.
+    /// The threads that wait for each other in a circle, or the one that waits for itself.
     pub circle: Vec<Pid>,
     /// Those that wait for the circle without being part of it.
     pub behind: Vec<Pid>,
 }
 
-/// The deadlocks among processes; `waits` has for each one that is blocked for good those that could end its
+/// The deadlocks among threads; `waits` has for each one that is blocked for good those that could end its
 /// wait, and leaves out all others.
 pub fn deadlocks(waits: &BTreeMap<Pid, BTreeSet<Pid>>) -> Vec<Deadlock> {
     let mut stuck = waits.clone();
-    // Whoever could be let go on by somebody who can go on is not stuck: take away until nothing changes.
+    // One that could be let go on by one that can go on is not stuck: take away until nothing changes.
     loop {
         let free: Vec<Pid> = stuck
             .iter()

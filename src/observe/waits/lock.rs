@@ -48,7 +48,14 @@ pub(super) fn file(pid: Pid, fd: u64, scene: &Scene) -> Wait {
 /// Whoever maps the word can wake its waiters and nobody else can. Only for a mutex of the C library (owner's
 /// TID behind the lock word) and a robust or priority-inheriting futex (TID in the word) is the holder
 /// recorded; for a semaphore, as Python's `multiprocessing.Lock` is one, nobody records it.
-pub(super) fn futex(pid: Pid, address: u64, operation: u64, times_out: bool, scene: &Scene) -> Wait {
+pub(super) fn futex(pid: Pid, tid: Pid, args: [u64; 6], scene: &Scene) -> Wait {
+    let [address, operation, expected, timeout, ..] = args;
+    let times_out = timeout != 0;
+    if let Some(joined) = joined(pid, tid, address, expected) {
+        let ends = if times_out { Ends::Outside } else { Ends::Threads(vec![joined]) };
+        let timer = if times_out { ", or timer" } else { "" };
+        return Wait { on: format!("the end of thread {joined}{timer}"), kind: Kind::Lock, ends };
+    }
     let command = (operation as u32).cast_signed() & libc::FUTEX_CMD_MASK;
     let word = word_at(pid, address);
     let (name, sharers) = match &word {
@@ -61,17 +68,19 @@ pub(super) fn futex(pid: Pid, address: u64, operation: u64, times_out: bool, sce
                 .collect();
             (shared_name(path, *inode, *offset), sharers)
         }
-        _ => (format!("lock 0x{address:x} among its own threads"), Vec::new()),
+        _ => (format!("lock 0x{address:x}"), Vec::new()),
     };
     let holder = holder(pid, address, command, scene);
     let timer = if times_out { ", or timer" } else { "" };
     if let Some(holder) = holder {
-        let on = format!("{name} held by {}{timer}", scene.label(holder));
-        let ends = if times_out { Ends::Outside } else { Ends::Only(vec![holder]) };
+        let whom = if holder == tid { "itself".to_owned() } else { scene.thread_label(holder) };
+        let on = format!("{name} held by {whom}{timer}");
+        let ends = if times_out { Ends::Outside } else { Ends::Threads(vec![holder]) };
         return Wait { on, kind: Kind::Lock, ends };
     }
     let on = match &sharers[..] {
-        [] => format!("{name}{timer}"),
+        [] if threads(pid).len() > 1 => format!("{name} among its own threads{timer}"),
+        [] => format!("{name} of its own{timer}"),
         some => format!("{name} shared with {}{timer}", scene.labels(some)),
     };
     let ends = match word {
@@ -81,14 +90,20 @@ pub(super) fn futex(pid: Pid, address: u64, operation: u64, times_out: bool, sce
         Some(Word::Shared { path, .. }) if !path.ends_with("(deleted)") => Ends::Outside,
         Some(Word::Shared { .. }) => {
             let mut all = sharers;
-            if threads(pid).len() > 1 {
-                all.push(pid);
-            }
-            if all.is_empty() { Ends::Outside } else { Ends::Only(all) }
+            all.push(pid);
+            Ends::Only(all)
         }
         Some(Word::Private { .. }) => Ends::Only(vec![pid]),
     };
     Wait { on, kind: Kind::Lock, ends }
+}
+
+/// `pthread_join(3)`: the thread whose number is in the word until the kernel clears it at that thread's end.
+fn joined(pid: Pid, tid: Pid, address: u64, expected: u64) -> Option<Pid> {
+    let word = u32::from_ne_bytes(read::<4>(pid, address)?);
+    let is_expected = u64::from(word) == expected & u64::from(u32::MAX);
+    let word = Pid::from_raw(word.cast_signed());
+    (is_expected && word != tid && threads(pid).contains(&word)).then_some(word)
 }
 
 /// `/dev/shm/sem.Xy12 (deleted)` is a semaphore by the C library's naming; other objects are named with the
@@ -117,10 +132,6 @@ fn holder(pid: Pid, address: u64, command: i32, scene: &Scene) -> Option<Pid> {
         return None;
     };
     // A word that merely looks like one of these names no thread of a watched process.
-    let owner = Pid::from_raw(tid.cast_signed());
-    scene
-        .actors()
-        .iter()
-        .map(|actor| actor.pid)
-        .find(|&pid| tid != 0 && (pid == owner || threads(pid).contains(&owner)))
+    let tid = Pid::from_raw(tid.cast_signed());
+    scene.process_of(tid).map(|_| tid)
 }

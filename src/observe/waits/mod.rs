@@ -1,6 +1,7 @@
 //! Blocked on what: from the kernel's tables to words, and from those to a wait-for graph.
 
 mod descriptor;
+mod fifo;
 mod graph;
 mod lock;
 mod poll;

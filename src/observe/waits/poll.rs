@@ -76,7 +76,7 @@ fn any_of(waits: Vec<Option<Wait>>, more: bool, times_out: bool) -> Wait {
                 all.extend(pids);
                 true
             }
-            Ends::Outside => false,
+            Ends::Threads(_) | Ends::Outside => false,
         });
     all.sort_unstable();
     all.dedup();

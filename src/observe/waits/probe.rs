@@ -3,7 +3,7 @@
 use crate::sys::pid::Pid;
 use nix::libc;
 
-use super::{Ends, Kind, Scene, Wait, descriptor, lock, poll};
+use super::{Ends, Kind, Scene, Wait, descriptor, fifo, lock, poll};
 use crate::sys::procfs::descriptors::pid_of_pidfd;
 use crate::sys::procfs::syscall::{InCall, current, wchan};
 
@@ -13,12 +13,12 @@ use crate::sys::procfs::syscall::{InCall, current, wchan};
 /// (`wchan`) is all there is.
 pub fn probe(pid: Pid, tid: Pid, scene: &Scene) -> Option<Wait> {
     match current(pid, tid) {
-        Some(call) => in_call(pid, call, scene).or_else(|| by_wchan(pid, tid)),
+        Some(call) => in_call(pid, tid, call, scene).or_else(|| by_wchan(pid, tid)),
         None => by_wchan(pid, tid),
     }
 }
 
-fn in_call(pid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
+fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
     let [first, second, third, fourth, fifth, _] = call.args;
     let wait = match call.number {
         libc::SYS_wait4 => match (first as u32).cast_signed() {
@@ -31,7 +31,7 @@ fn in_call(pid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
             _ => child_wait(scene, scene.children(pid)),
         },
         libc::SYS_nanosleep | libc::SYS_clock_nanosleep => Wait::outside(Kind::Timer, "timer"),
-        libc::SYS_futex => lock::futex(pid, first, second, fourth != 0, scene),
+        libc::SYS_futex => lock::futex(pid, tid, call.args, scene),
         libc::SYS_flock => lock::file(pid, first, scene),
         libc::SYS_fcntl => match (second as u32).cast_signed() {
             libc::F_SETLKW | libc::F_OFD_SETLKW => lock::file(pid, first, scene),
@@ -78,6 +78,7 @@ fn in_call(pid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
         libc::SYS_mq_timedreceive | libc::SYS_mq_timedsend => {
             Wait::outside(Kind::Other, "POSIX message queue")
         }
+        libc::SYS_openat => fifo::wait(pid, call, scene)?,
         libc::SYS_io_uring_enter => Wait::outside(Kind::Other, "io_uring"),
         libc::SYS_fsync | libc::SYS_fdatasync | libc::SYS_sync => Wait::outside(Kind::Device, "disk (sync)"),
         number => older_call(pid, number, call, scene)?,
@@ -93,6 +94,7 @@ fn older_call(pid: Pid, number: i64, call: InCall, scene: &Scene) -> Option<Wait
         libc::SYS_poll => poll::poll(pid, first, second, (third as u32).cast_signed() >= 0, scene),
         libc::SYS_select => poll::select(pid, first, [second, third, fourth], fifth != 0, scene),
         libc::SYS_epoll_wait => poll::epoll(pid, first, (fourth as u32).cast_signed() >= 0, scene),
+        libc::SYS_open => fifo::wait(pid, call, scene)?,
         libc::SYS_pause => Wait::outside(Kind::Signal, "signal"),
         libc::SYS_vfork => Wait::outside(Kind::Child, "child, until it execs or exits (vfork)"),
         _ => return None,
@@ -100,15 +102,15 @@ fn older_call(pid: Pid, number: i64, call: InCall, scene: &Scene) -> Option<Wait
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn older_call(_: Pid, _: i64, _: InCall, _: &Scene) -> Option<Wait> {
+fn older_call(_: u32, _: i64, _: InCall, _: &Scene) -> Option<Wait> {
     None
 }
 
 fn child_wait(scene: &Scene, children: Vec<Pid>) -> Wait {
     let on = match &children[..] {
-        [] => "any child".to_owned(),
+        [] => "a child".to_owned(),
         [only] => format!("child {}", scene.label(*only)),
-        several => format!("one of its children {}", scene.labels(several)),
+        several => format!("any of its children {}", scene.labels(several)),
     };
     let ends = if children.is_empty() || children.iter().any(|pid| !scene.is_actor(*pid)) {
         Ends::Outside
@@ -118,9 +120,13 @@ fn child_wait(scene: &Scene, children: Vec<Pid>) -> Wait {
     Wait { on, kind: Kind::Child, ends }
 }
 
+/// A thread that sleeps in one of these is stopped, or on its way back to the program.
+const OUTSIDE: [&str; 6] =
+    ["syscall", "do_signal_stop", "ptrace_stop", "get_signal", "exit_to_user_mode", "irqentry"];
+
 fn by_wchan(pid: Pid, tid: Pid) -> Option<Wait> {
     // Outside any call: a stop, or the way back to the program.
-    let function = wchan(pid, tid).filter(|function| !function.contains("syscall"))?;
+    let function = wchan(pid, tid).filter(|function| !OUTSIDE.iter().any(|part| function.contains(part)))?;
     let known = [
         ("do_wait", Kind::Child, "child"),
         ("nanosleep", Kind::Timer, "timer"),

@@ -3,9 +3,15 @@
 use crate::sys::pid::Pid;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use super::fifo;
 
 use crate::sys::procfs::descriptors::{self, Target};
 use crate::sys::procfs::locks::{self, Lock};
+use crate::sys::procfs::syscall::current;
+use crate::sys::procfs::tree::threads;
+use crate::sys::unix_peers::unix_peers;
 
 /// A watched process, as far as waits name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +32,9 @@ pub struct Scene {
     watcher: Pid,
     locks: OnceCell<Vec<Lock>>,
     holders: OnceCell<Holders>,
+    peers: OnceCell<HashMap<u64, u64>>,
+    /// Processes that wait for the other end of a FIFO to be opened, and which FIFO.
+    openers: OnceCell<Vec<(Pid, PathBuf)>>,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +49,14 @@ struct Holders {
 impl Scene {
     /// A scene of these living processes, watched by process `watcher`.
     pub fn new(actors: Vec<Actor>, watcher: Pid) -> Self {
-        Self { actors, watcher, locks: OnceCell::new(), holders: OnceCell::new() }
+        Self {
+            actors,
+            watcher,
+            locks: OnceCell::new(),
+            holders: OnceCell::new(),
+            peers: OnceCell::new(),
+            openers: OnceCell::new(),
+        }
     }
 
     /// `4240 buyer-1`, or the bare number of a process that is not watched.
@@ -49,6 +65,20 @@ impl Scene {
             Some(actor) => format!("{pid} {}", actor.name),
             None => pid.to_string(),
         }
+    }
+
+    /// `thread 4243 of 4240 buyer-1`, or the process's label for a main thread.
+    pub fn thread_label(&self, tid: Pid) -> String {
+        match self.process_of(tid) {
+            Some(pid) if pid != tid => format!("thread {tid} of {}", self.label(pid)),
+            _ => self.label(tid),
+        }
+    }
+
+    /// The watched process that a thread belongs to.
+    pub fn process_of(&self, tid: Pid) -> Option<Pid> {
+        let mut pids = self.actors.iter().map(|actor| actor.pid);
+        pids.find(|&pid| tid != Pid::UNKNOWN && (pid == tid || threads(pid).contains(&tid)))
     }
 
     /// Several labels, the first three in full.
@@ -90,9 +120,28 @@ impl Scene {
         Some(ends.get(&inode).cloned().unwrap_or_default())
     }
 
-    /// The processes that hold a socket.
-    pub(super) fn socket_holders(&self, inode: u64) -> Vec<Pid> {
-        self.holders().sockets.get(&inode).cloned().unwrap_or_default()
+    /// The processes that hold a socket; whether strangers may as well.
+    pub(super) fn socket_holders(&self, inode: u64) -> (Vec<Pid>, bool) {
+        let holders = self.holders();
+        let pids = holders.sockets.get(&inode).cloned().unwrap_or_default();
+        let strangers = pids.is_empty() || holders.outside.contains(&inode);
+        (pids, strangers)
+    }
+
+    /// The socket at the other end of a Unix domain socket.
+    pub(super) fn unix_peer(&self, inode: u64) -> Option<u64> {
+        self.peers.get_or_init(unix_peers).get(&inode).copied()
+    }
+
+    /// Processes that wait for the other end of a FIFO to be opened, and which.
+    pub(super) fn fifo_openers(&self) -> &[(Pid, PathBuf)] {
+        self.openers.get_or_init(|| {
+            let opening = |actor: &Actor| {
+                let call = current(actor.pid, actor.pid)?;
+                Some((actor.pid, fifo::opened(actor.pid, call)?.path))
+            };
+            self.actors.iter().filter_map(opening).collect()
+        })
     }
 
     fn holders(&self) -> &Holders {

@@ -44,8 +44,10 @@ pub enum Kind {
 /// Who could end a wait.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Ends {
-    /// Only one of these processes (and a signal, as always).
+    /// Only a thread of one of these processes, its own included (and a signal, as always).
     Only(Vec<Pid>),
+    /// Only one of these threads.
+    Threads(Vec<Pid>),
     /// Time, a person, a device, a stranger: it may end without any of the watched processes, or nothing is
     /// known.
     Outside,

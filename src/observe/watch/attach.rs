@@ -8,17 +8,20 @@ use nix::errno::Errno;
 
 use super::hangs::Hangs;
 use super::pace::Pace;
-use super::session::{Source, Subject, Watch};
+use super::session::{Subject, Watch};
+use crate::observe::budget::Budget;
 use crate::observe::event::{Event, What};
+use crate::observe::false_exits::FalseExits;
 use crate::observe::lives::Lives;
-use crate::observe::sampled::Poller;
+use crate::observe::sampled::{PERIOD_NS, Poller};
 use crate::observe::sampler::{Sampler, found};
 use crate::observe::switches::Recorder;
 use crate::observe::tier::{Refusal, Tier};
-use crate::observe::timeline::{Limits, Timeline};
+use crate::observe::timeline::{Limits, Records, Timeline};
 use crate::process::{CommandError, HeldCommand};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::exits::Exits;
+use crate::sys::procfs::signals::process_of;
 use crate::sys::procfs::{stat, tree};
 use crate::sys::task;
 
@@ -35,7 +38,15 @@ pub enum WatchError {
         /// The PID asked for.
         pid: Pid,
     },
-    /// The process is somebody else's.
+    /// The number is a thread's.
+    #[error("{tid} is a thread of process {pid}, not a process")]
+    Thread {
+        /// The number asked for.
+        tid: Pid,
+        /// Its process.
+        pid: Pid,
+    },
+    /// The process is another user's.
     #[error("process {pid} ({name}) belongs to another user")]
     NotYours {
         /// The PID asked for.
@@ -65,14 +76,32 @@ pub enum Start {
     Pid(Pid),
 }
 
-/// Begins a watch of `start` in the best tier that can be had, or in `tier_asked` alone.
+/// How to watch.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// This tier alone, instead of the best that is available.
+    pub tier: Option<Tier>,
+    /// How much is kept.
+    pub limits: Limits,
+    /// What reading `/proc` may cost, in percent of one CPU.
+    pub budget_percent: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { tier: None, limits: Limits::default(), budget_percent: 5.0 }
+    }
+}
+
+/// Begins a watch of `start` in the best tier that is available, or in the one that is asked for.
 ///
 /// This process becomes the one that adopts the program's orphans (`PR_SET_CHILD_SUBREAPER`), so that none
 /// escapes; without the watch that would be process 1, or the nearest such ancestor.
 ///
 /// # Errors
 /// [`WatchError`]; a held command is then gone without having run, a running process is untouched.
-pub fn begin(start: Start, tier_asked: Option<Tier>, limits: Limits) -> Result<Watch, WatchError> {
+pub fn begin(start: Start, settings: Settings) -> Result<Watch, WatchError> {
+    let Settings { tier: tier_asked, limits, budget_percent } = settings;
     let watcher = Pid::this();
     let root = match &start {
         Start::Command(held) => held.pid(),
@@ -102,14 +131,14 @@ pub fn begin(start: Start, tier_asked: Option<Tier>, limits: Limits) -> Result<W
     {
         return Err(WatchError::Tier { tier, why: refusal.why.clone() });
     }
-    let (tier, source) = match recorder {
-        Some((tier, recorder)) => (tier, Source::Records(Box::new(recorder), Sampler::default())),
-        None => (Tier::Sampled, Source::Looks(Poller::new(vec![root, watcher], watcher), 0)),
-    };
+    let (tier, recorder) = recorder.map_or((Tier::Sampled, None), |(tier, recorder)| (tier, Some(recorder)));
+    // Orphans are this process's children.
+    let roots = if recorder.is_some() { Vec::new() } else { vec![root, watcher] };
+    let poller = Poller::new(roots, watcher, Budget::new(budget_percent, PERIOD_NS));
     // Where records are, announcements of exits make them complete; looks have their own period.
     let exits = (tier != Tier::Sampled).then(Exits::listen).and_then(Result::ok);
     let command = matches!(start, Start::Command(_)).then_some(root);
-    let mut begun = Begun { tier, refusals, source, lives: Lives::new(command)?, events: Vec::new() };
+    let mut begun = Begun { recorder, poller, lives: Lives::new(command)?, events: Vec::new() };
     let subject = match start {
         Start::Command(held) => {
             begun.root_command(root, watcher);
@@ -122,7 +151,7 @@ pub fn begin(start: Start, tier_asked: Option<Tier>, limits: Limits) -> Result<W
     };
     // A command that was given a terminal of its own leads a session by now.
     let session = stat::of_process(root).map_or(Pid::UNKNOWN, |stat| stat.session);
-    let Begun { tier, refusals, source, lives, events } = begun;
+    let Begun { recorder, poller, lives, events } = begun;
     Ok(Watch {
         subject,
         root,
@@ -130,14 +159,21 @@ pub fn begin(start: Start, tier_asked: Option<Tier>, limits: Limits) -> Result<W
         session,
         tier,
         refusals,
-        source,
+        recorder,
+        sampler: Sampler::new(budget_percent),
+        poller,
+        false_exits: FalseExits::default(),
         lives,
-        timeline: Timeline::new(limits).with_records_to_the_last(tier == Tier::Root || exits.is_some()),
+        timeline: Timeline::new(limits).with_records(match (tier, &exits) {
+            (Tier::Sampled, _) => Records::Nothing,
+            (Tier::Exact, None) => Records::ToTheExit,
+            (Tier::Exact, Some(_)) => Records::ToTheLast,
+            (Tier::Root, _) => Records::Everything,
+        }),
         exits,
         hangs: Hangs::default(),
         pending: events,
         horizon_ns: monotonic_ns(),
-        asked_ns: 0,
         hang_looked_ns: 0,
         pace: Pace::new(monotonic_ns()),
         exit: None,
@@ -146,9 +182,8 @@ pub fn begin(start: Start, tier_asked: Option<Tier>, limits: Limits) -> Result<W
 }
 
 struct Begun {
-    tier: Tier,
-    refusals: Vec<Refusal>,
-    source: Source,
+    recorder: Option<Recorder>,
+    poller: Poller,
     lives: Lives,
     events: Vec<Event>,
 }
@@ -156,10 +191,18 @@ struct Begun {
 impl Begun {
     fn root_command(&mut self, root: Pid, watcher: Pid) {
         let at_ns = monotonic_ns();
-        self.events.push(Event { at_ns, pid: root, tid: root, what: What::Rooted { ppid: watcher } });
+        // It waits for its exec, so that its sums are complete.
+        let before_exec = stat::schedstat(root, root).unwrap_or_default();
+        let what = What::Rooted { ppid: watcher, before_exec };
+        self.events.push(Event { at_ns, pid: root, tid: root, what });
         self.lives.follow(root);
-        if let Source::Looks(poller, _) = &mut self.source {
-            poller.know(root);
+        self.know(root);
+    }
+
+    /// Where nothing is recorded, it is looked at.
+    fn know(&mut self, pid: Pid) {
+        if self.recorder.is_none() {
+            self.poller.know(pid);
         }
     }
 
@@ -176,7 +219,7 @@ impl Begun {
                         continue;
                     }
                     grew = true;
-                    if let Source::Records(recorder, _) = &mut self.source
+                    if let Some(recorder) = &mut self.recorder
                         && tid != root
                     {
                         match recorder.attach(tid) {
@@ -188,9 +231,7 @@ impl Begun {
                     let _ = found(pid, tid, &mut self.events);
                 }
                 self.lives.follow(pid);
-                if let Source::Looks(poller, _) = &mut self.source {
-                    poller.know(pid);
-                }
+                self.know(pid);
             }
             if !grew {
                 return Ok(());
@@ -202,6 +243,9 @@ impl Begun {
 fn check_pid(pid: Pid) -> Result<(), WatchError> {
     use std::os::unix::fs::MetadataExt;
     let stat = stat::of_process(pid).ok_or(WatchError::NoProcess { pid })?;
+    if let Some(process) = process_of(pid).filter(|process| *process != pid) {
+        return Err(WatchError::Thread { tid: pid, pid: process });
+    }
     let owner = std::fs::metadata(format!("/proc/{pid}")).map_err(|_| WatchError::NoProcess { pid })?.uid();
     let user = nix::unistd::geteuid();
     if user.is_root() || owner == user.as_raw() {

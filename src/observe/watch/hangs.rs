@@ -3,6 +3,7 @@
 use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::breakers::{can_break_a_circle, can_end_its_own_wait};
 use crate::observe::event::State;
 use crate::observe::sampler::scene;
 use crate::observe::timeline::{Process, Thread, Timeline};
@@ -13,12 +14,25 @@ use crate::observe::waits::{Deadlock, Ends, deadlocks, probe};
 pub struct Hang {
     /// When the last of the circle went to sleep.
     pub from_ns: u64,
-    /// When it was over: somebody was killed, or it was none after all.
+    /// When it was over: a thread of it was killed, or it was none after all.
     pub to_ns: Option<u64>,
-    /// Who waits for whom.
+    /// Which thread waits for which.
     pub deadlock: Deadlock,
-    /// What each one of the circle waits for, in words.
-    pub waits: Vec<(Pid, String)>,
+    /// What each thread of the circle waits for.
+    pub waits: Vec<HeldUp>,
+}
+
+/// One thread of a circle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldUp {
+    /// Its process.
+    pub pid: Pid,
+    /// The thread.
+    pub tid: Pid,
+    /// Its process's name.
+    pub name: String,
+    /// What it waits for, in words.
+    pub on: String,
 }
 
 /// The deadlocks of a run.
@@ -33,7 +47,7 @@ pub(super) struct Hangs {
 const MOST: usize = 64;
 
 impl Hangs {
-    /// Looks for deadlocks. One is told when it is found twice in a row, nobody in it having had a CPU
+    /// Looks for deadlocks. One is told when it is found twice in a row, no thread in it having had a CPU
     /// between, and every wait of it asked anew.
     pub(super) fn look(&mut self, timeline: &Timeline, watcher: Pid, now_ns: u64) {
         let found = deadlocks(&known_waits(timeline));
@@ -42,16 +56,16 @@ impl Hangs {
                 hang.to_ns = Some(now_ns);
             }
         }
+        let is_told = |deadlock: &Deadlock| {
+            self.all.iter().any(|hang| hang.to_ns.is_none() && hang.deadlock == *deadlock)
+        };
+        let turns = |deadlock: &Deadlock| {
+            members(deadlock).filter_map(|tid| Some(timeline.thread(tid)?.1.turns)).collect()
+        };
         let found: Vec<(Deadlock, Vec<u64>)> = found
             .into_iter()
-            .filter(|deadlock| {
-                !self.all.iter().any(|hang| hang.to_ns.is_none() && hang.deadlock == *deadlock)
-            })
-            .map(|deadlock| {
-                let turns =
-                    members(&deadlock).filter_map(|pid| Some(timeline.by_pid(pid)?.turns())).collect();
-                (deadlock, turns)
-            })
+            .filter(|deadlock| !is_told(deadlock))
+            .map(|deadlock| (deadlock.clone(), turns(&deadlock)))
             .collect();
         for (deadlock, _) in found.iter().filter(|suspect| self.suspects.contains(suspect)) {
             if self.all.len() < MOST && confirmed(deadlock, timeline, watcher) {
@@ -66,19 +80,40 @@ fn members(deadlock: &Deadlock) -> impl Iterator<Item = Pid> {
     deadlock.circle.iter().chain(&deadlock.behind).copied()
 }
 
-/// For each process that is blocked for good: those that could end the wait of any of its threads.
+/// For each thread that is blocked for good: those that could end its wait.
 fn known_waits(timeline: &Timeline) -> BTreeMap<Pid, BTreeSet<Pid>> {
     let living = timeline.processes().map(|(_, process)| process).filter(|process| process.is_alive());
-    living.filter_map(|process| Some((process.pid, ends_of(process, timeline)?))).collect()
+    let threads = living.flat_map(|process| process.threads.iter().map(move |thread| (process, thread)));
+    threads
+        .filter(|(_, thread)| thread.is_alive())
+        .filter_map(|(process, thread)| Some((thread.tid, enders(process, thread, timeline)?)))
+        .collect()
 }
 
-fn ends_of(process: &Process, timeline: &Timeline) -> Option<BTreeSet<Pid>> {
+/// The threads that could end a thread's wait; itself, if none could. `None` if it may end from outside.
+fn enders(process: &Process, thread: &Thread, timeline: &Timeline) -> Option<BTreeSet<Pid>> {
+    if thread.state != State::Blocked || process.unrecorded_since_ns.is_some() {
+        return None;
+    }
+    expand(&timeline.wait(thread.wait)?.ends, thread.tid, timeline)
+}
+
+fn expand(ends: &Ends, tid: Pid, timeline: &Timeline) -> Option<BTreeSet<Pid>> {
     let mut all = BTreeSet::new();
-    for thread in process.threads.iter().filter(|thread| thread.is_alive()) {
-        match &timeline.wait(thread.wait)?.ends {
-            Ends::Only(pids) if thread.state == State::Blocked => all.extend(pids),
-            _ => return None,
+    match ends {
+        Ends::Outside => return None,
+        Ends::Threads(tids) => all.extend(tids),
+        Ends::Only(pids) => {
+            for pid in pids {
+                // One that the timeline does not have, or that has ended, is out of sight.
+                let process = timeline.by_pid(*pid).filter(|process| process.is_alive())?;
+                let living = process.threads.iter().filter(|thread| thread.is_alive());
+                all.extend(living.map(|thread| thread.tid).filter(|other| *other != tid));
+            }
         }
+    }
+    if all.is_empty() {
+        all.insert(tid);
     }
     Some(all)
 }
@@ -86,26 +121,38 @@ fn ends_of(process: &Process, timeline: &Timeline) -> Option<BTreeSet<Pid>> {
 fn confirmed(deadlock: &Deadlock, timeline: &Timeline, watcher: Pid) -> bool {
     let scene = scene(timeline, watcher);
     let inside: BTreeSet<Pid> = members(deadlock).collect();
-    members(deadlock).all(|pid| {
-        let Some(process) = timeline.by_pid(pid) else { return false };
-        let living = |thread: &&Thread| thread.is_alive();
-        process.threads.iter().filter(living).all(|thread| match probe(pid, thread.tid, &scene) {
-            Some(wait) => {
-                matches!(wait.ends, Ends::Only(pids) if pids.iter().all(|pid| inside.contains(pid)))
-            }
-            None => false,
-        })
-    })
+    let still_waits = |tid: Pid| {
+        let (process, thread) = timeline.thread(tid)?;
+        let ends = expand(&probe(process.pid, thread.tid, &scene)?.ends, tid, timeline)?;
+        Some(ends.iter().all(|tid| inside.contains(tid)))
+    };
+    if !members(deadlock).all(|tid| still_waits(tid) == Some(true)) {
+        return false;
+    }
+    let pids: BTreeSet<Pid> = members(deadlock).filter_map(|tid| Some(timeline.thread(tid)?.0.pid)).collect();
+    let circle: BTreeSet<Pid> =
+        deadlock.circle.iter().filter_map(|tid| Some(timeline.thread(*tid)?.0.pid)).collect();
+    let alone = circle.len() == 1;
+    let ends_itself = alone && circle.iter().any(|pid| can_end_its_own_wait(*pid));
+    let broken = ends_itself || pids.iter().any(|pid| can_break_a_circle(*pid));
+    !broken
 }
 
 fn hang(deadlock: &Deadlock, timeline: &Timeline) -> Hang {
-    let circle = deadlock.circle.iter().filter_map(|pid| timeline.by_pid(*pid));
+    let circle: Vec<(&Process, &Thread)> =
+        deadlock.circle.iter().filter_map(|tid| timeline.thread(*tid)).collect();
     Hang {
-        from_ns: circle.clone().map(|process| process.since_ns).max().unwrap_or(0),
+        from_ns: circle.iter().map(|(_, thread)| thread.since_ns).max().unwrap_or(0),
         to_ns: None,
         deadlock: deadlock.clone(),
         waits: circle
-            .map(|process| (process.pid, timeline.wait_name(process.waits_now()).to_owned()))
+            .iter()
+            .map(|(process, thread)| HeldUp {
+                pid: process.pid,
+                tid: thread.tid,
+                name: process.name.clone(),
+                on: timeline.wait_name(thread.wait).to_owned(),
+            })
             .collect(),
     }
 }

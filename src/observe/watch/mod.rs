@@ -1,12 +1,13 @@
 //! A watch: one program, or one process that runs already, with all its descendants, from now to its end.
 
 mod attach;
+mod breakers;
 mod hangs;
 mod observed;
 mod pace;
 mod session;
 
-pub use attach::{Start, WatchError, begin};
-pub use hangs::Hang;
+pub use attach::{Settings, Start, WatchError, begin};
+pub use hangs::{Hang, HeldUp};
 pub use observed::{Observed, origin_ns};
 pub use session::{Subject, Watch};

@@ -26,6 +26,8 @@ pub struct Observed {
     pub timeline: Timeline,
     /// The deadlocks.
     pub hangs: Vec<Hang>,
+    /// The longest time between two looks at `/proc`, where there were any.
+    pub longest_period_ns: u64,
     /// What the program said of itself.
     pub notes: Vec<Note>,
 }

@@ -9,9 +9,10 @@ use super::hangs::{Hang, Hangs};
 use super::observed::Observed;
 use super::pace::Pace;
 use crate::observe::event::{Event, What};
+use crate::observe::false_exits::FalseExits;
 use crate::observe::lives::Lives;
 use crate::observe::notes::Heard;
-use crate::observe::sampled::{self, Poller};
+use crate::observe::sampled::Poller;
 use crate::observe::sampler::Sampler;
 use crate::observe::switches::Recorder;
 use crate::observe::tier::{Refusal, Tier};
@@ -22,10 +23,9 @@ use crate::sys::clock::monotonic_ns;
 use crate::sys::exits::{Exits, ThreadExit};
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::procfs::stat;
+use crate::sys::signal::process_exists;
 use crate::sys::wait::How;
 
-/// Between two rounds of questions to `/proc` in the exact tiers.
-const ASK_NS: u64 = 20_000_000;
 /// Between two searches for deadlocks.
 const HANG_NS: u64 = 200_000_000;
 
@@ -38,13 +38,6 @@ pub enum Subject {
     Pid(Pid),
 }
 
-/// How knowledge comes in.
-#[derive(Debug)]
-pub(super) enum Source {
-    Records(Box<Recorder>, Sampler),
-    Looks(Poller, u64),
-}
-
 /// A watch under way.
 #[derive(Debug)]
 pub struct Watch {
@@ -55,14 +48,18 @@ pub struct Watch {
     pub(super) session: Pid,
     pub(super) tier: Tier,
     pub(super) refusals: Vec<Refusal>,
-    pub(super) source: Source,
+    pub(super) recorder: Option<Recorder>,
+    /// Asks about those that are recorded.
+    pub(super) sampler: Sampler,
+    /// Looks at those that are not.
+    pub(super) poller: Poller,
+    pub(super) false_exits: FalseExits,
     pub(super) lives: Lives,
     pub(super) timeline: Timeline,
     pub(super) hangs: Hangs,
     pub(super) pending: Vec<Event>,
     /// Events up to this time are complete, whatever CPU they come from.
     pub(super) horizon_ns: u64,
-    pub(super) asked_ns: u64,
     pub(super) hang_looked_ns: u64,
     pub(super) pace: Pace,
     /// Statuses of those that nobody could hold, where the kernel announces them.
@@ -78,14 +75,14 @@ impl Watch {
     /// # Errors
     /// What `ppoll(2)` says, `EINVAL` above the limit of descriptors.
     pub fn step(&mut self, also: &[BorrowedFd<'_>], until: Duration) -> io::Result<Vec<bool>> {
-        let idle = match self.source {
-            Source::Looks(_, looked_ns) => {
-                Duration::from_nanos((looked_ns + sampled::PERIOD_NS).saturating_sub(monotonic_ns()))
-            }
-            Source::Records(..) => self.pace.sleep(monotonic_ns(), self.exits.is_some()),
+        let now_ns = monotonic_ns();
+        let look = Duration::from_nanos(self.poller.due_ns().saturating_sub(now_ns));
+        let idle = match self.recorder {
+            None => look,
+            Some(_) => self.pace.sleep(now_ns, self.exits.is_some()).min(look),
         };
         let mut fds = also.to_vec();
-        if matches!(self.source, Source::Looks(..)) || !self.pace.storms(monotonic_ns()) {
+        if self.recorder.is_none() || !self.pace.storms(now_ns) {
             fds.push(self.lives.as_fd());
         }
         if let Subject::Command(running) = &self.subject
@@ -93,9 +90,7 @@ impl Watch {
         {
             fds.push(running.as_fd());
         }
-        if let Source::Records(recorder, _) = &self.source {
-            fds.extend(recorder.as_fds());
-        }
+        fds.extend(self.recorder.iter().flat_map(Recorder::as_fds));
         fds.extend(self.heard.iter().filter_map(Heard::as_fd));
         let mut told = readable(&fds, Deadline::after(idle.min(until)))?;
         told.truncate(also.len());
@@ -106,36 +101,32 @@ impl Watch {
     fn take_in(&mut self) {
         let now_ns = monotonic_ns();
         let first_new = self.pending.len();
-        match &mut self.source {
-            Source::Records(recorder, sampler) => {
-                let (exact, pending) = (self.tier == Tier::Exact, &mut self.pending);
-                if let Some(exits) = &self.exits {
-                    // Those of strangers too: the timeline knows its own.
-                    exits.drain(|exit| pending.extend(as_events(exit, exact)));
-                }
-                recorder.drain(&mut self.pending);
-                // A fork must be noted before the exit that came to another CPU's ring.
-                self.pending[first_new..].sort_by_key(|event| event.at_ns);
-                for event in &self.pending[first_new..] {
-                    self.lives.note(event);
-                    if matches!(event.what, What::Forked { .. }) && self.lives.follows(event.pid) {
-                        self.pace.forked(now_ns);
-                    }
-                }
-                if now_ns - self.asked_ns >= ASK_NS {
-                    self.asked_ns = now_ns;
-                    sampler.round(&self.timeline, self.watcher, &mut self.pending);
+        if let Some(recorder) = &mut self.recorder {
+            let (exact, pending) = (self.tier == Tier::Exact, &mut self.pending);
+            if let Some(exits) = &self.exits {
+                // Those of strangers too: the timeline knows its own.
+                exits.drain(|exit| pending.extend(as_events(exit, exact)));
+            }
+            recorder.drain(pending);
+            // A fork must be noted before the exit that came to another CPU's ring.
+            pending[first_new..].sort_by_key(|event| event.at_ns);
+            self.false_exits.sift(pending, first_new, !exact);
+            for event in &pending[first_new..] {
+                self.lives.note(event);
+                if matches!(event.what, What::Forked { .. }) && self.lives.follows(event.pid) {
+                    self.pace.forked(now_ns);
                 }
             }
-            Source::Looks(poller, looked_ns) => {
-                if now_ns - *looked_ns >= sampled::PERIOD_NS {
-                    *looked_ns = now_ns;
-                    poller.look(&self.timeline, &mut self.pending);
-                    for event in &self.pending[first_new..] {
-                        if matches!(event.what, What::Forked { .. }) {
-                            self.lives.follow(event.pid);
-                        }
-                    }
+            if now_ns >= self.sampler.due_ns() {
+                self.sampler.round(&self.timeline, self.watcher, &mut self.pending);
+            }
+        }
+        if now_ns >= self.poller.due_ns() {
+            let first_new = self.pending.len();
+            self.poller.look(&self.timeline, &mut self.pending);
+            for event in &self.pending[first_new..] {
+                if matches!(event.what, What::Forked { ppid } if ppid != event.pid) {
+                    self.lives.follow(event.pid);
                 }
             }
         }
@@ -145,6 +136,11 @@ impl Watch {
         self.lives.look(&mut self.pending);
         self.see_command();
         self.flush(now_ns);
+        for pid in self.timeline.take_unrecorded() {
+            if let (Tier::Exact, Some(process)) = (self.tier, self.timeline.by_pid(pid)) {
+                self.poller.take_over(process);
+            }
+        }
         if now_ns - self.hang_looked_ns >= HANG_NS {
             self.hang_looked_ns = now_ns;
             self.hangs.look(&self.timeline, self.watcher, now_ns);
@@ -171,9 +167,6 @@ impl Watch {
         let (pid, at_ns) = (self.root, monotonic_ns());
         if let Some(sums) = stat::schedstat(pid, pid) {
             self.pending.push(Event { at_ns, pid, tid: pid, what: What::Sums(sums) });
-        }
-        if matches!(self.source, Source::Looks(..)) {
-            self.pending.push(Event { at_ns, pid, tid: pid, what: What::Exited { ppid: self.watcher } });
         }
         self.pending.push(Event { at_ns, pid, tid: pid, what: What::Status(exit) });
         let _ = running.reap();
@@ -214,6 +207,7 @@ impl Watch {
             exit: self.exit,
             timeline: self.timeline,
             hangs: self.hangs.all,
+            longest_period_ns: self.poller.longest_period_ns(),
         }
     }
 
@@ -225,7 +219,11 @@ impl Watch {
             Subject::Pid(_) => !self.lives.follows(self.root),
         };
         root_ended
-            && self.lives.pids().all(|pid| stat::of_process(pid).is_none_or(|stat| self.is_daemon(&stat)))
+            && self.lives.pids().all(|pid| match stat::of_process(pid) {
+                Some(stat) => self.is_daemon(&stat),
+                // One that /proc hides is no daemon of ours that is known to be one.
+                None => !process_exists(pid),
+            })
     }
 
     fn is_daemon(&self, stat: &stat::Stat) -> bool {
@@ -274,17 +272,11 @@ impl Watch {
 
     /// Records that the kernel could not write.
     pub fn n_lost(&self) -> u64 {
-        match &self.source {
-            Source::Records(recorder, _) => recorder.n_lost(),
-            Source::Looks(..) => 0,
-        }
+        self.recorder.as_ref().map_or(0, Recorder::n_lost)
     }
 
     fn n_records(&self) -> u64 {
-        match &self.source {
-            Source::Records(recorder, _) => recorder.n_records(),
-            Source::Looks(..) => 0,
-        }
+        self.recorder.as_ref().map_or(0, Recorder::n_records)
     }
 
     /// Listens to what the program says of itself.

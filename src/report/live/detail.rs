@@ -29,7 +29,10 @@ pub(super) fn life(process: &Process, timeline: &Timeline, now_ns: u64) -> Vec<S
     if let Some(ended_ns) = process.ended_ns {
         let how = process.exit.map_or("ended".to_owned(), |exit| exit.to_string());
         let reaped = match process.reaping {
-            Some(reaping) => format!("reaped by {} at {}", reaping.by, since(reaping.not_after_ns)),
+            Some(reaping) => match reaping.by {
+                Some(by) => format!("reaped by {by} at {}", since(reaping.not_after_ns)),
+                None => "gone at once: its parent ignores SIGCHLD".to_owned(),
+            },
             None => "a zombie: nobody has taken its exit status".to_owned(),
         };
         lines.push(format!("{how} at {} · {reaped}", since(ended_ns)));
@@ -45,13 +48,13 @@ pub(super) fn life(process: &Process, timeline: &Timeline, now_ns: u64) -> Vec<S
     lines.push(format!(
         "{} · CPU time {} · {}, {} cut short",
         count(process.n_threads.into(), "thread"),
-        short(process.cpu_ns(now_ns)),
+        short(sums.running_ns),
         count(process.turns(), "turn"),
         process.preempted()
     ));
-    if process.state == State::Blocked && process.waits_now() != 0 {
+    if process.state() == State::Blocked && process.waits_now() != 0 {
         let on = timeline.wait_name(process.waits_now());
-        lines.push(format!("blocked now on {on} for {}", short(now_ns.saturating_sub(process.since_ns))));
+        lines.push(format!("blocked now on {on} for {}", short(now_ns.saturating_sub(process.since_ns()))));
     }
     for (number, sum) in process.waits_at(now_ns).into_iter().take(6) {
         let on = timeline.wait_name(number);

@@ -71,26 +71,35 @@ fn heading<'a>(view: &View, frame: &Frame<'a>, width: usize) -> Paragraph<'a> {
     Paragraph::new(vec![Line::from(first), Line::styled(source, Style::new().fg(Color::DarkGray))])
 }
 
-/// Widths of the columns for a screen of this width: times only where there is room.
+/// Widths of the columns for a screen of this width. Where there is little room the parent goes first: the tree
+/// shows it too.
 struct Columns {
     name: usize,
     strip: usize,
+    parent: bool,
     times: bool,
     note: usize,
 }
 
 impl Columns {
-    /// PID and PPID take 8 each, the state 10.
-    const FIXED: usize = 8 + 8 + 10;
+    /// PID 8, the state 10.
+    const FIXED: usize = 8 + 10;
+    const PARENT: usize = 8;
+    const TIMES: usize = 3 * (1 + TIME);
 
     fn of(width: usize) -> Self {
-        let times = width >= 120;
-        let name = if width >= 100 { 20 } else { 13 };
-        let left = width.saturating_sub(Self::FIXED + name + 1 + if times { 33 } else { 0 });
+        let times = width >= 72;
+        let parent = width >= 96 || (!times && width >= 56);
+        let name = if width >= 100 { 20 } else { 12 };
+        let optional = if times { Self::TIMES } else { 0 } + if parent { Self::PARENT } else { 0 };
+        let left = width.saturating_sub(Self::FIXED + name + 1 + optional);
         let strip = (left / 2).clamp(8.min(left), 60);
-        Self { name, strip, times, note: left.saturating_sub(strip + 1) }
+        Self { name, strip, parent, times, note: left.saturating_sub(strip + 1) }
     }
 }
+
+/// `12.40 ms`, `1.203 s`.
+const TIME: usize = 8;
 
 fn table_lines<'a>(view: &mut View, frame: &Frame<'_>, shown_ns: u64, area: Rect) -> Paragraph<'a> {
     let columns = Columns::of(usize::from(area.width));
@@ -100,11 +109,14 @@ fn table_lines<'a>(view: &mut View, frame: &Frame<'_>, shown_ns: u64, area: Rect
     let from = chosen.saturating_sub(visible / 2).min(view.rows().len().saturating_sub(visible));
     view.fill(frame.timeline, shown_ns, from, visible, columns.strip);
     let window = view.window_ns() as f64 / 1e9;
-    let mut header =
-        format!("{:>7} {:>7} {:<name$} {:<9} ", "PID", "PPID", "NAME", "STATE", name = columns.name);
+    let mut header = format!("{:>7} ", if view.threads { "PID/TID" } else { "PID" });
+    if columns.parent {
+        header.push_str(&format!("{:>7} ", "PPID"));
+    }
+    header.push_str(&format!("{:<name$} {:<9} ", "NAME", "STATE", name = columns.name));
     header.push_str(&fit(&format!("last {window} s"), columns.strip));
     if columns.times {
-        header.push_str(&format!(" {:>10} {:>10} {:>10}", "RUN", "READY", "BLOCKED"));
+        header.push_str(&format!(" {:>TIME$} {:>TIME$} {:>TIME$}", "RUN", "READY", "BLOCKED"));
     }
     header.push_str(" BLOCKED ON / END");
     let mut lines =
@@ -121,12 +133,14 @@ fn table_lines<'a>(view: &mut View, frame: &Frame<'_>, shown_ns: u64, area: Rect
 fn row_line<'a>(row: &Row, columns: &Columns, chosen: bool) -> Line<'a> {
     let base = if chosen { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
     let base = if row.state == State::Reaped { base.fg(Color::DarkGray) } else { base };
-    let indent = "└".repeat(usize::from(row.depth > 0));
+    let mark = if row.tid.is_some() { "·" } else { "└" };
+    let indent = mark.repeat(usize::from(row.depth > 0));
     let name =
         fit(&format!("{}{indent}{}", " ".repeat(row.depth.saturating_sub(1).min(6)), row.name), columns.name);
     let (_, colour) = glyph(row.state);
+    let parent = if columns.parent { format!("{:>7} ", row.ppid) } else { String::new() };
     let mut texts = vec![
-        Text::styled(format!("{:>7} {:>7} {name} ", row.pid, row.ppid), base),
+        Text::styled(format!("{:>7} {parent}{name} ", row.tid.unwrap_or(row.pid)), base),
         Text::styled(
             format!("{:<7} {} ", row.state.word(), row.letter),
             if chosen { base } else { Style::new().fg(colour).add_modifier(Modifier::BOLD) },
@@ -138,7 +152,7 @@ fn row_line<'a>(row: &Row, columns: &Columns, chosen: bool) -> Line<'a> {
     }
     if columns.times {
         let (run, ready, blocked) = (short(row.running_ns), short(row.ready_ns), short(row.blocked_ns));
-        texts.push(Text::styled(format!(" {run:>10} {ready:>10} {blocked:>10}"), base));
+        texts.push(Text::styled(format!(" {run:>TIME$} {ready:>TIME$} {blocked:>TIME$}"), base));
     }
     texts.push(Text::styled(format!(" {}", fit(&row.note, columns.note)), base));
     Line::from(texts)
@@ -157,7 +171,7 @@ fn draw_pane(view: &View, frame: &Frame<'_>, shown_ns: u64, screen: &mut ratatui
         (Pane::Life, _) => match view.chosen().and_then(|(_, id)| frame.timeline.process(id)) {
             Some(process) => (
                 format!(" life of {} {} ", process.pid, process.name),
-                life(process, frame.timeline, shown_ns.max(process.since_ns)),
+                life(process, frame.timeline, shown_ns.max(process.since_ns())),
             ),
             None => (" life ".to_owned(), Vec::new()),
         },
@@ -195,12 +209,13 @@ fn footing<'a>(view: &View, frame: &Frame<'_>, width: usize) -> Line<'a> {
 }
 
 fn draw_help(screen: &mut ratatui::Frame<'_>, area: Rect) {
-    const TEXT: [&str; 18] = [
+    const TEXT: [&str; 20] = [
         "q          leave the view; the program goes on",
         "↑ ↓ j k    choose a process; PgUp PgDn Home End",
         "Tab        its life, or the program's output",
         "s          sort: tree, running, ready, blocked, newest",
         "/          search name, PID, or what it is blocked on",
+        "H          a row for each thread",
         "a          show all, those reaped long ago too",
         "p          pause the view (not the program)",
         "+ -        a shorter or longer strip",
@@ -211,6 +226,7 @@ fn draw_help(screen: &mut ratatui::Frame<'_>, area: Rect) {
         "─ blocked: it waits for something else",
         "■ stopped: by a signal or a debugger",
         "z zombie: ended, its exit status not taken",
+        "? unknown: alive, and nothing tells what it does",
         "",
         "The letter is the kernel's, as ps shows it: R is",
         "running and ready alike. Any key closes this.",
@@ -255,10 +271,9 @@ mod tests {
     fn screen_after(keys: &[Key], width: u16, height: u16) -> String {
         let mut timeline = Timeline::new(Limits::default());
         let mut tell = |at_ns, pid, what| {
-            let pid = Pid::from_raw(pid);
-            timeline.apply(&Event { at_ns, pid, tid: pid, what });
+            timeline.apply(&Event { at_ns, pid: Pid::from_raw(pid), tid: Pid::from_raw(pid), what })
         };
-        tell(0, 7, What::Rooted { ppid: Pid::from_raw(1) });
+        tell(0, 7, What::Rooted { ppid: Pid::from_raw(1), before_exec: Default::default() });
         tell(1, 7, What::Named { name: "python3".to_owned(), exec: true });
         tell(2, 7, What::In { cpu: 0 });
         tell(3_000_000_000, 7, What::Out { preempted: false });
@@ -288,6 +303,16 @@ mod tests {
         for part in ["python3", "blocked S", "3.000 s", "held by 4240 buyer-1", "█", "─", "exact tier"] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn eighty_columns_have_the_three_times_and_threads_have_rows_on_demand() {
+        let text = screen(80, 24);
+        for part in ["RUN", "READY", "BLOCKED", "3.000 s", "blocked S"] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+        assert!(!text.contains("PPID"), "{text}");
+        assert!(screen_after(&[Key::Char('H')], 80, 24).contains("PID/TID"));
     }
 
     #[test]

@@ -6,13 +6,15 @@ use std::collections::HashMap;
 use super::strip::cells;
 use super::view::{Sort, View};
 use crate::observe::event::State;
-use crate::observe::timeline::{Process, Timeline};
+use crate::observe::timeline::{Process, Thread, Timeline};
 
 /// One process as it is shown.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) id: u64,
     pub(super) pid: Pid,
+    /// The thread, in a row that is a thread's.
+    pub(super) tid: Option<Pid>,
     pub(super) ppid: Pid,
     pub(super) depth: usize,
     pub(super) name: String,
@@ -49,41 +51,85 @@ pub(super) fn rows(timeline: &Timeline, view: &View, now_ns: u64) -> Vec<Row> {
         Sort::Blocked => rows.sort_by_key(|row| std::cmp::Reverse(row.blocked_ns)),
         Sort::Newest => rows.sort_by_key(|row| std::cmp::Reverse(row.started_ns)),
     }
+    if view.threads {
+        rows = rows.into_iter().flat_map(|row| with_threads(row, timeline, now_ns)).collect();
+    }
+    rows
+}
+
+/// A process's row, and below it one for each of its threads that live.
+fn with_threads(row: Row, timeline: &Timeline, now_ns: u64) -> Vec<Row> {
+    let Some(process) = timeline.process(row.id).filter(|process| process.n_threads > 1) else {
+        return vec![row];
+    };
+    let of_thread = |thread: &Thread| {
+        let sums = thread.sums_at(now_ns);
+        let blocked = thread.state == State::Blocked;
+        Row {
+            tid: Some(thread.tid),
+            depth: row.depth + 1,
+            name: thread.name.clone().unwrap_or_else(|| row.name.clone()),
+            state: thread.state,
+            letter: thread.letter.filter(|_| blocked).unwrap_or(thread.state.letter()),
+            running_ns: sums.running_ns,
+            ready_ns: sums.ready_ns,
+            blocked_ns: sums.blocked_ns,
+            started_ns: thread.started_ns,
+            note: if blocked && thread.wait != 0 {
+                timeline.wait_name(thread.wait).to_owned()
+            } else {
+                String::new()
+            },
+            ..row.clone()
+        }
+    };
+    let threads = process.threads.iter().filter(|thread| thread.is_alive());
+    let mut rows: Vec<Row> = threads.map(of_thread).collect();
+    rows.insert(0, row);
     rows
 }
 
 /// A row's strip of the last `window_ns`.
 pub(super) fn strip(
-    id: u64,
+    (id, tid): (u64, Option<Pid>),
     timeline: &Timeline,
     window_ns: u64,
     now_ns: u64,
     n_cells: usize,
 ) -> Vec<Option<State>> {
     let from_ns = now_ns.saturating_sub(window_ns);
-    let spans = timeline.process(id).map(|process| process.spans(from_ns, now_ns)).unwrap_or_default();
+    let spans = timeline.process(id).map_or_else(Vec::new, |process| match tid {
+        None => process.spans(from_ns, now_ns),
+        Some(tid) => process
+            .threads
+            .iter()
+            .rfind(|thread| thread.tid == tid)
+            .map(|thread| thread.spans_at(from_ns, now_ns))
+            .unwrap_or_default(),
+    });
     cells(&spans, from_ns, now_ns, n_cells)
 }
 
 fn row(id: u64, process: &Process, timeline: &Timeline, now_ns: u64) -> Row {
     let sums = process.sums_at(now_ns);
-    let note = match (process.state, process.exit) {
+    let note = match (process.state(), process.exit) {
         (State::Zombie | State::Reaped, Some(exit)) => exit.to_string(),
         (State::Zombie | State::Reaped, None) => "ended".to_owned(),
         (State::Blocked, _) if process.waits_now() != 0 => timeline.wait_name(process.waits_now()).to_owned(),
         _ => String::new(),
     };
-    let letter = match process.state {
-        State::Blocked => process.threads.first().and_then(|thread| thread.letter).unwrap_or('S'),
+    let letter = match process.state() {
+        State::Blocked => process.main().letter.unwrap_or('S'),
         state => state.letter(),
     };
     Row {
         id,
         pid: process.pid,
+        tid: None,
         ppid: process.ppid,
         depth: 0,
         name: if process.name.is_empty() { "(new)".to_owned() } else { process.name.clone() },
-        state: process.state,
+        state: process.state(),
         letter,
         strip: Vec::new(),
         running_ns: sums.running_ns,

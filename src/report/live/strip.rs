@@ -9,7 +9,8 @@ use crate::observe::timeline::Span;
 /// A cell with any running time that would be drowned by blocked time shows it: a program that runs for a
 /// millisecond ten times a second is not idle.
 pub(super) fn cells(spans: &[Span], from_ns: u64, to_ns: u64, cells: usize) -> Vec<Option<State>> {
-    const STATES: [State; 5] = [State::Running, State::Ready, State::Stopped, State::Zombie, State::Blocked];
+    const STATES: [State; 6] =
+        [State::Running, State::Ready, State::Stopped, State::Zombie, State::Unknown, State::Blocked];
     let width = (to_ns.saturating_sub(from_ns) / cells.max(1) as u64).max(1);
     let mut times = vec![[0_u64; STATES.len()]; cells];
     for span in spans {
@@ -43,6 +44,7 @@ pub(super) fn glyph(state: State) -> (&'static str, Color) {
         State::Stopped => ("■", Color::Magenta),
         State::Zombie => ("z", Color::Gray),
         State::Reaped => (" ", Color::Reset),
+        State::Unknown => ("?", Color::Gray),
     }
 }
 

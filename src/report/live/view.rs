@@ -2,6 +2,7 @@
 
 use super::rows::{Row, rows, strip};
 use crate::observe::timeline::Timeline;
+use crate::sys::pid::Pid;
 
 /// A key, as far as the view knows it; the terminal's own names are translated outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +102,10 @@ pub struct View {
     pub(super) typing: bool,
     /// Processes that were reaped before the strips begin are shown too.
     pub(super) all: bool,
+    /// Threads have rows of their own.
+    pub(super) threads: bool,
     window: usize,
-    chosen: Option<u64>,
+    chosen: Option<(u64, Option<Pid>)>,
     /// The rows and the moment at which the view was paused.
     paused: Option<u64>,
     rows: Vec<Row>,
@@ -119,6 +122,7 @@ impl Default for View {
             pane: Pane::Life,
             typing: false,
             all: false,
+            threads: false,
             window: 3,
             chosen: None,
             paused: None,
@@ -163,7 +167,8 @@ impl View {
 
     /// The place of the chosen row, and its process.
     pub(super) fn chosen(&self) -> Option<(usize, u64)> {
-        let place = self.chosen.and_then(|id| self.rows.iter().position(|row| row.id == id)).unwrap_or(0);
+        let at = |chosen| self.rows.iter().position(|row| (row.id, row.tid) == chosen);
+        let place = self.chosen.and_then(at).unwrap_or(0);
         self.rows.get(place).map(|row| (place, row.id))
     }
 
@@ -188,8 +193,13 @@ impl View {
         self.page = count.max(1);
         let window_ns = self.window_ns();
         for row in self.rows.iter_mut().skip(from).take(count) {
-            row.strip = strip(row.id, timeline, window_ns, shown_ns, cells);
+            row.strip = strip((row.id, row.tid), timeline, window_ns, shown_ns, cells);
         }
+    }
+
+    /// A view with a row for each thread.
+    pub fn with_threads(threads: bool) -> Self {
+        Self { threads, ..Self::default() }
     }
 
     /// While on, keys go to the program and not to the view.
@@ -219,6 +229,7 @@ impl View {
                 self.search.clear();
             }
             Key::Escape => self.search.clear(),
+            Key::Char('H') => self.threads = !self.threads,
             Key::Char('a') => self.all = !self.all,
             Key::Char('s') => self.sort = self.sort.next(),
             Key::Char('p' | ' ') => self.paused = if self.is_paused() { None } else { Some(now_ns) },
@@ -260,7 +271,7 @@ impl View {
         let last = isize::try_from(self.rows.len()).unwrap_or(0) - 1;
         let place = self.chosen().map_or(0, |(place, _)| isize::try_from(place).unwrap_or(0));
         let place = usize::try_from((place + by).clamp(0, last.max(0))).unwrap_or(0);
-        self.chosen = self.rows.get(place).map(|row| row.id);
+        self.chosen = self.rows.get(place).map(|row| (row.id, row.tid));
     }
 }
 
@@ -269,15 +280,13 @@ mod tests {
     use super::*;
     use crate::observe::event::{Event, What};
     use crate::observe::timeline::Limits;
-    use crate::sys::pid::Pid;
 
     fn timeline() -> Timeline {
         let mut timeline = Timeline::new(Limits::default());
         let mut tell = |at_ns, pid, what| {
-            let pid = Pid::from_raw(pid);
-            timeline.apply(&Event { at_ns, pid, tid: pid, what });
+            timeline.apply(&Event { at_ns, pid: Pid::from_raw(pid), tid: Pid::from_raw(pid), what })
         };
-        tell(0, 7, What::Rooted { ppid: Pid::from_raw(1) });
+        tell(0, 7, What::Rooted { ppid: Pid::from_raw(1), before_exec: Default::default() });
         tell(1, 8, What::Forked { ppid: Pid::from_raw(7) });
         tell(2, 9, What::Forked { ppid: Pid::from_raw(8) });
         tell(3, 10, What::Forked { ppid: Pid::from_raw(7) });

@@ -4,8 +4,10 @@ use super::model::{
     CheckReport, Conservation, DeadlockReport, ExecReport, HeldUp, OrphanReport, ProcessReport, ThreadReport,
     TierRefusal, WaitReport, WatchReport,
 };
+use super::sentences::sentences;
+use crate::observe::event::State;
 use crate::observe::tier::Tier;
-use crate::observe::timeline::{Process, Timeline};
+use crate::observe::timeline::{Check, Process, Thread, Timeline, WaitSum};
 use crate::observe::watch::Observed;
 
 /// The report of what was observed, for the command `command`.
@@ -13,16 +15,19 @@ pub fn report(observed: &Observed, command: Option<Vec<String>>) -> WatchReport 
     let timeline = &observed.timeline;
     let now_ns = observed.end_ns();
     let origin_ns = observed.origin_ns();
-    let mut processes: Vec<ProcessReport> =
-        timeline.processes().map(|(_, process)| of_process(process, timeline, origin_ns, now_ns)).collect();
+    let mut processes: Vec<ProcessReport> = timeline
+        .processes()
+        .map(|(_, process)| Builder { timeline, origin_ns, now_ns, tier: observed.tier }.process(process))
+        .collect();
     if observed.tier == Tier::Sampled {
         // Its times come from the very sums that they would be compared with.
         processes.iter_mut().for_each(|process| process.check = None);
     }
     let since = |at_ns: u64| at_ns.saturating_sub(origin_ns);
-    WatchReport {
+    let mut report = WatchReport {
+        summary: Vec::new(),
         tier: observed.tier,
-        resolution: resolution(observed.tier).to_owned(),
+        resolution: achieved(observed),
         why_not_better: observed
             .refusals
             .iter()
@@ -47,9 +52,27 @@ pub fn report(observed: &Observed, command: Option<Vec<String>>) -> WatchReport 
                 to_ns: hang.to_ns.map(since),
                 circle: hang.deadlock.circle.clone(),
                 behind: hang.deadlock.behind.clone(),
-                waits: hang.waits.iter().map(|(pid, on)| HeldUp { pid: *pid, on: on.clone() }).collect(),
+                waits: hang
+                    .waits
+                    .iter()
+                    .map(|one| HeldUp { pid: one.pid, tid: one.tid, on: one.on.clone() })
+                    .collect(),
             })
             .collect(),
+    };
+    report.summary = sentences(&report);
+    report
+}
+
+/// The resolution that a watch had, with the longest time between two looks where that was longer than meant.
+fn achieved(observed: &Observed) -> String {
+    const LONGER_NS: u64 = 20_000_000;
+    let text = resolution(observed.tier);
+    match observed.longest_period_ns {
+        ns @ LONGER_NS.. if observed.tier == Tier::Sampled => {
+            format!("{text}; to keep the budget of CPU time, once {} apart", super::numbers::short(ns))
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -66,89 +89,128 @@ pub fn resolution(tier: Tier) -> &'static str {
     }
 }
 
-fn of_process(process: &Process, timeline: &Timeline, origin_ns: u64, now_ns: u64) -> ProcessReport {
-    let since = |at_ns: u64| at_ns.saturating_sub(origin_ns);
-    let sums = process.sums_at(now_ns);
-    let checks = || process.threads.iter().filter_map(|thread| thread.check);
-    let reaping = process.reaping;
-    let zombie_at_least_ns = match (reaping, process.ended_ns) {
-        (Some(reaping), Some(ended_ns)) => reaping.not_before_ns.saturating_sub(ended_ns),
-        _ => sums.zombie_ns,
-    };
-    ProcessReport {
-        pid: process.pid,
-        ppid: process.ppid,
-        name: process.name.clone(),
-        command: process.command.clone(),
-        state: process.state,
-        exit: process.exit.and_then(|exit| exit.python()),
-        found: process.found,
-        unrecorded_since_ns: process.unrecorded_since_ns.map(since),
-        started_ns: since(process.started_ns),
-        ended_ns: process.ended_ns.map(since),
-        reaped_ns: reaping.map(|reaping| since(reaping.not_after_ns)),
-        reaped_by: reaping.map(|reaping| reaping.by),
-        running_ns: sums.running_ns,
-        ready_ns: sums.ready_ns,
-        blocked_ns: sums.blocked_ns,
-        stopped_ns: sums.stopped_ns,
-        zombie_ns: sums.zombie_ns,
-        zombie_at_least_ns: zombie_at_least_ns.min(sums.zombie_ns),
-        cpu_ns: process.cpu_ns(now_ns),
-        wake_delay_ns: checks().next().map(|_| process.hidden_ns()),
-        turns: process.turns(),
-        preempted: process.preempted(),
-        n_threads: process.n_threads,
-        threads: process
-            .threads
-            .iter()
-            .map(|thread| {
-                let sums = thread.sums_at(now_ns);
-                ThreadReport {
-                    tid: thread.tid,
-                    running_ns: sums.running_ns,
-                    ready_ns: sums.ready_ns,
-                    blocked_ns: sums.blocked_ns,
-                    stopped_ns: sums.stopped_ns,
-                    turns: thread.turns,
-                }
-            })
-            .collect(),
-        execs: process
-            .execs
-            .iter()
-            .map(|(at_ns, name)| ExecReport { at_ns: since(*at_ns), name: name.clone() })
-            .collect(),
-        orphan: process.orphan.map(|orphan| OrphanReport {
-            at_ns: since(orphan.at_ns),
-            old_parent: orphan.old,
-            new_parent: orphan.new,
-        }),
-        waits: process
-            .waits_at(now_ns)
-            .into_iter()
-            .map(|(number, sum)| WaitReport {
-                on: timeline.wait_name(number).to_owned(),
-                times: sum.times,
-                ns: sum.ns,
-                longest_ns: sum.longest_ns,
-            })
-            .collect(),
-        check: checks().max_by_key(|check| (!check.holds(), check.difference_ns())).map(|check| {
-            CheckReport {
-                at_ns: since(check.at_ns),
-                recorded_running_ns: check.running_ns.0,
-                kernel_running_ns: check.running_ns.1,
-                recorded_ready_ns: check.ready_ns.0,
-                kernel_ready_ns: check.ready_ns.1,
-                recorded_turns: check.turns.0,
-                kernel_turns: check.turns.1,
-                difference_ns: check.difference_ns(),
-                wall_ns: check.wall_ns,
-                tolerance_ns: check.tolerance_ns(),
-                holds: check.holds(),
-            }
-        }),
+struct Builder<'a> {
+    timeline: &'a Timeline,
+    origin_ns: u64,
+    now_ns: u64,
+    tier: Tier,
+}
+
+impl Builder<'_> {
+    fn since(&self, at_ns: u64) -> u64 {
+        at_ns.saturating_sub(self.origin_ns)
+    }
+
+    fn process(&self, process: &Process) -> ProcessReport {
+        let since = |at_ns| self.since(at_ns);
+        let sums = process.sums_at(self.now_ns);
+        let checks = || process.threads.iter().filter_map(|thread| thread.check);
+        let reaping = process.reaping;
+        let zombie_at_least_ns = match (reaping, process.ended_ns) {
+            (Some(reaping), Some(ended_ns)) => reaping.not_before_ns.saturating_sub(ended_ns),
+            _ => sums.zombie_ns,
+        };
+        let main = &process.threads[0];
+        ProcessReport {
+            pid: process.pid,
+            ppid: process.ppid,
+            name: process.name.clone(),
+            command: process.command.clone(),
+            state: process.state(),
+            exit: process.exit.and_then(|exit| exit.python()),
+            found: process.found,
+            unrecorded_since_ns: process.unrecorded_since_ns.map(since),
+            started_ns: since(process.started_ns),
+            ended_ns: process.ended_ns.map(since),
+            reaped_ns: reaping.map(|reaping| since(reaping.not_after_ns)),
+            reaped_by: reaping.and_then(|reaping| reaping.by),
+            life_ns: process.life_ns(self.now_ns),
+            running_ns: sums.running_ns,
+            ready_ns: sums.ready_ns,
+            blocked_ns: sums.blocked_ns,
+            stopped_ns: sums.stopped_ns,
+            unknown_ns: sums.unknown_ns,
+            ready_is_lower_bound: process.threads.iter().any(|thread| self.is_lower_bound(process, thread)),
+            response_ns: main
+                .first_ran_ns
+                .filter(|_| !process.found)
+                .map(|at_ns| at_ns.saturating_sub(process.started_ns)),
+            zombie_ns: sums.zombie_ns,
+            zombie_at_least_ns: zombie_at_least_ns.min(sums.zombie_ns),
+            cpu_ns: sums.running_ns,
+            wake_delay_ns: checks().next().map(|_| process.hidden_ns()),
+            turns: process.turns(),
+            preempted: process.preempted(),
+            n_threads: process.n_threads,
+            threads: process.threads.iter().map(|thread| self.thread(process, thread)).collect(),
+            execs: process
+                .execs
+                .iter()
+                .map(|(at_ns, name)| ExecReport { at_ns: since(*at_ns), name: name.clone() })
+                .collect(),
+            orphan: process.orphan.map(|orphan| OrphanReport {
+                at_ns: since(orphan.at_ns),
+                old_parent: orphan.old,
+                new_parent: orphan.new,
+            }),
+            waits: self.waits(process.waits_at(self.now_ns)),
+            check: checks()
+                .max_by_key(|check| (!check.holds(), check.difference_ns()))
+                .map(|check| self.check(&check)),
+        }
+    }
+
+    /// In the exact tier the delay of a wake-up is known from the kernel's sums only.
+    fn is_lower_bound(&self, process: &Process, thread: &Thread) -> bool {
+        let recorded = self.tier == Tier::Exact && process.unrecorded_since_ns.is_none();
+        recorded && thread.woken_unchecked
+    }
+
+    fn thread(&self, process: &Process, thread: &Thread) -> ThreadReport {
+        let sums = thread.sums_at(self.now_ns);
+        let name = thread.name.as_ref().unwrap_or(&process.name);
+        ThreadReport {
+            tid: thread.tid,
+            name: name.clone(),
+            state: if thread.is_alive() { thread.state } else { State::Reaped },
+            started_ns: self.since(thread.started_ns),
+            ended_ns: thread.ended_ns.map(|at_ns| self.since(at_ns)),
+            running_ns: sums.running_ns,
+            ready_ns: sums.ready_ns,
+            blocked_ns: sums.blocked_ns,
+            stopped_ns: sums.stopped_ns,
+            unknown_ns: sums.unknown_ns,
+            ready_is_lower_bound: self.is_lower_bound(process, thread),
+            turns: thread.turns,
+            preempted: thread.preempted,
+            waits: self.waits(thread.waits_at(self.now_ns)),
+        }
+    }
+
+    fn waits(&self, waits: Vec<(u32, WaitSum)>) -> Vec<WaitReport> {
+        let wait = |(number, sum): (u32, WaitSum)| WaitReport {
+            on: self.timeline.wait_name(number).to_owned(),
+            times: sum.times,
+            ns: sum.ns,
+            longest_ns: sum.longest_ns,
+        };
+        waits.into_iter().map(wait).collect()
+    }
+
+    fn check(&self, check: &Check) -> CheckReport {
+        CheckReport {
+            at_ns: self.since(check.at_ns),
+            recorded_running_ns: check.running_ns.0,
+            kernel_running_ns: check.running_ns.1,
+            recorded_ready_ns: check.ready_ns.0,
+            kernel_ready_ns: check.ready_ns.1,
+            recorded_turns: check.turns.0,
+            kernel_turns: check.turns.1,
+            difference_ns: check.difference_ns(),
+            wall_ns: check.wall_ns,
+            tolerance_ns: check.tolerance_ns(),
+            holds: check.holds(),
+        }
     }
 }
 

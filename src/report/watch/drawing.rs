@@ -193,9 +193,7 @@ pub fn draw(observed: &Observed, report: &WatchReport, threads: bool) -> Drawing
 
 /// The processes that get a lane, as a tree.
 fn rows<'a>(report: &'a WatchReport, remarks: &mut Vec<String>) -> Vec<(usize, &'a ProcessReport)> {
-    let life_ns = |process: &ProcessReport| {
-        process.running_ns + process.ready_ns + process.blocked_ns + process.stopped_ns + process.zombie_ns
-    };
+    let life_ns = |process: &ProcessReport| process.life_ns + process.zombie_ns;
     let mut rows = as_tree(&report.processes);
     let left_out = rows.len().saturating_sub(MOST_PROCESSES);
     if left_out > 0 {
@@ -238,11 +236,14 @@ struct Frame<'a> {
 impl Frame<'_> {
     fn piece(&self, span: &Span) -> Piece {
         const STATES: [State; 4] = [State::Running, State::Ready, State::Stopped, State::Blocked];
-        let shares: Vec<(State, f64)> = STATES
+        let mut shares: Vec<(State, f64)> = STATES
             .into_iter()
             .map(|state| (state, span.share(state)))
             .filter(|(_, share)| *share > 0.0005)
             .collect();
+        if span.state == State::Unknown {
+            shares.push((State::Unknown, 1.0));
+        }
         let text = if span.joined > 1 {
             let parts: Vec<String> = shares
                 .iter()

@@ -25,12 +25,13 @@ pub fn page(observed: &Observed, report: &WatchReport, threads: bool) -> Vec<u8>
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{title}</title><style>\n{STYLE}</style></head><body>\n\
-         <h1>{title}</h1><p class=\"notes\">{notes}</p>{deadlocks}\n{timeline}\n\
+         <h1>{title}</h1><p>{sentences}</p><p class=\"notes\">{notes}</p>{deadlocks}\n{timeline}\n\
          <h2>Processes</h2>{table}\n<h2>Blocked on</h2>{waits}\n\
          <script>\n{SCRIPT}</script></body></html>\n",
+        sentences = report.summary.iter().map(escape).collect::<Vec<_>>().join("<br>"),
         notes = notes.join("<br>"),
         timeline = timeline(&drawing),
-        table = table(&rows, report),
+        table = table(&rows),
         waits = waits(&rows),
     )
     .into_bytes()
@@ -72,7 +73,7 @@ fn timeline(drawing: &Drawing) -> String {
     )
 }
 
-fn table(rows: &[(usize, &ProcessReport)], report: &WatchReport) -> String {
+fn table(rows: &[(usize, &ProcessReport)]) -> String {
     let mut html = String::from(
         "<div class=\"scroll\"><table><tr><th>PID</th><th>PPID</th><th class=\"left\">name</th>\
          <th class=\"left\">end</th><th>start</th><th>CPU</th>\
@@ -94,7 +95,7 @@ fn table(rows: &[(usize, &ProcessReport)], report: &WatchReport) -> String {
             short(process.started_ns),
             short(process.cpu_ns),
             short(process.running_ns),
-            ready(process, report.tier),
+            ready(process),
             short(process.blocked_ns),
             short(process.stopped_ns),
             zombie(process.zombie_ns, process.zombie_at_least_ns),

@@ -6,6 +6,7 @@ pub mod html;
 pub mod model;
 pub(crate) mod numbers;
 pub mod perfetto;
+mod sentences;
 pub mod svg;
 pub mod text;
 mod told;

@@ -10,6 +10,8 @@ use crate::observe::tier::Tier;
 /// A watched run. All times are nanoseconds; moments count from the run's beginning.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct WatchReport {
+    /// Three sentences: where the time went and why, how many CPUs were in use, what was amiss.
+    pub summary: Vec<String>,
     /// Where the knowledge comes from.
     pub tier: Tier,
     /// What that source can tell and what it cannot.
@@ -84,8 +86,8 @@ pub struct ProcessReport {
     pub exit: Option<i32>,
     /// It ran before the watch began: its times count from there.
     pub found: bool,
-    /// From here on the kernel recorded nothing of it, though it lived (an exec that gains privileges): its times
-    /// after this are unknown, and its state, end and zombie time are not to be trusted.
+    /// From here on the kernel recorded nothing of it, as after an exec that gains privileges: its times after
+    /// this come from `/proc`, where they are sums between two looks; `unknown_ns` where that shows nothing.
     pub unrecorded_since_ns: Option<u64>,
     /// When it was forked.
     pub started_ns: u64,
@@ -93,25 +95,34 @@ pub struct ProcessReport {
     pub ended_ns: Option<u64>,
     /// When it was reaped, at the latest.
     pub reaped_ns: Option<u64>,
-    /// Who reaped it: its parent at that time.
+    /// Who reaped it: its parent at that time; nothing if that ignored SIGCHLD, for then no process does.
     pub reaped_by: Option<Pid>,
-    /// Some thread of it was on a CPU.
+    /// How long it lived, or has lived.
+    pub life_ns: u64,
+    /// Its threads had a CPU, all threads added up as in the next four: for a process with one thread these five
+    /// add up to its life.
     pub running_ns: u64,
-    /// None was, and some thread was in line for one; the part between being woken and running included, as
-    /// far as `wake_delay_ns` tells it.
+    /// They could run and waited for a CPU. The part between being woken and running is included, where
+    /// `ready_is_lower_bound` does not say otherwise.
     pub ready_ns: u64,
-    /// All threads waited for something else.
+    /// They waited for something else.
     pub blocked_ns: u64,
-    /// All threads were stopped.
+    /// They were stopped.
     pub stopped_ns: u64,
+    /// Nothing tells what they did.
+    pub unknown_ns: u64,
+    /// The delay of some wake-ups is in `blocked_ns`, for the kernel's sums of a thread could not be read.
+    pub ready_is_lower_bound: bool,
+    /// From its beginning until it first had a CPU, where that was recorded.
+    pub response_ns: Option<u64>,
     /// Ended and not reaped, at the longest.
     pub zombie_ns: u64,
     /// Ended and not reaped, at the shortest: the two are one where the reaping was seen to the moment.
     pub zombie_at_least_ns: u64,
-    /// CPU time of all threads together.
+    /// CPU time of all threads together: `running_ns` under another name.
     pub cpu_ns: u64,
-    /// The part of ready that records do not show and the kernel's own sums do; in a process with several
-    /// threads it is not moved out of `blocked_ns`. Nothing where no sum could be read.
+    /// The part of ready that records do not show and the kernel's own sums do. Nothing where no sum could be
+    /// read.
     pub wake_delay_ns: Option<u64>,
     /// Times that a thread got a CPU.
     pub turns: u64,
@@ -125,27 +136,43 @@ pub struct ProcessReport {
     pub execs: Vec<ExecReport>,
     /// It lost its parent.
     pub orphan: Option<OrphanReport>,
-    /// What it was blocked on, the longest first.
+    /// What its main thread was blocked on, the longest first; the others' waits are theirs.
     pub waits: Vec<WaitReport>,
     /// The comparison with the kernel's sums, of the thread that differs most.
     pub check: Option<CheckReport>,
 }
 
-/// One thread.
+/// One thread. Its states add up to its life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ThreadReport {
-    /// Its TID.
+    /// Its TID; the main thread's is the PID.
     pub tid: Pid,
+    /// Its name, at most 15 bytes.
+    pub name: String,
+    /// Its state when the watch ended.
+    pub state: State,
+    /// When it began, or was found.
+    pub started_ns: u64,
+    /// When it ended.
+    pub ended_ns: Option<u64>,
     /// On a CPU.
     pub running_ns: u64,
-    /// In line for one, as far as recorded.
+    /// In line for one.
     pub ready_ns: u64,
-    /// Waiting for something else, and being woken.
+    /// Waiting for something else.
     pub blocked_ns: u64,
     /// Stopped.
     pub stopped_ns: u64,
+    /// Nothing tells what it did.
+    pub unknown_ns: u64,
+    /// As of a process.
+    pub ready_is_lower_bound: bool,
     /// Times that it got a CPU.
     pub turns: u64,
+    /// Times that the CPU was taken away while it could have gone on.
+    pub preempted: u64,
+    /// What it was blocked on, the longest first.
+    pub waits: Vec<WaitReport>,
 }
 
 /// A process became another program.
@@ -209,14 +236,14 @@ pub struct CheckReport {
     pub holds: bool,
 }
 
-/// A set of processes that could only wait for each other.
+/// A set of threads that could only wait for each other, or one that no other could let go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DeadlockReport {
     /// When the last one of the circle went to sleep.
     pub from_ns: u64,
     /// When it ended; nothing if it lasted to the end of the watch.
     pub to_ns: Option<u64>,
-    /// Those that wait for each other.
+    /// The threads that wait for each other, by TID; a main thread's is its process's PID.
     pub circle: Vec<Pid>,
     /// Those that wait for the circle.
     pub behind: Vec<Pid>,
@@ -224,11 +251,13 @@ pub struct DeadlockReport {
     pub waits: Vec<HeldUp>,
 }
 
-/// One process of a deadlock.
+/// One thread of a deadlock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HeldUp {
-    /// Its PID.
+    /// Its process.
     pub pid: Pid,
+    /// The thread.
+    pub tid: Pid,
     /// What it waits for.
     pub on: String,
 }

@@ -77,7 +77,11 @@ fn names(process: &Process, records: &mut Vec<Record>) {
     let label = format!("{} (child of {})", process.name, process.ppid);
     records.push(with(record("M", "process_name", pid, pid, 0.0), "name", label));
     for thread in &process.threads {
-        records.push(with(record("M", "thread_name", pid, thread.tid, 0.0), "name", process.name.clone()));
+        records.push(with(
+            record("M", "thread_name", pid, thread.tid, 0.0),
+            "name",
+            thread.name.clone().unwrap_or_else(|| process.name.clone()),
+        ));
     }
 }
 
@@ -125,6 +129,7 @@ fn state(
         State::Blocked => "S",
         State::Stopped => "T",
         State::Zombie | State::Reaped => "Z",
+        State::Unknown => "unknown",
     };
     let mut record = record("T", name, pid, tid, micros(span.from_ns, origin_ns));
     record.dur = Some(span.ns() as f64 / 1_000.0);
@@ -164,7 +169,9 @@ fn life(process: &Process, origin_ns: u64, records: &mut Vec<Record>) {
         instant(how, ended_ns);
     }
     if let Some(reaping) = process.reaping {
-        instant(format!("reaped by {}", reaping.by), reaping.not_after_ns);
+        let by =
+            reaping.by.map_or("gone: its parent ignores SIGCHLD".to_owned(), |by| format!("reaped by {by}"));
+        instant(by, reaping.not_after_ns);
     }
 }
 

@@ -16,12 +16,13 @@ const ABOVE: f64 = 4.0;
 const DEPTH: usize = 80;
 /// Colours of Okabe and Ito's palette, which colour-blind people can tell apart, chosen so that their
 /// brightness differs too; blocked, the commonest, is the quietest.
-const COLOURS: [(State, &str, &str); 5] = [
+const COLOURS: [(State, &str, &str); 6] = [
     (State::Running, "#0072B2", "it has a CPU"),
     (State::Ready, "#E69F00", "it could run and waits for a CPU"),
     (State::Blocked, "#D0D5DB", "it waits for something else"),
     (State::Stopped, "#CC79A7", "stopped by a signal or a debugger"),
     (State::Zombie, "#4A4F57", "ended, its exit status not yet taken by its parent"),
+    (State::Unknown, "#FFFFFF", "alive, and nothing tells what it does"),
 ];
 /// A process's colour in the lanes of CPUs.
 const OWNERS: [&str; 8] =

@@ -6,17 +6,20 @@ use std::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::model::{ProcessReport, WatchReport};
+use super::model::{ProcessReport, ThreadReport, WaitReport, WatchReport};
 use super::numbers::short;
 use crate::observe::event::State;
 use crate::observe::tier::Tier;
 use crate::sys::procfs::text::printable;
 
-/// The whole summary, for a terminal of `width` columns (`None` for a file or pipe: no line is broken).
-pub fn summary(report: &WatchReport, width: Option<u16>) -> String {
-    let mut text = heading(report);
+/// The whole summary, for a terminal of `width` columns (`None` for a file or pipe: no line is broken); with
+/// `threads` each thread has a row.
+pub fn summary(report: &WatchReport, width: Option<u16>, threads: bool) -> String {
+    let mut text = report.summary.iter().map(|sentence| sentence.clone() + "\n").collect::<String>();
     text.push('\n');
-    text.push_str(&table(report, width));
+    text.push_str(&heading(report));
+    text.push('\n');
+    text.push_str(&table(report, width, threads));
     text.push_str(&footing(report));
     text
 }
@@ -46,10 +49,10 @@ pub fn heading(report: &WatchReport) -> String {
 }
 
 /// Columns that a narrow terminal does without, the first of them first.
-const DISPENSABLE: [&str; 6] = ["TURNS", "START", "ZOMBIE", "LIFE", "STOPPED", "PPID"];
+const DISPENSABLE: [&str; 7] = ["TURNS", "START", "ZOMBIE", "LIFE", "STOPPED", "UNKNOWN", "PPID"];
 
-fn table(report: &WatchReport, width: Option<u16>) -> String {
-    let mut columns = columns(report);
+fn table(report: &WatchReport, width: Option<u16>, threads: bool) -> String {
+    let mut columns = columns(report, threads);
     if let Some(width) = width {
         fit(&mut columns, width.into());
     }
@@ -113,40 +116,122 @@ impl Column {
     }
 }
 
-fn columns(report: &WatchReport) -> Vec<Column> {
-    let rows = as_tree(&report.processes);
-    let column = |title, right, cell: &dyn Fn(usize, &ProcessReport) -> String| Column {
+/// A process, or with `--threads` one of its threads.
+#[derive(Clone, Copy)]
+enum Row<'a> {
+    Process(usize, &'a ProcessReport),
+    Thread(usize, &'a ProcessReport, &'a ThreadReport),
+}
+
+fn table_rows(report: &WatchReport, threads: bool) -> Vec<Row<'_>> {
+    let mut rows = Vec::new();
+    for (depth, process) in as_tree(&report.processes) {
+        rows.push(Row::Process(depth, process));
+        if threads && process.n_threads > 1 {
+            rows.extend(process.threads.iter().map(|thread| Row::Thread(depth + 1, process, thread)));
+        }
+    }
+    rows
+}
+
+impl Row<'_> {
+    fn name(&self) -> String {
+        match self {
+            Row::Process(depth, process) => {
+                let threads = match process.n_threads {
+                    1 => String::new(),
+                    several => format!(" ({several} threads)"),
+                };
+                format!("{}{}{threads}", "  ".repeat((*depth).min(8)), process.name)
+            }
+            Row::Thread(depth, _, thread) => format!("{}· {}", "  ".repeat((*depth).min(8)), thread.name),
+        }
+    }
+
+    fn times(&self) -> [u64; 5] {
+        match self {
+            Row::Process(_, of) => [of.running_ns, of.ready_ns, of.blocked_ns, of.stopped_ns, of.unknown_ns],
+            Row::Thread(.., of) => [of.running_ns, of.ready_ns, of.blocked_ns, of.stopped_ns, of.unknown_ns],
+        }
+    }
+
+    fn life_ns(&self) -> u64 {
+        match self {
+            Row::Process(_, process) => process.life_ns,
+            Row::Thread(..) => self.times().iter().sum(),
+        }
+    }
+
+    fn end(&self) -> String {
+        match self {
+            Row::Process(_, process) => end(process),
+            Row::Thread(.., thread) if thread.ended_ns.is_some() => "ended".to_owned(),
+            Row::Thread(.., thread) => format!("{} ({})", thread.state.word(), thread.state.letter()),
+        }
+    }
+
+    fn started_ns(&self) -> u64 {
+        match self {
+            Row::Process(_, process) => process.started_ns,
+            Row::Thread(.., thread) => thread.started_ns,
+        }
+    }
+
+    fn ready(&self) -> String {
+        match self {
+            Row::Process(_, process) => ready(process),
+            Row::Thread(.., thread) => bounded(thread.ready_ns, thread.ready_is_lower_bound),
+        }
+    }
+
+    fn blocked_on(&self) -> String {
+        match self {
+            Row::Process(_, process) => blocked_on(&process.waits),
+            Row::Thread(.., thread) => blocked_on(&thread.waits),
+        }
+    }
+}
+
+fn columns(report: &WatchReport, threads: bool) -> Vec<Column> {
+    let rows = table_rows(report, threads);
+    let column = |title, right, cell: &dyn Fn(&Row<'_>) -> String| Column {
         title,
         right,
-        cells: rows.iter().map(|(depth, process)| cell(*depth, process)).collect(),
+        cells: rows.iter().map(cell).collect(),
     };
-    let life = |process: &ProcessReport| {
-        process.running_ns + process.ready_ns + process.blocked_ns + process.stopped_ns
-    };
-    let name = |depth: usize, process: &ProcessReport| {
-        let threads = match process.n_threads {
-            1 => String::new(),
-            several => format!(" ({several} threads)"),
-        };
-        format!("{}{}{threads}", "  ".repeat(depth.min(8)), process.name)
-    };
+    let time = |place: usize| move |row: &Row<'_>| short(row.times()[place]);
     let mut columns = vec![
-        column("PID", true, &|_, process| process.pid.to_string()),
-        column("PPID", true, &|_, process| process.ppid.to_string()),
-        column("NAME", false, &name),
-        column("END", false, &|_, process| end(process)),
-        column("START", true, &|_, process| short(process.started_ns)),
-        column("LIFE", true, &|_, process| short(life(process))),
-        column("RUN", true, &|_, process| short(process.running_ns)),
-        column("READY", true, &|_, process| ready(process, report.tier)),
-        column("BLOCKED", true, &|_, process| short(process.blocked_ns)),
-        column("STOPPED", true, &|_, process| short(process.stopped_ns)),
-        column("ZOMBIE", true, &|_, process| zombie(process.zombie_ns, process.zombie_at_least_ns)),
-        column("TURNS", true, &|_, process| process.turns.to_string()),
-        column("BLOCKED ON (longest)", false, &|_, process| blocked_on(process)),
+        column(if threads { "PID/TID" } else { "PID" }, true, &|row| match row {
+            Row::Process(_, process) => process.pid.to_string(),
+            Row::Thread(.., thread) => thread.tid.to_string(),
+        }),
+        column("PPID", true, &|row| match row {
+            Row::Process(_, process) => process.ppid.to_string(),
+            Row::Thread(_, process, _) => process.pid.to_string(),
+        }),
+        column("NAME", false, &|row| row.name()),
+        column("END", false, &|row| row.end()),
+        column("START", true, &|row| short(row.started_ns())),
+        column("LIFE", true, &|row| short(row.life_ns())),
+        column("RUN", true, &time(0)),
+        column("READY", true, &|row| row.ready()),
+        column("BLOCKED", true, &time(2)),
+        column("STOPPED", true, &time(3)),
+        column("UNKNOWN", true, &time(4)),
+        column("ZOMBIE", true, &|row| match row {
+            Row::Process(_, process) => zombie(process.zombie_ns, process.zombie_at_least_ns),
+            Row::Thread(..) => String::new(),
+        }),
+        column("TURNS", true, &|row| match row {
+            Row::Process(_, process) => process.turns.to_string(),
+            Row::Thread(.., thread) => thread.turns.to_string(),
+        }),
+        column("BLOCKED ON (longest)", false, &|row| row.blocked_on()),
     ];
-    if report.processes.iter().all(|process| process.stopped_ns == 0) {
-        columns.retain(|column| column.title != "STOPPED");
+    for (title, place) in [("STOPPED", 3), ("UNKNOWN", 4)] {
+        if rows.iter().all(|row| row.times()[place] == 0) {
+            columns.retain(|column| column.title != title);
+        }
     }
     columns
 }
@@ -161,27 +246,27 @@ pub fn end(process: &ProcessReport) -> String {
     }
 }
 
-/// In the exact tier a ready time without the kernel's sums is a lower bound, unless no thread was ever blocked:
-/// then none was ever woken.
-pub fn ready(process: &ProcessReport, tier: Tier) -> String {
-    let was_blocked = process.blocked_ns > 0 || process.threads.iter().any(|thread| thread.blocked_ns > 0);
-    // Of several threads the hidden part is not moved to ready: it may lie inside another one's running time.
-    let moved = process.wake_delay_ns.is_some_and(|ns| ns == 0 || process.n_threads == 1);
-    let hidden = tier == Tier::Exact && !moved && was_blocked;
-    let bound = if hidden { "≥" } else { "" };
-    format!("{bound}{}", short(process.ready_ns))
+/// The time ready for a CPU, with `≥` where the delay of some wake-ups is not known.
+pub fn ready(process: &ProcessReport) -> String {
+    bounded(process.ready_ns, process.ready_is_lower_bound)
 }
 
-/// A time as a zombie: an upper bound where the reaping was not seen to 0.1 ms or 5 %.
+fn bounded(ns: u64, is_lower_bound: bool) -> String {
+    format!("{}{}", if is_lower_bound { "≥" } else { "" }, short(ns))
+}
+
+/// A time as a zombie: between two bounds where the reaping was not seen to 0.1 ms or 5 %.
 pub fn zombie(ns: u64, at_least_ns: u64) -> String {
     let known_to = (ns / 20).max(100_000);
-    let exact = ns.saturating_sub(at_least_ns) < known_to;
-    format!("{}{}", if exact { "" } else { "≤" }, short(ns))
+    match ns.saturating_sub(at_least_ns) {
+        room if room < known_to => short(ns),
+        room if room * 20 > ns * 19 => format!("≤{}", short(ns)),
+        _ => format!("{}–{}", short(at_least_ns), short(ns)),
+    }
 }
 
-fn blocked_on(process: &ProcessReport) -> String {
-    let seen: Vec<String> = process
-        .waits
+fn blocked_on(waits: &[WaitReport]) -> String {
+    let seen: Vec<String> = waits
         .iter()
         .filter(|wait| wait.on != "not seen")
         .take(2)
@@ -194,17 +279,20 @@ fn footing(report: &WatchReport) -> String {
     let mut text = String::new();
     for process in &report.processes {
         if let Some(since_ns) = process.unrecorded_since_ns {
+            let (pid, name, at) = (process.pid, &process.name, short(since_ns));
+            let hidden = if process.unknown_ns > 0 {
+                "; where /proc does not show it, its state is unknown"
+            } else {
+                ""
+            };
             let _ = writeln!(
                 text,
-                "WARNING: {} {}: the kernel recorded nothing of it after {}, where an exec gained privileges: its times, end and zombie time after that are not known (--tier sampled knows them)",
-                process.pid,
-                process.name,
-                short(since_ns)
+                "{pid} {name}: the kernel records nothing of it after {at}, when an exec gained privileges: its times from there are sums from /proc, read every few milliseconds{hidden}"
             );
         }
         if let Some(orphan) = &process.orphan {
             let adopted = orphan.new_parent.map_or("its new parent was not seen".to_owned(), |new| {
-                format!("adopted by {new}{}", if new == Pid::from_raw(1) { " (init)" } else { "" })
+                format!("adopted by {new}{}", if new.as_raw() == 1 { " (init)" } else { "" })
             });
             let (pid, name, at) = (process.pid, &process.name, short(orphan.at_ns));
             let _ = writeln!(
@@ -232,6 +320,7 @@ fn footing(report: &WatchReport) -> String {
         };
         let percent = check.largest_difference_ns as f64 / check.of_ns.max(1) as f64 * 100.0;
         let verdict = match check.checked - check.holding {
+            0 if check.checked == 1 => "the one process that was compared with schedstat agrees".to_owned(),
             0 => format!("all {} processes that were compared with schedstat agree", check.checked),
             n => {
                 format!("{n} of {} processes DIFFER from schedstat: do not trust their times", check.checked)
@@ -254,7 +343,7 @@ fn footing(report: &WatchReport) -> String {
 
 /// One line that names a deadlock.
 pub fn deadlock_line(deadlock: &super::model::DeadlockReport) -> String {
-    let waits = circle(deadlock.waits.iter().map(|one| (one.pid, one.on.as_str())));
+    let waits = circle(deadlock.waits.iter().map(|one| (one.pid, one.tid, one.on.as_str())));
     let lasted = match deadlock.to_ns {
         Some(to_ns) => format!("for {}", short(to_ns.saturating_sub(deadlock.from_ns))),
         None => "to the end".to_owned(),
@@ -270,9 +359,13 @@ pub fn deadlock_line(deadlock: &super::model::DeadlockReport) -> String {
 }
 
 /// Who waits for what in a deadlock, the first few of many: they can be seen in the table too.
-pub fn circle<'a>(waits: impl Iterator<Item = (Pid, &'a str)>) -> String {
+pub fn circle<'a>(circle: impl Iterator<Item = (Pid, Pid, &'a str)>) -> String {
     const TOLD: usize = 3;
-    let mut all: Vec<String> = waits.map(|(pid, on)| format!("{pid} waits for {on}")).collect();
+    let waits = |(pid, tid, on)| match pid {
+        main if main == tid => format!("{pid} waits for {on}"),
+        _ => format!("thread {tid} of {pid} waits for {on}"),
+    };
+    let mut all: Vec<String> = circle.map(waits).collect();
     // One more is as short as the word for it.
     if all.len() > TOLD + 1 {
         let rest = all.split_off(TOLD).len();

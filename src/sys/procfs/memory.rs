@@ -79,6 +79,29 @@ pub fn read<const N: usize>(pid: Pid, address: u64) -> Option<[u8; N]> {
     (read == Ok(N)).then_some(bytes)
 }
 
+/// Reads a string of process `pid` that ends with a NUL, such as a path; at most 4,096 bytes.
+pub fn read_string(pid: Pid, address: u64) -> Option<std::path::PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    const PIECE: u64 = 64;
+    const MOST: usize = 4096;
+    let mut text = Vec::new();
+    while text.len() < MOST {
+        // No piece crosses a border of pages: the next one may not be there.
+        let at = address.checked_add(text.len() as u64)?;
+        let skip = at % PIECE;
+        let piece = read::<{ PIECE as usize }>(pid, at - skip)?;
+        let piece = &piece[skip as usize..];
+        match piece.iter().position(|&byte| byte == 0) {
+            Some(end) => {
+                text.extend(&piece[..end]);
+                return Some(std::ffi::OsString::from_vec(text).into());
+            }
+            None => text.extend(piece),
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +114,13 @@ mod tests {
         assert_eq!(word_at(pid, address), Some(Word::Private { pid, address }));
         assert_eq!(read::<4>(pid, address), Some(word.to_ne_bytes()));
         assert_eq!(read::<4>(pid, 8), None);
+    }
+
+    #[test]
+    fn a_string_is_read_to_its_end() {
+        let path = c"a/rather/long/path/that/takes/more/than/one/piece/of/sixty-four/bytes/to/be/read";
+        let read = read_string(Pid::this(), path.as_ptr().addr() as u64).unwrap();
+        assert_eq!(read.to_str(), path.to_str().ok());
     }
 
     #[test]

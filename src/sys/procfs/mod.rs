@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod descriptors;
 pub mod locks;
 pub mod memory;
+pub mod signals;
 pub mod sockets;
 pub mod stat;
 pub mod status;

@@ -16,6 +16,8 @@ pub struct Stat {
     pub letter: char,
     /// The parent.
     pub ppid: Pid,
+    /// The kernel has begun to end it (`PF_EXITING`).
+    pub exiting: bool,
     /// The process group.
     pub pgid: Pid,
     /// The session.
@@ -40,16 +42,17 @@ impl Stat {
     }
 }
 
+/// `PF_EXITING` of `linux/sched.h`.
+const PF_EXITING: u32 = 0x4;
+
 /// Reads a process's (or main thread's) stat.
 pub fn of_process(pid: Pid) -> Option<Stat> {
     parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Whether a process's main thread is there and neither a zombie nor on its way out (it still has memory).
+/// Whether a process's main thread is there and neither a zombie nor on its way out.
 pub fn is_alive(pid: Pid) -> bool {
-    let has_memory =
-        || std::fs::read_to_string(format!("/proc/{pid}/statm")).is_ok_and(|text| !text.starts_with("0 "));
-    of_process(pid).is_some_and(|stat| !matches!(stat.letter, 'Z' | 'X')) && has_memory()
+    of_process(pid).is_some_and(|stat| !matches!(stat.letter, 'Z' | 'X') && !stat.exiting)
 }
 
 /// Reads one thread's stat.
@@ -72,6 +75,7 @@ fn parse(bytes: &[u8]) -> Option<Stat> {
         name,
         letter: field(3)?.chars().next()?,
         ppid: field(4)?.parse().ok()?,
+        exiting: field(9)?.parse::<u32>().ok()? & PF_EXITING != 0,
         pgid: field(5)?.parse().ok()?,
         session: field(6)?.parse().ok()?,
         n_threads: field(20)?.parse().unwrap_or(1),
@@ -135,12 +139,22 @@ pub fn command_line(pid: Pid, most: usize) -> Option<String> {
     Some(printable(&bytes))
 }
 
+/// The file that a process runs; `None` when it is gone or may not be asked (the check of `ptrace(2)`).
+pub fn program(pid: Pid) -> Option<std::path::PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
+/// Clock ticks, as `/proc` counts them, in nanoseconds.
+pub fn ticks_to_ns(ticks: u64) -> u64 {
+    let a_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
+    ticks * (1_000_000_000 / u64::try_from(a_second).unwrap_or(100).max(1))
+}
+
 /// Time that the hypervisor has taken away from all CPUs since boot, nanoseconds (`steal` of `/proc/stat`).
 pub fn stolen_ns() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/stat").ok()?;
     let ticks: u64 = text.lines().next()?.split_ascii_whitespace().nth(8)?.parse().ok()?;
-    let a_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok()??;
-    Some(ticks * (1_000_000_000 / u64::try_from(a_second).ok()?.max(1)))
+    Some(ticks_to_ns(ticks))
 }
 
 #[cfg(test)]

@@ -1,5 +1,10 @@
 //! `proclab watch` from outside: the program runs as ever, and the report tells its whole life.
 
+mod deadlocks;
+mod privileged;
+mod programs;
+mod truth;
+
 use crate::common::id_of;
 use proclab::sys::procfs::tree;
 use std::path::PathBuf;
@@ -13,7 +18,7 @@ type Outcome = Result<(), Failed>;
 
 pub(crate) fn tests() -> Vec<Trial> {
     let test = |name: &str, body: fn() -> Outcome| crate::common::bounded(format!("watch::{name}"), body);
-    vec![
+    let own = vec![
         test("every_process_of_a_pipeline_is_told_with_parent_and_exit", every_process_of_a_pipeline),
         test("the_states_of_a_life_add_up_to_its_length", the_states_add_up),
         test("the_exit_code_is_passed_on", the_exit_code_is_passed_on),
@@ -43,10 +48,10 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_terminal_that_is_closed_ends_the_view_and_its_command", a_closed_terminal),
         test("a_fatal_signal_leaves_the_terminal_as_it_was", a_fatal_signal),
         test("a_name_that_commands_a_terminal_is_shown_harmless", a_hostile_name),
-        test("a_process_whose_exec_gains_privileges_is_warned_of", a_privileged_exec),
         test("the_picture_is_whole_and_explains_its_words", the_picture),
         test("the_table_fits_a_pipe_and_names_the_tier", the_table),
-    ]
+    ];
+    own.into_iter().chain(truth::tests()).chain(privileged::tests()).chain(deadlocks::tests()).collect()
 }
 
 fn proclab(args: &[&str]) -> Command {
@@ -478,24 +483,6 @@ fn a_hostile_name() -> Outcome {
         check(harmful.is_none() && text.contains("?[2J?x"), format!("{harmful:?} in {text:?}"))?;
     }
     Ok(())
-}
-
-fn a_privileged_exec() -> Outcome {
-    use std::os::unix::fs::PermissionsExt;
-    if !nix::unistd::geteuid().is_root() {
-        println!("left out: a set-user-ID program (only root can make one)");
-        return Ok(());
-    }
-    let scratch = Scratch::new("privileged")?;
-    let program = scratch.file("sleeper");
-    std::fs::copy("/bin/sleep", &program)?;
-    std::os::unix::fs::chown(&program, Some(65534), Some(65534))?;
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o4755))?;
-    let report = report(&["--tier", "exact"], &format!("{program} 0.4; sleep 0.1"))?;
-    let warned: Vec<&Value> =
-        processes(&report).iter().filter(|process| !process["unrecorded_since_ns"].is_null()).collect();
-    let [only] = warned[..] else { return Err(format!("not one warning: {report:#}").into()) };
-    check(only["name"] == "sleeper" || only["ppid"] == report["pid"], only)
 }
 
 fn the_picture() -> Outcome {

@@ -1,0 +1,73 @@
+//! What reading `/proc` may cost: a share of one CPU, kept by looking more rarely.
+
+use crate::sys::clock::{monotonic_ns, thread_cpu_ns};
+
+/// Paces rounds of questions so that their CPU time stays below a share of one CPU.
+#[derive(Debug, Clone)]
+pub(super) struct Budget {
+    /// The share, in percent of one CPU.
+    percent: f64,
+    /// Between the beginnings of two rounds, where the share allows.
+    period_ns: u64,
+    due_ns: u64,
+    begun_ns: u64,
+    longest_ns: u64,
+}
+
+/// A round under way: when it began, by the clock and by the CPU time of this thread.
+#[derive(Debug)]
+pub(super) struct Timer {
+    begun_ns: u64,
+    cpu_ns: u64,
+}
+
+impl Budget {
+    /// Rounds `period_ns` apart that take `percent` of one CPU at the most.
+    pub(super) fn new(percent: f64, period_ns: u64) -> Self {
+        Self { percent, period_ns, due_ns: 0, begun_ns: 0, longest_ns: 0 }
+    }
+
+    /// When the next round is due.
+    pub(super) fn due_ns(&self) -> u64 {
+        self.due_ns
+    }
+
+    /// The longest time between two rounds so far.
+    pub(super) fn longest_period_ns(&self) -> u64 {
+        self.longest_ns
+    }
+
+    /// A round begins.
+    pub(super) fn begin(&mut self) -> Timer {
+        let begun_ns = monotonic_ns();
+        if self.begun_ns > 0 {
+            self.longest_ns = self.longest_ns.max(begun_ns - self.begun_ns);
+        }
+        self.begun_ns = begun_ns;
+        Timer { begun_ns, cpu_ns: thread_cpu_ns() }
+    }
+
+    /// It is over: the next one is due when its cost is the allowed share of the time until then.
+    pub(super) fn end(&mut self, timer: Timer) {
+        let cost_ns = thread_cpu_ns().saturating_sub(timer.cpu_ns);
+        self.due_ns = timer.begun_ns + self.period_ns.max(self.spread(cost_ns));
+    }
+
+    /// The time over which a cost is the allowed share.
+    fn spread(&self, cost_ns: u64) -> u64 {
+        const LONGEST_NS: f64 = 5e9;
+        (cost_ns as f64 * 100.0 / self.percent.max(0.01)).min(LONGEST_NS) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dear_round_is_followed_by_a_long_pause() {
+        let budget = Budget::new(5.0, 5_000_000);
+        assert_eq!(budget.spread(1_000_000), 20_000_000);
+        assert_eq!(budget.spread(u64::MAX), 5_000_000_000);
+    }
+}

@@ -1,0 +1,63 @@
+//! What was seen in `/proc` of a thread that is off the CPU: its letter, what it waits for, the kernel's sums.
+
+use super::machine::Timeline;
+use crate::observe::event::State;
+use crate::observe::waits::Wait;
+use crate::sys::pid::Pid;
+use crate::sys::procfs::stat::SchedStat;
+
+impl Timeline {
+    pub(super) fn see_letter(&mut self, tid: Pid, letter: char, at_ns: u64) {
+        let Some((process, index)) = self.find(tid) else { return };
+        let thread = &mut process.threads[index];
+        if thread.state != State::Blocked || thread.since_ns > at_ns {
+            return;
+        }
+        thread.letter = Some(letter);
+        if matches!(letter, 'T' | 't') {
+            // It has been off the CPU since before the letter was read, and a stop begins by leaving the CPU:
+            // the whole stretch was a stop.
+            thread.state = State::Stopped;
+        }
+    }
+
+    pub(super) fn see_wait(&mut self, tid: Pid, wait: &Wait, at_ns: u64) {
+        let number = self.number_of(wait);
+        let Some((process, index)) = self.find(tid) else { return };
+        let thread = &process.threads[index];
+        if thread.state != State::Blocked || thread.since_ns > at_ns {
+            return;
+        }
+        if thread.wait != 0 && thread.wait != number {
+            // Still blocked, on something else now: the lock's holder changed, for example.
+            self.go(tid, State::Blocked, at_ns);
+        }
+        if let Some((process, index)) = self.find(tid) {
+            process.threads[index].wait = number;
+        }
+    }
+
+    pub(super) fn see_sums(&mut self, pid: Pid, tid: Pid, kernel: SchedStat, at_ns: u64) {
+        let stolen_ns = self.stolen_ns;
+        let Some(process) = self.by_pid(pid) else { return };
+        let (sampled, found) = (self.is_sampled(process), process.found);
+        if let Some((process, place)) = self.find(tid) {
+            let thread = &mut process.threads[place];
+            if !sampled {
+                thread.compare(at_ns, kernel, stolen_ns, process.older);
+            } else if found && thread.base.is_none() {
+                // What it did before it was found does not count.
+                thread.base = Some(kernel);
+            } else {
+                // Those of one that has ended, unknown to the timeline yet.
+                self.sample(tid, State::Blocked, kernel, None, at_ns);
+            }
+        } else if pid == tid && !sampled {
+            // A zombie still has its main thread's sums, and they are final.
+            let process = self.pids.get(&pid).and_then(|id| self.processes.get_mut(id));
+            if let Some(process) = process {
+                process.see_final_sums(kernel, at_ns, stolen_ns);
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Switches and wake-ups: which thread has which CPU.
+
+use super::machine::{Occupant, Records, Timeline, Wake};
+use crate::observe::event::State;
+use crate::sys::pid::Pid;
+
+impl Timeline {
+    pub(super) fn turn_on(&mut self, tid: Pid, cpu: u32, at_ns: u64) {
+        let grain_ns = self.grain_ns;
+        let Some(&(id, _)) = self.tids.get(&tid) else { return };
+        if !self.is_recorded(id) {
+            return;
+        }
+        let before = self.on_cpu.insert(cpu, Occupant { process: id, tid, left_ns: None });
+        if let Some(Occupant { process, tid: other, left_ns: None }) = before
+            && other != tid
+        {
+            self.displace(process, other, cpu, at_ns);
+        }
+        let Some((process, thread)) = self.find(tid) else { return };
+        if process.threads[thread].state == State::Running {
+            let Some(lost_ns) = process.threads[thread].displaced_ns.take() else { return };
+            self.go(tid, State::Ready, lost_ns);
+        }
+        let Some((process, thread)) = self.find(tid) else { return };
+        process.threads[thread].turns += 1;
+        process.threads[thread].woken_unchecked |= process.threads[thread].state == State::Blocked;
+        process.threads[thread].first_ran_ns.get_or_insert(at_ns);
+        // Whoever exits may have had it since the one before left it.
+        process.threads[thread].free_ns = before.map_or(Some(0), |before| before.left_ns);
+        let grew = process.go(thread, State::Running, at_ns, grain_ns);
+        process.threads[thread].cpu = cpu;
+        self.n_spans += usize::from(grew);
+    }
+
+    /// Another thread has the CPU of this one, so that it has lost it, though no record says so: the last switches
+    /// before and those after the record of an exit have none.
+    fn displace(&mut self, id: u64, tid: Pid, cpu: u32, at_ns: u64) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some(thread) = process.threads.iter_mut().rfind(|thread| thread.tid == tid) else { return };
+        if thread.cpu != cpu || (thread.is_alive() && thread.state != State::Running) {
+            return;
+        }
+        thread.displaced_ns.get_or_insert(at_ns);
+        // Of any other thread the record may come late.
+        if thread.is_alive() && thread.exiting.is_some() {
+            self.go(tid, State::Ready, at_ns);
+        }
+    }
+
+    /// Whether a thread has taken so long from the record of its exit to its end that it may not have had its CPU
+    /// all the time: switches in between have no record.
+    fn may_have_lost_its_cpu(&mut self, tid: Pid, exited_ns: u64, ended_ns: u64) -> bool {
+        const THREAD_NS: u64 = 200_000;
+        // The last one gives the memory back.
+        const PROCESS_NS: u64 = 1_000_000;
+        if self.records == Records::Everything {
+            return false;
+        }
+        let Some((process, place)) = self.find(tid) else { return false };
+        let others = process.threads.iter().any(|other| other.is_alive() && other.tid != tid);
+        let thread = &process.threads[place];
+        let unseen = thread.state == State::Running && thread.since_ns <= exited_ns;
+        unseen && ended_ns.saturating_sub(exited_ns) > if others { THREAD_NS } else { PROCESS_NS }
+    }
+
+    fn is_recorded(&self, id: u64) -> bool {
+        self.processes.get(&id).is_some_and(|process| process.unrecorded_since_ns.is_none())
+    }
+
+    fn leave(&mut self, cpu: u32, tid: Pid, at_ns: u64) {
+        if let Some(occupant) = self.on_cpu.get_mut(&cpu).filter(|occupant| occupant.tid == tid) {
+            occupant.left_ns = Some(at_ns);
+        }
+    }
+
+    pub(super) fn turn_off(&mut self, tid: Pid, preempted: bool, at_ns: u64) {
+        let grain_ns = self.grain_ns;
+        let Some((process, thread)) = self.find(tid) else { return };
+        if process.unrecorded_since_ns.is_some() {
+            return;
+        }
+        if let Some((ppid, exited_ns)) = process.threads[thread].exiting.filter(|_| !preempted) {
+            let (pid, cpu) = (process.pid, process.threads[thread].cpu);
+            if self.may_have_lost_its_cpu(tid, exited_ns, at_ns) {
+                self.go(tid, State::Unknown, exited_ns);
+            }
+            self.leave(cpu, tid, at_ns);
+            return self.end_thread(pid, tid, ppid, at_ns);
+        }
+        if process.threads[thread].state != State::Running {
+            return;
+        }
+        process.threads[thread].displaced_ns = None;
+        let cpu = process.threads[thread].cpu;
+        self.leave(cpu, tid, at_ns);
+        let Some((process, thread)) = self.find(tid) else { return };
+        process.threads[thread].preempted += u64::from(preempted);
+        let state = if preempted { State::Ready } else { State::Blocked };
+        let grew = process.go(thread, state, at_ns, grain_ns);
+        self.n_spans += usize::from(grew);
+    }
+
+    pub(super) fn wake(&mut self, tid: Pid, by: Pid, at_ns: u64) {
+        let Some((process, thread)) = self.find(tid) else { return };
+        // A wake-up of a thread that is about to sleep makes it not sleep at all: its next switch tells.
+        if !matches!(process.threads[thread].state, State::Blocked | State::Stopped) {
+            return;
+        }
+        self.go(tid, State::Ready, at_ns);
+        if self.wakes.len() >= self.limits.wakes {
+            self.wakes.pop_front();
+        }
+        self.wakes.push_back(Wake { at_ns, by, tid });
+    }
+}

@@ -1,0 +1,133 @@
+//! The three sentences that a report begins with.
+
+use super::model::{ProcessReport, ThreadReport, WatchReport};
+use super::numbers::short;
+use crate::observe::event::State;
+use crate::sys::pid::Pid;
+use crate::sys::procfs::text::printable;
+
+/// Shorter times as a zombie are a parent that was about to reap.
+const LONG_ZOMBIE_NS: u64 = 10_000_000;
+
+/// Where the time went and why; how many CPUs were in use; what was amiss.
+pub(super) fn sentences(report: &WatchReport) -> Vec<String> {
+    vec![time(report), cpus(report), trouble(report)]
+}
+
+fn time(report: &WatchReport) -> String {
+    let what = match &report.command {
+        Some(command) => format!("`{}`", printable(command.join(" ").as_bytes())),
+        None => format!("process {}", report.pid),
+    };
+    let Some(root) = report.processes.iter().find(|process| process.pid == report.pid) else {
+        return format!("{what} was watched for {}.", short(report.wall_ns));
+    };
+    // Those of the main thread: what the others did meanwhile is theirs.
+    let to_the_end = |main: &&ThreadReport| main.tid == root.pid && main.ended_ns == root.ended_ns;
+    let main = root.threads.iter().find(to_the_end);
+    let times = match main {
+        Some(main) => [main.running_ns, main.ready_ns, main.blocked_ns, main.stopped_ns, main.unknown_ns],
+        None => [root.running_ns, root.ready_ns, root.blocked_ns, root.stopped_ns, root.unknown_ns],
+    };
+    let all: u64 = times.iter().sum();
+    let words = ["running", "ready", "blocked", "stopped", "in an unknown state"];
+    let mut parts: Vec<(u64, &str)> =
+        times.into_iter().zip(words).filter(|(ns, _)| *ns * 2_000 >= all).collect();
+    parts.sort_by_key(|(ns, _)| std::cmp::Reverse(*ns));
+    let parts: Vec<String> = parts.iter().map(|(ns, word)| format!("{word} {}", percent(*ns, all))).collect();
+    let longest = report
+        .processes
+        .iter()
+        .flat_map(|process| process.waits.iter().map(move |wait| (process, wait)))
+        .filter(|(_, wait)| wait.on != "not seen")
+        .max_by_key(|(process, wait)| (wait.longest_ns, process.pid));
+    let longest = longest.map_or(String::new(), |(process, wait)| {
+        format!(
+            "; the longest wait was {} of {} {} for {}",
+            short(wait.longest_ns),
+            process.pid,
+            process.name,
+            wait.on
+        )
+    });
+    format!(
+        "{what} took {}: {} {} was {}{longest}.",
+        short(report.wall_ns),
+        root.pid,
+        root.name,
+        list(&parts)
+    )
+}
+
+fn cpus(report: &WatchReport) -> String {
+    let cpu_ns: u64 = report.processes.iter().map(|process| process.cpu_ns).sum();
+    let used = cpu_ns as f64 / report.wall_ns.max(1) as f64;
+    let by = match report.processes.iter().max_by_key(|process| process.cpu_ns) {
+        Some(most) if report.processes.len() > 1 && most.cpu_ns > 0 => format!(
+            " by {} processes, {} of it by {} {}",
+            report.processes.len(),
+            percent(most.cpu_ns, cpu_ns),
+            most.pid,
+            most.name
+        ),
+        _ => String::new(),
+    };
+    format!("It used {used:.2} CPUs on average: {} of CPU time{by}.", short(cpu_ns))
+}
+
+fn trouble(report: &WatchReport) -> String {
+    let mut parts = Vec::new();
+    // The command itself is the watch's to reap.
+    let lasts =
+        |process: &&ProcessReport| process.zombie_at_least_ns >= LONG_ZOMBIE_NS && process.pid != report.pid;
+    let long: Vec<&ProcessReport> = report.processes.iter().filter(lasts).collect();
+    if let Some(longest) = long.iter().max_by_key(|process| process.zombie_at_least_ns) {
+        let (pid, name) = (longest.pid, &longest.name);
+        let never = if longest.state == State::Zombie { ", never reaped" } else { "" };
+        parts.push(format!(
+            "{} (the longest: {pid} {name}, {}{never})",
+            count(long.len(), "zombie"),
+            short(longest.zombie_at_least_ns)
+        ));
+    }
+    let orphans: Vec<&ProcessReport> =
+        report.processes.iter().filter(|process| process.orphan.is_some()).collect();
+    if let Some(first) = orphans.first() {
+        parts.push(format!("{} ({} {})", count(orphans.len(), "orphan"), first.pid, first.name));
+    }
+    if !report.deadlocks.is_empty() {
+        let circle: Vec<String> = report.deadlocks[0].circle.iter().map(Pid::to_string).collect();
+        parts.push(format!("{} (of {})", count(report.deadlocks.len(), "deadlock"), list(&circle)));
+    }
+    let differ = report.conservation.checked - report.conservation.holding;
+    if differ > 0 {
+        parts.push(format!("{} whose times are not to be trusted", count(differ, "process")));
+    }
+    match &parts[..] {
+        [] => "There were no lasting zombies, no orphans, and no deadlocks.".to_owned(),
+        parts => {
+            let were = if parts[0].starts_with("1 ") { "was" } else { "were" };
+            format!("There {were} {}.", list(parts))
+        }
+    }
+}
+
+fn count(n: usize, what: &str) -> String {
+    match (n, what) {
+        (1, _) => format!("1 {what}"),
+        (_, "process") => format!("{n} processes"),
+        _ => format!("{n} {what}s"),
+    }
+}
+
+fn percent(part: u64, of: u64) -> String {
+    format!("{:.1} %", part as f64 / of.max(1) as f64 * 100.0)
+}
+
+fn list(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

@@ -1,0 +1,78 @@
+//! `/proc/PID/status` and `/proc/PID/timers`: signals that wait to be delivered, handlers, timers.
+
+use crate::sys::pid::Pid;
+/// A process's signals, as sets of bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signals {
+    pending: u64,
+    caught: u64,
+    ignored: u64,
+}
+
+impl Signals {
+    /// Those of process `pid`; `None` when it is gone or hidden.
+    pub fn of(pid: Pid) -> Option<Self> {
+        Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+    }
+
+    fn parse(status: &str) -> Option<Self> {
+        let set = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            u64::from_str_radix(line.trim(), 16).ok()
+        };
+        Some(Self {
+            pending: set("SigPnd:")? | set("ShdPnd:")?,
+            caught: set("SigCgt:")?,
+            ignored: set("SigIgn:")?,
+        })
+    }
+
+    /// Whether a signal waits to be delivered.
+    pub fn any_pending(self) -> bool {
+        self.pending != 0
+    }
+
+    /// Whether the process has a handler for `signal`.
+    pub fn catches(self, signal: i32) -> bool {
+        has(self.caught, signal)
+    }
+
+    /// Whether the process ignores `signal`.
+    pub fn ignores(self, signal: i32) -> bool {
+        has(self.ignored, signal)
+    }
+}
+
+fn has(set: u64, signal: i32) -> bool {
+    u32::try_from(signal - 1).is_ok_and(|bit| set.checked_shr(bit).unwrap_or(0) & 1 != 0)
+}
+
+/// The process that a thread belongs to; a process's own PID is that of its main thread.
+pub fn process_of(tid: Pid) -> Option<Pid> {
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
+}
+
+/// Whether a process has timers of `timer_create(2)`; where the kernel does not tell (`CONFIG_CHECKPOINT_RESTORE`),
+/// it is taken to have none.
+pub fn has_timers(pid: Pid) -> bool {
+    std::fs::read(format!("/proc/{pid}/timers")).is_ok_and(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_numbered_from_one() {
+        let status = "Name:\tx\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000000000\nSigIgn:\t0000000000010000\nSigCgt:\t0000000000002002\n";
+        let signals = Signals::parse(status).unwrap();
+        assert!(signals.catches(2) && signals.catches(14) && !signals.catches(15));
+        assert!(!signals.any_pending() && signals.ignores(17));
+    }
+
+    #[test]
+    fn this_process_tells_its_own() {
+        assert!(Signals::of(Pid::this()).is_some());
+    }
+}
