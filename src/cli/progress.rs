@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use crate::explore::traced::Progress as Searched;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// How often the line changes.
@@ -44,6 +45,38 @@ impl Progress {
             None => format!("{schedules} schedules"),
         };
         bar.set_message(message);
+    }
+
+    /// Shows how far the search of a program that began at `begin` has come; a new outcome is a line of its own.
+    pub(super) fn search(&mut self, progress: &Searched, begin: Instant) {
+        let Some(bar) = &self.bar else { return };
+        if let Some(new) = &progress.new {
+            let text: String = new.chars().filter(|c| !c.is_control()).take(60).collect();
+            bar.println(format!(
+                "outcome {} after {:.1} s: {text}",
+                progress.outcomes,
+                begin.elapsed().as_secs_f64()
+            ));
+        } else if self.shown.is_some_and(|shown| shown.elapsed() < INTERVAL) {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        let seconds = begin.elapsed().as_secs_f64().max(1e-3);
+        let rate = progress.executions as f64 / seconds;
+        let share = progress.explored.map_or_else(
+            || "by chance".to_owned(),
+            |explored| {
+                bar.set_position((explored * 1000.0) as u64);
+                // An estimate made of little is none.
+                let left = seconds * (1.0 - explored) / explored.max(1e-9);
+                let left = if left < 1e6 { format!(", about {left:.0} s left") } else { String::new() };
+                format!("about {:.1} % explored{left}", explored * 100.0)
+            },
+        );
+        bar.set_message(format!(
+            "{} executions, {rate:.0}/s, {} outcomes; {share}",
+            progress.executions, progress.outcomes
+        ));
     }
 
     /// Shows that `done` of `all` are done.

@@ -55,8 +55,8 @@ pub(crate) fn run(args: &ReplayArgs) -> ExitCode {
 }
 
 fn answer(args: &ReplayArgs) -> Result<(String, Finding), Fault> {
-    if traced::replay::is_meant(&args.schedule, &args.program) {
-        return traced::replay::answer(&args.schedule, &args.program, args.format);
+    if let Some(meant) = traced::replay::is_meant(&args.schedule, &args.program)? {
+        return traced::replay::answer(&args.schedule, &meant, &args.program, args.format);
     }
     let recorded = match args.schedule.parse::<Token>() {
         Ok(token) => by_token(token)?,

@@ -5,11 +5,14 @@ use super::output;
 use crate::report::bench::Bench;
 use crate::report::cabinet::Cabinet;
 use crate::report::exploration::Exploration;
+use crate::report::traced::{TracedExploration, TracedReplay, TracedTrials};
 use crate::report::trials::{Sweep, Trials};
 use crate::report::watch::model::WatchReport;
 use crate::report::witness::Witness;
 use crate::scenario::run::record::Record;
 use clap::{Args, ValueEnum};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -40,15 +43,27 @@ enum View {
     Bench,
 }
 
+/// The schema of a view of a scenario, or of a program after `--`.
+fn either<Scenario: JsonSchema, Program: JsonSchema>() -> Schema {
+    let mut generator = SchemaSettings::default().into_generator();
+    let any = [generator.subschema_for::<Scenario>(), generator.subschema_for::<Program>()];
+    let definitions = generator.take_definitions(true);
+    schemars::json_schema!({
+        "$schema": generator.settings().meta_schema,
+        "anyOf": any,
+        "$defs": definitions,
+    })
+}
+
 /// Runs `proclab schema …`.
 pub(crate) fn run(args: &SchemaArgs) -> ExitCode {
     let schema = match args.name {
         View::Run => schemars::schema_for!(Record),
-        View::Trials => schemars::schema_for!(Trials),
+        View::Trials => either::<Trials, TracedTrials>(),
         View::Sweep => schemars::schema_for!(Sweep),
-        View::Explore => schemars::schema_for!(Exploration),
+        View::Explore => either::<Exploration, TracedExploration>(),
         View::Cabinet => schemars::schema_for!(Cabinet),
-        View::Replay => schemars::schema_for!(Witness),
+        View::Replay => either::<Witness, TracedReplay>(),
         View::Bench => schemars::schema_for!(Bench),
         View::Watch => schemars::schema_for!(WatchReport),
     };

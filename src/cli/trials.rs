@@ -14,7 +14,8 @@ use super::files::Output;
 use super::gate::{could_not, usage};
 use super::output::{Finding, Format, json, print, width};
 use super::progress::Progress;
-use super::scenario::{chosen, fault, offer};
+use super::scenario::{chosen, fault, offer, or_command};
+use super::traced;
 use crate::explore::gate::GateError;
 use crate::process::Scratch;
 use crate::report::trials::{Run, Sweep, Swept, Trials, csv_head, csv_line};
@@ -61,9 +62,13 @@ impl Args for TrialsArgs {
     fn augment_args(command: Command) -> Command {
         let command = command.after_help(
             "Examples:\n  proclab trials tickets -n 200 --lock flock\n  \
-             proclab trials tickets --sweep lock=none,flock,mutex --html page.html",
+             proclab trials tickets --sweep lock=none,flock,mutex --html page.html\n  \
+             proclab trials -n 1000 -- python3 tickets.py",
         );
-        offer(command, Verb::Trials, Options::augment_args)
+        or_command::<traced::trials::Options>(
+            offer(command, Verb::Trials, Options::augment_args),
+            Verb::Trials,
+        )
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -84,6 +89,9 @@ impl FromArgMatches for TrialsArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &TrialsArgs) -> ExitCode {
+    if args.0.subcommand_name().is_none() {
+        return print(traced::trials::answer(&args.0));
+    }
     print(answer(args))
 }
 

@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "fork, exec, and descriptors by number in the child")]
 
 use crate::sys::pid::Pid;
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -26,6 +26,12 @@ use super::signal::{self, Inherited};
 pub struct Streams<'fd> {
     /// Standard input, output, and error.
     pub stdio: [Option<BorrowedFd<'fd>>; 3],
+    /// Its working directory; `None` for ours.
+    pub directory: Option<&'fd CStr>,
+    /// Variables that it finds in place of ours of the same name.
+    pub variables: &'fd [(OsString, OsString)],
+    /// It leads a session of its own, without a terminal.
+    pub own_session: bool,
     /// The program leads a session of its own whose terminal is its standard output.
     pub own_terminal: bool,
     /// A pipe that it inherits, with its number in the environment (see [`notes_pipe`]).
@@ -54,7 +60,7 @@ pub fn fork_at_gate(argv: &[CString], streams: &Streams<'_>) -> io::Result<AtGat
     let mut pointers: Vec<*const libc::c_char> = argv.iter().map(|arg| arg.as_ptr()).collect();
     pointers.push(std::ptr::null());
     let notes = streams.notes.map_or(-1, |fd| fd.as_raw_fd());
-    let environment = environment(notes)?;
+    let environment = environment(notes, streams.variables)?;
     let mut variables: Vec<*const libc::c_char> = environment.iter().map(|entry| entry.as_ptr()).collect();
     variables.push(std::ptr::null());
     let stdio = streams.stdio.map(|fd| fd.map_or(-1, |fd| fd.as_raw_fd()));
@@ -68,6 +74,8 @@ pub fn fork_at_gate(argv: &[CString], streams: &Streams<'_>) -> io::Result<AtGat
         notes,
         own_terminal: streams.own_terminal,
         inherited: signal::inherited(),
+        own_session: streams.own_session,
+        directory: streams.directory.map_or(std::ptr::null(), CStr::as_ptr),
     };
     // SAFETY: the child goes straight into `run_child`, which takes no lock and never returns.
     match unsafe { fork() }? {
@@ -110,12 +118,19 @@ struct Plan {
     notes: RawFd,
     own_terminal: bool,
     inherited: Inherited,
+    own_session: bool,
+    /// Null for the directory of this process.
+    directory: *const libc::c_char,
 }
 
-/// This process's environment, and the number of the pipe for notes in it.
-fn environment(notes: RawFd) -> io::Result<Vec<CString>> {
+/// This process's environment with these variables, and the number of the pipe for notes in it.
+fn environment(notes: RawFd, variables: &[(OsString, OsString)]) -> io::Result<Vec<CString>> {
     let mut entries = Vec::new();
-    for (name, value) in std::env::vars_os().filter(|(name, _)| name != notes_pipe::VARIABLE) {
+    let is_kept = |name: &OsString| {
+        name != notes_pipe::VARIABLE && variables.iter().all(|(replaced, _)| replaced != name)
+    };
+    let inherited = std::env::vars_os().filter(|(name, _)| is_kept(name));
+    for (name, value) in inherited.chain(variables.iter().cloned()) {
         let mut entry = name.into_vec();
         entry.push(b'=');
         entry.extend(value.into_vec());
@@ -155,6 +170,12 @@ unsafe fn run_child(plan: &Plan, argv: &[*const libc::c_char], envp: &[*const li
         if plan.own_terminal {
             libc::setsid();
             libc::ioctl(plan.stdio[1], libc::TIOCSCTTY, 0);
+        }
+        if plan.own_session {
+            libc::setsid();
+        }
+        if !plan.directory.is_null() && libc::chdir(plan.directory) < 0 {
+            fail(plan.failure);
         }
         for (number, &fd) in (0..).zip(&plan.stdio) {
             // dup2 of a number onto itself would leave it close-on-exec; none of ours is 0, 1 or 2.

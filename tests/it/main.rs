@@ -21,6 +21,8 @@ mod supervisor;
 mod tidy;
 mod traced;
 mod traced_classes;
+mod traced_programs;
+mod traced_verbs;
 mod watch;
 
 fn main() {
@@ -60,6 +62,8 @@ fn main() {
         explore::tests(),
         traced::tests(),
         traced_classes::tests(),
+        traced_verbs::tests(),
+        traced_programs::tests(),
         net::tests(),
         queue::tests(),
         watch::tests(),

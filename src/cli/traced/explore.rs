@@ -1,15 +1,23 @@
 //! `proclab explore -- COMMAND …`: every interleaving of the processes of a program.
 
+use std::path::PathBuf;
+use std::time::Instant;
+
 use clap::{ArgMatches, Args, FromArgMatches};
 
-use super::{Place, engine};
+use super::options::{Control, Place, Wishes};
+use super::saved::Saved;
+use super::{engine, quoted, unexpected};
 use crate::cli::budget::Budget;
 use crate::cli::fault::Fault;
-use crate::cli::output::{Finding, Format, json};
+use crate::cli::files::Output;
+use crate::cli::output::{Finding, Format, json, width};
+use crate::cli::progress::Progress;
 use crate::explore::traced::{Answer, Search, Task, token};
 use crate::report::traced::TracedExploration;
+use crate::sys::signal::Interrupt;
 
-/// Random executions before the search, so that something is seen at once.
+/// Executions by chance before the search, so that something is seen at once.
 const RANDOM: u64 = 20;
 
 /// The options of an exploration of a program.
@@ -18,7 +26,9 @@ const RANDOM: u64 = 20;
 pub(in crate::cli) struct Options {
     #[command(flatten)]
     place: Place,
-    /// Stop after this many executions (`1000`) or this much time (`10s`); the answer is then bounded
+    #[command(flatten)]
+    wishes: Wishes,
+    /// Stop after this many executions (`1000`) or this much time (`10s`, `5m`); the answer is then bounded
     #[arg(long, value_name = "N|TIME")]
     budget: Option<Budget>,
     /// The seed of random decisions
@@ -27,6 +37,11 @@ pub(in crate::cli) struct Options {
     /// Execute every schedule, not one of each class of equivalent ones
     #[arg(long)]
     naive: bool,
+    #[command(flatten)]
+    control: Control,
+    /// Write the shortest schedule of the most surprising outcome to FILE, for `proclab replay FILE`
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    save: Option<PathBuf>,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -39,7 +54,8 @@ pub(in crate::cli) struct Options {
 pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), Fault> {
     let options =
         Options::from_arg_matches(matches).map_err(|error| Fault::bad_arguments(error.to_string()))?;
-    let command = options.place.command(&options.command)?;
+    let command = options.control.over(options.place.command(&options.command)?);
+    let criteria = options.wishes.criteria();
     let mut search = Search {
         random: RANDOM,
         seed: options.seed,
@@ -52,12 +68,39 @@ pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), 
         Some(Budget::Time(time)) => search.time = Some(time),
         None => {}
     }
-    let Answer::Findings(findings) = engine(command.clone(), Task::Search(search))? else {
-        return Err(Fault::bad_arguments("the engine gave another answer"));
-    };
-    let view = TracedExploration::new(&options.command, &findings, |steps| {
-        token::encode(&command, steps.iter().map(|step| step.task.as_str()))
+    Interrupt::install().map_err(|error| Fault::could_not_run(&error))?;
+    // Beforehand: a file that cannot be written must not cost the search.
+    let save = options.save.as_deref().map(Output::create).transpose()?;
+    let begin = Instant::now();
+    let mut bar = Progress::new();
+    let told = engine(command.clone(), Task::Search(search, criteria.clone()), &mut |progress| {
+        bar.search(progress, begin);
     });
-    let text = if options.format == Format::Json { json(&view) } else { view.text() };
-    Ok((text, Finding::of(!view.is_suspicious())))
+    bar.finish();
+    let Answer::Findings(findings) = told? else { return Err(unexpected()) };
+    let seconds = begin.elapsed().as_secs_f64();
+    let encode = |steps: &[crate::explore::traced::WitnessStep]| {
+        token::encode(&command, steps.iter().map(|step| step.task.as_str()))
+    };
+    let view = TracedExploration::new(&options.command, &findings, &criteria, encode, seconds);
+    let again = |token: &str| again(token, &options);
+    if let Some((file, worst)) = save.zip(view.outcomes.first()) {
+        file.publish(json(&Saved::new(&command, worst)?).as_bytes())?;
+    }
+    let text = if options.format == Format::Json { json(&view) } else { view.text(width(), again) };
+    let interrupted = Interrupt::installed().and_then(Interrupt::received);
+    Ok((text, interrupted.map_or(Finding::of(view.is_right()), Finding::Unknown)))
+}
+
+/// The command that replays a token.
+fn again(token: &str, options: &Options) -> String {
+    let words: Vec<_> = options.command.iter().map(|word| quoted(word)).collect();
+    format!(
+        "proclab replay {}{}{}{} -- {}",
+        quoted(token),
+        options.place.typed(),
+        options.control.typed(),
+        options.wishes.typed(),
+        words.join(" ")
+    )
 }

@@ -1,13 +1,21 @@
 //! `proclab replay TOKEN -- COMMAND …`: one schedule of a program again.
 
+use std::path::Path;
+
 use clap::Args;
 
-use super::{Place, engine};
+use super::options::{Control, Place, Wishes};
+use super::saved::Saved;
+use super::{engine, unexpected};
 use crate::cli::fault::Fault;
-use crate::cli::output::{Finding, Format, json};
+use crate::cli::files;
+use crate::cli::output::{Finding, Format, json, width};
 use crate::explore::traced::token::{self, TokenError};
-use crate::explore::traced::{Answer, Task};
-use crate::report::traced::TracedOutcome;
+use crate::explore::traced::{Answer, Command, Departure, Task, Verdict};
+use crate::report::traced::{TracedOutcome, TracedReplay};
+
+/// The largest file that is read.
+const MAX_FILE: u64 = 64 << 20;
 
 /// What a replay of a program's schedule takes beside the token.
 #[derive(Args, Clone, Debug)]
@@ -15,27 +23,90 @@ use crate::report::traced::TracedOutcome;
 pub(in crate::cli) struct Options {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    wishes: Wishes,
+    #[command(flatten)]
+    control: Control,
     /// The program and its arguments, as they were given to `explore`
     #[arg(last = true, value_hint = clap::ValueHint::CommandWithArguments)]
     command: Vec<String>,
 }
 
-/// Whether a program's schedule is to be replayed, not a scenario's.
-pub(in crate::cli) fn is_meant(schedule: &str, options: &Options) -> bool {
-    token::is_token(schedule) || !options.command.is_empty()
+/// Whether a program's schedule is to be replayed, not a scenario's; and the file that holds it, if one does.
+pub(in crate::cli) fn is_meant(schedule: &str, options: &Options) -> Result<Option<Meant>, Fault> {
+    if token::is_token(schedule) {
+        return Ok(Some(Meant::Token));
+    }
+    let path = Path::new(schedule);
+    if path.is_file()
+        && let Ok(bytes) = files::read(path, MAX_FILE)
+        && let Ok(saved) = Saved::read(&bytes)
+    {
+        return Ok(Some(Meant::File(Box::new(saved))));
+    }
+    if options.command.is_empty() {
+        return Ok(None);
+    }
+    Err(Fault::bad_arguments(format!("`{schedule}` is no token and no file of a program's schedule")).hint(
+        "copy the token that `proclab explore -- COMMAND …` printed, or give the file that --save wrote",
+    ))
+}
+
+/// What holds the schedule.
+#[derive(Debug)]
+pub(in crate::cli) enum Meant {
+    Token,
+    File(Box<Saved>),
 }
 
 /// Replays.
 pub(in crate::cli) fn answer(
     schedule: &str,
+    meant: &Meant,
     options: &Options,
     format: Format,
 ) -> Result<(String, Finding), Fault> {
+    let (command, steps, expected) = match meant {
+        Meant::Token => by_token(schedule, options)?,
+        Meant::File(saved) => by_file(saved, options)?,
+    };
+    let criteria = options.wishes.criteria();
+    let task = Task::Replay { schedule: steps, expected, criteria: criteria.clone() };
+    match engine(command.clone(), task, &mut |_| {})? {
+        Answer::Replayed(found) => {
+            let steps = found.witness.iter().map(|step| step.task.as_str());
+            let token = token::encode(&command, steps);
+            let view = TracedReplay {
+                command: command.argv.clone(),
+                outcome: TracedOutcome::of(&found, &criteria, token),
+            };
+            let text = match format {
+                Format::Json => json(&view),
+                Format::Text => {
+                    format!("{}\n{}", view.outcome.verdict, view.outcome.text(None, width(), ""))
+                }
+            };
+            Ok((text, Finding::of(view.outcome.verdict == Verdict::Ok)))
+        }
+        Answer::Departed(departure) => {
+            let changes = match meant {
+                Meant::File(saved) => saved.changes(&command)?,
+                Meant::Token => Vec::new(),
+            };
+            Err(departed(&departure, &changes))
+        }
+        _ => Err(unexpected()),
+    }
+}
+
+type Wanted = (Command, Vec<String>, Vec<String>);
+
+fn by_token(schedule: &str, options: &Options) -> Result<Wanted, Fault> {
     if options.command.is_empty() {
-        return Err(Fault::bad_arguments("the token of a program needs the program's command")
+        return Err(Fault::bad_arguments("a token of a program needs the program's command")
             .hint(format!("proclab replay {schedule} -- COMMAND …, as it was given to `explore`")));
     }
-    let command = options.place.command(&options.command)?;
+    let command = options.control.over(options.place.command(&options.command)?);
     let steps = token::decode(schedule, &command).map_err(|error| {
         let hint = match error {
             TokenError::OtherCommand => "give the command and the options that `explore` was given",
@@ -43,18 +114,35 @@ pub(in crate::cli) fn answer(
         };
         Fault::bad_arguments(error).hint(hint)
     })?;
-    match engine(command.clone(), Task::Replay(steps))? {
-        Answer::Replayed(found) => {
-            let steps = found.witness.iter().map(|step| step.task.as_str());
-            let view = TracedOutcome::new(&found, token::encode(&command, steps));
-            let text = if format == Format::Json { json(&view) } else { view.text(None) };
-            Ok((text, Finding::of(view.verdict == "ok")))
-        }
-        Answer::Diverged(step) => Err(Fault::bad_arguments(format!(
-            "step {} of the schedule is not possible: the program, its folder or its surroundings have changed",
-            step + 1
-        ))
-        .hint("explore it anew")),
-        Answer::Findings(_) => Err(Fault::bad_arguments("the engine gave another answer")),
-    }
+    Ok((command, steps, Vec::new()))
+}
+
+/// The command in the file, unless another is given; and what each step was when the file was written.
+fn by_file(saved: &Saved, options: &Options) -> Result<Wanted, Fault> {
+    let command = if options.command.is_empty() {
+        saved.command.clone()
+    } else {
+        options.control.over(options.place.command(&options.command)?)
+    };
+    let steps = saved.steps();
+    let schedule = steps.iter().map(|step| step.task.clone()).collect();
+    let expected = steps.iter().map(|step| step.call.clone()).collect();
+    Ok((command, schedule, expected))
+}
+
+/// At which step it went another way, what was expected, what came, and why that may be.
+fn departed(departure: &Departure, changes: &[&str]) -> Fault {
+    let Departure { step, task, expected, found, uncontrolled } = departure;
+    let cause = if !changes.is_empty() {
+        changes.join(", and ")
+    } else if let Some(what) = uncontrolled.first() {
+        format!("it depends on what is not under control: {what}")
+    } else {
+        "the program, its folder or its environment has changed since the schedule was found".to_owned()
+    };
+    Fault::could_not_run(&std::io::Error::other(format!(
+        "the replay went another way at step {}: expected {task} at {expected}, found {found}",
+        step + 1
+    )))
+    .hint(format!("likely cause: {cause}; explore again for a new schedule"))
 }

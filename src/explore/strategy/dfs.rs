@@ -91,6 +91,10 @@ impl Dfs {
 }
 
 impl Strategy for Dfs {
+    fn explored(&self) -> Option<f64> {
+        Some(Dfs::explored(self))
+    }
+
     fn begin(&mut self) -> bool {
         self.depth = 0;
         !self.exhausted

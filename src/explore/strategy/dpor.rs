@@ -175,6 +175,10 @@ impl Dpor {
 }
 
 impl Strategy for Dpor {
+    fn explored(&self) -> Option<f64> {
+        Some(Dpor::explored(self))
+    }
+
     fn begin(&mut self) -> bool {
         self.depth = 0;
         self.fresh = usize::MAX;

@@ -53,6 +53,11 @@ pub trait Strategy {
         let _ = execution;
     }
 
+    /// Which part of all executions is done, from 0 to 1, by estimate; `None` for a strategy without an end.
+    fn explored(&self) -> Option<f64> {
+        None
+    }
+
     /// After each execution, complete or given up.
     fn end(&mut self) {}
 
@@ -79,6 +84,9 @@ impl<T: Strategy + ?Sized> Strategy for Box<T> {
     }
     fn complete(&mut self, execution: &Completed<'_>) {
         (**self).complete(execution);
+    }
+    fn explored(&self) -> Option<f64> {
+        (**self).explored()
     }
     fn end(&mut self) {
         (**self).end();

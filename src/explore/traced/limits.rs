@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::noise::NoiseRules;
 use super::scratch;
 
 /// A command, and the folder in a copy of which every execution of it runs.
@@ -17,6 +18,10 @@ pub struct Command {
     pub limits: Limits,
     /// Whether a call with a timeout may also time out where something else could go on.
     pub timeouts: bool,
+    /// Whether writes outside of the folder are refused (`EROFS`) instead of named.
+    pub strict: bool,
+    /// What makes no difference between outcomes.
+    pub noise: NoiseRules,
 }
 
 /// Bounds on one execution.

@@ -2,12 +2,16 @@
 
 mod calls;
 mod engine;
+mod follow;
+mod free;
 mod limits;
 mod machine;
+mod noise;
 mod objects;
 mod outcome;
 mod plan;
 mod program;
+mod progress;
 mod ready;
 mod scratch;
 mod search;
@@ -15,13 +19,18 @@ mod signals;
 mod system;
 /// A schedule of a command as one word.
 pub mod token;
+mod verdict;
 mod waiting;
 mod words;
 mod world;
 
-pub use engine::{Answer, EngineError, Task, carry_out};
+pub use engine::{Answer, EngineError, Failure, Order, Reply, Task, carry_out};
+pub use free::{Rates, Trials};
 pub use limits::{Command, Limits};
 pub use machine::{Machine, TracedError};
-pub use outcome::{End, Outcome, Waiting};
+pub use noise::{Noise, NoiseRules};
+pub use outcome::{End, Outcome, Output, Waiting};
+pub use progress::Progress;
 pub use scratch::{Entry, Kind, Limits as FolderLimits, ScratchError, Tree, read_tree};
-pub use search::{Findings, Found, Search, WitnessStep};
+pub use search::{Departure, Findings, Found, Search, WitnessStep};
+pub use verdict::{Checked, Criteria, Verdict};

@@ -1,12 +1,15 @@
 //! What an execution left behind, as a value: two executions with equal values ended alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::noise::{Noise, NoiseRules};
 use super::scratch::{Kind, Limits, Tree, read_tree};
 use super::world::{State, World};
+use crate::sys::signal::signal_name;
 use crate::sys::wait::How;
 
 /// How a process ended.
@@ -19,6 +22,28 @@ pub enum End {
     Signal(i32),
     /// It had not ended.
     Left,
+}
+
+impl End {
+    /// As Python's `returncode`: the exit status, or a signal's number made negative; `None` for one that had
+    /// not ended.
+    pub fn code(self) -> Option<i32> {
+        match self {
+            Self::Exited(code) => Some(code),
+            Self::Signal(signal) => Some(-signal),
+            Self::Left => None,
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exit {code}"),
+            Self::Signal(signal) => f.write_str(&signal_name(*signal)),
+            Self::Left => f.write_str("not ended"),
+        }
+    }
 }
 
 /// Who waits for what, and who has it, at the end of an execution in which no process can go on.
@@ -34,6 +59,9 @@ pub struct Waiting {
     pub holders: Vec<String>,
 }
 
+/// What a process wrote to standard output and to standard error.
+pub type Output = [Vec<u8>; 2];
+
 /// What an execution left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Outcome {
@@ -43,12 +71,24 @@ pub struct Outcome {
     pub deadlock: Vec<Waiting>,
     /// How each process ended, by its place in the tree.
     pub ends: BTreeMap<String, End>,
+    /// Processes that no process waited for, so that the command may end before them.
+    pub outlived: BTreeSet<String>,
     /// What each process wrote to standard output, if anything.
     pub stdout: BTreeMap<String, Vec<u8>>,
     /// What each process wrote to standard error, if anything.
     pub stderr: BTreeMap<String, Vec<u8>>,
     /// The tree of files.
     pub files: Tree,
+    /// What was left as well, and makes no difference.
+    pub noise: Noise,
+}
+
+/// What an execution left, before it is told apart what makes a difference.
+pub(super) struct Left<'a> {
+    /// What each process wrote.
+    pub(super) output: BTreeMap<String, Output>,
+    /// The folder.
+    pub(super) root: &'a Path,
 }
 
 impl Outcome {
@@ -57,12 +97,66 @@ impl Outcome {
         self.ends.get("root").copied().unwrap_or(End::Left)
     }
 
-    /// Whether it is a finding by itself: a deadlock, a death by signal, a limit, or a process that outlived
-    /// the command.
+    /// What each process wrote to a stream (0 is standard output, 1 standard error), noise included.
+    pub fn written(&self, stream: usize) -> BTreeMap<String, Vec<u8>> {
+        let (kept, noise) =
+            if stream == 0 { (&self.stdout, &self.noise.stdout) } else { (&self.stderr, &self.noise.stderr) };
+        kept.iter().chain(noise).map(|(task, bytes)| (task.clone(), bytes.clone())).collect()
+    }
+
+    /// Whether it is a finding by itself: a deadlock, a crash, a limit, or a process that outlived the command.
     pub fn is_suspicious(&self) -> bool {
-        self.cut.is_some()
-            || !self.deadlock.is_empty()
-            || self.ends.values().any(|end| matches!(end, End::Signal(_) | End::Left))
+        super::verdict::Criteria::default().judge(self, None).0 != super::verdict::Verdict::Ok
+    }
+
+    /// In a few words, how it differs from another outcome.
+    pub fn headline(&self, first: &Self) -> String {
+        if let Some(cut) = &self.cut {
+            return cut.clone();
+        }
+        if !self.deadlock.is_empty() {
+            return "deadlock".to_owned();
+        }
+        let other = self.ends.iter().filter(|(_, end)| **end != End::Exited(0));
+        let ends: Vec<_> = other.map(|(task, end)| format!("{task}: {end}")).take(3).collect();
+        let files = self.files.iter().filter(|(path, entry)| first.files.get(*path) != Some(entry));
+        let files = files.map(|(path, entry)| match &entry.kind {
+            Kind::File(content) if content.len() <= 40 => {
+                format!("{}: {:?}", path.display(), String::from_utf8_lossy(content).trim_end())
+            }
+            _ => path.display().to_string(),
+        });
+        let gone = first.files.keys().filter(|path| !self.files.contains_key(*path));
+        let gone = gone.map(|path| format!("no {}", path.display()));
+        let parts: Vec<_> = ends.into_iter().chain(files).chain(gone).take(4).collect();
+        if parts.is_empty() { "all processes ended with 0".to_owned() } else { parts.join(", ") }
+    }
+
+    /// Takes in what was left in the folder and in the streams.
+    pub(super) fn leave(&mut self, left: Left<'_>, limits: Limits, rules: &NoiseRules) {
+        for (name, [out, err]) in left.output {
+            for (streams, bytes) in [(&mut self.stdout, out), (&mut self.stderr, err)] {
+                if !bytes.is_empty() {
+                    streams.insert(name.clone(), without(&bytes, left.root));
+                }
+            }
+        }
+        match read_tree(left.root, limits) {
+            Ok(mut files) => {
+                for entry in files.values_mut() {
+                    match &mut entry.kind {
+                        Kind::File(content) => *content = without(content, left.root),
+                        Kind::Link(to) => {
+                            *to = String::from_utf8_lossy(&without(to.as_bytes(), left.root)).into_owned();
+                        }
+                        _ => {}
+                    }
+                }
+                self.files = files;
+            }
+            Err(error) => self.cut = Some(error.to_string()),
+        }
+        rules.set_aside(self);
     }
 }
 
@@ -80,6 +174,9 @@ pub(super) fn observe(world: &mut World, limits: Limits) -> Outcome {
                 },
             };
             outcome.ends.insert(task.name.clone(), end);
+            if index > 0 && matches!(end, End::Exited(_)) && !task.reaped {
+                outcome.outlived.insert(task.name.clone());
+            }
         }
         if task.is_alive() && world.cut.is_none() && !matches!(task.state, State::Frozen) {
             let waiting = waiting(world, index);
@@ -87,24 +184,8 @@ pub(super) fn observe(world: &mut World, limits: Limits) -> Outcome {
         }
     }
     let root = world.root.clone();
-    for (name, [out, err]) in &world.output {
-        for (streams, bytes) in [(&mut outcome.stdout, out), (&mut outcome.stderr, err)] {
-            if !bytes.is_empty() {
-                streams.insert(name.clone(), without(bytes, &root));
-            }
-        }
-    }
-    match read_tree(&root, limits) {
-        Ok(mut files) => {
-            for entry in files.values_mut() {
-                if let Kind::File(content) = &mut entry.kind {
-                    *content = without(content, &root);
-                }
-            }
-            outcome.files = files;
-        }
-        Err(error) => outcome.cut = Some(error.to_string()),
-    }
+    let rules = world.noise.clone();
+    outcome.leave(Left { output: world.output.clone(), root: &root }, limits, &rules);
     outcome
 }
 

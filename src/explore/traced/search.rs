@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::follow::Follow;
 use super::machine::{Machine, TracedError};
 use super::outcome::Outcome;
+use super::progress::{Progress, Watcher};
+use super::verdict::Checked;
 use crate::explore::engine::{Divergence, ExecuteError, System, Trace, execute};
 use crate::explore::search::Tally;
 use crate::explore::step::{Choice, Event};
-use crate::explore::strategy::{Strategy, dfs::Dfs, dpor::Dpor, random::Random, replay::Replay};
+use crate::explore::strategy::{Strategy, dfs::Dfs, dpor::Dpor, random::Random};
 
 /// How far to search.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -37,6 +40,8 @@ pub struct WitnessStep {
     pub task: String,
     /// The call in words.
     pub words: String,
+    /// What it is about.
+    pub object: String,
 }
 
 /// One outcome, and how it came about.
@@ -54,6 +59,23 @@ pub struct Found {
     pub witness: Vec<WitnessStep>,
     /// How often the witness changes from one task to another.
     pub switches: usize,
+    /// What the check said of it, if one was run.
+    pub checked: Option<Checked>,
+}
+
+/// Where a schedule could not be followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Departure {
+    /// The number of the step, counted from 0.
+    pub step: usize,
+    /// Whose step it was to be.
+    pub task: String,
+    /// The call that was expected, as far as that is known.
+    pub expected: String,
+    /// What came instead.
+    pub found: String,
+    /// What was not under control in this execution.
+    pub uncontrolled: Vec<String>,
 }
 
 /// What a search found.
@@ -83,6 +105,9 @@ const TRIES: u32 = 3;
 /// After so many divergences the program is not repeatable, and only chance goes on.
 const MOST_DIVERGENCES: u64 = 100;
 
+/// How long witnesses are verified once the search was told to stop.
+const LAST: Duration = Duration::from_secs(3);
+
 /// A search under way.
 pub(super) struct Searcher<'a> {
     machine: &'a mut Machine,
@@ -91,11 +116,30 @@ pub(super) struct Searcher<'a> {
     sampled: u64,
     divergences: u64,
     begin: Instant,
+    watcher: &'a mut Watcher,
+    /// The outcome of the last execution, and of how many was told.
+    last: Option<Arc<Outcome>>,
+    first: Option<Arc<Outcome>>,
+    told: u64,
+    /// When verification began after the word to stop.
+    stopped: Option<Instant>,
 }
 
 impl<'a> Searcher<'a> {
-    pub(super) fn new(machine: &'a mut Machine, how: Search) -> Self {
-        Self { machine, how, tally: Tally::default(), sampled: 0, divergences: 0, begin: Instant::now() }
+    pub(super) fn new(machine: &'a mut Machine, how: Search, watcher: &'a mut Watcher) -> Self {
+        Self {
+            machine,
+            how,
+            tally: Tally::default(),
+            sampled: 0,
+            divergences: 0,
+            begin: Instant::now(),
+            watcher,
+            last: None,
+            first: None,
+            told: 0,
+            stopped: None,
+        }
     }
 
     /// Carries out the search.
@@ -138,10 +182,11 @@ impl<'a> Searcher<'a> {
         Ok(())
     }
 
-    fn is_within(&self) -> bool {
+    fn is_within(&mut self) -> bool {
         let carried_out = self.tally.schedules + self.tally.given_up;
         self.how.executions.is_none_or(|most| carried_out < most)
             && self.how.time.is_none_or(|time| self.begin.elapsed() < time)
+            && !self.watcher.is_stopped()
     }
 
     fn note(&mut self, what: impl Into<String>) {
@@ -155,6 +200,7 @@ impl<'a> Searcher<'a> {
                 Ok(Some(trace)) => {
                     self.record(&trace)?;
                     strategy.end();
+                    self.tell(strategy.explored());
                     return Ok(());
                 }
                 Ok(None) => {
@@ -189,7 +235,25 @@ impl<'a> Searcher<'a> {
         if self.tally.record(&outcome, trace).is_err() {
             self.note("two equivalent schedules that ended differently");
         }
+        self.last = Some(outcome);
         Ok(())
+    }
+
+    fn tell(&mut self, explored: Option<f64>) {
+        let outcomes = self.tally.outcomes.len() as u64;
+        let is_new = outcomes > self.told;
+        self.told = outcomes;
+        let progress = Progress {
+            executions: self.tally.schedules,
+            classes: self.tally.classes(),
+            outcomes,
+            explored,
+            new: self.last.clone().filter(|_| is_new).map(|last| {
+                let first = self.first.get_or_insert_with(|| last.clone());
+                last.headline(first)
+            }),
+        };
+        self.watcher.goes_on(&progress);
     }
 
     fn findings(mut self, ended: bool) -> Result<Findings, TracedError> {
@@ -202,6 +266,7 @@ impl<'a> Searcher<'a> {
                 switches: found.cost.switches,
                 witness: self.verified(&outcome, &found.witness)?,
                 outcome: (*outcome).clone(),
+                checked: None,
             });
         }
         // The most surprising first: findings by themselves, then the rarest.
@@ -221,7 +286,11 @@ impl<'a> Searcher<'a> {
     /// A witness follows from an execution, but may not have been one: only what another execution confirms
     /// is offered without a word.
     fn verified(&mut self, outcome: &Arc<Outcome>, witness: &Trace) -> Result<Vec<WitnessStep>, TracedError> {
-        let followed = self.follow(witness.choices())?;
+        if self.watcher.is_stopped() && self.stopped.get_or_insert_with(Instant::now).elapsed() > LAST {
+            self.note("a schedule that there was no time to replay");
+            return Ok(self.in_words(&witness.events));
+        }
+        let followed = self.follow(witness.choices(), &[])?;
         let is_confirmed = match &followed {
             Ok(_) => self.machine.judge(witness)? == *outcome,
             Err(_) => false,
@@ -238,26 +307,60 @@ impl<'a> Searcher<'a> {
         let step = |event: &Event| WitnessStep {
             task: self.machine.name(event.choice.index()),
             words: event.seen.clone(),
+            object: event.step.resource.to_string(),
         };
         events.iter().map(step).collect()
     }
 
-    /// Follows a schedule to the end; `Err` with the number of the step that was not possible.
-    fn follow(&mut self, choices: Vec<Choice>) -> Result<Result<Vec<Event>, usize>, TracedError> {
+    /// Follows a schedule to its end, whose steps were `expected` in words as far as they are known.
+    fn follow(
+        &mut self,
+        choices: Vec<Choice>,
+        expected: &[String],
+    ) -> Result<Result<Vec<Event>, Departure>, TracedError> {
+        let departure = |searcher: &mut Self, divergence: Divergence| {
+            let Divergence { position, expected: wanted, found } = divergence;
+            let task = choices.get(position).map(|choice| choice.index());
+            let waits = task
+                .and_then(|task| searcher.machine.pending(task))
+                .map(|step| format!("{} on {}", step.name, step.resource));
+            let known = expected.get(position).cloned();
+            let is_seen = known.as_deref() == Some(wanted.as_str());
+            let found = match waits {
+                _ if is_seen => found,
+                Some(step) => format!("it at {step}, and it cannot go on there"),
+                None => found,
+            };
+            Departure {
+                step: position,
+                task: task.map_or_else(|| "the end".to_owned(), |task| searcher.machine.name(task)),
+                expected: known.unwrap_or_else(|| "a step".to_owned()),
+                found,
+                uncontrolled: searcher.machine.uncontrolled().into_iter().map(|(what, _)| what).collect(),
+            }
+        };
         let length = choices.len();
-        match execute(self.machine, &mut Replay::new(choices), 0) {
+        let early = |position| Divergence {
+            position,
+            expected: "a step".to_owned(),
+            found: "the end of the program".to_owned(),
+        };
+        match execute(self.machine, &mut Follow::new(choices.clone(), expected), 0) {
             Ok(Some(trace)) if trace.events.len() == length => Ok(Ok(trace.events)),
-            Ok(Some(trace)) => Ok(Err(trace.events.len())),
-            Ok(None) => Ok(Err(length)),
+            Ok(Some(trace)) => Ok(Err(departure(self, early(trace.events.len())))),
+            Ok(None) => Ok(Err(departure(self, early(length)))),
             Err(ExecuteError::System(error)) => Err(error),
-            Err(ExecuteError::Diverged(Divergence { position, .. })) => Ok(Err(position)),
-            Err(ExecuteError::Ambiguous(_)) => Ok(Err(0)),
+            Err(ExecuteError::Diverged(divergence)) => Ok(Err(departure(self, divergence))),
+            Err(ExecuteError::Ambiguous(_)) => Ok(Err(departure(self, early(0)))),
         }
     }
 
-    /// Follows a schedule once: the steps as they happened and the outcome; `Err` with the number of the
-    /// step that was not possible.
-    pub(super) fn replay(mut self, schedule: &[String]) -> Result<Result<Found, usize>, TracedError> {
+    /// Follows a schedule once: the steps as they happened and the outcome, or where it could not be followed.
+    pub(super) fn replay(
+        mut self,
+        schedule: &[String],
+        expected: &[String],
+    ) -> Result<Result<Found, Departure>, TracedError> {
         let mut names = schedule.to_vec();
         names.sort_unstable();
         names.dedup();
@@ -265,13 +368,21 @@ impl<'a> Searcher<'a> {
         let number = |name: &String| names.binary_search(name).unwrap_or_default();
         let choices: Vec<Choice> = schedule.iter().map(|name| Choice::step(number(name))).collect();
         let switches = choices.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        let events = match self.follow(choices)? {
+        let events = match self.follow(choices, expected)? {
             Ok(events) => events,
-            Err(step) => return Ok(Err(step)),
+            Err(departure) => return Ok(Err(departure)),
         };
         let outcome = self.machine.judge(&Trace::default())?;
         let witness = self.in_words(&events);
         let outcome = (*outcome).clone();
-        Ok(Ok(Found { outcome, executions: 1, classes: 1, schedules: None, witness, switches }))
+        Ok(Ok(Found {
+            outcome,
+            executions: 1,
+            classes: 1,
+            schedules: None,
+            witness,
+            switches,
+            checked: None,
+        }))
     }
 }

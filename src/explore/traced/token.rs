@@ -61,7 +61,7 @@ pub fn decode(token: &str, command: &Command) -> Result<Vec<String>, TokenError>
 /// Of what a schedule belongs to (FNV-1a; nothing here is secret).
 fn signature(command: &Command) -> String {
     let text = command.argv.join("\0");
-    let bytes = text.bytes().chain([u8::from(command.timeouts)]);
+    let bytes = text.bytes().chain([u8::from(command.timeouts) + 2 * u8::from(command.strict)]);
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -75,7 +75,14 @@ mod tests {
 
     fn command(argv: &[&str]) -> Command {
         let argv = argv.iter().map(|word| (*word).to_owned()).collect();
-        Command { argv, directory: None, limits: Limits::default(), timeouts: false }
+        Command {
+            argv,
+            directory: None,
+            limits: Limits::default(),
+            timeouts: false,
+            strict: false,
+            noise: Default::default(),
+        }
     }
 
     #[test]

@@ -35,7 +35,9 @@ pub(super) fn before(world: &mut World, index: usize) -> String {
             // Known only afterwards.
             Arg::Data(false) => "…".to_owned(),
             Arg::Int => (value as i32).to_string(),
-            Arg::Mode => format!("{:#o}", value as u32),
+            // As strace, which tells the mode of what is made only.
+            Arg::Mode if opens(row.args, &call.args).is_some_and(|flags| !makes(flags)) => continue,
+            Arg::Mode => format!("0{:o}", value as u32),
             Arg::Open => open_flags(value as i32),
             Arg::Flock => flock(value as i32),
             Arg::Pid => match value as i32 {
@@ -57,6 +59,11 @@ pub(super) fn after(world: &mut World, index: usize, words: &mut String) {
     let Ok(registers) = Registers::of(world.tid(index)) else { return };
     let result = registers.result();
     let call = world.call(index);
+    // What the kernel tells itself when a signal comes: the program sees EINTR, or the call begins again.
+    if (-516..=-512).contains(&result) {
+        words.push_str(" = ? (a signal)");
+        return;
+    }
     if result < 0 {
         let name = nix::errno::Errno::from_raw(-result as i32);
         let _ = write!(words, " = {name:?}");
@@ -102,6 +109,17 @@ fn local(world: &World, path: &[u8]) -> Vec<u8> {
 /// As a string of C, with all that could command a terminal escaped.
 fn quoted(bytes: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(bytes))
+}
+
+/// The flags among the arguments of a call that opens.
+fn opens(args: &[Arg], values: &[u64]) -> Option<i32> {
+    let at = args.iter().position(|arg| matches!(arg, Arg::Open))?;
+    values.get(at).map(|flags| *flags as i32)
+}
+
+/// Whether a call with these flags may make a file.
+fn makes(flags: i32) -> bool {
+    flags & (libc::O_CREAT | libc::O_TMPFILE) != 0
 }
 
 fn open_flags(flags: i32) -> String {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::calls::{Ends, Row};
 use super::limits::Limits;
+use super::noise::NoiseRules;
 use super::objects::Objects;
 use super::plan::Plan;
 use crate::explore::step::Step;
@@ -71,6 +72,8 @@ pub(super) struct Task {
     pub(super) announced: Option<Step>,
     /// The wait status with which it ended.
     pub(super) status: Option<i32>,
+    /// Its parent has waited for it.
+    pub(super) reaped: bool,
     /// How many children and threads it has made.
     pub(super) born: [usize; 2],
     /// How often it read a clock or slept, in virtual nanoseconds; and how many random bytes it got.
@@ -112,6 +115,8 @@ pub(super) struct World {
     pub(super) uncontrolled: BTreeMap<String, u64>,
     pub(super) limits: Limits,
     pub(super) timeouts: bool,
+    pub(super) strict: bool,
+    pub(super) noise: NoiseRules,
     /// Visible steps of all tasks.
     pub(super) steps: usize,
     /// Why the execution was cut short.

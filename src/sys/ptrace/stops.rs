@@ -62,10 +62,11 @@ pub fn seize(pid: Pid) -> io::Result<()> {
     Ok(ptrace::seize(pid.as_nix(), options())?)
 }
 
-/// Lets it go on to the next stop, with `signal` delivered (0: none).
+/// Lets it go on to the next stop, with `signal` delivered (0: none). One that was killed meanwhile is told of
+/// by its end, and is no error.
 ///
 /// # Errors
-/// `ESRCH` when it was killed meanwhile.
+/// None of a task that this process traces.
 pub fn resume(tid: Pid, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_CONT, tid, signal)
 }
@@ -98,7 +99,10 @@ fn request(request: libc::c_uint, tid: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: these requests take no address; the last argument is an integer.
     let result =
         unsafe { libc::ptrace(request, tid.as_raw(), std::ptr::null_mut::<libc::c_void>(), signal as usize) };
-    Errno::result(result).map(drop).map_err(Into::into)
+    match Errno::result(result) {
+        Err(Errno::ESRCH) => Ok(()),
+        result => result.map(drop).map_err(Into::into),
+    }
 }
 
 /// The next stop of any traced task: `None` if `block` is false and there is none, or a signal (the

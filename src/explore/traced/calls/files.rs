@@ -127,7 +127,7 @@ fn open_with(world: &mut World, task: usize, at: Option<usize>, path: usize, fla
     let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || flags & (libc::O_CREAT | libc::O_TRUNC) != 0;
     let Some(name) = resolved.inside.clone() else {
         if writes && !harmless(&resolved.path) {
-            world.note(format!("opened for writing outside of the folder: {}", resolved.path.display()));
+            return outside(world, "opened for writing", &resolved.path);
         } else if uncontrolled_source(&resolved.path) {
             world.note(format!("read: {}", resolved.path.display()));
         }
@@ -150,6 +150,15 @@ fn open_with(world: &mut World, task: usize, at: Option<usize>, path: usize, fla
         }
         _ => with_way(Plan::of(format!("name {name}"), Read), &resolved),
     }
+}
+
+/// A change outside of the folder is named, or refused as on a file system that is read only.
+fn outside(world: &mut World, how: &str, path: &std::path::Path) -> Plan {
+    if world.strict {
+        return Plan::answered(-i64::from(libc::EROFS));
+    }
+    world.note(format!("{how} outside of the folder: {}", path.display()));
+    Plan::invisible()
 }
 
 /// A new description belongs to this process alone, until it forks.
@@ -240,8 +249,7 @@ fn change2(world: &mut World, task: usize, from: (Option<usize>, usize), to: (Op
 
 fn changed(world: &mut World, resolved: &Resolved) -> Plan {
     let Some(name) = &resolved.inside else {
-        world.note(format!("changed outside of the folder: {}", resolved.path.display()));
-        return Plan::invisible();
+        return outside(world, "changed", &resolved.path);
     };
     // The file gets its name from where it is now, before it is moved; a folder's list decides rmdir.
     let _ = file(world, resolved);
@@ -256,8 +264,7 @@ fn changed(world: &mut World, resolved: &Resolved) -> Plan {
 fn touch(world: &mut World, task: usize, at: Option<usize>, path: usize) -> Plan {
     let resolved = resolve(world, task, at, path, true);
     let Some(name) = resolved.inside.clone() else {
-        world.note(format!("changed outside of the folder: {}", resolved.path.display()));
-        return Plan::invisible();
+        return outside(world, "changed", &resolved.path);
     };
     let plan = match file(world, &resolved) {
         Some(object) => Plan::of(format!("file {object}"), Write).and(format!("name {name}"), Read),

@@ -128,6 +128,7 @@ fn reaped(world: &mut World, task: usize, pid: i32) {
     let child = world.children(process).find(|child| pid > 0 && world.tasks[*child].tid.as_raw() == pid);
     if let Some(child) = child.filter(|child| world.tasks[*child].state == State::Zombie) {
         world.tasks[child].state = State::Gone;
+        world.tasks[child].reaped = true;
         let tid = world.tasks[child].tid;
         world.by_tid.remove(&tid);
     }

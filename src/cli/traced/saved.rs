@@ -1,0 +1,119 @@
+//! A schedule in a file, with the call of each step, what it was of, and how that looked then.
+
+use std::hash::Hasher;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cli::fault::Fault;
+use crate::explore::traced::{Command, Tree, read_tree};
+use crate::report::traced::{TracedOutcome, TracedStep};
+
+/// The number of this form of the file.
+const VERSION: u32 = 1;
+
+/// What `explore --save` writes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct Saved {
+    version: u32,
+    /// The command, its folder and the options that its steps depend on.
+    pub(super) command: Command,
+    /// Hashes (BLAKE3) of the program's file and of the folder.
+    program: Option<String>,
+    folder: String,
+    /// What came of it.
+    pub(super) outcome: TracedOutcome,
+}
+
+impl Saved {
+    /// The witness of `outcome`.
+    pub(super) fn new(command: &Command, outcome: &TracedOutcome) -> Result<Self, Fault> {
+        Ok(Self {
+            version: VERSION,
+            command: command.clone(),
+            program: program(command),
+            folder: folder(command)?,
+            outcome: outcome.clone(),
+        })
+    }
+
+    /// What a file holds.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(in crate::cli) fn read(bytes: &[u8]) -> Result<Self, String> {
+        let saved: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        match saved.version {
+            VERSION => Ok(saved),
+            version => Err(format!("it has form {version}, and this program reads form {VERSION}")),
+        }
+    }
+
+    /// The steps.
+    pub(super) fn steps(&self) -> &[TracedStep] {
+        &self.outcome.witness
+    }
+
+    /// Why `command` may go another way than when the file was written.
+    pub(super) fn changes(&self, command: &Command) -> Result<Vec<&'static str>, Fault> {
+        let mut changes = Vec::new();
+        if self.command.argv != command.argv {
+            changes.push("the command is another one");
+        }
+        if self.program != program(command) {
+            changes.push("the program's file has changed");
+        }
+        if self.folder != folder(command)? {
+            changes.push("the files in the folder are others");
+        }
+        if self.command.timeouts != command.timeouts || self.command.strict != command.strict {
+            changes.push("the options are others");
+        }
+        Ok(changes)
+    }
+}
+
+/// A hash of the program's file; none for one that cannot be read.
+fn program(command: &Command) -> Option<String> {
+    let name = command.argv.first()?;
+    let from = command.directory.clone().unwrap_or_default();
+    let path = if name.contains('/') {
+        from.join(name)
+    } else {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file())?
+    };
+    hash_of(&path)
+}
+
+fn hash_of(path: &Path) -> Option<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(std::fs::File::open(path).ok()?).ok()?;
+    Some(hasher.finalize().to_hex().to_string())
+}
+
+/// A hash of the folder's names, modes and contents.
+fn folder(command: &Command) -> Result<String, Fault> {
+    let tree = match &command.directory {
+        Some(directory) => {
+            read_tree(directory, command.limits.folder).map_err(|error| Fault::could_not_run(&error))?
+        }
+        None => Tree::new(),
+    };
+    let mut hasher = Digest(blake3::Hasher::new());
+    std::hash::Hash::hash(&tree, &mut hasher);
+    Ok(hasher.0.finalize().to_hex().to_string())
+}
+
+/// A cryptographic hash where the standard library asks for any.
+struct Digest(blake3::Hasher);
+
+impl Hasher for Digest {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,292 @@
+//! A command that runs freely in the folder: nothing is controlled, so what comes of it is chance. Trials are
+//! such runs, and so is a check of what an execution left behind.
+//!
+//! The engine adopts orphans, so that no process of a run outlives it: each is given a moment to end by
+//! itself, and is then killed.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsString};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use serde::{Deserialize, Serialize};
+
+use super::limits::Command;
+use super::outcome::{End, Left, Outcome, Output};
+use super::progress::{Progress, Watcher};
+use super::scratch::{self, ScratchError, Tree};
+use crate::process::{CommandError, Exit, HeldCommand, RunningCommand};
+use crate::sys::exec::Streams;
+use crate::sys::pid::Pid;
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::procfs::stat::of_process;
+use crate::sys::procfs::tree::children_by_parent;
+use crate::sys::wait::kill_and_reap;
+
+/// How long processes that outlive the command may take to end by themselves.
+const GRACE: Duration = Duration::from_secs(1);
+/// How often a run is looked at that tells nothing.
+const PERIOD: Duration = Duration::from_millis(20);
+/// How long one that was killed may take to be gone.
+const LAST: Duration = Duration::from_secs(5);
+
+/// How many runs, and how long each may take.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Trials {
+    /// How many runs.
+    pub runs: u64,
+    /// A run that takes longer is ended, and is an outcome of its own.
+    pub patience: Duration,
+}
+
+/// What free runs showed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Rates {
+    /// How many runs there were.
+    pub runs: u64,
+    /// How long they took together.
+    pub seconds: f64,
+    /// What came of them, each with how often.
+    pub outcomes: Vec<(Outcome, u64)>,
+}
+
+/// A free run could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FreeError {
+    /// The command could not be started.
+    #[error(transparent)]
+    Start(#[from] CommandError),
+    /// The folder could not be prepared.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+    /// The system refused.
+    #[error("a free run could not be carried out")]
+    Os(#[from] io::Error),
+}
+
+/// What is run once, and where.
+pub(super) struct Run<'a> {
+    pub(super) argv: &'a [OsString],
+    /// The folder in which it runs.
+    pub(super) root: &'a Path,
+    /// Variables that it finds beside those of this program.
+    pub(super) variables: Vec<(OsString, OsString)>,
+    pub(super) patience: Duration,
+    /// Bytes of output of one stream that it may write.
+    pub(super) output: usize,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) end: End,
+    /// Standard output and error.
+    pub(super) output: Output,
+    /// Processes that outlived it and had to be killed.
+    pub(super) outlived: usize,
+    /// Why it was ended.
+    pub(super) cut: Option<String>,
+}
+
+/// Runs the command as often as `trials` says, each time in a folder that holds `template`.
+///
+/// # Errors
+/// [`FreeError`], also where only a later run could not be carried out.
+pub(super) fn trials(
+    command: &Command,
+    trials: &Trials,
+    root: &Path,
+    template: &Tree,
+    watcher: &mut Watcher,
+) -> Result<Rates, FreeError> {
+    let begin = Instant::now();
+    let argv: Vec<OsString> = command.argv.iter().map(OsString::from).collect();
+    let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
+    let mut runs = 0;
+    while runs < trials.runs {
+        scratch::write_tree(root, template)?;
+        let ran = Run {
+            argv: &argv,
+            root,
+            variables: folders(root),
+            patience: trials.patience,
+            output: command.limits.output,
+        }
+        .run()?;
+        *outcomes.entry(observed(ran, command, root)).or_insert(0) += 1;
+        runs += 1;
+        let progress = Progress {
+            executions: runs,
+            outcomes: outcomes.len() as u64,
+            explored: Some(runs as f64 / trials.runs as f64),
+            ..Progress::default()
+        };
+        if !watcher.goes_on(&progress) {
+            break;
+        }
+    }
+    let mut outcomes: Vec<_> = outcomes.into_iter().collect();
+    outcomes.sort_by_key(|(_, count)| *count);
+    Ok(Rates { runs, seconds: begin.elapsed().as_secs_f64(), outcomes })
+}
+
+/// What names the folder to a program.
+pub(super) fn folders(root: &Path) -> Vec<(OsString, OsString)> {
+    ["HOME", "TMPDIR", "PWD"].into_iter().map(|name| (name.into(), root.into())).collect()
+}
+
+fn observed(ran: Ran, command: &Command, root: &Path) -> Outcome {
+    let mut outcome = Outcome { cut: ran.cut, ..Outcome::default() };
+    outcome.ends.insert("root".to_owned(), ran.end);
+    if ran.outlived > 0 {
+        let what = format!("{} of its processes", ran.outlived);
+        outcome.outlived.insert(what);
+    }
+    outcome.leave(
+        Left { output: BTreeMap::from([("root".to_owned(), ran.output)]), root },
+        command.limits.folder,
+        &command.noise,
+    );
+    outcome
+}
+
+impl Run<'_> {
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// [`FreeError`].
+    pub(super) fn run(&self) -> Result<Ran, FreeError> {
+        let null: OwnedFd = std::fs::File::open("/dev/null")?.into();
+        let (out, out_end) = pipe()?;
+        let (err, err_end) = pipe()?;
+        let directory = CString::new(self.root.as_os_str().as_bytes()).map_err(io::Error::from)?;
+        let streams = Streams {
+            stdio: [Some(null.as_fd()), Some(out_end.as_fd()), Some(err_end.as_fd())],
+            directory: Some(&directory),
+            variables: &self.variables,
+            own_session: true,
+            ..Streams::default()
+        };
+        let held = HeldCommand::new(self.argv, &streams)?;
+        drop((out_end, err_end));
+        let running = held.release()?;
+        let mut sink = Sink { pipes: [Some(out), Some(err)], kept: Output::default(), most: self.output };
+        let deadline = Deadline::after(self.patience);
+        let mut cut = None;
+        let end = loop {
+            if let Some(exit) = running.reap()? {
+                break end_of(exit);
+            }
+            if deadline.is_over() {
+                cut = Some(format!("it had not ended after {:?}", self.patience));
+            } else if sink.is_over() {
+                cut = Some(format!("more than {} KiB of output", self.output >> 10));
+            }
+            if cut.is_some() {
+                kill_and_reap(running.pid(), LAST);
+                break End::Left;
+            }
+            sink.wait(&running, deadline)?;
+        };
+        sink.drain()?;
+        let outlived = sink.end_the_rest(if cut.is_some() { Duration::ZERO } else { GRACE })?;
+        Ok(Ran { end, output: sink.kept, outlived, cut })
+    }
+}
+
+fn pipe() -> io::Result<(std::fs::File, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((reader.into(), writer))
+}
+
+fn end_of(exit: Exit) -> End {
+    match exit {
+        Exit::Code(code) => End::Exited(code),
+        Exit::Signal { signal, .. } => End::Signal(signal.0),
+        _ => End::Left,
+    }
+}
+
+/// What comes through the two pipes.
+struct Sink {
+    pipes: [Option<std::fs::File>; 2],
+    kept: Output,
+    most: usize,
+}
+
+impl Sink {
+    fn is_over(&self) -> bool {
+        self.kept.iter().any(|bytes| bytes.len() > self.most)
+    }
+
+    /// Waits until something is written or the command ends, no longer than a look's distance.
+    fn wait(&mut self, running: &RunningCommand, deadline: Deadline) -> io::Result<()> {
+        let mut fds = vec![running.as_fd()];
+        fds.extend(self.pipes.iter().flatten().map(AsFd::as_fd));
+        let period = deadline.left().map_or(PERIOD, |left| left.min(PERIOD));
+        readable(&fds, Deadline::after(period))?;
+        self.drain()
+    }
+
+    /// Takes what has been written.
+    fn drain(&mut self) -> io::Result<()> {
+        for (pipe, kept) in self.pipes.iter_mut().zip(&mut self.kept) {
+            let mut bytes = [0; 16 << 10];
+            while kept.len() <= self.most
+                && let Some(file) = pipe
+            {
+                match file.read(&mut bytes) {
+                    Ok(0) => *pipe = None,
+                    Ok(n) => kept.extend(&bytes[..n]),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the processes that outlived the command end for so long, then kills them; how many that were.
+    fn end_the_rest(&mut self, grace: Duration) -> io::Result<usize> {
+        let deadline = Deadline::after(grace);
+        let mut pause = Duration::from_micros(200);
+        while has_living_children()? && !deadline.is_over() && !self.is_over() {
+            readable(&[], Deadline::after(pause))?;
+            pause = (pause * 2).min(PERIOD);
+            self.drain()?;
+        }
+        let mut killed = 0;
+        // Those whose parents are killed become ours in turn.
+        loop {
+            let children = children_by_parent(Pid::this())?;
+            if children.is_empty() {
+                break;
+            }
+            for child in children {
+                killed += usize::from(of_process(child).is_some_and(|stat| stat.lives()));
+                kill_and_reap(child, LAST);
+            }
+        }
+        self.drain()?;
+        Ok(killed)
+    }
+}
+
+/// Whether a child of this process lives; those that have ended are reaped.
+fn has_living_children() -> io::Result<bool> {
+    let mut lives = false;
+    for child in children_by_parent(Pid::this())? {
+        if of_process(child).is_some_and(|stat| stat.lives()) {
+            lives = true;
+        } else {
+            kill_and_reap(child, LAST);
+        }
+    }
+    Ok(lives)
+}

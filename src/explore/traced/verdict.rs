@@ -1,0 +1,199 @@
+//! Right or wrong: what is asked of every outcome, and what was found.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::free::{FreeError, Run, folders};
+use super::outcome::{End, Outcome};
+use super::scratch;
+
+/// How long a check may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How much of what it wrote is kept.
+const KEPT: usize = 64 << 10;
+/// The longest variable that a program can be given (`MAX_ARG_STRLEN`, less what its name takes).
+const LONGEST: usize = 100_000;
+
+/// Signals by which a program ends its own helpers: SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM. No crash.
+const ORDERLY: [i32; 5] = [1, 2, 9, 13, 15];
+
+/// What is asked of every outcome. A deadlock, and an execution that a limit cut short, are wrong always.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Criteria {
+    /// A command for the shell that exits with 0 in a folder that is right.
+    pub check: Option<String>,
+    /// The exit status of the command.
+    pub expect_exit: Option<i32>,
+    /// That all outcomes are one.
+    pub expect_same: bool,
+    /// That no process waits for ever, and nothing else.
+    pub no_deadlock: bool,
+}
+
+impl Criteria {
+    /// Whether nothing is asked for: then a crash and a process that outlives the command are wrong, too.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What `outcome` is by itself; `checked` is what the check said of it, if one was run.
+    pub fn judge(&self, outcome: &Outcome, checked: Option<&Checked>) -> (Verdict, Option<String>) {
+        if let Some(cut) = &outcome.cut {
+            return (Verdict::CutShort, Some(cut.clone()));
+        }
+        if !outcome.deadlock.is_empty() {
+            return (Verdict::Deadlock, None);
+        }
+        if let Some(checked) = checked.filter(|checked| checked.end != End::Exited(0)) {
+            return (Verdict::CheckFailed, Some(format!("the check ended with {}", checked.end)));
+        }
+        if let Some(expected) = self.expect_exit.filter(|expected| outcome.root() != End::Exited(*expected)) {
+            let why = format!("the command ended with {}, not exit {expected}", outcome.root());
+            return (Verdict::CheckFailed, Some(why));
+        }
+        if !self.is_default() {
+            return (Verdict::Ok, None);
+        }
+        let crashed = outcome.ends.iter().find(|(task, end)| match end {
+            End::Signal(signal) => *task == "root" || !ORDERLY.contains(signal),
+            _ => false,
+        });
+        if let Some((task, end)) = crashed {
+            return (Verdict::Crashed, Some(format!("{task} ended with {end}")));
+        }
+        let mut left: Vec<&str> = outcome.outlived.iter().map(String::as_str).collect();
+        left.extend(outcome.ends.iter().filter(|(_, end)| **end == End::Left).map(|(task, _)| task.as_str()));
+        match left.is_empty() {
+            true => (Verdict::Ok, None),
+            false => (Verdict::Outlived, Some(format!("{} outlived the command", left.join(", ")))),
+        }
+    }
+
+    /// Runs the check, if there is one, on what `outcome` left behind, made again in `root`. It finds the exit
+    /// status in `$STATUS` (128 and the signal's number for a death by signal, as shells count) and what was
+    /// written in `$STDOUT` and `$STDERR`, without the newlines at its end.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or there is no shell.
+    pub(super) fn check(&self, outcome: &Outcome, root: &Path) -> Result<Option<Checked>, FreeError> {
+        let is_over = outcome.cut.is_none() && outcome.deadlock.is_empty();
+        let Some(check) = self.check.as_ref().filter(|_| is_over) else { return Ok(None) };
+        let mut tree = outcome.files.clone();
+        tree.extend(outcome.noise.files.clone());
+        scratch::write_tree(root, &tree)?;
+        let status = match outcome.root() {
+            End::Exited(code) => code,
+            End::Signal(signal) => 128 + signal,
+            End::Left => return Ok(None),
+        };
+        let mut variables = folders(root);
+        variables.push(("STATUS".into(), status.to_string().into()));
+        variables.push(("STDOUT".into(), variable(outcome.written(0).into_values())));
+        variables.push(("STDERR".into(), variable(outcome.written(1).into_values())));
+        let argv: Vec<OsString> = vec!["/bin/sh".into(), "-c".into(), check.into()];
+        let ran = Run { argv: &argv, root, variables, patience: PATIENCE, output: KEPT }.run()?;
+        if let Some(cut) = ran.cut {
+            return Err(io::Error::other(format!("the check was ended: {cut}")).into());
+        }
+        let output = ran.output.concat();
+        Ok(Some(Checked { end: ran.end, output: String::from_utf8_lossy(&output).into_owned() }))
+    }
+}
+
+/// Output as `$(…)` would give it.
+fn variable(parts: impl Iterator<Item = Vec<u8>>) -> OsString {
+    let mut bytes: Vec<u8> = parts.flatten().filter(|byte| *byte != 0).take(LONGEST).collect();
+    while bytes.last() == Some(&b'\n') {
+        bytes.pop();
+    }
+    OsString::from_vec(bytes)
+}
+
+/// What the check said of an outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// How it ended: right is 0.
+    pub end: End,
+    /// What it wrote.
+    pub output: String,
+}
+
+/// What an outcome means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Processes wait for each other, or for what never comes.
+    Deadlock,
+    /// A process died by a signal.
+    Crashed,
+    /// It is not what was asked for.
+    CheckFailed,
+    /// Processes were left when the command had ended.
+    Outlived,
+    /// A limit ended the execution.
+    CutShort,
+    /// Nothing is wrong with it.
+    Ok,
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Deadlock => "deadlock",
+            Self::Crashed => "crashed",
+            Self::CheckFailed => "check-failed",
+            Self::Outlived => "outlived",
+            Self::CutShort => "cut-short",
+            Self::Ok => "ok",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(ends: &[(&str, End)]) -> Outcome {
+        let ends = ends.iter().map(|(task, end)| ((*task).to_owned(), *end)).collect();
+        Outcome { ends, ..Outcome::default() }
+    }
+
+    #[test]
+    fn without_a_wish_a_crash_is_wrong_and_with_one_only_that_counts() {
+        let crashed = outcome(&[("root", End::Exited(0)), ("root.1", End::Signal(11))]);
+        let verdict = |criteria: &Criteria, outcome: &Outcome| criteria.judge(outcome, None).0;
+        assert_eq!(verdict(&Criteria::default(), &crashed), Verdict::Crashed);
+        let expecting = |code| Criteria { expect_exit: Some(code), ..Criteria::default() };
+        assert_eq!(verdict(&expecting(0), &crashed), Verdict::Ok);
+        assert_eq!(verdict(&expecting(1), &crashed), Verdict::CheckFailed);
+        let lenient = Criteria { no_deadlock: true, ..Criteria::default() };
+        assert_eq!(verdict(&lenient, &crashed), Verdict::Ok);
+    }
+
+    #[test]
+    fn a_deadlock_is_wrong_whatever_was_asked_for() {
+        let waits = super::super::outcome::Waiting {
+            task: "root".into(),
+            call: "wait(any child)".into(),
+            object: "children of root".into(),
+            holders: vec![],
+        };
+        let deadlock = Outcome { deadlock: vec![waits], ..outcome(&[("root", End::Left)]) };
+        let checked = Checked { end: End::Exited(0), output: String::new() };
+        for criteria in [Criteria::default(), Criteria { check: Some("true".into()), ..Criteria::default() }]
+        {
+            assert_eq!(criteria.judge(&deadlock, Some(&checked)).0, Verdict::Deadlock);
+        }
+    }
+
+    #[test]
+    fn output_is_passed_to_a_check_as_a_shell_would_capture_it() {
+        let parts = vec![b"one\n".to_vec(), b"two\0\n\n".to_vec()];
+        assert_eq!(variable(parts.into_iter()), "one\ntwo");
+    }
+}
