@@ -1,4 +1,5 @@
-//! Kills a process at every instruction of every queue operation, and checks the queue's promise:
+//! Kills a process at every instruction of every operation on a queue and on the primitives, and checks what they
+//! promise:
 //!
 //! ```text
 //! cargo run --release --example kill_every_instruction [-- STRIDE [WORD …]]
@@ -11,10 +12,15 @@
 mod forked;
 #[path = "../tests/it/queue/kill_points.rs"]
 mod kill_points;
+#[path = "../tests/it/sync/kill_points.rs"]
+mod primitives;
+#[path = "../tests/it/queue/victim.rs"]
+mod victim;
 
 use kill_points::{Case, FILLINGS, OPERATIONS, SIZES, run};
 use std::process::ExitCode;
 use std::time::Instant;
+use victim::Tally;
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -23,34 +29,40 @@ fn main() -> ExitCode {
     let begin = Instant::now();
     let (mut points, mut broken) = (0, 0);
     println!("instructions  kill points  asleep  effective  left out  missed  seconds  case");
+    let is_wanted = |name: &str| words.iter().all(|word| name.to_lowercase().contains(word));
+    let mut report = |name: &str, attempt: &dyn Fn() -> Result<Tally, String>| {
+        if !is_wanted(name) {
+            return;
+        }
+        let started = Instant::now();
+        match attempt() {
+            Ok(tally) => {
+                points += tally.points + tally.asleep;
+                println!(
+                    "{:12}  {:11}  {:6}  {:9}  {:8}  {:6}  {:7.1}  {name}",
+                    tally.instructions,
+                    tally.points,
+                    tally.asleep,
+                    tally.effective,
+                    tally.repetitions,
+                    tally.missed,
+                    started.elapsed().as_secs_f64()
+                );
+            }
+            Err(what) => {
+                broken += 1;
+                println!("BROKEN: {name}: {what}");
+            }
+        }
+    };
+    for (name, make) in primitives::CASES {
+        report(name, &|| primitives::run(make, stride));
+    }
     for operation in OPERATIONS {
         for filling in FILLINGS {
             for size in SIZES {
                 let case = Case { operation, filling, size };
-                let name = case.to_string().to_lowercase();
-                if !words.iter().all(|word| name.contains(word)) {
-                    continue;
-                }
-                let started = Instant::now();
-                match run(case, stride) {
-                    Ok(tally) => {
-                        points += tally.points + tally.asleep;
-                        println!(
-                            "{:12}  {:11}  {:6}  {:9}  {:8}  {:6}  {:7.1}  {case}",
-                            tally.instructions,
-                            tally.points,
-                            tally.asleep,
-                            tally.effective,
-                            tally.repetitions,
-                            tally.missed,
-                            started.elapsed().as_secs_f64()
-                        );
-                    }
-                    Err(what) => {
-                        broken += 1;
-                        println!("BROKEN: {what}");
-                    }
-                }
+                report(&case.to_string(), &|| run(case, stride));
             }
         }
     }

@@ -148,6 +148,14 @@ impl Condition {
         Ok(())
     }
 
+    /// The number of threads that wait now.
+    ///
+    /// # Errors
+    /// If the condition's lock is unavailable.
+    pub fn waiting(&self) -> Result<usize, WaitError> {
+        Ok(self.table()?.count(WAITS))
+    }
+
     /// The table, after the notifications of dead threads were passed on.
     fn table(&self) -> Result<Table<'_>, WaitError> {
         let table = Table::lock(&self.shared)?;

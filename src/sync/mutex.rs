@@ -47,7 +47,7 @@ const SMALLS: usize = 2 * SMALL;
 /// # proclab::child_entry();
 /// let supervisor = Supervisor::new()?;
 /// let stock = Mutex::new(10)?;
-/// let child = supervisor.start(Process::new(sell).args((stock.try_clone()?,)))?;
+/// let child = supervisor.start(Process::new(sell).args(stock.try_clone()?))?;
 /// child.join()?;
 /// assert_eq!(*stock.lock()?, 9);
 /// # Ok(())

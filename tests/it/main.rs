@@ -18,6 +18,7 @@ mod run_cli;
 mod settings;
 mod started;
 mod supervisor;
+mod sync;
 mod tidy;
 mod traced;
 mod traced_classes;
@@ -66,6 +67,7 @@ fn main() {
         traced_programs::tests(),
         net::tests(),
         queue::tests(),
+        sync::tests(),
         watch::tests(),
     ];
     libtest_mimic::run(&args, trials.into_iter().flatten().collect()).exit();

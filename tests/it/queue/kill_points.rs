@@ -1,31 +1,14 @@
-//! Kills a process at every instruction of a queue operation, one after the other, and asks fresh
+//! Kills a process at every instruction of a queue operation, one after the other ([`super::victim`]), and asks fresh
 //! processes whether the promise holds.
-//!
-//! A first victim is forked, stopped just before the operation, and driven one machine instruction at a
-//! time (`PTRACE_SINGLESTEP`, `ptrace(2)`) while the addresses are noted down. Then, for every k, another
-//! victim runs until it is about to execute the k-th of them (a breakpoint register stops it), and gets
-//! SIGKILL; and the books are checked. What is left out:
-//! - the kernel's own instructions: a system call is one step. Where one sleeps, a victim is killed
-//!   asleep as well, and the others are woken and go on;
-//! - of an instruction that is executed again and again, as in a loop that copies or waits, all rounds
-//!   after the first [`ROUNDS`], but for the last one.
 
-use super::forked::{Fresh, LONG, child, state, wait_until};
-use nix::libc::user;
-use nix::sys::ptrace;
-use nix::sys::signal::{Signal, kill, raise};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use super::forked::{Fresh, LONG, state, wait_until};
+use super::victim::{Aim, TRIES, Tally, Victim, aims};
 use nix::unistd::Pid;
 use proclab::queue::error::{RecvTimeoutError, SendTimeoutError, TryRecvError};
 use proclab::queue::{Receiver, Sender, bounded};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::collections::HashMap;
 use std::fmt;
-use std::mem::offset_of;
 use std::time::{Duration, Instant};
-
-/// A system call that takes longer than this, and shows the state of a sleeper, sleeps.
-const ASLEEP: Duration = Duration::from_millis(3);
 
 pub(crate) const CAPACITY: usize = 3;
 
@@ -88,23 +71,6 @@ impl fmt::Display for Case {
     }
 }
 
-/// What happened in a case.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    /// How many instructions the operation has.
-    pub(crate) instructions: usize,
-    /// Before how many of them a victim was killed.
-    pub(crate) points: usize,
-    /// How many victims were killed asleep in the kernel.
-    pub(crate) asleep: usize,
-    /// How many victims had come so far that what they did took effect.
-    pub(crate) effective: usize,
-    /// How many instructions were left out, for they repeat earlier ones.
-    pub(crate) repetitions: usize,
-    /// How many victims went another way and never came to their kill point.
-    pub(crate) missed: usize,
-}
-
 /// A message whose bytes tell whether they belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Message {
@@ -164,21 +130,7 @@ pub(crate) fn run(case: Case, stride: usize) -> Result<Tally, String> {
     // The first attempt warms up what all later copies of this process inherit.
     Attempt::new(case).kill_at(&Aim::Asleep)?;
     let way = Attempt::new(case).trace()?;
-    let mut rounds: HashMap<u64, usize> = HashMap::new();
-    let mut left: HashMap<u64, usize> = HashMap::new();
-    way.iter().for_each(|at| *left.entry(*at).or_default() += 1);
-    let mut aims = vec![Aim::Asleep];
-    for (k, at) in way.iter().enumerate() {
-        let round = rounds.entry(*at).or_default();
-        *round += 1;
-        if *round > ROUNDS && *round != left[at] {
-            tally.repetitions += 1;
-        } else if k.is_multiple_of(stride) {
-            aims.push(Aim::Before { at: *at, round: *round });
-        }
-    }
-    tally.instructions = way.len();
-    for aim in aims {
+    for aim in aims(&way, stride, &mut tally) {
         let (mut attempt, mut outcome);
         let mut tries = 0;
         loop {
@@ -199,20 +151,6 @@ pub(crate) fn run(case: Case, stride: usize) -> Result<Tally, String> {
     }
     Ok(tally)
 }
-
-/// Where a victim is killed.
-#[derive(Debug)]
-enum Aim {
-    /// When it is about to execute the instruction at this address for so many times.
-    Before { at: u64, round: usize },
-    /// When it first sleeps in the kernel.
-    Asleep,
-}
-
-/// So many victims are sent to a kill point before it counts as missed.
-const TRIES: usize = 4;
-/// So often an instruction that is repeated is a kill point.
-const ROUNDS: usize = 12;
 
 struct Attempt {
     case: Case,
@@ -237,21 +175,6 @@ const CLOSED: u64 = 1000;
 /// What a process says that found a message of parts that do not belong together.
 const TORN: u64 = 1001;
 
-/// What a victim did after it was driven on.
-enum Stop {
-    /// It has made its step, or come to the breakpoint.
-    Trap,
-    /// It is done with its operation.
-    Over,
-    /// It sleeps in the kernel.
-    Asleep,
-}
-
-enum How {
-    Step,
-    Run,
-}
-
 impl Attempt {
     fn new(case: Case) -> Self {
         let (sender, receiver) = bounded(CAPACITY).expect("a queue can be made");
@@ -270,78 +193,62 @@ impl Attempt {
 
     /// The addresses of all instructions that a victim executes, with a bystander asleep whom it wakes.
     fn trace(&mut self) -> Result<Vec<u64>, String> {
-        let victim = self.start_victim();
+        let mut victim = self.start_victim();
         let bystander = self.start_bystander();
-        let mut way = Vec::new();
-        loop {
-            way.push(program_counter(victim)?);
-            match self.go(victim, How::Step)? {
-                Stop::Trap => {}
-                Stop::Asleep => return Err("the victim sleeps though it has been woken".to_owned()),
-                Stop::Over => break,
-            }
-        }
+        let way = victim.trace(&mut || self.wake_victim())?;
         self.came_through = true;
-        end_of(victim)?;
-        self.check(victim, bystander)?;
+        victim.kill()?;
+        self.check(victim.pid, bystander)?;
         Ok(way)
     }
 
     /// Kills a victim and checks the books; says whether what it did took effect.
     fn kill_at(&mut self, aim: &Aim) -> Result<bool, String> {
-        let victim = self.start_victim();
+        let mut victim = self.start_victim();
         let bystander = self.start_bystander();
-        self.drive(victim, aim)?;
-        end_of(victim)?;
-        self.check(victim, bystander)
+        victim.drive(aim, &mut || self.wake_victim())?;
+        self.came_through = victim.came_through;
+        victim.kill()?;
+        self.check(victim.pid, bystander)
     }
 
     /// Forks the victim and runs it up to just before the operation.
-    fn start_victim(&mut self) -> Pid {
+    fn start_victim(&mut self) -> Victim {
         let (case, sender, receiver) = (self.case, &self.sender, &self.receiver);
-        let stop = || raise(Signal::SIGSTOP).expect("a process may stop itself");
-        let victim = child(|| {
-            ptrace::traceme().expect("a parent may trace its child");
-            match case.operation {
-                Operation::Send => {
-                    let message = Message::new(VICTIMS, case.size);
-                    stop();
-                    let _ = sender.send(message);
-                }
-                Operation::Recv => {
-                    stop();
-                    std::mem::forget(receiver.recv());
-                }
-                Operation::Lease => {
-                    stop();
-                    std::mem::forget(receiver.lease());
-                }
-                Operation::Done => {
-                    let lease = receiver.lease().expect("there is one");
-                    stop();
-                    std::mem::forget(lease.done());
-                }
-                Operation::Return => {
-                    let lease = receiver.lease().expect("there is one");
-                    stop();
-                    drop(lease);
-                }
-                Operation::Reject => {
-                    let lease = receiver.lease().expect("there is one");
-                    stop();
-                    std::mem::forget(lease.reject());
-                }
-                Operation::Close => {
-                    stop();
-                    let _ = sender.close();
-                }
+        let victim = Victim::start(|stop| match case.operation {
+            Operation::Send => {
+                let message = Message::new(VICTIMS, case.size);
+                stop();
+                let _ = sender.send(message);
             }
-            stop();
+            Operation::Recv => {
+                stop();
+                std::mem::forget(receiver.recv());
+            }
+            Operation::Lease => {
+                stop();
+                std::mem::forget(receiver.lease());
+            }
+            Operation::Done => {
+                let lease = receiver.lease().expect("there is one");
+                stop();
+                std::mem::forget(lease.done());
+            }
+            Operation::Return => {
+                let lease = receiver.lease().expect("there is one");
+                stop();
+                drop(lease);
+            }
+            Operation::Reject => {
+                let lease = receiver.lease().expect("there is one");
+                stop();
+                std::mem::forget(lease.reject());
+            }
+            Operation::Close => {
+                stop();
+                let _ = sender.close();
+            }
         });
-        match waitpid(victim, None) {
-            Ok(WaitStatus::Stopped(_, Signal::SIGSTOP)) => {}
-            other => panic!("the victim did not get to its operation: {other:?}"),
-        }
         if case.operation.settles() && case.filling == Filling::Full {
             // The lease made room.
             self.sender.try_send(Message::new(3, case.size)).expect("there is room");
@@ -372,45 +279,6 @@ impl Attempt {
         };
         wait_until(|| state(bystander.pid) == Some('S')).expect("the bystander goes to sleep");
         Some(bystander)
-    }
-
-    /// Drives the victim to where it is to be killed.
-    fn drive(&mut self, victim: Pid, aim: &Aim) -> Result<(), String> {
-        match *aim {
-            Aim::Asleep => {
-                ptrace::cont(victim, None).map_err(|error| error.to_string())?;
-                self.came_through = matches!(next_stop(victim, ASLEEP)?, Stop::Over);
-            }
-            Aim::Before { at, mut round } => {
-                // It stands before its first instruction, where no breakpoint would stop it.
-                round -= usize::from(program_counter(victim)? == at);
-                set_breakpoint(victim, at)?;
-                while round > 0 && !self.came_through {
-                    match self.go(victim, How::Run)? {
-                        Stop::Trap => round -= 1,
-                        Stop::Over => self.came_through = true,
-                        Stop::Asleep => return Err("the victim sleeps though it has been woken".to_owned()),
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Has the victim go on; it is woken where it sleeps.
-    fn go(&mut self, victim: Pid, how: How) -> Result<Stop, String> {
-        match how {
-            How::Step => ptrace::step(victim, None),
-            How::Run => ptrace::cont(victim, None),
-        }
-        .map_err(|error| format!("the victim cannot be driven: {error}"))?;
-        match next_stop(victim, ASLEEP)? {
-            Stop::Asleep => {
-                self.wake_victim()?;
-                next_stop(victim, LONG)
-            }
-            stop => Ok(stop),
-        }
     }
 
     /// Does what a victim that sleeps is waiting for.
@@ -565,46 +433,5 @@ impl Attempt {
 impl Message {
     fn told(&self) -> u64 {
         if self.is_whole() { self.number } else { TORN }
-    }
-}
-
-/// Waits until the victim stands still, or sleeps.
-fn next_stop(victim: Pid, patience: Duration) -> Result<Stop, String> {
-    let begin = Instant::now();
-    loop {
-        match waitpid(victim, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Stopped(_, Signal::SIGTRAP)) => return Ok(Stop::Trap),
-            Ok(WaitStatus::Stopped(_, Signal::SIGSTOP)) => return Ok(Stop::Over),
-            Ok(WaitStatus::StillAlive) => {}
-            other => return Err(format!("the victim came to {other:?}")),
-        }
-        let waited = begin.elapsed();
-        if waited > patience && state(victim) == Some('S') {
-            return Ok(Stop::Asleep);
-        }
-        if waited > LONG {
-            return Err("the victim neither stands still nor sleeps".to_owned());
-        }
-    }
-}
-
-fn program_counter(victim: Pid) -> Result<u64, String> {
-    ptrace::getregs(victim).map(|registers| registers.rip).map_err(|error| error.to_string())
-}
-
-/// Has the victim stop before it executes the instruction at `at` (debug registers 0 and 7 of x86-64).
-fn set_breakpoint(victim: Pid, at: u64) -> Result<(), String> {
-    let register = |number: usize| (offset_of!(user, u_debugreg) + 8 * number) as ptrace::AddressType;
-    ptrace::write_user(victim, register(0), at.cast_signed())
-        .and_then(|()| ptrace::write_user(victim, register(7), 1))
-        .map_err(|error| format!("the processor has no breakpoints: {error}"))
-}
-
-/// Kills the victim.
-fn end_of(victim: Pid) -> Result<(), String> {
-    kill(victim, Signal::SIGKILL).map_err(|error| error.to_string())?;
-    match waitpid(victim, None) {
-        Ok(WaitStatus::Signaled(_, Signal::SIGKILL, _)) => Ok(()),
-        other => Err(format!("the victim ended otherwise: {other:?}")),
     }
 }

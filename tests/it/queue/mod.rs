@@ -6,6 +6,7 @@ pub(crate) mod kill_points;
 mod scribbler;
 mod start_methods;
 pub(crate) mod storm;
+pub(crate) mod victim;
 
 use kill_points::{Case, FILLINGS, OPERATIONS, SIZES};
 use libtest_mimic::{Failed, Trial};
