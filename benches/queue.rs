@@ -58,7 +58,7 @@ impl<'de> Deserialize<'de> for Kib {
     }
 }
 
-/// What is measured: so many messages through a queue of this capacity.
+/// What is measured: a number of messages through a queue of a capacity.
 #[derive(Clone, Copy)]
 struct Work {
     capacity: usize,

@@ -45,7 +45,9 @@ fn nanoseconds(times: u64, mut run: impl FnMut()) -> [f64; 3] {
 
 fn processes(count: u64, body: impl Fn()) {
     let children: Vec<_> = (0..count).map(|_| child(&body)).collect();
-    children.into_iter().for_each(|pid| drop(waitpid(pid, None).expect("it is our child")));
+    for pid in children {
+        waitpid(pid, None).expect("it is our child");
+    }
 }
 
 fn python(setup: &str, statement: &str) -> Option<f64> {

@@ -39,7 +39,7 @@ pub(super) fn run(capacity: usize, messages: usize, bytes: usize) -> Option<f64>
     rate
 }
 
-/// What its names begin with, so that they can be told from anybody else's. Children inherit it.
+/// What its names begin with, to tell them apart from those of other programs. Children inherit it.
 fn prefix() -> &'static str {
     static PREFIX: OnceLock<String> = OnceLock::new();
     PREFIX.get_or_init(|| format!("proclab_bench_{}_", std::process::id()))

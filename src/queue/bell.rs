@@ -1,18 +1,20 @@
-//! How a sleeping process is woken: a bell (`eventfd(2)`) that goes on ringing until somebody who has
-//! made sure that there is nothing to do silences it.
+//! How a sleeping process is woken: a bell (`eventfd(2)`) that keeps ringing until a process that has made
+//! sure that there is nothing to do silences it.
 //!
-//! Three rules make it safe against death at any instruction. The *condition* is what sleepers wait for;
-//! its lock is the one under which it becomes true; the *note* says that somebody may be asleep.
+//! Three rules make it safe against a kill at any instruction. The *condition* is what sleepers wait for;
+//! its lock is the one under which it becomes true; the *note* records that a process may be asleep.
 //!
-//! 1. Who makes the condition true does it under its lock, and **rings before**: note seen, ring, clear
-//!    the note, and only then the one store that makes it true. Killed in between, it has rung in vain.
-//! 2. Who wants to sleep takes the same lock, so that nobody is between ringing and storing, makes sure
-//!    that the condition is false, leaves the note, **then silences** the bell, lets go, and sleeps.
-//!    Killed in between, it leaves a note too many or a bell that rings for nothing.
-//! 3. A sleeper sleeps only while the bell is silent (`poll(2)` looks first), and all that sleep wake.
+//! 1. A process that makes the condition true holds its lock and **rings first**: it sees the note, rings, clears
+//!    the note, and only then makes the one store that makes the condition true. Killed in between, it has rung in
+//!    vain.
+//! 2. A process that is about to sleep takes the same lock, so that no other is between ringing and storing, makes
+//!    sure that the condition is false, leaves the note, **then silences** the bell, releases the lock, and sleeps.
+//!    Killed in between, it leaves a note too many or a bell that rings without need.
+//! 3. A sleeper sleeps only while the bell is silent (`poll(2)` checks first), and all sleepers wake.
 //!
-//! So whenever the condition is true and somebody sleeps, the bell rings: it was rung before the condition
-//! came true, and nobody silences it while that holds. Nothing depends on the life of who was woken.
+//! So whenever the condition is true and a process sleeps, the bell rings: it was rung before the condition
+//! became true, and no process silences it while the condition holds. Nothing depends on whether the process that
+//! was woken survives.
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
@@ -26,8 +28,8 @@ impl Bell {
         Ok(Bell(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?.into()))
     }
 
-    /// Wakes all who sleep, and lets nobody sleep. At its highest count the bell is ringing already,
-    /// which is the only way in which the write can fail.
+    /// Wakes all sleepers, and keeps others from falling asleep. The write fails only at the highest count, at
+    /// which the bell is ringing already.
     pub(super) fn ring(&self) {
         let _ = nix::unistd::write(&self.0, &1_u64.to_ne_bytes());
     }

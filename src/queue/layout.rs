@@ -10,11 +10,11 @@
 //! EPOCH    grows when an end is closed in order; beside it the processor on which each side last waited
 //! slots    one per message in the queue: where it is, or the message itself if it is small
 //! members  one per receiving handle: what it took last
-//! leases   one per leased message or dead letter: a copy, and who holds it
+//! leases   one per leased message or dead letter: a copy, and its holder
 //! stream   bytes of messages of medium size, a ring
 //! (mapped up to here)
 //! large    one region per slot, of the size limit: bytes of any other message
-//! leased   one region per lease, likewise
+//! leased   one region per lease, of the same size
 //! ```
 //!
 //! The last two are as large as the limit times the capacity, but take memory only for what is in them.
@@ -70,7 +70,7 @@ pub(super) const FREED: usize = 520;
 /// Up to where the stream's bytes may be used again.
 pub(super) const STREAM_FREED: usize = 528;
 pub(super) const EPOCH: usize = 640;
-/// One more than the processor on which a sender last waited; likewise a receiver. Written only when it
+/// One more than the processor on which a sender last waited, and the same for a receiver. Written only when it
 /// changes.
 pub(super) const SENDERS_CPU: usize = 648;
 pub(super) const RECEIVERS_CPU: usize = 656;

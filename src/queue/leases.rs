@@ -2,7 +2,7 @@
 //!
 //! A lease holds a copy of its message. It is written before HEAD passes the message, and is *uncommitted*
 //! until it has. From then on one store at a time changes its state: to the number (0: the lease is free) or
-//! to the holder (a member; nobody, so that the message waits for its next receiver; or the mark of a dead
+//! to the holder (a member; none, so that the message waits for its next receiver; or the mark of a dead
 //! letter).
 //!
 //! Only the holder of the receive lock changes the table. Others read it without the lock, to decide whether
@@ -25,7 +25,7 @@ const TURN: usize = 24;
 const BYTES: usize = 32;
 const INLINE_LEN: usize = LEASE - BYTES;
 
-/// The code of the holder of a dead letter. Others: 0 for nobody, else one more than the member's index.
+/// The code of the holder of a dead letter. Others: 0 for no holder, else one more than the member's index.
 const DEAD_LETTER: u64 = 0xFFFF_FFFF;
 
 /// Who has a leased message.
@@ -33,7 +33,7 @@ const DEAD_LETTER: u64 = 0xFFFF_FFFF;
 pub(super) enum Holder {
     Member(usize),
     /// It was returned, and waits for its next receiver.
-    Nobody,
+    None,
     /// It is not delivered again.
     DeadLetter,
 }
@@ -50,7 +50,7 @@ pub(super) struct Leased {
 impl Holder {
     fn code(self) -> u64 {
         match self {
-            Holder::Nobody => 0,
+            Holder::None => 0,
             Holder::Member(index) => index as u64 + 1,
             Holder::DeadLetter => DEAD_LETTER,
         }
@@ -60,7 +60,7 @@ impl Holder {
         match code {
             DEAD_LETTER => Holder::DeadLetter,
             1.. if code <= MAX_MEMBERS as u64 => Holder::Member(code as usize - 1),
-            _ => Holder::Nobody,
+            _ => Holder::None,
         }
     }
 }
@@ -107,7 +107,7 @@ fn having(memory: &Memory, holder: Holder) -> impl Iterator<Item = Leased> {
 /// Messages that were returned and wait for their next receiver.
 #[inline]
 pub(super) fn returned(memory: &Memory) -> usize {
-    having(memory, Holder::Nobody).count()
+    having(memory, Holder::None).count()
 }
 
 pub(super) fn dead_letters(memory: &Memory) -> usize {
@@ -132,7 +132,7 @@ pub(super) fn any_held_by(memory: &Memory, member: usize) -> bool {
 /// One pass with one look at each holder: a lease that is returned meanwhile is seen as the one or the other.
 pub(super) fn any_may_come(memory: &Memory, own: impl Fn(usize) -> bool) -> bool {
     all(memory).any(|lease| match lease.holder {
-        Holder::Nobody => true,
+        Holder::None => true,
         Holder::Member(member) => !own(member),
         Holder::DeadLetter => false,
     })
@@ -145,7 +145,7 @@ pub(super) fn all_settled(memory: &Memory, except: Option<usize>) -> bool {
 
 /// The returned message whose turn has come when HEAD is `head`.
 pub(super) fn first_returned(memory: &Memory, head: u64) -> Option<Leased> {
-    having(memory, Holder::Nobody)
+    having(memory, Holder::None)
         .map(|lease| (word(memory, lease.index, TURN), lease))
         .filter(|(turn, _)| *turn <= head)
         .min_by_key(|(turn, lease)| (*turn, lease.number))
@@ -154,7 +154,7 @@ pub(super) fn first_returned(memory: &Memory, head: u64) -> Option<Leased> {
 
 /// How far HEAD may come before the next returned message is up.
 pub(super) fn next_turn(memory: &Memory, head: u64) -> u64 {
-    let turns = having(memory, Holder::Nobody).map(|lease| word(memory, lease.index, TURN));
+    let turns = having(memory, Holder::None).map(|lease| word(memory, lease.index, TURN));
     turns.filter(|turn| *turn > head).min().unwrap_or(u64::MAX)
 }
 
@@ -188,7 +188,7 @@ pub(super) fn set_holder(memory: &Memory, lease: Leased) {
 /// Has a message wait for its next receiver until HEAD has come to `turn`.
 pub(super) fn set_returned(memory: &Memory, lease: Leased, turn: u64) {
     set(memory, lease.index, TURN, turn);
-    set_holder(memory, Leased { holder: Holder::Nobody, ..lease });
+    set_holder(memory, Leased { holder: Holder::None, ..lease });
 }
 
 /// Appends the bytes of a leased message to `buffer`.

@@ -5,7 +5,7 @@
 //! done with them by then. What is noted for a process that has ended is lost.
 //!
 //! A member joins under the receive lock, and leaves without it, when its handle is dropped. What makes that
-//! safe is its PID, which is stored with release and loaded with acquire: whoever finds the place free stores
+//! safe is its PID, which is stored with release and loaded with acquire: a process that finds the place free stores
 //! to it after everything that the last member stored. With relaxed accesses a late `LEASING = 0` could wipe
 //! out the next member's `LEASING = 1`, on processors that let stores pass each other.
 

@@ -38,7 +38,7 @@ impl Membership {
         Ok(is_own.then(|| self.index.load(Ordering::Relaxed)))
     }
 
-    /// The same; the handle becomes a member if it is none.
+    /// The same; the handle becomes a member if it is not one yet.
     #[inline]
     pub(super) fn index(&self, receiving: &Receiving<'_>) -> Result<usize, Unreadable> {
         if let Some(index) = self.known()? {

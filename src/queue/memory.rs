@@ -2,7 +2,7 @@
 //!
 //! # Orders
 //! Most words belong to one of the two locks: they are read and written only by its holder, with relaxed
-//! accesses, and the lock (acquire when it is taken, release when it is let go, or the kernel's own barrier
+//! accesses, and the lock (acquire when it is taken, release when it is released, or the kernel's own barrier
 //! when its holder has died) orders them. These words cross locks, and each names its pair:
 //!
 //! | word | written | read | what the pair orders |
@@ -33,7 +33,7 @@ pub(super) struct Memory {
 impl Memory {
     pub(super) fn create(layout: Layout) -> Result<Self, CreateError> {
         let region = Region::create(layout.file_len, layout.mapped())?;
-        // What every queue uses gets its memory now: a page that cannot be had later would be SIGBUS. Slots
+        // What every queue uses gets its memory now: a page that is unavailable later would be SIGBUS. Slots
         // of a large queue get theirs on the first round.
         region.reserve(0, layout.slot(0) as u64)?;
         region.reserve(layout.members as u64, (layout.stream - layout.members) as u64)?;

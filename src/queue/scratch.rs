@@ -1,4 +1,4 @@
-//! A buffer a thread, for the bytes of one message at a time: no allocation on the way.
+//! A buffer per thread, for the bytes of one message at a time: no allocation per message.
 
 use std::cell::Cell;
 

@@ -37,7 +37,7 @@ pub(super) struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
-    /// Takes the send lock if it is free and its last holder let go of it.
+    /// Takes the send lock if it is free and its last holder released it.
     #[inline(always)]
     pub(super) fn try_lock(channel: &'a Channel) -> Option<Self> {
         try_lock(channel.memory.region.words32(SEND_LOCK)).map(|held| Self::new(channel, held))

@@ -107,7 +107,7 @@ impl<T> Receiver<T> {
             memory.store(LAST_SWEEP, now);
             receiving.sweep();
         }
-        // In an empty queue it is everyone's turn.
+        // In an empty queue the turn of each has come.
         let head = if receiving.queued(1)? == 0 { u64::MAX } else { receiving.head };
         Ok(leases::first_returned(memory, head))
     }

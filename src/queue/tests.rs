@@ -92,7 +92,7 @@ fn a_blocked_receiver_wakes_when_something_comes() {
 }
 
 #[test]
-fn closing_wakes_everybody() {
+fn closing_wakes_every_sleeper() {
     let (sender, receiver) = bounded(1).unwrap();
     sender.send(1).unwrap();
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! How long to look, and how to sleep.
+//! How long to spin, and how to sleep.
 
 use super::channel::Channel;
 use super::layout::{RECEIVERS_CPU, SENDERS_CPU};
@@ -20,18 +20,18 @@ use std::time::Duration;
 /// How long a caller is ready to wait.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Patience {
-    /// Not at all, apart from a moment for a lock.
+    /// Not at all, apart from [`TRY_LOCK_WAIT`] for a lock.
     Try,
     Until(Deadline),
 }
 
-/// Whoever only tries waits this long for a lock that is held: its holder works for microseconds,
+/// An operation that only tries waits this long for a lock that is held: its holder works for microseconds,
 /// unless it is stopped or copies a message of many megabytes.
-const A_MOMENT: Duration = Duration::from_millis(20);
+const TRY_LOCK_WAIT: Duration = Duration::from_millis(20);
 /// How often a sleeper asks for processes that the kernel does not let it watch.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-/// How long the other side is looked for before a sleep, in ticks: 30 to 100 microseconds, about what
+/// How long a side spins before it sleeps, in ticks: 30 to 100 microseconds, about what
 /// a sleep and a wake-up cost.
 const BUDGET: u64 = 100_000;
 /// Looks between two yields while the other side runs beside this one.
@@ -40,10 +40,10 @@ const LOOKS: u32 = 8;
 const MAX_GAP: u64 = 64;
 /// In a queue of at least this capacity the first gap is the longest, too.
 const LARGE: u64 = 512;
-/// Of so many waits on one processor with the other side, one is slept through.
+/// Every Nth wait on the same processor as the other side is a sleep.
 const SLEEP_EVERY: u32 = 64;
 
-/// Who waits: where it notes its processor, and where it finds that of the other side.
+/// One side: where it records its processor, and where it finds that of the other side.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiter {
     own: usize,
@@ -61,7 +61,7 @@ impl Patience {
     #[inline]
     pub(super) fn for_lock(self) -> Deadline {
         match self {
-            Patience::Try => Deadline::after(A_MOMENT),
+            Patience::Try => Deadline::after(TRY_LOCK_WAIT),
             Patience::Until(deadline) => deadline,
         }
     }
@@ -82,7 +82,7 @@ impl Waiter {
     /// Looks for a while whether it has come true, and lets others run in between.
     ///
     /// Two that share a processor gain nothing by looking: each yields at once to the other. Now and
-    /// then one of them sleeps instead, for whoever is woken is put on a processor that is idle.
+    /// then one of them sleeps instead, for a process that is woken is put on an idle processor.
     ///
     /// Two that run side by side look at growing intervals, in a large queue at long ones from the start. Each
     /// look takes a cache line away from the other side, so it should find several messages at once: a

@@ -21,7 +21,7 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-/// The code of the type above the number of elements, which has so many bits.
+/// The code of the type above the number of elements, which has this many bits.
 const LEN_BITS: u32 = 48;
 
 /// Numbers in shared memory, guarded by a lock: Python's `Array`.
@@ -61,7 +61,7 @@ impl<T: Plain> Array<T> {
         Ok(array)
     }
 
-    /// Shared memory for so many numbers, all of them 0.
+    /// Shared memory for this many numbers, all of them 0.
     ///
     /// # Errors
     /// [`SetupError`].
@@ -163,7 +163,7 @@ impl<T: Plain> Deref for ArrayGuard<'_, T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: see above; the guard borrows the array, and whoever writes needs the lock.
+        // SAFETY: see above; the guard borrows the array, and a writer needs the lock.
         unsafe { std::slice::from_raw_parts(self.array.base(), self.array.len()) }
     }
 }

@@ -63,7 +63,7 @@ fn sizes(parties: u64) -> Option<(u64, usize)> {
 }
 
 impl Barrier {
-    /// A barrier that so many threads pass together, at most 1024.
+    /// A barrier that this many threads pass together, at most 1024.
     ///
     /// # Errors
     /// [`SetupError`].
@@ -225,7 +225,7 @@ fn broken(cause: u64) -> BarrierError {
     }
 }
 
-/// First the mark, which whoever comes next completes.
+/// Stores the mark first: if this process ends here, the next one that takes the lock completes it.
 fn break_it(table: &Table<'_>, cause: u64) {
     table.set(BROKEN, cause);
     let why = FAILS | (cause as u32 & 7) << CAUSE_SHIFT;
@@ -247,7 +247,7 @@ impl Coming<'_> {
     fn pass(&self) -> Result<(), WaitError> {
         let table = self.barrier.table()?;
         if table.state(&self.place) == LEADS {
-            // The one store that counts: should this process end here, whoever comes next lets the others pass.
+            // The one store that counts: if this process ends here, the next one that takes the lock lets the others pass.
             table.set(PASSED, self.round + 1);
             let round = table.live().filter(|seen| seen.state == WAITS && seen.extra == self.round);
             round.for_each(|seen| table.grant(seen, PASSES));

@@ -22,7 +22,7 @@ const WOKEN: u32 = 3;
 /// Lets threads wait, without holding a mutex, until another has changed what it guards: Python's `Condition`, the
 /// standard library's `Condvar`.
 ///
-/// No wake-up is lost and none comes for nothing: [`Self::notify_one`] wakes the thread that has waited longest, and
+/// No wake-up is lost and none is spurious: [`Self::notify_one`] wakes the thread that has waited longest, and
 /// if that is killed before it has woken, at any instruction, the next one instead. Check the condition in a loop all
 /// the same, or use [`Self::wait_while`]: another thread may take the mutex first. It travels as a
 /// [`super::Mutex`] does.

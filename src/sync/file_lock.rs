@@ -2,9 +2,10 @@
 //!
 //! # Limitations
 //! The lock is advisory: it keeps out only those who ask for it. It belongs to the *open file
-//! description*: descriptors that were duplicated or inherited are one holder together, so every
+//! description*: descriptors that were duplicated or inherited are one holder together, so each
 //! process opens its own, close-on-exec, and no process should fork while it holds the lock, or the
-//! copy keeps it. Threads that share one `FileLock` exclude each other too, by a flag inside of it. Over NFS it is a lock of the server's, or none, as the mount says.
+//! copy keeps it. Threads that share one `FileLock` exclude each other too, by a flag inside it. Over NFS the
+//! server keeps the lock, or no one does, depending on the mount.
 
 use fs2::FileExt;
 use std::fs::{File, OpenOptions};
@@ -56,7 +57,7 @@ pub struct FileLockGuard<'lock> {
 }
 
 impl FileLock {
-    /// Opens the lock file, and makes it if it is not there. It is never removed: whoever deletes a
+    /// Opens the lock file, and makes it if it is not there. It is never removed: a process that deletes a
     /// lock file lets two holders in, one on the old file and one on the new.
     ///
     /// # Errors
@@ -73,7 +74,7 @@ impl FileLock {
     }
 
     /// Waits until no other process, and no other thread that shares this value, holds the lock, and takes
-    /// it. A holder that is killed lets go. A thread that holds it already waits for itself, for ever.
+    /// it. A holder that is killed releases it. A thread that holds it already waits for itself, for ever.
     ///
     /// # Errors
     /// `ENOLCK` when the kernel has no memory for locks.
@@ -82,7 +83,7 @@ impl FileLock {
         Ok(FileLockGuard { lock: self })
     }
 
-    /// As [`lock`](FileLock::lock), without a guard: whoever calls this gives it back by hand.
+    /// As [`lock`](FileLock::lock), without a guard: the caller releases it with `give_back`.
     pub(crate) fn take(&self) -> Result<(), FileLockError> {
         let held = self.is_held.lock().unwrap_or_else(PoisonError::into_inner);
         *self.freed.wait_while(held, |is_held| *is_held).unwrap_or_else(PoisonError::into_inner) = true;
@@ -104,7 +105,7 @@ impl FileLock {
         self.freed.notify_one();
     }
 
-    /// Takes the lock if nobody else holds it; `None` if somebody does, and then nothing has happened.
+    /// Takes the lock if it is free; `None`, without any effect, if it is held.
     ///
     /// # Errors
     /// As [`lock`](FileLock::lock).

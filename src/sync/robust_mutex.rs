@@ -1,7 +1,7 @@
 //! A lock in shared memory that a killed holder cannot keep.
 //!
 //! It is two words. The first is 0 when free, or the holder's TID; beside it the bit `WAITERS` when a thread
-//! sleeps until it is free, and the bit `OWNER_DIED`, set by the kernel when it has let go of the lock for
+//! sleeps until it is free, and the bit `OWNER_DIED`, set by the kernel when it has released the lock for
 //! a holder that ended (`set_robust_list(2)`, `Documentation/locking/robust-futexes.rst`). The second is
 //! not 0 when a thread may be asleep.
 //!
@@ -44,7 +44,7 @@ pub(super) const OWNER: u32 = 0x3FFF_FFFF;
 /// How often the lock is tried before sleeping: about the time that a small critical section
 /// of another processor takes.
 const SPINS: u32 = 100;
-/// A sleeper looks at the lock this often even if nobody wakes it.
+/// A sleeper looks at the lock this often even if it is not woken.
 const LOOK_AGAIN: Duration = Duration::from_millis(if cfg!(test) { NEVER_IN_A_TEST } else { 10 });
 /// So that the tests see a wake-up that was lost.
 const NEVER_IN_A_TEST: u64 = 600_000;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_goes_to_sleep_is_woken() {
+    fn a_thread_that_goes_to_sleep_is_woken() {
         let (words, count) = (new(), AtomicU64::new(0));
         std::thread::scope(|scope| {
             for _ in 0..3 {

@@ -3,10 +3,10 @@
 //! The table is read and changed under a brief lock. Each entry is a word that holds the TID of its thread and is
 //! linked into that thread's list ([`crate::sys::robust`]), so when the thread ends, in whatever way, the kernel
 //! marks the entry. The next one that comes by [sweeps](Table::dead) what dead threads left: no thread needs to be
-//! told, and no count can be wrong, for there is none: what is held is what the table says.
+//! told, and no count can be wrong, for none is kept: what is held is what the table says.
 //!
-//! A thread that waits sleeps on the state of its own entry, which whoever grants it what it waits for changes by one
-//! store. Sleepers look again every [`LOOK_AGAIN`] whether an entry is marked, and sweep: that is how long it takes
+//! A thread that waits sleeps on the state of its own entry, which is changed by one store of the thread that grants it what
+//! it waits for. Sleepers look again every [`LOOK_AGAIN`] whether an entry is marked, and sweep: that is how long it takes
 //! until the death of a thread that owed something to others is noticed.
 //!
 //! # Safety

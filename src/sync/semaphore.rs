@@ -61,7 +61,7 @@ fn sizes(permits: u64) -> Option<(u64, usize)> {
 }
 
 impl Semaphore {
-    /// A semaphore with so many permits.
+    /// A semaphore with this many permits.
     ///
     /// # Errors
     /// [`SetupError`].
@@ -140,7 +140,7 @@ impl Semaphore {
         Ok(table)
     }
 
-    /// Adds a permit, which nobody owns: whether or not the caller has one.
+    /// Adds a permit without an owner, whether or not the caller holds one.
     ///
     /// # Errors
     /// [`ReleaseError`].
@@ -248,7 +248,7 @@ impl Drop for Permit<'_> {
 }
 
 impl BoundedSemaphore {
-    /// A semaphore with so many permits, now and at most.
+    /// A semaphore with this many permits, which is also its maximum.
     ///
     /// # Errors
     /// [`SetupError`].
@@ -259,7 +259,7 @@ impl BoundedSemaphore {
     /// As [`Semaphore::acquire`].
     ///
     /// # Errors
-    /// Likewise.
+    /// As [`Semaphore::acquire`].
     pub fn acquire(&self) -> Result<Permit<'_>, WaitError> {
         self.0.acquire()
     }
@@ -267,7 +267,7 @@ impl BoundedSemaphore {
     /// As [`Semaphore::acquire_timeout`].
     ///
     /// # Errors
-    /// Likewise.
+    /// As [`Semaphore::acquire_timeout`].
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, WaitError> {
         self.0.acquire_timeout(timeout)
     }
@@ -275,7 +275,7 @@ impl BoundedSemaphore {
     /// As [`Semaphore::try_acquire`].
     ///
     /// # Errors
-    /// Likewise.
+    /// As [`Semaphore::try_acquire`].
     pub fn try_acquire(&self) -> Result<Permit<'_>, WaitError> {
         self.0.try_acquire()
     }
@@ -291,7 +291,7 @@ impl BoundedSemaphore {
     /// As [`Semaphore::available`].
     ///
     /// # Errors
-    /// Likewise.
+    /// As [`Semaphore::available`].
     pub fn available(&self) -> Result<u64, WaitError> {
         self.0.available()
     }
@@ -299,7 +299,7 @@ impl BoundedSemaphore {
     /// As [`Semaphore::holders`].
     ///
     /// # Errors
-    /// Likewise.
+    /// As [`Semaphore::holders`].
     pub fn holders(&self) -> Result<Vec<Pid>, WaitError> {
         self.0.holders()
     }
@@ -307,7 +307,7 @@ impl BoundedSemaphore {
     /// As [`Semaphore::with_interrupt`].
     ///
     /// # Errors
-    /// Likewise.
+    /// As [`Semaphore::with_interrupt`].
     pub fn with_interrupt(self, interrupt: impl AsFd) -> io::Result<Self> {
         self.0.with_interrupt(interrupt).map(BoundedSemaphore)
     }

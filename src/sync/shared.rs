@@ -5,7 +5,7 @@
 //! 64   the brief lock                            of primitives that have a roster
 //! 128  the linked lock                           of primitives that are held
 //! 192  words                                     each primitive's own
-//! 256  data                                      likewise
+//! 256  data                                      each primitive's own
 //! ```
 //!
 //! It travels as one descriptor, in the arguments or the result of a child.

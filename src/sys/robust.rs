@@ -2,16 +2,16 @@
 //!
 //! The kernel keeps, for every thread, the address of a small structure in the thread's own memory. It names futex
 //! words in two ways, and when the thread ends, by SIGKILL too, the kernel looks at each of them:
-//! - the field `list_op_pending` names one word that the thread is *about to take, holding, or just letting go*.
+//! - the field `list_op_pending` names one word that the thread is *about to take, holding, or just releasing*.
 //!   If it holds the thread's TID, the kernel replaces that by `FUTEX_OWNER_DIED` and wakes one waiter; if it
-//!   holds no TID, the thread died just before it took the lock or just after it let go of it, and the kernel
+//!   holds no TID, the thread died just before it took the lock or just after it released it, and the kernel
 //!   wakes one waiter, who might otherwise never hear of it;
 //! - the list that begins in the field `list` names the words that the thread *holds*: the same, if they hold its
 //!   TID.
 //!
 //! A lock that is held for a few instructions of this library's uses the field alone ([`ThisThread::announce`]):
 //! no other such lock is taken meanwhile. A lock that is held while code of the user's runs is linked into the
-//! list as well ([`ThisThread::link`]), so a thread may hold many of them, and let go of them in any order.
+//! list as well ([`ThisThread::link`]), so a thread may hold many of them, and release them in any order.
 //!
 //! Only the kernel follows the list. Its entries lie beside the locks, where another process may overwrite them
 //! against the rules; so this thread keeps the list in memory of its own too, and never reads an entry back.
@@ -164,7 +164,7 @@ impl ThisThread {
         unsafe { &*self.head }
     }
 
-    /// Tells the kernel that this thread is about to take `word`, holds it or lets go of it; `None` where it has
+    /// Tells the kernel that this thread is about to take `word`, holds it or releases it; `None` where it has
     /// told so of another word, which the kernel would forget.
     #[inline]
     pub(crate) fn announce(self, word: &AtomicU32) -> Option<Announced> {

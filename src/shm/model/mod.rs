@@ -22,7 +22,7 @@ pub(crate) use recorder::Site;
 use recorder::{Domain, Trace};
 use std::collections::BTreeSet;
 
-/// A value that arises only after so many hand-overs from thread to thread is left out.
+/// A value that arises only after this many hand-overs from thread to thread is left out.
 const HAND_OVERS: usize = 4;
 
 /// Threads that run at the same time.

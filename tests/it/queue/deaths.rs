@@ -19,7 +19,7 @@ pub(super) fn tests() -> Vec<Trial> {
         trial("a_send_after_the_last_receivers_death_is_refused_at_once", refused_at_once),
         trial("a_stopped_process_is_alive", stopped_is_alive),
         trial(
-            "a_process_stopped_in_the_middle_of_a_send_delays_nobody_beyond_the_timeout",
+            "a_process_stopped_in_the_middle_of_a_send_delays_no_other_beyond_the_timeout",
             stopped_in_the_middle,
         ),
         trial("a_leased_message_comes_back_to_a_sleeper_when_its_holder_is_killed", lease_comes_back),
@@ -107,7 +107,7 @@ fn refused_at_once() {
         }
     });
     drop(receiver);
-    sender.send(1).expect("somebody could receive it");
+    sender.send(1).expect("a process could receive it");
     end(holder);
     assert!(matches!(sender.send(2), Err(SendError::Disconnected(2))));
 }
@@ -145,7 +145,7 @@ fn stopped_in_the_middle() {
         assert!(begin.elapsed() < LONG);
         end(large);
         // The lock is free at once, and nothing of the large message is to be seen.
-        sender.send_timeout("2".to_owned(), LONG).expect("nobody is held up");
+        sender.send_timeout("2".to_owned(), LONG).expect("no process is held up");
         while receiver.recv_timeout(LONG).expect("whole messages") != "2" {}
         if met > 0 {
             return;

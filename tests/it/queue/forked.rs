@@ -11,7 +11,7 @@ use std::io::{PipeReader, Read, Write, pipe};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-/// Nobody may be held up for longer by anybody's death. Generous, for the machine may be busy.
+/// No process may be held up for longer by the death of another. Generous, for the machine may be busy.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 /// A process that does one thing and tells numbers.

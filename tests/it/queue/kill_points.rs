@@ -257,7 +257,7 @@ impl Attempt {
         victim
     }
 
-    /// Somebody who sleeps on the other end meanwhile, where that can be.
+    /// A process that sleeps on the other end meanwhile, where one can.
     fn start_bystander(&self) -> Option<Fresh> {
         let (sender, receiver, size) = (&self.sender, &self.receiver, self.case.size);
         let bystander = match (self.case.operation, self.case.filling) {

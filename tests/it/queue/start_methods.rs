@@ -21,7 +21,7 @@ pub(super) fn tests() -> Vec<Trial> {
 fn doubles(numbers: Receiver<u64>, doubled: Sender<u64>) -> u64 {
     let mut count = 0;
     for number in numbers {
-        doubled.send(2 * number.expect("a number")).expect("somebody receives");
+        doubled.send(2 * number.expect("a number")).expect("a process receives");
         count += 1;
     }
     count
@@ -52,7 +52,7 @@ fn drains(receiver: Receiver<u64>) -> u64 {
     receiver.iter().map(|number| number.expect("a number")).sum()
 }
 
-/// Copies of the parent's memory hold its other end too; nobody uses that, so it must not count.
+/// Copies of the parent's memory hold its other end too; no process uses that, so it must not count.
 fn unused_ends() {
     for method in METHODS {
         let supervisor = Supervisor::new().expect("a supervisor");

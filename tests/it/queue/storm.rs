@@ -5,7 +5,7 @@
 //! and of what was accepted only that is missing which the queue says a killed receiver had taken.
 //!
 //! # Safety
-//! The books are a mapping that all processes share and nobody unmaps, reached only as atomics.
+//! The books are a mapping that all processes share and none unmaps, reached only as atomics.
 #![expect(unsafe_code, reason = "memory that all processes share")]
 
 use super::forked::{LONG, child, wait_until};
@@ -173,7 +173,7 @@ pub(crate) fn run(duration: Duration, pause: Duration, capacity: usize, leases: 
         received += bits.iter().map(|word| u64::from(word.load(Relaxed).count_ones())).sum::<u64>();
         missing += (0..sent).filter(|count| !came(*count)).count() as u64;
         // One more may have been accepted than its sender lived to write down.
-        assert!((sent + 1..MESSAGES as u64).all(|count| !came(count)), "a message came that nobody sent");
+        assert!((sent + 1..MESSAGES as u64).all(|count| !came(count)), "a message came that no process sent");
     }
     assert_eq!(books.twice.load(Relaxed), 0, "messages came twice");
     assert!(!leases || told == 0, "a leased message was told as lost: {losses:?}");

@@ -21,15 +21,15 @@ use std::time::{Duration, Instant};
 
 /// A system call that takes longer than this, and shows the state of a sleeper, sleeps.
 const ASLEEP: Duration = Duration::from_millis(3);
-/// So many victims are sent to a kill point before it counts as missed.
+/// The number of victims sent to a kill point before it counts as missed.
 pub(crate) const TRIES: usize = 4;
-/// So often an instruction that is repeated is a kill point.
+/// How many rounds of an instruction that is repeated are kill points.
 pub(crate) const ROUNDS: usize = 12;
 
 /// Where a victim is killed.
 #[derive(Debug)]
 pub(crate) enum Aim {
-    /// When it is about to execute the instruction at this address for so many times.
+    /// When it is about to execute the instruction at this address for the Nth time.
     Before { at: u64, round: usize },
     /// When it first sleeps in the kernel.
     Asleep,

@@ -9,10 +9,15 @@ use proclab::sync::{
 };
 use std::time::{Duration, Instant};
 
+/// What a victim does; it calls its argument where the operation begins.
+type Body = Box<dyn Fn(&dyn Fn())>;
+
+/// A case by its name.
+type Case = (&'static str, fn() -> Parts);
+
 /// What a case is made of. Each process that takes part is forked, and shares the primitives in it.
 pub(crate) struct Parts {
-    /// What the victim does; it calls its argument where the operation begins.
-    victim: Box<dyn Fn(&dyn Fn())>,
+    victim: Body,
     /// A process that sleeps on the primitive meanwhile.
     bystander: Option<Box<dyn Fn()>>,
     /// Does what the victim waits for.
@@ -21,8 +26,8 @@ pub(crate) struct Parts {
     check: Box<dyn Fn(Pid, bool)>,
 }
 
-/// The cases by name.
-pub(crate) const CASES: [(&str, fn() -> Parts); 16] = [
+/// All of them.
+pub(crate) const CASES: [Case; 16] = [
     ("mutex: lock, change, release", mutex),
     ("mutex: release to a sleeper", mutex_with_sleeper),
     ("two mutexes: lock and release in order", || nested([0, 1].to_vec())),

@@ -23,7 +23,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_killed_holder_of_nested_locks_frees_all_of_them,
         a_killed_holder_gives_its_permit_to_the_next_that_waits,
         a_killed_process_breaks_a_barrier_by_name,
-        a_killed_waiter_strands_nobody_at_a_condition,
+        a_killed_waiter_passes_its_notification_on,
         a_stopped_holder_keeps_its_lock,
         the_promise_holds_wherever_a_process_is_killed,
     ]
@@ -227,7 +227,7 @@ fn waits(condition: Condition, mutex: Mutex<u64>) {
     *guard += 1;
 }
 
-fn a_killed_waiter_strands_nobody_at_a_condition() {
+fn a_killed_waiter_passes_its_notification_on() {
     for method in METHODS {
         let (supervisor, condition, mutex) =
             (supervisor(), Condition::new().unwrap(), Mutex::new(0).unwrap());
