@@ -17,6 +17,7 @@ mod refused;
 mod run_cli;
 mod settings;
 mod started;
+mod storm;
 mod supervisor;
 mod sync;
 mod tidy;
@@ -53,6 +54,7 @@ fn main() {
         lifecycle::tests(),
         supervisor::tests(),
         settings::tests(),
+        storm::tests(),
         run_cli::tests(),
         faults::tests(),
         leftovers::tests(),

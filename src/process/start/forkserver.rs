@@ -12,7 +12,7 @@ use super::server::Answer;
 use super::spawn::spawn_server;
 use super::{Birth, SETTLE};
 use crate::process::entry::Boot;
-use crate::process::reap::note_child;
+use crate::process::reap::{is_known, note_child};
 use crate::sys::descriptor::send_descriptor;
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
@@ -166,7 +166,7 @@ impl Server {
             // It is dead, or about to be.
             Ok(None) | Err(_) => {
                 drop(boots);
-                self.reap_stray();
+                self.reap_strays();
                 Ok(true)
             }
         }
@@ -182,12 +182,15 @@ impl Server {
         Some(reserve)
     }
 
-    /// A server that was killed between making a child and announcing it leaves a child whose PID nobody was
-    /// told. It is in the server's group still, and ends by itself, for its socket is at its end. The number of
-    /// the group is the server's as long as that is not reaped, so no other process is taken for the child.
-    fn reap_stray(&self) {
+    /// A server that was killed between making a child and announcing it leaves a child whose PID this process was
+    /// never told. It is in the server's group still, and ends by itself, for its socket is at its end. The number of
+    /// the group is the server's as long as that is not reaped, so no other process is taken for the child. Children
+    /// that were announced are left alone: one may be starting in another thread.
+    fn reap_strays(&self) {
         let group = self.birth.pid;
-        let is_stray = |one: &Stat| one.ppid == self.parent && one.pgid == group && one.pid != group;
+        let is_stray = |one: &Stat| {
+            one.ppid == self.parent && one.pgid == group && one.pid != group && !is_known(one.pid)
+        };
         let strays = tree::all().unwrap_or_default().into_iter().filter(is_stray);
         for pid in strays.map(|stray| stray.pid) {
             let _ = Birth::hold(pid).map(|stray| stray.end());
@@ -196,11 +199,11 @@ impl Server {
 
     /// Ends a server whose children would not be what they must be, or that is dead.
     fn retire(self) {
-        drop((self.ordered, self.orders));
-        if let Some(Reserve { birth, boots }) = self.reserve {
-            drop(boots);
+        if let Some(Reserve { birth, .. }) = &self.reserve {
             birth.end();
         }
-        self.birth.end();
+        self.birth.kill();
+        self.reap_strays();
+        self.birth.reap();
     }
 }

@@ -82,12 +82,17 @@ impl Birth {
         }
     }
 
+    /// Kills it and waits for its end; it is not reaped.
+    fn kill(&self) {
+        const KILL: i32 = 9;
+        let _ = pidfd::send_signal(self.pidfd.as_fd(), KILL);
+        let _ = readable(&[self.pidfd.as_fd()], Deadline::after(SETTLE));
+    }
+
     /// Kills and reaps it. One that may not be killed ends by itself, for its socket is at its end; it is then
     /// a zombie until this process ends.
     fn end(&self) {
-        const KILL: i32 = 9;
-        let _ = pidfd::send_signal_to_unreaped(self.pidfd.as_fd(), self.pid, KILL);
-        let _ = readable(&[self.pidfd.as_fd()], Deadline::after(SETTLE));
+        self.kill();
         self.reap();
     }
 }
