@@ -5,7 +5,7 @@ use super::exit::{Exit, Signal};
 use super::family::Family;
 use super::inbox::{Inbox, Outcome, SharedInbox};
 use super::live::Obstacle;
-use super::reap::{forget_child, note_child, poll_exit};
+use super::reap::{forget_child, poll_exit, record_child};
 use super::start::{Birth, StartMethod};
 use super::unforked::Unforked;
 use crate::sys::pid::Pid;
@@ -39,11 +39,11 @@ struct Core {
     family: Weak<Family>,
 }
 
-/// What is known of its end.
+/// What is known about its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Status {
     Running,
-    /// It has ended and is a zombie still: its PID is nobody else's.
+    /// It has ended and is still a zombie: no other process can have its PID.
     Zombie(Exit),
     Reaped(Exit),
 }
@@ -74,27 +74,27 @@ impl Handle {
         self.0.method
     }
 
-    /// Whether it lives: it has not ended, be it stopped or running. Never blocks.
+    /// Whether it is alive, running or stopped. Never blocks.
     pub fn is_alive(&self) -> bool {
         self.exit().is_none() && self.0.parent == Pid::this()
     }
 
-    /// How it ended; `None` while it lives. Never blocks; reaps it if it has ended.
+    /// How it ended; `None` while it is alive. Never blocks; reaps it if it has ended.
     pub fn exit(&self) -> Option<Exit> {
         self.settle().ok().flatten()
     }
 
-    /// Blocks until it has ended, reaps it, and says how it ended. Any number of threads may join, any
+    /// Blocks until it has ended, reaps it, and returns how it ended. Any number of threads may join it, any
     /// number of times.
     ///
     /// # Errors
-    /// [`JoinError`]; the child is not touched then.
+    /// [`JoinError`]; the child is unaffected.
     pub fn join(&self) -> Result<Exit, JoinError> {
         self.join_until(Deadline::NEVER).map(|exit| exit.expect("a wait without a bound ends with the child"))
     }
 
-    /// As [`join`](Handle::join), at most `timeout` long and never shorter: `None` if it lives on. A
-    /// zero timeout only asks.
+    /// As [`join`](Handle::join), but waits at most `timeout`, and never less: `None` if the child is still alive.
+    /// With a timeout of zero it does not wait.
     ///
     /// # Errors
     /// As [`join`](Handle::join).
@@ -114,8 +114,8 @@ impl Handle {
         }
     }
 
-    /// Asks it to end (`SIGTERM`) and returns at once: it is still alive then. One that has ended
-    /// already is left alone.
+    /// Asks it to end (`SIGTERM`) and returns at once, while it may still be alive. Does nothing if it has already
+    /// ended.
     ///
     /// # Errors
     /// `EPERM` when it has changed to another user.
@@ -134,7 +134,7 @@ impl Handle {
     /// Sends it any signal.
     ///
     /// # Errors
-    /// As [`terminate`](Handle::terminate); `EINVAL` for a number that is no signal.
+    /// As [`terminate`](Handle::terminate); `EINVAL` for a number that is not a signal.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let sent = pidfd::send_signal(self.as_fd(), signal.0);
         match &sent {
@@ -149,7 +149,7 @@ impl Handle {
     }
 
     /// Reaps a child that was started with [`leave_zombie`](super::Process::leave_zombie) and has
-    /// ended; says how. `None` while it lives.
+    /// ended, and returns how it ended. `None` while it is alive.
     ///
     /// # Errors
     /// [`JoinError`].
@@ -159,11 +159,11 @@ impl Handle {
     }
 
     /// Sends `signal` to its process group, which outlives it while a member lives. The group's number
-    /// is nobody else's while the child is unreaped or a member lives; before Linux 6.9, which cannot
+    /// is not reused while the child is unreaped or a member lives; before Linux 6.9, which cannot
     /// signal a group by pidfd, a reaped child's number is used only if no process has it.
     ///
     /// # Errors
-    /// `ESRCH` when nobody is left in the group.
+    /// `ESRCH` when the group is empty.
     pub(crate) fn signal_group(&self, signal: i32) -> io::Result<()> {
         match pidfd::send_signal_to_group(self.as_fd(), signal) {
             // Refused by a sandbox, perhaps: the other call tells.
@@ -178,7 +178,7 @@ impl Handle {
         signal::kill_group(self.0.pid, signal)
     }
 
-    /// Learns, without waiting, whether it has ended; reaps it then, and takes what it has reported.
+    /// Checks, without waiting, whether it has ended; if so, receives its reports and reaps it.
     pub(crate) fn settle(&self) -> Result<Option<Exit>, JoinError> {
         if let Some(exit) = self.known_exit()? {
             return Ok(Some(exit));
@@ -235,7 +235,7 @@ impl Handle {
         Ok(Some(exit))
     }
 
-    /// Waits for its end without regard to interrupts, for one that was killed or is about to end.
+    /// Waits for its end and ignores interrupts: for a child that was killed or is about to end.
     pub(crate) fn reap_now(&self) -> Result<Exit, JoinError> {
         loop {
             if let Some(exit) = self.reap()? {
@@ -298,8 +298,8 @@ fn already_gone_is_fine(sent: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Waits until something happened to one of `children`, or the deadline came, and attends to it: takes
-/// reports in, reaps who has ended, siblings among them.
+/// Waits until something has happened to one of `children` or the deadline has passed, and handles it: receives
+/// reports, and reaps those that have ended, siblings included.
 fn attend(children: &[Handle], deadline: Deadline) -> Result<(), JoinError> {
     let mut families: Vec<Arc<Family>> = Vec::new();
     for family in children.iter().filter_map(|child| child.0.family.upgrade()) {
@@ -338,9 +338,9 @@ fn attend(children: &[Handle], deadline: Deadline) -> Result<(), JoinError> {
     Ok(())
 }
 
-/// Waits until at least one of `children` has ended, at most `timeout`, and says which have: their
-/// places in the slice, in order; none when the time was over first. Without a timeout it waits as long
-/// as it takes; a zero timeout only asks. No children is no wait.
+/// Waits until at least one of `children` has ended, at most `timeout`, and returns which have: their
+/// indices, in order; none if the timeout expired first. Without a timeout it waits indefinitely; with a timeout
+/// of zero, or without children, it does not wait.
 ///
 /// # Errors
 /// As [`Handle::join`].
@@ -400,7 +400,7 @@ impl<T: Message + Send + 'static> Child<T> {
         inbox: Inbox<T>,
         family: Weak<Family>,
     ) -> Child<T> {
-        note_child(birth.pid);
+        record_child(birth.pid);
         let inbox = Arc::new(Mutex::new(inbox));
         let core = Core {
             pid: birth.pid,
@@ -417,7 +417,7 @@ impl<T: Message + Send + 'static> Child<T> {
         Child { handle: Handle(Arc::new(core)), inbox }
     }
 
-    /// Waits for the child and gives what its body returned. It can be taken once.
+    /// Waits for the child and returns what its body returned. The value can be taken once.
     ///
     /// # Errors
     /// [`ResultError`]: it panicked, was killed, or exited by itself.
@@ -439,7 +439,7 @@ impl<T: Message + Send + 'static> Child<T> {
         }
     }
 
-    /// Waits until the child has its arguments, or why it never will; then it is reaped.
+    /// Waits until the child has its arguments, or returns why it never will have them; it is then reaped.
     pub(crate) fn await_report(&self) -> Result<Option<Unready>, JoinError> {
         loop {
             let exit = self.known_exit()?;
@@ -462,7 +462,7 @@ impl<T: Message + Send + 'static> Child<T> {
         }
     }
 
-    /// What the child panicked with, if it did; to be asked after [`join`](Handle::join).
+    /// What the child panicked with, if it did; known once it has been [joined](Handle::join).
     pub fn panic(&self) -> Option<super::Panic> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).panic()
     }

@@ -162,7 +162,7 @@ impl RunningCommand {
     /// How it ended, once it has; it stays a zombie, so that `/proc` can still be asked about it.
     ///
     /// # Errors
-    /// `ECHILD` when somebody else in this process has reaped it.
+    /// `ECHILD` when other code in this process has reaped it.
     pub fn ended(&self) -> io::Result<Option<Exit>> {
         Ok(try_wait(Whose::Pidfd(self.pidfd.as_fd()), Zombie::Leave)?.map(|ended| ended.how.into()))
     }
@@ -176,7 +176,7 @@ impl RunningCommand {
     /// Reaps the zombie.
     ///
     /// # Errors
-    /// `ECHILD` when somebody else in this process has reaped it.
+    /// `ECHILD` when other code in this process has reaped it.
     pub fn reap(&self) -> io::Result<Option<Exit>> {
         Ok(try_wait(Whose::Pidfd(self.pidfd.as_fd()), Zombie::Reap)?.map(|ended| ended.how.into()))
     }

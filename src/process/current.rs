@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::start::StartMethod;
 use super::unforked::Unforked;
 
-/// What a child is told of itself.
+/// What a child is told about itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) name: String,
@@ -34,7 +34,7 @@ pub struct Current {
 }
 
 impl Current {
-    /// Its name; `MainProcess` for one that no supervisor started, as in Python.
+    /// Its name; `MainProcess` for a process that no supervisor started, as in Python.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -44,7 +44,7 @@ impl Current {
         self.daemon
     }
 
-    /// How it was started; none for one that no supervisor started.
+    /// How it was started; `None` if no supervisor started it.
     pub fn start_method(&self) -> Option<StartMethod> {
         self.method
     }
@@ -59,7 +59,7 @@ pub struct Parent {
 }
 
 impl Parent {
-    /// Its PID; another process may have it once the parent is gone.
+    /// Its PID; it may be another process's once the parent has ended.
     pub fn pid(&self) -> Pid {
         self.pid
     }
@@ -69,12 +69,12 @@ impl Parent {
         &self.name
     }
 
-    /// Whether it lives. A stopped parent does.
+    /// Whether it is alive. A stopped parent is.
     pub fn is_alive(&self) -> bool {
         !self.wait_timeout(Duration::ZERO)
     }
 
-    /// Waits until it has ended, at most `timeout`; whether it has.
+    /// Waits until it has ended, at most `timeout`; returns whether it has.
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         let deadline = poll::Deadline::after(timeout);
         poll::readable(&[self.as_fd()], deadline).is_ok_and(|ready| ready[0])
@@ -99,12 +99,12 @@ pub fn current() -> Current {
     })
 }
 
-/// The process that started this one; none in a program that no supervisor started.
+/// The process that started this one; `None` in a program that no supervisor started.
 pub fn parent() -> Option<Parent> {
     current().parent
 }
 
-/// Makes this fresh child what `identity` says.
+/// Sets up this fresh child as `identity` says.
 ///
 /// # Errors
 /// When the parent is gone already: then there is nothing left to do here.

@@ -7,7 +7,7 @@
 //!
 //! # Safety
 //! An address becomes a function. It comes from a parent that computed it from such a function of the
-//! same executable, over a socket that nobody else holds.
+//! same executable, over a socket that no other process holds.
 #![expect(unsafe_code, reason = "a function is called by its place in the executable")]
 
 use super::current::{Identity, become_child};
@@ -52,7 +52,7 @@ impl FreshStart {
                 live(body, value, &report)
             }
             Err(error) => {
-                // If the parent is gone, nobody is left to tell.
+                // If the parent is gone, there is no process to report to.
                 let obstacle = Obstacle::new(error.to_string(), error.errno());
                 let _ = report.send(Report::BadArgs(obstacle));
                 std::process::exit(1)
@@ -92,10 +92,10 @@ pub(crate) fn place_of(fresh: fn(FreshStart) -> !) -> Option<usize> {
 
 /// Makes a fresh copy of this program a child: call it first in `main`.
 ///
-/// In a program that was started by hand it returns at once. In a copy that a supervisor started with
+/// In a program that was started in any other way it returns at once. In a copy that a supervisor started with
 /// [`StartMethod::Spawn`](crate::StartMethod::Spawn) or `ForkServer` it runs the body and ends the
-/// process, so that nothing of `main` behind it happens in a child. Whatever stands *before* it in
-/// `main` happens in every child too.
+/// process, so that no child executes the rest of `main`. Whatever stands *before* it in `main` is executed in
+/// every child too.
 ///
 /// A test harness has a `main` of its own: use [`child_entry_before_main!`](crate::child_entry_before_main).
 pub fn child_entry() {
@@ -143,7 +143,7 @@ fn enter() -> ! {
         .and_then(|()| descriptor::take_stdin())
         .and_then(|socket| Receiver::<Boot>::adopt(socket.as_fd()));
     let Ok(boot) = boot else {
-        complain("it is started by a supervisor only, never by hand");
+        report_error("only a supervisor starts a program with this argument");
         std::process::exit(2);
     };
     match boot.recv() {
@@ -153,7 +153,7 @@ fn enter() -> ! {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a child without a parent has nobody else to tell")]
-fn complain(what: &str) {
+#[expect(clippy::print_stderr, reason = "a child without a parent can report in no other way")]
+fn report_error(what: &str) {
     eprintln!("error: {MARK}: {what}");
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, an error for each operation.
+//! The errors of processes, one type per operation.
 
 use super::exit::Exit;
 use super::live::Panic;
@@ -16,7 +16,7 @@ pub enum StartError {
         name: String,
     },
     /// A daemon may not have children (the rule of Python's `multiprocessing`).
-    #[error("daemon `{name}` may not have children: start them from a process that is none")]
+    #[error("daemon `{name}` may not have children: start them from another process")]
     DaemonHasChildren {
         /// The daemon's name.
         name: String,
@@ -65,7 +65,7 @@ pub enum StartError {
         /// The process's name.
         name: String,
     },
-    /// The start was broken off by the descriptor that may do so; the child is gone.
+    /// The supervisor's interrupt became readable during the start; the child has been ended.
     #[error("the start of process `{name}` was interrupted")]
     Interrupted {
         /// The process's name.
@@ -88,12 +88,12 @@ pub enum StartError {
 #[non_exhaustive]
 pub enum JoinError {
     /// It is the child of another process, of which this one is a copy.
-    #[error("process {pid} is no child of this process: only its parent can join it")]
+    #[error("process {pid} is not a child of this process: only its parent can join it")]
     NotOurChild {
         /// The PID.
         pid: Pid,
     },
-    /// The wait was broken off by the descriptor that may do so.
+    /// The supervisor's interrupt became readable during the wait.
     #[error("the wait was interrupted")]
     Interrupted,
     /// The system refused.
@@ -101,7 +101,7 @@ pub enum JoinError {
     Os(#[from] io::Error),
 }
 
-/// A process gave no result.
+/// A process has no result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResultError {

@@ -12,17 +12,17 @@ pub struct Signal(pub i32);
 impl Signal {
     /// Ctrl-C.
     pub const INT: Signal = Signal(2);
-    /// Die at once; cannot be caught.
+    /// Ends the process at once; cannot be caught.
     pub const KILL: Signal = Signal(9);
-    /// The terminal was closed.
+    /// Hang-up: the terminal was closed.
     pub const HUP: Signal = Signal(1);
-    /// For the program's own use.
+    /// User-defined.
     pub const USR1: Signal = Signal(10);
-    /// Please end.
+    /// A request to terminate.
     pub const TERM: Signal = Signal(15);
-    /// Go on after a stop.
+    /// Continues a stopped process.
     pub const CONT: Signal = Signal(18);
-    /// Stop; cannot be caught.
+    /// Stops the process; cannot be caught.
     pub const STOP: Signal = Signal(19);
 }
 
@@ -55,7 +55,7 @@ impl Exit {
     }
 
     /// The number that Python's `Process.exitcode` gives: the code, a signal's number made negative,
-    /// and none where the status was stolen.
+    /// and `None` where the status was stolen.
     pub fn python(self) -> Option<i32> {
         match self {
             Exit::Code(code) => Some(code),

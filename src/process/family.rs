@@ -1,4 +1,4 @@
-//! The children of one supervisor: who they are, and a descriptor that is readable when one has ended.
+//! The children of one supervisor, and a descriptor that is readable once one of them has ended.
 
 use super::child::Handle;
 use super::unforked::Unforked;
@@ -18,7 +18,7 @@ pub(crate) struct Family {
 }
 
 impl Family {
-    /// No children; waits are broken off once `interrupt` is readable.
+    /// A family without children, whose waits end once `interrupt` is readable.
     pub(crate) fn new(interrupt: Option<OwnedFd>) -> io::Result<Family> {
         let ends = Unforked::new(ReadySet::new()?);
         Ok(Family { ends, members: Mutex::default(), interrupt })
@@ -58,7 +58,7 @@ impl Family {
         }
     }
 
-    /// Takes a child that has ended out of the set of those whose end is awaited.
+    /// Removes a child that has ended from the set of those whose end is awaited.
     pub(crate) fn let_go(&self, child: &Handle) {
         self.ends.remove(child.as_fd());
     }
@@ -68,17 +68,17 @@ impl Family {
         self.members().values().filter(|child| !child.is_reaped()).cloned().collect()
     }
 
-    /// Everyone who was started since the last [`add`](Family::add), or is not reaped; oldest first.
+    /// The children that were started since the last [`add`](Family::add) or are not reaped; oldest first.
     pub(crate) fn all(&self) -> Vec<Handle> {
         self.members().values().cloned().collect()
     }
 
-    /// Readable when somebody has ended.
+    /// Readable when a child has ended.
     pub(crate) fn ends(&self) -> BorrowedFd<'_> {
         self.ends.as_fd()
     }
 
-    /// Readable when waiting shall be broken off.
+    /// Readable when waits must be interrupted.
     pub(crate) fn interrupt(&self) -> Option<BorrowedFd<'_>> {
         self.interrupt.as_ref().map(AsFd::as_fd)
     }

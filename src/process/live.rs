@@ -83,7 +83,7 @@ pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &Sender<Rep
         Ok(code) => code,
         Err(payload) => {
             let panic = panic_of(&*payload);
-            // A parent that is gone cannot be told; the exit code still tells whoever reaps.
+            // If the parent is gone, the exit code still tells the process that reaps this one.
             let _ = report.send(Report::Panicked(panic));
             PANICKED
         }
@@ -107,14 +107,14 @@ fn remember_panics() {
     std::panic::set_hook(Box::new(move |info| {
         let message = panics::message_of(info.payload());
         let panic = Panic { message, location: info.location().map(ToString::to_string) };
-        // A panic while the thread-local is being destroyed has nobody left to tell.
+        // A panic while the thread-local is being destroyed cannot be recorded.
         let _ = LAST_PANIC.try_with(|last| last.replace(Some((address_of(info.payload()), panic))));
         usual(info);
     }));
 }
 
 /// The panic that ended the body, by what it carried. The hook may have seen others that the body caught, and has
-/// not seen one that was resumed (`resume_unwind`): its place is told only if it is the same panic's.
+/// not seen one that was resumed (`resume_unwind`): its location is reported only if it is the same panic's.
 fn panic_of(payload: &(dyn Any + Send)) -> Panic {
     match LAST_PANIC.take() {
         Some((text, panic)) if text.is_some() && text == address_of(payload) => panic,

@@ -1,4 +1,4 @@
-//! A process that is to be started.
+//! The builder of a process.
 
 use super::child::{Child, Unready};
 use super::current::{Identity, become_child, current};
@@ -19,7 +19,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-/// A process that is to be started: a body, its arguments, and how it shall live.
+/// A process to be started: a body, its arguments, and its settings.
 ///
 /// After Python's `multiprocessing.Process`. `A` is the type of its arguments, `T` what its body
 /// returns to the parent.
@@ -74,27 +74,27 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
         self
     }
 
-    /// Its name, which `ps` shows too (15 bytes of it); `Process-1`, `Process-2`… if none is given.
+    /// Its name, the first 15 bytes of which `ps` shows; `Process-1`, `Process-2`… by default.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
     /// Whether it is a daemon: it is terminated when its supervisor ends, dies with its parent even when
-    /// that is killed, and may have no children. Inherited if it is not said.
+    /// that is killed, and may not have children. Inherited from the parent by default.
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.daemon = Some(daemon);
         self
     }
 
-    /// How it is started; `Spawn` if it is not said.
+    /// How it is started; `Spawn` by default.
     pub fn start_method(mut self, method: StartMethod) -> Self {
         self.method = method;
         self
     }
 
     /// Whether the kernel kills it (`SIGKILL`) when its parent dies, however that dies: by Ctrl-C, `SIGKILL`, or a
-    /// crash (`PR_SET_PDEATHSIG(2const)`). True unless said otherwise, so that no child is orphaned by
+    /// crash (`PR_SET_PDEATHSIG(2const)`). True by default, so that no child is orphaned by
     /// accident; always true for a daemon.
     ///
     /// A child of a child dies with its own parent in turn. Programs that a child runs by other means
@@ -104,19 +104,19 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
         self
     }
 
-    /// Leaves it a zombie once it has ended, until [`Handle::reap`](super::Handle::reap) or the end of
+    /// Once it has ended, leaves it a zombie until [`Handle::reap`](super::Handle::reap) or the end of
     /// its supervisor.
     pub fn leave_zombie(mut self, leave: bool) -> Self {
         self.leave_zombie = leave;
         self
     }
 
-    /// Whether it will be a daemon, inherited or said.
+    /// Whether it will be a daemon, by its setting or by inheritance.
     pub fn is_daemon(&self) -> bool {
         self.daemon.unwrap_or_else(|| current().is_daemon())
     }
 
-    /// Starts it as a child of this process: one of `family`, or of nobody but whoever has its handle.
+    /// Starts it as a child of this process, a member of `family` if there is one.
     pub(crate) fn launch(self, family: Option<&Arc<Family>>) -> Result<Child<T>, StartError> {
         static COUNT: AtomicU64 = AtomicU64::new(1);
         let daemon = self.is_daemon();

@@ -1,7 +1,7 @@
 //! The reaper: the only place that waits for children.
 //!
 //! A child is held by a pidfd from its birth until it is reaped, so its number is never used after
-//! somebody else may have got it. Each exit is taken exactly once, under the lock of the child's
+//! another process may have got it. Each exit is taken exactly once, under the lock of the child's
 //! status, and kept: however many threads join, one `waitid` is made. All pidfds of a supervisor are
 //! in one `epoll` set, so that a wait for one child reaps whichever of its siblings end meanwhile.
 //!
@@ -20,13 +20,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Asks how the child of `pidfd` ended; `None` while it lives.
 ///
 /// # Errors
-/// Only what no caller can cause.
+/// As `waitid(2)`, except for `ECHILD`.
 pub(crate) fn poll_exit(pidfd: BorrowedFd<'_>, zombie: Zombie) -> io::Result<Option<Exit>> {
     match try_wait(Whose::Pidfd(pidfd), zombie) {
         Ok(ended) => Ok(ended.map(|ended| ended.how.into())),
         Err(error) if is_no_child(&error) => {
-            // No zombie is left. If the kernel reaps by itself it is nobody's theft, and a new kernel
-            // still knows the status; otherwise somebody else has waited for it.
+            // No zombie is left. If the kernel reaps children by itself, a recent kernel
+            // still knows the status; otherwise other code has waited for it.
             let by_kernel = signal::children_are_reaped_by_the_kernel();
             let status = by_kernel.then(|| pidfd::status_after_reaping(pidfd)).flatten();
             let exit = status.map(|status| How::from_status(status).into());
@@ -49,8 +49,8 @@ fn known() -> MutexGuard<'static, (Pid, BTreeSet<Pid>)> {
     known
 }
 
-/// Notes a child at its birth.
-pub(crate) fn note_child(pid: Pid) {
+/// Records a child at its birth.
+pub(crate) fn record_child(pid: Pid) {
     known().1.insert(pid);
 }
 

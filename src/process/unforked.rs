@@ -1,7 +1,7 @@
 //! Descriptors of this process that its forked children do not keep.
 //!
 //! A fork copies every descriptor. Copies of those by which a parent holds its children, or a child its parent,
-//! would grow with every sibling and every generation, and hold channels open whose end somebody waits for. So
+//! would grow with every sibling and every generation, and keep channels open whose end another process waits for. So
 //! they are registered here, a forked child closes all that are, and the values that owned them know that.
 
 use std::collections::BTreeSet;

@@ -16,8 +16,8 @@ const TERM: i32 = 15;
 const KILL: i32 = 9;
 const CONT: i32 = 18;
 
-/// Who is killed is gone at once, unless it waits for a device that does not answer (D), or is frozen: then
-/// nobody can end it, and nobody shall wait for it for ever.
+/// A process that is killed ends at once, unless it waits for a device that does not answer (state D) or is frozen:
+/// then nothing can end it, and the wait for it must be bounded.
 const LAST: Duration = Duration::from_secs(10);
 
 /// A child whose group could not be ended.
@@ -48,8 +48,8 @@ impl fmt::Display for ShutdownError {
     }
 }
 
-/// Ends `children`, the latest first. The grace is one for all of them together: each is told in its
-/// turn, after those behind it have ended or the grace is over.
+/// Ends `children`, the latest first. All of them share one grace period: each is signalled in its
+/// turn, after the later ones have ended or the grace is over.
 pub(super) fn shut_down(
     children: Vec<Handle>,
     grace: Duration,
@@ -86,10 +86,10 @@ fn end_group(child: &Handle, deadline: Deadline, subreaper: bool) -> io::Result<
     Err(io::Error::other(format!("still there {seconds} s after SIGKILL, blocked in the kernel or frozen")))
 }
 
-/// Waits until nobody of the group lives, and whether that is so before the deadline.
+/// Waits until no member of the group is alive, and returns whether that is so before the deadline.
 ///
 /// The leader's end is seen on its pidfd. Its descendants are not our children, and nothing announces
-/// their end, so the group is looked at again and again, at growing distances.
+/// their end, so the group is polled at growing intervals.
 fn await_end(child: &Handle, deadline: Deadline, subreaper: bool) -> io::Result<bool> {
     let mut pause = Duration::from_micros(100);
     loop {
@@ -113,7 +113,7 @@ fn await_end(child: &Handle, deadline: Deadline, subreaper: bool) -> io::Result<
     }
 }
 
-/// Whether the group has a member that is no zombie. The kernel is asked first; only while it knows a
+/// Whether the group has a member that is not a zombie. The kernel is asked first; only while it knows a
 /// member, /proc tells whether that is a zombie whose own parent has yet to reap it.
 fn group_lives(child: &Handle) -> io::Result<bool> {
     match child.signal_group(0) {
@@ -122,7 +122,7 @@ fn group_lives(child: &Handle) -> io::Result<bool> {
     }
 }
 
-/// Reaps every child of this process that has ended and that nobody here started.
+/// Reaps every child of this process that has ended and that this library did not start.
 pub(super) fn reap_orphans() -> io::Result<()> {
     for pid in orphans()? {
         match try_wait(Whose::Pid(pid), Zombie::Reap) {
@@ -133,7 +133,7 @@ pub(super) fn reap_orphans() -> io::Result<()> {
     Ok(())
 }
 
-/// Kills and reaps whoever became a child of this process as an orphan, and what that leaves behind.
+/// Kills and reaps the orphans that became children of this process, and the orphans that those leave.
 pub(super) fn end_orphans() -> io::Result<()> {
     let mut stubborn = BTreeSet::new();
     loop {

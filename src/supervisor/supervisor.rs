@@ -50,14 +50,14 @@ pub struct Supervisor {
     family: Arc<Family>,
     grace: Duration,
     subreaper: bool,
-    /// The process it belongs to: in a forked copy it owns nobody.
+    /// The process it belongs to: in a forked copy it owns no children.
     pid: Pid,
     /// A shutdown has named children that cannot be ended: they are not waited for any more.
     has_given_up: AtomicBool,
 }
 
 impl Supervisor {
-    /// How long children may take to end after `SIGTERM` if nothing else is said.
+    /// How long children may take to end after `SIGTERM`, by default.
     pub const GRACE: Duration = Duration::from_secs(5);
 
     /// A supervisor without children.
@@ -99,30 +99,29 @@ impl Supervisor {
     /// that other code started and waits for itself: use it where there are none.
     ///
     /// # Errors
-    /// None on a kernel of this century.
+    /// Never fails on supported kernels.
     pub fn subreaper(mut self) -> io::Result<Supervisor> {
         task::set_subreaper(true)?;
         self.subreaper = true;
         Ok(self)
     }
 
-    /// Starts a process and returns once it has its arguments and begins.
+    /// Starts a process and returns once it has its arguments and begins its body.
     ///
     /// # Errors
-    /// [`StartError`]: nothing of the process is left then. That the child died on the way is one of the
-    /// answers, given at once.
+    /// [`StartError`]: nothing of the process is left. The child's death during the start is reported at once.
     pub fn start<A, T>(&self, process: Process<A, T>) -> Result<Child<T>, StartError>
     where
         A: Message + 'static,
         T: Message + Send + 'static,
     {
-        // Whoever has ended meanwhile is reaped now, as Python does at this point; a fault in that shows
-        // when that child is joined.
+        // Children that have ended meanwhile are reaped now, as in Python; an error of that shows when
+        // the child is joined.
         let _ = self.reap();
         process.launch(Some(&self.family))
     }
 
-    /// The children that live, oldest first; those that have ended are reaped.
+    /// The children that are alive, oldest first; those that have ended are reaped.
     pub fn active_children(&self) -> Vec<Handle> {
         let _ = self.reap();
         self.family.unreaped().into_iter().filter(Handle::is_alive).collect()
@@ -131,7 +130,7 @@ impl Supervisor {
     /// Reaps every child that has ended, and as a subreaper the orphans too.
     ///
     /// # Errors
-    /// None that a caller can cause.
+    /// As `epoll_wait(2)` and `waitid(2)`: never in normal operation.
     pub fn reap(&self) -> io::Result<()> {
         self.family.reap()?;
         if self.subreaper {
@@ -140,10 +139,10 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Waits for every child that is no daemon, then terminates the daemons.
+    /// Waits for every child that is not a daemon, then terminates the daemons.
     ///
     /// # Errors
-    /// [`JoinError`]: then nobody is terminated.
+    /// [`JoinError`]: then no daemon is terminated.
     pub fn finish(&self) -> Result<(), JoinError> {
         for child in self.family.unreaped().iter().filter(|child| !child.is_daemon()) {
             child.join()?;
@@ -182,7 +181,7 @@ impl Supervisor {
 
     fn end_daemons(&self) {
         let daemons = self.family.all().into_iter().filter(Handle::is_daemon).collect();
-        // Whoever cannot be ended is another user's now; the drop has nobody to tell.
+        // One that cannot be ended is another user's process now; a drop returns no error.
         let _ = shut_down(daemons, self.grace, false);
     }
 }

@@ -175,7 +175,7 @@ fn write<T: Serialize, A: Auditor>(
     bincode::serde::encode_into_std_write(Audited(value, auditor), buffer, CONFIG).map_err(refused::<T>)
 }
 
-/// What a value's own `Serialize` says is wrong; bincode shows its words as a programmer would write them.
+/// What a value's own `Serialize` says is wrong; bincode would show its message as a `Debug` string.
 #[cold]
 fn refused<T>(error: bincode::error::EncodeError) -> EncodeError {
     let reason = match error {
@@ -281,7 +281,7 @@ pub(crate) fn decode_into<T: DeserializeOwned>(
     }
 }
 
-/// The words of a value's own `Deserialize`, or bincode's.
+/// The message of a value's own `Deserialize`, or bincode's.
 #[cold]
 fn words(error: bincode::error::DecodeError) -> String {
     match error {
@@ -380,7 +380,7 @@ mod tests {
     #[test]
     fn a_field_that_is_written_and_never_read_is_refused() {
         #[derive(Serialize, Deserialize)]
-        #[expect(dead_code, reason = "nobody needs it")]
+        #[expect(dead_code, reason = "it is never read")]
         struct OneWay {
             #[serde(skip_serializing)]
             lost: Vec<u8>,

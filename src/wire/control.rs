@@ -309,7 +309,7 @@ thread_local! {
     static REFUSED: RefCell<Option<io::Error>> = const { RefCell::new(None) };
 }
 
-/// Keeps why the kernel refused something to a handle that is being encoded or decoded, for whoever sends or receives
+/// Keeps why the kernel refused something to a handle that is being encoded or decoded, for the sender or receiver of
 /// the value that it is in; serde carries only the text, which is returned.
 pub(crate) fn refusal(error: io::Error) -> String {
     let text = error.to_string();
@@ -455,12 +455,12 @@ impl<T> Serialize for Packed<T> {
 
 impl<'de, T: Message> Deserialize<'de> for Packed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Here and not after the message was received, for now its ends can be had by their numbers.
+        // Here and not after the message was received, for only now are its ends available by their numbers.
         Ok(Packed::Incoming(Outgoing::deserialize(deserializer)?.unpack()))
     }
 }
 
-/// A throw-away channel with descriptors waiting in its socket. Whoever dies on the way, the kernel closes
+/// A throw-away channel with descriptors waiting in its socket. If a process dies on the way, the kernel closes
 /// what was in flight.
 struct Carrier(IpcReceiver<()>);
 
@@ -567,7 +567,7 @@ mod tests {
             let (sender, receiver) = channel::<(Vec<u8>, Sender<u8>, IpcSender<u8>)>().unwrap();
             let (inner, answers) = channel().unwrap();
             let (plain, plain_answers) = ipc::channel().unwrap();
-            // Nobody receives yet: a message that was cut would block here.
+            // Nothing is received yet: a message that was cut would block here.
             sender.send((vec![7; len], inner, plain)).unwrap();
             let (bytes, inner, plain) = receiver.recv().unwrap();
             inner.send(1).unwrap();

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Sending it gives the other process a duplicate (`SCM_RIGHTS`, `unix(7)`): both refer to one open file
 /// description. A value may hold any number of them; the limit is what the receiver may have open.
 ///
-/// It cannot be encoded by itself: bytes in a file or in a queue carry no descriptor.
+/// It cannot be encoded on its own: bytes in a file or a queue carry no descriptors.
 #[derive(Debug)]
 pub struct Fd(OwnedFd);
 

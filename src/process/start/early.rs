@@ -6,7 +6,7 @@
 //!
 //! # Safety
 //! The C library calls [`early`] once, with the program's arguments where it is glibc.
-#![expect(unsafe_code, reason = "a function that the loader calls, and descriptors nobody owns yet")]
+#![expect(unsafe_code, reason = "a function that the loader calls, and descriptors without owners yet")]
 
 use super::server::serve;
 use crate::process::entry::MARK;

@@ -59,12 +59,12 @@ pub(crate) fn fork<N>(life: impl FnOnce() -> N) -> Result<Birth, ForkError> {
 fn open_gate(pid: Pid, mut opener: PipeWriter, given: &BTreeSet<u64>) -> io::Result<Birth> {
     let pidfd = pidfd::open(pid)?;
     let given: Vec<u8> = given.iter().flat_map(|id| id.to_le_bytes()).collect();
-    // A child that was killed before the gate is found dead by whoever waits for it.
+    // A child that was killed before the gate is found dead when it is waited for.
     let _ = opener.write_all(&[&[1], &given[..]].concat());
     Ok(Birth { pid, pidfd })
 }
 
-/// Waits for the parent, and hears which of its queue ends were given.
+/// Waits for the parent, and receives which of its queue ends were passed to this child.
 fn pass_gate(mut gate: PipeReader) -> BTreeSet<u64> {
     let mut bytes = Vec::new();
     if gate.read_to_end(&mut bytes).is_err() || bytes.is_empty() {

@@ -12,7 +12,7 @@ use super::server::Answer;
 use super::spawn::spawn_server;
 use super::{Birth, SETTLE};
 use crate::process::entry::Boot;
-use crate::process::reap::{is_known, note_child};
+use crate::process::reap::{is_known, record_child};
 use crate::sys::descriptor::send_descriptor;
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
@@ -48,7 +48,7 @@ fn server() -> MutexGuard<'static, Option<Server>> {
     server
 }
 
-/// Why there is no child.
+/// Why no child was made.
 pub(crate) enum ForkServerError {
     /// The server has so many threads, and a fork would copy one of them.
     Threads(usize),
@@ -119,11 +119,11 @@ impl Server {
     fn start(inherited: Inherited) -> io::Result<Server> {
         let (orders, theirs) = packet_pair()?;
         let birth = spawn_server(theirs)?;
-        note_child(birth.pid);
+        record_child(birth.pid);
         Ok(Server { parent: Pid::this(), birth, inherited, orders, ordered: None, reserve: None })
     }
 
-    /// Orders a child: gives the server the socket on which it shall be told what to be.
+    /// Orders a child: sends the server the socket on which the child will receive its boot message.
     fn order(&mut self) -> io::Result<()> {
         if self.reserve.is_none() && self.ordered.is_none() {
             let (boots, boot) = control::channel::<Boot>()?;
@@ -155,7 +155,7 @@ impl Server {
             Ok(Some(Answer::Made(pid))) => {
                 // The child is there, even where the kernel reaps by itself: it waits for its boot.
                 let birth = Birth::hold(pid)?;
-                note_child(pid);
+                record_child(pid);
                 self.reserve = Some(Reserve { birth, boots });
                 Ok(true)
             }

@@ -1,4 +1,4 @@
-//! A thread that lasts as long as the process, for children that shall die with their parent.
+//! A thread that lasts as long as the process, for children that die with their parent.
 //!
 //! `PR_SET_PDEATHSIG` means the parent *thread*: a child that a short-lived thread made would be killed
 //! when that thread ends. The main thread lasts; work of any other is done by one thread that is kept

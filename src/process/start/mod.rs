@@ -89,8 +89,8 @@ impl Birth {
         let _ = readable(&[self.pidfd.as_fd()], Deadline::after(SETTLE));
     }
 
-    /// Kills and reaps it. One that may not be killed ends by itself, for its socket is at its end; it is then
-    /// a zombie until this process ends.
+    /// Kills and reaps it. A child that may not be killed ends by itself, for its socket is at its end; it
+    /// is then a zombie until this process ends.
     fn end(&self) {
         self.kill();
         self.reap();

@@ -57,7 +57,7 @@ impl Answer {
     }
 }
 
-/// Serves until the parent is gone; returns in each child that is told what to be.
+/// Serves until the parent is gone; returns in each child that is given a boot message.
 pub(super) fn serve() {
     task::set_name("forkserver");
     let Ok(orders) = take_stdin() else { std::process::exit(1) };
@@ -93,7 +93,7 @@ fn make_child() -> Result<Forked, Answer> {
     }
 }
 
-/// The life of a child until it is told what to be, or of the end of whoever would tell it.
+/// Waits in a child until its boot message has come, or its parent is gone.
 fn stand_by(boot: OwnedFd) {
     // The parent may have died before this call; then nothing will ever come, and the socket is at its end.
     let ready = task::die_with_parent(true).and_then(|()| {

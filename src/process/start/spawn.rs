@@ -29,13 +29,13 @@ fn run_again(more: Vec<CString>, socket: OwnedFd) -> io::Result<Birth> {
     argv.extend(more);
     on_lasting_thread(move || {
         let pid = spawn_isolated(c"/proc/self/exe", &argv, socket.as_fd())?;
-        // Nobody else knows of the child, so it cannot have been reaped. If the kernel reaps by itself
+        // No other code knows the child, so it cannot have been reaped. If the kernel reaps by itself
         // (SIGCHLD ignored), the child waits for its first message, which comes after this.
         Birth::hold(pid)
     })
 }
 
-/// The name as an argument, for those who look at the command line: no NUL byte, and not over long. The
+/// The name as an argument, for a reader of the command line: no NUL byte, and not over long. The
 /// name itself travels in the child's identity.
 fn label(name: &str) -> CString {
     let bytes: String = name.chars().filter(|c| *c != '\0').take(64).collect();

@@ -163,7 +163,7 @@ impl<'a, C, A: Auditor> Parts<'a, C, A> {
     #[cold]
     fn skipped<E: serde::ser::Error>(&self, key: &str) -> E {
         E::custom(format_args!(
-            "field `{key}` of `{}` is left out (`skip_serializing_if`), and whoever decodes would read the \
+            "field `{key}` of `{}` is left out (`skip_serializing_if`), and the decoder would read the \
              next field in its place: remove the attribute",
             self.name
         ))
