@@ -131,10 +131,14 @@ impl ThisThread {
                 return Err(io::Error::last_os_error());
             }
         }
-        // In a copy made by a fork these are the parent's, which this thread does not hold.
-        LINKED.with(|linked| linked.count.set(0));
-        // SAFETY: the head is this thread's.
-        unsafe { &*head }.list_op_pending.store(null_mut(), Ordering::Relaxed);
+        if CACHED.get().lineage != 0 {
+            // A copy made by a fork, which holds nothing: what is listed here are its parent's locks.
+            LINKED.with(|linked| linked.count.set(0));
+            // SAFETY: the head is this thread's.
+            let own = unsafe { &*head };
+            own.list_op_pending.store(null_mut(), Ordering::Relaxed);
+            own.list.store(head.cast(), Ordering::Relaxed);
+        }
         // Where it is refused, see `sync::robust_mutex`.
         let _ = membarrier::register();
         let tid = nix::unistd::gettid().as_raw().cast_unsigned();
