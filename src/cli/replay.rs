@@ -56,7 +56,7 @@ pub(crate) fn run(args: &ReplayArgs) -> ExitCode {
 
 fn answer(args: &ReplayArgs) -> Result<(String, Finding), Fault> {
     if let Some(meant) = traced::replay::is_meant(&args.schedule, &args.program)? {
-        return traced::replay::answer(&args.schedule, &meant, &args.program, args.format);
+        return traced::replay::answer(&args.schedule, &meant, &args.program, args.format, args.step);
     }
     let recorded = match args.schedule.parse::<Token>() {
         Ok(token) => by_token(token)?,

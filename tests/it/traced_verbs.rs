@@ -18,6 +18,9 @@ pub(crate) fn tests() -> Vec<Trial> {
         what_is_called_noise_makes_no_outcome_differ,
         without_a_wish_a_crash_and_a_process_that_nobody_waits_for_are_findings,
         a_saved_schedule_replays_and_says_why_where_it_cannot,
+        a_person_is_the_scheduler_of_a_program_and_takes_a_step_back,
+        schedules_by_chance_are_as_many_as_asked_for_and_prove_nothing,
+        every_interleaving_of_a_command_is_asserted_in_a_rust_test,
         each_view_obeys_its_schema,
         text_fits_the_window_and_commands_no_terminal,
         an_interrupt_ends_a_search_with_what_it_knows,
@@ -219,6 +222,73 @@ fn a_saved_schedule_replays_and_says_why_where_it_cannot() {
     for part in ["went another way at step", "\"1\"", "\"8\"", "the files in the folder are others"] {
         assert!(told.contains(part), "{part}: {told}");
     }
+}
+
+fn a_person_is_the_scheduler_of_a_program_and_takes_a_step_back() {
+    let place = Place::new("step", &[("n", "1\n")]);
+    let script = ["--", "sh", "-c", LINES];
+    let explore = [&["explore", "--budget", "30"][..], &script].concat();
+    let (view, _) = place.json(&explore);
+    let (first, other) = (&outcomes(&view)[0], &outcomes(&view)[1]);
+    let stepped = |outcome: &Value, keys: String| {
+        let token = outcome["token"].as_str().unwrap();
+        let mut command = place.command(&[&["replay", token, "--step"][..], &script].concat());
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut writer, keys.as_bytes()).unwrap();
+        drop(writer);
+        text(&command.stdin(reader).output().unwrap())
+    };
+    let length = first["witness"].as_array().unwrap().len();
+    // A step forth, one back, and then all as the schedule says.
+    let (shown, told) = stepped(first, format!("\n-\n{}", "\n".repeat(length)));
+    assert!(shown.contains("ok\n") && told.contains("undone: step 1"), "{shown}{told}");
+    let line = |outcome: &Value| {
+        outcome["files"]["log"]["text"].as_str().unwrap().lines().next().unwrap().to_owned()
+    };
+    assert!(shown.contains(first["token"].as_str().unwrap()), "{shown}{told}");
+    assert_ne!(line(first), line(other));
+    // The input's end calls the processes back.
+    let (shown, told) = stepped(other, "\n".to_owned());
+    assert!(shown.starts_with("stopped") && told.contains(" at "), "{shown}{told}");
+}
+
+fn schedules_by_chance_are_as_many_as_asked_for_and_prove_nothing() {
+    let place = Place::new("chance", &[]);
+    for strategy in ["random", "uniform", "pct"] {
+        let words = ["explore", "--strategy", strategy, "--budget", "25", "--", "sh", "-c", LINES];
+        let (view, _) = place.json(&words);
+        assert_eq!(
+            (&view["executions"], &view["complete"]),
+            (&25.into(), &false.into()),
+            "{strategy}: {view}"
+        );
+        assert!(!view["bounded_by"].as_array().unwrap().is_empty());
+    }
+    let refused = place.run(&["explore", "--strategy", "pct", "--naive", "--", "true"]);
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+fn every_interleaving_of_a_command_is_asserted_in_a_rust_test() {
+    use proclab::explore::traced::{Command, Kind, Outcome, assert_every_interleaving};
+    let place = Place::new("assert", &[]);
+    let command = Command::new(["sh", "-c", LINES]).directory(place.path());
+    let lines = |outcome: &Outcome| match &outcome.files[Path::new("log")].kind {
+        Kind::File(content) => String::from_utf8_lossy(content).into_owned(),
+        other => format!("{other:?}"),
+    };
+    let both = |outcome: &Outcome| match lines(outcome).len() {
+        4 => Ok(()),
+        length => Err(format!("{length} bytes")),
+    };
+    let findings = assert_every_interleaving(&command, both).unwrap();
+    assert_eq!((findings.ended, findings.outcomes.len()), (true, 2));
+    let ordered = |outcome: &Outcome| match lines(outcome).as_str() {
+        "a\nb\n" => Ok(()),
+        other => Err(format!("b came first: {other:?}")),
+    };
+    let panicked = std::panic::catch_unwind(|| assert_every_interleaving(&command, ordered)).unwrap_err();
+    let message = panicked.downcast_ref::<String>().unwrap();
+    assert!(message.contains("b came first") && message.contains("again: proclab replay 'p~"), "{message}");
 }
 
 fn each_view_obeys_its_schema() {

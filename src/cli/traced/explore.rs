@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{ArgMatches, Args, FromArgMatches};
+use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 
 use super::options::{Control, Place, Wishes};
 use super::saved::Saved;
@@ -13,12 +13,40 @@ use crate::cli::fault::Fault;
 use crate::cli::files::Output;
 use crate::cli::output::{Finding, Format, json, width};
 use crate::cli::progress::Progress;
-use crate::explore::traced::{Answer, Search, Task, token};
+use crate::explore::traced::{Answer, Sampler, Search, Task, token};
 use crate::report::traced::TracedExploration;
 use crate::sys::signal::Interrupt;
 
 /// Executions by chance before the search, so that something is seen at once.
 const RANDOM: u64 = 20;
+
+/// How many schedules are drawn by chance where nothing else is said.
+const SAMPLES: u64 = 1000;
+
+/// How schedules are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum StrategyArg {
+    /// Some by chance, then one of every class, to the end
+    #[default]
+    Dpor,
+    /// Any process, with equal chances
+    Random,
+    /// Every interleaving with nearly equal chances
+    Uniform,
+    /// Random priorities, changed at a few points
+    Pct,
+}
+
+impl StrategyArg {
+    fn sampler(self) -> Option<Sampler> {
+        match self {
+            Self::Dpor => None,
+            Self::Random => Some(Sampler::Random),
+            Self::Uniform => Some(Sampler::Uniform),
+            Self::Pct => Some(Sampler::Pct),
+        }
+    }
+}
 
 /// The options of an exploration of a program.
 #[derive(Args, Clone, Debug)]
@@ -31,6 +59,9 @@ pub(in crate::cli) struct Options {
     /// Stop after this many executions (`1000`) or this much time (`10s`, `5m`); the answer is then bounded
     #[arg(long, value_name = "N|TIME")]
     budget: Option<Budget>,
+    /// How schedules are chosen: every class once, or so many (--budget, else 1000) by chance
+    #[arg(long, value_enum, default_value_t)]
+    strategy: StrategyArg,
     /// The seed of random decisions
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -63,6 +94,19 @@ pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), 
         naive: options.naive,
         ..Search::default()
     };
+    if let Some(sampler) = options.strategy.sampler() {
+        if options.naive {
+            return Err(Fault::bad_arguments("--naive belongs to a search to the end, and chance has none")
+                .hint("leave out --naive, or use --strategy dpor"));
+        }
+        search.sampler = sampler;
+        search.exhaustive = false;
+        search.random = match options.budget {
+            Some(Budget::Executions(most)) => most,
+            Some(Budget::Time(_)) => u64::MAX,
+            None => SAMPLES,
+        };
+    }
     match options.budget {
         Some(Budget::Executions(most)) => search.executions = Some(most),
         Some(Budget::Time(time)) => search.time = Some(time),

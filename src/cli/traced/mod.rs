@@ -3,7 +3,8 @@
 pub(super) mod explore;
 mod options;
 pub(super) mod replay;
-pub(super) mod saved;
+mod saved;
+mod step;
 pub(super) mod trials;
 
 use std::os::fd::AsFd;

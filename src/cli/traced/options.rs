@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::quoted;
 use crate::cli::fault::Fault;
-use crate::explore::traced::{Command, Criteria, Limits, NoiseRules};
+use crate::explore::traced::{Command, Criteria, NoiseRules};
 
 /// Where a program runs.
 #[derive(Args, Clone, Debug)]
@@ -51,14 +51,8 @@ impl Place {
             )
             .hint("change to the program's folder, or give --dir DIR or --dir empty"));
         }
-        Ok(Command {
-            argv: argv.to_vec(),
-            directory,
-            limits: Limits::default(),
-            timeouts: false,
-            strict: false,
-            noise: NoiseRules { files: self.ignore.clone(), output: self.same_output },
-        })
+        let noise = NoiseRules { files: self.ignore.clone(), output: self.same_output };
+        Ok(Command { directory, noise, ..Command::new(argv) })
     }
 
     /// These options again, as they are typed.

@@ -65,11 +65,15 @@ pub(in crate::cli) fn answer(
     meant: &Meant,
     options: &Options,
     format: Format,
+    step: bool,
 ) -> Result<(String, Finding), Fault> {
     let (command, steps, expected) = match meant {
         Meant::Token => by_token(schedule, options)?,
         Meant::File(saved) => by_file(saved, options)?,
     };
+    if step {
+        return super::step::run(&command, &steps, &options.wishes);
+    }
     let criteria = options.wishes.criteria();
     let task = Task::Replay { schedule: steps, expected, criteria: criteria.clone() };
     match engine(command.clone(), task, &mut |_| {})? {
@@ -131,7 +135,7 @@ fn by_file(saved: &Saved, options: &Options) -> Result<Wanted, Fault> {
 }
 
 /// At which step it went another way, what was expected, what came, and why that may be.
-fn departed(departure: &Departure, changes: &[&str]) -> Fault {
+pub(super) fn departed(departure: &Departure, changes: &[&str]) -> Fault {
     let Departure { step, task, expected, found, uncontrolled } = departure;
     let cause = if !changes.is_empty() {
         changes.join(", and ")

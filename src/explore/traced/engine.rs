@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::free::{self, FreeError, Rates, Trials};
 use super::limits::Command;
 use super::machine::{Machine, TracedError};
+use super::peek::Peeked;
 use super::progress::{Progress, Watcher};
 use super::scratch::{ScratchError, Tree, read_tree};
 use super::search::{Departure, Findings, Found, Search, Searcher};
@@ -41,6 +42,8 @@ pub enum Task {
         /// What is asked of the outcome.
         criteria: Criteria,
     },
+    /// To execute this schedule, and to look at what can come next.
+    Peek(Vec<String>),
     /// To run the command freely.
     Trials(Trials, Criteria),
 }
@@ -52,6 +55,8 @@ pub enum Answer {
     Findings(Findings),
     /// What the schedule led to.
     Replayed(Box<Found>),
+    /// What can come next.
+    Peeked(Box<Peeked>),
     /// Where the schedule could not be followed.
     Departed(Departure),
     /// What free runs showed, and what the check said of each outcome.
@@ -210,6 +215,14 @@ fn work(command: &Command, what: Task, root: &Path, watcher: &mut Watcher) -> Re
             let checked = rates.outcomes.iter().map(|(outcome, _)| criteria.check(outcome, root));
             let checked = checked.collect::<Result<_, _>>()?;
             Ok(Answer::Rates(rates, checked))
+        }
+        Task::Peek(schedule) => {
+            let mut machine = tracer(command, root, template)?;
+            let peeked = super::peek::peek(&mut machine, &schedule)?;
+            Ok(match peeked {
+                Ok(peeked) => Answer::Peeked(Box::new(peeked)),
+                Err(departure) => Answer::Departed(departure),
+            })
         }
         Task::Search(search, criteria) => {
             let mut machine = tracer(command, root, template)?;

@@ -24,6 +24,26 @@ pub struct Command {
     pub noise: NoiseRules,
 }
 
+impl Command {
+    /// A program and its arguments, in copies of an empty folder, with the default bounds.
+    pub fn new<Word: Into<String>>(argv: impl IntoIterator<Item = Word>) -> Self {
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            directory: None,
+            limits: Limits::default(),
+            timeouts: false,
+            strict: false,
+            noise: NoiseRules::default(),
+        }
+    }
+
+    /// In copies of this folder, which itself is only read.
+    pub fn directory(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.directory = Some(folder.into());
+        self
+    }
+}
+
 /// Bounds on one execution.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Limits {

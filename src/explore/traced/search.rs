@@ -14,7 +14,7 @@ use super::verdict::Checked;
 use crate::explore::engine::{Divergence, ExecuteError, System, Trace, execute};
 use crate::explore::search::Tally;
 use crate::explore::step::{Choice, Event};
-use crate::explore::strategy::{Strategy, dfs::Dfs, dpor::Dpor, random::Random};
+use crate::explore::strategy::{Strategy, dfs::Dfs, dpor::Dpor, pct::Pct, random::Random, uniform::Uniform};
 
 /// How far to search.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct Search {
     pub random: u64,
     /// From what the decisions of chance follow.
     pub seed: u64,
+    /// By which chance.
+    pub sampler: Sampler,
     /// Whether to go on until every class was executed.
     pub exhaustive: bool,
     /// Whether to execute every schedule instead of one of each class.
@@ -32,6 +34,21 @@ pub struct Search {
     /// The most time.
     pub time: Option<Duration>,
 }
+
+/// How schedules are drawn by chance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sampler {
+    /// Any task that can go on, with equal chances.
+    #[default]
+    Random,
+    /// Every interleaving with nearly equal chances.
+    Uniform,
+    /// Random priorities, changed at a few points.
+    Pct,
+}
+
+/// How many ordering constraints `pct` looks for.
+const DEPTH: usize = 3;
 
 /// A step of a witness.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,7 +187,12 @@ impl<'a> Searcher<'a> {
     /// Executions by chance: different outcomes are seen early. What calls have to be steps is known
     /// after these.
     fn sample(&mut self) -> Result<(), TracedError> {
-        let mut random = Random::new(self.how.seed);
+        let seed = self.how.seed;
+        let mut random: Box<dyn Strategy> = match self.how.sampler {
+            Sampler::Random => Box::new(Random::new(seed)),
+            Sampler::Uniform => Box::new(Uniform::new(seed)),
+            Sampler::Pct => Box::new(Pct::new(seed, DEPTH)),
+        };
         while self.sampled < self.how.random && self.is_within() {
             random.begin();
             self.execute(&mut random)?;

@@ -70,19 +70,10 @@ fn signature(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::limits::Limits;
     use super::*;
 
     fn command(argv: &[&str]) -> Command {
-        let argv = argv.iter().map(|word| (*word).to_owned()).collect();
-        Command {
-            argv,
-            directory: None,
-            limits: Limits::default(),
-            timeouts: false,
-            strict: false,
-            noise: Default::default(),
-        }
+        Command::new(argv.iter().copied())
     }
 
     #[test]

@@ -1,0 +1,197 @@
+//! What it costs to explore programs: an execution over the bare run, executions over classes, the time to the
+//! first outcome, a parallel make of many rules.
+//!
+//! `cargo bench --bench traced`
+#![expect(clippy::print_stdout, reason = "a bench prints what it has measured")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command as Bare, Stdio};
+use std::time::{Duration, Instant};
+
+use proclab::explore::statistics::quantile;
+use proclab::explore::traced::{Answer, Command, Criteria, Findings, Search, Task, carry_out};
+use proclab::{Scratch, Supervisor};
+
+/// Paired rounds of each work; the figures are medians.
+const ROUNDS: usize = 7;
+/// Executions of one round.
+const EXECUTIONS: u64 = 40;
+
+/// A C program of three processes: a parent and two that add to a number.
+const C: &str = r#"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void) {
+    for (int i = 0; i < 2; i++)
+        if (!fork()) {
+            char b[2] = {0};
+            int f = open("n", O_RDWR);
+            pread(f, b, 1, 0);
+            b[0]++;
+            pwrite(f, b, 1, 0);
+            _exit(0);
+        }
+    wait(0);
+    wait(0);
+    return 0;
+}"#;
+const SHELL: &str = "inc() { read n < n; echo $((n + 1)) > n; }; inc & inc & wait";
+const MAKEFILE: &str = "all: a b\na:\n\tcp n a\nb:\n\tcp n b\n";
+const PYTHON: &str = "
+import json
+from multiprocessing import Process
+def buy():
+    with open('n') as f: n = json.load(f)
+    with open('n', 'w') as f: json.dump(n + 1, f)
+if __name__ == '__main__':
+    ps = [Process(target=buy) for _ in range(2)]
+    for p in ps: p.start()
+    for p in ps: p.join()
+";
+
+fn main() {
+    proclab::child_entry();
+    println!("{} processors", std::thread::available_parallelism().map_or(0, usize::from));
+    let scratch = Scratch::new().expect("a folder");
+    let supervisor = Supervisor::new().expect("a supervisor");
+    let place = |name: &str, files: &[(&str, &str)]| {
+        let folder = scratch.path().join(name);
+        fs::create_dir_all(&folder).expect("a folder");
+        for (file, content) in files {
+            fs::write(folder.join(file), content).expect("a file");
+        }
+        folder
+    };
+    let c = place("c", &[("n", "1"), ("add.c", C)]);
+    let has_cc = Bare::new("cc")
+        .args(["-O1", "-o", "add", "add.c"])
+        .current_dir(&c)
+        .status()
+        .is_ok_and(|it| it.success());
+    let _ = fs::remove_file(c.join("add.c"));
+    let shell = place("shell", &[("n", "1\n")]);
+    let make = place("make", &[("n", "1\n"), ("Makefile", MAKEFILE)]);
+    let python = place("python", &[("n", "1"), ("add.py", PYTHON)]);
+    let works: [(&str, &Path, &[&str], bool); 4] = [
+        ("C", &c, &["./add"], has_cc),
+        ("shell", &shell, &["/bin/sh", "-c", SHELL], true),
+        ("make", &make, &["/usr/bin/make", "-j2"], Path::new("/usr/bin/make").exists()),
+        ("Python", &python, &["/usr/bin/python3", "add.py"], Path::new("/usr/bin/python3").exists()),
+    ];
+    let mut figures = Vec::new();
+    for (name, folder, argv, is_there) in works {
+        if !is_there {
+            println!("{name}: left out, it is not installed");
+            continue;
+        }
+        let command = Command::new(argv.iter().copied()).directory(folder);
+        let (mut traced, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let run = search(&supervisor, &command, &sampled(EXECUTIONS)).0.as_secs_f64() / EXECUTIONS as f64;
+            let free = freely(argv, folder).as_secs_f64();
+            traced.push(run * 1e3);
+            bare.push(free * 1e3);
+            ratios.push(run / free);
+        }
+        let (traced, bare, ratio) = (median(&mut traced), median(&mut bare), median(&mut ratios));
+        println!("{name}: an execution {traced:.2} ms, the bare run {bare:.2} ms, ratio {ratio:.2}");
+        figures.push(format!("figure traced-{name}/bare-run {:.3}", 1.0 / ratio));
+        if name != "Python" {
+            let (time, found, first) = search(&supervisor, &command, &whole());
+            let all = found.executions + found.given_up;
+            println!(
+                "{name}: {all} executions, {} of them given up, for {} classes in {:.2} s; {}; first outcome after {:.0} ms",
+                found.given_up,
+                found.classes,
+                time.as_secs_f64(),
+                if found.ended { "ended" } else { "not ended" },
+                first.as_secs_f64() * 1e3
+            );
+            figures.push(format!(
+                "figure {name}-classes/executions {:.3}",
+                found.classes as f64 / all.max(1) as f64
+            ));
+        }
+    }
+    if Path::new("/usr/bin/make").exists() {
+        figures.push(many_rules(&supervisor, &place("many", &[("Makefile", &rules(200))])));
+    }
+    figures.iter().for_each(|figure| println!("{figure}"));
+}
+
+/// A makefile of so many rules, of which two lack a dependency on each other.
+fn rules(count: usize) -> String {
+    let names: Vec<String> = (0..count).map(|rule| format!("r{rule}")).collect();
+    let mut text = format!("all: {} gen use\n", names.join(" "));
+    for name in &names {
+        text.push_str(&format!("{name}:\n\t@: > {name}\n"));
+    }
+    text + "gen:\n\t@echo 1 > gen.h\nuse:\n\t@cat gen.h > use\n"
+}
+
+fn many_rules(supervisor: &Supervisor, folder: &Path) -> String {
+    let command = Command::new(["/usr/bin/make", "-j4"]).directory(folder);
+    let how = Search { time: Some(Duration::from_secs(20)), ..sampled(u64::MAX) };
+    let (time, found, first) = search(supervisor, &command, &how);
+    let executions = found.sampled + found.executions;
+    let rate = executions as f64 * 60.0 / time.as_secs_f64();
+    println!(
+        "make -j4 of 200 rules: {rate:.0} executions a minute, {} outcomes, first outcome after {:.0} ms",
+        found.outcomes.len(),
+        first.as_secs_f64() * 1e3
+    );
+    format!("figure make-200-rules/100-a-minute {:.3}", rate / 100.0)
+}
+
+fn sampled(executions: u64) -> Search {
+    Search { random: executions, seed: 1, executions: Some(executions), ..Search::default() }
+}
+
+fn whole() -> Search {
+    Search { seed: 1, exhaustive: true, time: Some(Duration::from_secs(60)), ..Search::default() }
+}
+
+/// How long a search takes in all, what it finds, and when the first outcome is told.
+fn search(supervisor: &Supervisor, command: &Command, how: &Search) -> (Duration, Findings, Duration) {
+    let begin = Instant::now();
+    let mut first = None;
+    let task = Task::Search(how.clone(), Criteria::default());
+    let answer =
+        carry_out(|process| supervisor.start(process), command.clone(), task, None, &mut |progress| {
+            if progress.new.is_some() {
+                first.get_or_insert_with(|| begin.elapsed());
+            }
+        });
+    match answer.expect("a search") {
+        Answer::Findings(findings) => (begin.elapsed(), findings, first.unwrap_or_default()),
+        other => panic!("a search is answered by findings, not {other:?}"),
+    }
+}
+
+/// The bare run, as often as a round has executions, each after the folder is as it was.
+fn freely(argv: &[&str], folder: &Path) -> Duration {
+    let runs = 10;
+    let mut time = Duration::ZERO;
+    for _ in 0..runs {
+        let _ = fs::remove_file(folder.join("a"));
+        let _ = fs::remove_file(folder.join("b"));
+        let _ = fs::write(folder.join("n"), "1\n");
+        let begin = Instant::now();
+        let mut command = Bare::new(argv[0]);
+        command.args(&argv[1..]).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(command.status().is_ok(), "the bare run");
+        time += begin.elapsed();
+    }
+    let _ = fs::remove_file(folder.join("a"));
+    let _ = fs::remove_file(folder.join("b"));
+    let _ = fs::write(folder.join("n"), "1\n");
+    time / runs
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    quantile(values, 0.5).unwrap_or_default()
+}

@@ -1,0 +1,119 @@
+//! A look at one point of an execution: who could go on there, and with which call.
+
+use serde::{Deserialize, Serialize};
+
+use super::machine::{Done, Machine};
+use super::search::{Departure, Found, WitnessStep};
+use super::words;
+use crate::explore::engine::{Divergence, ExecuteError, Point, System, Trace, execute};
+use crate::explore::step::{Choice, Event};
+use crate::explore::strategy::{Decision, Strategy};
+
+/// What is seen after the steps of a schedule.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Peeked {
+    /// The steps so far.
+    pub steps: Vec<WitnessStep>,
+    /// The tasks that have not ended, each at its next call.
+    pub next: Vec<Next>,
+    /// What came of it, if no task can go on.
+    pub over: Option<Found>,
+}
+
+/// A task at its next call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Next {
+    /// The task's place in the tree.
+    pub task: String,
+    /// The call, without its result.
+    pub call: String,
+    /// Whether it can go on now.
+    pub enabled: bool,
+}
+
+/// Follows a schedule, and stops where it ends.
+struct Peek {
+    schedule: Vec<Choice>,
+    enabled: Vec<usize>,
+    events: Vec<Event>,
+}
+
+impl Strategy for Peek {
+    fn begin(&mut self) -> bool {
+        true
+    }
+
+    fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence> {
+        let Some(choice) = self.schedule.get(point.depth).copied() else {
+            self.enabled = point.choices.iter().map(|choice| choice.index()).collect();
+            return Ok(Decision::GiveUp);
+        };
+        if point.choices.contains(&choice) {
+            return Ok(Decision::Take(choice));
+        }
+        let found = point.step(choice).map_or_else(|| "its end".to_owned(), ToString::to_string);
+        Err(Divergence { position: point.depth, expected: "a step".to_owned(), found })
+    }
+
+    fn done(&mut self, event: &Event) -> Result<(), Divergence> {
+        self.events.push(event.clone());
+        Ok(())
+    }
+}
+
+/// Executes the steps of `schedule` and looks at what can come next.
+///
+/// # Errors
+/// When the program cannot be traced.
+pub(super) fn peek(machine: &mut Machine, schedule: &[String]) -> Done<Result<Peeked, Departure>> {
+    let mut names = schedule.to_vec();
+    names.sort_unstable();
+    names.dedup();
+    machine.restore(&names);
+    let number = |name: &String| names.binary_search(name).unwrap_or_default();
+    let choices: Vec<Choice> = schedule.iter().map(|name| Choice::step(number(name))).collect();
+    let mut strategy = Peek { schedule: choices.clone(), enabled: Vec::new(), events: Vec::new() };
+    let is_over = match execute(machine, &mut strategy, 0) {
+        Ok(trace) => trace.is_some(),
+        Err(ExecuteError::System(error)) => return Err(error),
+        Err(ExecuteError::Diverged(Divergence { position, expected, found })) => {
+            let task = schedule.get(position).cloned().unwrap_or_default();
+            let uncontrolled = machine.uncontrolled().into_iter().map(|(what, _)| what).collect();
+            return Ok(Err(Departure { step: position, task, expected, found, uncontrolled }));
+        }
+        Err(ExecuteError::Ambiguous(_)) => true,
+    };
+    let step = |event: &Event| WitnessStep {
+        task: machine.name(event.choice.index()),
+        words: event.seen.clone(),
+        object: event.step.resource.to_string(),
+    };
+    let steps: Vec<WitnessStep> = strategy.events.iter().map(step).collect();
+    let mut next = Vec::new();
+    for task in 0..machine.tasks() {
+        let step = machine.pending(task).cloned();
+        if let (Some(step), Some(index)) = (step, machine.by_number(task)) {
+            let words = words::before(&mut machine.world, index);
+            let call = if words.is_empty() { step.name.to_string() } else { words };
+            next.push(Next { task: machine.name(task), call, enabled: strategy.enabled.contains(&task) });
+        }
+    }
+    let over = match is_over {
+        false => None,
+        true => {
+            let outcome = (*machine.judge(&Trace::default())?).clone();
+            let switches = choices.windows(2).filter(|pair| pair[0] != pair[1]).count();
+            let witness = steps.clone();
+            Some(Found {
+                outcome,
+                executions: 1,
+                classes: 1,
+                schedules: None,
+                witness,
+                switches,
+                checked: None,
+            })
+        }
+    };
+    Ok(Ok(Peeked { steps, next, over }))
+}
