@@ -5,7 +5,7 @@ use super::scenario::{owner, refusal, verb};
 use super::{bench, completions, explore, list, net, output, replay, run, schema, trials, watch};
 use crate::scenario::registry::find;
 use crate::sys::resource::raise_stack_limit;
-use crate::sys::signal::{keep_ended_children, let_requests_through};
+use crate::sys::signal::{keep_ended_children, let_requests_through, outlive_file_size_limit};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -70,10 +70,11 @@ pub fn main() -> ExitCode {
 /// Kept out of [`main`], whose own frame must fit into the smallest stack.
 #[inline(never)]
 fn carry_out() -> ExitCode {
-    // A program that ends when it is asked to, and hears of its children, however it was started. A command that is
-    // run for the user gets what this program was given.
+    // However it was started, this program ends when it is asked to, hears of its children, and is told of a file
+    // that may not grow. A command that is run for the user gets what this program was given.
     let_requests_through();
     keep_ended_children();
+    let _ = outlive_file_size_limit();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),

@@ -1,6 +1,6 @@
 //! Why a command could not be done: one line of what and why, one of what to do.
 
-use crate::process::{CommandError, ScratchError, StartError};
+use crate::process::{ScratchError, StartError};
 use crate::scenario::run::stage::Reason;
 pub(crate) use crate::scenario::run::stage::chain;
 use crate::supervisor::ShutdownError;
@@ -88,10 +88,6 @@ fn remedy(error: &Cause) -> Option<String> {
     if sources().any(|error| matches!(error.downcast_ref(), Some(ScratchError::Make { .. }))) {
         return Some("set TMPDIR to a folder that can be written to".to_owned());
     }
-    let starts_a_process = |error: &Cause| match error.downcast_ref() {
-        Some(StartError::Os { operation, .. }) => ["fork", "exec", "the fork server"].contains(operation),
-        _ => matches!(error.downcast_ref(), Some(CommandError::Os { .. })),
-    };
     if sources().any(|error| matches!(error.downcast_ref(), Some(StartError::DiedBeforeReady { .. }))) {
         return Some("it was killed, or a sandbox refuses a system call that it needs".to_owned());
     }
@@ -105,8 +101,9 @@ fn remedy(error: &Cause) -> Option<String> {
         Obstacle::SystemFiles => {
             "the whole system has as many files open as it may (fs.file-max): end other programs"
         }
-        Obstacle::Again if sources().any(starts_a_process) => return Some(more_processes()),
-        Obstacle::Again => return None,
+        // Nothing else that a command does fails so: output that is not taken is waited for.
+        Obstacle::Again => return Some(more_processes()),
+        Obstacle::FileSize => "raise the limit of the size of files (`ulimit -f`)",
         Obstacle::Room => "the disk is full: free some room",
         Obstacle::Memory => "memory is short: end other programs, or ask for fewer processes",
         Obstacle::Refused => {

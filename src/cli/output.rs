@@ -1,12 +1,15 @@
 //! Standard output: what a command has to say gets there, or the command says why it did not.
 
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
 use super::fault::{BROKEN, Fault};
+use crate::sys::poll::await_writable;
+use crate::sys::signal::Interrupt;
 
 /// How something is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -51,8 +54,43 @@ pub(crate) fn print(result: Result<(String, Finding), Fault>) -> ExitCode {
 ///
 /// A reader that has gone away (`| head`) has read enough: that is no fault.
 pub(super) fn write(text: &str) -> Result<(), Fault> {
-    let mut out = anstream::stdout();
+    let is_plain = anstream::stdout().current_choice() == anstream::ColorChoice::Never;
+    let text = if is_plain { anstream::adapter::strip_str(text).to_string() } else { text.to_owned() };
+    let mut out = Patient(io::stdout().lock());
     judge(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Standard output that is waited for where another program has made it non-blocking (`O_NONBLOCK` belongs to the open
+/// file, which all that inherit it share). Ctrl-C ends the wait.
+struct Patient(io::StdoutLock<'static>);
+
+impl Patient {
+    fn attempt<T>(
+        &mut self,
+        mut write: impl FnMut(&mut io::StdoutLock<'static>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            match write(&mut self.0) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let interrupt = Interrupt::installed();
+                    if !await_writable(self.0.as_fd(), interrupt.as_ref().map(AsFd::as_fd))? {
+                        return Err(io::Error::other("the wait for its reader was interrupted"));
+                    }
+                }
+                written => return written,
+            }
+        }
+    }
+}
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt(|out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.attempt(|out| out.flush())
+    }
 }
 
 /// What becomes of an attempt to write to standard output.

@@ -1,13 +1,13 @@
 //! The exact and the root tier: perf records of every switch and life, as events.
 
 use crate::sys::pid::Pid;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 
 use super::event::{Event, What};
 use super::tier::Tier;
-use crate::sys::perf::event::{Scope, Source, online_cpus, open, share_ring};
+use crate::sys::perf::event::{PerfEvent, Scope, Source, online_cpus, open, share_ring};
 use crate::sys::perf::record::{Record, Stamp};
 use crate::sys::perf::ring::Ring;
 use crate::sys::perf::tracepoint::Tracepoint;
@@ -25,7 +25,7 @@ const LARGE_BYTES: usize = 512 << 10;
 pub(super) struct Recorder {
     rings: Vec<(u32, Ring)>,
     /// Events that write into the rings of others; closing them would stop them.
-    sharers: Vec<OwnedFd>,
+    sharers: Vec<PerfEvent>,
     ring_bytes: usize,
     tracepoints: Option<Tracepoints>,
     n_lost: u64,
@@ -89,7 +89,7 @@ impl Recorder {
         scope: Scope,
         tracepoints: &Option<Tracepoints>,
         ring_bytes: usize,
-    ) -> Result<(Vec<(u32, Ring)>, Vec<OwnedFd>), (Errno, bool)> {
+    ) -> Result<(Vec<(u32, Ring)>, Vec<PerfEvent>), (Errno, bool)> {
         let wakeup_bytes = wakeup_bytes(ring_bytes);
         let (mut rings, mut sharers) = (Vec::new(), Vec::new());
         for cpu in online_cpus() {

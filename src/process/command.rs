@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use super::exit::{Exit, Signal};
 use crate::sys::exec::{AtGate, Streams, fork_at_gate};
 use crate::sys::pidfd;
-use crate::sys::procfs::status;
+use crate::sys::procfs::{stat, status};
 use crate::sys::signal;
-use crate::sys::wait::{Whose, Zombie, try_wait};
+use crate::sys::wait::{Whose, Zombie, is_no_child, try_wait};
 
 /// A program could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -164,7 +164,13 @@ impl RunningCommand {
     /// # Errors
     /// `ECHILD` when other code in this process has reaped it.
     pub fn ended(&self) -> io::Result<Option<Exit>> {
-        Ok(try_wait(Whose::Pidfd(self.pidfd.as_fd()), Zombie::Leave)?.map(|ended| ended.how.into()))
+        match try_wait(Whose::Pidfd(self.pidfd.as_fd()), Zombie::Leave) {
+            // Where a sandbox refuses to wait, /proc knows how a zombie ended.
+            Err(error) if !is_no_child(&error) && self.has_ended() => {
+                stat::status_of_zombie(self.pid).map_or(Err(error), |how| Ok(Some(how.into())))
+            }
+            ended => Ok(ended?.map(|ended| ended.how.into())),
+        }
     }
 
     /// Whether it has ended, by its pidfd alone: holds where it cannot be waited for.

@@ -184,8 +184,11 @@ fn with_room(expression: &str) -> Result<f64, String> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK);
         let thread = thread.spawn_scoped(scope, || value_of(expression));
-        let thread = thread.map_err(|error| format!("no thread can be started to evaluate it: {error}"))?;
-        thread.join().unwrap_or_else(|_| Err("the evaluation panicked".to_owned()))
+        match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|_| Err("the evaluation panicked".to_owned())),
+            // At the limit of threads the stack that is there must do.
+            Err(_) => value_of(expression),
+        }
     })
 }
 

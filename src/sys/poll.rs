@@ -86,6 +86,32 @@ pub fn readable_numbers(fds: &[RawFd], deadline: Deadline) -> io::Result<Vec<boo
     }
 }
 
+/// Waits until `fd` can be written to or is broken, or until `interrupt` is readable; true for the former.
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn await_writable(fd: BorrowedFd<'_>, interrupt: Option<BorrowedFd<'_>>) -> io::Result<bool> {
+    // A negative number is passed over.
+    let interrupt = interrupt.map_or(-1, |fd| fd.as_raw_fd());
+    let mut set = [(fd.as_raw_fd(), libc::POLLOUT), (interrupt, libc::POLLIN)]
+        .map(|(fd, events)| libc::pollfd { fd, events, revents: 0 });
+    loop {
+        // SAFETY: both entries outlive the call; null is no bound and leaves the signals alone.
+        let n = unsafe { libc::ppoll(set.as_mut_ptr(), 2, std::ptr::null(), std::ptr::null()) };
+        match n {
+            0.. if set[1].revents != 0 => return Ok(false),
+            0.. if set[0].revents != 0 => return Ok(true),
+            0.. => {}
+            _ => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
 /// Whether the other end of a stream socket has ended its sending (`POLLRDHUP`), even if unread bytes
 /// are left.
 pub fn has_finished_sending(fd: BorrowedFd<'_>) -> bool {

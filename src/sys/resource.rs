@@ -68,6 +68,8 @@ pub enum Obstacle {
     Again,
     /// A file system is full, or its user's share of it.
     Room,
+    /// A file may not grow further (`RLIMIT_FSIZE`, or its file system's limit).
+    FileSize,
     /// Memory is short.
     Memory,
     /// The caller may not make the call, or the kernel does not have it: what sandboxes answer (`seccomp(2)`).
@@ -81,6 +83,7 @@ pub fn obstacle(errno: i32) -> Option<Obstacle> {
         Errno::ENFILE => Some(Obstacle::SystemFiles),
         Errno::EAGAIN => Some(Obstacle::Again),
         Errno::ENOSPC | Errno::EDQUOT => Some(Obstacle::Room),
+        Errno::EFBIG => Some(Obstacle::FileSize),
         Errno::ENOMEM => Some(Obstacle::Memory),
         Errno::EPERM | Errno::ENOSYS => Some(Obstacle::Refused),
         _ => None,

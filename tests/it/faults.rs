@@ -20,6 +20,9 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_device_is_written_to_and_never_replaced,
         a_file_that_cannot_be_written_costs_no_run,
         too_few_descriptors_are_one_clear_line,
+        too_few_processes_are_one_clear_line,
+        a_limit_of_the_size_of_files_is_one_clear_line,
+        output_that_is_not_taken_at_once_is_waited_for,
         trials_that_are_interrupted_tell_what_they_know,
         an_exploration_that_is_interrupted_tells_what_it_knows,
         a_person_who_schedules_may_interrupt_at_a_prompt,
@@ -125,6 +128,74 @@ fn too_few_descriptors_are_one_clear_line() {
         }
     }
     lab.assert_nothing_is_left();
+}
+
+fn too_few_processes_are_one_clear_line() {
+    let lab = Lab::new();
+    // Root has no such limit.
+    let as_another =
+        if nix::unistd::geteuid().is_root() { "setpriv --reuid 65534 --clear-groups " } else { "" };
+    let limited = |limit: u32, command: &str| {
+        shell(&lab, &format!("exec {as_another}prlimit --nproc={limit} \"$PROGRAM\" {command}"))
+    };
+    if !limited(1000, "list").status.success() {
+        println!("left out: no other user may run this program, or there is no prlimit");
+        return;
+    }
+    let mut is_reached = false;
+    for command in
+        ["run tickets --think 0", "run life tree", "run eval 1+1", "explore tickets", "net echo demo"]
+    {
+        for limit in [1, 2, 3, 5, 8] {
+            let output = limited(limit, command);
+            let said = text(&output.stderr);
+            assert!(matches!(output.status.code(), Some(0 | 1 | 3)), "{limit}, {command}: {said}");
+            assert!(!said.contains("panicked"), "{limit}, {command}: {said}");
+            // As each of the user's processes counts, all of them can be too many: then nothing starts at all.
+            if output.status.code() == Some(1) && said.contains("Resource temporarily unavailable") {
+                assert!(
+                    said.contains("\nhint: raise the limit of this user's processes (`ulimit -u`"),
+                    "{said}"
+                );
+                is_reached = true;
+            }
+        }
+    }
+    assert!(is_reached, "the limit is reached by some");
+    lab.assert_nothing_is_left();
+}
+
+fn a_limit_of_the_size_of_files_is_one_clear_line() {
+    let lab = Lab::new();
+    let csv = lab.tmp.join("runs.csv");
+    let with_csv = format!("trials tickets -n 2 --csv {}", csv.display());
+    for command in ["run tickets --think 0", "net file demo", &with_csv] {
+        let output = shell(&lab, &format!("ulimit -f 0; exec \"$PROGRAM\" {command}"));
+        let said = text(&output.stderr);
+        assert!(matches!(output.status.code(), Some(1 | 3)), "{command}: {:?} {said}", output.status);
+        assert!(!said.contains("panicked"), "{command}: {said}");
+    }
+    let output = shell(&lab, "ulimit -f 0; exec \"$PROGRAM\" run tickets --think 0");
+    assert!(text(&output.stderr).contains("\nhint: raise the limit of the size of files"), "{output:?}");
+    assert!(!csv.exists());
+    lab.assert_nothing_is_left();
+}
+
+fn output_that_is_not_taken_at_once_is_waited_for() {
+    let lab = Lab::new();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let nonblocking = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK);
+    nix::fcntl::fcntl(&writer, nonblocking).unwrap();
+    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+    let mut command = lab.command(&["schema", "run"]);
+    let child = command.stdout(writer).spawn().unwrap();
+    // It holds the writing end as well.
+    drop(command);
+    until("the pipe is full and its writer sleeps", || state_of(id_of(&child)) == 'S');
+    let mut said = String::new();
+    reader.read_to_string(&mut said).unwrap();
+    assert_eq!(finish(child).status.code(), Some(0));
+    assert!(said.len() > 4096 && serde_json::from_str::<serde_json::Value>(&said).is_ok());
 }
 
 fn trials_that_are_interrupted_tell_what_they_know() {

@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "perf_event_open has no safe wrapper in nix")]
 
 use crate::sys::pid::Pid;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use perf_event_open_sys::{self as raw, bindings as abi};
@@ -32,6 +32,17 @@ pub enum Scope {
     Everyone,
 }
 
+/// An event that records. Only [`open`] makes one, so that a ring is never mapped over a file that other processes
+/// write or truncate.
+#[derive(Debug)]
+pub struct PerfEvent(OwnedFd);
+
+impl AsFd for PerfEvent {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// Opens one event on one CPU. `wakeup_bytes` is how much must be in the ring before a poll of it wakes.
 ///
 /// Records are stamped with `CLOCK_MONOTONIC`, so that they compare with every other event of the run.
@@ -39,7 +50,7 @@ pub enum Scope {
 /// # Errors
 /// `EACCES` or `EPERM` where `perf_event_paranoid`, seccomp or ownership refuse, `ENOSYS` or `ENOENT` where
 /// the kernel lacks it, `ESRCH` when the task is gone.
-pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result<OwnedFd, Errno> {
+pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result<PerfEvent, Errno> {
     let mut attr = abi::perf_event_attr {
         size: size_of::<abi::perf_event_attr>() as u32,
         sample_type: u64::from(abi::PERF_SAMPLE_TID | abi::PERF_SAMPLE_TIME),
@@ -90,7 +101,7 @@ pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result
         return Err(Errno::last());
     }
     // SAFETY: the kernel just gave this descriptor to us and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    Ok(PerfEvent(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
 /// Lets `event` write its records into the ring of `into`, which must be on the same CPU and clock
@@ -98,9 +109,9 @@ pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result
 ///
 /// # Errors
 /// `EINVAL` when the two do not match.
-pub fn share_ring(event: &OwnedFd, into: &OwnedFd) -> Result<(), Errno> {
+pub fn share_ring(event: &PerfEvent, into: &PerfEvent) -> Result<(), Errno> {
     // SAFETY: both are open perf events; the call keeps no pointer of ours.
-    let done = unsafe { raw::ioctls::SET_OUTPUT(event.as_raw_fd(), into.as_raw_fd()) };
+    let done = unsafe { raw::ioctls::SET_OUTPUT(event.0.as_raw_fd(), into.0.as_raw_fd()) };
     Errno::result(done).map(drop)
 }
 

@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "the ring is a mapping shared with the kernel")]
 
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,12 +16,13 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::unistd::{SysconfVar, sysconf};
 use perf_event_open_sys::bindings as abi;
 
+use super::event::PerfEvent;
 use super::record::{Record, parse};
 
 /// One event's ring on one CPU. The event lives as long as the ring.
 #[derive(Debug)]
 pub struct Ring {
-    event: OwnedFd,
+    event: PerfEvent,
     base: NonNull<nix::libc::c_void>,
     mapped: NonZeroUsize,
     data_at: usize,
@@ -36,7 +37,7 @@ impl Ring {
     /// # Errors
     /// `EPERM` when the memory that may be locked (`perf_event_mlock_kb`, `RLIMIT_MEMLOCK`) is used up: ask
     /// for less.
-    pub fn new(event: OwnedFd, bytes: usize) -> Result<Self, Errno> {
+    pub fn new(event: PerfEvent, bytes: usize) -> Result<Self, Errno> {
         let page =
             sysconf(SysconfVar::PAGE_SIZE)?.and_then(|size| usize::try_from(size).ok()).unwrap_or(4096);
         let data_len = page * bytes.div_ceil(page).next_power_of_two();
@@ -48,7 +49,7 @@ impl Ring {
     }
 
     /// The event that owns the ring, for [`share_ring`](super::event::share_ring).
-    pub fn event(&self) -> &OwnedFd {
+    pub fn event(&self) -> &PerfEvent {
         &self.event
     }
 
