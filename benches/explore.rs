@@ -20,6 +20,7 @@ use proclab::scenario::tickets::Tickets;
 use proclab::scenario::tickets::body::{self, Reading};
 use proclab::scenario::tickets::locks::Shop;
 use proclab::scenario::tickets::params::{Sale, Store};
+use proclab::scenario::tickets::stock_file;
 use proclab::scenario::world::free::Free;
 use proclab::shm::region::{Region, RegionError};
 use proclab::sys::futex;
@@ -107,14 +108,14 @@ fn step_points() -> (f64, f64) {
         bare.push(timed(&shop.stock, || {
             let Ok(Reading::Count(count, _)) = body::read(&shop, sale.lock) else { return };
             let mut file = File::create(&shop.stock).expect("the stock");
-            file.write_all(body::text(count - 1).as_bytes()).expect("the stock");
+            file.write_all(stock_file::text(count - 1).as_bytes()).expect("the stock");
         }));
     }
     (median(&mut free), median(&mut bare))
 }
 
 fn timed(stock: &Path, purchase: impl FnOnce()) -> f64 {
-    fs::write(stock, body::text(1)).expect("the stock");
+    fs::write(stock, stock_file::text(1)).expect("the stock");
     let begin = Instant::now();
     purchase();
     begin.elapsed().as_secs_f64() * 1e6

@@ -7,7 +7,7 @@ use crate::scenario::registry::find;
 use crate::sys::resource::raise_stack_limit;
 use crate::sys::signal::{keep_ended_children, let_requests_through, outlive_file_size_limit};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// See how an operating system runs processes: start real ones, race them, replay them, watch them.
@@ -89,7 +89,7 @@ fn carry_out() -> ExitCode {
         Verb::Net(args) => net::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Schema(args) => schema::run(&args),
-        Verb::Completions(args) => completions::run(&args),
+        Verb::Completions(args) => completions::run(&args, &mut Cli::command()),
     }
 }
 
@@ -148,7 +148,6 @@ fn by_scenario(error: &clap::Error) -> Option<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn a_program_is_explored_and_replayed_by_the_same_grammar_as_a_scenario() {

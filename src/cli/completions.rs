@@ -1,8 +1,7 @@
 //! `proclab completions SHELL`: what to source so that Tab completes.
 
-use super::args::Cli;
 use super::output;
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use std::process::ExitCode;
 
@@ -16,10 +15,10 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Runs `proclab completions …`.
-pub(crate) fn run(args: &CompletionsArgs) -> ExitCode {
+/// Runs `proclab completions …` for the program's `command`.
+pub(crate) fn run(args: &CompletionsArgs, command: &mut Command) -> ExitCode {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "proclab", &mut script);
+    clap_complete::generate(args.shell, command, "proclab", &mut script);
     match output::write(&String::from_utf8_lossy(&script)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => fault.report(),

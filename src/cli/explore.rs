@@ -18,7 +18,9 @@ use super::scenario::{chosen, fault, offer, or_command};
 use super::traced;
 use crate::explore::search::{Tally, search};
 use crate::explore::strategy::replay::Replay;
-use crate::explore::strategy::{Strategy, dfs::Dfs, pct::Pct, random::Random, uniform::Uniform};
+use crate::explore::strategy::{
+    Strategy, exhaustive::Exhaustive, pct::Pct, random::Random, uniform::Uniform,
+};
 use crate::report::exploration::{Exploration, OutcomeView};
 use crate::scenario::contract::Verb;
 use crate::scenario::run::verdict::Verdict;
@@ -97,7 +99,7 @@ pub(super) struct Saved {
     experiment: String,
     kills: usize,
     reduce: bool,
-    dfs: Dfs,
+    search: Exhaustive,
     tally: Tally<Verdict>,
     seconds: f64,
 }
@@ -186,8 +188,8 @@ pub(super) fn explore(
 ) -> Result<Exploration, Fault> {
     let Reach { kills, reduce } = reach;
     let begin = Instant::now();
-    let (mut dfs, mut tally, before) = match saved {
-        None => (Dfs::new(reduce), Tally::default(), 0.0),
+    let (mut exhaustive, mut tally, before) = match saved {
+        None => (Exhaustive::new(reduce, kills), Tally::default(), 0.0),
         Some(saved) => {
             let same =
                 saved.experiment == bench.experiment.code() && saved.kills == kills && saved.reduce == reduce;
@@ -197,11 +199,11 @@ pub(super) fn explore(
                     "give the options that it was begun with, or another file",
                 ));
             }
-            (saved.dfs, saved.tally, saved.seconds)
+            (saved.search, saved.tally, saved.seconds)
         }
     };
     let executed = tally.schedules;
-    let chance: Option<Box<dyn Strategy>> = match args.strategy {
+    let mut chance: Option<Box<dyn Strategy>> = match args.strategy {
         StrategyArg::Dfs => None,
         StrategyArg::Random => Some(Box::new(Random::new(args.seed))),
         StrategyArg::Uniform => Some(Box::new(Uniform::new(args.seed))),
@@ -221,16 +223,11 @@ pub(super) fn explore(
             }
     };
     let by_chance = chance.is_some();
-    let complete = match chance {
-        None => search(&mut *bench.lab, &mut dfs, kills, &mut tally, |tally, dfs: &Dfs| {
-            progress.show(tally.schedules, Some(dfs.explored()), begin);
-            within(tally)
-        }),
-        Some(mut chance) => search(&mut *bench.lab, &mut chance, kills, &mut tally, |tally, _| {
-            progress.show(tally.schedules, None, begin);
-            within(tally)
-        }),
-    };
+    let strategy = chance.as_deref_mut().unwrap_or_else(|| exhaustive.strategy());
+    let complete = search(&mut *bench.lab, strategy, kills, &mut tally, |tally, strategy| {
+        progress.show(tally.schedules, strategy.explored(), begin);
+        within(tally)
+    });
     let complete = match complete {
         // A wait that Ctrl-C broke off ends the search, too. From here on only another one breaks waits off.
         _ if interrupt.received().is_some() => {
@@ -278,7 +275,7 @@ pub(super) fn explore(
     };
     if let Some(place) = place {
         let experiment = bench.experiment.code();
-        let saved = Saved { experiment, kills, reduce, dfs, tally, seconds };
+        let saved = Saved { experiment, kills, reduce, search: exhaustive, tally, seconds };
         place.publish(json(&saved).as_bytes())?;
     }
     Ok(exploration)

@@ -74,21 +74,10 @@ fn answer(args: &ReplayArgs) -> Result<(String, Finding), Fault> {
     let witness = with_lab(&*experiment, |bench| bench.replay(replay, kills))?;
     compare(&witness, &token, &*experiment)?;
     let text = match args.format {
-        Format::Text => text(&witness),
+        Format::Text => witness.text(width()),
         Format::Json => json(&witness),
     };
     Ok((text, Finding::of(witness.verdict == Verdict::Ok)))
-}
-
-/// What is told of one execution.
-pub(super) fn text(witness: &Witness) -> String {
-    format!(
-        "{} {}\n{}verdict: {}\n",
-        witness.subject.scenario,
-        witness.subject.options,
-        witness.table(width()),
-        witness.verdict
-    )
 }
 
 fn by_token(token: Token) -> Result<Recorded, Fault> {

@@ -5,8 +5,7 @@ use std::io::Write;
 use super::fault::Fault;
 use super::gate::{Gated, failed};
 use super::keys::{Key, Keys};
-use super::output::Finding;
-use super::replay::text;
+use super::output::{Finding, width};
 use crate::explore::engine::{Divergence, Point, execute};
 use crate::explore::step::{Access, Choice, Event, Label, letter};
 use crate::explore::strategy::{Decision, Strategy};
@@ -22,7 +21,10 @@ pub(super) fn run(bench: &mut Gated<'_>, choices: Vec<Choice>) -> Result<(String
         if let Some(trace) = trace {
             let witness = bench.describe(&trace)?;
             let again = format!("again: proclab replay {}\n", witness.token);
-            return Ok((format!("\n{}{again}", text(&witness)), Finding::of(witness.verdict == Verdict::Ok)));
+            return Ok((
+                format!("\n{}{again}", witness.text(width())),
+                Finding::of(witness.verdict == Verdict::Ok),
+            ));
         }
         if let Some(signal) = bench.interrupt.received() {
             return Err(Fault::interrupted(signal));

@@ -6,14 +6,14 @@
 //! attempt: if it is refused, the task is *disabled* until a step touches what it waits for. A refused
 //! attempt is not a step of the schedule.
 
-use std::collections::BTreeMap;
 use std::fmt;
-
-use serde::{Deserialize, Serialize};
 
 use super::holders::Holders;
 use super::step::{Access, Choice, Effect, Event, Step, task_name};
 use super::strategy::{Decision, Strategy};
+
+pub use super::point::{Completed, Divergence, Point, Withdrawn, WouldRun};
+pub use super::trace::{Trace, Wait};
 
 /// Tasks that wait at their next step, and can be granted it.
 ///
@@ -110,118 +110,6 @@ pub enum Granted {
     Refused,
 }
 
-/// A complete execution, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trace {
-    /// What happened.
-    pub events: Vec<Event>,
-    /// For each task the step at which it was left waiting for ever; `None` if it ended.
-    pub stuck: Vec<Option<Step>>,
-    /// For each waiting task for which the system knows them: the tasks of which one has to act.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub blockers: BTreeMap<usize, Vec<usize>>,
-}
-
-impl Trace {
-    /// The decisions alone.
-    pub fn choices(&self) -> Vec<Choice> {
-        self.events.iter().map(|event| event.choice).collect()
-    }
-
-    /// Whether a task is left waiting for ever.
-    pub fn deadlocked(&self) -> bool {
-        self.stuck.iter().any(Option::is_some)
-    }
-
-    /// The wait-for graph at the end: for each task left waiting, its step and the tasks it waits for.
-    pub fn waits(&self) -> Vec<Wait> {
-        let held = Holders::after(&self.events);
-        let killed = |task: usize| self.events.iter().any(|e| e.choice.kill && e.choice.index() == task);
-        self.stuck
-            .iter()
-            .enumerate()
-            .filter_map(|(process, step)| {
-                let step = step.clone()?;
-                let holders = match self.blockers.get(&process) {
-                    Some(known) => known.iter().map(|task| (*task, killed(*task))).collect(),
-                    None => {
-                        let mut holders: Vec<_> =
-                            step.touches().flat_map(|touch| held.holders(touch.object)).collect();
-                        holders.sort_unstable();
-                        holders.dedup();
-                        holders
-                    }
-                };
-                Some(Wait { process, step, holders })
-            })
-            .collect()
-    }
-}
-
-/// One node of the wait-for graph at the end of a deadlocked execution.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wait {
-    /// The task that waits.
-    pub process: usize,
-    /// Its step, which names the object.
-    pub step: Step,
-    /// The tasks that hold the object, and whether each was killed.
-    pub holders: Vec<(usize, bool)>,
-}
-
-/// What a strategy is given to decide by.
-#[derive(Debug)]
-pub struct Point<'a> {
-    /// How many decisions were made before.
-    pub depth: usize,
-    /// What can be chosen, in order. Where only an attempt shows whether a step is enabled, these include
-    /// steps that have not been tried since their objects were last touched, and may still be refused.
-    pub choices: &'a [Choice],
-    /// The step at which each task waits.
-    pub pending: &'a [Option<Step>],
-}
-
-impl Point<'_> {
-    /// The step that `choice` grants, or at which it kills.
-    pub fn step(&self, choice: Choice) -> Option<&Step> {
-        self.pending.get(choice.index())?.as_ref()
-    }
-}
-
-/// A step that was announced and never done: its task was killed there, or could no longer act.
-#[derive(Clone, Debug)]
-pub struct Withdrawn {
-    /// How many events had happened.
-    pub position: usize,
-    /// The task.
-    pub task: usize,
-    /// The step.
-    pub step: Step,
-}
-
-/// A complete execution, as it is passed to a strategy.
-pub struct Completed<'a> {
-    /// What happened.
-    pub trace: &'a Trace,
-    /// The steps that were announced and never done, in order.
-    pub withdrawn: &'a [Withdrawn],
-    /// How many kills an execution may have.
-    pub kills: usize,
-    /// Whether the task can be killed.
-    pub killable: &'a dyn Fn(usize) -> bool,
-    /// [`System::would_run`].
-    pub would_run: &'a WouldRun<'a>,
-}
-
-/// [`System::would_run`], as a strategy can call it.
-pub type WouldRun<'a> = dyn Fn(usize, &Step, &[&Event]) -> Option<bool> + 'a;
-
-impl fmt::Debug for Completed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Completed").field("trace", self.trace).finish_non_exhaustive()
-    }
-}
-
 /// An execution could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError<E> {
@@ -234,18 +122,6 @@ pub enum ExecuteError<E> {
     /// Two schedules that should be equivalent are not.
     #[error(transparent)]
     Ambiguous(#[from] Ambiguity),
-}
-
-/// The same decisions had another effect: something that matters is uncontrolled.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("step {} differs: expected {expected}, found {found}", position + 1)]
-pub struct Divergence {
-    /// Which decision, counted from 0.
-    pub position: usize,
-    /// What the schedule requires.
-    pub expected: String,
-    /// What the processes did.
-    pub found: String,
 }
 
 /// Two schedules of one class had different outcomes: steps that were assumed to be independent are not, or

@@ -5,6 +5,7 @@ pub mod engine;
 /// Real processes, one step at a time.
 pub mod gate;
 mod holders;
+mod point;
 /// Classes of equivalent schedules, and how many schedules each holds.
 pub mod reduce;
 /// A schedule as a value: runs, token, checksum.
@@ -19,6 +20,7 @@ pub mod statistics;
 pub mod step;
 /// Which task runs next: depth-first, random, uniform, by priority, or as in a recorded schedule.
 pub mod strategy;
+mod trace;
 /// Any program, unmodified, one system call at a time.
 pub mod traced;
 

@@ -338,7 +338,7 @@ pub enum RecvTimeoutError {
 
 /// Not every message is done.
 #[derive(Debug, thiserror::Error)]
-pub enum JoinError {
+pub enum JoinQueueError {
     /// Something was still queued or leased at the deadline.
     #[error("not every message was done before the timeout")]
     Timeout,
@@ -356,5 +356,12 @@ impl From<LockError> for Rejection {
             LockError::Unwatched(error) => Rejection::Lock(error),
             LockError::TimedOut => Rejection::Lock(io::ErrorKind::TimedOut.into()),
         }
+    }
+}
+
+pub(super) fn lock_to_io(error: LockError) -> io::Error {
+    match error {
+        LockError::Unwatched(error) => error,
+        LockError::TimedOut => io::ErrorKind::TimedOut.into(),
     }
 }

@@ -1,8 +1,8 @@
 //! A message that is not lost with its holder.
 
+use super::error::lock_to_io;
 use super::layout::RECEIVERS_ASLEEP;
 use super::leases::Leased;
-use super::lock_to_io;
 use super::membership::Membership;
 use super::policy::ReturnTo;
 use super::receiving::Receiving;

@@ -97,9 +97,6 @@ pub use policy::ReturnTo;
 pub use receiver::Receiver;
 pub use sender::Sender;
 
-use crate::sync::robust_mutex::LockError;
-use std::io;
-
 /// Creates a queue for `capacity` messages of up to [`DEFAULT_MESSAGE_LIMIT`] bytes each, first in, first out.
 ///
 /// It takes memory for what is in it, not for what could be.
@@ -119,13 +116,6 @@ pub fn bounded_with_limit<T>(
     message_limit: u64,
 ) -> Result<(Sender<T>, Receiver<T>), error::CreateError> {
     Options::new(capacity).message_limit(message_limit).create()
-}
-
-fn lock_to_io(error: LockError) -> io::Error {
-    match error {
-        LockError::Unwatched(error) => error,
-        LockError::TimedOut => io::ErrorKind::TimedOut.into(),
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The end that receives.
 
 use super::dead_letter::DeadLetter;
+use super::error::lock_to_io;
 use super::error::{RecvError, RecvTimeoutError, TryRecvError, Undecodable, Unreadable};
 use super::fault::RecvFault;
 use super::lease::Lease;
 use super::leases;
-use super::lock_to_io;
 use super::members::{self, Loss};
 use super::membership::Membership;
 use super::receiving::Receiving;

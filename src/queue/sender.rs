@@ -1,7 +1,7 @@
 //! The end that sends.
 
 use super::error::{
-    JoinError, Rejection, SendError, SendManyError, SendTimeoutError, TrySendError, WhySendFailed,
+    JoinQueueError, Rejection, SendError, SendManyError, SendTimeoutError, TrySendError, WhySendFailed,
 };
 use super::fault::SendFault;
 use super::layout::{EPOCH, FREED};
@@ -77,7 +77,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// If the queue's lock is unavailable; the queue is still open then.
     pub fn close(&self) -> std::io::Result<()> {
-        self.side.close().map_err(super::lock_to_io)
+        self.side.close().map_err(super::error::lock_to_io)
     }
 
     /// Whether the queue was closed or no live process can receive any more.
@@ -89,34 +89,34 @@ impl<T> Sender<T> {
     /// `JoinableQueue.join`.
     ///
     /// # Errors
-    /// [`JoinError::Disconnected`] if something is left and no live process can receive it, or the queue was
+    /// [`JoinQueueError::Disconnected`] if something is left and no live process can receive it, or the queue was
     /// closed: join first, then close.
-    pub fn join(&self) -> Result<(), JoinError> {
+    pub fn join(&self) -> Result<(), JoinQueueError> {
         self.join_until(Deadline::NEVER)
     }
 
     /// The same, for up to `timeout`.
     ///
     /// # Errors
-    /// As [`Self::join`], and [`JoinError::Timeout`].
-    pub fn join_timeout(&self, timeout: Duration) -> Result<(), JoinError> {
+    /// As [`Self::join`], and [`JoinQueueError::Timeout`].
+    pub fn join_timeout(&self, timeout: Duration) -> Result<(), JoinQueueError> {
         self.join_until(Deadline::after(timeout))
     }
 
-    fn join_until(&self, deadline: Deadline) -> Result<(), JoinError> {
+    fn join_until(&self, deadline: Deadline) -> Result<(), JoinQueueError> {
         let channel = &*self.side.channel;
         loop {
             // Asked first: whatever the last receiver did, it did before it was gone.
             let hung_up = self.side.is_hung_up();
             match Receiving::lock(channel, deadline) {
                 Ok(receiving) if !receiving.prepare_sleep_until_settled() => return Ok(()),
-                Ok(_) if hung_up => return Err(JoinError::Disconnected),
+                Ok(_) if hung_up => return Err(JoinQueueError::Disconnected),
                 Ok(_) => {}
-                Err(LockError::TimedOut) => return Err(JoinError::Timeout),
-                Err(LockError::Unwatched(error)) => return Err(JoinError::Os(error)),
+                Err(LockError::TimedOut) => return Err(JoinQueueError::Timeout),
+                Err(LockError::Unwatched(error)) => return Err(JoinQueueError::Os(error)),
             }
             if sleep(channel.settled.as_fd(), &self.side, deadline)? == Awake::TimedOut {
-                return Err(JoinError::Timeout);
+                return Err(JoinQueueError::Timeout);
             }
         }
     }

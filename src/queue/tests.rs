@@ -406,10 +406,10 @@ fn joining_waits_until_everything_is_done() {
     let (sender, receiver) = bounded(5).unwrap();
     sender.join().unwrap();
     sender.send_many([1, 2]).unwrap();
-    assert!(matches!(sender.join_timeout(SHORT), Err(JoinError::Timeout)));
+    assert!(matches!(sender.join_timeout(SHORT), Err(JoinQueueError::Timeout)));
     assert_eq!(receiver.recv().unwrap(), 1);
     let lease = receiver.lease().unwrap();
-    assert!(matches!(sender.join_timeout(SHORT), Err(JoinError::Timeout)));
+    assert!(matches!(sender.join_timeout(SHORT), Err(JoinQueueError::Timeout)));
     thread::scope(|scope| {
         let joined = scope.spawn(|| sender.join());
         wait_until(|| sender.side.channel.memory.load(layout::JOINERS_ASLEEP) != 0);
@@ -418,7 +418,7 @@ fn joining_waits_until_everything_is_done() {
     });
     sender.send(3).unwrap();
     drop(receiver);
-    assert!(matches!(sender.join(), Err(JoinError::Disconnected)));
+    assert!(matches!(sender.join(), Err(JoinQueueError::Disconnected)));
 }
 
 #[test]

@@ -123,6 +123,12 @@ pub enum WitnessError {
 }
 
 impl Witness {
+    /// The execution in words: what was run, the table of its steps, the verdict.
+    pub fn text(&self, width: u16) -> String {
+        let Subject { scenario, options, .. } = &self.subject;
+        format!("{scenario} {options}\n{}verdict: {}\n", self.table(width), self.verdict)
+    }
+
     /// Describes an execution of `experiment` by processes with these PIDs.
     pub fn new(
         experiment: &dyn Experiment,

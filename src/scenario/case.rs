@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::contract::Scenario;
+use super::contract::{Params, Scenario};
 use super::experiment::{Experiment, Lab, Subject, TrialRun};
 use super::run::gate::GatedRun;
 use crate::explore::gate::GateError;
@@ -29,11 +29,11 @@ impl<S: Scenario> Experiment for Case<S> {
     }
 
     fn code(&self) -> String {
-        S::code(&self.params)
+        self.params.code()
     }
 
     fn options(&self) -> String {
-        S::options(&self.params)
+        self.params.options()
     }
 
     fn roles(&self) -> Vec<&'static str> {

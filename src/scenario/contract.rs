@@ -34,8 +34,8 @@ pub trait Scenario: Debug + Sized + 'static {
     /// What else `explore` shows of it, for the list.
     const EXPLORED: &'static str = "";
 
-    /// What can be chosen. The same value gives the same schedules.
-    type Params: Clone + Debug + PartialEq + Serialize + DeserializeOwned + JsonSchema + Send + Sync;
+    /// What can be chosen.
+    type Params: Params;
     /// What the processes share, as their parent holds it.
     type Resources: Debug;
     /// What a process is sent of that.
@@ -46,16 +46,6 @@ pub trait Scenario: Debug + Sized + 'static {
     type End: Debug + Serialize + DeserializeOwned;
     /// What a record of a free run holds beside what all records hold.
     type Detail: JsonSchema;
-
-    /// The parameters in a few small letters, digits and dots, for a token: no two parameters share a code, and
-    /// none begins as another scenario's does.
-    fn code(params: &Self::Params) -> String;
-
-    /// The parameters that have this code, if they are within bounds.
-    fn from_code(code: &str) -> Option<Self::Params>;
-
-    /// The parameters as one types them.
-    fn options(params: &Self::Params) -> String;
 
     /// What each process is, in the order of their letters.
     fn roles(params: &Self::Params) -> Vec<&'static str>;
@@ -143,6 +133,21 @@ pub trait Scenario: Debug + Sized + 'static {
     /// # Errors
     /// [`ParamsError`] if they make no sense together.
     fn act(matches: &clap::ArgMatches) -> Result<Act, ParamsError>;
+}
+
+/// The parameters of a scenario, as a value: the same value gives the same schedules.
+pub trait Params:
+    Clone + Debug + PartialEq + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
+{
+    /// The parameters in a few small letters, digits and dots, for a token: no two parameters share a code,
+    /// and none begins as another scenario's does.
+    fn code(&self) -> String;
+
+    /// The parameters that have this code, if they are within bounds.
+    fn from_code(code: &str) -> Option<Self>;
+
+    /// The parameters as one types them.
+    fn options(&self) -> String;
 }
 
 /// What a judge knows of an execution.

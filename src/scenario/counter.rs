@@ -24,6 +24,20 @@ pub(crate) struct Params {
     processes: usize,
 }
 
+impl super::contract::Params for Params {
+    fn code(&self) -> String {
+        format!("counter{}", self.processes)
+    }
+
+    fn from_code(code: &str) -> Option<Params> {
+        Some(Params { processes: code.strip_prefix("counter")?.parse().ok()? })
+    }
+
+    fn options(&self) -> String {
+        format!("--processes {}", self.processes)
+    }
+}
+
 struct Number(i64);
 
 impl Seen for Number {
@@ -46,18 +60,6 @@ impl Scenario for Counter {
     type Tools = PathBuf;
     type End = ();
     type Detail = Params;
-
-    fn code(params: &Params) -> String {
-        format!("counter{}", params.processes)
-    }
-
-    fn from_code(code: &str) -> Option<Params> {
-        Some(Params { processes: code.strip_prefix("counter")?.parse().ok()? })
-    }
-
-    fn options(params: &Params) -> String {
-        format!("--processes {}", params.processes)
-    }
 
     fn roles(params: &Params) -> Vec<&'static str> {
         vec!["counter"; params.processes]

@@ -9,7 +9,7 @@ use schemars::Schema;
 use schemars::generate::SchemaGenerator;
 
 use super::case::Case;
-use super::contract::{Act, LockCase, ParamsError, Scenario, Verb};
+use super::contract::{Act, LockCase, Params, ParamsError, Scenario, Verb};
 use super::experiment::Experiment;
 
 /// A scenario as the command line sees it.
@@ -116,7 +116,7 @@ impl<S: Scenario> Entry for Raced<S> {
 
     fn parse_code(&self, code: &str) -> Option<Arc<dyn Experiment>> {
         // One code for one value: nothing is left over, and nothing is written in two ways.
-        let params = S::from_code(code).filter(|params| S::code(params) == code)?;
+        let params = S::Params::from_code(code).filter(|params| params.code() == code)?;
         Some(Arc::new(Case::<S>::new(params)))
     }
 

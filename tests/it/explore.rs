@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use proclab::Supervisor;
 use proclab::explore::engine::{System, execute};
 use proclab::explore::search::{Tally, search};
-use proclab::explore::strategy::{dfs::Dfs, replay::Replay};
+use proclab::explore::strategy::{exhaustive::Exhaustive, replay::Replay};
 use proclab::scenario::pipeline::Pipeline;
 use proclab::scenario::pipeline::params::{Params, QueueKind};
 use proclab::scenario::run::gate::GatedRun;
@@ -73,10 +73,29 @@ fn explore(sale: &Sale, kills: usize, reduce: bool) -> Tally<Verdict> {
     let (supervisor, scratch) = (Supervisor::new().unwrap(), Scratch::new());
     let mut lab = GatedRun::<Tickets>::new(&supervisor, sale, scratch.path()).unwrap();
     let mut tally = Tally::default();
-    let mut dfs = Dfs::new(reduce);
+    explore_all(&mut lab, kills, reduce, &mut tally);
+    tally
+}
+
+fn explore_all<S: System<Outcome = Verdict>>(
+    lab: &mut S,
+    kills: usize,
+    reduce: bool,
+    tally: &mut Tally<Verdict>,
+) where
+    S::Error: std::fmt::Debug,
+{
+    let mut exhaustive = Exhaustive::new(reduce, kills);
     let begin = std::time::Instant::now();
-    let in_time = |_: &Tally<_>, _: &Dfs| begin.elapsed() < Duration::from_secs(60);
-    assert!(search(&mut lab, &mut dfs, kills, &mut tally, in_time).unwrap(), "too slow");
+    let in_time = |_: &Tally<_>, _: &_| begin.elapsed() < Duration::from_secs(60);
+    assert!(search(lab, exhaustive.strategy(), kills, tally, in_time).unwrap(), "too slow");
+}
+
+fn explore_pipeline(pipeline: &Params, reduce: bool) -> Tally<Verdict> {
+    let (supervisor, scratch) = (Supervisor::new().unwrap(), Scratch::new());
+    let mut lab = GatedRun::<Pipeline>::new(&supervisor, pipeline, scratch.path()).unwrap();
+    let mut tally = Tally::default();
+    explore_all(&mut lab, 0, reduce, &mut tally);
     tally
 }
 
@@ -175,39 +194,54 @@ fn replays() {
     }
 }
 
-fn reduction() {
-    let sale = sale(3, 2, lock("none"), false, Store::Rename);
-    let (full, reduced) = (explore(&sale, 0, false), explore(&sale, 0, true));
-    assert_eq!(reduced.schedules, full.classes());
-    assert_eq!(reduced.represents, full.schedules);
+/// One schedule of each class is executed, and together they stand for all that the naive search executes.
+fn is_reduced(what: &dyn std::fmt::Debug, full: &Tally<Verdict>, reduced: &Tally<Verdict>) {
+    assert_eq!(reduced.schedules, full.classes(), "{what:?}");
+    assert_eq!(reduced.classes(), full.classes(), "{what:?}");
+    assert_eq!(reduced.represents, full.schedules, "{what:?}");
+    assert!(reduced.outcomes.keys().eq(full.outcomes.keys()), "{what:?}");
     for (verdict, found) in &full.outcomes {
-        assert_eq!(reduced.outcomes[verdict].cost, found.cost);
-        assert_eq!(reduced.outcomes[verdict].represents, found.count);
+        assert_eq!(reduced.outcomes[verdict].cost, found.cost, "{what:?} {verdict}");
+        assert_eq!(reduced.outcomes[verdict].represents, found.count, "{what:?} {verdict}");
     }
 }
 
+fn reduction() {
+    for kind in LockKind::all() {
+        for (search, store) in [(false, Store::Rename), (false, Store::Truncate), (true, Store::Rename)] {
+            let sale = sale(2, 1, kind, search, store);
+            is_reduced(&sale, &explore(&sale, 0, false), &explore(&sale, 0, true));
+        }
+        let sale = sale(2, 1, kind, false, Store::Rename);
+        is_reduced(&sale, &explore(&sale, 1, false), &explore(&sale, 1, true));
+    }
+    let larger = sale(3, 2, lock("none"), false, Store::Rename);
+    let (full, reduced) = (explore(&larger, 0, false), explore(&larger, 0, true));
+    assert_eq!(full.schedules, 90, "two steps each of three buyers");
+    is_reduced(&larger, &full, &reduced);
+    for (consumers, queue) in [(2_u64, QueueKind::Ours), (1, QueueKind::LostWakeup)] {
+        for sentinels in [1, consumers] {
+            let pipeline = pipeline(consumers, sentinels, queue);
+            is_reduced(&pipeline, &explore_pipeline(&pipeline, false), &explore_pipeline(&pipeline, true));
+        }
+    }
+}
+
+fn pipeline(consumers: u64, sentinels: u64, queue: QueueKind) -> Params {
+    Params { producers: 1, consumers, items: 1, capacity: 1, sentinels, queue }
+}
+
 fn pipelines() {
-    let pipeline = |sentinels, queue| Params {
-        producers: 1,
-        consumers: if queue == QueueKind::Ours { 2 } else { 1 },
-        items: 1,
-        capacity: 1,
-        sentinels,
-        queue,
-    };
     let deadlocks = |pipeline: &Params| {
-        let (supervisor, scratch) = (Supervisor::new().unwrap(), Scratch::new());
-        let mut lab = GatedRun::<Pipeline>::new(&supervisor, pipeline, scratch.path()).unwrap();
-        let mut tally = Tally::default();
-        search(&mut lab, &mut Dfs::new(false), 0, &mut tally, |_, _| true).unwrap();
+        let tally = explore_pipeline(pipeline, false);
         let found = tally.outcomes.get(&Verdict::Deadlock).map_or(0, |found| found.count);
         assert!(tally.outcomes.keys().all(|verdict| matches!(verdict, Verdict::Ok | Verdict::Deadlock)));
         (found, tally.schedules)
     };
-    assert_eq!(deadlocks(&pipeline(2, QueueKind::Ours)).0, 0);
-    let (found, schedules) = deadlocks(&pipeline(1, QueueKind::Ours));
+    assert_eq!(deadlocks(&pipeline(2, 2, QueueKind::Ours)).0, 0);
+    let (found, schedules) = deadlocks(&pipeline(2, 1, QueueKind::Ours));
     assert_eq!(found, schedules, "one sentinel is too few for two consumers");
-    let (found, schedules) = deadlocks(&pipeline(1, QueueKind::LostWakeup));
+    let (found, schedules) = deadlocks(&pipeline(1, 1, QueueKind::LostWakeup));
     assert!(0 < found && found < schedules, "{found} of {schedules}");
 }
 

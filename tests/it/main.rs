@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a test says what it leaves out, and why")]
 
 mod bench;
+mod circles;
 mod common;
 mod explore;
 mod faults;

@@ -8,9 +8,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Strategy};
-use crate::explore::engine::{Divergence, Point};
-use crate::explore::step::{Choice, Event, Step, task_name, waiting};
+use super::taken::Taken;
+use super::{Decision, Strategy, explored_share};
+use crate::explore::point::{Divergence, Point};
+use crate::explore::step::{Choice, Event};
 
 /// The search and its position; serialize it to continue later.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,7 +25,6 @@ pub struct Dfs {
 /// A point on the path of the current execution.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Node {
-    /// What was chosen, and once it has happened, what it was.
     taken: Option<Taken>,
     /// What remains to be explored, the next one last.
     todo: Vec<Choice>,
@@ -33,13 +33,6 @@ struct Node {
     /// How many branches there are here, and which of them this is: for the estimate.
     width: usize,
     index: usize,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Taken {
-    choice: Choice,
-    step: Option<Step>,
-    event: Option<Event>,
 }
 
 impl Dfs {
@@ -51,21 +44,6 @@ impl Dfs {
     /// Whether everything has been explored.
     pub fn is_exhausted(&self) -> bool {
         self.exhausted
-    }
-
-    /// Which part of the tree has been explored, from 0 to 1, as if every subtree beside the
-    /// current path were as large as its siblings (D. Knuth, "Estimating the Efficiency of
-    /// Backtrack Programs", Mathematics of Computation 29, 1975).
-    pub fn explored(&self) -> f64 {
-        if self.exhausted {
-            return 1.0;
-        }
-        let (mut explored, mut share) = (0.0, 1.0);
-        for node in &self.path {
-            share /= node.width.max(1) as f64;
-            explored += share * node.index as f64;
-        }
-        explored
     }
 
     fn arrive(&mut self, point: &Point<'_>) {
@@ -91,10 +69,6 @@ impl Dfs {
 }
 
 impl Strategy for Dfs {
-    fn explored(&self) -> Option<f64> {
-        Some(Dfs::explored(self))
-    }
-
     fn begin(&mut self) -> bool {
         self.depth = 0;
         !self.exhausted
@@ -108,29 +82,14 @@ impl Strategy for Dfs {
         let node = &mut self.path[point.depth];
         if node.taken.is_none() {
             let Some(choice) = node.todo.pop() else { return Ok(Decision::GiveUp) };
-            node.taken = Some(Taken { choice, step: point.step(choice).cloned(), event: None });
+            node.taken = Taken::at(point, choice);
         }
-        let taken = node.taken.as_ref().expect("taken just now");
-        let found = point.step(taken.choice);
-        if found != taken.step.as_ref() {
-            return Err(Divergence {
-                position: point.depth,
-                expected: waiting(taken.choice, taken.step.as_ref()),
-                found: waiting(taken.choice, found),
-            });
-        }
-        Ok(Decision::Take(taken.choice))
+        node.taken.as_ref().map_or(Ok(Decision::GiveUp), |taken| taken.again(point).map(Decision::Take))
     }
 
     fn refused(&mut self, point: &Point<'_>, process: usize) -> Result<(), Divergence> {
         let node = &mut self.path[point.depth];
-        if node.taken.take().is_some_and(|taken| taken.event.is_some()) {
-            return Err(Divergence {
-                position: point.depth,
-                expected: format!("{} gets the lock", task_name(process)),
-                found: "the lock is held".into(),
-            });
-        }
+        node.taken.take().map_or(Ok(()), |taken| taken.refused(point))?;
         let before = node.todo.len();
         node.todo.retain(|choice| choice.index() != process);
         node.width -= 1 + before - node.todo.len();
@@ -139,17 +98,15 @@ impl Strategy for Dfs {
 
     fn done(&mut self, event: &Event) -> Result<(), Divergence> {
         let position = self.depth - 1;
-        let Some(taken) = self.path.get_mut(position).and_then(|node| node.taken.as_mut()) else {
-            return Ok(());
-        };
-        match &taken.event {
-            None => taken.event = Some(event.clone()),
-            Some(before) if before != event => {
-                return Err(Divergence { position, expected: before.to_string(), found: event.to_string() });
-            }
-            Some(_) => {}
+        let taken = self.path.get_mut(position).and_then(|node| node.taken.as_mut());
+        taken.map_or(Ok(()), |taken| taken.done(position, event))
+    }
+
+    fn explored(&self) -> Option<f64> {
+        if self.exhausted {
+            return Some(1.0);
         }
-        Ok(())
+        Some(explored_share(self.path.iter().map(|node| (node.index, node.width))))
     }
 
     fn diverged(&mut self, position: usize) {

@@ -19,9 +19,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Strategy};
-use crate::explore::engine::{Completed, Divergence, Point};
-use crate::explore::step::{Choice, Event, Step, Touch, task_name, waiting};
+use super::taken::Taken;
+use super::{Decision, Strategy, explored_share};
+use crate::explore::point::{Completed, Divergence, Point};
+use crate::explore::step::{Choice, Event, Step, Touch};
 
 /// The search and its position; serialize it to continue later.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -103,13 +104,6 @@ struct Node {
     explored: usize,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Taken {
-    choice: Choice,
-    step: Step,
-    event: Option<Event>,
-}
-
 impl Dpor {
     /// A search that has not begun.
     pub fn new() -> Self {
@@ -119,20 +113,6 @@ impl Dpor {
     /// Whether everything has been explored.
     pub fn is_exhausted(&self) -> bool {
         self.exhausted
-    }
-
-    /// Which part of the tree has been explored, from 0 to 1, as far as it is planned: branches are added
-    /// while the search goes on, so this can fall.
-    pub fn explored(&self) -> f64 {
-        if self.exhausted {
-            return 1.0;
-        }
-        let (mut explored, mut share) = (0.0, 1.0);
-        for node in &self.path {
-            share /= (node.explored + node.branches.len()).max(1) as f64;
-            explored += share * node.explored as f64;
-        }
-        explored
     }
 
     fn arrive(&mut self) {
@@ -175,10 +155,6 @@ impl Dpor {
 }
 
 impl Strategy for Dpor {
-    fn explored(&self) -> Option<f64> {
-        Some(Dpor::explored(self))
-    }
-
     fn begin(&mut self) -> bool {
         self.depth = 0;
         self.fresh = usize::MAX;
@@ -192,31 +168,15 @@ impl Strategy for Dpor {
         self.depth = point.depth + 1;
         if self.path[point.depth].taken.is_none() {
             self.fresh = self.fresh.min(point.depth);
-            let chosen = self.choose(point).and_then(|choice| Some((choice, point.step(choice)?.clone())));
-            let Some((choice, step)) = chosen else { return Ok(Decision::GiveUp) };
-            self.path[point.depth].taken = Some(Taken { choice, step, event: None });
+            self.path[point.depth].taken = self.choose(point).and_then(|choice| Taken::at(point, choice));
         }
-        let taken = self.path[point.depth].taken.as_ref().expect("taken just now");
-        let found = point.step(taken.choice);
-        if found != Some(&taken.step) {
-            return Err(Divergence {
-                position: point.depth,
-                expected: waiting(taken.choice, Some(&taken.step)),
-                found: waiting(taken.choice, found),
-            });
-        }
-        Ok(Decision::Take(taken.choice))
+        let taken = self.path[point.depth].taken.as_ref();
+        taken.map_or(Ok(Decision::GiveUp), |taken| taken.again(point).map(Decision::Take))
     }
 
-    fn refused(&mut self, point: &Point<'_>, process: usize) -> Result<(), Divergence> {
+    fn refused(&mut self, point: &Point<'_>, _: usize) -> Result<(), Divergence> {
         let node = &mut self.path[point.depth];
-        if node.taken.take().is_some_and(|taken| taken.event.is_some()) {
-            return Err(Divergence {
-                position: point.depth,
-                expected: format!("{} goes on", task_name(process)),
-                found: "its step is disabled".into(),
-            });
-        }
+        node.taken.take().map_or(Ok(()), |taken| taken.refused(point))?;
         node.branches.remove(0);
         Ok(())
     }
@@ -225,17 +185,19 @@ impl Strategy for Dpor {
         let position = self.depth - 1;
         let Some(node) = self.path.get_mut(position) else { return Ok(()) };
         let Some(taken) = node.taken.as_mut() else { return Ok(()) };
-        match &taken.event {
-            None => {
-                taken.event = Some(event.clone());
-                node.branches[0].next = Move::of(event);
-            }
-            Some(before) if before != event => {
-                return Err(Divergence { position, expected: before.to_string(), found: event.to_string() });
-            }
-            Some(_) => {}
+        if taken.event.is_none() {
+            node.branches[0].next = Move::of(event);
         }
-        Ok(())
+        taken.done(position, event)
+    }
+
+    fn explored(&self) -> Option<f64> {
+        if self.exhausted {
+            return Some(1.0);
+        }
+        // As far as it is planned: branches are added while the search goes on, so the share can fall.
+        let width = |node: &Node| node.explored + node.branches.len();
+        Some(explored_share(self.path.iter().map(|node| (node.explored, width(node)))))
     }
 
     fn complete(&mut self, execution: &Completed<'_>) {

@@ -2,12 +2,14 @@
 
 pub mod dfs;
 pub mod dpor;
+pub mod exhaustive;
 pub mod pct;
 pub mod random;
 pub mod replay;
+mod taken;
 pub mod uniform;
 
-use super::engine::{Completed, Divergence, Point};
+use super::point::{Completed, Divergence, Point};
 use super::step::{Choice, Event};
 
 /// What a strategy decided.
@@ -53,11 +55,6 @@ pub trait Strategy {
         let _ = execution;
     }
 
-    /// Which part of all executions is done, from 0 to 1, by estimate; `None` for a strategy without an end.
-    fn explored(&self) -> Option<f64> {
-        None
-    }
-
     /// After each execution, complete or given up.
     fn end(&mut self) {}
 
@@ -67,6 +64,24 @@ pub trait Strategy {
         let _ = position;
         self.end();
     }
+
+    /// The share of the search that is done, from 0 to 1, as far as it can be estimated; `None` for a
+    /// strategy that has no end.
+    fn explored(&self) -> Option<f64> {
+        None
+    }
+}
+
+/// The share of a tree that is explored, as if every subtree beside the current path were as large as its
+/// siblings: for each point on the path how many of its branches are explored, and how many there are
+/// (D. Knuth, "Estimating the Efficiency of Backtrack Programs", Mathematics of Computation 29, 1975).
+fn explored_share(path: impl Iterator<Item = (usize, usize)>) -> f64 {
+    let (mut explored, mut share) = (0.0, 1.0);
+    for (done, width) in path {
+        share /= width.max(1) as f64;
+        explored += share * done as f64;
+    }
+    explored
 }
 
 impl<T: Strategy + ?Sized> Strategy for Box<T> {
@@ -85,13 +100,13 @@ impl<T: Strategy + ?Sized> Strategy for Box<T> {
     fn complete(&mut self, execution: &Completed<'_>) {
         (**self).complete(execution);
     }
-    fn explored(&self) -> Option<f64> {
-        (**self).explored()
-    }
     fn end(&mut self) {
         (**self).end();
     }
     fn diverged(&mut self, position: usize) {
         (**self).diverged(position);
+    }
+    fn explored(&self) -> Option<f64> {
+        (**self).explored()
     }
 }

@@ -6,7 +6,7 @@
 
 use super::random::Dice;
 use super::{Decision, Strategy};
-use crate::explore::engine::{Divergence, Point};
+use crate::explore::point::{Divergence, Point};
 use crate::explore::step::Event;
 
 /// The scheduler, and the length of the longest execution so far.

@@ -3,8 +3,8 @@
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 use super::{Decision, Strategy};
-use crate::explore::engine::{Divergence, Point};
 use crate::explore::holders::Holders;
+use crate::explore::point::{Divergence, Point};
 use crate::explore::step::{Access, Choice, Event};
 
 /// The naive random scheduler, which finds most bugs as early as more elaborate ones do (P. Thomson,

@@ -1,7 +1,7 @@
 //! Repeats recorded decisions and compares what happens with the record.
 
 use super::{Decision, Strategy};
-use crate::explore::engine::{Divergence, Point};
+use crate::explore::point::{Divergence, Point};
 use crate::explore::step::{Choice, Event, Step, task_name, waiting};
 
 /// Follows a schedule once; any difference is a [`Divergence`].

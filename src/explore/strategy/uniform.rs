@@ -7,7 +7,7 @@
 
 use super::random::Dice;
 use super::{Decision, Strategy};
-use crate::explore::engine::{Divergence, Point};
+use crate::explore::point::{Divergence, Point};
 use crate::explore::step::Event;
 
 /// The walk, with the largest number of steps seen of each process.

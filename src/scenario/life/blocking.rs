@@ -1,7 +1,7 @@
 //! The four combinations: synchronous or not, blocking or not.
 
 use super::busy::burn;
-use super::{Class, Lesson, proof};
+use super::lesson::{Class, Lesson, proof};
 use crate::process::{Child, Process};
 use crate::scenario::run::record::Proof;
 use crate::scenario::run::stage::RunError;

@@ -1,6 +1,6 @@
 //! A daemon ends with its supervisor.
 
-use super::{Class, Lesson, proof, say};
+use super::lesson::{Class, Lesson, proof, say};
 use crate::process::{Exit, Process, Signal, StartMethod};
 use crate::scenario::run::record::{Event, ProcessRecord, Proof};
 use crate::scenario::run::stage::{Reason, RunError};

@@ -1,6 +1,6 @@
 //! A child's variables are its own.
 
-use super::{Class, Lesson, proof, say};
+use super::lesson::{Class, Lesson, proof, say};
 use crate::process::{Process, StartMethod};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;

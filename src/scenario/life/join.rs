@@ -1,6 +1,6 @@
 //! The parent waits for its child, and reaps it.
 
-use super::{Class, Lesson, proof, say};
+use super::lesson::{Class, Lesson, proof, say};
 use crate::process::Process;
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;

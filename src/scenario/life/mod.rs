@@ -6,6 +6,7 @@ mod busy;
 mod daemon;
 mod isolation;
 mod join;
+mod lesson;
 mod non_daemon;
 mod orphan;
 mod parallel;
@@ -21,10 +22,9 @@ use schemars::generate::SchemaGenerator;
 
 use super::contract::{Act, Method, ParamsError, Verb};
 use super::entry::Entry;
-use super::run::record::{Event, Proof, ProofRecord, Record};
-use super::run::stage::{RunError, Stage};
-use crate::process::{Process, StartMethod};
-use crate::wire::control::{self, Message};
+use super::run::record::ProofRecord;
+use crate::process::StartMethod;
+use lesson::Lesson;
 
 /// Every lesson, in the order in which they are best taken.
 static LESSONS: &[&Lesson] = &[
@@ -43,18 +43,6 @@ static LESSONS: &[&Lesson] = &[
 
 /// The word for all lessons, one after the other.
 const ALL: &str = "all";
-
-/// A lesson.
-struct Lesson {
-    /// Its name on the command line.
-    name: &'static str,
-    /// What it is about.
-    title: &'static str,
-    /// What it answers.
-    question: &'static str,
-    /// Gives it.
-    teach: fn(&mut Class<'_, '_>) -> Result<Proof, RunError>,
-}
 
 /// The entry of the registry.
 #[derive(Debug)]
@@ -121,43 +109,6 @@ impl Entry for Life {
     fn detail(&self, generator: &mut SchemaGenerator) -> Schema {
         generator.subschema_for::<ProofRecord>()
     }
-}
-
-impl Lesson {
-    /// Gives the lesson, with processes that are started by `method`. What was started is ended when the stage's
-    /// supervisor ends.
-    fn give(&self, method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunError> {
-        let proof = (self.teach)(&mut Class { stage: &mut stage, method })?;
-        let parameters = serde_json::json!({ "lesson": self.name, "start_method": method });
-        Ok(stage.prove("life", parameters, proof))
-    }
-}
-
-/// Where a lesson is given, and how its processes are started.
-struct Class<'c, 's> {
-    stage: &'c mut Stage<'s>,
-    method: StartMethod,
-}
-
-impl Class<'_, '_> {
-    /// A process for this lesson: whatever happens, it does not outlive this one.
-    fn process<A: Message + 'static, T: Message + Send + 'static>(
-        &self,
-        process: Process<A, T>,
-        name: &str,
-    ) -> Process<A, T> {
-        process.name(name).start_method(self.method).die_with_parent(true)
-    }
-}
-
-/// Says something in the name of a child of the lesson; once the parent no longer listens, the child is about to end.
-fn say(events: &control::Sender<Event>, what: &str, text: impl Into<String>) {
-    let _ = events.send(Event::now(crate::process::current().name(), what, text));
-}
-
-/// A claim, and what was seen if it did not hold.
-fn proof(claim: impl Into<String>, holds: bool, seen: impl Into<String>) -> Proof {
-    Proof { claim: claim.into(), holds, seen: (!holds).then(|| seen.into()) }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Class, Lesson, proof, say};
+use super::lesson::{Class, Lesson, proof, say};
 use crate::process::Process;
 use crate::scenario::run::record::{Event, ProcessRecord, Proof};
 use crate::scenario::run::stage::RunError;

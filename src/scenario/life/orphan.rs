@@ -1,6 +1,6 @@
 //! A child that outlives its parent gets another.
 
-use super::{Class, Lesson, proof, say};
+use super::lesson::{Class, Lesson, proof, say};
 use crate::process::{Process, StartMethod, parent};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::{Reason, RunError};

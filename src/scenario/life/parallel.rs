@@ -1,7 +1,7 @@
 //! Two busy children on two processors, and on one.
 
 use super::busy::{Span, burn_in_slices};
-use super::{Class, Lesson, proof, say};
+use super::lesson::{Class, Lesson, proof, say};
 use crate::process::{Child, Process};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;

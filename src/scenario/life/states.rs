@@ -1,7 +1,7 @@
 //! Running, ready, blocked on a timer and on a lock, stopped, zombie: one child each.
 
 use super::busy::burn;
-use super::{Class, Lesson, proof};
+use super::lesson::{Class, Lesson, proof};
 use crate::process::Scratch;
 use crate::process::{Child, Process, Signal};
 use crate::scenario::run::record::Proof;

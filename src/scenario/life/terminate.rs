@@ -1,6 +1,6 @@
 //! Terminating is asynchronous: alive just after, dead after the join.
 
-use super::{Class, Lesson, proof};
+use super::lesson::{Class, Lesson, proof};
 use crate::process::{Exit, Process, Signal};
 use crate::scenario::run::record::Proof;
 use crate::scenario::run::stage::RunError;

@@ -1,6 +1,6 @@
 //! PID and PPID: a chain of three generations.
 
-use super::{Class, Lesson, proof, say};
+use super::lesson::{Class, Lesson, proof, say};
 use crate::process::{Process, StartMethod};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::{Reason, RunError, result_of};

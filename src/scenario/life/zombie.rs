@@ -1,6 +1,6 @@
 //! Ended, but not reaped.
 
-use super::{Class, Lesson, proof};
+use super::lesson::{Class, Lesson, proof};
 use crate::process::Process;
 use crate::scenario::run::record::Proof;
 use crate::scenario::run::stage::RunError;

@@ -4,7 +4,7 @@ use std::io;
 
 use super::item::QUEUE;
 use super::item::{Dish, Item};
-use super::params::{Params, QueueKind};
+use super::params::{Params, QueueKind, Role};
 use super::parts::Tools;
 use super::port::{Receiving, Sending};
 use crate::explore::step::{Observation, letter};
@@ -18,13 +18,22 @@ const WAKE: Step = Step { name: "wake", resource: "bed", access: Access::Write }
 const SLEEP: Step = Step { name: "sleep", resource: "bed", access: Access::Write };
 const GET_UP: Step = Step { name: "get-up", resource: "bed", access: Access::Write };
 
-/// The producer of number `index` makes its items and puts them; how many it has put.
-pub(super) fn produce<W: World>(
+/// What `process` does by its role; how many items it has put or taken.
+pub(super) fn work<W: World>(
     world: &mut W,
     params: &Params,
     tools: &Tools,
-    index: usize,
+    process: usize,
 ) -> io::Result<u64> {
+    match params.role(process) {
+        Role::Producer(index) => produce(world, params, tools, index),
+        Role::Consumer(index) => consume(world, params, tools, index),
+        Role::Main => close(world, params, tools),
+    }
+}
+
+/// The producer of number `index` makes its items and puts them; how many it has put.
+fn produce<W: World>(world: &mut W, params: &Params, tools: &Tools, index: usize) -> io::Result<u64> {
     let mut sending = Sending::new(params, tools, Some(params.items));
     for number in 0..params.items {
         world.think(tools.plan.produce);
@@ -68,12 +77,7 @@ fn put<W: World>(
 
 /// The consumer of number `index` takes items and eats them, until a sentinel or the end of the queue; how many
 /// it has eaten.
-pub(super) fn consume<W: World>(
-    world: &mut W,
-    params: &Params,
-    tools: &Tools,
-    index: usize,
-) -> io::Result<u64> {
+fn consume<W: World>(world: &mut W, params: &Params, tools: &Tools, index: usize) -> io::Result<u64> {
     let plan = &tools.plan;
     let mut receiving = Receiving::new(tools);
     for eaten in 0.. {

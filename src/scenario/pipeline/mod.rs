@@ -30,9 +30,7 @@ use super::run::verdict::Verdict;
 use super::world::{World, decode};
 use crate::explore::engine::Trace;
 use crate::explore::step::letter;
-use crate::queue::{Options, ReturnTo};
 use item::Item;
-use lost_wakeup::Memory;
 use params::{Params, Plan, QueueKind, Role};
 use parts::{Resources, Share, Tools};
 
@@ -41,7 +39,7 @@ use parts::{Resources, Share, Tools};
 pub struct Pipeline;
 
 impl Scenario for Pipeline {
-    const NAME: &'static str = "pipeline";
+    const NAME: &'static str = params::NAME;
     const ABOUT: &'static str =
         "producers and consumers around a bounded queue: ends, kills, leases, lost wake-ups, deadlock";
     const STEPS: &'static [&'static str] = &["put", "take", "join", "wake", "look", "sleep", "get-up"];
@@ -55,28 +53,12 @@ impl Scenario for Pipeline {
     type End = u64;
     type Detail = run::PipelineRecord;
 
-    fn code(params: &Params) -> String {
-        params.code()
-    }
-
-    fn from_code(code: &str) -> Option<Params> {
-        Params::from_code(code)
-    }
-
-    fn options(params: &Params) -> String {
-        params.options()
-    }
-
     fn roles(params: &Params) -> Vec<&'static str> {
         (0..params.processes()).map(|process| params.role(process).name()).collect()
     }
 
     fn open(params: &Params, _: &Path) -> io::Result<Resources> {
-        let memory = Memory::create()?;
-        // To the head: behind the sentinels that send the consumers home, no consumer would take an item that returns.
-        let options = Options::new(params.capacity as usize).return_leases_to(ReturnTo::Head);
-        let (sender, receiver) = options.create().map_err(io::Error::other)?;
-        Ok(Resources { memory, sender, receiver })
+        Resources::create(params)
     }
 
     fn share(params: &Params, resources: &Resources, process: usize) -> io::Result<Share> {
@@ -94,11 +76,7 @@ impl Scenario for Pipeline {
     }
 
     fn body<W: World>(world: &mut W, params: &Params, tools: &Tools, process: usize) -> io::Result<u64> {
-        match params.role(process) {
-            Role::Producer(index) => body::produce(world, params, tools, index),
-            Role::Consumer(index) => body::consume(world, params, tools, index),
-            Role::Main => body::close(world, params, tools),
-        }
+        body::work(world, params, tools, process)
     }
 
     fn judge(params: &Params, _: &Resources, history: History<'_, u64>) -> io::Result<Verdict> {

@@ -11,7 +11,7 @@ use super::params::{EndBy, FreePipeline, QueueKind, Role};
 use super::parts::{Resources, Tools};
 use crate::process::Child;
 use crate::queue::Receiver;
-use crate::queue::error::JoinError;
+use crate::queue::error::JoinQueueError;
 use crate::scenario::run::stage::{Reason, RunError, Stage};
 use crate::scenario::world::told::Report;
 use crate::scenario::world::{Inlet, Lock, News, Outlet, Parcel, Received, Seen, Sent, Step, World};
@@ -122,7 +122,7 @@ impl<'a, 's> Overseer<'a, 's> {
                 continue;
             }
             match sender.join_timeout(Duration::ZERO) {
-                Ok(()) | Err(JoinError::Disconnected) => {
+                Ok(()) | Err(JoinQueueError::Disconnected) => {
                     if let Some(receiver) = &self.receiver {
                         receiver.close().map_err(RunError::os("closing the queue"))?;
                     }

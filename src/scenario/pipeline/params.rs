@@ -100,16 +100,17 @@ impl Params {
             Some(_) => Role::Main,
         }
     }
+}
 
-    /// The parameters in a few characters: `p1.2.2.1.2`.
-    pub fn code(&self) -> String {
+impl crate::scenario::contract::Params for Params {
+    /// As `p1.2.2.1.2`.
+    fn code(&self) -> String {
         let Params { producers, consumers, items, capacity, sentinels, queue } = self;
         let queue = if *queue == QueueKind::LostWakeup { ".lw" } else { "" };
         format!("p{producers}.{consumers}.{items}.{capacity}.{sentinels}{queue}")
     }
 
-    /// The parameters that have this code, if they are within bounds.
-    pub fn from_code(code: &str) -> Option<Params> {
+    fn from_code(code: &str) -> Option<Params> {
         let mut parts = code.strip_prefix('p')?.split('.');
         let mut next = |least| parts.next()?.parse().ok().filter(|n| (least..=MOST).contains(n));
         Some(Params {
@@ -122,8 +123,7 @@ impl Params {
         })
     }
 
-    /// The parameters as one types them.
-    pub fn options(&self) -> String {
+    fn options(&self) -> String {
         let Params { producers, consumers, items, capacity, sentinels, queue } = self;
         let queue = if *queue == QueueKind::LostWakeup { " --queue lost-wakeup" } else { "" };
         format!(
@@ -132,6 +132,9 @@ impl Params {
         )
     }
 }
+
+/// The scenario's name on the command line.
+pub const NAME: &str = "pipeline";
 
 /// What is run.
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::item::Item;
 use super::lost_wakeup::Memory;
-use super::params::{Plan, Role};
-use crate::queue::{Receiver, Sender};
+use super::params::{Params, Plan, Role};
+use crate::queue::{Options, Receiver, ReturnTo, Sender};
 use crate::wire::handle::Fd;
 
 /// What the processes share, as their parent holds it.
@@ -37,6 +37,19 @@ pub struct Tools {
 }
 
 impl Resources {
+    /// New memory, and an empty queue.
+    ///
+    /// # Errors
+    /// When the system has no memory or descriptor left.
+    pub(super) fn create(params: &Params) -> io::Result<Self> {
+        let memory = Memory::create()?;
+        // To the head: behind the sentinels that send the consumers home, no consumer would take an item
+        // that returns.
+        let options = Options::new(params.capacity as usize).return_leases_to(ReturnTo::Head);
+        let (sender, receiver) = options.create().map_err(io::Error::other)?;
+        Ok(Self { memory, sender, receiver })
+    }
+
     /// What a process of this role is sent for a run by this plan.
     ///
     /// # Errors

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Pipeline;
+use super::body;
 use super::books::{Books, Depth, LossRecord};
 use super::overseer::{Overseer, Worker};
-use super::params::{FreePipeline, Params, Plan, Role};
+use super::params::{FreePipeline, NAME, Params, Plan, Role};
 use super::parts::{Resources, Share};
 use crate::process::{Child, Process};
-use crate::scenario::contract::Scenario;
 use crate::scenario::run::record::{Cell, Detail, Line, Record, Summary, Table};
 use crate::scenario::run::stage::{Reason, RunError, Stage};
 use crate::scenario::run::verdict::Verdict;
@@ -46,7 +45,7 @@ impl FreePipeline {
     /// [`RunError`].
     pub fn run(&self, mut stage: Stage<'_>) -> Result<Record, RunError> {
         let (reports, incoming) = control::channel::<Report>().map_err(RunError::os("socketpair"))?;
-        let resources = Pipeline::open(&self.params, std::path::Path::new("")).map_err(RunError::queue)?;
+        let resources = Resources::create(&self.params).map_err(RunError::queue)?;
         let count = self.params.producers as usize;
         // Consumers first: items that are not taken fill the queue.
         let consumers = count..self.params.processes() - 1;
@@ -119,7 +118,7 @@ impl FreePipeline {
         let Books { eaten, twice, blocked_ns, depth, .. } = books;
         let record = PipelineRecord { produced, eaten, missing, twice, losses, stuck, blocked_ns, depth };
         Record {
-            scenario: Pipeline::NAME.to_owned(),
+            scenario: NAME.to_owned(),
             parameters: self.parameters(),
             processes: stage.processes,
             events: stage.events,
@@ -157,7 +156,7 @@ fn work(
     reports: control::Sender<Report>,
 ) -> Result<u64, Reason> {
     let tools = share.unpack().map_err(|error| Reason::of(&error))?;
-    Pipeline::body(&mut Told::new(reports), &params, &tools, process).map_err(|error| Reason::of(&error))
+    body::work(&mut Told::new(reports), &params, &tools, process).map_err(|error| Reason::of(&error))
 }
 
 fn lost(loss: &LossRecord) -> String {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::body::Fact;
+use super::body::SaleFact;
 use super::judge::Outcome;
 use super::locks::{LockKind, Promise};
 use crate::observe::notes;
@@ -58,11 +58,11 @@ impl Account {
             _ => {}
         }
         match decode(&report.observation) {
-            Some(Fact::Read(count)) => story.read = Some(count),
-            Some(Fact::TornRead) => (story.torn, story.torn_by) = (true, emptied),
-            Some(Fact::Emptied) => story.emptied = true,
-            Some(Fact::Sold(_)) => (story.sold_of, story.emptied) = (story.read, false),
-            Some(Fact::NoneSold(_)) => story.emptied = false,
+            Some(SaleFact::Read(count)) => story.read = Some(count),
+            Some(SaleFact::TornRead) => (story.torn, story.torn_by) = (true, emptied),
+            Some(SaleFact::Emptied) => story.emptied = true,
+            Some(SaleFact::Sold(_)) => (story.sold_of, story.emptied) = (story.read, false),
+            Some(SaleFact::NoneSold(_)) => story.emptied = false,
             None => {}
         }
     }
@@ -162,7 +162,7 @@ mod tests {
     use crate::scenario::run::record::Event;
     use crate::scenario::world::encode;
 
-    fn report(name: &str, fact: Option<notes::Fact>, seen: Option<Fact>) -> Report {
+    fn report(name: &str, fact: Option<notes::Fact>, seen: Option<SaleFact>) -> Report {
         let event = Event { fact, ..Event::now(name, "", "") };
         Report { event, observation: seen.map(|seen| encode(&seen)).unwrap_or_default(), waited_ns: 0 }
     }
@@ -171,12 +171,12 @@ mod tests {
     fn an_oversold_ticket_is_explained_by_those_who_read_the_same_number() {
         let mut account = Account::new("none".parse().unwrap());
         for (name, fact) in [
-            ("user0", Fact::Read(2)),
-            ("user0", Fact::Sold(1)),
-            ("user1", Fact::Read(1)),
-            ("user2", Fact::Read(1)),
-            ("user1", Fact::Sold(0)),
-            ("user2", Fact::Sold(0)),
+            ("user0", SaleFact::Read(2)),
+            ("user0", SaleFact::Sold(1)),
+            ("user1", SaleFact::Read(1)),
+            ("user2", SaleFact::Read(1)),
+            ("user1", SaleFact::Sold(0)),
+            ("user2", SaleFact::Sold(0)),
         ] {
             account.enter(&report(name, None, Some(fact)));
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::locks::{Discipline, LockKind, Shop, publish, versioned};
 use super::params::{Sale, Store};
+use super::stock_file::{parse, text};
 use crate::explore::step::Observation;
 use crate::scenario::world::{Access, Lock, News, Seen, Step, World, encode};
 
@@ -19,7 +20,7 @@ const WRITE: Step = Step { name: "write", ..TRUNCATE };
 /// What a step of a buyer tells the judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Fact {
+pub enum SaleFact {
     /// It has read this number.
     Read(i64),
     /// It has read a half-written file.
@@ -73,8 +74,8 @@ impl Seen for Reading {
 
     fn observation(&self) -> Observation {
         match self {
-            Self::Count(count, _) => encode(&Fact::Read(*count)),
-            Self::Torn(_) => encode(&Fact::TornRead),
+            Self::Count(count, _) => encode(&SaleFact::Read(*count)),
+            Self::Torn(_) => encode(&SaleFact::TornRead),
         }
     }
 }
@@ -88,7 +89,7 @@ impl Seen for Emptied {
     }
 
     fn observation(&self) -> Observation {
-        encode(&Fact::Emptied)
+        encode(&SaleFact::Emptied)
     }
 }
 
@@ -112,8 +113,8 @@ impl Seen for Writing {
 
     fn observation(&self) -> Observation {
         match self {
-            Self::Done(left, true) => encode(&Fact::Sold(*left)),
-            Self::Done(left, false) => encode(&Fact::NoneSold(*left)),
+            Self::Done(left, true) => encode(&SaleFact::Sold(*left)),
+            Self::Done(left, false) => encode(&SaleFact::NoneSold(*left)),
             Self::Outdated => Observation::default(),
         }
     }
@@ -215,21 +216,6 @@ fn swap<W: World>(world: &mut W, sale: &Sale, shop: &Shop) -> io::Result<Visit> 
     }
 }
 
-/// The content of a file that says how many tickets are left.
-pub fn text(count: i64) -> String {
-    format!("{{\"count\": {count}}}")
-}
-
-#[derive(Deserialize)]
-struct Stock {
-    count: i64,
-}
-
-/// The number in such a content; `None` if it is half-written.
-pub fn count(content: &[u8]) -> Option<i64> {
-    serde_json::from_slice(content).ok().map(|stock: Stock| stock.count)
-}
-
 /// Reads the stock, of the newest version if versions are published.
 ///
 /// # Errors
@@ -245,7 +231,7 @@ pub fn read(shop: &Shop, lock: LockKind) -> io::Result<Reading> {
         }
     }
     let content = fs::read(&path)?;
-    Ok(match count(&content) {
+    Ok(match parse(&content) {
         Some(count) => Reading::Count(count, version),
         None => Reading::Torn(String::from_utf8_lossy(&content).into_owned()),
     })

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::locks::{LockKind, Promise};
 use super::params::{Sale, Store};
-use super::{Tickets, body};
+use super::{body, share};
 use crate::process::Scratch;
 use crate::scenario::case::Case;
 use crate::scenario::contract::LockCase;
@@ -21,7 +21,7 @@ const PURCHASES: usize = 301;
 /// Every lock, and last the whole exercise. The search is left out of the others, for it is no lock's fault; a
 /// kill is tried with the atomic store unless a store was chosen, for no lock mends a file that was left
 /// half-written.
-pub(super) fn cases(chosen: &Sale, has_store: bool) -> Vec<LockCase> {
+pub(super) fn cases<S: Scenario<Params = Sale>>(chosen: &Sale, has_store: bool) -> Vec<LockCase> {
     let base = Sale { search: false, ..chosen.clone() };
     let survivable = if has_store { base.store } else { Store::Rename };
     let case = |name, sale: Sale| LockCase {
@@ -29,8 +29,8 @@ pub(super) fn cases(chosen: &Sale, has_store: bool) -> Vec<LockCase> {
         why: sale.lock.why,
         buyers: sale.buyers,
         stock: sale.stock,
-        plain: Arc::new(Case::<Tickets>::new(sale.clone())),
-        killed: Arc::new(Case::<Tickets>::new(Sale { store: survivable, ..sale.clone() })),
+        plain: Arc::new(Case::<S>::new(sale.clone())),
+        killed: Arc::new(Case::<S>::new(Sale { store: survivable, ..sale.clone() })),
         prices: Box::new(move || prices(&sale)),
     };
     let mut cases: Vec<_> =
@@ -57,8 +57,8 @@ fn prices(sale: &Sale) -> Result<Vec<Duration>, RunError> {
 
 /// What one free purchase costs, in the empty directory `dir`.
 fn price(sale: &Sale, dir: &Path) -> std::io::Result<Duration> {
-    let shop = Tickets::open(sale, dir)?;
-    Tickets::reset(sale, &shop)?;
+    let shop = share::open(sale, dir)?;
+    share::reset(sale, &shop)?;
     let begin = Instant::now();
     body::buy(&mut Free::default(), sale, &shop)?;
     Ok(begin.elapsed())

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::body::{Fact, Visit};
+use super::body::{SaleFact, Visit};
 use super::params::Sale;
 use crate::explore::engine::Trace;
 use crate::explore::step::{Event, letter};
@@ -26,15 +26,15 @@ pub struct Outcome {
 }
 
 /// What a step tells the judge; nothing if its buyer was killed there.
-fn fact(event: &Event) -> Option<Fact> {
+fn fact(event: &Event) -> Option<SaleFact> {
     decode(&event.observation)
 }
 
 /// The verdict on an execution at the gate that left `left` tickets in the file.
 pub(super) fn by_steps(sale: &Sale, trace: &Trace, left: Option<i64>) -> Verdict {
     let facts = || trace.events.iter().filter_map(fact);
-    let sold = facts().filter(|fact| matches!(fact, Fact::Sold(_))).count();
-    let torn = facts().any(|fact| fact == Fact::TornRead);
+    let sold = facts().filter(|fact| matches!(fact, SaleFact::Sold(_))).count();
+    let torn = facts().any(|fact| fact == SaleFact::TornRead);
     if trace.deadlocked() { Verdict::Deadlock } else { of_sale(sale.stock, sold as i64, left, torn) }
 }
 
@@ -72,7 +72,7 @@ pub(super) fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
             continue;
         }
         let (process, who) = (event.choice.index(), letter(event.choice.index()));
-        if fact(event) == Some(Fact::TornRead) {
+        if fact(event) == Some(SaleFact::TornRead) {
             let by = writes.last().map(|(_, by)| letter(*by));
             let by = by.map_or(String::new(), |by| format!(" that {by} has emptied and not yet written"));
             return Some((position, format!("{who} reads a half-written file{by}")));
@@ -81,7 +81,7 @@ pub(super) fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
             "read" => known[process] = writes.len(),
             "write" | "truncate" => {
                 let lost = writes[known[process]..].iter().find(|(_, by)| *by != process);
-                if matches!(fact(event), Some(Fact::Sold(_))) {
+                if matches!(fact(event), Some(SaleFact::Sold(_))) {
                     sold += 1;
                     if sold > sale.stock {
                         return Some((position, format!("{who} sells ticket {sold} of {}", sale.stock)));

@@ -9,13 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::locks::{LOCKS, LockKind};
-use super::stock_file;
+use super::stock_file::{self, MAX_STOCK};
 use crate::explore::schedule::MAX_PROCESSES;
 use crate::process::StartMethod;
-use crate::scenario::contract::{Method, ParamsError, Verb};
+use crate::scenario::contract::{Method, Params, ParamsError, Verb};
 
-/// The most tickets that a sale can begin with.
-pub const MAX_STOCK: i64 = 1_000_000;
 /// The most buyers of a free run.
 const MAX_BUYERS: u64 = 1000;
 /// The longest time that a buyer can think, in milliseconds.
@@ -79,17 +77,16 @@ mod microseconds {
     }
 }
 
-impl Sale {
-    /// The parameters in a few characters: `t2k1.no.qr`.
-    pub fn code(&self) -> String {
+impl Params for Sale {
+    /// As `t2k1.no.qr`.
+    fn code(&self) -> String {
         let search = if self.search { "" } else { "q" };
         let store = if self.store == Store::Rename { "r" } else { "" };
         let dot = if search.len() + store.len() > 0 { "." } else { "" };
         format!("t{}k{}.{}{dot}{search}{store}", self.buyers, self.stock, self.lock.code)
     }
 
-    /// The sale that has this code, if it is within bounds.
-    pub fn from_code(code: &str) -> Option<Sale> {
+    fn from_code(code: &str) -> Option<Sale> {
         let mut parts = code.strip_prefix('t')?.split('.');
         let (buyers, stock) = parts.next()?.split_once('k')?;
         let lock = LockKind::from_code(parts.next()?)?;
@@ -104,8 +101,7 @@ impl Sale {
         })
     }
 
-    /// The parameters as one types them.
-    pub fn options(&self) -> String {
+    fn options(&self) -> String {
         let search = if self.search { "" } else { " --no-search" };
         let store = if self.store == Store::Rename { " --store rename" } else { "" };
         let Sale { buyers, stock, lock, think, .. } = self;
@@ -114,6 +110,9 @@ impl Sale {
         format!("--buyers {buyers} --stock {stock} --lock {lock}{search}{store}{think}")
     }
 }
+
+/// The scenario's name on the command line.
+pub const NAME: &str = "tickets";
 
 /// What is run: a sale for each lock, by as many buyers, from the same seed.
 #[derive(Debug, Clone)]

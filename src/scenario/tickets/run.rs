@@ -13,11 +13,11 @@ use super::account::Account;
 use super::body::{self, Visit};
 use super::judge::{self, Outcome};
 use super::locks::LockKind;
+use super::params::NAME;
 use super::params::{FreeSale, Sale};
-use super::{Share, Tickets};
+use super::share::{self, Share};
 use crate::process::Scratch;
 use crate::process::{Child, Process};
-use crate::scenario::contract::Scenario;
 use crate::scenario::run::record::{Cell, Detail, Line, Record, Summary, Table};
 use crate::scenario::run::stage::{Reason, RunError, Stage};
 use crate::scenario::run::verdict::Verdict;
@@ -78,7 +78,7 @@ impl FreeSale {
         let verdict = runs.iter().map(|run| run.outcome.verdict).max().unwrap_or(Verdict::Ok);
         let summary = summary(&runs);
         Ok(Record {
-            scenario: Tickets::NAME.to_owned(),
+            scenario: NAME.to_owned(),
             parameters: self.parameters(),
             processes: stage.processes,
             events: stage.events,
@@ -111,8 +111,8 @@ impl FreeSale {
     ) -> Result<TicketsRun, RunError> {
         let sale = Sale { lock, ..self.sale.clone() };
         std::fs::create_dir(dir).map_err(RunError::os("making the run's directory"))?;
-        let shop = Tickets::open(&sale, dir).map_err(RunError::os("opening the lock"))?;
-        Tickets::reset(&sale, &shop).map_err(RunError::os("writing the stock file"))?;
+        let shop = share::open(&sale, dir).map_err(RunError::os("opening the lock"))?;
+        share::reset(&sale, &shop).map_err(RunError::os("writing the stock file"))?;
 
         let (reports, incoming) = control::channel::<Report>().map_err(RunError::os("socketpair"))?;
         let mut rng = StdRng::seed_from_u64(self.seed);
@@ -120,7 +120,7 @@ impl FreeSale {
         let mut buyers: Vec<Buyer> = Vec::new();
         for index in 0..sale.buyers {
             let (door, entrance) = control::channel().map_err(RunError::os("socketpair"))?;
-            let share = Tickets::share(&sale, &shop, index).map_err(RunError::os("dup"))?;
+            let share = share::share(&shop).map_err(RunError::os("dup"))?;
             let order = Order { index, sale: sale.clone(), share, seed: rng.next_u64() };
             let buyer = Process::new(visit)
                 .args((order, entrance, reports.clone()))
@@ -282,7 +282,7 @@ fn visit(
     reports: control::Sender<Report>,
 ) -> Result<Visit, Reason> {
     let Order { index, mut sale, share, seed } = order;
-    let shop = Tickets::unpack(&sale, share, index).map_err(|error| Reason::of(&error))?;
+    let shop = share::unpack(&sale, share, index).map_err(|error| Reason::of(&error))?;
     let mut world = Told::new(reports);
     // The sale was called off.
     if entrance.recv().is_err() {
@@ -290,5 +290,5 @@ fn visit(
     }
     // Each buyer has its own pace, half as fast to half as slow again as asked for.
     sale.think = sale.think.mul_f64(StdRng::seed_from_u64(seed).random_range(0.5..=1.5));
-    Tickets::body(&mut world, &sale, &shop, index).map_err(|error| Reason::of(&error))
+    body::buy(&mut world, &sale, &shop).map_err(|error| Reason::of(&error))
 }

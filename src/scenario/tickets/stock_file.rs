@@ -3,9 +3,12 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::body;
-use super::params::MAX_STOCK;
+use serde::Deserialize;
+
 use crate::sys::tmpfile::open_to_read;
+
+/// The most tickets that a sale can begin with.
+pub const MAX_STOCK: i64 = 1_000_000;
 
 /// A stock file is a few bytes; more are not read.
 const LARGEST: u64 = 4096;
@@ -34,6 +37,21 @@ pub enum StockFileError {
     },
 }
 
+/// The content of a file that says how many tickets are left.
+pub fn text(count: i64) -> String {
+    format!("{{\"count\": {count}}}")
+}
+
+#[derive(Deserialize)]
+struct Stock {
+    count: i64,
+}
+
+/// The number in such a content; `None` if it is half-written.
+pub fn parse(content: &[u8]) -> Option<i64> {
+    serde_json::from_slice(content).ok().map(|stock: Stock| stock.count)
+}
+
 /// How many tickets there are, by this file or by the one that ships with the program.
 ///
 /// # Errors
@@ -58,7 +76,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 fn counted(content: &[u8]) -> Result<i64, String> {
     // A list of one number would pass for the object.
     let is_object = content.trim_ascii_start().starts_with(b"{");
-    match body::count(content).filter(|_| is_object) {
+    match parse(content).filter(|_| is_object) {
         None => Err("holds no JSON object with a whole number as its `count`".to_owned()),
         Some(count) if count < 0 => Err(format!("counts {count} tickets: fewer than 0")),
         Some(count) if count > MAX_STOCK => Err(format!("counts {count} tickets: more than {MAX_STOCK}")),

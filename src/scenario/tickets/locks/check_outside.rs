@@ -1,6 +1,7 @@
 //! A right lock, taken too late.
 
-use super::{Discipline, Promise, Recipe, flock};
+use super::flock;
+use super::recipe::{Discipline, Promise, Recipe};
 
 pub(super) const RECIPE: Recipe = Recipe {
     name: "check-outside",

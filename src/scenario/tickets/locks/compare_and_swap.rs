@@ -5,19 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::none::no_lock;
-use super::{Discipline, Opens, Promise, Recipe, Shop};
+use super::recipe::{Discipline, Promise, Recipe, Shop};
 
 pub(super) const RECIPE: Recipe = Recipe {
-    name: "compare-and-swap",
-    code: "cs",
     why: "Nobody waits: a buyer publishes version n+1 only if no other buyer has, and reads again otherwise. \
           Publishing is one step (link(2) fails if the name is taken), so a kill leaves the old version or \
           the new.",
     promise: Promise::Right,
     discipline: Discipline::Versions,
-    opens: Opens::Nothing,
-    make: no_lock,
     reset,
+    ..Recipe::guarded("compare-and-swap", "cs", no_lock)
 };
 
 /// Removes all versions but the first.

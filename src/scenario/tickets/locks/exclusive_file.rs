@@ -5,18 +5,14 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Discipline, Opens, Promise, Recipe, Shop};
+use super::recipe::{Promise, Recipe, Shop};
 use crate::scenario::world::Lock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    name: "exclusive-file",
-    code: "ex",
     why: "Only one of several buyers can make a file that must not exist yet (O_EXCL). Nobody removes the file of a killed holder, so after that no buyer ever buys again.",
     promise: Promise::RightUntilKilled,
-    discipline: Discipline::Guarded,
-    opens: Opens::Nothing,
-    make,
     reset,
+    ..Recipe::guarded("exclusive-file", "ex", make)
 };
 
 /// How often a waiter looks whether the file is gone.

@@ -3,19 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::{Discipline, Opens, Promise, Recipe, Shop, nothing_to_reset};
+use super::recipe::{Promise, Recipe, Shop};
 use crate::scenario::world::Lock;
 use crate::sync::file_lock::FileLock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    name: "flock",
-    code: "fl",
     why: "The kernel lets one open file description hold the lock, and each buyer has opened its own. It goes with the holder's last descriptor, so a killed holder releases it.",
     promise: Promise::Right,
-    discipline: Discipline::Guarded,
-    opens: Opens::Nothing,
-    make,
-    reset: nothing_to_reset,
+    ..Recipe::guarded("flock", "fl", make)
 };
 
 fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {

@@ -3,18 +3,14 @@
 use std::fs::File;
 use std::io;
 
-use super::{Discipline, Opens, Promise, Recipe, Shop, taken};
+use super::recipe::{Opens, Recipe, Shop, taken};
 use crate::scenario::world::Lock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    name: "inherited",
-    code: "in",
     why: "The lock belongs to the open file description, which the parent opened and all children share. They own it together, so none of them is ever refused.",
-    promise: Promise::Broken,
-    discipline: Discipline::Guarded,
     opens: Opens::LockFile,
-    make,
     reset,
+    ..Recipe::guarded("inherited", "in", make)
 };
 
 fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {

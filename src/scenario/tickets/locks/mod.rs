@@ -10,17 +10,17 @@ mod mutex;
 mod none;
 mod posix;
 mod posix_closed;
+mod recipe;
 mod thread_mutex;
 mod twice;
 mod unlinked_file;
 
 pub use compare_and_swap::{publish, versioned};
+pub use recipe::{Discipline, Opened, Opens, Promise, Recipe, Shop};
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use schemars::generate::SchemaGenerator;
@@ -28,7 +28,6 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::scenario::world::Lock;
-use crate::shm::region::Region;
 
 /// Every lock, in the order in which they are shown.
 pub static LOCKS: &[&Recipe] = &[
@@ -45,109 +44,6 @@ pub static LOCKS: &[&Recipe] = &[
     &mutex::RECIPE,
     &compare_and_swap::RECIPE,
 ];
-
-/// A way to keep two buyers apart.
-pub struct Recipe {
-    /// Its name on the command line.
-    pub name: &'static str,
-    /// Two small letters for tokens.
-    pub code: &'static str,
-    /// Why it works, or why not, in two sentences.
-    pub why: &'static str,
-    /// What exploration must find, if the store is atomic and no buyer searches outside the lock.
-    pub promise: Promise,
-    /// How a buyer uses it.
-    pub discipline: Discipline,
-    /// What the parent opens before the buyers are started.
-    pub opens: Opens,
-    /// Makes one that is free.
-    make: for<'a> fn(&'a Shop) -> io::Result<Box<dyn Lock + 'a>>,
-    /// Frees it, whatever a killed buyer has left.
-    reset: fn(&Shop) -> io::Result<()>,
-}
-
-impl fmt::Debug for Recipe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-/// What exploration must find.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Promise {
-    /// Every schedule is right, also if a buyer is killed.
-    Right,
-    /// Every schedule is right until a buyer is killed: the lock of a killed holder stays locked.
-    RightUntilKilled,
-    /// Some schedules sell too much.
-    Broken,
-    /// No schedule comes to an end.
-    Deadlocks,
-}
-
-/// How a buyer uses its lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Discipline {
-    /// Not at all.
-    Unguarded,
-    /// It locks, reads, writes and unlocks.
-    Guarded,
-    /// It reads, and locks for the writing only.
-    ReadFirst,
-    /// It locks twice.
-    Twice,
-    /// It publishes a version, unless another buyer was first.
-    Versions,
-}
-
-/// What the parent opens for a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opens {
-    /// Nothing: buyers open what they need.
-    Nothing,
-    /// The lock file.
-    LockFile,
-    /// Shared memory.
-    Memory,
-}
-
-/// Where a sale takes place, as one process sees it.
-#[derive(Debug)]
-pub struct Shop {
-    /// The file with the stock.
-    pub stock: PathBuf,
-    /// The lock file.
-    pub lock: PathBuf,
-    /// What the parent has opened.
-    pub opened: Option<Opened>,
-    /// Which buyer this is; the parent counts as one more than there are.
-    pub process: usize,
-}
-
-/// What the parent opens before the buyers share it.
-#[derive(Debug)]
-pub enum Opened {
-    /// A descriptor of the lock file.
-    LockFile(File),
-    /// The memory in which the lock lies.
-    Memory(Region),
-}
-
-impl Shop {
-    fn region(&self) -> io::Result<&Region> {
-        match &self.opened {
-            Some(Opened::Memory(region)) => Ok(region),
-            _ => Err(io::Error::other("the lock's memory is not open")),
-        }
-    }
-
-    fn lock_file(&self) -> io::Result<&File> {
-        match &self.opened {
-            Some(Opened::LockFile(file)) => Ok(file),
-            _ => Err(io::Error::other("the lock file is not open")),
-        }
-    }
-}
 
 /// One of `LOCKS`.
 #[derive(Clone, Copy)]
@@ -243,22 +139,4 @@ impl JsonSchema for LockKind {
         let names: Vec<&str> = Self::all().map(|kind| kind.0.name).collect();
         json_schema!({ "type": "string", "enum": names })
     }
-}
-
-/// Opens a lock file, and makes it if it is not there.
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
-}
-
-fn taken(result: Result<(), TryLockError>) -> io::Result<bool> {
-    match result {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-/// Of a lock of which nothing is left when its holder is dead.
-fn nothing_to_reset(_: &Shop) -> io::Result<()> {
-    Ok(())
 }

@@ -4,21 +4,18 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Discipline, Opens, Promise, Recipe, Shop};
+use super::recipe::{Opens, Promise, Recipe, Shop};
 use crate::scenario::world::Lock;
 use crate::shm::region::Region;
 use crate::sync::robust_mutex;
 use crate::sys::poll::Deadline;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    name: "mutex",
-    code: "mu",
     why: "One word in memory that all share says who holds it. The kernel hands it on when the holder dies (a robust futex), so a killed holder releases it.",
     promise: Promise::Right,
-    discipline: Discipline::Guarded,
     opens: Opens::Memory,
-    make,
     reset,
+    ..Recipe::guarded("mutex", "mu", make)
 };
 
 fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {

@@ -2,19 +2,14 @@
 
 use std::io;
 
-use super::{Discipline, Opens, Promise, Recipe, Shop, nothing_to_reset};
+use super::recipe::{Discipline, Recipe, Shop};
 use crate::scenario::world::Lock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    name: "none",
-    code: "no",
     why: "Nothing prevents two buyers from reading the same stock. Both sell the same ticket, and both write \
           back the same number.",
-    promise: Promise::Broken,
     discipline: Discipline::Unguarded,
-    opens: Opens::Nothing,
-    make: no_lock,
-    reset: nothing_to_reset,
+    ..Recipe::guarded("none", "no", no_lock)
 };
 
 pub(super) fn no_lock(_: &Shop) -> io::Result<Box<dyn Lock + '_>> {

@@ -4,19 +4,14 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Discipline, Opens, Promise, Recipe, Shop, nothing_to_reset, open};
+use super::recipe::{Promise, Recipe, Shop, open};
 use crate::scenario::world::Lock;
 use crate::sys::record_lock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    name: "posix",
-    code: "po",
     why: "The kernel lets one process hold the record, and each buyer is a process of its own. It goes with the process, so a killed holder releases it.",
     promise: Promise::Right,
-    discipline: Discipline::Guarded,
-    opens: Opens::Nothing,
-    make,
-    reset: nothing_to_reset,
+    ..Recipe::guarded("posix", "po", make)
 };
 
 fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {

@@ -3,18 +3,12 @@
 use std::io;
 
 use super::posix::Posix;
-use super::{Discipline, Opens, Promise, Recipe, Shop, nothing_to_reset};
+use super::recipe::{Recipe, Shop};
 use crate::scenario::world::Lock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    name: "posix-closed",
-    code: "pc",
     why: "The lock is on the stock file, and reading the stock opens and closes that file once more. Closing any descriptor of a file drops all the record locks that the process has on it, so the lock is gone right after the read.",
-    promise: Promise::Broken,
-    discipline: Discipline::Guarded,
-    opens: Opens::Nothing,
-    make,
-    reset: nothing_to_reset,
+    ..Recipe::guarded("posix-closed", "pc", make)
 };
 
 fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {

@@ -3,18 +3,12 @@
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::{Discipline, Opens, Promise, Recipe, Shop, nothing_to_reset};
+use super::recipe::{Recipe, Shop};
 use crate::scenario::world::Lock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    name: "thread-mutex",
-    code: "th",
     why: "The mutex lies in the memory of a process, and every process has its own copy of it. It keeps the threads of one process apart, and no two processes.",
-    promise: Promise::Broken,
-    discipline: Discipline::Guarded,
-    opens: Opens::Nothing,
-    make,
-    reset: nothing_to_reset,
+    ..Recipe::guarded("thread-mutex", "th", make)
 };
 
 fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {

@@ -1,6 +1,7 @@
 //! A right lock, taken by the caller and once more by the function that it calls.
 
-use super::{Discipline, Promise, Recipe, flock};
+use super::flock;
+use super::recipe::{Discipline, Promise, Recipe};
 
 pub(super) const RECIPE: Recipe = Recipe {
     name: "twice",

@@ -4,18 +4,12 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
-use super::{Discipline, Opens, Promise, Recipe, Shop, nothing_to_reset, open, taken};
+use super::recipe::{Recipe, Shop, open, taken};
 use crate::scenario::world::Lock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    name: "unlinked-file",
-    code: "un",
     why: "Each buyer deletes the lock file, for it might be stale, and makes it anew. The lock is on the file, not on its name, so each holds a lock on a file of its own.",
-    promise: Promise::Broken,
-    discipline: Discipline::Guarded,
-    opens: Opens::Nothing,
-    make,
-    reset: nothing_to_reset,
+    ..Recipe::guarded("unlinked-file", "un", make)
 };
 
 fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {
