@@ -8,13 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tidy::{Source, sources};
 
 /// Files that may use each other, and why. A folder stands for all files in it.
-const KNOWN: [(&str, &str); 8] = [
+const KNOWN: [(&str, &str); 9] = [
     ("cli/cabinet.rs", "is one of the ways to explore, and explores"),
     ("cli/explore.rs", "offers the cabinet"),
     ("explore/traced/", "the rows of the table of system calls act on the world that holds their plans"),
     ("net/", "a program lies in one folder with its demo, which plays it on the stage that all demos share"),
     ("process/child.rs", "a child leaves its family when it is reaped"),
     ("process/family.rs", "a family is made of children"),
+    (
+        "observe/waits/",
+        "what a thread waits for is found in the scene, which is made from what threads wait for",
+    ),
     ("report/live/", "the rows are selected and sorted as the view says, which holds them"),
     ("wire/", "a channel encodes its messages, and a descriptor travels beside one"),
 ];

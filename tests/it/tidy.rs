@@ -122,12 +122,15 @@ fn naming<'a>(sources: &'a [Source], what: &str) -> Vec<&'a Source> {
 }
 
 /// Who may name `nix` or `libc` beside `sys`, and why.
-const AT_THE_EDGE: [(&str, &str); 10] = [
+const AT_THE_EDGE: [(&str, &str); 13] = [
     ("explore/traced/", "knows system calls and their arguments by the kernel's numbers"),
     ("shm/region.rs", "reads and writes memory that is mapped, by calls that cannot fault"),
     ("queue/bell.rs", "is an eventfd, by safe calls"),
     ("queue/side.rs", "is told of the others' ends by a socket, by safe calls"),
     ("queue/process_id.rs", "tells the kernel's error numbers apart"),
+    ("observe/lives.rs", "knows a signal by its number"),
+    ("observe/waits/fifo.rs", "knows system calls and their flags by their numbers"),
+    ("observe/watch/breakers.rs", "knows signals by their numbers"),
     ("observe/switches.rs", "tells the kernel's error numbers apart"),
     ("observe/tier.rs", "tells the kernel's error numbers apart"),
     ("observe/waits/lock.rs", "knows the operations of futexes by their numbers"),

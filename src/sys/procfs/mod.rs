@@ -12,5 +12,6 @@ pub mod sockets;
 pub mod stat;
 pub mod status;
 pub mod syscall;
+pub mod task;
 pub mod text;
 pub mod tree;

@@ -1,7 +1,7 @@
 //! `/proc/PID/stat` and `schedstat`: state letter, parent, exit status, and time on and in line for the CPU.
 
+use super::task::threads;
 use super::text::printable;
-use super::tree::threads;
 use crate::sys::pid::Pid;
 use crate::sys::wait::How;
 

@@ -1,13 +1,10 @@
 //! All processes, and the threads, children and descendants of one.
 
 use super::stat::{Stat, of_process};
+use super::task::ids_in;
+pub use super::task::threads;
 use crate::sys::pid::Pid;
 use std::io;
-
-/// The threads of a process, none when it is gone.
-pub fn threads(pid: Pid) -> Vec<Pid> {
-    ids_in(&format!("/proc/{pid}/task"))
-}
 
 /// The children of a process by all of its threads (`/proc/PID/task/TID/children`, which needs
 /// `CONFIG_PROC_CHILDREN`); `None` where the kernel does not tell.
@@ -82,11 +79,6 @@ fn by_parents(root: Pid) -> Vec<Pid> {
         found.extend(all.iter().filter(|process| process.ppid == parent).map(|process| process.pid));
     }
     found
-}
-
-fn ids_in(directory: &str) -> Vec<Pid> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
-    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 #[cfg(test)]
