@@ -1,4 +1,4 @@
-//! One TCP connection, timed: no read or write waits for ever, and none lets a slow peer stay for ever.
+//! One TCP connection with time limits: no read or write waits for ever, and no slow peer stays for ever.
 
 use crate::net::event::{Log, What};
 use crate::net::limits::Limits;
@@ -12,17 +12,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Why a connection did not end well. It costs this connection only.
+/// A connection failed. Other connections are not affected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
     /// No byte moved for the idle time.
-    #[error("nothing moved for {0:?}, the longest that is waited")]
+    #[error("nothing moved for {0:?}, the longest idle time")]
     Idle(Duration),
-    /// The connection lived longer than any may.
-    #[error("it was not done after {0:?}, the longest that a connection may last")]
+    /// The connection exceeded its longest life.
+    #[error("it was not done after {0:?}, the longest life of a connection")]
     Total(Duration),
-    /// The peer went away without a word, or took no more.
+    /// The peer closed the connection abruptly, or reads no more.
     #[error("the other end reset the connection")]
     Reset,
     /// The stream ended too early.
@@ -30,24 +30,24 @@ pub enum ConnectionError {
     Cut {
         /// What was being received.
         what: &'static str,
-        /// Bytes that came.
+        /// Bytes received.
         got: u64,
-        /// Bytes that had to come.
+        /// Bytes expected.
         want: u64,
     },
-    /// The frames are broken.
+    /// The frames are malformed.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The text is no text.
+    /// The text is malformed.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// What the peer wants or sent is not what this program serves.
+    /// The program refuses what the peer sent, or the other way round.
     #[error("{0}")]
     Refused(String),
     /// The kernel refused something.
     #[error("{doing}")]
     Io {
-        /// What could not be done.
+        /// What failed.
         doing: &'static str,
         /// What the kernel said.
         #[source]
@@ -61,14 +61,14 @@ impl ConnectionError {
         Self::Io { doing: "no thread can be started", source }
     }
 
-    /// Wraps what the kernel said while `doing` something that is not a send or a receive.
+    /// Wraps what the kernel said when something other than a send or a receive failed.
     pub(crate) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { doing, source }
     }
 }
 
-/// A connection with an idle time, a life time, and a log. All methods take `&self`: one thread may
-/// read while another writes.
+/// A connection with an idle time, a life time, and a log. All methods take `&self`: one thread may read while another
+/// writes.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -82,7 +82,7 @@ pub struct Connection {
     end: Mutex<End>,
 }
 
-/// Whether a connection was cut, and what wakes who waits for something else than the socket.
+/// Whether a connection was cut, and how to wake a thread that waits for something other than the socket.
 #[derive(Default)]
 struct End {
     is_cut: bool,
@@ -96,10 +96,10 @@ impl std::fmt::Debug for End {
 }
 
 impl Connection {
-    /// Takes a connected stream over.
+    /// Takes over a connected stream.
     ///
     /// # Errors
-    /// When the stream is not connected any more.
+    /// When the stream is no longer connected.
     pub fn new(stream: TcpStream, limits: &Limits, log: &Log) -> Result<Self, ConnectionError> {
         let peer = stream.peer_addr().map_err(|_| ConnectionError::Reset)?;
         Ok(Self {
@@ -130,15 +130,15 @@ impl Connection {
         self.stream
     }
 
-    /// Tells the log that `what` happened on this connection.
+    /// Logs that `what` happened on this connection.
     pub fn tell(&self, what: What) {
         self.log.tell(Some(self.peer), what);
     }
 
-    /// Reads what has come, waiting for the first byte; 0 is the end of the stream.
+    /// Reads what has arrived, waiting for the first byte; 0 is the end of the stream.
     ///
     /// # Errors
-    /// When nothing comes in time, or the connection is gone.
+    /// When nothing arrives in time, or the connection breaks.
     pub fn read(&self, buffer: &mut [u8]) -> Result<usize, ConnectionError> {
         loop {
             self.arm(&self.armed_read, TcpStream::set_read_timeout)?;
@@ -152,7 +152,7 @@ impl Connection {
         }
     }
 
-    /// Waits until something can be read, and leaves it there; `false` at the end of the stream.
+    /// Waits until something can be read, without reading it; `false` at the end of the stream.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -166,7 +166,7 @@ impl Connection {
         }
     }
 
-    /// As [`read`](Self::read), but gives up after `timeout`, which is then no error but `None`.
+    /// As [`read`](Self::read), but returns `None` after `timeout`.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -180,7 +180,7 @@ impl Connection {
         if ready[0] { self.read(buffer).map(Some) } else { Ok(None) }
     }
 
-    /// Fills `buffer`; `what` names it if the stream ends before.
+    /// Fills `buffer`; `what` names its contents in an error.
     ///
     /// # Errors
     /// As [`read`](Self::read), and when the stream ends first.
@@ -198,7 +198,7 @@ impl Connection {
     /// Writes all of `bytes`.
     ///
     /// # Errors
-    /// When the peer takes nothing for the idle time, or the connection is gone.
+    /// When the peer reads nothing for the idle time, or the connection breaks.
     pub fn write_all(&self, mut bytes: &[u8]) -> Result<(), ConnectionError> {
         while !bytes.is_empty() {
             self.arm(&self.armed_write, TcpStream::set_write_timeout)?;
@@ -214,13 +214,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Says to the other end that no more will be sent; what it sends can still be received.
+    /// Tells the other end that nothing more will be sent; what it sends can still be received.
     pub fn finish_sending(&self) {
-        // It fails only on a connection that is gone, and the next read tells that better.
+        // It fails only on a broken connection, which the next read reports better.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Ends both directions at once: whoever reads or writes it, in any thread or process, is woken.
+    /// Ends both directions at once: every thread and process that reads or writes it is woken.
     pub fn cut(&self) {
         let _ = self.stream.shutdown(Shutdown::Both);
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
@@ -233,8 +233,8 @@ impl Connection {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).is_cut
     }
 
-    /// Has `wake` called when the connection is cut, at once if it is: for a thread that waits for something
-    /// else than the socket. It must not wait, nor cut the connection itself.
+    /// Calls `wake` when the connection is cut, or at once if it has been: for a thread that waits for something other
+    /// than the socket. `wake` must not block, nor cut the connection itself.
     pub fn on_cut(&self, wake: impl Fn() + Send + 'static) {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         if end.is_cut {
@@ -243,8 +243,8 @@ impl Connection {
         end.wake = Some(Box::new(wake));
     }
 
-    /// Puts the smaller of the idle time and what is left of the whole time on the socket, if that
-    /// is not what it has: one system call more only in the connection's last idle time.
+    /// Sets the socket's timeout to the smaller of the idle time and the rest of the connection's life. The system call
+    /// is made only when that changes: in the connection's last idle time.
     fn arm(
         &self,
         armed: &AtomicU64,
@@ -257,12 +257,13 @@ impl Connection {
         let timeout = left.min(self.idle).max(Duration::from_millis(1));
         let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         if armed.swap(nanos, Ordering::Relaxed) != nanos {
-            set(&self.stream, Some(timeout)).map_err(ConnectionError::io("the socket takes no timeout"))?;
+            set(&self.stream, Some(timeout))
+                .map_err(ConnectionError::io("the socket's timeout cannot be set"))?;
         }
         Ok(())
     }
 
-    /// `Ok` when the call is to be made again.
+    /// `Ok` when the call must be repeated.
     fn judge(&self, error: io::Error, doing: &'static str) -> Result<(), ConnectionError> {
         match error.kind() {
             ErrorKind::Interrupted => Ok(()),

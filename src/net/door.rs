@@ -1,7 +1,7 @@
-//! What happens at a server's door: connections that cannot be served are told why, and a kernel that
-//! accepts no more does not flood the log.
+//! Connections that a server cannot serve: they are told why, and a kernel that accepts no more does not flood the
+//! log.
 //!
-//! Nothing here blocks or needs a thread, so that a client that does not listen delays no other client.
+//! Nothing here blocks or needs a thread, so a client that does not read delays no other client.
 
 use crate::net::event::{Log, What};
 use std::collections::VecDeque;
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 /// How long a connection that was turned away stays open, so that its client can read why.
 const STAY: Duration = Duration::from_millis(200);
-/// The most that stay open at once; above that the oldest is closed early.
+/// How many stay open at once; above that the oldest is closed early.
 const STAYING: usize = 64;
-/// How long a server waits after `accept` failed for want of descriptors or memory.
+/// How long a server waits after `accept` failed for lack of descriptors or memory.
 pub(crate) const REST: Duration = Duration::from_millis(100);
 
 /// Connections that were turned away, and whether `accept` fails at present.
@@ -39,7 +39,7 @@ impl Door {
         self.leaving.push_back((Instant::now() + STAY, stream));
     }
 
-    /// Closes the connections whose time is over.
+    /// Closes the connections that are due.
     pub(crate) fn close_due(&mut self) {
         let now = Instant::now();
         while self.leaving.front().is_some_and(|(at, _)| *at <= now) {
@@ -47,7 +47,7 @@ impl Door {
         }
     }
 
-    /// How long until the next connection is to be closed.
+    /// The time until the next connection is due.
     pub(crate) fn next(&self) -> Option<Duration> {
         self.leaving.front().map(|(at, _)| at.saturating_duration_since(Instant::now()))
     }
@@ -57,11 +57,10 @@ impl Door {
         self.failing = false;
     }
 
-    /// `accept` failed. Returns whether the server must rest before the next attempt: without
-    /// descriptors or memory it would fail again at once. That is logged once until a connection is
-    /// accepted again.
+    /// `accept` failed. Returns whether the server must rest before the next attempt: without descriptors or memory it
+    /// would fail again at once. That is logged once until a connection is accepted again.
     pub(crate) fn accept_failed(&mut self, error: &io::Error, log: &Log) -> bool {
-        // The client was gone before it was accepted, or another thread was faster.
+        // The client left before it was accepted, or another thread was faster.
         if matches!(
             error.kind(),
             ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted

@@ -1,5 +1,5 @@
-//! What an end of a connection has to tell, as plain data: the caller prints it, sends it to
-//! another process, or checks it.
+//! What happens at an end of a connection, as plain data: the caller prints it, sends it to another process, or checks
+//! it.
 
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pid::Pid;
@@ -7,11 +7,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// The most bytes of one send or receive that an event keeps, and the most that are shown.
+/// The most bytes of one send or receive that an event holds, and the most that are shown.
 const KEPT: usize = 128;
 const SHOWN: usize = 64;
 
-/// The most of them that are shown when they are no text: each may take four characters.
+/// The most that are shown if they are not text: each may take four characters.
 const AS_BYTES: usize = 32;
 
 /// One thing that happened at one end.
@@ -21,7 +21,7 @@ pub struct Event {
     pub at_ns: u64,
     /// The process in which it happened.
     pub pid: Pid,
-    /// The other end, where there is one.
+    /// The other end, if there is one.
     pub peer: Option<SocketAddr>,
     /// What happened.
     pub what: What,
@@ -31,35 +31,35 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum What {
-    /// The server takes connections (or datagrams) at this address from now on.
+    /// The server accepts connections (or datagrams) at this address from now on.
     Listening(SocketAddr),
-    /// A connection is there.
+    /// A connection was made.
     Opened,
-    /// Bytes went to the kernel in one call.
+    /// Bytes were passed to the kernel in one call.
     Sent(Bytes),
-    /// Bytes came from the kernel in one call; none is the end of the stream.
+    /// Bytes were received in one call; none is the end of the stream.
     Received(Bytes),
     /// A message for the person (or the program) that uses this end.
     Message(String),
     /// A remark, for the person only.
     Note(String),
-    /// A long transfer came so far.
+    /// How far a long transfer is.
     Progress {
         /// Bytes so far.
         done: u64,
         /// Bytes in all.
         total: u64,
     },
-    /// The connection failed, in one line; nothing but this connection is lost.
+    /// The connection failed, for this reason in one line. Only this connection is lost.
     Failed(String),
-    /// The connection is over, well or not.
+    /// The connection has ended, with or without an error.
     Closed,
 }
 
 /// How many bytes moved, and the first of them.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Bytes {
-    /// All that moved in the call.
+    /// All bytes of the call.
     pub length: usize,
     /// The first of them, at most 128.
     pub head: Vec<u8>,
@@ -72,8 +72,8 @@ impl Bytes {
 }
 
 impl fmt::Display for Bytes {
-    /// `5 bytes "hello"`, `12 bytes b"\x08\x00\x00\x00Parallel"`: as text where it is text without
-    /// control characters, else as Python shows bytes.
+    /// `5 bytes "hello"`, `12 bytes b"\x08\x00\x00\x00Parallel"`: text without control characters as text, anything else as
+    /// Python shows bytes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.length == 1 { "" } else { "s" };
         write!(f, "{} byte{plural}", self.length)?;
@@ -106,29 +106,28 @@ pub struct Log {
 }
 
 impl Log {
-    /// Hands every event to `sink`, from whatever thread it happens in, except the single sends and
-    /// receives.
+    /// Passes every event to `sink`, in the thread where it happens, except single sends and receives.
     pub fn new(sink: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self { sink: Arc::new(sink), bytes: false }
     }
 
-    /// As [`new`](Self::new), and every send and receive as well.
+    /// As [`new`](Self::new), with every send and receive.
     pub fn with_bytes(sink: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self { sink: Arc::new(sink), bytes: true }
     }
 
-    /// Tells what happened, now and here.
+    /// Logs what happened, now and in this process.
     pub fn tell(&self, peer: Option<SocketAddr>, what: What) {
         (self.sink)(Event { at_ns: monotonic_ns(), pid: Pid::this(), peer, what });
     }
 
-    /// Passes on what happened in another process.
+    /// Logs an event of another process.
     pub fn forward(&self, event: Event) {
         (self.sink)(event);
     }
 
-    /// The time just before a send, where sends are told: the other end may have received the bytes
-    /// before the call that sends them returns.
+    /// The time just before a send, if sends are logged: the other end may have received the bytes before the call that
+    /// sends them returns.
     pub(crate) fn before_send(&self) -> u64 {
         if self.bytes { monotonic_ns() } else { 0 }
     }

@@ -1,4 +1,4 @@
-//! Lines of an input, read in a thread of their own so that an end can speak and listen at once.
+//! Lines of an input, read in a thread of their own so that an end can send and receive at the same time.
 
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -12,8 +12,8 @@ pub enum Line {
     Refused(String),
 }
 
-/// Reads `input` in a thread until it ends; a line longer than `limit` bytes is refused as a whole,
-/// and never held as a whole. The channel closes at the end of the input.
+/// Reads `input` in a thread until it ends. A line longer than `limit` bytes is refused, and never held as a whole. The
+/// channel closes at the end of the input.
 ///
 /// # Errors
 /// At the limit of threads.
@@ -37,7 +37,7 @@ pub fn lines(input: impl BufRead + Send + 'static, limit: usize) -> io::Result<R
 /// When the input cannot be read.
 pub fn next(input: &mut impl BufRead, limit: usize) -> io::Result<Option<Line>> {
     let mut bytes = Vec::new();
-    // Room for `\r\n`, so that a line of exactly `limit` bytes is seen to end there.
+    // With room for `\r\n`, so that a line of exactly `limit` bytes is accepted.
     let most = limit as u64 + 2;
     if input.by_ref().take(most).read_until(b'\n', &mut bytes)? == 0 {
         return Ok(None);
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_come_without_their_endings_and_too_long_ones_do_not_come() {
+    fn lines_have_no_endings_and_long_ones_are_refused() {
         let input = io::Cursor::new("ab\r\n火\n\nabcdefgh\nabcd\nend");
         let got: Vec<Line> = lines(input, 4).unwrap().iter().collect();
         let text = |s: &str| Line::Text(s.to_owned());

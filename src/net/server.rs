@@ -1,4 +1,4 @@
-//! The one TCP server under every program: it bounds, times and logs connections, and stops in order.
+//! The TCP server under the programs: it bounds, times and logs connections, and stops in order.
 
 use crate::net::address::{AddressError, resolve};
 use crate::net::connection::{Connection, ConnectionError};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// Enough for a handler that keeps its buffers on the heap, so that many threads cost little.
 const STACK: usize = 256 << 10;
 
-/// What a connection that is at its end takes to end.
+/// How long a connection that is ending takes.
 const ENDING: Duration = Duration::from_millis(50);
 
 /// A server that is bound and not yet serving.
@@ -31,40 +31,40 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `address`; port 0 takes any free one. A port whose last server has just ended is taken
-    /// at once (`SO_REUSEADDR`).
+    /// Binds `address`; port 0 takes a free port. A port whose last server has just ended is available at once
+    /// (`SO_REUSEADDR`).
     ///
     /// # Errors
-    /// When the address is none, is not of this machine, is taken, or needs privileges.
+    /// When the address is malformed, belongs to another machine, is in use, or needs privileges.
     pub fn bind(address: &str, limits: Limits, log: &Log) -> Result<Self, AddressError> {
         let bind_error = |source| AddressError::Bind { address: address.to_owned(), source };
         let listener = TcpListener::bind(&resolve(address)?[..]).map_err(bind_error)?;
         lengthen_backlog(&listener).map_err(bind_error)?;
-        // Between a poll that says ready and the accept, the client may be gone again.
+        // The client may leave between the poll that reports it and the accept.
         listener.set_nonblocking(true).map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         Ok(Self { listener, address, limits, log: log.clone() })
     }
 
-    /// The address with the port that was taken.
+    /// The address, with the actual port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The socket that listens, for a server that has a loop of its own.
+    /// The listening socket, for a server with a loop of its own.
     pub fn into_listener(self) -> TcpListener {
         self.listener
     }
 
-    /// Serves each connection with `handle` in a thread of its own, until one of `stops` is readable
-    /// (or closed by its other end). Then it accepts no more, lets running connections finish for the
-    /// grace time, cuts the rest, and returns when the last thread has.
+    /// Serves each connection with `handle` in a thread of its own, until one of `stops` is readable (or closed by
+    /// its other end). Then it accepts no more connections, lets open ones finish for the grace time, cuts the rest,
+    /// and returns when the last thread has ended.
     ///
-    /// A handler's error is one `Failed` event. `busy` makes the bytes that a connection above the
-    /// limit is sent from a line that says why.
+    /// A handler's error becomes one `Failed` event. `busy` turns the reason for which a client is not served into the
+    /// bytes that it is sent.
     ///
     /// # Errors
-    /// When the kernel cannot wait for connections.
+    /// When waiting for connections fails.
     pub fn serve<H>(
         self,
         stops: &[BorrowedFd<'_>],
@@ -109,15 +109,14 @@ impl Server {
                     }
                 }
             };
-            // From here on the kernel refuses connections.
+            // From here the kernel refuses connections.
             drop(self.listener);
             live.finish(self.limits.grace, &self.log);
             ended
         })
     }
 
-    /// Serves a connection in a thread of its own. Where no thread can be started, returns the stream
-    /// and the reason.
+    /// Serves a connection in a thread of its own. If no thread can be started, returns the stream and the reason.
     fn admit<'scope, 'env, H>(
         &self,
         scope: &'scope Scope<'scope, 'env>,
@@ -161,17 +160,17 @@ pub(crate) fn plain_line(why: &str) -> Vec<u8> {
     format!("{why}\n").into_bytes()
 }
 
-/// Says `words` and closes, without waiting for a peer that does not listen. A close while unread
-/// bytes are in the socket would be a reset that overtakes the words, so what came is read away, for
-/// a short time.
-pub(crate) fn part(mut stream: &TcpStream, words: &[u8]) {
+/// Sends `reply` and ends the stream, without waiting for a peer that does not read. Closing a socket that holds
+/// unread bytes resets the connection, and the reset can overtake the reply, so what arrives is discarded for a short
+/// time.
+pub(crate) fn dismiss(mut stream: &TcpStream, reply: &[u8]) {
     let until = Instant::now() + Duration::from_millis(200);
     let _ = stream.set_nonblocking(true);
-    let _ = stream.write(words);
+    let _ = stream.write(reply);
     let _ = stream.shutdown(Shutdown::Write);
-    let mut away = [0; 4096];
+    let mut discarded = [0; 4096];
     while Instant::now() < until {
-        match stream.read(&mut away) {
+        match stream.read(&mut discarded) {
             Ok(0) => break,
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -185,7 +184,7 @@ pub(crate) fn part(mut stream: &TcpStream, words: &[u8]) {
     }
 }
 
-/// The connections that are being served.
+/// The open connections.
 #[derive(Default)]
 struct Live {
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
@@ -194,7 +193,7 @@ struct Live {
 
 impl Live {
     fn connections(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
-        // A handler that panicked has not touched the map.
+        // A handler that panics does not hold the lock.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -212,7 +211,7 @@ impl Live {
 
     /// Waits for the last connection to end, at most `grace`, then cuts those that are left.
     fn finish(&self, grace: Duration, log: &Log) {
-        // One that is just ending, as after `--once`, is not worth a line.
+        // A connection that is just ending, as after `--once`, needs no line.
         let short = grace.min(ENDING);
         let open = self.left.wait_timeout_while(self.connections(), short, |open| !open.is_empty());
         let open = open.unwrap_or_else(PoisonError::into_inner).0;
@@ -229,7 +228,7 @@ impl Live {
     }
 }
 
-/// Takes a connection out of the count however its handler ends.
+/// Removes a connection however its handler ends.
 struct Leave<'a> {
     live: &'a Live,
     number: u64,

@@ -1,17 +1,17 @@
-//! UTF-8 out of a stream: a character that is split over two reads is put together.
+//! UTF-8 out of a stream: a character that is split over two reads is joined.
 
-/// The bytes are not text.
+/// The bytes are not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextError {
-    /// A byte sequence that no text has.
-    #[error("what came is not UTF-8: the first wrong byte is number {at}")]
+    /// A byte sequence that UTF-8 does not have.
+    #[error("the text is not UTF-8: byte {at} is wrong")]
     Invalid {
         /// Bytes of the stream before the wrong one.
         at: u64,
     },
     /// The stream ended inside a character.
-    #[error("the stream ended inside a character, after byte number {at}")]
+    #[error("the stream ended inside a character, after {at} bytes")]
     Cut {
         /// Bytes of the stream before the unfinished character.
         at: u64,
@@ -26,7 +26,7 @@ pub struct TextDecoder {
 }
 
 impl TextDecoder {
-    /// The characters that are whole with these bytes; the start of a further one is held back.
+    /// The characters that these bytes complete; the start of a further one is held back.
     ///
     /// # Errors
     /// When the bytes are not UTF-8.
@@ -43,7 +43,18 @@ impl TextDecoder {
         Ok(text.expect("the bytes up to `whole` were just found to be UTF-8"))
     }
 
-    /// Says whether the stream may end here.
+    /// Whether every byte so far belongs to a whole character.
+    pub fn is_between_characters(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Counts bytes that the caller has found to be whole characters.
+    pub fn skip(&mut self, bytes: usize) {
+        debug_assert!(self.is_between_characters());
+        self.done += bytes as u64;
+    }
+
+    /// Checks that the stream may end here.
     ///
     /// # Errors
     /// When a character is unfinished.

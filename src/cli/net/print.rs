@@ -1,4 +1,4 @@
-//! Events as lines: messages to the standard output, all else to the standard error.
+//! Events as lines: messages to standard output, everything else to standard error.
 
 use super::text::printable;
 use crate::net::event::{Event, Log, What};
@@ -8,8 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
-/// A log that prints. A reader that has gone away is not a reason for a server to end, so what cannot
-/// be written is left out.
+/// A log that prints. A server does not end because its reader has gone away, so what cannot be written is left out.
 pub(super) fn printer() -> Log {
     let printer = Mutex::new(Printer {
         out_is_terminal: io::stdout().is_terminal(),
@@ -51,7 +50,7 @@ impl Printer {
         let _ = writeln!(out, "{text}").and_then(|()| out.flush());
     }
 
-    /// One line, whatever a stranger had a part in it.
+    /// Always one line, even if a peer chose parts of the text.
     fn err(&self, text: &str) {
         let text = printable(text).replace('\n', "\\n");
         let print = || {
@@ -64,7 +63,7 @@ impl Printer {
     }
 
     fn progress(&mut self, peer: Option<SocketAddr>, done: u64, total: u64) {
-        // One bar is a line that is drawn again; two would draw over each other.
+        // A bar redraws its line; two would draw over each other.
         if !self.err_is_terminal || (self.bars.len() == 1 && !self.bars.contains_key(&peer)) {
             return;
         }

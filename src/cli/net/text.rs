@@ -1,8 +1,8 @@
-//! Text for a terminal: harmless, and as wide as it is.
+//! Text for a terminal: without control sequences, and wrapped.
 
 use unicode_width::UnicodeWidthChar;
 
-/// Text without what would move a terminal's cursor or change its colours.
+/// Text with control characters escaped, which could move a terminal's cursor or change its colours.
 pub(super) fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
         if c.is_control() && c != '\n' && c != '\t' {
@@ -14,7 +14,7 @@ pub(super) fn printable(text: &str) -> String {
     })
 }
 
-/// Breaks `line` where it would leave the screen, between words if there are any, and goes on at `column`.
+/// Breaks `line` at `width` columns, between words if possible, and continues at `column`.
 pub(super) fn wrap(line: &str, column: usize, width: usize) -> String {
     let (mut text, mut at, mut space) = (String::with_capacity(line.len()), 0, None);
     for c in line.chars() {
@@ -24,7 +24,7 @@ pub(super) fn wrap(line: &str, column: usize, width: usize) -> String {
         } else if at + wide > width {
             let pad = " ".repeat(column);
             match space.take() {
-                // The word that does not fit moves, with what of it was written.
+                // The word that does not fit moves to the next line, with the part of it that was written.
                 Some(space) => {
                     let word = text.split_off(space);
                     text.truncate(text.trim_end().len());
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_line_goes_on_under_its_own_text() {
+    fn a_long_line_continues_under_its_own_text() {
         assert_eq!(wrap("  ok  one two three", 6, 14), "  ok  one two\n      three");
         assert_eq!(wrap("  ok  火锅火锅火锅", 6, 14), "  ok  火锅火锅\n      火锅");
         assert_eq!(wrap("  ok  one threefour", 6, 14), "  ok  one\n      threefou\n      r");

@@ -1,4 +1,4 @@
-//! A wire between two ends that changes one bit, to see that a demo notices.
+//! A wire between two ends that flips one bit, to see that a demo notices.
 
 use crate::sys::poll::{Deadline, readable};
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// Which bit is turned over: the lowest one of a byte, in each connection or in each datagram that has it.
+/// Which bit is flipped: the lowest one of a byte, in each connection or in each datagram that is long enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Damage {
     /// In what direction.
@@ -28,7 +28,7 @@ pub enum Direction {
     Down,
 }
 
-/// The text says no damage.
+/// The text describes no damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it must be up:BYTE or down:BYTE, such as up:0")]
 pub struct DamageError;
@@ -48,7 +48,7 @@ impl FromStr for Damage {
 }
 
 impl Damage {
-    /// Damages `bytes`, of whose stream `passed` bytes in `direction` went before.
+    /// Damages `bytes`, before which `passed` bytes of the stream in `direction` have passed.
     fn apply(self, direction: Direction, passed: u64, bytes: &mut [u8]) {
         let at = self.byte.checked_sub(passed).and_then(|at| usize::try_from(at).ok());
         if let Some(byte) = at.and_then(|at| bytes.get_mut(at)).filter(|_| direction == self.direction) {
@@ -57,7 +57,7 @@ impl Damage {
     }
 }
 
-/// A wire to a server. It is cut when it is dropped, with whatever it still carries.
+/// A wire to a server. Dropping it cuts it, with whatever it still carries.
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) address: SocketAddr,
@@ -73,13 +73,13 @@ impl Wire {
         Self::start(address, move |stopped| carry_streams(&listener, &stopped, server, damage))
     }
 
-    /// A wire that carries datagrams to `server`, and the answers to who asked.
+    /// A wire that carries datagrams to `server`, and each answer to the client that asked.
     pub(super) fn of_datagrams(server: SocketAddr, damage: Damage) -> io::Result<Self> {
         let front = UdpSocket::bind((server.ip(), 0))?;
         front.set_nonblocking(true)?;
         let address = front.local_addr()?;
         Self::start(address, move |stopped| {
-            // A socket that fails ends the wire, and what is missing at its ends shows that.
+            // A socket that fails ends the wire, which shows at its ends.
             let _ = carry_datagrams(&front, &stopped, server, damage);
         })
     }
@@ -109,12 +109,12 @@ fn carry_streams(listener: &TcpListener, stopped: &UnixStream, server: SocketAdd
                 break;
             }
             let pair = listener.accept().and_then(|(client, _)| Ok((client, TcpStream::connect(server)?)));
-            // A server that is gone shows at the client, whose connection is closed here.
+            // If the server is gone, the client's connection is closed here.
             let Ok((client, server)) = pair else { continue };
             for (direction, from, to) in
                 [(Direction::Up, &client, &server), (Direction::Down, &server, &client)]
             {
-                // Without descriptors or threads the wire breaks here, which both ends notice.
+                // Without descriptors or threads the connection breaks here, which both ends notice.
                 let carried =
                     from.try_clone().and_then(|from| Ok((from, to.try_clone()?))).and_then(|(from, to)| {
                         let pass = move || pass(&from, &to, direction, damage);
@@ -131,7 +131,7 @@ fn carry_streams(listener: &TcpListener, stopped: &UnixStream, server: SocketAdd
     });
 }
 
-/// Passes what comes until its end, and then the end.
+/// Passes on what arrives until the stream ends, and then its end.
 fn pass(mut from: &TcpStream, mut to: &TcpStream, direction: Direction, damage: Damage) {
     let _ = to.set_nodelay(true);
     let mut buffer = vec![0; 16 << 10];
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_damage_is_refused() {
+    fn malformed_damage_is_refused() {
         for text in ["", "up", "up:", "up:-1", "left:1", "up:1:2", "down:x"] {
             assert_eq!(text.parse::<Damage>(), Err(DamageError), "{text:?}");
         }

@@ -1,11 +1,11 @@
-//! Turns at something that only a few may do at once, first come, first served.
+//! A counting semaphore that serves its waiters in order.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A counting semaphore whose waiters are served in their order. With a mutex, under load, some would
-/// wait for ever while later ones go ahead.
+/// A counting semaphore whose waiters are served in order. With a mutex, under load, some would wait for ever while later
+/// ones pass them.
 #[derive(Debug)]
 pub(crate) struct Turns(Mutex<State>);
 
@@ -15,12 +15,12 @@ struct State {
     waiting: VecDeque<SyncSender<()>>,
 }
 
-/// A turn; it is passed on when this is dropped.
+/// A turn; dropping it passes it on.
 #[derive(Debug)]
 pub(crate) struct Turn<'a>(&'a Turns);
 
 impl Turns {
-    /// Lets `at_once` callers have a turn at the same time.
+    /// Admits `at_once` callers at the same time.
     pub(crate) fn new(at_once: usize) -> Self {
         Self(Mutex::new(State { free: at_once, waiting: VecDeque::new() }))
     }
@@ -34,7 +34,7 @@ impl Turns {
             let (pass, passed) = sync_channel(1);
             state.waiting.push_back(pass);
             drop(state);
-            // Every turn is passed on when it ends, so the sender is not dropped before.
+            // Every turn is passed on when it ends, so the sender is not dropped first.
             let _ = passed.recv();
         }
         Turn(self)

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// Processes that are started at the same time.
 const STARTS: usize = 2;
 
-/// How long a connection waits for its process before a client that has hung up is not worth one.
+/// How long a connection waits for its process before a client that has ended its sending gets none.
 const LATE: Duration = Duration::from_millis(100);
 
 /// Starts a process for each connection that it is given.
@@ -34,11 +34,11 @@ impl Workers {
     /// Workers whose events go to `log`.
     ///
     /// # Errors
-    /// When no supervisor or channel can be made.
+    /// When a supervisor, a channel or a thread cannot be made.
     pub(super) fn new(limits: Limits, log: &Log) -> io::Result<Self> {
         let (events, received) = control::channel::<Event>().map_err(io::Error::other)?;
         let log = log.clone();
-        // Ends when the last sender is gone: ours, and those of the workers.
+        // Ends when the last sender is dropped: this one, and those of the workers.
         std::thread::Builder::new().spawn(move || {
             while let Ok(event) = received.recv() {
                 log.forward(event);
@@ -52,15 +52,14 @@ impl Workers {
         })
     }
 
-    /// Has a process of its own echo `connection`, and waits for its end. When the connection is cut
-    /// here, the process sees it too: it is one socket.
+    /// Echoes `connection` in a process of its own, and waits for its end. The process notices when the connection is cut
+    /// here: it is the same socket.
     ///
-    /// A process is started once the client has sent something. Under a flood of connections they are
-    /// served in the order in which they spoke; a client that has sent everything and hung up before its
-    /// turn came is answered by this process.
+    /// The process is started once the client has sent something. Under a flood of connections they are served in the
+    /// order in which they did so; a client that has ended its sending before its turn is answered by this process.
     ///
     /// # Errors
-    /// When no process can be started, or it does not end well.
+    /// When no process can be started, or it fails.
     pub(super) fn serve_one(&self, connection: &Connection) -> Result<(), ConnectionError> {
         let refused = |why: String| ConnectionError::Refused(why);
         if !connection.wait_for_bytes()? {
@@ -99,7 +98,7 @@ impl Workers {
 fn echo_worker(socket: Fd, limits: Limits, events: control::Sender<Event>) -> Result<(), String> {
     let events = Mutex::new(events);
     let log = Log::new(move |event| {
-        // The server may be gone, and then nobody wants to know.
+        // Fails only when the server is gone, and then no process reads it.
         let _ = events.lock().unwrap_or_else(std::sync::PoisonError::into_inner).send(event);
     });
     let stream = TcpStream::from(socket.into_owned());

@@ -1,5 +1,5 @@
-//! Digests of files while they are transferred: on a thread of their own where cores are left for one,
-//! otherwise between the reads and writes.
+//! Digests of files while they are transferred: on a thread of its own if there are cores to spare, otherwise between
+//! the reads and writes.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -10,13 +10,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle, available_parallelism};
 
 /// Buffers that circulate between a transfer and its hashing thread.
-const BUFFERS: usize = 8;
-/// The size of each buffer. It fits into a core's own cache, so reading, hashing and writing it in turn
-/// fetches it from memory once.
-pub const BUFFER: usize = 256 << 10;
+const BUFFERS: usize = 3;
+/// The size of each buffer. It fits into the second-level cache of a present-day core, so reading, hashing and writing
+/// it in turn fetches it from memory once; smaller ones cost more system calls and wake-ups.
+pub const BUFFER: usize = 1 << 20;
 
-/// The number of cores from which on a thread of its own hashes. Two ends on one machine keep two cores
-/// busy by copying alone; a further thread would only move every byte from one core's cache to another's.
+/// The number of cores from which a thread of its own hashes. Two ends on one machine keep two cores busy by copying
+/// alone; a further thread would only move every byte from one core's cache to another's.
 const CORES: usize = 4;
 
 /// The longest digest of the supported functions in hexadecimal digits.
@@ -26,10 +26,10 @@ pub const HEX: usize = 64;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Hash {
-    /// BLAKE3: a tree of chunks that are hashed side by side, several gigabytes a second on one core.
+    /// BLAKE3: a tree of chunks that are hashed side by side, several gigabytes per second on one core
     #[default]
     Blake3,
-    /// SHA-256 (FIPS 180-4), as `sha256sum` computes it.
+    /// SHA-256 (FIPS 180-4), as `sha256sum` computes it
     Sha256,
 }
 
@@ -62,10 +62,10 @@ impl fmt::Debug for Sum {
     }
 }
 
-/// What is hashed so far.
+/// The state of a hash function.
 #[derive(Debug)]
 enum State {
-    /// It is large: a stack of chaining values.
+    /// Boxed, as it is large: a stack of chaining values.
     Blake3(Box<blake3::Hasher>),
     Sha256(Sha256),
 }
@@ -101,17 +101,17 @@ pub struct Hasher(Place);
 
 #[derive(Debug)]
 enum Place {
-    /// The thread that passes the buffers hashes them.
+    /// The transferring thread hashes.
     Here { state: State, buffer: Vec<u8> },
     /// A thread of its own hashes while the next buffer is transferred.
     Beside { full: SyncSender<(Vec<u8>, usize)>, empty: Receiver<Vec<u8>>, thread: JoinHandle<State> },
 }
 
 impl Hasher {
-    /// A hasher for `size` bytes, which decide how large its buffers are and where it runs.
+    /// A hasher for `size` bytes, which determine the size of its buffers and where it runs.
     pub fn new(hash: Hash, size: u64) -> Self {
         let each = usize::try_from(size).unwrap_or(BUFFER).clamp(1, BUFFER);
-        // What fits into one buffer is hashed before a thread would have started.
+        // What fits into one buffer is hashed before a thread could start.
         let cores = available_parallelism().map_or(1, usize::from);
         let beside = (size > BUFFER as u64 && cores >= CORES).then(|| Self::beside(hash, each));
         // At the limit of threads, hashing goes on here.
@@ -141,7 +141,7 @@ impl Hasher {
         Ok(Self(Place::Beside { full, empty, thread }))
     }
 
-    /// An empty buffer, as soon as there is one. [`hash`](Self::hash) takes it back.
+    /// A buffer, as soon as one is free. [`hash`](Self::hash) takes it back.
     pub fn buffer(&mut self) -> Vec<u8> {
         match &mut self.0 {
             Place::Here { buffer, .. } => std::mem::take(buffer),
@@ -149,17 +149,35 @@ impl Hasher {
         }
     }
 
-    /// Hashes the first `filled` bytes of `buffer`.
-    pub fn hash(&mut self, bytes: Vec<u8>, filled: usize) {
+    /// Hashes the first `filled` bytes of `bytes`, and has `transfer` pass them on.
+    ///
+    /// # Errors
+    /// Those of `transfer`.
+    pub fn hash_and<E>(
+        &mut self,
+        bytes: Vec<u8>,
+        filled: usize,
+        transfer: impl FnOnce(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         match &mut self.0 {
             Place::Here { state, buffer } => {
+                // Before the transfer: the last bytes are hashed while those before them are on their way.
                 state.update(&bytes[..filled]);
+                let transferred = transfer(&bytes[..filled]);
                 *buffer = bytes;
+                transferred
             }
             Place::Beside { full, .. } => {
+                let transferred = transfer(&bytes[..filled]);
                 full.send((bytes, filled)).expect("the hashing thread lives as long as its hasher");
+                transferred
             }
         }
+    }
+
+    /// Hashes the first `filled` bytes of `bytes`.
+    pub fn hash(&mut self, bytes: Vec<u8>, filled: usize) {
+        let Ok(()) = self.hash_and(bytes, filled, |_| Ok::<(), std::convert::Infallible>(()));
     }
 
     /// The digest of everything that was passed.

@@ -1,43 +1,43 @@
-//! What goes before the bytes: `{"filename": …, "filesize": …}`, as Python's `json.dumps` writes it,
-//! in a frame. Everything in it is a stranger's claim.
+//! The header in front of the bytes: `{"filename": …, "filesize": …}`, as Python's `json.dumps` writes it, in a frame.
+//! Nothing in it can be trusted.
 
 use crate::net::file::digest::{HEX, Hash};
 use std::fmt::Write;
 
-/// The longest header in bytes; it is refused before memory is taken.
+/// The longest header in bytes; a longer one is refused before memory is allocated.
 pub const LIMIT: usize = 64 << 10;
 
-/// The longest name in bytes, as file systems have it.
+/// The longest name in bytes on common file systems.
 const NAME: usize = 255;
 
-/// What one end says about the file.
+/// What the sender states about the file.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 pub struct Header {
-    /// The name without a folder; judged by [`Header::parse`].
+    /// The name without a folder; checked by [`Header::parse`].
     pub filename: String,
     /// The size in bytes.
     pub filesize: u64,
-    /// The hash function that both ends are to use; `None` leaves it to each end, as the Python
-    /// programs do, which pass over fields that they do not know.
+    /// The hash function for both ends; `None` leaves the choice to each end, as the Python programs do, which ignore
+    /// unknown fields.
     #[serde(default)]
     pub hash: Option<Hash>,
-    /// The digest of the whole file, with which a transfer between two `proclab` ends can be resumed. It
-    /// is a SHA-256 where `hash` is missing.
+    /// The digest of the whole file, with which a transfer between two `proclab` ends can be resumed: SHA-256 if
+    /// `hash` is missing.
     #[serde(default)]
     pub resume: Option<String>,
 }
 
-/// A header is not one, or wants what it must not have.
+/// A header is malformed or refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeaderError {
     /// The bytes are not UTF-8, not JSON, nested too deeply, or not an object with these fields.
     #[error("the header is not a JSON object with a filename and a filesize")]
     Json(#[source] serde_json::Error),
-    /// The JSON is something else than an object.
+    /// The JSON is not an object.
     #[error("the header is JSON, but not an object")]
     NotAnObject,
-    /// The name could leave the folder, hide, or do harm when it is shown.
+    /// The name could lead out of the folder, hide the file, or harm a terminal.
     #[error("the name {name:?} is refused: {why}")]
     Name {
         /// What the peer sent.
@@ -46,18 +46,18 @@ pub enum HeaderError {
         why: &'static str,
     },
     /// The digest is malformed.
-    #[error("the header's digest is not one of 256 bits in hexadecimal")]
+    #[error("the header's digest is not 256 bits in hexadecimal")]
     Digest,
 }
 
 impl Header {
-    /// Reads a header and judges its name.
+    /// Parses a header and checks its name.
     ///
     /// # Errors
-    /// When it is no such header, or its name or digest is refused.
+    /// When it is malformed, or its name or digest is refused.
     pub fn parse(bytes: &[u8]) -> Result<Self, HeaderError> {
-        // As a value first: its reader bounds the depth at 128, and knows an object from an array, which
-        // a derived reader would take for the fields in their order.
+        // As a value first: that parser bounds the depth at 128, and refuses an array, which a derived one would accept
+        // as the fields in order.
         if !serde_json::from_slice::<serde_json::Value>(bytes).map_err(HeaderError::Json)?.is_object() {
             return Err(HeaderError::NotAnObject);
         }
@@ -90,10 +90,10 @@ impl Header {
     }
 }
 
-/// Says why a name is refused; a name that is not can only be a plain file in the folder itself.
+/// Checks a name: an accepted one can only be a plain file in the folder itself.
 ///
 /// # Errors
-/// The rule that is broken.
+/// The rule that it breaks.
 pub fn judge_name(name: &str) -> Result<(), &'static str> {
     match name {
         "" => Err("it is empty"),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_are_none_are_refused() {
+    fn malformed_headers_are_refused() {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         let inside = format!(r#"{{"filename": "a", "filesize": 1, "x": {deep}}}"#);
         for bad in [
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_could_leave_the_folder_or_hide_are_refused() {
+    fn names_that_lead_out_of_the_folder_or_hide_are_refused() {
         for bad in [
             "",
             ".",
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_not_known_are_passed_over() {
+    fn unknown_fields_are_ignored() {
         let header =
             Header::parse(br#" {"filesize": 3, "mode": [1, {"a": null}], "filename": "a"}"#).unwrap();
         assert_eq!(header, Header { filename: "a".into(), filesize: 3, hash: None, resume: None });

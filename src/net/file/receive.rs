@@ -7,13 +7,13 @@ use crate::net::file::header::{self, Header};
 use crate::net::file::pace::Pace;
 use crate::net::file::store::{Incoming, Store};
 use crate::net::framing;
-use crate::net::server::part;
+use crate::net::server::dismiss;
 use crate::wire::frame::encode;
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
-/// How long the sender may take to end its stream once all bytes are there: what comes within that
-/// time shows that it lied about the size.
+/// How long the sender may take to end its stream after the last byte: bytes that arrive within that time show that
+/// it lied about the size.
 const END: Duration = Duration::from_secs(1);
 
 /// A file that was received.
@@ -27,17 +27,17 @@ pub(super) struct Received {
     pub(super) sum: Sum,
 }
 
-/// What the receiver of a transfer that is resumed says to the sender, as JSON in a frame.
+/// What the receiver answers to a sender that resumes, as JSON in a frame.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Answer {
-    /// So many bytes are here already.
+    /// This many bytes have been received already.
     Offset(u64),
-    /// The whole file is here and has this digest.
+    /// The whole file has been received, and has this digest.
     Blake3(String),
     /// As `Blake3`.
     Sha256(String),
-    /// The file is not taken, and why.
+    /// The file is refused, for this reason.
     Refused(String),
 }
 
@@ -60,9 +60,9 @@ impl Answer {
 /// computed with the function that the sender names, or else with `hash`.
 ///
 /// # Errors
-/// When the header or its name is refused, the size is above `limit`, the bytes are more or fewer than
-/// was said, the file cannot be written, or the connection stalls or breaks. Then the folder is as it
-/// was before, and the sender was told why.
+/// When the header or its name is refused, the size is above `limit`, there are more or fewer bytes than stated, the
+/// file cannot be written, or the connection stalls or breaks. Then the folder is as it was before, and the sender was
+/// told why.
 pub(super) fn receive(
     connection: &Connection,
     store: &Store,
@@ -73,9 +73,12 @@ pub(super) fn receive(
     let mut asked_to_resume = false;
     receive_file(connection, store, limit, hash, resume, &mut asked_to_resume).inspect_err(|error| {
         if matches!(error, ConnectionError::Refused(_) | ConnectionError::Frame(_)) {
-            let words = format!("refused: {error}\n").into_bytes();
-            let words = if asked_to_resume { Answer::Refused(error.to_string()).to_frame() } else { words };
-            part(connection.stream(), &words);
+            let reply = if asked_to_resume {
+                Answer::Refused(error.to_string()).to_frame()
+            } else {
+                format!("refused: {error}\n").into_bytes()
+            };
+            dismiss(connection.stream(), &reply);
         }
     })
 }
@@ -106,7 +109,7 @@ fn receive_file(
             finish(incoming, header, hasher.finish())
         }
         Some(_) if !resume => Err(refused("the sender wants to resume: this end needs --resume too")),
-        Some(_) if !early.is_empty() => Err(refused("bytes came before they were asked for")),
+        Some(_) if !early.is_empty() => Err(refused("bytes arrived before they were requested")),
         Some(digest) => {
             let incoming = store.resume(&header.filename, digest).map_err(because)?;
             let mut hasher = Hasher::new(hash, size);
@@ -116,7 +119,7 @@ fn receive_file(
             let sum = hasher.finish();
             if sum.to_string() != *digest {
                 incoming.discard();
-                return Err(refused(format!("the file's digest is {sum:?}, the sender had said {digest}")));
+                return Err(refused(format!("the file's digest is {sum:?}, but the sender stated {digest}")));
             }
             let received = finish(incoming, header, sum)?;
             connection.write_all(&Answer::digest(sum).to_frame())?;
@@ -145,9 +148,8 @@ fn receive_bytes(
         buffer[..ahead].copy_from_slice(&early[..ahead]);
         early = &early[ahead..];
         let (n, filled) = fill(connection, &mut buffer[..room], ahead);
-        // What came before an end or an error is kept as well: a later transfer goes on behind it.
-        incoming.write_all(&buffer[..n]).map_err(because)?;
-        hasher.hash(buffer, n);
+        // What arrived before an end or an error is kept as well: a later transfer continues behind it.
+        hasher.hash_and(buffer, n, |bytes| incoming.write_all(bytes)).map_err(because)?;
         at += n as u64;
         filled?;
         if n < room {
@@ -158,9 +160,9 @@ fn receive_bytes(
     Ok(())
 }
 
-/// Fills the rest of `buffer`, of which `n` bytes are there, to its end or that of the stream, and says
-/// how many bytes are there then. A buffer is filled before it is handed on, because a write and a
-/// wake-up for each read would cost more than the bytes do.
+/// Fills `buffer` behind its first `n` bytes, to its end or that of the stream, and returns how many bytes it holds
+/// then. A buffer is filled before it is passed on, because a write and a wake-up per read would cost more than the
+/// bytes do.
 fn fill(connection: &Connection, buffer: &mut [u8], mut n: usize) -> (usize, Result<(), ConnectionError>) {
     while n < buffer.len() {
         match connection.read(&mut buffer[n..]) {
@@ -172,11 +174,11 @@ fn fill(connection: &Connection, buffer: &mut [u8], mut n: usize) -> (usize, Res
     (n, Ok(()))
 }
 
-/// The sender has nothing more to say: it ends its stream, or is silent for a while.
+/// Checks that nothing more arrives: the sender ends its stream, or is silent for a while.
 fn expect_end(connection: &Connection) -> Result<(), ConnectionError> {
     match connection.read_timeout(&mut [0; 1], END) {
         Ok(Some(0) | None) | Err(ConnectionError::Reset) => Ok(()),
-        Ok(Some(_)) => Err(refused("more bytes came than the header had said")),
+        Ok(Some(_)) => Err(refused("more bytes arrived than the header stated")),
         Err(error) => Err(error),
     }
 }
@@ -186,9 +188,9 @@ fn finish(incoming: Incoming<'_>, header: Header, sum: Sum) -> Result<Received, 
     Ok(Received { name: header.filename, size: header.filesize, sum })
 }
 
-/// Hashes what an earlier transfer left, and stands behind it.
+/// Hashes what an earlier transfer left, and moves behind it.
 fn hash_present(incoming: &Incoming<'_>, hasher: &mut Hasher, size: u64) -> Result<u64, ConnectionError> {
-    let failed = || ConnectionError::io("what an earlier transfer left cannot be read");
+    let failed = || ConnectionError::io("the part that an earlier transfer left is unreadable");
     let mut file = incoming.file();
     let mut present = file.metadata().map_err(failed())?.len();
     if present > size {
@@ -219,5 +221,5 @@ fn because(error: impl std::error::Error + 'static) -> ConnectionError {
 }
 
 fn more_than_said(size: u64) -> ConnectionError {
-    refused(format!("more bytes came than the {size} that the header had said"))
+    refused(format!("more bytes arrived than the {size} that the header stated"))
 }

@@ -14,7 +14,7 @@ use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-/// The longest reply of the other end.
+/// The longest reply of the other end in bytes.
 const REPLY: usize = 1024;
 
 /// Files of up to this size are read before the header is sent: the kernel's own files (`/proc`, `/sys`)
@@ -22,7 +22,7 @@ const REPLY: usize = 1024;
 const SNAPSHOT: u64 = 1 << 20;
 
 /// Sends the file at `path` and returns its digest. With `resume`, the other end must be `proclab` too,
-/// and says where to go on.
+/// and says where to continue.
 ///
 /// # Errors
 /// When the file cannot be read or changes its size while it is sent, or the other end refuses, stalls or
@@ -39,9 +39,11 @@ pub(super) fn send(
         let mut hasher = Hasher::new(hash, size);
         hash_only(&mut source, size, &mut hasher)?;
         header.resume = Some(hasher.finish().to_string());
-        source.seek(SeekFrom::Start(0)).map_err(ConnectionError::io("the file cannot be read again"))?;
+        source
+            .seek(SeekFrom::Start(0))
+            .map_err(ConnectionError::io("the file cannot be read a second time"))?;
     }
-    // A header without it is the one that the Python programs write.
+    // Without it the header is the one that the Python programs write.
     header.hash = (resume || hash != Hash::default()).then_some(hash);
     let mut hasher = Hasher::new(hash, size);
     let mut answers = Answers { connection, ahead: Vec::new() };
@@ -75,7 +77,7 @@ pub(super) fn check(path: &Path) -> Result<(), ConnectionError> {
     open(path).map(|_| ())
 }
 
-/// What is sent: the file, or its bytes where it is small.
+/// What is sent: the file, or its bytes if it is small.
 enum Source {
     File(File),
     Snapshot(Cursor<Vec<u8>>),
@@ -142,12 +144,11 @@ fn send_rest(
         let want = usize::try_from(size - at).unwrap_or(BUFFER).min(buffer.len());
         let n = read_some(source, &mut buffer[..want])?;
         at += n as u64;
-        // Asked before the last bytes go out, so that no receiver takes the beginning for the whole.
+        // Checked before the last bytes are sent, so that no receiver takes the beginning for the whole.
         if at == size && read_once(source, &mut [0])? > 0 {
-            return Err(refused(format!("the file has grown beyond {size} bytes while it was sent")));
+            return Err(refused(format!("the file grew beyond {size} bytes while it was sent")));
         }
-        connection.write_all(&buffer[..n])?;
-        hasher.hash(buffer, n);
+        hasher.hash_and(buffer, n, |bytes| connection.write_all(bytes))?;
         pace.at(at);
     }
     Ok(())
@@ -168,7 +169,7 @@ fn hash_only(source: &mut Source, upto: u64, hasher: &mut Hasher) -> Result<(), 
 
 fn read_some(source: &mut Source, buffer: &mut [u8]) -> Result<usize, ConnectionError> {
     match read_once(source, buffer)? {
-        0 => Err(refused("the file has become shorter while it was sent")),
+        0 => Err(refused("the file became shorter while it was sent")),
         n => Ok(n),
     }
 }
@@ -182,10 +183,10 @@ fn read_once(source: &mut Source, buffer: &mut [u8]) -> Result<usize, Connection
     }
 }
 
-/// What the other end of a resumed transfer answers.
+/// The answers of the other end of a resumed transfer.
 struct Answers<'a> {
     connection: &'a Connection,
-    /// What arrived behind an answer: the next one, where nothing was left to send.
+    /// What arrived behind an answer: the next one, if nothing was left to send.
     ahead: Vec<u8>,
 }
 
@@ -220,7 +221,7 @@ impl Answers<'_> {
     }
 }
 
-/// A send fails mostly because the other end refuses the file, and its reply may have arrived already.
+/// A send fails mostly because the other end refuses the file, and the reason may have arrived already.
 fn better_reason(connection: &Connection, error: ConnectionError) -> ConnectionError {
     let mut reply = [0; REPLY];
     match connection.read_timeout(&mut reply, Duration::from_millis(200)) {

@@ -1,4 +1,4 @@
-//! Where a received file grows until it is whole: aside, without its name, and gone when it fails.
+//! A received file grows without its name until it is whole, and is removed if the transfer fails.
 
 use crate::sys::tmpfile::Folder;
 use std::cell::Cell;
@@ -7,23 +7,23 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A file could not be kept.
+/// A file cannot be stored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(super) enum StoreError {
-    /// The folder cannot be used.
-    #[error("the folder cannot be used")]
+    /// The folder is unusable.
+    #[error("the folder is unusable")]
     Folder(#[source] io::Error),
-    /// Something has that name already, and it is not to be replaced.
+    /// The name is in use, and must not be replaced.
     #[error("{0:?} already exists; --overwrite replaces it")]
     Exists(String),
-    /// Another transfer is at the same unfinished file.
+    /// Another transfer is writing the same unfinished file.
     #[error("another transfer of the same file is under way")]
     UnderWay,
     /// The file cannot be written.
     #[error("the file cannot be written")]
     Write(#[source] io::Error),
-    /// The whole file could not be given its name.
+    /// The whole file cannot be given its name.
     #[error("the file cannot be given its name")]
     Publish(#[source] io::Error),
 }
@@ -38,9 +38,8 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the folder at `path`. Unfinished files that a killed receiver left there, on a file system
-    /// without nameless files, are removed. Those that are kept for a later transfer take up to `limit`
-    /// bytes together.
+    /// Opens the folder at `path`. Removes unfinished files that a killed receiver left there on a file system without
+    /// nameless files. Those that are kept for a later transfer take up to `limit` bytes together.
     ///
     /// # Errors
     /// When it is not a folder or cannot be written.
@@ -56,11 +55,10 @@ impl Store {
         Ok(store)
     }
 
-    /// Begins a file that will be called `name`, which [`judge_name`](super::header::judge_name) must
-    /// have accepted.
+    /// Begins a file that will be called `name`, which [`judge_name`](super::header::judge_name) must have accepted.
     ///
     /// # Errors
-    /// When the name is taken, or no file can be made.
+    /// When the name is in use, or no file can be made.
     pub(super) fn begin(&self, name: &str) -> Result<Incoming<'_>, StoreError> {
         self.check_free(name)?;
         self.make(name).map_err(StoreError::Write)
@@ -78,8 +76,8 @@ impl Store {
         Ok(Incoming { store: self, file, aside, name, keep: Cell::new(false) })
     }
 
-    /// A new file under a random name, and locked. A receiver that starts at this moment may take it for
-    /// one that was left, between its creation and the lock, and remove it; then another is made.
+    /// A new file under a random name, locked. A receiver that starts between its creation and the lock may mistake it for
+    /// a leftover and remove it; then another one is made.
     fn make_aside(&self) -> io::Result<(File, String)> {
         for _ in 0..16 {
             let aside = aside_name();
@@ -91,7 +89,7 @@ impl Store {
         Err(io::Error::other("other receivers keep removing its temporary files"))
     }
 
-    /// Begins or continues a file whose digest will be `digest`; it is kept when the transfer fails.
+    /// Begins or continues a file whose digest will be `digest`; it is kept if the transfer fails.
     ///
     /// # Errors
     /// As [`begin`](Self::begin), and when another transfer holds it.
@@ -105,8 +103,8 @@ impl Store {
             Err(TryLockError::WouldBlock) => return Err(StoreError::UnderWay),
             Err(TryLockError::Error(error)) => return Err(StoreError::Write(error)),
         }
-        // Between the open and the lock, the transfer that held it may have published this very file:
-        // then the name belongs to another file by now, and this one must not be touched.
+        // Between the open and the lock, the transfer that held the file may have published it: then the name belongs
+        // to another file, and this one must not be changed.
         if !self.is_named(&file, &aside) {
             return Err(StoreError::UnderWay);
         }
@@ -128,8 +126,7 @@ impl Store {
         Ok(())
     }
 
-    /// The unfinished files that no receiver holds, each with its lock: the lock of a receiver that has
-    /// ended is free.
+    /// The unfinished files that no receiver holds, each locked: the kernel frees the lock of a receiver that has ended.
     fn unheld(&self, ending: &str) -> Vec<(String, File)> {
         let names = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
         names
@@ -142,8 +139,8 @@ impl Store {
             .collect()
     }
 
-    /// Removes the oldest of the files that are kept for a later transfer, until at most `files` of
-    /// together `bytes` are left. Whether any was removed.
+    /// Removes the oldest files kept for a later transfer, until at most `files` of together `bytes` are left. Returns
+    /// whether any was removed.
     fn trim(&self, files: usize, bytes: u64) -> bool {
         let mut kept: Vec<_> = self
             .unheld(RESUME)
@@ -178,26 +175,26 @@ fn aside_name() -> String {
     format!("{PREFIX}{:032x}{PART}", rand::random::<u128>())
 }
 
-/// A file that is being received. Dropped before [`publish`](Self::publish) it leaves nothing, unless
-/// it is to be resumed. A nameless one leaves nothing under SIGKILL either.
+/// A file that is being received. Dropped before [`publish`](Self::publish) it leaves nothing, unless it can be
+/// resumed. A nameless file leaves nothing after SIGKILL either.
 #[derive(Debug)]
 pub(super) struct Incoming<'a> {
     store: &'a Store,
     file: File,
-    /// Its name until it is whole, if it has one.
+    /// Its temporary name, if it has one.
     aside: Option<String>,
     name: String,
     keep: Cell<bool>,
 }
 
 impl Incoming<'_> {
-    /// The file itself, to read what is there and to continue behind it.
+    /// The file itself, to read its contents and to continue behind them.
     pub(super) fn file(&self) -> &File {
         &self.file
     }
 
-    /// Appends bytes. On a full disk, files that are kept for later transfers give way; if that is not
-    /// enough, this one is not kept either.
+    /// Appends bytes. On a full disk, files kept for later transfers are removed; if that is not enough, this one is not
+    /// kept either.
     ///
     /// # Errors
     /// When the disk is full, or a limit is reached.
@@ -218,17 +215,17 @@ impl Incoming<'_> {
         Ok(())
     }
 
-    /// Leaves nothing even of a file that was to be resumed: its bytes are wrong.
+    /// Removes even a file that could be resumed: its bytes are wrong.
     pub(super) fn discard(self) {
         self.keep.set(false);
     }
 
     /// Gives the file its name in one step: the name refers to the old state or to the whole file.
     ///
-    /// The kernel has the bytes then; a power failure may still lose them.
+    /// The bytes are then in the kernel's cache; a power failure may still lose them.
     ///
     /// # Errors
-    /// When the name was taken meanwhile, or the folder cannot be written.
+    /// When the name has come into use meanwhile, or the folder cannot be written.
     pub(super) fn publish(mut self) -> Result<(), StoreError> {
         let folder = &self.store.folder;
         let taken = |name: &str, error: io::Error| match error.kind() {
@@ -268,7 +265,7 @@ impl Drop for Incoming<'_> {
         let Some(aside) = self.aside.take() else { return };
         let is_empty = self.file.metadata().is_ok_and(|about| about.len() == 0);
         if self.keep.get() && !is_empty {
-            // Counted with the others, and the last to go.
+            // Counted with the others, and the last to be removed.
             let _ = self.file.unlock();
             self.store.trim(KEPT, self.store.limit);
         } else {
@@ -304,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_not_there_until_it_is_whole() {
+    fn a_file_is_invisible_until_it_is_whole() {
         let scratch = Scratch::new("whole");
         let store = Store::open(&scratch.0, false, u64::MAX).unwrap();
         let incoming = store.begin("a").unwrap();

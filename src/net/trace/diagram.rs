@@ -6,16 +6,16 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Connections that are remembered; above that, the one that has been silent longest is forgotten.
+/// Connections that are remembered; above that the one that has been silent longest is forgotten.
 const FLOWS: usize = 1024;
 
-/// The fewest and the most columns that a diagram takes.
+/// The fewest and the most columns of a diagram.
 pub const COLUMNS: std::ops::RangeInclusive<usize> = 40..=76;
 
-/// From so many columns on the times have room around them.
+/// The width from which the times have room around them.
 const ROOMY: usize = 60;
 
-/// Columns of data that are quoted beside the numbers, or else in a row of its own.
+/// The least columns of data that are quoted beside the numbers; with less room they get a row of their own.
 const QUOTE: usize = 8;
 
 /// Draws the connections of one server.
@@ -24,7 +24,7 @@ pub struct Diagram {
     port: u16,
     shape: Shape,
     flows: HashMap<SocketAddr, Flow>,
-    /// Whose segment was drawn last: when another's comes between, the ends are named again.
+    /// The client of the last segment: when it changes, the ends are named again.
     drawn: Option<SocketAddr>,
 }
 
@@ -32,7 +32,7 @@ pub struct Diagram {
 struct Flow {
     began: u64,
     last: u64,
-    /// The first sequence number of each direction; numbers are shown from there, as Wireshark does.
+    /// The first sequence number of each direction; numbers are relative to it, as in Wireshark.
     client: Option<u32>,
     server: Option<u32>,
 }
@@ -43,7 +43,7 @@ impl Diagram {
         Self { port, shape: Shape::new(columns), flows: HashMap::new(), drawn: None }
     }
 
-    /// The lines for a segment that passed at `at_ns`; none when it is of another server.
+    /// The lines for a segment that passed at `at_ns`; none if it belongs to another server.
     pub fn add(&mut self, at_ns: u64, segment: &Segment) -> Vec<String> {
         let to_server = match (segment.to.port() == self.port, segment.from.port() == self.port) {
             (true, _) => true,
@@ -53,7 +53,7 @@ impl Diagram {
         let (client, server) =
             if to_server { (segment.from, segment.to) } else { (segment.to, segment.from) };
         let known = self.flows.get(&client);
-        // A first SYN with another number begins a new life, on a port that an earlier one has left.
+        // A first SYN with another number begins a new connection, on a port that an earlier one has left.
         let is_first = segment.flags.syn && !segment.flags.ack;
         if known.is_none_or(|flow| is_first && flow.client != Some(segment.seq)) {
             self.make_room();
@@ -89,7 +89,7 @@ impl Diagram {
     }
 }
 
-/// Where things stand in a diagram of a certain width.
+/// The layout of a diagram of a certain width.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     /// Columns of the time, and between it and the client's line.
@@ -106,12 +106,12 @@ impl Shape {
         Self { time, gap, lane: columns - time - gap - 2 }
     }
 
-    /// Columns of a label: what is left beside the arrow.
+    /// The columns of a label: the rest beside the arrow.
     fn room(self) -> usize {
         self.lane - 6
     }
 
-    /// The head of a diagram; two lines where the names of both ends do not fit one.
+    /// The head of a diagram; two lines if the names of both ends do not fit into one.
     fn ends(self, client: SocketAddr, server: SocketAddr) -> Vec<String> {
         let Self { time, gap, lane } = self;
         let (left, right) = (format!("client {client}"), format!("server {server}"));
@@ -123,8 +123,7 @@ impl Shape {
         vec![format!("{:>time$}{:gap$}{left}", "ms", ""), format!("{:time$}{:gap$}{right:>lane$}", "", "")]
     }
 
-    /// What is said of a segment, in as few rows as hold it. Of its data as much is quoted as fits: a diagram
-    /// keeps its shape, and the whole is in the log.
+    /// The description of a segment, in as few rows as hold it. As much of its data is quoted as fits.
     fn label(self, segment: &Segment, seq: u32, ack: u32) -> Vec<String> {
         let names = names(segment.flags);
         let mut numbers = format!("seq={seq}");
@@ -165,7 +164,7 @@ impl Shape {
     }
 }
 
-/// The beginning of `text` that fits `room` columns, with a mark where something is missing.
+/// The beginning of `text` that fits into `room` columns, with a mark if something is missing.
 fn cut(text: &str, room: usize) -> String {
     if text.width() <= room {
         return text.to_owned();

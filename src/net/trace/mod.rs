@@ -1,5 +1,5 @@
-//! `--trace`: the life of a connection as a diagram, from the packets on loopback where CAP_NET_RAW
-//! allows it, and else from the states that the kernel shows of its sockets.
+//! `--trace`: the life of a connection as a diagram, from the packets on loopback if CAP_NET_RAW allows it, otherwise from
+//! the socket states that the kernel shows.
 
 pub mod diagram;
 pub mod segment;
@@ -15,13 +15,13 @@ use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Bytes of each packet that are looked at: its headers, and the first of its data.
+/// Bytes of each packet that are examined: its headers, and the first of its data.
 const LOOKED_AT: usize = 256;
 
-/// How long the packets may stay away before a trace that is stopped is taken to be whole.
+/// The silence after which a stopped trace is complete.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// A trace that goes on in a thread until it is finished or dropped.
+/// A trace in a thread, until it is finished or dropped.
 #[derive(Debug)]
 pub struct Trace {
     stop: Option<UnixStream>,
@@ -29,11 +29,11 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Traces the connections of the server at `server`, which `emit` is handed line by line, a diagram being
-    /// `columns` wide. The first line says where the trace comes from.
+    /// Traces the connections of the server at `server`: calls `emit` with each line, in diagrams of `columns` columns. The
+    /// first line names the source of the trace.
     ///
     /// # Errors
-    /// When there is neither a packet socket nor a list of sockets to look at.
+    /// When neither packets nor socket states are available.
     pub fn start(
         server: SocketAddr,
         columns: usize,
@@ -50,8 +50,8 @@ impl Trace {
             Err(error) => {
                 states::check()?;
                 emit(format!(
-                    "trace of port {port} from the kernel's connection states, looked at every 0.2 ms, \
-                     for packets cannot be captured ({error}): states that were shorter are missed"
+                    "trace of port {port} from the kernel's connection states, read every 0.2 ms, \
+                     because packets cannot be captured ({error}): shorter states are missed"
                 ));
                 std::thread::Builder::new().spawn(move || states::follow(&stopped, port, emit))
             }
@@ -59,7 +59,7 @@ impl Trace {
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Ends the trace once nothing more comes.
+    /// Ends the trace once no more packets arrive.
     pub fn finish(self) {
         drop(self);
     }
@@ -83,7 +83,7 @@ fn follow_packets(mut capture: Capture, stopped: &UnixStream, mut diagram: Diagr
             Some(_) => readable(&[capture.as_fd()], Deadline::after(QUIET)),
         };
         let Ok(ready) = ready else { return };
-        // Other programs may be busy on loopback: the wait for silence is bounded.
+        // Other programs may be busy on loopback, so the wait for silence is bounded.
         if stopping.is_some_and(|since| !ready[0] || since.elapsed() > 10 * QUIET) {
             return;
         }
@@ -99,7 +99,7 @@ fn follow_packets(mut capture: Capture, stopped: &UnixStream, mut diagram: Diagr
         match capture.missed() {
             Ok(0) | Err(_) => {}
             Ok(n) => emit(format!(
-                "{n} packets on loopback came too fast to be looked at: some may be missing here"
+                "{n} packets on loopback arrived too fast to be captured: some may be missing here"
             )),
         }
     }

@@ -1,4 +1,4 @@
-//! A TCP segment out of the bytes of an IP packet.
+//! A TCP segment, parsed from the bytes of an IP packet.
 
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
 use std::net::{IpAddr, SocketAddr};
@@ -6,15 +6,15 @@ use std::net::{IpAddr, SocketAddr};
 /// What a diagram shows of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
-    /// Who sent it.
+    /// The sender.
     pub from: SocketAddr,
-    /// To whom.
+    /// The receiver.
     pub to: SocketAddr,
-    /// Its flags in the order of their names: SYN, FIN, RST, PSH, ACK.
+    /// Its flags.
     pub flags: Flags,
-    /// The number of its first byte.
+    /// The sequence number of its first byte.
     pub seq: u32,
-    /// The number of the byte that is expected next, where ACK is set.
+    /// The sequence number of the byte that is expected next, if ACK is set.
     pub ack: u32,
     /// Bytes of data.
     pub length: usize,
@@ -22,24 +22,24 @@ pub struct Segment {
     pub head: Vec<u8>,
 }
 
-/// The flags that people learn.
+/// The flags that a diagram shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flags {
     /// The first segment of a direction.
     pub syn: bool,
     /// The last segment of a direction.
     pub fin: bool,
-    /// The connection is gone.
+    /// The connection is reset.
     pub rst: bool,
-    /// The receiver should hand over what it has.
+    /// The receiver should pass on what it has.
     pub psh: bool,
-    /// The acknowledgement number counts.
+    /// The acknowledgement number is valid.
     pub ack: bool,
 }
 
 impl Segment {
-    /// Reads a packet from its IP header on, of which `bytes` may be only the beginning; `None` when it
-    /// is not TCP, or broken.
+    /// Parses a packet from its IP header on, of which `bytes` may be only the beginning; `None` if it is malformed or not
+    /// TCP.
     pub fn parse(bytes: &[u8], packet_length: usize) -> Option<Self> {
         let packet = LaxSlicedPacket::from_ip(bytes).ok()?;
         let (source, target): (IpAddr, IpAddr) = match packet.net.as_ref()? {
@@ -52,7 +52,7 @@ impl Segment {
             LaxNetSlice::Arp(_) => return None,
         };
         let Some(TransportSlice::Tcp(tcp)) = packet.transport.as_ref() else { return None };
-        // The data is what is left of the packet behind the headers, whatever the buffer held of it.
+        // The data is the rest of the packet behind the headers, however much of it the buffer holds.
         let headers = bytes.len() - tcp.payload().len();
         Some(Self {
             from: SocketAddr::new(source, tcp.source_port()),

@@ -1,5 +1,5 @@
-//! The states of a server's connections as `/proc/net/tcp` shows them (`proc_net(5)`), for those who
-//! may not capture packets.
+//! The states of a server's connections as `/proc/net/tcp` shows them (`proc_net(5)`), for users who may not capture
+//! packets.
 
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::{Deadline, readable};
@@ -11,10 +11,10 @@ use std::time::Duration;
 
 const LISTS: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-/// How often the kernel is asked.
+/// How often the lists are read.
 const EVERY: Duration = Duration::from_micros(200);
 
-/// Says whether there is a list to look at.
+/// Checks that the states are available.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -22,7 +22,7 @@ pub fn check() -> io::Result<()> {
     std::fs::read(LISTS[0]).map(|_| ())
 }
 
-/// Tells every change of state at either end of the connections of the server at `port`.
+/// Reports every change of state at either end of the connections of the server at `port`.
 pub(super) fn follow(stopped: &UnixStream, port: u16, emit: impl Fn(String)) {
     let mut known: BTreeMap<End, &'static str> = BTreeMap::new();
     let mut began = None;
@@ -30,7 +30,7 @@ pub(super) fn follow(stopped: &UnixStream, port: u16, emit: impl Fn(String)) {
     loop {
         let mut now = BTreeMap::new();
         for list in LISTS {
-            // The second is not there on a kernel without IPv6.
+            // The second does not exist on a kernel without IPv6.
             let text = std::fs::read_to_string(list).unwrap_or_default();
             now.extend(text.lines().filter_map(|line| parse(line, port)));
         }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_whose_end_it_is() {
+    fn a_line_names_an_end_and_its_state() {
         let line = "   1: 0100007F:2328 0100007F:9C40 08 00000000:00000000 00:00000000 00000000     0 0 5 1";
         let server = End { client: 40000, is_server: true };
         let client = End { client: 9000, is_server: false };

@@ -1,10 +1,10 @@
-//! The busy loop: non-blocking sockets, asked one after the other without end.
+//! The busy loop: non-blocking sockets, read one after the other without end.
 //!
-//! It shows what non-blocking I/O is, and why it alone is no way to serve: a whole core is spent on
-//! asking sockets that have nothing, and each further idle connection makes the round longer.
+//! It shows what non-blocking I/O is, and why it alone does not make a server: a whole core is spent on reading from
+//! sockets that have nothing, and each further idle connection makes every round longer.
 
 use super::Report;
-use super::peer::{Peer, TURN, Turn};
+use super::peer::{ACCEPTS, Peer, TURN, Turn};
 use crate::net::connection::ConnectionError;
 use crate::net::door::{Door, REST, refuse_above_limit};
 use crate::net::event::{Log, What, chain};
@@ -13,12 +13,12 @@ use crate::net::program::EndError;
 use crate::net::server::plain_line;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::resource::cpu_time;
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-/// Serves `listener` until one of `stops` is readable and the running connections are done or the
-/// grace time is over.
+/// Serves `listener` until one of `stops` is readable and the open connections are done or the grace time is over.
 ///
 /// # Errors
 /// When the socket cannot be made non-blocking.
@@ -47,7 +47,7 @@ pub(super) fn serve(
         }
         door.close_due();
         peers.retain_mut(|peer| {
-            let turn = match peer.turn(&mut buffer, log) {
+            let turn = match peer.turn(&mut buffer, now, log) {
                 Ok(Turn::Wait) => peer.check_time(limits, now).map(|()| Turn::Wait),
                 turn => turn,
             };
@@ -73,11 +73,12 @@ pub(super) fn serve(
         peer.tell(log, What::Failed("cut: the server stops and the grace time is over".to_owned()));
     }
     report.wall = began.elapsed();
-    report.cpu = cpu_time().map_err(ConnectionError::io("the processor time cannot be read"))?;
+    report.cpu = cpu_time().map_err(ConnectionError::io("the processor time is unreadable"))?;
     Ok(report)
 }
 
-/// Accepts one connection if there is one; whether accepting must rest.
+/// Accepts the connections that wait, up to a number so that the others get their turns: one per round would keep
+/// a burst of them waiting for as many rounds. Returns whether accepting must rest.
 fn accept(
     listener: &TcpListener,
     limits: &Limits,
@@ -86,18 +87,43 @@ fn accept(
     door: &mut Door,
     log: &Log,
 ) -> bool {
-    let (stream, address) = match listener.accept() {
-        Ok(accepted) => accepted,
-        Err(error) => return door.accept_failed(&error, log),
-    };
-    door.accepted();
-    if peers.len() >= limits.connections {
-        refuse_above_limit(door, stream, address, limits.connections, plain_line, log);
-    } else if let Ok(peer) = Peer::new(stream, address) {
-        peer.tell(log, What::Opened);
-        peers.push(peer);
-        report.connections += 1;
-        report.most = report.most.max(peers.len());
+    for _ in 0..ACCEPTS {
+        let (stream, address) = match listener.accept() {
+            Ok(accepted) => accepted,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            Err(error) if door.accept_failed(&error, log) => return true,
+            Err(_) => continue,
+        };
+        door.accepted();
+        if peers.len() >= limits.connections {
+            refuse_above_limit(door, stream, address, limits.connections, plain_line, log);
+        } else if let Ok(peer) = Peer::new(stream, address) {
+            peer.tell(log, What::Opened);
+            peers.push(peer);
+            report.connections += 1;
+            report.most = report.most.max(peers.len());
+        }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+
+    #[test]
+    fn all_connections_that_wait_are_accepted_in_one_round() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let clients: Vec<_> = (0..5).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let (mut peers, mut report, mut door) = (Vec::new(), Report::default(), Door::default());
+        let limits = Limits { connections: 3, ..Limits::DEFAULT };
+        let rests = accept(&listener, &limits, &mut peers, &mut report, &mut door, &Log::new(drop));
+        assert_eq!((peers.len(), report.most, rests), (3, 3, false));
+        drop(clients);
+        let refused = door.next().is_some();
+        assert!(refused, "those above the limit are told so");
+    }
 }

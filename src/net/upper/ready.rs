@@ -1,12 +1,12 @@
-//! Readiness: the kernel says which sockets have something (`epoll(7)`, through `mio`), and only those
-//! get a turn. An idle connection costs memory and nothing else.
+//! Readiness: the kernel reports which sockets have something (`epoll(7)`, through `mio`), and only those get a turn. An
+//! idle connection costs memory and nothing else.
 //!
-//! Notifications come once for each change (edge-triggered), so a connection keeps getting turns until
-//! a read or write says that it would block. The turns go round: one that always has more cannot
-//! starve the others.
+//! A notification arrives once for each change (edge-triggered), so a connection keeps getting turns until it has
+//! nothing left: a read or write would block, or a read returned less than the buffer holds. Turns go round, so a
+//! connection that always has more cannot starve the others.
 
 use super::Report;
-use super::peer::{Peer, TURN, Turn};
+use super::peer::{ACCEPTS, Peer, TURN, Turn};
 use crate::net::connection::ConnectionError;
 use crate::net::door::{Door, REST, refuse_above_limit};
 use crate::net::event::{Log, What, chain};
@@ -26,23 +26,21 @@ use std::time::{Duration, Instant};
 
 const LISTENER: Token = Token(usize::MAX - 1);
 const STOP: Token = Token(usize::MAX);
-/// Connections that are accepted before the others get their turns.
-const ACCEPTS: usize = 128;
-/// How often the idle and whole times are looked at.
+/// How often idle and total times are checked.
 const SWEEP: Duration = Duration::from_millis(500);
 
-/// Serves `listener` until one of `stops` is readable and the running connections are done or the
-/// grace time is over.
+/// Serves `listener` until one of `stops` is readable and the open connections are done or the grace time is over.
 ///
 /// # Errors
-/// When the kernel gives no epoll instance or cannot wait.
+/// When no epoll instance can be made, or waiting fails.
 pub(super) fn serve(
     listener: TcpListener,
     limits: &Limits,
     stops: &[BorrowedFd<'_>],
     log: &Log,
 ) -> Result<Report, EndError> {
-    let server = Loop::new(listener, limits, stops, log).map_err(ConnectionError::io("no readiness"))?;
+    let server = Loop::new(listener, limits, stops, log)
+        .map_err(ConnectionError::io("no epoll instance can be made"))?;
     Ok(server.run().map_err(ConnectionError::io("waiting for readiness failed"))?)
 }
 
@@ -50,12 +48,14 @@ struct Slot {
     peer: Peer,
     /// Whether it waits for a turn already.
     queued: bool,
+    /// Whether the client has ended its sending: that is reported once, so it is read up to the end.
+    ended: bool,
 }
 
 struct Loop<'a> {
     poll: Poll,
     listener: Option<TcpListener>,
-    /// Whether connections may wait to be accepted, and from when they may be looked for.
+    /// If connections may wait to be accepted: the time from which to try.
     acceptable: Option<Instant>,
     door: Door,
     slots: Slab<Slot>,
@@ -109,15 +109,21 @@ impl<'a> Loop<'a> {
                 match event.token() {
                     LISTENER => self.acceptable = Some(Instant::now()),
                     STOP => self.stop(),
-                    Token(number) => self.queue(number),
+                    Token(number) => {
+                        if let Some(slot) = self.slots.get_mut(number).filter(|_| event.is_read_closed()) {
+                            slot.ended = true;
+                        }
+                        self.queue(number);
+                    }
                 }
             }
             self.accept();
             self.door.close_due();
-            // Only those that wait now: who is queued again waits for the next events first.
+            let now = Instant::now();
+            // Only those that wait now: a connection that is queued again waits for the next events first.
             for _ in 0..self.turns.len() {
                 if let Some(number) = self.turns.pop_front() {
-                    self.turn(number, &mut buffer);
+                    self.turn(number, &mut buffer, now);
                 }
             }
             if swept.elapsed() >= SWEEP {
@@ -138,7 +144,7 @@ impl<'a> Loop<'a> {
         self.stopping.is_some_and(|since| self.slots.is_empty() || since.elapsed() >= self.limits.grace)
     }
 
-    /// How long the kernel may let us wait.
+    /// How long to wait for events at most.
     fn patience(&self) -> Duration {
         let accepting = self.acceptable.map(|at| at.saturating_duration_since(Instant::now()));
         let stopping = self.stopping.map(|since| self.limits.grace.saturating_sub(since.elapsed()));
@@ -149,14 +155,14 @@ impl<'a> Loop<'a> {
     fn stop(&mut self) {
         if self.stopping.is_none() {
             self.stopping = Some(Instant::now());
-            // Closing takes it out of the epoll instance; who connects from now on is refused.
+            // Closing removes it from the epoll instance; the kernel refuses further connections.
             self.listener = None;
             self.acceptable = None;
         }
     }
 
     fn queue(&mut self, number: usize) {
-        // An event of a connection that has just ended finds no slot, or costs a new one a turn.
+        // An event of a connection that has just ended finds no slot, or costs a new connection a turn.
         if let Some(slot) = self.slots.get_mut(number).filter(|slot| !slot.queued) {
             slot.queued = true;
             self.turns.push_back(number);
@@ -187,12 +193,15 @@ impl<'a> Loop<'a> {
                         both,
                     );
                     if let Err(error) = registered {
-                        peer.tell(self.log, What::Failed(format!("it cannot be watched: {error}")));
+                        peer.tell(
+                            self.log,
+                            What::Failed(format!("readiness cannot be reported for it: {error}")),
+                        );
                         continue;
                     }
                     peer.tell(self.log, What::Opened);
-                    // What came before the registration is told by it: epoll looks at once.
-                    entry.insert(Slot { peer, queued: false });
+                    // epoll reports at once what arrived before the registration.
+                    entry.insert(Slot { peer, queued: false, ended: false });
                     self.report.connections += 1;
                     self.report.most = self.report.most.max(self.slots.len());
                 }
@@ -210,11 +219,14 @@ impl<'a> Loop<'a> {
         }
     }
 
-    fn turn(&mut self, number: usize, buffer: &mut [u8]) {
+    fn turn(&mut self, number: usize, buffer: &mut [u8], now: Instant) {
         let Some(slot) = self.slots.get_mut(number) else { return };
         slot.queued = false;
-        match slot.peer.turn(buffer, self.log) {
+        match slot.peer.turn(buffer, now, self.log) {
             Ok(Turn::Again) => self.queue(number),
+            // What arrives from now on is reported anew.
+            Ok(Turn::Emptied) if !slot.ended => {}
+            Ok(Turn::Emptied) => self.queue(number),
             Ok(Turn::Wait) => {}
             Ok(Turn::Done) => self.close(number, None),
             Err(error) => self.close(number, Some(error)),
@@ -233,7 +245,7 @@ impl<'a> Loop<'a> {
     }
 
     fn close(&mut self, number: usize, error: Option<ConnectionError>) {
-        // Dropping the stream closes it, which takes it out of the epoll instance as well.
+        // Dropping the stream closes it, which also removes it from the epoll instance.
         let slot = self.slots.remove(number);
         if let Some(error) = error {
             slot.peer.tell(self.log, What::Failed(chain(&error)));
