@@ -162,7 +162,7 @@ fn confirmed() -> Result<(), Failed> {
 fn unwritable() -> Result<(), Failed> {
     // Not even root can make a file there.
     let end = End::start(proclab(&["file", "receive", "--into", "/proc", "--bind", "127.0.0.1:0"]), "");
-    end.error_with("error: /proc cannot be received into: the folder cannot be used");
+    end.error_with("error: /proc cannot be received into: the folder is unusable");
     end.error_with("hint: --into must be a folder that you may write to");
     assert_eq!(end.finish().0, 1);
     Ok(())

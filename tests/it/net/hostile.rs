@@ -55,7 +55,7 @@ fn hostile_bytes(kind: Kind) -> Vec<(Vec<u8>, &'static str)> {
                 (header(r#"{"filename": ".x", "filesize": 4}"#, "four"), "begins with a dot"),
                 (header(r#"{"filename": "a\u0000b", "filesize": 4}"#, "four"), "NUL"),
                 (header(r#"{"filename": "a", "filesize": 5}"#, "four"), "closed after 4 of 5 bytes"),
-                (header(r#"{"filename": "a", "filesize": 3}"#, "four"), "more bytes came"),
+                (header(r#"{"filename": "a", "filesize": 3}"#, "four"), "more bytes arrived"),
                 (header(r#"{"filename": "a", "filesize": -1}"#, "four"), "not a JSON object"),
                 (header(r#"{"filename": "a", "filesize": 1000000000000}"#, "four"), "the limit is"),
                 (header("{\"filename\": \"\u{80}", "four"), "not a JSON object"),
