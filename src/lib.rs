@@ -48,38 +48,51 @@
 //!
 //! # Talking
 //! Arguments and results are any serde types, and may hold the ends of an `ipc-channel`, descriptors
-//! ([`wire::handle::Fd`]) and the ends of a bounded [`queue`], which loses nothing to a SIGKILL at any
+//! ([`Fd`]) and the ends of a bounded [`queue`], which loses nothing to a SIGKILL at any
 //! instruction. Memory is shared under the locks of [`sync`], files under a [`sync::file_lock`].
 //!
 //! # Replay
-//! [`explore`] runs processes a granted step at a time, counts every interleaving, and replays any of
-//! them; [`observe`] tells of any program who ran, who was ready, and who was blocked on what. The
-//! program `proclab` shows both.
+//! [`explore`] runs processes one granted step at a time, counts every interleaving and replays any of
+//! them; [`observe`] shows of any program which processes ran, were ready, and were blocked, and on what.
+//! The program `proclab` shows both.
 
-#[cfg(feature = "cli")]
-pub mod cli;
-pub mod explore;
-#[cfg(feature = "cli")]
-pub mod net;
-pub mod observe;
-mod process;
-pub mod queue;
-#[cfg(feature = "cli")]
-pub mod report;
-#[cfg(feature = "cli")]
-pub mod scenario;
-pub mod shm;
-mod supervisor;
-pub mod sync;
-pub mod sys;
-pub mod wire;
-
+// The public API: these names, and four modules.
 pub use process::{
     Child, Current, Exit, Handle, JoinError, Panic, Parent, Process, ResultError, Run, Scratch, ScratchError,
     Signal, StartError, StartMethod, Target, child_entry, current, parent, wait_any,
 };
 pub use supervisor::{Left, ShutdownError, Supervisor};
 pub use sys::pid::Pid;
+pub use wire::handle::Fd;
+
+pub mod explore;
+pub mod observe;
+pub mod queue;
+pub mod sync;
+
+mod process;
+mod supervisor;
+
+// What these stand on, and the program. Public for this package's own tests and benches: no part of the API, and
+// any release may change it.
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod net;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod report;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod scenario;
+#[doc(hidden)]
+pub mod shm;
+#[doc(hidden)]
+pub mod sys;
+#[doc(hidden)]
+pub mod wire;
 
 /// The README's examples compile.
 #[cfg(doctest)]

@@ -1,6 +1,6 @@
 //! Words in shared memory: the standard library's atomics, which in unit tests a memory model may stand in for.
 //!
-//! A word has the methods of the atomic that it is. In a unit test that runs under [`super::model`] each access
+//! A word has the methods of the atomic that it is. In a unit test that runs under `shm::model` each access
 //! is recorded instead of made, and a load returns whatever some processor could let it return.
 
 #[cfg(test)]

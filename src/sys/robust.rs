@@ -9,9 +9,9 @@
 //! - the list that begins in the field `list` names the words that the thread *holds*: the same, if they hold its
 //!   TID.
 //!
-//! A lock that is held for a few instructions of this library's uses the field alone ([`ThisThread::announce`]):
+//! A lock that is held for a few instructions of this library's uses the field alone (`ThisThread::announce`):
 //! no other such lock is taken meanwhile. A lock that is held while code of the user's runs is linked into the
-//! list as well ([`ThisThread::link`]), so a thread may hold many of them, and release them in any order.
+//! list as well (`ThisThread::link`), so a thread may hold many of them, and release them in any order.
 //!
 //! Only the kernel follows the list. Its entries lie beside the locks, where another process may overwrite them
 //! against the rules; so this thread keeps the list in memory of its own too, and never reads an entry back.
@@ -22,7 +22,7 @@
 //! # Safety
 //! The structure lies in the thread's descriptor or in a thread-local of this file, so it lives as long
 //! as the thread, and only this thread writes to it. A fork is noticed through a page that the kernel
-//! wipes in the child. A linked entry stays mapped until it is unlinked: see [`ThisThread::link`].
+//! wipes in the child. A linked entry stays mapped until it is unlinked: see `ThisThread::link`.
 #![expect(unsafe_code, reason = "raw system calls, and the thread's own structure that the kernel reads")]
 
 use super::clock::monotonic_ns;
