@@ -149,7 +149,7 @@ fn floor(program: &str) {
         Ring::new(event, RING_BYTES)
     };
     let _rings: Vec<Ring> =
-        online_cpus().into_iter().map(record).collect::<Result<_, _>>().expect("the exact tier can be had");
+        online_cpus().into_iter().map(record).collect::<Result<_, _>>().expect("the exact tier is available");
     let own = std::env::current_exe().expect("a running program has a path");
     let _ = Command::new(own).arg(program).status();
 }

@@ -2,11 +2,17 @@
 
 use crate::sys::clock::{monotonic_ns, thread_cpu_ns};
 
+/// What may be spent at once, in time of the share: short runs are asked as often as meant, long ones on average as
+/// rarely as the share demands.
+const SAVED_NS: f64 = 2e9;
+
 /// Paces rounds of questions so that their CPU time stays below a share of one CPU.
 #[derive(Debug, Clone)]
 pub(super) struct Budget {
     /// The share, in percent of one CPU.
     percent: f64,
+    /// CPU time that may be spent before the next pause, nanoseconds; below zero it must be earned first.
+    credit_ns: f64,
     /// Between the beginnings of two rounds, where the share allows.
     period_ns: u64,
     due_ns: u64,
@@ -24,7 +30,8 @@ pub(super) struct Timer {
 impl Budget {
     /// Rounds `period_ns` apart that take `percent` of one CPU at the most.
     pub(super) fn new(percent: f64, period_ns: u64) -> Self {
-        Self { percent, period_ns, due_ns: 0, begun_ns: 0, longest_ns: 0 }
+        let credit_ns = SAVED_NS * percent / 100.0;
+        Self { percent, credit_ns, period_ns, due_ns: 0, begun_ns: 0, longest_ns: 0 }
     }
 
     /// When the next round is due.
@@ -41,22 +48,30 @@ impl Budget {
     pub(super) fn begin(&mut self) -> Timer {
         let begun_ns = monotonic_ns();
         if self.begun_ns > 0 {
+            self.earn(begun_ns - self.begun_ns);
             self.longest_ns = self.longest_ns.max(begun_ns - self.begun_ns);
         }
         self.begun_ns = begun_ns;
         Timer { begun_ns, cpu_ns: thread_cpu_ns() }
     }
 
-    /// It is over: the next one is due when its cost is the allowed share of the time until then.
+    /// It is over: the next one is due after the period, or when its cost is earned.
     pub(super) fn end(&mut self, timer: Timer) {
         let cost_ns = thread_cpu_ns().saturating_sub(timer.cpu_ns);
-        self.due_ns = timer.begun_ns + self.period_ns.max(self.spread(cost_ns));
+        self.due_ns = timer.begun_ns + self.period_ns.max(self.spend(cost_ns));
     }
 
-    /// The time over which a cost is the allowed share.
-    fn spread(&self, cost_ns: u64) -> u64 {
+    fn earn(&mut self, ns: u64) {
+        let share = self.percent / 100.0;
+        self.credit_ns = (self.credit_ns + ns as f64 * share).min(SAVED_NS * share);
+    }
+
+    /// How long it takes to earn what was spent beyond the credit.
+    fn spend(&mut self, cost_ns: u64) -> u64 {
         const LONGEST_NS: f64 = 5e9;
-        (cost_ns as f64 * 100.0 / self.percent.max(0.01)).min(LONGEST_NS) as u64
+        self.credit_ns -= cost_ns as f64;
+        let debt_ns = (-self.credit_ns).max(0.0);
+        (debt_ns * 100.0 / self.percent.max(0.01)).min(LONGEST_NS) as u64
     }
 }
 
@@ -65,9 +80,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dear_round_is_followed_by_a_long_pause() {
-        let budget = Budget::new(5.0, 5_000_000);
-        assert_eq!(budget.spread(1_000_000), 20_000_000);
-        assert_eq!(budget.spread(u64::MAX), 5_000_000_000);
+    fn a_debt_is_earned_before_the_next_round_and_credit_is_bounded() {
+        let mut budget = Budget::new(5.0, 5_000_000);
+        assert_eq!(budget.spend(100_000_000), 0, "two seconds are saved at the beginning");
+        assert_eq!(budget.spend(1_000_000), 20_000_000);
+        budget.earn(20_000_000);
+        assert_eq!(budget.spend(0), 0);
+        budget.earn(u64::MAX / 2);
+        assert_eq!(budget.spend(101_000_000), 20_000_000);
+        assert_eq!(budget.spend(u64::MAX), 5_000_000_000);
     }
 }

@@ -20,11 +20,11 @@ pub enum State {
     Blocked,
     /// It was stopped by a signal or a debugger.
     Stopped,
-    /// It has ended and nobody has taken its exit status yet.
+    /// It has ended and its exit status has not been taken yet.
     Zombie,
     /// Its exit status was taken; the PID is free.
     Reaped,
-    /// It lives, and nothing tells what it does.
+    /// It lives, and its state is not known.
     Unknown,
 }
 
@@ -100,6 +100,20 @@ pub enum What {
     },
     /// Its command line.
     CommandLine(String),
+    /// Its process group and session.
+    Group {
+        /// The group.
+        pgid: Pid,
+        /// The session.
+        session: Pid,
+    },
+    /// A signal was sent to it.
+    Signal {
+        /// Which.
+        number: i32,
+        /// The thread that sent it, or on whose CPU the kernel did.
+        by: Pid,
+    },
     /// It got a CPU.
     In {
         /// Which.

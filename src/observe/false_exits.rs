@@ -24,7 +24,7 @@ pub(super) struct FalseExits {
 }
 
 impl FalseExits {
-    /// Looks through new events, in the order of time, before anybody else takes note of them: the record of a
+    /// Looks through new events, in the order of time, before they are used: the record of a
     /// false exit is replaced by what it means, or left out where records go on (`all_recorded`).
     pub(super) fn sift(&mut self, events: &mut Vec<Event>, first_new: usize, all_recorded: bool) {
         let mut suspects = Vec::new();

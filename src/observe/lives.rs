@@ -27,7 +27,7 @@ pub(super) struct Lives {
     /// The command is left to its owner to reap.
     command: Option<Pid>,
     looked_ns: u64,
-    /// Those that were reaped before a pidfd could be had.
+    /// Processes that were reaped before a pidfd was opened.
     missed: Vec<Pid>,
     ignores: Ignores,
     /// This kernel's pidfds tell of reaping, for one has.
@@ -51,7 +51,7 @@ struct Life {
 type Ignores = HashMap<Pid, (u64, bool)>;
 
 impl Lives {
-    /// Nobody yet.
+    /// Follows no process yet.
     ///
     /// # Errors
     /// `EMFILE` when no descriptor is left.
@@ -197,7 +197,7 @@ impl Lives {
             events.push(Event { at_ns, pid, tid: pid, what: What::Status(how.into()) });
         }
         if Some(pid) != self.command && child_status(pid, Zombie::Reap).is_some() {
-            // An orphan of the watched tree, adopted by this process: nobody else will reap it.
+            // An orphan of the watched tree, adopted by this process: no other process will reap it.
             self.reaped(pid, at_ns, events);
         }
     }

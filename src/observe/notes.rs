@@ -108,7 +108,7 @@ impl Heard {
         Self { pipe, decoder: FrameDecoder::new(LIMIT), notes: Vec::new(), open: true }
     }
 
-    /// Takes what is there; ends for good at the end of the pipe, or at a frame that is none.
+    /// Takes what is there; ends for good at the end of the pipe, or at the first malformed frame.
     pub fn read(&mut self) {
         let mut buffer = [0; 16 << 10];
         while self.open {

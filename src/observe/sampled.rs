@@ -171,6 +171,10 @@ impl Poller {
         if timeline.by_pid(pid).is_some_and(|process| process.ppid != stat.ppid) {
             tell(What::Adopted { by: stat.ppid });
         }
+        let group = (Some(stat.pgid), Some(stat.session));
+        if timeline.by_pid(pid).is_none_or(|process| (process.pgid, process.session) != group) {
+            tell(What::Group { pgid: stat.pgid, session: stat.session });
+        }
         if seen.name != stat.name {
             seen.name.clone_from(&stat.name);
             let program = stat::program(pid);

@@ -78,6 +78,9 @@ impl Sampler {
         if now.ppid != process.ppid && now.ppid != Pid::UNKNOWN {
             tell(at_ns, pid, What::Adopted { by: now.ppid });
         }
+        if process.pgid != Some(now.pgid) || process.session != Some(now.session) {
+            tell(at_ns, pid, What::Group { pgid: now.pgid, session: now.session });
+        }
         if process.command.is_none()
             && let Some(line) = stat::command_line(pid, 4096).filter(|line| !line.is_empty())
         {
@@ -145,6 +148,7 @@ pub(super) fn found(pid: Pid, tid: Pid, events: &mut Vec<Event>) -> Option<()> {
     tell(What::Found { ppid: stat.ppid, state });
     if tid == pid {
         tell(What::Named { name: stat.name, exec: false });
+        tell(What::Group { pgid: stat.pgid, session: stat.session });
     }
     if let Some(sums) = stat::schedstat(pid, tid) {
         tell(What::Sums(sums));

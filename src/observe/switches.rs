@@ -36,6 +36,7 @@ pub(super) struct Recorder {
 struct Tracepoints {
     switch: Tracepoint,
     waking: Tracepoint,
+    signal: Option<Tracepoint>,
 }
 
 impl Recorder {
@@ -63,8 +64,11 @@ impl Recorder {
 
     fn everyone() -> Result<Self, Errno> {
         let find = |name| Tracepoint::find(name).ok_or(Errno::EACCES);
-        let tracepoints =
-            Tracepoints { switch: find("sched/sched_switch")?, waking: find("sched/sched_waking")? };
+        let tracepoints = Tracepoints {
+            switch: find("sched/sched_switch")?,
+            waking: find("sched/sched_waking")?,
+            signal: Tracepoint::find("signal/signal_generate"),
+        };
         Self::open(Scope::Everyone, Some(tracepoints))
     }
 
@@ -75,7 +79,7 @@ impl Recorder {
                 Ok((rings, sharers)) => {
                     return Ok(Self { rings, sharers, ring_bytes, tracepoints, n_lost: 0, n_records: 0 });
                 }
-                // Too much locked memory: perf says EPERM, and ENOMEM when it cannot be had at all.
+                // Too much locked memory: perf says EPERM, and ENOMEM when there is none at all.
                 Err((errno @ (Errno::EPERM | Errno::ENOMEM), true)) => refused = errno,
                 Err((errno, _)) => return Err(errno),
             }
@@ -95,7 +99,7 @@ impl Recorder {
         for cpu in online_cpus() {
             let event = |source| open(source, scope, cpu, wakeup_bytes).map_err(|errno| (errno, false));
             let ring = Ring::new(event(Source::Lives)?, ring_bytes).map_err(|errno| (errno, true))?;
-            for tracepoint in tracepoints.iter().flat_map(|both| [&both.switch, &both.waking]) {
+            for tracepoint in tracepoints.iter().flat_map(Tracepoints::all) {
                 let sharer = event(Source::Tracepoint(tracepoint.id))?;
                 share_ring(&sharer, ring.event()).map_err(|errno| (errno, false))?;
                 sharers.push(sharer);
@@ -106,7 +110,7 @@ impl Recorder {
     }
 
     /// Records one more running thread and all that it will fork. Of no effect in the root tier, which records
-    /// everybody.
+    /// every process.
     ///
     /// # Errors
     /// `ESRCH` when it is gone.
@@ -136,6 +140,9 @@ impl Recorder {
                         let Some(tracepoints) = tracepoints else { return };
                         if tracepoints.switch.is(raw) {
                             switch = tracepoints.switch(raw);
+                        } else if let Some((tid, number)) = tracepoints.signalled(raw) {
+                            let what = What::Signal { number, by: stamp.tid };
+                            events.push(Event { at_ns: stamp.at_ns, pid: tid, tid, what });
                         } else if let Some(tid) = tracepoints.woken(raw) {
                             let what = What::Woken { by: stamp.tid };
                             events.push(Event { at_ns: stamp.at_ns, pid: tid, tid, what });
@@ -184,7 +191,7 @@ impl Recorder {
     }
 
     /// Descriptors that become readable when a ring is a quarter full, where the rings are so small that it
-    /// matters. A large one lasts many times the longest sleep between two looks, and whoever polls one is woken
+    /// matters. A large one lasts many times the longest sleep between two looks, and a process that polls one is woken
     /// at every exit of a watched process too, at that process's expense.
     pub(super) fn as_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let small = self.ring_bytes < LARGE_BYTES;
@@ -210,6 +217,10 @@ fn named(stamp: Stamp, tid: Option<Pid>) -> Stamp {
 }
 
 impl Tracepoints {
+    fn all(&self) -> impl Iterator<Item = &Tracepoint> {
+        [&self.switch, &self.waking].into_iter().chain(&self.signal)
+    }
+
     fn switch(&self, raw: &[u8]) -> Switch {
         let coming =
             self.switch.number(raw, "next_pid").and_then(|tid| i32::try_from(tid).ok().map(Pid::from_raw));
@@ -232,6 +243,13 @@ impl Tracepoints {
         Some((tid, letter))
     }
 
+    /// The thread that a signal is sent to, and the signal.
+    fn signalled(&self, raw: &[u8]) -> Option<(Pid, i32)> {
+        let signal = self.signal.as_ref().filter(|signal| signal.is(raw))?;
+        let tid = i32::try_from(signal.number(raw, "pid")?).ok()?;
+        Some((Pid::from_raw(tid), i32::try_from(signal.number(raw, "sig")?).ok()?))
+    }
+
     fn woken(&self, raw: &[u8]) -> Option<Pid> {
         i32::try_from(self.waking.is(raw).then(|| self.waking.number(raw, "pid")).flatten()?)
             .ok()
@@ -251,7 +269,7 @@ fn as_event(record: Record<'_>, cpu: u32) -> Option<Event> {
         }
         Record::Sample { .. } | Record::Lost(_) | Record::Other => return None,
     };
-    // The idle task is nobody's.
+    // The idle task belongs to no process.
     (tid != Pid::UNKNOWN).then_some(Event { at_ns, pid, tid, what })
 }
 

@@ -38,10 +38,10 @@ impl fmt::Display for Tier {
     }
 }
 
-/// Why a better tier could not be had.
+/// Why a better tier is unavailable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The tier that could not be had.
+    /// The unavailable tier.
     pub tier: Tier,
     /// Why.
     pub why: String,

@@ -253,7 +253,7 @@ impl Live {
                 Some(Ok(count @ 1..)) => self.output.push(&buffer[..count]),
                 Some(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return,
-                // Nobody has the other end any more (EIO); it stays readable, so it must not be polled.
+                // The other end is closed (EIO); this one stays readable, so it must not be polled.
                 Some(_) => {
                     self.command = None;
                     return;
@@ -283,7 +283,7 @@ impl Live {
             self.print_output(0)?;
             for came in signals.take() {
                 match watch.subject() {
-                    // It has a terminal of its own, so that nobody else has told it.
+                    // It has a terminal of its own, so no other process has forwarded this.
                     Subject::Command(running) if watch.exit().is_none() => running.signal(came.signal),
                     _ => return Ok(()),
                 }

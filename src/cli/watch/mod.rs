@@ -11,6 +11,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -22,14 +23,15 @@ use crate::process::HeldCommand;
 use crate::process::{Exit, Signal};
 use crate::report::watch::build::report;
 use crate::report::watch::model::WatchReport;
+use crate::report::watch::policy::Policy;
 use crate::report::watch::text::{heading, summary};
-use crate::report::watch::{drawing, html, perfetto, svg};
+use crate::report::watch::{drawing, html, perfetto, pftrace, svg};
 use crate::sys::exec::{Streams, open_terminal};
 use crate::sys::notes_pipe;
 use crate::sys::procfs::text::printable;
 use crate::sys::signalfd::Signals;
 
-/// Watch any program: who runs, who is ready, who is blocked on what
+/// Watch any program: which processes run, are ready, or are blocked, and on what
 ///
 /// The command runs as if started by itself: its exit code is passed on (128 + the number of a signal that
 /// killed it), signals are forwarded, and its output is left alone. What is learnt is printed on standard
@@ -42,7 +44,7 @@ pub(crate) struct WatchArgs {
     /// Watch this process, which runs already, and all that it forks from now on
     #[arg(long, value_name = "PID", conflicts_with = "command")]
     pid: Option<Pid>,
-    /// Use this source of knowledge instead of the best one that can be had
+    /// Use this source instead of the best available one
     #[arg(long, value_enum)]
     tier: Option<TierArg>,
     /// Print lines instead of the live view
@@ -51,7 +53,7 @@ pub(crate) struct WatchArgs {
     /// JSON goes to standard output, and the command's own output to standard error then
     #[arg(long, value_enum, default_value = "text")]
     format: FormatArg,
-    /// Write a trace for ui.perfetto.dev
+    /// Write a trace for ui.perfetto.dev: JSON for a name that ends in .json, else Perfetto's own protobuf
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
     /// Write a page that shows the run in any browser, without a network
@@ -63,6 +65,13 @@ pub(crate) struct WatchArgs {
     /// Show each thread in a row of its own (`H` in the live view)
     #[arg(long)]
     threads: bool,
+    /// Show all open descriptors as they are this many seconds after the beginning, with the other ends
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    descriptors: Option<Duration>,
+    /// Compare with what other policies would have made of the same bursts: fifo, sjf, stcf, rr:MILLISECONDS, mlfq,
+    /// eevdf
+    #[arg(long, value_name = "POLICIES", value_delimiter = ',')]
+    compare: Vec<Policy>,
     /// What reading /proc may cost, in percent of one CPU; it is read more rarely to keep that
     #[arg(long, value_name = "PERCENT", default_value_t = 5.0, value_parser = percent)]
     budget: f64,
@@ -119,6 +128,8 @@ impl WatchArgs {
             html: None,
             svg: None,
             threads: false,
+            descriptors: None,
+            compare: Vec::new(),
             budget: 5.0,
             command,
         })
@@ -142,7 +153,7 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
             return Err(Fault::bad_arguments(what).hint("give each a path of its own"));
         }
     }
-    // Before anything runs: a file that cannot be written is an error that costs nobody a run.
+    // Before anything runs: a file that cannot be written is reported before the program runs.
     let export = args.export.as_deref().map(Output::create).transpose()?;
     let page = args.html.as_deref().map(Output::create).transpose()?;
     let picture = args.svg.as_deref().map(Output::create).transpose()?;
@@ -158,8 +169,12 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
     let streams = Streams { notes: told.as_ref().map(|told| told.as_fd()), ..Streams::default() };
     let (start, terminal) = start(args, json, live, streams)?;
     drop(told);
-    let settings =
-        Settings { tier: args.tier.map(Tier::from), budget_percent: args.budget, ..Settings::default() };
+    let settings = Settings {
+        tier: args.tier.map(Tier::from),
+        budget_percent: args.budget,
+        descriptors_after: args.descriptors,
+        ..Settings::default()
+    };
     let mut watch = begin(start, settings).map_err(|error| failure::watch(&error))?;
     if let Some(notes) = notes {
         watch.hear(notes);
@@ -172,11 +187,11 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
 
     let command = (!args.command.is_empty())
         .then(|| args.command.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
-    // From here on a signal ends this process as it ends any other: a pipe that nobody reads can be left.
+    // From here on a signal ends this process as it ends any other: a pipe without a reader does not hold it.
     drop(signals);
     let exit = exit_code(&watch);
     let observed = watch.into_observed();
-    let report = report(&observed, command);
+    let report = report(&observed, command, &args.compare);
     let printed = if json {
         let document = serde_json::to_string_pretty(&report).map_err(|error| Fault::could_not_run(&error))?;
         writeln!(io::stdout(), "{document}")
@@ -191,7 +206,7 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
         return Err(failure::system(&error));
     }
     // One that cannot be written is no reason to go without the other.
-    let exported = export.map_or(Ok(()), |export| export.publish(&perfetto::trace(&observed, &report)));
+    let exported = export.map_or(Ok(()), |export| export.publish(&trace(args, &observed, &report)));
     let shown = page.map_or(Ok(()), |page| page.publish(&html::page(&observed, &report, args.threads)));
     let drawn =
         picture.map_or(Ok(()), |picture| picture.publish(&svg_file(&observed, &report, args.threads)));
@@ -246,6 +261,17 @@ fn is_ours(program: Option<&OsString>) -> bool {
     found.and_then(file).is_some_and(|found| std::env::current_exe().ok().and_then(file) == Some(found))
 }
 
+/// The trace in the format that its file's name asks for.
+fn trace(args: &WatchArgs, observed: &Observed, report: &WatchReport) -> Vec<u8> {
+    let json = args.export.as_ref().and_then(|file| file.extension()).is_none_or(|end| end == "json");
+    if json { perfetto::trace(observed, report) } else { pftrace::trace(observed) }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.trim_end_matches('s').parse().ok().filter(|seconds| (0.0..=1e6).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "a number of seconds is needed".to_owned())
+}
+
 fn percent(text: &str) -> Result<f64, String> {
     match text.trim_end_matches('%').parse() {
         Ok(percent) if (0.1..=100.0).contains(&percent) => Ok(percent),
@@ -263,7 +289,7 @@ fn title(args: &WatchArgs) -> String {
     }
 }
 
-/// Whether there is somebody who sees a view and can press keys.
+/// Whether standard input and output are a terminal that can show the view.
 fn is_interactive() -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     let fits =

@@ -11,7 +11,7 @@ use crate::sys::pid::Pid;
 const MOST_ENDED_THREADS: usize = 512;
 /// Programs that one process may become and that are listed.
 const MOST_EXECS: usize = 64;
-/// News that nobody has taken.
+/// News kept until they are taken.
 const MOST_NEWS: usize = 16_384;
 
 impl Timeline {
@@ -21,8 +21,10 @@ impl Timeline {
             What::Forked { ppid } if pid == *ppid => self.add_thread(pid, event.tid, at_ns, State::Ready),
             What::Forked { ppid } => {
                 // The child has its parent's name until it execs.
-                if let Some(name) = self.living(*ppid).map(|parent| parent.name.clone()) {
-                    self.add_process(Process::new(pid, *ppid, name, at_ns, State::Ready));
+                if let Some(parent) = self.living(*ppid) {
+                    let (pgid, session) = (parent.pgid, parent.session);
+                    let child = Process::new(pid, *ppid, parent.name.clone(), at_ns, State::Ready);
+                    self.add_process(Process { pgid, session, ..child });
                 }
             }
             What::Rooted { ppid, before_exec } => {
@@ -76,6 +78,11 @@ impl Timeline {
             }
             What::Unrecorded { since_ns } => self.unrecord(pid, *since_ns),
             What::Hidden => self.lose_sight(pid, at_ns),
+            What::Group { pgid, session } => {
+                if let Some(process) = self.living(pid) {
+                    (process.pgid, process.session) = (Some(*pgid), Some(*session));
+                }
+            }
             What::Adopted { by } => self.adopt(pid, *by, at_ns),
             What::Reaped { not_before_ns, by_itself } => self.reap(pid, *not_before_ns, at_ns, *by_itself),
             _ => {}

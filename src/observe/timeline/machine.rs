@@ -59,6 +59,19 @@ pub struct Wake {
     pub tid: Pid,
 }
 
+/// A signal was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SentSignal {
+    /// When.
+    pub at_ns: u64,
+    /// Its number.
+    pub number: i32,
+    /// The thread that sent it, or on whose CPU the kernel did.
+    pub from: Pid,
+    /// The thread that it was sent to, by which its process is meant as a rule.
+    pub to: Pid,
+}
+
 /// Processes that are only counted any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Folded {
@@ -107,6 +120,7 @@ pub struct Timeline {
     pub(super) waits: Vec<Wait>,
     wait_numbers: HashMap<Wait, u32>,
     pub(super) wakes: VecDeque<Wake>,
+    signals: VecDeque<SentSignal>,
     pub(super) news: VecDeque<News>,
     pub(super) folded: Folded,
     pub(super) n_spans: usize,
@@ -114,7 +128,7 @@ pub struct Timeline {
     now_ns: u64,
     n_late: u64,
     pub(super) records: Records,
-    /// Processes whose records have ended though they live, and that nobody has been told of.
+    /// Processes whose records have ended though they live, and that have not been reported yet.
     pub(super) unrecorded: Vec<Pid>,
     /// By CPU, who got it last.
     pub(super) on_cpu: ById<u32, Occupant>,
@@ -158,6 +172,7 @@ impl Timeline {
             What::In { cpu } => self.turn_on(event.tid, *cpu, at_ns),
             What::Out { preempted } => self.turn_off(event.tid, *preempted, at_ns),
             What::Woken { by } => self.wake(event.tid, *by, at_ns),
+            What::Signal { number, by } => self.signal(event.tid, *number, *by, at_ns),
             What::Letter(letter) => self.see_letter(event.tid, *letter, at_ns),
             What::Blocked(wait) => self.see_wait(event.tid, wait, at_ns),
             What::Sums(kernel) => self.see_sums(event.pid, event.tid, *kernel, at_ns),
@@ -220,6 +235,21 @@ impl Timeline {
     /// The wake-ups that are kept, oldest first; only the root tier sees them.
     pub fn wakes(&self) -> impl Iterator<Item = &Wake> {
         self.wakes.iter()
+    }
+
+    /// The signals that are kept, oldest first; only the root tier sees them.
+    pub fn signals(&self) -> impl Iterator<Item = &SentSignal> {
+        self.signals.iter()
+    }
+
+    fn signal(&mut self, to: Pid, number: i32, from: Pid, at_ns: u64) {
+        if !self.tids.contains_key(&to) {
+            return;
+        }
+        if self.signals.len() >= self.limits.wakes {
+            self.signals.pop_front();
+        }
+        self.signals.push_back(SentSignal { at_ns, number, from, to });
     }
 
     /// What has happened to lives since the last call; the oldest of very much are left out.

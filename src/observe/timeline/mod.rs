@@ -14,7 +14,7 @@ mod sums;
 mod switching;
 mod thread;
 
-pub use machine::{Folded, Limits, News, NewsKind, Records, Timeline, Wake};
+pub use machine::{Folded, Limits, News, NewsKind, Records, SentSignal, Timeline, Wake};
 pub use process::{Orphan, Process, Reaping};
 pub use spans::{Span, Spans};
 pub use sums::{Check, Sums, WaitSum};

@@ -41,6 +41,10 @@ pub struct Process {
     pub name: String,
     /// Its command line, once seen.
     pub command: Option<String>,
+    /// Its process group, once seen; a child begins with its parent's.
+    pub pgid: Option<Pid>,
+    /// Its session, likewise.
+    pub session: Option<Pid>,
     /// When it was forked, or found.
     pub started_ns: u64,
     /// It was there before the watch began.
@@ -64,7 +68,7 @@ pub struct Process {
     pub execs: Vec<(u64, String)>,
     /// Its threads, the main one first; those that ended long ago are only counted.
     pub threads: Vec<Thread>,
-    /// Threads that it ever had.
+    /// The number of threads that it has had in all.
     pub n_threads: u32,
     /// Time by state, turns, and preemptions of threads that are no longer listed.
     pub(super) past_threads: (Sums, u64, u64),
@@ -77,6 +81,8 @@ impl Process {
             ppid,
             name,
             command: None,
+            pgid: None,
+            session: None,
             started_ns: at_ns,
             found: false,
             held: false,
@@ -163,7 +169,7 @@ impl Process {
         }
         let end_is_known = main.exiting.is_some_and(|(_, exited_ns)| ended_ns > exited_ns);
         if !end_is_known {
-            // The records end with that of the exit: so much later it ended, unless somebody has the CPU by then.
+            // The records end with that of the exit: so much later it ended, unless another thread has the CPU by then.
             let until_ns = main.displaced_ns.unwrap_or(at_ns).min(at_ns);
             let rest = rest.min(until_ns.saturating_sub(ended_ns));
             if rest > 0 {

@@ -26,7 +26,7 @@ impl Timeline {
         process.threads[thread].turns += 1;
         process.threads[thread].woken_unchecked |= process.threads[thread].state == State::Blocked;
         process.threads[thread].first_ran_ns.get_or_insert(at_ns);
-        // Whoever exits may have had it since the one before left it.
+        // An exiting thread may have had it since its predecessor left it.
         process.threads[thread].free_ns = before.map_or(Some(0), |before| before.left_ns);
         let grew = process.go(thread, State::Running, at_ns, grain_ns);
         process.threads[thread].cpu = cpu;

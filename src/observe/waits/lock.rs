@@ -45,9 +45,9 @@ pub(super) fn file(pid: Pid, fd: u64, scene: &Scene) -> Wait {
 
 /// `futex(2)`: a mutex, condition variable, or semaphore. With a timeout it ends by itself.
 ///
-/// Whoever maps the word can wake its waiters and nobody else can. Only for a mutex of the C library (owner's
+/// Only a process that maps the word can wake its waiters. Only for a mutex of the C library (owner's
 /// TID behind the lock word) and a robust or priority-inheriting futex (TID in the word) is the holder
-/// recorded; for a semaphore, as Python's `multiprocessing.Lock` is one, nobody records it.
+/// recorded; for a semaphore, as Python's `multiprocessing.Lock` is one, it is not recorded.
 pub(super) fn futex(pid: Pid, tid: Pid, args: [u64; 6], scene: &Scene) -> Wait {
     let [address, operation, expected, timeout, ..] = args;
     let times_out = timeout != 0;

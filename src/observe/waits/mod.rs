@@ -7,9 +7,11 @@ mod lock;
 mod poll;
 mod probe;
 mod scene;
+mod table;
 mod wait;
 
 pub use graph::{Deadlock, deadlocks};
 pub use probe::probe;
 pub use scene::{Actor, Scene};
+pub use table::{Described, describe};
 pub use wait::{Ends, Kind, Wait};

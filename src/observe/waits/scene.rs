@@ -25,7 +25,7 @@ pub struct Actor {
 }
 
 /// Who holds which end of what, and all file locks; read when first asked for, so that a moment without
-/// anybody blocked costs nothing.
+/// a blocked thread costs nothing.
 #[derive(Debug)]
 pub struct Scene {
     actors: Vec<Actor>,

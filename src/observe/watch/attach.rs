@@ -1,8 +1,9 @@
-//! The beginning of a watch: the best tier that can be had, and nothing missed.
+//! The beginning of a watch: the best available tier, and nothing missed.
 
 use crate::sys::pid::Pid;
 use std::collections::HashSet;
 use std::io;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -54,8 +55,8 @@ pub enum WatchError {
         /// Its name.
         name: String,
     },
-    /// The tier that was asked for cannot be had.
-    #[error("the {tier} tier cannot be had: {why}")]
+    /// The requested tier is unavailable.
+    #[error("the {tier} tier is unavailable: {why}")]
     Tier {
         /// The tier asked for.
         tier: Tier,
@@ -85,11 +86,13 @@ pub struct Settings {
     pub limits: Limits,
     /// What reading `/proc` may cost, in percent of one CPU.
     pub budget_percent: f64,
+    /// When to look at all open descriptors, from the beginning of the watch.
+    pub descriptors_after: Option<Duration>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { tier: None, limits: Limits::default(), budget_percent: 5.0 }
+        Self { tier: None, limits: Limits::default(), budget_percent: 5.0, descriptors_after: None }
     }
 }
 
@@ -101,7 +104,7 @@ impl Default for Settings {
 /// # Errors
 /// [`WatchError`]; a held command is then gone without having run, a running process is untouched.
 pub fn begin(start: Start, settings: Settings) -> Result<Watch, WatchError> {
-    let Settings { tier: tier_asked, limits, budget_percent } = settings;
+    let Settings { tier: tier_asked, limits, budget_percent, descriptors_after } = settings;
     let watcher = Pid::this();
     let root = match &start {
         Start::Command(held) => held.pid(),
@@ -162,6 +165,9 @@ pub fn begin(start: Start, settings: Settings) -> Result<Watch, WatchError> {
         recorder,
         sampler: Sampler::new(budget_percent),
         poller,
+        descriptors_due_ns: descriptors_after
+            .map(|after| monotonic_ns() + u64::try_from(after.as_nanos()).unwrap_or(u64::MAX / 2)),
+        descriptors: None,
         false_exits: FalseExits::default(),
         lives,
         timeline: Timeline::new(limits).with_records(match (tier, &exits) {

@@ -9,5 +9,5 @@ mod session;
 
 pub use attach::{Settings, Start, WatchError, begin};
 pub use hangs::{Hang, HeldUp};
-pub use observed::{Observed, origin_ns};
+pub use observed::{Observed, Snapshot, origin_ns};
 pub use session::{Subject, Watch};

@@ -4,8 +4,18 @@ use super::hangs::Hang;
 use crate::observe::notes::Note;
 use crate::observe::tier::{Refusal, Tier};
 use crate::observe::timeline::{Process, Timeline};
+use crate::observe::waits::Described;
 use crate::process::Exit;
 use crate::sys::pid::Pid;
+
+/// All open descriptors at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// When.
+    pub at_ns: u64,
+    /// The descriptors, process by process.
+    pub open: Vec<Described>,
+}
 
 /// The findings of a watch that is over.
 #[derive(Debug)]
@@ -26,6 +36,8 @@ pub struct Observed {
     pub timeline: Timeline,
     /// The deadlocks.
     pub hangs: Vec<Hang>,
+    /// The open descriptors at the moment that was asked for, if the watch lasted so long.
+    pub descriptors: Option<Snapshot>,
     /// The longest time between two looks at `/proc`, where there were any.
     pub longest_period_ns: u64,
     /// What the program said of itself.

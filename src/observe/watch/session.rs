@@ -6,17 +6,18 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use super::hangs::{Hang, Hangs};
-use super::observed::Observed;
+use super::observed::{Observed, Snapshot};
 use super::pace::Pace;
 use crate::observe::event::{Event, What};
 use crate::observe::false_exits::FalseExits;
 use crate::observe::lives::Lives;
 use crate::observe::notes::Heard;
 use crate::observe::sampled::Poller;
-use crate::observe::sampler::Sampler;
+use crate::observe::sampler::{Sampler, scene};
 use crate::observe::switches::Recorder;
 use crate::observe::tier::{Refusal, Tier};
 use crate::observe::timeline::Timeline;
+use crate::observe::waits::describe;
 use crate::process::Exit;
 use crate::process::RunningCommand;
 use crate::sys::clock::monotonic_ns;
@@ -54,6 +55,8 @@ pub struct Watch {
     /// Looks at those that are not.
     pub(super) poller: Poller,
     pub(super) false_exits: FalseExits,
+    pub(super) descriptors_due_ns: Option<u64>,
+    pub(super) descriptors: Option<Snapshot>,
     pub(super) lives: Lives,
     pub(super) timeline: Timeline,
     pub(super) hangs: Hangs,
@@ -62,7 +65,7 @@ pub struct Watch {
     pub(super) horizon_ns: u64,
     pub(super) hang_looked_ns: u64,
     pub(super) pace: Pace,
-    /// Statuses of those that nobody could hold, where the kernel announces them.
+    /// Exit statuses of processes that ended before a pidfd was opened, where the kernel announces them.
     pub(super) exits: Option<Exits>,
     pub(super) exit: Option<Exit>,
     pub(super) heard: Option<Heard>,
@@ -76,7 +79,8 @@ impl Watch {
     /// What `ppoll(2)` says, `EINVAL` above the limit of descriptors.
     pub fn step(&mut self, also: &[BorrowedFd<'_>], until: Duration) -> io::Result<Vec<bool>> {
         let now_ns = monotonic_ns();
-        let look = Duration::from_nanos(self.poller.due_ns().saturating_sub(now_ns));
+        let due_ns = self.poller.due_ns().min(self.descriptors_due_ns.unwrap_or(u64::MAX));
+        let look = Duration::from_nanos(due_ns.saturating_sub(now_ns));
         let idle = match self.recorder {
             None => look,
             Some(_) => self.pace.sleep(now_ns, self.exits.is_some()).min(look),
@@ -140,6 +144,11 @@ impl Watch {
             if let (Tier::Exact, Some(process)) = (self.tier, self.timeline.by_pid(pid)) {
                 self.poller.take_over(process);
             }
+        }
+        if self.descriptors_due_ns.is_some_and(|due_ns| now_ns >= due_ns) {
+            self.descriptors_due_ns = None;
+            let open = describe(&scene(&self.timeline, self.watcher));
+            self.descriptors = Some(Snapshot { at_ns: monotonic_ns(), open });
         }
         if now_ns - self.hang_looked_ns >= HANG_NS {
             self.hang_looked_ns = now_ns;
@@ -207,11 +216,12 @@ impl Watch {
             exit: self.exit,
             timeline: self.timeline,
             hangs: self.hangs.all,
+            descriptors: self.descriptors,
             longest_period_ns: self.poller.longest_period_ns(),
         }
     }
 
-    /// Whether there is nobody left to watch: the command or process has ended, and of its descendants only
+    /// Whether no process is left to watch: the command or process has ended, and of its descendants only
     /// daemons, in sessions of their own, live.
     pub fn is_over(&self) -> bool {
         let root_ended = match &self.subject {

@@ -33,7 +33,7 @@ pub(super) fn life(process: &Process, timeline: &Timeline, now_ns: u64) -> Vec<S
                 Some(by) => format!("reaped by {by} at {}", since(reaping.not_after_ns)),
                 None => "gone at once: its parent ignores SIGCHLD".to_owned(),
             },
-            None => "a zombie: nobody has taken its exit status".to_owned(),
+            None => "a zombie: its exit status has not been taken".to_owned(),
         };
         lines.push(format!("{how} at {} · {reaped}", since(ended_ns)));
     }

@@ -226,7 +226,7 @@ fn draw_help(screen: &mut ratatui::Frame<'_>, area: Rect) {
         "─ blocked: it waits for something else",
         "■ stopped: by a signal or a debugger",
         "z zombie: ended, its exit status not taken",
-        "? unknown: alive, and nothing tells what it does",
+        "? unknown: alive, in an unknown state",
         "",
         "The letter is the kernel's, as ps shows it: R is",
         "running and ready alike. Any key closes this.",

@@ -1,17 +1,21 @@
 //! From a watch to its report.
 
+use super::compare::compare;
 use super::model::{
-    CheckReport, Conservation, DeadlockReport, ExecReport, HeldUp, OrphanReport, ProcessReport, ThreadReport,
-    TierRefusal, WaitReport, WatchReport,
+    CheckReport, Conservation, DeadlockReport, DescriptorReport, DescriptorsReport, ExecReport, HeldUp,
+    OrphanReport, ProcessReport, SignalReport, ThreadReport, TierRefusal, WaitReport, WatchReport,
 };
+use super::policy::Policy;
+use super::scheduling::scheduling;
 use super::sentences::sentences;
 use crate::observe::event::State;
 use crate::observe::tier::Tier;
 use crate::observe::timeline::{Check, Process, Thread, Timeline, WaitSum};
+use crate::observe::waits::Described;
 use crate::observe::watch::Observed;
 
-/// The report of what was observed, for the command `command`.
-pub fn report(observed: &Observed, command: Option<Vec<String>>) -> WatchReport {
+/// The report of what was observed, for the command `command`, compared with `policies`.
+pub fn report(observed: &Observed, command: Option<Vec<String>>, policies: &[Policy]) -> WatchReport {
     let timeline = &observed.timeline;
     let now_ns = observed.end_ns();
     let origin_ns = observed.origin_ns();
@@ -42,6 +46,21 @@ pub fn report(observed: &Observed, command: Option<Vec<String>>) -> WatchReport 
         lost_records: observed.n_lost,
         joined_below_ns: timeline.grain_ns(),
         conservation: conservation(&processes),
+        scheduling: scheduling(&processes, since(now_ns)),
+        comparison: (!policies.is_empty()).then(|| compare(observed, policies)),
+        descriptors: observed.descriptors.as_ref().map(|snapshot| DescriptorsReport {
+            at_ns: since(snapshot.at_ns),
+            open: snapshot.open.iter().map(descriptor).collect(),
+        }),
+        signals: timeline
+            .signals()
+            .map(|sent| SignalReport {
+                at_ns: since(sent.at_ns),
+                signal: crate::process::Signal(sent.number).to_string(),
+                from: sent.from,
+                to: sent.to,
+            })
+            .collect(),
         processes,
         folded_processes: timeline.folded().n_processes,
         deadlocks: observed
@@ -114,6 +133,8 @@ impl Builder<'_> {
         ProcessReport {
             pid: process.pid,
             ppid: process.ppid,
+            pgid: process.pgid,
+            session: process.session,
             name: process.name.clone(),
             command: process.command.clone(),
             state: process.state(),
@@ -211,6 +232,19 @@ impl Builder<'_> {
             tolerance_ns: check.tolerance_ns(),
             holds: check.holds(),
         }
+    }
+}
+
+fn descriptor(open: &Described) -> DescriptorReport {
+    DescriptorReport {
+        pid: open.pid,
+        name: open.name.clone(),
+        fd: open.fd,
+        reads: open.reads,
+        writes: open.writes,
+        what: open.what.clone(),
+        others: open.others.clone(),
+        other_end: open.other_end.clone(),
     }
 }
 

@@ -62,7 +62,7 @@ fn timeline(drawing: &Drawing) -> String {
         .collect();
     format!(
         "<p class=\"zoom\"><button value=\"2\">zoom in</button> <button value=\"0.5\">zoom out</button> \
-         Ctrl and the wheel zoom at the mouse; a mark under the mouse tells what it is.</p>\
+         Ctrl and the wheel zoom at the mouse; hover over a mark for its meaning.</p>\
          <div class=\"lanes\"><div class=\"labels\">{labels}</div><div class=\"scroll\">\
          <svg height=\"{}\" data-length=\"{}\" data-axis=\"{body}\">{}{}{}</svg></div></div><dl>{legend}</dl>",
         body + 22,

@@ -1,11 +1,16 @@
 //! Views of a watched run: a summary for people, JSON, a trace for Perfetto, an offline page.
 
 pub mod build;
+pub mod compare;
 pub mod drawing;
 pub mod html;
 pub mod model;
 pub(crate) mod numbers;
 pub mod perfetto;
+pub mod pftrace;
+pub mod policy;
+mod protobuf;
+pub mod scheduling;
 mod sentences;
 pub mod svg;
 pub mod text;

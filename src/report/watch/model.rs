@@ -4,6 +4,8 @@ use crate::sys::pid::Pid;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::compare::Comparison;
+use super::scheduling::Scheduling;
 use crate::observe::event::State;
 use crate::observe::tier::Tier;
 
@@ -16,7 +18,7 @@ pub struct WatchReport {
     pub tier: Tier,
     /// What that source can tell and what it cannot.
     pub resolution: String,
-    /// Why no better source could be had.
+    /// Why no better source was available.
     pub why_not_better: Vec<TierRefusal>,
     /// The command, or nothing for a process that ran already.
     pub command: Option<Vec<String>>,
@@ -36,7 +38,15 @@ pub struct WatchReport {
     pub joined_below_ns: u64,
     /// The check of the records' times against the kernel's own sums.
     pub conservation: Conservation,
-    /// Every process that the program ever had, in the order of their starts.
+    /// How the processes were scheduled.
+    pub scheduling: Scheduling,
+    /// The schedule beside those of other policies, where that was asked for.
+    pub comparison: Option<Comparison>,
+    /// All open descriptors at one moment, where that was asked for and the watch lasted so long.
+    pub descriptors: Option<DescriptorsReport>,
+    /// Signals that were sent to the processes; only the root tier sees them.
+    pub signals: Vec<SignalReport>,
+    /// Every process of the run, in the order of their starts.
     pub processes: Vec<ProcessReport>,
     /// Processes beyond the number that is kept: only counted.
     pub folded_processes: u64,
@@ -44,7 +54,7 @@ pub struct WatchReport {
     pub deadlocks: Vec<DeadlockReport>,
 }
 
-/// Why a better tier could not be had.
+/// Why a better tier is unavailable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TierRefusal {
     /// That tier.
@@ -79,10 +89,14 @@ pub struct ProcessReport {
     pub name: String,
     /// Its command line, where it was seen.
     pub command: Option<String>,
+    /// Its process group, where it was seen.
+    pub pgid: Option<Pid>,
+    /// Its session, where it was seen.
+    pub session: Option<Pid>,
     /// Its state when the watch ended.
     pub state: State,
     /// How it ended, as Python's `exitcode`: its code, or a signal's number made negative; nothing while it
-    /// lives, or when it was reaped before anybody could ask.
+    /// lives, or when it was reaped before its status was read.
     pub exit: Option<i32>,
     /// It ran before the watch began: its times count from there.
     pub found: bool,
@@ -109,7 +123,7 @@ pub struct ProcessReport {
     pub blocked_ns: u64,
     /// They were stopped.
     pub stopped_ns: u64,
-    /// Nothing tells what they did.
+    /// In an unknown state.
     pub unknown_ns: u64,
     /// The delay of some wake-ups is in `blocked_ns`, for the kernel's sums of a thread could not be read.
     pub ready_is_lower_bound: bool,
@@ -128,7 +142,7 @@ pub struct ProcessReport {
     pub turns: u64,
     /// Times that the CPU was taken away from a thread that could have gone on.
     pub preempted: u64,
-    /// Threads that it ever had.
+    /// The number of threads that it has had in all.
     pub n_threads: u32,
     /// Its threads that are listed.
     pub threads: Vec<ThreadReport>,
@@ -163,7 +177,7 @@ pub struct ThreadReport {
     pub blocked_ns: u64,
     /// Stopped.
     pub stopped_ns: u64,
-    /// Nothing tells what it did.
+    /// In an unknown state.
     pub unknown_ns: u64,
     /// As of a process.
     pub ready_is_lower_bound: bool,
@@ -173,6 +187,49 @@ pub struct ThreadReport {
     pub preempted: u64,
     /// What it was blocked on, the longest first.
     pub waits: Vec<WaitReport>,
+}
+
+/// All open descriptors at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DescriptorsReport {
+    /// When.
+    pub at_ns: u64,
+    /// The descriptors, process by process.
+    pub open: Vec<DescriptorReport>,
+}
+
+/// An open descriptor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DescriptorReport {
+    /// Whose.
+    pub pid: Pid,
+    /// The process's name.
+    pub name: String,
+    /// Its number.
+    pub fd: u32,
+    /// It can be read from.
+    pub reads: bool,
+    /// It can be written to.
+    pub writes: bool,
+    /// What it stands for.
+    pub what: String,
+    /// Who holds the other end of a pipe or socket; nothing for what has none, or where it is not known.
+    pub others: Option<Vec<Pid>>,
+    /// The same in words.
+    pub other_end: String,
+}
+
+/// A signal was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SignalReport {
+    /// When.
+    pub at_ns: u64,
+    /// Its name.
+    pub signal: String,
+    /// The thread that sent it, or on whose CPU the kernel did.
+    pub from: Pid,
+    /// The thread or process that it was sent to.
+    pub to: Pid,
 }
 
 /// A process became another program.

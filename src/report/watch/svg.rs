@@ -22,7 +22,7 @@ const COLOURS: [(State, &str, &str); 6] = [
     (State::Blocked, "#D0D5DB", "it waits for something else"),
     (State::Stopped, "#CC79A7", "stopped by a signal or a debugger"),
     (State::Zombie, "#4A4F57", "ended, its exit status not yet taken by its parent"),
-    (State::Unknown, "#FFFFFF", "alive, and nothing tells what it does"),
+    (State::Unknown, "#FFFFFF", "alive, in an unknown state"),
 ];
 /// A process's colour in the lanes of CPUs.
 const OWNERS: [&str; 8] =

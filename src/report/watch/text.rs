@@ -6,7 +6,9 @@ use std::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::model::{ProcessReport, ThreadReport, WaitReport, WatchReport};
+use super::model::{
+    DescriptorReport, DescriptorsReport, ProcessReport, ThreadReport, WaitReport, WatchReport,
+};
 use super::numbers::short;
 use crate::observe::event::State;
 use crate::observe::tier::Tier;
@@ -21,6 +23,14 @@ pub fn summary(report: &WatchReport, width: Option<u16>, threads: bool) -> Strin
     text.push('\n');
     text.push_str(&table(report, width, threads));
     text.push_str(&footing(report));
+    text.push_str(&super::scheduling::line(report));
+    text.push_str(&signals(report));
+    if let Some(descriptors) = &report.descriptors {
+        text.push_str(&descriptor_table(descriptors));
+    }
+    if let Some(comparison) = &report.comparison {
+        text.push_str(&super::compare::text(comparison));
+    }
     text
 }
 
@@ -49,7 +59,8 @@ pub fn heading(report: &WatchReport) -> String {
 }
 
 /// Columns that a narrow terminal does without, the first of them first.
-const DISPENSABLE: [&str; 7] = ["TURNS", "START", "ZOMBIE", "LIFE", "STOPPED", "UNKNOWN", "PPID"];
+const DISPENSABLE: [&str; 9] =
+    ["SID", "PGID", "TURNS", "START", "ZOMBIE", "LIFE", "STOPPED", "UNKNOWN", "PPID"];
 
 fn table(report: &WatchReport, width: Option<u16>, threads: bool) -> String {
     let mut columns = columns(report, threads);
@@ -148,6 +159,12 @@ impl Row<'_> {
         }
     }
 
+    fn of(&self) -> &ProcessReport {
+        match self {
+            Row::Process(_, process) | Row::Thread(_, process, _) => process,
+        }
+    }
+
     fn times(&self) -> [u64; 5] {
         match self {
             Row::Process(_, of) => [of.running_ns, of.ready_ns, of.blocked_ns, of.stopped_ns, of.unknown_ns],
@@ -209,6 +226,8 @@ fn columns(report: &WatchReport, threads: bool) -> Vec<Column> {
             Row::Process(_, process) => process.ppid.to_string(),
             Row::Thread(_, process, _) => process.pid.to_string(),
         }),
+        column("PGID", true, &|row| row.of().pgid.map_or(String::new(), |pgid| pgid.to_string())),
+        column("SID", true, &|row| row.of().session.map_or(String::new(), |session| session.to_string())),
         column("NAME", false, &|row| row.name()),
         column("END", false, &|row| row.end()),
         column("START", true, &|row| short(row.started_ns())),
@@ -228,6 +247,13 @@ fn columns(report: &WatchReport, threads: bool) -> Vec<Column> {
         }),
         column("BLOCKED ON (longest)", false, &|row| row.blocked_on()),
     ];
+    let groups: BTreeSet<_> = report.processes.iter().filter_map(|process| process.pgid).collect();
+    let sessions: BTreeSet<_> = report.processes.iter().filter_map(|process| process.session).collect();
+    for (title, n) in [("PGID", groups.len()), ("SID", sessions.len())] {
+        if n < 2 {
+            columns.retain(|column| column.title != title);
+        }
+    }
     for (title, place) in [("STOPPED", 3), ("UNKNOWN", 4)] {
         if rows.iter().all(|row| row.times()[place] == 0) {
             columns.retain(|column| column.title != title);
@@ -273,6 +299,54 @@ fn blocked_on(waits: &[WaitReport]) -> String {
         .map(|wait| format!("{} {}", wait.on, short(wait.ns)))
         .collect();
     seen.join("; ")
+}
+
+/// Who sent which signal to whom, the last ones of many. That a child has ended is told by its end.
+fn signals(report: &WatchReport) -> String {
+    const TOLD: usize = 20;
+    let name = |tid: Pid| {
+        let of = |process: &&ProcessReport| {
+            process.pid == tid || process.threads.iter().any(|thread| thread.tid == tid)
+        };
+        match report.processes.iter().find(of) {
+            Some(process) => format!("{tid} {}", process.name),
+            None if tid == Pid::UNKNOWN => "the kernel".to_owned(),
+            None => tid.to_string(),
+        }
+    };
+    let sent: Vec<_> = report.signals.iter().filter(|sent| sent.signal != "SIGCHLD").collect();
+    let mut text = String::new();
+    if sent.len() > TOLD {
+        let _ = writeln!(text, "{} earlier signals are in the JSON report", sent.len() - TOLD);
+    }
+    for sent in sent.iter().skip(sent.len().saturating_sub(TOLD)) {
+        let (at, from, to) = (short(sent.at_ns), name(sent.from), name(sent.to));
+        let _ = writeln!(text, "signal: {from} sent {} to {to} at {at}", sent.signal);
+    }
+    text
+}
+
+fn descriptor_table(report: &DescriptorsReport) -> String {
+    let column = |title, right, cell: &dyn Fn(&DescriptorReport) -> String| Column {
+        title,
+        right,
+        cells: report.open.iter().map(cell).collect(),
+    };
+    let mode = |open: &DescriptorReport| match (open.reads, open.writes) {
+        (true, true) => "read, write",
+        (true, false) => "read",
+        (false, true) => "write",
+        (false, false) => "",
+    };
+    let columns = [
+        column("PID", true, &|open| open.pid.to_string()),
+        column("NAME", false, &|open| open.name.clone()),
+        column("FD", true, &|open| open.fd.to_string()),
+        column("MODE", false, &|open| mode(open).to_owned()),
+        column("STANDS FOR", false, &|open| open.what.clone()),
+        column("OTHER END", false, &|open| open.other_end.clone()),
+    ];
+    format!("\nOpen descriptors at {}:\n{}", short(report.at_ns), laid_out(&columns))
 }
 
 fn footing(report: &WatchReport) -> String {

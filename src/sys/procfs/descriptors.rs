@@ -38,6 +38,8 @@ fn parse_target(link: PathBuf) -> Target {
 /// One open descriptor and the mode that it was opened with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Open {
+    /// Its number.
+    pub fd: u32,
     /// What it stands for.
     pub target: Target,
     /// It can be read from.
@@ -51,10 +53,11 @@ pub fn all(pid: Pid) -> Vec<Open> {
     let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
     let open = |entry: std::fs::DirEntry| {
         use std::os::unix::fs::PermissionsExt;
+        let fd = entry.file_name().to_str()?.parse().ok()?;
         let target = parse_target(std::fs::read_link(entry.path()).ok()?);
         // The link's own permission bits say how it was opened.
         let mode = std::fs::symlink_metadata(entry.path()).ok()?.permissions().mode();
-        Some(Open { target, reads: mode & 0o400 != 0, writes: mode & 0o200 != 0 })
+        Some(Open { fd, target, reads: mode & 0o400 != 0, writes: mode & 0o200 != 0 })
     };
     entries.flatten().take(4096).filter_map(open).collect()
 }

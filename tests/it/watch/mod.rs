@@ -4,6 +4,7 @@ mod deadlocks;
 mod privileged;
 mod programs;
 mod truth;
+mod views;
 
 use crate::common::id_of;
 use proclab::sys::procfs::tree;
@@ -51,7 +52,12 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("the_picture_is_whole_and_explains_its_words", the_picture),
         test("the_table_fits_a_pipe_and_names_the_tier", the_table),
     ];
-    own.into_iter().chain(truth::tests()).chain(privileged::tests()).chain(deadlocks::tests()).collect()
+    own.into_iter()
+        .chain(truth::tests())
+        .chain(privileged::tests())
+        .chain(deadlocks::tests())
+        .chain(views::tests())
+        .collect()
 }
 
 fn proclab(args: &[&str]) -> Command {
@@ -272,10 +278,11 @@ fn a_stopped_process() -> Outcome {
 fn a_deadlock() -> Outcome {
     let scratch = Scratch::new("deadlock")?;
     let (a, b) = (scratch.file("a"), scratch.file("b"));
-    // The inner locks give up by themselves: whoever is killed, the circle ends.
-    let script = format!(
-        "flock {a} -c 'sleep 0.2; flock -w 1.5 {b} true' & flock {b} -c 'sleep 0.2; flock -w 1.5 {a} true' & wait"
-    );
+    // Each waits for ever: `timeout`, which no process waits for, ends the circle. A timeout of the lock's own would
+    // make it none.
+    let one = format!("flock {a} -c 'sleep 0.2; exec flock {b} true'");
+    let other = format!("flock {b} -c 'sleep 0.2; exec flock {a} true'");
+    let script = format!("timeout -s KILL 2 sh -c \"{one} & {other} & wait\"; true");
     let report = report(&[], &script)?;
     let deadlocks = report["deadlocks"].as_array().ok_or("no list of deadlocks")?;
     let [deadlock] = &deadlocks[..] else { return Err(format!("not one deadlock: {report:#}").into()) };

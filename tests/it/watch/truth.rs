@@ -6,7 +6,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use super::programs::{Account, accounts, program};
-use super::{Outcome, Scratch, check, ns, processes, proclab};
+use super::{Outcome, Scratch, check, named, ns, processes, proclab};
 
 /// The machine may take a CPU away between the program's last look at its own sums and its end; that is no error
 /// of the watch, so one run of so many must be as exact as it claims.
@@ -232,12 +232,12 @@ fn leader_first() -> Outcome {
 }
 
 fn nobody_reaps() -> Outcome {
-    let script = "trap '' CHLD; /bin/sleep 0.05 & /bin/sleep 0.15; true";
-    let (report, _) = watched(&["--tier", "exact"], &["bash", "-c", script])?;
-    for process in processes(&report).iter().filter(|process| process["name"] == "sleep") {
-        check(process["reaped_by"].is_null() && ns(process, "zombie_ns") == 0, process)?;
-    }
-    Ok(())
+    let scratch = Scratch::new("no-reaper")?;
+    let Some(program) = program(&scratch, "no_reaper")? else { return Ok(()) };
+    let (report, _) = watched(&["--tier", "exact"], &[&program])?;
+    let process = named(&report, "sleep")?;
+    check(process["exit"] == 0, process)?;
+    check(process["reaped_by"].is_null() && ns(process, "zombie_ns") == 0, process)
 }
 
 fn a_threads_number() -> Outcome {
