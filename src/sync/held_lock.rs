@@ -39,6 +39,7 @@ pub(super) fn take<'a>(
 }
 
 /// Makes what was taken a result as users get it.
+#[inline]
 pub(super) fn poisoned_or<G>(guard: G, pid: Option<Pid>) -> Result<G, MutexError<G>> {
     match pid {
         Some(pid) => Err(MutexError::Poisoned(Poisoned { guard, pid })),
@@ -71,11 +72,13 @@ impl<'a> Hold<'a> {
     }
 
     /// Whether a panic began while the lock was held.
+    #[inline]
     pub(super) fn panics(&self) -> bool {
         !self.was_panicking && std::thread::panicking()
     }
 
     /// Whether this is the process that took the lock, and not a copy of it.
+    #[inline]
     pub(super) fn is_own(&self) -> bool {
         self.shared.lock().is_own()
     }

@@ -50,6 +50,7 @@ impl LinkedLock {
         Ok((self.link(thread, locked.held), dead))
     }
 
+    #[inline]
     fn link(&self, thread: ThisThread, held: Held<'_>) -> LinkedHold {
         // SAFETY: the memory stays mapped while the lock is held (see above).
         unsafe { thread.link(&self.links) };
@@ -90,6 +91,7 @@ impl LinkedLock {
     }
 
     /// Whether the calling thread holds it.
+    #[inline]
     pub(super) fn is_own(&self) -> bool {
         let own = ThisThread::get().map_or(0, ThisThread::tid);
         own != 0 && self.words[0].load(Ordering::Relaxed) & OWNER == own

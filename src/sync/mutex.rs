@@ -169,6 +169,7 @@ fn sizes(limit: u64) -> Option<(u64, usize)> {
     (1..=MAX_VALUE_LIMIT).contains(&limit).then_some((SMALLS as u64 + 2 * limit, SMALLS))
 }
 
+#[inline]
 fn place(shared: &Shared, second: bool, len: usize) -> u64 {
     if len <= SMALL {
         return (DATA + if second { SMALL } else { 0 }) as u64;
@@ -176,6 +177,7 @@ fn place(shared: &Shared, second: bool, len: usize) -> u64 {
     (DATA + SMALLS) as u64 + if second { shared.parameter } else { 0 }
 }
 
+#[inline]
 fn load<T: Message>(shared: &Shared) -> Result<T, UnreadableValue> {
     let current = shared.word(CURRENT).load(Ordering::Relaxed);
     let (second, len) = (current & SECOND != 0, current & !SECOND);

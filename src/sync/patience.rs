@@ -24,6 +24,7 @@ impl Interrupt {
     }
 
     /// How long one sleep may last before [`Self::check`].
+    #[inline]
     pub(super) fn slice(&self, deadline: Deadline) -> Deadline {
         match (&self.0, deadline.left()) {
             (None, _) => deadline,
@@ -44,6 +45,7 @@ impl Interrupt {
 }
 
 /// Repeats an attempt to take a lock, in slices, until it succeeds.
+#[inline]
 pub(super) fn until<R>(
     interrupt: &Interrupt,
     deadline: Deadline,

@@ -118,6 +118,7 @@ impl Shared {
     }
 
     /// One of the primitive's own words, of which there are eight.
+    #[inline]
     pub(super) fn word(&self, number: usize) -> &Word64 {
         debug_assert!(number < 8);
         self.region().word(WORDS + 8 * number)
@@ -128,6 +129,7 @@ impl Shared {
         self.region().word32(WORDS + 8 * number)
     }
 
+    #[inline]
     pub(super) fn lock(&self) -> &LinkedLock {
         self.region().at(LINKED_LOCK)
     }

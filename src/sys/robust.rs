@@ -51,6 +51,7 @@ impl Links {
     const LEN: usize = 6;
 
     /// The entry of the lock that is the word 8 bytes before this room.
+    #[inline]
     fn entry(&self, futex_offset: libc::c_long) -> Option<&Link> {
         // The place before the entry is left alone: the C library writes there, for it links both ways.
         let offset = usize::try_from(-futex_offset).ok()?.checked_sub(8)?;
@@ -163,6 +164,7 @@ impl ThisThread {
         lineage().is_ok_and(|lineage| lineage == self.lineage)
     }
 
+    #[inline]
     fn head(&self) -> &Head {
         // SAFETY: `get` made this value in this thread and process (it is not Send), so the head lives.
         unsafe { &*self.head }
@@ -245,6 +247,7 @@ impl ThisThread {
 
 impl Linked {
     /// Where the list goes on behind the oldest `count` entries' next one: to the newest of them, or to its end.
+    #[inline]
     fn newest(&self, count: usize, head: &Head) -> *const Link {
         match count.checked_sub(1) {
             Some(at) => self.entries[at].get(),
@@ -253,6 +256,7 @@ impl Linked {
     }
 
     /// The link that leads to the entries below place `at`.
+    #[inline]
     fn before<'a>(&'a self, at: usize, head: &'a Head) -> &'a Link {
         if at < self.count.get() {
             // SAFETY: a linked entry stays mapped (`ThisThread::link`).
