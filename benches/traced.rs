@@ -15,8 +15,9 @@ use proclab::{Scratch, Supervisor};
 
 /// Paired rounds of each work; the figures are medians.
 const ROUNDS: usize = 7;
-/// Executions of one round.
+/// Executions of one round; of Python, whose processes are a hundred times as large, fewer.
 const EXECUTIONS: u64 = 40;
+const EXECUTIONS_OF_PYTHON: u64 = 10;
 
 /// A C program of three processes: a parent and two that add to a number.
 const C: &str = r#"
@@ -88,9 +89,10 @@ fn main() {
             continue;
         }
         let command = Command::new(argv.iter().copied()).directory(folder);
+        let executions = if name == "Python" { EXECUTIONS_OF_PYTHON } else { EXECUTIONS };
         let (mut traced, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            let run = search(&supervisor, &command, &sampled(EXECUTIONS)).0.as_secs_f64() / EXECUTIONS as f64;
+            let run = search(&supervisor, &command, &sampled(executions)).0.as_secs_f64() / executions as f64;
             let free = freely(argv, folder).as_secs_f64();
             traced.push(run * 1e3);
             bare.push(free * 1e3);
@@ -171,7 +173,7 @@ fn search(supervisor: &Supervisor, command: &Command, how: &Search) -> (Duration
     }
 }
 
-/// The bare run, as often as a round has executions, each after the folder is as it was.
+/// The mean time of a few bare runs, each after the folder is as it was.
 fn freely(argv: &[&str], folder: &Path) -> Duration {
     let runs = 10;
     let mut time = Duration::ZERO;

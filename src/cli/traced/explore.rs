@@ -81,7 +81,7 @@ pub(in crate::cli) struct Options {
     command: Vec<String>,
 }
 
-/// Explores.
+/// Runs the exploration.
 pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), Fault> {
     let options =
         Options::from_arg_matches(matches).map_err(|error| Fault::bad_arguments(error.to_string()))?;

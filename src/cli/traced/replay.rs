@@ -59,7 +59,7 @@ pub(in crate::cli) enum Meant {
     File(Box<Saved>),
 }
 
-/// Replays.
+/// Runs the replay.
 pub(in crate::cli) fn answer(
     schedule: &str,
     meant: &Meant,

@@ -43,7 +43,7 @@ fn time(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Tries.
+/// Runs the trials.
 pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), Fault> {
     let options =
         Options::from_arg_matches(matches).map_err(|error| Fault::bad_arguments(error.to_string()))?;
