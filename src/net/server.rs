@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 /// Enough for a handler that keeps its buffers on the heap, so that many threads cost little.
 const STACK: usize = 256 << 10;
 
+/// How often in a row `accept` may be forbidden: by a firewall for one connection (`accept(2)`), more often by a sandbox
+/// for all of them.
+const MOST_REFUSED: u32 = 20;
+
 /// How long a connection that is ending takes.
 const ENDING: Duration = Duration::from_millis(50);
 
@@ -78,6 +82,7 @@ impl Server {
         let live = Live::default();
         thread::scope(|scope| {
             let mut door = Door::default();
+            let mut refused = 0;
             let ended = loop {
                 let mut fds = vec![self.listener.as_fd()];
                 fds.extend_from_slice(stops);
@@ -94,6 +99,7 @@ impl Server {
                 match self.listener.accept() {
                     Ok((stream, peer)) => {
                         door.accepted();
+                        refused = 0;
                         if live.connections().len() >= self.limits.connections {
                             let limit = self.limits.connections;
                             refuse_above_limit(&mut door, stream, peer, limit, busy, &self.log);
@@ -102,7 +108,13 @@ impl Server {
                             self.log.tell(Some(peer), What::Failed(why));
                         }
                     }
+                    // A sandbox refuses the call: no connection will ever be accepted.
+                    Err(source) if source.kind() == ErrorKind::Unsupported || refused == MOST_REFUSED => {
+                        break Err(ConnectionError::Io { doing: "connections cannot be accepted", source });
+                    }
                     Err(error) => {
+                        let is_refused = error.kind() == ErrorKind::PermissionDenied;
+                        refused = if is_refused { refused + 1 } else { 0 };
                         if door.accept_failed(&error, &self.log) {
                             let _ = readable(stops, Deadline::after(REST));
                         }

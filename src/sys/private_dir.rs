@@ -74,7 +74,13 @@ impl Base {
             mkdirat(&self.fd, name, Mode::from_bits_truncate(PRIVATE))?;
             match self.hold(name.as_ref()) {
                 // Until it is locked, it looks like one that was left behind, and may be swept away.
-                Ok(Some(made)) if self.still_has(&made) => return Ok(made),
+                Ok(Some(made)) if self.still_has(&made) => {
+                    // What cannot be listed could not be emptied later.
+                    let listed = list(made.as_fd(), 1, |_| true);
+                    return listed.map(|_| made).inspect_err(|_| {
+                        let _ = unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir);
+                    });
+                }
                 Ok(_) if !deadline.is_over() => {}
                 held => {
                     let _ = unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir);

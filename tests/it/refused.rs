@@ -12,6 +12,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     trials!["refused":
         a_refused_system_call_is_made_up_for_or_told_in_one_line,
         what_is_started_ends_where_no_signal_may_be_sent,
+        a_folder_that_may_not_be_listed_is_not_left,
     ]
 }
 
@@ -126,6 +127,13 @@ fn what_is_started_ends_where_no_signal_may_be_sent() {
             let both = [libc::SYS_pidfd_send_signal, libc::SYS_kill];
             try_it(&lab, "pidfd_send_signal and kill", &both, errno, command);
         }
+    }
+}
+
+fn a_folder_that_may_not_be_listed_is_not_left() {
+    let lab = Lab::new();
+    for errno in [libc::EPERM, libc::ENOSYS] {
+        try_it(&lab, "getdents64", &[libc::SYS_getdents64], errno, "run tickets --think 0");
     }
 }
 
