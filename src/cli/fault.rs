@@ -1,4 +1,4 @@
-//! Why a command could not be done: one line of what and why, one of what to do.
+//! Why a command failed: one line that says what and why, one that says what to do.
 
 use crate::process::{ScratchError, StartError};
 use crate::scenario::run::stage::Reason;
@@ -30,7 +30,7 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// Something stood in the way: the error and all its sources.
+    /// An error occurred: its text and those of all its sources.
     pub(crate) fn could_not_run(error: &Cause) -> Fault {
         Fault { code: COULD_NOT_RUN, what: chain(error), hint: remedy(error) }
     }
@@ -40,7 +40,7 @@ impl Fault {
         Fault { code: BAD_ARGUMENTS, what: what.to_string(), hint: None }
     }
 
-    /// The user, or the system, wanted the command to end: 128 and the signal's number, as shells count.
+    /// A signal asked the command to end: the code is 128 plus the signal's number, as in shells.
     pub(crate) fn interrupted(signal: i32) -> Fault {
         let code = u8::try_from(128 + signal).unwrap_or(COULD_NOT_RUN);
         Fault {
@@ -50,7 +50,7 @@ impl Fault {
         }
     }
 
-    /// With what was being done in front.
+    /// With the activity that failed in front.
     pub(crate) fn context(mut self, doing: impl Display) -> Fault {
         self.what = format!("{doing}: {}", self.what);
         self
@@ -62,7 +62,7 @@ impl Fault {
         self
     }
 
-    /// With this hint, if what stood in the way has none of its own.
+    /// With this hint, unless the error has one of its own.
     pub(crate) fn or_hint(self, hint: &str) -> Fault {
         if self.hint.is_none() { self.hint(hint) } else { self }
     }
@@ -71,8 +71,8 @@ impl Fault {
     pub(crate) fn report(&self) -> ExitCode {
         let (red, cyan) =
             (anstyle::AnsiColor::Red.on_default().bold(), anstyle::AnsiColor::Cyan.on_default());
-        // One line, and none that commands the terminal, whatever a file or an argument had a part in it.
-        // A standard error that cannot be written to leaves the exit code to tell it.
+        // One line without control characters, whatever file name or argument is part of it.
+        // If standard error cannot be written, the exit code still reports the failure.
         let mut stderr = anstream::stderr();
         let _ = writeln!(stderr, "{red}error:{red:#} {}", self.what.replace(char::is_control, " "));
         if let Some(hint) = &self.hint {
@@ -82,7 +82,7 @@ impl Fault {
     }
 }
 
-/// What helps against an error that any command may meet.
+/// The remedy for an error that any command may meet.
 fn remedy(error: &Cause) -> Option<String> {
     let sources = || std::iter::successors(Some(error), |&error| error.source());
     if sources().any(|error| matches!(error.downcast_ref(), Some(ScratchError::Make { .. }))) {

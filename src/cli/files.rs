@@ -1,5 +1,5 @@
-//! Files that a command reads and leaves. One that it leaves is whole or not there, and nothing lies about
-//! under another name, even if the command is killed.
+//! Files that a command reads and writes. A file that it writes appears complete or not at all, and no temporary name
+//! is left behind, even if the command is killed.
 
 use super::fault::Fault;
 use crate::sys::poll::{Deadline, readable};
@@ -27,7 +27,7 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// A file in the making: it appears under its name only when it is whole.
+/// A file being written: it appears under its name only once it is complete.
 #[derive(Debug)]
 pub(super) struct Output {
     path: PathBuf,
@@ -39,9 +39,9 @@ pub(super) struct Output {
 enum Destination {
     /// A device or a pipe is written to directly.
     Device,
-    /// It has no name until it is whole, so that no kill leaves it behind.
+    /// It has no name until it is complete, so that no kill leaves it behind.
     Nameless(Folder),
-    /// The file system can't do that: it lies in this folder under this name.
+    /// The file system cannot do that: it has this temporary name in this folder.
     Aside(Folder, String),
 }
 
@@ -131,7 +131,7 @@ fn write_to_device(file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits a moment, or until a signal asks the program to end.
+/// Pauses briefly, or until a signal asks the program to end.
 fn wait_a_moment() -> io::Result<()> {
     let deadline = Deadline::after(Duration::from_millis(20));
     let Some(interrupt) = Interrupt::installed() else {
@@ -153,12 +153,12 @@ fn interrupted_or(path: &Path, error: &io::Error) -> Fault {
     }
 }
 
-/// The name in its folder, of whatever bytes it consists.
+/// The file name, of any bytes.
 fn name(path: &Path) -> &OsStr {
     path.file_name().unwrap_or_default()
 }
 
-/// A name that no other user of the folder can predict, and that is no longer than any file system allows.
+/// A temporary name that other users of the folder cannot predict, short enough for every file system.
 fn aside() -> String {
     format!(".proclab-{:032x}.part", rand::random::<u128>())
 }

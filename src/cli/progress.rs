@@ -67,7 +67,7 @@ impl Progress {
             || "by chance".to_owned(),
             |explored| {
                 bar.set_position((explored * 1000.0) as u64);
-                // An estimate made of little is none.
+                // Too little data for an estimate.
                 let left = seconds * (1.0 - explored) / explored.max(1e-9);
                 let left = if left < 1e6 { format!(", about {left:.0} s left") } else { String::new() };
                 format!("about {:.1} % explored{left}", explored * 100.0)

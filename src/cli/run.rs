@@ -91,7 +91,7 @@ fn carry_out(args: &RunArgs) -> Result<ExitCode, Fault> {
             broken.push(title.lines().next().unwrap_or_default().to_owned());
         }
     }
-    // What came of the first has long scrolled away.
+    // The first verdicts have long scrolled away.
     if common.format == Format::Text && count > 1 {
         output::write(&report::tally(count, &broken))?;
     }
@@ -105,7 +105,7 @@ enum Shape {
     Line,
 }
 
-/// Carries a run out and tells of it; whether it kept its promise.
+/// Carries out a run and prints it; whether its invariants held.
 fn perform(format: Format, shape: Shape, act: Act) -> Result<bool, Fault> {
     let begin = |error: std::io::Error| Fault::could_not_run(&error).context("the run cannot begin");
     let interrupt = Interrupt::install().map_err(begin)?;
@@ -133,7 +133,7 @@ fn perform(format: Format, shape: Shape, act: Act) -> Result<bool, Fault> {
         Err(error) => {
             // A process that cannot be ended has changed to another user; the error says enough.
             let ended = supervisor.shutdown();
-            // After a Ctrl-C whatever goes wrong comes of it: a child, too, may have got the signal.
+            // After Ctrl-C it is the cause of every failure: children may have received the signal too.
             let fault = interrupt.received().map_or_else(|| fault_of(&error), Fault::interrupted);
             Err(match ended {
                 Ok(()) => fault,

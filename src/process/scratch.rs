@@ -27,7 +27,7 @@ const ROOM: u64 = 32 << 20;
 const ENTRIES: usize = 100_000;
 /// How long children of the run, which are being killed, may still add files to a folder.
 const SETTLE: Duration = Duration::from_secs(1);
-/// The same for the janitor, whom nothing waits for.
+/// The same for the janitor, which nothing waits for.
 const SETTLE_ALONE: Duration = Duration::from_secs(60);
 
 /// A folder that is removed with its owner, with mode 0700 and a name that cannot be predicted.
@@ -160,7 +160,7 @@ fn hire(bases: Vec<PathBuf>, name: &str) -> Result<(Unforked<PipeWriter>, Child<
     let (ended, alive) = io::pipe()?;
     let alive = Unforked::new(alive);
     let bases: Vec<OsString> = bases.into_iter().map(PathBuf::into_os_string).collect();
-    // Not a daemon, and owned by no supervisor: it outlives its parent by a moment, and every other child.
+    // Not a daemon, and owned by no supervisor: it outlives its parent and every other child briefly.
     let janitor = Process::new(wait_and_remove)
         .args((bases, name.to_owned(), Fd::from(OwnedFd::from(ended))))
         .name("janitor")
@@ -188,7 +188,7 @@ fn wait_and_remove(bases: Vec<OsString>, name: String, ended: Fd) {
     for base in bases.iter().filter_map(|base| Base::open(Path::new(base)).ok()) {
         while !deadline.is_over() {
             match base.claim(name.as_ref()) {
-                // For a moment a child that is just being made has it, or a sweep.
+                // A child that is being started may hold a copy of the lock, or a sweep has it.
                 Ok(None) => std::thread::sleep(Duration::from_millis(5)),
                 Ok(Some(left)) => {
                     let _ = base.remove(&left, SETTLE_ALONE);

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// Makes the number `at`, which must be open, mean what `fd` means; close-on-exec (`dup3(2)`).
+/// Makes the open descriptor `at` refer to the same open file as `fd`; close-on-exec (`dup3(2)`).
 ///
 /// # Safety
 /// The owner of `at` must not rely on what it refers to now.
@@ -36,7 +36,7 @@ pub unsafe fn replace(at: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> 
     if is_done { Ok(()) } else { Err(refused) }
 }
 
-/// Takes standard input away: it is returned as an owned descriptor, and /dev/null is in its place,
+/// Detaches standard input: returns it as an owned descriptor and puts /dev/null in its place,
 /// as Python does for the children of `multiprocessing`.
 ///
 /// # Errors
@@ -54,7 +54,7 @@ pub fn take_stdin() -> io::Result<OwnedFd> {
 /// # Errors
 /// As `dup2(2)`.
 pub fn move_to_stdin(fd: OwnedFd) -> io::Result<()> {
-    // SAFETY: dup2 replaces descriptor 0 atomically; nobody owns the number as an `OwnedFd`.
+    // SAFETY: dup2 replaces descriptor 0 atomically; nothing owns the number as an `OwnedFd`.
     match unsafe { libc::dup2(fd.as_raw_fd(), 0) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
@@ -84,7 +84,7 @@ pub fn is_same_file(fd: RawFd, pid: Pid, other: RawFd) -> bool {
 /// When /dev/null cannot be opened.
 pub fn null_stdin() -> io::Result<()> {
     let null = File::open("/dev/null")?;
-    // SAFETY: dup2 replaces descriptor 0 atomically; nobody owns the number as an `OwnedFd`.
+    // SAFETY: dup2 replaces descriptor 0 atomically; nothing owns the number as an `OwnedFd`.
     match unsafe { libc::dup2(null.as_raw_fd(), 0) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
@@ -118,12 +118,12 @@ pub fn take_byte(socket: BorrowedFd<'_>) -> io::Result<u8> {
     }
 }
 
-/// What is in a socket.
+/// The next thing that a socket holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peeked {
     /// Nothing yet.
     Nothing,
-    /// No process sends any more.
+    /// The end of the stream: no process has the sending end open.
     End,
     /// A message, and this process may have as many descriptors as it carries.
     Message,
@@ -132,7 +132,7 @@ pub enum Peeked {
 /// As many descriptors as one message can carry (`SCM_MAX_FD` of the kernel).
 const MOST_IN_A_MESSAGE: usize = 253;
 
-/// Looks at what is in a packet socket, and leaves it there.
+/// Peeks at the next message of a packet socket.
 ///
 /// # Errors
 /// `EMFILE` when the message carries more descriptors than this process may have open: taking it would lose
@@ -196,7 +196,7 @@ fn receive_some(
     Ok((n_bytes, descriptors))
 }
 
-/// Sends copies of any number of descriptors through a packet socket, in as few messages as there can be,
+/// Sends copies of any number of descriptors through a packet socket, in as few messages as possible,
 /// without waiting.
 ///
 /// # Errors
@@ -248,7 +248,7 @@ pub fn receive_descriptor(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     receive_descriptors(socket, 1)?.pop().ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// Closes a descriptor that a fork copied and nobody in the copy owns.
+/// Closes a descriptor that a fork copied and that nothing in the copy owns.
 ///
 /// # Safety
 /// No value in this process may own or use `fd` from now on.

@@ -1,4 +1,4 @@
-//! `fork(2)` and `execvp(3)` of a foreign program, held at a gate until somebody is ready to watch it.
+//! `fork(2)` and `execvp(3)` of a foreign program, held at a gate until it can be watched.
 //!
 //! # Safety
 //! Between fork and exec the child calls only what `signal-safety(7)` allows (and `execvpe`, which glibc and
@@ -91,7 +91,7 @@ impl AtGate {
         self.pid
     }
 
-    /// Lets the program begin, and returns when its `execve` has succeeded.
+    /// Lets the program begin, and returns once its `execve` has succeeded.
     ///
     /// # Errors
     /// What `execvp` said in the child, `ENOENT` or `EACCES` mostly; the child has then exited with 127 and

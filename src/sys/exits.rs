@@ -53,7 +53,7 @@ impl Exits {
     /// Listens from now on.
     ///
     /// # Errors
-    /// `EPERM` before Linux 6.6 for everybody but root, `Unsupported` in a container.
+    /// `EPERM` before Linux 6.6 except for root, `Unsupported` in a container.
     pub fn listen() -> io::Result<Self> {
         use std::os::unix::fs::MetadataExt;
         for (namespace, first) in FIRST_NAMESPACES {
@@ -65,7 +65,7 @@ impl Exits {
         // SAFETY: the call takes no pointer.
         let fd = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_CONNECTOR) };
         Errno::result(fd)?;
-        // SAFETY: the kernel just gave this descriptor to us and nobody else knows it.
+        // SAFETY: the kernel just created this descriptor for this process; nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         // As much as may be had: the system's limit cuts it.
         let _ = setsockopt(&fd, RcvBuf, &WAITING);

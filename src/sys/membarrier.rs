@@ -1,8 +1,8 @@
 //! `membarrier(2)`: one process pays for the memory barriers of all others, who then need none.
 //!
-//! A release of a lock is *store, then look whether somebody sleeps*; going to sleep is *say so, then look
+//! A release of a lock is *store, then check for sleepers*; going to sleep is *say so, then look
 //! at the lock*. Without a barrier between the two halves on both sides, each may miss the other. A
-//! barrier costs more than all the rest of a release that nobody waits for, so only the side that is
+//! barrier costs more than the rest of an uncontended release, so only the side that is
 //! about to sleep pays: the kernel has every processor that runs a registered process pass a barrier.
 //!
 //! # Safety

@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //! A mapping is made shared over a file whose size is sealed, so no page of it can vanish (which would
-//! be SIGBUS), and it is unmapped only when its owner is dropped. Who borrows from it says how.
+//! be SIGBUS), and it is unmapped only when its owner is dropped. Each user of it states how it shares the memory.
 #![expect(unsafe_code, reason = "mapping memory")]
 
 use nix::errno::Errno;
@@ -100,8 +100,8 @@ pub struct Mapping {
     len: NonZeroUsize,
 }
 
-// SAFETY: a mapping belongs to the process, not to a thread; what is done through it is the affair of
-// who borrows from it.
+// SAFETY: a mapping belongs to the process, not to a thread; each user of it is responsible for
+// synchronisation.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
@@ -133,7 +133,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: made by `new`, and whoever borrowed from it did so for less than its life.
+        // SAFETY: made by `new`, and no borrow outlives it.
         let _ = unsafe { munmap(self.base, self.len.get()) };
     }
 }

@@ -21,14 +21,14 @@ const SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 pub fn open(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: two integers go in, a new descriptor comes out.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    // SAFETY: the kernel has just made this descriptor for this process; nothing else owns it.
     check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Sends `signal` (0 only asks) to the very process that `pidfd` was opened for.
 ///
 /// # Errors
-/// `ESRCH` when it has been reaped, `EPERM` when it is somebody else's.
+/// `ESRCH` when it has been reaped, `EPERM` when it belongs to another user.
 pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     signal_with(pidfd, signal, 0)
 }
@@ -50,7 +50,7 @@ pub fn send_signal_to_unreaped(pidfd: BorrowedFd<'_>, pid: Pid, signal: i32) -> 
 }
 
 /// Sends `signal` to the process group that the process leads, even after its leader was reaped: the
-/// answer is [`gone`] when nobody is left in it. `None` before Linux 6.9, which cannot do it.
+/// answer is [`gone`] when no process is left in it. `None` before Linux 6.9, which cannot do it.
 pub fn send_signal_to_group(pidfd: BorrowedFd<'_>, signal: i32) -> Option<io::Result<()>> {
     match signal_with(pidfd, signal, SIGNAL_PROCESS_GROUP) {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => None,
@@ -58,12 +58,12 @@ pub fn send_signal_to_group(pidfd: BorrowedFd<'_>, signal: i32) -> Option<io::Re
     }
 }
 
-/// Whether an error says that the process, or everybody in the group, is gone.
+/// Whether an error says that the process, or every process in the group, is gone.
 pub fn is_gone(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ESRCH)
 }
 
-/// The error that says so.
+/// `ESRCH` as an error.
 pub fn gone() -> io::Error {
     io::Error::from_raw_os_error(libc::ESRCH)
 }

@@ -211,7 +211,7 @@ impl ThisThread {
     /// [`Self::check_linkable`] fails nothing is linked.
     ///
     /// # Safety
-    /// The room stays mapped until [`Self::unlink`], or for ever.
+    /// The room stays mapped until [`Self::unlink`], or forever.
     #[inline]
     pub(crate) unsafe fn link(self, links: &Links) {
         let head = self.head();

@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// The signals by which a person or a system asks a program to end.
+/// The signals that ask a program to end.
 const REQUESTS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 static EVENT: OnceLock<EventFd> = OnceLock::new();
@@ -25,8 +25,8 @@ static RECEIVED: AtomicI32 = AtomicI32::new(0);
 
 /// SIGINT, SIGTERM and SIGHUP turned into a descriptor that becomes readable and stays so.
 ///
-/// No thread is made, so that `fork` stays possible, and no wait can miss it: the signal may come at
-/// any time before the poll.
+/// It needs no thread, so `fork` stays possible, and no wait can miss it: the signal may arrive at any
+/// time before the poll.
 #[derive(Debug, Clone, Copy)]
 pub struct Interrupt(());
 
@@ -57,13 +57,13 @@ impl Interrupt {
         Ok(Interrupt(()))
     }
 
-    /// The one that is installed, if it is.
+    /// The installed one, if any.
     pub fn installed() -> Option<Interrupt> {
         EVENT.get().map(|_| Interrupt(()))
     }
 
-    /// Lets waits work again after a signal, for what is still to be done; the next signal breaks them off
-    /// as the first did.
+    /// Makes the descriptor unreadable again after a signal, so that cleanup can wait; the next signal interrupts
+    /// waits as the first did.
     pub fn rearm(self) {
         if let Some(event) = EVENT.get() {
             // Nothing is there to be read if no signal came.
@@ -71,7 +71,7 @@ impl Interrupt {
         }
     }
 
-    /// The number of the first signal that came, if one did.
+    /// The number of the first signal received, if any.
     pub fn received(self) -> Option<i32> {
         Some(RECEIVED.load(Ordering::Acquire)).filter(|signal| *signal != 0)
     }
@@ -93,7 +93,7 @@ extern "C" fn on_request(signal: libc::c_int) {
 }
 
 /// The signals whose disposition Rust's runtime, this library, or the program may change, and that a program
-/// which is run for the user must find as this one did.
+/// run for the user must find unchanged.
 const CHANGED: [Signal; 9] = [
     Signal::SIGPIPE,
     Signal::SIGXFSZ,
@@ -106,10 +106,10 @@ const CHANGED: [Signal; 9] = [
     Signal::SIGCHLD,
 ];
 
-/// What this program found when it was started.
+/// The signal state and limits with which this program was started.
 #[derive(Debug, Clone, Copy)]
 pub struct Inherited {
-    /// The signals that were blocked.
+    /// The blocked signals.
     pub mask: SigSet,
     /// For each signal that may have been changed since, whether it was ignored.
     pub is_ignored: [(Signal, bool); CHANGED.len()],
@@ -194,18 +194,18 @@ pub(super) fn is_ignored(signal: libc::c_int) -> bool {
     action_of(signal).sa_sigaction == libc::SIG_IGN
 }
 
-/// Gives a fresh child the signals that a program expects: nothing blocked, `SIGTERM` deadly, and
+/// Sets up the signals of a fresh child as a program expects them: nothing blocked, `SIGTERM` deadly, and
 /// none of [`Interrupt`]'s handlers.
 ///
 /// # Errors
-/// Never for these signals.
+/// Never fails for these signals.
 pub fn reset_for_child() -> io::Result<()> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     for signal in REQUESTS {
         // SAFETY: the default action runs no code of ours.
         let before = unsafe { sigaction(signal, &default)? };
         if matches!(before.handler(), SigHandler::SigIgn) && signal != Signal::SIGTERM {
-            // SAFETY: puts back what was there: whoever started us wants it ignored.
+            // SAFETY: restores the disposition: the parent wants it ignored.
             unsafe { sigaction(signal, &before)? };
         }
     }
@@ -217,7 +217,7 @@ pub fn reset_for_child() -> io::Result<()> {
 /// it would have killed the process by `SIGXFSZ`. Programs that are started from here inherit it.
 ///
 /// # Errors
-/// None for this signal.
+/// Never fails for this signal.
 pub fn outlive_file_size_limit() -> io::Result<()> {
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
     // SAFETY: an ignored signal runs no code of ours.
@@ -233,7 +233,7 @@ pub fn children_are_reaped_by_the_kernel() -> bool {
 }
 
 /// Has the kernel keep ended children until this process waits for them (`SIGCHLD` at its default); says whether
-/// they were discarded before, as whoever started this process wanted.
+/// they were discarded before, as the parent had arranged.
 pub fn keep_ended_children() -> bool {
     let discarded = children_are_reaped_by_the_kernel();
     if discarded {
@@ -275,13 +275,13 @@ pub fn kill_group(pgid: Pid, signal: i32) -> io::Result<()> {
     }
 }
 
-/// Whether some process has this PID now, zombies included.
+/// Whether a process with this PID exists, zombies included.
 pub fn process_exists(pid: Pid) -> bool {
     // SAFETY: two integers; signal 0 is never delivered.
     unsafe { libc::kill(pid.as_raw(), 0) == 0 || *libc::__errno_location() != libc::ESRCH }
 }
 
-/// The usual name of a signal, `SIGTERM`, `SIGRTMIN+3`, or `signal 70` for a number that is none.
+/// The usual name of a signal, `SIGTERM`, `SIGRTMIN+3`, or `signal 70` for an invalid number.
 pub fn signal_name(signal: i32) -> String {
     if let Ok(known) = Signal::try_from(signal) {
         return known.as_str().to_owned();

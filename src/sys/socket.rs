@@ -71,7 +71,7 @@ pub struct Datagram {
 ///
 /// # Errors
 /// When the socket's timeout passes (`WouldBlock`), a signal comes (`Interrupted`), or the other
-/// side's machine says that nobody listens (`ConnectionRefused`, on a connected socket).
+/// side's machine reports that nothing listens (`ConnectionRefused`, on a connected socket).
 pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Datagram> {
     let room = buffer.len();
     let mut slices = [IoSliceMut::new(buffer)];

@@ -1,4 +1,4 @@
-//! What a process may say of itself: its name, its group, its processors, its death with its parent.
+//! Attributes of the calling process: its name, group, processors, and whether it dies with its parent.
 //!
 //! # Safety
 //! The raw calls take integers and pointers to locals that outlive them.
@@ -14,8 +14,8 @@ use std::ffi::CString;
 use std::io;
 use std::path::Path;
 
-/// The processor on which the calling thread runs just now, for a few nanoseconds (`getcpu(2)` without a
-/// call into the kernel); `None` where it is not told.
+/// The processor on which the calling thread runs just now, in a few nanoseconds (`getcpu(2)` through
+/// the vDSO); `None` where it is unavailable.
 pub fn processor() -> Option<usize> {
     sched_getcpu().ok()
 }
@@ -25,8 +25,8 @@ pub fn is_main_thread() -> bool {
     gettid() == getpid()
 }
 
-/// How many threads this process has (`/proc/self/task`), without those that have left their code for
-/// good: a thread that was joined is still there for a moment, and the kernel clears up after it.
+/// How many threads this process has (`/proc/self/task`), without those that are exiting:
+/// a joined thread stays listed until the kernel has cleaned up after it.
 ///
 /// # Errors
 /// When /proc is not mounted.
@@ -107,7 +107,7 @@ pub fn session() -> Pid {
 /// The processors on which this process may run (`sched_getaffinity(2)`).
 ///
 /// # Errors
-/// None that a caller can cause.
+/// None that the caller can cause.
 pub fn allowed_cpus() -> io::Result<Vec<usize>> {
     let set = sched_getaffinity(nix::unistd::Pid::from_raw(0))?;
     Ok((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect())
@@ -123,8 +123,8 @@ pub fn pin_to_cpu(cpu: usize) -> io::Result<()> {
     Ok(sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?)
 }
 
-/// Lets this process run only when nobody else wants the processor: almost always ready, hardly ever
-/// running, beside a busy one (`SCHED_IDLE`, `sched(7)`). There is no way back without privilege.
+/// Lets this process run only when no other process wants the processor: beside a busy
+/// one it is almost always ready and hardly ever running (`SCHED_IDLE`, `sched(7)`). There is no way back without privilege.
 ///
 /// # Errors
 /// Never fails on supported kernels.

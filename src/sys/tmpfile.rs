@@ -15,28 +15,28 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{LinkatFlags, UnlinkatFlags, geteuid, linkat, unlinkat};
 
-/// Opens a regular file to read it. Whatever else is there is refused, and waited for by nobody: a pipe
-/// without a writer would keep `open(2)` for ever.
+/// Opens a regular file to read it. Any other kind of file is refused without waiting: a pipe
+/// without a writer would block `open(2)` forever.
 ///
 /// # Errors
-/// `InvalidInput` for what is no regular file; else as `open(2)`.
+/// `InvalidInput` for anything but a regular file; else as `open(2)`.
 pub fn open_to_read(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let file = File::from(open(path, flags, Mode::empty())?);
     match file.metadata()?.file_type() {
         kind if kind.is_file() => Ok(file),
         kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
     }
 }
 
-/// What [`open_to_write_at_once`] fails with at a pipe that nobody reads.
+/// The error of [`open_to_write_at_once`] for a pipe without a reader.
 pub const ENXIO: i32 = nix::libc::ENXIO;
 
-/// Opens what is there to write to it, and waits for nothing, now or when it is written to.
+/// Opens an existing file for writing; neither this nor a later write blocks.
 ///
 /// # Errors
-/// As `open(2)`; [`ENXIO`] for a pipe that nobody reads.
+/// As `open(2)`; [`ENXIO`] for a pipe without a reader.
 pub fn open_to_write_at_once(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     Ok(File::from(open(path, flags, Mode::empty())?))
@@ -58,10 +58,10 @@ impl Folder {
         Ok(Self { fd: open(path, flags, Mode::empty())? })
     }
 
-    /// Says whether something, a dangling symbolic link included, has `name` in this folder.
+    /// Whether this folder has an entry `name`, dangling symbolic links included.
     ///
     /// # Errors
-    /// When the kernel cannot tell.
+    /// When the folder cannot be searched.
     pub fn contains(&self, name: impl AsRef<OsStr>) -> io::Result<bool> {
         match fstatat(&self.fd, name.as_ref(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(true),
@@ -151,10 +151,10 @@ impl Folder {
         Ok(renameat(&self.fd, from.as_ref(), &self.fd, to.as_ref())?)
     }
 
-    /// Takes the name `name` away.
+    /// Removes the name `name`.
     ///
     /// # Errors
-    /// When it is not there or the folder may not be written.
+    /// When it does not exist, or the folder may not be written.
     pub fn remove(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         Ok(unlinkat(&self.fd, name.as_ref(), UnlinkatFlags::NoRemoveDir)?)
     }

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-/// Whose exit is asked for.
+/// The child whose exit is queried.
 #[derive(Debug, Clone, Copy)]
 pub enum Whose<'fd> {
     /// The process of this pidfd.
@@ -21,10 +21,10 @@ pub enum Whose<'fd> {
     Pid(Pid),
 }
 
-/// What becomes of the zombie.
+/// What happens to the zombie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zombie {
-    /// It is reaped: its PID may be used again from now on.
+    /// It is reaped: its PID may be reused from then on.
     Reap,
     /// It stays (`WNOWAIT`).
     Leave,
@@ -79,10 +79,10 @@ pub fn is_no_child(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ECHILD)
 }
 
-/// Asks once, without blocking; `None` while the child lives.
+/// Polls once without blocking; `None` while the child is running.
 ///
 /// # Errors
-/// `ECHILD` when there is no such child of ours: reaped by somebody else, or by the kernel because
+/// `ECHILD` when this process has no such child: it was reaped elsewhere, or by the kernel because
 /// `SIGCHLD` is ignored.
 pub fn try_wait(whose: Whose<'_>, zombie: Zombie) -> io::Result<Option<Ended>> {
     let (kind, id) = match whose {
@@ -93,7 +93,7 @@ pub fn try_wait(whose: Whose<'_>, zombie: Zombie) -> io::Result<Option<Ended>> {
     if zombie == Zombie::Leave {
         flags |= libc::WNOWAIT;
     }
-    // SAFETY: all-zero bytes are a valid siginfo_t; si_pid stays 0 when nobody has ended.
+    // SAFETY: all-zero bytes are a valid siginfo_t; si_pid stays 0 if no child has ended.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     // SAFETY: `info` outlives the call.
     if unsafe { libc::waitid(kind, id, &raw mut info, flags) } != 0 {

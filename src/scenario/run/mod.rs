@@ -1,10 +1,10 @@
-//! What every run needs: where it takes place, what it leaves, and what it has to tell.
+//! What every run needs: a stage, a record, and a verdict.
 
 /// Processes at the gate: step by step, or let go for a trial.
 pub mod gate;
-/// What a run has to tell, as plain data.
+/// The record of a run, as plain data.
 pub mod record;
-/// Where a free run takes place.
+/// The stage of a free run.
 pub mod stage;
-/// What came of a run.
+/// The verdict on a run.
 pub mod verdict;

@@ -1,4 +1,4 @@
-//! What a run has to tell, as plain data: the same for people, for JSON and for pages.
+//! The record of a run, as plain data: the same for text, JSON and pages.
 
 use crate::sys::pid::Pid;
 use schemars::JsonSchema;
@@ -10,35 +10,35 @@ use crate::observe::notes::{Fact, Note};
 use crate::process::{Exit, Handle};
 use crate::sys::clock::monotonic_ns;
 
-/// A whole run: what was asked for, who took part, what happened, what came of it.
+/// A whole run: its parameters, processes, events and verdict.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Record {
     /// The scenario's name.
     pub scenario: String,
-    /// With which parameters, the seed among them: the same value makes the same decisions.
+    /// Its parameters, including the seed: the same value gives the same decisions.
     pub parameters: serde_json::Value,
-    /// Every process that was started, in that order.
+    /// Every process that was started, in order.
     pub processes: Vec<ProcessRecord>,
-    /// What happened, in the order of time.
+    /// What happened, in chronological order.
     pub events: Vec<Event>,
-    /// What this scenario alone has to tell.
+    /// The fields of this scenario.
     #[serde(flatten)]
     pub detail: Detail,
-    /// The worst that came of it.
+    /// The worst verdict of its runs.
     pub verdict: Verdict,
-    /// What people are told at the end.
+    /// The summary shown at the end.
     #[serde(skip)]
     pub summary: Summary,
 }
 
-/// What only the record of a proof holds.
+/// The field of a lesson's record.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProofRecord {
     /// What was shown.
     pub proof: Proof,
 }
 
-/// What only one scenario has to tell.
+/// The fields of one scenario.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(transparent)]
 pub struct Detail(Map<String, Value>);
@@ -53,7 +53,7 @@ impl Detail {
     }
 }
 
-/// What people are told at the end of a run: a table, and lines below it.
+/// The summary at the end of a run: a table, and lines below it.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
     /// The table.
@@ -62,7 +62,7 @@ pub struct Summary {
     pub lines: Vec<Line>,
 }
 
-/// A table with a head.
+/// A table with a header row.
 #[derive(Debug, Clone)]
 pub struct Table {
     /// The names of its columns.
@@ -87,27 +87,27 @@ pub enum Cell {
 pub enum Line {
     /// A sentence.
     Text(String),
-    /// A verdict, and what it rests on.
+    /// A verdict and the evidence for it.
     Verdict(Verdict, String),
-    /// What a lesson has shown.
+    /// The result of a lesson.
     Proof(Proof),
     /// How a value changed over the run.
     Series {
         /// Of what.
         name: String,
-        /// Its values, in the order of time.
+        /// Its values, in chronological order.
         values: Vec<usize>,
     },
 }
 
-/// What a lesson claims, and whether the run has shown it.
+/// The claim of a lesson, and whether the run has shown it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Proof {
     /// The claim, in a sentence.
     pub claim: String,
-    /// Whether it was so.
+    /// Whether it held.
     pub holds: bool,
-    /// What was seen instead, if it was not.
+    /// What was seen instead, if it did not hold.
     pub seen: Option<String>,
 }
 
@@ -133,12 +133,12 @@ pub struct Event {
 }
 
 impl Event {
-    /// Whether people need not read it beside the one that follows at once: a watcher counts it.
+    /// Whether only a watcher needs it: in text, the event that follows at once says the same.
     pub fn is_for_watchers(&self) -> bool {
         matches!(self.fact, Some(Fact::Taken(_)))
     }
 
-    /// The event as a watcher of this program takes it.
+    /// The event as a note for a watcher of this program.
     pub fn note(&self) -> Note {
         Note {
             at_ns: self.at_ns,
@@ -150,12 +150,12 @@ impl Event {
         }
     }
 
-    /// The event with what it is for programs.
+    /// The event with its fact for programs.
     pub fn with_fact(self, fact: Fact) -> Event {
         Event { fact: Some(fact), ..self }
     }
 
-    /// Something that this very process does, now.
+    /// An event of the calling process, now.
     pub fn now(process: &str, what: &str, text: impl Into<String>) -> Event {
         Event {
             at_ns: monotonic_ns(),

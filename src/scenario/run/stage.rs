@@ -1,4 +1,4 @@
-//! Where a free run takes place: its supervisor, who listens to it, and what has happened so far.
+//! The stage of a free run: its supervisor, its audience, and the record so far.
 
 use super::record::{Detail, Event, Line, ProcessRecord, Proof, ProofRecord, Record, Summary};
 use super::verdict::Verdict;
@@ -16,7 +16,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 
-/// A run could not be carried to its end.
+/// A run could not be completed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -46,7 +46,7 @@ pub enum RunError {
         /// Why not.
         reason: Reason,
     },
-    /// There is no value to tell.
+    /// An expression has no value.
     #[error("`{expression}` cannot be evaluated: {reason}")]
     Expression {
         /// What was to be evaluated.
@@ -54,7 +54,7 @@ pub enum RunError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The user wants it to end.
+    /// The user has interrupted it.
     #[error("interrupted")]
     Interrupted,
     /// The system refused.
@@ -78,7 +78,7 @@ impl RunError {
         RunError::Queue(Box::new(error))
     }
 
-    /// Whether the user wanted the run to end.
+    /// Whether the user has interrupted the run.
     pub fn is_interrupt(&self) -> bool {
         matches!(
             self,
@@ -140,14 +140,14 @@ pub fn result_of<T: Message + Send + 'static>(child: &Child<Result<T, Reason>>) 
 
 /// A supervisor, an audience, and the record so far.
 pub struct Stage<'a> {
-    /// Who owns the processes of the run.
+    /// The owner of the run's processes.
     pub supervisor: &'a Supervisor,
     interrupt: Interrupt,
     audience: &'a mut dyn FnMut(&Event),
     run: usize,
-    /// What has happened so far.
+    /// The events so far.
     pub events: Vec<Event>,
-    /// Who has taken part so far.
+    /// The processes so far.
     pub processes: Vec<ProcessRecord>,
 }
 
@@ -167,7 +167,7 @@ impl<'a> Stage<'a> {
         Stage { supervisor, interrupt, audience, run: 0, events: Vec::new(), processes: Vec::new() }
     }
 
-    /// A supervisor whose end is part of what is shown; Ctrl-C breaks its waits off, too.
+    /// A supervisor whose shutdown is part of the lesson; Ctrl-C interrupts its waits too.
     ///
     /// # Errors
     /// [`RunError::Os`] when no descriptor is left.
@@ -175,32 +175,31 @@ impl<'a> Stage<'a> {
         Supervisor::with_interrupt(self.interrupt).map_err(RunError::os("epoll_create"))
     }
 
-    /// From now on events and processes belong to this run, counted from 0.
+    /// Attributes the events and processes from now on to this run, counted from 0.
     pub fn begin_run(&mut self, run: usize) {
         self.run = run;
     }
 
-    /// Tells of something that happened.
+    /// Records an event and passes it to the audience.
     pub fn tell(&mut self, mut event: Event) {
         event.run = self.run;
         (self.audience)(&event);
         self.events.push(event);
     }
 
-    /// Says something in the name of this process.
+    /// Records an event of this process.
     pub fn say(&mut self, what: &str, text: impl Into<String>) {
         let name = crate::process::current().name().to_owned();
         self.tell(Event::now(&name, what, text));
     }
 
-    /// Says something in the name of this process that programs count, too.
+    /// Records an event of this process with a fact for programs.
     pub fn say_fact(&mut self, what: &str, text: impl Into<String>, fact: Fact) {
         let name = crate::process::current().name().to_owned();
         self.tell(Event::now(&name, what, text).with_fact(fact));
     }
 
-    /// Tells of everything that comes in, until no sender is left, or the user wants it to
-    /// end.
+    /// Records every event received, until no sender is left or the user interrupts.
     ///
     /// # Errors
     /// [`RunError::Interrupted`].
@@ -218,7 +217,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Waits until `source` is readable, and whether it was before the deadline.
+    /// Waits until `source` is readable; whether it was before the deadline.
     ///
     /// # Errors
     /// [`RunError::Interrupted`].
@@ -228,7 +227,7 @@ impl<'a> Stage<'a> {
         if ready[1] { Err(RunError::Interrupted) } else { Ok(ready[0]) }
     }
 
-    /// Waits for the one word that a process was asked for; `None` if it ended without it.
+    /// Waits for one message of a process; `None` if it ended without sending it.
     ///
     /// # Errors
     /// [`RunError::Interrupted`].
@@ -237,7 +236,7 @@ impl<'a> Stage<'a> {
         Ok(words.try_recv().ok())
     }
 
-    /// Lets time pass.
+    /// Sleeps until the deadline.
     ///
     /// # Errors
     /// [`RunError::Interrupted`].
@@ -246,7 +245,7 @@ impl<'a> Stage<'a> {
         if ready[0] { Err(RunError::Interrupted) } else { Ok(()) }
     }
 
-    /// The record of a run that was to prove something.
+    /// The record of a lesson.
     pub fn prove(self, scenario: &str, parameters: serde_json::Value, proof: Proof) -> Record {
         Record {
             scenario: scenario.to_owned(),
@@ -259,7 +258,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Joins `children` and keeps what they were.
+    /// Joins `children` and records them.
     ///
     /// # Errors
     /// [`RunError::Join`].

@@ -1,23 +1,23 @@
-//! What came of a run.
+//! The verdict on a run.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What came of a run.
+/// The verdict on a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// All that was promised was kept.
+    /// Every invariant held.
     Ok,
-    /// More was sold than there was.
+    /// More was sold than was in stock.
     Oversold,
-    /// What was written does not account for what was sold.
+    /// The stock left does not account for the sales.
     LostUpdate,
-    /// Somebody read, or left behind, a half-written file.
+    /// A half-written file was read or left behind.
     TornRead,
-    /// Somebody waits for ever.
+    /// A process waits forever.
     Deadlock,
     /// A process failed.
     Crashed,
@@ -26,7 +26,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// All that a race can end in, the better first.
+    /// All verdicts on a race, best first.
     pub const ALL: [Self; 6] =
         [Self::Ok, Self::Oversold, Self::LostUpdate, Self::TornRead, Self::Deadlock, Self::Crashed];
 

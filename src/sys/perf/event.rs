@@ -21,7 +21,7 @@ pub enum Source {
     Tracepoint(u64),
 }
 
-/// Whom an event follows.
+/// Which tasks an event follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// This task and all that it will ever fork, from its next `execve` on.
@@ -100,7 +100,7 @@ pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result
     if fd < 0 {
         return Err(Errno::last());
     }
-    // SAFETY: the kernel just gave this descriptor to us and nobody else knows it.
+    // SAFETY: the kernel just created this descriptor for this process; nothing else owns it.
     Ok(PerfEvent(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 

@@ -48,7 +48,7 @@ pub struct Open {
     pub writes: bool,
 }
 
-/// Every descriptor of `pid`, at most 4,096 of them; none when it is gone or somebody else's.
+/// Every descriptor of `pid`, at most 4,096 of them; none when it is gone or belongs to another user.
 pub fn all(pid: Pid) -> Vec<Open> {
     let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
     let open = |entry: std::fs::DirEntry| {

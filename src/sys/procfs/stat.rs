@@ -86,14 +86,14 @@ fn parse(bytes: &[u8]) -> Option<Stat> {
     })
 }
 
-/// How a zombie ended; `None` while it lives, when it is gone, or when it is somebody else's: the kernel then
+/// How a zombie ended; `None` while it lives, when it is gone, or when it belongs to another user: the kernel then
 /// shows 0 in the place of the status.
 pub fn status_of_zombie(pid: Pid) -> Option<How> {
     use std::os::unix::fs::MetadataExt;
     let owner = std::fs::metadata(format!("/proc/{pid}")).ok()?.uid();
     let user = nix::unistd::geteuid();
     let stat = of_process(pid).filter(|stat| stat.letter == 'Z')?;
-    // A zombie's folder belongs to root once its memory is gone, so 0 is doubtful then for everybody but root.
+    // A zombie's folder belongs to root once its memory is gone, so 0 is reliable for root only.
     let certain = user.is_root() || owner == user.as_raw() || stat.exit_code != 0;
     certain.then(|| How::from_status(stat.exit_code))
 }

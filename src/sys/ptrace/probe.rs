@@ -36,7 +36,7 @@ pub fn descriptor_of(pid: Pid, fd: i32) -> io::Result<OwnedFd> {
     // SAFETY: three integers go in, a new descriptor comes out.
     let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) };
     let copy = Errno::result(copy)? as i32;
-    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    // SAFETY: the kernel has just made this descriptor for this process; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 

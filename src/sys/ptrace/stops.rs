@@ -57,7 +57,7 @@ fn options() -> Options {
 /// Takes hold of the process `pid` without stopping it.
 ///
 /// # Errors
-/// `EPERM` where tracing is not allowed (Yama, a container's seccomp) or somebody traces it already.
+/// `EPERM` where tracing is not allowed (Yama, a container's seccomp) or another process traces it already.
 pub fn seize(pid: Pid) -> io::Result<()> {
     Ok(ptrace::seize(pid.as_nix(), options())?)
 }
@@ -149,7 +149,7 @@ fn decode(tid: Pid, status: i32) -> Stop {
 
 /// A timer that breaks off a wait again and again, so that a task that neither stops nor ends is noticed.
 ///
-/// Its signal says nothing of the tasks: who is woken by it asks the kernel for the state of the task.
+/// Its signal says nothing of the tasks: the caller asks the kernel for each task's state.
 #[derive(Debug)]
 pub struct Watchdog(());
 
