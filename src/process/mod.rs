@@ -35,4 +35,4 @@ pub use scratch::{Scratch, ScratchError};
 pub use start::StartMethod;
 pub(crate) use start::forkserver_settle;
 pub use target::{Run, Target};
-pub(crate) use traced::start_traced;
+pub(crate) use traced::{in_namespace, start_traced};

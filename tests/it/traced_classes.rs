@@ -10,6 +10,9 @@ pub(crate) fn tests() -> Vec<Trial> {
         locks_of_files_are_explored_as_the_naive_search_does,
         pipes_are_explored_as_the_naive_search_does,
         names_of_files_are_explored_as_the_naive_search_does,
+        shared_memory_is_explored_as_the_naive_search_does,
+        a_semaphore_in_shared_memory_keeps_its_promise_in_every_schedule,
+        a_call_that_is_not_known_is_named,
     ]
 }
 
@@ -79,6 +82,7 @@ const HEAD: &str = r#"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -108,11 +112,9 @@ fn locks_of_files_are_explored_as_the_naive_search_does() {
             (
                 "flock through an inherited description",
                 r#"int a = open("a", O_RDWR);
-                for (int i = 0; i < 2; i++) if (!fork()) {
-                    flock(a, LOCK_EX); int b = open("a", O_RDWR);
-                    _exit(flock(b, LOCK_EX | LOCK_NB) ? 1 : 0);
-                }
-                close(a); wait(0); wait(0); return 0;"#,
+                if (!fork()) { flock(a, LOCK_EX); _exit(0); }
+                int b = open("a", O_RDWR); close(a);
+                int taken = flock(b, LOCK_EX | LOCK_NB); wait(0); return taken ? 1 : 0;"#,
             ),
             (
                 "record locks in opposite order",
@@ -197,4 +199,76 @@ fn names_of_files_are_explored_as_the_naive_search_does() {
             ),
         ],
     );
+}
+
+fn shared_memory_is_explored_as_the_naive_search_does() {
+    compare(
+        "shared-memory",
+        &[("a", "1")],
+        &[
+            (
+                "a lost update",
+                r#"volatile int *n = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+                for (int i = 0; i < 2; i++) if (!fork()) { int k = *n; *n = k + 1; _exit(0); }
+                wait(0); wait(0); return *n;"#,
+            ),
+            (
+                "a lost update through a mapped file",
+                r#"for (int i = 0; i < 2; i++) if (!fork()) {
+                    int f = open("a", O_RDWR);
+                    volatile char *n = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, f, 0);
+                    *n = *n + 1; _exit(0);
+                }
+                wait(0); wait(0); return 0;"#,
+            ),
+            (
+                "a buffer in shared memory",
+                r#"char *n = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+                if (!fork()) { int f = open("a", O_RDONLY); read(f, n, 1); _exit(0); }
+                int c = *(volatile char *)n; wait(0); return c;"#,
+            ),
+        ],
+    );
+}
+
+const SEMAPHORE: &str = r#"
+#include <semaphore.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+struct shared { sem_t sem; volatile int n; };
+int main(int argc, char **argv) {
+    struct shared *s = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    sem_init(&s->sem, 1, atoi(argv[1]));
+    if (!fork()) { sem_wait(&s->sem); s->n++; sem_post(&s->sem); _exit(0); }
+    sem_wait(&s->sem); s->n++; sem_post(&s->sem);
+    wait(0);
+    return s->n;
+}"#;
+
+fn a_semaphore_in_shared_memory_keeps_its_promise_in_every_schedule() {
+    let place = Place::new("semaphore", &[]);
+    let Some(program) = place.compile(SEMAPHORE) else { return };
+    for (value, ends) in [("1", vec!["exit 2"]), ("2", vec!["exit 1", "exit 2"]), ("0", vec!["left"])] {
+        let view = place.explore(&[], &[&program, value]);
+        assert_eq!(view["complete"], true, "{}", view["uncontrolled"]);
+        assert_eq!(view["executions"], view["classes"], "a semaphore of {value}");
+        let outcomes = view["outcomes"].as_array().unwrap();
+        let mut found: Vec<_> = outcomes.iter().map(|it| it["exit"]["root"].as_str().unwrap()).collect();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found, ends, "a semaphore of {value}");
+    }
+}
+
+fn a_call_that_is_not_known_is_named() {
+    let place = Place::new("unknown-call", &[]);
+    let source = "#include <sys/inotify.h>\nint main(void) { inotify_init1(0); return 0; }";
+    let Some(program) = place.compile(source) else { return };
+    let view = place.explore(&[], &[&program]);
+    assert_eq!(view["complete"], false);
+    assert_eq!(view["ended"], true);
+    let named = view["uncontrolled"].to_string();
+    assert!(named.contains("the system call inotify_init1"), "{named}");
 }

@@ -20,8 +20,10 @@ use super::search::{Departure, Findings, Found, Search, Searcher};
 use super::verdict::{Checked, Criteria};
 use crate::process::{Child, Process, ResultError, Scratch, StartError};
 use crate::sys::poll::{Deadline, readable};
+use crate::sys::ptrace::namespace::Numbers;
 use crate::sys::ptrace::start::StartTracedError;
 use crate::sys::task;
+use crate::wire::codec;
 use crate::wire::control::{self, Receiver, Sender, TryRecvError};
 use crate::wire::handle::Fd;
 
@@ -167,9 +169,23 @@ fn listen(
 }
 
 fn engine(command: Command, what: Task, root: PathBuf, news: Sender<Progress>, stop: Fd) -> Reply {
-    let _ = task::set_subreaper(true);
     let mut watcher = Watcher::new(Some(news), Some(stop));
-    work(&command, what, &root, &mut watcher).map_err(|error| (error.kind(), chain(&error)))
+    let root = root.canonicalize().map_err(|error| (Failure::Other, error.to_string()))?;
+    let told = |error: WorkError| (error.kind(), chain(&error));
+    if !matches!(what, Task::Trials(..)) {
+        let isolated = crate::process::in_namespace(&root, |numbers| {
+            let reply = work(&command, what.clone(), &root, Some(numbers), &mut watcher).map_err(told);
+            codec::encode(&reply).unwrap_or_default()
+        });
+        match isolated.map(|bytes| bytes.map(|bytes| codec::decode::<Reply>(&bytes))) {
+            Ok(None) => {}
+            Ok(Some(Ok(reply))) => return reply,
+            Ok(Some(Err(error))) => return Err((Failure::Other, chain(&error))),
+            Err(error) => return Err((Failure::Other, chain(&error))),
+        }
+    }
+    let _ = task::set_subreaper(true);
+    work(&command, what, &root, None, &mut watcher).map_err(told)
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -202,13 +218,18 @@ impl WorkError {
     }
 }
 
-fn work(command: &Command, what: Task, root: &Path, watcher: &mut Watcher) -> Result<Answer, WorkError> {
+/// `numbers`: those of the namespace, if there is one.
+fn work(
+    command: &Command,
+    what: Task,
+    root: &Path,
+    numbers: Option<Numbers>,
+    watcher: &mut Watcher,
+) -> Result<Answer, WorkError> {
     let template = match &command.directory {
         Some(directory) => read_tree(directory, command.limits.folder)?,
         None => Tree::new(),
     };
-    let root =
-        &root.canonicalize().map_err(|source| ScratchError::Write { path: root.to_owned(), source })?;
     match what {
         Task::Trials(trials, criteria) => {
             let rates = free::trials(command, &trials, root, &template, watcher)?;
@@ -225,7 +246,7 @@ fn work(command: &Command, what: Task, root: &Path, watcher: &mut Watcher) -> Re
             })
         }
         Task::Search(search, criteria) => {
-            let mut machine = tracer(command, root, template)?;
+            let mut machine = tracer(command, root, template, numbers)?;
             let mut findings = Searcher::new(&mut machine, search, watcher).run()?;
             machine.end_all()?;
             drop(machine);
@@ -235,7 +256,7 @@ fn work(command: &Command, what: Task, root: &Path, watcher: &mut Watcher) -> Re
             Ok(Answer::Findings(findings))
         }
         Task::Replay { schedule, expected, criteria } => {
-            let mut machine = tracer(command, root, template)?;
+            let mut machine = tracer(command, root, template, numbers)?;
             let replayed =
                 Searcher::new(&mut machine, Search::default(), watcher).replay(&schedule, &expected)?;
             machine.end_all()?;
@@ -251,7 +272,12 @@ fn work(command: &Command, what: Task, root: &Path, watcher: &mut Watcher) -> Re
     }
 }
 
-fn tracer(command: &Command, root: &Path, template: Tree) -> Result<Machine, TracedError> {
+fn tracer(
+    command: &Command,
+    root: &Path,
+    template: Tree,
+    numbers: Option<Numbers>,
+) -> Result<Machine, TracedError> {
     // A stop costs a tenth of what it costs across processors.
     if let Some(cpu) = task::allowed_cpus().ok().and_then(|cpus| {
         let own = task::processor();
@@ -259,7 +285,7 @@ fn tracer(command: &Command, root: &Path, template: Tree) -> Result<Machine, Tra
     }) {
         let _ = task::pin_to_cpu(cpu);
     }
-    Machine::new(command, root.to_owned(), template)
+    Machine::new(command, root.to_owned(), template, numbers)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -23,13 +23,15 @@ use super::outcome::Outcome;
 use super::plan::{Act, Plan};
 use super::program::Image;
 use super::scratch::{self, ScratchError, Tree};
+use super::stamps::Ranks;
 use super::waiting::{Came, is_job_control};
 use super::words;
 use super::world::{Call, State, Task, World};
 use crate::explore::step::{Effect, Observation, Seen, Step};
 use crate::process::CommandError;
-use crate::sys::ptrace::arch::Registers;
+use crate::sys::ptrace::arch::{ENTRY_LENGTH, Registers};
 use crate::sys::ptrace::filter::Filter;
+use crate::sys::ptrace::namespace::{Numbers, SHARED_MEMORY};
 use crate::sys::ptrace::start::{Program, StartTracedError};
 use crate::sys::ptrace::stops::{self, Stop, Watchdog};
 
@@ -58,6 +60,8 @@ const PERIOD: Duration = Duration::from_millis(5);
 pub struct Machine {
     command: Command,
     template: Tree,
+    /// The times of what is in it.
+    ranks: Ranks,
     filter: Filter,
     image: Image,
     null: OwnedFd,
@@ -100,8 +104,9 @@ impl Machine {
     ///
     /// # Errors
     /// When the command's folder is too large or cannot be read, or there is no such program.
-    pub fn new(command: &Command, root: PathBuf, template: Tree) -> Done<Self> {
+    pub fn new(command: &Command, root: PathBuf, template: Tree, numbers: Option<Numbers>) -> Done<Self> {
         let image = Image::new(command, &root)?;
+        let ranks = Ranks::of(command.directory.as_deref(), &template);
         let (null, streams) = super::program::streams().map_err(failed("pipe"))?;
         let inodes = super::program::inodes(&streams).map_err(failed("fstat"))?;
         let world = World {
@@ -121,10 +126,15 @@ impl Machine {
             learned: BTreeSet::new(),
             has_learned: false,
             ends: None,
+            times: HashMap::new(),
+            made: BTreeSet::new(),
+            given_times: HashMap::new(),
+            numbers,
         };
         Ok(Self {
             command: command.clone(),
             template,
+            ranks,
             filter: calls::filter(),
             image,
             null,
@@ -154,8 +164,15 @@ impl Machine {
     pub(super) fn begin(&mut self) -> Done {
         self.end_all()?;
         scratch::write_tree(&self.world.root, &self.template)?;
+        self.ranks.apply(&self.world.root);
+        if self.world.numbers.is_some() {
+            scratch::clear_beside(&self.world.root, SHARED_MEMORY.as_ref());
+        }
         self.world.objects = Objects::default();
         self.world.output.clear();
+        self.world.times.clear();
+        self.world.made.clear();
+        self.world.given_times.clear();
         self.world.uncontrolled.clear();
         (self.world.steps, self.world.cut) = (0, None);
         self.created.clear();
@@ -169,6 +186,7 @@ impl Machine {
             filter: &self.filter,
             file_size: self.world.limits.file,
         };
+        self.world.number_next("root");
         let name = self.command.argv.first().map_or("", String::as_str);
         let started = crate::process::start_traced(&program).map_err(|error| TracedError::of(name, error))?;
         self.adopt(started.pid, "root".to_owned(), None, None);
@@ -233,12 +251,11 @@ impl Machine {
         let index = self.world.tasks.len();
         let number = self.number(&name);
         let (clock, own) = maker.map_or((0, Default::default()), |maker| {
-            let process = self.world.process_mut(maker);
             if thread_of.is_none() {
                 // From now on every description is shared with the child.
-                process.own.clear();
+                self.world.process_mut(maker).own.clear();
             }
-            (process.clock, Default::default())
+            (self.world.tasks[maker].clock, Default::default())
         });
         let state = if maker.is_none() { State::Running } else { State::Newborn(false) };
         self.world.tasks.push(Task {
@@ -256,11 +273,21 @@ impl Machine {
             reaped: false,
             born: [0, 0],
             clock,
+            used: 0,
             random: 0,
             own,
             locks: Default::default(),
             gives_up: None,
+            maps: Vec::new(),
+            shared_memories: 0,
+            is_protected: false,
+            protect_due: false,
+            fault: None,
+            narrowed: None,
+            said: None,
+            enters_at: maker.map_or(0, |maker| self.world.tasks[maker].enters_at),
             signals: Vec::new(),
+            elsewhere: maker.map_or_else(HashMap::new, |maker| self.world.process(maker).elsewhere.clone()),
             steps: 0,
             slept_at: None,
         });
@@ -271,7 +298,11 @@ impl Machine {
 
     /// Another program begins in the task: what would differ from execution to execution is hidden.
     fn became(&mut self, index: usize) {
-        let name = self.world.tasks[index].name.clone();
+        let task = &mut self.world.tasks[index];
+        task.maps.clear();
+        task.elsewhere.clear();
+        (task.is_protected, task.protect_due) = (false, false);
+        let name = task.name.clone();
         let tid = self.world.tid(index);
         if super::program::hide_chance(tid, &name).is_err() {
             self.world.note("the addresses and random bytes that the kernel gives a program");
@@ -287,6 +318,12 @@ impl Machine {
         self.world.tasks[index].state = State::Running;
         self.world.ends = None;
         let tid = self.world.tid(index);
+        if self.world.process(index).protect_due {
+            self.protect_all(index, true)?;
+            if !self.world.tasks[index].is_alive() {
+                return Ok(());
+            }
+        }
         let signal = self.world.tasks[index].signals.pop().unwrap_or(0);
         stops::resume(tid, signal).map_err(failed("resume"))?;
         loop {
@@ -296,12 +333,15 @@ impl Machine {
                     let call = Call { number: registers.number(), args: registers.arguments() };
                     let row = calls::find(call.number);
                     self.world.tasks[index].call = call;
+                    self.world.tasks[index].enters_at = registers.instruction() - ENTRY_LENGTH;
                     self.world.tasks[index].row = row;
                     let Some(row) = row else {
+                        self.world.note(format!("the system call {}", calls::name_of(call.number)));
                         stops::resume(tid, 0).map_err(failed("resume"))?;
                         continue;
                     };
                     let plan = (row.plan)(&mut self.world, index);
+                    let plan = self.world.with_buffers(index, plan);
                     let is_visible = plan.is_visible();
                     self.world.tasks[index].plan = Some(plan);
                     if self.world.cut.is_some() {
@@ -338,7 +378,16 @@ impl Machine {
     /// Carries out the call at whose entry the task is; whether it stands at the call's return.
     fn carry_out(&mut self, index: usize, row: &'static Row) -> Done<bool> {
         self.world.ends = None;
+        if self.world.tasks[index].fault.is_some() {
+            return self.access(index);
+        }
         let tid = self.world.tid(index);
+        let opened = self.open_for_call(index)?;
+        if opened {
+            // When it returns, or another of its threads goes on.
+            let process = self.world.tasks[index].process;
+            self.world.tasks[process].protect_due = true;
+        }
         let act = self.world.tasks[index].plan.as_ref().map_or(Act::Pass, |plan| plan.act);
         if let Act::Skip(result) = act {
             let mut registers = Registers::of(tid).map_err(failed("registers"))?;
@@ -346,10 +395,9 @@ impl Machine {
             registers.set(tid).map_err(failed("registers"))?;
             return Ok(true);
         }
-        if act == Act::Pass
-            && row.after.is_none()
-            && !self.world.tasks[index].plan.as_ref().is_some_and(Plan::is_visible)
-        {
+        let plan = self.world.tasks[index].plan.as_ref();
+        let is_quiet = plan.is_some_and(|plan| plan.is_quiet) || row.after.is_none();
+        if act == Act::Pass && !opened && is_quiet && !plan.is_some_and(Plan::is_visible) {
             // Nothing has to be known of its return; births and ends stop by themselves.
             return Ok(true);
         }
@@ -384,6 +432,8 @@ impl Machine {
         match stop {
             Stop::Born { tid: child, vfork } => {
                 self.born(index, child)?;
+                // What it shares from now on is protected when it has returned.
+                let go = if self.world.process(index).protect_due { stops::resume_to_exit } else { go };
                 go(tid, 0).map_err(failed("resume"))?;
                 if vfork {
                     self.world.tasks[index].state = State::Frozen;
@@ -408,6 +458,11 @@ impl Machine {
                 self.world.tasks[index].status = Some(status);
                 go(tid, 0).map_err(failed("resume"))?;
             }
+            Stop::Signal(libc::SIGSEGV) if self.faulted(index)? => return Ok(false),
+            Stop::Exit if self.world.process(index).protect_due => {
+                self.protect_all(index, true)?;
+                go(tid, 0).map_err(failed("resume"))?;
+            }
             Stop::Signal(signal) => go(tid, self.deliver(index, signal)).map_err(failed("resume"))?,
             Stop::Group(signal) if is_job_control(signal) => {
                 self.world.tasks[index].state = State::Stopped;
@@ -423,6 +478,9 @@ impl Machine {
 
     /// A signal arrives at this very moment of its receiver's: another moment is not tried.
     fn deliver(&mut self, index: usize, signal: i32) -> i32 {
+        if signal == libc::SIGSEGV && self.answer_counter(index).is_ok_and(|answered| answered) {
+            return 0;
+        }
         let own_fault = matches!(
             signal,
             libc::SIGSEGV
@@ -443,22 +501,39 @@ impl Machine {
         signal
     }
 
+    /// The task may have read the processor's time stamp counter, which it is not allowed to: it is told its
+    /// virtual time instead.
+    fn answer_counter(&mut self, index: usize) -> io::Result<bool> {
+        let tid = self.world.tid(index);
+        let mut registers = Registers::of(tid)?;
+        let code = crate::sys::ptrace::memory::read(tid, registers.instruction(), 3)?;
+        let Some(length) = crate::sys::ptrace::arch::reads_counter(&code) else { return Ok(false) };
+        self.world.tasks[index].clock += 1;
+        registers.answer_counter(self.world.tasks[index].clock, length);
+        registers.set(tid)?;
+        Ok(true)
+    }
+
     fn born(&mut self, maker: usize, tid: Pid) -> Done {
         // A thread is in its maker's process, a child in one of its own.
         let is_thread =
             std::path::Path::new(&format!("/proc/{}/task/{tid}", self.world.process(maker).tid)).exists();
         let process = self.world.tasks[maker].process;
-        let count =
-            &mut self.world.tasks[if is_thread { process } else { maker }].born[usize::from(is_thread)];
-        *count += 1;
-        let count = *count;
-        let name = if is_thread {
+        let name = self.world.next_name(maker, is_thread);
+        self.world.tasks[if is_thread { process } else { maker }].born[usize::from(is_thread)] += 1;
+        if is_thread {
             self.world.note("memory that threads share: its loads and stores are no steps");
-            format!("{}.t{count}", self.world.tasks[process].name)
-        } else {
-            format!("{}.{count}", self.world.tasks[maker].name)
-        };
+        }
+        if self.world.numbers.is_some() && tid.as_raw() != super::numbers::number_of(&name) {
+            self.world.note("two processes that came to have the same number");
+        }
         let index = self.adopt(tid, name, Some(maker), is_thread.then_some(process));
+        if !is_thread {
+            let call = self.world.call(maker);
+            let same_memory = call.number == crate::sys::ptrace::arch::VFORK
+                || call.number == libc::SYS_clone && call.args[0] & libc::CLONE_VM as u64 != 0;
+            self.world.inherited(maker, index, same_memory);
+        }
         if let Some(at) = self.strangers.iter().position(|(stranger, _)| *stranger == tid) {
             self.strangers.remove(at);
             self.world.tasks[index].state = State::Newborn(true);
@@ -501,6 +576,7 @@ impl Machine {
                 && let Some(row) = self.world.tasks[index].row
             {
                 let plan = (row.plan)(&mut self.world, index);
+                let plan = self.world.with_buffers(index, plan);
                 // A step stays one while its task waits, even if nobody could see it any more.
                 if plan.is_visible() || plan.act != Act::Pass {
                     self.world.tasks[index].plan = Some(plan);
@@ -511,13 +587,19 @@ impl Machine {
     }
 
     /// Lets the task do the call at which it waits, and all others on to the next decision.
-    pub(super) fn go(&mut self, index: usize) -> Done<Effect> {
+    ///
+    /// `after_all`: it happens because nothing else can.
+    pub(super) fn go(&mut self, index: usize, after_all: bool) -> Done<Effect> {
         self.created.clear();
         self.world.steps += 1;
         let task = &mut self.world.tasks[index];
         task.steps += 1;
         let announced = task.announced.take();
         let touches = task.plan.as_ref().map(|plan| plan.touches.clone()).unwrap_or_default();
+        let is_access = self.world.tasks[index].fault.is_some();
+        if !is_access {
+            self.world.pass_time(index, &touches, after_all);
+        }
         let touched =
             (!announced.is_some_and(|step| step.touches().eq(touches.iter().copied()))).then_some(touches);
         let mut effect = Effect { touched, ..Effect::default() };
@@ -535,13 +617,21 @@ impl Machine {
             }
             None => true,
         };
+        if let Some(touches) = self.world.tasks[index].narrowed.take() {
+            self.world.pass_time(index, &touches, after_all);
+            effect.touched = Some(touches);
+        }
         let mut observation = Observation::default();
         if went && self.world.tasks[index].is_alive() {
             words::after(&mut self.world, index, &mut text);
+            if let Some(said) = self.world.tasks[index].said.take() {
+                text = said;
+            }
             // What a wait returns is a number that the kernel chose; the words name the child.
             let is_wait = row.is_some_and(|row| matches!(row.name, "wait" | "waitid"));
             if let Ok(registers) = Registers::of(self.world.tid(index))
                 && !is_wait
+                && !is_access
             {
                 observation = Observation::new(registers.result().to_string());
             }

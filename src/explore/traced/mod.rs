@@ -8,6 +8,7 @@ mod free;
 mod limits;
 mod machine;
 mod noise;
+mod numbers;
 mod objects;
 mod outcome;
 mod peek;
@@ -17,7 +18,9 @@ mod progress;
 mod ready;
 mod scratch;
 mod search;
+mod shared;
 mod signals;
+mod stamps;
 mod system;
 /// A schedule of a command as one word.
 pub mod token;

@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use super::world::World;
+use crate::sys::ptrace::namespace::SHARED_MEMORY;
 
 /// Names given so far in this execution.
 #[derive(Debug, Default)]
@@ -79,6 +80,22 @@ const MAX_LINKS: usize = 40;
 impl World {
     /// What `fd` of a task is open on.
     pub(super) fn opened(&mut self, index: usize, fd: i32) -> Opened {
+        if let Some(known) = self.process(index).elsewhere.get(&fd) {
+            return known.clone();
+        }
+        let opened = self.look_up(index, fd);
+        if matches!(opened, Opened::Elsewhere(_) | Opened::Device(..)) {
+            self.process_mut(index).elsewhere.insert(fd, opened.clone());
+        }
+        opened
+    }
+
+    /// The descriptor will be closed, or open on something else.
+    pub(super) fn forget(&mut self, index: usize, fd: i32) {
+        self.process_mut(index).elsewhere.remove(&fd);
+    }
+
+    fn look_up(&mut self, index: usize, fd: i32) -> Opened {
         let link = format!("/proc/{}/fd/{fd}", self.tid(index));
         let Ok(meta) = std::fs::metadata(&link) else { return Opened::Closed };
         let inode = (meta.dev(), meta.ino());
@@ -92,8 +109,12 @@ impl World {
             }
             let path = std::fs::read_link(&link).unwrap_or_default();
             return match self.inside(&path) {
-                Some(inside) if kind.is_dir() => Opened::Directory(inside),
+                Some(inside) if kind.is_dir() => {
+                    self.objects.name(inode, &inside);
+                    Opened::Directory(inside)
+                }
                 Some(inside) => Opened::File(self.objects.name(inode, &inside)),
+                None if path.starts_with("/memfd:") => Opened::File(self.named(index, inode, "memory file")),
                 None => Opened::Elsewhere(path),
             };
         }
@@ -125,7 +146,11 @@ impl World {
 
     /// The path below the folder of the execution: `.` for the folder itself.
     pub(super) fn inside(&self, path: &Path) -> Option<String> {
-        let rest = path.strip_prefix(&self.root).ok()?;
+        let Ok(rest) = path.strip_prefix(&self.root) else {
+            // Shared memory is the program's own where it has a namespace.
+            let is_own = self.numbers.is_some() && path.starts_with(SHARED_MEMORY);
+            return is_own.then(|| path.to_string_lossy().into_owned());
+        };
         let text = rest.to_string_lossy();
         Some(if text.is_empty() { ".".to_owned() } else { text.into_owned() })
     }
@@ -137,7 +162,8 @@ impl World {
         let path = Path::new(std::ffi::OsStr::from_bytes(path));
         let mut here = if path.is_absolute() {
             // Most calls by far are for the system's own files: nothing there is followed.
-            if !path.starts_with(&self.root) && !path.starts_with("/proc/self/cwd") {
+            let is_own = self.numbers.is_some() && path.starts_with(SHARED_MEMORY);
+            if !path.starts_with(&self.root) && !is_own && !path.starts_with("/proc/self/cwd") {
                 let meta = std::fs::metadata(path).ok();
                 return Resolved { way: Vec::new(), inside: None, path: path.to_owned(), meta };
             }

@@ -11,6 +11,8 @@ pub(super) struct Plan {
     pub(super) ready: bool,
     /// How it is carried out.
     pub(super) act: Act,
+    /// Nothing that the tracer keeps follows from its result.
+    pub(super) is_quiet: bool,
 }
 
 /// How a call is carried out.
@@ -29,7 +31,12 @@ pub(super) enum Act {
 impl Plan {
     /// A call that others neither see nor influence.
     pub(super) fn invisible() -> Self {
-        Self { touches: Vec::new(), ready: true, act: Act::Pass }
+        Self { touches: Vec::new(), ready: true, act: Act::Pass, is_quiet: false }
+    }
+
+    /// A call on what is not the program's own: no step, and its result means nothing to the tracer.
+    pub(super) fn outside() -> Self {
+        Self { is_quiet: true, ..Self::invisible() }
     }
 
     /// A call that the tracer has carried out itself, invisible to others.

@@ -197,3 +197,17 @@ pub(super) fn clear(root: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Removes what lies in `folder`, but for `kept`.
+pub(super) fn clear_beside(kept: &Path, folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+        let path = entry.path();
+        if path == kept {
+            continue;
+        }
+        if fs::remove_file(&path).is_err() {
+            let _ = clear(&path);
+            let _ = fs::remove_dir(&path);
+        }
+    }
+}

@@ -44,7 +44,7 @@ impl System for Machine {
             self.world
                 .note("a time limit or a second sleep that waited for others (--timeouts lets it end first)");
         }
-        let effect = self.go(index)?;
+        let effect = self.go(index, barrier)?;
         self.announce();
         Ok(Granted::Done(Effect { barrier, ..effect }))
     }

@@ -55,7 +55,7 @@ pub(super) fn before(world: &mut World, index: usize) -> String {
 
 /// What it returned, and what it read.
 pub(super) fn after(world: &mut World, index: usize, words: &mut String) {
-    let Some(row) = world.task(index).row else { return };
+    let Some(row) = world.task(index).row.filter(|row| row.name != "access") else { return };
     let Ok(registers) = Registers::of(world.tid(index)) else { return };
     let result = registers.result();
     let call = world.call(index);

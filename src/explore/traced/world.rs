@@ -7,9 +7,12 @@ use std::path::PathBuf;
 use super::calls::{Ends, Row};
 use super::limits::Limits;
 use super::noise::NoiseRules;
-use super::objects::Objects;
+use super::objects::{Objects, Opened};
 use super::plan::Plan;
-use crate::explore::step::Step;
+use super::shared::Map;
+use super::stamps::Times;
+use crate::explore::step::{Step, Touch};
+use crate::sys::ptrace::namespace::Numbers;
 
 /// A call at whose entry a task is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,8 +79,12 @@ pub(super) struct Task {
     pub(super) reaped: bool,
     /// How many children and threads it has made.
     pub(super) born: [usize; 2],
-    /// How often it read a clock or slept, in virtual nanoseconds; and how many random bytes it got.
+    /// Virtual time since the beginning, in nanoseconds: it passes with its steps and sleeps, and reaches that
+    /// of what it depends on.
     pub(super) clock: u64,
+    /// How often it asked for the processor time that it has used.
+    pub(super) used: u64,
+    /// How many random bytes it got.
     pub(super) random: u64,
     /// Of the process: descriptors whose open file description no other process has.
     pub(super) own: BTreeSet<i32>,
@@ -85,6 +92,24 @@ pub(super) struct Task {
     pub(super) locks: BTreeSet<String>,
     /// The lock that the call at which it is gives up.
     pub(super) gives_up: Option<String>,
+    /// Of the process: the shared memory that it can write.
+    pub(super) maps: Vec<Map>,
+    /// Of the process: how much nameless shared memory it has made.
+    pub(super) shared_memories: usize,
+    /// Of the process: whether that is protected.
+    pub(super) is_protected: bool,
+    /// Of the process: whether that is to be protected before it goes on.
+    pub(super) protect_due: bool,
+    /// The address of protected memory at whose access it waits.
+    pub(super) fault: Option<u64>,
+    /// What its last step touched, if that is less than was planned.
+    pub(super) narrowed: Option<Vec<Touch>>,
+    /// What its last step did, in words, if it was no call.
+    pub(super) said: Option<String>,
+    /// Where it has an instruction that enters the kernel.
+    pub(super) enters_at: u64,
+    /// Of the process: descriptors that are open on what is not the program's own.
+    pub(super) elsewhere: HashMap<i32, Opened>,
     /// Signals to be delivered when it goes on.
     pub(super) signals: Vec<i32>,
     /// The number of its visible steps so far.
@@ -126,6 +151,14 @@ pub(super) struct World {
     pub(super) learned: BTreeSet<String>,
     /// Whether it has grown.
     pub(super) has_learned: bool,
+    /// When each object was last accessed, in virtual time.
+    pub(super) times: Times,
+    /// Files that were made in this execution.
+    pub(super) made: BTreeSet<String>,
+    /// The times that the program itself gave files: since when, and which.
+    pub(super) given_times: HashMap<String, (u64, u64)>,
+    /// Where numbers of processes are chosen, if that is allowed.
+    pub(super) numbers: Option<Numbers>,
     /// The ends of pipes that processes have, while none of them has run since they were looked up.
     pub(super) ends: Option<Ends>,
 }
@@ -171,6 +204,16 @@ impl World {
                 && task.state != State::Gone;
             is_child.then_some(index)
         })
+    }
+
+    /// The name of the next child of a task, or of the next thread of its process.
+    pub(super) fn next_name(&self, maker: usize, is_thread: bool) -> String {
+        if is_thread {
+            let process = self.process(maker);
+            return format!("{}.t{}", process.name, process.born[1] + 1);
+        }
+        let maker = self.task(maker);
+        format!("{}.{}", maker.name, maker.born[0] + 1)
     }
 
     /// The living tasks of a process.

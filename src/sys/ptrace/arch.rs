@@ -24,9 +24,10 @@ pub const AUDIT_ARCH: u32 = 0xC000_00B7;
 
 /// The length of the instruction that enters the kernel.
 #[cfg(target_arch = "x86_64")]
-const ENTRY_LENGTH: u64 = 2;
+pub const ENTRY_LENGTH: u64 = 2;
+/// The length of the instruction that enters the kernel.
 #[cfg(target_arch = "aarch64")]
-const ENTRY_LENGTH: u64 = 4;
+pub const ENTRY_LENGTH: u64 = 4;
 
 macro_rules! legacy {
     ($($name:ident = $call:ident),+ $(,)?) => {
@@ -47,7 +48,8 @@ legacy! {
     SYMLINK = SYS_symlink, READLINK = SYS_readlink, CHMOD = SYS_chmod, CHOWN = SYS_chown, MKNOD = SYS_mknod,
     GETDENTS = SYS_getdents, PIPE = SYS_pipe, DUP2 = SYS_dup2, FORK = SYS_fork, VFORK = SYS_vfork,
     POLL = SYS_poll, SELECT = SYS_select, EPOLL_WAIT = SYS_epoll_wait, PAUSE = SYS_pause, TIME = SYS_time,
-    UTIME = SYS_utime, UTIMES = SYS_utimes, FUTIMESAT = SYS_futimesat, ALARM = SYS_alarm, LCHOWN = SYS_lchown,
+    GETPGRP = SYS_getpgrp, EPOLL_CREATE = SYS_epoll_create, EVENTFD = SYS_eventfd,
+    SIGNALFD = SYS_signalfd, INOTIFY_INIT = SYS_inotify_init, UTIME = SYS_utime, UTIMES = SYS_utimes, FUTIMESAT = SYS_futimesat, ALARM = SYS_alarm, LCHOWN = SYS_lchown,
 }
 
 impl Registers {
@@ -68,8 +70,30 @@ impl Registers {
     }
 }
 
+/// The length of the instruction at the beginning of `code`, if it reads the time stamp counter.
+pub fn reads_counter(code: &[u8]) -> Option<u64> {
+    if cfg!(not(target_arch = "x86_64")) {
+        return None;
+    }
+    match code {
+        [0x0f, 0x31, ..] => Some(2),
+        [0x0f, 0x01, 0xf9, ..] => Some(3),
+        _ => None,
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 impl Registers {
+    /// The instruction of this length, which reads the time stamp counter, has read `value`.
+    pub fn answer_counter(&mut self, value: u64, length: u64) {
+        (self.0.rax, self.0.rdx) = (value & 0xffff_ffff, value >> 32);
+        self.0.rip += length;
+        if length == 3 {
+            // `rdtscp` tells the processor as well.
+            self.0.rcx = 0;
+        }
+    }
+
     /// The number of the call, at its entry.
     pub fn number(&self) -> i64 {
         self.0.orig_rax.cast_signed()
@@ -101,6 +125,14 @@ impl Registers {
         self.0.rax = result.cast_unsigned();
     }
 
+    /// The task will carry out the call `number`, whose instruction is at `at`.
+    pub fn call(&mut self, at: u64, number: i64, args: [u64; 3]) {
+        self.0.rip = at;
+        self.0.rax = number.cast_unsigned();
+        self.0.orig_rax = ABSENT.cast_unsigned();
+        [self.0.rdi, self.0.rsi, self.0.rdx] = args;
+    }
+
     /// At its exit: the call returned `result`.
     pub fn set_result(&mut self, result: i64) {
         self.0.rax = result.cast_unsigned();
@@ -116,6 +148,9 @@ impl Registers {
 
 #[cfg(target_arch = "aarch64")]
 impl Registers {
+    /// This processor's counter is read without a trap.
+    pub fn answer_counter(&mut self, _value: u64, _length: u64) {}
+
     /// The number of the call, at its entry.
     pub fn number(&self) -> i64 {
         self.0.regs[8].cast_signed()
@@ -145,6 +180,13 @@ impl Registers {
     pub fn skip(&mut self, result: i64) {
         self.0.regs[8] = ABSENT.cast_unsigned();
         self.0.regs[0] = result.cast_unsigned();
+    }
+
+    /// The task will carry out the call `number`, whose instruction is at `at`.
+    pub fn call(&mut self, at: u64, number: i64, args: [u64; 3]) {
+        self.0.pc = at;
+        self.0.regs[8] = number.cast_unsigned();
+        self.0.regs[..3].copy_from_slice(&args);
     }
 
     /// At its exit: the call returned `result`.

@@ -29,9 +29,9 @@ const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
 impl Filter {
-    /// Calls in `traced` stop; calls in `refused` fail with `ENOSYS`; a call in `if_set` stops when its
-    /// argument of that index has one of those bits. Calls of another architecture fail with `ENOSYS`.
-    pub fn new(traced: &[i64], refused: &[i64], if_set: &[(i64, u32, u32)]) -> Self {
+    /// Calls in `passed` pass, and so does a mapping of private memory without a file; calls in `refused`, and
+    /// those of another architecture, fail with `ENOSYS`; all others stop.
+    pub fn new(passed: &[i64], refused: &[i64]) -> Self {
         let refuse = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
         let mut program = vec![
             statement(LOAD_WORD, ARCHITECTURE),
@@ -41,20 +41,23 @@ impl Filter {
             jump(JUMP_IF_NOT_LESS, X32, 0, 1),
             statement(RETURN, refuse),
         ];
-        for (numbers, answer) in [(refused, refuse), (traced, libc::SECCOMP_RET_TRACE)] {
+        let answers = [(passed, libc::SECCOMP_RET_ALLOW), (refused, refuse)];
+        for (numbers, answer) in answers {
             for number in numbers.iter().filter(|number| **number != ABSENT) {
                 program.push(jump(JUMP_IF_EQUAL, *number as u32, 0, 1));
                 program.push(statement(RETURN, answer));
             }
         }
-        for (number, index, bits) in if_set.iter().filter(|(number, ..)| *number != ABSENT) {
-            program.push(jump(JUMP_IF_EQUAL, *number as u32, 0, 4));
-            program.push(statement(LOAD_WORD, ARGUMENTS + 8 * index));
-            program.push(jump(JUMP_IF_SET, *bits, 0, 1));
-            program.push(statement(RETURN, libc::SECCOMP_RET_TRACE));
-            program.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
-        }
-        program.push(statement(RETURN, libc::SECCOMP_RET_ALLOW));
+        // The flags are the fourth argument, the descriptor is the fifth.
+        program.extend([
+            jump(JUMP_IF_EQUAL, libc::SYS_mmap as u32, 0, 5),
+            statement(LOAD_WORD, ARGUMENTS + 8 * 3),
+            jump(JUMP_IF_SET, libc::MAP_SHARED as u32, 3, 0),
+            statement(LOAD_WORD, ARGUMENTS + 8 * 4),
+            jump(JUMP_IF_EQUAL, u32::MAX, 0, 1),
+            statement(RETURN, libc::SECCOMP_RET_ALLOW),
+            statement(RETURN, libc::SECCOMP_RET_TRACE),
+        ]);
         Self(program)
     }
 

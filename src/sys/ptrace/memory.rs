@@ -26,6 +26,18 @@ pub fn array<const N: usize>(pid: Pid, address: u64) -> io::Result<[u8; N]> {
     bytes.try_into().map_err(|_| nix::errno::Errno::EFAULT.into())
 }
 
+/// Reads a word of four bytes of a stopped task, also where the task itself may not read it.
+///
+/// # Errors
+/// As [`read`].
+pub fn protected_word(pid: Pid, address: u64) -> io::Result<u32> {
+    let word = nix::sys::ptrace::read(pid.as_nix(), (address / 8 * 8) as *mut _)?;
+    let bytes = word.to_ne_bytes();
+    let at = (address % 8) as usize;
+    let word = bytes.get(at..at + 4).and_then(|word| word.try_into().ok()).map(u32::from_ne_bytes);
+    word.ok_or_else(|| nix::errno::Errno::EINVAL.into())
+}
+
 /// A string of at most `most` bytes, without its NUL. Read in pieces that end with a page, for the next
 /// page may not be there.
 ///

@@ -6,6 +6,8 @@ pub mod arch;
 pub mod filter;
 /// The memory of a stopped process.
 pub mod memory;
+/// Namespaces in which process numbers can be chosen.
+pub mod namespace;
 /// Questions to the kernel that change nothing: would this lock be granted, is this end ready?
 pub mod probe;
 /// A program that is traced from its first instruction.

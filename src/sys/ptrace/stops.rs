@@ -105,6 +105,26 @@ fn request(request: libc::c_uint, tid: Pid, signal: i32) -> io::Result<()> {
     }
 }
 
+/// Whether a task that stopped on its way into or out of a call is on its way into it.
+///
+/// # Errors
+/// As [`resume`].
+pub fn is_at_entry(tid: Pid) -> io::Result<bool> {
+    Ok(ptrace::syscall_info(tid.as_nix())?.op == libc::PTRACE_SYSCALL_INFO_ENTRY)
+}
+
+/// The address whose access was refused, of a task that stopped for a `SIGSEGV`; `None` for any other cause.
+///
+/// # Errors
+/// As [`resume`].
+pub fn fault_address(tid: Pid) -> io::Result<Option<u64>> {
+    const SEGV_ACCERR: i32 = 2;
+    let info = ptrace::getsiginfo(tid.as_nix())?;
+    // SAFETY: a SIGSEGV that the kernel raised has an address.
+    let address = || unsafe { info.si_addr() } as u64;
+    Ok((info.si_signo == libc::SIGSEGV && info.si_code == SEGV_ACCERR).then(address))
+}
+
 /// The next stop of any traced task: `None` if `block` is false and there is none, or a signal (the
 /// [`Watchdog`]'s) broke the wait off.
 ///

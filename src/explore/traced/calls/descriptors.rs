@@ -25,9 +25,10 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_lseek, "lseek", &[Fd, Int, Int], seek),
     row(libc::SYS_ftruncate, "ftruncate", &[Fd, Int], |w, t| writing(w, t, false)),
     row(libc::SYS_fallocate, "fallocate", &[Fd], |w, t| writing(w, t, false)),
-    row(libc::SYS_fchmod, "fchmod", &[Fd, Mode], |w, t| writing(w, t, false)),
-    row(libc::SYS_fchown, "fchown", &[Fd], |w, t| writing(w, t, false)),
+    row(libc::SYS_fchmod, "fchmod", &[Fd, Mode], attributes),
+    row(libc::SYS_fchown, "fchown", &[Fd], attributes),
     row(libc::SYS_fsetxattr, "fsetxattr", &[Fd], |w, t| writing(w, t, false)),
+    row(libc::SYS_ioctl, "ioctl", &[Fd, Int], ioctl),
     row(libc::SYS_copy_file_range, "copy_file_range", &[Fd, Int, Fd], |w, t| two(w, t, 0, 2)),
     row(libc::SYS_sendfile, "sendfile", &[Fd, Fd], |w, t| two(w, t, 1, 0)),
     row(libc::SYS_splice, "splice", &[Fd, Int, Fd], |w, t| two(w, t, 0, 2)),
@@ -115,6 +116,20 @@ pub(super) fn writing(world: &mut World, task: usize, moves: bool) -> Plan {
     }
 }
 
+/// Changes mode or owner.
+fn attributes(world: &mut World, task: usize) -> Plan {
+    let fd = world.call(task).int(0);
+    match world.opened(task, fd) {
+        Opened::File(object) => Plan::of(format!("attributes {object}"), Write),
+        Opened::Directory(name) => Plan::of(format!("attributes {name}"), Write),
+        Opened::Elsewhere(path) => {
+            world.note(format!("changed outside of the folder: {}", path.display()));
+            Plan::invisible()
+        }
+        _ => Plan::invisible(),
+    }
+}
+
 /// What goes to the program's output is kept by process, and is no step: the order of lines over all
 /// processes is not part of an outcome.
 fn output(world: &mut World, task: usize, stream: usize) -> Plan {
@@ -166,6 +181,35 @@ fn seek(world: &mut World, task: usize) -> Plan {
     }
 }
 
+/// Requests that concern the descriptor alone, or a terminal that is not there, pass.
+fn ioctl(world: &mut World, task: usize) -> Plan {
+    const TERMINAL: std::ops::RangeInclusive<u64> = 0x5401..=0x541a;
+    let (fd, request) = (world.call(task).int(0), world.call(task).args[1] & 0xffff_ffff);
+    let of_descriptor =
+        [libc::FIOCLEX, libc::FIONCLEX, libc::FIONBIO].iter().any(|known| u64::from(*known) == request);
+    let is_terminal = TERMINAL.contains(&request);
+    let opened = world.opened(task, fd);
+    // `/dev/null` and its like, major number 1, are no terminals.
+    let is_none = !matches!(opened, Opened::Device(major, _) if major != 1);
+    if of_descriptor || is_terminal && is_none {
+        return Plan::invisible();
+    }
+    match opened {
+        Opened::Pipe(pipe) if request == u64::from(libc::FIONREAD) => Plan::of(pipe, Read),
+        Opened::File(object) if request == u64::from(libc::FIONREAD) => {
+            offset(world, task, fd, &object, Plan::of(format!("file {object}"), Read))
+        }
+        Opened::File(object) => {
+            world.note(format!("ioctl {request:#x} on a file"));
+            Plan::of(format!("file {object}"), Write)
+        }
+        _ => {
+            world.note(format!("ioctl {request:#x}"));
+            Plan::invisible()
+        }
+    }
+}
+
 /// One call that reads from one descriptor and writes to another.
 fn two(world: &mut World, task: usize, from: usize, to: usize) -> Plan {
     let fds = [world.call(task).int(from), world.call(task).int(to)];
@@ -196,6 +240,10 @@ fn two(world: &mut World, task: usize, from: usize, to: usize) -> Plan {
 /// What a closed descriptor gives up: locks, the end of a pipe.
 pub(super) fn closing(world: &mut World, task: usize, fd: i32) -> Plan {
     match world.opened(task, fd) {
+        Opened::Elsewhere(_) | Opened::Device(..) => {
+            world.forget(task, fd);
+            Plan::outside()
+        }
         Opened::File(object) => {
             let lock = format!("lock {object}");
             let process = world.process(task);
@@ -251,6 +299,7 @@ fn shared(world: &mut World, task: usize, result: i64) {
     if result < 0 {
         return;
     }
+    world.forget(task, to);
     let process = world.process_mut(task);
     if process.own.contains(&from) {
         process.own.insert(to);

@@ -22,16 +22,16 @@ pub(super) const ROWS: &[Row] = &[
     then(row(arch::CREAT, "creat", &[Path, Mode], creat), opened),
     then(row(libc::SYS_openat, "openat", &[At, Path, Open, Mode], openat), opened),
     then(row(libc::SYS_openat2, "openat2", &[At, Path], openat2), opened),
-    row(arch::STAT, "stat", &[Path], |w, t| look(w, t, None, 0, true)),
-    row(arch::LSTAT, "lstat", &[Path], |w, t| look(w, t, None, 0, false)),
+    then(row(arch::STAT, "stat", &[Path], |w, t| look(w, t, None, 0, true)), told),
+    then(row(arch::LSTAT, "lstat", &[Path], |w, t| look(w, t, None, 0, false)), told),
     row(arch::ACCESS, "access", &[Path, Int], |w, t| look(w, t, None, 0, true)),
     row(arch::READLINK, "readlink", &[Path], |w, t| look(w, t, None, 0, false)),
-    row(libc::SYS_newfstatat, "stat", &[At, Path], |w, t| look_at(w, t, 3)),
-    row(libc::SYS_statx, "statx", &[At, Path], |w, t| look_at(w, t, 2)),
+    then(row(libc::SYS_newfstatat, "stat", &[At, Path], |w, t| look_at(w, t, 3)), told),
+    then(row(libc::SYS_statx, "statx", &[At, Path], |w, t| look_at(w, t, 2)), told),
     row(libc::SYS_faccessat, "access", &[At, Path, Int], |w, t| look(w, t, Some(0), 1, true)),
     row(libc::SYS_faccessat2, "access", &[At, Path, Int], |w, t| look_at(w, t, 3)),
     row(libc::SYS_readlinkat, "readlink", &[At, Path], |w, t| look(w, t, Some(0), 1, false)),
-    row(libc::SYS_fstat, "fstat", &[Fd], stat_descriptor),
+    then(row(libc::SYS_fstat, "fstat", &[Fd], stat_descriptor), told),
     row(libc::SYS_chdir, "chdir", &[Path], |w, t| look(w, t, None, 0, true)),
     row(libc::SYS_execve, "execve", &[Path], |w, t| look(w, t, None, 0, true)),
     row(libc::SYS_execveat, "execveat", &[At, Path], |w, t| look(w, t, Some(0), 1, true)),
@@ -53,18 +53,24 @@ pub(super) const ROWS: &[Row] = &[
     row(arch::RMDIR, "rmdir", &[Path], |w, t| change(w, t, None, 0)),
     row(arch::MKNOD, "mknod", &[Path, Mode], |w, t| change(w, t, None, 0)),
     row(libc::SYS_mknodat, "mknod", &[At, Path, Mode], |w, t| change(w, t, Some(0), 1)),
-    row(arch::CHMOD, "chmod", &[Path, Mode], |w, t| touch(w, t, None, 0)),
-    row(libc::SYS_fchmodat, "chmod", &[At, Path, Mode], |w, t| touch(w, t, Some(0), 1)),
-    row(arch::CHOWN, "chown", &[Path], |w, t| touch(w, t, None, 0)),
-    row(arch::LCHOWN, "lchown", &[Path], |w, t| touch(w, t, None, 0)),
-    row(libc::SYS_fchownat, "chown", &[At, Path], |w, t| touch(w, t, Some(0), 1)),
-    row(arch::UTIME, "utime", &[Path], |w, t| touch(w, t, None, 0)),
-    row(arch::UTIMES, "utimes", &[Path], |w, t| touch(w, t, None, 0)),
-    row(arch::FUTIMESAT, "utimes", &[At, Path], |w, t| touch(w, t, Some(0), 1)),
-    row(libc::SYS_utimensat, "utimensat", &[At, Path], utimensat),
+    row(arch::CHMOD, "chmod", &[Path, Mode], |w, t| set_attributes(w, t, None, 0)),
+    row(libc::SYS_fchmodat, "chmod", &[At, Path, Mode], |w, t| set_attributes(w, t, Some(0), 1)),
+    row(arch::CHOWN, "chown", &[Path], |w, t| set_attributes(w, t, None, 0)),
+    row(arch::LCHOWN, "lchown", &[Path], |w, t| set_attributes(w, t, None, 0)),
+    row(libc::SYS_fchownat, "chown", &[At, Path], |w, t| set_attributes(w, t, Some(0), 1)),
+    row(arch::UTIME, "utime", &[Path], |w, t| {
+        w.note("utime");
+        touch(w, t, None, 0)
+    }),
+    then(row(arch::UTIMES, "utimes", &[Path], |w, t| touch(w, t, None, 0)), timed),
+    then(row(arch::FUTIMESAT, "utimes", &[At, Path], |w, t| touch(w, t, Some(0), 1)), timed),
+    then(row(libc::SYS_utimensat, "utimensat", &[At, Path], utimensat), timed),
     row(libc::SYS_truncate, "truncate", &[Path, Int], |w, t| touch(w, t, None, 0)),
-    row(arch::GETDENTS, "getdents", &[Fd], list),
-    row(libc::SYS_getdents64, "getdents", &[Fd], list),
+    row(arch::GETDENTS, "getdents", &[Fd], |w, t| {
+        w.note("the order of a folder's list (the old getdents)");
+        list(w, t)
+    }),
+    then(row(libc::SYS_getdents64, "getdents", &[Fd], list), listed),
 ];
 
 /// The path that an argument points to.
@@ -131,24 +137,33 @@ fn open_with(world: &mut World, task: usize, at: Option<usize>, path: usize, fla
         } else if uncontrolled_source(&resolved.path) {
             world.note(format!("read: {}", resolved.path.display()));
         }
-        return Plan::invisible();
+        return Plan::outside();
     };
     if flags & libc::O_TMPFILE == libc::O_TMPFILE {
         return way(&resolved);
     }
     match &resolved.meta {
         None if flags & libc::O_CREAT != 0 => {
+            world.made.insert(name.clone());
             let plan = Plan::of(format!("name {name}"), Write).and(format!("list {}", parent(&name)), Add);
             with_way(plan, &resolved)
         }
         Some(meta) if meta.is_file() && flags & libc::O_TRUNC != 0 && flags & libc::O_EXCL == 0 => {
             let object = file(world, &resolved).unwrap_or_default();
-            with_way(Plan::of(format!("file {object}"), Write).and(format!("name {name}"), Read), &resolved)
+            let plan = Plan::of(format!("file {object}"), Write).and(format!("name {name}"), Read);
+            with_way(plan.and(attributes(&object), Read), &resolved)
         }
         Some(meta) if meta.mode() & libc::S_IFMT == libc::S_IFIFO => {
             super::pipes::open_fifo(world, task, &name, (meta.dev(), meta.ino()), flags)
         }
-        _ => with_way(Plan::of(format!("name {name}"), Read), &resolved),
+        _ => {
+            let plan = Plan::of(format!("name {name}"), Read);
+            let plan = match file(world, &resolved) {
+                Some(object) => plan.and(attributes(&object), Read),
+                None => plan,
+            };
+            with_way(plan, &resolved)
+        }
     }
 }
 
@@ -159,6 +174,11 @@ fn outside(world: &mut World, how: &str, path: &std::path::Path) -> Plan {
     }
     world.note(format!("{how} outside of the folder: {}", path.display()));
     Plan::invisible()
+}
+
+/// The mode, owner and number of names of a file.
+fn attributes(object: &str) -> String {
+    format!("attributes {object}")
 }
 
 /// A new description belongs to this process alone, until it forks.
@@ -179,18 +199,25 @@ fn harmless(path: &std::path::Path) -> bool {
         .any(|device| path == std::path::Path::new(device))
 }
 
-/// What tells of the machine, and of moments.
+/// What tells of the machine, of moments, or of what others do.
 fn uncontrolled_source(path: &std::path::Path) -> bool {
-    let of_itself = [
-        "/proc/self",
-        "/proc/thread-self",
+    let text = path.to_string_lossy();
+    if let Some(rest) = text.strip_prefix("/proc/self/").or_else(|| text.strip_prefix("/proc/thread-self/")) {
+        let counts = ["stat", "sched", "schedstat", "io", "statm", "smaps", "smaps_rollup"];
+        return counts.contains(&rest.rsplit('/').next().unwrap_or(rest));
+    }
+    let fixed = [
         "/proc/filesystems",
         "/proc/sys",
         "/proc/cpuinfo",
-        "/proc/meminfo",
         "/proc/mounts",
+        "/sys/devices/system/cpu",
+        "/sys/fs/cgroup",
+        "/sys/kernel/mm",
     ];
-    path.starts_with("/proc") && !of_itself.iter().any(|prefix| path.starts_with(prefix))
+    let changing = ["/proc", "/sys", "/tmp", "/var/tmp", "/run", "/var/run", "/dev/shm", "/dev/mqueue"];
+    changing.iter().any(|prefix| path.starts_with(prefix))
+        && !fixed.iter().any(|prefix| path.starts_with(prefix))
 }
 
 fn look_at(world: &mut World, task: usize, flags: usize) -> Plan {
@@ -206,14 +233,19 @@ fn look_at(world: &mut World, task: usize, flags: usize) -> Plan {
 /// Looks at a name, and at the state of what is there: its size, for one.
 fn look(world: &mut World, task: usize, at: Option<usize>, path: usize, follow: bool) -> Plan {
     let resolved = resolve(world, task, at, path, follow);
-    let Some(name) = resolved.inside.clone() else { return Plan::invisible() };
+    let Some(name) = resolved.inside.clone() else { return Plan::outside() };
     if name == "." {
         return way(&resolved);
     }
     let plan = Plan::of(format!("name {name}"), Read);
     let is_stat =
         matches!(super::find(world.call(task).number).map(|row| row.name), Some("stat" | "statx" | "lstat"));
-    let plan = match (&resolved.meta, file(world, &resolved)) {
+    let object = file(world, &resolved);
+    let plan = match &object {
+        Some(object) => plan.and(attributes(object), Read),
+        None => plan,
+    };
+    let plan = match (&resolved.meta, object) {
         (Some(meta), Some(object)) if meta.is_file() && is_stat => plan.and(format!("file {object}"), Read),
         (Some(meta), Some(_)) if meta.is_dir() && is_stat => plan.and(format!("list {name}"), Read),
         _ => plan,
@@ -224,8 +256,9 @@ fn look(world: &mut World, task: usize, at: Option<usize>, path: usize, follow: 
 fn stat_descriptor(world: &mut World, task: usize) -> Plan {
     let fd = world.call(task).int(0);
     match world.opened(task, fd) {
-        Opened::File(object) => Plan::of(format!("file {object}"), Read),
+        Opened::File(object) => Plan::of(format!("file {object}"), Read).and(attributes(&object), Read),
         Opened::Directory(name) if name != "." => Plan::of(format!("list {name}"), Read),
+        Opened::Elsewhere(_) => Plan::outside(),
         _ => Plan::invisible(),
     }
 }
@@ -252,12 +285,27 @@ fn changed(world: &mut World, resolved: &Resolved) -> Plan {
         return outside(world, "changed", &resolved.path);
     };
     // The file gets its name from where it is now, before it is moved; a folder's list decides rmdir.
-    let _ = file(world, resolved);
+    let object = file(world, resolved);
     let mut plan = Plan::of(format!("name {name}"), Write).and(format!("list {}", parent(name)), Add);
+    match object {
+        Some(object) => plan = plan.and(attributes(&object), Add),
+        None => drop(world.made.insert(name.clone())),
+    }
     if resolved.meta.as_ref().is_some_and(std::fs::Metadata::is_dir) {
         plan = plan.and(format!("list {name}"), Read);
     }
     with_way(plan, resolved)
+}
+
+/// Changes mode or owner of what is at a name.
+fn set_attributes(world: &mut World, task: usize, at: Option<usize>, path: usize) -> Plan {
+    let plan = touch(world, task, at, path);
+    let changed = plan.touches.iter().find_map(|touch| touch.object.as_str().strip_prefix("file "));
+    let Some(object) = changed.map(str::to_owned) else { return plan };
+    let others = plan.touches.into_iter().filter(|touch| touch.access == Read);
+    let mut plan = Plan::of(attributes(&object), Write);
+    plan.touches.extend(others);
+    plan
 }
 
 /// Changes what is at a name, not the name.
@@ -281,6 +329,40 @@ fn utimensat(world: &mut World, task: usize) -> Plan {
     match world.opened(task, fd) {
         Opened::File(object) => Plan::of(format!("file {object}"), Write),
         _ => Plan::invisible(),
+    }
+}
+
+/// What a call of the `stat` family told of moments and of the machine is replaced.
+fn told(world: &mut World, task: usize, result: i64) {
+    let call = world.call(task);
+    if result != 0 {
+        return;
+    }
+    match call.number {
+        libc::SYS_statx => world.tidy_statx(task, call.args[4]),
+        libc::SYS_newfstatat => world.tidy_stat(task, call.args[2]),
+        _ => world.tidy_stat(task, call.args[1]),
+    }
+}
+
+/// The program gave a file a time.
+fn timed(world: &mut World, task: usize, result: i64) {
+    let call = world.call(task);
+    let object =
+        world.task(task).plan.as_ref().and_then(|plan| {
+            plan.touches.iter().find_map(|touch| touch.object.as_str().strip_prefix("file "))
+        });
+    if let (0, Some(object)) = (result, object.map(str::to_owned)) {
+        let micro = call.number != libc::SYS_utimensat;
+        let times = if call.number == arch::UTIMES { call.args[1] } else { call.args[2] };
+        world.give_time(task, &object, times, micro);
+    }
+}
+
+fn listed(world: &mut World, task: usize, result: i64) {
+    let call = world.call(task);
+    if result > 0 {
+        world.tidy_list(task, call.int(0), call.args[1], result as usize);
     }
 }
 

@@ -1,18 +1,20 @@
 //! Shared memory and futexes.
 //!
-//! A futex call is a step. Plain loads and stores of shared memory are not, and are named.
+//! A futex call is a step, and so is an access to memory that processes share.
 
 use nix::libc;
 
 use super::Arg::Int;
-use super::{Row, row};
+use super::{Row, row, then};
 use crate::explore::step::Access::{Await, Read, Write};
+use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::{Act, Plan};
+use crate::explore::traced::shared::Map;
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::memory;
 
 pub(super) const ROWS: &[Row] = &[
-    row(libc::SYS_mmap, "mmap", &[], map),
+    then(row(libc::SYS_mmap, "mmap", &[], map), mapped),
     row(libc::SYS_futex, "futex", &[Int], futex),
     row(libc::SYS_futex_waitv, "futex_waitv", &[], refuse),
     row(libc::SYS_shmat, "shmat", &[], |world, _| {
@@ -28,21 +30,52 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_mq_timedreceive, "mq_receive", &[], system_v),
 ];
 
-/// Only shared mappings stop here.
+/// A mapping of a file reads it, or shares what is written to it. Private memory does not stop here.
 fn map(world: &mut World, task: usize) -> Plan {
     let call = world.call(task);
-    let (protection, flags) = (call.int(2), call.int(3));
-    let fd = call.int(4);
-    if protection & libc::PROT_WRITE != 0 {
-        world.note("memory that processes share: its loads and stores are no steps");
-    } else if flags & libc::MAP_ANONYMOUS == 0 && world.process(task).own.contains(&fd) {
-        // A file that is mapped and read only: its content is seen without a call, if it is ours.
-        if matches!(world.opened(task, fd), crate::explore::traced::objects::Opened::File(_)) {
-            world.note("a file of the folder that is read through a mapping");
-        }
+    let (protection, flags, fd) = (call.int(2), call.int(3), call.int(4));
+    let is_shared = flags & libc::MAP_SHARED != 0;
+    if flags & libc::MAP_ANONYMOUS != 0 {
+        return Plan::invisible();
     }
-    Plan::invisible()
+    let Opened::File(object) = world.opened(task, fd) else { return Plan::invisible() };
+    if is_shared && protection & libc::PROT_WRITE == 0 {
+        world.note("a file of the folder that is read through a shared mapping");
+    }
+    Plan::of(
+        format!("file {object}"),
+        if protection & libc::PROT_WRITE != 0 && is_shared { Write } else { Read },
+    )
 }
+
+/// A shared mapping that can be written is remembered, for others may come to have it.
+fn mapped(world: &mut World, task: usize, result: i64) {
+    let call = world.call(task);
+    let (protection, flags, fd) = (call.int(2), call.int(3), call.int(4));
+    if result < 0 || flags & libc::MAP_SHARED == 0 || protection & libc::PROT_WRITE == 0 {
+        return;
+    }
+    let (start, length) = (result.cast_unsigned(), call.args[1].next_multiple_of(4096));
+    let (object, file) = if flags & libc::MAP_ANONYMOUS != 0 {
+        let maker = world.process_mut(task);
+        maker.shared_memories += 1;
+        (format!("memory {} of {}", maker.shared_memories, maker.name), None)
+    } else {
+        match world.opened(task, fd) {
+            Opened::File(name) if name.starts_with("/dev/shm/") => (format!("memory of {name}"), None),
+            Opened::File(name) => (format!("memory of {name}"), Some(name)),
+            _ => {
+                world.note("memory that processes share, of a file outside of the folder");
+                return;
+            }
+        }
+    };
+    world.mapped(task, Map { start, end: start + length, object, offset: call.args[5], file });
+}
+
+/// The step of an access to protected memory: no call, so its number is none.
+pub(in crate::explore::traced) const ACCESS: &Row =
+    &row(crate::sys::ptrace::arch::ABSENT, "access", &[], |world, task| world.access(task, Write));
 
 fn refuse(_: &mut World, _: usize) -> Plan {
     Plan::answered(-i64::from(libc::ENOSYS))
@@ -57,11 +90,11 @@ fn futex(world: &mut World, task: usize) -> Plan {
     let object = if operation & libc::FUTEX_PRIVATE_FLAG != 0 {
         format!("futex {address:#x} of {}", world.process(task).name)
     } else {
-        format!("futex {address:#x}")
+        world.word_at(task, address).unwrap_or_else(|| format!("futex {address:#x}"))
     };
     match operation & OPERATION {
         libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET => {
-            let word = memory::array::<4>(world.tid(task), address).map_or(0, u32::from_ne_bytes);
+            let word = memory::protected_word(world.tid(task), address).unwrap_or(0);
             if word != call.args[2] as u32 {
                 return Plan::of(object, Read);
             }

@@ -4,6 +4,7 @@
 
 mod descriptors;
 mod files;
+mod local;
 mod locks;
 mod memory;
 mod pipes;
@@ -22,6 +23,7 @@ use super::world::World;
 use crate::sys::ptrace::filter::Filter;
 
 pub(super) use descriptors::shared_lock;
+pub(super) use memory::ACCESS;
 pub(super) use pipes::Ends;
 pub(super) use time::noise;
 
@@ -122,10 +124,13 @@ const REFUSED: [i64; 14] = [
     libc::SYS_mount,
 ];
 
-/// The filter that stops the program at every call in the table.
+/// The filter that stops the program at every call but those that concern nobody else.
 pub(super) fn filter() -> Filter {
-    // A mapping matters only if it is shared; its flags are the fourth argument.
-    let shared = [(libc::SYS_mmap, 3, libc::MAP_SHARED as u32)];
-    let traced: Vec<i64> = rows().map(|row| row.number).filter(|number| *number != libc::SYS_mmap).collect();
-    Filter::new(&traced, &REFUSED, &shared)
+    Filter::new(local::PASSED, &REFUSED)
+}
+
+/// The name of a call that has no row.
+pub(super) fn name_of(number: i64) -> String {
+    let known = local::NAMES.iter().find(|(other, _)| *other == number);
+    known.map_or_else(|| number.to_string(), |(_, name)| (*name).to_owned())
 }

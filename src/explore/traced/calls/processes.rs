@@ -24,16 +24,29 @@ pub(super) const ROWS: &[Row] = &[
         world.note("a signal through a pidfd");
         Plan::invisible()
     }),
+    row(libc::SYS_prctl, "prctl", &[Int], |world, task| {
+        let option = world.call(task).int(0);
+        if matches!(option, libc::PR_SET_CHILD_SUBREAPER | libc::PR_SET_PDEATHSIG | libc::PR_SET_TSC) {
+            world.note(
+                "a process that becomes the parent of orphans, dies with its parent, or reads the counter",
+            );
+        }
+        Plan::invisible()
+    }),
     row(libc::SYS_getppid, "getppid", &[], getppid),
 ];
 
 /// `EAGAIN` at the limit of tasks, as the system would say at its own.
-fn fork(world: &mut World, _task: usize) -> Plan {
+fn fork(world: &mut World, task: usize) -> Plan {
     let alive = world.tasks.iter().filter(|task| task.is_alive()).count();
     if alive >= world.limits.tasks {
         world.cut = Some(format!("more than {} processes at once", world.limits.tasks));
         return Plan::answered(-i64::from(libc::EAGAIN));
     }
+    let call = world.call(task);
+    let is_thread = call.number == libc::SYS_clone && call.args[0] & libc::CLONE_THREAD as u64 != 0;
+    let name = world.next_name(task, is_thread);
+    world.number_next(&name);
     Plan::invisible()
 }
 
@@ -109,6 +122,9 @@ fn waiting(world: &mut World, task: usize, pid: i32, options: i32) -> Plan {
 }
 
 fn waited(world: &mut World, task: usize, result: i64) {
+    if result > 0 {
+        super::time::no_usage(world, task, world.call(task).args[3]);
+    }
     reaped(world, task, result as i32);
 }
 

@@ -22,7 +22,14 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_recvfrom, "recv", &[Fd], |w, t| on(w, t, libc::POLLIN)),
     row(libc::SYS_recvmsg, "recvmsg", &[Fd], |w, t| on(w, t, libc::POLLIN)),
     row(libc::SYS_sendto, "send", &[Fd], |w, t| on(w, t, libc::POLLOUT)),
-    row(libc::SYS_sendmsg, "sendmsg", &[Fd], |w, t| on(w, t, libc::POLLOUT)),
+    row(libc::SYS_sendmsg, "sendmsg", &[Fd], |w, t| {
+        // `msg_controllen` of `struct msghdr`.
+        let control = memory::array::<8>(w.tid(t), w.call(t).args[1] + 40).map_or(0, u64::from_ne_bytes);
+        if control > 0 {
+            w.note("descriptors or credentials that are sent through a socket");
+        }
+        on(w, t, libc::POLLOUT)
+    }),
     row(libc::SYS_shutdown, "shutdown", &[Fd], |_, _| Plan::of(OBJECT, Write)),
 ];
 

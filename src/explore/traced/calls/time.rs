@@ -1,14 +1,15 @@
 //! Clocks, sleeps and random numbers: answered by the tracer, the same in every execution.
 //!
-//! Each process has a clock of its own, which goes on by what it does itself, so that a schedule's order is
-//! not seen in it. A sleep takes no time; one that follows another while nothing has happened waits for
-//! something to happen, for a loop that polls would poll for ever.
+//! Each task has a clock of its own, which follows from what it has done and from what that depended on, so
+//! that the order of independent steps is not seen in it. A sleep takes no time; one that follows another
+//! while nothing has happened waits for something to happen, for a loop that polls would poll for ever.
 
 use nix::libc;
 
 use super::{Row, row};
 use crate::explore::step::Access::Await;
 use crate::explore::traced::plan::Plan;
+use crate::explore::traced::stamps::{BEGIN, hash};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::{arch, memory};
 
@@ -40,28 +41,77 @@ pub(super) const ROWS: &[Row] = &[
         let call = world.call(task);
         random_bytes(world, task, call.args[0], call.args[1])
     }),
+    row(libc::SYS_getrusage, "getrusage", &[], |world, task| {
+        no_usage(world, task, world.call(task).args[1]);
+        Plan::answered(0)
+    }),
+    row(libc::SYS_times, "times", &[], |world, task| {
+        let address = world.call(task).args[0];
+        if address != 0 {
+            let _ = store(world, task, address, &[0; 4]);
+        }
+        Plan::answered((now(world, task, libc::CLOCK_MONOTONIC) / 10_000_000).cast_signed())
+    }),
+    row(libc::SYS_sysinfo, "sysinfo", &[], |world, task| {
+        // `struct sysinfo`: up for a while, without load, half of the memory free.
+        let mut words = [0_u64; 14];
+        (words[0], words[4], words[5]) = (UPTIME / 1_000_000_000, 8 << 30, 4 << 30);
+        (words[10], words[13]) = (1, 1);
+        store(world, task, world.call(task).args[0], &words)
+    }),
+    row(libc::SYS_getcpu, "getcpu", &[], |world, task| {
+        for address in &world.call(task).args[..2] {
+            if *address != 0 {
+                let _ = memory::write(world.tid(task), *address, &[0; 4]);
+            }
+        }
+        Plan::answered(0)
+    }),
     row(arch::ALARM, "alarm", &[], timer),
     row(libc::SYS_setitimer, "setitimer", &[], timer),
     row(libc::SYS_timer_settime, "timer_settime", &[], timer),
     row(libc::SYS_timerfd_settime, "timerfd_settime", &[], timer),
 ];
 
-/// 2100-01-01 00:00 UTC, when every execution begins: later than any file of the folder, or make would warn.
-const BEGIN: u64 = 4_102_444_800_000_000_000;
 /// What a look at a clock takes, in nanoseconds.
 const TICK: u64 = 1_000;
+/// What the monotonic clocks say in the beginning, in nanoseconds.
+const UPTIME: u64 = 1_000_000_000_000;
 
 fn now(world: &mut World, task: usize, clock: i32) -> u64 {
-    let own = &mut world.process_mut(task).clock;
-    *own += TICK;
-    let base = if clock == libc::CLOCK_REALTIME || clock == libc::CLOCK_REALTIME_COARSE {
-        BEGIN
-    } else {
-        1_000_000_000_000
-    };
-    match clock {
-        libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID => *own,
-        _ => base + *own,
+    // Two tasks never look at the same nanosecond: programs make names from it that must differ.
+    let apart = hash(&world.task(task).name) % TICK;
+    if matches!(clock, libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_TAI) {
+        let own = &mut world.tasks[task].clock;
+        *own += TICK;
+        return BEGIN + *own + apart;
+    }
+    if matches!(
+        clock,
+        libc::CLOCK_MONOTONIC
+            | libc::CLOCK_MONOTONIC_RAW
+            | libc::CLOCK_MONOTONIC_COARSE
+            | libc::CLOCK_BOOTTIME
+    ) {
+        let own = &mut world.tasks[task].clock;
+        *own += TICK;
+        return UPTIME + *own + apart;
+    }
+    // Processor time, of a thread or a process.
+    used(world, task)
+}
+
+fn used(world: &mut World, task: usize) -> u64 {
+    let used = &mut world.process_mut(task).used;
+    *used += TICK;
+    *used
+}
+
+/// `struct rusage` with nothing in it.
+pub(super) fn no_usage(world: &World, task: usize, address: u64) {
+    const SIZE: usize = 144;
+    if address != 0 {
+        let _ = memory::write(world.tid(task), address, &[0; SIZE]);
     }
 }
 
@@ -89,7 +139,7 @@ fn sleep(world: &mut World, task: usize, request: usize, flags: i32) -> Plan {
             .when(false)
             .by(crate::explore::traced::plan::Act::Skip(0));
     }
-    let own = world.process_mut(task);
+    let own = &mut world.tasks[task];
     own.clock =
         if flags & libc::TIMER_ABSTIME == 0 { own.clock.saturating_add(time) } else { own.clock + TICK };
     world.tasks[task].slept_at = Some(others);
@@ -110,11 +160,9 @@ pub(super) fn random_bytes(world: &mut World, task: usize, address: u64, length:
     }
 }
 
-/// One byte of a stream that `name` and the place decide (FNV-1a, mixed as in SplitMix64).
+/// One byte of a stream that `name` and the place decide (a hash, mixed as in SplitMix64).
 pub(in crate::explore::traced) fn noise(name: &str, place: u64) -> u8 {
-    let hash = name.bytes().chain(place.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = hash(&format!("{name} {place}"));
     let mixed = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb).to_le_bytes()[7]
 }

@@ -1,0 +1,55 @@
+//! Process numbers that follow from the place in the tree, so that they are the same in every execution.
+
+use super::world::World;
+
+/// The number of the first process.
+const FIRST: i32 = 100;
+/// Children that a process may have had for its descendants to have numbers by place.
+const CHILDREN: u64 = 16;
+/// Numbers by place end here, and those by chance begin.
+const BY_PLACE: u64 = 20_000;
+/// How many numbers by chance there are; the largest number of a process is at least 32,767.
+const BY_CHANCE: u64 = 10_000;
+
+/// The number of the process or thread at this place in the tree (`root.1.2`).
+///
+/// Small trees have distinct numbers. In others two tasks may come to the same one, and the kernel gives the
+/// second the next that is free.
+pub(super) fn number_of(name: &str) -> i32 {
+    let digits = name.split('.').skip(1).map(|part| part.parse::<u64>().ok().filter(|k| *k <= CHILDREN));
+    let code = digits.fold(Some(0_u64), |code, digit| code?.checked_mul(CHILDREN)?.checked_add(digit?));
+    let offset = match code.filter(|code| *code < BY_PLACE) {
+        Some(code) => code,
+        None => BY_PLACE + super::stamps::hash(name) % BY_CHANCE,
+    };
+    FIRST + offset as i32
+}
+
+impl World {
+    /// The next task that the kernel makes is the one called `name`.
+    pub(super) fn number_next(&mut self, name: &str) {
+        let is_chosen = self.numbers.as_ref().is_some_and(|numbers| numbers.next(number_of(name)).is_ok());
+        if !is_chosen {
+            self.note("process numbers, which the kernel chose: it allows no namespace for them here");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_trees_have_distinct_numbers_and_all_are_in_range() {
+        let mut numbers: Vec<i32> =
+            ["root", "root.1", "root.16", "root.1.1", "root.1.16", "root.2.1", "root.1.1.1"]
+                .map(number_of)
+                .to_vec();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), 7);
+        for name in ["root.17", "root.t1", "root.1.2.3.4.5.6.7", "root.4000000000"] {
+            assert!((20_100..30_100).contains(&number_of(name)), "{name}");
+        }
+    }
+}

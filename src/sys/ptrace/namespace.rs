@@ -1,0 +1,119 @@
+//! A copy of this process as the first one of a namespace of process numbers, with a `/proc` of its own.
+//!
+//! In there numbers can be chosen: the kernel gives a new process the one after the last, and the last one
+//! can be set. When the first process ends, however it ends, the kernel ends all others in the namespace.
+//!
+//! # Safety
+//! `clone` without a stack of its own is a fork; the calls around it take integers and prepared strings.
+#![expect(unsafe_code, reason = "fork, exit and mount by their raw calls")]
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::libc;
+
+use crate::sys::fork::Forked;
+use crate::sys::pid::Pid;
+
+/// Forks a child into new namespaces of process numbers and mounts; where that is not allowed, into a new
+/// user namespace as well. The child is killed when the calling thread ends.
+///
+/// # Safety
+/// No other thread of this process may hold a lock that the child will take.
+///
+/// # Errors
+/// `EPERM` where the system forbids it, `ENOSPC` at the limit of namespaces.
+pub unsafe fn fork_first() -> io::Result<Forked> {
+    let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let plain = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
+    for flags in [plain, plain | libc::CLONE_NEWUSER] {
+        let flags = libc::c_ulong::from((flags | libc::SIGCHLD).cast_unsigned());
+        // SAFETY: without CLONE_VM and a stack this is a fork; the caller answers for other threads.
+        let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+        match Errno::result(pid) {
+            Err(Errno::EPERM) => {}
+            Err(errno) => return Err(errno.into()),
+            Ok(0) => {
+                // SAFETY: two integers.
+                unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+                if flags & libc::c_ulong::from(libc::CLONE_NEWUSER.cast_unsigned()) != 0 {
+                    // The program keeps its user and group; nothing else is mapped.
+                    let _ = fs::write("/proc/self/setgroups", "deny");
+                    let _ = fs::write("/proc/self/uid_map", format!("{user} {user} 1"));
+                    let _ = fs::write("/proc/self/gid_map", format!("{group} {group} 1"));
+                }
+                return Ok(Forked::Child);
+            }
+            Ok(pid) => return Ok(Forked::Parent(Pid::from_raw(pid as i32))),
+        }
+    }
+    Err(Errno::EPERM.into())
+}
+
+/// In the first process: gives the namespace a `/proc` and shared memory of its own, and the folder `root` in
+/// memory, which is empty. All of it is gone when the namespace is.
+///
+/// # Errors
+/// `EPERM` where parts of the present `/proc` are hidden, as in many containers.
+pub fn mount_own(root: &Path) -> io::Result<()> {
+    let done = |result: i32| Errno::result(result).map(drop);
+    let nothing = std::ptr::null();
+    let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    // SAFETY: constant strings, and null where the kernel takes no argument.
+    unsafe {
+        done(libc::mount(nothing, c"/".as_ptr(), nothing, libc::MS_REC | libc::MS_PRIVATE, nothing.cast()))?;
+        let proc = c"proc".as_ptr();
+        done(libc::mount(proc, c"/proc".as_ptr(), proc, flags, nothing.cast()))?;
+        let memory = c"tmpfs".as_ptr();
+        let flags = libc::MS_NOSUID | libc::MS_NODEV;
+        if Path::new(SHARED_MEMORY).is_dir() {
+            let place = c"/dev/shm".as_ptr();
+            done(libc::mount(memory, place, memory, flags, c"mode=1777,size=50%".as_ptr().cast()))?;
+        }
+        if !root.starts_with(SHARED_MEMORY) {
+            let place = CString::new(root.as_os_str().as_bytes())?;
+            done(libc::mount(memory, place.as_ptr(), memory, flags, c"mode=700,size=50%".as_ptr().cast()))?;
+        }
+    }
+    fs::create_dir_all(root)?;
+    Ok(())
+}
+
+/// Ends this process at once, without what the program registered to be done at its end.
+pub fn leave() -> ! {
+    // SAFETY: takes an integer and never returns.
+    unsafe { libc::_exit(0) }
+}
+
+/// Where named shared memory and semaphores lie.
+pub const SHARED_MEMORY: &str = "/dev/shm";
+
+/// The number that the next process of this namespace gets can be chosen through this.
+#[derive(Debug)]
+pub struct Numbers(fs::File);
+
+impl Numbers {
+    /// The numbers of the namespace of the calling process.
+    ///
+    /// # Errors
+    /// `EACCES` in a namespace that is not its own.
+    pub fn open() -> io::Result<Self> {
+        let numbers = Self(fs::OpenOptions::new().write(true).open("/proc/sys/kernel/ns_last_pid")?);
+        numbers.next(2)?;
+        Ok(numbers)
+    }
+
+    /// The next process gets this number, or the first free one after it.
+    ///
+    /// # Errors
+    /// `EPERM`, `EINVAL` for a number out of range.
+    pub fn next(&self, number: i32) -> io::Result<()> {
+        let last = number.saturating_sub(1).to_string();
+        self.0.write_all_at(last.as_bytes(), 0)
+    }
+}
