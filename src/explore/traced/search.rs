@@ -1,4 +1,4 @@
-//! A search through the executions of a command: by chance first, then every class of schedules once.
+//! A search through the executions of a command: every class of schedules once, and early on some by chance.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -117,6 +117,9 @@ pub struct Findings {
     pub outcomes: Vec<Found>,
 }
 
+/// A search of so many executions, or that takes so long, is no short one: chance is asked as well.
+const SHORT: u64 = 200;
+const SOON: Duration = Duration::from_secs(1);
 /// How often an execution that diverges is tried again before it is dropped.
 const TRIES: u32 = 3;
 /// After so many divergences the program is not repeatable, and only chance goes on.
@@ -161,15 +164,25 @@ impl<'a> Searcher<'a> {
 
     /// Carries out the search.
     pub(super) fn run(mut self) -> Result<Findings, TracedError> {
-        self.sample()?;
         let mut ended = false;
-        if self.how.exhaustive {
+        // A search that is soon at its end needs no chance.
+        let mut has_sampled = false;
+        if !self.how.exhaustive {
+            self.sample()?;
+        } else {
             let naive = self.how.naive;
             let new = || -> Box<dyn Strategy> {
                 if naive { Box::new(Dfs::new(false)) } else { Box::new(Dpor::new()) }
             };
             let mut strategy = new();
             while self.is_within() && self.divergences < MOST_DIVERGENCES {
+                let is_long = self.tally.schedules >= SHORT || self.begin.elapsed() > SOON;
+                if is_long && !std::mem::replace(&mut has_sampled, is_long || has_sampled) {
+                    if self.sample()? {
+                        strategy = new();
+                    }
+                    continue;
+                }
                 if !strategy.begin() {
                     ended = true;
                     break;
@@ -184,9 +197,10 @@ impl<'a> Searcher<'a> {
         self.findings(ended)
     }
 
-    /// Executions by chance: different outcomes are seen early. What calls have to be steps is known
-    /// after these.
-    fn sample(&mut self) -> Result<(), TracedError> {
+    /// Executions by chance: different outcomes are seen early. Whether there are further steps than were
+    /// known, so that a search has to begin anew.
+    fn sample(&mut self) -> Result<bool, TracedError> {
+        let mut has_learned = false;
         let seed = self.how.seed;
         let mut random: Box<dyn Strategy> = match self.how.sampler {
             Sampler::Random => Box::new(Random::new(seed)),
@@ -199,9 +213,10 @@ impl<'a> Searcher<'a> {
             self.sampled += 1;
             if std::mem::take(&mut self.machine.world.has_learned) {
                 (self.tally, self.sampled) = (Tally::default(), 0);
+                has_learned = true;
             }
         }
-        Ok(())
+        Ok(has_learned)
     }
 
     fn is_within(&mut self) -> bool {
