@@ -177,7 +177,7 @@ impl<'a> Searcher<'a> {
             let mut strategy = new();
             while self.is_within() && self.divergences < MOST_DIVERGENCES {
                 let is_long = self.tally.schedules >= SHORT || self.begin.elapsed() > SOON;
-                if is_long && !std::mem::replace(&mut has_sampled, is_long || has_sampled) {
+                if is_long && !std::mem::replace(&mut has_sampled, true) {
                     if self.sample()? {
                         strategy = new();
                     }
