@@ -238,7 +238,7 @@ fn work(
             Ok(Answer::Rates(rates, checked))
         }
         Task::Peek(schedule) => {
-            let mut machine = tracer(command, root, template)?;
+            let mut machine = tracer(command, root, template, numbers)?;
             let peeked = super::peek::peek(&mut machine, &schedule)?;
             Ok(match peeked {
                 Ok(peeked) => Answer::Peeked(Box::new(peeked)),
