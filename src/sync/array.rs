@@ -32,8 +32,9 @@ const LEN_BITS: u32 = 48;
 ///
 /// ```
 /// let seats = proclab::sync::Array::new(&[0_u8; 100])?;
-/// seats.lock()?[17] = 1;
-/// assert_eq!(seats.lock()?.iter().filter(|seat| **seat == 1).count(), 1);
+/// seats.lock().expect("no holder was killed")[17] = 1;
+/// let seats = seats.lock().expect("no holder was killed");
+/// assert_eq!(seats.iter().filter(|seat| **seat == 1).count(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Array<T> {

@@ -49,7 +49,7 @@ const SMALLS: usize = 2 * SMALL;
 /// let stock = Mutex::new(10)?;
 /// let child = supervisor.start(Process::new(sell).args(stock.try_clone()?))?;
 /// child.join()?;
-/// assert_eq!(*stock.lock()?, 9);
+/// assert_eq!(*stock.lock().expect("no seller was killed"), 9);
 /// # Ok(())
 /// # }
 /// ```
