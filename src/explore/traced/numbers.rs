@@ -16,8 +16,8 @@ const BY_CHANCE: u64 = 10_000;
 /// Small trees have distinct numbers. In others two tasks may come to the same one, and the kernel gives the
 /// second the next that is free.
 pub(super) fn number_of(name: &str) -> i32 {
-    let digits = name.split('.').skip(1).map(|part| part.parse::<u64>().ok().filter(|k| *k <= CHILDREN));
-    let code = digits.fold(Some(0_u64), |code, digit| code?.checked_mul(CHILDREN)?.checked_add(digit?));
+    let mut digits = name.split('.').skip(1).map(|part| part.parse::<u64>().ok().filter(|k| *k <= CHILDREN));
+    let code = digits.try_fold(0_u64, |code, digit| code.checked_mul(CHILDREN)?.checked_add(digit?));
     let offset = match code.filter(|code| *code < BY_PLACE) {
         Some(code) => code,
         None => BY_PLACE + super::stamps::hash(name) % BY_CHANCE,

@@ -185,8 +185,7 @@ fn seek(world: &mut World, task: usize) -> Plan {
 fn ioctl(world: &mut World, task: usize) -> Plan {
     const TERMINAL: std::ops::RangeInclusive<u64> = 0x5401..=0x541a;
     let (fd, request) = (world.call(task).int(0), world.call(task).args[1] & 0xffff_ffff);
-    let of_descriptor =
-        [libc::FIOCLEX, libc::FIONCLEX, libc::FIONBIO].iter().any(|known| u64::from(*known) == request);
+    let of_descriptor = [libc::FIOCLEX, libc::FIONCLEX, libc::FIONBIO].contains(&request);
     let is_terminal = TERMINAL.contains(&request);
     let opened = world.opened(task, fd);
     // `/dev/null` and its like, major number 1, are no terminals.
@@ -195,8 +194,8 @@ fn ioctl(world: &mut World, task: usize) -> Plan {
         return Plan::invisible();
     }
     match opened {
-        Opened::Pipe(pipe) if request == u64::from(libc::FIONREAD) => Plan::of(pipe, Read),
-        Opened::File(object) if request == u64::from(libc::FIONREAD) => {
+        Opened::Pipe(pipe) if request == libc::FIONREAD => Plan::of(pipe, Read),
+        Opened::File(object) if request == libc::FIONREAD => {
             offset(world, task, fd, &object, Plan::of(format!("file {object}"), Read))
         }
         Opened::File(object) => {
