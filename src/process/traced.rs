@@ -63,7 +63,7 @@ pub(crate) fn in_namespace(
             drop(writer);
             let mut bytes = Vec::new();
             let read = reader.read_to_end(&mut bytes);
-            while nix::sys::wait::waitpid(pid.as_nix(), None) == Err(nix::errno::Errno::EINTR) {}
+            namespace::reap(pid);
             read?;
             match bytes.split_first() {
                 Some((0, _)) => Ok(None),

@@ -1,5 +1,6 @@
 //! `explore`, `trials` and `replay` of any program: what the three share.
 
+mod departed;
 pub(super) mod explore;
 mod options;
 pub(super) mod replay;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
+use super::departed::departed;
 use super::options::{Control, Place, Wishes};
 use super::saved::Saved;
 use super::{engine, unexpected};
@@ -11,7 +12,7 @@ use crate::cli::fault::Fault;
 use crate::cli::files;
 use crate::cli::output::{Finding, Format, json, width};
 use crate::explore::traced::token::{self, TokenError};
-use crate::explore::traced::{Answer, Command, Departure, Task, Verdict};
+use crate::explore::traced::{Answer, Command, Task, Verdict};
 use crate::report::traced::{TracedOutcome, TracedReplay};
 
 /// The largest file that is read.
@@ -132,21 +133,4 @@ fn by_file(saved: &Saved, options: &Options) -> Result<Wanted, Fault> {
     let schedule = steps.iter().map(|step| step.task.clone()).collect();
     let expected = steps.iter().map(|step| step.call.clone()).collect();
     Ok((command, schedule, expected))
-}
-
-/// At which step it went another way, what was expected, what came, and why that may be.
-pub(super) fn departed(departure: &Departure, changes: &[&str]) -> Fault {
-    let Departure { step, task, expected, found, uncontrolled } = departure;
-    let cause = if !changes.is_empty() {
-        changes.join(", and ")
-    } else if let Some(what) = uncontrolled.first() {
-        format!("it depends on what is not under control: {what}")
-    } else {
-        "the program, its folder or its environment has changed since the schedule was found".to_owned()
-    };
-    Fault::could_not_run(&std::io::Error::other(format!(
-        "the replay went another way at step {}: expected {task} at {expected}, found {found}",
-        step + 1
-    )))
-    .hint(format!("likely cause: {cause}; explore again for a new schedule"))
 }

@@ -4,6 +4,7 @@
 
 use std::io::Write;
 
+use super::departed::departed;
 use super::options::Wishes;
 use super::{engine, unexpected};
 use crate::cli::fault::Fault;
@@ -26,7 +27,7 @@ pub(super) fn run(
     loop {
         let peeked = match engine(command.clone(), Task::Peek(done.clone()), &mut |_| {})? {
             Answer::Peeked(peeked) => peeked,
-            Answer::Departed(departure) => return Err(super::replay::departed(&departure, &[])),
+            Answer::Departed(departure) => return Err(departed(&departure, &[])),
             _ => return Err(unexpected()),
         };
         for (position, step) in peeked.steps.iter().enumerate().skip(told) {

@@ -5,7 +5,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::compare::Comparison;
-use super::scheduling::Scheduling;
 use crate::observe::event::State;
 use crate::observe::tier::Tier;
 
@@ -317,4 +316,31 @@ pub struct HeldUp {
     pub tid: Pid,
     /// What it waits for.
     pub on: String,
+}
+
+/// How the processes of a run were scheduled. Averages are over those that began and ended while they were
+/// watched.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
+pub struct Scheduling {
+    /// Processes that began and ended while they were watched.
+    pub processes: u64,
+    /// Average time from a process's beginning to its end.
+    pub turnaround_ns: u64,
+    /// Average time from a process's beginning until it first had a CPU; nothing where that is not recorded.
+    pub response_ns: Option<u64>,
+    /// Average time in line for a CPU.
+    pub waiting_ns: u64,
+    /// Average time on a CPU.
+    pub cpu_ns: u64,
+    /// Average time blocked or stopped.
+    pub io_ns: u64,
+    /// The part of the machine's CPUs that the processes used, from 0 to 1.
+    pub utilisation: f64,
+    /// CPUs of the machine.
+    pub cpus: u64,
+    /// Processes that ended, per second.
+    pub throughput: f64,
+    /// Jain's index over the part that each process got of the CPU time that it wanted (running / (running +
+    /// ready)): 1 when all got the same part, 1/n when one got everything.
+    pub fairness: f64,
 }

@@ -84,6 +84,11 @@ pub fn mount_own(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Waits for the end of a child that [`fork_first`] made, and reaps it.
+pub fn reap(child: Pid) {
+    while nix::sys::wait::waitpid(child.as_nix(), None) == Err(Errno::EINTR) {}
+}
+
 /// Ends this process at once, without what the program registered to be done at its end.
 pub fn leave() -> ! {
     // SAFETY: takes an integer and never returns.
