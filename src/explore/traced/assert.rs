@@ -22,7 +22,7 @@ const RANDOM: u64 = 20;
 /// proclab::child_entry();
 /// let command = Command::new(["sh", "-c", "mkdir lock && echo a > won & mkdir lock && echo b > won & wait"]);
 /// let findings = assert_every_interleaving(&command, |outcome| {
-///     if outcome.files.contains_key("won".as_ref()) { Ok(()) } else { Err("no process won".to_owned()) }
+///     if outcome.files.contains_key(std::path::Path::new("won")) { Ok(()) } else { Err("no process won".to_owned()) }
 /// })?;
 /// assert!(findings.ended);
 /// # Ok::<(), proclab::explore::traced::EngineError>(())
