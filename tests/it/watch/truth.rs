@@ -70,7 +70,7 @@ fn agrees(report: &Value, account: &Account) -> Outcome {
     holds("ready", ns(thread, "ready_ns"), more, account.ready_ns)
 }
 
-fn some_run(mut run: impl FnMut() -> Outcome) -> Outcome {
+pub(super) fn some_run(mut run: impl FnMut() -> Outcome) -> Outcome {
     let mut last = Ok(());
     for _ in 0..ATTEMPTS {
         last = run();
@@ -153,7 +153,8 @@ fn idle_threads() -> Outcome {
     let Some(phases) = program(&scratch, "phases")? else { return Ok(()) };
     // Both share one CPU, so that each waits for it, after sleeps too.
     let script = "b10 s5 b10 s5 b10 s5 b10 s5 b10 s5 b10";
-    let busy = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+    // Long enough to be busy until it is killed.
+    let busy = "i=0; while [ $i -lt 9000000 ]; do i=$((i+1)); done";
     some_run(|| {
         let shell = format!("taskset -c 0 sh -c '{busy}' & taskset -c 0 {phases} '{script}' 's300'; kill $!");
         let (report, text) = watched(&["--tier", "exact"], &["sh", "-c", &shell])?;

@@ -1,11 +1,13 @@
 //! What a report shows beside states and times.
 
+use std::process::Command;
+
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use super::programs::program;
-use super::truth::watched;
-use super::{Outcome, Scratch, check, named, ns, processes, run};
+use super::truth::{some_run, watched};
+use super::{Outcome, Scratch, check, named, ns, processes, proclab, run};
 
 pub(super) fn tests() -> Vec<Trial> {
     let test = |name: &str, body: fn() -> Outcome| crate::common::bounded(format!("watch::{name}"), body);
@@ -56,10 +58,12 @@ fn scheduling() -> Outcome {
 fn comparison() -> Outcome {
     let busy = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done";
     let script = format!("taskset -c 0 sh -c '{busy}' & taskset -c 0 sh -c '{busy}' & wait");
-    let (report, _) = watched(
-        &["--tier", "exact", "--compare", "fifo,rr:5,mlfq,eevdf"],
-        &["taskset", "-c", "0", "sh", "-c", &script],
-    )?;
+    // The observer is held to the CPU as well: a first turn of the command elsewhere would make it two.
+    let options = ["--format", "json", "--tier", "exact", "--compare", "fifo,rr:5,mlfq,eevdf", "--"];
+    let watch = proclab(&[&options[..], &["sh", "-c", &script]].concat());
+    let output =
+        Command::new("taskset").args(["-c", "0"]).arg(watch.get_program()).args(watch.get_args()).output()?;
+    let report: Value = serde_json::from_slice(&output.stdout)?;
     let schedules = report["comparison"]["schedules"].as_array().ok_or("nothing is compared")?;
     let policies: Vec<&str> = schedules.iter().filter_map(|one| one["policy"].as_str()).collect();
     check(policies == ["measured", "fifo", "rr:5", "mlfq", "eevdf"], &report["comparison"])?;
@@ -160,13 +164,15 @@ fn as_root(command: &[&str]) -> Result<Option<Value>, Failed> {
 }
 
 fn signals() -> Outcome {
-    let Some(report) = as_root(&["bash", "-c", "sleep 5 & kill -TERM $!; wait; true"])? else {
-        return Ok(());
-    };
-    let root = &processes(&report)[0];
-    let sent = report["signals"].as_array().ok_or("no signals")?;
-    let term = sent.iter().find(|one| one["signal"] == "SIGTERM").ok_or_else(|| format!("{sent:?}"))?;
-    check(term["from"] == root["pid"] && term["to"] != root["pid"], term)
+    some_run(|| {
+        let Some(report) = as_root(&["bash", "-c", "sleep 5 & kill -TERM $!; wait; true"])? else {
+            return Ok(());
+        };
+        let root = &processes(&report)[0];
+        let sent = report["signals"].as_array().ok_or("no signals")?;
+        let term = sent.iter().find(|one| one["signal"] == "SIGTERM").ok_or_else(|| format!("{sent:?}"))?;
+        check(term["from"] == root["pid"] && term["to"] != root["pid"], term)
+    })
 }
 
 fn root_tier() -> Outcome {
