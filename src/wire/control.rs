@@ -196,14 +196,6 @@ impl<T: Message> Receiver<T> {
     /// # Errors
     /// [`TryRecvError`].
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.try_recv_undecoded()?.decode()
-    }
-
-    /// As [`try_recv`](Self::try_recv), for a value that is decoded later: that may take long, or panic.
-    ///
-    /// # Errors
-    /// As [`try_recv`](Self::try_recv), and those of the value come later.
-    pub(crate) fn try_recv_undecoded(&self) -> Result<Undecoded<T>, TryRecvError> {
         match peek(self.as_fd())? {
             Peeked::Nothing => return Err(TryRecvError::Empty),
             Peeked::End => return Err(TryRecvError::Disconnected),
@@ -349,7 +341,7 @@ pub(super) fn detach(number: u32) -> Option<OwnedFd> {
 /// A value on its way: what `ipc-channel` is given to send, or what came of it.
 enum Packed<T> {
     Outgoing(Outgoing),
-    Incoming(Result<Undecoded<T>, TryRecvError>),
+    Incoming(Result<T, TryRecvError>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -359,8 +351,6 @@ struct Outgoing {
     n_descriptors: usize,
     /// The place of the carrier among the message's channels, as `ipc-channel` numbers them.
     carrier: Option<u64>,
-    /// Whether it holds ends of `ipc-channel`, which can only be decoded while the message is received.
-    has_ends: bool,
     /// The structs that were written, for the receiver to compare with what it reads.
     shape: Vec<(String, usize)>,
 }
@@ -390,8 +380,7 @@ impl Outgoing {
             descriptors.push(memory(&bytes).map_err(SendError::Os)?);
             None
         };
-        let n_descriptors = descriptors.len();
-        let mut outgoing = Outgoing { bytes, n_descriptors, carrier: None, has_ends: n_ends > 0, shape };
+        let mut outgoing = Outgoing { bytes, n_descriptors: descriptors.len(), carrier: None, shape };
         if n_ends == MOST_ENDS && !descriptors.is_empty() {
             return Err(SendError::TooManyEnds { held: n_ends });
         }
@@ -406,64 +395,26 @@ impl Outgoing {
                 return Err(SendError::TooManyEnds { held: place as usize });
             }
             outgoing.carrier = Some(place);
-            outgoing.has_ends |= place > 0;
         }
         Ok(outgoing)
     }
 
-    fn unpack<T: Message>(self) -> Result<Undecoded<T>, TryRecvError> {
-        let descriptors = match self.carrier {
+    fn unpack<T: Message>(self) -> Result<T, TryRecvError> {
+        let mut descriptors = match self.carrier {
             Some(place) => {
                 let carrier = Carrier(end_at(place).map_err(TryRecvError::Unreadable)?);
                 carrier.unload(self.n_descriptors).map_err(TryRecvError::Refused)?
             }
             None => Vec::new(),
         };
-        let arrived = Arrived { bytes: self.bytes, descriptors, shape: self.shape };
-        if self.has_ends { arrived.decode().map(Undecoded::Value) } else { Ok(Undecoded::Arrived(arrived)) }
-    }
-}
-
-/// A value that was received and not decoded yet.
-#[derive(Debug)]
-pub(crate) enum Undecoded<T> {
-    Arrived(Arrived),
-    /// It was decoded, for it holds ends of `ipc-channel`.
-    Value(T),
-}
-
-impl<T: Message> Undecoded<T> {
-    /// The value.
-    ///
-    /// # Errors
-    /// `Unreadable` or `Refused`.
-    pub(crate) fn decode(self) -> Result<T, TryRecvError> {
-        match self {
-            Undecoded::Arrived(arrived) => arrived.decode(),
-            Undecoded::Value(value) => Ok(value),
-        }
-    }
-}
-
-/// What a message held.
-#[derive(Debug)]
-pub(crate) struct Arrived {
-    /// As in [`Outgoing`].
-    bytes: Option<Vec<u8>>,
-    descriptors: Vec<OwnedFd>,
-    shape: Vec<(String, usize)>,
-}
-
-impl Arrived {
-    fn decode<T: Message>(mut self) -> Result<T, TryRecvError> {
         let bytes = match self.bytes {
             Some(bytes) => bytes,
             None => {
                 let missing = || TryRecvError::Unreadable("the value's memory is missing".to_owned());
-                content(self.descriptors.pop().ok_or_else(missing)?).map_err(TryRecvError::Refused)?
+                content(descriptors.pop().ok_or_else(missing)?).map_err(TryRecvError::Refused)?
             }
         };
-        let outer = (ARRIVED.replace(self.descriptors.into_iter().map(Some).collect()), REFUSED.take());
+        let outer = (ARRIVED.replace(descriptors.into_iter().map(Some).collect()), REFUSED.take());
         let decoded = without_panic(|| codec::decode_of_shape(&bytes, &self.shape));
         ARRIVED.set(outer.0);
         match (decoded, REFUSED.replace(outer.1)) {
