@@ -48,6 +48,13 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Fields of tracepoints hold the numbers of the first PID namespace, which name other processes in another one.
+    pub(super) fn of_namespace() -> Self {
+        let why =
+            "tracepoints number processes as outside this PID namespace (a container): watch from outside it";
+        Self { tier: Tier::Root, why: why.to_owned() }
+    }
+
     pub(super) fn of_perf(tier: Tier, errno: Errno) -> Self {
         let level = paranoid_level().map_or_else(|| "missing".to_owned(), |level| level.to_string());
         let why = match errno {

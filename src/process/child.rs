@@ -435,7 +435,7 @@ impl<T: Message + Send + 'static> Child<T> {
                 Err(ResultError::Os { name: name(), source: io::Error::from_raw_os_error(errno) })
             }
             Outcome::Taken => Err(ResultError::Taken { name: name() }),
-            Outcome::Nothing => Err(ResultError::Ended { name: name(), exit }),
+            Outcome::Nothing | Outcome::Undecoded(_) => Err(ResultError::Ended { name: name(), exit }),
         }
     }
 

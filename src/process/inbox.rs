@@ -3,7 +3,7 @@
 use super::live::{Obstacle, Panic, Report};
 use super::unforked::Unforked;
 use crate::sys::pid::Pid;
-use crate::wire::control::{Message, Receiver, TryRecvError};
+use crate::wire::control::{Message, Receiver, TryRecvError, Undecoded};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, Mutex};
@@ -23,6 +23,8 @@ pub(crate) trait Drain {
 #[derive(Debug)]
 pub(crate) enum Outcome<T> {
     Nothing,
+    /// It has told, and nothing has asked: decoding a large result takes time that a bounded join does not have.
+    Undecoded(Undecoded<Report<T>>),
     Returned(T),
     Panicked(Panic),
     Unreadable(Obstacle),
@@ -58,7 +60,8 @@ impl<T: Message> Inbox<T> {
         self.bad_args.take()
     }
 
-    pub(crate) fn panic(&self) -> Option<Panic> {
+    pub(crate) fn panic(&mut self) -> Option<Panic> {
+        self.decode();
         match &self.outcome {
             Outcome::Panicked(panic) => Some(panic.clone()),
             _ => None,
@@ -68,25 +71,35 @@ impl<T: Message> Inbox<T> {
     /// Gives the outcome away. That it was taken is remembered for a value only: an error can be asked
     /// for again.
     pub(crate) fn take(&mut self) -> Outcome<T> {
+        self.decode();
         match &self.outcome {
             Outcome::Returned(_) => mem::replace(&mut self.outcome, Outcome::Taken),
             Outcome::Panicked(panic) => Outcome::Panicked(panic.clone()),
             Outcome::Unreadable(reason) => Outcome::Unreadable(reason.clone()),
-            Outcome::Nothing => Outcome::Nothing,
+            Outcome::Nothing | Outcome::Undecoded(_) => Outcome::Nothing,
             Outcome::Taken => Outcome::Taken,
         }
     }
 }
 
-impl<T: Message> Drain for Inbox<T> {
-    fn take_one(&mut self) {
-        let Some(reports) = &self.reports else { return };
-        match reports.try_recv() {
+impl<T: Message> Inbox<T> {
+    /// Whether the child has said that it begins, or that it cannot.
+    fn has_begun(&self) -> bool {
+        self.ready.is_some() || self.bad_args.is_some()
+    }
+
+    fn decode(&mut self) {
+        match mem::replace(&mut self.outcome, Outcome::Nothing) {
+            Outcome::Undecoded(report) => self.record(report.decode()),
+            outcome => self.outcome = outcome,
+        }
+    }
+
+    fn record(&mut self, report: Result<Report<T>, TryRecvError>) {
+        match report {
             Ok(Report::Ready { pid }) => self.ready = Some(pid),
             Ok(Report::BadArgs(reason)) => self.bad_args = Some(reason),
-            Ok(Report::Returned(value)) => {
-                self.outcome = Outcome::Returned(value);
-            }
+            Ok(Report::Returned(value)) => self.outcome = Outcome::Returned(value),
             Ok(Report::Panicked(panic)) => self.outcome = Outcome::Panicked(panic),
             Ok(Report::Unsendable(reason)) => self.outcome = Outcome::Unreadable(reason),
             Err(TryRecvError::Empty) => {}
@@ -96,6 +109,16 @@ impl<T: Message> Drain for Inbox<T> {
                 self.outcome = Outcome::Unreadable(Obstacle::new(error.to_string(), error.errno()));
                 self.reports = None;
             }
+        }
+    }
+}
+
+impl<T: Message> Drain for Inbox<T> {
+    fn take_one(&mut self) {
+        let Some(reports) = &self.reports else { return };
+        match reports.try_recv_undecoded() {
+            Ok(report) if self.has_begun() => self.outcome = Outcome::Undecoded(report),
+            report => self.record(report.and_then(Undecoded::decode)),
         }
     }
 

@@ -30,6 +30,16 @@ pub fn open_to_read(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Opens a file of any kind to read it; neither this nor a later read blocks, so a reader waits with `ppoll(2)`, where
+/// something else can end the wait. Until a pipe has had a writer it is not readable.
+///
+/// # Errors
+/// As `open(2)`.
+pub fn open_to_read_at_once(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    Ok(File::from(open(path, flags, Mode::empty())?))
+}
+
 /// The error of [`open_to_write_at_once`] for a pipe without a reader.
 pub const ENXIO: i32 = nix::libc::ENXIO;
 

@@ -196,6 +196,14 @@ impl<T: Message> Receiver<T> {
     /// # Errors
     /// [`TryRecvError`].
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        self.try_recv_undecoded()?.decode()
+    }
+
+    /// As [`try_recv`](Self::try_recv), for a value that is decoded later: that may take long, or panic.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Self::try_recv), and those of the value come later.
+    pub(crate) fn try_recv_undecoded(&self) -> Result<Undecoded<T>, TryRecvError> {
         match peek(self.as_fd())? {
             Peeked::Nothing => return Err(TryRecvError::Empty),
             Peeked::End => return Err(TryRecvError::Disconnected),
@@ -341,7 +349,7 @@ pub(super) fn detach(number: u32) -> Option<OwnedFd> {
 /// A value on its way: what `ipc-channel` is given to send, or what came of it.
 enum Packed<T> {
     Outgoing(Outgoing),
-    Incoming(Result<T, TryRecvError>),
+    Incoming(Result<Undecoded<T>, TryRecvError>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -399,22 +407,64 @@ impl Outgoing {
         Ok(outgoing)
     }
 
-    fn unpack<T: Message>(self) -> Result<T, TryRecvError> {
-        let mut descriptors = match self.carrier {
+    fn unpack<T: Message>(self) -> Result<Undecoded<T>, TryRecvError> {
+        let descriptors = match self.carrier {
             Some(place) => {
                 let carrier = Carrier(end_at(place).map_err(TryRecvError::Unreadable)?);
                 carrier.unload(self.n_descriptors).map_err(TryRecvError::Refused)?
             }
             None => Vec::new(),
         };
+        let arrived = Arrived { bytes: self.bytes, descriptors, shape: self.shape };
+        // Ends of `ipc-channel` can only be decoded while the message is received, and a type can hide them. That there
+        // is none is certain where the carrier comes first; without a carrier the value is short.
+        match self.carrier {
+            Some(0) => Ok(Undecoded::Arrived(arrived)),
+            _ => arrived.decode().map(Undecoded::Value),
+        }
+    }
+}
+
+/// A value that was received and not decoded yet.
+#[derive(Debug)]
+pub(crate) enum Undecoded<T> {
+    Arrived(Arrived),
+    /// It was decoded: it is short, or may hold ends of `ipc-channel`.
+    Value(T),
+}
+
+impl<T: Message> Undecoded<T> {
+    /// The value.
+    ///
+    /// # Errors
+    /// `Unreadable` or `Refused`.
+    pub(crate) fn decode(self) -> Result<T, TryRecvError> {
+        match self {
+            Undecoded::Arrived(arrived) => arrived.decode(),
+            Undecoded::Value(value) => Ok(value),
+        }
+    }
+}
+
+/// What a message held.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    /// As in [`Outgoing`].
+    bytes: Option<Vec<u8>>,
+    descriptors: Vec<OwnedFd>,
+    shape: Vec<(String, usize)>,
+}
+
+impl Arrived {
+    fn decode<T: Message>(mut self) -> Result<T, TryRecvError> {
         let bytes = match self.bytes {
             Some(bytes) => bytes,
             None => {
                 let missing = || TryRecvError::Unreadable("the value's memory is missing".to_owned());
-                content(descriptors.pop().ok_or_else(missing)?).map_err(TryRecvError::Refused)?
+                content(self.descriptors.pop().ok_or_else(missing)?).map_err(TryRecvError::Refused)?
             }
         };
-        let outer = (ARRIVED.replace(descriptors.into_iter().map(Some).collect()), REFUSED.take());
+        let outer = (ARRIVED.replace(self.descriptors.into_iter().map(Some).collect()), REFUSED.take());
         let decoded = without_panic(|| codec::decode_of_shape(&bytes, &self.shape));
         ARRIVED.set(outer.0);
         match (decoded, REFUSED.replace(outer.1)) {
@@ -574,6 +624,27 @@ mod tests {
             plain.send(2).unwrap();
             assert_eq!(bytes, vec![7; len]);
             assert_eq!((answers.recv().unwrap(), plain_answers.recv().unwrap()), (1, 2));
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_decoded_when_it_is_asked_for_and_ends_as_they_arrive() {
+        #[derive(Serialize, Deserialize)]
+        #[serde(transparent)]
+        struct Hidden(IpcSender<u8>);
+        let (sender, receiver) = channel::<(Option<Hidden>, Vec<u8>)>().unwrap();
+        let long = vec![7; MOST_INLINE + 1];
+        sender.send((None, long.clone())).unwrap();
+        let undecoded = receiver.try_recv_undecoded().unwrap();
+        assert!(matches!(undecoded, Undecoded::Arrived(_)));
+        assert_eq!(undecoded.decode().unwrap().1, long);
+        for bytes in [vec![7], long] {
+            let (end, answers) = ipc::channel().unwrap();
+            sender.send((Some(Hidden(end)), bytes)).unwrap();
+            let undecoded = receiver.try_recv_undecoded().unwrap();
+            assert!(matches!(undecoded, Undecoded::Value(_)));
+            undecoded.decode().unwrap().0.unwrap().0.send(1).unwrap();
+            assert_eq!(answers.recv().unwrap(), 1);
         }
     }
 

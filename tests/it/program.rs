@@ -68,10 +68,15 @@ impl Lab {
 
     /// Nothing is left at once, as after an end of its own accord.
     pub(crate) fn assert_nothing_is_left(&self) {
-        until("what the program started has ended", || self.processes().is_empty());
+        self.assert_nothing_is_left_of("the program");
+    }
+
+    /// As [`assert_nothing_is_left`](Self::assert_nothing_is_left), and a failure names the case.
+    pub(crate) fn assert_nothing_is_left_of(&self, case: &str) {
+        until(format!("{case}: what it started has ended"), || self.processes().is_empty());
         // A run of somebody else's has a directory, too, for as long as its janitor lives.
         let is_busy = || tree::all().unwrap().iter().any(|one| one.name == "janitor");
-        until("what the program made is gone", || self.directories().is_empty() || is_busy());
+        until(format!("{case}: what it made is gone"), || self.directories().is_empty() || is_busy());
     }
 }
 

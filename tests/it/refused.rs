@@ -156,5 +156,5 @@ fn try_it(lab: &Lab, name: &str, calls: &[libc::c_long], errno: i32, command: &s
         }
         _ => panic!("{case}: {:?}: {said}", output.status),
     }
-    lab.assert_nothing_is_left();
+    lab.assert_nothing_is_left_of(&case);
 }

@@ -86,6 +86,8 @@ impl Place {
 
 fn proclab(dir: &Path, options: &[&[&str]], command: &[&str]) -> Vec<u8> {
     let output = Command::new(env!("CARGO_BIN_EXE_proclab"))
+        // Cargo's: where its folder is a temporary one, the loader's looks into it would be named as uncontrolled.
+        .env_remove("LD_LIBRARY_PATH")
         .args(options.concat())
         .arg("--dir")
         .arg(dir)

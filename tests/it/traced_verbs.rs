@@ -58,6 +58,8 @@ impl Place {
             .args(words)
             .current_dir(&self.0)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            // Cargo's: where its folder is a temporary one, the loader's looks into it would be named as uncontrolled.
+            .env_remove("LD_LIBRARY_PATH")
             .env("COLUMNS", "80");
         command
     }

@@ -1,11 +1,13 @@
 //! The shared secret, and where the command line finds it.
 
 use crate::net::program::EndError;
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::tmpfile::open_to_read_at_once;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -54,22 +56,26 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// The key.
+    /// The key; `None` if one of `stops` became readable before a pipe had written it.
     ///
     /// # Errors
     /// When the file is unreadable, or there is no key.
-    pub(super) fn key(&self) -> Result<Key, EndError> {
+    pub(super) fn key(&self, stops: &[BorrowedFd<'_>]) -> Result<Option<Key>, EndError> {
         if let Some(key) = &self.key {
-            return Ok(key.clone());
+            return Ok(Some(key.clone()));
         }
         let (bytes, place) = match &self.key_file {
-            Some(path) => (read(path).map_err(usage)?, path.display().to_string()),
+            Some(path) => match read(path, stops).map_err(usage)? {
+                Some(bytes) => (bytes, path.display().to_string()),
+                None => return Ok(None),
+            },
             None => {
                 let bytes = std::env::var_os(VARIABLE).map(OsStringExt::into_vec).unwrap_or_default();
                 (bytes, VARIABLE.to_owned())
             }
         };
-        Key::new(bytes).ok_or_else(|| usage(format!("no key: {place} is empty or missing")))
+        let key = Key::new(bytes).ok_or_else(|| usage(format!("no key: {place} is empty or missing")))?;
+        Ok(Some(key))
     }
 }
 
@@ -78,14 +84,12 @@ fn usage(what: String) -> EndError {
     EndError::Usage { what, hint }
 }
 
-/// The contents of the file without the line ending at its end.
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// The contents of the file without the line ending at its end; `None` if one of `stops` became readable first.
+fn read(path: &Path, stops: &[BorrowedFd<'_>]) -> Result<Option<Vec<u8>>, String> {
     let unreadable = |why: &dyn fmt::Display| format!("the key is unreadable: {}: {why}", path.display());
-    let mut bytes = Vec::new();
-    // Not by the size that it states: a pipe has none, and a device may never end.
-    File::open(path)
-        .and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))
-        .map_err(|error| unreadable(&error))?;
+    let Some(mut bytes) = read_to_end(path, stops).map_err(|error| unreadable(&error))? else {
+        return Ok(None);
+    };
     if bytes.len() as u64 > LONGEST {
         return Err(unreadable(&format_args!("it is longer than {LONGEST} bytes")));
     }
@@ -95,7 +99,28 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
             bytes.pop();
         }
     }
-    Ok(bytes)
+    Ok(Some(bytes))
+}
+
+/// At most one byte more than the longest key. Not by the size that the file states: a pipe has none, and a device may
+/// never end.
+fn read_to_end(path: &Path, stops: &[BorrowedFd<'_>]) -> io::Result<Option<Vec<u8>>> {
+    let file = open_to_read_at_once(path)?;
+    let mut awaited = vec![file.as_fd()];
+    awaited.extend(stops);
+    let mut file = (&file).take(LONGEST + 1);
+    let mut bytes = Vec::new();
+    loop {
+        if readable(&awaited, Deadline::NEVER)?[1..].contains(&true) {
+            return Ok(None);
+        }
+        match file.read_to_end(&mut bytes) {
+            Ok(_) => return Ok(Some(bytes)),
+            // What came so far is in `bytes`.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 #[cfg(test)]

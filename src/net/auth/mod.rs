@@ -93,14 +93,14 @@ impl End for Ends {
     fn run(&self, context: Context<'_>) -> Result<(), EndError> {
         match self {
             Self::Serve(Serve { serve, secret }) => {
-                let key = secret.key()?;
+                let Some(key) = secret.key(context.stops)? else { return Ok(()) };
                 let server = Server::bind(&serve.bind, serve.bounds.limits(&Auth::LIMITS), context.log)?;
                 let attempts = Attempts::default();
                 let judge = |connection: &Connection| serve_one(connection, secret.scheme, &key, &attempts);
                 Ok(server.serve(context.stops, plain_line, judge)?)
             }
             Self::Connect(Connect { connect: args, secret }) => {
-                let key = secret.key()?;
+                let Some(key) = secret.key(context.stops)? else { return Ok(()) };
                 let limits = args.bounds.limits(&Auth::LIMITS);
                 let connection = connect(&args.address, &limits, context.log)?;
                 prove(&connection, secret.scheme, &key)?;

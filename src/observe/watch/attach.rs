@@ -23,7 +23,7 @@ use crate::process::{CommandError, HeldCommand};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::exits::Exits;
 use crate::sys::procfs::signals::process_of;
-use crate::sys::procfs::{stat, tree};
+use crate::sys::procfs::{stat, status, tree};
 use crate::sys::task;
 
 /// A watch could not begin.
@@ -118,6 +118,10 @@ pub fn begin(start: Start, settings: Settings) -> Result<Watch, WatchError> {
     let mut recorder = None;
     for tier in [Tier::Root, Tier::Exact] {
         if recorder.is_some() || tier_asked.is_some_and(|only| only != tier) {
+            continue;
+        }
+        if tier == Tier::Root && !status::is_in_first_pid_namespace() {
+            refusals.push(Refusal::of_namespace());
             continue;
         }
         let opened = match &start {

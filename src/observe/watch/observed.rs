@@ -28,6 +28,8 @@ pub struct Observed {
     pub root: Pid,
     /// How the command ended.
     pub exit: Option<Exit>,
+    /// The machine's CPUs.
+    pub n_cpus: u64,
     /// Records read from the kernel.
     pub n_records: u64,
     /// Records that the kernel could not write.

@@ -1,5 +1,6 @@
 //! The loop's body: wait a little, take everything that was recorded, bring the timeline up to date.
 
+use crate::sys::perf::event::online_cpus;
 use crate::sys::pid::Pid;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -207,6 +208,7 @@ impl Watch {
     /// What was found out, once [`finish`](Self::finish) has been called.
     pub fn into_observed(self) -> Observed {
         Observed {
+            n_cpus: online_cpus().len() as u64,
             n_records: self.n_records(),
             n_lost: self.n_lost(),
             notes: self.heard.map(Heard::into_notes).unwrap_or_default(),

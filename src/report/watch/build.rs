@@ -46,7 +46,7 @@ pub fn report(observed: &Observed, command: Option<Vec<String>>, policies: &[Pol
         lost_records: observed.n_lost,
         joined_below_ns: timeline.grain_ns(),
         conservation: conservation(&processes),
-        scheduling: scheduling(&processes, since(now_ns)),
+        scheduling: scheduling(&processes, since(now_ns), observed.n_cpus),
         comparison: (!policies.is_empty()).then(|| compare(observed, policies)),
         descriptors: observed.descriptors.as_ref().map(|snapshot| DescriptorsReport {
             at_ns: since(snapshot.at_ns),

@@ -2,10 +2,9 @@
 
 use super::model::{ProcessReport, Scheduling, WatchReport};
 use super::numbers::short;
-use crate::sys::perf::event::online_cpus;
 
 /// The figures of a report's processes.
-pub(super) fn scheduling(processes: &[ProcessReport], wall_ns: u64) -> Scheduling {
+pub(super) fn scheduling(processes: &[ProcessReport], wall_ns: u64, cpus: u64) -> Scheduling {
     let whole: Vec<&ProcessReport> =
         processes.iter().filter(|process| !process.found && process.ended_ns.is_some()).collect();
     let n = whole.len() as u64;
@@ -13,7 +12,6 @@ pub(super) fn scheduling(processes: &[ProcessReport], wall_ns: u64) -> Schedulin
         whole.iter().map(|process| of(process)).sum::<u64>().checked_div(n).unwrap_or(0)
     };
     let responses: Vec<u64> = whole.iter().filter_map(|process| process.response_ns).collect();
-    let cpus = online_cpus().len() as u64;
     let used_ns: u64 = processes.iter().map(|process| process.cpu_ns).sum();
     let wall = wall_ns.max(1) as f64;
     Scheduling {

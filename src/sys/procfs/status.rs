@@ -45,6 +45,12 @@ pub fn is_held_back(pid: Pid, signal: i32) -> bool {
     })
 }
 
+/// Whether this process numbers processes as the kernel does by itself: it is in the first PID namespace
+/// (`PROC_PID_INIT_INO` in the kernel's `proc_ns.h`). Where that is unknown, so it is taken to be.
+pub fn is_in_first_pid_namespace() -> bool {
+    std::fs::read_link("/proc/self/ns/pid").map_or(true, |name| name.as_os_str() == "pid:[4026531836]")
+}
+
 /// The namespaces that a child of this process would be in; `None` for those that the kernel does not have.
 pub fn namespaces_of_children() -> Vec<Option<OsString>> {
     ["cgroup", "ipc", "mnt", "net", "pid_for_children", "time_for_children", "user", "uts"]

@@ -1,6 +1,6 @@
 //! The demos and the trace as a person sees them, and what a wrong command line says.
 
-use super::ends::{End, proclab};
+use super::ends::{End, Folder, proclab, wait_until};
 use libtest_mimic::{Failed, Trial};
 use std::io::{Read, Write};
 
@@ -15,6 +15,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_wire_without_damage_is_as_good_as_none", harmless_wires),
         test("without_the_right_to_capture_a_trace_says_so", trace_of_states),
         test("a_wrong_command_line_says_what_to_do", wrong_command_lines),
+        test("a_server_that_waits_for_its_key_ends_when_asked_to", key_from_a_pipe),
     ]
 }
 
@@ -133,5 +134,31 @@ fn wrong_command_lines() -> Result<(), Failed> {
         end.error_with(error);
         assert_eq!(end.finish().0, code);
     }
+    Ok(())
+}
+
+fn key_from_a_pipe() -> Result<(), Failed> {
+    let folder = Folder::new("key-pipe");
+    let pipe = folder.path("key");
+    nix::unistd::mkfifo(pipe.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let serve = || proclab(&["auth", "serve", "--key-file", &pipe]);
+
+    let server = End::start(serve(), "");
+    let has_opened_it = |pid: i32| {
+        let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|path| path.ends_with("key"))
+    };
+    wait_until("it opens its key file", || has_opened_it(server.pid()));
+    assert_eq!(server.interrupt(), 0);
+
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, "alexsb\n").unwrap()
+    });
+    let (server, address) = End::serve(serve(), "");
+    writer.join().unwrap();
+    let client = End::start(proclab(&["auth", "connect", &address]), "hello\n");
+    assert_eq!(client.finish(), (0, vec!["HELLO".to_owned()]));
+    assert_eq!(server.interrupt(), 0);
     Ok(())
 }

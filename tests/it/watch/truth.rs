@@ -70,7 +70,7 @@ fn agrees(report: &Value, account: &Account) -> Outcome {
     holds("ready", ns(thread, "ready_ns"), more, account.ready_ns)
 }
 
-pub(super) fn some_run(mut run: impl FnMut() -> Outcome) -> Outcome {
+fn some_run(mut run: impl FnMut() -> Outcome) -> Outcome {
     let mut last = Ok(());
     for _ in 0..ATTEMPTS {
         last = run();

@@ -6,7 +6,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use super::programs::program;
-use super::truth::{some_run, watched};
+use super::truth::watched;
 use super::{Outcome, Scratch, check, named, ns, processes, proclab, run};
 
 pub(super) fn tests() -> Vec<Trial> {
@@ -21,6 +21,7 @@ pub(super) fn tests() -> Vec<Trial> {
         test("a_process_group_and_a_session_of_its_own_are_told", groups),
         test("a_native_trace_has_a_packet_for_each_part", native_trace),
         test("a_signal_is_told_with_its_sender_where_the_kernel_tells", signals),
+        test("the_root_tier_is_refused_where_its_numbers_are_of_another_namespace", namespace),
         test("the_root_tier_counts_as_the_kernel_does", root_tier),
     ]
 }
@@ -164,15 +165,41 @@ fn as_root(command: &[&str]) -> Result<Option<Value>, Failed> {
 }
 
 fn signals() -> Outcome {
-    some_run(|| {
-        let Some(report) = as_root(&["bash", "-c", "sleep 5 & kill -TERM $!; wait; true"])? else {
-            return Ok(());
-        };
-        let root = &processes(&report)[0];
-        let sent = report["signals"].as_array().ok_or("no signals")?;
-        let term = sent.iter().find(|one| one["signal"] == "SIGTERM").ok_or_else(|| format!("{sent:?}"))?;
-        check(term["from"] == root["pid"] && term["to"] != root["pid"], term)
-    })
+    let Some(report) = as_root(&["bash", "-c", "sleep 5 & kill -TERM $!; wait; true"])? else {
+        return Ok(());
+    };
+    let root = &processes(&report)[0];
+    let sent = report["signals"].as_array().ok_or("no signals")?;
+    let term = sent.iter().find(|one| one["signal"] == "SIGTERM").ok_or_else(|| format!("{sent:?}"))?;
+    check(term["from"] == root["pid"] && term["to"] != root["pid"], term)
+}
+
+fn namespace() -> Outcome {
+    let watch = |tier: &str| {
+        Command::new("unshare")
+            .args([
+                "-mpf",
+                "--mount-proc",
+                "sh",
+                "-c",
+                "mount -t tracefs nodev /sys/kernel/tracing; exec \"$@\"",
+            ])
+            .args(["sh", env!("CARGO_BIN_EXE_proclab"), "watch", "--format", "json"])
+            .args(["--tier", tier, "--", "sh", "-c", "sleep 0.1; true"])
+            .output()
+    };
+    let exact = watch("exact")?;
+    let Ok(report) = serde_json::from_slice::<Value>(&exact.stdout) else {
+        println!(
+            "left out: the exact tier in a namespace ({})",
+            String::from_utf8_lossy(&exact.stderr).trim()
+        );
+        return Ok(());
+    };
+    check(report["tier"] == "exact" && processes(&report).len() == 2, &report)?;
+    let root = watch("root")?;
+    let said = String::from_utf8_lossy(&root.stderr);
+    check(root.status.code() == Some(1) && said.contains("PID namespace"), said)
 }
 
 fn root_tier() -> Outcome {

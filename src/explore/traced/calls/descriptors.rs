@@ -184,6 +184,8 @@ fn seek(world: &mut World, task: usize) -> Plan {
 /// Requests that concern the descriptor alone, or a terminal that is not there, pass.
 fn ioctl(world: &mut World, task: usize) -> Plan {
     const TERMINAL: std::ops::RangeInclusive<u64> = 0x5401..=0x541a;
+    // `_IOW(0x94, 9, int)`: the whole of another file, by reference where the file system can.
+    const FICLONE: u64 = 0x4004_9409;
     let (fd, request) = (world.call(task).int(0), world.call(task).args[1] & 0xffff_ffff);
     let of_descriptor = [libc::FIOCLEX, libc::FIONCLEX, libc::FIONBIO].contains(&request);
     let is_terminal = TERMINAL.contains(&request);
@@ -192,6 +194,9 @@ fn ioctl(world: &mut World, task: usize) -> Plan {
     let is_none = !matches!(opened, Opened::Device(major, _) if major != 1);
     if of_descriptor || is_terminal && is_none {
         return Plan::invisible();
+    }
+    if request == FICLONE {
+        return two(world, task, 2, 0);
     }
     match opened {
         Opened::Pipe(pipe) if request == libc::FIONREAD => Plan::of(pipe, Read),
