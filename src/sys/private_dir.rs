@@ -78,12 +78,12 @@ impl Base {
                     // What cannot be listed could not be emptied later.
                     let listed = list(made.as_fd(), 1, |_| true);
                     return listed.map(|_| made).inspect_err(|_| {
-                        let _ = unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir);
+                        let _ = unlink(self.fd.as_fd(), name.as_ref(), UnlinkatFlags::RemoveDir);
                     });
                 }
                 Ok(_) if !deadline.is_over() => {}
                 held => {
-                    let _ = unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir);
+                    let _ = unlink(self.fd.as_fd(), name.as_ref(), UnlinkatFlags::RemoveDir);
                     return Err(held.err().unwrap_or_else(|| io::ErrorKind::WouldBlock.into()));
                 }
             }
@@ -140,7 +140,7 @@ impl Base {
         loop {
             let emptied = empty(dir.file.as_fd());
             let removed = emptied.and_then(|()| {
-                unlinkat(&self.fd, dir.name.as_os_str(), UnlinkatFlags::RemoveDir).map_err(io::Error::from)
+                unlink(self.fd.as_fd(), &dir.name, UnlinkatFlags::RemoveDir).map_err(io::Error::from)
             });
             match removed {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -223,15 +223,31 @@ fn empty(root: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
+/// `unlinkat(2)`, or the calls that are older where a sandbox refuses it.
+fn unlink(dir: BorrowedFd<'_>, name: &OsStr, what: UnlinkatFlags) -> nix::Result<()> {
+    match unlinkat(dir, name, what) {
+        Err(errno @ (Errno::EPERM | Errno::ENOSYS)) => {
+            let path = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name);
+            let removed = match what {
+                UnlinkatFlags::RemoveDir => std::fs::remove_dir(path),
+                UnlinkatFlags::NoRemoveDir => std::fs::remove_file(path),
+            };
+            removed.map_err(|error| error.raw_os_error().map_or(errno, Errno::from_raw))
+        }
+        done => done,
+    }
+}
+
 /// Removes a file or an empty directory; false for a directory that is not empty.
 fn unlinked(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
-    match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
+    let name = OsStr::from_bytes(name.to_bytes());
+    match unlink(dir, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => return Ok(true),
         // Which of both a directory is answered with depends on the file system.
         Err(Errno::EISDIR | Errno::EPERM) => {}
         Err(errno) => return Err(errno.into()),
     }
-    match unlinkat(dir, name, UnlinkatFlags::RemoveDir) {
+    match unlink(dir, name, UnlinkatFlags::RemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => Ok(true),
         Err(Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
         Err(errno) => Err(errno.into()),
