@@ -151,12 +151,13 @@ fn threads() -> Outcome {
 fn idle_threads() -> Outcome {
     let scratch = Scratch::new("idle")?;
     let Some(phases) = program(&scratch, "phases")? else { return Ok(()) };
-    // Both share one CPU, so that each waits for it, after sleeps too.
-    let script = "b10 s5 b10 s5 b10 s5 b10 s5 b10 s5 b10";
+    // Both share one CPU, so that each waits for it, after sleeps too. After the last of these it runs for long, and
+    // does not wait for the idle thread any more: the kernel's sums are read after the last wake-up.
+    let script = "b10 s5 b10 s5 b10 s5 b10 s5 b10 s5 b60";
     // Long enough to be busy until it is killed.
     let busy = "i=0; while [ $i -lt 9000000 ]; do i=$((i+1)); done";
     some_run(|| {
-        let shell = format!("taskset -c 0 sh -c '{busy}' & taskset -c 0 {phases} '{script}' 's300'; kill $!");
+        let shell = format!("taskset -c 0 sh -c '{busy}' & taskset -c 0 {phases} '{script}' 's100'; kill $!");
         let (report, text) = watched(&["--tier", "exact"], &["sh", "-c", &shell])?;
         let account = &accounts(text.lines().last().unwrap_or_default())?[0];
         let process = processes(&report).iter().find(|process| process["name"] == "phases");
