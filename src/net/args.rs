@@ -1,6 +1,10 @@
 //! Arguments that the programs share: where an end is, and its limits.
 
+use crate::net::address::connect;
+use crate::net::connection::Connection;
+use crate::net::event::Log;
 use crate::net::limits::Limits;
+use crate::net::program::{EndError, Needs};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -18,6 +22,13 @@ pub struct ServeArgs {
     /// Its limits.
     #[command(flatten)]
     pub bounds: Bounds,
+}
+
+impl ServeArgs {
+    /// What a server with these arguments needs, where the limits of its program are `program`.
+    pub fn needs(&self, program: &Limits) -> Needs {
+        Needs::listen(self.bounds.limits(program).connections)
+    }
 }
 
 /// Listens at a free port of loopback, with the program's limits.
@@ -41,6 +52,19 @@ impl ConnectArgs {
     /// Connects to `address`, with the program's limits.
     pub fn to(address: SocketAddr) -> Self {
         Self { address: address.to_string(), bounds: ClientBounds::default() }
+    }
+
+    /// What a client with these arguments needs that sends lines to `other_end`.
+    pub fn needs(&self, program: &Limits, other_end: &'static str) -> Needs {
+        Needs::connect(&self.address, other_end).reading(self.bounds.limits(program).message)
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// As [`connect`].
+    pub fn connection(&self, program: &Limits, log: &Log) -> Result<Connection, EndError> {
+        connect(&self.address, &self.bounds.limits(program), log)
     }
 }
 

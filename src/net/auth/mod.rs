@@ -15,7 +15,6 @@ mod demo;
 mod key;
 mod proof;
 
-use crate::net::address::connect;
 use crate::net::args::{ConnectArgs, ServeArgs};
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::demo::{DemoError, Stage};
@@ -82,11 +81,8 @@ pub struct Connect {
 impl End for Ends {
     fn needs(&self) -> Needs {
         match self {
-            Self::Serve(args) => Needs::listen(args.serve.bounds.limits(&Auth::LIMITS).connections),
-            Self::Connect(args) => {
-                let limits = args.connect.bounds.limits(&Auth::LIMITS);
-                Needs::connect(&args.connect.address, "auth serve").reading(limits.message)
-            }
+            Self::Serve(args) => args.serve.needs(&Auth::LIMITS),
+            Self::Connect(args) => args.connect.needs(&Auth::LIMITS, "auth serve"),
         }
     }
 
@@ -101,8 +97,7 @@ impl End for Ends {
             }
             Self::Connect(Connect { connect: args, secret }) => {
                 let Some(key) = secret.key(context.stops)? else { return Ok(()) };
-                let limits = args.bounds.limits(&Auth::LIMITS);
-                let connection = connect(&args.address, &limits, context.log)?;
+                let connection = args.connection(&Auth::LIMITS, context.log)?;
                 prove(&connection, secret.scheme, &key)?;
                 Ok(talk(&connection, &context.input, upper::upper)?)
             }

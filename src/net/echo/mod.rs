@@ -5,7 +5,6 @@ mod demo;
 mod turns;
 mod workers;
 
-use crate::net::address::connect;
 use crate::net::args::{ConnectArgs, ServeArgs};
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::demo::{DemoError, Stage};
@@ -66,11 +65,8 @@ pub enum WorkerKind {
 impl End for Ends {
     fn needs(&self) -> Needs {
         match self {
-            Self::Serve(args) => Needs::listen(args.serve.bounds.limits(&Echo::LIMITS).connections),
-            Self::Connect(args) => {
-                let limits = args.bounds.limits(&Echo::LIMITS);
-                Needs::connect(&args.address, "echo serve").reading(limits.message)
-            }
+            Self::Serve(args) => args.serve.needs(&Echo::LIMITS),
+            Self::Connect(args) => args.needs(&Echo::LIMITS, "echo serve"),
         }
     }
 
@@ -78,8 +74,7 @@ impl End for Ends {
         match self {
             Self::Serve(args) => serve(args, &context),
             Self::Connect(args) => {
-                let limits = args.bounds.limits(&Echo::LIMITS);
-                let connection = connect(&args.address, &limits, context.log)?;
+                let connection = args.connection(&Echo::LIMITS, context.log)?;
                 Ok(talk(&connection, &context.input, str::to_owned)?)
             }
         }

@@ -55,11 +55,8 @@ pub struct Serve {
 impl End for Ends {
     fn needs(&self) -> Needs {
         match self {
-            Self::Serve(args) => Needs::listen(args.serve.bounds.limits(&Frames::LIMITS).connections),
-            Self::Connect(args) => {
-                let limits = args.bounds.limits(&Frames::LIMITS);
-                Needs::connect(&args.address, "frames serve").reading(limits.message)
-            }
+            Self::Serve(args) => args.serve.needs(&Frames::LIMITS),
+            Self::Connect(args) => args.needs(&Frames::LIMITS, "frames serve"),
         }
     }
 

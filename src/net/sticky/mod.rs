@@ -89,7 +89,7 @@ fn up_to_ten_seconds(text: &str) -> Result<Duration, String> {
 impl End for Ends {
     fn needs(&self) -> Needs {
         match self {
-            Self::Serve(args) => Needs::listen(args.serve.bounds.limits(&Sticky::LIMITS).connections),
+            Self::Serve(args) => args.serve.needs(&Sticky::LIMITS),
             Self::Connect(args) => Needs::connect(&args.connect.address, "sticky serve"),
         }
     }

@@ -5,7 +5,6 @@ mod demo;
 mod peer;
 mod ready;
 
-use crate::net::address::connect;
 use crate::net::args::{ConnectArgs, ServeArgs};
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::demo::{DemoError, Stage};
@@ -69,11 +68,8 @@ pub enum Mode {
 impl End for Ends {
     fn needs(&self) -> Needs {
         match self {
-            Self::Serve(args) => Needs::listen(args.serve.bounds.limits(&Upper::LIMITS).connections),
-            Self::Connect(args) => {
-                let limits = args.bounds.limits(&Upper::LIMITS);
-                Needs::connect(&args.address, "upper serve").reading(limits.message)
-            }
+            Self::Serve(args) => args.serve.needs(&Upper::LIMITS),
+            Self::Connect(args) => args.needs(&Upper::LIMITS, "upper serve"),
         }
     }
 
@@ -91,10 +87,7 @@ impl End for Ends {
                 log.tell(None, What::Note(report.to_string()));
                 Ok(())
             }
-            Self::Connect(args) => {
-                let limits = args.bounds.limits(&Upper::LIMITS);
-                Ok(talk(&connect(&args.address, &limits, log)?, &input, upper)?)
-            }
+            Self::Connect(args) => Ok(talk(&args.connection(&Upper::LIMITS, log)?, &input, upper)?),
         }
     }
 }
