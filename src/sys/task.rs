@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{getpid, gettid, setpgid, setsid};
 use std::ffi::CString;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The processor on which the calling thread runs just now, in a few nanoseconds (`getcpu(2)` through
@@ -31,6 +32,11 @@ pub fn is_main_thread() -> bool {
 /// # Errors
 /// When /proc is not mounted.
 pub fn n_threads() -> io::Result<usize> {
+    // The kernel counts the threads in the number of links, two more for the directory itself. Where it counts one,
+    // that is the caller, which has not left.
+    if std::fs::metadata("/proc/self/task")?.nlink() == 3 {
+        return Ok(1);
+    }
     let threads = std::fs::read_dir("/proc/self/task")?.filter_map(Result::ok);
     Ok(threads.filter(|thread| !has_left(&thread.path().join("stat"))).count())
 }

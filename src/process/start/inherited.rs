@@ -2,7 +2,7 @@
 //! parent runs.
 
 use crate::sys::pid::Pid;
-use crate::sys::procfs::status;
+use crate::sys::procfs::{self, status};
 use crate::sys::{descriptor, resource, task};
 use std::ffi::OsString;
 use std::io;
@@ -40,8 +40,8 @@ impl Inherited {
             scheduling: task::scheduling(),
             session: task::session(),
             namespaces: status::namespaces_of_children(),
-            cgroup: std::fs::read_to_string("/proc/self/cgroup").ok(),
-            oom_adjustment: std::fs::read_to_string("/proc/self/oom_score_adj").ok(),
+            cgroup: procfs::read_short("/proc/self/cgroup").ok(),
+            oom_adjustment: procfs::read_short("/proc/self/oom_score_adj").ok(),
         })
     }
 

@@ -61,6 +61,8 @@ impl Answer {
 pub(super) fn serve() {
     task::set_name("forkserver");
     let Ok(orders) = take_stdin() else { std::process::exit(1) };
+    // What is found out once in a process is inherited by each child then.
+    warm_up();
     // An order is a descriptor: the socket on which the child will be told what to be.
     while let Ok(boot) = next_order(orders.as_fd()) {
         let answer = match make_child() {

@@ -15,3 +15,14 @@ pub mod syscall;
 pub mod task;
 pub mod text;
 pub mod tree;
+
+use std::io::{self, Read};
+use std::path::Path;
+
+/// The text of a file that is mostly shorter than a few KiB, in few reads: procfs tells no length, and a reader that
+/// begins with a small buffer asks many times.
+pub(crate) fn read_short(path: impl AsRef<Path>) -> io::Result<String> {
+    let mut text = String::with_capacity(8 << 10);
+    std::fs::File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
+}

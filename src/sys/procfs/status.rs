@@ -30,7 +30,7 @@ const PASSED_ON: [&str; 15] = [
 /// # Errors
 /// When /proc is not mounted.
 pub fn inherited() -> io::Result<String> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
+    let status = super::read_short("/proc/self/status")?;
     let passed_on = |line: &&str| PASSED_ON.iter().any(|name| line.starts_with(name));
     Ok(status.lines().filter(passed_on).collect::<Vec<_>>().join("\n"))
 }
