@@ -58,11 +58,12 @@
 
 // The public API: these names, and four modules.
 pub use process::{
-    Child, Current, Exit, Handle, JoinError, Panic, Parent, Process, ResultError, Run, Scratch, ScratchError,
-    Signal, StartError, StartMethod, Target, child_entry, current, parent, wait_any,
+    ArgsMissing, Child, Current, Exit, Given, Handle, JoinError, Panic, Parent, Process, ResultError, Run, Scratch, ScratchError,
+    Signal, StartError, StartMethod, Target, child_entry, current, parent,
 };
 pub use supervisor::{Left, ShutdownError, Supervisor};
 pub use sys::pid::Pid;
+pub use wait::{Readable, WaitAnyError, Waitable, Writable, wait_any};
 pub use wire::handle::Fd;
 
 pub mod explore;
@@ -72,6 +73,7 @@ pub mod sync;
 
 mod process;
 mod supervisor;
+mod wait;
 
 // What these stand on, and the program. Public for this package's own tests and benches: no part of the API, and
 // any release may change it.

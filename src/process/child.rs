@@ -198,7 +198,7 @@ impl Handle {
     }
 
     /// How it ended, if that is known already.
-    fn known_exit(&self) -> Result<Option<Exit>, JoinError> {
+    pub(super) fn known_exit(&self) -> Result<Option<Exit>, JoinError> {
         let status = *self.status();
         match status {
             Status::Reaped(exit) => Ok(Some(exit)),
@@ -259,7 +259,11 @@ impl Handle {
         self.0.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn inbox(&self) -> MutexGuard<'_, dyn super::inbox::Drain + Send + 'static> {
+    pub(super) fn family(&self) -> Option<Arc<Family>> {
+        self.0.family.upgrade()
+    }
+
+    pub(super) fn inbox(&self) -> MutexGuard<'_, dyn super::inbox::Drain + Send + 'static> {
         self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -336,42 +340,6 @@ fn attend(children: &[Handle], deadline: Deadline) -> Result<(), JoinError> {
         family.reap()?;
     }
     Ok(())
-}
-
-/// Waits until at least one of `children` has ended, at most `timeout`, and returns which have: their
-/// indices, in order; none if the timeout expired first. Without a timeout it waits indefinitely; with a timeout
-/// of zero, or without children, it does not wait.
-///
-/// # Errors
-/// As [`Handle::join`].
-pub fn wait_any<H: AsRef<Handle>>(
-    children: &[H],
-    timeout: Option<Duration>,
-) -> Result<Vec<usize>, JoinError> {
-    let mut deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
-    let children: Vec<Handle> = children.iter().map(|child| child.as_ref().clone()).collect();
-    let ended = || -> Result<Vec<usize>, JoinError> {
-        let mut places = Vec::new();
-        for (place, child) in children.iter().enumerate() {
-            if child.known_exit()?.is_some() {
-                places.push(place);
-            }
-        }
-        Ok(places)
-    };
-    if children.is_empty() || !ended()?.is_empty() {
-        // Only ask for the others.
-        deadline = Deadline::now();
-    }
-    loop {
-        if !children.is_empty() {
-            attend(&children, deadline)?;
-        }
-        let places = ended()?;
-        if !places.is_empty() || deadline.is_over() {
-            return Ok(places);
-        }
-    }
 }
 
 /// Why a child will never be ready.

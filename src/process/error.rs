@@ -9,12 +9,6 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The function takes arguments and none were given.
-    #[error("process `{name}` was given no arguments: call `.args(…)`")]
-    MissingArgs {
-        /// The process's name.
-        name: String,
-    },
     /// A daemon may not have children (the rule of Python's `multiprocessing`).
     #[error("daemon `{name}` may not have children: start them from another process")]
     DaemonHasChildren {

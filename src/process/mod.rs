@@ -20,8 +20,9 @@ mod start;
 mod target;
 mod traced;
 mod unforked;
+mod waitable;
 
-pub use child::{Child, Handle, wait_any};
+pub use child::{Child, Handle};
 pub(crate) use command::{CommandError, HeldCommand, RunningCommand};
 pub use current::{Current, Parent, current, parent};
 pub use entry::child_entry;
@@ -34,5 +35,7 @@ pub(crate) use reap::is_known;
 pub use scratch::{Scratch, ScratchError};
 pub use start::StartMethod;
 pub(crate) use start::forkserver_settle;
-pub use target::{Run, Target};
+pub use target::{ArgsMissing, Given, Run, Target};
+#[doc(hidden)]
+pub use target::{AReferenceCannotTravelTakeAStringForAStrAndAVecForASlice, Itself, Owned, PassTheFunctionItselfAndNoPointerToIt};
 pub(crate) use traced::{in_namespace, start_traced};

@@ -8,11 +8,10 @@ use super::family::Family;
 use super::inbox::Inbox;
 use super::live::{Obstacle, Report, live};
 use super::start::{self, Birth, ForkError, ForkServerError, StartMethod};
-use super::target::{Entry, Run, Target};
+use super::target::{Entry, Given, Itself, Owned, Run, Target};
 use crate::sys::pid::Pid;
 use crate::sys::{signal, task};
 use crate::wire::control::{self, Message, SendError, Sender};
-use std::any::Any;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -22,7 +21,7 @@ use std::sync::{Arc, Weak};
 /// A process to be started: a body, its arguments, and its settings.
 ///
 /// After Python's `multiprocessing.Process`. `A` is the type of its arguments, `T` what its body
-/// returns to the parent.
+/// returns to the parent. `G` is `A` once the arguments are [given](Self::args): only then can it be started.
 ///
 /// # What the process is given
 /// The same by every start method, as it is at the moment of the start: the parent's working directory, environment,
@@ -33,9 +32,9 @@ use std::sync::{Arc, Weak};
 /// group, which is the parent's: they reach the parent, which ends its children in order or dies, and then the
 /// kernel [kills the children](Process::die_with_parent). Ctrl-Z stops the parent alone.
 #[must_use = "a process does nothing until a supervisor starts it"]
-pub struct Process<A, T> {
+pub struct Process<A, T, G = A> {
     entry: Entry<A, T>,
-    args: Option<A>,
+    args: G,
     name: Option<String>,
     daemon: Option<bool>,
     method: StartMethod,
@@ -44,15 +43,30 @@ pub struct Process<A, T> {
 }
 
 impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
-    /// A process that runs `target`: a `fn`, or a closure that captures nothing (that is checked when
-    /// it is compiled).
-    pub fn new<F, M>(target: F) -> Self
+    /// A process that runs `target`: a `fn`, or a closure that captures nothing, with up to six arguments.
+    ///
+    /// ```no_run
+    /// use proclab::{Process, Supervisor};
+    ///
+    /// fn add(a: u64, b: u64) -> u64 {
+    ///     a + b
+    /// }
+    ///
+    /// # proclab::child_entry();
+    /// let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(add).args((2, 3)))?;
+    /// assert_eq!(child.result()?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// What is not such a function does not compile: a closure that captures something, a pointer to a function, a
+    /// function that takes references or more than six arguments, and a start without the arguments.
+    pub fn new<F, M, Which, Kind>(target: F) -> Process<A, T, F::Unset>
     where
-        F: Target<M, Args = A, Output = T>,
+        F: Target<M, Args = A, Output = T> + Itself<Which>,
+        A: Owned<Kind>,
     {
-        // A function without arguments has them all.
-        let none: Box<dyn Any> = Box::new(());
-        Self::of(Entry::function(target), none.downcast::<A>().ok().map(|args| *args))
+        Process::of(Entry::function(target), F::Unset::default())
     }
 
     /// A process that runs `object`, whose fields are its arguments.
@@ -60,18 +74,20 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
     where
         A: Run<Output = T>,
     {
-        Self::of(Entry::object(), Some(object))
+        Process::of(Entry::object(), object)
     }
+}
 
-    fn of(entry: Entry<A, T>, args: Option<A>) -> Self {
+impl<A, T, G> Process<A, T, G> {
+    fn of(entry: Entry<A, T>, args: G) -> Self {
         let method = StartMethod::default();
         Process { entry, args, name: None, daemon: None, method, outlives_parent: false, leave_zombie: false }
     }
 
     /// The arguments: one as itself, several as a tuple. They are moved under `Fork`, sent otherwise.
-    pub fn args(mut self, args: A) -> Self {
-        self.args = Some(args);
-        self
+    pub fn args(self, args: A) -> Process<A, T> {
+        let Process { entry, args: _, name, daemon, method, outlives_parent, leave_zombie } = self;
+        Process { entry, args, name, daemon, method, outlives_parent, leave_zombie }
     }
 
     /// Its name, the first 15 bytes of which `ps` shows; `Process-1`, `Process-2`… by default.
@@ -116,6 +132,17 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
         self.daemon.unwrap_or_else(|| current().is_daemon())
     }
 
+    /// The same with its arguments, which have been given.
+    pub(crate) fn complete(self) -> Process<A, T>
+    where
+        G: Given<A>,
+    {
+        let Process { entry, args, name, daemon, method, outlives_parent, leave_zombie } = self;
+        Process { entry, args: args.into_args(), name, daemon, method, outlives_parent, leave_zombie }
+    }
+}
+
+impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
     /// Starts it as a child of this process, a member of `family` if there is one.
     pub(crate) fn launch(self, family: Option<&Arc<Family>>) -> Result<Child<T>, StartError> {
         static COUNT: AtomicU64 = AtomicU64::new(1);
@@ -125,9 +152,7 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
         if parent.is_daemon() {
             return Err(StartError::DaemonHasChildren { name: parent.name().to_owned() });
         }
-        let Some(args) = self.args else {
-            return Err(StartError::MissingArgs { name });
-        };
+        let args = self.args;
         let identity = Identity {
             name,
             daemon,
@@ -163,7 +188,7 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
     }
 }
 
-impl<A, T> fmt::Debug for Process<A, T> {
+impl<A, T, G> fmt::Debug for Process<A, T, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Process { name, daemon, method, .. } = self;
         f.debug_struct("Process")

@@ -8,6 +8,7 @@
 
 use super::entry::FreshStart;
 use crate::wire::control::Message;
+use std::fmt;
 use std::ptr::NonNull;
 
 /// A function that can be the body of a process: a `fn` or a closure that captures nothing, with up to
@@ -15,9 +16,18 @@ use std::ptr::NonNull;
 ///
 /// What it needs to know comes in its arguments: a process shares no variables with its parent.
 /// `Marker` only tells the implementations for different numbers of arguments apart.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the body of a process",
+    label = "not a function of up to six arguments that captures nothing",
+    note = "pass a `fn`, or a closure that captures nothing: what it needs to know comes in its arguments, `.args(…)`",
+    note = "it takes up to six arguments: put more of them into a struct or a tuple"
+)]
 pub trait Target<Marker>: Copy + 'static {
     /// One argument as itself, none as `()`, several as a tuple.
     type Args;
+    /// What stands for the arguments until they are given: `()` where there are none.
+    #[doc(hidden)]
+    type Unset: Default;
     /// What it returns.
     type Output;
     /// Runs it.
@@ -26,6 +36,7 @@ pub trait Target<Marker>: Copy + 'static {
 
 impl<F: Fn() -> T + Copy + 'static, T> Target<fn() -> T> for F {
     type Args = ();
+    type Unset = ();
     type Output = T;
 
     fn call(self, (): ()) -> T {
@@ -35,6 +46,7 @@ impl<F: Fn() -> T + Copy + 'static, T> Target<fn() -> T> for F {
 
 impl<F: Fn(A) -> T + Copy + 'static, A, T> Target<fn(A) -> T> for F {
     type Args = A;
+    type Unset = ArgsMissing;
     type Output = T;
 
     fn call(self, arg: A) -> T {
@@ -46,6 +58,7 @@ macro_rules! target_of_several {
     ($($arg:ident)+) => {
         impl<F: Fn($($arg),+) -> T + Copy + 'static, $($arg,)+ T> Target<fn($($arg),+) -> T> for F {
             type Args = ($($arg,)+);
+            type Unset = ArgsMissing;
             type Output = T;
 
             #[expect(non_snake_case, reason = "the arguments are named as their types")]
@@ -61,6 +74,86 @@ target_of_several!(A B C);
 target_of_several!(A B C D);
 target_of_several!(A B C D E);
 target_of_several!(A B C D E G);
+
+/// In the place of the arguments of a process that has been given none: [`Process::args`](super::Process::args) is
+/// yet to be called.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct ArgsMissing(());
+
+/// The arguments of a process, once they are given.
+#[diagnostic::on_unimplemented(
+    message = "this process has not been given its arguments",
+    label = "call `.args(…)` on it before it is started",
+    note = "its function takes `{A}`: one argument as itself, several as a tuple"
+)]
+pub trait Given<A> {
+    #[doc(hidden)]
+    fn into_args(self) -> A;
+}
+
+impl<A> Given<A> for A {
+    fn into_args(self) -> A {
+        self
+    }
+}
+
+/// A function itself, or a closure, and no pointer to one. A pointer has two implementations, so that it is never
+/// clear which is meant.
+#[doc(hidden)]
+pub trait Itself<Which> {}
+
+/// The name of this type is read in the compiler's message.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct PassTheFunctionItselfAndNoPointerToIt;
+
+impl<F> Itself<()> for F {}
+impl<F: fmt::Pointer> Itself<PassTheFunctionItselfAndNoPointerToIt> for F {}
+
+/// Arguments that are no references. A reference has two implementations, as above.
+#[doc(hidden)]
+pub trait Owned<Which> {}
+
+/// The name of this type is read in the compiler's message.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct AReferenceCannotTravelTakeAStringForAStrAndAVecForASlice<const PLACE: usize>;
+
+impl<A> Owned<()> for A {}
+impl<A: ?Sized> Owned<AReferenceCannotTravelTakeAStringForAStrAndAVecForASlice<0>> for &A {}
+
+macro_rules! references_among {
+    ($($place:literal: ($($before:ident)*) ($($after:ident)*);)+) => {$(
+        impl<R: ?Sized, $($before,)* $($after,)*>
+            Owned<AReferenceCannotTravelTakeAStringForAStrAndAVecForASlice<$place>>
+            for ($($before,)* &R, $($after,)*)
+        {
+        }
+    )+};
+}
+
+references_among! {
+    1: () (B);
+    2: (A) ();
+    1: () (B C);
+    2: (A) (C);
+    3: (A B) ();
+    1: () (B C D);
+    2: (A) (C D);
+    3: (A B) (D);
+    4: (A B C) ();
+    1: () (B C D E);
+    2: (A) (C D E);
+    3: (A B) (D E);
+    4: (A B C) (E);
+    5: (A B C D) ();
+    1: () (B C D E G);
+    2: (A) (C D E G);
+    3: (A B) (D E G);
+    4: (A B C) (E G);
+    5: (A B C D) (G);
+    6: (A B C D E) ();
+}
 
 /// The object style: a type whose fields are the arguments and whose `run` is the body, as a subclass
 /// of Python's `Process`.

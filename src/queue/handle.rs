@@ -8,7 +8,7 @@ use super::receiver::Receiver;
 use super::sender::Sender;
 use super::side::Side;
 use crate::shm::region::RegionError;
-use crate::wire::control;
+use crate::wire::attachments::refusal;
 use crate::wire::handle::Fd;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -46,7 +46,7 @@ impl Fds {
     fn attach<E: de::Error>(self) -> Result<Arc<Side>, E> {
         let bells = [self.items, self.space, self.settled].map(Fd::into_owned);
         let channel = Channel::attach(self.memory.into_owned(), bells).map_err(|error| match error {
-            AttachError::Region(RegionError::Os(error)) => E::custom(control::refusal(error)),
+            AttachError::Region(RegionError::Os(error)) => E::custom(refusal(error)),
             error => E::custom(error),
         })?;
         Ok(Arc::new(Side::attach(channel, self.line.into_owned())))
@@ -55,14 +55,14 @@ impl Fds {
 
 impl<T> Serialize for Sender<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Parcel::Sender(Fds::of(&self.side).map_err(|error| ser::Error::custom(control::refusal(error)))?)
+        Parcel::Sender(Fds::of(&self.side).map_err(|error| ser::Error::custom(refusal(error)))?)
             .serialize(serializer)
     }
 }
 
 impl<T> Serialize for Receiver<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Parcel::Receiver(Fds::of(&self.side).map_err(|error| ser::Error::custom(control::refusal(error)))?)
+        Parcel::Receiver(Fds::of(&self.side).map_err(|error| ser::Error::custom(refusal(error)))?)
             .serialize(serializer)
     }
 }

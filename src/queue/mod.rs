@@ -78,14 +78,14 @@ mod membership;
 mod options;
 /// The receiving end.
 mod receiver;
-/// A buffer per thread.
-mod scratch;
 /// The sending end.
 mod sender;
 /// How a receiver gets a message.
 mod taking;
 /// How long to spin before sleeping, and what to sleep on.
 mod wait;
+/// The ends beside other things that are waited for.
+mod waitable;
 
 pub use dead_letter::DeadLetter;
 pub use iter::{IntoIter, Iter, TryIter};

@@ -6,7 +6,6 @@ use super::error::{
 use super::fault::SendFault;
 use super::layout::{EPOCH, FREED};
 use super::receiving::Receiving;
-use super::scratch::with_buffer;
 use super::side::Side;
 use super::wait::{A_SENDER, Awake, Patience, sleep};
 use crate::sync::robust_mutex::LockError;
@@ -14,6 +13,7 @@ use crate::sys::poll::Deadline;
 use crate::sys::ticks::ticks;
 use crate::wire::codec;
 use crate::wire::codec::Message;
+use crate::wire::scratch::with_buffer;
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::AsFd;

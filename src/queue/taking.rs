@@ -77,7 +77,7 @@ impl<T> Receiver<T> {
 
     /// The senders have hung up: whether nothing can come any more. A closed queue may have a sender that is
     /// just sending, hence the lock.
-    fn is_over(&self, patience: Patience) -> Result<bool, RecvFault> {
+    pub(super) fn is_over(&self, patience: Patience) -> Result<bool, RecvFault> {
         let sending = self.side.sending(patience.for_lock())?;
         sending.record_closed();
         // The queue first: what was taken from it before it was empty is seen among the leases.
@@ -86,7 +86,7 @@ impl<T> Receiver<T> {
 
     /// Whether a leased message has come back, or may come from another process. Leases that this process
     /// holds do not count: it would wait for itself.
-    fn may_come(&self) -> bool {
+    pub(super) fn may_come(&self) -> bool {
         let memory = &self.side.channel.memory;
         let own = Pid::this();
         leases::any_may_come(memory, |member| {

@@ -29,7 +29,7 @@ pub(super) enum Patience {
 /// unless it is stopped or copies a message of many megabytes.
 const TRY_LOCK_WAIT: Duration = Duration::from_millis(20);
 /// How often a sleeper asks for processes that the kernel does not let it watch.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
+pub(super) const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// How long a side spins before it sleeps, in ticks: 30 to 100 microseconds, about what
 /// a sleep and a wake-up cost.
@@ -168,7 +168,7 @@ pub(super) fn sleep_for_items(side: &Side, known_hung_up: bool, deadline: Deadli
 
 /// Opens the other processes that may hold a lease, and says whether all could be opened; `None` if one
 /// of them has ended.
-fn watch_holders(channel: &Channel) -> Option<(Vec<Arc<OwnedFd>>, bool)> {
+pub(super) fn watch_holders(channel: &Channel) -> Option<(Vec<Arc<OwnedFd>>, bool)> {
     let holders: HashSet<ProcessId> = members::leasing(&channel.memory).map(|(_, process)| process).collect();
     if holders.is_empty() {
         return Some((Vec::new(), true));

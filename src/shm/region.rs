@@ -185,6 +185,23 @@ impl Region {
         }
     }
 
+    /// Fills `buffer` with the bytes from `offset` on.
+    ///
+    /// # Panics
+    /// When they are not inside of the mapping.
+    #[inline]
+    pub(crate) fn get(&self, offset: usize, buffer: &mut [u8]) {
+        self.check(offset, buffer.len());
+        // SAFETY: inside of the mapping, which no slice of ours overlaps.
+        unsafe {
+            self.mapping
+                .base()
+                .as_ptr()
+                .add(offset)
+                .copy_to_nonoverlapping(buffer.as_mut_ptr(), buffer.len());
+        }
+    }
+
     #[inline(always)]
     fn check(&self, offset: usize, len: usize) {
         // Every mapping has a page: for an offset that the compiler knows, there is nothing left to check.

@@ -2,9 +2,10 @@
 
 use super::idle::Idle;
 use super::shutdown::{ShutdownError, shut_down};
-use crate::process::{Child, Family, Handle, JoinError, Process, StartError, wait_any};
+use crate::process::{Child, Family, Given, Handle, JoinError, Process, StartError};
 use crate::sys::pid::Pid;
 use crate::sys::task;
+use crate::wait::wait_any;
 use crate::wire::control::Message;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -110,15 +111,16 @@ impl Supervisor {
     ///
     /// # Errors
     /// [`StartError`]: nothing of the process is left. The child's death during the start is reported at once.
-    pub fn start<A, T>(&self, process: Process<A, T>) -> Result<Child<T>, StartError>
+    pub fn start<A, T, G>(&self, process: Process<A, T, G>) -> Result<Child<T>, StartError>
     where
         A: Message + 'static,
         T: Message + Send + 'static,
+        G: Given<A>,
     {
         // Children that have ended meanwhile are reaped now, as in Python; an error of that shows when
         // the child is joined.
         let _ = self.reap();
-        process.launch(Some(&self.family))
+        process.complete().launch(Some(&self.family))
     }
 
     /// The children that are alive, oldest first; those that have ended are reaped.

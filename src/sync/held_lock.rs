@@ -80,7 +80,7 @@ impl<'a> Hold<'a> {
     /// Whether this is the process that took the lock, and not a copy of it.
     #[inline]
     pub(super) fn is_own(&self) -> bool {
-        self.shared.lock().is_own()
+        self.hold.is_current()
     }
 }
 

@@ -12,7 +12,7 @@
 //! its memory mapped for ever if a lock in it is still held when it is dropped.
 #![expect(unsafe_code, reason = "links locks into the list that the kernel follows")]
 
-use super::robust_mutex::{Held, LockError, OWNER, lock, release, try_lock};
+use super::robust_mutex::{Held, LockError, OWNER, lock, release, try_lock_as};
 use crate::shm::region::Words;
 use crate::shm::word::{Word32, Word64};
 use crate::sys::pid::Pid;
@@ -42,7 +42,7 @@ impl LinkedLock {
     pub(super) fn lock(&self, deadline: Deadline) -> Result<(LinkedHold, Option<Pid>), LockError> {
         let thread = ThisThread::get()?;
         thread.check_linkable(&self.links)?;
-        if let Some(held) = try_lock(&self.words) {
+        if let Some(held) = try_lock_as(thread, &self.words) {
             return Ok((self.link(thread, held), None));
         }
         let locked = lock(&self.words, deadline)?;
@@ -79,7 +79,7 @@ impl LinkedLock {
     /// Releases the lock. In a copy that a fork made it is the parent's, and nothing happens.
     #[inline]
     pub(super) fn unlock(&self, hold: &LinkedHold) {
-        if !hold.thread.is_current() {
+        if !hold.is_current() {
             return;
         }
         let announced = hold.thread.announce(&self.words[0]);
@@ -88,6 +88,11 @@ impl LinkedLock {
         if let Some(announced) = announced {
             announced.withdraw();
         }
+    }
+
+    /// Whether no live thread holds it now.
+    pub(super) fn is_free(&self) -> bool {
+        self.words[0].load(Ordering::Relaxed) & OWNER == 0
     }
 
     /// Whether the calling thread holds it.
@@ -117,6 +122,12 @@ pub(super) struct LinkedHold {
 }
 
 impl LinkedHold {
+    /// Whether this is the process that took the lock, and not a copy of it.
+    #[inline]
+    pub(super) fn is_current(&self) -> bool {
+        self.thread.is_current()
+    }
+
     /// For a lock that the calling thread holds.
     pub(super) fn of_this_thread() -> Option<Self> {
         Some(LinkedHold { thread: ThisThread::get().ok()? })

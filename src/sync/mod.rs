@@ -59,6 +59,8 @@ mod semaphore;
 mod shared;
 /// A number without a lock.
 mod value;
+/// Primitives beside other things that are waited for.
+mod waitable;
 
 pub use array::{Array, ArrayGuard};
 pub use barrier::{Barrier, BarrierPass};

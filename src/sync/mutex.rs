@@ -11,6 +11,7 @@ use super::shared::{DATA, Kind, Shared};
 use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use crate::wire::codec::{self, Message};
+use crate::wire::scratch::with_buffer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::io;
@@ -28,6 +29,8 @@ const CURRENT: usize = 1;
 const SECOND: u64 = 1 << 63;
 /// A value up to this size lies in mapped memory.
 const SMALL: usize = 1792;
+/// A value up to this size is decoded where it is copied to.
+const TINY: usize = 32;
 const SMALLS: usize = 2 * SMALL;
 
 /// A value that processes share, guarded by a lock that a killed holder cannot keep.
@@ -66,7 +69,7 @@ const SMALLS: usize = 2 * SMALL;
 /// hold several mutexes, and release them in any order. One that locks a mutex which it holds waits for itself: use
 /// an [`super::RLock`].
 pub struct Mutex<T> {
-    shared: Shared,
+    pub(super) shared: Shared,
     interrupt: Interrupt,
     guards: PhantomData<fn() -> T>,
 }
@@ -185,21 +188,35 @@ fn load<T: Message>(shared: &Shared) -> Result<T, UnreadableValue> {
         return Err(UnreadableValue::Corrupt("the value is longer than the limit"));
     }
     let (len, at) = (len as usize, place(shared, second, len as usize));
-    let mut bytes = Vec::new();
-    if len <= SMALL {
-        shared.region().append_to(&mut bytes, at as usize, len);
-    } else {
-        bytes.try_reserve_exact(len).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        bytes.resize(len, 0);
-        shared.region().read(&mut bytes, at)?;
+    if len <= TINY {
+        // No buffer for a number or a few of them.
+        let mut bytes = [0; TINY];
+        shared.region().get(at as usize, &mut bytes);
+        return Ok(codec::decode(&bytes[..len])?);
     }
-    Ok(codec::decode(&bytes)?)
+    with_buffer(|bytes| {
+        if len <= SMALL {
+            shared.region().append_to(bytes, at as usize, len);
+        } else {
+            bytes.try_reserve_exact(len).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+            bytes.resize(len, 0);
+            shared.region().read(bytes, at)?;
+        }
+        Ok(codec::decode(bytes)?)
+    })
 }
 
 /// Writes the value beside the old one, and makes it the value.
 fn store<T: Message>(shared: &Shared, value: &T) -> Result<(), StoreError> {
-    let mut bytes = Vec::new();
-    let size = codec::encode_into(value, &mut bytes)? as u64;
+    with_buffer(|bytes| {
+        codec::encode_into(value, bytes)?;
+        store_bytes(shared, bytes)
+    })
+}
+
+#[inline]
+fn store_bytes(shared: &Shared, bytes: &[u8]) -> Result<(), StoreError> {
+    let size = bytes.len() as u64;
     let limit = shared.parameter;
     if size > limit {
         return Err(StoreError::TooLarge { size, limit });
@@ -208,9 +225,9 @@ fn store<T: Message>(shared: &Shared, value: &T) -> Result<(), StoreError> {
     let second = old & SECOND == 0;
     let at = place(shared, second, bytes.len());
     if bytes.len() <= SMALL {
-        shared.region().put(at as usize, &bytes);
+        shared.region().put(at as usize, bytes);
     } else {
-        shared.region().write(&bytes, at)?;
+        shared.region().write(bytes, at)?;
     }
     // The one store that counts: release, after the bytes.
     shared.word(CURRENT).store(size | if second { SECOND } else { 0 }, Ordering::Release);

@@ -21,7 +21,7 @@ const DEPTH: usize = 1;
 /// [`super::Mutex`]. It travels as that does, and a holder that is killed poisons it as it does.
 #[derive(Debug)]
 pub struct RLock {
-    shared: Shared,
+    pub(super) shared: Shared,
     interrupt: Interrupt,
 }
 

@@ -81,7 +81,13 @@ pub enum LockError {
 /// A thread holds at most one such lock at a time; a second one is not taken.
 #[inline(always)]
 pub(crate) fn try_lock(words: &[Word32; 2]) -> Option<Held<'_>> {
-    let (thread, word) = (ThisThread::get().ok()?, &words[0]);
+    try_lock_as(ThisThread::get().ok()?, words)
+}
+
+/// The same for a thread that knows itself.
+#[inline(always)]
+pub(super) fn try_lock_as(thread: ThisThread, words: &[Word32; 2]) -> Option<Held<'_>> {
+    let word = &words[0];
     let announced = thread.announce(word)?;
     if word.compare_exchange(0, own_tid(thread), Ordering::Acquire, Ordering::Relaxed).is_ok() {
         return Some(Held { words, announced });

@@ -16,6 +16,7 @@ use super::robust_mutex::LockError;
 use crate::shm::region::{Region, RegionError};
 use crate::shm::word::{Word32, Word64};
 use crate::sys::poll::Deadline;
+use crate::wire::attachments::refusal;
 use crate::wire::handle::Fd;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::io;
@@ -160,7 +161,7 @@ impl Shared {
     }
 
     pub(super) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let file = self.region().file().try_clone_to_owned().map_err(ser::Error::custom)?;
+        let file = self.region().file().try_clone_to_owned().map_err(|error| ser::Error::custom(refusal(error)))?;
         Fd::from(file).serialize(serializer)
     }
 
@@ -170,7 +171,10 @@ impl Shared {
         sizes: impl FnOnce(u64) -> Option<(u64, usize)>,
     ) -> Result<Self, D::Error> {
         let file = Fd::deserialize(deserializer)?.into_owned();
-        Self::attach(file, kind, sizes).map_err(de::Error::custom)
+        Self::attach(file, kind, sizes).map_err(|error| match error {
+            AttachError::Region(RegionError::Os(error)) => de::Error::custom(refusal(error)),
+            other => de::Error::custom(other),
+        })
     }
 }
 

@@ -65,8 +65,33 @@ pub fn has_hung_up(fd: BorrowedFd<'_>) -> bool {
 /// # Errors
 /// As [`readable`].
 pub fn readable_numbers(fds: &[RawFd], deadline: Deadline) -> io::Result<Vec<bool>> {
-    let mut set: Vec<libc::pollfd> =
-        fds.iter().map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 }).collect();
+    poll_all(fds.iter().map(|fd| (*fd, Interest::Read)), deadline)
+}
+
+/// What a descriptor is waited for to allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    /// Reading.
+    Read,
+    /// Writing.
+    Write,
+}
+
+/// As [`readable_numbers`], for reading or for writing. One that is broken or hung up is ready for both.
+///
+/// # Errors
+/// As [`readable`].
+pub fn ready_numbers(fds: &[(RawFd, Interest)], deadline: Deadline) -> io::Result<Vec<bool>> {
+    poll_all(fds.iter().copied(), deadline)
+}
+
+fn poll_all(fds: impl Iterator<Item = (RawFd, Interest)>, deadline: Deadline) -> io::Result<Vec<bool>> {
+    let mut set: Vec<libc::pollfd> = fds
+        .map(|(fd, interest)| {
+            let events = if interest == Interest::Read { libc::POLLIN } else { libc::POLLOUT };
+            libc::pollfd { fd, events, revents: 0 }
+        })
+        .collect();
     loop {
         let timeout = deadline.left().map(|left| *TimeSpec::from_duration(left).as_ref());
         let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);

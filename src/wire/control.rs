@@ -17,6 +17,7 @@
 //! A number that is the socket of a channel's end is borrowed for as long as the end lives.
 #![expect(unsafe_code, reason = "ipc-channel does not lend its descriptors")]
 
+use super::attachments::{self, attach, refusal};
 use super::codec::{self, EncodeError};
 use super::handle::Fd;
 use super::panics::without_panic;
@@ -30,7 +31,6 @@ use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use serde::de::value::U64Deserializer;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
-use std::cell::RefCell;
 use std::fmt::{self, Debug};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -308,44 +308,6 @@ fn probe() -> io::Result<()> {
     Ok(())
 }
 
-thread_local! {
-    /// The descriptors of the value that is being encoded, in the order of their numbers in its bytes.
-    static ATTACHED: RefCell<Option<Vec<OwnedFd>>> = const { RefCell::new(None) };
-    /// The descriptors of the value that is being decoded.
-    static ARRIVED: RefCell<Vec<Option<OwnedFd>>> = const { RefCell::new(Vec::new()) };
-    /// Why the kernel refused something to a handle in the value that is being encoded or decoded.
-    static REFUSED: RefCell<Option<io::Error>> = const { RefCell::new(None) };
-}
-
-/// Keeps why the kernel refused something to a handle that is being encoded or decoded, for the sender or receiver of
-/// the value that it is in; serde carries only the text, which is returned.
-pub(crate) fn refusal(error: io::Error) -> String {
-    let text = error.to_string();
-    if error.raw_os_error().is_some() {
-        REFUSED.set(Some(error));
-    }
-    text
-}
-
-/// Has a copy of `fd` travel with the value that is being encoded; its number there.
-///
-/// # Errors
-/// When no value is on its way to another process: bytes alone carry no descriptor.
-pub(super) fn attach(fd: BorrowedFd<'_>) -> io::Result<u32> {
-    ATTACHED.with_borrow_mut(|attached| {
-        let attached = attached.as_mut().ok_or_else(|| {
-            io::Error::other("a descriptor travels only in the arguments and the result of a process")
-        })?;
-        attached.push(fd.try_clone_to_owned()?);
-        Ok(attached.len() as u32 - 1)
-    })
-}
-
-/// Takes the descriptor with this number in the value that is being decoded.
-pub(super) fn detach(number: u32) -> Option<OwnedFd> {
-    ARRIVED.with_borrow_mut(|arrived| arrived.get_mut(number as usize)?.take())
-}
-
 /// A value on its way: what `ipc-channel` is given to send, or what came of it.
 enum Packed<T> {
     Outgoing(Outgoing),
@@ -365,10 +327,8 @@ struct Outgoing {
 
 impl Outgoing {
     fn pack<T: Message>(value: &T) -> Result<Self, SendError> {
-        let outer = (ATTACHED.replace(Some(Vec::new())), REFUSED.take());
-        let encoded = without_panic(|| codec::encode_with_ends(value));
-        let attached = ATTACHED.replace(outer.0).unwrap_or_default();
-        let refused = REFUSED.replace(outer.1);
+        let (encoded, attached, refused) =
+            attachments::collect(|| without_panic(|| codec::encode_with_ends(value)));
         let packed = match encoded {
             Ok(Ok(encoded)) => Self::complete(encoded, attached),
             Ok(Err(error)) => Err(refused.map_or_else(|| error.into(), SendError::Os)),
@@ -464,10 +424,10 @@ impl Arrived {
                 content(self.descriptors.pop().ok_or_else(missing)?).map_err(TryRecvError::Refused)?
             }
         };
-        let outer = (ARRIVED.replace(self.descriptors.into_iter().map(Some).collect()), REFUSED.take());
-        let decoded = without_panic(|| codec::decode_of_shape(&bytes, &self.shape));
-        ARRIVED.set(outer.0);
-        match (decoded, REFUSED.replace(outer.1)) {
+        let decoded = attachments::lay_out(self.descriptors, || {
+            without_panic(|| codec::decode_of_shape(&bytes, &self.shape))
+        });
+        match decoded {
             (Ok(Ok(value)), _) => Ok(value),
             (Ok(Err(_)), Some(refused)) => Err(TryRecvError::Refused(refused)),
             (Ok(Err(error)), None) => Err(TryRecvError::Unreadable(error.to_string())),

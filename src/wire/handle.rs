@@ -1,6 +1,6 @@
 //! Descriptors inside of values: any open file can be an argument, or part of one.
 
-use super::control;
+use super::attachments::{attach, detach, refusal};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Sending it gives the other process a duplicate (`SCM_RIGHTS`, `unix(7)`): both refer to one open file
 /// description. A value may hold any number of them; the limit is what the receiver may have open.
 ///
-/// It cannot be encoded on its own: bytes in a file or a queue carry no descriptors.
+/// It cannot be encoded on its own: bytes carry no descriptors.
 #[derive(Debug)]
 pub struct Fd(OwnedFd);
 
@@ -35,7 +35,7 @@ impl AsFd for Fd {
 impl Serialize for Fd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u32(
-            control::attach(self.as_fd()).map_err(|error| ser::Error::custom(control::refusal(error)))?,
+            attach(self.as_fd()).map_err(|error| ser::Error::custom(refusal(error)))?,
         )
     }
 }
@@ -43,13 +43,13 @@ impl Serialize for Fd {
 impl<'de> Deserialize<'de> for Fd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = u32::deserialize(deserializer)?;
-        control::detach(number).map(Fd).ok_or_else(|| de::Error::custom("bytes carry no descriptor"))
+        detach(number).map(Fd).ok_or_else(|| de::Error::custom("bytes carry no descriptor"))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::codec;
+    use super::super::{codec, control};
     use super::*;
     use std::fs::File;
     use std::io::{Read, Write};
@@ -70,7 +70,7 @@ mod tests {
     fn bytes_alone_carry_no_descriptor() {
         let null = Fd::from(OwnedFd::from(File::open("/dev/null").unwrap()));
         let words = codec::encode(&null).unwrap_err().to_string();
-        assert!(words.contains("travels only in the arguments"), "{words}");
+        assert!(words.contains("not in bytes alone"), "{words}");
         assert!(codec::decode::<Fd>(&[0; 4]).is_err());
     }
 }

@@ -33,7 +33,6 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_result_that_cannot_be_written_or_read_is_an_error,
         a_child_that_dies_before_it_is_ready_is_an_error_at_once,
         names_may_be_of_any_text,
-        a_function_without_its_arguments_is_refused,
         a_result_is_given_once,
         names_are_counted_where_none_is_given,
         a_child_is_told_who_it_is,
@@ -469,11 +468,6 @@ fn names_may_be_of_any_text() {
             assert_eq!(result_of(&child), name);
         }
     }
-}
-
-fn a_function_without_its_arguments_is_refused() {
-    let error = supervisor().start(Process::new(one)).unwrap_err();
-    assert!(matches!(error, StartError::MissingArgs { .. }));
 }
 
 fn a_result_is_given_once() {

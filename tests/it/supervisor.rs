@@ -14,7 +14,7 @@ use proclab::sys::procfs::stat::of_process;
 use proclab::sys::procfs::tree;
 use proclab::sys::signal::Interrupt;
 use proclab::wire::handle::Fd;
-use proclab::{Exit, JoinError, Pid, Process, Signal, StartError, StartMethod, Supervisor};
+use proclab::{Exit, JoinError, Pid, Process, Signal, StartError, StartMethod, Supervisor, WaitAnyError};
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
@@ -252,7 +252,7 @@ fn a_wait_for_children_of_two_supervisors_heeds_both_interrupts() {
     let children = [&first, &second].map(|one| one.start(sleeper(StartMethod::Spawn)).unwrap());
     interrupting.write_all(b"!").unwrap();
     let waited = proclab::wait_any(&children, Some(PATIENCE));
-    assert!(matches!(waited, Err(JoinError::Interrupted)), "{waited:?}");
+    assert!(matches!(waited, Err(WaitAnyError::Interrupted)), "{waited:?}");
     first.shutdown().unwrap();
     second.shutdown().unwrap();
 }

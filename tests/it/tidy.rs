@@ -23,7 +23,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 /// The layers, the lowest first.
 const LAYERS: [&[&str]; 10] = [
-    &["sys", "wire"],
+    &["sys", "wait", "wire"],
     &["shm"],
     &["process", "sync"],
     &["pool", "queue", "supervisor"],

@@ -11,7 +11,7 @@ thread_local! {
 
 /// Calls `work` with an empty buffer. A value whose `Serialize` itself sends gets another one.
 #[inline]
-pub(super) fn with_buffer<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+pub(crate) fn with_buffer<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     let mut buffer = BUFFER.take();
     buffer.clear();
     let result = work(&mut buffer);

@@ -1,0 +1,103 @@
+//! The ends as things that are waited for beside others.
+//!
+//! The steps are those of a receiver or sender that goes to sleep: see [`super::bell`].
+
+use super::fault::RecvFault;
+use super::leases;
+use super::members;
+use super::receiver::Receiver;
+use super::receiving::Receiving;
+use super::sender::Sender;
+use super::wait::{ASK_AGAIN, Patience, watch_holders};
+use crate::shm::word::fence;
+use crate::sync::robust_mutex::LockError;
+use crate::wait::{WaitAnyError, Waitable, Wakers};
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+
+/// A lock that is held by a process which is stopped is looked at again.
+fn lock_failed(error: LockError, wakers: &mut Wakers<'_>) -> Result<bool, WaitAnyError> {
+    match error {
+        LockError::TimedOut => {
+            wakers.look_again();
+            Ok(false)
+        }
+        LockError::Unwatched(error) => Err(error.into()),
+    }
+}
+
+impl<T> Waitable for Receiver<T> {
+    fn enroll<'a>(&'a self, wakers: &mut Wakers<'a>) -> Result<bool, WaitAnyError> {
+        let channel = &*self.side.channel;
+        let memory = &channel.memory;
+        let member = self.member.known()?;
+        if member.is_some() || !leases::is_empty(memory) {
+            match Receiving::lock(channel, Patience::Try.for_lock()) {
+                Ok(receiving) => {
+                    // The handle came back: its program is done with what it took last.
+                    member.into_iter().for_each(|index| members::note_done(memory, index));
+                    receiving.sweep();
+                }
+                Err(error) => return lock_failed(error, wakers),
+            }
+        }
+        if channel.len() > 0 {
+            return Ok(true);
+        }
+        // Asked before anything else is looked at: whatever the last sender did, it did before it was gone.
+        let hung_up = self.side.is_hung_up();
+        if hung_up {
+            match self.is_over(Patience::Try) {
+                Ok(false) => {}
+                // A fault is for the receiver that comes to see it.
+                Ok(true) | Err(RecvFault::Disconnected | RecvFault::Unreadable(_)) => return Ok(true),
+                Err(RecvFault::Nothing) => {
+                    wakers.look_again();
+                    return Ok(false);
+                }
+            }
+        }
+        match self.side.sending(Patience::Try.for_lock()) {
+            Ok(sending) if !sending.prepare_sleep() => return Ok(true),
+            Ok(_) => {}
+            Err(error) => return lock_failed(error, wakers),
+        }
+        // As in `Receiver::wait_for_items`.
+        fence(Ordering::SeqCst);
+        if hung_up && !self.may_come() {
+            return Ok(true);
+        }
+        match watch_holders(channel) {
+            // One of them has ended: what it held is returned when this is asked again.
+            None => wakers.look_again(),
+            Some((holders, all_watched)) => {
+                holders.into_iter().for_each(|pidfd| wakers.wake_held(pidfd));
+                if !all_watched {
+                    wakers.look_again_after(ASK_AGAIN);
+                }
+            }
+        }
+        wakers.wake(channel.items.as_fd());
+        if !hung_up {
+            wakers.wake(self.side.line());
+        }
+        Ok(false)
+    }
+}
+
+impl<T> Waitable for Sender<T> {
+    fn enroll<'a>(&'a self, wakers: &mut Wakers<'a>) -> Result<bool, WaitAnyError> {
+        let channel = &*self.side.channel;
+        if !channel.memory.is_full() || self.side.is_hung_up() {
+            return Ok(true);
+        }
+        match Receiving::lock(channel, Patience::Try.for_lock()) {
+            Ok(receiving) if !receiving.prepare_sleep_until_room() => return Ok(true),
+            Ok(_) => {}
+            Err(error) => return lock_failed(error, wakers),
+        }
+        wakers.wake(channel.space.as_fd());
+        wakers.wake(self.side.line());
+        Ok(false)
+    }
+}
