@@ -68,6 +68,7 @@ pub use wire::handle::Fd;
 
 pub mod explore;
 pub mod observe;
+pub mod pipe;
 pub mod queue;
 pub mod sync;
 

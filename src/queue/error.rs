@@ -85,6 +85,10 @@ pub enum Rejection {
     /// The queue is unusable.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
+    /// The kernel cannot keep the handles in the message now. `ETOOMANYREFS`: more descriptors of this user are on
+    /// their way between processes than this process may have open (`RLIMIT_NOFILE`).
+    #[error("the message's handles cannot be kept: {0}")]
+    Handles(#[source] io::Error),
     /// The kernel does not watch this thread's locks.
     #[error("the queue's lock is unavailable")]
     Lock(#[source] io::Error),

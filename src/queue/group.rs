@@ -7,8 +7,8 @@ use super::layout::FREED;
 use super::sender::Sender;
 use super::wait::Patience;
 use crate::sys::poll::Deadline;
-use crate::wire::codec;
-use crate::wire::codec::Message;
+use crate::wire::attachments;
+use crate::wire::codec::{self, Message};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
@@ -33,11 +33,17 @@ impl<T: Message> Sender<T> {
         while *sent < values.len() {
             // A value that cannot be sent ends the group; those before it are sent first.
             let stopped = self.encode_group(&values[*sent..], &mut group).err();
+            let has_handles = attachments::take_missed();
             while !group.ends.is_empty() {
                 self.send_some(&mut group, sent)?;
             }
-            if let Some(why) = stopped {
-                return Err(why.into());
+            match stopped {
+                None => {}
+                Some(_) if has_handles => {
+                    self.send_value(&values[*sent], Patience::Until(Deadline::NEVER))?;
+                    *sent += 1;
+                }
+                Some(why) => return Err(why.into()),
             }
         }
         Ok(())

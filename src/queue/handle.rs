@@ -1,4 +1,4 @@
-//! Handles on their way to another process, as five descriptors.
+//! Handles on their way to another process, as six descriptors.
 //!
 //! While they are under way the line counts as held, for the kernel holds it.
 
@@ -28,6 +28,7 @@ struct Fds {
     space: Fd,
     settled: Fd,
     line: Fd,
+    parcels: Option<Fd>,
 }
 
 impl Fds {
@@ -40,12 +41,14 @@ impl Fds {
             space: copy(channel.space.as_fd())?,
             settled: copy(channel.settled.as_fd())?,
             line: copy(side.line())?,
+            parcels: channel.parcels.as_ref().map(|parcels| copy(parcels.as_fd())).transpose()?,
         })
     }
 
     fn attach<E: de::Error>(self) -> Result<Arc<Side>, E> {
         let bells = [self.items, self.space, self.settled].map(Fd::into_owned);
-        let channel = Channel::attach(self.memory.into_owned(), bells).map_err(|error| match error {
+        let parcels = self.parcels.map(Fd::into_owned);
+        let channel = Channel::attach(self.memory.into_owned(), bells, parcels).map_err(|error| match error {
             AttachError::Region(RegionError::Os(error)) => E::custom(refusal(error)),
             error => E::custom(error),
         })?;

@@ -51,6 +51,8 @@ pub(super) const STREAM_NEXT: usize = 160;
 pub(super) const STREAM_FREED_SEEN: usize = 168;
 /// Bytes of the stream, from its beginning, that have memory.
 pub(super) const STREAM_RESERVED: usize = 176;
+/// Whether a sender was killed, who may have left a parcel of no message.
+pub(super) const STRAYS: usize = 184;
 pub(super) const TAIL: usize = 256;
 pub(super) const RECV_LOCK: usize = 384;
 /// What the receivers last saw of [`TAIL`].
@@ -93,7 +95,7 @@ pub const MAX_MEMBERS: usize = 1024;
 pub const MAX_LEASES: usize = 1024;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"proclabQ");
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 const MIN_STREAM: u64 = 64 << 10;
 const MAX_STREAM: u64 = 1 << 30;
 

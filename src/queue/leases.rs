@@ -12,7 +12,7 @@
 use super::error::{Corrupt, Unreadable};
 use super::layout::{HEAD, LEASE, LEASES_END, MAX_LEASES, MAX_MEMBERS};
 use super::memory::Memory;
-use super::place::{Place, read_large};
+use super::place::{HANDLES, Place, has_handles, read_large};
 use std::sync::atomic::Ordering;
 
 /// The number of the message plus one; 0 when the lease is free.
@@ -159,7 +159,13 @@ pub(super) fn next_turn(memory: &Memory, head: u64) -> u64 {
 }
 
 /// Writes an uncommitted lease of message `number` to a free place.
-pub(super) fn write(memory: &Memory, number: u64, member: usize, bytes: &[u8]) -> Result<Leased, Unreadable> {
+pub(super) fn write(
+    memory: &Memory,
+    number: u64,
+    member: usize,
+    bytes: &[u8],
+    is_marked: bool,
+) -> Result<Leased, Unreadable> {
     let free = |index: &usize| word(memory, *index, NUMBER) == 0;
     let index = (0..end(memory)).find(free).unwrap_or(end(memory));
     if index == MAX_LEASES {
@@ -174,7 +180,7 @@ pub(super) fn write(memory: &Memory, number: u64, member: usize, bytes: &[u8]) -
         memory.store(LEASES_END, index as u64 + 1);
     }
     let leased = Leased { index, number, deliveries: 1, holder: Holder::Member(member) };
-    set(memory, index, PLACE, place.word(bytes.len()));
+    set(memory, index, PLACE, place.word(bytes.len()) | if is_marked { HANDLES } else { 0 });
     set_holder(memory, leased);
     set(memory, index, NUMBER, number + 1);
     Ok(leased)
@@ -191,9 +197,10 @@ pub(super) fn set_returned(memory: &Memory, lease: Leased, turn: u64) {
     set_holder(memory, Leased { holder: Holder::None, ..lease });
 }
 
-/// Appends the bytes of a leased message to `buffer`.
-pub(super) fn read(memory: &Memory, index: usize, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
-    let (place, len) = Place::from_word(word(memory, index, PLACE), memory.layout.limit)?;
+/// Appends the bytes of a leased message to `buffer`, and says whether it has handles.
+pub(super) fn read(memory: &Memory, index: usize, buffer: &mut Vec<u8>) -> Result<bool, Unreadable> {
+    let what = word(memory, index, PLACE);
+    let (place, len) = Place::from_word(what, memory.layout.limit)?;
     match place {
         Place::Inline if len <= INLINE_LEN => {
             memory.region.append_to(buffer, memory.layout.lease(index) + BYTES, len);
@@ -201,18 +208,20 @@ pub(super) fn read(memory: &Memory, index: usize, buffer: &mut Vec<u8>) -> Resul
         Place::Large => read_large(memory, memory.layout.leased(index), len, buffer)?,
         _ => return Err(Corrupt("a leased message has no place").into()),
     }
-    Ok(())
+    Ok(has_handles(what))
 }
 
-/// Frees a lease.
-pub(super) fn free(memory: &Memory, index: usize) {
-    let large = Place::from_word(word(memory, index, PLACE), memory.layout.limit);
+/// Frees a lease, and says whether its message has handles.
+pub(super) fn free(memory: &Memory, index: usize) -> bool {
+    let what = word(memory, index, PLACE);
+    let large = Place::from_word(what, memory.layout.limit);
     // The one store that counts.
     set(memory, index, NUMBER, 0);
     if let Ok((Place::Large, len)) = large {
         let _ = memory.region.release(memory.layout.leased(index), len as u64);
     }
     shorten(memory);
+    has_handles(what)
 }
 
 /// Frees the leases of messages that HEAD never passed, because their taker died, and gives back the memory

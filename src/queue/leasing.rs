@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 impl Receiving<'_> {
     /// Leases the first queued message, whose bytes are given, to a member.
     pub(super) fn lease(&mut self, member: usize, bytes: &[u8]) -> Result<Leased, Unreadable> {
-        let leased = leases::write(self.memory, self.head, member, bytes)?;
+        let leased = leases::write(self.memory, self.head, member, bytes, self.handles.is_some())?;
         self.take(1);
         Ok(leased)
     }
@@ -33,7 +33,9 @@ impl Receiving<'_> {
     /// The message is done, or was taken for good: its lease is free.
     pub(super) fn finish(&self, leased: Leased) {
         self.wake_joiners_before_settling(leased.index);
-        leases::free(self.memory, leased.index);
+        if leases::free(self.memory, leased.index) {
+            self.remove_parcel(leased.number);
+        }
     }
 
     /// The message waits for its next receiver, or is a dead letter if it was delivered as often as the queue

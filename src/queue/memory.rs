@@ -82,6 +82,13 @@ impl Memory {
         tail.saturating_sub(head).min(self.layout.capacity)
     }
 
+    /// The numbers of the next message to be taken and of the next to be sent.
+    pub(super) fn ends(&self) -> (u64, u64) {
+        // HEAD first: it never passes TAIL.
+        let head = self.word(HEAD).load(Ordering::Acquire);
+        (head, self.word(TAIL).load(Ordering::Acquire))
+    }
+
     pub(super) fn is_full(&self) -> bool {
         let freed = self.word(FREED).load(Ordering::Acquire);
         let tail = self.word(TAIL).load(Ordering::Acquire);

@@ -35,6 +35,8 @@ pub mod error;
 mod layout;
 /// The memory, as words, and the orders of their accesses.
 mod memory;
+/// Handles inside of messages.
+mod parcels;
 /// Where the bytes of a message are.
 mod place;
 /// What becomes of a message whose lease ends without success.

@@ -15,6 +15,14 @@ pub(super) const INLINE_LEN: usize = super::layout::SLOT - 8;
 pub(super) const STREAM_ALIGN: u64 = 64;
 
 const SHIFT: u32 = 62;
+/// Set where the message has handles: see [`super::parcels`].
+pub(super) const HANDLES: u64 = 1 << 61;
+
+/// Whether the message has handles.
+#[inline]
+pub(super) fn has_handles(word: u64) -> bool {
+    word & HANDLES != 0
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -35,7 +43,7 @@ impl Place {
 
     #[inline]
     pub(super) fn from_word(word: u64, limit: u64) -> Result<(Self, usize), Corrupt> {
-        let len = word & !(3 << SHIFT);
+        let len = word & !(3 << SHIFT | HANDLES);
         if len > limit {
             return Err(Corrupt("a message is longer than the limit"));
         }
@@ -49,9 +57,9 @@ impl Place {
     }
 }
 
-/// Writes a message of at most [`INLINE_LEN`] bytes into a slot.
+/// Writes a message of at most [`INLINE_LEN`] bytes into a slot; `mark` is 0 or [`HANDLES`].
 #[inline(always)]
-pub(super) fn write_inline(memory: &Memory, slot: usize, bytes: &[u8]) {
+pub(super) fn write_inline(memory: &Memory, slot: usize, bytes: &[u8], mark: u64) {
     let [what, words @ ..] = memory.region.words::<SLOT_WORDS>(slot);
     let mut whole = bytes.chunks_exact(8);
     let mut left = words.iter();
@@ -63,16 +71,17 @@ pub(super) fn write_inline(memory: &Memory, slot: usize, bytes: &[u8]) {
         eight[..whole.remainder().len()].copy_from_slice(whole.remainder());
         word.store(u64::from_ne_bytes(eight), Ordering::Relaxed);
     }
-    what.store(Place::Inline.word(bytes.len()), Ordering::Relaxed);
+    what.store(Place::Inline.word(bytes.len()) | mark, Ordering::Relaxed);
 }
 
-/// Appends the bytes of message `number` to `buffer`.
+/// Appends the bytes of message `number` to `buffer`, and says whether it has handles.
 #[inline(always)]
-pub(super) fn read_slot(memory: &Memory, number: u64, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
+pub(super) fn read_slot(memory: &Memory, number: u64, buffer: &mut Vec<u8>) -> Result<bool, Unreadable> {
     let (region, layout) = (&memory.region, &memory.layout);
     let slot = layout.slot(number);
     let [what, words @ ..] = region.words::<SLOT_WORDS>(slot);
-    let (place, len) = Place::from_word(what.load(Ordering::Relaxed), layout.limit)?;
+    let what = what.load(Ordering::Relaxed);
+    let (place, len) = Place::from_word(what, layout.limit)?;
     match place {
         Place::Inline if len <= INLINE_LEN => {
             // Always the whole slot: a fixed number of words is faster than a loop over some of them.
@@ -94,7 +103,7 @@ pub(super) fn read_slot(memory: &Memory, number: u64, buffer: &mut Vec<u8>) -> R
         }
         Place::Large => read_large(memory, layout.large(number), len, buffer)?,
     }
-    Ok(())
+    Ok(has_handles(what))
 }
 
 /// Appends `len` bytes from `offset` of the file to `buffer`.

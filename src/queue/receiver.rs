@@ -8,16 +8,19 @@ use super::lease::Lease;
 use super::leases;
 use super::members::{self, Loss};
 use super::membership::Membership;
+use super::parcels;
 use super::receiving::Receiving;
 use super::side::Side;
 use super::wait::Patience;
 use crate::sys::poll::Deadline;
+use crate::wire::attachments;
 use crate::wire::codec::{self, DecodeError};
 use crate::wire::scratch::with_buffer;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -144,7 +147,9 @@ impl<T: DeserializeOwned> Receiver<T> {
             self.take_many(receiving, max, &mut bytes, &mut ends)
         })?;
         let mut begin = 0;
-        let decode = |(number, end)| decode(number, &bytes[std::mem::replace(&mut begin, end)..end]);
+        let decode = |(number, (end, handles))| {
+            decode(number, &bytes[std::mem::replace(&mut begin, end)..end], handles)
+        };
         Ok((first..).zip(ends).map(decode).collect())
     }
 
@@ -182,14 +187,14 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// If the queue's lock or its memory is unavailable; nothing was taken then.
     pub fn take_dead_letter(&self) -> Result<Option<DeadLetter<T>>, Unreadable> {
         with_buffer(|buffer| {
-            let letter = {
-                let receiving = Receiving::lock(&self.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
-                self.take_dead(&receiving, buffer)?
+            let (letter, handles) = {
+                let mut receiving = Receiving::lock(&self.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
+                (self.take_dead(&mut receiving, buffer)?, receiving.handles.take())
             };
             Ok(letter.map(|letter| DeadLetter {
                 number: letter.number,
                 deliveries: letter.deliveries,
-                value: decode(letter.number, buffer),
+                value: decode(letter.number, buffer, handles),
             }))
         })
     }
@@ -198,7 +203,17 @@ impl<T: DeserializeOwned> Receiver<T> {
     #[inline]
     pub(super) fn receive(&self, patience: Patience, value: &mut Option<T>) -> Result<(), RecvFault> {
         with_buffer(|buffer| {
-            let number = self.wait_for(patience, |receiving| self.take_one(receiving, buffer))?;
+            let mut handles = None;
+            let number = self.wait_for(patience, |receiving| {
+                buffer.clear();
+                let number = self.take_one(receiving, buffer)?;
+                handles = receiving.handles.take();
+                Ok(number)
+            })?;
+            if handles.is_some() {
+                *value = Some(decode(number, buffer, handles)?);
+                return Ok(());
+            }
             codec::decode_into(buffer, value).map_err(|source| undecodable(number, buffer, source).into())
         })
     }
@@ -206,24 +221,37 @@ impl<T: DeserializeOwned> Receiver<T> {
     fn lease_within(&self, patience: Patience) -> Result<Lease<T>, RecvFault> {
         self.member.announce_leasing(patience)?;
         with_buffer(|buffer| {
+            let mut handles = None;
             let leased = self.wait_for(patience, |receiving| {
                 buffer.clear();
-                self.lease_one(receiving, buffer)
+                let leased = self.lease_one(receiving, buffer)?;
+                handles = receiving.handles.take();
+                Ok(leased)
             })?;
-            match codec::decode(buffer) {
+            match decode(leased.number, buffer, handles) {
                 Ok(value) => Ok(Lease::new(Arc::clone(&self.member), leased, value)),
-                Err(source) => {
+                Err(undecodable) => {
                     let lease = Lease::new(Arc::clone(&self.member), leased, ());
                     lease.reject()?;
-                    Err(undecodable(leased.number, buffer, source).into())
+                    Err(undecodable.into())
                 }
             }
         })
     }
 }
 
-fn decode<T: DeserializeOwned>(number: u64, bytes: &[u8]) -> Result<T, Undecodable> {
-    codec::decode(bytes).map_err(|source| undecodable(number, bytes, source))
+/// Decodes a message; one with handles begins with a nonce.
+fn decode<T: DeserializeOwned>(
+    number: u64,
+    bytes: &[u8],
+    handles: Option<Vec<OwnedFd>>,
+) -> Result<T, Undecodable> {
+    let Some(handles) = handles else {
+        return codec::decode(bytes).map_err(|source| undecodable(number, bytes, source));
+    };
+    let bytes = bytes.get(parcels::NONCE..).unwrap_or_default();
+    let (value, _) = attachments::lay_out(handles, || codec::decode(bytes));
+    value.map_err(|source| undecodable(number, bytes, source))
 }
 
 #[cold]

@@ -9,12 +9,14 @@
 use super::channel::Channel;
 use super::error::{Corrupt, Unreadable};
 use super::layout::{FREED, HEAD, JOINERS_ASLEEP, RECV_LOCK, SENDERS_ASLEEP, STREAM_FREED, TAIL, TAIL_SEEN};
-use super::leases;
+use super::leases::{self, Leased};
 use super::members;
+use super::parcels;
 use super::memory::Memory;
 use super::place::{self, Place, STREAM_ALIGN};
 use crate::sync::robust_mutex::{Held, LockError, Locked, lock, try_lock};
 use crate::sys::poll::Deadline;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(super) struct Receiving<'a> {
     pub(super) memory: &'a Memory,
     /// The number of the next message.
     pub(super) head: u64,
+    /// Those of the message that was read last, if it has any.
+    pub(super) handles: Option<Vec<OwnedFd>>,
     _held: Held<'a>,
 }
 
@@ -49,7 +53,7 @@ impl<'a> Receiving<'a> {
     #[inline(always)]
     fn new(channel: &'a Channel, held: Held<'a>) -> Self {
         let memory = &channel.memory;
-        Receiving { channel, memory, head: memory.load(HEAD), _held: held }
+        Receiving { channel, memory, head: memory.load(HEAD), handles: None, _held: held }
     }
 
     /// Each step may be repeated, should this process be killed in the middle of it.
@@ -60,6 +64,31 @@ impl<'a> Receiving<'a> {
         members::discard_uncommitted(self.memory, self.head, is_leased);
         let oldest = self.head.saturating_sub(self.memory.layout.capacity);
         self.free(self.memory.load(FREED).clamp(oldest, self.head));
+        self.remove_stray_parcels();
+    }
+
+    /// Closes the handles that killed processes left in no message.
+    #[cold]
+    pub(super) fn remove_stray_parcels(&self) {
+        if let Some(store) = &self.channel.parcels {
+            parcels::remove_strays(self.memory, store);
+        }
+    }
+
+    /// The message was taken, or is done: nothing needs its parcel any more.
+    #[cold]
+    pub(super) fn remove_parcel(&self, number: u64) {
+        if let Some(store) = &self.channel.parcels {
+            parcels::remove(self.memory, store, number);
+        }
+    }
+
+    /// Copies of the handles of message `number`, whose bytes are given.
+    #[cold]
+    fn open_parcel(&mut self, number: u64, message: &[u8]) -> Result<(), Unreadable> {
+        let store = self.channel.parcels.as_ref().ok_or(Corrupt("a message has handles and the queue has none"))?;
+        self.handles = Some(parcels::open(self.memory, store, number, message)?);
+        Ok(())
     }
 
     /// The number of queued messages; once at least `enough` are known of, it does not look for more.
@@ -77,10 +106,23 @@ impl<'a> Receiving<'a> {
         Ok(queued)
     }
 
-    /// Appends the bytes of a queued message to `buffer`; the message stays where it is.
+    /// Appends the bytes of a queued message to `buffer`, and opens its parcel; the message stays where it is.
     #[inline]
-    pub(super) fn read(&self, number: u64, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
-        place::read_slot(self.memory, number, buffer)
+    pub(super) fn read(&mut self, number: u64, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
+        let begin = buffer.len();
+        if place::read_slot(self.memory, number, buffer)? {
+            self.open_parcel(number, &buffer[begin..])?;
+        }
+        Ok(())
+    }
+
+    /// The same of a leased message.
+    pub(super) fn read_lease(&mut self, leased: Leased, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
+        let begin = buffer.len();
+        if leases::read(self.memory, leased.index, buffer)? {
+            self.open_parcel(leased.number, &buffer[begin..])?;
+        }
+        Ok(())
     }
 
     /// Takes the first `count` messages out of the queue. Rings before that: see [`super::bell`].

@@ -5,24 +5,28 @@ use super::error::{
 };
 use super::fault::SendFault;
 use super::layout::{EPOCH, FREED};
+use super::parcels;
 use super::receiving::Receiving;
 use super::side::Side;
 use super::wait::{A_SENDER, Awake, Patience, sleep};
 use crate::sync::robust_mutex::LockError;
-use crate::sys::poll::Deadline;
+use crate::sys::poll::{Deadline, readable};
 use crate::sys::ticks::ticks;
-use crate::wire::codec;
-use crate::wire::codec::Message;
+use crate::wire::attachments;
+use crate::wire::codec::{self, EncodeError, Message};
 use crate::wire::scratch::with_buffer;
 use std::fmt;
 use std::marker::PhantomData;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Ticks after which a sender asks the kernel again whether a receiver lives: 20 to 50 microseconds.
 const ASK_AGAIN: u64 = 50_000;
+
+/// How often a sender looks whether there is room for handles again.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// The sending end of a queue. Clones, and handles in other processes, send into the same queue.
 ///
@@ -122,7 +126,12 @@ impl<T> Sender<T> {
     }
 
     #[inline]
-    fn send_bytes(&self, bytes: &[u8], patience: Patience) -> Result<(), SendFault> {
+    fn send_bytes(
+        &self,
+        bytes: &[u8],
+        handles: Option<&[OwnedFd]>,
+        patience: Patience,
+    ) -> Result<(), SendFault> {
         let channel = &*self.side.channel;
         loop {
             if !self.has_receivers() {
@@ -134,9 +143,17 @@ impl<T> Sender<T> {
                         return Err(SendFault::Disconnected);
                     }
                     if sending.has_room()? {
-                        sending.place(bytes)?;
-                        sending.publish();
-                        return Ok(());
+                        let is_placed = match handles {
+                            None => sending.place(bytes).map(|()| true)?,
+                            Some(handles) => sending.place_with(bytes, handles)?,
+                        };
+                        if is_placed {
+                            sending.publish();
+                            return Ok(());
+                        }
+                        drop(sending);
+                        self.wait_for_parcels(patience)?;
+                        continue;
                     }
                 }
                 Err(LockError::TimedOut) => return Err(SendFault::NoRoom),
@@ -144,6 +161,18 @@ impl<T> Sender<T> {
             }
             self.wait_for_room(channel.memory.word(FREED).load(Ordering::Relaxed), patience)?;
         }
+    }
+
+    /// The kernel keeps as many handles of this queue as it can: waits a moment.
+    #[cold]
+    fn wait_for_parcels(&self, patience: Patience) -> Result<(), SendFault> {
+        let Patience::Until(deadline) = patience else { return Err(SendFault::NoRoom) };
+        if deadline.is_over() {
+            return Err(SendFault::NoRoom);
+        }
+        let next = deadline.left().map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
+        readable(&[self.side.line()], Deadline::after(next)).map_err(Rejection::Lock)?;
+        Ok(())
     }
 
     /// The queue was full when `freed` messages had left it: waits until another has.
@@ -252,12 +281,37 @@ impl<T: Message> Sender<T> {
     }
 
     #[inline]
-    fn send_value(&self, value: &T, patience: Patience) -> Result<(), SendFault> {
+    pub(super) fn send_value(&self, value: &T, patience: Patience) -> Result<(), SendFault> {
         with_buffer(|buffer| {
-            codec::encode_into(value, buffer)?;
+            if let Err(error) = codec::encode_into(value, buffer) {
+                return self.send_with_handles(value, buffer, patience, error);
+            }
             self.check_size(buffer.len())?;
-            self.send_bytes(buffer, patience)
+            self.send_bytes(buffer, None, patience)
         })
+    }
+
+    /// Sends a value that could not be encoded to bytes alone, if that is because it has handles.
+    #[cold]
+    fn send_with_handles(
+        &self,
+        value: &T,
+        buffer: &mut Vec<u8>,
+        patience: Patience,
+        error: EncodeError,
+    ) -> Result<(), SendFault> {
+        if !attachments::take_missed() {
+            return Err(error.into());
+        }
+        buffer.clear();
+        buffer.extend(parcels::fresh_nonce().map_err(Rejection::Handles)?);
+        let (encoded, handles, refused) = attachments::collect(|| codec::encode_untried(value, buffer));
+        match (encoded, refused) {
+            (Err(_), Some(refused)) => return Err(Rejection::Handles(refused).into()),
+            (encoded, _) => drop(encoded?),
+        }
+        self.check_size(buffer.len() - parcels::NONCE)?;
+        self.send_bytes(buffer, Some(&handles), patience)
     }
 
     #[inline]

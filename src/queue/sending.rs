@@ -8,13 +8,16 @@ use super::channel::Channel;
 use super::error::{Corrupt, Rejection};
 use super::layout::{
     CLOSED, FREED, FREED_SEEN, HEAD, RECEIVERS_ASLEEP, SEND_LOCK, SLOT, STREAM_FREED, STREAM_FREED_SEEN,
-    STREAM_NEXT, STREAM_RESERVED, TAIL,
+    STRAYS, STREAM_NEXT, STREAM_RESERVED, TAIL,
 };
 use super::leases;
 use super::memory::Memory;
-use super::place::{self, INLINE_LEN, Place, STREAM_ALIGN};
+use super::parcels;
+use super::place::{self, HANDLES, INLINE_LEN, Place, STREAM_ALIGN};
 use crate::sync::robust_mutex::{Held, LockError, Locked, lock, try_lock};
 use crate::sys::poll::Deadline;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
 /// The stream is begun anew here when the queue runs empty, so that a queue that is mostly empty stays in
@@ -50,6 +53,7 @@ impl<'a> Sending<'a> {
         let sending = Self::new(channel, held);
         if owner_died {
             sending.release_unpublished();
+            sending.memory.store(STRAYS, 1);
         }
         Ok((sending, owner_died))
     }
@@ -105,6 +109,24 @@ impl<'a> Sending<'a> {
     /// Writes a message behind those placed before. Call [`Self::has_room`] first.
     #[inline(always)]
     pub(super) fn place(&mut self, bytes: &[u8]) -> Result<(), Rejection> {
+        self.place_marked(bytes, 0)
+    }
+
+    /// Leaves the handles of the next message, and writes the message; false if there is no room for the handles.
+    #[cold]
+    pub(super) fn place_with(&mut self, bytes: &[u8], handles: &[OwnedFd]) -> Result<bool, Rejection> {
+        let refused = || io::Error::from(io::ErrorKind::Unsupported);
+        let store = self.channel.parcels.as_ref().ok_or_else(|| Rejection::Handles(refused()))?;
+        match parcels::leave(store, self.tail + self.placed, bytes, handles) {
+            Ok(()) => self.place_marked(bytes, HANDLES).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(Rejection::Handles(error)),
+        }
+    }
+
+    /// `mark` is 0, or [`HANDLES`] for a message that has some.
+    #[inline(always)]
+    fn place_marked(&mut self, bytes: &[u8], mark: u64) -> Result<(), Rejection> {
         let number = self.tail + self.placed;
         let (memory, layout) = (self.memory, &self.memory.layout);
         let slot = layout.slot(number);
@@ -113,14 +135,14 @@ impl<'a> Sending<'a> {
             memory.region.reserve(slot as u64, (last - slot) as u64).map_err(Rejection::Memory)?;
         }
         if bytes.len() <= INLINE_LEN {
-            place::write_inline(memory, slot, bytes);
+            place::write_inline(memory, slot, bytes, mark);
         } else if let Some(at) = self.room_in_stream(bytes.len() as u64)? {
             memory.region.put(layout.stream + (at & (layout.stream_len - 1)) as usize, bytes);
             memory.store(slot + 8, at);
-            memory.store(slot, Place::Stream.word(bytes.len()));
+            memory.store(slot, Place::Stream.word(bytes.len()) | mark);
         } else {
             memory.region.write(bytes, layout.large(number)).map_err(Rejection::Memory)?;
-            memory.store(slot, Place::Large.word(bytes.len()));
+            memory.store(slot, Place::Large.word(bytes.len()) | mark);
         }
         self.placed += 1;
         Ok(())

@@ -49,6 +49,7 @@ impl Side {
         if let Some(registered) = &self.registered {
             registered.note_dropped();
         }
+        self.channel.note_dropped();
     }
 
     pub(super) fn line(&self) -> BorrowedFd<'_> {

@@ -2,7 +2,7 @@
 
 use super::error::Unreadable;
 use super::fault::RecvFault;
-use super::layout::{LAST_SWEEP, TAIL};
+use super::layout::{LAST_SWEEP, STRAYS, TAIL};
 use super::leases::{self, Leased};
 use super::members;
 use super::receiver::Receiver;
@@ -11,6 +11,7 @@ use super::wait::{A_RECEIVER, Awake, Patience, sleep_for_items};
 use crate::shm::word::fence;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pid::Pid;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
 /// While the queue is not empty and something is leased, the holders are checked for death at most this
@@ -49,6 +50,11 @@ impl<T> Receiver<T> {
             && (channel.len() > 0 || A_RECEIVER.spin_until(memory, || memory.load(TAIL) != tail))
         {
             return Ok(());
+        }
+        if memory.load(STRAYS) != 0 {
+            let receiving = Receiving::lock(channel, patience.for_lock())?;
+            memory.store(STRAYS, 0);
+            receiving.remove_stray_parcels();
         }
         if !leases::is_empty(memory) && Receiving::lock(channel, patience.for_lock())?.sweep() {
             return Ok(());
@@ -131,17 +137,20 @@ impl<T> Receiver<T> {
         receiving.read(number, buffer)?;
         members::note_taking(receiving.memory, member, number, 1);
         receiving.take(1);
+        if receiving.handles.is_some() {
+            receiving.remove_parcel(number);
+        }
         Ok(Some(number))
     }
 
     fn take_from_lease(
         &self,
-        receiving: &Receiving<'_>,
+        receiving: &mut Receiving<'_>,
         leased: Leased,
         buffer: &mut Vec<u8>,
     ) -> Result<(), Unreadable> {
         let member = self.member.index(receiving)?;
-        leases::read(receiving.memory, leased.index, buffer)?;
+        receiving.read_lease(leased, buffer)?;
         members::note_taking(receiving.memory, member, leased.number, 1);
         receiving.finish(leased);
         Ok(())
@@ -150,7 +159,7 @@ impl<T> Receiver<T> {
     /// Takes the dead letter that was sent first and appends its bytes to `buffer`.
     pub(super) fn take_dead(
         &self,
-        receiving: &Receiving<'_>,
+        receiving: &mut Receiving<'_>,
         buffer: &mut Vec<u8>,
     ) -> Result<Option<Leased>, Unreadable> {
         if let Some(index) = self.member.known()? {
@@ -174,7 +183,7 @@ impl<T> Receiver<T> {
         let member = self.member.index(receiving)?;
         let leased = match returned {
             Some(returned) => {
-                leases::read(receiving.memory, returned.index, buffer)?;
+                receiving.read_lease(returned, buffer)?;
                 receiving.lease_again(member, returned)
             }
             None => {
@@ -185,18 +194,18 @@ impl<T> Receiver<T> {
         Ok(Some(leased))
     }
 
-    /// Takes the first messages, up to `max`, as far as they are there; where each ends in `bytes`.
+    /// Takes the first messages, up to `max`, as far as they are there; where each ends in `bytes`, and its handles.
     pub(super) fn take_many(
         &self,
         receiving: &mut Receiving<'_>,
         max: usize,
         bytes: &mut Vec<u8>,
-        ends: &mut Vec<usize>,
+        ends: &mut Vec<(usize, Option<Vec<OwnedFd>>)>,
     ) -> Result<Option<u64>, Unreadable> {
         let queued = receiving.queued(max as u64)?;
         if queued == 0 || Self::returned(receiving)?.is_some() {
             let number = self.take_one(receiving, bytes)?;
-            ends.extend(number.map(|_| bytes.len()));
+            ends.extend(number.map(|_| (bytes.len(), receiving.handles.take())));
             return Ok(number);
         }
         let member = self.member.index(receiving)?;
@@ -206,10 +215,15 @@ impl<T> Receiver<T> {
         let count = queued.min(max as u64).min(turn - first);
         for number in first..first + count {
             receiving.read(number, bytes)?;
-            ends.push(bytes.len());
+            ends.push((bytes.len(), receiving.handles.take()));
         }
         members::note_taking(receiving.memory, member, first, count);
         receiving.take(count);
+        for (number, (_, handles)) in (first..).zip(&*ends) {
+            if handles.is_some() {
+                receiving.remove_parcel(number);
+            }
+        }
         Ok(Some(first))
     }
 }

@@ -148,6 +148,44 @@ pub fn peek(socket: BorrowedFd<'_>) -> io::Result<Peeked> {
     }
 }
 
+/// Sends bytes and copies of up to 253 descriptors as one message, without waiting.
+///
+/// # Errors
+/// `EPIPE` when the other end is closed, `EAGAIN` when there is no room, `EMSGSIZE` when there never will be,
+/// `ETOOMANYREFS` when more descriptors are in flight than this process may have open.
+pub fn send_message(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let rights: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let control = [ControlMessage::ScmRights(&rights)];
+    let control = if rights.is_empty() { &[][..] } else { &control[..] };
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    loop {
+        match sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], control, flags, None) {
+            Err(Errno::EINTR) => {}
+            result => return Ok(result.map(drop)?),
+        }
+    }
+}
+
+/// Receives bytes and the descriptors that came with them, without waiting; all of the descriptors, or it is an error.
+///
+/// # Errors
+/// `EMFILE` when this process may not have as many open.
+pub fn receive_message(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    receive_some(socket, bytes, MsgFlags::MSG_DONTWAIT)
+}
+
+/// As [`receive_message`], and the message stays where it is; the descriptors are copies.
+///
+/// # Errors
+/// As [`receive_message`].
+pub fn peek_message(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    receive_some(socket, bytes, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT)
+}
+
 /// Receives bytes and the descriptors that came with them; all of them, or it is an error.
 fn receive_some(
     socket: BorrowedFd<'_>,

@@ -114,6 +114,12 @@ pub fn encode_into<T: Message>(value: &T, buffer: &mut Vec<u8>) -> Result<usize,
     written
 }
 
+/// Encodes a value with handles behind what `buffer` already holds, within [`super::attachments::collect`]. It is not
+/// tried: to decode it would open what the handles are of.
+pub(crate) fn encode_untried<T: Message>(value: &T, buffer: &mut Vec<u8>) -> Result<usize, EncodeError> {
+    write(value, buffer, &Strict)
+}
+
 /// A value that was encoded together with what bytes cannot carry.
 pub(super) struct WithEnds {
     pub(super) bytes: Vec<u8>,

@@ -498,13 +498,13 @@ fn end_at<E: DeserializeOwned>(place: u64) -> Result<E, String> {
     E::deserialize(place).map_err(|error| error.to_string())
 }
 
-fn memory(bytes: &[u8]) -> io::Result<OwnedFd> {
+pub(super) fn memory(bytes: &[u8]) -> io::Result<OwnedFd> {
     let mut file = File::from(create_sealed(bytes.len() as u64)?);
     file.write_all(bytes)?;
     Ok(file.into())
 }
 
-fn content(file: OwnedFd) -> io::Result<Vec<u8>> {
+pub(super) fn content(file: OwnedFd) -> io::Result<Vec<u8>> {
     let len = sealed_len(file.as_fd())?.ok_or(io::ErrorKind::InvalidData)?;
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
     let mut file = File::from(file);

@@ -7,6 +7,8 @@ pub mod control;
 pub mod frame;
 pub mod handle;
 pub(crate) mod inherit;
+/// Bytes and descriptors, through a packet socket.
+pub(crate) mod message;
 pub(crate) mod panics;
 /// A buffer per thread.
 pub(crate) mod scratch;

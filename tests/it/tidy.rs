@@ -26,7 +26,7 @@ const LAYERS: [&[&str]; 10] = [
     &["sys", "wait", "wire"],
     &["shm"],
     &["process", "sync"],
-    &["pool", "queue", "supervisor"],
+    &["pipe", "pool", "queue", "supervisor"],
     &["explore", "observe", "store"],
     &["net", "scenario"],
     &["lab"],
