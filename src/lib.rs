@@ -58,8 +58,8 @@
 
 // The public API: these names, and four modules.
 pub use process::{
-    ArgsMissing, Child, Current, Exit, Given, Handle, JoinError, Panic, Parent, Process, ResultError, Run, Scratch, ScratchError,
-    Signal, StartError, StartMethod, Target, child_entry, current, parent,
+    ArgsMissing, Child, Current, Exit, Given, Handle, JoinError, Panic, Parent, Process, ResultError, Run,
+    Scratch, ScratchError, Signal, StartError, StartMethod, Target, child_entry, current, parent,
 };
 pub use supervisor::{Left, ShutdownError, Supervisor};
 pub use sys::pid::Pid;

@@ -6,7 +6,7 @@
 mod queue;
 mod start;
 
-use crate::process::Process;
+use crate::process::{ArgsMissing, Process};
 use crate::report::bench::{Contest, Entry, Work};
 use crate::scenario::run::stage::{Reason, RunError, result_of};
 use crate::supervisor::Supervisor;
@@ -23,7 +23,7 @@ struct Contestant {
     beside: Option<&'static str>,
     /// How it waits for the other side, where it matters.
     waits: &'static str,
-    process: fn() -> Process<usize, Figure>,
+    process: fn() -> Process<usize, Figure, ArgsMissing>,
 }
 
 /// Gives each contestant `rounds` turns. `progress` is called after each turn with the number of turns

@@ -275,7 +275,10 @@ impl<S, R> fmt::Debug for Pipe<S, R> {
 
 impl<S, R> Serialize for Pipe<S, R> {
     fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
-        let copy = self.socket.try_clone().map_err(|error| serde::ser::Error::custom(attachments::refusal(error)))?;
+        let copy = self
+            .socket
+            .try_clone()
+            .map_err(|error| serde::ser::Error::custom(attachments::refusal(error)))?;
         Fd::from(copy).serialize(serializer)
     }
 }

@@ -36,6 +36,4 @@ pub use scratch::{Scratch, ScratchError};
 pub use start::StartMethod;
 pub(crate) use start::forkserver_settle;
 pub use target::{ArgsMissing, Given, Run, Target};
-#[doc(hidden)]
-pub use target::{AReferenceCannotTravelTakeAStringForAStrAndAVecForASlice, Itself, Owned, PassTheFunctionItselfAndNoPointerToIt};
 pub(crate) use traced::{in_namespace, start_traced};

@@ -48,10 +48,11 @@ impl Fds {
     fn attach<E: de::Error>(self) -> Result<Arc<Side>, E> {
         let bells = [self.items, self.space, self.settled].map(Fd::into_owned);
         let parcels = self.parcels.map(Fd::into_owned);
-        let channel = Channel::attach(self.memory.into_owned(), bells, parcels).map_err(|error| match error {
-            AttachError::Region(RegionError::Os(error)) => E::custom(refusal(error)),
-            error => E::custom(error),
-        })?;
+        let channel =
+            Channel::attach(self.memory.into_owned(), bells, parcels).map_err(|error| match error {
+                AttachError::Region(RegionError::Os(error)) => E::custom(refusal(error)),
+                error => E::custom(error),
+            })?;
         Ok(Arc::new(Side::attach(channel, self.line.into_owned())))
     }
 }

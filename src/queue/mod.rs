@@ -18,6 +18,11 @@
 //! - what was lost is reported with the PID ([`Receiver::take_losses`]);
 //! - no name, file or descriptor is left behind.
 //!
+//! # Handles in messages
+//! Messages may hold locks and other primitives, ends of queues and pipes, and descriptors ([`Fd`](crate::Fd)), any
+//! number of them, so a request can bring the queue for its answer. The kernel keeps them with the queue: they outlive
+//! their sender, and come back with a lease.
+//!
 //! # How it is kept
 //! There are two locks, one for each end, which the kernel takes from a holder that dies
 //! (`sync::robust_mutex`). Under each, everything is prepared where no other process looks, and one atomic

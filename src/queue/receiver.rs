@@ -188,7 +188,8 @@ impl<T: DeserializeOwned> Receiver<T> {
     pub fn take_dead_letter(&self) -> Result<Option<DeadLetter<T>>, Unreadable> {
         with_buffer(|buffer| {
             let (letter, handles) = {
-                let mut receiving = Receiving::lock(&self.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
+                let mut receiving =
+                    Receiving::lock(&self.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
                 (self.take_dead(&mut receiving, buffer)?, receiving.handles.take())
             };
             Ok(letter.map(|letter| DeadLetter {

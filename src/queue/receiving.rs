@@ -11,8 +11,8 @@ use super::error::{Corrupt, Unreadable};
 use super::layout::{FREED, HEAD, JOINERS_ASLEEP, RECV_LOCK, SENDERS_ASLEEP, STREAM_FREED, TAIL, TAIL_SEEN};
 use super::leases::{self, Leased};
 use super::members;
-use super::parcels;
 use super::memory::Memory;
+use super::parcels;
 use super::place::{self, Place, STREAM_ALIGN};
 use crate::sync::robust_mutex::{Held, LockError, Locked, lock, try_lock};
 use crate::sys::poll::Deadline;
@@ -86,7 +86,8 @@ impl<'a> Receiving<'a> {
     /// Copies of the handles of message `number`, whose bytes are given.
     #[cold]
     fn open_parcel(&mut self, number: u64, message: &[u8]) -> Result<(), Unreadable> {
-        let store = self.channel.parcels.as_ref().ok_or(Corrupt("a message has handles and the queue has none"))?;
+        let store =
+            self.channel.parcels.as_ref().ok_or(Corrupt("a message has handles and the queue has none"))?;
         self.handles = Some(parcels::open(self.memory, store, number, message)?);
         Ok(())
     }

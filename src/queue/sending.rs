@@ -7,8 +7,8 @@
 use super::channel::Channel;
 use super::error::{Corrupt, Rejection};
 use super::layout::{
-    CLOSED, FREED, FREED_SEEN, HEAD, RECEIVERS_ASLEEP, SEND_LOCK, SLOT, STREAM_FREED, STREAM_FREED_SEEN,
-    STRAYS, STREAM_NEXT, STREAM_RESERVED, TAIL,
+    CLOSED, FREED, FREED_SEEN, HEAD, RECEIVERS_ASLEEP, SEND_LOCK, SLOT, STRAYS, STREAM_FREED,
+    STREAM_FREED_SEEN, STREAM_NEXT, STREAM_RESERVED, TAIL,
 };
 use super::leases;
 use super::memory::Memory;

@@ -161,7 +161,8 @@ impl Shared {
     }
 
     pub(super) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let file = self.region().file().try_clone_to_owned().map_err(|error| ser::Error::custom(refusal(error)))?;
+        let file =
+            self.region().file().try_clone_to_owned().map_err(|error| ser::Error::custom(refusal(error)))?;
         Fd::from(file).serialize(serializer)
     }
 

@@ -153,11 +153,7 @@ pub fn peek(socket: BorrowedFd<'_>) -> io::Result<Peeked> {
 /// # Errors
 /// `EPIPE` when the other end is closed, `EAGAIN` when there is no room, `EMSGSIZE` when there never will be,
 /// `ETOOMANYREFS` when more descriptors are in flight than this process may have open.
-pub fn send_message(
-    socket: BorrowedFd<'_>,
-    bytes: &[u8],
-    descriptors: &[BorrowedFd<'_>],
-) -> io::Result<()> {
+pub fn send_message(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     let rights: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let control = [ControlMessage::ScmRights(&rights)];
     let control = if rights.is_empty() { &[][..] } else { &control[..] };

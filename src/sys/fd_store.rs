@@ -7,7 +7,8 @@
 
 use super::descriptor::{peek_message, send_message};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, getsockname, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, getsockname, setsockopt, socket,
+    sockopt,
 };
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

@@ -10,7 +10,7 @@ mod descriptors;
 mod wakers;
 
 pub use descriptors::{Readable, Writable};
-pub use wakers::Wakers;
+pub(crate) use wakers::Wakers;
 
 use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
@@ -101,10 +101,7 @@ pub enum WaitAnyError {
 ///
 /// # Errors
 /// [`WaitAnyError`].
-pub fn wait_any<W: Waitable>(
-    sources: &[W],
-    timeout: Option<Duration>,
-) -> Result<Vec<usize>, WaitAnyError> {
+pub fn wait_any<W: Waitable>(sources: &[W], timeout: Option<Duration>) -> Result<Vec<usize>, WaitAnyError> {
     wait_until(sources, timeout.map_or(Deadline::NEVER, Deadline::after))
 }
 
@@ -113,7 +110,7 @@ pub(crate) fn wait_until<W: Waitable>(sources: &[W], deadline: Deadline) -> Resu
         return Ok(Vec::new());
     }
     for round in 0.. {
-        let (mut ready, mut wakers) = ask(sources, round)?;
+        let (mut ready, wakers) = ask(sources, round)?;
         // Only ask for the others.
         let is_last = !ready.is_empty() || deadline.is_over();
         if is_last && wakers.is_empty() {
@@ -145,3 +142,6 @@ fn ask<W: Waitable>(sources: &[W], round: u32) -> Result<(Vec<usize>, Wakers<'_>
     }
     Ok((ready, wakers))
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,7 @@ impl<'a> Wakers<'a> {
     }
 
     /// The source is ready once this descriptor is.
-    pub(super) fn mark(&mut self, fd: BorrowedFd<'a>, interest: Interest) {
+    pub(crate) fn mark(&mut self, fd: BorrowedFd<'a>, interest: Interest) {
         let place = self.place;
         self.push(fd.as_raw_fd(), interest, Then::Ready(place));
     }

@@ -48,10 +48,7 @@ pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<OwnedFd>, Option
 }
 
 /// Calls `decode` with the descriptors of the value, and returns beside its result why one was refused.
-pub(crate) fn lay_out<R>(
-    descriptors: Vec<OwnedFd>,
-    decode: impl FnOnce() -> R,
-) -> (R, Option<io::Error>) {
+pub(crate) fn lay_out<R>(descriptors: Vec<OwnedFd>, decode: impl FnOnce() -> R) -> (R, Option<io::Error>) {
     let arrived = Some(ARRIVED.replace(descriptors.into_iter().map(Some).collect()));
     let outer = Outer { attached: None, arrived, refused: REFUSED.take() };
     let result = decode();

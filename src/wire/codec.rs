@@ -7,7 +7,8 @@
 //! - a field that is left out (`skip_serializing_if`, or `skip_serializing` without `skip_deserializing`):
 //!   a value that leaves none out is sent;
 //! - enums that are `untagged` or have a `tag`, `flatten`, and values such as `serde_json::Value`;
-//! - ends of an `ipc-channel` and open descriptors, other than in the arguments and the result of a process.
+//! - ends of an `ipc-channel`, other than in the arguments and the result of a process; handles and descriptors where
+//!   nothing carries them beside the bytes, as in the value of a mutex.
 //!
 //! The one file that names `bincode`, so that replacing it is a change of one file.
 

@@ -34,9 +34,7 @@ impl AsFd for Fd {
 
 impl Serialize for Fd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u32(
-            attach(self.as_fd()).map_err(|error| ser::Error::custom(refusal(error)))?,
-        )
+        serializer.serialize_u32(attach(self.as_fd()).map_err(|error| ser::Error::custom(refusal(error)))?)
     }
 }
 

@@ -4,10 +4,15 @@
 use super::forked::{Fresh, LONG, state, wait_until};
 use super::victim::{Aim, TRIES, Tally, Victim, aims};
 use nix::unistd::Pid;
+use proclab::Fd;
 use proclab::queue::error::{RecvTimeoutError, SendTimeoutError, TryRecvError};
 use proclab::queue::{Receiver, Sender, bounded};
+use proclab::sync::Value;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
+use std::io::PipeReader;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) const CAPACITY: usize = 3;
@@ -37,12 +42,13 @@ pub(crate) enum Filling {
     Full,
 }
 
-/// Where the queue keeps the message: in its slot, in the stream, in a region of its own.
+/// Where the queue keeps the message: in its slot, in the stream, in a region of its own; and one that has handles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
     Small,
     Medium,
     Large,
+    Handles,
 }
 
 pub(crate) const OPERATIONS: [Operation; 7] = [
@@ -55,7 +61,7 @@ pub(crate) const OPERATIONS: [Operation; 7] = [
     Operation::Close,
 ];
 pub(crate) const FILLINGS: [Filling; 3] = [Filling::Empty, Filling::Partly, Filling::Full];
-pub(crate) const SIZES: [Size; 3] = [Size::Small, Size::Medium, Size::Large];
+pub(crate) const SIZES: [Size; 4] = [Size::Small, Size::Medium, Size::Large, Size::Handles];
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case {
@@ -72,11 +78,16 @@ impl fmt::Display for Case {
 }
 
 /// A message whose bytes tell whether they belong together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 struct Message {
     number: u64,
     bytes: Vec<u8>,
+    /// For a message with handles: its number, in shared memory, and an end of the attempt's pipe.
+    handles: Option<(Value<u64>, Fd)>,
 }
+
+/// The descriptor of which each message with handles has a copy.
+static WRITER: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
 impl Message {
     fn new(number: u64, size: Size) -> Self {
@@ -84,40 +95,67 @@ impl Message {
             Size::Small => 10,
             Size::Medium => 500,
             Size::Large => 17_000,
+            Size::Handles => 100,
         };
+        let handles = (size == Size::Handles).then(|| {
+            let writer = WRITER.lock().unwrap_or_else(PoisonError::into_inner);
+            let writer = writer.as_ref().expect("there is a pipe").try_clone().expect("a descriptor");
+            (Value::new(number).expect("shared memory"), Fd::from(writer))
+        });
         let mut bytes = vec![number as u8 ^ 0x5A; len];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
-        Message { number, bytes }
+        Message { number, bytes, handles }
     }
 
     fn is_whole(&self) -> bool {
         let (head, rest) = self.bytes.split_at(8);
-        head == self.number.to_le_bytes() && rest.iter().all(|byte| *byte == self.number as u8 ^ 0x5A)
+        let has_its_own = self.handles.as_ref().is_none_or(|(value, _)| value.get() == self.number);
+        has_its_own
+            && head == self.number.to_le_bytes()
+            && rest.iter().all(|byte| *byte == self.number as u8 ^ 0x5A)
     }
 }
 
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.bytes)
+        // The bytes last, so that they end where the message does.
+        (&self.handles, Bytes(&self.bytes)).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl de::Visitor<'_> for Bytes {
-            type Value = Message;
+        let (handles, Owned(bytes)) = Deserialize::deserialize(deserializer)?;
+        let number = bytes.first_chunk().map(|eight| u64::from_le_bytes(*eight));
+        Ok(Message { number: number.ok_or_else(|| de::Error::custom("too short"))?, bytes, handles })
+    }
+}
+
+struct Bytes<'a>(&'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+struct Owned(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Owned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Owned;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("at least eight bytes")
             }
 
-            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Message, E> {
-                let number = bytes.first_chunk().map(|eight| u64::from_le_bytes(*eight));
-                Ok(Message { number: number.ok_or_else(|| E::custom("too short"))?, bytes })
+            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Owned, E> {
+                Ok(Owned(bytes))
             }
         }
-        deserializer.deserialize_byte_buf(Bytes)
+        deserializer.deserialize_byte_buf(Visitor)
     }
 }
 
@@ -160,6 +198,8 @@ struct Attempt {
     before: Vec<u64>,
     /// Whether the victim had done with its operation before it was killed.
     came_through: bool,
+    /// Hangs up when no process has a handle of any message.
+    reader: PipeReader,
 }
 
 /// The number of the victim's message.
@@ -177,6 +217,8 @@ const TORN: u64 = 1001;
 
 impl Attempt {
     fn new(case: Case) -> Self {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        WRITER.lock().unwrap_or_else(PoisonError::into_inner).replace(writer.into());
         let (sender, receiver) = bounded(CAPACITY).expect("a queue can be made");
         let before = match case.filling {
             Filling::Empty if case.operation.settles() => 1,
@@ -188,7 +230,7 @@ impl Attempt {
         for number in &before {
             sender.send(Message::new(*number, case.size)).expect("there is room");
         }
-        Attempt { case, sender, receiver, before, came_through: false }
+        Attempt { case, sender, receiver, before, came_through: false, reader }
     }
 
     /// The addresses of all instructions that a victim executes, with a bystander asleep whom it wakes.
@@ -385,6 +427,12 @@ impl Attempt {
         if self.came_through && !effective && !leaves_it {
             return Err("the operation was over and had no effect".to_owned());
         }
+        if case_has_handles(self.case) {
+            WRITER.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if !has_hung_up(&self.reader) {
+                return Err("a handle of a message is left open".to_owned());
+            }
+        }
         Ok(effective)
     }
 
@@ -428,6 +476,14 @@ impl Attempt {
         }
         Ok(())
     }
+}
+
+fn case_has_handles(case: Case) -> bool {
+    case.size == Size::Handles
+}
+
+fn has_hung_up(reader: &PipeReader) -> bool {
+    !proclab::wait_any(&[reader], Some(LONG)).expect("a wait").is_empty()
 }
 
 impl Message {

@@ -2,13 +2,14 @@
 
 mod deaths;
 pub(crate) mod forked;
+mod handles;
 pub(crate) mod kill_points;
 mod scribbler;
 mod start_methods;
 pub(crate) mod storm;
 pub(crate) mod victim;
 
-use kill_points::{Case, FILLINGS, OPERATIONS, SIZES};
+use kill_points::{Case, FILLINGS, Filling, OPERATIONS, SIZES};
 use libtest_mimic::{Failed, Trial};
 use std::time::Duration;
 
@@ -33,16 +34,18 @@ pub(crate) fn tests() -> Vec<Trial> {
         }),
     ];
     all.extend(deaths::tests());
+    all.extend(handles::tests());
     all.extend(scribbler::tests());
     all.extend(start_methods::tests());
     all
 }
 
-/// A part of the whole, which takes its time: messages of the size that lies in the stream.
+/// A part of the whole, which takes its time: messages of the size that lies in the stream, and some with handles.
 fn the_promise_holds() -> Result<(), Failed> {
-    let [_, size, _] = SIZES;
+    let [_, medium, _, handles] = SIZES;
     for operation in OPERATIONS {
         for filling in FILLINGS {
+            let size = if filling == Filling::Partly { handles } else { medium };
             let tally = kill_points::run(Case { operation, filling, size }, STRIDE)?;
             assert!(tally.points > 0 && tally.instructions > 100, "{tally:?}");
         }
