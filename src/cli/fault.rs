@@ -120,9 +120,10 @@ fn more_processes() -> String {
             format!("raise the limit of this user's processes (`ulimit -u`, now {most}), or ask for fewer")
         }
         Some(ProcessLimit::ControlGroup(group, most)) => {
-            let group = if group.is_empty() { "/".to_owned() } else { group };
+            let file = group.join("pids.max");
             format!(
-                "raise the limit of processes of the control group {group} (pids.max, now {most}), or ask for fewer"
+                "raise the control group's limit of processes ({}, now {most}), or ask for fewer",
+                file.display()
             )
         }
         Some(ProcessLimit::System(most)) => {

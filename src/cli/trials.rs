@@ -194,7 +194,7 @@ fn measure(
     let scratch = Scratch::new().map_err(|error| failed(&error))?;
     let mut lab = experiment.free(&supervisor, scratch.path()).map_err(|error| failed(&error))?;
     let thinking = experiment.slack();
-    let (mut runs, mut failures, mut in_a_row) = (Vec::new(), Vec::new(), 0);
+    let (mut runs, mut failures, mut in_a_row, mut last_failure) = (Vec::new(), Vec::new(), 0, None);
     while (runs.len() + failures.len()) < n as usize && in_a_row < HOPELESS && interrupted().is_none() {
         match lab.trial(PATIENCE + thinking) {
             Ok(trial) => {
@@ -211,6 +211,7 @@ fn measure(
             Err(error) => {
                 in_a_row += 1;
                 failures.push(chain(&error));
+                last_failure = Some(error);
                 // Its processes are in no known state: new ones for the next.
                 lab = renewed(lab, &supervisor, experiment, &scratch).map_err(|error| failed(&error))?;
             }
@@ -218,7 +219,10 @@ fn measure(
         progress.count((runs.len() + failures.len()) as u64, n, "trials");
     }
     if runs.is_empty() {
-        return Err(interrupted().map_or_else(|| hopeless(&failures), Fault::interrupted));
+        return Err(match last_failure {
+            Some(error) => could_not("no trial could be carried out", &error),
+            None => Fault::interrupted(interrupted().unwrap_or_default()),
+        });
     }
     Ok((runs, failures))
 }
@@ -231,12 +235,4 @@ fn renewed<'s>(
 ) -> Result<Box<dyn TrialRun + 's>, GateError> {
     drop(old);
     experiment.free(supervisor, scratch.path())
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("no trial could be carried out: {0}")]
-struct Hopeless(String);
-
-fn hopeless(failures: &[String]) -> Fault {
-    Fault::could_not_run(&Hopeless(failures.last().cloned().unwrap_or_default()))
 }

@@ -3,6 +3,7 @@
 use crate::sys::pid::Pid;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -95,8 +96,8 @@ pub fn obstacle(errno: i32) -> Option<Obstacle> {
 pub enum ProcessLimit {
     /// `RLIMIT_NPROC`: on all that its user has.
     User(u64),
-    /// `pids.max` of this control group, which it is in.
-    ControlGroup(String, u64),
+    /// `pids.max` of the control group with this folder, which it is in.
+    ControlGroup(PathBuf, u64),
     /// `kernel.threads-max`: on the whole system.
     System(u64),
 }
@@ -114,8 +115,8 @@ pub fn nearest_process_limit() -> Option<ProcessLimit> {
         };
         limits.push((soft.saturating_sub(count_threads(is_his)), ProcessLimit::User(soft)));
     }
-    for group in procfs::cgroup::own_and_above() {
-        let file = |name| number(&format!("/sys/fs/cgroup{group}/{name}"));
+    for group in procfs::cgroup::pids_groups() {
+        let file = |name| number(group.join(name).to_str()?);
         // "max", and no file at the root, mean no limit.
         if let (Some(most), Some(now)) = (file("pids.max"), file("pids.current")) {
             limits.push((most.saturating_sub(now), ProcessLimit::ControlGroup(group, most)));
