@@ -263,7 +263,7 @@ impl<S, R> Waitable for Pipe<S, R> {
 
 impl<S, R> Drop for Pipe<S, R> {
     fn drop(&mut self) {
-        self.registered.note_dropped();
+        self.registered.record_drop();
     }
 }
 

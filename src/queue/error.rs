@@ -1,4 +1,4 @@
-//! Errors, one type per operation, as crossbeam's channels have them; a value that was not sent is returned.
+//! Errors, one type per operation, as in crossbeam's channels. A value that was not sent is returned.
 
 use crate::shm::region::RegionError;
 use crate::sync::robust_mutex::LockError;
@@ -19,16 +19,16 @@ pub enum CreateError {
         /// The largest possible value.
         max: usize,
     },
-    /// The limit of a message's size is out of range.
+    /// The message size limit is out of range.
     #[error("a message limit of {limit} bytes is out of range: choose one from 1 to {max}")]
     MessageLimit {
         /// The value that was requested.
         limit: u64,
-        /// The most there can be.
+        /// The largest possible value.
         max: u64,
     },
-    /// The system refused memory or descriptors.
-    #[error("the queue's memory or descriptors are unavailable")]
+    /// The kernel refused memory or descriptors.
+    #[error("the memory or descriptors of the queue are unavailable")]
     Os(#[from] io::Error),
 }
 
@@ -45,28 +45,28 @@ impl From<RegionError> for CreateError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
-    /// It is not shared memory that can be used safely.
+    /// It is not shared memory that is safe to use.
     #[error("this is not the memory of a queue")]
     Region(#[from] RegionError),
-    /// It holds something else, or a queue of another version.
+    /// It holds something else, or a queue of a different version.
     #[error("this is not the memory of a queue of this version: {0}")]
     Header(&'static str),
-    /// Its processes are numbered differently, so the kernel's answers about who died would be wrong.
+    /// Its PIDs mean other processes here, so asking the kernel which of them died would give wrong answers.
     #[error("the queue belongs to another PID namespace: use it in the namespace in which it was created")]
     PidNamespace,
 }
 
-/// The shared memory holds values that this library never writes: a process has overwritten it. The queue is
-/// unusable.
+/// The shared memory holds values that this library never writes, so a process has overwritten it. The queue
+/// is unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the queue's memory is corrupt: {0}")]
 pub struct Corrupt(pub(super) &'static str);
 
-/// Why a queue cannot take a value.
+/// Why a queue cannot accept a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// Its own `Serialize` failed.
+    /// Its `Serialize` implementation failed.
     #[error(transparent)]
     Encode(#[from] EncodeError),
     /// It is larger than the limit that was set when the queue was created.
@@ -79,26 +79,26 @@ pub enum Rejection {
         /// The limit.
         limit: u64,
     },
-    /// There is no memory for it.
-    #[error("there is no memory for the message")]
+    /// There is not enough memory for it.
+    #[error("there is not enough memory for the message")]
     Memory(#[source] io::Error),
     /// The queue is unusable.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
-    /// The kernel cannot keep the handles in the message now. `ETOOMANYREFS`: more descriptors of this user are on
-    /// their way between processes than this process may have open (`RLIMIT_NOFILE`).
-    #[error("the message's handles cannot be kept: {0}")]
+    /// The kernel cannot store the handles in the message now. `ETOOMANYREFS`: more descriptors of this user are in
+    /// flight between processes than this process may have open (`RLIMIT_NOFILE`).
+    #[error("the handles in the message could not be stored: {0}")]
     Handles(#[source] io::Error),
-    /// The kernel does not watch this thread's locks.
+    /// The kernel does not track this thread's locks.
     #[error("the queue's lock is unavailable")]
     Lock(#[source] io::Error),
 }
 
-/// A message whose bytes are not a value of the receiver's type. It has left the queue; its bytes are here.
+/// A message whose bytes do not decode to the receiver's type. It has left the queue; its bytes are here.
 #[derive(thiserror::Error)]
 #[error("message {number} is not a value of the receiver's type")]
 pub struct Undecodable {
-    /// Its place in the order of sending, from 0.
+    /// Its position in the order of sending, counted from 0.
     pub number: u64,
     /// Its bytes, as they were sent.
     pub bytes: Vec<u8>,
@@ -118,30 +118,30 @@ impl fmt::Debug for Undecodable {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// It is not a value of the receiver's type. It has left the queue; the error has its bytes.
+    /// It does not decode to the receiver's type. It has left the queue; the error holds its bytes.
     #[error(transparent)]
     Undecodable(#[from] Undecodable),
     /// The queue is unusable.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
-    /// The kernel refused to read it, to sleep or to lock.
-    #[error("the message is unavailable")]
+    /// The kernel refused to read the message, to sleep or to lock.
+    #[error("the message could not be read")]
     Os(#[from] io::Error),
-    /// Too many handles of this queue receive, or too many messages are leased or dead letters.
-    #[error("the queue cannot record who takes the message: it has room for {max} {what}")]
+    /// Too many handles receive from this queue, or it has too many leased messages and dead letters.
+    #[error("the queue cannot record the receiver of the message: it has room for {max} {what}")]
     TooMany {
-        /// The most there can be.
+        /// The maximum.
         max: usize,
-        /// Of what.
+        /// What is counted.
         what: &'static str,
     },
 }
 
 /// A value was not sent; it is returned.
 pub enum SendError<T> {
-    /// No live process can receive any more, or the queue was closed.
+    /// No live process can receive, or the queue was closed.
     Disconnected(T),
-    /// The queue cannot take this value.
+    /// The queue cannot accept this value.
     Rejected(T, Rejection),
 }
 
@@ -167,7 +167,7 @@ impl<T> fmt::Display for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Disconnected(_) => "the queue is closed: no process can receive",
-            Self::Rejected(..) => "the queue cannot take this value",
+            Self::Rejected(..) => "the queue cannot accept this value",
         })
     }
 }
@@ -181,13 +181,13 @@ impl<T> Error for SendError<T> {
     }
 }
 
-/// A value was not sent at once; it is returned.
+/// A value could not be sent immediately; it is returned.
 pub enum TrySendError<T> {
-    /// There is no room, or another process is stopped in the middle of sending.
+    /// There is no room, or another process is stopped while it sends.
     Full(T),
-    /// No live process can receive any more, or the queue was closed.
+    /// No live process can receive, or the queue was closed.
     Disconnected(T),
-    /// The queue cannot take this value.
+    /// The queue cannot accept this value.
     Rejected(T, Rejection),
 }
 
@@ -215,7 +215,7 @@ impl<T> fmt::Display for TrySendError<T> {
         f.write_str(match self {
             Self::Full(_) => "the queue is full",
             Self::Disconnected(_) => "the queue is closed: no process can receive",
-            Self::Rejected(..) => "the queue cannot take this value",
+            Self::Rejected(..) => "the queue cannot accept this value",
         })
     }
 }
@@ -231,11 +231,11 @@ impl<T> Error for TrySendError<T> {
 
 /// A value was not sent in time; it is returned.
 pub enum SendTimeoutError<T> {
-    /// There was no room until the deadline.
+    /// There was no room before the deadline.
     Timeout(T),
-    /// No live process can receive any more, or the queue was closed.
+    /// No live process can receive, or the queue was closed.
     Disconnected(T),
-    /// The queue cannot take this value.
+    /// The queue cannot accept this value.
     Rejected(T, Rejection),
 }
 
@@ -261,9 +261,9 @@ impl<T> fmt::Debug for SendTimeoutError<T> {
 impl<T> fmt::Display for SendTimeoutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Timeout(_) => "the queue was full until the timeout",
+            Self::Timeout(_) => "timed out: the queue was full",
             Self::Disconnected(_) => "the queue is closed: no process can receive",
-            Self::Rejected(..) => "the queue cannot take this value",
+            Self::Rejected(..) => "the queue cannot accept this value",
         })
     }
 }
@@ -277,15 +277,15 @@ impl<T> Error for SendTimeoutError<T> {
     }
 }
 
-/// Of several values the first ones were sent, and the rest are returned.
+/// Only the first of several values were sent; the rest are returned.
 #[derive(Debug, thiserror::Error)]
 #[error("{sent} messages were sent and {} were not", .rest.len())]
 pub struct SendManyError<T> {
-    /// The number of values that were sent: the first ones.
+    /// The number of values that were sent, from the first on.
     pub sent: usize,
     /// The values that were not sent, in their order.
     pub rest: Vec<T>,
-    /// Why the next was not sent.
+    /// Why the next value was not sent.
     pub source: WhySendFailed,
 }
 
@@ -293,10 +293,10 @@ pub struct SendManyError<T> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WhySendFailed {
-    /// No live process can receive any more, or the queue was closed.
+    /// No live process can receive, or the queue was closed.
     #[error("the queue is closed: no process can receive")]
     Disconnected,
-    /// The queue cannot take the next value.
+    /// The queue cannot accept the next value.
     #[error(transparent)]
     Rejected(#[from] Rejection),
 }
@@ -304,7 +304,7 @@ pub enum WhySendFailed {
 /// Nothing was received.
 #[derive(Debug, thiserror::Error)]
 pub enum RecvError {
-    /// The queue is empty, and no live process can send any more, or it was closed.
+    /// The queue is empty, and no live process can send or the queue was closed.
     #[error("the queue is empty and closed: no process can send")]
     Disconnected,
     /// There was a message, but it could not be received.
@@ -312,13 +312,13 @@ pub enum RecvError {
     Unreadable(#[from] Unreadable),
 }
 
-/// Nothing was received at once.
+/// Nothing could be received immediately.
 #[derive(Debug, thiserror::Error)]
 pub enum TryRecvError {
-    /// There is no message, or another process is stopped in the middle of receiving.
+    /// There is no message, or another process is stopped while it receives.
     #[error("the queue is empty")]
     Empty,
-    /// The queue is empty, and no live process can send any more, or it was closed.
+    /// The queue is empty, and no live process can send or the queue was closed.
     #[error("the queue is empty and closed: no process can send")]
     Disconnected,
     /// There was a message, but it could not be received.
@@ -329,10 +329,10 @@ pub enum TryRecvError {
 /// Nothing was received in time.
 #[derive(Debug, thiserror::Error)]
 pub enum RecvTimeoutError {
-    /// There was no message until the deadline.
-    #[error("the queue was empty until the timeout")]
+    /// There was no message before the deadline.
+    #[error("timed out: the queue was empty")]
     Timeout,
-    /// The queue is empty, and no live process can send any more, or it was closed.
+    /// The queue is empty, and no live process can send or the queue was closed.
     #[error("the queue is empty and closed: no process can send")]
     Disconnected,
     /// There was a message, but it could not be received.
@@ -340,13 +340,13 @@ pub enum RecvTimeoutError {
     Unreadable(#[from] Unreadable),
 }
 
-/// Not every message is done.
+/// Waiting for every message to be done failed.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinQueueError {
-    /// Something was still queued or leased at the deadline.
-    #[error("not every message was done before the timeout")]
+    /// A message was still queued or leased at the deadline.
+    #[error("timed out: not every message is done")]
     Timeout,
-    /// Something is left, and no live process can receive it any more.
+    /// Messages are left, and no live process can receive them.
     #[error("not every message is done, and no process can receive")]
     Disconnected,
     /// The kernel refused to sleep or to lock.

@@ -1,37 +1,37 @@
-//! Sending many values: they are encoded as a group, of which as many are placed under one lock as there is
-//! room for.
+//! Sending many values: they are encoded as a group, and each time the lock is taken, as many as fit are placed.
 
 use super::error::Rejection;
 use super::fault::SendFault;
 use super::layout::FREED;
 use super::sender::Sender;
-use super::wait::Patience;
+use super::wait::WaitLimit;
 use crate::sys::poll::Deadline;
 use crate::wire::attachments;
 use crate::wire::codec::{self, Message};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-/// The largest group in messages, and roughly in bytes.
+/// The largest group, in messages.
 const GROUP: usize = 256;
+/// The size in bytes at which a group is complete.
 const GROUP_BYTES: usize = 1 << 20;
 
-/// Encoded values that are not yet sent.
+/// Encoded values that have not been sent.
 #[derive(Default)]
 struct Group {
     bytes: Vec<u8>,
-    /// Where the first one begins.
+    /// The offset at which the first value begins.
     begin: usize,
-    /// Where each ends.
+    /// The offset at which each value ends.
     ends: VecDeque<usize>,
 }
 
 impl<T: Message> Sender<T> {
-    /// Sends all of `values`, and counts in `sent` those that are sent.
+    /// Sends all of `values`, and counts the values sent in `sent`.
     pub(super) fn send_all(&self, values: &[T], sent: &mut usize) -> Result<(), SendFault> {
         let mut group = Group::default();
         while *sent < values.len() {
-            // A value that cannot be sent ends the group; those before it are sent first.
+            // A value that cannot be sent ends the group; the values before it are sent first.
             let stopped = self.encode_group(&values[*sent..], &mut group).err();
             let has_handles = attachments::take_missed();
             while !group.ends.is_empty() {
@@ -40,7 +40,7 @@ impl<T: Message> Sender<T> {
             match stopped {
                 None => {}
                 Some(_) if has_handles => {
-                    self.send_value(&values[*sent], Patience::Until(Deadline::NEVER))?;
+                    self.send_value(&values[*sent], WaitLimit::Until(Deadline::NEVER))?;
                     *sent += 1;
                 }
                 Some(why) => return Err(why.into()),
@@ -64,9 +64,9 @@ impl<T: Message> Sender<T> {
         Ok(())
     }
 
-    /// Sends as many of the group as there is room for, at least one.
+    /// Sends as many values of the group as there is room for, at least one.
     fn send_some(&self, group: &mut Group, sent: &mut usize) -> Result<(), SendFault> {
-        let patience = Patience::Until(Deadline::NEVER);
+        let wait = WaitLimit::Until(Deadline::NEVER);
         loop {
             if !self.has_receivers() {
                 return Err(SendFault::Disconnected);
@@ -98,7 +98,7 @@ impl<T: Message> Sender<T> {
                 None => {}
             }
             drop(sending);
-            self.wait_for_room(self.side.channel.memory.word(FREED).load(Ordering::Relaxed), patience)?;
+            self.wait_for_room(self.side.channel.memory.word(FREED).load(Ordering::Relaxed), wait)?;
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Handles on their way to another process, as six descriptors.
+//! Sends handles to another process, as six descriptors.
 //!
-//! While they are under way the line counts as held, for the kernel holds it.
+//! While a handle is in transit, the kernel holds its end of the line open, so the other side sees it as alive.
 
 use super::channel::Channel;
 use super::error::AttachError;
@@ -14,9 +14,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-/// A handle of one side; the variants differ, so that a receiver is never taken for a sender.
+/// A handle of one side. The variants keep a receiver from being decoded as a sender.
 #[derive(Serialize, Deserialize)]
-enum Parcel {
+enum Handle {
     Sender(Fds),
     Receiver(Fds),
 }
@@ -46,10 +46,10 @@ impl Fds {
     }
 
     fn attach<E: de::Error>(self) -> Result<Arc<Side>, E> {
-        let bells = [self.items, self.space, self.settled].map(Fd::into_owned);
+        let events = [self.items, self.space, self.settled].map(Fd::into_owned);
         let parcels = self.parcels.map(Fd::into_owned);
         let channel =
-            Channel::attach(self.memory.into_owned(), bells, parcels).map_err(|error| match error {
+            Channel::attach(self.memory.into_owned(), events, parcels).map_err(|error| match error {
                 AttachError::Region(RegionError::Os(error)) => E::custom(refusal(error)),
                 error => E::custom(error),
             })?;
@@ -59,32 +59,32 @@ impl Fds {
 
 impl<T> Serialize for Sender<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Parcel::Sender(Fds::of(&self.side).map_err(|error| ser::Error::custom(refusal(error)))?)
+        Handle::Sender(Fds::of(&self.side).map_err(|error| ser::Error::custom(refusal(error)))?)
             .serialize(serializer)
     }
 }
 
 impl<T> Serialize for Receiver<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Parcel::Receiver(Fds::of(&self.side).map_err(|error| ser::Error::custom(refusal(error)))?)
+        Handle::Receiver(Fds::of(&self.side).map_err(|error| ser::Error::custom(refusal(error)))?)
             .serialize(serializer)
     }
 }
 
 impl<'de, T> Deserialize<'de> for Sender<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Parcel::deserialize(deserializer)? {
-            Parcel::Sender(fds) => Ok(Sender::new(fds.attach()?)),
-            Parcel::Receiver(_) => Err(de::Error::custom("this is a receiver, not a sender")),
+        match Handle::deserialize(deserializer)? {
+            Handle::Sender(fds) => Ok(Sender::new(fds.attach()?)),
+            Handle::Receiver(_) => Err(de::Error::custom("this is a receiver, not a sender")),
         }
     }
 }
 
 impl<'de, T> Deserialize<'de> for Receiver<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Parcel::deserialize(deserializer)? {
-            Parcel::Receiver(fds) => Ok(Receiver::new(fds.attach()?)),
-            Parcel::Sender(_) => Err(de::Error::custom("this is a sender, not a receiver")),
+        match Handle::deserialize(deserializer)? {
+            Handle::Receiver(fds) => Ok(Receiver::new(fds.attach()?)),
+            Handle::Sender(_) => Err(de::Error::custom("this is a sender, not a receiver")),
         }
     }
 }
@@ -95,7 +95,7 @@ mod tests {
     use crate::wire::control;
 
     #[test]
-    fn both_ends_travel() {
+    fn both_ends_can_be_sent_to_another_process() {
         let (sender, receiver) = bounded::<String>(5).unwrap();
         let (there, here) = control::channel::<(Sender<String>, Receiver<String>)>().unwrap();
         there.send((sender, receiver)).unwrap();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_under_way_counts_as_held() {
+    fn a_handle_in_transit_counts_as_alive() {
         let (sender, receiver) = bounded::<u8>(5).unwrap();
         let (there, here) = control::channel::<Sender<u8>>().unwrap();
         there.send(sender).unwrap();

@@ -1,77 +1,77 @@
-//! A receiver as an iterator.
+//! Iterators over a receiver.
 
 use super::error::Unreadable;
 use super::fault::RecvFault;
 use super::receiver::Receiver;
-use super::wait::Patience;
+use super::wait::WaitLimit;
 use crate::sys::poll::Deadline;
 use serde::de::DeserializeOwned;
 use std::iter::FusedIterator;
 
-/// The next message or error; `over` is set by an error after which no other message can be received.
+/// Returns the next message or error. Sets `finished` on an error after which no other message can be received.
 fn next<T: DeserializeOwned>(
     receiver: &Receiver<T>,
-    patience: Patience,
-    over: &mut bool,
+    wait: WaitLimit,
+    finished: &mut bool,
 ) -> Option<Result<T, Unreadable>> {
-    if *over {
+    if *finished {
         return None;
     }
     let mut value = None;
-    match receiver.receive(patience, &mut value) {
+    match receiver.receive(wait, &mut value) {
         Ok(()) => value.map(Ok),
         Err(RecvFault::Unreadable(why)) => {
-            *over = !matches!(why, Unreadable::Undecodable(_));
+            *finished = !matches!(why, Unreadable::Undecodable(_));
             Some(Err(why))
         }
         Err(RecvFault::Disconnected | RecvFault::Nothing) => None,
     }
 }
 
-/// Messages until no process can send any more: [`Receiver::iter`].
+/// A blocking iterator over messages, created by [`Receiver::iter`].
 #[derive(Debug)]
 pub struct Iter<'a, T> {
     receiver: &'a Receiver<T>,
-    over: bool,
+    finished: bool,
 }
 
 impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
     type Item = Result<T, Unreadable>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        next(self.receiver, Patience::Until(Deadline::NEVER), &mut self.over)
+        next(self.receiver, WaitLimit::Until(Deadline::NEVER), &mut self.finished)
     }
 }
 
 impl<T: DeserializeOwned> FusedIterator for Iter<'_, T> {}
 
-/// Messages that are there now: [`Receiver::try_iter`].
+/// A non-blocking iterator over messages, created by [`Receiver::try_iter`].
 #[derive(Debug)]
 pub struct TryIter<'a, T> {
     receiver: &'a Receiver<T>,
-    over: bool,
+    finished: bool,
 }
 
 impl<T: DeserializeOwned> Iterator for TryIter<'_, T> {
     type Item = Result<T, Unreadable>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        next(self.receiver, Patience::Try, &mut self.over)
+        next(self.receiver, WaitLimit::Try, &mut self.finished)
     }
 }
 
-/// Messages until no process can send any more; it owns the receiver.
+/// A blocking iterator over messages that owns the receiver.
 #[derive(Debug)]
 pub struct IntoIter<T> {
     receiver: Receiver<T>,
-    over: bool,
+    finished: bool,
 }
 
 impl<T: DeserializeOwned> Iterator for IntoIter<T> {
     type Item = Result<T, Unreadable>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        next(&self.receiver, Patience::Until(Deadline::NEVER), &mut self.over)
+        next(&self.receiver, WaitLimit::Until(Deadline::NEVER), &mut self.finished)
     }
 }
 
@@ -82,7 +82,7 @@ impl<T: DeserializeOwned> IntoIterator for Receiver<T> {
     type IntoIter = IntoIter<T>;
 
     fn into_iter(self) -> IntoIter<T> {
-        IntoIter { receiver: self, over: false }
+        IntoIter { receiver: self, finished: false }
     }
 }
 
@@ -96,16 +96,16 @@ impl<'a, T: DeserializeOwned> IntoIterator for &'a Receiver<T> {
 }
 
 impl<T: DeserializeOwned> Receiver<T> {
-    /// Receives messages until no process can send any more.
+    /// Returns an iterator that receives messages until no process can send any more.
     ///
-    /// A message that cannot be decoded is an `Err` in its place, with its bytes, and the iterator goes on
-    /// behind it. Any other error is the last item.
+    /// A message that cannot be decoded yields an `Err` with its bytes, and the iterator continues after it.
+    /// Any other error is the last item.
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter { receiver: self, over: false }
+        Iter { receiver: self, finished: false }
     }
 
-    /// Receives the messages that are there now, with the same errors.
+    /// Returns an iterator that receives messages until the queue is empty. Errors are as in [`Self::iter`].
     pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter { receiver: self, over: false }
+        TryIter { receiver: self, finished: false }
     }
 }

@@ -1,30 +1,30 @@
-//! Where everything lies in a queue's memory.
+//! The layout of a queue's memory.
 //!
 //! ```text
 //! header   what the queue is                                never changes
 //! sending  the senders' lock and state                      guarded by the send lock
-//! TAIL     messages ever sent                               written under the send lock
+//! TAIL     number of messages ever sent                     written under the send lock
 //! taking   the receivers' lock and state                    guarded by the receive lock
-//! HEAD     messages ever taken; FREED: of these, those      written under the receive lock
-//!          whose room may be used again
-//! EPOCH    grows when an end is closed in order; beside it the processor on which each side last waited
-//! slots    one per message in the queue: where it is, or the message itself if it is small
+//! HEAD     number of messages ever taken; FREED: how many   written under the receive lock
+//!          of their slots may be reused
+//! EPOCH    incremented when an end is closed; next to it the processor on which each side last waited
+//! slots    one per message: its location, or the message itself if it is small
 //! members  one per receiving handle: what it took last
 //! leases   one per leased message or dead letter: a copy, and its holder
-//! stream   bytes of messages of medium size, a ring
+//! stream   bytes of medium-sized messages, a ring
 //! (mapped up to here)
-//! large    one region per slot, of the size limit: bytes of any other message
+//! large    one region per slot, as large as the size limit: bytes of larger messages
 //! leased   one region per lease, of the same size
 //! ```
 //!
-//! The last two are as large as the limit times the capacity, but take memory only for what is in them.
+//! The last two span the size limit times the number of slots or leases, but use memory only for what they hold.
 
 use super::error::{AttachError, CreateError};
 use super::policy::Policy;
 use crate::sys::mmap::page_size;
 use std::os::unix::fs::MetadataExt;
 
-/// Words of the header.
+/// Offsets of the words of the header.
 pub(super) mod header {
     pub(in crate::queue) const MAGIC: usize = 0;
     pub(in crate::queue) const VERSION: usize = 8;
@@ -36,62 +36,63 @@ pub(super) mod header {
     pub(in crate::queue) const LEN: usize = 56;
 }
 
-// Words that different processors write lie on cache lines of their own; processors fetch two at once.
-/// Two words of 32 bits, as [`RECV_LOCK`]: see [`crate::sync::robust_mutex`].
+// Words that different processors write are at least two cache lines apart, because processors fetch lines in
+// pairs.
+/// Two 32-bit words, like [`RECV_LOCK`]: see [`crate::sync::robust_mutex`].
 pub(super) const SEND_LOCK: usize = 128;
-/// What the senders last saw of [`FREED`].
+/// The value of [`FREED`] that a sender last read.
 pub(super) const FREED_SEEN: usize = 136;
 /// Whether a receiver may be asleep.
 pub(super) const RECEIVERS_ASLEEP: usize = 144;
 /// Whether the queue was closed.
 pub(super) const CLOSED: usize = 152;
-/// Where in the stream the next message begins; never wraps.
+/// The position in the stream at which the next message begins; it never wraps.
 pub(super) const STREAM_NEXT: usize = 160;
-/// What the senders last saw of [`STREAM_FREED`].
+/// The value of [`STREAM_FREED`] that a sender last read.
 pub(super) const STREAM_FREED_SEEN: usize = 168;
-/// Bytes of the stream, from its beginning, that have memory.
+/// The length in bytes of the beginning of the stream that has memory reserved.
 pub(super) const STREAM_RESERVED: usize = 176;
-/// Whether a sender was killed, who may have left a parcel of no message.
+/// Whether a sender was killed, which may have left a parcel without a message.
 pub(super) const STRAYS: usize = 184;
 pub(super) const TAIL: usize = 256;
 pub(super) const RECV_LOCK: usize = 384;
-/// What the receivers last saw of [`TAIL`].
+/// The value of [`TAIL`] that a receiver last read.
 pub(super) const TAIL_SEEN: usize = 392;
 /// Whether a sender may be asleep because the queue is full.
 pub(super) const SENDERS_ASLEEP: usize = 400;
-/// Whether a sender may be asleep until everything is done.
+/// Whether a sender may be asleep until every message is done.
 pub(super) const JOINERS_ASLEEP: usize = 408;
-/// All leases from this one on are free.
+/// All leases from this index on are free.
 pub(super) const LEASES_END: usize = 416;
-/// All members from this one on are free.
+/// All members from this index on are free.
 pub(super) const MEMBERS_END: usize = 424;
-/// When the holders of leases were last checked for death, in clock nanoseconds.
+/// When the holders of leases were last checked for death, in nanoseconds of the monotonic clock.
 pub(super) const LAST_SWEEP: usize = 432;
 pub(super) const HEAD: usize = 512;
 pub(super) const FREED: usize = 520;
-/// Up to where the stream's bytes may be used again.
+/// The position in the stream up to which its bytes may be reused.
 pub(super) const STREAM_FREED: usize = 528;
 pub(super) const EPOCH: usize = 640;
-/// One more than the processor on which a sender last waited, and the same for a receiver. Written only when it
-/// changes.
+/// The number of the processor on which a sender last waited, plus one. Written only when it changes.
 pub(super) const SENDERS_CPU: usize = 648;
+/// The same for a receiver.
 pub(super) const RECEIVERS_CPU: usize = 656;
 const SLOTS: usize = 768;
 
-/// Bytes of a slot: a word that says where the message is, and room for a small message.
+/// Bytes per slot: a word that locates the message, and room for a small message.
 pub(super) const SLOT: usize = 32;
 pub(super) const MEMBER: usize = 64;
 pub(super) const LEASE: usize = 64;
 
 /// The largest capacity of a queue, in messages.
 pub const MAX_CAPACITY: usize = 1 << 24;
-/// The largest limit of a message's size, in bytes as encoded.
+/// The largest message size limit, in encoded bytes.
 pub const MAX_MESSAGE_LIMIT: u64 = 1 << 32;
-/// The default limit of a message's size, in bytes as encoded.
+/// The default message size limit, in encoded bytes.
 pub const DEFAULT_MESSAGE_LIMIT: u64 = 64 << 20;
-/// The most handles that can receive from one queue at a time.
+/// The maximum number of handles that receive from one queue at a time.
 pub const MAX_MEMBERS: usize = 1024;
-/// The most messages of one queue that can be leased or dead letters at a time.
+/// The maximum number of leased messages and dead letters of one queue at a time.
 pub const MAX_LEASES: usize = 1024;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"proclabQ");
@@ -99,7 +100,7 @@ const VERSION: u64 = 4;
 const MIN_STREAM: u64 = 64 << 10;
 const MAX_STREAM: u64 = 1 << 30;
 
-/// Where everything lies in a queue of one size, and its rules.
+/// The offsets of all parts of a queue of one size, and its policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) capacity: u64,
@@ -109,9 +110,9 @@ pub(super) struct Layout {
     pub(super) members: usize,
     pub(super) leases: usize,
     pub(super) stream: usize,
-    /// Bytes of the stream: a power of two.
+    /// Length of the stream in bytes, a power of two.
     pub(super) stream_len: u64,
-    /// Bytes of one region for a message of any size.
+    /// Bytes of a region that fits any message.
     stride: u64,
     large: u64,
     leased: u64,
@@ -155,14 +156,14 @@ impl Layout {
         }
     }
 
-    /// How much of the file, from its beginning, is mapped.
+    /// The length in bytes of the beginning of the file that is mapped.
     pub(super) fn mapped(&self) -> usize {
         self.large as usize
     }
 
     #[inline]
     pub(super) fn slot(&self, number: u64) -> usize {
-        // A division costs as much as a lock: powers of two do without.
+        // A division costs as much as a lock, so powers of two avoid it.
         let mask = self.capacity - 1;
         let index = if self.capacity & mask == 0 { number & mask } else { number % self.capacity };
         SLOTS + index as usize * SLOT
@@ -177,8 +178,8 @@ impl Layout {
         self.leases + index * LEASE
     }
 
-    /// Where the large regions of the slots of messages `begin` to `end` lie in the file, as at most two
-    /// ranges of offset and length: the slots are a ring.
+    /// The large regions of the slots of messages `begin..end` in the file, as at most two ranges of offset and
+    /// length, since the slots are a ring.
     pub(super) fn large_ranges(&self, begin: u64, end: u64) -> [(u64, u64); 2] {
         let count = end.saturating_sub(begin).min(self.capacity);
         let first = begin % self.capacity;
@@ -189,7 +190,7 @@ impl Layout {
         ]
     }
 
-    /// The same for the regions of leases `begin` to `end`.
+    /// The regions of leases `begin..end` in the file, as offset and length.
     pub(super) fn leased_range(&self, begin: usize, end: usize) -> (u64, u64) {
         (self.leased(begin), (end - begin) as u64 * self.stride)
     }
@@ -214,26 +215,26 @@ impl Layout {
         words
     }
 
-    /// The layout that a header describes, if it can be true.
+    /// The layout that a header describes, if the header is valid.
     pub(super) fn from_header(bytes: &[u8; header::LEN], file_len: u64) -> Result<Self, AttachError> {
         let word =
             |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().expect("a slice of eight bytes"));
         if word(header::MAGIC) != MAGIC {
-            return Err(AttachError::Header("it holds something else"));
+            return Err(AttachError::Header("the magic number is missing"));
         }
         if word(header::VERSION) != VERSION {
             return Err(AttachError::Header("the version differs"));
         }
         let capacity = usize::try_from(word(header::CAPACITY)).unwrap_or(usize::MAX);
         if word(header::PAGE) != page_size() {
-            return Err(AttachError::Header("the size of a page differs"));
+            return Err(AttachError::Header("the page size differs"));
         }
         let policy = Policy::from_word(word(header::POLICY));
-        let policy = policy.ok_or(AttachError::Header("the policy of its leases is unknown"))?;
+        let policy = policy.ok_or(AttachError::Header("the lease policy is unknown"))?;
         let layout = Self::new(capacity, word(header::LIMIT), policy)
-            .map_err(|_| AttachError::Header("the capacity or the limit is impossible"))?;
+            .map_err(|_| AttachError::Header("the capacity or the size limit is out of range"))?;
         if layout.file_len != file_len {
-            return Err(AttachError::Header("its length does not fit its capacity"));
+            return Err(AttachError::Header("its length does not match its capacity"));
         }
         match (word(header::PID_NAMESPACE), pid_namespace()) {
             (theirs, ours) if theirs != 0 && ours != 0 && theirs != ours => Err(AttachError::PidNamespace),
@@ -252,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parts_do_not_overlap() {
+    fn the_parts_of_a_layout_do_not_overlap() {
         for capacity in [1, 5, 1024, MAX_CAPACITY] {
             for limit in [1, 4096, DEFAULT_MESSAGE_LIMIT, MAX_MESSAGE_LIMIT] {
                 let layout = Layout::new(capacity, limit, Policy::default()).unwrap();
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_impossible_size_is_refused() {
+    fn a_size_out_of_range_is_refused() {
         assert!(matches!(Layout::new(0, 1, Policy::default()), Err(CreateError::Capacity { .. })));
         assert!(matches!(Layout::new(usize::MAX, 1, Policy::default()), Err(CreateError::Capacity { .. })));
         assert!(matches!(Layout::new(1, 0, Policy::default()), Err(CreateError::MessageLimit { .. })));
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_regions_of_free_slots_are_two_ranges() {
+    fn the_regions_of_consecutive_slots_are_two_ranges() {
         let layout = Layout::new(8, 4096, Policy::default()).unwrap();
         for (begin, end) in [(0, 0), (0, 8), (3, 5), (6, 9), (13, 21), (15, 16)] {
             let one_by_one: std::collections::BTreeSet<u64> = (begin..end).map(|n| layout.large(n)).collect();
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_lies_is_refused() {
+    fn an_invalid_header_is_refused() {
         let layout = Layout::new(5, 1000, Policy::default()).unwrap();
         let bytes = |words: [u64; header::LEN / 8]| {
             let mut bytes = [0; header::LEN];
@@ -298,13 +299,13 @@ mod tests {
             }
             bytes
         };
-        let honest = layout.header();
-        assert_eq!(Layout::from_header(&bytes(honest), layout.file_len).unwrap(), layout);
-        assert!(Layout::from_header(&bytes(honest), layout.file_len - 1).is_err());
-        for word in 0..honest.len() {
-            let mut lie = honest;
-            lie[word] = lie[word].wrapping_add(layout.page);
-            assert!(Layout::from_header(&bytes(lie), layout.file_len).is_err(), "word {word}");
+        let valid = layout.header();
+        assert_eq!(Layout::from_header(&bytes(valid), layout.file_len).unwrap(), layout);
+        assert!(Layout::from_header(&bytes(valid), layout.file_len - 1).is_err());
+        for word in 0..valid.len() {
+            let mut invalid = valid;
+            invalid[word] = invalid[word].wrapping_add(layout.page);
+            assert!(Layout::from_header(&bytes(invalid), layout.file_len).is_err(), "word {word}");
         }
     }
 }

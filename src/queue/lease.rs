@@ -1,4 +1,4 @@
-//! A message that is not lost with its holder.
+//! Leased messages, which are not lost when their holder dies.
 
 use super::error::lock_to_io;
 use super::layout::RECEIVERS_ASLEEP;
@@ -13,20 +13,20 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// A message that was taken, and returns to the queue with a higher delivery count if its holder drops it,
-/// ends or is killed before it calls [`Lease::done`].
+/// A received message that returns to the queue, with a higher delivery count, if its holder drops it, exits
+/// or is killed before it calls [`Lease::done`].
 ///
-/// Where it returns to, and after how many deliveries it becomes a dead letter instead, is the policy of the
-/// queue ([`super::Options`]): by default to the tail, and never.
+/// The queue's policy ([`super::Options`]) determines where the message returns to and after how many
+/// deliveries it becomes a dead letter instead. By default it returns to the tail and never becomes one.
 ///
-/// A holder that is only stopped keeps it. In a copy made by `fork(2)` the lease is still the parent's:
+/// A stopped process keeps its leases. In a child created by `fork(2)` the lease still belongs to the parent:
 /// dropping it there does nothing, and `done` fails.
 #[derive(Debug)]
 #[must_use = "a lease that is dropped returns to the queue"]
 pub struct Lease<T> {
     member: Arc<Membership>,
     leased: Leased,
-    /// `None` only once it is settled.
+    /// `None` only once the lease is settled.
     value: Option<T>,
 }
 
@@ -35,29 +35,29 @@ impl<T> Lease<T> {
         Lease { member, leased, value: Some(value) }
     }
 
-    /// How often the message has been delivered, this time included: 1 unless an earlier holder failed.
+    /// The number of deliveries of the message, including this one: 1 unless an earlier holder failed.
     pub fn deliveries(&self) -> u32 {
         self.leased.deliveries
     }
 
-    /// The place of the message in the order of sending, from 0.
+    /// The position of the message in the order of sending, counted from 0.
     pub fn number(&self) -> u64 {
         self.leased.number
     }
 
-    /// The message was handled: it leaves the queue for good.
+    /// Marks the message as handled: it leaves the queue for good.
     ///
     /// # Errors
-    /// If the lease is not this process's, or the queue's lock is unavailable; the message then returns to
+    /// If the lease belongs to another process, or the queue's lock is unavailable. The message then returns to
     /// the queue.
     pub fn done(mut self) -> io::Result<T> {
         self.settle_own(|receiving, leased| receiving.finish(leased))?;
-        self.wake_if_over();
+        self.wake_if_disconnected();
         Ok(self.value.take().expect(SETTLED_ONCE))
     }
 
-    /// Returns the message to this place, whatever the queue's policy; it still becomes a dead letter if it
-    /// was delivered as often as the queue allows.
+    /// Returns the message to `place`, regardless of the queue's policy. It still becomes a dead letter if it
+    /// has reached the delivery limit.
     ///
     /// # Errors
     /// As [`Self::done`].
@@ -68,15 +68,15 @@ impl<T> Lease<T> {
         Ok(())
     }
 
-    /// Makes the message a dead letter: it is not delivered again, but kept for
+    /// Makes the message a dead letter: it is not delivered again but kept for
     /// [`super::Receiver::take_dead_letter`].
     ///
     /// # Errors
     /// As [`Self::done`].
     pub fn reject(mut self) -> io::Result<()> {
-        self.settle_own(|receiving, leased| receiving.bury(leased))?;
+        self.settle_own(|receiving, leased| receiving.make_dead_letter(leased))?;
         self.value = None;
-        self.wake_if_over();
+        self.wake_if_disconnected();
         Ok(())
     }
 
@@ -88,7 +88,7 @@ impl<T> Lease<T> {
         }
     }
 
-    /// Ends the lease under the receive lock; false if it is not ours.
+    /// Ends the lease under the receive lock. Returns false if it belongs to another process.
     fn settle(&self, how: impl FnOnce(&Receiving<'_>, Leased)) -> io::Result<bool> {
         let Some(member) = self.member.known()? else { return Ok(false) };
         let receiving = Receiving::lock(&self.member.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
@@ -100,9 +100,9 @@ impl<T> Lease<T> {
         Ok(current)
     }
 
-    /// Receivers that wait only for what is leased may have to be told that nothing is left. A cheap look
-    /// first: see `Receiver::wait_for_items`, with whose fence this one pairs.
-    fn wake_if_over(&self) {
+    /// Wakes the receivers if the senders are gone: they wait only for leased messages, and none may be left.
+    /// The cheap check comes first. The fence pairs with the one in `Receiver::wait_for_items`.
+    fn wake_if_disconnected(&self) {
         fence(Ordering::SeqCst);
         let side = &self.member.side;
         if side.channel.memory.load(RECEIVERS_ASLEEP) != 0 && side.is_hung_up() {
@@ -111,7 +111,7 @@ impl<T> Lease<T> {
     }
 }
 
-const SETTLED_ONCE: &str = "only settling a lease takes its value, and the lease with it";
+const SETTLED_ONCE: &str = "a lease has its value until it is settled, which consumes it";
 
 impl<T> Deref for Lease<T> {
     type Target = T;

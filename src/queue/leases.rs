@@ -1,13 +1,12 @@
 //! The table of leases: messages that were taken but are not done, and dead letters.
 //!
 //! A lease holds a copy of its message. It is written before HEAD passes the message, and is *uncommitted*
-//! until it has. From then on one store at a time changes its state: to the number (0: the lease is free) or
-//! to the holder (a member; none, so that the message waits for its next receiver; or the mark of a dead
-//! letter).
+//! until then. Afterwards every change of state is a single store, either to the number (0 frees the lease) or
+//! to the holder (a member; none, if the message waits for its next receiver; or the mark of a dead letter).
 //!
-//! Only the holder of the receive lock changes the table. Others read it without the lock, to decide whether
-//! to sleep: every word is stored with release and loaded with acquire, and a state that consists of several
-//! words is published by the store to its last one.
+//! Only the holder of the receive lock changes the table. Other processes read it without the lock to decide
+//! whether to sleep, so every word is stored with release and loaded with acquire, and a state that spans
+//! several words is published by the store to the last one.
 
 use super::error::{Corrupt, Unreadable};
 use super::layout::{HEAD, LEASE, LEASES_END, MAX_LEASES, MAX_MEMBERS};
@@ -17,28 +16,28 @@ use std::sync::atomic::Ordering;
 
 /// The number of the message plus one; 0 when the lease is free.
 const NUMBER: usize = 0;
-/// How often the message was delivered, above the code of its holder.
+/// The number of deliveries in the upper half, the code of the holder in the lower.
 const HOLDER: usize = 8;
 const PLACE: usize = 16;
-/// For a returned message: it is up once HEAD has come this far.
+/// For a returned message: it is due once HEAD has reached this value.
 const TURN: usize = 24;
 const BYTES: usize = 32;
 const INLINE_LEN: usize = LEASE - BYTES;
 
-/// The code of the holder of a dead letter. Others: 0 for no holder, else one more than the member's index.
+/// The holder code of a dead letter. Other codes are 0 for no holder, or the index of the member plus one.
 const DEAD_LETTER: u64 = 0xFFFF_FFFF;
 
-/// Who has a leased message.
+/// The holder of a leased message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holder {
     Member(usize),
-    /// It was returned, and waits for its next receiver.
+    /// The message was returned and waits for its next receiver.
     None,
-    /// It is not delivered again.
+    /// The message is not delivered again.
     DeadLetter,
 }
 
-/// One lease that is neither free nor uncommitted.
+/// A lease that is neither free nor uncommitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Leased {
     pub(super) index: usize,
@@ -77,7 +76,7 @@ fn end(memory: &Memory) -> usize {
     (memory.load(LEASES_END) as usize).min(MAX_LEASES)
 }
 
-/// Whether the table has no entry: the common case, in which nothing else is looked at.
+/// Whether the table is empty. This is the common case, and then nothing else needs to be read.
 #[inline]
 pub(super) fn is_empty(memory: &Memory) -> bool {
     memory.load(LEASES_END) == 0
@@ -86,11 +85,11 @@ pub(super) fn is_empty(memory: &Memory) -> bool {
 /// The lease at `index`, unless it is free or uncommitted.
 pub(super) fn get(memory: &Memory, index: usize) -> Option<Leased> {
     let number = word(memory, index, NUMBER).checked_sub(1)?;
-    // Pairs with the release store to HEAD: what the taker wrote before is complete.
+    // Pairs with the release store to HEAD: what the receiver wrote before it is complete.
     if number >= memory.word(HEAD).load(Ordering::Acquire) {
         return None;
     }
-    // Read once: holder and deliveries belong together.
+    // One load, because the holder and the number of deliveries belong together.
     let state = word(memory, index, HOLDER);
     let holder = Holder::from_code(state & 0xFFFF_FFFF);
     Some(Leased { index, number, deliveries: (state >> 32) as u32, holder })
@@ -104,7 +103,7 @@ fn having(memory: &Memory, holder: Holder) -> impl Iterator<Item = Leased> {
     all(memory).filter(move |lease| lease.holder == holder)
 }
 
-/// Messages that were returned and wait for their next receiver.
+/// The number of messages that were returned and wait for their next receiver.
 #[inline]
 pub(super) fn returned(memory: &Memory) -> usize {
     having(memory, Holder::None).count()
@@ -127,10 +126,10 @@ pub(super) fn any_held_by(memory: &Memory, member: usize) -> bool {
     having(memory, Holder::Member(member)).next().is_some()
 }
 
-/// Whether a message was returned, or may still be by a member that is not `own`.
+/// Whether a message was returned, or may yet be returned by a member that is not `own`.
 ///
-/// One pass with one look at each holder: a lease that is returned meanwhile is seen as the one or the other.
-pub(super) fn any_may_come(memory: &Memory, own: impl Fn(usize) -> bool) -> bool {
+/// One pass reads each holder once, so a lease that is returned meanwhile is seen in one of the two states.
+pub(super) fn any_may_return(memory: &Memory, own: impl Fn(usize) -> bool) -> bool {
     all(memory).any(|lease| match lease.holder {
         Holder::None => true,
         Holder::Member(member) => !own(member),
@@ -138,12 +137,12 @@ pub(super) fn any_may_come(memory: &Memory, own: impl Fn(usize) -> bool) -> bool
     })
 }
 
-/// Whether every message that was taken is done or a dead letter, the lease `except` aside.
+/// Whether every message that was taken is done or a dead letter, ignoring the lease `except`.
 pub(super) fn all_settled(memory: &Memory, except: Option<usize>) -> bool {
     all(memory).all(|lease| lease.holder == Holder::DeadLetter || Some(lease.index) == except)
 }
 
-/// The returned message whose turn has come when HEAD is `head`.
+/// The first returned message that is due when HEAD is `head`.
 pub(super) fn first_returned(memory: &Memory, head: u64) -> Option<Leased> {
     having(memory, Holder::None)
         .map(|lease| (word(memory, lease.index, TURN), lease))
@@ -152,13 +151,13 @@ pub(super) fn first_returned(memory: &Memory, head: u64) -> Option<Leased> {
         .map(|(_, lease)| lease)
 }
 
-/// How far HEAD may come before the next returned message is up.
+/// The value of HEAD at which the next returned message is due.
 pub(super) fn next_turn(memory: &Memory, head: u64) -> u64 {
     let turns = having(memory, Holder::None).map(|lease| word(memory, lease.index, TURN));
     turns.filter(|turn| *turn > head).min().unwrap_or(u64::MAX)
 }
 
-/// Writes an uncommitted lease of message `number` to a free place.
+/// Writes an uncommitted lease of message `number` to a free entry.
 pub(super) fn write(
     memory: &Memory,
     number: u64,
@@ -186,46 +185,46 @@ pub(super) fn write(
     Ok(leased)
 }
 
-/// Changes who has a message, and how often it was delivered, by one store.
+/// Changes the holder of a message and its number of deliveries in one store.
 pub(super) fn set_holder(memory: &Memory, lease: Leased) {
     set(memory, lease.index, HOLDER, u64::from(lease.deliveries) << 32 | lease.holder.code());
 }
 
-/// Has a message wait for its next receiver until HEAD has come to `turn`.
+/// Returns a message to the queue, due for its next receiver once HEAD has reached `turn`.
 pub(super) fn set_returned(memory: &Memory, lease: Leased, turn: u64) {
     set(memory, lease.index, TURN, turn);
     set_holder(memory, Leased { holder: Holder::None, ..lease });
 }
 
-/// Appends the bytes of a leased message to `buffer`, and says whether it has handles.
+/// Appends the bytes of a leased message to `buffer`, and returns whether it has handles.
 pub(super) fn read(memory: &Memory, index: usize, buffer: &mut Vec<u8>) -> Result<bool, Unreadable> {
-    let what = word(memory, index, PLACE);
-    let (place, len) = Place::from_word(what, memory.layout.limit)?;
+    let location = word(memory, index, PLACE);
+    let (place, len) = Place::from_word(location, memory.layout.limit)?;
     match place {
         Place::Inline if len <= INLINE_LEN => {
             memory.region.append_to(buffer, memory.layout.lease(index) + BYTES, len);
         }
         Place::Large => read_large(memory, memory.layout.leased(index), len, buffer)?,
-        _ => return Err(Corrupt("a leased message has no place").into()),
+        _ => return Err(Corrupt("the location of a leased message is invalid").into()),
     }
-    Ok(has_handles(what))
+    Ok(has_handles(location))
 }
 
-/// Frees a lease, and says whether its message has handles.
+/// Frees a lease, and returns whether its message has handles.
 pub(super) fn free(memory: &Memory, index: usize) -> bool {
-    let what = word(memory, index, PLACE);
-    let large = Place::from_word(what, memory.layout.limit);
-    // The one store that counts.
+    let location = word(memory, index, PLACE);
+    let large = Place::from_word(location, memory.layout.limit);
+    // The store that takes effect.
     set(memory, index, NUMBER, 0);
     if let Ok((Place::Large, len)) = large {
         let _ = memory.region.release(memory.layout.leased(index), len as u64);
     }
     shorten(memory);
-    has_handles(what)
+    has_handles(location)
 }
 
-/// Frees the leases of messages that HEAD never passed, because their taker died, and gives back the memory
-/// of every free lease: one call for each run of them.
+/// Frees the leases of messages that HEAD never passed because their receiver died, and releases the memory of
+/// every free lease, with one system call per run of free leases.
 pub(super) fn discard_uncommitted(memory: &Memory, head: u64) {
     let mut run = None;
     for index in 0..=end(memory) {

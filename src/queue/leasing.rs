@@ -1,4 +1,4 @@
-//! What the holder of the receive lock may do with leases.
+//! Operations on leases that require the receive lock.
 
 use super::error::Unreadable;
 use super::layout::TAIL;
@@ -10,7 +10,7 @@ use super::receiving::Receiving;
 use std::sync::atomic::Ordering;
 
 impl Receiving<'_> {
-    /// Leases the first queued message, whose bytes are given, to a member.
+    /// Leases the first queued message, which consists of `bytes`, to a member.
     pub(super) fn lease(&mut self, member: usize, bytes: &[u8]) -> Result<Leased, Unreadable> {
         let leased = leases::write(self.memory, self.head, member, bytes, self.handles.is_some())?;
         self.take(1);
@@ -25,12 +25,12 @@ impl Receiving<'_> {
         leased
     }
 
-    /// Whether a lease is still as it was given to its holder.
+    /// Whether a lease is unchanged since its holder received it.
     pub(super) fn is_current(&self, leased: Leased) -> bool {
         leases::get(self.memory, leased.index) == Some(leased)
     }
 
-    /// The message is done, or was taken for good: its lease is free.
+    /// Frees the lease of a message that is done or was taken for good.
     pub(super) fn finish(&self, leased: Leased) {
         self.wake_joiners_before_settling(leased.index);
         if leases::free(self.memory, leased.index) {
@@ -38,28 +38,27 @@ impl Receiving<'_> {
         }
     }
 
-    /// The message waits for its next receiver, or is a dead letter if it was delivered as often as the queue
-    /// allows.
+    /// Returns the message to the queue, or makes it a dead letter if it has reached the delivery limit.
     pub(super) fn return_lease(&self, leased: Leased, to: ReturnTo) {
         let max = self.memory.layout.policy.max_deliveries;
         if max != 0 && leased.deliveries >= max {
-            return self.bury(leased);
+            return self.make_dead_letter(leased);
         }
         let turn = match to {
             ReturnTo::Head => 0,
-            // What is queued now comes first.
+            // Messages that are queued now come first.
             ReturnTo::Tail => self.memory.word(TAIL).load(Ordering::Acquire),
         };
         leases::set_returned(self.memory, leased, turn);
     }
 
-    /// The message becomes a dead letter.
-    pub(super) fn bury(&self, leased: Leased) {
+    /// Makes the message a dead letter.
+    pub(super) fn make_dead_letter(&self, leased: Leased) {
         self.wake_joiners_before_settling(leased.index);
         leases::set_holder(self.memory, Leased { holder: Holder::DeadLetter, ..leased });
     }
 
-    /// Returns the leases of processes that have ended. True if there were any.
+    /// Returns the leases of processes that have ended to the queue. True if there were any.
     pub(super) fn sweep(&self) -> bool {
         let dead: Vec<usize> = members::leasing(self.memory)
             .filter(|(_, process)| matches!(process.watch(), Watched::Dead))
@@ -73,7 +72,7 @@ impl Receiving<'_> {
                 any = true;
             }
         }
-        dead.into_iter().for_each(|member| members::note_dead(self.memory, member));
+        dead.into_iter().for_each(|member| members::record_death(self.memory, member));
         any
     }
 }

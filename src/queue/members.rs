@@ -1,13 +1,14 @@
-//! The table of receiving handles, and what each took last: so that the losses of a killed receiver are known.
+//! The table of receiving handles, which records what each took last, so that the losses of a killed receiver
+//! are known.
 //!
-//! A member is one handle that receives. Its note "takes messages n to m" is written before HEAD passes them,
-//! and counts once HEAD has; it is cleared when the handle comes back for the next message, for its program is
-//! done with them by then. What is noted for a process that has ended is lost.
+//! A member is one receiving handle. Its record of the messages it takes is written before HEAD passes them,
+//! and is valid once HEAD has. It is cleared when the handle receives again, because its program has handled
+//! the messages by then. Messages on record for a process that has ended are lost.
 //!
-//! A member joins under the receive lock, and leaves without it, when its handle is dropped. What makes that
-//! safe is its PID, which is stored with release and loaded with acquire: a process that finds the place free stores
-//! to it after everything that the last member stored. With relaxed accesses a late `LEASING = 0` could wipe
-//! out the next member's `LEASING = 1`, on processors that let stores pass each other.
+//! A member joins under the receive lock, but leaves without it, when its handle is dropped. This is safe because
+//! its PID is stored with release and loaded with acquire: a process that finds the entry free stores to it after
+//! everything that the previous member stored. With relaxed accesses, on processors that reorder stores, a late
+//! `LEASING = 0` could overwrite the next member's `LEASING = 1`.
 
 use super::error::Unreadable;
 use super::layout::{MAX_MEMBERS, MEMBERS_END};
@@ -18,21 +19,21 @@ use std::sync::atomic::Ordering;
 
 const PID: usize = 0;
 const START: usize = 8;
-/// The number of the first message taken plus one; 0 for none.
+/// The number of the first message taken, plus one; 0 for none.
 const TAKEN: usize = 16;
 const COUNT: usize = 24;
-/// Whether it has ever held a lease, so that sleepers watch its process.
+/// Whether the member may hold leases, in which case sleepers watch its process.
 pub(super) const LEASING: usize = 32;
 
-/// Messages that a receiver took and did not live to handle, as far as the queue can tell.
+/// Messages that a receiver took and did not handle before it ended, as far as the queue can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Loss {
     /// The PID of the process, which has ended.
     pub pid: Pid,
-    /// The number of the first message lost, in the order of sending from 0.
+    /// The number of the first lost message, in the order of sending from 0.
     pub first: u64,
-    /// The number of consecutive messages lost: more than one only after `recv_many`.
+    /// The number of consecutive lost messages: more than one only after `recv_many`.
     pub count: u64,
 }
 
@@ -58,24 +59,24 @@ fn end(memory: &Memory) -> usize {
     (memory.load(MEMBERS_END) as usize).min(MAX_MEMBERS)
 }
 
-/// The process of a member; `None` where there is none.
+/// The process of a member; `None` if the entry is free.
 #[inline]
 pub(super) fn process(memory: &Memory, index: usize) -> Option<ProcessId> {
     let pid = i32::try_from(pid(memory, index)).ok().filter(|pid| *pid != 0).map(Pid::from_raw)?;
     Some(ProcessId { pid, start: word(memory, index, START) })
 }
 
-/// Members that have held leases, with their index. Without the lock a member that is just changing may be
-/// seen with the PID of one and the start of another: that is a process which does not exist, and counts as
-/// dead; the caller then looks again.
+/// Members that may hold leases, with their index. Without the lock, an entry that is changing may be seen with
+/// the PID of one process and the start time of another. Such a process does not exist and counts as dead; the
+/// caller then checks again.
 pub(super) fn leasing(memory: &Memory) -> impl Iterator<Item = (usize, ProcessId)> {
     (0..end(memory))
         .filter(|index| word(memory, *index, LEASING) != 0)
         .filter_map(|index| Some((index, process(memory, index)?)))
 }
 
-/// Adds a member for the calling process. A dead member that holds no lease makes room if need be: first
-/// one that lost nothing, then the one whose loss has waited longest to be reported.
+/// Adds a member for the calling process. If the table is full, it replaces a dead member that holds no lease:
+/// preferably one that lost nothing, otherwise the one whose loss is the oldest.
 pub(super) fn join(memory: &Memory, holds_lease: impl Fn(usize) -> bool) -> Result<usize, Unreadable> {
     let free = |index: &usize| pid(memory, *index) == 0;
     let mut index = (0..end(memory)).find(free).unwrap_or(end(memory));
@@ -101,44 +102,44 @@ pub(super) fn join(memory: &Memory, holds_lease: impl Fn(usize) -> bool) -> Resu
     Ok(index)
 }
 
-/// Removes a member whose handle is dropped, without the lock. The PID last, with release: see above.
+/// Removes a member whose handle is dropped, without the lock. The PID is stored last, with release: see above.
 pub(super) fn leave(memory: &Memory, index: usize) {
     set(memory, index, TAKEN, 0);
     set(memory, index, LEASING, 0);
     set_pid(memory, index, 0);
 }
 
-/// Notes that the member takes messages. The count first: it counts once `TAKEN` says so, and that once HEAD
-/// has passed the messages.
+/// Records that the member takes messages. The count is stored first, because `TAKEN` makes it valid, and HEAD
+/// makes `TAKEN` valid once it has passed the messages.
 #[inline(always)]
-pub(super) fn note_taking(memory: &Memory, index: usize, first: u64, count: u64) {
+pub(super) fn record_taking(memory: &Memory, index: usize, first: u64, count: u64) {
     let [_, _, taken, counted] = memory.region.words(memory.layout.member(index));
     counted.store(count, Ordering::Relaxed);
     taken.store(first + 1, Ordering::Relaxed);
 }
 
-/// The member is done with what it took. Under the lock: a second thread with the same handle may be in the
-/// middle of taking.
+/// Records that the member has handled what it took. Requires the receive lock, because another thread may be
+/// receiving with the same handle.
 #[inline]
-pub(super) fn note_done(memory: &Memory, index: usize) {
+pub(super) fn clear_taken(memory: &Memory, index: usize) {
     set(memory, index, TAKEN, 0);
 }
 
-/// The member may hold leases from now on.
-pub(super) fn note_leasing(memory: &Memory, index: usize) {
+/// Records that the member may hold leases from now on.
+pub(super) fn record_leasing(memory: &Memory, index: usize) {
     set(memory, index, LEASING, 1);
 }
 
-/// Sleepers need not watch the member any more: its process has ended and holds nothing.
-pub(super) fn note_dead(memory: &Memory, index: usize) {
+/// Records that the member's process has ended and holds nothing, so sleepers need not watch it.
+pub(super) fn record_death(memory: &Memory, index: usize) {
     set(memory, index, LEASING, 0);
     if word(memory, index, TAKEN) == 0 {
         set_pid(memory, index, 0);
     }
 }
 
-/// Clears the notes of messages that were not taken after all: their taker died before HEAD passed them, or
-/// before it freed the lease that it was taking over.
+/// Clears records of messages that were not taken after all, because the receiver died before HEAD passed them,
+/// or before it freed the lease that it was taking over.
 pub(super) fn discard_uncommitted(memory: &Memory, head: u64, is_leased: impl Fn(u64) -> bool) {
     for index in 0..end(memory) {
         let taken = word(memory, index, TAKEN);
@@ -148,7 +149,7 @@ pub(super) fn discard_uncommitted(memory: &Memory, head: u64, is_leased: impl Fn
     }
 }
 
-/// What receivers that have ended had taken. Each loss is reported once.
+/// Returns what receivers that have ended had taken. Each loss is reported once.
 pub(super) fn take_losses(memory: &Memory) -> Vec<Loss> {
     let mut losses = Vec::new();
     for index in 0..end(memory) {

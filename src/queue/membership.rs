@@ -1,4 +1,4 @@
-//! One handle's place in the table of receiving handles.
+//! One handle's entry in the table of receiving handles.
 
 use super::error::Unreadable;
 use super::fault::RecvFault;
@@ -6,21 +6,22 @@ use super::leases;
 use super::members;
 use super::receiving::Receiving;
 use super::side::Side;
-use super::wait::Patience;
+use super::wait::WaitLimit;
 use crate::sys::poll::Deadline;
 use crate::sys::robust::lineage;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Taken at the first message, kept until the handle and all its leases are dropped. In a copy that a fork
-/// made it is the parent's: there the handle takes a place of its own.
+/// The entry is taken when the first message is received, and kept until the handle and all its leases are
+/// dropped. In a forked child it still belongs to the parent, and the child's copy of the handle takes an entry of
+/// its own.
 #[derive(Debug)]
 pub(super) struct Membership {
     pub(super) side: Arc<Side>,
     lineage: AtomicU64,
     index: AtomicUsize,
-    /// The lineage in which every sleeper was told that this process may hold leases.
+    /// The lineage in which it was announced that this process may hold leases.
     leasing: AtomicU64,
 }
 
@@ -30,7 +31,7 @@ impl Membership {
         Membership { side, lineage, index, leasing }
     }
 
-    /// The member that this handle is in this process, if it is one.
+    /// The member index of this handle in this process, if it has joined.
     #[inline]
     pub(super) fn known(&self) -> io::Result<Option<usize>> {
         // Acquire pairs with the release store in `index`, by another thread.
@@ -38,7 +39,7 @@ impl Membership {
         Ok(is_own.then(|| self.index.load(Ordering::Relaxed)))
     }
 
-    /// The same; the handle becomes a member if it is not one yet.
+    /// The member index of this handle; joins if it has not yet.
     #[inline]
     pub(super) fn index(&self, receiving: &Receiving<'_>) -> Result<usize, Unreadable> {
         if let Some(index) = self.known()? {
@@ -51,27 +52,28 @@ impl Membership {
         Ok(index)
     }
 
-    /// Has every sleeper watch this process before it holds its first lease: they must wake when it dies.
+    /// Makes every sleeper watch this process before it holds its first lease, because they must wake when it
+    /// dies.
     ///
-    /// `LEASING` is set under the receive lock, and the bell is rung under the send lock. A receiver that goes
-    /// to sleep leaves its note under the send lock, and then looks for `LEASING`: either it sees it, or its
-    /// note was there to be seen.
-    pub(super) fn announce_leasing(&self, patience: Patience) -> Result<(), RecvFault> {
+    /// `LEASING` is set under the receive lock, and then the event is set under the send lock. A receiver that goes
+    /// to sleep sets its flag under the send lock, and then reads `LEASING`. So either it sees `LEASING`, or its
+    /// flag was visible here.
+    pub(super) fn announce_leasing(&self, wait: WaitLimit) -> Result<(), RecvFault> {
         // Acquire, so that a thread which relies on another's announcement comes after it.
         if self.leasing.load(Ordering::Acquire) == lineage()? {
             return Ok(());
         }
         {
-            let receiving = Receiving::lock(&self.side.channel, patience.for_lock())?;
-            members::note_leasing(receiving.memory, self.index(&receiving)?);
+            let receiving = Receiving::lock(&self.side.channel, wait.for_lock())?;
+            members::record_leasing(receiving.memory, self.index(&receiving)?);
         }
-        self.side.sending(patience.for_lock())?.wake_receivers();
+        self.side.sending(wait.for_lock())?.wake_receivers();
         self.leasing.store(lineage()?, Ordering::Release);
         Ok(())
     }
 
-    /// Wakes receivers after a message has come back. Should this process be killed before it gets here, they
-    /// wake all the same, for they watch it.
+    /// Wakes receivers after a message was returned. If this process is killed before this call, they wake all
+    /// the same, because they watch it.
     pub(super) fn wake_receivers(&self) {
         if let Ok(sending) = self.side.sending(Deadline::NEVER) {
             sending.wake_receivers();

@@ -1,21 +1,21 @@
-//! The memory of a queue, as words that are read and written: it knows nothing of locks or of sleepers.
+//! The memory of a queue, as words that are read and written. Nothing here knows about locks or sleepers.
 //!
-//! # Orders
-//! Most words belong to one of the two locks: they are read and written only by its holder, with relaxed
-//! accesses, and the lock (acquire when it is taken, release when it is released, or the kernel's own barrier
-//! when its holder has died) orders them. These words cross locks, and each names its pair:
+//! # Memory orderings
+//! Most words belong to one of the two locks: only its holder reads and writes them, with relaxed accesses, which
+//! the lock orders (acquire when it is taken; release when it is released, or the kernel's own barrier when its
+//! holder has died). The following words are accessed across locks:
 //!
 //! | word | written | read | what the pair orders |
 //! |---|---|---|---|
-//! | `TAIL` | release, send lock | acquire, without it | slots and the stream, before a receiver reads them |
-//! | `HEAD` | release, receive lock | acquire, without it | notes and leases, before anyone trusts them |
-//! | `FREED`, `STREAM_FREED` | release, receive lock | acquire, send lock | reads of a slot, before it is used again |
-//! | `EPOCH` | release, without a lock | acquire, without one | the close of a line, before a sender asks the kernel |
-//! | a member's PID | release | acquire | all other words of the member: see [`super::members`] |
+//! | `TAIL` | release, send lock | acquire, without it | writes of slots and the stream before a receiver's reads |
+//! | `HEAD` | release, receive lock | acquire, without it | writes of members and leases before their use |
+//! | `FREED`, `STREAM_FREED` | release, receive lock | acquire, send lock | reads of a slot before its reuse |
+//! | `EPOCH` | release, no lock | acquire, no lock | the close of a line before a sender asks the kernel |
+//! | PID of a member | release | acquire | all other words of the member: see [`super::members`] |
 //! | words of a lease | release, receive lock | acquire, without it | see [`super::leases`] |
 //!
-//! The tests in `orders.rs` run this code under the memory models of arm64 and x86-64, and show for each pair
-//! that it is needed.
+//! The tests in `orders.rs` run this code under the memory models of arm64 and x86-64, and show that each pair is
+//! needed.
 
 use super::error::{AttachError, CreateError};
 use super::layout::{FREED, HEAD, Layout, TAIL, header};
@@ -33,8 +33,8 @@ pub(super) struct Memory {
 impl Memory {
     pub(super) fn create(layout: Layout) -> Result<Self, CreateError> {
         let region = Region::create(layout.file_len, layout.mapped())?;
-        // What every queue uses gets its memory now: a page that is unavailable later would be SIGBUS. Slots
-        // of a large queue get theirs on the first round.
+        // Memory that every queue uses is reserved now, because a page that is unavailable later would cause
+        // SIGBUS. The slots of a large queue are reserved when they are first used.
         region.reserve(0, layout.slot(0) as u64)?;
         region.reserve(layout.members as u64, (layout.stream - layout.members) as u64)?;
         for (index, word) in layout.header().into_iter().enumerate() {
@@ -74,7 +74,7 @@ impl Memory {
         self.word(offset).store(value, Ordering::Relaxed);
     }
 
-    /// Messages that are queued, without those that were leased and returned.
+    /// The number of queued messages, without those that were leased and returned.
     pub(super) fn queued(&self) -> u64 {
         // HEAD first: it never passes TAIL, so the difference is never negative.
         let head = self.word(HEAD).load(Ordering::Acquire);
@@ -82,7 +82,7 @@ impl Memory {
         tail.saturating_sub(head).min(self.layout.capacity)
     }
 
-    /// The numbers of the next message to be taken and of the next to be sent.
+    /// The numbers of the next message to be taken and of the next message to be sent.
     pub(super) fn ends(&self) -> (u64, u64) {
         // HEAD first: it never passes TAIL.
         let head = self.word(HEAD).load(Ordering::Acquire);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_no_queue_is_refused() {
+    fn memory_that_is_not_a_queue_is_refused() {
         let sealed = |len| File::from(create_sealed(len).unwrap());
         let file = File::open("/proc/self/exe").unwrap();
         assert!(matches!(
@@ -126,23 +126,23 @@ mod tests {
         }
         assert!(matches!(attach(sealed(1 << 20)), Err(AttachError::Header(_))), "zeros");
         let queue = Memory::create(Layout::new(5, 1000, Policy::default()).unwrap()).unwrap();
-        let mut honest = [0; header::LEN];
-        queue.region.read(&mut honest, 0).unwrap();
+        let mut valid = [0; header::LEN];
+        queue.region.read(&mut valid, 0).unwrap();
         let len = queue.layout.file_len;
         for (file_len, is_right) in [(len, true), (len - 1, false), (header::LEN as u64, false)] {
             let memory = sealed(file_len);
-            memory.write_all_at(&honest, 0).unwrap();
+            memory.write_all_at(&valid, 0).unwrap();
             assert_eq!(attach(memory).is_ok(), is_right, "{file_len} bytes");
         }
-        // Another limit that takes as many pages, or another limit of deliveries, is that of another queue,
-        // and does no harm.
+        // A different size limit that takes as many pages, or a different delivery limit, makes another valid
+        // queue, and does no harm.
         let harmless =
             |at: &usize| *at == header::LIMIT || (header::POLICY + 4..header::POLICY + 8).contains(at);
         for at in (0..header::LEN).filter(|at| !harmless(at)) {
             let memory = sealed(len);
-            let mut lie = honest;
-            lie[at] ^= 0x40;
-            memory.write_all_at(&lie, 0).unwrap();
+            let mut invalid = valid;
+            invalid[at] ^= 0x40;
+            memory.write_all_at(&invalid, 0).unwrap();
             assert!(attach(memory).is_err(), "byte {at}");
         }
     }

@@ -1,4 +1,4 @@
-//! A bounded queue between processes that survives SIGKILL of any user at any instruction.
+//! A bounded queue between processes that survives SIGKILL of any of them at any instruction.
 //!
 //! ```
 //! let (sender, receiver) = proclab::queue::bounded::<String>(5)?;
@@ -9,79 +9,78 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # The promise
+//! # Guarantees
 //! If a process is killed with SIGKILL, at any instruction:
 //! - no other process blocks for longer than the kernel takes to report the death;
-//! - no accepted message is lost or delivered twice, except the one that the killed receiver had already taken;
-//!   with a [`Lease`] not even that one;
-//! - no torn message is ever seen;
+//! - no accepted message is lost or delivered twice, except for a message that the killed receiver had already
+//!   taken, and with a [`Lease`] not even that one;
+//! - no process sees a partially written message;
 //! - what was lost is reported with the PID ([`Receiver::take_losses`]);
 //! - no name, file or descriptor is left behind.
 //!
 //! # Handles in messages
-//! Messages may hold locks and other primitives, ends of queues and pipes, and descriptors ([`Fd`](crate::Fd)), any
-//! number of them, so a request can bring the queue for its answer. The kernel keeps them with the queue: they outlive
-//! their sender, and come back with a lease.
+//! Messages may contain any number of locks and other primitives, ends of queues and pipes, and descriptors
+//! ([`Fd`](crate::Fd)), so a request can carry the queue for its answer. The kernel stores them with the queue: they
+//! outlive their sender, and return with a lease.
 //!
-//! # How it is kept
-//! There are two locks, one for each end, which the kernel takes from a holder that dies
-//! (`sync::robust_mutex`). Under each, everything is prepared where no other process looks, and one atomic
-//! store publishes it: to TAIL for a message that is sent (`sending`), to HEAD for one that is taken
-//! (`receiving`). Sleepers are woken before that store, not after (`bell`). Which ends are alive is known from
-//! a socket that the kernel hangs up (`side`).
+//! # Implementation
+//! There are two locks, one per end, which the kernel releases when their holder dies (`sync::robust_mutex`).
+//! Under each, everything is prepared where no other process reads, and one atomic store publishes it: to TAIL
+//! for a message that is sent (`sending`), to HEAD for one that is taken (`receiving`). Sleepers are woken before
+//! that store, not after (`wake_event`). Which ends are alive is known from a socket that the kernel hangs up (`side`).
 //!
-//! The files read in this order: first the memory (`layout`, `memory`, `place`, `leases`, `members`), then who
-//! may do what with it (`channel`, `sending`, `receiving`, `leasing`, `side`), then the two ends.
+//! Read the files in this order: first the memory (`layout`, `memory`, `place`, `leases`, `members`), then the
+//! operations on it (`channel`, `sending`, `receiving`, `leasing`, `side`), then the two ends.
 
 /// Errors, one type per operation.
 pub mod error;
 
-/// Where everything lies in the memory.
+/// The layout of the memory.
 mod layout;
-/// The memory, as words, and the orders of their accesses.
+/// The memory, as words, and the orderings of accesses to them.
 mod memory;
-/// Handles inside of messages.
+/// Handles in messages.
 mod parcels;
 /// Where the bytes of a message are.
 mod place;
-/// What becomes of a message whose lease ends without success.
+/// What happens to a message whose lease ends without success.
 mod policy;
 
 /// The table of leased messages and dead letters.
 mod leases;
 /// The table of receiving handles.
 mod members;
-/// Which process it was, and whether it is alive.
+/// The identity of a process, and whether it is alive.
 mod process_id;
 
-/// How sleepers are woken.
-mod bell;
-/// What all ends in one process share.
+/// What all handles in one process share.
 mod channel;
-/// What the holder of the receive lock may do with leases.
+/// Operations on leases that require the receive lock.
 mod leasing;
-/// What the holder of the receive lock may do.
+/// Operations that require the receive lock.
 mod receiving;
-/// What the holder of the send lock may do.
+/// Operations that require the send lock.
 mod sending;
 /// One side of a queue, and whether the other is alive.
 mod side;
+/// How sleepers are woken.
+mod wake_event;
 
-/// Messages that are not delivered any more.
+/// Messages that are no longer delivered.
 mod dead_letter;
 /// Why nothing was sent or received.
 mod fault;
 /// Sending many values.
 mod group;
-/// Handles on their way to another process.
+/// Sending handles to another process.
 mod handle;
-/// A receiver as an iterator.
+/// Iterators over a receiver.
 mod iter;
-/// A message that is not lost with its holder.
+/// Messages that are not lost when their holder dies.
 mod lease;
-/// One handle's place among the receiving handles.
+/// One handle's entry in the table of receiving handles.
 mod membership;
-/// How a queue is made.
+/// The options of a new queue.
 mod options;
 /// The receiving end.
 mod receiver;
@@ -91,7 +90,7 @@ mod sender;
 mod taking;
 /// How long to spin before sleeping, and what to sleep on.
 mod wait;
-/// The ends beside other things that are waited for.
+/// Waiting for the ends together with other objects.
 mod waitable;
 
 pub use dead_letter::DeadLetter;
@@ -104,9 +103,9 @@ pub use policy::ReturnTo;
 pub use receiver::Receiver;
 pub use sender::Sender;
 
-/// Creates a queue for `capacity` messages of up to [`DEFAULT_MESSAGE_LIMIT`] bytes each, first in, first out.
+/// Creates a first-in, first-out queue for `capacity` messages of up to [`DEFAULT_MESSAGE_LIMIT`] bytes each.
 ///
-/// It takes memory for what is in it, not for what could be.
+/// It uses memory for the messages that it holds, not for those that it could hold.
 ///
 /// # Errors
 /// [`error::CreateError`].
@@ -114,7 +113,7 @@ pub fn bounded<T>(capacity: usize) -> Result<(Sender<T>, Receiver<T>), error::Cr
     Options::new(capacity).create()
 }
 
-/// The same with another limit of a message's size, in bytes as encoded.
+/// Like [`bounded`], with another message size limit, in encoded bytes.
 ///
 /// # Errors
 /// [`error::CreateError`].

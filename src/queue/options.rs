@@ -1,4 +1,4 @@
-//! How a queue is made.
+//! The options of a new queue.
 
 use super::channel::Channel;
 use super::error::CreateError;
@@ -34,25 +34,25 @@ pub struct Options {
 }
 
 impl Options {
-    /// A queue for `capacity` messages of up to [`DEFAULT_MESSAGE_LIMIT`] bytes each.
+    /// Options for a queue of `capacity` messages of up to [`DEFAULT_MESSAGE_LIMIT`] bytes each.
     pub fn new(capacity: usize) -> Self {
         Options { capacity, message_limit: DEFAULT_MESSAGE_LIMIT, policy: Policy::default() }
     }
 
-    /// The limit of a message's size, in bytes as encoded.
+    /// Sets the message size limit, in encoded bytes.
     pub fn message_limit(mut self, bytes: u64) -> Self {
         self.message_limit = bytes;
         self
     }
 
-    /// Where a leased message returns to when its holder drops it, ends or is killed. By default to the
+    /// Sets where a leased message returns to when its holder drops it, exits or is killed. The default is the
     /// tail.
     pub fn return_leases_to(mut self, place: ReturnTo) -> Self {
         self.policy.return_to = place;
         self
     }
 
-    /// After how many deliveries a message that is returned becomes a dead letter; 0, the default, for
+    /// Sets the number of deliveries after which a returned message becomes a dead letter. The default, 0, means
     /// never.
     pub fn max_deliveries(mut self, deliveries: u32) -> Self {
         self.policy.max_deliveries = deliveries;

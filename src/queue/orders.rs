@@ -1,5 +1,5 @@
-//! The words that cross locks, under the memory models of arm64 and x86-64: the queue's own code runs in them, and
-//! each order that the code asks for is shown to be needed.
+//! The words that are accessed across locks, under the memory models of arm64 and x86-64. The tests run the
+//! queue's own code in these models, and show that each ordering in it is needed.
 
 use super::layout::{HEAD, Layout};
 use super::leases;
@@ -15,8 +15,8 @@ use crate::shm::model::{Outcome, Processor, Protocol};
 use crate::sys::poll::Deadline;
 use std::sync::atomic::Ordering;
 
-/// The accesses, reads before writes, without which an outcome that must not be can happen on arm64. On neither
-/// processor can it happen with them.
+/// The accesses, reads before writes, whose orderings prevent an unwanted outcome on arm64. With them, the outcome
+/// is impossible on either processor.
 fn needed(threads: &[&dyn Fn() -> u64], unwanted: impl Fn(&Outcome<'_>) -> bool) -> Vec<(String, bool)> {
     for processor in Processor::ALL {
         let protocol = Protocol::new(processor, threads).most_events(32);
@@ -35,29 +35,28 @@ fn pair(load: &str, store: &str) -> Vec<(String, bool)> {
 }
 
 #[test]
-fn a_member_that_leaves_late_does_not_strike_out_the_next_one() {
+fn a_member_that_leaves_late_does_not_overwrite_the_next_one() {
     let memory = Memory::create(Layout::new(1, 100, Policy::default()).unwrap()).unwrap();
     let index = members::join(&memory, |_| false).unwrap();
-    members::note_leasing(&memory, index);
+    members::record_leasing(&memory, index);
     let leave = || {
         members::leave(&memory, index);
         0
     };
     let join = || {
         let index = members::join(&memory, |_| false).unwrap();
-        members::note_leasing(&memory, index);
+        members::record_leasing(&memory, index);
         index as u64
     };
     let leasing = memory.word(memory.layout.member(index) + members::LEASING).as_ptr().addr();
-    let took_the_place = |outcome: &Outcome<'_>| outcome.returned(1) == Some(index as u64);
+    let reused = |outcome: &Outcome<'_>| outcome.returned(1) == Some(index as u64);
     let protocol = Protocol::new(Processor::Arm64, &[&leave, &join]);
-    assert!(protocol.allows(|outcome| took_the_place(outcome) && outcome.last_is(leasing, |set| set == 1)));
-    let struck_out =
-        |outcome: &Outcome<'_>| took_the_place(outcome) && outcome.last_is(leasing, |set| set == 0);
-    assert_eq!(needed(&[&leave, &join], struck_out), pair("members.rs", "members.rs"));
+    assert!(protocol.allows(|outcome| reused(outcome) && outcome.last_is(leasing, |set| set == 1)));
+    let overwritten = |outcome: &Outcome<'_>| reused(outcome) && outcome.last_is(leasing, |set| set == 0);
+    assert_eq!(needed(&[&leave, &join], overwritten), pair("members.rs", "members.rs"));
 }
 
-/// A queue in which `queued` messages wait. Each is its number plus one, eight times.
+/// A queue that holds `queued` messages. Each consists of its number plus one, eight times.
 fn queue(capacity: usize, queued: u64) -> (Sender<[u8; 8]>, Receiver<[u8; 8]>) {
     let (sender, receiver) = Options::new(capacity).create().unwrap();
     (1..=queued).for_each(|number| sender.send([number as u8; 8]).unwrap());
@@ -75,7 +74,7 @@ fn send(sender: &Sender<[u8; 8]>, byte: u8) -> u64 {
     1
 }
 
-/// Takes one message, and returns its bytes; `EMPTY` if there is none.
+/// Takes one message and returns its bytes, or `EMPTY` if there is none.
 fn take(receiver: &Receiver<[u8; 8]>) -> u64 {
     let mut receiving = Receiving::lock(&receiver.side.channel, Deadline::NEVER).unwrap();
     match receiving.queued(1) {
@@ -98,7 +97,7 @@ fn message(number: u8) -> u64 {
 }
 
 #[test]
-fn a_message_that_is_seen_is_whole() {
+fn a_visible_message_is_complete() {
     let (sender, receiver) = queue(1, 0);
     let (send, take) = (|| send(&sender, 1), || take(&receiver));
     let protocol = Protocol::new(Processor::Arm64, &[&send, &take]).most_events(32);
@@ -109,7 +108,7 @@ fn a_message_that_is_seen_is_whole() {
 }
 
 #[test]
-fn room_is_not_used_again_before_it_was_read() {
+fn a_slot_is_not_reused_before_it_was_read() {
     let (sender, receiver) = queue(1, 1);
     let (send, take) = (|| send(&sender, 2), || take(&receiver));
     let protocol = Protocol::new(Processor::Arm64, &[&send, &take]).most_events(32);
@@ -119,19 +118,19 @@ fn room_is_not_used_again_before_it_was_read() {
 }
 
 #[test]
-fn what_was_taken_is_seen_among_the_leases() {
+fn the_lease_of_a_taken_message_is_visible() {
     let (_sender, receiver) = queue(1, 1);
     let memory = &receiver.side.channel.memory;
     let lease = || {
         let mut receiving = Receiving::lock(&receiver.side.channel, Deadline::NEVER).unwrap();
         receiving.lease(0, &[1; 8]).map_or(0, |leased| leased.number + 1)
     };
-    let look = || match memory.word(HEAD).load(Ordering::Acquire) {
+    let observe = || match memory.word(HEAD).load(Ordering::Acquire) {
         1 => u64::from(leases::get(memory, 0).is_some()),
         _ => 2,
     };
-    let protocol = Protocol::new(Processor::Arm64, &[&lease, &look]).most_events(32);
+    let protocol = Protocol::new(Processor::Arm64, &[&lease, &observe]).most_events(32);
     assert!(protocol.allows(|outcome| outcome.returned(1) == Some(1)));
     let missed = |outcome: &Outcome<'_>| outcome.returned(1) == Some(0);
-    assert_eq!(needed(&[&lease, &look], missed), pair("orders.rs", "receiving.rs"));
+    assert_eq!(needed(&[&lease, &observe], missed), pair("orders.rs", "receiving.rs"));
 }

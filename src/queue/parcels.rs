@@ -1,20 +1,21 @@
-//! Handles inside of messages: locks, ends of queues and pipes, descriptors.
+//! Handles in messages: locks, ends of queues and pipes, descriptors.
 //!
-//! The bytes of a message lie in shared memory, and its descriptors in a *parcel*, a group in a store that the kernel
-//! keeps ([`crate::sys::fd_store`]). A message that has a parcel is marked, and begins with a nonce, which is the
-//! parcel's too.
+//! The bytes of a message are in shared memory, and its descriptors are in a *parcel*, a group in a store that the
+//! kernel keeps ([`crate::sys::fd_store`]). A message with a parcel is marked and begins with a nonce, which its
+//! parcel has too.
 //!
-//! - A sender leaves the parcel, under the send lock, before it publishes the message. Killed in between, it leaves a
-//!   parcel of no message.
-//! - A receiver takes *copies* out of the parcel, under the receive lock, before it takes the message, and removes the
-//!   parcel after that. Killed in between, it leaves the message with its parcel, or a parcel of no message.
+//! - A sender stores the parcel, under the send lock, before it publishes the message. If it is killed in between, it
+//!   leaves a stray parcel, one without a message.
+//! - A receiver *copies* the descriptors of the parcel, under the receive lock, before it takes the message, and
+//!   removes the parcel after that. If it is killed in between, it leaves the message with its parcel, or a stray
+//!   parcel.
 //! - A leased message keeps its parcel until it is done.
 //!
-//! So no message is ever without its parcel. A parcel of no message is known by its number and its nonce: the next
-//! one that looks for a parcel removes it, and so does the next receiver that finds that a process was killed.
+//! So no message is ever without its parcel. A stray parcel is recognized by its number and nonce. The next search for
+//! a parcel removes it, and so does the next receiver that finds that a process was killed.
 //!
-//! Parcels lie in the order of their messages. Only where one is looked for behind that of a leased message do those
-//! before it move to the end, each copied before it is removed.
+//! Parcels are in the order of their messages. Only a search for a parcel behind that of a leased message moves the
+//! parcels before it to the end, each copied before it is removed.
 
 use super::leases;
 use super::memory::Memory;
@@ -25,10 +26,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of the nonce, with which a marked message begins.
+/// Length of the nonce at the beginning of a marked message, in bytes.
 pub(super) const NONCE: usize = 8;
 
-/// What a parcel belongs to.
+/// The tag of a parcel, which identifies its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
     nonce: u64,
@@ -53,14 +54,14 @@ impl Ticket {
     }
 }
 
-/// A number that no other message has.
+/// A nonce that no other message has.
 pub(super) fn fresh_nonce() -> io::Result<[u8; NONCE]> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     Ok((lineage()? ^ count.wrapping_mul(0x9E37_79B9_7F4A_7C15)).to_ne_bytes())
 }
 
-/// Leaves the parcel of message `number`, which begins with its nonce.
+/// Stores the parcel of message `number`, which begins with its nonce.
 pub(super) fn leave(store: &FdStore, number: u64, message: &[u8], handles: &[OwnedFd]) -> io::Result<()> {
     let nonce = nonce_of(message).ok_or(io::ErrorKind::InvalidInput)?;
     let ticket = Ticket { nonce, number, count: handles.len() as u64 };
@@ -68,7 +69,7 @@ pub(super) fn leave(store: &FdStore, number: u64, message: &[u8], handles: &[Own
     store.push(&ticket.bytes(), &handles)
 }
 
-/// Copies of what is in the parcel of message `number`. Under the receive lock.
+/// Copies the descriptors in the parcel of message `number`. Requires the receive lock.
 pub(super) fn open(
     memory: &Memory,
     store: &FdStore,
@@ -82,21 +83,20 @@ pub(super) fn open(
     store.first(found.ok_or_else(missing)?.count as usize)
 }
 
-/// Removes the parcel of message `number`, which was taken or is done, and with it those of no message that lie
-/// before it. Under the receive lock.
+/// Removes the parcel of message `number`, which was taken or is done, and the stray parcels before it. Requires the
+/// receive lock.
 pub(super) fn remove(memory: &Memory, store: &FdStore, number: u64) {
-    // It is of no message now, so it is removed when it is met: as soon as another is first.
+    // It is a stray parcel now, so the search removes it on its way to the first parcel of a later message.
     let _ = search(memory, store, |ticket| ticket.number > number && is_live(memory, ticket));
 }
 
-/// Removes every parcel of no message. Under the receive lock.
+/// Removes every stray parcel. Requires the receive lock.
 #[cold]
 pub(super) fn remove_strays(memory: &Memory, store: &FdStore) {
     let _ = search(memory, store, |_| false);
 }
 
-/// Brings the first parcel that is wanted to the front; those of no message before it are removed. `None` if there is
-/// none.
+/// Moves the first wanted parcel to the front, and removes the stray parcels before it. `None` if no parcel is wanted.
 fn search(
     memory: &Memory,
     store: &FdStore,
@@ -121,11 +121,11 @@ fn search(
     Ok(None)
 }
 
-/// Whether a message has this parcel, or may be about to have it.
+/// Whether this parcel belongs to a message, or to one that may be about to be published.
 fn is_live(memory: &Memory, ticket: &Ticket) -> bool {
     let (head, tail) = memory.ends();
     if ticket.number >= tail {
-        // It is just being sent, or its sender was killed: the next message has its number, and another nonce.
+        // The message is being sent, or its sender was killed; then the next message has its number, and another nonce.
         return true;
     }
     let mut message = Vec::new();
@@ -135,7 +135,7 @@ fn is_live(memory: &Memory, ticket: &Ticket) -> bool {
         let lease = leases::all(memory).find(|lease| lease.number == ticket.number);
         lease.map_or(Ok(false), |lease| leases::read(memory, lease.index, &mut message))
     };
-    // What cannot be read now is left alone.
+    // A message that cannot be read now keeps its parcel.
     is_marked.map_or(true, |is_marked| is_marked && nonce_of(&message) == Some(ticket.nonce))
 }
 

@@ -1,17 +1,17 @@
-//! What becomes of a message whose lease ends without [`super::Lease::done`].
+//! What happens to a message whose lease ends without [`super::Lease::done`].
 
 /// Where a returned message waits for its next receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReturnTo {
-    /// Behind every message that is queued when it returns, so that a message which fails again and again
-    /// does not starve the others.
+    /// Behind every message that is queued when it returns, so that a message that fails repeatedly does not
+    /// starve the others.
     #[default]
     Tail,
-    /// Before every queued message, so that the order of sending is kept.
+    /// Ahead of every queued message, which keeps the order of sending.
     Head,
 }
 
-/// The rules of one queue; the same for every process that uses it.
+/// The lease policy of a queue, the same for every process that uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Policy {
     pub(super) return_to: ReturnTo,

@@ -1,4 +1,4 @@
-//! Which process it was, and whether it still lives.
+//! The identity of a process, and whether it is alive.
 
 use crate::sys::pid::Pid;
 use crate::sys::procfs::stat::of_process;
@@ -7,20 +7,20 @@ use nix::errno::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-/// A process, told apart from a later one that was given the same PID.
+/// The identity of a process, distinct from a later process with the same PID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct ProcessId {
     pub(super) pid: Pid,
-    /// When it began, in the kernel's ticks since boot (`proc_pid_stat(5)`, field 22); 0 if /proc does
-    /// not tell, which then cannot tell it from a later one.
+    /// Its start time in clock ticks since boot (`proc_pid_stat(5)`, field 22). 0 if `/proc` does not show it; it
+    /// is then not distinguished from a later process with the same PID.
     pub(super) start: u64,
 }
 
-/// A process that may be waited for.
+/// What the kernel says about a process.
 pub(super) enum Watched {
     Alive(OwnedFd),
     Dead,
-    /// It cannot be held by a descriptor now, yet no one says that it died.
+    /// No pidfd can be opened for it, but the kernel does not report that it is dead.
     Unknown,
 }
 
@@ -37,9 +37,9 @@ impl ProcessId {
             Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => return Watched::Dead,
             Err(_) => return Watched::Unknown,
         };
-        // The number was taken again if the process that now has it began at another time. Asked after
-        // the descriptor was opened, so that the answer concerns the process that it holds, or a later
-        // one, in which case the held one is dead.
+        // The PID was reused if the process that now has it started at another time. The start time is read
+        // after the pidfd was opened, so it is that of the pidfd's process, or of a later one, in which case the
+        // pidfd's process is dead.
         let another = start_of(self.pid).is_some_and(|start| self.start != 0 && start != self.start);
         if another || has_ended(&pidfd) { Watched::Dead } else { Watched::Alive(pidfd) }
     }
@@ -63,12 +63,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_lives() {
+    fn this_process_is_alive() {
         assert!(matches!(ProcessId::own().watch(), Watched::Alive(_)));
     }
 
     #[test]
-    fn a_later_process_with_the_same_number_is_another() {
+    fn a_later_process_with_the_same_pid_is_another_process() {
         let own = ProcessId::own();
         assert!(ProcessId { start: own.start + 1, ..own }.is_dead());
     }

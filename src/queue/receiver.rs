@@ -1,4 +1,4 @@
-//! The end that receives.
+//! The receiving end.
 
 use super::dead_letter::DeadLetter;
 use super::error::lock_to_io;
@@ -11,7 +11,7 @@ use super::membership::Membership;
 use super::parcels;
 use super::receiving::Receiving;
 use super::side::Side;
-use super::wait::Patience;
+use super::wait::WaitLimit;
 use crate::sys::poll::Deadline;
 use crate::wire::attachments;
 use crate::wire::codec::{self, DecodeError};
@@ -25,32 +25,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The receiving end of a queue. Each message goes to exactly one receiver: clones, and handles in other
-/// processes, share what arrives.
+/// processes, share the messages that arrive.
 ///
-/// If a process is killed with SIGKILL while it receives, at any instruction, no other process waits for it,
-/// and at most the message that it had taken is lost, which [`Receiver::take_losses`] reports. Take a [`Lease`]
-/// to have it delivered again instead.
+/// If a process is killed with SIGKILL while it receives, at any instruction, no other process waits for it, and
+/// at most the message that it had taken is lost, which [`Receiver::take_losses`] reports. Take a [`Lease`]
+/// to have the message delivered again instead.
 ///
-/// What was taken is recorded per handle: in a process with several receiving threads give each a clone.
+/// Taken messages are recorded per handle, so give each receiving thread a clone.
 pub struct Receiver<T> {
     pub(super) side: Arc<Side>,
     pub(super) member: Arc<Membership>,
     receives: PhantomData<fn() -> T>,
 }
 
-const RECEIVED: &str = "what was received is there";
+const RECEIVED: &str = "a successful receive yields a value";
 
 impl<T> Receiver<T> {
     pub(super) fn new(side: Arc<Side>) -> Self {
         Receiver { member: Arc::new(Membership::new(Arc::clone(&side))), side, receives: PhantomData }
     }
 
-    /// The number of messages that wait, those included that were leased and returned.
+    /// The number of waiting messages, including those that were leased and returned.
     pub fn len(&self) -> usize {
         self.side.channel.len()
     }
 
-    /// Whether no message waits.
+    /// Whether no message is waiting.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -60,22 +60,21 @@ impl<T> Receiver<T> {
         self.side.channel.memory.is_full()
     }
 
-    /// The number of messages that the queue has room for.
+    /// The number of messages that the queue can hold.
     pub fn capacity(&self) -> usize {
         self.side.channel.memory.layout.capacity as usize
     }
 
-    /// Closes the queue for all processes: nothing more can be sent, what is in it can still be received.
+    /// Closes the queue for all processes: nothing more can be sent, but queued messages can still be received.
     ///
     /// # Errors
-    /// If the queue's lock is unavailable; the queue is still open then.
+    /// If the queue's lock is unavailable; the queue then stays open.
     pub fn close(&self) -> io::Result<()> {
         self.side.close().map_err(lock_to_io)
     }
 
-    /// The messages that receivers took, by [`Self::recv`] and its like, and did not live to handle: the
-    /// process was killed, or ended without coming back for the next message. Each loss is reported once, to
-    /// the first caller.
+    /// Returns the messages that receivers took with [`Self::recv`] and similar methods but did not handle: the
+    /// process was killed, or exited without receiving again. Each loss is reported once, to the first caller.
     ///
     /// # Errors
     /// If the queue's lock is unavailable.
@@ -84,64 +83,64 @@ impl<T> Receiver<T> {
         Ok(members::take_losses(receiving.memory))
     }
 
-    /// The number of dead letters: messages that are not delivered any more.
+    /// The number of dead letters: messages that are no longer delivered.
     pub fn dead_letters(&self) -> usize {
         leases::dead_letters(&self.side.channel.memory)
     }
 }
 
 impl<T: DeserializeOwned> Receiver<T> {
-    /// Receives a message, and waits for one as long as it takes.
+    /// Receives a message, blocking until there is one.
     ///
     /// # Errors
-    /// [`RecvError::Disconnected`] if nothing is left and nothing can arrive any more;
+    /// [`RecvError::Disconnected`] if the queue is empty and nothing more can arrive;
     /// [`Unreadable::Undecodable`], with the bytes, if the message is not a `T`.
     pub fn recv(&self) -> Result<T, RecvError> {
         let mut value = None;
-        match self.receive(Patience::Until(Deadline::NEVER), &mut value) {
+        match self.receive(WaitLimit::Until(Deadline::NEVER), &mut value) {
             Ok(()) => Ok(value.expect(RECEIVED)),
             Err(fault) => Err(fault.into()),
         }
     }
 
-    /// Receives a message if there is one.
+    /// Receives a message if there is one, without blocking.
     ///
     /// # Errors
     /// [`TryRecvError`].
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         let mut value = None;
-        match self.receive(Patience::Try, &mut value) {
+        match self.receive(WaitLimit::Try, &mut value) {
             Ok(()) => Ok(value.expect(RECEIVED)),
             Err(fault) => Err(fault.into()),
         }
     }
 
-    /// Receives a message, and waits for one up to `timeout`; never returns early without one.
+    /// Receives a message, blocking for up to `timeout`; never returns early without one.
     ///
     /// # Errors
     /// [`RecvTimeoutError`].
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         let mut value = None;
-        match self.receive(Patience::Until(Deadline::after(timeout)), &mut value) {
+        match self.receive(WaitLimit::Until(Deadline::after(timeout)), &mut value) {
             Ok(()) => Ok(value.expect(RECEIVED)),
             Err(fault) => Err(fault.into()),
         }
     }
 
-    /// Waits for a message, and receives it and those that are queued behind it, up to `max`.
+    /// Waits for a message, then receives it and those queued behind it, up to `max` in total.
     ///
-    /// They are taken at once, so a process that is killed afterwards loses all of them. The vector has every
-    /// message that was taken, in order: one that cannot be decoded is an `Err` in its place, with its bytes.
-    /// It is empty only if `max` is 0.
+    /// They are taken together, so a process that is killed afterwards loses all of them. The vector contains every
+    /// message that was taken, in order; one that cannot be decoded is an `Err` with its bytes. It is empty only if
+    /// `max` is 0.
     ///
     /// # Errors
-    /// As [`Self::recv`], apart from undecodable messages; nothing was taken then.
+    /// As [`Self::recv`], except for undecodable messages; nothing was taken then.
     pub fn recv_many(&self, max: usize) -> Result<Vec<Result<T, Undecodable>>, RecvError> {
         if max == 0 {
             return Ok(Vec::new());
         }
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-        let first = self.wait_for(Patience::Until(Deadline::NEVER), |receiving| {
+        let first = self.wait_for(WaitLimit::Until(Deadline::NEVER), |receiving| {
             bytes.clear();
             ends.clear();
             self.take_many(receiving, max, &mut bytes, &mut ends)
@@ -153,38 +152,37 @@ impl<T: DeserializeOwned> Receiver<T> {
         Ok((first..).zip(ends).map(decode).collect())
     }
 
-    /// Takes a message that returns to the queue unless [`Lease::done`] is called: its holder may drop it, be
-    /// killed, or just end.
+    /// Leases a message, blocking until there is one. It returns to the queue unless [`Lease::done`] is called,
+    /// whether the lease is dropped or its process is killed or exits.
     ///
     /// A message that cannot be decoded becomes a dead letter.
     ///
     /// # Errors
     /// As [`Self::recv`].
     pub fn lease(&self) -> Result<Lease<T>, RecvError> {
-        self.lease_within(Patience::Until(Deadline::NEVER)).map_err(RecvError::from)
+        self.lease_within(WaitLimit::Until(Deadline::NEVER)).map_err(RecvError::from)
     }
 
-    /// Leases a message if there is one.
+    /// Leases a message if there is one, without blocking.
     ///
     /// # Errors
     /// [`TryRecvError`].
     pub fn try_lease(&self) -> Result<Lease<T>, TryRecvError> {
-        self.lease_within(Patience::Try).map_err(TryRecvError::from)
+        self.lease_within(WaitLimit::Try).map_err(TryRecvError::from)
     }
 
-    /// Leases a message, and waits for one up to `timeout`.
+    /// Leases a message, blocking for up to `timeout`.
     ///
     /// # Errors
     /// [`RecvTimeoutError`].
     pub fn lease_timeout(&self, timeout: Duration) -> Result<Lease<T>, RecvTimeoutError> {
-        self.lease_within(Patience::Until(Deadline::after(timeout))).map_err(RecvTimeoutError::from)
+        self.lease_within(WaitLimit::Until(Deadline::after(timeout))).map_err(RecvTimeoutError::from)
     }
 
-    /// Takes the dead letter that was sent first, if there is any. Dead letters keep their place among the
-    /// leases until they are taken.
+    /// Takes the dead letter that was sent first, if there is one. A dead letter occupies a lease until it is taken.
     ///
     /// # Errors
-    /// If the queue's lock or its memory is unavailable; nothing was taken then.
+    /// If the queue's lock or memory is unavailable; nothing was taken then.
     pub fn take_dead_letter(&self) -> Result<Option<DeadLetter<T>>, Unreadable> {
         with_buffer(|buffer| {
             let (letter, handles) = {
@@ -200,12 +198,12 @@ impl<T: DeserializeOwned> Receiver<T> {
         })
     }
 
-    /// Puts what is received where the caller wants it.
+    /// Receives a message into `value`.
     #[inline]
-    pub(super) fn receive(&self, patience: Patience, value: &mut Option<T>) -> Result<(), RecvFault> {
+    pub(super) fn receive(&self, wait: WaitLimit, value: &mut Option<T>) -> Result<(), RecvFault> {
         with_buffer(|buffer| {
             let mut handles = None;
-            let number = self.wait_for(patience, |receiving| {
+            let number = self.wait_for(wait, |receiving| {
                 buffer.clear();
                 let number = self.take_one(receiving, buffer)?;
                 handles = receiving.handles.take();
@@ -219,11 +217,11 @@ impl<T: DeserializeOwned> Receiver<T> {
         })
     }
 
-    fn lease_within(&self, patience: Patience) -> Result<Lease<T>, RecvFault> {
-        self.member.announce_leasing(patience)?;
+    fn lease_within(&self, wait: WaitLimit) -> Result<Lease<T>, RecvFault> {
+        self.member.announce_leasing(wait)?;
         with_buffer(|buffer| {
             let mut handles = None;
-            let leased = self.wait_for(patience, |receiving| {
+            let leased = self.wait_for(wait, |receiving| {
                 buffer.clear();
                 let leased = self.lease_one(receiving, buffer)?;
                 handles = receiving.handles.take();
@@ -262,7 +260,7 @@ fn undecodable(number: u64, bytes: &[u8], source: DecodeError) -> Undecodable {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.side.note_dropped();
+        self.side.record_drop();
     }
 }
 

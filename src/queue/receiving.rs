@@ -1,10 +1,10 @@
-//! What the holder of the receive lock may do.
+//! Operations that require the receive lock.
 //!
-//! The one store that counts is the one to HEAD: before it nothing was taken, after it the message is the
-//! receiver's. What the receiver writes beforehand (the note of who takes which message, the copy of a leased
-//! one) concerns messages from HEAD on, and is uncommitted until HEAD has passed them. So a process that finds
-//! that the last holder of the lock died only discards what is uncommitted, and frees the room that was taken
-//! but not yet freed.
+//! The store to HEAD is the commit point: before it nothing was taken, after it the message belongs to the
+//! receiver. What the receiver writes before it (which messages the member takes, the copy of a leased message)
+//! concerns messages from HEAD on, and is uncommitted until HEAD has passed them. So a process that finds that the
+//! previous holder of the lock died only discards what is uncommitted, and frees the slots that were taken but not
+//! yet freed.
 
 use super::channel::Channel;
 use super::error::{Corrupt, Unreadable};
@@ -25,13 +25,13 @@ pub(super) struct Receiving<'a> {
     pub(super) memory: &'a Memory,
     /// The number of the next message.
     pub(super) head: u64,
-    /// Those of the message that was read last, if it has any.
+    /// The handles of the message that was read last, if it has any.
     pub(super) handles: Option<Vec<OwnedFd>>,
     _held: Held<'a>,
 }
 
 impl<'a> Receiving<'a> {
-    /// Takes the receive lock, and repairs what a killed holder left half done.
+    /// Takes the receive lock, and repairs the state that a killed holder left.
     #[inline(always)]
     pub(super) fn lock(channel: &'a Channel, deadline: Deadline) -> Result<Self, LockError> {
         match try_lock(channel.memory.region.words32(RECV_LOCK)) {
@@ -56,7 +56,7 @@ impl<'a> Receiving<'a> {
         Receiving { channel, memory, head: memory.load(HEAD), handles: None, _held: held }
     }
 
-    /// Each step may be repeated, should this process be killed in the middle of it.
+    /// Repairs the state that a killed holder left. Each step can be repeated if this process is killed, too.
     #[cold]
     fn recover(&mut self) {
         leases::discard_uncommitted(self.memory, self.head);
@@ -67,7 +67,7 @@ impl<'a> Receiving<'a> {
         self.remove_stray_parcels();
     }
 
-    /// Closes the handles that killed processes left in no message.
+    /// Closes the handles that killed processes left without a message.
     #[cold]
     pub(super) fn remove_stray_parcels(&self) {
         if let Some(store) = &self.channel.parcels {
@@ -75,7 +75,7 @@ impl<'a> Receiving<'a> {
         }
     }
 
-    /// The message was taken, or is done: nothing needs its parcel any more.
+    /// Removes the parcel of a message that was taken or is done.
     #[cold]
     pub(super) fn remove_parcel(&self, number: u64) {
         if let Some(store) = &self.channel.parcels {
@@ -83,16 +83,19 @@ impl<'a> Receiving<'a> {
         }
     }
 
-    /// Copies of the handles of message `number`, whose bytes are given.
+    /// Copies the handles of message `number`, which consists of the bytes `message`.
     #[cold]
     fn open_parcel(&mut self, number: u64, message: &[u8]) -> Result<(), Unreadable> {
-        let store =
-            self.channel.parcels.as_ref().ok_or(Corrupt("a message has handles and the queue has none"))?;
+        let store = self
+            .channel
+            .parcels
+            .as_ref()
+            .ok_or(Corrupt("a message has handles but the queue cannot store any"))?;
         self.handles = Some(parcels::open(self.memory, store, number, message)?);
         Ok(())
     }
 
-    /// The number of queued messages; once at least `enough` are known of, it does not look for more.
+    /// The number of queued messages; only a lower bound once it reaches `enough`.
     #[inline(always)]
     pub(super) fn queued(&self, enough: u64) -> Result<u64, Corrupt> {
         let known = self.memory.load(TAIL_SEEN).wrapping_sub(self.head);
@@ -107,7 +110,7 @@ impl<'a> Receiving<'a> {
         Ok(queued)
     }
 
-    /// Appends the bytes of a queued message to `buffer`, and opens its parcel; the message stays where it is.
+    /// Appends the bytes of a queued message to `buffer`, and opens its parcel; the message stays queued.
     #[inline]
     pub(super) fn read(&mut self, number: u64, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
         let begin = buffer.len();
@@ -117,7 +120,7 @@ impl<'a> Receiving<'a> {
         Ok(())
     }
 
-    /// The same of a leased message.
+    /// The same for a leased message.
     pub(super) fn read_lease(&mut self, leased: Leased, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
         let begin = buffer.len();
         if leases::read(self.memory, leased.index, buffer)? {
@@ -126,7 +129,7 @@ impl<'a> Receiving<'a> {
         Ok(())
     }
 
-    /// Takes the first `count` messages out of the queue. Rings before that: see [`super::bell`].
+    /// Takes the first `count` messages out of the queue. Wakes sleepers before that: see [`super::wake_event`].
     #[inline(always)]
     pub(super) fn take(&mut self, count: u64) {
         self.wake_senders();
@@ -135,13 +138,13 @@ impl<'a> Receiving<'a> {
         if self.memory.load(JOINERS_ASLEEP) != 0 && self.is_settled(None) {
             self.wake_joiners();
         }
-        // The one store that counts. Release pairs with the acquire loads in `leases::get` and
-        // `Sending::has_something`: the leases of what was taken are complete.
+        // The commit point. Release pairs with the acquire loads in `leases::get` and `Sending::has_queued`: the
+        // leases of the messages that were taken are complete.
         self.memory.word(HEAD).store(self.head, Ordering::Release);
         self.free(freed);
     }
 
-    /// Gives the room of all messages from `freed` up to HEAD back to the senders.
+    /// Frees the slots of all messages from `freed` up to HEAD for the senders.
     #[inline(always)]
     fn free(&mut self, freed: u64) {
         let (memory, layout) = (self.memory, &self.memory.layout);
@@ -153,7 +156,7 @@ impl<'a> Receiving<'a> {
                     // Release pairs with the acquire load in `Sending::room_in_stream`.
                     memory.word(STREAM_FREED).store(end.next_multiple_of(STREAM_ALIGN), Ordering::Release);
                 }
-                // Where this fails, the next message in this slot overwrites it.
+                // If this fails, the next message in this slot overwrites the bytes.
                 Ok((Place::Large, len)) => drop(memory.region.release(layout.large(number), len as u64)),
                 _ => {}
             }
@@ -165,13 +168,12 @@ impl<'a> Receiving<'a> {
     #[inline]
     fn wake_senders(&self) {
         if self.memory.load(SENDERS_ASLEEP) != 0 {
-            self.channel.space.ring();
+            self.channel.space.set();
             self.memory.store(SENDERS_ASLEEP, 0);
         }
     }
 
-    /// Rings for those who wait until all is done, if it is about to be: `except` is the lease that the next
-    /// store settles.
+    /// Wakes the processes that wait until all is done, if settling the lease `except` completes it.
     pub(super) fn wake_joiners_before_settling(&self, except: usize) {
         if self.memory.load(JOINERS_ASLEEP) != 0 && self.is_settled(Some(except)) {
             self.wake_joiners();
@@ -179,34 +181,34 @@ impl<'a> Receiving<'a> {
     }
 
     fn wake_joiners(&self) {
-        self.channel.settled.ring();
+        self.channel.settled.set();
         self.memory.store(JOINERS_ASLEEP, 0);
     }
 
-    /// Whether nothing is queued and nothing is leased, the lease `except` aside.
+    /// Whether nothing is queued and nothing is leased, ignoring the lease `except`.
     fn is_settled(&self, except: Option<usize>) -> bool {
         self.memory.word(TAIL).load(Ordering::Acquire) == self.head
             && leases::all_settled(self.memory, except)
     }
 
-    /// Leaves the note that a sender is about to sleep until there is room, and silences the bell; false if
+    /// Sets the flag that a sender is about to sleep until there is room, and resets the event. Returns false if
     /// there is room.
     pub(super) fn prepare_sleep_until_room(&self) -> bool {
         if !self.memory.is_full() {
             return false;
         }
         self.memory.store(SENDERS_ASLEEP, 1);
-        self.channel.space.silence();
+        self.channel.space.reset();
         true
     }
 
-    /// The same for a sender that waits until all is done.
+    /// The same for a sender that is about to sleep until all is done.
     pub(super) fn prepare_sleep_until_settled(&self) -> bool {
         if self.is_settled(None) {
             return false;
         }
         self.memory.store(JOINERS_ASLEEP, 1);
-        self.channel.settled.silence();
+        self.channel.settled.reset();
         true
     }
 }

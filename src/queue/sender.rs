@@ -1,4 +1,4 @@
-//! The end that sends.
+//! The sending end.
 
 use super::error::{
     JoinQueueError, Rejection, SendError, SendManyError, SendTimeoutError, TrySendError, WhySendFailed,
@@ -8,7 +8,7 @@ use super::layout::{EPOCH, FREED};
 use super::parcels;
 use super::receiving::Receiving;
 use super::side::Side;
-use super::wait::{A_SENDER, Awake, Patience, sleep};
+use super::wait::{SENDER, WaitLimit, WakeReason, sleep};
 use crate::sync::robust_mutex::LockError;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::ticks::ticks;
@@ -22,25 +22,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Ticks after which a sender asks the kernel again whether a receiver lives: 20 to 50 microseconds.
-const ASK_AGAIN: u64 = 50_000;
+/// Ticks after which a sender asks the kernel again whether a receiver is alive: 20 to 50 microseconds.
+const CONFIRM_TICKS: u64 = 50_000;
 
-/// How often a sender looks whether there is room for handles again.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// The interval at which a sender retries to store handles.
+const STORE_RETRY_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The sending end of a queue. Clones, and handles in other processes, send into the same queue.
 ///
-/// If a process is killed with SIGKILL while it sends, at any instruction, its message is in the queue wholly
-/// or not at all, and no other process waits for it.
+/// If a process is killed with SIGKILL while it sends, at any instruction, its message is in the queue entirely or
+/// not at all, and no other process waits for it.
 pub struct Sender<T> {
     pub(super) side: Arc<Side>,
-    /// The epoch and the time at which the kernel last said that a receiver lives.
-    asked: Asked,
+    /// When the kernel last confirmed that a receiver is alive.
+    confirmed: Confirmed,
     sends: PhantomData<fn(T)>,
 }
 
 #[derive(Debug, Default)]
-struct Asked {
+struct Confirmed {
     epoch: AtomicU64,
     at: AtomicU64,
 }
@@ -48,15 +48,15 @@ struct Asked {
 impl<T> Sender<T> {
     pub(super) fn new(side: Arc<Side>) -> Self {
         let epoch = side.channel.memory.load(EPOCH).wrapping_sub(1);
-        Sender { side, asked: Asked { epoch: epoch.into(), at: 0.into() }, sends: PhantomData }
+        Sender { side, confirmed: Confirmed { epoch: epoch.into(), at: 0.into() }, sends: PhantomData }
     }
 
-    /// The number of messages that wait, those included that were leased and returned.
+    /// The number of waiting messages, including those that were leased and returned.
     pub fn len(&self) -> usize {
         self.side.channel.len()
     }
 
-    /// Whether no message waits.
+    /// Whether no message is waiting.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -66,40 +66,40 @@ impl<T> Sender<T> {
         self.side.channel.memory.is_full()
     }
 
-    /// The number of messages that the queue has room for.
+    /// The number of messages that the queue can hold.
     pub fn capacity(&self) -> usize {
         self.side.channel.memory.layout.capacity as usize
     }
 
-    /// The limit of a message's size, in bytes as encoded.
+    /// The message size limit, in encoded bytes.
     pub fn message_limit(&self) -> u64 {
         self.side.channel.memory.layout.limit
     }
 
-    /// Closes the queue for all processes: nothing more can be sent, what is in it can still be received.
+    /// Closes the queue for all processes: nothing more can be sent, but queued messages can still be received.
     ///
     /// # Errors
-    /// If the queue's lock is unavailable; the queue is still open then.
+    /// If the queue's lock is unavailable; the queue then stays open.
     pub fn close(&self) -> std::io::Result<()> {
         self.side.close().map_err(super::error::lock_to_io)
     }
 
-    /// Whether the queue was closed or no live process can receive any more.
+    /// Whether the queue was closed or no live process can receive.
     pub fn is_disconnected(&self) -> bool {
         self.side.is_hung_up()
     }
 
-    /// Waits until every message has been received, and every lease is done or a dead letter: Python's
+    /// Waits until every message has been received, and every lease is done or a dead letter, like Python's
     /// `JoinableQueue.join`.
     ///
     /// # Errors
-    /// [`JoinQueueError::Disconnected`] if something is left and no live process can receive it, or the queue was
-    /// closed: join first, then close.
+    /// [`JoinQueueError::Disconnected`] if messages are left and no live process can receive them or the queue was
+    /// closed. Join first, then close.
     pub fn join(&self) -> Result<(), JoinQueueError> {
         self.join_until(Deadline::NEVER)
     }
 
-    /// The same, for up to `timeout`.
+    /// Like [`Self::join`], for up to `timeout`.
     ///
     /// # Errors
     /// As [`Self::join`], and [`JoinQueueError::Timeout`].
@@ -110,7 +110,7 @@ impl<T> Sender<T> {
     fn join_until(&self, deadline: Deadline) -> Result<(), JoinQueueError> {
         let channel = &*self.side.channel;
         loop {
-            // Asked first: whatever the last receiver did, it did before it was gone.
+            // Checked first: everything that the last receiver did happened before it hung up.
             let hung_up = self.side.is_hung_up();
             match Receiving::lock(channel, deadline) {
                 Ok(receiving) if !receiving.prepare_sleep_until_settled() => return Ok(()),
@@ -119,7 +119,7 @@ impl<T> Sender<T> {
                 Err(LockError::TimedOut) => return Err(JoinQueueError::Timeout),
                 Err(LockError::Unwatched(error)) => return Err(JoinQueueError::Os(error)),
             }
-            if sleep(channel.settled.as_fd(), &self.side, deadline)? == Awake::TimedOut {
+            if sleep(channel.settled.as_fd(), &self.side, deadline)? == WakeReason::TimedOut {
                 return Err(JoinQueueError::Timeout);
             }
         }
@@ -130,14 +130,14 @@ impl<T> Sender<T> {
         &self,
         bytes: &[u8],
         handles: Option<&[OwnedFd]>,
-        patience: Patience,
+        wait: WaitLimit,
     ) -> Result<(), SendFault> {
         let channel = &*self.side.channel;
         loop {
             if !self.has_receivers() {
                 return Err(SendFault::Disconnected);
             }
-            match self.side.sending(patience.for_lock()) {
+            match self.side.sending(wait.for_lock()) {
                 Ok(mut sending) => {
                     if sending.is_closed() {
                         return Err(SendFault::Disconnected);
@@ -152,39 +152,39 @@ impl<T> Sender<T> {
                             return Ok(());
                         }
                         drop(sending);
-                        self.wait_for_parcels(patience)?;
+                        self.wait_for_parcels(wait)?;
                         continue;
                     }
                 }
                 Err(LockError::TimedOut) => return Err(SendFault::NoRoom),
                 Err(error) => return Err(error.into()),
             }
-            self.wait_for_room(channel.memory.word(FREED).load(Ordering::Relaxed), patience)?;
+            self.wait_for_room(channel.memory.word(FREED).load(Ordering::Relaxed), wait)?;
         }
     }
 
-    /// The kernel keeps as many handles of this queue as it can: waits a moment.
+    /// Waits for a short time, after the kernel refused to store more handles for this queue.
     #[cold]
-    fn wait_for_parcels(&self, patience: Patience) -> Result<(), SendFault> {
-        let Patience::Until(deadline) = patience else { return Err(SendFault::NoRoom) };
+    fn wait_for_parcels(&self, wait: WaitLimit) -> Result<(), SendFault> {
+        let WaitLimit::Until(deadline) = wait else { return Err(SendFault::NoRoom) };
         if deadline.is_over() {
             return Err(SendFault::NoRoom);
         }
-        let next = deadline.left().map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
+        let next = deadline.left().map_or(STORE_RETRY_INTERVAL, |left| left.min(STORE_RETRY_INTERVAL));
         readable(&[self.side.line()], Deadline::after(next)).map_err(Rejection::Lock)?;
         Ok(())
     }
 
-    /// The queue was full when `freed` messages had left it: waits until another has.
+    /// Waits until another slot is free. The queue was full when FREED was `freed`.
     #[cold]
-    pub(super) fn wait_for_room(&self, freed: u64, patience: Patience) -> Result<(), SendFault> {
+    pub(super) fn wait_for_room(&self, freed: u64, wait: WaitLimit) -> Result<(), SendFault> {
         let channel = &*self.side.channel;
-        let Patience::Until(deadline) = patience else {
+        let WaitLimit::Until(deadline) = wait else {
             let gone = self.side.is_hung_up();
             return Err(if gone { SendFault::Disconnected } else { SendFault::NoRoom });
         };
         if !channel.memory.is_full()
-            || A_SENDER
+            || SENDER
                 .spin_until(&channel.memory, || channel.memory.word(FREED).load(Ordering::Relaxed) != freed)
         {
             return Ok(());
@@ -196,51 +196,51 @@ impl<T> Sender<T> {
             Err(error) => return Err(error.into()),
         }
         match sleep(channel.space.as_fd(), &self.side, deadline).map_err(Rejection::Lock)? {
-            Awake::Look => Ok(()),
-            Awake::HungUp => Err(SendFault::Disconnected),
-            Awake::TimedOut => Err(SendFault::NoRoom),
+            WakeReason::Recheck => Ok(()),
+            WakeReason::HungUp => Err(SendFault::Disconnected),
+            WakeReason::TimedOut => Err(SendFault::NoRoom),
         }
     }
 
-    /// Whether a live process can receive. The kernel is asked when an end was closed since the last time, and
-    /// when some time has passed, for a killed process does not announce its end.
+    /// Whether a live process can receive. Asks the kernel if an end was closed since the last check, and also
+    /// after some time, because a killed process does not announce its end.
     #[inline]
     pub(super) fn has_receivers(&self) -> bool {
         // Acquire pairs with the release in `Side::advance_epoch`: the kernel's answer is newer than the close.
         let epoch = self.side.channel.memory.word(EPOCH).load(Ordering::Acquire);
         let now = ticks();
-        let fresh = now.wrapping_sub(self.asked.at.load(Ordering::Relaxed)) < ASK_AGAIN;
-        if fresh && epoch == self.asked.epoch.load(Ordering::Relaxed) {
+        let fresh = now.wrapping_sub(self.confirmed.at.load(Ordering::Relaxed)) < CONFIRM_TICKS;
+        if fresh && epoch == self.confirmed.epoch.load(Ordering::Relaxed) {
             return true;
         }
         let hung_up = self.side.is_hung_up();
         if !hung_up {
-            self.asked.at.store(now, Ordering::Relaxed);
-            self.asked.epoch.store(epoch, Ordering::Relaxed);
+            self.confirmed.at.store(now, Ordering::Relaxed);
+            self.confirmed.epoch.store(epoch, Ordering::Relaxed);
         }
         !hung_up
     }
 }
 
 impl<T: Message> Sender<T> {
-    /// Sends a value, and waits for room as long as it takes.
+    /// Sends a value, blocking until there is room.
     ///
     /// # Errors
     /// [`SendError`], with the value.
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
-        match self.send_value(&value, Patience::Until(Deadline::NEVER)) {
+        match self.send_value(&value, WaitLimit::Until(Deadline::NEVER)) {
             Ok(()) => Ok(()),
             Err(SendFault::Rejected(why)) => Err(SendError::Rejected(value, why)),
             Err(SendFault::Disconnected | SendFault::NoRoom) => Err(SendError::Disconnected(value)),
         }
     }
 
-    /// Sends a value if there is room.
+    /// Sends a value if there is room, without blocking.
     ///
     /// # Errors
     /// [`TrySendError`], with the value.
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        match self.send_value(&value, Patience::Try) {
+        match self.send_value(&value, WaitLimit::Try) {
             Ok(()) => Ok(()),
             Err(SendFault::Rejected(why)) => Err(TrySendError::Rejected(value, why)),
             Err(SendFault::Disconnected) => Err(TrySendError::Disconnected(value)),
@@ -248,12 +248,12 @@ impl<T: Message> Sender<T> {
         }
     }
 
-    /// Sends a value, and waits for room up to `timeout`; never returns early without success.
+    /// Sends a value, blocking for up to `timeout` until there is room; never fails early with a timeout.
     ///
     /// # Errors
     /// [`SendTimeoutError`], with the value.
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        match self.send_value(&value, Patience::Until(Deadline::after(timeout))) {
+        match self.send_value(&value, WaitLimit::Until(Deadline::after(timeout))) {
             Ok(()) => Ok(()),
             Err(SendFault::Rejected(why)) => Err(SendTimeoutError::Rejected(value, why)),
             Err(SendFault::Disconnected) => Err(SendTimeoutError::Disconnected(value)),
@@ -261,8 +261,8 @@ impl<T: Message> Sender<T> {
         }
     }
 
-    /// Sends values in order, as many at a time as there is room for. Each such group becomes visible to
-    /// receivers at once; a kill between groups leaves whole values.
+    /// Sends values in order, in groups of as many as there is room for. The values of a group become visible to
+    /// receivers same_processor; a kill between groups leaves only complete values.
     ///
     /// # Errors
     /// [`SendManyError`], with the values that were not sent.
@@ -281,23 +281,23 @@ impl<T: Message> Sender<T> {
     }
 
     #[inline]
-    pub(super) fn send_value(&self, value: &T, patience: Patience) -> Result<(), SendFault> {
+    pub(super) fn send_value(&self, value: &T, wait: WaitLimit) -> Result<(), SendFault> {
         with_buffer(|buffer| {
             if let Err(error) = codec::encode_into(value, buffer) {
-                return self.send_with_handles(value, buffer, patience, error);
+                return self.send_with_handles(value, buffer, wait, error);
             }
             self.check_size(buffer.len())?;
-            self.send_bytes(buffer, None, patience)
+            self.send_bytes(buffer, None, wait)
         })
     }
 
-    /// Sends a value that could not be encoded to bytes alone, if that is because it has handles.
+    /// Sends a value that could not be encoded to bytes alone, if the reason is that it has handles.
     #[cold]
     fn send_with_handles(
         &self,
         value: &T,
         buffer: &mut Vec<u8>,
-        patience: Patience,
+        wait: WaitLimit,
         error: EncodeError,
     ) -> Result<(), SendFault> {
         if !attachments::take_missed() {
@@ -311,7 +311,7 @@ impl<T: Message> Sender<T> {
             (encoded, _) => drop(encoded?),
         }
         self.check_size(buffer.len() - parcels::NONCE)?;
-        self.send_bytes(buffer, Some(&handles), patience)
+        self.send_bytes(buffer, Some(&handles), wait)
     }
 
     #[inline]
@@ -326,7 +326,7 @@ impl<T: Message> Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.side.note_dropped();
+        self.side.record_drop();
     }
 }
 

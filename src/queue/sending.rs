@@ -1,8 +1,8 @@
-//! What the holder of the send lock may do.
+//! Operations that require the send lock.
 //!
-//! A message is written behind TAIL, where no receiver looks; the one store to TAIL makes it part of the
-//! queue. A sender that is killed before that store has done nothing; one that is killed after it has sent
-//! its message. Nothing has to be repaired.
+//! A message is written behind TAIL, where no receiver reads, and the store to TAIL makes it part of the queue. A
+//! sender that is killed before that store has sent nothing; one that is killed after it has sent its message.
+//! Nothing has to be repaired.
 
 use super::channel::Channel;
 use super::error::{Corrupt, Rejection};
@@ -20,14 +20,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
-/// The stream is begun anew here when the queue runs empty, so that a queue that is mostly empty stays in
-/// the cache and uses little memory.
-const STREAM_HOME: u64 = 1 << 20;
-/// Beyond this the stream's memory is given back when it begins anew.
+/// At this offset the stream restarts from its beginning if the queue is empty, so that a queue that is mostly
+/// empty stays in the cache and uses little memory.
+const STREAM_RESTART: u64 = 1 << 20;
+/// Memory of the stream beyond this offset is released when the stream restarts.
 const STREAM_KEEP: u64 = 4 << 20;
-/// The stream gets its memory in pieces of this size.
+/// The step in bytes in which memory is reserved for the stream.
 const STREAM_STEP: u64 = 64 << 10;
-/// Slots get their memory in pieces of this many.
+/// The step in slots in which memory is reserved for slots.
 const SLOTS_STEP: u64 = 4096;
 
 #[derive(Debug)]
@@ -40,13 +40,13 @@ pub(super) struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
-    /// Takes the send lock if it is free and its last holder released it.
+    /// Takes the send lock if it is free and its previous holder released it.
     #[inline(always)]
     pub(super) fn try_lock(channel: &'a Channel) -> Option<Self> {
         try_lock(channel.memory.region.words32(SEND_LOCK)).map(|held| Self::new(channel, held))
     }
 
-    /// Takes the send lock, and says whether its last holder died with it. What that one left is cleaned up.
+    /// Takes the send lock, cleans up if its previous holder died with it, and returns whether it did.
     #[cold]
     pub(super) fn lock(channel: &'a Channel, deadline: Deadline) -> Result<(Self, bool), LockError> {
         let Locked { held, owner_died } = lock(channel.memory.region.words32(SEND_LOCK), deadline)?;
@@ -64,8 +64,8 @@ impl<'a> Sending<'a> {
         Sending { channel, memory, tail: memory.load(TAIL), placed: 0, _held: held }
     }
 
-    /// Gives back the memory of large messages that were written but never published: that of all slots
-    /// that are free now, in at most two calls however many they are.
+    /// Releases the memory of large messages that were written but never published: that of all free slots,
+    /// in at most two system calls regardless of their number.
     #[cold]
     fn release_unpublished(&self) {
         let freed = self.memory.word(FREED).load(Ordering::Acquire);
@@ -96,9 +96,9 @@ impl<'a> Sending<'a> {
         Ok(self.room_used()? < self.memory.layout.capacity)
     }
 
-    /// Reads anew how much room is used.
+    /// The number of slots in use, from a fresh read of FREED.
     fn room_used(&self) -> Result<u64, Corrupt> {
-        // Acquire pairs with the release store in `Receiving::free`: what was freed has been read.
+        // Acquire pairs with the release store in `Receiving::free`: freed slots have been read.
         let freed = self.memory.word(FREED).load(Ordering::Acquire);
         let used = self.tail.checked_sub(freed).filter(|used| *used <= self.memory.layout.capacity);
         let used = used.ok_or(Corrupt("more was taken than sent, or more sent than there is room"))?;
@@ -106,13 +106,14 @@ impl<'a> Sending<'a> {
         Ok(used + self.placed)
     }
 
-    /// Writes a message behind those placed before. Call [`Self::has_room`] first.
+    /// Writes a message behind those already placed. Call [`Self::has_room`] first.
     #[inline(always)]
     pub(super) fn place(&mut self, bytes: &[u8]) -> Result<(), Rejection> {
         self.place_marked(bytes, 0)
     }
 
-    /// Leaves the handles of the next message, and writes the message; false if there is no room for the handles.
+    /// Stores the handles of the next message, and writes the message. Returns false if there is no room for the
+    /// handles.
     #[cold]
     pub(super) fn place_with(&mut self, bytes: &[u8], handles: &[OwnedFd]) -> Result<bool, Rejection> {
         let refused = || io::Error::from(io::ErrorKind::Unsupported);
@@ -124,7 +125,7 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// `mark` is 0, or [`HANDLES`] for a message that has some.
+    /// `mark` is [`HANDLES`] for a message that has handles, otherwise 0.
     #[inline(always)]
     fn place_marked(&mut self, bytes: &[u8], mark: u64) -> Result<(), Rejection> {
         let number = self.tail + self.placed;
@@ -148,7 +149,7 @@ impl<'a> Sending<'a> {
         Ok(())
     }
 
-    /// Where in the stream `len` bytes can be written now.
+    /// The position in the stream at which `len` bytes can be written now, if any.
     #[inline]
     fn room_in_stream(&self, len: u64) -> Result<Option<u64>, Corrupt> {
         let (memory, size) = (self.memory, self.memory.layout.stream_len);
@@ -157,13 +158,13 @@ impl<'a> Sending<'a> {
         }
         let mut at = memory.load(STREAM_NEXT) & !(STREAM_ALIGN - 1);
         let offset = at & (size - 1);
-        let leaves_home = offset < STREAM_HOME && offset + len >= STREAM_HOME && self.room_used()? == 0;
-        if offset + len > size || leaves_home {
+        let restarts = offset < STREAM_RESTART && offset + len >= STREAM_RESTART && self.room_used()? == 0;
+        if offset + len > size || restarts {
             at = at.wrapping_add(size - offset);
         }
         let end = at.wrapping_add(len).next_multiple_of(STREAM_ALIGN);
         if end.wrapping_sub(memory.load(STREAM_FREED_SEEN)) > size {
-            // An empty queue uses nothing of the stream, even if a receiver died before it freed it.
+            // An empty queue uses none of the stream, even if a receiver died before it freed its bytes.
             let empty = self.room_used()? == 0;
             let freed = if empty { at } else { memory.word(STREAM_FREED).load(Ordering::Acquire) };
             memory.store(STREAM_FREED_SEEN, freed);
@@ -171,19 +172,19 @@ impl<'a> Sending<'a> {
                 return Ok(None);
             }
         }
-        if !self.has_memory((at & (size - 1)) + len, leaves_home) {
+        if !self.has_memory((at & (size - 1)) + len, restarts) {
             return Ok(None);
         }
         memory.store(STREAM_NEXT, end);
         Ok(Some(at))
     }
 
-    /// Ensures that the stream has memory up to `end`, and after a burst not much more.
+    /// Reserves memory for the stream up to `end`, and releases what a burst left if the stream restarts.
     #[inline]
-    fn has_memory(&self, end: u64, begins_anew: bool) -> bool {
+    fn has_memory(&self, end: u64, restarts: bool) -> bool {
         let (memory, layout) = (self.memory, &self.memory.layout);
         let mut reserved = memory.load(STREAM_RESERVED).min(layout.stream_len);
-        if begins_anew && reserved > STREAM_KEEP {
+        if restarts && reserved > STREAM_KEEP {
             let rest = (layout.stream as u64 + STREAM_KEEP, reserved - STREAM_KEEP);
             memory.store(STREAM_RESERVED, STREAM_KEEP);
             let _ = memory.region.release(rest.0, rest.1);
@@ -199,7 +200,7 @@ impl<'a> Sending<'a> {
         true
     }
 
-    /// Makes all that was placed part of the queue. Rings before that: see [`super::bell`].
+    /// Makes the placed messages part of the queue. Wakes sleepers before that: see [`super::wake_event`].
     #[inline(always)]
     pub(super) fn publish(&mut self) {
         if self.placed == 0 {
@@ -208,7 +209,7 @@ impl<'a> Sending<'a> {
         self.wake_receivers();
         self.tail += self.placed;
         self.placed = 0;
-        // The one store that counts. Release pairs with the acquire load in `Receiving::queued`.
+        // The commit point. Release pairs with the acquire load in `Receiving::queued`.
         self.memory.word(TAIL).store(self.tail, Ordering::Release);
     }
 
@@ -216,33 +217,33 @@ impl<'a> Sending<'a> {
     #[inline]
     pub(super) fn wake_receivers(&self) {
         if self.memory.load(RECEIVERS_ASLEEP) != 0 {
-            self.channel.items.ring();
+            self.channel.items.set();
             self.memory.store(RECEIVERS_ASLEEP, 0);
         }
     }
 
-    /// Leaves the note that a receiver is about to sleep, and silences the bell; false if there is something
+    /// Sets the flag that a receiver is about to sleep, and resets the event. Returns false if there is a message
     /// for it.
     ///
-    /// A lease is returned under the other lock, and the bell rung for it afterwards under this one: if that
-    /// has been, the lease is seen here; if it is yet to be, it will find the note.
+    /// A lease is returned under the receive lock, and the event is set for it afterwards under this lock. If that
+    /// has happened, the returned lease is visible here; otherwise the returning process will see the flag.
     pub(super) fn prepare_sleep(&self) -> bool {
         if self.has_something() {
             return false;
         }
         self.memory.store(RECEIVERS_ASLEEP, 1);
-        self.channel.items.silence();
+        self.channel.items.reset();
         true
     }
 
-    /// Whether a receiver would find something. No message is just being sent, for the lock is held.
+    /// Whether a receiver would find a message. No message is being sent now, because the lock is held.
     fn has_something(&self) -> bool {
         self.has_queued() || leases::returned(self.memory) > 0
     }
 
     /// Whether a message is queued.
     pub(super) fn has_queued(&self) -> bool {
-        // Acquire pairs with the release store in `Receiving::take`: the leases of what was taken are seen.
+        // Acquire pairs with the release store in `Receiving::take`: the leases of taken messages are visible.
         self.memory.word(HEAD).load(Ordering::Acquire) != self.tail
     }
 }

@@ -1,4 +1,4 @@
-//! One side of a queue in one process, and how it learns that the other side is gone.
+//! One side of a queue in one process, and how it detects that the other side is gone.
 
 use super::channel::Channel;
 use super::layout::EPOCH;
@@ -14,15 +14,15 @@ use std::sync::atomic::Ordering;
 
 /// One side of a queue in one process, shared by all handles of that side here.
 ///
-/// The sides are the two ends of a `socketpair(2)` over which nothing is ever sent, the *line*. Each process
-/// that has a sender has a descriptor of one end, each that has a receiver one of the other, and so does a
-/// message that carries a handle to a process that has yet to receive it. When the last descriptor of an
-/// end is gone, however its owner died, the kernel hangs up the other end, and `poll(2)` reports that at
-/// once to every sleeper. Nothing else records who lives: no list, no count, no PID.
+/// The sides are the two ends of a `socketpair(2)` over which nothing is ever sent, the *line*. Each process that
+/// has a sender has a descriptor of one end, each process that has a receiver a descriptor of the other, and so
+/// does a message in transit that carries a handle. When the last descriptor of an end is closed, however its
+/// owner died, the kernel hangs up the other end, and `poll(2)` reports that immediately to every sleeper. Nothing
+/// else records which processes are alive: no list, no count, no PID.
 #[derive(Debug)]
 pub(super) struct Side {
     pub(super) channel: Arc<Channel>,
-    /// `None` only while it is dropped.
+    /// `None` only during drop.
     line: Option<OwnedFd>,
     /// A forked child closes the line unless it was given a handle of this side.
     registered: Option<Registered>,
@@ -44,24 +44,25 @@ impl Side {
         Side { channel, line: Some(line), registered }
     }
 
-    /// Records that a handle of this side is dropped.
-    pub(super) fn note_dropped(&self) {
+    /// Records that a handle of this side was dropped.
+    pub(super) fn record_drop(&self) {
         if let Some(registered) = &self.registered {
-            registered.note_dropped();
+            registered.record_drop();
         }
-        self.channel.note_dropped();
+        self.channel.record_drop();
     }
 
     pub(super) fn line(&self) -> BorrowedFd<'_> {
         self.line.as_ref().expect("a side has its line until it is dropped").as_fd()
     }
 
-    /// Whether no live process has the other side any more, or the queue was closed.
+    /// Whether no live process has a handle of the other side, or the queue was closed.
     pub(super) fn is_hung_up(&self) -> bool {
         poll::readable(&[self.line()], Deadline::now()).is_ok_and(|ready| ready[0])
     }
 
-    /// Takes the send lock. A killed holder may have closed the queue and died before it recorded that.
+    /// Takes the send lock. A killed holder may have closed the queue and died before it recorded that, so this
+    /// records it.
     #[inline(always)]
     pub(super) fn sending(&self, deadline: Deadline) -> Result<Sending<'_>, LockError> {
         if let Some(sending) = Sending::try_lock(&self.channel) {
@@ -74,8 +75,8 @@ impl Side {
         Ok(sending)
     }
 
-    /// Closes the queue for all processes. Hanging up is the step that counts; the record in memory saves
-    /// the senders from asking the kernel each time.
+    /// Closes the queue for all processes. Shutting down the line is what closes it; the record in memory saves
+    /// senders a system call per message.
     pub(super) fn close(&self) -> Result<(), LockError> {
         {
             let sending = self.sending(Deadline::NEVER)?;
@@ -86,8 +87,8 @@ impl Side {
         Ok(())
     }
 
-    /// Has every sender ask the kernel again. Release, after the line was closed or shut down: pairs with
-    /// the acquire load in `Sender::has_receivers`, so a sender that sees the new number gets the new answer.
+    /// Makes every sender ask the kernel again. Called after the line was closed or shut down. Release pairs with
+    /// the acquire load in `Sender::has_receivers`, so a sender that sees the new epoch gets the new answer.
     fn advance_epoch(&self) {
         self.channel.memory.word(EPOCH).fetch_add(1, Ordering::Release);
     }

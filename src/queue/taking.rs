@@ -1,4 +1,4 @@
-//! How a receiver gets a message: it waits until there may be one, and takes it under the lock.
+//! Receiving a message: wait until there may be one, then take it under the lock.
 
 use super::error::Unreadable;
 use super::fault::RecvFault;
@@ -7,101 +7,100 @@ use super::leases::{self, Leased};
 use super::members;
 use super::receiver::Receiver;
 use super::receiving::Receiving;
-use super::wait::{A_RECEIVER, Awake, Patience, sleep_for_items};
+use super::wait::{RECEIVER, WaitLimit, WakeReason, sleep_for_items};
 use crate::shm::word::fence;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pid::Pid;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
-/// While the queue is not empty and something is leased, the holders are checked for death at most this
-/// often, in nanoseconds.
+/// The shortest interval, in nanoseconds, between two checks for dead lease holders while the queue is not empty.
 const SWEEP_EVERY: u64 = 1_000_000;
 
 impl<T> Receiver<T> {
-    /// Waits until `attempt`, made under the receive lock, yields something.
+    /// Waits until `attempt`, which is called under the receive lock, returns a value.
     #[inline]
     pub(super) fn wait_for<R>(
         &self,
-        patience: Patience,
+        wait: WaitLimit,
         mut attempt: impl FnMut(&mut Receiving<'_>) -> Result<Option<R>, Unreadable>,
     ) -> Result<R, RecvFault> {
         loop {
             {
-                let mut receiving = Receiving::lock(&self.side.channel, patience.for_lock())?;
+                let mut receiving = Receiving::lock(&self.side.channel, wait.for_lock())?;
                 if let Some(index) = self.member.known()? {
-                    members::note_done(receiving.memory, index);
+                    members::clear_taken(receiving.memory, index);
                 }
                 if let Some(found) = attempt(&mut receiving)? {
                     return Ok(found);
                 }
             }
-            self.wait_for_items(patience)?;
+            self.wait_for_items(wait)?;
         }
     }
 
-    /// Nothing was there a moment ago: waits until something may be.
+    /// Waits until there may be a message, after an attempt found none.
     #[cold]
-    fn wait_for_items(&self, patience: Patience) -> Result<(), RecvFault> {
+    fn wait_for_items(&self, wait: WaitLimit) -> Result<(), RecvFault> {
         let channel = &*self.side.channel;
         let memory = &channel.memory;
         let tail = memory.load(TAIL);
-        if let Patience::Until(_) = patience
-            && (channel.len() > 0 || A_RECEIVER.spin_until(memory, || memory.load(TAIL) != tail))
+        if let WaitLimit::Until(_) = wait
+            && (channel.len() > 0 || RECEIVER.spin_until(memory, || memory.load(TAIL) != tail))
         {
             return Ok(());
         }
         if memory.load(STRAYS) != 0 {
-            let receiving = Receiving::lock(channel, patience.for_lock())?;
+            let receiving = Receiving::lock(channel, wait.for_lock())?;
             memory.store(STRAYS, 0);
             receiving.remove_stray_parcels();
         }
-        if !leases::is_empty(memory) && Receiving::lock(channel, patience.for_lock())?.sweep() {
+        if !leases::is_empty(memory) && Receiving::lock(channel, wait.for_lock())?.sweep() {
             return Ok(());
         }
-        // Asked before anything else is looked at: whatever the last sender did, it did before it was gone.
+        // Checked before anything else is read: everything that the last sender did happened before it hung up.
         let hung_up = self.side.is_hung_up();
-        if hung_up && self.is_over(patience)? {
+        if hung_up && self.is_finished(wait)? {
             return Err(RecvFault::Disconnected);
         }
-        let Patience::Until(deadline) = patience else { return Err(RecvFault::Nothing) };
+        let WaitLimit::Until(deadline) = wait else { return Err(RecvFault::Nothing) };
         if !self.side.sending(deadline)?.prepare_sleep() {
             return Ok(());
         }
-        // The note is left. A lease that is settled from now on finds it, if the senders are gone; one that was
-        // settled before is seen here. The fence pairs with the one in `Lease::settle`: both sides store, then
-        // look at what the other stores, and at least one of them sees the other.
+        // The flag is set. If the senders are gone, a process that settles a lease from now on sees the flag, and
+        // a lease that was settled before is visible here. The fence pairs with the one in `Lease::wake_if_disconnected`:
+        // both sides store, then load what the other stores, and at least one of them sees the other's store.
         fence(Ordering::SeqCst);
-        if hung_up && !self.may_come() {
+        if hung_up && !self.may_arrive() {
             return Ok(());
         }
         match sleep_for_items(&self.side, hung_up, deadline)? {
-            Awake::TimedOut => Err(RecvFault::Nothing),
-            Awake::Look | Awake::HungUp => Ok(()),
+            WakeReason::TimedOut => Err(RecvFault::Nothing),
+            WakeReason::Recheck | WakeReason::HungUp => Ok(()),
         }
     }
 
-    /// The senders have hung up: whether nothing can come any more. A closed queue may have a sender that is
-    /// just sending, hence the lock.
-    pub(super) fn is_over(&self, patience: Patience) -> Result<bool, RecvFault> {
-        let sending = self.side.sending(patience.for_lock())?;
+    /// Whether nothing more can arrive, given that the senders have hung up. In a closed queue a send may still be
+    /// in progress, hence the lock.
+    pub(super) fn is_finished(&self, wait: WaitLimit) -> Result<bool, RecvFault> {
+        let sending = self.side.sending(wait.for_lock())?;
         sending.record_closed();
-        // The queue first: what was taken from it before it was empty is seen among the leases.
-        Ok(!sending.has_queued() && !self.may_come())
+        // The queue is checked first: what was taken from it before it was empty is then visible as a lease.
+        Ok(!sending.has_queued() && !self.may_arrive())
     }
 
-    /// Whether a leased message has come back, or may come from another process. Leases that this process
-    /// holds do not count: it would wait for itself.
-    pub(super) fn may_come(&self) -> bool {
+    /// Whether a leased message was returned, or may be returned by another process. Leases that this process
+    /// holds do not count, because it would wait for itself.
+    pub(super) fn may_arrive(&self) -> bool {
         let memory = &self.side.channel.memory;
         let own = Pid::this();
-        leases::any_may_come(memory, |member| {
-            // A member that is gone by now has just had its leases returned.
+        leases::any_may_return(memory, |member| {
+            // The leases of a member that is gone by now have just been returned.
             members::process(memory, member).is_some_and(|process| process.pid == own)
         })
     }
 
-    /// The returned message that comes before the next queued one.
+    /// The returned message that is due before the next queued one.
     #[inline]
     fn returned(receiving: &Receiving<'_>) -> Result<Option<Leased>, Unreadable> {
         let memory = receiving.memory;
@@ -113,7 +112,7 @@ impl<T> Receiver<T> {
             memory.store(LAST_SWEEP, now);
             receiving.sweep();
         }
-        // In an empty queue the turn of each has come.
+        // In an empty queue every returned message is due.
         let head = if receiving.queued(1)? == 0 { u64::MAX } else { receiving.head };
         Ok(leases::first_returned(memory, head))
     }
@@ -135,7 +134,7 @@ impl<T> Receiver<T> {
         let member = self.member.index(receiving)?;
         let number = receiving.head;
         receiving.read(number, buffer)?;
-        members::note_taking(receiving.memory, member, number, 1);
+        members::record_taking(receiving.memory, member, number, 1);
         receiving.take(1);
         if receiving.handles.is_some() {
             receiving.remove_parcel(number);
@@ -151,7 +150,7 @@ impl<T> Receiver<T> {
     ) -> Result<(), Unreadable> {
         let member = self.member.index(receiving)?;
         receiving.read_lease(leased, buffer)?;
-        members::note_taking(receiving.memory, member, leased.number, 1);
+        members::record_taking(receiving.memory, member, leased.number, 1);
         receiving.finish(leased);
         Ok(())
     }
@@ -163,7 +162,7 @@ impl<T> Receiver<T> {
         buffer: &mut Vec<u8>,
     ) -> Result<Option<Leased>, Unreadable> {
         if let Some(index) = self.member.known()? {
-            members::note_done(receiving.memory, index);
+            members::clear_taken(receiving.memory, index);
         }
         receiving.sweep();
         let Some(letter) = leases::first_dead_letter(receiving.memory) else { return Ok(None) };
@@ -194,7 +193,7 @@ impl<T> Receiver<T> {
         Ok(Some(leased))
     }
 
-    /// Takes the first messages, up to `max`, as far as they are there; where each ends in `bytes`, and its handles.
+    /// Takes the first messages, up to `max`. Appends their bytes to `bytes`, and the end and handles of each to `ends`.
     pub(super) fn take_many(
         &self,
         receiving: &mut Receiving<'_>,
@@ -210,14 +209,14 @@ impl<T> Receiver<T> {
         }
         let member = self.member.index(receiving)?;
         let first = receiving.head;
-        // Not past a returned message whose turn comes within them.
+        // Stop before a returned message that is due among them.
         let turn = leases::next_turn(receiving.memory, first);
         let count = queued.min(max as u64).min(turn - first);
         for number in first..first + count {
             receiving.read(number, bytes)?;
             ends.push((bytes.len(), receiving.handles.take()));
         }
-        members::note_taking(receiving.memory, member, first, count);
+        members::record_taking(receiving.memory, member, first, count);
         receiving.take(count);
         for (number, (_, handles)) in (first..).zip(&*ends) {
             if handles.is_some() {

@@ -1,4 +1,4 @@
-//! What one process can see of a queue. What a kill does is tested with real processes in `tests/it`.
+//! Tests of a queue within one process. The effects of kills are tested with real processes in `tests/it`.
 
 use super::error::*;
 use super::*;
@@ -10,7 +10,7 @@ const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(30);
 
 #[test]
-fn what_goes_in_comes_out_in_order() {
+fn messages_are_received_in_the_order_of_sending() {
     let (sender, receiver) = bounded(5).unwrap();
     for i in 0..5_u64 {
         sender.send(i).unwrap();
@@ -19,7 +19,7 @@ fn what_goes_in_comes_out_in_order() {
 }
 
 #[test]
-fn a_full_queue_gives_the_value_back() {
+fn a_full_queue_returns_the_value() {
     let (sender, receiver) = bounded(1).unwrap();
     sender.send("first".to_owned()).unwrap();
     assert!(sender.is_full());
@@ -37,7 +37,7 @@ fn a_full_queue_gives_the_value_back() {
 }
 
 #[test]
-fn an_empty_queue_has_nothing_until_the_timeout() {
+fn receiving_from_an_empty_queue_times_out() {
     let (_sender, receiver) = bounded::<u8>(1).unwrap();
     assert!(matches!(receiver.try_recv(), Err(TryRecvError::Empty)));
     let begin = Instant::now();
@@ -46,7 +46,7 @@ fn an_empty_queue_has_nothing_until_the_timeout() {
 }
 
 #[test]
-fn receivers_drain_what_is_left_and_then_see_the_end() {
+fn receivers_drain_the_queue_and_then_are_disconnected() {
     let (sender, receiver) = bounded(5).unwrap();
     sender.send(1).unwrap();
     drop(sender.clone());
@@ -59,7 +59,7 @@ fn receivers_drain_what_is_left_and_then_see_the_end() {
 }
 
 #[test]
-fn senders_see_the_end_at_once() {
+fn senders_are_disconnected_as_soon_as_the_receiver_is_dropped() {
     let (sender, receiver) = bounded(5).unwrap();
     sender.send(1).unwrap();
     drop(receiver);
@@ -81,7 +81,7 @@ fn a_blocked_sender_wakes_when_there_is_room() {
 }
 
 #[test]
-fn a_blocked_receiver_wakes_when_something_comes() {
+fn a_blocked_receiver_wakes_when_a_message_arrives() {
     let (sender, receiver) = bounded(1).unwrap();
     thread::scope(|scope| {
         let blocked = scope.spawn(|| receiver.recv());
@@ -115,7 +115,7 @@ fn closing_wakes_every_sleeper() {
 }
 
 #[test]
-fn messages_of_every_size_up_to_the_limit_and_none_above() {
+fn messages_of_every_size_up_to_the_limit_are_accepted() {
     let limit = 200_000;
     let (sender, receiver) = bounded_with_limit::<Vec<u8>>(3, limit).unwrap();
     let sizes = [0, 1, 22, 23, 24, 25, 63, 64, 65, 1000, 4096, 16_384, 16_385, 65_536, 100_000];
@@ -143,7 +143,7 @@ fn the_unit_value_takes_no_bytes() {
 }
 
 #[test]
-fn memory_is_used_only_for_what_is_there() {
+fn memory_is_used_only_for_queued_messages() {
     let (sender, receiver) = bounded::<Vec<u8>>(1024).unwrap();
     let used =
         || nix::sys::stat::fstat(sender.side.channel.memory.region.file()).unwrap().st_blocks as u64 * 512;
@@ -158,7 +158,7 @@ fn memory_is_used_only_for_what_is_there() {
 }
 
 #[test]
-fn a_value_that_cannot_be_encoded_leaves_the_queue_as_it_was() {
+fn a_value_that_cannot_be_encoded_leaves_the_queue_unchanged() {
     #[derive(Debug, serde::Deserialize)]
     struct Bad(bool);
     impl serde::Serialize for Bad {
@@ -175,7 +175,7 @@ fn a_value_that_cannot_be_encoded_leaves_the_queue_as_it_was() {
     sender.try_send(Bad(false)).unwrap();
 }
 
-/// A queue of numbers in which the messages at these places are strings.
+/// A queue of `count` numbers in which the messages at the positions `strings` are strings.
 fn with_strings(count: u64, strings: &[u64], options: &Options) -> (Sender<u64>, Receiver<u64>) {
     let (sender, receiver) = options.create::<u64>().unwrap();
     let other = Sender::<String>::new(std::sync::Arc::clone(&sender.side));
@@ -193,7 +193,7 @@ fn string(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn an_undecodable_message_leaves_the_queue_with_its_bytes_in_the_error() {
+fn an_undecodable_message_leaves_the_queue_and_its_bytes_are_in_the_error() {
     let (_sender, receiver) = with_strings(2, &[0], &Options::new(5));
     match receiver.recv() {
         Err(RecvError::Unreadable(Unreadable::Undecodable(Undecodable { number: 0, bytes, .. }))) => {
@@ -205,7 +205,7 @@ fn an_undecodable_message_leaves_the_queue_with_its_bytes_in_the_error() {
 }
 
 #[test]
-fn a_batch_has_every_message_that_was_taken() {
+fn a_batch_contains_every_message_that_was_taken() {
     let (_sender, receiver) = with_strings(6, &[0, 3, 4], &Options::new(10));
     let batch = receiver.recv_many(10).unwrap();
     let seen: Vec<_> = batch.into_iter().map(|m| m.map_err(|bad| (bad.number, string(&bad.bytes)))).collect();
@@ -215,7 +215,7 @@ fn a_batch_has_every_message_that_was_taken() {
 }
 
 #[test]
-fn an_iterator_goes_on_behind_an_undecodable_message() {
+fn an_iterator_continues_after_an_undecodable_message() {
     let number = |item: Result<u64, Unreadable>| match item {
         Ok(number) => number,
         Err(Unreadable::Undecodable(bad)) => 100 + bad.number,
@@ -256,7 +256,7 @@ fn an_undecodable_message_that_is_leased_becomes_a_dead_letter() {
 }
 
 #[test]
-fn batches_keep_the_order_and_fill_the_room() {
+fn batches_keep_the_order_of_sending() {
     let (sender, receiver) = bounded(5).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| sender.send_many(0..1000_u64).unwrap());
@@ -299,7 +299,7 @@ fn a_lease_that_is_dropped_returns_to_the_tail() {
 }
 
 #[test]
-fn a_queue_may_have_leases_return_to_its_head_in_the_order_of_sending() {
+fn leases_that_return_to_the_head_keep_the_order_of_sending() {
     let (_sender, receiver) = letters(&Options::new(5).return_leases_to(ReturnTo::Head));
     let first = receiver.lease().unwrap();
     drop(receiver.lease().unwrap());
@@ -317,7 +317,7 @@ fn the_holder_may_choose_where_its_lease_returns_to() {
 }
 
 #[test]
-fn a_batch_does_not_pass_a_returned_message_whose_turn_it_is() {
+fn a_batch_does_not_skip_a_returned_message_that_is_due() {
     let (sender, receiver) = letters(&Options::new(5));
     drop(receiver.lease().unwrap());
     sender.send("d".to_owned()).unwrap();
@@ -347,7 +347,7 @@ fn messages_that_always_fail_do_not_starve_the_rest() {
 }
 
 #[test]
-fn a_message_delivered_as_often_as_allowed_becomes_a_dead_letter() {
+fn a_message_that_reaches_the_delivery_limit_becomes_a_dead_letter() {
     let (sender, receiver) = letters(&Options::new(5).max_deliveries(2));
     for _ in 0..2 {
         (0..3).for_each(|_| drop(receiver.lease().unwrap()));
@@ -364,7 +364,7 @@ fn a_message_delivered_as_often_as_allowed_becomes_a_dead_letter() {
 }
 
 #[test]
-fn a_rejected_message_wakes_those_who_wait_for_the_end() {
+fn rejecting_the_last_message_wakes_joiners() {
     let (sender, receiver) = letters(&Options::new(5));
     drained(&receiver);
     sender.send("x".repeat(100_000)).unwrap();
@@ -389,9 +389,9 @@ fn a_full_table_of_dead_letters_refuses_leases_and_loses_nothing() {
 }
 
 #[test]
-fn the_next_sender_after_a_killed_one_is_not_held_up_by_the_size_of_the_queue() {
+fn recovery_after_a_killed_sender_is_fast_in_a_queue_of_any_size() {
     let (sender, receiver) = bounded::<u64>(MAX_CAPACITY).unwrap();
-    // Ends with the lock, as if it had been killed.
+    // The thread exits while it holds the lock, as if it had been killed.
     thread::scope(|scope| {
         scope.spawn(|| std::mem::forget(sender.side.sending(crate::sys::poll::Deadline::NEVER).unwrap()));
     });
@@ -426,9 +426,9 @@ fn many_threads_share_one_queue() {
     for capacity in [1, 5, 1024] {
         let (sender, receiver) = bounded::<(u8, u32)>(capacity).unwrap();
         let received = thread::scope(|scope| {
-            for who in 0..3 {
+            for producer in 0..3 {
                 let sender = sender.clone();
-                scope.spawn(move || (0..2000).for_each(|i| sender.send((who, i)).unwrap()));
+                scope.spawn(move || (0..2000).for_each(|i| sender.send((producer, i)).unwrap()));
             }
             drop(sender);
             let takers: Vec<_> = (0..2)
@@ -438,14 +438,14 @@ fn many_threads_share_one_queue() {
             takers.into_iter().map(|t| t.join().unwrap()).collect::<Vec<_>>()
         });
         for one in &received {
-            for who in 0..3 {
-                let in_order: Vec<_> = one.iter().filter(|(w, _)| *w == who).map(|(_, i)| i).collect();
+            for producer in 0..3 {
+                let in_order: Vec<_> = one.iter().filter(|(p, _)| *p == producer).map(|(_, i)| i).collect();
                 assert!(in_order.is_sorted());
             }
         }
         let mut all: Vec<_> = received.into_iter().flatten().collect();
         all.sort_unstable();
-        assert_eq!(all, (0..3).flat_map(|w| (0..2000).map(move |i| (w, i))).collect::<Vec<_>>());
+        assert_eq!(all, (0..3).flat_map(|p| (0..2000).map(move |i| (p, i))).collect::<Vec<_>>());
     }
 }
 
@@ -468,7 +468,7 @@ proptest::proptest! {
     fn it_behaves_as_a_vec_deque(capacity in 1_usize..9, steps in proptest::collection::vec(step(), 0..80)) {
         let (sender, receiver) = bounded_with_limit::<Vec<u8>>(capacity, 70_000).unwrap();
         let mut queued: VecDeque<Vec<u8>> = VecDeque::new();
-        // What was returned, each with the number of messages taken from the queue before it is up.
+        // Returned messages, each with the number of messages taken from the queue before it is due.
         let mut returned: Vec<(usize, u64, Vec<u8>)> = Vec::new();
         let mut leased: Vec<(Lease<Vec<u8>>, Vec<u8>)> = Vec::new();
         let mut head = 0;
@@ -551,7 +551,7 @@ fn step() -> impl proptest::strategy::Strategy<Value = Step> {
 fn wait_until(condition: impl Fn() -> bool) {
     let begin = Instant::now();
     while !condition() {
-        assert!(begin.elapsed() < LONG, "it did not come true");
+        assert!(begin.elapsed() < LONG, "the condition did not become true");
         thread::yield_now();
     }
 }
@@ -574,7 +574,7 @@ mod handles {
         Many(Vec<Event>, Vec<u8>),
     }
 
-    /// How many groups of handles the kernel keeps.
+    /// The number of parcels that the kernel stores.
     fn kept(receiver: &Receiver<Job>) -> usize {
         let store: &FdStore = receiver.side.channel.parcels.as_ref().unwrap();
         let (mut seen, mut count) = (Vec::new(), 0);
@@ -590,7 +590,7 @@ mod handles {
     }
 
     #[test]
-    fn handles_of_every_kind_travel_in_messages() {
+    fn messages_can_carry_handles_of_every_kind() {
         let (sender, receiver) = bounded::<Job>(4).unwrap();
         let (answer, answers) = bounded::<u64>(1).unwrap();
         let done = Event::new().unwrap();
@@ -601,7 +601,7 @@ mod handles {
         sender.send(Job::Plain(2)).unwrap();
         assert!(
             matches!(answers.try_recv(), Err(super::super::error::TryRecvError::Empty)),
-            "its sender is under way"
+            "its sender is in transit"
         );
         assert!(matches!(receiver.recv().unwrap(), Job::Plain(1)));
         let Job::Ask { number, answer, done: same } = receiver.recv().unwrap() else { panic!("another job") };
@@ -619,7 +619,7 @@ mod handles {
     }
 
     #[test]
-    fn a_message_takes_any_number_of_handles_and_any_size() {
+    fn a_message_can_carry_any_number_of_handles() {
         let (sender, receiver) = bounded::<Job>(2).unwrap();
         for (count, len) in [(1, 0), (253, 100), (254, 100_000), (600, 1 << 20)] {
             let events: Vec<Event> = (0..count).map(|_| Event::new().unwrap()).collect();
@@ -671,7 +671,7 @@ mod handles {
     }
 
     #[test]
-    fn groups_of_values_may_have_handles() {
+    fn values_with_and_without_handles_can_be_sent_together() {
         let (sender, receiver) = bounded::<Job>(8).unwrap();
         let event = Event::new().unwrap();
         let many = |_| Job::Many(vec![event.try_clone().unwrap()], vec![1]);
@@ -685,7 +685,7 @@ mod handles {
     }
 
     #[test]
-    fn more_handles_than_the_kernel_keeps_wait_as_if_the_queue_were_full() {
+    fn a_queue_is_full_when_the_kernel_stores_no_more_handles() {
         let (sender, receiver) = bounded::<Fd>(1 << 14).unwrap();
         let null: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
         let mut sent = 0;
@@ -694,7 +694,7 @@ mod handles {
                 Ok(()) => sent += 1,
                 Err(error) => break error,
             }
-            assert!(sent < 1 << 14, "the store has no end");
+            assert!(sent < 1 << 14, "the store is unbounded");
         };
         assert!(matches!(last, super::super::error::TrySendError::Full(_)), "{last:?} after {sent}");
         for _ in 0..sent {
@@ -704,12 +704,12 @@ mod handles {
     }
 
     #[test]
-    fn parcels_of_no_message_are_closed() {
+    fn stray_parcels_are_closed() {
         let (sender, receiver) = bounded::<Job>(8).unwrap();
         let (mut reader, mut writer) = std::io::pipe().unwrap();
         writer.write_all(b"x").unwrap();
         let writer: OwnedFd = writer.into();
-        // As a sender leaves it that is killed before it publishes its message.
+        // The state that a sender leaves if it is killed before it publishes its message.
         let store = receiver.side.channel.parcels.as_ref().unwrap();
         super::super::parcels::leave(store, 0, &[9; 8], &[writer]).unwrap();
         let event = Event::new().unwrap();
@@ -723,7 +723,7 @@ mod handles {
     }
 
     #[test]
-    fn a_mutex_in_a_mutex_is_refused_and_says_where_handles_travel() {
+    fn a_mutex_in_a_mutex_is_refused_with_an_explanation() {
         let inner = Mutex::new(0).unwrap();
         let error = Mutex::new(vec![inner]).unwrap_err().to_string();
         assert!(error.contains("not in bytes alone"), "{error}");

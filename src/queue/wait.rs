@@ -17,60 +17,59 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-/// How long a caller is ready to wait.
+/// How long a caller is willing to wait.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Patience {
-    /// Not at all, apart from [`TRY_LOCK_WAIT`] for a lock.
+pub(super) enum WaitLimit {
+    /// Not at all, except for [`TRY_LOCK_WAIT`] for a lock.
     Try,
     Until(Deadline),
 }
 
-/// An operation that only tries waits this long for a lock that is held: its holder works for microseconds,
-/// unless it is stopped or copies a message of many megabytes.
+/// How long a `try_` operation waits for a lock. A holder keeps it for microseconds, unless it is stopped or
+/// copies a message of many megabytes.
 const TRY_LOCK_WAIT: Duration = Duration::from_millis(20);
-/// How often a sleeper asks for processes that the kernel does not let it watch.
-pub(super) const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// The interval at which a sleeper checks processes for which it could not open a pidfd.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long a side spins before it sleeps, in ticks: 30 to 100 microseconds, about what
-/// a sleep and a wake-up cost.
-const BUDGET: u64 = 100_000;
-/// Looks between two yields while the other side runs beside this one.
-const LOOKS: u32 = 8;
-/// The longest gap between two looks, in pauses: about a microsecond.
+/// How long a side spins before it sleeps, in ticks: 30 to 100 microseconds, about the cost of a sleep and a
+/// wake-up.
+const SPIN_TICKS: u64 = 100_000;
+/// Checks between two yields while the other side runs on another processor.
+const CHECKS_PER_YIELD: u32 = 8;
+/// The longest gap between two checks, in pauses: about a microsecond.
 const MAX_GAP: u64 = 64;
-/// In a queue of at least this capacity the first gap is the longest, too.
-const LARGE: u64 = 512;
+/// From this capacity on, the gap is the longest from the start.
+const LARGE_CAPACITY: u64 = 512;
 /// Every Nth wait on the same processor as the other side is a sleep.
 const SLEEP_EVERY: u32 = 64;
 
-/// One side: where it records its processor, and where it finds that of the other side.
+/// The offsets at which one side records its processor and finds that of the other side.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiter {
     own: usize,
     other: usize,
 }
 
-pub(super) const A_SENDER: Waiter = Waiter { own: SENDERS_CPU, other: RECEIVERS_CPU };
-pub(super) const A_RECEIVER: Waiter = Waiter { own: RECEIVERS_CPU, other: SENDERS_CPU };
+pub(super) const SENDER: Waiter = Waiter { own: SENDERS_CPU, other: RECEIVERS_CPU };
+pub(super) const RECEIVER: Waiter = Waiter { own: RECEIVERS_CPU, other: SENDERS_CPU };
 
 thread_local! {
-    static WAITS_TOGETHER: Cell<u32> = const { Cell::new(0) };
+    static SHARED_WAITS: Cell<u32> = const { Cell::new(0) };
 }
 
-impl Patience {
+impl WaitLimit {
     #[inline]
     pub(super) fn for_lock(self) -> Deadline {
         match self {
-            Patience::Try => Deadline::after(TRY_LOCK_WAIT),
-            Patience::Until(deadline) => deadline,
+            WaitLimit::Try => Deadline::after(TRY_LOCK_WAIT),
+            WaitLimit::Until(deadline) => deadline,
         }
     }
 }
 
 impl Waiter {
-    /// Whether the other side was last seen waiting on this very processor. Only a hint: a wrong one
-    /// costs time, nothing else.
-    fn is_together(self, memory: &Memory) -> bool {
+    /// Whether the other side last waited on this processor. This is only a hint; if it is wrong, it costs time.
+    fn shares_processor(self, memory: &Memory) -> bool {
         let Some(processor) = task::processor() else { return false };
         let cpu = processor as u64 + 1;
         if memory.load(self.own) != cpu {
@@ -79,41 +78,42 @@ impl Waiter {
         memory.load(self.other) == cpu
     }
 
-    /// Looks for a while whether it has come true, and lets others run in between.
+    /// Spins until `condition` is true or the time budget is used up, yielding in between. Returns whether the
+    /// condition became true.
     ///
-    /// Two that share a processor gain nothing by looking: each yields at once to the other. Now and
-    /// then one of them sleeps instead, for a process that is woken is put on an idle processor.
+    /// If the two sides share a processor, spinning is useless, so each yields immediately to the other. Once in a
+    /// while one of them sleeps instead, because the scheduler moves a process that is woken to an idle processor.
     ///
-    /// Two that run side by side look at growing intervals, in a large queue at long ones from the start. Each
-    /// look takes a cache line away from the other side, so it should find several messages at once: a
-    /// receiver that is at the sender's heels costs it a line for each message that it writes.
+    /// If they run on different processors, the checks come at growing intervals, and in a large queue at long
+    /// intervals from the start. Each check takes a cache line away from the other side, so it should find several
+    /// messages at once: a receiver that follows the sender closely costs it a cache miss per message.
     pub(super) fn spin_until(self, memory: &Memory, condition: impl Fn() -> bool) -> bool {
         let longest = memory.layout.capacity.clamp(4, MAX_GAP);
-        let (begin, mut looks) = (ticks(), 0);
-        let mut gap = if memory.layout.capacity >= LARGE { MAX_GAP } else { 1 };
-        let mut together = self.is_together(memory);
-        if together {
-            let waits = WAITS_TOGETHER.get().wrapping_add(1);
-            WAITS_TOGETHER.set(waits);
+        let (begin, mut checks) = (ticks(), 0);
+        let mut gap = if memory.layout.capacity >= LARGE_CAPACITY { MAX_GAP } else { 1 };
+        let mut same_processor = self.shares_processor(memory);
+        if same_processor {
+            let waits = SHARED_WAITS.get().wrapping_add(1);
+            SHARED_WAITS.set(waits);
             if waits.is_multiple_of(SLEEP_EVERY) {
                 return condition();
             }
         }
-        if !together && gap > 1 {
+        if !same_processor && gap > 1 {
             pause(gap);
         }
         loop {
             if condition() {
                 return true;
             }
-            looks += 1;
-            if together || looks == LOOKS {
-                if ticks().wrapping_sub(begin) > BUDGET {
+            checks += 1;
+            if same_processor || checks == CHECKS_PER_YIELD {
+                if ticks().wrapping_sub(begin) > SPIN_TICKS {
                     return false;
                 }
                 std::thread::yield_now();
-                looks = 0;
-                together = self.is_together(memory);
+                checks = 0;
+                same_processor = self.shares_processor(memory);
             } else {
                 pause(gap);
                 gap = (gap * 2).min(longest);
@@ -126,48 +126,55 @@ fn pause(times: u64) {
     (0..times).for_each(|_| std::hint::spin_loop());
 }
 
-/// What ended a sleep.
+/// Why a sleep ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Awake {
-    /// The bell rang, or something else happened that is worth a look.
-    Look,
+pub(super) enum WakeReason {
+    /// The event was set, or something else happened that requires another check.
+    Recheck,
     /// The other side is gone.
     HungUp,
     TimedOut,
 }
 
-/// Sleeps until the bell rings, or the other side is gone.
-pub(super) fn sleep(bell: BorrowedFd<'_>, side: &Side, deadline: Deadline) -> io::Result<Awake> {
-    let ready = readable(&[bell, side.line()], deadline)?;
+/// Sleeps until the event is set or the other side is gone.
+pub(super) fn sleep(event: BorrowedFd<'_>, side: &Side, deadline: Deadline) -> io::Result<WakeReason> {
+    let ready = readable(&[event, side.line()], deadline)?;
     Ok(match ready[..] {
-        [_, true] => Awake::HungUp,
-        [true, false] => Awake::Look,
-        _ => Awake::TimedOut,
+        [_, true] => WakeReason::HungUp,
+        [true, false] => WakeReason::Recheck,
+        _ => WakeReason::TimedOut,
     })
 }
 
-/// Sleeps until something came in, until the senders are gone (unless that is known), or until a process
-/// that may hold a lease ends.
-pub(super) fn sleep_for_items(side: &Side, known_hung_up: bool, deadline: Deadline) -> io::Result<Awake> {
+/// Sleeps until a message arrives, the senders are gone (unless that is known), or a process that may hold a
+/// lease ends.
+pub(super) fn sleep_for_items(
+    side: &Side,
+    known_hung_up: bool,
+    deadline: Deadline,
+) -> io::Result<WakeReason> {
     let channel = &*side.channel;
-    let Some((holders, all_watched)) = watch_holders(channel) else { return Ok(Awake::Look) };
+    let Some((holders, all_watched)) = watch_holders(channel) else { return Ok(WakeReason::Recheck) };
     let mut fds = vec![channel.items.as_fd()];
     if !known_hung_up {
         fds.push(side.line());
     }
     fds.extend(holders.iter().map(|pidfd| pidfd.as_fd()));
     let left = deadline.left();
-    let until =
-        if all_watched { deadline } else { Deadline::after(left.unwrap_or(ASK_AGAIN).min(ASK_AGAIN)) };
+    let until = if all_watched {
+        deadline
+    } else {
+        Deadline::after(left.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL))
+    };
     let ready = readable(&fds, until)?;
     if !known_hung_up && ready[1] {
-        return Ok(Awake::HungUp);
+        return Ok(WakeReason::HungUp);
     }
-    Ok(if ready.contains(&true) || !deadline.is_over() { Awake::Look } else { Awake::TimedOut })
+    Ok(if ready.contains(&true) || !deadline.is_over() { WakeReason::Recheck } else { WakeReason::TimedOut })
 }
 
-/// Opens the other processes that may hold a lease, and says whether all could be opened; `None` if one
-/// of them has ended.
+/// Opens a pidfd for each other process that may hold a lease, and returns them with whether all could be
+/// opened; `None` if one of the processes has ended.
 pub(super) fn watch_holders(channel: &Channel) -> Option<(Vec<Arc<OwnedFd>>, bool)> {
     let holders: HashSet<ProcessId> = members::leasing(&channel.memory).map(|(_, process)| process).collect();
     if holders.is_empty() {

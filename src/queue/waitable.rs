@@ -1,6 +1,6 @@
-//! The ends as things that are waited for beside others.
+//! Waiting for the ends together with other objects.
 //!
-//! The steps are those of a receiver or sender that goes to sleep: see [`super::bell`].
+//! The steps are those of a receiver or sender that goes to sleep: see [`super::wake_event`].
 
 use super::fault::RecvFault;
 use super::leases;
@@ -8,14 +8,14 @@ use super::members;
 use super::receiver::Receiver;
 use super::receiving::Receiving;
 use super::sender::Sender;
-use super::wait::{ASK_AGAIN, Patience, watch_holders};
+use super::wait::{POLL_INTERVAL, WaitLimit, watch_holders};
 use crate::shm::word::fence;
 use crate::sync::robust_mutex::LockError;
 use crate::wait::{WaitAnyError, Waitable, Wakers};
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
-/// A lock that is held by a process which is stopped is looked at again.
+/// Retries later if the lock's holder is stopped.
 fn lock_failed(error: LockError, wakers: &mut Wakers<'_>) -> Result<bool, WaitAnyError> {
     match error {
         LockError::TimedOut => {
@@ -32,10 +32,10 @@ impl<T> Waitable for Receiver<T> {
         let memory = &channel.memory;
         let member = self.member.known()?;
         if member.is_some() || !leases::is_empty(memory) {
-            match Receiving::lock(channel, Patience::Try.for_lock()) {
+            match Receiving::lock(channel, WaitLimit::Try.for_lock()) {
                 Ok(receiving) => {
-                    // The handle came back: its program is done with what it took last.
-                    member.into_iter().for_each(|index| members::note_done(memory, index));
+                    // The handle receives again, so its program has handled what it took last.
+                    member.into_iter().for_each(|index| members::clear_taken(memory, index));
                     receiving.sweep();
                 }
                 Err(error) => return lock_failed(error, wakers),
@@ -44,12 +44,12 @@ impl<T> Waitable for Receiver<T> {
         if channel.len() > 0 {
             return Ok(true);
         }
-        // Asked before anything else is looked at: whatever the last sender did, it did before it was gone.
+        // Checked before anything else is read: everything that the last sender did happened before it hung up.
         let hung_up = self.side.is_hung_up();
         if hung_up {
-            match self.is_over(Patience::Try) {
+            match self.is_finished(WaitLimit::Try) {
                 Ok(false) => {}
-                // A fault is for the receiver that comes to see it.
+                // The next receive reports an error.
                 Ok(true) | Err(RecvFault::Disconnected | RecvFault::Unreadable(_)) => return Ok(true),
                 Err(RecvFault::Nothing) => {
                     wakers.look_again();
@@ -57,23 +57,23 @@ impl<T> Waitable for Receiver<T> {
                 }
             }
         }
-        match self.side.sending(Patience::Try.for_lock()) {
+        match self.side.sending(WaitLimit::Try.for_lock()) {
             Ok(sending) if !sending.prepare_sleep() => return Ok(true),
             Ok(_) => {}
             Err(error) => return lock_failed(error, wakers),
         }
         // As in `Receiver::wait_for_items`.
         fence(Ordering::SeqCst);
-        if hung_up && !self.may_come() {
+        if hung_up && !self.may_arrive() {
             return Ok(true);
         }
         match watch_holders(channel) {
-            // One of them has ended: what it held is returned when this is asked again.
+            // One of them has ended: the next attempt returns what it held.
             None => wakers.look_again(),
             Some((holders, all_watched)) => {
                 holders.into_iter().for_each(|pidfd| wakers.wake_held(pidfd));
                 if !all_watched {
-                    wakers.look_again_after(ASK_AGAIN);
+                    wakers.look_again_after(POLL_INTERVAL);
                 }
             }
         }
@@ -91,7 +91,7 @@ impl<T> Waitable for Sender<T> {
         if !channel.memory.is_full() || self.side.is_hung_up() {
             return Ok(true);
         }
-        match Receiving::lock(channel, Patience::Try.for_lock()) {
+        match Receiving::lock(channel, WaitLimit::Try.for_lock()) {
             Ok(receiving) if !receiving.prepare_sleep_until_room() => return Ok(true),
             Ok(_) => {}
             Err(error) => return lock_failed(error, wakers),

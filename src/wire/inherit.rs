@@ -39,7 +39,7 @@ impl Registered {
     }
 
     /// A handle to it is dropped.
-    pub(crate) fn note_dropped(&self) {
+    pub(crate) fn record_drop(&self) {
         GIVEN.with_borrow_mut(|given| given.as_mut().is_some_and(|given| given.insert(self.0)));
     }
 }

@@ -125,7 +125,7 @@ fn naming<'a>(sources: &'a [Source], what: &str) -> Vec<&'a Source> {
 const AT_THE_EDGE: [(&str, &str); 13] = [
     ("explore/traced/", "knows system calls and their arguments by the kernel's numbers"),
     ("shm/region.rs", "reads and writes memory that is mapped, by calls that cannot fault"),
-    ("queue/bell.rs", "is an eventfd, by safe calls"),
+    ("queue/wake_event.rs", "is an eventfd, by safe calls"),
     ("queue/side.rs", "is told of the others' ends by a socket, by safe calls"),
     ("queue/process_id.rs", "tells the kernel's error numbers apart"),
     ("observe/lives.rs", "knows a signal by its number"),
