@@ -83,6 +83,9 @@ mod wait;
 pub mod cli;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod lab;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod net;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

@@ -2,7 +2,7 @@
 
 use super::fault::{BAD_ARGUMENTS, COULD_NOT_RUN, Fault};
 use super::scenario::{owner, refusal, verb};
-use super::{bench, completions, explore, list, net, output, replay, run, schema, trials, watch};
+use super::{bench, completions, explore, lab, list, net, output, replay, run, schema, trials, watch};
 use crate::scenario::registry::find;
 use crate::sys::resource::raise_stack_limit;
 use crate::sys::signal::{keep_ended_children, let_requests_through, outlive_file_size_limit};
@@ -26,7 +26,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the scenarios, lessons and programs, one line each
+    /// List the scenarios, lessons, labs and programs, one line each
     #[command(after_help = "Examples:\n  proclab list\n  proclab list | grep queue")]
     List,
     /// One free run on real processes, told line by line, then summed up
@@ -41,6 +41,8 @@ enum Verb {
     Watch(watch::WatchArgs),
     /// Network programs: a server, a client and a demo of each
     Net(net::NetArgs),
+    /// Labs: predict, run reality, see the difference, be graded
+    Lab(lab::LabArgs),
     /// The same work done by this library and by others, side by side, as ratios
     Bench(bench::BenchArgs),
     /// Print the JSON schema of a view
@@ -87,6 +89,7 @@ fn carry_out() -> ExitCode {
         Verb::Replay(args) => replay::run(&args),
         Verb::Watch(args) => watch::run(&args),
         Verb::Net(args) => net::run(&args),
+        Verb::Lab(args) => lab::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions(args) => completions::run(&args, &mut Cli::command()),

@@ -45,6 +45,9 @@ pub(super) fn text() -> String {
     for (what, about) in OTHERS {
         line(what, about);
     }
+    for (what, about) in super::lab::lines() {
+        line(&what, &about);
+    }
     line("net all demo", "the network programs, both ends of each, checked; one by one:");
     for entry in PROGRAMS {
         line(&format!("net {} demo", entry.name()), entry.about());

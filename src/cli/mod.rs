@@ -10,6 +10,7 @@ mod fault;
 mod files;
 mod gate;
 mod keys;
+mod lab;
 mod list;
 pub(crate) mod net;
 mod output;

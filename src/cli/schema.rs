@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::output;
+use crate::lab::mark::LabMark;
 use crate::report::bench::Bench;
 use crate::report::cabinet::Cabinet;
 use crate::report::exploration::Exploration;
@@ -41,6 +42,8 @@ enum View {
     Watch,
     /// `proclab bench … --format json`
     Bench,
+    /// `proclab lab check … --format json`, `proclab lab grade … --format json`
+    Lab,
 }
 
 /// The schema of a view of a scenario, or of a program after `--`.
@@ -65,6 +68,7 @@ pub(crate) fn run(args: &SchemaArgs) -> ExitCode {
         View::Cabinet => schemars::schema_for!(Cabinet),
         View::Replay => either::<Witness, TracedReplay>(),
         View::Bench => schemars::schema_for!(Bench),
+        View::Lab => schemars::schema_for!(LabMark),
         View::Watch => schemars::schema_for!(WatchReport),
     };
     let text = serde_json::to_string_pretty(&schema).map_err(|error| Fault::could_not_run(&error));

@@ -8,6 +8,8 @@ pub mod cabinet;
 mod chart;
 /// What an exploration found.
 pub mod exploration;
+/// Labs, marked.
+pub mod lab;
 /// What is observed of any program, while it runs.
 pub mod live;
 /// A free run, line by line and summed up.

@@ -1,5 +1,9 @@
 //! `clock_gettime(CLOCK_MONOTONIC)`: one clock for all processes of a machine.
 
+use std::io;
+use std::time::Duration;
+
+use nix::sys::timerfd::{ClockId as TimerClock, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::time::{ClockId, clock_gettime};
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, comparable between processes of one boot (`clock_gettime(2)`).
@@ -15,6 +19,18 @@ pub fn cpu_ns() -> u64 {
 /// Nanoseconds of processor time that the calling thread has used.
 pub fn thread_cpu_ns() -> u64 {
     read(ClockId::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// A descriptor that becomes readable after `time` (`timerfd_create(2)`) and stays so.
+///
+/// # Errors
+/// `EMFILE` when no descriptor is left.
+pub fn alarm(time: Duration) -> io::Result<TimerFd> {
+    let timer = TimerFd::new(TimerClock::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
+    // Zero would disarm it.
+    let time = time.max(Duration::from_nanos(1));
+    timer.set(Expiration::OneShot(time.into()), TimerSetTimeFlags::empty())?;
+    Ok(timer)
 }
 
 fn read(clock: ClockId) -> u64 {

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod deaths;
 pub mod descriptor;
+pub mod enclosure;
 pub mod epoll;
 pub mod exec;
 pub mod exits;

@@ -172,9 +172,17 @@ fn engine(command: Command, what: Task, root: PathBuf, news: Sender<Progress>, s
     let mut watcher = Watcher::new(Some(news), Some(stop));
     let root = root.canonicalize().map_err(|error| (Failure::Other, error.to_string()))?;
     let told = |error: WorkError| (error.kind(), chain(&error));
+    // Before the namespace, whose own shared memory hides a folder that lies there.
+    let template = match &command.directory {
+        Some(directory) => {
+            read_tree(directory, command.limits.folder).map_err(|error| told(WorkError::from(error)))?
+        }
+        None => Tree::new(),
+    };
     if !matches!(what, Task::Trials(..)) {
         let isolated = crate::process::in_namespace(&root, |numbers| {
-            let reply = work(&command, what.clone(), &root, Some(numbers), &mut watcher).map_err(told);
+            let reply = work(&command, what.clone(), &root, template.clone(), Some(numbers), &mut watcher)
+                .map_err(told);
             codec::encode(&reply).unwrap_or_default()
         });
         match isolated.map(|bytes| bytes.map(|bytes| codec::decode::<Reply>(&bytes))) {
@@ -185,7 +193,7 @@ fn engine(command: Command, what: Task, root: PathBuf, news: Sender<Progress>, s
         }
     }
     let _ = task::set_subreaper(true);
-    work(&command, what, &root, None, &mut watcher).map_err(told)
+    work(&command, what, &root, template, None, &mut watcher).map_err(told)
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -223,13 +231,10 @@ fn work(
     command: &Command,
     what: Task,
     root: &Path,
+    template: Tree,
     numbers: Option<Numbers>,
     watcher: &mut Watcher,
 ) -> Result<Answer, WorkError> {
-    let template = match &command.directory {
-        Some(directory) => read_tree(directory, command.limits.folder)?,
-        None => Tree::new(),
-    };
     match what {
         Task::Trials(trials, criteria) => {
             let rates = free::trials(command, &trials, root, &template, watcher)?;

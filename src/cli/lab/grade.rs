@@ -1,0 +1,192 @@
+//! `proclab lab grade`: for an autograder. No terminal, bounded time, the same result for the same input.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use clap::{Args, ValueEnum};
+
+use super::desk::{Desk, cannot_run, supervisor};
+use crate::cli::fault::Fault;
+use crate::cli::output::{Finding, json};
+use crate::cli::progress::Progress;
+use crate::lab::grade::mark;
+use crate::lab::loaded::Lab;
+use crate::lab::mark::LabMark;
+use crate::lab::workplace::Submission;
+use crate::report::lab::csv;
+use crate::report::lab::exercism::Exercism;
+use crate::report::lab::gradescope::Gradescope;
+use crate::supervisor::Supervisor;
+use crate::sys::signal::Interrupt;
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  proclab lab grade whose-child --format gradescope --student ada /autograder/submission > /autograder/results/results.json\n  proclab lab grade whose-child --all submissions --csv > marks.csv"
+)]
+pub(super) struct GradeArgs {
+    /// The lab
+    name: String,
+    /// The folder that was handed in
+    #[arg(default_value = ".", conflicts_with = "all")]
+    submission: PathBuf,
+    /// The form of the result
+    #[arg(long, value_enum, default_value_t)]
+    format: FormArg,
+    /// Whose it is: the numbers of the lab follow from it
+    #[arg(long, value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    student: Option<String>,
+    /// Mark every folder in DIR; its name is the student
+    #[arg(long, value_name = "DIR")]
+    all: Option<PathBuf>,
+    /// With --all: print a table, a line for each student
+    #[arg(long, requires = "all")]
+    csv: bool,
+    /// With --all: how many at once [default: one for each processor]
+    #[arg(long, value_name = "N", requires = "all", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum FormArg {
+    /// Gradescope's results.json
+    Gradescope,
+    /// Exercism's results.json, version 3
+    Exercism,
+    /// This program's own: `proclab schema lab`
+    #[default]
+    Json,
+}
+
+pub(super) fn answer(desk: &Desk, args: &GradeArgs) -> Result<(String, Finding), Fault> {
+    // Read whole before anything of a student's runs: nothing that one does can change the card, the tests or the key.
+    let lab = desk.lab(&args.name)?;
+    if let Some(all) = &args.all {
+        return grade_all(desk, &lab, all, args);
+    }
+    let student = args.student.clone().unwrap_or_default();
+    if !args.submission.is_dir() {
+        return Err(Fault::bad_arguments(format!("{} is no folder", args.submission.display()))
+            .hint("give the folder that was handed in"));
+    }
+    let supervisor = supervisor()?;
+    let marked = grade(&supervisor, desk, &lab, &args.submission, &student)?;
+    Ok((form(&marked, desk, args.format), Finding::Right))
+}
+
+fn form(marked: &LabMark, desk: &Desk, form: FormArg) -> String {
+    match form {
+        FormArg::Gradescope => json(&Gradescope::new(marked, desk.lang)),
+        FormArg::Exercism => json(&Exercism::new(marked, desk.lang)),
+        FormArg::Json => json(marked),
+    }
+}
+
+fn grade(
+    supervisor: &Supervisor,
+    desk: &Desk,
+    lab: &Lab,
+    folder: &Path,
+    student: &str,
+) -> Result<LabMark, Fault> {
+    let submission = Submission::read(folder, lab, desk.lang);
+    mark(supervisor, lab, student, desk.lang, &submission, |_| true, |_| {})
+        .map_err(|error| cannot_run(&error))
+}
+
+/// A folder a student, several at once.
+fn grade_all(desk: &Desk, lab: &Lab, all: &Path, args: &GradeArgs) -> Result<(String, Finding), Fault> {
+    let unreadable = |error: std::io::Error| {
+        Fault::could_not_run(&error).context(format!("cannot read {}", all.display()))
+    };
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(all).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        // A link could lead into another student's folder.
+        if entry.file_type().map_err(unreadable)?.is_dir() {
+            folders.push(entry.path());
+        }
+    }
+    folders.sort();
+    let interrupt = Interrupt::install().map_err(|error| Fault::could_not_run(&error))?;
+    let jobs =
+        args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let bar = Mutex::new(Progress::new());
+    let results: Mutex<Vec<Option<Result<LabMark, Fault>>>> =
+        Mutex::new(folders.iter().map(|_| None).collect());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(folders.len().max(1)) {
+            scope.spawn(|| {
+                while interrupt.received().is_none() {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(folder) = folders.get(at) else { break };
+                    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    let marked =
+                        supervisor().and_then(|supervisor| grade(&supervisor, desk, lab, folder, &name));
+                    if let Ok(mut results) = results.lock() {
+                        results[at] = Some(marked);
+                    }
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    if let Ok(mut bar) = bar.lock() {
+                        bar.count(done as u64, folders.len() as u64, "submissions");
+                    }
+                }
+            });
+        }
+    });
+    if let Ok(mut bar) = bar.lock() {
+        bar.finish();
+    }
+    if let Some(signal) = interrupt.received() {
+        return Err(Fault::interrupted(signal));
+    }
+    let results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let ids: Vec<&str> = lab.card.parts.iter().map(|part| part.id()).collect();
+    let mut text = if args.csv { csv::head(&ids) } else { String::new() };
+    let mut marks = Vec::new();
+    for (folder, result) in folders.iter().zip(results) {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match result {
+            Some(Ok(mark)) => {
+                let misread = mark.answers.first().map_or_else(String::new, |one| {
+                    format!("answers.toml:{}:{}: {}", one.line, one.column, one.what)
+                });
+                text.push_str(&if args.csv { csv::row(&name, &mark, &misread) } else { String::new() });
+                marks.push(mark);
+            }
+            // One that could not be marked is a line, too, and the others are not lost.
+            Some(Err(fault)) => {
+                let nothing = LabMark {
+                    lab: lab.name.clone(),
+                    title: String::new(),
+                    student: name.clone(),
+                    score: 0.0,
+                    max: lab.card.points(),
+                    parts: Vec::new(),
+                    answers: Vec::new(),
+                };
+                let _ = write!(
+                    text,
+                    "{}",
+                    if args.csv { csv::row(&name, &nothing, &fault.to_string()) } else { String::new() }
+                );
+                marks.push(nothing);
+            }
+            None => {}
+        }
+    }
+    if !args.csv {
+        text = match args.format {
+            FormArg::Json => json(&marks),
+            FormArg::Gradescope => {
+                json(&marks.iter().map(|mark| Gradescope::new(mark, desk.lang)).collect::<Vec<_>>())
+            }
+            FormArg::Exercism => {
+                json(&marks.iter().map(|mark| Exercism::new(mark, desk.lang)).collect::<Vec<_>>())
+            }
+        };
+    }
+    Ok((text, Finding::Right))
+}

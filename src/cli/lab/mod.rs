@@ -1,0 +1,16 @@
+//! `proclab lab`: predict, run reality, see the difference, be graded.
+
+mod args;
+mod author;
+mod check;
+mod desk;
+mod grade;
+mod list;
+mod reset;
+mod screen;
+mod solution;
+mod start;
+mod work;
+
+pub(crate) use args::{LabArgs, run};
+pub(super) use list::lines;

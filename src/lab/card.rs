@@ -1,0 +1,427 @@
+//! `lab.toml`: the parts of a lab, their points, their limits, and what is run to know what is so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Range;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::question::Kind;
+use super::score::Tolerance;
+
+/// The largest `lab.toml`.
+pub const LONGEST: usize = 256 << 10;
+
+/// A lab's parts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// How long a student needs for it.
+    pub minutes: u32,
+    /// Programs without which it cannot be done, looked for in `PATH`.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// BLAKE3 of the word with which a lecturer sees the solution before full marks, in hexadecimal digits.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// Values of which each student gets one, by the name that stands for it in `{{name}}`.
+    #[serde(default)]
+    pub vary: BTreeMap<String, Vec<Value>>,
+    /// The parts, in order.
+    #[serde(rename = "part", default)]
+    pub parts: Vec<Part>,
+}
+
+/// A value that varies from student to student.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A number.
+    Integer(i64),
+    /// A text.
+    Text(String),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(number) => number.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+/// One part.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Its name in `answers.toml` and in the sheets.
+    pub id: Spanned<String>,
+    /// What kind of part it is.
+    pub kind: Kind,
+    /// What it is worth.
+    pub points: u32,
+
+    /// `choose`: the names of the options.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// `number`: how far it may be off, as `0.5` or `10%`.
+    #[serde(default)]
+    pub tolerance: Option<Spanned<String>>,
+    /// A prediction: what is run to measure the truth; its standard output is the answer. The word `proclab` at its
+    /// head is this program.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// A prediction: the program of which every interleaving is executed to measure the truth.
+    #[serde(default)]
+    pub explore: Vec<String>,
+    /// What of a measurement is the answer.
+    #[serde(default)]
+    pub take: Option<Spanned<String>>,
+    /// How often `command` is run; what differs from run to run does not count.
+    #[serde(default)]
+    pub runs: Option<u32>,
+
+    /// `program`: the student's file; `NAME.*` for any of the languages.
+    #[serde(default)]
+    pub file: Option<Spanned<String>>,
+    /// `program`: how it is run by the explorer; `{program}` stands for it.
+    #[serde(default)]
+    pub run: Vec<String>,
+    /// `program`: a command for the shell that is right with what every interleaving leaves behind.
+    #[serde(default)]
+    pub check: Option<String>,
+    /// `program`: the exit status of every interleaving.
+    #[serde(default)]
+    pub expect_exit: Option<i32>,
+    /// `program`: whether it is explored at all.
+    #[serde(default = "yes")]
+    pub explored: bool,
+    /// `program`: the most executions of the search.
+    #[serde(default)]
+    pub executions: Option<u64>,
+    /// `program`: tests of its behaviour.
+    #[serde(rename = "test", default)]
+    pub tests: Vec<Test>,
+
+    /// `schedule`: the scenario and its options.
+    #[serde(default)]
+    pub scenario: Vec<String>,
+    /// `schedule`: the verdict that is to be reached.
+    #[serde(default)]
+    pub goal: Option<Spanned<String>>,
+    /// `schedule`: the most switches between processes.
+    #[serde(default)]
+    pub switches: Option<usize>,
+
+    /// Bounds on what is run.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One run of a student's program.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Test {
+    /// What it shows, in few words; a text of the sheets may say more.
+    pub name: String,
+    /// How it is run; `{program}` stands for the program, which alone is run by default.
+    #[serde(default)]
+    pub run: Vec<String>,
+    /// What it reads from standard input.
+    #[serde(default)]
+    pub stdin: String,
+    /// What it must write to standard output; spaces and newlines at the end do not count.
+    #[serde(default)]
+    pub stdout: Option<String>,
+    /// The exit status that it must have.
+    #[serde(default)]
+    pub exit: Option<i32>,
+    /// A command for the shell that exits with 0 in the folder that is left; it finds `$STDOUT` and `$STATUS`.
+    #[serde(default)]
+    pub check: Option<String>,
+}
+
+/// Bounds on one run of a program, and on all that it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Seconds of a run, or of a search.
+    pub seconds: f64,
+    /// Processes and threads at once.
+    pub processes: usize,
+    /// KiB of standard output and of standard error.
+    pub output: u64,
+    /// MiB of files.
+    pub disk: u64,
+    /// MiB of memory, all processes together.
+    pub memory: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { seconds: 10.0, processes: 64, output: 256, disk: 32, memory: 512 }
+    }
+}
+
+/// A mistake in a lab: where, what, and how it is mended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {what}")]
+pub struct Mistake {
+    /// The file.
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1, in characters.
+    pub column: usize,
+    /// What is wrong.
+    pub what: String,
+    /// What mends it.
+    pub mend: String,
+}
+
+impl Mistake {
+    /// At a place in the text of a file.
+    pub fn at(
+        file: &str,
+        text: &str,
+        place: usize,
+        what: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        let (line, column) = position(text, place);
+        Self { file: file.to_owned(), line, column, what: what.into(), mend: mend.into() }
+    }
+}
+
+/// Line and column of a byte, both counted from 1.
+pub fn position(text: &str, place: usize) -> (usize, usize) {
+    let mut place = place.min(text.len());
+    while !text.is_char_boundary(place) {
+        place -= 1;
+    }
+    let before = &text[..place];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+/// The verdicts that a schedule can be asked to reach.
+pub const GOALS: [&str; 6] = ["ok", "oversold", "lost-update", "torn-read", "deadlock", "crashed"];
+
+impl Card {
+    /// Reads the text of a `lab.toml` and checks that every part is complete.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn parse(text: &str) -> Result<Self, Mistake> {
+        const FILE: &str = "lab.toml";
+        let card: Self = toml::from_str(text).map_err(|error| {
+            let place = error.span().map_or(0, |span| span.start);
+            let what = error.message().lines().collect::<Vec<_>>().join(" ");
+            Mistake::at(
+                FILE,
+                text,
+                place,
+                what,
+                "docs/labs.md lists the keys of a lab and of each kind of part",
+            )
+        })?;
+        let mut ids = BTreeSet::new();
+        if card.parts.is_empty() {
+            return Err(Mistake::at(
+                FILE,
+                text,
+                text.len(),
+                "a lab has at least one part",
+                "add [[part]] with id, kind and points",
+            ));
+        }
+        for part in &card.parts {
+            let id = part.id.get_ref();
+            let mistake = |span: Range<usize>, what: String, mend: &str| {
+                Mistake::at(FILE, text, span.start, what, mend)
+            };
+            let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if id.is_empty() || !id.chars().all(is_word) {
+                let what = format!("`{id}` cannot be the id of a part");
+                return Err(mistake(part.id.span(), what, "use lower-case letters, digits and -"));
+            }
+            if !ids.insert(id.clone()) {
+                let what = format!("two parts are called `{id}`");
+                return Err(mistake(part.id.span(), what, "give each part an id of its own"));
+            }
+            if let Some((span, what, mend)) = part.wrong() {
+                return Err(mistake(
+                    span.unwrap_or_else(|| part.id.span()),
+                    format!("part `{id}`: {what}"),
+                    mend,
+                ));
+            }
+        }
+        for (name, values) in &card.vary {
+            if values.is_empty() {
+                let place = text.find(name.as_str()).unwrap_or(0);
+                let what = format!("`{name}` has no values");
+                return Err(Mistake::at(FILE, text, place, what, "give at least one value"));
+            }
+        }
+        Ok(card)
+    }
+
+    /// The points of all parts.
+    pub fn points(&self) -> u32 {
+        self.parts.iter().map(|part| part.points).sum()
+    }
+}
+
+type Wrong = (Option<Range<usize>>, String, &'static str);
+
+impl Part {
+    /// Its name.
+    pub fn id(&self) -> &str {
+        self.id.get_ref()
+    }
+
+    /// How far a number may be off.
+    pub fn tolerance(&self) -> Tolerance {
+        let given = self.tolerance.as_ref().and_then(|text| Tolerance::parse(text.get_ref()));
+        given.unwrap_or(Tolerance::Absolute(0.0))
+    }
+
+    /// What is missing or makes no sense.
+    fn wrong(&self) -> Option<Wrong> {
+        let wrong = |what: &str, mend: &'static str| Some((None, what.to_owned(), mend));
+        if !(self.limits.seconds > 0.0 && self.limits.seconds <= 600.0) {
+            return wrong("limits.seconds is out of range", "give more than 0 and at most 600 seconds");
+        }
+        if self.limits.processes == 0 || self.limits.processes > 10_000 {
+            return wrong("limits.processes is out of range", "give 1 to 10000");
+        }
+        match self.kind {
+            Kind::Program => {
+                let Some(file) = &self.file else {
+                    return wrong(
+                        "a program part names no file",
+                        "add file = \"NAME.py\", or \"NAME.*\" for any language",
+                    );
+                };
+                let name = file.get_ref();
+                if name.contains('/') || name.starts_with('.') || super::program::languages(name).is_empty() {
+                    let mend = "give a name that ends in .c, .py, .sh, .rs or .*";
+                    return Some((
+                        Some(file.span()),
+                        format!("`{name}` is no file of a student's program"),
+                        mend,
+                    ));
+                }
+                if !self.explored && self.tests.is_empty() {
+                    return wrong(
+                        "nothing of the program is checked",
+                        "add [[part.test]], or leave out explored = false",
+                    );
+                }
+                None
+            }
+            Kind::Schedule => {
+                if self.scenario.is_empty() {
+                    return wrong(
+                        "a schedule part names no scenario",
+                        "add scenario = [\"tickets\", \"--lock\", \"none\"]",
+                    );
+                }
+                match &self.goal {
+                    None => wrong("a schedule part has no goal", "add goal = \"oversold\""),
+                    Some(goal) if !GOALS.contains(&goal.get_ref().as_str()) => {
+                        let what = format!("`{}` is no outcome of a scenario", goal.get_ref());
+                        Some((
+                            Some(goal.span()),
+                            what,
+                            "give ok, oversold, lost-update, torn-read, deadlock or crashed",
+                        ))
+                    }
+                    Some(_) => None,
+                }
+            }
+            _ => self.wrong_prediction(),
+        }
+    }
+
+    fn wrong_prediction(&self) -> Option<Wrong> {
+        let wrong = |what: &str, mend: &'static str| Some((None, what.to_owned(), mend));
+        if self.command.is_empty() == self.explore.is_empty() {
+            return wrong(
+                "a prediction is compared with one measurement",
+                "add command = [...] or explore = [...], and not both",
+            );
+        }
+        if self.kind == Kind::Choose && self.options.len() < 2 {
+            return wrong(
+                "there is nothing to choose from",
+                "add options = [\"a\", \"b\"], and each as - `a`: text to the sheets",
+            );
+        }
+        if let Some(tolerance) =
+            self.tolerance.as_ref().filter(|text| Tolerance::parse(text.get_ref()).is_none())
+        {
+            let what = format!("`{}` is no tolerance", tolerance.get_ref());
+            return Some((Some(tolerance.span()), what, "give \"0.5\" or \"10%\""));
+        }
+        if let Some(take) = &self.take {
+            let text = take.get_ref();
+            let known: &[&str] = if self.explore.is_empty() {
+                &["stdout", "exit", "json:"]
+            } else {
+                &["stdout", "exit", "verdict", "file:", "outcomes", "classes"]
+            };
+            let fits =
+                known.iter().any(|known| text == known || known.ends_with(':') && text.starts_with(known));
+            if !fits {
+                let mend = if self.explore.is_empty() {
+                    "of a command take stdout, exit, or json:/POINTER"
+                } else {
+                    "of an exploration take stdout, exit, verdict, file:NAME, outcomes or classes"
+                };
+                return Some((Some(take.span()), format!("`{text}` cannot be taken"), mend));
+            }
+        }
+        if self.runs.is_some_and(|runs| runs == 0 || runs > 100) {
+            return wrong("runs is out of range", "give 1 to 100");
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str =
+        "minutes = 20\n[[part]]\nid = \"a\"\nkind = \"number\"\npoints = 1\ncommand = [\"echo\", \"1\"]\n";
+
+    #[test]
+    fn a_mistake_is_told_with_its_place_and_its_mend() {
+        assert!(Card::parse(GOOD).is_ok());
+        for (from, to, place, what) in [
+            ("minutes = 20", "minutes = twenty", (1, 11), ""),
+            ("minutes = 20", "minuts = 20", (1, 1), "minuts"),
+            ("\"number\"", "\"nmber\"", (4, 8), "nmber"),
+            ("id = \"a\"", "id = \"A b\"", (3, 6), "cannot be the id"),
+            ("points = 1", "points = -1", (5, 10), ""),
+            ("command", "tolerance = \"x%\"\ncommand", (6, 13), "no tolerance"),
+            ("command = [\"echo\", \"1\"]", "take = \"stdout\"", (3, 6), "one measurement"),
+            ("command", "take = \"words\"\ncommand", (6, 8), "cannot be taken"),
+        ] {
+            let mistake = Card::parse(&GOOD.replace(from, to)).unwrap_err();
+            assert_eq!((mistake.line, mistake.column), place, "{mistake}");
+            assert!(mistake.what.contains(what) && !mistake.mend.is_empty(), "{mistake}");
+        }
+        let twice = format!("{GOOD}{}", GOOD.split_once('\n').unwrap().1);
+        assert!(Card::parse(&twice).unwrap_err().what.contains("two parts"));
+    }
+}

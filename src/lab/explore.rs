@@ -1,0 +1,90 @@
+//! Every interleaving of a program, within the bounds of a part.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+use super::card::Limits;
+use super::files::Files;
+use crate::explore::traced::{
+    Answer, Command, Criteria, EngineError, Findings, FolderLimits, Limits as Bounds, Search, Task, carry_out,
+};
+use crate::process::{Scratch, ScratchError};
+use crate::supervisor::Supervisor;
+use crate::sys::clock::alarm;
+use crate::sys::epoll::ReadySet;
+use crate::sys::signal::Interrupt;
+
+/// Executions by chance, which find most mistakes at once.
+const RANDOM: u64 = 20;
+/// How much longer than its time a search may take before it is told to stop: one execution may be under way.
+const MARGIN: Duration = Duration::from_secs(3);
+
+/// A program could not be explored.
+#[derive(Debug, thiserror::Error)]
+pub enum ExploreError {
+    /// There is no folder.
+    #[error("there is no folder for the program")]
+    Folder(#[from] ScratchError),
+    /// The system refused.
+    #[error("the program could not be prepared")]
+    Os(#[from] std::io::Error),
+    /// The explorer failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// The command of which `argv` is executed in a folder that holds `files`.
+pub fn command(argv: &[String], folder: Option<&Path>, limits: &Limits) -> Command {
+    let bounds = Bounds {
+        tasks: limits.processes,
+        output: (limits.output << 10) as usize,
+        file: limits.disk << 20,
+        folder: FolderLimits { entries: 1000, bytes: limits.disk << 20 },
+        ..Bounds::default()
+    };
+    let mut command = Command::new(argv.iter().cloned());
+    command.directory = folder.map(Path::to_owned);
+    command.limits = bounds;
+    command.strict = true;
+    command
+}
+
+/// Executes every interleaving of `argv`, as far as the limits allow.
+///
+/// # Errors
+/// [`ExploreError`].
+pub fn explore(
+    supervisor: &Supervisor,
+    files: &Files,
+    argv: &[String],
+    criteria: &Criteria,
+    limits: &Limits,
+    executions: Option<u64>,
+) -> Result<(Command, Findings), ExploreError> {
+    let folder = Scratch::new()?;
+    let place = folder.path().join("program");
+    std::fs::create_dir(&place)?;
+    files.write(&place)?;
+    let command = command(argv, Some(&place), limits);
+    let time = Duration::from_secs_f64(limits.seconds);
+    let search = Search {
+        random: RANDOM,
+        seed: 1,
+        exhaustive: true,
+        executions,
+        time: Some(time),
+        ..Search::default()
+    };
+    let (stop, late) = (ReadySet::new()?, alarm(time + MARGIN)?);
+    stop.add(late.as_fd(), 0)?;
+    if let Some(interrupt) = Interrupt::installed() {
+        stop.add(interrupt.as_fd(), 1)?;
+    }
+    let start = |process| supervisor.start(process);
+    let task = Task::Search(search, criteria.clone());
+    match carry_out(start, command.clone(), task, Some(stop.as_fd()), &mut |_| {})? {
+        Answer::Findings(findings) => Ok((command, findings)),
+        _ => Err(std::io::Error::other("the engine answered something else than it was asked").into()),
+    }
+}

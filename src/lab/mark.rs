@@ -1,0 +1,285 @@
+//! What came of an answer: plain data, which is told in either language where it is shown.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::question::Kind;
+use super::score::Row;
+
+/// A whole lab, marked.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LabMark {
+    /// The lab's name.
+    pub lab: String,
+    /// Its title in the language of the report.
+    pub title: String,
+    /// Whose answers these are.
+    pub student: String,
+    /// Points.
+    pub score: f64,
+    /// Points of a lab in which all is right.
+    pub max: u32,
+    /// The parts, in order.
+    pub parts: Vec<PartMark>,
+    /// What is wrong with `answers.toml`.
+    pub answers: Vec<Misread>,
+}
+
+impl LabMark {
+    /// Whether all is right.
+    pub fn is_full(&self) -> bool {
+        self.parts.iter().all(|part| part.state == State::Right)
+    }
+}
+
+/// A place in `answers.toml` that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Misread {
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// How a part stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// All of it is right.
+    Right,
+    /// Some of it is.
+    Partly,
+    /// None of it is.
+    Wrong,
+    /// There is no answer.
+    Open,
+    /// It could not be marked.
+    Failed,
+}
+
+/// One part, marked.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PartMark {
+    /// Its name.
+    pub id: String,
+    /// Its title in the language of the report.
+    pub title: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Points.
+    pub score: f64,
+    /// Points if all of it is right.
+    pub max: u32,
+    /// How it stands.
+    pub state: State,
+    /// Predictions beside measurements.
+    pub rows: Vec<Row>,
+    /// Tests of a program.
+    pub tests: Vec<TestMark>,
+    /// A schedule under which a program is wrong.
+    pub schedule: Option<BadSchedule>,
+    /// What else there is to say.
+    pub notes: Vec<Note>,
+}
+
+impl PartMark {
+    /// A part without an answer.
+    pub fn open(id: &str, title: &str, kind: Kind, max: u32) -> Self {
+        Self {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            kind,
+            score: 0.0,
+            max,
+            state: State::Open,
+            rows: Vec::new(),
+            tests: Vec::new(),
+            schedule: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// This share of it is right.
+    pub fn score(&mut self, fraction: f64) {
+        let fraction = fraction.clamp(0.0, 1.0);
+        // Two decimals, so that sums are what a person adds up.
+        self.score = (fraction * f64::from(self.max) * 100.0).round() / 100.0;
+        self.state = match fraction {
+            1.0 => State::Right,
+            0.0 => State::Wrong,
+            _ => State::Partly,
+        };
+    }
+}
+
+/// A test of a program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TestMark {
+    /// What it shows.
+    pub name: String,
+    /// Why it failed; none if it passed.
+    pub failed: Option<Reason>,
+}
+
+/// Why a run of a program is wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "reason")]
+pub enum Reason {
+    /// It ended otherwise than it must.
+    Status {
+        /// The exit status that was expected.
+        expected: i32,
+        /// What it ended with.
+        found: String,
+        /// What it wrote to standard error.
+        stderr: String,
+    },
+    /// It wrote something else.
+    Output {
+        /// What was expected.
+        expected: String,
+        /// What it wrote.
+        found: String,
+    },
+    /// The lab's check does not pass.
+    Check {
+        /// What the check said.
+        said: String,
+    },
+    /// It passed a bound, and was ended.
+    Bound {
+        /// The bound.
+        bound: Bound,
+        /// Its value.
+        most: f64,
+    },
+    /// It left processes behind, which were killed.
+    Left {
+        /// How many.
+        processes: usize,
+    },
+}
+
+/// A bound that a program passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Bound {
+    /// Seconds.
+    Time,
+    /// KiB of output.
+    Output,
+    /// Processes at once.
+    Processes,
+    /// MiB of memory.
+    Memory,
+    /// MiB of files.
+    Disk,
+}
+
+/// The shortest schedule that was found under which a program is wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BadSchedule {
+    /// What comes of it: `deadlock`, `crashed`, `check-failed`, `outlived`, `cut-short`.
+    pub verdict: String,
+    /// Why that is so.
+    pub why: String,
+    /// How often it changes from one process to another.
+    pub switches: usize,
+    /// The steps.
+    pub steps: Vec<BadStep>,
+    /// The command that executes it again, in the student's folder.
+    pub replay: String,
+}
+
+/// A step of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BadStep {
+    /// The process, by its place in the tree.
+    pub task: String,
+    /// The call.
+    pub call: String,
+}
+
+/// What there is to say of a part beside its points.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "note")]
+pub enum Note {
+    /// Something that reality leaves open does not count.
+    Varies,
+    /// The truth could not be measured here.
+    NotMeasured {
+        /// Why.
+        why: String,
+    },
+    /// A program that the lab needs is not installed.
+    Missing {
+        /// Its name.
+        program: String,
+    },
+    /// The student's file is not there.
+    NoFile {
+        /// Its name.
+        file: String,
+    },
+    /// The student's file cannot be read.
+    Unreadable {
+        /// Its name.
+        file: String,
+        /// Why.
+        why: String,
+    },
+    /// This file was marked.
+    Marked {
+        /// Its name.
+        file: String,
+    },
+    /// It does not compile.
+    NotBuilt {
+        /// What the compiler said.
+        said: String,
+    },
+    /// No schedule is wrong, and all of them were executed.
+    Proved {
+        /// Executions.
+        executions: u64,
+    },
+    /// No schedule that was executed is wrong, and there are more.
+    Bounded {
+        /// Executions.
+        executions: u64,
+        /// What could not be controlled, if that is why.
+        uncontrolled: Vec<String>,
+    },
+    /// It was not explored, because its tests fail.
+    NotExplored,
+    /// The explorer could not run it.
+    ExplorerFailed {
+        /// Why.
+        why: String,
+    },
+    /// The outcome was reached.
+    Reached {
+        /// With so many switches.
+        switches: usize,
+        /// The fewest that lead to it.
+        shortest: usize,
+        /// The most that count fully.
+        most: usize,
+    },
+    /// Another outcome was reached.
+    NotReached {
+        /// Which was.
+        verdict: String,
+        /// Which was to be.
+        goal: String,
+    },
+    /// A process could not go on where the schedule says so.
+    CannotGoOn {
+        /// The number of the step, counted from 1.
+        step: usize,
+        /// The process's letter.
+        process: char,
+    },
+}

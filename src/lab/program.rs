@@ -1,0 +1,364 @@
+//! A student's program: built, tested within bounds, and explored.
+
+use super::card::{Part, Test};
+use super::explore::{ExploreError, explore};
+use super::files::Files;
+use super::mark::{BadSchedule, BadStep, Bound, Note, PartMark, Reason, State, TestMark};
+use super::run::{Cut, Job, Ran, RunError, Step, run};
+use super::variant::Variant;
+use super::words::resolved;
+use crate::explore::traced::{Command, Criteria, Findings, Verdict, token};
+use crate::supervisor::Supervisor;
+
+/// How long a compiler may take.
+const BUILD_SECONDS: f64 = 60.0;
+/// How much of a program's words is repeated.
+const SHOWN: usize = 2000;
+
+/// A language in which a part can be solved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// C, compiled with `cc`.
+    C,
+    /// Python.
+    Python,
+    /// The shell.
+    Shell,
+    /// Rust, compiled with `rustc`.
+    Rust,
+}
+
+impl Language {
+    const ALL: [Self; 4] = [Self::Python, Self::C, Self::Shell, Self::Rust];
+
+    /// How its files end.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::C => "c",
+            Self::Python => "py",
+            Self::Shell => "sh",
+            Self::Rust => "rs",
+        }
+    }
+
+    /// How the file is made a program; `None` if it is one.
+    fn build(self, stem: &str) -> Option<Vec<String>> {
+        let source = format!("{stem}.{}", self.ending());
+        let words: Vec<&str> = match self {
+            Self::C => vec!["cc", "-O1", "-g", "-Wall", "-o", stem, &source, "-pthread"],
+            Self::Rust => vec!["rustc", "--edition", "2021", "-O", "-g", "-o", stem, &source],
+            Self::Python | Self::Shell => return None,
+        };
+        Some(words.into_iter().map(str::to_owned).collect())
+    }
+
+    /// How the program is run; `source` says which shell it is for.
+    fn run(self, stem: &str, source: &[u8]) -> Vec<String> {
+        let file = format!("{stem}.{}", self.ending());
+        match self {
+            Self::C | Self::Rust => vec![format!("./{stem}")],
+            Self::Python => vec!["python3".to_owned(), file],
+            Self::Shell => {
+                let first = source.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                let is_bash = first.starts_with(b"#!") && first.ends_with(b"bash");
+                vec![if is_bash { "bash" } else { "sh" }.to_owned(), file]
+            }
+        }
+    }
+}
+
+/// The languages that a part's file may be written in: one, or all of them for `NAME.*`.
+pub fn languages(file: &str) -> Vec<Language> {
+    match file.rsplit_once('.') {
+        Some(("", _)) => Vec::new(),
+        Some((_, "*")) => Language::ALL.to_vec(),
+        Some((_, ending)) => {
+            Language::ALL.into_iter().filter(|language| language.ending() == ending).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+/// The names of the files that a part may be solved in.
+pub fn names(part: &Part) -> Vec<String> {
+    let file = part.file.as_ref().map_or("", |file| file.get_ref());
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    languages(file).into_iter().map(|language| format!("{stem}.{}", language.ending())).collect()
+}
+
+/// The one of the student's files that is marked: the first that is not the starter's.
+fn chosen<'f>(part: &Part, submitted: &'f Files, starter: &Files) -> Option<(Language, String, &'f [u8])> {
+    let file = part.file.as_ref()?.get_ref();
+    let stem = file.rsplit_once('.')?.0;
+    let there: Vec<_> = languages(file)
+        .into_iter()
+        .filter_map(|language| {
+            let name = format!("{stem}.{}", language.ending());
+            let bytes = submitted.0.get(&name)?.as_slice();
+            Some((language, name, bytes))
+        })
+        .collect();
+    let changed =
+        there.iter().find(|(_, name, bytes)| starter.0.get(name).map(Vec::as_slice) != Some(*bytes));
+    changed.or(there.first()).cloned()
+}
+
+/// What is needed to mark a program.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    /// Who starts processes.
+    pub supervisor: &'a Supervisor,
+    /// The lab's own files.
+    pub material: &'a Files,
+    /// What the student began with.
+    pub starter: &'a Files,
+    /// What the student handed in.
+    pub submitted: &'a Files,
+    /// The student's values.
+    pub variant: &'a Variant,
+}
+
+/// Marks a program part.
+///
+/// # Errors
+/// When nothing can be run here; a program that misbehaves is no error.
+pub fn mark(desk: &Desk<'_>, part: &Part, mark: &mut PartMark) -> Result<(), RunError> {
+    let Some((language, name, source)) = chosen(part, desk.submitted, desk.starter) else {
+        let file = part.file.as_ref().map_or_else(String::new, |file| file.get_ref().clone());
+        mark.notes.push(Note::NoFile { file });
+        return Ok(());
+    };
+    let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem).to_owned();
+    mark.score(0.0);
+    if languages(part.file.as_ref().map_or("", |file| file.get_ref())).len() > 1 {
+        mark.notes.push(Note::Marked { file: name.clone() });
+    }
+    let own = Files([(name.clone(), source.to_vec())].into());
+    // The lab's files come last: nothing of the student's can take the place of one.
+    let mut files = own.with(desk.material.clone());
+    let build = language.build(&stem);
+    if let Some(build) = &build {
+        let limits = super::card::Limits { seconds: BUILD_SECONDS, memory: 2048, disk: 256, ..part.limits };
+        let step = Step { keep: vec![stem.clone()], ..Step::new(build.clone(), limits) };
+        let job = Job { files: files.clone(), steps: vec![step], enclosed: true };
+        let built = run(desk.supervisor, job)?.pop().unwrap_or_default();
+        if !built.is_success() || built.kept.0.is_empty() {
+            let said = match built.cut {
+                Some(cut) => format!("{cut:?}"),
+                None => shown(&built.stderr),
+            };
+            mark.notes.push(Note::NotBuilt { said });
+            return Ok(());
+        }
+        files = files.with(built.kept);
+    }
+    let program = resolved(&language.run(&stem, source));
+    let passed = tests(desk, part, &files, &program, mark)?;
+    let all = part.tests.len();
+    let by_tests = if all == 0 { 1.0 } else { passed as f64 / all as f64 };
+    if !part.explored {
+        mark.score(by_tests);
+        return Ok(());
+    }
+    // A program that does nothing has no race: only what passes its tests is worth exploring.
+    let half = if all == 0 { 0.0 } else { by_tests / 2.0 };
+    if passed < all {
+        mark.notes.push(Note::NotExplored);
+        mark.score(half);
+        return Ok(());
+    }
+    let argv = resolved(&expand(&part.run, &program, desk.variant));
+    let criteria = Criteria {
+        check: part.check.as_ref().map(|check| desk.variant.fill(check)),
+        expect_exit: part.expect_exit,
+        ..Criteria::default()
+    };
+    match explore(desk.supervisor, &files, &argv, &criteria, &part.limits, part.executions) {
+        Ok((command, findings)) => {
+            let built = build.as_ref().map(|build| build.join(" "));
+            judge(&findings, &criteria, &command, built.as_deref(), half, mark);
+        }
+        Err(error) => failed(&error, half, mark),
+    }
+    Ok(())
+}
+
+fn failed(error: &ExploreError, half: f64, mark: &mut PartMark) {
+    mark.score(half);
+    mark.state = State::Failed;
+    mark.notes.push(Note::ExplorerFailed { why: chain(error) });
+}
+
+/// The words of a command, in which `{program}` stands for the program; without any, the program alone.
+fn expand(run: &[String], program: &[String], variant: &Variant) -> Vec<String> {
+    if run.is_empty() {
+        return program.to_vec();
+    }
+    let words = variant.fill_all(run).into_iter().flat_map(|word| match word.as_str() {
+        "{program}" => program.to_vec(),
+        _ => vec![word.replace("{program}", &program.join(" "))],
+    });
+    words.collect()
+}
+
+/// Runs the tests; how many pass.
+fn tests(
+    desk: &Desk<'_>,
+    part: &Part,
+    files: &Files,
+    program: &[String],
+    mark: &mut PartMark,
+) -> Result<usize, RunError> {
+    if part.tests.is_empty() {
+        return Ok(0);
+    }
+    let step = |test: &Test| Step {
+        stdin: desk.variant.fill(&test.stdin),
+        keep: Vec::new(),
+        ..Step::new(checked(test, expand(&test.run, program, desk.variant), desk.variant), part.limits)
+    };
+    let steps = part.tests.iter().map(step).collect();
+    let all = run(desk.supervisor, Job { files: files.clone(), steps, enclosed: true })?;
+    for (test, ran) in part.tests.iter().zip(&all) {
+        mark.tests
+            .push(TestMark { name: desk.variant.fill(&test.name), failed: reason(test, ran, desk.variant) });
+    }
+    Ok(mark.tests.iter().filter(|test| test.failed.is_none()).count())
+}
+
+/// The line that parts what a program has written from what the check says of it.
+const MARK: &str = "-- check --";
+
+/// With a check, the command runs in a shell that goes on to the check, in the folder that is left.
+fn checked(test: &Test, argv: Vec<String>, variant: &Variant) -> Vec<String> {
+    let Some(check) = &test.check else { return argv };
+    // `$STDOUT` is what `$(…)` gives; standard error goes through.
+    let script = format!(
+        "STDOUT=$(\"$@\"); STATUS=$?; export STDOUT STATUS; printf '%s\\n' \"$STDOUT\"; echo '{MARK}' >&2; \
+         ( {}\n) >&2 && exit $STATUS; echo '{MARK}failed' >&2; exit 99",
+        variant.fill(check)
+    );
+    ["/bin/sh", "-c", &script, "sh"].into_iter().map(str::to_owned).chain(argv).collect()
+}
+
+fn reason(test: &Test, ran: &Ran, variant: &Variant) -> Option<Reason> {
+    if let Some(cut) = ran.cut {
+        let (bound, most) = match cut {
+            Cut::Time(seconds) => (Bound::Time, seconds),
+            Cut::Output(kib) => (Bound::Output, kib as f64),
+            Cut::Processes(most) => (Bound::Processes, most as f64),
+            Cut::Memory(mib) => (Bound::Memory, mib as f64),
+            Cut::Disk(mib) => (Bound::Disk, mib as f64),
+        };
+        return Some(Reason::Bound { bound, most });
+    }
+    let stderr = String::from_utf8_lossy(&ran.stderr);
+    if let Some(said) = stderr.rsplit_once(&format!("{MARK}failed")).filter(|_| test.check.is_some()) {
+        let said = said.0.rsplit_once(MARK).map_or("", |(_, said)| said);
+        return Some(Reason::Check { said: shown(said.trim().as_bytes()) });
+    }
+    // A check judges the status itself, unless one is asked for.
+    let expected = test.exit.or(test.check.is_none().then_some(0));
+    if let Some(expected) = expected.filter(|expected| ran.status != Some(*expected)) {
+        let status = ran.status.map_or_else(|| "?".to_owned(), |status| format!("exit {status}"));
+        let found = ran.signal.clone().unwrap_or(status);
+        return Some(Reason::Status { expected, found, stderr: shown(&ran.stderr) });
+    }
+    if let Some(expected) = &test.stdout {
+        let tidy =
+            |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim_end().to_owned();
+        let (expected, found) = (tidy(&variant.fill(expected)), tidy(&ran.text()));
+        if expected != found {
+            return Some(Reason::Output { expected, found: shown(found.as_bytes()) });
+        }
+    }
+    (ran.left > 0).then_some(Reason::Left { processes: ran.left })
+}
+
+/// What the search says of the program.
+fn judge(
+    findings: &Findings,
+    criteria: &Criteria,
+    command: &Command,
+    build: Option<&str>,
+    half: f64,
+    mark: &mut PartMark,
+) {
+    let judged =
+        findings.outcomes.iter().map(|found| (found, criteria.judge(&found.outcome, found.checked.as_ref())));
+    let wrong = judged.filter(|(_, (verdict, _))| *verdict != Verdict::Ok);
+    let shortest = wrong.min_by_key(|(found, _)| (found.switches, found.witness.len()));
+    let executions = findings.executions + findings.sampled;
+    let Some((found, (verdict, why))) = shortest else {
+        if executions == 0 {
+            mark.score(half);
+            mark.notes.push(Note::ExplorerFailed { why: "no execution came to its end".to_owned() });
+            return;
+        }
+        mark.notes.push(if findings.complete {
+            Note::Proved { executions }
+        } else {
+            Note::Bounded { executions, uncontrolled: findings.uncontrolled.keys().cloned().collect() }
+        });
+        mark.score(1.0);
+        return;
+    };
+    let schedule = token::encode(command, found.witness.iter().map(|step| step.task.as_str()));
+    let said = found.checked.as_ref().map(|checked| checked.output.trim()).filter(|said| !said.is_empty());
+    let replay = format!(
+        "{}proclab replay {} --strict -- {}",
+        build.map_or_else(String::new, |build| format!("{build} && ")),
+        quoted(&schedule),
+        command.argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    );
+    mark.schedule = Some(BadSchedule {
+        verdict: verdict.to_string(),
+        why: said.map(|said| shown(said.as_bytes())).or(why).unwrap_or_default(),
+        switches: found.switches,
+        steps: found
+            .witness
+            .iter()
+            .map(|step| BadStep { task: step.task.replacen("root", "main", 1), call: step.words.clone() })
+            .collect(),
+        replay,
+    });
+    mark.score(half);
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=+,./:@%^".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_any_language_is_found_by_its_ending() {
+        assert_eq!(languages("a.py"), [Language::Python]);
+        assert_eq!(languages("a.*").len(), 4);
+        for none in ["a", ".py", "a.txt", "a."] {
+            assert!(languages(none).is_empty(), "{none}");
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! Programs that may do anything, run within bounds, after which nothing of them is left.
+//!
+//! A process of its own runs them: where the system allows it in namespaces of processes and mounts, so that the end
+//! of its first process is the end of all, and nothing but their folder can be written. Elsewhere it adopts what
+//! they leave behind and kills that, and the result says so.
+
+use std::ffi::{CString, OsString};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use serde::{Deserialize, Serialize};
+
+use super::card::Limits;
+use super::files::{Files, read_file};
+use super::words::resolved;
+use crate::process::{
+    CommandError, Exit, HeldCommand, Process, ResultError, RunningCommand, Scratch, ScratchError, StartError,
+};
+use crate::supervisor::Supervisor;
+use crate::sys::enclosure;
+use crate::sys::exec::Streams;
+use crate::sys::pid::Pid;
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::procfs::tree;
+use crate::sys::signal::signal_name;
+use crate::sys::task;
+use crate::sys::wait::kill_and_reap;
+
+/// How often a run is looked at.
+const PERIOD: Duration = Duration::from_millis(10);
+/// What a pipe holds: more input than that would have to be written while the program runs.
+const INPUT: usize = 60 << 10;
+/// How long what was killed may take to be gone.
+const LAST: Duration = Duration::from_secs(5);
+/// How long what outlives a command may take to end by itself.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Runs that begin with the same files, each in a folder of its own.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Job {
+    /// What lies in each folder.
+    pub files: Files,
+    /// The runs.
+    pub steps: Vec<Step>,
+    /// Whether to keep the programs from all but their folder. What a lecturer wrote may also trace and observe.
+    pub enclosed: bool,
+}
+
+/// One run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Step {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// What it reads.
+    pub stdin: String,
+    /// Its bounds.
+    pub limits: Limits,
+    /// Files that are wanted afterwards.
+    pub keep: Vec<String>,
+    /// Variables that it finds.
+    pub variables: Vec<(String, String)>,
+}
+
+impl Step {
+    /// A run without input.
+    pub fn new(argv: Vec<String>, limits: Limits) -> Self {
+        Self { argv, stdin: String::new(), limits, keep: Vec::new(), variables: Vec::new() }
+    }
+}
+
+/// Why a run was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Cut {
+    /// It took longer than so many seconds.
+    Time(f64),
+    /// It wrote more than so many KiB.
+    Output(u64),
+    /// It had more than so many processes.
+    Processes(usize),
+    /// It used more than so many MiB of memory.
+    Memory(u64),
+    /// It wrote more than so many MiB of files.
+    Disk(u64),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ran {
+    /// The exit status; 128 and the signal's number for a death by signal.
+    pub status: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<String>,
+    /// What it wrote to standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error.
+    pub stderr: Vec<u8>,
+    /// Why it was ended.
+    pub cut: Option<Cut>,
+    /// Processes that it left behind, which were killed.
+    pub left: usize,
+    /// The wanted files that were there.
+    pub kept: Files,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Ran {
+    /// Whether it ended by itself with status 0.
+    pub fn is_success(&self) -> bool {
+        self.cut.is_none() && self.status == Some(0)
+    }
+
+    /// Standard output as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+}
+
+/// Runs could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There is no process for them.
+    #[error("no process for the runs can be started")]
+    Start(#[from] StartError),
+    /// There is no folder.
+    #[error("there is no folder for the runs")]
+    Folder(#[from] ScratchError),
+    /// The process ended early.
+    #[error("the runs ended early")]
+    Ended(#[from] ResultError),
+    /// Something stood in the way.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Carries out a job; the runs in order.
+///
+/// # Errors
+/// [`RunError`]; a program that misbehaves is no error.
+pub fn run(supervisor: &Supervisor, job: Job) -> Result<Vec<Ran>, RunError> {
+    let folder = Scratch::new()?;
+    let order = (job, folder.path().to_owned());
+    let process = Process::new(runner).args(order).name("lab").daemon(false).die_with_parent(true);
+    let child = supervisor.start(process)?;
+    child.result()?.map_err(RunError::Failed)
+}
+
+fn runner(job: Job, root: PathBuf) -> Result<Vec<Ran>, String> {
+    let root = root.canonicalize().map_err(|error| error.to_string())?;
+    if job.enclosed {
+        let disk = job.steps.iter().map(|step| step.limits.disk).max().unwrap_or_default();
+        let enclosed = crate::process::in_namespace(&root, |_| {
+            enclosure::only_writable(&root, disk << 20);
+            let ran = carry_out(&job, &root, true).map_err(|error| error.to_string());
+            crate::wire::codec::encode(&ran).unwrap_or_default()
+        });
+        match enclosed {
+            Ok(None) => {}
+            Ok(Some(bytes)) => {
+                let ran = crate::wire::codec::decode::<Result<Vec<Ran>, String>>(&bytes);
+                return ran.map_err(|error| error.to_string())?;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    let _ = task::set_subreaper(true);
+    carry_out(&job, &root, false).map_err(|error| error.to_string())
+}
+
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error(transparent)]
+    Start(#[from] CommandError),
+    #[error(transparent)]
+    Os(#[from] io::Error),
+}
+
+fn carry_out(job: &Job, root: &Path, is_alone: bool) -> Result<Vec<Ran>, StepError> {
+    let mut all = Vec::new();
+    for (number, step) in job.steps.iter().enumerate() {
+        let folder = root.join(number.to_string());
+        std::fs::create_dir(&folder)?;
+        job.files.write(&folder)?;
+        let mut ran = step.run(&folder, is_alone)?;
+        for name in &step.keep {
+            // A link, a folder or a file of any size: what is no plain file is not there.
+            if let Ok(bytes) = read_kept(&folder.join(name)) {
+                ran.kept.0.insert(name.clone(), bytes);
+            }
+        }
+        if is_alone {
+            // In a namespace the room is bounded for all steps together.
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+        all.push(ran);
+    }
+    Ok(all)
+}
+
+/// Programs that were built may be larger than what a person writes.
+const LARGEST_BUILT: u64 = 16 << 20;
+
+fn read_kept(path: &Path) -> io::Result<Vec<u8>> {
+    let meta = std::fs::symlink_metadata(path)?;
+    if !meta.is_file() || meta.len() > LARGEST_BUILT {
+        return read_file(path);
+    }
+    std::fs::read(path)
+}
+
+impl Step {
+    fn run(&self, root: &Path, is_alone: bool) -> Result<Ran, StepError> {
+        let begin = Instant::now();
+        let stdin = self.input()?;
+        let (out, out_end) = pipe()?;
+        let (err, err_end) = pipe()?;
+        let directory = CString::new(root.as_os_str().as_bytes()).map_err(io::Error::from)?;
+        let mut variables: Vec<(OsString, OsString)> =
+            ["HOME", "TMPDIR", "PWD"].into_iter().map(|name| (name.into(), root.into())).collect();
+        variables.extend(self.variables.iter().map(|(name, value)| (name.into(), value.into())));
+        let streams = Streams {
+            stdio: [Some(stdin.as_fd()), Some(out_end.as_fd()), Some(err_end.as_fd())],
+            directory: Some(&directory),
+            variables: &variables,
+            own_session: true,
+            ..Streams::default()
+        };
+        let argv: Vec<OsString> = self.bounded().into_iter().map(OsString::from).collect();
+        let running = HeldCommand::new(&argv, &streams)?.release()?;
+        drop((stdin, out_end, err_end));
+        let mut watch = Watch::new(self, root, [out, err]);
+        let (exit, cut) = watch.until_end(&running, Deadline::after(self.time()))?;
+        if exit.is_none() {
+            end_all(is_alone);
+        }
+        watch.drain()?;
+        let left = if exit.is_some() { watch.left_behind(is_alone)? } else { 0 };
+        watch.drain()?;
+        let [stdout, stderr] = std::mem::take(&mut watch.kept);
+        let (status, signal) = match exit {
+            Some(Exit::Code(code)) => (Some(code), None),
+            Some(Exit::Signal { signal, .. }) => (Some(128 + signal.0), Some(signal_name(signal.0))),
+            _ => (None, None),
+        };
+        let seconds = begin.elapsed().as_secs_f64();
+        Ok(Ran { status, signal, stdout, stderr, cut, left, kept: Files::default(), seconds })
+    }
+
+    fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.limits.seconds)
+    }
+
+    /// What it reads, all of it in a pipe already.
+    fn input(&self) -> io::Result<OwnedFd> {
+        if self.stdin.len() > INPUT {
+            return Err(io::Error::other(format!("the input of a run is longer than {} KiB", INPUT >> 10)));
+        }
+        let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+        std::fs::File::from(writer).write_all(self.stdin.as_bytes())?;
+        Ok(reader)
+    }
+
+    /// The command under the limits that the kernel keeps for each process: no core dump, files and processor time.
+    fn bounded(&self) -> Vec<String> {
+        let blocks = self.limits.disk * 2048;
+        let seconds = self.limits.seconds.ceil() as u64 + 1;
+        let script = format!("ulimit -c 0; ulimit -f {blocks}; ulimit -t {seconds}; exec \"$@\"");
+        ["/bin/sh", "-c", &script, "sh"].into_iter().map(str::to_owned).chain(resolved(&self.argv)).collect()
+    }
+}
+
+fn pipe() -> io::Result<(std::fs::File, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((reader.into(), writer))
+}
+
+/// A run under watch.
+struct Watch<'s> {
+    step: &'s Step,
+    root: &'s Path,
+    pipes: [Option<std::fs::File>; 2],
+    kept: [Vec<u8>; 2],
+    looked: Instant,
+}
+
+impl<'s> Watch<'s> {
+    fn new(step: &'s Step, root: &'s Path, pipes: [std::fs::File; 2]) -> Self {
+        Self { step, root, pipes: pipes.map(Some), kept: Default::default(), looked: Instant::now() }
+    }
+
+    /// How it ended; or nothing, and the bound that it passed.
+    fn until_end(
+        &mut self,
+        running: &RunningCommand,
+        deadline: Deadline,
+    ) -> io::Result<(Option<Exit>, Option<Cut>)> {
+        loop {
+            if let Some(exit) = running.reap()? {
+                return Ok((Some(exit), None));
+            }
+            if let Some(cut) = self.passed(deadline)? {
+                return Ok((None, Some(cut)));
+            }
+            let mut fds = vec![running.as_fd()];
+            fds.extend(self.pipes.iter().flatten().map(AsFd::as_fd));
+            let period = deadline.left().map_or(PERIOD, |left| left.min(PERIOD));
+            readable(&fds, Deadline::after(period))?;
+            self.drain()?;
+        }
+    }
+
+    /// The bound that was passed, if one was.
+    fn passed(&mut self, deadline: Deadline) -> io::Result<Option<Cut>> {
+        let limits = &self.step.limits;
+        if deadline.is_over() {
+            return Ok(Some(Cut::Time(limits.seconds)));
+        }
+        if self.kept.iter().any(|bytes| bytes.len() as u64 > limits.output << 10) {
+            return Ok(Some(Cut::Output(limits.output)));
+        }
+        if self.looked.elapsed() < PERIOD {
+            return Ok(None);
+        }
+        self.looked = Instant::now();
+        let (tasks, pages) = usage()?;
+        if tasks > limits.processes {
+            return Ok(Some(Cut::Processes(limits.processes)));
+        }
+        if pages * crate::sys::enclosure::page_size() > limits.memory << 20 {
+            return Ok(Some(Cut::Memory(limits.memory)));
+        }
+        let is_full = enclosure::written(self.root).is_some_and(|bytes| bytes > limits.disk << 20);
+        Ok(is_full.then_some(Cut::Disk(limits.disk)))
+    }
+
+    /// Takes what has been written.
+    fn drain(&mut self) -> io::Result<()> {
+        let most = (self.step.limits.output << 10) as usize;
+        for (pipe, kept) in self.pipes.iter_mut().zip(&mut self.kept) {
+            let mut bytes = [0; 16 << 10];
+            while kept.len() <= most
+                && let Some(file) = pipe
+            {
+                match file.read(&mut bytes) {
+                    Ok(0) => *pipe = None,
+                    Ok(n) => kept.extend(&bytes[..n]),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets what the command left behind end by itself for a moment, then kills it; how many that were.
+    fn left_behind(&mut self, is_alone: bool) -> io::Result<usize> {
+        let deadline = Deadline::after(GRACE);
+        let mut living = descendants()?;
+        while living > 0 && !deadline.is_over() && self.passed(deadline)?.is_none() {
+            readable(&[], Deadline::after(PERIOD))?;
+            self.drain()?;
+            living = descendants()?;
+        }
+        end_all(is_alone);
+        Ok(living)
+    }
+}
+
+/// Tasks below this process, and pages that they have in memory.
+fn usage() -> io::Result<(usize, u64)> {
+    let below = tree::with_descendants(Pid::this());
+    let own = Pid::this();
+    let (mut tasks, mut pages) = (0, 0);
+    for pid in below.into_iter().filter(|pid| *pid != own) {
+        tasks += crate::sys::procfs::stat::of_process(pid).map_or(0, |stat| stat.n_threads.max(1) as usize);
+        pages += enclosure::resident_pages(pid);
+    }
+    Ok((tasks, pages))
+}
+
+/// How many processes below this one live; children that have ended are reaped.
+fn descendants() -> io::Result<usize> {
+    for child in tree::children_by_parent(Pid::this())? {
+        if !crate::sys::procfs::stat::of_process(child).is_some_and(|stat| stat.lives()) {
+            kill_and_reap(child, LAST);
+        }
+    }
+    let own = Pid::this();
+    let below = tree::with_descendants(own).into_iter();
+    let living = below.filter(|pid| {
+        *pid != own && crate::sys::procfs::stat::of_process(*pid).is_some_and(|stat| stat.lives())
+    });
+    Ok(living.count())
+}
+
+/// Kills everything below this process, and reaps it.
+fn end_all(is_alone: bool) {
+    let deadline = Deadline::after(LAST);
+    while !deadline.is_over() {
+        if is_alone {
+            // The first process of a namespace: all others at one moment, before any of them can fork again.
+            enclosure::kill_all_others();
+        } else {
+            let own = Pid::this();
+            let below = tree::with_descendants(own);
+            for pid in below.iter().filter(|pid| **pid != own) {
+                // Stopped first, so that none forks while the others are killed.
+                let _ = crate::sys::signal::kill_process(*pid, nix::libc::SIGSTOP);
+            }
+            for pid in tree::with_descendants(own).into_iter().filter(|pid| *pid != own) {
+                let _ = crate::sys::signal::kill_process(pid, nix::libc::SIGKILL);
+            }
+        }
+        match tree::children_by_parent(Pid::this()) {
+            Ok(children) if children.is_empty() => return,
+            Ok(children) => children.into_iter().for_each(|child| kill_and_reap(child, LAST)),
+            Err(_) => return,
+        }
+    }
+}

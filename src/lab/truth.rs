@@ -1,0 +1,237 @@
+//! The truth of a prediction: measured when it is asked for.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::card::Part;
+use super::explore::{ExploreError, explore};
+use super::files::Files;
+use super::question::{Answer, Kind, Malformed};
+use super::run::{Cut, Job, Ran, RunError, Step, run};
+use super::variant::Variant;
+use super::words::resolved;
+use crate::explore::traced::{Criteria, End, Findings, Found, Kind as FileKind, Outcome};
+use crate::supervisor::Supervisor;
+
+/// The truth could not be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum TruthError {
+    /// The measurement could not be run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The measurement could not be explored.
+    #[error(transparent)]
+    Explore(#[from] ExploreError),
+    /// It ran and failed.
+    #[error("`{command}` {how}")]
+    Failed {
+        /// The command.
+        command: String,
+        /// How it ended.
+        how: String,
+    },
+    /// What it said is no answer.
+    #[error("`{command}` said {said:?}, which is no answer to this part ({why:?})")]
+    NoAnswer {
+        /// The command.
+        command: String,
+        /// What it said.
+        said: String,
+        /// Why that is none.
+        why: Malformed,
+    },
+    /// The search did not come to its end.
+    #[error("the exploration of `{command}` did not end within its limits: {why}")]
+    Unended {
+        /// The command.
+        command: String,
+        /// What stood in the way.
+        why: String,
+    },
+}
+
+/// Measures the truth of a part as often as the card says.
+///
+/// # Errors
+/// [`TruthError`].
+pub fn measure(
+    supervisor: &Supervisor,
+    part: &Part,
+    material: &Files,
+    variant: &Variant,
+) -> Result<Vec<Answer>, TruthError> {
+    if part.explore.is_empty() {
+        by_command(supervisor, part, material, variant)
+    } else {
+        by_exploration(supervisor, part, material, variant)
+    }
+}
+
+fn by_command(
+    supervisor: &Supervisor,
+    part: &Part,
+    material: &Files,
+    variant: &Variant,
+) -> Result<Vec<Answer>, TruthError> {
+    let argv = variant.fill_all(&part.command);
+    let runs = part.runs.unwrap_or(1) as usize;
+    let steps = vec![Step::new(argv.clone(), part.limits); runs];
+    let all = run(supervisor, Job { files: material.clone(), steps, enclosed: false })?;
+    let command = argv.join(" ");
+    let take = part.take.as_ref().map_or("stdout", |take| take.get_ref().as_str());
+    all.iter().map(|ran| taken(ran, take, part.kind, &command)).collect()
+}
+
+fn taken(ran: &Ran, take: &str, kind: Kind, command: &str) -> Result<Answer, TruthError> {
+    let failed = |how: String| TruthError::Failed { command: command.to_owned(), how };
+    if let Some(cut) = ran.cut {
+        return Err(failed(format!("was ended: {}", in_words(cut))));
+    }
+    let text = match take {
+        "exit" => ran.status.map_or_else(String::new, |status| status.to_string()),
+        // proclab itself exits with 3 where it has found that something is wrong, which may be the very truth.
+        _ if ran.status == Some(0) || take.starts_with("json:") && ran.status == Some(3) => {
+            match take.strip_prefix("json:") {
+                None => ran.text(),
+                Some(pointer) => {
+                    let value: Value = serde_json::from_slice(&ran.stdout)
+                        .map_err(|error| failed(format!("wrote no JSON: {error}")))?;
+                    let mut found = Vec::new();
+                    select(&value, pointer.trim_start_matches('/'), &mut found);
+                    found.join("\n")
+                }
+            }
+        }
+        _ => {
+            let said = String::from_utf8_lossy(&ran.stderr);
+            let last = said.lines().last().unwrap_or_default();
+            return Err(failed(format!("ended with status {}: {last}", ran.status.unwrap_or(-1))));
+        }
+    };
+    Answer::parse(kind, &text).map_err(|why| TruthError::NoAnswer {
+        command: command.to_owned(),
+        said: text.chars().take(80).collect(),
+        why,
+    })
+}
+
+fn in_words(cut: Cut) -> String {
+    match cut {
+        Cut::Time(seconds) => format!("it took more than {seconds} s"),
+        Cut::Output(kib) => format!("it wrote more than {kib} KiB"),
+        Cut::Processes(most) => format!("it had more than {most} processes"),
+        Cut::Memory(mib) => format!("it used more than {mib} MiB of memory"),
+        Cut::Disk(mib) => format!("it wrote more than {mib} MiB of files"),
+    }
+}
+
+/// The values at a JSON pointer in which `*` stands for every element.
+fn select(value: &Value, pointer: &str, found: &mut Vec<String>) {
+    let (head, rest) = pointer.split_once('/').map_or((pointer, ""), |(head, rest)| (head, rest));
+    match (head, value) {
+        ("", Value::String(text)) => found.push(text.clone()),
+        ("", Value::Array(all)) => all.iter().for_each(|one| select(one, "", found)),
+        ("", value) => found.push(value.to_string()),
+        ("*", Value::Array(all)) => all.iter().for_each(|one| select(one, rest, found)),
+        ("*", Value::Object(all)) => all.values().for_each(|one| select(one, rest, found)),
+        (key, Value::Object(all)) => all.get(key).into_iter().for_each(|one| select(one, rest, found)),
+        (key, Value::Array(all)) => {
+            key.parse::<usize>()
+                .ok()
+                .and_then(|at| all.get(at))
+                .into_iter()
+                .for_each(|one| select(one, rest, found));
+        }
+        _ => {}
+    }
+}
+
+fn by_exploration(
+    supervisor: &Supervisor,
+    part: &Part,
+    material: &Files,
+    variant: &Variant,
+) -> Result<Vec<Answer>, TruthError> {
+    let argv = resolved(&variant.fill_all(&part.explore));
+    let criteria = Criteria::default();
+    let (_, findings) = explore(supervisor, material, &argv, &criteria, &part.limits, part.executions)?;
+    if !findings.ended {
+        let why =
+            findings.uncontrolled.keys().next().cloned().unwrap_or_else(|| "too many schedules".to_owned());
+        return Err(TruthError::Unended { command: argv.join(" "), why });
+    }
+    let take = part.take.as_ref().map_or("stdout", |take| take.get_ref().as_str());
+    Ok(vec![of_findings(&findings, take, part.kind)])
+}
+
+fn of_findings(findings: &Findings, take: &str, kind: Kind) -> Answer {
+    match take {
+        "outcomes" => return Answer::Number(findings.outcomes.len() as f64),
+        "classes" => return Answer::Number(findings.classes as f64),
+        _ => {}
+    }
+    let values: BTreeSet<String> = findings.outcomes.iter().map(|found| value(found, take)).collect();
+    match kind {
+        Kind::Set => Answer::Set(values),
+        Kind::Number => Answer::Number(values.len() as f64),
+        // The most surprising outcome comes first.
+        _ => {
+            let first = findings.outcomes.first().map(|found| value(found, take)).unwrap_or_default();
+            Answer::parse(kind, &first).unwrap_or(Answer::Choose(first))
+        }
+    }
+}
+
+/// What an outcome is called.
+fn value(found: &Found, take: &str) -> String {
+    let outcome = &found.outcome;
+    match take {
+        "exit" => match outcome.root() {
+            End::Exited(code) => code.to_string(),
+            end => end.to_string(),
+        },
+        "verdict" => Criteria::default().judge(outcome, None).0.to_string(),
+        _ => match take.strip_prefix("file:") {
+            Some(name) => file(outcome, name),
+            None => {
+                let written: Vec<u8> = outcome.written(0).into_values().flatten().collect();
+                let text = String::from_utf8_lossy(&written);
+                let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+                if outcome.deadlock.is_empty() { lines.join(" ") } else { "deadlock".to_owned() }
+            }
+        },
+    }
+}
+
+fn file(outcome: &Outcome, name: &str) -> String {
+    match outcome.files.get(std::path::Path::new(name)).map(|entry| &entry.kind) {
+        Some(FileKind::File(bytes)) if bytes.is_empty() => "empty".to_owned(),
+        Some(FileKind::File(bytes)) => {
+            String::from_utf8_lossy(bytes).split_whitespace().collect::<Vec<_>>().join(" ")
+        }
+        Some(_) => "no file".to_owned(),
+        None => "missing".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_with_a_star_finds_every_value() {
+        let value: Value = serde_json::from_str(
+            r#"{"outcomes": [{"verdict": "ok", "n": 3}, {"verdict": "oversold", "n": 4}]}"#,
+        )
+        .unwrap();
+        let found = |pointer: &str| {
+            let mut found = Vec::new();
+            select(&value, pointer, &mut found);
+            found.join(",")
+        };
+        assert_eq!(found("outcomes/*/verdict"), "ok,oversold");
+        assert_eq!(found("outcomes/1/n"), "4");
+        assert_eq!(found("outcomes/7/n"), "");
+    }
+}

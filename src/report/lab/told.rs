@@ -1,0 +1,182 @@
+//! What was found, in words: plain, exact and kind, in either language.
+
+use crate::lab::lang::Lang;
+use crate::lab::mark::{BadSchedule, Bound, Note, PartMark, Reason, State};
+
+/// How a part stands, in a word.
+pub fn state(state: State, lang: Lang) -> &'static str {
+    match state {
+        State::Right => lang.say("right", "正确"),
+        State::Partly => lang.say("partly right", "部分正确"),
+        State::Wrong => lang.say("not yet", "还不对"),
+        State::Open => lang.say("open", "未作答"),
+        State::Failed => lang.say("could not be marked", "无法评分"),
+    }
+}
+
+/// A note.
+pub fn note(note: &Note, lang: Lang) -> String {
+    match note {
+        Note::Varies => lang
+            .say(
+                "What is marked with ~ changes from run to run, so it does not count.",
+                "标有 ~ 的部分每次运行都可能不同，所以不计分。",
+            )
+            .to_owned(),
+        Note::NotMeasured { why } => {
+            format!("{} {why}", lang.say("This could not be measured here:", "这里无法测量："))
+        }
+        Note::Missing { program } => match lang {
+            Lang::En => format!("`{program}` is not installed, and this lab needs it."),
+            Lang::Zh => format!("本实验需要 `{program}`，但这台机器上没有安装。"),
+        },
+        Note::NoFile { file } => match lang {
+            Lang::En => format!("There is no file {file}."),
+            Lang::Zh => format!("没有找到文件 {file}。"),
+        },
+        Note::Unreadable { file, why } => match lang {
+            Lang::En => format!("{file} cannot be read: {why}."),
+            Lang::Zh => format!("无法读取 {file}：{why}。"),
+        },
+        Note::Marked { file } => match lang {
+            Lang::En => format!("Marked: {file}."),
+            Lang::Zh => format!("评分的文件：{file}。"),
+        },
+        Note::NotBuilt { said } => {
+            format!(
+                "{}\n{said}",
+                lang.say("It does not compile. The compiler says:", "编译没有通过。编译器说：")
+            )
+        }
+        Note::Proved { executions } => match lang {
+            Lang::En => format!(
+                "No schedule is wrong: every interleaving of its steps was executed ({executions} executions)."
+            ),
+            Lang::Zh => format!("没有任何一种调度会出错：所有的交错执行都试过了（共执行 {executions} 次）。"),
+        },
+        Note::Bounded { executions, uncontrolled } => {
+            let text = match lang {
+                Lang::En => format!(
+                    "No wrong schedule was found in {executions} executions. This is no proof: there are more."
+                ),
+                Lang::Zh => {
+                    format!("执行了 {executions} 次，没有发现会出错的调度。这不是证明：还有没试过的调度。")
+                }
+            };
+            match uncontrolled.first() {
+                None => text,
+                Some(what) => format!("{text} ({}{what})", lang.say("not under control: ", "无法控制：")),
+            }
+        }
+        Note::NotExplored => lang
+            .say("Its schedules are searched once its tests pass.", "测试全部通过以后，才会搜索它的调度。")
+            .to_owned(),
+        Note::ExplorerFailed { why } => {
+            format!("{} {why}", lang.say("The explorer could not run it:", "探索器无法运行它："))
+        }
+        Note::Reached { switches, shortest, most } => match lang {
+            Lang::En if switches <= most => {
+                format!("Reached with {switches} switches; the fewest possible are {shortest}.")
+            }
+            Lang::En => format!(
+                "Reached with {switches} switches; it can be done with {shortest}, and {most} are asked for."
+            ),
+            Lang::Zh if switches <= most => format!("用 {switches} 次切换达到了；最少需要 {shortest} 次。"),
+            Lang::Zh => {
+                format!("用 {switches} 次切换达到了；其实 {shortest} 次就够，题目要求不超过 {most} 次。")
+            }
+        },
+        Note::NotReached { verdict, goal } => match lang {
+            Lang::En => format!("This schedule ends with `{verdict}`, and not with `{goal}`."),
+            Lang::Zh => format!("这个调度的结果是 `{verdict}`，不是 `{goal}`。"),
+        },
+        Note::CannotGoOn { step, process } => match lang {
+            Lang::En => {
+                format!("At step {step}, {process} cannot go on: it has ended, or waits for another process.")
+            }
+            Lang::Zh => format!("第 {step} 步时，{process} 不能继续：它已经结束，或在等待别的进程。"),
+        },
+    }
+}
+
+/// Why a test failed.
+pub fn reason(reason: &Reason, lang: Lang) -> String {
+    match reason {
+        Reason::Status { expected, found, stderr } => {
+            let text = match lang {
+                Lang::En => format!("it ended with {found}; expected: exit {expected}"),
+                Lang::Zh => format!("它以 {found} 结束，应为 exit {expected}"),
+            };
+            with_lines(text, stderr)
+        }
+        Reason::Output { expected, found } => match lang {
+            Lang::En => format!("expected:\n{}\nit wrote:\n{}", indented(expected), indented(found)),
+            Lang::Zh => format!("应当输出：\n{}\n实际输出：\n{}", indented(expected), indented(found)),
+        },
+        Reason::Check { said } => {
+            with_lines(lang.say("the check does not pass", "检查没有通过").to_owned(), said)
+        }
+        Reason::Bound { bound, most } => match (bound, lang) {
+            (Bound::Time, Lang::En) => format!("it had not ended after {most} s, and was stopped"),
+            (Bound::Time, Lang::Zh) => format!("{most} 秒后仍未结束，已被终止"),
+            (Bound::Output, Lang::En) => format!("it wrote more than {most} KiB, and was stopped"),
+            (Bound::Output, Lang::Zh) => format!("输出超过 {most} KiB，已被终止"),
+            (Bound::Processes, Lang::En) => format!("it had more than {most} processes, and was stopped"),
+            (Bound::Processes, Lang::Zh) => format!("进程超过 {most} 个，已被终止"),
+            (Bound::Memory, Lang::En) => format!("it used more than {most} MiB of memory, and was stopped"),
+            (Bound::Memory, Lang::Zh) => format!("内存超过 {most} MiB，已被终止"),
+            (Bound::Disk, Lang::En) => format!("it wrote more than {most} MiB of files, and was stopped"),
+            (Bound::Disk, Lang::Zh) => format!("写入的文件超过 {most} MiB，已被终止"),
+        },
+        Reason::Left { processes } => match lang {
+            Lang::En => format!("it left {processes} processes behind; they were stopped"),
+            Lang::Zh => format!("它留下了 {processes} 个进程，已被终止"),
+        },
+    }
+}
+
+fn with_lines(text: String, more: &str) -> String {
+    if more.trim().is_empty() { text } else { format!("{text}\n{}", indented(more.trim_end())) }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// A schedule under which a program is wrong, step by step.
+pub fn schedule(bad: &BadSchedule, lang: Lang) -> String {
+    let head = match lang {
+        Lang::En => {
+            format!("It goes wrong ({}) under this schedule, with {} switches:", bad.verdict, bad.switches)
+        }
+        Lang::Zh => format!("在下面的调度下会出错（{}），共 {} 次切换：", bad.verdict, bad.switches),
+    };
+    let mut lines = vec![head];
+    let width = bad.steps.iter().map(|step| step.task.len()).max().unwrap_or(0);
+    let mut before = "";
+    for (number, step) in bad.steps.iter().enumerate() {
+        let task = if step.task == before { "" } else { step.task.as_str() };
+        before = &step.task;
+        let call: String = step.call.chars().filter(|c| !c.is_control()).collect();
+        lines.push(format!("{:>4}  {task:width$}  {call}", number + 1));
+    }
+    if !bad.why.is_empty() {
+        lines.push(format!("{} {}", lang.say("So:", "结果："), bad.why.trim_end()));
+    }
+    lines.push(format!("{} {}", lang.say("Again:", "重现："), bad.replay));
+    lines.join("\n")
+}
+
+/// All there is to say of a part but its rows, one thing a paragraph.
+pub fn details(part: &PartMark, lang: Lang) -> Vec<String> {
+    let mut all = Vec::new();
+    for test in &part.tests {
+        all.push(match &test.failed {
+            None => format!("✓ {}", test.name),
+            Some(why) => format!("✗ {}: {}", test.name, reason(why, lang)),
+        });
+    }
+    all.extend(part.notes.iter().map(|one| note(one, lang)));
+    all.extend(part.schedule.iter().map(|bad| schedule(bad, lang)));
+    all
+}
