@@ -7,6 +7,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::language::languages;
 use super::question::Kind;
 use super::score::Tolerance;
 
@@ -312,7 +313,7 @@ impl Part {
                     );
                 };
                 let name = file.get_ref();
-                if name.contains('/') || name.starts_with('.') || super::program::languages(name).is_empty() {
+                if name.contains('/') || name.starts_with('.') || languages(name).is_empty() {
                     let mend = "give a name that ends in .c, .py, .sh, .rs or .*";
                     return Some((
                         Some(file.span()),

@@ -17,6 +17,8 @@ pub mod files;
 pub mod grade;
 /// The two languages.
 pub mod lang;
+/// Languages of programs.
+pub mod language;
 /// A lab as it is loaded and checked.
 pub mod loaded;
 /// What came of an answer.

@@ -11,16 +11,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
 use super::card::Limits;
 use super::files::{Files, read_file};
 use super::words::resolved;
 use crate::process::{
-    CommandError, Exit, HeldCommand, Process, ResultError, RunningCommand, Scratch, ScratchError, StartError,
+    CommandError, Exit, HeldCommand, Process, ResultError, RunningCommand, Scratch, ScratchError, Signal,
+    StartError,
 };
 use crate::supervisor::Supervisor;
+use crate::sys::descriptor::pipe_to_poll;
 use crate::sys::enclosure;
 use crate::sys::exec::Streams;
 use crate::sys::pid::Pid;
@@ -216,8 +217,8 @@ impl Step {
     fn run(&self, root: &Path, is_alone: bool) -> Result<Ran, StepError> {
         let begin = Instant::now();
         let stdin = self.input()?;
-        let (out, out_end) = pipe()?;
-        let (err, err_end) = pipe()?;
+        let (out, out_end) = pipe_to_poll()?;
+        let (err, err_end) = pipe_to_poll()?;
         let directory = CString::new(root.as_os_str().as_bytes()).map_err(io::Error::from)?;
         let mut variables: Vec<(OsString, OsString)> =
             ["HOME", "TMPDIR", "PWD"].into_iter().map(|name| (name.into(), root.into())).collect();
@@ -259,9 +260,9 @@ impl Step {
         if self.stdin.len() > INPUT {
             return Err(io::Error::other(format!("the input of a run is longer than {} KiB", INPUT >> 10)));
         }
-        let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-        std::fs::File::from(writer).write_all(self.stdin.as_bytes())?;
-        Ok(reader)
+        let (reader, mut writer) = io::pipe()?;
+        writer.write_all(self.stdin.as_bytes())?;
+        Ok(reader.into())
     }
 
     /// The command under the limits that the kernel keeps for each process: no core dump, files and processor time.
@@ -271,12 +272,6 @@ impl Step {
         let script = format!("ulimit -c 0; ulimit -f {blocks}; ulimit -t {seconds}; exec \"$@\"");
         ["/bin/sh", "-c", &script, "sh"].into_iter().map(str::to_owned).chain(resolved(&self.argv)).collect()
     }
-}
-
-fn pipe() -> io::Result<(std::fs::File, OwnedFd)> {
-    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok((reader.into(), writer))
 }
 
 /// A run under watch.
@@ -331,7 +326,7 @@ impl<'s> Watch<'s> {
         if tasks > limits.processes {
             return Ok(Some(Cut::Processes(limits.processes)));
         }
-        if pages * crate::sys::enclosure::page_size() > limits.memory << 20 {
+        if pages * enclosure::page_size() > limits.memory << 20 {
             return Ok(Some(Cut::Memory(limits.memory)));
         }
         let is_full = enclosure::written(self.root).is_some_and(|bytes| bytes > limits.disk << 20);
@@ -411,10 +406,10 @@ fn end_all(is_alone: bool) {
             let below = tree::with_descendants(own);
             for pid in below.iter().filter(|pid| **pid != own) {
                 // Stopped first, so that none forks while the others are killed.
-                let _ = crate::sys::signal::kill_process(*pid, nix::libc::SIGSTOP);
+                let _ = crate::sys::signal::kill_process(*pid, Signal::STOP.0);
             }
             for pid in tree::with_descendants(own).into_iter().filter(|pid| *pid != own) {
-                let _ = crate::sys::signal::kill_process(pid, nix::libc::SIGKILL);
+                let _ = crate::sys::signal::kill_process(pid, Signal::KILL.0);
             }
         }
         match tree::children_by_parent(Pid::this()) {

@@ -61,6 +61,16 @@ pub fn move_to_stdin(fd: OwnedFd) -> io::Result<()> {
     }
 }
 
+/// A pipe whose reading end never blocks, to be read where `ppoll(2)` has said that there is something.
+///
+/// # Errors
+/// `EMFILE` when no descriptor is left.
+pub fn pipe_to_poll() -> io::Result<(std::fs::File, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
+    Ok((reader.into(), writer))
+}
+
 /// Whether number `fd` of this process and number `other` of process `pid` are one open file: opened once,
 /// with one position (`kcmp(2)`). Where the kernel does not tell, whether they are one file at least.
 pub fn is_same_file(fd: RawFd, pid: Pid, other: RawFd) -> bool {

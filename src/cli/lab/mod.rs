@@ -8,6 +8,7 @@ mod grade;
 mod list;
 mod reset;
 mod screen;
+mod session;
 mod solution;
 mod start;
 mod work;

@@ -11,7 +11,7 @@ use ratatui::widgets::Paragraph;
 use ratatui::{DefaultTerminal, Frame};
 use unicode_width::UnicodeWidthStr;
 
-use super::work::Session;
+use super::session::Session;
 use crate::cli::fault::Fault;
 use crate::lab::answers::form;
 use crate::lab::mark::State;

@@ -151,6 +151,6 @@ mod tests {
         let plain = anstream::adapter::strip_str(&page).to_string();
         assert!(plain.contains("one two three\n"), "{plain}");
         assert!(plain.contains("    x    =  1\n"), "{plain}");
-        assert!(plain.contains("- `a`: first choice\n  of all\n"), "{plain}");
+        assert!(plain.contains("- `a`: first\n  choice of all\n"), "{plain}");
     }
 }

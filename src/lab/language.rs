@@ -1,0 +1,79 @@
+//! Languages in which a student may solve a program part, and how their programs are built and run.
+
+/// A language in which a part can be solved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// C, compiled with `cc`.
+    C,
+    /// Python.
+    Python,
+    /// The shell.
+    Shell,
+    /// Rust, compiled with `rustc`.
+    Rust,
+}
+
+impl Language {
+    const ALL: [Self; 4] = [Self::Python, Self::C, Self::Shell, Self::Rust];
+
+    /// How its files end.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::C => "c",
+            Self::Python => "py",
+            Self::Shell => "sh",
+            Self::Rust => "rs",
+        }
+    }
+
+    /// How the file is made a program; `None` if it is one.
+    pub(super) fn build(self, stem: &str) -> Option<Vec<String>> {
+        let source = format!("{stem}.{}", self.ending());
+        let words: Vec<&str> = match self {
+            Self::C => vec!["cc", "-O1", "-g", "-Wall", "-o", stem, &source, "-pthread"],
+            Self::Rust => vec!["rustc", "--edition", "2021", "-O", "-g", "-o", stem, &source],
+            Self::Python | Self::Shell => return None,
+        };
+        Some(words.into_iter().map(str::to_owned).collect())
+    }
+
+    /// How the program is run; `source` says which shell it is for.
+    pub(super) fn run(self, stem: &str, source: &[u8]) -> Vec<String> {
+        let file = format!("{stem}.{}", self.ending());
+        match self {
+            Self::C | Self::Rust => vec![format!("./{stem}")],
+            Self::Python => vec!["python3".to_owned(), file],
+            Self::Shell => {
+                let first = source.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                let is_bash = first.starts_with(b"#!") && first.ends_with(b"bash");
+                vec![if is_bash { "bash" } else { "sh" }.to_owned(), file]
+            }
+        }
+    }
+}
+
+/// The languages that a part's file may be written in: one, or all of them for `NAME.*`.
+pub fn languages(file: &str) -> Vec<Language> {
+    match file.rsplit_once('.') {
+        Some(("", _)) => Vec::new(),
+        Some((_, "*")) => Language::ALL.to_vec(),
+        Some((_, ending)) => {
+            Language::ALL.into_iter().filter(|language| language.ending() == ending).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_any_language_is_found_by_its_ending() {
+        assert_eq!(languages("a.py"), [Language::Python]);
+        assert_eq!(languages("a.*").len(), 4);
+        for none in ["a", ".py", "a.txt", "a."] {
+            assert!(languages(none).is_empty(), "{none}");
+        }
+    }
+}
