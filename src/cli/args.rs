@@ -2,6 +2,8 @@
 
 use super::fault::{BAD_ARGUMENTS, COULD_NOT_RUN, Fault};
 use super::scenario::{owner, refusal, verb};
+#[cfg(feature = "serve")]
+use super::serve;
 use super::{bench, completions, explore, lab, list, net, output, replay, run, schema, trials, watch};
 use crate::scenario::registry::find;
 use crate::sys::resource::raise_stack_limit;
@@ -39,6 +41,9 @@ enum Verb {
     Replay(replay::ReplayArgs),
     /// Observe any program: which processes run, are ready, or are blocked on what
     Watch(watch::WatchArgs),
+    /// The page: everything above in a browser, for a lecture hall
+    #[cfg(feature = "serve")]
+    Serve(serve::ServeArgs),
     /// Network programs: a server, a client and a demo of each
     Net(net::NetArgs),
     /// Labs: predict, run reality, see the difference, be graded
@@ -88,6 +93,8 @@ fn carry_out() -> ExitCode {
         Verb::Explore(args) => explore::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Watch(args) => watch::run(&args),
+        #[cfg(feature = "serve")]
+        Verb::Serve(args) => serve::run(&args),
         Verb::Net(args) => net::run(&args),
         Verb::Lab(args) => lab::run(&args),
         Verb::Bench(args) => bench::run(&args),

@@ -19,6 +19,8 @@ mod replay;
 mod run;
 mod scenario;
 mod schema;
+#[cfg(feature = "serve")]
+mod serve;
 mod step_by_step;
 mod traced;
 mod trials;

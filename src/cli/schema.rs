@@ -44,6 +44,9 @@ enum View {
     Bench,
     /// `proclab lab check … --format json`, `proclab lab grade … --format json`
     Lab,
+    /// A message of `proclab serve`
+    #[cfg(feature = "serve")]
+    Serve,
 }
 
 /// The schema of a view of a scenario, or of a program after `--`.
@@ -69,6 +72,8 @@ pub(crate) fn run(args: &SchemaArgs) -> ExitCode {
         View::Replay => either::<Witness, TracedReplay>(),
         View::Bench => schemars::schema_for!(Bench),
         View::Lab => schemars::schema_for!(LabMark),
+        #[cfg(feature = "serve")]
+        View::Serve => schemars::schema_for!(crate::serve::protocol::Message),
         View::Watch => schemars::schema_for!(WatchReport),
     };
     let text = serde_json::to_string_pretty(&schema).map_err(|error| Fault::could_not_run(&error));

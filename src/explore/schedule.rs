@@ -123,7 +123,11 @@ pub fn runs(choices: &[Choice]) -> String {
     text
 }
 
-fn parse_runs(text: &str) -> Result<Option<Vec<Choice>>, ParseTokenError> {
+/// Reads decisions as [`runs`] writes them; `None` if it is something else.
+///
+/// # Errors
+/// [`ParseTokenError::TooLong`].
+pub fn parse_runs(text: &str) -> Result<Option<Vec<Choice>>, ParseTokenError> {
     let mut choices = Vec::new();
     let mut rest = text.chars().peekable();
     while let Some(name) = rest.next() {

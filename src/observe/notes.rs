@@ -141,6 +141,11 @@ impl Heard {
         }
     }
 
+    /// What was heard so far, in the order in which it was told.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
     /// Everything heard, in the order in which it was told.
     pub fn into_notes(self) -> Vec<Note> {
         self.notes

@@ -237,7 +237,8 @@ impl Witness {
 }
 
 impl StepView {
-    fn new(event: &Event) -> Self {
+    /// The step of an event.
+    pub fn new(event: &Event) -> Self {
         Self {
             process: letter(event.choice.index()),
             name: event.step.name.to_string(),

@@ -62,6 +62,16 @@ pub fn die_with_parent(die: bool) -> io::Result<()> {
     Ok(prctl::set_pdeathsig(die.then_some(Signal::SIGKILL))?)
 }
 
+/// Has the kernel send SIGTERM to this process when its parent dies, instead of SIGKILL, so that it can end what it
+/// has started (`PR_SET_PDEATHSIG(2const)`). Fails if the parent has died already.
+///
+/// # Errors
+/// `ESRCH` if the parent has died.
+pub fn hear_of_parents_death(parent: Pid) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGTERM)?;
+    if Pid::parent() == parent { Ok(()) } else { Err(nix::errno::Errno::ESRCH.into()) }
+}
+
 /// Has orphans among this process's descendants become its children (`PR_SET_CHILD_SUBREAPER(2const)`).
 ///
 /// # Errors

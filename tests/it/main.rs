@@ -16,6 +16,8 @@ mod program;
 mod queue;
 mod refused;
 mod run_cli;
+#[cfg(feature = "serve")]
+mod serve;
 mod settings;
 mod started;
 mod storm;
@@ -72,6 +74,8 @@ fn main() {
         queue::tests(),
         sync::tests(),
         watch::tests(),
+        #[cfg(feature = "serve")]
+        serve::tests(),
     ];
     libtest_mimic::run(&args, trials.into_iter().flatten().collect()).exit();
 }

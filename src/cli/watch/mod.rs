@@ -191,7 +191,10 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
     drop(signals);
     let exit = exit_code(&watch);
     let observed = watch.into_observed();
-    let report = report(&observed, command, &args.compare);
+    let mut report = report(&observed, command, &args.compare);
+    if json {
+        report.timeline = Some(drawing::draw(&observed, &report, args.threads));
+    }
     let printed = if json {
         let document = serde_json::to_string_pretty(&report).map_err(|error| Fault::could_not_run(&error))?;
         writeln!(io::stdout(), "{document}")

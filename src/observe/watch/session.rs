@@ -12,7 +12,7 @@ use super::pace::Pace;
 use crate::observe::event::{Event, What};
 use crate::observe::false_exits::FalseExits;
 use crate::observe::lives::Lives;
-use crate::observe::notes::Heard;
+use crate::observe::notes::{Heard, Note};
 use crate::observe::sampled::Poller;
 use crate::observe::sampler::{Sampler, scene};
 use crate::observe::switches::Recorder;
@@ -250,6 +250,11 @@ impl Watch {
     /// News of lives since the last call.
     pub fn take_news(&mut self) -> Vec<crate::observe::timeline::News> {
         self.timeline.take_news()
+    }
+
+    /// What the program has said of itself so far.
+    pub fn notes(&self) -> &[Note] {
+        self.heard.as_ref().map_or(&[], Heard::notes)
     }
 
     /// What is watched.

@@ -78,6 +78,7 @@ pub fn report(observed: &Observed, command: Option<Vec<String>>, policies: &[Pol
                     .collect(),
             })
             .collect(),
+        timeline: None,
     };
     report.summary = sentences(&report);
     report

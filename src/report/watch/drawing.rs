@@ -5,6 +5,7 @@
 use crate::sys::pid::Pid;
 use std::collections::HashMap;
 
+use super::lanes::{Arrow, ArrowKind, Drawing, Lane, LaneKind, Piece};
 use super::model::{ProcessReport, WatchReport};
 use super::numbers::short;
 use super::text::as_tree;
@@ -20,86 +21,6 @@ const MOST_PIECES: usize = 12_000;
 const MOST_PROCESSES: usize = 400;
 /// Arrows that are drawn; more would hide the lanes.
 const MOST_ARROWS: usize = 1_000;
-
-/// A run to be drawn. All times count from its beginning.
-#[derive(Debug, Default)]
-pub struct Drawing {
-    /// Its length.
-    pub length_ns: u64,
-    /// From top to bottom.
-    pub lanes: Vec<Lane>,
-    /// From a moment in one lane to a moment in another.
-    pub arrows: Vec<Arrow>,
-    /// How deep the scenario's queue was, from each moment on.
-    pub depth: Vec<(u64, u64)>,
-    /// What the drawing leaves out.
-    pub remarks: Vec<String>,
-}
-
-/// A row of the drawing.
-#[derive(Debug)]
-pub struct Lane {
-    /// Its heading.
-    pub label: String,
-    /// How far the heading is indented: a child stands below its parent.
-    pub indent: usize,
-    /// What it shows.
-    pub kind: LaneKind,
-    /// Its pieces, oldest first.
-    pub pieces: Vec<Piece>,
-    /// When it held the scenario's lock.
-    pub lock_spans: Vec<(u64, u64)>,
-}
-
-/// What a lane shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LaneKind {
-    /// Who had a CPU.
-    Cpu,
-    /// The states of a process.
-    Process,
-    /// The states of a thread.
-    Thread,
-}
-
-/// A stretch of time in a lane.
-#[derive(Debug)]
-pub struct Piece {
-    /// Begin.
-    pub from_ns: u64,
-    /// End.
-    pub to_ns: u64,
-    /// The part of the time spent in each state; in a CPU's lane the part that the CPU was in use.
-    pub shares: Vec<(State, f64)>,
-    /// Whether all of it is known; otherwise it is the room between two bounds.
-    pub known: bool,
-    /// Of a CPU's lane: the process that had it, by its place in the report.
-    pub owner: Option<usize>,
-    /// What it is, in words.
-    pub text: String,
-}
-
-/// An arrow between two lanes.
-#[derive(Debug)]
-pub struct Arrow {
-    /// What it means.
-    pub kind: ArrowKind,
-    /// Lane and moment of its tail.
-    pub from: (usize, u64),
-    /// Lane and moment of its head.
-    pub to: (usize, u64),
-    /// What it is, in words.
-    pub text: String,
-}
-
-/// What an arrow means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArrowKind {
-    /// A process made another one.
-    Fork,
-    /// A message went through a queue.
-    Message,
-}
 
 /// Draws what was observed; with `threads` each thread of a process gets a lane below it.
 pub fn draw(observed: &Observed, report: &WatchReport, threads: bool) -> Drawing {

@@ -1,11 +1,15 @@
-//! One page without a network: what happened in sentences, the drawing with zoom and hover, tables.
+//! One page without a network: what happened in sentences, the timeline with zoom and hover, tables.
+//!
+//! The timeline is drawn by the module that the live page draws with, from the drawing as JSON.
 
 use std::fmt::Write;
 
-use super::drawing::{Drawing, draw};
+use super::TIMELINE;
+use super::drawing::draw;
+use super::lanes::Drawing;
 use super::model::{ProcessReport, WatchReport};
 use super::numbers::short;
-use super::svg::{self, escape};
+use super::svg::escape;
 use super::text::{as_tree, deadlock_line, end, heading, ready, zombie};
 use crate::observe::watch::Observed;
 
@@ -25,52 +29,32 @@ pub fn page(observed: &Observed, report: &WatchReport, threads: bool) -> Vec<u8>
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{title}</title><style>\n{STYLE}</style></head><body>\n\
-         <h1>{title}</h1><p>{sentences}</p><p class=\"notes\">{notes}</p>{deadlocks}\n{timeline}\n\
+         <h1>{title}</h1><p>{sentences}</p><p class=\"notes\">{notes}</p>{deadlocks}\n\
+         <div class=\"timeline\" id=\"timeline\"></div>\
+         <p class=\"notes\">Ctrl and the wheel zoom at the mouse, Shift and the wheel pan; hover over a mark for its meaning.</p>\n\
          <h2>Processes</h2>{table}\n<h2>Blocked on</h2>{waits}\n\
-         <script>\n{SCRIPT}</script></body></html>\n",
+         <script type=\"application/json\" id=\"drawing\">{data}</script>\n\
+         <script type=\"module\">\n{TIMELINE}\n{SCRIPT}</script></body></html>\n",
         sentences = report.summary.iter().map(escape).collect::<Vec<_>>().join("<br>"),
         notes = notes.join("<br>"),
-        timeline = timeline(&drawing),
+        data = data(&drawing),
         table = table(&rows),
         waits = waits(&rows),
     )
     .into_bytes()
 }
 
-const STYLE: &str = include_str!("page.css");
+const STYLE: &str = concat!(include_str!("page.css"), include_str!("timeline.css"));
 
-/// Zooms by the width of the drawing, about the place of the mouse, and sets the marks of the axis anew.
-const SCRIPT: &str = include_str!("page.js");
+/// Draws what the page holds.
+const SCRIPT: &str = "\
+const timeline = new Timeline(document.getElementById(\"timeline\"));\n\
+timeline.set(JSON.parse(document.getElementById(\"drawing\").textContent));\n\
+timeline.fit();\n";
 
-fn timeline(drawing: &Drawing) -> String {
-    let mut labels = String::new();
-    for lane in &drawing.lanes {
-        let class = if lane.kind == super::drawing::LaneKind::Cpu { " class=\"cpu\"" } else { "" };
-        let label = escape(&lane.label);
-        let _ = write!(
-            labels,
-            "<div{class} style=\"padding-left:{}px\" title=\"{label}\">{label}</div>",
-            lane.indent * 10
-        );
-    }
-    let body = svg::height(drawing);
-    let legend: String = svg::legend(drawing)
-        .iter()
-        .map(|(sample, words)| {
-            format!("<dt><svg width=\"24\" height=\"12\">{sample}</svg></dt><dd>{}</dd>", escape(words))
-        })
-        .collect();
-    format!(
-        "<p class=\"zoom\"><button value=\"2\">zoom in</button> <button value=\"0.5\">zoom out</button> \
-         Ctrl and the wheel zoom at the mouse; hover over a mark for its meaning.</p>\
-         <div class=\"lanes\"><div class=\"labels\">{labels}</div><div class=\"scroll\">\
-         <svg height=\"{}\" data-length=\"{}\" data-axis=\"{body}\">{}{}{}</svg></div></div><dl>{legend}</dl>",
-        body + 22,
-        drawing.length_ns,
-        svg::DEFINITIONS,
-        svg::lanes(drawing),
-        svg::axis(drawing, body),
-    )
+/// The drawing as JSON in which nothing can end the element that holds it.
+fn data(drawing: &Drawing) -> String {
+    serde_json::to_string(drawing).unwrap_or_default().replace('<', "\\u003c")
 }
 
 fn table(rows: &[(usize, &ProcessReport)]) -> String {

@@ -4,6 +4,7 @@ pub mod build;
 pub mod compare;
 pub mod drawing;
 pub mod html;
+pub mod lanes;
 pub mod model;
 pub(crate) mod numbers;
 pub mod perfetto;
@@ -15,3 +16,8 @@ mod sentences;
 pub mod svg;
 pub mod text;
 mod told;
+
+/// The timeline of a run as a module for browsers: the live page and `watch --html` draw with it.
+pub const TIMELINE: &str = include_str!("timeline.js");
+/// Its style.
+pub const TIMELINE_STYLE: &str = include_str!("timeline.css");

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::compare::Comparison;
+use super::lanes::Drawing;
 use crate::observe::event::State;
 use crate::observe::tier::Tier;
 
@@ -51,6 +52,8 @@ pub struct WatchReport {
     pub folded_processes: u64,
     /// Sets of processes that could only wait for each other.
     pub deadlocks: Vec<DeadlockReport>,
+    /// The states of each process over time, to be drawn.
+    pub timeline: Option<Drawing>,
 }
 
 /// Why a better tier is unavailable.

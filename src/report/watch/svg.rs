@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::drawing::{Arrow, ArrowKind, Drawing, Lane, LaneKind, Piece};
+use super::lanes::{Arrow, ArrowKind, Drawing, Lane, LaneKind, Piece};
 use super::numbers::short;
 use crate::observe::event::State;
 

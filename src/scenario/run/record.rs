@@ -2,7 +2,7 @@
 
 use crate::sys::pid::Pid;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::verdict::Verdict;
@@ -26,8 +26,9 @@ pub struct Record {
     pub detail: Detail,
     /// The worst verdict of its runs.
     pub verdict: Verdict,
-    /// The summary shown at the end.
-    #[serde(skip)]
+    /// The sentences of the summary.
+    #[serde(serialize_with = "sentences")]
+    #[schemars(with = "Vec<String>")]
     pub summary: Summary,
 }
 
@@ -60,6 +61,19 @@ pub struct Summary {
     pub table: Option<Table>,
     /// The lines.
     pub lines: Vec<Line>,
+}
+
+/// A summary as its sentences: the numbers of its table are fields of the record.
+fn sentences<S: Serializer>(summary: &Summary, serializer: S) -> Result<S::Ok, S::Error> {
+    let sentences = summary.lines.iter().filter_map(|line| match line {
+        Line::Text(text) | Line::Verdict(_, text) => Some(text.clone()),
+        Line::Proof(proof) => Some(match &proof.seen {
+            Some(seen) => format!("{} ({seen})", proof.claim),
+            None => proof.claim.clone(),
+        }),
+        Line::Series { .. } => None,
+    });
+    serializer.collect_seq(sentences)
 }
 
 /// A table with a header row.

@@ -366,7 +366,7 @@ fn the_page() -> Outcome {
     check(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"), "the page is cut")?;
     check(!page.contains("<script src") && !page.contains("<link"), "the page asks for something else")?;
     check(!page.contains("</script><b>"), "a command's arguments end the script")?;
-    check(page.contains("<rect ") && page.contains("running on CPU"), "nothing is drawn")?;
+    check(page.contains("\"pieces\":[{") && page.contains("running on CPU"), "nothing is drawn")?;
     check(page.len() < 200_000, format!("{} bytes for one sleep", page.len()))
 }
 

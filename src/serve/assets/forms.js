@@ -1,0 +1,79 @@
+// Forms made from the same options as the command line has.
+import { h } from "./dom.js";
+
+let count = 0;
+
+/** The fields of `options`, with what was chosen before. Returns the element and a function that reads them. */
+export function fields(options, t, chosen = {}) {
+  const inputs = options.map((option) => {
+    const id = `field-${(count += 1)}`;
+    const before = chosen[option.name] ?? option.default ?? "";
+    let input;
+    if (option.kind === "flag") {
+      input = h("input", { id, type: "checkbox", name: option.name });
+      input.checked = chosen[option.name] === true;
+    } else if (option.kind === "choice") {
+      const all = option.required || option.default ? option.values : [["", ""], ...option.values];
+      input = h("select", { id, name: option.name }, all.map(([value, help]) => h("option", { value, title: help || null }, value === "" ? t("as usual") : t(value))));
+      input.value = before;
+      if (!input.value && option.required) input.selectedIndex = 0;
+    } else {
+      const isNumber = ["N", "K", "S", "MS"].includes(option.unit);
+      input = h("input", { id, type: "text", name: option.name, inputmode: isNumber ? "decimal" : null, placeholder: t("as usual"), autocomplete: "off", spellcheck: "false", maxlength: "200" });
+      input.value = before;
+    }
+    const help = h("span", { class: "help", id: `${id}-help` }, t(option.help));
+    input.setAttribute("aria-describedby", `${id}-help`);
+    const label = h("label", { for: id }, t(option.name), option.kind === "text" && option.unit ? h("span", { class: "unit" }, ` ${option.unit}`) : null);
+    const row = option.kind === "flag" ? h("div", { class: "field flag" }, input, label, help) : h("div", { class: "field" }, label, input, help);
+    return { option, input, row };
+  });
+  const read = () => Object.fromEntries(inputs
+    .map(({ option, input }) => [option.name, option.kind === "flag" ? input.checked : input.value])
+    .filter(([name, value]) => value !== "" && value !== false && value !== options.find((option) => option.name === name).default));
+  return { element: h("div", { class: "fields" }, inputs.map(({ row }) => row)), read };
+}
+
+/** A choice among scenarios and lessons. `which` is `run` or `explore`. */
+export function chooser(catalogue, which, t, begun, start) {
+  const scenarios = catalogue.scenarios.filter((one) => one[which]);
+  const lessons = (one) => (which === "run" ? one.parts : []);
+  const entries = scenarios.flatMap((one) => (lessons(one).length
+    ? lessons(one).map(([name, about]) => ({ value: `${one.name} ${name}`, label: name, about, one, fixed: { lesson: name } }))
+    : [{ value: one.name, label: one.name, about: one.about, one, fixed: {} }]));
+  const groups = scenarios.map((one) => (lessons(one).length
+    ? h("optgroup", { label: t(one.name) }, lessons(one).map(([name]) => h("option", { value: `${one.name} ${name}` }, t(name))))
+    : h("option", { value: one.name }, t(one.name))));
+  const select = h("select", { id: `choose-${which}` }, groups);
+  const about = h("p", { class: "about" });
+  const place = h("div");
+  const trouble = h("p", { class: "trouble", role: "alert", hidden: true });
+  const button = h("button", { class: "primary", type: "submit" }, t("Start"));
+  let now = null, form = null;
+  const choose = (chosen) => {
+    now = entries.find((entry) => entry.value === select.value) ?? entries[0];
+    about.textContent = t(now.about);
+    form = fields(now.one[which].filter((option) => !(option.name in now.fixed)), t, chosen);
+    place.replaceChildren(form.element);
+  };
+  select.addEventListener("change", () => choose());
+  if (begun?.scenario) {
+    const lesson = begun.options?.lesson;
+    select.value = lesson ? `${begun.scenario} ${lesson}` : begun.scenario;
+  }
+  choose(begun?.options);
+  const element = h("form", { class: "chooser", onsubmit: async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    trouble.hidden = true;
+    try {
+      await start({ scenario: now.one.name, options: { ...form.read(), ...now.fixed } });
+    } catch (error) {
+      trouble.hidden = false;
+      trouble.textContent = error.hint ? `${error.message}. ${error.hint}` : error.message;
+    }
+    button.disabled = false;
+  } }, h("div", { class: "field" }, h("label", { for: select.id }, t("What")), select), about,
+  h("details", { class: "more", open: which === "explore" }, h("summary", {}, t("Parameters")), place), trouble, button);
+  return element;
+}

@@ -1,0 +1,205 @@
+//! What can be chosen on the page: the scenarios and their options, read from the same definitions as the command line.
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::scenario::contract::{ParamsError, Verb};
+use crate::scenario::entry::Entry;
+use crate::scenario::registry::SCENARIOS;
+
+/// What the page can offer.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Catalogue {
+    /// The version of the protocol.
+    pub(super) version: u32,
+    /// The version of this program.
+    pub(super) program: &'static str,
+    /// The scenarios.
+    pub(super) scenarios: Vec<ScenarioView>,
+    /// The command that was given on the command line, which can be watched.
+    pub(super) command: Option<Vec<String>>,
+    /// The students' addresses, if there is a class.
+    pub(super) class: Option<Vec<String>>,
+    /// The first of these as a QR code: a row of `0` and `1` per line.
+    pub(super) qr: Option<Vec<String>>,
+}
+
+/// A scenario.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ScenarioView {
+    name: &'static str,
+    about: &'static str,
+    /// Its lessons, each with its question.
+    parts: Vec<(&'static str, String)>,
+    /// The options of a run.
+    run: Option<Vec<OptionView>>,
+    /// The options of an exploration, or of a schedule; absent where nothing races.
+    explore: Option<Vec<OptionView>>,
+}
+
+/// An option.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct OptionView {
+    /// Its name, without the dashes.
+    name: String,
+    help: String,
+    /// `flag`, `choice`, `text`.
+    kind: &'static str,
+    /// What can be chosen, each with its meaning.
+    values: Vec<(String, String)>,
+    default: Option<String>,
+    required: bool,
+    /// What stands for the value in a usage line, as `N`.
+    unit: Option<String>,
+}
+
+/// Options that name a file: nothing of the page reads one.
+fn names_a_file(arg: &Arg) -> bool {
+    let names = arg.get_value_names().unwrap_or_default();
+    names.iter().any(|name| matches!(name.as_str(), "PATH" | "FILE" | "DIR"))
+}
+
+fn is_offered(arg: &&Arg) -> bool {
+    !names_a_file(arg) && !arg.is_hide_set() && !matches!(arg.get_id().as_str(), "help" | "version")
+}
+
+/// The scenarios with their options.
+pub(super) fn scenarios() -> Vec<ScenarioView> {
+    let options = |entry: &dyn Entry, verb| {
+        let command = entry.arguments(verb).ok()?;
+        Some(command.get_arguments().filter(is_offered).map(option).collect())
+    };
+    let view = |entry: &&'static dyn Entry| ScenarioView {
+        name: entry.name(),
+        about: entry.about(),
+        parts: entry.parts(),
+        run: options(*entry, Verb::Run),
+        explore: options(*entry, Verb::Explore),
+    };
+    SCENARIOS.iter().map(view).collect()
+}
+
+fn option(arg: &Arg) -> OptionView {
+    let is_flag = matches!(arg.get_action(), ArgAction::SetTrue);
+    let values: Vec<(String, String)> = if is_flag {
+        Vec::new()
+    } else {
+        let value = |value: clap::builder::PossibleValue| {
+            (value.get_name().to_owned(), value.get_help().map(ToString::to_string).unwrap_or_default())
+        };
+        arg.get_possible_values().into_iter().map(value).collect()
+    };
+    OptionView {
+        name: name_of(arg),
+        help: arg.get_help().map(ToString::to_string).unwrap_or_default(),
+        kind: match (is_flag, values.is_empty()) {
+            (true, _) => "flag",
+            (false, false) => "choice",
+            (false, true) => "text",
+        },
+        values,
+        default: arg.get_default_values().first().map(|value| value.to_string_lossy().into_owned()),
+        required: arg.is_required_set(),
+        unit: arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string),
+    }
+}
+
+fn name_of(arg: &Arg) -> String {
+    arg.get_long().map_or_else(|| arg.get_id().to_string(), str::to_owned)
+}
+
+/// The longest value of an option.
+const LONGEST: usize = 200;
+
+/// The options as one types them; refused if one does not exist or names a file.
+pub(super) fn words(
+    entry: &dyn Entry,
+    verb: Verb,
+    options: &Map<String, Value>,
+) -> Result<Vec<String>, ParamsError> {
+    let command = entry.arguments(verb).map_err(|why| ParamsError::usage(why, "choose another scenario"))?;
+    let mut words = Vec::new();
+    let mut operands = Vec::new();
+    for (name, value) in options {
+        let arg = command.get_arguments().filter(is_offered).find(|arg| name_of(arg) == *name);
+        let unknown =
+            || ParamsError::usage(format!("{} has no option `{name}`", entry.name()), "load the page again");
+        let arg = arg.ok_or_else(unknown)?;
+        let text = match value {
+            Value::Bool(_) | Value::Null => String::new(),
+            Value::String(text) => text.trim().to_owned(),
+            other => other.to_string(),
+        };
+        if text.len() > LONGEST || text.contains(char::is_control) {
+            return Err(ParamsError::usage(format!("the value of `{name}` is too long"), "shorten it"));
+        }
+        match (arg.get_action(), value) {
+            (ArgAction::SetTrue, Value::Bool(true)) => words.push(format!("--{name}")),
+            (ArgAction::SetTrue, _) => {}
+            _ if text.is_empty() => {}
+            _ if arg.get_long().is_some() => words.push(format!("--{name}={text}")),
+            _ => operands.push(text),
+        }
+    }
+    if !operands.is_empty() {
+        words.push("--".to_owned());
+        words.append(&mut operands);
+    }
+    parse(&command, entry, &words)?;
+    Ok(words)
+}
+
+/// What the options mean, as clap reads them.
+pub(super) fn matches(entry: &dyn Entry, verb: Verb, words: &[String]) -> Result<ArgMatches, ParamsError> {
+    let command = entry.arguments(verb).map_err(|why| ParamsError::usage(why, "choose another scenario"))?;
+    parse(&command, entry, words)
+}
+
+fn parse(command: &Command, entry: &dyn Entry, words: &[String]) -> Result<ArgMatches, ParamsError> {
+    let words = std::iter::once(entry.name()).chain(words.iter().map(String::as_str));
+    command.clone().try_get_matches_from(words).map_err(|error| {
+        let text = error.to_string();
+        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        ParamsError::usage(what, "change the option")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::registry::find;
+
+    fn tickets(options: Value) -> Result<Vec<String>, ParamsError> {
+        let Value::Object(options) = options else { panic!() };
+        words(find("tickets").unwrap(), Verb::Run, &options)
+    }
+
+    #[test]
+    fn the_page_offers_what_the_command_line_takes_but_no_files() {
+        let all = serde_json::to_value(scenarios()).unwrap();
+        let run = all[0]["run"].as_array().unwrap();
+        let names: Vec<&str> = run.iter().map(|option| option["name"].as_str().unwrap()).collect();
+        assert!(names.contains(&"buyers") && names.contains(&"lock"), "{names:?}");
+        assert!(!names.contains(&"stock-file"), "{names:?}");
+        assert!(all.as_array().unwrap().iter().any(|one| !one["parts"].as_array().unwrap().is_empty()));
+    }
+
+    #[test]
+    fn options_become_words_and_nothing_else_does() {
+        let words = tickets(serde_json::json!({ "buyers": 3, "no-search": true, "lock": "flock" })).unwrap();
+        assert_eq!(words.len(), 3);
+        assert!(words.contains(&"--buyers=3".to_owned()) && words.contains(&"--no-search".to_owned()));
+        for bad in [
+            serde_json::json!({ "stock-file": "/etc/passwd" }),
+            serde_json::json!({ "format": "json" }),
+            serde_json::json!({ "buyers": "3 --stock-file=/etc/passwd" }),
+            serde_json::json!({ "buyers": -1 }),
+            serde_json::json!({ "lock": "x".repeat(300) }),
+            serde_json::json!({ "help": true }),
+        ] {
+            assert!(tickets(bad.clone()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What is answered to which request: one table for the lecturer, one for the students.
+
+use std::rc::Rc;
+
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::{Method, Request as HttpRequest, StatusCode, header};
+use serde::de::DeserializeOwned;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::time::timeout;
+
+use super::access::{Secret, is_ours, protect};
+use super::assets::{self, Asset};
+use super::catalogue::{Catalogue, scenarios};
+use super::class::Class;
+use super::connection::Bucket;
+use super::job::{BeginError, Jobs};
+use super::protocol::{ClassRequest, Command, Request, VERSION, Vote};
+use super::reply::{Reply, json, nothing, refuse, text};
+use super::stream::{Viewer, follow};
+use super::worker::order::{OrderError, prepare};
+use crate::scenario::run::stage::chain;
+
+/// The longest body of a request.
+const LONGEST_BODY: usize = 16 << 10;
+/// How long a body may take.
+const BODY: Duration = Duration::from_secs(5);
+
+const HTML: &str = "text/html; charset=utf-8";
+
+/// What all answers are made from.
+pub(super) struct Site {
+    pub(super) jobs: Jobs,
+    /// The command that may be watched.
+    pub(super) command: Vec<String>,
+    pub(super) class: Option<Rc<Class>>,
+    /// The students' addresses, and a QR code of the first.
+    pub(super) class_addresses: Option<Vec<String>>,
+    pub(super) qr: Option<Vec<String>>,
+}
+
+/// Who asks.
+pub(super) enum Role {
+    /// One who has the lecturer's address.
+    Lecturer,
+    /// One who has the students'.
+    Student,
+}
+
+/// A door: behind it everything needs its secret.
+pub(super) struct Door {
+    pub(super) role: Role,
+    pub(super) secret: Secret,
+    pub(super) bucket: Bucket,
+    pub(super) site: Rc<Site>,
+}
+
+impl Door {
+    /// Answers one request, which came to the address `own`.
+    pub(super) async fn answer(&self, request: HttpRequest<Incoming>, own: SocketAddr) -> Reply {
+        let mut reply = if !is_ours(request.method(), request.headers(), own) {
+            refuse(StatusCode::FORBIDDEN, "this address is not for other sites", "use the printed address")
+        } else if !self.bucket.take() {
+            refuse(StatusCode::TOO_MANY_REQUESTS, "too many requests", "wait a second")
+        } else {
+            self.behind(request).await
+        };
+        protect(reply.headers_mut());
+        reply
+    }
+
+    async fn behind(&self, request: HttpRequest<Incoming>) -> Reply {
+        let path = request.uri().path().to_owned();
+        let Some((word, rest)) =
+            path.strip_prefix('/').map(|path| path.split_once('/').unwrap_or((path, "/")))
+        else {
+            return nothing();
+        };
+        if !self.secret.is(word) {
+            return nothing();
+        }
+        if rest == "/" {
+            let mut reply = text(StatusCode::PERMANENT_REDIRECT, HTML, "");
+            if let Ok(value) = header::HeaderValue::from_str(&format!("/{word}/")) {
+                reply.headers_mut().insert(header::LOCATION, value);
+            }
+            return reply;
+        }
+        let is_read = request.method() == Method::GET;
+        if let Some(asset) = assets::find(rest).filter(|_| is_read) {
+            return file(asset);
+        }
+        match self.role {
+            Role::Lecturer => self.lecturer(rest, request).await,
+            Role::Student => self.student(rest, request).await,
+        }
+    }
+
+    async fn lecturer(&self, path: &str, request: HttpRequest<Incoming>) -> Reply {
+        let site = &self.site;
+        match (request.method(), path) {
+            (&Method::GET, "") => text(StatusCode::OK, HTML, assets::LECTURER),
+            (&Method::GET, "catalogue") => json(&Catalogue {
+                version: VERSION,
+                program: env!("CARGO_PKG_VERSION"),
+                scenarios: scenarios(),
+                command: (!site.command.is_empty()).then(|| site.command.clone()),
+                class: site.class_addresses.clone(),
+                qr: site.qr.clone(),
+            }),
+            (&Method::GET, "jobs") => json(&site.jobs.list()),
+            (&Method::GET, "events") => self.events(&request),
+            (&Method::POST, "jobs") => match body::<Request>(request).await {
+                Ok(request) => self.begin(request),
+                Err(reply) => reply,
+            },
+            (&Method::POST, "class") => match (&site.class, body::<ClassRequest>(request).await) {
+                (_, Err(reply)) => reply,
+                (None, _) => refuse(StatusCode::NOT_FOUND, "there is no class", "proclab serve --class"),
+                (Some(class), Ok(request)) => done(class.request(request, &site.jobs)),
+            },
+            (&Method::POST, path) => match path.strip_prefix("jobs/").and_then(|id| site.jobs.find(id)) {
+                None => nothing(),
+                Some(job) => match body::<Command>(request).await {
+                    Err(reply) => reply,
+                    Ok(command) if job.command(command.clone()) => json(&serde_json::json!({})),
+                    Ok(_) => refuse(StatusCode::GONE, "its worker has ended", "begin again"),
+                },
+            },
+            (&Method::GET, path) => match path.strip_prefix("jobs/").and_then(|id| site.jobs.find(id)) {
+                Some(job) => json(&job.view),
+                None => nothing(),
+            },
+            _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "no such method", "use GET or POST"),
+        }
+    }
+
+    async fn student(&self, path: &str, request: HttpRequest<Incoming>) -> Reply {
+        let Some(class) = &self.site.class else { return nothing() };
+        match (request.method(), path) {
+            (&Method::GET, "") => text(StatusCode::OK, HTML, assets::STUDENT),
+            (&Method::GET, "events") => {
+                let Some(seat) = class.sit(parameter(&request, "voter").as_deref()) else {
+                    return refuse(StatusCode::SERVICE_UNAVAILABLE, "the class is full", "ask the lecturer");
+                };
+                let (job, class) = (None, Some(Rc::clone(class)));
+                follow(Viewer { job, from: 0, class, seat: Some(seat) })
+            }
+            (&Method::POST, "vote") => match body::<Vote>(request).await {
+                Ok(vote) => done(class.vote(&vote)),
+                Err(reply) => reply,
+            },
+            _ => nothing(),
+        }
+    }
+
+    fn events(&self, request: &HttpRequest<Incoming>) -> Reply {
+        let id = parameter(request, "job");
+        let job = id.as_deref().and_then(|id| self.site.jobs.find(id));
+        if id.is_some() && job.is_none() {
+            return refuse(StatusCode::NOT_FOUND, "that job is forgotten", "begin it again");
+        }
+        // What the browser has read before it lost the connection.
+        let last = request.headers().get("last-event-id").and_then(|value| value.to_str().ok());
+        let last = last.and_then(|last| last.split_once('.')).filter(|(job, _)| Some(*job) == id.as_deref());
+        let from = last.and_then(|(_, number)| number.parse().ok()).unwrap_or(0);
+        follow(Viewer { job, from, class: self.site.class.clone(), seat: None })
+    }
+
+    fn begin(&self, request: Request) -> Reply {
+        let prepared = match prepare(request, &self.site.command) {
+            Ok(prepared) => prepared,
+            Err(OrderError { what, hint }) => return refuse(StatusCode::BAD_REQUEST, &what, &hint),
+        };
+        match self.site.jobs.begin(prepared.order, prepared.title, prepared.command) {
+            Ok(job) => json(&job.view),
+            Err(error @ BeginError::TooMany) => {
+                refuse(StatusCode::TOO_MANY_REQUESTS, &chain(&error), "stop one of them")
+            }
+            Err(error) => refuse(StatusCode::SERVICE_UNAVAILABLE, &chain(&error), "try again"),
+        }
+    }
+}
+
+fn done<E: std::error::Error>(result: Result<(), E>) -> Reply {
+    match result {
+        Ok(()) => json(&serde_json::json!({})),
+        Err(error) => refuse(StatusCode::CONFLICT, &error.to_string(), "look at the page again"),
+    }
+}
+
+fn file(asset: &Asset) -> Reply {
+    text(StatusCode::OK, asset.kind, asset.content)
+}
+
+/// A parameter of the query; these are numbers and letters, so nothing in them is encoded.
+fn parameter(request: &HttpRequest<Incoming>, name: &str) -> Option<String> {
+    let pairs = request.uri().query()?.split('&');
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value.to_owned())
+}
+
+/// The body as a value, within bounds of size and time.
+async fn body<T: DeserializeOwned>(request: HttpRequest<Incoming>) -> Result<T, Reply> {
+    let is_json = |value: &header::HeaderValue| value.as_bytes().starts_with(b"application/json");
+    if !request.headers().get(header::CONTENT_TYPE).is_some_and(is_json) {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(refuse(status, "a body is JSON", "say content-type: application/json"));
+    }
+    let too_long = || refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long", "send less");
+    if request.body().size_hint().lower() > LONGEST_BODY as u64 {
+        return Err(too_long());
+    }
+    let limited = Limited::new(request.into_body(), LONGEST_BODY).collect();
+    let too_slow = |_| refuse(StatusCode::REQUEST_TIMEOUT, "the body does not come", "send it at once");
+    let bytes = timeout(BODY, limited).await.map_err(too_slow)?.map_err(|_| too_long())?.to_bytes();
+    serde_json::from_slice(&bytes)
+        .map_err(|error| refuse(StatusCode::BAD_REQUEST, &error.to_string(), "see docs/serve.md"))
+}

@@ -1,0 +1,195 @@
+//! What a viewer of a watch knows already, and so what has to be said next.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::observe::event::State;
+use crate::observe::notes::{Fact, Note};
+use crate::observe::timeline::{Process, Span, Timeline};
+use crate::observe::waits::Ends;
+use crate::observe::watch::{Hang, Watch, origin_ns};
+use crate::report::watch::text::circle;
+use crate::serve::protocol::{DeadlockView, LaneView, NoteView, PieceView, Tick};
+use crate::sys::clock::monotonic_ns;
+use crate::sys::pid::Pid;
+
+/// Pieces of one lane in a tick; more are joined, and keep their shares.
+const MOST_PIECES: usize = 48;
+/// Pieces of all lanes together when the past is told to one who has seen nothing.
+const PAST: usize = 24_000;
+/// Processes that are shown.
+const MOST_LANES: usize = 500;
+/// Notes in a tick.
+const MOST_NOTES: usize = 400;
+
+/// What was said of a watch.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    lanes: HashMap<u64, LaneView>,
+    /// The end of the last piece of each lane.
+    pieces: HashMap<u64, u64>,
+    /// How many notes were said.
+    pub(super) notes: usize,
+    edges: Vec<(Pid, Pid)>,
+    deadlocks: Vec<DeadlockView>,
+    lost: u64,
+}
+
+impl Told {
+    /// What is new; nothing if nothing is, and no time need pass either.
+    pub(super) fn tick(&mut self, watch: &Watch, notes: &[Note], output: String) -> Option<Tick> {
+        let timeline = watch.timeline();
+        let origin_ns = origin_ns(timeline);
+        let now_ns = if watch.is_over() { timeline.now_ns() } else { monotonic_ns() };
+        let since = |at_ns: u64| at_ns.saturating_sub(origin_ns);
+        let mut tick = Tick { now_ns: since(now_ns), output, lost: watch.n_lost(), ..Tick::default() };
+        for (id, process) in timeline.processes().take(MOST_LANES) {
+            let lane = lane(id, process, timeline, origin_ns);
+            if self.lanes.get(&id) != Some(&lane) {
+                self.lanes.insert(id, lane.clone());
+                tick.lanes.push(lane);
+            }
+            let pieces = self.pieces(id, process, timeline, origin_ns);
+            if !pieces.is_empty() {
+                tick.pieces.push((id, pieces));
+            }
+        }
+        self.notes += notes.len();
+        // Of a storm of notes the last are shown.
+        let shown = &notes[notes.len().saturating_sub(MOST_NOTES)..];
+        tick.notes = shown.iter().map(|note| note_view(note, origin_ns)).collect();
+        let edges = edges(timeline);
+        if edges != self.edges {
+            self.edges.clone_from(&edges);
+            tick.edges = Some(edges);
+        }
+        let lasting = watch.hangs().iter().filter(|hang| hang.to_ns.is_none());
+        let deadlocks: Vec<DeadlockView> = lasting.map(|hang| deadlock(hang, timeline, origin_ns)).collect();
+        if deadlocks != self.deadlocks {
+            self.deadlocks.clone_from(&deadlocks);
+            tick.deadlocks = Some(deadlocks);
+        }
+        self.lost = tick.lost;
+        Some(tick)
+    }
+
+    /// The pieces of a process that have ended since the last tick. The last one goes on, and is the lane's state.
+    fn pieces(&mut self, id: u64, process: &Process, timeline: &Timeline, origin_ns: u64) -> Vec<PieceView> {
+        let from_ns = self.pieces.get(&id).copied().unwrap_or(0);
+        let until_ns = process.ended_ns.unwrap_or_else(|| process.since_ns());
+        if until_ns <= from_ns {
+            return Vec::new();
+        }
+        let ended = process.live_spans(from_ns, until_ns).into_iter();
+        let mut spans: Vec<Span> =
+            ended.map(|span| span.cut(from_ns, until_ns)).filter(|span| span.ns() > 0).collect();
+        // The first time this is the past, in more detail.
+        let most = if from_ns == 0 {
+            (PAST / timeline.processes().count().max(1)).max(MOST_PIECES)
+        } else {
+            MOST_PIECES
+        };
+        let mut grain_ns = (until_ns - from_ns) / 1_000;
+        while spans.len() > most {
+            grain_ns = grain_ns.max(1_000) * 2;
+            let mut joined: Vec<Span> = Vec::with_capacity(spans.len());
+            for span in spans.drain(..) {
+                match joined.last_mut() {
+                    Some(last) if span.to_ns - last.from_ns <= grain_ns => last.join(&span),
+                    _ => joined.push(span),
+                }
+            }
+            spans = joined;
+        }
+        if let Some(last) = spans.last() {
+            self.pieces.insert(id, last.to_ns);
+        }
+        spans.iter().map(|span| piece(span, timeline, origin_ns)).collect()
+    }
+}
+
+fn lane(id: u64, process: &Process, timeline: &Timeline, origin_ns: u64) -> LaneView {
+    let since = |at_ns: u64| at_ns.saturating_sub(origin_ns);
+    let wait = process.waits_now();
+    LaneView {
+        id,
+        pid: process.pid,
+        ppid: process.ppid,
+        name: process.name.clone(),
+        started_ns: since(process.started_ns),
+        ended_ns: process.ended_ns.map(since),
+        reaped_ns: process.reaping.map(|reaping| since(reaping.not_after_ns)),
+        state: process.state().word().to_owned(),
+        since_ns: since(process.since_ns()),
+        wait: (wait > 0).then(|| timeline.wait_name(wait).to_owned()),
+        exit: process.exit.and_then(|exit| exit.python()),
+        orphan_of: process.orphan.map(|orphan| orphan.old),
+    }
+}
+
+fn piece(span: &Span, timeline: &Timeline, origin_ns: u64) -> PieceView {
+    let letter = match span.state {
+        State::Running => 'r',
+        State::Ready => 'y',
+        State::Blocked => 'b',
+        State::Stopped => 's',
+        State::Zombie | State::Reaped => 'z',
+        State::Unknown => 'u',
+    };
+    let share = |state| (span.share(state) * 100.0).round() as u8;
+    let parts = [State::Running, State::Ready, State::Blocked, State::Stopped].map(share);
+    let wait = span.state == State::Blocked && span.wait > 0 && span.joined == 1;
+    PieceView(
+        span.from_ns.saturating_sub(origin_ns),
+        span.to_ns.saturating_sub(origin_ns),
+        letter,
+        wait.then(|| timeline.wait_name(span.wait).to_owned()),
+        (span.joined > 1).then_some(parts),
+    )
+}
+
+fn note_view(note: &Note, origin_ns: u64) -> NoteView {
+    let (lock, queue) = match &note.fact {
+        Some(Fact::Locked(name)) => (Some((name.clone(), true)), None),
+        Some(Fact::Unlocked(name)) => (Some((name.clone(), false)), None),
+        Some(Fact::Put(message)) => (None, Some((message.queue.clone(), 1))),
+        Some(Fact::Taken(message)) => (None, Some((message.queue.clone(), -1))),
+        _ => (None, None),
+    };
+    NoteView {
+        at_ns: note.at_ns.saturating_sub(origin_ns),
+        pid: note.pid,
+        process: note.process.clone(),
+        what: note.what.clone(),
+        text: note.text.clone(),
+        lock,
+        queue,
+    }
+}
+
+/// Who waits for whom: a blocked process, and each process that could end its wait.
+fn edges(timeline: &Timeline) -> Vec<(Pid, Pid)> {
+    let mut edges: BTreeMap<Pid, BTreeSet<Pid>> = BTreeMap::new();
+    for (_, process) in timeline.processes().filter(|(_, process)| process.is_alive()) {
+        let Some(wait) = timeline.wait(process.waits_now()) else { continue };
+        let enders: Vec<Pid> = match &wait.ends {
+            Ends::Outside => Vec::new(),
+            Ends::Threads(tids) => tids.iter().filter_map(|tid| Some(timeline.thread(*tid)?.0.pid)).collect(),
+            Ends::Only(pids) => pids.to_vec(),
+        };
+        let known = enders.into_iter().filter(|pid| timeline.by_pid(*pid).is_some_and(Process::is_alive));
+        edges.entry(process.pid).or_default().extend(known.filter(|pid| *pid != process.pid));
+    }
+    edges.into_iter().flat_map(|(from, to)| to.into_iter().map(move |to| (from, to))).take(400).collect()
+}
+
+fn deadlock(hang: &Hang, timeline: &Timeline, origin_ns: u64) -> DeadlockView {
+    let tids = hang.deadlock.circle.iter().chain(&hang.deadlock.behind);
+    let mut pids: Vec<Pid> = tids.filter_map(|tid| Some(timeline.thread(*tid)?.0.pid)).collect();
+    pids.sort_unstable();
+    pids.dedup();
+    DeadlockView {
+        from_ns: hang.from_ns.saturating_sub(origin_ns),
+        pids,
+        text: circle(hang.waits.iter().map(|one| (one.pid, one.tid, one.on.as_str()))),
+    }
+}
