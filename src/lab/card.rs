@@ -143,9 +143,17 @@ pub struct Test {
     /// The exit status that it must have.
     #[serde(default)]
     pub exit: Option<i32>,
-    /// A command for the shell that exits with 0 in the folder that is left; it finds `$STDOUT` and `$STATUS`.
+    /// A command for the shell that exits with 0 in the folder that is left; it finds `$STDOUT` and `$STATUS`. With a
+    /// check, the exit status is its business unless `exit` says one.
     #[serde(default)]
     pub check: Option<String>,
+    /// How long it may take.
+    #[serde(default = "ten")]
+    pub seconds: f64,
+}
+
+fn ten() -> f64 {
+    10.0
 }
 
 /// Bounds on one run of a program, and on all that it starts.

@@ -1,6 +1,6 @@
 //! A student's program: built, tested within bounds, and explored.
 
-use super::card::{Part, Test};
+use super::card::{Limits, Part, Test};
 use super::explore::{ExploreError, explore};
 use super::files::Files;
 use super::language::{Language, languages};
@@ -75,7 +75,7 @@ pub fn mark(desk: &Desk<'_>, part: &Part, mark: &mut PartMark) -> Result<(), Run
     let mut files = own.with(desk.material.clone());
     let build = language.build(&stem);
     if let Some(build) = &build {
-        let limits = super::card::Limits { seconds: BUILD_SECONDS, memory: 2048, disk: 256, ..part.limits };
+        let limits = Limits { seconds: BUILD_SECONDS, memory: 2048, disk: 256, ..part.limits };
         let step = Step { keep: vec![stem.clone()], ..Step::new(build.clone(), limits) };
         let job = Job { files: files.clone(), steps: vec![step], enclosed: true };
         let built = run(desk.supervisor, job)?.pop().unwrap_or_default();
@@ -149,10 +149,11 @@ fn tests(
     if part.tests.is_empty() {
         return Ok(0);
     }
+    let limits = |test: &Test| Limits { seconds: test.seconds, ..part.limits };
     let step = |test: &Test| Step {
         stdin: desk.variant.fill(&test.stdin),
-        keep: Vec::new(),
-        ..Step::new(checked(test, expand(&test.run, program, desk.variant), desk.variant), part.limits)
+        check: test.check.as_ref().map(|check| desk.variant.fill(check)),
+        ..Step::new(expand(&test.run, program, desk.variant), limits(test))
     };
     let steps = part.tests.iter().map(step).collect();
     let all = run(desk.supervisor, Job { files: files.clone(), steps, enclosed: true })?;
@@ -161,21 +162,6 @@ fn tests(
             .push(TestMark { name: desk.variant.fill(&test.name), failed: reason(test, ran, desk.variant) });
     }
     Ok(mark.tests.iter().filter(|test| test.failed.is_none()).count())
-}
-
-/// The line that parts what a program has written from what the check says of it.
-const MARK: &str = "-- check --";
-
-/// With a check, the command runs in a shell that goes on to the check, in the folder that is left.
-fn checked(test: &Test, argv: Vec<String>, variant: &Variant) -> Vec<String> {
-    let Some(check) = &test.check else { return argv };
-    // `$STDOUT` is what `$(…)` gives; standard error goes through.
-    let script = format!(
-        "STDOUT=$(\"$@\"); STATUS=$?; export STDOUT STATUS; printf '%s\\n' \"$STDOUT\"; echo '{MARK}' >&2; \
-         ( {}\n) >&2 && exit $STATUS; echo '{MARK}failed' >&2; exit 99",
-        variant.fill(check)
-    );
-    ["/bin/sh", "-c", &script, "sh"].into_iter().map(str::to_owned).chain(argv).collect()
 }
 
 fn reason(test: &Test, ran: &Ran, variant: &Variant) -> Option<Reason> {
@@ -188,11 +174,6 @@ fn reason(test: &Test, ran: &Ran, variant: &Variant) -> Option<Reason> {
             Cut::Disk(mib) => (Bound::Disk, mib as f64),
         };
         return Some(Reason::Bound { bound, most });
-    }
-    let stderr = String::from_utf8_lossy(&ran.stderr);
-    if let Some(said) = stderr.rsplit_once(&format!("{MARK}failed")).filter(|_| test.check.is_some()) {
-        let said = said.0.rsplit_once(MARK).map_or("", |(_, said)| said);
-        return Some(Reason::Check { said: shown(said.trim().as_bytes()) });
     }
     // A check judges the status itself, unless one is asked for.
     let expected = test.exit.or(test.check.is_none().then_some(0));
@@ -208,6 +189,9 @@ fn reason(test: &Test, ran: &Ran, variant: &Variant) -> Option<Reason> {
         if expected != found {
             return Some(Reason::Output { expected, found: shown(found.as_bytes()) });
         }
+    }
+    if let Some((false, said)) = &ran.checked {
+        return Some(Reason::Check { said: shown(said.as_bytes()) });
     }
     (ran.left > 0).then_some(Reason::Left { processes: ran.left })
 }

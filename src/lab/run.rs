@@ -33,6 +33,8 @@ use crate::sys::wait::kill_and_reap;
 
 /// How often a run is looked at.
 const PERIOD: Duration = Duration::from_millis(10);
+/// The longest variable that a check is given.
+const LONGEST_VARIABLE: usize = 100_000;
 /// What a pipe holds: more input than that would have to be written while the program runs.
 const INPUT: usize = 60 << 10;
 /// How long what was killed may take to be gone.
@@ -62,14 +64,15 @@ pub struct Step {
     pub limits: Limits,
     /// Files that are wanted afterwards.
     pub keep: Vec<String>,
-    /// Variables that it finds.
-    pub variables: Vec<(String, String)>,
+    /// A command for the shell, run in the folder once the program and all that it started have ended; it finds what
+    /// the program wrote in `$STDOUT`, and its exit status in `$STATUS`.
+    pub check: Option<String>,
 }
 
 impl Step {
     /// A run without input.
     pub fn new(argv: Vec<String>, limits: Limits) -> Self {
-        Self { argv, stdin: String::new(), limits, keep: Vec::new(), variables: Vec::new() }
+        Self { argv, stdin: String::new(), limits, keep: Vec::new(), check: None }
     }
 }
 
@@ -105,6 +108,8 @@ pub struct Ran {
     pub left: usize,
     /// The wanted files that were there.
     pub kept: Files,
+    /// What the check said, if one was run: whether it passed, and what it wrote.
+    pub checked: Option<(bool, String)>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -154,7 +159,9 @@ fn runner(job: Job, root: PathBuf) -> Result<Vec<Ran>, String> {
     let root = root.canonicalize().map_err(|error| error.to_string())?;
     if job.enclosed {
         let disk = job.steps.iter().map(|step| step.limits.disk).max().unwrap_or_default();
-        let enclosed = crate::process::in_namespace(&root, |_| {
+        let enclosed = crate::process::in_namespace(&root, |numbers| {
+            // It is a file open for writing, and a mount with one cannot be made read-only.
+            drop(numbers);
             enclosure::only_writable(&root, disk << 20);
             let ran = carry_out(&job, &root, true).map_err(|error| error.to_string());
             crate::wire::codec::encode(&ran).unwrap_or_default()
@@ -186,7 +193,10 @@ fn carry_out(job: &Job, root: &Path, is_alone: bool) -> Result<Vec<Ran>, StepErr
         let folder = root.join(number.to_string());
         std::fs::create_dir(&folder)?;
         job.files.write(&folder)?;
-        let mut ran = step.run(&folder, is_alone)?;
+        let mut ran = step.run(&folder, is_alone, &[])?;
+        if let Some(check) = step.check.as_ref().filter(|_| ran.cut.is_none()) {
+            ran.checked = Some(step.checked(check, &ran, &folder, is_alone)?);
+        }
         for name in &step.keep {
             // A link, a folder or a file of any size: what is no plain file is not there.
             if let Ok(bytes) = read_kept(&folder.join(name)) {
@@ -214,7 +224,29 @@ fn read_kept(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 impl Step {
-    fn run(&self, root: &Path, is_alone: bool) -> Result<Ran, StepError> {
+    /// Runs the check of what `ran` left in the folder.
+    fn checked(
+        &self,
+        check: &str,
+        ran: &Ran,
+        root: &Path,
+        is_alone: bool,
+    ) -> Result<(bool, String), StepError> {
+        let argv = ["/bin/sh", "-c", check].map(str::to_owned).to_vec();
+        let text = ran.text().replace('\0', "");
+        // A variable is bounded (`MAX_ARG_STRLEN`); what is longer than that was printed by no right program.
+        let mut end = text.len().min(LONGEST_VARIABLE);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let status = ran.status.unwrap_or(-1).to_string();
+        let variables = [("STDOUT", text[..end].trim_end_matches('\n').to_owned()), ("STATUS", status)];
+        let said = Self::new(argv, self.limits).run(root, is_alone, &variables)?;
+        let text = [&said.stdout[..], &said.stderr[..]].concat();
+        Ok((said.is_success(), String::from_utf8_lossy(&text).trim().to_owned()))
+    }
+
+    fn run(&self, root: &Path, is_alone: bool, more: &[(&str, String)]) -> Result<Ran, StepError> {
         let begin = Instant::now();
         let stdin = self.input()?;
         let (out, out_end) = pipe_to_poll()?;
@@ -222,7 +254,7 @@ impl Step {
         let directory = CString::new(root.as_os_str().as_bytes()).map_err(io::Error::from)?;
         let mut variables: Vec<(OsString, OsString)> =
             ["HOME", "TMPDIR", "PWD"].into_iter().map(|name| (name.into(), root.into())).collect();
-        variables.extend(self.variables.iter().map(|(name, value)| (name.into(), value.into())));
+        variables.extend(more.iter().map(|(name, value)| (name.into(), value.into())));
         let streams = Streams {
             stdio: [Some(stdin.as_fd()), Some(out_end.as_fd()), Some(err_end.as_fd())],
             directory: Some(&directory),
@@ -248,7 +280,7 @@ impl Step {
             _ => (None, None),
         };
         let seconds = begin.elapsed().as_secs_f64();
-        Ok(Ran { status, signal, stdout, stderr, cut, left, kept: Files::default(), seconds })
+        Ok(Ran { status, signal, stdout, stderr, cut, left, kept: Files::default(), checked: None, seconds })
     }
 
     fn time(&self) -> Duration {
