@@ -1,4 +1,4 @@
-//! `clock_gettime(CLOCK_MONOTONIC)`: one clock for all processes of a machine.
+//! `clock_gettime(2)`: the monotonic clock that all processes share, and clocks of processor time.
 
 use std::io;
 use std::time::Duration;
@@ -11,7 +11,7 @@ pub fn monotonic_ns() -> u64 {
     read(ClockId::CLOCK_MONOTONIC)
 }
 
-/// Nanoseconds of processor time that this process has used, all threads together.
+/// Nanoseconds of processor time that all threads of this process have used.
 pub fn cpu_ns() -> u64 {
     read(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_never_goes_back() {
+    fn the_clock_never_goes_backwards() {
         let first = monotonic_ns();
         assert!(monotonic_ns() >= first);
     }

@@ -1,7 +1,7 @@
-//! Exits and reapings of processes that are not our children, as they happen (`pidfd_open(2)`, `epoll(7)`).
+//! Reports when processes end and when they are reaped, even if they are not our children (`pidfd_open(2)`, `epoll(7)`).
 //!
-//! A pidfd becomes readable when its process ends and, from Linux 6.9, hangs up when it is reaped: the two
-//! edges of a zombie. It is watched edge-triggered, for between the edges it stays readable.
+//! A pidfd becomes readable when its process ends and, since Linux 6.9, hangs up when the process is reaped: the two
+//! edges of the zombie state. It is watched edge-triggered, because it stays readable between the edges.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-/// What a pidfd has told.
+/// What happened to the process of a pidfd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edge {
     /// The process has ended; it is a zombie.
@@ -18,12 +18,12 @@ pub enum Edge {
     Reaped,
 }
 
-/// A set of processes whose ends are waited for.
+/// A set of processes that are watched until they end.
 #[derive(Debug)]
 pub struct Deaths(Epoll);
 
 impl Deaths {
-    /// An empty set.
+    /// Creates an empty set.
     ///
     /// # Errors
     /// `EMFILE` when no descriptor is left.
@@ -31,22 +31,22 @@ impl Deaths {
         Ok(Self(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?))
     }
 
-    /// Watches the process of `pidfd` under the number `token`. Dropping the pidfd ends it.
+    /// Watches the process of `pidfd` until the pidfd is closed. Its edges are reported with `token`.
     ///
     /// # Errors
-    /// `ENOSPC` at the user's limit of watches.
+    /// `ENOSPC` at the user's limit on watches.
     pub fn add(&self, pidfd: &OwnedFd, token: u64) -> io::Result<()> {
         Ok(self.0.add(pidfd, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, token))?)
     }
 
-    /// The edges since the last call, up to 256.
+    /// Returns the edges since the last call, up to 256.
     ///
     /// # Errors
     /// None that a caller can cause.
     pub fn edges(&self) -> io::Result<Vec<(u64, Edge)>> {
         let mut events = [EpollEvent::empty(); 256];
-        let told = match self.0.wait(&mut events, EpollTimeout::ZERO) {
-            Ok(told) => told,
+        let count = match self.0.wait(&mut events, EpollTimeout::ZERO) {
+            Ok(count) => count,
             Err(Errno::EINTR) => 0,
             Err(error) => return Err(error.into()),
         };
@@ -54,7 +54,7 @@ impl Deaths {
             let reaped = event.events().contains(EpollFlags::EPOLLHUP);
             (event.data(), if reaped { Edge::Reaped } else { Edge::Ended })
         };
-        Ok(events[..told].iter().map(edge).collect())
+        Ok(events[..count].iter().map(edge).collect())
     }
 }
 

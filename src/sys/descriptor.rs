@@ -1,7 +1,7 @@
-//! Descriptors: `dup3(2)`, `SCM_RIGHTS` over a Unix socket (`unix(7)`).
+//! Descriptors: `dup3(2)`, and `SCM_RIGHTS` over a Unix socket (`unix(7)`).
 //!
 //! # Safety
-//! Numbers become owned descriptors only where the kernel has just made them for this process.
+//! Numbers become owned descriptors only where the kernel has just created them for this process.
 #![expect(unsafe_code, reason = "turning descriptor numbers into owned descriptors")]
 
 use crate::sys::pid::Pid;
@@ -13,20 +13,20 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// Makes the open descriptor `at` refer to the same open file as `fd`; close-on-exec (`dup3(2)`).
+/// Makes the open descriptor `at` refer to the same open file as `fd`, close-on-exec (`dup3(2)`).
 ///
 /// # Safety
-/// The owner of `at` must not rely on what it refers to now.
+/// The owner of `at` must not rely on the file that it refers to now.
 ///
 /// # Errors
-/// `EBUSY`, `EINTR` as the manual says.
+/// `EBUSY`, `EINTR`: see `dup3(2)`.
 pub unsafe fn replace(at: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: `at` is open and stays open: its owner keeps it, only what it refers to changes.
     if unsafe { libc::dup3(fd.as_raw_fd(), at.as_raw_fd(), libc::O_CLOEXEC) } != -1 {
         return Ok(());
     }
     let refused = io::Error::last_os_error();
-    // A sandbox may know only the older call.
+    // A sandbox may allow only the older call.
     // SAFETY: as above; the flag of a descriptor is an integer.
     let is_done = matches!(Errno::last(), Errno::EPERM | Errno::ENOSYS)
         && unsafe {
@@ -36,20 +36,20 @@ pub unsafe fn replace(at: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> 
     if is_done { Ok(()) } else { Err(refused) }
 }
 
-/// Detaches standard input: returns it as an owned descriptor and puts /dev/null in its place,
-/// as Python does for the children of `multiprocessing`.
+/// Detaches standard input: returns it as an owned descriptor and replaces it by `/dev/null`, as Python does
+/// for the children of `multiprocessing`.
 ///
 /// # Errors
-/// When /dev/null cannot be opened.
+/// When `/dev/null` cannot be opened.
 pub fn take_stdin() -> io::Result<OwnedFd> {
-    // SAFETY: descriptor 0 is open for the whole life of the process: it is only ever replaced.
+    // SAFETY: descriptor 0 is open for the whole life of the process; it is only ever replaced.
     let stdin = unsafe { BorrowedFd::borrow_raw(0) };
     let taken = stdin.try_clone_to_owned()?;
     null_stdin()?;
     Ok(taken)
 }
 
-/// Puts `fd` in the place of standard input.
+/// Replaces standard input by `fd`.
 ///
 /// # Errors
 /// As `dup2(2)`.
@@ -61,7 +61,8 @@ pub fn move_to_stdin(fd: OwnedFd) -> io::Result<()> {
     }
 }
 
-/// A pipe whose reading end never blocks, to be read where `ppoll(2)` has said that there is something.
+/// Creates a pipe whose reading end does not block, for reading after `ppoll(2)` has reported it ready. Both ends are
+/// close-on-exec.
 ///
 /// # Errors
 /// `EMFILE` when no descriptor is left.
@@ -71,8 +72,8 @@ pub fn pipe_to_poll() -> io::Result<(std::fs::File, OwnedFd)> {
     Ok((reader.into(), writer))
 }
 
-/// Whether number `fd` of this process and number `other` of process `pid` are one open file: opened once,
-/// with one position (`kcmp(2)`). Where the kernel does not tell, whether they are one file at least.
+/// Whether descriptor `fd` of this process and descriptor `other` of process `pid` refer to the same open file
+/// description (`kcmp(2)`). If the kernel refuses the call, whether they refer to the same file at least.
 pub fn is_same_file(fd: RawFd, pid: Pid, other: RawFd) -> bool {
     const KCMP_FILE: libc::c_int = 0;
     let own = Pid::this().as_raw();
@@ -88,10 +89,10 @@ pub fn is_same_file(fd: RawFd, pid: Pid, other: RawFd) -> bool {
     }
 }
 
-/// Puts /dev/null in the place of standard input.
+/// Replaces standard input by `/dev/null`.
 ///
 /// # Errors
-/// When /dev/null cannot be opened.
+/// When `/dev/null` cannot be opened.
 pub fn null_stdin() -> io::Result<()> {
     let null = File::open("/dev/null")?;
     // SAFETY: dup2 replaces descriptor 0 atomically; nothing owns the number as an `OwnedFd`.
@@ -101,12 +102,12 @@ pub fn null_stdin() -> io::Result<()> {
     }
 }
 
-/// Whether it is a Unix socket that keeps the borders of messages.
+/// Whether `fd` is a socket that preserves message boundaries (`SOCK_SEQPACKET`).
 pub fn is_packet_socket(fd: BorrowedFd<'_>) -> bool {
     getsockopt(&fd, sockopt::SockType) == Ok(SockType::SeqPacket)
 }
 
-/// Sends one byte through a socket, without waiting.
+/// Sends one byte through a socket, without blocking.
 ///
 /// # Errors
 /// `EPIPE` when the other end is closed, `EAGAIN` when there is no room.
@@ -116,10 +117,10 @@ pub fn send_byte(socket: BorrowedFd<'_>, byte: u8) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes one byte out of a socket, without waiting.
+/// Receives one byte from a socket, without blocking.
 ///
 /// # Errors
-/// `EAGAIN` when none is there; `UnexpectedEof` when the other end is closed.
+/// `EAGAIN` when there is none; `UnexpectedEof` when the other end is closed.
 pub fn take_byte(socket: BorrowedFd<'_>) -> io::Result<u8> {
     let mut byte = [0];
     match recv(socket.as_raw_fd(), &mut byte, MsgFlags::MSG_DONTWAIT)? {
@@ -128,25 +129,24 @@ pub fn take_byte(socket: BorrowedFd<'_>) -> io::Result<u8> {
     }
 }
 
-/// The next thing that a socket holds.
+/// What a socket holds next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peeked {
     /// Nothing yet.
     Nothing,
     /// The end of the stream: no process has the sending end open.
     End,
-    /// A message, and this process may have as many descriptors as it carries.
+    /// A message, whose descriptors are within this process's limit.
     Message,
 }
 
-/// As many descriptors as one message can carry (`SCM_MAX_FD` of the kernel).
+/// The maximum number of descriptors in one message (`SCM_MAX_FD` of the kernel).
 const MOST_IN_A_MESSAGE: usize = 253;
 
 /// Peeks at the next message of a packet socket.
 ///
 /// # Errors
-/// `EMFILE` when the message carries more descriptors than this process may have open: taking it would lose
-/// them.
+/// `EMFILE` when the message carries more descriptors than this process may open: receiving it would lose them.
 pub fn peek(socket: BorrowedFd<'_>) -> io::Result<Peeked> {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     match receive_some(socket, &mut [0; 1], flags) {
@@ -158,11 +158,11 @@ pub fn peek(socket: BorrowedFd<'_>) -> io::Result<Peeked> {
     }
 }
 
-/// Sends bytes and copies of up to 253 descriptors as one message, without waiting.
+/// Sends bytes and copies of up to 253 descriptors as one message, without blocking.
 ///
 /// # Errors
-/// `EPIPE` when the other end is closed, `EAGAIN` when there is no room, `EMSGSIZE` when there never will be,
-/// `ETOOMANYREFS` when more descriptors are in flight than this process may have open.
+/// `EPIPE` when the other end is closed, `EAGAIN` when there is no room, `EMSGSIZE` when the message never fits,
+/// `ETOOMANYREFS` when more descriptors are in flight than this process may open.
 pub fn send_message(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     let rights: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let control = [ControlMessage::ScmRights(&rights)];
@@ -176,15 +176,15 @@ pub fn send_message(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[Borrowe
     }
 }
 
-/// Receives bytes and the descriptors that came with them, without waiting; all of the descriptors, or it is an error.
+/// Receives bytes and all descriptors that came with them, without blocking.
 ///
 /// # Errors
-/// `EMFILE` when this process may not have as many open.
+/// `EMFILE` when this process may not open all of the descriptors.
 pub fn receive_message(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     receive_some(socket, bytes, MsgFlags::MSG_DONTWAIT)
 }
 
-/// As [`receive_message`], and the message stays where it is; the descriptors are copies.
+/// Like [`receive_message`], but the message stays in the socket; the descriptors are copies.
 ///
 /// # Errors
 /// As [`receive_message`].
@@ -192,13 +192,13 @@ pub fn peek_message(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usi
     receive_some(socket, bytes, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT)
 }
 
-/// Receives bytes and the descriptors that came with them; all of them, or it is an error.
+/// Receives bytes and the descriptors that came with them. Fails unless all of the descriptors are received.
 fn receive_some(
     socket: BorrowedFd<'_>,
     bytes: &mut [u8],
     flags: MsgFlags,
 ) -> io::Result<(usize, Vec<OwnedFd>)> {
-    // By hand, for `nix` gives away nothing of what was cut: the descriptors that did come would stay open.
+    // `nix` does not return the descriptors of a truncated message, which would then stay open.
     let mut space = cmsg_space!([RawFd; MOST_IN_A_MESSAGE]);
     let mut buffer = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     // SAFETY: all-zero bytes are a valid msghdr.
@@ -209,7 +209,7 @@ fn receive_some(
     header.msg_controllen = space.capacity() as _;
     let n_bytes = loop {
         let flags = (flags | MsgFlags::MSG_CMSG_CLOEXEC).bits();
-        // SAFETY: the buffers that the header names have the lengths that it says, and outlive the call.
+        // SAFETY: the buffers have the lengths in the header and outlive the call.
         let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
         match usize::try_from(received) {
             Ok(received) => break received,
@@ -221,17 +221,17 @@ fn receive_some(
     // SAFETY: the header is the one that the kernel has just filled in.
     let mut control = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
     while !control.is_null() {
-        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR give whole headers inside of the buffer only.
+        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return only complete headers inside the buffer.
         let (head, data) = unsafe { (*control, libc::CMSG_DATA(control).cast::<RawFd>()) };
         if (head.cmsg_level, head.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
-            // SAFETY: takes no memory, only computes the length of a header.
+            // SAFETY: computes the length of a header, and accesses no memory.
             let length = head.cmsg_len - unsafe { libc::CMSG_LEN(0) } as usize;
             for at in 0..length / size_of::<RawFd>() {
-                // SAFETY: within the data of this header; the kernel has just made the descriptor for us.
+                // SAFETY: within the data of this header; the kernel has just created the descriptor for us.
                 descriptors.push(unsafe { OwnedFd::from_raw_fd(data.add(at).read_unaligned()) });
             }
         }
-        // SAFETY: `control` is a header inside of the buffer.
+        // SAFETY: `control` is a header inside the buffer.
         control = unsafe { libc::CMSG_NXTHDR(&raw const header, control) };
     }
     if header.msg_flags & libc::MSG_CTRUNC != 0 {
@@ -241,11 +241,11 @@ fn receive_some(
 }
 
 /// Sends copies of any number of descriptors through a packet socket, in as few messages as possible,
-/// without waiting.
+/// without blocking.
 ///
 /// # Errors
 /// `EPIPE` when the other end is closed, `EAGAIN` when its buffer is full (some tens of thousands of
-/// descriptors), `ETOOMANYREFS` when more are in flight than this process may have open.
+/// descriptors), `ETOOMANYREFS` when more are in flight than this process may open.
 pub fn send_descriptors(socket: BorrowedFd<'_>, descriptors: &[OwnedFd]) -> io::Result<()> {
     for some in descriptors.chunks(MOST_IN_A_MESSAGE) {
         let rights: Vec<RawFd> = some.iter().map(AsRawFd::as_raw_fd).collect();
@@ -256,10 +256,10 @@ pub fn send_descriptors(socket: BorrowedFd<'_>, descriptors: &[OwnedFd]) -> io::
     Ok(())
 }
 
-/// Takes as many descriptors as [`send_descriptors`] left in `socket`, without waiting.
+/// Receives `count` descriptors that [`send_descriptors`] sent, without blocking.
 ///
 /// # Errors
-/// `EMFILE` when this process may not have as many open; `InvalidData` when fewer are there.
+/// `EMFILE` when this process may not open as many; `InvalidData` when there are fewer.
 pub fn receive_descriptors(socket: BorrowedFd<'_>, count: usize) -> io::Result<Vec<OwnedFd>> {
     let mut all = Vec::new();
     while all.len() < count {
@@ -273,7 +273,7 @@ pub fn receive_descriptors(socket: BorrowedFd<'_>, count: usize) -> io::Result<V
     Ok(all)
 }
 
-/// Sends a copy of one descriptor through a packet socket, and waits while its buffer is full.
+/// Sends a copy of one descriptor through a packet socket, blocking while its buffer is full.
 ///
 /// # Errors
 /// `EPIPE` when the other end is closed.
@@ -284,19 +284,20 @@ pub fn send_descriptor(socket: BorrowedFd<'_>, descriptor: BorrowedFd<'_>) -> io
     Ok(())
 }
 
-/// Takes the descriptor that [`send_descriptor`] left in `socket`, without waiting.
+/// Receives the descriptor that [`send_descriptor`] sent, without blocking.
 ///
 /// # Errors
-/// `EAGAIN` when none is there, `EMFILE` when this process may not have one more open; `InvalidData` at the end.
+/// `EAGAIN` when there is none, `EMFILE` when this process may not open another; `InvalidData` at the end of the
+/// stream.
 pub fn receive_descriptor(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     receive_descriptors(socket, 1)?.pop().ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// Closes a descriptor that a fork copied and that nothing in the copy owns.
+/// Closes a descriptor in a forked child that no value in the child owns.
 ///
 /// # Safety
 /// No value in this process may own or use `fd` from now on.
 pub unsafe fn close_copied(fd: RawFd) {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller's promise.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
 }

@@ -1,16 +1,16 @@
-//! `epoll(7)`: one descriptor that is readable while any of many is.
+//! `epoll(7)`: one descriptor that is readable while any of a set of descriptors is.
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// A set of descriptors, each with a number of the owner's choice.
+/// A set of descriptors, each with a token of the caller's choice.
 #[derive(Debug)]
 pub struct ReadySet(Epoll);
 
 impl ReadySet {
-    /// An empty set; close-on-exec.
+    /// Creates an empty set, close-on-exec.
     ///
     /// # Errors
     /// `EMFILE` when no descriptor is left.
@@ -18,20 +18,20 @@ impl ReadySet {
         Ok(ReadySet(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?))
     }
 
-    /// Adds `fd` under the number `token`.
+    /// Adds `fd` with `token`.
     ///
     /// # Errors
-    /// `EEXIST` when it is in the set, `ENOSPC` at the user's limit of watches.
+    /// `EEXIST` when it is already in the set, `ENOSPC` at the user's limit on watches.
     pub fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         Ok(self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
     }
 
-    /// Takes `fd` out; one that is not in the set is left alone.
+    /// Removes `fd`, if it is in the set.
     pub fn remove(&self, fd: BorrowedFd<'_>) {
         let _ = self.0.delete(fd);
     }
 
-    /// The numbers of those that are readable now, up to 64 at once.
+    /// Returns the tokens of the descriptors that are readable now, up to 64.
     ///
     /// # Errors
     /// None that a caller can cause.

@@ -1,8 +1,8 @@
-//! `fork(2)` and `execvp(3)` of a foreign program, held at a gate until it can be watched.
+//! `fork(2)` and `execvp(3)` of any program, with a gate before the exec that holds the child until it is watched.
 //!
 //! # Safety
-//! Between fork and exec the child calls only what `signal-safety(7)` allows (and `execvpe`, which glibc and
-//! musl keep free of allocation); everything it needs is prepared before the fork.
+//! Between fork and exec the child calls only functions that `signal-safety(7)` allows (and `execvpe`, which
+//! does not allocate in glibc and musl). Everything it needs is prepared before the fork.
 #![expect(unsafe_code, reason = "fork, exec, and descriptors by number in the child")]
 
 use crate::sys::pid::Pid;
@@ -21,24 +21,24 @@ use super::fork::{Forked, fork};
 use super::notes_pipe;
 use super::signal::{self, Inherited};
 
-/// Where the standard streams of the program go; `None` leaves ours.
+/// The streams and the environment of the program.
 #[derive(Debug, Default)]
 pub struct Streams<'fd> {
-    /// Standard input, output, and error.
+    /// Its standard input, output, and error; `None` for those of this process.
     pub stdio: [Option<BorrowedFd<'fd>>; 3],
-    /// Its working directory; `None` for ours.
+    /// Its working directory; `None` for that of this process.
     pub directory: Option<&'fd CStr>,
-    /// Variables that it finds in place of ours of the same name.
+    /// Environment variables that are added, or that replace those of this process.
     pub variables: &'fd [(OsString, OsString)],
-    /// It leads a session of its own, without a terminal.
+    /// Whether it leads a new session without a terminal.
     pub own_session: bool,
-    /// The program leads a session of its own whose terminal is its standard output.
+    /// Whether it leads a new session whose terminal is its standard output.
     pub own_terminal: bool,
-    /// A pipe that it inherits, with its number in the environment (see [`notes_pipe`]).
+    /// A pipe that it inherits, whose number is in its environment (see [`notes_pipe`]).
     pub notes: Option<BorrowedFd<'fd>>,
 }
 
-/// A child that exists, and runs nothing of the program's until the gate opens.
+/// A child that does not execute the program until its gate is opened.
 #[derive(Debug)]
 pub struct AtGate {
     pid: Pid,
@@ -46,13 +46,13 @@ pub struct AtGate {
     failure: File,
 }
 
-/// Makes the child, which starts with the signal mask, the dispositions and the limits that this process was started
-/// with. `argv` must not be empty; its first string is looked up in `PATH`.
+/// Forks the child, which starts with the signal mask, the signal dispositions and the limits with which this process
+/// was started. `argv` must not be empty; its first string is looked up in `PATH`.
 ///
-/// Should this process die before [`AtGate::open`], the child sees its end of the gate close and exits.
+/// If this process dies before [`AtGate::open`], the child's end of the gate is closed and the child exits.
 ///
 /// # Errors
-/// `EAGAIN` at the limit of processes, `EMFILE` at the limit of descriptors, `EINVAL` for an empty `argv`.
+/// `EAGAIN` at the limit on processes, `EMFILE` at the limit on descriptors, `EINVAL` for an empty `argv`.
 pub fn fork_at_gate(argv: &[CString], streams: &Streams<'_>) -> io::Result<AtGate> {
     if argv.is_empty() {
         return Err(Errno::EINVAL.into());
@@ -77,31 +77,31 @@ pub fn fork_at_gate(argv: &[CString], streams: &Streams<'_>) -> io::Result<AtGat
         own_session: streams.own_session,
         directory: streams.directory.map_or(std::ptr::null(), CStr::as_ptr),
     };
-    // SAFETY: the child goes straight into `run_child`, which takes no lock and never returns.
+    // SAFETY: the child immediately calls `run_child`, which takes no lock and never returns.
     match unsafe { fork() }? {
-        // SAFETY: the strings and the pointers to them were copied with the rest of this memory.
+        // SAFETY: the strings and the pointers to them were copied with the rest of the memory.
         Forked::Child => unsafe { run_child(&plan, &pointers, &variables) },
         Forked::Parent(pid) => Ok(AtGate { pid, gate: gate_in.into(), failure: failure_out.into() }),
     }
 }
 
 impl AtGate {
-    /// The child's PID; it stays its PID through the exec.
+    /// The child's PID, which the exec does not change.
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// Lets the program begin, and returns once its `execve` has succeeded.
+    /// Lets the child execute the program, and returns once `execve` has succeeded.
     ///
     /// # Errors
-    /// What `execvp` said in the child, `ENOENT` or `EACCES` mostly; the child has then exited with 127 and
-    /// waits to be reaped.
+    /// The error of `execvp` in the child, usually `ENOENT` or `EACCES`. The child has then exited with 127 and
+    /// must be reaped.
     pub fn open(mut self) -> io::Result<()> {
-        // A child that was killed at the gate makes this fail with EPIPE, and the read below says nothing:
-        // its exit status will tell.
+        // If the child was killed at the gate, this fails with EPIPE and the read below reports nothing; the
+        // exit status shows it.
         let _ = self.gate.write_all(&[1]);
         let mut errno = [0; 4];
-        // The program's end of this pipe is closed by a successful exec, which ends the read without a byte.
+        // A successful exec closes the child's end of this pipe, which ends the read without a byte.
         match self.failure.read_exact(&mut errno) {
             Ok(()) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
@@ -119,11 +119,11 @@ struct Plan {
     own_terminal: bool,
     inherited: Inherited,
     own_session: bool,
-    /// Null for the directory of this process.
+    /// Null for the working directory of this process.
     directory: *const libc::c_char,
 }
 
-/// This process's environment with these variables, and the number of the pipe for notes in it.
+/// The environment of this process with `variables` and the number of the notes pipe.
 fn environment(notes: RawFd, variables: &[(OsString, OsString)]) -> io::Result<Vec<CString>> {
     let mut entries = Vec::new();
     let is_kept = |name: &OsString| {
@@ -143,11 +143,11 @@ fn environment(notes: RawFd, variables: &[(OsString, OsString)]) -> io::Result<V
 }
 
 /// # Safety
-/// Only in a fresh child; `argv` and `envp` are null-terminated arrays of valid strings.
+/// Must be called in a freshly forked child; `argv` and `envp` are null-terminated arrays of valid strings.
 unsafe fn run_child(plan: &Plan, argv: &[*const libc::c_char], envp: &[*const libc::c_char]) -> ! {
     // SAFETY: async-signal-safe calls on integers and on memory prepared before the fork.
     unsafe {
-        // Without this the child would hold its own gate open when its parent dies.
+        // Otherwise the child would hold its own gate open after its parent dies.
         libc::close(plan.our_gate);
         let mut go = 0_u8;
         loop {
@@ -157,9 +157,10 @@ unsafe fn run_child(plan: &Plan, argv: &[*const libc::c_char], envp: &[*const li
                 _ => libc::_exit(127),
             }
         }
-        // If the watcher is killed its command goes too. It may be dead already: then the gate has not opened.
+        // From here on, the command is killed with the watching process. If that died before it opened the gate, the
+        // read above has ended this child.
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        // What Rust's runtime and this program have changed is put back.
+        // Restore what Rust's runtime and this program have changed.
         for (signal, is_ignored) in plan.inherited.is_ignored {
             libc::signal(signal as libc::c_int, if is_ignored { libc::SIG_IGN } else { libc::SIG_DFL });
         }
@@ -178,7 +179,7 @@ unsafe fn run_child(plan: &Plan, argv: &[*const libc::c_char], envp: &[*const li
             fail(plan.failure);
         }
         for (number, &fd) in (0..).zip(&plan.stdio) {
-            // dup2 of a number onto itself would leave it close-on-exec; none of ours is 0, 1 or 2.
+            // dup2 of a descriptor onto itself would leave it close-on-exec, but none of these is 0, 1 or 2.
             if fd >= 0 && libc::dup2(fd, number) < 0 {
                 fail(plan.failure);
             }
@@ -191,21 +192,24 @@ unsafe fn run_child(plan: &Plan, argv: &[*const libc::c_char], envp: &[*const li
     }
 }
 
+/// Reports the error of the last call, and exits.
+///
 /// # Safety
-/// Only in a fresh child.
+/// Must be called in a freshly forked child.
 unsafe fn fail(failure: RawFd) -> ! {
     let errno = Errno::last_raw().to_ne_bytes();
-    // SAFETY: four bytes of a local, then the end of this process without any destructor.
+    // SAFETY: writes four bytes of a local, then exits without running destructors.
     unsafe {
         libc::write(failure, errno.as_ptr().cast(), errno.len());
         libc::_exit(127)
     }
 }
 
-/// A terminal of the program's own: our end, and the end for its standard streams (`openpty(3)`).
+/// Opens a pseudo-terminal, and returns its master, non-blocking, and its slave, for the program's standard streams
+/// (`openpty(3)`).
 ///
 /// # Errors
-/// `ENOENT` or `ENOSPC` when the machine has no more pseudo-terminals.
+/// `ENOENT` or `ENOSPC` when no pseudo-terminal is left.
 pub fn open_terminal(rows: u16, columns: u16) -> io::Result<(OwnedFd, OwnedFd)> {
     let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let ends = nix::pty::openpty(Some(&size), None)?;
@@ -217,9 +221,9 @@ pub fn open_terminal(rows: u16, columns: u16) -> io::Result<(OwnedFd, OwnedFd)> 
     Ok((ends.master, ends.slave))
 }
 
-/// Tells the program on the other end of a terminal that its window has changed.
+/// Sets the window size of a pseudo-terminal, of which the kernel notifies the program on its other end.
 pub fn resize_terminal(master: BorrowedFd<'_>, rows: u16, columns: u16) {
     let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the kernel reads one structure of ours; a failure only leaves the old size.
+    // SAFETY: the kernel reads one local structure; a failure only keeps the old size.
     unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
 }

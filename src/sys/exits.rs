@@ -1,10 +1,10 @@
-//! The kernel's announcement of every exit, with its status (the process connector, `linux/cn_proc.h`).
+//! The kernel's notifications of every exit, with its status (the process connector, `linux/cn_proc.h`).
 //!
-//! A child that lives half a millisecond is reaped before anybody could open a pidfd of it; its status is in
-//! this announcement all the same. From Linux 6.6 on everybody may listen, and ask for exits alone.
+//! A child that lives for half a millisecond may be reaped before a pidfd of it can be opened, but the notification
+//! still has its status. Since Linux 6.6 any user may subscribe, and may subscribe to exits alone.
 //!
 //! # Safety
-//! The one unsafe call is `socket(2)` with a protocol that `nix` does not name; its descriptor is owned at once.
+//! The one unsafe call is `socket(2)` with a protocol that `nix` does not name. Its descriptor is owned immediately.
 #![expect(unsafe_code, reason = "a socket of the kernel's connector")]
 
 use crate::sys::pid::Pid;
@@ -16,48 +16,48 @@ use nix::libc;
 use nix::sys::socket::sockopt::RcvBuf;
 use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, recv, send, setsockopt};
 
-/// One thread's end.
+/// The exit of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThreadExit {
     /// Its process.
     pub pid: Pid,
     /// The thread.
     pub tid: Pid,
-    /// Its wait status; for the main thread, as a rule, its process's.
+    /// Its wait status; for the main thread usually that of the process.
     pub status: i32,
-    /// The CPU that it ends on.
+    /// The CPU on which it exits.
     pub cpu: u32,
-    /// `CLOCK_MONOTONIC`, nanoseconds: its memory is given back, and next it leaves the CPU for good.
+    /// `CLOCK_MONOTONIC` in nanoseconds. The thread has released its memory, and is about to leave the CPU for good.
     pub at_ns: u64,
 }
 
-/// A listener to all exits of the machine.
+/// A subscription to all exits on the machine.
 #[derive(Debug)]
 pub struct Exits(OwnedFd);
 
-/// `CN_IDX_PROC` and `CN_VAL_PROC`: the connector's group and channel for processes.
+/// `CN_IDX_PROC` and `CN_VAL_PROC`: the connector's index and value for process events.
 const PROCESSES: u32 = 1;
 /// `PROC_CN_MCAST_LISTEN`.
 const LISTEN: u32 = 1;
 /// `PROC_EVENT_EXIT`.
 const EXIT: u32 = 0x8000_0000;
-/// `struct nlmsghdr` and `struct cn_msg` in front of the body.
+/// The size of `struct nlmsghdr` and `struct cn_msg`, which precede the body.
 const HEADERS: usize = 16 + 20;
-/// Room for announcements that wait; those that do not fit are lost, and their statuses unknown.
-const WAITING: usize = 1 << 20;
-/// The inode numbers of the first PID and user namespace: in others the kernel announces nothing, silently.
-const FIRST_NAMESPACES: [(&str, u64); 2] =
+/// The receive buffer in bytes. Notifications that do not fit are lost, and the statuses in them unknown.
+const RECEIVE_BUFFER: usize = 1 << 20;
+/// The inode numbers of the initial PID and user namespaces. In others the kernel silently sends no notifications.
+const INITIAL_NAMESPACES: [(&str, u64); 2] =
     [("/proc/self/ns/pid", 0xEFFF_FFFC), ("/proc/self/ns/user", 0xEFFF_FFFD)];
 
 impl Exits {
-    /// Listens from now on.
+    /// Subscribes to the exits from now on.
     ///
     /// # Errors
-    /// `EPERM` before Linux 6.6 except for root, `Unsupported` in a container.
+    /// `EPERM` before Linux 6.6, except for root; `Unsupported` in a container.
     pub fn listen() -> io::Result<Self> {
         use std::os::unix::fs::MetadataExt;
-        for (namespace, first) in FIRST_NAMESPACES {
-            if std::fs::metadata(namespace)?.ino() != first {
+        for (namespace, initial) in INITIAL_NAMESPACES {
+            if std::fs::metadata(namespace)?.ino() != initial {
                 return Err(io::ErrorKind::Unsupported.into());
             }
         }
@@ -67,14 +67,14 @@ impl Exits {
         Errno::result(fd)?;
         // SAFETY: the kernel just created this descriptor for this process; nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        // As much as may be had: the system's limit cuts it.
-        let _ = setsockopt(&fd, RcvBuf, &WAITING);
+        // The kernel caps the size at the system's limit.
+        let _ = setsockopt(&fd, RcvBuf, &RECEIVE_BUFFER);
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, PROCESSES))?;
         send(fd.as_raw_fd(), &subscription(), MsgFlags::empty())?;
         Ok(Self(fd))
     }
 
-    /// Gives every announcement that waits to `each`, oldest first.
+    /// Calls `each` for every pending notification, oldest first.
     pub fn drain(&self, mut each: impl FnMut(ThreadExit)) {
         const MOST: usize = 100_000;
         let mut message = [0; 256];
@@ -85,7 +85,7 @@ impl Exits {
                         each(exit);
                     }
                 }
-                // Some did not fit, the rest can be read.
+                // Some notifications were lost; the rest can be read.
                 Err(Errno::ENOBUFS | Errno::EINTR) => {}
                 Err(_) => return,
             }
@@ -93,7 +93,7 @@ impl Exits {
     }
 }
 
-/// `nlmsghdr`, `cn_msg`, `proc_input`.
+/// The subscription message: `nlmsghdr`, `cn_msg`, `proc_input`.
 fn subscription() -> Vec<u8> {
     const DONE: u16 = 3;
     let body = [LISTEN, EXIT].map(u32::to_ne_bytes).concat();
@@ -110,7 +110,7 @@ fn subscription() -> Vec<u8> {
     message
 }
 
-/// `struct proc_event`: what, CPU, time, then for an exit thread, process, status.
+/// Parses `struct proc_event`: type, CPU, time, and for an exit the thread, process, and status.
 fn parse(message: &[u8]) -> Option<ThreadExit> {
     let body = message.get(HEADERS..)?;
     let word = |at: usize| Some(u32::from_ne_bytes(body.get(at..at + 4)?.try_into().ok()?));
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exit_is_read_and_one_cut_short_is_none() {
+    fn an_exit_is_parsed_and_a_truncated_one_is_ignored() {
         let mut message = vec![0; HEADERS];
         message.extend([EXIT, 1].map(u32::to_ne_bytes).concat());
         message.extend(99u64.to_ne_bytes());
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_child_is_announced_where_one_may_listen() {
+    fn the_exit_of_a_child_is_reported_where_subscribing_is_allowed() {
         let Ok(exits) = Exits::listen() else { return };
         let mut child = std::process::Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
         let pid = Pid::from_raw(child.id().cast_signed());

@@ -1,9 +1,9 @@
-//! Descriptors that the kernel keeps for several processes, in a socket that is connected to itself (`unix(7)`).
+//! A store of descriptors that several processes share: a socket that is connected to itself (`unix(7)`).
 //!
-//! What is sent into it waits in it, with the descriptors that were sent along (`SCM_RIGHTS`), until it is taken out by
-//! any process that has the socket, whether or not its sender still lives. With the socket's last descriptor
-//! everything in it is closed. Its name is one that the kernel chooses, in no file system, and only the socket itself
-//! may send to it.
+//! A message stays in the socket, with the descriptors that were sent with it (`SCM_RIGHTS`), until a process that has
+//! the socket receives it, even if the sender has died. When the last descriptor of the socket is closed, the kernel
+//! closes everything in it. The kernel chooses the socket's name, which is in no file system, and only the socket itself
+//! can send to it.
 
 use super::descriptor::{peek_message, send_message};
 use nix::sys::socket::{
@@ -13,14 +13,14 @@ use nix::sys::socket::{
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// Bytes that say what a group of descriptors is for.
+/// Length in bytes of the tag that identifies a group of descriptors.
 pub const TAG: usize = 24;
-/// As many descriptors as one message can carry (`SCM_MAX_FD` of the kernel).
+/// The maximum number of descriptors in one message (`SCM_MAX_FD` of the kernel).
 const MOST_IN_A_MESSAGE: usize = 253;
-/// The most descriptors in one group.
+/// The maximum number of descriptors in one group.
 pub const MOST_IN_A_GROUP: usize = MOST_IN_A_MESSAGE * MOST_IN_A_MESSAGE;
-/// What it may hold, in bytes of the kernel's accounts, where the system's limit (`net.core.wmem_max`) allows it: a
-/// group takes about 800.
+/// The requested capacity, in bytes as the kernel accounts for them, of which a group takes about 800. The system's
+/// limit is `net.core.wmem_max`.
 const BUFFER: usize = 4 << 20;
 
 /// Groups of descriptors, first in, first out.
@@ -28,30 +28,30 @@ const BUFFER: usize = 4 << 20;
 pub struct FdStore(OwnedFd);
 
 impl FdStore {
-    /// An empty store.
+    /// Creates an empty store.
     ///
     /// # Errors
-    /// `EMFILE`, or what a sandbox answers.
+    /// `EMFILE`, or the error of a sandbox.
     pub fn new() -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
         bind(socket.as_raw_fd(), &UnixAddr::new_unnamed())?;
         connect(socket.as_raw_fd(), &getsockname::<UnixAddr>(socket.as_raw_fd())?)?;
-        // It holds fewer groups where this is refused.
+        // If this is refused, the store holds fewer groups.
         let _ = setsockopt(&socket, sockopt::SndBuf, &BUFFER);
         Ok(FdStore(socket))
     }
 
-    /// Adds a group of copies of `descriptors` as the last one.
+    /// Adds a group of copies of `descriptors` at the end.
     ///
     /// # Errors
-    /// `EAGAIN` when it is full; `ETOOMANYREFS` when more descriptors of this user are in flight than this process
-    /// may have open; `EMFILE`, `EMSGSIZE` for a group of more than [`MOST_IN_A_GROUP`].
+    /// `EAGAIN` when the store is full; `ETOOMANYREFS` when more descriptors of this user are in flight than this
+    /// process may open; `EMFILE`; `EMSGSIZE` for a group of more than [`MOST_IN_A_GROUP`].
     pub fn push(&self, tag: &[u8; TAG], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         if descriptors.len() <= MOST_IN_A_MESSAGE {
             return send_message(self.0.as_fd(), tag, descriptors);
         }
-        // More than a message carries lie in stores of their own.
+        // A group that does not fit into one message is split into stores of its own.
         let mut stores = Vec::new();
         for some in descriptors.chunks(MOST_IN_A_MESSAGE) {
             let store = FdStore::new()?;
@@ -65,7 +65,7 @@ impl FdStore {
         send_message(self.0.as_fd(), tag, &stores)
     }
 
-    /// The tag of the first group; `None` where there is none.
+    /// The tag of the first group; `None` if the store is empty.
     ///
     /// # Errors
     /// None that a caller can cause.
@@ -79,10 +79,10 @@ impl FdStore {
         }
     }
 
-    /// Copies of the `count` descriptors of the first group, which stays where it is.
+    /// Copies of the `count` descriptors of the first group, which stays in the store.
     ///
     /// # Errors
-    /// `EMFILE` when this process may not have as many open; `InvalidData` when there are fewer.
+    /// `EMFILE` when this process may not open as many; `InvalidData` when the group has another number.
     pub fn first(&self, count: usize) -> io::Result<Vec<OwnedFd>> {
         let mut group = peek(self.0.as_fd())?;
         if count > MOST_IN_A_MESSAGE {
@@ -94,11 +94,11 @@ impl FdStore {
         if group.len() == count {
             return Ok(group);
         }
-        let what = format!("{} of {count} descriptors are there", group.len());
+        let what = format!("the group has {} descriptors instead of {count}", group.len());
         Err(io::Error::new(io::ErrorKind::InvalidData, what))
     }
 
-    /// Removes the first group, and closes its descriptors.
+    /// Removes the first group and closes its descriptors.
     ///
     /// # Errors
     /// None that a caller can cause.
@@ -109,10 +109,10 @@ impl FdStore {
         }
     }
 
-    /// Makes the first group the last one, at no moment without a copy of it in the store.
+    /// Moves the first group to the end. A copy of it is in the store at any time.
     ///
     /// # Errors
-    /// As [`Self::first`] and [`Self::push`]; the group is still the first one then.
+    /// As [`Self::first`] and [`Self::push`]; the group then stays the first one.
     pub fn rotate(&self, tag: &[u8; TAG]) -> io::Result<()> {
         let group = peek(self.0.as_fd())?;
         let group: Vec<_> = group.iter().map(AsFd::as_fd).collect();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_come_out_in_the_order_in_which_they_went_in() {
+    fn groups_are_first_in_first_out() {
         let store = FdStore::new().unwrap();
         assert!(store.first_tag().unwrap().is_none());
         for (number, count) in [(1, 1), (2, 0), (3, 253)] {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_it_is_closed_with_it() {
+    fn the_descriptors_in_a_store_are_closed_with_it() {
         let store = FdStore::new().unwrap();
         let (mut reader, mut writer) = std::io::pipe().unwrap();
         store.push(&[0; TAG], &[writer.as_fd()]).unwrap();

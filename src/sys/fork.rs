@@ -1,32 +1,32 @@
 //! `fork(2)` and `clone(2)`: copies of this process.
 //!
 //! # Safety
-//! A copy has only the thread that called, while locks that other threads held stay locked in it;
-//! so both functions are unsafe to call unless this is the only thread (or the others hold nothing).
+//! A child has only a copy of the calling thread, while locks that other threads held stay locked in it. Both
+//! functions are therefore unsafe to call unless this is the only thread, or the others hold no locks.
 #![expect(unsafe_code, reason = "process creation")]
 
 use crate::sys::pid::Pid;
 use nix::libc;
 use std::io;
 
-/// Which side of a fork this is.
+/// The side of a fork on which the call returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forked {
-    /// The original, with the child's PID.
+    /// The parent, with the child's PID.
     Parent(Pid),
-    /// The copy.
+    /// The child.
     Child,
 }
 
-/// `fork(2)`: a child of this process.
+/// Creates a child of this process (`fork(2)`).
 ///
 /// # Safety
 /// No other thread of this process may hold a lock that the child will take.
 ///
 /// # Errors
-/// `EAGAIN` at the limit of processes, `ENOMEM`.
+/// `EAGAIN` at the limit on processes, `ENOMEM`.
 pub unsafe fn fork() -> io::Result<Forked> {
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller's promise.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Forked::Child),
@@ -34,19 +34,19 @@ pub unsafe fn fork() -> io::Result<Forked> {
     }
 }
 
-/// `clone(2)` with `CLONE_PARENT`: a copy of this process that is a child of *its parent*, a
-/// sibling. Its exit signal is this process's own.
+/// Creates a sibling: a copy of this process that is a child of *its parent* (`clone(2)` with `CLONE_PARENT`). It has
+/// the exit signal of this process.
 ///
-/// The C library's `fork` does two things that a bare clone must do by hand: tell the library's
-/// thread descriptor the new TID (the kernel writes it to the address registered by
-/// `set_tid_address(2)`), and register the robust-futex list again, which the kernel drops.
+/// The C library's `fork` does two things that a bare clone must do itself: store the new TID in the library's
+/// thread descriptor (the kernel writes it to the address registered by `set_tid_address(2)`), and register the
+/// robust futex list again, which the kernel drops.
 ///
 /// # Safety
 /// As [`fork`].
 ///
 /// # Errors
-/// `EAGAIN`, `ENOMEM`; `EINVAL` where the kernel cannot tell the TID's address
-/// (`PR_GET_TID_ADDRESS` needs `CONFIG_CHECKPOINT_RESTORE`).
+/// `EAGAIN`, `ENOMEM`; `EINVAL` if the kernel cannot report the address of the TID (`PR_GET_TID_ADDRESS` needs
+/// `CONFIG_CHECKPOINT_RESTORE`).
 pub unsafe fn fork_sibling() -> io::Result<Forked> {
     let mut tid_address: *mut libc::c_int = std::ptr::null_mut();
     // SAFETY: the kernel writes one pointer into a local.
@@ -75,9 +75,9 @@ pub unsafe fn fork_sibling() -> io::Result<Forked> {
     }
 }
 
-/// Ends this process without its exit handlers, which belong to a program that has not begun.
+/// Exits without running exit handlers, which belong to a program that has not started (`_exit(2)`).
 pub fn exit_now(code: i32) -> ! {
-    // SAFETY: ends the process at once.
+    // SAFETY: takes an integer and never returns.
     unsafe { libc::_exit(code) }
 }
 
@@ -88,10 +88,10 @@ pub fn exit_now(code: i32) -> ! {
 /// As [`fork_sibling`].
 unsafe fn raw_clone(flags: libc::c_ulong, child_tid: *mut libc::c_int) -> libc::c_long {
     let null = std::ptr::null_mut::<libc::c_void>();
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller's promise.
     #[cfg(target_arch = "x86_64")]
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, null, null, child_tid, null) };
-    // SAFETY: passed on to the caller.
+    // SAFETY: the caller's promise.
     #[cfg(not(target_arch = "x86_64"))]
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, null, null, null, child_tid) };
     pid

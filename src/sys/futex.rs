@@ -1,22 +1,22 @@
-//! `futex(2)`: sleep while a word in shared memory keeps a value.
+//! `futex(2)`: sleeping while a word in shared memory has an expected value.
 //!
 //! # Safety
-//! Every word is a live `&AtomicU32`; the kernel only compares it. The calls are not `PRIVATE`, so that
-//! processes find each other through the page that the word lies on.
+//! Every word is a live `&AtomicU32`, which the kernel only compares. The calls are not `PRIVATE`, so that they work
+//! between processes that map the word's page.
 #![expect(unsafe_code, reason = "raw system calls that nix does not wrap")]
 
 use nix::libc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-/// Sleeps while `word` holds `expected`, at most for `timeout`. Wakes also for no reason at all.
+/// Sleeps while `word` holds `expected`, at most for `timeout`. May wake spuriously.
 pub fn wait(word: &AtomicU32, expected: u32, timeout: Duration) {
     let timeout = libc::timespec {
         tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: timeout.subsec_nanos().into(),
     };
-    // SAFETY: the word and the timeout outlive the call. Its result is not needed: whatever it was,
-    // the caller looks at the word again.
+    // SAFETY: the word and the timeout outlive the call. The result is not needed, because the caller checks the
+    // word again in any case.
     unsafe {
         libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, &raw const timeout);
     }

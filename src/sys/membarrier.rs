@@ -1,12 +1,12 @@
-//! `membarrier(2)`: one process pays for the memory barriers of all others, who then need none.
+//! `membarrier(2)`: one process executes the memory barriers for all others, which then need none.
 //!
-//! A release of a lock is *store, then check for sleepers*; going to sleep is *say so, then look
-//! at the lock*. Without a barrier between the two halves on both sides, each may miss the other. A
-//! barrier costs more than the rest of an uncontended release, so only the side that is
-//! about to sleep pays: the kernel has every processor that runs a registered process pass a barrier.
+//! Releasing a lock is *store, then check for sleepers*; going to sleep is *announce it, then check the lock*.
+//! Without a barrier between the two steps on both sides, each side may miss the other's store. A barrier costs more
+//! than the rest of an uncontended release, so only the side that is about to sleep pays for it: the kernel executes
+//! a barrier on every processor that runs a registered process.
 //!
 //! # Safety
-//! The call takes numbers only.
+//! The call takes only integers.
 #![expect(unsafe_code, reason = "a raw system call that nix does not wrap")]
 
 use nix::libc;
@@ -15,19 +15,19 @@ use nix::libc;
 const GLOBAL_EXPEDITED: libc::c_int = 1 << 1;
 const REGISTER_GLOBAL_EXPEDITED: libc::c_int = 1 << 2;
 
-/// Has [`everywhere`], called by any process, reach this one; forks of it too. False where the kernel
-/// does not have it or a filter refuses it. After the first time this is a cheap call.
+/// Registers this process and its forks, so that [`everywhere`] in any process includes them. Returns false if the
+/// kernel does not support the call or a seccomp filter refuses it. Repeated calls are cheap.
 pub fn register() -> bool {
     call(REGISTER_GLOBAL_EXPEDITED)
 }
 
-/// When this returns, every thread of every registered process has passed a full memory barrier since
-/// the call, and so has the caller. False where the kernel refuses: then nothing is sure.
+/// When this returns true, every thread of every registered process has executed a full memory barrier since the
+/// call, and so has the caller. False if the kernel refuses the call; then nothing is guaranteed.
 pub fn everywhere() -> bool {
     call(GLOBAL_EXPEDITED)
 }
 
 fn call(command: libc::c_int) -> bool {
-    // SAFETY: no memory is handed over.
+    // SAFETY: takes three integers.
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
 }

@@ -1,8 +1,8 @@
-//! `memfd_create(2)`, `mmap(2)`, `fallocate(2)`: nameless memory that several processes share.
+//! `memfd_create(2)`, `mmap(2)`, `fallocate(2)`: anonymous memory that several processes share.
 //!
 //! # Safety
-//! A mapping is made shared over a file whose size is sealed, so no page of it can vanish (which would
-//! be SIGBUS), and it is unmapped only when its owner is dropped. Each user of it states how it shares the memory.
+//! A mapping is a shared one of a file whose size is sealed, so none of its pages can vanish (which would cause
+//! SIGBUS), and it is unmapped only when its owner is dropped. Each user documents how it shares the memory.
 #![expect(unsafe_code, reason = "mapping memory")]
 
 use nix::errno::Errno;
@@ -19,21 +19,21 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
-/// The size can change no more, and neither can this rule.
+/// Neither the size nor the seals can change.
 const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
 
-/// A file of `len` bytes in memory, all zero, without a name. Pages exist only once they are written to,
-/// and the last descriptor or mapping that goes takes them along.
+/// Creates an anonymous file of `len` zero bytes in memory. Pages are allocated when they are first written to, and
+/// freed with the last descriptor or mapping.
 ///
 /// # Errors
-/// `EFBIG` above the process's limit of file size (`ulimit -f`), `EMFILE`, `ENOMEM`.
+/// `EFBIG` above the process's limit on file size (`ulimit -f`), `EMFILE`, `ENOMEM`.
 pub fn create_sealed(len: u64) -> io::Result<OwnedFd> {
-    // Growing past RLIMIT_FSIZE would raise SIGXFSZ, which kills.
+    // Growing the file beyond RLIMIT_FSIZE would raise SIGXFSZ, which kills the process.
     if getrlimit(Resource::RLIMIT_FSIZE).is_ok_and(|(soft, _)| len > soft) {
         return Err(Errno::EFBIG.into());
     }
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    // Since Linux 6.3 an administrator may demand that memory is declared not executable.
+    // Since Linux 6.3 an administrator can require that such memory is declared not executable.
     let no_exec = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
     let file = match memfd_create(c"proclab", flags | no_exec) {
         Err(Errno::EINVAL) => memfd_create(c"proclab", flags),
@@ -44,7 +44,7 @@ pub fn create_sealed(len: u64) -> io::Result<OwnedFd> {
     Ok(file)
 }
 
-/// The size of a file that [`create_sealed`] made; `None` for any other, whose size might change.
+/// The size of a file that [`create_sealed`] created; `None` for any other file, whose size might change.
 ///
 /// # Errors
 /// When the descriptor cannot be examined.
@@ -57,7 +57,7 @@ pub fn sealed_len(file: BorrowedFd<'_>) -> io::Result<Option<u64>> {
     Ok(u64::try_from(fstat(file)?.st_size).ok())
 }
 
-/// Takes memory for a range of the file now, so that writing there later cannot fail.
+/// Allocates memory for a range of the file now, so that writing to it later cannot fail.
 ///
 /// # Errors
 /// `ENOSPC`, `ENOMEM`.
@@ -65,7 +65,7 @@ pub fn reserve(file: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
     change(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, offset, len)
 }
 
-/// Gives the memory of a range of the file back; it reads as zero afterwards.
+/// Frees the memory of a range of the file, which then reads as zeros.
 ///
 /// # Errors
 /// `ENOMEM`.
@@ -84,7 +84,7 @@ fn change(file: BorrowedFd<'_>, how: FallocateFlags, offset: u64, len: u64) -> i
     }
 }
 
-/// The size of a page in bytes.
+/// The page size in bytes.
 pub fn page_size() -> u64 {
     nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
         .ok()
@@ -93,33 +93,32 @@ pub fn page_size() -> u64 {
         .unwrap_or(4096)
 }
 
-/// The beginning of a file, mapped shared.
+/// A shared mapping of the beginning of a file.
 #[derive(Debug)]
 pub struct Mapping {
     base: NonNull<c_void>,
     len: NonZeroUsize,
 }
 
-// SAFETY: a mapping belongs to the process, not to a thread; each user of it is responsible for
-// synchronisation.
+// SAFETY: a mapping belongs to the process, not to a thread; its users are responsible for synchronization.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the first `len` bytes of `file`, which [`sealed_len`] has found to have as many.
+    /// Maps the first `len` bytes of `file`, whose [`sealed_len`] is not less.
     ///
     /// # Errors
-    /// `ENOMEM`, also at the limit of address space (`ulimit -v`).
+    /// `ENOMEM`, also at the limit on address space (`ulimit -v`).
     pub fn new(file: impl AsFd, len: NonZeroUsize) -> io::Result<Self> {
-        // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
+        // SAFETY: a new mapping at an address that the kernel chooses overlaps nothing.
         let base = unsafe {
             mmap(None, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, file, 0)
         }?;
         Ok(Mapping { base, len })
     }
 
-    /// Its first byte.
+    /// The address of its first byte.
     pub fn base(&self) -> NonNull<u8> {
         self.base.cast()
     }
@@ -133,7 +132,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: made by `new`, and no borrow outlives it.
+        // SAFETY: created by `new`, and no borrow outlives it.
         let _ = unsafe { munmap(self.base, self.len.get()) };
     }
 }

@@ -1,4 +1,4 @@
-//! The kernel's edge: the only module that makes a raw system call. One file per call family.
+//! The interface to the kernel: the only module that makes raw system calls, with one file per family of calls.
 
 pub mod clock;
 pub mod deaths;

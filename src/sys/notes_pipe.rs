@@ -1,4 +1,4 @@
-//! A pipe that a watched program of ours inherits by number, and the number in its environment.
+//! A pipe that a watched program inherits, and whose number it finds in its environment.
 
 use std::fs::File;
 use std::io;
@@ -8,10 +8,10 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
-/// The environment variable with the number.
+/// The environment variable that holds the number of the pipe.
 pub const VARIABLE: &str = "PROCLAB_NOTES_FD";
 
-/// A pipe whose reading end does not block; both ends close on exec until one is given away.
+/// Creates a pipe whose reading end does not block. Both ends are close-on-exec.
 ///
 /// # Errors
 /// `EMFILE` when no descriptor is left.
@@ -21,13 +21,13 @@ pub fn pair() -> io::Result<(File, OwnedFd)> {
     Ok((reader.into(), writer))
 }
 
-/// The writing end that this program has inherited, if it is watched. Children do not inherit it further.
+/// The writing end that this program has inherited, if it is watched. Its children do not inherit the returned file.
 ///
-/// Each call opens the pipe anew, through `/proc`: the number itself may be another's by now, and is never
+/// Each call opens the pipe again through `/proc`, because the number may refer to another file by now and is never
 /// owned here.
 pub fn inherited() -> Option<File> {
     let fd: u32 = std::env::var(VARIABLE).ok()?.parse().ok().filter(|fd| *fd > 2)?;
-    // Without waiting for a watcher that is gone.
+    // Do not block if the watching process is gone.
     let mut options = File::options();
     options.write(true).custom_flags(OFlag::O_NONBLOCK.bits());
     let path = format!("/proc/self/fd/{fd}");
@@ -47,9 +47,9 @@ mod tests {
     use std::process::{Command, Stdio};
 
     #[test]
-    fn it_is_inherited_any_number_of_times() {
+    fn the_pipe_can_be_opened_any_number_of_times() {
         if std::env::var_os(VARIABLE).is_some() {
-            // The copy of this program that is started below.
+            // This is the copy of the program that is started below.
             for note in ["one", "two"] {
                 inherited().unwrap().write_all(note.as_bytes()).unwrap();
             }
@@ -58,7 +58,7 @@ mod tests {
         let (mut reader, writer) = pair().unwrap();
         let number = writer.as_raw_fd();
         fcntl(&writer, FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
-        let name = "sys::notes_pipe::tests::it_is_inherited_any_number_of_times";
+        let name = "sys::notes_pipe::tests::the_pipe_can_be_opened_any_number_of_times";
         let status = Command::new(std::env::current_exe().unwrap())
             .args([name, "--exact"])
             .env(VARIABLE, number.to_string())

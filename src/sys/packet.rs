@@ -1,9 +1,9 @@
 //! `packet(7)`: the IP packets that pass through the loopback interface.
 //!
 //! # Safety
-//! The unsafe calls set socket options that `nix` has no types for, bind to an address of the kind that
-//! packet sockets take, and map the ring that the kernel writes packets into. A slot of the ring belongs to
-//! the kernel or to us, as its status says; it is read only while it is ours, and given back after that.
+//! The unsafe calls set socket options for which `nix` has no types, bind to an address of the type that packet
+//! sockets take, and map the ring into which the kernel writes packets. The status of a slot of the ring says
+//! whether it belongs to the kernel or to us; it is read only while it is ours, and returned afterwards.
 #![expect(unsafe_code, reason = "options, bind and ring of a packet socket")]
 
 use nix::libc;
@@ -17,21 +17,21 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Of `linux/if_packet.h`.
+// From `linux/if_packet.h`.
 const PACKET_RX_RING: i32 = 5;
 const PACKET_STATISTICS: i32 = 6;
 const PACKET_VERSION: i32 = 10;
 const PACKET_IGNORE_OUTGOING: i32 = 23;
 const TPACKET_V2: i32 = 1;
 
-/// Bytes of a slot: the kernel's header, and the first 400 bytes or so of a packet.
+/// Bytes per slot: the kernel's header, and about the first 400 bytes of a packet.
 const SLOT: usize = 512;
-/// Packets that may wait to be looked at. A socket's buffer would be full of a few dozen, for it is charged
-/// with whole packets; a ring takes no more than is kept of them.
+/// The number of packets that can be pending. A socket buffer would be full after a few dozen, because whole
+/// packets are charged to it; the ring holds only the captured part of each.
 const SLOTS: usize = 8192;
-/// Slots lie in blocks, which are whole pages on every machine.
+/// Bytes per block of slots, a multiple of the page size on every machine.
 const BLOCK: usize = 64 << 10;
-/// Where a slot's address begins: behind the header, aligned to 16 bytes.
+/// The offset of the address in a slot: after the header, aligned to 16 bytes.
 const ADDRESS: usize = size_of::<libc::tpacket2_hdr>().next_multiple_of(16);
 
 /// A packet socket on the loopback interface. It needs CAP_NET_RAW.
@@ -45,23 +45,23 @@ pub struct Capture {
 /// One captured packet, from its IP header on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet {
-    /// Nanoseconds of the system's clock at which the kernel handled it.
+    /// The time at which the kernel handled it, in nanoseconds of the system clock.
     pub at_ns: u64,
-    /// The length of the packet; the buffer may hold less.
+    /// The length of the packet, of which the buffer may hold less.
     pub length: usize,
 }
 
 impl Capture {
-    /// Sees every packet on the loopback interface from now on.
+    /// Captures every packet on the loopback interface from now on.
     ///
     /// # Errors
-    /// `EPERM` without CAP_NET_RAW; `ENOMEM` without 4 MiB for the packets that wait.
+    /// `EPERM` without CAP_NET_RAW; `ENOMEM` if 4 MiB are not available for the ring.
     pub fn loopback() -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        // Cooked: the link header, of which loopback has none worth reading, is taken off.
+        // Cooked packets: without the link header, which is of no use on loopback.
         let fd = socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll)?;
         set(&fd, PACKET_VERSION, &TPACKET_V2)?;
-        // On loopback each packet passes twice, going out and coming in: the second is enough.
+        // On loopback each packet is seen twice, outgoing and incoming; the latter is enough.
         set(&fd, PACKET_IGNORE_OUTGOING, &1_i32)?;
         let ring = libc::tpacket_req {
             tp_block_size: BLOCK as u32,
@@ -84,7 +84,8 @@ impl Capture {
         }
     }
 
-    /// The next packet that waits, as far as `buffer` and a slot of the ring hold it; `None` when none does.
+    /// Copies the next pending packet into `buffer`, truncated to the buffer and to a slot of the ring; `None` if no
+    /// packet is pending.
     pub fn next(&mut self, buffer: &mut [u8]) -> Option<Packet> {
         loop {
             let slot = self.ring.slot(self.next);
@@ -113,14 +114,14 @@ impl Capture {
         }
     }
 
-    /// How many packets found no room to wait in since this was last asked.
+    /// The number of packets dropped since the last call because the ring was full.
     ///
     /// # Errors
-    /// Never on a packet socket, as far as is known.
+    /// None are known for a packet socket.
     pub fn missed(&self) -> io::Result<u32> {
         let mut counts = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
         let mut length = size_of::<libc::tpacket_stats>() as libc::socklen_t;
-        // SAFETY: the pointers are those of locals that outlive the call, and the length is the first one's.
+        // SAFETY: the pointers are to locals that outlive the call, and the length is that of the first.
         let got = unsafe {
             libc::getsockopt(
                 self.fd.as_raw_fd(),
@@ -151,7 +152,7 @@ fn set<T>(fd: &OwnedFd, option: i32, value: &T) -> io::Result<()> {
     }
 }
 
-/// The slots that the kernel puts packets into, in turn.
+/// The ring of slots into which the kernel writes packets.
 #[derive(Debug)]
 struct Ring(NonNull<c_void>);
 
@@ -169,14 +170,14 @@ impl Ring {
     }
 
     fn slot(&self, number: usize) -> NonNull<c_void> {
-        // SAFETY: the number is taken modulo the slots, so the result lies in the mapping.
+        // SAFETY: the number is reduced modulo the number of slots, so the result is in the mapping.
         unsafe { self.0.byte_add(number % SLOTS * SLOT) }
     }
 }
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // SAFETY: the mapping was made by `map`, and nothing borrows from it.
+        // SAFETY: the mapping was created by `map`, and nothing borrows from it.
         let _ = unsafe { munmap(self.0, Self::LENGTH.get()) };
     }
 }

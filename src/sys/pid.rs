@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 /// The ID of a process or thread in this process's PID namespace (`pid_t`).
 ///
-/// The kernel reuses an ID once its process has been reaped: to signal or wait for a process, hold its
-/// pidfd. Zero stands for a process outside this namespace.
+/// The kernel may reuse an ID once its process has been reaped, so use a pidfd to signal a process or to wait for it.
+/// Zero stands for a process outside this namespace.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(transparent)]
@@ -19,32 +19,32 @@ impl Pid {
     /// The ID of a process outside this namespace, as the kernel reports it.
     pub const UNKNOWN: Pid = Pid(0);
 
-    /// From the number that a system call returned.
+    /// Creates an ID from the number that a system call returned.
     pub const fn from_raw(pid: i32) -> Pid {
         Pid(pid)
     }
 
-    /// The number that system calls take.
+    /// The number, for use in system calls.
     pub const fn as_raw(self) -> i32 {
         self.0
     }
 
-    /// The calling process.
+    /// The ID of the calling process.
     pub fn this() -> Pid {
         Pid(getpid().as_raw())
     }
 
-    /// The parent of the calling process, as of now.
+    /// The ID of the current parent of the calling process.
     pub fn parent() -> Pid {
         Pid(getppid().as_raw())
     }
 
-    /// The calling thread.
+    /// The ID of the calling thread.
     pub fn this_thread() -> Pid {
         Pid(gettid().as_raw())
     }
 
-    /// In the type of the `nix` crate.
+    /// Converts to the type of the `nix` crate.
     pub(crate) const fn as_nix(self) -> nix::unistd::Pid {
         nix::unistd::Pid::from_raw(self.0)
     }

@@ -1,8 +1,7 @@
-//! `ppoll(2)`: wait for any of several descriptors, bounded as a whole.
+//! `ppoll(2)`: waiting for any of several descriptors, with a deadline for the whole wait.
 //!
 //! # Safety
-//! `ppoll` reads and writes only the array that it is given; a number that is no descriptor is an
-//! answer (`POLLNVAL`), not a fault.
+//! `ppoll` accesses only the array that it is given; for a number that is not a descriptor it reports `POLLNVAL`.
 #![expect(unsafe_code, reason = "ppoll by number: a wait may outlive another thread's descriptor")]
 
 use nix::libc;
@@ -16,35 +15,35 @@ use std::time::{Duration, Instant};
 pub struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// No bound.
+    /// No deadline.
     pub const NEVER: Deadline = Deadline(None);
 
-    /// `timeout` from now; one that no clock can hold is no bound.
+    /// `timeout` from now; no deadline if the clock cannot represent it.
     pub fn after(timeout: Duration) -> Deadline {
         Deadline(Instant::now().checked_add(timeout))
     }
 
-    /// A bound that is over already: only ask.
+    /// A deadline that has already passed, to check without waiting.
     pub fn now() -> Deadline {
         Deadline(Some(Instant::now()))
     }
 
-    /// What is left, never negative; `None` without a bound.
+    /// The time left, never negative; `None` without a deadline.
     pub fn left(self) -> Option<Duration> {
         self.0.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether the time has come.
+    /// Whether the deadline has passed.
     pub fn is_over(self) -> bool {
         self.left().is_some_and(|left| left.is_zero())
     }
 }
 
-/// Waits until one of `fds` is readable or hung up, and says which; none of them when the deadline
-/// came first. Signals do not end the wait, and it never ends early.
+/// Waits until at least one of `fds` is readable or hung up, and returns for each whether it is; all are false if the
+/// deadline passed first. Signals do not end the wait, and it never ends early.
 ///
 /// # Errors
-/// `EINVAL` above the limit of descriptors, `ENOMEM`.
+/// `EINVAL` above the limit on descriptors, `ENOMEM`.
 pub fn readable(fds: &[BorrowedFd<'_>], deadline: Deadline) -> io::Result<Vec<bool>> {
     let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     readable_numbers(&numbers, deadline)
@@ -54,13 +53,13 @@ pub fn readable(fds: &[BorrowedFd<'_>], deadline: Deadline) -> io::Result<Vec<bo
 pub fn has_hung_up(fd: BorrowedFd<'_>) -> bool {
     let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: 0, revents: 0 };
     let now = *TimeSpec::from_duration(Duration::ZERO).as_ref();
-    // SAFETY: one entry and the timeout outlive the call; a null mask leaves the signals alone.
+    // SAFETY: the entry and the timeout outlive the call; a null mask does not change the signal mask.
     let n = unsafe { libc::ppoll(&raw mut entry, 1, &raw const now, std::ptr::null()) };
     n == 1 && entry.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
 }
 
-/// As [`readable`], by number: one that another thread closes meanwhile counts as ready, or is another
-/// file by then, so that the wait may end for nothing.
+/// Like [`readable`], by number. A descriptor that another thread closes meanwhile counts as ready, or may be another
+/// file by then, so the wait may end spuriously.
 ///
 /// # Errors
 /// As [`readable`].
@@ -68,7 +67,7 @@ pub fn readable_numbers(fds: &[RawFd], deadline: Deadline) -> io::Result<Vec<boo
     poll_all(fds.iter().map(|fd| (*fd, Interest::Read)), deadline)
 }
 
-/// What a descriptor is waited for to allow.
+/// The operation for which a descriptor must be ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interest {
     /// Reading.
@@ -77,7 +76,7 @@ pub enum Interest {
     Write,
 }
 
-/// As [`readable_numbers`], for reading or for writing. One that is broken or hung up is ready for both.
+/// Like [`readable_numbers`], for reading or for writing. A descriptor with an error or a hang-up is ready for both.
 ///
 /// # Errors
 /// As [`readable`].
@@ -95,7 +94,7 @@ fn poll_all(fds: impl Iterator<Item = (RawFd, Interest)>, deadline: Deadline) ->
     loop {
         let timeout = deadline.left().map(|left| *TimeSpec::from_duration(left).as_ref());
         let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: the set and the timeout outlive the call; a null mask leaves the signals alone.
+        // SAFETY: the set and the timeout outlive the call; a null mask does not change the signal mask.
         let n =
             unsafe { libc::ppoll(set.as_mut_ptr(), set.len() as libc::nfds_t, timeout, std::ptr::null()) };
         match n {
@@ -111,17 +110,17 @@ fn poll_all(fds: impl Iterator<Item = (RawFd, Interest)>, deadline: Deadline) ->
     }
 }
 
-/// Waits until `fd` can be written to or is broken, or until `interrupt` is readable; true for the former.
+/// Waits until `fd` is writable or has an error, or until `interrupt` is readable; returns true for the former.
 ///
 /// # Errors
 /// `ENOMEM`.
 pub fn await_writable(fd: BorrowedFd<'_>, interrupt: Option<BorrowedFd<'_>>) -> io::Result<bool> {
-    // A negative number is passed over.
+    // `ppoll` ignores negative numbers.
     let interrupt = interrupt.map_or(-1, |fd| fd.as_raw_fd());
     let mut set = [(fd.as_raw_fd(), libc::POLLOUT), (interrupt, libc::POLLIN)]
         .map(|(fd, events)| libc::pollfd { fd, events, revents: 0 });
     loop {
-        // SAFETY: both entries outlive the call; null is no bound and leaves the signals alone.
+        // SAFETY: both entries outlive the call; null means no timeout and no change of the signal mask.
         let n = unsafe { libc::ppoll(set.as_mut_ptr(), 2, std::ptr::null(), std::ptr::null()) };
         match n {
             0.. if set[1].revents != 0 => return Ok(false),
@@ -137,11 +136,10 @@ pub fn await_writable(fd: BorrowedFd<'_>, interrupt: Option<BorrowedFd<'_>>) -> 
     }
 }
 
-/// Whether the other end of a stream socket has ended its sending (`POLLRDHUP`), even if unread bytes
-/// are left.
+/// Whether the peer of a stream socket has shut down its sending side (`POLLRDHUP`), even if unread bytes are left.
 pub fn has_finished_sending(fd: BorrowedFd<'_>) -> bool {
     let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
-    // SAFETY: one entry that outlives the call, which does not wait.
+    // SAFETY: the one entry outlives the call, which does not block.
     unsafe { libc::poll(&raw mut entry, 1, 0) == 1 }
 }
 
@@ -159,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_has_finished_sending_is_noticed_before_its_bytes_are_read() {
+    fn a_peer_that_has_finished_sending_is_detected_before_its_bytes_are_read() {
         use std::io::Write;
         let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         theirs.write_all(b"x").unwrap();
@@ -169,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_is_closed_is_readable() {
+    fn a_pipe_without_a_writer_is_readable() {
         let (reader, writer) = nix::unistd::pipe().unwrap();
         drop(writer);
         assert_eq!(readable(&[reader.as_fd()], Deadline::NEVER).unwrap(), [true]);

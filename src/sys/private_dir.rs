@@ -1,8 +1,8 @@
-//! Directories that one process makes for itself: under a name that did not exist, open to its user only, locked
-//! while they are in use (`flock(2)`), and removed with all that they hold, never through a symbolic link.
+//! Directories that a process creates for itself: under a new name, accessible to its user only, locked while in use
+//! (`flock(2)`), and removed with their contents, without following symbolic links.
 //!
-//! The lock tells a directory in use from one that was left behind: the kernel drops it with the last descriptor
-//! of its holder, however that ends.
+//! The lock distinguishes a directory in use from one that was left behind: the kernel releases it with the last
+//! descriptor of its holder, however that ends.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::{File, TryLockError};
@@ -21,21 +21,21 @@ use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use super::poll::Deadline;
 
-/// The directory is entered and emptied by its user alone.
+/// The mode of a private directory: only its user may enter and change it.
 const PRIVATE: u32 = 0o700;
-/// How many names are read at once, so that a directory of any size costs little memory.
+/// The number of names that are read at a time, so that a directory of any size uses little memory.
 const NAMES: usize = 1024;
-/// How often a directory is asked again that another process is about to change.
-const PACE: Duration = Duration::from_millis(2);
+/// The interval between attempts while another process is changing a directory.
+const RETRY_INTERVAL: Duration = Duration::from_millis(2);
 
-/// A directory in which private ones are made.
+/// A directory in which private directories are created.
 #[derive(Debug)]
 pub struct Base {
     fd: OwnedFd,
     about: FileStat,
 }
 
-/// A directory that this process holds the lock of.
+/// A private directory whose lock this process holds.
 #[derive(Debug)]
 pub struct PrivateDir {
     file: File,
@@ -43,7 +43,7 @@ pub struct PrivateDir {
 }
 
 impl Base {
-    /// Opens it; to enter it is enough, it need not be readable.
+    /// Opens a directory, which this process must be able to search but not to read.
     ///
     /// # Errors
     /// When it does not exist or is not a directory.
@@ -54,28 +54,28 @@ impl Base {
         Ok(Self { fd, about })
     }
 
-    /// How many bytes an unprivileged process can still write to its file system.
+    /// The number of bytes that an unprivileged process can still write to its file system.
     ///
     /// # Errors
-    /// `ENOSYS` where the file system does not tell.
+    /// `ENOSYS` if the file system does not support the query.
     pub fn free_bytes(&self) -> io::Result<u64> {
         let about = fstatvfs(&self.fd)?;
         Ok(about.blocks_available().saturating_mul(about.fragment_size()))
     }
 
-    /// Makes the directory `name`, which must not exist, and takes its lock. Whatever the file mode mask is, it
-    /// has mode 0700; when this fails, nothing is left.
+    /// Creates the directory `name`, which must not exist, with mode 0700 regardless of the umask, and locks it. If
+    /// this fails, nothing is left behind.
     ///
     /// # Errors
-    /// `AlreadyExists`; else as `mkdir(2)`, `open(2)` and `flock(2)`.
+    /// `AlreadyExists`; otherwise as `mkdir(2)`, `open(2)` and `flock(2)`.
     pub fn create(&self, name: &str) -> io::Result<PrivateDir> {
         let deadline = Deadline::after(Duration::from_secs(1));
         loop {
             mkdirat(&self.fd, name, Mode::from_bits_truncate(PRIVATE))?;
             match self.hold(name.as_ref()) {
-                // Until it is locked, it looks like one that was left behind, and may be swept away.
+                // Until it is locked, it looks like a directory that was left behind, and another process may remove it.
                 Ok(Some(made)) if self.still_has(&made) => {
-                    // What cannot be listed could not be emptied later.
+                    // A directory that cannot be listed could not be emptied later.
                     let listed = list(made.as_fd(), 1, |_| true);
                     return listed.map(|_| made).inspect_err(|_| {
                         let _ = unlink(self.fd.as_fd(), name.as_ref(), UnlinkatFlags::RemoveDir);
@@ -88,29 +88,35 @@ impl Base {
                 }
             }
             while !deadline.is_over() && fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
-                std::thread::sleep(PACE);
+                std::thread::sleep(RETRY_INTERVAL);
             }
         }
     }
 
-    /// Takes the lock of the directory `name` if its owner is gone; `None` if a process has it.
+    /// Locks the directory `name` if its owner is gone; `None` if a process holds the lock.
     ///
     /// # Errors
-    /// `PermissionDenied` for another user's; else as `open(2)` and `flock(2)`.
+    /// `PermissionDenied` if it belongs to another user or is not private; otherwise as `open(2)` and `flock(2)`.
     pub fn claim(&self, name: &OsStr) -> io::Result<Option<PrivateDir>> {
         let about = fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
         if about.st_mode & 0o077 != 0 {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it was not made as a private one"));
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the directory is accessible to other users",
+            ));
         }
         self.hold(name)
     }
 
-    /// Opens and locks it.
+    /// Opens and locks the directory `name`; `None` if a process holds the lock.
     fn hold(&self, name: &OsStr) -> io::Result<Option<PrivateDir>> {
         let held = open_unfollowed(self.fd.as_fd(), name.as_bytes())?;
         let about = fstat(&held)?;
         if about.st_uid != geteuid().as_raw() {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is another user's"));
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the directory belongs to another user",
+            ));
         }
         if about.st_mode & 0o777 != PRIVATE {
             set_mode(held.as_fd(), PRIVATE)?;
@@ -130,13 +136,13 @@ impl Base {
         matches!((there, held), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
     }
 
-    /// Removes the directory with all that it holds. Processes that are about to end may still add to it, so this
-    /// is tried until `patience` is over.
+    /// Removes the directory and its contents. Processes that are about to end may still add to it, so this retries
+    /// for up to `timeout`.
     ///
     /// # Errors
-    /// What stands in the way at last.
-    pub fn remove(&self, dir: &PrivateDir, patience: Duration) -> io::Result<()> {
-        let deadline = Deadline::after(patience);
+    /// The error of the last attempt.
+    pub fn remove(&self, dir: &PrivateDir, timeout: Duration) -> io::Result<()> {
+        let deadline = Deadline::after(timeout);
         loop {
             let emptied = empty(dir.file.as_fd());
             let removed = emptied.and_then(|()| {
@@ -144,14 +150,14 @@ impl Base {
             });
             match removed {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-                Err(_) if !deadline.is_over() => std::thread::sleep(PACE),
+                Err(_) if !deadline.is_over() => std::thread::sleep(RETRY_INTERVAL),
                 removed => return removed,
             }
         }
     }
 
-    /// The names here that begin with `prefix`, among the first `most` entries; none where another user may
-    /// rename what is not his, for what such a name means is not known.
+    /// The names that begin with `prefix` among the first `most` entries. None if other users may rename entries that
+    /// are not theirs, because the names cannot be trusted then.
     pub fn names(&self, prefix: &str, most: usize) -> Vec<OsString> {
         const STICKY: u32 = 0o1000;
         if self.about.st_mode & 0o022 != 0 && self.about.st_mode & STICKY == 0 {
@@ -168,7 +174,7 @@ impl AsFd for PrivateDir {
     }
 }
 
-/// Holds a directory without reading it, which needs no permission on it; never through a symbolic link.
+/// Opens a directory with `O_PATH`, which needs no permission on it, without following a symbolic link.
 fn open_unfollowed(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     Ok(openat(parent, OsStr::from_bytes(name), flags, Mode::empty())?)
@@ -178,15 +184,15 @@ fn open_to_list(held: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(openat(held, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)
 }
 
-/// Changes the mode of what is held: through its name in `/proc`, for `fchmod(2)` refuses a descriptor that was
-/// opened without reading.
+/// Changes the mode of an open directory through `/proc`, because `fchmod(2)` refuses descriptors opened with
+/// `O_PATH`.
 fn set_mode(held: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
     let name = format!("/proc/self/fd/{}", held.as_raw_fd());
     let mode = Mode::from_bits_truncate(mode);
     Ok(fchmodat(AT_FDCWD, name.as_str(), mode, FchmodatFlags::FollowSymlink)?)
 }
 
-/// At most `most` entries of a directory that are wanted.
+/// The wanted names among the first `most` entries of a directory.
 fn list(dir: BorrowedFd<'_>, most: usize, wanted: impl Fn(&CStr) -> bool) -> io::Result<Vec<CString>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut names = Vec::new();
@@ -199,8 +205,8 @@ fn list(dir: BorrowedFd<'_>, most: usize, wanted: impl Fn(&CStr) -> bool) -> io:
     Ok(names)
 }
 
-/// Removes all that lies in `root`. A tree of any depth needs no more than two descriptors and no recursion: a
-/// directory that is not empty has its inner ones moved up to `root`.
+/// Removes everything in `root`. A tree of any depth needs no recursion and no more than two descriptors, because
+/// the subdirectories of a directory that is not empty are moved up to `root`.
 fn empty(root: BorrowedFd<'_>) -> io::Result<()> {
     loop {
         let names = list(root, NAMES, |_| true)?;
@@ -212,7 +218,7 @@ fn empty(root: BorrowedFd<'_>) -> io::Result<()> {
                 let inner = open_writable(root, &name)?;
                 for entry in list(inner.as_fd(), NAMES, |_| true)? {
                     if !unlinked(inner.as_fd(), &entry)? {
-                        // To change its parent a directory must be writable itself.
+                        // A directory must be writable itself to be moved to another parent.
                         open_writable(inner.as_fd(), &entry)?;
                         let aside = format!("{:032x}", rand::random::<u128>());
                         renameat(&inner, entry.as_c_str(), root, aside.as_str())?;
@@ -223,7 +229,7 @@ fn empty(root: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// `unlinkat(2)`, or the calls that are older where a sandbox refuses it.
+/// `unlinkat(2)`, or the older calls if a sandbox refuses it.
 fn unlink(dir: BorrowedFd<'_>, name: &OsStr, what: UnlinkatFlags) -> nix::Result<()> {
     match unlinkat(dir, name, what) {
         Err(errno @ (Errno::EPERM | Errno::ENOSYS)) => {
@@ -243,7 +249,7 @@ fn unlinked(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
     let name = OsStr::from_bytes(name.to_bytes());
     match unlink(dir, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => return Ok(true),
-        // Which of both a directory is answered with depends on the file system.
+        // The error for a directory depends on the file system.
         Err(Errno::EISDIR | Errno::EPERM) => {}
         Err(errno) => return Err(errno.into()),
     }
@@ -254,7 +260,7 @@ fn unlinked(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
     }
 }
 
-/// Opens a directory of the tree, and gives its owner the permissions to empty it.
+/// Opens a directory of the tree, and gives its owner permission to empty it.
 fn open_writable(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
     let held = open_unfollowed(parent, name.to_bytes())?;
     let mode = fstat(&held)?.st_mode & 0o7777;
@@ -273,7 +279,7 @@ mod tests {
 
     const NO_WAIT: Duration = Duration::ZERO;
 
-    /// A base of a test's own.
+    /// Creates a base directory for one test.
     fn base(name: &str) -> (Base, PathBuf) {
         let path = std::env::temp_dir().join(format!("proclab-base-{name}-{}", std::process::id()));
         fs::create_dir(&path).unwrap();
@@ -281,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_in_use_is_not_claimed_and_one_left_behind_is() {
+    fn only_a_directory_that_is_not_in_use_can_be_claimed() {
         let (base, path) = base("claim");
         let dir = base.create("one").unwrap();
         assert_eq!(fs::metadata(path.join("one")).unwrap().permissions().mode() & 0o777, PRIVATE);
@@ -294,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_may_have_made_is_not_claimed() {
+    fn a_directory_that_others_may_have_created_is_not_claimed() {
         let (base, path) = base("others");
         fs::create_dir(path.join("open")).unwrap();
         fs::set_permissions(path.join("open"), fs::Permissions::from_mode(0o755)).unwrap();
@@ -310,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deep_tree_without_permissions_is_removed_and_links_are_not_followed() {
+    fn a_deep_tree_without_permissions_is_removed_without_following_links() {
         let (base, path) = base("deep");
         let dir = base.create("one").unwrap();
         fs::write(path.join("kept"), "bytes").unwrap();

@@ -1,4 +1,4 @@
-//! `fcntl(2)` record locks: one owner a process, dropped when it closes *any* descriptor of the file.
+//! `fcntl(2)` record locks, which belong to a process and are released when it closes *any* descriptor of the file.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -6,7 +6,7 @@ use nix::libc;
 use std::io;
 use std::os::fd::AsFd;
 
-/// Locks the whole file for writing if it is free; whether it was.
+/// Locks the whole file for writing if it is not locked, and returns whether it did.
 ///
 /// # Errors
 /// `ENOLCK` when the system has no more locks.
@@ -18,10 +18,10 @@ pub fn try_lock(file: impl AsFd) -> io::Result<bool> {
     }
 }
 
-/// Locks the whole file for writing, and waits until it is free.
+/// Locks the whole file for writing, blocking until it can.
 ///
 /// # Errors
-/// `EDEADLK` when the holder waits, directly or not, for a lock of this process.
+/// `EDEADLK` when the holder waits, directly or indirectly, for a lock of this process.
 pub fn lock(file: impl AsFd) -> io::Result<()> {
     loop {
         match fcntl(&file, FcntlArg::F_SETLKW(&whole_file(libc::F_WRLCK))) {
@@ -31,10 +31,10 @@ pub fn lock(file: impl AsFd) -> io::Result<()> {
     }
 }
 
-/// Gives the lock back, held or not.
+/// Releases the lock, if it is held.
 ///
 /// # Errors
-/// `EBADF`; the compiler prevents it.
+/// `EBADF`, which the type system prevents.
 pub fn unlock(file: impl AsFd) -> io::Result<()> {
     fcntl(file, FcntlArg::F_SETLK(&whole_file(libc::F_UNLCK))).map(drop)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! `getrlimit(2)` and `getrusage(2)`: what a process may use, and what it has used.
+//! `getrlimit(2)` and `getrusage(2)`: the limits and the resource usage of a process.
 
 use crate::sys::pid::Pid;
 use std::io;
@@ -14,7 +14,7 @@ use nix::unistd::geteuid;
 
 use super::procfs::{self, stat::Stat};
 
-/// Raises the soft limit on open descriptors to the hard one, and gives the limit in force.
+/// Raises the soft limit on open descriptors to the hard limit, and returns it.
 ///
 /// # Errors
 /// When the kernel refuses (`setrlimit(2)`).
@@ -49,35 +49,36 @@ pub fn limits() -> Vec<(u64, u64)> {
     KNOWN.iter().map(|resource| getrlimit(*resource).unwrap_or_default()).collect()
 }
 
-/// Raises the limit of the main thread's stack to `bytes`, if it is lower; whether it is in force.
+/// Raises the limit on the main thread's stack to `bytes`, if it is lower, and returns whether it is in force.
 ///
-/// The kernel asks for it whenever the stack grows, so it holds at once, and for programs that this one starts.
+/// The kernel checks the limit whenever the stack grows, so it takes effect immediately. Programs that this process
+/// starts inherit it.
 pub fn raise_stack_limit(bytes: u64) -> bool {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_STACK) else { return false };
     soft >= bytes || setrlimit(Resource::RLIMIT_STACK, bytes, hard.max(bytes)).is_ok()
 }
 
-/// What stands in the way of a system call, as far as its error number alone tells (`errno(3)`).
+/// The cause of a failed system call, as far as its error number alone shows it (`errno(3)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
-    /// This process has as many files open as it may.
+    /// This process has reached its limit on open files.
     OwnFiles,
-    /// The whole system has.
+    /// The system has reached its limit on open files.
     SystemFiles,
-    /// Of `fork(2)` and `clone(2)`: a limit of processes, see [`nearest_process_limit`]. Of others: something that may
-    /// pass.
+    /// For `fork(2)` and `clone(2)`, a limit on processes: see [`nearest_process_limit`]. For other calls, something
+    /// temporary.
     Again,
-    /// A file system is full, or its user's share of it.
+    /// A file system is full, or its user's quota is used up.
     Room,
-    /// A file may not grow further (`RLIMIT_FSIZE`, or its file system's limit).
+    /// A file has reached its maximum size (`RLIMIT_FSIZE`, or the file system's limit).
     FileSize,
-    /// Memory is short.
+    /// There is not enough memory.
     Memory,
-    /// The caller may not make the call, or the kernel does not have it: what sandboxes answer (`seccomp(2)`).
+    /// The caller may not make the call, or the kernel does not support it. Sandboxes also return this (`seccomp(2)`).
     Refused,
 }
 
-/// What an error number says of the obstacle, if that is one of them.
+/// The obstacle that an error number indicates, if it is one of them.
 pub fn obstacle(errno: i32) -> Option<Obstacle> {
     match Errno::from_raw(errno) {
         Errno::EMFILE => Some(Obstacle::OwnFiles),
@@ -91,33 +92,33 @@ pub fn obstacle(errno: i32) -> Option<Obstacle> {
     }
 }
 
-/// What limits the number of processes and threads that this process can add to.
+/// A limit on the number of processes and threads that applies to this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProcessLimit {
-    /// `RLIMIT_NPROC`: on all that its user has.
+    /// `RLIMIT_NPROC`, for all processes of its user.
     User(u64),
-    /// `pids.max` of the control group with this folder, which it is in.
+    /// `pids.max` of the control group with this folder, to which it belongs.
     ControlGroup(PathBuf, u64),
-    /// `kernel.threads-max`: on the whole system.
+    /// `kernel.threads-max`, for the whole system.
     System(u64),
 }
 
-/// The limit on processes and threads that is nearest to be reached, if any is known: to be asked after a `fork(2)` or
-/// `clone(2)` that failed with `EAGAIN`, which does not tell which of them it was.
+/// The limit on processes and threads that is closest to being reached, if any is known. Call it after `fork(2)` or
+/// `clone(2)` failed with `EAGAIN`, which does not say which limit it was.
 pub fn nearest_process_limit() -> Option<ProcessLimit> {
     let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let mut limits = Vec::new();
     let user = geteuid();
     if let (false, Ok((soft, _))) = (user.is_root(), getrlimit(Resource::RLIMIT_NPROC)) {
-        let is_his = |process: &Stat| {
+        let is_of_user = |process: &Stat| {
             std::fs::metadata(format!("/proc/{}", process.pid))
                 .is_ok_and(|about| about.uid() == user.as_raw())
         };
-        limits.push((soft.saturating_sub(count_threads(is_his)), ProcessLimit::User(soft)));
+        limits.push((soft.saturating_sub(count_threads(is_of_user)), ProcessLimit::User(soft)));
     }
     for group in procfs::cgroup::pids_groups() {
         let file = |name| number(group.join(name).to_str()?);
-        // "max", and no file at the root, mean no limit.
+        // "max" means no limit, and so does the absence of the file at the root.
         if let (Some(most), Some(now)) = (file("pids.max"), file("pids.current")) {
             limits.push((most.saturating_sub(now), ProcessLimit::ControlGroup(group, most)));
         }
@@ -128,25 +129,25 @@ pub fn nearest_process_limit() -> Option<ProcessLimit> {
     limits.into_iter().min_by_key(|(left, _)| *left).map(|(_, limit)| limit)
 }
 
-/// How many threads the processes have of which this holds, as far as they can be seen.
+/// The number of threads of the visible processes that `is_counted` selects.
 fn count_threads(is_counted: impl Fn(&Stat) -> bool) -> u64 {
     let all = procfs::tree::all().unwrap_or_default();
     all.iter().filter(|process| is_counted(process)).map(|process| u64::from(process.n_threads)).sum()
 }
 
-/// The processor time that this process has used, its threads included: (user, kernel).
+/// The user and the kernel processor time that all threads of this process have used.
 ///
 /// # Errors
-/// Never for the process itself, as `getrusage(2)` has it.
+/// None for the calling process, according to `getrusage(2)`.
 pub fn cpu_time() -> io::Result<(Duration, Duration)> {
     let usage = getrusage(UsageWho::RUSAGE_SELF)?;
     Ok((duration(usage.user_time()), duration(usage.system_time())))
 }
 
-/// The processor time that process `pid` has used, its threads included (`clock_getcpuclockid(3)`).
+/// The processor time that all threads of process `pid` have used (`clock_getcpuclockid(3)`).
 ///
 /// # Errors
-/// `ESRCH` when there is no such process, `EPERM` where its clock may not be read.
+/// `ESRCH` when there is no such process, `EPERM` if its clock may not be read.
 pub fn cpu_time_of(pid: Pid) -> io::Result<Duration> {
     let time = clock_gettime(clock_getcpuclockid(pid.as_nix())?)?;
     let whole = u64::try_from(time.tv_sec()).unwrap_or(0);
@@ -163,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_is_counted() {
+    fn processor_time_grows_with_work() {
         let (before, _) = cpu_time().unwrap();
         let mut n = 1_u64;
         while cpu_time().unwrap().0 == before {
@@ -172,12 +173,12 @@ mod tests {
     }
 
     #[test]
-    fn a_system_has_a_limit_of_processes() {
+    fn a_system_has_a_limit_on_processes() {
         assert!(nearest_process_limit().is_some());
     }
 
     #[test]
-    fn raising_the_limit_twice_changes_nothing_more() {
+    fn raising_the_limit_twice_has_no_further_effect() {
         assert_eq!(raise_open_file_limit().unwrap(), raise_open_file_limit().unwrap());
     }
 }

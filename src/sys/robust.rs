@@ -1,28 +1,28 @@
-//! `set_robust_list(2)`: what the kernel does for a thread that dies with locks in its hands.
+//! `set_robust_list(2)`: what the kernel does when a thread dies while it holds locks.
 //!
-//! The kernel keeps, for every thread, the address of a small structure in the thread's own memory. It names futex
-//! words in two ways, and when the thread ends, by SIGKILL too, the kernel looks at each of them:
-//! - the field `list_op_pending` names one word that the thread is *about to take, holding, or just releasing*.
-//!   If it holds the thread's TID, the kernel replaces that by `FUTEX_OWNER_DIED` and wakes one waiter; if it
-//!   holds no TID, the thread died just before it took the lock or just after it released it, and the kernel
-//!   wakes one waiter, who might otherwise never hear of it;
-//! - the list that begins in the field `list` names the words that the thread *holds*: the same, if they hold its
-//!   TID.
+//! For every thread the kernel stores the address of a small structure in the thread's own memory. The structure
+//! refers to futex words in two ways, and when the thread ends, even by SIGKILL, the kernel checks each of them:
+//! - the field `list_op_pending` refers to one word that the thread is *about to take, holding, or just releasing*.
+//!   If the word contains the thread's TID, the kernel replaces it by `FUTEX_OWNER_DIED` and wakes one waiter. If it
+//!   contains no TID, the thread died just before it took the lock or just after it released it, and the kernel
+//!   wakes one waiter, which might otherwise never be woken;
+//! - the list that begins in the field `list` refers to the words that the thread *holds*. They are treated the same,
+//!   if they contain its TID.
 //!
-//! A lock that is held for a few instructions of this library's uses the field alone (`ThisThread::announce`):
-//! no other such lock is taken meanwhile. A lock that is held while code of the user's runs is linked into the
-//! list as well (`ThisThread::link`), so a thread may hold many of them, and release them in any order.
+//! A lock that is held only for a few instructions of this library uses just the field (`ThisThread::announce`),
+//! since no other such lock is taken meanwhile. A lock that is held while user code runs is also linked into the
+//! list (`ThisThread::link`), so a thread may hold many of them and release them in any order.
 //!
-//! Only the kernel follows the list. Its entries lie beside the locks, where another process may overwrite them
-//! against the rules; so this thread keeps the list in memory of its own too, and never reads an entry back.
+//! Only the kernel follows the list. Its entries are next to the locks, where a misbehaving process may overwrite
+//! them, so this thread also keeps the list in its own memory, and never reads an entry back.
 //!
-//! The structure is the C library's own where it has registered one, and its robust mutexes use it in the same
-//! way. They stand at the front of the list and ours behind them; each inserts and removes its own.
+//! If the C library has registered a structure, it is used here too; its robust mutexes use it in the same way. Their
+//! entries are at the front of the list, followed by ours, and each side inserts and removes its own.
 //!
 //! # Safety
-//! The structure lies in the thread's descriptor or in a thread-local of this file, so it lives as long
-//! as the thread, and only this thread writes to it. A fork is noticed through a page that the kernel
-//! wipes in the child. A linked entry stays mapped until it is unlinked: see `ThisThread::link`.
+//! The structure is in the thread's descriptor or in a thread-local of this file, so it lives as long as the thread,
+//! and only this thread writes to it. A fork is detected through a page that the kernel wipes in the child. A
+//! linked entry stays mapped until it is unlinked: see `ThisThread::link`.
 #![expect(unsafe_code, reason = "raw system calls, and the thread's own structure that the kernel reads")]
 
 use super::clock::monotonic_ns;
@@ -36,13 +36,13 @@ use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
-/// The most locks that a thread can have linked at a time.
+/// The maximum number of locks that a thread can have linked at a time.
 pub const MAX_LINKED: usize = 512;
 
 /// A pointer of the list: to the next entry, or to the structure itself at the end.
 type Link = AtomicPtr<libc::c_void>;
 
-/// Room beside a lock for its entry in the list, which lies where the C library has it in its own mutexes.
+/// Space next to a lock for its list entry, which is at the same offset as in the C library's own mutexes.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Links([Link; Links::LEN]);
@@ -50,10 +50,10 @@ pub(crate) struct Links([Link; Links::LEN]);
 impl Links {
     const LEN: usize = 6;
 
-    /// The entry of the lock that is the word 8 bytes before this room.
+    /// The entry of the lock whose word is 8 bytes before this space.
     #[inline]
     fn entry(&self, futex_offset: libc::c_long) -> Option<&Link> {
-        // The place before the entry is left alone: the C library writes there, for it links both ways.
+        // The word before the entry stays unused: the C library's list is doubly linked, and it writes there.
         let offset = usize::try_from(-futex_offset).ok()?.checked_sub(8)?;
         self.0[1..].get((offset / 8).checked_sub(1)?).filter(|_| offset.is_multiple_of(8))
     }
@@ -67,13 +67,13 @@ struct Head {
     list_op_pending: Link,
 }
 
-/// What this thread has linked, the oldest first. The list has them the other way round.
+/// The entries that this thread has linked, oldest first. The list has them in the opposite order.
 struct Linked {
     count: Cell<usize>,
     entries: [Cell<*const Link>; MAX_LINKED],
 }
 
-/// The calling thread, as the kernel's robust futexes know it.
+/// The calling thread, as a potential owner of robust futexes.
 #[derive(Debug, Clone, Copy)]
 pub struct ThisThread {
     lineage: u64,
@@ -84,11 +84,11 @@ pub struct ThisThread {
 
 thread_local! {
     static CACHED: Cell<ThisThread> = const { Cell::new(ThisThread { lineage: 0, pid: 0, tid: 0, head: std::ptr::null() }) };
-    /// Used only where the C library has registered none.
+    /// Used only if the C library has not registered a structure.
     static OWN_HEAD: UnsafeCell<Head> = const {
         UnsafeCell::new(Head {
             list: AtomicPtr::new(null_mut()),
-            // As in the C libraries of 64 bits: from the entry back to the word.
+            // The offset from the entry back to the word, as in 64-bit C libraries.
             futex_offset: -32,
             list_op_pending: AtomicPtr::new(null_mut()),
         })
@@ -99,10 +99,10 @@ thread_local! {
 }
 
 impl ThisThread {
-    /// The calling thread. Cheap: what it found the first time is kept until the process is forked.
+    /// The calling thread. The result is cached until the process is forked.
     ///
     /// # Errors
-    /// When the kernel has no robust futexes, or memory is short.
+    /// When the kernel has no robust futexes or there is not enough memory.
     #[inline(always)]
     pub fn get() -> io::Result<Self> {
         let cached = CACHED.get();
@@ -133,20 +133,20 @@ impl ThisThread {
             }
         }
         if CACHED.get().lineage != 0 {
-            // A copy made by a fork, which holds nothing: what is listed here are its parent's locks.
+            // A forked child holds no locks: the listed ones belong to its parent.
             LINKED.with(|linked| linked.count.set(0));
             // SAFETY: the head is this thread's.
             let own = unsafe { &*head };
             own.list_op_pending.store(null_mut(), Ordering::Relaxed);
             own.list.store(head.cast(), Ordering::Relaxed);
         }
-        // Where it is refused, see `sync::robust_mutex`.
+        // `sync::robust_mutex` copes with a refusal.
         let _ = membarrier::register();
         let tid = nix::unistd::gettid().as_raw().cast_unsigned();
         Ok(ThisThread { lineage: lineage()?, pid: std::process::id(), tid, head })
     }
 
-    /// The number that stands for this thread in a robust futex (`gettid(2)`).
+    /// The TID, which represents this thread in a robust futex (`gettid(2)`).
     #[inline]
     pub fn tid(self) -> u32 {
         self.tid
@@ -158,7 +158,7 @@ impl ThisThread {
         self.pid
     }
 
-    /// Whether this is still the process in which this value was made, and not a copy of it.
+    /// Whether this is the process in which this value was created, and not a fork of it.
     #[inline]
     pub(crate) fn is_current(self) -> bool {
         lineage().is_ok_and(|lineage| lineage == self.lineage)
@@ -166,12 +166,12 @@ impl ThisThread {
 
     #[inline]
     fn head(&self) -> &Head {
-        // SAFETY: `get` made this value in this thread and process (it is not Send), so the head lives.
+        // SAFETY: `get` created this value in this thread and process (it is not Send), so the head is valid.
         unsafe { &*self.head }
     }
 
-    /// Tells the kernel that this thread is about to take `word`, holds it or releases it; `None` where it has
-    /// told so of another word, which the kernel would forget.
+    /// Announces to the kernel that this thread takes, holds or releases `word`; `None` if another word is announced,
+    /// because the kernel keeps only one.
     #[inline]
     pub(crate) fn announce(self, word: &AtomicU32) -> Option<Announced> {
         let head = self.head();
@@ -180,13 +180,13 @@ impl ThisThread {
             return None;
         }
         head.list_op_pending.store(entry, Ordering::Relaxed);
-        // The kernel reads what this processor wrote, in program order: only the compiler must not
-        // move the store behind the operation on the word.
+        // The kernel sees the stores of this thread in program order, so only the compiler must be kept from moving
+        // the store behind the operation on the word.
         compiler_fence(Ordering::SeqCst);
         Some(Announced(self.head))
     }
 
-    /// For a test that leaves a lock in the middle.
+    /// Clears the announcement, for tests that abandon a lock.
     #[cfg(test)]
     pub(crate) fn forget_announced(self) {
         self.head().list_op_pending.store(null_mut(), Ordering::Relaxed);
@@ -195,23 +195,23 @@ impl ThisThread {
     /// Whether another lock can be linked.
     ///
     /// # Errors
-    /// With the reason why not.
+    /// The reason why it cannot.
     #[inline]
     pub(crate) fn check_linkable(self, links: &Links) -> io::Result<()> {
         if LINKED.with(|linked| linked.count.get()) == MAX_LINKED {
-            return Err(io::Error::other("this thread holds as many locks between processes as it can"));
+            return Err(io::Error::other("this thread holds the maximum number of locks between processes"));
         }
         match links.entry(self.head().futex_offset) {
             Some(_) => Ok(()),
-            None => Err(io::Error::other("the C library keeps its robust locks in an unknown form")),
+            None => Err(io::Error::other("the C library has an unknown layout of robust mutexes")),
         }
     }
 
-    /// Links the lock whose room this is, so that the kernel finds it should the thread end. Where
-    /// [`Self::check_linkable`] fails nothing is linked.
+    /// Links the lock that has this space, so that the kernel finds it if the thread ends. Does nothing if
+    /// [`Self::check_linkable`] fails.
     ///
     /// # Safety
-    /// The room stays mapped until [`Self::unlink`], or forever.
+    /// The space must stay mapped until [`Self::unlink`].
     #[inline]
     pub(crate) unsafe fn link(self, links: &Links) {
         let head = self.head();
@@ -219,7 +219,7 @@ impl ThisThread {
             let count = linked.count.get();
             let Some(entry) = links.entry(head.futex_offset).filter(|_| count < MAX_LINKED) else { return };
             entry.store(linked.newest(count, head).cast_mut().cast(), Ordering::Relaxed);
-            // First complete, then in the list: the thread may end between any two instructions.
+            // The entry is complete before it is in the list, because the thread may end between any two instructions.
             compiler_fence(Ordering::SeqCst);
             linked.before(count, head).store(std::ptr::from_ref(entry).cast_mut().cast(), Ordering::Relaxed);
             linked.entries[count].set(entry);
@@ -228,7 +228,7 @@ impl ThisThread {
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// Takes the lock whose room this is out of the list.
+    /// Removes the lock that has this space from the list.
     #[inline]
     pub(crate) fn unlink(self, links: &Links) {
         compiler_fence(Ordering::SeqCst);
@@ -246,7 +246,7 @@ impl ThisThread {
 }
 
 impl Linked {
-    /// Where the list goes on behind the oldest `count` entries' next one: to the newest of them, or to its end.
+    /// The newest of the oldest `count` entries, or the end of the list if `count` is 0.
     #[inline]
     fn newest(&self, count: usize, head: &Head) -> *const Link {
         match count.checked_sub(1) {
@@ -255,34 +255,34 @@ impl Linked {
         }
     }
 
-    /// The link that leads to the entries below place `at`.
+    /// The link that points to the entry below index `at`.
     #[inline]
     fn before<'a>(&'a self, at: usize, head: &'a Head) -> &'a Link {
         if at < self.count.get() {
             // SAFETY: a linked entry stays mapped (`ThisThread::link`).
             return unsafe { &*self.entries[at].get() };
         }
-        // The C library's entries stand in front of ours; they lie in mutexes that this thread holds.
+        // The C library's entries precede ours, and are in mutexes that this thread holds.
         let ours = self.newest(self.count.get(), head);
         let mut link = &head.list;
         loop {
-            // Its lowest bit is a mark (`FUTEX_ROBUST_LIST_PI`).
+            // The lowest bit is a flag (`FUTEX_ROBUST_LIST_PI`).
             let next = link.load(Ordering::Relaxed).map_addr(|address| address & !1).cast::<Link>();
             if std::ptr::eq(next, ours) || next.is_null() {
                 return link;
             }
-            // SAFETY: an entry of the C library's, which the kernel may follow at any time.
+            // SAFETY: an entry of the C library, which is valid because the kernel may follow it at any time.
             link = unsafe { &*next };
         }
     }
 }
 
-/// What this thread has told the kernel of. Like [`ThisThread`] it stays in the thread.
+/// An announcement to the kernel. Like [`ThisThread`] it is not `Send`.
 #[derive(Debug, Clone, Copy)]
 pub struct Announced(*const Head);
 
 impl Announced {
-    /// Tells the kernel that there is no such word any more.
+    /// Withdraws the announcement.
     #[inline]
     pub fn withdraw(self) {
         compiler_fence(Ordering::SeqCst);
@@ -293,11 +293,11 @@ impl Announced {
 
 /// A number that differs between a process and its forks, and is never 0.
 ///
-/// It lies on a page that is wiped in every copy of this memory (`MADV_WIPEONFORK`, Linux 4.14), so a
-/// look at it costs no system call, as `getpid(2)` would.
+/// It is on a page that the kernel wipes in every forked child (`MADV_WIPEONFORK`, Linux 4.14), so reading it needs no
+/// system call, unlike `getpid(2)`.
 ///
 /// # Errors
-/// When the page is unavailable.
+/// When the page cannot be mapped.
 #[inline]
 pub fn lineage() -> io::Result<u64> {
     match PAGE.get().map_or(0, |page| page.load(Ordering::Relaxed)) {
@@ -327,7 +327,7 @@ fn wiped_page() -> io::Result<&'static AtomicU64> {
     let page = unsafe {
         mmap_anonymous(None, length, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE)
     }?;
-    // SAFETY: the advice concerns the page that was just made.
+    // SAFETY: the advice concerns the page that was just mapped.
     unsafe { madvise(page, length.get(), MmapAdvise::MADV_WIPEONFORK) }?;
     // SAFETY: zeroed, aligned, and never unmapped.
     Ok(unsafe { page.cast::<AtomicU64>().as_ref() })
@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_knows_itself() {
+    fn a_thread_has_its_own_tid() {
         let this = ThisThread::get().unwrap();
         assert_eq!(this.tid(), nix::unistd::gettid().as_raw().cast_unsigned());
         let other = std::thread::spawn(|| ThisThread::get().unwrap().tid()).join().unwrap();
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_keeps_its_lineage() {
+    fn all_threads_of_a_process_have_one_lineage() {
         let first = lineage().unwrap();
         assert_ne!(first, 0);
         assert_eq!(std::thread::spawn(|| lineage().unwrap()).join().unwrap(), first);

@@ -1,8 +1,8 @@
 //! Signals: dispositions, masks, and an interrupt that can be polled.
 //!
 //! # Safety
-//! The one handler that is installed only loads an atomic and calls `write(2)`, both
-//! async-signal-safe (`signal-safety(7)`), and keeps `errno`.
+//! The one handler that is installed only accesses atomics and calls `write(2)`, both of which are async-signal-safe
+//! (`signal-safety(7)`), and preserves `errno`.
 #![expect(unsafe_code, reason = "sigaction and a signal handler")]
 
 use crate::sys::pid::Pid;
@@ -23,16 +23,15 @@ static EVENT: OnceLock<EventFd> = OnceLock::new();
 static EVENT_FD: AtomicI32 = AtomicI32::new(-1);
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
 
-/// SIGINT, SIGTERM and SIGHUP turned into a descriptor that becomes readable and stays so.
+/// SIGINT, SIGTERM and SIGHUP as a descriptor that becomes readable and stays readable.
 ///
-/// It needs no thread, so `fork` stays possible, and no wait can miss it: the signal may arrive at any
-/// time before the poll.
+/// It needs no thread, so `fork` stays possible. No wait can miss it, even if the signal arrives before the poll.
 #[derive(Debug, Clone, Copy)]
 pub struct Interrupt(());
 
 impl Interrupt {
-    /// Installs the handlers, once in a process. The signals are let through even if they were blocked by the
-    /// program that started this one; SIGINT and SIGHUP that are ignored (`nohup`) stay ignored.
+    /// Installs the handlers and unblocks the signals, even if the program that started this one had blocked them.
+    /// SIGINT and SIGHUP stay ignored if they are (`nohup`).
     ///
     /// # Errors
     /// `EMFILE` when no descriptor is left.
@@ -48,7 +47,7 @@ impl Interrupt {
             // SAFETY: the handler is async-signal-safe, see the head of this file.
             let before = unsafe { sigaction(signal, &action)? };
             if matches!(before.handler(), SigHandler::SigIgn) && signal != Signal::SIGTERM {
-                // SAFETY: puts back what was there.
+                // SAFETY: restores the previous disposition.
                 unsafe { sigaction(signal, &before)? };
             }
         }
@@ -57,16 +56,16 @@ impl Interrupt {
         Ok(Interrupt(()))
     }
 
-    /// The installed one, if any.
+    /// The interrupt, if it is installed.
     pub fn installed() -> Option<Interrupt> {
         EVENT.get().map(|_| Interrupt(()))
     }
 
-    /// Makes the descriptor unreadable again after a signal, so that cleanup can wait; the next signal interrupts
-    /// waits as the first did.
+    /// Makes the descriptor unreadable again after a signal, so that cleanup can wait. The next signal interrupts
+    /// waits again.
     pub fn rearm(self) {
         if let Some(event) = EVENT.get() {
-            // Nothing is there to be read if no signal came.
+            // The read fails if no signal has arrived.
             let _ = event.read();
         }
     }
@@ -79,7 +78,7 @@ impl Interrupt {
 
 impl AsFd for Interrupt {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        EVENT.get().expect("an Interrupt exists only after `install` made the event").as_fd()
+        EVENT.get().expect("`install` creates the event before the first Interrupt").as_fd()
     }
 }
 
@@ -87,13 +86,13 @@ extern "C" fn on_request(signal: libc::c_int) {
     let errno = Errno::last_raw();
     let _ = RECEIVED.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Relaxed);
     let one = 1_u64.to_ne_bytes();
-    // SAFETY: eight bytes of a local; a full counter or a closed descriptor only makes it fail.
+    // SAFETY: writes eight bytes of a local; a full counter or a closed descriptor only makes it fail.
     unsafe { libc::write(EVENT_FD.load(Ordering::Acquire), one.as_ptr().cast(), one.len()) };
     Errno::set_raw(errno);
 }
 
-/// The signals whose disposition Rust's runtime, this library, or the program may change, and that a program
-/// run for the user must find unchanged.
+/// The signals whose disposition Rust's runtime, this library, or the program may change, but that must be unchanged
+/// in a program that is run for the user.
 const CHANGED: [Signal; 9] = [
     Signal::SIGPIPE,
     Signal::SIGXFSZ,
@@ -111,7 +110,7 @@ const CHANGED: [Signal; 9] = [
 pub struct Inherited {
     /// The blocked signals.
     pub mask: SigSet,
-    /// For each signal that may have been changed since, whether it was ignored.
+    /// Whether each signal that may have been changed since was ignored.
     pub is_ignored: [(Signal, bool); CHANGED.len()],
     /// The limits that may have been raised since.
     pub limits: [(Resource, libc::rlimit); RAISED.len()],
@@ -131,17 +130,17 @@ const RAISED: [Resource; 2] = [Resource::RLIMIT_STACK, Resource::RLIMIT_NOFILE];
 
 static INHERITED: OnceLock<Inherited> = OnceLock::new();
 
-/// Remembers mask, dispositions and limits, before Rust's runtime or anything else changes them.
+/// Records the mask, dispositions and limits, before Rust's runtime or anything else changes them.
 pub fn remember_inherited() {
-    INHERITED.get_or_init(found_now);
+    INHERITED.get_or_init(read_current);
 }
 
-/// What this program found when it was started, or finds now where that was not remembered.
+/// The state with which this program was started, or the current state if that was not recorded.
 pub fn inherited() -> Inherited {
-    INHERITED.get().copied().unwrap_or_else(found_now)
+    INHERITED.get().copied().unwrap_or_else(read_current)
 }
 
-fn found_now() -> Inherited {
+fn read_current() -> Inherited {
     let mask = SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty());
     let limits = RAISED.map(|resource| {
         let (rlim_cur, rlim_max) = getrlimit(resource).unwrap_or((libc::RLIM_INFINITY, libc::RLIM_INFINITY));
@@ -150,26 +149,26 @@ fn found_now() -> Inherited {
     Inherited { mask, is_ignored: CHANGED.map(|signal| (signal, is_ignored(signal as libc::c_int))), limits }
 }
 
-/// Unblocks every signal and lets SIGTERM end this program, whatever the program that started it had blocked or
-/// ignored; but SIGINT and SIGHUP stay ignored if they are (`nohup`, a background job of a shell).
+/// Unblocks all signals and lets SIGTERM end this program, even if the program that started it had blocked or ignored
+/// them. SIGINT and SIGHUP stay ignored if they are (`nohup`, a background job of a shell).
 pub fn let_requests_through() {
     // Neither call can fail for these signals.
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
     if is_ignored(libc::SIGTERM) {
         let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-        // SAFETY: the default action runs no code of ours.
+        // SAFETY: the default action runs no handler.
         let _ = unsafe { sigaction(Signal::SIGTERM, &default) };
     }
 }
 
-/// Takes every handler out of a forked child: it would act on what the child shares with its parent, as on the
-/// pipe that tells the parent of a Ctrl-C. Ignored signals stay ignored, as over an exec; the handlers by which
-/// Rust reports a stack overflow stay.
+/// Removes all signal handlers in a forked child, because they would act on objects that the child shares with its
+/// parent, such as the pipe that reports Ctrl-C to the parent. Ignored signals stay ignored, as across an exec. The
+/// handlers with which Rust reports a stack overflow stay.
 pub fn reset_handlers_after_fork() {
     for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGSEGV | Signal::SIGBUS)) {
         let number = signal as libc::c_int;
         if !is_ignored(number) {
-            // SAFETY: the default action runs no code; what may not be changed is refused.
+            // SAFETY: the default action runs no handler; the kernel refuses signals that cannot be changed.
             unsafe { libc::signal(number, libc::SIG_DFL) };
         }
     }
@@ -182,7 +181,7 @@ pub fn reset_handlers_after_fork() {
 }
 
 fn action_of(signal: libc::c_int) -> libc::sigaction {
-    // SAFETY: all-zero bytes are a valid sigaction; the call only reads the present one into it.
+    // SAFETY: all-zero bytes are a valid sigaction, into which the call only reads the current one.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         libc::sigaction(signal, std::ptr::null(), &raw mut action);
@@ -194,18 +193,18 @@ pub(super) fn is_ignored(signal: libc::c_int) -> bool {
     action_of(signal).sa_sigaction == libc::SIG_IGN
 }
 
-/// Sets up the signals of a fresh child as a program expects them: nothing blocked, `SIGTERM` deadly, and
-/// none of [`Interrupt`]'s handlers.
+/// Sets up the signals of a new child as a program expects them: none blocked, `SIGTERM` at its default, and no
+/// handlers of [`Interrupt`].
 ///
 /// # Errors
 /// Never fails for these signals.
 pub fn reset_for_child() -> io::Result<()> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     for signal in REQUESTS {
-        // SAFETY: the default action runs no code of ours.
+        // SAFETY: the default action runs no handler.
         let before = unsafe { sigaction(signal, &default)? };
         if matches!(before.handler(), SigHandler::SigIgn) && signal != Signal::SIGTERM {
-            // SAFETY: restores the disposition: the parent wants it ignored.
+            // SAFETY: restores the disposition, because the parent wants the signal ignored.
             unsafe { sigaction(signal, &before)? };
         }
     }
@@ -213,62 +212,62 @@ pub fn reset_for_child() -> io::Result<()> {
     Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
 }
 
-/// Makes a write above the limit on the size of files (`RLIMIT_FSIZE`) an error of that write, `EFBIG`, where
-/// it would have killed the process by `SIGXFSZ`. Programs that are started from here inherit it.
+/// Makes a write beyond the limit on file size (`RLIMIT_FSIZE`) fail with `EFBIG`, instead of killing the process by
+/// `SIGXFSZ`. Programs that this process starts inherit this.
 ///
 /// # Errors
 /// Never fails for this signal.
 pub fn outlive_file_size_limit() -> io::Result<()> {
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    // SAFETY: an ignored signal runs no code of ours.
+    // SAFETY: an ignored signal runs no handler.
     unsafe { sigaction(Signal::SIGXFSZ, &ignore)? };
     Ok(())
 }
 
-/// Whether the kernel reaps children by itself, so that `waitid` never hears of them: `SIGCHLD` is
-/// ignored, or its action has `SA_NOCLDWAIT` (`sigaction(2)`).
+/// Whether the kernel reaps children itself, so that `waitid` does not report them: `SIGCHLD` is ignored, or its action
+/// has `SA_NOCLDWAIT` (`sigaction(2)`).
 pub fn children_are_reaped_by_the_kernel() -> bool {
     let action = action_of(libc::SIGCHLD);
     action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0
 }
 
-/// Has the kernel keep ended children until this process waits for them (`SIGCHLD` at its default); says whether
-/// they were discarded before, as the parent had arranged.
+/// Makes the kernel keep ended children until this process waits for them (`SIGCHLD` at its default). Returns whether
+/// the kernel discarded them before, as the parent had set it up.
 pub fn keep_ended_children() -> bool {
     let discarded = children_are_reaped_by_the_kernel();
     if discarded {
-        // SAFETY: the default action runs no code of ours.
+        // SAFETY: the default action runs no handler.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     }
     discarded
 }
 
-/// Sends `signal` to the process `pid` (`kill(2)`): only for a child that is known to be unreaped.
+/// Sends `signal` to the process `pid` (`kill(2)`). Use it only for a child that is known to be unreaped.
 ///
 /// # Errors
-/// `ESRCH` when there is no such process, `EPERM` when it is another user's.
+/// `ESRCH` when there is no such process, `EPERM` when it belongs to another user.
 pub fn kill_process(pid: Pid, signal: i32) -> io::Result<()> {
     if pid.as_raw() <= 0 {
-        // Such numbers mean groups, and every process there is.
+        // Such numbers denote process groups, or all processes.
         return Err(Errno::ESRCH.into());
     }
-    // SAFETY: two integers.
+    // SAFETY: takes two integers.
     match unsafe { libc::kill(pid.as_raw(), signal) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// Sends `signal` to every process of the group `pgid` (`kill(2)` with a negative number).
+/// Sends `signal` to every process in the group `pgid` (`kill(2)` with a negative number).
 ///
 /// # Errors
 /// `ESRCH` when the group is empty.
 pub fn kill_group(pgid: Pid, signal: i32) -> io::Result<()> {
     if pgid.as_raw() <= 1 {
-        // 0 would mean the caller's own group, and -1 every process there is.
+        // 0 denotes the caller's own group, and -1 all processes.
         return Err(Errno::ESRCH.into());
     }
-    // SAFETY: two integers.
+    // SAFETY: takes two integers.
     match unsafe { libc::kill(-pgid.as_raw(), signal) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
@@ -277,11 +276,11 @@ pub fn kill_group(pgid: Pid, signal: i32) -> io::Result<()> {
 
 /// Whether a process with this PID exists, zombies included.
 pub fn process_exists(pid: Pid) -> bool {
-    // SAFETY: two integers; signal 0 is never delivered.
+    // SAFETY: takes two integers; signal 0 is never delivered.
     unsafe { libc::kill(pid.as_raw(), 0) == 0 || *libc::__errno_location() != libc::ESRCH }
 }
 
-/// The usual name of a signal, `SIGTERM`, `SIGRTMIN+3`, or `signal 70` for an invalid number.
+/// The name of a signal, such as `SIGTERM` or `SIGRTMIN+3`, or `signal 70` for an invalid number.
 pub fn signal_name(signal: i32) -> String {
     if let Ok(known) = Signal::try_from(signal) {
         return known.as_str().to_owned();

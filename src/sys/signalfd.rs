@@ -1,4 +1,4 @@
-//! Signals as data (`signalfd(2)`), with where they came from.
+//! Signals as data, with their origin (`signalfd(2)`).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,16 +12,16 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 const CAUGHT: [Signal; 6] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
 
-/// A signal that came.
+/// A signal that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Came {
     /// Its number.
     pub signal: i32,
-    /// The terminal sent it, and so to every process of the foreground group as well.
+    /// Whether the terminal sent it, which then also sent it to all other processes of the foreground group.
     pub from_terminal: bool,
 }
 
-/// The signals INT, TERM, HUP, QUIT, USR1, and USR2, held back and read here while this value lives.
+/// Blocks SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, and SIGUSR2 while it is alive, and reads them.
 #[derive(Debug)]
 pub struct Signals {
     fd: SignalFd,
@@ -29,31 +29,31 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Holds the signals back from now on. INT, HUP and QUIT are left alone where they are ignored: `nohup`, or the shell
-    /// that runs this in the background, wants this program to outlast them.
+    /// Blocks the signals. SIGINT, SIGHUP and SIGQUIT stay as they are if they are ignored, because `nohup`, or a shell
+    /// that runs this program in the background, wants it to survive them.
     ///
     /// # Errors
     /// `EMFILE` when no descriptor is left.
     pub fn catch() -> io::Result<Self> {
-        let is_to_outlast = |signal: &Signal| {
+        let is_to_survive = |signal: &Signal| {
             matches!(signal, Signal::SIGINT | Signal::SIGHUP | Signal::SIGQUIT)
                 && is_ignored(*signal as libc::c_int)
         };
-        let set: SigSet = CAUGHT.into_iter().filter(|signal| !is_to_outlast(signal)).collect();
+        let set: SigSet = CAUGHT.into_iter().filter(|signal| !is_to_survive(signal)).collect();
         let mut before = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))?;
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         Ok(Self { fd, before })
     }
 
-    /// The signals since the last call.
+    /// The signals that arrived since the last call.
     pub fn take(&self) -> Vec<Came> {
-        let mut came = Vec::new();
+        let mut signals = Vec::new();
         while let Ok(Some(info)) = self.fd.read_signal() {
             let signal = info.ssi_signo.cast_signed();
-            came.push(Came { signal, from_terminal: info.ssi_code == libc::SI_KERNEL });
+            signals.push(Came { signal, from_terminal: info.ssi_code == libc::SI_KERNEL });
         }
-        came
+        signals
     }
 }
 
@@ -65,7 +65,7 @@ impl AsFd for Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        // Whatever came unseen is thrown away: it was meant for a program that has ended.
+        // Discard unread signals: they were meant for a program that has ended.
         self.take();
         let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }

@@ -1,6 +1,5 @@
-//! What the standard library's sockets leave out: a long queue of connections that wait to be
-//! accepted (`listen(2)`), datagrams that say how long they were before they were cut (`recvmsg(2)`), and
-//! pairs that keep messages apart (`SOCK_SEQPACKET`).
+//! Socket features that the standard library lacks: a long backlog (`listen(2)`), the original length of truncated
+//! datagrams (`recvmsg(2)`), and pairs that preserve message boundaries (`SOCK_SEQPACKET`).
 
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrStorage, listen, recv, recvmsg, send,
@@ -10,16 +9,16 @@ use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-/// Lets as many connections wait to be accepted as the system allows (`net.core.somaxconn`); the
-/// standard library asks for 128, and a burst above that waits a second for its next SYN.
+/// Raises the backlog to the system's limit (`net.core.somaxconn`). The standard library requests 128; connections
+/// of a larger burst wait for a second until they retransmit their SYN.
 ///
 /// # Errors
-/// When the socket does not listen.
+/// When the socket is not listening.
 pub fn lengthen_backlog(listener: &TcpListener) -> io::Result<()> {
     Ok(listen(listener, Backlog::MAXALLOWABLE)?)
 }
 
-/// Two connected sockets that keep messages apart (`socketpair(2)`); close-on-exec.
+/// Creates two connected sockets that preserve message boundaries, close-on-exec (`socketpair(2)`).
 ///
 /// # Errors
 /// `EMFILE` when no descriptor is left.
@@ -27,7 +26,7 @@ pub fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
 }
 
-/// Sends one message; a closed peer is an error and no signal.
+/// Sends one message. A closed peer causes an error, not a signal.
 ///
 /// # Errors
 /// `EPIPE` when the peer is closed.
@@ -36,10 +35,10 @@ pub fn send_message(socket: BorrowedFd<'_>, message: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Receives a message of exactly `N` bytes that is there already, without waiting.
+/// Receives a message of exactly `N` bytes, without blocking.
 ///
 /// # Errors
-/// `WouldBlock` when none is there, `UnexpectedEof` when the peer is closed or the message has another length.
+/// `WouldBlock` when there is none, `UnexpectedEof` when the peer is closed or the message has another length.
 pub fn receive_message<const N: usize>(socket: BorrowedFd<'_>) -> io::Result<[u8; N]> {
     let mut message = [0; N];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
@@ -50,35 +49,36 @@ pub fn receive_message<const N: usize>(socket: BorrowedFd<'_>) -> io::Result<[u8
     }
 }
 
-/// Whether a message waits in the socket; false as well when its peer is closed and nothing is left.
+/// Whether the socket has a message; false also when its peer is closed and nothing is left.
 pub fn has_message(socket: BorrowedFd<'_>) -> bool {
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
     recv(socket.as_raw_fd(), &mut [0; 1], flags).is_ok_and(|length| length > 0)
 }
 
-/// A datagram as it lies in the buffer.
+/// A received datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Datagram {
-    /// Bytes in the buffer.
+    /// The number of bytes in the buffer.
     pub kept: usize,
-    /// Bytes that were sent; more than `kept` when the buffer was too small, and the rest is lost.
+    /// The number of bytes that were sent. If it is more than `kept`, the buffer was too small and the rest is lost.
     pub sent: usize,
-    /// Who sent it.
+    /// The address of the sender.
     pub from: SocketAddr,
 }
 
-/// Receives one datagram. A datagram longer than `buffer` is cut (`MSG_TRUNC` in `recv(2)`).
+/// Receives one datagram, truncated to `buffer` (`MSG_TRUNC` in `recv(2)`).
 ///
 /// # Errors
-/// When the socket's timeout passes (`WouldBlock`), a signal comes (`Interrupted`), or the other
-/// side's machine reports that nothing listens (`ConnectionRefused`, on a connected socket).
+/// When the socket's timeout expires (`WouldBlock`), a signal arrives (`Interrupted`), or the peer's machine reports
+/// that nothing listens on the port (`ConnectionRefused`, on a connected socket).
 pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Datagram> {
     let room = buffer.len();
     let mut slices = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, None, MsgFlags::MSG_TRUNC)?;
-    let from = message.address.and_then(to_std).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, "the datagram came without an internet address")
-    })?;
+    let from = message
+        .address
+        .and_then(to_std)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the datagram has no internet address"))?;
     Ok(Datagram { kept: message.bytes.min(room), sent: message.bytes, from })
 }
 
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_datagram_that_is_cut_says_how_long_it_was() {
+    fn a_truncated_datagram_has_its_original_length() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         sender.send_to(b"0123456789", socket.local_addr().unwrap()).unwrap();

@@ -1,10 +1,10 @@
-//! `socketpair(2)`: two sockets that are each other's other end.
+//! `socketpair(2)`: two connected sockets.
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// Two sockets that keep the borders of messages; close-on-exec.
+/// Creates two connected sockets that preserve message boundaries, close-on-exec.
 ///
 /// # Errors
 /// `EMFILE` when no descriptor is left.

@@ -1,8 +1,8 @@
-//! `posix_spawn(3)` of a program that inherits nothing but its standard streams.
+//! `posix_spawn(3)` of a program that inherits only its standard streams.
 //!
 //! # Safety
-//! All strings and the two attribute objects outlive the call that reads them; the objects are
-//! initialised before use and destroyed once.
+//! All strings and the two attribute objects outlive the call that reads them; the objects are initialized before use
+//! and destroyed once.
 #![expect(unsafe_code, reason = "posix_spawn, and one of its file actions by name")]
 
 use crate::sys::pid::Pid;
@@ -15,15 +15,15 @@ use std::ptr;
 
 type CloseFrom = unsafe extern "C" fn(*mut libc::posix_spawn_file_actions_t, c_int) -> c_int;
 
-/// Runs the program at `path` as the leader of a process group of its own, with `stdin` as its
-/// standard input, this process's standard output and error, no signal blocked, `SIGPIPE` at its default, and
-/// this process's environment. Returns the PID.
+/// Starts the program at `path` as the leader of a new process group, with `stdin` as its standard input, no signal
+/// blocked, `SIGPIPE` at its default, and the standard output, standard error and environment of this process.
+/// Returns the PID.
 ///
-/// No other descriptor is inherited, close-on-exec or not. Where the C library cannot do that before the
-/// `exec` (glibc before 2.34, musl), the program itself must: see [`closes_before_exec`].
+/// The program inherits no other descriptor, close-on-exec or not. If the C library cannot close them before the
+/// `exec` (glibc before 2.34, musl), the program must do so itself: see [`closes_before_exec`].
 ///
 /// # Errors
-/// `EAGAIN` at the limit of processes, `ENOMEM`, or what `execve(2)` says of the program.
+/// `EAGAIN` at the limit on processes, `ENOMEM`, or the error of `execve(2)`.
 pub fn spawn_isolated(path: &CStr, argv: &[CString], stdin: BorrowedFd<'_>) -> io::Result<Pid> {
     let environment: Vec<CString> = environment();
     let pointers = |strings: &[CString]| -> Vec<*mut c_char> {
@@ -35,7 +35,7 @@ pub fn spawn_isolated(path: &CStr, argv: &[CString], stdin: BorrowedFd<'_>) -> i
     actions.close_all_from(3)?;
     let attributes = Attributes::new()?;
     let mut pid = 0;
-    // SAFETY: both objects are initialised, both arrays end with a null pointer, and all of it outlives the call.
+    // SAFETY: both objects are initialized, both arrays end with a null pointer, and everything outlives the call.
     let error = unsafe {
         libc::posix_spawn(
             &raw mut pid,
@@ -49,15 +49,15 @@ pub fn spawn_isolated(path: &CStr, argv: &[CString], stdin: BorrowedFd<'_>) -> i
     check(error).map(|()| Pid::from_raw(pid))
 }
 
-/// Whether [`spawn_isolated`] closes descriptors before the program begins.
+/// Whether [`spawn_isolated`] closes descriptors before the program starts.
 pub fn closes_before_exec() -> bool {
     close_from().is_some()
 }
 
-/// Closes every descriptor above the standard ones (`close_range(2)`, or one by one before Linux 5.9).
+/// Closes all descriptors except the standard streams (`close_range(2)`, or one by one before Linux 5.9).
 ///
 /// # Safety
-/// Nothing in this process may own or use such a descriptor.
+/// No value in this process may own or use such a descriptor.
 pub unsafe fn close_all_but_standard() {
     // SAFETY: the caller's promise.
     unsafe {
@@ -72,7 +72,7 @@ pub unsafe fn close_all_but_standard() {
     }
 }
 
-/// This process's environment; an entry with a NUL byte cannot exist in it.
+/// The environment of this process. No entry in it can contain a NUL byte.
 fn environment() -> Vec<CString> {
     use std::os::unix::ffi::OsStringExt;
     let entry = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
@@ -81,10 +81,10 @@ fn environment() -> Vec<CString> {
     std::env::vars_os().filter_map(entry).collect()
 }
 
-/// `posix_spawn_file_actions_addclosefrom_np(3)`, which came with glibc 2.34.
+/// `posix_spawn_file_actions_addclosefrom_np(3)`, available since glibc 2.34.
 fn close_from() -> Option<CloseFrom> {
     let name = c"posix_spawn_file_actions_addclosefrom_np";
-    // SAFETY: looks a name up among the loaded libraries.
+    // SAFETY: looks up a name in the loaded libraries.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     // SAFETY: a function of this name has this type, as glibc's <spawn.h> declares it.
     (!address.is_null()).then(|| unsafe { std::mem::transmute::<*mut libc::c_void, CloseFrom>(address) })
@@ -95,25 +95,25 @@ struct Actions(MaybeUninit<libc::posix_spawn_file_actions_t>);
 impl Actions {
     fn new() -> io::Result<Self> {
         let mut actions = MaybeUninit::uninit();
-        // SAFETY: initialises the object that it is given.
+        // SAFETY: initializes the object.
         check(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
         Ok(Self(actions))
     }
 
     fn duplicate(&mut self, fd: BorrowedFd<'_>, to: c_int) -> io::Result<()> {
-        // SAFETY: the object was initialised by `new`. A number that is `to` already loses close-on-exec.
+        // SAFETY: the object was initialized by `new`. If `fd` already is `to`, it loses close-on-exec.
         check(unsafe { libc::posix_spawn_file_actions_adddup2(self.0.as_mut_ptr(), fd.as_raw_fd(), to) })
     }
 
     fn close_all_from(&mut self, first: c_int) -> io::Result<()> {
-        // SAFETY: the object was initialised by `new`.
+        // SAFETY: the object was initialized by `new`.
         close_from().map_or(Ok(()), |close_from| check(unsafe { close_from(self.0.as_mut_ptr(), first) }))
     }
 }
 
 impl Drop for Actions {
     fn drop(&mut self) {
-        // SAFETY: initialised by `new`, and never used again.
+        // SAFETY: initialized by `new`, and never used again.
         unsafe { libc::posix_spawn_file_actions_destroy(self.0.as_mut_ptr()) };
     }
 }
@@ -123,14 +123,14 @@ struct Attributes(MaybeUninit<libc::posix_spawnattr_t>);
 impl Attributes {
     fn new() -> io::Result<Self> {
         let mut attributes = MaybeUninit::uninit();
-        // SAFETY: initialises the object that it is given.
+        // SAFETY: initializes the object.
         check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
         let mut made = Self(attributes);
         let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
         let flags = i16::try_from(flags).map_err(io::Error::other)?;
         let object = made.0.as_mut_ptr();
-        // SAFETY: the object was initialised above; the signal sets are filled before they are read. Group 0 is the
-        // child's own.
+        // SAFETY: the object was initialized above; the signal sets are filled before they are read. Group 0 means a
+        // new group that the child leads.
         unsafe {
             let mut set = std::mem::zeroed::<libc::sigset_t>();
             libc::sigemptyset(&raw mut set);
@@ -146,7 +146,7 @@ impl Attributes {
 
 impl Drop for Attributes {
     fn drop(&mut self) {
-        // SAFETY: initialised by `new`, and never used again.
+        // SAFETY: initialized by `new`, and never used again.
         unsafe { libc::posix_spawnattr_destroy(self.0.as_mut_ptr()) };
     }
 }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_an_error() {
+    fn a_missing_program_is_an_error() {
         let null = std::fs::File::open("/dev/null").unwrap();
         let error = spawn_isolated(c"/no/such/program", &[c"x".to_owned()], null.as_fd()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);

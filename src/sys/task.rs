@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //! The raw calls take integers and pointers to locals that outlive them.
-#![expect(unsafe_code, reason = "nix does not wrap sched_setscheduler and its like")]
+#![expect(unsafe_code, reason = "nix does not wrap sched_setscheduler and similar calls")]
 
 use super::pid::Pid;
 use nix::libc;
@@ -15,25 +15,25 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The processor on which the calling thread runs just now, in a few nanoseconds (`getcpu(2)` through
-/// the vDSO); `None` where it is unavailable.
+/// The processor on which the calling thread is running; `None` if it is unavailable. Takes a few nanoseconds
+/// (`getcpu(2)` through the vDSO).
 pub fn processor() -> Option<usize> {
     sched_getcpu().ok()
 }
 
-/// Whether the calling thread is the one that the process began with.
+/// Whether the calling thread is the main thread.
 pub fn is_main_thread() -> bool {
     gettid() == getpid()
 }
 
-/// How many threads this process has (`/proc/self/task`), without those that are exiting:
-/// a joined thread stays listed until the kernel has cleaned up after it.
+/// The number of threads of this process (`/proc/self/task`), without those that are exiting, because a joined thread
+/// stays listed until the kernel has cleaned up after it.
 ///
 /// # Errors
-/// When /proc is not mounted.
+/// When `/proc` is not mounted.
 pub fn n_threads() -> io::Result<usize> {
-    // The kernel counts the threads in the number of links, two more for the directory itself. Where it counts one,
-    // that is the caller, which has not left.
+    // The number of links is the number of threads, plus two for the directory itself. If there is one thread, it is
+    // the caller, which is not exiting.
     if std::fs::metadata("/proc/self/task")?.nlink() == 3 {
         return Ok(1);
     }
@@ -41,8 +41,7 @@ pub fn n_threads() -> io::Result<usize> {
     Ok(threads.filter(|thread| !has_left(&thread.path().join("stat"))).count())
 }
 
-/// Whether the thread of this `stat` file is gone, or has the kernel's flag `PF_EXITING` (the ninth
-/// field, `proc_pid_stat(5)`).
+/// Whether the thread of this `stat` file is gone or exiting (`PF_EXITING` in the ninth field, `proc_pid_stat(5)`).
 fn has_left(stat: &Path) -> bool {
     const PF_EXITING: u32 = 0x4;
     let Ok(line) = std::fs::read(stat) else { return true };
@@ -51,10 +50,10 @@ fn has_left(stat: &Path) -> bool {
     flags.is_some_and(|flags| flags & PF_EXITING != 0)
 }
 
-/// Has the kernel send SIGKILL to this process when its parent dies, or not (`PR_SET_PDEATHSIG(2const)`).
+/// Sets whether the kernel sends SIGKILL to this process when its parent dies (`PR_SET_PDEATHSIG(2const)`).
 ///
-/// "Parent" is the *thread* that created it. The parent may have died already: compare [`Pid::parent`] with
-/// the one you expect after this call.
+/// "Parent" means the *thread* that created it. The parent may already have died, so compare [`Pid::parent`] with the
+/// expected PID after this call.
 ///
 /// # Errors
 /// Never fails on supported kernels.
@@ -62,17 +61,17 @@ pub fn die_with_parent(die: bool) -> io::Result<()> {
     Ok(prctl::set_pdeathsig(die.then_some(Signal::SIGKILL))?)
 }
 
-/// Has the kernel send SIGTERM to this process when its parent dies, instead of SIGKILL, so that it can end what it
-/// has started (`PR_SET_PDEATHSIG(2const)`). Fails if the parent has died already.
+/// Makes the kernel send SIGTERM instead of SIGKILL to this process when its parent dies, so that it can end the
+/// processes that it has started (`PR_SET_PDEATHSIG(2const)`).
 ///
 /// # Errors
-/// `ESRCH` if the parent has died.
+/// `ESRCH` if the parent has already died.
 pub fn hear_of_parents_death(parent: Pid) -> io::Result<()> {
     prctl::set_pdeathsig(Signal::SIGTERM)?;
     if Pid::parent() == parent { Ok(()) } else { Err(nix::errno::Errno::ESRCH.into()) }
 }
 
-/// Has orphans among this process's descendants become its children (`PR_SET_CHILD_SUBREAPER(2const)`).
+/// Sets whether orphaned descendants of this process become its children (`PR_SET_CHILD_SUBREAPER(2const)`).
 ///
 /// # Errors
 /// Never fails on supported kernels.
@@ -80,11 +79,11 @@ pub fn set_subreaper(on: bool) -> io::Result<()> {
     Ok(prctl::set_child_subreaper(on)?)
 }
 
-/// Sets the name that `ps` and `/proc/PID/comm` show: 15 bytes, the rest is cut (`PR_SET_NAME(2const)`).
+/// Sets the name that `ps` and `/proc/PID/comm` show, truncated to 15 bytes (`PR_SET_NAME(2const)`).
 pub fn set_name(name: &str) {
     let bytes: Vec<u8> = name.bytes().filter(|byte| *byte != 0).collect();
     if let Ok(name) = CString::new(bytes) {
-        // The call cannot fail for a string that is in our memory.
+        // The call cannot fail for a valid string.
         let _ = prctl::set_name(&name);
     }
 }
@@ -92,15 +91,15 @@ pub fn set_name(name: &str) {
 /// Makes this process the leader of a new process group (`setpgid(2)`).
 ///
 /// # Errors
-/// `EPERM` for the leader of a session, which has such a group already.
+/// `EPERM` for a session leader, which already leads a process group.
 pub fn lead_group() -> io::Result<()> {
     Ok(setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0))?)
 }
 
-/// Makes this process the leader of a new session, away from every terminal (`setsid(2)`).
+/// Makes this process the leader of a new session without a controlling terminal (`setsid(2)`).
 ///
 /// # Errors
-/// `EPERM` for the leader of a process group.
+/// `EPERM` for a process group leader.
 pub fn lead_session() -> io::Result<()> {
     Ok(setsid().map(drop)?)
 }
@@ -108,7 +107,7 @@ pub fn lead_session() -> io::Result<()> {
 /// The scheduling policy of this process, its static priority, and its nice value (`sched(7)`).
 pub fn scheduling() -> (i32, i32, i32) {
     let mut parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: PID 0 is the caller, and the one pointer is to a local.
+    // SAFETY: PID 0 is the caller, and the pointer is to a local.
     unsafe {
         libc::sched_getparam(0, &raw mut parameters);
         (libc::sched_getscheduler(0), parameters.sched_priority, libc::getpriority(libc::PRIO_PROCESS, 0))
@@ -129,7 +128,7 @@ pub fn allowed_cpus() -> io::Result<Vec<usize>> {
     Ok((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect())
 }
 
-/// Lets this process run on one processor only (`sched_setaffinity(2)`).
+/// Restricts this process to one processor (`sched_setaffinity(2)`).
 ///
 /// # Errors
 /// `EINVAL` for a processor that it may not use.
@@ -139,8 +138,8 @@ pub fn pin_to_cpu(cpu: usize) -> io::Result<()> {
     Ok(sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?)
 }
 
-/// Lets this process run only when no other process wants the processor: beside a busy
-/// one it is almost always ready and hardly ever running (`SCHED_IDLE`, `sched(7)`). There is no way back without privilege.
+/// Makes this process run only when no other process wants the processor (`SCHED_IDLE`, `sched(7)`). On the same
+/// processor as a busy process it is almost always ready and rarely running. Undoing this requires privileges.
 ///
 /// # Errors
 /// Never fails on supported kernels.

@@ -1,4 +1,4 @@
-//! A terminal that gives its keys one by one.
+//! Reading single keys from a terminal.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,9 +9,9 @@ use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tc
 
 use super::poll::{Deadline, readable};
 
-/// Standard input while it gives single keys, without echo. Signals are raised by their keys as always.
+/// Standard input in a mode that returns single keys without echo. Keys such as Ctrl-C still raise signals.
 ///
-/// However the wait ends, the terminal is as it was before: SIGQUIT, which kills, is held back until then.
+/// Dropping it restores the terminal. SIGQUIT, which would kill the process before that, is blocked until then.
 #[derive(Debug)]
 pub struct Keys {
     before: Termios,
@@ -19,22 +19,22 @@ pub struct Keys {
     quit: SignalFd,
 }
 
-/// What came first.
+/// What ended the wait for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pressed {
-    /// This byte.
+    /// A key that sent this byte.
     Byte(u8),
     /// The end of the input.
     End,
-    /// A signal that ends the program, or `interrupt` became readable.
+    /// SIGQUIT, or `interrupt` became readable.
     Signal,
 }
 
 impl Keys {
-    /// Sets the terminal.
+    /// Sets the mode of the terminal.
     ///
     /// # Errors
-    /// `ENOTTY` if standard input is no terminal.
+    /// `ENOTTY` if standard input is not a terminal.
     pub fn listen() -> io::Result<Keys> {
         let before = tcgetattr(io::stdin())?;
         let (mut set, mut mask) = (SigSet::empty(), SigSet::empty());
@@ -60,7 +60,7 @@ impl Keys {
         if ready[1] || ready[2] {
             return Ok(Pressed::Signal);
         }
-        // One byte, past the buffer of standard input: what is left there would not be seen by the poll.
+        // Read one byte without the buffer of standard input, because poll does not see bytes left in the buffer.
         let mut byte = [0];
         let file = std::fs::File::from(stdin.as_fd().try_clone_to_owned()?);
         Ok(if (&file).read(&mut byte)? == 0 { Pressed::End } else { Pressed::Byte(byte[0]) })
@@ -70,7 +70,7 @@ impl Keys {
 impl Drop for Keys {
     fn drop(&mut self) {
         let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &self.before);
-        // Now a SIGQUIT that came meanwhile does what it does.
+        // A SIGQUIT that arrived meanwhile takes effect now.
         let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None);
     }
 }

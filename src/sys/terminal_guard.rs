@@ -1,15 +1,15 @@
-//! A terminal in raw mode that is put back when a fatal signal ends the program.
+//! Restores a terminal in raw mode when a fatal signal ends the program.
 //!
 //! # Safety
-//! The handler calls only what `signal-safety(7)` allows (`tcsetattr`, `write`, `raise`) and reads a structure
-//! that was written before it was installed.
+//! The handler calls only functions that `signal-safety(7)` allows (`tcsetattr`, `write`, `raise`), and reads a
+//! structure that was written before the handler was installed.
 #![expect(unsafe_code, reason = "handlers of fatal signals")]
 
 use std::sync::OnceLock;
 
 use nix::libc;
 
-/// Signals that end a program by default and that nothing here reads as data.
+/// Signals that end a program by default and that this program does not read through a descriptor.
 const FATAL: [i32; 14] = [
     libc::SIGSEGV,
     libc::SIGBUS,
@@ -27,18 +27,18 @@ const FATAL: [i32; 14] = [
     libc::SIGSTKFLT,
 ];
 
-/// The terminal's mode when the first guard was made.
+/// The terminal's mode when the first guard was created.
 static BEFORE: OnceLock<libc::termios> = OnceLock::new();
 
-/// While it lives, a fatal signal leaves the alternate screen and puts the terminal's mode back before it ends
-/// the program.
+/// While it is alive, a fatal signal leaves the alternate screen and restores the terminal's mode before it ends the
+/// program.
 #[derive(Debug)]
 pub struct TerminalGuard {
     actions: Vec<(i32, libc::sigaction)>,
 }
 
 impl TerminalGuard {
-    /// Guards the terminal of standard input, in the mode that it has now. Without a terminal it does nothing.
+    /// Guards the terminal of standard input, whose current mode will be restored. Does nothing without a terminal.
     pub fn new() -> Self {
         // SAFETY: all-zero bytes are a valid termios, which the call fills.
         let mode = unsafe {
@@ -48,8 +48,7 @@ impl TerminalGuard {
         let Some(mode) = mode else { return Self { actions: Vec::new() } };
         BEFORE.get_or_init(|| mode);
         let install = |signal: i32| {
-            // SAFETY: the structures are valid; the handler keeps to `signal-safety(7)`. A signal that is ignored
-            // stays ignored.
+            // SAFETY: the structures are valid; the handler is async-signal-safe. An ignored signal stays ignored.
             unsafe {
                 let mut before: libc::sigaction = std::mem::zeroed();
                 libc::sigaction(signal, std::ptr::null(), &raw mut before);
@@ -57,7 +56,7 @@ impl TerminalGuard {
                     return None;
                 }
                 let mut action: libc::sigaction = std::mem::zeroed();
-                action.sa_sigaction = put_back as extern "C" fn(i32) as usize;
+                action.sa_sigaction = restore_terminal as extern "C" fn(i32) as usize;
                 action.sa_flags = libc::SA_RESETHAND | libc::SA_NODEFER | libc::SA_ONSTACK;
                 libc::sigaction(signal, &raw const action, std::ptr::null_mut());
                 Some((signal, before))
@@ -76,14 +75,14 @@ impl Default for TerminalGuard {
 impl Drop for TerminalGuard {
     fn drop(&mut self) {
         for (signal, before) in &self.actions {
-            // SAFETY: the action is the one that was there before.
+            // SAFETY: restores the previous action.
             unsafe { libc::sigaction(*signal, before, std::ptr::null_mut()) };
         }
     }
 }
 
-/// Puts the terminal back and lets the signal have its default effect, which `SA_RESETHAND` has restored.
-extern "C" fn put_back(signal: i32) {
+/// Restores the terminal, and raises the signal again with its default action, which `SA_RESETHAND` has restored.
+extern "C" fn restore_terminal(signal: i32) {
     const LEAVE: &[u8] = b"\x1b[?1049l\x1b[?25h";
     // SAFETY: async-signal-safe calls on memory that was initialised before the handler was installed.
     unsafe {

@@ -1,4 +1,4 @@
-//! The processor's own counter: "has some time gone by?" for less than a read of the clock costs.
+//! The processor's time stamp counter, which is cheaper to read than the clock.
 //!
 //! # Safety
 //! `rdtsc` reads a register.
@@ -7,8 +7,8 @@
     expect(unsafe_code, reason = "an instruction that only reads a register")
 )]
 
-/// A count that grows by one to three a nanosecond. Not for measuring: only to tell "just now" from
-/// "a while ago".
+/// A counter that advances by one to three per nanosecond. It is only for rough comparisons of elapsed time, not for
+/// measurements.
 #[inline]
 pub fn ticks() -> u64 {
     #[cfg(target_arch = "x86_64")]

@@ -1,7 +1,7 @@
-//! Files without a name (`O_TMPFILE` in `open(2)`) and the one step that gives them one (`linkat(2)`).
+//! Files without a name (`O_TMPFILE` in `open(2)`), and giving them a name atomically (`linkat(2)`).
 //!
-//! Every name is taken relative to a folder that was opened once, so a folder that is moved or
-//! replaced meanwhile cannot redirect a file.
+//! Every name is relative to a folder that is held open, so moving or replacing the folder meanwhile cannot redirect
+//! a file.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -15,23 +15,23 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{LinkatFlags, UnlinkatFlags, geteuid, linkat, unlinkat};
 
-/// Opens a regular file to read it. Any other kind of file is refused without waiting: a pipe
-/// without a writer would block `open(2)` forever.
+/// Opens a regular file for reading. Any other type of file is refused without blocking: a pipe without a writer
+/// would block `open(2)` forever.
 ///
 /// # Errors
-/// `InvalidInput` for anything but a regular file; else as `open(2)`.
+/// `IsADirectory` for a directory, `InvalidInput` for any other type of file; otherwise as `open(2)`.
 pub fn open_to_read(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let file = File::from(open(path, flags, Mode::empty())?);
     match file.metadata()?.file_type() {
         kind if kind.is_file() => Ok(file),
         kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
     }
 }
 
-/// Opens a file of any kind to read it; neither this nor a later read blocks, so a reader waits with `ppoll(2)`, where
-/// something else can end the wait. Until a pipe has had a writer it is not readable.
+/// Opens a file of any type for reading. Neither this nor a later read blocks, so that a reader can wait with `ppoll(2)`,
+/// which other descriptors can interrupt. A pipe is not readable until it has had a writer.
 ///
 /// # Errors
 /// As `open(2)`.
@@ -40,10 +40,10 @@ pub fn open_to_read_at_once(path: &Path) -> io::Result<File> {
     Ok(File::from(open(path, flags, Mode::empty())?))
 }
 
-/// The error of [`open_to_write_at_once`] for a pipe without a reader.
+/// The error number of [`open_to_write_at_once`] for a pipe without a reader.
 pub const ENXIO: i32 = nix::libc::ENXIO;
 
-/// Opens an existing file for writing; neither this nor a later write blocks.
+/// Opens an existing file for writing. Neither this nor a later write blocks.
 ///
 /// # Errors
 /// As `open(2)`; [`ENXIO`] for a pipe without a reader.
@@ -52,7 +52,7 @@ pub fn open_to_write_at_once(path: &Path) -> io::Result<File> {
     Ok(File::from(open(path, flags, Mode::empty())?))
 }
 
-/// A folder, held open.
+/// An open folder.
 #[derive(Debug)]
 pub struct Folder {
     fd: OwnedFd,
@@ -62,13 +62,13 @@ impl Folder {
     /// Opens the folder at `path`.
     ///
     /// # Errors
-    /// When it does not exist, is not a folder, or may not be entered.
+    /// When it does not exist, is not a folder, or may not be read.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         Ok(Self { fd: open(path, flags, Mode::empty())? })
     }
 
-    /// Whether this folder has an entry `name`, dangling symbolic links included.
+    /// Whether this folder has an entry `name`, including dangling symbolic links.
     ///
     /// # Errors
     /// When the folder cannot be searched.
@@ -80,48 +80,48 @@ impl Folder {
         }
     }
 
-    /// A new file in this folder that has no name: it is gone when its last descriptor is, however
-    /// the process ends. `None` where the file system cannot do that.
+    /// Creates a file in this folder that has no name, and disappears with its last descriptor, however the process
+    /// ends. `None` if the file system does not support that.
     ///
     /// # Errors
-    /// When the folder may not be written, or the file system is full.
+    /// When the folder is not writable or the file system is full.
     pub fn nameless(&self) -> io::Result<Option<File>> {
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         match openat(&self.fd, ".", flags, Mode::from_bits_truncate(0o666)) {
             Ok(fd) => Ok(Some(File::from(fd))),
-            // EISDIR is what a kernel says that does not know the flag.
+            // EISDIR is the error of a kernel that does not know the flag.
             Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
     }
 
-    /// A new file called `name`, for reading and writing.
+    /// Creates the file `name`, for reading and writing.
     ///
     /// # Errors
-    /// `AlreadyExists` when the name is taken, also by a symbolic link; else as `open(2)`.
+    /// `AlreadyExists` when the name is taken, even by a symbolic link; otherwise as `open(2)`.
     pub fn create(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
         self.open_file(name, OFlag::O_CREAT | OFlag::O_EXCL)
     }
 
-    /// Opens the regular file `name` for reading and writing; never through a symbolic link.
+    /// Opens the regular file `name` for reading and writing, without following a symbolic link.
     ///
     /// # Errors
-    /// When there is none, or it cannot be written.
+    /// When it does not exist, is not a regular file, or is not writable.
     pub fn open_existing(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
         self.open_file(name, OFlag::empty())
     }
 
-    /// Opens `name` for reading and writing, and creates it if it does not exist; never through a symbolic
-    /// link. In a folder that others can write to, the file may be another user's, or a further name of a
-    /// file elsewhere: both are refused.
+    /// Opens `name` for reading and writing, without following a symbolic link, and creates it if it does not exist. In a
+    /// folder to which others can write, the file may belong to another user or be a hard link to a file elsewhere;
+    /// both are refused.
     ///
     /// # Errors
-    /// When it is not a regular file of this user with one name, or cannot be written.
+    /// When it is not a regular file of this user with a single link, or is not writable.
     pub fn open_or_create(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
         let file = self.open_file(name, OFlag::O_CREAT)?;
         let about = file.metadata()?;
         if about.uid() != geteuid().as_raw() || about.nlink() > 1 {
-            let why = "a file of that name is another user's, or has further names";
+            let why = "a file of that name belongs to another user or has other hard links";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
         Ok(file)
@@ -131,12 +131,12 @@ impl Folder {
         let flags = how | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = File::from(openat(&self.fd, name.as_ref(), flags, Mode::from_bits_truncate(0o666))?);
         if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         Ok(file)
     }
 
-    /// Gives a nameless file the name `name`, in one step, never over what has that name.
+    /// Gives a file without a name the name `name`, atomically, and never replaces an existing file.
     ///
     /// # Errors
     /// `AlreadyExists` when the name is taken.
@@ -145,7 +145,7 @@ impl Folder {
         Ok(linkat(AT_FDCWD, through_proc.as_str(), &self.fd, name.as_ref(), LinkatFlags::AT_SYMLINK_FOLLOW)?)
     }
 
-    /// Gives the file at `from` the further name `to`, never over what has that name.
+    /// Creates the hard link `to` to the file `from`, and never replaces an existing file.
     ///
     /// # Errors
     /// `AlreadyExists` when the name is taken.
@@ -153,18 +153,18 @@ impl Folder {
         Ok(linkat(&self.fd, from.as_ref(), &self.fd, to.as_ref(), LinkatFlags::empty())?)
     }
 
-    /// Renames `from` to `to`, over what had that name.
+    /// Renames `from` to `to`, replacing an existing file.
     ///
     /// # Errors
-    /// When `from` is not there or the folder may not be written.
+    /// When `from` does not exist or the folder is not writable.
     pub fn rename(&self, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<()> {
         Ok(renameat(&self.fd, from.as_ref(), &self.fd, to.as_ref())?)
     }
 
-    /// Removes the name `name`.
+    /// Removes the file `name`.
     ///
     /// # Errors
-    /// When it does not exist, or the folder may not be written.
+    /// When it does not exist or the folder is not writable.
     pub fn remove(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         Ok(unlinkat(&self.fd, name.as_ref(), UnlinkatFlags::NoRemoveDir)?)
     }

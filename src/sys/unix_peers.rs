@@ -1,4 +1,4 @@
-//! Which Unix domain socket is connected to which (`sock_diag(7)`): `/proc/net/unix` does not tell.
+//! The peers of connected Unix domain sockets (`sock_diag(7)`), which `/proc/net/unix` does not show.
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -14,20 +14,20 @@ const BY_FAMILY: u16 = 20;
 const SHOW_PEER: u32 = 4;
 /// `UNIX_DIAG_PEER`.
 const PEER: u16 = 2;
-/// `struct nlmsghdr`.
+/// The size of `struct nlmsghdr`.
 const HEADER: usize = 16;
-/// `struct unix_diag_msg`.
+/// The size of `struct unix_diag_msg`.
 const MESSAGE: usize = 16;
-/// Answers that are read.
+/// The maximum number of datagrams that are read.
 const MOST: usize = 4096;
 
-/// For each connected socket of this network namespace its peer, both by their inodes; none where the kernel does
-/// not tell.
+/// Maps the inode of each connected socket in this network namespace to the inode of its peer; empty if the kernel
+/// refuses the query.
 pub fn unix_peers() -> HashMap<u64, u64> {
-    ask().unwrap_or_default()
+    query().unwrap_or_default()
 }
 
-fn ask() -> nix::Result<HashMap<u64, u64>> {
+fn query() -> nix::Result<HashMap<u64, u64>> {
     let fd: OwnedFd = socket(
         AddressFamily::Netlink,
         SockType::Datagram,
@@ -40,7 +40,7 @@ fn ask() -> nix::Result<HashMap<u64, u64>> {
     request.extend(BY_FAMILY.to_ne_bytes());
     request.extend(flags.to_ne_bytes());
     request.extend([0; 8]);
-    // `struct unix_diag_req`: family, protocol, padding, states, inode, what to show, cookie.
+    // `struct unix_diag_req`: family, protocol, padding, states, inode, attributes, cookie.
     request.extend([libc::AF_UNIX as u8, 0, 0, 0]);
     request.extend(u32::MAX.to_ne_bytes());
     request.extend(0_u32.to_ne_bytes());
@@ -51,15 +51,15 @@ fn ask() -> nix::Result<HashMap<u64, u64>> {
     let mut buffer = vec![0; 32 << 10];
     for _ in 0..MOST {
         let length = recv(fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-        if length == 0 || take(&buffer[..length], &mut peers).is_none() {
+        if length == 0 || parse(&buffer[..length], &mut peers).is_none() {
             break;
         }
     }
     Ok(peers)
 }
 
-/// Takes the messages of one datagram; `None` once they are over.
-fn take(mut bytes: &[u8], peers: &mut HashMap<u64, u64>) -> Option<()> {
+/// Parses the messages of one datagram; `None` at the end of the response.
+fn parse(mut bytes: &[u8], peers: &mut HashMap<u64, u64>) -> Option<()> {
     while bytes.len() >= HEADER {
         let length = u32_at(bytes, 0)? as usize;
         if u16_at(bytes, 4)? != BY_FAMILY || length < HEADER + MESSAGE {
@@ -95,7 +95,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     #[test]
-    fn the_two_ends_of_a_pair_are_each_others_peers() {
+    fn the_sockets_of_a_pair_are_peers() {
         let (one, other) = UnixStream::pair().unwrap();
         let inode = |stream: &UnixStream| {
             let link = std::fs::read_link(format!("/proc/self/fd/{}", stream.as_raw_fd())).unwrap();
@@ -111,11 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn noise_ends_the_answers() {
+    fn an_invalid_response_adds_no_peers() {
         let mut peers = HashMap::new();
         for length in 0..64 {
-            let _ = take(&vec![0xff; length], &mut peers);
-            let _ = take(&vec![0; length], &mut peers);
+            let _ = parse(&vec![0xff; length], &mut peers);
+            let _ = parse(&vec![0; length], &mut peers);
         }
         assert!(peers.is_empty());
     }

@@ -1,8 +1,7 @@
-//! `waitid(2)`: how a child ended, learnt with or without reaping it.
+//! `waitid(2)`: how a child ended, with or without reaping it.
 //!
 //! # Safety
-//! `waitid` fills one local `siginfo_t`; its union is read only where the kernel has said that it
-//! reported a child.
+//! `waitid` fills one local `siginfo_t`, whose union is read only after a successful call.
 #![expect(unsafe_code, reason = "nix's waitid cannot say that a real-time signal ended a child")]
 
 use super::poll::Deadline;
@@ -17,16 +16,16 @@ use std::time::Duration;
 pub enum Whose<'fd> {
     /// The process of this pidfd.
     Pidfd(BorrowedFd<'fd>),
-    /// This child, by number: only for one that is known to be unreaped.
+    /// The child with this PID. Use it only for a child that is known to be unreaped.
     Pid(Pid),
 }
 
-/// What happens to the zombie.
+/// What to do with the zombie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zombie {
-    /// It is reaped: its PID may be reused from then on.
+    /// Reap it: its PID may then be reused.
     Reap,
-    /// It stays (`WNOWAIT`).
+    /// Leave it (`WNOWAIT`).
     Leave,
 }
 
@@ -42,9 +41,9 @@ pub struct Ended {
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// It called `exit` with this code, 0 to 255.
+    /// It exited with this code, 0 to 255.
     Exited(i32),
-    /// This signal ended it.
+    /// A signal killed it.
     Killed {
         /// The signal's number.
         signal: i32,
@@ -54,7 +53,7 @@ pub enum How {
 }
 
 impl How {
-    /// From the status word of `wait(2)`.
+    /// Decodes a wait status (`wait(2)`).
     pub fn from_status(status: i32) -> How {
         if libc::WIFSIGNALED(status) {
             How::Killed { signal: libc::WTERMSIG(status), core_dumped: libc::WCOREDUMP(status) }
@@ -64,26 +63,26 @@ impl How {
     }
 }
 
-/// Kills the child `pid`, which is known to be unreaped, and reaps it if it ends within `patience`.
-pub fn kill_and_reap(pid: Pid, patience: Duration) {
-    let deadline = Deadline::after(patience);
-    // SAFETY: two integers.
+/// Kills the child `pid`, which must be unreaped, and reaps it if it ends within `timeout`.
+pub fn kill_and_reap(pid: Pid, timeout: Duration) {
+    let deadline = Deadline::after(timeout);
+    // SAFETY: takes two integers.
     unsafe { libc::kill(pid.as_raw(), libc::SIGKILL) };
     while matches!(try_wait(Whose::Pid(pid), Zombie::Reap), Ok(None)) && !deadline.is_over() {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Whether an error of [`try_wait`] says that this is no child of ours, or not any more.
+/// Whether an error of [`try_wait`] means that the process is not, or no longer, a child of this process.
 pub fn is_no_child(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ECHILD)
 }
 
-/// Polls once without blocking; `None` while the child is running.
+/// Checks without blocking whether a child has ended; `None` while it has not.
 ///
 /// # Errors
-/// `ECHILD` when this process has no such child: it was reaped elsewhere, or by the kernel because
-/// `SIGCHLD` is ignored.
+/// `ECHILD` when this process has no such child, because it was reaped elsewhere, or by the kernel because `SIGCHLD` is
+/// ignored.
 pub fn try_wait(whose: Whose<'_>, zombie: Zombie) -> io::Result<Option<Ended>> {
     let (kind, id) = match whose {
         Whose::Pidfd(fd) => (libc::P_PIDFD, fd.as_raw_fd().cast_unsigned()),
@@ -93,13 +92,13 @@ pub fn try_wait(whose: Whose<'_>, zombie: Zombie) -> io::Result<Option<Ended>> {
     if zombie == Zombie::Leave {
         flags |= libc::WNOWAIT;
     }
-    // SAFETY: all-zero bytes are a valid siginfo_t; si_pid stays 0 if no child has ended.
+    // SAFETY: all-zero bytes are a valid siginfo_t, whose si_pid stays 0 if the child has not ended.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     // SAFETY: `info` outlives the call.
     if unsafe { libc::waitid(kind, id, &raw mut info, flags) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: after a successful waitid the child fields of the union are the valid ones.
+    // SAFETY: after a successful waitid, the child fields of the union are valid.
     let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
     Ok((pid != 0).then_some(Ended {
         pid: Pid::from_raw(pid),

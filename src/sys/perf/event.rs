@@ -1,8 +1,8 @@
-//! Opening perf events: what to record, of whom, on which CPU.
+//! Opening perf events: what to record, for which tasks, on which CPU.
 //!
 //! # Safety
-//! `perf_event_open` and its ioctls are reached through the raw bindings; the attribute structure lives on
-//! this side's stack for the length of the call.
+//! `perf_event_open` and its ioctls are called through raw bindings; the attribute structure is a local that
+//! outlives the call.
 #![expect(unsafe_code, reason = "perf_event_open has no safe wrapper in nix")]
 
 use crate::sys::pid::Pid;
@@ -14,8 +14,8 @@ use perf_event_open_sys::{self as raw, bindings as abi};
 /// What one event records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// On and off the CPU, fork, exec and name, and exit. One event for all of it: every further event would
-    /// be inherited, and paid for, at each fork of the program.
+    /// Context switches, forks, execs and names, and exits. One event records all of them, because every further
+    /// event would be inherited, at a cost, at each fork of the program.
     Lives,
     /// A tracepoint by its tracefs id, with its raw fields; needs `CAP_PERFMON` or `perf_event_paranoid` -1.
     Tracepoint(u64),
@@ -24,16 +24,16 @@ pub enum Source {
 /// Which tasks an event follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// This task and all that it will ever fork, from its next `execve` on.
+    /// This task and all its future descendants, from its next `execve` on.
     FromExec(Pid),
-    /// This task (a thread) and all that it will ever fork, from now on.
+    /// This task (a thread) and all its future descendants, from now on.
     FromNow(Pid),
-    /// Every task of the machine; needs `CAP_PERFMON` or `perf_event_paranoid` 0.
+    /// Every task on the machine; needs `CAP_PERFMON` or `perf_event_paranoid` 0.
     Everyone,
 }
 
-/// An event that records. Only [`open`] makes one, so that a ring is never mapped over a file that other processes
-/// write or truncate.
+/// An open perf event. Only [`open`] creates one, so a ring is never mapped from a file that other processes write
+/// or truncate.
 #[derive(Debug)]
 pub struct PerfEvent(OwnedFd);
 
@@ -43,13 +43,13 @@ impl AsFd for PerfEvent {
     }
 }
 
-/// Opens one event on one CPU. `wakeup_bytes` is how much must be in the ring before a poll of it wakes.
+/// Opens one event on one CPU. A poll of it wakes once the ring holds `wakeup_bytes`.
 ///
-/// Records are stamped with `CLOCK_MONOTONIC`, so that they compare with every other event of the run.
+/// Records have timestamps of `CLOCK_MONOTONIC`, so that they compare with all other events of a run.
 ///
 /// # Errors
-/// `EACCES` or `EPERM` where `perf_event_paranoid`, seccomp or ownership refuse, `ENOSYS` or `ENOENT` where
-/// the kernel lacks it, `ESRCH` when the task is gone.
+/// `EACCES` or `EPERM` if `perf_event_paranoid`, seccomp or ownership forbids it, `ENOSYS` or `ENOENT` if the
+/// kernel does not support it, `ESRCH` when the task is gone.
 pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result<PerfEvent, Errno> {
     let mut attr = abi::perf_event_attr {
         size: size_of::<abi::perf_event_attr>() as u32,
@@ -93,7 +93,7 @@ pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result
         Scope::Everyone => -1,
     };
     let cpu = i32::try_from(cpu).map_err(|_| Errno::EINVAL)?;
-    // SAFETY: `attr` is a valid, fully initialised structure for the length of the call.
+    // SAFETY: `attr` is a valid, fully initialized structure that outlives the call.
     let fd = unsafe {
         raw::perf_event_open(&mut attr, pid, cpu, -1, std::ffi::c_ulong::from(abi::PERF_FLAG_FD_CLOEXEC))
     };
@@ -104,20 +104,20 @@ pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result
     Ok(PerfEvent(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
-/// Lets `event` write its records into the ring of `into`, which must be on the same CPU and clock
+/// Makes `event` write its records into the ring of `into`, which must have the same CPU and clock
 /// (`PERF_EVENT_IOC_SET_OUTPUT`).
 ///
 /// # Errors
 /// `EINVAL` when the two do not match.
 pub fn share_ring(event: &PerfEvent, into: &PerfEvent) -> Result<(), Errno> {
-    // SAFETY: both are open perf events; the call keeps no pointer of ours.
+    // SAFETY: both are open perf events; the call takes no pointer.
     let done = unsafe { raw::ioctls::SET_OUTPUT(event.0.as_raw_fd(), into.0.as_raw_fd()) };
     Errno::result(done).map(drop)
 }
 
 /// The CPUs that are online, from `/sys/devices/system/cpu/online` (`0-3,8`).
 ///
-/// Falls back on CPU 0 alone when the file cannot be read.
+/// Falls back to CPU 0 alone if the file cannot be read.
 pub fn online_cpus() -> Vec<u32> {
     let text = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
     let cpus = parse_cpu_list(text.trim());
@@ -136,7 +136,7 @@ fn parse_cpu_list(text: &str) -> Vec<u32> {
     cpus
 }
 
-/// What `perf_event_paranoid` is set to, where the kernel has perf at all.
+/// The value of `perf_event_paranoid`; `None` if the kernel has no perf events.
 pub fn paranoid_level() -> Option<i32> {
     std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").ok()?.trim().parse().ok()
 }
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cpu_list_with_ranges_and_single_numbers_is_read() {
+    fn a_cpu_list_with_ranges_and_single_numbers_is_parsed() {
         assert_eq!(parse_cpu_list("0-2,5"), [0, 1, 2, 5]);
         assert_eq!(parse_cpu_list(""), Vec::<u32>::new());
     }

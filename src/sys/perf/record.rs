@@ -1,12 +1,12 @@
-//! The bytes of a perf ring as records (`linux/perf_event.h`, `perf_event_open(2)`).
+//! Parses the bytes of a perf ring into records (`linux/perf_event.h`, `perf_event_open(2)`).
 //!
-//! Lengths come from outside this program, so every field is read through a checked slice: a record that is
-//! too short is [`Record::Other`], never a panic.
+//! Lengths come from outside this program, so every field is read through a checked slice. A record that is too
+//! short becomes [`Record::Other`], never a panic.
 
 use crate::sys::pid::Pid;
 use perf_event_open_sys::bindings as abi;
 
-/// Which task wrote a record and when (`sample_id_all` with TID and TIME).
+/// The task and the time of a record (`sample_id_all` with TID and TIME).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// Process (thread group) that was on the CPU.
@@ -20,38 +20,38 @@ pub struct Stamp {
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record<'a> {
-    /// The task got the CPU.
+    /// The task was switched in.
     In(Stamp),
-    /// The task left the CPU; `preempted` when it could have gone on.
+    /// The task was switched out.
     Out {
-        /// Who and when.
+        /// The task and the time.
         stamp: Stamp,
-        /// Left in `TASK_RUNNING`: ready, not blocked.
+        /// Whether it was still in `TASK_RUNNING`: ready, not blocked.
         preempted: bool,
     },
-    /// A process or thread was made.
+    /// A process or thread was created.
     Fork {
-        /// New process.
+        /// The new process.
         pid: Pid,
-        /// New thread; equal to `pid` for a new process.
+        /// The new thread; equal to `pid` for a new process.
         tid: Pid,
-        /// Process that made it.
+        /// The process that created it.
         ppid: Pid,
-        /// When.
+        /// `CLOCK_MONOTONIC`, nanoseconds.
         at_ns: u64,
     },
-    /// A thread ended.
+    /// A thread exited.
     Exit {
         /// Its process.
         pid: Pid,
         /// The thread.
         tid: Pid,
-        /// Its process's parent at that moment.
+        /// The parent of its process at that moment.
         ppid: Pid,
-        /// When.
+        /// `CLOCK_MONOTONIC`, nanoseconds.
         at_ns: u64,
     },
-    /// A thread took a name; `exec` when by `execve`.
+    /// A thread was named.
     Comm {
         /// Its process.
         pid: Pid,
@@ -59,25 +59,25 @@ pub enum Record<'a> {
         tid: Pid,
         /// The name, at most 15 bytes.
         name: &'a [u8],
-        /// By `execve`.
+        /// Whether `execve` named it.
         exec: bool,
-        /// When.
+        /// `CLOCK_MONOTONIC`, nanoseconds.
         at_ns: u64,
     },
     /// A tracepoint fired.
     Sample {
-        /// Who was on the CPU and when.
+        /// The task on the CPU and the time.
         stamp: Stamp,
-        /// The tracepoint's raw fields; its format says where each is.
+        /// The raw fields of the tracepoint, as its format describes them.
         raw: &'a [u8],
     },
-    /// The ring was full: so many records were not written.
+    /// The ring was full: the number of records that were not written.
     Lost(u64),
-    /// A kind that is not of interest, or one too short to be what it says.
+    /// A record of another type, or one that is too short for its type.
     Other,
 }
 
-/// Reads one whole record, header included.
+/// Parses one complete record, including its header.
 pub fn parse(bytes: &[u8]) -> Record<'_> {
     read(bytes).unwrap_or(Record::Other)
 }
@@ -87,8 +87,7 @@ fn read(bytes: &[u8]) -> Option<Record<'_>> {
     let misc = u32::from(u16_at(bytes, 4)?);
     let body = bytes.get(8..)?;
     Some(match kind {
-        // The second kind comes with `Scope::Everyone` and names the other task as well, which its own record
-        // does too.
+        // The second type, of `Scope::Everyone`, also names the other task, which has a record of its own.
         abi::PERF_RECORD_SWITCH | abi::PERF_RECORD_SWITCH_CPU_WIDE => {
             let stamp = trailer(body)?;
             if misc & abi::PERF_RECORD_MISC_SWITCH_OUT == 0 {
@@ -124,7 +123,7 @@ fn read(bytes: &[u8]) -> Option<Record<'_>> {
     })
 }
 
-/// Length of the stamp that `sample_id_all` puts at the end of every record but samples.
+/// The length of the stamp that `sample_id_all` appends to every record except samples.
 const TRAILER: usize = 16;
 
 fn trailer(body: &[u8]) -> Option<Stamp> {
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn leaving_the_cpu_tells_preempted_from_blocked() {
+    fn a_switch_out_distinguishes_preempted_from_blocked() {
         let out = abi::PERF_RECORD_MISC_SWITCH_OUT;
         let at = Stamp { pid: Pid::from_raw(7), tid: Pid::from_raw(8), at_ns: 9 };
         let blocked = record(abi::PERF_RECORD_SWITCH, out, &stamp(7, 8, 9));
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_cut_short_is_of_no_interest_and_no_panic() {
+    fn a_truncated_record_is_ignored_without_a_panic() {
         for kind in 0..24 {
             for length in 0..40 {
                 let bytes = record(kind, 0, &vec![0xff; length]);

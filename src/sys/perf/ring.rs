@@ -1,8 +1,9 @@
-//! The ring that the kernel writes records into and this process reads (`perf_event_open(2)`, "MMAP layout").
+//! The ring into which the kernel writes records, and from which this process reads (`perf_event_open(2)`, "MMAP
+//! layout").
 //!
 //! # Safety
-//! The ring is memory shared with the kernel. Only `data_head` (kernel writes) and `data_tail` (we write) are
-//! shared while running; they are read and written as atomics, with the acquire and release that the kernel
+//! The ring is memory shared with the kernel. Both sides access only `data_head` (written by the kernel) and
+//! `data_tail` (written by us) concurrently; they are atomics, with the acquire and release that the kernel
 //! documents. Bytes between tail and head belong to us until the tail moves.
 #![expect(unsafe_code, reason = "the ring is a mapping shared with the kernel")]
 
@@ -19,7 +20,7 @@ use perf_event_open_sys::bindings as abi;
 use super::event::PerfEvent;
 use super::record::{Record, parse};
 
-/// One event's ring on one CPU. The event lives as long as the ring.
+/// The ring of an event on one CPU. It owns the event.
 #[derive(Debug)]
 pub struct Ring {
     event: PerfEvent,
@@ -27,7 +28,7 @@ pub struct Ring {
     mapped: NonZeroUsize,
     data_at: usize,
     data_len: usize,
-    /// A record that wraps around the end is put together here.
+    /// Holds a record that wraps around the end.
     scratch: Vec<u8>,
 }
 
@@ -35,15 +36,14 @@ impl Ring {
     /// Maps a ring of at least `bytes` (rounded up to a power of two of pages) for `event`.
     ///
     /// # Errors
-    /// `EPERM` when the memory that may be locked (`perf_event_mlock_kb`, `RLIMIT_MEMLOCK`) is used up: ask
-    /// for less.
+    /// `EPERM` when the lockable memory (`perf_event_mlock_kb`, `RLIMIT_MEMLOCK`) is used up: ask for less.
     pub fn new(event: PerfEvent, bytes: usize) -> Result<Self, Errno> {
         let page =
             sysconf(SysconfVar::PAGE_SIZE)?.and_then(|size| usize::try_from(size).ok()).unwrap_or(4096);
         let data_len = page * bytes.div_ceil(page).next_power_of_two();
         let mapped = NonZeroUsize::new(page + data_len).ok_or(Errno::EINVAL)?;
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a fresh mapping at an address of the kernel's choosing, owned by the value made here.
+        // SAFETY: a new mapping at an address that the kernel chooses, owned by the value created here.
         let base = unsafe { mmap(None, mapped, access, MapFlags::MAP_SHARED, &event, 0) }?;
         Ok(Self { event, base, mapped, data_at: page, data_len, scratch: Vec::new() })
     }
@@ -53,19 +53,19 @@ impl Ring {
         &self.event
     }
 
-    /// Gives every record that is in the ring to `each`, oldest first, and frees their room.
+    /// Calls `each` for every record in the ring, oldest first, and frees their space.
     ///
-    /// Looks at the head once, so that it ends even while the kernel goes on writing.
+    /// Reads the head once, so that it returns even while the kernel keeps writing.
     pub fn drain(&mut self, mut each: impl FnMut(Record<'_>)) {
         let head = self.head().load(Ordering::Acquire);
         let mut tail = self.tail().load(Ordering::Relaxed);
         while tail < head {
             let offset = (tail % self.data_len as u64) as usize;
-            // A record's header is 8 bytes and records are 8-byte aligned, so a header never wraps.
+            // A header has 8 bytes, and records are aligned to 8 bytes, so a header never wraps.
             let Some(header) = self.written(offset, 8) else { break };
             let size = usize::from(u16::from_ne_bytes([header[6], header[7]]));
             if size < 8 || size as u64 > head - tail {
-                // The kernel never writes this; skip all rather than loop on it.
+                // The kernel never writes this; skip everything rather than loop.
                 tail = head;
                 break;
             }
@@ -90,7 +90,7 @@ impl Ring {
     }
 
     fn head(&self) -> &AtomicU64 {
-        // SAFETY: the control page is mapped as long as `self`; the field is an aligned u64 that only the
+        // SAFETY: the control page is mapped as long as `self` lives; the field is an aligned u64 that only the
         // kernel writes.
         unsafe { AtomicU64::from_ptr(&raw mut (*self.control()).data_head) }
     }
@@ -100,14 +100,14 @@ impl Ring {
         unsafe { AtomicU64::from_ptr(&raw mut (*self.control()).data_tail) }
     }
 
-    /// Bytes of records that the kernel has written and this side has not given back yet; `None` beyond the
-    /// end of the ring. Callers ask for bytes between tail and head only.
+    /// Bytes of records that the kernel has written and we have not freed; `None` beyond the end of the ring.
+    /// Callers request only bytes between tail and head.
     fn written(&self, offset: usize, length: usize) -> Option<&[u8]> {
         if offset.checked_add(length)? > self.data_len {
             return None;
         }
         // SAFETY: the bytes are inside the mapping, and the kernel does not write between tail and head until
-        // the tail has moved. The slice covers no byte outside of that, where the kernel may write meanwhile.
+        // the tail has moved. The slice covers no bytes outside that range, where the kernel may write.
         Some(unsafe {
             std::slice::from_raw_parts(self.base.as_ptr().cast::<u8>().add(self.data_at + offset), length)
         })
@@ -122,7 +122,7 @@ impl AsFd for Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // SAFETY: exactly the mapping made in `new`; no reference into it outlives `self`.
+        // SAFETY: the mapping created in `new`; no reference into it outlives `self`.
         let _ = unsafe { munmap(self.base, self.mapped.get()) };
     }
 }

@@ -1,18 +1,17 @@
-//! Tracepoints: their ids and where in the raw bytes each field lies, as tracefs tells it.
+//! Tracepoints: their IDs, and the offsets of their fields in the raw bytes, from tracefs.
 
 use std::path::{Path, PathBuf};
 
-/// A tracepoint's id and fields, read from `events/SYSTEM/NAME/{id,format}`.
+/// A tracepoint's ID and fields, read from `events/SYSTEM/NAME/{id,format}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracepoint {
-    /// What [`Source::Tracepoint`](super::event::Source) takes.
+    /// The ID for [`Source::Tracepoint`](super::event::Source).
     pub id: u64,
     fields: Vec<(String, usize, usize)>,
 }
 
 impl Tracepoint {
-    /// Looks a tracepoint up, `sched/sched_switch` for example; nothing where tracefs is not mounted or not
-    /// readable.
+    /// Looks up a tracepoint, for example `sched/sched_switch`; `None` if tracefs is not mounted or not readable.
     pub fn find(name: &str) -> Option<Self> {
         let events: PathBuf = tracefs()?.join("events").join(name);
         let id = std::fs::read_to_string(events.join("id")).ok()?.trim().parse().ok()?;
@@ -20,7 +19,7 @@ impl Tracepoint {
         Some(Self { id, fields: parse_format(&format) })
     }
 
-    /// A signed whole-number field of `raw`, of whatever width the kernel gave it.
+    /// A signed integer field of `raw`, of the width in its format.
     pub fn number(&self, raw: &[u8], field: &str) -> Option<i64> {
         let (_, offset, size) = self.fields.iter().find(|(name, ..)| name == field)?;
         let bytes = raw.get(*offset..offset.checked_add(*size)?)?;
@@ -32,7 +31,7 @@ impl Tracepoint {
         })
     }
 
-    /// The tracepoint's own id as it stands in front of every raw record (`common_type`).
+    /// Whether `raw` is a record of this tracepoint: its ID is the first field of every record (`common_type`).
     pub fn is(&self, raw: &[u8]) -> bool {
         raw.get(..2).is_some_and(|id| u64::from(u16::from_ne_bytes([id[0], id[1]])) == self.id)
     }
@@ -45,7 +44,7 @@ fn tracefs() -> Option<&'static Path> {
         .find(|root| root.join("events/sched").is_dir())
 }
 
-/// Lines are `field:pid_t prev_pid; offset:24; size:4; signed:1;`, with tabs between.
+/// Parses lines such as `field:pid_t prev_pid; offset:24; size:4; signed:1;`, separated by tabs.
 fn parse_format(text: &str) -> Vec<(String, usize, usize)> {
     text.lines()
         .filter_map(|line| {
@@ -68,7 +67,7 @@ mod tests {
         \tfield:pid_t pid;\toffset:24;\tsize:4;\tsigned:1;\n";
 
     #[test]
-    fn a_field_is_found_where_the_format_says() {
+    fn a_field_is_read_at_the_offset_in_the_format() {
         let waking = Tracepoint { id: 312, fields: parse_format(FORMAT) };
         let mut raw = vec![0; 28];
         raw[..2].copy_from_slice(&312u16.to_ne_bytes());

@@ -1,16 +1,16 @@
-//! `/proc/self/cgroup`: the control group that this process is in (`cgroups(7)`).
+//! `/proc/self/cgroup`: the control group of this process (`cgroups(7)`).
 
 use std::path::{Path, PathBuf};
 
-/// The folders of the group that limits how many processes this process can add, and of the groups above it, the
-/// innermost first: of the `pids` controller of version 1 where that is mounted, else of the unified hierarchy. Below a
-/// mount point of its own, as in a container, a path is as seen there.
+/// The folders of this process's group and of its ancestors, innermost first, in the hierarchy that limits the number of
+/// processes: that of the version 1 `pids` controller if it is mounted, otherwise the unified one. In a cgroup
+/// namespace, as in a container, paths are relative to its root.
 pub fn pids_groups() -> Vec<PathBuf> {
     let text = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     groups(&text, Path::new("/sys/fs/cgroup"))
 }
 
-/// `text` has a line for each hierarchy: its number, its controllers, and the path of the group.
+/// Each line of `text` is a hierarchy: its number, its controllers, and the path of the group.
 fn groups(text: &str, mounts: &Path) -> Vec<PathBuf> {
     let path = |of: &dyn Fn(&str) -> bool| {
         text.lines().find_map(|line| {
@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn the_groups_above_end_with_the_root() {
+    fn the_last_group_is_the_root() {
         assert_eq!(groups_of("0::/a/b\n"), ["/c/a/b", "/c/a", "/c"]);
         assert_eq!(groups_of("0::/\n"), ["/c/"]);
     }

@@ -1,22 +1,22 @@
-//! `/proc/PID/fd` and `fdinfo`: what a descriptor stands for, and who else holds the other end.
+//! `/proc/PID/fd` and `fdinfo`: what the descriptors of a process refer to.
 
 use crate::sys::pid::Pid;
 use std::path::PathBuf;
 
-/// What a descriptor stands for, as its link in `/proc/PID/fd` tells.
+/// What a descriptor refers to, from its link in `/proc/PID/fd`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A pipe by its inode.
+    /// A pipe, by inode.
     Pipe(u64),
-    /// A socket by its inode.
+    /// A socket, by inode.
     Socket(u64),
     /// `eventfd`, `eventpoll`, `timerfd`, `signalfd`, `inotify`, `pidfd` …
     Anonymous(String),
-    /// A file, terminal, or FIFO by its path.
+    /// A file, terminal, or FIFO, by path.
     Path(PathBuf),
 }
 
-/// What descriptor `fd` of `pid` stands for.
+/// What descriptor `fd` of `pid` refers to.
 pub fn target(pid: Pid, fd: u64) -> Option<Target> {
     std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok().map(parse_target)
 }
@@ -35,27 +35,27 @@ fn parse_target(link: PathBuf) -> Target {
     }
 }
 
-/// One open descriptor and the mode that it was opened with.
+/// An open descriptor and its access mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Open {
     /// Its number.
     pub fd: u32,
-    /// What it stands for.
+    /// What it refers to.
     pub target: Target,
-    /// It can be read from.
+    /// Whether it is open for reading.
     pub reads: bool,
-    /// It can be written to.
+    /// Whether it is open for writing.
     pub writes: bool,
 }
 
-/// Every descriptor of `pid`, at most 4,096 of them; none when it is gone or belongs to another user.
+/// The descriptors of `pid`, at most 4,096; none when it is gone or belongs to another user.
 pub fn all(pid: Pid) -> Vec<Open> {
     let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
     let open = |entry: std::fs::DirEntry| {
         use std::os::unix::fs::PermissionsExt;
         let fd = entry.file_name().to_str()?.parse().ok()?;
         let target = parse_target(std::fs::read_link(entry.path()).ok()?);
-        // The link's own permission bits say how it was opened.
+        // The permission bits of the link itself show the access mode.
         let mode = std::fs::symlink_metadata(entry.path()).ok()?.permissions().mode();
         Some(Open { fd, target, reads: mode & 0o400 != 0, writes: mode & 0o200 != 0 })
     };
@@ -69,7 +69,7 @@ pub fn watched_by_epoll(pid: Pid, fd: u64) -> Vec<u64> {
     info.lines().filter_map(watched).take(1024).collect()
 }
 
-/// The process that a pidfd stands for.
+/// The process that a pidfd refers to.
 pub fn pid_of_pidfd(pid: Pid, fd: u64) -> Option<Pid> {
     let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
     info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
@@ -81,7 +81,7 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     #[test]
-    fn a_pipe_is_one_pipe_at_both_ends_and_each_end_has_its_direction() {
+    fn the_two_ends_of_a_pipe_have_one_target_and_opposite_modes() {
         let (reader, writer) = std::io::pipe().unwrap();
         let pid = Pid::this();
         let at = |fd: i32| target(pid, u64::try_from(fd).unwrap()).unwrap();

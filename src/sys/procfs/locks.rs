@@ -1,4 +1,4 @@
-//! `/proc/locks`: file locks that are held, and those that are waited for.
+//! `/proc/locks`: the file locks that processes hold or wait for.
 
 use crate::sys::pid::Pid;
 use std::os::unix::fs::MetadataExt;
@@ -8,27 +8,27 @@ use std::os::unix::fs::MetadataExt;
 pub struct Lock {
     /// The lock's number; a waiter has the number of the lock that it waits for.
     pub number: u64,
-    /// It is waited for (`->`), not held.
+    /// Whether the process waits for it (`->`) instead of holding it.
     pub waiting: bool,
     /// `FLOCK`, `POSIX`, `OFDLCK`, or `LEASE`.
     pub kind: String,
-    /// Who took it; `None` where the kernel does not tell (open file description locks).
+    /// The process; `None` for an open file description lock, which has none.
     pub pid: Option<Pid>,
-    /// The file as major, minor device, and inode.
+    /// The file: major and minor device number, and inode.
     pub file: (u32, u32, u64),
-    /// It is exclusive (`WRITE`).
+    /// Whether it is exclusive (`WRITE`).
     pub exclusive: bool,
-    /// The first byte, and the last; the end of the file, wherever that will be, is `u64::MAX`.
+    /// The first and the last byte; `u64::MAX` stands for the end of the file, wherever that is.
     pub range: (u64, u64),
 }
 
-/// All locks of the machine, at most 65,536.
+/// All locks on the machine, at most 65,536.
 pub fn all() -> Vec<Lock> {
     let text = std::fs::read_to_string("/proc/locks").unwrap_or_default();
     text.lines().take(65_536).filter_map(parse).collect()
 }
 
-/// `1: -> FLOCK  ADVISORY  WRITE 4242 08:01:1234 0 EOF`.
+/// Parses a line such as `1: -> FLOCK  ADVISORY  WRITE 4242 08:01:1234 0 EOF`.
 fn parse(line: &str) -> Option<Lock> {
     let mut words = line.split_ascii_whitespace().peekable();
     let number = words.next()?.strip_suffix(':')?.parse().ok()?;
@@ -44,7 +44,7 @@ fn parse(line: &str) -> Option<Lock> {
     Some(Lock { number, waiting, kind, pid, file, exclusive, range })
 }
 
-/// The file behind descriptor `fd` of `pid`, in the words of `/proc/locks`.
+/// The file of descriptor `fd` of `pid`, in the form of [`Lock::file`].
 pub fn file_of(pid: Pid, fd: u64) -> Option<(u32, u32, u64)> {
     let meta = std::fs::metadata(format!("/proc/{pid}/fd/{fd}")).ok()?;
     let (major, minor) = (nix::libc::major(meta.dev()), nix::libc::minor(meta.dev()));

@@ -1,25 +1,25 @@
-//! Another process's memory: which file a mapping shows, and a few words of it.
+//! The memory of another process: which object an address is mapped from, and small reads.
 
 use crate::sys::pid::Pid;
 use std::io::IoSliceMut;
 
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 
-/// What lies behind an address, so that two processes can be seen to mean the same word.
+/// The identity of a word in memory, by which the same shared word is recognized in two processes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Word {
-    /// An offset in a file or shared memory object.
+    /// A word in a shared mapping of a file or shared memory object.
     Shared {
-        /// `major:minor` of its device.
+        /// The object's device, as `major:minor`.
         device: String,
-        /// Its inode.
+        /// The object's inode.
         inode: u64,
-        /// Offset of the word in bytes.
+        /// The offset of the word in the object, in bytes.
         offset: u64,
-        /// Its path, `(deleted)` included.
+        /// The object's path, with `(deleted)` if it was removed.
         path: String,
     },
-    /// Memory of this one process.
+    /// A word in private memory.
     Private {
         /// The process.
         pid: Pid,
@@ -28,7 +28,7 @@ pub enum Word {
     },
 }
 
-/// What lies behind `address` in process `pid` (`/proc/PID/maps`); reads at most 4 MiB of it.
+/// The word at `address` in process `pid`, from the first 4 MiB of `/proc/PID/maps`.
 pub fn word_at(pid: Pid, address: u64) -> Option<Word> {
     use std::io::Read;
     let mut text = String::new();
@@ -36,7 +36,7 @@ pub fn word_at(pid: Pid, address: u64) -> Option<Word> {
     text.lines().find_map(|line| in_mapping(line, pid, address))
 }
 
-/// `7f00-7f10 rw-s 00000000 00:01 1234   /dev/shm/sem.x (deleted)`.
+/// Parses a line such as `7f00-7f10 rw-s 00000000 00:01 1234   /dev/shm/sem.x (deleted)`.
 fn in_mapping(line: &str, pid: Pid, address: u64) -> Option<Word> {
     let mut words = line.split_ascii_whitespace();
     let (start, end) = words.next()?.split_once('-')?;
@@ -70,7 +70,7 @@ pub fn maps_object(pid: Pid, device: &str, inode: u64) -> bool {
     })
 }
 
-/// Reads `N` bytes of process `pid` at `address` (`process_vm_readv(2)`); `None` when it may not be read.
+/// Reads `N` bytes of process `pid` at `address` (`process_vm_readv(2)`); `None` if they cannot be read.
 pub fn read<const N: usize>(pid: Pid, address: u64) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     let base = usize::try_from(address).ok()?;
@@ -79,14 +79,14 @@ pub fn read<const N: usize>(pid: Pid, address: u64) -> Option<[u8; N]> {
     (read == Ok(N)).then_some(bytes)
 }
 
-/// Reads a string of process `pid` that ends with a NUL, such as a path; at most 4,096 bytes.
+/// Reads a NUL-terminated string of process `pid`, such as a path, of at most 4,096 bytes.
 pub fn read_string(pid: Pid, address: u64) -> Option<std::path::PathBuf> {
     use std::os::unix::ffi::OsStringExt;
     const PIECE: u64 = 64;
     const MOST: usize = 4096;
     let mut text = Vec::new();
     while text.len() < MOST {
-        // No piece crosses a border of pages: the next one may not be there.
+        // No piece crosses a page boundary, because the next page may not be mapped.
         let at = address.checked_add(text.len() as u64)?;
         let skip = at % PIECE;
         let piece = read::<{ PIECE as usize }>(pid, at - skip)?;
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_word_is_an_offset_in_an_object() {
+    fn a_shared_word_is_identified_by_its_object_and_offset() {
         let line = "7f0000001000-7f0000002000 rw-s 00001000 00:1a 55 /dev/shm/sem.x (deleted)";
         let word = in_mapping(line, Pid::from_raw(1), 0x7f00_0000_1010).unwrap();
         let path = "/dev/shm/sem.x (deleted)".to_owned();

@@ -1,7 +1,7 @@
-//! `/proc`, as far as it tells what a process does and on what it waits (`proc(5)`).
+//! `/proc`: what processes do and what they wait for (`proc(5)`).
 //!
-//! Every value is a moment's: the process may change or vanish between two reads, so each read gives an
-//! `Option` and a caller compares what must belong together.
+//! Every value is a snapshot. The process may change or disappear between two reads, so most reads return an
+//! `Option`, and callers verify that values belong together.
 
 pub mod cgroup;
 pub mod descriptors;
@@ -19,8 +19,8 @@ pub mod tree;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The text of a file that is mostly shorter than a few KiB, in few reads: procfs tells no length, and a reader that
-/// begins with a small buffer asks many times.
+/// Reads a file that is usually shorter than a few KiB, in few system calls: procfs reports no length, and reading
+/// with a small initial buffer takes many calls.
 pub(crate) fn read_short(path: impl AsRef<Path>) -> io::Result<String> {
     let mut text = String::with_capacity(8 << 10);
     std::fs::File::open(path)?.read_to_string(&mut text)?;

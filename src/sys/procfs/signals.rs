@@ -1,7 +1,8 @@
-//! `/proc/PID/status` and `/proc/PID/timers`: signals that wait to be delivered, handlers, timers.
+//! `/proc/PID/status` and `/proc/PID/timers`: pending signals, handlers, and timers.
 
 use crate::sys::pid::Pid;
-/// A process's signals, as sets of bits.
+
+/// The signal sets of a process, as bit sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signals {
     pending: u64,
@@ -10,7 +11,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Those of process `pid`; `None` when it is gone or hidden.
+    /// The signal sets of process `pid`; `None` when it is gone or hidden.
     pub fn of(pid: Pid) -> Option<Self> {
         Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
     }
@@ -27,7 +28,7 @@ impl Signals {
         })
     }
 
-    /// Whether a signal waits to be delivered.
+    /// Whether a signal is pending.
     pub fn any_pending(self) -> bool {
         self.pending != 0
     }
@@ -47,14 +48,14 @@ fn has(set: u64, signal: i32) -> bool {
     u32::try_from(signal - 1).is_ok_and(|bit| set.checked_shr(bit).unwrap_or(0) & 1 != 0)
 }
 
-/// The process that a thread belongs to; a process's own PID is that of its main thread.
+/// The process that a thread belongs to. The PID of a process is the TID of its main thread.
 pub fn process_of(tid: Pid) -> Option<Pid> {
     let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
 }
 
-/// Whether a process has timers of `timer_create(2)`; where the kernel does not tell (`CONFIG_CHECKPOINT_RESTORE`),
-/// it is taken to have none.
+/// Whether a process has timers of `timer_create(2)`. False if the kernel does not report them (it needs
+/// `CONFIG_CHECKPOINT_RESTORE`).
 pub fn has_timers(pid: Pid) -> bool {
     std::fs::read(format!("/proc/{pid}/timers")).is_ok_and(|text| !text.is_empty())
 }
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_tells_its_own() {
+    fn the_signals_of_this_process_can_be_read() {
         assert!(Signals::of(Pid::this()).is_some());
     }
 }

@@ -1,22 +1,22 @@
-//! `/proc/PID/net/{tcp,tcp6,udp,udp6,unix}`: what a socket is connected to.
+//! `/proc/PID/net/{tcp,tcp6,udp,udp6,unix}`: the addresses and peers of sockets.
 
 use crate::sys::pid::Pid;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// What a socket is, by its inode.
+/// A socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Socket {
     /// `tcp`, `udp`, or `unix`.
     pub protocol: &'static str,
-    /// Own address or path.
+    /// Its address or path.
     pub local: String,
-    /// The peer's address, when there is one.
+    /// The peer's address, if it is connected.
     pub peer: Option<String>,
-    /// It listens for connections.
+    /// Whether it listens for connections.
     pub listens: bool,
 }
 
-/// Looks a socket up in the network namespace of `pid`; reads at most 8 MiB of each table.
+/// Looks up a socket by inode in the network namespace of `pid`; reads at most 8 MiB of each table.
 pub fn find(pid: Pid, inode: u64) -> Option<Socket> {
     ["tcp", "tcp6", "udp", "udp6"]
         .into_iter()
@@ -52,7 +52,7 @@ struct Row<'a> {
     inode: u64,
 }
 
-/// `sl local remote st tx:rx tr:when retrnsmt uid timeout inode …`.
+/// Parses a row: `sl local remote st tx:rx tr:when retrnsmt uid timeout inode …`.
 fn row(line: &str) -> Option<Row<'_>> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     Some(Row {
@@ -72,7 +72,7 @@ fn internet(text: &str, table: &str, inode: u64) -> Option<Socket> {
     Some(Socket { protocol, local: address(row.local)?.to_string(), peer, listens })
 }
 
-/// `0100007F:2328`: the address as the kernel's words in host order, the port in hexadecimal.
+/// Parses `0100007F:2328`: the words of the address in host byte order, and the port, both in hexadecimal.
 fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
@@ -89,7 +89,7 @@ fn address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-/// `Num RefCount Protocol Flags Type St Inode Path`.
+/// Finds a row of `unix`: `Num RefCount Protocol Flags Type St Inode Path`.
 fn unix(text: &str, inode: u64) -> Option<Socket> {
     const ACCEPTS: u32 = 1 << 16;
     text.lines().skip(1).find_map(|line| {

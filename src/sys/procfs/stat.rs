@@ -1,22 +1,22 @@
-//! `/proc/PID/stat` and `schedstat`: state letter, parent, exit status, and time on and in line for the CPU.
+//! `/proc/PID/stat` and `schedstat`: state letter, parent, exit status, and time spent running and ready.
 
 use super::task::threads;
 use super::text::printable;
 use crate::sys::pid::Pid;
 use crate::sys::wait::How;
 
-/// What `/proc/PID/stat` (or `/proc/PID/task/TID/stat`) tells.
+/// The contents of `/proc/PID/stat` or `/proc/PID/task/TID/stat`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stat {
     /// The ID of the process, or of the thread.
     pub pid: Pid,
     /// The name, at most 15 bytes (64 for kernel workers).
     pub name: String,
-    /// The kernel's letter: `R S D T t Z X I`.
+    /// The kernel's state letter: `R S D T t Z X I`.
     pub letter: char,
     /// The parent.
     pub ppid: Pid,
-    /// The kernel has begun to end it (`PF_EXITING`).
+    /// Whether it is exiting (`PF_EXITING`).
     pub exiting: bool,
     /// The process group.
     pub pgid: Pid,
@@ -24,18 +24,18 @@ pub struct Stat {
     pub session: Pid,
     /// The number of threads in the process.
     pub n_threads: u32,
-    /// When it started, in clock ticks since boot: with the PID, the process's identity.
+    /// The start time in clock ticks since boot, which with the PID identifies the process.
     pub start_ticks: u64,
     /// Processor time in user and kernel mode, in clock ticks.
     pub cpu_ticks: u64,
-    /// The processor that it ran on last.
+    /// The processor on which it last ran.
     pub cpu: Option<u32>,
-    /// The wait status of a zombie; 0 while it lives, or where this user may not know.
+    /// The wait status of a zombie; 0 while it is alive, or if the kernel hides it from this user.
     pub exit_code: i32,
 }
 
 impl Stat {
-    /// Whether the process is neither a zombie nor dead. The letter is its first thread's, which may have
+    /// Whether the process is neither a zombie nor dead. The letter is that of its first thread, which may have
     /// ended before the others.
     pub fn lives(&self) -> bool {
         !matches!(self.letter, 'Z' | 'X') || self.n_threads > 1
@@ -45,29 +45,29 @@ impl Stat {
 /// `PF_EXITING` of `linux/sched.h`.
 const PF_EXITING: u32 = 0x4;
 
-/// Reads a process's (or main thread's) stat.
+/// Reads the stat of a process.
 pub fn of_process(pid: Pid) -> Option<Stat> {
     parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Whether a process's main thread is there and neither a zombie nor on its way out.
+/// Whether the main thread of a process exists, is not a zombie, and is not exiting.
 pub fn is_alive(pid: Pid) -> bool {
     of_process(pid).is_some_and(|stat| !matches!(stat.letter, 'Z' | 'X') && !stat.exiting)
 }
 
-/// Reads one thread's stat.
+/// Reads the stat of a thread.
 pub fn of_thread(pid: Pid, tid: Pid) -> Option<Stat> {
     parse(&std::fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?)
 }
 
 fn parse(bytes: &[u8]) -> Option<Stat> {
-    // The name may hold spaces, parentheses, and newlines: it ends at the last `)`.
+    // The name may contain spaces, parentheses, and newlines. It ends at the last `)`.
     let open = bytes.iter().position(|&byte| byte == b'(')?;
     let close = bytes.iter().rposition(|&byte| byte == b')')?;
     let name = printable(bytes.get(open + 1..close)?);
     let rest = std::str::from_utf8(bytes.get(close + 1..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    // `proc(5)` counts from 1 and the letter is field 3.
+    // `proc(5)` counts fields from 1, and the letter is field 3.
     let field = |number: usize| fields.get(number - 3).copied();
     let pid = std::str::from_utf8(bytes.get(..open)?).ok()?.trim().parse().ok()?;
     Some(Stat {
@@ -86,42 +86,42 @@ fn parse(bytes: &[u8]) -> Option<Stat> {
     })
 }
 
-/// How a zombie ended; `None` while it lives, when it is gone, or when it belongs to another user: the kernel then
-/// shows 0 in the place of the status.
+/// How a zombie ended; `None` while the process is alive, when it is gone, or when it belongs to another user, to whom
+/// the kernel shows 0 instead of the status.
 pub fn status_of_zombie(pid: Pid) -> Option<How> {
     use std::os::unix::fs::MetadataExt;
     let owner = std::fs::metadata(format!("/proc/{pid}")).ok()?.uid();
     let user = nix::unistd::geteuid();
     let stat = of_process(pid).filter(|stat| stat.letter == 'Z')?;
-    // A zombie's folder belongs to root once its memory is gone, so 0 is reliable for root only.
+    // The directory of a zombie belongs to root once its memory is gone, so a 0 is reliable for root only.
     let certain = user.is_root() || owner == user.as_raw() || stat.exit_code != 0;
     certain.then(|| How::from_status(stat.exit_code))
 }
 
-/// `/proc/PID/task/TID/schedstat`, cumulative since the thread began.
+/// The contents of `/proc/PID/task/TID/schedstat`, cumulative since the thread started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SchedStat {
-    /// Nanoseconds on a CPU; brought up to date when the thread leaves it and at every tick.
+    /// Nanoseconds running on a CPU; updated when the thread is switched out and at every tick.
     pub running_ns: u64,
-    /// Nanoseconds in line for a CPU; brought up to date when the thread gets it.
+    /// Nanoseconds waiting for a CPU; updated when the thread is switched in.
     pub ready_ns: u64,
-    /// Times it got a CPU.
+    /// The number of times it was switched in.
     pub turns: u64,
 }
 
-/// Reads a thread's schedstat; `None` as well where the kernel has none.
+/// Reads the schedstat of a thread; `None` when it is gone or the kernel does not keep it.
 pub fn schedstat(pid: Pid, tid: Pid) -> Option<SchedStat> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/schedstat")).ok()?;
     let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
     Some(SchedStat { running_ns: numbers.next()??, ready_ns: numbers.next()??, turns: numbers.next()?? })
 }
 
-/// How often the threads of `pid` got a processor, all together; `None` where the kernel keeps no account.
+/// How often the threads of `pid` were switched in, in total; `None` if the kernel does not count it.
 pub fn turns(pid: Pid) -> Option<u64> {
     threads(pid).into_iter().map(|tid| schedstat(pid, tid).map(|sums| sums.turns)).sum()
 }
 
-/// The command line with its arguments joined by spaces, cut at `most` bytes; empty for a zombie.
+/// The command line, with its arguments joined by spaces and truncated to `most` bytes; empty for a zombie.
 pub fn command_line(pid: Pid, most: usize) -> Option<String> {
     use std::io::Read;
     let mut bytes = Vec::new();
@@ -131,7 +131,7 @@ pub fn command_line(pid: Pid, most: usize) -> Option<String> {
         bytes.pop();
     }
     for byte in &mut bytes {
-        // Blanks between arguments; other control characters are shown as such below.
+        // Separate arguments by spaces; `printable` replaces other control characters.
         if matches!(*byte, 0 | b'\n' | b'\t') {
             *byte = b' ';
         }
@@ -139,18 +139,18 @@ pub fn command_line(pid: Pid, most: usize) -> Option<String> {
     Some(printable(&bytes))
 }
 
-/// The file that a process runs; `None` when it is gone or may not be asked (the check of `ptrace(2)`).
+/// The executable of a process; `None` when it is gone or this process may not inspect it (see `ptrace(2)`).
 pub fn program(pid: Pid) -> Option<std::path::PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/exe")).ok()
 }
 
-/// Clock ticks, as `/proc` counts them, in nanoseconds.
+/// Converts clock ticks, as `/proc` counts them, to nanoseconds.
 pub fn ticks_to_ns(ticks: u64) -> u64 {
-    let a_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
-    ticks * (1_000_000_000 / u64::try_from(a_second).unwrap_or(100).max(1))
+    let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
+    ticks * (1_000_000_000 / u64::try_from(per_second).unwrap_or(100).max(1))
 }
 
-/// Time that the hypervisor has taken away from all CPUs since boot, nanoseconds (`steal` of `/proc/stat`).
+/// The time that the hypervisor has stolen from all CPUs since boot, in nanoseconds (`steal` in `/proc/stat`).
 pub fn stolen_ns() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/stat").ok()?;
     let ticks: u64 = text.lines().next()?.split_ascii_whitespace().nth(8)?.parse().ok()?;
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_cut_is_no_process() {
+    fn a_truncated_line_is_rejected() {
         assert_eq!(parse(b"7 (x) S 1"), None);
         assert_eq!(parse(b""), None);
     }

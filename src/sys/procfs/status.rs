@@ -1,4 +1,4 @@
-//! `/proc/self/status`, `/proc/self/ns`: what this process would pass on to a child by exec.
+//! `/proc/self/status`, `/proc/self/ns`: the attributes that a child of this process inherits.
 
 use std::ffi::OsString;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use crate::sys::pid::Pid;
 
 /// The lines of `status` that a child inherits.
-const PASSED_ON: [&str; 15] = [
+const INHERITED: [&str; 15] = [
     "Umask:",
     "Uid:",
     "Gid:",
@@ -24,18 +24,18 @@ const PASSED_ON: [&str; 15] = [
     "Mems_allowed:",
 ];
 
-/// Users, groups, capabilities, file mode mask, ignored signals, seccomp filters, and processors of this process,
-/// in the kernel's words: good for comparing with another time.
+/// Users, groups, capabilities, umask, ignored signals, seccomp filters, and processors of this process, as the
+/// kernel prints them, for comparison with another point in time.
 ///
 /// # Errors
 /// When /proc is not mounted.
 pub fn inherited() -> io::Result<String> {
     let status = super::read_short("/proc/self/status")?;
-    let passed_on = |line: &&str| PASSED_ON.iter().any(|name| line.starts_with(name));
-    Ok(status.lines().filter(passed_on).collect::<Vec<_>>().join("\n"))
+    let is_inherited = |line: &&str| INHERITED.iter().any(|name| line.starts_with(name));
+    Ok(status.lines().filter(is_inherited).collect::<Vec<_>>().join("\n"))
 }
 
-/// Whether a process ignores or blocks a signal, so that it does not hear of it (its main thread's masks).
+/// Whether a process ignores a signal or blocks it in its main thread.
 pub fn is_held_back(pid: Pid, signal: i32) -> bool {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     ["SigIgn:", "SigBlk:"].into_iter().any(|key| {
@@ -45,13 +45,13 @@ pub fn is_held_back(pid: Pid, signal: i32) -> bool {
     })
 }
 
-/// Whether this process numbers processes as the kernel does by itself: it is in the first PID namespace
-/// (`PROC_PID_INIT_INO` in the kernel's `proc_ns.h`). Where that is unknown, so it is taken to be.
+/// Whether this process is in the initial PID namespace, whose PIDs are the kernel's own (`PROC_PID_INIT_INO` in the
+/// kernel's `proc_ns.h`). True if that is unknown.
 pub fn is_in_first_pid_namespace() -> bool {
     std::fs::read_link("/proc/self/ns/pid").map_or(true, |name| name.as_os_str() == "pid:[4026531836]")
 }
 
-/// The namespaces that a child of this process would be in; `None` for those that the kernel does not have.
+/// The namespaces of future children of this process; `None` for those that the kernel does not support.
 pub fn namespaces_of_children() -> Vec<Option<OsString>> {
     ["cgroup", "ipc", "mnt", "net", "pid_for_children", "time_for_children", "user", "uts"]
         .iter()
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_mode_mask_and_the_users_are_among_what_is_passed_on() {
+    fn the_umask_and_the_users_are_inherited() {
         let text = inherited().unwrap();
         assert!(text.contains("Umask:") && text.contains("Uid:") && !text.contains("VmRSS"), "{text}");
     }

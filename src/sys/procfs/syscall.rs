@@ -4,7 +4,7 @@ use super::descriptors::{Target, target};
 use super::{memory, tree};
 use crate::sys::pid::Pid;
 
-/// The system call that a thread is in.
+/// A system call in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InCall {
     /// Its number on this architecture.
@@ -13,13 +13,13 @@ pub struct InCall {
     pub args: [u64; 6],
 }
 
-/// The call that a blocked thread is in; `None` while it runs, when it is gone, or when it is somebody
-/// else's (the check of `ptrace(2)`).
+/// The system call in which a thread is blocked; `None` while it runs, when it is gone, or when this process may not
+/// inspect it (see `ptrace(2)`).
 pub fn current(pid: Pid, tid: Pid) -> Option<InCall> {
     parse(&std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?)
 }
 
-/// `running`, `-1 SP PC` outside any call, or `NUMBER ARG×6 SP PC`.
+/// Parses `running`, `-1 SP PC` outside any call, or `NUMBER ARG×6 SP PC`.
 fn parse(text: &str) -> Option<InCall> {
     let mut words = text.split_ascii_whitespace();
     let number = words.next()?.parse().ok().filter(|number| *number >= 0)?;
@@ -30,14 +30,14 @@ fn parse(text: &str) -> Option<InCall> {
     Some(InCall { number, args })
 }
 
-/// The kernel function that a blocked thread sleeps in, where this user may know.
+/// The kernel function in which a blocked thread sleeps, if the kernel shows it to this user.
 pub fn wchan(pid: Pid, tid: Pid) -> Option<String> {
     let name = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/wchan")).ok()?;
     (!name.is_empty() && name != "0").then_some(name)
 }
 
-/// Whether a thread of `pid` sleeps until an `eventfd(2)` is readable, without a time limit (`ppoll(2)` with the
-/// eventfd first). False where this user may not know.
+/// Whether a thread of `pid` sleeps until an `eventfd(2)` is readable, without a timeout (`ppoll(2)` with the
+/// eventfd first). False if this process may not inspect it.
 pub fn waits_for_eventfd(pid: Pid) -> bool {
     tree::threads(pid).into_iter().any(|tid| {
         let Some(call) = current(pid, tid) else { return false };
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_read_with_its_arguments_and_a_running_thread_has_none() {
+    fn a_call_is_parsed_with_its_arguments_and_a_running_thread_has_none() {
         let call = parse("61 0xffffffffffffffff 0x7f 0x0 0x0 0x0 0x0 0x7ffd 0x7f11\n").unwrap();
         assert_eq!((call.number, call.args[0], call.args[1]), (61, u64::MAX, 0x7f));
         assert_eq!(parse("running\n"), None);

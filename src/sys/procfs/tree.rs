@@ -6,15 +6,15 @@ pub use super::task::threads;
 use crate::sys::pid::Pid;
 use std::io;
 
-/// The children of a process by all of its threads (`/proc/PID/task/TID/children`, which needs
-/// `CONFIG_PROC_CHILDREN`); `None` where the kernel does not tell.
+/// The children of all threads of a process (`/proc/PID/task/TID/children`); `None` if the kernel does not list them
+/// (it needs `CONFIG_PROC_CHILDREN`).
 pub fn children(pid: Pid) -> Option<Vec<Pid>> {
     let mut found = Vec::new();
     for tid in threads(pid) {
         match std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")) {
             Ok(text) => found.extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<Pid>().ok())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && tid == pid => {
-                // Gone, or never supported: only the latter leaves the thread's folder there.
+                // The process is gone, or the file is not supported. In the latter case, `stat` still exists.
                 let alive = std::path::Path::new(&format!("/proc/{pid}/task/{tid}/stat")).exists();
                 return if alive { None } else { Some(found) };
             }
@@ -24,10 +24,10 @@ pub fn children(pid: Pid) -> Option<Vec<Pid>> {
     Some(found)
 }
 
-/// Every process that this user can see; one that ends during the call may be missing.
+/// All processes that this user can see. A process that ends during the call may be missing.
 ///
 /// # Errors
-/// `NotFound` when /proc is not mounted.
+/// `NotFound` when `/proc` is not mounted.
 pub fn all() -> io::Result<Vec<Stat>> {
     // The calling process itself is always listed.
     match ids_in("/proc") {
@@ -36,7 +36,7 @@ pub fn all() -> io::Result<Vec<Stat>> {
     }
 }
 
-/// The children of a process, zombies included, found by the parent of every process: unlike [`children`],
+/// The children of a process, including zombies, found by the parent of every process. Unlike [`children`], this works
 /// on any kernel.
 ///
 /// # Errors
@@ -53,7 +53,7 @@ pub fn group_has_living(pgid: Pid) -> io::Result<bool> {
     Ok(all()?.iter().any(|process| process.pgid == pgid && process.lives()))
 }
 
-/// A process's descendants, itself first, each found once.
+/// A process and its descendants, itself first, each once.
 pub fn with_descendants(root: Pid) -> Vec<Pid> {
     let mut found = vec![root];
     let mut next = 0;
@@ -69,7 +69,7 @@ pub fn with_descendants(root: Pid) -> Vec<Pid> {
     found
 }
 
-/// The slow way: every process's parent.
+/// The slow way: checks the parent of every process.
 fn by_parents(root: Pid) -> Vec<Pid> {
     let all = all().unwrap_or_default();
     let mut found = vec![root];
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_among_all_and_has_a_thread_of_its_own_id() {
+    fn this_process_is_listed_with_its_parent_and_its_main_thread() {
         let pid = Pid::this();
         assert!(all().unwrap().iter().any(|process| process.pid == pid && process.ppid == Pid::parent()));
         assert!(children_by_parent(Pid::parent()).unwrap().contains(&pid));

@@ -1,6 +1,6 @@
-//! The registers of a system call, by architecture: its number, its arguments, its result.
+//! The registers of a system call on each architecture: its number, arguments, and result.
 //!
-//! arm64 has no `open`, `fork`, `pipe` and the like: their numbers are `ABSENT` there, which no call has.
+//! arm64 has no `open`, `fork`, `pipe` and similar calls. There, their numbers are `ABSENT`.
 
 use crate::sys::pid::Pid;
 use std::io;
@@ -8,7 +8,7 @@ use std::io;
 use nix::libc;
 use nix::sys::ptrace;
 
-/// No call has this number.
+/// A number that no system call has.
 pub const ABSENT: i64 = -1;
 
 /// The registers of a stopped task.
@@ -22,20 +22,20 @@ pub const AUDIT_ARCH: u32 = 0xC000_003E;
 #[cfg(target_arch = "aarch64")]
 pub const AUDIT_ARCH: u32 = 0xC000_00B7;
 
-/// The length of the instruction that enters the kernel.
+/// The length of the system call instruction, in bytes.
 #[cfg(target_arch = "x86_64")]
 pub const ENTRY_LENGTH: u64 = 2;
-/// The length of the instruction that enters the kernel.
+/// The length of the system call instruction, in bytes.
 #[cfg(target_arch = "aarch64")]
 pub const ENTRY_LENGTH: u64 = 4;
 
 macro_rules! legacy {
     ($($name:ident = $call:ident),+ $(,)?) => {
         $(
-            /// The number of the call that only older architectures have.
+            /// The number of a call that only older architectures have.
             #[cfg(target_arch = "x86_64")]
             pub const $name: i64 = libc::$call;
-            /// The number of the call that only older architectures have.
+            /// The number of a call that only older architectures have.
             #[cfg(not(target_arch = "x86_64"))]
             pub const $name: i64 = ABSENT;
         )+
@@ -56,15 +56,15 @@ impl Registers {
     /// The registers of the stopped task `tid`.
     ///
     /// # Errors
-    /// `ESRCH` when it is not stopped, or was killed.
+    /// `ESRCH` when the task is not stopped or was killed.
     pub fn of(tid: Pid) -> io::Result<Self> {
         Ok(Self(ptrace::getregs(tid.as_nix())?))
     }
 
-    /// Gives them to the stopped task `tid`.
+    /// Sets the registers of the stopped task `tid`.
     ///
     /// # Errors
-    /// `ESRCH` as for [`Registers::of`].
+    /// As [`Registers::of`].
     pub fn set(&self, tid: Pid) -> io::Result<()> {
         Ok(ptrace::setregs(tid.as_nix(), self.0)?)
     }
@@ -84,12 +84,12 @@ pub fn reads_counter(code: &[u8]) -> Option<u64> {
 
 #[cfg(target_arch = "x86_64")]
 impl Registers {
-    /// The instruction of this length, which reads the time stamp counter, has read `value`.
+    /// Emulates the instruction of this length that reads the time stamp counter: it reads `value`.
     pub fn answer_counter(&mut self, value: u64, length: u64) {
         (self.0.rax, self.0.rdx) = (value & 0xffff_ffff, value >> 32);
         self.0.rip += length;
         if length == 3 {
-            // `rdtscp` tells the processor as well.
+            // `rdtscp` also reads the processor number.
             self.0.rcx = 0;
         }
     }
@@ -104,7 +104,7 @@ impl Registers {
         [self.0.rdi, self.0.rsi, self.0.rdx, self.0.r10, self.0.r8, self.0.r9]
     }
 
-    /// What it returned, at its exit: an errno is negative.
+    /// The result of the call, at its exit; an errno is negative.
     pub fn result(&self) -> i64 {
         self.0.rax.cast_signed()
     }
@@ -119,13 +119,13 @@ impl Registers {
         self.0.rip
     }
 
-    /// The call is left out at its entry, and returns `result`.
+    /// Skips the call, at its entry; it returns `result`.
     pub fn skip(&mut self, result: i64) {
         self.0.orig_rax = ABSENT.cast_unsigned();
         self.0.rax = result.cast_unsigned();
     }
 
-    /// The task will carry out the call `number`, whose instruction is at `at`.
+    /// Makes the task execute the system call instruction at `at`, with this number and these arguments.
     pub fn call(&mut self, at: u64, number: i64, args: [u64; 3]) {
         self.0.rip = at;
         self.0.rax = number.cast_unsigned();
@@ -133,12 +133,12 @@ impl Registers {
         [self.0.rdi, self.0.rsi, self.0.rdx] = args;
     }
 
-    /// At its exit: the call returned `result`.
+    /// Replaces the result of the call, at its exit.
     pub fn set_result(&mut self, result: i64) {
         self.0.rax = result.cast_unsigned();
     }
 
-    /// The task will enter the call `number` once more, with the same arguments.
+    /// Makes the task execute the call `number` again, with the same arguments.
     pub fn enter_again(&mut self, number: i64) {
         self.0.rip -= ENTRY_LENGTH;
         self.0.rax = number.cast_unsigned();
@@ -148,7 +148,7 @@ impl Registers {
 
 #[cfg(target_arch = "aarch64")]
 impl Registers {
-    /// This processor's counter is read without a trap.
+    /// Does nothing: the counter of this architecture is read without a trap.
     pub fn answer_counter(&mut self, _value: u64, _length: u64) {}
 
     /// The number of the call, at its entry.
@@ -161,7 +161,7 @@ impl Registers {
         std::array::from_fn(|index| self.0.regs[index])
     }
 
-    /// What it returned, at its exit: an errno is negative.
+    /// The result of the call, at its exit; an errno is negative.
     pub fn result(&self) -> i64 {
         self.0.regs[0].cast_signed()
     }
@@ -176,25 +176,25 @@ impl Registers {
         self.0.pc
     }
 
-    /// The call is left out at its entry, and returns `result`.
+    /// Skips the call, at its entry; it returns `result`.
     pub fn skip(&mut self, result: i64) {
         self.0.regs[8] = ABSENT.cast_unsigned();
         self.0.regs[0] = result.cast_unsigned();
     }
 
-    /// The task will carry out the call `number`, whose instruction is at `at`.
+    /// Makes the task execute the system call instruction at `at`, with this number and these arguments.
     pub fn call(&mut self, at: u64, number: i64, args: [u64; 3]) {
         self.0.pc = at;
         self.0.regs[8] = number.cast_unsigned();
         self.0.regs[..3].copy_from_slice(&args);
     }
 
-    /// At its exit: the call returned `result`.
+    /// Replaces the result of the call, at its exit.
     pub fn set_result(&mut self, result: i64) {
         self.0.regs[0] = result.cast_unsigned();
     }
 
-    /// The task will enter the call `number` once more, with the same arguments.
+    /// Makes the task execute the call `number` again, with the same arguments.
     pub fn enter_again(&mut self, number: i64) {
         self.0.pc -= ENTRY_LENGTH;
         self.0.regs[8] = number.cast_unsigned();

@@ -1,7 +1,7 @@
-//! The seccomp filter: which calls stop the program for the tracer, which are refused, which pass.
+//! The seccomp filter, which decides which calls stop for the tracer, which are refused, and which pass.
 //!
 //! # Safety
-//! One call hands the kernel a program of ours, which it copies and checks.
+//! The one unsafe call gives the kernel a BPF program, which it copies and verifies.
 #![expect(unsafe_code, reason = "nix does not wrap seccomp")]
 
 use std::io;
@@ -11,7 +11,7 @@ use nix::libc::{self, sock_filter, sock_fprog};
 
 use super::arch::{ABSENT, AUDIT_ARCH};
 
-/// A filter, ready to be installed.
+/// A seccomp filter.
 #[derive(Clone, Debug)]
 pub struct Filter(Vec<sock_filter>);
 
@@ -21,16 +21,17 @@ const JUMP_IF_SET: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
 const JUMP_IF_NOT_LESS: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
-/// The bit that the x32 calls of x86-64 carry.
+/// The bit in the numbers of x32 calls on x86-64.
 const X32: u32 = 0x4000_0000;
-/// Where `struct seccomp_data` has its fields; the low half of an argument comes first on our processors.
+// Offsets in `struct seccomp_data`. The low half of an argument comes first, because both architectures are
+// little-endian.
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
 impl Filter {
-    /// Calls in `passed` pass, and so does a mapping of private memory without a file; calls in `refused`, and
-    /// those of another architecture, fail with `ENOSYS`; all others stop.
+    /// Creates a filter. Calls in `passed` pass, and so do private anonymous mappings; calls in `refused`, and those
+    /// of another architecture, fail with `ENOSYS`; all others stop for the tracer.
     pub fn new(passed: &[i64], refused: &[i64]) -> Self {
         let refuse = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
         let mut program = vec![
@@ -61,10 +62,11 @@ impl Filter {
         Self(program)
     }
 
-    /// Installs it for the calling thread and all that it will make or become. Async-signal-safe.
+    /// Installs the filter in the calling thread; its descendants and the programs that they execute inherit it.
+    /// Async-signal-safe.
     ///
     /// # Errors
-    /// `EINVAL` where the kernel has no seccomp, `EACCES` without `no_new_privs`.
+    /// `EINVAL` if the kernel has no seccomp, `EACCES` without `no_new_privs`.
     pub(super) fn install(&self) -> io::Result<()> {
         let program = sock_fprog { len: self.0.len() as u16, filter: self.0.as_ptr().cast_mut() };
         // SAFETY: the program and its instructions outlive the call; the kernel only reads them.

@@ -1,14 +1,14 @@
-//! `process_vm_readv(2)` and `process_vm_writev(2)`: bytes of another process, bounded before they are taken.
+//! `process_vm_readv(2)` and `process_vm_writev(2)`: reads and writes of another process's memory, each bounded.
 
 use crate::sys::pid::Pid;
 use std::io::{self, IoSlice, IoSliceMut};
 
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 
-/// Reads up to `length` bytes; fewer where the memory ends.
+/// Reads up to `length` bytes; fewer if the mapped memory ends.
 ///
 /// # Errors
-/// `EFAULT` when there is none at `address`, `ESRCH`, `EPERM`.
+/// `EFAULT` when nothing is mapped at `address`, `ESRCH`, `EPERM`.
 pub fn read(pid: Pid, address: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let remote = [RemoteIoVec { base: address as usize, len: length }];
@@ -20,13 +20,13 @@ pub fn read(pid: Pid, address: u64, length: usize) -> io::Result<Vec<u8>> {
 /// Reads exactly `N` bytes.
 ///
 /// # Errors
-/// `EFAULT` when fewer are there.
+/// `EFAULT` when fewer are mapped.
 pub fn array<const N: usize>(pid: Pid, address: u64) -> io::Result<[u8; N]> {
     let bytes = read(pid, address, N)?;
     bytes.try_into().map_err(|_| nix::errno::Errno::EFAULT.into())
 }
 
-/// Reads a word of four bytes of a stopped task, also where the task itself may not read it.
+/// Reads a four-byte word of a stopped task, even if the task itself may not read it.
 ///
 /// # Errors
 /// As [`read`].
@@ -38,8 +38,8 @@ pub fn protected_word(pid: Pid, address: u64) -> io::Result<u32> {
     word.ok_or_else(|| nix::errno::Errno::EINVAL.into())
 }
 
-/// A string of at most `most` bytes, without its NUL. Read in pieces that end with a page, for the next
-/// page may not be there.
+/// Reads a NUL-terminated string of at most `most` bytes. No piece that it reads crosses a page boundary, because the
+/// next page may not be mapped.
 ///
 /// # Errors
 /// As [`read`]; `ENAMETOOLONG`.
@@ -62,7 +62,7 @@ pub fn string(pid: Pid, address: u64, most: usize) -> io::Result<Vec<u8>> {
 /// Writes all of `bytes`.
 ///
 /// # Errors
-/// As [`read`]; memory that is read-only cannot be written this way.
+/// As [`read`]; read-only memory cannot be written this way.
 pub fn write(pid: Pid, address: u64, bytes: &[u8]) -> io::Result<()> {
     let remote = [RemoteIoVec { base: address as usize, len: bytes.len() }];
     let count = process_vm_writev(pid.as_nix(), &[IoSlice::new(bytes)], &remote)?;

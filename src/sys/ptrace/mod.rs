@@ -1,16 +1,16 @@
-//! `ptrace(2)` with a seccomp filter: another program, stopped at each of its calls that matters.
+//! `ptrace(2)` with a seccomp filter, which stops another program at each relevant system call.
 
-/// Numbers and registers of this processor's system calls: the one file that knows the architecture.
+/// Numbers and registers of system calls, the only architecture-specific file.
 pub mod arch;
 /// Which calls stop the program, and which are refused.
 pub mod filter;
 /// The memory of a stopped process.
 pub mod memory;
-/// Namespaces in which process numbers can be chosen.
+/// PID namespaces, in which PIDs can be chosen.
 pub mod namespace;
-/// Questions to the kernel that change nothing: would this lock be granted, is this end ready?
+/// Checks without side effects: whether a lock would be granted, whether a descriptor is ready.
 pub mod probe;
-/// A program that is traced from its first instruction.
+/// Starting a program that is traced from its first instruction.
 pub mod start;
-/// Stops, and how to go on from them.
+/// Stops, and resuming from them.
 pub mod stops;

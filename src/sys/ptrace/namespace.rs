@@ -1,11 +1,11 @@
-//! A copy of this process as the first one of a namespace of process numbers, with a `/proc` of its own.
+//! A copy of this process as the first process of a new PID namespace, with its own `/proc`.
 //!
-//! In there numbers can be chosen: the kernel gives a new process the one after the last, and the last one
-//! can be set. When the first process ends, however it ends, the kernel ends all others in the namespace.
+//! PIDs in the namespace can be chosen: the kernel assigns the one after the last PID, and the last PID can be set.
+//! When the first process ends, however it ends, the kernel kills all others in the namespace.
 //!
 //! # Safety
-//! `clone` without a stack of its own is a fork; the calls around it take integers and prepared strings.
-#![expect(unsafe_code, reason = "fork, exit and mount by their raw calls")]
+//! `clone` without a new stack is a fork; the calls around it take integers and prepared strings.
+#![expect(unsafe_code, reason = "fork, exit and mount through raw calls")]
 
 use std::ffi::CString;
 use std::fs;
@@ -20,26 +20,26 @@ use nix::libc;
 use crate::sys::fork::Forked;
 use crate::sys::pid::Pid;
 
-/// Forks a child into new namespaces of process numbers and mounts; where that is not allowed, into a new
-/// user namespace as well. The child is killed when the calling thread ends.
+/// Forks a child into new PID and mount namespaces, and into a new user namespace if the others require it. The child
+/// is killed when the calling thread ends.
 ///
 /// # Safety
 /// No other thread of this process may hold a lock that the child will take.
 ///
 /// # Errors
-/// `EPERM` where the system forbids it, `ENOSPC` at the limit of namespaces.
+/// `EPERM` if the system forbids it, `ENOSPC` at the limit on namespaces.
 pub unsafe fn fork_first() -> io::Result<Forked> {
     let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
     let plain = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
     for flags in [plain, plain | libc::CLONE_NEWUSER] {
         let flags = libc::c_ulong::from((flags | libc::SIGCHLD).cast_unsigned());
-        // SAFETY: without CLONE_VM and a stack this is a fork; the caller answers for other threads.
+        // SAFETY: without CLONE_VM and a stack this is a fork; the caller is responsible for other threads.
         let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
         match Errno::result(pid) {
             Err(Errno::EPERM) => {}
             Err(errno) => return Err(errno.into()),
             Ok(0) => {
-                // SAFETY: two integers.
+                // SAFETY: takes two integers.
                 unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
                 if flags & libc::c_ulong::from(libc::CLONE_NEWUSER.cast_unsigned()) != 0 {
                     // The program keeps its user and group; nothing else is mapped.
@@ -55,11 +55,11 @@ pub unsafe fn fork_first() -> io::Result<Forked> {
     Err(Errno::EPERM.into())
 }
 
-/// In the first process: gives the namespace a `/proc` and shared memory of its own, and the folder `root` in
-/// memory, which is empty. All of it is gone when the namespace is.
+/// Mounts a new `/proc` and new shared memory for the namespace, and an empty file system in memory at `root`. Must
+/// be called in the first process of the namespace. The mounts end with the namespace.
 ///
 /// # Errors
-/// `EPERM` where parts of the present `/proc` are hidden, as in many containers.
+/// `EPERM` if parts of the current `/proc` are hidden, as in many containers.
 pub fn mount_own(root: &Path) -> io::Result<()> {
     let done = |result: i32| Errno::result(result).map(drop);
     let nothing = std::ptr::null();
@@ -84,36 +84,36 @@ pub fn mount_own(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits for the end of a child that [`fork_first`] made, and reaps it.
+/// Waits until a child that [`fork_first`] created ends, and reaps it.
 pub fn reap(child: Pid) {
     while nix::sys::wait::waitpid(child.as_nix(), None) == Err(Errno::EINTR) {}
 }
 
-/// Ends this process at once, without what the program registered to be done at its end.
+/// Exits without running exit handlers (`_exit(2)`).
 pub fn leave() -> ! {
     // SAFETY: takes an integer and never returns.
     unsafe { libc::_exit(0) }
 }
 
-/// Where named shared memory and semaphores lie.
+/// The directory of named shared memory and semaphores.
 pub const SHARED_MEMORY: &str = "/dev/shm";
 
-/// The number that the next process of this namespace gets can be chosen through this.
+/// Chooses the PID of the next process in this namespace.
 #[derive(Debug)]
 pub struct Numbers(fs::File);
 
 impl Numbers {
-    /// The numbers of the namespace of the calling process.
+    /// Opens the namespace of the calling process.
     ///
     /// # Errors
-    /// `EACCES` in a namespace that is not its own.
+    /// `EACCES` in a namespace that this process does not own.
     pub fn open() -> io::Result<Self> {
         let numbers = Self(fs::OpenOptions::new().write(true).open("/proc/sys/kernel/ns_last_pid")?);
         numbers.next(2)?;
         Ok(numbers)
     }
 
-    /// The next process gets this number, or the first free one after it.
+    /// Assigns `number`, or the first free PID after it, to the next process.
     ///
     /// # Errors
     /// `EPERM`, `EINVAL` for a number out of range.

@@ -1,7 +1,7 @@
-//! Whether a call of another process would block, asked without changing anything that it sees.
+//! Checks whether a call of another process would block, without any effect that the process can observe.
 //!
 //! # Safety
-//! `pidfd_getfd` takes integers and returns a descriptor that is owned at once.
+//! `pidfd_getfd` takes integers and returns a descriptor that is owned immediately.
 #![expect(unsafe_code, reason = "nix does not wrap pidfd_getfd")]
 
 use crate::sys::pid::Pid;
@@ -18,29 +18,29 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use crate::sys::pidfd;
 
 /// Whether `flock(2)` of this kind (`LOCK_SH` or `LOCK_EX`) on the file at `path` would be granted to a new
-/// open file description. The lock is taken for the moment of the question, while all who could see it stand.
+/// open file description. The lock is taken briefly, while all processes that could observe it are stopped.
 pub fn would_lock(path: &str, kind: i32) -> bool {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);
     let how =
         if kind == libc::LOCK_SH { FlockArg::LockSharedNonblock } else { FlockArg::LockExclusiveNonblock };
-    // A file that cannot be opened again is tried by the program itself.
+    // If the file cannot be opened again, the program itself tries the call.
     file.map_or(true, |file| Flock::lock(file, how).is_ok())
 }
 
-/// A copy of descriptor `fd` of the process `pid` (`pidfd_getfd(2)`, Linux 5.6).
+/// Duplicates descriptor `fd` of the process `pid` (`pidfd_getfd(2)`, Linux 5.6).
 ///
 /// # Errors
-/// `EBADF` when it is not open, `EPERM` when the process is not ours to trace.
+/// `EBADF` when it is not open, `EPERM` when this process may not trace the other.
 pub fn descriptor_of(pid: Pid, fd: i32) -> io::Result<OwnedFd> {
     let pidfd = pidfd::open(pid)?;
-    // SAFETY: three integers go in, a new descriptor comes out.
+    // SAFETY: takes three integers and returns a new descriptor.
     let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) };
     let copy = Errno::result(copy)? as i32;
-    // SAFETY: the kernel has just made this descriptor for this process; nothing else owns it.
+    // SAFETY: the kernel has just created this descriptor for this process; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// Which of `events` (`POLLIN`, …) hold now, and the errors that always count.
+/// The subset of `events` (`POLLIN`, …) that are ready now, and the error events that `poll(2)` always reports.
 pub fn poll_now(fd: &OwnedFd, events: i16) -> i16 {
     let mut fds = [PollFd::new(fd.as_fd(), PollFlags::from_bits_truncate(events))];
     match nix::poll::poll(&mut fds, PollTimeout::ZERO) {

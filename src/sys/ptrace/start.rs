@@ -1,7 +1,7 @@
-//! A program under a tracer from its first instruction.
+//! Starts a program that is traced from its first instruction.
 //!
 //! # Safety
-//! Between fork and exec the child makes only raw calls on memory that was prepared before the fork.
+//! Between fork and exec the child makes only raw calls with memory that was prepared before the fork.
 #![expect(unsafe_code, reason = "fork, exec, and descriptors by number in the child")]
 
 use crate::sys::pid::Pid;
@@ -18,52 +18,52 @@ use super::filter::Filter;
 use super::stops::seize;
 use crate::sys::fork::{Forked, fork};
 
-/// What is to be run, and where.
+/// The program to start, and its environment.
 #[derive(Debug)]
 pub struct Program<'a> {
     /// The path of the executable.
     pub path: &'a CString,
-    /// Its arguments, its name first.
+    /// Its arguments, beginning with its name.
     pub arguments: &'a [CString],
-    /// Its whole environment.
+    /// Its complete environment.
     pub environment: &'a [CString],
     /// Its working directory.
     pub directory: &'a CString,
     /// Its standard input, output and error.
     pub stdio: [BorrowedFd<'a>; 3],
-    /// Which of its calls stop it.
+    /// The filter that decides which of its calls stop.
     pub filter: &'a Filter,
-    /// The largest file that it may write, in bytes.
+    /// The limit on the size of its files, in bytes.
     pub file_size: u64,
 }
 
-/// Why there is no traced program.
+/// Why a traced program could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartTracedError {
-    /// No process can be made.
-    #[error("no process can be made")]
+    /// A process could not be created.
+    #[error("a process could not be created")]
     Fork(#[source] io::Error),
     /// Tracing is not allowed.
     #[error("tracing is not allowed here (ptrace)")]
     Trace(#[source] io::Error),
-    /// The child could not prepare itself: the call that failed.
+    /// A call of the child failed before it executed the program.
     #[error("the program could not be started ({0})")]
     Prepare(&'static str, #[source] io::Error),
 }
 
-/// The calls of the child, in order: the number that it reports is the index of the one that failed.
+/// The calls of the child, in order. It reports the index of the one that failed.
 const CALLS: [&str; 7] = ["fork", "chdir", "dup2", "personality", "no_new_privs", "seccomp", "execve"];
 
-/// Makes the child and takes hold of it; it runs until its first stop, which is its `execve`.
+/// Forks the child and seizes it. It runs until its first stop, at its `execve`.
 ///
-/// It leads a session of its own, has no core dumps, no address randomisation and no way to more
+/// The child leads a new session, writes no core dumps, has no address space randomization, cannot gain
 /// privileges, and dies with the calling thread.
 ///
 /// # Safety
-/// This process has no other thread that holds a lock.
+/// No other thread of this process may hold a lock.
 ///
 /// # Errors
-/// [`StartTracedError`]; no child is left then.
+/// [`StartTracedError`]; no child is left behind.
 pub unsafe fn start(program: &Program<'_>) -> Result<Started, StartTracedError> {
     let pointers = |strings: &[CString]| {
         let mut pointers: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
@@ -74,11 +74,11 @@ pub unsafe fn start(program: &Program<'_>) -> Result<Started, StartTracedError> 
     let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(|errno| StartTracedError::Fork(errno.into()));
     let (gate_out, gate_in) = pipe()?;
     let (failure_out, failure_in) = pipe()?;
-    // SAFETY: the child goes straight into `run`, which takes no lock and never returns.
+    // SAFETY: the child immediately calls `run`, which takes no lock and never returns.
     let pid = match unsafe { fork() }.map_err(StartTracedError::Fork)? {
         Forked::Child => {
             let (gate, failure) = (gate_out.as_raw_fd(), failure_in.as_raw_fd());
-            // SAFETY: all memory was prepared above and copied by the fork.
+            // SAFETY: all memory was prepared above, and copied by the fork.
             unsafe { run(program, &argv, &envp, [gate, gate_in.as_raw_fd(), failure]) }
         }
         Forked::Parent(pid) => pid,
@@ -92,7 +92,7 @@ pub unsafe fn start(program: &Program<'_>) -> Result<Started, StartTracedError> 
     Ok(Started { pid, failure: failure_out.into() })
 }
 
-/// A program that is on its way: its first stop is at its `execve`.
+/// A traced child that has not yet executed the program. Its first stop is at its `execve`.
 #[derive(Debug)]
 pub struct Started {
     /// Its PID.
@@ -101,7 +101,7 @@ pub struct Started {
 }
 
 impl Started {
-    /// Why the child ended without becoming the program. To be asked once it has ended.
+    /// Why the child ended without executing the program. Call it after the child has ended.
     pub fn failure(mut self) -> StartTracedError {
         let mut report = [0; 5];
         if self.failure.read_exact(&mut report).is_err() {
@@ -113,10 +113,10 @@ impl Started {
     }
 }
 
-/// Ends a child that has not become the program, and reaps it.
+/// Kills and reaps a child that has not executed the program.
 fn kill_and_reap(pid: Pid) {
     let mut status = 0;
-    // SAFETY: an unreaped child of ours, by number; one local integer.
+    // SAFETY: `pid` is an unreaped child; the pointer is to a local integer.
     unsafe {
         libc::kill(pid.as_raw(), libc::SIGKILL);
         while libc::waitpid(pid.as_raw(), &raw mut status, libc::__WALL) == pid.as_raw()
@@ -128,7 +128,7 @@ fn kill_and_reap(pid: Pid) {
 }
 
 /// # Safety
-/// Only in a fresh child; the arrays are null-terminated and their strings live.
+/// Must be called in a freshly forked child; the arrays are null-terminated and their strings valid.
 unsafe fn run(
     program: &Program<'_>,
     argv: &[*const libc::c_char],
@@ -167,7 +167,7 @@ unsafe fn run(
             check(2, libc::dup2(fd.as_raw_fd(), number).into());
         }
         check(3, libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong).into());
-        // The time stamp counter differs from run to run; reading it is a fault, which the tracer answers.
+        // The time stamp counter differs from run to run, so reading it raises a signal, and the tracer emulates it.
         #[cfg(target_arch = "x86_64")]
         libc::prctl(libc::PR_SET_TSC, libc::PR_TSC_SIGSEGV);
         check(4, libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0).into());

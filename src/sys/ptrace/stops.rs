@@ -1,7 +1,7 @@
-//! `PTRACE_SEIZE`, `waitpid(2)` with `__WALL`, and going on: the stops of traced tasks as values.
+//! The stops of traced tasks as values: `PTRACE_SEIZE`, `waitpid(2)` with `__WALL`, and resuming.
 //!
 //! # Safety
-//! `waitpid` fills one local integer; the timer's handler does nothing.
+//! `waitpid` fills one local integer; the timer's signal handler does nothing.
 #![expect(unsafe_code, reason = "nix's waitpid loses stops by real-time signals")]
 
 use crate::sys::pid::Pid;
@@ -13,35 +13,35 @@ use nix::libc;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-/// What a task was stopped by, or how it ended.
+/// Why a task stopped, or how it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// The filter stopped it at the entry of a call.
     Entry,
-    /// It returns from the call that it was let into by [`resume_to_exit`].
+    /// It is at the exit of the call into which [`resume_to_exit`] let it.
     Exit,
-    /// It made a process or thread, with this TID; the call is `fork`, `vfork` or `clone`.
+    /// It created a process or thread with `fork`, `vfork` or `clone`.
     Born {
         /// The new task.
         tid: Pid,
-        /// Its maker waits until it has gone on to another program or ended.
+        /// Whether its creator is suspended until it has executed another program or ended.
         vfork: bool,
     },
-    /// The maker of a `vfork` may go on.
+    /// The creator of a `vfork` child is no longer suspended.
     VforkDone,
-    /// It has become another program; its TID was this before.
+    /// It has executed another program; this was its TID before.
     Exec(Pid),
-    /// It is about to end with this wait status; its descriptors are still open.
+    /// It is about to exit with this wait status; its descriptors are still open.
     Ending(i32),
-    /// It has ended, and is reaped as far as the tracer is concerned.
+    /// It has ended with this wait status, and was reaped for the tracer.
     Ended(i32),
     /// A signal is about to be delivered.
     Signal(i32),
-    /// The whole process was stopped by a job-control signal, or a new task reports for the first time.
+    /// Its process was stopped by a job-control signal, or it is a new task that stops for the first time.
     Group(i32),
 }
 
-/// What the tracer asks for: every way in which a task comes, changes or ends, and its death with the tracer.
+/// Stops whenever a task is created, executes a program or ends, and kills all tasks when the tracer dies.
 fn options() -> Options {
     Options::PTRACE_O_TRACESYSGOOD
         | Options::PTRACE_O_TRACEFORK
@@ -54,24 +54,24 @@ fn options() -> Options {
         | Options::PTRACE_O_EXITKILL
 }
 
-/// Takes hold of the process `pid` without stopping it.
+/// Attaches to the process `pid` without stopping it.
 ///
 /// # Errors
-/// `EPERM` where tracing is not allowed (Yama, a container's seccomp) or another process traces it already.
+/// `EPERM` if tracing is not allowed (Yama, a container's seccomp filter) or another process already traces it.
 pub fn seize(pid: Pid) -> io::Result<()> {
     Ok(ptrace::seize(pid.as_nix(), options())?)
 }
 
-/// Lets it go on to the next stop, with `signal` delivered (0: none). One that was killed meanwhile is told of
-/// by its end, and is no error.
+/// Resumes a task until its next stop, and delivers `signal` unless it is 0. A task that was killed meanwhile is not
+/// an error: its end will be reported.
 ///
 /// # Errors
-/// None of a task that this process traces.
+/// None for a task that this process traces.
 pub fn resume(tid: Pid, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_CONT, tid, signal)
 }
 
-/// Lets it into the call at whose entry it is, and stops it at its exit.
+/// Resumes a task that is at the entry of a call, and stops it at the exit of the call.
 ///
 /// # Errors
 /// As [`resume`].
@@ -79,7 +79,7 @@ pub fn resume_to_exit(tid: Pid, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_SYSCALL, tid, signal)
 }
 
-/// Lets it carry out one instruction.
+/// Lets a task execute one instruction.
 ///
 /// # Errors
 /// As [`resume`].
@@ -87,7 +87,7 @@ pub fn step(tid: Pid) -> io::Result<()> {
     request(libc::PTRACE_SINGLESTEP, tid, 0)
 }
 
-/// Leaves a task stopped together with its whole process, until a SIGCONT.
+/// Leaves a task in the job-control stop of its process, until SIGCONT.
 ///
 /// # Errors
 /// As [`resume`].
@@ -105,7 +105,7 @@ fn request(request: libc::c_uint, tid: Pid, signal: i32) -> io::Result<()> {
     }
 }
 
-/// Whether a task that stopped on its way into or out of a call is on its way into it.
+/// Whether a task in a system call stop is at the entry of the call, not at its exit.
 ///
 /// # Errors
 /// As [`resume`].
@@ -113,7 +113,8 @@ pub fn is_at_entry(tid: Pid) -> io::Result<bool> {
     Ok(ptrace::syscall_info(tid.as_nix())?.op == libc::PTRACE_SYSCALL_INFO_ENTRY)
 }
 
-/// The address whose access was refused, of a task that stopped for a `SIGSEGV`; `None` for any other cause.
+/// The address of the access that raised the `SIGSEGV` for which a task stopped, if its page forbids the access; `None`
+/// for any other cause.
 ///
 /// # Errors
 /// As [`resume`].
@@ -125,11 +126,11 @@ pub fn fault_address(tid: Pid) -> io::Result<Option<u64>> {
     Ok((info.si_signo == libc::SIGSEGV && info.si_code == SEGV_ACCERR).then(address))
 }
 
-/// The next stop of any traced task: `None` if `block` is false and there is none, or a signal (the
-/// [`Watchdog`]'s) broke the wait off.
+/// The next stop of any traced task; `None` if `block` is false and there is none, or if a signal, such as that of
+/// the [`Watchdog`], interrupted the wait.
 ///
 /// # Errors
-/// `ECHILD` when there is no traced task left.
+/// `ECHILD` when no traced task is left.
 pub fn next(block: bool) -> io::Result<Option<(Pid, Stop)>> {
     let mut status = 0;
     let flags = libc::__WALL | if block { 0 } else { libc::WNOHANG };
@@ -167,22 +168,22 @@ fn decode(tid: Pid, status: i32) -> Stop {
     }
 }
 
-/// A timer that breaks off a wait again and again, so that a task that neither stops nor ends is noticed.
+/// A timer that interrupts waits periodically, so that a task that neither stops nor ends is detected.
 ///
-/// Its signal says nothing of the tasks: the caller asks the kernel for each task's state.
+/// Its signal carries no information about tasks; the caller asks the kernel for the state of each task.
 #[derive(Debug)]
 pub struct Watchdog(());
 
-extern "C" fn bark(_: libc::c_int) {}
+extern "C" fn on_alarm(_: libc::c_int) {}
 
 impl Watchdog {
-    /// Starts it. `SIGALRM` and the real-time timer of this process are its own from now on.
+    /// Starts the timer, which uses `SIGALRM` and the real-time timer of this process.
     ///
     /// # Errors
     /// None that a caller can cause.
     pub fn start(period: Duration) -> io::Result<Self> {
-        let action = SigAction::new(SigHandler::Handler(bark), SaFlags::empty(), SigSet::empty());
-        // SAFETY: the handler does nothing, so it may interrupt anything.
+        let action = SigAction::new(SigHandler::Handler(on_alarm), SaFlags::empty(), SigSet::empty());
+        // SAFETY: the handler does nothing, so it can interrupt anything.
         unsafe { sigaction(Signal::SIGALRM, &action) }?;
         let period = libc::timeval { tv_sec: 0, tv_usec: period.as_micros().min(999_999) as i64 };
         let timer = libc::itimerval { it_interval: period, it_value: period };
@@ -202,7 +203,7 @@ impl Drop for Watchdog {
     }
 }
 
-/// Ends a traced task's process at once; one that is gone already is no error.
+/// Kills the process of a traced task. A process that is already gone is not an error.
 pub fn kill(tid: Pid) {
     let _ = nix::sys::signal::kill(tid.as_nix(), Signal::SIGKILL);
 }
