@@ -13,7 +13,7 @@ use crate::cli::fault::Fault;
 use crate::cli::files::Output;
 use crate::cli::output::{Finding, Format, json, width};
 use crate::cli::progress::Progress;
-use crate::explore::traced::{Answer, Sampler, Search, Task, token};
+use crate::explore::traced::{Answer, Found, Sampler, Search, Task, token};
 use crate::report::traced::TracedExploration;
 use crate::sys::signal::Interrupt;
 
@@ -123,8 +123,8 @@ pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), 
     bar.finish();
     let Answer::Findings(findings) = told? else { return Err(unexpected()) };
     let seconds = begin.elapsed().as_secs_f64();
-    let encode = |steps: &[crate::explore::traced::WitnessStep]| {
-        token::encode(&command, steps.iter().map(|step| step.task.as_str()))
+    let encode = |found: &Found| {
+        token::encode(&command, found.witness.iter().map(|step| step.task.as_str()), &found.facts)
     };
     let view = TracedExploration::new(&options.command, &findings, &criteria, encode, seconds);
     let again = |token: &str| again(token, &options);

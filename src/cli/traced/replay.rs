@@ -80,7 +80,7 @@ pub(in crate::cli) fn answer(
     match engine(command.clone(), task, &mut |_| {})? {
         Answer::Replayed(found) => {
             let steps = found.witness.iter().map(|step| step.task.as_str());
-            let token = token::encode(&command, steps);
+            let token = token::encode(&command, steps, &found.facts);
             let view = TracedReplay {
                 command: command.argv.clone(),
                 outcome: TracedOutcome::of(&found, &criteria, token),
@@ -111,24 +111,26 @@ fn by_token(schedule: &str, options: &Options) -> Result<Wanted, Fault> {
         return Err(Fault::bad_arguments("a token of a program needs the program's command")
             .hint(format!("proclab replay {schedule} -- COMMAND …, as it was given to `explore`")));
     }
-    let command = options.control.over(options.place.command(&options.command)?);
-    let steps = token::decode(schedule, &command).map_err(|error| {
+    let mut command = options.control.over(options.place.command(&options.command)?);
+    let (steps, facts) = token::decode(schedule, &command).map_err(|error| {
         let hint = match error {
             TokenError::OtherCommand => "give the command and the options that `explore` was given",
             TokenError::Malformed => "copy the token that `proclab explore -- COMMAND …` printed",
         };
         Fault::bad_arguments(error).hint(hint)
     })?;
+    command.facts = facts;
     Ok((command, steps, Vec::new()))
 }
 
 /// The command in the file, unless another is given; and what each step was when the file was written.
 fn by_file(saved: &Saved, options: &Options) -> Result<Wanted, Fault> {
-    let command = if options.command.is_empty() {
+    let mut command = if options.command.is_empty() {
         saved.command.clone()
     } else {
         options.control.over(options.place.command(&options.command)?)
     };
+    command.facts.clone_from(&saved.command.facts);
     let steps = saved.steps();
     let schedule = steps.iter().map(|step| step.task.clone()).collect();
     let expected = steps.iter().map(|step| step.call.clone()).collect();

@@ -1,12 +1,13 @@
 //! A schedule in a file, with the call of each step, what it was of, and how that looked then.
 
+use std::collections::BTreeSet;
 use std::hash::Hasher;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::cli::fault::Fault;
-use crate::explore::traced::{Command, Tree, read_tree};
+use crate::explore::traced::{Command, Tree, read_tree, token};
 use crate::report::traced::{TracedOutcome, TracedStep};
 
 /// The number of this form of the file.
@@ -30,7 +31,7 @@ impl Saved {
     pub(super) fn new(command: &Command, outcome: &TracedOutcome) -> Result<Self, Fault> {
         Ok(Self {
             version: VERSION,
-            command: command.clone(),
+            command: Command { facts: facts(command, outcome), ..command.clone() },
             program: program(command),
             folder: folder(command)?,
             outcome: outcome.clone(),
@@ -71,6 +72,11 @@ impl Saved {
         }
         Ok(changes)
     }
+}
+
+/// What the search learned, as the token of the outcome tells.
+fn facts(command: &Command, outcome: &TracedOutcome) -> BTreeSet<String> {
+    token::decode(&outcome.token, command).map_or_else(|_| BTreeSet::new(), |(_, facts)| facts)
 }
 
 /// A hash of the program's file; none for one that cannot be read.

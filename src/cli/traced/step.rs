@@ -36,7 +36,7 @@ pub(super) fn run(
         told = peeked.steps.len();
         if let Some(found) = &peeked.over {
             let criteria = wishes.criteria();
-            let token = token::encode(command, done.iter().map(String::as_str));
+            let token = token::encode(command, done.iter().map(String::as_str), &found.facts);
             let outcome = TracedOutcome::of(found, &criteria, token);
             let text = format!("\n{}\n{}", outcome.verdict, outcome.text(None, width(), ""));
             let text = format!("{text}token: {}\n", outcome.token);

@@ -50,7 +50,10 @@ pub fn assert_every_interleaving(
             _ => Some(why.unwrap_or_else(|| verdict.to_string())),
         };
         if let Some(wrong) = wrong {
-            let token = token::encode(command, found.witness.iter().map(|step| step.task.as_str()));
+            let token = {
+                let steps = found.witness.iter().map(|step| step.task.as_str());
+                token::encode(command, steps, &found.facts)
+            };
             let steps: Vec<String> =
                 found.witness.iter().map(|step| format!("  {}: {}", step.task, step.words)).collect();
             panic!(

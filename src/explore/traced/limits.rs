@@ -1,5 +1,6 @@
 //! What is to be run, and the bounds that no program under the explorer can pass.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,9 @@ pub struct Command {
     pub strict: bool,
     /// What makes no difference between outcomes.
     pub noise: NoiseRules,
+    /// What a search learned, on which the steps of its schedules depend; empty for a new search.
+    #[serde(default)]
+    pub facts: BTreeSet<String>,
 }
 
 impl Command {
@@ -34,6 +38,7 @@ impl Command {
             timeouts: false,
             strict: false,
             noise: NoiseRules::default(),
+            facts: BTreeSet::new(),
         }
     }
 

@@ -76,6 +76,8 @@ pub struct Machine {
     pub(super) created: Vec<usize>,
     /// The step at which each task waits, by number.
     pub(super) announced: Vec<Option<Step>>,
+    /// The signals that are on their way, by the number of the task that stands for the arrival.
+    pub(super) arrivals: BTreeMap<usize, (usize, i32, Step)>,
     /// The outcomes so far.
     pub(super) outcomes: BTreeSet<Arc<Outcome>>,
     _watchdog: Watchdog,
@@ -123,8 +125,10 @@ impl Machine {
             noise: command.noise.clone(),
             steps: 0,
             cut: None,
-            learned: BTreeSet::new(),
+            learned: command.facts.clone(),
             has_learned: false,
+            candidates: BTreeSet::new(),
+            told: Vec::new(),
             ends: None,
             times: HashMap::new(),
             made: BTreeSet::new(),
@@ -145,6 +149,7 @@ impl Machine {
             strangers: VecDeque::new(),
             created: Vec::new(),
             announced: Vec::new(),
+            arrivals: BTreeMap::new(),
             outcomes: BTreeSet::new(),
             _watchdog: Watchdog::start(PERIOD).map_err(failed("setitimer"))?,
         })
@@ -175,6 +180,8 @@ impl Machine {
         self.world.given_times.clear();
         self.world.uncontrolled.clear();
         (self.world.steps, self.world.cut) = (0, None);
+        self.world.told.clear();
+        self.arrivals.clear();
         self.created.clear();
         let directory = CString::new(self.world.root.as_os_str().as_encoded_bytes()).unwrap_or_default();
         let program = Program {
@@ -287,6 +294,8 @@ impl Machine {
             said: None,
             enters_at: maker.map_or(0, |maker| self.world.tasks[maker].enters_at),
             signals: Vec::new(),
+            on_the_way: Default::default(),
+            is_held: false,
             elsewhere: maker.map_or_else(HashMap::new, |maker| self.world.process(maker).elsewhere.clone()),
             steps: 0,
             slept_at: None,
@@ -314,8 +323,9 @@ impl Machine {
     }
 
     /// Runs a task that stands at no decision on to its next visible call, its end, or its sleep.
-    fn advance(&mut self, index: usize) -> Done {
-        self.world.tasks[index].state = State::Running;
+    pub(super) fn advance(&mut self, index: usize) -> Done {
+        let task = &mut self.world.tasks[index];
+        (task.state, task.is_held, task.announced) = (State::Running, false, None);
         self.world.ends = None;
         let tid = self.world.tid(index);
         if self.world.process(index).protect_due {
@@ -342,6 +352,7 @@ impl Machine {
                     };
                     let plan = (row.plan)(&mut self.world, index);
                     let plan = self.world.with_buffers(index, plan);
+                    let plan = self.world.with_signals(index, plan);
                     let is_visible = plan.is_visible();
                     self.world.tasks[index].plan = Some(plan);
                     if self.world.cut.is_some() {
@@ -351,7 +362,11 @@ impl Machine {
                         self.world.tasks[index].state = State::Entry;
                         return Ok(());
                     }
-                    if !self.carry_out(index, row)? {
+                    if !self.carry_out(index, row)? || self.world.cut.is_some() {
+                        return Ok(());
+                    }
+                    if row.number == libc::SYS_rt_sigreturn && self.world.is_receiver(index) {
+                        self.world.hold(index);
                         return Ok(());
                     }
                     stops::resume(tid, 0).map_err(failed("resume"))?;
@@ -389,7 +404,16 @@ impl Machine {
             self.world.tasks[process].protect_due = true;
         }
         let act = self.world.tasks[index].plan.as_ref().map_or(Act::Pass, |plan| plan.act);
-        if let Act::Skip(result) = act {
+        if calls::is_fork(row) {
+            calls::number_child(&mut self.world, index);
+        }
+        let answer = match act {
+            Act::Skip(result) => Some(result),
+            Act::Output(stream) => Some(calls::keep_output(&mut self.world, index, stream)),
+            Act::Send => calls::send(&mut self.world, index),
+            _ => None,
+        };
+        if let Some(result) = answer {
             let mut registers = Registers::of(tid).map_err(failed("registers"))?;
             registers.skip(result);
             registers.set(tid).map_err(failed("registers"))?;
@@ -397,7 +421,8 @@ impl Machine {
         }
         let plan = self.world.tasks[index].plan.as_ref();
         let is_quiet = plan.is_some_and(|plan| plan.is_quiet) || row.after.is_none();
-        if act == Act::Pass && !opened && is_quiet && !plan.is_some_and(Plan::is_visible) {
+        let holds = row.number == libc::SYS_rt_sigreturn && self.world.is_receiver(index);
+        if !holds && act == Act::Pass && !opened && is_quiet && !plan.is_some_and(Plan::is_visible) {
             // Nothing has to be known of its return; births and ends stop by themselves.
             return Ok(true);
         }
@@ -476,27 +501,11 @@ impl Machine {
         Ok(true)
     }
 
-    /// A signal arrives at this very moment of its receiver's: another moment is not tried.
+    /// A signal that the kernel delivers where the task stands: its own fault, one that it sent to itself, or one
+    /// that it has just let through.
     fn deliver(&mut self, index: usize, signal: i32) -> i32 {
         if signal == libc::SIGSEGV && self.answer_counter(index).is_ok_and(|answered| answered) {
             return 0;
-        }
-        let own_fault = matches!(
-            signal,
-            libc::SIGSEGV
-                | libc::SIGBUS
-                | libc::SIGFPE
-                | libc::SIGILL
-                | libc::SIGPIPE
-                | libc::SIGABRT
-                | libc::SIGTRAP
-        );
-        if !own_fault && super::signals::is_caught(self.world.tid(index), signal) {
-            let waits =
-                self.world.tasks[index].row.is_some_and(|row| matches!(row.name, "sigsuspend" | "pause"));
-            if !waits {
-                self.world.note("the moment at which a signal is handled");
-            }
         }
         signal
     }
@@ -542,11 +551,16 @@ impl Machine {
     }
 
     /// Lets everyone go on who stands at no decision, one after another.
-    fn settle(&mut self) -> Done {
+    pub(super) fn settle(&mut self) -> Done {
         while self.world.cut.is_none() {
             // What the kernel has done to others by now is there to be taken in.
             while let Some((tid, stop)) = stops::next(false).ok().flatten() {
                 self.absorb(tid, stop)?;
+            }
+            self.await_woken()?;
+            self.take_told()?;
+            if self.handle_at_once()? {
+                continue;
             }
             let next = self
                 .world
@@ -554,6 +568,13 @@ impl Machine {
                 .iter()
                 .position(|task| matches!(task.state, State::Newborn(true) | State::Returned));
             match next {
+                Some(index) if self.world.tasks[index].state == State::Newborn(true) => {
+                    if self.world.is_receiver(index) {
+                        self.world.hold(index);
+                    } else {
+                        self.advance(index)?;
+                    }
+                }
                 Some(index) => self.advance(index)?,
                 None => {
                     let awaited =
@@ -572,18 +593,22 @@ impl Machine {
         }
         // What a pending call would do may have changed.
         for index in 0..self.world.tasks.len() {
-            if self.world.tasks[index].state == State::Entry
-                && let Some(row) = self.world.tasks[index].row
-            {
-                let plan = (row.plan)(&mut self.world, index);
-                let plan = self.world.with_buffers(index, plan);
-                // A step stays one while its task waits, even if nobody could see it any more.
-                if plan.is_visible() || plan.act != Act::Pass {
-                    self.world.tasks[index].plan = Some(plan);
-                }
-            }
+            self.plan_anew(index);
         }
         Ok(())
+    }
+
+    /// Asks once more what the call would do at whose entry the task is.
+    pub(super) fn plan_anew(&mut self, index: usize) {
+        let task = &self.world.tasks[index];
+        let Some(row) = task.row.filter(|_| task.state == State::Entry) else { return };
+        let plan = (row.plan)(&mut self.world, index);
+        let plan = self.world.with_buffers(index, plan);
+        let plan = self.world.with_signals(index, plan);
+        // A step stays one while its task waits, even if nobody could see it any more.
+        if plan.is_visible() || plan.act != Act::Pass {
+            self.world.tasks[index].plan = Some(plan);
+        }
     }
 
     /// Lets the task do the call at which it waits, and all others on to the next decision.
@@ -608,8 +633,21 @@ impl Machine {
             return Ok(effect);
         }
         let is_woken = self.world.tasks[index].state == State::Woken;
+        let is_held = self.world.tasks[index].is_held;
         let row = self.world.tasks[index].row;
-        let mut text = words::before(&mut self.world, index);
+        let mut text = match row {
+            _ if !is_held => words::before(&mut self.world, index),
+            Some(row) => format!("returns from {}", row.name),
+            None => "begins".to_owned(),
+        };
+        if self.is_interrupted(index) {
+            text.push_str(" = ? (a signal)");
+            self.interrupt(index)?;
+            self.settle()?;
+            effect.seen = text.into();
+            effect.created = self.created.iter().map(|task| self.world.tasks[*task].number as u32).collect();
+            return Ok(effect);
+        }
         let went = match row.filter(|_| !is_woken) {
             Some(row) => {
                 self.world.tasks[index].state = State::Running;
@@ -622,7 +660,9 @@ impl Machine {
             effect.touched = Some(touches);
         }
         let mut observation = Observation::default();
-        if went && self.world.tasks[index].is_alive() {
+        if went && is_held {
+            self.advance(index)?;
+        } else if went && self.world.tasks[index].is_alive() {
             words::after(&mut self.world, index, &mut text);
             if let Some(said) = self.world.tasks[index].said.take() {
                 text = said;
@@ -635,7 +675,11 @@ impl Machine {
             {
                 observation = Observation::new(registers.result().to_string());
             }
-            self.advance(index)?;
+            if self.world.is_receiver(index) && !is_woken {
+                self.world.hold(index);
+            } else {
+                self.advance(index)?;
+            }
         }
         self.settle()?;
         effect.seen = Seen { text, observation };

@@ -8,6 +8,7 @@ use super::words;
 use crate::explore::engine::{Divergence, ExecuteError, Point, System, Trace, execute};
 use crate::explore::step::{Choice, Event};
 use crate::explore::strategy::{Decision, Strategy};
+use crate::sys::signal::signal_name;
 
 /// What is seen after the steps of a schedule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -92,6 +93,11 @@ pub(super) fn peek(machine: &mut Machine, schedule: &[String]) -> Done<Result<Pe
     let mut next = Vec::new();
     for task in 0..machine.tasks() {
         let step = machine.pending(task).cloned();
+        if let Some((_, signal, _)) = machine.arrivals.get(&task) {
+            let call = format!("{} arrives", signal_name(*signal));
+            next.push(Next { task: machine.name(task), call, enabled: strategy.enabled.contains(&task) });
+            continue;
+        }
         if let (Some(step), Some(index)) = (step, machine.by_number(task)) {
             let words = words::before(&mut machine.world, index);
             let call = if words.is_empty() { step.name.to_string() } else { words };
@@ -112,6 +118,7 @@ pub(super) fn peek(machine: &mut Machine, schedule: &[String]) -> Done<Result<Pe
                 witness,
                 switches,
                 checked: None,
+                facts: machine.world.learned.clone(),
             })
         }
     };

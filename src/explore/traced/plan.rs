@@ -26,6 +26,10 @@ pub(super) enum Act {
     Skip(i64),
     /// It does not return.
     Leave,
+    /// Not at all: what it writes is kept as output (0) or as error messages (1).
+    Output(usize),
+    /// By the kernel, unless the tracer decides when the signal arrives.
+    Send,
 }
 
 impl Plan {
@@ -68,6 +72,11 @@ impl Plan {
     pub(super) fn by(mut self, act: Act) -> Self {
         self.act = act;
         self
+    }
+
+    /// Whether it writes what the tracer keeps.
+    pub(super) fn is_output(&self) -> bool {
+        matches!(self.act, Act::Output(_))
     }
 
     /// Whether it is a step.

@@ -1,6 +1,6 @@
 //! A search through the executions of a command: every class of schedules once, and early on some by chance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use super::follow::Follow;
 use super::machine::{Machine, TracedError};
 use super::outcome::Outcome;
 use super::progress::{Progress, Watcher};
+use super::signals::DECIDED;
 use super::verdict::Checked;
 use crate::explore::engine::{Divergence, ExecuteError, System, Trace, execute};
 use crate::explore::search::Tally;
@@ -78,6 +79,9 @@ pub struct Found {
     pub switches: usize,
     /// What the check said of it, if one was run.
     pub checked: Option<Checked>,
+    /// What the search had learned, on which the steps depend.
+    #[serde(default)]
+    pub facts: BTreeSet<String>,
 }
 
 /// Where a schedule could not be followed.
@@ -125,6 +129,10 @@ const TRIES: u32 = 3;
 /// After so many divergences the program is not repeatable, and only chance goes on.
 const MOST_DIVERGENCES: u64 = 100;
 
+/// A second search, in which signals are decisions, may take this many times the executions of the first, and these.
+const TIMES: u64 = 10;
+const SHORT_SECOND: u64 = 2_000;
+
 /// How long witnesses are verified once the search was told to stop.
 const LAST: Duration = Duration::from_secs(3);
 
@@ -134,6 +142,8 @@ pub(super) struct Searcher<'a> {
     how: Search,
     tally: Tally<Arc<Outcome>>,
     sampled: u64,
+    /// Executions of a search before this one.
+    before: u64,
     divergences: u64,
     begin: Instant,
     watcher: &'a mut Watcher,
@@ -152,6 +162,7 @@ impl<'a> Searcher<'a> {
             how,
             tally: Tally::default(),
             sampled: 0,
+            before: 0,
             divergences: 0,
             begin: Instant::now(),
             watcher,
@@ -164,37 +175,70 @@ impl<'a> Searcher<'a> {
 
     /// Carries out the search.
     pub(super) fn run(mut self) -> Result<Findings, TracedError> {
-        let mut ended = false;
+        if !self.how.exhaustive {
+            self.machine.world.learned.insert(DECIDED.to_owned());
+            self.sample()?;
+            let outcomes = self.outcomes()?;
+            return Ok(self.findings(outcomes, false));
+        }
+        let ended = self.exhaust(None)?;
+        let outcomes = self.outcomes()?;
+        let candidates = std::mem::take(&mut self.machine.world.candidates);
+        if !ended || candidates.is_empty() {
+            return Ok(self.findings(outcomes, ended));
+        }
+        // Once more, with signals as decisions.
+        self.machine.world.learned.extend(candidates);
+        self.machine.world.learned.insert(DECIDED.to_owned());
+        let first = std::mem::take(&mut self.tally);
+        let sampled = std::mem::take(&mut self.sampled);
+        self.before = first.schedules + first.given_up;
+        let most = self.before.saturating_mul(TIMES).saturating_add(SHORT_SECOND);
+        let decided = self.exhaust(Some(most))?;
+        let mut all = self.outcomes()?;
+        let is_new = |found: &Found| !all.iter().any(|other| other.outcome == found.outcome);
+        let others: Vec<Found> = outcomes.into_iter().filter(is_new).collect();
+        all.extend(others);
+        if decided {
+            return Ok(self.findings(all, true));
+        }
+        let second = std::mem::replace(&mut self.tally, first);
+        self.sampled += sampled;
+        self.tally.schedules += second.schedules;
+        self.tally.given_up += second.given_up;
+        self.tally.uncontrolled.extend(second.uncontrolled);
+        Ok(self.findings(all, true))
+    }
+
+    /// Executes every class, within the bounds, and `most` executions; whether that is all.
+    fn exhaust(&mut self, most: Option<u64>) -> Result<bool, TracedError> {
+        let naive = self.how.naive;
+        let new =
+            || -> Box<dyn Strategy> { if naive { Box::new(Dfs::new(false)) } else { Box::new(Dpor::new()) } };
         // A search that is soon at its end needs no chance.
         let mut has_sampled = false;
-        if !self.how.exhaustive {
-            self.sample()?;
-        } else {
-            let naive = self.how.naive;
-            let new = || -> Box<dyn Strategy> {
-                if naive { Box::new(Dfs::new(false)) } else { Box::new(Dpor::new()) }
-            };
-            let mut strategy = new();
-            while self.is_within() && self.divergences < MOST_DIVERGENCES {
-                let is_long = self.tally.schedules >= SHORT || self.begin.elapsed() > SOON;
-                if is_long && !std::mem::replace(&mut has_sampled, true) {
-                    if self.sample()? {
-                        strategy = new();
-                    }
-                    continue;
+        let mut strategy = new();
+        while self.is_within() && self.divergences < MOST_DIVERGENCES {
+            if most.is_some_and(|most| self.tally.schedules + self.tally.given_up >= most) {
+                break;
+            }
+            let is_long = self.tally.schedules >= SHORT || self.begin.elapsed() > SOON;
+            if is_long && !std::mem::replace(&mut has_sampled, true) {
+                if self.sample()? {
+                    strategy = new();
                 }
-                if !strategy.begin() {
-                    ended = true;
-                    break;
-                }
-                self.execute(&mut strategy)?;
-                if std::mem::take(&mut self.machine.world.has_learned) {
-                    // Calls that were invisible are steps from now on.
-                    (strategy, self.tally, self.sampled) = (new(), Tally::default(), 0);
-                }
+                continue;
+            }
+            if !strategy.begin() {
+                return Ok(true);
+            }
+            self.execute(&mut strategy)?;
+            if std::mem::take(&mut self.machine.world.has_learned) {
+                // Calls that were invisible are steps from now on.
+                (strategy, self.tally, self.sampled) = (new(), Tally::default(), 0);
             }
         }
-        self.findings(ended)
+        Ok(false)
     }
 
     /// Executions by chance: different outcomes are seen early. Whether there are further steps than were
@@ -220,7 +264,7 @@ impl<'a> Searcher<'a> {
     }
 
     fn is_within(&mut self) -> bool {
-        let carried_out = self.tally.schedules + self.tally.given_up;
+        let carried_out = self.before + self.tally.schedules + self.tally.given_up;
         self.how.executions.is_none_or(|most| carried_out < most)
             && self.how.time.is_none_or(|time| self.begin.elapsed() < time)
             && !self.watcher.is_stopped()
@@ -293,7 +337,8 @@ impl<'a> Searcher<'a> {
         self.watcher.goes_on(&progress);
     }
 
-    fn findings(mut self, ended: bool) -> Result<Findings, TracedError> {
+    /// What was found, with a witness of each.
+    fn outcomes(&mut self) -> Result<Vec<Found>, TracedError> {
         let mut outcomes = Vec::new();
         for (outcome, found) in std::mem::take(&mut self.tally.outcomes) {
             outcomes.push(Found {
@@ -304,11 +349,16 @@ impl<'a> Searcher<'a> {
                 witness: self.verified(&outcome, &found.witness)?,
                 outcome: (*outcome).clone(),
                 checked: None,
+                facts: self.machine.world.learned.clone(),
             });
         }
+        Ok(outcomes)
+    }
+
+    fn findings(self, mut outcomes: Vec<Found>, ended: bool) -> Findings {
         // The most surprising first: findings by themselves, then the rarest.
         outcomes.sort_by_key(|found| (!found.outcome.is_suspicious(), found.classes));
-        Ok(Findings {
+        Findings {
             complete: ended && self.tally.uncontrolled.is_empty(),
             ended,
             sampled: self.sampled,
@@ -317,7 +367,7 @@ impl<'a> Searcher<'a> {
             classes: self.tally.classes(),
             uncontrolled: self.tally.uncontrolled,
             outcomes,
-        })
+        }
     }
 
     /// A witness follows from an execution, but may not have been one: only what another execution confirms
@@ -420,6 +470,7 @@ impl<'a> Searcher<'a> {
             witness,
             switches,
             checked: None,
+            facts: self.machine.world.learned.clone(),
         }))
     }
 }

@@ -30,6 +30,9 @@ impl System for Machine {
 
     /// A task whose time limit could run out is let go on only where no other can.
     fn enabled(&self, task: usize) -> Option<bool> {
+        if self.arrivals.contains_key(&task) {
+            return Some(self.world.cut.is_none());
+        }
         let Some(index) = self.by_number(task).filter(|_| self.world.cut.is_none()) else {
             return Some(false);
         };
@@ -38,6 +41,11 @@ impl System for Machine {
     }
 
     fn grant(&mut self, task: usize) -> Done<Granted> {
+        if self.arrivals.contains_key(&task) {
+            let effect = self.arrive(task)?;
+            self.announce();
+            return Ok(Granted::Done(effect));
+        }
         let Some(index) = self.by_number(task) else { return Ok(Granted::Refused) };
         let barrier = !is_ready(&self.world.tasks[index]);
         if !barrier && !self.world.timeouts && self.world.tasks.iter().any(is_late) {
@@ -93,6 +101,7 @@ impl Machine {
     /// Tells of each step at which a task has newly arrived. What it announces stays as it is while the task
     /// waits, whatever others do to what it names: what it then touches is told once it is done.
     fn announce(&mut self) {
+        self.announce_arrivals();
         let mut announced = vec![None; self.names.len()];
         for task in &mut self.world.tasks {
             let waits = matches!(task.state, State::Entry | State::Asleep | State::Woken);
@@ -105,13 +114,16 @@ impl Machine {
                 announced[task.number] = Some(step.clone());
             }
         }
+        for (number, (.., step)) in &self.arrivals {
+            announced[*number] = Some(step.clone());
+        }
         self.announced = announced;
     }
 }
 
 /// The step of a task that waits.
 fn step_of(task: &Task) -> Step {
-    let name = task.row.map_or("?", |row| row.name);
+    let name = task.row.map_or("begin", |row| row.name);
     let mut touches = task.plan.iter().flat_map(|plan| &plan.touches).copied();
     let Some(first) = touches.next() else {
         return Step::new(name, &format!("of {}", task.name), crate::explore::step::Access::Read);
@@ -129,11 +141,13 @@ fn step_of(task: &Task) -> Step {
 /// Whether the task can go on now.
 fn is_ready(task: &Task) -> bool {
     task.state == State::Woken
-        || task.state == State::Entry && task.plan.as_ref().is_some_and(|plan| plan.ready)
+        || task.state == State::Entry
+            && (task.plan.as_ref().is_some_and(|plan| plan.ready) || !task.on_the_way.is_empty())
 }
 
 /// Whether the task could go on if its time limit ran out.
 fn is_late(task: &Task) -> bool {
     task.state == State::Entry
+        && task.on_the_way.is_empty()
         && task.plan.as_ref().is_some_and(|plan| !plan.ready && matches!(plan.act, Act::Skip(_)))
 }

@@ -1,5 +1,8 @@
 //! A schedule of a command as one word: `p~HASH~r,r.1x3,…`, that is the root once, then its first child three
-//! times. The hash is that of the command and of the options that decide what the steps are.
+//! times. The hash is that of the command and of the options that decide what the steps are. What a search
+//! learned that decides it as well follows at the end: `~FACT+FACT`.
+
+use std::collections::BTreeSet;
 
 use super::limits::Command;
 
@@ -23,26 +26,36 @@ pub fn is_token(text: &str) -> bool {
     text.starts_with("p~")
 }
 
-/// The token of a schedule: the tasks that go, by place in the tree.
-pub fn encode<'a>(command: &Command, schedule: impl IntoIterator<Item = &'a str>) -> String {
+/// The token of a schedule: the tasks that go, by place in the tree, and what a search learned.
+pub fn encode<'a>(
+    command: &Command,
+    schedule: impl IntoIterator<Item = &'a str>,
+    facts: &BTreeSet<String>,
+) -> String {
     let schedule: Vec<&str> = schedule.into_iter().collect();
     let runs = schedule.chunk_by(|one, other| one == other).map(|run| {
         let name = run[0].replacen("root", "r", 1);
         if run.len() == 1 { name } else { format!("{name}x{}", run.len()) }
     });
-    format!("p~{}~{}", signature(command), runs.collect::<Vec<_>>().join(","))
+    let token = format!("p~{}~{}", signature(command), runs.collect::<Vec<_>>().join(","));
+    if facts.is_empty() {
+        return token;
+    }
+    let facts: Vec<_> = facts.iter().map(|fact| escaped(fact)).collect();
+    format!("{token}~{}", facts.join("+"))
 }
 
-/// The schedule that `token` holds for `command`.
+/// The schedule that `token` holds for `command`, and what a search learned.
 ///
 /// # Errors
 /// [`TokenError`].
-pub fn decode(token: &str, command: &Command) -> Result<Vec<String>, TokenError> {
+pub fn decode(token: &str, command: &Command) -> Result<(Vec<String>, BTreeSet<String>), TokenError> {
     let rest = token.strip_prefix("p~").ok_or(TokenError::Malformed)?;
     let (hash, rest) = rest.split_once('~').ok_or(TokenError::Malformed)?;
     if hash != signature(command) {
         return Err(TokenError::OtherCommand);
     }
+    let (rest, facts) = rest.split_once('~').unwrap_or((rest, ""));
     let mut schedule = Vec::new();
     for run in rest.split(',').filter(|run| !run.is_empty()) {
         let (name, count) = match run.split_once('x') {
@@ -55,7 +68,35 @@ pub fn decode(token: &str, command: &Command) -> Result<Vec<String>, TokenError>
         }
         schedule.extend(std::iter::repeat_n(name, count));
     }
-    Ok(schedule)
+    let facts = facts.split('+').filter(|fact| !fact.is_empty()).map(plain).collect::<Option<_>>();
+    Ok((schedule, facts.ok_or(TokenError::Malformed)?))
+}
+
+/// A space as `_`, and every other byte but letters, digits, `.`, `-` and `/` as `%` and two digits.
+fn escaped(fact: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b' ' => "_".to_owned(),
+        b'.' | b'-' | b'/' => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02x}"),
+    };
+    fact.bytes().map(byte).collect()
+}
+
+fn plain(escaped: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = escaped.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'_' => b' ',
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                (digit()? * 16 + digit()?) as u8
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// Of what a schedule belongs to (FNV-1a; nothing here is secret).
@@ -79,13 +120,23 @@ mod tests {
     #[test]
     fn a_token_holds_the_schedule_of_its_command_only() {
         let make = command(&["make", "-j2"]);
-        let schedule = ["root", "root.1", "root.1", "root.1.t2", "root"];
-        let token = encode(&make, schedule);
-        assert!(token.ends_with("~r,r.1x2,r.1.t2,r"), "{token}");
-        assert_eq!(decode(&token, &make).unwrap(), schedule);
+        let schedule = ["root", "root.1", "root.1", "root.1.t2", "root@SIGCHLD"];
+        let token = encode(&make, schedule, &BTreeSet::new());
+        assert!(token.ends_with("~r,r.1x2,r.1.t2,r@SIGCHLD"), "{token}");
+        assert_eq!(decode(&token, &make).unwrap(), (schedule.map(str::to_owned).to_vec(), BTreeSet::new()));
         assert_eq!(decode(&token, &command(&["make", "-j3"])), Err(TokenError::OtherCommand));
         for damaged in ["t~x", "p~", "p~1234", &format!("{token}x"), &format!("{token},r.1x999999999999")] {
             assert!(decode(damaged, &make).is_err(), "{damaged}");
         }
+    }
+
+    #[test]
+    fn a_token_holds_what_decides_the_steps() {
+        let make = command(&["make"]);
+        let facts = BTreeSet::from(["root.1 receives signals".to_owned(), "lock a_b+~é".to_owned()]);
+        let token = encode(&make, ["root"], &facts);
+        assert!(token.contains("~root.1_receives_signals"), "{token}");
+        assert_eq!(decode(&token, &make).unwrap(), (vec!["root".to_owned()], facts));
+        assert_eq!(decode(&format!("{token}%z"), &make), Err(TokenError::Malformed));
     }
 }

@@ -96,6 +96,28 @@ impl Machine {
         Ok(())
     }
 
+    /// Tasks that slept and no longer do come to a stop: who is awake is known before it is decided who goes on.
+    pub(super) fn await_woken(&mut self) -> Done {
+        let sleepers: Vec<usize> =
+            (0..self.world.tasks.len()).filter(|task| self.world.tasks[*task].state == State::Asleep).collect();
+        for index in sleepers {
+            while self.world.tasks[index].state == State::Asleep && !is_asleep(self.world.tid(index)) {
+                if let Some((tid, stop)) = stops::next(true).map_err(failed("waitpid"))? {
+                    self.absorb(tid, stop)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the call at which the task is would sleep, and a signal that is on its way breaks it off.
+    pub(super) fn is_interrupted(&self, index: usize) -> bool {
+        let task = &self.world.tasks[index];
+        task.state == State::Entry
+            && !task.on_the_way.is_empty()
+            && task.plan.as_ref().is_some_and(|plan| !plan.ready)
+    }
+
     /// A task that slept or was frozen has come to its call's return.
     pub(super) fn returned(&mut self, index: usize) -> Done {
         let result = Registers::of(self.world.tid(index)).map_err(failed("registers"))?.result();
@@ -106,6 +128,10 @@ impl Machine {
             after(&mut self.world, index, result);
         }
         let woken = state == State::Asleep && !is_broken;
+        if !woken && !is_broken && self.world.is_receiver(index) {
+            self.world.hold(index);
+            return Ok(());
+        }
         self.world.tasks[index].state = if woken { State::Woken } else { State::Returned };
         Ok(())
     }
@@ -121,9 +147,13 @@ impl Machine {
             && std::path::Path::new(&format!("/proc/{tid}")).exists();
         let task = &mut self.world.tasks[index];
         task.status.get_or_insert(status);
+        task.on_the_way.clear();
         task.state = if is_zombie { State::Zombie } else { State::Gone };
         if !is_zombie {
             self.world.by_tid.remove(&tid);
+        }
+        if let Some(parent) = parent.filter(|_| is_process) {
+            self.world.told_of_child(parent, index);
         }
         if is_process {
             // Its zombie children are the tracer's now, which is told of each of them once more.

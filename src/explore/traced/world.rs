@@ -10,6 +10,7 @@ use super::noise::NoiseRules;
 use super::objects::{Objects, Opened};
 use super::plan::Plan;
 use super::shared::Map;
+use super::signals::OnTheWay;
 use super::stamps::Times;
 use crate::explore::step::{Step, Touch};
 use crate::sys::ptrace::namespace::Numbers;
@@ -112,6 +113,10 @@ pub(super) struct Task {
     pub(super) elsewhere: HashMap<i32, Opened>,
     /// Signals to be delivered when it goes on.
     pub(super) signals: Vec<i32>,
+    /// Of the process: signals that were sent and have not arrived.
+    pub(super) on_the_way: OnTheWay,
+    /// It holds still at the return of a call, for a signal may arrive there.
+    pub(super) is_held: bool,
     /// The number of its visible steps so far.
     pub(super) steps: usize,
     /// The step count of all others when it last slept: a sleeper that sees no progress waits for some.
@@ -151,6 +156,10 @@ pub(super) struct World {
     pub(super) learned: BTreeSet<String>,
     /// Whether it has grown.
     pub(super) has_learned: bool,
+    /// What a search in which signals are decisions has to know from the beginning.
+    pub(super) candidates: BTreeSet<String>,
+    /// Processes that a signal of the kernel tells of the end of a child, by the child's name.
+    pub(super) told: Vec<(usize, String)>,
     /// When each object was last accessed, in virtual time.
     pub(super) times: Times,
     /// Files that were made in this execution.

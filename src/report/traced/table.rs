@@ -11,7 +11,7 @@ const ROWS: usize = 60;
 
 /// The table of `steps`, at most `width` columns wide; a list where that is too narrow for a column per process.
 pub(super) fn table(steps: &[TracedStep], width: u16) -> String {
-    let mut tasks: Vec<&str> = steps.iter().map(|step| step.task.as_str()).collect();
+    let mut tasks: Vec<&str> = steps.iter().map(|step| receiver(&step.task)).collect();
     tasks.sort_by(|one, other| place(one).cmp(&place(other)));
     tasks.dedup();
     let mut table = Table::new();
@@ -30,10 +30,10 @@ pub(super) fn table(steps: &[TracedStep], width: u16) -> String {
         let number = (position + 1).to_string();
         if is_wide {
             let cells =
-                tasks.iter().map(|task| if *task == step.task { call.clone() } else { String::new() });
+                tasks.iter().map(|task| if *task == receiver(&step.task) { call.clone() } else { String::new() });
             table.add_row(std::iter::once(number).chain(cells));
         } else {
-            table.add_row([number, step.task.clone(), call]);
+            table.add_row([number, receiver(&step.task).to_owned(), call]);
         }
     }
     let mut text = String::new();
@@ -45,6 +45,11 @@ pub(super) fn table(steps: &[TracedStep], width: u16) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A signal arrives in the column of its receiver.
+fn receiver(task: &str) -> &str {
+    task.split('@').next().unwrap_or(task)
 }
 
 /// A place in the tree, in the order of numbers and not of letters: `root.2` before `root.10`.

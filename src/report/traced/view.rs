@@ -155,7 +155,7 @@ impl TracedExploration {
         command: &[String],
         findings: &Findings,
         criteria: &Criteria,
-        token: impl Fn(&[WitnessStep]) -> String,
+        token: impl Fn(&Found) -> String,
         seconds: f64,
     ) -> Self {
         let uncontrolled = findings
@@ -181,7 +181,7 @@ impl TracedExploration {
             outcomes: findings
                 .outcomes
                 .iter()
-                .map(|found| TracedOutcome::of(found, criteria, token(&found.witness)))
+                .map(|found| TracedOutcome::of(found, criteria, token(found)))
                 .collect(),
         };
         if criteria.expect_same {

@@ -1,7 +1,7 @@
 //! The stops of traced tasks as values: `PTRACE_SEIZE`, `waitpid(2)` with `__WALL`, and resuming.
 //!
 //! # Safety
-//! `waitpid` fills one local integer; the timer's signal handler does nothing.
+//! `waitpid` fills one local integer; the timer's signal handler does nothing; signal information is plain integers.
 #![expect(unsafe_code, reason = "nix's waitpid loses stops by real-time signals")]
 
 use crate::sys::pid::Pid;
@@ -124,6 +124,59 @@ pub fn fault_address(tid: Pid) -> io::Result<Option<u64>> {
     // SAFETY: a SIGSEGV that the kernel raised has an address.
     let address = || unsafe { info.si_addr() } as u64;
     Ok((info.si_signo == libc::SIGSEGV && info.si_code == SEGV_ACCERR).then(address))
+}
+
+/// Who sent a signal, and why: what its handler is told of it.
+#[derive(Clone, Copy)]
+pub struct SignalInfo(libc::siginfo_t);
+
+impl std::fmt::Debug for SignalInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignalInfo").field("signal", &self.0.si_signo).finish_non_exhaustive()
+    }
+}
+
+impl SignalInfo {
+    /// Of the signal that a task is about to be delivered.
+    ///
+    /// # Errors
+    /// `EINVAL` for a task that did not stop for a signal.
+    pub fn of(tid: Pid) -> io::Result<Self> {
+        Ok(Self(ptrace::getsiginfo(tid.as_nix())?))
+    }
+
+    /// Of a signal that the process `sender` sent by `kill(2)`, or to one thread by `tgkill(2)`.
+    pub fn sent(signal: i32, sender: Pid, to_thread: bool) -> Self {
+        const SI_TKILL: i32 = -6;
+        // `si_pid` and `si_uid` of `struct siginfo`, in bytes from its beginning.
+        const SENDER: usize = 16;
+        // SAFETY: a structure of integers, for which zeros are a value.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        info.si_signo = signal;
+        info.si_code = if to_thread { SI_TKILL } else { 0 };
+        let user = nix::unistd::getuid().as_raw();
+        // SAFETY: both fields lie within the structure, which has 128 bytes, and are aligned.
+        unsafe {
+            let place = (&raw mut info).cast::<u8>().add(SENDER);
+            place.cast::<i32>().write(sender.as_raw());
+            place.cast::<u32>().add(1).write(user);
+        }
+        Self(info)
+    }
+
+    /// The task is told this of the signal that it is about to be delivered.
+    ///
+    /// # Errors
+    /// As [`SignalInfo::of`].
+    pub fn tell(&self, tid: Pid) -> io::Result<()> {
+        Ok(ptrace::setsiginfo(tid.as_nix(), &self.0)?)
+    }
+}
+
+/// Sends a signal to a traced process; one that is gone already is no error.
+pub fn send(pid: Pid, signal: i32) {
+    // SAFETY: takes two integers.
+    unsafe { libc::kill(pid.as_raw(), signal) };
 }
 
 /// The next stop of any traced task; `None` if `block` is false and there is none, or if a signal, such as that of

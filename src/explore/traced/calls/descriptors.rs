@@ -7,7 +7,7 @@ use super::Arg::{Data, Fd, Int, Mode};
 use super::{Row, pipes, row, sockets, then};
 use crate::explore::step::Access::{Read, Release, Write};
 use crate::explore::traced::objects::Opened;
-use crate::explore::traced::plan::Plan;
+use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::memory;
 
@@ -132,26 +132,32 @@ fn attributes(world: &mut World, task: usize) -> Plan {
 
 /// What goes to the program's output is kept by process, and is no step: the order of lines over all
 /// processes is not part of an outcome.
-fn output(world: &mut World, task: usize, stream: usize) -> Plan {
+fn output(world: &World, task: usize, stream: usize) -> Plan {
+    match world.call(task).number {
+        libc::SYS_write | libc::SYS_pwrite64 | libc::SYS_writev => Plan::invisible().by(Act::Output(stream)),
+        _ => Plan::invisible(),
+    }
+}
+
+/// Keeps what the call at which the task is writes to a stream, and returns what the call returns.
+pub(in crate::explore::traced) fn keep_output(world: &mut World, task: usize, stream: usize) -> i64 {
     let call = world.call(task);
     let tid = world.tid(task);
     let name = world.process(task).name.clone();
     let most = world.limits.output;
     let had = world.output.get(&name).map_or(0, |streams| streams[0].len() + streams[1].len());
     let room = most.saturating_sub(had);
-    let (bytes, length) = match call.number {
-        libc::SYS_write | libc::SYS_pwrite64 => {
-            let length = call.args[2].min(i64::MAX as u64);
-            (memory::read(tid, call.args[1], (length as usize).min(room)).unwrap_or_default(), length)
-        }
-        libc::SYS_writev => vector(tid, call.args[1], call.args[2], room),
-        _ => return Plan::invisible(),
+    let (bytes, length) = if call.number == libc::SYS_writev {
+        vector(tid, call.args[1], call.args[2], room)
+    } else {
+        let length = call.args[2].min(i64::MAX as u64);
+        (memory::read(tid, call.args[1], (length as usize).min(room)).unwrap_or_default(), length)
     };
     if length as usize > room {
         world.cut = Some(format!("{name} writes more than {most} bytes of output"));
     }
     world.output.entry(name).or_default()[stream].extend(bytes);
-    Plan::answered(length.cast_signed())
+    length.cast_signed()
 }
 
 /// The bytes of an array of `struct iovec`.

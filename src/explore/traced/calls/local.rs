@@ -11,7 +11,6 @@ pub(super) const PASSED: &[i64] = &[
     libc::SYS_munmap,
     libc::SYS_mprotect,
     libc::SYS_rt_sigprocmask,
-    libc::SYS_rt_sigreturn,
     libc::SYS_rt_sigaction,
     libc::SYS_sigaltstack,
     libc::SYS_madvise,

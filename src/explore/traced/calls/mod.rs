@@ -9,6 +9,7 @@ mod locks;
 mod memory;
 mod pipes;
 mod processes;
+mod signals;
 mod sockets;
 mod time;
 mod waits;
@@ -22,9 +23,11 @@ use super::plan::Plan;
 use super::world::World;
 use crate::sys::ptrace::filter::Filter;
 
-pub(super) use descriptors::shared_lock;
+pub(super) use descriptors::{keep_output, shared_lock};
 pub(super) use memory::ACCESS;
 pub(super) use pipes::Ends;
+pub(super) use processes::{ending, is_fork, number_child};
+pub(super) use signals::send;
 pub(super) use time::noise;
 
 /// What a call is, touches and says.
@@ -91,13 +94,14 @@ pub(super) fn find(number: i64) -> Option<&'static Row> {
 }
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    let families: [&'static [Row]; 9] = [
+    let families: [&'static [Row]; 10] = [
         files::ROWS,
         descriptors::ROWS,
         locks::ROWS,
         memory::ROWS,
         pipes::ROWS,
         processes::ROWS,
+        signals::ROWS,
         sockets::ROWS,
         time::ROWS,
         waits::ROWS,

@@ -2,10 +2,11 @@
 
 use nix::libc;
 
-use super::Arg::{Int, Pid, Signal};
+use super::Arg::{Int, Pid};
 use super::{Row, descriptors, row, then};
 use crate::explore::step::Access::{Add, Await, Read, Release, Write};
 use crate::explore::traced::plan::{Act, Plan};
+use crate::explore::traced::signals::signals_of;
 use crate::explore::traced::world::{State, World};
 use crate::sys::ptrace::arch;
 
@@ -17,13 +18,6 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_exit_group, "exit", &[Int], exit),
     then(row(libc::SYS_wait4, "wait", &[Pid], wait4), waited),
     then(row(libc::SYS_waitid, "waitid", &[Int, Pid], waitid), waited_by_id),
-    row(libc::SYS_kill, "kill", &[Pid, Signal], kill),
-    row(libc::SYS_tkill, "tkill", &[Pid, Signal], kill),
-    row(libc::SYS_tgkill, "tgkill", &[Pid, Int, Signal], tgkill),
-    row(libc::SYS_pidfd_send_signal, "pidfd_send_signal", &[], |world, _| {
-        world.note("a signal through a pidfd");
-        Plan::invisible()
-    }),
     row(libc::SYS_prctl, "prctl", &[Int], |world, task| {
         let option = world.call(task).int(0);
         if matches!(option, libc::PR_SET_CHILD_SUBREAPER | libc::PR_SET_PDEATHSIG | libc::PR_SET_TSC) {
@@ -37,17 +31,26 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 /// `EAGAIN` at the limit of tasks, as the system would say at its own.
-fn fork(world: &mut World, task: usize) -> Plan {
+fn fork(world: &mut World, _: usize) -> Plan {
     let alive = world.tasks.iter().filter(|task| task.is_alive()).count();
     if alive >= world.limits.tasks {
         world.cut = Some(format!("more than {} processes at once", world.limits.tasks));
         return Plan::answered(-i64::from(libc::EAGAIN));
     }
+    Plan::invisible()
+}
+
+/// Whether a call makes a process or thread.
+pub(in crate::explore::traced) fn is_fork(row: &Row) -> bool {
+    [arch::FORK, arch::VFORK, libc::SYS_clone].contains(&row.number)
+}
+
+/// The number of the process that the task is about to make follows from its place.
+pub(in crate::explore::traced) fn number_child(world: &mut World, task: usize) {
     let call = world.call(task);
     let is_thread = call.number == libc::SYS_clone && call.args[0] & libc::CLONE_THREAD as u64 != 0;
     let name = world.next_name(task, is_thread);
     world.number_next(&name);
-    Plan::invisible()
 }
 
 /// The end of a process: its parent can see it, its locks and the ends of its pipes are given up.
@@ -67,6 +70,9 @@ pub(in crate::explore::traced) fn ending(world: &mut World, task: usize) -> Plan
     if let Some(maker) = world.tasks[process].maker {
         let (name, parent) = (world.tasks[process].name.clone(), world.process(maker).name.clone());
         plan = plan.and(format!("exit {name}"), Write).and(format!("children of {parent}"), Add);
+        if world.is_receiver(maker) {
+            plan = plan.and(signals_of(&parent), Write);
+        }
     }
     for lock in world.tasks[process].locks.clone() {
         plan = plan.and(lock, Release);
@@ -147,49 +153,6 @@ fn reaped(world: &mut World, task: usize, pid: i32) {
         world.tasks[child].reaped = true;
         let tid = world.tasks[child].tid;
         world.by_tid.remove(&tid);
-    }
-}
-
-fn kill(world: &mut World, task: usize) -> Plan {
-    let call = world.call(task);
-    killing(world, task, call.int(0), call.int(1))
-}
-
-fn tgkill(world: &mut World, task: usize) -> Plan {
-    let call = world.call(task);
-    killing(world, task, call.int(1), call.int(2))
-}
-
-/// A signal: its target's state decides what becomes of it.
-fn killing(world: &mut World, task: usize, pid: i32, signal: i32) -> Plan {
-    let target = world.by_tid.get(&crate::sys::pid::Pid::from_raw(pid)).copied();
-    let process = target.map(|target| world.tasks[target].process);
-    if process == Some(world.tasks[task].process) {
-        // A signal to itself arrives before the call returns.
-        return Plan::invisible();
-    }
-    match process {
-        Some(process) => {
-            let name = world.tasks[process].name.clone();
-            let access = if signal == 0 { Read } else { Write };
-            if signal != 0 && world.tasks[process].is_alive() {
-                world.note("the moment at which a signal arrives");
-            }
-            Plan::of(format!("signals {name}"), access).and(format!("exit {name}"), Read)
-        }
-        None if pid > 0 && signal == 0 => {
-            world.note("asked whether a process of that number lives");
-            Plan::invisible()
-        }
-        None if pid > 0 => {
-            // No process of the program: nothing outside is harmed by it.
-            world.note("a signal to a process outside of the program was refused");
-            Plan::answered(-i64::from(libc::ESRCH))
-        }
-        None => {
-            world.note("a signal to a process group");
-            if pid == -1 { Plan::answered(-i64::from(libc::EPERM)) } else { Plan::of("signals", Write) }
-        }
     }
 }
 

@@ -1,8 +1,8 @@
-//! Waiting for several descriptors, or for a signal.
+//! Waiting for several descriptors.
 
 use nix::libc;
 
-use super::{Row, pipes, row};
+use super::{Row, pipes, row, signals};
 use crate::explore::step::Access::{Await, Read, Write};
 use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::{Act, Plan};
@@ -12,39 +12,32 @@ use crate::sys::ptrace::{arch, memory};
 pub(super) const ROWS: &[Row] = &[
     row(arch::POLL, "poll", &[], |world, task| {
         let limit = i64::from(world.call(task).int(2));
-        poll(world, task, limit)
+        poll(world, task, limit, 0)
     }),
     row(libc::SYS_ppoll, "ppoll", &[], |world, task| {
         let limit = timespec(world, task, 2);
-        poll(world, task, limit)
+        poll(world, task, limit, world.call(task).args[3])
     }),
     row(arch::SELECT, "select", &[], |world, task| {
         let limit = timespec(world, task, 4);
-        select(world, task, limit)
+        select(world, task, limit, 0)
     }),
     row(libc::SYS_pselect6, "pselect", &[], |world, task| {
         let limit = timespec(world, task, 4);
-        select(world, task, limit)
+        // A pointer to a pointer to the mask, and its size.
+        let mask = memory::array::<8>(world.tid(task), world.call(task).args[5]).map_or(0, u64::from_ne_bytes);
+        select(world, task, limit, mask)
     }),
     row(arch::EPOLL_WAIT, "epoll_wait", &[], epoll),
     row(libc::SYS_epoll_pwait, "epoll_wait", &[], epoll),
     row(libc::SYS_epoll_pwait2, "epoll_wait", &[], epoll),
-    row(arch::PAUSE, "pause", &[], |world, task| for_signal(world, task, None)),
-    row(libc::SYS_rt_sigsuspend, "sigsuspend", &[], |world, task| {
-        let mask = memory::array::<8>(world.tid(task), world.call(task).args[0]);
-        for_signal(world, task, mask.ok().map(u64::from_ne_bytes))
-    }),
-    row(libc::SYS_rt_sigtimedwait, "sigtimedwait", &[], |world, task| {
-        let set = memory::array::<8>(world.tid(task), world.call(task).args[0]);
-        for_signal(world, task, set.ok().map(|set| !u64::from_ne_bytes(set)))
-    }),
 ];
 
 /// The most descriptors that are looked at.
 const MOST: u64 = 1024;
 
 /// -1: no limit; 0: do not wait.
-fn timespec(world: &World, task: usize, index: usize) -> i64 {
+pub(super) fn timespec(world: &World, task: usize, index: usize) -> i64 {
     let address = world.call(task).args[index];
     if address == 0 {
         return -1;
@@ -53,7 +46,7 @@ fn timespec(world: &World, task: usize, index: usize) -> i64 {
     i64::from(!zero)
 }
 
-fn poll(world: &mut World, task: usize, limit: i64) -> Plan {
+fn poll(world: &mut World, task: usize, limit: i64, mask: u64) -> Plan {
     let call = world.call(task);
     let mut wanted = Vec::new();
     for index in 0..call.args[1].min(MOST) {
@@ -61,10 +54,10 @@ fn poll(world: &mut World, task: usize, limit: i64) -> Plan {
             wanted.push((i32::from_ne_bytes([a, b, c, d]), i16::from_ne_bytes([e, f])));
         }
     }
-    several(world, task, &wanted, limit)
+    several(world, task, &wanted, limit, mask)
 }
 
-fn select(world: &mut World, task: usize, limit: i64) -> Plan {
+fn select(world: &mut World, task: usize, limit: i64, mask: u64) -> Plan {
     let call = world.call(task);
     let mut wanted = Vec::new();
     for (index, events) in [(1, libc::POLLIN), (2, libc::POLLOUT), (3, libc::POLLPRI)] {
@@ -76,12 +69,11 @@ fn select(world: &mut World, task: usize, limit: i64) -> Plan {
         let is_set = |fd: &usize| bits.get(fd / 8).is_some_and(|byte| byte & (1 << (fd % 8)) != 0);
         wanted.extend((0..count).filter(is_set).map(|fd| (fd as i32, events)));
     }
-    several(world, task, &wanted, limit)
+    several(world, task, &wanted, limit, mask)
 }
 
-fn several(world: &mut World, task: usize, wanted: &[(i32, i16)], limit: i64) -> Plan {
-    let mut plan = Plan::invisible();
-    let mut ready = limit == 0;
+fn several(world: &mut World, task: usize, wanted: &[(i32, i16)], limit: i64, mask: u64) -> Plan {
+    let (mut plan, mut ready) = signals::with_mask(world, task, mask, Plan::invisible(), limit == 0);
     let access = if limit == 0 { Write } else { Await };
     for (fd, events) in wanted.iter().filter(|(fd, _)| *fd >= 0) {
         ready |= pipes::poll(world, task, *fd, *events);
@@ -94,11 +86,18 @@ fn several(world: &mut World, task: usize, wanted: &[(i32, i16)], limit: i64) ->
             _ => plan,
         };
     }
-    timed(world, task, plan, ready, limit)
+    timed(world, task, plan, ready, limit, 0)
 }
 
-/// A wait that is not ready and has a limit times out once nothing else can go on.
-fn timed(world: &mut World, task: usize, plan: Plan, ready: bool, limit: i64) -> Plan {
+/// A wait that is not ready and has a limit times out once nothing else can go on, and returns `result` then.
+pub(super) fn timed(
+    world: &mut World,
+    task: usize,
+    plan: Plan,
+    ready: bool,
+    limit: i64,
+    result: i64,
+) -> Plan {
     let name = format!("time {}", world.task(task).name);
     if ready {
         return plan;
@@ -107,7 +106,7 @@ fn timed(world: &mut World, task: usize, plan: Plan, ready: bool, limit: i64) ->
     if limit < 0 {
         return plan.when(false).by(Act::MaySleep);
     }
-    plan.and(name, Await).when(world.timeouts).by(Act::Skip(0))
+    plan.and(name, Await).when(world.timeouts).by(Act::Skip(result))
 }
 
 fn epoll(world: &mut World, task: usize) -> Plan {
@@ -121,18 +120,7 @@ fn epoll(world: &mut World, task: usize) -> Plan {
     // What it watches is not looked up: it depends on every pipe that is no file by these two objects.
     world.note("epoll: which descriptor becomes ready first");
     let plan = Plan::of("sockets", Await).and("event descriptors", Await);
-    timed(world, task, plan, ready, limit)
-}
-
-/// Waits until a signal is pending that `blocked` (default: the mask that it has) lets through.
-fn for_signal(world: &mut World, task: usize, blocked: Option<u64>) -> Plan {
-    let (tid, name) = (world.tid(task), world.process(task).name.clone());
-    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
-    let mask = |key: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key));
-        line.and_then(|line| u64::from_str_radix(line.trim_start_matches(':').trim(), 16).ok()).unwrap_or(0)
-    };
-    let pending = (mask("SigPnd") | mask("ShdPnd")) & !blocked.unwrap_or_else(|| mask("SigBlk"));
-    let plan = Plan::of(format!("signals {name}"), Await).and(format!("children of {name}"), Await);
-    plan.when(pending != 0).by(Act::MaySleep)
+    let mask = if world.call(task).number == arch::EPOLL_WAIT { 0 } else { world.call(task).args[4] };
+    let (plan, ready) = signals::with_mask(world, task, mask, plan, ready);
+    timed(world, task, plan, ready, limit, 0)
 }
