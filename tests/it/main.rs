@@ -27,6 +27,7 @@ mod tidy;
 mod traced;
 mod traced_classes;
 mod traced_programs;
+mod traced_signals;
 mod traced_verbs;
 mod watch;
 
@@ -70,6 +71,7 @@ fn main() {
         traced_classes::tests(),
         traced_verbs::tests(),
         traced_programs::tests(),
+        traced_signals::tests(),
         net::tests(),
         queue::tests(),
         sync::tests(),

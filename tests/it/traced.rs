@@ -50,6 +50,22 @@ int main(void) {
     return 0;
 }"#;
 
+/// What programs in C begin with.
+pub(crate) const HEAD: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+"#;
+
 /// A folder of the test's own, removed in the end.
 pub(crate) struct Place(PathBuf);
 
@@ -81,6 +97,11 @@ impl Place {
         let dir = self.0.join("dir");
         let output = proclab(&dir, &[&["explore", "--format", "json"], options], command);
         serde_json::from_slice(&output).unwrap()
+    }
+
+    pub(crate) fn replay(&self, token: &str, command: &[&str]) -> serde_json::Value {
+        let dir = self.0.join("dir");
+        serde_json::from_slice(&proclab(&dir, &[&["replay", token, "--format", "json"]], command)).unwrap()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Exploring unmodified programs: the reduced search against the naive one, and against counts that are known.
 
 use crate::common::trials;
-use crate::traced::{Place, outcomes};
+use crate::traced::{HEAD, Place, outcomes};
 use libtest_mimic::Trial;
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -77,21 +77,6 @@ fn compare(name: &str, files: &[(&str, &str)], programs: &[(&str, &str)]) {
         assert!(naive["executions"].as_u64() > reduced["executions"].as_u64(), "{what}");
     }
 }
-
-const HEAD: &str = r#"
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-"#;
 
 fn locks_of_files_are_explored_as_the_naive_search_does() {
     compare(

@@ -2,6 +2,7 @@
 //!
 //! An answer saves an execution that would be given up. Where the steps do not tell, there is none.
 
+use super::signals;
 use crate::explore::step::{Access, Event, Label, Step};
 
 /// Whether `step` of `task` would be enabled after `history`, the events that touched its objects. A lock that
@@ -15,8 +16,12 @@ pub(super) fn would_run(
 ) -> Option<bool> {
     let waits = step.touches().find(|touch| touch.access.may_wait())?;
     let object = waits.object.as_str();
-    if object.starts_with("signals ") && step.name.as_str().ends_with("pause returns") {
-        return Some(false);
+    if let Some(receiver) = object.strip_prefix("signals ") {
+        return match signals::receiver_of(names.get(task)?) {
+            Some(_) => (!may_arrive(names, receiver, waits.object, history)).then_some(false),
+            // Only a signal ends these, and then they do not return by themselves.
+            None => matches!(step.name.as_str(), "pause returns" | "sigsuspend returns").then_some(false),
+        };
     }
     match waits.access {
         Access::Acquire if is_shared(object) => None,
@@ -37,6 +42,23 @@ pub(super) fn would_run(
         }
         _ => None,
     }
+}
+
+/// Whether a signal may be on its way to a receiver that stands before a call: one was sent, and the last that the
+/// receiver did was not to enter a call, from which it would not have returned then.
+fn may_arrive(names: &[String], receiver: &str, signals: Label, history: &[&Event]) -> bool {
+    let is_own = |event: &&&Event| names.get(event.choice.index()).is_some_and(|name| name == receiver);
+    let is_inside = history
+        .iter()
+        .rev()
+        .find(is_own)
+        .is_some_and(|event| !event.step.name.as_str().ends_with(" returns"));
+    let is_sent = history.iter().any(|event| {
+        let name = names.get(event.choice.index()).map_or("", String::as_str);
+        let is_sender = name != receiver && signals::receiver_of(name).is_none();
+        is_sender && event.touches().any(|touch| touch.object == signals && touch.access != Access::Read)
+    });
+    is_sent && !is_inside
 }
 
 fn does(event: &Event, object: Label, access: Access) -> bool {

@@ -129,9 +129,8 @@ const TRIES: u32 = 3;
 /// After so many divergences the program is not repeatable, and only chance goes on.
 const MOST_DIVERGENCES: u64 = 100;
 
-/// A second search, in which signals are decisions, may take this many times the executions of the first, and these.
-const TIMES: u64 = 10;
-const SHORT_SECOND: u64 = 2_000;
+/// A second search, in which signals are decisions, may take as many executions as the first, and these.
+const SECOND: u64 = 800;
 
 /// How long witnesses are verified once the search was told to stop.
 const LAST: Duration = Duration::from_secs(3);
@@ -193,7 +192,7 @@ impl<'a> Searcher<'a> {
         let first = std::mem::take(&mut self.tally);
         let sampled = std::mem::take(&mut self.sampled);
         self.before = first.schedules + first.given_up;
-        let most = self.before.saturating_mul(TIMES).saturating_add(SHORT_SECOND);
+        let most = first.schedules.saturating_add(SECOND);
         let decided = self.exhaust(Some(most))?;
         let mut all = self.outcomes()?;
         let is_new = |found: &Found| !all.iter().any(|other| other.outcome == found.outcome);
@@ -219,7 +218,7 @@ impl<'a> Searcher<'a> {
         let mut has_sampled = false;
         let mut strategy = new();
         while self.is_within() && self.divergences < MOST_DIVERGENCES {
-            if most.is_some_and(|most| self.tally.schedules + self.tally.given_up >= most) {
+            if most.is_some_and(|most| self.tally.schedules >= most) {
                 break;
             }
             let is_long = self.tally.schedules >= SHORT || self.begin.elapsed() > SOON;

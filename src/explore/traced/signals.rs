@@ -19,7 +19,7 @@ use super::machine::{Done, Machine, failed};
 use super::plan::Plan;
 use super::waiting::Came;
 use super::world::{State, Task, World};
-use crate::explore::step::Access::{Await, Read, Write};
+use crate::explore::step::Access::{Await, Read};
 use crate::explore::step::{Effect, Seen, Step};
 use crate::sys::pid::Pid;
 use crate::sys::ptrace::arch::Registers;
@@ -42,6 +42,11 @@ pub(super) fn signals_of(name: &str) -> String {
 /// The name of the task that stands for the arrival of a signal.
 pub(super) fn arrival_of(name: &str, signal: i32) -> String {
     format!("{name}@{}", signal_name(signal))
+}
+
+/// Whether this is the name of the arrival of a signal: then whose.
+pub(super) fn receiver_of(task: &str) -> Option<&str> {
+    task.split_once('@').map(|(receiver, _)| receiver)
 }
 
 /// A signal on its way to a process.
@@ -134,11 +139,21 @@ impl World {
     }
 
     /// The plan of a call of a receiver: what was no step of its own is one.
-    pub(super) fn with_signals(&self, task: usize, plan: Plan) -> Plan {
+    pub(super) fn with_signals(&mut self, task: usize, mut plan: Plan) -> Plan {
         if !self.is_receiver(task) {
             return plan;
         }
-        let is_seen = plan.is_visible() || plan.is_output() || self.task(task).row.is_some_and(calls::is_fork);
+        // What is on its way arrives after the call at the latest.
+        let process = self.task(task).process;
+        for signal in self.tasks[process].on_the_way.keys().copied().collect::<Vec<_>>() {
+            let arriving = self.arriving(process, signal);
+            plan = arriving
+                .touches
+                .into_iter()
+                .fold(plan, |plan, touch| plan.and(touch.object.as_str(), touch.access));
+        }
+        let is_seen =
+            plan.is_visible() || plan.is_output() || self.task(task).row.is_some_and(calls::is_fork);
         if !is_seen {
             return plan;
         }
@@ -201,7 +216,7 @@ impl World {
 
     /// What the handling of a signal touches: everything that the end of the process does, if it is the end.
     pub(super) fn arriving(&mut self, process: usize, signal: i32) -> Plan {
-        let plan = Plan::of(signals_of(&self.task(process).name.clone()), Write);
+        let plan = Plan::of(signals_of(&self.task(process).name), Await);
         if Masks::of(self.tid(process)).disposition(signal) != Disposition::Fatal {
             return plan;
         }

@@ -98,8 +98,9 @@ impl Machine {
 
     /// Tasks that slept and no longer do come to a stop: who is awake is known before it is decided who goes on.
     pub(super) fn await_woken(&mut self) -> Done {
-        let sleepers: Vec<usize> =
-            (0..self.world.tasks.len()).filter(|task| self.world.tasks[*task].state == State::Asleep).collect();
+        let sleepers: Vec<usize> = (0..self.world.tasks.len())
+            .filter(|task| self.world.tasks[*task].state == State::Asleep)
+            .collect();
         for index in sleepers {
             while self.world.tasks[index].state == State::Asleep && !is_asleep(self.world.tid(index)) {
                 if let Some((tid, stop)) = stops::next(true).map_err(failed("waitpid"))? {

@@ -29,8 +29,9 @@ pub(super) fn table(steps: &[TracedStep], width: u16) -> String {
         let call = shown(&step.call);
         let number = (position + 1).to_string();
         if is_wide {
-            let cells =
-                tasks.iter().map(|task| if *task == receiver(&step.task) { call.clone() } else { String::new() });
+            let cells = tasks
+                .iter()
+                .map(|task| if *task == receiver(&step.task) { call.clone() } else { String::new() });
             table.add_row(std::iter::once(number).chain(cells));
         } else {
             table.add_row([number, receiver(&step.task).to_owned(), call]);

@@ -22,7 +22,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 /// Explores a script in an empty folder with these files.
 fn explore(name: &str, files: &[(&str, &str)], shell: &str, script: &str) -> Value {
     let place = Place::new(name, files);
-    place.json(&["explore", "--budget", "1500", "--", shell, "-c", script]).0
+    place.json(&["explore", "--budget", "800", "--", shell, "-c", script]).0
 }
 
 fn contents(view: &Value, file: &str) -> BTreeSet<String> {

@@ -65,7 +65,8 @@ fn sending(world: &World, task: usize) -> Sending {
         let target = world.by_tid.get(&Number::from_raw(number)).copied();
         target.map(|target| world.tasks[target].process).into_iter().collect()
     } else {
-        let group = |process: usize| stat::of_thread(world.tid(process), world.tid(process)).map(|stat| stat.pgid);
+        let group =
+            |process: usize| stat::of_thread(world.tid(process), world.tid(process)).map(|stat| stat.pgid);
         let meant = if number == 0 { group(own) } else { Some(Number::from_raw(-number)) };
         let is_meant = |process: &usize| {
             let task = world.task(*process);
@@ -111,7 +112,10 @@ fn kill(world: &mut World, task: usize) -> Plan {
         }
         let arriving = world.arriving(target, signal);
         plan = plan.and(signals_of(&name), Write).and(format!("exit {name}"), Read);
-        plan = arriving.touches.into_iter().fold(plan, |plan, touch| plan.and(touch.object.as_str(), touch.access));
+        plan = arriving
+            .touches
+            .into_iter()
+            .fold(plan, |plan, touch| plan.and(touch.object.as_str(), touch.access));
     }
     if signal == 0 { plan } else { plan.by(Act::Send) }
 }
@@ -146,7 +150,9 @@ fn for_signal(world: &mut World, task: usize, blocked: u64) -> Plan {
 
 /// What the call's own signal mask lets through: the plan depends on signals, and is ready when one is pending.
 pub(super) fn with_mask(world: &World, task: usize, address: u64, plan: Plan, ready: bool) -> (Plan, bool) {
-    let Some(mask) = (address != 0).then(|| set_at(world, task, address)).flatten() else { return (plan, ready) };
+    let Some(mask) = (address != 0).then(|| set_at(world, task, address)).flatten() else {
+        return (plan, ready);
+    };
     let name = world.process(task).name.clone();
     let pending = Masks::of(world.tid(task)).pending & !mask;
     (plan.and(signals_of(&name), Await).and(format!("children of {name}"), Await), ready || pending != 0)

@@ -25,7 +25,8 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_pselect6, "pselect", &[], |world, task| {
         let limit = timespec(world, task, 4);
         // A pointer to a pointer to the mask, and its size.
-        let mask = memory::array::<8>(world.tid(task), world.call(task).args[5]).map_or(0, u64::from_ne_bytes);
+        let mask =
+            memory::array::<8>(world.tid(task), world.call(task).args[5]).map_or(0, u64::from_ne_bytes);
         select(world, task, limit, mask)
     }),
     row(arch::EPOLL_WAIT, "epoll_wait", &[], epoll),
