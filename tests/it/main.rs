@@ -28,6 +28,7 @@ mod traced;
 mod traced_classes;
 mod traced_programs;
 mod traced_signals;
+mod traced_threads;
 mod traced_verbs;
 mod watch;
 
@@ -72,6 +73,7 @@ fn main() {
         traced_verbs::tests(),
         traced_programs::tests(),
         traced_signals::tests(),
+        traced_threads::tests(),
         net::tests(),
         queue::tests(),
         sync::tests(),

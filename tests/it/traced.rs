@@ -80,9 +80,13 @@ impl Place {
     }
 
     pub(crate) fn compile(&self, source: &str) -> Option<String> {
+        self.compile_with(&[], source)
+    }
+
+    pub(crate) fn compile_with(&self, flags: &[&str], source: &str) -> Option<String> {
         let (from, to) = (self.0.join("program.c"), self.0.join("program"));
         std::fs::write(&from, source).unwrap();
-        let done = Command::new("cc").args(["-w", "-o"]).arg(&to).arg(&from).status();
+        let done = Command::new("cc").args(flags).args(["-w", "-o"]).arg(&to).arg(&from).status();
         match done {
             Ok(status) => assert!(status.success(), "the program compiles"),
             Err(_) => {

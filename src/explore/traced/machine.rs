@@ -292,6 +292,8 @@ impl Machine {
             fault: None,
             narrowed: None,
             said: None,
+            clears: None,
+            is_ending: false,
             enters_at: maker.map_or(0, |maker| self.world.tasks[maker].enters_at),
             signals: Vec::new(),
             on_the_way: Default::default(),
@@ -404,6 +406,9 @@ impl Machine {
             self.world.tasks[process].protect_due = true;
         }
         let act = self.world.tasks[index].plan.as_ref().map_or(Act::Pass, |plan| plan.act);
+        if row.number == libc::SYS_exit_group {
+            self.world.process_mut(index).is_ending = true;
+        }
         if calls::is_fork(row) {
             calls::number_child(&mut self.world, index);
         }
@@ -531,14 +536,18 @@ impl Machine {
         let name = self.world.next_name(maker, is_thread);
         self.world.tasks[if is_thread { process } else { maker }].born[usize::from(is_thread)] += 1;
         if is_thread {
-            self.world.note("memory that threads share: its loads and stores are no steps");
+            self.world.shares_variables(process);
         }
         if self.world.numbers.is_some() && tid.as_raw() != super::numbers::number_of(&name) {
             self.world.note("two processes that came to have the same number");
         }
         let index = self.adopt(tid, name, Some(maker), is_thread.then_some(process));
-        if !is_thread {
-            let call = self.world.call(maker);
+        let call = self.world.call(maker);
+        if is_thread {
+            let clears = call.args[0] & libc::CLONE_CHILD_CLEARTID as u64 != 0;
+            self.world.tasks[index].clears =
+                clears.then(|| call.args[crate::sys::ptrace::arch::CLONE_CHILD_TID]);
+        } else {
             let same_memory = call.number == crate::sys::ptrace::arch::VFORK
                 || call.number == libc::SYS_clone && call.args[0] & libc::CLONE_VM as u64 != 0;
             self.world.inherited(maker, index, same_memory);

@@ -1,4 +1,6 @@
-//! Memory that processes share, under control: it is not accessible until an access is granted.
+//! Memory that processes or threads share, under control: it is not accessible until an access is granted.
+//!
+//! Threads share all of their memory. Of it the variables of the program itself are under control, if they are few.
 //!
 //! Once a second process has a shared mapping that can be written, its pages are protected in every process
 //! that has it. A load or a store then faults, and waits there as a step; to carry it out, the page is opened
@@ -14,6 +16,7 @@ use super::waiting::Came;
 use super::world::{State, World};
 use crate::explore::step::Access::{Add, Read, Write};
 use crate::explore::step::{Access, Touch};
+use crate::sys::pid::Pid;
 use crate::sys::ptrace::arch::Registers;
 use crate::sys::ptrace::memory;
 use crate::sys::ptrace::stops::{self, Stop};
@@ -33,6 +36,35 @@ pub(super) struct Map {
     pub(super) offset: u64,
     /// The name of the file whose content it is, if that can be read without the mapping.
     pub(super) file: Option<String>,
+    /// Only the threads of one process share it.
+    pub(super) is_private: bool,
+}
+
+/// Where the program's executable keeps its variables: its writable pages, and those after them without a file.
+fn variables(tid: Pid, object: &str) -> Vec<Map> {
+    let Ok(program) = std::fs::read_link(format!("/proc/{tid}/exe")) else { return Vec::new() };
+    let mut maps: Vec<Map> = Vec::new();
+    for line in std::fs::read_to_string(format!("/proc/{tid}/maps")).unwrap_or_default().lines() {
+        let mut fields = line.split_ascii_whitespace();
+        let (Some(range), Some(mode)) = (fields.next(), fields.next()) else { continue };
+        let path = fields.nth(3).unwrap_or_default();
+        let bound = |text: &str| u64::from_str_radix(text, 16).ok();
+        let Some((start, end)) = range.split_once('-').and_then(|(a, b)| Some((bound(a)?, bound(b)?))) else {
+            continue;
+        };
+        let follows = path.is_empty() && maps.last().is_some_and(|last| last.end == start);
+        if mode == "rw-p" && (program.as_os_str() == path || follows) {
+            maps.push(Map {
+                start,
+                end,
+                object: object.to_owned(),
+                offset: start,
+                file: None,
+                is_private: true,
+            });
+        }
+    }
+    maps
 }
 
 impl World {
@@ -106,6 +138,25 @@ impl World {
         self.tasks[process].protect_due |= self.learned.contains(&fact) || self.tasks[process].is_protected;
     }
 
+    /// The process has a second thread: what the program's own variables hold is shared from now on. Its heap, its
+    /// stacks and the variables of libraries are not under control.
+    pub(super) fn shares_variables(&mut self, process: usize) {
+        /// The most bytes of variables; the access to each of them is a step.
+        const MOST: u64 = 64 << 10;
+        if self.tasks[process].maps.iter().any(|map| map.is_private) {
+            return;
+        }
+        let (tid, name) = (self.tid(process), self.tasks[process].name.clone());
+        let maps = variables(tid, &format!("variables of {name}"));
+        if maps.is_empty() || maps.iter().map(|map| map.end - map.start).sum::<u64>() > MOST {
+            self.note("memory that threads share: its loads and stores are no steps");
+            return;
+        }
+        self.note("memory that threads share, except the program's own variables");
+        self.tasks[process].maps.extend(maps);
+        self.tasks[process].protect_due = true;
+    }
+
     /// A process was made that has the memory of its maker, and shares what is mapped as shared.
     pub(super) fn inherited(&mut self, maker: usize, child: usize, same_memory: bool) {
         let maker = self.task(maker).process;
@@ -113,6 +164,12 @@ impl World {
             return;
         }
         self.tasks[child].maps = self.tasks[maker].maps.clone();
+        if !same_memory {
+            let name = format!("variables of {}", self.tasks[child].name);
+            for map in self.tasks[child].maps.iter_mut().filter(|map| map.is_private) {
+                map.object.clone_from(&name);
+            }
+        }
         if same_memory {
             self.tasks[child].is_protected = self.tasks[maker].is_protected;
             return;

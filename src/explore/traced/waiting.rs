@@ -108,6 +108,26 @@ impl Machine {
                 }
             }
         }
+        self.await_ended()
+    }
+
+    /// Threads whose process has ended end with it.
+    fn await_ended(&mut self) -> Done {
+        /// The most looks, so that a process that does not end after all stops nothing.
+        const MOST: u32 = 1_000;
+        for _ in 0..MOST {
+            let ends = |index: &usize| {
+                let is_alone =
+                    self.world.tasks[*index].process == *index && self.world.threads(*index).count() == 1;
+                self.world.tasks[*index].is_alive() && self.world.process(*index).is_ending && !is_alone
+            };
+            if !(0..self.world.tasks.len()).any(|index| ends(&index)) {
+                break;
+            }
+            if let Some((tid, stop)) = stops::next(true).map_err(failed("waitpid"))? {
+                self.absorb(tid, stop)?;
+            }
+        }
         Ok(())
     }
 

@@ -107,6 +107,10 @@ pub(super) struct Task {
     pub(super) narrowed: Option<Vec<Touch>>,
     /// What its last step did, in words, if it was no call.
     pub(super) said: Option<String>,
+    /// Of a thread: where the kernel clears its number when it ends.
+    pub(super) clears: Option<u64>,
+    /// Of the process: one of its threads has ended all of them.
+    pub(super) is_ending: bool,
     /// Where it has an instruction that enters the kernel.
     pub(super) enters_at: u64,
     /// Of the process: descriptors that are open on what is not the program's own.

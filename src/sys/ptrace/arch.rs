@@ -29,6 +29,13 @@ pub const ENTRY_LENGTH: u64 = 2;
 #[cfg(target_arch = "aarch64")]
 pub const ENTRY_LENGTH: u64 = 4;
 
+/// Which argument of `clone(2)` says where the number of the new thread is cleared.
+#[cfg(target_arch = "x86_64")]
+pub const CLONE_CHILD_TID: usize = 3;
+/// Which argument of `clone(2)` says where the number of the new thread is cleared.
+#[cfg(not(target_arch = "x86_64"))]
+pub const CLONE_CHILD_TID: usize = 4;
+
 macro_rules! legacy {
     ($($name:ident = $call:ident),+ $(,)?) => {
         $(

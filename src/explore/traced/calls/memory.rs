@@ -70,7 +70,10 @@ fn mapped(world: &mut World, task: usize, result: i64) {
             }
         }
     };
-    world.mapped(task, Map { start, end: start + length, object, offset: call.args[5], file });
+    world.mapped(
+        task,
+        Map { start, end: start + length, object, offset: call.args[5], file, is_private: false },
+    );
 }
 
 /// The step of an access to protected memory: no call, so its number is none.
@@ -83,15 +86,16 @@ fn refuse(_: &mut World, _: usize) -> Plan {
 
 const OPERATION: i32 = 127;
 
+/// The object of a futex in the memory of one process.
+pub(super) fn futex_of(world: &World, task: usize, address: u64) -> String {
+    format!("futex {address:#x} of {}", world.process(task).name)
+}
+
 fn futex(world: &mut World, task: usize) -> Plan {
     let call = world.call(task);
     let (address, operation) = (call.args[0], call.int(1));
-    // A private futex is one process's; a shared one is at the same address in all that forked from its maker.
-    let object = if operation & libc::FUTEX_PRIVATE_FLAG != 0 {
-        format!("futex {address:#x} of {}", world.process(task).name)
-    } else {
-        world.word_at(task, address).unwrap_or_else(|| format!("futex {address:#x}"))
-    };
+    // Outside of memory that is shared a futex is one process's, whatever the call says.
+    let object = world.word_at(task, address).unwrap_or_else(|| futex_of(world, task, address));
     match operation & OPERATION {
         libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET => {
             let word = memory::protected_word(world.tid(task), address).unwrap_or(0);

@@ -3,6 +3,7 @@
 use nix::libc;
 
 use super::Arg::{Int, Pid};
+use super::memory::futex_of;
 use super::{Row, descriptors, row, then};
 use crate::explore::step::Access::{Add, Await, Read, Release, Write};
 use crate::explore::traced::plan::{Act, Plan};
@@ -58,7 +59,10 @@ fn exit(world: &mut World, task: usize) -> Plan {
     let process = world.tasks[task].process;
     let is_last = world.call(task).number == libc::SYS_exit_group || world.threads(process).count() == 1;
     if !is_last {
-        return Plan::of(format!("thread {}", world.tasks[task].name), Write).by(Act::Leave);
+        // The kernel wakes those that wait for the thread at the word that holds its number.
+        let plan = Plan::of(format!("thread {}", world.tasks[task].name), Write).by(Act::Leave);
+        let word = world.tasks[task].clears.map(|address| futex_of(world, task, address));
+        return word.into_iter().fold(plan, |plan, word| plan.and(word, Write));
     }
     ending(world, task).by(Act::Leave)
 }
