@@ -224,7 +224,8 @@ fn judge(
         mark.score(1.0);
         return;
     };
-    let schedule = token::encode(command, found.witness.iter().map(|step| step.task.as_str()));
+    let steps = found.witness.iter().map(|step| step.task.as_str());
+    let schedule = token::encode(command, steps, &found.facts);
     let said = found.checked.as_ref().map(|checked| checked.output.trim()).filter(|said| !said.is_empty());
     let replay = format!(
         "{}proclab replay {} --strict -- {}",

@@ -58,6 +58,10 @@ pub struct Limits {
     pub steps: usize,
     /// Processor time between two stops, in seconds: beyond, the process *spins*.
     pub spin_seconds: u64,
+    /// Calls between two steps that no other process sees: beyond, the process *spins*, too.
+    pub calls: u64,
+    /// Bytes of memory that a process may have for its data: beyond, it gets none (`ENOMEM`).
+    pub memory: u64,
     /// Bytes that a process may write to standard output and error.
     pub output: usize,
     /// Bytes of the largest file.
@@ -72,6 +76,8 @@ impl Default for Limits {
             tasks: 200,
             steps: 5_000,
             spin_seconds: 2,
+            calls: 50_000,
+            memory: 2 << 30,
             output: 1 << 20,
             file: 64 << 20,
             folder: scratch::Limits { entries: 10_000, bytes: 64 << 20 },

@@ -192,6 +192,7 @@ impl Machine {
             stdio: [self.null.as_fd(), self.streams[0].as_fd(), self.streams[1].as_fd()],
             filter: &self.filter,
             file_size: self.world.limits.file,
+            memory: self.world.limits.memory,
         };
         self.world.number_next("root");
         let name = self.command.argv.first().map_or("", String::as_str);
@@ -338,9 +339,17 @@ impl Machine {
         }
         let signal = self.world.tasks[index].signals.pop().unwrap_or(0);
         stops::resume(tid, signal).map_err(failed("resume"))?;
+        let mut calls_left = self.world.limits.calls;
         loop {
             match self.next_of(index)? {
                 Came::Stop(Stop::Entry) => {
+                    calls_left = calls_left.saturating_sub(1);
+                    if calls_left == 0 {
+                        let name = self.world.tasks[index].name.clone();
+                        self.world.cut =
+                            Some(format!("{name} spins: it makes calls that no other process sees"));
+                        return Ok(());
+                    }
                     let registers = Registers::of(tid).map_err(failed("registers"))?;
                     let call = Call { number: registers.number(), args: registers.arguments() };
                     let row = calls::find(call.number);

@@ -35,6 +35,8 @@ pub struct Program<'a> {
     pub filter: &'a Filter,
     /// The limit on the size of its files, in bytes.
     pub file_size: u64,
+    /// The most memory that it may have for its data, in bytes.
+    pub memory: u64,
 }
 
 /// Why a traced program could not be started.
@@ -162,6 +164,8 @@ unsafe fn run(
         libc::setrlimit(libc::RLIMIT_CORE, &raw const nothing);
         let size = libc::rlimit { rlim_cur: program.file_size, rlim_max: program.file_size };
         libc::setrlimit(libc::RLIMIT_FSIZE, &raw const size);
+        let memory = libc::rlimit { rlim_cur: program.memory, rlim_max: program.memory };
+        libc::setrlimit(libc::RLIMIT_DATA, &raw const memory);
         check(1, libc::chdir(program.directory.as_ptr()).into());
         for (number, fd) in (0..).zip(&program.stdio) {
             check(2, libc::dup2(fd.as_raw_fd(), number).into());
