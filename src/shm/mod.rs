@@ -1,9 +1,9 @@
 //! Memory that several processes share.
 
-/// Which executions a processor may let a protocol have.
+/// The executions that a processor's memory model allows a protocol.
 #[cfg(test)]
 pub(crate) mod model;
-/// A sealed, nameless piece of memory, and checked ways to reach into it.
+/// A sealed, anonymous region of shared memory, with checked accesses.
 pub mod region;
 /// Words in shared memory.
 pub mod word;

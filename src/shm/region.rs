@@ -1,9 +1,9 @@
-//! A piece of shared memory: words that are atomic, and bytes that a protocol guards.
+//! A region of shared memory: atomic words, and bytes that a protocol guards.
 //!
 //! # Safety
-//! Every access is checked against the length of the mapping, and words for their alignment. Words are
-//! only ever reached as atomics. Bytes are copied, never borrowed, for another process may write to them
-//! against the rules at any time: what is read is then wrong, and the reader checks it.
+//! Every access is checked against the length of the mapping, and words for their alignment. Words are accessed only
+//! as atomics. Bytes are copied, never borrowed, because a misbehaving process may write to them at any time; readers
+//! check what they read.
 #![expect(unsafe_code, reason = "pointers into a mapping")]
 
 use super::word::{Word32, Word64};
@@ -13,17 +13,17 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Bytes of a page on the processors that have the smallest.
+/// The smallest page size of any supported processor, in bytes.
 const SMALLEST_PAGE: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
-/// A type that consists of words of this library only, so it may lie in shared memory.
+/// A type that consists only of words, so it can be placed in shared memory.
 ///
 /// # Safety
-/// It is `repr(C)`, every field is a word or an atomic of the standard library, and any bytes are a value of it.
+/// The type must be `repr(C)`, every field a word or an atomic of the standard library, and any bytes a valid value.
 pub(crate) unsafe trait Words {}
 
-/// A sealed file in memory, the beginning of which is mapped; the rest is reached by reading and
-/// writing, and costs no address space.
+/// A sealed file in memory whose beginning is mapped. The rest is accessed by reading and writing the file, and uses no
+/// address space.
 #[derive(Debug)]
 pub struct Region {
     file: OwnedFd,
@@ -31,27 +31,27 @@ pub struct Region {
     mapping: Mapping,
 }
 
-/// A descriptor is not a region that can be used.
+/// A region could not be created or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum RegionError {
-    /// Its size could change under us.
+    /// The descriptor is not sealed shared memory, so its size could change.
     #[error("not sealed shared memory of this library")]
     NotSealed,
-    /// It is shorter than what it should hold.
+    /// It is shorter than required.
     #[error("it has {is} bytes and needs {needs}")]
     TooShort {
-        /// Bytes there are.
+        /// The number of bytes that it has.
         is: u64,
-        /// Bytes there should be.
+        /// The number of bytes that it needs.
         needs: u64,
     },
-    /// The system refused.
+    /// The kernel refused.
     #[error("shared memory is unavailable")]
     Os(#[from] io::Error),
 }
 
 impl Region {
-    /// New memory of `file_len` bytes, all zero, the first `mapped` of them mapped.
+    /// Creates a region of `file_len` zero bytes, of which the first `mapped` are mapped.
     ///
     /// # Errors
     /// [`RegionError::Os`].
@@ -59,11 +59,11 @@ impl Region {
         Self::map(mmap::create_sealed(file_len)?, file_len, mapped)
     }
 
-    /// Opens what another process has created. `mapped` tells, from the first bytes, how much of it
-    /// to map.
+    /// Opens a region that another process has created. `mapped` computes the length to map from its first bytes and
+    /// its length.
     ///
     /// # Errors
-    /// [`RegionError`]; nothing is trusted but the seals.
+    /// [`RegionError`], or the error of `mapped`. Only the seals are trusted.
     pub fn open<const N: usize, E: From<RegionError>>(
         file: OwnedFd,
         mapped: impl FnOnce(&[u8; N], u64) -> Result<usize, E>,
@@ -83,25 +83,25 @@ impl Region {
         let needs = mapped as u64;
         let len = NonZeroUsize::new(mapped).filter(|_| needs <= file_len);
         let len = len.ok_or(RegionError::TooShort { is: file_len, needs })?;
-        // `check` relies on a whole page: where the file is shorter, the rest of its last page is there too.
+        // `check` relies on a whole page being mapped. If the file is shorter, the rest of its last page is accessible.
         Ok(Region { mapping: Mapping::new(&file, len.max(SMALLEST_PAGE))?, file, file_len })
     }
 
-    /// The file, to be passed to another process.
+    /// The file, which can be sent to another process.
     pub fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 
-    /// The word of 32 bits at `offset`.
+    /// The 32-bit word at `offset`.
     ///
     /// # Panics
-    /// When it is not inside of the mapping, or not aligned: an offset is computed, never read.
+    /// When it is outside the mapping or not aligned. Offsets are computed, never read from shared memory.
     #[inline(always)]
     pub fn word32(&self, offset: usize) -> &Word32 {
         &self.words32::<1>(offset)[0]
     }
 
-    /// `N` words of 32 bits, the first at `offset`.
+    /// `N` 32-bit words, the first at `offset`.
     ///
     /// # Panics
     /// As [`Region::word32`].
@@ -109,11 +109,11 @@ impl Region {
     pub fn words32<const N: usize>(&self, offset: usize) -> &[Word32; N] {
         self.check(offset, 4 * N);
         assert!(offset.is_multiple_of(4), "the word at {offset} is not aligned");
-        // SAFETY: inside, aligned (the mapping begins on a page), and reached only as atomics.
+        // SAFETY: inside the mapping, aligned (the mapping begins on a page), and accessed only as atomics.
         unsafe { self.mapping.base().add(offset).cast().as_ref() }
     }
 
-    /// The word of 64 bits at `offset`.
+    /// The 64-bit word at `offset`.
     ///
     /// # Panics
     /// As [`Region::word32`].
@@ -122,7 +122,7 @@ impl Region {
         &self.words::<1>(offset)[0]
     }
 
-    /// `N` words of 64 bits, the first at `offset`.
+    /// `N` 64-bit words, the first at `offset`.
     ///
     /// # Panics
     /// As [`Region::word32`].
@@ -142,14 +142,14 @@ impl Region {
     pub(crate) fn at<T: Words>(&self, offset: usize) -> &T {
         self.check(offset, size_of::<T>());
         assert!(offset.is_multiple_of(align_of::<T>()), "the structure at {offset} is not aligned");
-        // SAFETY: inside, aligned (the mapping begins on a page), and made of atomics.
+        // SAFETY: inside the mapping, aligned (the mapping begins on a page), and made of atomics.
         unsafe { self.mapping.base().add(offset).cast().as_ref() }
     }
 
-    /// Where `len` bytes from `offset` are mapped.
+    /// The address of the `len` bytes at `offset`.
     ///
     /// # Panics
-    /// When they are not inside of the mapping.
+    /// When they are outside the mapping.
     pub(crate) fn address(&self, offset: usize, len: usize) -> std::ptr::NonNull<u8> {
         self.check(offset, len);
         self.mapping.base().map_addr(|base| base.saturating_add(offset))
@@ -158,26 +158,26 @@ impl Region {
     /// Copies `bytes` to `offset`.
     ///
     /// # Panics
-    /// When they do not fit into the mapping.
+    /// When they are outside the mapping.
     #[inline]
     pub fn put(&self, offset: usize, bytes: &[u8]) {
         self.check(offset, bytes.len());
-        // SAFETY: inside of the mapping, which no slice of ours overlaps.
+        // SAFETY: inside the mapping, which no slice of this process overlaps.
         unsafe {
             self.mapping.base().as_ptr().add(offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
         }
     }
 
-    /// Appends `len` bytes from `offset` to `buffer`.
+    /// Appends the `len` bytes at `offset` to `buffer`.
     ///
     /// # Panics
-    /// When they are not inside of the mapping.
+    /// When they are outside the mapping.
     #[inline]
     pub fn append_to(&self, buffer: &mut Vec<u8>, offset: usize, len: usize) {
         self.check(offset, len);
         buffer.reserve(len);
-        // SAFETY: inside of the mapping; the buffer has room for `len` more bytes, and has them
-        // initialised before its length says so.
+        // SAFETY: inside the mapping; the buffer has capacity for `len` more bytes, which are initialized before its
+        // length includes them.
         unsafe {
             let end = buffer.as_mut_ptr().add(buffer.len());
             self.mapping.base().as_ptr().add(offset).copy_to_nonoverlapping(end, len);
@@ -185,14 +185,14 @@ impl Region {
         }
     }
 
-    /// Fills `buffer` with the bytes from `offset` on.
+    /// Fills `buffer` with the bytes at `offset`.
     ///
     /// # Panics
-    /// When they are not inside of the mapping.
+    /// When they are outside the mapping.
     #[inline]
     pub(crate) fn get(&self, offset: usize, buffer: &mut [u8]) {
         self.check(offset, buffer.len());
-        // SAFETY: inside of the mapping, which no slice of ours overlaps.
+        // SAFETY: inside the mapping, which no slice of this process overlaps.
         unsafe {
             self.mapping
                 .base()
@@ -204,16 +204,16 @@ impl Region {
 
     #[inline(always)]
     fn check(&self, offset: usize, len: usize) {
-        // Every mapping has a page: for an offset that the compiler knows, there is nothing left to check.
+        // Every mapping has at least one page, so the compiler removes this check for constant offsets.
         let in_first_page = offset <= SMALLEST_PAGE.get() && len <= SMALLEST_PAGE.get() - offset;
         let inside = in_first_page || offset.checked_add(len).is_some_and(|end| end <= self.mapping.len());
-        assert!(inside, "{len} bytes at {offset} are outside of the {} mapped", self.mapping.len());
+        assert!(inside, "{len} bytes at {offset} are outside the {} mapped bytes", self.mapping.len());
     }
 
-    /// Writes `bytes` at `offset` of the file, mapped or not.
+    /// Writes `bytes` at `offset` in the file, mapped or not.
     ///
     /// # Errors
-    /// `ENOSPC` or `ENOMEM` when memory is short, `EINVAL` outside of the file.
+    /// `ENOSPC` or `ENOMEM` when there is not enough memory, `EINVAL` outside the file.
     pub fn write(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
         while !bytes.is_empty() {
             match pwrite(&self.file, bytes, signed(offset)?) {
@@ -229,15 +229,15 @@ impl Region {
         Ok(())
     }
 
-    /// Fills `buffer` from `offset` of the file, mapped or not.
+    /// Fills `buffer` from `offset` in the file, mapped or not.
     ///
     /// # Errors
-    /// `UnexpectedEof` outside of the file.
+    /// `UnexpectedEof` outside the file.
     pub fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         read_exact(self.file.as_fd(), buffer, offset)
     }
 
-    /// Takes memory for a range now, so that writing there later cannot fail.
+    /// Allocates memory for a range now, so that writing to it later cannot fail.
     ///
     /// # Errors
     /// `ENOSPC`, `ENOMEM`.
@@ -245,7 +245,7 @@ impl Region {
         mmap::reserve(self.file.as_fd(), offset, len)
     }
 
-    /// Gives the memory of a range back; it reads as zero from then on.
+    /// Frees the memory of a range, which then reads as zeros.
     ///
     /// # Errors
     /// `ENOMEM`.

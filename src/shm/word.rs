@@ -1,7 +1,7 @@
-//! Words in shared memory: the standard library's atomics, which in unit tests a memory model may stand in for.
+//! Words in shared memory: the standard library's atomics, which a memory model can replace in unit tests.
 //!
-//! A word has the methods of the atomic that it is. In a unit test that runs under `shm::model` each access
-//! is recorded instead of made, and a load returns whatever some processor could let it return.
+//! A word has the methods of the atomic that it wraps. In a unit test that runs under `shm::model`, accesses are
+//! recorded instead of executed, and a load returns any value that some processor could return.
 
 #[cfg(test)]
 use super::model::recorder;
@@ -18,7 +18,7 @@ macro_rules! word {
         pub struct $name($atomic);
 
         impl $name {
-            /// A word with this value.
+            /// Creates a word with this value.
             pub const fn new(value: $int) -> Self {
                 Self(<$atomic>::new(value))
             }
@@ -28,7 +28,7 @@ macro_rules! word {
                 recorder::Word { address: self.0.as_ptr().addr(), now: self.0.load(Ordering::Relaxed).into() }
             }
 
-            /// As the atomic's.
+            /// Like the method of the atomic.
             #[inline(always)]
             #[cfg_attr(test, track_caller)]
             pub fn load(&self, order: Ordering) -> $int {
@@ -39,7 +39,7 @@ macro_rules! word {
                 self.0.load(order)
             }
 
-            /// As the atomic's.
+            /// Like the method of the atomic.
             #[inline(always)]
             #[cfg_attr(test, track_caller)]
             pub fn store(&self, value: $int, order: Ordering) {
@@ -50,7 +50,7 @@ macro_rules! word {
                 self.0.store(value, order);
             }
 
-            /// As the atomic's.
+            /// Like the method of the atomic.
             ///
             /// # Errors
             /// The value found, if it is not `current`.
@@ -74,7 +74,7 @@ macro_rules! word {
                 self.0.compare_exchange(current, new, success, failure)
             }
 
-            /// As the atomic's.
+            /// Like the method of the atomic.
             #[inline(always)]
             #[cfg_attr(test, track_caller)]
             pub fn fetch_add(&self, value: $int, order: Ordering) -> $int {
@@ -101,20 +101,20 @@ macro_rules! word {
 }
 
 word!(
-    /// A word of 32 bits.
+    /// A 32-bit word.
     Word32,
     AtomicU32,
     u32
 );
 word!(
-    /// A word of 64 bits.
+    /// A 64-bit word.
     Word64,
     AtomicU64,
     u64
 );
 
 impl Word32 {
-    /// Sleeps while the word holds `expected`, at most for `timeout`. Wakes also for no reason at all.
+    /// Sleeps while the word holds `expected`, at most for `timeout`. May wake spuriously.
     pub fn wait(&self, expected: u32, timeout: Duration) {
         #[cfg(test)]
         if recorder::wait(self.recorded(), expected.into()) {
@@ -131,16 +131,14 @@ impl Word32 {
         }
         futex::wake_one(self);
     }
-}
 
-impl Word32 {
     /// Wakes every process that sleeps on the word.
     pub fn wake_all(&self) {
         futex::wake_all(self);
     }
 }
 
-/// As the standard library's.
+/// Like [`std::sync::atomic::fence`].
 #[inline(always)]
 #[cfg_attr(test, track_caller)]
 pub fn fence(order: Ordering) {

@@ -21,13 +21,13 @@ pub fn thread_cpu_ns() -> u64 {
     read(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// A descriptor that becomes readable after `time` (`timerfd_create(2)`) and stays so.
+/// Creates a descriptor that becomes readable after `time` and stays readable (`timerfd_create(2)`).
 ///
 /// # Errors
 /// `EMFILE` when no descriptor is left.
 pub fn alarm(time: Duration) -> io::Result<TimerFd> {
     let timer = TimerFd::new(TimerClock::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
-    // Zero would disarm it.
+    // Zero would disarm the timer.
     let time = time.max(Duration::from_nanos(1));
     timer.set(Expiration::OneShot(time.into()), TimerSetTimeFlags::empty())?;
     Ok(timer)

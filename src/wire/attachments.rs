@@ -1,24 +1,24 @@
-//! The descriptors beside a value, while it is encoded or decoded.
+//! The descriptors in a value, while it is encoded or decoded.
 //!
-//! Bytes carry no descriptor. A handle that is encoded leaves a copy of its descriptor here, and its number in the
-//! bytes; whoever sends the bytes sends the copies with them, and lays them out here while the bytes are decoded.
+//! Bytes carry no descriptors. Encoding a handle stores a copy of its descriptor here, and an index in the bytes. The
+//! transport sends the copies with the bytes, and provides them here while the bytes are decoded.
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 thread_local! {
-    /// Of the value that is being encoded, in the order of their numbers in its bytes.
+    /// The descriptors of the value that is being encoded, in the order of the indices in its bytes.
     static ATTACHED: RefCell<Option<Vec<OwnedFd>>> = const { RefCell::new(None) };
-    /// Of the value that is being decoded.
+    /// The descriptors of the value that is being decoded.
     static ARRIVED: RefCell<Vec<Option<OwnedFd>>> = const { RefCell::new(Vec::new()) };
-    /// Why the kernel refused something to a handle in the value that is being encoded or decoded.
+    /// The kernel's error for a handle in the value that is being encoded or decoded.
     static REFUSED: RefCell<Option<io::Error>> = const { RefCell::new(None) };
-    /// Whether a handle was encoded for bytes alone.
+    /// Whether a handle was encoded while nothing carries descriptors.
     static MISSED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What was laid out for an outer value, put back at the end, in a panic too.
+/// The state of an outer value, which is restored at the end, even after a panic.
 struct Outer {
     attached: Option<Option<Vec<OwnedFd>>>,
     arrived: Option<Vec<Option<OwnedFd>>>,
@@ -37,7 +37,7 @@ impl Drop for Outer {
     }
 }
 
-/// Calls `encode`, and returns beside its result the descriptors of the value, and why one was refused.
+/// Calls `encode`, and returns its result, the descriptors of the value, and the kernel's error for a handle, if any.
 pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<OwnedFd>, Option<io::Error>) {
     let attached = Some(ATTACHED.replace(Some(Vec::new())));
     let outer = Outer { attached, arrived: None, refused: REFUSED.take() };
@@ -47,7 +47,7 @@ pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Vec<OwnedFd>, Option
     (result, descriptors, refused)
 }
 
-/// Calls `decode` with the descriptors of the value, and returns beside its result why one was refused.
+/// Calls `decode` with the descriptors of the value, and returns its result and the kernel's error for a handle, if any.
 pub(crate) fn lay_out<R>(descriptors: Vec<OwnedFd>, decode: impl FnOnce() -> R) -> (R, Option<io::Error>) {
     let arrived = Some(ARRIVED.replace(descriptors.into_iter().map(Some).collect()));
     let outer = Outer { attached: None, arrived, refused: REFUSED.take() };
@@ -57,8 +57,8 @@ pub(crate) fn lay_out<R>(descriptors: Vec<OwnedFd>, decode: impl FnOnce() -> R) 
     (result, refused)
 }
 
-/// Keeps why the kernel refused something to a handle that is being encoded or decoded, for the sender or receiver of
-/// the value that it is in; serde carries only the text, which is returned.
+/// Records the kernel's error for a handle that is being encoded or decoded, for the sender or receiver of its value.
+/// Returns the text of the error, because serde carries only that.
 pub(crate) fn refusal(error: io::Error) -> String {
     let text = error.to_string();
     if error.raw_os_error().is_some() {
@@ -67,21 +67,21 @@ pub(crate) fn refusal(error: io::Error) -> String {
     text
 }
 
-/// Whether a handle was encoded for bytes alone since this was last asked.
+/// Whether a handle was encoded while nothing carries descriptors, since the last call.
 pub(crate) fn take_missed() -> bool {
     MISSED.replace(false)
 }
 
-/// Has a copy of `fd` travel with the value that is being encoded; its number there.
+/// Adds a copy of `fd` to the value that is being encoded, and returns its index.
 ///
 /// # Errors
-/// When nothing carries descriptors beside the bytes.
+/// When nothing carries descriptors with the bytes.
 pub(super) fn attach(fd: BorrowedFd<'_>) -> io::Result<u32> {
     ATTACHED.with_borrow_mut(|attached| {
         let Some(attached) = attached.as_mut() else {
             MISSED.set(true);
             return Err(io::Error::other(
-                "a handle travels in arguments, results, messages of a queue and through a pipe, and not in bytes alone",
+                "a handle can be sent in arguments, results, and messages of a queue or pipe, but not in bytes alone",
             ));
         };
         attached.push(fd.try_clone_to_owned()?);
@@ -89,7 +89,7 @@ pub(super) fn attach(fd: BorrowedFd<'_>) -> io::Result<u32> {
     })
 }
 
-/// Takes the descriptor with this number in the value that is being decoded.
+/// Takes the descriptor with this index in the value that is being decoded.
 pub(super) fn detach(number: u32) -> Option<OwnedFd> {
     ARRIVED.with_borrow_mut(|arrived| arrived.get_mut(number as usize)?.take())
 }

@@ -1,16 +1,16 @@
-//! Values to bytes and back: serde with bincode, numbers at their full width.
+//! Encodes and decodes values: serde with bincode, with numbers at their full width.
 //!
-//! # What travels
-//! Any type with `Serialize` and `Deserialize` whose bytes its decoder can read without being told what
-//! comes next: numbers, text, `Option`, tuples, arrays, `Vec`, maps, structs, and enums with any variants,
-//! in any nesting. What cannot is refused where it is sent, with the field's name:
-//! - a field that is left out (`skip_serializing_if`, or `skip_serializing` without `skip_deserializing`):
-//!   a value that leaves none out is sent;
+//! # Supported types
+//! Any type that implements `Serialize` and `Deserialize` and does not need a self-describing format: numbers, text,
+//! `Option`, tuples, arrays, `Vec`, maps, structs, and enums with any variants, in any nesting. Unsupported values
+//! are refused when they are sent, with the name of the field:
+//! - skipped fields (`skip_serializing_if`, or `skip_serializing` without `skip_deserializing`); a value in which no
+//!   field is skipped can be sent;
 //! - enums that are `untagged` or have a `tag`, `flatten`, and values such as `serde_json::Value`;
-//! - ends of an `ipc-channel`, other than in the arguments and the result of a process; handles and descriptors where
-//!   nothing carries them beside the bytes, as in the value of a mutex.
+//! - ends of an `ipc-channel`, except in the arguments and the result of a process; handles and descriptors if nothing
+//!   carries them with the bytes, as in the value of a mutex.
 //!
-//! The one file that names `bincode`, so that replacing it is a change of one file.
+//! This is the only file that uses `bincode`, so replacing it changes only one file.
 
 mod audit;
 mod trial;
@@ -28,11 +28,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use trial::{Trace, Traced, Tried, Ways};
 
-/// Numbers have the width of their type: nothing is sent far enough for shorter ones to pay for the time
-/// that they take.
+/// Numbers have the width of their type, because within one machine variable-length encoding costs more than it saves.
 const CONFIG: Configuration<LittleEndian, Fixint> = bincode::config::standard().with_fixed_int_encoding();
 
-/// A value could not be turned into bytes.
+/// A value could not be encoded.
 #[derive(Debug, thiserror::Error)]
 #[error("`{type_name}` cannot be sent: {reason}")]
 pub struct EncodeError {
@@ -51,7 +50,7 @@ impl EncodeError {
     }
 }
 
-/// Bytes are not the value that was asked for. They are kept: nothing that was sent is lost.
+/// Bytes could not be decoded to a value. The error keeps them, so that nothing that was sent is lost.
 #[derive(thiserror::Error)]
 #[error("the bytes are not a `{type_name}`: {reason}")]
 pub struct DecodeError {
@@ -70,7 +69,7 @@ impl DecodeError {
         &self.bytes
     }
 
-    /// The bytes that could not be decoded, to be kept.
+    /// Returns the bytes that could not be decoded.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -94,14 +93,14 @@ impl<T: Serialize + DeserializeOwned> Message for T {}
 /// Encodes `value`.
 ///
 /// # Errors
-/// When the value is one that [cannot travel](self), or its own `Serialize` fails.
+/// When the value is [not supported](self), or its `Serialize` implementation fails.
 pub fn encode<T: Message>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Vec::new();
     encode_into(value, &mut bytes)?;
     Ok(bytes)
 }
 
-/// Encodes `value` behind what `buffer` already holds; on an error the buffer is as it was.
+/// Appends the encoded `value` to `buffer`, which is unchanged on an error.
 ///
 /// # Errors
 /// As [`encode`].
@@ -115,23 +114,23 @@ pub fn encode_into<T: Message>(value: &T, buffer: &mut Vec<u8>) -> Result<usize,
     written
 }
 
-/// Encodes a value with handles behind what `buffer` already holds, within [`super::attachments::collect`]. It is not
-/// tried: to decode it would open what the handles are of.
+/// Appends an encoded value that contains handles to `buffer`, within [`super::attachments::collect`]. There is no
+/// trial decoding, because that would open the objects of the handles.
 pub(crate) fn encode_untried<T: Message>(value: &T, buffer: &mut Vec<u8>) -> Result<usize, EncodeError> {
     write(value, buffer, &Strict)
 }
 
-/// A value that was encoded together with what bytes cannot carry.
+/// An encoded value that may contain ends of `ipc-channel` and descriptors.
 pub(super) struct WithEnds {
     pub(super) bytes: Vec<u8>,
-    /// How many ends of `ipc-channel` it holds, as far as they are seen.
+    /// The number of visible ends of `ipc-channel` in it.
     pub(super) n_ends: usize,
-    /// The structs that were written.
+    /// The structs that were written, with their numbers of fields.
     pub(super) shape: Vec<(String, usize)>,
 }
 
-/// Encodes a value that may hold ends of `ipc-channel` and descriptors. It is not tried: its receiver's word
-/// comes back to its sender, and a decoder may do anything, also to the process that runs it.
+/// Encodes a value that may contain ends of `ipc-channel` and descriptors. There is no trial decoding, because the
+/// receiver reports a failure to the sender, and a decoder may have any effect on the process that runs it.
 pub(super) fn encode_with_ends<T: Message>(value: &T) -> Result<WithEnds, EncodeError> {
     let (mut bytes, ends) = (Vec::new(), Ends::default());
     write(value, &mut bytes, &ends)?;
@@ -139,7 +138,7 @@ pub(super) fn encode_with_ends<T: Message>(value: &T) -> Result<WithEnds, Encode
     Ok(WithEnds { bytes, n_ends: ends.count.get(), shape })
 }
 
-/// Decodes a value of this shape, and says what is wrong with its type where that is why it cannot be.
+/// Decodes a value of this shape. If decoding fails because of its type, the error explains that.
 pub(super) fn decode_of_shape<T: Message>(bytes: &[u8], wrote: &[(String, usize)]) -> Result<T, DecodeError> {
     let (trace, mut value) = (Trace::default(), None);
     let outcome = bounded(bytes, Traced { inner: Destination(&mut value), trace: &trace });
@@ -159,7 +158,7 @@ pub(super) fn decode_of_shape<T: Message>(bytes: &[u8], wrote: &[(String, usize)
     }
 }
 
-/// Where the decoder read a struct with another number of fields than was written.
+/// Describes the first struct that the decoder read with another number of fields than was written.
 fn difference<'a>(wrote: impl Iterator<Item = (&'a str, usize)>, read: Vec<Compound>) -> Option<String> {
     wrote
         .zip(read)
@@ -182,21 +181,21 @@ fn write<T: Serialize, A: Auditor>(
     bincode::serde::encode_into_std_write(Audited(value, auditor), buffer, CONFIG).map_err(refused::<T>)
 }
 
-/// What a value's own `Serialize` says is wrong; bincode would show its message as a `Debug` string.
+/// The error of a value's `Serialize` implementation, whose message bincode would show as a `Debug` string.
 #[cold]
 fn refused<T>(error: bincode::error::EncodeError) -> EncodeError {
     let reason = match error {
         bincode::error::EncodeError::OtherString(words) => words,
         bincode::error::EncodeError::Serde(_) => {
-            "a sequence or map does not say beforehand how many entries it has (`#[serde(flatten)]`?)".into()
+            "a sequence or map does not know its length in advance (`#[serde(flatten)]`?)".into()
         }
         other => other.to_string(),
     };
     EncodeError::new::<T>(reason)
 }
 
-/// Types of which every value can be decoded, each as the address of its own copy of [`write_and_try`].
-/// A type that finds its place taken is tried again each time, which is slower and no less right.
+/// Types whose values can all be decoded, each as the address of its instance of [`write_and_try`]. A type whose entry
+/// is taken by another is tried each time, which is slower but equally correct.
 static PROVEN: [AtomicUsize; 1024] = [const { AtomicUsize::new(0) }; 1024];
 
 #[inline(always)]
@@ -210,12 +209,12 @@ fn key<T: Message>() -> usize {
     write_and_try::<T> as fn(&T, &mut Vec<u8>) -> Result<usize, EncodeError> as usize
 }
 
-/// After so many values of a type the ways of its decoder are no longer noted, only tried.
-const NOTED: usize = 1000;
+/// After this many values of a type, further ones are tried without recording the branches of the decoder.
+const MOST_RECORDED: usize = 1000;
 
 static WAYS: Mutex<Option<HashMap<usize, Ways>>> = Mutex::new(None);
 
-/// Encodes, and decodes what came of it, to see whether it can be. See [`trial`].
+/// Encodes a value, and decodes the result to check that it can be decoded. See [`trial`].
 #[cold]
 #[inline(never)]
 fn write_and_try<T: Message>(value: &T, buffer: &mut Vec<u8>) -> Result<usize, EncodeError> {
@@ -225,7 +224,7 @@ fn write_and_try<T: Message>(value: &T, buffer: &mut Vec<u8>) -> Result<usize, E
     Ok(written)
 }
 
-/// Decodes what a value of this shape was encoded to, and drops it.
+/// Decodes an encoded value of this shape, and drops it.
 #[cold]
 fn try_decoding<T: Message>(bytes: &[u8], wrote: &Shape) -> Result<(), EncodeError> {
     let trace = Trace::default();
@@ -248,7 +247,7 @@ fn try_decoding<T: Message>(bytes: &[u8], wrote: &Shape) -> Result<(), EncodeErr
     }
     let mut all = WAYS.lock().unwrap_or_else(PoisonError::into_inner);
     let ways = all.get_or_insert_default().entry(key::<T>()).or_default();
-    if ways.trials < NOTED {
+    if ways.trials < MOST_RECORDED {
         ways.add(&trace);
         if ways.are_all_seen() {
             PROVEN[(key::<T>() >> 4) % PROVEN.len()].store(key::<T>(), Ordering::Relaxed);
@@ -260,16 +259,16 @@ fn try_decoding<T: Message>(bytes: &[u8], wrote: &Shape) -> Result<(), EncodeErr
 /// Decodes a value that fills `bytes` exactly.
 ///
 /// # Errors
-/// When the bytes are too short, too long or not such a value.
+/// When the bytes are too short, too long or not a valid `T`.
 #[inline]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let mut value = None;
     decode_into(bytes, &mut value)?;
-    Ok(value.expect("what was decoded is there"))
+    Ok(value.expect("successful decoding sets the value"))
 }
 
-/// Decodes a value that fills `bytes` exactly to where the caller wants it: a large one is moved once less for
-/// each function that it does not have to be returned by.
+/// Decodes a value that fills `bytes` exactly into `value`. This saves moving a large value once for each function that
+/// would return it.
 ///
 /// # Errors
 /// As [`decode`].
@@ -288,17 +287,17 @@ pub(crate) fn decode_into<T: DeserializeOwned>(
     }
 }
 
-/// The message of a value's own `Deserialize`, or bincode's.
+/// The message of a value's `Deserialize` implementation, or of bincode.
 #[cold]
 fn words(error: bincode::error::DecodeError) -> String {
     match error {
         bincode::error::DecodeError::OtherString(words) => words,
-        bincode::error::DecodeError::UnexpectedEnd { .. } => "they end too soon".to_owned(),
+        bincode::error::DecodeError::UnexpectedEnd { .. } => "they end too early".to_owned(),
         other => other.to_string(),
     }
 }
 
-/// Where a value goes when it is decoded.
+/// The destination of a decoded value.
 struct Destination<'a, T>(&'a mut Option<T>);
 
 impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Destination<'_, T> {
@@ -316,11 +315,11 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Destination<'_, T> {
     }
 }
 
-/// Decodes under the smallest limit that every honest value of this length keeps; how many bytes it used.
+/// Decodes with the smallest limit that fits every valid value of this length, and returns the number of bytes used.
 ///
-/// A length inside the bytes may lie, and bincode takes the memory before it reads on, so the limit
-/// follows what is really there. It counts a number by its width in memory (at most 16 bytes for
-/// one on the wire); limits are constants of the type, hence the steps.
+/// A length in the bytes may be wrong, and bincode allocates memory before it reads further, so the limit depends on
+/// the actual number of bytes. bincode counts a number by its width in memory (at most 16 bytes per encoded byte).
+/// Limits are constants of the type, hence the steps.
 #[inline(always)]
 fn bounded<'de, S: DeserializeSeed<'de, Value = ()>>(
     bytes: &'de [u8],
@@ -342,7 +341,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_comes_back_as_it_went() {
+    fn a_value_is_decoded_unchanged() {
         let value = (7_u32, "火锅".to_owned(), vec![Some(1_i64), None]);
         let bytes = encode(&value).unwrap();
         assert_eq!(decode::<(u32, String, Vec<Option<i64>>)>(&bytes).unwrap(), value);
@@ -356,8 +355,8 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_lies_takes_no_memory() {
-        // A length prefix of 2^60 with nothing behind it.
+    fn a_wrong_length_allocates_no_memory() {
+        // A length prefix of 2^60 with nothing after it.
         let bytes = [0, 0, 0, 0, 0, 0, 0, 16];
         assert!(decode::<Vec<u8>>(&bytes).is_err());
         assert!(decode::<String>(&bytes).is_err());
@@ -376,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_leaves_a_field_out_is_refused_by_its_name() {
+    fn a_value_with_a_skipped_field_is_refused_with_the_name_of_the_field() {
         let whole = Thin { extra: Some(2), count: 1, pair: [0, 0] };
         assert_eq!(decode::<Thin>(&encode(&whole).unwrap()).unwrap(), whole);
         let words = refusal(&Thin { extra: None, ..whole });
@@ -393,7 +392,7 @@ mod tests {
             lost: Vec<u8>,
             kept: Vec<(u8, u64)>,
         }
-        // The bytes of one would pass for those of both.
+        // The bytes of one field could be decoded as those of both.
         let words = refusal(&OneWay { lost: vec![], kept: vec![(0, 0)] });
         assert!(words.contains("`OneWay` is written with 1 fields and read with 2"), "{words}");
         #[derive(Debug, Serialize, Deserialize)]
@@ -407,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_describe_itself_is_refused_with_its_place() {
+    fn a_type_that_needs_a_self_describing_format_is_refused_with_its_path() {
         #[derive(Debug, Serialize, Deserialize)]
         #[serde(untagged)]
         enum Untagged {
@@ -424,13 +423,13 @@ mod tests {
             id: u64,
             body: T,
         }
-        assert!(refusal(&Outer { id: 1, body: Untagged::Number(1) }).contains("`body` asks"));
-        assert!(refusal(&Untagged::Text(String::new())).contains("it asks"));
+        assert!(refusal(&Outer { id: 1, body: Untagged::Number(1) }).contains("`body` needs"));
+        assert!(refusal(&Untagged::Text(String::new())).contains("it needs"));
         assert!(
             refusal(&Outer { id: 1, body: Outer { id: 1, body: Tagged::Circle { radius: 1 } } })
-                .contains("`body.body` asks")
+                .contains("`body.body` needs")
         );
-        assert!(refusal(&Outer { id: 1, body: vec![serde_json::Value::Null] }).contains("`body` asks"));
+        assert!(refusal(&Outer { id: 1, body: vec![serde_json::Value::Null] }).contains("`body` needs"));
         #[derive(Debug, Serialize, Deserialize)]
         struct Flat {
             #[serde(flatten)]
@@ -440,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variant_that_cannot_travel_is_refused_however_many_others_went_before() {
+    fn an_unsupported_variant_is_refused_after_any_number_of_others() {
         #[derive(Debug, Clone, Serialize, Deserialize)]
         enum Order {
             Plain(u32),
@@ -448,7 +447,7 @@ mod tests {
             Maybe(Option<serde_json::Value>),
             List(Vec<serde_json::Value>),
         }
-        for _ in 0..2 * NOTED {
+        for _ in 0..2 * MOST_RECORDED {
             for order in [Order::Plain(1), Order::Maybe(None), Order::List(vec![])] {
                 assert!(encode(&order).is_ok());
             }
@@ -457,12 +456,12 @@ mod tests {
         for order in
             [Order::Json { text: 1.into() }, Order::Maybe(Some(1.into())), Order::List(vec![1.into()])]
         {
-            assert!(refusal(&order).contains("asks the bytes"), "{order:?}");
+            assert!(refusal(&order).contains("needs a self-describing format"), "{order:?}");
         }
     }
 
     #[test]
-    fn a_type_is_proven_once_every_way_of_its_decoder_was_seen() {
+    fn a_type_is_proven_once_every_branch_of_its_decoder_was_taken() {
         type Row = (u64, Option<String>, Vec<Result<u8, char>>);
         let rows: [Row; 3] =
             [(1, None, vec![]), (1, Some("a".into()), vec![Ok(1)]), (1, None, vec![Err('a'), Ok(1)])];
@@ -483,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn common_types_of_all_kinds_travel() {
+    fn common_types_can_be_encoded_and_decoded() {
         use std::collections::{BTreeMap, BTreeSet};
         type All = (
             (bool, char, i128, f64, usize, ()),
@@ -499,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_decoded_is_kept() {
+    fn bytes_that_cannot_be_decoded_are_in_the_error() {
         let error = decode::<String>(&[1, 2, 3]).unwrap_err();
         assert_eq!(error.bytes(), [1, 2, 3]);
     }

@@ -1,20 +1,20 @@
-//! The control plane: values, with any number of descriptors inside, from one process to another.
+//! The control plane: sends values, with any number of descriptors in them, between processes.
 //!
-//! Each message travels over `ipc-channel`, and this is the one file that names it. What that crate leaves
-//! out, or answers with a panic, is dealt with here:
-//! - *it lends no descriptors*, but a wait for a message and for the sender's death needs one, and so does a
-//!   fresh executable that is handed its first channel. The number is read from what the crate prints, which
-//!   `probe` proves once by sending a byte through it. The dependency is pinned to one version;
-//! - *it carries its own channels only, at most 64 in a message*. Descriptors wait in the socket of a
-//!   throw-away channel, the `Carrier`, which takes a great many, and travels in their stead;
-//! - *it cuts long messages*, so that a sender that is stopped halfway would stop its receiver. A long value
-//!   travels as a file in memory, which is complete before the message is sent;
-//! - *a message that lost its descriptors*, as at the limit of open files, is met by a panic. It is looked
-//!   at before it is taken, and stays where it is;
-//! - *ends of another version of it* are numbers without meaning here. They are refused where they are sent.
+//! Messages are sent over `ipc-channel`, which only this file uses. It works around the following limits of that
+//! crate:
+//! - *It does not lend its descriptors*, but waiting for a message or for the sender's death needs one, and so does
+//!   passing the first channel to a new executable. The number is parsed from the crate's `Debug` output, which
+//!   `probe` verifies once by sending a byte through it. The dependency is pinned to one version.
+//! - *It carries only its own channels, at most 64 per message*. Descriptors are put into the socket of a temporary
+//!   channel, the `Carrier`, which holds many more and is sent instead of them.
+//! - *It fragments long messages*, so a sender that is stopped halfway would block its receiver. A long value is sent
+//!   as a file in memory, which is complete before the message is sent.
+//! - *It panics on a message that lost its descriptors*, as at the limit on open files. The message is peeked at first,
+//!   and stays in the socket.
+//! - *Ends of another version of it* are meaningless numbers here. They are refused when they are sent.
 //!
 //! # Safety
-//! A number that is the socket of a channel's end is borrowed for as long as the end lives.
+//! The number of a descriptor that belongs to an end of a channel is borrowed only while the end is alive.
 #![expect(unsafe_code, reason = "ipc-channel does not lend its descriptors")]
 
 use super::attachments::{self, attach, refusal};
@@ -39,11 +39,11 @@ use std::sync::OnceLock;
 
 pub use super::codec::Message;
 
-/// Bytes of a value that go into the message itself: well below where messages are cut.
+/// The maximum number of bytes of a value in the message itself: well below the size at which messages are fragmented.
 const MOST_INLINE: usize = 16 << 10;
-/// As many ends of `ipc-channel` as one message of it takes, the carrier included.
+/// The maximum number of ends of `ipc-channel` in one message, including the carrier.
 pub(super) const MOST_ENDS: usize = 64;
-/// How the names of types that are ends of any version of it begin, behind a reference or in a box too.
+/// Prefixes of the names of types that are ends of any version of `ipc-channel`, also behind a reference or in a box.
 pub(super) const NAMES_OF_ENDS: [&str; 3] =
     ["ipc_channel::ipc::", "&ipc_channel::ipc::", "alloc::boxed::Box<ipc_channel::ipc::"];
 
@@ -51,68 +51,69 @@ pub(super) const NAMES_OF_ENDS: [&str; 3] =
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The value cannot travel.
+    /// The value could not be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// Its own `Serialize` panicked.
+    /// Its `Serialize` implementation panicked.
     #[error("encoding the value panicked: {0}")]
     Panicked(String),
-    /// It holds ends of `ipc-channel` that mean nothing to the version that this library uses.
+    /// It contains ends of another version of `ipc-channel` than this library uses.
     #[error(
-        "the value holds an end of another version of ipc-channel than {VERSION}: depend on \
+        "the value contains an end of another version of ipc-channel than {VERSION}: depend on \
          `ipc-channel = \"={VERSION}\"`, or send ends of a queue"
     )]
     ForeignEnds,
-    /// It holds more ends of `ipc-channel` than one message takes.
+    /// It contains more ends of `ipc-channel` than one message can carry.
     #[error(
-        "the value holds {held} ends of ipc-channel, and {MOST_ENDS} can travel, one less beside descriptors: send ends of queues"
+        "the value contains {held} ends of ipc-channel, and one message can carry {MOST_ENDS}, or one less with \
+         descriptors: send ends of queues"
     )]
     TooManyEnds {
-        /// How many it holds.
+        /// The number that it contains.
         held: usize,
     },
-    /// Its descriptors could not be sent, or there is no memory for it.
-    #[error("the value's descriptors or memory cannot be sent: {0}")]
+    /// Its descriptors could not be sent, or there is not enough memory for it.
+    #[error("the value's descriptors or memory could not be sent: {0}")]
     Os(#[source] io::Error),
-    /// No process can receive it any more.
-    #[error("no process receives any more")]
+    /// No process can receive it.
+    #[error("the channel is closed: no process can receive")]
     Disconnected,
 }
 
-/// The version of `ipc-channel` whose ends can be part of a value.
+/// The version of `ipc-channel` whose ends a value can contain.
 const VERSION: &str = "0.23.1";
 
 /// Nothing was received.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TryRecvError {
-    /// No message is there now.
-    #[error("no message is there")]
+    /// There is no message now.
+    #[error("the channel is empty")]
     Empty,
-    /// No message is there, and no process can send one any more.
-    #[error("no process sends any more")]
+    /// There is no message, and no process can send one.
+    #[error("the channel is empty and closed: no process can send")]
     Disconnected,
-    /// A message was taken that is not such a value.
+    /// A message was received that does not decode to a value of the type.
     #[error("{0}")]
     Unreadable(String),
-    /// A message was taken, and the kernel refused this process the handles in it: it is at a limit, perhaps.
-    #[error("the handles in a message cannot be received")]
+    /// A message was received, but the kernel refused the handles in it, perhaps because this process is at a limit.
+    #[error("the handles in a message could not be received")]
     Refused(#[source] io::Error),
-    /// The kernel refused. The message is still there: at the limit of open files it can be received once
+    /// The kernel refused. The message is still in the channel: at the limit on open files it can be received once
     /// this process has closed some.
-    #[error("a message cannot be received: {0}")]
+    #[error("a message could not be received: {0}")]
     Os(#[from] io::Error),
 }
 
 impl SendError {
-    /// The number of the kernel's error, if that is why (`errno(3)`).
+    /// The error number of the kernel, if it caused the error (`errno(3)`).
     pub(crate) fn errno(&self) -> Option<i32> {
         if let SendError::Os(error) = self { error.raw_os_error() } else { None }
     }
 }
 
 impl TryRecvError {
-    /// The number of the kernel's error, if that is why (`errno(3)`).
+    /// The error number of the kernel, if it caused the error (`errno(3)`).
     pub(crate) fn errno(&self) -> Option<i32> {
         match self {
             TryRecvError::Refused(error) | TryRecvError::Os(error) => error.raw_os_error(),
@@ -121,19 +122,19 @@ impl TryRecvError {
     }
 }
 
-/// The end of a channel that sends. It can travel inside of a value.
+/// The sending end of a channel. A value can contain it.
 pub struct Sender<T> {
     inner: IpcSender<Packed<T>>,
 }
 
-/// The end of a channel that receives. It can travel inside of a value, and be polled.
+/// The receiving end of a channel. A value can contain it, and it can be polled.
 pub struct Receiver<T> {
     inner: IpcReceiver<Packed<T>>,
-    /// What `inner` owns.
+    /// The descriptor that `inner` owns.
     socket: RawFd,
 }
 
-/// A channel for values that may hold handles of any kind.
+/// Creates a channel for values that may contain handles of any kind.
 ///
 /// # Errors
 /// As `socketpair(2)`.
@@ -161,22 +162,22 @@ impl<T: Message> Sender<T> {
         })
     }
 
-    /// The socket that this end is.
+    /// The socket of this end.
     ///
     /// # Errors
-    /// When the version of `ipc-channel` is not the one that this file knows.
+    /// When the version of `ipc-channel` is not the one that this file supports.
     pub(crate) fn socket(&self) -> io::Result<BorrowedFd<'_>> {
         socket_of(&self.inner)
     }
 
-    /// The same end, for values of another type that are encoded in the same way.
+    /// Converts to an end for values of another type with the same encoding.
     pub(crate) fn cast<U: Message>(self) -> Sender<U> {
         Sender { inner: self.inner.to_opaque().to() }
     }
 }
 
 impl<T: Message> Receiver<T> {
-    /// Waits for a message and takes it.
+    /// Receives a message, blocking until there is one.
     ///
     /// # Errors
     /// [`TryRecvError`], but never `Empty`.
@@ -184,14 +185,14 @@ impl<T: Message> Receiver<T> {
         loop {
             readable(&[self.as_fd()], Deadline::NEVER)?;
             match self.try_recv() {
-                // Another process that has this end took it.
+                // Another process that has this end received it.
                 Err(TryRecvError::Empty) => {}
                 result => return result,
             }
         }
     }
 
-    /// Takes a message if one is there.
+    /// Receives a message if there is one, without blocking.
     ///
     /// # Errors
     /// [`TryRecvError`].
@@ -199,17 +200,17 @@ impl<T: Message> Receiver<T> {
         self.try_recv_undecoded()?.decode()
     }
 
-    /// As [`try_recv`](Self::try_recv), for a value that is decoded later: that may take long, or panic.
+    /// Like [`try_recv`](Self::try_recv), for a value that is decoded later, because decoding may take long or panic.
     ///
     /// # Errors
-    /// As [`try_recv`](Self::try_recv), and those of the value come later.
+    /// As [`try_recv`](Self::try_recv), except for errors of decoding, which come later.
     pub(crate) fn try_recv_undecoded(&self) -> Result<Undecoded<T>, TryRecvError> {
         match peek(self.as_fd())? {
             Peeked::Nothing => return Err(TryRecvError::Empty),
             Peeked::End => return Err(TryRecvError::Disconnected),
             Peeked::Message => {}
         }
-        // A number without an end behind it is met by a panic in `ipc-channel`, not by an error.
+        // `ipc-channel` panics on the number of a missing end, instead of returning an error.
         let received = without_panic(|| self.inner.try_recv()).unwrap_or_else(|panic| {
             Ok(Packed::Incoming(Err(TryRecvError::Unreadable(format!(
                 "decoding the value panicked: {panic}"
@@ -217,7 +218,7 @@ impl<T: Message> Receiver<T> {
         });
         match received {
             Ok(Packed::Incoming(value)) => value,
-            Ok(Packed::Outgoing(_)) => unreachable!("decoding makes no outgoing message"),
+            Ok(Packed::Outgoing(_)) => unreachable!("decoding never returns an outgoing message"),
             Err(IpcTryRecvError::Empty) => Err(TryRecvError::Empty),
             Err(IpcTryRecvError::IpcError(ipc_channel::IpcError::Disconnected)) => {
                 Err(TryRecvError::Disconnected)
@@ -227,37 +228,37 @@ impl<T: Message> Receiver<T> {
         }
     }
 
-    /// The same end, for values of another type that are encoded in the same way.
+    /// Converts to an end for values of another type with the same encoding.
     pub(crate) fn cast<U: Message>(self) -> Receiver<U> {
         Receiver { inner: self.inner.to_opaque().to(), socket: self.socket }
     }
 
-    /// Makes a receiver out of the socket of one, as an executable inherits it.
+    /// Creates a receiver from the socket of one, which an executable has inherited.
     ///
-    /// A new channel is made and its receiver's descriptor is made to mean `socket`.
+    /// It creates a new channel, and makes the descriptor of its receiver refer to `socket`.
     ///
     /// # Errors
-    /// `InvalidInput` when `socket` is no packet socket; else as `socketpair(2)`.
+    /// `InvalidInput` when `socket` is not a packet socket; otherwise as `socketpair(2)`.
     pub(crate) fn adopt(socket: BorrowedFd<'_>) -> io::Result<Self> {
         let (_sender, receiver) = channel::<T>()?;
-        mean(receiver.as_fd(), socket)?;
+        redirect(receiver.as_fd(), socket)?;
         Ok(receiver)
     }
 }
 
 /// Makes `end`, the descriptor of a channel's end, refer to `socket`.
-fn mean(end: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> io::Result<()> {
+fn redirect(end: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> io::Result<()> {
     if !is_packet_socket(socket) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the descriptor is not a packet socket"));
     }
-    // SAFETY: an end relies on nothing but that its descriptor is a packet socket.
+    // SAFETY: an end relies only on its descriptor being a packet socket.
     unsafe { replace(end, socket) }
 }
 
 impl<T> AsFd for Receiver<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: `inner` owns this descriptor and keeps it open until it is dropped. It gives it away only
-        // when it is encoded, which is never done to it here.
+        // SAFETY: `inner` owns this descriptor and keeps it open until it is dropped. It gives up the descriptor only
+        // when it is encoded, which never happens here.
         unsafe { BorrowedFd::borrow_raw(self.socket) }
     }
 }
@@ -268,7 +269,7 @@ trait End: Debug {}
 impl<T: Debug> End for IpcSender<T> {}
 impl<T: Debug> End for IpcReceiver<T> {}
 
-/// The socket of an end, by the number in `… SharedFileDescriptor(3) …` or `… fd: Cell { value: 4 } …`.
+/// The socket of an end, parsed from `… SharedFileDescriptor(3) …` or `… fd: Cell { value: 4 } …`.
 fn socket_of(end: &impl End) -> io::Result<BorrowedFd<'_>> {
     let printed = format!("{end:?}");
     let number = ["SharedFileDescriptor(", "Cell { value: "].iter().find_map(|mark| {
@@ -280,22 +281,22 @@ fn socket_of(end: &impl End) -> io::Result<BorrowedFd<'_>> {
         let what = format!("ipc-channel prints an end as `{printed}`: version {VERSION} is needed");
         io::Error::new(io::ErrorKind::Unsupported, what)
     };
-    // SAFETY: the end prints the descriptor that it owns, as `probe` has proven of this version, and keeps it
-    // open while it is borrowed.
+    // SAFETY: the end prints the descriptor that it owns, as `probe` has verified for this version, and keeps it open
+    // while it is borrowed.
     let socket = unsafe { BorrowedFd::borrow_raw(number.ok_or_else(unknown)?) };
     if is_packet_socket(socket) { Ok(socket) } else { Err(unknown()) }
 }
 
-/// Proves, once in a process, that the ends of a channel print the numbers of their sockets: a byte that is
-/// put into the one comes out of the other. On the way `ipc-channel` is made to ask how much one send may
-/// hold, which it does at its first send, and panics over if no descriptors are left to ask with.
+/// Verifies, once per process, that the ends of a channel print the numbers of their sockets: a byte that is sent
+/// through one is received by the other. It also makes `ipc-channel` query the maximum size of a send now. Otherwise it
+/// does so at its first send, and panics if no descriptors are left for that.
 fn probe() -> io::Result<()> {
     static DONE: OnceLock<()> = OnceLock::new();
     if DONE.get().is_some() {
         return Ok(());
     }
     let (sender, receiver) = ipc::channel::<()>()?;
-    // As many as it asks with.
+    // As many descriptors as that query needs.
     drop(ipc::channel::<()>()?);
     send_byte(socket_of(&sender)?, 0xA5)?;
     if take_byte(socket_of(&receiver)?).ok() != Some(0xA5) {
@@ -308,7 +309,7 @@ fn probe() -> io::Result<()> {
     Ok(())
 }
 
-/// A value on its way: what `ipc-channel` is given to send, or what came of it.
+/// A value in transit: what `ipc-channel` sends, or what it received.
 enum Packed<T> {
     Outgoing(Outgoing),
     Incoming(Result<Undecoded<T>, TryRecvError>),
@@ -316,12 +317,12 @@ enum Packed<T> {
 
 #[derive(Serialize, Deserialize)]
 struct Outgoing {
-    /// The encoded value; none if it lies in the first descriptor.
+    /// The encoded value; `None` if it is in the file of the last descriptor.
     bytes: Option<Vec<u8>>,
     n_descriptors: usize,
-    /// The place of the carrier among the message's channels, as `ipc-channel` numbers them.
+    /// The index of the carrier among the channels in the message, as `ipc-channel` numbers them.
     carrier: Option<u64>,
-    /// The structs that were written, for the receiver to compare with what it reads.
+    /// The structs that were written, which the receiver compares with those that it reads.
     shape: Vec<(String, usize)>,
 }
 
@@ -352,10 +353,10 @@ impl Outgoing {
         if n_ends == MOST_ENDS && !descriptors.is_empty() {
             return Err(SendError::TooManyEnds { held: n_ends });
         }
-        // The carrier goes along with ends too, to see how `ipc-channel` has numbered them, where there is room.
+        // If there is room, the carrier is also sent with ends alone, to find out how `ipc-channel` has numbered them.
         if !descriptors.is_empty() || (1..MOST_ENDS).contains(&n_ends) {
             let place = Carrier::load(&descriptors).and_then(Carrier::join).map_err(SendError::Os)?;
-            // Ends of this version were numbered before it; those of another have numbers of their own.
+            // Ends of this version were numbered before it; those of another version are numbered separately.
             if (place as usize) < n_ends {
                 return Err(SendError::ForeignEnds);
             }
@@ -376,8 +377,8 @@ impl Outgoing {
             None => Vec::new(),
         };
         let arrived = Arrived { bytes: self.bytes, descriptors, shape: self.shape };
-        // Ends of `ipc-channel` can only be decoded while the message is received, and a type can hide them. That there
-        // is none is certain where the carrier comes first; without a carrier the value is short.
+        // Ends of `ipc-channel` can only be decoded while the message is received, and a type can hide them. There are
+        // certainly none if the carrier is the first; without a carrier, the value is short.
         match self.carrier {
             Some(0) => Ok(Undecoded::Arrived(arrived)),
             _ => arrived.decode().map(Undecoded::Value),
@@ -385,16 +386,16 @@ impl Outgoing {
     }
 }
 
-/// A value that was received and not decoded yet.
+/// A value that was received but possibly not decoded.
 #[derive(Debug)]
 pub(crate) enum Undecoded<T> {
     Arrived(Arrived),
-    /// It was decoded: it is short, or may hold ends of `ipc-channel`.
+    /// It was already decoded, because it is short or may contain ends of `ipc-channel`.
     Value(T),
 }
 
 impl<T: Message> Undecoded<T> {
-    /// The value.
+    /// Decodes the value.
     ///
     /// # Errors
     /// `Unreadable` or `Refused`.
@@ -406,7 +407,7 @@ impl<T: Message> Undecoded<T> {
     }
 }
 
-/// What a message held.
+/// The contents of a message.
 #[derive(Debug)]
 pub(crate) struct Arrived {
     /// As in [`Outgoing`].
@@ -436,11 +437,12 @@ impl Arrived {
     }
 }
 
-/// Forgets the ends that were numbered for a message that will not be sent: the next would take them along.
+/// Discards the ends that were numbered for a message that will not be sent; otherwise the next message would carry
+/// them.
 fn forget_ends() {
     if let Ok((sender, _receiver)) = ipc::channel::<()>() {
-        // More of them than a message carries, which only a type that hides its ends comes to, are forgotten
-        // with a panic.
+        // This panics if there are more of them than a message can carry, which only a type that hides its ends
+        // causes; they are discarded all the same.
         let _ = without_panic(|| sender.send(()));
     }
 }
@@ -465,13 +467,13 @@ impl<T> Serialize for Packed<T> {
 
 impl<'de, T: Message> Deserialize<'de> for Packed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Here and not after the message was received, for only now are its ends available by their numbers.
+        // Unpack now, because the ends in the message are available by their numbers only while it is received.
         Ok(Packed::Incoming(Outgoing::deserialize(deserializer)?.unpack()))
     }
 }
 
-/// A throw-away channel with descriptors waiting in its socket. If a process dies on the way, the kernel closes
-/// what was in flight.
+/// A temporary channel with descriptors in its socket. If a process dies meanwhile, the kernel closes the descriptors in
+/// flight.
 struct Carrier(IpcReceiver<()>);
 
 impl Carrier {
@@ -481,7 +483,7 @@ impl Carrier {
         Ok(Carrier(receiver))
     }
 
-    /// Makes it part of the message that is being sent: its place there.
+    /// Adds it to the message that is being sent, and returns its index there.
     fn join(self) -> io::Result<u64> {
         let encoded = codec::encode_with_ends(&self.0).map_err(io::Error::other)?;
         codec::decode(&encoded.bytes).map_err(io::Error::other)
@@ -492,7 +494,7 @@ impl Carrier {
     }
 }
 
-/// The end of `ipc-channel` at this place of the message that is being received.
+/// The end of `ipc-channel` at this index in the message that is being received.
 fn end_at<E: DeserializeOwned>(place: u64) -> Result<E, String> {
     let place: U64Deserializer<de::value::Error> = place.into_deserializer();
     E::deserialize(place).map_err(|error| error.to_string())
@@ -508,13 +510,13 @@ pub(super) fn content(file: OwnedFd) -> io::Result<Vec<u8>> {
     let len = sealed_len(file.as_fd())?.ok_or(io::ErrorKind::InvalidData)?;
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
     let mut file = File::from(file);
-    // Sender and receiver have one offset.
+    // Sender and receiver share the file offset.
     file.rewind()?;
     file.take(len).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-// Ends of these channels travel as descriptors, of which a value may hold any number.
+// Ends of these channels are sent as descriptors, of which a value can contain any number.
 
 impl<T> Serialize for Sender<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -537,7 +539,7 @@ impl<'de, T: Message> Deserialize<'de> for Sender<T> {
         let socket = Fd::deserialize(deserializer)?;
         let refused = |error| de::Error::custom(refusal(error));
         let (sender, _receiver) = channel::<T>().map_err(refused)?;
-        mean(socket_of(&sender.inner).map_err(refused)?, socket.as_fd()).map_err(refused)?;
+        redirect(socket_of(&sender.inner).map_err(refused)?, socket.as_fd()).map_err(refused)?;
         Ok(sender)
     }
 }
@@ -572,12 +574,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_and_long_values_travel_with_their_handles() {
+    fn short_and_long_values_are_sent_with_their_handles() {
         for len in [0, MOST_INLINE - 100, MOST_INLINE + 1, 3_000_000] {
             let (sender, receiver) = channel::<(Vec<u8>, Sender<u8>, IpcSender<u8>)>().unwrap();
             let (inner, answers) = channel().unwrap();
             let (plain, plain_answers) = ipc::channel().unwrap();
-            // Nothing is received yet: a message that was cut would block here.
+            // Nothing is received yet, so a fragmented message would block here.
             sender.send((vec![7; len], inner, plain)).unwrap();
             let (bytes, inner, plain) = receiver.recv().unwrap();
             inner.send(1).unwrap();
@@ -588,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_value_is_decoded_when_it_is_asked_for_and_ends_as_they_arrive() {
+    fn a_long_value_is_decoded_on_request_and_ends_are_decoded_on_arrival() {
         #[derive(Serialize, Deserialize)]
         #[serde(transparent)]
         struct Hidden(IpcSender<u8>);
@@ -609,7 +611,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_takes_any_number_of_descriptors() {
+    fn a_value_can_contain_any_number_of_descriptors() {
         let null = File::open("/dev/null").unwrap();
         for n in [1, 63, 64, 65, 253, 254, 400] {
             let (sender, receiver) = channel::<Vec<Fd>>().unwrap();
@@ -621,7 +623,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_ends_of_ipc_channel_are_refused_and_the_next_message_is_none_the_worse() {
+    fn too_many_ends_of_ipc_channel_are_refused_without_affecting_the_next_message() {
         let (sender, receiver) = channel::<Vec<IpcSender<u8>>>().unwrap();
         let ends = |n| (0..n).map(|_| ipc::channel().unwrap().0).collect();
         let words = sender.send(ends(65)).unwrap_err().to_string();
@@ -633,7 +635,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_that_a_type_hides_travel_too() {
+    fn ends_that_a_type_hides_can_be_sent() {
         #[derive(Serialize, Deserialize)]
         #[serde(transparent)]
         struct Hidden(IpcSender<u8>);
@@ -650,13 +652,13 @@ mod tests {
     fn ends_in_bytes_alone_are_refused() {
         let (end, _receiver) = ipc::channel::<u8>().unwrap();
         let words = codec::encode(&(1, end)).unwrap_err().to_string();
-        assert!(words.contains("travels only in the arguments"), "{words}");
+        assert!(words.contains("only in the arguments"), "{words}");
         let (end, _receiver) = channel::<u8>().unwrap();
         assert!(codec::encode(&end).is_err());
     }
 
     #[test]
-    fn an_end_that_is_gone_is_told() {
+    fn a_closed_peer_is_reported() {
         let (sender, receiver) = channel::<u8>().unwrap();
         assert!(matches!(receiver.try_recv(), Err(TryRecvError::Empty)));
         sender.send(1).unwrap();
@@ -669,7 +671,7 @@ mod tests {
     }
 
     #[test]
-    fn an_adopted_socket_receives_what_was_sent_to_it() {
+    fn an_adopted_socket_receives_the_messages_in_it() {
         let (sender, receiver) = channel::<String>().unwrap();
         let inherited = receiver.as_fd().try_clone_to_owned().unwrap();
         drop(receiver);
@@ -699,7 +701,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_says_why() {
+    fn the_error_of_an_unreadable_message_names_the_type() {
         let (sender, receiver) = channel::<u8>().unwrap();
         let texts = receiver.cast::<String>();
         sender.send(200).unwrap();
@@ -708,7 +710,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decoder_that_panics_is_told_in_its_own_words() {
+    fn the_error_of_a_panicking_decoder_has_the_message_of_the_panic() {
         let (sender, receiver) = channel::<Bomb>().unwrap();
         sender.send(Bomb).unwrap();
         let words = receiver.recv().unwrap_err().to_string();

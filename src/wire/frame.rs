@@ -1,48 +1,48 @@
 //! Length-prefixed frames: a signed 32-bit little-endian length, then that many bytes.
 //!
-//! The bytes are those of `struct.pack('i', n)` on every machine that Python calls little-endian.
-//! The decoder does no I/O: it is fed what came, in whatever pieces it came, and every way to split
-//! a stream decodes alike. The length is judged before any memory is taken, and memory then grows
-//! with the bytes that really came, not with the length that was claimed.
+//! The bytes of the length are those of Python's `struct.pack('i', n)` on little-endian machines. The decoder does no
+//! I/O: it is fed the bytes in the pieces in which they arrive, and every split of a stream decodes to the same frames.
+//! The length is checked before memory is allocated, and memory then grows with the bytes that arrive, not with the
+//! claimed length.
 
-/// Bytes that the length takes on the wire.
+/// The size of the length prefix in bytes.
 pub const PREFIX: usize = 4;
 
-/// A stream of frames broke its own rules, or a message cannot be made a frame.
+/// A stream of frames is invalid, or a message cannot be encoded as a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
     /// The length is negative.
     #[error("a frame's length of {length} is refused: it is negative")]
     Length {
-        /// What the four bytes said.
+        /// The length in the prefix.
         length: i32,
     },
-    /// The message is empty where something must be said.
+    /// The message is empty but must not be.
     #[error("a frame's length of 0 is refused: a header must not be empty")]
     Empty,
-    /// The length is above what this end takes.
+    /// The length is above the limit.
     #[error("a frame of {length} bytes is refused: the limit is {limit} bytes")]
     TooLong {
         /// The length that was claimed, or that the message has.
         length: usize,
-        /// The most that is taken.
+        /// The limit.
         limit: usize,
     },
     /// The stream ended between the first byte of a frame and its last.
-    #[error("the stream ended inside a frame: {got} of {want} bytes had come")]
+    #[error("the stream ended inside a frame: {got} of {want} bytes had arrived")]
     Cut {
-        /// Bytes of the frame that came, its length's bytes included.
+        /// The number of bytes of the frame that arrived, including the prefix.
         got: usize,
-        /// Bytes of the whole frame as far as known: 4 until the length is whole.
+        /// The number of bytes of the whole frame, as far as it is known: 4 until the prefix is complete.
         want: usize,
     },
 }
 
-/// The four bytes that go before a message of `length` bytes.
+/// The prefix of a message of `length` bytes.
 ///
 /// # Errors
-/// When the message is longer than `limit` or than an `i32` can say.
+/// When the message is longer than `limit` or than `i32::MAX`.
 pub fn prefix(length: usize, limit: usize) -> Result<[u8; PREFIX], FrameError> {
     match i32::try_from(length) {
         Ok(n) if length <= limit => Ok(n.to_le_bytes()),
@@ -50,7 +50,7 @@ pub fn prefix(length: usize, limit: usize) -> Result<[u8; PREFIX], FrameError> {
     }
 }
 
-/// The message as a frame: one buffer, so that one write sends it.
+/// Encodes a message as a frame, in one buffer, so that one write sends it.
 ///
 /// # Errors
 /// As [`prefix`].
@@ -60,9 +60,9 @@ pub fn encode(message: &[u8], limit: usize) -> Result<Vec<u8>, FrameError> {
     Ok(frame)
 }
 
-/// Puts frames together from the pieces that a stream hands over.
+/// Assembles frames from the pieces of a stream.
 ///
-/// After an error the stream has lost its borders, so every later call gives the same error.
+/// After an error the boundaries of frames are unknown, so every later call returns the same error.
 #[derive(Debug)]
 pub struct FrameDecoder {
     limit: usize,
@@ -76,16 +76,16 @@ enum State {
     Broken(FrameError),
 }
 
-const BORDER: State = State::Prefix { bytes: [0; PREFIX], got: 0 };
+const BETWEEN_FRAMES: State = State::Prefix { bytes: [0; PREFIX], got: 0 };
 
 impl FrameDecoder {
-    /// A decoder at the border before the first frame, that takes messages of up to `limit` bytes.
+    /// Creates a decoder for messages of up to `limit` bytes, at the beginning of a frame.
     pub fn new(limit: usize) -> Self {
-        Self { limit, state: BORDER }
+        Self { limit, state: BETWEEN_FRAMES }
     }
 
-    /// Takes bytes from the front of `input`, up to the end of one frame, and gives that frame's
-    /// message; `None` when all of `input` is used and the frame is not whole yet.
+    /// Consumes bytes from the front of `input`, up to the end of one frame, and returns its message; `None` if all of
+    /// `input` was consumed and the frame is incomplete.
     ///
     /// # Errors
     /// When a length is negative or above the limit.
@@ -99,7 +99,7 @@ impl FrameDecoder {
                     if *got < PREFIX {
                         return Ok(None);
                     }
-                    self.state = match judge(i32::from_le_bytes(*bytes), self.limit) {
+                    self.state = match check(i32::from_le_bytes(*bytes), self.limit) {
                         Ok(want) => State::Body { bytes: Vec::new(), want },
                         Err(error) => State::Broken(error),
                     };
@@ -110,7 +110,7 @@ impl FrameDecoder {
                         return Ok(None);
                     }
                     let message = std::mem::take(bytes);
-                    self.state = BORDER;
+                    self.state = BETWEEN_FRAMES;
                     return Ok(Some(message));
                 }
                 State::Broken(error) => return Err(error.clone()),
@@ -118,10 +118,10 @@ impl FrameDecoder {
         }
     }
 
-    /// Says whether the stream may end here: only at a border between two frames.
+    /// Checks whether the stream may end here, which it may only between two frames.
     ///
     /// # Errors
-    /// When the end is inside a frame, or the stream was broken before.
+    /// When the end is inside a frame, or the stream was already invalid.
     pub fn end(&self) -> Result<(), FrameError> {
         match &self.state {
             State::Prefix { got: 0, .. } => Ok(()),
@@ -134,7 +134,7 @@ impl FrameDecoder {
     }
 }
 
-fn judge(length: i32, limit: usize) -> Result<usize, FrameError> {
+fn check(length: i32, limit: usize) -> Result<usize, FrameError> {
     match usize::try_from(length) {
         Err(_) => Err(FrameError::Length { length }),
         Ok(length) if length > limit => Err(FrameError::TooLong { length, limit }),
@@ -142,7 +142,7 @@ fn judge(length: i32, limit: usize) -> Result<usize, FrameError> {
     }
 }
 
-/// Cuts up to `most` bytes off the front of `input`.
+/// Removes up to `most` bytes from the front of `input`.
 fn take<'a>(input: &mut &'a [u8], most: usize) -> &'a [u8] {
     let (taken, rest) = input.split_at(most.min(input.len()));
     *input = rest;
@@ -156,7 +156,7 @@ mod tests {
 
     const LIMIT: usize = 64;
 
-    /// What a stream decodes to: its messages, then how it ended.
+    /// Decodes a stream to its messages and the result at its end.
     fn decode_in_pieces<'a>(
         pieces: impl IntoIterator<Item = &'a [u8]>,
     ) -> (Vec<Vec<u8>>, Result<(), FrameError>) {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_lie_are_refused_before_memory_is_taken() {
+    fn invalid_lengths_are_refused_before_memory_is_allocated() {
         for (length, error) in [
             (-1, FrameError::Length { length: -1 }),
             (i32::MIN, FrameError::Length { length: i32::MIN }),
@@ -191,12 +191,16 @@ mod tests {
             let mut decoder = FrameDecoder::new(LIMIT);
             let bytes = length.to_le_bytes();
             assert_eq!(decoder.decode(&mut &bytes[..]), Err(error.clone()));
-            assert_eq!(decoder.decode(&mut &b"\x01\0\0\0x"[..]), Err(error), "a broken stream stays broken");
+            assert_eq!(
+                decoder.decode(&mut &b"\x01\0\0\0x"[..]),
+                Err(error),
+                "an invalid stream stays invalid"
+            );
         }
     }
 
     #[test]
-    fn a_claimed_length_takes_no_memory_until_bytes_come() {
+    fn a_claimed_length_allocates_no_memory_until_bytes_arrive() {
         let mut decoder = FrameDecoder::new(usize::MAX);
         assert_eq!(decoder.decode(&mut &i32::MAX.to_le_bytes()[..]), Ok(None));
         let State::Body { bytes, .. } = &decoder.state else { panic!("{:?}", decoder.state) };
@@ -204,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_message_is_a_message() {
+    fn an_empty_message_is_valid() {
         let stream = [encode(b"", LIMIT).unwrap(), encode(b"a", LIMIT).unwrap()].concat();
         assert_eq!(stream, b"\0\0\0\0\x01\0\0\0a");
         assert_eq!(decode_in_pieces([&stream[..]]), (vec![vec![], b"a".to_vec()], Ok(())));
@@ -212,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_at_a_border_is_told_from_an_end_inside_a_frame() {
+    fn an_end_between_frames_differs_from_an_end_inside_a_frame() {
         let stream = encode(b"abc", LIMIT).unwrap();
         assert_eq!(decode_in_pieces([&stream[..]]), (vec![b"abc".to_vec()], Ok(())));
         assert_eq!(decode_in_pieces([&stream[..2]]).1, Err(FrameError::Cut { got: 2, want: 4 }));
@@ -220,13 +224,13 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_cannot_be_a_frame_is_not_encoded() {
+    fn a_message_above_the_limit_is_not_encoded() {
         assert!(matches!(encode(&[0; 65], LIMIT), Err(FrameError::TooLong { length: 65, .. })));
     }
 
     proptest! {
         #[test]
-        fn every_split_of_every_stream_decodes_alike(
+        fn every_split_of_a_stream_decodes_to_the_same_messages(
             messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..LIMIT), 0..6),
             tail in prop::collection::vec(any::<u8>(), 0..12),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),

@@ -1,15 +1,15 @@
-//! Descriptors inside of values: any open file can be an argument, or part of one.
+//! Descriptors in values: any open file can be an argument, or part of one.
 
 use super::attachments::{attach, detach, refusal};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// An open descriptor that can be a field of an argument or a result.
+/// An open descriptor that can be part of a value that is sent to another process.
 ///
-/// Sending it gives the other process a duplicate (`SCM_RIGHTS`, `unix(7)`): both refer to one open file
-/// description. A value may hold any number of them; the limit is what the receiver may have open.
+/// Sending it gives the other process a duplicate, which refers to the same open file description (`SCM_RIGHTS`,
+/// `unix(7)`). A value can contain any number of descriptors, up to the receiver's limit on open files.
 ///
-/// It cannot be encoded on its own: bytes carry no descriptors.
+/// It cannot be encoded to bytes alone, which carry no descriptors.
 #[derive(Debug)]
 pub struct Fd(OwnedFd);
 
@@ -53,7 +53,7 @@ mod tests {
     use std::io::{Read, Write};
 
     #[test]
-    fn a_descriptor_travels_inside_a_value() {
+    fn a_descriptor_can_be_sent_in_a_value() {
         let (sender, receiver) = control::channel::<(u8, Fd)>().unwrap();
         let (reader, writer) = std::io::pipe().unwrap();
         sender.send((7, Fd::from(OwnedFd::from(writer)))).unwrap();

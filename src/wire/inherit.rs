@@ -1,13 +1,13 @@
-//! Which descriptors a forked child keeps.
+//! Decides which descriptors a forked child keeps.
 //!
-//! A fork copies every descriptor, also those whose being open means something to others: an end of a
-//! queue counts as alive while any process has it. The child was given only what is in its arguments; it
-//! must close the rest. Which that is the parent finds out without looking into the arguments: it drops
-//! its own copy of them, and the handles say so as they go.
+//! A fork copies every descriptor, including those that have a meaning for other processes while they are open: an end
+//! of a queue counts as alive while any process has it. The child was given only the handles in its arguments, and
+//! must close all others. The parent finds out which ones were given without inspecting the arguments: it drops its
+//! own copy of them, and each handle records that it was dropped.
 //!
 //! # Safety
-//! Closing a descriptor under its owner is sound only where the owner is never used again.
-#![expect(unsafe_code, reason = "closes what copied handles of the parent own")]
+//! Closing the descriptor of another owner is sound only if the owner is never used again.
+#![expect(unsafe_code, reason = "closes descriptors that copied handles of the parent own")]
 
 use crate::sys::descriptor::close_copied;
 use std::cell::RefCell;
@@ -25,7 +25,8 @@ fn open() -> MutexGuard<'static, (u64, BTreeMap<u64, RawFd>)> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A descriptor that a child closes unless it was given it. Dropped before the descriptor is closed.
+/// Registers a descriptor that a forked child closes unless it was given a handle of it. It must be dropped before the
+/// descriptor is closed.
 #[derive(Debug)]
 pub(crate) struct Registered(u64);
 
@@ -38,7 +39,7 @@ impl Registered {
         Registered(id)
     }
 
-    /// A handle to it is dropped.
+    /// Records that a handle of the descriptor was dropped.
     pub(crate) fn record_drop(&self) {
         GIVEN.with_borrow_mut(|given| given.as_mut().is_some_and(|given| given.insert(self.0)));
     }
@@ -50,22 +51,22 @@ impl Drop for Registered {
     }
 }
 
-/// Whether this process has any such descriptor: ends of queues.
+/// Whether this process has any registered descriptors, such as ends of queues.
 pub(crate) fn holds_any() -> bool {
     !open().1.is_empty()
 }
 
-/// Drops the parent's copy of what a child was given, and says which descriptors were among it.
+/// Drops the parent's copy of the values that a child was given, and returns the registered descriptors in them.
 pub(crate) fn drop_given<A>(given: A) -> BTreeSet<u64> {
     GIVEN.set(Some(BTreeSet::new()));
     drop(given);
     GIVEN.take().unwrap_or_default()
 }
 
-/// Closes all registered descriptors but those that were given.
+/// Closes all registered descriptors except those that were given.
 ///
 /// # Safety
-/// This process is a copy, and nothing in it will use or drop the handles that were not given.
+/// This process is a forked child, and will not use or drop the handles that it was not given.
 pub(crate) unsafe fn close_others(given: &BTreeSet<u64>) {
     let mut open = open();
     open.1.retain(|id, fd| {

@@ -1,8 +1,8 @@
-//! One message of bytes and any number of descriptors, through a packet socket: whole or not at all.
+//! Messages of bytes and any number of descriptors over a packet socket, each sent entirely or not at all.
 //!
-//! The socket keeps the borders of messages, and the kernel takes each in one step, so a sender that is killed leaves
-//! none half-sent. What is too long for that lies in a file in memory, which is complete before it is sent. More
-//! descriptors than one message takes lie in a store that is sent in their stead.
+//! The socket preserves message boundaries, and the kernel accepts each message atomically, so a sender that is killed
+//! leaves no partial message. Long bytes are put into a file in memory, which is complete before it is sent. If there
+//! are more descriptors than one message can carry, a store that contains them is sent instead.
 
 use super::control::{content, memory};
 use crate::sys::descriptor::{peek_message, receive_message, send_message};
@@ -10,25 +10,25 @@ use crate::sys::fd_store::{FdStore, TAG};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Bytes that go into the message itself.
+/// The maximum number of bytes in the message itself.
 const MOST_INLINE: usize = 16 << 10;
-/// As many descriptors as one message takes.
+/// The maximum number of descriptors in one message.
 const MOST_BESIDE: usize = 253;
-/// How many descriptors the value has, then a word of the marks below.
+/// Bytes of the header: the number of descriptors, then the flags below.
 const HEAD: usize = 8;
-/// The bytes lie in a file, the last of the descriptors.
+/// Flag: the bytes are in a file, the last descriptor.
 const IN_MEMORY: u32 = 1;
-/// The descriptors lie in a store, the only one that is sent.
+/// Flag: the descriptors are in a store, the only descriptor that is sent.
 const IN_STORE: u32 = 2;
 
-/// What one message holds.
+/// The contents of a message.
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) bytes: Vec<u8>,
     pub(crate) descriptors: Vec<OwnedFd>,
 }
 
-/// A message that is ready to be sent, perhaps after a wait.
+/// A message that is ready to be sent, possibly later.
 #[derive(Debug)]
 pub(crate) struct Packed {
     head: Vec<u8>,
@@ -36,8 +36,10 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
+    /// Packs a message.
+    ///
     /// # Errors
-    /// When memory or descriptors are short.
+    /// When there is not enough memory or no descriptor is left.
     pub(crate) fn new(bytes: &[u8], mut descriptors: Vec<OwnedFd>) -> io::Result<Self> {
         let (count, mut marks) = (descriptors.len() as u32, 0);
         let mut inline = bytes;
@@ -57,7 +59,7 @@ impl Packed {
         Ok(Packed { head, descriptors })
     }
 
-    /// Sends it, without waiting.
+    /// Sends it, without blocking.
     ///
     /// # Errors
     /// As [`send_message`].
@@ -67,13 +69,13 @@ impl Packed {
     }
 }
 
-/// Takes the next message, without waiting; `None` at the end.
+/// Receives the next message, without blocking; `None` at the end of the stream.
 ///
 /// # Errors
-/// `EAGAIN` when none is there; `EMFILE` when its descriptors are too many for this process, and then it stays where it
-/// is; `InvalidData` when it is none of this library's.
+/// `EAGAIN` when there is none; `EMFILE` when this process may not open all of its descriptors, and then it stays in the
+/// socket; `InvalidData` when it was not sent by this library.
 pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Content>> {
-    // Taken at the limit of open files it would lose descriptors: they are received twice.
+    // Peek first: a message that is received at the limit on open files would lose descriptors.
     let mut head = [0; HEAD];
     let (n_bytes, beside) = again_after_reset(|| peek_message(socket, &mut head))?;
     if n_bytes == 0 {
@@ -82,7 +84,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Content>> {
     drop(beside);
     let mut bytes = vec![0; HEAD + MOST_INLINE];
     let (n_bytes, mut descriptors) = receive_message(socket, &mut bytes)?;
-    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "this is not a message of this library");
+    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "the message was not sent by this library");
     bytes.truncate(n_bytes);
     let rest = bytes.split_off(HEAD.min(n_bytes));
     let words = bytes.as_chunks::<4>().0;
@@ -99,7 +101,8 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Content>> {
     Ok(Some(Content { bytes, descriptors }))
 }
 
-/// The other end was closed with messages unread: that is told once, and what came from it is still there.
+/// Retries if the other end was closed with unread messages. The kernel reports that once, but the messages that it sent
+/// can still be received.
 fn again_after_reset<R>(mut receive: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     match receive() {
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => receive(),

@@ -1,6 +1,6 @@
-//! Bytes on the move: how values become bytes, and how descriptors travel.
+//! Encoding values, and sending them and descriptors between processes.
 
-/// The descriptors beside a value.
+/// The descriptors in a value.
 pub(crate) mod attachments;
 pub mod codec;
 pub mod control;
@@ -10,5 +10,5 @@ pub(crate) mod inherit;
 /// Bytes and descriptors, through a packet socket.
 pub(crate) mod message;
 pub(crate) mod panics;
-/// A buffer per thread.
+/// A per-thread buffer.
 pub(crate) mod scratch;

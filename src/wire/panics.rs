@@ -1,20 +1,20 @@
-//! What a panic said. Code of a value's own type (`Serialize`, `Deserialize`, `Drop`) may panic anywhere.
+//! Catching panics, and their messages. User code (`Serialize`, `Deserialize`, `Drop`) may panic anywhere.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs code of a value's own type; the message of its panic.
+/// Runs user code, and returns the message of its panic as an error.
 pub(crate) fn without_panic<R>(code: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| message_of(&*payload))
 }
 
-/// The text of a payload that is text.
+/// The payload of a panic, if it is text.
 pub(crate) fn text_of(payload: &dyn Any) -> Option<&str> {
     let literal = payload.downcast_ref::<&'static str>().copied();
     literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
-/// What a payload says (`std::panic::panic_any` takes any type).
+/// The message of a payload, which can have any type (`std::panic::panic_any`).
 pub(crate) fn message_of(payload: &dyn Any) -> String {
     if let Some(text) = text_of(payload) {
         return text.to_owned();

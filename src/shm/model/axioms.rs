@@ -1,14 +1,14 @@
-//! What each processor orders.
+//! The orderings that each processor guarantees.
 //!
-//! An execution is possible if it is coherent, if read-modify-writes are atomic ([`super::execution`] sees to
+//! An execution is possible if it is coherent, if read-modify-writes are atomic ([`super::execution`] ensures
 //! both), and if there is no cycle in *ordered before*: the pairs below, and what one thread observes of another
 //! (a write before the read that reads from it; a read before the write that overwrites what it read; a write
 //! before a later one to the same word).
 //!
 //! - arm64: Pulte, Flur, Deacon, French, Sarkar, Sewell, *Simplifying ARM concurrency: multicopy-atomic axiomatic
-//!   and operational models for ARMv8*, POPL 2018; the names are theirs.
-//! - x86-64: Owens, Sarkar, Sewell, *A better x86 memory model: x86-TSO*, TPHOLs 2009: everything is ordered but
-//!   a write and a later read, with no fence and no read-modify-write between them.
+//!   and operational models for ARMv8*, POPL 2018, whose names are used here.
+//! - x86-64: Owens, Sarkar, Sewell, *A better x86 memory model: x86-TSO*, TPHOLs 2009: everything is ordered except
+//!   a write and a later read with no fence and no read-modify-write between them.
 
 use super::recorder::{Dependency, Event, Kind};
 
@@ -21,7 +21,7 @@ pub(crate) enum Processor {
 impl Processor {
     pub(crate) const ALL: [Processor; 2] = [Processor::Arm64, Processor::X86];
 
-    /// Whether event `first` of a thread comes before its later event `second` for all observers.
+    /// Whether event `first` of a thread is ordered before its later event `second` for all observers.
     pub(super) fn orders(self, events: &[Event], first: usize, second: usize) -> bool {
         let (a, b) = (&events[first], &events[second]);
         if a.kind == Kind::Fence || b.kind == Kind::Fence {
@@ -35,17 +35,17 @@ impl Processor {
         }
     }
 
-    /// A fence is an event that stands between the accesses before it and those after it.
+    /// Whether a fence is ordered with an access. A fence is an event between the accesses before and after it.
     fn fence_orders(self, a: &Event, b: &Event) -> bool {
         match (a.kind, self) {
             (Kind::Fence, _) | (Kind::Read, _) => true,
-            // DMB ISHLD orders earlier reads only; MFENCE is for `SeqCst`, and others are the compiler's.
+            // DMB ISHLD orders earlier reads only. On x86, `SeqCst` is MFENCE; other fences only restrict the compiler.
             (Kind::Write, Processor::Arm64) => b.orders.release,
             (Kind::Write, Processor::X86) => b.orders.sequential,
         }
     }
 
-    /// Whether a read that reads from an earlier write of its own thread comes after it.
+    /// Whether a read is ordered after the write of its own thread from which it reads.
     pub(super) fn orders_own_read(self, write: &Event, read: &Event) -> bool {
         // Atomic-ordered-before: [range(rmw)]; rfi; [A|Q].
         self == Processor::Arm64 && write.is_update && read.orders.acquire
@@ -68,7 +68,7 @@ fn dependency_ordered(events: &[Event], first: usize, second: usize) -> bool {
         || (events[second].kind == Kind::Write && events[first..second].iter().any(has_address))
 }
 
-/// x86: a read-modify-write is a fence.
+/// On x86, a read-modify-write is also a fence.
 fn is_locked(events: &[Event], first: usize, second: usize) -> bool {
     let is_update = |at: usize| events[at].is_update || events.get(at + 1).is_some_and(|next| next.is_update);
     (first..=second).any(is_update)

@@ -1,18 +1,18 @@
-//! How the accesses of several threads may fit together.
+//! The ways in which the accesses of several threads can be combined.
 
 use super::axioms::Processor;
 use super::recorder::{Barrier, Dependency, Domain, End, Event, Kind, Trace};
 use std::collections::BTreeMap;
 
-/// What an execution leaves behind.
+/// The outcome of an execution.
 pub(crate) struct Outcome<'a> {
     traces: &'a [&'a Trace],
-    /// The last value of each word; unknown as long as only the threads' ends are.
+    /// The final value of each word; `None` while only the ends of the threads are known.
     last: Option<&'a BTreeMap<usize, u64>>,
 }
 
 impl Outcome<'_> {
-    /// What a thread returned.
+    /// The value that a thread returned.
     pub(crate) fn returned(&self, thread: usize) -> Option<u64> {
         match self.traces[thread].end {
             End::Returned(value) => Some(value),
@@ -20,7 +20,7 @@ impl Outcome<'_> {
         }
     }
 
-    /// Whether a thread sleeps, and none of the others has woken it.
+    /// Whether a thread sleeps and no other has woken it.
     pub(crate) fn sleeps_on(&self, thread: usize) -> bool {
         match self.traces[thread].end {
             End::Asleep(word) => !self.traces.iter().any(|trace| trace.woken.contains(&word)),
@@ -28,13 +28,13 @@ impl Outcome<'_> {
         }
     }
 
-    /// Whether the word at this address may hold such a value in the end.
+    /// Whether the final value of the word at this address may be a wanted one.
     pub(crate) fn last_is(&self, address: usize, wanted: impl Fn(u64) -> bool) -> bool {
         self.last.is_none_or(|last| last.get(&address).copied().is_some_and(wanted))
     }
 }
 
-/// Whether the traces, one of each thread, have a possible execution with such an outcome.
+/// Whether a combination of traces, one per thread, has a possible execution with a wanted outcome.
 pub(super) fn find(
     processor: Processor,
     threads: &[Vec<Trace>],
@@ -78,11 +78,11 @@ fn every_read_has_a_write(traces: &[&Trace], domain: &Domain) -> bool {
     events().filter(|event| event.kind == Kind::Read).all(is_written)
 }
 
-/// A barrier that a thread passes for another: where it is, and the halves of the barrier of the caller.
+/// A barrier that one thread executes on behalf of another: its position, and that of the caller's barrier.
 type Mark = ((usize, usize), (usize, usize));
 
-/// Calls `work` for every way in which the barriers that one thread has all others pass fall between the accesses
-/// of these, until it finds something.
+/// Calls `work` for every position, among the accesses of all other threads, of the barriers that one thread makes
+/// them execute, until `work` returns true.
 fn with_barriers(traces: &[&Trace], mut work: impl FnMut(&[Vec<Event>], &[Mark]) -> bool) -> bool {
     let events: Vec<Vec<Event>> = traces.iter().map(|trace| trace.events.clone()).collect();
     let mut calls = Vec::new();
@@ -93,11 +93,12 @@ fn with_barriers(traces: &[&Trace], mut work: impl FnMut(&[Vec<Event>], &[Mark])
     let (caller, begin) = match calls[..] {
         [] => return work(&events, &[]),
         [call] => call,
-        // Left out: a thread that goes to sleep again does so in a state in which it might have begun.
+        // Executions with several calls are skipped: a thread that goes to sleep again does so in a state in which it
+        // might have started.
         _ => return false,
     };
     let fence = Event { barrier: Barrier::Own, ..events[caller][begin].clone() };
-    // Not between the halves of a read-modify-write.
+    // A barrier cannot be between the halves of a read-modify-write.
     let places = |thread: usize| -> Vec<usize> {
         let list = &events[thread];
         (0..=list.len()).filter(|at| list.get(*at).is_none_or(|event| !event.is_update)).collect()
@@ -123,13 +124,14 @@ fn with_barriers(traces: &[&Trace], mut work: impl FnMut(&[Vec<Event>], &[Mark])
     }
 }
 
-/// One trace of each thread, whose reads have yet to be given a write each, and whose writes an order.
+/// A combination of traces, one per thread, in which the sources of the reads and the order of the writes are still to
+/// be chosen.
 struct Candidate<'a> {
     processor: Processor,
     traces: &'a [&'a Trace],
     events: Vec<Event>,
     thread: Vec<usize>,
-    /// Which events come before which, as sets of bits.
+    /// For each event, the set of events that it is ordered before.
     before: Vec<u64>,
     addresses: Vec<(usize, u64)>,
 }
@@ -174,7 +176,7 @@ impl<'a> Candidate<'a> {
         self.extend(0, &self.before, &mut BTreeMap::new(), wanted)
     }
 
-    /// Decides about one word after the other.
+    /// Chooses for one word after another, starting with `word`.
     fn extend(
         &self,
         word: usize,
@@ -198,7 +200,7 @@ impl<'a> Candidate<'a> {
                 return false;
             }
             last.insert(address, writes.last().map_or(first, |write| self.events[*write].value));
-            self.give_writes(&reads, writes, first, &mut Vec::new(), &mut |sources| {
+            self.choose_sources(&reads, writes, first, &mut Vec::new(), &mut |sources| {
                 let mut before = before.to_vec();
                 self.observe(&reads, writes, sources, &mut before);
                 self.extend(word + 1, &before, last, wanted)
@@ -214,8 +216,8 @@ impl<'a> Candidate<'a> {
         })
     }
 
-    /// Gives each read a write to read from: its place in the order, from 1; 0 is the first value.
-    fn give_writes(
+    /// Chooses for each read the write from which it reads, as an index in the order, from 1; 0 is the initial value.
+    fn choose_sources(
         &self,
         reads: &[usize],
         writes: &[usize],
@@ -232,7 +234,7 @@ impl<'a> Candidate<'a> {
                 continue;
             }
             sources.push(source);
-            let found = self.give_writes(reads, writes, first, sources, work);
+            let found = self.choose_sources(reads, writes, first, sources, work);
             sources.pop();
             if found {
                 return true;
@@ -254,7 +256,7 @@ impl<'a> Candidate<'a> {
             if *write < read {
                 at < source
             } else if *write == read + 1 && self.events[*write].is_update {
-                // Nothing comes between the halves of a read-modify-write.
+                // No write is between the halves of a read-modify-write.
                 at == source
             } else {
                 source <= at
@@ -264,7 +266,7 @@ impl<'a> Candidate<'a> {
         with_writes && with_reads.into_iter().all(|(_, earlier)| *earlier <= source)
     }
 
-    /// Adds what the threads observe of each other through this word.
+    /// Adds the orderings that threads observe through this word.
     fn observe(&self, reads: &[usize], writes: &[usize], sources: &[usize], before: &mut [u64]) {
         let external = |a: usize, b: usize| self.thread[a] != self.thread[b];
         for (read, source) in reads.iter().zip(sources) {
@@ -296,7 +298,7 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Calls `work` with each order of `items[from..]`, until it finds something.
+/// Calls `work` with each permutation of `items[from..]`, until it returns true.
 fn each_permutation(items: &mut [usize], from: usize, work: &mut dyn FnMut(&[usize]) -> bool) -> bool {
     if from == items.len() {
         return work(items);
@@ -312,7 +314,7 @@ fn each_permutation(items: &mut [usize], from: usize, work: &mut dyn FnMut(&[usi
     false
 }
 
-/// Takes away events that nothing left comes before, until none is left.
+/// Removes events that no remaining event is ordered before. If some are left, there is a cycle.
 fn has_cycle(before: &[u64]) -> bool {
     let mut left = if before.len() == 64 { u64::MAX } else { (1 << before.len()) - 1 };
     loop {

@@ -1,26 +1,26 @@
-//! The models compared with what is known of the processors.
+//! Litmus tests, which compare the models with published results for the processors.
 //!
-//! The tests and their results are those of the tables in Alglave, Maranget, Tautschnig, *Herding cats*, TOPLAS
-//! 2014, and in Pulte et al. 2018 for arm64; in Owens et al. 2009 for x86.
+//! The tests and their results are from the tables in Alglave, Maranget, Tautschnig, *Herding cats*, TOPLAS 2014, and
+//! Pulte et al. 2018 for arm64; and from Owens et al. 2009 for x86.
 
 use super::recorder::{Dependency, depend, last_read};
 use super::{Outcome, Processor, Protocol};
 use crate::shm::word::{Word64, fence};
 use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release, SeqCst};
 
-/// What stands between the two accesses of a thread.
+/// What is between the two accesses of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Between {
     Nothing,
     Fence(Ordering),
-    /// The second depends on the first, a read.
+    /// The second access depends on the first, a read.
     Depends(Dependency),
 }
 use Between::{Depends, Fence, Nothing};
 use Dependency::{Address, Control, Data};
 
 impl Between {
-    fn pass(self) {
+    fn apply(self) {
         match self {
             Nothing => {}
             Fence(order) => fence(order),
@@ -38,27 +38,27 @@ struct Words {
 
 fn write_write(a: &Word64, between: Between, b: &Word64, order: Ordering) -> u64 {
     a.store(1, Relaxed);
-    between.pass();
+    between.apply();
     b.store(1, order);
     0
 }
 
-/// Both values read, as two digits.
+/// Returns both values read, as two digits.
 fn read_read(a: &Word64, order: Ordering, between: Between, b: &Word64) -> u64 {
     let first = a.load(order);
-    between.pass();
+    between.apply();
     first * 10 + b.load(Relaxed)
 }
 
 fn write_read(a: &Word64, order: Ordering, between: Between, b: &Word64, load: Ordering) -> u64 {
     a.store(1, order);
-    between.pass();
+    between.apply();
     b.load(load)
 }
 
 fn read_write(a: &Word64, order: Ordering, between: Between, b: &Word64, store: Ordering) -> u64 {
     let seen = a.load(order);
-    between.pass();
+    between.apply();
     b.store(1, store);
     seen
 }
@@ -69,7 +69,7 @@ fn allows(threads: &[&dyn Fn() -> u64], processor: Processor, wanted: impl Fn(&O
     protocol.allows(wanted)
 }
 
-/// Whether arm64 and whether x86 allows an outcome.
+/// Whether arm64 and x86 allow an outcome.
 fn both(threads: &[&dyn Fn() -> u64], wanted: impl Fn(&Outcome<'_>) -> bool + Copy) -> (bool, bool) {
     (allows(threads, Processor::Arm64, wanted), allows(threads, Processor::X86, wanted))
 }
@@ -87,7 +87,7 @@ fn message_passing() {
         ((Nothing, Relaxed), (Acquire, Nothing), ON_ARM),
         ((Fence(SeqCst), Relaxed), (Relaxed, Nothing), ON_ARM),
         ((Fence(SeqCst), Relaxed), (Relaxed, Depends(Address)), FORBIDDEN),
-        // A branch does not keep a load back.
+        // A branch does not delay a load.
         ((Fence(SeqCst), Relaxed), (Relaxed, Depends(Control)), ON_ARM),
         ((Fence(Release), Relaxed), (Relaxed, Fence(Acquire)), FORBIDDEN),
         ((Fence(Acquire), Relaxed), (Relaxed, Fence(Acquire)), ON_ARM),
@@ -108,7 +108,7 @@ fn store_buffering() {
         (Relaxed, Nothing, Relaxed, ALLOWED),
         (Relaxed, Fence(SeqCst), Relaxed, FORBIDDEN),
         (Release, Nothing, Acquire, ALLOWED),
-        // STLR then LDAR; on x86 an exchange then a load.
+        // STLR, then LDAR; on x86 a plain store and a load, since the model has no exchange for the store.
         (SeqCst, Nothing, SeqCst, (false, true)),
     ];
     for (store, between, load, expected) in cases {
@@ -144,7 +144,7 @@ fn load_buffering() {
 
 #[test]
 fn independent_reads_of_independent_writes() {
-    // With dependencies it is forbidden only because all processors see a write at once.
+    // With dependencies, it is forbidden only because writes are multicopy-atomic.
     for (load, between, expected) in [
         (Relaxed, Nothing, ON_ARM),
         (Relaxed, Depends(Address), FORBIDDEN),
@@ -169,7 +169,7 @@ fn independent_reads_of_independent_writes() {
 }
 
 #[test]
-fn a_write_that_is_passed_on() {
+fn write_to_read_causality() {
     for (between, then, expected) in [
         (Nothing, Nothing, ON_ARM),
         (Depends(Data), Nothing, ON_ARM),
@@ -190,12 +190,12 @@ fn a_write_that_is_passed_on() {
 }
 
 #[test]
-fn two_writes_to_each_of_two_words() {
+fn two_plus_two_writes() {
     for (between, expected) in [(Nothing, ON_ARM), (Fence(SeqCst), FORBIDDEN), (Fence(Release), FORBIDDEN)] {
         let words = Words::default();
         let write = |a: &Word64, b: &Word64| {
             a.store(1, Relaxed);
-            between.pass();
+            between.apply();
             b.store(2, Relaxed);
             0
         };
@@ -210,7 +210,7 @@ fn two_writes_to_each_of_two_words() {
 }
 
 #[test]
-fn reads_of_one_word_keep_its_order() {
+fn reads_of_one_word_are_coherent() {
     let words = Words::default();
     let threads: [&dyn Fn() -> u64; 2] = [
         &|| {
@@ -241,8 +241,8 @@ fn additions_are_not_lost() {
 }
 
 #[test]
-fn what_an_exchange_wrote_is_acquired() {
-    // On arm64 a read-modify-write is ordered by its halves only: the later store may pass its write.
+fn a_store_may_pass_the_write_of_an_acquiring_exchange() {
+    // On arm64, each half of a read-modify-write is ordered on its own, so the later store may pass its write.
     let words = Words::default();
     let taken = Word64::new(0);
     let threads: [&dyn Fn() -> u64; 2] = [
@@ -257,7 +257,7 @@ fn what_an_exchange_wrote_is_acquired() {
 }
 
 #[test]
-fn a_barrier_for_all_processors_stands_for_a_fence_in_each() {
+fn a_barrier_on_all_processors_replaces_a_fence_in_each_thread() {
     let words = Words::default();
     for (barrier, expected) in [(false, ALLOWED), (true, FORBIDDEN)] {
         let threads: [&dyn Fn() -> u64; 2] = [

@@ -1,14 +1,14 @@
-//! Which executions a processor may let a protocol have.
+//! Enumerates the executions that a processor's memory model allows a protocol.
 //!
-//! A protocol is a few threads, each a closure that runs the *real* code: while [`recorder`] is at work, the
-//! words of [`super::word`] are not read and written, but recorded. First every way is enumerated that each
-//! thread can go, whatever values its loads return ([`recorder`]); then every way in which the loads and stores
-//! of all threads may fit together ([`execution`]); and an execution is possible if the axioms of the
-//! processor's memory model hold ([`axioms`]). [`litmus`] compares the models with what is known of them.
+//! A protocol is a few threads, each a closure that runs the *real* code: while [`recorder`] is active, accesses to
+//! the words of [`super::word`] are recorded instead of executed. First, every path of each thread is enumerated, for
+//! all values that its loads may return ([`recorder`]); then, every way in which the loads and stores of all threads
+//! can be combined ([`execution`]). An execution is possible if it satisfies the axioms of the processor's memory model
+//! ([`axioms`]). [`litmus`] compares the models with published results.
 //!
-//! Two things make the answer stronger than one processor needs: that the code *uses* a value is no reason for
-//! an order, for a compiler need not keep dependencies; and a read-modify-write orders no more than its two
-//! halves do.
+//! The models are weaker than the processors in three respects, so they allow more executions: a dependency on a value
+//! in the code does not order accesses, because a compiler need not preserve it; a read-modify-write orders no more than
+//! its two halves do; and a `SeqCst` store on x86 is a plain store.
 
 mod axioms;
 mod execution;
@@ -22,14 +22,14 @@ pub(crate) use recorder::Site;
 use recorder::{Domain, Trace};
 use std::collections::BTreeSet;
 
-/// A value that arises only after this many hand-overs from thread to thread is left out.
-const HAND_OVERS: usize = 4;
+/// Values that arise only after more hand-overs from thread to thread than this are not explored.
+const MOST_HAND_OVERS: usize = 4;
 
-/// Threads that run at the same time.
+/// Threads that run concurrently.
 pub(crate) struct Protocol<'a> {
     threads: Vec<&'a dyn Fn() -> u64>,
     processor: Processor,
-    /// An access whose order is ignored.
+    /// An access that is treated as relaxed.
     weakened: Option<Site>,
     most_events: usize,
 }
@@ -39,35 +39,36 @@ impl<'a> Protocol<'a> {
         Protocol { threads: threads.to_vec(), processor, weakened: None, most_events: 16 }
     }
 
-    /// A thread that makes more accesses than this has gone round a loop, and is left out.
+    /// Sets the maximum number of accesses per thread. A longer path is repeating a loop, and is skipped.
     pub(crate) fn most_events(mut self, count: usize) -> Self {
         self.most_events = count;
         self
     }
 
-    /// Whether there is an execution with such an outcome.
+    /// Whether there is an execution with a wanted outcome.
     pub(crate) fn allows(&self, wanted: impl Fn(&Outcome<'_>) -> bool) -> bool {
         let (traces, domain) = self.traces();
         execution::find(self.processor, &traces, &domain, &wanted)
     }
 
-    /// The accesses whose order is needed to rule out such an outcome: relaxed, each of them alone lets it happen.
+    /// The accesses whose ordering is needed to rule out an unwanted outcome: if any one of them is relaxed, the
+    /// outcome is possible.
     pub(crate) fn needed(&self, unwanted: impl Fn(&Outcome<'_>) -> bool) -> Vec<Site> {
         let sites: BTreeSet<Site> =
             self.traces().0.iter().flatten().flat_map(|trace| trace.ordered_sites()).collect();
-        let lets_it_happen = |site: &Site| {
+        let is_needed = |site: &Site| {
             let threads = self.threads.clone();
             Protocol { threads, weakened: Some(*site), ..*self }.allows(&unwanted)
         };
-        sites.into_iter().filter(lets_it_happen).collect()
+        sites.into_iter().filter(is_needed).collect()
     }
 
-    /// Every way that each thread can go. A value that is stored may be loaded, so this goes on until no run
-    /// stores a new one, but not for ever: a counter that is loaded and raised again and again has no end.
+    /// Every path of each thread. A stored value may be loaded, so this repeats until no run stores a new value, but at
+    /// most [`MOST_HAND_OVERS`] times, because a counter that is repeatedly loaded and incremented never ends.
     fn traces(&self) -> (Vec<Vec<Trace>>, Domain) {
         let mut domain = Domain::default();
         let mut traces = Vec::new();
-        for _ in 0..HAND_OVERS {
+        for _ in 0..MOST_HAND_OVERS {
             let known = domain.clone();
             let threads = self.threads.iter().enumerate();
             traces = threads

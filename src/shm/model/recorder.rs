@@ -1,4 +1,4 @@
-//! Every way that one thread can go, as lists of its accesses.
+//! Enumerates the paths of one thread, as lists of its accesses.
 
 use crate::sys::robust::ThisThread;
 use std::cell::RefCell;
@@ -13,16 +13,16 @@ pub(crate) enum Kind {
     Fence,
 }
 
-/// What an access asks of the processor.
+/// The ordering of an access.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Orders {
     pub(crate) acquire: bool,
     pub(crate) release: bool,
-    /// Of an acquiring read: that it also comes after earlier releasing writes (LDAR, unlike LDAPR).
+    /// Whether an acquiring read is also ordered after earlier releasing writes (LDAR, unlike LDAPR).
     pub(crate) sequential: bool,
 }
 
-/// Where in the code an access is, and whether it is a write.
+/// The position of an access in the code, and whether it is a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Site {
     pub(crate) file: &'static str,
@@ -30,7 +30,7 @@ pub(crate) struct Site {
     pub(crate) writes: bool,
 }
 
-/// Why an access comes after an earlier read of the same thread, though nothing asks for it.
+/// A dependency that orders an access after an earlier read of the same thread without a fence or an ordering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dependency {
     Address,
@@ -44,14 +44,14 @@ pub(crate) struct Event {
     pub(crate) address: usize,
     pub(crate) value: u64,
     pub(crate) orders: Orders,
-    /// The write of a read-modify-write, whose read is the event before.
+    /// Whether it is the write of a read-modify-write, whose read is the previous event.
     pub(crate) is_update: bool,
     pub(crate) depends: Vec<(usize, Dependency)>,
     pub(crate) barrier: Barrier,
     pub(super) site: Option<Site>,
 }
 
-/// The two halves of a barrier that one thread has all others pass.
+/// The two halves of a barrier that one thread makes all others execute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Barrier {
     Own,
@@ -71,7 +71,7 @@ pub(crate) enum End {
 pub(crate) struct Trace {
     pub(crate) events: Vec<Event>,
     pub(crate) end: End,
-    /// The words on which it found a sleeper and woke it.
+    /// The words on which it woke a sleeper.
     pub(crate) woken: Vec<usize>,
 }
 
@@ -83,7 +83,7 @@ impl Trace {
     }
 }
 
-/// For each word the value that it had in the beginning, and those that threads store to it: which threads.
+/// For each word its initial value, and the values that threads store to it, with these threads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Domain(BTreeMap<usize, (u64, BTreeMap<u64, BTreeSet<usize>>)>);
 
@@ -97,7 +97,7 @@ impl Domain {
     }
 }
 
-/// A word that is accessed, and what it holds in memory, where no model changes it.
+/// A word that is accessed, and its value in memory, which the model never changes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Word {
     pub(crate) address: usize,
@@ -109,7 +109,7 @@ struct Recorder {
     events: Vec<Event>,
     woken: Vec<usize>,
     domain: Domain,
-    /// For each load so far: the value it returns, and others that it has yet to return.
+    /// For each load so far: the value that it returns, and those that it will return in later runs.
     choices: Vec<(u64, Vec<u64>)>,
     made: usize,
     depends: Vec<(usize, Dependency)>,
@@ -118,7 +118,7 @@ struct Recorder {
     most_events: usize,
 }
 
-/// Why a thread was stopped in the middle.
+/// Why a run was stopped before it returned.
 enum Stopped {
     Asleep(usize),
     TooLong,
@@ -149,10 +149,10 @@ pub(crate) fn every_trace(
             weakened,
             most_events,
         }));
-        // A run that was stopped in the middle may have left an announcement.
-        ThisThread::get().expect("the kernel watches locks").forget_announced();
+        // A run that was stopped may have left an announcement.
+        ThisThread::get().expect("the kernel has robust futexes").forget_announced();
         let result = catch_unwind(AssertUnwindSafe(thread));
-        // After a stop the recorder has been put aside, so that what unwinds is not recorded.
+        // A stop puts the recorder aside, so that accesses during unwinding are not recorded.
         let recorder = RECORDER.take().or_else(|| PUT_ASIDE.take()).expect("it was set above");
         *domain = recorder.domain;
         choices = recorder.choices;
@@ -229,7 +229,7 @@ impl Recorder {
         if self.made == self.choices.len() {
             let (first, stored) = self.domain.values(word).clone();
             let mut values = BTreeSet::from([first]);
-            // What only this thread stores it finds only after it has stored it.
+            // This thread can load a value that only it stores only after it has stored it.
             let own = |value: u64| {
                 let stores = |event: &Event| {
                     event.kind == Kind::Write && event.address == word.address && event.value == value
@@ -271,7 +271,7 @@ pub(crate) fn store(word: Word, value: u64, order: Ordering) -> bool {
     with(|recorder| recorder.write(word, value, order, caller)).is_some()
 }
 
-/// A read-modify-write; `new` says what is written where a value was found. Returns that value, and whether
+/// Records a read-modify-write. `new` computes the value to write from the value found. Returns the latter, and whether
 /// anything was written.
 #[track_caller]
 pub(crate) fn update(
@@ -300,7 +300,7 @@ pub(crate) fn fence(order: Ordering) -> bool {
     with(|recorder| recorder.push(Kind::Fence, 0, 0, order, caller)).is_some()
 }
 
-/// The kernel's half of `FUTEX_WAIT`: the sleeper is in the queue before the word is read.
+/// Records the kernel's side of `FUTEX_WAIT`: the sleeper is queued before the word is read.
 #[track_caller]
 pub(crate) fn wait(word: Word, expected: u64) -> bool {
     let caller = Location::caller();
@@ -308,7 +308,7 @@ pub(crate) fn wait(word: Word, expected: u64) -> bool {
         recorder.write(queue_of(word), 1, Ordering::Relaxed, caller);
         recorder.push(Kind::Fence, 0, 0, Ordering::SeqCst, caller);
         let sleeps = recorder.read(word, Ordering::Relaxed, caller) == expected;
-        // The kernel's fences are not ours to weaken.
+        // The kernel's accesses cannot be weakened.
         recorder.events.iter_mut().rev().take(3).for_each(|event| event.site = None);
         sleeps
     });
@@ -318,7 +318,7 @@ pub(crate) fn wait(word: Word, expected: u64) -> bool {
     sleeps.is_some()
 }
 
-/// The kernel's half of `FUTEX_WAKE`.
+/// Records the kernel's side of `FUTEX_WAKE`.
 #[track_caller]
 pub(crate) fn wake(word: Word) -> bool {
     let caller = Location::caller();
@@ -332,12 +332,12 @@ pub(crate) fn wake(word: Word) -> bool {
     .is_some()
 }
 
-/// Whether a thread is in the kernel's queue of a word, as a word of its own.
+/// A separate word that says whether a thread is in the kernel's queue of `word`.
 fn queue_of(word: Word) -> Word {
     Word { address: word.address + 1, now: 0 }
 }
 
-/// A barrier for all processors (`membarrier(2)`).
+/// Records a barrier on all processors (`membarrier(2)`).
 #[track_caller]
 pub(crate) fn membarrier() -> bool {
     let caller = Location::caller();
@@ -356,14 +356,14 @@ pub(crate) fn thread() -> Option<usize> {
     with(|recorder| recorder.thread)
 }
 
-/// The read that was recorded last, and what later accesses may depend on.
+/// The index of the last recorded read, on which later accesses may depend.
 pub(super) fn last_read() -> usize {
     with(|recorder| recorder.events.iter().rposition(|event| event.kind == Kind::Read))
         .flatten()
-        .expect("a thread that has read something")
+        .expect("the thread has read something")
 }
 
-/// Has the next access depend on a read; control: every later one.
+/// Makes the next access depend on a read; for a control dependency, every later write.
 pub(super) fn depend(on: usize, how: Dependency) {
     with(|recorder| match how {
         Dependency::Control => recorder.controls.push((on, how)),

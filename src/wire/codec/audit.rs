@@ -1,8 +1,8 @@
-//! What a value writes, looked over while it is written: whatever its decoder could not read back is refused
-//! here, with the field's name.
+//! Checks a value while it is encoded: anything that its decoder could not read is refused, with the name of the
+//! field.
 //!
-//! [`Audited`] wraps a value, and each value inside of it, so that every call of its `Serialize` passes
-//! through [`Writer`]. Without an auditor that counts, all of it compiles to the bare calls.
+//! [`Audited`] wraps a value and each value in it, so that every call of its `Serialize` passes through [`Writer`].
+//! With an auditor that records nothing, all of it compiles to the plain calls.
 
 use super::super::control::{MOST_ENDS, NAMES_OF_ENDS};
 use serde::ser::{
@@ -12,58 +12,58 @@ use serde::ser::{
 use std::any::type_name;
 use std::cell::{Cell, RefCell};
 
-/// A compound that a value wrote or read: its name and how many parts it has.
+/// A compound that a value wrote or read: its name and its number of parts.
 pub(super) type Compound = (&'static str, usize);
 
 /// The name of a map, whose parts are not counted.
 pub(super) const MAP: &str = "a map";
 
-/// As many compounds of a value are noted: what comes after is more of the same.
-const MOST_NOTED: usize = 1000;
+/// The maximum number of compounds that are recorded for a value. Further ones rarely differ.
+const MOST_RECORDED: usize = 1000;
 
-/// Notes a compound, and where.
-pub(super) fn note(shape: &RefCell<Vec<Compound>>, name: &'static str) -> usize {
+/// Records a compound, and returns its index.
+pub(super) fn record(shape: &RefCell<Vec<Compound>>, name: &'static str) -> usize {
     let mut shape = shape.borrow_mut();
-    if shape.len() == MOST_NOTED {
+    if shape.len() == MOST_RECORDED {
         return usize::MAX;
     }
     shape.push((name, 0));
     shape.len() - 1
 }
 
-/// Who looks on.
+/// Observes the encoding of a value.
 pub(super) trait Auditor {
-    /// Whether ends of `ipc-channel` may be part of the value.
-    const ENDS_TRAVEL: bool;
-    /// An end of `ipc-channel` is written.
-    fn see_end(&self) -> Result<(), String> {
+    /// Whether the value may contain ends of `ipc-channel`.
+    const ALLOWS_ENDS: bool;
+    /// Called when an end of `ipc-channel` is written.
+    fn visit_end(&self) -> Result<(), String> {
         Ok(())
     }
-    /// A struct or variant begins; where its count will be noted.
+    /// Called when a compound begins. Returns the index at which its number of parts will be recorded.
     fn begin(&self, _name: &'static str) -> usize {
         0
     }
-    /// It had so many parts.
+    /// Called when a compound ends, with its number of parts.
     fn end(&self, _at: usize, _parts: usize) {}
 }
 
-/// Looks for what is always wrong, and remembers nothing.
+/// Checks only for values that are never supported, and records nothing.
 #[derive(Debug)]
 pub(super) struct Strict;
 
 impl Auditor for Strict {
-    const ENDS_TRAVEL: bool = false;
+    const ALLOWS_ENDS: bool = false;
 }
 
-/// Notes the shape of what is written, for a comparison with what is read.
+/// Records the shape of what is written, to compare it with what is read.
 #[derive(Debug, Default)]
 pub(super) struct Shape(pub(super) RefCell<Vec<Compound>>);
 
 impl Auditor for Shape {
-    const ENDS_TRAVEL: bool = false;
+    const ALLOWS_ENDS: bool = false;
 
     fn begin(&self, name: &'static str) -> usize {
-        note(&self.0, name)
+        record(&self.0, name)
     }
 
     fn end(&self, at: usize, parts: usize) {
@@ -73,7 +73,7 @@ impl Auditor for Shape {
     }
 }
 
-/// Counts ends of `ipc-channel`, and notes the shape too.
+/// Counts ends of `ipc-channel`, and records the shape.
 #[derive(Debug, Default)]
 pub(super) struct Ends {
     pub(super) count: Cell<usize>,
@@ -81,12 +81,12 @@ pub(super) struct Ends {
 }
 
 impl Auditor for Ends {
-    const ENDS_TRAVEL: bool = true;
+    const ALLOWS_ENDS: bool = true;
 
-    fn see_end(&self) -> Result<(), String> {
+    fn visit_end(&self) -> Result<(), String> {
         if self.count.get() == MOST_ENDS {
             return Err(format!(
-                "it holds more than {MOST_ENDS} ends of ipc-channel, which one message cannot carry: send ends \
+                "it contains more than {MOST_ENDS} ends of ipc-channel, which one message cannot carry: send ends \
                  of queues"
             ));
         }
@@ -103,34 +103,34 @@ impl Auditor for Ends {
     }
 }
 
-/// A value that is written under the eyes of an auditor.
+/// A value whose encoding an auditor observes.
 pub(super) struct Audited<'a, T: ?Sized, A>(pub(super) &'a T, pub(super) &'a A);
 
 impl<T: Serialize + ?Sized, A: Auditor> Serialize for Audited<'_, T, A> {
     #[inline(always)]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // The name is a constant of the type, so for nearly all types nothing of this is left.
+        // The name is a constant of the type, so for nearly all types this is optimized away.
         let name = type_name::<T>();
         if NAMES_OF_ENDS.iter().any(|end| name.starts_with(end)) {
-            if !A::ENDS_TRAVEL {
+            if !A::ALLOWS_ENDS {
                 return Err(S::Error::custom(format_args!(
-                    "it holds a `{}`, which travels only in the arguments and the result of a process",
+                    "it contains a `{}`, which can be sent only in the arguments and the result of a process",
                     type_name::<T>()
                 )));
             }
-            self.1.see_end().map_err(S::Error::custom)?;
+            self.1.visit_end().map_err(S::Error::custom)?;
         }
         self.0.serialize(Writer { inner: serializer, auditor: self.1 })
     }
 }
 
-/// A serializer under the eyes of an auditor.
+/// A serializer that an auditor observes.
 pub(super) struct Writer<'a, S, A> {
     inner: S,
     auditor: &'a A,
 }
 
-/// A compound under the eyes of an auditor.
+/// The serializer of a compound that an auditor observes.
 pub(super) struct Parts<'a, C, A> {
     inner: C,
     auditor: &'a A,
@@ -163,8 +163,8 @@ impl<'a, C, A: Auditor> Parts<'a, C, A> {
     #[cold]
     fn skipped<E: serde::ser::Error>(&self, key: &str) -> E {
         E::custom(format_args!(
-            "field `{key}` of `{}` is left out (`skip_serializing_if`), and the decoder would read the \
-             next field in its place: remove the attribute",
+            "field `{key}` of `{}` is skipped (`skip_serializing_if`), and the decoder would read the next field \
+             instead of it: remove the attribute",
             self.name
         ))
     }
@@ -284,7 +284,7 @@ impl<'a, S: Serializer, A: Auditor> Serializer for Writer<'a, S, A> {
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
         if len.is_none() {
             return Err(S::Error::custom(
-                "a map does not say beforehand how many entries it has (`#[serde(flatten)]`): name its fields",
+                "a map does not know its length in advance (`#[serde(flatten)]`): name its fields",
             ));
         }
         Ok(Parts::begin(self.inner.serialize_map(len)?, self.auditor, MAP))

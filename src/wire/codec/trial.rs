@@ -1,28 +1,27 @@
-//! A decoding where a value is sent, so that what cannot be decoded is refused there and not found out by a
+//! Trial decoding by the sender, so that values that cannot be decoded are refused there instead of failing at a
 //! receiver.
 //!
-//! A decoder that asks *what comes next* (`untagged` and internally tagged enums, `serde_json::Value`) gets
-//! no answer from bytes that do not describe themselves, and nothing in the writing of a value betrays it.
-//! So the bytes of a value are decoded once by its sender. Which way a decoder goes depends on the value:
-//! [`Trace`] notes each place where it might have gone another way (an `Option`, the variants of an enum, a
-//! list that is empty or not). Once every way has been seen, no further value of the type can go wrong, and
-//! from then on its values are sent without a trial.
+//! A type that needs a self-describing format (`untagged` and internally tagged enums, `serde_json::Value`) cannot be
+//! decoded from these bytes, but its encoding does not show that. So the sender decodes the bytes of a value once.
+//! Which branches a decoder takes depends on the value: [`Trace`] records each place where it could have taken another
+//! (an `Option`, the variants of an enum, a list that is empty or not). Once all branches have been taken, every value
+//! of the type can be decoded, and from then on its values are sent without a trial.
 
-use super::audit::{Compound, MAP, note};
+use super::audit::{Compound, MAP, record};
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 
-/// More places than this are not kept: the type is recursive, and each of its values is tried.
+/// The maximum number of places that are recorded. A type with more is recursive, and each of its values is tried.
 const MOST_PLACES: usize = 512;
 
-/// The places of a type where a decoder may go several ways, and the ways that were seen.
+/// The places of a type where its decoder branches, and the branches that were taken.
 #[derive(Debug, Default)]
 pub(super) struct Ways {
     seen: HashMap<u64, (usize, u128)>,
-    /// How many values were tried.
+    /// The number of values that were tried.
     pub(super) trials: usize,
 }
 
@@ -39,24 +38,24 @@ impl Ways {
         }
     }
 
-    /// Whether every way has been seen.
+    /// Whether every branch has been taken.
     pub(super) fn are_all_seen(&self) -> bool {
         self.trials < usize::MAX / 2
             && self.seen.values().all(|(ways, seen)| seen.count_ones() as usize == *ways)
     }
 }
 
-/// What a decoder did.
+/// The path of a decoder through a value.
 #[derive(Debug, Default)]
 pub(super) struct Trace {
-    /// Where it is, as a number made of the ways that led there.
+    /// The current place, as a hash of the branches that led there.
     path: Cell<u64>,
-    /// The same in words.
+    /// The names of the fields and variants that led there.
     names: RefCell<Vec<&'static str>>,
     places: RefCell<Vec<(u64, usize, u32)>>,
     /// The structs and variants that it read.
     pub(super) shape: RefCell<Vec<Compound>>,
-    /// Why it cannot go on.
+    /// Why it cannot continue.
     pub(super) refusal: RefCell<Option<String>>,
 }
 
@@ -78,7 +77,7 @@ impl Trace {
         E::custom(reason)
     }
 
-    /// Runs `part` one level deeper and comes back to this place.
+    /// Runs `part` one level deeper, and returns to this place.
     fn within<R>(&self, way: u64, name: Option<&'static str>, part: impl FnOnce() -> R) -> R {
         let path = self.path.get();
         self.step(way);
@@ -86,7 +85,7 @@ impl Trace {
             self.names.borrow_mut().push(name);
         }
         let result = part();
-        // After an error the names say where it was.
+        // After an error the names keep its place.
         if name.is_some() && self.refusal.borrow().is_none() {
             self.names.borrow_mut().pop();
         }
@@ -95,13 +94,13 @@ impl Trace {
     }
 }
 
-/// A decoder, or part of one, under the eyes of a trace.
+/// A decoder, or part of one, that a trace records.
 pub(super) struct Traced<'t, I> {
     pub(super) inner: I,
     pub(super) trace: &'t Trace,
 }
 
-/// Decodes a value under the eyes of `trace`, and drops it.
+/// Decodes a value while a trace records it, and drops the value.
 pub(super) struct Tried<'t, T>(pub(super) &'t Trace, pub(super) std::marker::PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Tried<'_, T> {
@@ -122,9 +121,8 @@ macro_rules! forward {
     };
 }
 
-const SELF_DESCRIBING: &str = "asks the bytes what they hold, which these bytes do not say: `untagged`, \
-    `tag` and `flatten` of serde, and values such as `serde_json::Value`, cannot travel; send an enum \
-    without these attributes, or text";
+const SELF_DESCRIBING: &str = "needs a self-describing format, which this is not: `untagged`, `tag` and `flatten` of \
+    serde, and values such as `serde_json::Value`, cannot be sent; send an enum without these attributes, or text";
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Traced<'_, D> {
     type Error = D::Error;
@@ -219,13 +217,13 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Traced<'_, D> {
 /// The name of a list of any length.
 const LIST: &str = "a sequence";
 
-/// A visitor that looks at what it is shown before the value's own does.
+/// A visitor that records what it visits, and forwards to the value's own visitor.
 struct Look<'t, V> {
     visitor: V,
     trace: &'t Trace,
-    /// Of the fields or variants.
+    /// The names of the fields or variants.
     names: &'static [&'static str],
-    /// Of the whole.
+    /// The name of the compound.
     name: &'static str,
 }
 
@@ -255,17 +253,17 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Look<'_, V> {
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let Look { visitor, trace, names, name } = self;
         if name == LIST {
-            // All elements are of one type: the first one stands for all.
+            // All elements have one type, so the first represents all.
             trace.choose(2, u32::from(inner.size_hint() != Some(0)));
         }
-        let at = note(&trace.shape, name);
+        let at = record(&trace.shape, name);
         visitor.visit_seq(Parts { inner, trace, names, at, read: 0, is_list: name == LIST })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let trace = self.trace;
         trace.choose(2, u32::from(inner.size_hint() != Some(0)));
-        note(&trace.shape, self.name);
+        record(&trace.shape, self.name);
         self.visitor.visit_map(Traced { inner, trace })
     }
 
@@ -353,9 +351,9 @@ impl<'t, 'de, A: EnumAccess<'de>> EnumAccess<'de> for Choice<'t, A> {
         let index = Cell::new(None);
         let (value, inner) = inner.variant_seed(Index { inner: seed, index: &index })?;
         let Some(way) = index.get() else {
-            return Err(trace.refuse("reads the variants of an enum by their names"));
+            return Err(trace.refuse("decodes the variants of an enum by name"));
         };
-        // An enum with more variants than there is room for is never seen whole.
+        // The branches of an enum with too many variants are never all seen.
         trace.choose(if names.len() > 128 { usize::MAX } else { names.len() }, way);
         let name = names.get(way as usize..).unwrap_or_default();
         Ok((value, Choice { inner, trace, names: name.get(..1).unwrap_or_default() }))
@@ -397,7 +395,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Choice<'_, A> {
     }
 }
 
-/// Learns the number of the variant, which its enum's decoder is shown as a whole number.
+/// Records the index of the variant, which the decoder of its enum visits as an integer.
 struct Index<'i, I> {
     inner: I,
     index: &'i Cell<Option<u32>>,
