@@ -1,4 +1,4 @@
-//! `proclab VERB …`: the verbs, and what carries each of them out.
+//! `proclab VERB …`: the verbs, and the function that carries out each.
 
 use super::fault::{BAD_ARGUMENTS, COULD_NOT_RUN, Fault};
 use super::scenario::{owner, refusal, verb};
@@ -31,38 +31,38 @@ enum Verb {
     /// List the scenarios, lessons, labs and programs, one line each
     #[command(after_help = "Examples:\n  proclab list\n  proclab list | grep queue")]
     List,
-    /// One free run on real processes, told line by line, then summed up
+    /// Run a scenario once on real processes: each event as it happens, then a summary
     Run(run::RunArgs),
-    /// Many free runs of a scenario or of any program: how often each outcome occurred
+    /// Run a scenario or any program many times, and count how often each outcome occurs
     Trials(trials::TrialsArgs),
-    /// Every interleaving of a scenario, or of the system calls of any program, and its outcome
+    /// Try every interleaving of a scenario, or of the system calls of any program
     Explore(explore::ExploreArgs),
-    /// The same schedule again, on real processes
+    /// Run one schedule again, on real processes
     Replay(replay::ReplayArgs),
-    /// Observe any program: which processes run, are ready, or are blocked on what
+    /// Observe any program: which processes run, are ready or are blocked, and on what
     Watch(watch::WatchArgs),
     /// The page: everything above in a browser, for a lecture hall
     #[cfg(feature = "serve")]
     Serve(serve::ServeArgs),
-    /// Network programs: a server, a client and a demo of each
+    /// Network programs, each with a server, a client and a demo
     Net(net::NetArgs),
     /// Labs: predict, run reality, see the difference, be graded
     Lab(lab::LabArgs),
-    /// The same work done by this library and by others, side by side, as ratios
+    /// Compare this library with others on the same work, as ratios
     Bench(bench::BenchArgs),
     /// Print the JSON schema of a view
     Schema(schema::SchemaArgs),
-    /// Print the completions for a shell
+    /// Print the completion script for a shell
     Completions(completions::CompletionsArgs),
 }
 
-/// Bytes of stack that the command line needs, and the deepest of what it does.
+/// The stack that the command line needs for the deepest of its calls, in bytes.
 const STACK: usize = 8 << 20;
 
-/// Runs the command line; the code to exit with.
+/// Runs the command line and returns the exit code.
 ///
-/// Where the stack is limited to less than it needs (`ulimit -s 64`) and the limit cannot be raised, it runs in a
-/// thread with a stack of its own.
+/// If the stack limit is too low (`ulimit -s 64`) and cannot be raised, the command line runs in a thread with a
+/// stack of its own.
 pub fn main() -> ExitCode {
     if raise_stack_limit(STACK as u64) {
         return carry_out();
@@ -74,11 +74,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Kept out of [`main`], whose own frame must fit into the smallest stack.
+/// Separate from [`main`], whose frame must fit into the smallest stack.
 #[inline(never)]
 fn carry_out() -> ExitCode {
-    // However it was started, this program ends when it is asked to, hears of its children, and is told of a file
-    // that may not grow. A command that is run for the user gets what this program was given.
+    // Whatever signal settings it inherited, this program must end on request, learn that its children have ended,
+    // and get an error instead of a signal at the file size limit. A command that it runs for the user gets the
+    // inherited settings.
     let_requests_through();
     keep_ended_children();
     let _ = outlive_file_size_limit();
@@ -103,8 +104,8 @@ fn carry_out() -> ExitCode {
     }
 }
 
-/// Arguments that make no sense are told as every other fault is: one line of what is wrong, one of what
-/// to do. Help and version are no faults.
+/// Reports invalid arguments like every other error: one line that says what is wrong, one that says what to do.
+/// Help and version are not errors.
 fn refuse(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _ = error.print();
@@ -120,10 +121,10 @@ fn refuse(error: &clap::Error) -> ExitCode {
     let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
     let what: Vec<&str> = what.split_whitespace().collect();
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
-    Fault::bad_arguments(what.join(" ")).hint(tip.unwrap_or("`--help` tells what it takes")).report()
+    Fault::bad_arguments(what.join(" ")).hint(tip.unwrap_or("`--help` lists the arguments")).report()
 }
 
-/// What is wrong with a scenario or with an option of another scenario; `None` if something else is wrong.
+/// The fault if a scenario is unknown or an option belongs to another scenario; `None` for any other error.
 fn by_scenario(error: &clap::Error) -> Option<Fault> {
     let word = std::env::args().nth(1)?;
     let named = |kind| match error.get(kind) {
@@ -135,9 +136,8 @@ fn by_scenario(error: &clap::Error) -> Option<Fault> {
         ErrorKind::UnknownArgument => {
             let option = named(ContextKind::InvalidArg)?;
             if word == "replay" {
-                let what =
-                    format!("unexpected argument '{option}': a token is not replayed with other parameters");
-                return Some(Fault::bad_arguments(what).hint("leave it out: the token holds its parameters"));
+                let what = format!("unexpected argument '{option}': a token already contains the parameters");
+                return Some(Fault::bad_arguments(what).hint("leave it out"));
             }
             let scenario = std::env::args().nth(2).filter(|word| !word.starts_with('-'))?;
             if option == scenario && !option.starts_with('-') {
@@ -148,7 +148,7 @@ fn by_scenario(error: &clap::Error) -> Option<Fault> {
                 return Some(Fault::bad_arguments(what).hint(format!("proclab {word} --help")));
             }
             let owner = owner(verb(&word)?, option).filter(|owner| *owner != scenario)?;
-            let what = format!("{option} belongs to {owner}, and {scenario} does not have it");
+            let what = format!("{option} is an option of {owner}, not of {scenario}");
             Some(Fault::bad_arguments(what).hint(format!("proclab {word} {scenario} --help")))
         }
         _ => None,
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_explored_and_replayed_by_the_same_grammar_as_a_scenario() {
+    fn a_program_is_explored_and_replayed_with_the_same_grammar_as_a_scenario() {
         Cli::command().debug_assert();
         for good in [
             "proclab explore --dir empty --budget 10s -- sh -c true",

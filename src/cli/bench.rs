@@ -1,4 +1,4 @@
-//! `proclab bench`: this library and its peers side by side on the same work.
+//! `proclab bench`: this library beside its peers on the same work.
 
 #[path = "../../benches/contest/mod.rs"]
 mod contest;
@@ -22,10 +22,10 @@ pub(crate) struct BenchArgs {
     /// The work to measure
     #[arg(value_enum)]
     work: WorkArg,
-    /// Turns for each contestant
+    /// Rounds for each contestant
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     rounds: u64,
-    /// queue: items that it holds (at most 32767 in Python)
+    /// For `queue`: its capacity in items (at most 32767 in Python)
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=32767))]
     capacity: u64,
     /// Output format

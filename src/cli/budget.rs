@@ -1,13 +1,13 @@
-//! How much a search may cost, as it is typed: `1000` executions, `10s`, `5m`.
+//! The budget of a search, as typed: `1000` executions, `10s`, `5m`.
 
 use std::time::Duration;
 
-/// When to stop.
+/// When a search stops.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Budget {
-    /// After so many executions.
+    /// After this many executions.
     Executions(u64),
-    /// After so much time.
+    /// After this much time.
     Time(Duration),
 }
 

@@ -1,4 +1,4 @@
-//! `proclab explore tickets --cabinet`: all locks, explored and compared.
+//! `proclab explore tickets --cabinet`: explores all locks and compares them.
 
 use clap::ArgMatches;
 
@@ -15,7 +15,7 @@ use crate::scenario::contract::LockCase;
 use crate::scenario::entry::Entry;
 use crate::scenario::experiment::Experiment;
 
-/// Explores every lock of a scenario, also with a kill.
+/// Explores every lock of a scenario, without and with a kill.
 pub(super) fn answer(
     entry: &dyn Entry,
     matches: &ArgMatches,
@@ -60,20 +60,21 @@ fn one(
     kills: usize,
     progress: &mut Progress,
 ) -> Result<Exploration, Fault> {
-    // Three processes have too many schedules to execute each of them, for every lock.
+    // Three processes have too many schedules to execute all of them for every lock.
     let reach = Reach { kills, reduce: args.reduce || case.buyers > 2 };
     with_lab(experiment, |bench| {
         let exploration = explore(bench, args, reach, None, progress)?;
-        // A table in which locks are missing compares nothing.
+        // A comparison is useless if locks are missing.
         bench.interrupt.received().map_or(Ok(exploration), |signal| Err(Fault::interrupted(signal)))
     })
 }
 
-/// The median price of a free purchase by this process alone, in microseconds.
+/// The median duration of an uncontended purchase by this process, in microseconds.
 fn median(case: &LockCase) -> Result<Option<f64>, Fault> {
-    let failed = |error: &Cause| could_not("a purchase cannot be measured", error);
-    let prices = (case.prices)().map_err(|error| failed(&error))?;
-    let mut prices: Vec<f64> = prices.into_iter().map(|price| price.as_secs_f64() * 1e6).collect();
-    prices.sort_by(f64::total_cmp);
-    Ok(quantile(&prices, 0.5))
+    let failed = |error: &Cause| could_not("a purchase could not be measured", error);
+    let purchase_times = (case.purchase_times)().map_err(|error| failed(&error))?;
+    let mut purchase_times: Vec<f64> =
+        purchase_times.into_iter().map(|purchase_time| purchase_time.as_secs_f64() * 1e6).collect();
+    purchase_times.sort_by(f64::total_cmp);
+    Ok(quantile(&purchase_times, 0.5))
 }

@@ -1,4 +1,4 @@
-//! `proclab completions SHELL`: what to source so that Tab completes.
+//! `proclab completions SHELL`: the script that makes a shell complete `proclab`'s arguments.
 
 use super::output;
 use clap::{Args, Command};

@@ -26,12 +26,12 @@ use crate::scenario::contract::Verb;
 use crate::scenario::run::verdict::Verdict;
 use crate::sys::signal::Interrupt;
 
-/// How many schedules a random strategy executes by default.
+/// The default number of schedules of a random strategy.
 const SAMPLES: u64 = 1000;
-/// How many ordering constraints `pct` looks for.
+/// The number of ordering constraints that `pct` looks for.
 const DEPTH: usize = 3;
 
-/// The largest saved search that is read.
+/// The maximum size of a saved search, in bytes.
 const MAX_SAVED: u64 = 1 << 30;
 
 /// `proclab explore SCENARIO …`.
@@ -41,19 +41,19 @@ pub(crate) struct ExploreArgs(ArgMatches);
 /// The options of every exploration.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Search {
-    /// Also kill up to this many processes, at each step, in every schedule
+    /// Also kill up to N processes, at every step of every schedule
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=3))]
     kills: u8,
-    /// Execute one schedule of each class of equivalent ones
+    /// Execute one schedule per class of equivalent schedules
     #[arg(long)]
     pub(super) reduce: bool,
-    /// Stop after this many schedules (`1000`) or this much time (`10s`); the answer is then bounded
+    /// Stop after this many schedules (`1000`) or this much time (`10s`); the search is then incomplete
     #[arg(long, value_name = "SCHEDULES|TIME")]
     budget: Option<Budget>,
-    /// Go on from FILE, if it exists, and save there how far the search came
+    /// Continue from FILE, if it exists, and save the progress of the search to it
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
-    /// Which process goes next
+    /// How to choose the process that runs next
     #[arg(long, value_enum, default_value_t)]
     strategy: StrategyArg,
     /// The seed of random decisions
@@ -65,37 +65,37 @@ pub(super) struct Search {
     /// Explore every lock of the scenario, and compare them in one table
     #[arg(long, conflicts_with_all = ["resume", "save", "strategy", "kills"])]
     cabinet: bool,
-    /// How to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum StrategyArg {
-    /// Depth first, to the end
+    /// Depth first, until every schedule is done
     #[default]
     Dfs,
-    /// Any process, with equal chances
+    /// Each process with the same probability
     Random,
-    /// Every interleaving with nearly equal chances
+    /// Each interleaving with nearly the same probability
     Uniform,
     /// Random priorities, changed at a few points
     Pct,
 }
 
-/// What is to be explored of an experiment.
+/// The extent of an exploration.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
-    /// How many processes may be killed.
+    /// The maximum number of kills.
     pub(super) kills: usize,
-    /// Whether one schedule of each class is enough.
+    /// Whether to execute one schedule per class only.
     pub(super) reduce: bool,
 }
 
-/// A search that was cut short, as it lies in a file.
+/// An unfinished search, as saved to a file.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Saved {
-    /// The code of what is explored.
+    /// The code of the experiment.
     experiment: String,
     kills: usize,
     reduce: bool,
@@ -151,15 +151,15 @@ fn answer(args: &ExploreArgs) -> Result<(String, Finding), Fault> {
     }
     let experiment = entry.experiment(Verb::Explore, matches).map_err(fault)?;
     if let Some(why) = experiment.no_kills().filter(|_| args.kills > 0) {
-        return Err(usage(why, "leave --kills away"));
+        return Err(usage(why, "leave out --kills"));
     }
     if args.strategy != StrategyArg::Dfs && (args.reduce || args.resume.is_some()) {
         return Err(usage(
-            "--reduce and --resume belong to a search to the end, and chance has none",
+            "--reduce and --resume need an exhaustive search, and this strategy is random",
             "use --strategy dfs",
         ));
     }
-    // Before any file is opened: opening a pipe waits for its reader, and Ctrl-C ends that.
+    // Before any file is opened: opening a pipe waits for a reader, and Ctrl-C must be able to end that wait.
     Interrupt::install().map_err(|error| Fault::could_not_run(&error))?;
     let saved = args.resume.as_deref().map(load).transpose()?.flatten();
     let save = args.save.as_deref().map(Output::create).transpose()?;
@@ -195,8 +195,8 @@ pub(super) fn explore(
                 saved.experiment == bench.experiment.code() && saved.kills == kills && saved.reduce == reduce;
             if !same {
                 return Err(usage(
-                    "the file of --resume belongs to another exploration",
-                    "give the options that it was begun with, or another file",
+                    "the file given to --resume belongs to another exploration",
+                    "give the options that it was started with, or another file",
                 ));
             }
             (saved.search, saved.tally, saved.seconds)
@@ -210,8 +210,8 @@ pub(super) fn explore(
         StrategyArg::Pct => Some(Box::new(Pct::new(args.seed, DEPTH))),
     };
     let budget = args.budget.or_else(|| chance.is_some().then_some(Budget::Executions(SAMPLES)));
-    // Ctrl-C ends the search as a budget does: what was found is told. The file of where to go on is made
-    // beforehand, so that one that cannot be written does not cost a search.
+    // Ctrl-C ends the search like a budget: the results so far are reported. The file for --resume is created
+    // first, so that an unwritable path does not cost a search.
     let place = args.resume.as_deref().map(Output::create).transpose()?;
     let interrupt = bench.interrupt;
     let within = |tally: &Tally<Verdict>| {
@@ -229,7 +229,7 @@ pub(super) fn explore(
         within(tally)
     });
     let complete = match complete {
-        // A wait that Ctrl-C broke off ends the search, too. From here on only another one breaks waits off.
+        // A wait that Ctrl-C interrupted ends the search, too. From here on only another Ctrl-C interrupts waits.
         _ if interrupt.received().is_some() => {
             interrupt.rearm();
             if let Some(signal) = interrupt.received().filter(|_| tally.schedules == 0) {
@@ -242,10 +242,10 @@ pub(super) fn explore(
     let seconds = before + begin.elapsed().as_secs_f64();
     let mut outcomes = Vec::new();
     for (verdict, found) in tally.outcomes.iter().rev() {
-        // Only what has been replayed is offered for replay.
+        // A token is offered only if its replay has just succeeded.
         let witness = bench.replay(Replay::of(found.witness.events.clone()), kills)?;
         if witness.verdict != *verdict {
-            let text = format!("the witness of {verdict} ended {} when it was replayed", witness.verdict);
+            let text = format!("the schedule that led to {verdict} led to {} when replayed", witness.verdict);
             return Err(diverged(&text));
         }
         outcomes.push(OutcomeView {
@@ -286,8 +286,10 @@ fn advice(exploration: &Exploration, args: &Search) -> String {
         (_, true, _) | (None, _, StrategyArg::Random | StrategyArg::Uniform | StrategyArg::Pct) => {
             String::new()
         }
-        (Some(file), ..) => format!("\nto go on: the same command again; {} says where\n", file.display()),
-        (None, ..) => "\nto be able to go on: --resume FILE\n".to_owned(),
+        (Some(file), ..) => {
+            format!("\nto continue: run the same command again; its progress is in {}\n", file.display())
+        }
+        (None, ..) => "\nto be able to continue later: --resume FILE\n".to_owned(),
     }
 }
 
@@ -298,8 +300,8 @@ fn load(file: &Path) -> Result<Option<Saved>, Fault> {
         Ok(content) => content,
     };
     let saved = serde_json::from_slice(&content).map_err(|error| {
-        let what = format!("{} holds no exploration: {error}", file.display());
-        usage(what, "give a file that --resume has written, or a new name")
+        let what = format!("{} is not a saved exploration: {error}", file.display());
+        usage(what, "give a file that --resume wrote, or a new name")
     })?;
     Ok(Some(saved))
 }

@@ -1,4 +1,4 @@
-//! Why a command failed: one line that says what and why, one that says what to do.
+//! Why a command failed: one line that says what failed and why, and one that says what to do.
 
 use crate::process::{ScratchError, StartError};
 use crate::scenario::run::stage::Reason;
@@ -13,12 +13,12 @@ use std::process::ExitCode;
 
 /// The command could not run.
 pub(crate) const COULD_NOT_RUN: u8 = 1;
-/// The arguments make no sense.
+/// The arguments are invalid.
 pub(crate) const BAD_ARGUMENTS: u8 = 2;
 /// The command ran, and an invariant broke: oversold, lost, deadlocked.
 pub(crate) const BROKEN: u8 = 3;
 
-/// Any error with its sources.
+/// An error with its sources.
 pub(crate) type Cause = dyn Error + 'static;
 
 /// Why a command ended early.
@@ -35,7 +35,7 @@ impl Fault {
         Fault { code: COULD_NOT_RUN, what: chain(error), hint: remedy(error) }
     }
 
-    /// The arguments make no sense.
+    /// The arguments are invalid.
     pub(crate) fn bad_arguments(what: impl Display) -> Fault {
         Fault { code: BAD_ARGUMENTS, what: what.to_string(), hint: None }
     }
@@ -50,28 +50,28 @@ impl Fault {
         }
     }
 
-    /// With the activity that failed in front.
+    /// Prefixes the activity that failed.
     pub(crate) fn context(mut self, doing: impl Display) -> Fault {
         self.what = format!("{doing}: {}", self.what);
         self
     }
 
-    /// With what the user can do about it.
+    /// Adds what the user can do about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Fault {
         self.hint = Some(hint.into());
         self
     }
 
-    /// With this hint, unless the error has one of its own.
+    /// Adds this hint, unless there is one already.
     pub(crate) fn or_hint(self, hint: &str) -> Fault {
         if self.hint.is_none() { self.hint(hint) } else { self }
     }
 
-    /// Prints it on standard error; the code to exit with.
+    /// Prints it on standard error and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         let (red, cyan) =
             (anstyle::AnsiColor::Red.on_default().bold(), anstyle::AnsiColor::Cyan.on_default());
-        // One line without control characters, whatever file name or argument is part of it.
+        // One line without control characters, even if a file name or an argument contains some.
         // If standard error cannot be written, the exit code still reports the failure.
         let mut stderr = anstream::stderr();
         let _ = writeln!(stderr, "{red}error:{red:#} {}", self.what.replace(char::is_control, " "));
@@ -82,7 +82,7 @@ impl Fault {
     }
 }
 
-/// The remedy for an error that any command may meet.
+/// The remedy for an error that can occur in any command.
 fn remedy(error: &Cause) -> Option<String> {
     let sources = || std::iter::successors(Some(error), |&error| error.source());
     if sources().any(|error| matches!(error.downcast_ref(), Some(ScratchError::Make { .. }))) {
@@ -91,7 +91,7 @@ fn remedy(error: &Cause) -> Option<String> {
     if sources().any(|error| matches!(error.downcast_ref(), Some(StartError::DiedBeforeReady { .. }))) {
         return Some("it was killed, or a sandbox refuses a system call that it needs".to_owned());
     }
-    // What could not be ended has a cause of its own for each process.
+    // Each process that could not be ended has a cause of its own.
     let unended = || {
         let left = &sources().find_map(|error| error.downcast_ref::<ShutdownError>())?.left;
         left.iter().find_map(|left| Reason::of(&left.error).errno)
@@ -99,13 +99,13 @@ fn remedy(error: &Cause) -> Option<String> {
     let text = match obstacle(Reason::of(error).errno.or_else(unended)?)? {
         Obstacle::OwnFiles => "raise the limit of open files (`ulimit -n`), or ask for fewer processes",
         Obstacle::SystemFiles => {
-            "the whole system has as many files open as it may (fs.file-max): end other programs"
+            "the system-wide limit of open files is reached (fs.file-max): end other programs"
         }
-        // Nothing else that a command does fails so: output that is not taken is waited for.
+        // Only the limit of processes causes this: a write that would block is waited for.
         Obstacle::Again => return Some(more_processes()),
         Obstacle::FileSize => "raise the limit of the size of files (`ulimit -f`)",
-        Obstacle::Room => "the disk is full: free some room",
-        Obstacle::Memory => "memory is short: end other programs, or ask for fewer processes",
+        Obstacle::Room => "the disk is full: free some space",
+        Obstacle::Memory => "not enough memory: end other programs, or ask for fewer processes",
         Obstacle::Refused => {
             "a sandbox or the kernel refuses a system call that this needs: run it where that is allowed"
         }
@@ -113,7 +113,7 @@ fn remedy(error: &Cause) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// What allows more processes.
+/// How to allow more processes.
 fn more_processes() -> String {
     match nearest_process_limit() {
         Some(ProcessLimit::User(most)) => {

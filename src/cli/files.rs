@@ -1,4 +1,4 @@
-//! Files that a command reads and writes. A file that it writes appears complete or not at all, and no temporary name
+//! The files that a command reads and writes. An output file appears complete or not at all, and no temporary name
 //! is left behind, even if the command is killed.
 
 use super::fault::Fault;
@@ -12,10 +12,10 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Reads a regular file of at most `most` bytes; a pipe or a terminal is refused, not waited for.
+/// Reads a regular file of at most `most` bytes; a pipe or a terminal is refused.
 ///
 /// # Errors
-/// `FileTooLarge`; `InvalidInput` for what is no regular file; else as `open(2)` and `read(2)`.
+/// `FileTooLarge`; `InvalidInput` if it is not a regular file; those of `open(2)` and `read(2)`.
 pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open_to_read(path)?;
     let mut content = Vec::new();
@@ -39,16 +39,16 @@ pub(super) struct Output {
 enum Destination {
     /// A device or a pipe is written to directly.
     Device,
-    /// It has no name until it is complete, so that no kill leaves it behind.
+    /// The file has no name until it is complete, so a kill leaves nothing behind.
     Nameless(Folder),
-    /// The file system cannot do that: it has this temporary name in this folder.
+    /// For file systems without nameless files: a file with this temporary name in this folder.
     Aside(Folder, String),
 }
 
 impl Output {
-    /// Makes the file in the folder of `path`, so that a path that cannot be written to fails at once.
+    /// Creates the file in the folder of `path`, so that an unwritable path fails immediately.
     pub(super) fn create(path: &Path) -> Result<Self, Fault> {
-        // What a link points to is replaced, not the link.
+        // Replaces the target of a link, not the link.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         Self::open(path.clone()).map_err(|error| interrupted_or(&path, &error))
     }
@@ -86,7 +86,7 @@ impl Output {
             Destination::Device => Ok(()),
             Destination::Aside(folder, aside) => folder.rename(aside, name(&self.path)),
             Destination::Nameless(folder) => {
-                // `linkat` makes a new name only, and `rename` needs one: so first a name aside, then the rename.
+                // `linkat` cannot replace a file, and `rename` needs a name: first a temporary name, then the rename.
                 let aside = aside();
                 folder.publish(&self.file, &aside)?;
                 folder.rename(&aside, name(&self.path)).inspect_err(|_| {
@@ -100,13 +100,13 @@ impl Output {
 impl Drop for Output {
     fn drop(&mut self) {
         if let Destination::Aside(folder, aside) = &self.destination {
-            // After it was published it is not there any more.
+            // Fails harmlessly after `publish`, which has renamed it.
             let _ = folder.remove(aside);
         }
     }
 }
 
-/// Opens a device or a pipe to write. A pipe is waited for until someone reads it; Ctrl-C ends the wait.
+/// Opens a device or a pipe for writing. Waits until a pipe has a reader; Ctrl-C ends the wait.
 fn open_device(path: &Path) -> io::Result<File> {
     loop {
         match open_to_write_at_once(path) {
@@ -117,7 +117,7 @@ fn open_device(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Writes all of it, as fast as it is taken; Ctrl-C ends the wait for a reader that is slow or stopped.
+/// Writes all bytes, as fast as the reader takes them; Ctrl-C ends the wait for a slow or stopped reader.
 fn write_to_device(file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write(bytes) {
@@ -144,7 +144,7 @@ fn wait_a_moment() -> io::Result<()> {
     }
 }
 
-/// The signal that ended a wait, or why the file cannot be written.
+/// The fault of a failed write: the signal that interrupted it, or the error.
 fn interrupted_or(path: &Path, error: &io::Error) -> Fault {
     let signal = Interrupt::installed().and_then(Interrupt::received);
     match signal.filter(|_| error.kind() == io::ErrorKind::Interrupted) {
@@ -153,7 +153,7 @@ fn interrupted_or(path: &Path, error: &io::Error) -> Fault {
     }
 }
 
-/// The file name, of any bytes.
+/// The file name, which need not be UTF-8.
 fn name(path: &Path) -> &OsStr {
     path.file_name().unwrap_or_default()
 }
@@ -163,13 +163,13 @@ fn aside() -> String {
     format!(".proclab-{:032x}.part", rand::random::<u128>())
 }
 
-/// Why a file cannot be written, and what to do.
+/// A fault that says why a file cannot be written, and what to do.
 fn fault(path: &Path, error: &io::Error) -> Fault {
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "the disk is full: free some room, or give a path on another disk"
+            "the disk is full: free some space, or give a path on another disk"
         }
-        io::ErrorKind::NotFound => "make the folder first",
+        io::ErrorKind::NotFound => "create the folder first",
         io::ErrorKind::PermissionDenied => "give a path that you may write to",
         _ => "give another path",
     };

@@ -1,4 +1,4 @@
-//! What `explore` and `replay` share: processes at the gate, and a witness that was verified.
+//! What `explore` and `replay` share: processes at the gate, and verified witnesses.
 
 use std::fmt::Display;
 
@@ -15,12 +15,12 @@ use crate::supervisor::Supervisor;
 use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::Interrupt;
 
-/// Runs `work` on the processes of `experiment`, with a supervisor and a directory that are gone afterwards.
+/// Runs `work` on the processes of `experiment`, with a supervisor and a directory that are removed afterwards.
 pub(crate) fn with_lab<R>(
     experiment: &dyn Experiment,
     work: impl FnOnce(&mut Gated<'_>) -> Result<R, Fault>,
 ) -> Result<R, Fault> {
-    let failed = |error: &Cause| could_not("the processes cannot be set up", error);
+    let failed = |error: &Cause| could_not("the processes could not be set up", error);
     let interrupt = Interrupt::install().map_err(|error| failed(&error))?;
     let _ = raise_open_file_limit();
     let supervisor = Supervisor::with_interrupt(interrupt).map_err(|error| failed(&error))?;
@@ -29,10 +29,10 @@ pub(crate) fn with_lab<R>(
     work(&mut Gated { experiment, lab, interrupt })
 }
 
-/// Processes at the gate, and what they are for.
+/// An experiment whose processes wait at the gate.
 pub(crate) struct Gated<'s> {
     pub(crate) experiment: &'s dyn Experiment,
-    /// Whether the user has had enough.
+    /// Whether the user asked for an end.
     pub(crate) interrupt: Interrupt,
     pub(crate) lab: Box<dyn Lab + 's>,
 }
@@ -45,7 +45,7 @@ impl Gated<'_> {
                 replay.check(&trace.events).map_err(|divergence| diverged(&divergence))?;
                 self.describe(&trace)
             }
-            Ok(None) => Err(diverged(&"the schedule ends where a process could go on")),
+            Ok(None) => Err(diverged(&"the schedule ends although a process could continue")),
             Err(ExecuteError::Diverged(divergence)) => Err(diverged(&divergence)),
             Err(error) => Err(failed(&error)),
         }
@@ -54,34 +54,34 @@ impl Gated<'_> {
     /// Describes the execution that has just ended.
     pub(crate) fn describe(&mut self, trace: &Trace) -> Result<Witness, Fault> {
         let verdict = self.lab.judge(trace);
-        let verdict = verdict.map_err(|error| could_not("the result cannot be read", &error))?;
+        let verdict = verdict.map_err(|error| could_not("the result could not be read", &error))?;
         let broken = (verdict != Verdict::Ok).then(|| self.lab.broken_at(trace)).flatten();
         Ok(Witness::new(self.experiment, trace, verdict, &self.lab.pids(), broken))
     }
 }
 
-/// The arguments make no sense, and what would.
+/// A usage error: what is wrong, and how to correct it.
 pub(crate) fn usage(what: impl Display, hint: impl Into<String>) -> Fault {
     Fault::bad_arguments(what).hint(hint)
 }
 
-/// Something stood in the way of what is named. After a Ctrl-C whatever goes wrong comes of it.
+/// `doing` failed. After Ctrl-C, the interrupt is taken as the cause of any failure.
 pub(crate) fn could_not(doing: &str, error: &Cause) -> Fault {
     let signal = Interrupt::installed().and_then(Interrupt::received);
     signal.map_or_else(|| Fault::could_not_run(error).context(doing), Fault::interrupted)
 }
 
-/// The processes failed under control.
+/// An execution at the gate failed.
 pub(crate) fn failed(error: &ExecuteError<GateError>) -> Fault {
     could_not("the schedule could not be carried out", error)
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the replay went another way: {0}")]
+#[error("the replay diverged from the schedule: {0}")]
 struct Diverged(String);
 
-/// The processes did other things than the schedule says.
+/// The processes did not follow the schedule.
 pub(crate) fn diverged(difference: &dyn Display) -> Fault {
     Fault::could_not_run(&Diverged(difference.to_string()))
-        .hint("explore again: the program or the kernel has changed since the token was made")
+        .hint("explore again: the program or the kernel has changed since the token was printed")
 }

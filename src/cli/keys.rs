@@ -1,4 +1,4 @@
-//! What a person types who schedules: a key at a terminal, the first of a line elsewhere.
+//! Keyboard input of a person who acts as the scheduler: a key at a terminal, the first character of a line elsewhere.
 
 use std::io::{IsTerminal, Read, Write};
 use std::os::fd::AsFd;
@@ -7,14 +7,14 @@ use crate::sys::poll::{Deadline, readable};
 use crate::sys::signal::Interrupt;
 use crate::sys::terminal::{self, Pressed};
 
-/// The longest line: whatever writes a longer one is no person.
+/// The maximum length of a line: no person types a longer one.
 const LONGEST: usize = 4096;
 
-/// The keys for which the end of the input stands: Ctrl-C's neighbours, where the terminal raises no signal.
+/// The keys that end the input. In raw mode the terminal sends Ctrl-C as a byte, not as a signal.
 const CTRL_C: u8 = 3;
 const CTRL_D: u8 = 4;
 
-/// What a person typed.
+/// A key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     /// Enter or the space bar.
@@ -25,11 +25,11 @@ pub(super) enum Key {
     Char(char),
 }
 
-/// Where keys come from.
+/// The source of keys.
 #[derive(Debug)]
 pub(super) struct Keys {
     interrupt: Interrupt,
-    /// What has come of lines that are not yet taken.
+    /// Input that has been read but not yet returned.
     typed: Vec<u8>,
 }
 
@@ -38,7 +38,7 @@ impl Keys {
         Keys { interrupt, typed: Vec::new() }
     }
 
-    /// One key; `None` at the end of the input, and after a signal that asks the program to end.
+    /// The next key; `None` at the end of the input, or after a signal that asks the program to end.
     pub(super) fn next(&mut self) -> Option<Key> {
         if self.interrupt.received().is_some() {
             return None;
@@ -80,7 +80,7 @@ impl Keys {
             if ready[1] {
                 return None;
             }
-            // As much as the standard input keeps: nothing may be left there that the poll does not see.
+            // As large as the buffer of `stdin`: bytes left in it would be invisible to the poll.
             let mut bytes = [0; 8192];
             let n = stdin.lock().read(&mut bytes).ok()?;
             self.typed.extend_from_slice(&bytes[..n]);

@@ -1,4 +1,4 @@
-//! `proclab list`: what can be run, one line each.
+//! `proclab list`: everything that can be run, one line each.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -9,11 +9,11 @@ use crate::net::registry::PROGRAMS;
 use crate::scenario::contract::Verb;
 use crate::scenario::registry::SCENARIOS;
 
-/// The verbs that take no scenario.
+/// The verbs that do not take a scenario.
 const OTHERS: [(&str, &str); 3] = [
-    ("replay TOKEN", "one of the schedules that `explore` has found again, on real processes"),
-    ("watch -- COMMAND", "any program: which processes run, are ready, or are blocked on what"),
-    ("bench WORK", "start queue: this library beside its peers on the same work, as ratios"),
+    ("replay TOKEN", "run a schedule that `explore` found again, on real processes"),
+    ("watch -- COMMAND", "observe any program: which processes run, are ready or are blocked, and on what"),
+    ("bench start|queue", "compare this library with others on the same work, as ratios"),
 ];
 
 /// Lists everything that can be run.
@@ -21,7 +21,7 @@ pub(crate) fn list() -> ExitCode {
     print(Ok((text(), Finding::Right)))
 }
 
-/// A line per thing that can be run.
+/// The list, as text.
 pub(super) fn text() -> String {
     let mut text = String::new();
     let mut line = |what: &str, about: &str| {
@@ -32,7 +32,7 @@ pub(super) fn text() -> String {
         for verb in verbs.into_iter().filter(|verb| entry.arguments(*verb).is_ok()) {
             let about = match verb {
                 Verb::Run => entry.about().to_owned(),
-                Verb::Trials => "the same, free, many times: how often each outcome occurred".to_owned(),
+                Verb::Trials => "the same many times: how often each outcome occurs".to_owned(),
                 Verb::Explore => format!("every interleaving of its steps, counted{}", entry.explored()),
             };
             let operand = if verb == Verb::Run { entry.operand() } else { "" };
@@ -48,7 +48,7 @@ pub(super) fn text() -> String {
     for (what, about) in super::lab::lines() {
         line(&what, &about);
     }
-    line("net all demo", "the network programs, both ends of each, checked; one by one:");
+    line("net all demo", "all network programs, both ends of each, with checks; one by one:");
     for entry in PROGRAMS {
         line(&format!("net {} demo", entry.name()), entry.about());
     }

@@ -1,4 +1,4 @@
-//! Standard output: what a command has to say gets there, or the command says why it did not.
+//! Standard output: a command's result reaches it, or the command reports why not.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -11,7 +11,7 @@ use super::fault::{BROKEN, Fault};
 use crate::sys::poll::await_writable;
 use crate::sys::signal::Interrupt;
 
-/// How something is printed.
+/// The output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people.
@@ -21,25 +21,25 @@ pub(crate) enum Format {
     Json,
 }
 
-/// What a command has found.
+/// The result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
-    /// All was right.
+    /// Everything was right.
     Right,
     /// Something is wrong.
     Wrong,
-    /// This signal ended the command before it could know; what it says is what it knew by then.
+    /// This signal ended the command early; its output covers what it knew by then.
     Unknown(i32),
 }
 
 impl Finding {
-    /// Of a command that was not interrupted.
+    /// The finding of a command that was not interrupted.
     pub(crate) fn of(right: bool) -> Self {
         if right { Self::Right } else { Self::Wrong }
     }
 }
 
-/// Prints what a command has to say; 3 if it found that something is wrong.
+/// Prints a command's result and returns the exit code, 3 if something is wrong.
 pub(crate) fn print(result: Result<(String, Finding), Fault>) -> ExitCode {
     let said = result.and_then(|(text, finding)| write(&text).map(|()| finding));
     match said {
@@ -50,21 +50,21 @@ pub(crate) fn print(result: Result<(String, Finding), Fault>) -> ExitCode {
     }
 }
 
-/// Writes `text`, without colours where they would not be seen.
+/// Writes `text`, without colours unless the terminal shows them.
 ///
-/// A reader that has gone away (`| head`) has read enough: that is no fault.
+/// A reader that has closed the pipe (`| head`) is not an error.
 pub(super) fn write(text: &str) -> Result<(), Fault> {
     let is_plain = anstream::stdout().current_choice() == anstream::ColorChoice::Never;
     let text = if is_plain { anstream::adapter::strip_str(text).to_string() } else { text.to_owned() };
-    let mut out = Patient(io::stdout().lock());
+    let mut out = BlockingStdout(io::stdout().lock());
     judge(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Standard output that is waited for where another program has made it non-blocking (`O_NONBLOCK` belongs to the open
-/// file, which all that inherit it share). Ctrl-C ends the wait.
-struct Patient(io::StdoutLock<'static>);
+/// Standard output that blocks even if another program has set `O_NONBLOCK`, a flag of the open file description,
+/// which all processes that inherited it share. Ctrl-C ends the wait.
+struct BlockingStdout(io::StdoutLock<'static>);
 
-impl Patient {
+impl BlockingStdout {
     fn attempt<T>(
         &mut self,
         mut write: impl FnMut(&mut io::StdoutLock<'static>) -> io::Result<T>,
@@ -74,7 +74,7 @@ impl Patient {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let interrupt = Interrupt::installed();
                     if !await_writable(self.0.as_fd(), interrupt.as_ref().map(AsFd::as_fd))? {
-                        return Err(io::Error::other("the wait for its reader was interrupted"));
+                        return Err(io::Error::other("interrupted while waiting for its reader"));
                     }
                 }
                 written => return written,
@@ -83,7 +83,7 @@ impl Patient {
     }
 }
 
-impl Write for Patient {
+impl Write for BlockingStdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.attempt(|out| out.write(bytes))
     }
@@ -93,7 +93,7 @@ impl Write for Patient {
     }
 }
 
-/// What becomes of an attempt to write to standard output.
+/// The result of an attempt to write to standard output.
 pub(super) fn judge(written: io::Result<()>) -> Result<(), Fault> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -103,18 +103,18 @@ pub(super) fn judge(written: io::Result<()>) -> Result<(), Fault> {
     }
 }
 
-/// A value as a page of JSON.
+/// A value as indented JSON.
 pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 
-/// How wide a table may be.
+/// The maximum width of a table.
 pub(crate) fn width() -> u16 {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     terminal_width().or(columns).unwrap_or(100).clamp(40, 200)
 }
 
-/// How wide the terminal is, if standard output is one.
+/// The width of the terminal, if standard output is one.
 pub(crate) fn terminal_width() -> Option<u16> {
     console::Term::stdout().size_checked().map(|(_, columns)| columns)
 }

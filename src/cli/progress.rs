@@ -1,4 +1,4 @@
-//! A line on the terminal that tells how far long work is.
+//! A progress line on the terminal.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crate::explore::traced::Progress as Searched;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often the line changes.
+/// The minimum time between two updates.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The line; nothing where standard error is no terminal.
+/// The progress line; does nothing if standard error is not a terminal.
 #[derive(Debug)]
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
@@ -27,7 +27,7 @@ impl Progress {
         Self { bar, shown: None }
     }
 
-    /// Shows how many schedules a search that began at `begin` has executed, and what share it has explored.
+    /// Shows how many schedules a search has executed since `begin`, and the share of all that it has explored.
     pub(super) fn show(&mut self, schedules: u64, explored: Option<f64>, begin: Instant) {
         let Some(bar) = &self.bar else { return };
         if self.shown.is_some_and(|shown| shown.elapsed() < INTERVAL) {
@@ -47,7 +47,7 @@ impl Progress {
         bar.set_message(message);
     }
 
-    /// Shows how far the search of a program that began at `begin` has come; a new outcome is a line of its own.
+    /// Shows the progress since `begin` of the search of a program; a new outcome is a line of its own.
     pub(super) fn search(&mut self, progress: &Searched, begin: Instant) {
         let Some(bar) = &self.bar else { return };
         if let Some(new) = &progress.new {
@@ -64,10 +64,10 @@ impl Progress {
         let seconds = begin.elapsed().as_secs_f64().max(1e-3);
         let rate = progress.executions as f64 / seconds;
         let share = progress.explored.map_or_else(
-            || "by chance".to_owned(),
+            || "random".to_owned(),
             |explored| {
                 bar.set_position((explored * 1000.0) as u64);
-                // Too little data for an estimate.
+                // A huge estimate means that there is too little data for one.
                 let left = seconds * (1.0 - explored) / explored.max(1e-9);
                 let left = if left < 1e6 { format!(", about {left:.0} s left") } else { String::new() };
                 format!("about {:.1} % explored{left}", explored * 100.0)
@@ -79,7 +79,7 @@ impl Progress {
         ));
     }
 
-    /// Shows that `done` of `all` are done.
+    /// Shows that `done` of `all` items are done.
     pub(super) fn count(&mut self, done: u64, all: u64, what: &str) {
         let Some(bar) = &self.bar else { return };
         bar.set_position(done * 1000 / all.max(1));

@@ -1,4 +1,4 @@
-//! `proclab replay`: the same schedule again, on real processes.
+//! `proclab replay`: runs a schedule again, on real processes.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use crate::scenario::experiment::Experiment;
 use crate::scenario::registry::from_code;
 use crate::scenario::run::verdict::Verdict;
 
-/// The largest file that is read.
+/// The maximum size of a schedule file, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 
 /// Run a schedule again on real processes
@@ -29,13 +29,13 @@ const MAX_FILE: u64 = 16 << 20;
     after_help = "Examples:\n  proclab replay t2k1.no.qr~ab2a~tfvvpt\n  proclab replay t2k1.no.qr~ab2a~tfvvpt --step   you are the scheduler\n  proclab replay p~09bf1e22~r,r.1x3,r.2 -- python3 tickets.py"
 )]
 pub(crate) struct ReplayArgs {
-    /// A token, or a file that `explore --save` or `replay --format json` has written
+    /// A token, or a file written by `explore --save` or `replay --format json`
     #[arg(value_name = "TOKEN|FILE")]
     schedule: String,
-    /// Press a key for each step, or choose yourself who goes next
+    /// Press a key for each step, and choose which process goes next if you like
     #[arg(long, conflicts_with = "format")]
     step: bool,
-    /// How to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]
@@ -62,7 +62,7 @@ fn answer(args: &ReplayArgs) -> Result<(String, Finding), Fault> {
         Ok(token) => by_token(token)?,
         Err(_) if Path::new(&args.schedule).is_file() => by_file(Path::new(&args.schedule))?,
         Err(error) => {
-            return Err(usage(error.to_string(), "copy the token that `proclab explore` has printed"));
+            return Err(usage(error.to_string(), "copy the token that `proclab explore` printed"));
         }
     };
     let kills = recorded.token.kills();
@@ -83,8 +83,8 @@ fn answer(args: &ReplayArgs) -> Result<(String, Finding), Fault> {
 fn by_token(token: Token) -> Result<Recorded, Fault> {
     let experiment = from_code(&token.parameters).ok_or_else(|| {
         usage(
-            format!("the token is of no scenario that is known here: `{}`", token.parameters),
-            "copy the token that `proclab explore` has printed",
+            format!("the token's scenario or parameters are unknown: `{}`", token.parameters),
+            "copy the token that `proclab explore` printed",
         )
     })?;
     Ok(Recorded { experiment, replay: Replay::new(token.choices.clone()), token })
@@ -94,24 +94,26 @@ fn by_file(file: &Path) -> Result<Recorded, Fault> {
     let shown = file.display();
     let unreadable = |error: &Cause| could_not(&format!("{shown} cannot be read"), error);
     let usage =
-        |what: String| usage(what, "give a file that `explore --save` or `replay --format json` has written");
+        |what: String| usage(what, "give a file written by `explore --save` or `replay --format json`");
     let content = files::read(file, MAX_FILE).map_err(|error| unreadable(&error))?;
     let witness: Witness = serde_json::from_slice(&content)
-        .map_err(|error| usage(format!("{shown} is no schedule: {error}")))?;
-    // The code is checked as that of a token is: a file may hold any number.
-    let token =
-        witness.token.parse::<Token>().map_err(|error| usage(format!("{shown} is no schedule: {error}")))?;
+        .map_err(|error| usage(format!("{shown} is not a schedule: {error}")))?;
+    // The code is checked like that of a token: the file may contain anything.
+    let token = witness
+        .token
+        .parse::<Token>()
+        .map_err(|error| usage(format!("{shown} is not a schedule: {error}")))?;
     let experiment = from_code(&token.parameters)
         .filter(|experiment| experiment.subject().parameters == witness.subject.parameters)
-        .ok_or_else(|| usage(format!("{shown} is no schedule: its parameters are not those of its token")))?;
+        .ok_or_else(|| usage(format!("{shown} is not a schedule: its parameters do not match its token")))?;
     let events = witness
         .events(experiment.roles().len(), experiment.steps())
-        .map_err(|error| usage(format!("{shown} is no schedule: {error}")))?;
+        .map_err(|error| usage(format!("{shown} is not a schedule: {error}")))?;
     let token = Token::new(&experiment.code(), &events);
     Ok(Recorded { experiment, replay: Replay::of(events), token })
 }
 
-/// Whether the processes arrived at the same steps as when the token was made.
+/// Checks that the processes arrived at the same steps as when the token was made.
 fn compare(witness: &Witness, token: &Token, experiment: &dyn Experiment) -> Result<(), Fault> {
     let events = witness.events(witness.processes.len(), experiment.steps()).unwrap_or_default();
     if arrivals(&events) == token.arrivals {
@@ -119,5 +121,5 @@ fn compare(witness: &Witness, token: &Token, experiment: &dyn Experiment) -> Res
     }
     let names: Vec<_> =
         witness.steps.iter().map(|step| format!("{} `{}`", step.process, step.name)).collect();
-    Err(diverged(&format!("the steps are not those of the token; they were {}", names.join(", "))))
+    Err(diverged(&format!("the steps differ from those of the token; they were {}", names.join(", "))))
 }

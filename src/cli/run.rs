@@ -1,4 +1,4 @@
-//! `proclab run`: one free run, told line by line, then summed up.
+//! `proclab run`: one free run, reported line by line, then summed up.
 
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::Interrupt;
 use std::time::Duration;
 
-/// How long processes may take to end by themselves after Ctrl-C.
+/// How long processes may take to end after Ctrl-C before they are killed.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// `proclab run SCENARIO …`.
@@ -29,10 +29,10 @@ pub(crate) struct RunArgs(ArgMatches);
 /// The options of every run.
 #[derive(Clone, Debug, Args)]
 struct Common {
-    /// How to print it: line by line, or as one JSON object per run (see `proclab schema run`)
+    /// Output format: lines of text, or one JSON object per run (see `proclab schema run`)
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Watch the processes while they run, as `proclab watch` does any program's
+    /// Watch the processes while they run, as with `proclab watch`
     #[arg(long)]
     watch: bool,
 }
@@ -78,7 +78,7 @@ fn carry_out(args: &RunArgs) -> Result<ExitCode, Fault> {
         return Ok(watch::run(&args));
     }
     let acts = entry.acts(matches).map_err(fault)?;
-    // Several records are a line each, so that a program can tell them apart.
+    // Several records are printed one per line, so that a program can separate them.
     let shape = if acts.len() > 1 { Shape::Line } else { Shape::Page };
     let count = acts.len();
     let mut broken = Vec::new();
@@ -91,49 +91,50 @@ fn carry_out(args: &RunArgs) -> Result<ExitCode, Fault> {
             broken.push(title.lines().next().unwrap_or_default().to_owned());
         }
     }
-    // The first verdicts have long scrolled away.
+    // By now the first verdicts have scrolled away.
     if common.format == Format::Text && count > 1 {
         output::write(&report::tally(count, &broken))?;
     }
     Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) })
 }
 
-/// How a record is laid out in JSON.
+/// The layout of a record in JSON.
 #[derive(Debug, Clone, Copy)]
 enum Shape {
     Page,
     Line,
 }
 
-/// Carries out a run and prints it; whether its invariants held.
+/// Carries out a run and prints it. Returns whether its invariants held.
 fn perform(format: Format, shape: Shape, act: Act) -> Result<bool, Fault> {
-    let begin = |error: std::io::Error| Fault::could_not_run(&error).context("the run cannot begin");
+    let begin = |error: std::io::Error| Fault::could_not_run(&error).context("the run could not begin");
     let interrupt = Interrupt::install().map_err(begin)?;
-    // A thousand children need more descriptors than a shell gives; a run with too few says so when it runs out.
+    // A thousand children need more descriptors than a shell allows. If the limit cannot be raised, a run that
+    // needs more reports it.
     let _ = raise_open_file_limit();
     let supervisor = Supervisor::with_interrupt(interrupt).map_err(begin)?.grace(GRACE);
     let mut began_ns = None;
     let mut notes = Notes::inherited();
-    let mut told = Ok(());
-    let mut audience = |event: &Event| {
+    let mut written = Ok(());
+    let mut listener = |event: &Event| {
         notes.tell(&event.note());
-        if format == Format::Text && told.is_ok() && !event.is_for_watchers() {
+        if format == Format::Text && written.is_ok() && !event.is_for_watchers() {
             let heading = if began_ns.is_none() { report::heading() + "\n" } else { String::new() };
             let line = report::event_line(event, *began_ns.get_or_insert(event.at_ns), width());
-            told = output::write(&format!("{heading}{line}\n"));
+            written = output::write(&format!("{heading}{line}\n"));
         }
     };
-    let played = (act.play)(Stage::new(&supervisor, interrupt, &mut audience));
+    let played = (act.play)(Stage::new(&supervisor, interrupt, &mut listener));
     match played {
         Ok(record) => {
             supervisor.finish().map_err(|error| Fault::could_not_run(&error))?;
-            told.and_then(|()| show(format, shape, &record))?;
+            written.and_then(|()| show(format, shape, &record))?;
             Ok(record.verdict == Verdict::Ok)
         }
         Err(error) => {
-            // A process that cannot be ended has changed to another user; the error says enough.
+            // Fails only for a process that cannot be ended, such as one that has changed its user.
             let ended = supervisor.shutdown();
-            // After Ctrl-C it is the cause of every failure: children may have received the signal too.
+            // After Ctrl-C, the interrupt is taken as the cause of any failure: children may have received it too.
             let fault = interrupt.received().map_or_else(|| fault_of(&error), Fault::interrupted);
             Err(match ended {
                 Ok(()) => fault,

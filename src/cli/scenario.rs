@@ -1,4 +1,4 @@
-//! A subcommand per scenario, for every verb that takes one: generated from the registry.
+//! A subcommand per scenario for each verb that takes one, generated from the registry.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use crate::scenario::entry::Entry;
 use crate::scenario::registry::SCENARIOS;
 use crate::scenario::registry::find;
 
-/// Adds a subcommand for each scenario that `verb` has a meaning for, with the scenario's options and the verb's
-/// own, which `options` adds.
+/// Adds a subcommand for each scenario to which `verb` applies, with the scenario's options and the verb's own, which
+/// `options` adds.
 pub(super) fn offer(command: Command, verb: Verb, options: impl Fn(Command) -> Command) -> Command {
     let command = command
         .subcommand_required(true)
@@ -21,14 +21,14 @@ pub(super) fn offer(command: Command, verb: Verb, options: impl Fn(Command) -> C
         .disable_help_subcommand(true);
     SCENARIOS.iter().fold(command, |command, entry| match entry.arguments(verb) {
         Ok(arguments) => {
-            // The options bring a description of themselves, which is not the scenario's.
+            // The options set a description of their own; the scenario's replaces it.
             command.subcommand(options(arguments).about(entry.about()).max_term_width(100))
         }
         Err(_) => command,
     })
 }
 
-/// Adds what the verb takes in place of a scenario: the options and the positional `-- COMMAND …` of `T`.
+/// Adds the alternative to a scenario: the options of `T` and its positional `-- COMMAND …`.
 pub(super) fn or_command<T: Args>(command: Command, verb: Verb) -> Command {
     let word = word(verb);
     T::augment_args(command)
@@ -45,10 +45,10 @@ pub(super) fn chosen(matches: &ArgMatches) -> Result<(&'static dyn Entry, &ArgMa
     matches
         .subcommand()
         .and_then(|(name, matches)| Some((find(name)?, matches)))
-        .ok_or_else(|| Fault::bad_arguments("no scenario is named").hint("`proclab list` lists them"))
+        .ok_or_else(|| Fault::bad_arguments("no scenario is given").hint("`proclab list` lists them"))
 }
 
-/// Why `name` is not a scenario that `verb` can do something with.
+/// Why `name` is not a scenario to which `verb` applies.
 pub(super) fn refusal(verb: Verb, name: &str) -> Fault {
     let (word, done) = match verb {
         Verb::Run => ("run", "run"),
@@ -60,18 +60,18 @@ pub(super) fn refusal(verb: Verb, name: &str) -> Fault {
             .hint(format!("proclab run {name}")),
         _ => {
             if is_program(name) {
-                return Fault::bad_arguments(format!("there is no scenario called `{name}`"))
+                return Fault::bad_arguments(format!("there is no scenario `{name}`"))
                     .hint(format!("to {word} a program: proclab {word} -- {name} …"));
             }
             let able =
                 SCENARIOS.iter().filter(|entry| entry.arguments(verb).is_ok()).map(|entry| entry.name());
-            Fault::bad_arguments(format!("there is no scenario called `{name}`"))
+            Fault::bad_arguments(format!("there is no scenario `{name}`"))
                 .hint(format!("`proclab {word}` takes {}", able.collect::<Vec<_>>().join(", ")))
         }
     }
 }
 
-/// Whether a program of this name would be found.
+/// Whether a program of this name can be found.
 fn is_program(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders = std::env::split_paths(&path);
@@ -82,7 +82,7 @@ fn is_program(name: &str) -> bool {
     }
 }
 
-/// The scenario to which an option belongs that another scenario does not have.
+/// The scenario that has this option.
 pub(super) fn owner(verb: Verb, option: &str) -> Option<&'static str> {
     let name = option.strip_prefix("--")?.split('=').next()?;
     let has = |entry: &&dyn Entry| {
@@ -92,7 +92,7 @@ pub(super) fn owner(verb: Verb, option: &str) -> Option<&'static str> {
     SCENARIOS.iter().copied().find(|entry| has(entry)).map(Entry::name)
 }
 
-/// The verb on the command line.
+/// The verb as typed.
 pub(super) fn word(verb: Verb) -> &'static str {
     match verb {
         Verb::Run => "run",
@@ -101,17 +101,17 @@ pub(super) fn word(verb: Verb) -> &'static str {
     }
 }
 
-/// The verb of this word.
+/// The verb that `word` names.
 pub(super) fn verb(word: &str) -> Option<Verb> {
     [Verb::Run, Verb::Trials, Verb::Explore].into_iter().find(|verb| self::word(*verb) == word)
 }
 
-/// Options that make no sense together, as a fault.
+/// Inconsistent options as a fault.
 pub(super) fn fault(error: ParamsError) -> Fault {
     match error {
         ParamsError::Usage { what, hint } => Fault::bad_arguments(what).hint(hint),
         ParamsError::File(error) => Fault::could_not_run(&*error)
-            .or_hint("a stock file holds one JSON object with a number, {\"count\": 3}"),
+            .or_hint("a stock file contains one JSON object with a number: {\"count\": 3}"),
     }
 }
 
@@ -136,8 +136,8 @@ mod tests {
     }
 
     #[test]
-    fn a_scenario_of_one_folder_and_one_line_is_known_to_every_verb() {
-        // `counter` is registered for tests only, by one line of `SCENARIOS`.
+    fn a_scenario_needs_one_folder_and_one_line_to_be_known_to_every_verb() {
+        // `counter` is registered in tests only, by one line of `SCENARIOS`.
         let counter = find("counter").unwrap();
         for verb in [Verb::Trials, Verb::Explore] {
             let offered = offer(Command::new(word(verb)), verb, |command| command);

@@ -1,4 +1,4 @@
-//! `proclab schema NAME`: the JSON schema that a view obeys.
+//! `proclab schema NAME`: the JSON schema of a view.
 
 use super::fault::Fault;
 use super::output;
@@ -49,7 +49,7 @@ enum View {
     Serve,
 }
 
-/// The schema of a view of a scenario, or of a program after `--`.
+/// The schema of a view that a scenario or a program after `--` can produce.
 fn either<Scenario: JsonSchema, Program: JsonSchema>() -> Schema {
     let mut generator = SchemaSettings::default().into_generator();
     let any = [generator.subschema_for::<Scenario>(), generator.subschema_for::<Program>()];

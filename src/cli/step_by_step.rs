@@ -1,4 +1,4 @@
-//! You are the scheduler: a key per step.
+//! `replay --step`: the user is the scheduler and presses a key per step.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ use crate::explore::strategy::{Decision, Strategy};
 use crate::scenario::experiment::State;
 use crate::scenario::run::verdict::Verdict;
 
-/// Executes `choices` as far as the person agrees; what is told at the end, and whether all was right.
+/// Executes `choices` as far as the user follows them. Returns the final report and the finding.
 pub(super) fn run(bench: &mut Gated<'_>, choices: Vec<Choice>) -> Result<(String, Finding), Fault> {
     let state = bench.lab.viewer();
     let mut person = Person::new(choices, Keys::new(bench.interrupt), state);
@@ -30,20 +30,20 @@ pub(super) fn run(bench: &mut Gated<'_>, choices: Vec<Choice>) -> Result<(String
             return Err(Fault::interrupted(signal));
         }
         if !person.undoes() {
-            return Ok(("stopped: the processes are called back\n".to_owned(), Finding::Right));
+            return Ok(("stopped: the processes were reset\n".to_owned(), Finding::Right));
         }
     }
 }
 
-/// Asks at every point.
+/// A strategy that asks the user at every point.
 struct Person {
-    /// The schedule that is replayed, if the person agrees.
+    /// The schedule that Enter follows.
     choices: Vec<Choice>,
-    /// What was done so far, in order.
+    /// The choices so far, in order.
     done: Vec<Choice>,
-    /// What is to be done again without asking, after a step was undone.
+    /// The choices to repeat without asking after an undo.
     again: Vec<Choice>,
-    /// Which process holds what.
+    /// Which process holds which resource.
     holds: Vec<(usize, Label)>,
     wants_to_undo: bool,
     keys: Keys,
@@ -64,19 +64,19 @@ impl Strategy for Person {
             return Ok(Decision::Take(*choice));
         }
         self.again.clear();
-        let is_on_way = self.choices.starts_with(&self.done);
+        let on_schedule = self.choices.starts_with(&self.done);
         let scheduled = self.choices.get(self.done.len()).copied();
-        let scheduled = scheduled.filter(|choice| is_on_way && point.choices.contains(choice));
+        let scheduled = scheduled.filter(|choice| on_schedule && point.choices.contains(choice));
         let previous = self.done.last().map(|choice| Choice::step(choice.index()));
         let go_on = previous.filter(|choice| point.choices.contains(choice));
         let first = point.choices.iter().copied().find(|choice| !choice.kill);
-        let Some(usual) = scheduled.or(go_on).or(first) else { return Ok(Decision::GiveUp) };
+        let Some(default) = scheduled.or(go_on).or(first) else { return Ok(Decision::GiveUp) };
         loop {
-            self.ask(point, usual, scheduled.is_some());
+            self.ask(point, default, scheduled.is_some());
             match self.keys.next() {
-                Some(Key::Enter) => return Ok(Decision::Take(usual)),
+                Some(Key::Enter) => return Ok(Decision::Take(default)),
                 Some(Key::Char('q')) | None => return Ok(Decision::GiveUp),
-                Some(Key::Back | Key::Char('-')) if self.done.is_empty() => self.say("nothing is done yet\n"),
+                Some(Key::Back | Key::Char('-')) if self.done.is_empty() => self.say("nothing to undo\n"),
                 Some(Key::Back | Key::Char('-')) => {
                     self.wants_to_undo = true;
                     return Ok(Decision::GiveUp);
@@ -88,7 +88,7 @@ impl Strategy for Person {
                     if point.choices.contains(&choice) {
                         return Ok(Decision::Take(choice));
                     }
-                    self.say(&format!("{} cannot go on now\n", letter(process)));
+                    self.say(&format!("{} cannot continue now\n", letter(process)));
                 }
                 Some(Key::Char(_)) => {}
             }
@@ -98,7 +98,7 @@ impl Strategy for Person {
     fn refused(&mut self, point: &Point<'_>, process: usize) -> Result<(), Divergence> {
         if self.again.is_empty() {
             let step = point.step(Choice::step(process)).map_or(String::new(), |step| step.to_string());
-            self.say(&format!("      {} is refused at {step}, and waits\n", letter(process)));
+            self.say(&format!("      {} does not get {step}, and waits\n", letter(process)));
         }
         Ok(())
     }
@@ -128,7 +128,7 @@ impl Person {
         Person { choices, done, again, holds, wants_to_undo: false, keys, state }
     }
 
-    /// Whether the last step is to be undone: then all others are done again, from the beginning.
+    /// Whether the user asked for an undo. If so, all choices but the last are repeated from the beginning.
     fn undoes(&mut self) -> bool {
         let undoes = std::mem::take(&mut self.wants_to_undo);
         if undoes {
@@ -139,7 +139,7 @@ impl Person {
         undoes
     }
 
-    fn ask(&mut self, point: &Point<'_>, usual: Choice, scheduled: bool) {
+    fn ask(&mut self, point: &Point<'_>, default: Choice, scheduled: bool) {
         let mut shared: Vec<String> =
             (self.state)().into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
         shared.extend(self.holds.iter().map(|(process, what)| format!("{} holds {what}", letter(*process))));
@@ -152,18 +152,18 @@ impl Person {
             }
         });
         let next: Vec<_> = next.collect();
-        let why = if scheduled { ", as the schedule says" } else { "" };
-        let verb = if usual.kill { "kill " } else { "" };
+        let why = if scheduled { ", as scheduled" } else { "" };
+        let verb = if default.kill { "kill " } else { "" };
         self.say(&format!(
-            "      [{}]  next: {}\n      [Enter: {verb}{}{why}; a letter: that one; a capital: kill it; \
+            "      [{}]  next: {}\n      [Enter: {verb}{}{why}; a letter: run that process; a capital: kill it; \
              Backspace or -: undo; q: stop] ",
             shared.join("; "),
             next.join(", "),
-            letter(usual.index())
+            letter(default.index())
         ));
     }
 
-    /// Prompts go to standard error, as those of any program whose output may be redirected.
+    /// Prompts go to standard error, because standard output may be redirected.
     fn say(&self, text: &str) {
         let mut out = std::io::stderr();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -1,4 +1,4 @@
-//! `proclab trials`: the free race, measured.
+//! `proclab trials`: runs a race freely many times, and measures it.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -27,11 +27,11 @@ use crate::supervisor::Supervisor;
 use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::Interrupt;
 
-/// A run that has not ended this long after all its thinking is over never will.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// After so many runs in a row that could not be carried out, the next could not either.
-const HOPELESS: usize = 3;
-/// The most values of a sweep.
+/// A run counts as never ending when it takes this much longer than its thinking time.
+const RUN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Give up after this many consecutive runs that could not be carried out.
+const MAX_CONSECUTIVE_FAILURES: usize = 3;
+/// The maximum number of values of a sweep.
 const MAX_VALUES: usize = 100;
 
 /// `proclab trials SCENARIO …`.
@@ -41,19 +41,19 @@ pub(crate) struct TrialsArgs(ArgMatches);
 /// The options of all trials.
 #[derive(Args, Clone, Debug)]
 struct Options {
-    /// How many times
+    /// How many runs
     #[arg(short = 'n', long = "trials", value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     n: u64,
-    /// The same for several values of one option: think=0,1,2,5 or buyers=2,3 or lock=none,flock
+    /// Repeat the trials for several values of one option: think=0,1,2,5 or lock=none,flock
     #[arg(long, value_name = "OPTION=VALUE,…")]
     sweep: Option<String>,
-    /// Write a page with charts to FILE; it needs no network
+    /// Write a self-contained HTML page with charts to FILE
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write every run to FILE
+    /// Write a table with every run to FILE
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// How to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -95,7 +95,7 @@ pub(crate) fn run(args: &TrialsArgs) -> ExitCode {
     print(answer(args))
 }
 
-/// What is tried, and the value of the swept option that it stands for.
+/// A value of the swept option, and the experiment with that value.
 type Tried = (String, Arc<dyn Experiment>);
 
 fn answer(args: &TrialsArgs) -> Result<(String, Finding), Fault> {
@@ -106,9 +106,9 @@ fn answer(args: &TrialsArgs) -> Result<(String, Finding), Fault> {
         None => (String::new(), vec![(String::new(), base)]),
         Some(sweep) => values(sweep, entry)?,
     };
-    let failed = |error: &Cause| could_not("the processes cannot be set up", error);
+    let failed = |error: &Cause| could_not("the processes could not be set up", error);
     let interrupt = Interrupt::install().map_err(|error| failed(&error))?;
-    // Beforehand: a file that cannot be written must not cost the trials.
+    // Created first, so that an unwritable path does not cost the trials.
     let page = args.html.as_deref().map(Output::create).transpose()?;
     let table = args.csv.as_deref().map(Output::create).transpose()?;
     let most = tried.iter().map(|(_, experiment)| experiment.roles().len()).max().unwrap_or(0);
@@ -145,11 +145,11 @@ fn answer(args: &TrialsArgs) -> Result<(String, Finding), Fault> {
     Ok((text, interrupt.received().map_or(Finding::of(right), Finding::Unknown)))
 }
 
-/// The experiments of a sweep, each with its value: the command line again, with the option set to it.
+/// The experiments of a sweep, each with its value. Each is parsed from the command line with the option set to it.
 fn values(sweep: &str, entry: &dyn Entry) -> Result<(String, Vec<Tried>), Fault> {
     let hint = "for example --sweep think=0,1,2,5,10,20 or --sweep lock=none,flock";
     let Some((option, values)) = sweep.split_once('=') else {
-        return Err(usage(format!("`{sweep}` is no sweep"), hint));
+        return Err(usage(format!("`{sweep}` is not OPTION=VALUE,…"), hint));
     };
     let values: Vec<&str> = values.split(',').collect();
     if values.len() > MAX_VALUES {
@@ -166,7 +166,7 @@ fn values(sweep: &str, entry: &dyn Entry) -> Result<(String, Vec<Tried>), Fault>
     }
     let given: Vec<OsString> = std::env::args_os().skip(2).collect();
     let tried = |value: &&str| {
-        let bad = |why: &str| usage(format!("`{value}` is no value of {option}: {why}"), hint);
+        let bad = |why: &str| usage(format!("`{value}` is not a valid value of {option}: {why}"), hint);
         let command =
             Options::augment_args(entry.arguments(Verb::Trials).map_err(bad)?).args_override_self(true);
         let set = OsString::from(format!("--{option}={value}"));
@@ -180,7 +180,7 @@ fn values(sweep: &str, entry: &dyn Entry) -> Result<(String, Vec<Tried>), Fault>
     Ok((option.to_owned(), tried?))
 }
 
-/// Runs an experiment freely `n` times, or until Ctrl-C; the runs, and why others could not be carried out.
+/// Runs an experiment freely `n` times, or until Ctrl-C. Returns the runs, and why others could not be carried out.
 fn measure(
     experiment: &dyn Experiment,
     n: u64,
@@ -188,15 +188,18 @@ fn measure(
     progress: &mut Progress,
 ) -> Result<(Vec<Run>, Vec<String>), Fault> {
     let interrupted = || interrupt.received();
-    let failed = |error: &Cause| could_not("the processes cannot be set up", error);
+    let failed = |error: &Cause| could_not("the processes could not be set up", error);
     let _ = raise_open_file_limit();
     let supervisor = Supervisor::with_interrupt(interrupt).map_err(|error| failed(&error))?;
     let scratch = Scratch::new().map_err(|error| failed(&error))?;
     let mut lab = experiment.free(&supervisor, scratch.path()).map_err(|error| failed(&error))?;
     let thinking = experiment.slack();
     let (mut runs, mut failures, mut in_a_row, mut last_failure) = (Vec::new(), Vec::new(), 0, None);
-    while (runs.len() + failures.len()) < n as usize && in_a_row < HOPELESS && interrupted().is_none() {
-        match lab.trial(PATIENCE + thinking) {
+    while (runs.len() + failures.len()) < n as usize
+        && in_a_row < MAX_CONSECUTIVE_FAILURES
+        && interrupted().is_none()
+    {
+        match lab.trial(RUN_TIMEOUT + thinking) {
             Ok(trial) => {
                 in_a_row = 0;
                 let us = |duration: Duration| duration.as_secs_f64() * 1e6;
@@ -206,13 +209,13 @@ fn measure(
                     waited_us: trial.waited.into_iter().map(|waited| waited.map(us)).collect(),
                 });
             }
-            // This trial did not fail: it was called off.
+            // The interrupt made it fail.
             Err(_) if interrupted().is_some() => break,
             Err(error) => {
                 in_a_row += 1;
                 failures.push(chain(&error));
                 last_failure = Some(error);
-                // Its processes are in no known state: new ones for the next.
+                // The state of its processes is unknown: start new ones.
                 lab = renewed(lab, &supervisor, experiment, &scratch).map_err(|error| failed(&error))?;
             }
         }

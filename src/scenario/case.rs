@@ -1,4 +1,4 @@
-//! An experiment of any scenario: its parameters, and what can be done with them.
+//! The one implementation of [`Experiment`]: a scenario together with its parameters.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What a scenario is: parameters as a value, processes with roles and steps, one body for every world, a judge.
+//! The contract of a scenario: parameters as a value, processes with roles and steps, one body for every
+//! world, and a judge.
 
 use std::fmt::Debug;
 use std::io;
@@ -20,64 +21,64 @@ use crate::explore::engine::Trace;
 use crate::process::StartMethod;
 use crate::wire::control::Message;
 
-/// Processes that share something, and a promise that their race may break.
+/// A set of processes that share a resource, and an invariant that a race between them may break.
 pub trait Scenario: Debug + Sized + 'static {
-    /// Its name on the command line.
+    /// The name on the command line.
     const NAME: &'static str;
-    /// What it is, in one line.
+    /// A one-line description.
     const ABOUT: &'static str;
     /// The names of the steps that can occur.
     const STEPS: &'static [&'static str];
-    /// Why none of its processes may be killed at the gate; `None` if they may.
+    /// Why its processes must not be killed at the gate; `None` if they may be.
     const NO_KILLS: Option<&'static str> = None;
 
-    /// What else `explore` shows of it, for the list.
+    /// What else `explore` can show, for `proclab list`.
     const EXPLORED: &'static str = "";
 
-    /// What can be chosen.
+    /// The parameters that a user can choose.
     type Params: Params;
-    /// What the processes share, as their parent holds it.
+    /// The parent's side of the shared resources.
     type Resources: Debug;
-    /// What a process is sent of that.
+    /// The part of the resources that is sent to a process.
     type Share: Message;
-    /// What a process makes of its share.
+    /// What a process builds from its share.
     type Tools;
-    /// How a body has ended.
+    /// The result of a body.
     type End: Debug + Serialize + DeserializeOwned;
-    /// What a record of a free run holds beside what all records hold.
+    /// The fields of this scenario in the record of a free run.
     type Detail: JsonSchema;
 
-    /// What each process is, in the order of their letters.
+    /// The role of each process, in the order of the processes' letters.
     fn roles(params: &Self::Params) -> Vec<&'static str>;
 
-    /// Makes what the processes share, in the directory `dir`, which nothing else uses.
+    /// Creates the shared resources in the directory `dir`, which nothing else uses.
     ///
     /// # Errors
-    /// When files or memory cannot be made.
+    /// If files or memory cannot be created.
     fn open(params: &Self::Params, dir: &Path) -> io::Result<Self::Resources>;
 
-    /// What is sent to `process`.
+    /// The share that is sent to `process`.
     ///
     /// # Errors
-    /// When a descriptor cannot be duplicated.
+    /// If a descriptor cannot be duplicated.
     fn share(params: &Self::Params, resources: &Self::Resources, process: usize) -> io::Result<Self::Share>;
 
-    /// What `process` makes of what it was sent.
+    /// Turns the share that `process` received into its tools.
     ///
     /// # Errors
-    /// When memory cannot be mapped.
+    /// If memory cannot be mapped.
     fn unpack(params: &Self::Params, share: Self::Share, process: usize) -> io::Result<Self::Tools>;
 
-    /// Puts everything back as it was at first, while no process does anything.
+    /// Restores the initial state. No process is active during the call.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     fn reset(params: &Self::Params, resources: &Self::Resources) -> io::Result<()>;
 
-    /// What `process` does, in whichever world.
+    /// The code that `process` runs, in any world.
     ///
     /// # Errors
-    /// When a file, a lock or a queue fails.
+    /// If a file, a lock or a queue fails.
     fn body<W: World>(
         world: &mut W,
         params: &Self::Params,
@@ -85,53 +86,53 @@ pub trait Scenario: Debug + Sized + 'static {
         process: usize,
     ) -> io::Result<Self::End>;
 
-    /// What came of an execution in which no body failed.
+    /// The verdict on an execution in which no body failed.
     ///
     /// # Errors
-    /// When what it left behind cannot be read.
+    /// If what the execution left behind cannot be read.
     fn judge(
         params: &Self::Params,
         resources: &Self::Resources,
         history: History<'_, Self::End>,
     ) -> io::Result<Verdict>;
 
-    /// The step at which the promise was broken, counted from 0, and how, in one sentence.
+    /// The index of the step that broke the invariant, and one sentence that says how.
     fn broken_at(params: &Self::Params, trace: &Trace) -> Option<(usize, String)>;
 
-    /// What the processes share at this moment, as names and values, for a person who schedules.
+    /// The current state of the shared resources, as names and values, for a person who acts as the scheduler.
     fn state(params: &Self::Params, resources: &Self::Resources) -> Vec<(&'static str, String)>;
 
-    /// How much longer a trial may take than its processes work: the time that they spend thinking.
+    /// How much time a trial may take in addition to its work: the time that its processes spend thinking.
     fn slack(params: &Self::Params) -> Duration {
         let _ = params;
         Duration::ZERO
     }
 
-    /// Its locks, to be compared, and last the whole exercise; empty if it has none.
+    /// The locks to compare, followed by the whole exercise; empty if the scenario has no locks.
     ///
     /// # Errors
-    /// [`ParamsError`] if the options make no sense.
+    /// [`ParamsError`] if the options are inconsistent.
     fn locks(matches: &clap::ArgMatches) -> Result<Vec<LockCase>, ParamsError> {
         let _ = matches;
         Ok(Vec::new())
     }
 
-    /// The options that `verb` takes; the reason if it has no meaning here.
+    /// The options of `verb`.
     ///
     /// # Errors
-    /// The reason.
+    /// The reason why `verb` does not apply to this scenario.
     fn arguments(verb: Verb) -> Result<clap::Command, &'static str>;
 
-    /// The parameters that the options of `verb` say.
+    /// The parameters that the options of `verb` give.
     ///
     /// # Errors
-    /// [`ParamsError`] if they make no sense together.
+    /// [`ParamsError`] if the options are inconsistent.
     fn params(verb: Verb, matches: &clap::ArgMatches) -> Result<Self::Params, ParamsError>;
 
-    /// The free run that the options of `run` say.
+    /// The free run that the options of `run` describe.
     ///
     /// # Errors
-    /// [`ParamsError`] if they make no sense together.
+    /// [`ParamsError`] if the options are inconsistent.
     fn act(matches: &clap::ArgMatches) -> Result<Act, ParamsError>;
 }
 
@@ -139,30 +140,30 @@ pub trait Scenario: Debug + Sized + 'static {
 pub trait Params:
     Clone + Debug + PartialEq + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
 {
-    /// The parameters in a few small letters, digits and dots, for a token: no two parameters share a code,
-    /// and none begins as another scenario's does.
+    /// The parameters as a short string of lower-case letters, digits and dots, for a token. No two values share
+    /// a code, and no code begins like one of another scenario.
     fn code(&self) -> String;
 
-    /// The parameters that have this code, if they are within bounds.
+    /// The parameters with this code, if they are within bounds.
     fn from_code(code: &str) -> Option<Self>;
 
-    /// The parameters as one types them.
+    /// The parameters as command-line options.
     fn options(&self) -> String;
 }
 
-/// What a judge knows of an execution.
+/// What a judge knows about an execution.
 #[derive(Clone, Copy, Debug)]
 pub enum History<'a, End> {
     /// At the gate: every step, in order.
     Steps(&'a Trace),
-    /// In a trial: how each body ended; `None` for one that waits for ever.
+    /// In a trial: the result of each body; `None` for one that never ended.
     Ends(&'a [Option<End>]),
 }
 
-/// What can be done with a scenario.
+/// What to do with a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// One free run, told line by line.
+    /// One free run, reported line by line.
     Run,
     /// Many free runs.
     Trials,
@@ -170,24 +171,24 @@ pub enum Verb {
     Explore,
 }
 
-/// The options make no sense together.
+/// The options cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ParamsError {
-    /// They contradict each other or a bound.
+    /// They contradict each other, or a value is out of range.
     #[error("{what}")]
     Usage {
         /// What is wrong.
         what: String,
-        /// What would be right.
+        /// How to correct it.
         hint: String,
     },
-    /// A file that they name does not hold what it should.
+    /// A file that they name has invalid content.
     #[error(transparent)]
     File(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl ParamsError {
-    /// The options make no sense, and what would.
+    /// A usage error: what is wrong, and how to correct it.
     pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { what: what.into(), hint: hint.into() }
     }
@@ -199,19 +200,19 @@ impl From<clap::Error> for ParamsError {
     }
 }
 
-/// How a run is carried out on a stage.
+/// Carries out a run on a stage.
 pub type Play = Box<dyn FnOnce(Stage<'_>) -> Result<Record, RunError>>;
 
 /// A free run that is ready to be carried out.
 pub struct Act {
-    /// What is said before it, if it is one of several.
+    /// The heading, if the run is one of several.
     pub title: Option<String>,
     /// Carries it out.
     pub play: Play,
 }
 
 impl Act {
-    /// The only one of a run.
+    /// A run without a heading.
     pub fn new(play: impl FnOnce(Stage<'_>) -> Result<Record, RunError> + 'static) -> Act {
         Act { title: None, play: Box::new(play) }
     }
@@ -223,22 +224,22 @@ impl Debug for Act {
     }
 }
 
-/// One lock of a scenario, to be compared with others.
+/// One lock of a scenario, for a comparison.
 pub struct LockCase {
     /// Its name; `None` for the whole exercise.
     pub name: Option<&'static str>,
-    /// Why it works or not, in two sentences.
+    /// Why it works or fails, in two sentences.
     pub why: &'static str,
-    /// How many processes compete.
+    /// The number of competing buyers.
     pub buyers: usize,
-    /// For how many tickets.
+    /// The number of tickets.
     pub stock: i64,
-    /// Without a kill.
+    /// The experiment without a kill.
     pub plain: Arc<dyn Experiment>,
-    /// With one.
+    /// The same with one kill.
     pub killed: Arc<dyn Experiment>,
-    /// What uses of it without contention cost; none if they do not come to an end.
-    pub prices: Box<dyn Fn() -> Result<Vec<Duration>, RunError>>,
+    /// Measures uncontended purchases, one duration each; empty if they never finish.
+    pub purchase_times: Box<dyn Fn() -> Result<Vec<Duration>, RunError>>,
 }
 
 impl Debug for LockCase {
@@ -250,7 +251,7 @@ impl Debug for LockCase {
     }
 }
 
-/// How processes are started, as an option.
+/// The start method, as a command-line option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Method {
     /// A fresh copy of the executable

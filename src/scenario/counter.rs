@@ -1,4 +1,4 @@
-//! A scenario that exists for tests only: it is this file, and one line of the registry.
+//! A scenario for tests. It shows that a scenario needs one file and one line in the registry.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use super::run::verdict::Verdict;
 use super::world::{Access, Seen, Step, World};
 use crate::explore::engine::Trace;
 
-/// Processes that add one to a number in a file.
+/// Processes that each add one to a number in a file.
 #[derive(Debug)]
 pub(crate) struct Counter;
 
@@ -52,7 +52,7 @@ fn number(path: &Path) -> io::Result<Number> {
 
 impl Scenario for Counter {
     const NAME: &'static str = "counter";
-    const ABOUT: &'static str = "processes add one to a number in a file";
+    const ABOUT: &'static str = "processes that each add one to a number in a file";
     const STEPS: &'static [&'static str] = &["read", "write"];
     type Params = Params;
     type Resources = PathBuf;

@@ -1,4 +1,4 @@
-//! How a scenario is offered on the command line: one entry each, behind one interface.
+//! The scenarios as the command line sees them: one interface for all.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -14,35 +14,35 @@ use super::experiment::Experiment;
 
 /// A scenario as the command line sees it.
 pub trait Entry: Sync {
-    /// Its name.
+    /// The scenario's name.
     fn name(&self) -> &'static str;
 
-    /// What it is, in one line.
+    /// A one-line description.
     fn about(&self) -> &'static str;
 
-    /// What can follow its name under `run`, for the list.
+    /// The argument that follows the name under `run`, for `proclab list`.
     fn operand(&self) -> &'static str {
         ""
     }
 
-    /// Its parts, each with what it shows; for the list.
+    /// Its parts, each with a description, for `proclab list`.
     fn parts(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 
-    /// The options that `verb` takes.
+    /// The options of `verb`.
     ///
     /// # Errors
-    /// Why the verb has no meaning here.
+    /// The reason why `verb` does not apply to this scenario.
     fn arguments(&self, verb: Verb) -> Result<Command, &'static str>;
 
-    /// The runs that the options of `run` say.
+    /// The runs that the options of `run` describe.
     ///
     /// # Errors
     /// [`ParamsError`].
     fn acts(&self, matches: &ArgMatches) -> Result<Vec<Act>, ParamsError>;
 
-    /// The experiment that the options of `verb` say.
+    /// The experiment that the options of `verb` describe.
     ///
     /// # Errors
     /// [`ParamsError`].
@@ -54,7 +54,7 @@ pub trait Entry: Sync {
         ))
     }
 
-    /// The experiment that has this code.
+    /// The experiment with this code.
     fn parse_code(&self, code: &str) -> Option<Arc<dyn Experiment>> {
         let _ = code;
         None
@@ -66,15 +66,15 @@ pub trait Entry: Sync {
         None
     }
 
-    /// The schema of what only its records hold.
+    /// The schema of the fields that only its records have.
     fn detail(&self, generator: &mut SchemaGenerator) -> Schema;
 
-    /// What else `explore` shows of it, for the list.
+    /// What else `explore` can show, for `proclab list`.
     fn explored(&self) -> &'static str {
         ""
     }
 
-    /// Its locks, to be compared, and last the whole exercise; empty if it has none.
+    /// The locks to compare, followed by the whole exercise; empty if the scenario has no locks.
     ///
     /// # Errors
     /// [`ParamsError`].
@@ -115,7 +115,7 @@ impl<S: Scenario> Entry for Raced<S> {
     }
 
     fn parse_code(&self, code: &str) -> Option<Arc<dyn Experiment>> {
-        // One code for one value: nothing is left over, and nothing is written in two ways.
+        // Each value has exactly one code: trailing characters and alternative spellings are rejected.
         let params = S::Params::from_code(code).filter(|params| params.code() == code)?;
         Some(Arc::new(Case::<S>::new(params)))
     }

@@ -1,5 +1,5 @@
-//! A child evaluates an expression, and its parent receives the answer through a
-//! queue. Nothing but arithmetic: the child reads an expression, never a program.
+//! A child evaluates an expression, and its parent receives the answer through a queue. Only arithmetic is
+//! accepted: the child never runs code.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use schemars::generate::SchemaGenerator;
@@ -16,18 +16,18 @@ use crate::process::{Process, StartMethod};
 use crate::queue::{Sender, bounded};
 use crate::wire::control;
 
-/// The queue's capacity.
+/// The capacity of the queue.
 pub const CAPACITY: usize = 5;
-/// Bytes of stack for the deepest expression.
+/// The stack size that the most deeply nested expression needs, in bytes.
 const STACK: usize = 16 << 20;
-/// The longest expression.
+/// The maximum length of an expression, in bytes.
 pub const LONGEST: usize = 1000;
 
-/// The entry of the registry.
+/// The registry entry.
 #[derive(Debug)]
 pub struct Eval;
 
-/// What is run.
+/// The parameters of a run.
 #[derive(Debug, Clone)]
 struct Evaluation {
     expression: String,
@@ -48,10 +48,10 @@ struct EvalArgs {
     start_method: Method,
 }
 
-/// What only the record of an evaluation holds.
+/// The fields of an evaluation's record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 struct EvalRecord {
-    /// The answer; null if the child ended before it gave one.
+    /// The answer; null if the child ended without one.
     answer: Option<Answer>,
 }
 
@@ -61,7 +61,7 @@ impl Entry for Eval {
     }
 
     fn about(&self) -> &'static str {
-        "a child evaluates an arithmetic expression, and the answer comes out of a queue"
+        "a child evaluates an arithmetic expression and returns the answer through a queue"
     }
 
     fn operand(&self) -> &'static str {
@@ -71,7 +71,7 @@ impl Entry for Eval {
     fn arguments(&self, verb: Verb) -> Result<Command, &'static str> {
         match verb {
             Verb::Run => Ok(EvalArgs::augment_args(Command::new("eval"))),
-            Verb::Trials | Verb::Explore => Err("one child answers one parent, so nothing races"),
+            Verb::Trials | Verb::Explore => Err("one child answers one parent, so there is no race"),
         }
     }
 
@@ -86,17 +86,17 @@ impl Entry for Eval {
     }
 }
 
-/// What came out of the queue.
+/// The child's answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Answer {
     /// The value, if the expression has one.
     pub value: Option<f64>,
-    /// What is wrong with it, if it has none.
+    /// Why it has none.
     pub error: Option<String>,
 }
 
 impl Evaluation {
-    /// Has a child evaluate, and takes the answer out of the queue.
+    /// Starts the child and receives its answer.
     ///
     /// # Errors
     /// [`RunError`].
@@ -109,11 +109,11 @@ impl Evaluation {
             .start_method(self.start_method)
             .die_with_parent(true);
         let child = stage.supervisor.start(child)?;
-        stage.say("wait", format!("waits for the answer out of Queue({CAPACITY})"));
+        stage.say("wait", format!("waits for the answer from Queue({CAPACITY})"));
         stage.listen(&incoming)?;
         let answer = answers.recv().ok();
         if answer.is_some() {
-            stage.say_fact("get", "takes the answer out", Fact::Taken(message()));
+            stage.say_fact("get", "receives the answer", Fact::Taken(message()));
         }
         stage.join(&[child.handle()])?;
         let verdict = match &answer {
@@ -154,10 +154,10 @@ fn message() -> Message {
     Message { queue: "answers".to_owned(), sender: "evaluator".to_owned(), number: 0 }
 }
 
-/// The child's part.
+/// The body of the child.
 fn evaluate(expression: String, answers: Sender<Answer>, events: control::Sender<Event>) {
     let name = crate::process::current().name().to_owned();
-    let answer = match with_room(&expression) {
+    let answer = match on_large_stack(&expression) {
         Ok(value) => Answer { value: Some(value), error: None },
         Err(error) => Answer { value: None, error: Some(error) },
     };
@@ -170,7 +170,7 @@ fn evaluate(expression: String, answers: Sender<Answer>, events: control::Sender
     let _ = answers.send(answer);
 }
 
-/// As much of an expression as a line holds.
+/// The expression, shortened to fit a line.
 fn shown(expression: &str) -> String {
     const MOST: usize = 60;
     match expression.char_indices().nth(MOST) {
@@ -179,14 +179,14 @@ fn shown(expression: &str) -> String {
     }
 }
 
-/// The value, computed on a stack of known size: a deep expression needs more than a small `ulimit -s` leaves.
-fn with_room(expression: &str) -> Result<f64, String> {
+/// The value, computed on a stack of known size: a small `ulimit -s` is not enough for a deep expression.
+fn on_large_stack(expression: &str) -> Result<f64, String> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK);
         let thread = thread.spawn_scoped(scope, || value_of(expression));
         match thread {
             Ok(thread) => thread.join().unwrap_or_else(|_| Err("the evaluation panicked".to_owned())),
-            // At the limit of threads the stack that is there must do.
+            // At the limit of threads, use the current stack.
             Err(_) => value_of(expression),
         }
     })
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arithmetic_and_nothing_else() {
+    fn only_arithmetic_is_evaluated() {
         assert_eq!(value_of("1+2+3"), Ok(6.0));
         assert_eq!(value_of("2*(3+4)"), Ok(14.0));
         for bad in ["", "1+", "(", "1/0", "__import__('os')", "x + 1"] {

@@ -1,4 +1,4 @@
-//! A scenario with its parameters, as the verbs see it: one interface for all scenarios.
+//! A scenario together with its parameters, behind one interface for all scenarios.
 
 use crate::sys::pid::Pid;
 use std::fmt::Debug;
@@ -13,46 +13,46 @@ use crate::explore::engine::{System, Trace};
 use crate::explore::gate::GateError;
 use crate::supervisor::Supervisor;
 
-/// A scenario with its parameters. The same value gives the same schedules.
+/// A scenario together with its parameters. Equal values have the same schedules.
 pub trait Experiment: Debug + Send + Sync {
     /// The scenario's name.
     fn scenario(&self) -> &'static str;
 
-    /// The parameters in a few characters, for a token.
+    /// The parameters as a short string, for a token.
     fn code(&self) -> String;
 
-    /// The parameters as one types them.
+    /// The parameters as command-line options.
     fn options(&self) -> String;
 
-    /// What each process is, in the order of their letters.
+    /// The role of each process, in the order of the processes' letters.
     fn roles(&self) -> Vec<&'static str>;
 
     /// The names of the steps that can occur.
     fn steps(&self) -> &'static [&'static str];
 
-    /// Why no process may be killed; `None` if they may.
+    /// Why its processes must not be killed; `None` if they may be.
     fn no_kills(&self) -> Option<&'static str>;
 
-    /// How much longer a trial may take than its processes work.
+    /// How much time a trial may take in addition to its work.
     fn slack(&self) -> Duration;
 
-    /// As plain data.
+    /// The scenario and its parameters as plain data.
     fn subject(&self) -> Subject;
 
-    /// Its processes at the gate, in the directory `dir`, which nothing else uses.
+    /// Starts its processes at the gate, in the directory `dir`, which nothing else uses.
     ///
     /// # Errors
-    /// When files or memory cannot be made.
+    /// If files or memory cannot be created.
     fn gated<'s>(&self, supervisor: &'s Supervisor, dir: &Path) -> Result<Box<dyn Lab + 's>, GateError>;
 
-    /// Its processes for trials.
+    /// Starts its processes for trials.
     ///
     /// # Errors
-    /// When files or memory cannot be made.
+    /// If files or memory cannot be created.
     fn free<'s>(&self, supervisor: &'s Supervisor, dir: &Path) -> Result<Box<dyn TrialRun + 's>, GateError>;
 }
 
-/// What was run, as plain data.
+/// A scenario and its parameters, as plain data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subject {
     /// The scenario's name.
@@ -60,42 +60,42 @@ pub struct Subject {
     /// Its parameters.
     #[serde(flatten)]
     pub parameters: Map<String, Value>,
-    /// The parameters as one types them.
+    /// The parameters as command-line options.
     #[serde(skip)]
     pub options: String,
 }
 
-/// An experiment that is set up: processes at the gate.
+/// An experiment whose processes wait at the gate.
 pub trait Lab: System<Error = GateError, Outcome = Verdict> {
     /// The PID of each process.
     fn pids(&self) -> Vec<Pid>;
 
-    /// The step at which the promise was broken, counted from 0, and how, in one sentence.
+    /// The index of the step that broke the invariant, and one sentence that says how.
     fn broken_at(&self, trace: &Trace) -> Option<(usize, String)>;
 
-    /// Shows what the processes share, also while they are being controlled.
+    /// A view of the shared state that can be used while the processes are being controlled.
     fn viewer(&self) -> State;
 }
 
-/// What the processes share at the moment of the call, as names and values.
+/// Returns the current shared state, as names and values.
 pub type State = Box<dyn Fn() -> Vec<(&'static str, String)>>;
 
-/// An experiment that is set up for trials.
+/// An experiment whose processes are ready for trials.
 pub trait TrialRun {
-    /// One free run: all processes are let go at once, and one that has not ended within `patience` never will.
+    /// Runs all processes freely, at once. A process that has not ended within `timeout` counts as never ending.
     ///
     /// # Errors
-    /// When the run could not be carried out.
-    fn trial(&mut self, patience: Duration) -> Result<Trial, GateError>;
+    /// If the run could not be carried out.
+    fn trial(&mut self, timeout: Duration) -> Result<Trial, GateError>;
 }
 
-/// What came of one free run.
+/// The result of one free run.
 #[derive(Clone, Debug)]
 pub struct Trial {
     /// Its verdict.
     pub verdict: Verdict,
-    /// From letting the processes go to the end of the last.
+    /// From the release of the processes to the end of the last one.
     pub duration: Duration,
-    /// How long each process waited for others; `None` for one that did not end.
+    /// How long each process waited for others; `None` if it did not end.
     pub waited: Vec<Option<Duration>>,
 }

@@ -1,4 +1,4 @@
-//! "When five are in, putting blocks until one is taken out": shown, with states and times.
+//! Demonstrates that sending to a full queue blocks until an item is taken, with states and times.
 
 use crate::sys::procfs::stat::of_process;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::sys::poll::Deadline;
 use crate::wire::control;
 
 const CAPACITY: usize = 5;
-/// How long the sixth has to wait.
-const HELD: Duration = Duration::from_millis(300);
-/// Everything before that takes far less.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the sixth item has to wait.
+const HOLD: Duration = Duration::from_millis(300);
+/// The limit for everything before that, which takes far less.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The entry of the registry.
+/// The registry entry.
 #[derive(Debug)]
 pub struct Full;
 
@@ -43,13 +43,13 @@ impl Entry for Full {
     }
 
     fn about(&self) -> &'static str {
-        "putting into a full queue blocks until something is taken out: shown with states and times"
+        "sending to a full queue blocks until an item is taken: the states and times that show it"
     }
 
     fn arguments(&self, verb: Verb) -> Result<Command, &'static str> {
         match verb {
             Verb::Run => Ok(FullArgs::augment_args(Command::new("full"))),
-            Verb::Trials | Verb::Explore => Err("one child puts and one parent takes, so nothing races"),
+            Verb::Trials | Verb::Explore => Err("one child puts and one parent takes, so there is no race"),
         }
     }
 
@@ -73,7 +73,7 @@ fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunErr
         .die_with_parent(true);
     let child = stage.supervisor.start(child)?;
 
-    let deadline = Deadline::after(PATIENCE);
+    let deadline = Deadline::after(SETUP_TIMEOUT);
     let state = || of_process(child.pid()).map_or('?', |stat| stat.letter);
     let is_blocked = || receiver.is_full() && state() == 'S';
     while !is_blocked() && !deadline.is_over() {
@@ -85,35 +85,35 @@ fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunErr
     let (full, state_then) = (receiver.len(), state());
     stage.say(
         "look",
-        format!("{full} of {CAPACITY} are in; the putter's state is {state_then}: it sleeps in put"),
+        format!("the queue holds {full} of {CAPACITY}; the putter's state is {state_then}: it sleeps in put"),
     );
-    stage.pause(Deadline::after(HELD))?;
+    stage.pause(Deadline::after(HOLD))?;
     let still = is_blocked();
-    let word = if still { "it sleeps still" } else { "it does not sleep any more" };
-    stage.say("look", format!("{:.0} ms later {word}; takes one out", HELD.as_secs_f64() * 1e3));
+    let word = if still { "it is still asleep" } else { "it is no longer asleep" };
+    stage.say("look", format!("{:.0} ms later {word}; takes one item", HOLD.as_secs_f64() * 1e3));
     let taken_ns = monotonic_ns();
     let first = receiver.recv().map_err(RunError::queue)?;
-    stage.say_fact("get", format!("takes {first} out"), Fact::Taken(message(first)));
+    stage.say_fact("get", format!("takes {first}"), Fact::Taken(message(first)));
     stage.listen(&incoming)?;
     stage.join(&[child.handle()])?;
     let (waited_ns, went_on_ns) = child.result()?;
     let rest: Vec<u64> = receiver.try_iter().collect::<Result<_, _>>().map_err(RunError::queue)?;
     for number in &rest {
-        stage.say_fact("get", format!("takes {number} out"), Fact::Taken(message(*number)));
+        stage.say_fact("get", format!("takes {number}"), Fact::Taken(message(*number)));
     }
 
     let holds = full == CAPACITY
         && state_then == 'S'
         && still
-        && Duration::from_nanos(waited_ns) >= HELD
+        && Duration::from_nanos(waited_ns) >= HOLD
         && went_on_ns >= taken_ns
         && first == 1
         && rest == [2, 3, 4, 5, 6];
     let seen = format!(
-        "{full} were in, state {state_then}, asleep later: {still}, waited {:.0} ms, then {first} and {rest:?} came",
+        "{full} in the queue, state {state_then}, still asleep: {still}, waited {:.0} ms, then received {first} and {rest:?}",
         waited_ns as f64 / 1e6
     );
-    let claim = "put blocks when five are in, and goes on when one is taken; what is put comes out in order"
+    let claim = "put blocks while the queue is full and returns when an item is taken; items leave in the order they came"
         .to_owned();
     stage.say("end", format!("the sixth put took {:.0} ms", waited_ns as f64 / 1e6));
     let parameters = serde_json::json!({ "capacity": CAPACITY, "start_method": start_method });
@@ -126,7 +126,7 @@ fn message(number: u64) -> Message {
     Message { queue: "queue".to_owned(), sender: "putter".to_owned(), number }
 }
 
-/// Puts six, and says how long the last one took and when it was done, in nanoseconds.
+/// Puts six items; returns how long the last one took and when it was done, in nanoseconds.
 fn put_six(sender: Sender<u64>, events: control::Sender<Event>) -> (u64, u64) {
     let name = crate::process::current().name().to_owned();
     let say = |what: &str, text: String, fact: Fact| {
@@ -139,10 +139,10 @@ fn put_six(sender: Sender<u64>, events: control::Sender<Event>) -> (u64, u64) {
             say("wait", format!("puts {number}: the queue is full"), fact);
         }
         let begin = monotonic_ns();
-        // The parent receives, or ends this process with itself.
+        // Either the parent receives, or this process ends with it.
         let _ = sender.send(number);
         took = monotonic_ns() - begin;
-        let text = format!("has put {number}, after {:.3} ms", took as f64 / 1e6);
+        let text = format!("has put {number} after {:.3} ms", took as f64 / 1e6);
         say("put", text, Fact::Put(message(number)));
     }
     (took, monotonic_ns())

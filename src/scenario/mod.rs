@@ -1,29 +1,29 @@
-//! What is run: bodies that are written once, and run free or at the gate.
+//! The scenarios: bodies that are written once, and run free or at the gate.
 //!
-//! A scenario lies in a folder of its own, and is known to all verbs by one line of [`registry::SCENARIOS`].
+//! Each scenario has a folder of its own. One line in [`registry::SCENARIOS`] makes it known to all verbs.
 
-/// A scenario's parameters, and what can be done with them.
+/// The implementation of an experiment.
 mod case;
-/// What a scenario is.
+/// The contract of a scenario.
 pub mod contract;
-/// A scenario that exists for tests only.
+/// A scenario for tests.
 #[cfg(test)]
 mod counter;
-/// How a scenario is offered on the command line.
+/// The scenarios as the command line sees them.
 pub mod entry;
-/// A child evaluates, and the answer comes out of a queue.
+/// A child evaluates an expression.
 pub mod eval;
-/// A scenario with its parameters, as the verbs see it.
+/// A scenario together with its parameters.
 pub mod experiment;
-/// Putting into a full queue blocks.
+/// Sending to a full queue blocks.
 pub mod full;
 /// Lessons about the life of processes.
 pub mod life;
-/// Producers and consumers around one queue.
+/// Producers and consumers around a bounded queue.
 pub mod pipeline;
-/// A line per scenario.
+/// The list of scenarios.
 pub mod registry;
-/// What every run needs.
+/// What every run needs: gate, stage, record, verdict.
 pub mod run;
 /// The ticket sale.
 pub mod tickets;

@@ -1,4 +1,4 @@
-//! The registry: a line per scenario, and what follows from it.
+//! The list of scenarios, and what is derived from it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,12 +24,12 @@ pub static SCENARIOS: &[&dyn Entry] = &[
     &Raced::<counter::Counter>::NEW,
 ];
 
-/// The scenario of this name.
+/// The scenario with this name.
 pub fn find(name: &str) -> Option<&'static dyn Entry> {
     SCENARIOS.iter().copied().find(|entry| entry.name() == name)
 }
 
-/// The experiment of which a token says this code.
+/// The experiment with this code.
 pub fn from_code(code: &str) -> Option<Arc<dyn Experiment>> {
     SCENARIOS.iter().find_map(|entry| entry.parse_code(code))
 }
@@ -55,7 +55,7 @@ impl JsonSchema for Subject {
     }
 }
 
-/// The schema lists what each scenario has to tell.
+/// The schema lists the fields of each scenario.
 impl JsonSchema for Detail {
     fn schema_name() -> Cow<'static, str> {
         "Detail".into()
@@ -72,10 +72,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nonsense_is_no_code() {
-        let nonsense =
+    fn malformed_codes_are_rejected() {
+        let malformed =
             ["", "t", "t2", "t2k1", "t2k1.zz", "t02k1.no", "t27k1.no", "t2k1.no.x", "t2k1.no.", "x2k1.no"];
-        for code in nonsense {
+        for code in malformed {
             assert!(from_code(code).is_none(), "{code}");
         }
         assert_eq!(from_code("p1.2.2.1.1").unwrap().scenario(), "pipeline");

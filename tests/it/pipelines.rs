@@ -84,7 +84,7 @@ fn each_line_bears_the_pid_and_the_food() {
             let words: Vec<&str> = line.split_whitespace().collect();
             assert!(words[2].parse::<i32>().is_ok_and(|pid| pid > 1), "{line}");
         }
-        assert!(out.contains("depth over time"), "{out}");
+        assert!(out.contains("items in the queue over time"), "{out}");
         assert!(out.trim_end().ends_with("ok: 2 put, 2 eaten: every item exactly once"), "{out}");
     }
 }
@@ -128,7 +128,7 @@ fn too_few_nones_are_a_deadlock_that_names_who_waits() {
     }
     let output = lab.run(&["run", "pipeline", "--items", "1", "--end", "none", "--sentinels", "1"]);
     let out = ran(&output, 3);
-    assert!(out.trim_end().ends_with("every item exactly once, but one consumer waited for ever"), "{out}");
+    assert!(out.trim_end().ends_with("every item exactly once, but one consumer waited forever"), "{out}");
     refused(&lab.run(&["run", "pipeline", "--sentinels", "1"]), 2);
 }
 

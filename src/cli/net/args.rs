@@ -5,25 +5,25 @@ use crate::net::program::End;
 use crate::net::registry::{PROGRAMS, find};
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
-/// Every program.
+/// The name that stands for every program.
 const ALL: &str = "all";
-/// Both ends.
+/// The subcommand that runs both ends.
 const DEMO: &str = "demo";
 
-const LONG_ABOUT: &str = "Network programs, each with a server and a client that speak the bytes of a small Python \
+const LONG_ABOUT: &str = "Network programs, each with a server and a client that are compatible with a small Python \
                           program.\n\nA server's first line is `listening on ADDRESS`. Lines of standard input are \
-                          sent, messages that arrive are lines of standard output; remarks and failed connections go \
+                          sent; received messages are lines of standard output; remarks and failed connections go \
                           to standard error, one line each. Ctrl-C stops a server: it accepts no more connections, \
                           lets open ones finish for the grace time, and exits with 0.";
 
 const EXAMPLES: &str = "Examples:\n  \
-                        proclab net all demo                          every program, both ends, checked\n  \
-                        proclab net chat demo -v                      and each send and receive\n  \
-                        proclab net chat serve --bind 127.0.0.1:9000  then, elsewhere:\n  \
+                        proclab net all demo                   all programs, both ends\n  \
+                        proclab net chat demo -v               with each send and receive\n  \
+                        proclab net chat serve --bind 127.0.0.1:9000\n  \
                         proclab net chat connect 127.0.0.1:9000\n  \
                         proclab net file receive --into inbox --bind 127.0.0.1:9001\n  \
                         proclab net file send photo.jpg --to 127.0.0.1:9001\n  \
-                        proclab net frames demo --trace               the packets of a connection's life";
+                        proclab net frames demo --trace        with the packets";
 
 /// `proclab net PROGRAM …`.
 #[derive(Clone, Debug)]
@@ -32,9 +32,9 @@ pub(crate) struct NetArgs(ArgMatches);
 /// The options of every end and demo.
 #[derive(Debug, Args)]
 pub(super) struct Common {
-    /// Draw the life of the connections: their packets if CAP_NET_RAW allows it, otherwise their states
+    /// Draw the packets of each connection, or without CAP_NET_RAW its states
     ///
-    /// A demo shows the beginning and the end of a long life; `--trace=all` shows all of it, as a single end
+    /// A demo shows only the beginning and the end of a long trace; `--trace=all` shows all of it, as a single end
     /// always does.
     #[arg(
         long,
@@ -50,9 +50,9 @@ pub(super) struct Common {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Traced {
-    /// In a demo, the beginning and the end of a long life
+    /// In a demo, the beginning and the end of a long trace
     Ends,
-    /// All of it
+    /// The whole trace
     All,
 }
 
@@ -62,13 +62,13 @@ pub(super) struct DemoArgs {
     /// Show each send and receive
     #[arg(long, short)]
     pub(super) verbose: bool,
-    /// Flip one bit of what crosses the wire, to see that it is noticed: in byte number BYTE, counted from 0, of what
-    /// each client sends (up:BYTE) or receives (down:BYTE). The demo then exits with 3
+    /// Flip one bit on the wire, to see that the checks notice: in byte BYTE, counted from 0, of what each client
+    /// sends (up:BYTE) or receives (down:BYTE). The demo then exits with 3
     #[arg(long, value_name = "DIRECTION:BYTE")]
     pub(super) damage: Option<Damage>,
 }
 
-/// What `proclab net` is asked to run.
+/// What `proclab net` is to run.
 pub(super) enum Task {
     End(Box<dyn End>),
     /// The demo of this program, or every demo.
@@ -76,10 +76,10 @@ pub(super) enum Task {
 }
 
 impl NetArgs {
-    /// What is asked for.
+    /// The requested task.
     ///
     /// # Errors
-    /// When the arguments name no program, end or demo, which the parser has refused before.
+    /// If the arguments name no program, end or demo, which the parser rejects earlier.
     pub(super) fn task(&self) -> Result<(Task, Common), clap::Error> {
         let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);
         let (name, matches) = self.0.subcommand().ok_or_else(missing)?;
@@ -98,7 +98,7 @@ impl NetArgs {
 impl Args for NetArgs {
     fn augment_args(command: Command) -> Command {
         let demo = || {
-            let about = "Run both ends as processes, and check what crossed the wire";
+            let about = "Run both ends as processes, and check the result";
             DemoArgs::augment_args(Command::new(DEMO)).about(about)
         };
         let command = command
@@ -179,8 +179,8 @@ mod tests {
     }
 
     #[test]
-    fn a_program_of_one_file_and_one_line_is_known_to_the_command_line_and_runs() {
-        // `ping` is registered for tests only, by one line of `PROGRAMS`.
+    fn a_program_needs_one_file_and_one_line_to_be_on_the_command_line() {
+        // `ping` is registered in tests only, by one line of `PROGRAMS`.
         let server = end(&["ping", "serve"]);
         assert_eq!(server.needs().place, Place::Listen { connections: 7 });
         let help = find("ping").unwrap().arguments();

@@ -14,13 +14,13 @@ use std::process::ExitCode;
 
 pub(super) use super::show::TRACE_COLUMN;
 
-/// Runs the demo of the program called `name`, or every demo; 3 when a check failed.
+/// Runs the demo of the program `name`, or every demo. The exit code is 3 if a check failed.
 pub(super) fn run(name: Option<&str>, traced: Option<Traced>, args: &DemoArgs) -> ExitCode {
     carry_out(name, traced, args).unwrap_or_else(|fault| fault.report())
 }
 
 fn carry_out(name: Option<&str>, traced: Option<Traced>, args: &DemoArgs) -> Result<ExitCode, Fault> {
-    let begin = |error: io::Error| Fault::could_not_run(&error).context("no processes can be supervised");
+    let begin = |error: io::Error| Fault::could_not_run(&error).context("processes cannot be supervised");
     let interrupt = Interrupt::install().map_err(begin)?;
     let supervisor = Supervisor::with_interrupt(interrupt).map_err(begin)?;
     let width = io::stdout().is_terminal().then(|| usize::from(output::width()));
@@ -40,7 +40,7 @@ fn carry_out(name: Option<&str>, traced: Option<Traced>, args: &DemoArgs) -> Res
             checks += 1;
             failed += usize::from(!held);
         }
-        // A reader that has gone away (`| head`) changes nothing about the checks.
+        // A reader that has closed the pipe (`| head`) does not change the result of the checks.
         output::write(&show.demo(entry.name(), entry.about(), began, &entries))?;
         if let Some(signal) = interrupt.received() {
             drop(supervisor);

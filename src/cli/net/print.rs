@@ -1,4 +1,4 @@
-//! Events as lines: messages to standard output, everything else to standard error.
+//! Prints events as lines: messages to standard output, everything else to standard error.
 
 use super::text::printable;
 use crate::net::event::{Event, Log, What};
@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
-/// A log that prints. A server does not end because its reader has gone away, so what cannot be written is left out.
+/// A log that prints. A server must not end because its reader has closed the pipe, so write errors are ignored.
 pub(super) fn printer() -> Log {
     let printer = Mutex::new(Printer {
         out_is_terminal: io::stdout().is_terminal(),
@@ -63,7 +63,7 @@ impl Printer {
     }
 
     fn progress(&mut self, peer: Option<SocketAddr>, done: u64, total: u64) {
-        // A bar redraws its line; two would draw over each other.
+        // A bar redraws its line; two bars would overwrite each other.
         if !self.err_is_terminal || (self.bars.len() == 1 && !self.bars.contains_key(&peer)) {
             return;
         }

@@ -20,8 +20,8 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Descriptors of a server beside those of its connections: the listener, the standard streams, the epoll
-/// instance, and what a handler opens.
+/// The descriptors that a server needs in addition to its connections: the listener, the standard streams, the
+/// epoll instance, and those that a handler opens.
 const SPARE_DESCRIPTORS: u64 = 32;
 
 /// Runs `proclab net …`.
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &NetArgs) -> ExitCode {
 fn run_end(end: &dyn End, is_traced: bool) -> Result<(), EndError> {
     let needs = end.needs();
     let mut log = printer();
-    // Held to the end: dropping it finishes it, once the last packets have arrived.
+    // Held to the end: dropping it waits for the last packets and finishes the trace.
     let trace = Arc::new(Mutex::new(None));
     if is_traced {
         if let Place::Connect { to, .. } = &needs.place {
@@ -76,7 +76,7 @@ fn check_descriptors(connections: u64, log: &Log) {
         Ok(most) if most < connections + SPARE_DESCRIPTORS => log.tell(
             None,
             What::Note(format!(
-                "only {most} descriptors are allowed (ulimit -n), fewer than {connections} connections need"
+                "the limit of {most} descriptors (ulimit -n) is too low for {connections} connections"
             )),
         ),
         _ => {}
@@ -85,10 +85,10 @@ fn check_descriptors(connections: u64, log: &Log) {
 
 fn stdin_lines(longest: usize) -> Result<Receiver<Line>, EndError> {
     let lines = lines(io::BufReader::new(io::stdin()), longest);
-    Ok(lines.map_err(ConnectionError::io("no thread can be started to read the input"))?)
+    Ok(lines.map_err(ConnectionError::io("cannot start a thread to read the input"))?)
 }
 
-/// A log that starts the trace of a server as soon as its address is known, before any client knows it.
+/// A log that starts the trace of a server as soon as its address is known, before any client learns of it.
 fn tracing(log: Log, trace: Arc<Mutex<Option<Trace>>>) -> Log {
     Log::new(move |event| {
         if let What::Listening(address) = event.what {
@@ -110,7 +110,7 @@ fn start_trace(trace: &Mutex<Option<Trace>>, server: SocketAddr, log: &Log) {
     };
     match Trace::start(server, width, emit) {
         Ok(started) => *trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(started),
-        Err(error) => log.tell(None, What::Note(format!("nothing can be traced: {error}"))),
+        Err(error) => log.tell(None, What::Note(format!("cannot trace: {error}"))),
     }
 }
 
@@ -139,7 +139,7 @@ fn hint(error: &EndError, place: &Place) -> Option<String> {
         },
         EndError::Address(AddressError::Bind { source, .. }) => Some(match source.kind() {
             io::ErrorKind::AddrInUse => {
-                "another server has that port: choose another, or 0 for any free port".to_owned()
+                "another server uses that port: choose another, or 0 for any free port".to_owned()
             }
             io::ErrorKind::PermissionDenied => {
                 "ports below 1024 need privileges: choose a higher one".to_owned()

@@ -1,4 +1,4 @@
-//! A demo as text: its scenes, and what was checked; with `-v` each event as well.
+//! A demo as text: its scenes and checks; with `-v` each event as well.
 
 use super::text::{printable, wrap};
 use crate::net::demo::Entry;
@@ -6,16 +6,16 @@ use crate::net::event::{Event, What};
 use anstyle::{AnsiColor, Style};
 use std::iter::successors;
 
-/// Events of one scene after which the rest is only counted.
+/// How many events of a scene are shown; the rest are only counted.
 const SHOWN: usize = 40;
 
-/// Consecutive connections at one end after which the next ones are only counted.
+/// How many consecutive connections at one end are shown; the rest are only counted.
 const IN_A_ROW: usize = 3;
 
-/// Lines of a server's trace that are shown of its beginning and of its end.
+/// How many lines of a server's trace are shown from its beginning and from its end.
 const TRACED: [usize; 2] = [40, 20];
 
-/// The column of a check's text, and of an event's: a line that is too long continues there.
+/// The columns of a check's text and of an event's text, where a long line continues.
 const CHECK_COLUMN: usize = 10;
 const EVENT_COLUMN: usize = 30;
 
@@ -34,14 +34,14 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(super) struct Show {
     /// Columns of the terminal; `None` in a pipe, where lines are not wrapped.
     pub(super) width: Option<usize>,
-    /// With each event.
+    /// Whether to show each event.
     pub(super) verbose: bool,
-    /// With the middle of a long trace.
+    /// Whether to show the middle of a long trace.
     pub(super) whole_trace: bool,
 }
 
 impl Show {
-    /// The text of the demo of `program`, which began at `began` nanoseconds.
+    /// The demo of `program` as text; it began at `began` nanoseconds.
     pub(super) fn demo(self, program: &str, about: &str, began: u64, entries: &[Entry]) -> String {
         let title = self.wrap(&format!("{program}: {about}"), 0);
         let mut text = format!("{BOLD}{title}{BOLD:#}\n");

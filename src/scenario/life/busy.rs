@@ -1,9 +1,9 @@
-//! Work that needs a processor and nothing else.
+//! Purely computational work.
 
 use crate::sys::clock::{cpu_ns, monotonic_ns};
 use std::hint::black_box;
 
-/// Computes until this process has used `ns` nanoseconds of processor time more.
+/// Computes until this process has used another `ns` nanoseconds of processor time.
 pub(super) fn burn(ns: u64) {
     let end = cpu_ns() + ns;
     while cpu_ns() < end {
@@ -11,12 +11,12 @@ pub(super) fn burn(ns: u64) {
     }
 }
 
-/// From when to when, in nanoseconds.
+/// A begin and an end, in nanoseconds.
 pub(super) type Span = (u64, u64);
 
-/// As [`burn`], and says when it was on the processor: a clock that jumps tells of time spent off it.
+/// Like [`burn`], and returns when it was on the processor: a jump of the clock means time off the processor.
 pub(super) fn burn_in_slices(ns: u64) -> Vec<Span> {
-    /// Far more than one round of computing takes, far less than a turn of another process.
+    /// Far longer than one call of `compute`, and far shorter than a turn of another process.
     const JUMP_NS: u64 = 100_000;
     let end = cpu_ns() + ns;
     let mut now = monotonic_ns();

@@ -1,6 +1,6 @@
 //! A daemon ends with its supervisor.
 
-use super::lesson::{Class, Lesson, proof, say};
+use super::lesson::{Lesson, LessonContext, proof, say};
 use crate::process::{Exit, Process, Signal, StartMethod};
 use crate::scenario::run::record::{Event, ProcessRecord, Proof};
 use crate::scenario::run::stage::{Reason, RunError};
@@ -11,66 +11,66 @@ use crate::sys::poll::Deadline;
 use crate::wire::control;
 use std::time::Duration;
 
-/// How long the kernel may take to pass a death on; it takes microseconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The limit for the kernel to kill the daemon, which takes microseconds.
+const DEATH_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) const LESSON: Lesson = Lesson {
     name: "daemon",
     title: "A daemon ends with its supervisor",
-    question: "What becomes of a background process when its parent's code ends, or is killed?",
+    question: "What happens to a background process when its parent ends or is killed?",
     teach,
 };
 
-fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
-    let exit = end_of_a_daemon(class)?;
-    let followed = death_of_a_supervisor(class)?;
+fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
+    let exit = end_of_a_daemon(context)?;
+    let followed = death_of_a_supervisor(context)?;
     let holds = exit == Exit::Signal { signal: Signal::TERM, core_dumped: false } && followed;
     Ok(proof(
-        "a daemon is terminated when its supervisor's code ends, and dies with it even when it is killed",
+        "a daemon is terminated when its supervisor ends, and dies with it even if that is killed",
         holds,
-        format!("it ended by {exit}; it followed a killed supervisor: {followed}"),
+        format!("it ended by {exit}; it died with a killed supervisor: {followed}"),
     ))
 }
 
-/// A daemon that says that it is alive, for ever, until the parent's code ends.
-fn end_of_a_daemon(class: &mut Class<'_, '_>) -> Result<Exit, RunError> {
+/// A daemon that reports that it is alive until its supervisor ends.
+fn end_of_a_daemon(context: &mut LessonContext<'_, '_>) -> Result<Exit, RunError> {
     let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let supervisor = class.stage.another_supervisor()?;
-    let daemon = class.process(Process::new(say_alive).args(events).daemon(true), "daemon");
+    let supervisor = context.stage.another_supervisor()?;
+    let daemon = context.process(Process::new(say_alive).args(events).daemon(true), "daemon");
     let daemon = supervisor.start(daemon)?;
     for _ in 0..3 {
-        class.stage.await_readable(&incoming, Deadline::NEVER)?;
+        context.stage.await_readable(&incoming, Deadline::NEVER)?;
         if let Ok(event) = incoming.try_recv() {
-            class.stage.tell(event);
+            context.stage.tell(event);
         }
     }
-    class.stage.say("end", "my supervisor's code ends here");
+    context.stage.say("end", "my supervisor ends here");
     drop(supervisor);
-    class.stage.listen(&incoming)?;
-    class.stage.processes.push(ProcessRecord::of(&daemon, 0));
+    context.stage.listen(&incoming)?;
+    context.stage.processes.push(ProcessRecord::of(&daemon, 0));
     let exit = daemon.join()?;
-    class.stage.say("ended", format!("the daemon ended by {exit}"));
+    context.stage.say("ended", format!("the daemon ended by {exit}"));
     Ok(exit)
 }
 
-/// Whether a daemon dies with a supervisor that has no chance to terminate it.
-fn death_of_a_supervisor(class: &mut Class<'_, '_>) -> Result<bool, RunError> {
+/// Whether a daemon dies with a supervisor that is killed and so cannot terminate it.
+fn death_of_a_supervisor(context: &mut LessonContext<'_, '_>) -> Result<bool, RunError> {
     let (pids, incoming) = control::channel::<Result<Pid, Reason>>().map_err(RunError::os("socketpair"))?;
-    let other = class.process(Process::new(supervise).args((class.method, pids)), "supervisor");
-    let other = class.stage.supervisor.start(other)?;
-    let silent = || Err(Reason::from("it ended before its daemon began".to_owned()));
-    let told = class.stage.await_word(&incoming)?.unwrap_or_else(silent);
-    let pid = told.map_err(|reason| RunError::Child { name: "supervisor".to_owned(), reason })?;
-    // Its parent, which alone could reap it, sleeps, so the number is still its own.
+    let other = context.process(Process::new(supervise).args((context.method, pids)), "supervisor");
+    let other = context.stage.supervisor.start(other)?;
+    let missing = || Err(Reason::from("it ended before its daemon began".to_owned()));
+    let reported = context.stage.await_message(&incoming)?.unwrap_or_else(missing);
+    let pid = reported.map_err(|reason| RunError::Child { name: "supervisor".to_owned(), reason })?;
+    // The PID cannot have been reused: only its parent could reap it, and the parent sleeps.
     let daemon = pidfd::open(pid).map_err(RunError::os("pidfd_open"))?;
-    class.stage.say(
+    context.stage.say(
         "kill",
-        format!("another supervisor, {}, has a daemon, {pid}; I kill the supervisor", other.pid()),
+        format!("another supervisor, {}, has the daemon {pid}; I kill the supervisor", other.pid()),
     );
     other.kill().map_err(RunError::os("kill"))?;
-    class.stage.join(&[other.handle()])?;
-    let followed = class.stage.await_readable(&daemon, Deadline::after(PATIENCE))?;
-    class.stage.say("ended", format!("its daemon, {pid}, has died with it: {followed}"));
+    context.stage.join(&[other.handle()])?;
+    let followed = context.stage.await_readable(&daemon, Deadline::after(DEATH_TIMEOUT))?;
+    context.stage.say("ended", format!("its daemon {pid} has died with it: {followed}"));
     Ok(followed)
 }
 

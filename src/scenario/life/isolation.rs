@@ -1,13 +1,13 @@
 //! A child's variables are its own.
 
-use super::lesson::{Class, Lesson, proof, say};
+use super::lesson::{Lesson, LessonContext, proof, say};
 use crate::process::{Process, StartMethod};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;
 use crate::wire::control;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// The variable: what every copy of the executable begins with.
+/// The variable, with the initial value in every fresh copy of the executable.
 static VARIABLE: AtomicI32 = AtomicI32::new(1);
 
 pub(super) const LESSON: Lesson = Lesson {
@@ -17,31 +17,32 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
-fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     VARIABLE.store(100, Ordering::Relaxed);
-    class.stage.say("set", "my variable was 1, and is 100 now");
+    context.stage.say("set", "my variable was 1 and is now 100");
     let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let child = class.process(Process::new(change).args(events), "child");
-    let child = class.stage.supervisor.start(child)?;
-    class.stage.listen(&incoming)?;
-    class.stage.join(&[child.handle()])?;
+    let child = context.process(Process::new(change).args(events), "child");
+    let child = context.stage.supervisor.start(child)?;
+    context.stage.listen(&incoming)?;
+    context.stage.join(&[child.handle()])?;
     let (found, left) = child.result()?;
     let own = VARIABLE.load(Ordering::Relaxed);
-    class.stage.say("look", format!("my variable is {own}"));
-    let copied = if class.method == StartMethod::Fork { 100 } else { 1 };
-    let whence = if copied == 100 { "my memory, copied" } else { "clean memory" };
+    context.stage.say("look", format!("my variable is still {own}"));
+    let copied = if context.method == StartMethod::Fork { 100 } else { 1 };
+    let origin = if copied == 100 { "a copy of my memory" } else { "fresh memory" };
     let holds = own == 100 && found == copied && left == -1;
-    let claim =
-        format!("the child began with {whence} ({found}), wrote {left}, and the parent's stays {own}");
+    let claim = format!(
+        "the child began with {origin} ({found}) and wrote {left}; the parent's variable is still {own}"
+    );
     Ok(proof(claim, holds, format!("found {found}, left {left}, own {own}")))
 }
 
-/// What it found and what it left behind.
+/// Changes the variable; returns its value before and after.
 fn change(events: control::Sender<Event>) -> (i32, i32) {
     let found = VARIABLE.load(Ordering::Relaxed);
-    say(&events, "look", format!("I find {found} in the variable"));
+    say(&events, "look", format!("the variable is {found}"));
     VARIABLE.store(-1, Ordering::Relaxed);
     let left = VARIABLE.load(Ordering::Relaxed);
-    say(&events, "set", format!("I have set it to {left}"));
+    say(&events, "set", format!("I set it to {left}"));
     (found, left)
 }

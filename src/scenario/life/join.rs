@@ -1,6 +1,6 @@
 //! The parent waits for its child, and reaps it.
 
-use super::lesson::{Class, Lesson, proof, say};
+use super::lesson::{Lesson, LessonContext, proof, say};
 use crate::process::Process;
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;
@@ -16,22 +16,22 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
-fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let child = class.process(Process::new(work).args(events), "child");
-    let child = class.stage.supervisor.start(child)?;
+    let child = context.process(Process::new(work).args(events), "child");
+    let child = context.stage.supervisor.start(child)?;
     let alive = child.is_alive();
-    class
+    context
         .stage
-        .say("go on", format!("start has returned, and my child lives: {alive}; I could do other things"));
-    class.stage.say("join", "now I wait for it, blocked");
+        .say("go on", format!("start has returned; my child is alive: {alive}; I could do other things"));
+    context.stage.say("join", "now I block in join");
     let begin = monotonic_ns();
-    class.stage.listen(&incoming)?;
-    class.stage.join(&[child.handle()])?;
+    context.stage.listen(&incoming)?;
+    context.stage.join(&[child.handle()])?;
     let waited = monotonic_ns() - begin;
     let exit = child.join()?;
     let gone = of_process(child.pid()).is_none();
-    class.stage.say(
+    context.stage.say(
         "joined",
         format!(
             "it has ended with {exit}; I waited {:.0} ms; its PID is free again: {gone}",
@@ -41,13 +41,13 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     let ended = child.result()?;
     let holds = alive && exit.success() && gone && monotonic_ns() >= ended;
     Ok(proof(
-        "start returns while the child works; join returns when it has ended, and leaves no zombie",
+        "start returns while the child works; join returns when it has ended and leaves no zombie",
         holds,
         format!("alive {alive}, {exit}, gone {gone}"),
     ))
 }
 
-/// Works for a while; when it was done.
+/// Works for a while; returns the time when it was done.
 fn work(events: control::Sender<Event>) -> u64 {
     say(&events, "work", "I work for 200 ms");
     std::thread::sleep(Duration::from_millis(200));

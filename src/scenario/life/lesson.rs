@@ -1,4 +1,4 @@
-//! What a lesson is, and what each needs to be given.
+//! The description of a lesson, and what every lesson needs.
 
 use crate::process::{Process, StartMethod};
 use crate::scenario::run::record::{Event, Proof, Record};
@@ -9,32 +9,31 @@ use crate::wire::control::{self, Message};
 pub(super) struct Lesson {
     /// Its name on the command line.
     pub(super) name: &'static str,
-    /// What it is about.
+    /// The topic.
     pub(super) title: &'static str,
-    /// What it answers.
+    /// The question that it answers.
     pub(super) question: &'static str,
-    /// Gives it.
-    pub(super) teach: fn(&mut Class<'_, '_>) -> Result<Proof, RunError>,
+    /// Runs the lesson.
+    pub(super) teach: fn(&mut LessonContext<'_, '_>) -> Result<Proof, RunError>,
 }
 
 impl Lesson {
-    /// Gives the lesson, with processes that are started by `method`. What was started is ended when the stage's
-    /// supervisor ends.
+    /// Gives the lesson with processes started by `method`. The stage's supervisor ends any process that is left.
     pub(super) fn give(&self, method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunError> {
-        let proof = (self.teach)(&mut Class { stage: &mut stage, method })?;
+        let proof = (self.teach)(&mut LessonContext { stage: &mut stage, method })?;
         let parameters = serde_json::json!({ "lesson": self.name, "start_method": method });
         Ok(stage.prove("life", parameters, proof))
     }
 }
 
-/// Where a lesson is given, and how its processes are started.
-pub(super) struct Class<'c, 's> {
+/// The stage of a lesson, and the start method of its processes.
+pub(super) struct LessonContext<'c, 's> {
     pub(super) stage: &'c mut Stage<'s>,
     pub(super) method: StartMethod,
 }
 
-impl Class<'_, '_> {
-    /// A process for this lesson: whatever happens, it does not outlive this one.
+impl LessonContext<'_, '_> {
+    /// A process for this lesson. It never outlives this one.
     pub(super) fn process<A: Message + 'static, T: Message + Send + 'static>(
         &self,
         process: Process<A, T>,
@@ -44,12 +43,12 @@ impl Class<'_, '_> {
     }
 }
 
-/// Says something in the name of a child of the lesson; once the parent no longer listens, the child is about to end.
+/// Reports an event of the calling child. An error is ignored: a parent that no longer listens ends the child soon.
 pub(super) fn say(events: &control::Sender<Event>, what: &str, text: impl Into<String>) {
     let _ = events.send(Event::now(crate::process::current().name(), what, text));
 }
 
-/// A claim, and what was seen if it did not hold.
+/// A claim, and what was observed instead if it did not hold.
 pub(super) fn proof(claim: impl Into<String>, holds: bool, seen: impl Into<String>) -> Proof {
     Proof { claim: claim.into(), holds, seen: (!holds).then(|| seen.into()) }
 }

@@ -1,5 +1,5 @@
-//! Lessons about the life of processes: short, on real processes, each with the question that it answers. A file
-//! each, and a line of `LESSONS`.
+//! Short lessons on real processes about the life of processes, each with the question that it answers. Each
+//! lesson is a file and a line of `LESSONS`.
 
 mod blocking;
 mod busy;
@@ -26,7 +26,7 @@ use super::run::record::ProofRecord;
 use crate::process::StartMethod;
 use lesson::Lesson;
 
-/// Every lesson, in the order in which they are best taken.
+/// Every lesson, in the recommended order.
 static LESSONS: &[&Lesson] = &[
     &tree::LESSON,
     &isolation::LESSON,
@@ -41,10 +41,10 @@ static LESSONS: &[&Lesson] = &[
     &blocking::LESSON,
 ];
 
-/// The word for all lessons, one after the other.
+/// The name that stands for all lessons.
 const ALL: &str = "all";
 
-/// The entry of the registry.
+/// The registry entry.
 #[derive(Debug)]
 pub struct Life;
 
@@ -52,7 +52,7 @@ pub struct Life;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  proclab run life zombie\n  proclab run life all --start-method fork")]
 struct LifeArgs {
-    /// Which lesson; `all` gives them one after the other
+    /// Which lesson, or all of them in order
     #[arg(value_parser = lesson_names())]
     lesson: String,
     /// How the lesson's processes are started
@@ -71,7 +71,7 @@ impl Entry for Life {
     }
 
     fn about(&self) -> &'static str {
-        "short lessons about the life of processes, each with the question that it answers"
+        "short lessons about the life of processes; each answers one question"
     }
 
     fn operand(&self) -> &'static str {
@@ -85,9 +85,7 @@ impl Entry for Life {
     fn arguments(&self, verb: Verb) -> Result<Command, &'static str> {
         match verb {
             Verb::Run => Ok(LifeArgs::augment_args(Command::new("life"))),
-            Verb::Trials | Verb::Explore => {
-                Err("a lesson shows one course of events, and nothing in it races")
-            }
+            Verb::Trials | Verb::Explore => Err("a lesson shows one course of events, so there is no race"),
         }
     }
 
@@ -116,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_lesson_asks_a_question_and_has_a_name_of_its_own() {
+    fn each_lesson_asks_a_question_and_has_a_unique_name() {
         let mut names: Vec<&str> = LESSONS.iter().map(|lesson| lesson.name).collect();
         assert!(LESSONS.iter().all(|lesson| lesson.question.ends_with('?') && !lesson.title.is_empty()));
         names.sort_unstable();

@@ -1,8 +1,8 @@
-//! A child that is not a daemon is waited for.
+//! A parent waits for a child that is not a daemon.
 
 use std::time::Duration;
 
-use super::lesson::{Class, Lesson, proof, say};
+use super::lesson::{Lesson, LessonContext, proof, say};
 use crate::process::Process;
 use crate::scenario::run::record::{Event, ProcessRecord, Proof};
 use crate::scenario::run::stage::RunError;
@@ -11,27 +11,27 @@ use crate::wire::control;
 
 pub(super) const LESSON: Lesson = Lesson {
     name: "non-daemon",
-    title: "A child that is no daemon is waited for",
-    question: "Can a parent end before its child has done its work?",
+    title: "A parent waits for a child that is not a daemon",
+    question: "Can a parent end before its child has finished?",
     teach,
 };
 
-fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let supervisor = class.stage.another_supervisor()?;
-    let child = class.process(Process::new(work).args(events).daemon(false), "child");
+    let supervisor = context.stage.another_supervisor()?;
+    let child = context.process(Process::new(work).args(events).daemon(false), "child");
     let child = supervisor.start(child)?;
-    class.stage.say("end", "my code ends here, but my child works still");
+    context.stage.say("end", "my code ends here, but my child is still working");
     drop(supervisor);
     let end = monotonic_ns();
-    class.stage.listen(&incoming)?;
-    class.stage.processes.push(ProcessRecord::of(&child, 0));
-    class.stage.say("ended", "the end of my code has waited for it");
+    context.stage.listen(&incoming)?;
+    context.stage.processes.push(ProcessRecord::of(&child, 0));
+    context.stage.say("ended", "dropping my supervisor has waited for it");
     let done = child.result()?;
     Ok(proof(
-        "the end of the parent's code waits for a child that is no daemon",
+        "when the parent's code ends, its supervisor waits for a child that is not a daemon",
         done <= end,
-        format!("the child was done {} ns after that", done.saturating_sub(end)),
+        format!("the child finished {} ns later", done.saturating_sub(end)),
     ))
 }
 

@@ -1,6 +1,6 @@
-//! A child that outlives its parent gets another.
+//! A child that outlives its parent gets a new one.
 
-use super::lesson::{Class, Lesson, proof, say};
+use super::lesson::{Lesson, LessonContext, proof, say};
 use crate::process::{Process, StartMethod, parent};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::{Reason, RunError};
@@ -10,11 +10,11 @@ use crate::sys::procfs::stat::of_process;
 use crate::wire::control;
 use std::time::Duration;
 
-/// Of an orphan: its PID, its first parent, its second.
+/// The PIDs of an orphan, of its first parent and of its second.
 type Fate = (Pid, Pid, Pid);
 
-/// What became of it, or why there is no orphan.
-type Told = Result<Fate, Reason>;
+/// The PIDs, or why there is no orphan.
+type Reported = Result<Fate, Reason>;
 
 pub(super) const LESSON: Lesson = Lesson {
     name: "orphan",
@@ -23,39 +23,41 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
-fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
-    let (_, first, adopted_by) = make_an_orphan(class)?;
-    let whose = of_process(adopted_by).map_or_else(|| "gone".to_owned(), |stat| stat.name);
-    class.stage.say("adopted", format!("the orphan's new parent is {adopted_by} ({whose})"));
+fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
+    let (_, first, adopted_by) = make_an_orphan(context)?;
+    let name = of_process(adopted_by).map_or_else(|| "gone".to_owned(), |stat| stat.name);
+    context.stage.say("adopted", format!("the orphan's new parent is {adopted_by} ({name})"));
 
     let subreaper = Supervisor::new().and_then(Supervisor::subreaper).map_err(RunError::os("prctl"))?;
-    class.stage.say("subreaper", "now I ask to be the parent of orphans below me (PR_SET_CHILD_SUBREAPER)");
-    let (orphan, _, mine) = make_an_orphan(class)?;
-    class.stage.say("adopted", format!("the orphan's new parent is {mine}: I am {}", Pid::this()));
+    context
+        .stage
+        .say("subreaper", "now I become the reaper of my orphaned descendants (PR_SET_CHILD_SUBREAPER)");
+    let (orphan, _, mine) = make_an_orphan(context)?;
+    context.stage.say("adopted", format!("the orphan's new parent is {mine}; my PID is {}", Pid::this()));
     drop(subreaper);
     let reaped = of_process(orphan).is_none();
-    class.stage.say("reaped", format!("I have reaped {orphan}, which I never started: {reaped}"));
+    context.stage.say("reaped", format!("I have reaped {orphan}, which I did not start: {reaped}"));
     Ok(proof(
-        "when a parent dies its child's PPID changes: to the system's reaper, or to a subreaper above it",
+        "when a parent dies, its child's PPID becomes the nearest subreaper or else the init process",
         adopted_by != first && mine == Pid::this() && reaped,
         format!("{first} became {adopted_by}; as subreaper {mine}, reaped {reaped}"),
     ))
 }
 
-/// Has a child that has a child and ends; what became of the latter.
-fn make_an_orphan(class: &mut Class<'_, '_>) -> Result<Fate, RunError> {
+/// Starts a child that starts a child of its own and ends. Returns the PIDs of the latter.
+fn make_an_orphan(context: &mut LessonContext<'_, '_>) -> Result<Fate, RunError> {
     let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let (fates, fate) = control::channel::<Told>().map_err(RunError::os("socketpair"))?;
-    let child = class.process(Process::new(leave_a_child).args((class.method, events, fates)), "parent");
-    let child = class.stage.supervisor.start(child)?;
-    class.stage.listen(&incoming)?;
-    class.stage.join(&[child.handle()])?;
-    let silent = || Err(Reason::from("it ended before its child began".to_owned()));
-    let told = class.stage.await_word(&fate)?.unwrap_or_else(silent);
-    told.map_err(|reason| RunError::Child { name: "parent".to_owned(), reason })
+    let (fates, fate) = control::channel::<Reported>().map_err(RunError::os("socketpair"))?;
+    let child = context.process(Process::new(leave_a_child).args((context.method, events, fates)), "parent");
+    let child = context.stage.supervisor.start(child)?;
+    context.stage.listen(&incoming)?;
+    context.stage.join(&[child.handle()])?;
+    let missing = || Err(Reason::from("it ended before its child began".to_owned()));
+    let reported = context.stage.await_message(&fate)?.unwrap_or_else(missing);
+    reported.map_err(|reason| RunError::Child { name: "parent".to_owned(), reason })
 }
 
-fn leave_a_child(method: StartMethod, events: control::Sender<Event>, fates: control::Sender<Told>) {
+fn leave_a_child(method: StartMethod, events: control::Sender<Event>, fates: control::Sender<Reported>) {
     let child = Process::new(outlive)
         .args((events.clone(), fates.clone()))
         .name("orphan")
@@ -72,20 +74,20 @@ fn leave_a_child(method: StartMethod, events: control::Sender<Event>, fates: con
             return;
         }
     };
-    say(&events, "leave", format!("I have a child, {}, and end without waiting for it", child.pid()));
-    // `exit` runs no destructors: the supervisor, which would join the child, is left behind.
+    say(&events, "leave", format!("I have the child {}, and end without waiting for it", child.pid()));
+    // `exit` runs no destructors, so the supervisor does not join the child.
     std::process::exit(0);
 }
 
-/// Waits for the end of its parent, however that comes about, so it is never left behind.
-fn outlive(events: control::Sender<Event>, fates: control::Sender<Told>) {
+/// Waits until its parent has ended, for whatever reason, and then ends too.
+fn outlive(events: control::Sender<Event>, fates: control::Sender<Reported>) {
     let Some(parent) = parent() else { return };
     say(&events, "born", format!("my parent is {}", parent.pid()));
     while !parent.wait_timeout(Duration::from_secs(3600)) {}
-    // The parent has ended, but the kernel makes its children others' a moment later.
+    // The kernel reparents children a moment after their parent has ended.
     while Pid::parent() == parent.pid() {
         std::thread::yield_now();
     }
-    say(&events, "orphan", format!("my parent {} is dead; my parent is {} now", parent.pid(), Pid::parent()));
+    say(&events, "orphan", format!("my parent {} is dead; my parent is now {}", parent.pid(), Pid::parent()));
     let _ = fates.send(Ok((Pid::this(), parent.pid(), Pid::parent())));
 }

@@ -1,18 +1,18 @@
 //! Two busy children on two processors, and on one.
 
 use super::busy::{Span, burn_in_slices};
-use super::lesson::{Class, Lesson, proof, say};
+use super::lesson::{Lesson, LessonContext, proof, say};
 use crate::process::{Child, Process};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;
 use crate::sys::task;
 use crate::wire::control;
 
-/// How much processor time each child needs.
+/// The processor time that each child needs, in nanoseconds.
 const WORK_NS: u64 = 300_000_000;
 
-/// Other programs may take a processor away, so one try may not be enough to see two at work.
-const TRIES: usize = 5;
+/// Other programs may use the processors, so one attempt may not show two children running at once.
+const ATTEMPTS: usize = 5;
 
 pub(super) const LESSON: Lesson = Lesson {
     name: "parallel",
@@ -21,57 +21,61 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
-fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let cpus = task::allowed_cpus().map_err(RunError::os("sched_getaffinity"))?;
-    let one = race(class, [cpus[0]; 2])?;
-    // The slices are seen from inside, so their ends are a few microseconds off.
+    let one = race(context, [cpus[0]; 2])?;
+    // The children measure their own slices, so the ends are a few microseconds off.
     let takes_turns = one < WORK_NS / 50;
     let [first, second, ..] = cpus[..] else {
-        let claim = "on one processor two children take turns (this machine lets us use only one, so nothing is said of two)";
+        let claim =
+            "on one processor two children take turns (only one is available here, so two were not tried)";
         return Ok(proof(claim, takes_turns, format!("both ran at once for {one} ns")));
     };
-    let claim =
-        "on one processor two children take turns, never both running; on two they run at the same time";
+    let claim = "on one processor two children take turns and never run at once; on two processors they do";
     let mut two = 0;
-    for _ in 0..TRIES {
-        two = race(class, [first, second])?;
+    for _ in 0..ATTEMPTS {
+        two = race(context, [first, second])?;
         if two > WORK_NS / 10 {
             break;
         }
     }
     let holds = takes_turns && two > WORK_NS / 10;
-    Ok(proof(claim, holds, format!("both ran at once for {one} ns on one, and for {two} ns on two")))
+    Ok(proof(
+        claim,
+        holds,
+        format!("both ran at once for {one} ns on one processor, and for {two} ns on two"),
+    ))
 }
 
-/// Lets two children work on the given processors; for how long both were running at once, in nanoseconds.
-fn race(class: &mut Class<'_, '_>, cpus: [usize; 2]) -> Result<u64, RunError> {
-    let where_to = if cpus[0] == cpus[1] { "one processor" } else { "two processors" };
-    class
+/// Runs two children on the given processors. Returns for how long both were running at once, in nanoseconds.
+fn race(context: &mut LessonContext<'_, '_>, cpus: [usize; 2]) -> Result<u64, RunError> {
+    let place = if cpus[0] == cpus[1] { "one processor" } else { "two processors" };
+    context
         .stage
-        .say("begin", format!("two children, each with {} ms of work, on {where_to}", WORK_NS / 1_000_000));
+        .say("begin", format!("two children with {} ms of work each, on {place}", WORK_NS / 1_000_000));
     let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let mut doors = Vec::new();
+    let mut releases = Vec::new();
     let mut children: Vec<Child<Vec<Span>>> = Vec::new();
     for (name, cpu) in ["busy-1", "busy-2"].into_iter().zip(cpus) {
-        let (door, entrance) = control::channel().map_err(RunError::os("socketpair"))?;
-        let child = class.process(Process::new(work).args((cpu, entrance, events.clone())), name);
-        children.push(class.stage.supervisor.start(child)?);
-        doors.push(door);
+        let (release, released) = control::channel().map_err(RunError::os("socketpair"))?;
+        let child = context.process(Process::new(work).args((cpu, released, events.clone())), name);
+        children.push(context.stage.supervisor.start(child)?);
+        releases.push(release);
     }
     drop(events);
-    for door in doors {
-        let _ = door.send(());
+    for release in releases {
+        let _ = release.send(());
     }
-    class.stage.listen(&incoming)?;
-    class.stage.join(&children.iter().map(Child::handle).collect::<Vec<_>>())?;
+    context.stage.listen(&incoming)?;
+    context.stage.join(&children.iter().map(Child::handle).collect::<Vec<_>>())?;
     let slices = children.iter().map(Child::result).collect::<Result<Vec<_>, _>>()?;
     let begin = slices.iter().flatten().map(|slice| slice.0).min().unwrap_or(0);
     let end = slices.iter().flatten().map(|slice| slice.1).max().unwrap_or(0);
     let both = overlap(&slices[0], &slices[1]);
-    class.stage.say(
+    context.stage.say(
         "end",
         format!(
-            "{where_to}: {:.0} ms on the clock, and for {:.0} ms of them both were running",
+            "{place}: {:.0} ms elapsed; both were running for {:.0} ms of them",
             ms(end - begin),
             ms(both)
         ),
@@ -79,16 +83,16 @@ fn race(class: &mut Class<'_, '_>, cpus: [usize; 2]) -> Result<u64, RunError> {
     Ok(both)
 }
 
-fn work(cpu: usize, entrance: control::Receiver<()>, events: control::Sender<Event>) -> Vec<Span> {
+fn work(cpu: usize, released: control::Receiver<()>, events: control::Sender<Event>) -> Vec<Span> {
     task::pin_to_cpu(cpu).unwrap_or_else(|error| panic!("{error}"));
-    if entrance.recv().is_err() {
+    if released.recv().is_err() {
         std::process::exit(1);
     }
     let slices = burn_in_slices(WORK_NS);
     let wall = slices.last().map_or(0, |last| last.1) - slices.first().map_or(0, |first| first.0);
     let ran: u64 = slices.iter().map(|slice| slice.1 - slice.0).sum();
     let text = format!(
-        "processor {cpu}: {:.0} ms on the clock, {:.0} ms of processor time, in {} slices",
+        "processor {cpu}: {:.0} ms elapsed, {:.0} ms of processor time in {} slices",
         ms(wall),
         ms(ran),
         slices.len()
@@ -97,7 +101,7 @@ fn work(cpu: usize, entrance: control::Receiver<()>, events: control::Sender<Eve
     slices
 }
 
-/// How long two series of spans, each in order, have in common.
+/// The total overlap of two ordered series of spans, in nanoseconds.
 fn overlap(a: &[Span], b: &[Span]) -> u64 {
     let (mut a, mut b, mut common) = (a.iter().peekable(), b.iter().peekable(), 0);
     while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
@@ -120,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_overlap_is_what_both_have() {
+    fn the_overlap_is_the_time_that_both_series_cover() {
         assert_eq!(overlap(&[(0, 10), (20, 30)], &[(5, 25)]), 10);
         assert_eq!(overlap(&[(0, 10)], &[(10, 20)]), 0);
         assert_eq!(overlap(&[], &[(1, 2)]), 0);

@@ -1,7 +1,7 @@
 //! Running, ready, blocked on a timer and on a lock, stopped, zombie: one child each.
 
 use super::busy::burn;
-use super::lesson::{Class, Lesson, proof};
+use super::lesson::{Lesson, LessonContext, proof};
 use crate::process::Scratch;
 use crate::process::{Child, Process, Signal};
 use crate::scenario::run::record::Proof;
@@ -16,11 +16,11 @@ use crate::wire::control;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long it is observed which child runs and which waits for the processor.
+/// How long to observe which child runs and which waits for the processor.
 const WATCH: Duration = Duration::from_millis(400);
 
 /// How long a child may take to reach its state.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STATE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) const LESSON: Lesson = Lesson {
     name: "states",
@@ -29,46 +29,46 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
-fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
+fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let scratch = Scratch::new()?;
     let lock = scratch.path().join("lock");
     let cpus = task::allowed_cpus().map_err(RunError::os("sched_getaffinity"))?;
     let cpu = *cpus.last().unwrap_or(&0);
 
     let (held, holding) = control::channel::<()>().map_err(RunError::os("socketpair"))?;
-    let cast = [
-        start(class, "running", Process::new(be_busy).args((cpu, false)))?,
-        start(class, "ready", Process::new(be_busy).args((cpu, true)))?,
-        start(class, "sleeper", Process::new(sleep))?,
-        start(class, "holder", Process::new(hold).args((lock.clone(), Some(held))))?,
+    let first_four = [
+        start(context, "running", Process::new(be_busy).args((cpu, false)))?,
+        start(context, "ready", Process::new(be_busy).args((cpu, true)))?,
+        start(context, "sleeper", Process::new(sleep))?,
+        start(context, "holder", Process::new(hold).args((lock.clone(), Some(held))))?,
     ];
     // The lock is held before another process asks for it.
-    class.stage.await_word(&holding)?;
-    let waiter = start(class, "waiter", Process::new(hold).args((lock, None)))?;
-    let stopped = start(class, "stopped", Process::new(sleep))?;
+    context.stage.await_message(&holding)?;
+    let waiter = start(context, "waiter", Process::new(hold).args((lock, None)))?;
+    let stopped = start(context, "stopped", Process::new(sleep))?;
     stopped.signal(Signal::STOP).map_err(RunError::os("kill"))?;
-    let zombie = start(class, "zombie", Process::new(|| ()).leave_zombie(true))?;
-    let [running, ready, sleeper, holder] = cast;
+    let zombie = start(context, "zombie", Process::new(|| ()).leave_zombie(true))?;
+    let [running, ready, sleeper, holder] = first_four;
 
     let mut seen = Vec::new();
-    let (is_running, is_ready) = watch_two(class, &running, &ready)?;
+    let (is_running, is_ready) = watch_two(context, &running, &ready)?;
     seen.push(("running", is_running));
     seen.push(("ready", is_ready));
-    let reason = format!("blocked on a lock, which {} holds", holder.pid());
+    let reason = format!("blocked on a lock that {} holds", holder.pid());
     for (name, child, letter, reason) in [
         ("sleeper", &sleeper, 'S', "blocked on a timer"),
         ("waiter", &waiter, 'S', reason.as_str()),
         ("stopped", &stopped, 'T', "stopped by a signal (SIGSTOP)"),
-        ("zombie", &zombie, 'Z', "zombie: it has ended, and waits to be reaped"),
+        ("zombie", &zombie, 'Z', "zombie: it has ended and waits to be reaped"),
     ] {
-        seen.push((name, await_state(class, child, letter, reason)?));
+        seen.push((name, await_state(context, child, letter, reason)?));
     }
     for child in [&running, &ready, &sleeper, &holder, &waiter, &stopped] {
         child.kill().map_err(RunError::os("kill"))?;
     }
     zombie.reap()?;
     let all = [&running, &ready, &sleeper, &holder, &waiter, &stopped, &zombie];
-    class.stage.join(&all.map(Child::handle))?;
+    context.stage.join(&all.map(Child::handle))?;
     let missing: Vec<&str> = seen.iter().filter_map(|(name, seen)| (!seen).then_some(*name)).collect();
     Ok(proof(
         "each state was seen in /proc: running, ready, blocked on a timer, blocked on a lock, stopped, zombie",
@@ -77,36 +77,40 @@ fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
     ))
 }
 
-fn start<A>(class: &Class<'_, '_>, name: &str, process: Process<A, ()>) -> Result<Child<()>, RunError>
+fn start<A>(
+    context: &LessonContext<'_, '_>,
+    name: &str,
+    process: Process<A, ()>,
+) -> Result<Child<()>, RunError>
 where
     A: control::Message + 'static,
 {
-    Ok(class.stage.supervisor.start(class.process(process, name))?)
+    Ok(context.stage.supervisor.start(context.process(process, name))?)
 }
 
-/// The kernel's letter is R for both, so the time that each was on the processor tells them apart
-/// (`/proc/PID/schedstat`). Neither ever blocks: whenever it is not on the processor, it waits for it.
+/// Observes the running and the ready child. The kernel's letter is R for both, so the processor time of each
+/// distinguishes them (`/proc/PID/schedstat`). Neither ever blocks: when it is not on the processor, it waits for it.
 ///
-/// The kernel's own account of that waiting is of no use here: it grows only when the wait is over.
+/// The kernel's own figure for that waiting time is useless here, because it grows only when a wait ends.
 fn watch_two(
-    class: &mut Class<'_, '_>,
+    context: &mut LessonContext<'_, '_>,
     running: &Child<()>,
     ready: &Child<()>,
 ) -> Result<(bool, bool), RunError> {
     let on_processor = |child: &Child<()>| schedstat(child.pid(), child.pid()).map(|sums| sums.running_ns);
     let letter = |child: &Child<()>| of_process(child.pid()).map_or('?', |stat| stat.letter);
-    let deadline = Deadline::after(PATIENCE);
+    let deadline = Deadline::after(STATE_TIMEOUT);
     loop {
         let (begin, before) = (monotonic_ns(), (on_processor(running), on_processor(ready)));
-        class.stage.pause(Deadline::after(WATCH))?;
+        context.stage.pause(Deadline::after(WATCH))?;
         let (elapsed, after) = (monotonic_ns() - begin, (on_processor(running), on_processor(ready)));
         let (Some(before), Some(after)) = (before.0.zip(before.1), after.0.zip(after.1)) else {
-            class.stage.say("states", "this kernel keeps no account of processor time (/proc/PID/schedstat)");
+            context.stage.say("states", "this kernel does not report processor time (/proc/PID/schedstat)");
             return Ok((false, false));
         };
         let (busy, waits) = (after.0 - before.0, after.1 - before.1);
         let letters = (letter(running), letter(ready));
-        // Other programs may want the processor, too, so the first need not have all of it.
+        // Other programs may use the processor too, so the first child need not get all of it.
         let seen = (letters.0 == 'R' && busy > elapsed / 10, letters.1 == 'R' && waits < busy / 4);
         if seen == (true, true) || deadline.is_over() {
             let two = [(running, "running", busy, letters.0), (ready, "ready", waits, letters.1)];
@@ -117,35 +121,35 @@ fn watch_two(
                     child.name(),
                     child.pid()
                 );
-                class.stage.say("state", text);
+                context.stage.say("state", text);
             }
             return Ok(seen);
         }
     }
 }
 
-/// Waits until the child is in the state, and tells what it is blocked on.
+/// Waits until the child is in the state, and reports what it is blocked on.
 fn await_state(
-    class: &mut Class<'_, '_>,
+    context: &mut LessonContext<'_, '_>,
     child: &Child<()>,
     letter: char,
     reason: &str,
 ) -> Result<bool, RunError> {
-    let deadline = Deadline::after(PATIENCE);
+    let deadline = Deadline::after(STATE_TIMEOUT);
     loop {
         let state = of_process(child.pid()).map_or('?', |stat| stat.letter);
         if state == letter || deadline.is_over() {
             let place = wchan(child.pid(), child.pid()).filter(|_| letter == 'S');
-            let place = place.map_or_else(String::new, |at| format!(", in the kernel's {at}"));
+            let place = place.map_or_else(String::new, |at| format!(", in the kernel function {at}"));
             let text = format!("{} {}: {state}, {reason}{place}", child.name(), child.pid());
-            class.stage.say("state", text);
+            context.stage.say("state", text);
             return Ok(state == letter);
         }
-        class.stage.pause(Deadline::after(Duration::from_millis(2)))?;
+        context.stage.pause(Deadline::after(Duration::from_millis(2)))?;
     }
 }
 
-/// Computes for ever on one processor, or only when no other process wants it.
+/// Computes forever on one processor, or only while no other process wants it.
 fn be_busy(cpu: usize, only_when_idle: bool) {
     task::pin_to_cpu(cpu).unwrap_or_else(|error| panic!("{error}"));
     if only_when_idle {
@@ -160,12 +164,12 @@ fn sleep() {
     std::thread::sleep(Duration::from_secs(3600));
 }
 
-/// Takes the lock, says so, and keeps it.
-fn hold(path: PathBuf, said: Option<control::Sender<()>>) {
+/// Takes the lock, reports that, and keeps it.
+fn hold(path: PathBuf, report: Option<control::Sender<()>>) {
     let lock = FileLock::open(path).unwrap_or_else(|error| panic!("{error}"));
     let _held = lock.lock().unwrap_or_else(|error| panic!("{error}"));
-    if let Some(said) = said {
-        let _ = said.send(());
+    if let Some(report) = report {
+        let _ = report.send(());
     }
     sleep();
 }

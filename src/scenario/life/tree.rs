@@ -1,6 +1,6 @@
 //! PID and PPID: a chain of three generations.
 
-use super::lesson::{Class, Lesson, proof, say};
+use super::lesson::{Lesson, LessonContext, proof, say};
 use crate::process::{Process, StartMethod};
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::{Reason, RunError, result_of};
@@ -14,29 +14,30 @@ type Ids = (Pid, Pid);
 pub(super) const LESSON: Lesson = Lesson {
     name: "tree",
     title: "A chain of three generations",
-    question: "Who started whom, and how does a process know?",
+    question: "Who started whom, and how does a process know its parent?",
     teach,
 };
 
-fn teach(class: &mut Class<'_, '_>) -> Result<Proof, RunError> {
-    class
-        .stage
-        .say("begin", format!("I am the first; my parent is the one that started me, {}", Pid::parent()));
+fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
+    context.stage.say(
+        "begin",
+        format!("I am the first process here; my parent is {}, which started me", Pid::parent()),
+    );
     let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
-    let child = class.process(Process::new(generation).args((1, class.method, events)), "child");
-    let child = class.stage.supervisor.start(child)?;
-    class.stage.listen(&incoming)?;
-    class.stage.join(&[child.handle()])?;
+    let child = context.process(Process::new(generation).args((1, context.method, events)), "child");
+    let child = context.stage.supervisor.start(child)?;
+    context.stage.listen(&incoming)?;
+    context.stage.join(&[child.handle()])?;
     let mut family = vec![(Pid::this(), Pid::parent())];
     family.extend(result_of(&child)?);
     let holds = family.len() == 3 && family.windows(2).all(|pair| pair[1].1 == pair[0].0);
     Ok(proof("the PPID of each generation is the PID of the one before", holds, format!("{family:?}")))
 }
 
-/// One generation: says who it is, and has the next.
+/// One generation: reports its PIDs and starts the next.
 fn generation(depth: u32, method: StartMethod, events: control::Sender<Event>) -> Result<Vec<Ids>, Reason> {
     let own = (Pid::this(), Pid::parent());
-    say(&events, "born", format!("my PID is {}, and my parent's is {}", own.0, own.1));
+    say(&events, "born", format!("my PID is {}, my parent's is {}", own.0, own.1));
     let mut family = vec![own];
     if depth > 0 {
         let supervisor = Supervisor::new().map_err(|error| Reason::of(&error))?;

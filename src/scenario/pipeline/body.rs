@@ -1,15 +1,15 @@
-//! What each process of a pipeline does, in whichever world.
+//! The code of each process of a pipeline, in any world.
 
 use std::io;
 
+use super::ends::{Receiving, Sending};
 use super::item::QUEUE;
 use super::item::{Dish, Item};
 use super::params::{Params, QueueKind, Role};
-use super::parts::Tools;
-use super::port::{Receiving, Sending};
+use super::resources::Tools;
 use crate::explore::step::{Observation, letter};
 use crate::observe::notes::Fact;
-use crate::scenario::world::{Access, News, Parcel, Seen, Step, World, encode};
+use crate::scenario::world::{Access, News, Payload, Seen, Step, World, encode};
 
 const JOIN: Step = Step { name: "join", resource: QUEUE, access: Access::Write };
 const TAKE: Step = Step { name: "take", resource: QUEUE, access: Access::Write };
@@ -18,7 +18,7 @@ const WAKE: Step = Step { name: "wake", resource: "bed", access: Access::Write }
 const SLEEP: Step = Step { name: "sleep", resource: "bed", access: Access::Write };
 const GET_UP: Step = Step { name: "get-up", resource: "bed", access: Access::Write };
 
-/// What `process` does by its role; how many items it has put or taken.
+/// Runs the code for the role of `process`. Returns how many items it has put or taken.
 pub(super) fn work<W: World>(
     world: &mut W,
     params: &Params,
@@ -32,21 +32,21 @@ pub(super) fn work<W: World>(
     }
 }
 
-/// The producer of number `index` makes its items and puts them; how many it has put.
+/// Producer `index` makes and puts its items. Returns how many it has put.
 fn produce<W: World>(world: &mut W, params: &Params, tools: &Tools, index: usize) -> io::Result<u64> {
     let mut sending = Sending::new(params, tools, Some(params.items));
     for number in 0..params.items {
         world.think(tools.plan.produce);
         if !put(world, params, tools, &mut sending, Item::Food(index, number))? {
             tools.memory.finish();
-            world.tell(|| News::new("refused", "goes home: no consumer is left"));
+            world.tell(|| News::new("refused", "ends: no consumer is left"));
             return Ok(number);
         }
     }
     Ok(params.items)
 }
 
-/// The main process joins the producers and puts the sentinels; how many it has put.
+/// The main process joins the producers and puts the sentinels. Returns how many it has put.
 pub(super) fn close<W: World>(world: &mut W, params: &Params, tools: &Tools) -> io::Result<u64> {
     world.wait(JOIN, || {
         let all = tools.memory.finished() >= params.producers;
@@ -75,8 +75,8 @@ fn put<W: World>(
     Ok(is_sent)
 }
 
-/// The consumer of number `index` takes items and eats them, until a sentinel or the end of the queue; how many
-/// it has eaten.
+/// Consumer `index` takes and eats items until it takes a sentinel or the queue is closed. Returns how many it has
+/// eaten.
 fn consume<W: World>(world: &mut W, params: &Params, tools: &Tools, index: usize) -> io::Result<u64> {
     let plan = &tools.plan;
     let mut receiving = Receiving::new(tools);
@@ -86,17 +86,17 @@ fn consume<W: World>(world: &mut W, params: &Params, tools: &Tools, index: usize
             QueueKind::LostWakeup => Some(look_and_sleep(world, params, tools, index)?),
         };
         let Some(dish) = dish else {
-            world.tell(|| News::new("over", "goes home: the queue is closed"));
+            world.tell(|| News::new("over", "ends: the queue is closed"));
             return Ok(eaten);
         };
         if dish.item == Item::Sentinel {
-            world.tell(|| News::new("none", "takes a None, and goes home"));
+            world.tell(|| News::new("none", "takes a None and ends"));
             receiving.done()?;
             return Ok(eaten);
         }
         if plan.kill == Some((index, eaten + 1)) {
             world.tell(|| {
-                News::new("doomed", format!("takes {}, and is killed with it in hand", dish.name()))
+                News::new("doomed", format!("takes {} and is killed before eating it", dish.name()))
             });
             loop {
                 std::thread::park();
@@ -116,7 +116,7 @@ fn consume<W: World>(world: &mut W, params: &Params, tools: &Tools, index: usize
     unreachable!("a u64 of items is never eaten")
 }
 
-/// How a consumer takes an item out of the queue that loses wake-ups.
+/// How a consumer takes an item from the queue that loses wake-ups.
 fn look_and_sleep<W: World>(world: &mut W, params: &Params, tools: &Tools, index: usize) -> io::Result<Dish> {
     let process = params.producers as usize + index;
     loop {
@@ -151,7 +151,7 @@ struct Looked {
 
 impl Seen for Looked {
     fn seen(&self) -> String {
-        if self.is_empty { "nothing is there" } else { "something is there" }.to_owned()
+        if self.is_empty { "the queue is empty" } else { "the queue has an item" }.to_owned()
     }
 }
 
@@ -161,7 +161,7 @@ impl Seen for Woken {
     fn seen(&self) -> String {
         match self.0 {
             Some(process) => format!("wakes {}", letter(process)),
-            None => "no process sleeps".to_owned(),
+            None => "no process is asleep".to_owned(),
         }
     }
 }

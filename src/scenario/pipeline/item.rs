@@ -1,25 +1,26 @@
-//! What goes through the queue.
+//! The items that pass through the queue.
 
 use serde::{Deserialize, Serialize};
 
 use crate::explore::step::Observation;
 use crate::observe::notes::Message;
-use crate::scenario::world::{Parcel, encode};
+use crate::scenario::world::{Payload, encode};
 
 /// The queue's name, for watchers.
 pub(super) const QUEUE: &str = "queue";
-/// What goes through the queue.
+
+/// An item in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Item {
-    /// The `None` that sends a consumer home.
+    /// The `None` that ends a consumer.
     Sentinel,
-    /// An item: of which producer, and its number from 0.
+    /// The index of its producer, and its number, counted from 0.
     Food(usize, u64),
 }
 
 impl Item {
-    /// As a word of memory: a producer's number has eight bits, an item's the rest.
+    /// The item as one word: eight bits for the producer, the rest for the number.
     pub(super) fn to_word(self) -> u32 {
         match self {
             Item::Sentinel => 0,
@@ -35,7 +36,7 @@ impl Item {
     }
 }
 
-/// An item, and how it is called.
+/// An item with the name of the food.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dish {
     pub(super) item: Item,
@@ -47,7 +48,7 @@ pub(super) fn producer(index: usize) -> String {
     format!("producer-{index}")
 }
 
-impl Parcel for Dish {
+impl Payload for Dish {
     fn name(&self) -> String {
         match self.item {
             Item::Sentinel => "a None".to_owned(),
@@ -63,7 +64,7 @@ impl Parcel for Dish {
     }
 
     fn id(&self) -> Message {
-        // Sentinels are all alike.
+        // All sentinels have the same identity.
         let (sender, number) = match self.item {
             Item::Sentinel => ("main".to_owned(), 0),
             Item::Food(index, number) => (producer(index), number),
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_item_comes_back_from_its_word() {
+    fn an_item_survives_the_conversion_to_a_word() {
         for item in [Item::Sentinel, Item::Food(0, 0), Item::Food(199, 99_999)] {
             assert_eq!(Item::from_word(item.to_word()), item);
         }

@@ -1,7 +1,7 @@
-//! The queue that one writes first: look whether something is there, and if not, go to sleep until woken; a
-//! process that puts something wakes one that sleeps *now*. A wake-up between the look and the sleep is lost.
+//! A queue with the classic mistake: a consumer checks whether there is an item and, if not, goes to sleep until woken;
+//! a producer wakes a process that is asleep *now*. A wake-up between the check and the sleep is lost.
 //!
-//! Its operations are atomic each; the fault is between them.
+//! Each operation is atomic; the mistake is between them.
 
 use std::hint::spin_loop;
 use std::io;
@@ -12,12 +12,12 @@ use super::item::Item;
 use crate::shm::region::{Region, RegionError};
 use crate::wire::handle::Fd;
 
-/// The most items that it can hold.
+/// The maximum capacity.
 pub const PLACES: usize = 256;
-/// The most processes that can use it.
+/// The maximum number of processes.
 pub const MAX_SLEEPERS: usize = 32;
 
-/// Offsets of the words: how many producers have finished; then the queue.
+/// Offsets of the words: the number of producers that have finished, then the queue.
 mod word {
     pub(super) const FINISHED: usize = 0;
     pub(super) const GUARD: usize = 4;
@@ -28,42 +28,42 @@ mod word {
     pub(super) const LEN: usize = SLEEPERS + 4 * super::MAX_SLEEPERS;
 }
 
-/// A process is awake, asleep, or was woken and has not got up yet.
+/// The states of a process: awake, asleep, or woken but not yet running again.
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
 const WOKEN: u32 = 2;
 
-/// Memory that all processes of a pipeline share.
+/// The memory that all processes of a pipeline share.
 #[derive(Debug)]
 pub struct Memory(Region);
 
 impl Memory {
-    /// New memory: nothing has happened.
+    /// Creates the memory in its initial state.
     ///
     /// # Errors
-    /// When the system has none.
+    /// If no memory is available.
     pub fn create() -> io::Result<Memory> {
         Ok(Memory(Region::create(word::LEN as u64, word::LEN).map_err(io::Error::other)?))
     }
 
-    /// The memory behind a descriptor that another process has sent.
+    /// Maps the memory of a descriptor that another process sent.
     ///
     /// # Errors
-    /// When it cannot be mapped.
+    /// If it cannot be mapped.
     pub fn open(file: Fd) -> io::Result<Memory> {
         let region = Region::open(file.into_owned(), |_: &[u8; 1], _| Ok::<_, RegionError>(word::LEN));
         Ok(Memory(region.map_err(io::Error::other)?))
     }
 
-    /// A descriptor to be sent.
+    /// A descriptor to send to another process.
     ///
     /// # Errors
-    /// When no descriptor is left.
+    /// If no descriptor is left.
     pub fn file(&self) -> io::Result<OwnedFd> {
         self.0.file().try_clone_to_owned()
     }
 
-    /// As new, while no process does anything.
+    /// Restores the initial state, while no process uses the memory.
     pub fn reset(&self) {
         for offset in [word::FINISHED, word::GUARD, word::FIRST, word::NEXT] {
             self.0.word32(offset).store(0, Ordering::Relaxed);
@@ -73,7 +73,7 @@ impl Memory {
         }
     }
 
-    /// Counts a producer that has put its last item.
+    /// Counts one more producer that has put its last item.
     pub fn finish(&self) {
         self.0.word32(word::FINISHED).fetch_add(1, Ordering::AcqRel);
     }
@@ -87,43 +87,43 @@ impl Memory {
         self.0.word32(word::SLEEPERS + 4 * (process % MAX_SLEEPERS))
     }
 
-    /// `process` goes to sleep, whatever has happened since it looked.
+    /// Puts `process` to sleep, whatever has happened since it checked the queue.
     pub fn sleep(&self, process: usize) {
         self.sleeper(process).store(ASLEEP, Ordering::Release);
     }
 
-    /// Whether `process` sleeps, and was not woken.
+    /// Whether `process` is asleep and was not woken.
     pub fn sleeps(&self, process: usize) -> bool {
         self.sleeper(process).load(Ordering::Acquire) == ASLEEP
     }
 
-    /// Whether `process` was woken; then it is awake from now on.
+    /// Whether `process` was woken; if so, it is now awake.
     pub fn get_up(&self, process: usize) -> bool {
-        let bed = self.sleeper(process);
-        bed.compare_exchange(WOKEN, AWAKE, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        let state = self.sleeper(process);
+        state.compare_exchange(WOKEN, AWAKE, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// Wakes one of `processes` that sleeps now.
+    /// Wakes one of the first `processes` processes that is asleep now. Returns its index.
     pub fn wake_one(&self, processes: usize) -> Option<usize> {
         let wake = |process: &usize| {
-            let bed = self.sleeper(*process);
-            bed.compare_exchange(ASLEEP, WOKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+            let state = self.sleeper(*process);
+            state.compare_exchange(ASLEEP, WOKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
         };
         (0..processes.min(MAX_SLEEPERS)).find(wake)
     }
 
-    /// How many items are in the queue.
+    /// The number of items in the queue.
     pub fn len(&self) -> usize {
         let next = self.0.word32(word::NEXT).load(Ordering::Acquire);
         next.wrapping_sub(self.0.word32(word::FIRST).load(Ordering::Acquire)) as usize
     }
 
-    /// Whether there are none.
+    /// Whether the queue is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Puts an item, if fewer than `capacity` are there.
+    /// Puts an item if the queue has fewer than `capacity`.
     pub fn push(&self, item: Item, capacity: u64) -> bool {
         self.guarded(|| {
             if self.len() as u64 >= capacity.min(PLACES as u64) {
@@ -137,7 +137,7 @@ impl Memory {
         })
     }
 
-    /// Takes the first item, if there is one.
+    /// Takes the first item.
     pub fn pop(&self) -> Option<Item> {
         self.guarded(|| {
             if self.is_empty() {
@@ -155,7 +155,7 @@ impl Memory {
         self.0.word32(word::PLACES + 4 * (place as usize % PLACES))
     }
 
-    /// A few loads and stores by one process at a time; none of a pipeline with this queue is ever killed in it.
+    /// Runs a few loads and stores under a spin lock. No process of a pipeline with this queue is ever killed inside.
     fn guarded<R>(&self, operation: impl FnOnce() -> R) -> R {
         let guard = self.0.word32(word::GUARD);
         while guard.compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {

@@ -1,21 +1,21 @@
-//! Producers and consumers around one bounded queue: who makes what, who takes it, and who waits for ever?
+//! Producers and consumers around one bounded queue: who makes what, who takes it, and who waits forever?
 
-/// What each process does.
+/// The code of each process.
 pub mod body;
-/// What has been put, taken and eaten.
-mod books;
-/// What goes through the queue.
+/// The parent of a free run.
+mod coordinator;
+/// The ends of the queue that the processes hold.
+mod ends;
+/// The items.
 pub mod item;
+/// Which items have been put, taken and eaten.
+mod ledger;
 /// The queue that loses wake-ups.
 pub mod lost_wakeup;
-/// The parent's part in a free run.
-mod overseer;
-/// What can be chosen.
+/// The parameters.
 pub mod params;
-/// What the processes share.
-pub mod parts;
-/// The ends of the queue that the processes hold.
-mod port;
+/// The shared resources.
+pub mod resources;
 /// The pipeline in a free run.
 pub mod run;
 
@@ -32,7 +32,7 @@ use crate::explore::engine::Trace;
 use crate::explore::step::letter;
 use item::Item;
 use params::{Params, Plan, QueueKind, Role};
-use parts::{Resources, Share, Tools};
+use resources::{Resources, Share, Tools};
 
 /// Producers and consumers.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Pipeline;
 impl Scenario for Pipeline {
     const NAME: &'static str = params::NAME;
     const ABOUT: &'static str =
-        "producers and consumers around a bounded queue: ends, kills, leases, lost wake-ups, deadlock";
+        "producers and consumers around a bounded queue: kills, leases, lost wake-ups, deadlock";
     const STEPS: &'static [&'static str] = &["put", "take", "join", "wake", "look", "sleep", "get-up"];
     const NO_KILLS: Option<&'static str> =
         Some("a killed producer is never joined, so every schedule would deadlock");
@@ -117,7 +117,7 @@ impl Scenario for Pipeline {
         });
         let stuck: Vec<_> = stuck.collect();
         (!stuck.is_empty())
-            .then(|| (trace.events.len(), format!("no process can go on: {}", stuck.join(", "))))
+            .then(|| (trace.events.len(), format!("no process can continue: {}", stuck.join(", "))))
     }
 
     fn state(params: &Params, resources: &Resources) -> Vec<(&'static str, String)> {

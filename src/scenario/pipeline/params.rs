@@ -1,4 +1,4 @@
-//! What can be chosen of a pipeline: as a value, as options, and as a code.
+//! The parameters of a pipeline: as a value, as options, and as a code.
 
 use std::time::Duration;
 
@@ -10,50 +10,50 @@ use super::lost_wakeup;
 use crate::process::StartMethod;
 use crate::scenario::contract::{Method, ParamsError, Verb};
 
-/// The most that a schedule or a trial takes of anything.
-const MOST: u64 = 8;
+/// The maximum of every count in an exploration or a trial.
+const MAX_COUNT: u64 = 8;
 
-/// Through what the items go.
+/// The queue that the items pass through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum QueueKind {
     /// The queue of this library
     #[default]
     Ours,
-    /// One that looks whether it is empty, and goes to sleep afterwards
+    /// A queue that checks whether it is empty and then goes to sleep
     LostWakeup,
 }
 
-/// Who puts how much, and who takes it.
+/// The parameters of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Params {
-    /// How many producers there are.
+    /// The number of producers.
     pub producers: u64,
-    /// How many consumers.
+    /// The number of consumers.
     pub consumers: u64,
-    /// How many items each producer puts.
+    /// The number of items that each producer puts.
     pub items: u64,
-    /// How many the queue holds.
+    /// The capacity of the queue.
     pub capacity: u64,
-    /// How many sentinels the main process puts when all producers have finished.
+    /// The number of sentinels that the main process puts after all producers have finished.
     pub sentinels: u64,
-    /// What the queue is.
+    /// The kind of queue.
     pub queue: QueueKind,
 }
 
-/// What a process of a pipeline is.
+/// The role of a process of a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The producer of this number.
+    /// The producer with this index.
     Producer(usize),
-    /// The consumer of this number.
+    /// The consumer with this index.
     Consumer(usize),
-    /// The one that joins the producers and puts the sentinels.
+    /// The process that joins the producers and puts the sentinels.
     Main,
 }
 
 impl Role {
-    /// In a word.
+    /// The role in one word.
     pub fn name(self) -> &'static str {
         match self {
             Role::Producer(_) => "producer",
@@ -63,18 +63,18 @@ impl Role {
     }
 }
 
-/// What a free run adds to a process's part.
+/// The parameters that only a free run has.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
-    /// What is made.
+    /// The name of the food.
     pub food: String,
-    /// How long it takes to make one.
+    /// The time to make an item.
     pub produce: Duration,
-    /// How long it takes to eat one.
+    /// The time to eat an item.
     pub consume: Duration,
     /// Whether consumers take leases.
     pub leases: bool,
-    /// Which consumer is killed as it takes which item, counted from 1.
+    /// The consumer to kill, and at which item that it takes, counted from 1.
     pub kill: Option<(usize, u64)>,
 }
 
@@ -86,12 +86,12 @@ impl Default for Plan {
 }
 
 impl Params {
-    /// Producers, consumers, and the main process.
+    /// The number of processes, including the main process.
     pub fn processes(&self) -> usize {
         (self.producers + self.consumers + 1) as usize
     }
 
-    /// What `process` is.
+    /// The role of `process`.
     pub fn role(&self, process: usize) -> Role {
         let (producers, consumers) = (self.producers as usize, self.consumers as usize);
         match process.checked_sub(producers) {
@@ -103,7 +103,7 @@ impl Params {
 }
 
 impl crate::scenario::contract::Params for Params {
-    /// As `p1.2.2.1.2`.
+    /// For example `p1.2.2.1.2`.
     fn code(&self) -> String {
         let Params { producers, consumers, items, capacity, sentinels, queue } = self;
         let queue = if *queue == QueueKind::LostWakeup { ".lw" } else { "" };
@@ -112,7 +112,7 @@ impl crate::scenario::contract::Params for Params {
 
     fn from_code(code: &str) -> Option<Params> {
         let mut parts = code.strip_prefix('p')?.split('.');
-        let mut next = |least| parts.next()?.parse().ok().filter(|n| (least..=MOST).contains(n));
+        let mut next = |least| parts.next()?.parse().ok().filter(|n| (least..=MAX_COUNT).contains(n));
         Some(Params {
             producers: next(1)?,
             consumers: next(1)?,
@@ -136,53 +136,53 @@ impl crate::scenario::contract::Params for Params {
 /// The scenario's name on the command line.
 pub const NAME: &str = "pipeline";
 
-/// What is run.
+/// A free run.
 #[derive(Debug, Clone)]
 pub struct FreePipeline {
-    /// Who puts how much.
+    /// The parameters that all runs have.
     pub params: Params,
-    /// How.
+    /// The parameters of a free run.
     pub plan: Plan,
-    /// How the consumers learn that nothing more comes.
+    /// How the consumers learn that no more items will arrive.
     pub end: EndBy,
     /// How processes are started.
     pub start_method: StartMethod,
 }
 
-/// How the consumers learn that nothing more comes.
+/// How the consumers learn that no more items will arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndBy {
-    /// The last producer goes, and the queue says so
+    /// The queue reports that the last producer has ended
     Close,
-    /// A None for each consumer, as in Python
+    /// Each consumer gets a None, as in Python
     None,
-    /// The parent waits until all is done, then closes the queue
+    /// The parent waits until all items are done, then closes the queue
     Joinable,
 }
 
 /// The options of `trials` and `explore`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  proclab explore pipeline --sentinels 1                 one None too few\n  proclab explore pipeline --consumers 1 --queue lost-wakeup\n  proclab trials pipeline -n 100 --queue lost-wakeup"
+    after_help = "Examples:\n  proclab explore pipeline --sentinels 1                 one None too few\n    proclab explore pipeline --consumers 1 --queue lost-wakeup\n  proclab trials pipeline -n 100 --queue lost-wakeup"
 )]
 struct GateArgs {
-    /// How many producers there are
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    /// How many producers there are; each is a process
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=MAX_COUNT))]
     producers: u64,
-    /// How many consumers there are
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    /// How many consumers there are; each is a process
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=MAX_COUNT))]
     consumers: u64,
     /// How many items each producer puts
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=MAX_COUNT))]
     items: u64,
     /// How many items the queue holds
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=MAX_COUNT))]
     capacity: u64,
-    /// How many sentinels are put at the end [default: one per consumer]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=MOST))]
+    /// How many sentinels (None) to put at the end [default: one per consumer]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=MAX_COUNT))]
     sentinels: Option<u64>,
-    /// What the items go through
+    /// Which queue to use
     #[arg(long, value_enum, value_name = "QUEUE", default_value_t = QueueKind::Ours)]
     queue: QueueKind,
 }
@@ -190,13 +190,13 @@ struct GateArgs {
 /// The options of `run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  proclab run pipeline --end none --sentinels 1        one None too few: who waits for ever?\n  proclab run pipeline --kill consumer-1@5             what is lost\n  proclab run pipeline --kill consumer-1@5 --leases    nothing is"
+    after_help = "Examples:\n  proclab run pipeline --end none --sentinels 1        one None too few: who waits forever?\n  proclab run pipeline --kill consumer-1@5             what a kill loses\n  proclab run pipeline --kill consumer-1@5 --leases    with leases, nothing"
 )]
 struct RunArgs {
-    /// How many processes produce
+    /// How many producers there are; each is a process
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=200))]
     producers: u64,
-    /// How many processes consume
+    /// How many consumers there are; each is a process
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=200))]
     consumers: u64,
     /// How many items each producer makes
@@ -205,36 +205,36 @@ struct RunArgs {
     /// How many items the queue holds
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     capacity: u64,
-    /// What is made
+    /// The name of the items
     #[arg(long, default_value = "火锅")]
     food: String,
-    /// How long it takes to make one
+    /// How long it takes to make an item
     #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=60_000))]
     produce: u64,
-    /// How long it takes to eat one
+    /// How long it takes to consume an item
     #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=60_000))]
     consume: u64,
-    /// How the consumers learn that nothing more comes [default: close, or none with --queue lost-wakeup]
+    /// How the consumers learn that no more items will arrive [default: close; none with --queue lost-wakeup]
     #[arg(long, value_enum)]
     end: Option<EndBy>,
-    /// With `--end none`: how many Nones are put [default: one per consumer]
+    /// With `--end none`: how many Nones to put [default: one per consumer]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1000))]
     sentinels: Option<u64>,
-    /// Kill a consumer as it takes its Nth item, as in consumer-1@5
+    /// Kill a consumer when it takes its Nth item, for example consumer-1@5
     #[arg(long, value_name = "CONSUMER@N", value_parser = kill_point)]
     kill: Option<(usize, u64)>,
-    /// Have consumers take leases, so that nothing is lost with them
+    /// Let consumers take leases, so that a kill loses no item
     #[arg(long)]
     leases: bool,
-    /// What the items go through
+    /// Which queue to use
     #[arg(long, value_enum, value_name = "QUEUE", default_value_t = QueueKind::Ours)]
     queue: QueueKind,
-    /// How processes are started
+    /// How the processes are started
     #[arg(long, value_enum, default_value_t = Method::Spawn)]
     start_method: Method,
 }
 
-/// `consumer-1@5`: the consumer's number, and at which item.
+/// Parses `consumer-1@5` into the consumer's index and the item's ordinal.
 fn kill_point(text: &str) -> Result<(usize, u64), String> {
     text.strip_prefix("consumer-")
         .and_then(|rest| rest.split_once('@'))
@@ -242,7 +242,7 @@ fn kill_point(text: &str) -> Result<(usize, u64), String> {
         .ok_or_else(|| "write it as consumer-1@5".to_owned())
 }
 
-/// The options that `verb` takes.
+/// The options of `verb`.
 pub(super) fn arguments(verb: Verb) -> Command {
     let command = Command::new("pipeline");
     match verb {
@@ -251,7 +251,7 @@ pub(super) fn arguments(verb: Verb) -> Command {
     }
 }
 
-/// The pipeline that the options of `trials` or `explore` say.
+/// The pipeline that the options of `trials` or `explore` describe.
 pub(super) fn params(_: Verb, matches: &ArgMatches) -> Result<Params, ParamsError> {
     let GateArgs { producers, consumers, items, capacity, sentinels, queue } =
         GateArgs::from_arg_matches(matches)?;
@@ -259,7 +259,7 @@ pub(super) fn params(_: Verb, matches: &ArgMatches) -> Result<Params, ParamsErro
     Ok(Params { producers, consumers, items, capacity, sentinels, queue })
 }
 
-/// The free run that the options of `run` say.
+/// The free run that the options of `run` describe.
 pub(super) fn pipeline(matches: &ArgMatches) -> Result<FreePipeline, ParamsError> {
     let args = RunArgs::from_arg_matches(matches)?;
     let is_lossy = args.queue == QueueKind::LostWakeup;
@@ -268,14 +268,14 @@ pub(super) fn pipeline(matches: &ArgMatches) -> Result<FreePipeline, ParamsError
         let most = lost_wakeup::PLACES as u64;
         if end != EndBy::None || args.leases || args.kill.is_some() {
             let what = "the queue that loses wake-ups has no close, no join and no leases";
-            return Err(ParamsError::usage(what, "leave --end, --leases and --kill away"));
+            return Err(ParamsError::usage(what, "leave out --end, --leases and --kill"));
         }
         if args.capacity > most || args.producers + args.consumers >= lost_wakeup::MAX_SLEEPERS as u64 {
             let what = format!(
-                "the queue that loses wake-ups holds at most {most} items, for fewer than {} processes",
+                "the queue that loses wake-ups takes at most {most} items and fewer than {} processes",
                 lost_wakeup::MAX_SLEEPERS
             );
-            return Err(ParamsError::usage(what, "ask for fewer"));
+            return Err(ParamsError::usage(what, "use smaller numbers"));
         }
     }
     if args.sentinels.is_some() && end != EndBy::None {
@@ -285,7 +285,7 @@ pub(super) fn pipeline(matches: &ArgMatches) -> Result<FreePipeline, ParamsError
         && consumer as u64 >= args.consumers
     {
         let what = format!("there is no consumer-{consumer} to kill");
-        return Err(ParamsError::usage(what, "consumers are counted from consumer-0"));
+        return Err(ParamsError::usage(what, "the first consumer is consumer-0"));
     }
     let sentinels = if end == EndBy::None { args.sentinels.unwrap_or(args.consumers) } else { 0 };
     let RunArgs { producers, consumers, items, capacity, queue, .. } = args;

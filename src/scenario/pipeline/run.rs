@@ -1,4 +1,4 @@
-//! The pipeline in a free run: who makes what, who eats what, how it ends, and what a kill loses.
+//! The pipeline as a free run: who makes what, who eats what, how it ends, and what a kill loses.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body;
-use super::books::{Books, Depth, LossRecord};
-use super::overseer::{Overseer, Worker};
+use super::coordinator::{Coordinator, Worker};
+use super::ledger::{Depth, Ledger, LossRecord};
 use super::params::{FreePipeline, NAME, Params, Plan, Role};
-use super::parts::{Resources, Share};
+use super::resources::{Resources, Share};
 use crate::process::{Child, Process};
 use crate::scenario::run::record::{Cell, Detail, Line, Record, Summary, Table};
 use crate::scenario::run::stage::{Reason, RunError, Stage};
@@ -17,29 +17,29 @@ use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::told::{Report, Told};
 use crate::wire::control;
 
-/// What only the record of a pipeline holds.
+/// The fields of a pipeline's record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PipelineRecord {
     /// How many items were put into the queue.
     pub produced: u64,
-    /// How many each consumer ate.
+    /// How many items each consumer ate.
     pub eaten: BTreeMap<String, u64>,
     /// Items that were put and never eaten, as producer and number.
     pub missing: Vec<(usize, u64)>,
     /// Items that were eaten more than once.
     pub twice: Vec<(usize, u64)>,
-    /// What the queue says was lost, and with which process.
+    /// The messages that the queue reports as lost, and with which process.
     pub losses: Vec<LossRecord>,
-    /// Which processes wait for ever, and for what.
+    /// Which processes waited forever, and for what.
     pub stuck: Vec<String>,
-    /// How long each process was blocked, on full or on empty, in nanoseconds.
+    /// How long each process was blocked on a full or empty queue, in nanoseconds.
     pub blocked_ns: BTreeMap<String, u64>,
-    /// How many were queued, whenever something happened.
+    /// The number of queued items at each report.
     pub depth: Vec<Depth>,
 }
 
 impl FreePipeline {
-    /// Runs it to its end, and proves that every item was eaten exactly once, or says what is missing.
+    /// Runs the pipeline to its end. The record shows that every item was eaten exactly once, or what is missing.
     ///
     /// # Errors
     /// [`RunError`].
@@ -47,23 +47,24 @@ impl FreePipeline {
         let (reports, incoming) = control::channel::<Report>().map_err(RunError::os("socketpair"))?;
         let resources = Resources::create(&self.params).map_err(RunError::queue)?;
         let count = self.params.producers as usize;
-        // Consumers first: items that are not taken fill the queue.
+        // Consumers first: otherwise the queue would fill.
         let consumers = count..self.params.processes() - 1;
         let consumers = self.start(&stage, &resources, &reports, consumers)?;
         let producers = self.start(&stage, &resources, &reports, 0..count)?;
         drop(reports);
-        let mut overseer = Overseer::new(self, &mut stage, resources, &incoming, &producers, &consumers)?;
-        overseer.oversee()?;
-        let (books, losses, stuck) = overseer.close();
+        let mut coordinator =
+            Coordinator::new(self, &mut stage, resources, &incoming, &producers, &consumers)?;
+        coordinator.run()?;
+        let (ledger, losses, stuck) = coordinator.close();
         let all: Vec<_> = producers.iter().chain(&consumers).map(Child::handle).collect();
         stage.join(&all)?;
         for worker in producers.iter().chain(&consumers) {
-            // One without a result was killed: what that cost is in the books.
+            // A process without a result was killed; the ledger shows what that cost.
             if let Ok(Err(reason)) = worker.result() {
                 return Err(RunError::Child { name: worker.name().to_owned(), reason });
             }
         }
-        Ok(self.sum_up(stage, books, losses, stuck))
+        Ok(self.sum_up(stage, ledger, losses, stuck))
     }
 
     fn start(
@@ -92,15 +93,15 @@ impl FreePipeline {
     fn sum_up(
         &self,
         mut stage: Stage<'_>,
-        books: Books,
+        ledger: Ledger,
         losses: Vec<LossRecord>,
         stuck: Vec<String>,
     ) -> Record {
         let expected = self.params.producers * self.params.items;
-        let (missing, produced) = (books.missing(), books.produced());
+        let (missing, produced) = (ledger.missing(), ledger.produced());
         let verdict = match () {
             () if !stuck.is_empty() => Verdict::Deadlock,
-            () if !missing.is_empty() || !books.twice.is_empty() || produced < expected => Verdict::Crashed,
+            () if !missing.is_empty() || !ledger.twice.is_empty() || produced < expected => Verdict::Crashed,
             () => Verdict::Ok,
         };
         for name in &stuck {
@@ -109,13 +110,11 @@ impl FreePipeline {
         for loss in &losses {
             stage.say("lost", lost(loss));
         }
-        let ate: u64 = books.eaten.values().sum();
-        let text = format!(
-            "{produced} of {expected} were put and {ate} eaten, {} missing: {verdict}",
-            missing.len()
-        );
+        let ate: u64 = ledger.eaten.values().sum();
+        let text =
+            format!("{produced} of {expected} items put, {ate} eaten, {} missing: {verdict}", missing.len());
         stage.say("end", text);
-        let Books { eaten, twice, blocked_ns, depth, .. } = books;
+        let Ledger { eaten, twice, blocked_ns, depth, .. } = ledger;
         let record = PipelineRecord { produced, eaten, missing, twice, losses, stuck, blocked_ns, depth };
         Record {
             scenario: NAME.to_owned(),
@@ -148,7 +147,7 @@ impl FreePipeline {
     }
 }
 
-/// The life of a process of the pipeline.
+/// The body of a process of the pipeline.
 fn work(
     params: Params,
     share: Share,
@@ -169,7 +168,7 @@ fn summary(record: &PipelineRecord, verdict: Verdict) -> Summary {
         let blocked = format!("{:.1} ms", *blocked_ns as f64 / 1e6);
         vec![Cell::Text(name.clone()), Cell::Number(ate), Cell::Number(blocked)]
     };
-    let head = vec!["process", "ate", "blocked on full or empty"];
+    let head = vec!["process", "ate", "blocked on full or empty queue"];
     let table = Table { head, rows: record.blocked_ns.iter().map(row).collect() };
     let items = |items: &[(usize, u64)]| {
         items
@@ -179,7 +178,7 @@ fn summary(record: &PipelineRecord, verdict: Verdict) -> Summary {
             .join(" ")
     };
     let depths = record.depth.iter().map(|depth| depth.queued).collect();
-    let mut lines = vec![Line::Series { name: "depth over time".to_owned(), values: depths }];
+    let mut lines = vec![Line::Series { name: "items in the queue over time".to_owned(), values: depths }];
     lines.extend(record.stuck.iter().cloned().map(Line::Text));
     lines.extend(record.losses.iter().map(|loss| Line::Text(lost(loss))));
     if !record.missing.is_empty() {
@@ -191,8 +190,8 @@ fn summary(record: &PipelineRecord, verdict: Verdict) -> Summary {
     let once = if record.missing.is_empty() && record.twice.is_empty() { "every" } else { "not every" };
     let stuck = match record.stuck.len() {
         0 => String::new(),
-        1 => ", but one consumer waited for ever".to_owned(),
-        n => format!(", but {n} consumers waited for ever"),
+        1 => ", but one consumer waited forever".to_owned(),
+        n => format!(", but {n} consumers waited forever"),
     };
     let ate: u64 = record.eaten.values().sum();
     let text = format!("{} put, {ate} eaten: {once} item exactly once{stuck}", record.produced);

@@ -1,4 +1,4 @@
-//! The processes of a scenario at the gate: a granted step at a time, or let go all at once for a trial.
+//! A scenario's processes at the gate: one granted step at a time, or all released at once for a trial.
 
 use crate::sys::pid::Pid;
 use std::path::Path;
@@ -19,14 +19,14 @@ use crate::scenario::world::gated::Gated;
 use crate::scenario::world::{decode, encode};
 use crate::supervisor::Supervisor;
 
-/// What a process says at the end of a trial.
+/// A process's report at the end of a trial.
 #[derive(Debug, Serialize, Deserialize)]
 struct Ended<End> {
     end: End,
     waited_ns: u64,
 }
 
-/// What a process is started with.
+/// The arguments of a process.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 struct Setup<S: Scenario> {
@@ -36,7 +36,8 @@ struct Setup<S: Scenario> {
     free: bool,
 }
 
-/// The body of a process. A failure is a panic without a message: the scheduler is told, and it is `crashed`.
+/// The body of a process. A failure becomes a panic that prints nothing; the scheduler learns of it, and the
+/// verdict is `crashed`.
 fn work<S: Scenario>(slot: WorkerSlot, setup: Setup<S>) {
     let Setup { params, share, process, free } = setup;
     let tools = S::unpack(&params, share, process).unwrap_or_else(|error| panic!("{error}"));
@@ -57,7 +58,7 @@ fn work<S: Scenario>(slot: WorkerSlot, setup: Setup<S>) {
     served.unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// Processes of a scenario that wait at the gate, or run freely, and what they share.
+/// The processes of a scenario, at the gate or free, and their shared resources.
 pub struct GatedRun<'s, S: Scenario> {
     gate: Gate<'s>,
     params: S::Params,
@@ -65,10 +66,10 @@ pub struct GatedRun<'s, S: Scenario> {
 }
 
 impl<'s, S: Scenario> GatedRun<'s, S> {
-    /// Processes at the gate, owned by `supervisor`, in the directory `dir`, which nothing else uses.
+    /// Starts processes at the gate, owned by `supervisor`, in the directory `dir`, which nothing else uses.
     ///
     /// # Errors
-    /// When files or memory cannot be made.
+    /// If files or memory cannot be created.
     pub fn new(supervisor: &'s Supervisor, params: &S::Params, dir: &Path) -> Result<Self, GateError> {
         Self::open(supervisor, params, dir, false)
     }
@@ -76,7 +77,7 @@ impl<'s, S: Scenario> GatedRun<'s, S> {
     /// The same for trials.
     ///
     /// # Errors
-    /// When files or memory cannot be made.
+    /// If files or memory cannot be created.
     pub fn free(supervisor: &'s Supervisor, params: &S::Params, dir: &Path) -> Result<Self, GateError> {
         Self::open(supervisor, params, dir, true)
     }
@@ -160,10 +161,10 @@ impl<S: Scenario> Lab for GatedRun<'_, S> {
 }
 
 impl<S: Scenario> TrialRun for GatedRun<'_, S> {
-    fn trial(&mut self, patience: Duration) -> Result<Trial, GateError> {
+    fn trial(&mut self, timeout: Duration) -> Result<Trial, GateError> {
         S::reset(&self.params, &self.resources)?;
         let begin = Instant::now();
-        let ends = self.gate.run_freely(patience)?;
+        let ends = self.gate.run_freely(timeout)?;
         let duration = begin.elapsed();
         let ends: Vec<Option<Ended<S::End>>> = ends.iter().map(|end| end.as_ref().and_then(decode)).collect();
         let waited = ends.iter().map(|end| end.as_ref().map(|end| Duration::from_nanos(end.waited_ns)));

@@ -1,6 +1,6 @@
-//! What every run needs: a stage, a record, and a verdict.
+//! What every run needs: the gate or a stage, a record, and a verdict.
 
-/// Processes at the gate: step by step, or let go for a trial.
+/// Processes at the gate.
 pub mod gate;
 /// The record of a run, as plain data.
 pub mod record;

@@ -35,7 +35,7 @@ pub struct Record {
 /// The field of a lesson's record.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProofRecord {
-    /// What was shown.
+    /// The claim, and whether it held.
     pub proof: Proof,
 }
 
@@ -107,7 +107,7 @@ pub enum Line {
     Proof(Proof),
     /// How a value changed over the run.
     Series {
-        /// Of what.
+        /// The name of the value.
         name: String,
         /// Its values, in chronological order.
         values: Vec<usize>,
@@ -125,10 +125,10 @@ pub struct Proof {
     pub seen: Option<String>,
 }
 
-/// Something that a process did or saw.
+/// An action or an observation of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
-    /// When: nanoseconds of `CLOCK_MONOTONIC`, the same clock for all processes.
+    /// The time, in nanoseconds of `CLOCK_MONOTONIC`, the same clock for all processes.
     pub at_ns: u64,
     /// Which of the record's runs it belongs to, counted from 0.
     pub run: usize,
@@ -147,12 +147,12 @@ pub struct Event {
 }
 
 impl Event {
-    /// Whether only a watcher needs it: in text, the event that follows at once says the same.
+    /// Whether it is of interest to `watch` only: in text, the event that follows says the same.
     pub fn is_for_watchers(&self) -> bool {
         matches!(self.fact, Some(Fact::Taken(_)))
     }
 
-    /// The event as a note for a watcher of this program.
+    /// The event as a note for a watching `proclab`.
     pub fn note(&self) -> Note {
         Note {
             at_ns: self.at_ns,
@@ -204,7 +204,7 @@ pub struct ProcessRecord {
 }
 
 impl ProcessRecord {
-    /// What is known of a child now.
+    /// The current state of a child.
     pub fn of(child: &Handle, run: usize) -> ProcessRecord {
         ProcessRecord {
             name: child.name().to_owned(),

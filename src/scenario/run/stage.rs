@@ -1,4 +1,4 @@
-//! The stage of a free run: its supervisor, its audience, and the record so far.
+//! The stage of a free run: its supervisor, the listener for its events, and the record so far.
 
 use super::record::{Detail, Event, Line, ProcessRecord, Proof, ProofRecord, Record, Summary};
 use super::verdict::Verdict;
@@ -38,8 +38,8 @@ pub enum RunError {
     /// The queue failed.
     #[error("the queue failed")]
     Queue(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A process of the run could not do its part.
-    #[error("process `{name}` could not go on: {reason}")]
+    /// A process of the run failed.
+    #[error("process `{name}` could not continue: {reason}")]
     Child {
         /// Its name.
         name: String,
@@ -49,26 +49,26 @@ pub enum RunError {
     /// An expression has no value.
     #[error("`{expression}` cannot be evaluated: {reason}")]
     Expression {
-        /// What was to be evaluated.
+        /// The expression.
         expression: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// The user has interrupted it.
+    /// The user interrupted it.
     #[error("interrupted")]
     Interrupted,
-    /// The system refused.
+    /// A system call failed.
     #[error("{operation} failed")]
     Os {
-        /// What was tried.
+        /// The operation.
         operation: &'static str,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl RunError {
-    /// For `map_err`: the system refused `operation`.
+    /// For `map_err`: `operation` failed.
     pub fn os(operation: &'static str) -> impl FnOnce(io::Error) -> RunError {
         move |source| RunError::Os { operation, source }
     }
@@ -78,7 +78,7 @@ impl RunError {
         RunError::Queue(Box::new(error))
     }
 
-    /// Whether the user has interrupted the run.
+    /// Whether the user interrupted the run.
     pub fn is_interrupt(&self) -> bool {
         matches!(
             self,
@@ -90,17 +90,17 @@ impl RunError {
     }
 }
 
-/// Why a process cannot go on, as it tells its parent: in words, and with the system's error number.
+/// Why a process failed, as it reports to its parent: in words, and with the system's error number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// The error and its sources, in one line.
     pub text: String,
-    /// The number that the system gave, if it gave one (`errno(3)`).
+    /// The system's error number, if there is one (`errno(3)`).
     pub errno: Option<i32>,
 }
 
 impl Reason {
-    /// Of an error with its sources.
+    /// The reason that an error and its sources give.
     pub fn of(error: &(dyn Error + 'static)) -> Reason {
         let sources = std::iter::successors(Some(error), |&error| error.source());
         let errno = |error: &(dyn Error + 'static)| match error.downcast_ref::<RunError>() {
@@ -130,20 +130,20 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     all.join(": ").replace('\n', " ")
 }
 
-/// What a process gave that may have found itself unable to go on.
+/// The result of a process that may report a failure.
 ///
 /// # Errors
-/// [`RunError::Child`], or [`RunError::Result`] if it gave nothing.
+/// [`RunError::Child`] if it reported one, [`RunError::Result`] if it has no result.
 pub fn result_of<T: Message + Send + 'static>(child: &Child<Result<T, Reason>>) -> Result<T, RunError> {
     child.result()?.map_err(|reason| RunError::Child { name: child.name().to_owned(), reason })
 }
 
-/// A supervisor, an audience, and the record so far.
+/// A supervisor, a listener for events, and the record so far.
 pub struct Stage<'a> {
     /// The owner of the run's processes.
     pub supervisor: &'a Supervisor,
     interrupt: Interrupt,
-    audience: &'a mut dyn FnMut(&Event),
+    listener: &'a mut dyn FnMut(&Event),
     run: usize,
     /// The events so far.
     pub events: Vec<Event>,
@@ -158,32 +158,32 @@ impl fmt::Debug for Stage<'_> {
 }
 
 impl<'a> Stage<'a> {
-    /// A stage on which nothing has happened; `audience` hears every event as it comes.
+    /// An empty stage; `listener` is called with every event as it happens.
     pub fn new(
         supervisor: &'a Supervisor,
         interrupt: Interrupt,
-        audience: &'a mut dyn FnMut(&Event),
+        listener: &'a mut dyn FnMut(&Event),
     ) -> Stage<'a> {
-        Stage { supervisor, interrupt, audience, run: 0, events: Vec::new(), processes: Vec::new() }
+        Stage { supervisor, interrupt, listener, run: 0, events: Vec::new(), processes: Vec::new() }
     }
 
-    /// A supervisor whose shutdown is part of the lesson; Ctrl-C interrupts its waits too.
+    /// A second supervisor, whose shutdown is part of a lesson; Ctrl-C interrupts its waits too.
     ///
     /// # Errors
-    /// [`RunError::Os`] when no descriptor is left.
+    /// [`RunError::Os`] if no descriptor is left.
     pub fn another_supervisor(&self) -> Result<Supervisor, RunError> {
         Supervisor::with_interrupt(self.interrupt).map_err(RunError::os("epoll_create"))
     }
 
-    /// Attributes the events and processes from now on to this run, counted from 0.
+    /// Attributes all further events and processes to this run, counted from 0.
     pub fn begin_run(&mut self, run: usize) {
         self.run = run;
     }
 
-    /// Records an event and passes it to the audience.
+    /// Records an event and passes it to the listener.
     pub fn tell(&mut self, mut event: Event) {
         event.run = self.run;
-        (self.audience)(&event);
+        (self.listener)(&event);
         self.events.push(event);
     }
 
@@ -199,7 +199,7 @@ impl<'a> Stage<'a> {
         self.tell(Event::now(&name, what, text).with_fact(fact));
     }
 
-    /// Records every event received, until no sender is left or the user interrupts.
+    /// Records the events received until no sender is left.
     ///
     /// # Errors
     /// [`RunError::Interrupted`].
@@ -210,14 +210,14 @@ impl<'a> Stage<'a> {
                 Err(control::TryRecvError::Empty) => {
                     self.await_readable(events, Deadline::NEVER).map(drop)?
                 }
-                // A sender that is killed inside a long message looks like the end of all of them; there
-                // are no long messages here.
+                // A sender killed in the middle of a long message would look like the end of all senders;
+                // there are no long messages here.
                 Err(_) => return Ok(()),
             }
         }
     }
 
-    /// Waits until `source` is readable; whether it was before the deadline.
+    /// Waits until `source` is readable; `false` if the deadline passes first.
     ///
     /// # Errors
     /// [`RunError::Interrupted`].
@@ -227,13 +227,13 @@ impl<'a> Stage<'a> {
         if ready[1] { Err(RunError::Interrupted) } else { Ok(ready[0]) }
     }
 
-    /// Waits for one message of a process; `None` if it ended without sending it.
+    /// Waits for one message from a process; `None` if it ended without sending one.
     ///
     /// # Errors
     /// [`RunError::Interrupted`].
-    pub fn await_word<T: Message>(&self, words: &control::Receiver<T>) -> Result<Option<T>, RunError> {
-        self.await_readable(words, Deadline::NEVER)?;
-        Ok(words.try_recv().ok())
+    pub fn await_message<T: Message>(&self, messages: &control::Receiver<T>) -> Result<Option<T>, RunError> {
+        self.await_readable(messages, Deadline::NEVER)?;
+        Ok(messages.try_recv().ok())
     }
 
     /// Sleeps until the deadline.

@@ -1,4 +1,4 @@
-//! What a buyer does: search, then buy under a lock, on one file with a number in it.
+//! A buyer's code: search, then buy under a lock, on a file that contains a number.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -17,28 +17,28 @@ const SEARCH: Step = Step { name: "search", ..READ };
 const TRUNCATE: Step = Step { name: "truncate", resource: "stock", access: Access::Write };
 const WRITE: Step = Step { name: "write", ..TRUNCATE };
 
-/// What a step of a buyer tells the judge.
+/// What a buyer's step did, for the judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SaleFact {
-    /// It has read this number.
+    /// Read this number.
     Read(i64),
-    /// It has read a half-written file.
+    /// Read a half-written file.
     TornRead,
-    /// It has emptied the file.
+    /// Emptied the file.
     Emptied,
-    /// It has written this number, and sold a ticket by that.
+    /// Wrote this number and thereby sold a ticket.
     Sold(i64),
-    /// It has written this number back, for nothing was left to sell.
+    /// Wrote the same number back, because no ticket was left.
     NoneSold(i64),
 }
 
-/// What a buyer reads.
+/// The result of a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// A number, and the version that it belongs to (0 unless versions are published).
+    /// A number and its version (0 unless versions are published).
     Count(i64, u64),
-    /// A file that is empty, or holds no number: another buyer is still writing it.
+    /// A file that is empty or contains no number: another buyer is still writing it.
     Torn(String),
 }
 
@@ -51,7 +51,7 @@ impl Reading {
         }
     }
 
-    /// The file's content, for a person who schedules.
+    /// The file's content, for a person who acts as the scheduler.
     pub fn state(&self) -> String {
         match self {
             Self::Count(count, 0) => count.to_string(),
@@ -93,7 +93,7 @@ impl Seen for Emptied {
     }
 }
 
-/// What a buyer has written.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writing {
     /// The new number, and whether a ticket was sold.
@@ -107,7 +107,7 @@ impl Seen for Writing {
         match self {
             Self::Done(left, true) => format!("{left} left, 1 sold"),
             Self::Done(left, false) => format!("{left} left, none sold"),
-            Self::Outdated => "another buyer was first: again".to_owned(),
+            Self::Outdated => "another buyer was first: try again".to_owned(),
         }
     }
 
@@ -125,9 +125,9 @@ impl Seen for Writing {
 pub enum Visit {
     /// With a ticket.
     Bought,
-    /// Without: nothing was left.
+    /// Without a ticket, because none was left.
     SoldOut,
-    /// Early: it read a half-written file.
+    /// Early, because it read a half-written file.
     Torn,
 }
 
@@ -136,7 +136,7 @@ impl Visit {
         match self {
             Visit::Bought => News::new("bought", "has a ticket"),
             Visit::SoldOut => News::new("none", "gets no ticket"),
-            Visit::Torn => News::new("torn", "has read a half-written file, and gives up"),
+            Visit::Torn => News::new("torn", "has read a half-written file and gives up"),
         }
     }
 }
@@ -144,7 +144,7 @@ impl Visit {
 /// The whole visit of one buyer.
 ///
 /// # Errors
-/// When a file or a lock fails; the world is then as it was left.
+/// If a file or a lock fails; the files then remain as they are.
 pub fn buy<W: World>(world: &mut W, sale: &Sale, shop: &Shop) -> io::Result<Visit> {
     let visit = visit(world, sale, shop)?;
     world.tell(|| visit.news());
@@ -163,15 +163,15 @@ fn visit<W: World>(world: &mut W, sale: &Sale, shop: &Shop) -> io::Result<Visit>
         Discipline::Twice => vec![lock()?, lock()?],
     };
     let early = sale.lock.discipline == Discipline::ReadFirst;
-    let outside = if early { Some(look(world, sale, shop)?) } else { None };
+    let outside = if early { Some(think_and_read(world, sale, shop)?) } else { None };
     for lock in &mut locks {
         world.lock(lock.as_mut())?;
     }
     let reading = match outside {
         Some(reading) => reading,
-        None => look(world, sale, shop)?,
+        None => think_and_read(world, sale, shop)?,
     };
-    // Dropping the locks releases them, as `with lock:` does when the reading fails.
+    // Dropping the locks releases them, like Python's `with lock:` when a read raises.
     let Reading::Count(count, _) = reading else { return Ok(Visit::Torn) };
     world.think(sale.think);
     let wanted = count > 0;
@@ -194,15 +194,17 @@ fn visit<W: World>(world: &mut W, sale: &Sale, shop: &Shop) -> io::Result<Visit>
     Ok(if wanted { Visit::Bought } else { Visit::SoldOut })
 }
 
-fn look<W: World>(world: &mut W, sale: &Sale, shop: &Shop) -> io::Result<Reading> {
+fn think_and_read<W: World>(world: &mut W, sale: &Sale, shop: &Shop) -> io::Result<Reading> {
     world.think(sale.think);
     world.step(READ, || read(shop, sale.lock))
 }
 
-/// Reads, and publishes what follows from it if no other buyer has published meanwhile.
+/// Reads, and publishes the new stock unless another buyer has published in the meantime; then tries again.
 fn swap<W: World>(world: &mut W, sale: &Sale, shop: &Shop) -> io::Result<Visit> {
     loop {
-        let Reading::Count(count, version) = look(world, sale, shop)? else { return Ok(Visit::Torn) };
+        let Reading::Count(count, version) = think_and_read(world, sale, shop)? else {
+            return Ok(Visit::Torn);
+        };
         world.think(sale.think);
         let wanted = count > 0;
         let left = if wanted { count - 1 } else { count };
@@ -216,15 +218,15 @@ fn swap<W: World>(world: &mut W, sale: &Sale, shop: &Shop) -> io::Result<Visit> 
     }
 }
 
-/// Reads the stock, of the newest version if versions are published.
+/// Reads the stock, or its newest version if versions are published.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// If the file cannot be read.
 pub fn read(shop: &Shop, lock: LockKind) -> io::Result<Reading> {
     let mut version = 0;
     let mut path = shop.stock.clone();
     if lock.discipline == Discipline::Versions {
-        // Versions are published in order and never taken back, so the last one there is the newest.
+        // Versions are published in order and never removed, so the last one is the newest.
         while fs::exists(versioned(&shop.stock, version + 1))? {
             version += 1;
             path = versioned(&shop.stock, version);

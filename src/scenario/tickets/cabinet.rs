@@ -1,4 +1,4 @@
-//! All locks of the sale, to be explored and compared.
+//! All locks of the sale, to explore and compare.
 
 use std::fs;
 use std::path::Path;
@@ -15,12 +15,12 @@ use crate::scenario::contract::Scenario;
 use crate::scenario::run::stage::RunError;
 use crate::scenario::world::free::Free;
 
-/// How many free purchases the median is of.
+/// The number of purchases from which the median is taken.
 const PURCHASES: usize = 301;
 
-/// Every lock, and last the whole exercise. The search is left out of the others, for it is no lock's fault; a
-/// kill is tried with the atomic store unless a store was chosen, for no lock mends a file that was left
-/// half-written.
+/// Every lock, followed by the whole exercise. The locks are tried without the search, whose torn reads no lock
+/// prevents, and the kill with the atomic store unless a store was chosen, because no lock repairs a half-written
+/// file.
 pub(super) fn cases<S: Scenario<Params = Sale>>(chosen: &Sale, has_store: bool) -> Vec<LockCase> {
     let base = Sale { search: false, ..chosen.clone() };
     let survivable = if has_store { base.store } else { Store::Rename };
@@ -31,7 +31,7 @@ pub(super) fn cases<S: Scenario<Params = Sale>>(chosen: &Sale, has_store: bool) 
         stock: sale.stock,
         plain: Arc::new(Case::<S>::new(sale.clone())),
         killed: Arc::new(Case::<S>::new(Sale { store: survivable, ..sale.clone() })),
-        prices: Box::new(move || prices(&sale)),
+        purchase_times: Box::new(move || purchase_times(&sale)),
     };
     let mut cases: Vec<_> =
         LockKind::all().map(|lock| case(Some(lock.name), Sale { lock, ..base.clone() })).collect();
@@ -39,24 +39,24 @@ pub(super) fn cases<S: Scenario<Params = Sale>>(chosen: &Sale, has_store: bool) 
     cases
 }
 
-/// What free purchases without contention cost; none if they do not come to an end.
-fn prices(sale: &Sale) -> Result<Vec<Duration>, RunError> {
+/// The durations of uncontended purchases; empty if they never finish.
+fn purchase_times(sale: &Sale) -> Result<Vec<Duration>, RunError> {
     if sale.lock.promise == Promise::Deadlocks {
         return Ok(Vec::new());
     }
     let scratch = Scratch::new()?;
-    let price = |purchase: usize| {
+    let purchase_time = |purchase: usize| {
         let dir = scratch.path().join(purchase.to_string());
-        fs::create_dir(&dir).map_err(RunError::os("making a directory"))?;
-        let price = price(sale, &dir).map_err(RunError::os("a purchase"))?;
+        fs::create_dir(&dir).map_err(RunError::os("creating a directory"))?;
+        let purchase_time = purchase_time(sale, &dir).map_err(RunError::os("a purchase"))?;
         fs::remove_dir_all(&dir).map_err(RunError::os("removing a directory"))?;
-        Ok(price)
+        Ok(purchase_time)
     };
-    (0..PURCHASES).map(price).collect()
+    (0..PURCHASES).map(purchase_time).collect()
 }
 
-/// What one free purchase costs, in the empty directory `dir`.
-fn price(sale: &Sale, dir: &Path) -> std::io::Result<Duration> {
+/// The duration of one purchase, in the empty directory `dir`.
+fn purchase_time(sale: &Sale, dir: &Path) -> std::io::Result<Duration> {
     let shop = share::open(sale, dir)?;
     share::reset(sale, &shop)?;
     let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! What came of a sale, from what its steps and its buyers tell.
+//! The verdict on a sale, from the facts that its steps and its buyers report.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,22 +10,22 @@ use crate::explore::step::{Event, letter};
 use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::decode;
 
-/// Whether the sale kept its promise.
+/// The outcome of a sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
     /// Tickets in stock before the sale.
     pub initial: i64,
-    /// How many buyers believe to have bought one.
+    /// How many buyers believe that they bought one.
     pub sold: i64,
-    /// The number in the stock file afterwards; null if it holds none.
+    /// The number in the stock file afterwards; null if it contains none.
     pub left: Option<i64>,
     /// How many buyers read a half-written file and gave up.
     pub torn_reads: usize,
-    /// `ok` if as many were sold as are missing, and not more than there were.
+    /// `ok` if the sales account for the missing tickets and do not exceed the stock.
     pub verdict: Verdict,
 }
 
-/// What a step tells the judge; nothing if its buyer was killed there.
+/// The fact that a step reports; `None` if its buyer was killed there.
 fn fact(event: &Event) -> Option<SaleFact> {
     decode(&event.observation)
 }
@@ -38,7 +38,7 @@ pub(super) fn by_steps(sale: &Sale, trace: &Trace, left: Option<i64>) -> Verdict
     if trace.deadlocked() { Verdict::Deadlock } else { of_sale(sale.stock, sold as i64, left, torn) }
 }
 
-/// The verdict on a trial in which the buyers' visits ended like this; `None` for one that waits for ever.
+/// The verdict on a trial in which the buyers' visits ended like this; `None` for one that never ended.
 pub(super) fn by_visits(sale: &Sale, visits: &[Option<Visit>], left: Option<i64>) -> Verdict {
     let count = |wanted: Visit| visits.iter().flatten().filter(|visit| **visit == wanted).count();
     if visits.contains(&None) {
@@ -47,8 +47,8 @@ pub(super) fn by_visits(sale: &Sale, visits: &[Option<Visit>], left: Option<i64>
     of_sale(sale.stock, count(Visit::Bought) as i64, left, count(Visit::Torn) > 0)
 }
 
-/// The verdict on a sale of `initial` tickets of which `sold` were sold and `left` are left in the file (none
-/// if it is half-written); `torn` if a buyer read a half-written file.
+/// The verdict on a sale of `initial` tickets with `sold` sales, after which the file says `left` (`None` if it is
+/// half-written); `torn` means that a buyer read a half-written file.
 pub(super) fn of_sale(initial: i64, sold: i64, left: Option<i64>, torn: bool) -> Verdict {
     if sold > initial {
         Verdict::Oversold
@@ -61,10 +61,10 @@ pub(super) fn of_sale(initial: i64, sold: i64, left: Option<i64>, torn: bool) ->
     }
 }
 
-/// The step at which the promise was broken, counted from 0, and how, in one sentence.
+/// The index of the step that broke the invariant, and one sentence that says how.
 pub(super) fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
     let mut sold = 0;
-    // For each buyer, how many writes there were when it read.
+    // For each buyer, the number of writes when it last read.
     let mut known = vec![0; trace.stuck.len()];
     let mut writes: Vec<(usize, usize)> = Vec::new();
     for (position, event) in trace.events.iter().enumerate() {
@@ -92,7 +92,7 @@ pub(super) fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
                     && sale.stock > 1
                 {
                     let by = letter(*by);
-                    let what = format!("{who} writes over what {by} wrote at step {}", at + 1);
+                    let what = format!("{who} overwrites what {by} wrote at step {}", at + 1);
                     return Some((position, what));
                 }
                 writes.push((position, process));
@@ -110,7 +110,7 @@ pub(super) fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
             format!("{} waits for {}", letter(wait.process), holders.join(" and "))
         });
         let waits: Vec<_> = waits.collect();
-        return Some((trace.events.len(), format!("no process can go on: {}", waits.join(", "))));
+        return Some((trace.events.len(), format!("no process can continue: {}", waits.join(", "))));
     }
     None
 }

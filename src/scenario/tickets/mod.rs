@@ -1,23 +1,23 @@
 //! The ticket sale: buyers race for the stock in a file.
 
-/// What the buyers of a free run have told.
-mod account;
-/// What a buyer does.
+/// A buyer's code.
 pub mod body;
-/// All locks, to be compared.
+/// All locks, for a comparison.
 pub mod cabinet;
-/// What came of a sale.
+/// The verdict on a sale.
 pub mod judge;
 /// The locks.
 pub mod locks;
-/// What can be chosen.
+/// The parameters.
 pub mod params;
 /// The sale in a free run.
 pub mod run;
-/// What the buyers share.
+/// The files and the lock that the buyers share.
 mod share;
-/// The stock file that a run begins from.
+/// The stock file from which a run starts.
 pub mod stock_file;
+/// The state of a free sale.
+mod tracker;
 
 use std::io;
 use std::path::Path;
@@ -40,11 +40,10 @@ pub struct Tickets;
 
 impl Scenario for Tickets {
     const NAME: &'static str = params::NAME;
-    const ABOUT: &'static str =
-        "the ticket sale: buyers race for the stock in a file, with and without a lock";
+    const ABOUT: &'static str = "a ticket sale: buyers race for the stock in a file, with or without a lock";
     const STEPS: &'static [&'static str] = &["search", "lock", "read", "truncate", "write", "unlock"];
 
-    const EXPLORED: &'static str = "; --cabinet for twelve locks";
+    const EXPLORED: &'static str = "; --cabinet compares twelve locks";
 
     type Params = Sale;
     type Resources = Shop;

@@ -1,4 +1,4 @@
-//! What can be chosen of a sale: as a value, as options, and as a code.
+//! The parameters of a sale: as a value, as options, and as a code.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::explore::schedule::MAX_PROCESSES;
 use crate::process::StartMethod;
 use crate::scenario::contract::{Method, Params, ParamsError, Verb};
 
-/// The most buyers of a free run.
+/// The maximum number of buyers of a free run.
 const MAX_BUYERS: u64 = 1000;
-/// The longest time that a buyer can think, in milliseconds.
+/// The maximum thinking time of a buyer, in milliseconds.
 const MAX_THINK_MS: f64 = 60_000.0;
 
-/// How a buyer puts the new number into the file.
+/// How a buyer writes the new number to the file.
 #[derive(
     Clone,
     Copy,
@@ -44,20 +44,20 @@ pub enum Store {
     Rename,
 }
 
-/// What is sold, by how many, and how carefully.
+/// The parameters of a sale.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sale {
-    /// How many buyers there are.
+    /// The number of buyers.
     pub buyers: usize,
-    /// How many tickets there are at first.
+    /// The initial number of tickets.
     pub stock: i64,
-    /// What keeps the buyers apart.
+    /// The lock that the buyers use.
     pub lock: LockKind,
-    /// Whether each buyer first looks at the stock outside the lock.
+    /// Whether each buyer first reads the stock outside the lock.
     pub search: bool,
     /// How the number is written.
     pub store: Store,
-    /// How long a buyer thinks before it reads, and again before it writes; at the gate time does not pass.
+    /// How long a buyer thinks before it reads and again before it writes. No time passes at the gate.
     #[serde(rename = "think_us", with = "microseconds")]
     #[schemars(rename = "think_us", with = "u64")]
     pub think: Duration,
@@ -78,7 +78,7 @@ mod microseconds {
 }
 
 impl Params for Sale {
-    /// As `t2k1.no.qr`.
+    /// For example `t2k1.no.qr`.
     fn code(&self) -> String {
         let search = if self.search { "" } else { "q" };
         let store = if self.store == Store::Rename { "r" } else { "" };
@@ -114,35 +114,35 @@ impl Params for Sale {
 /// The scenario's name on the command line.
 pub const NAME: &str = "tickets";
 
-/// What is run: a sale for each lock, by as many buyers, from the same seed.
+/// A free run: one sale per lock, with the same buyers and the same seed.
 #[derive(Debug, Clone)]
 pub struct FreeSale {
     /// The sale; its lock is overridden by each of `locks`.
     pub sale: Sale,
-    /// The locks, one run for each.
+    /// The locks, one sale for each.
     pub locks: Vec<LockKind>,
     /// How buyers are started.
     pub start_method: StartMethod,
-    /// In which order buyers are let in, and how long each of them thinks.
+    /// Determines the order in which buyers start, and how long each of them thinks.
     pub seed: u64,
 }
 
-/// The options that every verb takes; what is not said is `None`.
+/// The options that every verb takes; `None` if not given.
 #[derive(Args, Clone, Debug, Default)]
 struct SaleArgs {
-    /// How many buyers there are, each a process of its own
+    /// How many buyers there are; each is a process
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_BUYERS))]
     buyers: Option<u64>,
     /// How many tickets there are
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(i64).range(0..=MAX_STOCK))]
     stock: Option<i64>,
-    /// What keeps the buyers apart
+    /// The lock that the buyers use
     #[arg(long, value_name = "LOCK", value_parser = lock_parser())]
     lock: Option<LockKind>,
-    /// Buy at once, without looking at the stock outside the lock first
+    /// Do not read the stock outside the lock before buying
     #[arg(long)]
     no_search: bool,
-    /// How the number is written [default: truncate]
+    /// How the new stock is written [default: truncate]
     #[arg(long, value_enum, value_name = "STORE")]
     store: Option<Store>,
 }
@@ -181,13 +181,13 @@ struct ExploreArgs {
 struct RunArgs {
     #[command(flatten)]
     sale: SaleArgs,
-    /// A stock file, `{"count": 3}`; it is read and never changed
+    /// Take the initial stock from this file, such as `{"count": 3}`; the file is not changed
     #[arg(long, value_name = "PATH")]
     stock_file: Option<PathBuf>,
     /// How long a buyer thinks before it reads and again before it writes, on average
     #[arg(long, value_name = "MS", default_value = "20", value_parser = milliseconds)]
     think: Duration,
-    /// The seed of the order in which buyers are let in, and of their pace; random if not given
+    /// The seed of the order in which buyers start, and of their pace [default: random]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// How buyers are started
@@ -200,14 +200,14 @@ fn lock_parser() -> impl TypedValueParser<Value = LockKind> {
     PossibleValuesParser::new(names).try_map(|name| name.parse::<LockKind>())
 }
 
-/// A time from a text in milliseconds.
+/// Parses a time in milliseconds.
 fn milliseconds(text: &str) -> Result<Duration, String> {
     let ms: Option<f64> = text.parse().ok().filter(|ms| (0.0..=MAX_THINK_MS).contains(ms));
     ms.map(|ms| Duration::from_secs_f64(ms / 1000.0))
         .ok_or_else(|| "milliseconds, from 0 to 60000".to_owned())
 }
 
-/// The options that `verb` takes.
+/// The options of `verb`.
 pub(super) fn arguments(verb: Verb) -> Command {
     let command = Command::new("tickets");
     match verb {
@@ -217,13 +217,13 @@ pub(super) fn arguments(verb: Verb) -> Command {
     }
 }
 
-/// Whether the store was chosen.
+/// Whether the user chose a store.
 pub(super) fn has_store(matches: &ArgMatches) -> bool {
     matches.contains_id("store")
 }
 
 impl SaleArgs {
-    /// The sale, where `base` says what is not said here.
+    /// The sale with these options; `base` provides the values of the others.
     fn over(&self, base: Sale) -> Sale {
         Sale {
             buyers: self.buyers.map_or(base.buyers, |buyers| buyers as usize),
@@ -241,8 +241,8 @@ fn named(lock: &str) -> Result<LockKind, ParamsError> {
         .map_err(|error: super::locks::UnknownLock| ParamsError::usage(error.to_string(), "see --help"))
 }
 
-/// The sale that the options of `verb` say: two buyers and the last ticket, unless they say otherwise. Trials
-/// show the race, exploration the file lock.
+/// The sale that the options of `verb` describe: by default two buyers and one ticket, without a lock for trials
+/// and with the file lock for exploration.
 pub(super) fn sale(verb: Verb, matches: &ArgMatches) -> Result<Sale, ParamsError> {
     let (args, lock, think) = match verb {
         Verb::Trials => {
@@ -254,14 +254,14 @@ pub(super) fn sale(verb: Verb, matches: &ArgMatches) -> Result<Sale, ParamsError
     let base = Sale { buyers: 2, stock: 1, lock: named(lock)?, search: true, store: Store::Truncate, think };
     let sale = args.over(base);
     if sale.buyers > MAX_PROCESSES {
-        let what = format!("--buyers {}: a schedule names at most {MAX_PROCESSES} processes", sale.buyers);
+        let what = format!("--buyers {}: a schedule has at most {MAX_PROCESSES} processes", sale.buyers);
         return Err(ParamsError::usage(what, "`proclab run tickets` takes up to 1000"));
     }
     Ok(sale)
 }
 
-/// The free run that the options of `run` say: ten buyers, and the stock of the stock file; without a lock and
-/// then with one, unless one is named.
+/// The free run that the options of `run` describe: by default ten buyers and the stock of the stock file, first
+/// without a lock and then with one.
 pub(super) fn tickets(matches: &ArgMatches) -> Result<FreeSale, ParamsError> {
     let args = RunArgs::from_arg_matches(matches)?;
     let stock = match (args.sale.stock, &args.stock_file) {
@@ -287,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_sale_has_a_code_of_its_own() {
+    fn every_sale_has_a_unique_code() {
         let mut codes = std::collections::BTreeSet::new();
         for lock in LockKind::all() {
             for (search, store) in [(true, Store::Truncate), (false, Store::Truncate), (false, Store::Rename)]

@@ -1,4 +1,4 @@
-//! The ticket sale in a free run: real buyers, real time, and who saw what.
+//! The ticket sale as a free run.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use rand::{Rng, RngExt, SeedableRng};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::account::Account;
 use super::body::{self, Visit};
 use super::judge::{self, Outcome};
 use super::locks::LockKind;
 use super::params::NAME;
 use super::params::{FreeSale, Sale};
 use super::share::{self, Share};
+use super::tracker::SaleTracker;
 use crate::process::Scratch;
 use crate::process::{Child, Process};
 use crate::scenario::run::record::{Cell, Detail, Line, Record, Summary, Table};
@@ -26,10 +26,10 @@ use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
 use crate::wire::control;
 
-/// How long nothing may be told before it is asked whether anything can still be.
-const QUIET: Duration = Duration::from_millis(100);
+/// How long there may be no report before checking whether the buyers are stuck.
+const STUCK_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What only the record of a sale holds.
+/// The fields of a sale's record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TicketsRecord {
     /// A run for each lock.
@@ -43,13 +43,13 @@ pub struct TicketsRun {
     pub run: usize,
     /// The lock's name.
     pub lock: String,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// What happened, in one sentence.
+    /// One sentence that says what happened.
     pub why: String,
-    /// From the moment that the buyers were let in until the last had left, in nanoseconds.
+    /// From the release of the buyers to the end of the last one, in nanoseconds.
     pub wall_ns: u64,
-    /// How long the buyers waited for the lock, all together, in nanoseconds.
+    /// The total time that the buyers waited for the lock, in nanoseconds.
     pub waited_ns: u64,
 }
 
@@ -57,20 +57,20 @@ pub struct TicketsRun {
 type Buyer = Child<Result<Visit, Reason>>;
 
 impl FreeSale {
-    /// Sells, once for each lock.
+    /// Runs one sale per lock.
     ///
     /// # Errors
-    /// [`RunError`]; what was started is ended when the stage's supervisor ends.
+    /// [`RunError`]; the stage's supervisor ends the processes that are left.
     pub fn run(&self, mut stage: Stage<'_>) -> Result<Record, RunError> {
         let scratch = Scratch::new()?;
         let mut runs = Vec::new();
         for (run, lock) in self.locks.iter().enumerate() {
             stage.begin_run(run);
-            stage.say("begin", format!("sells with lock {lock}: {}", lock.why));
+            stage.say("begin", format!("sale with lock {lock}: {}", lock.why));
             let dir = scratch.path().join(run.to_string());
             let sold = self.sell(&mut stage, run, *lock, &dir);
             if sold.is_err() {
-                // Buyers end before the directory in which they are; one that cannot be ended is told of later.
+                // The buyers must end before their directory is removed; a failure is reported later.
                 let _ = stage.supervisor.shutdown();
             }
             runs.push(sold?);
@@ -110,40 +110,40 @@ impl FreeSale {
         dir: &Path,
     ) -> Result<TicketsRun, RunError> {
         let sale = Sale { lock, ..self.sale.clone() };
-        std::fs::create_dir(dir).map_err(RunError::os("making the run's directory"))?;
+        std::fs::create_dir(dir).map_err(RunError::os("creating the run's directory"))?;
         let shop = share::open(&sale, dir).map_err(RunError::os("opening the lock"))?;
         share::reset(&sale, &shop).map_err(RunError::os("writing the stock file"))?;
 
         let (reports, incoming) = control::channel::<Report>().map_err(RunError::os("socketpair"))?;
         let mut rng = StdRng::seed_from_u64(self.seed);
-        let mut doors = Vec::new();
+        let mut releases = Vec::new();
         let mut buyers: Vec<Buyer> = Vec::new();
         for index in 0..sale.buyers {
-            let (door, entrance) = control::channel().map_err(RunError::os("socketpair"))?;
+            let (release, released) = control::channel().map_err(RunError::os("socketpair"))?;
             let share = share::share(&shop).map_err(RunError::os("dup"))?;
-            let order = Order { index, sale: sale.clone(), share, seed: rng.next_u64() };
+            let args = BuyerArgs { index, sale: sale.clone(), share, seed: rng.next_u64() };
             let buyer = Process::new(visit)
-                .args((order, entrance, reports.clone()))
+                .args((args, released, reports.clone()))
                 .name(format!("user{index}"))
                 .start_method(self.start_method)
                 .die_with_parent(true);
             buyers.push(stage.supervisor.start(buyer)?);
-            doors.push(door);
+            releases.push(release);
         }
         drop(reports);
-        doors.shuffle(&mut rng);
+        releases.shuffle(&mut rng);
         let begin = monotonic_ns();
-        for door in doors {
-            // A buyer that was killed meanwhile is found dead when it is joined.
-            let _ = door.send(());
+        for release in releases {
+            // Fails if the buyer was killed; the join reports that.
+            let _ = release.send(());
         }
-        let mut account = Account::new(lock);
-        let stuck = listen(stage, &incoming, &buyers, &mut account)?;
+        let mut tracker = SaleTracker::new(lock);
+        let stuck = listen(stage, &incoming, &buyers, &mut tracker)?;
         let wall_ns = monotonic_ns() - begin;
         stage.join(&buyers.iter().map(Child::handle).collect::<Vec<_>>())?;
         let mut visits: Vec<Option<Visit>> = Vec::new();
         for buyer in &buyers {
-            // One without a result was killed: that is for the verdict to say.
+            // A buyer without a result was killed; the verdict accounts for that.
             let visit = buyer.result().ok().transpose();
             visits.push(visit.map_err(|reason| RunError::Child { name: buyer.name().to_owned(), reason })?);
         }
@@ -151,7 +151,7 @@ impl FreeSale {
         let outcome = outcome(&sale, &visits, left, !stuck.is_empty());
         let why = match outcome.verdict {
             Verdict::Crashed => killed(&buyers),
-            _ => account.sentence(&outcome, &stuck),
+            _ => tracker.sentence(&outcome, &stuck),
         };
         stage.say("end", format!("{} of {} sold: {}", outcome.sold, outcome.initial, outcome.verdict));
         Ok(TicketsRun {
@@ -160,18 +160,18 @@ impl FreeSale {
             outcome,
             why,
             wall_ns,
-            waited_ns: account.waited_ns(),
+            waited_ns: tracker.waited_ns(),
         })
     }
 }
 
-/// Tells of everything that the buyers do, until all have left, or those that have not wait for ever: these are
-/// killed, and named.
+/// Reports everything that the buyers do until all have ended. Buyers that wait forever are killed; their names are
+/// returned.
 fn listen(
     stage: &mut Stage<'_>,
     incoming: &control::Receiver<Report>,
     buyers: &[Buyer],
-    account: &mut Account,
+    tracker: &mut SaleTracker,
 ) -> Result<Vec<String>, RunError> {
     let mut stuck: Vec<String> = Vec::new();
     let mut suspected = false;
@@ -179,24 +179,24 @@ fn listen(
         match incoming.try_recv() {
             Ok(report) => {
                 suspected = false;
-                account.enter(&report);
+                tracker.record(&report);
                 stage.tell(report.event);
             }
             Err(control::TryRecvError::Empty) if !stuck.is_empty() => {
                 stage.await_readable(incoming, Deadline::NEVER)?;
             }
             Err(control::TryRecvError::Empty) => {
-                if stage.await_readable(incoming, Deadline::after(QUIET))? {
+                if stage.await_readable(incoming, Deadline::after(STUCK_CHECK_INTERVAL))? {
                     continue;
                 }
                 let living: Vec<&Buyer> = buyers.iter().filter(|buyer| buyer.is_alive()).collect();
                 let names: Vec<&str> = living.iter().map(|buyer| buyer.name()).collect();
-                let is_stuck = account.is_stuck(&names);
+                let is_stuck = tracker.is_stuck(&names);
                 if is_stuck && std::mem::replace(&mut suspected, is_stuck) {
-                    // Nothing was told between two looks: none of them is about to go on.
+                    // No report between two checks: none of them is about to continue.
                     stuck = names.iter().map(|name| (*name).to_owned()).collect();
                     for name in &stuck {
-                        let why = account.waits_for(name);
+                        let why = tracker.waits_for(name);
                         stage.say("deadlock", why);
                     }
                     for buyer in living {
@@ -204,14 +204,14 @@ fn listen(
                     }
                 }
             }
-            // A sender that is killed inside a long message looks like the end of all of them; there are no
-            // long messages here.
+            // A sender killed in the middle of a long message would look like the end of all senders; there are
+            // no long messages here.
             Err(_) => return Ok(stuck),
         }
     }
 }
 
-/// What came of a sale, from what the buyers say and what the file says.
+/// The outcome of a sale, from the buyers' results and the content of the file.
 fn outcome(sale: &Sale, visits: &[Option<Visit>], left: Option<i64>, stuck: bool) -> Outcome {
     let count = |wanted: Visit| visits.iter().flatten().filter(|visit| **visit == wanted).count();
     let sold = i64::try_from(count(Visit::Bought)).unwrap_or(i64::MAX);
@@ -226,11 +226,11 @@ fn outcome(sale: &Sale, visits: &[Option<Visit>], left: Option<i64>, stuck: bool
     Outcome { initial: sale.stock, sold, left, torn_reads, verdict }
 }
 
-/// Which buyers ended before their visit did, and how.
+/// Which buyers ended before they had finished, and how.
 fn killed(buyers: &[Buyer]) -> String {
     let ends = buyers.iter().filter(|buyer| buyer.result().is_err()).map(|buyer| {
         let how = buyer.exit().map_or_else(|| "in an unknown way".to_owned(), |exit| format!("by {exit}"));
-        format!("{} (PID {}) ended {how} before its visit did", buyer.name(), buyer.pid())
+        format!("{} (PID {}) was ended {how} before it had finished", buyer.name(), buyer.pid())
     });
     ends.collect::<Vec<_>>().join("; ") + "."
 }
@@ -266,29 +266,29 @@ fn summary(runs: &[TicketsRun]) -> Summary {
     }
 }
 
-/// What a buyer's process is given.
+/// The arguments of a buyer's process.
 #[derive(Debug, Serialize, Deserialize)]
-struct Order {
+struct BuyerArgs {
     index: usize,
     sale: Sale,
     share: Share,
     seed: u64,
 }
 
-/// The life of a buyer: it waits to be let in, and buys.
+/// The body of a buyer's process: waits for the start, then buys.
 fn visit(
-    order: Order,
-    entrance: control::Receiver<()>,
+    args: BuyerArgs,
+    released: control::Receiver<()>,
     reports: control::Sender<Report>,
 ) -> Result<Visit, Reason> {
-    let Order { index, mut sale, share, seed } = order;
+    let BuyerArgs { index, mut sale, share, seed } = args;
     let shop = share::unpack(&sale, share, index).map_err(|error| Reason::of(&error))?;
     let mut world = Told::new(reports);
-    // The sale was called off.
-    if entrance.recv().is_err() {
+    // The sale was cancelled.
+    if released.recv().is_err() {
         std::process::exit(1);
     }
-    // Each buyer has its own pace, half as fast to half as slow again as asked for.
+    // Each buyer has its own pace: 0.5 to 1.5 times the thinking time.
     sale.think = sale.think.mul_f64(StdRng::seed_from_u64(seed).random_range(0.5..=1.5));
     body::buy(&mut world, &sale, &shop).map_err(|error| Reason::of(&error))
 }

@@ -1,4 +1,4 @@
-//! What the buyers share: the files and the lock, as the parent opens them and as a buyer finds them.
+//! The files and the lock that the buyers share, as the parent opens them and as a buyer receives them.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,10 +13,10 @@ use super::stock_file;
 use crate::shm::region::{Region, RegionError};
 use crate::wire::handle::Fd;
 
-/// Bytes of the memory in which a lock lies.
+/// The size of the memory that contains a lock, in bytes.
 const MEMORY: usize = 64;
 
-/// What a buyer's process is sent.
+/// The part that is sent to a buyer's process.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Share {
     dir: PathBuf,
@@ -28,7 +28,7 @@ fn shop(dir: &Path, opened: Option<Opened>, process: usize) -> Shop {
     Shop { stock: dir.join("ticket_count"), lock: dir.join("lock"), opened, process }
 }
 
-/// The files and the lock, in the directory `dir`, as the parent holds them.
+/// Opens the files and the lock in the directory `dir`, for the parent.
 pub(super) fn open(sale: &Sale, dir: &Path) -> io::Result<Shop> {
     let opened = match sale.lock.opens {
         Opens::Nothing => None,
@@ -40,7 +40,7 @@ pub(super) fn open(sale: &Sale, dir: &Path) -> io::Result<Shop> {
     Ok(shop(dir, opened, sale.buyers))
 }
 
-/// What a buyer is sent of that.
+/// The share to send to a buyer.
 pub(super) fn share(shop: &Shop) -> io::Result<Share> {
     let opened = match &shop.opened {
         None => None,
@@ -51,7 +51,7 @@ pub(super) fn share(shop: &Shop) -> io::Result<Share> {
     Ok(Share { dir, opened })
 }
 
-/// What the buyer number `process` makes of it.
+/// Turns the share that buyer `process` received into its view of the shop.
 pub(super) fn unpack(sale: &Sale, share: Share, process: usize) -> io::Result<Shop> {
     let opened = match (share.opened, sale.lock.opens) {
         (None, _) => None,
@@ -64,7 +64,7 @@ pub(super) fn unpack(sale: &Sale, share: Share, process: usize) -> io::Result<Sh
     Ok(shop(&share.dir, opened, process))
 }
 
-/// Frees the lock and writes the stock that the sale begins with.
+/// Frees the lock and writes the initial stock.
 pub(super) fn reset(sale: &Sale, shop: &Shop) -> io::Result<()> {
     sale.lock.reset(shop)?;
     fs::write(&shop.stock, stock_file::text(sale.stock))

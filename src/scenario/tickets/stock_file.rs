@@ -1,4 +1,4 @@
-//! The stock file that a run begins from: `{"count": 3}`.
+//! The stock file from which a run starts: `{"count": 3}`.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -7,16 +7,16 @@ use serde::Deserialize;
 
 use crate::sys::tmpfile::open_to_read;
 
-/// The most tickets that a sale can begin with.
+/// The maximum number of tickets.
 pub const MAX_STOCK: i64 = 1_000_000;
 
-/// A stock file is a few bytes; more are not read.
-const LARGEST: u64 = 4096;
+/// The maximum number of bytes that are read. A stock file has a few bytes.
+const MAX_FILE_SIZE: u64 = 4096;
 
 /// The file that ships with the program.
 const DEFAULT: &[u8] = include_bytes!("../../../data/ticket_count.json");
 
-/// A stock file says no number of tickets.
+/// A stock file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StockFileError {
     /// It cannot be read.
@@ -24,10 +24,10 @@ pub enum StockFileError {
     Read {
         /// Its path.
         path: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// It is not what it should be.
+    /// Its content is invalid.
     #[error("the stock file {path} {what}")]
     Content {
         /// Its path.
@@ -37,7 +37,7 @@ pub enum StockFileError {
     },
 }
 
-/// The content of a file that says how many tickets are left.
+/// The content of a stock file with `count` tickets.
 pub fn text(count: i64) -> String {
     format!("{{\"count\": {count}}}")
 }
@@ -47,12 +47,12 @@ struct Stock {
     count: i64,
 }
 
-/// The number in such a content; `None` if it is half-written.
+/// The number in the content of a stock file; `None` if it is half-written.
 pub fn parse(content: &[u8]) -> Option<i64> {
     serde_json::from_slice(content).ok().map(|stock: Stock| stock.count)
 }
 
-/// How many tickets there are, by this file or by the one that ships with the program.
+/// The number of tickets in this file, or in the one that ships with the program.
 ///
 /// # Errors
 /// [`StockFileError`].
@@ -66,20 +66,20 @@ pub fn count(path: Option<&Path>) -> Result<i64, StockFileError> {
     counted(&content).map_err(|what| StockFileError::Content { path: name, what })
 }
 
-/// The content of a regular file; one that is longer than a stock file ever is, is cut and so refused.
+/// The content of a regular file. A file that is too long is cut off and therefore rejected.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    open_to_read(path)?.take(LARGEST).read_to_end(&mut content)?;
+    open_to_read(path)?.take(MAX_FILE_SIZE).read_to_end(&mut content)?;
     Ok(content)
 }
 
 fn counted(content: &[u8]) -> Result<i64, String> {
-    // A list of one number would pass for the object.
+    // serde would also accept a list of one number.
     let is_object = content.trim_ascii_start().starts_with(b"{");
     match parse(content).filter(|_| is_object) {
-        None => Err("holds no JSON object with a whole number as its `count`".to_owned()),
-        Some(count) if count < 0 => Err(format!("counts {count} tickets: fewer than 0")),
-        Some(count) if count > MAX_STOCK => Err(format!("counts {count} tickets: more than {MAX_STOCK}")),
+        None => Err("does not contain a JSON object with a whole number as its `count`".to_owned()),
+        Some(count) if count < 0 => Err(format!("has {count} tickets: fewer than 0")),
+        Some(count) if count > MAX_STOCK => Err(format!("has {count} tickets: more than {MAX_STOCK}")),
         Some(count) => Ok(count),
     }
 }
@@ -89,12 +89,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_that_ships_with_the_program_counts_three() {
+    fn the_stock_file_of_the_program_has_three_tickets() {
         assert_eq!(count(None).unwrap(), 3);
     }
 
     #[test]
-    fn what_is_no_stock_is_refused() {
+    fn an_invalid_stock_file_is_rejected() {
         for content in [
             "",
             "3",

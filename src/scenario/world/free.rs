@@ -1,17 +1,17 @@
-//! The free world: operations happen at once, and races are luck.
+//! The free world: operations happen immediately, and the kernel decides the races.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{Inlet, Lock, News, Outlet, Parcel, Received, Seen, Sent, Step, World};
+use super::{Lock, News, Payload, Received, RecvEnd, Seen, SendEnd, Sent, Step, World};
 
-/// The longest pause between two attempts of [`World::wait`].
-const PAUSE: Duration = Duration::from_millis(1);
+/// The maximum pause between two attempts of [`World::wait`].
+const MAX_PAUSE: Duration = Duration::from_millis(1);
 
-/// A body's world in a trial. A step costs nothing but itself.
+/// A body's world in a trial. It adds no cost to a step.
 #[derive(Debug, Default)]
 pub struct Free {
-    /// How long it has waited, for locks, room and messages.
+    /// Total time spent waiting for locks, room and messages.
     pub waited: Duration,
 }
 
@@ -24,7 +24,7 @@ impl Free {
     }
 }
 
-/// Tries until something comes of it, at growing intervals.
+/// Repeats `attempt` at growing intervals until it returns a value.
 pub(super) fn poll<R>(mut attempt: impl FnMut() -> io::Result<Option<R>>) -> io::Result<R> {
     let mut pause = Duration::from_micros(10);
     loop {
@@ -32,7 +32,7 @@ pub(super) fn poll<R>(mut attempt: impl FnMut() -> io::Result<Option<R>>) -> io:
             return Ok(result);
         }
         std::thread::sleep(pause);
-        pause = (pause * 2).min(PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
@@ -56,12 +56,12 @@ impl World for Free {
         lock.release()
     }
 
-    fn send<M: Parcel>(&mut self, outlet: &mut dyn Outlet<M>, message: M) -> io::Result<bool> {
-        self.waiting(|| Ok(outlet.send(&message)? == Sent::Done))
+    fn send<M: Payload>(&mut self, end: &mut dyn SendEnd<M>, message: M) -> io::Result<bool> {
+        self.waiting(|| Ok(end.send(&message)? == Sent::Done))
     }
 
-    fn recv<M: Parcel>(&mut self, inlet: &mut dyn Inlet<M>) -> io::Result<Option<M>> {
-        self.waiting(|| match inlet.recv()? {
+    fn recv<M: Payload>(&mut self, end: &mut dyn RecvEnd<M>) -> io::Result<Option<M>> {
+        self.waiting(|| match end.recv()? {
             Received::Message(message) => Ok(Some(message)),
             Received::Empty | Received::Closed => Ok(None),
         })

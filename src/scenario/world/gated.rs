@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::{Access, Inlet, Lock, News, Outlet, Parcel, Received, Seen, Sent, Step, World};
+use super::{Access, Lock, News, Payload, Received, RecvEnd, Seen, SendEnd, Sent, Step, World};
 use crate::explore::gate::StepContext;
 use crate::explore::step;
 
@@ -11,7 +11,7 @@ use crate::explore::step;
 #[derive(Debug)]
 pub struct Gated<'d, 'a>(pub &'d mut StepContext<'a>);
 
-/// What queues are to others: every operation on one depends on every other.
+/// The resource of every queue operation: each one depends on every other.
 const QUEUE: &str = "queue";
 
 impl World for Gated<'_, '_> {
@@ -54,10 +54,10 @@ impl World for Gated<'_, '_> {
         )
     }
 
-    fn send<M: Parcel>(&mut self, outlet: &mut dyn Outlet<M>, message: M) -> io::Result<bool> {
+    fn send<M: Payload>(&mut self, end: &mut dyn SendEnd<M>, message: M) -> io::Result<bool> {
         let step = step::Step::new("put", QUEUE, step::Access::Await);
         self.0.wait_for(step, || {
-            Ok(match outlet.try_send(&message)? {
+            Ok(match end.try_send(&message)? {
                 Sent::Done => Some((true, message.name().into())),
                 Sent::Full => None,
                 Sent::Closed => Some((false, "the queue is closed".to_owned().into())),
@@ -65,10 +65,10 @@ impl World for Gated<'_, '_> {
         })
     }
 
-    fn recv<M: Parcel>(&mut self, inlet: &mut dyn Inlet<M>) -> io::Result<Option<M>> {
+    fn recv<M: Payload>(&mut self, end: &mut dyn RecvEnd<M>) -> io::Result<Option<M>> {
         let step = step::Step::new("take", QUEUE, step::Access::Await);
         self.0.wait_for(step, || {
-            Ok(match inlet.try_recv()? {
+            Ok(match end.try_recv()? {
                 Received::Message(message) => {
                     let seen = step::Seen { text: message.name(), observation: message.observation() };
                     Some((Some(message), seen))

@@ -1,10 +1,10 @@
 //! The world in which a scenario's body acts: free, or one granted step at a time.
 
-/// Real time, without an audience: for trials.
+/// Real time, without reports: for trials.
 pub mod free;
 /// Each step waits until the scheduler grants it.
 pub mod gated;
-/// Real time, and the parent is told of each operation.
+/// Real time, with a report of each operation to the parent.
 pub mod told;
 
 use std::io;
@@ -28,25 +28,25 @@ pub enum Access {
 /// One visible operation, named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The name that schedules and tables show.
+    /// The name shown in schedules and tables.
     pub name: &'static str,
-    /// What it touches.
+    /// The resource that it touches.
     pub resource: &'static str,
-    /// How.
+    /// How it touches it.
     pub access: Access,
 }
 
-/// What an operation tells of itself.
+/// The result of an operation, as others see it.
 pub trait Seen {
     /// In a few words, for people.
     fn seen(&self) -> String;
 
-    /// Typed, for the judge; empty if no verdict depends on it.
+    /// As typed data, for the judge; empty if no verdict depends on it.
     fn observation(&self) -> Observation {
         Observation::default()
     }
 
-    /// Both.
+    /// Both of them.
     fn both(&self) -> step::Seen {
         step::Seen { text: self.seen(), observation: self.observation() }
     }
@@ -65,177 +65,177 @@ impl<T: Seen> Seen for io::Result<T> {
     }
 }
 
-/// A text that no verdict depends on.
+/// A text on which no verdict depends.
 impl Seen for &str {
     fn seen(&self) -> String {
         (*self).to_owned()
     }
 }
 
-/// Encodes what a scenario's judge has to know.
+/// Encodes a fact for a scenario's judge.
 pub fn encode(fact: &impl Serialize) -> Observation {
     Observation::new(serde_json::to_string(fact).unwrap_or_default())
 }
 
-/// What [`encode`] has encoded; `None` if it is something else.
+/// Decodes a fact that [`encode`] encoded; `None` if it has another type.
 pub fn decode<T: DeserializeOwned>(observation: &Observation) -> Option<T> {
     serde_json::from_str(observation.as_str()).ok()
 }
 
-/// Something worth telling that is not a step.
+/// A noteworthy event that is not a step.
 #[derive(Clone, Debug)]
 pub struct News {
-    /// What, in one word.
+    /// The event in one word.
     pub what: &'static str,
-    /// What, in words.
+    /// The event in words.
     pub text: String,
-    /// What, for programs.
+    /// The event as typed data, for programs.
     pub fact: Option<Fact>,
 }
 
 impl News {
-    /// News for people only.
+    /// News without typed data.
     pub fn new(what: &'static str, text: impl Into<String>) -> News {
         News { what, text: text.into(), fact: None }
     }
 }
 
-/// How a body acts on what other processes see.
+/// The operations by which a body acts on shared resources.
 pub trait World {
-    /// Does one visible operation.
+    /// Performs one visible operation.
     fn step<R: Seen>(&mut self, step: Step, operation: impl FnOnce() -> R) -> R;
 
-    /// Waits at `step` until `attempt` gives a value. An attempt that gives none must have changed nothing.
+    /// Waits at `step` until `attempt` returns a value. An attempt that returns none must not change anything.
     ///
     /// # Errors
-    /// What `attempt` fails with.
+    /// The error of `attempt`.
     fn wait<R: Seen>(&mut self, step: Step, attempt: impl FnMut() -> io::Result<Option<R>>) -> io::Result<R>;
 
     /// Acquires the lock.
     ///
     /// # Errors
-    /// What the lock fails with.
+    /// The lock's error.
     fn lock(&mut self, lock: &mut dyn Lock) -> io::Result<()>;
 
     /// Releases the lock.
     ///
     /// # Errors
-    /// What the lock fails with.
+    /// The lock's error.
     fn unlock(&mut self, lock: &mut dyn Lock) -> io::Result<()>;
 
-    /// Sends a message, and waits for room; `false` if no receiver is left.
+    /// Sends a message, waiting for room if necessary; `false` if no receiver is left.
     ///
     /// # Errors
-    /// What the queue fails with.
-    fn send<M: Parcel>(&mut self, outlet: &mut dyn Outlet<M>, message: M) -> io::Result<bool>;
+    /// The queue's error.
+    fn send<M: Payload>(&mut self, end: &mut dyn SendEnd<M>, message: M) -> io::Result<bool>;
 
-    /// Receives a message, and waits for one; `None` if nothing more can come.
+    /// Receives a message, waiting for one if necessary; `None` if no more can arrive.
     ///
     /// # Errors
-    /// What the queue fails with.
-    fn recv<M: Parcel>(&mut self, inlet: &mut dyn Inlet<M>) -> io::Result<Option<M>>;
+    /// The queue's error.
+    fn recv<M: Payload>(&mut self, end: &mut dyn RecvEnd<M>) -> io::Result<Option<M>>;
 
     /// Spends time, as a slow computation would.
     fn think(&mut self, duration: Duration);
 
-    /// Tells of something that is not a step. Only an audience pays for the words.
+    /// Reports an event that is not a step. The text is built only in a world that reports.
     fn tell(&mut self, news: impl FnOnce() -> News);
 }
 
-/// Something that only one process at a time should hold.
+/// A lock that only one process at a time should hold.
 pub trait Lock {
-    /// What it is to others: steps that touch the same resource depend on each other.
+    /// The resource that it stands for: steps that touch the same resource depend on each other.
     fn resource(&self) -> &str {
         "lock"
     }
 
-    /// Acquires it, and waits until it is free.
+    /// Acquires it, waiting until it is free.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     fn acquire(&mut self) -> io::Result<()>;
 
-    /// Acquires it if it is free; if not, nothing has happened.
+    /// Acquires it if it is free; otherwise changes nothing.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     fn try_acquire(&mut self) -> io::Result<bool>;
 
     /// Releases it.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     fn release(&mut self) -> io::Result<()>;
 }
 
-/// A message that can be told of.
-pub trait Parcel: Clone {
-    /// In a few words.
+/// A message of a scenario.
+pub trait Payload: Clone {
+    /// Its name, in a few words.
     fn name(&self) -> String;
 
-    /// What its sender says of having put it.
+    /// The sender's report, in words.
     fn put(&self) -> String {
         format!("puts {}", self.name())
     }
 
-    /// Which message it is, to be recognized on the other side.
+    /// Its identity, by which the receiving side recognizes it.
     fn id(&self) -> Message;
 
-    /// As a judge has to know it.
+    /// The message as typed data, for the judge.
     fn observation(&self) -> Observation;
 }
 
 /// The sending end of a queue.
-pub trait Outlet<M> {
-    /// Sends at once, or not at all.
+pub trait SendEnd<M> {
+    /// Sends without waiting.
     ///
     /// # Errors
-    /// What the queue fails with.
+    /// The queue's error.
     fn try_send(&mut self, message: &M) -> io::Result<Sent>;
 
-    /// Sends, and waits for room.
+    /// Sends, waiting for room.
     ///
     /// # Errors
-    /// What the queue fails with.
+    /// The queue's error.
     fn send(&mut self, message: &M) -> io::Result<Sent>;
 }
 
-/// What became of a message.
+/// The result of a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// It is in the queue.
+    /// The message is in the queue.
     Done,
-    /// There is no room.
+    /// The queue has no room.
     Full,
-    /// Nobody is left who could receive it.
+    /// No receiver is left.
     Closed,
 }
 
 /// The receiving end of a queue.
-pub trait Inlet<M> {
+pub trait RecvEnd<M> {
     /// The queue's name.
     fn queue(&self) -> &str;
 
-    /// Receives at once, or not at all.
+    /// Receives without waiting.
     ///
     /// # Errors
-    /// What the queue fails with.
+    /// The queue's error.
     fn try_recv(&mut self) -> io::Result<Received<M>>;
 
-    /// Receives, and waits for a message.
+    /// Receives, waiting for a message.
     ///
     /// # Errors
-    /// What the queue fails with.
+    /// The queue's error.
     fn recv(&mut self) -> io::Result<Received<M>>;
 }
 
-/// What came.
+/// The result of a receive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received<M> {
     /// A message.
     Message(M),
-    /// Nothing is there.
+    /// The queue is empty.
     Empty,
-    /// Nothing is there, and nothing more can come.
+    /// The queue is empty, and no sender is left.
     Closed,
 }

@@ -1,4 +1,4 @@
-//! The free world with an audience: operations happen at once, and the parent is told of each as it happens.
+//! The free world with reports: operations happen immediately, and each is reported to the parent.
 
 use std::io;
 use std::time::Duration;
@@ -6,25 +6,25 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::free::poll;
-use super::{Inlet, Lock, News, Outlet, Parcel, Received, Seen, Sent, Step, World};
+use super::{Lock, News, Payload, Received, RecvEnd, Seen, SendEnd, Sent, Step, World};
 use crate::explore::step::Observation;
 use crate::observe::notes::Fact;
 use crate::scenario::run::record::Event;
 use crate::sys::clock::monotonic_ns;
 use crate::wire::control;
 
-/// What a process tells its parent.
+/// A process's report to its parent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// What happened.
     pub event: Event,
     /// What a step observed, for the judge.
     pub observation: Observation,
-    /// How long it has waited since the report before, in nanoseconds.
+    /// How long the process has waited since its previous report, in nanoseconds.
     pub waited_ns: u64,
 }
 
-/// The world of one process, which tells its parent what it does.
+/// The world of a process that reports to its parent.
 #[derive(Debug)]
 pub struct Told {
     process: String,
@@ -33,7 +33,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// A world in the name of this process.
+    /// A world for the calling process.
     pub fn new(reports: control::Sender<Report>) -> Told {
         Told { process: crate::process::current().name().to_owned(), reports, waited_ns: 0 }
     }
@@ -54,7 +54,7 @@ impl Told {
         let _ = self.reports.send(Report { event, observation, waited_ns });
     }
 
-    /// Waits, and counts how long.
+    /// Runs `operation` and adds its duration to the waiting time.
     fn waiting<R>(&mut self, operation: impl FnOnce() -> R) -> R {
         let begin = monotonic_ns();
         let result = operation();
@@ -84,24 +84,24 @@ impl World for Told {
         }
         self.report("wait", "waits for the lock", Some(Fact::LockAwaited(name.clone())));
         self.waiting(|| lock.acquire())?;
-        let text = format!("acquires the lock, after {:.1} ms", self.waited_ns as f64 / 1e6);
+        let text = format!("acquires the lock after {:.1} ms", self.waited_ns as f64 / 1e6);
         self.report("lock", text, Some(Fact::Locked(name)));
         Ok(())
     }
 
     fn unlock(&mut self, lock: &mut dyn Lock) -> io::Result<()> {
-        // Told before it is done, or the next holder's word could come first.
+        // Reported before the release, or the next holder's report could arrive first.
         let fact = Fact::Unlocked(lock.resource().to_owned());
         self.report("unlock", "releases the lock", Some(fact));
         lock.release()
     }
 
-    fn send<M: Parcel>(&mut self, outlet: &mut dyn Outlet<M>, message: M) -> io::Result<bool> {
+    fn send<M: Payload>(&mut self, end: &mut dyn SendEnd<M>, message: M) -> io::Result<bool> {
         let id = message.id();
-        let mut sent = outlet.try_send(&message)?;
+        let mut sent = end.try_send(&message)?;
         if sent == Sent::Full {
             self.report("wait", "waits: the queue is full", Some(Fact::RoomAwaited(id.queue.clone())));
-            sent = self.waiting(|| outlet.send(&message))?;
+            sent = self.waiting(|| end.send(&message))?;
         }
         if sent == Sent::Done {
             self.report("put", message.put(), Some(Fact::Put(id)));
@@ -109,12 +109,12 @@ impl World for Told {
         Ok(sent == Sent::Done)
     }
 
-    fn recv<M: Parcel>(&mut self, inlet: &mut dyn Inlet<M>) -> io::Result<Option<M>> {
-        let mut received = inlet.try_recv()?;
+    fn recv<M: Payload>(&mut self, end: &mut dyn RecvEnd<M>) -> io::Result<Option<M>> {
+        let mut received = end.try_recv()?;
         if matches!(received, Received::Empty) {
-            let fact = Fact::MessageAwaited(inlet.queue().to_owned());
+            let fact = Fact::MessageAwaited(end.queue().to_owned());
             self.report("wait", "waits: the queue is empty", Some(fact));
-            received = self.waiting(|| inlet.recv())?;
+            received = self.waiting(|| end.recv())?;
         }
         let Received::Message(message) = received else { return Ok(None) };
         self.report("get", format!("takes {}", message.name()), Some(Fact::Taken(message.id())));
@@ -133,7 +133,7 @@ impl World for Told {
     }
 }
 
-/// A step's name as a verb of which its process is the subject.
+/// The third-person form of a step's name.
 fn verb(step: &str) -> &str {
     match step {
         "search" => "searches",

@@ -1,4 +1,4 @@
-//! A right lock, taken too late.
+//! A correct lock, taken too late.
 
 use super::flock;
 use super::recipe::{Discipline, Promise, Recipe};
@@ -6,8 +6,8 @@ use super::recipe::{Discipline, Promise, Recipe};
 pub(super) const RECIPE: Recipe = Recipe {
     name: "check-outside",
     code: "co",
-    why: "The stock is read and the decision made before the lock is taken. Inside, a right lock guards the \
-          writing of a number that may be out of date.",
+    why: "The buyer reads the stock and decides before it takes the lock. The lock is correct, but by then the \
+          number may be out of date.",
     promise: Promise::Broken,
     discipline: Discipline::ReadFirst,
     ..flock::RECIPE

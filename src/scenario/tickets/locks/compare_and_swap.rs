@@ -1,4 +1,4 @@
-//! No lock: a new version is published if no other buyer has published one since.
+//! No lock: a buyer publishes a new version unless another buyer has published it first.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use super::none::no_lock;
 use super::recipe::{Discipline, Promise, Recipe, Shop};
 
 pub(super) const RECIPE: Recipe = Recipe {
-    why: "Nobody waits: a buyer publishes version n+1 only if no other buyer has, and reads again otherwise. \
+    why: "No buyer waits: it publishes version n+1 unless another buyer has; then it reads again. \
           Publishing is one step (link(2) fails if the name is taken), so a kill leaves the old version or \
           the new.",
     promise: Promise::Right,
@@ -27,16 +27,16 @@ fn reset(shop: &Shop) -> io::Result<()> {
     Ok(())
 }
 
-/// Where version `version` of the stock is published.
+/// The path of version `version` of the stock.
 pub fn versioned(stock: &Path, version: u64) -> PathBuf {
     stock.with_extension(format!("v{version}"))
 }
 
-/// Publishes the file `aside` as a version, if no other buyer was first: `link(2)` makes a name or fails, in
-/// one step.
+/// Publishes the file `aside` as a version. Returns `false` if another buyer was first: `link(2)` atomically
+/// creates a name or fails.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn publish(aside: &Path, stock: &Path, version: u64) -> io::Result<bool> {
     let first = match fs::hard_link(aside, versioned(stock, version)) {
         Ok(()) => true,

@@ -9,20 +9,20 @@ use super::recipe::{Promise, Recipe, Shop};
 use crate::scenario::world::Lock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    why: "Only one of several buyers can make a file that must not exist yet (O_EXCL). Nobody removes the file of a killed holder, so after that no buyer ever buys again.",
+    why: "Only one buyer can create a file that must not exist yet (O_EXCL). Nothing removes the file of a killed holder, so after a kill no buyer ever gets the lock again.",
     promise: Promise::RightUntilKilled,
     reset,
     ..Recipe::guarded("exclusive-file", "ex", make)
 };
 
-/// How often a waiter looks whether the file is gone.
+/// How often a waiter checks whether the file is gone.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {
     Ok(Box::new(ExclusiveFile { path: shop.lock.clone(), held: false }))
 }
 
-/// A killed buyer may have left the file.
+/// Removes the file that a killed buyer may have left.
 fn reset(shop: &Shop) -> io::Result<()> {
     match fs::remove_file(&shop.lock) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -30,8 +30,7 @@ fn reset(shop: &Shop) -> io::Result<()> {
     }
 }
 
-/// The file itself is the lock. It is removed by who holds it, also when its body unwinds, but not
-/// when it is killed.
+/// The file itself is the lock. Its holder removes it, also when its body unwinds, but not when it is killed.
 struct ExclusiveFile {
     path: PathBuf,
     held: bool,

@@ -8,7 +8,7 @@ use crate::scenario::world::Lock;
 use crate::sync::file_lock::FileLock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    why: "The kernel lets one open file description hold the lock, and each buyer has opened its own. It goes with the holder's last descriptor, so a killed holder releases it.",
+    why: "The kernel lets one open file description hold the lock, and each buyer has opened its own. It is released with the holder's last descriptor, so a kill releases it.",
     promise: Promise::Right,
     ..Recipe::guarded("flock", "fl", make)
 };
@@ -17,7 +17,7 @@ fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {
     Ok(Box::new(Flock { path: shop.lock.clone(), held: None }))
 }
 
-/// The file lock; dropping what is open lets go.
+/// The file lock; dropping the open file releases it.
 struct Flock {
     path: PathBuf,
     held: Option<FileLock>,

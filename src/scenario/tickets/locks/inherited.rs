@@ -7,7 +7,7 @@ use super::recipe::{Opens, Recipe, Shop, taken};
 use crate::scenario::world::Lock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    why: "The lock belongs to the open file description, which the parent opened and all children share. They own it together, so none of them is ever refused.",
+    why: "The lock belongs to the open file description, which the parent opened and all children share. To the kernel they are one owner, so it never makes any of them wait.",
     opens: Opens::LockFile,
     reset,
     ..Recipe::guarded("inherited", "in", make)

@@ -1,4 +1,4 @@
-//! The locks of the sale: right ones, and those that people have believed to be. A file each, and a line of
+//! The locks of the sale: correct ones, and ones that people mistake for correct. Each is a file and a line of
 //! `LOCKS`.
 
 mod check_outside;
@@ -55,23 +55,23 @@ impl LockKind {
         LOCKS.iter().map(|recipe| Self(recipe))
     }
 
-    /// The lock that has these letters in a token.
+    /// The lock with this code in a token.
     pub fn from_code(code: &str) -> Option<Self> {
         Self::all().find(|kind| kind.code == code)
     }
 
-    /// A lock of this kind, not yet held.
+    /// Creates a free lock of this kind.
     ///
     /// # Errors
-    /// When the parent has not opened what the lock needs.
+    /// If the parent has not opened what the lock needs.
     pub fn make(self, shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {
         (self.0.make)(shop)
     }
 
-    /// Frees it, whatever a killed buyer has left.
+    /// Frees the lock, whatever a killed buyer left behind.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn reset(self, shop: &Shop) -> io::Result<()> {
         (self.0.reset)(shop)
     }
@@ -107,7 +107,7 @@ impl fmt::Display for LockKind {
 
 /// There is no such lock.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no lock called `{0}`")]
+#[error("there is no lock `{0}`")]
 pub struct UnknownLock(String);
 
 impl FromStr for LockKind {

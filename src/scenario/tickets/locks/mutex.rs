@@ -11,7 +11,7 @@ use crate::sync::robust_mutex;
 use crate::sys::poll::Deadline;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    why: "One word in memory that all share says who holds it. The kernel hands it on when the holder dies (a robust futex), so a killed holder releases it.",
+    why: "One word in shared memory says who holds the lock. The kernel passes it on when the holder dies (a robust futex), so a kill releases it.",
     promise: Promise::Right,
     opens: Opens::Memory,
     reset,
@@ -27,7 +27,7 @@ fn reset(shop: &Shop) -> io::Result<()> {
     Ok(())
 }
 
-/// A word in memory that the kernel watches.
+/// A robust futex in shared memory.
 struct Robust<'a> {
     region: &'a Region,
     held: Option<robust_mutex::Held<'a>>,

@@ -9,7 +9,7 @@ use crate::scenario::world::Lock;
 use crate::sys::record_lock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    why: "The kernel lets one process hold the record, and each buyer is a process of its own. It goes with the process, so a killed holder releases it.",
+    why: "The kernel lets one process hold the record lock, and each buyer is a process of its own. It is released when the process ends, so a kill releases it.",
     promise: Promise::Right,
     ..Recipe::guarded("posix", "po", make)
 };

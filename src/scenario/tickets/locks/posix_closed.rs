@@ -1,4 +1,4 @@
-//! A record lock on the stock file itself, which is then opened and closed to read it.
+//! A record lock on the stock file itself, which is lost when a read opens and closes that file.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use super::recipe::{Recipe, Shop};
 use crate::scenario::world::Lock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    why: "The lock is on the stock file, and reading the stock opens and closes that file once more. Closing any descriptor of a file drops all the record locks that the process has on it, so the lock is gone right after the read.",
+    why: "The lock is on the stock file, and a read opens and closes that file once more. Closing any descriptor of a file drops all record locks of the process on it, so the lock is lost right after the read.",
     ..Recipe::guarded("posix-closed", "pc", make)
 };
 

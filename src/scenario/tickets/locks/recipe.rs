@@ -1,4 +1,4 @@
-//! What a lock of the sale is: a way to keep two buyers apart, and what it needs.
+//! The description of a lock: how it is created, used and reset, and what to expect of it.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -8,32 +8,32 @@ use std::path::{Path, PathBuf};
 use crate::scenario::world::Lock;
 use crate::shm::region::Region;
 
-/// Makes a lock that is free.
+/// Creates a free lock.
 pub(super) type Make = for<'a> fn(&'a Shop) -> io::Result<Box<dyn Lock + 'a>>;
 
-/// A way to keep two buyers apart.
+/// The description of a lock.
 pub struct Recipe {
     /// Its name on the command line.
     pub name: &'static str,
-    /// Two small letters for tokens.
+    /// Two lower-case letters for tokens.
     pub code: &'static str,
-    /// Why it works, or why not, in two sentences.
+    /// Why it works or fails, in two sentences.
     pub why: &'static str,
-    /// What exploration must find, if the store is atomic and no buyer searches outside the lock.
+    /// What exploration must find if the store is atomic and no buyer searches outside the lock.
     pub promise: Promise,
     /// How a buyer uses it.
     pub discipline: Discipline,
     /// What the parent opens before the buyers are started.
     pub opens: Opens,
-    /// Makes one that is free.
+    /// Creates a free lock.
     pub(super) make: Make,
-    /// Frees it, whatever a killed buyer has left.
+    /// Frees the lock, whatever a killed buyer left behind.
     pub(super) reset: fn(&Shop) -> io::Result<()>,
 }
 
 impl Recipe {
-    /// A lock around reading and writing that may be wrong, for which nothing is opened before and nothing
-    /// is left when its holder is dead.
+    /// A lock around the read and the write that may be broken, needs nothing opened in advance, and leaves nothing
+    /// behind when its holder dies.
     pub(super) const fn guarded(name: &'static str, code: &'static str, make: Make) -> Self {
         let (promise, discipline, opens) = (Promise::Broken, Discipline::Guarded, Opens::Nothing);
         Self { name, code, why: "", promise, discipline, opens, make, reset: nothing_to_reset }
@@ -49,28 +49,28 @@ impl fmt::Debug for Recipe {
 /// What exploration must find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promise {
-    /// Every schedule is right, also if a buyer is killed.
+    /// Every schedule is right, even if a buyer is killed.
     Right,
     /// Every schedule is right until a buyer is killed: the lock of a killed holder stays locked.
     RightUntilKilled,
-    /// Some schedules sell too much.
+    /// Some schedules sell too many tickets.
     Broken,
-    /// No schedule comes to an end.
+    /// No schedule ever ends.
     Deadlocks,
 }
 
 /// How a buyer uses its lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Discipline {
-    /// Not at all.
+    /// It does not lock.
     Unguarded,
     /// It locks, reads, writes and unlocks.
     Guarded,
-    /// It reads, and locks for the writing only.
+    /// It reads, then locks for the write only.
     ReadFirst,
     /// It locks twice.
     Twice,
-    /// It publishes a version, unless another buyer was first.
+    /// It publishes a version unless another buyer was first.
     Versions,
 }
 
@@ -85,25 +85,25 @@ pub enum Opens {
     Memory,
 }
 
-/// Where a sale takes place, as one process sees it.
+/// The shared files and lock of a sale, as one process sees them.
 #[derive(Debug)]
 pub struct Shop {
     /// The file with the stock.
     pub stock: PathBuf,
     /// The lock file.
     pub lock: PathBuf,
-    /// What the parent has opened.
+    /// What the parent opened.
     pub opened: Option<Opened>,
-    /// Which buyer this is; the parent counts as one more than there are.
+    /// The index of this buyer; the parent has the index after the last buyer.
     pub process: usize,
 }
 
-/// What the parent opens before the buyers share it.
+/// What the parent opened for the buyers to share.
 #[derive(Debug)]
 pub enum Opened {
     /// A descriptor of the lock file.
     LockFile(File),
-    /// The memory in which the lock lies.
+    /// The memory that contains the lock.
     Memory(Region),
 }
 
@@ -123,7 +123,7 @@ impl Shop {
     }
 }
 
-/// Opens a lock file, and makes it if it is not there.
+/// Opens a lock file, creating it if necessary.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
@@ -136,7 +136,7 @@ pub(super) fn taken(result: Result<(), TryLockError>) -> io::Result<bool> {
     }
 }
 
-/// Of a lock of which nothing is left when its holder is dead.
+/// For a lock that leaves nothing behind when its holder dies.
 fn nothing_to_reset(_: &Shop) -> io::Result<()> {
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A mutex for threads, of which every process has its own.
+//! A mutex for threads; each process has its own.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -7,7 +7,7 @@ use super::recipe::{Recipe, Shop};
 use crate::scenario::world::Lock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    why: "The mutex lies in the memory of a process, and every process has its own copy of it. It keeps the threads of one process apart, and no two processes.",
+    why: "The mutex is in the memory of a process, and each process has its own copy. It excludes threads of one process from each other, but not processes.",
     ..Recipe::guarded("thread-mutex", "th", make)
 };
 
@@ -15,7 +15,7 @@ fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {
     Ok(Box::new(ThreadMutex { resource: format!("mutex of {}", shop.process), guard: None }))
 }
 
-/// The one that every process has for itself.
+/// The mutex of this process.
 static OWN: Mutex<()> = Mutex::new(());
 
 struct ThreadMutex {

@@ -1,4 +1,4 @@
-//! `flock(2)` on a file that every buyer deletes and makes anew.
+//! `flock(2)` on a file that every buyer deletes and creates again.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,7 +8,7 @@ use super::recipe::{Recipe, Shop, open, taken};
 use crate::scenario::world::Lock;
 
 pub(super) const RECIPE: Recipe = Recipe {
-    why: "Each buyer deletes the lock file, for it might be stale, and makes it anew. The lock is on the file, not on its name, so each holds a lock on a file of its own.",
+    why: "Each buyer deletes the lock file, in case it is stale, and creates it again. The lock is on the file, not on its name, so each buyer locks a file of its own.",
     ..Recipe::guarded("unlinked-file", "un", make)
 };
 
@@ -16,14 +16,14 @@ fn make(shop: &Shop) -> io::Result<Box<dyn Lock + '_>> {
     Ok(Box::new(UnlinkedFile { path: shop.lock.clone(), file: None }))
 }
 
-/// Each buyer locks a file that it has just made.
+/// Each buyer locks a file that it has just created.
 struct UnlinkedFile {
     path: PathBuf,
     file: Option<File>,
 }
 
 impl UnlinkedFile {
-    fn make_anew(&self) -> io::Result<File> {
+    fn recreate(&self) -> io::Result<File> {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => open(&self.path),
@@ -33,14 +33,14 @@ impl UnlinkedFile {
 
 impl Lock for UnlinkedFile {
     fn acquire(&mut self) -> io::Result<()> {
-        let file = self.make_anew()?;
+        let file = self.recreate()?;
         file.lock()?;
         self.file = Some(file);
         Ok(())
     }
 
     fn try_acquire(&mut self) -> io::Result<bool> {
-        let file = self.make_anew()?;
+        let file = self.recreate()?;
         let taken = taken(file.try_lock())?;
         self.file = taken.then_some(file);
         Ok(taken)

@@ -1,5 +1,4 @@
-//! What the buyers of a free sale have told, and what follows from it: who waits for whom, and why too much was
-//! sold.
+//! Tracks a free sale by the buyers' reports: who waits for whom, and why too many tickets were sold.
 
 use std::collections::BTreeMap;
 
@@ -11,23 +10,23 @@ use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::decode;
 use crate::scenario::world::told::Report;
 
-/// The books of one sale.
+/// The state of one sale, as far as the buyers have reported.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct SaleTracker {
     lock: LockKind,
-    buyers: BTreeMap<String, Story>,
+    buyers: BTreeMap<String, BuyerState>,
     waited_ns: u64,
 }
 
-/// What one buyer has done.
+/// The state of one buyer.
 #[derive(Debug, Default)]
-struct Story {
-    /// What it read last.
+struct BuyerState {
+    /// The number that it read last.
     read: Option<i64>,
     /// The number that it had read when it sold.
     sold_of: Option<i64>,
     torn: bool,
-    /// It has emptied the file, and not yet written.
+    /// Whether it has emptied the file and not yet written.
     emptied: bool,
     /// The buyer that had emptied the file when this one read it.
     torn_by: Option<String>,
@@ -36,68 +35,69 @@ struct Story {
     waits: bool,
 }
 
-impl Account {
+impl SaleTracker {
     pub(super) fn new(lock: LockKind) -> Self {
         Self { lock, buyers: BTreeMap::new(), waited_ns: 0 }
     }
 
-    /// How long all buyers waited, together, in nanoseconds.
+    /// The total waiting time of all buyers, in nanoseconds.
     pub(super) fn waited_ns(&self) -> u64 {
         self.waited_ns
     }
 
-    /// Enters what a buyer has told.
-    pub(super) fn enter(&mut self, report: &Report) {
+    /// Records a buyer's report.
+    pub(super) fn record(&mut self, report: &Report) {
         self.waited_ns += report.waited_ns;
-        let emptied = self.buyers.iter().find(|(_, story)| story.emptied).map(|(name, _)| name.clone());
-        let story = self.buyers.entry(report.event.process.clone()).or_default();
+        let emptied = self.buyers.iter().find(|(_, buyer)| buyer.emptied).map(|(name, _)| name.clone());
+        let buyer = self.buyers.entry(report.event.process.clone()).or_default();
         match &report.event.fact {
-            Some(notes::Fact::LockAwaited(_)) => story.waits = true,
-            Some(notes::Fact::Locked(_)) => (story.waits, story.holds) = (false, story.holds + 1),
-            Some(notes::Fact::Unlocked(_)) => story.holds = story.holds.saturating_sub(1),
+            Some(notes::Fact::LockAwaited(_)) => buyer.waits = true,
+            Some(notes::Fact::Locked(_)) => (buyer.waits, buyer.holds) = (false, buyer.holds + 1),
+            Some(notes::Fact::Unlocked(_)) => buyer.holds = buyer.holds.saturating_sub(1),
             _ => {}
         }
         match decode(&report.observation) {
-            Some(SaleFact::Read(count)) => story.read = Some(count),
-            Some(SaleFact::TornRead) => (story.torn, story.torn_by) = (true, emptied),
-            Some(SaleFact::Emptied) => story.emptied = true,
-            Some(SaleFact::Sold(_)) => (story.sold_of, story.emptied) = (story.read, false),
-            Some(SaleFact::NoneSold(_)) => story.emptied = false,
+            Some(SaleFact::Read(count)) => buyer.read = Some(count),
+            Some(SaleFact::TornRead) => (buyer.torn, buyer.torn_by) = (true, emptied),
+            Some(SaleFact::Emptied) => buyer.emptied = true,
+            Some(SaleFact::Sold(_)) => (buyer.sold_of, buyer.emptied) = (buyer.read, false),
+            Some(SaleFact::NoneSold(_)) => buyer.emptied = false,
             None => {}
         }
     }
 
-    /// Whether none of the `living` can ever go on: each has told that it waits for the lock, and a buyer holds it
-    /// that waits itself, or is dead and has left it locked.
+    /// Whether none of the `living` buyers can ever continue: each has reported that it waits for the lock, and its
+    /// holder is either waiting too, or dead and has left it locked.
     ///
-    /// A release is told before it is done, so a buyer that waits by what it told last releases nothing.
+    /// A release is reported before it is done, so a buyer whose last report says that it waits is not releasing.
     pub(super) fn is_stuck(&self, living: &[&str]) -> bool {
-        let waits = |name: &&str| self.buyers.get(*name).is_some_and(|story| story.waits);
+        let waits = |name: &&str| self.buyers.get(*name).is_some_and(|buyer| buyer.waits);
         let outlives = self.lock.promise == Promise::RightUntilKilled;
-        let mut holders = self.buyers.iter().filter(|(_, story)| story.holds > 0);
-        let is_held = holders.any(|(name, story)| {
+        let mut holders = self.buyers.iter().filter(|(_, buyer)| buyer.holds > 0);
+        let is_held = holders.any(|(name, buyer)| {
             let lives = living.contains(&name.as_str());
-            if lives { story.waits } else { outlives }
+            if lives { buyer.waits } else { outlives }
         });
         !living.is_empty() && living.iter().all(waits) && is_held
     }
 
-    /// For whom a buyer that is stuck waits.
+    /// A sentence that says for whom a stuck buyer waits.
     pub(super) fn waits_for(&self, name: &str) -> String {
         let holders: Vec<&str> = self.holders().collect();
         let holders = holders.iter().map(|holder| if *holder == name { "itself" } else { holder });
-        format!("{name} waits for ever for {}", holders.collect::<Vec<_>>().join(" and "))
+        format!("{name} waits forever for {}", holders.collect::<Vec<_>>().join(" and "))
     }
 
     fn holders(&self) -> impl Iterator<Item = &str> {
-        self.buyers.iter().filter(|(_, story)| story.holds > 0).map(|(name, _)| name.as_str())
+        self.buyers.iter().filter(|(_, buyer)| buyer.holds > 0).map(|(name, _)| name.as_str())
     }
 
-    /// What happened, in one sentence.
+    /// One sentence that says what happened.
     pub(super) fn sentence(&self, outcome: &Outcome, stuck: &[String]) -> String {
         let Outcome { initial, sold, .. } = outcome;
-        let left =
-            outcome.left.map_or_else(|| "the file holds no number".to_owned(), |left| format!("{left} left"));
+        let left = outcome
+            .left
+            .map_or_else(|| "the file contains no number".to_owned(), |left| format!("{left} left"));
         match outcome.verdict {
             Verdict::Ok => format!("{sold} of {initial} sold, {left}: every ticket is accounted for."),
             Verdict::Oversold => {
@@ -106,7 +106,7 @@ impl Account {
             Verdict::LostUpdate => format!("{sold} of {initial} sold, yet {left}{}.", self.same_reads()),
             Verdict::TornRead => self.torn_read(&left),
             Verdict::Deadlock => {
-                // First those that hold what the others wait for.
+                // The lock's holders come first.
                 let mut stuck: Vec<&String> = stuck.iter().collect();
                 stuck.sort_by_key(|name| !self.holders().any(|holder| holder == name.as_str()));
                 let all: Vec<String> = stuck.iter().map(|name| self.waits_for(name)).collect();
@@ -116,11 +116,11 @@ impl Account {
         }
     }
 
-    /// Who sold after reading the same number.
+    /// Which buyers sold after reading the same number.
     fn same_reads(&self) -> String {
         let mut readers: BTreeMap<i64, Vec<String>> = BTreeMap::new();
-        for (name, story) in &self.buyers {
-            if let Some(count) = story.sold_of {
+        for (name, buyer) in &self.buyers {
+            if let Some(count) = buyer.sold_of {
                 readers.entry(count).or_default().push(name.clone());
             }
         }
@@ -133,21 +133,24 @@ impl Account {
 
     fn torn_read(&self, left: &str) -> String {
         let torn: Vec<String> =
-            self.buyers.iter().filter(|(_, story)| story.torn).map(|(name, _)| name.clone()).collect();
+            self.buyers.iter().filter(|(_, buyer)| buyer.torn).map(|(name, _)| name.clone()).collect();
         if torn.is_empty() {
             return format!("{left}: the last writer did not finish.");
         }
-        let mut by: Vec<&str> = self.buyers.values().filter_map(|story| story.torn_by.as_deref()).collect();
+        let mut by: Vec<&str> = self.buyers.values().filter_map(|buyer| buyer.torn_by.as_deref()).collect();
         by.dedup();
         let by = match by[..] {
             [one] => one.to_owned(),
             _ => "another buyer".to_owned(),
         };
-        format!("{} read the file when {by} had emptied it and not yet written.", shortened(&torn, ", "))
+        format!(
+            "{} read the file after {by} had emptied it and before it was written.",
+            shortened(&torn, ", ")
+        )
     }
 }
 
-/// The first of many, and how many more there are.
+/// The first items of a long list, and the number of the others.
 fn shortened(all: &[String], separator: &str) -> String {
     const SHOWN: usize = 3;
     match all.len().checked_sub(SHOWN) {
@@ -169,7 +172,7 @@ mod tests {
 
     #[test]
     fn an_oversold_ticket_is_explained_by_those_who_read_the_same_number() {
-        let mut account = Account::new("none".parse().unwrap());
+        let mut tracker = SaleTracker::new("none".parse().unwrap());
         for (name, fact) in [
             ("user0", SaleFact::Read(2)),
             ("user0", SaleFact::Sold(1)),
@@ -178,24 +181,24 @@ mod tests {
             ("user1", SaleFact::Sold(0)),
             ("user2", SaleFact::Sold(0)),
         ] {
-            account.enter(&report(name, None, Some(fact)));
+            tracker.record(&report(name, None, Some(fact)));
         }
         let outcome =
             Outcome { initial: 2, sold: 3, left: Some(0), torn_reads: 0, verdict: Verdict::Oversold };
-        let told = account.sentence(&outcome, &[]);
-        assert!(told.contains("user1, user2 read 1 left and each sold that ticket"), "{told}");
+        let sentence = tracker.sentence(&outcome, &[]);
+        assert!(sentence.contains("user1, user2 read 1 left and each sold that ticket"), "{sentence}");
     }
 
     #[test]
     fn only_buyers_that_all_wait_for_a_holder_that_never_releases_are_stuck() {
         let (locked, waits) = (notes::Fact::Locked("lock".into()), notes::Fact::LockAwaited("lock".into()));
-        let mut account = Account::new("flock".parse().unwrap());
-        account.enter(&report("user0", Some(locked.clone()), None));
-        account.enter(&report("user1", Some(waits.clone()), None));
-        assert!(!account.is_stuck(&["user0", "user1"]), "the holder goes on");
-        assert!(!account.is_stuck(&["user1"]), "a file lock goes with its holder");
-        account.enter(&report("user0", Some(waits), None));
-        assert!(account.is_stuck(&["user0", "user1"]));
-        assert!(account.waits_for("user0").ends_with("for itself"));
+        let mut tracker = SaleTracker::new("flock".parse().unwrap());
+        tracker.record(&report("user0", Some(locked.clone()), None));
+        tracker.record(&report("user1", Some(waits.clone()), None));
+        assert!(!tracker.is_stuck(&["user0", "user1"]), "the holder can continue");
+        assert!(!tracker.is_stuck(&["user1"]), "a file lock is released when its holder dies");
+        tracker.record(&report("user0", Some(waits), None));
+        assert!(tracker.is_stuck(&["user0", "user1"]));
+        assert!(tracker.waits_for("user0").ends_with("for itself"));
     }
 }

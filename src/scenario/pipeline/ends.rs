@@ -1,24 +1,24 @@
-//! The ends of the queue that producers and consumers hold, whichever queue it is.
+//! The ends of the queue that producers and consumers hold, for both kinds of queue.
 
 use std::io;
 use std::time::Duration;
 
 use super::item::{Dish, Item, QUEUE};
 use super::params::{Params, QueueKind};
-use super::parts::Tools;
+use super::resources::Tools;
 use crate::queue::Lease;
 use crate::queue::error::{RecvError, SendError, TryRecvError, TrySendError};
-use crate::scenario::world::{Inlet, Outlet, Received, Sent};
+use crate::scenario::world::{Received, RecvEnd, SendEnd, Sent};
 
-/// How often a sender looks for room in a queue that cannot wake it.
+/// How often a sender checks for room in a queue that cannot wake it.
 const POLL_INTERVAL: Duration = Duration::from_micros(200);
 
-/// The sending end, in the hands of a producer or of the main process.
+/// The sending end of a producer or of the main process.
 #[derive(Debug)]
 pub(super) struct Sending<'a> {
     params: &'a Params,
     tools: &'a Tools,
-    /// How many items are still to be put by a producer: the last one is told to the main process in the same
+    /// How many items a producer still has to put. The last one also counts the producer as finished, in the same
     /// step.
     left: Option<u64>,
 }
@@ -44,7 +44,7 @@ fn closed() -> io::Error {
     io::Error::other("this process holds no end of the queue")
 }
 
-impl Outlet<Dish> for Sending<'_> {
+impl SendEnd<Dish> for Sending<'_> {
     fn try_send(&mut self, dish: &Dish) -> io::Result<Sent> {
         let sent = match self.params.queue {
             QueueKind::LostWakeup => {
@@ -82,7 +82,7 @@ impl Outlet<Dish> for Sending<'_> {
     }
 }
 
-/// The receiving end of this library's queue, in the hands of a consumer.
+/// A consumer's receiving end of this library's queue.
 #[derive(Debug)]
 pub(super) struct Receiving<'a> {
     tools: &'a Tools,
@@ -94,12 +94,12 @@ impl<'a> Receiving<'a> {
         Self { tools, lease: None }
     }
 
-    /// How often the last item was delivered, this time included.
+    /// How often the last item was delivered, including this time.
     pub(super) fn deliveries(&self) -> u32 {
         self.lease.as_ref().map_or(1, Lease::deliveries)
     }
 
-    /// The last item is done with. A lease that is not done comes back, which is what it is for.
+    /// Marks the last item as done. A lease that is not marked returns to the queue.
     pub(super) fn done(&mut self) -> io::Result<()> {
         self.lease.take().map_or(Ok(()), |lease| lease.done().map(drop))
     }
@@ -115,7 +115,7 @@ impl<'a> Receiving<'a> {
     }
 }
 
-impl Inlet<Dish> for Receiving<'_> {
+impl RecvEnd<Dish> for Receiving<'_> {
     fn queue(&self) -> &str {
         QUEUE
     }
@@ -145,7 +145,7 @@ impl Inlet<Dish> for Receiving<'_> {
         match received {
             Ok(received) => Ok(received),
             Err(RecvError::Disconnected) => Ok(Received::Closed),
-            // Not the end of the queue: what was accepted and cannot be received must be told.
+            // Not the end of the queue: a message that was accepted and cannot be received is an error.
             Err(error) => Err(io::Error::other(error.to_string())),
         }
     }

@@ -1,4 +1,4 @@
-//! What has been put, taken and eaten, from the facts that the processes tell.
+//! Which items have been put, taken and eaten, from the facts that the processes report.
 
 use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,53 +19,53 @@ pub struct LossRecord {
     pub message: u64,
 }
 
-/// How many were queued at a moment.
+/// The number of queued items at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Depth {
-    /// When, on the events' clock.
+    /// The time, on the clock of the events.
     pub at_ns: u64,
-    /// How many.
+    /// The number of items.
     pub queued: usize,
 }
 
-/// An item: of which producer, and its number.
+/// The producer of an item, and the item's number.
 type ItemId = (usize, u64);
 
-/// The parent's books while a pipeline runs.
+/// The parent's records while a pipeline runs.
 #[derive(Debug, Default)]
-pub(super) struct Books {
-    /// The number of each producer, by its name.
+pub(super) struct Ledger {
+    /// The index of each producer, by name.
     producers: HashMap<String, usize>,
     put: BTreeSet<ItemId>,
     ate: BTreeSet<ItemId>,
     /// Items that were eaten more than once.
     pub(super) twice: Vec<ItemId>,
-    /// How many each consumer ate.
+    /// How many items each consumer ate.
     pub(super) eaten: BTreeMap<String, u64>,
     /// How long each process was blocked, in nanoseconds.
     pub(super) blocked_ns: BTreeMap<String, u64>,
-    /// How many were queued, whenever something happened.
+    /// The number of queued items at each report.
     pub(super) depth: Vec<Depth>,
     /// How many items each process has taken.
     taken: BTreeMap<String, u64>,
     /// How many sentinels were taken.
     sentinels: u64,
-    /// Whether the last thing that a process told is that it waits.
+    /// Whether the last report of each process says that it waits.
     waits: BTreeMap<String, bool>,
 }
 
-impl Books {
+impl Ledger {
     pub(super) fn new(producers: usize) -> Self {
         let producers = (0..producers).map(|index| (producer(index), index)).collect();
-        Books { producers, ..Books::default() }
+        Ledger { producers, ..Ledger::default() }
     }
 
     fn place(&self, message: &Message) -> Option<ItemId> {
         Some((*self.producers.get(&message.sender)?, message.number))
     }
 
-    /// Enters what a process has told, when so many were queued.
-    pub(super) fn enter(&mut self, report: &Report, queued: usize) {
+    /// Records a report that arrived while `queued` items were in the queue.
+    pub(super) fn record(&mut self, report: &Report, queued: usize) {
         let event = &report.event;
         let name = || event.process.clone();
         match &event.fact {
@@ -90,7 +90,7 @@ impl Books {
         self.depth.push(Depth { at_ns: event.at_ns, queued });
     }
 
-    /// Whether the last thing that this process told is that it waits.
+    /// Whether the last report of this process says that it waits.
     pub(super) fn waits(&self, name: &str) -> bool {
         self.waits.get(name) == Some(&true)
     }
@@ -105,7 +105,7 @@ impl Books {
         self.sentinels
     }
 
-    /// Whether every item that was put was eaten, but for `lost`.
+    /// Whether every item that was put was eaten, except for `lost` items.
     pub(super) fn is_accounted(&self, lost: usize) -> bool {
         self.ate.len() + lost >= self.put.len()
     }

@@ -1,4 +1,4 @@
-//! What the processes of a pipeline share: as the parent holds it, as it is sent, and as a process works with it.
+//! The resources that the processes of a pipeline share: the parent's side, the form that is sent, and a process's side.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use super::params::{Params, Plan, Role};
 use crate::queue::{Options, Receiver, ReturnTo, Sender};
 use crate::wire::handle::Fd;
 
-/// What the processes share, as their parent holds it.
+/// The parent's side of the shared resources.
 #[derive(Debug)]
 pub struct Resources {
     pub(super) memory: Memory,
@@ -18,7 +18,7 @@ pub struct Resources {
     pub(super) receiver: Receiver<Item>,
 }
 
-/// What a process is sent.
+/// The part that is sent to a process.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Share {
     pub(super) memory: Fd,
@@ -27,7 +27,7 @@ pub struct Share {
     pub(super) plan: Plan,
 }
 
-/// What a process works with.
+/// A process's side of the shared resources.
 #[derive(Debug)]
 pub struct Tools {
     pub(super) memory: Memory,
@@ -37,23 +37,22 @@ pub struct Tools {
 }
 
 impl Resources {
-    /// New memory, and an empty queue.
+    /// Creates the memory and an empty queue.
     ///
     /// # Errors
-    /// When the system has no memory or descriptor left.
+    /// If no memory or descriptor is left.
     pub(super) fn create(params: &Params) -> io::Result<Self> {
         let memory = Memory::create()?;
-        // To the head: behind the sentinels that send the consumers home, no consumer would take an item
-        // that returns.
+        // To the head: a returned item behind the sentinels would never be taken, because they end the consumers.
         let options = Options::new(params.capacity as usize).return_leases_to(ReturnTo::Head);
         let (sender, receiver) = options.create().map_err(io::Error::other)?;
         Ok(Self { memory, sender, receiver })
     }
 
-    /// What a process of this role is sent for a run by this plan.
+    /// The share for a process of this role.
     ///
     /// # Errors
-    /// When a descriptor cannot be duplicated.
+    /// If a descriptor cannot be duplicated.
     pub(super) fn share(&self, role: Role, plan: &Plan) -> io::Result<Share> {
         let is_consumer = matches!(role, Role::Consumer(_));
         Ok(Share {
@@ -66,10 +65,10 @@ impl Resources {
 }
 
 impl Share {
-    /// What the process makes of it.
+    /// Turns the received share into tools.
     ///
     /// # Errors
-    /// When memory cannot be mapped.
+    /// If memory cannot be mapped.
     pub(super) fn unpack(self) -> io::Result<Tools> {
         let Share { memory, sender, receiver, plan } = self;
         Ok(Tools { memory: Memory::open(memory)?, sender, receiver, plan })
