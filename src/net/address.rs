@@ -8,7 +8,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-/// The longest wait for one address to answer.
+/// The maximum time that one address may take to answer.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// An address is unusable.
@@ -20,25 +20,25 @@ pub enum AddressError {
     Unknown {
         /// The text.
         address: String,
-        /// What the resolver said.
+        /// The resolver's error.
         #[source]
         source: io::Error,
     },
-    /// No process listens there, or it is unreachable.
+    /// No process listens at the address, or it is unreachable.
     #[error("cannot connect to {address}")]
     Connect {
         /// The address as it was given.
         address: String,
-        /// What the kernel said of the last address tried.
+        /// The kernel's error for the last address tried.
         #[source]
         source: io::Error,
     },
-    /// A server cannot listen there.
+    /// A server cannot listen at the address.
     #[error("cannot listen at {address}")]
     Bind {
         /// The address as it was given.
         address: String,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
@@ -60,7 +60,7 @@ pub fn resolve(address: &str) -> Result<Vec<SocketAddr>, AddressError> {
 /// Connects to the first address of `address` that answers.
 ///
 /// # Errors
-/// When none answers within 10 seconds each.
+/// If none of them answers within 10 seconds each.
 pub fn connect(address: &str, limits: &Limits, log: &Log) -> Result<Connection, EndError> {
     let mut last = None;
     for candidate in resolve(address)? {

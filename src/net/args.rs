@@ -1,4 +1,4 @@
-//! Arguments that the programs share: where an end is, and its limits.
+//! Arguments that the programs share: the address of an end, and its limits.
 
 use crate::net::address::connect;
 use crate::net::connection::Connection;
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Any free port, for connections from this machine only.
+/// Any free port of the loopback address.
 const LOOPBACK: &str = "127.0.0.1:0";
 
 /// Arguments of a server.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub struct ServeArgs {
-    /// Where to listen; port 0 takes a free port
+    /// The address to listen at; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", default_value = LOOPBACK)]
     pub bind: String,
     /// Its limits.
@@ -25,13 +25,13 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// What a server with these arguments needs, where the limits of its program are `program`.
+    /// The needs of a server with these arguments, whose program has the limits `program`.
     pub fn needs(&self, program: &Limits) -> Needs {
         Needs::listen(self.bounds.limits(program).connections)
     }
 }
 
-/// Listens at a free port of loopback, with the program's limits.
+/// Listens at a free loopback port, with the program's limits.
 impl Default for ServeArgs {
     fn default() -> Self {
         Self { bind: LOOPBACK.to_owned(), bounds: Bounds::default() }
@@ -41,7 +41,7 @@ impl Default for ServeArgs {
 /// Arguments of a client.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub struct ConnectArgs {
-    /// The server, HOST:PORT
+    /// The address of the server, HOST:PORT
     pub address: String,
     /// Its limits.
     #[command(flatten)]
@@ -54,7 +54,7 @@ impl ConnectArgs {
         Self { address: address.to_string(), bounds: ClientBounds::default() }
     }
 
-    /// What a client with these arguments needs that sends lines to `other_end`.
+    /// The needs of a client with these arguments that sends lines to `other_end`.
     pub fn needs(&self, program: &Limits, other_end: &'static str) -> Needs {
         Needs::connect(&self.address, other_end).reading(self.bounds.limits(program).message)
     }
@@ -62,44 +62,44 @@ impl ConnectArgs {
     /// Connects.
     ///
     /// # Errors
-    /// As [`connect`].
+    /// Those of [`connect`].
     pub fn connection(&self, program: &Limits, log: &Log) -> Result<Connection, EndError> {
         connect(&self.address, &self.bounds.limits(program), log)
     }
 }
 
-/// Limits of a server, where they differ from those of its program.
+/// The limits of a server that differ from those of its program.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Limits")]
 pub struct Bounds {
-    /// Connections at once; further ones are told so and closed
+    /// Maximum number of open connections; further ones get a message and are closed
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: Option<u32>,
-    /// How long open connections may continue once the server is asked to stop
+    /// How long open connections may continue after the server is asked to stop
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub grace: Option<Duration>,
-    /// Those of one connection.
+    /// The limits of one connection.
     #[command(flatten)]
     pub each: ClientBounds,
 }
 
-/// Limits of one connection, where they differ from those of its program.
+/// The limits of one connection that differ from those of its program.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Limits")]
 pub struct ClientBounds {
-    /// The longest time without a byte where one is awaited
+    /// Maximum time to wait for the next byte
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
     pub idle: Option<Duration>,
-    /// The longest life of a connection
+    /// Maximum duration of a connection
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
     pub total: Option<Duration>,
-    /// The longest message in bytes
+    /// Maximum length of a message in bytes
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
     pub max_message: Option<u32>,
 }
 
 impl Bounds {
-    /// The limits that apply, where those of the program are `program`.
+    /// The limits that apply to a program with the limits `program`.
     pub fn limits(&self, program: &Limits) -> Limits {
         Limits {
             connections: self.max_connections.map_or(program.connections, |n| n as usize),
@@ -110,7 +110,7 @@ impl Bounds {
 }
 
 impl ClientBounds {
-    /// The limits that apply, where those of the program are `program`.
+    /// The limits that apply to a program with the limits `program`.
     pub fn limits(&self, program: &Limits) -> Limits {
         Limits {
             idle: self.idle.unwrap_or(program.idle),
@@ -121,7 +121,7 @@ impl ClientBounds {
     }
 }
 
-/// Shows the limits of a program in the help of its ends.
+/// Shows a program's limits as default values in the help of its ends.
 pub(crate) fn show_defaults(command: clap::Command, limits: &Limits) -> clap::Command {
     let defaults = [
         ("max_connections", limits.connections.to_string()),

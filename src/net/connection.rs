@@ -1,4 +1,4 @@
-//! One TCP connection with time limits: no read or write waits for ever, and no slow peer stays for ever.
+//! One TCP connection with time limits: no read or write waits forever, and no slow peer stays forever.
 
 use crate::net::event::{Log, What};
 use crate::net::limits::Limits;
@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 #[non_exhaustive]
 pub enum ConnectionError {
     /// No byte moved for the idle time.
-    #[error("nothing moved for {0:?}, the longest idle time")]
+    #[error("no byte moved for {0:?}, the maximum idle time")]
     Idle(Duration),
-    /// The connection exceeded its longest life.
-    #[error("it was not done after {0:?}, the longest life of a connection")]
+    /// The connection exceeded its maximum duration.
+    #[error("still open after {0:?}, the maximum duration of a connection")]
     Total(Duration),
-    /// The peer closed the connection abruptly, or reads no more.
+    /// The peer closed the connection abruptly, or no longer reads.
     #[error("the other end reset the connection")]
     Reset,
     /// The stream ended too early.
@@ -41,15 +41,15 @@ pub enum ConnectionError {
     /// The text is malformed.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// The program refuses what the peer sent, or the other way round.
+    /// The program rejected what the peer sent, or the peer rejected what the program sent.
     #[error("{0}")]
     Refused(String),
-    /// The kernel refused something.
+    /// A system call failed.
     #[error("{doing}")]
     Io {
         /// What failed.
         doing: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
@@ -61,14 +61,14 @@ impl ConnectionError {
         Self::Io { doing: "no thread can be started", source }
     }
 
-    /// Wraps what the kernel said when something other than a send or a receive failed.
+    /// Wraps the kernel's error when an operation other than a send or a receive failed.
     pub(crate) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { doing, source }
     }
 }
 
-/// A connection with an idle time, a life time, and a log. All methods take `&self`: one thread may read while another
-/// writes.
+/// A connection with a maximum idle time, a maximum duration, and a log. All methods take `&self`: one thread may read
+/// while another writes.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -82,7 +82,7 @@ pub struct Connection {
     end: Mutex<End>,
 }
 
-/// Whether a connection was cut, and how to wake a thread that waits for something other than the socket.
+/// Whether a connection was cut, and how to wake threads that wait for something other than the socket.
 #[derive(Default)]
 struct End {
     is_cut: bool,
@@ -99,7 +99,7 @@ impl Connection {
     /// Takes over a connected stream.
     ///
     /// # Errors
-    /// When the stream is no longer connected.
+    /// If the stream is no longer connected.
     pub fn new(stream: TcpStream, limits: &Limits, log: &Log) -> Result<Self, ConnectionError> {
         let peer = stream.peer_addr().map_err(|_| ConnectionError::Reset)?;
         Ok(Self {
@@ -120,12 +120,12 @@ impl Connection {
         self.peer
     }
 
-    /// The stream itself, for socket options and for what takes a descriptor.
+    /// The stream itself, for socket options and functions that take a descriptor.
     pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    /// Gives the stream back.
+    /// Returns the stream.
     pub(crate) fn into_stream(self) -> TcpStream {
         self.stream
     }
@@ -135,10 +135,10 @@ impl Connection {
         self.log.tell(Some(self.peer), what);
     }
 
-    /// Reads what has arrived, waiting for the first byte; 0 is the end of the stream.
+    /// Reads the bytes that have arrived, waiting for the first one; 0 means the end of the stream.
     ///
     /// # Errors
-    /// When nothing arrives in time, or the connection breaks.
+    /// If nothing arrives in time, or the connection breaks.
     pub fn read(&self, buffer: &mut [u8]) -> Result<usize, ConnectionError> {
         loop {
             self.arm(&self.armed_read, TcpStream::set_read_timeout)?;
@@ -155,7 +155,7 @@ impl Connection {
     /// Waits until something can be read, without reading it; `false` at the end of the stream.
     ///
     /// # Errors
-    /// As [`read`](Self::read).
+    /// Those of [`read`](Self::read).
     pub fn wait_for_bytes(&self) -> Result<bool, ConnectionError> {
         loop {
             self.arm(&self.armed_read, TcpStream::set_read_timeout)?;
@@ -166,10 +166,10 @@ impl Connection {
         }
     }
 
-    /// As [`read`](Self::read), but returns `None` after `timeout`.
+    /// Like [`read`](Self::read), but returns `None` after `timeout`.
     ///
     /// # Errors
-    /// As [`read`](Self::read).
+    /// Those of [`read`](Self::read).
     pub fn read_timeout(
         &self,
         buffer: &mut [u8],
@@ -183,7 +183,7 @@ impl Connection {
     /// Fills `buffer`; `what` names its contents in an error.
     ///
     /// # Errors
-    /// As [`read`](Self::read), and when the stream ends first.
+    /// Those of [`read`](Self::read), and if the stream ends first.
     pub fn read_exact(&self, buffer: &mut [u8], what: &'static str) -> Result<(), ConnectionError> {
         let mut got = 0;
         while got < buffer.len() {
@@ -198,7 +198,7 @@ impl Connection {
     /// Writes all of `bytes`.
     ///
     /// # Errors
-    /// When the peer reads nothing for the idle time, or the connection breaks.
+    /// If the peer reads nothing for the idle time, or the connection breaks.
     pub fn write_all(&self, mut bytes: &[u8]) -> Result<(), ConnectionError> {
         while !bytes.is_empty() {
             self.arm(&self.armed_write, TcpStream::set_write_timeout)?;
@@ -214,13 +214,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Tells the other end that nothing more will be sent; what it sends can still be received.
+    /// Ends the sending direction; bytes from the other end can still be received.
     pub fn finish_sending(&self) {
-        // It fails only on a broken connection, which the next read reports better.
+        // Fails only on a broken connection, which the next read reports in more detail.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Ends both directions at once: every thread and process that reads or writes it is woken.
+    /// Ends both directions at once, and wakes every thread and process that reads or writes.
     pub fn cut(&self) {
         let _ = self.stream.shutdown(Shutdown::Both);
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
@@ -233,8 +233,8 @@ impl Connection {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).is_cut
     }
 
-    /// Calls `wake` when the connection is cut, or at once if it has been: for a thread that waits for something other
-    /// than the socket. `wake` must not block, nor cut the connection itself.
+    /// Calls `wake` when the connection is cut, or immediately if it already was: for a thread that waits for something
+    /// other than the socket. `wake` must neither block nor cut the connection itself.
     pub fn on_cut(&self, wake: impl Fn() + Send + 'static) {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         if end.is_cut {
@@ -243,8 +243,8 @@ impl Connection {
         end.wake = Some(Box::new(wake));
     }
 
-    /// Sets the socket's timeout to the smaller of the idle time and the rest of the connection's life. The system call
-    /// is made only when that changes: in the connection's last idle time.
+    /// Sets the socket's timeout to the smaller of the idle time and the time left until the maximum duration. The
+    /// system call is made only when the value changes, near the end of the connection.
     fn arm(
         &self,
         armed: &AtomicU64,
@@ -258,12 +258,12 @@ impl Connection {
         let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         if armed.swap(nanos, Ordering::Relaxed) != nanos {
             set(&self.stream, Some(timeout))
-                .map_err(ConnectionError::io("the socket's timeout cannot be set"))?;
+                .map_err(ConnectionError::io("cannot set the socket's timeout"))?;
         }
         Ok(())
     }
 
-    /// `Ok` when the call must be repeated.
+    /// `Ok` if the call must be repeated.
     fn judge(&self, error: io::Error, doing: &'static str) -> Result<(), ConnectionError> {
         match error.kind() {
             ErrorKind::Interrupted => Ok(()),

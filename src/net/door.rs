@@ -1,4 +1,4 @@
-//! Connections that a server cannot serve: they are told why, and a kernel that accepts no more does not flood the
+//! Connections that a server cannot serve: each is told why, and repeated failures of `accept` do not flood the
 //! log.
 //!
 //! Nothing here blocks or needs a thread, so a client that does not read delays no other client.
@@ -9,14 +9,14 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// How long a connection that was turned away stays open, so that its client can read why.
+/// How long a rejected connection stays open, so that its client can read why.
 const STAY: Duration = Duration::from_millis(200);
-/// How many stay open at once; above that the oldest is closed early.
+/// How many rejected connections stay open at once; above that, the oldest is closed early.
 const STAYING: usize = 64;
 /// How long a server waits after `accept` failed for lack of descriptors or memory.
 pub(crate) const REST: Duration = Duration::from_millis(100);
 
-/// Connections that were turned away, and whether `accept` fails at present.
+/// The rejected connections, and whether `accept` currently fails.
 #[derive(Debug, Default)]
 pub(crate) struct Door {
     leaving: VecDeque<(Instant, TcpStream)>,
@@ -39,7 +39,7 @@ impl Door {
         self.leaving.push_back((Instant::now() + STAY, stream));
     }
 
-    /// Closes the connections that are due.
+    /// Closes the connections whose time is up.
     pub(crate) fn close_due(&mut self) {
         let now = Instant::now();
         while self.leaving.front().is_some_and(|(at, _)| *at <= now) {
@@ -47,7 +47,7 @@ impl Door {
         }
     }
 
-    /// The time until the next connection is due.
+    /// The time until the next connection must be closed.
     pub(crate) fn next(&self) -> Option<Duration> {
         self.leaving.front().map(|(at, _)| at.saturating_duration_since(Instant::now()))
     }
@@ -57,8 +57,8 @@ impl Door {
         self.failing = false;
     }
 
-    /// `accept` failed. Returns whether the server must rest before the next attempt: without descriptors or memory it
-    /// would fail again at once. That is logged once until a connection is accepted again.
+    /// `accept` failed. Returns whether the server must pause before the next attempt: without descriptors or memory it
+    /// would fail again immediately. This is logged once until a connection is accepted again.
     pub(crate) fn accept_failed(&mut self, error: &io::Error, log: &Log) -> bool {
         // The client left before it was accepted, or another thread was faster.
         if matches!(
@@ -68,7 +68,7 @@ impl Door {
             return false;
         }
         if !self.failing {
-            log.tell(None, What::Failed(format!("cannot accept connections at present: {error}")));
+            log.tell(None, What::Failed(format!("cannot accept connections: {error}")));
         }
         self.failing = true;
         self.leaving.drain(..).for_each(|(_, stream)| close(&stream));
@@ -76,7 +76,7 @@ impl Door {
     }
 }
 
-/// Turns `stream` away because `limit` connections are open, and logs that.
+/// Rejects `stream` because `limit` connections are open, and logs that.
 pub(crate) fn refuse_above_limit(
     door: &mut Door,
     stream: TcpStream,
@@ -85,7 +85,7 @@ pub(crate) fn refuse_above_limit(
     reply: fn(&str) -> Vec<u8>,
     log: &Log,
 ) {
-    let why = format!("busy: {limit} connections are open, the most at once; try again later");
+    let why = format!("busy: the limit of {limit} connections is reached; try again later");
     door.turn_away(stream, &reply(&why));
     log.tell(Some(peer), What::Failed(why));
 }

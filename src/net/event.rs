@@ -1,5 +1,5 @@
-//! What happens at an end of a connection, as plain data: the caller prints it, sends it to another process, or checks
-//! it.
+//! Events at an end of a connection, as plain data: the caller prints them, sends them to another process, or checks
+//! them.
 
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pid::Pid;
@@ -7,19 +7,19 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// The most bytes of one send or receive that an event holds, and the most that are shown.
+/// The maximum number of bytes of one send or receive that an event holds, and that are shown.
 const KEPT: usize = 128;
 const SHOWN: usize = 64;
 
-/// The most that are shown if they are not text: each may take four characters.
+/// The maximum number shown if they are not text, when each may take four characters.
 const AS_BYTES: usize = 32;
 
-/// One thing that happened at one end.
+/// One event at one end.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Event {
-    /// Nanoseconds of the machine's monotonic clock, comparable between processes.
+    /// The time in nanoseconds of the monotonic clock, comparable between processes.
     pub at_ns: u64,
-    /// The process in which it happened.
+    /// The PID of the process in which it happened.
     pub pid: Pid,
     /// The other end, if there is one.
     pub peer: Option<SocketAddr>,
@@ -31,37 +31,37 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum What {
-    /// The server accepts connections (or datagrams) at this address from now on.
+    /// The server now accepts connections (or datagrams) at this address.
     Listening(SocketAddr),
     /// A connection was made.
     Opened,
     /// Bytes were passed to the kernel in one call.
     Sent(Bytes),
-    /// Bytes were received in one call; none is the end of the stream.
+    /// Bytes were received in one call; none means the end of the stream.
     Received(Bytes),
-    /// A message for the person (or the program) that uses this end.
+    /// A message for the user of this end, a person or a program.
     Message(String),
-    /// A remark, for the person only.
+    /// A remark for people.
     Note(String),
-    /// How far a long transfer is.
+    /// The progress of a long transfer.
     Progress {
-        /// Bytes so far.
+        /// Bytes transferred so far.
         done: u64,
-        /// Bytes in all.
+        /// Bytes to transfer in total.
         total: u64,
     },
-    /// The connection failed, for this reason in one line. Only this connection is lost.
+    /// The connection failed for this reason, in one line. Other connections are not affected.
     Failed(String),
     /// The connection has ended, with or without an error.
     Closed,
 }
 
-/// How many bytes moved, and the first of them.
+/// The number of bytes of a call, and the first of them.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Bytes {
-    /// All bytes of the call.
+    /// The number of all bytes of the call.
     pub length: usize,
-    /// The first of them, at most 128.
+    /// The first bytes, at most 128.
     pub head: Vec<u8>,
 }
 
@@ -79,7 +79,7 @@ impl fmt::Display for Bytes {
         write!(f, "{} byte{plural}", self.length)?;
         let head = &self.head[..self.head.len().min(SHOWN)];
         let more = self.length > head.len();
-        // A cut in the middle of a character must not turn text into numbers.
+        // A character cut at the end must not make text appear as bytes.
         let text = match std::str::from_utf8(head) {
             Err(error) if error.error_len().is_none() && more => {
                 std::str::from_utf8(&head[..error.valid_up_to()]).ok()
@@ -98,7 +98,7 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Where the events of one end go.
+/// The receiver of the events of one end.
 #[derive(Clone)]
 pub struct Log {
     sink: Arc<dyn Fn(Event) + Send + Sync>,
@@ -106,17 +106,17 @@ pub struct Log {
 }
 
 impl Log {
-    /// Passes every event to `sink`, in the thread where it happens, except single sends and receives.
+    /// Passes every event to `sink`, in the thread where it happens, except sends and receives.
     pub fn new(sink: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self { sink: Arc::new(sink), bytes: false }
     }
 
-    /// As [`new`](Self::new), with every send and receive.
+    /// Like [`new`](Self::new), but includes every send and receive.
     pub fn with_bytes(sink: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self { sink: Arc::new(sink), bytes: true }
     }
 
-    /// Logs what happened, now and in this process.
+    /// Logs an event that happens now in this process.
     pub fn tell(&self, peer: Option<SocketAddr>, what: What) {
         (self.sink)(Event { at_ns: monotonic_ns(), pid: Pid::this(), peer, what });
     }

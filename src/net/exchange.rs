@@ -1,4 +1,4 @@
-//! A line out, its answer back.
+//! Exchange of lines and answers.
 
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::event::What;
@@ -6,17 +6,17 @@ use crate::net::input::Line;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-/// Messages up to this size are sent as a whole before the answer is read.
+/// Messages up to this size are sent completely before the answer is read.
 const AT_ONCE: usize = 16 << 10;
 
-/// How long the server has to end its sending after the client did.
+/// How long the server may take to end its direction after the client has.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Sends each line and waits for its answer, which `answer` predicts: the wire has no message boundaries, so the
 /// predicted length says where the answer ends.
 ///
 /// # Errors
-/// When an answer is another one, or the connection stalls or breaks.
+/// If an answer differs from the prediction, or the connection stalls or breaks.
 pub(crate) fn talk(
     connection: &Connection,
     input: &Receiver<Line>,
@@ -31,7 +31,9 @@ pub(crate) fn talk(
                 let got = exchange(connection, line.as_bytes(), want.len())?;
                 if got != want.as_bytes() {
                     let got = String::from_utf8_lossy(&got).into_owned();
-                    return Err(ConnectionError::Refused(format!("the answer is not {want:?} but {got:?}")));
+                    return Err(ConnectionError::Refused(format!(
+                        "expected the answer {want:?}, got {got:?}"
+                    )));
                 }
                 connection.tell(What::Message(want));
             }
@@ -41,8 +43,8 @@ pub(crate) fn talk(
     Ok(())
 }
 
-/// Sends all of `message` and receives `want` bytes, both at once: otherwise a peer that answers before it has read
-/// everything would wait for this end while this end waits for it.
+/// Sends all of `message` and receives `want` bytes at the same time: otherwise this end and a peer that answers
+/// before it has read everything would wait for each other.
 fn exchange(connection: &Connection, message: &[u8], want: usize) -> Result<Vec<u8>, ConnectionError> {
     let mut answer = vec![0; want];
     if message.len() <= AT_ONCE {
@@ -61,8 +63,8 @@ fn exchange(connection: &Connection, message: &[u8], want: usize) -> Result<Vec<
     Ok(answer)
 }
 
-/// Ends the sending and waits a moment for the server to end its own, so that a reset does not overtake the last
-/// bytes. Python programs that never notice the end of a stream are not waited for.
+/// Ends the sending direction and waits briefly for the server to do the same, so that a reset does not overtake the
+/// last bytes. The wait is short because some Python programs never notice the end of a stream.
 pub(crate) fn goodbye(connection: &Connection) {
     connection.finish_sending();
     let until = Instant::now() + GOODBYE;

@@ -1,4 +1,4 @@
-//! Frames on a connection: a message with its length in front of it.
+//! Frames on a connection: messages preceded by their length.
 
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::event::What;
@@ -12,7 +12,7 @@ pub(crate) const BUFFER: usize = 16 << 10;
 /// each as a message.
 ///
 /// # Errors
-/// When a frame is too long or not UTF-8, or the stream ends inside one.
+/// If a frame is too long or not UTF-8, or the stream ends inside one.
 pub(crate) fn receive_all(connection: &Connection, limit: usize, size: usize) -> Result<(), ConnectionError> {
     let mut decoder = FrameDecoder::new(limit);
     let mut buffer = vec![0; size];
@@ -28,11 +28,11 @@ pub(crate) fn receive_all(connection: &Connection, limit: usize, size: usize) ->
     }
 }
 
-/// Receives one frame, which must not be empty: a header or an answer. `ahead` holds bytes that were received
-/// earlier, and afterwards those that arrived behind the frame.
+/// Receives one frame, which must not be empty: a header or an answer. `ahead` contains bytes that were received
+/// earlier, and on return those that arrived after the frame.
 ///
 /// # Errors
-/// When the frame is empty or longer than `limit`, or the stream ends first.
+/// If the frame is empty or longer than `limit`, or the stream ends first.
 pub(crate) fn receive_one(
     connection: &Connection,
     limit: usize,

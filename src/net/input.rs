@@ -1,4 +1,4 @@
-//! Lines of an input, read in a thread of their own so that an end can send and receive at the same time.
+//! Lines of input, read in a separate thread so that an end can send and receive at the same time.
 
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -12,11 +12,11 @@ pub enum Line {
     Refused(String),
 }
 
-/// Reads `input` in a thread until it ends. A line longer than `limit` bytes is refused, and never held as a whole. The
-/// channel closes at the end of the input.
+/// Reads `input` in a thread until it ends. A line longer than `limit` bytes is rejected without being held in memory.
+/// The channel closes at the end of the input.
 ///
 /// # Errors
-/// At the limit of threads.
+/// If no thread can be started.
 pub fn lines(input: impl BufRead + Send + 'static, limit: usize) -> io::Result<Receiver<Line>> {
     let (sender, receiver) = sync_channel(1);
     // Detached: a read of a terminal cannot be interrupted, and the thread ends with the process.
@@ -34,7 +34,7 @@ pub fn lines(input: impl BufRead + Send + 'static, limit: usize) -> io::Result<R
 /// The next line of `input`, or `None` at its end.
 ///
 /// # Errors
-/// When the input cannot be read.
+/// If the input cannot be read.
 pub fn next(input: &mut impl BufRead, limit: usize) -> io::Result<Option<Line>> {
     let mut bytes = Vec::new();
     // With room for `\r\n`, so that a line of exactly `limit` bytes is accepted.

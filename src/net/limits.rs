@@ -1,19 +1,19 @@
-//! What a server spends at most, on one connection and on all of them.
+//! The limits of a server, for one connection and for all of them.
 
 use std::time::Duration;
 
-/// Bounds of a server; a client uses those that concern one connection.
+/// The limits of a server; a client uses those of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {
-    /// Connections at once; further ones are told so and closed.
+    /// Maximum number of open connections; further ones get a message and are closed.
     pub connections: usize,
-    /// The longest time without a byte where one is awaited.
+    /// Maximum time to wait for the next byte.
     pub idle: Duration,
-    /// The longest life of a connection, however busy: it ends a peer that sends a byte a second.
+    /// Maximum duration of a connection, even an active one: it ends a peer that sends one byte per second.
     pub total: Duration,
-    /// How long open connections may continue once the server is asked to stop.
+    /// How long open connections may continue after the server is asked to stop.
     pub grace: Duration,
-    /// The longest message in bytes that a connection can make the server hold.
+    /// Maximum length of a message in bytes that a connection can make the server hold.
     pub message: usize,
 }
 

@@ -1,50 +1,50 @@
-//! The network programs: servers and clients that speak the bytes of small Python programs, bounded
-//! and timed.
+//! The network programs: servers and clients that are compatible with small Python programs and limited in time and
+//! memory.
 //!
-//! A program is a folder of its own, and known to the command line by one line of [`registry::PROGRAMS`].
+//! Each program has a folder of its own. One line in [`registry::PROGRAMS`] makes it known to the command line.
 
 /// Addresses, and connecting to them.
 pub mod address;
 /// Arguments that the programs share.
 pub mod args;
-/// A key is proven, then `upper` is spoken.
+/// Like `upper`, after the client has proven that it has the key.
 pub mod auth;
 /// Raw text both ways.
 pub mod chat;
 /// A connection with time limits.
 pub mod connection;
-/// Both ends of a program as processes.
+/// Demos: both ends of a program as processes.
 pub mod demo;
 mod door;
-/// Every byte comes back.
+/// Echoes every byte.
 pub mod echo;
-/// What an end reports.
+/// The events that an end reports.
 pub mod event;
 mod exchange;
-/// A file, whole or not at all.
+/// Transfers a file, whole or not at all.
 pub mod file;
-/// Messages with their length in front.
+/// Messages preceded by their length.
 pub mod frames;
 mod framing;
-/// Lines of an input.
+/// Lines of input.
 pub mod input;
-/// What a server spends at most.
+/// The limits of a server.
 pub mod limits;
 #[cfg(test)]
 mod ping;
-/// What a network program is.
+/// The interface of a network program.
 pub mod program;
-/// A line per network program.
+/// The list of network programs.
 pub mod registry;
 /// The TCP server under the programs.
 pub mod server;
 /// Small sends without boundaries.
 pub mod sticky;
-/// UTF-8 out of a stream.
+/// UTF-8 decoding of a stream.
 pub mod text;
-/// The life of connections as a diagram.
+/// The segments of connections as a diagram.
 pub mod trace;
 /// Datagrams.
 pub mod udp;
-/// Text comes back in upper case.
+/// Returns text in upper case.
 pub mod upper;

@@ -1,4 +1,4 @@
-//! A program that exists for tests only: it is this file, and one line of the registry.
+//! A program for tests. It shows that a program needs one file and one line in the registry.
 
 use crate::net::address::connect;
 use crate::net::args::{ConnectArgs, ServeArgs};

@@ -1,4 +1,4 @@
-//! What a network program is: two ends, each a value that the command line or a demo makes, and a demo of both.
+//! The interface of a network program: two ends, each a value that the command line or a demo creates, and a demo.
 
 use crate::net::address::AddressError;
 use crate::net::connection::ConnectionError;
@@ -10,71 +10,71 @@ use crate::wire::control::Message;
 use std::os::fd::BorrowedFd;
 use std::sync::mpsc::Receiver;
 
-/// A network program. It is a folder of its own and one line of the [registry](super::registry).
+/// A network program: a folder of its own and one line in the [registry](super::registry).
 pub trait Program: 'static {
-    /// Its name on the command line.
+    /// The name on the command line.
     const NAME: &'static str;
-    /// What it does, in one line.
+    /// A one-line description.
     const ABOUT: &'static str;
-    /// Its limits where the arguments set none.
+    /// The default limits.
     const LIMITS: Limits = Limits::DEFAULT;
 
-    /// Its ends: a subcommand each, with the end's parameters as arguments.
+    /// The ends: one subcommand each, with the end's parameters as arguments.
     type Ends: clap::Subcommand + End + Message + 'static;
 
-    /// Runs both ends on `stage`, and checks what came of it.
+    /// Runs both ends on `stage` and checks the result.
     ///
     /// # Errors
-    /// When the demo cannot go on.
+    /// If the demo cannot continue.
     fn demo(stage: &mut Stage<'_>) -> Result<(), DemoError>;
 }
 
 /// One end of a program, with its parameters.
 pub trait End {
-    /// What it needs before it can run.
+    /// What the end needs before it can run.
     fn needs(&self) -> Needs;
 
-    /// Runs it to its end. A server ends when one of the stops is readable, a client when its input and the
-    /// conversation have ended.
+    /// Runs the end. A server returns when one of the stops is readable, a client when its input and the conversation
+    /// have ended.
     ///
     /// # Errors
-    /// When the address is unusable, a client's conversation fails, or something on this machine is missing.
+    /// If the address is unusable, a client's conversation fails, or a local resource is missing.
     fn run(&self, context: Context<'_>) -> Result<(), EndError>;
 }
 
-/// What an end runs with.
+/// The context in which an end runs.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// Lines to send, for an end that [reads input](Needs::reading); otherwise none.
     pub input: Receiver<Line>,
     /// A server stops when one of these is readable.
     pub stops: &'a [BorrowedFd<'a>],
-    /// Where events go.
+    /// Receives the events.
     pub log: &'a Log,
 }
 
 /// What an end needs before it can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needs {
-    /// Where it is.
+    /// Whether it listens or connects.
     pub place: Place,
-    /// The longest line of input that it sends, in bytes; `None` if it reads no input.
+    /// The maximum length of an input line in bytes; `None` if it reads no input.
     pub input: Option<usize>,
-    /// What it speaks.
+    /// The transport protocol.
     pub transport: Transport,
 }
 
-/// Where an end is.
+/// Whether an end listens or connects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// It listens.
     Listen {
-        /// How many connections it takes at once: a descriptor each.
+        /// The maximum number of open connections, each of which needs a descriptor.
         connections: usize,
     },
     /// It connects.
     Connect {
-        /// To this address, `HOST:PORT`.
+        /// The address, `HOST:PORT`.
         to: String,
         /// The end that must listen there, as a command after `proclab net`.
         other_end: &'static str,
@@ -102,12 +102,12 @@ impl Needs {
         Self { place, input: None, transport: Transport::Tcp }
     }
 
-    /// It reads input, in lines of up to `longest` bytes.
+    /// Adds that it reads input, in lines of up to `longest` bytes.
     pub fn reading(self, longest: usize) -> Self {
         Self { input: Some(longest), ..self }
     }
 
-    /// It speaks UDP.
+    /// Adds that it uses UDP.
     pub fn over_udp(self) -> Self {
         Self { transport: Transport::Udp, ..self }
     }
@@ -117,18 +117,18 @@ impl Needs {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndError {
-    /// The arguments name something unusable.
+    /// An argument cannot be used.
     #[error("{what}")]
     Usage {
-        /// What is unusable, and why.
+        /// Which one, and why.
         what: String,
         /// What to do.
         hint: String,
     },
-    /// A file or folder of this machine is unusable.
+    /// A local file or folder cannot be used.
     #[error("{what}")]
     Local {
-        /// What is unusable.
+        /// Which one.
         what: String,
         /// What to do.
         hint: String,

@@ -1,4 +1,4 @@
-//! The registry: a line per network program, and the interface under which the command line knows them.
+//! The list of network programs, and the interface that the command line uses.
 
 use crate::net::args::show_defaults;
 use crate::net::demo::{DemoError, Stage};
@@ -10,7 +10,7 @@ use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
-/// Every network program, in the order in which one learns them.
+/// Every network program, in the recommended order of learning.
 pub static PROGRAMS: &[&dyn Entry] = &[
     &Of::<chat::Chat>::NEW,
     &Of::<udp::Udp>::NEW,
@@ -24,32 +24,32 @@ pub static PROGRAMS: &[&dyn Entry] = &[
     &Of::<ping::Ping>::NEW,
 ];
 
-/// The program of this name.
+/// The program with this name.
 pub fn find(name: &str) -> Option<&'static dyn Entry> {
     PROGRAMS.iter().copied().find(|entry| entry.name() == name)
 }
 
 /// A network program as the command line sees it.
 pub trait Entry: Debug + Sync {
-    /// Its name.
+    /// The name.
     fn name(&self) -> &'static str;
 
-    /// What it does, in one line.
+    /// A one-line description.
     fn about(&self) -> &'static str;
 
-    /// Its subcommands: an end each, with its arguments.
+    /// The subcommands: one per end, with its arguments.
     fn arguments(&self) -> Command;
 
-    /// The end that `matches` of [`arguments`](Self::arguments) name.
+    /// The end that `matches`, parsed with [`arguments`](Self::arguments), describe.
     ///
     /// # Errors
-    /// When they name none.
+    /// If they name no end.
     fn end(&self, matches: &ArgMatches) -> Result<Box<dyn End>, clap::Error>;
 
-    /// Runs both ends on `stage`, and checks what came of it.
+    /// Runs both ends on `stage` and checks the result.
     ///
     /// # Errors
-    /// When the demo cannot go on.
+    /// If the demo cannot continue.
     fn demo(&self, stage: &mut Stage<'_>) -> Result<(), DemoError>;
 }
 
@@ -77,7 +77,7 @@ impl<P: Program> Entry for Of<P> {
     }
 
     fn arguments(&self) -> Command {
-        // The type of the ends has a doc comment of its own, which would take the place of this text.
+        // Set here, because clap would otherwise use the doc comment of the type of the ends.
         let ends = P::Ends::augment_subcommands(Command::new(P::NAME)).about(P::ABOUT);
         show_defaults(ends, &P::LIMITS)
     }

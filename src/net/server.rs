@@ -1,4 +1,4 @@
-//! The TCP server under the programs: it bounds, times and logs connections, and stops in order.
+//! The TCP server of the programs: limits and logs connections, and shuts down in order.
 
 use crate::net::address::{AddressError, resolve};
 use crate::net::connection::{Connection, ConnectionError};
@@ -15,17 +15,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-/// Enough for a handler that keeps its buffers on the heap, so that many threads cost little.
+/// The stack size of a handler, which keeps its buffers on the heap. A small stack makes many threads cheap.
 const STACK: usize = 256 << 10;
 
-/// How often in a row `accept` may be forbidden: by a firewall for one connection (`accept(2)`), more often by a sandbox
-/// for all of them.
+/// How many times in a row `accept` may fail with a permission error. A firewall causes one for a single connection
+/// (`accept(2)`), a sandbox for all of them.
 const MOST_REFUSED: u32 = 20;
 
-/// How long a connection that is ending takes.
+/// How long a connection that is about to end may take.
 const ENDING: Duration = Duration::from_millis(50);
 
-/// A server that is bound and not yet serving.
+/// A server that is bound but not yet serving.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -35,11 +35,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `address`; port 0 takes a free port. A port whose last server has just ended is available at once
+    /// Binds `address`; port 0 takes a free port. A port whose last server has just ended is available immediately
     /// (`SO_REUSEADDR`).
     ///
     /// # Errors
-    /// When the address is malformed, belongs to another machine, is in use, or needs privileges.
+    /// If the address is malformed, belongs to another machine, is in use, or needs privileges.
     pub fn bind(address: &str, limits: Limits, log: &Log) -> Result<Self, AddressError> {
         let bind_error = |source| AddressError::Bind { address: address.to_owned(), source };
         let listener = TcpListener::bind(&resolve(address)?[..]).map_err(bind_error)?;
@@ -64,11 +64,11 @@ impl Server {
     /// its other end). Then it accepts no more connections, lets open ones finish for the grace time, cuts the rest,
     /// and returns when the last thread has ended.
     ///
-    /// A handler's error becomes one `Failed` event. `busy` turns the reason for which a client is not served into the
-    /// bytes that it is sent.
+    /// A handler's error becomes one `Failed` event. `busy` converts the reason why a client is not served into the
+    /// bytes that are sent to it.
     ///
     /// # Errors
-    /// When waiting for connections fails.
+    /// If waiting for connections fails.
     pub fn serve<H>(
         self,
         stops: &[BorrowedFd<'_>],
@@ -108,9 +108,9 @@ impl Server {
                             self.log.tell(Some(peer), What::Failed(why));
                         }
                     }
-                    // A sandbox refuses the call: no connection will ever be accepted.
+                    // A sandbox forbids the call, so no connection can ever be accepted.
                     Err(source) if source.kind() == ErrorKind::Unsupported || refused == MOST_REFUSED => {
-                        break Err(ConnectionError::Io { doing: "connections cannot be accepted", source });
+                        break Err(ConnectionError::Io { doing: "cannot accept connections", source });
                     }
                     Err(error) => {
                         let is_refused = error.kind() == ErrorKind::PermissionDenied;
@@ -121,7 +121,7 @@ impl Server {
                     }
                 }
             };
-            // From here the kernel refuses connections.
+            // From here on the kernel refuses connections.
             drop(self.listener);
             live.finish(self.limits.grace, &self.log);
             ended
@@ -167,7 +167,7 @@ impl Server {
     }
 }
 
-/// The reason for which a client is not served, as a line of text.
+/// The reason why a client is not served, as a line of text.
 pub(crate) fn plain_line(why: &str) -> Vec<u8> {
     format!("{why}\n").into_bytes()
 }
@@ -223,7 +223,7 @@ impl Live {
 
     /// Waits for the last connection to end, at most `grace`, then cuts those that are left.
     fn finish(&self, grace: Duration, log: &Log) {
-        // A connection that is just ending, as after `--once`, needs no line.
+        // A connection that is just ending, as after `--once`, is not worth a line.
         let short = grace.min(ENDING);
         let open = self.left.wait_timeout_while(self.connections(), short, |open| !open.is_empty());
         let open = open.unwrap_or_else(PoisonError::into_inner).0;
@@ -234,13 +234,14 @@ impl Live {
         }
         let wait = self.left.wait_timeout_while(open, left, |open| !open.is_empty());
         for connection in wait.unwrap_or_else(PoisonError::into_inner).0.values() {
-            connection.tell(What::Failed("cut: the server stops and the grace time is over".to_owned()));
+            connection
+                .tell(What::Failed("cut: the server is stopping and the grace time is over".to_owned()));
             connection.cut();
         }
     }
 }
 
-/// Removes a connection however its handler ends.
+/// Removes a connection, however its handler ends.
 struct Leave<'a> {
     live: &'a Live,
     number: u64,

@@ -1,13 +1,13 @@
-//! UTF-8 out of a stream: a character that is split over two reads is joined.
+//! UTF-8 decoding of a stream: a character that is split over two reads is joined.
 
 /// The bytes are not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextError {
-    /// A byte sequence that UTF-8 does not have.
-    #[error("the text is not UTF-8: byte {at} is wrong")]
+    /// A byte sequence that is not valid UTF-8.
+    #[error("the text is not UTF-8: byte {at} is invalid")]
     Invalid {
-        /// Bytes of the stream before the wrong one.
+        /// Bytes of the stream before the invalid one.
         at: u64,
     },
     /// The stream ended inside a character.
@@ -18,7 +18,7 @@ pub enum TextError {
     },
 }
 
-/// Decodes a stream of UTF-8, piece by piece; it holds at most three bytes back.
+/// Decodes a stream of UTF-8 piece by piece, and holds back at most three bytes.
 #[derive(Debug, Default)]
 pub struct TextDecoder {
     held: Vec<u8>,
@@ -26,10 +26,10 @@ pub struct TextDecoder {
 }
 
 impl TextDecoder {
-    /// The characters that these bytes complete; the start of a further one is held back.
+    /// The characters that these bytes complete; an incomplete character at the end is held back.
     ///
     /// # Errors
-    /// When the bytes are not UTF-8.
+    /// If the bytes are not UTF-8.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<String, TextError> {
         self.held.extend_from_slice(bytes);
         let whole = match std::str::from_utf8(&self.held) {
@@ -43,12 +43,12 @@ impl TextDecoder {
         Ok(text.expect("the bytes up to `whole` were just found to be UTF-8"))
     }
 
-    /// Whether every byte so far belongs to a whole character.
+    /// Whether every byte so far belongs to a complete character.
     pub fn is_between_characters(&self) -> bool {
         self.held.is_empty()
     }
 
-    /// Counts bytes that the caller has found to be whole characters.
+    /// Counts bytes that the caller has found to be complete characters.
     pub fn skip(&mut self, bytes: usize) {
         debug_assert!(self.is_between_characters());
         self.done += bytes as u64;
@@ -57,7 +57,7 @@ impl TextDecoder {
     /// Checks that the stream may end here.
     ///
     /// # Errors
-    /// When a character is unfinished.
+    /// If a character is incomplete.
     pub fn end(&self) -> Result<(), TextError> {
         if self.held.is_empty() { Ok(()) } else { Err(TextError::Cut { at: self.done }) }
     }

@@ -1,37 +1,37 @@
-//! How fast keys can be tried.
+//! A limit on the rate at which keys can be tried.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Attempts of an address, since its last success, that are judged at once.
+/// How many attempts from an address since its last success are judged without delay.
 const FREE_ATTEMPTS: u32 = 5;
-/// The time between two attempts that are judged after those.
+/// The time between two further attempts.
 const PACE: Duration = Duration::from_secs(1);
-/// The longest delay of an attempt; one that would be delayed longer is refused.
+/// The maximum delay of an attempt; one that would be delayed longer is refused.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// After this long without an attempt those of an address are forgotten.
+/// The attempts from an address are forgotten after this long without a new one.
 const FORGIVEN: Duration = Duration::from_secs(60);
-/// Addresses whose attempts are counted at once.
+/// The maximum number of addresses whose attempts are counted.
 const ADDRESSES: usize = 4096;
 
-/// Bounds how fast keys can be tried. Each answer to a challenge is an attempt, and it is counted before
-/// it is judged, so that simultaneous connections are judged no faster than consecutive ones.
+/// Limits the rate at which keys can be tried. Each answer to a challenge is an attempt. It is counted before it is
+/// judged, so simultaneous connections are judged no faster than consecutive ones.
 #[derive(Debug, Default)]
 pub(super) struct Attempts(Mutex<HashMap<IpAddr, Record>>);
 
 #[derive(Debug)]
 struct Record {
-    /// Attempts since the last success, those that still wait included.
+    /// Attempts since the last success, including those that are still delayed.
     attempts: u32,
     /// When the next attempt may be judged.
     next: Instant,
 }
 
 impl Attempts {
-    /// Counts an attempt from `address`. Returns its delay before it is judged; `None` if that is too long, and
-    /// then it must not be judged at all.
+    /// Counts an attempt from `address`. Returns the delay after which to judge it; `None` if that is too long, in which
+    /// case it must not be judged at all.
     pub(super) fn count(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let address = network(address);
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +63,7 @@ impl Attempts {
     }
 }
 
-/// The part of an address that a client cannot choose: an IPv6 host owns a network of 64 bits.
+/// The part of an address that a client cannot choose: an IPv6 host chooses the lower 64 bits itself.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),

@@ -8,27 +8,27 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// The key of the demo, and of nothing else.
+/// The key, for this demo only.
 const DEMO_KEY: &str = "alexsb";
 
 pub(super) fn play(stage: &mut Stage<'_>) -> Result<(), DemoError> {
     md5(stage)?;
-    stage.scene("hmac-sha256: both ends prove the key, over both nonces.");
+    stage.scene("hmac-sha256: each end proves to the other that it has the key, over both nonces.");
     let server = stage.serve(server(Scheme::HmacSha256, DEMO_KEY), &[])?;
     let (pid, ended) = stage.connect(client(&server, Scheme::HmacSha256, DEMO_KEY), &["hello"])?;
     let got = stage.messages_of(pid);
-    stage.check("both ends have proven the key", ended.is_ok() && got == ["HELLO"]);
+    stage.check("both ends have proven that they have the key", ended.is_ok() && got == ["HELLO"]);
     stage.stop(&server)?;
     let imposter = stage.serve(self::server(Scheme::HmacSha256, "another key"), &[])?;
     let (pid, ended) = stage.connect(client(&imposter, Scheme::HmacSha256, DEMO_KEY), &["hello"])?;
     let got = stage.messages_of(pid);
-    stage.check("a client tells nothing to a server without the key", ended.is_err() && got.is_empty());
+    stage.check("a client sends nothing to a server without the key", ended.is_err() && got.is_empty());
     stage.stop(&imposter)
 }
 
 fn md5(stage: &mut Stage<'_>) -> Result<(), DemoError> {
     stage.scene(format!(
-        "md5 of key and nonce. The key is {DEMO_KEY:?}: everybody knows it, so it is for this demo only."
+        "md5 of key and nonce. The key is {DEMO_KEY:?}, which is public: use it for this demo only."
     ));
     let server = stage.serve(server(Scheme::Md5, DEMO_KEY), &[])?;
     let (pid, ended) = stage.connect(client(&server, Scheme::Md5, DEMO_KEY), &["hello"])?;
@@ -50,7 +50,7 @@ fn md5(stage: &mut Stage<'_>) -> Result<(), DemoError> {
     let closed = thief.read_to_end(&mut reply).is_ok();
     drop(thief);
     stage.check(
-        "the nonce is another, so the old proof is wrong: closed without a reply",
+        "the nonce is new, so the old proof is wrong: closed without a reply",
         closed && reply.is_empty() && fresh != nonce,
     );
 
@@ -79,7 +79,7 @@ fn secret(scheme: Scheme, key: &str) -> Secret {
     Secret { key_file: None, scheme, key: Key::new(key.as_bytes().to_vec()) }
 }
 
-/// The challenge and the answer as they crossed the wire at the client.
+/// The challenge and the answer that crossed the wire at the client.
 fn recorded(events: &[What]) -> ([u8; NONCE], [u8; 32]) {
     let mut received = Vec::new();
     let mut sent = Vec::new();

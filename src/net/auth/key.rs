@@ -16,10 +16,10 @@ use super::proof::Scheme;
 /// The environment variable that holds the key.
 const VARIABLE: &str = "PROCLAB_KEY";
 
-/// The longest key in bytes.
+/// The maximum length of a key in bytes.
 const LONGEST: u64 = 64 << 10;
 
-/// A shared secret; it is never shown.
+/// A shared secret, which is never shown.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Key(Vec<u8>);
 
@@ -40,26 +40,26 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Where the key is, and how it is proven.
+/// The source of the key, and the scheme that proves it.
 #[derive(Debug, Args, Serialize, Deserialize)]
 pub struct Secret {
-    /// The file that holds the key, without the line ending at its end. If this option is missing, the
-    /// environment variable PROCLAB_KEY holds the key
+    /// Read the key from this file, without a line ending at its end [default: the key is in the environment
+    /// variable PROCLAB_KEY]
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
-    /// How the key is proven
+    /// How an end proves that it has the key
     #[arg(long, value_enum, value_name = "SCHEME", default_value_t = Scheme::Md5)]
     pub scheme: Scheme,
-    /// The key itself; never on the command line, which every user of the machine can read.
+    /// The key itself. Never an argument, because every user of the machine can read the command line.
     #[arg(skip)]
     pub key: Option<Key>,
 }
 
 impl Secret {
-    /// The key; `None` if one of `stops` became readable before a pipe had written it.
+    /// The key; `None` if one of `stops` became readable before the key had arrived through a pipe.
     ///
     /// # Errors
-    /// When the file is unreadable, or there is no key.
+    /// If the file is unreadable, or there is no key.
     pub(super) fn key(&self, stops: &[BorrowedFd<'_>]) -> Result<Option<Key>, EndError> {
         if let Some(key) = &self.key {
             return Ok(Some(key.clone()));
@@ -80,7 +80,7 @@ impl Secret {
 }
 
 fn usage(what: String) -> EndError {
-    let hint = format!("put the key into the environment variable {VARIABLE}, or into a file for --key-file");
+    let hint = format!("set the environment variable {VARIABLE} to the key, or give a file with --key-file");
     EndError::Usage { what, hint }
 }
 
@@ -102,7 +102,7 @@ fn read(path: &Path, stops: &[BorrowedFd<'_>]) -> Result<Option<Vec<u8>>, String
     Ok(Some(bytes))
 }
 
-/// At most one byte more than the longest key. Not by the size that the file states: a pipe has none, and a device may
+/// Reads at most one byte more than the longest key, regardless of the file's size: a pipe has none, and a device may
 /// never end.
 fn read_to_end(path: &Path, stops: &[BorrowedFd<'_>]) -> io::Result<Option<Vec<u8>>> {
     let file = open_to_read_at_once(path)?;
@@ -116,7 +116,7 @@ fn read_to_end(path: &Path, stops: &[BorrowedFd<'_>]) -> io::Result<Option<Vec<u
         }
         match file.read_to_end(&mut bytes) {
             Ok(_) => return Ok(Some(bytes)),
-            // What came so far is in `bytes`.
+            // The bytes read so far are in `bytes`.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }

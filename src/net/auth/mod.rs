@@ -1,9 +1,9 @@
 //! `auth`: a client proves that it has the key, then speaks `upper`.
 //!
-//! There are two schemes. `md5` speaks the bytes of the Python program: 32 random bytes to the client, the 32
+//! There are two schemes. `md5` is compatible with the Python program: 32 random bytes to the client, the 32
 //! hexadecimal digits of `md5(key + nonce)` to the server. `hmac-sha256` (RFC 2104, FIPS 198-1) is for two ends of
-//! this program, and each proves the key to the other: the server sends a nonce, the client a nonce and a proof, the
-//! server a proof. A proof covers both nonces and the role of its maker, so it can be neither replayed nor
+//! this program, each of which proves the key to the other: the server sends a nonce, the client a nonce and a proof, the
+//! server a proof. A proof covers both nonces and the role of its author, so it can be neither replayed nor
 //! reflected.
 //!
 //! Neither scheme encrypts: an attacker who can change the stream after the proof can speak in it. And an
@@ -39,7 +39,7 @@ pub struct Auth;
 
 impl Program for Auth {
     const NAME: &'static str = "auth";
-    const ABOUT: &'static str = "As upper, for clients that prove that they have the key";
+    const ABOUT: &'static str = "Like upper, for clients that prove that they have the key";
     type Ends = Ends;
 
     fn demo(stage: &mut Stage<'_>) -> Result<(), DemoError> {
@@ -59,7 +59,7 @@ pub enum Ends {
 /// The end that listens.
 #[derive(Debug, Args, Serialize, Deserialize)]
 pub struct Serve {
-    /// Where it listens, and its limits.
+    /// The address and the limits.
     #[command(flatten)]
     pub serve: ServeArgs,
     /// The key.
@@ -161,7 +161,7 @@ fn challenge_hmac(connection: &Connection, key: &Key, attempts: &Attempts) -> Re
     connection.write_all(&hmac_proof(key, Role::Server, &ours, &theirs))
 }
 
-/// Proves the key, and has the server prove it in the scheme where it does.
+/// Proves the key, and checks the server's proof if the scheme has one.
 fn prove(connection: &Connection, scheme: Scheme, key: &Key) -> Result<(), ConnectionError> {
     let mut nonce = [0; NONCE];
     connection.read_exact(&mut nonce, "the challenge")?;
@@ -173,12 +173,14 @@ fn prove(connection: &Connection, scheme: Scheme, key: &Key) -> Result<(), Conne
             answer.extend_from_slice(&hmac_proof(key, Role::Client, &nonce, &ours));
             connection.write_all(&answer)?;
             let mut proof = [0; 32];
-            connection.read_exact(&mut proof, "the server's proof: it may not accept ours")?;
+            connection.read_exact(&mut proof, "the server's proof: it may have rejected ours")?;
             if check(&proof, &hmac_proof(key, Role::Server, &nonce, &ours)).is_err() {
                 connection.cut();
-                return Err(ConnectionError::Refused("the server has not proven the key".to_owned()));
+                return Err(ConnectionError::Refused(
+                    "the server has not proven that it has the key".to_owned(),
+                ));
             }
-            connection.tell(What::Note("both ends have proven the key".to_owned()));
+            connection.tell(What::Note("both ends have proven that they have the key".to_owned()));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! How a key is proven without being sent.
+//! Proofs that an end has the key, which is never sent.
 
 use super::key::Key;
 use crate::net::connection::ConnectionError;
@@ -10,19 +10,19 @@ use sha2::Sha256;
 use std::fmt::Write;
 use subtle::ConstantTimeEq;
 
-/// Bytes of a nonce, and of a proof of either scheme on the wire.
+/// The length in bytes of a nonce, and of a proof of either scheme on the wire.
 pub const NONCE: usize = 32;
 
-/// How the key is proven.
+/// How an end proves that it has the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 pub enum Scheme {
-    /// `md5(key + nonce)`, by the client only: the bytes of the Python program
+    /// `md5(key + nonce)`, by the client only; compatible with the Python program
     Md5,
     /// HMAC-SHA-256 over both nonces, by each end to the other
     HmacSha256,
 }
 
-/// The client's proof in the scheme `md5`: 32 lower-case hexadecimal digits.
+/// The client's proof in the `md5` scheme: 32 lower-case hexadecimal digits.
 pub fn md5_answer(key: &Key, nonce: &[u8; NONCE]) -> [u8; 32] {
     let digest = Md5::new().chain_update(key.bytes()).chain_update(nonce).finalize();
     let mut hex = String::with_capacity(32);
@@ -32,7 +32,7 @@ pub fn md5_answer(key: &Key, nonce: &[u8; NONCE]) -> [u8; 32] {
     hex.into_bytes().try_into().expect("16 bytes are 32 digits")
 }
 
-/// The proof of `role` over both nonces in the scheme `hmac-sha256`.
+/// The proof of `role` over both nonces in the `hmac-sha256` scheme.
 pub fn hmac_proof(key: &Key, role: Role, server: &[u8; NONCE], client: &[u8; NONCE]) -> [u8; 32] {
     mac(key, role, server, client).finalize().into_bytes().into()
 }
@@ -55,12 +55,12 @@ fn mac(key: &Key, role: Role, server: &[u8; NONCE], client: &[u8; NONCE]) -> Hma
     mac.chain_update(label).chain_update(server).chain_update(client)
 }
 
-/// Compares two proofs, in a time that does not depend on where they differ.
+/// Compares two proofs in constant time.
 pub(super) fn check(answer: &[u8; 32], right: &[u8; 32]) -> Result<(), ConnectionError> {
     if bool::from(answer.ct_eq(right)) {
         return Ok(());
     }
-    Err(ConnectionError::Refused("the key is not proven".to_owned()))
+    Err(ConnectionError::Refused("the proof is wrong".to_owned()))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const PARTING: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) enum Out {
     Text(String),
-    /// Nothing more will be said.
+    /// No more messages will follow.
     End,
 }
 
@@ -25,8 +25,8 @@ pub(super) fn is_end(text: &str) -> bool {
     text.trim_end_matches(['\r', '\n']).eq_ignore_ascii_case("q")
 }
 
-/// Holds a conversation: another thread writes what comes out of `queue`, this one reads, and `show` makes a
-/// message of a text.
+/// Holds a conversation: another thread writes the messages from `queue`, this one reads, and `show` converts a text
+/// into a message.
 pub(super) fn converse(
     connection: &Connection,
     limits: &Limits,
@@ -38,7 +38,7 @@ pub(super) fn converse(
     let (reading_ended, reading) = channel::<()>();
     let idle = limits.idle;
     let wake = outgoing.clone();
-    // The writer waits for the queue, not for the socket. If the queue is full, it has something to write.
+    // Wakes the writer, which waits for the queue and not for the socket. If the queue is full, it is not waiting.
     connection.on_cut(move || drop(wake.try_send(Out::End)));
     std::thread::scope(|scope| {
         let turn = &turn;
@@ -46,7 +46,7 @@ pub(super) fn converse(
             let written = write_messages(connection, &queue, turn, idle);
             connection.finish_sending();
             if !matches!(written, Ok(Parted::AtEnd)) {
-                // `Q` was sent, or nothing can be sent: the other end gets a moment to close as well.
+                // `Q` was sent, or nothing more can be sent: give the other end a moment to close as well.
                 let _ = reading.recv_timeout(PARTING);
                 connection.cut();
             }
@@ -64,7 +64,7 @@ pub(super) fn converse(
             turn.end();
             let _ = outgoing.try_send(Out::End);
         }
-        // The writer may wait for this thread, and this thread for it: end the writer's wait first.
+        // The writer and this thread may wait for each other: end the writer's wait first.
         drop(reading_ended);
         let written = writer.join().expect("writing messages does not panic");
         match (read, written) {
@@ -91,7 +91,7 @@ fn write_messages(
     loop {
         let text = match queue.recv_timeout(idle) {
             Ok(Out::Text(text)) if turn.wait() => text,
-            // The peer has closed its side, or both: only time tells which.
+            // The peer has closed one direction or both; which of them cannot be seen yet.
             Err(RecvTimeoutError::Timeout) if !turn.has_peer_ended() => continue,
             _ => return Ok(Parted::AtEnd),
         };
@@ -122,7 +122,7 @@ fn read_messages(
         if let Some(n) = got {
             text += &decoder.decode(&buffer[..n])?;
         }
-        // A stream without a pause is shown in pieces of the limit, so that no more is held.
+        // A stream without a pause is shown in pieces of the maximum length, so that memory stays bounded.
         if (got.is_none() || ended || text.len() >= limit) && !text.is_empty() {
             turn.received();
             if is_end(&text) {

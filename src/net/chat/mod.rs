@@ -1,10 +1,9 @@
 //! `chat`: raw text both ways, at any time; a lone `Q` or `q` ends it.
 //!
-//! The wire has no message boundaries: a send arrives as one message only if nothing else is sent before the
-//! other end has read it. Both ends do what they can. The sender pauses between two messages, and first waits a
-//! moment for an answer, as the turn-by-turn Python programs expect (a client does so before its first
-//! message too); the receiver takes everything that arrives without a pause as one message. The remedy is
-//! framing.
+//! The stream has no message boundaries: a send arrives as one message only if nothing else is sent before the
+//! other end has read it. Both ends reduce the problem. The sender pauses between two messages, and first waits
+//! briefly for an answer, as the turn-by-turn Python programs expect (a client does so before its first message
+//! too); the receiver takes everything that arrives without a pause as one message. The remedy is framing.
 
 mod conversation;
 mod demo;

@@ -1,4 +1,4 @@
-//! A server's room: its lines go to every member.
+//! The members of a server's chat: its lines go to all of them.
 
 use super::conversation::{Out, converse, is_end};
 use super::turn::Turn;
@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Messages that may wait for a client that does not read; further ones are dropped.
+/// How many messages are queued for a client that does not read; further ones are dropped.
 const WAITING: usize = 64;
 
 /// The clients of a server.
@@ -25,9 +25,9 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Those to whom messages can still be sent.
+    /// The members to which messages can still be sent.
     members: HashMap<u64, SyncSender<Out>>,
-    /// How many may still speak.
+    /// The number of members that may still send.
     present: usize,
     next: u64,
     input_ended: bool,
@@ -56,13 +56,13 @@ impl Room {
     /// Serves one member until the conversation ends.
     ///
     /// # Errors
-    /// When the connection breaks or stalls, or the client sends something that is not text.
+    /// If the connection breaks or stalls, or the client sends something that is not text.
     pub(super) fn serve_one(&self, connection: &Connection, limits: &Limits) -> Result<(), ConnectionError> {
         let (outgoing, queue) = sync_channel(WAITING);
         let number = self.enter(&outgoing);
         let peer = connection.peer();
         let ended = converse(connection, limits, &outgoing, queue, Turn::default(), &|text| {
-            // With a single member it is clear who speaks.
+            // With a single member it is clear who has sent it.
             if self.state().present > 1 { format!("{peer}: {text}") } else { text }
         });
         let mut state = self.state();
@@ -87,9 +87,9 @@ impl Room {
 
     fn say(&self, text: &str) {
         let ends = is_end(text);
-        // Waits again: the last member may have left while the line was read.
+        // The last member may have left while the line was read: wait again.
         let mut state = self.wait_for_members();
-        // A full queue is a client that does not read: its writer runs into the idle time.
+        // A full queue means that the client does not read; its writer will exceed the idle time.
         for member in state.members.values() {
             let _ = member.try_send(Out::Text(text.to_owned()));
         }

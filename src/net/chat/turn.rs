@@ -3,9 +3,9 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The least time between two messages: well above the pause that ends one.
+/// The minimum time between two messages, well above the pause that ends one.
 const GAP: Duration = Duration::from_millis(90);
-/// The longest wait for an answer before the next message is sent.
+/// The maximum wait for an answer before the next message is sent.
 const TURN: Duration = Duration::from_millis(300);
 
 /// Whose turn it is, as far as that is known.
@@ -24,7 +24,7 @@ struct TurnState {
 }
 
 impl Turn {
-    /// The peer's, as if this end had just spoken.
+    /// The peer's turn, as if this end had just sent something.
     pub(super) fn of_the_peer() -> Self {
         let turn = Self::default();
         turn.sent();
@@ -60,7 +60,7 @@ impl Turn {
         self.changed.notify_all();
     }
 
-    /// Waits until the next message may be sent; `false` when the conversation is over.
+    /// Waits until the next message may be sent; `false` if the conversation is over.
     pub(super) fn wait(&self) -> bool {
         let mut state = self.state();
         while let Some(last) = state.last_sent.filter(|_| !state.over) {

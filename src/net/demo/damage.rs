@@ -1,4 +1,4 @@
-//! A wire between two ends that flips one bit, to see that a demo notices.
+//! A proxy between two ends that flips one bit, to show that a demo notices.
 
 use crate::sys::poll::{Deadline, readable};
 use std::collections::HashMap;
@@ -10,12 +10,12 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// Which bit is flipped: the lowest one of a byte, in each connection or in each datagram that is long enough.
+/// The bit to flip: the lowest one of a byte, in each connection or in each datagram that is long enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Damage {
-    /// In what direction.
+    /// The direction.
     pub direction: Direction,
-    /// How many bytes pass before it.
+    /// The number of bytes before it.
     pub byte: u64,
 }
 
@@ -28,7 +28,7 @@ pub enum Direction {
     Down,
 }
 
-/// The text describes no damage.
+/// The text does not describe a bit to flip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it must be up:BYTE or down:BYTE, such as up:0")]
 pub struct DamageError;
@@ -48,7 +48,7 @@ impl FromStr for Damage {
 }
 
 impl Damage {
-    /// Damages `bytes`, before which `passed` bytes of the stream in `direction` have passed.
+    /// Damages `bytes`, which follow the first `passed` bytes of the stream in `direction`.
     fn apply(self, direction: Direction, passed: u64, bytes: &mut [u8]) {
         let at = self.byte.checked_sub(passed).and_then(|at| usize::try_from(at).ok());
         if let Some(byte) = at.and_then(|at| bytes.get_mut(at)).filter(|_| direction == self.direction) {
@@ -57,7 +57,7 @@ impl Damage {
     }
 }
 
-/// A wire to a server. Dropping it cuts it, with whatever it still carries.
+/// A proxy of a server. Dropping it cuts it, including bytes in transit.
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) address: SocketAddr,
@@ -66,20 +66,20 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// A wire that carries connections to `server`.
+    /// A proxy that forwards connections to `server`.
     pub(super) fn of_streams(server: SocketAddr, damage: Damage) -> io::Result<Self> {
         let listener = TcpListener::bind((server.ip(), 0))?;
         let address = listener.local_addr()?;
         Self::start(address, move |stopped| carry_streams(&listener, &stopped, server, damage))
     }
 
-    /// A wire that carries datagrams to `server`, and each answer to the client that asked.
+    /// A proxy that forwards datagrams to `server`, and each answer to the client that asked.
     pub(super) fn of_datagrams(server: SocketAddr, damage: Damage) -> io::Result<Self> {
         let front = UdpSocket::bind((server.ip(), 0))?;
         front.set_nonblocking(true)?;
         let address = front.local_addr()?;
         Self::start(address, move |stopped| {
-            // A socket that fails ends the wire, which shows at its ends.
+            // A failing socket ends the proxy, which both ends notice.
             let _ = carry_datagrams(&front, &stopped, server, damage);
         })
     }
@@ -131,7 +131,7 @@ fn carry_streams(listener: &TcpListener, stopped: &UnixStream, server: SocketAdd
     });
 }
 
-/// Passes on what arrives until the stream ends, and then its end.
+/// Forwards what arrives until the stream ends, and then the end.
 fn pass(mut from: &TcpStream, mut to: &TcpStream, direction: Direction, damage: Damage) {
     let _ = to.set_nodelay(true);
     let mut buffer = vec![0; 16 << 10];

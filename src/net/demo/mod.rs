@@ -1,5 +1,5 @@
-//! A demo runs both ends of a program as supervised processes with a written script, reports what crossed the wire, and
-//! checks it.
+//! Demos: scripts that run both ends of a program as supervised processes, and report and check what was sent and
+//! received.
 
 pub mod damage;
 mod stage;

@@ -1,4 +1,4 @@
-//! Where a demo's processes are started, listened to, ended and judged.
+//! The stage of a demo: starts its processes, collects their reports, checks them, and ends them.
 
 use super::damage::{Damage, Wire};
 use crate::net::event::{Event, Log, What, chain};
@@ -27,34 +27,34 @@ const STEP: Duration = Duration::from_secs(30);
 #[non_exhaustive]
 pub enum DemoError {
     /// A process could not be started or waited for.
-    #[error("a process of it failed")]
+    #[error("one of its processes failed")]
     Process(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Something that the demo cannot go on without did not hold.
-    #[error("this did not hold: {what}: {why}")]
+    /// A condition without which the demo cannot continue did not hold.
+    #[error("expected that {what}: {why}")]
     Failed {
-        /// What had to hold.
+        /// The condition.
         what: &'static str,
         /// What happened instead.
         why: String,
     },
-    /// The machine refused something.
+    /// A system call failed.
     #[error("{doing}")]
     Io {
         /// What failed.
         doing: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: std::io::Error,
     },
 }
 
 impl DemoError {
-    /// For what a process of the demo failed with.
+    /// Wraps the error of one of the demo's processes.
     pub fn process(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Process(error.into())
     }
 
-    /// Wraps what the kernel said when something on this machine failed.
+    /// Wraps the error of a local operation.
     pub fn io(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { doing, source }
     }
@@ -77,24 +77,24 @@ impl DemoError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Entry {
-    /// What happens next.
+    /// An announcement of what happens next.
     Scene(String),
-    /// Something happened in one of the processes.
+    /// An event in one of the processes.
     Event {
         /// Its role: `server`, `client` or `worker`.
         who: &'static str,
         /// What happened.
         event: Event,
     },
-    /// The life of a server's connections, a line per segment or state.
+    /// The trace of a server's connections, a line per segment or state.
     Trace(Vec<String>),
     /// A measured or computed fact.
     Fact(String),
-    /// Something that had to hold.
+    /// A check.
     Check {
-        /// What had to hold.
+        /// The condition.
         what: String,
-        /// Whether it did.
+        /// Whether it held.
         held: bool,
     },
 }
@@ -104,7 +104,7 @@ pub enum Entry {
 pub struct Staging {
     /// Connections are traced, in diagrams of this many columns.
     pub trace: Option<usize>,
-    /// A bit of what crosses the wire is flipped.
+    /// A bit on the wire is flipped.
     pub damage: Option<Damage>,
 }
 
@@ -118,7 +118,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// The address to connect to: its own, or that of the wire in front of it.
+    /// The address to connect to: its own, or that of the proxy in front of it.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -159,14 +159,14 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Plays a demo, and ends every process that it left. What it could not go on without becomes a check that
-    /// did not hold.
+    /// Plays a demo, and ends every process that it left behind. A condition without which it could not continue
+    /// becomes a failed check.
     ///
     /// # Errors
-    /// When a process, file or socket cannot be made.
+    /// If a process, file or socket cannot be created.
     pub fn play(&mut self, demo: impl FnOnce(&mut Self) -> Result<(), DemoError>) -> Result<(), DemoError> {
         let played = demo(self);
-        // A server that was not asked to stop would be waited for without end.
+        // Otherwise the wait for a server that was not asked to stop would never end.
         self.supervisor.shutdown().map_err(DemoError::process)?;
         match played {
             Err(DemoError::Failed { what, why }) => {
@@ -204,10 +204,10 @@ impl<'a> Stage<'a> {
         self.entries.push((monotonic_ns(), Entry::Check { what: what.into(), held }));
     }
 
-    /// Starts a server as a process, and returns when it listens. `lines` are its input.
+    /// Starts a server as a process, and returns once it listens. `lines` are its input.
     ///
     /// # Errors
-    /// When it does not listen within a bounded time.
+    /// If it does not listen within a bounded time.
     pub fn serve<E>(&mut self, end: E, lines: &[&str]) -> Result<Running, DemoError>
     where
         E: End + Message + 'static,
@@ -228,7 +228,7 @@ impl<'a> Stage<'a> {
                     Transport::Udp => Wire::of_datagrams,
                 };
                 let wire = self.staging.damage.map(|damage| wire(address, damage));
-                let wire = wire.transpose().map_err(DemoError::io("no wire can be made"))?;
+                let wire = wire.transpose().map_err(DemoError::io("cannot create a proxy"))?;
                 let address = wire.as_ref().map_or(address, |wire| wire.address);
                 return Ok(Running { child, address, pid, _wire: wire });
             }
@@ -244,10 +244,10 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Starts a client as a process and waits for its end. Returns its PID and how it ended by its own account.
+    /// Starts a client as a process and waits for its end. Returns its PID and the result that it reported.
     ///
     /// # Errors
-    /// As [`launch`](Self::launch) and [`await_client`](Self::await_client).
+    /// Those of [`launch`](Self::launch) and [`await_client`](Self::await_client).
     pub fn connect<E>(&mut self, end: E, lines: &[&str]) -> Result<(Pid, Result<(), String>), DemoError>
     where
         E: End + Message + 'static,
@@ -259,7 +259,7 @@ impl<'a> Stage<'a> {
     /// Starts a client as a process; `lines` are its input.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn launch<E>(&mut self, end: E, lines: &[&str]) -> Result<Client, DemoError>
     where
         E: End + Message + 'static,
@@ -270,7 +270,7 @@ impl<'a> Stage<'a> {
     /// Waits for a client's end.
     ///
     /// # Errors
-    /// When it does not end within a bounded time.
+    /// If it does not end within a bounded time.
     pub fn await_client(&mut self, child: &Client) -> Result<(Pid, Result<(), String>), DemoError> {
         let pid = child.pid();
         match child.join_timeout(STEP).map_err(DemoError::process)? {
@@ -286,12 +286,12 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Asks a server to stop, as Ctrl-C does, and waits for its end, which must be exit code 0.
+    /// Asks a server to stop, as Ctrl-C does, and waits for its end. The exit code must be 0.
     ///
     /// # Errors
-    /// When it does not end within a bounded time.
+    /// If it does not end within a bounded time.
     pub fn stop(&mut self, server: &Running) -> Result<(), DemoError> {
-        server.child.terminate().map_err(DemoError::io("the server cannot be asked to stop"))?;
+        server.child.terminate().map_err(DemoError::io("cannot ask the server to stop"))?;
         match server.child.join_timeout(STEP).map_err(DemoError::process)? {
             None => {
                 let _ = server.child.kill();
@@ -329,7 +329,7 @@ impl<'a> Stage<'a> {
         self.events_of(pid).into_iter().filter_map(failure).collect()
     }
 
-    /// Waits until `holds`, for a bounded time; whether it does.
+    /// Waits a bounded time until `holds` returns true. Returns whether it did.
     pub fn wait_until(&mut self, mut holds: impl FnMut(&mut Self) -> bool) -> bool {
         let until = Instant::now() + Duration::from_secs(10);
         while !holds(self) {
@@ -353,7 +353,7 @@ impl<'a> Stage<'a> {
             .args((end, lines, sender))
             .name(who)
             .start_method(StartMethod::Spawn)
-            // A demo that is killed leaves no server behind.
+            // So that a killed demo leaves no server behind.
             .die_with_parent(true);
         let child = self.supervisor.start(process).map_err(DemoError::process)?;
         self.roles.insert(child.pid(), who);
@@ -383,7 +383,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Takes what has been told; a short silence ends it.
+    /// Collects reports until none arrives for a short time.
     fn collect(&mut self) {
         while let Ok(event) = self.incoming.1.recv_timeout(Duration::from_millis(20)) {
             self.events.push(event);
@@ -395,7 +395,7 @@ impl<'a> Stage<'a> {
 fn run_end<E: End>(end: E, script: Vec<String>, events: control::Sender<Event>) -> Result<(), String> {
     let events = Mutex::new(events);
     let log = Log::with_bytes(move |event| {
-        // Fails only when the parent is gone, and then no process reads it.
+        // Fails only if the parent has ended and no process reads the events.
         let _ = events.lock().unwrap_or_else(PoisonError::into_inner).send(event);
     });
     let (lines, input) = sync_channel(script.len().max(1));

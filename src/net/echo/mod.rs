@@ -1,5 +1,5 @@
-//! `echo`: every byte comes back, from a thread per connection as in Python's `ThreadingTCPServer`, or from a process
-//! per connection.
+//! `echo`: returns every byte, from a thread per connection as in Python's `ThreadingTCPServer`, or from a process per
+//! connection.
 
 mod demo;
 mod turns;
@@ -24,7 +24,7 @@ pub struct Echo;
 
 impl Program for Echo {
     const NAME: &'static str = "echo";
-    const ABOUT: &'static str = "Every byte comes back";
+    const ABOUT: &'static str = "Echo every byte";
     type Ends = Ends;
 
     fn demo(stage: &mut Stage<'_>) -> Result<(), DemoError> {
@@ -44,7 +44,7 @@ pub enum Ends {
 /// The end that listens.
 #[derive(Debug, Default, clap::Args, Serialize, Deserialize)]
 pub struct Serve {
-    /// Where it listens, and its limits.
+    /// The address and the limits.
     #[command(flatten)]
     pub serve: ServeArgs,
     /// What serves a connection
@@ -88,14 +88,14 @@ fn serve(args: &Serve, context: &Context<'_>) -> Result<(), EndError> {
         WorkerKind::Thread => server.serve(context.stops, plain_line, echo)?,
         WorkerKind::Process => {
             let workers = Workers::new(limits, context.log)
-                .map_err(ConnectionError::io("no processes can be supervised"))?;
+                .map_err(ConnectionError::io("processes cannot be supervised"))?;
             server.serve(context.stops, plain_line, |connection| workers.serve_one(connection))?;
         }
     }
     Ok(())
 }
 
-/// Sends back everything until the client ends its sending.
+/// Sends back everything until the client ends its direction.
 fn echo(connection: &Connection) -> Result<(), ConnectionError> {
     let mut buffer = vec![0; BUFFER];
     loop {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A counting semaphore whose waiters are served in order. With a mutex, under load, some would wait for ever while later
-/// ones pass them.
+/// A counting semaphore that serves its waiters in order. With a mutex, under load, some would starve while later ones
+/// overtake them.
 #[derive(Debug)]
 pub(crate) struct Turns(Mutex<State>);
 
@@ -20,7 +20,7 @@ struct State {
 pub(crate) struct Turn<'a>(&'a Turns);
 
 impl Turns {
-    /// Admits `at_once` callers at the same time.
+    /// A semaphore that admits `at_once` callers at the same time.
     pub(crate) fn new(at_once: usize) -> Self {
         Self(Mutex::new(State { free: at_once, waiting: VecDeque::new() }))
     }
@@ -34,7 +34,7 @@ impl Turns {
             let (pass, passed) = sync_channel(1);
             state.waiting.push_back(pass);
             drop(state);
-            // Every turn is passed on when it ends, so the sender is not dropped first.
+            // A turn that ends is always passed on, so the sender is not dropped first.
             let _ = passed.recv();
         }
         Turn(self)

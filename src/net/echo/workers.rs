@@ -1,4 +1,4 @@
-//! One process for each connection, under a supervisor: a crash in one cannot harm another.
+//! One process per connection, under a supervisor: a crash in one cannot affect another.
 
 use super::{echo, turns::Turns};
 use crate::net::connection::{Connection, ConnectionError};
@@ -15,13 +15,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Processes that are started at the same time.
+/// How many processes are started at the same time.
 const STARTS: usize = 2;
 
-/// How long a connection waits for its process before a client that has ended its sending gets none.
+/// How long a client that has ended its direction waits for a process before it is served without one.
 const LATE: Duration = Duration::from_millis(100);
 
-/// Starts a process for each connection that it is given.
+/// Starts a process for each connection.
 #[derive(Debug)]
 pub(super) struct Workers {
     supervisor: Supervisor,
@@ -34,7 +34,7 @@ impl Workers {
     /// Workers whose events go to `log`.
     ///
     /// # Errors
-    /// When a supervisor, a channel or a thread cannot be made.
+    /// If a supervisor, a channel or a thread cannot be created.
     pub(super) fn new(limits: Limits, log: &Log) -> io::Result<Self> {
         let (events, received) = control::channel::<Event>().map_err(io::Error::other)?;
         let log = log.clone();
@@ -59,7 +59,7 @@ impl Workers {
     /// order in which they did so; a client that has ended its sending before its turn is answered by this process.
     ///
     /// # Errors
-    /// When no process can be started, or it fails.
+    /// If no process can be started, or it fails.
     pub(super) fn serve_one(&self, connection: &Connection) -> Result<(), ConnectionError> {
         let refused = |why: String| ConnectionError::Refused(why);
         if !connection.wait_for_bytes()? {
@@ -98,7 +98,7 @@ impl Workers {
 fn echo_worker(socket: Fd, limits: Limits, events: control::Sender<Event>) -> Result<(), String> {
     let events = Mutex::new(events);
     let log = Log::new(move |event| {
-        // Fails only when the server is gone, and then no process reads it.
+        // Fails only if the server has ended and no process reads the events.
         let _ = events.lock().unwrap_or_else(std::sync::PoisonError::into_inner).send(event);
     });
     let stream = TcpStream::from(socket.into_owned());

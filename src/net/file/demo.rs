@@ -30,8 +30,8 @@ impl Files {
         let (path, inbox) = (scratch.path().join("photo.bin"), scratch.path().join("inbox"));
         let bytes: Vec<u8> =
             (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        fs::create_dir(&inbox).map_err(DemoError::io("no folder can be made for the demo"))?;
-        fs::write(&path, &bytes).map_err(DemoError::io("the file to send cannot be written"))?;
+        fs::create_dir(&inbox).map_err(DemoError::io("cannot create a folder for the demo"))?;
+        fs::write(&path, &bytes).map_err(DemoError::io("cannot write the file to send"))?;
         let digest = blake3::hash(&bytes).to_string();
         Ok(Self { _scratch: scratch, path, inbox, bytes, digest })
     }
@@ -40,7 +40,7 @@ impl Files {
         fs::read(self.inbox.join("photo.bin")).is_ok_and(|got| got == self.bytes)
     }
 
-    /// Makes room for the file to arrive again.
+    /// Removes the copy so that the file can be received again.
     fn remove_copy(&self) -> Result<(), DemoError> {
         let copy = self.inbox.join("photo.bin");
         fs::remove_file(copy).map_err(DemoError::failed("the file is in the folder"))
@@ -123,7 +123,8 @@ fn refuse(stage: &mut Stage<'_>, files: &Files) -> Result<(), DemoError> {
 }
 
 fn resume(stage: &mut Stage<'_>, files: &Files) -> Result<(), DemoError> {
-    stage.scene("A transfer breaks off after 1 MB; with --resume at both ends the next one continues there.");
+    stage
+        .scene("A transfer breaks off after 1 MB. With --resume at both ends, the next one continues there.");
     files.remove_copy()?;
     let server = stage.serve(files.receive(listening(), true), &[])?;
     let header = Header {
@@ -146,8 +147,8 @@ fn resume(stage: &mut Stage<'_>, files: &Files) -> Result<(), DemoError> {
     stage.stop(&server)
 }
 
-/// Sends a header and bytes as no honest sender does, and waits for the end. Only a sender that resumes gets an
-/// answer, before its bytes.
+/// Sends a dishonest header and bytes, and waits for the end. Only a sender that resumes gets an answer, before its
+/// bytes.
 fn raw_sender(server: &Running, header: &Header, bytes: &[u8]) -> Result<(), DemoError> {
     let mut stream =
         TcpStream::connect(server.address()).map_err(DemoError::failed("the server is reachable"))?;

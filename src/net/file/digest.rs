@@ -1,5 +1,5 @@
-//! Digests of files while they are transferred: on a thread of its own if there are cores to spare, otherwise between
-//! the reads and writes.
+//! Digests of files during a transfer: in a separate thread if there are cores to spare, otherwise between the reads
+//! and writes.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -11,18 +11,18 @@ use std::thread::{self, JoinHandle, available_parallelism};
 
 /// Buffers that circulate between a transfer and its hashing thread.
 const BUFFERS: usize = 3;
-/// The size of each buffer. It fits into the second-level cache of a present-day core, so reading, hashing and writing
-/// it in turn fetches it from memory once; smaller ones cost more system calls and wake-ups.
+/// The size of each buffer. It fits into the L2 cache of a modern core, so that reading, hashing and writing it
+/// accesses memory once. Smaller buffers cost more system calls and wake-ups.
 pub const BUFFER: usize = 1 << 20;
 
-/// The number of cores from which a thread of its own hashes. Two ends on one machine keep two cores busy by copying
-/// alone; a further thread would only move every byte from one core's cache to another's.
+/// The minimum number of cores for a hashing thread. Copying alone keeps two cores busy if both ends are on one machine;
+/// a further thread would only move every byte from one core's cache to another's.
 const CORES: usize = 4;
 
-/// The longest digest of the supported functions in hexadecimal digits.
+/// The maximum length of a digest in hexadecimal digits.
 pub const HEX: usize = 64;
 
-/// A hash function of 256 bits.
+/// A hash function with a 256-bit digest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Hash {
@@ -42,7 +42,7 @@ impl fmt::Display for Hash {
     }
 }
 
-/// A digest and the function that computed it; it is displayed in hexadecimal.
+/// A digest and the function that computed it. It is displayed in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sum {
     /// The function.
@@ -65,7 +65,7 @@ impl fmt::Debug for Sum {
 /// The state of a hash function.
 #[derive(Debug)]
 enum State {
-    /// Boxed, as it is large: a stack of chaining values.
+    /// Boxed because its stack of chaining values is large.
     Blake3(Box<blake3::Hasher>),
     Sha256(Sha256),
 }
@@ -95,7 +95,7 @@ impl State {
     }
 }
 
-/// Hashes the buffers that it is given, in their order.
+/// Hashes buffers in order.
 #[derive(Debug)]
 pub struct Hasher(Place);
 
@@ -103,7 +103,7 @@ pub struct Hasher(Place);
 enum Place {
     /// The transferring thread hashes.
     Here { state: State, buffer: Vec<u8> },
-    /// A thread of its own hashes while the next buffer is transferred.
+    /// A separate thread hashes while the next buffer is transferred.
     Beside { full: SyncSender<(Vec<u8>, usize)>, empty: Receiver<Vec<u8>>, thread: JoinHandle<State> },
 }
 
@@ -111,10 +111,10 @@ impl Hasher {
     /// A hasher for `size` bytes, which determine the size of its buffers and where it runs.
     pub fn new(hash: Hash, size: u64) -> Self {
         let each = usize::try_from(size).unwrap_or(BUFFER).clamp(1, BUFFER);
-        // What fits into one buffer is hashed before a thread could start.
+        // A single buffer is hashed faster than a thread starts.
         let cores = available_parallelism().map_or(1, usize::from);
         let beside = (size > BUFFER as u64 && cores >= CORES).then(|| Self::beside(hash, each));
-        // At the limit of threads, hashing goes on here.
+        // At the limit of threads, the transferring thread hashes.
         beside.and_then(Result::ok).unwrap_or_else(|| Self::here(hash, each))
     }
 
@@ -141,7 +141,7 @@ impl Hasher {
         Ok(Self(Place::Beside { full, empty, thread }))
     }
 
-    /// A buffer, as soon as one is free. [`hash`](Self::hash) takes it back.
+    /// Returns a buffer as soon as one is free. [`hash`](Self::hash) takes it back.
     pub fn buffer(&mut self) -> Vec<u8> {
         match &mut self.0 {
             Place::Here { buffer, .. } => std::mem::take(buffer),
@@ -149,7 +149,7 @@ impl Hasher {
         }
     }
 
-    /// Hashes the first `filled` bytes of `bytes`, and has `transfer` pass them on.
+    /// Hashes the first `filled` bytes of `bytes`, and passes them to `transfer`.
     ///
     /// # Errors
     /// Those of `transfer`.
@@ -161,7 +161,7 @@ impl Hasher {
     ) -> Result<(), E> {
         match &mut self.0 {
             Place::Here { state, buffer } => {
-                // Before the transfer: the last bytes are hashed while those before them are on their way.
+                // Before the transfer, so that the last bytes are hashed while earlier ones are in transit.
                 state.update(&bytes[..filled]);
                 let transferred = transfer(&bytes[..filled]);
                 *buffer = bytes;
@@ -180,7 +180,7 @@ impl Hasher {
         let Ok(()) = self.hash_and(bytes, filled, |_| Ok::<(), std::convert::Infallible>(()));
     }
 
-    /// The digest of everything that was passed.
+    /// The digest of all bytes.
     pub fn finish(self) -> Sum {
         match self.0 {
             Place::Here { state, .. } => state.finish(),

@@ -1,19 +1,19 @@
-//! The header in front of the bytes: `{"filename": …, "filesize": …}`, as Python's `json.dumps` writes it, in a frame.
+//! The header before the bytes: a frame with `{"filename": …, "filesize": …}` as Python's `json.dumps` writes it.
 //! Nothing in it can be trusted.
 
 use crate::net::file::digest::{HEX, Hash};
 use std::fmt::Write;
 
-/// The longest header in bytes; a longer one is refused before memory is allocated.
+/// The maximum length of a header in bytes; a longer one is refused before memory is allocated.
 pub const LIMIT: usize = 64 << 10;
 
-/// The longest name in bytes on common file systems.
+/// The maximum length of a name in bytes on common file systems.
 const NAME: usize = 255;
 
-/// What the sender states about the file.
+/// The sender's description of the file.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 pub struct Header {
-    /// The name without a folder; checked by [`Header::parse`].
+    /// The name without a folder, checked by [`Header::parse`].
     pub filename: String,
     /// The size in bytes.
     pub filesize: u64,
@@ -21,8 +21,7 @@ pub struct Header {
     /// unknown fields.
     #[serde(default)]
     pub hash: Option<Hash>,
-    /// The digest of the whole file, with which a transfer between two `proclab` ends can be resumed: SHA-256 if
-    /// `hash` is missing.
+    /// The digest of the whole file, by which two `proclab` ends can resume a transfer. SHA-256 if `hash` is missing.
     #[serde(default)]
     pub resume: Option<String>,
 }
@@ -54,10 +53,10 @@ impl Header {
     /// Parses a header and checks its name.
     ///
     /// # Errors
-    /// When it is malformed, or its name or digest is refused.
+    /// If it is malformed, or its name or digest is refused.
     pub fn parse(bytes: &[u8]) -> Result<Self, HeaderError> {
-        // As a value first: that parser bounds the depth at 128, and refuses an array, which a derived one would accept
-        // as the fields in order.
+        // As a value first: that parser limits the depth to 128. A derived one would also accept an array with the
+        // fields in order.
         if !serde_json::from_slice::<serde_json::Value>(bytes).map_err(HeaderError::Json)?.is_object() {
             return Err(HeaderError::NotAnObject);
         }
@@ -74,8 +73,7 @@ impl Header {
         Ok(header)
     }
 
-    /// The bytes that Python's `json.dumps` makes of the same dictionary: spaces after `:` and `,`,
-    /// and nothing but ASCII.
+    /// The output of Python's `json.dumps` for the same dictionary: ASCII, with spaces after `:` and `,`.
     pub fn to_json(&self) -> String {
         let mut json =
             format!("{{\"filename\": {}, \"filesize\": {}", python_string(&self.filename), self.filesize);
@@ -98,12 +96,12 @@ pub fn judge_name(name: &str) -> Result<(), &'static str> {
     match name {
         "" => Err("it is empty"),
         _ if name.len() > NAME => Err("it is longer than 255 bytes"),
-        _ if name.contains('\0') => Err("it has a NUL in it"),
+        _ if name.contains('\0') => Err("it contains a NUL"),
         _ if name.starts_with(['/', '\\']) => Err("it is absolute"),
-        _ if name.contains(['/', '\\']) => Err("it has a separator in it"),
+        _ if name.contains(['/', '\\']) => Err("it contains a separator"),
         "." | ".." => Err("it is a folder"),
         _ if name.starts_with('.') => Err("it begins with a dot"),
-        _ if name.chars().any(char::is_control) => Err("it has a control character in it"),
+        _ if name.chars().any(char::is_control) => Err("it contains a control character"),
         _ => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! `file`: a length, a JSON header, then the bytes of a file; either end may listen.
+//! `file`: sends a length, a JSON header, then the bytes of a file; either end may listen.
 
 mod demo;
 pub mod digest;
@@ -33,7 +33,7 @@ pub struct File;
 
 impl Program for File {
     const NAME: &'static str = "file";
-    const ABOUT: &'static str = "A file, whole or not at all; either end may listen";
+    const ABOUT: &'static str = "Transfer a file, whole or not at all; either end may listen";
     const LIMITS: Limits = Limits { connections: 64, ..Limits::DEFAULT };
     type Ends = Ends;
 
@@ -51,21 +51,21 @@ pub enum Ends {
     Receive(Receiving),
 }
 
-/// What the sending end sends.
+/// The parameters of the sending end.
 #[derive(Debug, Args, Serialize, Deserialize)]
 pub struct Sending {
-    /// The file
+    /// The file to send
     pub path: PathBuf,
-    /// Which end listens, and where.
+    /// Which end listens, and at which address.
     #[command(flatten)]
     pub meeting: Meeting,
-    /// The hash function of the digest that both ends show
+    /// The hash function of the digest that both ends print
     #[arg(long, value_enum, value_name = "FUNCTION", default_value_t)]
     pub hash: Hash,
-    /// Continue where an earlier transfer ended; the receiver must be `receive --resume`
+    /// Continue an interrupted transfer; the receiver must be `receive --resume`
     #[arg(long)]
     pub resume: bool,
-    /// With --bind: end after the first transfer that succeeds
+    /// With --bind: exit after the first successful transfer
     #[arg(long, conflicts_with = "to")]
     pub once: bool,
     /// The limits.
@@ -73,29 +73,29 @@ pub struct Sending {
     pub bounds: Bounds,
 }
 
-/// What the receiving end accepts.
+/// The parameters of the receiving end.
 #[derive(Debug, Args, Serialize, Deserialize)]
 pub struct Receiving {
-    /// The folder
+    /// The folder for received files
     #[arg(long, value_name = "DIR")]
     pub into: PathBuf,
-    /// Which end listens, and where.
+    /// Which end listens, and at which address.
     #[command(flatten)]
     pub meeting: Meeting,
-    /// The largest file in bytes
+    /// The maximum size of a file in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 30)]
     pub max_size: u64,
     /// Replace a file that has the same name
     #[arg(long)]
     pub overwrite: bool,
-    /// The hash function of the digest that is shown, unless the sender names one
+    /// The hash function of the printed digest, unless the sender names one
     #[arg(long, value_enum, value_name = "FUNCTION", default_value_t)]
     pub hash: Hash,
-    /// Keep unfinished files of senders with --resume, and continue them: up to 16 files, together no larger
-    /// than --max-size; the oldest are removed first
+    /// Keep and continue unfinished files of senders with --resume: up to 16 files with a total size of --max-size;
+    /// the oldest are removed first
     #[arg(long)]
     pub resume: bool,
-    /// With --bind: end after the first transfer that succeeds
+    /// With --bind: exit after the first successful transfer
     #[arg(long, conflicts_with = "to")]
     pub once: bool,
     /// The limits.
@@ -103,7 +103,7 @@ pub struct Receiving {
     pub bounds: Bounds,
 }
 
-/// Which of the two ends listens, and where.
+/// Which of the two ends listens, and at which address.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 #[group(required = true, multiple = false)]
 pub struct Meeting {
@@ -136,13 +136,13 @@ impl Ends {
         }
     }
 
-    /// Checks that the file or the folder is usable, before any connection is made.
+    /// Checks that the file or the folder can be used, before any connection is made.
     fn prepare(&self) -> Result<Transfer<'_>, EndError> {
         match self {
             Self::Send(args) => match check(&args.path) {
                 Ok(()) => Ok(Transfer::Send(args)),
                 Err(source) => Err(EndError::Local {
-                    what: format!("{} cannot be sent", args.path.display()),
+                    what: format!("cannot send {}", args.path.display()),
                     hint: "PATH must be a file that you may read, and its name must not begin with a dot"
                         .to_owned(),
                     source,
@@ -151,11 +151,11 @@ impl Ends {
             Self::Receive(args) => match Store::open(&args.into, args.overwrite, args.max_size) {
                 Ok(store) => Ok(Transfer::Receive(args, store)),
                 Err(error) => Err(EndError::Local {
-                    what: format!("{} cannot be received into", args.into.display()),
+                    what: format!("cannot receive files into {}", args.into.display()),
                     hint: if args.into.exists() {
                         "--into must be a folder that you may write to".to_owned()
                     } else {
-                        format!("make the folder first: mkdir -p {}", args.into.display())
+                        format!("create the folder first: mkdir -p {}", args.into.display())
                     },
                     source: ConnectionError::Refused(chain(&error)),
                 }),
@@ -195,7 +195,7 @@ fn serve(
     context: &Context<'_>,
 ) -> Result<(), EndError> {
     let server = Server::bind(bind, limits, context.log)?;
-    let (done, is_done) = UnixStream::pair().map_err(ConnectionError::io("no socket pair"))?;
+    let (done, is_done) = UnixStream::pair().map_err(ConnectionError::io("cannot create a socket pair"))?;
     // Closing this end makes the other one readable, which stops the server.
     let done = Mutex::new(Some(done));
     let mut stops = context.stops.to_vec();

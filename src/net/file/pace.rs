@@ -1,10 +1,10 @@
-//! How far a transfer is.
+//! Progress reports of a transfer.
 
 use crate::net::connection::Connection;
 use crate::net::event::What;
 use std::time::{Duration, Instant};
 
-/// Reports how far a transfer is, ten times a second.
+/// Reports the progress of a transfer, ten times per second.
 pub(super) struct Pace<'a> {
     connection: &'a Connection,
     total: u64,

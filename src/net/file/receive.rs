@@ -12,8 +12,8 @@ use crate::wire::frame::encode;
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
-/// How long the sender may take to end its stream after the last byte: bytes that arrive within that time show that
-/// it lied about the size.
+/// How long the sender may take to end its stream after the last byte. Bytes that arrive within that time show that the
+/// stated size was wrong.
 const END: Duration = Duration::from_secs(1);
 
 /// A file that was received.
@@ -27,7 +27,7 @@ pub(super) struct Received {
     pub(super) sum: Sum,
 }
 
-/// What the receiver answers to a sender that resumes, as JSON in a frame.
+/// The receiver's answer to a sender that resumes, as JSON in a frame.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Answer {
@@ -35,7 +35,7 @@ pub(super) enum Answer {
     Offset(u64),
     /// The whole file has been received, and has this digest.
     Blake3(String),
-    /// As `Blake3`.
+    /// Like `Blake3`.
     Sha256(String),
     /// The file is refused, for this reason.
     Refused(String),
@@ -50,7 +50,7 @@ impl Answer {
     }
 
     fn to_frame(&self) -> Vec<u8> {
-        // A number or a string always serialises, and is shorter than the limit.
+        // A number or a string can always be serialized, and is shorter than the limit.
         let json = serde_json::to_vec(self).unwrap_or_default();
         encode(&json, header::LIMIT).unwrap_or_default()
     }
@@ -60,9 +60,9 @@ impl Answer {
 /// computed with the function that the sender names, or else with `hash`.
 ///
 /// # Errors
-/// When the header or its name is refused, the size is above `limit`, there are more or fewer bytes than stated, the
-/// file cannot be written, or the connection stalls or breaks. Then the folder is as it was before, and the sender was
-/// told why.
+/// If the header or its name is refused, the size is above `limit`, there are more or fewer bytes than stated, the file
+/// cannot be written, or the connection stalls or breaks. The folder is then unchanged, and the sender has been told
+/// why.
 pub(super) fn receive(
     connection: &Connection,
     store: &Store,
@@ -148,7 +148,7 @@ fn receive_bytes(
         buffer[..ahead].copy_from_slice(&early[..ahead]);
         early = &early[ahead..];
         let (n, filled) = fill(connection, &mut buffer[..room], ahead);
-        // What arrived before an end or an error is kept as well: a later transfer continues behind it.
+        // Bytes that arrived before an end or an error are kept: a later transfer continues after them.
         hasher.hash_and(buffer, n, |bytes| incoming.write_all(bytes)).map_err(because)?;
         at += n as u64;
         filled?;
@@ -160,9 +160,8 @@ fn receive_bytes(
     Ok(())
 }
 
-/// Fills `buffer` behind its first `n` bytes, to its end or that of the stream, and returns how many bytes it holds
-/// then. A buffer is filled before it is passed on, because a write and a wake-up per read would cost more than the
-/// bytes do.
+/// Fills `buffer` after its first `n` bytes, to its end or that of the stream, and returns how many bytes it then
+/// contains. Passing on full buffers avoids a write and a wake-up per read.
 fn fill(connection: &Connection, buffer: &mut [u8], mut n: usize) -> (usize, Result<(), ConnectionError>) {
     while n < buffer.len() {
         match connection.read(&mut buffer[n..]) {
@@ -174,7 +173,7 @@ fn fill(connection: &Connection, buffer: &mut [u8], mut n: usize) -> (usize, Res
     (n, Ok(()))
 }
 
-/// Checks that nothing more arrives: the sender ends its stream, or is silent for a while.
+/// Checks that no more bytes arrive: the sender ends its stream, or sends nothing for a while.
 fn expect_end(connection: &Connection) -> Result<(), ConnectionError> {
     match connection.read_timeout(&mut [0; 1], END) {
         Ok(Some(0) | None) | Err(ConnectionError::Reset) => Ok(()),
@@ -188,9 +187,9 @@ fn finish(incoming: Incoming<'_>, header: Header, sum: Sum) -> Result<Received, 
     Ok(Received { name: header.filename, size: header.filesize, sum })
 }
 
-/// Hashes what an earlier transfer left, and moves behind it.
+/// Hashes the part that an earlier transfer left, and moves to its end.
 fn hash_present(incoming: &Incoming<'_>, hasher: &mut Hasher, size: u64) -> Result<u64, ConnectionError> {
-    let failed = || ConnectionError::io("the part that an earlier transfer left is unreadable");
+    let failed = || ConnectionError::io("cannot read the part that an earlier transfer left");
     let mut file = incoming.file();
     let mut present = file.metadata().map_err(failed())?.len();
     if present > size {

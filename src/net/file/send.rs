@@ -14,19 +14,19 @@ use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-/// The longest reply of the other end in bytes.
+/// The maximum length of a reply of the other end in bytes.
 const REPLY: usize = 1024;
 
-/// Files of up to this size are read before the header is sent: the kernel's own files (`/proc`, `/sys`)
-/// state one size and have another.
+/// Files of up to this size are read before the header is sent, because the actual size of the kernel's own files
+/// (`/proc`, `/sys`) differs from the stated one.
 const SNAPSHOT: u64 = 1 << 20;
 
-/// Sends the file at `path` and returns its digest. With `resume`, the other end must be `proclab` too,
-/// and says where to continue.
+/// Sends the file at `path` and returns its digest. With `resume`, the other end must be `proclab` too, and says where
+/// to continue.
 ///
 /// # Errors
-/// When the file cannot be read or changes its size while it is sent, or the other end refuses, stalls or
-/// is gone. A receiver then keeps nothing.
+/// If the file cannot be read or changes its size while it is sent, or the other end refuses, stalls or disconnects. A
+/// receiver then keeps nothing.
 pub(super) fn send(
     connection: &Connection,
     path: &Path,
@@ -39,11 +39,9 @@ pub(super) fn send(
         let mut hasher = Hasher::new(hash, size);
         hash_only(&mut source, size, &mut hasher)?;
         header.resume = Some(hasher.finish().to_string());
-        source
-            .seek(SeekFrom::Start(0))
-            .map_err(ConnectionError::io("the file cannot be read a second time"))?;
+        source.seek(SeekFrom::Start(0)).map_err(ConnectionError::io("cannot read the file a second time"))?;
     }
-    // Without it the header is the one that the Python programs write.
+    // Without it the header equals that of the Python programs.
     header.hash = (resume || hash != Hash::default()).then_some(hash);
     let mut hasher = Hasher::new(hash, size);
     let mut answers = Answers { connection, ahead: Vec::new() };
@@ -61,7 +59,7 @@ pub(super) fn send(
         answers.confirm(sum)?;
     }
     connection.finish_sending();
-    // The other end closes once it has everything; a reply says why it refuses the file.
+    // The other end closes once it has received everything; a reply says why it refuses the file.
     match last_reply(connection) {
         Ok(reply) if reply.is_empty() => Ok(sum),
         Ok(reply) => Err(refused(format!("the other end says {reply:?}"))),
@@ -72,12 +70,12 @@ pub(super) fn send(
 /// Checks that the file at `path` can be sent, before any connection is made.
 ///
 /// # Errors
-/// When it cannot be read, is not a regular file, or has a name that the other end would refuse.
+/// If it cannot be read, is not a regular file, or has a name that the other end would refuse.
 pub(super) fn check(path: &Path) -> Result<(), ConnectionError> {
     open(path).map(|_| ())
 }
 
-/// What is sent: the file, or its bytes if it is small.
+/// The file, or its content if it is small.
 enum Source {
     File(File),
     Snapshot(Cursor<Vec<u8>>),
@@ -104,22 +102,20 @@ impl Seek for Source {
 fn open(path: &Path) -> Result<(Source, Header), ConnectionError> {
     let mut file = open_to_read(path).map_err(|error| match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::IsADirectory => refused("only a regular file can be sent"),
-        _ => ConnectionError::Io { doing: "the file cannot be opened", source: error },
+        _ => ConnectionError::Io { doing: "cannot open the file", source: error },
     })?;
     let name = path.file_name().unwrap_or_default();
     let Some(name) = name.to_str() else {
-        return Err(refused(format!(
-            "the name {name:?} cannot be sent: it is not UTF-8, as a header must be"
-        )));
+        return Err(refused(format!("the name {name:?} cannot be sent: it is not UTF-8")));
     };
     judge_name(name).map_err(|why| refused(format!("the name {name:?} cannot be sent: {why}")))?;
-    let stated = file.metadata().map_err(ConnectionError::io("the file's size cannot be read"))?.len();
+    let stated = file.metadata().map_err(ConnectionError::io("cannot read the file's size"))?.len();
     let (source, filesize) = if stated > SNAPSHOT {
         (Source::File(file), stated)
     } else {
         let mut bytes = Vec::new();
         let read = file.by_ref().take(SNAPSHOT + 1).read_to_end(&mut bytes);
-        let n = read.map_err(ConnectionError::io("the file cannot be read"))? as u64;
+        let n = read.map_err(ConnectionError::io("cannot read the file"))? as u64;
         if n > SNAPSHOT {
             return Err(refused(format!(
                 "the file states a size of {stated} bytes and has more: copy it, and send the copy"
@@ -144,7 +140,7 @@ fn send_rest(
         let want = usize::try_from(size - at).unwrap_or(BUFFER).min(buffer.len());
         let n = read_some(source, &mut buffer[..want])?;
         at += n as u64;
-        // Checked before the last bytes are sent, so that no receiver takes the beginning for the whole.
+        // Checked before the last bytes are sent, so that no receiver mistakes the beginning for the whole file.
         if at == size && read_once(source, &mut [0])? > 0 {
             return Err(refused(format!("the file grew beyond {size} bytes while it was sent")));
         }
@@ -178,7 +174,7 @@ fn read_once(source: &mut Source, buffer: &mut [u8]) -> Result<usize, Connection
     loop {
         match source.read(buffer) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            read => return read.map_err(ConnectionError::io("the file cannot be read")),
+            read => return read.map_err(ConnectionError::io("cannot read the file")),
         }
     }
 }
@@ -186,7 +182,7 @@ fn read_once(source: &mut Source, buffer: &mut [u8]) -> Result<usize, Connection
 /// The answers of the other end of a resumed transfer.
 struct Answers<'a> {
     connection: &'a Connection,
-    /// What arrived behind an answer: the next one, if nothing was left to send.
+    /// Bytes that arrived after an answer: the next answer, if nothing was left to send.
     ahead: Vec<u8>,
 }
 
@@ -195,12 +191,12 @@ impl Answers<'_> {
         match self.next()? {
             Answer::Offset(offset) if offset <= size => {
                 if offset > 0 {
-                    let note = format!("the other end has {offset} of {size} bytes: the rest is sent");
+                    let note = format!("the other end has {offset} of {size} bytes: sending the rest");
                     self.connection.tell(What::Note(note));
                 }
                 Ok(offset)
             }
-            other => Err(refused(format!("the other end's answer {other:?} makes no sense"))),
+            other => Err(refused(format!("the other end's answer {other:?} is not valid here"))),
         }
     }
 
@@ -216,12 +212,12 @@ impl Answers<'_> {
         match serde_json::from_slice(&bytes) {
             Ok(Answer::Refused(why)) => Err(refused(format!("the other end says {why:?}"))),
             Ok(answer) => Ok(answer),
-            Err(_) => Err(refused("the other end does not answer as one that resumes does")),
+            Err(_) => Err(refused("the other end cannot resume: it needs `receive --resume`")),
         }
     }
 }
 
-/// A send fails mostly because the other end refuses the file, and the reason may have arrived already.
+/// A send usually fails because the other end refuses the file; the reason may already have arrived.
 fn better_reason(connection: &Connection, error: ConnectionError) -> ConnectionError {
     let mut reply = [0; REPLY];
     match connection.read_timeout(&mut reply, Duration::from_millis(200)) {

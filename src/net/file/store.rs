@@ -1,4 +1,4 @@
-//! A received file grows without its name until it is whole, and is removed if the transfer fails.
+//! Storage of received files: a file has no name until it is whole, and is removed if the transfer fails.
 
 use crate::sys::tmpfile::Folder;
 use std::cell::Cell;
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(super) enum StoreError {
-    /// The folder is unusable.
-    #[error("the folder is unusable")]
+    /// The folder cannot be used.
+    #[error("the folder cannot be used")]
     Folder(#[source] io::Error),
-    /// The name is in use, and must not be replaced.
+    /// The name is in use and must not be replaced.
     #[error("{0:?} already exists; --overwrite replaces it")]
     Exists(String),
     /// Another transfer is writing the same unfinished file.
@@ -23,7 +23,7 @@ pub(super) enum StoreError {
     /// The file cannot be written.
     #[error("the file cannot be written")]
     Write(#[source] io::Error),
-    /// The whole file cannot be given its name.
+    /// The complete file cannot be given its name.
     #[error("the file cannot be given its name")]
     Publish(#[source] io::Error),
 }
@@ -38,15 +38,15 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the folder at `path`. Removes unfinished files that a killed receiver left there on a file system without
-    /// nameless files. Those that are kept for a later transfer take up to `limit` bytes together.
+    /// Opens the folder at `path`, and removes unfinished files that a killed receiver left there on a file system
+    /// without nameless files. Those kept for a later transfer take up to `limit` bytes in total.
     ///
     /// # Errors
-    /// When it is not a folder or cannot be written.
+    /// If it is not a folder or cannot be written.
     pub(super) fn open(path: &Path, overwrite: bool, limit: u64) -> Result<Self, StoreError> {
         let folder = Folder::open(path).map_err(StoreError::Folder)?;
         let store = Self { folder, path: path.to_owned(), overwrite, limit };
-        // A folder that cannot be written is reported now, not to the first sender.
+        // An unwritable folder is reported now, not to the first sender.
         drop(store.make("").map_err(StoreError::Folder)?);
         for (name, _) in store.unheld(PART) {
             let _ = store.folder.remove(&name);
@@ -58,7 +58,7 @@ impl Store {
     /// Begins a file that will be called `name`, which [`judge_name`](super::header::judge_name) must have accepted.
     ///
     /// # Errors
-    /// When the name is in use, or no file can be made.
+    /// If the name is in use, or no file can be created.
     pub(super) fn begin(&self, name: &str) -> Result<Incoming<'_>, StoreError> {
         self.check_free(name)?;
         self.make(name).map_err(StoreError::Write)
@@ -76,8 +76,8 @@ impl Store {
         Ok(Incoming { store: self, file, aside, name, keep: Cell::new(false) })
     }
 
-    /// A new file under a random name, locked. A receiver that starts between its creation and the lock may mistake it for
-    /// a leftover and remove it; then another one is made.
+    /// A new locked file under a random name. A receiver that starts between the creation and the lock may mistake the file
+    /// for a leftover and remove it; then another one is created.
     fn make_aside(&self) -> io::Result<(File, String)> {
         for _ in 0..16 {
             let aside = aside_name();
@@ -92,10 +92,10 @@ impl Store {
     /// Begins or continues a file whose digest will be `digest`; it is kept if the transfer fails.
     ///
     /// # Errors
-    /// As [`begin`](Self::begin), and when another transfer holds it.
+    /// Those of [`begin`](Self::begin), and if another transfer holds it.
     pub(super) fn resume(&self, name: &str, digest: &str) -> Result<Incoming<'_>, StoreError> {
         self.check_free(name)?;
-        // Named by its content, so that bytes of another file are never continued.
+        // Named after its content, so that bytes of another file are never continued.
         let aside = format!("{PREFIX}{}{RESUME}", &digest[..32]);
         let file = self.folder.open_or_create(&aside).map_err(StoreError::Write)?;
         match file.try_lock() {
@@ -103,8 +103,8 @@ impl Store {
             Err(TryLockError::WouldBlock) => return Err(StoreError::UnderWay),
             Err(TryLockError::Error(error)) => return Err(StoreError::Write(error)),
         }
-        // Between the open and the lock, the transfer that held the file may have published it: then the name belongs
-        // to another file, and this one must not be changed.
+        // Between the open and the lock, the transfer that held the file may have published it. The temporary name then
+        // belongs to another file, and this one must not be changed.
         if !self.is_named(&file, &aside) {
             return Err(StoreError::UnderWay);
         }
@@ -126,7 +126,8 @@ impl Store {
         Ok(())
     }
 
-    /// The unfinished files that no receiver holds, each locked: the kernel frees the lock of a receiver that has ended.
+    /// The unfinished files that no receiver holds, each locked now. The kernel frees the lock of a receiver that has
+    /// ended.
     fn unheld(&self, ending: &str) -> Vec<(String, File)> {
         let names = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
         names
@@ -139,8 +140,8 @@ impl Store {
             .collect()
     }
 
-    /// Removes the oldest files kept for a later transfer, until at most `files` of together `bytes` are left. Returns
-    /// whether any was removed.
+    /// Removes the oldest files kept for a later transfer until at most `files` files with `bytes` in total are left.
+    /// Returns whether any was removed.
     fn trim(&self, files: usize, bytes: u64) -> bool {
         let mut kept: Vec<_> = self
             .unheld(RESUME)
@@ -167,7 +168,7 @@ const PREFIX: &str = ".proclab-";
 const PART: &str = ".part";
 /// The ending of files that a later transfer can continue.
 const RESUME: &str = ".resume";
-/// How many of these are kept.
+/// The maximum number of such files.
 const KEPT: usize = 16;
 
 /// A name that no other user of the folder can predict.
@@ -175,7 +176,7 @@ fn aside_name() -> String {
     format!("{PREFIX}{:032x}{PART}", rand::random::<u128>())
 }
 
-/// A file that is being received. Dropped before [`publish`](Self::publish) it leaves nothing, unless it can be
+/// A file that is being received. If dropped before [`publish`](Self::publish), it leaves nothing, unless it can be
 /// resumed. A nameless file leaves nothing after SIGKILL either.
 #[derive(Debug)]
 pub(super) struct Incoming<'a> {
@@ -188,7 +189,7 @@ pub(super) struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    /// The file itself, to read its contents and to continue behind them.
+    /// The file itself, to read its content and to continue after it.
     pub(super) fn file(&self) -> &File {
         &self.file
     }
@@ -197,7 +198,7 @@ impl Incoming<'_> {
     /// kept either.
     ///
     /// # Errors
-    /// When the disk is full, or a limit is reached.
+    /// If the disk is full, or a limit is reached.
     pub(super) fn write_all(&self, mut bytes: &[u8]) -> Result<(), StoreError> {
         while !bytes.is_empty() {
             match (&self.file).write(bytes) {
@@ -220,12 +221,12 @@ impl Incoming<'_> {
         self.keep.set(false);
     }
 
-    /// Gives the file its name in one step: the name refers to the old state or to the whole file.
+    /// Gives the file its name in one step: the name refers either to the previous file or to the complete new one.
     ///
     /// The bytes are then in the kernel's cache; a power failure may still lose them.
     ///
     /// # Errors
-    /// When the name has come into use meanwhile, or the folder cannot be written.
+    /// If the name is now in use, or the folder cannot be written.
     pub(super) fn publish(mut self) -> Result<(), StoreError> {
         let folder = &self.store.folder;
         let taken = |name: &str, error: io::Error| match error.kind() {
@@ -233,12 +234,12 @@ impl Incoming<'_> {
             _ => StoreError::Publish(error),
         };
         if self.store.overwrite {
-            // A link cannot replace a name, a rename can: the file gets a temporary name first.
+            // A link cannot replace a name, but a rename can: so the file first gets a temporary name.
             let aside = match self.aside.clone() {
                 Some(aside) => aside,
                 None => {
                     let aside = aside_name();
-                    // Held until the rename, so that a receiver that starts now leaves it alone.
+                    // Held until the rename, so that a receiver that starts now does not remove it.
                     self.file.try_lock().map_err(|_| StoreError::UnderWay)?;
                     folder.publish(&self.file, &aside).map_err(StoreError::Publish)?;
                     self.aside = Some(aside.clone());
@@ -265,7 +266,7 @@ impl Drop for Incoming<'_> {
         let Some(aside) = self.aside.take() else { return };
         let is_empty = self.file.metadata().is_ok_and(|about| about.len() == 0);
         if self.keep.get() && !is_empty {
-            // Counted with the others, and the last to be removed.
+            // Counted with the others; as the newest it is removed last.
             let _ = self.file.unlock();
             self.store.trim(KEPT, self.store.limit);
         } else {

@@ -1,4 +1,4 @@
-//! The client: shows the server's frames while it sends its own.
+//! The client: prints the server's frames while it sends its own.
 
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::event::What;
@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-/// How long to wait for a further line of input once the server has ended its sending.
+/// How long to wait for another line of input after the server has ended its direction.
 const LAST_LINES: Duration = Duration::from_millis(300);
 
-/// Reports each frame of the server, and sends each line as a frame of up to `limit` bytes. It returns when both
-/// directions have ended, or the server has and no further line arrives.
+/// Reports each frame of the server, and sends each line as a frame of up to `limit` bytes. Returns when both directions
+/// have ended, or when the server's has and no further line arrives.
 ///
 /// # Errors
-/// When a frame is too long or not UTF-8, or the connection stalls or breaks.
+/// If a frame is too long or not UTF-8, or the connection stalls or breaks.
 pub(super) fn talk(connection: &Connection, input: &Receiver<Line>, limit: usize) -> Result<(), EndError> {
     let server_ended = &AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -32,10 +32,10 @@ pub(super) fn talk(connection: &Connection, input: &Receiver<Line>, limit: usize
         connection.finish_sending();
         let received = receiving.join().expect("receiving frames does not panic");
         match (received, sent) {
-            // Python's server closes once it has sent its messages: lines sent after that are lost, which is not
-            // an error.
+            // Python's server closes once it has sent its messages. Lines sent after that are lost, which is not an
+            // error.
             (Ok(()), Err(ConnectionError::Reset)) => {
-                connection.tell(What::Note("the server had closed: the last lines are lost".to_owned()));
+                connection.tell(What::Note("the server has closed: the last lines are lost".to_owned()));
                 Ok(())
             }
             (received, sent) => received.and(sent),

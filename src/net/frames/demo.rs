@@ -8,18 +8,18 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 pub(super) fn play(stage: &mut Stage<'_>) -> Result<(), DemoError> {
-    stage.scene("Two messages sent at once, each with its length in front; the client answers with one.");
+    stage.scene("Two messages are sent at once, each preceded by its length; the client answers with one.");
     let messages = ["Parallel", "第二"].map(str::to_owned);
     let server = Ends::Serve(Serve { serve: ServeArgs::default(), message: messages.to_vec() });
     let server = stage.serve(server, &[])?;
     let client = || Ends::Connect(ConnectArgs::to(server.address()));
     let (first, ended) = stage.connect(client(), &["thanks"])?;
     let got = stage.messages_of(first);
-    stage.check("the client received two messages, whole and apart", ended.is_ok() && got == messages);
+    stage.check("the client received two separate, complete messages", ended.is_ok() && got == messages);
     let answered = stage.wait_until(|stage| stage.messages_of(server.pid()) == ["thanks"]);
     stage.check("the server received the client's message", answered);
 
-    stage.scene("A hostile client claims a frame of 2 GiB; another closes inside a frame.");
+    stage.scene("A hostile client claims a frame of 2 GiB; another one closes inside a frame.");
     for bytes in [&i32::MAX.to_le_bytes()[..], b"\x08\0\0\0Para"] {
         let unreachable = || DemoError::failed("the server is reachable");
         let mut hostile = TcpStream::connect(server.address()).map_err(unreachable())?;

@@ -1,4 +1,4 @@
-//! `frames`: each message has its length in front of it, which gives a stream message boundaries.
+//! `frames`: precedes each message with its length, which gives a stream message boundaries.
 
 mod client;
 mod demo;
@@ -15,7 +15,7 @@ use crate::wire::frame::encode;
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
-/// The longest reason, in bytes, that a client which cannot be served is sent.
+/// The maximum length in bytes of the reason that a rejected client gets.
 const REASON: usize = 1024;
 
 /// The program.
@@ -24,7 +24,7 @@ pub struct Frames;
 
 impl Program for Frames {
     const NAME: &'static str = "frames";
-    const ABOUT: &'static str = "Messages with their length in front";
+    const ABOUT: &'static str = "Messages preceded by their length";
     type Ends = Ends;
 
     fn demo(stage: &mut Stage<'_>) -> Result<(), DemoError> {
@@ -35,19 +35,19 @@ impl Program for Frames {
 /// The ends.
 #[derive(Debug, Subcommand, Serialize, Deserialize)]
 pub enum Ends {
-    /// Send the messages to each client, and show the frames that it sends
+    /// Send the messages to each client, and print the frames that it sends
     Serve(Serve),
-    /// Show the server's frames, and send each line as a frame
+    /// Print the server's frames, and send each line as a frame
     Connect(ConnectArgs),
 }
 
 /// The end that listens.
 #[derive(Debug, clap::Args, Serialize, Deserialize)]
 pub struct Serve {
-    /// Where it listens, and its limits.
+    /// The address and the limits.
     #[command(flatten)]
     pub serve: ServeArgs,
-    /// A message; can be given more than once
+    /// A message to send; can be given several times
     #[arg(long, value_name = "TEXT", default_value = "Parallel")]
     pub message: Vec<String>,
 }
@@ -79,7 +79,7 @@ fn serve(args: &Serve, context: &Context<'_>) -> Result<(), EndError> {
     Ok(())
 }
 
-/// Sends `messages`, ends the sending, and reports each frame that the client sends.
+/// Sends `messages`, ends the sending direction, and reports each frame of the client.
 fn serve_one(connection: &Connection, messages: &[String], limits: &Limits) -> Result<(), ConnectionError> {
     for message in messages {
         connection.write_all(&encode(message.as_bytes(), limits.message)?)?;

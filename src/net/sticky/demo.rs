@@ -1,4 +1,4 @@
-//! The demo: the same small sends, joined, split, and at last framed.
+//! The demo: the same small sends joined, split, and finally framed.
 
 use super::{Ends, Reading, Sending, message};
 use crate::net::args::{ConnectArgs, ServeArgs};
@@ -37,17 +37,17 @@ pub(super) fn play(stage: &mut Stage<'_>) -> Result<(), DemoError> {
         };
         stage.check(format!("every byte arrived, {verb}"), ended && held && arrived == sent.as_bytes());
     }
-    stage.scene("The same messages as frames, read 7 bytes at a time: every one is whole.");
+    stage.scene("The same messages as frames, read 7 bytes at a time: each one is complete.");
     let reading = Reading { serve: ServeArgs::default(), read: 7, late: Duration::ZERO, framed: true };
     let (server, ended) = exchange(stage, reading, false)?;
     let framed = stage.messages_of(server);
     let whole: Vec<String> = (1..=COUNT).map(message).collect();
     stage.check("12 frames sent, 12 messages received, in order", ended && framed == whole);
-    stage.fact("A stream has no boundaries, whatever Nagle's algorithm does: a protocol must draw them.");
+    stage.fact("A stream has no boundaries, with or without Nagle's algorithm: a protocol must add them.");
     Ok(())
 }
 
-/// Runs both ends; the server's PID, and whether the client ended without an error.
+/// Runs both ends. Returns the server's PID, and whether the client ended without an error.
 fn exchange(stage: &mut Stage<'_>, reading: Reading, no_delay: bool) -> Result<(Pid, bool), DemoError> {
     let framed = reading.framed;
     let server = stage.serve(Ends::Serve(reading), &[])?;

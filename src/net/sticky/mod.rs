@@ -1,8 +1,8 @@
-//! `sticky`: small sends without boundaries, and what the reads at the other end make of them.
+//! `sticky`: many small sends, and how the reads at the other end join and split them.
 //!
 //! TCP carries a stream of bytes. Sends may be joined on the way and split by reads, whether Nagle's algorithm
-//! (RFC 896) is on or off: it changes the number of packets, and never adds boundaries. Only a protocol draws them, as
-//! frames do.
+//! (RFC 896) is on or off: it changes the number of packets, but never adds boundaries. Only a protocol does, for
+//! example with frames.
 
 mod demo;
 
@@ -27,7 +27,7 @@ pub struct Sticky;
 
 impl Program for Sticky {
     const NAME: &'static str = "sticky";
-    const ABOUT: &'static str = "Many small sends without boundaries, and what the reads make of them";
+    const ABOUT: &'static str = "Many small sends, and how the reads join and split them";
     type Ends = Ends;
 
     fn demo(stage: &mut Stage<'_>) -> Result<(), DemoError> {
@@ -38,7 +38,7 @@ impl Program for Sticky {
 /// The ends.
 #[derive(Debug, Subcommand, Serialize, Deserialize)]
 pub enum Ends {
-    /// Show what each read returns
+    /// Print what each read returns
     Serve(Reading),
     /// Send many small messages
     Connect(Sending),
@@ -47,10 +47,10 @@ pub enum Ends {
 /// How the receiving end reads.
 #[derive(Debug, Args, Serialize, Deserialize)]
 pub struct Reading {
-    /// Where it listens, and its limits.
+    /// The address and the limits.
     #[command(flatten)]
     pub serve: ServeArgs,
-    /// The buffer of one read in bytes
+    /// The size of one read in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub read: u32,
     /// Wait before the first read, up to 10 seconds
@@ -70,7 +70,7 @@ pub struct Sending {
     /// How many messages
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub count: u32,
-    /// Switch Nagle's algorithm off (TCP_NODELAY)
+    /// Disable Nagle's algorithm (TCP_NODELAY)
     #[arg(long)]
     pub no_delay: bool,
     /// Send each message as a frame
@@ -78,7 +78,7 @@ pub struct Sending {
     pub framed: bool,
 }
 
-/// A long sleep would keep a server from stopping.
+/// Limited, because a long sleep would delay the stop of a server.
 fn up_to_ten_seconds(text: &str) -> Result<Duration, String> {
     match seconds(text)? {
         long if long > Duration::from_secs(10) => Err("it must be from 0 to 10 seconds".to_owned()),
@@ -142,7 +142,7 @@ fn read(connection: &Connection, reading: &Reading, limits: &Limits) -> Result<(
 /// Sends the messages, one system call each.
 fn send(connection: &Connection, sending: &Sending, limits: &Limits) -> Result<(), ConnectionError> {
     let no_delay = connection.stream().set_nodelay(sending.no_delay);
-    no_delay.map_err(ConnectionError::io("TCP_NODELAY cannot be set"))?;
+    no_delay.map_err(ConnectionError::io("cannot set TCP_NODELAY"))?;
     for n in 1..=sending.count {
         let text = message(n).into_bytes();
         let bytes = if sending.framed { encode(&text, limits.message)? } else { text };

@@ -6,16 +6,16 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Connections that are remembered; above that the one that has been silent longest is forgotten.
+/// The maximum number of connections to remember; above that, the one with the oldest segment is forgotten.
 const FLOWS: usize = 1024;
 
-/// The fewest and the most columns of a diagram.
+/// The minimum and maximum width of a diagram, in columns.
 pub const COLUMNS: std::ops::RangeInclusive<usize> = 40..=76;
 
-/// The width from which the times have room around them.
+/// The minimum width for a diagram with space around the times.
 const ROOMY: usize = 60;
 
-/// The least columns of data that are quoted beside the numbers; with less room they get a row of their own.
+/// The minimum number of columns for data beside the numbers; with less, the data gets a row of its own.
 const QUOTE: usize = 8;
 
 /// Draws the connections of one server.
@@ -38,12 +38,12 @@ struct Flow {
 }
 
 impl Diagram {
-    /// A diagram of the connections of the server at `port`, as wide as `columns`, within [`COLUMNS`].
+    /// A diagram of the connections of the server at `port`, `columns` wide, within [`COLUMNS`].
     pub fn new(port: u16, columns: usize) -> Self {
         Self { port, shape: Shape::new(columns), flows: HashMap::new(), drawn: None }
     }
 
-    /// The lines for a segment that passed at `at_ns`; none if it belongs to another server.
+    /// The lines for a segment captured at `at_ns`; none if it belongs to another server.
     pub fn add(&mut self, at_ns: u64, segment: &Segment) -> Vec<String> {
         let to_server = match (segment.to.port() == self.port, segment.from.port() == self.port) {
             (true, _) => true,
@@ -53,7 +53,7 @@ impl Diagram {
         let (client, server) =
             if to_server { (segment.from, segment.to) } else { (segment.to, segment.from) };
         let known = self.flows.get(&client);
-        // A first SYN with another number begins a new connection, on a port that an earlier one has left.
+        // A SYN with another sequence number begins a new connection on a port that an earlier one used.
         let is_first = segment.flags.syn && !segment.flags.ack;
         if known.is_none_or(|flow| is_first && flow.client != Some(segment.seq)) {
             self.make_room();
@@ -89,13 +89,13 @@ impl Diagram {
     }
 }
 
-/// The layout of a diagram of a certain width.
+/// The layout of a diagram of a given width.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
-    /// Columns of the time, and between it and the client's line.
+    /// The width of the time, and of the gap between it and the client's line.
     time: usize,
     gap: usize,
-    /// Columns between the two ends' lines.
+    /// The width between the lines of the two ends.
     lane: usize,
 }
 
@@ -106,12 +106,12 @@ impl Shape {
         Self { time, gap, lane: columns - time - gap - 2 }
     }
 
-    /// The columns of a label: the rest beside the arrow.
+    /// The width of a label: what the arrow leaves.
     fn room(self) -> usize {
         self.lane - 6
     }
 
-    /// The head of a diagram; two lines if the names of both ends do not fit into one.
+    /// The heading of a diagram; two lines if the names of both ends do not fit into one.
     fn ends(self, client: SocketAddr, server: SocketAddr) -> Vec<String> {
         let Self { time, gap, lane } = self;
         let (left, right) = (format!("client {client}"), format!("server {server}"));
@@ -123,7 +123,7 @@ impl Shape {
         vec![format!("{:>time$}{:gap$}{left}", "ms", ""), format!("{:time$}{:gap$}{right:>lane$}", "", "")]
     }
 
-    /// The description of a segment, in as few rows as hold it. As much of its data is quoted as fits.
+    /// The description of a segment, in as few rows as possible, with as much of its data as fits.
     fn label(self, segment: &Segment, seq: u32, ack: u32) -> Vec<String> {
         let names = names(segment.flags);
         let mut numbers = format!("seq={seq}");
@@ -147,7 +147,7 @@ impl Shape {
         rows
     }
 
-    /// The first row of `label` on an arrow, the others below it.
+    /// The first row of `label` on an arrow, and the others below it.
     fn arrow(self, ms: f64, label: &[String], to_server: bool) -> Vec<String> {
         let Self { time, gap, lane } = self;
         let mut lines = Vec::with_capacity(label.len());
@@ -164,7 +164,7 @@ impl Shape {
     }
 }
 
-/// The beginning of `text` that fits into `room` columns, with a mark if something is missing.
+/// The beginning of `text` that fits into `room` columns, with an ellipsis if it was cut.
 fn cut(text: &str, room: usize) -> String {
     if text.width() <= room {
         return text.to_owned();

@@ -1,5 +1,5 @@
-//! `--trace`: the life of a connection as a diagram, from the packets on loopback if CAP_NET_RAW allows it, otherwise from
-//! the socket states that the kernel shows.
+//! `--trace`: draws the connections of a server, from the packets on loopback if CAP_NET_RAW allows it, otherwise from the
+//! socket states that the kernel shows.
 
 pub mod diagram;
 pub mod segment;
@@ -15,13 +15,13 @@ use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Bytes of each packet that are examined: its headers, and the first of its data.
+/// How many bytes of each packet are examined: its headers and the beginning of its data.
 const LOOKED_AT: usize = 256;
 
-/// The silence after which a stopped trace is complete.
+/// How long no packet must arrive before a stopped trace is complete.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// A trace in a thread, until it is finished or dropped.
+/// A trace that runs in a thread until it is finished or dropped.
 #[derive(Debug)]
 pub struct Trace {
     stop: Option<UnixStream>,
@@ -33,7 +33,7 @@ impl Trace {
     /// first line names the source of the trace.
     ///
     /// # Errors
-    /// When neither packets nor socket states are available.
+    /// If neither packets nor socket states are available.
     pub fn start(
         server: SocketAddr,
         columns: usize,
@@ -83,7 +83,7 @@ fn follow_packets(mut capture: Capture, stopped: &UnixStream, mut diagram: Diagr
             Some(_) => readable(&[capture.as_fd()], Deadline::after(QUIET)),
         };
         let Ok(ready) = ready else { return };
-        // Other programs may be busy on loopback, so the wait for silence is bounded.
+        // Other programs may use loopback, so the wait is bounded.
         if stopping.is_some_and(|since| !ready[0] || since.elapsed() > 10 * QUIET) {
             return;
         }

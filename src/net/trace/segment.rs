@@ -3,7 +3,7 @@
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
 use std::net::{IpAddr, SocketAddr};
 
-/// What a diagram shows of a segment.
+/// The parts of a segment that a diagram shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
     /// The sender.
@@ -14,9 +14,9 @@ pub struct Segment {
     pub flags: Flags,
     /// The sequence number of its first byte.
     pub seq: u32,
-    /// The sequence number of the byte that is expected next, if ACK is set.
+    /// The sequence number of the next expected byte, if ACK is set.
     pub ack: u32,
-    /// Bytes of data.
+    /// The number of bytes of data.
     pub length: usize,
     /// The first bytes of data.
     pub head: Vec<u8>,
@@ -31,15 +31,14 @@ pub struct Flags {
     pub fin: bool,
     /// The connection is reset.
     pub rst: bool,
-    /// The receiver should pass on what it has.
+    /// The receiver should deliver its data at once.
     pub psh: bool,
     /// The acknowledgement number is valid.
     pub ack: bool,
 }
 
 impl Segment {
-    /// Parses a packet from its IP header on, of which `bytes` may be only the beginning; `None` if it is malformed or not
-    /// TCP.
+    /// Parses a packet from its IP header on; `bytes` may be only its beginning. `None` if it is malformed or not TCP.
     pub fn parse(bytes: &[u8], packet_length: usize) -> Option<Self> {
         let packet = LaxSlicedPacket::from_ip(bytes).ok()?;
         let (source, target): (IpAddr, IpAddr) = match packet.net.as_ref()? {
@@ -52,7 +51,7 @@ impl Segment {
             LaxNetSlice::Arp(_) => return None,
         };
         let Some(TransportSlice::Tcp(tcp)) = packet.transport.as_ref() else { return None };
-        // The data is the rest of the packet behind the headers, however much of it the buffer holds.
+        // The data is the rest of the packet after the headers, even if the buffer contains only part of it.
         let headers = bytes.len() - tcp.payload().len();
         Some(Self {
             from: SocketAddr::new(source, tcp.source_port()),

@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_micros(200);
 /// Checks that the states are available.
 ///
 /// # Errors
-/// When it cannot be read.
+/// If the list cannot be read.
 pub fn check() -> io::Result<()> {
     std::fs::read(LISTS[0]).map(|_| ())
 }
@@ -30,7 +30,7 @@ pub(super) fn follow(stopped: &UnixStream, port: u16, emit: impl Fn(String)) {
     loop {
         let mut now = BTreeMap::new();
         for list in LISTS {
-            // The second does not exist on a kernel without IPv6.
+            // The second list does not exist on a kernel without IPv6.
             let text = std::fs::read_to_string(list).unwrap_or_default();
             now.extend(text.lines().filter_map(|line| parse(line, port)));
         }

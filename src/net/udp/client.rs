@@ -1,4 +1,4 @@
-//! The client: sends each line as a datagram, and sends it again when no answer arrives.
+//! The client: sends each line as a datagram, and sends it again if no answer arrives.
 
 use super::Patience;
 use crate::net::address::{AddressError, resolve};
@@ -15,11 +15,11 @@ use std::time::Duration;
 
 /// Sends each line as a datagram and reports the answer; a lone `Q` or `q` from either end stops it.
 ///
-/// A message is sent again when no answer arrives in time. The server may then see it twice, for the answer may
+/// A message is sent again if no answer arrives in time. The server may then receive it twice, because the answer may
 /// have been lost and not the message.
 ///
 /// # Errors
-/// When the address is unusable, or a message was never answered.
+/// If the address is unusable, or a message was never answered.
 pub(super) fn run(patience: &Patience, input: &Receiver<Line>, log: &Log) -> Result<(), EndError> {
     let server = resolve(&patience.address)?[0];
     let connect_error = |source| AddressError::Connect { address: patience.address.clone(), source };
@@ -71,7 +71,7 @@ fn ask(
         .map_err(ConnectionError::io("waiting failed"))?[0]
     {
         if socket.recv(&mut buffer).is_ok() {
-            log.tell(Some(server), What::Note("a late answer is ignored".to_owned()));
+            log.tell(Some(server), What::Note("ignoring a late answer".to_owned()));
         }
     }
     for attempt in 0..=patience.retries {
@@ -84,13 +84,10 @@ fn ask(
         let at = log.before_send();
         match socket.send(message) {
             Ok(_) => log.sent(at, server, message),
-            // The port was closed when the previous datagram arrived; it may be open now.
+            // The port was closed when the previous datagram arrived, but may be open now.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
             Err(source) => {
-                return Err(ConnectionError::Io {
-                    doing: "the message cannot be sent as one datagram",
-                    source,
-                });
+                return Err(ConnectionError::Io { doing: "cannot send the message as one datagram", source });
             }
         }
         let deadline = Deadline::after(patience.timeout);
@@ -108,7 +105,7 @@ fn ask(
                 Err(source) => return Err(ConnectionError::Io { doing: "receiving failed", source }),
             }
         }
-        // A refusal arrives at once: wait the whole time, or the retries are used up in a moment.
+        // A refusal arrives immediately: wait the whole time, or the retries are used up at once.
         let left = deadline.left().unwrap_or_default();
         if attempt < patience.retries && !left.is_zero() {
             std::thread::sleep(left);

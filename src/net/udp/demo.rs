@@ -30,14 +30,14 @@ pub(super) fn play(stage: &mut Stage<'_>) -> Result<(), DemoError> {
         noted("34 bytes is cut to the 16"),
     );
     let mut heard = stage.messages_of(server.pid());
-    // After a late answer, a message is sent again that the server has received already.
+    // After a late answer, a message that the server has already received is sent again.
     heard.dedup();
     let expected = [(1, "hello"), (1, "this one is long"), (2, "火锅"), (2, "still there?")];
     let is_right = |line: &String, (client, text): (u32, &str)| {
         line.starts_with(&format!("client {client} (")) && line.ends_with(&format!("): {text}"))
     };
     stage.check(
-        "the server received what each client sent, and told the clients apart",
+        "the server received every client's messages and distinguished the clients",
         heard.len() == expected.len() && heard.iter().zip(expected).all(|(line, one)| is_right(line, one)),
     );
     stage.stop(&server)

@@ -11,10 +11,10 @@ use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What the server answers to each datagram.
+/// The server's answer to each datagram.
 pub const ANSWER: &str = "收到";
 
-/// The most bytes of a UDP datagram's data over IPv4.
+/// The maximum length of a UDP datagram's data over IPv4, in bytes.
 const LONGEST: usize = 65_507;
 
 /// The program.
@@ -43,21 +43,21 @@ pub enum Ends {
 /// How the server receives.
 #[derive(Debug, clap::Args, Serialize, Deserialize)]
 pub struct Receiving {
-    /// Where to receive; port 0 takes a free port
+    /// The address to receive at; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub bind: String,
-    /// The buffer in bytes: the rest of a longer datagram is lost, and that is reported
+    /// The size of the receive buffer in bytes; the rest of a longer datagram is lost and reported
     #[arg(long, value_name = "BYTES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub buffer: u32,
-    /// Ignore this percentage of each client's datagrams, evenly spread, as if the network had lost them
+    /// Ignore this percentage of each client's datagrams, evenly spread, to simulate loss
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub drop: u8,
 }
 
-/// How patient the client is.
+/// The client's address, timeout and retries.
 #[derive(Debug, clap::Args, Serialize, Deserialize)]
 pub struct Patience {
-    /// The server, HOST:PORT
+    /// The address of the server, HOST:PORT
     pub address: String,
     /// How long to wait for an answer
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = crate::net::args::seconds)]
@@ -70,7 +70,7 @@ pub struct Patience {
 impl End for Ends {
     fn needs(&self) -> Needs {
         match self {
-            // One socket, however many clients.
+            // One socket serves all clients.
             Self::Serve(_) => Needs::listen(1).over_udp(),
             Self::Connect(args) => Needs::connect(&args.address, "udp serve").over_udp().reading(LONGEST),
         }

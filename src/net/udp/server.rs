@@ -1,4 +1,4 @@
-//! The server: answers each datagram, and tells its clients apart by their addresses.
+//! The server: answers each datagram, and distinguishes clients by their addresses.
 
 use super::{ANSWER, Receiving};
 use crate::net::address::{AddressError, resolve};
@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Clients that are told apart at once; above that the one that has been silent longest is forgotten.
+/// The maximum number of clients to distinguish; above that, the one that has been silent longest is forgotten.
 const CLIENTS: usize = 1024;
 
 struct Client {
@@ -24,7 +24,7 @@ struct Client {
 /// Answers datagrams until one of `stops` is readable.
 ///
 /// # Errors
-/// When the address is unusable, or waiting for datagrams fails.
+/// If the address is unusable, or waiting for datagrams fails.
 pub(super) fn serve(receiving: &Receiving, stops: &[BorrowedFd<'_>], log: &Log) -> Result<(), EndError> {
     let bind_error = |source| AddressError::Bind { address: receiving.bind.clone(), source };
     let socket = UdpSocket::bind(&resolve(&receiving.bind)?[..]).map_err(bind_error)?;
@@ -43,11 +43,11 @@ pub(super) fn serve(receiving: &Receiving, stops: &[BorrowedFd<'_>], log: &Log) 
         }
         let datagram = match receive(&socket, &mut buffer) {
             Ok(datagram) => datagram,
-            // After a wrong checksum `poll` says ready and `recv` finds nothing. An answer that was refused may be
-            // reported here as well.
+            // After a wrong checksum `poll` reports ready and `recv` finds nothing. A refused answer may also be reported
+            // here.
             Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
             Err(error) => {
-                log.tell(None, What::Failed(format!("receiving a datagram failed: {error}")));
+                log.tell(None, What::Failed(format!("cannot receive a datagram: {error}")));
                 continue;
             }
         };
@@ -74,7 +74,7 @@ pub(super) fn serve(receiving: &Receiving, stops: &[BorrowedFd<'_>], log: &Log) 
         match cut_text(&buffer[..datagram.kept], datagram.sent > datagram.kept) {
             Ok(text) => log.tell(Some(from), What::Message(format!("{name}: {text}"))),
             Err(at) => {
-                let why = format!("the datagram is not UTF-8: byte {at} is wrong");
+                let why = format!("the datagram is not UTF-8: byte {at} is invalid");
                 log.tell(Some(from), What::Failed(why));
                 continue;
             }
@@ -82,12 +82,12 @@ pub(super) fn serve(receiving: &Receiving, stops: &[BorrowedFd<'_>], log: &Log) 
         let at = log.before_send();
         match socket.send_to(ANSWER.as_bytes(), from) {
             Ok(_) => log.sent(at, from, ANSWER.as_bytes()),
-            Err(error) => log.tell(Some(from), What::Failed(format!("the answer cannot be sent: {error}"))),
+            Err(error) => log.tell(Some(from), What::Failed(format!("cannot send the answer: {error}"))),
         }
     }
 }
 
-/// The text of a datagram, without a last character that was cut with it.
+/// The text of a datagram, without a last character that was cut.
 fn cut_text(bytes: &[u8], cut: bool) -> Result<&str, usize> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text),

@@ -1,4 +1,4 @@
-//! The busy loop: non-blocking sockets, read one after the other without end.
+//! The busy loop: reads non-blocking sockets one after the other, without end.
 //!
 //! It shows what non-blocking I/O is, and why it alone does not make a server: a whole core is spent on reading from
 //! sockets that have nothing, and each further idle connection makes every round longer.
@@ -21,14 +21,14 @@ use std::time::{Duration, Instant};
 /// Serves `listener` until one of `stops` is readable and the open connections are done or the grace time is over.
 ///
 /// # Errors
-/// When the socket cannot be made non-blocking.
+/// If the socket cannot be made non-blocking.
 pub(super) fn serve(
     listener: TcpListener,
     limits: &Limits,
     stops: &[BorrowedFd<'_>],
     log: &Log,
 ) -> Result<Report, EndError> {
-    listener.set_nonblocking(true).map_err(ConnectionError::io("the socket cannot be non-blocking"))?;
+    listener.set_nonblocking(true).map_err(ConnectionError::io("cannot make the socket non-blocking"))?;
     let address = listener.local_addr().map_err(ConnectionError::io("the socket has no address"))?;
     log.tell(None, What::Listening(address));
     let mut report = Report::default();
@@ -70,15 +70,15 @@ pub(super) fn serve(
         }
     }
     for peer in &peers {
-        peer.tell(log, What::Failed("cut: the server stops and the grace time is over".to_owned()));
+        peer.tell(log, What::Failed("cut: the server is stopping and the grace time is over".to_owned()));
     }
     report.wall = began.elapsed();
-    report.cpu = cpu_time().map_err(ConnectionError::io("the processor time is unreadable"))?;
+    report.cpu = cpu_time().map_err(ConnectionError::io("cannot read the processor time"))?;
     Ok(report)
 }
 
-/// Accepts the connections that wait, up to a number so that the others get their turns: one per round would keep
-/// a burst of them waiting for as many rounds. Returns whether accepting must rest.
+/// Accepts waiting connections, up to a limit so that open ones get their turns; accepting one per round would make a
+/// burst wait for many rounds. Returns whether accepting must pause.
 fn accept(
     listener: &TcpListener,
     limits: &Limits,

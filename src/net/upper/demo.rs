@@ -9,14 +9,14 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long the server is measured without requests.
+/// How long the idle server is measured.
 const IDLE: Duration = Duration::from_millis(500);
 const REQUESTS: usize = 2000;
 const CONNECTIONS: usize = 50;
 
 pub(super) fn play(stage: &mut Stage<'_>) -> Result<(), DemoError> {
     for (mode, text) in [
-        (Mode::Busy, "The busy loop tries every socket, without end"),
+        (Mode::Busy, "A busy loop tries every socket, again and again"),
         (Mode::Ready, "Readiness: the kernel reports which socket has something"),
     ] {
         stage.scene(format!("{text}. {CONNECTIONS} connections, {} of them idle.", CONNECTIONS - 1));
@@ -40,8 +40,8 @@ pub(super) fn play(stage: &mut Stage<'_>) -> Result<(), DemoError> {
         ));
         // While other programs run, even a busy loop gets little of a core; a server that sleeps gets none.
         match mode {
-            Mode::Busy => stage.check("idle, it burns processor time", idle > 5.0),
-            Mode::Ready => stage.check("idle, it costs nothing", idle < 5.0),
+            Mode::Busy => stage.check("when idle, it uses processor time", idle > 5.0),
+            Mode::Ready => stage.check("when idle, it uses almost no processor time", idle < 5.0),
         }
         drop(streams);
         stage.stop(&server)?;
@@ -49,7 +49,7 @@ pub(super) fn play(stage: &mut Stage<'_>) -> Result<(), DemoError> {
     Ok(())
 }
 
-/// Sends the requests one after the other; whether each answer was right.
+/// Sends the requests one after the other. Returns whether each answer was right.
 fn ask(stream: &mut TcpStream) -> bool {
     let _ = stream.set_nodelay(true);
     let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));

@@ -1,4 +1,4 @@
-//! `upper`: text comes back in upper case, from two servers to compare.
+//! `upper`: returns text in upper case, with two kinds of server to compare.
 
 mod busy;
 mod demo;
@@ -26,7 +26,7 @@ pub struct Upper;
 
 impl Program for Upper {
     const NAME: &'static str = "upper";
-    const ABOUT: &'static str = "Text comes back in upper case, from a busy loop or by readiness";
+    const ABOUT: &'static str = "Return text in upper case, by a busy loop or by readiness";
     // An idle connection costs a few hundred bytes.
     const LIMITS: Limits = Limits { connections: 16_384, ..Limits::DEFAULT };
     type Ends = Ends;
@@ -39,7 +39,7 @@ impl Program for Upper {
 /// The ends.
 #[derive(Debug, Subcommand, Serialize, Deserialize)]
 pub enum Ends {
-    /// Send everything back in upper case; reports its cost at the end
+    /// Send everything back in upper case, and report the cost at the end
     Serve(Serve),
     /// Send each line, and show what comes back
     Connect(ConnectArgs),
@@ -48,7 +48,7 @@ pub enum Ends {
 /// The end that listens.
 #[derive(Debug, clap::Args, Serialize, Deserialize)]
 pub struct Serve {
-    /// Where it listens, and its limits.
+    /// The address and the limits.
     #[command(flatten)]
     pub serve: ServeArgs,
     /// How the server finds the connections that have sent something
@@ -59,7 +59,7 @@ pub struct Serve {
 /// How the server finds the connections that have sent something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum Mode {
-    /// It tries to read from all of them, without end
+    /// It tries to read from all of them, again and again
     Busy,
     /// The kernel reports them (epoll)
     Ready,
@@ -92,7 +92,7 @@ impl End for Ends {
     }
 }
 
-/// The text in upper case, as Python's `str.upper`: one character may become two or three.
+/// The text in upper case, like Python's `str.upper`: one character may become two or three.
 pub fn upper(text: &str) -> String {
     text.to_uppercase()
 }
@@ -100,7 +100,7 @@ pub fn upper(text: &str) -> String {
 /// Serves one connection in the calling thread, as `auth` does once the key is proven.
 ///
 /// # Errors
-/// When what arrives is not UTF-8, or the connection stalls or breaks.
+/// If what arrives is not UTF-8, or the connection stalls or breaks.
 pub fn serve_one(connection: &Connection) -> Result<(), ConnectionError> {
     let mut buffer = vec![0; TURN];
     let mut decoder = TextDecoder::default();
@@ -117,7 +117,7 @@ pub fn serve_one(connection: &Connection) -> Result<(), ConnectionError> {
 struct Report {
     /// Connections accepted.
     connections: u64,
-    /// The most that were open at once.
+    /// Maximum number of connections open at once.
     most: usize,
     /// Processor time in user mode and in the kernel.
     cpu: (Duration, Duration),

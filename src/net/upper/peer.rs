@@ -1,4 +1,4 @@
-//! One connection without a thread of its own: what both servers do when it has a turn.
+//! One connection without a thread of its own: what both servers do in its turn.
 
 use super::upper;
 use crate::net::connection::ConnectionError;
@@ -9,11 +9,11 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;
 
-/// Bytes that are read in one turn. One connection can make the server hold about three times as much, for a
+/// How many bytes are read in one turn. One connection can make the server hold about three times as many, because a
 /// character can grow in upper case.
 pub(super) const TURN: usize = 16 << 10;
 
-/// Connections that are accepted before the others get their turns.
+/// How many connections are accepted before the open ones get their turns.
 pub(super) const ACCEPTS: usize = 128;
 
 /// The result of a turn.
@@ -23,19 +23,19 @@ pub(super) enum Turn {
     Again,
     /// Everything that had arrived was read.
     Emptied,
-    /// Nothing can be done until the kernel reports something.
+    /// Nothing can be done until the kernel reports a change.
     Wait,
-    /// The client has ended its sending and has all its answers.
+    /// The client has ended its direction and has received all answers.
     Done,
 }
 
-/// A connection that gets turns.
+/// A connection that is served in turns.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) stream: TcpStream,
     pub(super) address: SocketAddr,
     decoder: TextDecoder,
-    /// What the client has not read yet; nothing is read from it until it has.
+    /// Answers that the client has not read yet; until it has, nothing is read from it.
     pending: Vec<u8>,
     opened: Instant,
     moved: Instant,
@@ -122,7 +122,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Checks the idle time and the life of the connection.
+    /// Checks the idle time and the duration of the connection.
     pub(super) fn check_time(&self, limits: &Limits, now: Instant) -> Result<(), ConnectionError> {
         if now.saturating_duration_since(self.opened) >= limits.total {
             return Err(ConnectionError::Total(limits.total));

@@ -1,9 +1,9 @@
-//! Readiness: the kernel reports which sockets have something (`epoll(7)`, through `mio`), and only those get a turn. An
-//! idle connection costs memory and nothing else.
+//! Readiness: the kernel reports which sockets have data (`epoll(7)`, through `mio`), and only those get a turn. An idle
+//! connection costs memory and nothing else.
 //!
-//! A notification arrives once for each change (edge-triggered), so a connection keeps getting turns until it has
-//! nothing left: a read or write would block, or a read returned less than the buffer holds. Turns go round, so a
-//! connection that always has more cannot starve the others.
+//! A notification arrives once per change (edge-triggered), so a connection gets turns until it has nothing left: a
+//! read or write would block, or a read returned less than the buffer holds. Turns rotate, so a connection that always
+//! has more data cannot starve the others.
 
 use super::Report;
 use super::peer::{ACCEPTS, Peer, TURN, Turn};
@@ -26,13 +26,13 @@ use std::time::{Duration, Instant};
 
 const LISTENER: Token = Token(usize::MAX - 1);
 const STOP: Token = Token(usize::MAX);
-/// How often idle and total times are checked.
+/// How often the idle times and durations are checked.
 const SWEEP: Duration = Duration::from_millis(500);
 
 /// Serves `listener` until one of `stops` is readable and the open connections are done or the grace time is over.
 ///
 /// # Errors
-/// When no epoll instance can be made, or waiting fails.
+/// If no epoll instance can be created, or waiting fails.
 pub(super) fn serve(
     listener: TcpListener,
     limits: &Limits,
@@ -40,22 +40,22 @@ pub(super) fn serve(
     log: &Log,
 ) -> Result<Report, EndError> {
     let server = Loop::new(listener, limits, stops, log)
-        .map_err(ConnectionError::io("no epoll instance can be made"))?;
+        .map_err(ConnectionError::io("cannot create an epoll instance"))?;
     Ok(server.run().map_err(ConnectionError::io("waiting for readiness failed"))?)
 }
 
 struct Slot {
     peer: Peer,
-    /// Whether it waits for a turn already.
+    /// Whether it is already waiting for a turn.
     queued: bool,
-    /// Whether the client has ended its sending: that is reported once, so it is read up to the end.
+    /// Whether the client has ended its direction. That is reported once, so the connection is then read to the end.
     ended: bool,
 }
 
 struct Loop<'a> {
     poll: Poll,
     listener: Option<TcpListener>,
-    /// If connections may wait to be accepted: the time from which to try.
+    /// The time from which to try to accept, if connections may be waiting.
     acceptable: Option<Instant>,
     door: Door,
     slots: Slab<Slot>,
@@ -120,7 +120,7 @@ impl<'a> Loop<'a> {
             self.accept();
             self.door.close_due();
             let now = Instant::now();
-            // Only those that wait now: a connection that is queued again waits for the next events first.
+            // Only those in the queue now: a connection that is queued again first waits for the next events.
             for _ in 0..self.turns.len() {
                 if let Some(number) = self.turns.pop_front() {
                     self.turn(number, &mut buffer, now);
@@ -132,7 +132,7 @@ impl<'a> Loop<'a> {
             }
         }
         for (_, slot) in &self.slots {
-            let why = "cut: the server stops and the grace time is over".to_owned();
+            let why = "cut: the server is stopping and the grace time is over".to_owned();
             slot.peer.tell(self.log, What::Failed(why));
         }
         self.report.wall = began.elapsed();
@@ -144,7 +144,7 @@ impl<'a> Loop<'a> {
         self.stopping.is_some_and(|since| self.slots.is_empty() || since.elapsed() >= self.limits.grace)
     }
 
-    /// How long to wait for events at most.
+    /// The maximum time to wait for events.
     fn patience(&self) -> Duration {
         let accepting = self.acceptable.map(|at| at.saturating_duration_since(Instant::now()));
         let stopping = self.stopping.map(|since| self.limits.grace.saturating_sub(since.elapsed()));
@@ -162,7 +162,7 @@ impl<'a> Loop<'a> {
     }
 
     fn queue(&mut self, number: usize) {
-        // An event of a connection that has just ended finds no slot, or costs a new connection a turn.
+        // An event of a connection that has just ended finds no slot, or gives a new connection a useless turn.
         if let Some(slot) = self.slots.get_mut(number).filter(|slot| !slot.queued) {
             slot.queued = true;
             self.turns.push_back(number);
@@ -193,14 +193,11 @@ impl<'a> Loop<'a> {
                         both,
                     );
                     if let Err(error) = registered {
-                        peer.tell(
-                            self.log,
-                            What::Failed(format!("readiness cannot be reported for it: {error}")),
-                        );
+                        peer.tell(self.log, What::Failed(format!("cannot register it with epoll: {error}")));
                         continue;
                     }
                     peer.tell(self.log, What::Opened);
-                    // epoll reports at once what arrived before the registration.
+                    // epoll immediately reports data that arrived before the registration.
                     entry.insert(Slot { peer, queued: false, ended: false });
                     self.report.connections += 1;
                     self.report.most = self.report.most.max(self.slots.len());
@@ -224,7 +221,7 @@ impl<'a> Loop<'a> {
         slot.queued = false;
         match slot.peer.turn(buffer, now, self.log) {
             Ok(Turn::Again) => self.queue(number),
-            // What arrives from now on is reported anew.
+            // Data that arrives from now on is reported again.
             Ok(Turn::Emptied) if !slot.ended => {}
             Ok(Turn::Emptied) => self.queue(number),
             Ok(Turn::Wait) => {}

@@ -127,7 +127,7 @@ fn wrong_command_lines() -> Result<(), Failed> {
         (
             proclab(&["file", "send", "/dev/null", "--to", &nobody]),
             1,
-            "error: /dev/null cannot be sent: only a regular file",
+            "error: cannot send /dev/null: only a regular file",
         ),
     ] {
         let end = End::start(command, "");

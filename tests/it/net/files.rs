@@ -129,7 +129,7 @@ fn resumed() -> Result<(), Failed> {
 
     let (server, address) = End::serve(proclab(&receive), "");
     let sender = End::start(proclab(&["file", "send", &path, "--to", &address, "--resume"]), "");
-    sender.error_with(&format!("the other end has {kept} of 20000000 bytes: the rest is sent"));
+    sender.error_with(&format!("the other end has {kept} of 20000000 bytes: sending the rest"));
     assert_eq!(sender.finish().0, 0);
     assert_eq!(std::fs::read(inbox.0.join("big")).unwrap(), bytes);
     assert_eq!(inbox.names(), ["big"]);
@@ -162,7 +162,7 @@ fn confirmed() -> Result<(), Failed> {
 fn unwritable() -> Result<(), Failed> {
     // Not even root can make a file there.
     let end = End::start(proclab(&["file", "receive", "--into", "/proc", "--bind", "127.0.0.1:0"]), "");
-    end.error_with("error: /proc cannot be received into: the folder is unusable");
+    end.error_with("error: cannot receive files into /proc: the folder cannot be used");
     end.error_with("hint: --into must be a folder that you may write to");
     assert_eq!(end.finish().0, 1);
     Ok(())

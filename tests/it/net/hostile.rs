@@ -109,7 +109,7 @@ fn silent_clients() -> Result<(), Failed> {
         let (server, address) = End::serve(command(kind, args, &["--idle", "1"], &inbox), "");
         let mut guest = Guest::new(kind, &server, &address, "guest");
         let _silent = connect(&address);
-        served_until_told(&server, &mut guest, "nothing moved for 1s");
+        served_until_told(&server, &mut guest, "no byte moved for 1s");
         guest.finish(&server, &inbox);
         assert_eq!(server.interrupt(), 0, "{args:?}");
     }
@@ -152,7 +152,7 @@ fn dripping_clients() -> Result<(), Failed> {
             guests += 1;
             Guest::new(kind, &server, &address, &format!("guest {guests}")).finish(&server, &inbox);
             told.extend(server.errors());
-            told.iter().any(|line| line.contains("not done after 1s"))
+            told.iter().any(|line| line.contains("still open after 1s"))
         });
         let _ = stream.shutdown(Shutdown::Both);
         drip.join().unwrap();
@@ -184,7 +184,7 @@ fn never_reads() -> Result<(), Failed> {
             let _ = greedy.write(&bytes);
             guest.turn(&server);
             told.extend(server.errors());
-            told.iter().any(|line| line.contains("nothing moved for 1s"))
+            told.iter().any(|line| line.contains("no byte moved for 1s"))
         });
         assert!(resident_kb(server.pid()) < 64 << 10, "{args:?}");
         guest.finish(&server, &inbox);
@@ -240,7 +240,7 @@ fn takes_nothing() -> Result<(), Failed> {
             }
             all
         });
-        let told = server.error_with("nothing moved for 1s");
+        let told = server.error_with("no byte moved for 1s");
         assert!(told.starts_with(&stuck.local_addr().unwrap().to_string()), "{told}");
         assert_eq!(taking.join().unwrap(), expected, "{}", args[0]);
         assert!(resident_kb(server.pid()) < 64 << 10, "{}", args[0]);
@@ -397,7 +397,7 @@ fn simultaneous_guesses() -> Result<(), Failed> {
         lines.extend(server.errors());
         lines.len() >= 100
     });
-    let judged = lines.iter().filter(|line| line.contains("the key is not proven")).count();
+    let judged = lines.iter().filter(|line| line.contains("the proof is wrong")).count();
     assert_eq!(judged, 11, "five at once, then one a second for as long as any is made to wait");
     assert_eq!(server.interrupt(), 0);
     Ok(())
