@@ -1,4 +1,4 @@
-//! `proclab bench`: everybody takes part, the ratios are those of the figures, and an interrupt ends all of it.
+//! `proclab bench`: every peer takes part, the ratios match the figures, and an interrupt ends all of it.
 
 use crate::common::id_of;
 use crate::common::{kill, trials, until};
@@ -10,14 +10,14 @@ use serde_json::Value;
 
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["bench":
-        each_work_gives_ratios_that_follow_from_its_samples,
-        without_python_its_entries_are_named_as_left_out,
-        an_interrupt_ends_whatever_is_measured,
-        works_that_are_none_are_refused,
+        the_ratios_follow_from_the_samples,
+        without_python_its_entries_are_reported_as_left_out,
+        an_interrupt_ends_every_measurement,
+        unknown_works_are_refused,
     ]
 }
 
-fn each_work_gives_ratios_that_follow_from_its_samples() {
+fn the_ratios_follow_from_the_samples() {
     let lab = Lab::new();
     let schema = jsonschema::validator_for(&json(&lab.run(&["schema", "bench"]))).unwrap();
     for (work, times) in [("start", true), ("queue", false)] {
@@ -42,7 +42,7 @@ fn each_work_gives_ratios_that_follow_from_its_samples() {
     lab.assert_nothing_is_left();
 }
 
-fn without_python_its_entries_are_named_as_left_out() {
+fn without_python_its_entries_are_reported_as_left_out() {
     let lab = Lab::new();
     let args = ["bench", "queue", "--rounds", "1"];
     let output = finish(lab.command(&args).env("PATH", "/nonexistent").spawn().unwrap());
@@ -51,11 +51,11 @@ fn without_python_its_entries_are_named_as_left_out() {
     assert!(out.contains("figure messages proclab's-queue/ipc-channel-unbounded "), "{out}");
 }
 
-fn an_interrupt_ends_whatever_is_measured() {
+fn an_interrupt_ends_every_measurement() {
     let lab = Lab::new();
     let child = lab.command(&["bench", "start", "--rounds", "1000"]).spawn().unwrap();
     let pid = id_of(&child);
-    // In the middle of a turn, which is a child's: it starts children of its own.
+    // In the middle of a round, which runs in a child that starts children of its own.
     let children = |pid| tree::children_by_parent(pid).unwrap_or_default();
     until("it is in a turn", || {
         listens(pid) && children(pid).into_iter().any(|child| !children(child).is_empty())
@@ -67,7 +67,7 @@ fn an_interrupt_ends_whatever_is_measured() {
     lab.assert_nothing_is_left();
 }
 
-fn works_that_are_none_are_refused() {
+fn unknown_works_are_refused() {
     let lab = Lab::new();
     for args in [
         &["bench"][..],

@@ -1,6 +1,6 @@
-//! No two files use each other: a reader can begin with any file and read downwards.
+//! No two files use each other, so a reader can begin with any file and read downwards.
 //!
-//! What a file uses is read from its `use` lines and its paths. A name that is only handed on (`pub use`)
+//! A file's dependencies are read from its `use` lines and its paths. A name that is only re-exported (`pub use`)
 //! counts as a use of the file that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ type Module = Vec<String>;
 struct Crate {
     /// Each file's module, with its code.
     files: BTreeMap<Module, (String, String)>,
-    /// What a module hands on under a name of its own, and where that is defined.
+    /// The re-exports of each module, and where they are defined.
     handed_on: BTreeMap<(Module, String), Module>,
 }
 
@@ -48,7 +48,7 @@ fn code_of(source: &Source) -> String {
             is_test = true;
             continue;
         }
-        // Who may see a name is no use.
+        // Visibility paths such as `pub(in …)` are not uses.
         let line = &without(line, "pub(in ", ')')
             .replace("pub(crate) use", "pub use")
             .replace("pub(super) use", "pub use");
@@ -63,7 +63,7 @@ fn code_of(source: &Source) -> String {
     code
 }
 
-/// The text without what begins with `begin` and ends with `end`.
+/// The text without the parts that begin with `begin` and end with `end`.
 fn without(text: &str, begin: &str, end: char) -> String {
     let mut parts = text.split(begin);
     let first = parts.next().unwrap_or_default().to_owned();
@@ -140,7 +140,7 @@ impl Crate {
     /// The file that defines what a path names.
     fn file_of(&self, path: &Module) -> Option<&Module> {
         let mut path = path.clone();
-        // As often as a name can be handed on.
+        // A name can be re-exported several times.
         for _ in 0..8 {
             let depth = (0..=path.len()).rev().find(|depth| self.files.contains_key(&path[..*depth]))?;
             let module = path[..depth].to_vec();
@@ -163,7 +163,7 @@ impl Crate {
     }
 }
 
-/// What the `use` lines name, and whether it is handed on.
+/// The names in the `use` lines, and whether each is re-exported.
 fn uses(code: &str) -> Vec<(String, bool)> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("use ") {
@@ -176,13 +176,13 @@ fn uses(code: &str) -> Vec<(String, bool)> {
     found
 }
 
-/// Every path with `::` in the code, `use` lines included.
+/// Every path with `::` in the code, including `use` lines.
 fn paths(code: &str) -> impl Iterator<Item = String> {
     let words = code.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
     words.map(|word| word.trim_matches(':')).filter(|word| word.contains("::")).map(str::to_owned)
 }
 
-/// The groups of files of which each uses each other one, by way of others.
+/// The groups of files that use each other, directly or indirectly.
 fn circles(uses: &BTreeMap<&Module, BTreeSet<&Module>>) -> Vec<BTreeSet<Module>> {
     let reach = |from: &Module| {
         let (mut seen, mut todo) = (BTreeSet::new(), vec![from.clone()]);

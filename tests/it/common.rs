@@ -1,4 +1,4 @@
-//! What the topics share: bounded waits, and looks at other processes.
+//! Helpers that the topics share: bounded waits, and observation of other processes.
 
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal as Known;
@@ -10,14 +10,14 @@ use std::fmt::Display;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// How long something may take that must happen: never a figure that a test is about.
+/// The limit for events that must happen. No test measures it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The longest that one test may take, on the slowest machine, in seconds.
+/// The maximum duration of one test on the slowest machine, in seconds.
 const LIMIT: u32 = 600;
 
-/// A test that can't hang the run: past its limit `SIGALRM` ends the program, with the test's name as the last
-/// thing told. An alarm needs no second thread, and no child inherits it over `fork`.
+/// A test that cannot hang the run: after its limit `SIGALRM` ends the program, and the test's name is the last line
+/// printed. An alarm needs no second thread, and `fork` does not pass it on.
 pub(crate) fn bounded(
     name: impl Into<String>,
     test: impl FnOnce() -> Result<(), Failed> + Send + 'static,
@@ -30,7 +30,7 @@ pub(crate) fn bounded(
     })
 }
 
-/// A test with a sentence for a name.
+/// A test whose name is a sentence.
 pub(crate) fn trial(topic: &str, sentence: &str, test: fn()) -> Trial {
     bounded(format!("{topic}::{sentence}"), move || {
         test();
@@ -46,11 +46,11 @@ macro_rules! trials {
 }
 pub(crate) use trials;
 
-/// Waits for a condition that announces itself by nothing.
+/// Polls until a condition holds that nothing announces.
 pub(crate) fn until(what: impl Display, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {
-        assert!(begin.elapsed() < PATIENCE, "{what}: still not so after {PATIENCE:?}");
+        assert!(begin.elapsed() < PATIENCE, "{what}: not after {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -59,12 +59,12 @@ pub(crate) fn supervisor() -> Supervisor {
     Supervisor::new().unwrap().grace(Duration::from_secs(5))
 }
 
-/// How the child ends, which it must.
+/// The exit of the child, which must end.
 pub(crate) fn end_of(child: &Handle) -> Exit {
     child.join_timeout(PATIENCE).unwrap().unwrap_or_else(|| panic!("{child:?} does not end"))
 }
 
-/// What the child returns, which it must.
+/// The result of the child, which must return one.
 pub(crate) fn result_of<T>(child: &Child<T>) -> T
 where
     T: serde::Serialize + for<'de> serde::Deserialize<'de> + Send + 'static,
@@ -81,16 +81,16 @@ pub(crate) fn sleep() {
 }
 
 pub(crate) fn sleeper(method: StartMethod) -> Process<(), ()> {
-    // Whatever goes wrong in a test, the sleeper does not outlive it.
+    // So that the sleeper does not outlive a failed test.
     Process::new(sleep).name("sleeper").start_method(method).die_with_parent(true)
 }
 
-/// Waits for the end of a process that is not our child, which `held` holds.
+/// Waits for the end of the process of the pidfd `held`, which is not our child.
 pub(crate) fn ends(held: impl AsFd) -> bool {
     poll::readable(&[held.as_fd()], poll::Deadline::after(PATIENCE)).unwrap()[0]
 }
 
-/// Whether a process lives: it is there, and no zombie.
+/// Whether a process exists and is not a zombie.
 pub(crate) fn lives(pid: Pid) -> bool {
     of_process(pid).is_some_and(|stat| !matches!(stat.letter, 'Z' | 'X'))
 }
@@ -107,7 +107,7 @@ pub(crate) fn own_pid() -> Pid {
     Pid::this()
 }
 
-/// Our children of this name.
+/// Our children with this name.
 pub(crate) fn children_named(name: &str) -> Vec<Pid> {
     let all = tree::all().unwrap();
     all.iter().filter(|one| one.ppid == own_pid() && one.name == name).map(|one| one.pid).collect()
@@ -117,7 +117,7 @@ pub(crate) fn hold(pid: Pid) -> std::os::fd::OwnedFd {
     pidfd::open(pid).unwrap()
 }
 
-/// The ID of a child that the standard library started.
+/// The PID of a child that the standard library started.
 pub(crate) fn id_of(child: &std::process::Child) -> Pid {
     Pid::from_raw(child.id().cast_signed())
 }

@@ -42,7 +42,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// A directory that is gone afterwards.
+/// A directory that is removed when dropped.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -194,7 +194,7 @@ fn replays() {
     }
 }
 
-/// One schedule of each class is executed, and together they stand for all that the naive search executes.
+/// One schedule per class is executed, and together they represent all schedules of the naive search.
 fn is_reduced(what: &dyn std::fmt::Debug, full: &Tally<Verdict>, reduced: &Tally<Verdict>) {
     assert_eq!(reduced.schedules, full.classes(), "{what:?}");
     assert_eq!(reduced.classes(), full.classes(), "{what:?}");
@@ -315,7 +315,7 @@ fn resumed() {
         if found["complete"] == true {
             break found;
         }
-        assert!(parts < 10, "it never ends");
+        assert!(parts < 10, "the search does not end");
     };
     assert!(parts > 1);
     assert_eq!(last["schedules"], whole["schedules"]);
@@ -370,7 +370,7 @@ fn race_by_default() {
     assert!(!right(0) && right(1), "{swept}");
 }
 
-/// Runs `replay --step` with what a person would type, or a file that holds no lines at all.
+/// Runs `replay --step` with typed input, or with a file that has no lines.
 fn stepped(stdin: std::process::Stdio, typed: &[u8]) -> (i32, String, String) {
     use std::io::Write;
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_proclab"));
@@ -387,14 +387,14 @@ fn stepped(stdin: std::process::Stdio, typed: &[u8]) -> (i32, String, String) {
 
 fn step_by_step() {
     use std::process::Stdio;
-    // A reads; undone; B reads and writes; A goes on: now nobody oversells.
+    // A reads; undo; B reads and writes; A continues: now the sale is right.
     let (code, out, told) = stepped(Stdio::piped(), b"a\n-\nb\nb\na\na\n");
     assert_eq!(code, 0, "{out}{told}");
     assert!(out.contains("verdict: ok"), "{out}");
     assert!(told.contains("[stock: 1]  next: A at read, B at read"), "{told}");
     assert!(told.contains("undone: step 1") && told.contains("[stock: 0]"), "{told}");
     let (code, out, _) = stepped(Stdio::from(std::fs::File::open("/dev/zero").unwrap()), b"");
-    assert_eq!((code, out.starts_with("stopped")), (0, true), "input without lines is no schedule");
+    assert_eq!((code, out.starts_with("stopped")), (0, true), "input without lines stops the replay");
 }
 
 fn stopped_worker() {

@@ -1,4 +1,4 @@
-//! Commands that cannot go on: broken outputs, strange inputs, limits, and a Ctrl-C at any time.
+//! Commands that cannot continue: broken outputs, strange inputs, limits, and Ctrl-C at any time.
 
 use crate::common::id_of;
 use crate::common::{kill, lives, state_of, trials, until};
@@ -14,23 +14,23 @@ use std::process::Stdio;
 
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["faults":
-        a_full_disk_is_one_clear_line,
-        a_reader_of_help_lists_and_scripts_may_go_away,
-        what_is_no_regular_file_is_not_waited_for,
+        a_full_disk_causes_one_clear_line,
+        help_lists_and_scripts_survive_a_closed_pipe,
+        a_file_that_is_not_regular_is_refused_without_waiting,
         a_device_is_written_to_and_never_replaced,
-        a_file_that_cannot_be_written_costs_no_run,
-        too_few_descriptors_are_one_clear_line,
-        too_few_processes_are_one_clear_line,
-        a_limit_of_the_size_of_files_is_one_clear_line,
-        output_that_is_not_taken_at_once_is_waited_for,
-        trials_that_are_interrupted_tell_what_they_know,
-        an_exploration_that_is_interrupted_tells_what_it_knows,
-        a_person_who_schedules_may_interrupt_at_a_prompt,
-        a_child_that_is_stopped_before_it_is_ready_does_not_hold_a_ctrl_c_up,
+        an_unwritable_file_is_reported_before_the_run,
+        too_few_descriptors_cause_one_clear_line,
+        too_few_processes_cause_one_clear_line,
+        a_file_size_limit_causes_one_clear_line,
+        output_waits_for_a_slow_reader,
+        interrupted_trials_report_what_they_know,
+        an_interrupted_exploration_reports_what_it_knows,
+        a_prompt_can_be_interrupted,
+        a_child_stopped_before_it_is_ready_does_not_delay_ctrl_c,
     ]
 }
 
-fn a_full_disk_is_one_clear_line() {
+fn a_full_disk_causes_one_clear_line() {
     let lab = Lab::new();
     for args in [
         &["run", "tickets", "--think", "0", "--buyers", "2"][..],
@@ -52,7 +52,7 @@ fn a_full_disk_is_one_clear_line() {
     }
 }
 
-fn a_reader_of_help_lists_and_scripts_may_go_away() {
+fn help_lists_and_scripts_survive_a_closed_pipe() {
     let lab = Lab::new();
     for args in ["list", "schema run", "completions bash", "--help", "trials tickets -n 2"] {
         let output = shell(&lab, &format!("\"$PROGRAM\" {args} | true"));
@@ -61,7 +61,7 @@ fn a_reader_of_help_lists_and_scripts_may_go_away() {
     }
 }
 
-fn what_is_no_regular_file_is_not_waited_for() {
+fn a_file_that_is_not_regular_is_refused_without_waiting() {
     let lab = Lab::new();
     let pipe = lab.tmp.join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -95,12 +95,12 @@ fn a_device_is_written_to_and_never_replaced() {
     std::os::unix::fs::symlink(&file, &link).unwrap();
     let path = link.to_str().unwrap();
     ran(&lab.run(&["trials", "tickets", "-n", "2", "--lock", "flock", "--no-search", "--csv", path]), 0);
-    assert!(link.symlink_metadata().unwrap().is_symlink(), "what it points to is replaced");
+    assert!(link.symlink_metadata().unwrap().is_symlink(), "the target of the link is replaced");
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 3);
-    assert_eq!(fs::read_dir(&lab.tmp).unwrap().count(), 2, "nothing lies beside them");
+    assert_eq!(fs::read_dir(&lab.tmp).unwrap().count(), 2, "no other file is left");
 }
 
-fn a_file_that_cannot_be_written_costs_no_run() {
+fn an_unwritable_file_is_reported_before_the_run() {
     let lab = Lab::new();
     for args in [
         &["trials", "tickets", "-n", "1000000", "--csv", "/nowhere/at/all"][..],
@@ -113,7 +113,7 @@ fn a_file_that_cannot_be_written_costs_no_run() {
     lab.assert_nothing_is_left();
 }
 
-fn too_few_descriptors_are_one_clear_line() {
+fn too_few_descriptors_cause_one_clear_line() {
     let lab = Lab::new();
     for scenario in ["run tickets --buyers 50", "run pipeline", "run life orphan", "explore tickets"] {
         for limit in [10, 12, 14, 16, 20, 24, 32] {
@@ -130,9 +130,9 @@ fn too_few_descriptors_are_one_clear_line() {
     lab.assert_nothing_is_left();
 }
 
-fn too_few_processes_are_one_clear_line() {
+fn too_few_processes_cause_one_clear_line() {
     let lab = Lab::new();
-    // Root has no such limit.
+    // The limit does not apply to root.
     let as_another =
         if nix::unistd::geteuid().is_root() { "setpriv --reuid 65534 --clear-groups " } else { "" };
     let limited = |limit: u32, command: &str| {
@@ -151,7 +151,7 @@ fn too_few_processes_are_one_clear_line() {
             let said = text(&output.stderr);
             assert!(matches!(output.status.code(), Some(0 | 1 | 3)), "{limit}, {command}: {said}");
             assert!(!said.contains("panicked"), "{limit}, {command}: {said}");
-            // As each of the user's processes counts, all of them can be too many: then nothing starts at all.
+            // All of the user's processes count, so they may already exceed the limit: then nothing starts at all.
             if output.status.code() == Some(1) && said.contains("Resource temporarily unavailable") {
                 assert!(
                     said.contains("\nhint: raise the limit of this user's processes (`ulimit -u`"),
@@ -161,11 +161,11 @@ fn too_few_processes_are_one_clear_line() {
             }
         }
     }
-    assert!(is_reached, "the limit is reached by some");
+    assert!(is_reached, "some commands reach the limit");
     lab.assert_nothing_is_left();
 }
 
-fn a_limit_of_the_size_of_files_is_one_clear_line() {
+fn a_file_size_limit_causes_one_clear_line() {
     let lab = Lab::new();
     let csv = lab.tmp.join("runs.csv");
     let with_csv = format!("trials tickets -n 2 --csv {}", csv.display());
@@ -181,7 +181,7 @@ fn a_limit_of_the_size_of_files_is_one_clear_line() {
     lab.assert_nothing_is_left();
 }
 
-fn output_that_is_not_taken_at_once_is_waited_for() {
+fn output_waits_for_a_slow_reader() {
     let lab = Lab::new();
     let (mut reader, writer) = std::io::pipe().unwrap();
     let nonblocking = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK);
@@ -189,7 +189,7 @@ fn output_that_is_not_taken_at_once_is_waited_for() {
     nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
     let mut command = lab.command(&["schema", "run"]);
     let child = command.stdout(writer).spawn().unwrap();
-    // It holds the writing end as well.
+    // It also holds the writing end.
     drop(command);
     until("the pipe is full and its writer sleeps", || state_of(id_of(&child)) == 'S');
     let mut said = String::new();
@@ -198,7 +198,7 @@ fn output_that_is_not_taken_at_once_is_waited_for() {
     assert!(said.len() > 4096 && serde_json::from_str::<serde_json::Value>(&said).is_ok());
 }
 
-fn trials_that_are_interrupted_tell_what_they_know() {
+fn interrupted_trials_report_what_they_know() {
     let lab = Lab::new();
     let csv = lab.tmp.join("runs.csv");
     let args = ["trials", "tickets", "-n", "1000000", "--format", "json", "--csv", csv.to_str().unwrap()];
@@ -215,7 +215,7 @@ fn trials_that_are_interrupted_tell_what_they_know() {
     assert!(n > 0 && n < 1_000_000);
     assert_eq!(fs::read_to_string(&csv).unwrap().lines().count() as u64, n + 1);
     lab.assert_nothing_is_left();
-    // A buyer that thinks for a minute is not waited for.
+    // The command does not wait for a buyer that thinks for a minute.
     let child =
         lab.command(&["trials", "tickets", "-n", "5", "--think", "60000", "--buyers", "3"]).spawn().unwrap();
     let pid = id_of(&child);
@@ -226,7 +226,7 @@ fn trials_that_are_interrupted_tell_what_they_know() {
     lab.assert_nothing_is_left();
 }
 
-fn an_exploration_that_is_interrupted_tells_what_it_knows() {
+fn an_interrupted_exploration_reports_what_it_knows() {
     let lab = Lab::new();
     let args = ["explore", "tickets", "--buyers", "4", "--lock", "none", "--format", "json"];
     let has_a_child = |pid| !tree::children_by_parent(pid).unwrap().is_empty();
@@ -240,7 +240,7 @@ fn an_exploration_that_is_interrupted_tells_what_it_knows() {
         let output = finish(child);
         assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
         assert!(text(&output.stderr).contains("interrupted by SIGINT"), "{}", text(&output.stderr));
-        // Before the first schedule nothing is known.
+        // Before the first schedule there is no result.
         if is_known || !output.stdout.is_empty() {
             assert_eq!(json(&output)["complete"], false);
         }
@@ -248,13 +248,13 @@ fn an_exploration_that_is_interrupted_tells_what_it_knows() {
     }
 }
 
-fn a_person_who_schedules_may_interrupt_at_a_prompt() {
+fn a_prompt_can_be_interrupted() {
     let lab = Lab::new();
     let told = lab.run(&["explore", "tickets", "--lock", "none"]);
     let (_, after) = ran(&told, 3).split_once("proclab replay ").unwrap();
     let args = ["replay", after.split_whitespace().next().unwrap(), "--step"];
     let mut child = lab.command(&args).stdin(Stdio::piped()).spawn().unwrap();
-    // It stays open, and the last line has no end yet.
+    // The input stays open, and the last line is incomplete.
     let mut keys = child.stdin.take().unwrap();
     let mut prompts = child.stderr.take().unwrap();
     keys.write_all(b"\n\na").unwrap();
@@ -271,13 +271,13 @@ fn a_person_who_schedules_may_interrupt_at_a_prompt() {
     assert!(said.contains("interrupted by SIGINT"), "{said}");
     assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
     lab.assert_nothing_is_left();
-    // Without an interrupt the end of the input is a stop, and whole lines are steps.
+    // Without an interrupt, complete lines are steps and the end of the input is a stop.
     let mut child = lab.command(&args).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"\n\nq").unwrap();
     assert!(ran(&finish(child), 0).starts_with("stopped: "));
 }
 
-fn a_child_that_is_stopped_before_it_is_ready_does_not_hold_a_ctrl_c_up() {
+fn a_child_stopped_before_it_is_ready_does_not_delay_ctrl_c() {
     const ATTEMPTS: usize = 20;
     let lab = Lab::new();
     for args in [&["run", "tickets"][..], &["explore", "tickets"], &["run", "pipeline"]] {
@@ -293,12 +293,12 @@ fn a_child_that_is_stopped_before_it_is_ready_does_not_hold_a_ctrl_c_up() {
             lab.assert_nothing_is_left();
             is_held_up
         });
-        assert!(is_proven, "{args:?}: each of {ATTEMPTS} stops came too late");
+        assert!(is_proven, "{args:?}: all {ATTEMPTS} stops came too late");
     }
 }
 
-/// Stops the first child as soon as it is a program of its own (before that it holds up the very system call
-/// that makes it), and tells whether `pid` then waits for it and goes no further. The stop may come too late.
+/// Stops the first child as soon as it has executed its program (before that, it would delay the system call that
+/// creates it). Returns whether `pid` then waits for it and does nothing else; the stop may come too late.
 fn stops_its_first_child(pid: Pid) -> bool {
     const CALM: u32 = 50;
     let mut first = Pid::UNKNOWN;
@@ -313,7 +313,7 @@ fn stops_its_first_child(pid: Pid) -> bool {
     kill(first, Signal::SIGSTOP);
     let (mut calm, mut goes_on) = (0, false);
     until("it waits, or goes on", || {
-        // Whoever is ready to run is in no hurry to do so on a busy machine: only a sleep counts.
+        // On a busy machine a ready process may not run for a while, so only sleep counts as waiting.
         let waits = state_of(pid) == 'S' && state_of(first) == 'T';
         calm = if waits { calm + 1 } else { 0 };
         goes_on = !lives(pid) || tree::children_by_parent(pid).unwrap() != [first];

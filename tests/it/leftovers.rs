@@ -1,4 +1,4 @@
-//! What commands leave when they are killed: nothing, or what the next one removes.
+//! Killed commands leave nothing behind, or only what the next command removes.
 
 use crate::common::{PATIENCE, id_of, kill, trials, until};
 use crate::program::{Lab, PROGRAM, finish, ran, shell, text};
@@ -18,16 +18,16 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_folder_is_private_and_locked_and_gone_with_its_command,
         what_a_killed_tree_leaves_is_removed_by_the_next_command,
         a_folder_in_use_and_one_of_another_kind_are_not_swept,
-        a_full_memory_is_passed_over_for_the_temporary_folder,
-        a_forbidding_file_mode_mask_leaves_nothing,
-        a_command_that_is_killed_at_any_moment_leaves_nothing,
+        the_temporary_folder_is_used_if_dev_shm_is_full,
+        a_restrictive_umask_leaves_nothing,
+        a_command_killed_at_any_moment_leaves_nothing,
     ]
 }
 
 /// A run that lasts until it is ended.
 const LONG: [&str; 6] = ["run", "tickets", "--think", "60000", "--buyers", "2"];
 
-/// The folder that a command holds the lock of.
+/// The folder whose lock a command holds.
 fn folder_of(pid: Pid) -> Option<PathBuf> {
     let held = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
     let paths = held.filter_map(|entry| fs::read_link(entry.path()).ok());
@@ -70,7 +70,7 @@ fn what_a_killed_tree_leaves_is_removed_by_the_next_command() {
     let victim = lab.tmp.join("victim");
     fs::write(&victim, "bytes").unwrap();
     std::os::unix::fs::symlink(&lab.tmp, folder.join("a/link")).unwrap();
-    // All at once, as an end of a namespace does it: the janitor is stopped so that it cannot be the faster one.
+    // All at once, like the end of a namespace: the janitor is stopped so that it cannot clean up first.
     let all = lab.processes();
     for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
         for pid in &all {
@@ -106,7 +106,7 @@ fn a_folder_in_use_and_one_of_another_kind_are_not_swept() {
     lab.assert_nothing_is_left();
 }
 
-fn a_full_memory_is_passed_over_for_the_temporary_folder() {
+fn the_temporary_folder_is_used_if_dev_shm_is_full() {
     let lab = Lab::new();
     let fill = "mount -t tmpfs -o size=64k,mode=1777 none /dev/shm && head -c 64k /dev/zero > /dev/shm/full";
     let run = "\"$PROGRAM\" run tickets --think 0 --buyers 2 --lock flock";
@@ -124,9 +124,9 @@ fn a_full_memory_is_passed_over_for_the_temporary_folder() {
     lab.assert_nothing_is_left();
 }
 
-fn a_forbidding_file_mode_mask_leaves_nothing() {
+fn a_restrictive_umask_leaves_nothing() {
     let lab = Lab::new();
-    // Root may do what no permission allows.
+    // Permissions do not restrict root.
     let as_another =
         if nix::unistd::geteuid().is_root() { "setpriv --reuid 65534 --clear-groups " } else { "" };
     if !shell(&lab, &format!("{as_another}\"$PROGRAM\" list")).status.success() {
@@ -143,12 +143,12 @@ fn a_forbidding_file_mode_mask_leaves_nothing() {
     }
 }
 
-/// How often commands are killed; a search for rare moments sets more.
+/// How many commands are killed; set a higher number to search for rare moments.
 fn kills() -> u32 {
     std::env::var("PROCLAB_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(40)
 }
 
-fn a_command_that_is_killed_at_any_moment_leaves_nothing() {
+fn a_command_killed_at_any_moment_leaves_nothing() {
     const COMMANDS: [&str; 10] = [
         "run tickets --think 5",
         "run pipeline",
@@ -166,7 +166,7 @@ fn a_command_that_is_killed_at_any_moment_leaves_nothing() {
         let command = COMMANDS[kill_number as usize % COMMANDS.len()];
         let words: Vec<&str> = command.split(' ').collect();
         let program = lab.command(&words).spawn().unwrap();
-        // Short waits more often than long ones: a start has many moments.
+        // Short waits are more frequent than long ones, because a start has many stages.
         let wait =
             Duration::from_micros(10 << rand::random_range(0..16)).mul_f64(rand::random_range(1.0..2.0));
         std::thread::sleep(wait);

@@ -1,4 +1,4 @@
-//! From start to reaping: joining is exact, whatever else happens to the child and around it.
+//! From start to reaping: a join is exact, whatever happens to the child and around it.
 
 use crate::common::id_of;
 use crate::common::{
@@ -23,16 +23,16 @@ use std::time::{Duration, Instant};
 
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["lifecycle":
-        termination_is_asked_for_and_seen_by_the_join,
-        a_kill_is_told_as_one,
+        termination_is_requested_and_reported_by_the_join,
+        a_kill_is_reported_as_such,
         a_zero_timeout_returns_at_once_and_no_timeout_is_early,
         a_join_does_not_wait_for_a_grandchild,
         a_join_waits_for_what_the_child_became_by_exec,
         a_child_is_joined_although_its_signal_is_ignored,
-        many_threads_may_join_one_child_at_once,
-        an_exit_that_somebody_else_took_is_told_as_stolen,
+        many_threads_can_join_one_child_at_once,
+        an_exit_that_another_process_took_is_reported_as_stolen,
         a_stopped_child_is_alive,
-        waiting_for_any_tells_who_has_ended,
+        wait_any_returns_the_children_that_have_ended,
         a_child_can_be_polled_beside_other_things,
         a_child_knows_when_its_parent_has_ended,
         children_have_children_in_order,
@@ -41,18 +41,18 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_fork_is_refused_while_there_is_a_second_thread_and_only_then,
         a_start_works_from_any_thread,
         the_next_start_works_after_the_fork_server_was_killed,
-        a_copy_of_a_handle_in_a_forked_child_joins_nobody,
-        a_program_that_forgot_the_child_entry_is_told_so,
-        a_fresh_copy_that_is_started_by_hand_says_so,
-        a_start_without_descriptors_fails_and_leaves_nobody,
+        a_copy_of_a_handle_in_a_forked_child_joins_no_process,
+        a_missing_child_entry_is_reported,
+        a_fresh_copy_started_by_hand_reports_that,
+        a_start_without_descriptors_fails_and_leaves_no_process,
         a_start_without_standard_streams_works,
-        handlers_of_the_end_of_a_process_run_in_the_child,
+        exit_handlers_run_in_the_child,
     ]
 }
 
 const ALL: [StartMethod; 3] = StartMethod::ALL;
 
-fn termination_is_asked_for_and_seen_by_the_join() {
+fn termination_is_requested_and_reported_by_the_join() {
     for method in ALL {
         let supervisor = supervisor();
         let child = supervisor.start(sleeper(method)).unwrap();
@@ -66,7 +66,7 @@ fn termination_is_asked_for_and_seen_by_the_join() {
     }
 }
 
-fn a_kill_is_told_as_one() {
+fn a_kill_is_reported_as_such() {
     for method in ALL {
         let supervisor = supervisor();
         let child = supervisor.start(sleeper(method)).unwrap();
@@ -88,7 +88,7 @@ fn a_zero_timeout_returns_at_once_and_no_timeout_is_early() {
         assert!(begin.elapsed() >= timeout);
     }
     child.kill().unwrap();
-    // A timeout that no clock can hold is no bound, and no overflow.
+    // A timeout beyond the range of the clock means no limit, and does not overflow.
     assert_eq!(
         child.join_timeout(Duration::MAX).unwrap(),
         Some(Exit::Signal { signal: Signal::KILL, core_dumped: false })
@@ -113,7 +113,7 @@ fn a_join_does_not_wait_for_a_grandchild() {
         assert!(lives(grandchild));
         child.result().unwrap();
         supervisor.shutdown().unwrap();
-        assert!(!lives(grandchild), "{method}: the group of a child that has ended is ended too");
+        assert!(!lives(grandchild), "{method}: the process group of an ended child is ended too");
     }
 }
 
@@ -144,13 +144,13 @@ fn seven() -> u8 {
     std::process::exit(7)
 }
 
-/// Ignores the signal of a child's end for as long as it lives.
+/// Ignores SIGCHLD until dropped.
 struct Ignored(nix::libc::sighandler_t);
 
 impl Ignored {
     #[expect(unsafe_code, reason = "the disposition of a signal")]
     fn new() -> Self {
-        // SAFETY: to ignore a signal runs no code.
+        // SAFETY: ignoring a signal runs no code.
         Ignored(unsafe { nix::libc::signal(nix::libc::SIGCHLD, nix::libc::SIG_IGN) })
     }
 }
@@ -158,7 +158,7 @@ impl Ignored {
 impl Drop for Ignored {
     #[expect(unsafe_code, reason = "the disposition of a signal")]
     fn drop(&mut self) {
-        // SAFETY: puts back what was there.
+        // SAFETY: restores the previous disposition.
         unsafe { nix::libc::signal(nix::libc::SIGCHLD, self.0) };
     }
 }
@@ -181,7 +181,7 @@ fn a_child_is_joined_although_its_signal_is_ignored() {
     }
 }
 
-fn many_threads_may_join_one_child_at_once() {
+fn many_threads_can_join_one_child_at_once() {
     for method in ALL {
         let supervisor = supervisor();
         let (door, entrance) = ipc::channel::<()>().unwrap();
@@ -201,7 +201,7 @@ fn many_threads_may_join_one_child_at_once() {
     }
 }
 
-fn an_exit_that_somebody_else_took_is_told_as_stolen() {
+fn an_exit_that_another_process_took_is_reported_as_stolen() {
     for method in ALL {
         let supervisor = supervisor();
         let child = supervisor.start(sleeper(method)).unwrap();
@@ -223,7 +223,7 @@ fn a_stopped_child_is_alive() {
     assert!(child.is_alive());
     assert_eq!(child.join_timeout(Duration::from_millis(5)).unwrap(), None);
     child.terminate().unwrap();
-    assert!(child.is_alive(), "a stopped process gets its termination when it goes on");
+    assert!(child.is_alive(), "a stopped process handles SIGTERM when it continues");
     child.signal(Signal::CONT).unwrap();
     assert_eq!(end_of(&child), Exit::Signal { signal: Signal::TERM, core_dumped: false });
 }
@@ -232,7 +232,7 @@ fn wait_at(entrance: IpcReceiver<()>) {
     let _ = entrance.recv();
 }
 
-fn waiting_for_any_tells_who_has_ended() {
+fn wait_any_returns_the_children_that_have_ended() {
     let supervisor = supervisor();
     assert!(wait_any::<Handle>(&[], None).unwrap().is_empty());
     let (mut doors, mut children) = (Vec::new(), Vec::new());
@@ -244,7 +244,7 @@ fn waiting_for_any_tells_who_has_ended() {
     assert!(wait_any(&children, Some(Duration::ZERO)).unwrap().is_empty());
     doors[1].send(()).unwrap();
     assert_eq!(wait_any(&children, Some(PATIENCE)).unwrap(), [1]);
-    // Whoever has ended already is told at once, with whoever else has.
+    // Children that have already ended are returned at once, all together.
     assert_eq!(wait_any(&children, None).unwrap(), [1]);
     children[2].kill().unwrap();
     end_of(&children[2]);
@@ -266,11 +266,11 @@ fn a_child_can_be_polled_beside_other_things() {
         child.kill().unwrap();
         assert!(ends(&child));
         end_of(&child);
-        assert!(ends(&child), "its descriptor stays valid, and ready");
+        assert!(ends(&child), "its descriptor stays valid and ready");
     }
 }
 
-/// Has a child that tells of the end of this process, and sleeps.
+/// Starts a child that reports the end of this process, and sleeps.
 fn have_a_witness(method: StartMethod, word: IpcSender<(Pid, bool)>) {
     let supervisor = supervisor();
     let witness = Process::new(witness).args(word).start_method(method).daemon(false).die_with_parent(false);
@@ -335,13 +335,13 @@ fn a_zombie_can_be_held_and_reaped() {
         assert!(supervisor.active_children().is_empty());
         supervisor.reap().unwrap();
         assert_eq!(wait_any(&[&*child], None).unwrap(), [0]);
-        assert_eq!(state_of(child.pid()), 'Z', "{method}: nobody reaps it but by `reap`");
+        assert_eq!(state_of(child.pid()), 'Z', "{method}: only `reap` reaps it");
         assert_eq!(child.reap().unwrap(), Some(Exit::Code(7)));
         assert_eq!(state_of(child.pid()), '-');
         let held = supervisor.start(Process::new(seven).leave_zombie(true).start_method(method)).unwrap();
         end_of(&held);
         drop(supervisor);
-        assert_eq!(state_of(held.pid()), '-', "{method}: the end of its supervisor reaps it");
+        assert_eq!(state_of(held.pid()), '-', "{method}: dropping its supervisor reaps it");
     }
 }
 
@@ -353,7 +353,7 @@ fn descriptors_in_a_child_do_not_grow_with_its_siblings() {
     for method in ALL {
         let supervisor = supervisor();
         let start = || supervisor.start(Process::new(n_descriptors).start_method(method)).unwrap();
-        // The first start may make what all later ones share.
+        // The first start may create resources that all later ones share.
         result_of(&start());
         let alone = result_of(&start());
         let siblings: Vec<_> = (0..20).map(|_| supervisor.start(sleeper(method)).unwrap()).collect();
@@ -372,7 +372,7 @@ fn a_fork_is_refused_while_there_is_a_second_thread_and_only_then() {
         assert!(matches!(fork().unwrap_err(), StartError::Threads { n_threads: 2 }));
         drop(end);
         let _ = thread.join().unwrap();
-        // The kernel may be at work on it still, but the thread is over.
+        // The thread has ended, but the kernel may still be removing it.
         assert_eq!(result_of(&fork().unwrap()), 1);
     }
 }
@@ -383,13 +383,13 @@ fn a_start_works_from_any_thread() {
         let child = std::thread::scope(|threads| {
             threads.spawn(|| supervisor.start(sleeper(method)).unwrap()).join().unwrap()
         });
-        // It shall die with its parent, which is the process, not the thread that started it.
+        // It must die with its parent process, not with the thread that started it.
         assert_eq!(child.join_timeout(Duration::from_millis(20)).unwrap(), None, "{method}");
         child.kill().unwrap();
         end_of(&child);
     }
     let forked = supervisor().start(Process::new(|| 1).start_method(StartMethod::Fork)).unwrap();
-    assert_eq!(result_of(&forked), 1, "what the starts from a thread left behind is in nobody's way");
+    assert_eq!(result_of(&forked), 1, "starts from a thread leave nothing that prevents a fork");
 }
 
 const FRESH: [StartMethod; 2] = [StartMethod::Spawn, StartMethod::ForkServer];
@@ -400,7 +400,7 @@ fn the_next_start_works_after_the_fork_server_was_killed() {
     for _ in 0..3 {
         let child = start();
         assert_eq!(result_of(&child), child.pid());
-        // The server, and the child that it has in reserve, which bears its name.
+        // The server, and the child that it holds in reserve, which has the same name.
         let servers = children_named("forkserver");
         assert!(!servers.is_empty());
         for pid in servers {
@@ -425,7 +425,7 @@ fn join_the_kept() -> (bool, bool, bool) {
     (refused, alive, result_of(&own) == 1)
 }
 
-fn a_copy_of_a_handle_in_a_forked_child_joins_nobody() {
+fn a_copy_of_a_handle_in_a_forked_child_joins_no_process() {
     let supervisor = supervisor();
     let sibling = supervisor.start(sleeper(StartMethod::Fork)).unwrap();
     *KEPT.lock().unwrap() = Some(sibling.handle().clone());
@@ -451,7 +451,7 @@ pub(crate) fn forget_the_child_entry() {
     }
 }
 
-/// Runs a program to its end, which must come.
+/// Runs a program that must end.
 fn output_of(command: &mut Command) -> (Option<i32>, String, String) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let ended = ends(hold(id_of(&child)));
@@ -464,7 +464,7 @@ fn output_of(command: &mut Command) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-fn a_program_that_forgot_the_child_entry_is_told_so() {
+fn a_missing_child_entry_is_reported() {
     let own = std::env::current_exe().unwrap();
     let (code, out, _) = output_of(Command::new(own).env(FORGETFUL, "1"));
     assert_eq!(code, Some(0));
@@ -473,7 +473,7 @@ fn a_program_that_forgot_the_child_entry_is_told_so() {
     assert!(lines[1].contains("child_entry") && lines[2].contains("child_entry"), "{out}");
 }
 
-fn a_fresh_copy_that_is_started_by_hand_says_so() {
+fn a_fresh_copy_started_by_hand_reports_that() {
     for program in [std::env::current_exe().unwrap(), env!("CARGO_BIN_EXE_proclab").into()] {
         let (code, _, said) = output_of(Command::new(program).arg("--proclab-child").stdin(Stdio::null()));
         assert_eq!(code, Some(2));
@@ -481,11 +481,12 @@ fn a_fresh_copy_that_is_started_by_hand_says_so() {
     }
 }
 
-/// As many starts as fail at one limit of descriptors after another; how many failed, and who is left.
+/// Starts children under increasing limits of descriptors. Returns how many starts failed, how many worked, and which
+/// processes are left.
 fn start_with_few_descriptors(method: StartMethod) -> (u32, u32, Vec<Pid>) {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let supervisor = supervisor();
-    // What is made once is made before.
+    // Resources that are created once are created first.
     result_of(&supervisor.start(Process::new(|| 1).start_method(method)).unwrap());
     let open = u64::try_from(n_descriptors()).unwrap();
     let hard = getrlimit(Resource::RLIMIT_NOFILE).unwrap().1;
@@ -506,7 +507,7 @@ fn start_with_few_descriptors(method: StartMethod) -> (u32, u32, Vec<Pid>) {
     (failed, started, left)
 }
 
-fn a_start_without_descriptors_fails_and_leaves_nobody() {
+fn a_start_without_descriptors_fails_and_leaves_no_process() {
     for method in ALL {
         let supervisor = supervisor();
         let child = Process::new(start_with_few_descriptors).args(method).die_with_parent(true);
@@ -520,7 +521,7 @@ fn a_start_without_descriptors_fails_and_leaves_nobody() {
 #[expect(unsafe_code, reason = "closing the standard streams")]
 fn start_without_streams(method: StartMethod) -> i32 {
     for fd in 0..3 {
-        // SAFETY: nobody in this child uses the standard streams.
+        // SAFETY: this child does not use the standard streams.
         unsafe { nix::libc::close(fd) };
     }
     let supervisor = supervisor();
@@ -542,17 +543,17 @@ extern "C" fn say_the_last_word() {
 }
 
 #[expect(unsafe_code, reason = "atexit of the C library")]
-fn leave_a_last_word(word: Fd) {
+fn report_at_exit(word: Fd) {
     *LAST_WORD.lock().unwrap() = Some(File::from(word.into_owned()));
     // SAFETY: the handler is a plain function of this program.
     unsafe { nix::libc::atexit(say_the_last_word) };
 }
 
-fn handlers_of_the_end_of_a_process_run_in_the_child() {
+fn exit_handlers_run_in_the_child() {
     for method in ALL {
         let supervisor = supervisor();
         let (mut reader, writer) = std::io::pipe().unwrap();
-        let child = Process::new(leave_a_last_word).args(Fd::from(OwnedFd::from(writer)));
+        let child = Process::new(report_at_exit).args(Fd::from(OwnedFd::from(writer)));
         assert_eq!(end_of(&supervisor.start(child.start_method(method)).unwrap()), Exit::Code(0));
         let mut words = String::new();
         reader.read_to_string(&mut words).unwrap();

@@ -1,4 +1,4 @@
-//! The integration tests: one binary, on the main thread, for `fork` is refused where a second one lives.
+//! The integration tests: one binary, on the main thread, because `fork` is refused in a process with several threads.
 #![expect(clippy::print_stdout, reason = "a test says what it leaves out, and why")]
 
 mod bench;
@@ -34,10 +34,10 @@ mod watch;
 
 fn main() {
     if lifecycle::is_forgetful() {
-        // As a program would that has never heard of `child_entry`.
+        // Behaves like a program that does not call `child_entry`.
         return lifecycle::forget_the_child_entry();
     }
-    // Children panic on purpose: their parents read the message, and nobody else need see it.
+    // Children panic on purpose, and their parents check the message: it is not printed.
     let own_pid = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
     let (print, pid) = (std::panic::take_hook(), own_pid.clone());
     std::panic::set_hook(Box::new(move |info| {

@@ -1,10 +1,10 @@
 //! The ticket sale as a pure state machine, and a brute force over it.
 //!
-//! Shares no code with the explorer: what real processes and the engine count is compared with it.
+//! It shares no code with the explorer. The counts of real processes and of the engine are compared with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is sold, and how.
+/// The parameters of a sale.
 #[derive(Clone, Debug)]
 pub(crate) struct Sale {
     pub(crate) buyers: usize,
@@ -15,26 +15,26 @@ pub(crate) struct Sale {
     pub(crate) kills: usize,
 }
 
-/// How a lock behaves, whatever it is made of.
+/// The behaviour of a lock, regardless of its implementation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lock {
     /// No lock steps.
     None,
-    /// One holder; free again when the holder dies.
+    /// One holder; released when the holder dies.
     Right,
-    /// One holder; held for ever when the holder dies.
+    /// One holder; held forever when the holder dies.
     Abandoned,
-    /// Everybody gets it, the resource is shared.
+    /// Every process gets it; the resource is shared.
     Broken,
-    /// Everybody has one of its own.
+    /// Each process has its own.
     Private,
-    /// Free as soon as the holder has read; the lock is on the data file.
+    /// Released as soon as the holder has read, because the lock is on the data file.
     UntilRead,
-    /// Right, but the reading comes first.
+    /// Correct, but taken after the read.
     ReadFirst,
-    /// Right, and taken twice.
+    /// Correct, but taken twice.
     Twice,
-    /// Reads a version, publishes if it is still the newest, otherwise begins again.
+    /// Reads a version and publishes the next one if that is still the newest; otherwise starts again.
     Swap,
 }
 
@@ -138,7 +138,7 @@ impl State {
                     }
                 }
                 Some(_) => {
-                    // Opening and closing the data file, but the lock is not yet taken.
+                    // Opens and closes the data file before the lock is taken.
                 }
             },
             Op::Lock => self.holder = Some(buyer),
@@ -200,7 +200,7 @@ impl State {
         }
     }
 
-    /// What a step of `buyer` touches: the resource, and whether it is changed.
+    /// The resource that a step of `buyer` touches, and whether it changes it.
     fn touches(&self, buyer: usize) -> (String, bool) {
         let lock = match self.sale.lock {
             Lock::UntilRead => "stock".to_owned(),
@@ -215,21 +215,21 @@ impl State {
     }
 }
 
-/// How many switches a schedule has, and the schedule: whose turn it is, and whether it is killed.
+/// A schedule with its number of switches: for each step the process, and whether it is killed.
 pub(crate) type Ranked = (usize, Vec<(usize, bool)>);
 
-/// Every interleaving, counted by verdict, and in how many classes they fall (without kills).
+/// The number of interleavings per verdict, and their classes (without kills).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) schedules: u64,
     pub(crate) verdicts: BTreeMap<&'static str, u64>,
     pub(crate) classes: BTreeSet<Vec<usize>>,
-    /// For each verdict the least (switches, schedule).
+    /// For each verdict the minimum (switches, schedule).
     pub(crate) shortest: BTreeMap<&'static str, Ranked>,
     limit: u64,
 }
 
-/// All of them, by cloning states.
+/// Counts all interleavings by cloning states.
 pub(crate) fn brute_force(sale: &Sale) -> Counts {
     up_to(sale, u64::MAX)
 }
@@ -278,9 +278,9 @@ fn descend(state: &State, kills: usize, path: &mut Vec<Step>, counts: &mut Count
     }
 }
 
-/// Sorts by swapping neighbours that do not depend on each other, to the least schedule.
+/// The least schedule that is reached by swapping adjacent independent steps.
 ///
-/// Takes again and again the least process whose first remaining step depends on nothing before.
+/// Repeatedly takes the lowest process whose first remaining step depends on no earlier remaining one.
 fn normal_form(path: &[Step]) -> Vec<usize> {
     let mut rest: Vec<&Step> = path.iter().collect();
     let mut form = Vec::new();

@@ -1,4 +1,4 @@
-//! `proclab run pipeline`, `eval` and `full`: what they say is so, and what came of it in numbers.
+//! `proclab run pipeline`, `eval` and `full`: their output is true, and the record contains the figures.
 
 use crate::common::trials;
 use crate::program::{Lab, json, obeys, ran, refused, text, validator};
@@ -7,22 +7,22 @@ use serde_json::Value;
 
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["pipelines":
-        each_item_is_eaten_once_however_it_ends,
-        each_line_bears_the_pid_and_the_food,
+        each_item_is_eaten_once_with_every_kind_of_end,
+        each_line_contains_the_pid_and_the_food,
         facts_join_each_put_to_its_get_whatever_the_food_is_called,
-        too_few_nones_are_a_deadlock_that_names_who_waits,
-        nones_that_nobody_needs_do_no_harm,
-        a_killed_consumer_loses_what_it_had_in_hand,
-        a_lease_brings_back_what_a_killed_consumer_had,
-        when_nobody_is_left_who_eats_producers_go_home,
+        too_few_nones_cause_a_deadlock_that_names_the_waiting_consumers,
+        surplus_nones_are_harmless,
+        a_killed_consumer_loses_the_item_that_it_had_taken,
+        a_lease_returns_the_item_of_a_killed_consumer,
+        producers_end_when_no_consumer_is_left,
         an_expression_is_evaluated_by_a_child,
-        a_bad_expression_is_one_clear_line,
+        a_bad_expression_causes_one_clear_line,
         an_expression_may_be_deep_but_not_long,
-        putting_into_a_full_queue_blocks,
+        sending_to_a_full_queue_blocks,
     ]
 }
 
-/// Runs it with `--format json`, and asserts the code and the schema.
+/// Runs it with `--format json`, and checks the exit code and the schema.
 fn record(lab: &Lab, args: &str, code: i32) -> Value {
     let args: Vec<&str> = args.split(' ').collect();
     let output = lab.run(&[&["run"], &args[..], &["--format", "json"]].concat());
@@ -48,7 +48,7 @@ fn pid(record: &Value, name: &str) -> u64 {
     processes.iter().find(|process| process["name"] == name).unwrap()["pid"].as_u64().unwrap()
 }
 
-fn each_item_is_eaten_once_however_it_ends() {
+fn each_item_is_eaten_once_with_every_kind_of_end() {
     let lab = Lab::new();
     for (end, method) in [("close", "spawn"), ("none", "fork"), ("joinable", "forkserver")] {
         let args = format!("pipeline --items 7 --capacity 3 --produce 1 --consume 2 --end {end}");
@@ -62,18 +62,21 @@ fn each_item_is_eaten_once_however_it_ends() {
         for consumer in record["eaten"].as_object().unwrap().keys() {
             assert!(consumer.starts_with("consumer-"), "{consumer}");
         }
-        // Three make, two eat, and each tells how long it was blocked.
+        // Three producers and two consumers, each with the time that it was blocked.
         assert_eq!(record["blocked_ns"].as_object().unwrap().len(), 5);
         assert_eq!(record["processes"].as_array().unwrap().len(), 5);
         let depth = record["depth"].as_array().unwrap();
         assert!(depth.iter().all(|depth| depth["queued"].as_u64().unwrap() <= 3), "{depth:?}");
-        assert!(depth.iter().any(|depth| depth["queued"] != 0), "who eats is slower than who makes");
+        assert!(
+            depth.iter().any(|depth| depth["queued"] != 0),
+            "the consumers are slower than the producers"
+        );
         assert_eq!(record["parameters"]["produce_ms"], 1.0);
         assert_eq!(record["parameters"]["end"], end);
     }
 }
 
-fn each_line_bears_the_pid_and_the_food() {
+fn each_line_contains_the_pid_and_the_food() {
     let lab = Lab::new();
     let args = ["run", "pipeline", "--producers", "1", "--consumers", "1", "--items", "2"];
     for (food, named) in [("火锅", &[][..]), ("noodles", &["--food", "noodles"])] {
@@ -89,7 +92,7 @@ fn each_line_bears_the_pid_and_the_food() {
     }
 }
 
-/// A watcher joins these; the text beside them is for people and may say anything.
+/// `watch` uses these facts; the text beside them is for people.
 fn facts_join_each_put_to_its_get_whatever_the_food_is_called() {
     let lab = Lab::new();
     for food in ["cup of tea", "takes 0 of producer-0", ""] {
@@ -110,7 +113,7 @@ fn facts_join_each_put_to_its_get_whatever_the_food_is_called() {
     }
 }
 
-fn too_few_nones_are_a_deadlock_that_names_who_waits() {
+fn too_few_nones_cause_a_deadlock_that_names_the_waiting_consumers() {
     let lab = Lab::new();
     for (nones, waiting) in [(1, 1), (0, 2)] {
         let args = "pipeline --items 2 --produce 1 --consume 1 --end none --sentinels";
@@ -132,13 +135,13 @@ fn too_few_nones_are_a_deadlock_that_names_who_waits() {
     refused(&lab.run(&["run", "pipeline", "--sentinels", "1"]), 2);
 }
 
-fn nones_that_nobody_needs_do_no_harm() {
+fn surplus_nones_are_harmless() {
     let lab = Lab::new();
     let args = "pipeline --items 2 --capacity 1 --produce 0 --consume 0 --end none --sentinels 9";
     assert_eq!(record(&lab, args, 0)["verdict"], "ok");
 }
 
-fn a_killed_consumer_loses_what_it_had_in_hand() {
+fn a_killed_consumer_loses_the_item_that_it_had_taken() {
     let lab = Lab::new();
     for end in ["close", "none --sentinels 1"] {
         let args = format!("pipeline --items 4 --produce 2 --consume 2 --kill consumer-1@2 --end {end}");
@@ -161,7 +164,7 @@ fn a_killed_consumer_loses_what_it_had_in_hand() {
     }
 }
 
-fn a_lease_brings_back_what_a_killed_consumer_had() {
+fn a_lease_returns_the_item_of_a_killed_consumer() {
     let lab = Lab::new();
     for end in ["close --leases", "joinable", "none --sentinels 1 --leases"] {
         let args = format!("pipeline --items 4 --produce 2 --consume 2 --kill consumer-1@2 --end {end}");
@@ -176,7 +179,7 @@ fn a_lease_brings_back_what_a_killed_consumer_had() {
     }
 }
 
-fn when_nobody_is_left_who_eats_producers_go_home() {
+fn producers_end_when_no_consumer_is_left() {
     let lab = Lab::new();
     for leases in ["", " --leases"] {
         let args = "pipeline --consumers 1 --items 20 --capacity 2 --produce 0 --kill consumer-0@1";
@@ -184,7 +187,7 @@ fn when_nobody_is_left_who_eats_producers_go_home() {
         assert_eq!(record["verdict"], "crashed");
         assert_eq!(sum(&record["eaten"]), 0);
         let refused = record["events"].as_array().unwrap().iter().filter(|it| it["what"] == "refused");
-        assert_eq!(refused.count(), 3, "each of them is told");
+        assert_eq!(refused.count(), 3, "each producer is told");
     }
 }
 
@@ -199,7 +202,7 @@ fn an_expression_is_evaluated_by_a_child() {
     assert!(ran(&lab.run(&["run", "eval", "1 + 2 + 3"]), 0).trim_end().ends_with("\n6"));
 }
 
-fn a_bad_expression_is_one_clear_line() {
+fn a_bad_expression_causes_one_clear_line() {
     let lab = Lab::new();
     for expression in ["", "1+", "(", "1/0", "x", "__import__('os').getpid()", "1 2", "火锅", "1\n\u{1b}[2J+"]
     {
@@ -225,7 +228,7 @@ fn an_expression_may_be_deep_but_not_long() {
     lab.assert_nothing_is_left();
 }
 
-fn putting_into_a_full_queue_blocks() {
+fn sending_to_a_full_queue_blocks() {
     let lab = Lab::new();
     for method in ["spawn", "fork", "forkserver"] {
         let record = record(&lab, &format!("full --start-method {method}"), 0);

@@ -1,4 +1,4 @@
-//! A function in a real process: what goes in, what comes out, and how it may end.
+//! A function in a real process: its arguments, its result, and its possible ends.
 
 use crate::common::{PATIENCE, end_of, own_pid, result_of, state_of, supervisor, trials, until};
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
@@ -15,44 +15,44 @@ use std::time::{Duration, Instant};
 
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["process":
-        a_child_lives_until_it_is_joined_and_has_its_supervisor_for_a_parent,
+        a_child_lives_until_it_is_joined_and_its_parent_is_the_supervisor,
         arguments_go_in_and_results_come_out,
-        an_object_runs_with_its_fields_for_arguments,
+        an_object_runs_with_its_fields_as_arguments,
         a_panic_comes_back_with_its_message_and_its_place,
-        the_panic_that_is_told_is_the_one_that_happened,
+        the_reported_panic_is_the_one_that_happened,
         a_result_whose_descriptors_the_system_refuses_keeps_its_error,
         each_of_the_256_exit_codes_comes_back,
-        each_signal_that_ends_a_process_is_told_by_its_number,
-        a_hundred_exits_and_a_hundred_terminations_are_told_right,
+        each_signal_that_ends_a_process_is_reported_by_its_number,
+        a_hundred_exits_and_a_hundred_terminations_are_reported_correctly,
         channels_and_descriptors_travel_in_arguments_and_results,
         more_handles_than_a_message_can_carry_are_an_error,
         arguments_and_results_may_be_ten_million_bytes_long,
-        a_result_that_is_half_sent_does_not_make_a_bounded_join_late,
-        arguments_that_cannot_be_written_are_an_error_and_leave_nobody,
-        arguments_that_cannot_be_read_are_an_error_and_leave_nobody,
+        a_half_sent_result_does_not_delay_a_bounded_join,
+        arguments_that_cannot_be_written_are_an_error_and_leave_no_process,
+        arguments_that_cannot_be_read_are_an_error_and_leave_no_process,
         a_result_that_cannot_be_written_or_read_is_an_error,
-        a_child_that_dies_before_it_is_ready_is_an_error_at_once,
+        a_child_that_dies_before_it_is_ready_is_an_immediate_error,
         names_may_be_of_any_text,
-        a_result_is_given_once,
-        names_are_counted_where_none_is_given,
-        a_child_is_told_who_it_is,
+        a_result_can_be_taken_once,
+        unnamed_processes_are_numbered,
+        a_child_knows_its_identity,
         a_closure_that_captures_nothing_is_a_body,
     ]
 }
 
 const ALL: [StartMethod; 3] = StartMethod::ALL;
 
-fn wait_to_be_let_go(entrance: IpcReceiver<()>) -> (Pid, Pid) {
+fn wait_for_release(entrance: IpcReceiver<()>) -> (Pid, Pid) {
     let _ = entrance.recv();
     (own_pid(), Pid::parent())
 }
 
-fn a_child_lives_until_it_is_joined_and_has_its_supervisor_for_a_parent() {
+fn a_child_lives_until_it_is_joined_and_its_parent_is_the_supervisor() {
     for method in ALL {
         let supervisor = supervisor();
         assert!(supervisor.active_children().is_empty());
         let (door, entrance) = ipc::channel().unwrap();
-        let child = Process::new(wait_to_be_let_go).args(entrance).start_method(method);
+        let child = Process::new(wait_for_release).args(entrance).start_method(method);
         let child = supervisor.start(child).unwrap();
         assert!(child.is_alive(), "{method}");
         assert_eq!(child.exit(), None);
@@ -112,7 +112,7 @@ impl Run for Greeter {
     }
 }
 
-fn an_object_runs_with_its_fields_for_arguments() {
+fn an_object_runs_with_its_fields_as_arguments() {
     for method in ALL {
         let greeter = Greeter { whom: "world".to_owned(), times: 2 };
         let child = supervisor().start(Process::object(greeter).start_method(method)).unwrap();
@@ -150,7 +150,7 @@ fn panic_after_another(kind: u8) {
     }
 }
 
-fn the_panic_that_is_told_is_the_one_that_happened() {
+fn the_reported_panic_is_the_one_that_happened() {
     let supervisor = supervisor();
     for (kind, message, has_place) in [(0, "resumed", false), (1, "42", false), (2, "the last", true)] {
         let child = supervisor.start(Process::new(panic_after_another).args(kind)).unwrap();
@@ -200,28 +200,28 @@ fn each_of_the_256_exit_codes_comes_back() {
     }
 }
 
-/// Signals that do not end a process by default, for they are ignored, continue it or stop it; and the
-/// two that the C library keeps for itself.
+/// Signals that do not end a process by default, because they are ignored, continue it or stop it; and the two that the
+/// C library reserves for itself.
 const HARMLESS: [i32; 10] = [17, 18, 19, 20, 21, 22, 23, 28, 32, 33];
 
-/// Has every signal's default action, writes no core, and says so.
+/// Resets every signal to its default action, disables core dumps, and reports when that is done.
 #[expect(unsafe_code, reason = "the default action of a signal")]
-fn be_mortal(ready: IpcSender<()>) {
+fn reset_dispositions(ready: IpcSender<()>) {
     setrlimit(Resource::RLIMIT_CORE, 0, 0).unwrap();
     for signal in 1..=64 {
-        // SAFETY: the default action runs no code; what may not be changed is refused.
+        // SAFETY: the default action runs no code; for signals that cannot be changed the call fails.
         unsafe { nix::libc::signal(signal, nix::libc::SIG_DFL) };
     }
     ready.send(()).unwrap();
     crate::common::sleep();
 }
 
-fn each_signal_that_ends_a_process_is_told_by_its_number() {
+fn each_signal_that_ends_a_process_is_reported_by_its_number() {
     let supervisor = supervisor();
     for signal in (1..=64).filter(|signal| !HARMLESS.contains(signal)) {
         let method = if signal % 8 == 0 { StartMethod::Spawn } else { StartMethod::Fork };
         let (ready, is_ready) = ipc::channel().unwrap();
-        let child = Process::new(be_mortal).args(ready).start_method(method).die_with_parent(true);
+        let child = Process::new(reset_dispositions).args(ready).start_method(method).die_with_parent(true);
         let child = supervisor.start(child).unwrap();
         is_ready.try_recv_timeout(PATIENCE).unwrap();
         child.signal(Signal(signal)).unwrap();
@@ -230,7 +230,7 @@ fn each_signal_that_ends_a_process_is_told_by_its_number() {
     }
 }
 
-fn a_hundred_exits_and_a_hundred_terminations_are_told_right() {
+fn a_hundred_exits_and_a_hundred_terminations_are_reported_correctly() {
     let supervisor = supervisor();
     let exits: Vec<_> = (0..100)
         .map(|code| {
@@ -261,7 +261,7 @@ fn write_and_ask(
     File::from(pipe.into_owned()).write_all(b"through the pipe").unwrap();
     answers.send(questions.recv().unwrap() + "!").unwrap();
     let (sender, receiver) = ipc::channel().unwrap();
-    // The result's channel works as long as its receiver lives: here, in a process of its own.
+    // The channel in the result works as long as its receiver exists: here, in another process.
     std::mem::forget(receiver);
     (Fd::from(OwnedFd::from(File::open("/proc/self/comm").unwrap())), sender)
 }
@@ -282,7 +282,7 @@ fn channels_and_descriptors_travel_in_arguments_and_results() {
         assert_eq!(text, "through the pipe");
         let (comm, sender) = result_of(&child);
         assert!(sender.send(1).is_err(), "its receiver has died with the child");
-        // An open file outlives the process that opened it, but this one asks about the dead.
+        // An open file outlives the process that opened it.
         assert!(File::from(comm.into_owned()).read(&mut [0; 8]).is_err());
     }
 }
@@ -325,14 +325,14 @@ fn arguments_and_results_may_be_ten_million_bytes_long() {
     }
 }
 
-fn return_much() -> Vec<u8> {
+fn return_large_value() -> Vec<u8> {
     vec![7; 5_000_000]
 }
 
-/// Nobody takes the result while it is sent, and then its sender is stopped.
-fn a_result_that_is_half_sent_does_not_make_a_bounded_join_late() {
+/// No process reads the result while it is sent, and then its sender is stopped.
+fn a_half_sent_result_does_not_delay_a_bounded_join() {
     let supervisor = supervisor();
-    let child = supervisor.start(Process::new(return_much).die_with_parent(true)).unwrap();
+    let child = supervisor.start(Process::new(return_large_value).die_with_parent(true)).unwrap();
     let mut calm = 0;
     until("it has ended, or is blocked while it sends", || {
         calm = if matches!(state_of(child.pid()), 'S' | 'Z') { calm + 1 } else { 0 };
@@ -341,7 +341,7 @@ fn a_result_that_is_half_sent_does_not_make_a_bounded_join_late() {
     child.signal(Signal::STOP).unwrap();
     let pid = child.pid();
     let rescuer = std::thread::spawn(move || {
-        // If the join is late, it is late by this, and the test ends.
+        // Bounds the delay if the join is late, so that the test ends.
         std::thread::sleep(Duration::from_secs(2));
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.as_raw()), nix::sys::signal::SIGCONT);
     });
@@ -355,7 +355,7 @@ fn a_result_that_is_half_sent_does_not_make_a_bounded_join_late() {
     assert!(took < Duration::from_millis(1500), "a join of 50 ms took {took:?}");
 }
 
-/// A value that cannot be written, in one way or another.
+/// A value whose serialization fails or panics.
 #[derive(Deserialize)]
 struct Unwritable(bool);
 
@@ -366,7 +366,7 @@ impl Serialize for Unwritable {
     }
 }
 
-/// A value whose reader fails, or dies, or panics.
+/// A value whose deserialization fails, ends the process, or panics.
 #[derive(Serialize)]
 struct Unreadable(u8);
 
@@ -386,7 +386,7 @@ impl<'de> Deserialize<'de> for Unreadable {
 
 const FRESH: [StartMethod; 2] = [StartMethod::Spawn, StartMethod::ForkServer];
 
-fn arguments_that_cannot_be_written_are_an_error_and_leave_nobody() {
+fn arguments_that_cannot_be_written_are_an_error_and_leave_no_process() {
     let supervisor = supervisor();
     for method in FRESH {
         for panics in [false, true] {
@@ -394,13 +394,13 @@ fn arguments_that_cannot_be_written_are_an_error_and_leave_nobody() {
             let error = supervisor.start(process).unwrap_err();
             assert!(matches!(error, StartError::Args { .. }), "{error}");
         }
-        // The next start is as good as any.
+        // The next start works.
         assert_eq!(result_of(&supervisor.start(Process::new(none).start_method(method)).unwrap()), "none");
     }
     assert!(supervisor.active_children().is_empty());
 }
 
-fn arguments_that_cannot_be_read_are_an_error_and_leave_nobody() {
+fn arguments_that_cannot_be_read_are_an_error_and_leave_no_process() {
     let supervisor = supervisor();
     for method in FRESH {
         let process = Process::new(|_: Unreadable| ()).args(Unreadable(0)).start_method(method);
@@ -410,7 +410,7 @@ fn arguments_that_cannot_be_read_are_an_error_and_leave_nobody() {
     assert!(supervisor.active_children().is_empty());
 }
 
-fn a_child_that_dies_before_it_is_ready_is_an_error_at_once() {
+fn a_child_that_dies_before_it_is_ready_is_an_immediate_error() {
     let supervisor = supervisor();
     for method in FRESH {
         for (how, expected) in [
@@ -421,7 +421,7 @@ fn a_child_that_dies_before_it_is_ready_is_an_error_at_once() {
             let process = Process::new(|_: Unreadable| ()).args(Unreadable(how)).start_method(method);
             match supervisor.start(process).unwrap_err() {
                 StartError::DiedBeforeReady { exit, .. } => assert_eq!(exit, expected, "{method}"),
-                // A panic is as good as an error of the reader.
+                // A panic counts as an error of the reader.
                 error => assert!(how == 3 && matches!(error, StartError::Args { .. }), "{error}"),
             }
         }
@@ -470,14 +470,14 @@ fn names_may_be_of_any_text() {
     }
 }
 
-fn a_result_is_given_once() {
+fn a_result_can_be_taken_once() {
     let child = supervisor().start(Process::new(none)).unwrap();
     assert_eq!(child.result().unwrap(), "none");
     assert!(matches!(child.result(), Err(ResultError::Taken { .. })));
-    assert_eq!(child.join().unwrap(), Exit::Code(0), "its end can be asked for ever again");
+    assert_eq!(child.join().unwrap(), Exit::Code(0), "the exit can be read again");
 }
 
-fn names_are_counted_where_none_is_given() {
+fn unnamed_processes_are_numbered() {
     let supervisor = supervisor();
     let number = |child: proclab::Child<String>| -> u64 {
         assert_eq!(result_of(&child), child.name());
@@ -488,17 +488,17 @@ fn names_are_counted_where_none_is_given() {
     assert_eq!(second, first + 1);
 }
 
-fn who_am_i() -> (String, bool, Option<StartMethod>, Pid, String) {
+fn own_identity() -> (String, bool, Option<StartMethod>, Pid, String) {
     let (own, parent) = (proclab::current(), proclab::parent().unwrap());
     assert!(parent.is_alive());
     (own.name().to_owned(), own.is_daemon(), own.start_method(), parent.pid(), parent.name().to_owned())
 }
 
-fn a_child_is_told_who_it_is() {
+fn a_child_knows_its_identity() {
     assert!(proclab::parent().is_none());
     assert_eq!(proclab::current().name(), "MainProcess");
     for method in ALL {
-        let child = Process::new(who_am_i).name("me").daemon(true).start_method(method);
+        let child = Process::new(own_identity).name("me").daemon(true).start_method(method);
         let supervisor = supervisor();
         let child = supervisor.start(child).unwrap();
         let expected = ("me".to_owned(), true, Some(method), own_pid(), "MainProcess".to_owned());

@@ -1,4 +1,4 @@
-//! The program `proclab` as a child of the tests: it is run, marked, interrupted, and what it leaves is found.
+//! Runs the program `proclab` as a child of the tests, with a mark by which its processes and leftovers are found.
 
 use crate::common::id_of;
 use crate::common::{ends, hold, kill, lives, until};
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_proclab");
-/// Runs of the program, each with a mark that all its processes bear, and a directory for what it leaves.
+/// Runs of the program, with a mark that all its processes inherit, and a directory for its files.
 pub(crate) struct Lab {
     mark: String,
     pub(crate) tmp: PathBuf,
@@ -45,7 +45,7 @@ impl Lab {
         finish(self.command(args).spawn().unwrap())
     }
 
-    /// Those that bear the mark, by the environment they began with.
+    /// The processes with the mark in their initial environment.
     pub(crate) fn processes(&self) -> Vec<Pid> {
         let all = tree::all().unwrap().into_iter().map(|one| one.pid);
         let marked = |pid: &Pid| {
@@ -55,7 +55,7 @@ impl Lab {
         all.filter(|pid| lives(*pid) && marked(pid)).collect()
     }
 
-    /// Directories of runs that came to be since this lab began.
+    /// Directories of runs that were created since this lab began.
     fn directories(&self) -> Vec<PathBuf> {
         let entries =
             [Path::new("/dev/shm"), &self.tmp].into_iter().filter_map(|base| fs::read_dir(base).ok());
@@ -66,15 +66,15 @@ impl Lab {
             .collect()
     }
 
-    /// Nothing is left at once, as after an end of its own accord.
+    /// Asserts that nothing is left, immediately after the program has ended.
     pub(crate) fn assert_nothing_is_left(&self) {
         self.assert_nothing_is_left_of("the program");
     }
 
-    /// As [`assert_nothing_is_left`](Self::assert_nothing_is_left), and a failure names the case.
+    /// Like [`assert_nothing_is_left`](Self::assert_nothing_is_left), but a failure names the case.
     pub(crate) fn assert_nothing_is_left_of(&self, case: &str) {
         until(format!("{case}: what it started has ended"), || self.processes().is_empty());
-        // A run of somebody else's has a directory, too, for as long as its janitor lives.
+        // Other programs' runs have directories too, as long as their janitors live.
         let is_busy = || tree::all().unwrap().iter().any(|one| one.name == "janitor");
         until(format!("{case}: what it made is gone"), || self.directories().is_empty() || is_busy());
     }
@@ -91,7 +91,7 @@ impl Drop for Lab {
     }
 }
 
-/// Waits for the end, which must come, with all output.
+/// Waits for the program, which must end, and collects its output.
 pub(crate) fn finish(mut child: Child) -> Output {
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
     let reader = std::thread::spawn(move || {
@@ -101,7 +101,7 @@ pub(crate) fn finish(mut child: Child) -> Output {
     });
     let mut stderr = Vec::new();
     let ended = {
-        // Little is said on standard error: it fits into the pipe.
+        // Standard error is short enough to fit into the pipe.
         let ended = ends(hold(id_of(&child)));
         if !ended {
             child.kill().unwrap();
@@ -121,8 +121,8 @@ pub(crate) fn listens(pid: Pid) -> bool {
     caught.is_some_and(|mask| mask & 1 << (Known::SIGINT as i32 - 1) != 0)
 }
 
-/// Whether a child of `pid` has slept so often that schedules or trials must be behind it: each of them
-/// costs a worker a few sleeps, and its start not many.
+/// Whether a child of `pid` has slept so often that it must have executed schedules or trials: each of them costs a
+/// worker a few sleeps, and its start only a few.
 pub(crate) fn has_worked(pid: Pid) -> bool {
     let slept = |pid| status(pid, "voluntary_ctxt_switches:").and_then(|times| times.parse::<u32>().ok());
     tree::children_by_parent(pid).unwrap().into_iter().any(|child| slept(child) > Some(100))
@@ -138,13 +138,13 @@ pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// Asserts the code, and gives what was said on standard output.
+/// Checks the exit code, and returns standard output.
 pub(crate) fn ran(output: &Output, code: i32) -> &str {
     assert_eq!(output.status.code(), Some(code), "{}{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
 }
 
-/// Asserts that the program refused with one clear line, and perhaps a hint.
+/// Checks that the program failed with one clear line and possibly a hint. Returns standard error.
 pub(crate) fn refused(output: &Output, code: i32) -> &str {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{said}");
@@ -180,7 +180,7 @@ pub(crate) fn shell(lab: &Lab, script: &str) -> Output {
     finish(command.spawn().unwrap())
 }
 
-/// Starts the program, and has it get `signal` after about so many lines of what it says.
+/// Starts the program, and sends it `signal` after about this many lines of output.
 pub(crate) fn interrupted(lab: &Lab, args: &[&str], lines: usize) -> Output {
     let mut child = lab.command(args).spawn().unwrap();
     let mut out = child.stdout.take().unwrap();
@@ -194,7 +194,7 @@ pub(crate) fn interrupted(lab: &Lab, args: &[&str], lines: usize) -> Output {
         let _ = out.read_to_end(&mut rest);
     });
     let output = finish(child);
-    // Nobody who is left holds the pipe.
+    // No remaining process holds the pipe.
     rest.join().unwrap();
     output
 }

@@ -1,4 +1,4 @@
-//! System calls that a sandbox refuses: each command ends, with its work done or with one clear line.
+//! System calls that a sandbox refuses: each command ends, either with its work done or with one clear line.
 #![expect(unsafe_code, reason = "a seccomp filter is installed between fork and exec")]
 
 use crate::common::{PATIENCE, ends, hold, id_of, trials};
@@ -10,13 +10,13 @@ use std::process::Command;
 
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["refused":
-        a_refused_system_call_is_made_up_for_or_told_in_one_line,
-        what_is_started_ends_where_no_signal_may_be_sent,
-        a_folder_that_may_not_be_listed_is_not_left,
+        a_refused_system_call_is_replaced_or_reported_in_one_line,
+        children_end_even_if_no_signal_may_be_sent,
+        a_folder_that_cannot_be_listed_is_removed,
     ]
 }
 
-/// The calls that this program makes; those without which no Rust program comes to its `main` are left out.
+/// The calls that this program makes, except those that every Rust program needs before `main`.
 const CALLS: [(&str, libc::c_long); 38] = [
     ("pidfd_open", libc::SYS_pidfd_open),
     ("pidfd_send_signal", libc::SYS_pidfd_send_signal),
@@ -70,7 +70,7 @@ const COMMANDS: [&str; 9] = [
     "run pipeline",
 ];
 
-/// Has the kernel answer `calls` with `errno` in the program that `command` starts.
+/// Makes `calls` fail with `errno` in the program that `command` starts.
 fn refuse(command: &mut Command, calls: &[libc::c_long], errno: i32) {
     let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let (load, ret) = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, libc::BPF_RET | libc::BPF_K);
@@ -91,16 +91,16 @@ fn refuse(command: &mut Command, calls: &[libc::c_long], errno: i32) {
         };
         if installed { Ok(()) } else { Err(std::io::Error::last_os_error()) }
     };
-    // SAFETY: the closure makes two system calls and takes no memory.
+    // SAFETY: the closure makes two system calls and does not allocate.
     unsafe { command.pre_exec(install) };
 }
 
-/// Whether all combinations are tried, which takes many minutes, and not one command for each call.
+/// Whether to try all combinations, which takes many minutes, instead of one command per call.
 fn is_whole() -> bool {
     std::env::var_os("PROCLAB_TEST_WHOLE_MATRIX").is_some()
 }
 
-fn a_refused_system_call_is_made_up_for_or_told_in_one_line() {
+fn a_refused_system_call_is_replaced_or_reported_in_one_line() {
     let lab = Lab::new();
     let mut next = 0;
     for (name, call) in CALLS {
@@ -114,7 +114,7 @@ fn a_refused_system_call_is_made_up_for_or_told_in_one_line() {
     }
 }
 
-fn what_is_started_ends_where_no_signal_may_be_sent() {
+fn children_end_even_if_no_signal_may_be_sent() {
     let lab = Lab::new();
     for command in [
         "run life states",
@@ -130,7 +130,7 @@ fn what_is_started_ends_where_no_signal_may_be_sent() {
     }
 }
 
-fn a_folder_that_may_not_be_listed_is_not_left() {
+fn a_folder_that_cannot_be_listed_is_removed() {
     let lab = Lab::new();
     for errno in [libc::EPERM, libc::ENOSYS] {
         try_it(&lab, "getdents64", &[libc::SYS_getdents64], errno, "run tickets --think 0");
@@ -148,7 +148,7 @@ fn try_it(lab: &Lab, name: &str, calls: &[libc::c_long], errno: i32, command: &s
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!said.contains("panicked"), "{case}: {said}");
     match output.status.code() {
-        // Its work is done.
+        // The work was done.
         Some(0 | 3) => {}
         Some(1) => {
             let errors = said.lines().filter(|line| line.starts_with("error: ")).count();

@@ -1,4 +1,4 @@
-//! `proclab run`, as somebody would use it who has never seen it: words, exit codes, and what is left.
+//! `proclab run` as a newcomer uses it: output, exit codes, and leftovers.
 
 use crate::common::id_of;
 use crate::common::{ends, hold, kill, state_of, trials, until};
@@ -22,27 +22,27 @@ use std::time::Duration;
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["run_cli":
         the_sale_without_a_lock_oversells_and_with_one_does_not,
-        each_start_method_carries_the_sale,
-        the_json_of_a_run_obeys_its_schema,
+        the_sale_works_with_each_start_method,
+        the_json_of_a_run_conforms_to_its_schema,
         each_lesson_proves_what_it_claims,
-        a_lesson_in_json_obeys_the_schema_too,
-        a_stock_file_that_is_none_is_one_clear_line,
+        the_json_of_a_lesson_conforms_to_the_schema,
+        an_invalid_stock_file_causes_one_clear_line,
         the_stock_file_is_read_and_never_changed,
-        numbers_that_make_no_sense_are_refused,
+        invalid_numbers_are_refused,
         a_pipe_gets_no_colours,
-        a_reader_that_goes_away_is_no_fault,
-        closed_streams_are_no_fault,
-        a_directory_that_is_gone_is_no_fault,
-        without_privileges_it_works_the_same,
+        a_closed_pipe_is_not_an_error,
+        closed_streams_are_not_an_error,
+        a_removed_directory_is_not_an_error,
+        it_works_without_privileges,
         an_interrupt_in_a_sale_leaves_nothing,
         an_interrupt_in_a_lesson_leaves_nothing,
         a_kill_at_any_moment_leaves_nothing,
         a_run_takes_every_lock_that_exploration_takes,
-        a_buyer_that_was_killed_is_named_with_its_signal,
-        all_lessons_in_a_row_are_titled_with_their_questions,
-        what_a_verb_cannot_do_is_refused_by_name,
-        a_small_stack_does_no_harm,
-        a_pipe_that_nobody_reads_is_given_up_at_a_signal,
+        a_killed_buyer_is_named_with_its_signal,
+        all_lessons_are_titled_with_their_questions,
+        a_scenario_that_a_verb_cannot_use_is_refused_by_name,
+        a_small_stack_is_enough,
+        a_signal_ends_the_wait_for_a_pipe_without_a_reader,
     ]
 }
 
@@ -106,7 +106,7 @@ fn the_sale_without_a_lock_oversells_and_with_one_does_not() {
     lab.assert_nothing_is_left();
 }
 
-fn each_start_method_carries_the_sale() {
+fn the_sale_works_with_each_start_method() {
     let lab = Lab::new();
     for method in ["spawn", "fork", "forkserver"] {
         for store in ["truncate", "rename"] {
@@ -118,7 +118,7 @@ fn each_start_method_carries_the_sale() {
     lab.assert_nothing_is_left();
 }
 
-fn the_json_of_a_run_obeys_its_schema() {
+fn the_json_of_a_run_conforms_to_its_schema() {
     let lab = Lab::new();
     let output = lab.run(&["run", "tickets", "--format", "json", "--seed", "3", "--think", "5"]);
     let record = json(&output);
@@ -128,7 +128,7 @@ fn the_json_of_a_run_obeys_its_schema() {
     obeys(&validator, &record);
     let mut broken = record.clone();
     broken["processes"][0]["pid"] = Value::from("many");
-    assert!(!validator.is_valid(&broken), "the schema says something");
+    assert!(!validator.is_valid(&broken), "the schema rejects a broken record");
 
     assert_eq!(record["scenario"], "tickets");
     assert_eq!(record["parameters"]["seed"], 3);
@@ -170,7 +170,7 @@ fn each_lesson_proves_what_it_claims() {
     lab.assert_nothing_is_left();
 }
 
-fn a_lesson_in_json_obeys_the_schema_too() {
+fn the_json_of_a_lesson_conforms_to_the_schema() {
     let lab = Lab::new();
     let validator = validator(&lab);
     for lesson in ["tree", "zombie", "orphan"] {
@@ -182,7 +182,7 @@ fn a_lesson_in_json_obeys_the_schema_too() {
     }
 }
 
-fn a_stock_file_that_is_none_is_one_clear_line() {
+fn an_invalid_stock_file_causes_one_clear_line() {
     let lab = Lab::new();
     let path = lab.tmp.join("stock.json");
     let try_it = |path: &str| lab.run(&["run", "tickets", "--stock-file", path]);
@@ -242,7 +242,7 @@ fn the_stock_file_is_read_and_never_changed() {
     assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
 }
 
-fn numbers_that_make_no_sense_are_refused() {
+fn invalid_numbers_are_refused() {
     let lab = Lab::new();
     for args in [
         ["--buyers", "0"],
@@ -285,7 +285,7 @@ fn a_pipe_gets_no_colours() {
     }
 }
 
-fn a_reader_that_goes_away_is_no_fault() {
+fn a_closed_pipe_is_not_an_error() {
     let lab = Lab::new();
     for args in [&["run", "tickets"][..], &["run", "life", "tree"], &["run", "tickets", "--format", "json"]] {
         let mut child = lab.command(args).spawn().unwrap();
@@ -298,7 +298,7 @@ fn a_reader_that_goes_away_is_no_fault() {
     }
 }
 
-fn closed_streams_are_no_fault() {
+fn closed_streams_are_not_an_error() {
     let lab = Lab::new();
     let sale = "\"$PROGRAM\" run tickets --lock flock --no-search --think 0 --buyers 3";
     for method in ["spawn", "fork", "forkserver"] {
@@ -312,16 +312,16 @@ fn closed_streams_are_no_fault() {
     lab.assert_nothing_is_left();
 }
 
-fn a_directory_that_is_gone_is_no_fault() {
+fn a_removed_directory_is_not_an_error() {
     let lab = Lab::new();
     let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$PROGRAM\" run tickets --lock flock --no-search --think 0";
     let output = shell(&lab, &format!("cd \"$TMPDIR\" && {script}"));
     ran(&output, 0);
 }
 
-fn without_privileges_it_works_the_same() {
+fn it_works_without_privileges() {
     if !nix::unistd::geteuid().is_root() {
-        // Then every other test is this one.
+        // Without root, every other test shows this.
         return;
     }
     let lab = Lab::new();
@@ -364,11 +364,11 @@ fn an_interrupt_in_a_lesson_leaves_nothing() {
                 interrupted(&lab, &["run", "life", lesson, "--start-method", method], 1 + attempt % 2);
             lab.assert_nothing_is_left();
             let is_over = output.status.code() == Some(0);
-            // A short lesson may be over before the interrupt: that proves nothing.
+            // A short lesson may end before the interrupt, which proves nothing.
             assert!(is_over || output.status.code() == Some(130), "{lesson}: {}", text(&output.stderr));
             !is_over
         });
-        assert!(is_proven, "{lesson}: over before each of {ATTEMPTS} interrupts");
+        assert!(is_proven, "{lesson}: ended before each of {ATTEMPTS} interrupts");
     }
 }
 
@@ -380,7 +380,7 @@ fn a_kill_at_any_moment_leaves_nothing() {
         let args = ["run", "tickets", "--think", "5", "--start-method", method, "--store", store];
         let mut child = lab.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let held = hold(id_of(&child));
-        // From before `main` to the end of the first sale: any moment will do.
+        // Any moment from before `main` to the end of the first sale.
         std::thread::sleep(Duration::from_millis(u64::from(nth * 37 % 120)));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -409,14 +409,14 @@ fn a_run_takes_every_lock_that_exploration_takes() {
     lab.assert_nothing_is_left();
 }
 
-fn a_buyer_that_was_killed_is_named_with_its_signal() {
+fn a_killed_buyer_is_named_with_its_signal() {
     let lab = Lab::new();
     for (signal, name) in [(Signal::SIGKILL, "SIGKILL"), (Signal::SIGUSR1, "SIGUSR1")] {
         let args = ["run", "tickets", "--lock", "flock", "--buyers", "2", "--think", "60000"];
         let mut child = lab.command(&args).spawn().unwrap();
         let mut out = child.stdout.take().unwrap();
         let mut said = String::new();
-        // Its first word: it is in, and thinks.
+        // Its first report: it has started, and thinks.
         while !said.contains("acquires the lock") {
             let mut byte = [0];
             out.read_exact(&mut byte).unwrap();
@@ -427,7 +427,7 @@ fn a_buyer_that_was_killed_is_named_with_its_signal() {
         let (buyer, pid) = (words[1].to_owned(), words[2].parse::<Pid>().unwrap());
         let others = tree::children_by_parent(id_of(&child)).unwrap();
         kill(pid, signal);
-        // The other one would think for a minute.
+        // The other one thinks for a minute.
         let is_buyer = |pid: &Pid| of_process(*pid).is_some_and(|stat| stat.name.starts_with("user"));
         for other in others.into_iter().filter(|other| *other != pid).filter(is_buyer) {
             kill(other, Signal::SIGKILL);
@@ -441,12 +441,12 @@ fn a_buyer_that_was_killed_is_named_with_its_signal() {
         let told = rest.join().unwrap();
         assert_eq!(output.status.code(), Some(3), "{told}");
         let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(told.contains(&format!("{buyer} (PID {pid}) ended by {name}")), "{told}");
+        assert!(told.contains(&format!("{buyer} (PID {pid}) was ended by {name}")), "{told}");
     }
     lab.assert_nothing_is_left();
 }
 
-fn all_lessons_in_a_row_are_titled_with_their_questions() {
+fn all_lessons_are_titled_with_their_questions() {
     let lab = Lab::new();
     let output = lab.run(&["run", "life", "all"]);
     let out = ran(&output, 0);
@@ -455,24 +455,24 @@ fn all_lessons_in_a_row_are_titled_with_their_questions() {
         let (_, after) = out.split_once(&title).unwrap_or_else(|| panic!("{title}: {out}"));
         assert!(after.lines().nth(1).is_some_and(|question| question.ends_with('?')), "{after}");
     }
-    assert!(out.ends_with("\n11 of 11 proven\n"), "what came of all of them is the last word");
+    assert!(out.ends_with("\n11 of 11 proven\n"), "the last line sums up all lessons");
     let listed = lab.run(&["list"]);
     for lesson in LESSONS {
         assert!(ran(&listed, 0).lines().any(|line| line.trim_start().starts_with(lesson)), "{lesson}");
     }
 }
 
-fn what_a_verb_cannot_do_is_refused_by_name() {
+fn a_scenario_that_a_verb_cannot_use_is_refused_by_name() {
     let lab = Lab::new();
     for (args, said) in [
         (["explore", "eval"], "`eval` cannot be explored: "),
         (["trials", "life"], "`life` cannot be run in trials: "),
-        (["explore", "nothing"], "there is no scenario called `nothing`"),
+        (["explore", "nothing"], "there is no scenario `nothing`"),
     ] {
         assert!(refused(&lab.run(&args), 2).contains(said), "{args:?}");
     }
     let output = lab.run(&["explore", "pipeline", "--lock", "none"]);
-    assert!(refused(&output, 2).contains("--lock belongs to tickets"));
+    assert!(refused(&output, 2).contains("--lock is an option of tickets"));
     ran(&lab.run(&["trials", "pipeline", "-n", "3"]), 0);
     for verb in ["run", "trials", "explore"] {
         let help = lab.run(&[verb, "--help"]);
@@ -482,12 +482,12 @@ fn what_a_verb_cannot_do_is_refused_by_name() {
     }
 }
 
-fn a_small_stack_does_no_harm() {
+fn a_small_stack_is_enough() {
     let lab = Lab::new();
     let deep = format!("{}1{}", "(".repeat(490), ")".repeat(490));
     for limit in ["-S -s 64", "-s 64"] {
         if limit == "-s 64" && !nix::unistd::geteuid().is_root() {
-            // Children of a limit that cannot be raised have as little.
+            // Children inherit a limit that cannot be raised.
             continue;
         }
         let output = shell(&lab, &format!("ulimit {limit}; \"$PROGRAM\" run eval '{deep}'"));
@@ -496,7 +496,7 @@ fn a_small_stack_does_no_harm() {
     lab.assert_nothing_is_left();
 }
 
-fn a_pipe_that_nobody_reads_is_given_up_at_a_signal() {
+fn a_signal_ends_the_wait_for_a_pipe_without_a_reader() {
     let lab = Lab::new();
     let pipe = lab.tmp.join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -511,7 +511,7 @@ fn a_pipe_that_nobody_reads_is_given_up_at_a_signal() {
             assert_eq!(output.status.code(), Some(128 + signal as i32), "{}", text(&output.stderr));
         }
     }
-    // With a reader it is written whole.
+    // With a reader it is written completely.
     let args = ["trials", "tickets", "-n", "3", "--csv", path];
     let program = lab.command(&args).spawn().unwrap();
     let table = fs::read_to_string(&pipe).unwrap();

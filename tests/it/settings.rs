@@ -1,4 +1,4 @@
-//! What a child finds at its start: the same under every start method, and a process of one thread to come from.
+//! The initial settings of a child: the same with every start method, and forked from a process with one thread.
 
 use crate::common::id_of;
 use crate::common::{PATIENCE, end_of, own_pid, result_of, supervisor, trials};
@@ -16,10 +16,10 @@ use std::process::{Command, Stdio};
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["settings":
         a_child_is_the_same_under_every_start_method,
-        a_fork_server_passes_on_what_its_parent_has_become,
+        a_fork_server_passes_on_the_current_settings_of_its_parent,
         descriptors_that_an_exec_would_keep_do_not_reach_a_fresh_child,
         a_forked_child_keeps_nothing_of_its_grandparent,
-        children_start_though_threads_hold_locks_before_the_child_entry,
+        children_start_even_if_threads_hold_locks_before_the_child_entry,
     ]
 }
 
@@ -28,7 +28,7 @@ const FRESH: [StartMethod; 2] = [StartMethod::Spawn, StartMethod::ForkServer];
 
 type Facts = BTreeMap<String, String>;
 
-/// All that a process inherits, in the kernel's words.
+/// All inherited settings of a process, as the kernel reports them.
 fn facts() -> Facts {
     let mut facts = Facts::new();
     let mut add = |name: &str, value: String| facts.insert(name.to_owned(), value);
@@ -56,7 +56,7 @@ fn facts() -> Facts {
     facts
 }
 
-/// What the descriptors above the standard ones are, without the one that reads the folder.
+/// The targets of the descriptors above the standard ones, except the one that reads the folder.
 fn others() -> Vec<String> {
     let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     let numbers =
@@ -72,7 +72,7 @@ fn others() -> Vec<String> {
     kinds
 }
 
-/// Has the fork server started, then changes all that a child inherits, and asks one child of each method.
+/// Starts the fork server, then changes every inherited setting, and asks one child per method.
 #[expect(unsafe_code, reason = "signals and the nice value of this process")]
 fn change_all_and_ask(folder: String) -> Vec<Facts> {
     let supervisor = supervisor();
@@ -134,7 +134,7 @@ fn ask_again_and_again(folder: String) -> Vec<(String, String, bool)> {
     told
 }
 
-fn a_fork_server_passes_on_what_its_parent_has_become() {
+fn a_fork_server_passes_on_the_current_settings_of_its_parent() {
     let folder = "/usr".to_owned();
     let child = Process::new(ask_again_and_again).args(folder);
     let told = result_of(&supervisor().start(child).unwrap());
@@ -170,8 +170,8 @@ fn a_forked_child_keeps_nothing_of_its_grandparent() {
 
 const THREADS: &str = "PROCLAB_IT_THREADS";
 
-/// Starts threads before `child_entry`, as a program would that logs or runs `#[tokio::main]`. They take the
-/// lock of standard output and of the allocator again and again.
+/// Starts threads before `child_entry`, like a program that logs or uses `#[tokio::main]`. They repeatedly take the locks
+/// of standard output and of the allocator.
 pub(crate) fn start_threads_if_asked() {
     if is_under_threads() {
         for _ in 0..3 {
@@ -196,7 +196,7 @@ fn print_and_allocate(n: usize) -> usize {
     text.len()
 }
 
-/// A program whose threads were there before `child_entry`.
+/// A program with threads that were started before `child_entry`.
 #[expect(clippy::print_stderr, reason = "a program of its own, whose words are read by the test")]
 pub(crate) fn start_children_under_threads() {
     let supervisor = supervisor();
@@ -212,7 +212,7 @@ pub(crate) fn start_children_under_threads() {
     eprintln!("{refused}");
 }
 
-fn children_start_though_threads_hold_locks_before_the_child_entry() {
+fn children_start_even_if_threads_hold_locks_before_the_child_entry() {
     for (name, value) in [("MALLOC_ARENA_MAX", "1"), ("MALLOC_ARENA_MAX", "8")] {
         let mut program = Command::new(std::env::current_exe().unwrap())
             .env(THREADS, "yes")

@@ -1,4 +1,5 @@
-//! Commands that are started with signals ignored or blocked: by `nohup`, a shell's `trap ''`, a container's init.
+//! Commands that are started with signals ignored or blocked, for example by `nohup`, a shell's `trap ''`, or a
+//! container's init process.
 #![expect(unsafe_code, reason = "signals are ignored and blocked between fork and exec")]
 
 use crate::common::{ends, hold, id_of, kill, trials, until};
@@ -12,8 +13,8 @@ use std::process::Command;
 
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["started":
-        a_command_ends_when_asked_to_whatever_was_ignored_or_blocked,
-        a_command_that_is_run_for_the_user_gets_the_signals_and_limits_that_were_given,
+        a_command_ends_on_request_even_if_signals_were_ignored_or_blocked,
+        a_command_run_for_the_user_gets_the_inherited_signals_and_limits,
     ]
 }
 
@@ -28,7 +29,7 @@ const IGNORED: [Signal; 8] = [
     Signal::SIGUSR1,
 ];
 
-/// Has the program begin with these signals ignored or blocked.
+/// Makes the program start with these signals ignored or blocked.
 fn begin_with(command: &mut Command, ignored: &'static [Signal], blocked: SigSet) {
     let set = move || {
         for one in ignored {
@@ -42,7 +43,7 @@ fn begin_with(command: &mut Command, ignored: &'static [Signal], blocked: SigSet
     unsafe { command.pre_exec(set) };
 }
 
-fn a_command_ends_when_asked_to_whatever_was_ignored_or_blocked() {
+fn a_command_ends_on_request_even_if_signals_were_ignored_or_blocked() {
     const TERM: u64 = 1 << (libc::SIGTERM - 1);
     let lab = Lab::new();
     for command in [
@@ -86,7 +87,7 @@ fn a_command_ends_when_asked_to_whatever_was_ignored_or_blocked() {
     }
 }
 
-fn a_command_that_is_run_for_the_user_gets_the_signals_and_limits_that_were_given() {
+fn a_command_run_for_the_user_gets_the_inherited_signals_and_limits() {
     let lab = Lab::new();
     let say = "grep -E '^Sig(Blk|Ign)' /proc/self/status; ulimit -Ss; ulimit -Sn";
     let blocked: SigSet = [Signal::SIGUSR2, Signal::SIGTERM, Signal::SIGALRM].into_iter().collect();

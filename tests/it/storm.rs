@@ -1,4 +1,4 @@
-//! Parents and fork servers that are killed at random moments of a start: nothing of a family is left.
+//! Parents and fork servers that are killed at random moments of a start leave no process behind.
 
 use crate::common::{children_named, end_of, own_pid, result_of, sleep, supervisor, trials, until};
 use libtest_mimic::Trial;
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["storm":
-        a_parent_that_is_killed_at_any_moment_of_a_start_leaves_no_process,
-        a_fork_server_that_is_killed_at_any_moment_leaves_no_child_that_nobody_knows,
+        a_parent_killed_at_any_moment_of_a_start_leaves_no_process,
+        a_fork_server_killed_at_any_moment_leaves_no_unknown_child,
     ]
 }
 
@@ -19,8 +19,8 @@ fn random_pause(most: Duration) {
     std::thread::sleep(most.mul_f64(rand::random()));
 }
 
-/// Each child is killed once the next has begun, so that children of every age are there.
-fn start_for_ever(method: StartMethod) {
+/// Each child is killed once the next one has started, so that there are children of every age.
+fn start_forever(method: StartMethod) {
     let supervisor = supervisor();
     let mut last = None;
     loop {
@@ -32,15 +32,15 @@ fn start_for_ever(method: StartMethod) {
     }
 }
 
-fn a_parent_that_is_killed_at_any_moment_of_a_start_leaves_no_process() {
+fn a_parent_killed_at_any_moment_of_a_start_leaves_no_process() {
     const KILLS: usize = 40;
-    // Orphans become our children, so none is overlooked.
+    // Orphans become our children, so none is missed.
     let supervisor = Supervisor::new().unwrap().subreaper().unwrap();
-    // What the tests before keep, such as a fork server that ends with this process.
+    // Processes that earlier tests keep, such as a fork server that ends with this process.
     let before = tree::children_by_parent(own_pid()).unwrap();
     for method in StartMethod::ALL {
         for _ in 0..KILLS {
-            let parent = supervisor.start(Process::new(start_for_ever).args(method)).unwrap();
+            let parent = supervisor.start(Process::new(start_forever).args(method)).unwrap();
             random_pause(Duration::from_millis(12));
             parent.kill().unwrap();
             end_of(&parent);
@@ -52,8 +52,8 @@ fn a_parent_that_is_killed_at_any_moment_of_a_start_leaves_no_process() {
     }
 }
 
-/// In a process of its own. The children that are left at the end and that it should not have: their names and states.
-fn kill_the_own_server(n_starts: usize) -> Vec<(String, char)> {
+/// Runs in a separate process. Returns the names and states of children that are left at the end by mistake.
+fn kill_own_server(n_starts: usize) -> Vec<(String, char)> {
     let supervisor = supervisor();
     let is_over = AtomicBool::new(false);
     let start = || supervisor.start(Process::new(own_pid).start_method(StartMethod::ForkServer));
@@ -67,14 +67,14 @@ fn kill_the_own_server(n_starts: usize) -> Vec<(String, char)> {
             }
         });
         for _ in 0..n_starts {
-            // A start that lost its server may fail, but it answers.
+            // A start whose server was killed may fail, but must return.
             if let Ok(child) = start() {
                 let _ = child.join();
             }
         }
         is_over.store(true, Ordering::Relaxed);
     });
-    // What the last kill left is found by the next two starts: the one that is given the reserve, and the one after.
+    // The next two starts find what the last kill left: the one that gets the reserve, and the one after it.
     for _ in 0..2 {
         let _ = start().map(|child| child.join());
     }
@@ -90,8 +90,8 @@ fn kill_the_own_server(n_starts: usize) -> Vec<(String, char)> {
     left
 }
 
-fn a_fork_server_that_is_killed_at_any_moment_leaves_no_child_that_nobody_knows() {
+fn a_fork_server_killed_at_any_moment_leaves_no_unknown_child() {
     let supervisor = supervisor();
-    let child = supervisor.start(Process::new(kill_the_own_server).args(150)).unwrap();
+    let child = supervisor.start(Process::new(kill_own_server).args(150)).unwrap();
     assert_eq!(result_of(&child), []);
 }

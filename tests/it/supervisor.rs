@@ -1,4 +1,4 @@
-//! Owners of children: daemons, orderly ends, orphans, and what is left when a supervisor is killed.
+//! Owners of children: daemons, orderly ends, orphans, and killed supervisors.
 
 use crate::common::id_of;
 use crate::common::{
@@ -24,29 +24,29 @@ use std::time::{Duration, Instant};
 
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["supervisor":
-        the_flag_of_daemons_is_inherited_and_daemons_have_no_children,
+        the_daemon_flag_is_inherited_and_daemons_cannot_have_children,
         the_end_of_a_supervisor_terminates_daemons_and_joins_the_others,
-        children_that_share_its_fate_die_with_a_killed_supervisor,
+        children_that_die_with_their_parent_end_with_a_killed_supervisor,
         ctrl_c_ends_the_whole_family_of_the_foreground_group,
         children_are_ended_in_reverse_order_of_their_start,
-        whoever_does_not_end_within_the_grace_is_killed_and_not_before,
+        a_child_that_outlives_the_grace_is_killed_and_not_before,
         stopped_children_are_ended_too,
         a_child_that_left_its_group_is_ended_too,
-        a_wait_for_children_of_two_supervisors_heeds_both_interrupts,
-        a_start_is_not_disturbed_by_a_thread_that_looks_after_the_children,
-        a_dropped_supervisor_does_not_wait_for_a_child_that_waits_for_a_message_of_its_parent,
+        a_wait_for_children_of_two_supervisors_obeys_both_interrupts,
+        a_start_is_not_disturbed_by_a_thread_that_checks_the_children,
+        a_dropped_supervisor_does_not_wait_for_a_child_that_waits_for_a_message_from_its_parent,
         a_dropped_supervisor_waits_for_children_that_work_or_sleep,
         the_whole_group_of_a_child_is_ended,
         a_group_of_stopped_and_dead_members_is_ended,
-        a_shutdown_is_repeatable_and_starts_go_on_after_it,
+        a_shutdown_can_be_repeated_and_children_can_be_started_after_it,
         a_panic_ends_the_children,
-        a_wait_is_broken_off_by_the_interrupt,
-        a_start_is_broken_off_though_the_fork_server_is_stopped,
+        the_interrupt_ends_a_wait,
+        the_interrupt_ends_a_start_even_if_the_fork_server_is_stopped,
         a_subreaper_reaps_orphans_and_ends_them,
         ended_siblings_are_reaped_while_one_is_joined,
-        supervisors_may_be_made_and_dropped_without_end,
-        a_forked_child_keeps_what_has_the_numbers_of_a_supervisor_that_is_gone,
-        a_forked_child_may_drop_its_copy_of_a_supervisor,
+        many_supervisors_can_be_created_and_dropped,
+        a_forked_child_keeps_descriptors_that_reuse_numbers_of_a_dropped_supervisor,
+        a_forked_child_can_drop_its_copy_of_a_supervisor,
     ]
 }
 
@@ -58,7 +58,7 @@ fn am_i_a_daemon(method: StartMethod) -> (bool, Option<bool>) {
     (proclab::current().is_daemon(), if refused { None } else { Some(result_of(&child.unwrap())) })
 }
 
-fn the_flag_of_daemons_is_inherited_and_daemons_have_no_children() {
+fn the_daemon_flag_is_inherited_and_daemons_cannot_have_children() {
     for method in ALL {
         let supervisor = supervisor();
         let ask = |daemon: Option<bool>| {
@@ -87,7 +87,7 @@ fn the_end_of_a_supervisor_terminates_daemons_and_joins_the_others() {
         let other = supervisor.start(other).unwrap();
         let watched = hold(daemon.pid());
         let opener = std::thread::spawn(move || {
-            // The other is let go only when the daemon is gone: the end of the supervisor waits for it.
+            // The other child is released only when the daemon has ended, so the supervisor's drop waits for it.
             let ended = ends(watched);
             door.send(()).unwrap();
             ended
@@ -109,13 +109,13 @@ fn have_children(method: StartMethod, pids: IpcSender<Vec<Pid>>) {
     let daemon = supervisor.start(sleeper(method).daemon(true).die_with_parent(false)).unwrap();
     let other = supervisor.start(sleeper(method).die_with_parent(true)).unwrap();
     let mut all = vec![daemon.pid(), other.pid()];
-    // The fork server and its reserve, if there are such.
+    // The fork server and its reserve, if they exist.
     all.extend(crate::common::children_named("forkserver"));
     pids.send(all).unwrap();
     sleep();
 }
 
-fn children_that_share_its_fate_die_with_a_killed_supervisor() {
+fn children_that_die_with_their_parent_end_with_a_killed_supervisor() {
     for method in ALL {
         let supervisor = supervisor();
         let (pids, children) = ipc::channel().unwrap();
@@ -129,7 +129,7 @@ fn children_that_share_its_fate_die_with_a_killed_supervisor() {
     }
 }
 
-/// Has a child, and a child that has children in turn, all with the settings that nothing is said of.
+/// Starts a child, and a child that has children in turn, all with default settings.
 fn have_a_family(method: StartMethod, generations: u8, pids: IpcSender<Vec<Pid>>) {
     let supervisor = supervisor();
     let sleeper = supervisor.start(Process::new(sleep).start_method(method)).unwrap();
@@ -138,14 +138,14 @@ fn have_a_family(method: StartMethod, generations: u8, pids: IpcSender<Vec<Pid>>
         let more = Process::new(have_a_family).args((method, generations - 1, pids.clone()));
         all.push(supervisor.start(more.start_method(method)).unwrap().pid());
     }
-    // The fork server and its reserve, if there are such.
+    // The fork server and its reserve, if they exist.
     all.extend(crate::common::children_named("forkserver"));
     pids.send(all).unwrap();
     sleep();
 }
 
-/// Ctrl-C sends SIGINT to the foreground group: to the program that was started from the shell, while its children
-/// lead groups of their own.
+/// Ctrl-C sends SIGINT to the foreground group, which contains the program started from the shell, but not its children,
+/// which lead groups of their own.
 fn ctrl_c_ends_the_whole_family_of_the_foreground_group() {
     for method in ALL {
         let supervisor = supervisor();
@@ -161,7 +161,7 @@ fn ctrl_c_ends_the_whole_family_of_the_foreground_group() {
     }
 }
 
-/// Ends at `SIGTERM`, not before it has told so.
+/// Reports `SIGTERM`, then ends.
 fn end_politely(number: u32, words: IpcSender<(u32, bool)>) {
     let interrupt = Interrupt::install().unwrap();
     words.send((number, false)).unwrap();
@@ -185,13 +185,13 @@ fn children_are_ended_in_reverse_order_of_their_start() {
 
 #[expect(unsafe_code, reason = "the disposition of a signal")]
 fn ignore_termination(ready: IpcSender<()>) {
-    // SAFETY: to ignore a signal runs no code.
+    // SAFETY: ignoring a signal runs no code.
     unsafe { nix::libc::signal(nix::libc::SIGTERM, nix::libc::SIG_IGN) };
     ready.send(()).unwrap();
     sleep();
 }
 
-fn whoever_does_not_end_within_the_grace_is_killed_and_not_before() {
+fn a_child_that_outlives_the_grace_is_killed_and_not_before() {
     for method in ALL {
         let grace = Duration::from_millis(150);
         let supervisor = Supervisor::new().unwrap().grace(grace);
@@ -207,7 +207,7 @@ fn whoever_does_not_end_within_the_grace_is_killed_and_not_before() {
         let begin = Instant::now();
         supervisor.shutdown().unwrap();
         assert!(begin.elapsed() >= grace);
-        assert!(begin.elapsed() < 20 * grace, "the grace is one for all of them");
+        assert!(begin.elapsed() < 20 * grace, "all children share one grace time");
         assert!(
             stubborn
                 .iter()
@@ -246,7 +246,7 @@ fn a_child_that_left_its_group_is_ended_too() {
     }
 }
 
-fn a_wait_for_children_of_two_supervisors_heeds_both_interrupts() {
+fn a_wait_for_children_of_two_supervisors_obeys_both_interrupts() {
     let (interrupt, mut interrupting) = std::io::pipe().unwrap();
     let (first, second) = (supervisor(), Supervisor::with_interrupt(&interrupt).unwrap());
     let children = [&first, &second].map(|one| one.start(sleeper(StartMethod::Spawn)).unwrap());
@@ -257,7 +257,7 @@ fn a_wait_for_children_of_two_supervisors_heeds_both_interrupts() {
     second.shutdown().unwrap();
 }
 
-/// Says that it is over, also in a panic.
+/// Reports its end, even in a panic.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -266,7 +266,7 @@ impl Drop for Over<'_> {
     }
 }
 
-fn a_start_is_not_disturbed_by_a_thread_that_looks_after_the_children() {
+fn a_start_is_not_disturbed_by_a_thread_that_checks_the_children() {
     for method in [StartMethod::Spawn, StartMethod::ForkServer] {
         let supervisor = supervisor();
         let is_over = AtomicBool::new(false);
@@ -293,8 +293,8 @@ fn fill(messages: Sender<u64>) {
     while messages.send(1).is_ok() {}
 }
 
-/// The ends of the queue are declared before the supervisor, as a newcomer does: they are dropped after it.
-fn a_dropped_supervisor_does_not_wait_for_a_child_that_waits_for_a_message_of_its_parent() {
+/// The ends of the queue are declared before the supervisor, as a newcomer might do, and so are dropped after it.
+fn a_dropped_supervisor_does_not_wait_for_a_child_that_waits_for_a_message_from_its_parent() {
     for method in ALL {
         let (sender, receiver) = bounded::<u64>(5).unwrap();
         let (to_fill, filled) = bounded::<u64>(5).unwrap();
@@ -324,7 +324,7 @@ fn a_dropped_supervisor_waits_for_children_that_work_or_sleep() {
     assert_eq!(child.result().unwrap(), 7);
 }
 
-/// Starts programs in its group: as many that ignore termination, that stop themselves, that are plain.
+/// Starts programs in its group: some ignore termination, some stop themselves, some do neither.
 #[expect(clippy::zombie_processes, reason = "nobody waits for it: that is what is tested")]
 fn have_programs(scripts: Vec<String>, pids: IpcSender<Pid>) {
     for script in scripts {
@@ -349,7 +349,7 @@ fn the_whole_group_of_a_child_is_ended() {
     }
 }
 
-/// Leaves a stopped program behind, and one that has ended and is nobody's to reap for a while.
+/// Leaves behind a stopped program, and one that has ended and is not reaped for a while.
 #[expect(clippy::zombie_processes, reason = "nobody waits for it: that is what is tested")]
 fn leave_a_group(pids: IpcSender<Pid>) {
     let stopped = Command::new("sleep").arg("3600").stdin(Stdio::null()).spawn().unwrap();
@@ -367,14 +367,14 @@ fn a_group_of_stopped_and_dead_members_is_ended() {
         let child = supervisor.start(child).unwrap();
         let left = pid.try_recv_timeout(PATIENCE).unwrap();
         end_of(&child);
-        // The kernel ends a group whose last parent is gone and that has stopped members (SIGHUP,
-        // SIGCONT: setpgid(2)), or the shutdown does.
+        // The kernel ends an orphaned group that has stopped members (SIGHUP, SIGCONT: setpgid(2)), or the shutdown
+        // does.
         supervisor.shutdown().unwrap();
         assert!(!lives(left), "{method}");
     }
 }
 
-fn a_shutdown_is_repeatable_and_starts_go_on_after_it() {
+fn a_shutdown_can_be_repeated_and_children_can_be_started_after_it() {
     let supervisor = supervisor();
     supervisor.shutdown().unwrap();
     for method in ALL {
@@ -402,7 +402,7 @@ fn a_panic_ends_the_children() {
     assert!(ends(grandchild));
 }
 
-fn a_wait_is_broken_off_by_the_interrupt() {
+fn the_interrupt_ends_a_wait() {
     for method in ALL {
         let (interrupt, mut interrupting) = std::io::pipe().unwrap();
         let supervisor = Supervisor::with_interrupt(&interrupt).unwrap();
@@ -414,11 +414,11 @@ fn a_wait_is_broken_off_by_the_interrupt() {
         assert!(matches!(refused, Err(StartError::Interrupted { .. })), "{refused:?}");
         assert!(child.is_alive());
         drop(supervisor);
-        assert!(!child.is_alive(), "after the interrupt the end is a shutdown");
+        assert!(!child.is_alive(), "after the interrupt, drop is a shutdown");
     }
 }
 
-fn a_start_is_broken_off_though_the_fork_server_is_stopped() {
+fn the_interrupt_ends_a_start_even_if_the_fork_server_is_stopped() {
     let method = StartMethod::ForkServer;
     let first = supervisor();
     end_of(&first.start(Process::new(|| ()).start_method(method)).unwrap());
@@ -427,7 +427,7 @@ fn a_start_is_broken_off_though_the_fork_server_is_stopped() {
     interrupting.write_all(b"!").unwrap();
     let servers = crate::common::children_named("forkserver");
     servers.iter().for_each(|pid| kill(*pid, Known::SIGSTOP));
-    // The first may find a child in reserve, the next ones wait for the server.
+    // The first start may get the child in reserve; the next ones wait for the server.
     for _ in 0..3 {
         let refused = supervisor.start(sleeper(method));
         assert!(matches!(refused, Err(StartError::Interrupted { .. })), "{refused:?}");
@@ -436,7 +436,7 @@ fn a_start_is_broken_off_though_the_fork_server_is_stopped() {
     assert_eq!(result_of(&first.start(Process::new(|| 5).start_method(method)).unwrap()), 5);
 }
 
-/// Has a child that has children and ends without them: one that ends by itself, one that does not.
+/// Starts a child that starts two children and ends: one of them ends by itself, the other does not.
 fn be_a_subreaper(method: StartMethod) -> (bool, bool, Vec<Pid>) {
     let supervisor = supervisor().subreaper().unwrap();
     let (pids, pid) = ipc::channel().unwrap();
@@ -451,7 +451,7 @@ fn be_a_subreaper(method: StartMethod) -> (bool, bool, Vec<Pid>) {
     let reaped = state_of(short) == '-';
     let alive = lives(long);
     drop(supervisor);
-    // The fork server is a child of ours that is no orphan.
+    // The fork server is a child of ours and not an orphan.
     let left = tree::children_by_parent(own_pid()).unwrap();
     let servers = crate::common::children_named("forkserver");
     (reaped, alive && state_of(long) == '-', left.into_iter().filter(|pid| !servers.contains(pid)).collect())
@@ -490,7 +490,7 @@ fn ended_siblings_are_reaped_while_one_is_joined() {
     assert!(siblings.iter().all(|sibling| sibling.exit().and_then(Exit::python) == Some(-9)));
 }
 
-fn supervisors_may_be_made_and_dropped_without_end() {
+fn many_supervisors_can_be_created_and_dropped() {
     let count = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     for method in ALL {
         let once = || {
@@ -509,7 +509,7 @@ fn write_to_all(pipes: Vec<Fd>) -> usize {
     pipes.into_iter().filter(|pipe| nix::unistd::write(pipe, b"x").is_ok()).count()
 }
 
-fn a_forked_child_keeps_what_has_the_numbers_of_a_supervisor_that_is_gone() {
+fn a_forked_child_keeps_descriptors_that_reuse_numbers_of_a_dropped_supervisor() {
     let gone: Vec<_> = (0..3).map(|_| supervisor()).collect();
     drop(gone);
     let (_reader, writer) = std::io::pipe().unwrap();
@@ -522,21 +522,21 @@ fn a_forked_child_keeps_what_has_the_numbers_of_a_supervisor_that_is_gone() {
 static KEPT: Mutex<Option<Supervisor>> = Mutex::new(None);
 
 fn drop_the_copy() -> bool {
-    // Something else may have the copy's numbers by now.
+    // By now other descriptors may have the copy's numbers.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(KEPT.lock().unwrap().take());
     drop(writer);
     nix::unistd::read(&reader, &mut [0]).is_ok()
 }
 
-fn a_forked_child_may_drop_its_copy_of_a_supervisor() {
+fn a_forked_child_can_drop_its_copy_of_a_supervisor() {
     let kept = supervisor();
     let sibling = kept.start(sleeper(StartMethod::Fork)).unwrap();
     *KEPT.lock().unwrap() = Some(kept);
     let supervisor = supervisor();
     let child = supervisor.start(Process::new(drop_the_copy).start_method(StartMethod::Fork)).unwrap();
     assert!(result_of(&child));
-    assert!(sibling.is_alive(), "a copy owns nobody");
+    assert!(sibling.is_alive(), "a copy owns no children");
     KEPT.lock().unwrap().take().unwrap().shutdown().unwrap();
     assert!(!sibling.is_alive());
 }

@@ -1,4 +1,4 @@
-//! The rules of the source itself: who may use whom, and what only one place may do.
+//! Rules for the source code: which module may use which, and what only one place may do.
 
 use crate::circles::no_two_files_use_each_other;
 use crate::common::trials;
@@ -10,7 +10,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     trials!["tidy":
         a_module_uses_only_its_own_layer_and_those_below,
         no_two_files_use_each_other,
-        only_the_edge_of_the_kernel_makes_raw_system_calls,
+        only_sys_makes_raw_system_calls,
         each_library_that_may_be_replaced_is_named_in_one_file,
         files_are_short,
         unsafe_code_says_why,
@@ -21,7 +21,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// The layers, the lowest first.
+/// The layers, lowest first.
 const LAYERS: [&[&str]; 10] = [
     &["sys", "wait", "wire"],
     &["shm"],
@@ -36,19 +36,19 @@ const LAYERS: [&[&str]; 10] = [
 ];
 
 pub(crate) struct Source {
-    /// Where it is under `src`.
+    /// Its path under `src`.
     pub(crate) path: String,
     pub(crate) text: String,
 }
 
 impl Source {
-    /// The module of the first level that it belongs to.
+    /// The top-level module that it belongs to.
     fn module(&self) -> &str {
         let first = self.path.split('/').next().unwrap();
         first.strip_suffix(".rs").unwrap_or(first)
     }
 
-    /// Its lines of code: without comments, and without what only its unit tests have.
+    /// Its lines of code, without comments and unit tests.
     fn code(&self) -> impl Iterator<Item = &str> {
         let code = self.text.split("#[cfg(test)]\nmod tests {").next().unwrap();
         code.lines().filter(|line| !line.trim_start().starts_with("//"))
@@ -83,12 +83,12 @@ fn layer_of(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-/// The modules that a line names as `crate::module`, or several in braces.
+/// The modules that a line names as `crate::module`, or as several in braces.
 fn uses(line: &str) -> Vec<&str> {
     let names = line.split("crate::").skip(1).flat_map(|after| {
         let group = after.strip_prefix('{').map(|group| group.split('}').next().unwrap_or(group));
-        // In braces only what stands after a comma or the brace names a module of the first level; a
-        // nested group would have to be told apart, and the formatter's style has none.
+        // In braces, only a name after the brace or a comma is a top-level module. Nested groups are not handled,
+        // because the formatter's style has none.
         group.map_or_else(|| vec![after], |group| group.split(", ").collect())
     });
     names.map(|name| name.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()).collect()
@@ -106,7 +106,7 @@ fn a_module_uses_only_its_own_layer_and_those_below() {
     for source in sources() {
         let own = layer_of(source.module()).unwrap_or_else(|| panic!("{} has no layer", source.path));
         for line in source.code() {
-            // What is exported at the root (macros, items of the API) is no module.
+            // Exports at the root (macros, items of the API) are not modules.
             let above = uses(line).into_iter().filter(|used| layer_of(used).is_some_and(|used| used > own));
             broken.extend(above.map(|_| format!("src/{}: {}", source.path, line.trim())));
         }
@@ -121,7 +121,7 @@ fn naming<'a>(sources: &'a [Source], what: &str) -> Vec<&'a Source> {
         .collect()
 }
 
-/// Who may name `nix` or `libc` beside `sys`, and why.
+/// The files besides `sys` that may name `nix` or `libc`, and why.
 const AT_THE_EDGE: [(&str, &str); 13] = [
     ("explore/traced/", "knows system calls and their arguments by the kernel's numbers"),
     ("shm/region.rs", "reads and writes memory that is mapped, by calls that cannot fault"),
@@ -138,7 +138,7 @@ const AT_THE_EDGE: [(&str, &str); 13] = [
     ("observe/watch/attach.rs", "tells the kernel's error numbers apart"),
 ];
 
-fn only_the_edge_of_the_kernel_makes_raw_system_calls() {
+fn only_sys_makes_raw_system_calls() {
     let names = |line: &str, library: &str| {
         line.match_indices(library).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric()))
     };
@@ -203,7 +203,7 @@ fn nothing_is_ignored_and_nothing_is_left_to_do() {
 fn only_the_command_line_prints() {
     let sources = sources();
     let allowed = |source: &Source| {
-        // A child without a parent, and the entry itself, have nobody else to tell.
+        // A child without a parent, and the entry itself, have no other way to report.
         source.module() == "cli" || source.path == "process/entry.rs"
     };
     let broken: Vec<String> = ["println!(", "eprintln!(", " print!(", "dbg!("]
@@ -267,9 +267,9 @@ fn a_network_program_is_named_in_its_own_folder_and_in_the_registry_only() {
         let named = format!("net::{name}::");
         let others = sources.iter().filter(|source| !own.iter().any(|own| source.path.starts_with(own)));
         for source in others.filter(|source| source.path != registry.path) {
-            // Once the key is proven, `auth` is `upper`.
+            // After the proof of the key, `auth` behaves like `upper`.
             let is_sequel = *name == "upper" && source.path == "net/auth/mod.rs";
-            // With the end of a path, so that it is not the beginning of a longer name.
+            // Including the end of the path, so that it does not match the beginning of a longer name.
             let lines = source.code().map(|line| (line, line.replace(';', "::")));
             let lines = lines.filter(|(_, paths)| paths.contains(&named) && !is_sequel).map(|(line, _)| line);
             broken.extend(lines.map(|line| format!("src/{}: {}", source.path, line.trim())));

@@ -1,4 +1,4 @@
-//! A trace beside what tcpdump captures meanwhile: the same segments, one by one.
+//! A trace compared with a simultaneous tcpdump capture: the same segments, one by one.
 
 use super::ends::{End, Folder, file_with, noise, proclab, wait_until};
 use libtest_mimic::{Failed, Trial};
@@ -16,19 +16,18 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// The flags and the bytes of each segment, in order, by the ports of its server and client, and upwards or
-/// not. Two captures may see the two directions of a connection in different orders: they are handled by two
-/// processors.
+/// The flags and the length of each segment, in order, by the ports of its server and client and the direction. Two
+/// captures may see the two directions of a connection in different orders, because two processors handle them.
 type Segments = BTreeMap<(u16, u16, bool), Vec<(String, usize)>>;
 
-/// Starts a capture of loopback, where that is allowed.
+/// Starts a capture of loopback, if that is allowed.
 fn capture() -> Option<End> {
     if Command::new("tcpdump").arg("--version").output().is_err() {
         println!("    left out: there is no tcpdump here");
         return None;
     }
     let mut tcpdump = Command::new("tcpdump");
-    // The headers of each packet are enough, and then many may wait.
+    // Only the headers of each packet, so that many fit into the buffer.
     tcpdump.args(["-i", "lo", "-nn", "-t", "-l", "-s", "128", "-B", "16384", "--immediate-mode", "tcp"]);
     let capture = End::start(tcpdump, "");
     if capture.next_error().is_some_and(|line| line.contains("permission")) {
@@ -87,7 +86,7 @@ fn count(segments: &Segments) -> usize {
     segments.values().map(Vec::len).sum()
 }
 
-/// Compares a trace that is over with what was captured meanwhile.
+/// Compares a finished trace with the simultaneous capture.
 fn compare(what: &str, capture: End, trace: &[String]) {
     let ours = segments_of_a_trace(trace);
     assert!(count(&ours) >= 8, "{what}: {trace:#?}");

@@ -1,4 +1,4 @@
-//! The demos and the trace as a person sees them, and what a wrong command line says.
+//! The demos and the trace as a user sees them, and the errors of wrong command lines.
 
 use super::ends::{End, Folder, proclab, wait_until};
 use libtest_mimic::{Failed, Trial};
@@ -29,7 +29,7 @@ fn every_demo() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The first byte each way, and one in the middle of what is said.
+/// The first byte in each direction, and one in the middle of the conversation.
 const DAMAGES: [(&str, &[&str]); 8] = [
     ("chat", &["up:0", "down:0", "up:3", "down:4"]),
     ("udp", &["up:0", "down:0", "up:4", "down:5"]),
@@ -54,7 +54,7 @@ fn damaged_wires() -> Result<(), Failed> {
     Ok(())
 }
 
-/// That it is the damage which is noticed, not the wire.
+/// The demos notice the damage and not the proxy.
 fn harmless_wires() -> Result<(), Failed> {
     for damage in ["up:1000000000", "down:1000000000"] {
         let (code, lines) = End::start(proclab(&["all", "demo", "--damage", damage]), "").finish();
@@ -68,7 +68,7 @@ fn trace() -> Result<(), Failed> {
     let source = server.error_with("trace of port");
     assert_eq!(End::start(proclab(&["echo", "connect", &address]), "hello\n").finish().0, 0);
     if source.contains("from the packets") {
-        // In the order of any capture of such a life.
+        // In the order of any capture of such a connection.
         for part in [
             "SYN seq=0",
             "SYN, ACK seq=0 ack=1",
@@ -87,7 +87,7 @@ fn trace() -> Result<(), Failed> {
 }
 
 fn trace_of_states() -> Result<(), Failed> {
-    // As somebody who has no rights, where the test has them.
+    // Without privileges, if the test has them.
     let unprivileged = |args: &[&str]| {
         let mut command = std::process::Command::new("setpriv");
         if nix::unistd::geteuid().is_root() {
@@ -109,7 +109,7 @@ fn trace_of_states() -> Result<(), Failed> {
     client.write_all(b"hello").unwrap();
     client.shutdown(std::net::Shutdown::Write).unwrap();
     client.read_to_end(&mut Vec::new()).unwrap();
-    // Who closes first waits at the end; the states between may be too short to be seen.
+    // The end that closes first waits at the end; the states in between may be too short to be seen.
     server.error_with("TIME_WAIT");
     assert_eq!(server.interrupt(), 0);
     Ok(())

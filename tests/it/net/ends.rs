@@ -1,4 +1,4 @@
-//! Ends as child processes: started, fed, waited for, and gone at the end of a test whatever happens.
+//! Ends as child processes: started, given input, waited for, and always ended with the test.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// The bound of every wait.
+/// The limit of every wait.
 pub(crate) const WAIT: Duration = Duration::from_secs(20);
 
 /// A process whose lines of output are collected.
@@ -24,7 +24,7 @@ pub(crate) fn proclab(args: &[&str]) -> Command {
     command
 }
 
-/// A Python program of the notes, or `None` where there is no Python.
+/// A Python program of `notes.py`, or `None` if there is no Python.
 pub(crate) fn notes(args: &[&str]) -> Option<Command> {
     if Command::new("python3").arg("--version").output().is_err() {
         println!("    left out: there is no python3 here");
@@ -43,7 +43,7 @@ impl End {
         end
     }
 
-    /// Starts a program whose input is still to come: the end of it is when the second is dropped.
+    /// Starts a program whose input follows; dropping the second value ends the input.
     fn start_unfed(mut command: Command) -> (Self, ChildStdin) {
         let name = format!("{command:?}");
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -53,14 +53,14 @@ impl End {
         (Self { child, out, err, name }, stdin)
     }
 
-    /// Starts a server and gives the address that its first line tells.
+    /// Starts a server, and returns the address in its first line.
     pub(crate) fn serve(command: Command, input: &str) -> (Self, String) {
         let (server, address, hold) = Self::serve_unfed(command);
         feed(hold, input.to_owned());
         (server, address)
     }
 
-    /// As [`serve`](Self::serve), with the input to be given by [`feed`] once clients are there.
+    /// Like [`serve`](Self::serve), with input that [`feed`] gives once clients are connected.
     pub(crate) fn serve_unfed(command: Command) -> (Self, String, ChildStdin) {
         let (server, hold) = Self::start_unfed(command);
         let first = server.line();
@@ -80,7 +80,7 @@ impl End {
         self.out.try_iter().collect()
     }
 
-    /// The next line of its standard error, or none when that ends.
+    /// The next line of its standard error, or none at its end.
     pub(crate) fn next_error(&self) -> Option<String> {
         match self.err.recv_timeout(WAIT) {
             Err(RecvTimeoutError::Timeout) => panic!("{}: says nothing", self.name),
@@ -93,7 +93,7 @@ impl End {
         self.err.try_iter().collect()
     }
 
-    /// Waits for a line of its standard error with `part` in it.
+    /// Waits for a line of its standard error that contains `part`.
     pub(crate) fn error_with(&self, part: &str) -> String {
         let until = Instant::now() + WAIT;
         let mut seen = Vec::new();
@@ -114,18 +114,18 @@ impl End {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).unwrap();
     }
 
-    /// Ctrl-C, then the exit code.
+    /// Sends SIGINT, and returns the exit code.
     pub(crate) fn interrupt(mut self) -> i32 {
         self.signal(nix::sys::signal::Signal::SIGINT);
         self.exit().0
     }
 
-    /// Waits for its end: the exit code and the lines of output that were not read yet.
+    /// Waits for its end. Returns the exit code and the lines of output that were not read yet.
     pub(crate) fn finish(mut self) -> (i32, Vec<String>) {
         self.exit()
     }
 
-    /// As [`finish`](Self::finish), and the lines of its standard error that were not read yet.
+    /// Like [`finish`](Self::finish), but also returns the lines of its standard error that were not read yet.
     pub(crate) fn finish_with_errors(mut self) -> (i32, Vec<String>, Vec<String>) {
         let (code, lines) = self.exit();
         let errors = std::iter::from_fn(|| self.next_error()).collect();
@@ -142,7 +142,7 @@ impl End {
                 Err(RecvTimeoutError::Timeout) => panic!("{}: does not end; {:?}", self.name, self.errors()),
             }
         }
-        // The output is closed, so the process is at its end.
+        // The output is closed, so the process is about to end.
         let status = self.child.wait().unwrap();
         (status.code().unwrap_or(-1), lines)
     }
@@ -155,7 +155,7 @@ impl Drop for End {
     }
 }
 
-/// Gives a program its whole input, which may be more than a pipe holds.
+/// Gives a program its whole input, which may exceed the capacity of a pipe.
 pub(crate) fn feed(mut stdin: ChildStdin, input: String) {
     std::thread::spawn(move || {
         let _ = stdin.write_all(input.as_bytes());
@@ -174,7 +174,7 @@ fn collect(stream: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-/// A folder that is gone at the end of a test.
+/// A folder that is removed at the end of a test.
 pub(crate) struct Folder(pub PathBuf);
 
 impl Folder {
@@ -189,7 +189,7 @@ impl Folder {
         self.0.join(name).to_str().unwrap().to_owned()
     }
 
-    /// The names in it, hidden ones included.
+    /// The names in it, including hidden ones.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.0).unwrap();
         let mut names: Vec<_> =
@@ -214,7 +214,7 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Bytes that no pattern compresses, the same every time.
+/// Incompressible bytes, the same every time.
 pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = || {

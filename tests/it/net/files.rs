@@ -1,4 +1,4 @@
-//! Transfers that fail leave nothing, and those that are resumed go on where they were.
+//! Failed transfers leave nothing, and resumed ones continue where they stopped.
 
 use super::ends::{End, Folder, file_with, noise, proclab, wait_until};
 use super::guests::unfinished_files;
@@ -51,7 +51,7 @@ fn killed_receiver() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A file system of 1 MB is mounted in a namespace of its own, where that is allowed.
+/// Mounts a file system of 1 MB in a separate namespace, if that is allowed.
 fn full_disk() -> Result<(), Failed> {
     let (small, from) = (Folder::new("small"), Folder::new("large"));
     let mount = format!("mount -t tmpfs -o size=1m tmpfs {}", small.path(""));
@@ -78,18 +78,18 @@ fn full_disk() -> Result<(), Failed> {
     server.error_with("the file cannot be written: No space left on device");
     file_with(&from.0.join("large"), &noise(1000));
     let sender = End::start(proclab(&["file", "send", &path, "--to", &address]), "");
-    assert_eq!(sender.finish().0, 0, "what the failed transfer took is free again");
+    assert_eq!(sender.finish().0, 0, "the space of the failed transfer is free again");
     assert!(server.line().starts_with("received large 1000 bytes"));
     assert_eq!(server.interrupt(), 0);
     Ok(())
 }
 
-/// `ulimit -f` ends a process by a signal unless it has seen to it.
+/// `ulimit -f` ends a process by a signal unless the process prevents that.
 fn file_size_limit() -> Result<(), Failed> {
     let (from, inbox) = (Folder::new("limit-from"), Folder::new("limit-into"));
     let (path, into) = (from.path("a"), inbox.path(""));
     let mut command = std::process::Command::new("sh");
-    // In blocks of 512 or of 1024 bytes.
+    // In blocks of 512 or 1024 bytes.
     let script = "ulimit -f 1000; exec \"$0\" net file receive --into \"$1\" --bind 127.0.0.1:0";
     command.args(["-c", script, env!("CARGO_BIN_EXE_proclab"), &into]);
     let (server, address) = End::serve(command, "");
@@ -113,7 +113,7 @@ fn resumed() -> Result<(), Failed> {
     let (path, into) = (from.path("big"), inbox.path(""));
     let receive = ["file", "receive", "--into", &into, "--bind", "127.0.0.1:0", "--resume"];
     let (server, address) = End::serve(proclab(&receive), "");
-    // What is there when the receiver is killed are the whole buffers of what came through.
+    // A killed receiver leaves the complete buffers that it received.
     let slow = up_to(&address, 8_000_000);
     let sender = End::start(proclab(&["file", "send", &path, "--to", &slow, "--resume"]), "");
     let kept = 8_000_000 / BUFFER * BUFFER;
@@ -137,7 +137,7 @@ fn resumed() -> Result<(), Failed> {
     Ok(())
 }
 
-/// As a receiver leaves it that is killed between the last byte and the name.
+/// The state that a receiver leaves when it is killed after the last byte and before the file has its name.
 fn confirmed() -> Result<(), Failed> {
     let (from, inbox) = (Folder::new("whole-from"), Folder::new("whole-into"));
     let bytes = noise(300_000);
@@ -160,7 +160,7 @@ fn confirmed() -> Result<(), Failed> {
 }
 
 fn unwritable() -> Result<(), Failed> {
-    // Not even root can make a file there.
+    // Not even root can create a file there.
     let end = End::start(proclab(&["file", "receive", "--into", "/proc", "--bind", "127.0.0.1:0"]), "");
     end.error_with("error: cannot receive files into /proc: the folder cannot be used");
     end.error_with("hint: --into must be a folder that you may write to");

@@ -1,4 +1,4 @@
-//! Every server, and for each a good client that goes on with its conversation while others misbehave.
+//! Every server, each with a good client that continues its conversation while others misbehave.
 
 use super::ends::{End, Folder, WAIT, proclab, wait_until};
 use proclab::net::auth::{Key, md5_answer};
@@ -7,7 +7,7 @@ use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 use std::time::Instant;
 
-/// What is spoken at a server.
+/// The protocol of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Echo,
@@ -19,7 +19,7 @@ pub(crate) enum Kind {
     Auth,
 }
 
-/// All TCP servers, in all ways that they can be started.
+/// All TCP servers, in all variants.
 pub(crate) const SERVERS: [(Kind, &[&str]); 10] = [
     (Kind::Echo, &["echo", "serve"]),
     (Kind::Echo, &["echo", "serve", "--workers", "process"]),
@@ -33,7 +33,7 @@ pub(crate) const SERVERS: [(Kind, &[&str]); 10] = [
     (Kind::Auth, &["auth", "serve"]),
 ];
 
-/// The command of a server with further options; what it receives goes into `inbox`.
+/// The command of a server with further options; received files go into `inbox`.
 pub(crate) fn command(kind: Kind, args: &[&str], more: &[&str], inbox: &Folder) -> Command {
     let into = inbox.path("");
     let into: &[&str] = if kind == Kind::File { &["--into", &into] } else { &[] };
@@ -47,7 +47,7 @@ pub(crate) fn connect(address: &str) -> TcpStream {
     stream
 }
 
-/// Python's `struct.pack('i', n)` and as many bytes.
+/// Python's `struct.pack('i', n)` followed by n bytes.
 pub(crate) fn frame(body: &[u8]) -> Vec<u8> {
     [&(body.len() as i32).to_le_bytes(), body].concat()
 }
@@ -80,7 +80,7 @@ impl Guest {
                 let size = FILE_TURNS * TURN;
                 let json = format!("{{\"filename\": \"{name}\", \"filesize\": {size}}}");
                 stream.write_all(&frame(json.as_bytes())).unwrap();
-                // A server that is asked to stop need not take who still waits at its door.
+                // A server that is asked to stop need not accept waiting connections.
                 wait_until("the file is begun", || unfinished_files(server) > unfinished);
             }
             _ => {}
@@ -94,7 +94,7 @@ impl Guest {
         format!("tür{turn:02}")
     }
 
-    /// Says something, and waits until the server has answered or shown it.
+    /// Sends something, and waits until the server has answered or printed it.
     pub(crate) fn turn(&mut self, server: &End) {
         let words = Self::words(self.turns % 100);
         assert_eq!(words.len(), TURN);
@@ -119,12 +119,12 @@ impl Guest {
         assert_eq!(std::str::from_utf8(&answer), Ok(expected));
     }
 
-    /// Says no more, and goes on listening.
+    /// Ends the sending direction, and continues to receive.
     pub(crate) fn end(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
-    /// Ends the conversation; a file is whole under its name then, and is taken away.
+    /// Ends the conversation. A file then has its name and is complete; it is removed.
     pub(crate) fn finish(mut self, server: &End, inbox: &Folder) {
         self.turn(server);
         if self.kind == Kind::File {
@@ -143,7 +143,7 @@ impl Guest {
     }
 }
 
-/// Files without a name, or with one aside, that the server holds open.
+/// Files without a name or with a temporary name that the server holds open.
 pub(crate) fn unfinished_files(server: &End) -> usize {
     let held = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
     held.flatten()
@@ -154,7 +154,7 @@ pub(crate) fn unfinished_files(server: &End) -> usize {
         .count()
 }
 
-/// Waits for a line of the server's output with `words` in it; others may have spoken before.
+/// Waits for a line of the server's output that contains `words`; other lines may precede it.
 pub(crate) fn shown(server: &End, words: &str) {
     let until = Instant::now() + WAIT;
     while !server.line().contains(words) {

@@ -27,7 +27,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// What a hostile client does once it is connected; whether it must be a failure with this in its line.
+/// What a hostile client sends once it is connected, and the text that its line must contain if it is a failure.
 fn hostile_bytes(kind: Kind) -> Vec<(Vec<u8>, &'static str)> {
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let inside = format!(r#"{{"filename": "a", "filesize": 4, "x": {deep}}}"#);
@@ -66,7 +66,7 @@ fn hostile_bytes(kind: Kind) -> Vec<(Vec<u8>, &'static str)> {
         Kind::Chat | Kind::Upper => {
             vec![(b"a\xffb".to_vec(), "not UTF-8"), ("火".as_bytes()[..2].to_vec(), "inside a character")]
         }
-        // Whatever comes is what was said.
+        // Any bytes are valid.
         Kind::Echo | Kind::Sticky => vec![],
     }
 }
@@ -88,7 +88,7 @@ fn broken_input() -> Result<(), Failed> {
             assert!(told.starts_with("127.0.0.1:"), "{told}");
             guest.turn(&server);
         }
-        // A reset in the middle of something is no reason for anything but a line either.
+        // A reset in the middle of a message also causes only a line.
         for _ in 0..20 {
             let mut stream = connect(&address);
             let _ = stream.write_all(b"\x08");
@@ -116,7 +116,7 @@ fn silent_clients() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The guest is served until the server has told `line` of another.
+/// The guest is served until the server has printed `line` about another client.
 fn served_until_told(server: &End, guest: &mut Guest, line: &str) {
     let mut told = Vec::new();
     wait_until(line, || {
@@ -133,11 +133,11 @@ fn dripping_clients() -> Result<(), Failed> {
         let (server, address) = End::serve(command(kind, args, &["--total", "1"], &inbox), "");
         let stream = connect(&address);
         let mut dripping = stream.try_clone().unwrap();
-        // As a frame, a length below the limit, and then never so many bytes.
+        // As a frame: a length below the limit, and then never that many bytes.
         let bytes = [b"\0\x20\0\0".to_vec(), vec![b' '; 8000]].concat();
         let skipped = if matches!(kind, Kind::Frames | Kind::File) { 0 } else { 4 };
         let drip = std::thread::spawn(move || {
-            // 32 wrong bytes would be an answer: they take longer than the whole time here.
+            // 32 wrong bytes would be an answer, but they take longer than the maximum duration.
             let pause = Duration::from_millis(if kind == Kind::Auth { 50 } else { 20 });
             for byte in &bytes[skipped..] {
                 if dripping.write_all(&[*byte]).is_err() {
@@ -162,7 +162,7 @@ fn dripping_clients() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Who asks without end and reads no answer.
+/// A client that sends requests without end and reads no answer.
 fn never_reads() -> Result<(), Failed> {
     for (kind, args) in
         SERVERS.into_iter().filter(|(kind, _)| matches!(kind, Kind::Echo | Kind::Upper | Kind::Auth))
@@ -194,7 +194,7 @@ fn never_reads() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Servers that speak by themselves, to one that takes nothing of it.
+/// Servers that send by themselves, and a client that reads nothing.
 fn takes_nothing() -> Result<(), Failed> {
     const SIZE: usize = 20_000_000;
     let from = Folder::new("large");
@@ -217,7 +217,7 @@ fn takes_nothing() -> Result<(), Failed> {
         let good = connect(&address);
         let says = if args[0] == "chat" { &["stuck", "good"][..] } else { &[] };
         for (name, stream) in says.iter().zip([&stuck, &good]) {
-            // Who says nothing for the idle time is closed as well.
+            // A client that sends nothing for the idle time is closed too.
             let mut speaking = stream.try_clone().unwrap();
             std::thread::spawn(move || {
                 while speaking.write_all(name.as_bytes()).is_ok() {
@@ -226,14 +226,14 @@ fn takes_nothing() -> Result<(), Failed> {
             });
             shown(&server, name);
         }
-        // Both are there by now: each line is said to both.
+        // Both are connected by now: each line is sent to both.
         feed(input, ("y".repeat(900_000) + "\n").repeat(12));
         let taking = std::thread::spawn(move || {
             let (mut good, mut all) = (good, 0);
             let mut buffer = vec![0; 1 << 16];
             while let Ok(n) = good.read(&mut buffer) {
                 all += n;
-                // The people in a chat go on speaking.
+                // The other members of a chat continue.
                 if n == 0 || (!says.is_empty() && all >= expected) {
                     break;
                 }
@@ -274,14 +274,14 @@ fn datagrams() -> Result<(), Failed> {
         server.error_with(line);
         ask();
     }
-    // Nothing at all, many at once, and one who is gone before the answer.
+    // An empty datagram, many at once, and a client that has closed before the answer.
     bad.send(b"").unwrap();
     for _ in 0..500 {
         bad.send(&[b'z'; 1024]).unwrap();
     }
     bad.send(b"gone").unwrap();
     drop(bad);
-    // What came in a burst may have pushed others out: that is what datagrams are.
+    // Datagrams of a burst may have been lost.
     good.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     wait_until("the good client is answered again", || {
         good.send(b"ping").is_ok() && good.recv(&mut [0; 16]).is_ok()
@@ -304,13 +304,13 @@ fn limit() -> Result<(), Failed> {
         let mut guest = Guest::new(kind, &server, &address, "guest");
         let second = connect(&address);
         let mut third = connect(&address);
-        // What it has sent already must not turn the words into a reset.
+        // Bytes that it has already sent must not turn the message into a reset.
         third.write_all(b"hello").unwrap();
         let mut words = Vec::new();
         third.read_to_end(&mut words).unwrap();
         let words = String::from_utf8_lossy(&words).into_owned();
-        assert!(words.contains("busy: 2 connections are open"), "{args:?}: {words:?}");
-        server.error_with("busy: 2 connections are open");
+        assert!(words.contains("busy: the limit of 2 connections is reached"), "{args:?}: {words:?}");
+        server.error_with("busy: the limit of 2 connections is reached");
         guest.turn(&server);
         drop(second);
         wait_until("a place is free again", || {
@@ -337,7 +337,7 @@ fn grace() -> Result<(), Failed> {
         guest.finish(&server, &inbox);
         assert_eq!(server.finish().0, 0, "{args:?}");
 
-        // As at a terminal, whose input does not end.
+        // Like a terminal, whose input does not end.
         let ways: &[bool] = if kind == Kind::Chat { &[false, true] } else { &[false] };
         for &half_closed in ways {
             let (server, address, input) = End::serve_unfed(command(kind, args, &["--grace", "0.1"], &inbox));
@@ -367,7 +367,7 @@ fn guesses() -> Result<(), Failed> {
         stream.write_all(&[b'0'; 32]).unwrap();
         let mut said = Vec::new();
         stream.read_to_end(&mut said).unwrap();
-        assert!(said.is_empty(), "a client that fails is told nothing");
+        assert!(said.is_empty(), "a client that fails gets no reply");
         true
     };
     for _ in 0..5 {
@@ -377,7 +377,7 @@ fn guesses() -> Result<(), Failed> {
     for _ in 0..3 {
         assert!(guess());
     }
-    // The sixth goes at once, the seventh and the eighth wait a second each.
+    // The sixth is judged at once; the seventh and the eighth wait a second each.
     assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
     let good = End::start(proclab(&["auth", "connect", &address]), "hello\n");
     assert_eq!(good.finish(), (0, vec!["HELLO".to_owned()]));
@@ -385,7 +385,7 @@ fn guesses() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Many challenges are taken first, and answered at once.
+/// Many challenges are requested first, and then answered at once.
 fn simultaneous_guesses() -> Result<(), Failed> {
     let (server, address) = End::serve(proclab(&["auth", "serve", "--grace", "0"]), "");
     let mut streams: Vec<_> = (0..100).map(|_| connect(&address)).collect();
@@ -398,7 +398,7 @@ fn simultaneous_guesses() -> Result<(), Failed> {
         lines.len() >= 100
     });
     let judged = lines.iter().filter(|line| line.contains("the proof is wrong")).count();
-    assert_eq!(judged, 11, "five at once, then one a second for as long as any is made to wait");
+    assert_eq!(judged, 11, "five at once, then one per second up to the maximum delay");
     assert_eq!(server.interrupt(), 0);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The network programs, by their command line: beside the Python programs, and against hostile peers.
+//! The network programs on the command line: with the Python programs, and against hostile peers.
 
 mod captures;
 mod demos;

@@ -1,5 +1,5 @@
-//! Each program against the Python program of the notes, at either end, whole and split at every byte: by
-//! Python's own end, and by a wire between both that passes a byte at a time.
+//! Each program with its Python counterpart at either end, with whole sends and split at every byte: by Python's own end,
+//! and by a proxy between both that passes one byte at a time.
 
 use super::ends::{End, Folder, file_with, noise, notes, proclab};
 use super::wire::byte_by_byte as wire;
@@ -70,7 +70,7 @@ fn udp_both_ways() -> Result<(), Failed> {
     assert!(server.line().ends_with(": hello") && server.line().ends_with(": 火锅"));
     assert_eq!(server.interrupt(), 0);
 
-    // Datagrams are not put together again: each byte is a message of its own, and answered.
+    // Datagrams are not joined: each byte is a message of its own, and is answered.
     let (server, address) = End::serve(proclab(&["udp", "serve"]), "");
     let Some(client) = python("udp", "connect", &address, &["--split"]) else { return Ok(()) };
     assert_eq!(End::start(client, "hello\nq\n").finish(), (0, vec!["收到".to_owned(); 5]));
@@ -144,7 +144,7 @@ fn echo_both_ways() -> Result<(), Failed> {
             assert_eq!(server.interrupt(), 0);
         }
     })?;
-    // The notes' server answers one message.
+    // The Python server answers one message.
     whole_and_split(|split| {
         let Some(server) = python("echo", "serve", "127.0.0.1:0", split) else { return };
         let (_server, address) = End::serve(server, "");
@@ -260,7 +260,7 @@ fn split_wire_from_python() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Not `chat` and `echo`: Python's ends of them take what one `recv` gives for a message.
+/// Not `chat` and `echo`, whose Python ends treat the result of one `recv` as a message.
 fn split_wire_to_python() -> Result<(), Failed> {
     let cases: [(&str, &[&str], &str, &[&str]); 4] = [
         ("frames", &["frames", "connect"], "", &["Parallel"]),

@@ -1,10 +1,10 @@
-//! Wires between two ends that treat what passes in ways that loopback never would.
+//! Proxies between two ends that split or delay the stream in ways that loopback never does.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
-/// A wire to `target` that passes a byte at a time, both ways; its address. It carries one connection.
+/// A proxy of `target` that passes one byte at a time in both directions, for one connection. Returns its address.
 pub(crate) fn byte_by_byte(target: &str) -> String {
     wire(target, |client, server| {
         std::thread::scope(|scope| {
@@ -18,14 +18,14 @@ fn pass(mut from: &TcpStream, mut to: &TcpStream) {
     let _ = to.set_nodelay(true);
     let mut byte = [0];
     while from.read(&mut byte).is_ok_and(|n| n == 1) && to.write_all(&byte).is_ok() {
-        // So that the reader has taken this one when the next comes.
+        // So that the reader has taken this byte when the next one arrives.
         std::thread::sleep(Duration::from_micros(200));
     }
     let _ = to.shutdown(Shutdown::Write);
 }
 
-/// A wire to `target` that passes the first `most` bytes of the client, and holds the rest back until the
-/// server is gone; its address. It carries one connection.
+/// A proxy of `target` that passes the first `most` bytes of the client and holds back the rest until the server has
+/// closed, for one connection. Returns its address.
 pub(crate) fn up_to(target: &str, most: u64) -> String {
     wire(target, move |mut client, mut server| {
         std::thread::scope(|scope| {

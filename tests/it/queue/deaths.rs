@@ -1,4 +1,4 @@
-//! Who lives, who is only stopped, and what the others see of it.
+//! Dead and stopped processes, and what the others see of them.
 
 use super::forked::{Fresh, LONG, child, state, wait_until};
 use super::trial;
@@ -31,7 +31,7 @@ pub(super) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// Ends a process that waits to be killed.
+/// Kills a process that waits for it.
 fn end(pid: Pid) {
     kill(pid, Signal::SIGKILL).expect("it is our child");
     waitpid(pid, None).expect("it is our child");
@@ -41,7 +41,7 @@ fn asleep(pid: Pid) {
     wait_until(|| state(pid) == Some('S')).expect("it goes to sleep");
 }
 
-/// A queue, the sending end of which only a child holds.
+/// A queue whose sending end only a child holds.
 fn held_by_child<T>(capacity: usize) -> (Pid, Receiver<T>) {
     let (sender, receiver) = bounded::<T>(capacity).expect("a queue can be made");
     let holder = child(|| {
@@ -121,7 +121,7 @@ fn stopped_is_alive() {
     assert!(matches!(receiver.recv_timeout(LONG), Err(RecvTimeoutError::Disconnected)));
 }
 
-/// The copy of many megabytes happens under the lock, and takes long enough to be met there.
+/// Copying many megabytes happens under the lock, and takes long enough to stop the process inside.
 fn stopped_in_the_middle() {
     let timeout = Duration::from_millis(40);
     let mut met = 0;
@@ -144,14 +144,14 @@ fn stopped_in_the_middle() {
         }
         assert!(begin.elapsed() < LONG);
         end(large);
-        // The lock is free at once, and nothing of the large message is to be seen.
+        // The lock is free immediately, and no part of the large message is visible.
         sender.send_timeout("2".to_owned(), LONG).expect("no process is held up");
         while receiver.recv_timeout(LONG).expect("whole messages") != "2" {}
         if met > 0 {
             return;
         }
     }
-    assert!(met > 0, "no process was ever stopped inside of the lock");
+    assert!(met > 0, "no process was ever stopped inside the lock");
 }
 
 fn lease_comes_back() {
@@ -172,7 +172,7 @@ fn lease_comes_back() {
     });
     asleep(sleeper.pid);
     end(holder);
-    assert_eq!(sleeper.end("take what came back").unwrap(), [7, 2]);
+    assert_eq!(sleeper.end("take what was returned").unwrap(), [7, 2]);
     sender.join_timeout(LONG).expect("all is done");
     assert!(receiver.take_losses().expect("told").is_empty());
 }
@@ -231,7 +231,7 @@ fn losses_are_told() {
     let losses = receiver.take_losses().expect("told");
     assert_eq!(losses.len(), 1);
     assert_eq!((losses[0].pid.as_raw(), losses[0].first, losses[0].count), (taker.as_raw(), 1, 1));
-    assert!(receiver.take_losses().expect("told").is_empty(), "each loss is told once");
+    assert!(receiver.take_losses().expect("told").is_empty(), "each loss is reported once");
     assert_eq!(receiver.recv().expect("there is one"), 2);
 }
 
@@ -254,7 +254,7 @@ fn idle_costs_nothing() {
             used().into_iter().zip(before).map(|(after, before)| after - before).collect()
         });
         let used = idle.end("wait in vain").unwrap();
-        // A hundredth of the time is far more than it takes to go to sleep once.
+        // Going to sleep once takes far less than a hundredth of the time.
         assert!(used[0] < 5_000 && used[1] < 5, "{used:?} microseconds and switches");
     }
 }

@@ -1,4 +1,4 @@
-//! Copies of this process that do one thing and end, for tests of what processes do to each other.
+//! Copies of this process that do one thing and end, for tests of how processes affect each other.
 //!
 //! # Safety
 //! The process that forks has one thread, and its children end by `_exit`.
@@ -11,10 +11,10 @@ use std::io::{PipeReader, Read, Write, pipe};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-/// No process may be held up for longer by the death of another. Generous, for the machine may be busy.
+/// The limit for a delay that the death of a process causes to others. Generous, because the machine may be busy.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
-/// A process that does one thing and tells numbers.
+/// A process that does one thing and reports numbers.
 pub(crate) struct Fresh {
     pub(crate) pid: Pid,
     tells: PipeReader,
@@ -52,20 +52,20 @@ impl Fresh {
     }
 }
 
-/// Forks; the child does `body` and ends.
+/// Forks; the child runs `body` and ends.
 pub(crate) fn child(body: impl FnOnce()) -> Pid {
     // SAFETY: this process has one thread.
     match unsafe { fork() }.expect("a process can be forked") {
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
             let result = catch_unwind(AssertUnwindSafe(body));
-            // SAFETY: ends the copy without running what belongs to the original.
+            // SAFETY: ends the copy without running the exit handlers of the original.
             unsafe { nix::libc::_exit(i32::from(result.is_err())) }
         }
     }
 }
 
-/// The kernel's letter for what a process does (`proc_pid_stat(5)`).
+/// The kernel's letter for the state of a process (`proc_pid_stat(5)`).
 pub(crate) fn state(pid: Pid) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()

@@ -1,5 +1,5 @@
-//! Kills a process at every instruction of a queue operation, one after the other ([`super::victim`]), and asks fresh
-//! processes whether the promise holds.
+//! Kills a process at every instruction of a queue operation, one after the other ([`super::victim`]), and checks with
+//! fresh processes whether the promise holds.
 
 use super::forked::{Fresh, LONG, state, wait_until};
 use super::victim::{Aim, TRIES, Tally, Victim, aims};
@@ -29,7 +29,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    /// Whether the victim holds a lease before it begins.
+    /// Whether the victim holds a lease at the beginning.
     fn settles(self) -> bool {
         matches!(self, Operation::Done | Operation::Return | Operation::Reject)
     }
@@ -42,7 +42,7 @@ pub(crate) enum Filling {
     Full,
 }
 
-/// Where the queue keeps the message: in its slot, in the stream, in a region of its own; and one that has handles.
+/// Where the queue keeps the message: in its slot, in the stream, or in a separate region; and one with handles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
     Small,
@@ -77,7 +77,7 @@ impl fmt::Display for Case {
     }
 }
 
-/// A message whose bytes tell whether they belong together.
+/// A message whose bytes show whether they belong together.
 #[derive(Debug)]
 struct Message {
     number: u64,
@@ -159,13 +159,13 @@ impl<'de> Deserialize<'de> for Owned {
     }
 }
 
-/// Tries every `stride`-th kill point of a case, from the first on.
+/// Tries every `stride`-th kill point of a case, starting with the first.
 ///
 /// # Errors
 /// The first way in which the promise was broken.
 pub(crate) fn run(case: Case, stride: usize) -> Result<Tally, String> {
     let mut tally = Tally::default();
-    // The first attempt warms up what all later copies of this process inherit.
+    // The first attempt initializes what all later copies of this process inherit.
     Attempt::new(case).kill_at(&Aim::Asleep)?;
     let way = Attempt::new(case).trace()?;
     for aim in aims(&way, stride, &mut tally) {
@@ -194,9 +194,9 @@ struct Attempt {
     case: Case,
     sender: Sender<Message>,
     receiver: Receiver<Message>,
-    /// What a receiver would find, were the victim never to do anything.
+    /// What a receiver would find if the victim did nothing.
     before: Vec<u64>,
-    /// Whether the victim had done with its operation before it was killed.
+    /// Whether the victim had finished its operation before it was killed.
     came_through: bool,
     /// Hangs up when no process has a handle of any message.
     reader: PipeReader,
@@ -204,15 +204,15 @@ struct Attempt {
 
 /// The number of the victim's message.
 const VICTIMS: u64 = 50;
-/// The number of the message that wakes a victim that sleeps on an empty queue.
+/// The number of the message that wakes a victim asleep on an empty queue.
 const WAKING: u64 = 60;
 /// The number of the bystander's message.
 const BYSTANDERS: u64 = 70;
 /// The number of a message sent by a fresh process.
 const FRESH: u64 = 80;
-/// What a process says that found the queue closed.
+/// The report of a process that found the queue closed.
 const CLOSED: u64 = 1000;
-/// What a process says that found a message of parts that do not belong together.
+/// The report of a process that found a torn message.
 const TORN: u64 = 1001;
 
 impl Attempt {
@@ -233,7 +233,7 @@ impl Attempt {
         Attempt { case, sender, receiver, before, came_through: false, reader }
     }
 
-    /// The addresses of all instructions that a victim executes, with a bystander asleep whom it wakes.
+    /// The addresses of all instructions that a victim executes while a bystander that it wakes is asleep.
     fn trace(&mut self) -> Result<Vec<u64>, String> {
         let mut victim = self.start_victim();
         let bystander = self.start_bystander();
@@ -244,7 +244,7 @@ impl Attempt {
         Ok(way)
     }
 
-    /// Kills a victim and checks the books; says whether what it did took effect.
+    /// Kills a victim and checks the messages. Returns whether its operation took effect.
     fn kill_at(&mut self, aim: &Aim) -> Result<bool, String> {
         let mut victim = self.start_victim();
         let bystander = self.start_bystander();
@@ -292,14 +292,14 @@ impl Attempt {
             }
         });
         if case.operation.settles() && case.filling == Filling::Full {
-            // The lease made room.
+            // The lease freed a slot.
             self.sender.try_send(Message::new(3, case.size)).expect("there is room");
             self.before.push(3);
         }
         victim
     }
 
-    /// A process that sleeps on the other end meanwhile, where one can.
+    /// A process that sleeps on the other end in the meantime, if possible.
     fn start_bystander(&self) -> Option<Fresh> {
         let (sender, receiver, size) = (&self.sender, &self.receiver, self.case.size);
         let bystander = match (self.case.operation, self.case.filling) {
@@ -323,7 +323,7 @@ impl Attempt {
         Some(bystander)
     }
 
-    /// Does what a victim that sleeps is waiting for.
+    /// Does what a sleeping victim waits for.
     fn wake_victim(&mut self) -> Result<(), String> {
         match self.case.operation {
             Operation::Send => {
@@ -340,7 +340,7 @@ impl Attempt {
         Ok(())
     }
 
-    /// Whether the promise holds, and whether what the victim did took effect.
+    /// Checks the promise. Returns whether the victim's operation took effect.
     fn check(&self, victim: Pid, bystander: Option<Fresh>) -> Result<bool, String> {
         let (sender, receiver, size) = (&self.sender, &self.receiver, self.case.size);
         let mut seen = Vec::new();
@@ -410,7 +410,7 @@ impl Attempt {
             Operation::Close => was_closed,
             _ => false,
         };
-        // What was leased and not done returns to the tail.
+        // A lease that was not marked as done returns to the tail.
         let returned = || {
             let Some((first, rest)) = queued.split_first() else { return false };
             let (firsts, others): (Vec<u64>, Vec<u64>) = seen.iter().partition(|number| *number == first);
@@ -436,7 +436,7 @@ impl Attempt {
         Ok(effective)
     }
 
-    /// A bystander sleeps on exactly as long as there is nothing for it.
+    /// A bystander sleeps exactly as long as there is nothing for it.
     fn check_bystander(
         &self,
         bystander: Fresh,
@@ -450,7 +450,7 @@ impl Attempt {
         };
         let begin = Instant::now();
         let mut quiet = 0;
-        // Twice in a row, for it may be on its way out.
+        // Twice in a row, because it may be about to end.
         while !bystander.is_over() && quiet < 2 {
             if begin.elapsed() > LONG {
                 return Err("the bystander sleeps on though there is something for it".to_owned());

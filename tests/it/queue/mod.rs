@@ -1,4 +1,4 @@
-//! The queue between real processes: what a kill, a stop and a scribbler do to it.
+//! The queue between real processes, under kills, stops and memory corruption.
 
 mod deaths;
 pub(crate) mod forked;
@@ -13,7 +13,7 @@ use kill_points::{Case, FILLINGS, Filling, OPERATIONS, SIZES};
 use libtest_mimic::{Failed, Trial};
 use std::time::Duration;
 
-/// Not every instruction here: `examples/kill_every_instruction.rs` tries them all.
+/// Only some instructions: `examples/kill_every_instruction.rs` tries all of them.
 const STRIDE: usize = if cfg!(debug_assertions) { 10_000 } else { 150 };
 
 pub(crate) fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
@@ -40,7 +40,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     all
 }
 
-/// A part of the whole, which takes its time: messages of the size that lies in the stream, and some with handles.
+/// Only messages of the size that is kept in the stream, and some with handles, because all sizes would take too long.
 fn the_promise_holds() -> Result<(), Failed> {
     let [_, medium, _, handles] = SIZES;
     for operation in OPERATIONS {

@@ -1,4 +1,4 @@
-//! Memory that was written to against the rules is an error, never a crash and never a wait without end.
+//! Corrupted memory causes an error, never a crash and never an endless wait.
 
 use super::forked::{LONG, child, state, wait_until};
 use super::trial;
@@ -59,7 +59,7 @@ fn scribbles() {
         });
         let over = wait_until(|| state(user) == Some('Z'));
         if over.is_err() {
-            // Not even a scribbler may make a call with a timeout last.
+            // Even with corrupted memory, a call with a timeout must return in time.
             let _ = nix::sys::signal::kill(user, nix::sys::signal::Signal::SIGKILL);
         }
         let end = waitpid(user, None).expect("it is our child");

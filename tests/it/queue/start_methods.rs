@@ -1,4 +1,4 @@
-//! Both ends travel as arguments, however a process is started.
+//! Both ends can be arguments of a process, with every start method.
 
 use super::trial;
 use libtest_mimic::Trial;
@@ -52,7 +52,7 @@ fn drains(receiver: Receiver<u64>) -> u64 {
     receiver.iter().map(|number| number.expect("a number")).sum()
 }
 
-/// Copies of the parent's memory hold its other end too; no process uses that, so it must not count.
+/// A copy of the parent's memory also contains its other end. No process uses that, so it must not count.
 fn unused_ends() {
     for method in METHODS {
         let supervisor = Supervisor::new().expect("a supervisor");

@@ -1,11 +1,12 @@
-//! Processes send and receive while one after the other is killed and replaced; then the books balance.
+//! Processes send and receive while one after the other is killed and replaced; at the end every message is accounted
+//! for.
 //!
-//! A sender sends (its number, 0), (its number, 1), … and writes down in memory that outlives it how many
-//! were accepted. A receiver sets a bit for each message that it has. So in the end no bit was set twice,
-//! and of what was accepted only that is missing which the queue says a killed receiver had taken.
+//! A sender sends (its number, 0), (its number, 1), … and records in memory that outlives it how many were accepted. A
+//! receiver sets a bit for each message that it receives. At the end, no bit must have been set twice, and an accepted
+//! message may be missing only if the queue reports that a killed receiver had taken it.
 //!
 //! # Safety
-//! The books are a mapping that all processes share and none unmaps, reached only as atomics.
+//! The ledger is a mapping that all processes share and never unmap, accessed only through atomics.
 #![expect(unsafe_code, reason = "memory that all processes share")]
 
 use super::forked::{LONG, child, wait_until};
@@ -21,34 +22,34 @@ use std::time::{Duration, Instant};
 
 type Message = (u32, u64);
 
-/// The processes at work at a time: half of them send.
+/// The number of processes at any time; half of them send.
 const AT_WORK: usize = 8;
-/// How many messages one sender may send at most.
+/// The maximum number of messages of one sender.
 const MESSAGES: usize = 1 << 18;
 const WORDS: usize = MESSAGES / 64;
 
-/// What came of it.
+/// The result of a storm.
 #[derive(Debug)]
 #[expect(dead_code, reason = "shown by Debug")]
 pub(crate) struct Storm {
     pub(crate) kills: usize,
     pub(crate) accepted: u64,
     pub(crate) received: u64,
-    /// Accepted, and not received.
+    /// Messages that were accepted and not received.
     pub(crate) missing: u64,
-    /// How many messages killed receivers had taken, says the queue.
+    /// How many messages killed receivers had taken, according to the queue.
     pub(crate) told: u64,
 }
 
-/// What outlives each process.
+/// The records that outlive each process.
 #[derive(Clone, Copy)]
 struct Books {
     over: &'static AtomicU64,
-    /// How often a message came that had come before, and was not delivered again on purpose.
+    /// How many messages arrived again without being redelivered on purpose.
     twice: &'static AtomicU64,
-    /// How many of its messages were accepted, a sender each.
+    /// The number of accepted messages of each sender.
     accepted: &'static [AtomicU64],
-    /// What came, a bit each message.
+    /// One bit per message that arrived.
     came: &'static [AtomicU64],
 }
 
@@ -103,10 +104,10 @@ impl Books {
     }
 }
 
-/// Lets it storm; with leases nothing at all may be missing.
+/// Runs the storm. With leases, nothing may be missing.
 ///
 /// # Panics
-/// When the books do not balance, or a process is held up.
+/// If a message is not accounted for, or a process is delayed.
 pub(crate) fn run(duration: Duration, pause: Duration, capacity: usize, leases: bool) -> Storm {
     let most = AT_WORK + (duration.as_micros() / pause.as_micros().max(1)) as usize + 1;
     let books = Books::new(most);
@@ -172,11 +173,14 @@ pub(crate) fn run(duration: Duration, pause: Duration, capacity: usize, leases: 
         accepted += sent;
         received += bits.iter().map(|word| u64::from(word.load(Relaxed).count_ones())).sum::<u64>();
         missing += (0..sent).filter(|count| !came(*count)).count() as u64;
-        // One more may have been accepted than its sender lived to write down.
-        assert!((sent + 1..MESSAGES as u64).all(|count| !came(count)), "a message came that no process sent");
+        // A killed sender may have failed to record one accepted message.
+        assert!(
+            (sent + 1..MESSAGES as u64).all(|count| !came(count)),
+            "a message arrived that no process sent"
+        );
     }
-    assert_eq!(books.twice.load(Relaxed), 0, "messages came twice");
-    assert!(!leases || told == 0, "a leased message was told as lost: {losses:?}");
-    assert!(missing <= told, "{missing} messages are missing, and {told} were told: {losses:?}");
+    assert_eq!(books.twice.load(Relaxed), 0, "messages arrived twice");
+    assert!(!leases || told == 0, "a leased message was reported as lost: {losses:?}");
+    assert!(missing <= told, "{missing} messages are missing, but {told} were reported: {losses:?}");
     Storm { kills, accepted, received, missing, told }
 }

@@ -1,13 +1,12 @@
-//! Drives a process instruction by instruction, and kills it where it is wanted.
+//! Drives a process instruction by instruction, and kills it at a chosen point.
 //!
-//! A first victim is forked, stopped just before what it is to do, and driven one machine instruction at a
-//! time (`PTRACE_SINGLESTEP`, `ptrace(2)`) while the addresses are recorded. Then, for every k, another
-//! victim runs until it is about to execute the k-th of them (a breakpoint register stops it), and gets
-//! SIGKILL. What is left out:
-//! - the kernel's own instructions: a system call is one step. Where one sleeps, a victim is killed
-//!   asleep as well, and the others are woken and go on;
-//! - of an instruction that is executed again and again, as in a loop that copies or waits, all rounds
-//!   after the first [`ROUNDS`], but for the last one.
+//! A first victim is forked, stopped just before the operation, and driven one machine instruction at a time
+//! (`PTRACE_SINGLESTEP`, `ptrace(2)`) while the addresses are recorded. Then, for every k, another victim runs until it
+//! is about to execute the k-th of them (a breakpoint register stops it), and gets SIGKILL. Exceptions:
+//! - the kernel's own instructions: a system call is one step. If one sleeps, a victim is also killed asleep, and the
+//!   others are woken and continue;
+//! - for an instruction that is executed repeatedly, as in a loop that copies or waits, all rounds between the first
+//!   [`ROUNDS`] and the last one.
 
 use super::forked::{LONG, child, state};
 use nix::libc::user;
@@ -19,40 +18,40 @@ use std::collections::HashMap;
 use std::mem::offset_of;
 use std::time::{Duration, Instant};
 
-/// A system call that takes longer than this, and shows the state of a sleeper, sleeps.
+/// A system call that takes longer than this, in a process whose state is *sleeping*, sleeps.
 const ASLEEP: Duration = Duration::from_millis(3);
 /// The number of victims sent to a kill point before it counts as missed.
 pub(crate) const TRIES: usize = 4;
-/// How many rounds of an instruction that is repeated are kill points.
+/// How many rounds of a repeated instruction are kill points.
 pub(crate) const ROUNDS: usize = 12;
 
 /// Where a victim is killed.
 #[derive(Debug)]
 pub(crate) enum Aim {
-    /// When it is about to execute the instruction at this address for the Nth time.
+    /// Just before it executes the instruction at this address for the Nth time.
     Before { at: u64, round: usize },
     /// When it first sleeps in the kernel.
     Asleep,
 }
 
-/// What happened in a case.
+/// The statistics of a case.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// How many instructions the operation has.
+    /// The number of instructions of the operation.
     pub(crate) instructions: usize,
-    /// Before how many of them a victim was killed.
+    /// The number of instructions before which a victim was killed.
     pub(crate) points: usize,
     /// How many victims were killed asleep in the kernel.
     pub(crate) asleep: usize,
-    /// How many victims had come so far that what they did took effect.
+    /// How many victims' operations took effect.
     pub(crate) effective: usize,
-    /// How many instructions were left out, for they repeat earlier ones.
+    /// How many instructions were left out because they repeat earlier ones.
     pub(crate) repetitions: usize,
-    /// How many victims went another way and never came to their kill point.
+    /// How many victims took another path and never reached their kill point.
     pub(crate) missed: usize,
 }
 
-/// Every `stride`-th kill point of a way, from the first on.
+/// Every `stride`-th kill point of a path, starting with the first.
 pub(crate) fn aims(way: &[u64], stride: usize, tally: &mut Tally) -> Vec<Aim> {
     let mut rounds: HashMap<u64, usize> = HashMap::new();
     let mut left: HashMap<u64, usize> = HashMap::new();
@@ -71,18 +70,18 @@ pub(crate) fn aims(way: &[u64], stride: usize, tally: &mut Tally) -> Vec<Aim> {
     aims
 }
 
-/// A forked process that stands just before what it is to do.
+/// A forked process that is stopped just before its operation.
 pub(crate) struct Victim {
     pub(crate) pid: Pid,
-    /// Whether it had done with that before it was killed.
+    /// Whether it had finished the operation before it was killed.
     pub(crate) came_through: bool,
 }
 
-/// What a victim did after it was driven on.
+/// What a victim did after it was resumed.
 enum Stop {
-    /// It has made its step, or come to the breakpoint.
+    /// It has made its step, or reached the breakpoint.
     Trap,
-    /// It is done with its operation.
+    /// It has finished its operation.
     Over,
     /// It sleeps in the kernel.
     Asleep,
@@ -94,7 +93,7 @@ enum How {
 }
 
 impl Victim {
-    /// Forks it. It calls its argument when it is ready, and does what it is to do from there to its end.
+    /// Forks it. `body` calls its argument when it is ready, and the operation is everything from there to its end.
     pub(crate) fn start(body: impl FnOnce(&dyn Fn())) -> Self {
         let stop = || raise(Signal::SIGSTOP).expect("a process may stop itself");
         let pid = child(|| {
@@ -109,7 +108,7 @@ impl Victim {
         Victim { pid, came_through: false }
     }
 
-    /// Drives it to its end, and says which instructions it executed. `wake` does what it waits for when it sleeps.
+    /// Drives it to its end, and returns the instructions that it executed. `wake` does what it waits for when it sleeps.
     pub(crate) fn trace(&mut self, wake: &mut dyn FnMut() -> Result<(), String>) -> Result<Vec<u64>, String> {
         let mut way = Vec::new();
         loop {
@@ -124,7 +123,7 @@ impl Victim {
         Ok(way)
     }
 
-    /// Drives it to where it is to be killed.
+    /// Drives it to its kill point.
     pub(crate) fn drive(
         &mut self,
         aim: &Aim,
@@ -136,7 +135,7 @@ impl Victim {
                 self.came_through = matches!(self.next_stop(ASLEEP)?, Stop::Over);
             }
             Aim::Before { at, mut round } => {
-                // It stands before its first instruction, where no breakpoint would stop it.
+                // It is already before its first instruction, where a breakpoint would not stop it.
                 round -= usize::from(program_counter(self.pid)? == at);
                 set_breakpoint(self.pid, at)?;
                 while round > 0 && !self.came_through {
@@ -151,7 +150,7 @@ impl Victim {
         Ok(())
     }
 
-    /// Has it go on; it is woken where it sleeps.
+    /// Resumes it, and wakes it if it sleeps.
     fn go(&self, how: How, wake: &mut dyn FnMut() -> Result<(), String>) -> Result<Stop, String> {
         match how {
             How::Step => ptrace::step(self.pid, None),
@@ -167,7 +166,7 @@ impl Victim {
         }
     }
 
-    /// Waits until it stands still, or sleeps.
+    /// Waits until it is stopped or asleep.
     fn next_stop(&self, patience: Duration) -> Result<Stop, String> {
         let begin = Instant::now();
         loop {
@@ -203,7 +202,7 @@ fn program_counter(victim: Pid) -> Result<u64, String> {
     ptrace::getregs(victim).map(|registers| registers.rip).map_err(|error| error.to_string())
 }
 
-/// Has the victim stop before it executes the instruction at `at` (debug registers 0 and 7 of x86-64).
+/// Stops the victim before it executes the instruction at `at` (debug registers 0 and 7 of x86-64).
 fn set_breakpoint(victim: Pid, at: u64) -> Result<(), String> {
     let register = |number: usize| (offset_of!(user, u_debugreg) + 8 * number) as ptrace::AddressType;
     ptrace::write_user(victim, register(0), at.cast_signed())
