@@ -58,10 +58,12 @@
 
 // The public API: these names, and four modules.
 pub use process::{
-    ArgsMissing, Child, Current, Exit, Given, Handle, JoinError, Panic, Parent, Process, ResultError, Run,
-    Scratch, ScratchError, Signal, StartError, StartMethod, Target, child_entry, current, parent,
+    ArgsMissing, Child, ChildOutput, ChildStdin, Current, Exit, Given, Handle, JoinError, Lines, OutputLine,
+    Panic, Parent, Process, ResultError, Run, Scratch, ScratchError, Signal, StartError, StartMethod, Stdio,
+    Stream, Target, child_entry, current, parent,
 };
 pub use supervisor::{Left, ShutdownError, Supervisor};
+pub use sys::limit::Resource;
 pub use sys::pid::Pid;
 pub use wait::{Readable, WaitAnyError, Waitable, Writable, wait_any};
 pub use wire::handle::Fd;
@@ -69,11 +71,12 @@ pub use wire::handle::Fd;
 pub mod explore;
 pub mod observe;
 pub mod pipe;
+pub mod pool;
 pub mod queue;
+pub mod supervisor;
 pub mod sync;
 
 mod process;
-mod supervisor;
 mod wait;
 
 // What these stand on, and the program. Public for this package's own tests and benches: no part of the API, and

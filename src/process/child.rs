@@ -3,10 +3,12 @@
 use super::error::{JoinError, ResultError};
 use super::exit::{Exit, Signal};
 use super::family::Family;
-use super::inbox::{Inbox, Outcome, SharedInbox};
+use super::inbox::{Inbox, NotReady, Outcome, SharedInbox};
+use super::lines::Lines;
 use super::live::Obstacle;
 use super::reap::{forget_child, poll_exit, record_child};
 use super::start::{Birth, StartMethod};
+use super::stdio::{ChildOutput, ChildStdin, Pipes, Stream};
 use super::unforked::Unforked;
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable, readable_numbers};
@@ -345,8 +347,8 @@ fn attend(children: &[Handle], deadline: Deadline) -> Result<(), JoinError> {
 /// Why a child will never be ready.
 #[derive(Debug)]
 pub(crate) enum Unready {
-    /// It cannot read its arguments.
-    BadArgs(Obstacle),
+    /// It has said why.
+    Told(NotReady),
     /// It died.
     Died(Exit),
 }
@@ -358,6 +360,7 @@ pub(crate) enum Unready {
 pub struct Child<T> {
     handle: Handle,
     inbox: Arc<Mutex<Inbox<T>>>,
+    pipes: Mutex<Pipes>,
 }
 
 impl<T: Message + Send + 'static> Child<T> {
@@ -366,6 +369,7 @@ impl<T: Message + Send + 'static> Child<T> {
         identity: &super::current::Identity,
         leave_zombie: bool,
         inbox: Inbox<T>,
+        pipes: Pipes,
         family: Weak<Family>,
     ) -> Child<T> {
         record_child(birth.pid);
@@ -382,7 +386,7 @@ impl<T: Message + Send + 'static> Child<T> {
             inbox: inbox.clone(),
             family,
         };
-        Child { handle: Handle(Arc::new(core)), inbox }
+        Child { handle: Handle(Arc::new(core)), inbox, pipes: Mutex::new(pipes) }
     }
 
     /// Waits for the child and returns what its body returned. The value can be taken once.
@@ -411,16 +415,16 @@ impl<T: Message + Send + 'static> Child<T> {
     pub(crate) fn await_report(&self) -> Result<Option<Unready>, JoinError> {
         loop {
             let exit = self.known_exit()?;
-            let (ready, bad_args) = {
+            let (ready, not_ready) = {
                 let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-                (inbox.ready().is_some(), inbox.bad_args())
+                (inbox.ready().is_some(), inbox.not_ready())
             };
             if ready {
                 return Ok(None);
             }
-            if let Some(reason) = bad_args {
+            if let Some(reason) = not_ready {
                 self.reap_now()?;
-                return Ok(Some(Unready::BadArgs(reason)));
+                return Ok(Some(Unready::Told(reason)));
             }
             if let Some(exit) = exit {
                 self.reap_now()?;
@@ -437,6 +441,63 @@ impl<T: Message + Send + 'static> Child<T> {
 }
 
 impl<T> Child<T> {
+    /// The pipe to its standard input, if that is [`piped`](super::Stdio::piped); it can be taken once.
+    ///
+    /// ```no_run
+    /// use proclab::{Process, Stdio, Supervisor};
+    /// use std::io::Write;
+    ///
+    /// fn count() -> usize {
+    ///     std::io::stdin().lines().count()
+    /// }
+    ///
+    /// proclab::child_entry();
+    /// let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(count).stdin(Stdio::piped()))?;
+    /// child.take_stdin().expect("it is piped").write_all(b"one\ntwo\n")?;
+    /// assert_eq!(child.result()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn take_stdin(&self) -> Option<ChildStdin> {
+        self.pipes().stdin.take()
+    }
+
+    /// The pipe from its standard output, if that is [`piped`](super::Stdio::piped); it can be taken once.
+    ///
+    /// A child that has filled the pipe waits until it is read: read first, then join.
+    pub fn take_stdout(&self) -> Option<ChildOutput> {
+        self.pipes().stdout.take()
+    }
+
+    /// The pipe from its standard error, as [`take_stdout`](Child::take_stdout).
+    pub fn take_stderr(&self) -> Option<ChildOutput> {
+        self.pipes().stderr.take()
+    }
+
+    /// What it writes to those of its standard output and error that are [`piped`](super::Stdio::piped) and not taken
+    /// yet, line by line, with its name.
+    ///
+    /// ```no_run
+    /// use proclab::{Process, Stdio, Supervisor};
+    ///
+    /// proclab::child_entry();
+    /// let supervisor = Supervisor::new()?;
+    /// let talker = Process::new(|| println!("hello")).name("talker").stdout(Stdio::piped());
+    /// for line in supervisor.start(talker)?.lines() {
+    ///     assert_eq!(line?.to_string(), "talker: hello");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lines(&self) -> Lines {
+        let mut pipes = self.pipes();
+        let outputs = [(Stream::Stdout, pipes.stdout.take()), (Stream::Stderr, pipes.stderr.take())];
+        Lines::new(self.name(), outputs)
+    }
+
+    fn pipes(&self) -> MutexGuard<'_, Pipes> {
+        self.pipes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The child without the type of its result.
     pub fn handle(&self) -> &Handle {
         &self.handle

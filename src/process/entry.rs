@@ -11,13 +11,14 @@
 #![expect(unsafe_code, reason = "a function is called by its place in the executable")]
 
 use super::current::{Identity, become_child};
-use super::live::{Obstacle, Report, live};
-use crate::sys::{descriptor, object, signal, task};
-use crate::wire::control::{Message, Receiver, Sender};
+use super::live::{Obstacle, Report, live, refuse};
+use super::settings::{Applied, Refusal};
+use crate::sys::{descriptor, object, signal};
+use crate::wire::control::{self, Message, Receiver, Sender};
 use serde::{Deserialize, Serialize};
-use std::os::fd::AsFd;
-use std::sync::OnceLock;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The first argument of a fresh copy; its name is the second.
 pub(crate) const MARK: &str = "--proclab-child";
@@ -30,6 +31,7 @@ pub(crate) struct Boot {
     /// Where [`super::target::Entry::fresh`] lies, counted from where the executable begins.
     pub(crate) entry: usize,
     pub(crate) identity: Identity,
+    pub(crate) settings: Applied,
     /// Where it reports; the type of the reports is known to the entry.
     pub(crate) report: Sender<()>,
 }
@@ -39,6 +41,8 @@ pub(crate) struct Boot {
 pub(crate) struct FreshStart {
     args: Receiver<Boot>,
     report: Sender<()>,
+    /// What is left to be applied, unless something was refused.
+    settings: Result<Applied, Refusal>,
 }
 
 impl FreshStart {
@@ -46,9 +50,16 @@ impl FreshStart {
     pub(crate) fn run<A: Message, T: Message>(self, body: fn(A) -> T) -> ! {
         let args: Receiver<A> = self.args.cast();
         let report: Sender<Report<T>> = self.report.cast();
+        let settings = match self.settings {
+            Ok(settings) => settings,
+            Err(refusal) => refuse(refusal, &report),
+        };
         match args.recv() {
             Ok(value) => {
                 drop(args);
+                if let Err(refusal) = settings.limit() {
+                    refuse(refusal, &report)
+                }
                 live(body, value, &report)
             }
             Err(error) => {
@@ -64,15 +75,64 @@ impl FreshStart {
 impl Boot {
     /// Becomes the child and runs its body, in a process made for it. Does not return.
     pub(crate) fn run(self, args: Receiver<Boot>) -> ! {
+        let Boot { entry, identity, settings, report } = self;
+        let joined = settings.join_group();
         // An error here means that the parent is gone, or that this system lacks what the parent has.
-        if task::lead_group().and_then(|()| become_child(self.identity)).is_err() {
+        let Ok(Room { mut settings, args, report, held }) = make_room(settings, args, report) else {
+            std::process::exit(1);
+        };
+        if become_child(identity).is_err() {
             std::process::exit(1);
         }
+        drop(held);
+        let settings = joined.and_then(|()| settings.apply()).map(|()| settings);
         let base = base();
         // SAFETY: the parent took the distance of a `fn(FreshStart) -> !` in this executable.
-        let fresh = unsafe { object::function_at::<FreshStart>(base + self.entry) };
-        fresh(FreshStart { args, report: self.report })
+        let fresh = unsafe { object::function_at::<FreshStart>(base + entry) };
+        fresh(FreshStart { args, report, settings })
     }
+}
+
+/// What this child has open, out of the way of the numbers under which it is passed descriptors.
+struct Room {
+    settings: Applied,
+    args: Receiver<Boot>,
+    report: Sender<()>,
+    /// Keeps those numbers from being used until all that the child needs is open.
+    held: Vec<OwnedFd>,
+}
+
+fn make_room(mut settings: Applied, args: Receiver<Boot>, report: Sender<()>) -> std::io::Result<Room> {
+    let Some(highest) = settings.highest_number() else {
+        return Ok(Room { settings, args, report, held: Vec::new() });
+    };
+    let held = descriptor::hold_numbers_up_to(highest)?;
+    settings.move_descriptors()?;
+    let moved = Receiver::adopt(args.as_fd())?;
+    drop(args);
+    let (there, here) = control::channel::<Sender<()>>()?;
+    there.send(report).map_err(std::io::Error::other)?;
+    let report = here.recv().map_err(std::io::Error::other)?;
+    Ok(Room { settings, args: moved, report, held })
+}
+
+/// The boot message of a child of the fork server, received before `main`.
+static RECEIVED: Mutex<Option<(Boot, Receiver<Boot>)>> = Mutex::new(None);
+
+/// Receives the boot message from `socket` and sets the environment, before `main` and so before any thread.
+///
+/// # Errors
+/// When the parent is gone.
+///
+/// # Safety
+/// This process has one thread.
+pub(crate) unsafe fn receive_boot(socket: BorrowedFd<'_>) -> std::io::Result<()> {
+    let receiver = Receiver::<Boot>::adopt(socket)?;
+    let mut boot = receiver.recv().map_err(std::io::Error::other)?;
+    // SAFETY: the caller's promise.
+    unsafe { boot.settings.set_environment() };
+    *RECEIVED.lock().unwrap_or_else(PoisonError::into_inner) = Some((boot, receiver));
+    Ok(())
 }
 
 /// Where this executable begins in memory. In a static program, where that cannot be asked, one function
@@ -85,7 +145,11 @@ fn base() -> usize {
 
 /// How far `fresh` lies behind where the executable begins; `None` if it is in a library.
 pub(crate) fn place_of(fresh: fn(FreshStart) -> !) -> Option<usize> {
-    let address = fresh as usize;
+    place_of_address(fresh as usize)
+}
+
+/// How far a function at `address` lies behind where the executable begins; `None` if it is in a library.
+pub(crate) fn place_of_address(address: usize) -> Option<usize> {
     let is_ours = object::base_of(address).is_none_or(|base_of| base_of == base());
     is_ours.then(|| address.wrapping_sub(base()))
 }
@@ -103,6 +167,11 @@ pub fn child_entry() {
     if is_marked() {
         enter()
     }
+}
+
+/// The address of a function that lies so far behind where the executable begins, in this process.
+pub(crate) fn address_of_place(place: usize) -> usize {
+    base().wrapping_add(place)
 }
 
 /// Calls [`child_entry`](crate::child_entry) before `main`, for a test harness whose `main` is not
@@ -139,6 +208,13 @@ fn is_marked() -> bool {
 }
 
 fn enter() -> ! {
+    let received = RECEIVED.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((boot, args)) = received {
+        if signal::reset_for_child().is_err() {
+            std::process::exit(1);
+        }
+        boot.run(args)
+    }
     let boot = signal::reset_for_child()
         .and_then(|()| descriptor::take_stdin())
         .and_then(|socket| Receiver::<Boot>::adopt(socket.as_fd()));

@@ -53,6 +53,16 @@ pub enum StartError {
         /// What is wrong with them.
         reason: String,
     },
+    /// A setting is refused: a working directory that does not exist, a limit that may not be raised, and the like.
+    #[error("process `{name}` cannot be started: {setting} is refused")]
+    Setting {
+        /// The process's name.
+        name: String,
+        /// The builder's method, with what it was given.
+        setting: String,
+        /// Why it is refused.
+        source: io::Error,
+    },
     /// The function lies in a library, where a fresh copy of the executable may not find it.
     #[error("the body of process `{name}` is not part of the executable: only Fork can start it")]
     NotInExecutable {

@@ -1,6 +1,7 @@
 //! What a child has reported, as its parent takes it in.
 
 use super::live::{Obstacle, Panic, Report};
+use super::settings::Refusal;
 use super::unforked::Unforked;
 use crate::sys::pid::Pid;
 use crate::wire::control::{Message, Receiver, TryRecvError, Undecoded};
@@ -37,7 +38,16 @@ pub(crate) struct Inbox<T> {
     reports: Option<Unforked<Receiver<Report<T>>>>,
     ready: Option<Pid>,
     outcome: Outcome<T>,
-    bad_args: Option<Obstacle>,
+    not_ready: Option<NotReady>,
+}
+
+/// Why a child does not begin.
+#[derive(Debug)]
+pub(crate) enum NotReady {
+    /// It cannot read its arguments.
+    BadArgs(Obstacle),
+    /// It cannot have a setting.
+    Refused(Refusal),
 }
 
 impl<T: Message> Inbox<T> {
@@ -46,7 +56,7 @@ impl<T: Message> Inbox<T> {
             reports: Some(Unforked::new(reports)),
             ready: None,
             outcome: Outcome::Nothing,
-            bad_args: None,
+            not_ready: None,
         }
     }
 
@@ -55,9 +65,9 @@ impl<T: Message> Inbox<T> {
         self.ready
     }
 
-    /// Why the child could not read its arguments.
-    pub(crate) fn bad_args(&mut self) -> Option<Obstacle> {
-        self.bad_args.take()
+    /// Why the child will never be ready, if it has said so.
+    pub(crate) fn not_ready(&mut self) -> Option<NotReady> {
+        self.not_ready.take()
     }
 
     pub(crate) fn panic(&mut self) -> Option<Panic> {
@@ -85,7 +95,7 @@ impl<T: Message> Inbox<T> {
 impl<T: Message> Inbox<T> {
     /// Whether the child has said that it begins, or that it cannot.
     fn has_begun(&self) -> bool {
-        self.ready.is_some() || self.bad_args.is_some()
+        self.ready.is_some() || self.not_ready.is_some()
     }
 
     fn decode(&mut self) {
@@ -98,7 +108,8 @@ impl<T: Message> Inbox<T> {
     fn record(&mut self, report: Result<Report<T>, TryRecvError>) {
         match report {
             Ok(Report::Ready { pid }) => self.ready = Some(pid),
-            Ok(Report::BadArgs(reason)) => self.bad_args = Some(reason),
+            Ok(Report::BadArgs(reason)) => self.not_ready = Some(NotReady::BadArgs(reason)),
+            Ok(Report::Refused(refusal)) => self.not_ready = Some(NotReady::Refused(refusal)),
             Ok(Report::Returned(value)) => self.outcome = Outcome::Returned(value),
             Ok(Report::Panicked(panic)) => self.outcome = Outcome::Panicked(panic),
             Ok(Report::Unsendable(reason)) => self.outcome = Outcome::Unreadable(reason),

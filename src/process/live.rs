@@ -1,5 +1,6 @@
 //! The child's side: it says that it is ready, runs its body, and reports how that ended.
 
+use super::settings::Refusal;
 use super::unforked::register;
 use crate::sys::pid::Pid;
 use crate::wire::control::{Message, SendError, Sender};
@@ -28,7 +29,7 @@ impl fmt::Display for Panic {
     }
 }
 
-/// What a child tells its parent, in this order: one of the first two, then at most one of the others.
+/// What a child tells its parent, in this order: one of the first three, then at most one of the others.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "T: Message")]
 pub(crate) enum Report<T> {
@@ -39,6 +40,8 @@ pub(crate) enum Report<T> {
     },
     /// It cannot read its arguments.
     BadArgs(Obstacle),
+    /// It cannot be as its parent wants it.
+    Refused(Refusal),
     /// Its body returned.
     Returned(T),
     /// Its body panicked.
@@ -91,6 +94,13 @@ pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &Sender<Rep
     std::process::exit(code)
 }
 
+/// Reports that a setting is refused, and ends the process.
+pub(crate) fn refuse<T: Message>(refusal: Refusal, report: &Sender<Report<T>>) -> ! {
+    // If the parent is gone, there is no process to report to.
+    let _ = report.send(Report::Refused(refusal));
+    std::process::exit(1)
+}
+
 fn send_result<T: Message>(value: T, report: &Sender<Report<T>>) -> i32 {
     let reason = match report.send(Report::Returned(value)) {
         Ok(()) => return 0,
@@ -115,7 +125,7 @@ fn remember_panics() {
 
 /// The panic that ended the body, by what it carried. The hook may have seen others that the body caught, and has
 /// not seen one that was resumed (`resume_unwind`): its location is reported only if it is the same panic's.
-fn panic_of(payload: &(dyn Any + Send)) -> Panic {
+pub(crate) fn panic_of(payload: &(dyn Any + Send)) -> Panic {
     match LAST_PANIC.take() {
         Some((text, panic)) if text.is_some() && text == address_of(payload) => panic,
         _ => Panic { message: panics::message_of(payload), location: None },

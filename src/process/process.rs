@@ -1,20 +1,26 @@
 //! The builder of a process.
+//!
+//! # Safety
+//! The environment of a forked child is changed where it has one thread: nothing else of it has run.
+#![expect(unsafe_code, reason = "the environment of a forked child")]
 
 use super::child::{Child, Unready};
 use super::current::{Identity, become_child, current};
 use super::entry::{Boot, has_entered, place_of};
 use super::error::StartError;
 use super::family::Family;
-use super::inbox::Inbox;
-use super::live::{Obstacle, Report, live};
+use super::inbox::{Inbox, NotReady};
+use super::live::{Obstacle, Report, live, refuse};
+use super::settings::{Applied, Refusal, Settings, setting_methods};
 use super::start::{self, Birth, ForkError, ForkServerError, StartMethod};
+use super::stdio::Pipes;
 use super::target::{Entry, Given, Itself, Owned, Run, Target};
 use crate::sys::pid::Pid;
-use crate::sys::{signal, task};
+use crate::sys::signal;
 use crate::wire::control::{self, Message, SendError, Sender};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -24,9 +30,9 @@ use std::sync::{Arc, Weak};
 /// returns to the parent. `G` is `A` once the arguments are [given](Self::args): only then can it be started.
 ///
 /// # What the process is given
-/// The same by every start method, as it is at the moment of the start: the parent's working directory, environment,
-/// limits, users, session and controlling terminal, its standard output and error; `/dev/null` as standard input; no
-/// blocked signals, and the default dispositions but for signals that the parent ignores.
+/// Unless its settings say otherwise, the same by every start method, as it is at the moment of the start: the parent's
+/// working directory, environment, limits, users, session and controlling terminal, its standard output and error;
+/// `/dev/null` as standard input; no blocked signals, and the default dispositions but for signals that the parent ignores.
 ///
 /// It leads a process group of its own. Ctrl-C (`SIGINT`) and a closed terminal (`SIGHUP`) are sent to the foreground
 /// group, which is the parent's: they reach the parent, which ends its children in order or dies, and then the
@@ -40,6 +46,94 @@ pub struct Process<A, T, G = A> {
     method: StartMethod,
     outlives_parent: bool,
     leave_zombie: bool,
+    settings: Settings,
+}
+
+/// The same process once more: with the same body, arguments, name and settings.
+impl<A, T, G: Clone> Clone for Process<A, T, G> {
+    fn clone(&self) -> Self {
+        let Process { entry, args, name, daemon, method, outlives_parent, leave_zombie, settings } = self;
+        Process {
+            entry: *entry,
+            args: args.clone(),
+            name: name.clone(),
+            daemon: *daemon,
+            method: *method,
+            outlives_parent: *outlives_parent,
+            leave_zombie: *leave_zombie,
+            settings: settings.clone(),
+        }
+    }
+}
+
+/// # Settings
+/// They are those of [`std::process::Command`], and the same under every start method. One that the kernel refuses is an
+/// error of the start ([`StartError::Setting`]).
+///
+/// ```no_run
+/// use proclab::{Process, Resource, Stdio, Supervisor};
+///
+/// fn work() -> String {
+///     std::env::var("MODE").unwrap_or_default()
+/// }
+///
+/// proclab::child_entry();
+/// let supervisor = Supervisor::new()?;
+/// let child = supervisor.start(
+///     Process::new(work)
+///         .env("MODE", "batch")
+///         .current_dir("/")
+///         .stdout(Stdio::null())
+///         .rlimit(Resource::Nofile, 64, 64)
+///         .nice(5),
+/// )?;
+/// assert_eq!(child.result()?, "batch");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl<A, T, G> Process<A, T, G> {
+    setting_methods!();
+
+    pub(crate) fn with(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Names it so unless it has a name.
+    pub(crate) fn name_if_none(mut self, name: &str) -> Self {
+        self.name.get_or_insert_with(|| name.to_owned());
+        self
+    }
+
+    /// Has its body say on `socket` how it is.
+    pub(crate) fn notify_on(mut self, socket: Option<OwnedFd>) -> Self {
+        self.settings.set_notify(socket);
+        self
+    }
+}
+
+impl<A: Message, T> Process<A, T> {
+    /// The same process once more, with arguments as another process would receive them.
+    ///
+    /// # Errors
+    /// [`StartError::Args`] where they cannot travel, [`StartError::Os`] at the limit of descriptors.
+    pub(crate) fn duplicate(&self) -> Result<Self, StartError> {
+        let name = || self.name.clone().unwrap_or_default();
+        let args = control::duplicate(&self.args).map_err(|error| match error {
+            SendError::Os(source) => StartError::Os { name: name(), operation: "sendmsg", source },
+            error => StartError::Args { name: name(), reason: error.to_string() },
+        })?;
+        let Process { entry, args: _, name, daemon, method, outlives_parent, leave_zombie, settings } = self;
+        Ok(Process {
+            entry: *entry,
+            args,
+            name: name.clone(),
+            daemon: *daemon,
+            method: *method,
+            outlives_parent: *outlives_parent,
+            leave_zombie: *leave_zombie,
+            settings: settings.clone(),
+        })
+    }
 }
 
 impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
@@ -69,6 +163,14 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
         Process::of(Entry::function(target), F::Unset::default())
     }
 
+    /// A process that runs `target` on `args`, of which the caller knows that they are no references.
+    pub(crate) fn of_owned<F, M>(target: F, args: A) -> Process<A, T>
+    where
+        F: Target<M, Args = A, Output = T>,
+    {
+        Process::of(Entry::function(target), args)
+    }
+
     /// A process that runs `object`, whose fields are its arguments.
     pub fn object(object: A) -> Self
     where
@@ -81,13 +183,22 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
 impl<A, T, G> Process<A, T, G> {
     fn of(entry: Entry<A, T>, args: G) -> Self {
         let method = StartMethod::default();
-        Process { entry, args, name: None, daemon: None, method, outlives_parent: false, leave_zombie: false }
+        Process {
+            entry,
+            args,
+            name: None,
+            daemon: None,
+            method,
+            outlives_parent: false,
+            leave_zombie: false,
+            settings: Settings::default(),
+        }
     }
 
     /// The arguments: one as itself, several as a tuple. They are moved under `Fork`, sent otherwise.
     pub fn args(self, args: A) -> Process<A, T> {
-        let Process { entry, args: _, name, daemon, method, outlives_parent, leave_zombie } = self;
-        Process { entry, args, name, daemon, method, outlives_parent, leave_zombie }
+        let Process { entry, args: _, name, daemon, method, outlives_parent, leave_zombie, settings } = self;
+        Process { entry, args, name, daemon, method, outlives_parent, leave_zombie, settings }
     }
 
     /// Its name, the first 15 bytes of which `ps` shows; `Process-1`, `Process-2`… by default.
@@ -137,8 +248,9 @@ impl<A, T, G> Process<A, T, G> {
     where
         G: Given<A>,
     {
-        let Process { entry, args, name, daemon, method, outlives_parent, leave_zombie } = self;
-        Process { entry, args: args.into_args(), name, daemon, method, outlives_parent, leave_zombie }
+        let Process { entry, args, name, daemon, method, outlives_parent, leave_zombie, settings } = self;
+        let args = args.into_args();
+        Process { entry, args, name, daemon, method, outlives_parent, leave_zombie, settings }
     }
 }
 
@@ -161,14 +273,20 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
             parent_name: parent.name().to_owned(),
             die_with_parent: daemon || !self.outlives_parent,
         };
+        let (applied, pipes) = self.settings.prepare().map_err(|(setting, source)| StartError::Setting {
+            name: identity.name.clone(),
+            setting,
+            source,
+        })?;
         let (birth, inbox) = match self.method {
-            StartMethod::Fork => forked(&self.entry, args, &identity)?,
+            StartMethod::Fork => forked(&self.entry, args, &identity, applied)?,
             StartMethod::Spawn | StartMethod::ForkServer => {
-                fresh(&self.entry, args, &identity, family.and_then(|family| family.interrupt()))?
+                let interrupt = family.and_then(|family| family.interrupt());
+                fresh(&self.entry, args, &identity, &self.settings, applied, interrupt)?
             }
         };
         let family_of = family.map_or_else(Weak::new, Arc::downgrade);
-        let child = Child::new(birth, &identity, self.leave_zombie, inbox, family_of);
+        let child = Child::new(birth, &identity, self.leave_zombie, inbox, pipes, family_of);
         let ready = await_ready(&child, &identity.name);
         if self.method == StartMethod::ForkServer {
             // Only now: the next fork should not take the processor from this start.
@@ -204,6 +322,7 @@ fn forked<A: Message, T: Message + Send + 'static>(
     entry: &Entry<A, T>,
     args: A,
     identity: &Identity,
+    mut settings: Applied,
 ) -> Result<(Birth, Inbox<T>), StartError> {
     let failed = |operation| os_error(identity, operation);
     let (report, reports) = control::channel().map_err(failed("socketpair"))?;
@@ -211,9 +330,14 @@ fn forked<A: Message, T: Message + Send + 'static>(
     let body = entry.body;
     let birth = start::fork(|| {
         signal::reset_handlers_after_fork();
-        let lone = task::lead_group().and_then(|()| signal::reset_for_child());
-        if lone.and_then(|()| become_child(identity.clone())).is_err() {
+        let joined = settings.join_group();
+        if signal::reset_for_child().and_then(|()| become_child(identity.clone())).is_err() {
             std::process::exit(1);
+        }
+        // SAFETY: a forked child has one thread.
+        unsafe { settings.set_environment() };
+        if let Err(refusal) = joined.and_then(|()| settings.apply()).and_then(|()| settings.limit()) {
+            refuse(refusal, &report)
         }
         live(body, args, &report)
     });
@@ -229,6 +353,8 @@ fn fresh<A: Message, T: Message + Send + 'static>(
     entry: &Entry<A, T>,
     args: A,
     identity: &Identity,
+    settings: &Settings,
+    applied: Applied,
     interrupt: Option<BorrowedFd<'_>>,
 ) -> Result<(Birth, Inbox<T>), StartError> {
     if !has_entered() {
@@ -238,13 +364,13 @@ fn fresh<A: Message, T: Message + Send + 'static>(
     let place = place_of(entry.fresh).ok_or_else(|| StartError::NotInExecutable { name: name() })?;
     let (report, reports) = control::channel::<Report<T>>().map_err(os_error(identity, "socketpair"))?;
     let inbox = Inbox::new(reports);
-    let boot = Boot { entry: place, identity: identity.clone(), report: report.cast() };
+    let boot = Boot { entry: place, identity: identity.clone(), settings: applied, report: report.cast() };
     let is_spawn = identity.method == StartMethod::Spawn;
-    let (birth, boots) = if is_spawn { exec(identity)? } else { serve(identity, interrupt)? };
+    let (birth, boots) = if is_spawn { exec(identity, settings)? } else { serve(identity, interrupt)? };
     let sent = deliver(&boots, boot, identity).and_then(|()| deliver(&boots.cast::<A>(), args, identity));
     if let Err(error) = sent {
         // The child sees the end of the stream where its arguments should be, and ends.
-        let child = Child::new(birth, identity, false, inbox, Weak::new());
+        let child = Child::new(birth, identity, false, inbox, Pipes::default(), Weak::new());
         let _ = child.kill().map(|()| child.join());
         return Err(error);
     }
@@ -252,11 +378,12 @@ fn fresh<A: Message, T: Message + Send + 'static>(
 }
 
 /// A fresh copy by exec, and where it waits for its boot.
-fn exec(identity: &Identity) -> Result<(Birth, Sender<Boot>), StartError> {
+fn exec(identity: &Identity, settings: &Settings) -> Result<(Birth, Sender<Boot>), StartError> {
     let (boots, boot) = control::channel::<Boot>().map_err(os_error(identity, "socketpair"))?;
     let socket = boot.as_fd().try_clone_to_owned().map_err(os_error(identity, "dup"))?;
     drop(boot);
-    let birth = start::spawn(&identity.name, socket).map_err(os_error(identity, "exec"))?;
+    let birth = start::spawn(&identity.name, socket, settings.environment(), settings.leads_session())
+        .map_err(os_error(identity, "exec"))?;
     Ok((birth, boots))
 }
 
@@ -286,10 +413,16 @@ fn await_ready<T: Message + Send + 'static>(child: &Child<T>, name: &str) -> Res
     let name = || name.to_owned();
     match child.await_report() {
         Ok(None) => Ok(()),
-        Ok(Some(Unready::BadArgs(Obstacle::Value(reason)))) => Err(StartError::Args { name: name(), reason }),
-        Ok(Some(Unready::BadArgs(Obstacle::Os(errno)))) => {
+        Ok(Some(Unready::Told(NotReady::BadArgs(Obstacle::Value(reason))))) => {
+            Err(StartError::Args { name: name(), reason })
+        }
+        Ok(Some(Unready::Told(NotReady::BadArgs(Obstacle::Os(errno))))) => {
             let source = io::Error::from_raw_os_error(errno);
             Err(StartError::Os { name: name(), operation: "receiving its arguments", source })
+        }
+        Ok(Some(Unready::Told(NotReady::Refused(Refusal { setting, errno })))) => {
+            let source = io::Error::from_raw_os_error(errno);
+            Err(StartError::Setting { name: name(), setting, source })
         }
         Ok(Some(Unready::Died(exit))) => Err(StartError::DiedBeforeReady { name: name(), exit }),
         Err(error) => {

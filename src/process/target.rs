@@ -198,12 +198,20 @@ pub(crate) struct Entry<A, T> {
     pub(crate) fresh: fn(FreshStart) -> !,
 }
 
+impl<A, T> Copy for Entry<A, T> {}
+
+impl<A, T> Clone for Entry<A, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
 impl<A: Message, T: Message> Entry<A, T> {
     pub(crate) fn function<F, M>(_: F) -> Self
     where
         F: Target<M, Args = A, Output = T>,
     {
-        const { assert!(size_of::<F>() == 0, "the body of a process may capture nothing: pass it arguments") };
+        check_captures_nothing::<F>();
         Entry { body: call::<F, M>, fresh: |start| start.run(call::<F, M>) }
     }
 
@@ -213,6 +221,19 @@ impl<A: Message, T: Message> Entry<A, T> {
     {
         Entry { body: A::run, fresh: |start| start.run(A::run) }
     }
+}
+
+/// Fails to compile for a type with bytes.
+pub(crate) const fn check_captures_nothing<F>() {
+    const { assert!(size_of::<F>() == 0, "the body of a process may capture nothing: pass it arguments") };
+}
+
+/// Calls the one function of this type.
+///
+/// # Safety
+/// [`check_captures_nothing`] holds for `F`, and it has a value: one was given to this program.
+pub(crate) unsafe fn call_by_type<F: Target<M>, M>(args: F::Args) -> F::Output {
+    call::<F, M>(args)
 }
 
 fn call<F: Target<M>, M>(args: F::Args) -> F::Output {

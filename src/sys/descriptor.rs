@@ -49,18 +49,6 @@ pub fn take_stdin() -> io::Result<OwnedFd> {
     Ok(taken)
 }
 
-/// Replaces standard input by `fd`.
-///
-/// # Errors
-/// As `dup2(2)`.
-pub fn move_to_stdin(fd: OwnedFd) -> io::Result<()> {
-    // SAFETY: dup2 replaces descriptor 0 atomically; nothing owns the number as an `OwnedFd`.
-    match unsafe { libc::dup2(fd.as_raw_fd(), 0) } {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
-}
-
 /// Creates a pipe whose reading end does not block, for reading after `ppoll(2)` has reported it ready. Both ends are
 /// close-on-exec.
 ///
@@ -99,6 +87,65 @@ pub fn null_stdin() -> io::Result<()> {
     match unsafe { libc::dup2(null.as_raw_fd(), 0) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
+    }
+}
+
+/// Has number 0, 1 or 2 refer to what `fd` refers to, and an exec keep it (`dup2(2)`).
+///
+/// # Errors
+/// As `dup2(2)`.
+///
+/// # Panics
+/// For another number: nothing may own that.
+pub fn replace_standard(number: RawFd, fd: BorrowedFd<'_>) -> io::Result<()> {
+    assert!((0..=2).contains(&number), "{number} is not a standard stream");
+    // SAFETY: the standard streams are open for the whole life of the process, nothing owns their numbers as an
+    // `OwnedFd`, and dup2 replaces one atomically. `fd` is another number, so close-on-exec is not kept.
+    match unsafe { libc::dup2(fd.as_raw_fd(), number) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Opens `number` as a duplicate of `fd` that an exec keeps and that no value owns.
+///
+/// # Errors
+/// `EBUSY` when the number is in use, `EBADF` above the limit of open files.
+pub fn duplicate_at(number: RawFd, fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: integers. The number is not in use when it is asked for, and the duplicate takes the lowest free
+    // number from there on, never one that is in use.
+    let made = unsafe {
+        if libc::fcntl(number, libc::F_GETFD) != -1 {
+            return Err(Errno::EBUSY.into());
+        }
+        libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD, number)
+    };
+    match made {
+        -1 => Err(io::Error::last_os_error()),
+        made if made == number => Ok(()),
+        made => {
+            // Another thread was faster.
+            // SAFETY: the kernel has just made this descriptor for us.
+            drop(unsafe { OwnedFd::from_raw_fd(made) });
+            Err(Errno::EBUSY.into())
+        }
+    }
+}
+
+/// Holds every free number up to `last`, so that what is opened meanwhile gets a higher one.
+///
+/// # Errors
+/// `EMFILE` when there are not as many.
+pub fn hold_numbers_up_to(last: RawFd) -> io::Result<Vec<OwnedFd>> {
+    let null = OwnedFd::from(File::open("/dev/null")?);
+    let mut held = Vec::new();
+    loop {
+        let next = null.try_clone()?;
+        if next.as_raw_fd() > last {
+            held.extend((null.as_raw_fd() <= last).then_some(null));
+            return Ok(held);
+        }
+        held.push(next);
     }
 }
 

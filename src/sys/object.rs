@@ -17,7 +17,16 @@ pub fn base_of(address: usize) -> Option<usize> {
     (found != 0 && !info.dli_fbase.is_null()).then_some(info.dli_fbase as usize)
 }
 
-/// The function at `address`.
+/// The function at `address`, which returns.
+///
+/// # Safety
+/// `address` must be that of a function of type `fn(A) -> R` in this very executable.
+pub unsafe fn returning_function_at<A, R>(address: usize) -> fn(A) -> R {
+    // SAFETY: the caller's promise.
+    unsafe { std::mem::transmute::<usize, fn(A) -> R>(address) }
+}
+
+/// The function at `address`, which never returns.
 ///
 /// # Safety
 /// `address` must be that of a function of type `fn(A) -> !` in this executable.

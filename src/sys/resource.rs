@@ -49,6 +49,11 @@ pub fn limits() -> Vec<(u64, u64)> {
     KNOWN.iter().map(|resource| getrlimit(*resource).unwrap_or_default()).collect()
 }
 
+/// The most processor time that this process may use, in seconds.
+pub fn hard_cpu_limit() -> u64 {
+    getrlimit(Resource::RLIMIT_CPU).map_or(u64::MAX, |(_, hard)| hard)
+}
+
 /// Raises the limit on the main thread's stack to `bytes`, if it is lower, and returns whether it is in force.
 ///
 /// The kernel checks the limit whenever the stack grows, so it takes effect immediately. Programs that this process

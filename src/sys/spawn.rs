@@ -7,7 +7,7 @@
 
 use crate::sys::pid::Pid;
 use nix::libc;
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -15,8 +15,8 @@ use std::ptr;
 
 type CloseFrom = unsafe extern "C" fn(*mut libc::posix_spawn_file_actions_t, c_int) -> c_int;
 
-/// Starts the program at `path` as the leader of a new process group, with `stdin` as its standard input, no signal
-/// blocked, `SIGPIPE` at its default, and the standard output, standard error and environment of this process.
+/// Starts the program at `path` as the leader of a new process group or session, with `stdin` as its standard input, no
+/// signal blocked, `SIGPIPE` at its default, the standard output and error of this process, and this environment.
 /// Returns the PID.
 ///
 /// The program inherits no other descriptor, close-on-exec or not. If the C library cannot close them before the
@@ -24,8 +24,14 @@ type CloseFrom = unsafe extern "C" fn(*mut libc::posix_spawn_file_actions_t, c_i
 ///
 /// # Errors
 /// `EAGAIN` at the limit on processes, `ENOMEM`, or the error of `execve(2)`.
-pub fn spawn_isolated(path: &CStr, argv: &[CString], stdin: BorrowedFd<'_>) -> io::Result<Pid> {
-    let environment: Vec<CString> = environment();
+pub fn spawn_isolated(
+    path: &CStr,
+    argv: &[CString],
+    stdin: BorrowedFd<'_>,
+    environment: Vec<(OsString, OsString)>,
+    leads_session: bool,
+) -> io::Result<Pid> {
+    let environment = strings(environment);
     let pointers = |strings: &[CString]| -> Vec<*mut c_char> {
         strings.iter().map(|text| text.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
     };
@@ -33,7 +39,7 @@ pub fn spawn_isolated(path: &CStr, argv: &[CString], stdin: BorrowedFd<'_>) -> i
     let mut actions = Actions::new()?;
     actions.duplicate(stdin, 0)?;
     actions.close_all_from(3)?;
-    let attributes = Attributes::new()?;
+    let attributes = Attributes::new(leads_session)?;
     let mut pid = 0;
     // SAFETY: both objects are initialized, both arrays end with a null pointer, and everything outlives the call.
     let error = unsafe {
@@ -72,13 +78,13 @@ pub unsafe fn close_all_but_standard() {
     }
 }
 
-/// The environment of this process. No entry in it can contain a NUL byte.
-fn environment() -> Vec<CString> {
+/// An environment as the kernel takes it. No entry in it can contain a NUL byte.
+fn strings(environment: Vec<(OsString, OsString)>) -> Vec<CString> {
     use std::os::unix::ffi::OsStringExt;
-    let entry = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+    let entry = |(name, value): (OsString, OsString)| {
         CString::new([name.into_vec(), value.into_vec()].join(&b'=')).ok()
     };
-    std::env::vars_os().filter_map(entry).collect()
+    environment.into_iter().filter_map(entry).collect()
 }
 
 /// `posix_spawn_file_actions_addclosefrom_np(3)`, available since glibc 2.34.
@@ -121,12 +127,13 @@ impl Drop for Actions {
 struct Attributes(MaybeUninit<libc::posix_spawnattr_t>);
 
 impl Attributes {
-    fn new() -> io::Result<Self> {
+    fn new(leads_session: bool) -> io::Result<Self> {
         let mut attributes = MaybeUninit::uninit();
         // SAFETY: initializes the object.
         check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
         let mut made = Self(attributes);
-        let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        let own = if leads_session { libc::POSIX_SPAWN_SETSID.into() } else { libc::POSIX_SPAWN_SETPGROUP };
+        let flags = own | libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
         let flags = i16::try_from(flags).map_err(io::Error::other)?;
         let object = made.0.as_mut_ptr();
         // SAFETY: the object was initialized above; the signal sets are filled before they are read. Group 0 means a
@@ -172,7 +179,8 @@ mod tests {
         ))
         .unwrap();
         let argv = [c"sh".to_owned(), c"-c".to_owned(), script];
-        let pid = spawn_isolated(c"/bin/sh", &argv, input.as_fd()).unwrap();
+        let pid =
+            spawn_isolated(c"/bin/sh", &argv, input.as_fd(), std::env::vars_os().collect(), false).unwrap();
         drop(input);
         let mut text = String::new();
         output.read_to_string(&mut text).unwrap();
@@ -183,7 +191,8 @@ mod tests {
     #[test]
     fn a_missing_program_is_an_error() {
         let null = std::fs::File::open("/dev/null").unwrap();
-        let error = spawn_isolated(c"/no/such/program", &[c"x".to_owned()], null.as_fd()).unwrap_err();
+        let error = spawn_isolated(c"/no/such/program", &[c"x".to_owned()], null.as_fd(), Vec::new(), false)
+            .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

@@ -96,6 +96,14 @@ pub fn lead_group() -> io::Result<()> {
     Ok(setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0))?)
 }
 
+/// Moves this process to the process group `pgid`, which must exist in its session (`setpgid(2)`).
+///
+/// # Errors
+/// `EPERM` when there is no such group in the session.
+pub fn join_group(pgid: Pid) -> io::Result<()> {
+    Ok(setpgid(nix::unistd::Pid::from_raw(0), pgid.as_nix())?)
+}
+
 /// Makes this process the leader of a new session without a controlling terminal (`setsid(2)`).
 ///
 /// # Errors
@@ -136,6 +144,31 @@ pub fn pin_to_cpu(cpu: usize) -> io::Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu)?;
     Ok(sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?)
+}
+
+/// Lets this process run on these processors only (`sched_setaffinity(2)`).
+///
+/// # Errors
+/// `EINVAL` when it may use none of them, or one has no such number.
+pub fn set_affinity(cpus: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        set.set(*cpu)?;
+    }
+    Ok(sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?)
+}
+
+/// Adds `increment` to the nice value of this process, within -20 to 19 (`nice(2)`).
+///
+/// # Errors
+/// `EPERM` or `EACCES` when the value would be lowered without the privilege.
+pub fn nice(increment: i32) -> io::Result<()> {
+    // SAFETY: two integers; PID 0 is the caller. The old value is read by a call that cannot fail for the caller.
+    let result = unsafe {
+        let now = libc::getpriority(libc::PRIO_PROCESS, 0);
+        libc::setpriority(libc::PRIO_PROCESS, 0, now.saturating_add(increment).clamp(-20, 19))
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Makes this process run only when no other process wants the processor (`SCHED_IDLE`, `sched(7)`). On the same

@@ -145,13 +145,31 @@ pub fn channel<T: Message>() -> io::Result<(Sender<T>, Receiver<T>)> {
     Ok((Sender { inner: sender.to_opaque().to() }, Receiver { inner: receiver.to_opaque().to(), socket }))
 }
 
+/// The value once more, as another process would receive it: any handle in it is a duplicate.
+///
+/// # Errors
+/// [`SendError::Encode`] for a value that cannot travel, [`SendError::Os`] at the limit of descriptors.
+pub(crate) fn duplicate<T: Message>(value: &T) -> Result<T, SendError> {
+    let (there, here) = channel::<T>().map_err(SendError::Os)?;
+    there.send_copy(value)?;
+    here.recv().map_err(|error| match error.errno() {
+        Some(errno) => SendError::Os(io::Error::from_raw_os_error(errno)),
+        None => SendError::Os(io::Error::other(error.to_string())),
+    })
+}
+
 impl<T: Message> Sender<T> {
     /// Sends `value`.
     ///
     /// # Errors
     /// [`SendError`].
     pub fn send(&self, value: T) -> Result<(), SendError> {
-        let outgoing = Outgoing::pack(&value)?;
+        self.send_copy(&value)
+    }
+
+    /// Sends what `value` is; any handle in it is sent as a duplicate.
+    fn send_copy(&self, value: &T) -> Result<(), SendError> {
+        let outgoing = Outgoing::pack(value)?;
         self.inner.send(Packed::Outgoing(outgoing)).map_err(|error| match error {
             ipc_channel::IpcError::Disconnected => SendError::Disconnected,
             ipc_channel::IpcError::Io(error) => match error.kind() {

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a test says what it leaves out, and why")]
 
 mod bench;
+mod chosen;
 mod circles;
 mod common;
 mod explore;
@@ -11,10 +12,12 @@ mod lifecycle;
 mod model;
 mod net;
 mod pipelines;
+mod pool;
 mod process;
 mod program;
 mod queue;
 mod refused;
+mod restart;
 mod run_cli;
 #[cfg(feature = "serve")]
 mod serve;
@@ -59,6 +62,9 @@ fn main() {
         lifecycle::tests(),
         supervisor::tests(),
         settings::tests(),
+        chosen::tests(),
+        pool::tests(),
+        restart::tests(),
         storm::tests(),
         run_cli::tests(),
         faults::tests(),

@@ -11,7 +11,8 @@
 //! The server forks only after it has counted its threads and found one.
 #![expect(unsafe_code, reason = "process creation")]
 
-use crate::sys::descriptor::{move_to_stdin, receive_descriptor, take_stdin};
+use crate::process::entry::receive_boot;
+use crate::sys::descriptor::{receive_descriptor, take_stdin};
 use crate::sys::fork::{Forked, exit_now, fork_sibling};
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
@@ -102,7 +103,9 @@ fn stand_by(boot: OwnedFd) {
         warm_up();
         readable(&[boot.as_fd()], Deadline::NEVER)
     });
-    if ready.is_err() || !has_message(boot.as_fd()) || move_to_stdin(boot).is_err() {
+    // SAFETY: this process was forked from one with one thread, and has not begun its `main`.
+    let received = || unsafe { receive_boot(boot.as_fd()) }.is_ok();
+    if ready.is_err() || !has_message(boot.as_fd()) || !received() {
         exit_now(1);
     }
 }

@@ -1,0 +1,20 @@
+//! The socket on which the body of a child says how it is.
+
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, PoisonError};
+
+static SOCKET: Mutex<Option<UnixStream>> = Mutex::new(None);
+
+/// Has this process speak on `socket`, or not at all.
+pub(super) fn speak_on(socket: Option<OwnedFd>) {
+    *SOCKET.lock().unwrap_or_else(PoisonError::into_inner) = socket.map(UnixStream::from);
+}
+
+/// Says one byte to the process that asked for it, if one did. Never waits: if the socket is full, enough has been said.
+pub(crate) fn notify(byte: u8) {
+    if let Some(socket) = &mut *SOCKET.lock().unwrap_or_else(PoisonError::into_inner) {
+        let _ = socket.write(&[byte]);
+    }
+}

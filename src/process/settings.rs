@@ -1,0 +1,405 @@
+//! What a child is given other than its arguments: environment, directory, streams, limits, and its place among
+//! processes. Chosen in the parent ([`Settings`]), in force in the child before its body runs ([`Applied`]).
+//!
+//! # Safety
+//! The environment is changed only where the process has one thread: in a forked child, and in a child of the fork
+//! server before `main`. A child that is spawned gets it from the kernel.
+#![expect(unsafe_code, reason = "the environment of a process with one thread")]
+
+use super::notify;
+use super::stdio::{Pipes, Stdio, Stream};
+use crate::sys::limit::{Resource, set_limit};
+use crate::sys::pid::Pid;
+use crate::sys::{descriptor, task};
+use crate::wire::handle::Fd;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The highest number that a descriptor can be passed under.
+const HIGHEST_NUMBER: RawFd = 255;
+
+/// The settings of a process to be started.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    clear_environment: bool,
+    /// By name: the value, or `None` to remove it.
+    environment: BTreeMap<OsString, Option<OsString>>,
+    directory: Option<PathBuf>,
+    stdin: Option<Stdio>,
+    stdout: Option<Stdio>,
+    stderr: Option<Stdio>,
+    descriptors: BTreeMap<RawFd, Arc<OwnedFd>>,
+    limits: Vec<(Resource, u64, u64)>,
+    nice: i32,
+    cpus: Vec<usize>,
+    group: Group,
+    /// Where its body says how it is.
+    notify: Option<Arc<OwnedFd>>,
+}
+
+/// The process group or session that a child belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) enum Group {
+    /// A group of its own.
+    #[default]
+    Own,
+    /// The group with this number.
+    Other(Pid),
+    /// A session of its own.
+    Session,
+}
+
+/// A setting that is refused: which one, and the kernel's word.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    pub(crate) setting: String,
+    pub(crate) errno: i32,
+}
+
+impl Refusal {
+    fn of(setting: impl Display) -> impl FnOnce(io::Error) -> Refusal {
+        move |error| Refusal { setting: setting.to_string(), errno: error.raw_os_error().unwrap_or(0) }
+    }
+}
+
+/// The settings as they travel to the child.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Applied {
+    clear_environment: bool,
+    environment: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    directory: Option<Vec<u8>>,
+    streams: [Option<Fd>; 3],
+    descriptors: Vec<(RawFd, Fd)>,
+    limits: Vec<(Resource, u64, u64)>,
+    nice: i32,
+    cpus: Vec<usize>,
+    group: Group,
+    notify: Option<Fd>,
+}
+
+/// The builder methods of everything that has settings. Written once, so that they are the same everywhere.
+macro_rules! setting_methods {
+    () => {
+        /// Sets a variable of its environment, in place of the parent's of that name.
+        ///
+        /// Under `Spawn` the child is executed with it, as by [`std::process::Command`]; otherwise it is set before any
+        /// code of the program runs.
+        pub fn env(mut self, name: impl AsRef<std::ffi::OsStr>, value: impl AsRef<std::ffi::OsStr>) -> Self {
+            self.settings.set_variable(name.as_ref(), Some(value.as_ref()));
+            self
+        }
+
+        /// Sets variables of its environment.
+        pub fn envs<N: AsRef<std::ffi::OsStr>, V: AsRef<std::ffi::OsStr>>(
+            mut self,
+            variables: impl IntoIterator<Item = (N, V)>,
+        ) -> Self {
+            for (name, value) in variables {
+                self.settings.set_variable(name.as_ref(), Some(value.as_ref()));
+            }
+            self
+        }
+
+        /// Removes a variable from its environment.
+        pub fn env_remove(mut self, name: impl AsRef<std::ffi::OsStr>) -> Self {
+            self.settings.set_variable(name.as_ref(), None);
+            self
+        }
+
+        /// Removes every variable from its environment; those that are set afterwards remain.
+        pub fn env_clear(mut self) -> Self {
+            self.settings.clear_variables();
+            self
+        }
+
+        /// Its working directory; by default the parent's at the start, which a relative path starts from.
+        pub fn current_dir(mut self, directory: impl AsRef<std::path::Path>) -> Self {
+            self.settings.set_directory(directory.as_ref());
+            self
+        }
+
+        /// Its standard input; [`Stdio::null`](crate::Stdio::null) by default.
+        pub fn stdin(mut self, stdin: impl Into<crate::Stdio>) -> Self {
+            self.settings.set_stream(crate::process::Stream::Stdin, stdin.into());
+            self
+        }
+
+        /// Its standard output; the parent's by default.
+        pub fn stdout(mut self, stdout: impl Into<crate::Stdio>) -> Self {
+            self.settings.set_stream(crate::process::Stream::Stdout, stdout.into());
+            self
+        }
+
+        /// Its standard error; the parent's by default.
+        pub fn stderr(mut self, stderr: impl Into<crate::Stdio>) -> Self {
+            self.settings.set_stream(crate::process::Stream::Stderr, stderr.into());
+            self
+        }
+
+        /// Opens descriptor `number` (3 to 255) in it as a duplicate of `fd`, which programs that it executes inherit:
+        /// for a protocol that goes by numbers. A descriptor that only the body needs is better an argument
+        /// ([`Fd`](crate::Fd)). The start fails if the number is in use in the child.
+        pub fn fd(mut self, number: std::os::fd::RawFd, fd: impl Into<std::os::fd::OwnedFd>) -> Self {
+            self.settings.set_descriptor(number, fd.into());
+            self
+        }
+
+        /// Limits a resource: softly, where the kernel begins to refuse or to signal, and hard, above which the child
+        /// cannot raise the limit again (`setrlimit(2)`). In force from just before the body runs.
+        pub fn rlimit(mut self, resource: crate::Resource, soft: u64, hard: u64) -> Self {
+            self.settings.set_limit(resource, soft, hard);
+            self
+        }
+
+        /// Adds to its nice value: 19 is the least favourable to it, below 0 needs a privilege (`nice(2)`).
+        pub fn nice(mut self, increment: i32) -> Self {
+            self.settings.set_nice(increment);
+            self
+        }
+
+        /// The processors that it may run on (`sched_setaffinity(2)`); by default the parent's.
+        pub fn cpu_affinity(mut self, cpus: impl IntoIterator<Item = usize>) -> Self {
+            self.settings.set_cpus(cpus.into_iter().collect());
+            self
+        }
+
+        /// Its process group: 0, the default, for one of its own; otherwise the number of a group in the parent's
+        /// session. In the parent's own group it receives Ctrl-C as the parent does.
+        pub fn process_group(mut self, pgroup: i32) -> Self {
+            self.settings.set_group(pgroup);
+            self
+        }
+
+        /// Whether it leads a session of its own, without a terminal (`setsid(2)`).
+        pub fn setsid(mut self, setsid: bool) -> Self {
+            self.settings.set_session(setsid);
+            self
+        }
+    };
+}
+pub(crate) use setting_methods;
+
+impl Settings {
+    pub(crate) fn set_variable(&mut self, name: &OsStr, value: Option<&OsStr>) {
+        self.environment.insert(name.to_owned(), value.map(OsStr::to_owned));
+    }
+
+    pub(crate) fn clear_variables(&mut self) {
+        self.clear_environment = true;
+        self.environment.clear();
+    }
+
+    pub(crate) fn set_directory(&mut self, directory: &Path) {
+        self.directory = Some(directory.to_owned());
+    }
+
+    pub(crate) fn set_stream(&mut self, stream: Stream, to: Stdio) {
+        match stream {
+            Stream::Stdin => self.stdin = Some(to),
+            Stream::Stdout => self.stdout = Some(to),
+            Stream::Stderr => self.stderr = Some(to),
+        }
+    }
+
+    pub(crate) fn set_descriptor(&mut self, number: RawFd, fd: OwnedFd) {
+        self.descriptors.insert(number, Arc::new(fd));
+    }
+
+    pub(crate) fn set_limit(&mut self, resource: Resource, soft: u64, hard: u64) {
+        self.limits.push((resource, soft, hard));
+    }
+
+    pub(crate) fn set_nice(&mut self, increment: i32) {
+        self.nice = increment;
+    }
+
+    pub(crate) fn set_cpus(&mut self, cpus: Vec<usize>) {
+        self.cpus = cpus;
+    }
+
+    pub(crate) fn set_group(&mut self, pgroup: i32) {
+        self.group = if pgroup == 0 { Group::Own } else { Group::Other(Pid::from_raw(pgroup)) };
+    }
+
+    pub(crate) fn set_session(&mut self, setsid: bool) {
+        self.group = if setsid { Group::Session } else { Group::Own };
+    }
+
+    pub(crate) fn set_notify(&mut self, socket: Option<OwnedFd>) {
+        self.notify = socket.map(Arc::new);
+    }
+
+    /// Whether the child is to lead a session.
+    pub(crate) fn leads_session(&self) -> bool {
+        self.group == Group::Session
+    }
+
+    /// The environment that the child is executed with.
+    pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
+        let is_kept = |name: &OsString| !self.clear_environment && !self.environment.contains_key(name);
+        let own = self.environment.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+        std::env::vars_os().filter(|(name, _)| is_kept(name)).chain(own).collect()
+    }
+
+    /// Opens what the child needs: the settings as they travel, and the parent's ends of pipes.
+    ///
+    /// # Errors
+    /// The setting that cannot be, and why.
+    pub(crate) fn prepare(&self) -> Result<(Applied, Pipes), (String, io::Error)> {
+        let invalid = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, why.to_owned());
+        for (name, value) in &self.environment {
+            let has_nul = |text: &OsStr| text.as_bytes().contains(&0);
+            if name.is_empty() || name.as_bytes().contains(&b'=') || has_nul(name) {
+                let why = invalid("the name of a variable is not empty and holds neither `=` nor a NUL byte");
+                return Err((format!("env({name:?})"), why));
+            }
+            if value.as_deref().is_some_and(has_nul) {
+                return Err((format!("env({name:?})"), invalid("the value of a variable holds no NUL byte")));
+            }
+        }
+        if self.directory.as_ref().is_some_and(|path| path.as_os_str().as_bytes().contains(&0)) {
+            return Err(("current_dir".to_owned(), invalid("a path holds no NUL byte")));
+        }
+        let mut descriptors = Vec::new();
+        for (number, fd) in &self.descriptors {
+            let setting = || format!("fd({number})");
+            if !(3..=HIGHEST_NUMBER).contains(number) {
+                return Err((setting(), invalid("a descriptor is passed under a number from 3 to 255")));
+            }
+            descriptors.push((*number, fd.try_clone().map_err(|error| (setting(), error))?.into()));
+        }
+        let (mut streams, mut ends) = ([const { None }; 3], [const { None }; 3]);
+        let all = [
+            (&self.stdin, Stream::Stdin, "stdin"),
+            (&self.stdout, Stream::Stdout, "stdout"),
+            (&self.stderr, Stream::Stderr, "stderr"),
+        ];
+        for (at, (stdio, stream, name)) in all.into_iter().enumerate() {
+            if let Some(stdio) = stdio {
+                let (theirs, ours) = stdio.open(stream).map_err(|error| (name.to_owned(), error))?;
+                (streams[at], ends[at]) = (theirs.map(Fd::from), ours);
+            }
+        }
+        let notify = self.notify.as_ref().map(|socket| socket.try_clone().map(Fd::from)).transpose();
+        let notify = notify.map_err(|error| ("the socket of its tree".to_owned(), error))?;
+        let bytes = |text: &OsString| text.clone().into_vec();
+        let applied = Applied {
+            clear_environment: self.clear_environment,
+            environment: self
+                .environment
+                .iter()
+                .map(|(name, value)| (bytes(name), value.as_ref().map(bytes)))
+                .collect(),
+            directory: self.directory.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()),
+            streams,
+            descriptors,
+            limits: self.limits.clone(),
+            nice: self.nice,
+            cpus: self.cpus.clone(),
+            group: self.group,
+            notify,
+        };
+        Ok((applied, Pipes::new(ends)))
+    }
+}
+
+impl Applied {
+    /// Sets the environment.
+    ///
+    /// # Safety
+    /// This process has no other thread.
+    pub(crate) unsafe fn set_environment(&mut self) {
+        if std::mem::take(&mut self.clear_environment) {
+            for (name, _) in std::env::vars_os() {
+                // SAFETY: the caller's promise; the name is one that is there.
+                unsafe { std::env::remove_var(name) };
+            }
+        }
+        for (name, value) in std::mem::take(&mut self.environment) {
+            let name = OsString::from_vec(name);
+            // SAFETY: the caller's promise; names and values were checked by the parent.
+            unsafe {
+                match value {
+                    Some(value) => std::env::set_var(name, OsString::from_vec(value)),
+                    None => std::env::remove_var(name),
+                }
+            }
+        }
+    }
+
+    /// Takes the child's place among processes.
+    pub(crate) fn join_group(&self) -> Result<(), Refusal> {
+        let joined = match self.group {
+            Group::Own => task::lead_group(),
+            Group::Other(pgid) => task::join_group(pgid),
+            // One that was spawned leads its session already.
+            Group::Session if task::session() == Pid::this() => Ok(()),
+            Group::Session => task::lead_session(),
+        };
+        joined.map_err(Refusal::of(match self.group {
+            Group::Own => "process_group(0)".to_owned(),
+            Group::Other(pgid) => format!("process_group({pgid})"),
+            Group::Session => "setsid".to_owned(),
+        }))
+    }
+
+    /// Whether descriptors must be opened under given numbers, which then must be free.
+    pub(crate) fn highest_number(&self) -> Option<RawFd> {
+        self.descriptors.iter().map(|(number, _)| *number).max()
+    }
+
+    /// Moves the descriptors that are to be passed out of the way of their numbers.
+    pub(crate) fn move_descriptors(&mut self) -> io::Result<()> {
+        for (_, fd) in &mut self.descriptors {
+            *fd = Fd::from(fd.as_fd().try_clone_to_owned()?);
+        }
+        for fd in self.streams.iter_mut().chain([&mut self.notify]).flatten() {
+            *fd = Fd::from(fd.as_fd().try_clone_to_owned()?);
+        }
+        Ok(())
+    }
+
+    /// Changes what concerns the arguments of the child as well as its body.
+    pub(crate) fn apply(&mut self) -> Result<(), Refusal> {
+        // Also where there is none: a forked child does not speak for its parent.
+        notify::speak_on(self.notify.take().map(Fd::into_owned));
+        if let Some(directory) = self.directory.take().map(OsString::from_vec) {
+            let refused = Refusal::of(format!("current_dir({directory:?})"));
+            std::env::set_current_dir(&directory).map_err(refused)?;
+        }
+        for (number, stream) in (0..).zip(&mut self.streams) {
+            if let Some(fd) = stream.take() {
+                let name = ["stdin", "stdout", "stderr"][number as usize];
+                descriptor::replace_standard(number, fd.as_fd()).map_err(Refusal::of(name))?;
+            }
+        }
+        for (number, fd) in self.descriptors.drain(..) {
+            let refused = Refusal::of(format!("fd({number})"));
+            descriptor::duplicate_at(number, fd.as_fd()).map_err(refused)?;
+        }
+        if self.nice != 0 {
+            task::nice(self.nice).map_err(Refusal::of(format!("nice({})", self.nice)))?;
+        }
+        if !self.cpus.is_empty() {
+            let refused = Refusal::of(format!("cpu_affinity({:?})", self.cpus));
+            task::set_affinity(&self.cpus).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    /// Limits the body. The arguments have been received, so that they are not what hits the limits.
+    pub(crate) fn limit(self) -> Result<(), Refusal> {
+        for (resource, soft, hard) in self.limits {
+            let refused = Refusal::of(format!("rlimit({resource:?}, {soft}, {hard})"));
+            set_limit(resource, soft, hard).map_err(refused)?;
+        }
+        Ok(())
+    }
+}
