@@ -51,12 +51,16 @@
 //! ([`Fd`]) and the ends of a bounded [`queue`], which loses nothing to a SIGKILL at any
 //! instruction. Memory is shared under the locks of [`sync`], files under a [`sync::file_lock`].
 //!
+//! # Work
+//! A [`pool`] runs jobs in processes that persist, and a job that crashes costs no other. A [`supervisor::Tree`] starts
+//! its children again when they end.
+//!
 //! # Replay
 //! [`explore`] runs processes one granted step at a time, counts every interleaving and replays any of
 //! them; [`observe`] shows of any program which processes ran, were ready, and were blocked, and on what.
 //! The program `proclab` shows both.
 
-// The public API: these names, and four modules.
+// The public API: these names, and the modules below.
 pub use process::{
     ArgsMissing, Child, ChildOutput, ChildStdin, Current, Exit, Given, Handle, JoinError, Lines, OutputLine,
     Panic, Parent, Process, ResultError, Run, Scratch, ScratchError, Signal, StartError, StartMethod, Stdio,
