@@ -98,8 +98,9 @@ fn an_unordered_map_says_which_item_a_result_is_of() {
     let all: BTreeMap<u64, u64> =
         pool.map_unordered(square, 100..1100).map(|(place, square)| (place, square.unwrap())).collect();
     assert!(all.len() == 1000 && all.iter().all(|(place, square)| *square == (place + 100).pow(2)));
-    let first = pool.map_unordered(sleep_ms, [300, 1]).next().unwrap();
+    let first = pool.map_unordered(sleep_ms, [10_000, 1]).next().unwrap();
     assert_eq!((first.0, first.1.unwrap()), (1, 1));
+    pool.terminate().unwrap();
 }
 
 fn reversed(mut bytes: Vec<u8>) -> Vec<u8> {
@@ -175,7 +176,7 @@ fn a_crash_an_exit_and_a_kill_cost_one_job_each() {
 
 fn a_job_past_its_limit_is_ended_and_none_behind_it() {
     let pool = pool(1);
-    let limit = Duration::from_millis(150);
+    let limit = Duration::from_millis(1500);
     let options = JobOptions::new().timeout(limit);
     // Quick ones first, so that jobs are given ahead.
     assert_eq!(pool.map(sleep_ms, std::iter::repeat_n(0, 500)).filter(Result::is_ok).count(), 500);
@@ -288,14 +289,14 @@ fn a_job_that_waits_can_be_cancelled_and_one_that_runs_cannot() {
         Pool::builder().workers(1).initializer(keep_counter, counter.try_clone().unwrap()).build().unwrap();
     // Quick ones first, so that jobs are given ahead and have to be taken back.
     assert_eq!(pool.map(count_and, std::iter::repeat_n(0, 500)).filter(Result::is_ok).count(), 500);
-    let running = pool.submit(count_and, 300).unwrap();
+    let running = pool.submit(count_and, 3000).unwrap();
     until("the job runs", || counter.get() == 501);
     let waiting: Vec<_> = (0..10).map(|_| pool.submit(count_and, 0).unwrap()).collect();
     assert!(!running.cancel() && !running.is_done());
     assert!(waiting[3].cancel() && waiting[3].is_cancelled() && waiting[3].cancel());
     assert!(matches!(waiting[3].result(), Err(JobError::Cancelled)));
     assert!(matches!(running.result_timeout(Duration::ZERO), Err(ResultTimeoutError::Timeout)));
-    assert_eq!(running.result().unwrap(), 300);
+    assert_eq!(running.result().unwrap(), 3000);
     assert!(!running.cancel());
     assert!(waiting.iter().enumerate().all(|(at, job)| at == 3 || job.result().is_ok()));
     assert_eq!(counter.get(), 510, "the cancelled one never ran");
@@ -308,11 +309,11 @@ fn count_and(ms: u64) -> u64 {
 
 fn jobs_come_as_they_are_completed() {
     let pool = pool(2);
-    let jobs = [400, 10].map(|ms| pool.submit(sleep_ms, ms).unwrap());
+    let jobs = [2000, 10].map(|ms| pool.submit(sleep_ms, ms).unwrap());
     let mut completed = as_completed(jobs);
     assert_eq!(completed.next().unwrap().result().unwrap(), 10);
     assert!(completed.next_timeout(Duration::from_millis(5)).is_none());
-    assert_eq!((completed.next().unwrap().result().unwrap(), completed.next().is_none()), (400, true));
+    assert_eq!((completed.next().unwrap().result().unwrap(), completed.next().is_none()), (2000, true));
 }
 
 /// Runs a future as the smallest of runtimes would.
@@ -336,11 +337,11 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 fn a_result_can_be_awaited() {
     let pool = pool(1);
-    let mut job = pool.submit(sleep_ms, 50).unwrap();
+    let mut job = pool.submit(sleep_ms, 700).unwrap();
     // Polled and given up, then awaited: nothing is lost.
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(std::pin::Pin::new(&mut job).poll(&mut context).is_pending());
-    assert_eq!(block_on(&mut job).unwrap(), 50);
+    assert_eq!(block_on(&mut job).unwrap(), 700);
     assert_eq!(
         block_on(async { pool.submit(square, 5)?.await.map_err(Box::<dyn std::error::Error>::from) })
             .unwrap(),
@@ -387,11 +388,12 @@ fn no_job_waits_behind_a_long_one_while_a_worker_is_idle() {
     let pool = pool(2);
     assert_eq!(pool.map(sleep_ms, std::iter::repeat_n(0, 2000)).filter(Result::is_ok).count(), 2000);
     let begin = Instant::now();
-    let long = pool.submit(sleep_ms, 2000).unwrap();
+    let long = pool.submit(sleep_ms, 20_000).unwrap();
     let quick: Vec<_> = (0..50).map(|_| pool.submit(sleep_ms, 1).unwrap()).collect();
     assert!(quick.iter().all(|job| job.result().is_ok()));
-    assert!(begin.elapsed() < Duration::from_millis(1900), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(19), "{:?}", begin.elapsed());
     assert!(!long.is_done());
+    pool.terminate().unwrap();
 }
 
 fn a_pool_shuts_down_in_order_at_once_and_by_drop() {
@@ -414,7 +416,7 @@ fn a_pool_shuts_down_in_order_at_once_and_by_drop() {
     until("two jobs run", || counter.get() == 102);
     let begin = Instant::now();
     at_once.terminate().unwrap();
-    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert!(begin.elapsed() < PATIENCE);
     assert!(jobs.iter().all(|job| matches!(job.result(), Err(JobError::Terminated))));
     assert_eq!(counter.get(), 102);
 }
@@ -491,7 +493,7 @@ fn the_next_job_begins_soon_after_a_crash() {
         pool.submit(square, 1).unwrap().result().unwrap();
         best = best.min(begin.elapsed());
     }
-    assert!(best < Duration::from_millis(500), "{best:?}");
+    assert!(best < PATIENCE, "{best:?}");
 }
 
 fn a_map_that_is_dropped_gives_up_what_waits() {
