@@ -38,7 +38,7 @@ fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let reaped = of_process(orphan).is_none();
     context.stage.say("reaped", format!("I have reaped {orphan}, which I did not start: {reaped}"));
     Ok(proof(
-        "when a parent dies, its child's PPID becomes the nearest subreaper or else the init process",
+        "when a parent dies, the nearest subreaper above it, or else init, becomes the parent of its child",
         adopted_by != first && mine == Pid::this() && reaped,
         format!("{first} became {adopted_by}; as subreaper {mine}, reaped {reaped}"),
     ))

@@ -10,12 +10,12 @@ pub(crate) fn tests() -> Vec<Trial> {
     };
     vec![
         test("every_demo_holds", every_demo),
-        test("a_trace_shows_a_life_from_its_first_packet_to_its_last", trace),
-        test("a_damaged_wire_is_noticed_by_every_demo", damaged_wires),
-        test("a_wire_without_damage_is_as_good_as_none", harmless_wires),
-        test("without_the_right_to_capture_a_trace_says_so", trace_of_states),
-        test("a_wrong_command_line_says_what_to_do", wrong_command_lines),
-        test("a_server_that_waits_for_its_key_ends_when_asked_to", key_from_a_pipe),
+        test("a_trace_shows_a_connection_from_its_first_packet_to_its_last", trace),
+        test("every_demo_notices_a_damaged_byte", damaged_wires),
+        test("a_proxy_without_damage_changes_nothing", harmless_wires),
+        test("a_trace_without_the_right_to_capture_says_so", trace_of_states),
+        test("the_error_of_a_wrong_command_line_says_what_to_do", wrong_command_lines),
+        test("a_server_that_waits_for_its_key_ends_on_request", key_from_a_pipe),
     ]
 }
 

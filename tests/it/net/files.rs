@@ -17,13 +17,13 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         test("a_receiver_that_is_killed_leaves_nothing", killed_receiver),
         test("a_full_disk_leaves_nothing", full_disk),
-        test("a_limit_on_the_size_of_files_costs_the_transfer_only", file_size_limit),
-        test("a_transfer_goes_on_after_a_kill", resumed),
-        test("what_is_there_already_is_only_confirmed", confirmed),
-        test("a_folder_that_cannot_be_written_is_found_out_at_once", unwritable),
-        test("a_sender_is_told_why_not", told_why_not),
-        test("a_file_that_states_another_size_is_sent_whole", misstated_size),
-        test("any_size_takes_the_same_memory", constant_memory),
+        test("a_file_size_limit_fails_only_the_transfer", file_size_limit),
+        test("a_transfer_continues_after_a_kill", resumed),
+        test("a_file_that_is_already_complete_is_only_confirmed", confirmed),
+        test("an_unwritable_folder_is_reported_at_once", unwritable),
+        test("a_refused_sender_is_told_why", told_why_not),
+        test("a_file_with_a_wrong_stated_size_is_sent_completely", misstated_size),
+        test("every_size_takes_the_same_memory", constant_memory),
     ]
 }
 

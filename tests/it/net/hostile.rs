@@ -15,14 +15,14 @@ pub(crate) fn tests() -> Vec<Trial> {
     };
     vec![
         test("broken_input_costs_its_own_connection_only", broken_input),
-        test("who_sends_nothing_is_closed", silent_clients),
-        test("who_sends_a_byte_now_and_then_is_closed", dripping_clients),
-        test("who_never_reads_is_closed_and_starves_nobody", never_reads),
-        test("who_takes_nothing_of_what_is_said_is_closed", takes_nothing),
-        test("the_connection_above_the_limit_is_told_and_closed", limit),
+        test("a_client_that_sends_nothing_is_closed", silent_clients),
+        test("a_client_that_sends_a_byte_now_and_then_is_closed", dripping_clients),
+        test("a_client_that_never_reads_is_closed_and_starves_no_other", never_reads),
+        test("a_client_that_receives_nothing_is_closed", takes_nothing),
+        test("a_connection_above_the_limit_gets_a_message_and_is_closed", limit),
         test("a_stop_lets_connections_finish_within_the_grace_time", grace),
-        test("any_datagram_costs_nobody_else_anything", datagrams),
-        test("guesses_of_a_key_are_made_to_wait", guesses),
+        test("no_datagram_affects_other_clients", datagrams),
+        test("guesses_of_a_key_are_delayed", guesses),
         test("guesses_at_the_same_time_are_judged_no_faster", simultaneous_guesses),
     ]
 }
@@ -62,7 +62,9 @@ fn hostile_bytes(kind: Kind) -> Vec<(Vec<u8>, &'static str)> {
             ],
         ]
         .concat(),
-        Kind::Auth => vec![(b"0123".to_vec(), "closed after 4 of 32"), (vec![0xff; 32], "not proven")],
+        Kind::Auth => {
+            vec![(b"0123".to_vec(), "closed after 4 of 32"), (vec![0xff; 32], "the proof is wrong")]
+        }
         Kind::Chat | Kind::Upper => {
             vec![(b"a\xffb".to_vec(), "not UTF-8"), ("火".as_bytes()[..2].to_vec(), "inside a character")]
         }

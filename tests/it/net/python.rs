@@ -22,7 +22,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_wire_that_splits_every_byte_serves_python", split_wire_from_python),
         test("a_wire_that_splits_every_byte_goes_to_python", split_wire_to_python),
         test("a_wire_that_splits_every_byte_carries_files", split_wire_with_files),
-        test("a_wire_that_splits_every_byte_is_between_two_of_ours", split_wire_between_ours),
+        test("a_wire_that_splits_every_byte_connects_two_of_our_ends", split_wire_between_ours),
     ]
 }
 
