@@ -290,10 +290,10 @@ fn bad_input() {
     let cases: [(&[&str], &str); 6] = [
         (&["replay", "nonsense"], "`nonsense` is not a token"),
         (&["replay", &mistyped], "mistyped"),
-        (&["replay", &token, "--buyers", "3"], "other parameters"),
+        (&["replay", &token, "--buyers", "3"], "already contains the parameters"),
         (&["replay", file], "is called `jump`"),
         (&["explore", "tickets", "--budget", "0"], "above zero"),
-        (&["explore", "tickets", "--sentinels", "1"], "belongs to pipeline"),
+        (&["explore", "tickets", "--sentinels", "1"], "is an option of pipeline"),
     ];
     for (args, message) in cases {
         let (code, out, err) = proclab(args);
