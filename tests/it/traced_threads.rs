@@ -28,7 +28,7 @@ fn explore(name: &str, variables: &str, [one, two]: [&str; 2]) -> Option<Value> 
              pthread_join(a, 0); pthread_join(b, 0); return result; }}"
         ),
     )?;
-    let view = place.explore(&["--budget", "40"], &[&program]);
+    let view = place.explore(&["--budget", "60"], &[&program]);
     let named = view["uncontrolled"].to_string();
     assert!(view["complete"] == false && named.contains("memory that threads share"), "{named}");
     Some(view)
