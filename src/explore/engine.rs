@@ -1,10 +1,10 @@
-//! One execution under a controlled scheduler: exactly one task goes on at a time.
+//! One execution under a controlled scheduler: exactly one task runs at a time.
 //!
-//! Does no I/O and reads no clock of its own: the `System` executes, the
-//! [`Strategy`](crate::explore::strategy::Strategy) decides, and the engine keeps the rules. A task that
-//! has arrived at a step waits. Where only an attempt shows whether a step is enabled, granting it is that
-//! attempt: if it is refused, the task is *disabled* until a step touches what it waits for. A refused
-//! attempt is not a step of the schedule.
+//! The engine does no I/O and reads no clock: the `System` executes, the
+//! [`Strategy`](crate::explore::strategy::Strategy) decides, and the engine enforces the rules. A task that has
+//! arrived at a step waits. If only an attempt shows whether a step is enabled, granting it is that attempt. If the
+//! attempt is refused, the task is *disabled* until a step touches an object that it waits for. A refused attempt is
+//! not a step of the schedule.
 
 use std::fmt;
 
@@ -15,23 +15,23 @@ use super::strategy::{Decision, Strategy};
 pub use super::point::{Completed, Divergence, Point, Withdrawn, WouldRun};
 pub use super::trace::{Trace, Wait};
 
-/// Tasks that wait at their next step, and can be granted it.
+/// A set of tasks, each of which waits at its next step until the step is granted.
 ///
-/// A task is a process, a thread, or anything else that can act on its own: a timeout that may fire, a
-/// signal that may be delivered. It has a number, which means the same task in every execution.
+/// A task is a process, a thread, or anything else that can act by itself, such as a timeout that may expire or a
+/// signal that may be delivered. Its number refers to the same task in every execution.
 pub trait System {
-    /// Why the system could not do what was asked.
+    /// The error of an operation of the system.
     type Error;
     /// How an execution ended.
     type Outcome: Ord + Clone + fmt::Debug;
 
-    /// How many task numbers are in use. Grows when a task appears that has never been seen before.
+    /// The number of task numbers in use. It grows when a new task appears.
     fn tasks(&self) -> usize;
 
-    /// Starts over: the objects in their initial state, each initial task at its first step.
+    /// Resets the objects to their initial state, and each initial task to its first step.
     ///
     /// # Errors
-    /// When the system cannot be brought back to its initial state.
+    /// When the initial state cannot be restored.
     fn reset(&mut self) -> Result<(), Self::Error>;
 
     /// The step at which `task` waits; `None` if it has not been created, has ended, or can no longer act.
@@ -43,7 +43,7 @@ pub trait System {
         None
     }
 
-    /// Lets `task` do the step at which it waits, and waits until it has arrived at the next.
+    /// Lets `task` execute the step at which it waits, and waits until it has arrived at its next step.
     ///
     /// # Errors
     /// When the task neither arrives nor ends.
@@ -72,51 +72,51 @@ pub trait System {
         task_name(task)
     }
 
-    /// Gives the tasks with these names the numbers 0, 1, 2, …, so that a search that another process
-    /// began can go on. Called before the first reset, if at all.
+    /// Assigns the numbers 0, 1, 2, … to the tasks with these names, so that a search that another process began can
+    /// continue. If it is called, then before the first reset.
     fn restore(&mut self, names: &[String]) {
         let _ = names;
     }
 
-    /// Whether `step` of `task` would be enabled in a state that `history` led to: all events so far that
-    /// touched one of its objects, in order. `None` if that cannot be told.
+    /// Whether `step` of `task` would be enabled after `history`: all events so far that touched one of its objects, in
+    /// order. `None` if that is unknown.
     ///
-    /// An answer saves executions that would be given up; a wrong one loses classes.
+    /// An answer saves executions that would be given up; a wrong answer loses classes.
     fn would_run(&self, task: usize, step: &Step, history: &[&Event]) -> Option<bool> {
         let _ = (task, step, history);
         None
     }
 
-    /// The tasks of which one has to act before the disabled `task` can go on; `None` to have them derived
-    /// from which tasks acquired its objects and did not release them.
+    /// The tasks of which one must act before the disabled `task` can continue; `None` to derive them from which tasks
+    /// have acquired its objects and not released them.
     fn holders(&self, task: usize) -> Option<Vec<usize>> {
         let _ = task;
         None
     }
 
-    /// What was uncontrolled in the execution that has just ended, and how often it occurred. A search in
-    /// which anything was uncontrolled is not complete.
+    /// The uncontrolled actions in the last execution, and how often each occurred. A search with uncontrolled actions
+    /// is not complete.
     fn uncontrolled(&self) -> Vec<(String, u64)> {
         Vec::new()
     }
 }
 
-/// The answer to a grant.
+/// The result of a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Granted {
-    /// The operation happened.
+    /// The operation was executed.
     Done(Effect),
     /// The step is not enabled: nothing happened.
     Refused,
 }
 
-/// An execution could not be carried out.
+/// An execution failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError<E> {
     /// The system failed.
-    #[error("the processes cannot be controlled")]
+    #[error("the processes could not be controlled")]
     System(#[source] E),
-    /// The processes did not do what they did before.
+    /// The processes behaved differently than before.
     #[error(transparent)]
     Diverged(#[from] Divergence),
     /// Two schedules that should be equivalent are not.
@@ -124,8 +124,8 @@ pub enum ExecuteError<E> {
     Ambiguous(#[from] Ambiguity),
 }
 
-/// Two schedules of one class had different outcomes: steps that were assumed to be independent are not, or
-/// something that matters is uncontrolled.
+/// Two schedules of one class had different outcomes: steps that were assumed to be independent are not, or something
+/// that affects the outcome is uncontrolled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "two equivalent schedules had different outcomes: {first} had {first_outcome}, {second} had \
@@ -142,10 +142,10 @@ pub struct Ambiguity {
     pub second_outcome: String,
 }
 
-/// Carries out one execution; `None` if the strategy gave it up.
+/// Runs one execution; `None` if the strategy gave it up.
 ///
 /// # Errors
-/// When the system fails, or does something other than after the same decisions before.
+/// When the system fails, or behaves differently than after the same decisions before.
 pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
     system: &mut S,
     strategy: &mut T,
@@ -218,7 +218,7 @@ pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
         });
         event.ended = pending[task].is_none();
         if event.ended {
-            // What it acquired before and does not release by this step.
+            // The locks that it acquired before and does not release by this step.
             event.released = held.of(task).to_vec();
             if !choice.kill {
                 let releases =
@@ -227,8 +227,8 @@ pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
             }
         }
         held.record(&event);
-        // A lock is free again after a release or a death, and a record lock on the data file after any
-        // use of that file. So each access to the object lets it be tried again.
+        // A lock is free again after a release or a death, and a record lock on the data file after any use of that
+        // file. So each access to the object allows another attempt.
         for (other, refused) in refused.iter_mut().enumerate().filter(|(_, refused)| **refused) {
             let waits_for =
                 |step: &Step| step.touches().any(|its| event.touches().any(|t| t.object == its.object));
@@ -239,8 +239,8 @@ pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
     }
 }
 
-/// Reads where each task waits now, and calls `withdraw` for each step that is gone, except that of the
-/// task that was `granted`.
+/// Reads at which step each task waits now, and calls `withdraw` for each step that is gone, except that of the task
+/// that was `granted`.
 fn observe<S: System + ?Sized>(
     system: &S,
     pending: &mut Vec<Option<Step>>,

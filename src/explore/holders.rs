@@ -2,9 +2,9 @@
 
 use super::step::{Access, Event, Label};
 
-/// Which task took which lock and has not released it.
+/// The locks that each task has acquired and not released.
 ///
-/// Known from the steps alone, so for a broken lock it is what the task believes.
+/// They are derived from the steps alone, so for a broken lock they are what the task assumes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holders {
     locks: Vec<Vec<Label>>,
@@ -49,7 +49,7 @@ impl Holders {
             self.dead.resize(task + 1, false);
         }
         if event.choice.kill {
-            // It keeps its locks until another task gets them: not every lock notices a death.
+            // It keeps its locks until another task acquires them, because not every lock detects a death.
             self.dead[task] = true;
             return;
         }

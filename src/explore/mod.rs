@@ -1,4 +1,4 @@
-//! Controlled schedules: decide which process runs next, count the schedules, shorten and repeat them.
+//! Controlled schedules: decides which process runs next, and counts, shortens and replays schedules.
 
 /// One execution under a controlled scheduler.
 pub mod engine;
@@ -6,7 +6,7 @@ pub mod engine;
 pub mod gate;
 mod holders;
 mod point;
-/// Classes of equivalent schedules, and how many schedules each holds.
+/// Classes of equivalent schedules, and the number of schedules in each.
 pub mod reduce;
 /// A schedule as a value: runs, token, checksum.
 pub mod schedule;
@@ -16,7 +16,7 @@ pub mod search;
 pub mod shrink;
 /// Confidence intervals, fairness and quantiles of trials.
 pub mod statistics;
-/// Steps, decisions, and which of them depend on each other.
+/// Steps, decisions, and the dependencies between them.
 pub mod step;
 /// Which task runs next: depth-first, random, uniform, by priority, or as in a recorded schedule.
 pub mod strategy;

@@ -1,17 +1,17 @@
-//! What a strategy is given: a point at which it decides, and a completed execution.
+//! The inputs of a strategy: the point at which it decides, and a completed execution.
 
 use std::fmt;
 
 use super::step::{Choice, Event, Step};
 use super::trace::Trace;
 
-/// What a strategy is given to decide by.
+/// A point at which a strategy decides.
 #[derive(Debug)]
 pub struct Point<'a> {
-    /// How many decisions were made before.
+    /// The number of decisions made before.
     pub depth: usize,
-    /// What can be chosen, in order. Where only an attempt shows whether a step is enabled, these include
-    /// steps that have not been tried since their objects were last touched, and may still be refused.
+    /// The possible choices, in order. If only an attempt shows whether a step is enabled, they include steps that
+    /// have not been tried since their objects were last touched, and that may still be refused.
     pub choices: &'a [Choice],
     /// The step at which each task waits.
     pub pending: &'a [Option<Step>],
@@ -24,10 +24,10 @@ impl Point<'_> {
     }
 }
 
-/// A step that was announced and never done: its task was killed there, or could no longer act.
+/// A step that was announced but never executed, because its task was killed there or could no longer act.
 #[derive(Clone, Debug)]
 pub struct Withdrawn {
-    /// How many events had happened.
+    /// The number of events before it was withdrawn.
     pub position: usize,
     /// The task.
     pub task: usize,
@@ -39,9 +39,9 @@ pub struct Withdrawn {
 pub struct Completed<'a> {
     /// What happened.
     pub trace: &'a Trace,
-    /// The steps that were announced and never done, in order.
+    /// The steps that were announced but never executed, in order.
     pub withdrawn: &'a [Withdrawn],
-    /// How many kills an execution may have.
+    /// The maximum number of kills in an execution.
     pub kills: usize,
     /// Whether the task can be killed.
     pub killable: &'a dyn Fn(usize) -> bool,
@@ -58,11 +58,11 @@ impl fmt::Debug for Completed<'_> {
     }
 }
 
-/// The same decisions had another effect: something that matters is uncontrolled.
+/// The same decisions had a different effect, so something that affects the execution is uncontrolled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("step {} differs: expected {expected}, found {found}", position + 1)]
 pub struct Divergence {
-    /// Which decision, counted from 0.
+    /// The index of the decision, from 0.
     pub position: usize,
     /// What the schedule requires.
     pub expected: String,

@@ -1,4 +1,4 @@
-//! Random small programs, in memory: the reduced search against the naive one.
+//! Compares the reduced search with the naive search on small random programs in memory.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -24,18 +24,18 @@ enum Op {
     Exit,
 }
 
-/// A program for each task. Task 0 is there from the beginning, and those that no task forks.
+/// A program for each task. Task 0, and each task that no other forks, exists from the beginning.
 #[derive(Clone, Debug)]
 struct Program {
     tasks: Vec<Vec<Op>>,
-    /// Whether it is known without a try which step is enabled, here and in other states.
+    /// Whether it is known without an attempt which steps are enabled, in this state and others.
     known: bool,
 }
 
 #[derive(Clone, Debug, Default)]
 struct State {
     at: Vec<usize>,
-    there: Vec<bool>,
+    exists: Vec<bool>,
     register: Vec<u32>,
     memory: BTreeMap<u8, u32>,
     holder: BTreeMap<u8, usize>,
@@ -55,7 +55,7 @@ impl Machine {
     }
 
     fn op(&self, task: usize) -> Option<Op> {
-        if !self.state.there[task] {
+        if !self.state.exists[task] {
             return None;
         }
         self.program.tasks[task].get(self.state.at[task]).copied()
@@ -92,7 +92,7 @@ impl Machine {
 
 impl System for Machine {
     type Error = Infallible;
-    /// Memory, registers, and where each task stands.
+    /// Memory, registers, and the position of each task.
     type Outcome = String;
 
     fn tasks(&self) -> usize {
@@ -104,7 +104,7 @@ impl System for Machine {
         let forked = |task: &usize| self.program.tasks.iter().flatten().any(|op| *op == Op::Fork(*task));
         self.state = State {
             at: vec![0; count],
-            there: (0..count).map(|task| !forked(&task)).collect(),
+            exists: (0..count).map(|task| !forked(&task)).collect(),
             register: vec![0; count],
             exited: vec![false; count],
             ..State::default()
@@ -143,7 +143,7 @@ impl System for Machine {
             Op::Post(semaphore) => *state.semaphore.entry(semaphore).or_default() += 1,
             Op::Wait(semaphore) => *state.semaphore.entry(semaphore).or_default() -= 1,
             Op::Fork(child) => {
-                state.there[child] = true;
+                state.exists[child] = true;
                 effect.created = vec![child as u32];
             }
             Op::Join(_) => {}
@@ -155,7 +155,7 @@ impl System for Machine {
     }
 
     fn kill(&mut self, task: usize) -> Result<Effect, Infallible> {
-        self.state.there[task] = false;
+        self.state.exists[task] = false;
         self.arrive();
         Ok(Effect::default())
     }
@@ -205,19 +205,20 @@ fn programs() -> impl Strategy<Value = Program> {
     })
 }
 
-/// The most schedules that the naive search is given.
-const ENOUGH: u64 = 4_000;
+/// The maximum number of schedules that the naive search explores.
+const MOST_SCHEDULES: u64 = 4_000;
 
 fn compare(program: &Program, kills: usize) -> Result<(), TestCaseError> {
     let mut naive = Tally::default();
     let mut dfs = Dfs::new(false);
-    let small =
-        search(&mut Machine::new(program), &mut dfs, kills, &mut naive, |tally, _| tally.schedules < ENOUGH);
+    let small = search(&mut Machine::new(program), &mut dfs, kills, &mut naive, |tally, _| {
+        tally.schedules < MOST_SCHEDULES
+    });
     if !small.expect("naive and sound") {
         return Ok(());
     }
     let mut reduced = Tally::default();
-    let more = |tally: &Tally<String>, _: &Dpor| tally.schedules + tally.given_up < 2 * ENOUGH;
+    let more = |tally: &Tally<String>, _: &Dpor| tally.schedules + tally.given_up < 2 * MOST_SCHEDULES;
     let ended = search(&mut Machine::new(program), &mut Dpor::new(), kills, &mut reduced, more);
     prop_assert!(ended.expect("reduced and sound"));
     prop_assert!(reduced.outcomes.keys().eq(naive.outcomes.keys()), "other outcomes");
@@ -240,7 +241,7 @@ proptest! {
 
     #[test]
     fn the_reduced_search_executes_each_class_with_a_kill_once(program in programs()) {
-        // Only a task that could go on is killed, so it has to be known which one can.
+        // Only a task that could continue is killed, so it must be known which ones can.
         compare(&Program { known: true, ..program }, 1)?;
     }
 }

@@ -1,8 +1,8 @@
-//! Equivalence of schedules: two are one *class* if swapping independent neighbours turns one into
-//! the other (A. Mazurkiewicz, "Trace Theory", LNCS 255, 1987).
+//! Equivalence of schedules: two schedules are in one *class* if swapping adjacent independent steps turns one into the
+//! other (A. Mazurkiewicz, "Trace Theory", LNCS 255, 1987).
 //!
-//! All schedules of a class have the same outcome, so one of them is enough; the others are the
-//! linear extensions of its partial order, which can be counted and searched without running them.
+//! All schedules of a class have the same outcome, so executing one of them is enough. They are the linear extensions
+//! of its partial order, which can be counted and searched without executing them.
 
 use std::collections::HashMap;
 
@@ -10,34 +10,34 @@ use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 use super::step::{Choice, Event};
 
-/// The most cuts that are visited to count a class or to shorten a schedule; where there are more, the
-/// count is an estimate.
+/// The maximum number of cuts that are visited to count a class or to shorten a schedule. If there are more, the count
+/// is an estimate.
 pub(super) const MAX_CUTS: usize = 50_000;
-/// The most events of a class that is counted; the count recurses once per event.
+/// The maximum number of events of a class that is counted, because counting recurses once per event.
 const MAX_EVENTS: usize = 2_000;
-/// The number of random schedules that an estimate is made from.
+/// The number of random schedules on which an estimate is based.
 const WALKS: u32 = 32;
 
-/// The partial order of a trace: for each event those before it on which it depends.
+/// The partial order of a trace: the earlier events on which each event depends.
 #[derive(Clone, Debug)]
 pub struct Order<'a> {
     events: &'a [Event],
     /// The tasks that take part, in order, and the events of each.
     tasks: Vec<u32>,
     own: Vec<Vec<usize>>,
-    /// For each event, how many events of each of these tasks must have happened before it.
+    /// For each event, the number of events of each of these tasks that must happen before it.
     needs: Vec<Vec<u16>>,
 }
 
-/// A set of events closed under what they depend on: how far each task has come.
+/// A set of events that is closed under dependencies, as the number of events of each task.
 pub type Cut = Vec<u16>;
 
-/// How many schedules a class holds.
+/// The number of schedules in a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// The number; saturates.
     pub count: u64,
-    /// Whether it was counted, and not estimated.
+    /// Whether it was counted, not estimated.
     pub exact: bool,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Order<'a> {
         let mut place: Vec<(usize, u16)> = Vec::with_capacity(events.len());
         for (position, event) in events.iter().enumerate() {
             let mut need: Vec<u16> = vec![0; order.tasks.len()];
-            // Backwards: what an earlier event needed itself need not be compared again.
+            // Go backwards, so that events that an earlier event needs are not compared again.
             for earlier in (0..position).rev() {
                 let (task, rank) = place[earlier];
                 if need[task] < rank && event.depends(&events[earlier]) {
@@ -78,17 +78,17 @@ impl<'a> Order<'a> {
         self.tasks.binary_search(&event.choice.process).unwrap_or_default()
     }
 
-    /// Nothing has happened.
+    /// The empty cut.
     pub fn bottom(&self) -> Cut {
         vec![0; self.own.len()]
     }
 
-    /// `event`, which can be next, happens.
+    /// Adds `event`, which must be a possible next event.
     pub fn advance(&self, cut: &mut Cut, event: &Event) {
         cut[self.place(event)] += 1;
     }
 
-    /// Whether `event` has happened: it is the `rank`th of its task, counted from 0.
+    /// Whether `event`, the event number `rank` of its task (from 0), is in the cut.
     pub(super) fn happened(&self, cut: &Cut, event: &Event, rank: u16) -> bool {
         cut[self.place(event)] > rank
     }
@@ -109,24 +109,24 @@ impl<'a> Order<'a> {
         Some(&self.events[position])
     }
 
-    /// How many schedules are in the class: the linear extensions of the order.
+    /// The number of schedules in the class: the linear extensions of the order.
     ///
-    /// Counted over cuts, of which there are at most `Π (kᵢ + 1)`. Where these are too many it is estimated
-    /// from random schedules (D. Knuth, "Estimating the Efficiency of Backtrack Programs", Mathematics of
-    /// Computation 29, 1975), always the same for the same events.
+    /// They are counted over cuts, of which there are at most `Π (kᵢ + 1)`. If these are too many, the number is
+    /// estimated from random schedules (D. Knuth, "Estimating the Efficiency of Backtrack Programs", Mathematics of
+    /// Computation 29, 1975), deterministically for the same events.
     ///
-    /// Two schedules that differ only in the places of structural steps are counted as one.
+    /// Two schedules that differ only in the positions of structural steps are counted as one.
     pub fn schedules(&self) -> Size {
         self.without_structural().map_or_else(|| self.linear_extensions(), |order| order.linear_extensions())
     }
 
-    /// The order among the steps that are not structural; `None` if all are such.
+    /// The order among the steps that are not structural; `None` if no step is structural.
     pub(super) fn without_structural(&self) -> Option<Self> {
         if !self.events.iter().any(|event| event.step.structural) {
             return None;
         }
         let is_kept = |position: &usize| !self.events[*position].step.structural;
-        // How many of the first events of each task are kept.
+        // For each prefix of the events of each task, the number of events that are kept.
         let kept: Vec<Vec<u16>> = self
             .own
             .iter()
@@ -197,11 +197,11 @@ impl<'a> Order<'a> {
             }
             sum += ways;
         }
-        // A float that is too large becomes the largest number.
+        // The conversion saturates.
         (sum / f64::from(WALKS)) as u64
     }
 
-    /// The class itself: its first schedule in lexicographic order.
+    /// The canonical form of the class: its first schedule in lexicographic order.
     pub fn class(&self) -> Vec<Choice> {
         let mut cut = self.bottom();
         let mut class = Vec::with_capacity(self.events.len());

@@ -1,20 +1,20 @@
-//! A schedule as a value: short enough to type, and checked when it is read back.
+//! A schedule as a value: short enough to type, and checked when it is parsed.
 //!
-//! A token is `PARAMETERS~SCHEDULE~CHECK`: the scenario's own short text for what is run, the
-//! decisions as runs (`a2b3a`: A twice, B three times, A; a capital letter kills), and six letters.
-//! Three of them tell a mistyped token before anything runs, three tell whether the processes
-//! arrived at the same steps as when the token was made.
+//! A token is `PARAMETERS~SCHEDULE~CHECK`: the scenario and its parameters in a short form, the decisions as runs
+//! (`a2b3a`: A twice, B three times, A once; a capital letter kills), and six characters. Three of these detect a
+//! mistyped token before anything runs; the other three detect whether the processes arrive at the same steps as when
+//! the token was created.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::step::{Choice, Event, letter, task_name};
 
-/// The most tasks that have a letter of their own in a schedule; further ones are `(26)`, `(27)`, ….
+/// The number of tasks that have their own letter in a schedule; further ones are `(26)`, `(27)`, ….
 pub const MAX_PROCESSES: usize = 26;
-/// The most characters between such parentheses.
+/// The maximum number of characters between such parentheses.
 const MAX_DIGITS: usize = 10;
-/// The most decisions that are read from a token or a file.
+/// The maximum number of decisions in a token or a file.
 pub const MAX_STEPS: usize = 10_000;
 
 /// A schedule, with the scenario and the parameters that it belongs to.
@@ -24,32 +24,32 @@ pub struct Token {
     pub parameters: String,
     /// The decisions.
     pub choices: Vec<Choice>,
-    /// [`arrivals`] of the execution that the token was made from.
+    /// [`arrivals`] of the execution for which the token was created.
     pub arrivals: u16,
 }
 
 /// The text is not a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseTokenError {
-    /// It does not have the shape of one.
+    /// It does not have the form of a token.
     #[error("`{0}` is not a token: a token looks like `t2k1.no.qr~ab2a~tfvvpt`")]
     Shape(String),
-    /// It does, but its checksum is wrong: it is mistyped, or was put together by hand.
+    /// Its checksum is wrong: it is mistyped, or was composed by hand.
     #[error("the token `{0}` does not match its checksum: it is mistyped")]
     Check(String),
-    /// The schedule is longer than any that is printed.
+    /// The schedule is longer than [`MAX_STEPS`].
     #[error("the schedule has more than {MAX_STEPS} steps")]
     TooLong,
 }
 
 impl Token {
-    /// The token of an execution of the scenario and parameters that `parameters` stands for.
+    /// Creates the token of an execution of the scenario that `parameters` describes.
     pub fn new(parameters: &str, events: &[Event]) -> Self {
         let choices = events.iter().map(|event| event.choice).collect();
         Self { parameters: parameters.to_owned(), choices, arrivals: arrivals(events) }
     }
 
-    /// How many of the decisions kill.
+    /// The number of kills in the schedule.
     pub fn kills(&self) -> usize {
         self.choices.iter().filter(|choice| choice.kill).count()
     }
@@ -167,7 +167,7 @@ fn fold(hash: u64) -> u16 {
     ((hash ^ (hash >> 15) ^ (hash >> 30) ^ (hash >> 45)) & 0x7fff) as u16
 }
 
-/// Crockford's base 32: no two characters look alike.
+/// Crockford's base 32, in which no two characters look alike.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 fn letters(bits: u16) -> String {
@@ -193,7 +193,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_comes_back_as_it_was_printed(
+        fn a_printed_token_is_parsed_unchanged(
             choices in proptest::collection::vec((0_u32..40, any::<bool>()), 0..40),
             arrivals in 0_u16..0x8000,
         ) {
@@ -203,7 +203,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,40}") {
+        fn parsing_never_panics(text in "\\PC{0,40}") {
             let _ = text.parse::<Token>();
         }
     }
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_character_is_noticed() {
+    fn a_changed_character_is_detected() {
         let printed = token([0, 0, 1, 1].map(Choice::step).to_vec()).to_string();
         for position in 0..printed.len() {
             let mut bytes = printed.clone().into_bytes();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_never_ends_takes_no_memory() {
+    fn a_huge_run_allocates_no_memory() {
         assert_eq!("t~a99999999999999999999~000000".parse::<Token>(), Err(ParseTokenError::TooLong));
     }
 }

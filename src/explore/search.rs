@@ -1,4 +1,4 @@
-//! Repeated executions, counted by outcome, with the shortest witness of each.
+//! Repeated executions, counted by outcome, with the shortest witness of each outcome.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,7 @@ use super::schedule::runs;
 use super::shrink::{Cost, shortest};
 use super::strategy::Strategy;
 
-/// What has been found so far.
+/// The results of a search so far.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tally<O: Ord> {
     /// Complete executions.
@@ -19,19 +19,19 @@ pub struct Tally<O: Ord> {
     pub given_up: u64,
     /// Complete executions in which no task was killed.
     pub unharmed: u64,
-    /// How many schedules the classes found so far contain in total; saturates.
+    /// The total number of schedules in the classes found so far; saturates.
     pub represents: u64,
-    /// Whether `represents` is an estimate: some class was too large to be counted.
+    /// Whether `represents` is an estimate, because a class was too large to count.
     #[serde(default)]
     pub estimated: bool,
     /// The outcomes found.
     pub outcomes: BTreeMap<O, Found>,
-    /// What was uncontrolled, and how often it occurred.
+    /// The uncontrolled actions, and how often each occurred.
     #[serde(default)]
     pub uncontrolled: BTreeMap<String, u64>,
     /// Each class by its first schedule, with the schedule that was executed and its outcome.
     classes: HashMap<String, (String, O)>,
-    /// Of classes with structural steps: what is left without these, with the outcomes of each.
+    /// For classes with structural steps: the classes without these steps, with the outcomes of each.
     #[serde(default = "HashMap::new")]
     counted: HashMap<String, Vec<O>>,
 }
@@ -39,20 +39,20 @@ pub struct Tally<O: Ord> {
 /// One outcome.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Found {
-    /// How many executions had it.
+    /// The number of executions with this outcome.
     pub count: u64,
-    /// In how many of them no task was killed.
+    /// The number of these in which no task was killed.
     pub unharmed: u64,
-    /// How many classes have it.
+    /// The number of classes with this outcome.
     pub classes: u64,
-    /// How many schedules these classes contain in total.
+    /// The total number of schedules in these classes.
     pub represents: u64,
     /// Whether `represents` is an estimate.
     #[serde(default)]
     pub estimated: bool,
-    /// The cost of the shortest schedule that has it, among the classes seen.
+    /// The cost of the shortest schedule with this outcome in these classes.
     pub cost: Cost,
-    /// That schedule: equivalent to one that was executed, but possibly not executed itself.
+    /// That schedule. It is equivalent to one that was executed, but may not have been executed itself.
     pub witness: Trace,
 }
 
@@ -73,12 +73,12 @@ impl<O: Ord> Default for Tally<O> {
 }
 
 impl<O: Ord + Clone + std::fmt::Debug> Tally<O> {
-    /// How many classes of equivalent schedules have been seen.
+    /// The number of classes of equivalent schedules found so far.
     pub fn classes(&self) -> u64 {
         self.classes.len() as u64
     }
 
-    /// Records an execution: its outcome always, its size and its shortest schedule once for each class.
+    /// Records an execution: its outcome always, its size and its shortest schedule once per class.
     ///
     /// # Errors
     /// When an equivalent schedule had another outcome. Both outcomes are in the tally.
@@ -99,8 +99,8 @@ impl<O: Ord + Clone + std::fmt::Debug> Tally<O> {
             let size = order.schedules();
             self.estimated |= !size.exact;
             let (new, exact) = (u64::from(known.is_none()), size.exact);
-            // Classes that differ in structural steps alone hold the same schedules.
-            let (counted, counted_so) = match order.without_structural() {
+            // Classes that differ only in structural steps contain the same schedules.
+            let (counted, counted_with_outcome) = match order.without_structural() {
                 None => (false, false),
                 Some(order) => {
                     let ends = self.counted.entry(runs(&order.class())).or_default();
@@ -112,7 +112,7 @@ impl<O: Ord + Clone + std::fmt::Debug> Tally<O> {
                 }
             };
             let all = size.count * new * u64::from(!counted);
-            let size = size.count * new * u64::from(!counted_so);
+            let size = size.count * new * u64::from(!counted_with_outcome);
             let witness = shortest(trace);
             let cost = Cost::of(&witness);
             self.represents = self.represents.saturating_add(all);
@@ -150,12 +150,11 @@ impl<O: Ord + Clone + std::fmt::Debug> Tally<O> {
     }
 }
 
-/// Executes until nothing is left or until `go_on`, called after each execution, returns `false`. Returns
-/// whether the search is complete: nothing is left, and everything executed was controlled.
+/// Executes until nothing is left or until `go_on`, which is called after each execution, returns `false`. Returns
+/// whether the search is complete: nothing is left, and everything was controlled.
 ///
 /// # Errors
-/// When an execution cannot be carried out, or two equivalent schedules had different outcomes; what was
-/// found before stays in `tally`.
+/// When an execution fails, or two equivalent schedules had different outcomes. Earlier results stay in `tally`.
 pub fn search<S: System + ?Sized, T: Strategy + ?Sized>(
     system: &mut S,
     strategy: &mut T,

@@ -9,13 +9,13 @@ use super::holders::Holders;
 use super::reduce::{Cut, MAX_CUTS, Order};
 use super::step::{Access, Choice, Event, Step};
 
-/// How hard a schedule is to follow: compared field by field.
+/// How hard a schedule is to follow. Costs are compared field by field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cost {
-    /// How often the next step belongs to another process.
+    /// The number of times the next step belongs to another process.
     pub switches: usize,
-    /// Switches away from a process that could have gone on: it has not ended, and does not wait
-    /// at a lock that is held.
+    /// The number of switches away from a process that could have continued: it has not ended, and does not wait for a
+    /// held lock.
     pub preemptions: usize,
     /// The schedule itself, which breaks ties.
     pub choices: Vec<Choice>,
@@ -33,7 +33,7 @@ impl Cost {
                     cost.switches += 1;
                     let next = trace.events[position..].iter().find(|e| e.choice.index() == previous);
                     let next = next.map(|event| &event.step).or(trace.stuck[previous].as_ref());
-                    cost.preemptions += usize::from(could_go_on(next, &held));
+                    cost.preemptions += usize::from(could_continue(next, &held));
                 }
             }
             held.record(event);
@@ -42,15 +42,15 @@ impl Cost {
     }
 }
 
-fn could_go_on(next: Option<&Step>, held: &Holders) -> bool {
+fn could_continue(next: Option<&Step>, held: &Holders) -> bool {
     next.is_some_and(|step| {
         !step.touches().any(|its| its.access == Access::Acquire && held.is_held(its.object))
     })
 }
 
-/// The shortest schedule of the class of `trace`, found without running it.
+/// The shortest schedule of the class of `trace`, found without executing it.
 ///
-/// Dynamic programming over the progress of each task and which task ran last. Where that takes too many
+/// It is found by dynamic programming over the progress of each task and the task that ran last. If that takes too many
 /// states, each task runs as long as it can, and the result is the better of that schedule and `trace`.
 pub fn shortest(trace: &Trace) -> Trace {
     let order = Order::new(&trace.events);
@@ -61,7 +61,7 @@ pub fn shortest(trace: &Trace) -> Trace {
     let small = trace.events.len() <= MAX_EVENTS && search.best(&cut, last).is_some();
     loop {
         let event =
-            if small { search.best(&cut, last).and_then(|best| best.2) } else { search.lazy(&cut, last) };
+            if small { search.best(&cut, last).and_then(|best| best.2) } else { search.greedy(&cut, last) };
         let Some(event) = event else { break };
         search.order.advance(&mut cut, event);
         last = Some(event.choice.index());
@@ -84,8 +84,8 @@ struct Search<'a> {
 type Best<'a> = (usize, usize, Option<&'a Event>);
 
 impl<'a> Search<'a> {
-    /// The fewest switches and preemptions from here to the end, and the first event of such a schedule;
-    /// of equal ones the first in lexicographic order. `None` if there are too many cuts.
+    /// The fewest switches and preemptions from here to the end, and the first event of such a schedule, the first in
+    /// lexicographic order. `None` if there are too many cuts.
     fn best(&mut self, cut: &Cut, last: Option<usize>) -> Option<Best<'a>> {
         if let Some(known) = self.best.get(&(cut.clone(), last)) {
             return Some(*known);
@@ -96,7 +96,7 @@ impl<'a> Search<'a> {
         let next: Vec<&'a Event> = self.order.next(cut).collect();
         let preempted = last.is_some_and(|last| {
             let next = self.order.upcoming(cut, last).map(|event| &event.step);
-            could_go_on(next.or(self.trace.stuck[last].as_ref()), &self.held(cut))
+            could_continue(next.or(self.trace.stuck[last].as_ref()), &self.held(cut))
         });
         let mut best = None;
         for event in next {
@@ -108,7 +108,7 @@ impl<'a> Search<'a> {
                 switches += 1;
                 preemptions += usize::from(preempted);
             }
-            // Events come in the order of tasks, so the first of equal ones is kept.
+            // Events are in the order of tasks, so the first of equally good ones is kept.
             if best.is_none_or(|(s, p, _)| (switches, preemptions) < (s, p)) {
                 best = Some((switches, preemptions, Some(event)));
             }
@@ -119,13 +119,13 @@ impl<'a> Search<'a> {
     }
 
     /// The next event of the task that ran last, if it can be next; otherwise of the first task that can.
-    fn lazy(&self, cut: &Cut, last: Option<usize>) -> Option<&'a Event> {
+    fn greedy(&self, cut: &Cut, last: Option<usize>) -> Option<&'a Event> {
         let same = self.order.next(cut).find(|event| Some(event.choice.index()) == last);
         same.or_else(|| self.order.next(cut).next())
     }
 
-    /// The holders at `cut`. The order of lock operations on one lock is the same in the whole
-    /// class, so any order of the events below the cut will do.
+    /// The holders of locks at `cut`. The operations on one lock have the same order in the whole class, so any order of
+    /// the events in the cut gives the same result.
     fn held(&self, cut: &Cut) -> Holders {
         let mut ranks: HashMap<u32, u16> = HashMap::new();
         Holders::after(self.trace.events.iter().filter(|event| {

@@ -1,11 +1,11 @@
-//! What can be concluded from a number of trials.
+//! Statistics of trials.
 
 /// The two-sided 95 % quantile of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
 /// The 95 % Wilson score interval of a rate: `hits` of `trials` (E. Wilson, JASA 22, 1927).
 ///
-/// Also valid at 0 and at `trials` hits, where the normal approximation has no width.
+/// It is also valid for 0 and for `trials` hits, where the normal approximation has zero width.
 pub fn wilson(hits: u64, trials: u64) -> (f64, f64) {
     if trials == 0 {
         return (0.0, 1.0);
@@ -19,8 +19,8 @@ pub fn wilson(hits: u64, trials: u64) -> (f64, f64) {
     (low, high)
 }
 
-/// Jain's fairness index: 1 if all shares are equal, `1/n` if one of them is everything (R. Jain et al.,
-/// DEC-TR-301, 1984). 1 if there are no shares or all are 0.
+/// Jain's fairness index: 1 if all `n` shares are equal, `1/n` if all but one are 0 (R. Jain et al., DEC-TR-301, 1984).
+/// 1 if there are no shares or all are 0.
 pub fn jain(shares: &[f64]) -> f64 {
     let sum: f64 = shares.iter().sum();
     let squares: f64 = shares.iter().map(|share| share * share).sum();
@@ -65,14 +65,14 @@ mod tests {
     }
 
     #[test]
-    fn equal_shares_are_fair_and_one_for_all_is_not() {
+    fn equal_shares_are_fair_and_a_single_share_is_not() {
         assert!(near(jain(&[2.0, 2.0, 2.0]), 1.0));
         assert!(near(jain(&[5.0, 0.0, 0.0, 0.0]), 0.25));
         assert!(near(jain(&[0.0, 0.0]), 1.0));
     }
 
     #[test]
-    fn the_median_lies_in_the_middle() {
+    fn the_median_is_interpolated() {
         assert_eq!(quantile(&[1.0, 2.0, 4.0, 8.0], 0.5), Some(3.0));
         assert_eq!(quantile(&[7.0], 0.25), Some(7.0));
         assert_eq!(quantile(&[], 0.5), None);

@@ -1,4 +1,4 @@
-//! A step: one visible operation of a task (a process or a thread), and when the order of two matters.
+//! Steps, the visible operations of a task (a process or a thread), and when the order of two steps matters.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// A name of any length: interned for the life of the process, so copied and compared as a number is.
+/// An interned name. Labels are as cheap to copy and compare as integers, and live as long as the process.
 ///
-/// The text is the identity: it is what two executions, and two runs of the program, have in common.
+/// A label is identified by its text, which is the same in all executions and all runs of the program.
 #[derive(Clone, Copy)]
 pub struct Label(&'static str);
 
@@ -35,7 +35,7 @@ impl Label {
 
 impl PartialEq for Label {
     fn eq(&self, other: &Self) -> bool {
-        // Interned: the same text is the same memory.
+        // Labels are interned, so equal texts have the same address.
         std::ptr::eq(self.0, other.0)
     }
 }
@@ -92,10 +92,10 @@ pub enum Access {
     Read,
     /// Changes it.
     Write,
-    /// Changes it in a way that commutes with other additions: posts a semaphore, adds a name to a
-    /// directory, records an exit.
+    /// Changes it in a way that commutes with other additions: posting a semaphore, adding a name to a directory,
+    /// recording an exit.
     Add,
-    /// Takes it if it is free; otherwise the task is disabled until another task releases it.
+    /// Acquires it if it is free; otherwise the task is disabled until another task releases it.
     Acquire,
     /// Releases it.
     Release,
@@ -118,14 +118,14 @@ impl Access {
 /// One object that a step accesses, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Touch {
-    /// The object, named alike in every execution.
+    /// The object, which has the same name in every execution.
     pub object: Label,
     /// How it is accessed.
     pub access: Access,
 }
 
 impl Touch {
-    /// `access` to the object called `object`.
+    /// Creates an access to the object called `object`.
     pub fn new(object: &str, access: Access) -> Self {
         Self { object: Label::new(object), access }
     }
@@ -138,8 +138,8 @@ impl Touch {
 
 /// One visible operation, as a task announces it on arrival.
 ///
-/// Its accesses over-approximate: they name each object that the operation may access, and each that
-/// decides whether it is enabled.
+/// Its accesses are an over-approximation: they include each object that the operation may access, and each object that
+/// determines whether it is enabled.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Step {
     /// The name of the operation: `read`, `write`, `lock`.
@@ -151,14 +151,14 @@ pub struct Step {
     /// Further objects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Touch>,
-    /// It only follows the tree of processes (an exit, a wait for it), and does not count in the number of
+    /// Whether it only reflects the process tree (an exit, or waiting for one) and is ignored in the number of
     /// schedules.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub structural: bool,
 }
 
 impl Step {
-    /// A step called `name` that does `access` to `resource`.
+    /// Creates a step called `name` with this access to `resource`.
     pub fn new(name: &str, resource: &str, access: Access) -> Self {
         Self {
             name: Label::new(name),
@@ -175,7 +175,7 @@ impl Step {
         self
     }
 
-    /// All accesses, that to the principal object first.
+    /// All accesses, beginning with that to the principal object.
     pub fn touches(&self) -> impl Iterator<Item = Touch> + '_ {
         let principal = Touch { object: self.resource, access: self.access };
         std::iter::once(principal).chain(self.also.iter().copied())
@@ -193,14 +193,14 @@ impl fmt::Display for Step {
     }
 }
 
-/// The decision at one point of a schedule: which task goes on, or is killed.
+/// The decision at one point of a schedule: which task continues, or is killed.
 ///
-/// Ordered by task, a step before a kill: the order in which schedules are compared.
+/// Choices are ordered by task, and a step before a kill. Schedules are compared in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Choice {
     /// The task, counted from 0: the same task in every execution.
     pub process: u32,
-    /// Killed at its step, before the operation, instead of being granted it.
+    /// Whether the task is killed at its step, before the operation, instead of being granted the step.
     pub kill: bool,
 }
 
@@ -221,21 +221,21 @@ impl Choice {
     }
 }
 
-/// What a step observed, as the scenario encodes it for its own judge; empty if there is nothing to judge.
+/// The observation of a step, in an encoding that only the scenario interprets; empty if there is nothing to judge.
 ///
-/// The explorer passes it on and compares it, and does not interpret it.
+/// The explorer forwards and compares it without interpreting it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Observation(String);
 
 impl Observation {
-    /// The longest observation, in bytes: it travels in a slot of fixed size.
+    /// The maximum length of an observation in bytes, because it is passed in a slot of fixed size.
     pub const MAX: usize = 120;
 
     /// An observation encoded as `text`.
     ///
     /// # Panics
-    /// When it is longer than [`Observation::MAX`]: cut, it would be another.
+    /// When it is longer than [`Observation::MAX`], because truncating it would change its meaning.
     pub fn new(text: impl Into<String>) -> Self {
         let text = text.into();
         assert!(text.len() <= Self::MAX, "an observation of {} bytes is too long", text.len());
@@ -253,12 +253,12 @@ impl Observation {
     }
 }
 
-/// What a step observed: in words for people, and encoded for its scenario.
+/// What a step observed: as text for people, and encoded for its scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// In words.
+    /// The text.
     pub text: String,
-    /// For the judge.
+    /// The encoding for the scenario's judge.
     pub observation: Observation,
 }
 
@@ -268,17 +268,18 @@ impl From<String> for Seen {
     }
 }
 
-/// What a granted step did, or a kill.
+/// The effect of a granted step or of a kill.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effect {
     /// What the operation read or wrote.
     pub seen: Seen,
-    /// The accesses that were made, where they are fewer than announced. They still name each object whose
-    /// change could have changed the result, or whether the step was enabled.
+    /// The actual accesses, if they are fewer than announced. They must still include each object whose change could
+    /// have changed the result, or whether the step was enabled.
     pub touched: Option<Vec<Touch>>,
     /// The tasks that it created.
     pub created: Vec<u32>,
-    /// It happened because nothing else could: it is ordered after all before it, and before all after it.
+    /// Whether it happened only because nothing else could. It is then ordered after all earlier events and before all
+    /// later ones.
     pub barrier: bool,
 }
 
@@ -295,14 +296,14 @@ pub struct Event {
     pub choice: Choice,
     /// The step that was granted, or at which the task was killed.
     pub step: Step,
-    /// What the operation read or wrote, in words.
+    /// What the operation read or wrote, as text.
     pub seen: String,
-    /// The same for the scenario's judge.
+    /// The same, encoded for the scenario's judge.
     #[serde(default, skip_serializing_if = "Observation::is_empty")]
     pub observation: Observation,
-    /// The locks that the task lost by ending here: early, or killed.
+    /// The locks that were released because the task ended here, early or killed.
     pub released: Vec<Label>,
-    /// The task has no further steps.
+    /// Whether the task has no further steps.
     pub ended: bool,
     /// As [`Effect::touched`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -316,7 +317,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// `choice` was carried out at `step` with this effect.
+    /// Creates the event of `choice` at `step`, with this effect.
     pub fn new(choice: Choice, step: Step, effect: Effect) -> Self {
         let Effect { seen: Seen { text, observation }, touched, created, barrier } = effect;
         Self {
@@ -332,11 +333,11 @@ impl Event {
         }
     }
 
-    /// Whether the order of the two matters; if not, swapping neighbours leads to the same state.
+    /// Whether the order of the two matters. If not, swapping them when they are adjacent leads to the same state.
     ///
-    /// Steps of one task are in order, and after the step that created the task. Two steps depend if they
-    /// access the same object and do not commute. A kill depends on every other kill, on the locks that it
-    /// frees, and on what its task was about to wait for: a task is killed only where it could have gone on.
+    /// Steps of one task are ordered, and come after the step that created the task. Two steps are dependent if they
+    /// access the same object and do not commute. A kill depends on every other kill, on the locks that it releases,
+    /// and on the object for which its task was about to wait, because a task is killed only if it could have continued.
     pub fn depends(&self, other: &Self) -> bool {
         self.choice.process == other.choice.process
             || (self.choice.kill && other.choice.kill)
@@ -347,9 +348,9 @@ impl Event {
             || self.touches().any(|mine| other.touches().any(|its| mine.conflicts(&its)))
     }
 
-    /// All accesses that were made.
+    /// The accesses of the event.
     pub fn touches(&self) -> impl Iterator<Item = Touch> + '_ {
-        // A killed task does nothing at its step; only whether it could have gone on matters.
+        // A killed task does nothing at its step; only whether it could have continued matters.
         let announced = self.step.touches().filter(|touch| !self.choice.kill || touch.access.may_wait());
         let announced = (self.touched.is_none() || self.choice.kill).then_some(announced);
         let released = self.released.iter().map(|lock| Touch { object: *lock, access: Access::Write });
@@ -374,7 +375,7 @@ pub fn letter(task: usize) -> char {
     u8::try_from(task).ok().filter(|task| *task < 26).map_or('?', |task| (b'A' + task) as char)
 }
 
-/// The name of a task that has no better one: A to Z, then AA, AB, …
+/// The default name of a task: A to Z, then AA, AB, …
 pub fn task_name(task: usize) -> String {
     let mut name = Vec::new();
     let mut rest = task + 1;
@@ -413,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_depends_on_the_locks_that_it_frees() {
+    fn a_kill_depends_on_the_locks_that_it_releases() {
         let mut kill = event(0, "write", "stock", Access::Write);
         kill.choice.kill = true;
         let lock = event(1, "lock", "lock", Access::Acquire);
@@ -441,11 +442,11 @@ mod tests {
         let read = event(1, "read", "b", Access::Read);
         assert!(rename.depends(&read) && read.depends(&rename));
         rename.touched = Some(vec![Touch::new("a", Access::Read)]);
-        assert!(!rename.depends(&read), "what it did counts once it is done");
+        assert!(!rename.depends(&read), "the actual accesses replace the announced ones");
     }
 
     #[test]
-    fn a_task_begins_after_the_step_that_created_it() {
+    fn a_task_depends_on_the_step_that_created_it() {
         let mut fork = event(0, "fork", "root", Access::Read);
         fork.created = vec![7];
         let child = event(7, "write", "stock", Access::Write);
@@ -453,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_with_the_same_text_are_the_same() {
+    fn labels_with_the_same_text_are_equal() {
         assert_eq!(Label::new("火锅"), Label::new(&["火", "锅"].concat()));
         assert_ne!(Label::new("a"), Label::new("b"));
         assert!(Label::new("a") < Label::new("b"));

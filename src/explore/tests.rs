@@ -1,4 +1,4 @@
-//! The engine and the strategies against a brute force over a pure model of the sale.
+//! Compares the engine and the strategies with a brute-force search of a pure model of the sale.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -118,7 +118,7 @@ fn expected(counts: &Counts) -> Vec<(&'static str, u64)> {
 }
 
 #[test]
-fn the_search_counts_what_a_brute_force_counts() {
+fn the_search_finds_the_counts_of_a_brute_force_search() {
     for lock in LOCKS {
         for sale in small_sales(lock, 0, 3) {
             let (tally, brute) = (explore(&sale, false), brute_force(&sale));
@@ -131,7 +131,7 @@ fn the_search_counts_what_a_brute_force_counts() {
 }
 
 #[test]
-fn the_search_counts_what_a_brute_force_counts_with_kills() {
+fn the_search_with_kills_finds_the_counts_of_a_brute_force_search() {
     for lock in LOCKS {
         for kills in [1, 2] {
             for sale in small_sales(lock, kills, 2) {
@@ -145,7 +145,7 @@ fn the_search_counts_what_a_brute_force_counts_with_kills() {
 }
 
 #[test]
-fn one_schedule_of_each_class_finds_all_that_all_schedules_find() {
+fn one_schedule_per_class_finds_the_outcomes_of_all_schedules() {
     for lock in LOCKS {
         for (kills, largest) in [(0, 3), (1, 2), (2, 2)] {
             for sale in small_sales(lock, kills, largest) {
@@ -166,7 +166,7 @@ fn one_schedule_of_each_class_finds_all_that_all_schedules_find() {
 }
 
 #[test]
-fn the_witness_is_the_shortest_of_all() {
+fn the_witness_has_the_fewest_switches() {
     for lock in [Lock::None, Lock::Right, Lock::Broken, Lock::Twice, Lock::ReadFirst] {
         for sale in small_sales(lock, 0, 3) {
             let tally = explore(&sale, true);
@@ -178,7 +178,7 @@ fn the_witness_is_the_shortest_of_all() {
 }
 
 #[test]
-fn among_witnesses_with_as_many_switches_the_least_preempted_and_then_the_first_is_shown() {
+fn ties_between_witnesses_are_broken_by_preemptions_and_then_by_order() {
     for lock in [Lock::None, Lock::Right, Lock::Twice] {
         for sale in small_sales(lock, 0, 2) {
             let mut best: std::collections::BTreeMap<&str, Cost> = std::collections::BTreeMap::new();
@@ -209,7 +209,7 @@ fn four_of_the_six_interleavings_of_two_unlocked_buyers_oversell() {
 }
 
 #[test]
-fn under_a_right_lock_there_are_as_many_schedules_as_orders_of_buyers() {
+fn under_a_correct_lock_the_schedules_are_the_orders_of_the_buyers() {
     for (buyers, orders) in [(1, 1), (2, 2), (3, 6), (4, 24)] {
         for rename in [false, true] {
             let tally = explore(&sale(buyers, 2, Lock::Right, false, rename), false);
@@ -240,7 +240,7 @@ fn three_processes_with_four_steps_have_34650_schedules() {
 }
 
 #[test]
-fn a_search_that_was_cut_short_goes_on_where_it_was() {
+fn an_interrupted_search_continues_where_it_stopped() {
     for reduce in [false, true] {
         let sale = Sale { kills: 1, ..sale(2, 1, Lock::Right, true, false) };
         let whole = explore(&sale, reduce);
@@ -282,7 +282,7 @@ fn the_estimate_grows_to_one() {
 }
 
 #[test]
-fn the_same_seed_makes_the_same_decisions_and_chance_finds_the_race() {
+fn the_same_seed_makes_the_same_decisions_and_finds_the_race() {
     let sale = Sale { kills: 1, ..sale(3, 1, Lock::Right, true, false) };
     let strategies: [fn(u64) -> Box<dyn Strategy>; 3] = [
         |seed| Box::new(Random::new(seed)),
@@ -311,7 +311,7 @@ fn the_same_seed_makes_the_same_decisions_and_chance_finds_the_race() {
 }
 
 #[test]
-fn the_uniform_walk_gives_every_interleaving_the_same_chance() {
+fn the_uniform_walk_chooses_every_interleaving_equally_often() {
     let sale = sale(2, 1, Lock::None, false, true);
     let mut seen = std::collections::BTreeMap::new();
     let (mut uniform, mut system) = (Uniform::new(1), Modelled::new(&sale));
@@ -325,7 +325,7 @@ fn the_uniform_walk_gives_every_interleaving_the_same_chance() {
 }
 
 #[test]
-fn a_replay_sees_the_same_and_says_where_it_does_not() {
+fn a_replay_matches_its_record_or_reports_the_first_difference() {
     let unlocked = sale(2, 1, Lock::None, false, true);
     let mut system = Modelled::new(&unlocked);
     for found in explore(&unlocked, false).outcomes.into_values() {
@@ -355,7 +355,7 @@ fn a_replay_sees_the_same_and_says_where_it_does_not() {
 }
 
 #[test]
-fn a_deadlock_is_told_with_who_waits_for_whom() {
+fn a_deadlock_reports_which_task_waits_for_which() {
     let twice = sale(2, 1, Lock::Twice, false, true);
     let found = &explore(&twice, false).outcomes["deadlock"];
     assert_eq!(found.count, 2);

@@ -1,4 +1,4 @@
-//! A complete execution as a value, and which task waits for which at its end.
+//! A complete execution as a value, with the wait-for graph at its end.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use super::step::{Choice, Event, Step};
 pub struct Trace {
     /// What happened.
     pub events: Vec<Event>,
-    /// For each task the step at which it was left waiting for ever; `None` if it ended.
+    /// For each task the step at which it waits forever; `None` if it ended.
     pub stuck: Vec<Option<Step>>,
-    /// For each waiting task for which the system knows them: the tasks of which one has to act.
+    /// For each waiting task, if the system knows them, the tasks of which one must act.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub blockers: BTreeMap<usize, Vec<usize>>,
 }
@@ -25,12 +25,12 @@ impl Trace {
         self.events.iter().map(|event| event.choice).collect()
     }
 
-    /// Whether a task is left waiting for ever.
+    /// Whether a task waits forever.
     pub fn deadlocked(&self) -> bool {
         self.stuck.iter().any(Option::is_some)
     }
 
-    /// The wait-for graph at the end: for each task left waiting, its step and the tasks it waits for.
+    /// The wait-for graph at the end: for each waiting task, its step and the tasks for which it waits.
     pub fn waits(&self) -> Vec<Wait> {
         let held = Holders::after(&self.events);
         let killed = |task: usize| self.events.iter().any(|e| e.choice.kill && e.choice.index() == task);

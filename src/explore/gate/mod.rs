@@ -1,7 +1,7 @@
-//! The hand-over between the scheduler and real processes: exactly one runs at a time.
+//! Runs real processes one at a time, by handing control over between the scheduler and the workers.
 //!
-//! Workers persist: a process is started once and runs its body again for each execution, because
-//! starting one takes as long as many executions. The operation of each step is really carried out.
+//! Workers persist: a process is started once and runs its body again for each execution, because starting one takes
+//! as long as many executions. The operation of each step is actually executed.
 
 mod scheduler;
 mod slot;

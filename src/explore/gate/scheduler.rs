@@ -16,33 +16,33 @@ use crate::wire::handle::Fd;
 
 /// How long a granted worker may take to arrive at its next step.
 ///
-/// Steps take microseconds, and no other process of the run is running, so this long means that the
-/// body blocks outside a step or that the process is stopped.
+/// Steps take microseconds, and no other process of the run is running, so a timeout means that the body blocks outside
+/// a step or that the process is stopped.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same after Ctrl-C.
 const INTERRUPTED_STEP_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long all workers together may take to end when the gate is dropped.
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often it is checked whether a silent worker is alive.
+/// The interval at which the scheduler checks whether a silent worker is alive.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Real processes cannot be controlled.
+/// Real processes could not be controlled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GateError {
     /// The shared memory of the gate is unavailable.
     #[error("shared memory for the gate is unavailable")]
     Memory(#[from] RegionError),
-    /// A worker cannot be started.
-    #[error("worker {who} cannot be started")]
+    /// A worker could not be started.
+    #[error("worker {who} could not be started")]
     Start {
         /// Its letter.
         who: char,
         /// Why not.
         source: Box<StartError>,
     },
-    /// A worker died and the gate did not kill it.
-    #[error("worker {who} (PID {pid}) died by itself: {exit}")]
+    /// A worker died that the gate did not kill.
+    #[error("worker {who} (PID {pid}) died unexpectedly: {exit}")]
     Died {
         /// Its letter.
         who: char,
@@ -51,7 +51,7 @@ pub enum GateError {
         /// How it died.
         exit: Exit,
     },
-    /// A worker neither arrives at a step nor ends.
+    /// A worker neither arrived at a step nor ended.
     #[error(
         "worker {who} (PID {pid}) did not arrive at its next step in {} s: it is stopped, or blocks outside a step",
         STEP_TIMEOUT.as_secs()
@@ -62,16 +62,16 @@ pub enum GateError {
         /// Its PID.
         pid: Pid,
     },
-    /// A worker cannot be waited for or killed.
-    #[error("worker {who} cannot be waited for")]
+    /// Waiting for a worker failed.
+    #[error("waiting for worker {who} failed")]
     Join {
         /// Its letter.
         who: char,
         /// Why not.
         source: JoinError,
     },
-    /// A worker cannot be killed: a sandbox may refuse to send the signal.
-    #[error("worker {who} (PID {pid}) cannot be killed")]
+    /// A worker could not be killed; a sandbox may refuse the signal.
+    #[error("worker {who} (PID {pid}) could not be killed")]
     Kill {
         /// Its letter.
         who: char,
@@ -80,7 +80,7 @@ pub enum GateError {
         /// Why not.
         source: io::Error,
     },
-    /// A worker was killed and has not ended: the kernel holds it in a system call.
+    /// A worker was killed but has not ended, because it is in an uninterruptible system call.
     #[error("worker {who} (PID {pid}) has not ended {} s after SIGKILL", STEP_TIMEOUT.as_secs())]
     Undead {
         /// Its letter.
@@ -89,13 +89,13 @@ pub enum GateError {
         pid: Pid,
     },
     /// The kernel refused a resource that the workers share.
-    #[error("what the workers share cannot be set up")]
+    #[error("the resources that the workers share could not be set up")]
     Os(#[from] io::Error),
 }
 
 type Starter<'s> = Box<dyn FnMut(usize, WorkerSlot) -> Result<Child<()>, StartError> + 's>;
 
-/// Workers that run the same body again and again, one step at a time.
+/// Workers that run the same body in each execution, one step at a time.
 pub struct Gate<'s> {
     region: Region,
     start: Starter<'s>,
@@ -119,8 +119,8 @@ enum At {
 }
 
 impl<'s> Gate<'s> {
-    /// A gate for `count` workers, each started by `start` when it is first needed and again after it
-    /// was killed. The started process must call [`WorkerSlot::serve`].
+    /// Creates a gate for `count` workers. `start` starts each when it is first needed, and again after it was killed.
+    /// The started process must call [`WorkerSlot::serve`].
     ///
     /// # Errors
     /// [`GateError::Memory`].
@@ -136,7 +136,7 @@ impl<'s> Gate<'s> {
         Ok(Self { region, start: Box::new(start), workers })
     }
 
-    /// How many workers there are.
+    /// The number of workers.
     pub fn len(&self) -> usize {
         self.workers.len()
     }
@@ -146,7 +146,7 @@ impl<'s> Gate<'s> {
         self.workers.is_empty()
     }
 
-    /// The PID of a worker; 0 before it was first started.
+    /// The PID of a worker; 0 before it is first started.
     pub fn pid(&self, worker: usize) -> Pid {
         self.workers[worker].pid
     }
@@ -178,7 +178,7 @@ impl<'s> Gate<'s> {
         Ok(())
     }
 
-    /// Starts the workers that do not exist, and lets each run up to its first step.
+    /// Starts the workers that do not exist, and lets each run to its first step.
     ///
     /// # Errors
     /// [`GateError`].
@@ -192,11 +192,11 @@ impl<'s> Gate<'s> {
         Ok(())
     }
 
-    /// Starts the workers that do not exist, lets all of them run freely at the same time, and waits until
-    /// each body has ended. Returns what each passed to [`StepContext::report`](super::StepContext::report),
-    /// `None` for one that had not ended within `timeout`.
+    /// Starts the workers that do not exist, lets all of them run freely at the same time, and waits until each body
+    /// has ended. Returns what each passed to [`StepContext::report`](super::StepContext::report), or `None` for a
+    /// worker that had not ended within `timeout`.
     ///
-    /// For bodies without steps. A worker that has not ended is killed, and started again when needed.
+    /// This is for bodies without steps. A worker that has not ended is killed, and started again when it is needed.
     ///
     /// # Errors
     /// [`GateError`].
@@ -234,7 +234,7 @@ impl<'s> Gate<'s> {
         Ok(results)
     }
 
-    /// Lets `worker` do the step at which it waits.
+    /// Lets `worker` execute the step at which it waits.
     ///
     /// # Errors
     /// [`GateError`].
@@ -253,7 +253,7 @@ impl<'s> Gate<'s> {
         if let Some(child) = &self.workers[worker].child {
             let (who, pid) = (letter(worker), child.pid());
             child.kill().map_err(|source| GateError::Kill { who, pid, source })?;
-            // It ends at once, so Ctrl-C need not end the wait.
+            // It ends immediately, so Ctrl-C need not interrupt the wait.
             let ended =
                 reaped_within(child, STEP_TIMEOUT).map_err(|source| GateError::Join { who, source })?;
             if !ended {
@@ -284,9 +284,9 @@ impl<'s> Gate<'s> {
         if !slot.wait(Side::Scheduler, POLL_INTERVAL)
             && let Err(error) = self.wait_long(worker)
         {
-            // It has the turn and may never give it back, and what stopped it may have stopped others. The next
-            // execution gets new workers, rather than wait as long for each of these; if one cannot be killed,
-            // the error at hand says more.
+            // The worker has the turn and may never return it, and whatever stopped it may have stopped others. So the
+            // next execution gets new workers, instead of waiting as long for each of these. If one cannot be killed,
+            // the current error is more informative.
             for worker in 0..self.workers.len() {
                 let _ = self.kill(worker);
             }
@@ -314,7 +314,7 @@ impl<'s> Gate<'s> {
         }
     }
 
-    /// Waits for the turn until the worker gives it back, dies, or takes too long.
+    /// Waits until the worker returns the turn, dies, or takes too long.
     fn wait_long(&self, worker: usize) -> Result<(), GateError> {
         let slot = Slot::new(&self.region, worker);
         let begin = Instant::now();
@@ -325,7 +325,7 @@ impl<'s> Gate<'s> {
                 return Ok(());
             }
             match checked {
-                // A step under way is waited for, since the turn would be lost otherwise; but not for long.
+                // Wait for a step in progress, because the turn would otherwise be lost; but not for long.
                 Err(GateError::Join { source: JoinError::Interrupted, .. })
                     if begin.elapsed() < INTERRUPTED_STEP_TIMEOUT => {}
                 checked => checked?,
@@ -343,13 +343,13 @@ impl std::fmt::Debug for Gate<'_> {
     }
 }
 
-/// Workers end with their gate: they hold nothing that needs cleaning up.
+/// Workers end with their gate. They hold nothing that needs to be cleaned up.
 impl Drop for Gate<'_> {
     fn drop(&mut self) {
         for worker in 0..self.workers.len() {
             let Some(child) = &self.workers[worker].child else { continue };
             if child.kill().is_err() {
-                // Where no signal can be sent, a worker that waits at its slot still reads a command.
+                // If no signal can be sent, a worker that waits at its slot still reads a command.
                 let slot = Slot::new(&self.region, worker);
                 slot.command(Command::Leave);
                 slot.pass(Side::Scheduler);
@@ -358,14 +358,14 @@ impl Drop for Gate<'_> {
         let begin = Instant::now();
         for worker in 0..self.workers.len() {
             if let Some(child) = self.workers[worker].child.take() {
-                // One that neither dies nor reads its slot ends with its parent.
+                // A worker that neither dies nor reads its slot ends with its parent.
                 let _ = reaped_within(&child, DROP_TIMEOUT.saturating_sub(begin.elapsed()));
             }
         }
     }
 }
 
-/// Waits for the end of a killed child regardless of Ctrl-C; returns whether it ended in time.
+/// Waits for a killed child regardless of Ctrl-C, and returns whether it ended in time.
 fn reaped_within(child: &Child<()>, timeout: Duration) -> Result<bool, JoinError> {
     let deadline = Deadline::after(timeout);
     loop {

@@ -1,9 +1,8 @@
-//! What a scheduler and one worker share: whose turn it is, a command, and a report.
+//! The memory that the scheduler and one worker share: the turn, a command, and a report.
 //!
-//! The turn alternates strictly. Only the side that has it writes to the slot, and it passes the turn
-//! with a `Release` store that the other's `Acquire` load reads, so everything else is plain bytes. A
-//! side that waits marks the turn word before it sleeps; only then does the other make the system call
-//! that wakes it.
+//! The turn alternates strictly. Only the side that has it writes to the slot, and it passes the turn with a `Release`
+//! store that the other side's `Acquire` load reads, so everything else is plain bytes. A waiting side marks the turn
+//! word before it sleeps; the other side makes the system call that wakes it only if the word is marked.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,11 +11,11 @@ use crate::explore::step::{Access, Label, Observation, Seen, Step};
 use crate::shm::region::Region;
 use crate::sys::futex;
 
-/// The size of a slot in bytes: slots share no cache line.
+/// The size of a slot in bytes. Slots do not share cache lines.
 pub(super) const SIZE: usize = 512;
-/// The longest name of a step or of its object, in bytes; longer ones are cut.
+/// The longest name of a step or of its object, in bytes; longer names are truncated.
 const MAX_NAME: usize = 30;
-/// The longest text of what a step observed; longer ones are cut.
+/// The longest text of an observation, in bytes; longer texts are truncated.
 const MAX_SEEN: usize = SIZE - SEEN - 2;
 
 const TURN: usize = 0;
@@ -54,7 +53,7 @@ impl Side {
 pub(super) enum Command {
     /// Run the body from its beginning.
     Begin,
-    /// Do the step at which it waits.
+    /// Execute the step at which it waits.
     Grant,
     /// Unwind: this execution is abandoned.
     Abandon,
@@ -65,7 +64,7 @@ pub(super) enum Command {
 /// A report of a worker to the scheduler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Report {
-    /// None yet: the worker has not begun.
+    /// No report yet: the worker has not started.
     Fresh,
     /// The previous step is done, and the worker waits at this one.
     Arrived(Step),
@@ -102,10 +101,10 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// Waits at most `timeout` for the turn; returns whether it came.
+    /// Waits at most `timeout` for the turn, and returns whether this side has it.
     ///
-    /// Never spins: only one side has anything to do, so a spinning side would keep a processor from
-    /// the very process that it waits for (measured: a fifth of the speed on two processors).
+    /// Never spins: only one side has work to do, so a spinning side would keep a processor from the process that it
+    /// waits for (measured: a fifth of the speed on two processors).
     pub(super) fn wait(&self, side: Side, timeout: Duration) -> bool {
         let turn = self.word(TURN);
         let mine = |word: u32| word & !1 == side.word();
@@ -117,7 +116,7 @@ impl<'a> Slot<'a> {
         mine(turn.load(Ordering::Acquire))
     }
 
-    /// Resets the slot for a worker that has not begun.
+    /// Resets the slot for a worker that has not started.
     pub(super) fn clear(&self) {
         self.word(CODE).store(0, Ordering::Relaxed);
         self.word(TURN).store(Side::Scheduler.word(), Ordering::Release);
@@ -142,7 +141,7 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// Writes a report, and what the previous step observed.
+    /// Writes a report, and the observation of the previous step.
     pub(super) fn report(&self, report: &Report, seen: &Seen) {
         let code = match report {
             Report::Fresh => 0,
@@ -176,7 +175,7 @@ impl<'a> Slot<'a> {
         self.word(CODE).store(code, Ordering::Relaxed);
     }
 
-    /// Reads the report, and what the previous step observed. Nothing in it is trusted.
+    /// Reads the report, and the observation of the previous step. Nothing in them is trusted.
     pub(super) fn read_report(&self) -> (Report, Seen) {
         let mut bytes = Vec::new();
         let report = match self.word(CODE).load(Ordering::Relaxed) {
@@ -206,7 +205,7 @@ impl<'a> Slot<'a> {
         };
         let text = self.read_text(&mut bytes, SEEN, MAX_SEEN);
         let mut observation = self.read_text(&mut bytes, OBSERVATION, Observation::MAX);
-        // Bytes that are not UTF-8 become longer when they are replaced.
+        // Replacing bytes that are not UTF-8 can make the text longer.
         observation.truncate(observation.floor_char_boundary(Observation::MAX));
         (report, Seen { text, observation: Observation::new(observation) })
     }
@@ -243,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_comes_across() {
+    fn a_report_is_read_as_it_was_written() {
         let region = Region::create(2 * SIZE as u64, 2 * SIZE).unwrap();
         let slot = Slot::new(&region, 1);
         assert_eq!(slot.read_report(), (Report::Fresh, Seen::default()));
@@ -257,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn the_turn_goes_back_and_forth_with_sleepers_on_both_sides() {
+    fn the_turn_alternates_while_both_sides_sleep() {
         let region = Region::create(SIZE as u64, SIZE).unwrap();
-        let patience = Duration::from_secs(10);
+        let timeout = Duration::from_secs(10);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let slot = Slot::new(&region, 0);
                 for _ in 0..2000 {
-                    while !slot.wait(Side::Worker, patience) {}
+                    while !slot.wait(Side::Worker, timeout) {}
                     slot.report(&Report::Ended, &Seen::default());
                     slot.pass(Side::Worker);
                 }
@@ -273,7 +272,7 @@ mod tests {
             for _ in 0..2000 {
                 slot.command(Command::Begin);
                 slot.pass(Side::Scheduler);
-                while !slot.wait(Side::Scheduler, patience) {}
+                while !slot.wait(Side::Scheduler, timeout) {}
                 assert_eq!(slot.read_report().0, Report::Ended);
             }
         });

@@ -1,4 +1,4 @@
-//! The worker's side: announces a step, waits for the grant, does it.
+//! The worker's side: announces a step, waits until it is granted, and executes it.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,7 +11,7 @@ use crate::explore::step::{Observation, Seen, Step};
 use crate::shm::region::{Region, RegionError};
 use crate::wire::handle::Fd;
 
-/// How often a waiting worker checks its slot even if it is not woken.
+/// The interval at which a waiting worker checks its slot even if it is not woken.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A worker's slot at the gate, passed to the process as an argument.
@@ -24,8 +24,8 @@ pub struct WorkerSlot {
 impl WorkerSlot {
     /// Runs `body` once for each execution, until the process is killed.
     ///
-    /// The body must do nothing outside a step that other processes can see. A panic of the body is
-    /// reported to the scheduler.
+    /// Outside its steps, the body must do nothing that other processes can observe. A panic of the body is reported to
+    /// the scheduler.
     ///
     /// # Errors
     /// When the shared memory cannot be mapped.
@@ -40,8 +40,8 @@ impl WorkerSlot {
                 Command::Begin => {}
                 Command::Leave => return Ok(()),
                 Command::Grant | Command::Abandon => {
-                    // The execution to stop is one that this process has not begun.
-                    context.tell(&Report::Ended);
+                    // This process has not started the execution that is to be stopped.
+                    context.send_report(&Report::Ended);
                     continue;
                 }
             }
@@ -59,33 +59,33 @@ impl WorkerSlot {
             if slot.read_command() == Command::Leave {
                 return Ok(());
             }
-            context.tell(&report);
+            context.send_report(&report);
         }
     }
 }
 
-/// The payload with which a body of an abandoned execution unwinds. Not a panic: no message is printed.
+/// The payload with which the body of an abandoned execution unwinds. No message is printed, unlike for a panic.
 struct Abandoned;
 
-/// Where a body does its steps.
+/// Executes the steps of a body.
 #[derive(Debug)]
 pub struct StepContext<'a> {
     slot: Slot<'a>,
-    /// What the last step observed; reported with the next arrival, or at the end.
+    /// The observation of the last step, which is reported with the next arrival or at the end.
     seen: Seen,
 }
 
 impl StepContext<'_> {
-    /// Arrives at `step`, waits until it is granted, and does it; `seen` describes the result.
+    /// Arrives at `step`, waits until it is granted, and executes `operation`; `seen` describes the result.
     pub fn step<R>(&mut self, step: Step, operation: impl FnOnce() -> R, seen: impl FnOnce(&R) -> Seen) -> R {
-        self.tell(&Report::Arrived(step));
-        self.granted();
+        self.send_report(&Report::Arrived(step));
+        self.wait_for_grant();
         let result = operation();
         self.seen = seen(&result);
         result
     }
 
-    /// Arrives at the lock step `step`, and tries each time it is granted, until it has the lock.
+    /// Arrives at the lock step `step`, and calls `try_acquire` each time it is granted, until it returns true.
     ///
     /// # Errors
     /// The error of `try_acquire`; the step is then done.
@@ -97,8 +97,8 @@ impl StepContext<'_> {
         self.wait_for(step, || try_acquire().map(|taken| taken.then(|| ((), Seen::from("taken".to_owned())))))
     }
 
-    /// Arrives at `step`, and calls `attempt` each time it is granted, until it returns a value with what it
-    /// observed. An attempt that returns `None` must have changed nothing.
+    /// Arrives at `step`, and calls `attempt` each time it is granted, until it returns a value and an observation. An
+    /// attempt that returns `None` must not have changed anything.
     ///
     /// # Errors
     /// The error of `attempt`; the step is then done.
@@ -107,15 +107,15 @@ impl StepContext<'_> {
         step: Step,
         mut attempt: impl FnMut() -> io::Result<Option<(R, Seen)>>,
     ) -> io::Result<R> {
-        self.tell(&Report::Arrived(step));
+        self.send_report(&Report::Arrived(step));
         loop {
-            self.granted();
+            self.wait_for_grant();
             match attempt() {
                 Ok(Some((result, seen))) => {
                     self.seen = seen;
                     return Ok(result);
                 }
-                Ok(None) => self.tell(&Report::Refused),
+                Ok(None) => self.send_report(&Report::Refused),
                 Err(error) => {
                     self.seen = error.to_string().into();
                     return Err(error);
@@ -124,18 +124,18 @@ impl StepContext<'_> {
         }
     }
 
-    /// Leaves a result for the scheduler, reported at the end of the body.
+    /// Sets the result, which is reported to the scheduler at the end of the body.
     pub fn report(&mut self, result: Observation) {
         self.seen = Seen { text: String::new(), observation: result };
     }
 
-    fn granted(&mut self) {
+    fn wait_for_grant(&mut self) {
         if self.wait() != Command::Grant {
             resume_unwind(Box::new(Abandoned));
         }
     }
 
-    fn tell(&mut self, report: &Report) {
+    fn send_report(&mut self, report: &Report) {
         self.slot.report(report, &self.seen);
         self.seen = Seen::default();
         self.slot.pass(Side::Worker);

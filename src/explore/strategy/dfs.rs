@@ -1,10 +1,9 @@
-//! Depth-first search over the enabled sets, to the end; optionally one schedule per class.
+//! Exhaustive depth-first search over the enabled sets, optionally of one schedule per class.
 //!
-//! With `reduce`, *sleep sets* (P. Godefroid, "Partial-Order Methods for the Verification of
-//! Concurrent Systems", LNCS 1032, 1996, ch. 5): what was explored at a point need not be explored
-//! again below its siblings until something that depends on it has happened. Sleep sets alone
-//! complete exactly one execution of each Mazurkiewicz trace; an execution in which all that is
-//! enabled sleeps is given up.
+//! With `reduce`, it uses *sleep sets* (P. Godefroid, "Partial-Order Methods for the Verification of Concurrent
+//! Systems", LNCS 1032, 1996, ch. 5): a choice that was explored at a point need not be explored again below its
+//! siblings until something that depends on it has happened. Sleep sets alone complete exactly one execution of each
+//! Mazurkiewicz trace; an execution in which every enabled choice is asleep is given up.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +12,7 @@ use super::{Decision, Strategy, explored_share};
 use crate::explore::point::{Divergence, Point};
 use crate::explore::step::{Choice, Event};
 
-/// The search and its position; serialize it to continue later.
+/// The state of the search, which can be serialized to continue later.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Dfs {
     reduce: bool,
@@ -26,17 +25,17 @@ pub struct Dfs {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Node {
     taken: Option<Taken>,
-    /// What remains to be explored, the next one last.
+    /// The choices that remain to be explored, the next one last.
     todo: Vec<Choice>,
-    /// What need not be explored from here.
+    /// The sleep set: choices that need not be explored from here.
     sleep: Vec<Event>,
-    /// How many branches there are here, and which of them this is: for the estimate.
+    /// The number of branches here, and the index of the current one, for the estimate of progress.
     width: usize,
     index: usize,
 }
 
 impl Dfs {
-    /// A search that has not begun.
+    /// Creates a search.
     pub fn new(reduce: bool) -> Self {
         Self { reduce, path: Vec::new(), depth: 0, exhausted: false }
     }
@@ -57,8 +56,8 @@ impl Dfs {
         };
         let asleep = |choice: &Choice| sleep.iter().any(|event: &Event| event.choice == *choice);
         let mut todo: Vec<_> = point.choices.iter().copied().filter(|choice| !asleep(choice)).collect();
-        // Locks first: a refusal costs nothing while another task can go on. Kills last, when it is
-        // known which tasks could go on. `todo` is a stack, hence the reverse.
+        // Locks first, because a refusal costs nothing while another task can continue. Kills last, when it is known
+        // which tasks could continue. `todo` is a stack, hence the reverse.
         todo.sort_by_key(|choice| {
             let lock = point.step(*choice).is_some_and(|step| step.may_wait());
             std::cmp::Reverse((choice.kill, !lock, *choice))

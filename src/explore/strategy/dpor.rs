@@ -1,21 +1,20 @@
 //! One execution of each class: dynamic partial-order reduction with source sets and wakeup trees.
 //!
-//! After each execution every *race* in it (two dependent steps of different tasks of which the later one
-//! could have come first) is found, and where the earlier step was chosen a *wakeup sequence* is planned
-//! that leads to the later one instead, unless what was or will be explored there covers it (P. Abdulla,
-//! S. Aronis, B. Jonsson, K. Sagonas, "Source Sets: A Foundation for Optimal Dynamic Partial Order
-//! Reduction", JACM 64(4), 2017). No two executions are equivalent. An execution is given up only where a
-//! planned step turned out to be disabled, which [`System::would_run`](crate::explore::engine::System::would_run)
-//! could not tell beforehand.
+//! After each execution, every *race* in it is found: two dependent steps of different tasks of which the later one
+//! could have come first. At the point where the earlier step was chosen, a *wakeup sequence* is planned that leads to
+//! the later step instead, unless an explored or planned sequence there covers it (P. Abdulla, S. Aronis, B. Jonsson,
+//! K. Sagonas, "Source Sets: A Foundation for Optimal Dynamic Partial Order Reduction", JACM 64(4), 2017). No two
+//! executions are equivalent. An execution is given up only if a planned step turns out to be disabled, which
+//! [`System::would_run`](crate::explore::engine::System::would_run) could not predict.
 //!
-//! Steps may disable each other, so a race is sought with *each* dependent step that is not ordered before
-//! the previous step of the same task, not with the last one only: a lock is released before the next task
-//! takes it, but the race is with its having been taken. Steps that were announced and never done take part
-//! as well, and so does the kill of each task at each of its steps.
+//! Steps may disable each other, so a step may race with *each* dependent step that is not ordered before the previous
+//! step of the same task, not only with the last one: a lock is released before the next task acquires it, but the race
+//! is with the earlier acquisition. Steps that were announced but never executed also take part in races, and so does
+//! the kill of each task at each of its steps.
 //!
-//! With kills, the system has to know which steps are enabled
-//! ([`System::enabled`](crate::explore::engine::System::enabled)): only a task that could go on is killed, and a
-//! planned kill cannot try. Where only a try tells, [`Dfs`](super::dfs::Dfs) searches with kills.
+//! With kills, the system must know which steps are enabled
+//! ([`System::enabled`](crate::explore::engine::System::enabled)), because only a task that could continue is killed,
+//! and a planned kill cannot try the step. If only an attempt shows it, [`Dfs`](super::dfs::Dfs) searches with kills.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,12 +28,12 @@ use crate::explore::step::{Choice, Event, Step, Touch};
 pub struct Dpor {
     path: Vec<Node>,
     depth: usize,
-    /// The first decision of this execution that is new.
+    /// The index of the first new decision in this execution.
     fresh: usize,
     exhausted: bool,
 }
 
-/// A decision, and what decides on which others it depends.
+/// A decision, with the data that determines on which others it depends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Move {
     choice: Choice,
@@ -53,7 +52,7 @@ impl Move {
         }
     }
 
-    /// What `choice` would do, as far as its announcement tells.
+    /// The move of `choice`, according to its announcement.
     fn announced(choice: Choice, step: &Step) -> Self {
         let touches = step.touches().filter(|touch| !choice.kill || touch.access.may_wait()).collect();
         Self { choice, touches, created: Vec::new(), barrier: false }
@@ -80,12 +79,12 @@ impl Move {
                 return false;
             }
         }
-        // A step that is not in the sequence is done sooner or later; a kill need never happen.
+        // A step that is not in the sequence is executed eventually; a kill may never happen.
         !self.choice.kill
     }
 }
 
-/// A node of a wakeup tree: a move, and what is planned after it.
+/// A node of a wakeup tree: a move, and the branches planned after it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Branch {
     next: Move,
@@ -95,17 +94,17 @@ struct Branch {
 /// A point on the path of the current execution.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Node {
-    /// What need not be explored from here: explored already, here or at a point before.
+    /// The sleep set: moves that were already explored, here or at an earlier point.
     sleep: Vec<Move>,
-    /// What is planned from here; the first is under way.
+    /// The branches planned from here; the first is in progress.
     branches: Vec<Branch>,
     taken: Option<Taken>,
-    /// How many branches have been explored.
+    /// The number of branches that have been explored.
     explored: usize,
 }
 
 impl Dpor {
-    /// A search that has not begun.
+    /// Creates a search.
     pub fn new() -> Self {
         Self::default()
     }
@@ -128,7 +127,7 @@ impl Dpor {
         self.path.push(node);
     }
 
-    /// The next branch at `point` that can be taken; one is planned if none is and nothing was explored.
+    /// The next planned branch at `point` that can be taken. If none is planned and none was explored, plans one.
     fn choose(&mut self, point: &Point<'_>) -> Option<Choice> {
         let previous = point.depth.checked_sub(1).and_then(|at| self.path[at].taken.as_ref());
         let previous = previous.map(|taken| Choice::step(taken.choice.index()));
@@ -137,7 +136,7 @@ impl Dpor {
             if point.choices.contains(&branch.next.choice) {
                 return Some(branch.next.choice);
             }
-            // It was planned not knowing that it is disabled here.
+            // It was planned without knowing that it is disabled here.
             node.branches.remove(0);
         }
         if node.explored > 0 {
@@ -145,7 +144,7 @@ impl Dpor {
         }
         let awake =
             |choice: &&Choice| !choice.kill && !node.sleep.iter().any(|asleep| asleep.choice == **choice);
-        // Going on with the same task makes few switches.
+        // Continuing with the same task keeps the number of switches low.
         let choice = point.choices.iter().filter(awake).min_by_key(|choice| Some(**choice) != previous);
         let choice = *choice?;
         let next = Move::announced(choice, point.step(choice)?);
@@ -195,7 +194,7 @@ impl Strategy for Dpor {
         if self.exhausted {
             return Some(1.0);
         }
-        // As far as it is planned: branches are added while the search goes on, so the share can fall.
+        // Only planned branches are counted. More are added during the search, so the share can decrease.
         let width = |node: &Node| node.explored + node.branches.len();
         Some(explored_share(self.path.iter().map(|node| (node.explored, width(node)))))
     }
@@ -239,7 +238,7 @@ fn plan(branches: &mut Vec<Branch>, mut sequence: Vec<Move>) {
         if let Some(same) = sequence.iter().position(|other| other.choice == choice) {
             sequence.remove(same);
         }
-        // A leaf is explored with all that can follow.
+        // Below a leaf, everything that can follow is explored.
         if sequence.is_empty() || level[at].then.is_empty() {
             return;
         }
@@ -253,7 +252,7 @@ fn plan(branches: &mut Vec<Branch>, mut sequence: Vec<Move>) {
 struct Races<'a> {
     execution: &'a Completed<'a>,
     moves: Vec<Move>,
-    /// For each event the events that happened before it: a bit each.
+    /// For each event, the set of events that happened before it.
     past: Vec<Vec<u64>>,
 }
 
@@ -261,7 +260,7 @@ struct Races<'a> {
 struct Later<'a> {
     step: &'a Step,
     what: Move,
-    /// How many events had happened.
+    /// The number of events before it.
     position: usize,
 }
 
@@ -283,16 +282,16 @@ impl<'a> Races<'a> {
         Self { execution, moves, past }
     }
 
-    /// Calls `found` with where another decision should be made, and the sequence that leads to it.
+    /// Calls `found` with each point at which another decision should be made, and the sequence for it.
     fn each(&self, fresh: usize, mut found: impl FnMut(usize, Vec<Move>)) {
         let trace = self.execution.trace;
         for (position, event) in trace.events.iter().enumerate().skip(fresh) {
             if event.barrier {
-                // It happened because nothing else could, so it could not have happened earlier.
+                // It happened only because nothing else could, so it could not have happened earlier.
                 continue;
             }
             let what = match event.touched {
-                // These name all that could have changed it, or whether it was enabled.
+                // The actual accesses include all that could have changed it, or whether it was enabled.
                 Some(_) => self.moves[position].clone(),
                 None => {
                     let mut what = Move::announced(event.choice, &event.step);
@@ -304,7 +303,7 @@ impl<'a> Races<'a> {
         }
         for gone in self.execution.withdrawn {
             let what = Move::announced(Choice::step(gone.task), &gone.step);
-            // It could have been done at any point after, had it not been withdrawn.
+            // Without the withdrawal, it could have been executed at any later point.
             let position = trace.events.len();
             self.races(&Later { step: &gone.step, what, position }, &mut found);
         }
@@ -321,7 +320,7 @@ impl<'a> Races<'a> {
         }
     }
 
-    /// A task that was not killed could have been, at each of its steps and where it waits.
+    /// Plans kills: a task that was not killed could have been, at each of its steps and where it waits.
     fn kills(&self, found: &mut impl FnMut(usize, Vec<Move>)) {
         let trace = self.execution.trace;
         let killed = |task: usize| self.moves.iter().any(|m| m.choice == Choice::kill(task));
@@ -343,7 +342,7 @@ impl<'a> Races<'a> {
     fn races(&self, later: &Later<'_>, found: &mut impl FnMut(usize, Vec<Move>)) {
         let task = later.what.choice.process;
         let own = |other: &Move| other.choice == Choice::step(task as usize) || other.created.contains(&task);
-        // A kill is ordered after none of its task's steps: it could have come before each of them.
+        // A kill is not ordered after any of its task's steps, because it could have come before each of them.
         let previous = (0..later.position).rev().find(|at| match later.what.choice.kill {
             true => self.moves[*at].created.contains(&task),
             false => own(&self.moves[*at]),

@@ -1,11 +1,11 @@
-//! A search to the end, by the method that fits what is searched for.
+//! An exhaustive search, by the appropriate method.
 
 use serde::{Deserialize, Serialize};
 
 use super::Strategy;
 use super::{dfs::Dfs, dpor::Dpor};
 
-/// A search of every schedule, or of one schedule per class: serialise it and continue another day.
+/// A search of every schedule, or of one schedule per class. It can be serialized to continue later.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exhaustive {
@@ -16,11 +16,10 @@ pub enum Exhaustive {
 }
 
 impl Exhaustive {
-    /// A search that has not begun: of every schedule or, with `reduce`, of one per class, with up to
-    /// `kills` kills in each.
+    /// Creates a search of every schedule or, with `reduce`, of one per class, with up to `kills` kills in each.
     pub fn new(reduce: bool, kills: usize) -> Self {
         match reduce {
-            // A kill is planned without a try, so source sets need to know which steps are enabled.
+            // Kills are planned without an attempt, so source sets would need to know which steps are enabled.
             true if kills == 0 => Self::Dpor(Dpor::new()),
             reduce => Self::Dfs(Dfs::new(reduce)),
         }

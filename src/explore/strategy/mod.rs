@@ -1,4 +1,4 @@
-//! Strategies: how the decisions of an execution are made.
+//! Strategies, which make the decisions of an execution.
 
 pub mod dfs;
 pub mod dpor;
@@ -12,16 +12,16 @@ pub mod uniform;
 use super::point::{Completed, Divergence, Point};
 use super::step::{Choice, Event};
 
-/// What a strategy decided.
+/// The decision of a strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Grant this step, or kill its task.
     Take(Choice),
-    /// Give this execution up: it can find nothing new.
+    /// Give up this execution, because it cannot find anything new.
     GiveUp,
 }
 
-/// Makes the decisions of one execution after another.
+/// Makes the decisions of successive executions.
 pub trait Strategy {
     /// Begins an execution; returns whether anything is left to execute.
     fn begin(&mut self) -> bool;
@@ -29,10 +29,11 @@ pub trait Strategy {
     /// Chooses one of `point.choices`.
     ///
     /// # Errors
-    /// When the processes are not where the same decisions led before.
+    /// When the processes are at other steps than after the same decisions before.
     fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence>;
 
-    /// The step that was granted last is disabled, for instance because its lock is held; the engine asks again.
+    /// Called when the step that was granted last is disabled, for instance because its lock is held. The engine then
+    /// calls [`decide`](Self::decide) again.
     ///
     /// # Errors
     /// When the step was enabled after the same decisions before.
@@ -41,40 +42,39 @@ pub trait Strategy {
         Ok(())
     }
 
-    /// The last decision was carried out.
+    /// Called when the last decision was carried out.
     ///
     /// # Errors
-    /// When the same decisions had another effect before.
+    /// When the same decisions had a different effect before.
     fn done(&mut self, event: &Event) -> Result<(), Divergence> {
         let _ = event;
         Ok(())
     }
 
-    /// An execution is complete.
+    /// Called when an execution is complete.
     fn complete(&mut self, execution: &Completed<'_>) {
         let _ = execution;
     }
 
-    /// After each execution, complete or given up.
+    /// Called after each execution, complete or given up.
     fn end(&mut self) {}
 
-    /// Instead of [`Strategy::end`], where the processes went another way than before at this decision:
-    /// what was planned behind it is dropped.
+    /// Called instead of [`Strategy::end`] if the processes behaved differently than before at this decision. Drops the
+    /// plans after it.
     fn diverged(&mut self, position: usize) {
         let _ = position;
         self.end();
     }
 
-    /// The share of the search that is done, from 0 to 1, as far as it can be estimated; `None` for a
-    /// strategy that has no end.
+    /// The estimated share of the search that is done, from 0 to 1; `None` for a strategy without an end.
     fn explored(&self) -> Option<f64> {
         None
     }
 }
 
-/// The share of a tree that is explored, as if every subtree beside the current path were as large as its
-/// siblings: for each point on the path how many of its branches are explored, and how many there are
-/// (D. Knuth, "Estimating the Efficiency of Backtrack Programs", Mathematics of Computation 29, 1975).
+/// The explored share of a tree, assuming that sibling subtrees are equally large. `path` has the number of explored
+/// branches and the number of all branches at each point of the current path (D. Knuth, "Estimating the Efficiency of
+/// Backtrack Programs", Mathematics of Computation 29, 1975).
 fn explored_share(path: impl Iterator<Item = (usize, usize)>) -> f64 {
     let (mut explored, mut share) = (0.0, 1.0);
     for (done, width) in path {

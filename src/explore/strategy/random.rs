@@ -1,4 +1,4 @@
-//! At each point any enabled process, with equal probability.
+//! Chooses among the enabled processes with equal probability.
 
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
@@ -11,41 +11,41 @@ use crate::explore::step::{Access, Choice, Event};
 /// A. Donaldson, A. Betts, "Concurrency Testing Using Controlled Schedulers", TOPC 2(4), 2016).
 #[derive(Clone, Debug)]
 pub struct Random {
-    dice: Dice,
+    sampler: Sampler,
 }
 
 impl Random {
-    /// Decisions that follow from `seed` alone.
+    /// Creates a scheduler. `seed` determines its decisions.
     pub fn new(seed: u64) -> Self {
-        Self { dice: Dice::new(seed) }
+        Self { sampler: Sampler::new(seed) }
     }
 }
 
 impl Strategy for Random {
     fn begin(&mut self) -> bool {
-        self.dice.begin();
+        self.sampler.begin();
         true
     }
 
     fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence> {
-        let choices = self.dice.open(point);
-        Ok(Decision::Take(choices[self.dice.below(choices.len())]))
+        let choices = self.sampler.candidates(point);
+        Ok(Decision::Take(choices[self.sampler.below(choices.len())]))
     }
 
     fn done(&mut self, event: &Event) -> Result<(), Divergence> {
-        self.dice.note(event);
+        self.sampler.record(event);
         Ok(())
     }
 }
 
 /// What the sampling strategies share: reproducible random numbers, and which tasks can be killed.
 #[derive(Clone, Debug)]
-pub(super) struct Dice {
+pub(super) struct Sampler {
     random: Xoshiro256PlusPlus,
     held: Holders,
 }
 
-impl Dice {
+impl Sampler {
     pub(super) fn new(seed: u64) -> Self {
         Self { random: Xoshiro256PlusPlus::seed_from_u64(seed), held: Holders::default() }
     }
@@ -54,13 +54,13 @@ impl Dice {
         self.held = Holders::default();
     }
 
-    pub(super) fn note(&mut self, event: &Event) {
+    pub(super) fn record(&mut self, event: &Event) {
         self.held.record(event);
     }
 
-    /// The choices without kills of tasks that wait for a held lock: only a task that could go on is
-    /// killed, and a lock is not tried merely to find that out.
-    pub(super) fn open(&self, point: &Point<'_>) -> Vec<Choice> {
+    /// The choices, without kills of tasks that wait for a held lock: only a task that could continue is killed, and a
+    /// lock is not tried merely to find that out.
+    pub(super) fn candidates(&self, point: &Point<'_>) -> Vec<Choice> {
         let waits = |choice: &Choice| {
             point.step(*choice).is_some_and(|step| {
                 step.touches().any(|its| match its.access {

@@ -36,7 +36,7 @@ impl Strategy for Replay {
         let diverged =
             |expected: String, found: String| Err(Divergence { position: point.depth, expected, found });
         let Some(choice) = self.choices.get(point.depth).copied() else {
-            // A task that is left must be waiting for ever, which only trying its lock can show.
+            // A remaining task must be waiting forever, which only an attempt at its lock can show.
             let left = point.choices.iter().find(|choice| !choice.kill).copied();
             let step = left.and_then(|choice| Some((choice, point.step(choice)?)));
             return match step {
@@ -85,7 +85,7 @@ impl Strategy for Replay {
 }
 
 impl Replay {
-    /// Compares a finished execution with the whole schedule and what was recorded of it.
+    /// Compares a finished execution with the complete schedule and its record.
     ///
     /// # Errors
     /// The first difference.

@@ -1,11 +1,11 @@
-//! A decision of an exhaustive search, which is made again in each execution that begins alike.
+//! A decision of an exhaustive search, which is repeated in each execution with the same prefix.
 
 use serde::{Deserialize, Serialize};
 
 use crate::explore::point::{Divergence, Point};
 use crate::explore::step::{Choice, Event, Step, task_name, waiting};
 
-/// What was chosen at a point and, once it has happened, what it did.
+/// The choice at a point and, once it has been carried out, its event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Taken {
     pub(super) choice: Choice,
@@ -14,12 +14,12 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    /// `choice`, made at `point` for the first time; `None` if its task waits at no step there.
+    /// Records `choice`, made at `point` for the first time; `None` if its task does not wait at a step there.
     pub(super) fn at(point: &Point<'_>, choice: Choice) -> Option<Self> {
         Some(Self { choice, step: point.step(choice)?.clone(), event: None })
     }
 
-    /// The choice again, if its task waits at the same step as the first time.
+    /// Repeats the choice, if its task waits at the same step as the first time.
     pub(super) fn again(&self, point: &Point<'_>) -> Result<Choice, Divergence> {
         let found = point.step(self.choice);
         if found == Some(&self.step) {
@@ -32,8 +32,7 @@ impl Taken {
         })
     }
 
-    /// The choice, made as decision number `position`, did `event`: the same as the first time, if there
-    /// was one.
+    /// Checks that the choice, decision number `position`, had the same event as the first time, if there was one.
     pub(super) fn done(&mut self, position: usize, event: &Event) -> Result<(), Divergence> {
         let before = self.event.get_or_insert_with(|| event.clone());
         if before == event {
@@ -42,7 +41,7 @@ impl Taken {
         Err(Divergence { position, expected: before.to_string(), found: event.to_string() })
     }
 
-    /// The step turned out to be disabled, which is an error only if it was done before.
+    /// Handles a refusal of the step, which is an error only if the step was executed before.
     pub(super) fn refused(&self, point: &Point<'_>) -> Result<(), Divergence> {
         if self.event.is_none() {
             return Ok(());
