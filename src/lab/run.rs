@@ -162,7 +162,8 @@ fn runner(job: Job, root: PathBuf) -> Result<Vec<Ran>, String> {
         let enclosed = crate::process::in_namespace(&root, |numbers| {
             // It is a file open for writing, and a mount with one cannot be made read-only.
             drop(numbers);
-            enclosure::only_writable(&root, disk << 20);
+            // More room than may be used, so that passing the bound is seen as such and not as a full disk.
+            enclosure::only_writable(&root, disk << 21);
             let ran = carry_out(&job, &root, true).map_err(|error| error.to_string());
             crate::wire::codec::encode(&ran).unwrap_or_default()
         });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::card::Part;
+use super::card::{Limits, Part};
 use super::explore::{ExploreError, explore};
 use super::files::Files;
 use super::question::{Answer, Kind, Malformed};
@@ -13,6 +13,9 @@ use super::variant::Variant;
 use super::words::resolved;
 use crate::explore::traced::{Criteria, End, Findings, Found, Kind as FileKind, Outcome};
 use crate::supervisor::Supervisor;
+
+/// Seconds that an exploration has at least.
+const LEAST: f64 = 60.0;
 
 /// The truth could not be measured.
 #[derive(Debug, thiserror::Error)]
@@ -155,7 +158,9 @@ fn by_exploration(
 ) -> Result<Vec<Answer>, TruthError> {
     let argv = resolved(&variant.fill_all(&part.explore));
     let criteria = Criteria::default();
-    let (_, findings) = explore(supervisor, material, &argv, &criteria, &part.limits, part.executions)?;
+    // It has to come to its end, also on a busy machine.
+    let limits = Limits { seconds: part.limits.seconds.max(LEAST), ..part.limits };
+    let (_, findings) = explore(supervisor, material, &argv, &criteria, &limits, part.executions)?;
     if !findings.ended {
         let why =
             findings.uncontrolled.keys().next().cloned().unwrap_or_else(|| "too many schedules".to_owned());

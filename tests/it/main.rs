@@ -7,6 +7,7 @@ mod circles;
 mod common;
 mod explore;
 mod faults;
+mod labs;
 mod leftovers;
 mod lifecycle;
 mod model;
@@ -80,6 +81,7 @@ fn main() {
         traced_programs::tests(),
         traced_signals::tests(),
         traced_threads::tests(),
+        labs::tests(),
         net::tests(),
         queue::tests(),
         sync::tests(),

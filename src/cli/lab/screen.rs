@@ -234,7 +234,9 @@ fn draw(frame: &mut Frame<'_>, session: &Session<'_>, view: &mut View) {
     .areas(area);
     frame.render_widget(Paragraph::new(header(session, head.width)), head);
 
-    let mut text = anstream::adapter::strip_str(&session.question(view.at, body.width)).to_string();
+    let intro = if view.at == 0 { session.intro(body.width) + "\n" } else { String::new() };
+    let question = intro + &session.question(view.at, body.width);
+    let mut text = anstream::adapter::strip_str(&question).to_string();
     for said in &view.said {
         text.push('\n');
         // A result is laid out already; a sentence is wrapped.

@@ -64,6 +64,11 @@ impl Session<'_> {
         })
     }
 
+    /// What comes before the first question.
+    pub(super) fn intro(&self, width: u16) -> String {
+        page::page(&self.variant.fill(&self.lab.sheet(self.lang()).intro), width)
+    }
+
     /// The question as it is shown.
     pub(super) fn question(&self, at: usize, width: u16) -> String {
         let part = &self.lab.card.parts[at];

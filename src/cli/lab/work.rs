@@ -13,7 +13,6 @@ use crate::cli::output::{self, Finding, width};
 use crate::lab::answers::{self, form};
 use crate::lab::mark::State;
 use crate::lab::question::Kind;
-use crate::report::lab::page;
 
 #[derive(Args, Debug)]
 pub(super) struct WorkArgs {
@@ -64,11 +63,7 @@ pub(super) fn answer(desk: &Desk, args: &WorkArgs) -> Result<(String, Finding), 
 fn lines(session: &mut Session<'_>) -> Result<(String, Finding), Fault> {
     let lang = session.lang();
     let say = |text: &str| output::write(text);
-    say(&format!(
-        "{}\n\n{}\n",
-        session.title(),
-        page::page(&session.variant.fill(&session.lab.sheet(lang).intro), width())
-    ))?;
+    say(&format!("{}\n\n{}\n", session.title(), session.intro(width())))?;
     let keys = lang.say("[? hint   > skip   # list   ! quit]", "[? 提示   > 跳过   # 列表   ! 退出]");
     let mut input = std::io::stdin().lock().lines();
     'parts: for at in session.open() {

@@ -43,7 +43,9 @@ pub fn page(markdown: &str, width: u16) -> String {
             let _ = writeln!(text, "    {code}{line}{code:#}");
         } else if line.trim().is_empty() {
             flush(&mut paragraph, &mut text);
-            text.push('\n');
+            if !text.is_empty() && !text.ends_with("\n\n") {
+                text.push('\n');
+            }
         } else if line.starts_with("- ") || line.starts_with('|') {
             flush(&mut paragraph, &mut text);
             paragraph = line.to_owned();
@@ -54,7 +56,8 @@ pub fn page(markdown: &str, width: u16) -> String {
             if paragraph.ends_with(|c: char| c.is_ascii()) {
                 paragraph.push(' ');
             }
-            paragraph.push_str(line.trim());
+            // Emphasis is for the page, not for a terminal.
+            paragraph.push_str(&line.trim().replace("**", ""));
         }
     }
     flush(&mut paragraph, &mut text);

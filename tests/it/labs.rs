@@ -1,0 +1,274 @@
+//! Labs as a student, a lecturer and an autograder meet them.
+
+use crate::common::trials;
+use crate::traced_verbs::Place;
+use libtest_mimic::Trial;
+use serde_json::Value;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    trials!["labs":
+        a_student_predicts_and_sees_what_is_so_line_by_line,
+        answers_that_are_malformed_are_named_by_place_and_the_others_count,
+        a_lab_of_a_lecturer_is_found_and_its_mistake_is_told_with_the_mend,
+        hostile_programs_are_ended_told_and_leave_nothing,
+        a_wrong_program_is_shown_a_schedule_that_replays_and_a_right_one_is_proved,
+        the_formats_of_autograders_are_those_that_they_publish,
+        many_submissions_are_marked_as_each_alone,
+        every_lab_is_solved_by_its_solution_and_not_by_its_starter,
+    ]
+}
+
+/// A lab that needs nothing but a shell.
+const CARD: &str = r#"
+minutes = 5
+[vary]
+n = [2, 3, 4]
+[[part]]
+id = "sum"
+kind = "number"
+points = 2
+command = ["sh", "-c", "echo $(({{n}} + {{n}}))"]
+[[part]]
+id = "all"
+kind = "set"
+points = 3
+explore = ["sh", "-c", "echo a >> log & echo b >> log & wait"]
+take = "file:log"
+[[part]]
+id = "add"
+kind = "program"
+points = 4
+file = "add.*"
+limits = { seconds = 30, processes = 40 }
+check = 'test "$(cat n)" = 3 || { echo "n is $(cat n)"; exit 1; }'
+[[part.test]]
+name = "it ends well"
+seconds = 2
+exit = 0
+"#;
+const SHEET: &str = "# A lab\nHello.\n## sum: A sum\nHow much is {{n}} and {{n}}?\n> Hint: add\n> Why: so\n\
+    ## all: All\nWhat can log hold?\n> Hint: two\n## add: Add\nAdd one twice.\n> Hint: lock\n";
+/// Adds one twice, by two processes; wrong without a lock.
+const RACE: &str = "inc() { read x < n; echo $((x + 1)) > n; }\ninc & inc & wait\n";
+/// One after the other.
+const RIGHT: &str = "inc() { read x < n; echo $((x + 1)) > n; }\ninc & wait; inc & wait\n";
+
+fn place(name: &str) -> Place {
+    let place = Place::new(name, &[]);
+    for (file, text) in [("lab.toml", CARD), ("en.md", SHEET), ("zh.md", SHEET), ("files/n", "1\n")] {
+        let path = place.path().join("labs/tiny").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    place
+}
+
+fn lab(place: &Place, words: &[&str]) -> Command {
+    let mut command = place.command(&["lab", "--lang", "en", "--labs", "labs"]);
+    command.args(words).env("XDG_STATE_HOME", place.path().join("state")).env("LOGNAME", "ada");
+    command
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(output)))
+}
+
+fn hand_in(place: &Place, folder: &str, files: &[(&str, &str)]) {
+    let folder = place.path().join(folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+}
+
+fn grade(place: &Place, folder: &str, format: &str) -> Value {
+    json(&lab(place, &["grade", "tiny", "--student", "ada", "--format", format, folder]).output().unwrap())
+}
+
+fn part<'v>(mark: &'v Value, id: &str) -> &'v Value {
+    mark["parts"].as_array().unwrap().iter().find(|part| part["id"] == id).unwrap()
+}
+
+fn a_student_predicts_and_sees_what_is_so_line_by_line() {
+    let place = place("lab-work");
+    let mut child =
+        lab(&place, &["work", "tiny"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"?\nmany\n1000\n>\na\na b, b a\n").unwrap();
+    let text = said(&child.wait_with_output().unwrap());
+    for expected in
+        ["Hint 1/1: add", "\"many\"", "1000", "✗", "a b", "✓", "1 of 3 parts are right, 3 of 9 points"]
+    {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    // What was typed is kept, and what was right stays so.
+    let answers = std::fs::read_to_string(place.path().join("tiny/answers.toml")).unwrap();
+    assert!(answers.contains("all = \"a b, b a\""), "{answers}");
+    let list = said(&lab(&place, &[]).output().unwrap());
+    assert!(list.lines().any(|line| line.contains("tiny") && line.contains("3/9")), "{list}");
+    let check = lab(&place, &["check", "tiny"]).output().unwrap();
+    assert_eq!(check.status.code(), Some(3), "{}", said(&check));
+    let chinese = said(&lab(&place, &["check", "tiny", "--lang", "zh"]).output().unwrap());
+    assert!(chinese.contains("得分"), "{chinese}");
+}
+
+fn answers_that_are_malformed_are_named_by_place_and_the_others_count() {
+    let place = place("lab-malformed");
+    hand_in(&place, "in", &[("answers.toml", "sum = = 4\nall = [\"a b\", \"b a\"]\nother = 1\n")]);
+    let mark = grade(&place, "in", "json");
+    assert_eq!(part(&mark, "all")["score"], 3.0, "{mark:#}");
+    let places: Vec<(u64, u64)> = mark["answers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["line"].as_u64().unwrap(), one["column"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(places, [(1, 7), (3, 1)], "{mark:#}");
+}
+
+fn a_lab_of_a_lecturer_is_found_and_its_mistake_is_told_with_the_mend() {
+    let place = place("lab-mistake");
+    let card = place.path().join("labs/tiny/lab.toml");
+    std::fs::write(&card, CARD.replace("kind = \"set\"", "kind = \"sett\"")).unwrap();
+    let output = lab(&place, &["author", "check", "labs/tiny"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("lab.toml:12:8"), "{}", said(&output));
+    std::fs::write(&card, CARD).unwrap();
+    std::fs::write(place.path().join("labs/tiny/zh.md"), SHEET.replace("> Hint: lock\n", "")).unwrap();
+    let output = lab(&place, &["start", "tiny"]).output().unwrap();
+    assert!(said(&output).contains("zh.md:10:1: part `add` has no hint"), "{}", said(&output));
+    assert!(said(&output).contains("hint: add `> Hint"), "{}", said(&output));
+}
+
+fn hostile_programs_are_ended_told_and_leave_nothing() {
+    let place = place("lab-hostile");
+    let mark = format!("proclab-hostile-{}", std::process::id());
+    let outside = place.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    for (name, text, bound) in [
+        ("fork", format!(": {mark}; f() {{ f & f & wait; }}; f; f\n"), "processes"),
+        ("deaf", format!(": {mark}; trap '' TERM INT HUP; while :; do sleep 1; done\n"), "time"),
+        (
+            "loud",
+            format!(": {mark}; while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done\n"),
+            "output",
+        ),
+        (
+            "full",
+            format!(
+                ": {mark}; while :; do cat big big > more 2> /dev/null || echo x > big; mv more big; done\n"
+            ),
+            "",
+        ),
+        ("daemon", format!("setsid sh -c ': {mark}; sleep 600' > /dev/null 2>&1 &\nsleep 0.2\n"), ""),
+        ("wait", format!(": {mark}; mkfifo p; read x < p\n"), "time"),
+    ] {
+        hand_in(&place, name, &[("add.sh", &text)]);
+        let graded = grade(&place, name, "json");
+        let part = part(&graded, "add");
+        assert_eq!(
+            (part["state"].as_str(), part["score"].as_f64()),
+            (Some("wrong"), Some(0.0)),
+            "{name}: {part:#}"
+        );
+        let failed = &part["tests"][0]["failed"];
+        assert!(failed["reason"].is_string(), "{name}: {part:#}");
+        if !bound.is_empty() {
+            assert_eq!(failed["bound"], bound, "{name}: {part:#}");
+        }
+    }
+    let living = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter(|entry| {
+        std::fs::read(entry.path().join("cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&mark))
+    });
+    assert_eq!(living.count(), 0, "nothing of them is left");
+}
+
+fn a_wrong_program_is_shown_a_schedule_that_replays_and_a_right_one_is_proved() {
+    let place = place("lab-program");
+    hand_in(&place, "race", &[("add.sh", RACE)]);
+    hand_in(&place, "right", &[("add.sh", RIGHT)]);
+    // The student's own n is not the lab's: it counts for nothing.
+    hand_in(&place, "cheat", &[("add.sh", "exit 0\n"), ("n", "3\n")]);
+    let race = grade(&place, "race", "json");
+    let bad = &part(&race, "add")["schedule"];
+    assert!(bad["why"].as_str().unwrap().contains("n is "), "{race:#}");
+    std::fs::copy(place.path().join("labs/tiny/files/n"), place.path().join("race/n")).unwrap();
+    let replay = bad["replay"].as_str().unwrap().replace("proclab", env!("CARGO_BIN_EXE_proclab"));
+    let output =
+        Command::new("sh").args(["-c", &replay]).current_dir(place.path().join("race")).output().unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{replay}: {}", said(&output));
+    let right = grade(&place, "right", "json");
+    assert_eq!(part(&right, "add")["state"], "right", "{right:#}");
+    let cheat = grade(&place, "cheat", "json");
+    assert_eq!(part(&cheat, "add")["state"], "partly", "{cheat:#}");
+}
+
+fn the_formats_of_autograders_are_those_that_they_publish() {
+    let place = place("lab-formats");
+    hand_in(&place, "in", &[("answers.toml", "all = \"a b,\"\n"), ("add.sh", RIGHT)]);
+    let gradescope = grade(&place, "in", "gradescope");
+    let tests = gradescope["tests"].as_array().unwrap();
+    assert_eq!(tests.iter().map(|test| test["score"].as_f64().unwrap()).sum::<f64>(), 5.5, "{gradescope:#}");
+    for test in tests {
+        assert!(test["max_score"].is_number() && test["output"].is_string() && test["name"].is_string());
+        assert!(["passed", "failed"].contains(&test["status"].as_str().unwrap()));
+        assert!(
+            ["hidden", "after_due_date", "after_published", "visible"]
+                .contains(&test["visibility"].as_str().unwrap())
+        );
+    }
+    let exercism = grade(&place, "in", "exercism");
+    assert_eq!((exercism["version"].as_u64(), exercism["status"].as_str()), (Some(3), Some("fail")));
+    assert!(exercism["message"].is_null());
+    for test in exercism["tests"].as_array().unwrap() {
+        assert!(["pass", "fail", "error"].contains(&test["status"].as_str().unwrap()), "{test:#}");
+        assert!(test["test_code"].is_string() && test["task_id"].is_u64());
+        assert!(test["output"].as_str().unwrap().chars().count() <= 500);
+    }
+    let own = grade(&place, "in", "json");
+    let schema = json(&place.command(&["schema", "lab"]).output().unwrap());
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    assert!(validator.is_valid(&own), "{own:#}");
+    assert_eq!(own, grade(&place, "in", "json"), "the same input has the same result");
+}
+
+fn many_submissions_are_marked_as_each_alone() {
+    let place = place("lab-all");
+    for (name, answer) in [("ada", "4"), ("bob", "6"), ("=eve", "8")] {
+        hand_in(&place, &format!("all/{name}"), &[("answers.toml", &format!("sum = {answer}\n"))]);
+    }
+    let table = said(&lab(&place, &["grade", "tiny", "--all", "all", "--csv"]).output().unwrap());
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines[0], "student,score,max,sum,all,add,note");
+    assert_eq!(lines.len(), 4, "{table}");
+    for name in ["ada", "bob"] {
+        let alone = json(
+            &lab(&place, &["grade", "tiny", "--student", name, &format!("all/{name}")]).output().unwrap(),
+        );
+        let line = lines.iter().find(|line| line.starts_with(name)).unwrap();
+        assert_eq!(line.split(',').nth(1).unwrap().parse::<f64>().unwrap(), alone["score"].as_f64().unwrap());
+    }
+}
+
+/// One variant of each lab, so that it stays cheap; `lab author check --all` proves twenty.
+fn every_lab_is_solved_by_its_solution_and_not_by_its_starter() {
+    for needed in ["python3", "cc"] {
+        let is_there = |folder: &str| Path::new(folder).join(needed).exists();
+        if !["/usr/local/bin", "/usr/bin", "/bin"].into_iter().any(is_there) {
+            println!("left out: {needed} is not installed");
+            return;
+        }
+    }
+    let place = Place::new("lab-author", &[]);
+    let mut command =
+        place.command(&["lab", "author", "check", "--all", "--variants", "1", "--measurements", "1"]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
