@@ -185,7 +185,12 @@ export function watchView(page, [job]) {
 async function showJob(page, job, place, isRun) {
   const { t } = page;
   const panel = new WatchPanel(t, { isRun, stop: () => post(`jobs/${job}`, "stop").catch(() => {}) });
-  page.follow(job, (messages) => panel.apply(messages));
+  page.follow(job, (messages) => {
+    panel.apply(messages);
+    const over = messages.find((message) => message.type === "over");
+    const record = over?.records[0];
+    if (record) page.happened({ outcome: record.verdict, tickets: record.runs?.[0]?.outcome?.sold });
+  });
   try {
     const view = await get(`jobs/${job}`);
     place.replaceChildren(commandLine(view.command, t), panel.element);
