@@ -78,7 +78,7 @@ export class Timeline {
   }
 
   drawLegend() {
-    this.legend.replaceChildren(...[...STATES, "lock"].map((state) => {
+    this.legend.replaceChildren(...[...STATES, "lock", "reaped in here"].map((state) => {
       const row = document.createElement("li");
       const sample = document.createElement("canvas");
       sample.width = 44;
@@ -92,6 +92,10 @@ export class Timeline {
         if (state === "lock") {
           pen.fillStyle = this.colour.lock;
           pen.fillRect(0, 8, 22, 3);
+        } else if (state === "reaped in here") {
+          pen.strokeStyle = this.colour.zombie;
+          pen.setLineDash([3, 2]);
+          pen.strokeRect(0.5, 2.5, 21, 7);
         } else {
           this.block(pen, state, 0, 0, 22, 12);
         }

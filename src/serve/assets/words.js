@@ -71,6 +71,7 @@ const ZH = {
   "zombie": "僵尸",
   "reaped": "已回收",
   "unknown": "未知",
+  "reaped in here": "在此期间被回收",
   "lock": "锁",
   "timeline": "时间线",
   "lanes": "条泳道",

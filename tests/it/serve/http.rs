@@ -2,6 +2,7 @@
 
 use crate::common::PATIENCE;
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -99,6 +100,8 @@ pub(super) fn raw(host: &str, bytes: &[u8]) -> (u16, String) {
 /// Server-sent events as they come.
 pub(super) struct Stream {
     lines: BufReader<TcpStream>,
+    /// Messages of a job that came in one event with one that was looked for, and after it.
+    rest: VecDeque<Value>,
 }
 
 impl Stream {
@@ -109,7 +112,7 @@ impl Stream {
         let mut status = String::new();
         lines.read_line(&mut status).unwrap();
         assert!(status.contains(" 200 "), "{status}");
-        Stream { lines }
+        Stream { lines, rest: VecDeque::new() }
     }
 
     /// The next event: its name and its data.
@@ -128,15 +131,26 @@ impl Stream {
         panic!("no event comes");
     }
 
+    /// The next message of the job.
+    pub(super) fn message(&mut self) -> Value {
+        loop {
+            if let Some(message) = self.rest.pop_front() {
+                return message;
+            }
+            let (name, data) = self.next();
+            if name == "job" {
+                self.rest.extend(data.as_array().unwrap().iter().cloned());
+            }
+        }
+    }
+
     /// The first message of the job for which this holds.
     pub(super) fn until(&mut self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let begin = Instant::now();
-        while begin.elapsed() < PATIENCE {
-            let (name, data) = self.next();
-            if name == "job"
-                && let Some(found) = data.as_array().unwrap().iter().find(|message| holds(message))
-            {
-                return found.clone();
+        while begin.elapsed() < PATIENCE * 2 {
+            let message = self.message();
+            if holds(&message) {
+                return message;
             }
         }
         panic!("{what}: it never came");
