@@ -18,6 +18,7 @@ use super::protocol::{Command, JobView};
 use super::worker::{self, Order, Said};
 use crate::process::{Child, Process, StartError};
 use crate::supervisor::Supervisor;
+use crate::sys::poll::is_writable;
 use crate::wire::control;
 
 /// Workers at once; each may have processes of its own.
@@ -88,9 +89,14 @@ impl Job {
         self.news.subscribe()
     }
 
-    /// Passes a command to its worker; whether it is there to take it.
-    pub(super) fn command(&self, command: Command) -> bool {
-        self.commands.borrow().as_ref().is_some_and(|commands| commands.send(command).is_ok())
+    /// Passes a command to its worker. It does not wait for one that takes none: this is the thread that serves all.
+    pub(super) fn command(&self, command: Command) -> Result<(), CommandError> {
+        let commands = self.commands.borrow();
+        let commands = commands.as_ref().ok_or(CommandError::Ended)?;
+        if !commands.socket().is_ok_and(is_writable) {
+            return Err(CommandError::Busy);
+        }
+        commands.send(command).map_err(|_| CommandError::Ended)
     }
 
     fn add(&self, said: Said) {
@@ -137,6 +143,17 @@ pub(super) struct Jobs {
     all: RefCell<BTreeMap<String, Rc<Job>>>,
     /// The order in which they began.
     order: RefCell<VecDeque<String>>,
+}
+
+/// A worker did not get a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CommandError {
+    /// It has ended.
+    #[error("its worker has ended")]
+    Ended,
+    /// It has not taken those before.
+    #[error("its worker has not done what it was told before")]
+    Busy,
 }
 
 /// A job could not begin.

@@ -15,7 +15,7 @@ use super::assets::{self, Asset};
 use super::catalogue::{Catalogue, scenarios};
 use super::class::Class;
 use super::connection::Bucket;
-use super::job::{BeginError, Jobs};
+use super::job::{BeginError, CommandError, Jobs};
 use super::protocol::{ClassRequest, Command, Request, VERSION, Vote};
 use super::reply::{Reply, json, nothing, refuse, text};
 use super::stream::{Viewer, follow};
@@ -124,8 +124,15 @@ impl Door {
                 None => nothing(),
                 Some(job) => match body::<Command>(request).await {
                     Err(reply) => reply,
-                    Ok(command) if job.command(command.clone()) => json(&serde_json::json!({})),
-                    Ok(_) => refuse(StatusCode::GONE, "its worker has ended", "begin again"),
+                    Ok(command) => match job.command(command) {
+                        Ok(()) => json(&serde_json::json!({})),
+                        Err(error @ CommandError::Ended) => {
+                            refuse(StatusCode::GONE, &error.to_string(), "begin again")
+                        }
+                        Err(error @ CommandError::Busy) => {
+                            refuse(StatusCode::TOO_MANY_REQUESTS, &error.to_string(), "wait a second")
+                        }
+                    },
                 },
             },
             (&Method::GET, path) => match path.strip_prefix("jobs/").and_then(|id| site.jobs.find(id)) {

@@ -136,6 +136,13 @@ pub fn await_writable(fd: BorrowedFd<'_>, interrupt: Option<BorrowedFd<'_>>) -> 
     }
 }
 
+/// Whether a message can be written now without waiting.
+pub fn is_writable(fd: BorrowedFd<'_>) -> bool {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one entry that outlives the call, which does not wait.
+    unsafe { libc::poll(&raw mut entry, 1, 0) == 1 && entry.revents & libc::POLLOUT != 0 }
+}
+
 /// Whether the peer of a stream socket has shut down its sending side (`POLLRDHUP`), even if unread bytes are left.
 pub fn has_finished_sending(fd: BorrowedFd<'_>) -> bool {
     let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };

@@ -50,7 +50,7 @@ const page = {
 
 function route() {
   page.at = location.hash;
-  const [name, ...rest] = decodeURIComponent(location.hash.replace(/^#\/?/, "")).split("/");
+  const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
   const view = views[name] ? name : "run";
   page.view?.close?.();
   page.job = null;

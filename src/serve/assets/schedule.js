@@ -97,7 +97,7 @@ export function scheduleView(page, [code, schedule]) {
   const send = async (command) => {
     if (!job || busy) return;
     busy = true;
-    try { await post(`jobs/${job}`, command); } catch { await start({ schedule: { token: scene?.code ?? code, schedule: next(command) } }); }
+    try { await post(`jobs/${job}`, command); } catch (error) { if (error.status !== 429) await start({ schedule: { token: scene?.code ?? code, schedule: next(command) } }); }
     busy = false;
   };
   // Where its worker has gone, another one begins where the schedule stands.

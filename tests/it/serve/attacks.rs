@@ -1,8 +1,10 @@
 //! Those who do not belong do not come in.
 
 use super::http::{Server, connect, raw};
-use crate::common::{PATIENCE, trials};
+use crate::common::{PATIENCE, id_of, kill, trials, until};
 use libtest_mimic::Trial;
+use nix::sys::signal::Signal;
+use proclab::sys::procfs::tree;
 use std::io::{Read, Write};
 use std::time::Instant;
 
@@ -16,6 +18,7 @@ pub(super) fn tests() -> Vec<Trial> {
         no_request_names_a_program_or_a_file,
         a_connection_that_says_nothing_is_closed_and_many_of_them_stop_nobody,
         too_many_requests_are_turned_away,
+        a_worker_that_takes_no_commands_stops_nobody,
         other_machines_are_let_in_only_when_that_is_said,
     ]
 }
@@ -220,6 +223,22 @@ fn too_many_requests_are_turned_away() {
     }
     drop(stream);
     let _ = writer.join();
+}
+
+fn a_worker_that_takes_no_commands_stops_nobody() {
+    let server = Server::start(&[]);
+    let job = server.begin(&serde_json::json!({ "schedule": { "token": "t2k1.no.qr" } }));
+    let _follows = server.follow(&job);
+    let worker = tree::children_by_parent(id_of(&server.program)).unwrap()[0];
+    kill(worker, Signal::SIGSTOP);
+    let refused = (0..3_000).any(|nth| {
+        let (status, _) = server.post(&format!("jobs/{job}"), &serde_json::json!("whole"));
+        assert!([200, 429].contains(&status), "{nth}: {status}");
+        status == 429
+    });
+    assert!(refused, "what it does not take is not kept for it without end");
+    until("it serves on", || server.get("catalogue").0 == 200);
+    kill(worker, Signal::SIGCONT);
 }
 
 fn other_machines_are_let_in_only_when_that_is_said() {
