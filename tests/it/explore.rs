@@ -30,15 +30,15 @@ pub(crate) fn tests() -> Vec<Trial> {
         trial("explore::real_processes_count_what_a_brute_force_counts_with_kills", counts_with_kills),
         trial("explore::every_lock_keeps_its_promise", promises),
         trial("explore::every_witness_replays_twenty_times", replays),
-        trial("explore::pipelines_deadlock_as_often_as_they_should", pipelines),
+        trial("explore::pipelines_deadlock_in_exactly_the_expected_schedules", pipelines),
         trial("explore::a_token_is_explored_and_replayed_on_the_command_line", command_line),
-        trial("explore::bad_input_is_one_clear_line", bad_input),
-        trial("explore::a_bounded_search_goes_on_from_its_file", resumed),
+        trial("explore::bad_input_causes_one_clear_line", bad_input),
+        trial("explore::a_bounded_search_continues_from_its_file", resumed),
         trial("explore::ctrl_c_ends_a_search_with_a_stopped_worker_at_once", stopped_worker),
         trial("explore::free_runs_come_to_a_verdict", free_runs),
         trial("explore::trials_show_the_race_by_default", race_by_default),
-        trial("explore::a_person_who_schedules_sees_the_state_and_undoes_steps", step_by_step),
-        trial("explore::one_schedule_a_class_finds_the_same_on_real_processes", reduction),
+        trial("explore::replay_step_shows_the_state_and_undoes_steps", step_by_step),
+        trial("explore::one_schedule_per_class_finds_the_same_on_real_processes", reduction),
     ]
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub(super) fn play(stage: &mut Stage<'_>) -> Result<(), DemoError> {
     stage.scene(
-        "Two clients, told apart by their addresses. The server's buffer has 16 bytes, and it ignores every \
+        "Two clients, distinguished by their addresses. The server's buffer has 16 bytes, and it ignores every \
          second datagram of each client, as if the network had lost it.",
     );
     let bind = "127.0.0.1:0".to_owned();

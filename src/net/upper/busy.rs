@@ -124,6 +124,6 @@ mod tests {
         assert_eq!((peers.len(), report.most, rests), (3, 3, false));
         drop(clients);
         let refused = door.next().is_some();
-        assert!(refused, "those above the limit are told so");
+        assert!(refused, "connections above the limit get a message");
     }
 }

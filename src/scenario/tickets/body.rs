@@ -98,7 +98,7 @@ impl Seen for Emptied {
 pub enum Writing {
     /// The new number, and whether a ticket was sold.
     Done(i64, bool),
-    /// Another buyer has published a newer version meanwhile.
+    /// Another buyer has already published a newer version.
     Outdated,
 }
 

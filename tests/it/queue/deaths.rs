@@ -14,18 +14,18 @@ use std::time::{Duration, Instant};
 
 pub(super) fn tests() -> Vec<Trial> {
     vec![
-        trial("a_sleeping_receiver_hears_of_the_last_senders_death", last_sender),
-        trial("a_sleeping_sender_hears_of_the_last_receivers_death", last_receiver),
+        trial("a_sleeping_receiver_notices_the_last_senders_death", last_sender),
+        trial("a_sleeping_sender_notices_the_last_receivers_death", last_receiver),
         trial("a_send_after_the_last_receivers_death_is_refused_at_once", refused_at_once),
         trial("a_stopped_process_is_alive", stopped_is_alive),
         trial(
             "a_process_stopped_in_the_middle_of_a_send_delays_no_other_beyond_the_timeout",
             stopped_in_the_middle,
         ),
-        trial("a_leased_message_comes_back_to_a_sleeper_when_its_holder_is_killed", lease_comes_back),
+        trial("a_leased_message_returns_to_a_sleeper_when_its_holder_is_killed", lease_comes_back),
         trial("a_leased_message_stays_with_a_holder_that_is_stopped", lease_stays),
-        trial("the_end_waits_for_what_is_leased", end_waits_for_leases),
-        trial("what_a_killed_receiver_took_is_told_with_its_pid", losses_are_told),
+        trial("the_end_waits_for_leased_messages", end_waits_for_leases),
+        trial("the_message_that_a_killed_receiver_took_is_reported_with_its_pid", losses_are_told),
         trial("a_waiting_process_uses_no_processor_time", idle_costs_nothing),
         trial("nothing_is_left_open", nothing_is_left),
     ]

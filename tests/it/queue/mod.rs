@@ -25,8 +25,8 @@ pub(crate) fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
 
 pub(crate) fn tests() -> Vec<Trial> {
     let mut all = vec![
-        crate::common::bounded("queue::the_promise_holds_wherever_a_process_is_killed", the_promise_holds),
-        trial("the_books_balance_after_a_storm_of_kills", || {
+        crate::common::bounded("queue::the_promise_holds_at_every_kill_point", the_promise_holds),
+        trial("every_message_is_accounted_for_after_a_storm_of_kills", || {
             for leases in [false, true] {
                 let storm = storm::run(Duration::from_secs(2), Duration::from_millis(10), 5, leases);
                 assert!(storm.kills > 10 && storm.received > 100, "{storm:?}");

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 pub(super) fn tests() -> Vec<Trial> {
-    vec![trial("a_scribbler_crashes_no_process", scribbles)]
+    vec![trial("corrupted_memory_crashes_no_process", scribbles)]
 }
 
 /// The memory of the only queue that this process has.
