@@ -106,12 +106,16 @@ fn make_room(mut settings: Applied, args: Receiver<Boot>, report: Sender<()>) ->
     let Some(highest) = settings.highest_number() else {
         return Ok(Room { settings, args, report, held: Vec::new() });
     };
-    let held = descriptor::hold_numbers_up_to(highest)?;
+    // Again after each move: the number that became free must not be the next one that is opened.
+    let mut held = descriptor::hold_numbers_up_to(highest)?;
     settings.move_descriptors()?;
+    held.extend(descriptor::hold_numbers_up_to(highest)?);
     let moved = Receiver::adopt(args.as_fd())?;
     drop(args);
+    held.extend(descriptor::hold_numbers_up_to(highest)?);
     let (there, here) = control::channel::<Sender<()>>()?;
     there.send(report).map_err(std::io::Error::other)?;
+    held.extend(descriptor::hold_numbers_up_to(highest)?);
     let report = here.recv().map_err(std::io::Error::other)?;
     Ok(Room { settings, args: moved, report, held })
 }

@@ -357,11 +357,13 @@ impl Applied {
 
     /// Moves the descriptors that are to be passed out of the way of their numbers.
     pub(crate) fn move_descriptors(&mut self) -> io::Result<()> {
-        for (_, fd) in &mut self.descriptors {
-            *fd = Fd::from(fd.as_fd().try_clone_to_owned()?);
-        }
-        for fd in self.streams.iter_mut().chain([&mut self.notify]).flatten() {
-            *fd = Fd::from(fd.as_fd().try_clone_to_owned()?);
+        let passed = self.descriptors.iter_mut().map(|(_, fd)| fd);
+        let others = self.streams.iter_mut().chain([&mut self.notify]).flatten();
+        // Closed together at the end: none may take the number of another.
+        let mut old = Vec::new();
+        for fd in passed.chain(others) {
+            let moved = Fd::from(fd.as_fd().try_clone_to_owned()?);
+            old.push(std::mem::replace(fd, moved));
         }
         Ok(())
     }
