@@ -1,4 +1,4 @@
-//! What exploration costs: schedules a second, a granted step over the bare operation, a hand-over.
+//! The cost of exploration: schedules per second, the overhead of a granted step, a hand-over.
 //!
 //! `cargo bench --bench explore`
 #![expect(clippy::print_stdout, reason = "a bench prints what it has measured")]
@@ -75,7 +75,7 @@ fn sale(buyers: usize, lock: &str, search: bool) -> Sale {
     Sale { buyers, stock: 1, lock, search, store: Store::Rename, think: Duration::ZERO }
 }
 
-/// Explores to the end; how many schedules, and how long it took, without starting the processes.
+/// Explores all schedules, and returns their number and the time without starting the processes.
 fn explore(supervisor: &Supervisor, sale: &Sale, reduce: bool) -> (u64, Duration) {
     let scratch = Scratch::new().expect("a directory");
     let mut lab = GatedRun::<Tickets>::new(supervisor, sale, scratch.path()).expect("a lab");
@@ -95,8 +95,8 @@ fn replay() -> Duration {
     begin.elapsed()
 }
 
-/// The median of a free purchase through the step points, and of the same operations without them, in
-/// microseconds; in turn, so that both meet the same noise.
+/// The median time of a free purchase through the step points, and of the same operations without them, in
+/// microseconds. They are measured in turn, so that both are subject to the same noise.
 fn step_points() -> (f64, f64) {
     let scratch = Scratch::new().expect("a directory");
     let sale = Sale { store: Store::Truncate, ..sale(1, "none", false) };
@@ -121,7 +121,7 @@ fn timed(stock: &Path, purchase: impl FnOnce()) -> f64 {
     begin.elapsed().as_secs_f64() * 1e6
 }
 
-/// A word goes back and forth between two processes that sleep in between; microseconds a round.
+/// Passes a word back and forth between two processes that sleep in between; microseconds per round.
 fn handover(supervisor: &Supervisor) -> f64 {
     let region = Region::create(64, 64).expect("memory");
     let file = Fd::from(region.file().try_clone_to_owned().expect("a descriptor"));

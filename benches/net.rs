@@ -1,4 +1,4 @@
-//! The network programs beside plain copies and beside the Python programs: `cargo bench --bench net`.
+//! Compares the network programs with plain copies and with the Python programs: `cargo bench --bench net`.
 //!
 //! Everything runs in turn and in one run, over loopback. Absolute numbers depend on the machine; the
 //! ratios on the last lines are what to compare. `-- file`, `-- upper` or `-- echo` runs that part only.
@@ -20,7 +20,7 @@ const REQUEST: &[u8] = b"wusir";
 const LOAD: Duration = Duration::from_millis(1500);
 
 fn main() {
-    // `cargo test --benches` runs this too, and wants nothing but that it builds.
+    // `cargo test --benches` runs this too, only to check that it builds.
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
@@ -161,7 +161,7 @@ fn memory_loop() -> Duration {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Plain {
-    /// `sendfile(2)` and `splice(2)`, by way of the standard library.
+    /// `sendfile(2)` and `splice(2)`, through the standard library.
     Kernel,
     /// A read and a write of each piece.
     Calls,
@@ -331,8 +331,8 @@ struct Load {
     memory: u64,
 }
 
-/// Opens the connections, has the active ones ask for a while, and checks every answer: all of them get
-/// as many as the others, so one that is starved shows as the slowest.
+/// Opens the connections, sends requests on the active ones for a while, and checks every response. Each of them sends
+/// the same number of requests, so a starved connection shows as the slowest.
 fn load(command: Command, open: usize, active: usize, answer: &'static [u8]) -> Option<Load> {
     let server = Server::start(command)?;
     let before = resident(server.child.id());
@@ -349,7 +349,7 @@ fn load(command: Command, open: usize, active: usize, answer: &'static [u8]) -> 
         .into_iter()
         .map(|mut streams| {
             thread::spawn(move || {
-                // A round that is not counted: the server accepts and wakes up.
+                // A round that is not counted, in which the server accepts connections and wakes up.
                 ask(&mut streams, answer)?;
                 let (began, mut asked, mut slowest) = (Instant::now(), 0, Duration::ZERO);
                 while began.elapsed() < LOAD {
@@ -371,7 +371,7 @@ fn load(command: Command, open: usize, active: usize, answer: &'static [u8]) -> 
     })
 }
 
-/// One request on each stream, and its answer; the time until the last was there.
+/// Sends one request on each stream, and returns the time until the last response has arrived.
 fn ask(streams: &mut [TcpStream], answer: &[u8]) -> Option<Duration> {
     let began = Instant::now();
     for stream in &mut *streams {
@@ -393,7 +393,7 @@ fn resident(pid: u32) -> u64 {
 
 // ---- the parts ----
 
-/// A server that is killed when it is not needed any more.
+/// A server that is killed when it is no longer needed.
 struct Server {
     child: Child,
     address: SocketAddr,
@@ -450,7 +450,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        // In memory where that is possible: what is measured is the programs, not the disk.
+        // In memory if possible, because the programs are measured, not the disk.
         let memory = Path::new("/dev/shm");
         let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let path = base.join(format!("proclab-bench-net-{}", std::process::id()));

@@ -1,4 +1,4 @@
-//! The queue beside its peers: messages a second and the time of a round trip.
+//! Compares the queue with its peers: messages per second and the time of a round trip.
 //!
 //! ```text
 //! cargo bench --bench queue [--features peers] [-- PART-OF-A-NAME]
@@ -58,7 +58,7 @@ impl<'de> Deserialize<'de> for Kib {
     }
 }
 
-/// What is measured: a number of messages through a queue of a capacity.
+/// A measurement: a number of messages through a queue of a capacity.
 #[derive(Clone, Copy)]
 struct Work {
     capacity: usize,
@@ -72,13 +72,13 @@ fn child(body: impl FnOnce()) -> Pid {
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
             body();
-            // SAFETY: ends the copy without running what belongs to the original.
+            // SAFETY: ends the child without running the parent's exit handlers.
             unsafe { nix::libc::_exit(0) }
         }
     }
 }
 
-/// Messages a second.
+/// Messages per second.
 fn rate(work: Work, run: impl FnOnce() -> Vec<Pid>) -> f64 {
     let begin = Instant::now();
     for pid in run() {
@@ -87,8 +87,7 @@ fn rate(work: Work, run: impl FnOnce() -> Vec<Pid>) -> f64 {
     work.messages as f64 / begin.elapsed().as_secs_f64()
 }
 
-/// The processes of `work`: `send(n)` in each producer, `receive()` in each consumer but the last, which is
-/// this process itself.
+/// The processes of `work`: each producer sends, and each consumer receives. The last consumer is this process.
 fn ours<T: Serialize + de::DeserializeOwned + Copy>(work: Work, value: T) -> f64 {
     let mut ends = Some(bounded::<T>(work.capacity).expect("a queue can be made"));
     rate(work, || {
@@ -203,7 +202,7 @@ fn python(work: Work, bytes: usize) -> Option<f64> {
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
-/// Seconds a round trip, with a child that ends after the last.
+/// Seconds per round trip, with a child that ends after the last one.
 fn time_trips(trips: u32, echo: Pid, mut trip: impl FnMut(u64)) -> f64 {
     let begin = Instant::now();
     (0..trips).for_each(|number| trip(number.into()));
@@ -212,7 +211,7 @@ fn time_trips(trips: u32, echo: Pid, mut trip: impl FnMut(u64)) -> f64 {
     took / f64::from(trips)
 }
 
-/// Seconds a round trip of 8 bytes.
+/// Seconds per round trip of 8 bytes.
 fn our_round_trip(trips: u32) -> f64 {
     let (there, arrives) = bounded::<u64>(1).expect("a queue can be made");
     let (back, returns) = bounded::<u64>(1).expect("a queue can be made");
@@ -235,7 +234,7 @@ fn ipc_round_trip(trips: u32) -> f64 {
     })
 }
 
-/// Bytes a second of copying 1 KiB at a time through a megabyte.
+/// Bytes per second of copying one megabyte in pieces of 1 KiB.
 fn memcpy() -> f64 {
     let (from, mut to) = (vec![1_u8; 1 << 20], vec![0_u8; 1 << 20]);
     let begin = Instant::now();
@@ -267,7 +266,7 @@ fn idle() -> f64 {
     used() - before
 }
 
-/// The middle, the least and the most of several rounds.
+/// The median, the minimum and the maximum of several rounds.
 fn median(mut measure: impl FnMut() -> f64) -> [f64; 3] {
     sorted((0..ROUNDS).map(|_| measure()).collect())
 }

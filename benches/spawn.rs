@@ -1,9 +1,9 @@
-//! What it costs to start a process and to join it: ours, the kernel's bare calls, the standard library,
+//! The cost of starting and joining a process with this library, the bare system calls, the standard library,
 //! `procspawn` and Python's `multiprocessing`, in one run.
 //!
 //! `cargo bench --bench spawn`, with `--features peers` for procspawn; Python if `python3` is there.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
-#![expect(unsafe_code, reason = "the bare fork that we are measured against")]
+#![expect(unsafe_code, reason = "the bare fork with which the library is compared")]
 
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
@@ -92,7 +92,7 @@ fn machine() {
 /// Something that starts one process and joins it.
 type Work<'a> = Box<dyn FnMut() + 'a>;
 
-/// Competitors take turns, round by round, so that a machine that changes its speed does so for all.
+/// Competitors take turns in each round, so that changes in the speed of the machine affect all of them.
 #[derive(Default)]
 struct Contest<'a> {
     entries: Vec<(&'static str, Work<'a>)>,
@@ -151,7 +151,7 @@ fn command() {
     assert!(status.expect("its end").success());
 }
 
-/// Python's three, as it measures itself; what is not there is named.
+/// Python's three start methods, as measured by Python. Reports what is unavailable.
 fn python() -> Vec<(String, f64)> {
     const SCRIPT: &str = "
 import multiprocessing as mp, time, statistics
@@ -206,7 +206,7 @@ fn count_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("/proc").count()
 }
 
-/// How many descriptors the first of a hundred children has, and the last, while all live.
+/// The number of descriptors of the first and of the last of a hundred children, while all are alive.
 fn descriptors(supervisor: &Supervisor, method: StartMethod) -> (usize, usize) {
     let counted = |_| {
         let child = supervisor.start(Process::new(count_descriptors).start_method(method)).expect("a child");

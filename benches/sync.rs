@@ -1,4 +1,4 @@
-//! The primitives beside their peers: what a lock, an event and a barrier cost.
+//! Compares the primitives with their peers: the cost of a lock, an event and a barrier.
 //!
 //! ```text
 //! cargo bench --bench sync
@@ -24,13 +24,13 @@ fn child(body: impl FnOnce()) -> Pid {
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
             body();
-            // SAFETY: ends the copy without running what belongs to the original.
+            // SAFETY: ends the child without running the parent's exit handlers.
             unsafe { nix::libc::_exit(0) }
         }
     }
 }
 
-/// Nanoseconds for each of `times` operations: the median of several rounds, the least and the most.
+/// Nanoseconds per operation, of `times` operations: the median, the minimum and the maximum of several rounds.
 fn nanoseconds(times: u64, mut run: impl FnMut()) -> [f64; 3] {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
@@ -146,7 +146,7 @@ fn main() {
     figures.iter().for_each(|figure| println!("{figure}"));
 }
 
-/// Two processes that hand a word to each other, and sleep on it after a short look.
+/// Two processes that pass a word to each other, and sleep on it after spinning briefly.
 fn futex_round_trips(trips: u32) {
     use proclab::shm::region::Region;
     use std::sync::atomic::Ordering::{Acquire, Release};

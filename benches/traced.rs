@@ -1,5 +1,5 @@
-//! What it costs to explore programs: an execution over the bare run, executions over classes, the time to the
-//! first outcome, a parallel make of many rules.
+//! The cost of exploring programs: an execution compared with a bare run, executions per class, the time to the first
+//! outcome, and a parallel make of many rules.
 //!
 //! `cargo bench --bench traced`
 #![expect(clippy::print_stdout, reason = "a bench prints what it has measured")]
@@ -15,7 +15,7 @@ use proclab::{Scratch, Supervisor};
 
 /// Paired rounds of each work; the figures are medians.
 const ROUNDS: usize = 7;
-/// Executions of one round; of Python, whose processes are a hundred times as large, fewer.
+/// Executions per round; fewer for Python, whose processes are a hundred times as large.
 const EXECUTIONS: u64 = 40;
 const EXECUTIONS_OF_PYTHON: u64 = 10;
 
@@ -124,7 +124,7 @@ fn main() {
     figures.iter().for_each(|figure| println!("{figure}"));
 }
 
-/// A makefile of so many rules, of which two lack a dependency on each other.
+/// A makefile of `count` rules, two of which lack a dependency on each other.
 fn rules(count: usize) -> String {
     let names: Vec<String> = (0..count).map(|rule| format!("r{rule}")).collect();
     let mut text = format!("all: {} gen use\n", names.join(" "));
@@ -156,7 +156,7 @@ fn whole() -> Search {
     Search { seed: 1, exhaustive: true, time: Some(Duration::from_secs(60)), ..Search::default() }
 }
 
-/// How long a search takes in all, what it finds, and when the first outcome is told.
+/// The duration of a search, its findings, and the time until the first outcome is reported.
 fn search(supervisor: &Supervisor, command: &Command, how: &Search) -> (Duration, Findings, Duration) {
     let begin = Instant::now();
     let mut first = None;
@@ -173,7 +173,7 @@ fn search(supervisor: &Supervisor, command: &Command, how: &Search) -> (Duration
     }
 }
 
-/// The mean time of a few bare runs, each after the folder is as it was.
+/// The mean time of a few bare runs, each after the folder was reset.
 fn freely(argv: &[&str], folder: &Path) -> Duration {
     let runs = 10;
     let mut time = Duration::ZERO;

@@ -1,8 +1,8 @@
-//! What watching costs, and whether what it tells is true: `cargo bench --bench watch`.
+//! The cost and the accuracy of watching: `cargo bench --bench watch`.
 //!
-//! Each program runs alone, under `proclab watch`, and under the peers in turn, several times over; medians are
-//! compared, for these machines are noisy. Peers that are not there are named as left out. The floor is what the
-//! kernel's records cost by themselves: the same events, opened and never read.
+//! Each program runs several times in turn alone, under `proclab watch`, and under the peers. Medians are compared,
+//! because the machines are noisy. Unavailable peers are reported. The floor is the cost of the kernel's records alone:
+//! the same events, opened but never read.
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use proclab::sys::perf::ring::Ring;
 use serde_json::Value;
 
 const ROUNDS: usize = 15;
-/// Rounds of one that slows a program down threefold: more would not tell more.
+/// Rounds of an observer that slows a program down threefold, for which more rounds add no information.
 const SLOW_ROUNDS: usize = 3;
 const SWITCHES: usize = 30_000;
 const CHILDREN: usize = 1_000;
@@ -46,7 +46,7 @@ fn bench() {
     }
 }
 
-/// How a program is run: by itself, by us, by a peer.
+/// The ways in which a program is run: alone, under this library, and under each peer.
 fn observers() -> Vec<(&'static str, Vec<&'static str>)> {
     let proclab = env!("CARGO_BIN_EXE_proclab");
     let mut observers = vec![
@@ -117,7 +117,7 @@ fn slow_down(program: &str) -> Vec<String> {
     figures
 }
 
-/// The program times itself, so that the observer's own start and report are not counted.
+/// The program measures its own time, so that the start and the report of the observer are not counted.
 fn timed(name: &str, observer: &[&str], program: &str) -> (f64, Vec<u8>) {
     let own = std::env::current_exe().expect("a running program has a path");
     let result = std::env::temp_dir().join(format!("proclab-bench-{}", std::process::id()));
@@ -165,8 +165,8 @@ fn median(times: &mut [f64]) -> f64 {
     times[times.len() / 2]
 }
 
-/// Two processes on one CPU that hand a byte to and fro, with a little work between: about 100,000 switches a
-/// second.
+/// Two processes on one CPU that pass a byte back and forth, with a little work in between: about 100,000 context
+/// switches per second.
 fn ping() {
     stay_on_one_cpu();
     let own = std::env::current_exe().expect("a running program has a path");
@@ -207,8 +207,8 @@ fn stay_on_one_cpu() {
     let _ = sched_setaffinity(nix::unistd::Pid::from_raw(0), &first);
 }
 
-/// Work of a fixed amount would take longer while watched; work of a fixed CPU time does not hide the cost of
-/// switches, for that is paid outside it.
+/// Works for a fixed CPU time, because a fixed amount of work would take longer while watched. This does not hide the
+/// cost of context switches, which is paid outside of that time.
 fn work(time: Duration) {
     let begin = Instant::now();
     while begin.elapsed() < time {
@@ -226,9 +226,9 @@ fn forks() {
 
 const PHASES: usize = 5;
 
-/// Five times 40 ms on the CPU and 40 ms asleep. It tells for each phase its begin and end on the monotonic
-/// clock, which the records have too, and the time on the CPU between them by the kernel's own account: the
-/// truth, without the program's start and end.
+/// Five times 40 ms on the CPU and 40 ms asleep. For each phase it prints its begin and end on the monotonic clock,
+/// which the records use too, and the time on the CPU between them by the kernel's own accounting. This is the truth,
+/// without the program's start and end.
 fn phases() {
     let at = |clock| Duration::from(clock_gettime(clock).expect("the clock is there"));
     let now = || (at(ClockId::CLOCK_MONOTONIC).as_nanos(), at(ClockId::CLOCK_PROCESS_CPUTIME_ID).as_nanos());
@@ -246,7 +246,7 @@ fn phases() {
     tell(told);
 }
 
-/// Each phase as the program told it beside the same stretch of the exported trace.
+/// Compares each phase, as the program printed it, with the same interval of the exported trace.
 fn truth() -> Vec<String> {
     let own = std::env::current_exe().expect("a running program has a path");
     let name = |what| std::env::temp_dir().join(format!("proclab-bench-{what}-{}", std::process::id()));
@@ -298,7 +298,7 @@ fn truth() -> Vec<String> {
             ours / 1e6
         );
         worst = worst.max((ours - truth).abs());
-        // Of a sleep, the time off the CPU is what counts.
+        // For a sleep, the time off the CPU counts.
         let (ours, truth) =
             if nth % 2 == 0 { (ours, truth) } else { (end - begin - ours, end - begin - truth) };
         sums[nth % 2].0 += ours;

@@ -1,11 +1,11 @@
-//! Kills a process at every instruction of every operation on a queue and on the primitives, and checks what they
-//! promise:
+//! Kills a process at every instruction of every operation on a queue and on the primitives, and checks their
+//! guarantees:
 //!
 //! ```text
 //! cargo run --release --example kill_every_instruction [-- STRIDE [WORD …]]
 //! ```
 //!
-//! A stride of 7 tries every seventh instruction; words choose cases, as in `1 send full`.
+//! A stride of 7 tries every seventh instruction. Words select cases, as in `1 send full`.
 #![expect(clippy::print_stdout, reason = "an example that reports")]
 
 #[path = "../tests/it/queue/forked.rs"]
@@ -67,7 +67,9 @@ fn main() -> ExitCode {
         }
     }
     println!("{points} kill points in {:.0} s, {broken} cases broken", begin.elapsed().as_secs_f64());
-    println!("left out: rounds of a loop after the first twelve, but for the last; and what the kernel does");
-    println!("inside a system call, except that a victim that sleeps there was killed asleep");
+    println!(
+        "not tested: iterations of a loop after the twelfth, except for the last; and the inside of system calls,"
+    );
+    println!("except that victims that sleep in one were killed there");
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::from(3) }
 }

@@ -1,4 +1,4 @@
-//! Eight processes send and receive for a while as one is killed every few milliseconds and replaced:
+//! Eight processes send and receive while one is killed and replaced every few milliseconds:
 //!
 //! ```text
 //! cargo run --release --example queue_storm [-- SECONDS [MILLISECONDS [CAPACITY]]]
@@ -23,5 +23,5 @@ fn main() {
         let storm = storm::run(Duration::from_secs(seconds), Duration::from_millis(pause), capacity, leases);
         println!("{storm:#?}");
     }
-    println!("the books balance");
+    println!("every message is accounted for");
 }

@@ -1,12 +1,11 @@
 //! A process-and-IPC runtime that you can watch, race and replay.
 //!
 //! # The problem
-//! Two processes read the same number, both take one away, both write it back. Threads have tools
-//! against that; processes had luck. This library starts real processes, lets them talk, and shows what
-//! they did.
+//! Two processes read the same number, both subtract one, and both write it back. Threads have tools to find such
+//! races; processes have not. This library starts real processes, lets them communicate, and shows what they did.
 //!
-//! # First success
-//! A function runs in a process of its own, and its result comes back:
+//! # A first example
+//! Run a function in its own process, and get its result:
 //!
 //! ```no_run
 //! use proclab::{Process, Supervisor};
@@ -24,14 +23,14 @@
 //! }
 //! ```
 //!
-//! [`Process`] says what is to run and how, a [`Supervisor`] starts it and owns it, a [`Child`] is what
-//! its parent holds. There are three [`StartMethod`]s: a fresh copy of the executable, a copy of the
-//! memory, and a copy of a small server's memory.
+//! A [`Process`] describes what to run and how, a [`Supervisor`] starts and owns it, and a [`Child`] is the parent's
+//! handle of it. There are three [`StartMethod`]s: executing the program again, copying this process, and copying a
+//! small server process.
 //!
 //! # Failure
-//! A child that panics, is killed, or exits by itself leaves a typed end, never a lost one: its
-//! [`Exit`], and the [`Panic`]'s message and place. A start is a handshake in which the child's death is
-//! one of the answers. When the supervisor goes, its daemons go with it, even if it is killed.
+//! The end of a child that panics, is killed, or exits is always reported as a typed value: its [`Exit`], and the
+//! message and location of a [`Panic`]. Starting a child is a handshake, which also reports the child's death. When the
+//! supervisor ends, even if it is killed, its daemons end with it.
 //!
 //! ```no_run
 //! use proclab::{Exit, Process, Signal, Supervisor};
@@ -46,21 +45,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Talking
-//! Arguments and results are any serde types, and may hold the ends of an `ipc-channel`, descriptors
-//! ([`Fd`]) and the ends of a bounded [`queue`], which loses nothing to a SIGKILL at any
-//! instruction. Memory is shared under the locks of [`sync`], files under a [`sync::file_lock`].
+//! # Communication
+//! Arguments and results can have any serde type, and can contain the ends of an `ipc-channel`, descriptors ([`Fd`]) and
+//! the ends of a bounded [`queue`], which survives a SIGKILL at any instruction. Memory is shared under the locks of
+//! [`sync`], files under a [`sync::file_lock`].
 //!
 //! # Work
-//! A [`pool`] runs jobs in processes that persist, and a job that crashes costs no other. A [`supervisor::Tree`] starts
-//! its children again when they end.
+//! A [`pool`] runs jobs in persistent processes, and a job that crashes does not affect others. A [`supervisor::Tree`]
+//! restarts its children when they end.
 //!
 //! # Replay
-//! [`explore`] runs processes one granted step at a time, counts every interleaving and replays any of
-//! them; [`observe`] shows of any program which processes ran, were ready, and were blocked, and on what.
-//! The program `proclab` shows both.
+//! [`explore`] runs processes one step at a time, counts every interleaving and replays any of them. [`observe`] shows,
+//! for any program, which processes were running, ready, or blocked, and on what. The program `proclab` does both.
 
-// The public API: these names, and the modules below.
+// The public API consists of these names and the modules below.
 pub use process::{
     ArgsMissing, Child, ChildOutput, ChildStdin, Current, Exit, Given, Handle, JoinError, Lines, OutputLine,
     Panic, Parent, Process, ResultError, Run, Scratch, ScratchError, Signal, StartError, StartMethod, Stdio,
@@ -83,8 +81,8 @@ pub mod sync;
 mod process;
 mod wait;
 
-// What these stand on, and the program. Public for this package's own tests and benches: no part of the API, and
-// any release may change it.
+// The foundations and the program. They are public only for this package's own tests and benches, are not part of the
+// API, and may change in any release.
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

@@ -1,4 +1,4 @@
-//! The `proclab` program: child entry, then the command line.
+//! The `proclab` program: the entry point of children, then the command line.
 
 fn main() -> std::process::ExitCode {
     proclab::child_entry();

@@ -1,7 +1,7 @@
-//! `proclab bench`: the same work done by this library and by its peers in turn, so that a machine that
-//! changes speed does so for all of them.
+//! `proclab bench`: this library and its peers do the same work in turn, so that changes in the speed of the machine
+//! affect all of them.
 //!
-//! It lies beside the other benches and is compiled into the program by `src/cli/bench.rs`.
+//! It is next to the other benches, and `src/cli/bench.rs` compiles it into the program.
 
 mod queue;
 mod start;
@@ -11,7 +11,7 @@ use crate::report::bench::{Contest, Entry, Work};
 use crate::scenario::run::stage::{Reason, RunError, result_of};
 use crate::supervisor::Supervisor;
 
-/// What a contestant's process returns: its figure, or `None` if this machine lacks what it needs.
+/// The result of a contestant's process: its figure, or `None` if this machine lacks something that it needs.
 type Figure = Result<Option<f64>, Reason>;
 
 /// A contestant: each of its turns is a process that returns one figure.
@@ -19,21 +19,20 @@ type Figure = Result<Option<f64>, Reason>;
 /// The process is passed the capacity of the queue, or 0 if the work has none.
 struct Contestant {
     name: &'static str,
-    /// For a peer: which of this library's contestants it is compared with.
+    /// For a peer, the contestant of this library with which it is compared.
     beside: Option<&'static str>,
-    /// How it waits for the other side, where it matters.
+    /// How it waits for the other side, if that matters.
     waits: &'static str,
     process: fn() -> Process<usize, Figure, ArgsMissing>,
 }
 
-/// Gives each contestant `rounds` turns. `progress` is called after each turn with the number of turns
-/// taken and the number of turns in all.
+/// Gives each contestant `rounds` turns. Calls `progress` after each turn with the number of turns taken and the total
+/// number of turns.
 ///
-/// Each turn is a process of its own, and so is each process that it starts, so a Ctrl-C ends all of it.
+/// Each turn is a separate process, and so is each process that it starts, so Ctrl-C ends all of them.
 ///
 /// # Errors
-/// [`RunError`]. An interrupt after the first round is not an error: the contest ends with the rounds that
-/// are complete.
+/// [`RunError`]. An interrupt after the first round is not an error: the contest ends with the complete rounds.
 pub(crate) fn hold(
     supervisor: &Supervisor,
     work: Work,

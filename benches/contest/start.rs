@@ -1,4 +1,4 @@
-//! What it costs to start a process and to join it.
+//! The cost of starting and joining a process.
 
 use super::{Contestant, Figure, python};
 use crate::process::{Exit, Process, StartMethod};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 /// Starts per turn.
 const STARTS: usize = 40;
-/// Starts per turn of Python's, which take up to a hundred times as long.
+/// Starts per turn of Python, whose starts take up to a hundred times as long.
 const PYTHON_STARTS: &str = "5";
 
 pub(super) fn contestants() -> Vec<Contestant> {
@@ -67,7 +67,7 @@ fn command(_: usize) -> Figure {
     })
 }
 
-/// The median of [`STARTS`] starts, after one that warms up.
+/// The median of [`STARTS`] starts, after a warm-up.
 fn median_us(mut start_and_join: impl FnMut() -> Result<(), Reason>) -> Figure {
     start_and_join()?;
     let mut times = Vec::with_capacity(STARTS);

@@ -1,4 +1,4 @@
-//! iceoryx2, whose nearest thing is publish-subscribe with back-pressure: one publisher, one subscriber.
+//! iceoryx2, whose closest equivalent is publish-subscribe with back-pressure: one publisher, one subscriber.
 
 use super::{Kib, TWO, Two, child};
 use iceoryx2::config::Config;
@@ -23,10 +23,10 @@ struct Block([u8; 1024]);
 #[repr(C)]
 struct Pair(u64, u64);
 
-/// How long it may take to end.
+/// The time limit of a run.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Messages a second; none if it does not come to an end.
+/// Messages per second; `None` if the run does not end in time.
 pub(super) fn run(capacity: usize, messages: usize, bytes: usize) -> Option<f64> {
     let Kib(block) = Kib([7; 1024]);
     let (first, second): Two = TWO;
@@ -39,7 +39,7 @@ pub(super) fn run(capacity: usize, messages: usize, bytes: usize) -> Option<f64>
     rate
 }
 
-/// What its names begin with, to tell them apart from those of other programs. Children inherit it.
+/// The prefix of its names, which distinguishes them from those of other programs. Children inherit it.
 fn prefix() -> &'static str {
     static PREFIX: OnceLock<String> = OnceLock::new();
     PREFIX.get_or_init(|| format!("proclab_bench_{}_", std::process::id()))
@@ -49,7 +49,7 @@ fn root() -> PathBuf {
     std::env::temp_dir().join(format!("{}root", prefix()))
 }
 
-/// It leaves a file behind in any case, and more when it is killed.
+/// Removes the files that it leaves behind: one in any case, and more when it is killed.
 fn remove_files() {
     let _ = std::fs::remove_dir_all(root());
     for entry in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
@@ -59,7 +59,7 @@ fn remove_files() {
     }
 }
 
-/// Both ends are processes of their own, so that neither is forked from one in which the library has run.
+/// Both ends are separate processes, so that neither is forked from a process in which the library has run.
 fn measure<T: ZeroCopySend + std::fmt::Debug + Copy + 'static>(
     capacity: usize,
     messages: usize,
@@ -67,7 +67,7 @@ fn measure<T: ZeroCopySend + std::fmt::Debug + Copy + 'static>(
 ) -> Option<f64> {
     static ROUND: AtomicUsize = AtomicUsize::new(0);
     let round = ROUND.fetch_add(1, Ordering::Relaxed);
-    // Before the fork, so that both children have the same.
+    // Before the fork, so that both children have the same prefix.
     prefix();
     let name = format!("proclab-bench-{}-{round}", std::process::id());
     let name: ServiceName = name.as_str().try_into().expect("a name");
@@ -84,7 +84,7 @@ fn measure<T: ZeroCopySend + std::fmt::Debug + Copy + 'static>(
         for _ in 0..messages {
             publisher.send_copy(value).expect("it receives");
         }
-        // The subscriber takes all before the service goes.
+        // The subscriber receives everything before the service ends.
         wait.read_exact(&mut [0]).expect("the subscriber is done");
     });
     let subscriber = child(|| {

@@ -1,15 +1,15 @@
-//! `eventfd(2)`: a descriptor that is readable from when it is rung until it is silenced.
+//! `eventfd(2)`: a descriptor that can be made readable and unreadable.
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// A bell.
+/// An event that wakes processes that poll it.
 #[derive(Debug)]
 pub struct Event(OwnedFd);
 
 impl Event {
-    /// A silent one; close-on-exec.
+    /// Creates an event that is not readable, close-on-exec.
     ///
     /// # Errors
     /// `EMFILE` when no descriptor is left.
@@ -17,12 +17,12 @@ impl Event {
         Ok(Event(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?.into()))
     }
 
-    /// Makes it readable. The write fails only at the highest count, at which it is readable already.
+    /// Makes it readable. The write fails only at the maximum count, when it is already readable.
     pub fn ring(&self) {
         let _ = nix::unistd::write(&self.0, &1_u64.to_ne_bytes());
     }
 
-    /// Makes it unreadable. The read fails only where it is so already.
+    /// Makes it unreadable. The read fails only if it already is.
     pub fn silence(&self) {
         let _ = nix::unistd::read(&self.0, &mut [0; 8]);
     }

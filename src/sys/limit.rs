@@ -1,10 +1,10 @@
-//! `setrlimit(2)`: how much of a resource a process may use.
+//! `setrlimit(2)`: limits on the resources of a process.
 
 use nix::sys::resource::{Resource as Kernels, setrlimit};
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// A resource that the kernel limits, by its name in `setrlimit(2)` without `RLIMIT_`.
+/// A resource that the kernel can limit, named as in `setrlimit(2)` without `RLIMIT_`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Resource {
@@ -16,11 +16,11 @@ pub enum Resource {
     Cpu,
     /// Bytes of heap and data.
     Data,
-    /// Bytes of a file that is written. `SIGXFSZ` beyond it, or `EFBIG` where that is ignored.
+    /// Bytes of a file that is written. A write beyond it raises `SIGXFSZ`, or fails with `EFBIG` if that is ignored.
     Fsize,
     /// Bytes locked in memory.
     Memlock,
-    /// One more than the highest descriptor: how many files may be open.
+    /// One more than the highest descriptor number, which limits the number of open files.
     Nofile,
     /// Processes and threads of the user.
     Nproc,

@@ -126,7 +126,7 @@ pub fn fault_address(tid: Pid) -> io::Result<Option<u64>> {
     Ok((info.si_signo == libc::SIGSEGV && info.si_code == SEGV_ACCERR).then(address))
 }
 
-/// Who sent a signal, and why: what its handler is told of it.
+/// The sender and the cause of a signal, as its handler receives them.
 #[derive(Clone, Copy)]
 pub struct SignalInfo(libc::siginfo_t);
 
@@ -164,7 +164,7 @@ impl SignalInfo {
         Self(info)
     }
 
-    /// The task is told this of the signal that it is about to be delivered.
+    /// Sets the information for the signal that is about to be delivered to the task.
     ///
     /// # Errors
     /// As [`SignalInfo::of`].
