@@ -185,23 +185,6 @@ impl Region {
         }
     }
 
-    /// Fills `buffer` with the bytes at `offset`.
-    ///
-    /// # Panics
-    /// When they are outside the mapping.
-    #[inline]
-    pub(crate) fn get(&self, offset: usize, buffer: &mut [u8]) {
-        self.check(offset, buffer.len());
-        // SAFETY: inside the mapping, which no slice of this process overlaps.
-        unsafe {
-            self.mapping
-                .base()
-                .as_ptr()
-                .add(offset)
-                .copy_to_nonoverlapping(buffer.as_mut_ptr(), buffer.len());
-        }
-    }
-
     #[inline(always)]
     fn check(&self, offset: usize, len: usize) {
         // Every mapping has at least one page, so the compiler removes this check for constant offsets.

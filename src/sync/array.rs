@@ -113,7 +113,11 @@ impl<T: Plain> Array<T> {
         self.lock_until(Deadline::now())
     }
 
+    #[inline(always)]
     fn lock_until(&self, deadline: Deadline) -> Result<ArrayGuard<'_, T>, MutexError<ArrayGuard<'_, T>>> {
+        if let Some(hold) = held_lock::try_take(&self.shared) {
+            return Ok(ArrayGuard { array: self, hold });
+        }
         let (hold, pid) = held_lock::take(&self.shared, &self.interrupt, deadline)?;
         poisoned_or(ArrayGuard { array: self, hold }, pid)
     }

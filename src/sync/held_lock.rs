@@ -1,41 +1,54 @@
 //! A linked lock with its poison: what [`super::Mutex`], [`super::RLock`] and [`super::Array`] stand on.
 
 use super::error::{MutexError, Poisoned, WaitError};
-use super::linked::{LinkedHold, pid_of};
+use super::linked::pid_of;
 use super::patience::{Interrupt, until};
 use super::shared::Shared;
 use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
+use crate::sys::robust::ThisThread;
+use std::marker::PhantomData;
 use std::sync::atomic::Ordering;
 
 /// The PID of the process that poisoned the lock; 0 if it is clean.
 const POISON: usize = 0;
 
-/// The lock is held until this is dropped.
+/// The lock is held until this is dropped. It is the thread's: it is not `Send`.
 #[derive(Debug)]
 pub(super) struct Hold<'a> {
     shared: &'a Shared,
-    hold: LinkedHold,
-    was_panicking: bool,
+    /// A panic was under way when the lock was taken. A whole word: a guard is moved by words, and a processor waits for
+    /// a store of a byte before it can load the word that it is in.
+    was_panicking: usize,
+    not_send: PhantomData<*const ()>,
+}
+
+/// Takes the lock if it is free and clean, and nothing is in the way: all that most locks need.
+#[inline(always)]
+pub(super) fn try_take(shared: &Shared) -> Option<Hold<'_>> {
+    let thread = shared.lock().try_lock()?;
+    shared.lock().begin(thread);
+    let hold = Hold::new(shared);
+    // Another attempt finds the lock free again, and reports the poison.
+    (shared.word(POISON).load(Ordering::Relaxed) == 0).then_some(hold)
 }
 
 /// Takes the lock, and says which process poisoned it.
-#[inline]
+#[cold]
 pub(super) fn take<'a>(
     shared: &'a Shared,
     interrupt: &Interrupt,
     deadline: Deadline,
 ) -> Result<(Hold<'a>, Option<Pid>), WaitError> {
-    let (hold, dead) = until(interrupt, deadline, |slice| shared.take(slice))?;
+    let dead = until(interrupt, deadline, |slice| shared.lock().lock(slice))?;
     let poison = shared.word(POISON);
     if let Some(pid) = dead {
         // Before this process's own PID: should it end here, the next one finds the dead one's again.
         poison.store(pid.as_raw().unsigned_abs().into(), Ordering::Relaxed);
     }
-    shared.lock().begin(&hold);
+    shared.lock().begin(ThisThread::get()?);
     let poisoned = pid_of(poison.load(Ordering::Relaxed));
-    let hold = Hold { shared, hold, was_panicking: std::thread::panicking() };
-    Ok((hold, poisoned))
+    Ok((Hold::new(shared), poisoned))
 }
 
 /// Makes what was taken a result as users get it.
@@ -57,10 +70,15 @@ pub(super) fn clear_poison(shared: &Shared) {
 }
 
 impl<'a> Hold<'a> {
+    #[inline(always)]
+    fn new(shared: &'a Shared) -> Self {
+        let was_panicking = usize::from(std::thread::panicking());
+        Hold { shared, was_panicking, not_send: PhantomData }
+    }
+
     /// What was forgotten, for the thread that holds the lock.
-    pub(super) fn again(shared: &'a Shared) -> Option<Self> {
-        let hold = LinkedHold::of_this_thread()?;
-        Some(Hold { shared, hold, was_panicking: false })
+    pub(super) fn again(shared: &'a Shared) -> Self {
+        Hold { shared, was_panicking: 0, not_send: PhantomData }
     }
 
     pub(super) fn clear_poison(&self) {
@@ -72,28 +90,26 @@ impl<'a> Hold<'a> {
     }
 
     /// Whether a panic began while the lock was held.
-    #[inline]
+    #[inline(always)]
     pub(super) fn panics(&self) -> bool {
-        !self.was_panicking && std::thread::panicking()
+        self.was_panicking == 0 && std::thread::panicking()
     }
 
     /// Whether this is the process that took the lock, and not a copy of it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_own(&self) -> bool {
-        self.hold.is_current()
+        self.shared.lock().is_own()
     }
 }
 
 impl Drop for Hold<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if !self.is_own() {
-            return;
-        }
+        let Some(thread) = self.shared.lock().own_holder() else { return };
         if self.panics() {
             self.set_poison();
         }
         self.shared.lock().finish();
-        self.shared.give(&self.hold);
+        self.shared.lock().unlock(thread);
     }
 }

@@ -26,7 +26,7 @@ use std::sync::atomic::{Ordering, compiler_fence};
 pub(crate) struct LinkedLock {
     words: [Word32; 2],
     links: Links,
-    /// The PID of the holder; 0 while it does not use what the lock guards.
+    /// The PID of the holder, and above it where it has mapped the lock; 0 while it does not use what the lock guards.
     holder: Word64,
 }
 
@@ -38,52 +38,68 @@ impl LinkedLock {
     ///
     /// # Errors
     /// [`LockError`].
-    #[inline]
-    pub(super) fn lock(&self, deadline: Deadline) -> Result<(LinkedHold, Option<Pid>), LockError> {
+    #[cold]
+    pub(super) fn lock(&self, deadline: Deadline) -> Result<Option<Pid>, LockError> {
         let thread = ThisThread::get()?;
         thread.check_linkable(&self.links)?;
-        if let Some(held) = try_lock_as(thread, &self.words) {
-            return Ok((self.link(thread, held), None));
+        if self.try_lock().is_some() {
+            return Ok(None);
         }
         let locked = lock(&self.words, deadline)?;
         let dead = if locked.owner_died { pid_of(self.holder.load(Ordering::Relaxed)) } else { None };
-        Ok((self.link(thread, locked.held), dead))
+        self.link(thread, locked.held);
+        Ok(dead)
     }
 
-    #[inline]
-    fn link(&self, thread: ThisThread, held: Held<'_>) -> LinkedHold {
+    /// Takes the lock if it is free, no thread waits for it or died with it, and this thread can.
+    #[inline(always)]
+    pub(super) fn try_lock(&self) -> Option<ThisThread> {
+        let thread = ThisThread::known().filter(|thread| thread.is_linkable(&self.links))?;
+        self.link(thread, try_lock_as(thread, &self.words)?);
+        Some(thread)
+    }
+
+    /// The lock stays announced, until another is or it is released.
+    #[inline(always)]
+    fn link(&self, thread: ThisThread, held: Held<'_>) {
         // SAFETY: the memory stays mapped while the lock is held (see above).
         unsafe { thread.link(&self.links) };
-        let announced = held.announced;
         std::mem::forget(held);
-        announced.withdraw();
-        LinkedHold { thread }
+    }
+
+    /// Where it is mapped, as far as [`Self::begin`] stores it.
+    #[inline(always)]
+    fn mapped_at(&self) -> u64 {
+        (std::ptr::from_ref(self).addr() as u64 >> 6) << 32
     }
 
     /// Notes that the holder uses what the lock guards.
-    #[inline]
-    pub(super) fn begin(&self, hold: &LinkedHold) {
-        self.holder.store(hold.thread.pid().into(), Ordering::Relaxed);
+    #[inline(always)]
+    pub(super) fn begin(&self, thread: ThisThread) {
+        self.holder.store(self.mapped_at() | u64::from(thread.pid()), Ordering::Relaxed);
         // The kernel ends a thread between two instructions: their order is the program's.
         compiler_fence(Ordering::SeqCst);
     }
 
+    /// Whether a thread of this process holds it by this very mapping, or may: it is in the thread's list.
+    pub(super) fn is_linked_here(&self) -> bool {
+        let own = self.mapped_at() | u64::from(std::process::id());
+        self.words[0].load(Ordering::Relaxed) & OWNER != 0 && self.holder.load(Ordering::Relaxed) == own
+    }
+
     /// Notes that it is done.
-    #[inline]
+    #[inline(always)]
     pub(super) fn finish(&self) {
         compiler_fence(Ordering::SeqCst);
         self.holder.store(0, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// Releases the lock. In a copy that a fork made it is the parent's, and nothing happens.
-    #[inline]
-    pub(super) fn unlock(&self, hold: &LinkedHold) {
-        if !hold.is_current() {
-            return;
-        }
-        let announced = hold.thread.announce(&self.words[0]);
-        hold.thread.unlink(&self.links);
+    /// Releases the lock, which the calling thread holds.
+    #[inline(always)]
+    pub(super) fn unlock(&self, thread: ThisThread) {
+        let announced = thread.announce_again(&self.words[0]);
+        thread.unlink(&self.links);
         release(&self.words);
         if let Some(announced) = announced {
             announced.withdraw();
@@ -95,11 +111,17 @@ impl LinkedLock {
         self.words[0].load(Ordering::Relaxed) & OWNER == 0
     }
 
+    /// The calling thread, if it holds the lock. In a copy that a fork made the parent does.
+    #[inline(always)]
+    pub(super) fn own_holder(&self) -> Option<ThisThread> {
+        let is_holder = |thread: &ThisThread| self.words[0].load(Ordering::Relaxed) & OWNER == thread.tid();
+        ThisThread::known().filter(is_holder)
+    }
+
     /// Whether the calling thread holds it.
     #[inline]
     pub(super) fn is_own(&self) -> bool {
-        let own = ThisThread::get().map_or(0, ThisThread::tid);
-        own != 0 && self.words[0].load(Ordering::Relaxed) & OWNER == own
+        self.own_holder().is_some()
     }
 
     /// The PID of the process that holds it and uses what it guards, if any does.
@@ -112,24 +134,7 @@ impl LinkedLock {
 
 /// The PID that a word holds, if it holds one.
 pub(super) fn pid_of(word: u64) -> Option<Pid> {
-    i32::try_from(word).ok().filter(|pid| *pid > 0).map(Pid::from_raw)
-}
-
-/// The thread that holds a lock. It is neither `Send` nor `Clone`.
-#[derive(Debug)]
-pub(super) struct LinkedHold {
-    thread: ThisThread,
-}
-
-impl LinkedHold {
-    /// Whether this is the process that took the lock, and not a copy of it.
-    #[inline]
-    pub(super) fn is_current(&self) -> bool {
-        self.thread.is_current()
-    }
-
-    /// For a lock that the calling thread holds.
-    pub(super) fn of_this_thread() -> Option<Self> {
-        Some(LinkedHold { thread: ThisThread::get().ok()? })
-    }
+    // Above it stands where the lock is mapped.
+    let pid = (word as u32).cast_signed();
+    (pid > 0).then(|| Pid::from_raw(pid))
 }

@@ -29,8 +29,8 @@ const CURRENT: usize = 1;
 const SECOND: u64 = 1 << 63;
 /// A value up to this size lies in mapped memory.
 const SMALL: usize = 1792;
-/// A value up to this size is decoded where it is copied to.
-const TINY: usize = 32;
+/// A value up to this size is one word.
+const TINY: usize = 8;
 const SMALLS: usize = 2 * SMALL;
 
 /// A value that processes share, guarded by a lock that a killed holder cannot keep.
@@ -105,8 +105,20 @@ impl<T: Message> Mutex<T> {
     /// # Errors
     /// [`MutexError::Poisoned`], with the guard, if an earlier holder ended in the middle;
     /// [`WaitError::Interrupted`](super::WaitError::Interrupted) if the handle was interrupted.
+    #[inline(always)]
     pub fn lock(&self) -> Result<MutexGuard<'_, T>, MutexError<MutexGuard<'_, T>>> {
-        self.lock_until(Deadline::NEVER)
+        match self.try_take() {
+            Some(guard) => Ok(guard),
+            None => self.lock_until(Deadline::NEVER),
+        }
+    }
+
+    /// Takes the lock if nothing is in the way.
+    #[inline(always)]
+    fn try_take(&self) -> Option<MutexGuard<'_, T>> {
+        let hold = held_lock::try_take(&self.shared)?;
+        let value = load(&self.shared).ok()?;
+        Some(MutexGuard { mutex: self, value, changed: 0, hold: Some(hold) })
     }
 
     /// The same, for up to `timeout`.
@@ -128,13 +140,14 @@ impl<T: Message> Mutex<T> {
         self.lock_until(Deadline::now())
     }
 
+    #[cold]
     pub(super) fn lock_until(
         &self,
         deadline: Deadline,
     ) -> Result<MutexGuard<'_, T>, MutexError<MutexGuard<'_, T>>> {
         let (hold, pid) = held_lock::take(&self.shared, &self.interrupt, deadline)?;
         let value = load(&self.shared).map_err(MutexError::Unreadable)?;
-        poisoned_or(MutexGuard { mutex: self, value, changed: false, hold: Some(hold) }, pid)
+        poisoned_or(MutexGuard { mutex: self, value, changed: 0, hold: Some(hold) }, pid)
     }
 
     /// The PID of the process that holds the lock now, if any does.
@@ -172,7 +185,7 @@ fn sizes(limit: u64) -> Option<(u64, usize)> {
     (1..=MAX_VALUE_LIMIT).contains(&limit).then_some((SMALLS as u64 + 2 * limit, SMALLS))
 }
 
-#[inline]
+#[inline(always)]
 fn place(shared: &Shared, second: bool, len: usize) -> u64 {
     if len <= SMALL {
         return (DATA + if second { SMALL } else { 0 }) as u64;
@@ -180,7 +193,7 @@ fn place(shared: &Shared, second: bool, len: usize) -> u64 {
     (DATA + SMALLS) as u64 + if second { shared.parameter } else { 0 }
 }
 
-#[inline]
+#[inline(always)]
 fn load<T: Message>(shared: &Shared) -> Result<T, UnreadableValue> {
     let current = shared.word(CURRENT).load(Ordering::Relaxed);
     let (second, len) = (current & SECOND != 0, current & !SECOND);
@@ -189,11 +202,15 @@ fn load<T: Message>(shared: &Shared) -> Result<T, UnreadableValue> {
     }
     let (len, at) = (len as usize, place(shared, second, len as usize));
     if len <= TINY {
-        // No buffer for a number or a few of them.
-        let mut bytes = [0; TINY];
-        shared.region().get(at as usize, &mut bytes);
-        return Ok(codec::decode(&bytes[..len])?);
+        // No buffer for a number; by the word, as it was written.
+        let word = shared.region().word(at as usize).load(Ordering::Relaxed).to_ne_bytes();
+        return Ok(codec::decode(&word[..len])?);
     }
+    load_long(shared, len, at)
+}
+
+#[inline(never)]
+fn load_long<T: Message>(shared: &Shared, len: usize, at: u64) -> Result<T, UnreadableValue> {
     with_buffer(|bytes| {
         if len <= SMALL {
             shared.region().append_to(bytes, at as usize, len);
@@ -224,7 +241,11 @@ fn store_bytes(shared: &Shared, bytes: &[u8]) -> Result<(), StoreError> {
     let old = shared.word(CURRENT).load(Ordering::Relaxed);
     let second = old & SECOND == 0;
     let at = place(shared, second, bytes.len());
-    if bytes.len() <= SMALL {
+    if bytes.len() <= TINY {
+        let mut word = [0; TINY];
+        word[..bytes.len()].copy_from_slice(bytes);
+        shared.region().word(at as usize).store(u64::from_ne_bytes(word), Ordering::Relaxed);
+    } else if bytes.len() <= SMALL {
         shared.region().put(at as usize, bytes);
     } else {
         shared.region().write(bytes, at)?;
@@ -246,7 +267,8 @@ fn store_bytes(shared: &Shared, bytes: &[u8]) -> Result<(), StoreError> {
 pub struct MutexGuard<'a, T: Message> {
     mutex: &'a Mutex<T>,
     value: T,
-    changed: bool,
+    /// 1 if it was lent for a change. A whole word, as in [`Hold`].
+    changed: usize,
     /// `None` once it is released.
     hold: Option<Hold<'a>>,
 }
@@ -258,7 +280,7 @@ impl<'a, T: Message> MutexGuard<'a, T> {
     /// [`StoreError`]; the old value stays, and the lock is released.
     pub fn store(mut self) -> Result<(), StoreError> {
         let result = store(&self.mutex.shared, &self.value);
-        self.changed = false;
+        self.changed = 0;
         result
     }
 
@@ -278,22 +300,25 @@ impl<'a, T: Message> MutexGuard<'a, T> {
 impl<T: Message> Deref for MutexGuard<'_, T> {
     type Target = T;
 
+    #[inline(always)]
     fn deref(&self) -> &T {
         &self.value
     }
 }
 
 impl<T: Message> DerefMut for MutexGuard<'_, T> {
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
-        self.changed = true;
+        self.changed = 1;
         &mut self.value
     }
 }
 
 impl<T: Message> Drop for MutexGuard<'_, T> {
+    #[inline(always)]
     fn drop(&mut self) {
         if let Some(hold) = self.hold.take()
-            && self.changed
+            && self.changed != 0
             && hold.is_own()
             && !hold.panics()
             && store(&self.mutex.shared, &self.value).is_err()

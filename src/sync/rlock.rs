@@ -66,6 +66,11 @@ impl RLock {
             let guard = RLockGuard { lock: self, not_send: std::marker::PhantomData };
             return poisoned_or(guard, held_lock::poison(&self.shared));
         }
+        if let Some(hold) = held_lock::try_take(&self.shared) {
+            depth.store(1, Ordering::Relaxed);
+            std::mem::forget(hold);
+            return Ok(RLockGuard { lock: self, not_send: std::marker::PhantomData });
+        }
         let (hold, pid) = held_lock::take(&self.shared, &self.interrupt, deadline)?;
         depth.store(1, Ordering::Relaxed);
         // The last guard to be dropped makes it again.

@@ -152,7 +152,7 @@ impl Drop for Held<'_> {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn release([word, asleep]: &[Word32; 2]) {
     let known = word.load(Ordering::Relaxed) & WAITERS != 0 || asleep.load(Ordering::Relaxed) != 0;
     if known {

@@ -11,11 +11,9 @@
 //! It travels as one descriptor, in the arguments or the result of a child.
 
 use super::error::SetupError;
-use super::linked::{LinkedHold, LinkedLock};
-use super::robust_mutex::LockError;
+use super::linked::LinkedLock;
 use crate::shm::region::{Region, RegionError};
 use crate::shm::word::{Word32, Word64};
-use crate::sys::poll::Deadline;
 use crate::wire::attachments::refusal;
 use crate::wire::handle::Fd;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
@@ -54,7 +52,8 @@ pub(super) struct Shared {
     region: Option<Region>,
     /// Set when it was created: a size, a number of parties or permits.
     pub(super) parameter: u64,
-    /// How many locks in this memory the threads of this process have linked. Written only under a lock.
+    /// How many entries in this memory the threads of this process have linked, beside the linked lock. Written only
+    /// under a lock.
     linked: AtomicUsize,
 }
 
@@ -113,13 +112,13 @@ impl Shared {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn region(&self) -> &Region {
         self.region.as_ref().expect("the memory is there until it is dropped")
     }
 
     /// One of the primitive's own words, of which there are eight.
-    #[inline]
+    #[inline(always)]
     pub(super) fn word(&self, number: usize) -> &Word64 {
         debug_assert!(number < 8);
         self.region().word(WORDS + 8 * number)
@@ -130,30 +129,12 @@ impl Shared {
         self.region().word32(WORDS + 8 * number)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn lock(&self) -> &LinkedLock {
         self.region().at(LINKED_LOCK)
     }
 
-    /// Takes the linked lock; see [`LinkedLock::lock`].
-    #[inline]
-    pub(super) fn take(
-        &self,
-        deadline: Deadline,
-    ) -> Result<(LinkedHold, Option<crate::sys::pid::Pid>), LockError> {
-        let taken = self.lock().lock(deadline)?;
-        self.note_linked(1);
-        Ok(taken)
-    }
-
-    /// Releases it.
-    #[inline]
-    pub(super) fn give(&self, hold: &LinkedHold) {
-        self.note_linked(-1);
-        self.lock().unlock(hold);
-    }
-
-    /// A lock of this memory is linked, or no more. Called only by the holder of a lock that all callers take.
+    /// An entry of this memory is linked, or no more. Called only by the holder of a lock that all callers take.
     #[inline]
     pub(super) fn note_linked(&self, change: isize) {
         let linked = self.linked.load(Ordering::Relaxed);
@@ -182,7 +163,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         // A lock whose guard was forgotten is still in its thread's list, which leads through this memory.
-        if *self.linked.get_mut() != 0 {
+        if *self.linked.get_mut() != 0 || self.lock().is_linked_here() {
             std::mem::forget(self.region.take());
         }
     }

@@ -16,6 +16,9 @@
 //! Only the kernel follows the list. Its entries are next to the locks, where a misbehaving process may overwrite
 //! them, so this thread also keeps the list in its own memory, and never reads an entry back.
 //!
+//! A linked lock stays announced while nothing else is: a lock and its release then write less. Whatever is announced
+//! meanwhile takes its place, for it is in the list.
+//!
 //! If the C library has registered a structure, it is used here too; its robust mutexes use it in the same way. Their
 //! entries are at the front of the list, followed by ours, and each side inserts and removes its own.
 //!
@@ -33,7 +36,6 @@ use std::cell::{Cell, UnsafeCell};
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::null_mut;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 /// The maximum number of locks that a thread can have linked at a time.
@@ -50,12 +52,11 @@ pub(crate) struct Links([Link; Links::LEN]);
 impl Links {
     const LEN: usize = 6;
 
-    /// The entry of the lock whose word is 8 bytes before this space.
-    #[inline]
-    fn entry(&self, futex_offset: libc::c_long) -> Option<&Link> {
-        // The word before the entry stays unused: the C library's list is doubly linked, and it writes there.
+    /// Which of the places is the entry of the lock that is the word 8 bytes before this room.
+    fn place(futex_offset: libc::c_long) -> Option<usize> {
         let offset = usize::try_from(-futex_offset).ok()?.checked_sub(8)?;
-        self.0[1..].get((offset / 8).checked_sub(1)?).filter(|_| offset.is_multiple_of(8))
+        // The place before the entry is left alone: the C library writes there, for it links both ways.
+        (offset.is_multiple_of(8) && (1..Self::LEN).contains(&(offset / 8))).then_some(offset / 8)
     }
 }
 
@@ -80,11 +81,23 @@ pub struct ThisThread {
     pid: u32,
     tid: u32,
     head: *const Head,
+    linked: *const Linked,
+    /// The place of entries in their [`Links`]; past its end where the C library has them in an unknown one.
+    place: usize,
 }
 
 thread_local! {
-    static CACHED: Cell<ThisThread> = const { Cell::new(ThisThread { lineage: 0, pid: 0, tid: 0, head: std::ptr::null() }) };
-    /// Used only if the C library has not registered a structure.
+    static CACHED: Cell<ThisThread> = const {
+        Cell::new(ThisThread {
+            lineage: 0,
+            pid: 0,
+            tid: 0,
+            head: std::ptr::null(),
+            linked: std::ptr::null(),
+            place: usize::MAX,
+        })
+    };
+    /// Used only where the C library has registered none.
     static OWN_HEAD: UnsafeCell<Head> = const {
         UnsafeCell::new(Head {
             list: AtomicPtr::new(null_mut()),
@@ -105,13 +118,17 @@ impl ThisThread {
     /// When the kernel has no robust futexes or there is not enough memory.
     #[inline(always)]
     pub fn get() -> io::Result<Self> {
-        let cached = CACHED.get();
-        if cached.lineage == lineage()? {
-            return Ok(cached);
+        match Self::known() {
+            Some(known) => Ok(known),
+            None => Self::find(),
         }
-        let found = Self::find()?;
-        CACHED.set(found);
-        Ok(found)
+    }
+
+    /// The calling thread, if it was found before.
+    #[inline(always)]
+    pub(crate) fn known() -> Option<Self> {
+        let cached = CACHED.get();
+        (cached.lineage == current_lineage() && cached.lineage != 0).then_some(cached)
     }
 
     #[cold]
@@ -143,7 +160,12 @@ impl ThisThread {
         // `sync::robust_mutex` copes with a refusal.
         let _ = membarrier::register();
         let tid = nix::unistd::gettid().as_raw().cast_unsigned();
-        Ok(ThisThread { lineage: lineage()?, pid: std::process::id(), tid, head })
+        // SAFETY: as in `head`.
+        let place = Links::place(unsafe { (*head).futex_offset }).unwrap_or(usize::MAX);
+        let linked = LINKED.with(std::ptr::from_ref);
+        let found = ThisThread { lineage: lineage()?, pid: std::process::id(), tid, head, linked, place };
+        CACHED.set(found);
+        Ok(found)
     }
 
     /// The TID, which represents this thread in a robust futex (`gettid(2)`).
@@ -158,25 +180,38 @@ impl ThisThread {
         self.pid
     }
 
-    /// Whether this is the process in which this value was created, and not a fork of it.
-    #[inline]
+    /// Whether this is still the process in which this value was made, and not a copy of it.
+    #[inline(always)]
     pub(crate) fn is_current(self) -> bool {
-        lineage().is_ok_and(|lineage| lineage == self.lineage)
+        current_lineage() == self.lineage
     }
 
-    #[inline]
+    #[inline(always)]
     fn head(&self) -> &Head {
         // SAFETY: `get` created this value in this thread and process (it is not Send), so the head is valid.
         unsafe { &*self.head }
     }
 
-    /// Announces to the kernel that this thread takes, holds or releases `word`; `None` if another word is announced,
-    /// because the kernel keeps only one.
-    #[inline]
+    #[inline(always)]
+    fn linked(&self) -> &Linked {
+        // SAFETY: as in `head`.
+        unsafe { &*self.linked }
+    }
+
+    /// The entry of the lock whose room this is.
+    #[inline(always)]
+    fn entry<'a>(&self, links: &'a Links) -> Option<&'a Link> {
+        links.0.get(self.place)
+    }
+
+    /// Tells the kernel that this thread is about to take `word`, holds it or releases it; `None` where it has
+    /// told so of another word, which the kernel would forget.
+    #[inline(always)]
     pub(crate) fn announce(self, word: &AtomicU32) -> Option<Announced> {
         let head = self.head();
         let entry = word.as_ptr().cast::<libc::c_void>().wrapping_byte_offset(-(head.futex_offset as isize));
-        if !head.list_op_pending.load(Ordering::Relaxed).is_null() {
+        let announced = head.list_op_pending.load(Ordering::Relaxed);
+        if !announced.is_null() && !self.linked().is_newest(announced) {
             return None;
         }
         head.list_op_pending.store(entry, Ordering::Relaxed);
@@ -195,59 +230,85 @@ impl ThisThread {
     /// Whether another lock can be linked.
     ///
     /// # Errors
-    /// The reason why it cannot.
-    #[inline]
+    /// With the reason why not.
     pub(crate) fn check_linkable(self, links: &Links) -> io::Result<()> {
-        if LINKED.with(|linked| linked.count.get()) == MAX_LINKED {
-            return Err(io::Error::other("this thread holds the maximum number of locks between processes"));
+        if self.is_linkable(links) {
+            return Ok(());
         }
-        match links.entry(self.head().futex_offset) {
-            Some(_) => Ok(()),
-            None => Err(io::Error::other("the C library has an unknown layout of robust mutexes")),
-        }
+        Err(io::Error::other(match self.entry(links) {
+            Some(_) => "this thread holds as many locks between processes as it can",
+            None => "the C library keeps its robust locks in an unknown form",
+        }))
+    }
+
+    /// Whether another lock can be linked.
+    #[inline(always)]
+    pub(crate) fn is_linkable(self, links: &Links) -> bool {
+        self.linked().count.get() < MAX_LINKED && self.entry(links).is_some()
     }
 
     /// Links the lock that has this space, so that the kernel finds it if the thread ends. Does nothing if
     /// [`Self::check_linkable`] fails.
     ///
     /// # Safety
-    /// The space must stay mapped until [`Self::unlink`].
-    #[inline]
+    /// The room stays mapped until [`Self::unlink`], or forever.
+    #[inline(always)]
     pub(crate) unsafe fn link(self, links: &Links) {
-        let head = self.head();
-        LINKED.with(|linked| {
-            let count = linked.count.get();
-            let Some(entry) = links.entry(head.futex_offset).filter(|_| count < MAX_LINKED) else { return };
-            entry.store(linked.newest(count, head).cast_mut().cast(), Ordering::Relaxed);
-            // The entry is complete before it is in the list, because the thread may end between any two instructions.
-            compiler_fence(Ordering::SeqCst);
-            linked.before(count, head).store(std::ptr::from_ref(entry).cast_mut().cast(), Ordering::Relaxed);
-            linked.entries[count].set(entry);
-            linked.count.set(count + 1);
-        });
+        let (head, linked) = (self.head(), self.linked());
+        let count = linked.count.get();
+        let Some(entry) = self.entry(links).filter(|_| count < MAX_LINKED) else { return };
+        entry.store(linked.newest(count, head).cast_mut().cast(), Ordering::Relaxed);
+        // First complete, then in the list: the thread may end between any two instructions.
+        compiler_fence(Ordering::SeqCst);
+        linked.before(count, head).store(std::ptr::from_ref(entry).cast_mut().cast(), Ordering::Relaxed);
+        linked.entries[count].set(entry);
+        linked.count.set(count + 1);
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// Removes the lock that has this space from the list.
-    #[inline]
+    /// Takes the lock whose room this is out of the list.
+    #[inline(always)]
     pub(crate) fn unlink(self, links: &Links) {
         compiler_fence(Ordering::SeqCst);
+        let (head, linked) = (self.head(), self.linked());
+        let count = linked.count.get();
+        let Some(entry) = self.entry(links).map(std::ptr::from_ref) else { return };
+        let mut at = count;
+        loop {
+            if at == 0 {
+                return;
+            }
+            at -= 1;
+            if linked.entries[at].get() == entry {
+                break;
+            }
+        }
+        let next = linked.newest(at, head);
+        linked.before(at + 1, head).store(next.cast_mut().cast(), Ordering::Relaxed);
+        (at + 1..count).for_each(|above| linked.entries[above - 1].set(linked.entries[above].get()));
+        linked.count.set(count - 1);
+    }
+
+    /// Announces `word`, which is linked, if it is not announced still.
+    #[inline(always)]
+    pub(crate) fn announce_again(self, word: &AtomicU32) -> Option<Announced> {
         let head = self.head();
-        LINKED.with(|linked| {
-            let count = linked.count.get();
-            let Some(entry) = links.entry(head.futex_offset).map(std::ptr::from_ref) else { return };
-            let Some(at) = (0..count).rev().find(|at| linked.entries[*at].get() == entry) else { return };
-            let next = linked.newest(at, head);
-            linked.before(at + 1, head).store(next.cast_mut().cast(), Ordering::Relaxed);
-            (at + 1..count).for_each(|above| linked.entries[above - 1].set(linked.entries[above].get()));
-            linked.count.set(count - 1);
-        });
+        let entry = word.as_ptr().cast::<libc::c_void>().wrapping_byte_offset(-(head.futex_offset as isize));
+        if head.list_op_pending.load(Ordering::Relaxed) == entry {
+            return Some(Announced(self.head));
+        }
+        self.announce(word)
     }
 }
 
 impl Linked {
-    /// The newest of the oldest `count` entries, or the end of the list if `count` is 0.
-    #[inline]
+    /// Whether this is the entry that was linked last.
+    fn is_newest(&self, entry: *mut libc::c_void) -> bool {
+        self.count.get().checked_sub(1).is_some_and(|at| self.entries[at].get().cast() == entry.cast_const())
+    }
+
+    /// Where the list goes on behind the oldest `count` entries' next one: to the newest of them, or to its end.
+    #[inline(always)]
     fn newest(&self, count: usize, head: &Head) -> *const Link {
         match count.checked_sub(1) {
             Some(at) => self.entries[at].get(),
@@ -255,15 +316,23 @@ impl Linked {
         }
     }
 
-    /// The link that points to the entry below index `at`.
-    #[inline]
+    /// The link that leads to the entries below place `at`.
+    #[inline(always)]
     fn before<'a>(&'a self, at: usize, head: &'a Head) -> &'a Link {
         if at < self.count.get() {
             // SAFETY: a linked entry stays mapped (`ThisThread::link`).
             return unsafe { &*self.entries[at].get() };
         }
-        // The C library's entries precede ours, and are in mutexes that this thread holds.
         let ours = self.newest(self.count.get(), head);
+        if std::ptr::eq(head.list.load(Ordering::Relaxed).cast::<Link>(), ours) {
+            return &head.list;
+        }
+        Self::behind_the_libraries(ours, head)
+    }
+
+    /// The C library's entries stand in front of ours; they lie in mutexes that this thread holds.
+    #[cold]
+    fn behind_the_libraries(ours: *const Link, head: &Head) -> &Link {
         let mut link = &head.list;
         loop {
             // The lowest bit is a flag (`FUTEX_ROBUST_LIST_PI`).
@@ -282,8 +351,8 @@ impl Linked {
 pub struct Announced(*const Head);
 
 impl Announced {
-    /// Withdraws the announcement.
-    #[inline]
+    /// Tells the kernel that there is no such word any more.
+    #[inline(always)]
     pub fn withdraw(self) {
         compiler_fence(Ordering::SeqCst);
         // SAFETY: as in `announce`.
@@ -297,26 +366,35 @@ impl Announced {
 /// system call, unlike `getpid(2)`.
 ///
 /// # Errors
-/// When the page cannot be mapped.
-#[inline]
+/// When the page is unavailable.
+#[inline(always)]
 pub fn lineage() -> io::Result<u64> {
-    match PAGE.get().map_or(0, |page| page.load(Ordering::Relaxed)) {
+    match current_lineage() {
         0 => begin_lineage(),
         number => Ok(number),
     }
 }
 
-static PAGE: OnceLock<&'static AtomicU64> = OnceLock::new();
+/// The same; 0 while it has not begun.
+#[inline(always)]
+fn current_lineage() -> u64 {
+    let page = PAGE.load(Ordering::Acquire);
+    // SAFETY: null, or a page that is never unmapped, stored once it was complete.
+    unsafe { page.as_ref() }.map_or(0, |page| page.load(Ordering::Relaxed))
+}
+
+/// The page that is wiped; null until it is needed.
+static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(null_mut());
 
 #[cold]
 fn begin_lineage() -> io::Result<u64> {
-    let page = match PAGE.get() {
-        Some(page) => page,
-        None => {
-            let page = wiped_page()?;
-            PAGE.get_or_init(|| page)
-        }
-    };
+    if PAGE.load(Ordering::Acquire).is_null() {
+        let fresh = std::ptr::from_ref(wiped_page()?).cast_mut();
+        // Of two threads the faster one's page is used; the other stays empty.
+        let _ = PAGE.compare_exchange(null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire);
+    }
+    // SAFETY: as in `current_lineage`, and it is not null.
+    let page = unsafe { &*PAGE.load(Ordering::Acquire) };
     let fresh = monotonic_ns().rotate_left(20) ^ u64::from(std::process::id()) | 1;
     Ok(page.compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(fresh))
 }
