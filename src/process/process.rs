@@ -14,7 +14,7 @@ use super::live::{Obstacle, Report, live, refuse};
 use super::settings::{Applied, Refusal, Settings, setting_methods};
 use super::start::{self, Birth, ForkError, ForkServerError, StartMethod};
 use super::stdio::Pipes;
-use super::target::{Entry, Given, Itself, Owned, Run, Target};
+use super::target::{Entry, Given, Itself, Owned, Run, Target, captures_nothing};
 use crate::sys::pid::Pid;
 use crate::sys::signal;
 use crate::wire::control::{self, Message, SendError, Sender};
@@ -154,12 +154,17 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
     /// ```
     ///
     /// What is not such a function does not compile: a closure that captures something, a pointer to a function, a
-    /// function that takes references or more than six arguments, and a start without the arguments.
-    pub fn new<F, M, Which, Kind>(target: F) -> Process<A, T, F::Unset>
+    /// function that takes references or more than six arguments, and a start without the arguments. `cargo check`
+    /// reports all of these but a `move` closure that captures nothing but `Copy` values, which only a build does.
+    pub fn new<F, M, PassTheFunctionItselfAndNoPointer, TakeNoReferencesButAStringOrAVec>(
+        target: F,
+    ) -> Process<A, T, F::Unset>
     where
-        F: Target<M, Args = A, Output = T> + Itself<Which>,
-        A: Owned<Kind>,
+        F: Target<M, Args = A, Output = T> + Itself<PassTheFunctionItselfAndNoPointer>,
+        A: Owned<TakeNoReferencesButAStringOrAVec>,
     {
+        // Here, so that the compiler names the line that called this.
+        const { captures_nothing::<F>() };
         Process::of(Entry::function(target), F::Unset::default())
     }
 

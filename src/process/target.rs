@@ -18,7 +18,7 @@ use std::ptr::NonNull;
 /// `Marker` only tells the implementations for different numbers of arguments apart.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the body of a process",
-    label = "not a function of up to six arguments that captures nothing",
+    label = "not a function that captures nothing and takes up to six arguments",
     note = "pass a `fn`, or a closure that captures nothing: what it needs to know comes in its arguments, `.args(…)`",
     note = "it takes up to six arguments: put more of them into a struct or a tuple"
 )]
@@ -34,6 +34,7 @@ pub trait Target<Marker>: Copy + 'static {
     fn call(self, args: Self::Args) -> Self::Output;
 }
 
+#[diagnostic::do_not_recommend]
 impl<F: Fn() -> T + Copy + 'static, T> Target<fn() -> T> for F {
     type Args = ();
     type Unset = ();
@@ -44,6 +45,7 @@ impl<F: Fn() -> T + Copy + 'static, T> Target<fn() -> T> for F {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F: Fn(A) -> T + Copy + 'static, A, T> Target<fn(A) -> T> for F {
     type Args = A;
     type Unset = ArgsMissing;
@@ -56,6 +58,7 @@ impl<F: Fn(A) -> T + Copy + 'static, A, T> Target<fn(A) -> T> for F {
 
 macro_rules! target_of_several {
     ($($arg:ident)+) => {
+        #[diagnostic::do_not_recommend]
         impl<F: Fn($($arg),+) -> T + Copy + 'static, $($arg,)+ T> Target<fn($($arg),+) -> T> for F {
             type Args = ($($arg,)+);
             type Unset = ArgsMissing;
@@ -189,6 +192,11 @@ pub trait Run {
     fn run(self) -> Self::Output;
 }
 
+/// What captures nothing has no bytes.
+pub(super) const fn captures_nothing<F>() {
+    assert!(size_of::<F>() == 0, "the body of a process may capture nothing: pass it arguments, `.args(…)`");
+}
+
 /// The two forms in which a body is kept.
 #[derive(Debug)]
 pub(crate) struct Entry<A, T> {
@@ -225,7 +233,7 @@ impl<A: Message, T: Message> Entry<A, T> {
 
 /// Fails to compile for a type with bytes.
 pub(crate) const fn check_captures_nothing<F>() {
-    const { assert!(size_of::<F>() == 0, "the body of a process may capture nothing: pass it arguments") };
+    const { captures_nothing::<F>() };
 }
 
 /// Calls the one function of this type.

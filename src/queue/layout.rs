@@ -130,6 +130,22 @@ impl Layout {
         Ok(Self::compute(capacity, limit, policy, page_size()))
     }
 
+    /// A layout of a file of up to `most` bytes, with the largest limit up to `limit` for which that is enough.
+    pub(super) fn within(
+        capacity: usize,
+        limit: u64,
+        policy: Policy,
+        most: u64,
+    ) -> Result<Self, CreateError> {
+        let wanted = Self::new(capacity, limit, policy)?;
+        if wanted.file_len <= most {
+            return Ok(wanted);
+        }
+        let regions = wanted.capacity + MAX_LEASES as u64;
+        let stride = most.saturating_sub(wanted.large) / regions / wanted.page * wanted.page;
+        if stride == 0 { Ok(wanted) } else { Self::new(capacity, stride, policy) }
+    }
+
     fn compute(capacity: usize, limit: u64, policy: Policy, page: u64) -> Self {
         let members = (SLOTS + capacity * SLOT).next_multiple_of(128);
         let leases = members + MAX_MEMBERS * MEMBER;
@@ -265,6 +281,17 @@ mod tests {
                 assert!(layout.large(last) + limit <= layout.leased(0));
                 assert!(layout.leased(MAX_LEASES - 1) + limit <= layout.file_len);
                 assert!(i64::try_from(layout.file_len).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn a_layout_fits_into_the_largest_file() {
+        for most in [1 << 30, 1 << 24, 64 << 30, u64::MAX] {
+            for capacity in [1, 5, 1024] {
+                let layout =
+                    Layout::within(capacity, DEFAULT_MESSAGE_LIMIT, Policy::default(), most).unwrap();
+                assert!(layout.file_len <= most && layout.limit >= 4096, "{layout:?}");
             }
         }
     }

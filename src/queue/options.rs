@@ -7,6 +7,7 @@ use super::policy::{Policy, ReturnTo};
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::side::Side;
+use crate::sys::mmap::largest_file;
 use std::sync::Arc;
 
 /// The options of a new queue.
@@ -29,19 +30,21 @@ use std::sync::Arc;
 #[must_use = "options do nothing until a queue is created from them"]
 pub struct Options {
     capacity: usize,
-    message_limit: u64,
+    /// `None` for the default.
+    message_limit: Option<u64>,
     policy: Policy,
 }
 
 impl Options {
-    /// Options for a queue of `capacity` messages of up to [`DEFAULT_MESSAGE_LIMIT`] bytes each.
+    /// A queue for `capacity` messages of up to [`DEFAULT_MESSAGE_LIMIT`] bytes each; of fewer where this process's limit
+    /// of a file's size (`ulimit -f`) allows no more, for the queue's memory counts as a file.
     pub fn new(capacity: usize) -> Self {
-        Options { capacity, message_limit: DEFAULT_MESSAGE_LIMIT, policy: Policy::default() }
+        Options { capacity, message_limit: None, policy: Policy::default() }
     }
 
     /// Sets the message size limit, in encoded bytes.
     pub fn message_limit(mut self, bytes: u64) -> Self {
-        self.message_limit = bytes;
+        self.message_limit = Some(bytes);
         self
     }
 
@@ -64,7 +67,10 @@ impl Options {
     /// # Errors
     /// [`CreateError`].
     pub fn create<T>(&self) -> Result<(Sender<T>, Receiver<T>), CreateError> {
-        let layout = Layout::new(self.capacity, self.message_limit, self.policy)?;
+        let layout = match self.message_limit {
+            Some(limit) => Layout::new(self.capacity, limit, self.policy)?,
+            None => Layout::within(self.capacity, DEFAULT_MESSAGE_LIMIT, self.policy, largest_file())?,
+        };
         let (senders, receivers) = Side::pair(Channel::create(layout)?)?;
         Ok((Sender::new(Arc::new(senders)), Receiver::new(Arc::new(receivers))))
     }

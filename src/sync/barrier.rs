@@ -49,12 +49,18 @@ pub struct Barrier {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BarrierPass {
     is_leader: bool,
+    index: usize,
 }
 
 impl BarrierPass {
     /// Whether this thread was the last one to come: true for exactly one of each round.
     pub fn is_leader(&self) -> bool {
         self.is_leader
+    }
+
+    /// How many came before this thread: from 0, and another one for each of a round, as in Python. The last one leads.
+    pub fn index(&self) -> usize {
+        self.index
     }
 }
 
@@ -105,8 +111,20 @@ impl Barrier {
         self.wait_until(Deadline::NEVER, action)
     }
 
+    /// As [`Self::wait_with`], for up to `timeout`: then the barrier breaks.
+    ///
+    /// # Errors
+    /// [`BarrierError`].
+    pub fn wait_timeout_with(
+        &self,
+        timeout: Duration,
+        action: impl FnOnce(),
+    ) -> Result<BarrierPass, BarrierError> {
+        self.wait_until(Deadline::after(timeout), action)
+    }
+
     fn wait_until(&self, deadline: Deadline, action: impl FnOnce()) -> Result<BarrierPass, BarrierError> {
-        let (coming, is_leader) = {
+        let (coming, is_leader, index) = {
             let table = self.table()?;
             match table.get(BROKEN) {
                 0 => {}
@@ -119,7 +137,7 @@ impl Barrier {
             if is_leader {
                 table.set(ROUND, round + 1);
             }
-            (Coming { barrier: self, place, round }, is_leader)
+            (Coming { barrier: self, place, round }, is_leader, here)
         };
         if is_leader {
             // Should it panic, the entry that is dropped breaks the barrier.
@@ -127,7 +145,7 @@ impl Barrier {
             coming.pass()?;
         }
         coming.sleep(deadline)?;
-        Ok(BarrierPass { is_leader })
+        Ok(BarrierPass { is_leader, index })
     }
 
     /// The number of threads that wait now.

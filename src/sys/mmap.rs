@@ -28,8 +28,8 @@ const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).uni
 /// # Errors
 /// `EFBIG` above the process's limit on file size (`ulimit -f`), `EMFILE`, `ENOMEM`.
 pub fn create_sealed(len: u64) -> io::Result<OwnedFd> {
-    // Growing the file beyond RLIMIT_FSIZE would raise SIGXFSZ, which kills the process.
-    if getrlimit(Resource::RLIMIT_FSIZE).is_ok_and(|(soft, _)| len > soft) {
+    // Growing past RLIMIT_FSIZE would raise SIGXFSZ, which kills.
+    if len > largest_file() {
         return Err(Errno::EFBIG.into());
     }
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
@@ -84,7 +84,12 @@ fn change(file: BorrowedFd<'_>, how: FallocateFlags, offset: u64, len: u64) -> i
     }
 }
 
-/// The page size in bytes.
+/// The largest file that this process may make (`RLIMIT_FSIZE`).
+pub fn largest_file() -> u64 {
+    getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft)
+}
+
+/// The size of a page in bytes.
 pub fn page_size() -> u64 {
     nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
         .ok()

@@ -86,8 +86,14 @@ impl fmt::Debug for DecodeError {
 }
 
 /// A value that can be sent to another process and received there.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent to another process",
+    label = "neither an argument, a result nor a message",
+    note = "a value that is sent implements `serde::Serialize` and `serde::Deserialize`, and owns what it holds"
+)]
 pub trait Message: Serialize + DeserializeOwned {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Message for T {}
 
 /// Encodes `value`.

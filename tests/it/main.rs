@@ -5,6 +5,7 @@ mod bench;
 mod chosen;
 mod circles;
 mod common;
+mod compile_errors;
 mod explore;
 mod faults;
 mod labs;
@@ -60,6 +61,7 @@ fn main() {
     let trials = [
         tidy::tests(),
         process::tests(),
+        compile_errors::tests(),
         lifecycle::tests(),
         supervisor::tests(),
         settings::tests(),
