@@ -67,7 +67,7 @@ pub use process::{
 pub use supervisor::{Left, ShutdownError, Supervisor};
 pub use sys::limit::Resource;
 pub use sys::pid::Pid;
-pub use wait::{Readable, WaitAnyError, Waitable, Writable, wait_any};
+pub use wait::{Readable, WaitAnyError, Waitable, Watch, Writable, wait_any, watch};
 pub use wire::handle::Fd;
 
 pub mod explore;
@@ -112,3 +112,8 @@ pub mod wire;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The cookbook's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/cookbook.md")]
+struct Cookbook;

@@ -295,3 +295,6 @@ impl<'de, S, R> Deserialize<'de> for Pipe<S, R> {
 
 #[cfg(test)]
 mod tests;
+/// One wait for pipes and all the rest.
+#[cfg(test)]
+mod wait_tests;

@@ -125,6 +125,8 @@ pub fn bounded_with_limit<T>(
 }
 
 #[cfg(test)]
+mod handles_tests;
+#[cfg(test)]
 mod orders;
 #[cfg(test)]
 mod tests;

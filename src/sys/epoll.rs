@@ -1,9 +1,15 @@
-//! `epoll(7)`: one descriptor that is readable while any of a set of descriptors is.
+//! `epoll(7)`: one descriptor that is readable while any of many is.
+//!
+//! # Safety
+//! `epoll_ctl` reads one event; a number that is no descriptor is an answer (`EBADF`), not a fault.
+#![expect(unsafe_code, reason = "epoll by number: a wait may outlive another thread's descriptor")]
 
+use super::poll::Interest;
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 /// A set of descriptors, each with a token of the caller's choice.
 #[derive(Debug)]
@@ -26,7 +32,24 @@ impl ReadySet {
         Ok(self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
     }
 
-    /// Removes `fd`, if it is in the set.
+    /// As [`Self::add`], by number and for reading or writing. One that is in the set already, or that another thread
+    /// has closed, is left out.
+    ///
+    /// # Errors
+    /// `ENOSPC` at the user's limit of watches, `EPERM` for a file that is always ready.
+    pub fn add_number(&self, fd: RawFd, interest: Interest, token: u64) -> io::Result<()> {
+        let flags = if interest == Interest::Read { EpollFlags::EPOLLIN } else { EpollFlags::EPOLLOUT };
+        let mut event = libc::epoll_event { events: flags.bits().cast_unsigned(), u64: token };
+        // SAFETY: the event outlives the call, and a number that is no descriptor is an error.
+        let added =
+            unsafe { libc::epoll_ctl(self.as_fd().as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event) };
+        match Errno::result(added) {
+            Ok(_) | Err(Errno::EEXIST | Errno::EBADF) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes `fd` out; one that is not in the set is left alone.
     pub fn remove(&self, fd: BorrowedFd<'_>) {
         let _ = self.0.delete(fd);
     }

@@ -8,9 +8,12 @@
 mod descriptors;
 /// What ends a sleep.
 mod wakers;
+/// A wait as a descriptor.
+mod watch;
 
 pub use descriptors::{Readable, Writable};
 pub(crate) use wakers::Wakers;
+pub use watch::{Watch, watch};
 
 use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
@@ -142,6 +145,3 @@ fn ask<W: Waitable>(sources: &[W], round: u32) -> Result<(Vec<usize>, Wakers<'_>
     }
     Ok((ready, wakers))
 }
-
-#[cfg(test)]
-mod tests;

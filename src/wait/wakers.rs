@@ -119,10 +119,20 @@ impl<'a> Wakers<'a> {
         self.look_again = Some(self.look_again.map_or(interval, |known| known.min(interval)));
     }
 
+    /// What would be slept on.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = (RawFd, Interest)> {
+        let entries = self.entries.iter().map(|entry| (entry.fd, entry.interest));
+        entries.chain(self.interrupts.iter().map(|fd| (*fd, Interest::Read)))
+    }
+
+    /// When to look again, and what must stay open.
+    pub(super) fn into_rest(self) -> (Option<Duration>, Vec<Arc<OwnedFd>>) {
+        (self.look_again, self.held)
+    }
+
     /// Sleeps until a descriptor is ready, it is time to look again, or the deadline has passed.
     pub(super) fn sleep(self, deadline: Deadline) -> Result<Woken, WaitAnyError> {
-        let fds = self.entries.iter().map(|entry| (entry.fd, entry.interest));
-        let fds: Vec<_> = fds.chain(self.interrupts.iter().map(|fd| (*fd, Interest::Read))).collect();
+        let fds: Vec<_> = self.descriptors().collect();
         let until = match (self.look_again, deadline.left()) {
             (None, _) => deadline,
             (Some(interval), left) => Deadline::after(left.map_or(interval, |left| left.min(interval))),

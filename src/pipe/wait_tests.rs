@@ -1,8 +1,9 @@
-use super::*;
+use crate::sys::poll::Deadline;
+use crate::wait::{Readable, Waitable, Watch, Writable, wait_any, watch};
 use crate::queue::bounded;
 use crate::sync::{Event, Mutex, Semaphore};
 use std::io::Write;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
 
@@ -94,4 +95,31 @@ fn any_descriptor_can_be_written_to_or_read() {
     assert!(wait_any(&[Readable(&reader)], Some(Duration::ZERO)).unwrap().is_empty());
     drop(writer);
     assert_eq!(wait_any(&[Readable(&reader)], PATIENCE).unwrap(), [0]);
+}
+
+#[test]
+fn a_watch_is_readable_once_something_may_be_ready() {
+    let (sender, receiver) = bounded::<u8>(1).unwrap();
+    let (here, there) = crate::pipe::duplex::<u8, u8>().unwrap();
+    let sources: [&dyn Waitable; 2] = [&receiver, &here];
+    let is_readable = |watch: &Watch| {
+        crate::sys::poll::readable(&[std::os::fd::AsFd::as_fd(watch)], Deadline::now()).unwrap()[0]
+    };
+    let idle = watch(&sources).unwrap().unwrap();
+    assert!(!is_readable(&idle) && idle.look_again_after().is_none());
+    sender.send(1).unwrap();
+    assert!(is_readable(&idle));
+    assert!(watch(&sources).unwrap().is_none(), "a message is there");
+    receiver.try_recv().unwrap();
+    let idle = watch(&sources).unwrap().unwrap();
+    assert!(!is_readable(&idle));
+    there.send(1).unwrap();
+    assert!(is_readable(&idle));
+    here.recv().unwrap();
+    let idle = watch(&sources).unwrap().unwrap();
+    drop(sender);
+    assert!(is_readable(&idle), "no process can send any more");
+    assert!(receiver.try_recv().is_err());
+    let event = Event::new().unwrap();
+    assert!(watch(&[&event]).unwrap().unwrap().look_again_after().is_some());
 }
