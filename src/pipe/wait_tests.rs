@@ -1,7 +1,7 @@
-use crate::sys::poll::Deadline;
-use crate::wait::{Readable, Waitable, Watch, Writable, wait_any, watch};
 use crate::queue::bounded;
 use crate::sync::{Event, Mutex, Semaphore};
+use crate::sys::poll::Deadline;
+use crate::wait::{Readable, Waitable, Watch, Writable, wait_any, watch};
 use std::io::Write;
 use std::time::{Duration, Instant};
 

@@ -40,10 +40,7 @@ fn messages_can_carry_handles_of_every_kind() {
     sender.send(Job::Ask { number: 20, answer, done: done.try_clone().unwrap() }).unwrap();
     sender.send(Job::Talk(there)).unwrap();
     sender.send(Job::Plain(2)).unwrap();
-    assert!(
-        matches!(answers.try_recv(), Err(super::error::TryRecvError::Empty)),
-        "its sender is in transit"
-    );
+    assert!(matches!(answers.try_recv(), Err(super::error::TryRecvError::Empty)), "its sender is in transit");
     assert!(matches!(receiver.recv().unwrap(), Job::Plain(1)));
     let Job::Ask { number, answer, done: same } = receiver.recv().unwrap() else { panic!("another job") };
     answer.send(number + 1).unwrap();
