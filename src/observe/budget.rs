@@ -27,6 +27,13 @@ pub(super) struct Timer {
     cpu_ns: u64,
 }
 
+impl Timer {
+    /// The CPU time that the round has taken so far.
+    pub(super) fn cost_ns(&self) -> u64 {
+        thread_cpu_ns().saturating_sub(self.cpu_ns)
+    }
+}
+
 impl Budget {
     /// Rounds `period_ns` apart that take `percent` of one CPU at the most.
     pub(super) fn new(percent: f64, period_ns: u64) -> Self {
@@ -57,7 +64,7 @@ impl Budget {
 
     /// It is over: the next one is due after the period, or when its cost is earned.
     pub(super) fn end(&mut self, timer: Timer) {
-        let cost_ns = thread_cpu_ns().saturating_sub(timer.cpu_ns);
+        let cost_ns = timer.cost_ns();
         self.due_ns = timer.begun_ns + self.period_ns.max(self.spend(cost_ns));
     }
 

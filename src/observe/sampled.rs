@@ -89,6 +89,13 @@ impl Poller {
         );
     }
 
+    /// Takes a known process as looked at at this moment: what it did before is not its own.
+    pub(super) fn looked(&mut self, pid: Pid, at_ns: u64) {
+        if let Some(seen) = self.seen.get_mut(&pid) {
+            seen.looked_ns = at_ns;
+        }
+    }
+
     /// Looks at a process from now on whose records have ended.
     pub(super) fn take_over(&mut self, process: &Process) {
         self.roots.push(process.pid);

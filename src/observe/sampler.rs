@@ -17,8 +17,10 @@ const YOUNGEST_NS: u64 = 1_000_000;
 const AGAIN_NS: u64 = 100_000_000;
 /// Between the beginnings of two rounds.
 const PERIOD_NS: u64 = 20_000_000;
-/// One round takes no longer, whatever the number of processes: the rings wait meanwhile.
-const LONGEST_NS: u64 = 4_000_000;
+/// One round takes no more CPU time, whatever the number of processes: the rings wait meanwhile.
+const MOST_CPU_NS: u64 = 4_000_000;
+/// Nor does it last longer, where others have the CPU between.
+const LONGEST_NS: u64 = 50_000_000;
 /// Threads of one process that are looked at in a round.
 const MOST_THREADS: usize = 64;
 
@@ -63,7 +65,7 @@ impl Sampler {
         for (id, process) in after.into_iter().chain(before) {
             self.process(process, &scene, events);
             self.cursor = id;
-            if monotonic_ns() - begin_ns > LONGEST_NS {
+            if timer.cost_ns() > MOST_CPU_NS || monotonic_ns() - begin_ns > LONGEST_NS {
                 break;
             }
         }

@@ -40,22 +40,12 @@ struct Tracepoints {
 }
 
 impl Recorder {
-    /// Records process `pid`, held before its exec, and all that it will fork.
+    /// Records thread `first`, from now on, and all that it will fork.
     ///
     /// # Errors
-    /// What [`open`](crate::sys::perf::event::open) says; the next lower tier is then the one to take.
-    pub(super) fn from_exec(tier: Tier, pid: Pid) -> Result<Self, Errno> {
-        match tier {
-            Tier::Root => Self::everyone(),
-            _ => Self::open(Scope::FromExec(pid), None),
-        }
-    }
-
-    /// Records threads that run already, and all that they will fork.
-    ///
-    /// # Errors
-    /// As [`from_exec`](Self::from_exec); `ESRCH` when `first` is gone.
-    pub(super) fn from_now(tier: Tier, first: Pid) -> Result<Self, Errno> {
+    /// What [`open`](crate::sys::perf::event::open) says, after which the next lower tier is the one to take;
+    /// `ESRCH` when `first` is gone.
+    pub(super) fn new(tier: Tier, first: Pid) -> Result<Self, Errno> {
         match tier {
             Tier::Root => Self::everyone(),
             _ => Self::open(Scope::FromNow(first), None),

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Signal};
+use crate::sys::clock::monotonic_ns;
 use crate::sys::exec::{AtGate, Streams, fork_at_gate};
 use crate::sys::pidfd;
 use crate::sys::procfs::{stat, status};
@@ -110,6 +111,7 @@ pub struct HeldCommand {
 pub struct RunningCommand {
     pid: Pid,
     pidfd: OwnedFd,
+    released_ns: u64,
 }
 
 impl HeldCommand {
@@ -142,8 +144,10 @@ impl HeldCommand {
     pub fn release(self) -> Result<RunningCommand, CommandError> {
         let HeldCommand { program, at_gate, pidfd } = self;
         let pid = at_gate.pid();
+        // Right before the child is woken.
+        let released_ns = monotonic_ns();
         match at_gate.open() {
-            Ok(()) => Ok(RunningCommand { pid, pidfd }),
+            Ok(()) => Ok(RunningCommand { pid, pidfd, released_ns }),
             Err(source) => {
                 let _ = crate::sys::poll::readable(&[pidfd.as_fd()], crate::sys::poll::Deadline::NEVER);
                 let _ = try_wait(Whose::Pidfd(pidfd.as_fd()), Zombie::Reap);
@@ -154,6 +158,11 @@ impl HeldCommand {
 }
 
 impl RunningCommand {
+    /// When the gate was opened, `CLOCK_MONOTONIC` nanoseconds: from then on the child was awake.
+    pub fn released_ns(&self) -> u64 {
+        self.released_ns
+    }
+
     /// Its PID.
     pub fn pid(&self) -> Pid {
         self.pid

@@ -171,6 +171,27 @@ pub fn nice(increment: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Asks for turns on the CPU of 0.1 ms, the shortest that Linux gives, for the calling thread (`sched_setattr(2)`): it
+/// gets no more CPU time than before, and sooner after it was woken where many processes want the CPU.
+///
+/// Changes nothing before Linux 6.12 or for a thread with another policy than `SCHED_OTHER`.
+pub fn ask_for_short_turns() {
+    const TURN_NS: u64 = 100_000;
+    const NO_FLAGS: libc::c_uint = 0;
+    let size = size_of::<libc::sched_attr>() as libc::c_uint;
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut attr: libc::sched_attr = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes `size` bytes at most into a structure that outlives the call.
+    let got = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attr, size, NO_FLAGS) };
+    if got != 0 || attr.sched_policy != libc::SCHED_OTHER.cast_unsigned() {
+        return;
+    }
+    // The nice value stays as it was read.
+    attr.sched_runtime = TURN_NS;
+    // SAFETY: the structure outlives the call, and says its own size.
+    let _ = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, NO_FLAGS) };
+}
+
 /// Makes this process run only when no other process wants the processor (`SCHED_IDLE`, `sched(7)`). On the same
 /// processor as a busy process it is almost always ready and rarely running. Undoing this requires privileges.
 ///

@@ -149,15 +149,7 @@ impl Timeline {
         if std::mem::take(&mut process.held) {
             // The watched command itself: what it did before its exec was ours, not its own.
             process.started_ns = at_ns;
-            let (state, cpu, before_exec) = (main.state, main.cpu, main.before_exec);
-            let running = state == State::Running;
-            *main = Thread {
-                turns: running.into(),
-                first_ran_ns: running.then_some(at_ns),
-                cpu,
-                before_exec,
-                ..Thread::new(pid, at_ns, state)
-            };
+            *main = main.from_exec(at_ns);
         }
         main.name = None;
         name.clone_into(&mut process.name);

@@ -307,6 +307,40 @@ fn a_long_end_without_records_is_unknown_until_the_final_sums_settle_it() {
 }
 
 #[test]
+fn an_end_whose_cpu_another_thread_has_after_long_is_unknown_and_no_more_is_settled_than_the_sums_tell() {
+    const MS: u64 = 1_000_000;
+    let begin = [
+        (0, 2, forked(1)),
+        (0, 7, forked(2)),
+        (0, 7, ON),
+        (10 * MS, 7, What::Exited { ppid: id(2) }),
+        // It may have lost its CPU to a process that is not watched long before this one has it.
+        (40 * MS, 2, ON),
+        (50 * MS, 7, What::In { cpu: 1 }),
+        (50 * MS, 7, OFF),
+    ];
+    let play = |script: &[(u64, i32, What)]| {
+        let mut timeline = Timeline::new(Limits::default()).with_records(Records::ToTheLast);
+        for (at_ns, tid, what) in script {
+            timeline.apply(&Event { at_ns: *at_ns, pid: id(*tid), tid: id(*tid), what: what.clone() });
+        }
+        let process = timeline.by_pid(id(7)).unwrap();
+        assert_eq!(process.ended_ns, Some(50 * MS));
+        process.sums_at(50 * MS)
+    };
+    let sums = play(&begin);
+    assert_eq!((sums.running_ns, sums.ready_ns, sums.unknown_ns), (10 * MS, 0, 40 * MS));
+    // It lost it at once, and for how long it had another one is not known either.
+    let at_once = [&begin[..4], &[(10 * MS + 1, 2, ON)], &begin[5..]].concat();
+    let sums = play(&at_once);
+    assert_eq!((sums.running_ns, sums.ready_ns), (10 * MS + 1, 0));
+    // What is neither on a CPU nor in line by the final sums was blocked: which of the 40 ms, nothing tells.
+    let kernel = SchedStat { running_ns: 12 * MS, ready_ns: 30 * MS, turns: 3 };
+    let sums = play(&[&begin[..], &[(51 * MS, 7, What::Sums(kernel))]].concat());
+    assert_eq!((sums.running_ns, sums.ready_ns, sums.unknown_ns), (12 * MS, 30 * MS, 8 * MS));
+}
+
+#[test]
 fn an_end_that_was_recorded_as_running_is_in_line_as_far_as_the_kernel_says_so() {
     let mut timeline = Timeline::new(Limits::default()).with_records(Records::ToTheLast);
     timeline.apply(&Event { at_ns: 0, pid: id(2), tid: id(2), what: forked(1) });
@@ -479,6 +513,50 @@ fn only_the_command_itself_begins_with_its_exec() {
     assert_eq!(timeline.by_pid(id(7)).unwrap().started_ns, 50);
     let child = timeline.by_pid(id(8)).unwrap();
     assert_eq!((child.started_ns, child.sums_at(END).ready_ns, child.sums_at(END).running_ns), (100, 10, 80));
+}
+
+#[test]
+fn what_a_wake_up_hid_before_the_first_sums_is_not_taken_as_told() {
+    let hides = |timeline: &Timeline| timeline.by_pid(id(7)).unwrap().threads[0].hides_ready_time();
+    let found = What::Found { ppid: id(1), state: State::Running };
+    let sums = |running_ns, ready_ns, turns| What::Sums(SchedStat { running_ns, ready_ns, turns });
+    let asleep = [(0, 7, found.clone()), (10, 7, OFF), (20, 7, sums(900, 50, 4))];
+    let woken = [(90, 7, ON), (100, 7, OFF), (110, 7, sums(910, 60, 5))];
+    assert!(!hides(&play(&[&asleep[..], &woken].concat())));
+    let late = [(0, 7, found), (10, 7, OFF), (20, 7, ON), (30, 7, OFF), (40, 7, sums(900, 50, 4))];
+    assert!(hides(&play(&[&late[..], &woken].concat())), "its first wake-up was before the first sums");
+}
+
+#[test]
+fn the_sums_of_the_command_are_known_from_its_gate_on() {
+    let before_exec = SchedStat { running_ns: 1_000, ready_ns: 500, turns: 3 };
+    let play = |script: &[(u64, What)]| {
+        let mut timeline = Timeline::new(Limits::default());
+        for (at_ns, what) in script {
+            timeline.apply(&Event { at_ns: *at_ns, pid: id(7), tid: id(7), what: what.clone() });
+        }
+        timeline.by_pid(id(7)).unwrap().clone()
+    };
+    let exec = || What::Named { name: "sh".to_owned(), exec: true };
+    // 5 in line and 10 on a CPU to its exec, 20 on it after that, woken at 60 to run at 70.
+    let script = [
+        (0, What::Rooted { ppid: id(1), before_exec }),
+        (5, ON),
+        (15, exec()),
+        (15, ON),
+        (35, OFF),
+        (70, ON),
+        (80, OFF),
+        (90, What::Sums(SchedStat { running_ns: 1_040, ready_ns: 515, turns: 5 })),
+    ];
+    let process = play(&script);
+    let sums = process.sums_at(90);
+    assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (30, 10, 35));
+    assert!(!process.threads[0].hides_ready_time());
+    assert!(process.threads[0].check.unwrap().holds(), "{:?}", process.threads[0].check);
+    // One that slept on the way to its exec was woken then, too.
+    let slept = [&script[..2], &[(7, OFF), (11, ON)], &script[2..]].concat();
+    assert!(play(&slept).threads[0].hides_ready_time());
 }
 
 #[test]

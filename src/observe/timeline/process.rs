@@ -148,7 +148,8 @@ impl Process {
         }
         let rest = check.running_ns.1.saturating_sub(check.running_ns.0);
         if main.sums.unknown_ns > 0 {
-            let (ran_ns, waited_ns) = main.spans.settle_the_end(rest, main.cpu);
+            let waited_ns = check.ready_ns.1.saturating_sub(check.ready_ns.0);
+            let (ran_ns, waited_ns) = main.spans.settle_the_end(rest, waited_ns, main.cpu);
             main.sums.unknown_ns -= ran_ns + waited_ns;
             main.sums.running_ns += ran_ns;
             main.sums.ready_ns += waited_ns;

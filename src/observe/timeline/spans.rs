@@ -133,17 +133,19 @@ impl Spans {
         ns
     }
 
-    /// Makes a last span of an unknown state one in line for a CPU and after that, for `ran_ns`, on `cpu`; says how
-    /// long each is.
-    pub(super) fn settle_the_end(&mut self, ran_ns: u64, cpu: u32) -> (u64, u64) {
+    /// Of a last span of an unknown state, makes the last `ran_ns` ones on `cpu` and the `waited_ns` before them ones
+    /// in line for it; says how long each is.
+    pub(super) fn settle_the_end(&mut self, ran_ns: u64, waited_ns: u64, cpu: u32) -> (u64, u64) {
         let unknown = |span: &&Span| span.state == State::Unknown && span.joined == 1;
         let Some(last) = self.0.back().filter(unknown).copied() else { return (0, 0) };
         self.0.pop_back();
         let ran_ns = ran_ns.min(last.ns());
-        let split_ns = last.to_ns - ran_ns;
-        self.push(Span::new(last.from_ns, split_ns, State::Ready, 0, 0), 0);
-        self.push(Span::new(split_ns, last.to_ns, State::Running, cpu, 0), 0);
-        (ran_ns, last.ns() - ran_ns)
+        let waited_ns = waited_ns.min(last.ns() - ran_ns);
+        let got_ns = last.to_ns - ran_ns;
+        self.push(last.cut(last.from_ns, got_ns - waited_ns), 0);
+        self.push(Span::new(got_ns - waited_ns, got_ns, State::Ready, 0, 0), 0);
+        self.push(Span::new(got_ns, last.to_ns, State::Running, cpu, 0), 0);
+        (ran_ns, waited_ns)
     }
 
     /// Of a last span on a CPU, makes the first `ns` ones after `from_ns` in line for it; says how many that were.

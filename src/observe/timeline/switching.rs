@@ -22,6 +22,9 @@ impl Timeline {
             let Some(lost_ns) = process.threads[thread].displaced_ns.take() else { return };
             self.go(tid, State::Ready, lost_ns);
         }
+        if self.is_unknown_on_its_way_out(tid, at_ns) {
+            return;
+        }
         let Some((process, thread)) = self.find(tid) else { return };
         process.threads[thread].turns += 1;
         process.threads[thread].woken_unchecked |= process.threads[thread].state == State::Blocked;
@@ -43,25 +46,50 @@ impl Timeline {
         }
         thread.displaced_ns.get_or_insert(at_ns);
         // Of any other thread the record may come late.
-        if thread.is_alive() && thread.exiting.is_some() {
+        let Some((_, exited_ns)) = thread.exiting.filter(|_| thread.is_alive()) else { return };
+        if self.may_have_lost_its_cpu(tid, exited_ns, at_ns) {
+            self.go(tid, State::Unknown, exited_ns);
+        } else {
             self.go(tid, State::Ready, at_ns);
         }
+    }
+
+    /// Whether nothing is known of a thread since the record of its exit, or since it lost its CPU after that: it may
+    /// have had another CPU for a while.
+    fn is_unknown_on_its_way_out(&mut self, tid: Pid, at_ns: u64) -> bool {
+        let limit_ns = self.longest_way_out_ns(tid);
+        let Some((process, place)) = self.find(tid) else { return false };
+        let thread = &mut process.threads[place];
+        if thread.exiting.is_none() {
+            return false;
+        }
+        if thread.state == State::Ready && at_ns.saturating_sub(thread.since_ns) > limit_ns {
+            thread.state = State::Unknown;
+        }
+        thread.state == State::Unknown
     }
 
     /// Whether a thread has taken so long from the record of its exit to its end that it may not have had its CPU
     /// all the time: switches in between have no record.
     fn may_have_lost_its_cpu(&mut self, tid: Pid, exited_ns: u64, ended_ns: u64) -> bool {
+        let limit_ns = self.longest_way_out_ns(tid);
+        let Some((process, place)) = self.find(tid) else { return false };
+        let thread = &process.threads[place];
+        let unseen = thread.state == State::Running && thread.since_ns <= exited_ns;
+        unseen && ended_ns.saturating_sub(exited_ns) > limit_ns
+    }
+
+    /// How long a thread may take to its end, or be in line for its CPU on the way, before that is in doubt.
+    fn longest_way_out_ns(&mut self, tid: Pid) -> u64 {
         const THREAD_NS: u64 = 200_000;
         // The last one gives the memory back.
         const PROCESS_NS: u64 = 1_000_000;
         if self.records == Records::Everything {
-            return false;
+            return u64::MAX;
         }
-        let Some((process, place)) = self.find(tid) else { return false };
+        let Some((process, _)) = self.find(tid) else { return u64::MAX };
         let others = process.threads.iter().any(|other| other.is_alive() && other.tid != tid);
-        let thread = &process.threads[place];
-        let unseen = thread.state == State::Running && thread.since_ns <= exited_ns;
-        unseen && ended_ns.saturating_sub(exited_ns) > if others { THREAD_NS } else { PROCESS_NS }
+        if others { THREAD_NS } else { PROCESS_NS }
     }
 
     fn is_recorded(&self, id: u64) -> bool {

@@ -41,7 +41,9 @@ pub struct Thread {
     /// The last comparison with the kernel's sums.
     pub check: Option<Check>,
     /// It was woken since the last comparison, and how long it waited for its CPU then is not known.
-    pub woken_unchecked: bool,
+    pub(super) woken_unchecked: bool,
+    /// The same of a time before `base` was read, which tells nothing of it.
+    pub(super) woken_before_base: bool,
     /// What the kernel's sums have from before the records, for a thread that was there before.
     pub(super) base: Option<SchedStat>,
     /// The same for the watched command, read before its exec: less exact, and known from the beginning.
@@ -76,12 +78,37 @@ impl Thread {
             unbooked_ns: 0,
             check: None,
             woken_unchecked: false,
+            woken_before_base: false,
             base: None,
             before_exec: SchedStat::default(),
             exiting: None,
             displaced_ns: None,
             free_ns: None,
             letter: None,
+        }
+    }
+
+    /// The main thread of the watched command as it is from its exec on, which it has the CPU for.
+    ///
+    /// What the kernel has booked by then is what was read at the gate, and what the records have since: they tell
+    /// everything, unless it slept on the way, for then they hide the delay of a wake-up.
+    pub(super) fn from_exec(&self, at_ns: u64) -> Self {
+        let running = self.state == State::Running;
+        let since = self.recorded_at(at_ns);
+        let was_read = self.before_exec.turns > 0;
+        let is_known = running && was_read && self.first_ran_ns.is_some() && !self.woken_unchecked;
+        let base = is_known.then(|| SchedStat {
+            running_ns: self.before_exec.running_ns + since.running_ns,
+            ready_ns: self.before_exec.ready_ns + since.ready_ns,
+            turns: self.before_exec.turns + self.turns - 1,
+        });
+        Self {
+            turns: running.into(),
+            first_ran_ns: running.then_some(at_ns),
+            cpu: self.cpu,
+            before_exec: self.before_exec,
+            base,
+            ..Self::new(self.tid, at_ns, self.state)
         }
     }
 
@@ -121,6 +148,13 @@ impl Thread {
         sums.blocked_ns -= hidden_ns;
         sums.ready_ns += hidden_ns;
         sums
+    }
+
+    /// Whether some of its wake-ups hid time in line for a CPU that the kernel's sums have not told, or whose sums
+    /// leave a time in line out that the records have, so that they tell less of the hidden part.
+    pub fn hides_ready_time(&self) -> bool {
+        let fewer_turns = self.check.is_some_and(|check| check.turns.0 > check.turns.1);
+        self.woken_unchecked || self.woken_before_base || fewer_turns
     }
 
     /// Time between being woken and getting the CPU, which the records do not show and the kernel's sums do.
@@ -174,6 +208,7 @@ impl Thread {
                 ready_ns: kernel.ready_ns.saturating_sub(sums.ready_ns),
                 turns: kernel.turns.saturating_sub(self.turns),
             });
+            self.woken_before_base |= std::mem::take(&mut self.woken_unchecked);
             return;
         }
         self.woken_unchecked = false;

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use super::{Ends, Kind, Scene, Wait};
 use crate::sys::procfs::descriptors::{Target, pid_of_pidfd, target};
-use crate::sys::procfs::sockets;
 use crate::sys::procfs::tree::threads;
+
+/// What is said of a pipe that only its reader can write to, where that is all it waits for.
+pub(super) const NO_OTHER: &str = ": it holds the other end and no other process does";
 
 /// What it means that `pid` waits for `fd`, to write to it or to read from it.
 pub(super) fn wait(pid: Pid, fd: u64, writes: bool, scene: &Scene) -> Option<Wait> {
@@ -54,7 +56,7 @@ fn pipe(pid: Pid, inode: u64, path: Option<&Path>, writes: bool, scene: &Scene) 
         return Wait::outside(Kind::Pipe, on);
     }
     let on = if others == [pid] {
-        format!("{what} {direction} itself: it holds the other end and no other process does{full}")
+        format!("{what} {direction} itself{NO_OTHER}{full}")
     } else {
         format!("{what} {direction} {}{full}", scene.labels(&others))
     };
@@ -62,11 +64,11 @@ fn pipe(pid: Pid, inode: u64, path: Option<&Path>, writes: bool, scene: &Scene) 
 }
 
 fn socket(pid: Pid, inode: u64, scene: &Scene) -> Wait {
-    let Some(socket) = sockets::find(pid, inode) else { return Wait::outside(Kind::Socket, "socket") };
+    let Some(socket) = scene.sockets().find(pid, inode) else { return Wait::outside(Kind::Socket, "socket") };
     if socket.listens {
         return Wait::outside(Kind::Socket, format!("socket {} (connections)", socket.local));
     }
-    let peer_inode = sockets::peer_inode(pid, inode).or_else(|| scene.unix_peer(inode));
+    let peer_inode = scene.sockets().peer_inode(pid, inode).or_else(|| scene.unix_peer(inode));
     let (mut holders, strangers) = peer_inode.map_or((Vec::new(), true), |inode| scene.socket_holders(inode));
     let name = match (&socket.peer, socket.local.as_str()) {
         (Some(peer), _) => format!("socket {peer}"),

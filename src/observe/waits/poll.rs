@@ -49,10 +49,14 @@ pub(super) fn epoll(pid: Pid, fd: u64, times_out: bool, scene: &Scene) -> Wait {
 fn any_of(waits: Vec<Option<Wait>>, more: bool, times_out: bool) -> Wait {
     const SHOWN: usize = 3;
     let known: Vec<&Wait> = waits.iter().flatten().collect();
-    let mut words: Vec<&str> = Vec::new();
+    let mut words: Vec<String> = Vec::new();
     for wait in &known {
-        if !words.contains(&wait.on.as_str()) {
-            words.push(&wait.on);
+        let word = match known[..] {
+            [_] => wait.on.clone(),
+            _ => wait.on.replace(descriptor::NO_OTHER, ""),
+        };
+        if !words.contains(&word) {
+            words.push(word);
         }
     }
     let rest = words.len().saturating_sub(SHOWN);

@@ -5,6 +5,7 @@ use nix::libc;
 
 use super::{Ends, Kind, Scene, Wait, descriptor, fifo, lock, poll};
 use crate::sys::procfs::descriptors::pid_of_pidfd;
+use crate::sys::procfs::memory::read;
 use crate::sys::procfs::syscall::{InCall, current, wchan};
 
 /// What thread `tid` of `pid` is blocked on, as of now; `None` when it is not, or when nothing is told.
@@ -30,6 +31,12 @@ fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
             libc::P_PIDFD => child_wait(scene, vec![pid_of_pidfd(pid, second)?]),
             _ => child_wait(scene, scene.children(pid)),
         },
+        libc::SYS_clone if first & VFORK != 0 => vfork(),
+        libc::SYS_clone3
+            if read::<8>(pid, first).is_some_and(|flags| u64::from_ne_bytes(flags) & VFORK != 0) =>
+        {
+            vfork()
+        }
         libc::SYS_nanosleep | libc::SYS_clock_nanosleep => Wait::outside(Kind::Timer, "timer"),
         libc::SYS_futex => lock::futex(pid, tid, call.args, scene),
         libc::SYS_flock => lock::file(pid, first, scene),
@@ -96,7 +103,7 @@ fn older_call(pid: Pid, number: i64, call: InCall, scene: &Scene) -> Option<Wait
         libc::SYS_epoll_wait => poll::epoll(pid, first, (fourth as u32).cast_signed() >= 0, scene),
         libc::SYS_open => fifo::wait(pid, call, scene)?,
         libc::SYS_pause => Wait::outside(Kind::Signal, "signal"),
-        libc::SYS_vfork => Wait::outside(Kind::Child, "child, until it execs or exits (vfork)"),
+        libc::SYS_vfork => vfork(),
         _ => return None,
     })
 }
@@ -104,6 +111,13 @@ fn older_call(pid: Pid, number: i64, call: InCall, scene: &Scene) -> Option<Wait
 #[cfg(not(target_arch = "x86_64"))]
 fn older_call(_: u32, _: i64, _: InCall, _: &Scene) -> Option<Wait> {
     None
+}
+
+/// `CLONE_VFORK`, by which `posix_spawn(3)` waits too.
+const VFORK: u64 = libc::CLONE_VFORK as u64;
+
+fn vfork() -> Wait {
+    Wait::outside(Kind::Child, "child, until it execs or exits (vfork)")
 }
 
 fn child_wait(scene: &Scene, children: Vec<Pid>) -> Wait {

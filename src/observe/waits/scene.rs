@@ -9,6 +9,7 @@ use super::fifo;
 
 use crate::sys::procfs::descriptors::{self, Target};
 use crate::sys::procfs::locks::{self, Lock};
+use crate::sys::procfs::sockets::Sockets;
 use crate::sys::procfs::syscall::current;
 use crate::sys::procfs::tree::threads;
 use crate::sys::unix_peers::unix_peers;
@@ -33,6 +34,7 @@ pub struct Scene {
     locks: OnceCell<Vec<Lock>>,
     holders: OnceCell<Holders>,
     peers: OnceCell<HashMap<u64, u64>>,
+    sockets: Sockets,
     /// Processes that wait for the other end of a FIFO to be opened, and which FIFO.
     openers: OnceCell<Vec<(Pid, PathBuf)>>,
 }
@@ -55,6 +57,7 @@ impl Scene {
             locks: OnceCell::new(),
             holders: OnceCell::new(),
             peers: OnceCell::new(),
+            sockets: Sockets::default(),
             openers: OnceCell::new(),
         }
     }
@@ -126,6 +129,10 @@ impl Scene {
         let pids = holders.sockets.get(&inode).cloned().unwrap_or_default();
         let strangers = pids.is_empty() || holders.outside.contains(&inode);
         (pids, strangers)
+    }
+
+    pub(super) fn sockets(&self) -> &Sockets {
+        &self.sockets
     }
 
     /// The socket at the other end of a Unix domain socket.

@@ -6,7 +6,6 @@ use super::Scene;
 use super::descriptor::short;
 use crate::sys::pid::Pid;
 use crate::sys::procfs::descriptors::{self, Open, Target, pid_of_pidfd, watched_by_epoll};
-use crate::sys::procfs::sockets;
 use crate::sys::procfs::text::printable;
 
 /// An open descriptor.
@@ -75,14 +74,14 @@ fn pipe(inode: u64, what: String, (reads, writes): (bool, bool), scene: &Scene) 
 }
 
 fn socket(pid: Pid, inode: u64, scene: &Scene) -> Ends {
-    let Some(socket) = sockets::find(pid, inode) else {
+    let Some(socket) = scene.sockets().find(pid, inode) else {
         return (format!("socket {inode}"), None, String::new());
     };
     let what = format!("socket {} ({})", socket.local, socket.protocol);
     if socket.listens {
         return (what, None, "listens".to_owned());
     }
-    let peer = sockets::peer_inode(pid, inode).or_else(|| scene.unix_peer(inode));
+    let peer = scene.sockets().peer_inode(pid, inode).or_else(|| scene.unix_peer(inode));
     let holders = peer.map(|inode| scene.socket_holders(inode).0).unwrap_or_default();
     let address = socket.peer.unwrap_or_default();
     let words = match &holders[..] {

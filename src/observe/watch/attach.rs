@@ -23,6 +23,7 @@ use crate::process::{CommandError, HeldCommand};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::exits::Exits;
 use crate::sys::procfs::signals::process_of;
+use crate::sys::procfs::stat::SchedStat;
 use crate::sys::procfs::{stat, status, tree};
 use crate::sys::task;
 
@@ -114,6 +115,8 @@ pub fn begin(start: Start, settings: Settings) -> Result<Watch, WatchError> {
         }
     };
     task::set_subreaper(true)?;
+    // A watcher that comes too late sees less. The command was forked before, so that it does not inherit this.
+    task::ask_for_short_turns();
     let mut refusals = Vec::new();
     let mut recorder = None;
     for tier in [Tier::Root, Tier::Exact] {
@@ -124,11 +127,7 @@ pub fn begin(start: Start, settings: Settings) -> Result<Watch, WatchError> {
             refusals.push(Refusal::of_namespace());
             continue;
         }
-        let opened = match &start {
-            Start::Command(_) => Recorder::from_exec(tier, root),
-            Start::Pid(_) => Recorder::from_now(tier, root),
-        };
-        match opened {
+        match Recorder::new(tier, root) {
             Ok(opened) => recorder = Some((tier, opened)),
             Err(errno) => refusals.push(Refusal::of_perf(tier, errno)),
         }
@@ -148,8 +147,14 @@ pub fn begin(start: Start, settings: Settings) -> Result<Watch, WatchError> {
     let mut begun = Begun { recorder, poller, lives: Lives::new(command)?, events: Vec::new() };
     let subject = match start {
         Start::Command(held) => {
-            begun.root_command(root, watcher);
-            Subject::Command(held.release()?)
+            let before_exec = sums_at_gate(root);
+            begun.lives.follow(root);
+            begun.know(root);
+            let running = held.release()?;
+            begun.poller.looked(root, running.released_ns());
+            let (at_ns, what) = (running.released_ns(), What::Rooted { ppid: watcher, before_exec });
+            begun.events.push(Event { at_ns, pid: root, tid: root, what });
+            Subject::Command(running)
         }
         Start::Pid(pid) => {
             begun.attach_tree(pid)?;
@@ -199,16 +204,6 @@ struct Begun {
 }
 
 impl Begun {
-    fn root_command(&mut self, root: Pid, watcher: Pid) {
-        let at_ns = monotonic_ns();
-        // It waits for its exec, so that its sums are complete.
-        let before_exec = stat::schedstat(root, root).unwrap_or_default();
-        let what = What::Rooted { ppid: watcher, before_exec };
-        self.events.push(Event { at_ns, pid: root, tid: root, what });
-        self.lives.follow(root);
-        self.know(root);
-    }
-
     /// Where nothing is recorded, it is looked at.
     fn know(&mut self, pid: Pid) {
         if self.recorder.is_none() {
@@ -248,6 +243,21 @@ impl Begun {
             }
         }
     }
+}
+
+/// The kernel's sums of a held command, which are complete while it sleeps at its gate; empty if it does not get there
+/// in time.
+fn sums_at_gate(root: Pid) -> SchedStat {
+    const PATIENCE_NS: u64 = 200_000_000;
+    const PAUSE: Duration = Duration::from_micros(500);
+    let begin_ns = monotonic_ns();
+    while monotonic_ns() - begin_ns < PATIENCE_NS {
+        if stat::of_process(root).is_none_or(|stat| stat.letter == 'S') {
+            return stat::schedstat(root, root).unwrap_or_default();
+        }
+        std::thread::sleep(PAUSE);
+    }
+    SchedStat::default()
 }
 
 fn check_pid(pid: Pid) -> Result<(), WatchError> {

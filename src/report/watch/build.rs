@@ -185,7 +185,7 @@ impl Builder<'_> {
     /// In the exact tier the delay of a wake-up is known from the kernel's sums only.
     fn is_lower_bound(&self, process: &Process, thread: &Thread) -> bool {
         let recorded = self.tier == Tier::Exact && process.unrecorded_since_ns.is_none();
-        recorded && thread.woken_unchecked
+        recorded && thread.hides_ready_time()
     }
 
     fn thread(&self, process: &Process, thread: &Thread) -> ThreadReport {

@@ -408,11 +408,34 @@ fn footing(report: &WatchReport) -> String {
             short(check.tolerance_ns)
         );
     }
+    text.push_str(&unseen(report));
     if report.folded_processes > 0 {
         let _ =
             writeln!(text, "{} more processes ended long ago and are only counted", report.folded_processes);
     }
     text
+}
+
+/// How much of the blocked time has no reason: a wait may be over before it is asked about.
+fn unseen(report: &WatchReport) -> String {
+    let threads =
+        report.processes.iter().flat_map(|process| process.threads.iter().map(move |of| (process, of)));
+    let (mut blocked_ns, mut unseen_ns, mut longest) = (0, 0, None);
+    for (process, thread) in threads {
+        for wait in &thread.waits {
+            blocked_ns += wait.ns;
+            if wait.on == "not seen" {
+                unseen_ns += wait.ns;
+                longest = longest.max(Some((wait.longest_ns, thread.tid, &process.name)));
+            }
+        }
+    }
+    let Some((longest_ns, tid, name)) = longest else { return String::new() };
+    let seen = (blocked_ns - unseen_ns) as f64 / blocked_ns.max(1) as f64 * 100.0;
+    let longest = short(longest_ns);
+    format!(
+        "what was waited for is known for {seen:.1} % of the blocked time; the longest wait not seen is {longest} of {tid} {name}\n"
+    )
 }
 
 /// One line that names a deadlock.

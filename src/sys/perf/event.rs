@@ -24,8 +24,6 @@ pub enum Source {
 /// Which tasks an event follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// This task and all its future descendants, from its next `execve` on.
-    FromExec(Pid),
     /// This task (a thread) and all its future descendants, from now on.
     FromNow(Pid),
     /// Every task on the machine; needs `CAP_PERFMON` or `perf_event_paranoid` 0.
@@ -80,12 +78,6 @@ pub fn open(source: Source, scope: Scope, cpu: u32, wakeup_bytes: u32) -> Result
         }
     }
     let pid = match scope {
-        Scope::FromExec(pid) => {
-            attr.set_inherit(1);
-            attr.set_disabled(1);
-            attr.set_enable_on_exec(1);
-            pid.as_raw()
-        }
         Scope::FromNow(pid) => {
             attr.set_inherit(1);
             pid.as_raw()
