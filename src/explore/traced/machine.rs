@@ -295,6 +295,7 @@ impl Machine {
             said: None,
             clears: None,
             is_ending: false,
+            has_executed: false,
             enters_at: maker.map_or(0, |maker| self.world.tasks[maker].enters_at),
             signals: Vec::new(),
             on_the_way: Default::default(),
@@ -313,7 +314,7 @@ impl Machine {
         let task = &mut self.world.tasks[index];
         task.maps.clear();
         task.elsewhere.clear();
-        (task.is_protected, task.protect_due) = (false, false);
+        (task.is_protected, task.protect_due, task.has_executed) = (false, false, true);
         let name = task.name.clone();
         let tid = self.world.tid(index);
         if super::program::hide_chance(tid, &name).is_err() {

@@ -111,17 +111,26 @@ impl Machine {
         self.await_ended()
     }
 
-    /// Threads whose process has ended end with it.
+    /// Threads whose process has ended end with it, and the maker of a child by `vfork` goes on once that has ended
+    /// or become another program.
     fn await_ended(&mut self) -> Done {
         /// The most looks, so that a process that does not end after all stops nothing.
         const MOST: u32 = 1_000;
         for _ in 0..MOST {
+            let thaws = |index: usize| {
+                let is_child = |task: &&super::world::Task| {
+                    task.maker == Some(index) && task.process != self.world.task(index).process
+                };
+                let child = self.world.tasks.iter().rev().find(is_child);
+                self.world.task(index).state == State::Frozen
+                    && child.is_some_and(|child| child.has_executed || !child.is_alive())
+            };
             let ends = |index: &usize| {
                 let is_alone =
                     self.world.tasks[*index].process == *index && self.world.threads(*index).count() == 1;
                 self.world.tasks[*index].is_alive() && self.world.process(*index).is_ending && !is_alone
             };
-            if !(0..self.world.tasks.len()).any(|index| ends(&index)) {
+            if !(0..self.world.tasks.len()).any(|index| ends(&index) || thaws(index)) {
                 break;
             }
             if let Some((tid, stop)) = stops::next(true).map_err(failed("waitpid"))? {

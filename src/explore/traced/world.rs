@@ -111,6 +111,8 @@ pub(super) struct Task {
     pub(super) clears: Option<u64>,
     /// Of the process: one of its threads has ended all of them.
     pub(super) is_ending: bool,
+    /// It has become another program.
+    pub(super) has_executed: bool,
     /// Where it has an instruction that enters the kernel.
     pub(super) enters_at: u64,
     /// Of the process: descriptors that are open on what is not the program's own.
