@@ -194,10 +194,14 @@ impl<'a> Searcher<'a> {
         self.before = first.schedules + first.given_up;
         let most = first.schedules.saturating_add(SECOND);
         let decided = self.exhaust(Some(most))?;
-        let mut all = self.outcomes()?;
-        let is_new = |found: &Found| !all.iter().any(|other| other.outcome == found.outcome);
-        let others: Vec<Found> = outcomes.into_iter().filter(is_new).collect();
-        all.extend(others);
+        let decisive = self.outcomes()?;
+        // The counts of one search, with what only the other has found.
+        let (mut all, others) = if decided { (decisive, outcomes) } else { (outcomes, decisive) };
+        for other in others {
+            if !all.iter().any(|found| found.outcome == other.outcome) {
+                all.push(other);
+            }
+        }
         if decided {
             return Ok(self.findings(all, true));
         }
