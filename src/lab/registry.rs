@@ -7,4 +7,5 @@ pub static LABS: &[(&str, Dir<'static>)] = &[
     ("whose-child", include_dir!("$CARGO_MANIFEST_DIR/data/labs/whose-child")),
     ("birth-to-reaping", include_dir!("$CARGO_MANIFEST_DIR/data/labs/birth-to-reaping")),
     ("last-ticket", include_dir!("$CARGO_MANIFEST_DIR/data/labs/last-ticket")),
+    ("pipes", include_dir!("$CARGO_MANIFEST_DIR/data/labs/pipes")),
 ];

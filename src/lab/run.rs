@@ -33,6 +33,15 @@ use crate::sys::wait::kill_and_reap;
 
 /// How often a run is looked at.
 const PERIOD: Duration = Duration::from_millis(10);
+/// What every program finds; an empty variable is none to Python.
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("LC_ALL", "C.UTF-8"),
+    ("PYTHONHASHSEED", "0"),
+    ("PYTHONPATH", ""),
+    ("PYTHONSTARTUP", ""),
+    ("PYTHONUNBUFFERED", ""),
+    ("TERM", "dumb"),
+];
 /// The longest variable that a check is given.
 const LONGEST_VARIABLE: usize = 100_000;
 /// What a pipe holds: more input than that would have to be written while the program runs.
@@ -255,6 +264,8 @@ impl Step {
         let directory = CString::new(root.as_os_str().as_bytes()).map_err(io::Error::from)?;
         let mut variables: Vec<(OsString, OsString)> =
             ["HOME", "TMPDIR", "PWD"].into_iter().map(|name| (name.into(), root.into())).collect();
+        // What a grader's environment says must not decide how a program prints, sorts or finds its modules.
+        variables.extend(ENVIRONMENT.map(|(name, value)| (name.into(), value.into())));
         variables.extend(more.iter().map(|(name, value)| (name.into(), value.into())));
         let streams = Streams {
             stdio: [Some(stdin.as_fd()), Some(out_end.as_fd()), Some(err_end.as_fd())],
