@@ -149,7 +149,7 @@ impl Timeline {
         if std::mem::take(&mut process.held) {
             // The watched command itself: what it did before its exec was ours, not its own.
             process.started_ns = at_ns;
-            *main = main.from_exec(at_ns);
+            *main = main.at_exec(at_ns);
         }
         main.name = None;
         name.clone_into(&mut process.name);

@@ -92,7 +92,7 @@ impl Thread {
     ///
     /// What the kernel has booked by then is what was read at the gate, and what the records have since: they tell
     /// everything, unless it slept on the way, for then they hide the delay of a wake-up.
-    pub(super) fn from_exec(&self, at_ns: u64) -> Self {
+    pub(super) fn at_exec(&self, at_ns: u64) -> Self {
         let running = self.state == State::Running;
         let since = self.recorded_at(at_ns);
         let was_read = self.before_exec.turns > 0;
