@@ -44,7 +44,7 @@ fn main() {
 
 // ---- file ----
 
-/// A way to copy one file to another over loopback; how long it took, if it is there.
+/// Copies one file to another over loopback, and returns the duration; `None` if the program is unavailable.
 type Copying = fn(&Path, &Path) -> Option<Duration>;
 
 fn transfer(cores: usize, figures: &mut Vec<String>) {
@@ -123,7 +123,7 @@ fn transfer(cores: usize, figures: &mut Vec<String>) {
     }
 }
 
-/// Seconds of processor time that this process and its children that have ended took so far.
+/// Seconds of processor time that this process and its reaped children have used so far.
 fn processor_time() -> f64 {
     [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN]
         .into_iter()
@@ -133,7 +133,7 @@ fn processor_time() -> f64 {
         .sum()
 }
 
-/// Seconds that one core takes to hash 1 GiB that it has at hand.
+/// Seconds that one core takes to hash 1 GiB in memory.
 fn hash_alone(chunk: &[u8]) -> f64 {
     let (began, mut state) = (Instant::now(), blake3::Hasher::new());
     (0..GIB / CHUNK as u64).for_each(|_| {
@@ -165,7 +165,7 @@ enum Plain {
     Kernel,
     /// A read and a write of each piece.
     Calls,
-    /// The same, and both ends hash each piece: what a person would write by hand.
+    /// The same, with both ends hashing each piece, as a straightforward program would do.
     Hash,
 }
 
@@ -234,7 +234,7 @@ fn python_copy(from: &Path, into: &Path) -> Option<Duration> {
 
 // ---- upper and echo ----
 
-/// A loop around what the notes' handler does once, so that it can be asked more than once.
+/// A loop around the notes' handler, which handles only one request per connection.
 const THREADING: &str = r#"
 import socketserver, sys
 up = sys.argv[1] == "upper"
@@ -397,7 +397,7 @@ fn resident(pid: u32) -> u64 {
 struct Server {
     child: Child,
     address: SocketAddr,
-    /// Held open, so that the server can say more than its address.
+    /// Held open, so that the server can print more than its address.
     _out: BufReader<ChildStdout>,
 }
 

@@ -1,4 +1,4 @@
-//! Jobs through the pool, beside Python's `multiprocessing.Pool` and rayon, in one run.
+//! Compares the pool with Python's `multiprocessing.Pool` and rayon, in one run.
 //!
 //! `cargo bench --bench pool`; Python if `python3` is there. `PROCLAB_BENCH_MIB` sets the size of the text to be
 //! counted, 256 MiB by default. The last lines are `figure WORK OURS/PEER RATIO`, above 1 where we are better.
@@ -48,7 +48,7 @@ fn per_second(jobs: u64, begin: Instant) -> f64 {
     jobs as f64 / begin.elapsed().as_secs_f64()
 }
 
-/// Jobs a second through Python's pool, with this argument to `map`; `None` without Python.
+/// Jobs per second through Python's pool, with this argument to `map`; `None` without Python.
 fn python(jobs: u64, chunk: &str) -> Option<f64> {
     let script = format!(
         "import multiprocessing as mp, time, sys\n\

@@ -1,4 +1,4 @@
-//! A word count by map and reduce: workers read their own parts of a file, the parent adds up.
+//! A map-reduce word count: each worker reads its part of a file, and the parent adds up the counts.
 //!
 //! `cargo run --example word_count -- FILE`; without a file it counts its own source.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// Bytes that a worker reads at a time.
+/// Bytes per part of the file.
 const PART: u64 = 4 << 20;
 
 /// The words that begin in `PART` bytes of the file from `offset` on.
@@ -26,7 +26,7 @@ fn count(path: String, offset: u64) -> Result<HashMap<String, u64>, String> {
 
 fn read_part(path: &str, offset: u64) -> io::Result<String> {
     let mut file = File::open(path)?;
-    // One byte before tells whether the first word began there; some behind hold the end of the last one.
+    // The byte before the part shows whether the first word begins in it; the bytes after it hold the end of the last word.
     let begin = offset.saturating_sub(1);
     file.seek(SeekFrom::Start(begin))?;
     let mut bytes = Vec::new();
