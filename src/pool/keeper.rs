@@ -148,10 +148,15 @@ impl Keeper {
             dispatcher.fail_all(&error, done);
             return Next::End;
         }
-        let mut times =
-            [dispatcher.wake_delayed(now), dispatcher.enforce_timeouts(done), None, self.next_start, None];
+        let mut times = [dispatcher.wake_delayed(now), None, None, self.next_start, None, None];
         dispatcher.dispatch();
         times[2] = dispatcher.relieve(now);
+        // After the jobs that were just given, for one of them may have the nearest limit.
+        times[1] = dispatcher.enforce_timeouts(done);
+        // What was taken back from a worker past its limit is given to others, and may be limited too.
+        if dispatcher.dispatch() {
+            times[5] = dispatcher.enforce_timeouts(done);
+        }
         for worker in
             dispatcher.workers.iter_mut().filter(|one| one.jobs_left == Some(0) && one.given.is_empty())
         {

@@ -191,6 +191,13 @@ fn a_job_past_its_limit_is_ended_and_none_behind_it() {
     for (job, ms) in jobs[1..].iter().zip(0..) {
         assert_eq!(job.result().unwrap(), ms);
     }
+    // One that the pool's own thread gives out, when its worker is free again, is limited as well.
+    let waiting = [1, 60_000].map(|ms| pool.submit_with(options, sleep_ms, ms).unwrap());
+    assert_eq!(waiting[0].result().unwrap(), 1);
+    assert!(matches!(
+        waiting[1].result_timeout(PATIENCE),
+        Err(ResultTimeoutError::Job(JobError::TimedOut { .. }))
+    ));
 }
 
 fn spin_ms(ms: u64) -> u64 {
