@@ -5,6 +5,8 @@
 //! nobody else's business, so it runs there without a decision. Tasks that the granted call has made or
 //! woken go on after it, one after another, in the order of their making.
 
+mod advance;
+
 use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ffi::CString;
@@ -14,22 +16,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::libc;
-
-use super::calls::{self, Row};
+use super::calls;
 use super::limits::Command;
 use super::objects::Objects;
 use super::outcome::Outcome;
-use super::plan::{Act, Plan};
+use super::plan::Act;
 use super::program::Image;
 use super::scratch::{self, ScratchError, Tree};
 use super::stamps::Ranks;
-use super::waiting::{Came, is_job_control};
+use super::waiting::Came;
 use super::words;
 use super::world::{Call, State, Task, World};
 use crate::explore::step::{Effect, Observation, Seen, Step};
 use crate::process::CommandError;
-use crate::sys::ptrace::arch::{ENTRY_LENGTH, Registers};
+use crate::sys::ptrace::arch::Registers;
 use crate::sys::ptrace::filter::Filter;
 use crate::sys::ptrace::namespace::{Numbers, SHARED_MEMORY};
 use crate::sys::ptrace::start::{Program, StartTracedError};
@@ -324,249 +324,6 @@ impl Machine {
         let fds = std::fs::read_dir(format!("/proc/{tid}/fd")).into_iter().flatten().filter_map(Result::ok);
         let open: Vec<i32> = fds.filter_map(|fd| fd.file_name().to_str()?.parse().ok()).collect();
         self.world.process_mut(index).own.retain(|fd| open.contains(fd));
-    }
-
-    /// Runs a task that stands at no decision on to its next visible call, its end, or its sleep.
-    pub(super) fn advance(&mut self, index: usize) -> Done {
-        let task = &mut self.world.tasks[index];
-        (task.state, task.is_held, task.announced) = (State::Running, false, None);
-        self.world.ends = None;
-        let tid = self.world.tid(index);
-        if self.world.process(index).protect_due {
-            self.protect_all(index, true)?;
-            if !self.world.tasks[index].is_alive() {
-                return Ok(());
-            }
-        }
-        let signal = self.world.tasks[index].signals.pop().unwrap_or(0);
-        stops::resume(tid, signal).map_err(failed("resume"))?;
-        let mut calls_left = self.world.limits.calls;
-        loop {
-            match self.next_of(index)? {
-                Came::Stop(Stop::Entry) => {
-                    calls_left = calls_left.saturating_sub(1);
-                    if calls_left == 0 {
-                        let name = self.world.tasks[index].name.clone();
-                        self.world.cut =
-                            Some(format!("{name} spins: it makes calls that no other process sees"));
-                        return Ok(());
-                    }
-                    let registers = Registers::of(tid).map_err(failed("registers"))?;
-                    let call = Call { number: registers.number(), args: registers.arguments() };
-                    let row = calls::find(call.number);
-                    self.world.tasks[index].call = call;
-                    self.world.tasks[index].enters_at = registers.instruction() - ENTRY_LENGTH;
-                    self.world.tasks[index].row = row;
-                    let Some(row) = row else {
-                        self.world.note(format!("the system call {}", calls::name_of(call.number)));
-                        stops::resume(tid, 0).map_err(failed("resume"))?;
-                        continue;
-                    };
-                    let plan = (row.plan)(&mut self.world, index);
-                    let plan = self.world.with_buffers(index, plan);
-                    let plan = self.world.with_signals(index, plan);
-                    let is_visible = plan.is_visible();
-                    self.world.tasks[index].plan = Some(plan);
-                    if self.world.cut.is_some() {
-                        return Ok(());
-                    }
-                    if is_visible {
-                        self.world.tasks[index].state = State::Entry;
-                        return Ok(());
-                    }
-                    if !self.carry_out(index, row)? || self.world.cut.is_some() {
-                        return Ok(());
-                    }
-                    if row.number == libc::SYS_rt_sigreturn && self.world.is_receiver(index) {
-                        self.world.hold(index);
-                        return Ok(());
-                    }
-                    stops::resume(tid, 0).map_err(failed("resume"))?;
-                }
-                Came::Stop(stop) => {
-                    if !self.follow(index, stop, false)? {
-                        return Ok(());
-                    }
-                }
-                Came::Asleep => {
-                    self.world.note("a task that slept in a call that is not controlled");
-                    self.world.tasks[index].state = State::Asleep;
-                    return Ok(());
-                }
-                Came::Spins => {
-                    let name = self.world.tasks[index].name.clone();
-                    self.world.cut = Some(format!("{name} spins: it uses the processor and makes no call"));
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// Carries out the call at whose entry the task is; whether it stands at the call's return.
-    fn carry_out(&mut self, index: usize, row: &'static Row) -> Done<bool> {
-        self.world.ends = None;
-        if self.world.tasks[index].fault.is_some() {
-            return self.access(index);
-        }
-        let tid = self.world.tid(index);
-        let opened = self.open_for_call(index)?;
-        if opened {
-            // When it returns, or another of its threads goes on.
-            let process = self.world.tasks[index].process;
-            self.world.tasks[process].protect_due = true;
-        }
-        let act = self.world.tasks[index].plan.as_ref().map_or(Act::Pass, |plan| plan.act);
-        if row.number == libc::SYS_exit_group {
-            self.world.process_mut(index).is_ending = true;
-        }
-        if calls::is_fork(row) {
-            calls::number_child(&mut self.world, index);
-        }
-        let answer = match act {
-            Act::Skip(result) => Some(result),
-            Act::Output(stream) => Some(calls::keep_output(&mut self.world, index, stream)),
-            Act::Send => calls::send(&mut self.world, index),
-            _ => None,
-        };
-        if let Some(result) = answer {
-            let mut registers = Registers::of(tid).map_err(failed("registers"))?;
-            registers.skip(result);
-            registers.set(tid).map_err(failed("registers"))?;
-            return Ok(true);
-        }
-        let plan = self.world.tasks[index].plan.as_ref();
-        let is_quiet = plan.is_some_and(|plan| plan.is_quiet) || row.after.is_none();
-        let holds = row.number == libc::SYS_rt_sigreturn && self.world.is_receiver(index);
-        if !holds && act == Act::Pass && !opened && is_quiet && !plan.is_some_and(Plan::is_visible) {
-            // Nothing has to be known of its return; births and ends stop by themselves.
-            return Ok(true);
-        }
-        stops::resume_to_exit(tid, 0).map_err(failed("resume"))?;
-        loop {
-            match self.next_of(index)? {
-                Came::Stop(Stop::Exit) => {
-                    let result = Registers::of(tid).map_err(failed("registers"))?.result();
-                    if let Some(after) = row.after.filter(|_| !(-516..=-512).contains(&result)) {
-                        after(&mut self.world, index, result);
-                    }
-                    return Ok(true);
-                }
-                Came::Stop(stop) => {
-                    if !self.follow(index, stop, true)? {
-                        return Ok(false);
-                    }
-                }
-                Came::Asleep => {
-                    self.world.tasks[index].state = State::Asleep;
-                    return Ok(false);
-                }
-                Came::Spins => return Ok(false),
-            }
-        }
-    }
-
-    /// Goes on from a stop that is no entry; whether the task runs again.
-    fn follow(&mut self, index: usize, stop: Stop, to_exit: bool) -> Done<bool> {
-        let tid = self.world.tid(index);
-        let go = if to_exit { stops::resume_to_exit } else { stops::resume };
-        match stop {
-            Stop::Born { tid: child, vfork } => {
-                self.born(index, child)?;
-                // What it shares from now on is protected when it has returned.
-                let go = if self.world.process(index).protect_due { stops::resume_to_exit } else { go };
-                go(tid, 0).map_err(failed("resume"))?;
-                if vfork {
-                    self.world.tasks[index].state = State::Frozen;
-                    return Ok(false);
-                }
-            }
-            Stop::Exec(former) => {
-                // The other threads are gone, and the one that called has its process's number.
-                if former != tid
-                    && let Some(caller) = self.world.by_tid.get(&former).copied()
-                {
-                    self.world.tasks[caller].state = State::Gone;
-                }
-                self.became(index);
-                go(tid, 0).map_err(failed("resume"))?;
-            }
-            Stop::Ended(status) => {
-                self.ended(index, status);
-                return Ok(false);
-            }
-            Stop::Ending(status) => {
-                self.world.tasks[index].status = Some(status);
-                go(tid, 0).map_err(failed("resume"))?;
-            }
-            Stop::Signal(libc::SIGSEGV) if self.faulted(index)? => return Ok(false),
-            Stop::Exit if self.world.process(index).protect_due => {
-                self.protect_all(index, true)?;
-                go(tid, 0).map_err(failed("resume"))?;
-            }
-            Stop::Signal(signal) => go(tid, self.deliver(index, signal)).map_err(failed("resume"))?,
-            Stop::Group(signal) if is_job_control(signal) => {
-                self.world.tasks[index].state = State::Stopped;
-                stops::listen(tid).map_err(failed("listen"))?;
-                return Ok(false);
-            }
-            Stop::Group(_) | Stop::VforkDone | Stop::Exit | Stop::Entry => {
-                go(tid, 0).map_err(failed("resume"))?;
-            }
-        }
-        Ok(true)
-    }
-
-    /// A signal that the kernel delivers where the task stands: its own fault, one that it sent to itself, or one
-    /// that it has just let through.
-    fn deliver(&mut self, index: usize, signal: i32) -> i32 {
-        if signal == libc::SIGSEGV && self.answer_counter(index).is_ok_and(|answered| answered) {
-            return 0;
-        }
-        signal
-    }
-
-    /// The task may have read the processor's time stamp counter, which it is not allowed to: it is told its
-    /// virtual time instead.
-    fn answer_counter(&mut self, index: usize) -> io::Result<bool> {
-        let tid = self.world.tid(index);
-        let mut registers = Registers::of(tid)?;
-        let code = crate::sys::ptrace::memory::read(tid, registers.instruction(), 3)?;
-        let Some(length) = crate::sys::ptrace::arch::reads_counter(&code) else { return Ok(false) };
-        self.world.tasks[index].clock += 1;
-        registers.answer_counter(self.world.tasks[index].clock, length);
-        registers.set(tid)?;
-        Ok(true)
-    }
-
-    fn born(&mut self, maker: usize, tid: Pid) -> Done {
-        // A thread is in its maker's process, a child in one of its own.
-        let is_thread =
-            std::path::Path::new(&format!("/proc/{}/task/{tid}", self.world.process(maker).tid)).exists();
-        let process = self.world.tasks[maker].process;
-        let name = self.world.next_name(maker, is_thread);
-        self.world.tasks[if is_thread { process } else { maker }].born[usize::from(is_thread)] += 1;
-        if is_thread {
-            self.world.shares_variables(process);
-        }
-        if self.world.numbers.is_some() && tid.as_raw() != super::numbers::number_of(&name) {
-            self.world.note("two processes that came to have the same number");
-        }
-        let index = self.adopt(tid, name, Some(maker), is_thread.then_some(process));
-        let call = self.world.call(maker);
-        if is_thread {
-            let clears = call.args[0] & libc::CLONE_CHILD_CLEARTID as u64 != 0;
-            self.world.tasks[index].clears =
-                clears.then(|| call.args[crate::sys::ptrace::arch::CLONE_CHILD_TID]);
-        } else {
-            let same_memory = call.number == crate::sys::ptrace::arch::VFORK
-                || call.number == libc::SYS_clone && call.args[0] & libc::CLONE_VM as u64 != 0;
-            self.world.inherited(maker, index, same_memory);
-        }
-        if let Some(at) = self.strangers.iter().position(|(stranger, _)| *stranger == tid) {
-            self.strangers.remove(at);
-            self.world.tasks[index].state = State::Newborn(true);
-        }
-        Ok(())
     }
 
     /// Lets everyone go on who stands at no decision, one after another.
