@@ -212,7 +212,7 @@ mod tests {
             table: Some(Data { head, rows: (0..3).map(row).collect() }),
             lines: vec![
                 Line::Series {
-                    name: "queue depth over time".into(),
+                    name: "queue depth".into(),
                     values: (0..500).map(|nth| nth % 5).collect(),
                 },
                 Line::Text(

@@ -178,7 +178,7 @@ fn summary(record: &PipelineRecord, verdict: Verdict) -> Summary {
             .join(" ")
     };
     let depths = record.depth.iter().map(|depth| depth.queued).collect();
-    let mut lines = vec![Line::Series { name: "queue depth over time".to_owned(), values: depths }];
+    let mut lines = vec![Line::Series { name: "queue depth".to_owned(), values: depths }];
     lines.extend(record.stuck.iter().cloned().map(Line::Text));
     lines.extend(record.losses.iter().map(|loss| Line::Text(lost(loss))));
     if !record.missing.is_empty() {
