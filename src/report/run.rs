@@ -211,10 +211,7 @@ mod tests {
         let record = record(Summary {
             table: Some(Data { head, rows: (0..3).map(row).collect() }),
             lines: vec![
-                Line::Series {
-                    name: "queue depth".into(),
-                    values: (0..500).map(|nth| nth % 5).collect(),
-                },
+                Line::Series { name: "queue depth".into(), values: (0..500).map(|nth| nth % 5).collect() },
                 Line::Text(
                     "consumer-1 (PID 4000000) waits on the empty queue, and no process is left".into(),
                 ),

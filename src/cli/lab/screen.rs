@@ -1,6 +1,7 @@
 //! The loop on a terminal: the question, the answer below it, and always in sight how far it is and what keys there are.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::time::{Duration, SystemTime};
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -18,7 +19,7 @@ use crate::lab::mark::State;
 use crate::lab::question::{Kind, LONGEST};
 use crate::report::lab::page::page;
 use crate::report::lab::text::points;
-use crate::sys::poll::has_hung_up;
+use crate::sys::poll::{Deadline, has_hung_up, readable};
 use crate::sys::signal::Interrupt;
 use crate::sys::terminal_guard::TerminalGuard;
 
@@ -175,11 +176,19 @@ impl View {
 /// What the student wants next; nothing if no key came for a moment. `None` if the terminal is gone.
 fn wait(view: &mut View, is_program: bool) -> io::Result<Option<Wish>> {
     let is_asked_to_end = || Interrupt::installed().and_then(Interrupt::received).is_some();
-    if has_hung_up(std::os::fd::AsFd::as_fd(&io::stdin())) || is_asked_to_end() {
+    let is_over = || has_hung_up(io::stdin().as_fd()) || is_asked_to_end();
+    if is_over() {
         return Ok(None);
     }
-    if !event::poll(LOOK)? {
-        return Ok(Some(Wish::Nothing));
+    if !event::poll(Duration::ZERO)? {
+        // Not in `event::poll`: it reads for ever from a terminal that hangs up meanwhile.
+        readable(&[io::stdin().as_fd()], Deadline::after(LOOK))?;
+        if is_over() {
+            return Ok(None);
+        }
+        if !event::poll(Duration::ZERO)? {
+            return Ok(Some(Wish::Nothing));
+        }
     }
     Ok(Some(match event::read()? {
         Event::Key(key) if key.kind != KeyEventKind::Release => pressed(view, key, is_program),
