@@ -45,8 +45,9 @@ pub(super) fn text() -> String {
     for (what, about) in OTHERS {
         line(what, about);
     }
-    for (what, about) in super::lab::lines() {
-        line(&what, &about);
+    line("lab work LAB", "predict, run the real thing, see the difference, be graded");
+    for (name, title) in super::lab::lines() {
+        line(&format!("  {name}"), &title);
     }
     line("net all demo", "all network programs, both ends of each, with checks; one by one:");
     for entry in PROGRAMS {

@@ -71,8 +71,5 @@ pub(super) fn answer(desk: &Desk) -> Result<(String, Finding), Fault> {
 /// A line for each lab of this program, for `proclab list`.
 pub(in crate::cli) fn lines() -> Vec<(String, String)> {
     let labs = Lab::all(None).unwrap_or_default();
-    labs.into_iter()
-        .flatten()
-        .map(|lab| (format!("lab work {}", lab.name), lab.sheet(Lang::En).title.clone()))
-        .collect()
+    labs.into_iter().flatten().map(|lab| (lab.name.clone(), lab.sheet(Lang::En).title.clone())).collect()
 }
