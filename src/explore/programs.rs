@@ -245,3 +245,12 @@ proptest! {
         compare(&Program { known: true, ..program }, 1)?;
     }
 }
+
+#[test]
+fn a_kill_is_planned_at_the_step_that_its_task_reaches() -> Result<(), TestCaseError> {
+    // If task 0 is first at lock 1, task 2 does not get as far as the lock at which it waits in other executions.
+    let nested = |outer, inner| [Op::Lock(outer), Op::Lock(inner), Op::Unlock(inner), Op::Unlock(outer)];
+    let last = [&[Op::Lock(1), Op::Read(0), Op::Unlock(1)][..], &nested(0, 1)].concat();
+    let tasks = vec![nested(1, 0).to_vec(), nested(0, 1).to_vec(), last];
+    compare(&Program { tasks, known: true }, 1)
+}

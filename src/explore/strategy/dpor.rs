@@ -20,8 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use super::taken::Taken;
 use super::{Decision, Strategy, explored_share};
+use crate::explore::holders::Holders;
 use crate::explore::point::{Completed, Divergence, Point};
-use crate::explore::step::{Choice, Event, Step, Touch};
+use crate::explore::step::{Access, Choice, Event, Step, Touch};
 
 /// The search and its position; serialize it to continue later.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -359,7 +360,15 @@ impl<'a> Races<'a> {
     /// Plans `later` instead of the event at `earlier`, unless it is known to be disabled there.
     fn reverse(&self, earlier: usize, later: &Later<'_>, found: &mut impl FnMut(usize, Vec<Move>)) {
         let kept = |at: &usize| *at < earlier || (*at > earlier && !has(&self.past[*at], earlier));
-        let kept: Vec<usize> = (0..later.position).filter(kept).collect();
+        let (kept, gone): (Vec<usize>, Vec<usize>) = (0..later.position).partition(kept);
+        let own = |at: &&usize| self.moves[**at].choice == Choice::step(later.what.choice.index());
+        let undone = gone.iter().find(own).filter(|_| later.what.choice.kill);
+        let at_undone = undone.map(|at| {
+            // The task does not get as far as it did, and is killed at the first step that it does not execute.
+            let step = &self.execution.trace.events[*at].step;
+            Later { step, what: Move::announced(later.what.choice, step), position: later.position }
+        });
+        let later = at_undone.as_ref().unwrap_or(later);
         let killed = kept.iter().filter(|at| self.moves[**at].choice.kill).count();
         if killed + usize::from(later.what.choice.kill) > self.execution.kills {
             return;
@@ -374,8 +383,16 @@ impl<'a> Races<'a> {
             }
         }
         let mut sequence: Vec<Move> =
-            kept.into_iter().filter(|at| *at > earlier).map(|at| self.moves[at].clone()).collect();
-        sequence.push(later.what.clone());
+            kept.iter().filter(|at| **at > earlier).map(|at| self.moves[*at].clone()).collect();
+        let mut what = later.what.clone();
+        if what.choice.kill {
+            // A kill releases what its task holds at that point, and depends on these locks.
+            let task = what.choice.index();
+            let held = Holders::after(kept.iter().map(|at| &self.execution.trace.events[*at]));
+            let released = held.of(task).iter();
+            what.touches.extend(released.map(|object| Touch { object: *object, access: Access::Write }));
+        }
+        sequence.push(what);
         found(earlier, sequence);
     }
 }
