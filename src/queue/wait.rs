@@ -36,10 +36,8 @@ pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const SPIN_TICKS: u64 = 100_000;
 /// Checks between two yields while the other side runs on another processor.
 const CHECKS_PER_YIELD: u32 = 8;
-/// The longest gap between two checks, in pauses: about a microsecond.
-const MAX_GAP: u64 = 64;
-/// From this capacity on, the gap is the longest from the start.
-const LARGE_CAPACITY: u64 = 512;
+/// The shortest and the longest gap between two checks, in pauses: the longest is about a microsecond.
+const GAP: std::ops::RangeInclusive<u64> = 2..=64;
 /// Every Nth wait on the same processor as the other side is a sleep.
 const SLEEP_EVERY: u32 = 64;
 
@@ -84,13 +82,12 @@ impl Waiter {
     /// If the two sides share a processor, spinning is useless, so each yields immediately to the other. Once in a
     /// while one of them sleeps instead, because the scheduler moves a process that is woken to an idle processor.
     ///
-    /// If they run on different processors, the checks come at growing intervals, and in a large queue at long
-    /// intervals from the start. Each check takes a cache line away from the other side, so it should find several
-    /// messages at once: a receiver that follows the sender closely costs it a cache miss per message.
+    /// If they run on different processors, the gap between two checks grows with the capacity. Each check takes a
+    /// cache line away from the other side, so it should find several messages at once, but before the queue is full
+    /// or empty: a receiver that follows the sender closely costs it a cache miss per message.
     pub(super) fn spin_until(self, memory: &Memory, condition: impl Fn() -> bool) -> bool {
-        let longest = memory.layout.capacity.clamp(4, MAX_GAP);
+        let gap = (2 * memory.layout.capacity).clamp(*GAP.start(), *GAP.end());
         let (begin, mut checks) = (ticks(), 0);
-        let mut gap = if memory.layout.capacity >= LARGE_CAPACITY { MAX_GAP } else { 1 };
         let mut same_processor = self.shares_processor(memory);
         if same_processor {
             let waits = SHARED_WAITS.get().wrapping_add(1);
@@ -99,7 +96,7 @@ impl Waiter {
                 return condition();
             }
         }
-        if !same_processor && gap > 1 {
+        if !same_processor {
             pause(gap);
         }
         loop {
@@ -116,7 +113,6 @@ impl Waiter {
                 same_processor = self.shares_processor(memory);
             } else {
                 pause(gap);
-                gap = (gap * 2).min(longest);
             }
         }
     }
