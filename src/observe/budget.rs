@@ -1,26 +1,26 @@
-//! What reading `/proc` may cost: a share of one CPU, kept by looking more rarely.
+//! What reading `/proc` may cost: a share of one CPU, kept by reading less often.
 
 use crate::sys::clock::{monotonic_ns, thread_cpu_ns};
 
-/// What may be spent at once, in time of the share: short runs are asked as often as meant, long ones on average as
-/// rarely as the share demands.
+/// The credit at the start, as time of the share: short runs are read at the full rate, long ones on average as rarely
+/// as the share requires.
 const SAVED_NS: f64 = 2e9;
 
-/// Paces rounds of questions so that their CPU time stays below a share of one CPU.
+/// Paces rounds of reads so that their CPU time stays below a share of one CPU.
 #[derive(Debug, Clone)]
 pub(super) struct Budget {
     /// The share, in percent of one CPU.
     percent: f64,
-    /// CPU time that may be spent before the next pause, nanoseconds; below zero it must be earned first.
+    /// CPU time that may be spent before the next pause, nanoseconds; if negative, it must be earned first.
     credit_ns: f64,
-    /// Between the beginnings of two rounds, where the share allows.
+    /// Between the starts of two rounds, if the share permits.
     period_ns: u64,
     due_ns: u64,
     begun_ns: u64,
     longest_ns: u64,
 }
 
-/// A round under way: when it began, by the clock and by the CPU time of this thread.
+/// A round in progress: when it began, by the clock and by the CPU time of this thread.
 #[derive(Debug)]
 pub(super) struct Timer {
     begun_ns: u64,
@@ -35,7 +35,7 @@ impl Timer {
 }
 
 impl Budget {
-    /// Rounds `period_ns` apart that take `percent` of one CPU at the most.
+    /// Rounds `period_ns` apart that take at most `percent` of one CPU.
     pub(super) fn new(percent: f64, period_ns: u64) -> Self {
         let credit_ns = SAVED_NS * percent / 100.0;
         Self { percent, credit_ns, period_ns, due_ns: 0, begun_ns: 0, longest_ns: 0 }
@@ -46,12 +46,13 @@ impl Budget {
         self.due_ns
     }
 
-    /// The longest time between two rounds so far.
-    pub(super) fn longest_period_ns(&self) -> u64 {
-        self.longest_ns
+    /// The longest time between the starts of two rounds so far, the current one included.
+    pub(super) fn longest_gap_ns(&self) -> u64 {
+        let present_ns = if self.begun_ns > 0 { monotonic_ns() - self.begun_ns } else { 0 };
+        self.longest_ns.max(present_ns)
     }
 
-    /// A round begins.
+    /// Begins a round.
     pub(super) fn begin(&mut self) -> Timer {
         let begun_ns = monotonic_ns();
         if self.begun_ns > 0 {
@@ -62,7 +63,7 @@ impl Budget {
         Timer { begun_ns, cpu_ns: thread_cpu_ns() }
     }
 
-    /// It is over: the next one is due after the period, or when its cost is earned.
+    /// Ends a round: the next one is due after the period, or when the cost is earned.
     pub(super) fn end(&mut self, timer: Timer) {
         let cost_ns = timer.cost_ns();
         self.due_ns = timer.begun_ns + self.period_ns.max(self.spend(cost_ns));

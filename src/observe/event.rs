@@ -1,4 +1,4 @@
-//! What can be learnt about a process at a moment, whatever the source: the timeline's alphabet.
+//! What any source can report about a process: the events that a timeline is built from.
 
 use crate::sys::pid::Pid;
 use serde::{Deserialize, Serialize};
@@ -7,12 +7,12 @@ use super::waits::Wait;
 use crate::process::Exit;
 use crate::sys::procfs::stat::SchedStat;
 
-/// A process's state in the words of an operating systems course.
+/// A process's state, in the terms of an operating systems course.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It could run and waits for a CPU.
+    /// It can run and waits for a CPU.
     Ready,
     /// It has a CPU.
     Running,
@@ -20,16 +20,16 @@ pub enum State {
     Blocked,
     /// It was stopped by a signal or a debugger.
     Stopped,
-    /// It has ended and its exit status has not been taken yet.
+    /// It has ended, and its exit status has not been collected yet.
     Zombie,
-    /// Its exit status was taken; the PID is free.
+    /// Its exit status was collected; the PID is free.
     Reaped,
-    /// It lives, and its state is not known.
+    /// It is alive in an unknown state.
     Unknown,
 }
 
 impl State {
-    /// The state in a word.
+    /// The name of the state.
     pub fn word(self) -> &'static str {
         match self {
             State::Ready => "ready",
@@ -62,7 +62,7 @@ pub struct Event {
     pub at_ns: u64,
     /// Its process.
     pub pid: Pid,
-    /// The thread; equal to `pid` for what concerns the process.
+    /// The thread; equal to `pid` for events of the process.
     pub tid: Pid,
     /// What happened.
     pub what: What,
@@ -71,31 +71,31 @@ pub struct Event {
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// `ppid` forked it: a new process, or a new thread when `ppid` is its own process. Of no interest unless
-    /// `ppid` is watched.
+    /// `ppid` forked it: a new process, or a new thread if `ppid` is its own process. Ignored unless `ppid` is
+    /// watched.
     Forked {
         /// The process that called fork.
         ppid: Pid,
     },
-    /// The watch begins with it: a process whose parent is not watched.
+    /// The root of the watch: a process whose parent is not watched.
     Rooted {
         /// Its parent.
         ppid: Pid,
-        /// What the kernel has booked for it before its exec.
+        /// The kernel's sums from before its exec.
         before_exec: SchedStat,
     },
-    /// It was there when the watch began.
+    /// It was already running when the watch began.
     Found {
         /// Its parent.
         ppid: Pid,
         /// Its state at that moment.
         state: State,
     },
-    /// It took a name.
+    /// It changed its name.
     Named {
         /// The name, at most 15 bytes.
         name: String,
-        /// By `execve`: it is another program from now on.
+        /// By `execve`: it is another program from here on.
         exec: bool,
     },
     /// Its command line.
@@ -109,69 +109,68 @@ pub enum What {
     },
     /// A signal was sent to it.
     Signal {
-        /// Which.
+        /// Its number.
         number: i32,
-        /// The thread that sent it, or on whose CPU the kernel did.
+        /// The thread that sent it; 0 for the kernel itself (a timer, a fault, a terminal).
         by: Pid,
     },
     /// It got a CPU.
     In {
-        /// Which.
+        /// The CPU.
         cpu: u32,
     },
     /// It left the CPU.
     Out {
-        /// It could have gone on: ready, not blocked.
+        /// It could have continued: it is ready, not blocked.
         preempted: bool,
     },
-    /// It may go on: it is ready from now.
+    /// It was woken: it is ready from here on.
     Woken {
-        /// The thread that did it; 0 for the kernel itself (a timer, a device).
+        /// The thread that woke it; 0 for the kernel itself (a timer, a device).
         by: Pid,
     },
-    /// The kernel's letter for it, seen while off the CPU.
+    /// The kernel's state letter, read while it was off the CPU.
     Letter(char),
-    /// What it is blocked on, seen while off the CPU.
+    /// What it is blocked on, read while it was off the CPU.
     Blocked(Wait),
     /// The kernel's own sums for it, read while it was off the CPU.
     Sums(SchedStat),
-    /// Time that the hypervisor has taken away from this machine's CPUs since it booted, nanoseconds; concerns
-    /// no process.
+    /// Time that the hypervisor has stolen from this machine's CPUs since boot, nanoseconds; it belongs to no process.
     Stolen(u64),
-    /// A look at a thread that nothing is recorded of.
+    /// A look at a thread without records.
     Sampled {
-        /// Its state then.
+        /// Its state at that time.
         state: State,
-        /// What the kernel had booked for it.
+        /// The kernel's sums.
         sums: SchedStat,
-        /// What it was blocked on then.
+        /// What it was blocked on.
         wait: Option<Wait>,
     },
-    /// The thread ended; its process's parent was `ppid`.
+    /// The thread ended, when its process's parent was `ppid`.
     Exited {
-        /// The parent at that moment.
+        /// The parent.
         ppid: Pid,
     },
     /// How the process ended.
     Status(Exit),
-    /// Its parent died and it has a new one.
+    /// Its parent ended, and it has a new one.
     Adopted {
         /// The new parent.
         by: Pid,
     },
-    /// It lives, and `/proc` does not show it any more.
+    /// It is alive, but `/proc` does not show it any more.
     Hidden,
-    /// The kernel has recorded its exit at `since_ns`, and it lives: its records ended there, as they do at an
-    /// `execve` that gains privileges.
+    /// The kernel recorded its exit at `since_ns`, but it is alive: its records ended there, as they do at an `execve`
+    /// that gains privileges.
     Unrecorded {
-        /// The moment of its last record.
+        /// The time of its last record.
         since_ns: u64,
     },
-    /// It was reaped at `at_ns`, or at some moment before it since `not_before_ns`.
+    /// It was reaped between `not_before_ns` and `at_ns`.
     Reaped {
-        /// It was still a zombie then.
+        /// It was still a zombie at this time.
         not_before_ns: u64,
-        /// Its parent ignores SIGCHLD: the kernel has taken it away, and no process its status.
+        /// Its parent ignores SIGCHLD: the kernel removed it, and no process collected its status.
         by_itself: bool,
     },
 }

@@ -1,8 +1,8 @@
-//! Records of exits that are none.
+//! Exit records of processes that have not exited.
 //!
-//! At an `execve` that gains privileges (a set-user-ID program, file capabilities) or whose file may not be read,
-//! the kernel takes the events of unprivileged watchers off the process, and writes the same record for it as for
-//! an exit. In the exact tier nothing more is recorded of the process; in the root tier everything is.
+//! At an `execve` that gains privileges (a set-user-ID program, file capabilities) or whose file is not readable, the
+//! kernel removes the perf events of unprivileged observers from the process and writes the same record as for an exit.
+//! In the exact tier nothing more is recorded of the process; in the root tier everything is.
 
 use crate::sys::pid::Pid;
 use std::collections::HashMap;
@@ -10,13 +10,13 @@ use std::collections::HashMap;
 use super::event::{Event, What};
 use crate::sys::procfs::stat;
 
-/// The record comes within the system call, so soon after that of the exec. A program that ends by itself needs
-/// longer than that to begin.
+/// The record is written within the system call, this soon after that of the exec. A program that exits needs longer
+/// to start.
 const WITHIN_NS: u64 = 300_000;
-/// The end of a process is announced so soon after the record of its exit.
+/// The end of a process is announced this soon after the record of its exit.
 const ANNOUNCED_NS: u64 = 200_000;
 
-/// Tells the one kind of exit from the other.
+/// Distinguishes the two kinds of exit records.
 #[derive(Debug, Default)]
 pub(super) struct FalseExits {
     /// Threads that have not left the CPU since their exec, and when that was.
@@ -24,8 +24,8 @@ pub(super) struct FalseExits {
 }
 
 impl FalseExits {
-    /// Looks through new events, in the order of time, before they are used: the record of a
-    /// false exit is replaced by what it means, or left out where records go on (`all_recorded`).
+    /// Examines new events, in the order of time, before they are used: the record of a false exit is replaced by what
+    /// it means, or removed if records continue (`all_recorded`).
     pub(super) fn sift(&mut self, events: &mut Vec<Event>, first_new: usize, all_recorded: bool) {
         let mut suspects = Vec::new();
         for (place, event) in events.iter().enumerate().skip(first_new) {

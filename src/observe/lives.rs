@@ -1,4 +1,4 @@
-//! Ends and reapings of watched processes, caught by a pidfd for each.
+//! Ends and reapings of watched processes, by a pidfd per process.
 
 use crate::sys::pid::Pid;
 use std::collections::HashMap;
@@ -21,16 +21,16 @@ use crate::sys::wait::{How, Whose, Zombie, try_wait};
 pub(super) struct Lives {
     deaths: Deaths,
     lives: HashMap<Pid, Life>,
-    /// PIDs by the number under which their pidfd is watched; a PID may be used again, a number is not.
+    /// PIDs by the token under which their pidfd is polled; a PID may be reused, a token is not.
     tokens: HashMap<u64, Pid>,
     next_token: u64,
-    /// The command is left to its owner to reap.
+    /// The command, which its owner reaps.
     command: Option<Pid>,
     looked_ns: u64,
     /// Processes that were reaped before a pidfd was opened.
     missed: Vec<Pid>,
     ignores: Ignores,
-    /// This kernel's pidfds tell of reaping, for one has.
+    /// This kernel's pidfds report reaping: one has.
     tells_reaping: bool,
 }
 
@@ -38,23 +38,23 @@ pub(super) struct Lives {
 struct Life {
     pidfd: Option<OwnedFd>,
     token: u64,
-    /// When its main thread's end was recorded.
+    /// When the end of its main thread was recorded.
     exited_ns: Option<u64>,
     told: bool,
-    /// It was seen alive after its exit was recorded.
+    /// It was found alive after its exit was recorded.
     unrecorded: bool,
-    /// Its parent, as of its fork or end.
+    /// Its parent at the fork.
     parent: Option<Pid>,
 }
 
-/// Whether a parent ignores SIGCHLD, and when it was asked.
+/// Whether a parent ignores SIGCHLD, and when that was read.
 type Ignores = HashMap<Pid, (u64, bool)>;
 
 impl Lives {
-    /// Follows no process yet.
+    /// Without processes.
     ///
     /// # Errors
-    /// `EMFILE` when no descriptor is left.
+    /// `EMFILE` when the limit of descriptors is reached.
     pub(super) fn new(command: Option<Pid>) -> io::Result<Self> {
         Ok(Self {
             deaths: Deaths::new()?,
@@ -95,18 +95,27 @@ impl Lives {
         );
     }
 
+    /// Sends a signal to a followed process, never to another one that has its PID by now.
+    ///
+    /// # Errors
+    /// `ESRCH` when it is gone or there is no pidfd of it, `EPERM` when it belongs to another user.
+    pub(super) fn signal(&self, pid: Pid, signal: i32) -> io::Result<()> {
+        let pidfd = self.lives.get(&pid).and_then(|life| life.pidfd.as_ref()).ok_or_else(pidfd::gone)?;
+        pidfd::send_signal(pidfd.as_fd(), signal)
+    }
+
     /// Whether a process is followed.
     pub(super) fn follows(&self, pid: Pid) -> bool {
         self.lives.contains_key(&pid)
     }
 
-    /// Takes note of what the records say about lives, before the timeline does: a child that lives a
-    /// millisecond can only be held by a pidfd at once.
+    /// Handles a record before the timeline does: of a child that lives for a millisecond, a pidfd must be opened at
+    /// once.
     pub(super) fn note(&mut self, event: &Event) {
         match event.what {
             What::Forked { ppid } if ppid != event.pid && self.follows(ppid) => {
                 if self.lives.get(&event.pid).is_some_and(|life| life.exited_ns.is_some()) {
-                    // The number is used again before its former owner's reaping was noticed.
+                    // The PID was reused before the reaping of its former owner was noticed.
                     self.forget(event.pid);
                 }
                 self.follow(event.pid);
@@ -115,7 +124,7 @@ impl Lives {
                 }
                 self.ignores_children(ppid);
             }
-            // A leader ends in an exec by another thread, which then has its number.
+            // A leader ends in an exec by another thread, which then has its TID.
             What::Named { exec: true, .. } => {
                 if let Some(life) = self.lives.get_mut(&event.pid) {
                     life.exited_ns = None;
@@ -130,7 +139,7 @@ impl Lives {
         }
     }
 
-    /// What has ended or been reaped since the last look; orphans that this process has adopted are reaped.
+    /// Reports what has ended or been reaped since the last call, and reaps orphans that this process has adopted.
     pub(super) fn look(&mut self, events: &mut Vec<Event>) {
         let not_before_ns = std::mem::replace(&mut self.looked_ns, monotonic_ns());
         for (token, edge) in self.deaths.edges().unwrap_or_default() {
@@ -147,7 +156,7 @@ impl Lives {
             self.reaped(pid, not_before_ns, events);
         }
         self.find_unrecorded(events);
-        // Those without a pidfd, and all of them on a kernel whose pidfds do not tell of reaping.
+        // Processes without a pidfd, and all of them on a kernel whose pidfds do not report reaping.
         let ended = |life: &Life| life.told || life.exited_ns.is_some();
         let gone: Vec<Pid> = self
             .lives
@@ -162,9 +171,9 @@ impl Lives {
         }
     }
 
-    /// Those that live long after the record of their exit.
+    /// Reports processes that are alive long after the record of their exit.
     fn find_unrecorded(&mut self, events: &mut Vec<Event>) {
-        // Giving back a large memory takes milliseconds between the record and the end.
+        // Freeing a large memory takes milliseconds between the record and the end.
         const LONG_NS: u64 = 50_000_000;
         let at_ns = monotonic_ns();
         for (&pid, life) in &mut self.lives {
@@ -172,7 +181,7 @@ impl Lives {
             else {
                 continue;
             };
-            // A main thread that has ended before the others is a zombie here; one that exits has its letter.
+            // A main thread that has ended before the others is a zombie here; an exiting one has the flag.
             let hidden = || stat::of_process(pid).is_none() && process_exists(pid);
             if !life.unrecorded && !life.told && (stat::is_alive(pid) || (life.pidfd.is_some() && hidden())) {
                 life.unrecorded = true;
@@ -189,7 +198,7 @@ impl Lives {
             Some(how) => Some(how),
             None => stat::status_of_zombie(pid),
         };
-        // Sums first: of a process that is only sampled, the status is its end.
+        // Sums first: for a sampled process the status marks its end.
         if let Some(sums) = stat::schedstat(pid, pid) {
             events.push(Event { at_ns, pid, tid: pid, what: What::Sums(sums) });
         }
@@ -197,12 +206,12 @@ impl Lives {
             events.push(Event { at_ns, pid, tid: pid, what: What::Status(how.into()) });
         }
         if Some(pid) != self.command && child_status(pid, Zombie::Reap).is_some() {
-            // An orphan of the watched tree, adopted by this process: no other process will reap it.
+            // An orphan of the watched tree that this process has adopted: no other process will reap it.
             self.reaped(pid, at_ns, events);
         }
     }
 
-    /// A process is gone; `not_before_ns` is a moment at which it was not.
+    /// Reports that a process is gone, which it was not yet at `not_before_ns`.
     pub(super) fn reaped(&mut self, pid: Pid, not_before_ns: u64, events: &mut Vec<Event>) {
         let Some(life) = self.lives.get(&pid) else { return };
         let at_ns = monotonic_ns();
@@ -216,8 +225,8 @@ impl Lives {
         self.forget(pid);
     }
 
-    /// Whether a process ignores SIGCHLD, so that its children leave no zombies. It is asked when it forks and when
-    /// a child of it is gone, rarely where many are; one that has ended since is what it was.
+    /// Whether a process ignores SIGCHLD, so that its children leave no zombies. Read when it forks and when a child of
+    /// it is gone, at a limited rate; a process that has ended keeps its last answer.
     fn ignores_children(&mut self, parent: Pid) -> bool {
         const AGAIN_NS: u64 = 20_000_000;
         const MOST: usize = 4096;
@@ -248,7 +257,7 @@ impl Lives {
     }
 }
 
-/// The status of a child of this process that has ended.
+/// The status of an ended child of this process.
 fn child_status(pid: Pid, zombie: Zombie) -> Option<How> {
     Some(try_wait(Whose::Pid(pid), zombie).ok()??.how)
 }

@@ -1,4 +1,4 @@
-//! Any run as a timeline: who runs, who is ready, who is blocked on what.
+//! Any run as a timeline: which processes run, are ready, or are blocked, and on what.
 
 mod budget;
 pub mod event;

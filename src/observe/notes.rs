@@ -1,7 +1,7 @@
-//! What a program of ours says of itself while it is watched: steps, locks, messages.
+//! What a program of proclab reports about itself while it is watched: steps, locks, messages.
 //!
-//! The watcher gives the program a pipe and its number in the environment; the program writes a frame for each
-//! event. A program that is not watched finds no number and says nothing.
+//! The watcher passes a pipe to the program, with its descriptor in the environment; the program writes a frame per
+//! event. An unwatched program finds no descriptor and writes nothing.
 
 use crate::sys::pid::Pid;
 use std::fs::File;
@@ -19,7 +19,7 @@ const LIMIT: usize = 16 << 10;
 /// Notes that are kept.
 const MOST: usize = 100_000;
 
-/// What happened, for programs: a watcher pairs, counts and joins these, and never reads the text beside them.
+/// What happened, for programs: a watcher pairs, counts and joins these, and never parses the text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -36,7 +36,7 @@ pub enum Fact {
     MessageAwaited(String),
     /// The process has put this message into a queue.
     Put(Message),
-    /// The process has taken this message out of a queue; one that its first taker lost is taken again.
+    /// The process has taken this message out of a queue; a message that its first taker lost is taken again.
     Taken(Message),
     /// The process is done with this message, which it had taken.
     Finished(Message),
@@ -54,12 +54,12 @@ pub struct Message {
     pub number: u64,
 }
 
-/// Something that a process says it did.
+/// Something that a process reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// When, `CLOCK_MONOTONIC` nanoseconds.
     pub at_ns: u64,
-    /// Which process.
+    /// The process.
     pub pid: Pid,
     /// Its name in the scenario.
     pub process: String,
@@ -76,12 +76,12 @@ pub struct Note {
 pub struct Notes(Option<File>);
 
 impl Notes {
-    /// The pipe that the watcher has given to this program; without a watcher, nothing is told.
+    /// The pipe that the watcher has passed to this program; without a watcher, notes are discarded.
     pub fn inherited() -> Self {
         Self(notes_pipe::inherited())
     }
 
-    /// Tells one. A watcher that went away is no error: the program goes on.
+    /// Writes a note. It is no error if the watcher has ended: the program continues.
     pub fn tell(&mut self, note: &Note) {
         let Some(pipe) = &mut self.0 else { return };
         let framed = encode(note).ok().and_then(|bytes| frame::encode(&bytes, LIMIT).ok());
@@ -103,12 +103,12 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// Listens at the reading end of a pipe that does not block.
+    /// Reads from the reading end of a non-blocking pipe.
     pub fn new(pipe: File) -> Self {
         Self { pipe, decoder: FrameDecoder::new(LIMIT), notes: Vec::new(), open: true }
     }
 
-    /// Takes what is there; ends for good at the end of the pipe, or at the first malformed frame.
+    /// Reads what is available; ends for good at the end of the pipe, or at the first malformed frame.
     pub fn read(&mut self) {
         let mut buffer = [0; 16 << 10];
         while self.open {
@@ -141,12 +141,12 @@ impl Heard {
         }
     }
 
-    /// What was heard so far, in the order in which it was told.
+    /// The notes so far, in the order in which they were written.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// Everything heard, in the order in which it was told.
+    /// All notes, in the order in which they were written.
     pub fn into_notes(self) -> Vec<Note> {
         self.notes
     }

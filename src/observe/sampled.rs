@@ -1,5 +1,5 @@
-//! Where nothing is recorded of a process, `/proc` is read every few milliseconds: the sampled tier, and
-//! processes whose records the kernel has ended.
+//! Processes without records, for which `/proc` is read every few milliseconds: those of the sampled tier, and those
+//! whose records the kernel has ended.
 
 use crate::sys::pid::Pid;
 use std::collections::{HashMap, HashSet};
@@ -15,35 +15,39 @@ use crate::sys::procfs::stat::{SchedStat, Stat};
 use crate::sys::procfs::{stat, tree};
 use crate::sys::signal::process_exists;
 
-/// Time between two looks, where the budget allows.
+/// Time between two looks, if the budget permits.
 pub(super) const PERIOD_NS: u64 = 5_000_000;
-/// What a thread waits for is asked again after this long, though it had no CPU since: a lock may have a new
-/// holder.
+/// What a thread waits for is read again after this long, even if it had no CPU since: a lock may have a new holder.
 const AGAIN_NS: u64 = 100_000_000;
-/// Threads of one process that are looked at.
+/// Threads of one process that are read.
 const MOST_THREADS: usize = 256;
+/// Between two reads of the time that the hypervisor has stolen.
+const STOLEN_NS: u64 = 100_000_000;
 
 /// Looks at processes and their descendants.
 #[derive(Debug)]
 pub(super) struct Poller {
-    /// Those whose descendants are looked at.
+    /// The processes whose descendants are read.
     roots: Vec<Pid>,
     watcher: Pid,
     seen: HashMap<Pid, Seen>,
-    /// There are records, which tell of all processes but these.
+    /// All other processes have records.
     beside_records: bool,
     budget: Budget,
+    /// When the last look began: a process that it did not find has begun since.
+    looked_ns: u64,
+    stolen_read_ns: u64,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
     start_ticks: u64,
     name: String,
-    /// The file that it runs, where that is told.
+    /// Its executable, if that is readable.
     program: Option<PathBuf>,
     line: String,
     threads: HashMap<Pid, SeenThread>,
-    /// When it was looked at last.
+    /// When it was last read.
     looked_ns: u64,
     ended: bool,
     hidden: bool,
@@ -51,32 +55,41 @@ struct Seen {
 
 #[derive(Debug, Default)]
 struct SeenThread {
+    name: String,
     booked: SchedStat,
     wait: Option<Wait>,
-    /// When it was asked what it waits for, and in which of its turns.
+    /// When its wait was last read, and in which of its turns.
     asked: (u64, u64),
     ended: bool,
 }
 
 impl Poller {
-    /// Looks at `roots` and their descendants; `watcher` itself is left out. Without roots it waits for those
-    /// whose records end.
+    /// Reads `roots` and their descendants, without `watcher` itself. Without roots it waits for processes whose records
+    /// end.
     pub(super) fn new(roots: Vec<Pid>, watcher: Pid, budget: Budget) -> Self {
         let beside_records = roots.is_empty();
-        Self { roots, watcher, seen: HashMap::new(), beside_records, budget }
+        Self {
+            roots,
+            watcher,
+            seen: HashMap::new(),
+            beside_records,
+            budget,
+            looked_ns: monotonic_ns(),
+            stolen_read_ns: 0,
+        }
     }
 
-    /// When the next look is due; never while there is nothing to look at.
+    /// When the next look is due; never while there are no processes.
     pub(super) fn due_ns(&self) -> u64 {
         if self.roots.is_empty() { u64::MAX } else { self.budget.due_ns() }
     }
 
     /// The longest time between two looks so far.
-    pub(super) fn longest_period_ns(&self) -> u64 {
-        self.budget.longest_period_ns()
+    pub(super) fn longest_gap_ns(&self) -> u64 {
+        self.budget.longest_gap_ns()
     }
 
-    /// Takes a process as seen already: the timeline has it, and what it did before now does not count.
+    /// Marks a process as known: it is in the timeline, and its past does not count.
     pub(super) fn know(&mut self, pid: Pid) {
         let Some(stat) = stat::of_process(pid) else { return };
         let threads = tree::threads(pid).into_iter().take(MOST_THREADS);
@@ -89,14 +102,15 @@ impl Poller {
         );
     }
 
-    /// Takes a known process as looked at at this moment: what it did before is not its own.
+    /// Marks a known process as read at this time: what it did before is not its own.
     pub(super) fn looked(&mut self, pid: Pid, at_ns: u64) {
         if let Some(seen) = self.seen.get_mut(&pid) {
             seen.looked_ns = at_ns;
         }
+        self.looked_ns = self.looked_ns.max(at_ns);
     }
 
-    /// Looks at a process from now on whose records have ended.
+    /// Reads a process whose records have ended, from now on.
     pub(super) fn take_over(&mut self, process: &Process) {
         self.roots.push(process.pid);
         let threads = process.threads.iter().filter(|thread| thread.is_alive());
@@ -109,14 +123,23 @@ impl Poller {
         );
     }
 
-    /// One look; what changed goes to `events`.
+    /// One look, which appends what changed to `events`.
     pub(super) fn look(&mut self, timeline: &Timeline, events: &mut Vec<Event>) {
         let timer = self.budget.begin();
+        let begin_ns = monotonic_ns();
+        if begin_ns - self.stolen_read_ns >= STOLEN_NS
+            && let Some(ns) = stat::stolen_ns()
+        {
+            self.stolen_read_ns = begin_ns;
+            let (pid, tid) = (Pid::UNKNOWN, Pid::UNKNOWN);
+            events.push(Event { at_ns: begin_ns, pid, tid, what: What::Stolen(ns) });
+        }
+        // Parents first: a child of a process that the timeline does not have is none of the watch.
         let mut pids: Vec<Pid> = self.roots.iter().flat_map(|root| tree::with_descendants(*root)).collect();
-        // A process whose parent died is found by its number: it has another parent now.
+        // A process whose parent ended is found by its PID: it has another parent now.
         pids.extend(self.seen.keys().copied());
-        pids.sort_unstable();
-        pids.dedup();
+        let mut known = HashSet::new();
+        pids.retain(|pid| known.insert(*pid));
         let scene = scene(timeline, self.watcher);
         pids.retain(|pid| *pid != self.watcher);
         for pid in pids {
@@ -125,6 +148,7 @@ impl Poller {
         let seen = &self.seen;
         let watcher = self.watcher;
         self.roots.retain(|root| *root == watcher || seen.contains_key(root));
+        self.looked_ns = begin_ns;
         self.budget.end(timer);
     }
 
@@ -149,17 +173,15 @@ impl Poller {
         if !self.seen.contains_key(&pid) {
             let is_recorded = |process: &Process| process.is_alive() && process.unrecorded_since_ns.is_none();
             if self.beside_records && timeline.by_pid(pid).is_some_and(is_recorded) {
-                // It was forked before its parent's records ended, and has its own.
+                // It was forked before its parent's records ended, and has records of its own.
                 return;
             }
-            // It is no older than the time that the kernel has booked for it.
-            let booked = booked(pid, pid).unwrap_or_default();
-            let began_ns = at_ns.saturating_sub(booked.running_ns + booked.ready_ns).min(at_ns);
+            let began_ns = began_ns(&stat, self.looked_ns, at_ns);
             let mut begin = |what| events.push(Event { at_ns: began_ns, pid, tid: pid, what });
             begin(What::Forked { ppid: stat.ppid });
             begin(What::Named { name: stat.name.clone(), exec: false });
             if timeline.by_pid(stat.ppid).is_some_and(|parent| parent.unrecorded_since_ns.is_some()) {
-                // The events of a process are inherited with the fork, and this one's parent has none left.
+                // A fork inherits the perf events of the parent, which has none left.
                 begin(What::Unrecorded { since_ns: began_ns });
             }
             let mut seen = Seen {
@@ -185,19 +207,20 @@ impl Poller {
         if seen.name != stat.name {
             seen.name.clone_from(&stat.name);
             let program = stat::program(pid);
-            // A program may take another name too; where its file is not told, one with threads is left them.
+            // A program may also change its name. If its executable is not readable, a process with threads keeps them.
             let exec = if program.is_some() { program != seen.program } else { stat.n_threads <= 1 };
             seen.program = program;
             if exec {
                 seen.threads.retain(|tid, _| *tid == pid);
             }
-            // Before all that was seen of the threads that it has made since.
+            // Before everything that was read of the threads that it has created since.
             let at_ns = if exec { seen.looked_ns } else { at_ns };
             events.push(Event { at_ns, pid, tid: pid, what: What::Named { name: stat.name.clone(), exec } });
         }
-        seen.looked_ns = at_ns;
-        seen.look_at_threads(pid, &stat, scene, events);
-        // A main thread that has ended before the others is a zombie too.
+        // Its new threads have begun since its own last look, and so after an exec that was seen just now.
+        let looked_ns = std::mem::replace(&mut seen.looked_ns, at_ns);
+        seen.look_at_threads(pid, &stat, looked_ns, scene, events);
+        // A main thread that has ended before the others has this letter too.
         if stat.letter == 'Z' && stat.n_threads <= 1 {
             seen.ended = true;
             return;
@@ -212,7 +235,14 @@ impl Poller {
 }
 
 impl Seen {
-    fn look_at_threads(&mut self, pid: Pid, process: &Stat, scene: &Scene, events: &mut Vec<Event>) {
+    fn look_at_threads(
+        &mut self,
+        pid: Pid,
+        process: &Stat,
+        looked_before_ns: u64,
+        scene: &Scene,
+        events: &mut Vec<Event>,
+    ) {
         let tids = match process.n_threads {
             0 | 1 => vec![pid],
             _ => tree::threads(pid),
@@ -225,54 +255,42 @@ impl Seen {
             events.push(Event { at_ns: monotonic_ns(), pid, tid, what: What::Exited { ppid: Pid::UNKNOWN } });
         }
         for tid in tids.into_iter().take(MOST_THREADS) {
-            let at_ns = monotonic_ns();
-            let stat = if tid == pid { Some(process.clone()) } else { stat::of_thread(pid, tid) };
-            let (Some(stat), Some(now)) = (stat, booked(pid, tid)) else { continue };
+            let before = self.threads.get(&tid).map(|seen| seen.booked);
+            let Some(read) = read(pid, tid, before) else { continue };
             let seen = self.threads.entry(tid).or_insert_with(|| {
-                // Before a leader that has ended already: the process has not.
-                let began_ns = at_ns.saturating_sub(now.running_ns + now.ready_ns).min(begin_ns);
-                events.push(Event { at_ns: began_ns, pid, tid, what: What::Forked { ppid: pid } });
+                // Before a leader that has already ended: the process has not.
+                let at_ns = began_ns(&read.stat, looked_before_ns, begin_ns);
+                events.push(Event { at_ns, pid, tid, what: What::Forked { ppid: pid } });
                 SeenThread::default()
             });
             if !seen.ended {
-                seen.look(pid, tid, at_ns, &stat, now, scene, events);
+                seen.look(pid, tid, &read, scene, events);
             }
         }
     }
 }
 
 impl SeenThread {
-    #[expect(clippy::too_many_arguments, reason = "what was read of one thread at one moment")]
-    fn look(
-        &mut self,
-        pid: Pid,
-        tid: Pid,
-        at_ns: u64,
-        stat: &Stat,
-        now: SchedStat,
-        scene: &Scene,
-        events: &mut Vec<Event>,
-    ) {
-        let mut tell = |what| events.push(Event { at_ns, pid, tid, what });
-        if tid != pid {
+    fn look(&mut self, pid: Pid, tid: Pid, read: &Read, scene: &Scene, events: &mut Vec<Event>) {
+        let Read { at_ns, stat, sums: now } = read;
+        let mut tell = |what| events.push(Event { at_ns: *at_ns, pid, tid, what });
+        if tid != pid && self.name != stat.name {
+            self.name.clone_from(&stat.name);
             tell(What::Named { name: stat.name.clone(), exec: false });
         }
-        let before = std::mem::replace(&mut self.booked, now);
+        let before = std::mem::replace(&mut self.booked, *now);
         let ran_ns = now.running_ns.saturating_sub(before.running_ns);
         let waited_ns = now.ready_ns.saturating_sub(before.ready_ns);
         let state = match stat.letter {
             'R' if waited_ns > ran_ns => State::Ready,
             'R' => State::Running,
             'T' | 't' => State::Stopped,
-            // The last moments of one that has ended were some of the above; the sums say which.
+            'Z' | 'X' => State::Zombie,
             _ => State::Blocked,
         };
-        let ended = matches!(stat.letter, 'Z' | 'X');
-        let wait = (state == State::Blocked && !ended)
-            .then(|| self.wait(pid, tid, at_ns, now.turns, scene))
-            .flatten();
-        tell(What::Sampled { state, sums: now, wait });
-        if ended {
+        let wait = (state == State::Blocked).then(|| self.wait(pid, tid, *at_ns, now.turns, scene)).flatten();
+        tell(What::Sampled { state, sums: *now, wait });
+        if state == State::Zombie {
             self.ended = true;
             tell(What::Exited { ppid: if tid == pid { stat.ppid } else { Pid::UNKNOWN } });
         }
@@ -281,14 +299,57 @@ impl SeenThread {
     fn wait(&mut self, pid: Pid, tid: Pid, at_ns: u64, turns: u64, scene: &Scene) -> Option<Wait> {
         let (asked_ns, asked_turns) = self.asked;
         if asked_ns == 0 || asked_turns != turns || at_ns.saturating_sub(asked_ns) >= AGAIN_NS {
-            self.wait = probe(pid, tid, scene);
+            let wait = probe(pid, tid, scene);
+            // A thread that was woken meanwhile is on its way out of the call, and its wait is over.
+            let asleep = stat::of_thread(pid, tid).is_some_and(|stat| stat.letter != 'R');
+            self.wait = wait.filter(|_| asleep);
             self.asked = (at_ns, turns);
         }
         self.wait.clone()
     }
 }
 
-/// The kernel's sums of a thread; where it keeps none, the time on a CPU in clock ticks.
+/// The earliest possible start of a process or thread that did not exist at `looked_ns` and exists at `at_ns`.
+fn began_ns(stat: &Stat, looked_ns: u64, at_ns: u64) -> u64 {
+    stat::started_ns(stat.start_ticks).max(looked_ns).min(at_ns)
+}
+
+/// A thread's state and the kernel's sums of it that belong together.
+struct Read {
+    at_ns: u64,
+    stat: Stat,
+    sums: SchedStat,
+}
+
+/// Reads a thread. The sums of a sleeping thread are complete as of `at_ns`: it had no turn between that and the read.
+/// If that is not seen in a few attempts, it counts as a thread that can run.
+fn read(pid: Pid, tid: Pid, before: Option<SchedStat>) -> Option<Read> {
+    /// If this process was delayed for longer, it may have missed a wake-up.
+    const TOGETHER_NS: u64 = 500_000;
+    const ATTEMPTS: u32 = 3;
+    let mut turns = before.map(|sums| sums.turns);
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let begin_ns = monotonic_ns();
+        let mut stat = stat::of_thread(pid, tid)?;
+        let sums = booked(pid, tid)?;
+        let end_ns = monotonic_ns();
+        if matches!(stat.letter, 'R' | 'Z' | 'X') {
+            return Some(Read { at_ns: end_ns, stat, sums });
+        }
+        if turns == Some(sums.turns) && end_ns - begin_ns < TOGETHER_NS {
+            return Some(Read { at_ns: begin_ns, stat, sums });
+        }
+        turns = Some(sums.turns);
+        if attempt == ATTEMPTS {
+            stat.letter = 'R';
+            return Some(Read { at_ns: end_ns, stat, sums });
+        }
+    }
+}
+
+/// The kernel's sums of a thread or, if it keeps none, the time on a CPU in clock ticks.
 fn booked(pid: Pid, tid: Pid) -> Option<SchedStat> {
     stat::schedstat(pid, tid).or_else(|| {
         let stat = stat::of_thread(pid, tid)?;

@@ -1,4 +1,4 @@
-//! What the records do not show, asked of `/proc`: what a thread is blocked on, the kernel's own sums, stops,
+//! What the records do not show, read from `/proc`: what a thread is blocked on, the kernel's own sums, stops,
 //! new parents, command lines.
 
 use crate::sys::pid::Pid;
@@ -11,31 +11,31 @@ use super::waits::{Actor, Scene, probe};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::procfs::stat;
 
-/// A thread that has been blocked for less is likely gone before the question is put.
+/// A thread that has been blocked for less is likely to run again before it is read.
 const YOUNGEST_NS: u64 = 1_000_000;
-/// What is blocked is asked again, for a lock may have a new holder.
+/// A blocked thread is read again after this long, because a lock may have a new holder.
 const AGAIN_NS: u64 = 100_000_000;
-/// Between the beginnings of two rounds.
+/// Between the starts of two rounds.
 const PERIOD_NS: u64 = 20_000_000;
-/// One round takes no more CPU time, whatever the number of processes: the rings wait meanwhile.
+/// The CPU time of one round, whatever the number of processes: records wait in the rings meanwhile.
 const MOST_CPU_NS: u64 = 4_000_000;
-/// Nor does it last longer, where others have the CPU between.
+/// The length of one round, which is longer if other processes get the CPU in between.
 const LONGEST_NS: u64 = 50_000_000;
-/// Threads of one process that are looked at in a round.
+/// Threads of one process that are read in a round.
 const MOST_THREADS: usize = 64;
 
-/// Asks about the processes of a timeline, a few at a time.
+/// Reads what `/proc` says of the processes of a timeline, a few at a time.
 #[derive(Debug)]
 pub(super) struct Sampler {
-    /// When a thread was last asked about, and in which of its turns.
+    /// When a thread was last read, and in which of its turns.
     asked: HashMap<Pid, (u64, u64)>,
-    /// Where the last round's budget ended.
+    /// The process at which the last round ended.
     cursor: u64,
     budget: Budget,
 }
 
 impl Sampler {
-    /// Rounds that together take no more than `percent` of one CPU.
+    /// Rounds that together take at most `percent` of one CPU.
     pub(super) fn new(percent: f64) -> Self {
         Self { asked: HashMap::new(), cursor: 0, budget: Budget::new(percent, PERIOD_NS) }
     }
@@ -45,7 +45,12 @@ impl Sampler {
         self.budget.due_ns()
     }
 
-    /// One round; what is learnt goes to `events`.
+    /// The longest time between two rounds so far.
+    pub(super) fn longest_gap_ns(&self) -> u64 {
+        self.budget.longest_gap_ns()
+    }
+
+    /// One round, which appends what it reads to `events`.
     pub(super) fn round(&mut self, timeline: &Timeline, watcher: Pid, events: &mut Vec<Event>) {
         let timer = self.budget.begin();
         let begin_ns = monotonic_ns();
@@ -103,7 +108,7 @@ impl Sampler {
         if young || (same_stretch(thread.turns) && recently) {
             return;
         }
-        // The answers belong together only if the thread got no CPU between the first and the last of them.
+        // The values belong together only if the thread got no CPU between the first and the last read.
         let Some(before) = stat::schedstat(pid, tid) else { return };
         let letter = stat::of_thread(pid, tid).map(|stat| stat.letter);
         let at_ns = monotonic_ns();
@@ -111,15 +116,18 @@ impl Sampler {
             Some('S' | 'D' | 'I') => probe(pid, tid, scene),
             _ => None,
         };
-        let Some(after) = stat::schedstat(pid, tid).filter(|after| after.turns == before.turns) else {
+        // A thread that was woken meanwhile is on its way out of the call, and its wait is over.
+        let woken = wait.is_some() && stat::of_thread(pid, tid).is_none_or(|stat| stat.letter == 'R');
+        let Some(after) = stat::schedstat(pid, tid).filter(|after| after.turns == before.turns && !woken)
+        else {
             return;
         };
         self.asked.insert(tid, (at_ns, thread.turns));
         if let Some(letter) = letter {
             tell(at_ns, tid, What::Letter(letter));
         }
-        // Asleep then, and given no CPU since. One that is awake may have been given a turn that the kernel has
-        // counted already and the records have not.
+        // It sleeps and has had no CPU since. An awake thread may have got a turn that the kernel has counted already
+        // and the records have not.
         if letter != Some('R') {
             tell(at_ns, tid, What::Sums(after));
         }
@@ -137,7 +145,7 @@ pub(super) fn scene(timeline: &Timeline, watcher: Pid) -> Scene {
     Scene::new(living.map(actor).collect(), watcher)
 }
 
-/// A thread that is there already, as the first event of its life in the timeline.
+/// The first events of a thread that is already running.
 pub(super) fn found(pid: Pid, tid: Pid, events: &mut Vec<Event>) -> Option<()> {
     let at_ns = monotonic_ns();
     let stat = stat::of_thread(pid, tid)?;

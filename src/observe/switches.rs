@@ -17,14 +17,14 @@ use crate::sys::procfs::text::printable;
 /// `RLIMIT_MEMLOCK` on top.
 const RING_BYTES: [usize; 5] = [2 << 20, 1 << 20, 512 << 10, 128 << 10, 32 << 10];
 
-/// Room for 20,000 records, which one CPU does not write in the 10 ms between two looks.
+/// Room for 20,000 records, more than one CPU writes in the 10 ms between two looks.
 const LARGE_BYTES: usize = 512 << 10;
 
 /// The open events and their rings, one on each CPU.
 #[derive(Debug)]
 pub(super) struct Recorder {
     rings: Vec<(u32, Ring)>,
-    /// Events that write into the rings of others; closing them would stop them.
+    /// Events that write into the rings of others; they end when they are closed.
     sharers: Vec<PerfEvent>,
     ring_bytes: usize,
     tracepoints: Option<Tracepoints>,
@@ -77,7 +77,7 @@ impl Recorder {
         Err(refused)
     }
 
-    /// The flag of the error says that it was the ring, not the event.
+    /// The flag of the error says that the ring was refused, not the event.
     #[expect(clippy::type_complexity, reason = "the pair is taken apart by its only caller")]
     fn open_with(
         scope: Scope,
@@ -130,11 +130,16 @@ impl Recorder {
                         let Some(tracepoints) = tracepoints else { return };
                         if tracepoints.switch.is(raw) {
                             switch = tracepoints.switch(raw);
-                        } else if let Some((tid, number)) = tracepoints.signalled(raw) {
-                            let what = What::Signal { number, by: stamp.tid };
+                        } else if let Some(Signalled { tid, number, by_thread }) = tracepoints.signalled(raw)
+                        {
+                            let by = if by_thread { stamp.tid } else { Pid::UNKNOWN };
+                            let what = What::Signal { number, by };
                             events.push(Event { at_ns: stamp.at_ns, pid: tid, tid, what });
                         } else if let Some(tid) = tracepoints.woken(raw) {
-                            let what = What::Woken { by: stamp.tid };
+                            // An interrupt may come while any thread runs.
+                            let by =
+                                if tracepoints.waking.in_interrupt(raw) { Pid::UNKNOWN } else { stamp.tid };
+                            let what = What::Woken { by };
                             events.push(Event { at_ns: stamp.at_ns, pid: tid, tid, what });
                         }
                     }
@@ -180,9 +185,9 @@ impl Recorder {
         self.n_records
     }
 
-    /// Descriptors that become readable when a ring is a quarter full, where the rings are so small that it
-    /// matters. A large one lasts many times the longest sleep between two looks, and a process that polls one is woken
-    /// at every exit of a watched process too, at that process's expense.
+    /// Descriptors that become readable when a ring is a quarter full, if the rings are small enough for that to matter.
+    /// A large ring lasts many times the longest sleep between two looks, and a process that polls one is also woken at
+    /// every exit of a watched process, at that process's expense.
     pub(super) fn as_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let small = self.ring_bytes < LARGE_BYTES;
         self.rings.iter().filter(move |_| small).map(|(_, ring)| ring.as_fd())
@@ -192,13 +197,23 @@ impl Recorder {
 /// What the tracepoint of a switch says of both threads.
 #[derive(Debug, Clone, Copy, Default)]
 struct Switch {
-    /// Who leaves the CPU, and the letter of the state that it is in then.
+    /// The thread that leaves the CPU, and the letter of its state.
     leaving: Option<(Pid, char)>,
     coming: Option<Pid>,
 }
 
-/// A thread that is reaped before it has left the CPU for good has no number any more, -1, in the records; the
-/// tracepoint still knows it.
+/// What the tracepoint of a signal says.
+#[derive(Debug, Clone, Copy)]
+struct Signalled {
+    /// The receiver.
+    tid: Pid,
+    number: i32,
+    /// The running thread sent it by a system call; otherwise the kernel did, for a timer, a fault or a terminal.
+    by_thread: bool,
+}
+
+/// A thread that is reaped before it has left the CPU for the last time has the TID -1 in the records; the tracepoint
+/// still has its TID.
 fn named(stamp: Stamp, tid: Option<Pid>) -> Stamp {
     match tid {
         Some(tid) if stamp.tid == Pid::from_raw(-1) => Stamp { tid, ..stamp },
@@ -233,11 +248,16 @@ impl Tracepoints {
         Some((tid, letter))
     }
 
-    /// The thread that a signal is sent to, and the signal.
-    fn signalled(&self, raw: &[u8]) -> Option<(Pid, i32)> {
+    fn signalled(&self, raw: &[u8]) -> Option<Signalled> {
+        /// `SI_USER`, `SI_QUEUE` and `SI_TKILL` of `sigaction(2)`.
+        const BY_CALL: [i64; 3] = [0, -1, -6];
         let signal = self.signal.as_ref().filter(|signal| signal.is(raw))?;
         let tid = i32::try_from(signal.number(raw, "pid")?).ok()?;
-        Some((Pid::from_raw(tid), i32::try_from(signal.number(raw, "sig")?).ok()?))
+        Some(Signalled {
+            tid: Pid::from_raw(tid),
+            number: i32::try_from(signal.number(raw, "sig")?).ok()?,
+            by_thread: BY_CALL.contains(&signal.number(raw, "code")?) && !signal.in_interrupt(raw),
+        })
     }
 
     fn woken(&self, raw: &[u8]) -> Option<Pid> {

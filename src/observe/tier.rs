@@ -1,4 +1,4 @@
-//! Where the knowledge comes from, how fine it is, and why it is not finer.
+//! The sources of information, and why a better one is unavailable.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys::perf::event::paranoid_level;
 
-/// A source of knowledge about states.
+/// A source of information about states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
-    /// `/proc`, looked at again and again: sums are exact, the order within a period is not, and a process
-    /// that lives shorter than a period may be missed.
+    /// `/proc`, read periodically: sums are exact, the order within a period is not, and a process that lives for less
+    /// than a period may be missed.
     Sampled,
-    /// Every switch, fork, exec, and exit, to the nanosecond; not the moment of being woken.
+    /// Every switch, fork, exec, and exit, to the nanosecond, but not the time of a wake-up.
     Exact,
-    /// As exact, with the moment of being woken and by whom, from tracepoints.
+    /// As `Exact`, with the time of each wake-up and the waker, from tracepoints.
     Root,
 }
 
 impl Tier {
-    /// The tier in a word.
+    /// The name of the tier.
     pub fn word(self) -> &'static str {
         match self {
             Tier::Sampled => "sampled",
@@ -48,7 +48,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Fields of tracepoints hold the numbers of the first PID namespace, which name other processes in another one.
+    /// The fields of tracepoints hold PIDs of the initial PID namespace, which belong to other processes in another one.
     pub(super) fn of_namespace() -> Self {
         let why =
             "tracepoints number processes as outside this PID namespace (a container): watch from outside it";

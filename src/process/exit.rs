@@ -18,6 +18,8 @@ impl Signal {
     pub const HUP: Signal = Signal(1);
     /// User-defined.
     pub const USR1: Signal = Signal(10);
+    /// A child has ended, stopped, or continued.
+    pub const CHLD: Signal = Signal(17);
     /// A request to terminate.
     pub const TERM: Signal = Signal(15);
     /// Continues a stopped process.

@@ -14,6 +14,11 @@ pub fn monotonic_ns() -> u64 {
     read(ClockId::CLOCK_MONOTONIC)
 }
 
+/// Nanoseconds of `CLOCK_BOOTTIME`, which goes on while the machine is suspended.
+pub fn since_boot_ns() -> u64 {
+    read(ClockId::CLOCK_BOOTTIME)
+}
+
 /// Nanoseconds of processor time that all threads of this process have used.
 pub fn cpu_ns() -> u64 {
     read(ClockId::CLOCK_PROCESS_CPUTIME_ID)

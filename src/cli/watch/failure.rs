@@ -1,4 +1,4 @@
-//! What can go wrong with a watch, and what can be done about it.
+//! The failures of a watch, with hints.
 
 use std::io;
 
@@ -6,9 +6,9 @@ use crate::cli::fault::Fault;
 use crate::observe::watch::WatchError;
 use crate::process::CommandError;
 
-/// The system refused something on the way.
+/// The system refused a call.
 pub(super) fn system(error: &io::Error) -> Fault {
-    // A limit that is reached has a hint of its own.
+    // A reached limit has a hint of its own.
     Fault::could_not_run(error)
         .context("cannot watch")
         .or_hint("the system refused: try again, or watch fewer processes")
@@ -40,7 +40,7 @@ pub(super) fn watch(error: &WatchError) -> Fault {
             return Fault::could_not_run(error).hint(hint);
         }
         WatchError::NotYours { .. } => "watch a process of your own, or use sudo",
-        WatchError::Tier { .. } => "leave --tier out to take the best one that is available",
+        WatchError::Tier { .. } => "leave out --tier to use the best available one",
     };
     Fault::could_not_run(error).hint(hint)
 }

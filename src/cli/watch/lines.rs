@@ -1,4 +1,4 @@
-//! The watch without a live view: a line for each thing that happens to a life.
+//! The watch without a live view: a line per event.
 
 use crate::sys::pid::Pid;
 use std::io::{self, Write};
@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use super::failure;
 use crate::cli::fault::Fault;
-use crate::observe::timeline::{News, NewsKind, Process, Timeline};
+use crate::observe::timeline::{News, NewsKind, Process, SentSignal, Timeline};
 use crate::observe::watch::{Subject, Watch, origin_ns};
 use crate::process::Signal;
 use crate::report::watch::build::resolution;
-use crate::report::watch::numbers::short;
-use crate::report::watch::text::{circle, zombie};
+use crate::report::watch::deadlock::circle;
+use crate::report::watch::numbers::{between, short};
 use crate::sys::signalfd::Signals;
 
-/// Follows the watch to its end. The first signal that is not the terminal's is forwarded to the command; for
-/// a process that ran already, or once the command has ended, a signal ends the watch and nothing else.
+/// Follows the watch to its end. Signals are forwarded to the command, except those of the terminal; if there is no
+/// command, or it has ended, a signal ends the watch only.
 pub(super) fn follow(watch: &mut Watch, signals: &Signals, tell: bool) -> Result<(), Fault> {
     const STEP: Duration = Duration::from_millis(100);
     let mut told = Told::default();
@@ -32,22 +32,22 @@ pub(super) fn follow(watch: &mut Watch, signals: &Signals, tell: bool) -> Result
             break;
         }
         if tell {
-            told.news(watch);
+            let _ = io::stderr().write_all(told.news(watch).as_bytes());
         }
     }
     watch.finish();
     if tell {
-        told.news(watch);
+        let _ = io::stderr().write_all(told.news(watch).as_bytes());
     }
     Ok(())
 }
 
-/// Forwards what came; says whether the watch goes on.
+/// Forwards signals; returns whether the watch continues.
 fn pass_on(watch: &Watch, signals: &Signals) -> bool {
     for came in signals.take() {
         match watch.subject() {
             Subject::Command(running) if watch.exit().is_none() => {
-                // The terminal has sent its own to the command as well, which is in the same group.
+                // The terminal sends its signals to the command too, which is in the same group.
                 if !came.from_terminal {
                     running.signal(came.signal);
                 }
@@ -59,21 +59,24 @@ fn pass_on(watch: &Watch, signals: &Signals) -> bool {
     true
 }
 
-/// A zombie that its parent takes no longer than this to reap is told with its end.
+/// A zombie that is reaped within this time is reported with its end.
 const AT_ONCE_NS: u64 = 1_000_000;
 
+/// What has been reported of a watch so far.
 #[derive(Default)]
-struct Told {
+pub(super) struct Told {
     n_hangs: usize,
+    n_signals: u64,
     waits_on: bool,
     /// The time of the latest line.
     last_ns: u64,
-    /// Ends that wait for their exit status, which is learnt a moment later.
+    /// Ends that wait for their exit status, which is learnt a little later.
     ends: Vec<News>,
 }
 
 impl Told {
-    fn news(&mut self, watch: &mut Watch) {
+    /// A line per event since the last call.
+    pub(super) fn news(&mut self, watch: &mut Watch) -> String {
         let mut text = String::new();
         let mut news = std::mem::take(&mut self.ends);
         news.append(&mut watch.take_news());
@@ -100,11 +103,20 @@ impl Told {
                 _ => {}
             }
             if let Some(line) = line(one.kind, process, timeline) {
-                // Its exit status came later than what has happened since.
+                // Its exit status was learnt after later events.
                 let late = if one.at_ns < self.last_ns { " (told late)" } else { "" };
                 self.last_ns = self.last_ns.max(one.at_ns);
                 let at = short(one.at_ns.saturating_sub(begin_ns));
                 text.push_str(&format!("[{at:>9}] {line}{more}{late}\n"));
+            }
+        }
+        let n_new = usize::try_from(timeline.n_signals() - self.n_signals).unwrap_or(usize::MAX);
+        self.n_signals = timeline.n_signals();
+        let n_kept = timeline.signals().count();
+        for sent in timeline.signals().skip(n_kept.saturating_sub(n_new)) {
+            if let Some(line) = signal_line(sent, timeline) {
+                let at = short(sent.at_ns.saturating_sub(begin_ns));
+                text.push_str(&format!("[{at:>9}] {line}\n"));
             }
         }
         for hang in &watch.hangs()[self.n_hangs..] {
@@ -115,17 +127,31 @@ impl Told {
         self.n_hangs = watch.hangs().len();
         if watch.exit().is_some() && !watch.is_over() && !std::mem::replace(&mut self.waits_on, true) {
             text.push_str(
-                "the command has ended, descendants of it live: Ctrl-C ends the watch, they go on\n",
+                "the command has ended, but descendants of it are alive: Ctrl-C ends the watch, and they continue\n",
             );
         }
-        let _ = io::stderr().write_all(text.as_bytes());
+        text
     }
+}
+
+/// `4240 bash sent SIGTERM to 4243 sleep`; nothing for SIGCHLD, since the end of the child has a line.
+fn signal_line(sent: &SentSignal, timeline: &Timeline) -> Option<String> {
+    let signal = Signal(sent.number);
+    let name = |tid: Pid| match timeline.thread(tid) {
+        Some((process, thread)) if thread.tid == process.pid => format!("{tid} {}", process.name),
+        Some((process, _)) => format!("thread {tid} of {} {}", process.pid, process.name),
+        None if tid == Pid::UNKNOWN => "the kernel".to_owned(),
+        None => tid.to_string(),
+    };
+    (signal != Signal::CHLD).then(|| format!("{} sent {signal} to {}", name(sent.from), name(sent.to)))
 }
 
 fn line(kind: NewsKind, process: &Process, timeline: &Timeline) -> Option<String> {
     let (pid, name) = (process.pid, &process.name);
     Some(match kind {
-        NewsKind::Started if process.found => format!("{pid} {name} was there, child of {}", process.ppid),
+        NewsKind::Started if process.found => {
+            format!("{pid} {name} was already running, child of {}", process.ppid)
+        }
         NewsKind::Started => {
             format!("{pid} started by {}", process.orphan.map_or(process.ppid, |orphan| orphan.old))
         }
@@ -134,6 +160,8 @@ fn line(kind: NewsKind, process: &Process, timeline: &Timeline) -> Option<String
             let old = process.orphan.map_or(Pid::UNKNOWN, |orphan| orphan.old);
             format!("{pid} {name} lost its parent {old} and was adopted by {}", process.ppid)
         }
+        NewsKind::Stopped => format!("{pid} {name} stopped"),
+        NewsKind::Continued => format!("{pid} {name} continued"),
         NewsKind::Ended => {
             let exit = process.exit.map_or("ended".to_owned(), |exit| exit.to_string());
             let sums = process.sums_at(timeline.now_ns());
@@ -151,7 +179,7 @@ fn line(kind: NewsKind, process: &Process, timeline: &Timeline) -> Option<String
         NewsKind::Reaped => {
             let reaping = process.reaping?;
             let since_end = |at_ns: u64| at_ns.saturating_sub(process.ended_ns.unwrap_or(at_ns));
-            let zombie = zombie(since_end(reaping.not_after_ns), since_end(reaping.not_before_ns));
+            let zombie = between(since_end(reaping.not_after_ns), since_end(reaping.not_before_ns));
             let by = reaping.by.unwrap_or(process.ppid);
             format!("{pid} {name} reaped by {by}: a zombie for {zombie}")
         }

@@ -1,5 +1,5 @@
-//! The watch with a live view: the command runs on a terminal of its own, so that its output and ours do not
-//! mix; what it wrote is shown in a pane, and printed when the view is left.
+//! The watch with a live view: the command runs on a terminal of its own, so that its output and the view do not mix;
+//! its output is shown in a pane, and printed when the view is left.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -10,13 +10,15 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::failure;
+use super::lines::Told;
 use crate::cli::fault::Fault;
 use crate::observe::watch::{Subject, Watch, origin_ns};
 use crate::process::Signal;
 use crate::report::live::{Action, Frame, Key, Output, View, draw};
 use crate::report::watch::build::resolution;
+use crate::report::watch::deadlock::circle;
 use crate::report::watch::numbers::short;
-use crate::report::watch::text::circle;
+
 use crate::sys::clock::monotonic_ns;
 use crate::sys::exec::resize_terminal;
 use crate::sys::poll::has_hung_up;
@@ -26,8 +28,7 @@ use crate::sys::terminal_guard::TerminalGuard;
 /// Between two drawings, unless a key comes.
 const REDRAW: Duration = Duration::from_millis(100);
 
-/// Whether a window is one that a view can be drawn in: a cell takes some fifty bytes, and a terminal may claim
-/// any size.
+/// Whether a view can be drawn in a window of this size: a cell takes some fifty bytes, and a terminal may claim any size.
 pub(super) fn can_draw(columns: u16, rows: u16) -> bool {
     (1..=2_000).contains(&columns) && (1..=1_000).contains(&rows)
 }
@@ -47,6 +48,8 @@ pub(super) fn follow(
         command,
         output: Output::default(),
         view: View::with_threads(threads),
+        told: Told::default(),
+        log: Vec::new(),
         typing: false,
         over_ns: None,
     };
@@ -54,7 +57,7 @@ pub(super) fn follow(
     ratatui::restore();
     drop(guard);
     let goes_on = shown.map_err(|error| failure::system(&error))?;
-    // A terminal that is gone takes no output; the report's files are still to be written.
+    // If the terminal is gone, there is nowhere to print, but files are still written.
     let printed = live.print_output(0);
     if goes_on {
         printed.map_err(|error| failure::system(&error))?;
@@ -67,17 +70,19 @@ pub(super) fn follow(
 struct Live {
     /// Our end of the command's terminal.
     command: Option<File>,
-    /// The command was given one; its output stays when it has closed it.
+    /// The command has one; its output stays after it has closed it.
     own_terminal: bool,
     output: Output,
     view: View,
+    told: Told,
+    log: Vec<String>,
     typing: bool,
     /// When all had ended.
     over_ns: Option<u64>,
 }
 
 impl Live {
-    /// Says whether there is still something to follow when the view is left.
+    /// Returns whether there is still something to follow when the view is left.
     fn show(
         &mut self,
         watch: &mut Watch,
@@ -89,11 +94,12 @@ impl Live {
         loop {
             let over = watch.is_over();
             self.step(watch, signals, &[io::stdin().as_fd()])?;
+            self.log(watch);
             for came in signals.take() {
                 match watch.subject() {
-                    // Our terminal is gone, and with it the command's, which hears of it in the same way.
+                    // The terminal is gone, and with it that of the command, which is told in the same way.
                     _ if Signal(came.signal) == Signal::HUP => return Ok(self.hang_up(watch)),
-                    // It has a terminal of its own, so that no other process has passed this on.
+                    // It has a terminal of its own, so no other process has forwarded this.
                     Subject::Command(running) if watch.exit().is_none() => running.signal(came.signal),
                     _ if Signal(came.signal) == Signal::USR1 => {}
                     _ => return Ok(false),
@@ -129,7 +135,17 @@ impl Live {
         }
     }
 
-    /// Ends the view with the terminal; says that there is nothing left to follow.
+    /// Appends new events to the log, of which the latest lines are kept.
+    fn log(&mut self, watch: &mut Watch) {
+        const MOST: usize = 10_000;
+        self.log.extend(self.told.news(watch).lines().map(str::to_owned));
+        let surplus = self.log.len().saturating_sub(MOST);
+        if surplus > MOST / 4 {
+            self.log.drain(..surplus);
+        }
+    }
+
+    /// Ends the view with the terminal; returns that there is nothing left to follow.
     fn hang_up(&mut self, watch: &Watch) -> bool {
         if let (Subject::Command(running), None) = (watch.subject(), watch.exit()) {
             running.signal(Signal::HUP.0);
@@ -164,9 +180,10 @@ impl Live {
             alarm: alarm.as_deref(),
             ended: ended.as_deref(),
             timeline,
-            // Nothing changes any more once all have ended: the strip stands still.
+            // After the end of all processes nothing changes: the strips stand still.
             now_ns: self.over_ns.unwrap_or_else(monotonic_ns),
             output: self.own_terminal.then_some(&self.output),
+            log: &self.log,
         };
         screen.draw(|screen| draw(&mut self.view, &frame, screen)).map(drop)
     }
@@ -175,14 +192,14 @@ impl Live {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         if self.typing {
             match key.code {
-                // Terminals send Ctrl-] as Ctrl-5 by an old habit.
+                // Terminals traditionally send Ctrl-] as Ctrl-5.
                 KeyCode::Char(']' | '5') if control => self.set_typing(false),
                 _ => self.type_key(key),
             }
             return Action::Stay;
         }
         if control && key.code == KeyCode::Char('c') {
-            // As at a shell: it ends the program; when there is none to end, it ends the view.
+            // As at a shell, it ends the program or, if that has ended, the view.
             return match (&self.command, watch.exit()) {
                 (Some(_), None) => {
                     self.type_bytes(&[3]);
@@ -195,6 +212,13 @@ impl Live {
         match self.view.key(key, monotonic_ns()) {
             Action::Type if self.command.is_some() && watch.exit().is_none() => {
                 self.set_typing(true);
+                Action::Stay
+            }
+            Action::Signal(pid, signal) => {
+                let sent = watch.signal(pid, signal);
+                let outcome =
+                    sent.map_or_else(|error| format!("was refused: {error}"), |()| "was sent".to_owned());
+                self.log.push(format!("{signal} to {pid} {outcome}"));
                 Action::Stay
             }
             action => action,
@@ -226,15 +250,14 @@ impl Live {
         self.type_bytes(&bytes);
     }
 
-    /// A program that does not read lets the terminal's buffer fill up; what does not fit is lost, as typed
-    /// ahead at a shell.
+    /// If the program does not read, the terminal's buffer fills up; what does not fit is lost.
     fn type_bytes(&mut self, bytes: &[u8]) {
         if let Some(command) = &mut self.command {
             let _ = command.write_all(bytes);
         }
     }
 
-    /// One step of the watch; what the program wrote is read.
+    /// One step of the watch, which also reads the program's output.
     fn step(&mut self, watch: &mut Watch, signals: &Signals, also: &[BorrowedFd<'_>]) -> io::Result<()> {
         let mut fds = vec![signals.as_fd()];
         fds.extend(also);
@@ -245,7 +268,7 @@ impl Live {
     }
 
     fn read_output(&mut self) {
-        /// A program that writes without end must not keep the watch from its other work.
+        /// Bounds the work for a program that writes without end.
         const MOST_READS: usize = 64;
         let mut buffer = [0; 16 << 10];
         for _ in 0..MOST_READS {
@@ -253,7 +276,7 @@ impl Live {
                 Some(Ok(count @ 1..)) => self.output.push(&buffer[..count]),
                 Some(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return,
-                // The other end is closed (EIO); this one stays readable, so it must not be polled.
+                // The other end is closed (EIO); this end stays readable, so it must not be polled.
                 Some(_) => {
                     self.command = None;
                     return;
@@ -263,7 +286,7 @@ impl Live {
         }
     }
 
-    /// Prints the output from byte `from` on and says how far it got.
+    /// Prints the output from byte `from` on; returns its length.
     fn print_output(&self, from: usize) -> io::Result<usize> {
         let bytes = self.output.bytes();
         let mut stdout = io::stdout().lock();
@@ -275,7 +298,7 @@ impl Live {
         Ok(bytes.len())
     }
 
-    /// The view is gone, the program is not: its output appears as it comes.
+    /// Follows the program without a view: its output is printed as it comes.
     fn follow_unseen(&mut self, watch: &mut Watch, signals: &Signals) -> io::Result<()> {
         while !watch.is_over() {
             self.output = Output::default();
@@ -303,6 +326,8 @@ fn as_key(key: KeyEvent) -> Option<Key> {
         KeyCode::Tab => Key::Tab,
         KeyCode::Up => Key::Up,
         KeyCode::Down => Key::Down,
+        KeyCode::Left => Key::Left,
+        KeyCode::Right => Key::Right,
         KeyCode::PageUp => Key::PageUp,
         KeyCode::PageDown => Key::PageDown,
         KeyCode::Home => Key::Home,

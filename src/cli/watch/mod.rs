@@ -33,15 +33,15 @@ use crate::sys::signalfd::Signals;
 
 /// Watch any program: which processes run, are ready, or are blocked, and on what
 ///
-/// The command runs as if started by itself: its exit code is passed on (128 + the number of a signal that
-/// killed it), signals are forwarded, and its output is left alone. What is learnt is printed on standard
-/// error, or as JSON on standard output.
+/// The command runs as it would alone: its exit code is passed on (128 + the number of the signal that killed it),
+/// signals are forwarded, and its output is untouched. The report is printed on standard error, or as JSON on standard
+/// output.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  proclab watch -- make -j2\n  proclab watch --html lives.html -- proclab run tickets"
 )]
 pub(crate) struct WatchArgs {
-    /// Watch this process, which runs already, and all that it forks from now on
+    /// Watch this running process, and all that it forks from now on
     #[arg(long, value_name = "PID", conflicts_with = "command")]
     pid: Option<Pid>,
     /// Use this source instead of the best available one
@@ -50,29 +50,28 @@ pub(crate) struct WatchArgs {
     /// Print lines instead of the live view
     #[arg(long)]
     no_tui: bool,
-    /// JSON goes to standard output, and the command's own output to standard error then
+    /// The format of the report; JSON goes to standard output, and the command's own output to standard error
     #[arg(long, value_enum, default_value = "text")]
     format: FormatArg,
-    /// Write a trace for ui.perfetto.dev: JSON for a name that ends in .json, else Perfetto's own protobuf
+    /// Write a trace for ui.perfetto.dev: JSON if the name ends in .json, otherwise Perfetto's protobuf
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
-    /// Write a page that shows the run in any browser, without a network
+    /// Write a page that shows the run in any browser, offline
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write the drawing of the run as an SVG file, to be printed or put into a text
+    /// Write the drawing of the run as an SVG file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Show each thread in a row of its own (`H` in the live view)
+    /// Show a row per thread (`H` in the live view)
     #[arg(long)]
     threads: bool,
-    /// Show all open descriptors as they are this many seconds after the beginning, with the other ends
+    /// Show all open descriptors and their other ends, this many seconds after the start
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     descriptors: Option<Duration>,
-    /// Compare with what other policies would have made of the same bursts: fifo, sjf, stcf, rr:MILLISECONDS, mlfq,
-    /// eevdf
+    /// Predict the schedule of the same bursts under other policies: fifo, sjf, stcf, rr:MILLISECONDS, mlfq, eevdf
     #[arg(long, value_name = "POLICIES", value_delimiter = ',')]
     compare: Vec<Policy>,
-    /// What reading /proc may cost, in percent of one CPU; it is read more rarely to keep that
+    /// What reading /proc may cost, in percent of one CPU; it is read less often to keep that
     #[arg(long, value_name = "PERCENT", default_value_t = 5.0, value_parser = percent)]
     budget: f64,
     /// The program and its arguments
@@ -87,11 +86,11 @@ pub(crate) struct WatchArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum TierArg {
-    /// Tracepoints: wake-ups too
+    /// Tracepoints: switches, wake-ups, signals
     Root,
     /// Switch records: unprivileged
     Exact,
-    /// /proc, looked at every few milliseconds
+    /// /proc, read every few milliseconds
     Sampled,
 }
 
@@ -114,7 +113,7 @@ impl From<TierArg> for Tier {
 }
 
 impl WatchArgs {
-    /// This very program again, with the same arguments but `--watch`, as the command to be watched.
+    /// This program again, with the same arguments except `--watch`, as the command to watch.
     pub(crate) fn of_this_run() -> io::Result<Self> {
         let mut command = vec![std::env::current_exe()?.into_os_string()];
         command.extend(std::env::args_os().skip(1).filter(|arg| arg != "--watch"));
@@ -187,14 +186,12 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
 
     let command = (!args.command.is_empty())
         .then(|| args.command.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
-    // From here on a signal ends this process as it ends any other: a pipe without a reader does not hold it.
+    // From here on a signal ends this process as any other: a blocked pipe does not hold it.
     drop(signals);
     let exit = exit_code(&watch);
     let observed = watch.into_observed();
     let mut report = report(&observed, command, &args.compare);
-    if json {
-        report.timeline = Some(drawing::draw(&observed, &report, args.threads));
-    }
+    report.timeline = Some(drawing::draw(&observed, &report, args.threads));
     let printed = if json {
         let document = serde_json::to_string_pretty(&report).map_err(|error| Fault::could_not_run(&error))?;
         writeln!(io::stdout(), "{document}")
@@ -202,13 +199,13 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
         let width = io::stderr().is_terminal().then(terminal_width).flatten();
         write!(io::stderr(), "{}", summary(&report, width, args.threads))
     };
-    // A reader that went away (`| head`) is no error of ours.
+    // It is no error if the reader has ended (`| head`).
     if let Err(error) = printed
         && error.kind() != io::ErrorKind::BrokenPipe
     {
         return Err(failure::system(&error));
     }
-    // One that cannot be written is no reason to go without the other.
+    // If one file cannot be written, the others still are.
     let exported = export.map_or(Ok(()), |export| export.publish(&trace(args, &observed, &report)));
     let shown = page.map_or(Ok(()), |page| page.publish(&html::page(&observed, &report, args.threads)));
     let drawn =
@@ -226,7 +223,7 @@ fn svg_file(observed: &Observed, report: &WatchReport, threads: bool) -> Vec<u8>
     svg::file(&drawing, title, &remarks)
 }
 
-/// What is to be watched, and our end of its terminal if it gets one of its own.
+/// What to watch, and our end of its terminal if it gets one of its own.
 fn start(
     args: &WatchArgs,
     json: bool,
@@ -251,7 +248,7 @@ fn hold(argv: &[OsString], streams: &Streams<'_>) -> Result<HeldCommand, Fault> 
     HeldCommand::new(argv, streams).map_err(|error| failure::command(&error))
 }
 
-/// Whether the program is this one, which has more to say of itself than the kernel knows.
+/// Whether the program is this one, which reports notes about itself.
 fn is_ours(program: Option<&OsString>) -> bool {
     let Some(program) = program.map(PathBuf::from) else { return false };
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -306,7 +303,7 @@ fn terminal_width() -> Option<u16> {
     console::Term::stderr().size_checked().map(|(_, columns)| columns)
 }
 
-/// As a shell tells it: the command's own code, or 128 and the signal's number.
+/// As in a shell: the command's own code, or 128 plus the signal's number.
 fn exit_code(watch: &Watch) -> ExitCode {
     match watch.exit() {
         Some(Exit::Code(code)) => ExitCode::from(u8::try_from(code).unwrap_or(1)),

@@ -1,5 +1,6 @@
 //! Lives: fork, exec, exit, adoption, reaping.
 
+use super::looks::Looks;
 use super::machine::{News, NewsKind, Records, Timeline};
 use super::process::{Orphan, Process, Reaping};
 use super::thread::Thread;
@@ -7,11 +8,11 @@ use crate::observe::event::{Event, State, What};
 use crate::observe::waits::{Ends, Kind};
 use crate::sys::pid::Pid;
 
-/// Ended threads that a process lists; older ones are only counted.
+/// Ended threads that a process keeps; older ones are only counted.
 const MOST_ENDED_THREADS: usize = 512;
-/// Programs that one process may become and that are listed.
+/// Execs of one process that are kept.
 const MOST_EXECS: usize = 64;
-/// News kept until they are taken.
+/// News that are kept until they are taken.
 const MOST_NEWS: usize = 16_384;
 
 impl Timeline {
@@ -56,8 +57,8 @@ impl Timeline {
                 }
             }
             What::Exited { ppid } => {
-                // From Linux 6.16 on the exit is recorded before the memory is given back, which takes a big
-                // program milliseconds on the CPU: it ends when it leaves the CPU for good.
+                // From Linux 6.16 on the exit is recorded before the memory is freed, which takes a large program
+                // milliseconds on the CPU: it ends when it leaves the CPU for the last time.
                 let go_on = matches!(self.records, Records::ToTheLast | Records::Everything);
                 match self.living(pid).and_then(|process| process.thread(event.tid)) {
                     Some(thread) if go_on && thread.state == State::Running => {
@@ -67,11 +68,11 @@ impl Timeline {
                 }
             }
             What::Status(exit) => {
-                // Exits of all processes are announced, and a PID may be another one's by then.
+                // The exits of all processes are announced, and a PID may have been reused by then.
                 if let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) {
                     process.exit = Some(*exit);
                 }
-                // Of a process that is only sampled nothing else tells the moment of its end.
+                // For a sampled process nothing else shows the time of its end.
                 if self.by_pid(pid).is_some_and(|process| self.is_sampled(process)) {
                     self.end_thread(pid, pid, Pid::UNKNOWN, at_ns);
                 }
@@ -97,7 +98,7 @@ impl Timeline {
         self.latest(pid).filter(|process| process.is_alive())
     }
 
-    fn tell(&mut self, pid: Pid, at_ns: u64, kind: NewsKind) {
+    pub(super) fn tell(&mut self, pid: Pid, at_ns: u64, kind: NewsKind) {
         let Some(&id) = self.pids.get(&pid) else { return };
         if self.news.len() >= MOST_NEWS {
             self.news.pop_front();
@@ -113,7 +114,7 @@ impl Timeline {
         if let Some(before) = self.latest(pid)
             && before.reaping.is_none()
         {
-            // The PID is used again, so its former owner was reaped without a word.
+            // The PID was reused, so its former owner was reaped unseen.
             let not_before_ns = before.ended_ns.unwrap_or(at_ns);
             self.reap(pid, not_before_ns, at_ns, false);
         }
@@ -141,13 +142,20 @@ impl Timeline {
         self.tids.insert(tid, (id, place));
     }
 
-    /// `execve` ends every thread but the one that called it, which takes the main thread's number.
+    /// `execve` ends every thread but the calling one, which takes over the main thread's TID.
     fn exec(&mut self, pid: Pid, name: &str, at_ns: u64) {
+        let had_threads = self.by_pid(pid).is_some_and(|process| {
+            self.is_sampled(process) && process.threads.iter().filter(|thread| thread.is_alive()).count() > 1
+        });
         self.end_all_but_caller(pid, at_ns);
         let Some(process) = self.living(pid) else { return };
         let main = &mut process.threads[0];
+        if had_threads {
+            // Samples do not show which thread called `execve`.
+            main.looks = Looks::of_another();
+        }
         if std::mem::take(&mut process.held) {
-            // The watched command itself: what it did before its exec was ours, not its own.
+            // The watched command: what it did before its exec was not its own.
             process.started_ns = at_ns;
             *main = main.at_exec(at_ns);
         }
@@ -166,7 +174,7 @@ impl Timeline {
             return;
         };
         let going_on = |thread: &&Thread| thread.is_alive() && thread.exiting.is_none();
-        // The exits of all others are recorded by now. Where one was lost, the caller is the one on a CPU.
+        // The exits of all others are recorded by now. If one was lost, the caller is the one on a CPU.
         let caller = process
             .threads
             .iter()
@@ -194,14 +202,14 @@ impl Timeline {
         };
         let former = std::mem::replace(&mut process.threads[place].tid, pid);
         process.threads[place].displaced_ns = None;
-        // The main thread stands first; the former one, if it was another, has ended.
+        // The main thread comes first; the former one, if it was another, has ended.
         process.threads.swap(0, place);
         self.tids.remove(&former);
         self.tids.insert(pid, (id, 0));
     }
 
-    /// A thread's end, at `at_ns` or when it was last seen on or off the CPU, if that is later: one that is
-    /// preempted on its way out may be told as ended, or as reaped, with a time from before.
+    /// Ends a thread, at `at_ns` or when it last entered or left a CPU, if that is later: the end or reaping of a thread
+    /// that is preempted on its way out may be reported with an earlier time.
     pub(super) fn end_thread(&mut self, pid: Pid, tid: Pid, ppid: Pid, at_ns: u64) {
         let Some(&(id, place)) = self.tids.get(&tid).filter(|(id, _)| self.pids.get(&pid) == Some(id)) else {
             return;
@@ -209,7 +217,7 @@ impl Timeline {
         let since_ns = self.processes.get(&id).map_or(0, |process| process.threads[place].since_ns);
         let at_ns = at_ns.max(since_ns);
         if self.processes.get(&id).is_some_and(|process| self.is_sampled(process)) {
-            // What it did between the last look and its end was not seen.
+            // Its state between the last look and its end was not seen.
             self.go(tid, State::Unknown, since_ns);
         }
         self.go(tid, State::Zombie, at_ns);
@@ -227,7 +235,7 @@ impl Timeline {
         let parent = process.ppid;
         self.tell(pid, at_ns, NewsKind::Ended);
         self.cut_waits_for(pid, parent, at_ns);
-        // Only the living have threads by number, and there are few of them even in a run of thousands.
+        // `tids` has living threads only, which are few even in a run of thousands.
         for (id, _) in self.tids.values() {
             let Some(child) = self.processes.get_mut(id) else { continue };
             if child.ppid == pid && child.is_alive() && child.pid != pid && child.orphan.is_none() {
@@ -236,8 +244,8 @@ impl Timeline {
         }
     }
 
-    /// A wait for `pid` is over when it ends: what its parent is blocked on after that, until it has a CPU, is
-    /// not known before it is asked again.
+    /// A wait for `pid` is over when it ends: what its parent is blocked on after that, until it has a CPU, is not known
+    /// before it is read again.
     fn cut_waits_for(&mut self, pid: Pid, parent: Pid, at_ns: u64) {
         let Some(parent) = self.living(parent) else { return };
         let blocked: Vec<(Pid, u32)> = parent
@@ -294,8 +302,8 @@ impl Timeline {
     fn reap(&mut self, pid: Pid, not_before_ns: u64, at_ns: u64, by_itself: bool) {
         let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) else { return };
         if process.is_alive() {
-            // Its end was not recorded, then it is known to the same precision as its reaping; or the exit was
-            // and not its last way off the CPU.
+            // Either its end was not recorded, and is known as precisely as its reaping; or its exit was, but not the last
+            // time that it left the CPU.
             let living = process.threads.iter().filter(|thread| thread.is_alive());
             let ends: Vec<(Pid, Pid, u64)> = living
                 .map(|thread| {
@@ -311,7 +319,7 @@ impl Timeline {
         let at_ns = at_ns.max(process.ended_ns.unwrap_or(0));
         let not_before_ns = not_before_ns.max(process.ended_ns.unwrap_or(0)).min(at_ns);
         let by = (!by_itself).then_some(process.ppid);
-        // No process had to take it away: it was gone at its end.
+        // No process had to reap it: it was gone at its end.
         let at_ns = if by_itself { process.ended_ns.unwrap_or(at_ns) } else { at_ns };
         process.reaping = Some(Reaping { not_before_ns: not_before_ns.min(at_ns), not_after_ns: at_ns, by });
         self.tell(pid, at_ns, NewsKind::Reaped);

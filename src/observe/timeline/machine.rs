@@ -14,24 +14,24 @@ use crate::sys::procfs::text::printable;
 /// How much is kept of a run that may last for hours.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Spans of all threads together; above it neighbours are joined, and sums stay exact.
+    /// Spans of all threads together; beyond it neighbours are joined, and sums stay exact.
     pub spans: usize,
-    /// Processes; above it those that were reaped first are only counted.
+    /// Processes; beyond it those that were reaped first are only counted.
     pub processes: usize,
-    /// Wake-ups; above it the oldest are forgotten.
+    /// Wake-ups; beyond it the oldest are discarded.
     pub wakes: usize,
-    /// Different things waited for; above it new ones are "not seen".
+    /// Different reasons for waits; beyond it new ones are "not seen".
     pub waits: usize,
 }
 
 impl Default for Limits {
-    /// About 100 MiB at the most.
+    /// At most about 100 MiB.
     fn default() -> Self {
         Self { spans: 1_000_000, processes: 65_536, wakes: 100_000, waits: 65_536 }
     }
 }
 
-/// The counter of what a hypervisor takes away goes on by so much at a time, where it takes away anything.
+/// The resolution of the counter of stolen time.
 const STOLEN_STEP_NS: u64 = 10_000_000;
 
 /// What a source records of each thread.
@@ -42,18 +42,18 @@ pub enum Records {
     /// Its switches up to its exit.
     #[default]
     ToTheExit,
-    /// The switches after that of its exit too, to its last way off the CPU.
+    /// Its switches after the exit too, until it leaves the CPU for the last time.
     ToTheLast,
-    /// All that, and of every process of the machine, whatever privileges it gains.
+    /// All that, for every process of the machine, whatever privileges it gains.
     Everything,
 }
 
-/// One thread let another one go on.
+/// One thread woke another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wake {
     /// When.
     pub at_ns: u64,
-    /// The thread that did it.
+    /// The waker.
     pub by: Pid,
     /// The thread that was woken.
     pub tid: Pid,
@@ -66,13 +66,13 @@ pub struct SentSignal {
     pub at_ns: u64,
     /// Its number.
     pub number: i32,
-    /// The thread that sent it, or on whose CPU the kernel did.
+    /// The thread that sent it; 0 for the kernel itself (a timer, a fault, a terminal).
     pub from: Pid,
-    /// The thread that it was sent to, by which its process is meant as a rule.
+    /// The thread that it was sent to, which usually stands for its process.
     pub to: Pid,
 }
 
-/// Processes that are only counted any more.
+/// Processes that are only counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Folded {
     /// How many.
@@ -81,14 +81,14 @@ pub struct Folded {
     pub sums: Sums,
 }
 
-/// Something about a life that is worth a line.
+/// An event in the life of a process that is worth a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct News {
     /// When.
     pub at_ns: u64,
-    /// The process by its number in [`Timeline::processes`].
+    /// The process, by its ID in [`Timeline::processes`].
     pub id: u64,
-    /// What.
+    /// What happened.
     pub kind: NewsKind,
 }
 
@@ -103,24 +103,29 @@ pub enum NewsKind {
     Ended,
     /// It was reaped.
     Reaped,
-    /// It lost its parent and the new one is known.
+    /// It lost its parent, and the new one is known.
     Adopted,
+    /// It was stopped, by a signal or a debugger.
+    Stopped,
+    /// It continues after a stop.
+    Continued,
 }
 
-/// Every process seen, its states and its sums.
+/// Every observed process, with its states and sums.
 #[derive(Debug, Default)]
 pub struct Timeline {
     pub(super) limits: Limits,
     pub(super) processes: BTreeMap<u64, Process>,
     pub(super) next_id: u64,
-    /// The living or last process of a PID.
+    /// The current or last process of a PID.
     pub(super) pids: ById<Pid, u64>,
-    /// A living thread's process and place in it.
+    /// The process of a living thread, and the thread's index in it.
     pub(super) tids: ById<Pid, (u64, usize)>,
     pub(super) waits: Vec<Wait>,
     wait_numbers: HashMap<Wait, u32>,
     pub(super) wakes: VecDeque<Wake>,
     signals: VecDeque<SentSignal>,
+    n_signals: u64,
     pub(super) news: VecDeque<News>,
     pub(super) folded: Folded,
     pub(super) n_spans: usize,
@@ -128,21 +133,21 @@ pub struct Timeline {
     now_ns: u64,
     n_late: u64,
     pub(super) records: Records,
-    /// Processes whose records have ended though they live, and that have not been reported yet.
+    /// Processes whose records have ended although they are alive, not yet reported.
     pub(super) unrecorded: Vec<Pid>,
-    /// By CPU, who got it last.
+    /// The last thread on each CPU.
     pub(super) on_cpu: ById<u32, Occupant>,
-    /// The hypervisor's takings when the watch began, and since, at the most.
+    /// Stolen time at the start of the watch, and at most since then.
     stolen_before_ns: Option<u64>,
     pub(super) stolen_ns: u64,
 }
 
-/// A thread that has a CPU, or had it last.
+/// A thread that has a CPU, or was the last on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Occupant {
     pub(super) process: u64,
     pub(super) tid: Pid,
-    /// When it was seen to leave it.
+    /// When it left the CPU.
     pub(super) left_ns: Option<u64>,
 }
 
@@ -152,18 +157,18 @@ impl Timeline {
         Self { limits, ..Self::default() }
     }
 
-    /// A timeline for what this source tells.
+    /// A timeline for a source with these records.
     pub fn with_records(mut self, records: Records) -> Self {
         self.records = records;
         self
     }
 
-    /// Processes whose records have ended though they live, since the last call.
+    /// Processes whose records have ended although they are alive, since the last call.
     pub fn take_unrecorded(&mut self) -> Vec<Pid> {
         std::mem::take(&mut self.unrecorded)
     }
 
-    /// Takes one event. What does not fit (an unknown thread, a doubled switch) changes nothing.
+    /// Applies an event. An event that does not fit (an unknown thread, a duplicate switch) changes nothing.
     pub fn apply(&mut self, event: &Event) {
         self.n_late += u64::from(event.at_ns < self.now_ns);
         self.now_ns = self.now_ns.max(event.at_ns);
@@ -195,17 +200,17 @@ impl Timeline {
         self.now_ns
     }
 
-    /// Every process that is kept, by a number that grows with time.
+    /// Every process that is kept, by an ID that grows with time.
     pub fn processes(&self) -> impl DoubleEndedIterator<Item = (u64, &Process)> {
         self.processes.iter().map(|(&id, process)| (id, process))
     }
 
-    /// One process by its number.
+    /// A process by its ID.
     pub fn process(&self, id: u64) -> Option<&Process> {
         self.processes.get(&id)
     }
 
-    /// The living or last process that has or had this PID.
+    /// The process that has this PID, or was the last to have it.
     pub fn by_pid(&self, pid: Pid) -> Option<&Process> {
         self.processes.get(self.pids.get(&pid)?)
     }
@@ -217,52 +222,58 @@ impl Timeline {
         Some((process, process.threads.get(*place)?))
     }
 
-    /// Whether a thread belongs to a process of this timeline and lives.
+    /// Whether a thread belongs to a process of this timeline and is alive.
     pub fn knows_thread(&self, tid: Pid) -> bool {
         self.tids.contains_key(&tid)
     }
 
-    /// A thing waited for, by the number that spans and sums have; `None` for 0, "not seen".
+    /// A reason for a wait, by the number in spans and sums; `None` for 0, "not seen".
     pub fn wait(&self, number: u32) -> Option<&Wait> {
         self.waits.get(usize::try_from(number).ok()?.checked_sub(1)?)
     }
 
-    /// The words for a wait's number.
+    /// The description of a wait, by its number.
     pub fn wait_name(&self, number: u32) -> &str {
         self.wait(number).map_or("not seen", |wait| &wait.on)
     }
 
-    /// The wake-ups that are kept, oldest first; only the root tier sees them.
+    /// The wake-ups that are kept, oldest first; root tier only.
     pub fn wakes(&self) -> impl Iterator<Item = &Wake> {
         self.wakes.iter()
     }
 
-    /// The signals that are kept, oldest first; only the root tier sees them.
+    /// The signals that are kept, oldest first; root tier only.
     pub fn signals(&self) -> impl Iterator<Item = &SentSignal> {
         self.signals.iter()
+    }
+
+    /// The number of signals in total; the oldest may no longer be kept.
+    pub fn n_signals(&self) -> u64 {
+        self.n_signals
     }
 
     fn signal(&mut self, to: Pid, number: i32, from: Pid, at_ns: u64) {
         if !self.tids.contains_key(&to) {
             return;
         }
+        self.n_signals += 1;
         if self.signals.len() >= self.limits.wakes {
             self.signals.pop_front();
         }
         self.signals.push_back(SentSignal { at_ns, number, from, to });
     }
 
-    /// What has happened to lives since the last call; the oldest of very much are left out.
+    /// News since the last call; of very many, the oldest are left out.
     pub fn take_news(&mut self) -> Vec<News> {
         self.news.drain(..).collect()
     }
 
-    /// Processes that are only counted any more.
+    /// Processes that are only counted.
     pub fn folded(&self) -> Folded {
         self.folded
     }
 
-    /// Neighbouring spans that together are no longer than this may have been joined; 0 while all are exact.
+    /// Neighbouring spans that together last at most this long may have been joined; 0 while all are exact.
     pub fn grain_ns(&self) -> u64 {
         self.grain_ns
     }
@@ -277,12 +288,28 @@ impl Timeline {
         Some((self.processes.get_mut(&id)?, thread))
     }
 
-    /// Brings one thread to a state.
+    /// Moves a thread to a state.
     pub(super) fn go(&mut self, tid: Pid, state: State, at_ns: u64) {
         let grain_ns = self.grain_ns;
         let Some((process, thread)) = self.find(tid) else { return };
+        let before = process.threads[thread].state;
         let grew = process.go(thread, state, at_ns, grain_ns);
         self.n_spans += usize::from(grew);
+        self.tell_stop(tid, before, state, at_ns);
+    }
+
+    /// A stop of a process begins and ends with that of its main thread.
+    pub(super) fn tell_stop(&mut self, tid: Pid, before: State, state: State, at_ns: u64) {
+        let is_main = self.thread(tid).is_some_and(|(process, _)| process.pid == tid);
+        if !is_main {
+            return;
+        }
+        let ended = matches!(state, State::Zombie | State::Reaped | State::Unknown);
+        match (before == State::Stopped, state == State::Stopped) {
+            (false, true) => self.tell(tid, at_ns, NewsKind::Stopped),
+            (true, false) if !ended => self.tell(tid, at_ns, NewsKind::Continued),
+            _ => {}
+        }
     }
 
     pub(super) fn number_of(&mut self, wait: &Wait) -> u32 {
@@ -293,7 +320,7 @@ impl Timeline {
             return 0;
         }
         let mut shown = wait.clone();
-        // Paths and names of sockets are chosen by programs and end on terminals.
+        // Programs choose paths and names of sockets, which are shown on terminals.
         shown.on = printable(shown.on.as_bytes());
         self.waits.push(shown);
         let number = u32::try_from(self.waits.len()).unwrap_or(0);

@@ -1,10 +1,11 @@
 //! The timeline: a pure state machine from events to lives, spans, and sums.
 //!
-//! It does no I/O and reads no clock, so that a script of events is a test of it. Events come in the order of
-//! their time; one that is late or doubled changes nothing but a counter.
+//! It does no I/O and reads no clock, so a list of events is a test of it. Events come in the order of their time; a
+//! late or duplicate event changes nothing but a counter.
 
 mod ids;
 mod lifecycle;
+mod looks;
 mod machine;
 mod process;
 mod sampling;

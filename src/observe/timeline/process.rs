@@ -1,4 +1,4 @@
-//! One process: its threads counted together, its parents, its end.
+//! One process: the sums of its threads, its parents, its end.
 
 use super::spans::Span;
 use super::sums::{Sums, WaitSum};
@@ -19,18 +19,18 @@ pub struct Orphan {
     pub new: Option<Pid>,
 }
 
-/// When a zombie was reaped, as exactly as it is known.
+/// When a zombie was reaped, as far as known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reaping {
-    /// Not before this.
+    /// The earliest time.
     pub not_before_ns: u64,
-    /// Not after this.
+    /// The latest time.
     pub not_after_ns: u64,
-    /// By its parent at that time; `None` if that ignored SIGCHLD, so that no process did.
+    /// Its parent at that time; `None` if the parent ignored SIGCHLD, so that no process reaped it.
     pub by: Option<Pid>,
 }
 
-/// One process's life. A PID that is used again is another process.
+/// The life of one process. A reused PID is another process.
 #[derive(Debug, Clone)]
 pub struct Process {
     /// Its PID.
@@ -39,38 +39,38 @@ pub struct Process {
     pub ppid: Pid,
     /// Its name now.
     pub name: String,
-    /// Its command line, once seen.
+    /// Its command line, once read.
     pub command: Option<String>,
-    /// Its process group, once seen; a child begins with its parent's.
+    /// Its process group, once read; a child begins with its parent's.
     pub pgid: Option<Pid>,
     /// Its session, likewise.
     pub session: Option<Pid>,
     /// When it was forked, or found.
     pub started_ns: u64,
-    /// It was there before the watch began.
+    /// It was already running when the watch began.
     pub found: bool,
-    /// The watched command at its gate: what it does before its exec is not its own.
+    /// The watched command before its exec: what it does there is not its own.
     pub(super) held: bool,
-    /// The kernel's sums of it begin before its records: it was found, or is the watched command, which was
-    /// this program before its exec.
+    /// Its kernel sums begin before its records: it was found, or is the watched command, which was this program before
+    /// its exec.
     pub(super) older: bool,
-    /// From here on the kernel recorded nothing of it, though it lived: no time after this is known.
+    /// From this time on the kernel recorded nothing of it, although it was alive.
     pub unrecorded_since_ns: Option<u64>,
     /// When its last thread ended.
     pub ended_ns: Option<u64>,
-    /// How it ended, where that could be learnt.
+    /// How it ended, if known.
     pub exit: Option<Exit>,
     /// When and by whom it was reaped.
     pub reaping: Option<Reaping>,
     /// It lost its parent.
     pub orphan: Option<Orphan>,
-    /// Every program that it became, and when.
+    /// Each program that it executed, and when.
     pub execs: Vec<(u64, String)>,
-    /// Its threads, the main one first; those that ended long ago are only counted.
+    /// Its threads, the main one first; threads that ended long ago are only counted.
     pub threads: Vec<Thread>,
-    /// The number of threads that it has had in all.
+    /// The total number of threads that it has had.
     pub n_threads: u32,
-    /// Time by state, turns, and preemptions of threads that are no longer listed.
+    /// The sums of threads that are no longer listed.
     pub(super) past_threads: (Sums, u64, u64),
 }
 
@@ -108,14 +108,14 @@ impl Process {
         self.threads.iter_mut().find(|thread| thread.tid == tid && thread.is_alive())
     }
 
-    /// The main thread, or while others outlive it the first of those: what it does is what the process does.
+    /// The main thread or, once that has ended, the first living one: its state is the state of the process.
     pub fn main(&self) -> &Thread {
         let living = || self.threads.iter().filter(|thread| thread.is_alive());
         let main = living().find(|thread| thread.tid == self.pid).or_else(|| living().next());
         main.unwrap_or(&self.threads[0])
     }
 
-    /// What it does now: what its main thread does, until it has ended.
+    /// Its state: that of its main thread, until it has ended.
     pub fn state(&self) -> State {
         match (self.reaping, self.ended_ns) {
             (Some(_), _) => State::Reaped,
@@ -124,20 +124,20 @@ impl Process {
         }
     }
 
-    /// Since when it does that.
+    /// Since when it is in this state.
     pub fn since_ns(&self) -> u64 {
         let ended_ns = self.reaping.map(|reaping| reaping.not_after_ns).or(self.ended_ns);
         ended_ns.unwrap_or_else(|| self.main().since_ns)
     }
 
-    /// Brings one of its threads to a state; says whether the list of spans grew.
+    /// Moves one of its threads to a state; returns whether the list of spans grew.
     pub(super) fn go(&mut self, thread: usize, state: State, at_ns: u64, grain_ns: u64) -> bool {
         let span = self.threads[thread].go(state, at_ns);
         self.threads[thread].spans.push(span, grain_ns)
     }
 
-    /// A zombie's sums are final. They tell what no record does: how long its main thread had a CPU between the
-    /// record of its exit and its end.
+    /// Applies the sums of a zombie, which are final. They show what no record does: how long its main thread had a CPU
+    /// between the record of its exit and its end.
     pub(super) fn see_final_sums(&mut self, kernel: SchedStat, at_ns: u64, stolen_ns: u64) {
         let single = self.n_threads == 1;
         let Some(main) = self.threads.iter_mut().find(|thread| thread.tid == self.pid) else { return };
@@ -157,7 +157,7 @@ impl Process {
             check.ready_ns.0 += waited_ns;
             return;
         }
-        // It was recorded as running to its end, and the kernel had it in line for a part of that.
+        // It was recorded as running until its end, and by the kernel's sums it was in the run queue for a part of that.
         let excess_ns = check.running_ns.0.saturating_sub(check.running_ns.1);
         let in_line_ns = check.ready_ns.1.saturating_sub(check.ready_ns.0);
         if let (Some((_, exited_ns)), ns @ 1..) = (main.exiting, excess_ns.min(in_line_ns)) {
@@ -170,7 +170,7 @@ impl Process {
         }
         let end_is_known = main.exiting.is_some_and(|(_, exited_ns)| ended_ns > exited_ns);
         if !end_is_known {
-            // The records end with that of the exit: so much later it ended, unless another thread has the CPU by then.
+            // The last record is that of the exit: it ended this much later, unless another thread has the CPU by then.
             let until_ns = main.displaced_ns.unwrap_or(at_ns).min(at_ns);
             let rest = rest.min(until_ns.saturating_sub(ended_ns));
             if rest > 0 {
@@ -181,7 +181,7 @@ impl Process {
                 self.ended_ns = Some(ended_ns + rest);
             }
         } else if main.displaced_ns.is_some() {
-            // It lost the CPU on the way and had one again at its end, for so long, but not while another had it.
+            // It lost the CPU on the way, and had one again for this long at its end, but not while another thread had it.
             let rest = rest.min(ended_ns.saturating_sub(main.free_ns.unwrap_or(ended_ns)));
             let rest = main.spans.had_cpu_at_the_end(ended_ns, rest, main.cpu);
             check.running_ns.0 += rest;
@@ -202,40 +202,45 @@ impl Process {
         sums
     }
 
-    /// How long it has lived: to its end, or to `now_ns`.
+    /// Its lifetime, to its end or to `now_ns`.
     pub fn life_ns(&self, now_ns: u64) -> u64 {
         self.ended_ns.unwrap_or(now_ns).saturating_sub(self.started_ns)
     }
 
-    /// Time between being woken and getting the CPU that the records do not show, of all listed threads.
+    /// The wake-up delays that the records do not show, of all listed threads.
     pub fn hidden_ns(&self) -> u64 {
         self.threads.iter().map(Thread::hidden_ns).sum()
     }
 
-    /// Times that any of its threads got a CPU.
+    /// How often one of its threads got a CPU.
     pub fn turns(&self) -> u64 {
         self.past_threads.1 + self.threads.iter().map(|thread| thread.turns).sum::<u64>()
     }
 
-    /// Times that the CPU was taken away from a thread that could have gone on.
+    /// How often a thread lost the CPU while it could have continued.
     pub fn preempted(&self) -> u64 {
         self.past_threads.2 + self.threads.iter().map(|thread| thread.preempted).sum::<u64>()
     }
 
-    /// What its main thread was blocked on so far and is blocked on now: numbers of names and sums.
+    /// What its main thread was and is blocked on: numbers of waits, and sums.
     pub fn waits_at(&self, now_ns: u64) -> Vec<(u32, WaitSum)> {
-        let main = self.threads.iter().rfind(|thread| thread.tid == self.pid);
-        main.unwrap_or_else(|| self.main()).waits_at(now_ns)
+        self.own_thread().waits_at(now_ns)
     }
 
-    /// What it is blocked on now, by number; 0 when not seen or not blocked.
+    /// The main thread, ended or not, whose waits are those of the process.
+    pub fn own_thread(&self) -> &Thread {
+        let main = self.threads.iter().rfind(|thread| thread.tid == self.pid);
+        main.unwrap_or_else(|| self.main())
+    }
+
+    /// What it is blocked on, by number; 0 if not seen or not blocked.
     pub fn waits_now(&self) -> u32 {
         let main = self.main();
         if self.is_alive() && main.state == State::Blocked { main.wait } else { 0 }
     }
 
-    /// The spans of its life from `from_ns` to `now_ns`: those of its main thread, then of the threads that
-    /// outlive it.
+    /// The spans of its life from `from_ns` to `now_ns`: those of its main thread, then those of threads that outlive
+    /// it.
     pub fn live_spans(&self, from_ns: u64, now_ns: u64) -> Vec<Span> {
         let mut spans = self.threads[0].spans_at(from_ns, now_ns);
         let mut ended_ns = self.threads[0].ended_ns;
@@ -251,7 +256,7 @@ impl Process {
         spans
     }
 
-    /// The spans of [`live_spans`](Self::live_spans), its time as a zombie last.
+    /// The spans of [`live_spans`](Self::live_spans), followed by its time as a zombie.
     pub fn spans(&self, from_ns: u64, now_ns: u64) -> Vec<Span> {
         let mut spans = self.live_spans(from_ns, now_ns);
         if let Some(ended_ns) = self.ended_ns {

@@ -1,4 +1,4 @@
-//! What was seen in `/proc` of a thread that is off the CPU: its letter, what it waits for, the kernel's sums.
+//! What `/proc` shows of a thread that is off the CPU: its letter, what it waits for, the kernel's sums.
 
 use super::machine::Timeline;
 use crate::observe::event::State;
@@ -15,9 +15,11 @@ impl Timeline {
         }
         thread.letter = Some(letter);
         if matches!(letter, 'T' | 't') {
-            // It has been off the CPU since before the letter was read, and a stop begins by leaving the CPU:
-            // the whole stretch was a stop.
+            // It has been off the CPU since before the letter was read, and a stop begins by leaving the CPU: it was
+            // stopped all the time.
             thread.state = State::Stopped;
+            let since_ns = thread.since_ns;
+            self.tell_stop(tid, State::Blocked, State::Stopped, since_ns);
         }
     }
 
@@ -29,11 +31,15 @@ impl Timeline {
             return;
         }
         if thread.wait != 0 && thread.wait != number {
-            // Still blocked, on something else now: the lock's holder changed, for example.
+            // It still sleeps in the same call and now waits for another process, as when a lock has a new holder: which of
+            // the two it was between the reads is not known.
+            let asked_ns = thread.wait_seen_ns.max(thread.since_ns);
+            self.go(tid, State::Blocked, asked_ns);
             self.go(tid, State::Blocked, at_ns);
         }
         if let Some((process, index)) = self.find(tid) {
             process.threads[index].wait = number;
+            process.threads[index].wait_seen_ns = at_ns;
         }
     }
 
@@ -45,15 +51,15 @@ impl Timeline {
             let thread = &mut process.threads[place];
             if !sampled {
                 thread.compare(at_ns, kernel, stolen_ns, process.older);
-            } else if found && thread.base.is_none() {
+            } else if found && !thread.looks.have_begun() {
                 // What it did before it was found does not count.
-                thread.base = Some(kernel);
+                thread.looks.begin(thread.state, kernel);
             } else {
-                // Those of one that has ended, unknown to the timeline yet.
-                self.sample(tid, State::Blocked, kernel, None, at_ns);
+                // The thread has ended, which the timeline does not know yet.
+                self.sample(tid, State::Zombie, kernel, None, at_ns);
             }
         } else if pid == tid && !sampled {
-            // A zombie still has its main thread's sums, and they are final.
+            // A zombie still has the sums of its main thread, which are final.
             let process = self.pids.get(&pid).and_then(|id| self.processes.get_mut(id));
             if let Some(process) = process {
                 process.see_final_sums(kernel, at_ns, stolen_ns);

@@ -1,31 +1,31 @@
-//! Spans of one state, kept within a bound by letting go of detail.
+//! Spans of one state; their number is bounded by joining neighbours.
 
 use std::collections::VecDeque;
 
 use crate::observe::event::State;
 
-/// A time in which a thread was in one state.
+/// A period in which a thread was in one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// Begin, `CLOCK_MONOTONIC` nanoseconds.
     pub from_ns: u64,
     /// End.
     pub to_ns: u64,
-    /// The state; of several that were joined, the one that lasted longest.
+    /// The state; of joined spans, the one that lasted longest.
     pub state: State,
-    /// The CPU while running, else of no meaning.
+    /// The CPU, meaningful only while running.
     pub cpu: u32,
-    /// What it was blocked on: a number in [`Timeline::wait_name`](super::Timeline::wait_name), 0 when unknown.
+    /// What it was blocked on: a number for [`Timeline::wait_name`](super::Timeline::wait_name), 0 if unknown.
     pub wait: u32,
-    /// How many spans were joined into this one; 1 is exact.
+    /// The number of spans that were joined into this one; 1 is exact.
     pub joined: u32,
     longest_ns: u64,
-    /// Of a joined span, the parts of its time by state, each out of 65,535.
+    /// The share of each state in a joined span, out of 65,535.
     mix: [u16; MIXED.len()],
 }
 
 /// The states that joined spans can hold.
-const MIXED: [State; 4] = [State::Running, State::Ready, State::Blocked, State::Stopped];
+const MIXED: [State; 5] = [State::Running, State::Ready, State::Blocked, State::Stopped, State::Unknown];
 
 impl Span {
     /// An exact span.
@@ -35,7 +35,7 @@ impl Span {
         Self { from_ns, to_ns, state, cpu, wait, joined: 1, longest_ns, mix }
     }
 
-    /// A span of which only the sums by state are known, not the order; drawn as `self.state`.
+    /// A span with known sums by state but unknown order; drawn as `self.state`.
     pub(super) fn with_parts(mut self, parts: &[(State, u64)]) -> Self {
         self.joined = u32::try_from(parts.iter().filter(|(_, ns)| *ns > 0).count()).unwrap_or(1).max(1);
         let all: u64 = parts.iter().map(|(_, ns)| ns).sum();
@@ -48,7 +48,7 @@ impl Span {
         self
     }
 
-    /// The part of this time that was spent in `state`, from 0 to 1.
+    /// The share of this time that was spent in `state`, from 0 to 1.
     pub fn share(&self, state: State) -> f64 {
         match MIXED.iter().position(|kind| *kind == state) {
             Some(place) => f64::from(self.mix[place]) / f64::from(u16::MAX),
@@ -69,7 +69,7 @@ impl Span {
         self
     }
 
-    /// Takes the following span in: the state is that of the longest one joined so far.
+    /// Joins the following span: the state becomes that of the longest one joined so far.
     pub fn join(&mut self, next: &Span) {
         let (own, other) = (self.ns() as f64, next.ns() as f64);
         if own + other > 0.0 {
@@ -93,8 +93,7 @@ impl Span {
 pub struct Spans(VecDeque<Span>);
 
 impl Spans {
-    /// Adds a span; neighbours that together last no longer than `grain_ns` become one. Says whether the list
-    /// grew.
+    /// Adds a span; neighbours that together last at most `grain_ns` become one. Returns whether the list grew.
     pub(super) fn push(&mut self, span: Span, grain_ns: u64) -> bool {
         if span.ns() == 0 {
             return false;
@@ -118,7 +117,7 @@ impl Spans {
         true
     }
 
-    /// Of a last span in line for a CPU, makes the last `ns` ones on `cpu`; says how many that were.
+    /// Turns the last `ns` of a final ready span into running on `cpu`; returns how many those were.
     pub(super) fn had_cpu_at_the_end(&mut self, ended_ns: u64, ns: u64, cpu: u32) -> u64 {
         let in_line =
             |span: &&mut Span| span.state == State::Ready && span.joined == 1 && span.to_ns == ended_ns;
@@ -133,8 +132,8 @@ impl Spans {
         ns
     }
 
-    /// Of a last span of an unknown state, makes the last `ran_ns` ones on `cpu` and the `waited_ns` before them ones
-    /// in line for it; says how long each is.
+    /// Turns the last `ran_ns` of a final unknown span into running on `cpu`, and the `waited_ns` before them into ready;
+    /// returns how many those were.
     pub(super) fn settle_the_end(&mut self, ran_ns: u64, waited_ns: u64, cpu: u32) -> (u64, u64) {
         let unknown = |span: &&Span| span.state == State::Unknown && span.joined == 1;
         let Some(last) = self.0.back().filter(unknown).copied() else { return (0, 0) };
@@ -148,7 +147,7 @@ impl Spans {
         (ran_ns, waited_ns)
     }
 
-    /// Of a last span on a CPU, makes the first `ns` ones after `from_ns` in line for it; says how many that were.
+    /// Turns the first `ns` after `from_ns` of a final running span into ready; returns how many those were.
     pub(super) fn lost_cpu_after(&mut self, from_ns: u64, ns: u64) -> u64 {
         let running = |span: &&Span| span.state == State::Running && span.joined == 1;
         let Some(last) = self.0.back().filter(running).copied() else { return 0 };
@@ -163,7 +162,7 @@ impl Spans {
         ns
     }
 
-    /// Joins neighbours that together last no longer than `grain_ns`.
+    /// Joins neighbours that together last at most `grain_ns`.
     pub(super) fn coarsen(&mut self, grain_ns: u64) {
         let mut coarse: VecDeque<Span> = VecDeque::with_capacity(self.0.len() / 2);
         for span in self.0.drain(..) {
@@ -176,12 +175,12 @@ impl Spans {
         self.0 = coarse;
     }
 
-    /// How many there are.
+    /// The number of spans.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no spans.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

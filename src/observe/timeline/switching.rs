@@ -29,15 +29,17 @@ impl Timeline {
         process.threads[thread].turns += 1;
         process.threads[thread].woken_unchecked |= process.threads[thread].state == State::Blocked;
         process.threads[thread].first_ran_ns.get_or_insert(at_ns);
-        // An exiting thread may have had it since its predecessor left it.
+        // An exiting thread may have had the CPU since its predecessor left it.
         process.threads[thread].free_ns = before.map_or(Some(0), |before| before.left_ns);
+        let state_before = process.threads[thread].state;
         let grew = process.go(thread, State::Running, at_ns, grain_ns);
         process.threads[thread].cpu = cpu;
         self.n_spans += usize::from(grew);
+        self.tell_stop(tid, state_before, State::Running, at_ns);
     }
 
-    /// Another thread has the CPU of this one, so that it has lost it, though no record says so: the last switches
-    /// before and those after the record of an exit have none.
+    /// Handles that another thread has the CPU of this one, which has therefore lost it although no record says so: the
+    /// last switches before the record of an exit, and those after it, may have none.
     fn displace(&mut self, id: u64, tid: Pid, cpu: u32, at_ns: u64) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let Some(thread) = process.threads.iter_mut().rfind(|thread| thread.tid == tid) else { return };
@@ -45,7 +47,7 @@ impl Timeline {
             return;
         }
         thread.displaced_ns.get_or_insert(at_ns);
-        // Of any other thread the record may come late.
+        // The record of any other thread may come late.
         let Some((_, exited_ns)) = thread.exiting.filter(|_| thread.is_alive()) else { return };
         if self.may_have_lost_its_cpu(tid, exited_ns, at_ns) {
             self.go(tid, State::Unknown, exited_ns);
@@ -54,7 +56,7 @@ impl Timeline {
         }
     }
 
-    /// Whether nothing is known of a thread since the record of its exit, or since it lost its CPU after that: it may
+    /// Whether the state of a thread is unknown since the record of its exit, or since it lost its CPU after that: it may
     /// have had another CPU for a while.
     fn is_unknown_on_its_way_out(&mut self, tid: Pid, at_ns: u64) -> bool {
         let limit_ns = self.longest_way_out_ns(tid);
@@ -69,8 +71,8 @@ impl Timeline {
         thread.state == State::Unknown
     }
 
-    /// Whether a thread has taken so long from the record of its exit to its end that it may not have had its CPU
-    /// all the time: switches in between have no record.
+    /// Whether a thread has taken so long from the record of its exit to its end that it may have lost its CPU: switches in
+    /// between are not recorded.
     fn may_have_lost_its_cpu(&mut self, tid: Pid, exited_ns: u64, ended_ns: u64) -> bool {
         let limit_ns = self.longest_way_out_ns(tid);
         let Some((process, place)) = self.find(tid) else { return false };
@@ -79,10 +81,10 @@ impl Timeline {
         unseen && ended_ns.saturating_sub(exited_ns) > limit_ns
     }
 
-    /// How long a thread may take to its end, or be in line for its CPU on the way, before that is in doubt.
+    /// How long a thread may take to its end, or wait for its CPU on the way, before its state is in doubt.
     fn longest_way_out_ns(&mut self, tid: Pid) -> u64 {
         const THREAD_NS: u64 = 200_000;
-        // The last one gives the memory back.
+        // The last thread frees the memory.
         const PROCESS_NS: u64 = 1_000_000;
         if self.records == Records::Everything {
             return u64::MAX;
@@ -131,7 +133,7 @@ impl Timeline {
 
     pub(super) fn wake(&mut self, tid: Pid, by: Pid, at_ns: u64) {
         let Some((process, thread)) = self.find(tid) else { return };
-        // A wake-up of a thread that is about to sleep makes it not sleep at all: its next switch tells.
+        // A thread that is woken when it is about to sleep does not sleep: its next switch shows it.
         if !matches!(process.threads[thread].state, State::Blocked | State::Stopped) {
             return;
         }

@@ -1,60 +1,63 @@
-//! One thread: the state that it is in, and the sums of those it was in.
+//! One thread: its current state, and the sums of its past ones.
 
+use super::looks::Looks;
 use super::spans::{Span, Spans};
 use super::sums::{Check, Sums, WaitSum, WaitSums, add_wait};
 use crate::observe::event::State;
 use crate::sys::pid::Pid;
 use crate::sys::procfs::stat::SchedStat;
 
-/// One thread's life.
+/// The life of one thread.
 #[derive(Debug, Clone)]
 pub struct Thread {
     /// Its TID.
     pub tid: Pid,
-    /// Its name, where it is known to differ from the process's.
+    /// Its name, if it differs from the process's.
     pub name: Option<String>,
     /// When it began, or was found.
     pub started_ns: u64,
-    /// When it first had a CPU, where that was recorded.
+    /// When it first had a CPU, if that was recorded.
     pub first_ran_ns: Option<u64>,
     /// When it ended.
     pub ended_ns: Option<u64>,
-    /// What it does now.
+    /// Its state.
     pub state: State,
-    /// Since when.
+    /// Since when it is in this state.
     pub since_ns: u64,
-    /// The CPU that it has or had last.
+    /// The CPU that it has, or had last.
     pub cpu: u32,
-    /// What it is blocked on now, by number; 0 when not seen.
+    /// What it is blocked on, by number; 0 if not seen.
     pub wait: u32,
+    /// When the wait was last read.
+    pub(super) wait_seen_ns: u64,
     /// Time by state up to `since_ns`.
     pub sums: Sums,
-    /// Times that it got a CPU.
+    /// How often it got a CPU.
     pub turns: u64,
-    /// Times that the CPU was taken away while it could have gone on.
+    /// How often it lost the CPU while it could have continued.
     pub preempted: u64,
-    /// Its past, without what it does now.
+    /// Its past, without the current state.
     pub spans: Spans,
     pub(super) waits: WaitSums,
-    /// Of a thread that is known by samples: time counted as ready that the kernel may still book as running.
-    pub(super) unbooked_ns: u64,
+    /// What the looks at a thread without records have shown.
+    pub(super) looks: Looks,
     /// The last comparison with the kernel's sums.
     pub check: Option<Check>,
-    /// It was woken since the last comparison, and how long it waited for its CPU then is not known.
+    /// It was woken since the last comparison, and the delay until it had a CPU is not known.
     pub(super) woken_unchecked: bool,
-    /// The same of a time before `base` was read, which tells nothing of it.
+    /// The same for a time before `base` was read, which does not show it.
     pub(super) woken_before_base: bool,
-    /// What the kernel's sums have from before the records, for a thread that was there before.
+    /// The part of the kernel's sums from before the records, for a thread that was already running.
     pub(super) base: Option<SchedStat>,
-    /// The same for the watched command, read before its exec: less exact, and known from the beginning.
+    /// The same for the watched command, read before its exec: less exact, but known from the start.
     pub(super) before_exec: SchedStat,
-    /// Its exit was recorded, with its parent then and when, and its last way off the CPU was not yet.
+    /// Its exit was recorded, with the parent and the time, but it has not left the CPU for the last time.
     pub(super) exiting: Option<(Pid, u64)>,
-    /// Another thread had its CPU, though no record says that it left it.
+    /// Another thread got its CPU, although no record says that it left it.
     pub(super) displaced_ns: Option<u64>,
-    /// When its CPU became free for its present or last turn; `None` where that was not seen.
+    /// When its CPU became free for its current or last turn; `None` if that was not seen.
     pub(super) free_ns: Option<u64>,
-    /// The kernel's letter for what it does now, where one was seen.
+    /// The kernel's letter for its current state, if it was read.
     pub letter: Option<char>,
 }
 
@@ -70,12 +73,13 @@ impl Thread {
             since_ns: at_ns,
             cpu: 0,
             wait: 0,
+            wait_seen_ns: 0,
             sums: Sums::default(),
             turns: 0,
             preempted: 0,
             spans: Spans::default(),
             waits: WaitSums::new(),
-            unbooked_ns: 0,
+            looks: Looks::default(),
             check: None,
             woken_unchecked: false,
             woken_before_base: false,
@@ -88,10 +92,10 @@ impl Thread {
         }
     }
 
-    /// The main thread of the watched command as it is from its exec on, which it has the CPU for.
+    /// The main thread of the watched command from its exec on, at which it has the CPU.
     ///
-    /// What the kernel has booked by then is what was read at the gate, and what the records have since: they tell
-    /// everything, unless it slept on the way, for then they hide the delay of a wake-up.
+    /// The kernel's sums at that time are what was read before the command was released, plus what was recorded since.
+    /// That is complete unless the thread slept on the way, which hides the delay of a wake-up.
     pub(super) fn at_exec(&self, at_ns: u64) -> Self {
         let running = self.state == State::Running;
         let since = self.recorded_at(at_ns);
@@ -112,7 +116,7 @@ impl Thread {
         }
     }
 
-    /// Its spans from `from_ns` to `now_ns`, what it does now included.
+    /// Its spans from `from_ns` to `now_ns`, the current state included.
     pub fn spans_at(&self, from_ns: u64, now_ns: u64) -> Vec<Span> {
         let mut spans: Vec<Span> = self.spans.since(from_ns).copied().collect();
         if self.is_alive() && now_ns > self.since_ns {
@@ -126,7 +130,7 @@ impl Thread {
         self.ended_ns.is_none()
     }
 
-    /// Goes to `state` at `at_ns` and gives back the span that ended there.
+    /// Moves to `state` at `at_ns` and returns the span that ended there.
     pub(super) fn go(&mut self, state: State, at_ns: u64) -> Span {
         let span = Span::new(self.since_ns, at_ns.max(self.since_ns), self.state, self.cpu, self.wait);
         self.sums.add(self.state, span.ns());
@@ -140,8 +144,8 @@ impl Thread {
         span
     }
 
-    /// The sums as if the present state ended at `now_ns`, with the hidden part of being ready put where it
-    /// belongs, as far as the kernel's sums show it.
+    /// The sums as if the current state ended at `now_ns`, with wake-up delays moved from blocked to ready as far as the
+    /// kernel's sums show them.
     pub fn sums_at(&self, now_ns: u64) -> Sums {
         let mut sums = self.recorded_at(now_ns);
         let hidden_ns = self.hidden_ns().min(sums.blocked_ns);
@@ -150,19 +154,19 @@ impl Thread {
         sums
     }
 
-    /// Whether some of its wake-ups hid time in line for a CPU that the kernel's sums have not told, or whose sums
-    /// leave a time in line out that the records have, so that they tell less of the hidden part.
+    /// Whether some of its wake-up delays are not known from the kernel's sums: they were not read since, or they leave out
+    /// time in the run queue that the records have.
     pub fn hides_ready_time(&self) -> bool {
         let fewer_turns = self.check.is_some_and(|check| check.turns.0 > check.turns.1);
         self.woken_unchecked || self.woken_before_base || fewer_turns
     }
 
-    /// Time between being woken and getting the CPU, which the records do not show and the kernel's sums do.
+    /// Its wake-up delays, which the records do not show and the kernel's sums do.
     pub fn hidden_ns(&self) -> u64 {
         self.check.map_or(0, |check| check.hidden_ns())
     }
 
-    /// What it was blocked on so far and what it is blocked on now, the longest first: numbers of names and sums.
+    /// What it was and is blocked on, the longest first: numbers of waits, and sums.
     pub fn waits_at(&self, now_ns: u64) -> Vec<(u32, WaitSum)> {
         let mut waits = self.waits.clone();
         let ns = now_ns.saturating_sub(self.since_ns);
@@ -182,21 +186,20 @@ impl Thread {
         sums
     }
 
-    /// What the kernel's sums should be by what is recorded up to `since_ns`.
+    /// The kernel's sums as expected from what is recorded up to `since_ns`.
     pub fn booked(&self) -> SchedStat {
         let base = self.base.unwrap_or(self.before_exec);
         SchedStat {
             running_ns: base.running_ns + self.sums.running_ns,
-            ready_ns: base.ready_ns + self.sums.ready_ns - self.unbooked_ns,
+            ready_ns: base.ready_ns + self.sums.ready_ns,
             turns: base.turns + self.turns,
         }
     }
 
-    /// Compares with the kernel's sums, read at `at_ns`. Only while it has been off the CPU and not in line,
-    /// for otherwise the kernel has not booked the present stretch yet.
+    /// Compares with the kernel's sums, read at `at_ns`, if the thread was off the CPU and not in the run queue: otherwise
+    /// the kernel has not booked the current state yet.
     ///
-    /// Of a thread that was there before its records (`older`), the first time tells what the sums have from
-    /// then.
+    /// If the thread is older than its records (`older`), the first call determines the part of the sums from before.
     pub(super) fn compare(&mut self, at_ns: u64, kernel: SchedStat, stolen_ns: u64, older: bool) {
         if !matches!(self.state, State::Blocked | State::Stopped | State::Zombie) || at_ns < self.since_ns {
             return;

@@ -4,7 +4,6 @@ use super::tests::{OFF, ON, PREEMPTED, forked, id, play};
 use super::*;
 use crate::observe::timeline::Records;
 use crate::observe::waits::Kind;
-use crate::process::Exit;
 use crate::sys::procfs::stat::SchedStat;
 
 #[test]
@@ -85,29 +84,6 @@ fn a_process_whose_leader_ends_first_lives_on_in_the_others() {
 }
 
 #[test]
-fn a_process_whose_records_end_goes_on_in_samples_from_where_they_ended() {
-    let sampled = |state, running_ns, ready_ns| What::Sampled {
-        state,
-        sums: SchedStat { running_ns, ready_ns, turns: 0 },
-        wait: None,
-    };
-    let timeline = play(&[
-        (0, 2, forked(1)),
-        (0, 7, forked(2)),
-        (10, 7, ON),
-        (30, 7, What::Unrecorded { since_ns: 30 }),
-        (31, 7, OFF),
-        (90, 7, sampled(State::Blocked, 35, 15)),
-        (95, 7, What::Hidden),
-        (100, 7, What::Status(Exit::Code(0))),
-    ]);
-    let process = timeline.by_pid(id(7)).unwrap();
-    let sums = process.sums_at(100);
-    assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (20 + 15, 10 + 5, 45));
-    assert_eq!((sums.unknown_ns, process.ended_ns), (5, Some(100)));
-}
-
-#[test]
 fn an_exit_that_was_none_is_taken_back() {
     let mut timeline = play(&[(0, 2, forked(1)), (0, 7, forked(2)), (10, 7, ON)]);
     timeline.apply(&Event { at_ns: 30, pid: id(7), tid: id(7), what: What::Exited { ppid: id(2) } });
@@ -115,25 +91,6 @@ fn an_exit_that_was_none_is_taken_back() {
     timeline.apply(&Event { at_ns: 90, pid: id(7), tid: id(7), what: What::Unrecorded { since_ns: 30 } });
     assert!(timeline.by_pid(id(7)).unwrap().is_alive());
     assert_eq!(timeline.take_unrecorded(), [id(7)]);
-}
-
-#[test]
-fn time_in_line_that_the_kernel_books_late_is_counted_once() {
-    let sampled = |state, running_ns, ready_ns| What::Sampled {
-        state,
-        sums: SchedStat { running_ns, ready_ns, turns: 0 },
-        wait: None,
-    };
-    let timeline = play(&[
-        (0, 7, forked(1)),
-        (10, 7, sampled(State::Ready, 0, 0)),
-        (20, 7, sampled(State::Ready, 0, 0)),
-        (30, 7, sampled(State::Running, 2, 28)),
-        (40, 7, sampled(State::Blocked, 7, 28)),
-    ]);
-    let sums = timeline.by_pid(id(7)).unwrap().sums_at(40);
-    assert_eq!((sums.running_ns, sums.ready_ns, sums.blocked_ns), (7, 28, 5));
-    assert_eq!(sums.alive_ns(), 40);
 }
 
 #[test]

@@ -8,10 +8,10 @@ use super::{Ends, Kind, Scene, Wait};
 use crate::sys::procfs::descriptors::{Target, pid_of_pidfd, target};
 use crate::sys::procfs::tree::threads;
 
-/// What is said of a pipe that only its reader can write to, where that is all it waits for.
+/// The note on a pipe that only its reader can write to.
 pub(super) const NO_OTHER: &str = ": it holds the other end and no other process does";
 
-/// What it means that `pid` waits for `fd`, to write to it or to read from it.
+/// The wait of `pid` for `fd`, to write to it or to read from it.
 pub(super) fn wait(pid: Pid, fd: u64, writes: bool, scene: &Scene) -> Option<Wait> {
     Some(match target(pid, fd)? {
         Target::Pipe(inode) => pipe(pid, inode, None, writes, scene),
@@ -49,7 +49,7 @@ fn pipe(pid: Pid, inode: u64, path: Option<&Path>, writes: bool, scene: &Scene) 
         others.retain(|other| *other != pid || threads(pid).len() > 1);
     }
     if path.is_some() || others.is_empty() {
-        // Any process may open a FIFO; and a pipe whose other end no process holds is about to end.
+        // Any process may open a FIFO, and a pipe whose other end no process holds is about to end.
         others.retain(|other| *other != pid);
         let on =
             if others.is_empty() { what } else { format!("{what} {direction} {}", scene.labels(&others)) };
@@ -83,13 +83,13 @@ fn socket(pid: Pid, inode: u64, scene: &Scene) -> Wait {
     }
     let to = if socket.protocol == "unix" { "to" } else { "of" };
     let on = format!("{name} {to} {}", scene.labels(&holders));
-    // Over the network, or by its name, a stranger may hold the peer too.
+    // Over the network, or by its name, an unwatched process may hold the peer too.
     let closed = socket.protocol == "unix" && socket.local == "(unnamed)" && !strangers;
     let ends = if closed { Ends::Only(holders) } else { Ends::Outside };
     Wait { on, kind: Kind::Socket, ends }
 }
 
-/// A path as the person who started the watch would write it.
+/// A path relative to the current directory, if it lies there.
 pub(super) fn short(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here).unwrap_or(path).display().to_string()

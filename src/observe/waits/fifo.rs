@@ -1,4 +1,4 @@
-//! A FIFO whose other end is not open yet: `open(2)` waits until a process opens it.
+//! A FIFO whose other end is not open: `open(2)` waits until a process opens it.
 
 use crate::sys::pid::Pid;
 use std::os::unix::fs::FileTypeExt;
@@ -17,7 +17,7 @@ pub(super) struct Opened {
     writes: bool,
 }
 
-/// The FIFO that the call opens; `None` if it opens something else or nothing.
+/// The FIFO that the call opens, if it opens one.
 pub(super) fn opened(pid: Pid, call: InCall) -> Option<Opened> {
     let [first, second, third, ..] = call.args;
     let (folder, name, flags) = match call.number {
@@ -32,15 +32,15 @@ pub(super) fn opened(pid: Pid, call: InCall) -> Option<Opened> {
     } else {
         format!("/proc/{pid}/fd/{folder}")
     };
-    // An absolute path replaces the folder.
+    // `join` replaces the folder by an absolute path.
     let path = std::fs::canonicalize(PathBuf::from(folder).join(name)).ok()?;
     let is_fifo = std::fs::metadata(&path).ok()?.file_type().is_fifo();
     let writes = flags & libc::O_ACCMODE as u64 == libc::O_WRONLY as u64;
     is_fifo.then_some(Opened { path, writes })
 }
 
-/// What it means that `pid` waits in this call. Any process may open the FIFO; those that wait for another FIFO
-/// to be opened can't, so that two that wait for each other's are stuck unless a stranger comes.
+/// The wait of `pid` in this call. Any process may open the FIFO, except those that wait for another FIFO to be opened:
+/// two processes that wait for each other's FIFOs are stuck unless an unwatched process opens one.
 pub(super) fn wait(pid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
     let Opened { path, writes } = opened(pid, call)?;
     let whom = if writes { "a reader" } else { "a writer" };

@@ -1,9 +1,9 @@
-//! The wait-for graph: which thread could let which go on, and sets that none can.
+//! The wait-for graph: which thread could end which wait, and sets of threads whose waits no thread can end.
 //!
 //! A blocked thread waits for *any* of those that could end its wait (the OR model of Knapp, "Deadlock
-//! detection in distributed databases", ACM Computing Surveys 1987). A set of threads is deadlocked when all
-//! are blocked, none of their waits can end from outside, and all that could end them are in the set. One that
-//! no other could let go on waits for itself.
+//! detection in distributed databases", ACM Computing Surveys 1987). A set of threads is deadlocked when all are blocked,
+//! none of their waits can be ended from outside, and all threads that could end them are in the set. A thread whose wait
+//! no other thread can end waits for itself.
 
 use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,15 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Deadlock {
     /// The threads that wait for each other in a circle, or the one that waits for itself.
     pub circle: Vec<Pid>,
-    /// Those that wait for the circle without being part of it.
+    /// Threads that wait for the circle without being part of it.
     pub behind: Vec<Pid>,
 }
 
-/// The deadlocks among threads; `waits` has for each one that is blocked for good those that could end its
-/// wait, and leaves out all others.
+/// The deadlocks among threads. `waits` has the threads that could end the wait of each thread that is blocked and cannot
+/// be released from outside.
 pub fn deadlocks(waits: &BTreeMap<Pid, BTreeSet<Pid>>) -> Vec<Deadlock> {
     let mut stuck = waits.clone();
-    // One that could be let go on by one that can go on is not stuck: take away until nothing changes.
+    // A thread that can be released by a thread that is not stuck is not stuck: remove these until nothing changes.
     loop {
         let free: Vec<Pid> = stuck
             .iter()
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_that_ends_at_somebody_who_can_go_on_is_none() {
+    fn a_chain_that_ends_at_a_thread_that_can_continue_is_no_deadlock() {
         assert_eq!(deadlocks(&graph(&[(1, &[2]), (2, &[3])])), []);
     }
 

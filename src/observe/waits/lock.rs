@@ -38,7 +38,7 @@ pub(super) fn file(pid: Pid, fd: u64, scene: &Scene) -> Wait {
     if holders.iter().all(|holder| scene.is_actor(*holder)) {
         Wait { on, kind: Kind::FileLock, ends: Ends::Only(holders) }
     } else {
-        // A stranger, or a process that has ended and left its open file to a child.
+        // An unwatched process, or one that has ended and left its open file to a child.
         Wait::outside(Kind::FileLock, on)
     }
 }
@@ -86,7 +86,7 @@ pub(super) fn futex(pid: Pid, tid: Pid, args: [u64; 6], scene: &Scene) -> Wait {
     let ends = match word {
         _ if times_out => Ends::Outside,
         None => Ends::Outside,
-        // A named object can be opened by a stranger at any time; an unlinked one only by those who have it.
+        // Any process can open a named object at any time; an unlinked one only the processes that have it.
         Some(Word::Shared { path, .. }) if !path.ends_with("(deleted)") => Ends::Outside,
         Some(Word::Shared { .. }) => {
             let mut all = sharers;
@@ -98,7 +98,7 @@ pub(super) fn futex(pid: Pid, tid: Pid, args: [u64; 6], scene: &Scene) -> Wait {
     Wait { on, kind: Kind::Lock, ends }
 }
 
-/// `pthread_join(3)`: the thread whose number is in the word until the kernel clears it at that thread's end.
+/// `pthread_join(3)`: the thread whose TID is in the word until the kernel clears it at the end of that thread.
 fn joined(pid: Pid, tid: Pid, address: u64, expected: u64) -> Option<Pid> {
     let word = u32::from_ne_bytes(read::<4>(pid, address)?);
     let is_expected = u64::from(word) == expected & u64::from(u32::MAX);
@@ -106,8 +106,8 @@ fn joined(pid: Pid, tid: Pid, address: u64, expected: u64) -> Option<Pid> {
     (is_expected && word != tid && threads(pid).contains(&word)).then_some(word)
 }
 
-/// `/dev/shm/sem.Xy12 (deleted)` is a semaphore by the C library's naming; other objects are named with the
-/// word's place in them.
+/// `/dev/shm/sem.Xy12 (deleted)` is a semaphore by the C library's naming; for other objects the word's offset is part of
+/// the name.
 fn shared_name(path: &str, inode: u64, offset: u64) -> String {
     let file = path.trim_end_matches(" (deleted)").rsplit('/').next().unwrap_or_default();
     match file.strip_prefix("sem.") {
@@ -131,7 +131,7 @@ fn holder(pid: Pid, address: u64, command: i32, scene: &Scene) -> Option<Pid> {
     } else {
         return None;
     };
-    // A word that merely looks like one of these names no thread of a watched process.
+    // A word that only looks like one of these is not the TID of a watched process.
     let tid = Pid::from_raw(tid.cast_signed());
     scene.process_of(tid).map(|_| tid)
 }

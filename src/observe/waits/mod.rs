@@ -1,4 +1,4 @@
-//! Blocked on what: from the kernel's tables to words, and from those to a wait-for graph.
+//! What threads are blocked on: from the kernel's tables to words, and to a wait-for graph.
 
 mod descriptor;
 mod fifo;

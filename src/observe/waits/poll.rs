@@ -5,7 +5,7 @@ use crate::sys::pid::Pid;
 use crate::sys::procfs::descriptors::watched_by_epoll;
 use crate::sys::procfs::memory::read;
 
-/// Descriptors that are looked at; a wait for more than these may end from outside.
+/// Descriptors that are examined; a wait for more than these may be ended from outside.
 const MOST: u64 = 64;
 
 /// `poll(2)`: `count` structures of 8 bytes at `address`.

@@ -1,4 +1,4 @@
-//! From the system call that a thread sleeps in to words and to those who could end it.
+//! From the system call that a thread sleeps in to a description and to what could end it.
 
 use crate::sys::pid::Pid;
 use nix::libc;
@@ -8,10 +8,10 @@ use crate::sys::procfs::descriptors::pid_of_pidfd;
 use crate::sys::procfs::memory::read;
 use crate::sys::procfs::syscall::{InCall, current, wchan};
 
-/// What thread `tid` of `pid` is blocked on, as of now; `None` when it is not, or when nothing is told.
+/// What thread `tid` of `pid` is blocked on now; `None` if it is not blocked, or nothing is known.
 ///
-/// The answer needs the permission of `ptrace(2)` (same user, dumpable); without it the kernel function
-/// (`wchan`) is all there is.
+/// The system call is readable with the permissions of `ptrace(2)` (same user, dumpable); without them only the kernel
+/// function (`wchan`) may be.
 pub fn probe(pid: Pid, tid: Pid, scene: &Scene) -> Option<Wait> {
     match current(pid, tid) {
         Some(call) => in_call(pid, tid, call, scene).or_else(|| by_wchan(pid, tid)),
@@ -66,7 +66,7 @@ fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
         libc::SYS_ppoll => poll::poll(pid, first, second, third != 0, scene),
         libc::SYS_pselect6 => poll::select(pid, first, [second, third, fourth], fifth != 0, scene),
         libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => {
-            // The former has milliseconds here, the latter a pointer.
+            // `epoll_pwait` has milliseconds here, `epoll_pwait2` a pointer.
             let times_out = if call.number == libc::SYS_epoll_pwait2 {
                 fourth != 0
             } else {
@@ -93,7 +93,7 @@ fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
     Some(wait)
 }
 
-/// Calls that newer architectures leave out.
+/// System calls that newer architectures do not have.
 #[cfg(target_arch = "x86_64")]
 fn older_call(pid: Pid, number: i64, call: InCall, scene: &Scene) -> Option<Wait> {
     let [first, second, third, fourth, fifth, _] = call.args;
@@ -113,7 +113,7 @@ fn older_call(_: u32, _: i64, _: InCall, _: &Scene) -> Option<Wait> {
     None
 }
 
-/// `CLONE_VFORK`, by which `posix_spawn(3)` waits too.
+/// `CLONE_VFORK`, with which `posix_spawn(3)` waits too.
 const VFORK: u64 = libc::CLONE_VFORK as u64;
 
 fn vfork() -> Wait {
@@ -134,7 +134,7 @@ fn child_wait(scene: &Scene, children: Vec<Pid>) -> Wait {
     Wait { on, kind: Kind::Child, ends }
 }
 
-/// A thread that sleeps in one of these is stopped, or on its way back to the program.
+/// A thread that sleeps in one of these functions is stopped, or on its way back to the program.
 const OUTSIDE: [&str; 6] =
     ["syscall", "do_signal_stop", "ptrace_stop", "get_signal", "exit_to_user_mode", "irqentry"];
 

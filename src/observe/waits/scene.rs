@@ -1,4 +1,4 @@
-//! The watched processes at one moment, with the tables that several probes share.
+//! The watched processes at one time, with the tables that several probes share.
 
 use crate::sys::pid::Pid;
 use std::cell::OnceCell;
@@ -14,7 +14,7 @@ use crate::sys::procfs::syscall::current;
 use crate::sys::procfs::tree::threads;
 use crate::sys::unix_peers::unix_peers;
 
-/// A watched process, as far as waits name it.
+/// A watched process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// Its PID.
@@ -25,8 +25,8 @@ pub struct Actor {
     pub name: String,
 }
 
-/// Who holds which end of what, and all file locks; read when first asked for, so that a moment without
-/// a blocked thread costs nothing.
+/// Which process holds which end, and all file locks. Each table is read when it is first needed, so a round without a
+/// blocked thread costs nothing.
 #[derive(Debug)]
 pub struct Scene {
     actors: Vec<Actor>,
@@ -44,7 +44,7 @@ struct Holders {
     pipe_readers: HashMap<u64, Vec<Pid>>,
     pipe_writers: HashMap<u64, Vec<Pid>>,
     sockets: HashMap<u64, Vec<Pid>>,
-    /// What the watcher itself holds came from outside: strangers may hold the other end.
+    /// What the watcher itself holds came from outside: unwatched processes may hold the other end.
     outside: HashSet<u64>,
 }
 
@@ -62,7 +62,7 @@ impl Scene {
         }
     }
 
-    /// `4240 buyer-1`, or the bare number of a process that is not watched.
+    /// `4240 buyer-1`, or the PID alone for a process that is not watched.
     pub fn label(&self, pid: Pid) -> String {
         match self.actors.iter().find(|actor| actor.pid == pid) {
             Some(actor) => format!("{pid} {}", actor.name),
@@ -113,7 +113,7 @@ impl Scene {
         self.locks.get_or_init(locks::all)
     }
 
-    /// The processes that can write to (or read from) a pipe; `None` when strangers may as well.
+    /// The processes that can write to (or read from) a pipe; `None` if unwatched processes may too.
     pub(super) fn pipe_ends(&self, inode: u64, writers: bool) -> Option<Vec<Pid>> {
         let holders = self.holders();
         if holders.outside.contains(&inode) {
@@ -123,7 +123,7 @@ impl Scene {
         Some(ends.get(&inode).cloned().unwrap_or_default())
     }
 
-    /// The processes that hold a socket; whether strangers may as well.
+    /// The processes that hold a socket, and whether unwatched processes may too.
     pub(super) fn socket_holders(&self, inode: u64) -> (Vec<Pid>, bool) {
         let holders = self.holders();
         let pids = holders.sockets.get(&inode).cloned().unwrap_or_default();

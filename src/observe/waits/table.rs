@@ -1,4 +1,4 @@
-//! Every open descriptor of every watched process at one moment, with those who hold the other end.
+//! Every open descriptor of every watched process at one time, with the processes that hold the other end.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
@@ -11,7 +11,7 @@ use crate::sys::procfs::text::printable;
 /// An open descriptor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {
-    /// Whose.
+    /// The process.
     pub pid: Pid,
     /// The process's name.
     pub name: String,
@@ -21,9 +21,9 @@ pub struct Described {
     pub reads: bool,
     /// It can be written to.
     pub writes: bool,
-    /// What it stands for, in words.
+    /// What it refers to, in words.
     pub what: String,
-    /// Who holds the other end of a pipe or socket, itself included; `None` for what has no other end.
+    /// The processes that hold the other end of a pipe or socket, itself included; `None` if there is no other end.
     pub others: Option<Vec<Pid>>,
     /// The same in words.
     pub other_end: String,

@@ -1,20 +1,20 @@
-//! What a process can be blocked on.
+//! What a thread can be blocked on.
 
 use crate::sys::pid::Pid;
 use std::fmt;
 
-/// What a process is blocked on, and who could end it.
+/// What a thread is blocked on, and which threads could end the wait.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Wait {
     /// In words: `pipe from 4243`, `timer`, `lock data/ticket_count held by 4240 buyer-1`.
     pub on: String,
-    /// What kind of thing it is.
+    /// The kind of thing.
     pub kind: Kind,
-    /// Who could end it.
+    /// What could end it.
     pub ends: Ends,
 }
 
-/// The kinds of things that a process waits for.
+/// The kinds of things that a thread waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// A file lock.
@@ -25,9 +25,9 @@ pub enum Kind {
     Pipe,
     /// A socket.
     Socket,
-    /// A child's end.
+    /// The end of a child.
     Child,
-    /// The time.
+    /// A point in time.
     Timer,
     /// A signal.
     Signal,
@@ -41,20 +41,19 @@ pub enum Kind {
     Other,
 }
 
-/// Who could end a wait.
+/// What could end a wait.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Ends {
     /// Only a thread of one of these processes, its own included (and a signal, as always).
     Only(Vec<Pid>),
     /// Only one of these threads.
     Threads(Vec<Pid>),
-    /// Time, a person, a device, a stranger: it may end without any of the watched processes, or nothing is
-    /// known.
+    /// Time, a person, a device, an unwatched process: no watched process is needed, or nothing is known.
     Outside,
 }
 
 impl Wait {
-    /// A wait that may end from outside.
+    /// A wait that may be ended from outside.
     pub fn outside(kind: Kind, on: impl Into<String>) -> Self {
         Self { on: on.into(), kind, ends: Ends::Outside }
     }

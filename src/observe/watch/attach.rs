@@ -1,4 +1,4 @@
-//! The beginning of a watch: the best available tier, and nothing missed.
+//! The start of a watch: in the best available tier, without missing anything.
 
 use crate::sys::pid::Pid;
 use std::collections::HashSet;
@@ -40,7 +40,7 @@ pub enum WatchError {
         /// The PID asked for.
         pid: Pid,
     },
-    /// The number is a thread's.
+    /// The number is a TID.
     #[error("{tid} is a thread of process {pid}, not a process")]
     Thread {
         /// The number asked for.
@@ -64,30 +64,30 @@ pub enum WatchError {
         /// Why not.
         why: String,
     },
-    /// The system refused.
+    /// The system refused a call.
     #[error("the watch cannot begin")]
     Os(#[from] io::Error),
 }
 
-/// What a watch begins with.
+/// What a watch starts with.
 #[derive(Debug)]
 pub enum Start {
     /// A command that is held before its exec.
     Command(HeldCommand),
-    /// A process that runs.
+    /// A running process.
     Pid(Pid),
 }
 
 /// How to watch.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// This tier alone, instead of the best that is available.
+    /// Only this tier, instead of the best available one.
     pub tier: Option<Tier>,
     /// How much is kept.
     pub limits: Limits,
     /// What reading `/proc` may cost, in percent of one CPU.
     pub budget_percent: f64,
-    /// When to look at all open descriptors, from the beginning of the watch.
+    /// When to list all open descriptors, from the start of the watch.
     pub descriptors_after: Option<Duration>,
 }
 
@@ -97,13 +97,13 @@ impl Default for Settings {
     }
 }
 
-/// Begins a watch of `start` in the best tier that is available, or in the one that is asked for.
+/// Begins a watch of `start` in the best available tier, or in the selected one.
 ///
-/// This process becomes the one that adopts the program's orphans (`PR_SET_CHILD_SUBREAPER`), so that none
-/// escapes; without the watch that would be process 1, or the nearest such ancestor.
+/// This process adopts the program's orphans (`PR_SET_CHILD_SUBREAPER`), so that none escapes; otherwise process 1 or the
+/// nearest such ancestor would.
 ///
 /// # Errors
-/// [`WatchError`]; a held command is then gone without having run, a running process is untouched.
+/// [`WatchError`]; a held command then has ended without running, and a running process is untouched.
 pub fn begin(start: Start, settings: Settings) -> Result<Watch, WatchError> {
     let Settings { tier: tier_asked, limits, budget_percent, descriptors_after } = settings;
     let watcher = Pid::this();
@@ -115,7 +115,7 @@ pub fn begin(start: Start, settings: Settings) -> Result<Watch, WatchError> {
         }
     };
     task::set_subreaper(true)?;
-    // A watcher that comes too late sees less. The command was forked before, so that it does not inherit this.
+    // A watcher that gets a CPU late sees less. The command was forked before, so it does not inherit this.
     task::ask_for_short_turns();
     let mut refusals = Vec::new();
     let mut recorder = None;
@@ -141,7 +141,7 @@ pub fn begin(start: Start, settings: Settings) -> Result<Watch, WatchError> {
     // Orphans are this process's children.
     let roots = if recorder.is_some() { Vec::new() } else { vec![root, watcher] };
     let poller = Poller::new(roots, watcher, Budget::new(budget_percent, PERIOD_NS));
-    // Where records are, announcements of exits make them complete; looks have their own period.
+    // Announcements of exits complete the records; samples do not need them.
     let exits = (tier != Tier::Sampled).then(Exits::listen).and_then(Result::ok);
     let command = matches!(start, Start::Command(_)).then_some(root);
     let mut begun = Begun { recorder, poller, lives: Lives::new(command)?, events: Vec::new() };
@@ -204,16 +204,15 @@ struct Begun {
 }
 
 impl Begun {
-    /// Where nothing is recorded, it is looked at.
+    /// Marks a process as known to the sampler, if there are no records.
     fn know(&mut self, pid: Pid) {
         if self.recorder.is_none() {
             self.poller.know(pid);
         }
     }
 
-    /// Finds every thread of every descendant, until a look finds no new one. A thread that an attached one
-    /// has made meanwhile is recorded already; attaching to it again would only double its records, which the
-    /// timeline does not mind.
+    /// Attaches to every thread of every descendant, until a pass finds no new one. A thread that an attached one has created
+    /// meanwhile is already recorded; attaching to it again only duplicates its records, which the timeline ignores.
     fn attach_tree(&mut self, root: Pid) -> Result<(), WatchError> {
         let mut known = HashSet::new();
         loop {
@@ -245,7 +244,7 @@ impl Begun {
     }
 }
 
-/// The kernel's sums of a held command, which are complete while it sleeps at its gate; empty if it does not get there
+/// The kernel's sums of a held command, which are complete while it sleeps before its exec; empty if it does not get there
 /// in time.
 fn sums_at_gate(root: Pid) -> SchedStat {
     const PATIENCE_NS: u64 = 200_000_000;

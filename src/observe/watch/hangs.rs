@@ -1,4 +1,4 @@
-//! Deadlocks while they last: suspected from what is known, confirmed by asking again.
+//! Deadlocks while they last: suspected from what is known, confirmed by reading it again.
 
 use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ use crate::observe::waits::{Deadlock, Ends, deadlocks, probe};
 pub struct Hang {
     /// When the last of the circle went to sleep.
     pub from_ns: u64,
-    /// When it was over: a thread of it was killed, or it was none after all.
+    /// When it ended: a thread of it was killed, or it was no deadlock after all.
     pub to_ns: Option<u64>,
     /// Which thread waits for which.
     pub deadlock: Deadlock,
@@ -39,7 +39,7 @@ pub struct HeldUp {
 #[derive(Debug, Default)]
 pub(super) struct Hangs {
     pub(super) all: Vec<Hang>,
-    /// Seen once: the deadlock and how often its members had had a CPU.
+    /// Deadlocks found once, with the turns of their members.
     suspects: Vec<(Deadlock, Vec<u64>)>,
 }
 
@@ -47,8 +47,8 @@ pub(super) struct Hangs {
 const MOST: usize = 64;
 
 impl Hangs {
-    /// Looks for deadlocks. One is told when it is found twice in a row, no thread in it having had a CPU
-    /// between, and every wait of it asked anew.
+    /// Looks for deadlocks. A deadlock is reported when it is found twice in a row, if no thread of it had a CPU in between
+    /// and every wait of it has been read again.
     pub(super) fn look(&mut self, timeline: &Timeline, watcher: Pid, now_ns: u64) {
         let found = deadlocks(&known_waits(timeline));
         for hang in self.all.iter_mut().filter(|hang| hang.to_ns.is_none()) {
@@ -80,7 +80,7 @@ fn members(deadlock: &Deadlock) -> impl Iterator<Item = Pid> {
     deadlock.circle.iter().chain(&deadlock.behind).copied()
 }
 
-/// For each thread that is blocked for good: those that could end its wait.
+/// The threads that could end the wait of each thread that cannot be released from outside.
 fn known_waits(timeline: &Timeline) -> BTreeMap<Pid, BTreeSet<Pid>> {
     let living = timeline.processes().map(|(_, process)| process).filter(|process| process.is_alive());
     let threads = living.flat_map(|process| process.threads.iter().map(move |thread| (process, thread)));
@@ -90,7 +90,7 @@ fn known_waits(timeline: &Timeline) -> BTreeMap<Pid, BTreeSet<Pid>> {
         .collect()
 }
 
-/// The threads that could end a thread's wait; itself, if none could. `None` if it may end from outside.
+/// The threads that could end a thread's wait; the thread itself, if none could. `None` if it may be ended from outside.
 fn enders(process: &Process, thread: &Thread, timeline: &Timeline) -> Option<BTreeSet<Pid>> {
     if thread.state != State::Blocked || process.unrecorded_since_ns.is_some() {
         return None;
@@ -105,7 +105,7 @@ fn expand(ends: &Ends, tid: Pid, timeline: &Timeline) -> Option<BTreeSet<Pid>> {
         Ends::Threads(tids) => all.extend(tids),
         Ends::Only(pids) => {
             for pid in pids {
-                // One that the timeline does not have, or that has ended, is out of sight.
+                // A process that is not in the timeline, or that has ended, is not considered.
                 let process = timeline.by_pid(*pid).filter(|process| process.is_alive())?;
                 let living = process.threads.iter().filter(|thread| thread.is_alive());
                 all.extend(living.map(|thread| thread.tid).filter(|other| *other != tid));

@@ -1,4 +1,4 @@
-//! A watch: one program, or one process that runs already, with all its descendants, from now to its end.
+//! A watch: a program, or a running process, with all its descendants, from now to its end.
 
 mod attach;
 mod breakers;

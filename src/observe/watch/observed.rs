@@ -1,4 +1,4 @@
-//! What a watch has found out, as plain data: reports are made from it and from nothing else.
+//! The result of a watch, as plain data: reports are made from it alone.
 
 use super::hangs::Hang;
 use crate::observe::notes::Note;
@@ -8,21 +8,21 @@ use crate::observe::waits::Described;
 use crate::process::Exit;
 use crate::sys::pid::Pid;
 
-/// All open descriptors at one moment.
+/// All open descriptors at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// When.
     pub at_ns: u64,
-    /// The descriptors, process by process.
+    /// The descriptors, by process.
     pub open: Vec<Described>,
 }
 
-/// The findings of a watch that is over.
+/// The result of a watch.
 #[derive(Debug)]
 pub struct Observed {
-    /// Where they come from.
+    /// The source.
     pub tier: Tier,
-    /// Why they do not come from a better source.
+    /// Why it is not a better one.
     pub refusals: Vec<Refusal>,
     /// The PID of the command or process.
     pub root: Pid,
@@ -38,11 +38,11 @@ pub struct Observed {
     pub timeline: Timeline,
     /// The deadlocks.
     pub hangs: Vec<Hang>,
-    /// The open descriptors at the moment that was asked for, if the watch lasted so long.
+    /// The open descriptors at the requested time, if the watch lasted that long.
     pub descriptors: Option<Snapshot>,
-    /// The longest time between two looks at `/proc`, where there were any.
-    pub longest_period_ns: u64,
-    /// What the program said of itself.
+    /// The longest time between two reads of `/proc`: rounds of reads beside records, or samples without them.
+    pub longest_gap_ns: u64,
+    /// What the program reported about itself.
     pub notes: Vec<Note>,
 }
 
@@ -52,7 +52,7 @@ impl Observed {
         origin_ns(&self.timeline)
     }
 
-    /// When the last process was reaped, or the last event if any was not. A live view may stay open for long
+    /// When the last process was reaped, or the time of the last event if one was not. A live view may stay open for long
     /// after that.
     pub fn end_ns(&self) -> u64 {
         let reaped_ns = |process: &Process| process.reaping.map(|reaping| reaping.not_after_ns);

@@ -1,17 +1,17 @@
-//! How often to look: at once while little happens, rarely in a storm, for each look costs the watched program.
+//! How often to look: at once while little happens, rarely in a storm, because each look costs the watched program.
 
 use std::time::Duration;
 
 /// The longest sleep of a step: records wait in the rings meanwhile.
 const IDLE: Duration = Duration::from_millis(10);
-/// The same while processes come and go: one that lives so long is held by a pidfd in time.
+/// The same while processes come and go: for a process that lives this long, a pidfd is opened in time.
 const BUSY: Duration = Duration::from_millis(1);
-/// After this long without a fork it is idle again; forks are counted over as long.
+/// After this long without a fork it is idle again; forks are counted over the same time.
 const WINDOW_NS: u64 = 100_000_000;
 /// More forks than this in a window are a storm.
 const STORM: u32 = 20;
 
-/// Forks of late.
+/// Recent forks.
 #[derive(Debug)]
 pub(super) struct Pace {
     forked_ns: u64,
@@ -33,14 +33,14 @@ impl Pace {
         self.in_window += 1;
     }
 
-    /// Whether so many processes come and go that a wake-up for the end of each would slow them down: the one
-    /// that ends has to pay for it.
+    /// Whether so many processes come and go that a wake-up for each end would slow them down: the process that ends pays
+    /// for it.
     pub(super) fn storms(&mut self, now_ns: u64) -> bool {
         self.turn(now_ns);
         self.in_window.max(self.before) > STORM
     }
 
-    /// How long to sleep at the most. Where statuses are announced there is no haste in a storm.
+    /// The longest sleep. If exit statuses are announced, a storm needs no haste.
     pub(super) fn sleep(&mut self, now_ns: u64, announced: bool) -> Duration {
         let calm = now_ns.saturating_sub(self.forked_ns) >= WINDOW_NS;
         if calm || (announced && self.storms(now_ns)) { IDLE } else { BUSY }

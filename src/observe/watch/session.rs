@@ -1,4 +1,4 @@
-//! The loop's body: wait a little, take everything that was recorded, bring the timeline up to date.
+//! The body of the loop: wait, read everything that was recorded, update the timeline.
 
 use crate::sys::perf::event::online_cpus;
 use crate::sys::pid::Pid;
@@ -20,7 +20,7 @@ use crate::observe::tier::{Refusal, Tier};
 use crate::observe::timeline::Timeline;
 use crate::observe::waits::describe;
 use crate::process::Exit;
-use crate::process::RunningCommand;
+use crate::process::{RunningCommand, Signal};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::exits::{Exits, ThreadExit};
 use crate::sys::poll::{Deadline, readable};
@@ -36,11 +36,11 @@ const HANG_NS: u64 = 200_000_000;
 pub enum Subject {
     /// A command that this process started.
     Command(RunningCommand),
-    /// A process that ran already.
+    /// A process that was already running.
     Pid(Pid),
 }
 
-/// A watch under way.
+/// A watch in progress.
 #[derive(Debug)]
 pub struct Watch {
     pub(super) subject: Subject,
@@ -51,9 +51,9 @@ pub struct Watch {
     pub(super) tier: Tier,
     pub(super) refusals: Vec<Refusal>,
     pub(super) recorder: Option<Recorder>,
-    /// Asks about those that are recorded.
+    /// Reads `/proc` for processes with records.
     pub(super) sampler: Sampler,
-    /// Looks at those that are not.
+    /// Reads `/proc` for processes without records.
     pub(super) poller: Poller,
     pub(super) false_exits: FalseExits,
     pub(super) descriptors_due_ns: Option<u64>,
@@ -62,19 +62,19 @@ pub struct Watch {
     pub(super) timeline: Timeline,
     pub(super) hangs: Hangs,
     pub(super) pending: Vec<Event>,
-    /// Events up to this time are complete, whatever CPU they come from.
+    /// Events up to this time are complete, on all CPUs.
     pub(super) horizon_ns: u64,
     pub(super) hang_looked_ns: u64,
     pub(super) pace: Pace,
-    /// Exit statuses of processes that ended before a pidfd was opened, where the kernel announces them.
+    /// Announcements of exits, if the kernel sends them.
     pub(super) exits: Option<Exits>,
     pub(super) exit: Option<Exit>,
     pub(super) heard: Option<Heard>,
 }
 
 impl Watch {
-    /// One step: sleeps until something is to be done, `until` at most, and brings the timeline up to date.
-    /// Says which of `also` is readable.
+    /// One step: sleeps until there is something to do, at most `until`, and updates the timeline. Returns which of `also`
+    /// are readable.
     ///
     /// # Errors
     /// What `ppoll(2)` says, `EINVAL` above the limit of descriptors.
@@ -109,11 +109,11 @@ impl Watch {
         if let Some(recorder) = &mut self.recorder {
             let (exact, pending) = (self.tier == Tier::Exact, &mut self.pending);
             if let Some(exits) = &self.exits {
-                // Those of strangers too: the timeline knows its own.
+                // Those of unwatched processes too, which the timeline ignores.
                 exits.drain(|exit| pending.extend(as_events(exit, exact)));
             }
             recorder.drain(pending);
-            // A fork must be noted before the exit that came to another CPU's ring.
+            // A fork must be handled before the exit, which may be in another CPU's ring.
             pending[first_new..].sort_by_key(|event| event.at_ns);
             self.false_exits.sift(pending, first_new, !exact);
             for event in &pending[first_new..] {
@@ -157,7 +157,7 @@ impl Watch {
         }
     }
 
-    /// The command is this process's own child: it is asked about while a zombie, then reaped.
+    /// Collects the status of the command, a child of this process, and reaps it.
     fn see_command(&mut self) {
         let Subject::Command(running) = &self.subject else { return };
         if self.exit.is_some() {
@@ -166,8 +166,8 @@ impl Watch {
         let exit = match running.ended() {
             Ok(Some(exit)) => exit,
             Ok(None) => return,
-            // It cannot be waited for: another process has its status, or the call is refused. Its end shows in
-            // the pidfd all the same, and its status in what the kernel announced, if anywhere.
+            // It cannot be waited for: another caller has its status, or the call is refused. Its end still shows in the
+            // pidfd, and its status may be among the announcements.
             Err(_) if running.has_ended() => {
                 let told = self.timeline.by_pid(self.root).and_then(|process| process.exit);
                 told.unwrap_or(Exit::Stolen)
@@ -184,8 +184,8 @@ impl Watch {
         self.lives.reaped(pid, at_ns, &mut self.pending);
     }
 
-    /// Applies what is complete. A record is written a moment after it was stamped, so that everything stamped
-    /// before the *last* step began is in, and the rest may not be.
+    /// Applies what is complete. A record is written shortly after its timestamp is taken, so everything from before the
+    /// *previous* step began is present, and the rest may not be.
     fn flush(&mut self, now_ns: u64) {
         self.pending.sort_by_key(|event| event.at_ns);
         let complete = self.pending.partition_point(|event| event.at_ns <= self.horizon_ns);
@@ -195,7 +195,7 @@ impl Watch {
         self.horizon_ns = now_ns;
     }
 
-    /// Applies everything that is left; the last step.
+    /// Applies everything that is left; call it last.
     pub fn finish(&mut self) {
         self.take_in();
         self.pending.sort_by_key(|event| event.at_ns);
@@ -205,7 +205,7 @@ impl Watch {
         self.hangs.look(&self.timeline, self.watcher, monotonic_ns());
     }
 
-    /// What was found out, once [`finish`](Self::finish) has been called.
+    /// The result, after [`finish`](Self::finish).
     pub fn into_observed(self) -> Observed {
         Observed {
             n_cpus: online_cpus().len() as u64,
@@ -219,12 +219,15 @@ impl Watch {
             timeline: self.timeline,
             hangs: self.hangs.all,
             descriptors: self.descriptors,
-            longest_period_ns: self.poller.longest_period_ns(),
+            longest_gap_ns: match self.tier {
+                Tier::Sampled => self.poller.longest_gap_ns(),
+                Tier::Exact | Tier::Root => self.sampler.longest_gap_ns(),
+            },
         }
     }
 
-    /// Whether no process is left to watch: the command or process has ended, and of its descendants only
-    /// daemons, in sessions of their own, live.
+    /// Whether no process is left to watch: the command or process has ended, and of its descendants only daemons, in
+    /// sessions of their own, are alive.
     pub fn is_over(&self) -> bool {
         let root_ended = match &self.subject {
             Subject::Command(_) => self.exit.is_some(),
@@ -233,7 +236,7 @@ impl Watch {
         root_ended
             && self.lives.pids().all(|pid| match stat::of_process(pid) {
                 Some(stat) => self.is_daemon(&stat),
-                // One that /proc hides is no daemon of ours that is known to be one.
+                // A process that /proc hides is not known to be a daemon.
                 None => !process_exists(pid),
             })
     }
@@ -252,7 +255,7 @@ impl Watch {
         self.timeline.take_news()
     }
 
-    /// What the program has said of itself so far.
+    /// What the program has reported about itself so far.
     pub fn notes(&self) -> &[Note] {
         self.heard.as_ref().map_or(&[], Heard::notes)
     }
@@ -267,7 +270,7 @@ impl Watch {
         self.root
     }
 
-    /// This process's own PID: orphans of the watched program become its children.
+    /// The PID of this process, which adopts the program's orphans.
     pub fn watcher(&self) -> Pid {
         self.watcher
     }
@@ -277,12 +280,20 @@ impl Watch {
         self.exit
     }
 
-    /// Where the knowledge comes from.
+    /// Sends a signal to a watched process.
+    ///
+    /// # Errors
+    /// `ESRCH` when it is gone, `EPERM` when it belongs to another user.
+    pub fn signal(&self, pid: Pid, signal: Signal) -> io::Result<()> {
+        self.lives.signal(pid, signal.0)
+    }
+
+    /// The source of information.
     pub fn tier(&self) -> Tier {
         self.tier
     }
 
-    /// Why it does not come from a better source.
+    /// Why it is not a better one.
     pub fn refusals(&self) -> &[Refusal] {
         &self.refusals
     }
@@ -296,7 +307,7 @@ impl Watch {
         self.recorder.as_ref().map_or(0, Recorder::n_records)
     }
 
-    /// Listens to what the program says of itself.
+    /// Reads what the program reports about itself from a pipe.
     pub fn hear(&mut self, pipe: std::fs::File) {
         self.heard = Some(Heard::new(pipe));
     }
@@ -307,8 +318,8 @@ impl Watch {
     }
 }
 
-/// An announced exit: the thread has a CPU and leaves it for good, which in the exact tier no record tells, and
-/// a main thread's status is its process's, unless the reaper learns better.
+/// The events of an announced exit: the thread has a CPU and leaves it for the last time, which in the exact tier no
+/// record shows; the status of a main thread is that of its process, unless the reaper sees another one.
 fn as_events(exit: ThreadExit, exact: bool) -> impl Iterator<Item = Event> {
     let ThreadExit { pid, tid, status, cpu, at_ns } = exit;
     let status = (pid == tid).then(|| What::Status(How::from_status(status).into()));

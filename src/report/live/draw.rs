@@ -8,7 +8,7 @@ use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 use super::detail::life;
 use super::rows::Row;
 use super::strip::glyph;
-use super::view::{Frame, Pane, View};
+use super::view::{Asking, Frame, Pane, View};
 use crate::observe::event::State;
 use crate::report::watch::numbers::short;
 
@@ -17,7 +17,7 @@ pub fn draw(view: &mut View, frame: &Frame<'_>, screen: &mut ratatui::Frame<'_>)
     let area = screen.area();
     let shown_ns = view.refresh(frame.timeline, frame.now_ns);
     let pane_height = if area.height >= 18 { (area.height / 3).clamp(7, 14) } else { 0 };
-    // Who waits for whom takes more than one line of a narrow screen.
+    // A deadlock takes more than one line on a narrow screen.
     let alarm_height = frame.alarm.map_or(0, |text| lines_of(text, area.width));
     let [head, alarm_area, table, pane, foot] = Layout::vertical([
         Constraint::Length(2),
@@ -56,9 +56,13 @@ fn heading<'a>(view: &View, frame: &Frame<'a>, width: usize) -> Paragraph<'a> {
     if let Some(ended) = frame.ended {
         told.push_str(&format!("  ended: {ended}"));
     }
-    let paused = if view.is_paused() { "  PAUSED" } else { "" };
-    // What changes is always there, the title as far as there is room.
-    let room = width.saturating_sub(told.chars().count() + paused.len());
+    let paused = match view.past_ns() {
+        Some(past_ns) => format!("  {} AGO", short(frame.now_ns.saturating_sub(past_ns))),
+        None if view.is_paused() => "  PAUSED".to_owned(),
+        None => String::new(),
+    };
+    // What changes is always shown, the title as far as there is room.
+    let room = width.saturating_sub(told.chars().count() + paused.chars().count());
     let title =
         if frame.title.chars().count() > room { fit(frame.title, room) } else { frame.title.to_owned() };
     let first = vec![
@@ -71,8 +75,7 @@ fn heading<'a>(view: &View, frame: &Frame<'a>, width: usize) -> Paragraph<'a> {
     Paragraph::new(vec![Line::from(first), Line::styled(source, Style::new().fg(Color::DarkGray))])
 }
 
-/// Widths of the columns for a screen of this width. Where there is little room the parent goes first: the tree
-/// shows it too.
+/// Widths of the columns. With little room the parent is dropped first, since the tree shows it too.
 struct Columns {
     name: usize,
     strip: usize,
@@ -105,7 +108,7 @@ fn table_lines<'a>(view: &mut View, frame: &Frame<'_>, shown_ns: u64, area: Rect
     let columns = Columns::of(usize::from(area.width));
     let visible = usize::from(area.height).saturating_sub(1);
     let chosen = view.chosen().map_or(0, |(place, _)| place);
-    // The chosen row stays on the screen, in its middle where there is more above and below.
+    // The chosen row stays on the screen, in the middle if there are more rows above and below.
     let from = chosen.saturating_sub(visible / 2).min(view.rows().len().saturating_sub(visible));
     view.fill(frame.timeline, shown_ns, from, visible, columns.strip);
     let window = view.window_ns() as f64 / 1e9;
@@ -116,7 +119,10 @@ fn table_lines<'a>(view: &mut View, frame: &Frame<'_>, shown_ns: u64, area: Rect
     header.push_str(&format!("{:<name$} {:<9} ", "NAME", "STATE", name = columns.name));
     header.push_str(&fit(&format!("last {window} s"), columns.strip));
     if columns.times {
-        header.push_str(&format!(" {:>TIME$} {:>TIME$} {:>TIME$}", "RUN", "READY", "BLOCKED"));
+        // Wake-up delays, which are ready and not blocked time, are not known for the past.
+        let (ready, blocked) =
+            if view.past_ns().is_some() { ("READY≥", "BLOCKED≤") } else { ("READY", "BLOCKED") };
+        header.push_str(&format!(" {:>TIME$} {ready:>TIME$} {blocked:>TIME$}", "RUN"));
     }
     header.push_str(" BLOCKED ON / END");
     let mut lines =
@@ -125,7 +131,7 @@ fn table_lines<'a>(view: &mut View, frame: &Frame<'_>, shown_ns: u64, area: Rect
         lines.push(row_line(row, &columns, place == chosen));
     }
     if view.rows().is_empty() && !view.search.is_empty() {
-        lines.push(Line::from(format!("nothing matches `{}`: / searches anew, Esc clears", view.search)));
+        lines.push(Line::from(format!("nothing matches `{}`: / searches again, Esc clears", view.search)));
     }
     Paragraph::new(lines)
 }
@@ -163,15 +169,23 @@ fn draw_pane(view: &View, frame: &Frame<'_>, shown_ns: u64, screen: &mut ratatui
     let (title, lines) = match (view.pane, frame.output) {
         (Pane::Output, Some(output)) => {
             let typing = if view.typing { ": your keys go to the program, Ctrl-] ends that" } else { "" };
-            (format!(" output{typing} "), output.last_lines(height))
+            (format!(" output{typing} "), output.last_lines(height, view.scrolled))
         }
-        (Pane::Output, None) => {
-            (" output ".to_owned(), vec!["goes where it went before the watch".to_owned()])
+        (Pane::Log, _) => {
+            let end = frame.log.len().saturating_sub(view.scrolled).max(height.min(frame.log.len()));
+            (" log ".to_owned(), frame.log[end.saturating_sub(height)..end].to_vec())
         }
+        (Pane::Output, None) => (
+            " output ".to_owned(),
+            vec!["is not captured: it goes where it went without the watch".to_owned()],
+        ),
         (Pane::Life, _) => match view.chosen().and_then(|(_, id)| frame.timeline.process(id)) {
             Some(process) => (
                 format!(" life of {} {} ", process.pid, process.name),
-                life(process, frame.timeline, shown_ns.max(process.since_ns())),
+                life(process, frame.timeline, shown_ns.max(process.since_ns()))
+                    .into_iter()
+                    .skip(view.scrolled)
+                    .collect(),
             ),
             None => (" life ".to_owned(), Vec::new()),
         },
@@ -183,8 +197,15 @@ fn draw_pane(view: &View, frame: &Frame<'_>, shown_ns: u64, screen: &mut ratatui
     );
 }
 
-/// The keys, the most needed first: help tells those for which there is no room.
+/// The keys, the most important first; help has those for which there is no room.
 fn footing<'a>(view: &View, frame: &Frame<'_>, width: usize) -> Line<'a> {
+    if let Some(Asking { pid, name }) = &view.asking {
+        let ask = format!(
+            "signal {pid} {name}? y SIGTERM  9 SIGKILL  i SIGINT  s SIGSTOP  c SIGCONT  other keys: no"
+        );
+        let style = Style::new().add_modifier(Modifier::REVERSED);
+        return Line::styled(fit(&ask, width), style);
+    }
     if view.searching {
         return Line::from(format!("search: {}_   Enter keeps it, Esc clears it", view.search));
     }
@@ -192,8 +213,16 @@ fn footing<'a>(view: &View, frame: &Frame<'_>, width: usize) -> Line<'a> {
     let types = frame.output.is_some() && frame.ended.is_none();
     let search = (!view.search.is_empty()).then(|| format!("[{}] Esc clears", view.search));
     let pause = if view.is_paused() { "p go on" } else { "p pause" };
-    let keys =
-        [Some("? help"), Some("q leave"), Some(pause), search.as_deref(), Some("Tab output"), Some(&sort)];
+    let keys = [
+        Some("? help"),
+        Some("q leave"),
+        Some(pause),
+        view.is_paused().then_some("← → past"),
+        search.as_deref(),
+        Some("Tab log, output"),
+        Some(&sort),
+        Some("x signal"),
+    ];
     let rest =
         [Some("/ search"), Some("↑↓ choose"), types.then_some("i type"), Some("a all"), Some("+ - zoom")];
     let mut line = String::new();
@@ -209,15 +238,17 @@ fn footing<'a>(view: &View, frame: &Frame<'_>, width: usize) -> Line<'a> {
 }
 
 fn draw_help(screen: &mut ratatui::Frame<'_>, area: Rect) {
-    const TEXT: [&str; 20] = [
+    const TEXT: [&str; 21] = [
         "q          leave the view; the program goes on",
         "↑ ↓ j k    choose a process; PgUp PgDn Home End",
-        "Tab        its life, or the program's output",
+        "Tab l      its life, the log, the program's output",
+        "J K        scroll that pane (or ] and [)",
         "s          sort: tree, running, ready, blocked, newest",
         "/          search name, PID, or what it is blocked on",
         "H          a row for each thread",
         "a          show all, those reaped long ago too",
-        "p          pause the view (not the program)",
+        "p ← →      pause the view, go back in time and forth",
+        "x          send the process a signal, after a question",
         "+ -        a shorter or longer strip",
         "i          type to the program; Ctrl-] ends that",
         "",
@@ -227,7 +258,6 @@ fn draw_help(screen: &mut ratatui::Frame<'_>, area: Rect) {
         "■ stopped: by a signal or a debugger",
         "z zombie: ended, its exit status not taken",
         "? unknown: alive, in an unknown state",
-        "",
         "The letter is the kernel's, as ps shows it: R is",
         "running and ready alike. Any key closes this.",
     ];
@@ -287,6 +317,7 @@ mod tests {
             timeline: &timeline,
             now_ns: 5_000_000_000,
             output: None,
+            log: &["[   1.00 s] 7 python3 stopped".to_owned()],
         };
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let mut view = View::default();
@@ -334,6 +365,15 @@ mod tests {
         assert!(paused.contains("1 alive of 1  PAUSED") && paused.contains("p go on"), "{paused}");
         let gone_on = screen_after(&[Key::Char('p'), Key::Char(' ')], 60, 20);
         assert!(gone_on.contains("p pause") && !gone_on.contains("PAUSED"), "{gone_on}");
+    }
+
+    #[test]
+    fn the_log_a_question_and_the_past_are_seen() {
+        assert!(screen_after(&[Key::Char('l')], 80, 24).contains("7 python3 stopped"));
+        let asked = screen_after(&[Key::Char('x')], 80, 24);
+        assert!(!asked.contains("signal 7"), "there were no rows yet:\n{asked}");
+        let past = screen_after(&[Key::Left], 80, 24);
+        assert!(past.contains("READY≥") && past.contains("AGO") && past.contains("← → past"), "{past}");
     }
 
     #[test]

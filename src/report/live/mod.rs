@@ -3,6 +3,7 @@
 mod detail;
 mod draw;
 mod output;
+mod past;
 mod rows;
 mod strip;
 mod view;

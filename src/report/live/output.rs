@@ -1,6 +1,6 @@
 //! What the watched program wrote to the terminal that it was given.
 
-/// Bytes kept; of more, the oldest are forgotten.
+/// Bytes that are kept; beyond it the oldest are discarded.
 const MOST: usize = 4 << 20;
 
 /// The program's output so far.
@@ -21,26 +21,26 @@ impl Output {
         }
     }
 
-    /// All that is kept, as it was written.
+    /// The bytes that are kept, as they were written.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Bytes that were forgotten.
+    /// The number of discarded bytes.
     pub fn n_forgotten(&self) -> u64 {
         self.n_forgotten
     }
 
-    /// The last `count` lines as plain text: escape sequences are left out, and a carriage return begins the
-    /// line anew.
-    pub(super) fn last_lines(&self, count: usize) -> Vec<String> {
+    /// The `count` lines before the last `after` ones as plain text: escape sequences are removed, and a carriage return restarts the
+    /// line.
+    pub(super) fn last_lines(&self, count: usize, after: usize) -> Vec<String> {
         const LOOKED_AT: usize = 64 << 10;
         let tail = &self.bytes[self.bytes.len().saturating_sub(LOOKED_AT)..];
         let text = String::from_utf8_lossy(tail);
         let mut lines: Vec<String> = text.lines().map(plain).collect();
-        if lines.len() > count {
-            lines.drain(..lines.len() - count);
-        }
+        // Scrolled past the beginning, the first lines stay.
+        lines.truncate((lines.len().saturating_sub(after)).max(count));
+        lines.drain(..lines.len().saturating_sub(count));
         lines
     }
 }
@@ -51,7 +51,7 @@ fn plain(line: &str) -> String {
     while let Some(c) = chars.next() {
         match c {
             '\u{1b}' => {
-                // CSI sequences end with a letter or `~`; of other sequences one character belongs to them.
+                // CSI sequences end with a letter or `~`; other sequences are one character long.
                 if chars.next() == Some('[') {
                     chars.by_ref().find(|c| c.is_ascii_alphabetic() || *c == '~');
                 }
@@ -83,6 +83,6 @@ mod tests {
         }
         output.push(b"\nend\n");
         assert!(output.bytes().len() <= MOST + MOST / 4 && output.n_forgotten() > 0);
-        assert_eq!(output.last_lines(1), ["end"]);
+        assert_eq!(output.last_lines(1, 0), ["end"]);
     }
 }

@@ -3,6 +3,7 @@
 use crate::sys::pid::Pid;
 use std::collections::HashMap;
 
+use super::past::{Past, of_process, of_thread};
 use super::strip::cells;
 use super::view::{Sort, View};
 use crate::observe::event::State;
@@ -25,18 +26,22 @@ pub(super) struct Row {
     pub(super) ready_ns: u64,
     pub(super) blocked_ns: u64,
     pub(super) started_ns: u64,
-    /// Blocked on what, or how it ended.
+    /// What it is blocked on, or how it ended.
     pub(super) note: String,
 }
 
-/// All rows that the view shows; strips are left out, for most rows are not on the screen.
+/// All rows that the view shows, without strips, since most rows are not on the screen.
 pub(super) fn rows(timeline: &Timeline, view: &View, now_ns: u64) -> Vec<Row> {
     let wanted = view.search.to_lowercase();
     let horizon_ns = now_ns.saturating_sub(view.window_ns());
     let mut rows: Vec<Row> = timeline
         .processes()
         .filter(|(_, process)| view.all || process.reaping.is_none_or(|end| end.not_after_ns >= horizon_ns))
-        .map(|(id, process)| row(id, process, timeline, now_ns))
+        .filter(|(_, process)| view.past_ns().is_none_or(|past_ns| process.started_ns < past_ns))
+        .map(|(id, process)| {
+            let row = row(id, process, timeline, now_ns);
+            view.past_ns().map_or(row.clone(), |past_ns| row.at(of_process(process, past_ns), timeline))
+        })
         .filter(|row| {
             wanted.is_empty()
                 || row.name.to_lowercase().contains(&wanted)
@@ -52,20 +57,42 @@ pub(super) fn rows(timeline: &Timeline, view: &View, now_ns: u64) -> Vec<Row> {
         Sort::Newest => rows.sort_by_key(|row| std::cmp::Reverse(row.started_ns)),
     }
     if view.threads {
-        rows = rows.into_iter().flat_map(|row| with_threads(row, timeline, now_ns)).collect();
+        let past_ns = view.past_ns();
+        rows = rows.into_iter().flat_map(|row| with_threads(row, timeline, now_ns, past_ns)).collect();
     }
     rows
 }
 
-/// A process's row, and below it one for each of its threads that live.
-fn with_threads(row: Row, timeline: &Timeline, now_ns: u64) -> Vec<Row> {
+impl Row {
+    /// The same row as it was at a past moment.
+    fn at(self, past: Past, timeline: &Timeline) -> Self {
+        let Past { state, wait, sums } = past;
+        let note = match state {
+            State::Blocked if wait != 0 => timeline.wait_name(wait).to_owned(),
+            State::Zombie | State::Reaped => self.note,
+            _ => String::new(),
+        };
+        Self {
+            state,
+            letter: state.letter(),
+            running_ns: sums.running_ns,
+            ready_ns: sums.ready_ns,
+            blocked_ns: sums.blocked_ns,
+            note,
+            ..self
+        }
+    }
+}
+
+/// The row of a process, and below it one for each of its living threads.
+fn with_threads(row: Row, timeline: &Timeline, now_ns: u64, past_ns: Option<u64>) -> Vec<Row> {
     let Some(process) = timeline.process(row.id).filter(|process| process.n_threads > 1) else {
         return vec![row];
     };
-    let of_thread = |thread: &Thread| {
+    let row_of = |thread: &Thread| {
         let sums = thread.sums_at(now_ns);
         let blocked = thread.state == State::Blocked;
-        Row {
+        let now = Row {
             tid: Some(thread.tid),
             depth: row.depth + 1,
             name: thread.name.clone().unwrap_or_else(|| row.name.clone()),
@@ -81,10 +108,16 @@ fn with_threads(row: Row, timeline: &Timeline, now_ns: u64) -> Vec<Row> {
                 String::new()
             },
             ..row.clone()
+        };
+        past_ns.map_or(now.clone(), |past_ns| now.at(of_thread(thread, past_ns), timeline))
+    };
+    let is_shown = |thread: &&Thread| match past_ns {
+        None => thread.is_alive(),
+        Some(past_ns) => {
+            thread.started_ns < past_ns && thread.ended_ns.is_none_or(|ended_ns| ended_ns > past_ns)
         }
     };
-    let threads = process.threads.iter().filter(|thread| thread.is_alive());
-    let mut rows: Vec<Row> = threads.map(of_thread).collect();
+    let mut rows: Vec<Row> = process.threads.iter().filter(is_shown).map(row_of).collect();
     rows.insert(0, row);
     rows
 }
@@ -140,7 +173,7 @@ fn row(id: u64, process: &Process, timeline: &Timeline, now_ns: u64) -> Row {
     }
 }
 
-/// Children under the parent that they began with, each level in the order of starts.
+/// Children under their first parent, each level in the order of start.
 fn as_tree(rows: &mut Vec<Row>, timeline: &Timeline) {
     let places: HashMap<Pid, usize> = rows.iter().enumerate().map(|(place, row)| (row.pid, place)).collect();
     let mut children: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -149,7 +182,7 @@ fn as_tree(rows: &mut Vec<Row>, timeline: &Timeline) {
         let process = timeline.process(row.id);
         let parent = process.and_then(|process| process.orphan).map_or(row.ppid, |orphan| orphan.old);
         match places.get(&parent) {
-            // A parent is older than its child: a PID that came round again makes no circle.
+            // A parent is older than its child, so a reused PID makes no circle.
             Some(&above) if above < place => children.entry(above).or_default().push(place),
             _ => roots.push(place),
         }

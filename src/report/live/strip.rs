@@ -6,8 +6,7 @@ use crate::observe::event::State;
 use crate::observe::timeline::Span;
 
 /// The states of `cells` equal stretches from `from_ns` to `to_ns`: in each, the state that lasted longest.
-/// A cell with any running time that would be drowned by blocked time shows it: a program that runs for a
-/// millisecond ten times a second is not idle.
+/// Blocked time counts for an eighth: a program that runs for a millisecond ten times per second is not idle.
 pub(super) fn cells(spans: &[Span], from_ns: u64, to_ns: u64, cells: usize) -> Vec<Option<State>> {
     const STATES: [State; 6] =
         [State::Running, State::Ready, State::Stopped, State::Zombie, State::Unknown, State::Blocked];
@@ -34,8 +33,8 @@ pub(super) fn cells(spans: &[Span], from_ns: u64, to_ns: u64, cells: usize) -> V
     times.iter().map(longest).collect()
 }
 
-/// A state's glyph and colour: they differ in shape and brightness too, for colour-blind people and for
-/// terminals without colour.
+/// The glyph and colour of a state: the glyphs differ in shape and brightness, for colour-blind people and for terminals
+/// without colour.
 pub(super) fn glyph(state: State) -> (&'static str, Color) {
     match state {
         State::Running => ("█", Color::Blue),

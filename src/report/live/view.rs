@@ -1,10 +1,12 @@
-//! What the person at the terminal has chosen to see, and how keys change it.
+//! What is shown, and how keys change it.
 
 use super::rows::{Row, rows, strip};
+use crate::observe::event::State;
 use crate::observe::timeline::Timeline;
+use crate::process::Signal;
 use crate::sys::pid::Pid;
 
-/// A key, as far as the view knows it; the terminal's own names are translated outside.
+/// A key; the terminal's own names are translated outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
     /// A character.
@@ -21,6 +23,10 @@ pub enum Key {
     Up,
     /// One row down.
     Down,
+    /// Back in time.
+    Left,
+    /// Forward in time.
+    Right,
     /// A page up.
     PageUp,
     /// A page down.
@@ -31,15 +37,24 @@ pub enum Key {
     End,
 }
 
-/// What a key asks of the caller.
+/// What a key requests of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing beyond what the view did itself.
+    /// Nothing more.
     Stay,
     /// Leave the view.
     Leave,
     /// From now on keys go to the program.
     Type,
+    /// Sends a signal to a process, as the person has confirmed.
+    Signal(Pid, Signal),
+}
+
+/// A signal that is about to be sent, if the person confirms it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asking {
+    pub(super) pid: Pid,
+    pub(super) name: String,
 }
 
 /// The order of rows.
@@ -78,7 +93,18 @@ impl Sort {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pane {
     Life,
+    Log,
     Output,
+}
+
+impl Pane {
+    fn next(self) -> Self {
+        match self {
+            Pane::Life => Pane::Log,
+            Pane::Log => Pane::Output,
+            Pane::Output => Pane::Life,
+        }
+    }
 }
 
 const WINDOWS_NS: [u64; 7] = [
@@ -99,15 +125,23 @@ pub struct View {
     pub(super) searching: bool,
     pub(super) help: bool,
     pub(super) pane: Pane,
+    /// Lines of the pane that are scrolled past: from the top of a life, from the end of a log or output.
+    pub(super) scrolled: usize,
+    /// The signal that waits for a confirmation.
+    pub(super) asking: Option<Asking>,
     pub(super) typing: bool,
-    /// Processes that were reaped before the strips begin are shown too.
+    /// Show processes that were reaped before the strips begin, too.
     pub(super) all: bool,
-    /// Threads have rows of their own.
+    /// Show a row per thread.
     pub(super) threads: bool,
     window: usize,
     chosen: Option<(u64, Option<Pid>)>,
-    /// The rows and the moment at which the view was paused.
+    /// The moment that is shown while the view is paused.
     paused: Option<u64>,
+    /// The moment at which it was paused, after which nothing is shown.
+    paused_at_ns: u64,
+    /// The rows are those of another moment than `paused`.
+    stale: bool,
     rows: Vec<Row>,
     page: usize,
 }
@@ -120,12 +154,16 @@ impl Default for View {
             searching: false,
             help: false,
             pane: Pane::Life,
+            scrolled: 0,
+            asking: None,
             typing: false,
             all: false,
             threads: false,
             window: 3,
             chosen: None,
             paused: None,
+            paused_at_ns: 0,
+            stale: false,
             rows: Vec::new(),
             page: 10,
         }
@@ -139,7 +177,7 @@ pub struct Frame<'a> {
     pub title: &'a str,
     /// Tier and resolution, or why not better.
     pub source: &'a str,
-    /// Something that must be seen: a deadlock, lost records.
+    /// Something that must not be missed: a deadlock, lost records.
     pub alarm: Option<&'a str>,
     /// How the command ended, once it has.
     pub ended: Option<&'a str>,
@@ -147,8 +185,10 @@ pub struct Frame<'a> {
     pub timeline: &'a Timeline,
     /// Now, `CLOCK_MONOTONIC` nanoseconds.
     pub now_ns: u64,
-    /// What the program has written, when it has a terminal of its own.
+    /// What the program has written, if it has a terminal of its own.
     pub output: Option<&'a super::Output>,
+    /// The events so far, signals included, a line each.
+    pub log: &'a [String],
 }
 
 impl View {
@@ -159,6 +199,11 @@ impl View {
 
     pub(super) fn is_paused(&self) -> bool {
         self.paused.is_some()
+    }
+
+    /// The past moment that is shown, if it is before the one at which the view was paused.
+    pub(super) fn past_ns(&self) -> Option<u64> {
+        self.paused.filter(|shown_ns| *shown_ns < self.paused_at_ns)
     }
 
     pub(super) fn rows(&self) -> &[Row] {
@@ -172,11 +217,11 @@ impl View {
         self.rows.get(place).map(|row| (place, row.id))
     }
 
-    /// Takes the timeline's present state, unless paused.
+    /// Takes the current state of the timeline, unless paused; returns the time that is shown.
     pub(super) fn refresh(&mut self, timeline: &Timeline, now_ns: u64) -> u64 {
         let shown_ns = self.paused.unwrap_or(now_ns);
-        if self.paused.is_none() || self.rows.is_empty() {
-            self.rows = rows(timeline, self, now_ns);
+        if self.paused.is_none() || self.rows.is_empty() || std::mem::take(&mut self.stale) {
+            self.rows = rows(timeline, self, shown_ns);
         }
         shown_ns
     }
@@ -202,7 +247,7 @@ impl View {
         Self { threads, ..Self::default() }
     }
 
-    /// While on, keys go to the program and not to the view.
+    /// While on, keys go to the program instead of the view.
     pub fn set_typing(&mut self, on: bool) {
         self.typing = on;
         if on {
@@ -220,6 +265,9 @@ impl View {
             self.search_key(key);
             return Action::Stay;
         }
+        if let Some(asking) = self.asking.take() {
+            return confirmed(key).map_or(Action::Stay, |signal| Action::Signal(asking.pid, signal));
+        }
         match key {
             Key::Char('q') => return Action::Leave,
             Key::Char('i') => return Action::Type,
@@ -232,11 +280,18 @@ impl View {
             Key::Char('H') => self.threads = !self.threads,
             Key::Char('a') => self.all = !self.all,
             Key::Char('s') => self.sort = self.sort.next(),
-            Key::Char('p' | ' ') => self.paused = if self.is_paused() { None } else { Some(now_ns) },
+            Key::Char('p' | ' ') if self.is_paused() => self.paused = None,
+            Key::Char('p' | ' ') => self.pause(now_ns),
+            Key::Left => self.scroll_time(-1, now_ns),
+            Key::Right => self.scroll_time(1, now_ns),
+            Key::Char('x') => self.ask(),
+            Key::Char('l') => self.show(Pane::Log),
+            Key::Char('K' | '[') => self.scroll_pane(true),
+            Key::Char('J' | ']') => self.scroll_pane(false),
             Key::Char('+' | '=') => self.window = self.window.saturating_sub(1),
             Key::Char('-') => self.window = (self.window + 1).min(WINDOWS_NS.len() - 1),
             Key::Tab | Key::Enter => {
-                self.pane = if self.pane == Pane::Life { Pane::Output } else { Pane::Life };
+                self.show(self.pane.next());
             }
             Key::Up | Key::Char('k') => self.choose(-1),
             Key::Down | Key::Char('j') => self.choose(1),
@@ -247,6 +302,38 @@ impl View {
             Key::Char(_) | Key::Backspace => {}
         }
         Action::Stay
+    }
+
+    fn show(&mut self, pane: Pane) {
+        (self.pane, self.scrolled) = (pane, 0);
+    }
+
+    fn scroll_pane(&mut self, up: bool) {
+        let further = up != (self.pane == Pane::Life);
+        self.scrolled = if further { self.scrolled + 1 } else { self.scrolled.saturating_sub(1) };
+    }
+
+    fn pause(&mut self, now_ns: u64) {
+        (self.paused, self.paused_at_ns) = (Some(now_ns), now_ns);
+    }
+
+    /// Moves the shown moment by quarters of the strip; a view that goes on is paused first.
+    fn scroll_time(&mut self, by: i64, now_ns: u64) {
+        if !self.is_paused() {
+            self.pause(now_ns);
+        }
+        let step = by * i64::try_from(self.window_ns() / 4).unwrap_or(0);
+        let shown_ns = self.paused.unwrap_or(now_ns).saturating_add_signed(step);
+        self.paused = Some(shown_ns.min(self.paused_at_ns));
+        self.stale = true;
+    }
+
+    /// Asks whether the chosen process is to be sent a signal.
+    fn ask(&mut self) {
+        let row = self.chosen().and_then(|(place, _)| self.rows.get(place));
+        self.asking = row
+            .filter(|row| !matches!(row.state, State::Zombie | State::Reaped))
+            .map(|row| Asking { pid: row.pid, name: row.name.clone() });
     }
 
     fn search_key(&mut self, key: Key) {
@@ -273,6 +360,18 @@ impl View {
         let place = usize::try_from((place + by).clamp(0, last.max(0))).unwrap_or(0);
         self.chosen = self.rows.get(place).map(|row| (row.id, row.tid));
     }
+}
+
+/// The signal that a key confirms, if any.
+fn confirmed(key: Key) -> Option<Signal> {
+    Some(match key {
+        Key::Char('y') => Signal::TERM,
+        Key::Char('9') => Signal::KILL,
+        Key::Char('i') => Signal::INT,
+        Key::Char('s') => Signal::STOP,
+        Key::Char('c') => Signal::CONT,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -334,5 +433,34 @@ mod tests {
         view.key(Key::Char('p'), 99);
         assert_eq!(view.refresh(&timeline, 99), 99);
         assert_eq!(view.key(Key::Char('q'), 99), Action::Leave);
+    }
+
+    #[test]
+    fn the_past_can_be_scrolled_to_and_not_beyond_the_pause() {
+        let (timeline, mut view) = (timeline(), View::default());
+        let (now_ns, quarter_ns) = (20_000_000_000, 1_250_000_000);
+        view.refresh(&timeline, now_ns);
+        view.key(Key::Left, now_ns);
+        view.key(Key::Left, now_ns + 7);
+        assert_eq!(view.refresh(&timeline, now_ns + 9), now_ns - 2 * quarter_ns);
+        assert!(view.past_ns().is_some());
+        for _ in 0..5 {
+            view.key(Key::Right, now_ns + 7);
+        }
+        assert_eq!((view.refresh(&timeline, now_ns + 9), view.past_ns()), (now_ns, None));
+        view.key(Key::Char('p'), now_ns + 7);
+        assert!(!view.is_paused());
+    }
+
+    #[test]
+    fn a_signal_is_sent_to_the_chosen_process_once_it_is_confirmed() {
+        let (timeline, mut view) = (timeline(), View::default());
+        view.refresh(&timeline, 10);
+        view.key(Key::Down, 10);
+        assert_eq!(view.key(Key::Char('x'), 10), Action::Stay);
+        assert_eq!(view.key(Key::Char('q'), 10), Action::Stay, "any other key cancels");
+        view.key(Key::Char('x'), 10);
+        assert_eq!(view.key(Key::Char('y'), 10), Action::Signal(Pid::from_raw(8), Signal::TERM));
+        assert_eq!(view.key(Key::Char('y'), 10), Action::Stay, "it is sent once");
     }
 }

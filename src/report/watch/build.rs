@@ -1,4 +1,4 @@
-//! From a watch to its report.
+//! The report of a watch.
 
 use super::compare::compare;
 use super::model::{
@@ -24,7 +24,7 @@ pub fn report(observed: &Observed, command: Option<Vec<String>>, policies: &[Pol
         .map(|(_, process)| Builder { timeline, origin_ns, now_ns, tier: observed.tier }.process(process))
         .collect();
     if observed.tier == Tier::Sampled {
-        // Its times come from the very sums that they would be compared with.
+        // Its times come from the same sums that they would be compared with.
         processes.iter_mut().for_each(|process| process.check = None);
     }
     let since = |at_ns: u64| at_ns.saturating_sub(origin_ns);
@@ -44,6 +44,7 @@ pub fn report(observed: &Observed, command: Option<Vec<String>>, policies: &[Pol
         wall_ns: since(now_ns),
         records: observed.n_records,
         lost_records: observed.n_lost,
+        longest_gap_ns: observed.longest_gap_ns,
         joined_below_ns: timeline.grain_ns(),
         conservation: conservation(&processes),
         scheduling: scheduling(&processes, since(now_ns), observed.n_cpus),
@@ -84,11 +85,11 @@ pub fn report(observed: &Observed, command: Option<Vec<String>>, policies: &[Pol
     report
 }
 
-/// The resolution that a watch had, with the longest time between two looks where that was longer than meant.
+/// The resolution of a watch, with the longest time between two looks if that exceeds the period.
 fn achieved(observed: &Observed) -> String {
     const LONGER_NS: u64 = 20_000_000;
     let text = resolution(observed.tier);
-    match observed.longest_period_ns {
+    match observed.longest_gap_ns {
         ns @ LONGER_NS.. if observed.tier == Tier::Sampled => {
             format!("{text}; to keep the budget of CPU time, once {} apart", super::numbers::short(ns))
         }
@@ -96,15 +97,15 @@ fn achieved(observed: &Observed) -> String {
     }
 }
 
-/// What a tier can tell and what it cannot.
+/// What a tier shows and what it does not.
 pub fn resolution(tier: Tier) -> &'static str {
     match tier {
         Tier::Root => "every switch and every wake-up, to the nanosecond",
         Tier::Exact => {
-            "every switch, to the nanosecond; the delay from wake-up to CPU as a sum from schedstat, where it could be read"
+            "every switch, to the nanosecond; wake-up delays as a sum from schedstat, where it could be read"
         }
         Tier::Sampled => {
-            "looked at every 5 ms: sums from schedstat, order within 5 ms unknown, shorter lives may be missed"
+            "read every 5 ms: sums from schedstat, order within 5 ms unknown, processes that live for less may be missed"
         }
     }
 }
@@ -175,14 +176,15 @@ impl Builder<'_> {
                 old_parent: orphan.old,
                 new_parent: orphan.new,
             }),
-            waits: self.waits(process.waits_at(self.now_ns)),
+            waits: self
+                .waits(process.waits_at(self.now_ns), self.wake_delays_ns(process, process.own_thread())),
             check: checks()
                 .max_by_key(|check| (!check.holds(), check.difference_ns()))
                 .map(|check| self.check(&check)),
         }
     }
 
-    /// In the exact tier the delay of a wake-up is known from the kernel's sums only.
+    /// In the exact tier only the kernel's sums show wake-up delays.
     fn is_lower_bound(&self, process: &Process, thread: &Thread) -> bool {
         let recorded = self.tier == Tier::Exact && process.unrecorded_since_ns.is_none();
         recorded && thread.hides_ready_time()
@@ -205,15 +207,21 @@ impl Builder<'_> {
             ready_is_lower_bound: self.is_lower_bound(process, thread),
             turns: thread.turns,
             preempted: thread.preempted,
-            waits: self.waits(thread.waits_at(self.now_ns)),
+            waits: self.waits(thread.waits_at(self.now_ns), self.wake_delays_ns(process, thread)),
         }
     }
 
-    fn waits(&self, waits: Vec<(u32, WaitSum)>) -> Vec<WaitReport> {
+    /// The part of all waits of a thread that may be wake-up delays.
+    fn wake_delays_ns(&self, process: &Process, thread: &Thread) -> u64 {
+        if self.is_lower_bound(process, thread) { u64::MAX } else { thread.hidden_ns() }
+    }
+
+    fn waits(&self, waits: Vec<(u32, WaitSum)>, wake_delays_ns: u64) -> Vec<WaitReport> {
         let wait = |(number, sum): (u32, WaitSum)| WaitReport {
             on: self.timeline.wait_name(number).to_owned(),
             times: sum.times,
             ns: sum.ns,
+            at_least_ns: sum.ns.saturating_sub(wake_delays_ns),
             longest_ns: sum.longest_ns,
         };
         waits.into_iter().map(wait).collect()

@@ -1,4 +1,4 @@
-//! What other scheduling policies would have made of the bursts that were measured.
+//! What other scheduling policies would have made of the measured bursts.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::numbers::short;
-use super::policy::{Plan, Policy, Step, Task, Turn, simulate};
+use super::policy::Policy;
+use super::simulation::{Fate, Plan, Step, Task, Turn, simulate};
 use crate::observe::event::State;
 use crate::observe::timeline::{Process, Span, Thread};
 use crate::observe::waits::{Ends, Kind};
@@ -72,7 +73,7 @@ pub fn compare(observed: &Observed, policies: &[Policy]) -> Comparison {
     let since = |at_ns: u64| at_ns.saturating_sub(origin_ns);
     let whole = |thread: &Thread, process: &Process| !process.found && thread.ended_ns.is_some();
     let counted: Vec<usize> = (0..lives.len()).filter(|at| whole(lives[*at].1, lives[*at].0)).collect();
-    let fates = lives.iter().map(|(_, thread)| super::policy::Fate {
+    let fates = lives.iter().map(|(_, thread)| Fate {
         arrived_ns: since(thread.started_ns),
         first_ns: thread.first_ran_ns.map(since),
         ended_ns: thread.ended_ns.map(since),
@@ -110,8 +111,7 @@ pub fn compare(observed: &Observed, policies: &[Policy]) -> Comparison {
 fn schedule(policy: String, plan: &Plan, counted: &[usize], cpus: usize, length_ns: u64) -> Schedule {
     let n = counted.len().max(1) as u64;
     let fates = || counted.iter().map(|at| &plan.fates[*at]);
-    let turnaround =
-        |fate: &super::policy::Fate| fate.ended_ns.unwrap_or(plan.end_ns).saturating_sub(fate.arrived_ns);
+    let turnaround = |fate: &Fate| fate.ended_ns.unwrap_or(plan.end_ns).saturating_sub(fate.arrived_ns);
     Schedule {
         policy,
         turnaround_ns: fates().map(turnaround).sum::<u64>() / n,
@@ -126,7 +126,7 @@ fn schedule(policy: String, plan: &Plan, counted: &[usize], cpus: usize, length_
     }
 }
 
-/// Who had a CPU for most of each of the equal stretches; `.` where it was idle for most of it.
+/// The task that had a CPU for most of each period; `.` if the CPU was idle for most of it.
 fn chart(turns: &[Turn], cpu: usize, length_ns: u64) -> String {
     let cell_ns = (length_ns / CELLS as u64).max(1);
     let mut used: Vec<HashMap<usize, u64>> = vec![HashMap::new(); CELLS];
@@ -212,7 +212,7 @@ impl Builder<'_> {
         let since = |at_ns: u64| at_ns.saturating_sub(self.origin_ns);
         let mut children = children.iter().peekable();
         let mut steps = Vec::new();
-        // The delays of wake-ups are in the spans of waits: they are no wait that another policy would have.
+        // Wake-up delays are part of the spans of waits, but another policy would not have them.
         let sums = thread.sums_at(self.now_ns);
         let waits = (sums.blocked_ns + thread.hidden_ns()).max(1);
         let waited = |ns: u64| (ns as f64 * sums.blocked_ns as f64 / waits as f64) as u64;

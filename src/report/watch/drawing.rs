@@ -1,6 +1,6 @@
 //! A run as one drawing: a lane for each CPU, process and thread, with pieces of time and arrows between them.
 //!
-//! The SVG file and the page are made from it, so that both show the same.
+//! The SVG file, the page, and the summary are made from it, so that all show the same.
 
 use crate::sys::pid::Pid;
 use std::collections::HashMap;
@@ -8,21 +8,21 @@ use std::collections::HashMap;
 use super::lanes::{Arrow, ArrowKind, Drawing, Lane, LaneKind, Piece};
 use super::model::{ProcessReport, WatchReport};
 use super::numbers::short;
-use super::text::as_tree;
 use super::told;
+use super::tree::as_tree;
 use crate::observe::event::State;
 use crate::observe::tier::Tier;
 use crate::observe::timeline::{Process, Span, Timeline};
 use crate::observe::watch::Observed;
 
-/// More pieces than this make a browser slow: neighbours are joined then, and keep their shares.
+/// More pieces than this make a browser slow: beyond it neighbours are joined and keep their shares.
 const MOST_PIECES: usize = 12_000;
-/// Processes that get a lane; of a bigger run the longest lives.
+/// Processes that get a lane: in a bigger run those that lived longest.
 const MOST_PROCESSES: usize = 400;
 /// Arrows that are drawn; more would hide the lanes.
 const MOST_ARROWS: usize = 1_000;
 
-/// Draws what was observed; with `threads` each thread of a process gets a lane below it.
+/// Draws a run; with `threads` each thread of a process gets a lane below it.
 pub fn draw(observed: &Observed, report: &WatchReport, threads: bool) -> Drawing {
     let mut drawing = Drawing { length_ns: report.wall_ns.max(1), ..Drawing::default() };
     let rows = rows(report, &mut drawing.remarks);
@@ -102,6 +102,21 @@ pub fn draw(observed: &Observed, report: &WatchReport, threads: bool) -> Drawing
             arrows.push(Arrow { kind: ArrowKind::Message, from, to, text });
         }
     }
+    let lane_of_thread = |tid: Pid| {
+        let process = rows.iter().find(|(_, row)| row.threads.iter().any(|thread| thread.tid == tid));
+        process.and_then(|(_, row)| place(row.pid))
+    };
+    for sent in report.signals.iter().filter(|sent| sent.signal != "SIGCHLD") {
+        if let (Some(from), Some(to)) = (lane_of_thread(sent.from), lane_of_thread(sent.to)) {
+            let text = format!("{} sent {} to {}", sent.from, sent.signal, sent.to);
+            arrows.push(Arrow {
+                kind: ArrowKind::Signal,
+                from: (from, sent.at_ns),
+                to: (to, sent.at_ns),
+                text,
+            });
+        }
+    }
     if arrows.len() > MOST_ARROWS {
         drawing.remarks.push(format!("{} more arrows are not drawn", arrows.len() - MOST_ARROWS));
         arrows.truncate(MOST_ARROWS);
@@ -128,7 +143,7 @@ fn rows<'a>(report: &'a WatchReport, remarks: &mut Vec<String>) -> Vec<(usize, &
     rows
 }
 
-/// Joins neighbours until there are few enough pieces to draw; the length below which they were joined.
+/// Joins neighbours until there are few enough pieces to draw; returns the length below which they were joined.
 fn join<'a>(lanes: impl Iterator<Item = &'a mut Vec<Span>>, wall_ns: u64) -> u64 {
     let mut lanes: Vec<&mut Vec<Span>> = lanes.collect();
     let mut grain_ns = 0;
@@ -156,15 +171,13 @@ struct Frame<'a> {
 
 impl Frame<'_> {
     fn piece(&self, span: &Span) -> Piece {
-        const STATES: [State; 4] = [State::Running, State::Ready, State::Stopped, State::Blocked];
-        let mut shares: Vec<(State, f64)> = STATES
+        const STATES: [State; 5] =
+            [State::Running, State::Ready, State::Stopped, State::Blocked, State::Unknown];
+        let shares: Vec<(State, f64)> = STATES
             .into_iter()
             .map(|state| (state, span.share(state)))
             .filter(|(_, share)| *share > 0.0005)
             .collect();
-        if span.state == State::Unknown {
-            shares.push((State::Unknown, 1.0));
-        }
         let text = if span.joined > 1 {
             let parts: Vec<String> = shares
                 .iter()
@@ -192,7 +205,7 @@ impl Frame<'_> {
         }
     }
 
-    /// The time as a zombie: certain up to the last moment at which it was one, possible after that.
+    /// The time as a zombie: certain up to the last time at which it was one, possible after that.
     fn zombie(&self, process: &Process) -> Vec<Piece> {
         let Some(ended_ns) = process.ended_ns else { return Vec::new() };
         let (certain_ns, latest_ns) = match process.reaping {
@@ -219,7 +232,7 @@ impl Frame<'_> {
             ));
         }
         if latest_ns > certain_ns {
-            let text = format!("reaped at some moment in these {}", short(latest_ns - certain_ns));
+            let text = format!("reaped at some time in these {}", short(latest_ns - certain_ns));
             pieces.push(piece(certain_ns, latest_ns, false, text));
         }
         pieces
@@ -229,7 +242,7 @@ impl Frame<'_> {
     fn cpus(&self, rows: &[(usize, &ProcessReport)], lives: &HashMap<(Pid, u64), &Process>) -> Vec<Lane> {
         let mut by_cpu: std::collections::BTreeMap<u32, Vec<Piece>> = std::collections::BTreeMap::new();
         let spans: usize = lives.values().flat_map(|process| &process.threads).map(|t| t.spans.len()).sum();
-        // Below this length a turn would not be seen; the states of its process still show its share.
+        // A turn shorter than this would not be visible; the lane of its process still shows its share.
         let least_ns = if spans > MOST_PIECES { (self.end_ns - self.origin_ns) / 4_000 } else { 0 };
         for (owner, (_, row)) in rows.iter().enumerate() {
             let Some(process) = lives.get(&(row.pid, row.started_ns)) else { continue };

@@ -1,16 +1,19 @@
-//! One page without a network: what happened in sentences, the timeline with zoom and hover, tables.
+//! A page that needs no network: the sentences, the timeline with zoom and hover, tables.
 //!
 //! The timeline is drawn by the module that the live page draws with, from the drawing as JSON.
 
 use std::fmt::Write;
 
 use super::TIMELINE;
+use super::deadlock::deadlock_line;
 use super::drawing::draw;
 use super::lanes::Drawing;
 use super::model::{ProcessReport, WatchReport};
-use super::numbers::short;
+use super::numbers::{between, short};
 use super::svg::escape;
-use super::text::{as_tree, deadlock_line, end, heading, ready, zombie};
+use super::table::{end, ready};
+use super::text::heading;
+use super::tree::as_tree;
 use crate::observe::watch::Observed;
 
 /// The page; with `threads` each thread has a lane.
@@ -46,13 +49,13 @@ pub fn page(observed: &Observed, report: &WatchReport, threads: bool) -> Vec<u8>
 
 const STYLE: &str = concat!(include_str!("page.css"), include_str!("timeline.css"));
 
-/// Draws what the page holds.
+/// Draws the embedded data.
 const SCRIPT: &str = "\
 const timeline = new Timeline(document.getElementById(\"timeline\"));\n\
 timeline.set(JSON.parse(document.getElementById(\"drawing\").textContent));\n\
 timeline.fit();\n";
 
-/// The drawing as JSON in which nothing can end the element that holds it.
+/// The drawing as JSON that cannot end the element that embeds it.
 fn data(drawing: &Drawing) -> String {
     serde_json::to_string(drawing).unwrap_or_default().replace('<', "\\u003c")
 }
@@ -82,7 +85,7 @@ fn table(rows: &[(usize, &ProcessReport)]) -> String {
             ready(process),
             short(process.blocked_ns),
             short(process.stopped_ns),
-            zombie(process.zombie_ns, process.zombie_at_least_ns),
+            between(process.zombie_ns, process.zombie_at_least_ns),
             process.turns.to_string(),
         ] {
             let _ = write!(html, "<td>{cell}</td>");
@@ -106,7 +109,7 @@ fn waits(rows: &[(usize, &ProcessReport)]) -> String {
                 wait.times,
                 escape(&wait.on),
                 short(wait.longest_ns),
-                short(wait.ns)
+                between(wait.ns, wait.at_least_ns)
             );
         }
     }

@@ -12,9 +12,9 @@ pub struct Drawing {
     pub length_ns: u64,
     /// From top to bottom.
     pub lanes: Vec<Lane>,
-    /// From a moment in one lane to a moment in another.
+    /// From a time in one lane to a time in another.
     pub arrows: Vec<Arrow>,
-    /// How deep the scenario's queue was, from each moment on.
+    /// The depth of the scenario's queue from each time on.
     pub depth: Vec<(u64, u64)>,
     /// What the drawing leaves out.
     pub remarks: Vec<String>,
@@ -25,7 +25,7 @@ pub struct Drawing {
 pub struct Lane {
     /// Its heading.
     pub label: String,
-    /// How far the heading is indented: a child stands below its parent.
+    /// The indentation of the heading: a child is below its parent.
     pub indent: usize,
     /// What it shows.
     pub kind: LaneKind,
@@ -39,7 +39,7 @@ pub struct Lane {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LaneKind {
-    /// Who had a CPU.
+    /// Which process had a CPU.
     Cpu,
     /// The states of a process.
     Process,
@@ -47,21 +47,21 @@ pub enum LaneKind {
     Thread,
 }
 
-/// A stretch of time in a lane.
+/// A period in a lane.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Piece {
     /// Begin.
     pub from_ns: u64,
     /// End.
     pub to_ns: u64,
-    /// The part of the time spent in each state; in a CPU's lane the part that the CPU was in use.
+    /// The share of the time spent in each state; in a CPU's lane the share in which it was used.
     pub shares: Vec<(State, f64)>,
-    /// Whether all of it is known; otherwise it is the room between two bounds.
+    /// Whether the state is certain; otherwise this is the period between two bounds.
     pub known: bool,
-    /// Of a CPU's lane: the process that had it, by its place in the report.
+    /// In a CPU's lane: the process that had it, by its index in the report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<usize>,
-    /// What it is, in words.
+    /// The description.
     pub text: String,
 }
 
@@ -70,11 +70,11 @@ pub struct Piece {
 pub struct Arrow {
     /// What it means.
     pub kind: ArrowKind,
-    /// Lane and moment of its tail.
+    /// Lane and time of its tail.
     pub from: (usize, u64),
-    /// Lane and moment of its head.
+    /// Lane and time of its head.
     pub to: (usize, u64),
-    /// What it is, in words.
+    /// The description.
     pub text: String,
 }
 
@@ -82,8 +82,10 @@ pub struct Arrow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ArrowKind {
-    /// A process made another one.
+    /// A process forked another one.
     Fork,
     /// A message went through a queue.
     Message,
+    /// A signal was sent.
+    Signal,
 }

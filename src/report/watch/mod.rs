@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod compare;
+pub mod deadlock;
 pub mod drawing;
 pub mod html;
 pub mod lanes;
@@ -13,9 +14,13 @@ pub mod policy;
 mod protobuf;
 pub mod scheduling;
 mod sentences;
+mod simulation;
+mod strips;
 pub mod svg;
+pub mod table;
 pub mod text;
 mod told;
+pub mod tree;
 
 /// The timeline of a run as a module for browsers: the live page and `watch --html` draw with it.
 pub const TIMELINE: &str = include_str!("timeline.js");

@@ -1,4 +1,4 @@
-//! Durations as people read them.
+//! Durations for people.
 
 /// `850 ns`, `3.2 µs`, `12.4 ms`, `1.203 s`, `2 h 05 min`: three digits are enough to compare by eye.
 pub(crate) fn short(ns: u64) -> String {
@@ -14,6 +14,22 @@ pub(crate) fn short(ns: u64) -> String {
     }
 }
 
+/// A duration with `≥` in front if it is a lower bound.
+pub(crate) fn at_least(ns: u64, is_lower_bound: bool) -> String {
+    format!("{}{}", if is_lower_bound { "≥" } else { "" }, short(ns))
+}
+
+/// A duration between two bounds: both, if they differ by 0.1 ms and 5 % or more; only the upper one with `≤`, if the
+/// lower one says nothing.
+pub(crate) fn between(at_most_ns: u64, at_least_ns: u64) -> String {
+    let negligible_ns = (at_most_ns / 20).max(100_000);
+    match at_most_ns.saturating_sub(at_least_ns) {
+        room if room < negligible_ns => short(at_most_ns),
+        room if room * 20 > at_most_ns * 19 => format!("≤{}", short(at_most_ns)),
+        _ => format!("{}–{}", short(at_least_ns), short(at_most_ns)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,5 +40,13 @@ mod tests {
         assert_eq!(short(12_400_000), "12.40 ms");
         assert_eq!(short(1_203_000_000), "1.203 s");
         assert_eq!(short(7_500_000_000_000), "2 h 05 min");
+    }
+
+    #[test]
+    fn bounds_are_shown_where_they_matter() {
+        assert_eq!(between(10_000_000, 9_990_000), "10.00 ms");
+        assert_eq!(between(7_200_000, 300_000), "≤7.20 ms");
+        assert_eq!(between(7_200_000, 3_000_000), "3.00 ms–7.20 ms");
+        assert_eq!(at_least(7_200_000, true), "≥7.20 ms");
     }
 }

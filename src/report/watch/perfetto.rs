@@ -1,8 +1,8 @@
 //! A trace for ui.perfetto.dev: thread states, names, wake-ups, messages, queue depths.
 //!
 //! The JSON trace event format with thread states (`ph:"T"`, read by Perfetto v54.0 of January 2026 and later):
-//! `name` is `Running`, `R`, `R+`, `S`, `D`, `T`, or `Z`, `ts` and `dur` are microseconds. Older viewers leave
-//! these records out and show the slices.
+//! `name` is `Running`, `R`, `R+`, `S`, `D`, `T`, or `Z`, `ts` and `dur` are microseconds. Older viewers ignore these
+//! records and show the slices.
 
 use crate::sys::pid::Pid;
 use serde::Serialize;
@@ -20,7 +20,7 @@ struct Record {
     name: String,
     pid: Pid,
     tid: Pid,
-    /// Microseconds from the run's beginning, with nanoseconds as decimals.
+    /// Microseconds from the start of the run, with nanoseconds as decimals.
     ts: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     dur: Option<f64>,
@@ -100,8 +100,8 @@ fn states(
             before = Some(span.state);
         }
     }
-    // A main thread that ends before the others is a zombie until they have ended too, or until one of them
-    // execs and takes its number.
+    // A main thread that ends before the others is a zombie until they have ended too, or until one of them calls exec and
+    // takes over its TID.
     let mut mains = process.threads.iter().filter(|thread| thread.tid == process.pid).peekable();
     while let Some(main) = mains.next() {
         let gone_ns = process.reaping.map_or(now_ns, |reaping| reaping.not_after_ns);
@@ -123,7 +123,7 @@ fn state(
 ) -> Record {
     let name = match span.state {
         State::Running => "Running",
-        // After running: the CPU was taken away.
+        // After running: it was preempted.
         State::Ready if before == Some(State::Running) => "R+",
         State::Ready => "R",
         State::Blocked => "S",
@@ -145,7 +145,7 @@ fn state(
     record
 }
 
-/// Instants for what happens to a life, and a slice for each stretch that was blocked on something known.
+/// Instants for the events in the life of a process.
 fn life(process: &Process, origin_ns: u64, records: &mut Vec<Record>) {
     let pid = process.pid;
     let mut instant = |name: String, at_ns: u64| {
@@ -175,7 +175,7 @@ fn life(process: &Process, origin_ns: u64, records: &mut Vec<Record>) {
     }
 }
 
-/// An arrow from the waker's moment to the woken one's; flows bind to slices, so both ends get a short one.
+/// An arrow from the waker to the woken thread. Flows bind to slices, so both ends get a short one.
 fn wakes(timeline: &Timeline, origin_ns: u64, records: &mut Vec<Record>) {
     let mut pids = std::collections::HashMap::new();
     for (_, process) in timeline.processes() {
@@ -202,8 +202,8 @@ fn wakes(timeline: &Timeline, origin_ns: u64, records: &mut Vec<Record>) {
     }
 }
 
-/// What a scenario of ours said of itself: its words as instants, locks as slices, messages as arrows, the
-/// queue's depth as a counter.
+/// What a scenario reported about itself: texts as instants, locks as slices, messages as arrows, the depth of the queue
+/// as a counter.
 fn notes(observed: &Observed, origin_ns: u64, records: &mut Vec<Record>) {
     for note in &observed.notes {
         let mut said = record("i", note.text.clone(), note.pid, note.pid, micros(note.at_ns, origin_ns));
@@ -225,7 +225,7 @@ fn notes(observed: &Observed, origin_ns: u64, records: &mut Vec<Record>) {
             depth,
         ));
     }
-    // Above the numbers of wake-ups, so that no two arrows share one.
+    // Above the IDs of wake-ups, so that no two arrows share one.
     for (id, (put, get)) in (1 << 40..).zip(told::messages(&observed.notes)) {
         for (ph, note) in [("s", put), ("f", get)] {
             let ts = micros(note.at_ns, origin_ns);

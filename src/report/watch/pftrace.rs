@@ -1,5 +1,5 @@
-//! A native trace for Perfetto: scheduling tracks, the process tree, waits and what happened as slices, in the
-//! protobuf of `perfetto/trace/trace.proto`. Every version of the viewer reads it.
+//! A native trace for Perfetto: scheduling tracks, wake-ups, the process tree, waits as slices and events as instants, in
+//! the protobuf of `perfetto/trace/trace.proto`. Every version of the viewer reads it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,7 +23,7 @@ mod packet {
 
 /// `BUILTIN_CLOCK_MONOTONIC`.
 const MONOTONIC: u64 = 3;
-/// The one sequence of packets that this writer is.
+/// The sequence ID of all packets.
 const SEQUENCE: u64 = 1;
 /// `TASK_RUNNING`, `TASK_INTERRUPTIBLE`, `TASK_STOPPED`, `EXIT_ZOMBIE` as `sched_switch` reports them.
 const RUNNING: u64 = 0;
@@ -38,7 +38,7 @@ pub fn trace(observed: &Observed) -> Vec<u8> {
     let mut trace = Message::default();
     let mut put = |packet: Message| trace.message(1, &packet);
     let mut clock = Message::default();
-    // One clock: moments of it are moments of the trace.
+    // One clock: its times are the times of the trace.
     let mut snapshot = Message::default();
     for id in [MONOTONIC, 6] {
         let mut one = Message::default();
@@ -51,6 +51,9 @@ pub fn trace(observed: &Observed) -> Vec<u8> {
     put(process_tree(timeline));
     for (cpu, turns) in turns(timeline, end_ns) {
         put(bundle(cpu, &turns, timeline));
+    }
+    if let Some(wakings) = wakings(timeline) {
+        put(wakings);
     }
     for (_, process) in timeline.processes() {
         for thread in &process.threads {
@@ -88,13 +91,13 @@ fn process_tree(timeline: &Timeline) -> Message {
     }
     let mut packet = Message::default();
     packet.number(packet::SEQUENCE, SEQUENCE);
-    // The sequence begins here, with no state from before.
+    // The sequence begins here, without earlier state.
     packet.number(packet::SEQUENCE_FLAGS, 1);
     packet.message(packet::PROCESS_TREE, &tree);
     packet
 }
 
-/// A thread had a CPU, and what it did next.
+/// A turn of a thread on a CPU, and its state after it.
 struct Turn {
     from_ns: u64,
     to_ns: u64,
@@ -123,15 +126,46 @@ fn turns(timeline: &Timeline, end_ns: u64) -> BTreeMap<u32, Vec<Turn>> {
     by_cpu
 }
 
-/// The switches of one CPU as `FtraceEventBundle`; between the watched threads it is told as idle, which others may
-/// have used.
-fn bundle(cpu: u32, turns: &[Turn], timeline: &Timeline) -> Message {
-    let names: HashMap<Pid, &str> = timeline
+/// Wake-ups as `sched_waking`, from which on a thread is runnable; only the root tier sees them.
+fn wakings(timeline: &Timeline) -> Option<Message> {
+    let names = names(timeline);
+    let mut bundle = Message::default();
+    // The CPU of the waker is not known; it matters for no track.
+    bundle.number(1, 0);
+    let mut any = false;
+    for wake in timeline.wakes() {
+        let mut fields = Message::default();
+        fields.text(1, names.get(&wake.tid).copied().unwrap_or_default());
+        fields.number(2, raw(wake.tid));
+        fields.number(3, 120);
+        fields.number(4, 1);
+        let mut event = Message::default();
+        event.number(1, wake.at_ns);
+        event.number(2, raw(wake.by));
+        event.message(20, &fields);
+        bundle.message(2, &event);
+        any = true;
+    }
+    let mut packet = Message::default();
+    packet.number(packet::SEQUENCE, SEQUENCE);
+    packet.message(packet::FTRACE_EVENTS, &bundle);
+    any.then_some(packet)
+}
+
+/// The name of each thread.
+fn names(timeline: &Timeline) -> HashMap<Pid, &str> {
+    timeline
         .processes()
         .flat_map(|(_, process)| {
             process.threads.iter().map(|thread| (thread.tid, thread.name.as_deref().unwrap_or(&process.name)))
         })
-        .collect();
+        .collect()
+}
+
+/// The switches of one CPU as `FtraceEventBundle`. Between turns of watched threads it is shown as idle; other processes
+/// may have had it.
+fn bundle(cpu: u32, turns: &[Turn], timeline: &Timeline) -> Message {
+    let names = names(timeline);
     let name = |tid: Pid| names.get(&tid).copied().unwrap_or("idle");
     let mut bundle = Message::default();
     bundle.number(1, cpu.into());
@@ -166,7 +200,6 @@ fn bundle(cpu: u32, turns: &[Turn], timeline: &Timeline) -> Message {
     if let Some(last) = before {
         switch(last.to_ns, (last.tid, last.next), Pid::UNKNOWN);
     }
-    // The clock of these stamps: `FTRACE_CLOCK_MONO_RAW` would be another one.
     let mut packet = Message::default();
     packet.number(packet::SEQUENCE, SEQUENCE);
     packet.message(packet::FTRACE_EVENTS, &bundle);
@@ -189,11 +222,11 @@ fn track(process: &Process, thread: &Thread) -> Message {
 }
 
 fn uuid(thread: &Thread) -> u64 {
-    // A TID may be used again.
+    // A TID may be reused.
     thread.started_ns ^ (raw(thread.tid) << 40)
 }
 
-/// A thread's slices (what it was blocked on) and instants (what happened to its life).
+/// The slices of a thread (what it was blocked on) and its instants (events in its life).
 fn events(process: &Process, thread: &Thread, timeline: &Timeline, end_ns: u64) -> Vec<(u64, Message)> {
     const BEGIN: u64 = 1;
     const END: u64 = 2;

@@ -1,17 +1,17 @@
-//! As much of the protocol buffers' encoding as a trace needs: whole numbers, texts, messages.
+//! The part of the protocol buffers encoding that a trace needs: integers, strings, messages.
 
-/// A message that is being written.
+/// A message under construction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Message(Vec<u8>);
 
 impl Message {
-    /// Adds a whole number.
+    /// Adds an integer.
     pub(super) fn number(&mut self, field: u32, value: u64) {
         self.varint(u64::from(field) << 3);
         self.varint(value);
     }
 
-    /// Adds a text.
+    /// Adds a string.
     pub(super) fn text(&mut self, field: u32, text: &str) {
         self.bytes(field, text.as_bytes());
     }

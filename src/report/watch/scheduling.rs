@@ -3,7 +3,7 @@
 use super::model::{ProcessReport, Scheduling, WatchReport};
 use super::numbers::short;
 
-/// The figures of a report's processes.
+/// The figures for the processes of a report.
 pub(super) fn scheduling(processes: &[ProcessReport], wall_ns: u64, cpus: u64) -> Scheduling {
     let whole: Vec<&ProcessReport> =
         processes.iter().filter(|process| !process.found && process.ended_ns.is_some()).collect();
@@ -38,7 +38,7 @@ fn fairness(processes: &[ProcessReport]) -> f64 {
     if squares == 0.0 { 1.0 } else { sum * sum / (shares.len() as f64 * squares) }
 }
 
-/// The figures in one line.
+/// The figures, in one line.
 pub(super) fn line(report: &WatchReport) -> String {
     let of = &report.scheduling;
     if of.processes == 0 {

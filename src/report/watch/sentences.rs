@@ -1,15 +1,15 @@
 //! The three sentences that a report begins with.
 
 use super::model::{ProcessReport, ThreadReport, WatchReport};
-use super::numbers::short;
+use super::numbers::{between, short};
 use crate::observe::event::State;
 use crate::sys::pid::Pid;
 use crate::sys::procfs::text::printable;
 
-/// Shorter times as a zombie are a parent that was about to reap.
+/// For less than this, the parent was about to reap it.
 const LONG_ZOMBIE_NS: u64 = 10_000_000;
 
-/// Where the time went and why; how many CPUs were in use; what was amiss.
+/// Where the time went and why; how many CPUs were used; which problems there were.
 pub(super) fn sentences(report: &WatchReport) -> Vec<String> {
     vec![time(report), cpus(report), trouble(report)]
 }
@@ -22,7 +22,7 @@ fn time(report: &WatchReport) -> String {
     let Some(root) = report.processes.iter().find(|process| process.pid == report.pid) else {
         return format!("{what} was watched for {}.", short(report.wall_ns));
     };
-    // Those of the main thread: what the others did meanwhile is theirs.
+    // The times of the main thread, not of the others meanwhile.
     let to_the_end = |main: &&ThreadReport| main.tid == root.pid && main.ended_ns == root.ended_ns;
     let main = root.threads.iter().find(to_the_end);
     let times = match main {
@@ -34,7 +34,12 @@ fn time(report: &WatchReport) -> String {
     let mut parts: Vec<(u64, &str)> =
         times.into_iter().zip(words).filter(|(ns, _)| *ns * 2_000 >= all).collect();
     parts.sort_by_key(|(ns, _)| std::cmp::Reverse(*ns));
-    let parts: Vec<String> = parts.iter().map(|(ns, word)| format!("{word} {}", percent(*ns, all))).collect();
+    let is_lower_bound = main.map_or(root.ready_is_lower_bound, |main| main.ready_is_lower_bound);
+    let part = |(ns, word): &(u64, &str)| {
+        let bound = if *word == "ready" && is_lower_bound { "≥" } else { "" };
+        format!("{word} {bound}{}", percent(*ns, all))
+    };
+    let parts: Vec<String> = parts.iter().map(part).collect();
     let longest = report
         .processes
         .iter()
@@ -42,9 +47,10 @@ fn time(report: &WatchReport) -> String {
         .filter(|(_, wait)| wait.on != "not seen")
         .max_by_key(|(process, wait)| (wait.longest_ns, process.pid));
     let longest = longest.map_or(String::new(), |(process, wait)| {
+        let wake_delays_ns = wait.ns - wait.at_least_ns;
         format!(
             "; the longest wait was {} of {} {} for {}",
-            short(wait.longest_ns),
+            between(wait.longest_ns, wait.longest_ns.saturating_sub(wake_delays_ns)),
             process.pid,
             process.name,
             wait.on
@@ -77,7 +83,7 @@ fn cpus(report: &WatchReport) -> String {
 
 fn trouble(report: &WatchReport) -> String {
     let mut parts = Vec::new();
-    // The command itself is the watch's to reap.
+    // The watch itself reaps the command.
     let lasts =
         |process: &&ProcessReport| process.zombie_at_least_ns >= LONG_ZOMBIE_NS && process.pid != report.pid;
     let long: Vec<&ProcessReport> = report.processes.iter().filter(lasts).collect();

@@ -1,7 +1,6 @@
-//! The drawing as SVG: a file that prints, and the part of it that the page embeds.
+//! The drawing as an SVG file, for printing.
 //!
-//! Horizontal places are percentages of the lanes' width, so that the page zooms by making that wider: neither
-//! text nor hatching is stretched.
+//! Horizontal positions are percentages of the width of the lanes, so that neither text nor hatching is stretched.
 
 use std::fmt::Write;
 
@@ -14,8 +13,8 @@ pub(super) const LANE: usize = 24;
 const FILLED: f64 = 16.0;
 const ABOVE: f64 = 4.0;
 const DEPTH: usize = 80;
-/// Colours of Okabe and Ito's palette, which colour-blind people can tell apart, chosen so that their
-/// brightness differs too; blocked, the commonest, is the quietest.
+/// Colours of Okabe and Ito's palette, which colour-blind people can distinguish, with different brightness; blocked, the
+/// most frequent state, is the least prominent.
 const COLOURS: [(State, &str, &str); 6] = [
     (State::Running, "#0072B2", "it has a CPU"),
     (State::Ready, "#E69F00", "it could run and waits for a CPU"),
@@ -34,7 +33,7 @@ pub(super) const DEFINITIONS: &str = "<defs><pattern id=\"bounds\" width=\"6\" h
      patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
      <rect width=\"6\" height=\"6\" fill=\"#fff\"/><rect width=\"2.4\" height=\"6\" fill=\"#4A4F57\"/></pattern></defs>";
 
-/// A file of its own, 1,000 pixels wide, to be printed or put into a text.
+/// A file, 1,000 pixels wide.
 pub fn file(drawing: &Drawing, title: &str, remarks: &[String]) -> Vec<u8> {
     const WIDTH: usize = 1_000;
     const LABELS: usize = 190;
@@ -91,7 +90,7 @@ pub(super) fn height(drawing: &Drawing) -> usize {
     drawing.lanes.len() * LANE + if drawing.depth.is_empty() { 0 } else { DEPTH + 20 }
 }
 
-/// Everything between the headings and the axis.
+/// The lanes, without headings and axis.
 pub(super) fn lanes(drawing: &Drawing) -> String {
     let scale = Scale { length_ns: drawing.length_ns as f64 };
     let mut svg = String::new();
@@ -129,7 +128,7 @@ fn draw_lane(lane: &Lane, y: f64, scale: &Scale, svg: &mut String) {
             rect(svg, (x, y + FILLED - height), (width, height), fill(piece, state), Some(&piece.text));
             continue;
         }
-        // The busiest stands at the bottom, so that its height is read like a gauge.
+        // Running is at the bottom, so that its height reads like a gauge.
         let _ = write!(svg, "<g><title>{}</title>", escape(&piece.text));
         let mut bottom = y + FILLED;
         for (state, share) in &piece.shares {
@@ -170,10 +169,11 @@ fn arrow_colour(kind: ArrowKind) -> &'static str {
     match kind {
         ArrowKind::Fork => "#1c1e21",
         ArrowKind::Message => "#009E73",
+        ArrowKind::Signal => "#D55E00",
     }
 }
 
-/// A line that ends in a dot at its head: a pointed head would need the angle, which zooming changes.
+/// A line with a dot at its head: a pointed head would need the angle, which depends on the width.
 fn draw_arrow(arrow: &Arrow, scale: &Scale, svg: &mut String) {
     let middle = |lane: usize| (lane * LANE) as f64 + ABOVE + FILLED / 2.0;
     let (x1, y1) = (scale.percent(arrow.from.1), middle(arrow.from.0));
@@ -204,7 +204,7 @@ fn draw_depth(drawing: &Drawing, scale: &Scale, svg: &mut String) {
     );
 }
 
-/// Marks at round times, about ten.
+/// About ten marks, at round times.
 pub(super) fn axis(drawing: &Drawing, y: usize) -> String {
     let scale = Scale { length_ns: drawing.length_ns as f64 };
     let mut svg =
@@ -258,7 +258,7 @@ pub(super) fn legend(drawing: &Drawing) -> Vec<(String, String)> {
         .iter()
         .map(|(state, colour, words)| (block(colour), format!("{}: {words}", state.word())))
         .collect();
-    let bounds = "hatched: the reaping came at some moment in this time; before it, a zombie".to_owned();
+    let bounds = "hatched: reaped at some time in this period; before that, a zombie".to_owned();
     rows.push((block("url(#bounds)"), bounds));
     let has = |kind| drawing.arrows.iter().any(|arrow| arrow.kind == kind);
     if drawing.lanes.iter().any(|lane| lane.kind == LaneKind::Cpu) {
@@ -274,10 +274,13 @@ pub(super) fn legend(drawing: &Drawing) -> Vec<(String, String)> {
         ));
     }
     if has(ArrowKind::Fork) {
-        rows.push((arrow(ArrowKind::Fork), "made a process (fork); the dot is at the child".to_owned()));
+        rows.push((arrow(ArrowKind::Fork), "forked a process; the dot is at the child".to_owned()));
     }
     if has(ArrowKind::Message) {
         rows.push((arrow(ArrowKind::Message), "a message; the dot is where it was taken".to_owned()));
+    }
+    if has(ArrowKind::Signal) {
+        rows.push((arrow(ArrowKind::Signal), "a signal; the dot is at the receiver".to_owned()));
     }
     rows
 }

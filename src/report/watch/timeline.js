@@ -12,6 +12,17 @@ const FALLBACK = {
   lock: "#006b4f", ink: "#1c1e21", faint: "#5b6570", line: "#e3e6ea", paper: "#ffffff",
 };
 
+/** What each mark of the drawing means. */
+const MEANINGS = {
+  running: "it has a CPU", ready: "it could run and waits for a CPU", blocked: "it waits for something else",
+  stopped: "stopped by a signal or a debugger", zombie: "ended, its exit status not yet taken by its parent",
+  unknown: "alive, in an unknown state", bounds: "reaped at some time in this period; before that, a zombie",
+  lock: "it held the lock", cpu: "in a CPU's lane: the process that had it, a colour for each",
+  fork: "forked a process; the arrow ends at the child", message: "a message; the arrow ends where it was taken",
+  signal: "a signal; the arrow ends at the receiver",
+};
+const ARROWS = { fork: [], message: [4, 2], signal: [1.5, 2.5] };
+
 /** A time in the unit that reads best. */
 export function duration(ns) {
   const units = [[1e9, "s"], [1e6, "ms"], [1e3, "µs"], [1, "ns"]];
@@ -77,14 +88,30 @@ export class Timeline {
     this.drawLegend();
   }
 
+  /** The marks of the present drawing: states always, the rest where they occur. */
+  marks() {
+    const { lanes, arrows } = this.model;
+    const has = {
+      cpu: lanes.some((lane) => lane.kind === "cpu"),
+      lock: lanes.some((lane) => lane.lock_spans?.length),
+      bounds: lanes.some((lane) => lane.pieces.some((piece) => piece.known === false)),
+    };
+    for (const kind of Object.keys(ARROWS)) has[kind] = arrows.some((arrow) => arrow.kind === kind);
+    return [...STATES, ...Object.keys(has).filter((mark) => has[mark])];
+  }
+
   drawLegend() {
-    this.legend.replaceChildren(...[...STATES, "lock", "reaped in here"].map((state) => {
+    const marks = this.marks();
+    if (marks.join() === this.shownMarks) return;
+    this.shownMarks = marks.join();
+    this.legend.replaceChildren(...marks.map((state) => {
       const row = document.createElement("li");
       const sample = document.createElement("canvas");
       sample.width = 44;
       sample.height = 24;
       sample.className = "tl-sample";
-      row.append(sample, document.createTextNode(` ${this.words(state)}`));
+      const name = STATES.includes(state) ? `${this.words(state)}: ` : "";
+      row.append(sample, document.createTextNode(` ${name}${this.words(MEANINGS[state])}`));
       requestAnimationFrame(() => {
         const pen = sample.getContext("2d");
         this.colours();
@@ -92,10 +119,13 @@ export class Timeline {
         if (state === "lock") {
           pen.fillStyle = this.colour.lock;
           pen.fillRect(0, 8, 22, 3);
-        } else if (state === "reaped in here") {
-          pen.strokeStyle = this.colour.zombie;
-          pen.setLineDash([3, 2]);
-          pen.strokeRect(0.5, 2.5, 21, 7);
+        } else if (state === "bounds") {
+          this.hatch(pen, this.colour.zombie, 0, 1, 22, 10);
+        } else if (state === "cpu") {
+          pen.fillStyle = OWNERS[0];
+          pen.fillRect(0, 0, 22, 12);
+        } else if (state in ARROWS) {
+          this.arrow(pen, state, 0, 6, 20, 6);
         } else {
           this.block(pen, state, 0, 0, 22, 12);
         }
@@ -107,6 +137,7 @@ export class Timeline {
   /** Shows another drawing, or the same after it has grown. */
   set(model) {
     this.model = model;
+    this.drawLegend();
     if (this.follows) [this.from, this.to] = [this.from === 0 ? 0 : Math.max(0, model.length_ns - (this.to - this.from)), model.length_ns];
     this.ask();
   }
@@ -296,11 +327,8 @@ export class Timeline {
       return;
     }
     if (piece?.known === false) {
-      // Somewhere between these two moments: an outline, not a fill.
-      pen.strokeStyle = this.colour[shares[0][0]] ?? this.colour.faint;
-      pen.setLineDash([3, 2]);
-      pen.strokeRect(x + 0.5, y + 3.5, Math.max(1, width - 1), height - 7);
-      pen.setLineDash([]);
+      // Somewhere between these two moments: hatched, not filled.
+      this.hatch(pen, this.colour[shares[0][0]] ?? this.colour.faint, x, y + 3, width, height - 6);
       return;
     }
     if (shares.length === 1) {
@@ -314,6 +342,24 @@ export class Timeline {
       pen.fillStyle = this.colour[state] ?? this.colour.unknown;
       pen.fillRect(x, bottom, width, part);
     }
+  }
+
+  hatch(pen, colour, x, y, width, height) {
+    pen.save();
+    pen.beginPath();
+    pen.rect(x, y, Math.max(1, width), height);
+    pen.clip();
+    pen.strokeStyle = colour;
+    pen.lineWidth = 1.2;
+    pen.beginPath();
+    const begin = Math.max(x, -10), end = Math.min(x + width, (this.width ?? 4000) + 10);
+    for (let at = begin - (begin % 5) - height; at < end; at += 5) {
+      pen.moveTo(at, y + height);
+      pen.lineTo(at + height, y);
+    }
+    pen.stroke();
+    pen.strokeRect(x + 0.5, y + 0.5, Math.max(0.5, width - 1), height - 1);
+    pen.restore();
   }
 
   block(pen, state, x, y, width, height) {
@@ -355,23 +401,28 @@ export class Timeline {
       const place = ([lane, ns]) => [this.x(ns), AXIS + lane * LANE + LANE / 2 - scrolled];
       const [[x1, y1], [x2, y2]] = [place(arrow.from), place(arrow.to)];
       if (Math.max(y1, y2) < 0 || Math.min(y1, y2) > height) continue;
-      pen.strokeStyle = arrow.kind === "fork" ? this.colour.faint : this.colour.ink;
       pen.globalAlpha = 0.65;
-      pen.setLineDash(arrow.kind === "fork" ? [] : [4, 2]);
-      pen.lineWidth = 1;
-      pen.beginPath();
-      pen.moveTo(x1, y1);
-      pen.lineTo(x2, y2);
-      pen.stroke();
-      const angle = Math.atan2(y2 - y1, x2 - x1);
-      pen.beginPath();
-      pen.moveTo(x2, y2);
-      for (const turn of [2.7, -2.7]) pen.lineTo(x2 + 7 * Math.cos(angle + turn), y2 + 7 * Math.sin(angle + turn));
-      pen.closePath();
-      pen.fillStyle = pen.strokeStyle;
-      pen.fill();
+      this.arrow(pen, arrow.kind, x1, y1, x2, y2);
     }
     pen.restore();
+  }
+
+  arrow(pen, kind, x1, y1, x2, y2) {
+    pen.strokeStyle = { fork: this.colour.faint, signal: OWNERS[1] }[kind] ?? this.colour.ink;
+    pen.setLineDash(ARROWS[kind] ?? []);
+    pen.lineWidth = kind === "signal" ? 1.6 : 1;
+    pen.beginPath();
+    pen.moveTo(x1, y1);
+    pen.lineTo(x2, y2);
+    pen.stroke();
+    pen.setLineDash([]);
+    const angle = Math.atan2(y2 - y1, x2 - x1);
+    pen.beginPath();
+    pen.moveTo(x2, y2);
+    for (const turn of [2.7, -2.7]) pen.lineTo(x2 + 7 * Math.cos(angle + turn), y2 + 7 * Math.sin(angle + turn));
+    pen.closePath();
+    pen.fillStyle = pen.strokeStyle;
+    pen.fill();
   }
 
   depth(pen, y) {

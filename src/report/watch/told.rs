@@ -1,4 +1,4 @@
-//! What notes amount to: spans in which a lock was held, the depth of a queue, messages from put to get.
+//! What notes add up to: spans in which a lock was held, the depth of a queue, messages from put to get.
 
 use crate::sys::pid::Pid;
 use std::collections::{HashMap, HashSet};
@@ -13,7 +13,7 @@ pub(super) struct LockSpan {
     pub(super) to_ns: u64,
 }
 
-/// Pairs each `lock` with the same process's next `unlock`; one without a partner lasts to `end_ns`.
+/// Pairs each `lock` with the next `unlock` of the same process; one without a partner lasts to `end_ns`.
 pub(super) fn lock_spans(notes: &[Note], end_ns: u64) -> Vec<LockSpan> {
     let mut open: HashMap<Pid, u64> = HashMap::new();
     let mut held = Vec::new();
@@ -34,8 +34,8 @@ pub(super) fn lock_spans(notes: &[Note], end_ns: u64) -> Vec<LockSpan> {
     held
 }
 
-/// How many messages were in the queue after each `put` and `get`. A `put` is told when it is done, which the
-/// `get` of the same message may be before it: the sum is right again then.
+/// The number of messages in the queue after each `put` and `get`. A `put` is reported when it is done, possibly after the
+/// `get` of the same message, which corrects the number.
 pub(super) fn depth(notes: &[Note]) -> Vec<(u64, u64)> {
     let mut depth = 0_i64;
     let mut got = HashSet::new();
@@ -43,7 +43,7 @@ pub(super) fn depth(notes: &[Note]) -> Vec<(u64, u64)> {
     for note in in_time(notes) {
         depth += match &note.fact {
             Some(Fact::Put(_)) => 1,
-            // One that came back to the queue, because its taker died, is taken twice.
+            // A message that returned to the queue because its taker died is taken twice.
             Some(Fact::Taken(message)) => -i64::from(got.insert(message)),
             _ => continue,
         };
@@ -52,7 +52,7 @@ pub(super) fn depth(notes: &[Note]) -> Vec<(u64, u64)> {
     depths
 }
 
-/// Each message from the process that put it to the one that got it.
+/// Each message, from the put to the get.
 pub(super) fn messages(notes: &[Note]) -> Vec<(&Note, &Note)> {
     let notes = in_time(notes);
     let mut made: HashMap<&Message, &Note> = HashMap::new();
@@ -68,7 +68,7 @@ pub(super) fn messages(notes: &[Note]) -> Vec<(&Note, &Note)> {
     notes.iter().filter_map(|note| Some((got(note)?, *note))).collect()
 }
 
-/// Notes of several processes come in the order in which they were passed on.
+/// Sorts notes, which arrive in the order in which they were written, by time.
 fn in_time(notes: &[Note]) -> Vec<&Note> {
     let mut notes: Vec<&Note> = notes.iter().collect();
     notes.sort_by_key(|note| note.at_ns);

@@ -7,7 +7,7 @@ use crate::observe::notes::{Fact, Note};
 use crate::observe::timeline::{Process, Span, Timeline};
 use crate::observe::waits::Ends;
 use crate::observe::watch::{Hang, Watch, origin_ns};
-use crate::report::watch::text::circle;
+use crate::report::watch::deadlock::circle;
 use crate::serve::protocol::{DeadlockView, LaneView, NoteView, PieceView, Tick};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pid::Pid;

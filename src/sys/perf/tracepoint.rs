@@ -24,11 +24,19 @@ impl Tracepoint {
         let (_, offset, size) = self.fields.iter().find(|(name, ..)| name == field)?;
         let bytes = raw.get(*offset..offset.checked_add(*size)?)?;
         Some(match *size {
+            1 => i64::from(i8::from_ne_bytes(bytes.try_into().ok()?)),
             2 => i64::from(i16::from_ne_bytes(bytes.try_into().ok()?)),
             4 => i64::from(i32::from_ne_bytes(bytes.try_into().ok()?)),
             8 => i64::from_ne_bytes(bytes.try_into().ok()?),
             _ => return None,
         })
+    }
+
+    /// Whether the record was written in an interrupt, which has nothing to do with the thread that was running.
+    pub fn in_interrupt(&self, raw: &[u8]) -> bool {
+        // `TRACE_FLAG_HARDIRQ`, `TRACE_FLAG_SOFTIRQ` and `TRACE_FLAG_NMI` of `linux/trace_events.h`.
+        const INTERRUPT: i64 = 0x08 | 0x10 | 0x40;
+        self.number(raw, "common_flags").is_some_and(|flags| flags & INTERRUPT != 0)
     }
 
     /// Whether `raw` is a record of this tracepoint: its ID is the first field of every record (`common_type`).

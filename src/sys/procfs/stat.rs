@@ -150,6 +150,14 @@ pub fn ticks_to_ns(ticks: u64) -> u64 {
     ticks * (1_000_000_000 / u64::try_from(per_second).unwrap_or(100).max(1))
 }
 
+/// A start time in clock ticks since boot as nanoseconds of `CLOCK_MONOTONIC`, rounded down to a tick.
+pub fn started_ns(start_ticks: u64) -> u64 {
+    use crate::sys::clock::{monotonic_ns, since_boot_ns};
+    // The kernel counts it on the clock that goes on while the machine is suspended.
+    let suspended_ns = since_boot_ns().saturating_sub(monotonic_ns());
+    ticks_to_ns(start_ticks).saturating_sub(suspended_ns)
+}
+
 /// The time that the hypervisor has stolen from all CPUs since boot, in nanoseconds (`steal` in `/proc/stat`).
 pub fn stolen_ns() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/stat").ok()?;

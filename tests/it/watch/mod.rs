@@ -1,6 +1,8 @@
 //! `proclab watch` from outside: the program runs as ever, and the report tells its whole life.
 
 mod deadlocks;
+mod environments;
+mod matrix;
 mod privileged;
 mod programs;
 mod truth;
@@ -54,6 +56,8 @@ pub(crate) fn tests() -> Vec<Trial> {
     ];
     own.into_iter()
         .chain(truth::tests())
+        .chain(matrix::tests())
+        .chain(environments::tests())
         .chain(privileged::tests())
         .chain(deadlocks::tests())
         .chain(views::tests())
@@ -499,7 +503,7 @@ fn the_picture() -> Outcome {
     let picture = std::fs::read_to_string(&file)?;
     check(picture.starts_with("<svg xmlns") && picture.trim_end().ends_with("</svg>"), "the picture is cut")?;
     check(!picture.contains("<b>"), "an argument became a tag")?;
-    for word in ["running on CPU", "ready: it could run", "hatched: ", "made a process (fork)"] {
+    for word in ["running on CPU", "ready: it could run", "hatched: ", "forked a process"] {
         check(picture.contains(word), format!("{word:?} is not in the picture"))?;
     }
     Ok(())

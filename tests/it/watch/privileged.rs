@@ -80,16 +80,38 @@ fn as_nobody(
     script: &[&str],
     before: &str,
 ) -> Result<serde_json::Value, libtest_mimic::Failed> {
+    let script = format!("{}; true", script.join("; "));
+    let command = nobody(scratch, &["--tier", "exact"], &script, before)?;
+    let output = command.ok_or("only root can become another user")?.output()?;
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("{error}: {}", String::from_utf8_lossy(&output.stderr)).into())
+}
+
+/// A watch of a shell script by user `nobody`, in a PID namespace of its own after `before`.
+pub(super) fn nobody(
+    scratch: &Scratch,
+    options: &[&str],
+    script: &str,
+    before: &str,
+) -> Result<Option<Command>, libtest_mimic::Failed> {
+    if !nix::unistd::geteuid().is_root() {
+        println!("left out: a watch by another user (only root can become one)");
+        return Ok(None);
+    }
     // A build may lie where nobody can go.
     let proclab = scratch.file("proclab");
     std::fs::copy(env!("CARGO_BIN_EXE_proclab"), &proclab)?;
     let user = NOBODY.to_string();
-    let watch = format!(
-        "{before} exec setpriv --reuid={user} --regid={user} --clear-groups \
-         {proclab} watch --tier exact --format json -- sh -c '{}; true'",
-        script.join("; ")
-    );
-    let output = Command::new("unshare").args(["-mpf", "--mount-proc", "sh", "-c", &watch]).output()?;
-    serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("{error}: {}", String::from_utf8_lossy(&output.stderr)).into())
+    let become_nobody = "setpriv --reuid=$0 --regid=$0 --clear-groups";
+    let mut command = Command::new("unshare");
+    command.args([
+        "-mpf",
+        "--mount-proc",
+        "sh",
+        "-c",
+        &format!("{before} exec {become_nobody} \"$@\""),
+        &user,
+    ]);
+    command.args([&proclab, "watch", "--format", "json"]).args(options).args(["--", "sh", "-c", script]);
+    Ok(Some(command))
 }

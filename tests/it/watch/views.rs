@@ -165,13 +165,15 @@ fn as_root(command: &[&str]) -> Result<Option<Value>, Failed> {
 }
 
 fn signals() -> Outcome {
-    let Some(report) = as_root(&["bash", "-c", "sleep 5 & kill -TERM $!; wait; true"])? else {
-        return Ok(());
-    };
+    let script = "sleep 5 & kill -TERM $!; wait; timeout 0.1 sleep 5; true";
+    let Some(report) = as_root(&["bash", "-c", script])? else { return Ok(()) };
     let root = &processes(&report)[0];
     let sent = report["signals"].as_array().ok_or("no signals")?;
     let term = sent.iter().find(|one| one["signal"] == "SIGTERM").ok_or_else(|| format!("{sent:?}"))?;
-    check(term["from"] == root["pid"] && term["to"] != root["pid"], term)
+    check(term["from"] == root["pid"] && term["to"] != root["pid"], term)?;
+    // The timer of `timeout` is not sent by whatever happened to run.
+    let alarm = sent.iter().find(|one| one["signal"] == "SIGALRM").ok_or_else(|| format!("{sent:?}"))?;
+    check(alarm["from"] == 0, alarm)
 }
 
 fn namespace() -> Outcome {

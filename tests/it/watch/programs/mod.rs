@@ -25,12 +25,28 @@ pub(super) fn program(scratch: &Scratch, name: &str) -> Result<Option<String>, F
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) tid: u64,
-    /// By its own CPU clock, without and with what the main thread did before it came to `main`.
-    pub(super) running_ns: (u64, u64),
-    /// The same by the kernel's sums.
-    pub(super) ready_ns: (u64, u64),
-    /// Each phase by its letter, and how long it took.
-    pub(super) phases: Vec<(char, u64)>,
+    /// From where to where the following was measured, `CLOCK_MONOTONIC`.
+    pub(super) begun_ns: u64,
+    pub(super) looked_ns: u64,
+    /// By its own CPU clock.
+    pub(super) running_ns: u64,
+    /// By the kernel's sums.
+    pub(super) ready_ns: u64,
+    pub(super) phases: Vec<Phase>,
+}
+
+/// A phase of a script.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Phase {
+    pub(super) letter: char,
+    pub(super) ns: u64,
+}
+
+impl Account {
+    /// How long the phases with these letters took.
+    pub(super) fn ns_of(&self, letters: &str) -> u64 {
+        self.phases.iter().filter(|phase| letters.contains(phase.letter)).map(|phase| phase.ns).sum()
+    }
 }
 
 /// The accounts that `phases` has printed.
@@ -38,11 +54,15 @@ pub(super) fn accounts(text: &str) -> Result<Vec<Account>, Failed> {
     let account = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let number = |at: usize| words.get(at)?.parse::<u64>().ok();
-        let phase = |pair: &[&str]| Some((pair.first()?.chars().next()?, pair.get(1)?.parse().ok()?));
+        let phase = |pair: &[&str]| {
+            Some(Phase { letter: pair.first()?.chars().next()?, ns: pair.get(1)?.parse().ok()? })
+        };
         Some(Account {
             tid: number(0)?,
-            running_ns: (number(1)?, number(2)?),
-            ready_ns: (number(3)?, number(4)?),
+            begun_ns: number(1)?,
+            looked_ns: number(2)?,
+            running_ns: number(3)?,
+            ready_ns: number(4)?,
             phases: words.get(5..)?.chunks(2).map(phase).collect::<Option<_>>()?,
         })
     };

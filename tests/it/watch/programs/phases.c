@@ -1,11 +1,14 @@
 /* A program whose truth is known. Each argument is a thread's script, the first one the main thread's: a letter
- * and a number of milliseconds for each phase. At its end it prints what each thread did, by its own clocks and by
- * the kernel's sums.
+ * and a number of milliseconds for each phase. With `-p N` in front, N children play the scripts and the parent waits
+ * for them. With `-d` it may not be inspected by its user's other processes. At its end each process prints a line for each thread: its TID, when it began and when it looked at its
+ * sums for the last time (CLOCK_MONOTONIC), its time on and in line for a CPU between the two, and each phase with its
+ * length.
  *
  *   b busy, by the thread's own CPU clock     s asleep
  *   r reads from a pipe that a child writes   u receives from a socket that a child sends to
  *   f wants a file lock that a child holds    x wants a semaphore that a child posts
  *   c waits for a child                       t stopped, until a child continues it
+ *   v waits for a child of vfork to exec      m wants a mutex that another thread holds
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -17,6 +20,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -24,7 +28,7 @@
 #include <unistd.h>
 
 struct phase { char what; long long ns; };
-struct account { long tid; int n; struct phase phases[64]; long long cpu, ready, cpu_before, ready_before; const char *script; };
+struct account { long tid; int n; struct phase phases[64]; long long begun, looked, cpu, ready; const char *script; };
 
 static long long now(clockid_t clock) {
     struct timespec t;
@@ -45,6 +49,27 @@ static long long ready(void) {
 }
 
 static void rest(int ms) { usleep(ms * 1000); }
+
+static int is_stopped(int pid) {
+    char path[40], letter = 0;
+    sprintf(path, "/proc/%d/stat", pid);
+    FILE *file = fopen(path, "r");
+    if (!file) _exit(1);
+    fscanf(file, "%*d %*s %c", &letter);
+    fclose(file);
+    return letter == 'T';
+}
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_barrier_t held;
+
+static void *hold(void *ms) {
+    pthread_mutex_lock(&mutex);
+    pthread_barrier_wait(&held);
+    rest(*(int *)ms);
+    pthread_mutex_unlock(&mutex);
+    return 0;
+}
 
 static void play(char what, int ms) {
     int fd[2], child, lock;
@@ -79,8 +104,27 @@ static void play(char what, int ms) {
         break;
     case 't': {
         int own = getpid();
-        if (!(child = fork())) { rest(ms); kill(own, SIGCONT); _exit(0); }
+        if (!(child = fork())) { while (!is_stopped(own)) rest(1); rest(ms); kill(own, SIGCONT); _exit(0); }
         raise(SIGSTOP); break;
+    }
+    case 'v': {
+        if (!(child = vfork())) {
+            /* The child of vfork has the parent's memory, so it sleeps before its exec without touching it. */
+            struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+            nanosleep(&t, 0);
+            execlp("true", "true", (char *)0);
+            _exit(127);
+        }
+        break;
+    }
+    case 'm': {
+        pthread_t holder;
+        pthread_barrier_init(&held, 0, 2);
+        pthread_create(&holder, 0, hold, &ms);
+        pthread_barrier_wait(&held);
+        pthread_mutex_lock(&mutex), pthread_mutex_unlock(&mutex);
+        pthread_join(holder, 0);
+        return;
     }
     default: return;
     }
@@ -91,6 +135,8 @@ static void *thread(void *argument) {
     struct account *account = argument;
     const char *at = account->script;
     account->tid = syscall(SYS_gettid);
+    long long ready_before = ready(), cpu_before = now(CLOCK_THREAD_CPUTIME_ID);
+    account->begun = now(CLOCK_MONOTONIC);
     while (*at) {
         char what = *at++;
         int ms = strtol(at, (char **)&at, 10);
@@ -99,37 +145,44 @@ static void *thread(void *argument) {
         account->phases[account->n++] = (struct phase){what, now(CLOCK_MONOTONIC) - begin};
         while (*at == ' ') at++;
     }
-    if (account->tid != getpid()) {
-        account->cpu = now(CLOCK_THREAD_CPUTIME_ID);
-        account->ready = ready();
-    }
+    account->looked = now(CLOCK_MONOTONIC);
+    account->cpu = now(CLOCK_THREAD_CPUTIME_ID) - cpu_before;
+    account->ready = ready() - ready_before;
     return 0;
 }
 
-static void tell(struct account *account) {
-    printf("%ld %lld %lld %lld %lld", account->tid, account->cpu - account->cpu_before, account->cpu,
-           account->ready - account->ready_before, account->ready);
-    for (int p = 0; p < account->n; p++) printf(" %c %lld", account->phases[p].what, account->phases[p].ns);
-    printf("\n");
-}
-
-int main(int n, char **script) {
+static void scripts(int n, char **script) {
     static struct account accounts[100];
-    /* Somewhere in this lies its exec, from which a watched command counts. */
-    accounts[1].cpu_before = now(CLOCK_THREAD_CPUTIME_ID);
-    accounts[1].ready_before = ready();
+    static char text[100 * 1000];
     pthread_t threads[100];
-    for (int i = 2; i < n; i++) {
+    int length = 0;
+    for (int i = 1; i < n; i++) {
         accounts[i].script = script[i];
         pthread_create(&threads[i], 0, thread, &accounts[i]);
     }
-    accounts[1].script = n > 1 ? script[1] : "";
-    thread(&accounts[1]);
-    for (int i = 2; i < n; i++) pthread_join(threads[i], 0);
-    for (int i = 2; i < n; i++) tell(&accounts[i]);
-    accounts[1].ready = ready();
-    accounts[1].cpu = now(CLOCK_THREAD_CPUTIME_ID);
-    tell(&accounts[1]);
-    fflush(stdout);
+    accounts[0].script = script[0];
+    thread(&accounts[0]);
+    for (int i = 1; i < n; i++) pthread_join(threads[i], 0);
+    for (int i = 0; i < n; i++) {
+        struct account *of = &accounts[i];
+        length += sprintf(text + length, "%ld %lld %lld %lld %lld", of->tid, of->begun, of->looked, of->cpu, of->ready);
+        for (int p = 0; p < of->n; p++) length += sprintf(text + length, " %c %lld", of->phases[p].what, of->phases[p].ns);
+        text[length++] = '\n';
+    }
+    /* In one piece, for others write there too. */
+    write(1, text, length);
+}
+
+int main(int n, char **script) {
+    if (n > 2 && !strcmp(script[1], "-d")) prctl(PR_SET_DUMPABLE, 0), n--, script++;
+    if (n > 3 && !strcmp(script[1], "-p")) {
+        int children = atoi(script[2]);
+        for (int i = 0; i < children; i++) {
+            if (!fork()) { scripts(n - 3, script + 3); _exit(0); }
+        }
+        while (wait(0) > 0) ;
+    } else {
+        scripts(n - 1, script + 1);
+    }
     _exit(0);
 }
