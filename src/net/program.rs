@@ -57,7 +57,7 @@ pub struct Context<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needs {
     /// Whether it listens or connects.
-    pub place: Place,
+    pub opening: Opening,
     /// The maximum length of an input line in bytes; `None` if it reads no input.
     pub input: Option<usize>,
     /// The transport protocol.
@@ -66,7 +66,7 @@ pub struct Needs {
 
 /// Whether an end listens or connects.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Opening {
     /// It listens.
     Listen {
         /// The maximum number of open connections, each of which needs a descriptor.
@@ -93,13 +93,13 @@ pub enum Transport {
 impl Needs {
     /// A TCP server for up to `connections` at once, without input.
     pub fn listen(connections: usize) -> Self {
-        Self { place: Place::Listen { connections }, input: None, transport: Transport::Tcp }
+        Self { opening: Opening::Listen { connections }, input: None, transport: Transport::Tcp }
     }
 
     /// A TCP client without input, for which `other_end` must listen at the address `to`.
     pub fn connect(to: &str, other_end: &'static str) -> Self {
-        let place = Place::Connect { to: to.to_owned(), other_end };
-        Self { place, input: None, transport: Transport::Tcp }
+        let opening = Opening::Connect { to: to.to_owned(), other_end };
+        Self { opening, input: None, transport: Transport::Tcp }
     }
 
     /// Adds that it reads input, in lines of up to `longest` bytes.

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::net::event::{Log, What};
     use crate::net::input::Line;
-    use crate::net::program::{Context, Place};
+    use crate::net::program::{Context, Opening};
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::sync::mpsc::channel;
@@ -182,7 +182,7 @@ mod tests {
     fn a_program_needs_one_file_and_one_line_to_be_on_the_command_line() {
         // `ping` is registered in tests only, by one line of `PROGRAMS`.
         let server = end(&["ping", "serve"]);
-        assert_eq!(server.needs().place, Place::Listen { connections: 7 });
+        assert_eq!(server.needs().opening, Opening::Listen { connections: 7 });
         let help = find("ping").unwrap().arguments();
         let help = help.find_subcommand("serve").unwrap().clone().render_help().to_string();
         assert!(help.contains("[default: 7]"), "{help}");

@@ -47,7 +47,9 @@ fn carry_out(name: Option<&str>, traced: Option<Traced>, args: &DemoArgs) -> Res
             return Err(Fault::interrupted(signal));
         }
         played.map_err(|error| {
-            Fault::could_not_run(&error).context(format_args!("the demo of {}", entry.name()))
+            Fault::could_not_run(&error)
+                .context(format_args!("the demo of {}", entry.name()))
+                .or_hint("run it with `-v` to see what each process does")
         })?;
     }
     let verdict = match failed {

@@ -9,7 +9,7 @@ use crate::net::address::{AddressError, resolve};
 use crate::net::connection::ConnectionError;
 use crate::net::event::{Log, What};
 use crate::net::input::{Line, lines};
-use crate::net::program::{Context, End, EndError, Place};
+use crate::net::program::{Context, End, EndError, Opening};
 use crate::net::trace::Trace;
 use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::{Interrupt, outlive_file_size_limit};
@@ -37,10 +37,10 @@ pub(crate) fn run(args: &NetArgs) -> ExitCode {
     match task {
         Task::Demo(name, args) => demo::run(name, common.trace, &args),
         Task::End(end) => {
-            let place = end.needs().place;
+            let opening = end.needs().opening;
             match run_end(&*end, common.trace.is_some()) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => fault(&error, &place).report(),
+                Err(error) => fault(&error, &opening).report(),
             }
         }
     }
@@ -52,20 +52,20 @@ fn run_end(end: &dyn End, is_traced: bool) -> Result<(), EndError> {
     // Held to the end: dropping it waits for the last packets and finishes the trace.
     let trace = Arc::new(Mutex::new(None));
     if is_traced {
-        if let Place::Connect { to, .. } = &needs.place {
+        if let Opening::Connect { to, .. } = &needs.opening {
             start_trace(&trace, resolve(to)?[0], &log);
         }
         log = tracing(log, Arc::clone(&trace));
     }
     // Only an end that sends lines reads the input: a server in the background must not touch a terminal.
     let input = needs.input.map_or_else(|| Ok(channel().1), stdin_lines)?;
-    let ended = match needs.place {
-        Place::Listen { connections } => {
+    let ended = match needs.opening {
+        Opening::Listen { connections } => {
             let interrupt = Interrupt::install().map_err(ConnectionError::io("Ctrl-C cannot be handled"))?;
             check_descriptors(connections as u64, &log);
             end.run(Context { input, stops: &[interrupt.as_fd()], log: &log })
         }
-        Place::Connect { .. } => end.run(Context { input, stops: &[], log: &log }),
+        Opening::Connect { .. } => end.run(Context { input, stops: &[], log: &log }),
     };
     drop(trace.lock().unwrap_or_else(PoisonError::into_inner).take());
     ended
@@ -114,28 +114,28 @@ fn start_trace(trace: &Mutex<Option<Trace>>, server: SocketAddr, log: &Log) {
     }
 }
 
-fn fault(error: &EndError, place: &Place) -> Fault {
+fn fault(error: &EndError, opening: &Opening) -> Fault {
     if let EndError::Usage { what, hint } = error {
         return Fault::bad_arguments(what).hint(hint.clone());
     }
     let fault = Fault::could_not_run(error);
-    match hint(error, place) {
+    match hint(error, opening) {
         Some(hint) => fault.hint(hint),
         None => fault,
     }
 }
 
-fn hint(error: &EndError, place: &Place) -> Option<String> {
+fn hint(error: &EndError, opening: &Opening) -> Option<String> {
     match error {
         EndError::Local { hint, .. } => Some(hint.clone()),
         EndError::Address(AddressError::Unknown { .. }) => {
             Some("an address is HOST:PORT, such as 127.0.0.1:9000".to_owned())
         }
-        EndError::Address(AddressError::Connect { .. }) => match place {
-            Place::Connect { to, other_end } => {
+        EndError::Address(AddressError::Connect { .. }) => match opening {
+            Opening::Connect { to, other_end } => {
                 Some(format!("start the other end first: proclab net {other_end} --bind {to}"))
             }
-            Place::Listen { .. } => None,
+            Opening::Listen { .. } => None,
         },
         EndError::Address(AddressError::Bind { source, .. }) => Some(match source.kind() {
             io::ErrorKind::AddrInUse => {

@@ -3,7 +3,7 @@
 use super::damage::{Damage, Wire};
 use crate::net::event::{Event, Log, What, chain};
 use crate::net::input::Line;
-use crate::net::program::{Context, End, Place, Transport};
+use crate::net::program::{Context, End, Opening, Transport};
 use crate::net::trace::Trace;
 use crate::process::{Child, Exit, Process, StartMethod};
 use crate::supervisor::Supervisor;
@@ -403,12 +403,12 @@ fn run_end<E: End>(end: E, script: Vec<String>, events: control::Sender<Event>) 
         let _ = lines.try_send(Line::Text(line));
     }
     drop(lines);
-    let ended = match end.needs().place {
-        Place::Listen { .. } => {
+    let ended = match end.needs().opening {
+        Opening::Listen { .. } => {
             let interrupt = Interrupt::install().map_err(|error| error.to_string())?;
             end.run(Context { input, stops: &[interrupt.as_fd()], log: &log })
         }
-        Place::Connect { .. } => end.run(Context { input, stops: &[], log: &log }),
+        Opening::Connect { .. } => end.run(Context { input, stops: &[], log: &log }),
     };
     ended.map_err(|error| chain(&error))
 }

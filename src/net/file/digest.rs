@@ -97,14 +97,14 @@ impl State {
 
 /// Hashes buffers in order.
 #[derive(Debug)]
-pub struct Hasher(Place);
+pub struct Hasher(Backend);
 
 #[derive(Debug)]
-enum Place {
+enum Backend {
     /// The transferring thread hashes.
-    Here { state: State, buffer: Vec<u8> },
+    Inline { state: State, buffer: Vec<u8> },
     /// A separate thread hashes while the next buffer is transferred.
-    Beside { full: SyncSender<(Vec<u8>, usize)>, empty: Receiver<Vec<u8>>, thread: JoinHandle<State> },
+    Thread { full: SyncSender<(Vec<u8>, usize)>, empty: Receiver<Vec<u8>>, thread: JoinHandle<State> },
 }
 
 impl Hasher {
@@ -113,16 +113,16 @@ impl Hasher {
         let each = usize::try_from(size).unwrap_or(BUFFER).clamp(1, BUFFER);
         // A single buffer is hashed faster than a thread starts.
         let cores = available_parallelism().map_or(1, usize::from);
-        let beside = (size > BUFFER as u64 && cores >= CORES).then(|| Self::beside(hash, each));
+        let on_thread = (size > BUFFER as u64 && cores >= CORES).then(|| Self::on_thread(hash, each));
         // At the limit of threads, the transferring thread hashes.
-        beside.and_then(Result::ok).unwrap_or_else(|| Self::here(hash, each))
+        on_thread.and_then(Result::ok).unwrap_or_else(|| Self::inline(hash, each))
     }
 
-    fn here(hash: Hash, each: usize) -> Self {
-        Self(Place::Here { state: State::new(hash), buffer: vec![0; each] })
+    fn inline(hash: Hash, each: usize) -> Self {
+        Self(Backend::Inline { state: State::new(hash), buffer: vec![0; each] })
     }
 
-    fn beside(hash: Hash, each: usize) -> io::Result<Self> {
+    fn on_thread(hash: Hash, each: usize) -> io::Result<Self> {
         let (full, to_hash) = sync_channel::<(Vec<u8>, usize)>(BUFFERS);
         let (done, empty) = sync_channel(BUFFERS);
         for _ in 0..BUFFERS {
@@ -138,14 +138,14 @@ impl Hasher {
             }
             state
         })?;
-        Ok(Self(Place::Beside { full, empty, thread }))
+        Ok(Self(Backend::Thread { full, empty, thread }))
     }
 
     /// Returns a buffer as soon as one is free. [`hash`](Self::hash) takes it back.
     pub fn buffer(&mut self) -> Vec<u8> {
         match &mut self.0 {
-            Place::Here { buffer, .. } => std::mem::take(buffer),
-            Place::Beside { empty, .. } => empty.recv().expect("the hashing thread returns every buffer"),
+            Backend::Inline { buffer, .. } => std::mem::take(buffer),
+            Backend::Thread { empty, .. } => empty.recv().expect("the hashing thread returns every buffer"),
         }
     }
 
@@ -160,14 +160,14 @@ impl Hasher {
         transfer: impl FnOnce(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         match &mut self.0 {
-            Place::Here { state, buffer } => {
+            Backend::Inline { state, buffer } => {
                 // Before the transfer, so that the last bytes are hashed while earlier ones are in transit.
                 state.update(&bytes[..filled]);
                 let transferred = transfer(&bytes[..filled]);
                 *buffer = bytes;
                 transferred
             }
-            Place::Beside { full, .. } => {
+            Backend::Thread { full, .. } => {
                 let transferred = transfer(&bytes[..filled]);
                 full.send((bytes, filled)).expect("the hashing thread lives as long as its hasher");
                 transferred
@@ -183,8 +183,8 @@ impl Hasher {
     /// The digest of all bytes.
     pub fn finish(self) -> Sum {
         match self.0 {
-            Place::Here { state, .. } => state.finish(),
-            Place::Beside { full, empty, thread } => {
+            Backend::Inline { state, .. } => state.finish(),
+            Backend::Thread { full, empty, thread } => {
                 drop(full);
                 // The thread returns buffers until it ends.
                 let state = thread.join().expect("hashing does not panic");
@@ -207,7 +207,7 @@ mod tests {
             // `printf abc | b3sum`
             (Hash::Blake3, "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"),
         ] {
-            for mut hasher in [Hasher::here(hash, 3), Hasher::beside(hash, 3).unwrap()] {
+            for mut hasher in [Hasher::inline(hash, 3), Hasher::on_thread(hash, 3).unwrap()] {
                 for byte in b"abc" {
                     let mut buffer = hasher.buffer();
                     buffer[0] = *byte;
