@@ -18,6 +18,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         only_the_command_line_prints,
         a_scenario_is_named_in_its_own_room_and_in_the_registry_only,
         a_network_program_is_named_in_its_own_folder_and_in_the_registry_only,
+        each_row_of_a_table_has_as_many_cells_as_its_head,
     ]
 }
 
@@ -276,4 +277,26 @@ fn a_network_program_is_named_in_its_own_folder_and_in_the_registry_only() {
         }
     }
     none("a network program is named outside of its folder", &broken);
+}
+
+fn each_row_of_a_table_has_as_many_cells_as_its_head() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = |folder: PathBuf| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages(root.to_owned()).chain(pages(root.join("docs")));
+    let mut wrong = Vec::new();
+    for page in pages.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let (mut cells_of_head, mut is_code) = (None, false);
+        for (number, line) in (1..).zip(fs::read_to_string(&page).unwrap().lines()) {
+            is_code ^= line.starts_with("```");
+            if is_code || !line.starts_with('|') {
+                cells_of_head = None;
+                continue;
+            }
+            let cells = line.replace("\\|", "").matches('|').count();
+            if *cells_of_head.get_or_insert(cells) != cells {
+                wrong.push(format!("{}:{number}: {line}", page.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
