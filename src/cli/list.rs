@@ -10,9 +10,12 @@ use crate::scenario::contract::Verb;
 use crate::scenario::registry::SCENARIOS;
 
 /// The verbs that do not take a scenario.
-const OTHERS: [(&str, &str); 3] = [
+const OTHERS: [(&str, &str); 6] = [
+    ("explore -- COMMAND", "every interleaving of the system calls of any program, and every outcome"),
+    ("trials -- COMMAND", "the same program many times: how often each outcome occurs"),
     ("replay TOKEN", "run a schedule that `explore` found again, on real processes"),
     ("watch -- COMMAND", "observe any program: which processes run, are ready or are blocked, and on what"),
+    ("serve", "the page: all of this in a browser, for a lecture hall"),
     ("bench start|queue", "compare this library with others on the same work, as ratios"),
 ];
 
