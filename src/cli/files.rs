@@ -2,7 +2,6 @@
 //! is left behind, even if the command is killed.
 
 use super::fault::Fault;
-use crate::sys::clock::sleep;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::signal::Interrupt;
 use crate::sys::tmpfile::{ENXIO, Folder, open_to_read, open_to_write_at_once};
@@ -136,7 +135,7 @@ fn write_to_device(file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
 fn wait_a_moment() -> io::Result<()> {
     let deadline = Deadline::after(Duration::from_millis(20));
     let Some(interrupt) = Interrupt::installed() else {
-        sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
         return Ok(());
     };
     match readable(&[interrupt.as_fd()], deadline)?[0] {

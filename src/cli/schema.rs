@@ -6,6 +6,7 @@ use crate::lab::mark::LabMark;
 use crate::report::bench::Bench;
 use crate::report::cabinet::Cabinet;
 use crate::report::exploration::Exploration;
+use crate::report::net::Demos;
 use crate::report::traced::{TracedExploration, TracedReplay, TracedTrials};
 use crate::report::trials::{Sweep, Trials};
 use crate::report::watch::model::WatchReport;
@@ -44,6 +45,8 @@ enum View {
     Bench,
     /// `proclab lab check … --format json`, `proclab lab grade … --format json`
     Lab,
+    /// `proclab net … demo --format json`
+    Net,
     /// A message of `proclab serve`
     #[cfg(feature = "serve")]
     Serve,
@@ -72,6 +75,7 @@ pub(crate) fn run(args: &SchemaArgs) -> ExitCode {
         View::Replay => either::<Witness, TracedReplay>(),
         View::Bench => schemars::schema_for!(Bench),
         View::Lab => schemars::schema_for!(LabMark),
+        View::Net => schemars::schema_for!(Demos),
         #[cfg(feature = "serve")]
         View::Serve => schemars::schema_for!(crate::serve::protocol::Message),
         View::Watch => schemars::schema_for!(WatchReport),

@@ -2,14 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::fault::Fault;
 use super::output;
+use super::traced::Place;
 use crate::process::HeldCommand;
-use crate::serve::{Class, Listening, Options, ServeError, serve};
+use crate::serve::{Class, Listening, Options, Program, ServeError, serve};
 use crate::sys::exec::Streams;
 use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::Interrupt;
@@ -21,22 +23,27 @@ use crate::sys::signal::Interrupt;
                   proclab serve --class --beyond-this-machine  students follow and vote on their phones"
 )]
 pub(crate) struct ServeArgs {
-    /// Where the page is; port 0 is any free one
+    /// The address of the page; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// Open the page in a browser
     #[arg(long)]
     open: bool,
-    /// Let a class follow and vote, at a second address
+    /// Let a class follow and vote at a second address
     #[arg(long)]
     class: bool,
-    /// Where the class's page is [default: a free port of this machine, or of all its networks]
+    /// The address of the class's page [default: a free port of loopback, or with --beyond-this-machine of all networks]
     #[arg(long, value_name = "ADDRESS:PORT", requires = "class")]
     class_listen: Option<SocketAddr>,
-    /// Let other machines in: whoever has the address of the class can follow and vote
+    /// Accept connections from other machines: everyone who has the class's address can follow and vote
     #[arg(long)]
     beyond_this_machine: bool,
-    /// The program that can be watched on the page, and its arguments
+    /// Also the labs in DIR: one lab's folder, or a folder of such
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    labs: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    /// The program that can be watched, scheduled and explored on the page, and its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
@@ -56,7 +63,7 @@ fn carry_out(args: &ServeArgs) -> Result<(), Fault> {
     }
     let interrupt = Interrupt::install().map_err(|error| Fault::could_not_run(&error))?;
     let _ = raise_open_file_limit();
-    let options = Options { listen: args.listen, class, command: args.command.clone() };
+    let options = Options { listen: args.listen, class, program: program(args), labs: args.labs.clone() };
     let mut told = Ok(());
     let served = serve(&options, interrupt, |listening| {
         told = output::write(&text(listening));
@@ -74,6 +81,16 @@ fn carry_out(args: &ServeArgs) -> Result<(), Fault> {
     })
 }
 
+/// The command that was given. If its folder cannot be copied, it can only be watched.
+fn program(args: &ServeArgs) -> Option<Program> {
+    let argv = args.command.clone();
+    if argv.is_empty() {
+        return None;
+    }
+    let traced = args.place.command(&argv).map_err(|fault| fault.to_string());
+    Some(Program { argv, traced, typed: args.place.typed() })
+}
+
 fn class_address(args: &ServeArgs) -> SocketAddr {
     let ip = if args.beyond_this_machine { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
     args.class_listen.unwrap_or(SocketAddr::new(IpAddr::V4(ip), 0))
@@ -88,13 +105,13 @@ fn text(listening: &Listening) -> String {
     text
 }
 
-/// Asks the desktop to open the page. Where there is none, the address is printed all the same.
+/// Asks the desktop to open the page; without a desktop the printed address remains.
 fn open(address: &str) {
     let quiet = std::fs::File::options().read(true).write(true).open("/dev/null");
     let Ok(quiet) = quiet else { return };
     let stdio = [Some(quiet.as_fd()); 3];
     let words = ["xdg-open".into(), address.into()];
-    // It hands the address to a browser that runs already, or starts one, which is not ours to end.
+    // It passes the address to a running browser or starts one, which is not ours to end.
     let held = HeldCommand::new(&words, &Streams { stdio, own_session: true, ..Streams::default() });
     drop(held.map(HeldCommand::release));
 }

@@ -5,7 +5,6 @@
 
 use super::unforked::Unforked;
 use super::{Child, Family, Process, StartError, parent};
-use crate::sys::clock::sleep;
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::private_dir::{Base, PrivateDir};
@@ -182,7 +181,7 @@ fn wait_and_remove(bases: Vec<OsString>, name: String, ended: Fd) {
             Ok(_) => {}
             // Where a sandbox refuses the wait, it is asked.
             Err(_) if Pid::parent() != parent.pid() => break,
-            Err(_) => sleep(SETTLE),
+            Err(_) => std::thread::sleep(SETTLE),
         }
     }
     let deadline = Deadline::after(SETTLE_ALONE);
@@ -190,7 +189,7 @@ fn wait_and_remove(bases: Vec<OsString>, name: String, ended: Fd) {
         while !deadline.is_over() {
             match base.claim(name.as_ref()) {
                 // A child that is being started may hold a copy of the lock, or a sweep has it.
-                Ok(None) => sleep(Duration::from_millis(5)),
+                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
                 Ok(Some(left)) => {
                     let _ = base.remove(&left, SETTLE_ALONE);
                     break;

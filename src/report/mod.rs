@@ -12,6 +12,8 @@ pub mod exploration;
 pub mod lab;
 /// What is observed of any program, while it runs.
 pub mod live;
+/// The demos of network programs.
+pub mod net;
 /// A free run, line by line and summed up.
 pub mod run;
 /// What an exploration of any program found.

@@ -1,7 +1,7 @@
-//! Who may come in: the secret in the address, the name in `Host`, the page in `Origin`.
+//! Access control: the secret in the address, the name in `Host`, the page in `Origin`.
 //!
 //! The secret is part of the path, so no cookie exists that another site's request could carry, and what the server
-//! sends is never cached or framed. A wrong secret is answered as a path that does not exist.
+//! sends is never cached or framed. A wrong secret gets the answer of a path that does not exist.
 
 use std::net::SocketAddr;
 
@@ -9,26 +9,26 @@ use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use hyper::{Method, header};
 use subtle::ConstantTimeEq;
 
-/// Letters that are told apart when they are read aloud or from a projector.
+/// Letters that cannot be confused when read aloud or from a projector.
 const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
-/// A word that only those know who were given the address.
+/// A random word in an address, known only to those who were given the address.
 #[derive(Clone)]
 pub(super) struct Secret(String);
 
 impl Secret {
-    /// A random one of `length` letters, 5 bits each, from the system's random numbers.
+    /// A random secret of `length` letters, 5 bits each.
     pub(super) fn random(length: usize) -> Self {
         let letters = (0..length).map(|_| char::from(LETTERS[rand::random_range(0..LETTERS.len())]));
         Self(letters.collect())
     }
 
-    /// The word, to be put into an address.
+    /// The word, for use in an address.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether `word` is this one, in a time that does not depend on how much of it is right.
+    /// Whether `word` equals the secret, compared in constant time.
     pub(super) fn is(&self, word: &str) -> bool {
         self.0.as_bytes().ct_eq(word.as_bytes()).into()
     }
@@ -41,22 +41,22 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// Whether a request was meant for this server and comes from its own page.
+/// Whether a request is addressed to this server and comes from its own page.
 ///
 /// `own` is the address at which the connection arrived. `Host` must name exactly that: as numbers, or as `localhost`
 /// for a loopback address. A name that another site has bound to this address (DNS rebinding) is refused, since no name
 /// but `localhost` is taken.
-pub(super) fn is_ours(method: &Method, headers: &HeaderMap, own: SocketAddr) -> bool {
+pub(super) fn is_allowed(method: &Method, headers: &HeaderMap, own: SocketAddr) -> bool {
     let Some(host) = single(headers, &HOST).filter(|host| names(host, own)) else { return false };
     let is_same = |origin: &str| origin.strip_prefix("http://") == Some(host);
     match (headers.contains_key(ORIGIN), single(headers, &ORIGIN)) {
         (true, Some(origin)) if is_same(origin) => {}
         (true, _) => return false,
-        // A browser says where every request comes from that can change something.
+        // Browsers send `Origin` with every request that can change something.
         (false, _) if method != Method::GET => return false,
         (false, _) => {}
     }
-    // A browser that says more is believed: another site may open the page in a window of its own, and no more.
+    // Where a browser sends more it is respected: another site may open the page in a window, and nothing else.
     match single(headers, &HeaderName::from_static("sec-fetch-site")) {
         None | Some("same-origin" | "none") => true,
         Some(_) => {
@@ -68,7 +68,7 @@ pub(super) fn is_ours(method: &Method, headers: &HeaderMap, own: SocketAddr) -> 
     }
 }
 
-/// The value of a header that must not come twice.
+/// The value of a header that must occur at most once.
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
@@ -83,11 +83,11 @@ fn names(host: &str, own: SocketAddr) -> bool {
     own.ip().is_loopback() && localhost.is_some_and(|name| name.eq_ignore_ascii_case("localhost"))
 }
 
-/// Nothing but this server's own scripts, styles and answers, whatever text is shown.
+/// Only this server's own scripts, styles and answers, whatever text is shown.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Puts on every answer what a browser must know about it.
+/// Adds the security headers that every answer has.
 pub(super) fn protect(headers: &mut HeaderMap) {
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -112,7 +112,7 @@ mod tests {
         for (name, value) in headers {
             map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         }
-        is_ours(&method, &map, "127.0.0.1:4000".parse().unwrap())
+        is_allowed(&method, &map, "127.0.0.1:4000".parse().unwrap())
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The files of the page, which are part of this executable: it needs no network and no folder beside it.
+//! The files of the page, embedded in the executable.
 
 /// A file of the page.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) static STUDENT: &str = include_str!("assets/student.html");
 
 static SCRIPTS: &[Asset] = &scripts![
     "main.js" "student.js" "api.js" "dom.js" "words.js" "forms.js" "run.js" "lanes.js" "schedule.js" "explore.js"
-    "graph.js" "waits.js" "class.js"
+    "graph.js" "waits.js" "class.js" "wire.js" "programs.js" "labs.js" "home.js"
 ];
 
 static OTHERS: &[Asset] = &[

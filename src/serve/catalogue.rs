@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::net::registry::PROGRAMS;
 use crate::scenario::contract::{ParamsError, Verb};
 use crate::scenario::entry::Entry;
 use crate::scenario::registry::SCENARIOS;
@@ -18,6 +19,8 @@ pub(super) struct Catalogue {
     pub(super) program: &'static str,
     /// The scenarios.
     pub(super) scenarios: Vec<ScenarioView>,
+    /// The network programs, each with what it shows.
+    pub(super) programs: Vec<(&'static str, &'static str)>,
     /// The command that was given on the command line, which can be watched.
     pub(super) command: Option<Vec<String>>,
     /// The students' addresses, if there is a class.
@@ -55,7 +58,7 @@ pub(super) struct OptionView {
     unit: Option<String>,
 }
 
-/// Options that name a file: nothing of the page reads one.
+/// Whether an option names a file; the page offers none of these.
 fn names_a_file(arg: &Arg) -> bool {
     let names = arg.get_value_names().unwrap_or_default();
     names.iter().any(|name| matches!(name.as_str(), "PATH" | "FILE" | "DIR"))
@@ -79,6 +82,11 @@ pub(super) fn scenarios() -> Vec<ScenarioView> {
         explore: options(*entry, Verb::Explore),
     };
     SCENARIOS.iter().map(view).collect()
+}
+
+/// The network programs.
+pub(super) fn programs() -> Vec<(&'static str, &'static str)> {
+    PROGRAMS.iter().map(|entry| (entry.name(), entry.about())).collect()
 }
 
 fn option(arg: &Arg) -> OptionView {
@@ -113,7 +121,7 @@ fn name_of(arg: &Arg) -> String {
 /// The longest value of an option.
 const LONGEST: usize = 200;
 
-/// The options as one types them; refused if one does not exist or names a file.
+/// The options as command-line arguments; an error if one does not exist or names a file.
 pub(super) fn words(
     entry: &dyn Entry,
     verb: Verb,

@@ -12,7 +12,7 @@ use super::protocol::{ClassRequest, ClassView, Question, Vote};
 
 /// Students who may follow at once.
 pub(super) const MOST_STUDENTS: usize = 400;
-/// Voters that are remembered; those who have gone longest are forgotten first.
+/// Voters that are remembered; the oldest are forgotten first.
 const MOST_VOTERS: usize = 2_000;
 /// Options of a question, and characters of each.
 const MOST_OPTIONS: usize = 12;
@@ -34,7 +34,7 @@ struct State {
     question: Option<Question>,
     open: bool,
     reality: Option<Option<usize>>,
-    /// Those who may vote, in the order of their numbers, with what they have answered.
+    /// The answer of each voter.
     votes: BTreeMap<String, Option<usize>>,
     seats: std::collections::VecDeque<String>,
 }
@@ -42,13 +42,13 @@ struct State {
 /// A vote or a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ClassError {
-    /// There is no such question, or it takes no votes any more.
+    /// There is no such question, or its vote is closed.
     #[error("that question takes no votes")]
     Closed,
     /// There is no such option.
     #[error("the question has no such option")]
     Option,
-    /// Nobody of this number follows.
+    /// The voter is unknown.
     #[error("only those who follow can vote")]
     Stranger,
     /// The question is too long.
@@ -65,7 +65,7 @@ impl Class {
         Self { state: RefCell::default(), followers: Cell::new(0), changes: watch::Sender::new(0) }
     }
 
-    /// Tells of each change, the present state first.
+    /// A receiver that is notified of each change, and at once of the present state.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         let mut changes = self.changes.subscribe();
         changes.mark_changed();
@@ -93,7 +93,7 @@ impl Class {
             job: state.job.as_ref().map(|job| job.view.job.clone()),
             question: question.map(|question| (state.asked, question.clone())),
             voted: votes.iter().flatten().sum(),
-            // How others voted is no hint for those who have not.
+            // Votes of others must not influence those who have not voted.
             votes: votes.filter(|_| !(by_student && state.open)),
             followers: self.followers.get(),
             open: state.open,
@@ -101,7 +101,7 @@ impl Class {
         }
     }
 
-    /// What the lecturer wants of the class.
+    /// Carries out a request of the lecturer.
     pub(super) fn request(&self, request: ClassRequest, jobs: &Jobs) -> Result<(), ClassError> {
         let mut state = self.state.borrow_mut();
         match request {
@@ -145,8 +145,8 @@ impl Class {
         Ok(())
     }
 
-    /// A seat for one who follows: the one that it had before, if `voter` is known.
-    pub(super) fn sit(self: &Rc<Self>, voter: Option<&str>) -> Option<Seat> {
+    /// A seat for a follower: its previous one if `voter` is known. `None` if the class is full.
+    pub(super) fn take_seat(self: &Rc<Self>, voter: Option<&str>) -> Option<Seat> {
         if self.followers.get() >= MOST_STUDENTS {
             return None;
         }
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn each_follower_has_one_vote_and_sees_the_others_once_voting_is_closed() {
         let (class, jobs) = (Rc::new(Class::new()), Jobs::new(Supervisor::new().unwrap()));
-        let seats: Vec<Seat> = (0..3).map(|_| class.sit(None).unwrap()).collect();
+        let seats: Vec<Seat> = (0..3).map(|_| class.take_seat(None).unwrap()).collect();
         let vote = |seat: &Seat, question, option| {
             class.vote(&Vote { voter: seat.voter().to_owned(), question, option })
         };
@@ -231,16 +231,16 @@ mod tests {
     #[test]
     fn one_who_comes_back_has_the_same_vote_and_the_seats_are_bounded() {
         let (class, jobs) = (Rc::new(Class::new()), Jobs::new(Supervisor::new().unwrap()));
-        let seat = class.sit(None).unwrap();
+        let seat = class.take_seat(None).unwrap();
         let voter = seat.voter().to_owned();
         ask(&class, &jobs);
         class.vote(&Vote { voter: voter.clone(), question: 1, option: 0 }).unwrap();
         drop(seat);
         assert_eq!(class.view(false).followers, 0);
-        let seat = class.sit(Some(&voter)).unwrap();
+        let seat = class.take_seat(Some(&voter)).unwrap();
         assert_eq!((seat.voter(), class.view(false).voted), (voter.as_str(), 1));
-        assert_ne!(class.sit(Some("made up")).unwrap().voter(), "made up");
-        let all: Vec<_> = std::iter::from_fn(|| class.sit(None)).take(MOST_STUDENTS + 9).collect();
+        assert_ne!(class.take_seat(Some("made up")).unwrap().voter(), "made up");
+        let all: Vec<_> = std::iter::from_fn(|| class.take_seat(None)).take(MOST_STUDENTS + 9).collect();
         assert_eq!(all.len(), MOST_STUDENTS - 1);
     }
 

@@ -1,4 +1,4 @@
-//! Connections: how many there may be, how long one may take to ask, and how often it may.
+//! Connections, and their limits: their number, the time for a request, the rate of requests.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -17,17 +17,17 @@ use tokio::task::spawn_local;
 
 use super::reply::Reply;
 
-/// How long a connection may take to send the head of a request, and to be idle between two.
+/// The time limit for the head of a request, and for a connection to be idle between two.
 const HEAD: Duration = Duration::from_secs(5);
 /// The longest head of a request.
 const LONGEST_HEAD: usize = 16 << 10;
-/// How long to wait where no descriptor is left for a connection.
+/// How long to wait when no descriptor is left for a connection.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Bounds of one address.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Connections at once; further ones are closed at once.
+    /// Maximum number of open connections; further ones are closed at once.
     pub(super) connections: usize,
     /// Requests per second, all together, after a burst of five times as many.
     pub(super) rate: f64,
@@ -97,20 +97,20 @@ impl Drop for Place {
     }
 }
 
-/// A bucket that fills at a rate and from which each request takes one.
+/// A token bucket: it fills at a rate, and each request takes one token.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(super) struct TokenBucket {
     rate: f64,
     left: RefCell<(f64, Instant)>,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// A full one: five seconds' worth.
     pub(super) fn new(rate: f64) -> Self {
         Self { rate, left: RefCell::new((rate * 5.0, Instant::now())) }
     }
 
-    /// Whether one more may come now.
+    /// Takes a token; false if there is none.
     pub(super) fn take(&self) -> bool {
         let mut state = self.left.borrow_mut();
         let (left, at) = *state;
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_let_through_and_no_more() {
-        let bucket = Bucket::new(2.0);
+        let bucket = TokenBucket::new(2.0);
         let taken = (0..100).filter(|_| bucket.take()).count();
         assert!((10..=11).contains(&taken), "{taken}");
     }

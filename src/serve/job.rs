@@ -1,7 +1,7 @@
-//! Jobs: a worker each, what it has said so far, and who reads it.
+//! Jobs: a worker each, the log of its messages, and the viewers that read it.
 //!
-//! A viewer is a place in a job's log, and nothing else is kept for it. One that is slow falls behind by itself; one
-//! that comes back finds the whole picture, for a log that has grown long is replaced by one message that says it all.
+//! A viewer is a position in a job's log, and nothing else is kept for it. A slow viewer falls behind by itself; one
+//! that comes back finds the whole picture, because a long log is replaced by one message with the complete state.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -15,7 +15,7 @@ use tokio::task::spawn_local;
 
 use super::access::Secret;
 use super::protocol::{Command, JobView};
-use super::worker::{self, Order, Said};
+use super::worker::{self, Order, Update};
 use crate::process::{Child, Process, StartError};
 use crate::supervisor::Supervisor;
 use crate::sys::poll::is_writable;
@@ -25,18 +25,18 @@ use crate::wire::control;
 const MOST_LIVE: usize = 6;
 /// Jobs that are remembered.
 const MOST_KEPT: usize = 24;
-/// A log of this many bytes is asked to be said anew in one message.
+/// From this many bytes on, the worker is asked for the complete state in one message, which replaces the log.
 const LONG_LOG: usize = 8 << 20;
-/// Where that does not come, the oldest messages go.
+/// Where that does not come, the oldest messages are dropped.
 const LONGEST_LOG: usize = 24 << 20;
-/// How long a job goes on that no viewer follows: as long as it takes to load a page again.
+/// How long a job without viewers continues: long enough to reload a page.
 const UNSEEN: Duration = Duration::from_secs(10);
 
 /// A message of a job, with its number.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) number: u64,
-    /// It says everything that those before it said.
+    /// Whether it replaces all messages before it.
     pub(super) whole: bool,
     pub(super) text: Rc<str>,
 }
@@ -50,7 +50,7 @@ pub(super) struct Job {
     news: watch::Sender<u64>,
     commands: RefCell<Option<control::Sender<Command>>>,
     worker: RefCell<Option<Child<()>>>,
-    /// Since when nobody follows.
+    /// Since when it has no viewer.
     unseen: RefCell<Option<Instant>>,
 }
 
@@ -59,7 +59,7 @@ struct Log {
     lines: VecDeque<Line>,
     next: u64,
     bytes: usize,
-    /// A message that says everything was asked for.
+    /// Whether the complete state was asked for.
     asked: bool,
     over: bool,
 }
@@ -84,12 +84,12 @@ impl Job {
         self.log.borrow().over
     }
 
-    /// Tells of each message.
+    /// A receiver that is notified of each message.
     pub(super) fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
     }
 
-    /// Passes a command to its worker. It does not wait for one that takes none: this is the thread that serves all.
+    /// Passes a command to its worker, without waiting: this thread serves all viewers.
     pub(super) fn command(&self, command: Command) -> Result<(), CommandError> {
         let commands = self.commands.borrow();
         let commands = commands.as_ref().ok_or(CommandError::Ended)?;
@@ -99,16 +99,16 @@ impl Job {
         commands.send(command).map_err(|_| CommandError::Ended)
     }
 
-    fn add(&self, said: Said) {
+    fn add(&self, update: Update) {
         let mut log = self.log.borrow_mut();
-        if said.whole {
+        if update.whole {
             (log.bytes, log.asked) = (0, false);
             log.lines.clear();
         }
-        log.bytes += said.text.len();
+        log.bytes += update.text.len();
         let number = log.next;
         log.next += 1;
-        log.lines.push_back(Line { number, whole: said.whole, text: said.text.into() });
+        log.lines.push_back(Line { number, whole: update.whole, text: update.text.into() });
         if log.bytes > LONG_LOG && !log.asked && !log.over {
             log.asked = true;
             // Outside of the borrow nothing else can have changed: this is one thread.
@@ -129,10 +129,10 @@ impl Job {
         let failed = worker.is_some_and(|worker| worker.result().is_err());
         if failed && !self.is_over() {
             let why = "its worker was killed".to_owned();
-            self.add(Said::of(&super::protocol::Message::Failed { why }));
+            self.add(Update::new(&super::protocol::Message::Failed { why }));
         }
         self.log.borrow_mut().over = true;
-        self.add(Said::of(&super::protocol::Message::End));
+        self.add(Update::new(&super::protocol::Message::End));
     }
 }
 
@@ -145,22 +145,22 @@ pub(super) struct Jobs {
     order: RefCell<VecDeque<String>>,
 }
 
-/// A worker did not get a command.
+/// A command could not be passed to a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CommandError {
     /// It has ended.
     #[error("its worker has ended")]
     Ended,
-    /// It has not taken those before.
-    #[error("its worker has not done what it was told before")]
+    /// It has not read the previous ones.
+    #[error("its worker is busy with earlier commands")]
     Busy,
 }
 
 /// A job could not begin.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BeginError {
-    /// Too many are under way.
-    #[error("{MOST_LIVE} are under way already")]
+    /// Too many jobs are running.
+    #[error("{MOST_LIVE} jobs are running already")]
     TooMany,
     /// Its worker could not be started.
     #[error(transparent)]
@@ -181,7 +181,7 @@ impl Jobs {
         self.all.borrow().get(id).cloned()
     }
 
-    /// Those that are remembered, the latest first.
+    /// The jobs that are remembered, the latest first.
     pub(super) fn list(&self) -> Vec<JobView> {
         let all = self.all.borrow();
         self.order.borrow().iter().rev().filter_map(|id| Some(all.get(id)?.view.clone())).collect()
@@ -196,13 +196,13 @@ impl Jobs {
                 return Err(BeginError::TooMany);
             }
         }
-        let (said, saying) = control::channel::<Said>()?;
+        let (updates, reported) = control::channel::<Update>()?;
         let (commands, orders) = control::channel::<Command>()?;
-        let kind = order.kind();
-        let process = Process::new(worker::work).args((order, orders, said)).name(format!("serve-{kind}"));
+        let (kind, program) = (order.kind(), order.is_of_program());
+        let process = Process::new(worker::work).args((order, orders, updates)).name(format!("serve-{kind}"));
         let child = self.supervisor.start(process)?;
         let id = Secret::random(13).as_str().to_owned();
-        let view = JobView { job: id.clone(), kind: kind.to_owned(), title, command };
+        let view = JobView { job: id.clone(), kind: kind.to_owned(), title, program, command };
         let job = Rc::new(Job {
             view,
             log: RefCell::default(),
@@ -211,14 +211,14 @@ impl Jobs {
             worker: RefCell::new(Some(child)),
             unseen: RefCell::new(Some(Instant::now())),
         });
-        listen(Rc::clone(&job), saying)?;
+        listen(Rc::clone(&job), reported)?;
         self.order.borrow_mut().push_back(id.clone());
         self.all.borrow_mut().insert(id, Rc::clone(&job));
         self.forget();
         Ok(job)
     }
 
-    /// Forgets the oldest that are over and that nobody follows.
+    /// Forgets the oldest finished jobs without viewers.
     fn forget(&self) {
         let (mut order, mut all) = (self.order.borrow_mut(), self.all.borrow_mut());
         let mut at = 0;
@@ -247,8 +247,8 @@ impl Jobs {
         }
     }
 
-    /// Looks after jobs without viewers, for ever.
-    pub(super) async fn look_after(&self) {
+    /// Ends jobs without viewers; never returns.
+    pub(super) async fn end_abandoned(&self) {
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             self.end_unseen(UNSEEN);
@@ -261,17 +261,17 @@ impl Jobs {
     }
 }
 
-/// Takes what the worker says, until it has ended.
-fn listen(job: Rc<Job>, saying: control::Receiver<Said>) -> std::io::Result<()> {
-    /// Messages that are taken before others get their turn.
+/// Reads the worker's messages until it has ended.
+fn listen(job: Rc<Job>, reported: control::Receiver<Update>) -> std::io::Result<()> {
+    /// Messages that are read before other tasks get their turn.
     const AT_ONCE: usize = 64;
     // Only its readiness is of use: the messages are taken by the channel itself.
-    let ready = pipe::Receiver::from_owned_fd_unchecked(saying.as_fd().try_clone_to_owned()?)?;
+    let ready = pipe::Receiver::from_owned_fd_unchecked(reported.as_fd().try_clone_to_owned()?)?;
     spawn_local(async move {
         'open: while ready.readable().await.is_ok() {
             for _ in 0..AT_ONCE {
-                match saying.try_recv() {
-                    Ok(said) => job.add(said),
+                match reported.try_recv() {
+                    Ok(update) => job.add(update),
                     Err(control::TryRecvError::Empty) => {
                         let _ = ready.try_io(|| Err::<(), _>(std::io::ErrorKind::WouldBlock.into()));
                         break;

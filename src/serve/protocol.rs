@@ -1,10 +1,15 @@
-//! What the server and the page say to each other, as plain data.
+//! The messages between server, page and workers, as plain data.
 //!
-//! Times are nanoseconds and count from the beginning of what is shown, except where they are called `unix`.
+//! Times are nanoseconds since the beginning of what is shown.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::lab::lang::Lang;
+use crate::lab::mark::PartMark;
+use crate::lab::question::Kind;
+use crate::report::net::WireRow;
+use crate::report::traced::{TracedExploration, TracedOutcome};
 use crate::report::watch::model::WatchReport;
 use crate::report::witness::StepView;
 use crate::scenario::experiment::Subject;
@@ -12,30 +17,45 @@ use crate::scenario::run::verdict::Verdict;
 use crate::sys::pid::Pid;
 
 /// The version of these messages. A page of another version asks to be loaded again.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A message of a job: an element of the array in the data of an event `job`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Message {
-    /// A watch begins, or all that is known of it so far. It replaces everything before it.
+    /// A watch begins, or is reported anew. It replaces everything before it.
     Watch(WatchBegin),
     /// What has changed in a watch.
     Tick(Tick),
-    /// The watched program is over.
+    /// The watched program has ended.
     Over(Box<WatchOver>),
-    /// A schedule as it stands. It replaces everything before it.
+    /// The present state of a schedule. It replaces everything before it.
     Scene(Box<Scene>),
+    /// A schedule of the command that was given. It replaces everything before it.
+    ProgramScene(Box<ProgramScene>),
+    /// A search through the schedules of that command. It replaces everything before it.
+    ProgramSearch(Box<ProgramSearch>),
     /// The graph of an exploration as far as it is known. It replaces everything before it.
     Graph(Growth),
     /// What an exploration has found since.
     Growth(Growth),
-    /// The worker cannot go on.
+    /// A lab as it stands. It replaces everything before it.
+    Lab(Box<LabView>),
+    /// The demo of a network program begins.
+    Wire(WireBegin),
+    /// What has happened in it since. Rows may come slightly out of order.
+    Rows {
+        /// Each with its time.
+        rows: Vec<WireRow>,
+    },
+    /// The demo is over.
+    WireOver(WireOver),
+    /// The worker cannot continue.
     Failed {
         /// Why, in one line.
         why: String,
     },
-    /// Messages were left out before this one, because nobody read them in time.
+    /// Messages before this one were left out, because this viewer did not read them in time.
     Skipped,
     /// The job is over; nothing follows.
     End,
@@ -50,18 +70,18 @@ pub struct WatchBegin {
     pub root: Pid,
     /// The process that watches it, which adopts its orphans.
     pub watcher: Pid,
-    /// Where the knowledge comes from.
+    /// The source of the data.
     pub tier: String,
-    /// What that source can tell and what it cannot.
+    /// What that source shows and what it does not.
     pub resolution: String,
-    /// Why there is no better source, in a sentence each.
+    /// Why each better source is unavailable, in a sentence.
     pub refusals: Vec<String>,
 }
 
-/// What has changed since the last tick. Everything in it is new or replaces what had the same number.
+/// What has changed since the last tick. Each item is new or replaces the one with the same number.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Tick {
-    /// The moment up to which all is told.
+    /// The moment up to which everything is included.
     pub now_ns: u64,
     /// Processes that are new or have changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -69,7 +89,7 @@ pub struct Tick {
     /// Pieces of time that have ended: the lane, then `[from, to, state, what it waited for, shares]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pieces: Vec<(u64, Vec<PieceView>)>,
-    /// What the program said of itself.
+    /// Events that the program reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<NoteView>,
     /// What the program wrote to its standard output and error.
@@ -78,7 +98,7 @@ pub struct Tick {
     /// Who waits for whom now: the waiting process and the one that it waits for. Absent if unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edges: Option<Vec<(Pid, Pid)>>,
-    /// The deadlocks that last. Absent if unchanged.
+    /// The present deadlocks. Absent if unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadlocks: Option<Vec<DeadlockView>>,
     /// Records that the kernel could not write: times may be wrong.
@@ -119,7 +139,7 @@ pub struct LaneView {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PieceView(pub u64, pub u64, pub char, pub Option<String>, pub Option<[u8; 4]>);
 
-/// Something that a process says it did.
+/// An event that a process reported.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct NoteView {
     /// When.
@@ -140,7 +160,7 @@ pub struct NoteView {
     pub queue: Option<(String, i8)>,
 }
 
-/// A deadlock that lasts.
+/// A present deadlock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DeadlockView {
     /// Since when.
@@ -168,9 +188,9 @@ pub struct Scene {
     /// What is run.
     #[serde(flatten)]
     pub subject: Subject,
-    /// The options as one types them.
+    /// The parameters as command-line options.
     pub options: String,
-    /// The parameters in a few characters, as a token begins.
+    /// The parameters in the form in which a token begins.
     pub code: String,
     /// The decisions so far, as a token has them: `a2b` is A twice, then B; a capital letter kills.
     pub schedule: String,
@@ -193,8 +213,9 @@ pub struct Card {
     pub name: char,
     /// What it is.
     pub role: String,
-    /// Its PID; it changes when the prefix is executed again after a kill.
-    pub pid: Pid,
+    /// Its PID; it changes when the prefix is executed again after a kill. Absent for a program's, which is executed
+    /// anew for each step.
+    pub pid: Option<Pid>,
     /// Whether it can be granted its step.
     pub state: CardState,
     /// Whether it may be killed.
@@ -223,6 +244,8 @@ pub enum CardState {
     Ended,
     /// It was killed.
     Killed,
+    /// It has not been made yet, in this execution.
+    Absent,
 }
 
 /// How a schedule ended.
@@ -264,9 +287,9 @@ pub struct Shortest {
 pub struct Growth {
     /// What is explored.
     pub scenario: String,
-    /// The options as one types them.
+    /// The parameters as command-line options.
     pub options: String,
-    /// The parameters in a few characters, as a token begins.
+    /// The parameters in the form in which a token begins.
     pub code: String,
     /// States.
     pub nodes: Vec<NodeView>,
@@ -337,6 +360,214 @@ pub struct OutcomeCount {
     pub shortest: Shortest,
 }
 
+/// A schedule of the command that was given, under way or at its end.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ProgramScene {
+    /// The command and its arguments.
+    pub command: Vec<String>,
+    /// What the schedule belongs to, as a token begins.
+    pub code: String,
+    /// The steps so far, as the token goes on: `r,r.1x2` is the root once, then its first child twice.
+    pub schedule: String,
+    /// The processes and threads, in the order of their letters.
+    pub cards: Vec<Card>,
+    /// How many more there are, for which there is no letter.
+    pub more: usize,
+    /// The short files that steps are about, as they are now.
+    pub shared: Vec<(String, String)>,
+    /// What was done, in order.
+    pub done: Vec<ProgramStep>,
+    /// Why the schedule is shorter than it was to be.
+    pub refused: Option<String>,
+    /// How it ended; absent while a process can go on.
+    pub ending: Option<ProgramEnding>,
+}
+
+/// A step of a program.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ProgramStep {
+    /// The letter of the process or thread.
+    pub process: char,
+    /// The call with its result.
+    pub name: String,
+    /// What it is about.
+    pub resource: String,
+}
+
+/// How a schedule of a program ended.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ProgramEnding {
+    /// What it left, as `proclab replay --format json` prints it.
+    pub outcome: TracedOutcome,
+    /// The command line that executes this schedule again.
+    pub replay: String,
+    /// The shortest schedule of each outcome; absent while they are searched for.
+    pub shortest: Option<Vec<ProgramShortest>>,
+    /// Whether the search for these has seen every class of schedules, and everything was under control.
+    pub complete: bool,
+}
+
+/// The shortest schedule of an outcome of a program.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ProgramShortest {
+    /// Its verdict.
+    pub verdict: String,
+    /// Whether nothing is wrong with it.
+    pub is_right: bool,
+    /// What is wrong with it.
+    pub why: Option<String>,
+    /// How many steps it has.
+    pub steps: usize,
+    /// Its switches.
+    pub switches: usize,
+    /// The token.
+    pub schedule: String,
+}
+
+/// A search through the schedules of the command that was given. Each message replaces the one before.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct ProgramSearch {
+    /// The command and its arguments.
+    pub command: Vec<String>,
+    /// Executions so far.
+    pub executions: u64,
+    /// Classes of equivalent schedules so far.
+    pub classes: u64,
+    /// Different outcomes so far.
+    pub outcomes: u64,
+    /// The part of the search that is done, from 0 to 1, as far as it can be estimated.
+    pub explored: Option<f64>,
+    /// How long it has searched.
+    pub seconds: f64,
+    /// Whether it searches, was stopped, or is at its end.
+    pub status: SearchStatus,
+    /// New outcomes in a few words, as they were seen first.
+    pub news: Vec<String>,
+    /// Whether every outcome is right, once the search is over.
+    pub is_right: bool,
+    /// What it found, as `proclab explore --format json` prints it, once it is over.
+    pub found: Option<TracedExploration>,
+}
+
+/// A lab in the list.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct LabLine {
+    /// Its name.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// How long a student needs for it.
+    pub minutes: u32,
+    /// The most points that answers had so far.
+    pub score: f64,
+    /// All points.
+    pub max: u32,
+    /// How many parts are right.
+    pub right: usize,
+    /// How many there are.
+    pub parts: usize,
+    /// What it needs and is not installed.
+    pub missing: Vec<String>,
+    /// Why it cannot be loaded.
+    pub error: Option<String>,
+}
+
+/// A lab as it stands. Texts are Markdown, with the student's values.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct LabView {
+    /// Its name.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// What comes before the first part.
+    pub intro: String,
+    /// How long a student needs for it.
+    pub minutes: u32,
+    /// Whose it is.
+    pub student: String,
+    /// The folder in which it is done on the command line; absent if it was not started there.
+    pub folder: Option<String>,
+    /// What it needs and is not installed.
+    pub missing: Vec<String>,
+    /// The most points that answers had so far.
+    pub score: f64,
+    /// All points.
+    pub max: u32,
+    /// The programs and data that its questions are about: names and texts.
+    pub files: Vec<(String, String)>,
+    /// The parts, in order.
+    pub parts: Vec<LabPart>,
+}
+
+/// One part of a lab.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct LabPart {
+    /// Its name.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// The question.
+    pub text: String,
+    /// What kind of answer it takes.
+    pub kind: Kind,
+    /// The names of the options, of which `text` says what they mean.
+    pub options: Vec<String>,
+    /// The form of an answer, in words.
+    pub form: String,
+    /// What it is worth.
+    pub points: u32,
+    /// The most points that an answer had.
+    pub best: f64,
+    /// Whether all of it was right.
+    pub is_right: bool,
+    /// The hints that were asked for.
+    pub hints: Vec<String>,
+    /// How many more there are.
+    pub more_hints: usize,
+    /// Why it is so, once it is right.
+    pub why: Option<String>,
+    /// The last answer.
+    pub answer: Option<String>,
+    /// Of a program part, the student's file.
+    pub file: Option<String>,
+    /// Of a schedule part, the scenario and its parameters as a token begins.
+    pub code: Option<String>,
+    /// It is being measured.
+    pub is_busy: bool,
+    /// Why what was typed is no answer.
+    pub trouble: Option<String>,
+    /// What came of the answer, in words, but for the rows of the mark.
+    pub told: Vec<String>,
+    /// The same as data, as `proclab lab check --format json` prints it.
+    pub mark: Option<PartMark>,
+}
+
+/// The beginning of a demo of a network program.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct WireBegin {
+    /// The program's name.
+    pub program: String,
+    /// What it shows.
+    pub about: String,
+    /// Where a bit is flipped on the wire, as `up:0`.
+    pub damage: Option<String>,
+    /// Where the connection is cut, as `down:4`.
+    pub cut: Option<String>,
+}
+
+/// The end of a demo of a network program.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+pub struct WireOver {
+    /// How many checks were made.
+    pub checks: usize,
+    /// How many of them failed.
+    pub failed: usize,
+    /// Rows that are not shown, for there are too many.
+    pub hidden: u64,
+    /// It was stopped before its end.
+    pub stopped: bool,
+}
+
 /// What the page asks of a worker: the body of a `POST` to `jobs/ID`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -345,6 +576,8 @@ pub enum Command {
     Grant(char),
     /// Kill the process of this letter.
     Kill(char),
+    /// Grant steps as long as only one process can continue.
+    Continue,
     /// Take the last step back: the others are executed again.
     Undo,
     /// Begin again with these decisions.
@@ -355,6 +588,16 @@ pub enum Command {
     Resume,
     /// Say everything that is known, for one that has read nothing.
     Whole,
+    /// Answer a part of a lab; of a program part, check the file.
+    Answer {
+        /// The part.
+        part: String,
+        /// The answer as one types it.
+        #[serde(default)]
+        text: String,
+    },
+    /// Show the next hint of this part of a lab.
+    Hint(String),
 }
 
 /// What is to be started: the body of a `POST` to `jobs`.
@@ -371,6 +614,21 @@ pub enum Request {
     },
     /// The command that was given on the command line, watched.
     Watch,
+    /// The command that was given, scheduled by hand.
+    ScheduleProgram {
+        /// The token to begin with, if any.
+        #[serde(default)]
+        token: Option<String>,
+    },
+    /// Every interleaving of the command that was given.
+    ExploreProgram {
+        /// All outcomes must be the same.
+        #[serde(default)]
+        expect_same: bool,
+        /// An outcome is right if the command exits with this status.
+        #[serde(default)]
+        expect_exit: Option<u8>,
+    },
     /// A schedule, made by hand.
     Schedule {
         /// Which scenario and parameters: a code, or a whole token.
@@ -385,6 +643,26 @@ pub enum Request {
         /// The decisions to begin with.
         #[serde(default)]
         schedule: String,
+    },
+    /// A lab.
+    Lab {
+        /// Its name.
+        name: String,
+        /// The language of its texts: `en` or `zh`.
+        #[serde(default)]
+        #[schemars(with = "String")]
+        lang: Lang,
+    },
+    /// The demo of a network program: both ends, and what passes between them.
+    Wire {
+        /// Which program.
+        program: String,
+        /// Flip a bit: in byte BYTE of what each client sends (`up:BYTE`) or receives (`down:BYTE`).
+        #[serde(default)]
+        damage: Option<String>,
+        /// Cut each connection before that byte, likewise.
+        #[serde(default)]
+        cut: Option<String>,
     },
     /// Every interleaving.
     Explore {
@@ -411,10 +689,12 @@ pub enum Request {
 pub struct JobView {
     /// Its number: random, and no PID.
     pub job: String,
-    /// `watch`, `schedule` or `explore`.
+    /// `watch`, `schedule`, `explore`, `wire` or `lab`.
     pub kind: String,
     /// What is run, in a line.
     pub title: String,
+    /// Whether it is of the command that was given.
+    pub program: bool,
     /// The command line that does the same.
     pub command: String,
 }

@@ -39,7 +39,7 @@ pub(super) fn refuse(status: StatusCode, why: &str, hint: &str) -> Reply {
 }
 
 /// What is answered to one who does not belong here, whatever the reason.
-pub(super) fn nothing() -> Reply {
+pub(super) fn not_found() -> Reply {
     text(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "not found\n")
 }
 

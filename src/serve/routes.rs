@@ -1,5 +1,6 @@
 //! What is answered to which request: one table for the lecturer, one for the students.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use http_body_util::{BodyExt, Limited};
@@ -10,16 +11,19 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::timeout;
 
-use super::access::{Secret, is_ours, protect};
+use super::access::{Secret, is_allowed, protect};
 use super::assets::{self, Asset};
-use super::catalogue::{Catalogue, scenarios};
+use super::catalogue::{Catalogue, programs, scenarios};
 use super::class::Class;
-use super::connection::Bucket;
+use super::connection::TokenBucket;
 use super::job::{BeginError, CommandError, Jobs};
+use super::program::Program;
 use super::protocol::{ClassRequest, Command, Request, VERSION, Vote};
-use super::reply::{Reply, json, nothing, refuse, text};
+use super::reply::{Reply, json, not_found, refuse, text};
 use super::stream::{Viewer, follow};
+use super::worker::labs;
 use super::worker::order::{OrderError, prepare};
+use crate::lab::lang::Lang;
 use crate::scenario::run::stage::chain;
 
 /// The longest body of a request.
@@ -32,8 +36,10 @@ const HTML: &str = "text/html; charset=utf-8";
 /// What all answers are made from.
 pub(super) struct Site {
     pub(super) jobs: Jobs,
-    /// The command that may be watched.
-    pub(super) command: Vec<String>,
+    /// The command that was given.
+    pub(super) program: Option<Program>,
+    /// A folder of further labs.
+    pub(super) labs: Option<PathBuf>,
     pub(super) class: Option<Rc<Class>>,
     /// The students' addresses, and a QR code of the first.
     pub(super) class_addresses: Option<Vec<String>>,
@@ -48,37 +54,37 @@ pub(super) enum Role {
     Student,
 }
 
-/// A door: behind it everything needs its secret.
-pub(super) struct Door {
+/// An address, behind whose secret everything is.
+pub(super) struct Endpoint {
     pub(super) role: Role,
     pub(super) secret: Secret,
-    pub(super) bucket: Bucket,
+    pub(super) bucket: TokenBucket,
     pub(super) site: Rc<Site>,
 }
 
-impl Door {
+impl Endpoint {
     /// Answers one request, which came to the address `own`.
     pub(super) async fn answer(&self, request: HttpRequest<Incoming>, own: SocketAddr) -> Reply {
-        let mut reply = if !is_ours(request.method(), request.headers(), own) {
+        let mut reply = if !is_allowed(request.method(), request.headers(), own) {
             refuse(StatusCode::FORBIDDEN, "this address is not for other sites", "use the printed address")
         } else if !self.bucket.take() {
             refuse(StatusCode::TOO_MANY_REQUESTS, "too many requests", "wait a second")
         } else {
-            self.behind(request).await
+            self.route(request).await
         };
         protect(reply.headers_mut());
         reply
     }
 
-    async fn behind(&self, request: HttpRequest<Incoming>) -> Reply {
+    async fn route(&self, request: HttpRequest<Incoming>) -> Reply {
         let path = request.uri().path().to_owned();
         let Some((word, rest)) =
             path.strip_prefix('/').map(|path| path.split_once('/').unwrap_or((path, "/")))
         else {
-            return nothing();
+            return not_found();
         };
         if !self.secret.is(word) {
-            return nothing();
+            return not_found();
         }
         if rest == "/" {
             let mut reply = text(StatusCode::PERMANENT_REDIRECT, HTML, "");
@@ -105,11 +111,17 @@ impl Door {
                 version: VERSION,
                 program: env!("CARGO_PKG_VERSION"),
                 scenarios: scenarios(),
-                command: (!site.command.is_empty()).then(|| site.command.clone()),
+                programs: programs(),
+                command: site.program.as_ref().map(|program| program.argv.clone()),
                 class: site.class_addresses.clone(),
                 qr: site.qr.clone(),
             }),
             (&Method::GET, "jobs") => json(&site.jobs.list()),
+            (&Method::GET, "labs") => {
+                let lang =
+                    if parameter(&request, "lang").as_deref() == Some("zh") { Lang::Zh } else { Lang::En };
+                json(&labs(site.labs.as_deref(), lang))
+            }
             (&Method::GET, "events") => self.events(&request),
             (&Method::POST, "jobs") => match body::<Request>(request).await {
                 Ok(request) => self.begin(request),
@@ -121,7 +133,7 @@ impl Door {
                 (Some(class), Ok(request)) => done(class.request(request, &site.jobs)),
             },
             (&Method::POST, path) => match path.strip_prefix("jobs/").and_then(|id| site.jobs.find(id)) {
-                None => nothing(),
+                None => not_found(),
                 Some(job) => match body::<Command>(request).await {
                     Err(reply) => reply,
                     Ok(command) => match job.command(command) {
@@ -137,18 +149,18 @@ impl Door {
             },
             (&Method::GET, path) => match path.strip_prefix("jobs/").and_then(|id| site.jobs.find(id)) {
                 Some(job) => json(&job.view),
-                None => nothing(),
+                None => not_found(),
             },
             _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "no such method", "use GET or POST"),
         }
     }
 
     async fn student(&self, path: &str, request: HttpRequest<Incoming>) -> Reply {
-        let Some(class) = &self.site.class else { return nothing() };
+        let Some(class) = &self.site.class else { return not_found() };
         match (request.method(), path) {
             (&Method::GET, "") => text(StatusCode::OK, HTML, assets::STUDENT),
             (&Method::GET, "events") => {
-                let Some(seat) = class.sit(parameter(&request, "voter").as_deref()) else {
+                let Some(seat) = class.take_seat(parameter(&request, "voter").as_deref()) else {
                     return refuse(StatusCode::SERVICE_UNAVAILABLE, "the class is full", "ask the lecturer");
                 };
                 let (job, class) = (None, Some(Rc::clone(class)));
@@ -158,7 +170,7 @@ impl Door {
                 Ok(vote) => done(class.vote(&vote)),
                 Err(reply) => reply,
             },
-            _ => nothing(),
+            _ => not_found(),
         }
     }
 
@@ -176,7 +188,7 @@ impl Door {
     }
 
     fn begin(&self, request: Request) -> Reply {
-        let prepared = match prepare(request, &self.site.command) {
+        let prepared = match prepare(request, self.site.program.as_ref(), self.site.labs.as_deref()) {
             Ok(prepared) => prepared,
             Err(OrderError { what, hint }) => return refuse(StatusCode::BAD_REQUEST, &what, &hint),
         };

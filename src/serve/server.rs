@@ -1,9 +1,10 @@
-//! The server's life: it opens its doors, says where they are, and leaves nothing behind.
+//! The server: it listens, reports its addresses, and leaves nothing behind.
 
 use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,9 +14,10 @@ use tokio::task::LocalSet;
 
 use super::access::Secret;
 use super::class::{self, MOST_STUDENTS};
-use super::connection::{Bounds, Bucket, accept};
+use super::connection::{Bounds, TokenBucket, accept};
 use super::job::Jobs;
-use super::routes::{Door, Role, Site};
+use super::program::Program;
+use super::routes::{Endpoint, Role, Site};
 use crate::supervisor::{ShutdownError, Supervisor};
 use crate::sys::signal::Interrupt;
 
@@ -32,8 +34,10 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where the students' is, if there is a class.
     pub class: Option<Class>,
-    /// The command that can be watched, and nothing else can.
-    pub command: Vec<String>,
+    /// The command that can be watched, scheduled and explored, and nothing else can.
+    pub program: Option<Program>,
+    /// A folder of labs beside those of this program.
+    pub labs: Option<PathBuf>,
 }
 
 /// A class.
@@ -52,12 +56,12 @@ pub struct Listening {
     pub students: Vec<String>,
 }
 
-/// It cannot serve, or has not ended as it should.
+/// The server could not start or end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The address cannot be listened at.
-    #[error("cannot listen at {address}")]
+    /// It cannot listen on the address.
+    #[error("cannot listen on {address}")]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -108,28 +112,29 @@ async fn run(
         Listening { lecturer: address(lecturers.local_addr()?, &secret), students: class_addresses.clone() };
     let site = Rc::new(Site {
         jobs: Jobs::new(supervisor),
-        command: options.command.clone(),
+        program: options.program.clone(),
+        labs: options.labs.clone(),
         class: students.as_ref().map(|_| Rc::new(class::Class::new())),
         qr: class_addresses.first().map(|address| squares(address)),
         class_addresses: students.as_ref().map(|_| class_addresses),
     });
-    let door = |role, secret, bounds: Bounds| {
+    let endpoint = |role, secret, bounds: Bounds| {
         let site = Rc::clone(&site);
-        Rc::new(Door { role, secret, bucket: Bucket::new(bounds.rate), site })
+        Rc::new(Endpoint { role, secret, bucket: TokenBucket::new(bounds.rate), site })
     };
-    let lecturer = door(Role::Lecturer, secret, LECTURERS);
-    let student = door(Role::Student, class_secret, STUDENTS);
+    let lecturer = endpoint(Role::Lecturer, secret, LECTURERS);
+    let student = endpoint(Role::Student, class_secret, STUDENTS);
     let to_lecturers = accept(lecturers, LECTURERS, move |request, own| {
-        let door = Rc::clone(&lecturer);
-        async move { door.answer(request, own).await }
+        let endpoint = Rc::clone(&lecturer);
+        async move { endpoint.answer(request, own).await }
     });
     let to_students = async {
         match students {
             None => pending().await,
             Some(listener) => {
                 accept(listener, STUDENTS, move |request, own| {
-                    let door = Rc::clone(&student);
-                    async move { door.answer(request, own).await }
+                    let endpoint = Rc::clone(&student);
+                    async move { endpoint.answer(request, own).await }
                 })
                 .await;
             }
@@ -141,7 +146,7 @@ async fn run(
     tokio::select! {
         () = to_lecturers => {}
         () = to_students => {}
-        () = site.jobs.look_after() => {}
+        () = site.jobs.end_abandoned() => {}
         _ = signal.readable() => {}
     }
     interrupt.rearm();
@@ -156,7 +161,7 @@ fn address(at: SocketAddr, secret: &Secret) -> String {
     format!("http://{at}/{}/", secret.as_str())
 }
 
-/// One address for each network of this machine, where all of them are listened at.
+/// The addresses at which the server can be reached: if it listens on all, the default network's and loopback.
 fn addresses(at: SocketAddr, secret: &Secret) -> Vec<String> {
     if !at.ip().is_unspecified() {
         return vec![address(at, secret)];
@@ -167,8 +172,8 @@ fn addresses(at: SocketAddr, secret: &Secret) -> Vec<String> {
     ips.into_iter().map(|ip| address(SocketAddr::new(ip, at.port()), secret)).collect()
 }
 
-/// The address that this machine has in the network of its default route. Nothing is sent: a datagram socket that is
-/// connected only chooses its own address.
+/// This machine's address in the network of its default route. Nothing is sent: connecting a datagram socket only
+/// chooses its own address.
 fn own_address() -> Option<IpAddr> {
     let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;

@@ -1,4 +1,4 @@
-//! What a viewer is sent: server-sent events, a batch at a time, as fast as it reads and no faster.
+//! Server-sent events for a viewer, a batch at a time, as fast as it reads.
 
 use std::fmt::Write;
 use std::rc::Rc;
@@ -13,13 +13,13 @@ use super::class::{Class, Seat};
 use super::job::Job;
 use super::reply::{Reply, events};
 
-/// Messages wait so long for others to go with them.
+/// How long messages wait for others to join their batch.
 const BATCH: Duration = Duration::from_millis(40);
 /// The largest batch.
 const LARGEST: usize = 256 << 10;
-/// A viewer that has read nothing for so long has gone.
+/// A viewer that reads nothing for this long is disconnected.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Something is sent at least so often, so that a viewer that is gone is found out.
+/// Something is sent at least this often, so that a broken connection is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// One viewer.

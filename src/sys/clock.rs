@@ -3,11 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::timerfd::{ClockId as TimerClock, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
-
-use super::poll::{Deadline, readable};
+use nix::time::{ClockId, clock_gettime};
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, comparable between processes of one boot (`clock_gettime(2)`).
 pub fn monotonic_ns() -> u64 {
@@ -17,6 +14,11 @@ pub fn monotonic_ns() -> u64 {
 /// Nanoseconds of `CLOCK_BOOTTIME`, which goes on while the machine is suspended.
 pub fn since_boot_ns() -> u64 {
     read(ClockId::CLOCK_BOOTTIME)
+}
+
+/// Nanoseconds of `CLOCK_REALTIME`, which stamps packets and may be set by an administrator.
+pub fn realtime_ns() -> u64 {
+    read(ClockId::CLOCK_REALTIME)
 }
 
 /// Nanoseconds of processor time that all threads of this process have used.
@@ -41,19 +43,6 @@ pub fn alarm(time: Duration) -> io::Result<TimerFd> {
     Ok(timer)
 }
 
-/// Sleeps at least this long, also where a sandbox refuses `clock_nanosleep(2)`, for which the standard library panics.
-pub fn sleep(time: Duration) {
-    let deadline = Deadline::after(time);
-    while !deadline.is_over() {
-        let left = deadline.left().unwrap_or(time);
-        match clock_nanosleep(ClockId::CLOCK_MONOTONIC, ClockNanosleepFlags::empty(), &left.into()) {
-            Ok(_) => return,
-            Err(Errno::EINTR) => {}
-            Err(_) => drop(readable(&[], deadline)),
-        }
-    }
-}
-
 fn read(clock: ClockId) -> u64 {
     let now = clock_gettime(clock).expect("these clocks exist on every Linux");
     u64::try_from(now.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec()).unwrap_or(0)
@@ -62,14 +51,6 @@ fn read(clock: ClockId) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_sleep_is_never_too_short() {
-        let (begin, time) = (monotonic_ns(), Duration::from_millis(3));
-        sleep(time);
-        assert!(monotonic_ns() - begin >= time.as_nanos() as u64);
-        sleep(Duration::ZERO);
-    }
 
     #[test]
     fn the_clock_never_goes_backwards() {

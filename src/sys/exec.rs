@@ -67,7 +67,6 @@ pub fn fork_at_gate(argv: &[CString], streams: &Streams<'_>) -> io::Result<AtGat
     let (gate_out, gate_in) = pipe2(OFlag::O_CLOEXEC)?;
     let (failure_out, failure_in) = pipe2(OFlag::O_CLOEXEC)?;
     let plan = Plan {
-        parent: Pid::this().as_raw(),
         gate: gate_out.as_raw_fd(),
         our_gate: gate_in.as_raw_fd(),
         failure: failure_in.as_raw_fd(),
@@ -112,7 +111,6 @@ impl AtGate {
 }
 
 struct Plan {
-    parent: libc::pid_t,
     gate: RawFd,
     our_gate: RawFd,
     failure: RawFd,
@@ -160,13 +158,8 @@ unsafe fn run_child(plan: &Plan, argv: &[*const libc::c_char], envp: &[*const li
             }
         }
         // From here on, the command is killed with the watching process. If that died before it opened the gate, the
-        // read above has ended this child; if it died since then, this child has another parent. In a PID namespace
-        // of its own, the child cannot see its parent.
+        // read above has ended this child.
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        let parent = libc::getppid();
-        if parent != plan.parent && parent != 0 {
-            libc::_exit(127);
-        }
         // Restore what Rust's runtime and this program have changed.
         for (signal, is_ignored) in plan.inherited.is_ignored {
             libc::signal(signal as libc::c_int, if is_ignored { libc::SIG_IGN } else { libc::SIG_DFL });

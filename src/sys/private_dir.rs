@@ -20,7 +20,6 @@ use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use super::poll::Deadline;
-use crate::sys::clock::sleep;
 
 /// The mode of a private directory: only its user may enter and change it.
 const PRIVATE: u32 = 0o700;
@@ -89,7 +88,7 @@ impl Base {
                 }
             }
             while !deadline.is_over() && fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
-                sleep(RETRY_INTERVAL);
+                std::thread::sleep(RETRY_INTERVAL);
             }
         }
     }
@@ -151,7 +150,7 @@ impl Base {
             });
             match removed {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-                Err(_) if !deadline.is_over() => sleep(RETRY_INTERVAL),
+                Err(_) if !deadline.is_over() => std::thread::sleep(RETRY_INTERVAL),
                 removed => return removed,
             }
         }

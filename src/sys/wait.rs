@@ -5,7 +5,6 @@
 #![expect(unsafe_code, reason = "nix's waitid cannot say that a real-time signal ended a child")]
 
 use super::poll::Deadline;
-use crate::sys::clock::sleep;
 use crate::sys::pid::Pid;
 use nix::libc;
 use std::io;
@@ -70,7 +69,7 @@ pub fn kill_and_reap(pid: Pid, timeout: Duration) {
     // SAFETY: takes two integers.
     unsafe { libc::kill(pid.as_raw(), libc::SIGKILL) };
     while matches!(try_wait(Whose::Pid(pid), Zombie::Reap), Ok(None)) && !deadline.is_over() {
-        sleep(Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

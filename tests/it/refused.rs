@@ -17,8 +17,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// The calls that this program makes, except those that every Rust program needs before `main`.
-const CALLS: [(&str, libc::c_long); 39] = [
-    ("clock_nanosleep", libc::SYS_clock_nanosleep),
+const CALLS: [(&str, libc::c_long); 38] = [
     ("pidfd_open", libc::SYS_pidfd_open),
     ("pidfd_send_signal", libc::SYS_pidfd_send_signal),
     ("kill", libc::SYS_kill),

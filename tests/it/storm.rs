@@ -1,16 +1,10 @@
-//! Parents, fork servers and watchers that are killed at any moment of a start leave no process behind.
+//! Parents and fork servers that are killed at random moments of a start leave no process behind.
 
-use crate::common::{
-    children_named, end_of, kill, lives, own_pid, result_of, sleep, state_of, supervisor, trials, until,
-};
-use crate::program::Lab;
+use crate::common::{children_named, end_of, own_pid, result_of, sleep, supervisor, trials, until};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal as Known;
-use proclab::sys::exec::{Streams, fork_at_gate};
-use proclab::sys::pid::Pid;
 use proclab::sys::procfs::{stat::of_process, tree};
 use proclab::{Process, StartMethod, Supervisor};
-use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -18,7 +12,6 @@ pub(crate) fn tests() -> Vec<Trial> {
     trials!["storm":
         a_parent_killed_at_any_moment_of_a_start_leaves_no_process,
         a_fork_server_killed_at_any_moment_leaves_no_unknown_child,
-        a_command_whose_watcher_dies_just_as_its_gate_opens_is_not_executed,
     ]
 }
 
@@ -101,43 +94,4 @@ fn a_fork_server_killed_at_any_moment_leaves_no_unknown_child() {
     let supervisor = supervisor();
     let child = supervisor.start(Process::new(kill_own_server).args(150)).unwrap();
     assert_eq!(result_of(&child), []);
-}
-
-/// Runs in a separate process, which is killed here. Stops the command at its gate, and opens the gate.
-fn open_gate_of_stopped(argv: Vec<String>) {
-    let argv: Vec<_> = argv.into_iter().map(|arg| CString::new(arg).unwrap()).collect();
-    let at_gate = fork_at_gate(&argv, &Streams::default()).unwrap();
-    kill(at_gate.pid(), Known::SIGSTOP);
-    until("the command is stopped", || state_of(at_gate.pid()) == 'T');
-    // Returns only once the command has been executed.
-    at_gate.open().unwrap();
-}
-
-fn a_command_whose_watcher_dies_just_as_its_gate_opens_is_not_executed() {
-    let supervisor = Supervisor::new().unwrap().subreaper().unwrap();
-    let lab = Lab::new();
-    let mark = lab.tmp.join("executed");
-    let argv = ["touch", mark.to_str().unwrap()].map(String::from).to_vec();
-    let watcher = supervisor.start(Process::new(open_gate_of_stopped).args(argv)).unwrap();
-    let children = || tree::children_by_parent(watcher.pid()).unwrap_or_default();
-    let mut command = None;
-    until("the gate of a stopped command is open", || {
-        command = children().into_iter().find(|pid| state_of(*pid) == 'T');
-        // The watcher waits for the exec.
-        command.is_some() && waits_in_a_pipe(watcher.pid())
-    });
-    let command = command.unwrap();
-    watcher.kill().unwrap();
-    end_of(&watcher);
-    kill(command, Known::SIGCONT);
-    until("the command has ended", || {
-        supervisor.reap().unwrap();
-        !lives(command)
-    });
-    assert!(!mark.exists(), "the command was executed without its watcher");
-}
-
-fn waits_in_a_pipe(pid: Pid) -> bool {
-    let call = std::fs::read_to_string(format!("/proc/{}/syscall", pid.as_raw())).unwrap_or_default();
-    call.split(' ').next() == Some(&nix::libc::SYS_read.to_string())
 }

@@ -1,5 +1,6 @@
 //! The arguments of `proclab net`: a subcommand per program, generated from the registry.
 
+use crate::cli::output::Format;
 use crate::net::demo::damage::Damage;
 use crate::net::program::End;
 use crate::net::registry::{PROGRAMS, find};
@@ -66,6 +67,13 @@ pub(super) struct DemoArgs {
     /// sends (up:BYTE) or receives (down:BYTE). The demo then exits with 3
     #[arg(long, value_name = "DIRECTION:BYTE")]
     pub(super) damage: Option<Damage>,
+    /// Cut each connection before byte BYTE of what the client sends (up:BYTE) or receives (down:BYTE), to see how
+    /// both ends take it; a datagram that contains the byte is lost
+    #[arg(long, value_name = "DIRECTION:BYTE", conflicts_with = "damage")]
+    pub(super) cut: Option<Damage>,
+    /// How to print it; JSON has every event, and the trace if there is one
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: Format,
 }
 
 /// What `proclab net` is to run.

@@ -3,9 +3,11 @@
 use super::args::{DemoArgs, Traced};
 use super::show::Show;
 use crate::cli::fault::{BROKEN, Fault};
-use crate::cli::output;
+use crate::cli::output::{self, Format, json};
+use crate::net::demo::damage::Damage;
 use crate::net::demo::{Entry, Stage, Staging};
 use crate::net::registry::PROGRAMS;
+use crate::report::net::{DemoView, Demos};
 use crate::supervisor::Supervisor;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::signal::Interrupt;
@@ -25,23 +27,23 @@ fn carry_out(name: Option<&str>, traced: Option<Traced>, args: &DemoArgs) -> Res
     let supervisor = Supervisor::with_interrupt(interrupt).map_err(begin)?;
     let width = io::stdout().is_terminal().then(|| usize::from(output::width()));
     let show = Show { width, verbose: args.verbose, whole_trace: traced == Some(Traced::All) };
-    let staging = Staging { trace: traced.map(|_| width.unwrap_or(usize::MAX)), damage: args.damage };
-    let (mut checks, mut failed) = (0, 0);
+    let damage = args.damage.or(args.cut.map(Damage::cut));
+    let staging = Staging { trace: traced.is_some(), damage };
+    let (mut checks, mut failed, mut views) = (0, 0, Vec::new());
     for entry in PROGRAMS.iter().filter(|entry| name.is_none_or(|name| name == entry.name())) {
         let began = monotonic_ns();
         let mut stage = Stage::new(&supervisor, staging);
         let played = stage.play(|stage| entry.demo(stage));
         let entries = stage.finish();
-        let held = entries.iter().filter_map(|entry| match entry {
-            Entry::Check { held, .. } => Some(*held),
-            _ => None,
-        });
-        for held in held {
-            checks += 1;
-            failed += usize::from(!held);
+        let view = DemoView::new(entry.name(), entry.about(), began, &entries);
+        (checks, failed) = (checks + view.checks, failed + view.failed);
+        if args.format == Format::Json {
+            views.push(view);
+        } else {
+            let entries: Vec<Entry> = entries.into_iter().map(|(_, entry)| entry).collect();
+            // A reader that has closed the pipe (`| head`) does not change the result of the checks.
+            output::write(&show.demo(entry.name(), entry.about(), began, &entries))?;
         }
-        // A reader that has closed the pipe (`| head`) does not change the result of the checks.
-        output::write(&show.demo(entry.name(), entry.about(), began, &entries))?;
         if let Some(signal) = interrupt.received() {
             drop(supervisor);
             return Err(Fault::interrupted(signal));
@@ -53,6 +55,7 @@ fn carry_out(name: Option<&str>, traced: Option<Traced>, args: &DemoArgs) -> Res
         })?;
     }
     let verdict = match failed {
+        _ if args.format == Format::Json => json(&Demos { demos: views }),
         0 => format!("all {checks} checks passed\n"),
         _ => format!("{failed} of {checks} checks failed\n"),
     };

@@ -3,6 +3,7 @@
 use super::text::{printable, wrap};
 use crate::net::demo::Entry;
 use crate::net::event::{Event, What};
+use crate::net::trace::diagram::Diagram;
 use anstyle::{AnsiColor, Style};
 use std::iter::successors;
 
@@ -72,7 +73,12 @@ impl Show {
                 }
                 Entry::Event { .. } => {}
                 Entry::Scene(scene) => self.line(text, &format!("\n{scene}"), 0),
-                Entry::Trace(lines) => self.trace(text, lines),
+                Entry::Trace(sights) => {
+                    let mut diagram = Diagram::new(self.width.unwrap_or(usize::MAX));
+                    let lines: Vec<String> =
+                        sights.iter().flat_map(|sight| sight.lines(&mut diagram)).collect();
+                    self.trace(text, &lines);
+                }
                 Entry::Fact(fact) => {
                     self.line(text, &format!("{:CHECK_COLUMN$}{fact}", ""), CHECK_COLUMN);
                 }
@@ -144,6 +150,7 @@ fn describe(entries: &[Entry], at: usize, event: &Event) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::trace::Sight;
     use crate::sys::pid::Pid;
 
     const SHOW: Show = Show { width: None, verbose: true, whole_trace: false };
@@ -159,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_long_trace_is_shown_from_both_ends_or_as_a_whole() {
-        let trace = |count: usize| Entry::Trace((0..count).map(|n| format!("line {n}.")).collect());
+        let remark = |n| Sight::Remark(format!("line {n}."));
+        let trace = |count: usize| Entry::Trace((0..count).map(remark).collect());
         assert!(!SHOW.demo("file", "", 0, &[trace(60)]).contains('…'));
         let text = SHOW.demo("file", "", 0, &[trace(100)]);
         assert_eq!(text.matches("line ").count(), 60);

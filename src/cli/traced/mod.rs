@@ -10,6 +10,9 @@ pub(super) mod trials;
 
 use std::os::fd::AsFd;
 
+#[cfg(feature = "serve")]
+pub(super) use options::Place;
+
 use super::fault::Fault;
 use crate::explore::traced::{Answer, Command, EngineError, Failure, Progress, Task, carry_out};
 use crate::supervisor::Supervisor;

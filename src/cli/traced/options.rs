@@ -10,7 +10,7 @@ use crate::explore::traced::{Command, Criteria, NoiseRules};
 
 /// Where a program runs.
 #[derive(Args, Clone, Debug)]
-pub(super) struct Place {
+pub(in crate::cli) struct Place {
     /// Run in copies of DIR, which itself is never written; `empty` for an empty folder [default: this folder]
     #[arg(long, value_name = "DIR|empty", value_hint = clap::ValueHint::DirPath)]
     dir: Option<PathBuf>,
@@ -29,7 +29,7 @@ fn pattern(text: &str) -> Result<String, String> {
 
 impl Place {
     /// The command `argv` in this place.
-    pub(super) fn command(&self, argv: &[String]) -> Result<Command, Fault> {
+    pub(in crate::cli) fn command(&self, argv: &[String]) -> Result<Command, Fault> {
         let directory = match &self.dir {
             Some(dir) if dir.as_os_str() == "empty" => None,
             dir => {
@@ -56,7 +56,7 @@ impl Place {
     }
 
     /// These options again, as they are typed.
-    pub(super) fn typed(&self) -> String {
+    pub(in crate::cli) fn typed(&self) -> String {
         let mut text = String::new();
         if let Some(dir) = &self.dir {
             text.push_str(&format!(" --dir {}", quoted(&dir.to_string_lossy())));

@@ -292,15 +292,13 @@ fn title(args: &WatchArgs) -> String {
 /// Whether standard input and output are a terminal that can show the view.
 fn is_interactive() -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    // The size is asked for last: without a terminal, crossterm runs `tput`.
-    !dumb
-        && io::stdin().is_terminal()
-        && io::stdout().is_terminal()
-        && ratatui::crossterm::terminal::size().is_ok_and(|(columns, rows)| live::can_draw(columns, rows))
+    let fits =
+        ratatui::crossterm::terminal::size().is_ok_and(|(columns, rows)| live::can_draw(columns, rows));
+    !dumb && fits && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 fn terminal_width() -> Option<u16> {
-    console::Term::stderr().size_checked().map(|(_, columns)| columns)
+    Some(ratatui::crossterm::terminal::size().ok()?.0)
 }
 
 /// As in a shell: the command's own code, or 128 plus the signal's number.

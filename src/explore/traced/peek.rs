@@ -1,10 +1,14 @@
 //! A look at one point of an execution: who could go on there, and with which call.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::machine::{Done, Machine};
 use super::search::{Departure, Found, WitnessStep};
 use super::words;
+use super::world::Task;
 use crate::explore::engine::{Divergence, ExecuteError, Point, System, Trace, execute};
 use crate::explore::step::{Choice, Event};
 use crate::explore::strategy::{Decision, Strategy};
@@ -17,6 +21,8 @@ pub struct Peeked {
     pub steps: Vec<WitnessStep>,
     /// The tasks that have not ended, each at its next call.
     pub next: Vec<Next>,
+    /// The short text files of the folder as they are now, by path.
+    pub files: BTreeMap<String, String>,
     /// What came of it, if no task can go on.
     pub over: Option<Found>,
 }
@@ -28,6 +34,10 @@ pub struct Next {
     pub task: String,
     /// The call, without its result.
     pub call: String,
+    /// What the call is about.
+    pub object: String,
+    /// The tasks that hold it, as far as it is a lock.
+    pub held_by: Vec<String>,
     /// Whether it can go on now.
     pub enabled: bool,
 }
@@ -95,13 +105,19 @@ pub(super) fn peek(machine: &mut Machine, schedule: &[String]) -> Done<Result<Pe
         let step = machine.pending(task).cloned();
         if let Some((_, signal, _)) = machine.arrivals.get(&task) {
             let call = format!("{} arrives", signal_name(*signal));
-            next.push(Next { task: machine.name(task), call, enabled: strategy.enabled.contains(&task) });
+            let enabled = strategy.enabled.contains(&task);
+            let (object, held_by) = (String::new(), Vec::new());
+            next.push(Next { task: machine.name(task), call, object, held_by, enabled });
             continue;
         }
         if let (Some(step), Some(index)) = (step, machine.by_number(task)) {
             let words = words::before(&mut machine.world, index);
             let call = if words.is_empty() { step.name.to_string() } else { words };
-            next.push(Next { task: machine.name(task), call, enabled: strategy.enabled.contains(&task) });
+            let object = step.resource.to_string();
+            let holds = |other: &&Task| other.is_alive() && other.locks.contains(&object);
+            let held_by = machine.world.tasks.iter().filter(holds).map(|other| other.name.clone()).collect();
+            let enabled = strategy.enabled.contains(&task);
+            next.push(Next { task: machine.name(task), call, object, held_by, enabled });
         }
     }
     let over = match is_over {
@@ -122,5 +138,29 @@ pub(super) fn peek(machine: &mut Machine, schedule: &[String]) -> Done<Result<Pe
             })
         }
     };
-    Ok(Ok(Peeked { steps, next, over }))
+    let files = short_files(&machine.world.root);
+    Ok(Ok(Peeked { steps, next, files, over }))
+}
+
+/// Files of at most so many bytes are told, and so many of them.
+const SHORT: u64 = 80;
+const MOST_FILES: usize = 200;
+
+/// The short text files below `root`. One that a program is just changing is told as it is.
+fn short_files(root: &Path) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let Ok(about) = entry.metadata() else { continue };
+            if about.is_dir() && folders.len() < MOST_FILES {
+                folders.push(entry.path());
+            } else if about.is_file() && about.len() <= SHORT && files.len() < MOST_FILES {
+                let path = entry.path();
+                let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+                files.extend(std::fs::read_to_string(&path).ok().map(|text| (name, text)));
+            }
+        }
+    }
+    files
 }

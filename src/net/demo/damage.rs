@@ -1,6 +1,7 @@
-//! A proxy between two ends that flips one bit, to show that a demo notices.
+//! A proxy between two ends that flips one bit or cuts the connection, to show that a demo notices.
 
 use crate::sys::poll::{Deadline, readable};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -10,17 +11,28 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-/// The bit to flip: the lowest one of a byte, in each connection or in each datagram that is long enough.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is done to each connection, or to each datagram, that is long enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Damage {
     /// The direction.
     pub direction: Direction,
     /// The number of bytes before it.
     pub byte: u64,
+    /// What is done there.
+    pub harm: Harm,
+}
+
+/// A kind of damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Harm {
+    /// The lowest bit of that byte is flipped.
+    Flip,
+    /// The connection ends before that byte, in both directions; a datagram that contains it is lost.
+    Cut,
 }
 
 /// A direction of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Direction {
     /// From the client to the server.
     Up,
@@ -28,7 +40,7 @@ pub enum Direction {
     Down,
 }
 
-/// The text does not describe a bit to flip.
+/// The text does not name a place on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it must be up:BYTE or down:BYTE, such as up:0")]
 pub struct DamageError;
@@ -43,17 +55,35 @@ impl FromStr for Damage {
             "down" => Direction::Down,
             _ => return Err(DamageError),
         };
-        Ok(Self { direction, byte: byte.parse().map_err(|_| DamageError)? })
+        Ok(Self { direction, byte: byte.parse().map_err(|_| DamageError)?, harm: Harm::Flip })
+    }
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let direction = if self.direction == Direction::Up { "up" } else { "down" };
+        write!(f, "{direction}:{}", self.byte)
     }
 }
 
 impl Damage {
-    /// Damages `bytes`, which follow the first `passed` bytes of the stream in `direction`.
-    fn apply(self, direction: Direction, passed: u64, bytes: &mut [u8]) {
+    /// The connection is cut at this place.
+    #[must_use]
+    pub fn cut(self) -> Self {
+        Self { harm: Harm::Cut, ..self }
+    }
+
+    /// Damages `bytes`, which follow the first `passed` bytes of the stream in `direction`. Returns how many of them
+    /// still pass; the connection ends after these if that is not all.
+    fn apply(self, direction: Direction, passed: u64, bytes: &mut [u8]) -> usize {
         let at = self.byte.checked_sub(passed).and_then(|at| usize::try_from(at).ok());
-        if let Some(byte) = at.and_then(|at| bytes.get_mut(at)).filter(|_| direction == self.direction) {
-            *byte ^= 1;
+        let at = at.filter(|at| *at < bytes.len() && direction == self.direction);
+        match (at, self.harm) {
+            (Some(at), Harm::Flip) => bytes[at] ^= 1,
+            (Some(at), Harm::Cut) => return at,
+            (None, _) => {}
         }
+        bytes.len()
     }
 }
 
@@ -140,9 +170,9 @@ fn pass(mut from: &TcpStream, mut to: &TcpStream, direction: Direction, damage: 
         match from.read(&mut buffer) {
             Ok(0) => break Shutdown::Write,
             Ok(n) => {
-                damage.apply(direction, passed, &mut buffer[..n]);
+                let left = damage.apply(direction, passed, &mut buffer[..n]);
                 passed += n as u64;
-                if to.write_all(&buffer[..n]).is_err() {
+                if to.write_all(&buffer[..left]).is_err() || left < n {
                     break Shutdown::Both;
                 }
             }
@@ -171,7 +201,9 @@ fn carry_datagrams(
             return Ok(());
         }
         while let Ok((n, client)) = front.recv_from(&mut buffer) {
-            damage.apply(Direction::Up, 0, &mut buffer[..n]);
+            if damage.apply(Direction::Up, 0, &mut buffer[..n]) < n {
+                continue;
+            }
             let back = match clients.get(&client) {
                 Some(back) => back,
                 None => {
@@ -185,8 +217,9 @@ fn carry_datagrams(
         }
         for (client, back) in &clients {
             while let Ok(n) = back.recv(&mut buffer) {
-                damage.apply(Direction::Down, 0, &mut buffer[..n]);
-                let _ = front.send_to(&buffer[..n], client);
+                if damage.apply(Direction::Down, 0, &mut buffer[..n]) == n {
+                    let _ = front.send_to(&buffer[..n], client);
+                }
             }
         }
     }
@@ -212,10 +245,29 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_a_cut_does_not_pass_however_the_stream_is_cut() {
+        let cut = "down:3".parse::<Damage>().unwrap().cut();
+        for cuts in [&[5][..], &[2, 3], &[3, 2], &[1, 1, 1, 2]] {
+            let (mut passed, mut left) = (0, 0);
+            for piece in cuts {
+                let mut bytes = vec![0; *piece];
+                assert_eq!(cut.apply(Direction::Up, passed, &mut bytes), *piece);
+                let some = cut.apply(Direction::Down, passed, &mut bytes);
+                (passed, left) = (passed + *piece as u64, left + some);
+                if some < *piece {
+                    break;
+                }
+            }
+            assert_eq!(left, 3, "{cuts:?}");
+        }
+    }
+
+    #[test]
     fn malformed_damage_is_refused() {
         for text in ["", "up", "up:", "up:-1", "left:1", "up:1:2", "down:x"] {
             assert_eq!(text.parse::<Damage>(), Err(DamageError), "{text:?}");
         }
-        assert_eq!("down:7".parse(), Ok(Damage { direction: Direction::Down, byte: 7 }));
+        let damage = Damage { direction: Direction::Down, byte: 7, harm: Harm::Flip };
+        assert_eq!(("down:7".parse(), damage.to_string()), (Ok(damage), "down:7".to_owned()));
     }
 }

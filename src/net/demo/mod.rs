@@ -4,4 +4,4 @@
 pub mod damage;
 mod stage;
 
-pub use stage::{Client, DemoError, Entry, Running, Stage, Staging};
+pub use stage::{Client, DemoError, Entry, Observer, Running, Stage, Staging};

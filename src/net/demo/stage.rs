@@ -4,7 +4,7 @@ use super::damage::{Damage, Wire};
 use crate::net::event::{Event, Log, What, chain};
 use crate::net::input::Line;
 use crate::net::program::{Context, End, Opening, Transport};
-use crate::net::trace::Trace;
+use crate::net::trace::{Sight, Trace};
 use crate::process::{Child, Exit, Process, StartMethod};
 use crate::supervisor::Supervisor;
 use crate::sys::clock::monotonic_ns;
@@ -16,7 +16,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long one step of a demo may take before it counts as stuck.
@@ -86,8 +86,8 @@ pub enum Entry {
         /// What happened.
         event: Event,
     },
-    /// The trace of a server's connections, a line per segment or state.
-    Trace(Vec<String>),
+    /// The trace of a server's connections.
+    Trace(Vec<Sight>),
     /// A measured or computed fact.
     Fact(String),
     /// A check.
@@ -102,10 +102,28 @@ pub enum Entry {
 /// How a demo is observed and disturbed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Staging {
-    /// Connections are traced, in diagrams of this many columns.
-    pub trace: Option<usize>,
-    /// A bit on the wire is flipped.
+    /// Connections are traced.
+    pub trace: bool,
+    /// Something is done to what is on the wire.
     pub damage: Option<Damage>,
+}
+
+/// Is told of each entry as it happens: when, in nanoseconds of the monotonic clock, and what. A trace comes in parts.
+/// It is called by several threads, and entries may be told slightly out of order.
+#[derive(Clone)]
+pub struct Observer(Arc<dyn Fn(u64, &Entry) + Send + Sync>);
+
+impl Observer {
+    /// An observer that calls `tell`.
+    pub fn new(tell: impl Fn(u64, &Entry) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 /// A running server.
@@ -141,8 +159,9 @@ pub struct Stage<'a> {
     roles: HashMap<Pid, &'static str>,
     entries: Vec<(u64, Entry)>,
     staging: Staging,
+    observer: Option<Observer>,
     /// The trace of the running server.
-    trace: Option<(Trace, Receiver<String>)>,
+    trace: Option<(Trace, Receiver<Sight>)>,
 }
 
 impl<'a> Stage<'a> {
@@ -155,8 +174,15 @@ impl<'a> Stage<'a> {
             roles: HashMap::new(),
             entries: Vec::new(),
             staging,
+            observer: None,
             trace: None,
         }
+    }
+
+    /// The same stage, of which `observer` is told everything at once.
+    #[must_use]
+    pub fn observed(self, observer: Observer) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// Plays a demo, and ends every process that it left behind. A condition without which it could not continue
@@ -177,8 +203,8 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Everything that happened, in order.
-    pub fn finish(mut self) -> Vec<Entry> {
+    /// Everything that happened, in order, with the time in nanoseconds of the monotonic clock.
+    pub fn finish(mut self) -> Vec<(u64, Entry)> {
         self.collect();
         let mut entries = self.entries;
         for event in self.events {
@@ -186,22 +212,30 @@ impl<'a> Stage<'a> {
             entries.push((event.at_ns, Entry::Event { who, event }));
         }
         entries.sort_by_key(|(at, _)| *at);
-        entries.into_iter().map(|(_, entry)| entry).collect()
+        entries
     }
 
     /// Announces what happens next.
     pub fn scene(&mut self, text: impl Into<String>) {
-        self.entries.push((monotonic_ns(), Entry::Scene(text.into())));
+        self.add(Entry::Scene(text.into()));
     }
 
     /// Reports a measured or computed fact.
     pub fn fact(&mut self, text: impl Into<String>) {
-        self.entries.push((monotonic_ns(), Entry::Fact(text.into())));
+        self.add(Entry::Fact(text.into()));
     }
 
     /// Reports whether `what` held.
     pub fn check(&mut self, what: impl Into<String>, held: bool) {
-        self.entries.push((monotonic_ns(), Entry::Check { what: what.into(), held }));
+        self.add(Entry::Check { what: what.into(), held });
+    }
+
+    fn add(&mut self, entry: Entry) {
+        let at_ns = monotonic_ns();
+        if let Some(Observer(tell)) = &self.observer {
+            tell(at_ns, &entry);
+        }
+        self.entries.push((at_ns, entry));
     }
 
     /// Starts a server as a process, and returns once it listens. `lines` are its input.
@@ -303,10 +337,11 @@ impl<'a> Stage<'a> {
             }
         }
         self.collect();
-        if let Some((trace, lines)) = self.trace.take() {
+        if let Some((trace, sights)) = self.trace.take() {
             trace.finish();
-            let lines = lines.try_iter().collect();
-            self.entries.push((monotonic_ns(), Entry::Trace(lines)));
+            let sights = sights.try_iter().collect();
+            // An observer has seen it already.
+            self.entries.push((monotonic_ns(), Entry::Trace(sights)));
         }
         Ok(())
     }
@@ -357,10 +392,14 @@ impl<'a> Stage<'a> {
             .die_with_parent(true);
         let child = self.supervisor.start(process).map_err(DemoError::process)?;
         self.roles.insert(child.pid(), who);
-        let incoming = self.incoming.0.clone();
+        let (incoming, observer, pid) = (self.incoming.0.clone(), self.observer.clone(), child.pid());
         // Ends when the child's end of the channel is closed, at the latest by its death.
         let collect = move || {
             while let Ok(event) = receiver.recv() {
+                if let Some(Observer(tell)) = &observer {
+                    let who = if event.pid == pid { who } else { "worker" };
+                    tell(event.at_ns, &Entry::Event { who, event: event.clone() });
+                }
                 if incoming.send(event).is_err() {
                     break;
                 }
@@ -371,13 +410,16 @@ impl<'a> Stage<'a> {
     }
 
     fn start_trace(&mut self, address: SocketAddr) -> Result<(), DemoError> {
-        if let Some(columns) = self.staging.trace {
-            let (lines, traced) = channel();
-            let emit = move |line| {
-                let _ = lines.send(line);
+        if self.staging.trace {
+            let (sights, traced) = channel();
+            let observer = self.observer.clone();
+            let see = move |sight: Sight| {
+                if let Some(Observer(tell)) = &observer {
+                    tell(sight.at_ns().unwrap_or_else(monotonic_ns), &Entry::Trace(vec![sight.clone()]));
+                }
+                let _ = sights.send(sight);
             };
-            let trace =
-                Trace::start(address, columns, emit).map_err(DemoError::io("nothing can be traced"))?;
+            let trace = Trace::follow(address, see).map_err(DemoError::io("nothing can be traced"))?;
             self.trace = Some((trace, traced));
         }
         Ok(())

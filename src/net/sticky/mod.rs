@@ -16,7 +16,6 @@ use crate::net::framing::receive_all;
 use crate::net::limits::Limits;
 use crate::net::program::{Context, End, EndError, Needs, Program};
 use crate::net::server::{Server, plain_line};
-use crate::sys::clock::sleep;
 use crate::wire::frame::encode;
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -119,7 +118,7 @@ fn message(n: u32) -> String {
 
 /// Reports what each read returns, or each frame, to the end of the stream.
 fn read(connection: &Connection, reading: &Reading, limits: &Limits) -> Result<(), ConnectionError> {
-    sleep(reading.late);
+    std::thread::sleep(reading.late);
     let size = (reading.read as usize).clamp(1, limits.message);
     if reading.framed {
         return receive_all(connection, limits.message, size);

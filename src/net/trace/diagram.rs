@@ -1,13 +1,10 @@
 //! Segments as a sequence diagram, the client on the left, the server on the right.
 
-use super::segment::{Flags, Segment};
+use super::flow::Passed;
+use super::segment::Flags;
 use crate::net::event::Bytes;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
-/// The maximum number of connections to remember; above that, the one with the oldest segment is forgotten.
-const FLOWS: usize = 1024;
 
 /// The minimum and maximum width of a diagram, in columns.
 pub const COLUMNS: std::ops::RangeInclusive<usize> = 40..=76;
@@ -21,71 +18,27 @@ const QUOTE: usize = 8;
 /// Draws the connections of one server.
 #[derive(Debug)]
 pub struct Diagram {
-    port: u16,
     shape: Shape,
-    flows: HashMap<SocketAddr, Flow>,
     /// The client of the last segment: when it changes, the ends are named again.
     drawn: Option<SocketAddr>,
 }
 
-#[derive(Debug)]
-struct Flow {
-    began: u64,
-    last: u64,
-    /// The first sequence number of each direction; numbers are relative to it, as in Wireshark.
-    client: Option<u32>,
-    server: Option<u32>,
-}
-
 impl Diagram {
-    /// A diagram of the connections of the server at `port`, `columns` wide, within [`COLUMNS`].
-    pub fn new(port: u16, columns: usize) -> Self {
-        Self { port, shape: Shape::new(columns), flows: HashMap::new(), drawn: None }
+    /// A diagram that is `columns` wide, within [`COLUMNS`].
+    pub fn new(columns: usize) -> Self {
+        Self { shape: Shape::new(columns), drawn: None }
     }
 
-    /// The lines for a segment captured at `at_ns`; none if it belongs to another server.
-    pub fn add(&mut self, at_ns: u64, segment: &Segment) -> Vec<String> {
-        let to_server = match (segment.to.port() == self.port, segment.from.port() == self.port) {
-            (true, _) => true,
-            (_, true) => false,
-            _ => return Vec::new(),
-        };
-        let (client, server) =
-            if to_server { (segment.from, segment.to) } else { (segment.to, segment.from) };
-        let known = self.flows.get(&client);
-        // A SYN with another sequence number begins a new connection on a port that an earlier one used.
-        let is_first = segment.flags.syn && !segment.flags.ack;
-        if known.is_none_or(|flow| is_first && flow.client != Some(segment.seq)) {
-            self.make_room();
-            self.flows.insert(client, Flow { began: at_ns, last: at_ns, client: None, server: None });
-            self.drawn = None;
-        }
+    /// The lines for a segment.
+    pub fn draw(&mut self, passed: &Passed) -> Vec<String> {
         let mut lines = Vec::new();
-        if self.drawn != Some(client) {
-            self.drawn = Some(client);
-            lines = self.shape.ends(client, server);
+        if passed.is_first || self.drawn != Some(passed.client) {
+            self.drawn = Some(passed.client);
+            lines = self.shape.ends(passed.client, passed.server);
         }
-        let Some(flow) = self.flows.get_mut(&client) else { return lines };
-        flow.last = at_ns;
-        let (ours, theirs) =
-            if to_server { (&mut flow.client, flow.server) } else { (&mut flow.server, flow.client) };
-        let first = *ours.get_or_insert(segment.seq);
-        let seq = segment.seq.wrapping_sub(first);
-        let ack = segment.ack.wrapping_sub(theirs.unwrap_or(segment.ack));
-        let ms = at_ns.saturating_sub(flow.began) as f64 / 1e6;
-        let label = self.shape.label(segment, seq, ack);
-        lines.extend(self.shape.arrow(ms, &label, to_server));
-        if segment.flags.rst {
-            self.flows.remove(&client);
-        }
+        let ms = passed.at_ns.saturating_sub(passed.began_ns) as f64 / 1e6;
+        lines.extend(self.shape.arrow(ms, &self.shape.label(passed), passed.to_server));
         lines
-    }
-
-    fn make_room(&mut self) {
-        if self.flows.len() >= FLOWS {
-            let silent = self.flows.iter().min_by_key(|(_, flow)| flow.last).map(|(client, _)| *client);
-            silent.map(|client| self.flows.remove(&client));
-        }
     }
 }
 
@@ -124,15 +77,15 @@ impl Shape {
     }
 
     /// The description of a segment, in as few rows as possible, with as much of its data as fits.
-    fn label(self, segment: &Segment, seq: u32, ack: u32) -> Vec<String> {
-        let names = names(segment.flags);
-        let mut numbers = format!("seq={seq}");
-        if segment.flags.ack {
-            numbers += &format!(" ack={ack}");
+    fn label(self, passed: &Passed) -> Vec<String> {
+        let names = names(passed.flags);
+        let mut numbers = format!("seq={}", passed.seq);
+        if passed.flags.ack {
+            numbers += &format!(" ack={}", passed.ack);
         }
         let head = format!("{names} {numbers}");
-        let bytes = Bytes { length: segment.length, head: segment.head.clone() };
-        let data = if segment.length > 0 { bytes.to_string() } else { String::new() };
+        let bytes = Bytes { length: passed.length, head: passed.head.clone() };
+        let data = if passed.length > 0 { bytes.to_string() } else { String::new() };
         let least = data.find('"').map_or(data.len(), |quote| quote + QUOTE).min(data.width());
         if data.is_empty() && head.width() <= self.room() {
             return vec![head];
@@ -181,7 +134,8 @@ fn cut(text: &str, room: usize) -> String {
     kept
 }
 
-fn names(flags: Flags) -> String {
+/// The names of the flags that are set.
+pub fn names(flags: Flags) -> String {
     let all =
         [(flags.syn, "SYN"), (flags.fin, "FIN"), (flags.rst, "RST"), (flags.psh, "PSH"), (flags.ack, "ACK")];
     all.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
@@ -190,6 +144,8 @@ fn names(flags: Flags) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::trace::flow::Flows;
+    use crate::net::trace::segment::Segment;
 
     const CLIENT: ([u8; 4], u16) = ([127, 0, 0, 1], 40000);
     const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 9000);
@@ -221,8 +177,21 @@ mod tests {
         ]
     }
 
+    /// What is drawn of the segments to and from port 9000.
+    struct Traced(Flows, Diagram);
+
+    impl Traced {
+        fn new(columns: usize) -> Self {
+            Self(Flows::new(9000), Diagram::new(columns))
+        }
+
+        fn add(&mut self, at_ns: u64, segment: &Segment) -> Vec<String> {
+            self.0.add(at_ns, segment).map_or(Vec::new(), |passed| self.1.draw(&passed))
+        }
+    }
+
     fn drawn(segments: &[Segment], columns: usize) -> Vec<String> {
-        let mut diagram = Diagram::new(9000, columns);
+        let mut diagram = Traced::new(columns);
         segments.iter().zip(0..).flat_map(|(segment, ms)| diagram.add(ms * 1_000_000, segment)).collect()
     }
 
@@ -274,7 +243,7 @@ mod tests {
 
     #[test]
     fn lives_that_mingle_are_told_apart_and_a_port_that_is_used_again_begins_anew() {
-        let mut diagram = Diagram::new(9000, 76);
+        let mut diagram = Traced::new(76);
         let other = |segment: Segment| Segment { from: ([127, 0, 0, 1], 40001).into(), ..segment };
         let heads: Vec<bool> = [
             up(flags(true, false), 7, 0, b""),
@@ -294,20 +263,9 @@ mod tests {
     }
 
     #[test]
-    fn many_lives_take_bounded_memory_and_the_latest_is_drawn() {
-        let mut diagram = Diagram::new(9000, 76);
-        for port in 10_000..13_000 {
-            let from = ([127, 0, 0, 1], port).into();
-            let lines = diagram.add(u64::from(port), &Segment { from, ..up(flags(true, false), 7, 0, b"") });
-            assert_eq!(lines.len(), 2);
-        }
-        assert_eq!(diagram.flows.len(), FLOWS);
-    }
-
-    #[test]
     fn other_servers_are_not_drawn() {
         let other = SocketAddr::from(([127, 0, 0, 1], 1));
         let segment = Segment { from: other, to: other, ..up(Flags::default(), 0, 0, b"") };
-        assert!(Diagram::new(9000, 76).add(0, &segment).is_empty());
+        assert!(Traced::new(76).add(0, &segment).is_empty());
     }
 }

@@ -2,13 +2,17 @@
 //! socket states that the kernel shows.
 
 pub mod diagram;
+pub mod flow;
 pub mod segment;
 pub mod states;
 
+use crate::sys::clock::{monotonic_ns, realtime_ns};
 use crate::sys::packet::Capture;
 use crate::sys::poll::{Deadline, readable};
 use diagram::Diagram;
+use flow::{Flows, Passed};
 use segment::Segment;
+use states::Changed;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -28,6 +32,37 @@ pub struct Trace {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What a trace has seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sight {
+    /// A remark for people: the source of the trace, or that something was missed.
+    Remark(String),
+    /// A segment.
+    Passed(Passed),
+    /// A change of state, where packets cannot be captured.
+    Changed(Changed),
+}
+
+impl Sight {
+    /// When it was seen, in nanoseconds of the monotonic clock.
+    pub fn at_ns(&self) -> Option<u64> {
+        match self {
+            Self::Remark(_) => None,
+            Self::Passed(passed) => Some(passed.at_ns),
+            Self::Changed(changed) => Some(changed.at_ns),
+        }
+    }
+
+    /// It as lines, of which `diagram` is the picture so far.
+    pub fn lines(&self, diagram: &mut Diagram) -> Vec<String> {
+        match self {
+            Self::Remark(text) => vec![text.clone()],
+            Self::Passed(passed) => diagram.draw(passed),
+            Self::Changed(changed) => vec![changed.to_string()],
+        }
+    }
+}
+
 impl Trace {
     /// Traces the connections of the server at `server`: calls `emit` with each line, in diagrams of `columns` columns. The
     /// first line names the source of the trace.
@@ -39,21 +74,31 @@ impl Trace {
         columns: usize,
         emit: impl Fn(String) + Send + 'static,
     ) -> std::io::Result<Self> {
+        let mut diagram = Diagram::new(columns);
+        Self::follow(server, move |sight| sight.lines(&mut diagram).into_iter().for_each(&emit))
+    }
+
+    /// Traces the connections of the server at `server`: calls `see` with what is seen, first the source of the trace.
+    ///
+    /// # Errors
+    /// If neither packets nor socket states are available.
+    pub fn follow(server: SocketAddr, mut see: impl FnMut(Sight) + Send + 'static) -> std::io::Result<Self> {
         let (stop, stopped) = UnixStream::pair()?;
         let port = server.port();
         let thread = match Capture::loopback() {
             Ok(capture) => {
-                emit(format!("trace of port {port} from the packets on loopback"));
+                see(Sight::Remark(format!("trace of port {port} from the packets on loopback")));
                 std::thread::Builder::new()
-                    .spawn(move || follow_packets(capture, &stopped, Diagram::new(port, columns), emit))
+                    .spawn(move || follow_packets(capture, &stopped, Flows::new(port), see))
             }
             Err(error) => {
                 states::check()?;
-                emit(format!(
+                see(Sight::Remark(format!(
                     "trace of port {port} from the kernel's connection states, read every 0.2 ms, \
                      because packets cannot be captured ({error}): shorter states are missed"
-                ));
-                std::thread::Builder::new().spawn(move || states::follow(&stopped, port, emit))
+                )));
+                std::thread::Builder::new()
+                    .spawn(move || states::follow(&stopped, port, |changed| see(Sight::Changed(changed))))
             }
         }?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
@@ -74,7 +119,7 @@ impl Drop for Trace {
     }
 }
 
-fn follow_packets(mut capture: Capture, stopped: &UnixStream, mut diagram: Diagram, emit: impl Fn(String)) {
+fn follow_packets(mut capture: Capture, stopped: &UnixStream, mut flows: Flows, mut see: impl FnMut(Sight)) {
     let mut buffer = [0; LOOKED_AT];
     let mut stopping: Option<Instant> = None;
     loop {
@@ -93,14 +138,20 @@ fn follow_packets(mut capture: Capture, stopped: &UnixStream, mut diagram: Diagr
         while let Some(packet) = capture.next(&mut buffer) {
             let seen = &buffer[..packet.length.min(LOOKED_AT)];
             if let Some(segment) = Segment::parse(seen, packet.length) {
-                diagram.add(packet.at_ns, &segment).into_iter().for_each(&emit);
+                // The kernel stamps packets by the other clock.
+                let age_ns = realtime_ns().saturating_sub(packet.at_ns);
+                flows
+                    .add(monotonic_ns().saturating_sub(age_ns), &segment)
+                    .map(Sight::Passed)
+                    .into_iter()
+                    .for_each(&mut see);
             }
         }
         match capture.missed() {
             Ok(0) | Err(_) => {}
-            Ok(n) => emit(format!(
+            Ok(n) => see(Sight::Remark(format!(
                 "{n} packets on loopback arrived too fast to be captured: some may be missing here"
-            )),
+            ))),
         }
     }
 }

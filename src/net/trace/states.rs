@@ -22,8 +22,34 @@ pub fn check() -> io::Result<()> {
     std::fs::read(LISTS[0]).map(|_| ())
 }
 
+/// A change of the state of one end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// When it was seen, in nanoseconds of the monotonic clock.
+    pub at_ns: u64,
+    /// When the states were first read.
+    pub began_ns: u64,
+    /// The end.
+    pub end: End,
+    /// Its state before, if it was known.
+    pub before: Option<&'static str>,
+    /// Its state now; `None` if it is gone.
+    pub now: Option<&'static str>,
+}
+
+impl std::fmt::Display for Changed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ms = self.at_ns.saturating_sub(self.began_ns) as f64 / 1e6;
+        write!(f, "{ms:>10.3}  {}: ", self.end)?;
+        if let Some(before) = self.before {
+            write!(f, "{before} → ")?;
+        }
+        f.write_str(self.now.unwrap_or("gone"))
+    }
+}
+
 /// Reports every change of state at either end of the connections of the server at `port`.
-pub(super) fn follow(stopped: &UnixStream, port: u16, emit: impl Fn(String)) {
+pub(super) fn follow(stopped: &UnixStream, port: u16, mut emit: impl FnMut(Changed)) {
     let mut known: BTreeMap<End, &'static str> = BTreeMap::new();
     let mut began = None;
     let mut last_look = false;
@@ -34,17 +60,16 @@ pub(super) fn follow(stopped: &UnixStream, port: u16, emit: impl Fn(String)) {
             let text = std::fs::read_to_string(list).unwrap_or_default();
             now.extend(text.lines().filter_map(|line| parse(line, port)));
         }
-        let at = monotonic_ns();
-        let ms = at.saturating_sub(*began.get_or_insert(at)) as f64 / 1e6;
+        let at_ns = monotonic_ns();
+        let began_ns = *began.get_or_insert(at_ns);
         for (end, state) in &now {
-            match known.get(end) {
-                Some(before) if before == state => {}
-                Some(before) => emit(format!("{ms:>10.3}  {end}: {before} → {state}")),
-                None => emit(format!("{ms:>10.3}  {end}: {state}")),
+            let before = known.get(end).copied();
+            if before != Some(*state) {
+                emit(Changed { at_ns, began_ns, end: *end, before, now: Some(state) });
             }
         }
         for (end, before) in known.iter().filter(|(end, _)| !now.contains_key(end)) {
-            emit(format!("{ms:>10.3}  {end}: {before} → gone"));
+            emit(Changed { at_ns, began_ns, end: *end, before: Some(before), now: None });
         }
         known = now;
         if last_look {
@@ -56,9 +81,11 @@ pub(super) fn follow(stopped: &UnixStream, port: u16, emit: impl Fn(String)) {
 
 /// One end of one connection, named by the client's port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct End {
-    client: u16,
-    is_server: bool,
+pub struct End {
+    /// The client's port.
+    pub client: u16,
+    /// Whether it is the server's end.
+    pub is_server: bool,
 }
 
 impl std::fmt::Display for End {

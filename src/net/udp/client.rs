@@ -6,7 +6,6 @@ use crate::net::connection::ConnectionError;
 use crate::net::event::{Log, What};
 use crate::net::input::Line;
 use crate::net::program::EndError;
-use crate::sys::clock::sleep;
 use crate::sys::poll::{Deadline, readable};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
@@ -109,7 +108,7 @@ fn ask(
         // A refusal arrives immediately: wait the whole time, or the retries are used up at once.
         let left = deadline.left().unwrap_or_default();
         if attempt < patience.retries && !left.is_zero() {
-            sleep(left);
+            std::thread::sleep(left);
         }
     }
     Ok(None)

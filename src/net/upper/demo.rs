@@ -3,10 +3,10 @@
 use super::{Ends, Mode, Serve};
 use crate::net::args::{ConnectArgs, ServeArgs};
 use crate::net::demo::{DemoError, Running, Stage};
-use crate::sys::clock::sleep;
 use crate::sys::resource::cpu_time_of;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long the idle server is measured.
@@ -29,7 +29,7 @@ pub(super) fn play(stage: &mut Stage<'_>) -> Result<(), DemoError> {
         let connect =
             || TcpStream::connect(server.address()).map_err(DemoError::failed("the server is reachable"));
         let mut streams = (0..CONNECTIONS).map(|_| connect()).collect::<Result<Vec<_>, _>>()?;
-        let idle = core_share(&server, || sleep(IDLE))?;
+        let idle = core_share(&server, || thread::sleep(IDLE))?;
         let (mut right, began) = (true, Instant::now());
         let load = core_share(&server, || right = ask(&mut streams[0]))?;
         let rate = REQUESTS as f64 / began.elapsed().as_secs_f64();

@@ -20,7 +20,7 @@ use crate::observe::switches::Recorder;
 use crate::observe::tier::{Refusal, Tier};
 use crate::observe::timeline::{Limits, Records, Timeline};
 use crate::process::{CommandError, HeldCommand};
-use crate::sys::clock::{monotonic_ns, sleep};
+use crate::sys::clock::monotonic_ns;
 use crate::sys::exits::Exits;
 use crate::sys::procfs::signals::process_of;
 use crate::sys::procfs::stat::SchedStat;
@@ -254,7 +254,7 @@ fn sums_at_gate(root: Pid) -> SchedStat {
         if stat::of_process(root).is_none_or(|stat| stat.letter == 'S') {
             return stat::schedstat(root, root).unwrap_or_default();
         }
-        sleep(PAUSE);
+        std::thread::sleep(PAUSE);
     }
     SchedStat::default()
 }

@@ -5,7 +5,7 @@ use super::lesson::{Lesson, LessonContext, proof};
 use crate::process::{Child, Process};
 use crate::scenario::run::record::Proof;
 use crate::scenario::run::stage::RunError;
-use crate::sys::clock::{cpu_ns, monotonic_ns, sleep};
+use crate::sys::clock::{cpu_ns, monotonic_ns};
 use crate::sys::poll::Deadline;
 use crate::wire::control;
 use std::time::Duration;
@@ -101,13 +101,13 @@ fn tell(context: &mut LessonContext<'_, '_>, kind: &str, text: &str, wall: u64, 
 }
 
 fn answer_later(answers: control::Sender<()>) {
-    sleep(BLOCKED_TIME);
+    std::thread::sleep(BLOCKED_TIME);
     let _ = answers.send(());
 }
 
 fn sleep_briefly() -> (u64, u64) {
     let begin = monotonic_ns();
-    sleep(BLOCKED_TIME);
+    std::thread::sleep(BLOCKED_TIME);
     (begin, monotonic_ns())
 }
 

@@ -5,7 +5,6 @@ use crate::process::{Exit, Process, Signal, StartMethod};
 use crate::scenario::run::record::{Event, ProcessRecord, Proof};
 use crate::scenario::run::stage::{Reason, RunError};
 use crate::supervisor::Supervisor;
-use crate::sys::clock;
 use crate::sys::pid::Pid;
 use crate::sys::pidfd;
 use crate::sys::poll::Deadline;
@@ -78,7 +77,7 @@ fn death_of_a_supervisor(context: &mut LessonContext<'_, '_>) -> Result<bool, Ru
 fn say_alive(events: control::Sender<Event>) {
     loop {
         say(&events, "alive", "I am alive");
-        clock::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -95,5 +94,5 @@ fn supervise(method: StartMethod, pids: control::Sender<Result<Pid, Reason>>) {
 }
 
 fn sleep() {
-    clock::sleep(Duration::from_secs(3600));
+    std::thread::sleep(Duration::from_secs(3600));
 }

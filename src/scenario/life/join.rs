@@ -4,7 +4,7 @@ use super::lesson::{Lesson, LessonContext, proof, say};
 use crate::process::Process;
 use crate::scenario::run::record::{Event, Proof};
 use crate::scenario::run::stage::RunError;
-use crate::sys::clock::{monotonic_ns, sleep};
+use crate::sys::clock::monotonic_ns;
 use crate::sys::procfs::stat::of_process;
 use crate::wire::control;
 use std::time::Duration;
@@ -50,7 +50,7 @@ fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
 /// Works for a while; returns the time when it was done.
 fn work(events: control::Sender<Event>) -> u64 {
     say(&events, "work", "I work for 200 ms");
-    sleep(Duration::from_millis(200));
+    std::thread::sleep(Duration::from_millis(200));
     say(&events, "done", "I am done");
     monotonic_ns()
 }

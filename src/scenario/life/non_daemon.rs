@@ -6,7 +6,7 @@ use super::lesson::{Lesson, LessonContext, proof, say};
 use crate::process::Process;
 use crate::scenario::run::record::{Event, ProcessRecord, Proof};
 use crate::scenario::run::stage::RunError;
-use crate::sys::clock::{monotonic_ns, sleep};
+use crate::sys::clock::monotonic_ns;
 use crate::wire::control;
 
 pub(super) const LESSON: Lesson = Lesson {
@@ -37,7 +37,7 @@ fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
 
 fn work(events: control::Sender<Event>) -> u64 {
     say(&events, "work", "I work for 200 ms");
-    sleep(Duration::from_millis(200));
+    std::thread::sleep(Duration::from_millis(200));
     say(&events, "done", "I am done");
     monotonic_ns()
 }

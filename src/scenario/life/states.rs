@@ -7,7 +7,7 @@ use crate::process::{Child, Process, Signal};
 use crate::scenario::run::record::Proof;
 use crate::scenario::run::stage::RunError;
 use crate::sync::file_lock::FileLock;
-use crate::sys::clock::{self, monotonic_ns};
+use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
 use crate::sys::procfs::stat::{of_process, schedstat};
 use crate::sys::procfs::syscall::wchan;
@@ -161,7 +161,7 @@ fn be_busy(cpu: usize, only_when_idle: bool) {
 }
 
 fn sleep() {
-    clock::sleep(Duration::from_secs(3600));
+    std::thread::sleep(Duration::from_secs(3600));
 }
 
 /// Takes the lock, reports that, and keeps it.

@@ -15,7 +15,6 @@ use crate::queue::error::JoinQueueError;
 use crate::scenario::run::stage::{Reason, RunError, Stage};
 use crate::scenario::world::told::Report;
 use crate::scenario::world::{Lock, News, Payload, Received, RecvEnd, Seen, SendEnd, Sent, Step, World};
-use crate::sys::clock::sleep;
 use crate::sys::poll::Deadline;
 use crate::wire::control;
 
@@ -312,7 +311,7 @@ impl World for Coordinator<'_, '_> {
     }
 
     fn think(&mut self, duration: Duration) {
-        sleep(duration);
+        std::thread::sleep(duration);
     }
 
     fn tell(&mut self, news: impl FnOnce() -> News) {

@@ -9,7 +9,6 @@ use super::resources::Tools;
 use crate::queue::Lease;
 use crate::queue::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::scenario::world::{Received, RecvEnd, SendEnd, Sent};
-use crate::sys::clock::sleep;
 
 /// How often a sender checks for room in a queue that cannot wake it.
 const POLL_INTERVAL: Duration = Duration::from_micros(200);
@@ -69,7 +68,7 @@ impl SendEnd<Dish> for Sending<'_> {
         if self.params.queue == QueueKind::LostWakeup {
             loop {
                 match self.try_send(dish)? {
-                    Sent::Full => sleep(POLL_INTERVAL),
+                    Sent::Full => std::thread::sleep(POLL_INTERVAL),
                     sent => return Ok(sent),
                 }
             }

@@ -4,7 +4,6 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::{Lock, News, Payload, Received, RecvEnd, Seen, SendEnd, Sent, Step, World};
-use crate::sys::clock::sleep;
 
 /// The maximum pause between two attempts of [`World::wait`].
 const MAX_PAUSE: Duration = Duration::from_millis(1);
@@ -32,7 +31,7 @@ pub(super) fn poll<R>(mut attempt: impl FnMut() -> io::Result<Option<R>>) -> io:
         if let Some(result) = attempt()? {
             return Ok(result);
         }
-        sleep(pause);
+        std::thread::sleep(pause);
         pause = (pause * 2).min(MAX_PAUSE);
     }
 }
@@ -70,7 +69,7 @@ impl World for Free {
 
     fn think(&mut self, duration: Duration) {
         if !duration.is_zero() {
-            sleep(duration);
+            std::thread::sleep(duration);
         }
     }
 

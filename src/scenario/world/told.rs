@@ -10,7 +10,7 @@ use super::{Lock, News, Payload, Received, RecvEnd, Seen, SendEnd, Sent, Step, W
 use crate::explore::step::Observation;
 use crate::observe::notes::Fact;
 use crate::scenario::run::record::Event;
-use crate::sys::clock::{monotonic_ns, sleep};
+use crate::sys::clock::monotonic_ns;
 use crate::wire::control;
 
 /// A process's report to its parent.
@@ -123,7 +123,7 @@ impl World for Told {
 
     fn think(&mut self, duration: Duration) {
         if !duration.is_zero() {
-            sleep(duration);
+            std::thread::sleep(duration);
         }
     }
 

@@ -4,6 +4,7 @@ import { get, post } from "./api.js";
 import { chooser } from "./forms.js";
 import { Graph } from "./graph.js";
 import { commandLine, verdictBadge, verdictMark } from "./run.js";
+import { ProgramSearchPanel } from "./programs.js";
 
 /** What is seen of a search. Without `act` it can only be read. */
 export class ExplorePanel {
@@ -88,29 +89,57 @@ export class ExplorePanel {
   }
 }
 
+const PROGRAM_OPTIONS = [
+  { name: "expect-same", kind: "flag", help: "All outcomes must be the same" },
+  { name: "expect-exit", kind: "text", unit: "N", help: "An outcome is right if the command exits with N" },
+];
+
 /** The view: `#/explore/JOB`, or `#/explore/of/CODE` to begin one. */
 export function exploreView(page, [job, code]) {
   const { t } = page;
   const place = h("div", { class: "stage" });
   const reduce = h("input", { type: "checkbox", id: "explore-reduce" });
   const kills = h("select", { id: "explore-kills" }, ["0", "1", "2"].map((n) => h("option", { value: n }, n)));
+  const ofProgram = (options) => ({ "explore-program": { expect_same: options["expect-same"] === true, ...(options["expect-exit"] ? { expect_exit: Number(options["expect-exit"]) } : {}) } });
   const start = async (request) => {
-    const view = await post("jobs", { explore: { ...request, reduce: reduce.checked, kills: Number(kills.value) } });
+    const view = await post("jobs", request.program ? ofProgram(request.options) : { explore: { ...request, reduce: reduce.checked, kills: Number(kills.value) } });
     page.go(`explore/${view.job}`);
   };
-  const form = chooser(page.catalogue, "explore", t, page.remembered("explore") ?? { scenario: "tickets", options: { lock: "none", "no-search": true, store: "rename" } }, async (asked) => { page.remember("explore", asked); await start(asked); });
+  const form = chooser(page.catalogue, "explore", t, page.remembered("explore") ?? (page.catalogue.command ? { program: true } : null) ?? { scenario: "tickets", options: { lock: "none", "no-search": true, store: "rename" } }, async (asked) => { page.remember("explore", asked); await start(asked); }, PROGRAM_OPTIONS);
   form.querySelector("button[type=submit]").before(h("div", { class: "field flag" }, reduce, h("label", { for: reduce.id }, t("one schedule of each class is enough"))), h("div", { class: "field" }, h("label", { for: kills.id }, t("processes that may be killed")), kills));
   const side = h("aside", { class: "side" }, h("h1", {}, t("Explore")), h("p", { class: "lead" }, t("Every order in which the steps can happen, executed on real processes.")), form);
   const element = h("div", { class: "view with-side" }, side, place);
-  const view = { element };
+  let closed = false;
+  const view = { element, close() { closed = true; } };
   if (job === "of") {
     place.append(h("p", { class: "empty" }, t("Searching…")));
-    post("jobs", { explore: { code } }).then((made) => { history.replaceState(null, "", `#/explore/${made.job}`); dispatchEvent(new HashChangeEvent("hashchange")); }, (error) => place.replaceChildren(h("p", { class: "trouble", role: "alert" }, error.message)));
+    post("jobs", code === "program" ? ofProgram({}) : { explore: { code } }).then((made) => { history.replaceState(null, "", `#/explore/${made.job}`); dispatchEvent(new HashChangeEvent("hashchange")); }, (error) => place.replaceChildren(h("p", { class: "trouble", role: "alert" }, error.message)));
   } else if (job) show();
   else place.append(h("p", { class: "empty" }, t("Choose a scenario, and press Start.")));
 
   async function show() {
     let of = null;
+    let made = null;
+    try {
+      made = await get(`jobs/${job}`);
+    } catch {
+      page.unfollow();
+      place.replaceChildren(h("p", { class: "empty" }, t("That search is forgotten. Start it again.")));
+      return;
+    }
+    if (closed) return;
+    page.look("explore", job);
+    if (made.program) {
+      const panel = new ProgramSearchPanel(t, (what, token) => (what === "open" ? page.go(`schedule/${token.replace(/^(p~[^~]*)~/, "$1/")}`) : post(`jobs/${job}`, what).catch(() => {})));
+      place.replaceChildren(commandLine(made.command, t), panel.element);
+      page.follow(job, (messages) => {
+        panel.apply(messages);
+        const worst = panel.now?.found?.outcomes[0];
+        if (worst) page.happened({ outcome: worst.verdict });
+      });
+      view.asks = () => [{ kind: "outcome", options: ["ok", "deadlock", "crashed", "outlived"] }];
+      return;
+    }
     const panel = new ExplorePanel(t, (what, schedule) => {
       if (what === "open") page.go(`schedule/${of}${schedule ? `/${schedule}` : ""}`);
       else post(`jobs/${job}`, what).catch(() => {});
@@ -122,16 +151,9 @@ export function exploreView(page, [job, code]) {
       if (panel.status === "complete" && verdicts?.length) page.happened({ outcome: verdicts[0].verdict });
     });
     view.asks = () => [{ kind: "outcome", options: ["ok", "oversold", "lost-update", "torn-read", "deadlock"] }];
-    try {
-      const made = await get(`jobs/${job}`);
-      place.replaceChildren(commandLine(made.command, t), panel.element);
-      panel.graph.fitted = false;
-      panel.graph.ask();
-      page.look("explore", job);
-    } catch {
-      page.unfollow();
-      place.replaceChildren(h("p", { class: "empty" }, t("That search is forgotten. Start it again.")));
-    }
+    place.replaceChildren(commandLine(made.command, t), panel.element);
+    panel.graph.fitted = false;
+    panel.graph.ask();
   }
   return view;
 }

@@ -34,8 +34,8 @@ export function fields(options, t, chosen = {}) {
   return { element: h("div", { class: "fields" }, inputs.map(({ row }) => row)), read };
 }
 
-/** A choice among scenarios and lessons. `which` is `run` or `explore`. */
-export function chooser(catalogue, which, t, begun, start) {
+/** A choice among scenarios and lessons. `which` is `run` or `explore`; `program` has the options of the command that was given. */
+export function chooser(catalogue, which, t, begun, start, program = null) {
   const scenarios = catalogue.scenarios.filter((one) => one[which]);
   const lessons = (one) => (which === "run" ? one.parts : []);
   const entries = scenarios.flatMap((one) => (lessons(one).length
@@ -44,15 +44,22 @@ export function chooser(catalogue, which, t, begun, start) {
   const groups = scenarios.map((one) => (lessons(one).length
     ? h("optgroup", { label: t(one.name) }, lessons(one).map(([name]) => h("option", { value: `${one.name} ${name}` }, t(name))))
     : h("option", { value: one.name }, t(one.name))));
+  if (program && catalogue.command) {
+    const label = catalogue.command.join(" ");
+    entries.unshift({ value: "", label, about: "The command that was given, unmodified: its system calls on what its processes share are the steps.", one: { [which]: program }, fixed: {}, isProgram: true });
+    groups.unshift(h("option", { value: "" }, label.length > 60 ? `${label.slice(0, 60)}…` : label));
+  }
   const select = h("select", { id: `choose-${which}` }, groups);
   const about = h("p", { class: "about" });
   const place = h("div");
+  const more = h("details", { class: "more", open: which === "explore" }, h("summary", {}, t("Parameters")), place);
   const trouble = h("p", { class: "trouble", role: "alert", hidden: true });
   const button = h("button", { class: "primary", type: "submit" }, t("Start"));
   let now = null, form = null;
   const choose = (chosen) => {
     now = entries.find((entry) => entry.value === select.value) ?? entries[0];
     about.textContent = t(now.about);
+    more.hidden = now.one[which].length === 0;
     form = fields(now.one[which].filter((option) => !(option.name in now.fixed)), t, chosen);
     place.replaceChildren(form.element);
   };
@@ -67,13 +74,13 @@ export function chooser(catalogue, which, t, begun, start) {
     button.disabled = true;
     trouble.hidden = true;
     try {
-      await start({ scenario: now.one.name, options: { ...form.read(), ...now.fixed } });
+      await start(now.isProgram ? { program: true, options: form.read() } : { scenario: now.one.name, options: { ...form.read(), ...now.fixed } });
     } catch (error) {
       trouble.hidden = false;
       trouble.textContent = error.hint ? `${error.message}. ${error.hint}` : error.message;
     }
     button.disabled = false;
   } }, h("div", { class: "field" }, h("label", { for: select.id }, t("What")), select), about,
-  h("details", { class: "more", open: which === "explore" }, h("summary", {}, t("Parameters")), place), trouble, button);
+  more, trouble, button);
   return element;
 }

@@ -5,11 +5,14 @@ import { language, words } from "./words.js";
 import { runView, watchView } from "./run.js";
 import { scheduleView } from "./schedule.js";
 import { exploreView } from "./explore.js";
+import { homeView } from "./home.js";
+import { wireView } from "./wire.js";
+import { labsView } from "./labs.js";
 import { ClassBar, classView } from "./class.js";
 
-const VERSION = 1;
-const views = { run: runView, schedule: scheduleView, explore: exploreView, watch: watchView, class: classView };
-const titles = { run: "Run", schedule: "Schedule", explore: "Explore", watch: "Watch", class: "Class" };
+const VERSION = 2;
+const views = { home: homeView, run: runView, schedule: scheduleView, explore: exploreView, watch: watchView, wire: wireView, labs: labsView, class: classView };
+const titles = { home: "Start", run: "Run", schedule: "Schedule", explore: "Explore", watch: "Watch", wire: "Wire", labs: "Labs", class: "Class" };
 
 const page = {
   catalogue: null, class: null, bar: null, view: null, stream: null, job: null, t: words(language()),
@@ -51,7 +54,7 @@ const page = {
 function route() {
   page.at = location.hash;
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
-  const view = views[name] ? name : "run";
+  const view = views[name] ? name : "home";
   page.view?.close?.();
   page.job = null;
   const main = document.getElementById("main");
@@ -70,14 +73,14 @@ function route() {
 
 function top() {
   const { t } = page;
-  const names = Object.keys(views).filter((name) => name !== "class" || page.catalogue.class);
+  const names = Object.keys(views).filter((name) => name !== "home" && (name !== "class" || page.catalogue.class));
   const links = names.map((name) => h("a", { href: `#/${name}`, "data-view": name }, t(titles[name])));
   const toggle = (label, text, act, pressed) => h("button", { type: "button", class: "ghost", "aria-label": label, title: label, "aria-pressed": pressed === undefined ? null : String(pressed), onclick: act }, text);
   const speak = language() === "zh" ? ["English", "EN"] : ["中文", "中"];
   const dark = document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
   const big = document.documentElement.classList.contains("projector");
   document.getElementById("top").replaceChildren(
-    h("a", { class: "brand", href: "#/run" }, "proclab"), h("nav", { "aria-label": t("views") }, links), h("div", { class: "tools" },
+    h("a", { class: "brand", href: "#/", "aria-label": t("proclab: the beginning") }, "proclab"), h("nav", { "aria-label": t("views") }, links), h("div", { class: "tools" },
       toggle(speak[0], speak[1], () => { keep.set("language", language() === "zh" ? "en" : "zh"); restart(); }),
       toggle(t(dark ? "light" : "dark"), dark ? "☀" : "☾", () => { document.documentElement.dataset.theme = dark ? "light" : "dark"; keep.set("theme", dark ? "light" : "dark"); top(); route(); }),
       toggle(t("projector: large letters"), "A+", () => { document.documentElement.classList.toggle("projector"); keep.set("projector", big ? "" : "1"); top(); route(); }, big)));

@@ -6,7 +6,7 @@ import { Watched } from "./lanes.js";
 import { Waits } from "./waits.js";
 import { Timeline, duration } from "./timeline.js";
 
-const MARKS = { ok: "✓", oversold: "✗", "lost-update": "≠", "torn-read": "~", deadlock: "⟳", crashed: "†", unproven: "?" };
+const MARKS = { ok: "✓", oversold: "✗", "lost-update": "≠", "torn-read": "~", deadlock: "⟳", crashed: "†", unproven: "?", "check-failed": "✗", outlived: "⤳", "cut-short": "✂" };
 
 /** A verdict as a word with its mark and colour. */
 export const verdictBadge = (verdict, t) => h("span", { class: `verdict v-${verdict}` }, h("span", { "aria-hidden": "true" }, `${MARKS[verdict] ?? "?"} `), t(verdict));

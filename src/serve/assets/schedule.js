@@ -3,9 +3,10 @@ import { h, announce, copy } from "./dom.js";
 import { post } from "./api.js";
 import { chooser } from "./forms.js";
 import { commandLine, verdictBadge } from "./run.js";
+import { programEnding, sceneOfProgram } from "./programs.js";
 
-const STATES = { ready: "can go on", waits: "waits", ended: "has ended", killed: "killed" };
-const SIGNS = { ready: "▶", waits: "⏸", ended: "■", killed: "†" };
+const STATES = { ready: "can go on", waits: "waits", ended: "has ended", killed: "killed", absent: "not there yet" };
+const SIGNS = { ready: "▶", waits: "⏸", ended: "■", killed: "†", absent: "·" };
 
 /** The processes at their next steps, what they share, and what was done. Without `act` it can only be read. */
 export class Board {
@@ -44,8 +45,8 @@ export class Board {
     const { t, act } = this;
     const reason = card.held_by.length ? t("{who} holds the {what}", { who: card.held_by.join(", "), what: t(card.resource) })
       : card.state === "waits" ? t("waits for: {what}", { what: t(card.resource ?? "") }) : "";
-    const step = card.step ? [h("span", { class: "step" }, t(card.step)), h("span", { class: "touches" }, `${t(card.access ?? "")} · ${t(card.resource ?? "")}`)] : [h("span", { class: "step quiet" }, t(STATES[card.state]))];
-    const content = [h("span", { class: "letter" }, card.name), h("span", { class: "role" }, `${t(card.role)} `, h("span", { class: "pid" }, `PID ${card.pid}`)), ...step,
+    const step = card.step ? [h("span", { class: "step" }, t(card.step)), h("span", { class: "touches" }, [t(card.access ?? ""), t(card.resource ?? "")].filter(Boolean).join(" · "))] : [h("span", { class: "step quiet" }, t(STATES[card.state]))];
+    const content = [h("span", { class: "letter" }, card.name), h("span", { class: "role" }, `${t(card.role)} `, card.pid === null ? null : h("span", { class: "pid" }, `PID ${card.pid}`)), ...step,
       h("span", { class: "status" }, h("span", { "aria-hidden": "true" }, `${SIGNS[card.state]} `), t(STATES[card.state]), reason ? h("span", { class: "reason" }, ` ${reason}`) : null),
       card.holds.length ? h("span", { class: "holds" }, `${t("holds")}: ${card.holds.map((lock) => t(lock)).join(", ")}`) : null];
     const kind = `card c-${card.state}${card.held_by.length ? " c-held" : ""}`;
@@ -71,6 +72,11 @@ export class Board {
     const { ending } = scene;
     this.ending.hidden = !ending;
     if (!ending) return;
+    if (scene.isProgram) {
+      this.ending.className = `banner ending ${ending.verdict === "ok" ? "good" : "bad"}`;
+      this.ending.replaceChildren(...programEnding(ending, t, act).flat().filter(Boolean));
+      return;
+    }
     const count = (one) => `${t("{n} switches", { n: one.switches })}, ${t("{n} preemptions", { n: one.preemptions })}`;
     const bad = ending.shortest?.filter((one) => one.verdict !== "ok") ?? [];
     const distance = (one) => {
@@ -91,22 +97,25 @@ export class Board {
 }
 
 /** The view: `#/schedule/CODE/DECISIONS`. */
-export function scheduleView(page, [code, schedule]) {
+export function scheduleView(page, [code, ...rest]) {
+  const schedule = rest.join("/");
   const { t } = page;
   let job = null, scene = null, busy = false, closed = false;
   const send = async (command) => {
     if (!job || busy) return;
     busy = true;
-    try { await post(`jobs/${job}`, command); } catch (error) { if (error.status !== 429) await start({ schedule: { token: scene?.code ?? code, schedule: next(command) } }); }
+    try { await post(`jobs/${job}`, command); } catch (error) { if (error.status !== 429) await start(from(scene?.code ?? code, next(command))); }
     busy = false;
   };
   // Where its worker has gone, another one begins where the schedule stands.
   const next = (command) => (command === "undo" ? "" : command.schedule ?? scene?.schedule ?? "");
+  const from = (code, schedule) => (code.startsWith("p~") ? { "schedule-program": { token: schedule.startsWith("p~") ? schedule : `${code}~${schedule}` } } : { schedule: { token: code, schedule } });
   const act = (what, value) => send({ [what]: value });
   const board = new Board(t, act);
   const trouble = h("p", { class: "trouble", role: "alert", hidden: true });
   const place = h("div", { class: "stage" });
   const undo = h("button", { type: "button", onclick: () => send("undo") }, `↶ ${t("Undo")}`, h("kbd", {}, "⌫"));
+  const onward = h("button", { type: "button", onclick: () => send("continue") }, `» ${t("Go on while only one can")}`, h("kbd", {}, "."));
   const again = h("button", { type: "button", onclick: () => send({ schedule: "" }) }, `⟲ ${t("From the beginning")}`);
   const share = h("button", { type: "button", onclick: async () => {
     const copied = await copy(location.href);
@@ -114,13 +123,13 @@ export function scheduleView(page, [code, schedule]) {
     setTimeout(() => { share.textContent = t("Copy the link"); }, 1500);
   } }, t("Copy the link"));
   const explore = h("a", { class: "button", href: "#/explore" }, t("Explore all of them"));
-  const controls = h("div", { class: "row controls" }, undo, again, share, explore, h("span", { class: "quiet keys" }, t("A letter grants a step, with Shift it kills, Backspace takes back.")));
+  const controls = h("div", { class: "row controls" }, undo, onward, again, share, explore, h("span", { class: "quiet keys" }, t("A letter grants a step, with Shift it kills, Backspace takes back.")));
   const command = h("p", { class: "quiet" });
   const side = h("aside", { class: "side" }, h("h1", {}, t("Schedule")), h("p", { class: "lead" }, t("You are the scheduler: real processes stand at their next step, and go on when you say so. Can you break the promise?")),
-    chooser(page.catalogue, "explore", t, page.remembered("schedule") ?? { scenario: "tickets", options: { lock: "none", "no-search": true, store: "rename" } }, async (asked) => {
+    chooser(page.catalogue, "explore", t, page.remembered("schedule") ?? (page.catalogue.command ? { program: true } : null) ?? { scenario: "tickets", options: { lock: "none", "no-search": true, store: "rename" } }, async (asked) => {
       page.remember("schedule", asked);
-      await start({ schedule: asked });
-    }));
+      await start(asked.program ? { "schedule-program": {} } : { schedule: asked });
+    }, []));
 
   async function start(request) {
     try {
@@ -136,17 +145,18 @@ export function scheduleView(page, [code, schedule]) {
       if (!place.contains(trouble)) place.replaceChildren(trouble);
       trouble.hidden = false;
       trouble.textContent = error.hint ? `${error.message}. ${error.hint}` : error.message;
-      if (request.schedule.scenario) throw error;
+      if (request.schedule?.scenario) throw error;
     }
   }
 
   function apply(messages) {
     for (const message of messages) {
-      if (message.type === "scene") {
-        scene = message;
+      if (message.type === "scene" || message.type === "program-scene") {
+        scene = message.type === "scene" ? message : sceneOfProgram(message);
         board.show(scene);
         undo.disabled = scene.done.length === 0;
-        explore.setAttribute("href", `#/explore/of/${scene.code}`);
+        onward.disabled = scene.cards.filter((card) => card.state === "ready").length !== 1;
+        explore.setAttribute("href", `#/explore/of/${scene.isProgram ? "program" : scene.code}`);
         page.address(`schedule/${scene.code}${scene.schedule ? `/${scene.schedule}` : ""}`);
         if (scene.ending) page.happened({ outcome: scene.ending.verdict });
         else if (scene.done.length) page.happened({ next: scene.done.at(-1).process, at: scene.done.length });
@@ -157,7 +167,7 @@ export function scheduleView(page, [code, schedule]) {
     }
   }
 
-  if (code) start({ schedule: { token: code, schedule: schedule ?? "" } }).catch(() => {});
+  if (code) start(from(code, schedule)).catch(() => {});
   else place.append(h("p", { class: "empty" }, t("Choose a scenario, and press Start.")));
   return {
     element: h("div", { class: "view with-side" }, side, place),
@@ -165,6 +175,7 @@ export function scheduleView(page, [code, schedule]) {
     onKey(event) {
       if (!scene) return;
       if (event.key === "Backspace" || event.key === "-") { event.preventDefault(); send("undo"); return; }
+      if (event.key === ".") { event.preventDefault(); send("continue"); return; }
       const letter = /^[a-zA-Z]$/.test(event.key) ? event.key.toUpperCase() : null;
       const card = letter && scene.cards.find((one) => one.name === letter);
       if (!card || scene.ending) return;
@@ -173,7 +184,7 @@ export function scheduleView(page, [code, schedule]) {
       else announce(`${letter}: ${t(STATES[card.state])}`);
     },
     asks() {
-      const verdicts = ["ok", "oversold", "lost-update", "torn-read", "deadlock"];
+      const verdicts = scene?.isProgram ? ["ok", "deadlock", "crashed", "outlived"] : ["ok", "oversold", "lost-update", "torn-read", "deadlock"];
       const ready = scene?.cards.filter((card) => card.state === "ready").map((card) => card.name) ?? [];
       return [{ kind: "outcome", options: verdicts }, ...(ready.length > 1 ? [{ kind: "next", options: ready }] : [])];
     },

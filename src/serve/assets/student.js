@@ -5,6 +5,8 @@ import { language, words } from "./words.js";
 import { WatchPanel } from "./run.js";
 import { Board } from "./schedule.js";
 import { ExplorePanel } from "./explore.js";
+import { WirePanel } from "./wire.js";
+import { ProgramSearchPanel, sceneOfProgram } from "./programs.js";
 import { optionText, questionText, votes } from "./class.js";
 
 const t = words(language());
@@ -12,7 +14,7 @@ let voter = null, view = null, job = null, shown = null, voted = null;
 try { voter = sessionStorage.getItem("proclab-voter"); voted = JSON.parse(sessionStorage.getItem("proclab-voted")); } catch { /* private mode */ }
 const question = h("section", { class: "question", "aria-live": "polite" });
 const place = h("div", { class: "stage" });
-const kinds = { run: () => new WatchPanel(t, {}), watch: () => new WatchPanel(t, { isRun: false }), schedule: () => new Board(t), explore: () => new ExplorePanel(t) };
+const kinds = { run: () => new WatchPanel(t, {}), watch: () => new WatchPanel(t, { isRun: false }), schedule: () => new Board(t), explore: () => new ExplorePanel(t), wire: () => new WirePanel(t) };
 
 function top() {
   document.documentElement.lang = language() === "zh" ? "zh-CN" : "en";
@@ -27,7 +29,16 @@ function build() {
 
 function take(news) {
   if (!shown) return;
-  if (shown instanceof Board) { const scene = news.findLast((message) => message.type === "scene"); if (scene) shown.show(scene); } else shown.apply(news);
+  if (shown instanceof Board) {
+    const scene = news.findLast((message) => message.type === "scene" || message.type === "program-scene");
+    if (scene) shown.show(scene.type === "scene" ? scene : sceneOfProgram(scene));
+    return;
+  }
+  if (shown instanceof ExplorePanel && news.some((message) => message.type === "program-search")) {
+    shown = new ProgramSearchPanel(t);
+    place.replaceChildren(shown.element);
+  }
+  shown.apply(news);
 }
 
 function ask() {

@@ -1,21 +1,18 @@
-//! Executes every interleaving, and says how the graph of states grows.
+//! Executes every interleaving, and reports how the graph of states grows.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::graph::{Shared, recorder};
-use super::noticed::Noticed;
-use super::said::{Said, Trouble};
+use super::observer::{WithObserver, at_the_gate};
 use super::schedule::of;
+use super::update::{Update, WorkerError};
 use crate::explore::search::{Tally, search};
 use crate::explore::strategy::Strategy;
 use crate::explore::strategy::exhaustive::Exhaustive;
-use crate::process::Scratch;
-use crate::scenario::experiment::Experiment;
-use crate::scenario::registry::from_code;
+use crate::scenario::experiment::{Experiment, Lab};
 use crate::scenario::run::verdict::Verdict;
 use crate::serve::protocol::{Command, Growth, Message, OutcomeCount, SearchStatus};
-use crate::supervisor::Supervisor;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::signal::Interrupt;
 use crate::wire::control::{Receiver, Sender, TryRecvError};
@@ -29,19 +26,32 @@ pub(super) fn work(
     reduce: bool,
     kills: usize,
     commands: &Receiver<Command>,
-    said: &Sender<Said>,
-) -> Result<(), Trouble> {
-    let experiment = from_code(code).ok_or("the scenario is unknown")?;
-    let interrupt = Interrupt::install()?;
-    let supervisor = Supervisor::with_interrupt(interrupt)?;
-    let scratch = Scratch::new()?;
-    let lab = experiment.gated(&supervisor, scratch.path())?;
+    updates: &Sender<Update>,
+) -> Result<(), WorkerError> {
+    at_the_gate(code, |experiment, lab, interrupt| {
+        let clock = Clock::new();
+        let searcher = Searcher { experiment, commands, updates, interrupt, clock, leaves: false };
+        explore(lab, reduce, kills, searcher)
+    })
+}
+
+fn explore(
+    lab: Box<dyn Lab + '_>,
+    reduce: bool,
+    kills: usize,
+    mut searcher: Searcher<'_>,
+) -> Result<(), WorkerError> {
     let (graph, state) = (Shared::default(), lab.viewer());
-    let mut lab = Noticed::new(lab, recorder(Shared::clone(&graph), state));
+    let mut lab = WithObserver::new(lab, recorder(Shared::clone(&graph), state));
     let (mut exhaustive, mut tally) = (Exhaustive::new(reduce, kills), Tally::default());
-    let mut searcher =
-        Searcher { experiment: &*experiment, commands, said, interrupt, clock: Clock::new(), leaves: false };
-    searcher.say(Said::whole, Message::Graph, Growth::default(), &tally, Some(0.0), SearchStatus::Searching);
+    searcher.say(
+        Update::whole,
+        Message::Graph,
+        Growth::default(),
+        &tally,
+        Some(0.0),
+        SearchStatus::Searching,
+    );
     let complete = search(&mut lab, exhaustive.strategy(), kills, &mut tally, |tally, strategy| {
         searcher.go_on(&graph, tally, strategy)
     });
@@ -49,14 +59,14 @@ pub(super) fn work(
         return Ok(());
     }
     let status = if complete? { SearchStatus::Complete } else { SearchStatus::Stopped };
-    searcher.say(Said::of, Message::Growth, graph.borrow_mut().take(), &tally, Some(1.0), status);
+    searcher.say(Update::new, Message::Growth, graph.borrow_mut().take(), &tally, Some(1.0), status);
     Ok(())
 }
 
 struct Searcher<'w> {
     experiment: &'w dyn Experiment,
     commands: &'w Receiver<Command>,
-    said: &'w Sender<Said>,
+    updates: &'w Sender<Update>,
     interrupt: Interrupt,
     clock: Clock,
     leaves: bool,
@@ -85,7 +95,7 @@ impl Searcher<'_> {
         if self.clock.told.elapsed() >= TICK {
             self.clock.told = Instant::now();
             let new = graph.borrow_mut().take();
-            self.say(Said::of, Message::Growth, new, tally, strategy.explored(), SearchStatus::Searching);
+            self.say(Update::new, Message::Growth, new, tally, strategy.explored(), SearchStatus::Searching);
         }
         let mut stopped = false;
         loop {
@@ -105,7 +115,7 @@ impl Searcher<'_> {
                     let seconds = self.clock.before;
                     let new = graph.borrow_mut().take();
                     self.say(
-                        Said::of,
+                        Update::new,
                         Message::Growth,
                         new,
                         tally,
@@ -123,7 +133,7 @@ impl Searcher<'_> {
                 Ok(Command::Whole) => {
                     let whole = graph.borrow().whole();
                     let status = if stopped { SearchStatus::Stopped } else { SearchStatus::Searching };
-                    self.say(Said::whole, Message::Graph, whole, tally, strategy.explored(), status);
+                    self.say(Update::whole, Message::Graph, whole, tally, strategy.explored(), status);
                 }
                 Ok(_) => {}
                 Err(TryRecvError::Empty) if !stopped => return true,
@@ -138,7 +148,7 @@ impl Searcher<'_> {
 
     fn say(
         &self,
-        said: fn(&Message) -> Said,
+        update: fn(&Message) -> Update,
         message: fn(Growth) -> Message,
         growth: Growth,
         tally: &Tally<Verdict>,
@@ -166,6 +176,6 @@ impl Searcher<'_> {
             outcomes: outcomes.collect(),
             ..growth
         };
-        let _ = self.said.send(said(&message(growth)));
+        let _ = self.updates.send(update(&message(growth)));
     }
 }

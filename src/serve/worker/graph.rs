@@ -1,14 +1,14 @@
-//! The graph of states of a search: what each execution went through, equal states as one.
+//! The graph of states of a search, in which equal states are one node.
 //!
 //! Two states are equal if the processes share the same, hold the same, and each process has seen the same since it
-//! began: a body does what it does by what it has seen. So every class of equivalent prefixes is one node, and classes
+//! began, because what a body does follows from what it has seen. So every class of equivalent prefixes is one node, and classes
 //! that lead to the same state are one as well.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use super::noticed::Moment;
+use super::observer::Moment;
 use super::schedule::holds;
 use crate::explore::engine::Trace;
 use crate::explore::schedule::runs;
@@ -20,7 +20,7 @@ use crate::serve::protocol::{Growth, NodeView};
 /// States that are drawn; more would hide the graph.
 const MOST_NODES: usize = 1_200;
 
-/// The graph, and what of it was not yet said.
+/// The graph, and which part of it was reported.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
     ids: HashMap<String, usize>,
@@ -30,11 +30,11 @@ pub(super) struct Graph {
     hidden: HashSet<String>,
     said_nodes: usize,
     said_edges: usize,
-    /// Nodes that were said and have changed since.
+    /// Reported nodes that have changed since.
     changed: Vec<usize>,
 }
 
-/// The graph as the search and those who tell of it share it.
+/// The graph, shared by the search and the reports.
 pub(super) type Shared = Rc<RefCell<Graph>>;
 
 impl Graph {
@@ -117,14 +117,14 @@ impl Graph {
     }
 }
 
-/// What is true between two steps.
+/// The state between two steps.
 #[derive(Debug, Clone)]
 struct Standing {
     at: Vec<Option<String>>,
     shared: Vec<(String, String)>,
 }
 
-/// Adds every execution to `graph`: what is to be told of each moment, with a way to see what the processes share.
+/// An observer that adds every execution to `graph`; `state` reads what the processes share.
 pub(super) fn recorder(graph: Shared, state: State) -> impl FnMut(&dyn Lab, Moment<'_>) {
     let mut standings: Vec<Standing> = Vec::new();
     move |lab, moment| {

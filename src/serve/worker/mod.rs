@@ -1,32 +1,45 @@
-//! A worker: a process of its own that drives the engine, says what happens, and does what it is asked.
+//! A worker: a process of its own that drives the engine, reports what happens, and carries out commands.
 //!
-//! It ends when its orders are done, when its channel is closed, when it is asked to by SIGTERM, and with the server.
+//! It ends when its order is done, when its channel is closed, on SIGTERM, and with the server.
 
+mod commands;
 mod explore;
 mod graph;
-mod noticed;
+mod lab;
+mod observer;
 /// From a request to an order.
 pub(super) mod order;
-mod said;
+mod reported;
 mod schedule;
-mod told;
+mod traced;
+mod update;
 mod watch;
+mod wire;
 
 use super::protocol::{Command, Message};
 use crate::scenario::run::stage::chain;
 use crate::wire::control::{Receiver, Sender};
 
+pub(super) use lab::list as labs;
 pub(super) use order::Order;
-pub(super) use said::Said;
+pub(super) use update::Update;
 
 /// The body of a worker's process.
-pub(super) fn work(order: Order, commands: Receiver<Command>, said: Sender<Said>) {
+pub(super) fn work(order: Order, commands: Receiver<Command>, updates: Sender<Update>) {
     let done = match order {
-        Order::Watch { argv, is_run } => watch::work(&argv, is_run, &commands, &said),
-        Order::Schedule { code, choices } => schedule::work(&code, choices, &commands, &said),
-        Order::Explore { code, reduce, kills } => explore::work(&code, reduce, kills, &commands, &said),
+        Order::Watch { argv, is_run } => watch::work(&argv, is_run, &commands, &updates),
+        Order::Schedule { code, choices } => schedule::work(&code, choices, &commands, &updates),
+        Order::Lab { name, labs, lang } => lab::work(&name, labs, lang, commands, &updates),
+        Order::Wire { program, damage } => wire::work(&program, damage, commands, updates.clone()),
+        Order::ScheduleProgram { command, steps, typed } => {
+            traced::schedule(*command, steps, &typed, commands, &updates)
+        }
+        Order::ExploreProgram { command, criteria } => {
+            traced::explore(&command, &criteria, commands, &updates)
+        }
+        Order::Explore { code, reduce, kills } => explore::work(&code, reduce, kills, &commands, &updates),
     };
     if let Err(error) = done {
-        let _ = said.send(Said::of(&Message::Failed { why: chain(&*error) }));
+        let _ = updates.send(Update::new(&Message::Failed { why: chain(&*error) }));
     }
 }

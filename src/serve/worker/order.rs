@@ -1,5 +1,6 @@
-//! From what the page asks to what a worker does: only scenarios of the registry and the command that was given.
+//! From a request to a worker's order: only what is in a registry, and the command that was given.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -7,12 +8,18 @@ use serde_json::{Map, Value};
 
 use crate::explore::schedule::{Token, parse_runs};
 use crate::explore::step::Choice;
+use crate::explore::traced::token::{self, TokenError};
+use crate::explore::traced::{self, Criteria};
+use crate::lab::lang::Lang;
+use crate::lab::loaded::Lab;
+use crate::net::demo::damage::{Damage, DamageError};
 use crate::scenario::contract::{ParamsError, Verb};
 use crate::scenario::entry::Entry;
 use crate::scenario::experiment::Experiment;
 use crate::scenario::registry::{find, from_code};
 use crate::scenario::run::stage::chain;
 use crate::serve::catalogue::{matches, words};
+use crate::serve::program::Program;
 use crate::serve::protocol::Request;
 
 /// What a worker is to do.
@@ -22,7 +29,7 @@ pub(in crate::serve) enum Order {
     Watch {
         /// The command.
         argv: Vec<String>,
-        /// It is a run of this program, which writes records and tells what it does.
+        /// Whether it is a run of this program, which writes records and reports events.
         is_run: bool,
     },
     /// Let a person schedule.
@@ -31,6 +38,38 @@ pub(in crate::serve) enum Order {
         code: String,
         /// What is decided already.
         choices: Vec<Choice>,
+    },
+    /// Let a person schedule the command that was given.
+    ScheduleProgram {
+        /// The command, in its folder.
+        command: Box<traced::Command>,
+        /// What is decided already: tasks by place in the tree.
+        steps: Vec<String>,
+        /// The options that were given with it, as they are typed.
+        typed: String,
+    },
+    /// Execute every interleaving of that command.
+    ExploreProgram {
+        /// The command, in its folder.
+        command: Box<traced::Command>,
+        /// What is right.
+        criteria: Criteria,
+    },
+    /// Work on a lab.
+    Lab {
+        /// Its name.
+        name: String,
+        /// The folder of further labs.
+        labs: Option<PathBuf>,
+        /// The reader's language.
+        lang: Lang,
+    },
+    /// Run both ends of a network program.
+    Wire {
+        /// The program's name.
+        program: String,
+        /// What is done to what is on the wire.
+        damage: Option<Damage>,
     },
     /// Execute every interleaving.
     Explore {
@@ -48,13 +87,24 @@ impl Order {
     pub(in crate::serve) fn kind(&self) -> &'static str {
         match self {
             Order::Watch { .. } => "watch",
-            Order::Schedule { .. } => "schedule",
-            Order::Explore { .. } => "explore",
+            Order::Schedule { .. } | Order::ScheduleProgram { .. } => "schedule",
+            Order::Explore { .. } | Order::ExploreProgram { .. } => "explore",
+            Order::Wire { .. } => "wire",
+            Order::Lab { .. } => "lab",
+        }
+    }
+
+    /// Whether it is about the command that was given.
+    pub(in crate::serve) fn is_of_program(&self) -> bool {
+        match self {
+            Order::Watch { is_run, .. } => !is_run,
+            Order::ScheduleProgram { .. } | Order::ExploreProgram { .. } => true,
+            Order::Schedule { .. } | Order::Explore { .. } | Order::Wire { .. } | Order::Lab { .. } => false,
         }
     }
 }
 
-/// An order with what is said of it.
+/// An order with its description.
 #[derive(Debug)]
 pub(in crate::serve) struct Prepared {
     pub(in crate::serve) order: Order,
@@ -64,7 +114,7 @@ pub(in crate::serve) struct Prepared {
     pub(in crate::serve) command: String,
 }
 
-/// The request makes no sense.
+/// The request cannot be carried out.
 #[derive(Debug)]
 pub(in crate::serve) struct OrderError {
     pub(in crate::serve) what: String,
@@ -86,17 +136,27 @@ impl From<ParamsError> for OrderError {
     }
 }
 
-/// Makes an order of a request.
-pub(in crate::serve) fn prepare(request: Request, command: &[String]) -> Result<Prepared, OrderError> {
+/// Makes an order of a request; `program` is the command that was given, if one was, and `labs` a folder of further labs.
+pub(in crate::serve) fn prepare(
+    request: Request,
+    program: Option<&Program>,
+    labs: Option<&Path>,
+) -> Result<Prepared, OrderError> {
+    let given =
+        || program.ok_or_else(|| OrderError::new("no command was given", "proclab serve -- COMMAND …"));
     match request {
-        Request::Watch if command.is_empty() => {
-            Err(OrderError::new("no command was given", "proclab serve -- COMMAND …"))
+        Request::Watch => {
+            let argv = &given()?.argv;
+            Ok(Prepared {
+                order: Order::Watch { argv: argv.clone(), is_run: false },
+                title: shell(argv),
+                command: format!("proclab watch -- {}", shell(argv)),
+            })
         }
-        Request::Watch => Ok(Prepared {
-            order: Order::Watch { argv: command.to_vec(), is_run: false },
-            title: shell(command),
-            command: format!("proclab watch -- {}", shell(command)),
-        }),
+        Request::ScheduleProgram { token } => schedule_program(given()?, token.as_deref()),
+        Request::ExploreProgram { expect_same, expect_exit } => {
+            explore_program(given()?, expect_same, expect_exit)
+        }
         Request::Run { scenario, options } => run(&scenario, &options),
         Request::Schedule { token, scenario, options, schedule } => {
             let (experiment, mut choices) = match token {
@@ -114,6 +174,8 @@ pub(in crate::serve) fn prepare(request: Request, command: &[String]) -> Result<
             let command = format!("proclab explore {title}");
             Ok(Prepared { order: Order::Schedule { code, choices }, title, command })
         }
+        Request::Lab { name, lang } => lab(&name, lang, labs),
+        Request::Wire { program, damage, cut } => wire(&program, damage.as_deref(), cut.as_deref()),
         Request::Explore { code, scenario, options, reduce, kills } => {
             let experiment = match code {
                 Some(code) => by_token(&code)?.0,
@@ -147,6 +209,74 @@ fn run(scenario: &str, options: &Map<String, Value>) -> Result<Prepared, OrderEr
     let title = shell(&shown);
     let command = format!("proclab run {title} --watch");
     Ok(Prepared { order: Order::Watch { argv, is_run: true }, title, command })
+}
+
+fn lab(name: &str, lang: Lang, labs: Option<&Path>) -> Result<Prepared, OrderError> {
+    let lab = Lab::find(name, labs)
+        .map_err(|error| OrderError::new(error.to_string(), "choose one of the list"))?;
+    let title = lab.sheet(lang).title.clone();
+    let order = Order::Lab { name: lab.name.clone(), labs: labs.map(Path::to_owned), lang };
+    Ok(Prepared { order, title, command: format!("proclab lab work {}", lab.name) })
+}
+
+fn wire(program: &str, damage: Option<&str>, cut: Option<&str>) -> Result<Prepared, OrderError> {
+    let none = || OrderError::new("there is no network program of that name", "choose one of the list");
+    let entry = crate::net::registry::find(program).ok_or_else(none)?;
+    let place = |text: &str| {
+        text.parse().map_err(|error: DamageError| {
+            OrderError::new(error.to_string(), "give a direction and the number of a byte")
+        })
+    };
+    let damage: Option<Damage> = damage.map(place).transpose()?;
+    let cut: Option<Damage> = cut.map(place).transpose()?;
+    if damage.is_some() && cut.is_some() {
+        return Err(OrderError::new("the wire is damaged or cut, not both", "choose one of them"));
+    }
+    let option = match (damage, cut) {
+        (Some(damage), _) => format!(" --damage {damage}"),
+        (_, Some(cut)) => format!(" --cut {cut}"),
+        _ => String::new(),
+    };
+    let name = entry.name();
+    Ok(Prepared {
+        order: Order::Wire { program: name.to_owned(), damage: damage.or(cut.map(Damage::cut)) },
+        title: name.to_owned(),
+        command: format!("proclab net {name} demo -v --trace{option}"),
+    })
+}
+
+fn traced_command(program: &Program) -> Result<traced::Command, OrderError> {
+    program.traced.clone().map_err(|why| OrderError::new(why, "proclab serve --dir DIR -- COMMAND …"))
+}
+
+fn schedule_program(program: &Program, token: Option<&str>) -> Result<Prepared, OrderError> {
+    let mut command = traced_command(program)?;
+    let mut steps = Vec::new();
+    if let Some(token) = token {
+        let wrong = |error: TokenError| {
+            OrderError::new(error.to_string(), "start the page with the command that it was made for")
+        };
+        (steps, command.facts) = token::decode(token, &command).map_err(wrong)?;
+    }
+    let title = shell(&program.argv);
+    Ok(Prepared {
+        order: Order::ScheduleProgram { command: Box::new(command), steps, typed: program.typed.clone() },
+        command: format!("proclab explore{} -- {title}", program.typed),
+        title,
+    })
+}
+
+fn explore_program(program: &Program, same: bool, exit: Option<u8>) -> Result<Prepared, OrderError> {
+    let command = traced_command(program)?;
+    let criteria = Criteria { expect_same: same, expect_exit: exit.map(i32::from), ..Criteria::default() };
+    let same = if same { " --expect-same" } else { "" };
+    let exit = exit.map_or(String::new(), |exit| format!(" --expect-exit {exit}"));
+    let title = shell(&program.argv);
+    Ok(Prepared {
+        order: Order::ExploreProgram { command: Box::new(command), criteria },
+        command: format!("proclab explore{}{same}{exit} -- {title}", program.typed),
+        title,
+    })
 }
 
 fn known(scenario: Option<&str>) -> Result<&'static dyn Entry, OrderError> {
@@ -184,8 +314,8 @@ fn title(experiment: &dyn Experiment) -> String {
     format!("{} {}", experiment.scenario(), experiment.options())
 }
 
-/// Words as a shell takes them.
-fn shell(words: &[String]) -> String {
+/// Words quoted for a shell.
+pub(super) fn shell(words: &[String]) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_=./:,+@%".contains(c);
     let quoted = words.iter().map(|word| {
         if !word.is_empty() && word.chars().all(plain) {
@@ -202,7 +332,12 @@ mod tests {
     use super::*;
 
     fn asked(request: Value) -> Result<Prepared, OrderError> {
-        prepare(serde_json::from_value(request).unwrap(), &["sleep".to_owned(), "a b".to_owned()])
+        prepare(serde_json::from_value(request).unwrap(), Some(&given()), None)
+    }
+
+    fn given() -> Program {
+        let argv = vec!["sleep".to_owned(), "a b".to_owned()];
+        Program { traced: Ok(traced::Command::new(argv.clone())), argv, typed: String::new() }
     }
 
     #[test]
@@ -231,10 +366,36 @@ mod tests {
     }
 
     #[test]
+    fn a_schedule_of_another_command_is_refused() {
+        let own = token::encode(&given().traced.unwrap(), ["root"], &std::collections::BTreeSet::new());
+        let begin = |token: &str| asked(serde_json::json!({ "schedule-program": { "token": token } }));
+        let Order::ScheduleProgram { steps, .. } = begin(&own).unwrap().order else { panic!() };
+        assert_eq!(steps, ["root"]);
+        assert!(begin("p~00000000~r").is_err() && begin("t2k1.no").is_err());
+        let all = asked(serde_json::json!({ "explore-program": { "expect_exit": 3 } })).unwrap();
+        assert_eq!(all.command, "proclab explore --expect-exit 3 -- sleep 'a b'");
+    }
+
+    #[test]
+    fn the_wire_is_damaged_or_cut_where_one_says() {
+        let begin = |request: Value| asked(serde_json::json!({ "wire": request }));
+        let cut = begin(serde_json::json!({ "program": "sticky", "cut": "up:9" })).unwrap();
+        assert_eq!(cut.command, "proclab net sticky demo -v --trace --cut up:9");
+        assert!(asked(serde_json::json!({ "lab": { "name": "../../etc", "lang": "en" } })).is_err());
+        for bad in [
+            serde_json::json!({ "program": "nothing" }),
+            serde_json::json!({ "program": "sticky", "cut": "sideways:1" }),
+            serde_json::json!({ "program": "sticky", "cut": "up:1", "damage": "up:1" }),
+        ] {
+            assert!(begin(bad.clone()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn nothing_but_the_given_command_is_watched() {
         let prepared = asked(serde_json::json!("watch")).unwrap();
         assert_eq!(prepared.command, "proclab watch -- sleep 'a b'");
-        assert!(prepare(Request::Watch, &[]).is_err());
+        assert!(prepare(Request::Watch, None, None).is_err());
         assert!(serde_json::from_value::<Request>(serde_json::json!({ "watch": ["sh"] })).is_err());
     }
 }

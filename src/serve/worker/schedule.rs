@@ -1,13 +1,13 @@
-//! A person is the scheduler: the processes stand at the gate, and each command grants one step.
+//! The user is the scheduler: the processes wait at the gate, and each command grants one step.
 
 use std::cell::RefCell;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::noticed::{Moment, Noticed};
+use super::observer::{Moment, WithObserver, at_the_gate};
 use super::order::decisions;
-use super::said::{Said, Trouble};
+use super::update::{Update, WorkerError};
 use crate::explore::engine::{Divergence, Point, System, Trace, execute};
 use crate::explore::schedule::runs;
 use crate::explore::search::{Tally, search};
@@ -15,13 +15,10 @@ use crate::explore::shrink::Cost;
 use crate::explore::step::{Access, Choice, Event, Label, Step, letter};
 use crate::explore::strategy::exhaustive::Exhaustive;
 use crate::explore::strategy::{Decision, Strategy};
-use crate::process::Scratch;
 use crate::report::witness::{StepView, Witness};
 use crate::scenario::experiment::{Experiment, Lab, State};
-use crate::scenario::registry::from_code;
 use crate::scenario::run::verdict::Verdict;
 use crate::serve::protocol::{Card, CardState, Command, Ending, Message, Scene, Shortest};
-use crate::supervisor::Supervisor;
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::signal::Interrupt;
@@ -35,33 +32,42 @@ pub(super) fn work(
     code: &str,
     choices: Vec<Choice>,
     commands: &Receiver<Command>,
-    said: &Sender<Said>,
-) -> Result<(), Trouble> {
-    let experiment = from_code(code).ok_or("the scenario is unknown")?;
-    let interrupt = Interrupt::install()?;
-    let supervisor = Supervisor::with_interrupt(interrupt)?;
-    let scratch = Scratch::new()?;
-    let lab = experiment.gated(&supervisor, scratch.path())?;
+    updates: &Sender<Update>,
+) -> Result<(), WorkerError> {
+    at_the_gate(code, |experiment, lab, interrupt| {
+        schedule(experiment, lab, interrupt, choices, commands, updates)
+    })
+}
+
+fn schedule(
+    experiment: &dyn Experiment,
+    lab: Box<dyn Lab + '_>,
+    interrupt: Interrupt,
+    choices: Vec<Choice>,
+    commands: &Receiver<Command>,
+    updates: &Sender<Update>,
+) -> Result<(), WorkerError> {
     let state = lab.viewer();
     let pids = Rc::new(RefCell::new(Vec::new()));
     let noticed = Rc::clone(&pids);
     // After a kill another process takes the place of the killed one, but only in the next execution.
-    let mut lab = Noticed::new(lab, move |lab: &dyn Lab, moment: Moment<'_>| {
+    let mut lab = WithObserver::new(lab, move |lab: &dyn Lab, moment: Moment<'_>| {
         if matches!(moment, Moment::Begin) {
             *noticed.borrow_mut() = lab.pids();
         }
     });
     let kills = if experiment.no_kills().is_none() { usize::MAX } else { 0 };
     let mut person = Person {
-        experiment: &*experiment,
+        experiment,
         commands,
-        said,
+        updates,
         interrupt,
         state,
         pids,
         again: choices,
         done: Vec::new(),
         refused: None,
+        runs: false,
         leaves: false,
     };
     let mut shortest: Option<(Vec<Shortest>, bool)> = None;
@@ -88,7 +94,7 @@ fn find_shortest(
     lab: &mut dyn Lab,
     commands: &Receiver<Command>,
     interrupt: Interrupt,
-) -> Result<(Vec<Shortest>, bool), Trouble> {
+) -> Result<(Vec<Shortest>, bool), WorkerError> {
     let (mut exhaustive, mut tally) = (Exhaustive::new(true, 0), Tally::default());
     let begin = Instant::now();
     let complete = search(lab, exhaustive.strategy(), 0, &mut tally, |_, _| {
@@ -109,19 +115,21 @@ pub(super) fn of(verdict: Verdict, cost: &Cost) -> Shortest {
     }
 }
 
-/// Decides as the page says.
+/// A strategy that follows the page's commands.
 struct Person<'w> {
     experiment: &'w dyn Experiment,
     commands: &'w Receiver<Command>,
-    said: &'w Sender<Said>,
+    updates: &'w Sender<Update>,
     interrupt: Interrupt,
     state: State,
     pids: Rc<RefCell<Vec<Pid>>>,
-    /// What is done without asking, from the beginning.
+    /// The decisions to repeat from the beginning without asking.
     again: Vec<Choice>,
     /// What was done in this execution.
     done: Vec<Event>,
     refused: Option<String>,
+    /// Steps are granted as long as only one process can continue.
+    runs: bool,
     leaves: bool,
 }
 
@@ -144,6 +152,10 @@ impl Strategy for Person<'_> {
         self.again.clear();
         let scene = self.scene(point.pending, Some(point.choices));
         self.say(&scene);
+        if let Some(choice) = only(point).filter(|_| self.runs) {
+            return Ok(Decision::Take(choice));
+        }
+        self.runs = false;
         self.refused = None;
         loop {
             match self.next_command() {
@@ -154,6 +166,12 @@ impl Strategy for Person<'_> {
                 }
                 Some(Command::Kill(name)) => {
                     if let Some(choice) = chosen(name, true, point) {
+                        return Ok(Decision::Take(choice));
+                    }
+                }
+                Some(Command::Continue) => {
+                    if let Some(choice) = only(point) {
+                        self.runs = true;
                         return Ok(Decision::Take(choice));
                     }
                 }
@@ -179,6 +197,12 @@ impl Strategy for Person<'_> {
         self.done.push(event.clone());
         Ok(())
     }
+}
+
+/// The step of the only process that can continue.
+fn only(point: &Point<'_>) -> Option<Choice> {
+    let mut steps = point.choices.iter().filter(|choice| !choice.kill);
+    steps.next().filter(|_| steps.next().is_none()).copied()
 }
 
 fn chosen(name: char, kill: bool, point: &Point<'_>) -> Option<Choice> {
@@ -228,7 +252,7 @@ impl Person<'_> {
     }
 
     fn say(&self, scene: &Scene) {
-        let _ = self.said.send(Said::whole(&Message::Scene(Box::new(scene.clone()))));
+        let _ = self.updates.send(Update::whole(&Message::Scene(Box::new(scene.clone()))));
     }
 
     fn end(&mut self, witness: &Witness, trace: &Trace, shortest: Option<&(Vec<Shortest>, bool)>) {
@@ -245,7 +269,7 @@ impl Person<'_> {
         self.say(&scene);
     }
 
-    /// The picture: with `choices` while somebody can go on.
+    /// The present state; `choices` is given while a process can continue.
     fn scene(&self, pending: &[Option<Step>], choices: Option<&[Choice]>) -> Scene {
         let roles = self.experiment.roles();
         let trace = Trace { events: self.done.clone(), stuck: pending.to_vec(), ..Trace::default() };
@@ -272,7 +296,7 @@ impl Person<'_> {
             Card {
                 name: letter(process),
                 role: roles.get(process).copied().unwrap_or_default().to_owned(),
-                pid: self.pids.borrow().get(process).copied().unwrap_or(Pid::UNKNOWN),
+                pid: self.pids.borrow().get(process).copied(),
                 state,
                 killable: can(Choice::kill(process)),
                 step: step.as_ref().map(ToString::to_string),

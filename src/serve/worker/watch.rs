@@ -1,4 +1,4 @@
-//! Watches a command and says what its processes do, a tick at a time.
+//! Watches a command and reports what its processes do, a tick at a time.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -6,8 +6,8 @@ use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use super::said::{Said, Trouble};
-use super::told::Told;
+use super::reported::Reported;
+use super::update::{Update, WorkerError};
 use crate::observe::notes::Note;
 use crate::observe::watch::{Observed, Settings, Start, Subject, Watch, begin};
 use crate::process::{HeldCommand, Signal};
@@ -24,20 +24,20 @@ use crate::wire::control::{Receiver, Sender, TryRecvError};
 
 /// Between two ticks.
 const TICK: Duration = Duration::from_millis(80);
-/// How long the command may take to end by itself once it is asked to.
+/// How long the command may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
 /// The most that is kept of what a run writes: its records.
 const MOST_OUTPUT: usize = 16 << 20;
 /// The most that is shown per tick of what a command writes.
 const MOST_SHOWN: usize = 16 << 10;
 
-/// Watches `argv` to its end, or until it is to stop.
+/// Watches `argv` until it ends or is stopped.
 pub(super) fn work(
     argv: &[String],
     is_run: bool,
     commands: &Receiver<Command>,
-    said: &Sender<Said>,
-) -> Result<(), Trouble> {
+    updates: &Sender<Update>,
+) -> Result<(), WorkerError> {
     // When the server dies, the kernel sends SIGTERM, and what was started is ended as after a request to stop.
     let parent = crate::process::parent().ok_or("a worker has a parent")?;
     task::hear_of_parents_death(parent.pid())?;
@@ -63,8 +63,8 @@ pub(super) fn work(
         command: argv.to_vec(),
         is_run,
         output: Output { file: Some(output), kept: Vec::new(), shown: 0 },
-        told: Told::default(),
-        said,
+        told: Reported::default(),
+        updates,
     };
     let stopped = follower.follow(&mut watch, commands, &signals);
     if stopped || !watch.is_over() {
@@ -79,8 +79,8 @@ struct Follower<'w> {
     command: Vec<String>,
     is_run: bool,
     output: Output,
-    told: Told,
-    said: &'w Sender<Said>,
+    told: Reported,
+    updates: &'w Sender<Update>,
 }
 
 impl Follower<'_> {
@@ -101,7 +101,7 @@ impl Follower<'_> {
             match commands.try_recv() {
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return true,
                 Ok(Command::Whole) => {
-                    self.told = Told::default();
+                    self.told = Reported::default();
                     self.begin(watch);
                 }
                 _ => {}
@@ -123,23 +123,23 @@ impl Follower<'_> {
             resolution: resolution(watch.tier()).to_owned(),
             refusals: watch.refusals().iter().map(|one| format!("not {}: {}", one.tier, one.why)).collect(),
         };
-        self.say(Said::whole(&Message::Watch(begin)));
+        self.say(Update::whole(&Message::Watch(begin)));
     }
 
-    fn say(&self, said: Said) {
+    fn say(&self, update: Update) {
         // A server that is gone is seen at the channel of commands.
-        let _ = self.said.send(said);
+        let _ = self.updates.send(update);
     }
 
     fn tick(&mut self, watch: &mut Watch) {
         let output = if self.is_run { String::new() } else { self.output.news() };
         let notes: Vec<Note> = watch.notes().get(self.told.notes..).unwrap_or_default().to_vec();
         if let Some(tick) = self.told.tick(watch, &notes, output) {
-            self.say(Said::of(&Message::Tick(tick)));
+            self.say(Update::new(&Message::Tick(tick)));
         }
     }
 
-    /// Ends the command and everything that descends from it: first it is asked to, then it is killed.
+    /// Ends the command and all its descendants: with SIGTERM, after a while with SIGKILL.
     fn end(&mut self, watch: &mut Watch) {
         if let Subject::Command(running) = watch.subject() {
             running.signal(Signal::TERM.0);
@@ -152,7 +152,7 @@ impl Follower<'_> {
             }
             self.output.read();
         }
-        // Whatever is left, daemons included, is a descendant of this process, which adopts all orphans.
+        // All that is left, daemons included, descends from this process, which adopts all orphans.
         let deadline = Deadline::after(GRACE);
         loop {
             let left: Vec<Pid> =
@@ -180,21 +180,21 @@ impl Follower<'_> {
         }
     }
 
-    fn over(mut self, watch: Watch, stopped: bool) -> Result<(), Trouble> {
+    fn over(mut self, watch: Watch, stopped: bool) -> Result<(), WorkerError> {
         self.output.read();
         let command = (!self.command.is_empty()).then(|| self.command.clone());
         let records = if self.is_run { self.output.records() } else { Vec::new() };
-        // A run that could not be carried out says why instead of a record.
+        // A run that failed prints its error instead of a record.
         let words = if self.is_run && records.is_empty() { self.output.news() } else { String::new() };
         let observed: Observed = watch.into_observed();
         let mut report = report(&observed, command, &[]);
         report.timeline = Some(drawing::draw(&observed, &report, false));
         if !words.is_empty() {
             let tick = crate::serve::protocol::Tick { output: words, ..Default::default() };
-            self.say(Said::of(&Message::Tick(tick)));
+            self.say(Update::new(&Message::Tick(tick)));
         }
         let over = WatchOver { report, records, stopped };
-        self.say(Said::of(&Message::Over(Box::new(over))));
+        self.say(Update::new(&Message::Over(Box::new(over))));
         Ok(())
     }
 }

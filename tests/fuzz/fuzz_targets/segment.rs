@@ -2,10 +2,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use proclab::net::trace::{diagram::Diagram, segment::Segment};
+use proclab::net::trace::{diagram::Diagram, flow::Flows, segment::Segment};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Some(segment) = Segment::parse(bytes, bytes.len()) {
-        let _ = Diagram::new(segment.to.port(), bytes.len()).add(0, &segment);
+        if let Some(passed) = Flows::new(segment.to.port()).add(0, &segment) {
+            let _ = Diagram::new(bytes.len()).draw(&passed);
+        }
     }
 });

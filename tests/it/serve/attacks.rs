@@ -82,6 +82,10 @@ fn another_sites_page_is_refused() {
     let host = format!("Host: {}\r\n", server.host);
     let events = format!("{}events", server.path);
     assert_eq!(get(&server, &events, &format!("{host}Origin: http://evil.example\r\n")).0, 403);
+    let socket = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    assert_eq!(get(&server, &events, &format!("{host}Origin: http://evil.example\r\n{socket}")).0, 403);
+    assert_ne!(get(&server, &server.path, &format!("{host}{own}{socket}")).0, 101, "there are no sockets");
     let script = format!("{}main.js", server.path);
     let from_elsewhere =
         "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: script\r\n";
@@ -234,7 +238,7 @@ fn a_worker_that_takes_no_commands_stops_nobody() {
     let refused = (0..900).any(|nth| {
         let (status, answer) = server.post(&format!("jobs/{job}"), &serde_json::json!("whole"));
         assert!([200, 429].contains(&status), "{nth}: {answer}");
-        answer["error"].as_str().is_some_and(|error| error.contains("told before"))
+        answer["error"].as_str().is_some_and(|error| error.contains("earlier commands"))
     });
     assert!(refused, "what it does not take is not kept for it without end");
     until("it serves on", || server.get("catalogue").0 == 200);

@@ -147,6 +147,31 @@ impl Browser {
         self.session("POST", &format!("/element/{id}/click"), &json!({}));
     }
 
+    /// Chooses a file, as a person does in the dialogue of the first element of this selector.
+    pub(super) fn choose_file(&self, selector: &str, file: &std::path::Path) {
+        let found = self.session("POST", "/element", &json!({ "using": "css selector", "value": selector }));
+        let id = found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned();
+        self.session("POST", &format!("/element/{id}/value"), &json!({ "text": file.display().to_string() }));
+    }
+
+    /// What the page believes of the reader's wishes, as `prefers-reduced-motion: reduce`.
+    pub(super) fn prefers(&self, feature: &str, value: &str) {
+        let features = json!([{ "name": feature, "value": value }]);
+        self.cdp("Emulation.setEmulatedMedia", &json!({ "features": features }));
+    }
+
+    /// Kills it without a word, driver included.
+    pub(super) fn kill(&mut self) {
+        let driver = crate::common::id_of(&self.driver);
+        for process in proclab::sys::procfs::tree::with_descendants(driver) {
+            let _ = nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(process.as_raw()),
+                nix::sys::signal::Signal::SIGKILL,
+            );
+        }
+        self.session.clear();
+    }
+
     /// Types keys into the page; capital letters are typed with Shift.
     pub(super) fn keys(&self, keys: &str) {
         let mut actions = Vec::new();
@@ -192,7 +217,9 @@ impl Drop for Browser {
             self.session("DELETE", "", &json!({}));
         }
         // The driver ends its browser when it is asked to end.
-        crate::common::kill(crate::common::id_of(&self.driver), nix::sys::signal::Signal::SIGTERM);
+        if self.driver.try_wait().is_ok_and(|ended| ended.is_none()) {
+            crate::common::kill(crate::common::id_of(&self.driver), nix::sys::signal::Signal::SIGTERM);
+        }
         let _ = self.driver.wait();
         let begin = Instant::now();
         while std::fs::remove_dir_all(&self.profile).is_err() && begin.elapsed() < Duration::from_secs(5) {

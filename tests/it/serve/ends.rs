@@ -1,5 +1,6 @@
 //! What is left when the page, the browser or the server goes: nothing.
 
+use super::browser::Browser;
 use super::http::Server;
 use crate::common::{id_of, kill, lives, trials, until};
 use libtest_mimic::Trial;
@@ -13,7 +14,8 @@ pub(super) fn tests() -> Vec<Trial> {
     trials!["serve":
         ctrl_c_leaves_nothing,
         a_killed_server_leaves_nothing,
-        a_closed_page_ends_what_it_has_started,
+        a_killed_worker_leaves_nothing_and_is_told_of,
+        a_killed_browser_ends_what_it_has_started,
     ]
 }
 
@@ -75,8 +77,32 @@ fn a_killed_server_leaves_nothing() {
     gone(&server, &all);
 }
 
-fn a_closed_page_ends_what_it_has_started() {
+fn a_killed_worker_leaves_nothing_and_is_told_of() {
+    let server = Server::start(&[]);
+    let schedule = json!({ "schedule": { "token": "t2k1.no.qr" } });
+    let job = server.begin(&schedule);
+    let mut stream = server.follow(&job);
+    stream.until("its processes stand at their steps", |message| message["type"] == "scene");
+    let all = tree::with_descendants(id_of(&server.program));
+    assert!(all.len() >= 4, "the server, its worker, two buyers: {all:?}");
+    let worker = tree::children_by_parent(id_of(&server.program)).unwrap()[0];
+    kill(worker, Signal::SIGKILL);
+    let failed = stream.until("it is told", |message| message["type"] == "failed");
+    assert!(failed["why"].as_str().unwrap().contains("killed"), "{failed}");
+    until("nothing is left", || all.iter().all(|pid| !lives(*pid) || *pid == id_of(&server.program)));
+    let job = server.begin(&schedule);
+    server.follow(&job).until("the server goes on", |message| message["type"] == "scene");
+}
+
+/// A page that is closed says nothing: its connection ends, and nobody else follows.
+fn a_killed_browser_ends_what_it_has_started() {
     let server = Server::start(&STUBBORN);
+    if let Some(mut browser) = Browser::open() {
+        browser.go(&format!("{}#/watch", server.address()));
+        browser.click(".side .primary");
+        browser.until("document.querySelectorAll('.processes tbody tr').length >= 3");
+        browser.kill();
+    }
     let job = server.begin(&json!("watch"));
     let mut stream = server.follow(&job);
     let lanes = |message: &Value| message["lanes"].as_array().is_some_and(|lanes| !lanes.is_empty());

@@ -5,7 +5,9 @@ use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// `proclab serve`, which is ended with this value.
@@ -16,7 +18,11 @@ pub(super) struct Server {
     pub(super) path: String,
     /// The students'.
     pub(super) class: Option<(String, String)>,
+    /// Where it keeps what is done in labs.
+    state: PathBuf,
 }
+
+static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 /// Host and path of an address.
 fn parts(address: &str) -> (String, String) {
@@ -26,13 +32,16 @@ fn parts(address: &str) -> (String, String) {
 
 impl Server {
     pub(super) fn start(args: &[&str]) -> Server {
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let state = std::env::temp_dir().join(format!("proclab-served-{}-{number}", std::process::id()));
         let mut command = Command::new(env!("CARGO_BIN_EXE_proclab"));
+        command.env("XDG_STATE_HOME", &state).env("PROCLAB_STUDENT", "ada");
         command.arg("serve").args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut program = command.spawn().unwrap();
         let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
         let (host, path) = parts(&lines.next().unwrap().unwrap());
         let class = args.contains(&"--class").then(|| parts(&lines.next().unwrap().unwrap()[6..]));
-        Server { program, host, path, class }
+        Server { program, host, path, class, state }
     }
 
     pub(super) fn address(&self) -> String {
@@ -66,6 +75,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.program.kill();
         let _ = self.program.wait();
+        let _ = std::fs::remove_dir_all(&self.state);
     }
 }
 

@@ -204,17 +204,23 @@ fn messages_keep_to_the_published_schema() {
         std::process::Command::new(env!("CARGO_BIN_EXE_proclab")).args(["schema", "serve"]).output().unwrap();
     let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let server = Server::start(&["--", "true"]);
+    let server = Server::start(&["--dir", "empty", "--", "true"]);
     for request in [
         json!("watch"),
         json!({ "run": { "scenario": "life", "options": { "lesson": "zombie" } } }),
         json!({ "schedule": { "token": "t2k1.no.qr", "schedule": "ab2a" } }),
         json!({ "explore": { "code": "t2k1.no.qr", "reduce": true } }),
+        json!({ "wire": { "program": "frames" } }),
+        json!({ "lab": { "name": "whose-child", "lang": "zh" } }),
+        #[cfg(target_arch = "x86_64")]
+        json!({ "schedule-program": {} }),
+        #[cfg(target_arch = "x86_64")]
+        json!({ "explore-program": {} }),
     ] {
         let job = server.begin(&request);
         let mut stream = server.follow(&job);
         let is_last = |message: &Value| {
-            kind(message, "over")
+            ["over", "wire-over", "lab"].iter().any(|last| kind(message, last))
                 || !message["ending"]["shortest"].is_null()
                 || message["status"] == "complete"
         };

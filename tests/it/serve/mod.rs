@@ -6,13 +6,16 @@ mod class;
 mod ends;
 mod http;
 mod jobs;
+mod labs;
+mod looks;
+mod programs;
 mod views;
+mod wire;
 
 use libtest_mimic::Trial;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    [attacks::tests(), jobs::tests(), class::tests(), ends::tests(), views::tests()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let rooms = [attacks::tests(), jobs::tests(), class::tests(), ends::tests(), views::tests()];
+    let views = [wire::tests(), programs::tests(), labs::tests(), looks::tests()];
+    rooms.into_iter().chain(views).flatten().collect()
 }

@@ -20,13 +20,13 @@ pub(super) fn tests() -> Vec<Trial> {
     ]
 }
 
-fn quiet(browser: &Browser) {
+pub(super) fn quiet(browser: &Browser) {
     let console = browser.console();
     assert!(console.is_empty(), "{console:?}");
 }
 
 /// What has a role that can be pressed or filled in, and no name.
-fn nameless(browser: &Browser) -> Vec<Value> {
+pub(super) fn nameless(browser: &Browser) -> Vec<Value> {
     let tree = browser.cdp("Accessibility.getFullAXTree", &json!({}));
     let roles = [
         "button",
@@ -53,10 +53,11 @@ fn every_view_opens_in_both_languages_at_every_width_and_says_nothing_in_the_con
     let Some(browser) = Browser::open() else { return };
     let server = Server::start(&["--class", "--", "sleep", "1"]);
     browser.go(&server.address());
-    browser.until("document.querySelector('nav a[aria-current]')");
+    browser.until("document.querySelectorAll('.begin').length >= 6");
+    assert_eq!(nameless(&browser), Vec::<Value>::new());
     for (language, heading) in [("en", "Schedule"), ("zh", "调度")] {
         browser.script(&format!("localStorage.setItem('proclab-language', '{language}')"));
-        for view in ["run", "schedule", "explore", "watch", "class"] {
+        for view in ["run", "schedule", "explore", "watch", "wire", "labs", "class"] {
             browser.go(&format!("{}?{language}#/{view}", server.address()));
             browser
                 .until(&format!("document.querySelector('nav a[aria-current]')?.dataset.view === '{view}'"));
@@ -79,7 +80,7 @@ fn every_view_opens_in_both_languages_at_every_width_and_says_nothing_in_the_con
 fn a_run_is_chosen_started_seen_paused_and_survives_a_reload() {
     let Some(browser) = Browser::open() else { return };
     let server = Server::start(&[]);
-    browser.go(&server.address());
+    browser.go(&format!("{}#/run", server.address()));
     browser.until("document.querySelector('#choose-run')");
     browser.click(".more summary");
     browser.script("document.querySelector('[name=think]').value = '900'; document.querySelector('[name=lock]').value = 'flock'");

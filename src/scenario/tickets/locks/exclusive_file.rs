@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::recipe::{Promise, Recipe, Shop};
 use crate::scenario::world::Lock;
-use crate::sys::clock::sleep;
 
 pub(super) const RECIPE: Recipe = Recipe {
     why: "Only one buyer can create a file that must not exist yet (O_EXCL). Nothing removes the file of a killed holder, so after a kill no buyer ever gets the lock again.",
@@ -40,7 +39,7 @@ struct ExclusiveFile {
 impl Lock for ExclusiveFile {
     fn acquire(&mut self) -> io::Result<()> {
         while !self.try_acquire()? {
-            sleep(POLL_INTERVAL);
+            std::thread::sleep(POLL_INTERVAL);
         }
         Ok(())
     }

@@ -1,10 +1,29 @@
-//! Processes at the gate, with someone who is told of every moment between two steps.
+//! The processes of a scenario at the gate, and an observer that is called at every moment between two steps.
 
 use crate::explore::engine::{Granted, System, Trace};
 use crate::explore::gate::GateError;
 use crate::explore::step::{Effect, Step};
-use crate::scenario::experiment::Lab;
+use crate::process::Scratch;
+use crate::scenario::experiment::{Experiment, Lab};
+use crate::scenario::registry::from_code;
 use crate::scenario::run::verdict::Verdict;
+use crate::supervisor::Supervisor;
+use crate::sys::signal::Interrupt;
+
+use super::update::WorkerError;
+
+/// Starts the processes of the experiment of this code, which wait at the gate, and ends them after `act`.
+pub(super) fn at_the_gate(
+    code: &str,
+    act: impl for<'s> FnOnce(&'s dyn Experiment, Box<dyn Lab + 's>, Interrupt) -> Result<(), WorkerError>,
+) -> Result<(), WorkerError> {
+    let experiment = from_code(code).ok_or("the scenario is unknown")?;
+    let interrupt = Interrupt::install()?;
+    let supervisor = Supervisor::with_interrupt(interrupt)?;
+    let scratch = Scratch::new()?;
+    let lab = experiment.gated(&supervisor, scratch.path())?;
+    act(&*experiment, lab, interrupt)
+}
 
 /// What has just happened.
 pub(super) enum Moment<'t> {
@@ -16,19 +35,19 @@ pub(super) enum Moment<'t> {
     Judged(&'t Trace, Verdict),
 }
 
-/// A system that does what its processes do, and tells of it.
-pub(super) struct Noticed<'s, F> {
+/// A system that calls an observer after each step.
+pub(super) struct WithObserver<'s, F> {
     pub(super) lab: Box<dyn Lab + 's>,
     notice: F,
 }
 
-impl<'s, F: FnMut(&dyn Lab, Moment<'_>)> Noticed<'s, F> {
+impl<'s, F: FnMut(&dyn Lab, Moment<'_>)> WithObserver<'s, F> {
     pub(super) fn new(lab: Box<dyn Lab + 's>, notice: F) -> Self {
         Self { lab, notice }
     }
 }
 
-impl<F: FnMut(&dyn Lab, Moment<'_>)> System for Noticed<'_, F> {
+impl<F: FnMut(&dyn Lab, Moment<'_>)> System for WithObserver<'_, F> {
     type Error = GateError;
     type Outcome = Verdict;
 

@@ -1,4 +1,4 @@
-//! What a viewer of a watch knows already, and so what has to be said next.
+//! What was reported of a watch, and so what the next tick contains.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,28 +14,28 @@ use crate::sys::pid::Pid;
 
 /// Pieces of one lane in a tick; more are joined, and keep their shares.
 const MOST_PIECES: usize = 48;
-/// Pieces of all lanes together when the past is told to one who has seen nothing.
+/// Pieces of all lanes together when the whole past is reported.
 const PAST: usize = 24_000;
 /// Processes that are shown.
 const MOST_LANES: usize = 500;
 /// Notes in a tick.
 const MOST_NOTES: usize = 400;
 
-/// What was said of a watch.
+/// What was reported of a watch.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Reported {
     lanes: HashMap<u64, LaneView>,
     /// The end of the last piece of each lane.
     pieces: HashMap<u64, u64>,
-    /// How many notes were said.
+    /// How many notes were reported.
     pub(super) notes: usize,
     edges: Vec<(Pid, Pid)>,
     deadlocks: Vec<DeadlockView>,
     lost: u64,
 }
 
-impl Told {
-    /// What is new; nothing if nothing is, and no time need pass either.
+impl Reported {
+    /// What is new since the last tick.
     pub(super) fn tick(&mut self, watch: &Watch, notes: &[Note], output: String) -> Option<Tick> {
         let timeline = watch.timeline();
         let origin_ns = origin_ns(timeline);
@@ -54,7 +54,7 @@ impl Told {
             }
         }
         self.notes += notes.len();
-        // Of a storm of notes the last are shown.
+        // Of very many notes the latest are shown.
         let shown = &notes[notes.len().saturating_sub(MOST_NOTES)..];
         tick.notes = shown.iter().map(|note| note_view(note, origin_ns)).collect();
         let edges = edges(timeline);

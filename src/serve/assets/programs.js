@@ -1,0 +1,108 @@
+// Any program under the explorer: its schedules as the board shows them, and a search through all of them.
+import { h, announce } from "./dom.js";
+import { commandLine, verdictBadge } from "./run.js";
+
+/** A scene of a program in the form of a scenario's, for the board. */
+export function sceneOfProgram(message) {
+  const { ending } = message;
+  return { ...message, isProgram: true, done: message.done.map((step) => ({ ...step, saw: "", killed: false })),
+    ending: ending && { ...ending, verdict: ending.outcome.verdict, token: ending.outcome.token, switches: ending.outcome.switches } };
+}
+
+/** How a schedule of a program ended: what is wrong, what it left, and the shortest schedule of each outcome. */
+export function programEnding(ending, t, act) {
+  const { outcome } = ending;
+  const count = t("{n} switches", { n: outcome.switches });
+  const distance = (one) => (one.verdict !== outcome.verdict ? "" : outcome.switches <= one.switches ? ` · ${t("as short as it can be")}` : ` · ${t("{n} switches more than the shortest", { n: outcome.switches - one.switches })}`);
+  const rows = (ending.shortest ?? []).map((one) => h("li", {}, verdictBadge(one.verdict, t), one.why ? ` ${one.why}. ` : " ", t("shortest: {count}", { count: t("{n} switches", { n: one.switches }) }), distance(one), " ",
+    act ? h("button", { type: "button", class: "small", onclick: () => act("schedule", one.schedule) }, t("Show me")) : null));
+  const proved = ending.shortest && ending.shortest.every((one) => one.is_right);
+  return [h("p", { class: "outcome" }, verdictBadge(outcome.verdict, t), " ", outcome.why ?? ""), waits(outcome, t),
+    facts(outcome).length ? h("dl", { class: "left-behind" }, facts(outcome).slice(0, 16).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))) : null,
+    h("p", {}, `${t("Your schedule")}: ${count}`),
+    ending.shortest ? h("ul", { class: "shortest" }, rows) : h("p", { class: "quiet" }, t("Looking for the shortest bad schedule…")),
+    proved ? h("p", {}, ending.complete ? t("No schedule of this program is wrong: that is proved.") : t("No wrong schedule was found in a few seconds; there may be one.")) : null,
+    commandLine(ending.replay, t)];
+}
+
+const waits = (outcome, t) => outcome.deadlock.map((wait) => h("p", { class: "reason" }, `${wait.task}: ${t("waits for: {what}", { what: wait.object || wait.call })}${wait.held_by.length ? ` (${t("{who} holds the {what}", { who: wait.held_by.join(", "), what: t("lock") })})` : ""}`));
+
+/** What an outcome left, as names and values. */
+function facts(outcome) {
+  const short = (text) => (text.length > 200 ? `${text.slice(0, 200)}…` : text);
+  return [...Object.entries(outcome.exit).filter(([, code]) => code !== 0).map(([task, code]) => [`${task}`, code === null ? "–" : code < 0 ? `signal ${-code}` : `exit ${code}`]),
+    ...["stdout", "stderr"].flatMap((name) => Object.entries(outcome[name]).map(([task, text]) => [`${name} · ${task}`, short(text)])),
+    ...Object.entries(outcome.files).filter(([, file]) => file.kind !== "folder").map(([path, file]) => [path, file.text !== undefined ? short(file.text) : `${file.size} B ${(file.hash ?? "").slice(0, 8)}`])];
+}
+
+/** What is seen of a search. Without `act` it can only be read. */
+export class ProgramSearchPanel {
+  constructor(t, act = null) {
+    this.t = t;
+    this.act = act;
+    this.title = h("h2", {}, t("Searching…"));
+    this.stop = act && h("button", { type: "button", onclick: () => act("stop") }, t("Stop"));
+    this.bar = h("progress", { max: "1", "aria-label": t("part of the search that is done") });
+    this.numbers = h("dl", { class: "numbers" });
+    this.note = h("p", { class: "quiet" });
+    this.found = h("div");
+    this.element = h("section", { class: "explore" }, h("div", { class: "row" }, this.title, h("span", { class: "grow" }), this.stop), this.bar, this.numbers, this.note, this.found);
+  }
+
+  apply(messages) {
+    for (const message of messages) {
+      if (message.type === "program-search") this.now = message;
+      else if (message.type === "failed") this.failed = message.why;
+      else if (message.type === "end") this.ended = true;
+    }
+    this.draw();
+  }
+
+  draw() {
+    const { t, now, failed } = this;
+    const found = now?.found;
+    const title = failed ? t("The search failed") : !found ? t(this.ended ? "Ended before everything was seen" : "Searching…") : !now.is_right ? t("A schedule is wrong") : found.complete ? t("Proved: every schedule is right") : t("No schedule that was seen is wrong");
+    if (this.title.textContent !== title) { this.title.textContent = title; announce(title); }
+    if (this.stop) this.stop.hidden = Boolean(found || failed || this.ended);
+    this.bar.hidden = Boolean(failed || this.ended && !found);
+    if (found) this.bar.value = 1; else if (now?.explored != null) this.bar.value = now.explored; else this.bar.removeAttribute("value");
+    this.note.textContent = [failed, ...(found?.bounded_by ?? []), found ? t("A share of schedules is no probability.") : now?.news.length ? `${t("seen so far")}: ${now.news.join("; ")}` : ""].filter(Boolean).join(" · ");
+    if (!now) return;
+    const number = (name, value) => h("div", {}, h("dt", {}, t(name)), h("dd", {}, value));
+    this.numbers.replaceChildren(number("executions", now.executions.toLocaleString()), number("classes", now.classes.toLocaleString()), number("outcomes", now.outcomes.toLocaleString()), found?.schedules != null ? number("interleavings that they stand for", found.schedules.toLocaleString()) : "", number("seconds", now.seconds.toFixed(1)));
+    if (found && this.shown !== found) { this.shown = found; this.found.replaceChildren(...this.outcomes(found)); }
+  }
+
+  outcomes(found) {
+    const { t, act } = this;
+    const all = Math.max(1, found.classes);
+    const list = found.outcomes.slice(0, 40).map((one, at) => {
+      const fill = h("div", { class: `fill v-${one.verdict}` });
+      fill.style.width = `${(one.classes / all) * 100}%`;
+      return h("li", {}, h("span", {}, `${at + 1} `, verdictBadge(one.verdict, t)), h("div", { class: "bar", "aria-hidden": "true" }, fill), h("span", { class: "count" }, t("{n} of {all} classes", { n: one.classes.toLocaleString(), all: found.classes.toLocaleString() })),
+        h("span", { class: "quiet" }, t("shortest: {count}", { count: t("{n} switches", { n: one.switches }) })),
+        act ? h("button", { type: "button", class: "small", "aria-label": `${t("Schedule it")}: ${at + 1}`, onclick: () => act("open", one.token) }, t("Schedule it")) : null);
+    });
+    const details = found.outcomes.slice(0, 12).map((one, at) => h("details", { open: at === 0 && one.verdict !== "ok" }, h("summary", {}, `${at + 1} `, verdictBadge(one.verdict, t), " ", one.why ?? "", ` · ${t("{n} steps", { n: one.witness.length })}`), waits(one, t), witness(one, t)));
+    return [h("ul", { class: "outcomes", "aria-label": t("outcomes") }, list), compared(found.outcomes.slice(0, 8), t), h("h3", {}, t("The shortest schedule of each")), ...details];
+  }
+}
+
+/** What the outcomes left, side by side: only that in which they differ. */
+function compared(outcomes, t) {
+  const maps = outcomes.map((one) => new Map(facts(one)));
+  const names = [...new Set(maps.flatMap((map) => [...map.keys()]))];
+  const differ = names.filter((name) => outcomes.length === 1 || maps.some((map) => map.get(name) !== maps[0].get(name))).slice(0, 40);
+  if (!differ.length) return "";
+  return h("div", { class: "scroll" }, h("table", { class: "compared" }, h("caption", {}, t(outcomes.length > 1 ? "In what the outcomes differ" : "What it leaves")),
+    h("thead", {}, h("tr", {}, h("th", {}), outcomes.map((one, at) => h("th", { scope: "col" }, `${at + 1} `, t(one.verdict))))),
+    h("tbody", {}, differ.map((name) => h("tr", {}, h("th", { scope: "row", class: "left" }, name), maps.map((map) => h("td", { class: "left" }, map.has(name) ? h("code", {}, map.get(name)) : h("span", { class: "quiet" }, "–"))))))));
+}
+
+/** A schedule as a table: a column for each process. */
+function witness(outcome, t) {
+  const tasks = [...new Set(outcome.witness.map((step) => step.task.split("@")[0]))].sort((one, other) => one.localeCompare(other, undefined, { numeric: true }));
+  const first = Math.max(0, outcome.witness.length - 60);
+  return h("div", { class: "scroll" }, first ? h("p", { class: "quiet" }, t("… {n} rows between are not drawn", { n: first })) : null, h("table", { class: "steps" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("step")), tasks.map((task) => h("th", { scope: "col" }, task)))),
+    h("tbody", {}, outcome.witness.slice(first).map((step, at) => h("tr", {}, h("th", { scope: "row" }, String(first + at + 1)), tasks.map((task) => h("td", { class: "left" }, task === step.task.split("@")[0] ? h("span", { class: "did", title: step.object }, step.call) : null)))))));
+}

@@ -1,0 +1,88 @@
+//! What the reader has asked of the browser, and reports of the past.
+
+use super::browser::Browser;
+use super::http::Server;
+use super::views::quiet;
+use crate::common::trials;
+use libtest_mimic::Trial;
+
+pub(super) fn tests() -> Vec<Trial> {
+    trials!["serve":
+        a_report_of_the_past_is_opened_and_something_else_is_not,
+        an_hour_of_events_is_kept_in_bounded_memory,
+        who_wants_no_motion_sees_none_and_forced_colours_hide_nothing,
+    ]
+}
+
+fn a_report_of_the_past_is_opened_and_something_else_is_not() {
+    let Some(browser) = Browser::open() else { return };
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_proclab"))
+        .args(["watch", "--format", "json", "--", "sh", "-c", "sleep 0.2 & sleep 0.1; wait"])
+        .output()
+        .unwrap();
+    let folder = std::env::temp_dir().join(format!("proclab-reports-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (report, other) = (folder.join("report.json"), folder.join("other.json"));
+    std::fs::write(&report, &output.stdout).unwrap();
+    std::fs::write(&other, "{\"processes\": 3}").unwrap();
+    let server = Server::start(&[]);
+    browser.go(&format!("{}#/watch", server.address()));
+    browser.until("document.querySelector('#report-file')");
+    browser.choose_file("#report-file", &other);
+    browser.until("document.querySelector('.stage .trouble')");
+    browser.choose_file("#report-file", &report);
+    browser.until("document.querySelector('.tl-canvas') && document.querySelectorAll('.stage table tbody tr').length >= 3");
+    let title = browser.script("return document.querySelector('.watch h2').textContent");
+    assert!(title.as_str().unwrap().starts_with("sh -c"), "{title}");
+    quiet(&browser);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// An hour of ten thousand switches per second, as the page is told of them: twelve ticks per second, and in each of
+/// them at most 48 pieces per process.
+const HOUR: &str = r#"
+    const { Watched } = await import('./lanes.js');
+    const watched = new Watched();
+    watched.apply([{ type: 'watch', command: ['x'], root: 1, watcher: 1, tier: '', resolution: '', refusals: [] }]);
+    const ticks = 12 * 3600, ns = 3600e9 / ticks;
+    for (let n = 0; n < ticks; n += 1) {
+      const lanes = [1, 2].map((id) => ({ id, pid: id, ppid: id - 1, name: 'x', started_ns: 0, ended_ns: null, reaped_ns: null, state: 'running', since_ns: n * ns, wait: null, exit: null, orphan_of: null }));
+      const pieces = [1, 2].map((id) => [id, Array.from({ length: 48 }, (_, at) => [n * ns + at * ns / 48, n * ns + (at + 1) * ns / 48, at % 2 ? 'r' : 'b', null, null])]);
+      const notes = Array.from({ length: 10 }, (_, at) => ({ at_ns: n * ns + at, pid: 1, process: 'x', what: 'w', text: 'some text', queue: ['q', 1] }));
+      watched.apply([{ type: 'tick', now_ns: (n + 1) * ns, lost: 0, lanes, pieces, notes, output: 'line\n'.repeat(10) }]);
+    }
+    return [watched.lanes.get(1).pieces.length, watched.notes.length, watched.output.length, watched.drawing.depth.length, watched.lanes.get(1).pieces[0].from_ns, watched.now];
+"#;
+
+fn an_hour_of_events_is_kept_in_bounded_memory() {
+    let Some(browser) = Browser::open() else { return };
+    let server = Server::start(&[]);
+    browser.go(&server.address());
+    browser.until("document.querySelector('nav a')");
+    let kept = browser.script(&format!("return (async () => {{ {HOUR} }})()"));
+    let kept: Vec<f64> = kept.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect();
+    let [pieces, lines, output, depths, first, now] = kept[..] else { panic!("{kept:?}") };
+    assert!(pieces <= 6_100.0 && lines <= 5_000.0 && output <= 200_000.0 && depths <= 8_000.0, "{kept:?}");
+    assert_eq!((first, now), (0.0, 3_600e9), "from the beginning to the end");
+    quiet(&browser);
+}
+
+fn who_wants_no_motion_sees_none_and_forced_colours_hide_nothing() {
+    let Some(browser) = Browser::open() else { return };
+    let server = Server::start(&[]);
+    browser.prefers("prefers-reduced-motion", "reduce");
+    browser.go(&format!("{}#/schedule/t2k1.no.qr/ab", server.address()));
+    browser.until("document.querySelectorAll('.card').length === 2");
+    browser.click("[data-letter=B]");
+    browser.until("document.querySelector('.value.changed, .steps tbody tr:nth-child(3)')");
+    assert_eq!(browser.script("return document.getAnimations().length"), 0);
+    browser.prefers("forced-colors", "active");
+    browser.go(&format!("{}#/explore/of/t2k1.no.qr", server.address()));
+    browser.until("document.querySelector('.explore h2')?.textContent.startsWith('Complete')");
+    // What colours tell is told by words and shapes as well.
+    browser.until("document.querySelectorAll('.outcomes .verdict').length === 2");
+    let words = browser.script("return [...document.querySelectorAll('.outcomes .verdict')].map((one) => one.textContent.trim()).join()");
+    assert_eq!(words, "✗ oversold,✓ ok");
+    browser.until("document.querySelectorAll('.state-node.v-oversold path').length > 0");
+    quiet(&browser);
+}

@@ -1,0 +1,148 @@
+//! The command that was given, scheduled by hand and explored: any program, unmodified.
+
+use super::browser::Browser;
+use super::http::{Server, Stream};
+use super::views::{nameless, quiet};
+use crate::common::{id_of, trials, until};
+use libtest_mimic::Trial;
+use proclab::sys::procfs::tree;
+use serde_json::{Value, json};
+
+pub(super) fn tests() -> Vec<Trial> {
+    trials!["serve":
+        a_program_is_scheduled_step_by_step_and_back,
+        a_search_of_a_program_ends_with_what_was_found_and_leads_to_its_schedules,
+        a_page_that_goes_in_mid_search_leaves_nothing,
+        a_program_is_scheduled_by_clicks_and_a_link_leads_to_the_same_schedule,
+    ]
+}
+
+/// Two processes append to a file, in either order.
+const RACE: [&str; 6] = ["--dir", "empty", "--", "sh", "-c", "echo a >> n & echo b >> n & wait"];
+
+fn server() -> Option<Server> {
+    if !cfg!(target_arch = "x86_64") {
+        println!("left out: programs are traced on x86-64 only");
+        return None;
+    }
+    Some(Server::start(&RACE))
+}
+
+fn scene(stream: &mut Stream, steps: usize) -> Value {
+    stream.until("the schedule as it stands", |message| {
+        assert_ne!(message["type"], "failed", "{message}");
+        message["type"] == "program-scene" && message["done"].as_array().unwrap().len() == steps
+    })
+}
+
+fn a_program_is_scheduled_step_by_step_and_back() {
+    let Some(server) = server() else { return };
+    let job = server.begin(&json!({ "schedule-program": {} }));
+    let mut stream = server.follow(&job);
+    let command = |command: Value| assert_eq!(server.post(&format!("jobs/{job}"), &command).0, 200);
+    let mut now = scene(&mut stream, 0);
+    let mut steps = 0;
+    // As the first that can go on, to the end.
+    while now["ending"].is_null() {
+        assert!(steps < 200, "{now}");
+        let ready =
+            now["cards"].as_array().unwrap().iter().find(|card| card["state"] == "ready").unwrap().clone();
+        assert!(ready["step"].as_str().is_some_and(|step| !step.is_empty()), "{ready}");
+        command(json!({ "grant": ready["name"] }));
+        steps += 1;
+        now = scene(&mut stream, steps);
+    }
+    assert_eq!(now["ending"]["outcome"]["files"]["n"]["text"], "a\nb\n", "{now}");
+    assert_eq!(now["shared"], json!([["n", "a\nb"]]), "{now}");
+    command(json!("undo"));
+    let before = scene(&mut stream, steps - 1);
+    assert!(before["ending"].is_null());
+    command(json!({ "schedule": "" }));
+    scene(&mut stream, 0);
+    command(json!("stop"));
+    stream.until("it is over", |message| message["type"] == "end");
+}
+
+fn a_search_of_a_program_ends_with_what_was_found_and_leads_to_its_schedules() {
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let server = Server::start(&["--dir", "empty", "--", "sh", "-c", "echo a > n"]);
+    let job = server.begin(&json!({ "explore-program": { "expect_exit": 3 } }));
+    let mut stream = server.follow(&job);
+    let over = stream.until("it is over", |message| {
+        assert_ne!(message["type"], "failed", "{message}");
+        message["type"] == "program-search" && !message["found"].is_null()
+    });
+    assert_eq!((&over["status"], &over["is_right"]), (&json!("complete"), &json!(false)), "{over}");
+    let outcome = &over["found"]["outcomes"][0];
+    assert_eq!(
+        (&outcome["verdict"], &outcome["files"]["n"]["text"]),
+        (&json!("check-failed"), &json!("a\n"))
+    );
+    let job = server.begin(&json!({ "schedule-program": { "token": outcome["token"] } }));
+    let mut stream = server.follow(&job);
+    let scene = stream.until("its end", |message| !message["ending"].is_null());
+    assert_eq!(scene["ending"]["outcome"]["files"]["n"]["text"], "a\n", "{scene}");
+    let shortest = stream.until("the shortest", |message| !message["ending"]["shortest"].is_null());
+    assert_eq!(shortest["ending"]["shortest"][0]["verdict"], "ok", "{shortest}");
+    let (status, answer) = server.post("jobs", &json!({ "schedule-program": { "token": "p~00000000~r" } }));
+    assert_eq!((status, answer["hint"].as_str().is_some()), (400, true), "{answer}");
+}
+
+fn a_page_that_goes_in_mid_search_leaves_nothing() {
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    // Far too many schedules to come to an end.
+    let script = "for i in 1 2 3 4 5 6; do (echo $i >> n; echo $i >> n; echo $i >> n) & done; wait";
+    let server = Server::start(&["--dir", "empty", "--", "sh", "-c", script]);
+    let job = server.begin(&json!({ "explore-program": {} }));
+    let mut stream = server.follow(&job);
+    stream.until("it searches", |message| message["executions"].as_u64().is_some_and(|n| n > 3));
+    let all = tree::with_descendants(id_of(&server.program));
+    assert!(all.len() > 2, "{all:?}");
+    assert_eq!(server.post(&format!("jobs/{job}"), &json!("stop")).0, 200);
+    let over = stream.until("what it knows", |message| !message["found"].is_null());
+    assert_eq!((&over["status"], &over["found"]["complete"]), (&json!("stopped"), &json!(false)));
+    let job = server.begin(&json!({ "explore-program": {} }));
+    server.follow(&job).until("it searches", |message| message["executions"].as_u64().is_some_and(|n| n > 3));
+    let host = server.host.clone();
+    crate::common::kill(id_of(&server.program), nix::sys::signal::Signal::SIGINT);
+    let all = tree::with_descendants(id_of(&server.program));
+    until("nothing is left", || all.iter().all(|pid| !crate::common::lives(*pid)));
+    assert!(std::net::TcpStream::connect(host).is_err());
+}
+
+fn a_program_is_scheduled_by_clicks_and_a_link_leads_to_the_same_schedule() {
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let Some(browser) = Browser::open() else { return };
+    let Some(server) = server() else { return };
+    browser.go(&format!("{}#/schedule", server.address()));
+    browser.click(".chooser button[type=submit]");
+    browser.until("document.querySelector('.c-ready [data-letter=A]')");
+    browser.click("[data-letter=A]");
+    browser.until("document.querySelectorAll('.steps tbody tr').length === 1");
+    browser.until("document.querySelector('.c-ready [data-letter]')");
+    browser.keys("a");
+    browser.until("document.querySelectorAll('.steps tbody tr').length === 2");
+    assert_eq!(nameless(&browser), Vec::<Value>::new());
+    let link = browser.script("return location.href");
+    let link = link.as_str().unwrap();
+    assert!(link.contains("#/schedule/p~"), "{link}");
+    let tab = browser.tab();
+    browser.switch_to(&tab);
+    browser.go(link);
+    browser.until("document.querySelectorAll('.steps tbody tr').length === 2");
+    browser.keys("\u{e003}");
+    browser.until("document.querySelectorAll('.steps tbody tr').length === 1");
+    browser.click("a[href='#/explore/of/program']");
+    browser.until("Number(document.querySelector('.numbers dd')?.textContent) > 0");
+    browser.script("document.querySelector('.explore > .row button')?.click()");
+    browser.until("document.querySelector('.outcomes li button')");
+    browser.click(".outcomes li button");
+    browser.until("document.querySelector('.ending .verdict')");
+    quiet(&browser);
+}
