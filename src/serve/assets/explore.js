@@ -107,6 +107,11 @@ export function exploreView(page, [job, code]) {
   };
   const form = chooser(page.catalogue, "explore", t, page.remembered("explore") ?? (page.catalogue.command ? { program: true } : null) ?? { scenario: "tickets", options: { lock: "none", "no-search": true, store: "rename" } }, async (asked) => { page.remember("explore", asked); await start(asked); }, PROGRAM_OPTIONS);
   form.querySelector("button[type=submit]").before(h("div", { class: "field flag" }, reduce, h("label", { for: reduce.id }, t("one schedule of each class is enough"))), h("div", { class: "field" }, h("label", { for: kills.id }, t("processes that may be killed")), kills));
+  const what = form.querySelector("select");
+  const ofScenario = [reduce.closest(".field"), kills.closest(".field")];
+  const fit = () => ofScenario.forEach((field) => { field.hidden = what.value === ""; });
+  what.addEventListener("change", fit);
+  fit();
   const side = h("aside", { class: "side" }, h("h1", {}, t("Explore")), h("p", { class: "lead" }, t("Every order in which the steps can happen, executed on real processes.")), form);
   const element = h("div", { class: "view with-side" }, side, place);
   let closed = false;

@@ -31,7 +31,7 @@ const waits = (outcome, t) => outcome.deadlock.map((wait) => h("p", { class: "re
 function facts(outcome) {
   const short = (text) => (text.length > 200 ? `${text.slice(0, 200)}…` : text);
   return [...Object.entries(outcome.exit).filter(([, code]) => code !== 0).map(([task, code]) => [`${task}`, code === null ? "–" : code < 0 ? `signal ${-code}` : `exit ${code}`]),
-    ...["stdout", "stderr"].flatMap((name) => Object.entries(outcome[name]).map(([task, text]) => [`${name} · ${task}`, short(text)])),
+    ...["stdout", "stderr"].flatMap((name) => Object.entries(outcome[name]).filter(([, text]) => text.trim()).map(([task, text]) => [`${name} · ${task}`, short(text)])),
     ...Object.entries(outcome.files).filter(([, file]) => file.kind !== "folder").map(([path, file]) => [path, file.text !== undefined ? short(file.text) : `${file.size} B ${(file.hash ?? "").slice(0, 8)}`])];
 }
 

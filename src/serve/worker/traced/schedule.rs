@@ -88,13 +88,7 @@ impl Person<'_> {
             match self.engine.carry_out(&self.command, task, false, &mut |_| {})? {
                 None => return Ok(None),
                 Some(Answer::Peeked(peeked)) => {
-                    for task in
-                        peeked.steps.iter().map(|step| &step.task).chain(peeked.next.iter().map(|n| &n.task))
-                    {
-                        if !self.letters.contains(task) {
-                            self.letters.push(task.clone());
-                        }
-                    }
+                    self.name(&peeked);
                     return Ok(Some(*peeked));
                 }
                 Some(Answer::Departed(Departure { step, task, found, uncontrolled, .. })) => {
@@ -113,6 +107,15 @@ impl Person<'_> {
                 Some(_) => return Err("the engine answered something else than it was asked".into()),
             }
         }
+    }
+
+    /// Gives letters to new tasks, in the order of the tree.
+    fn name(&mut self, peeked: &Peeked) {
+        let seen =
+            peeked.steps.iter().map(|step| &step.task).chain(peeked.next.iter().map(|next| &next.task));
+        let new: BTreeSet<(usize, &String)> =
+            seen.filter(|task| !self.letters.contains(*task)).map(|task| (task.len(), task)).collect();
+        self.letters.extend(new.into_iter().map(|(_, task)| task.clone()));
     }
 
     /// Waits for a command that changes the schedule; false once the page is gone.
