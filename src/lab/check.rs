@@ -1,9 +1,11 @@
-//! What an author's lab is checked for: that the unsolved starter fails, the solution passes, every truth is the same
-//! in several measurements, and the limits hold with room to spare.
+//! What `lab author check` proves of a lab: that the unsolved starter fails, the solution passes, each truth is the same in
+//! several measurements, and every limit holds with time to spare.
 
 use std::time::Instant;
 
 use super::answers::Answers;
+use super::card::Part;
+use super::files::Files;
 use super::grade::mark;
 use super::lang::Lang;
 use super::loaded::Lab;
@@ -12,30 +14,53 @@ use super::question::{Answer, Kind};
 use super::run::RunError;
 use super::schedule;
 use super::score::compare;
-use super::truth::measure;
+use super::truth::{measure, patience};
+use super::variant::Variant;
 use super::workplace::Submission;
 use crate::supervisor::Supervisor;
 
-/// How much of its limit a measurement may take: a third, so that a machine three times as slow still ends in time.
+/// What is left of a limit: three times the time, so that a machine a third as fast still ends in time.
 const SPARE: f64 = 3.0;
 
-/// What a check found wrong; empty if the lab is good.
+/// What a check found.
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
-    /// Each fault in one line.
+    /// Each fault in one line; empty if the lab is good.
     pub faults: Vec<String>,
-    /// How long a solved lab takes to be marked, in seconds: the longest.
+    /// How long the marking of a solved lab takes, in seconds: the longest.
     pub seconds: f64,
 }
 
-/// Checks so many variants, each truth measured so many times.
+impl Checked {
+    /// Adds what another check of the same lab found.
+    pub fn add(&mut self, other: Self) {
+        self.faults.extend(other.faults);
+        self.seconds = self.seconds.max(other.seconds);
+    }
+}
+
+/// The students whose variants are checked: `count` of them, without those who get the same values as an earlier one.
+pub fn students(lab: &Lab, count: u32) -> Vec<String> {
+    let mut seen: Vec<Variant> = Vec::new();
+    let mut students = Vec::new();
+    for student in (0..count).map(|number| format!("variant-{number}")) {
+        let variant = lab.variant(&student);
+        if !seen.contains(&variant) {
+            seen.push(variant);
+            students.push(student);
+        }
+    }
+    students
+}
+
+/// Checks one student's variant, with each truth measured so many times.
 ///
 /// # Errors
 /// When nothing can be run here.
 pub fn check(
     supervisor: &Supervisor,
     lab: &Lab,
-    variants: u32,
+    student: &str,
     measurements: u32,
 ) -> Result<Checked, RunError> {
     let mut checked = Checked::default();
@@ -45,31 +70,33 @@ pub fn check(
     if !checked.faults.is_empty() {
         return Ok(checked);
     }
-    for number in 0..variants {
-        let student = format!("variant-{number}");
-        let before = checked.faults.len();
-        let key = truths(supervisor, lab, &student, measurements, &mut checked)?;
-        if checked.faults.len() > before {
-            continue;
-        }
-        let variant = lab.variant(&student);
-        let starter = Submission { files: lab.starter(&variant), ..Submission::default() };
-        for part in mark(supervisor, lab, &student, Lang::En, &starter, |_| true, |_| {})?.parts {
-            if part.state == State::Right {
-                checked
-                    .faults
-                    .push(format!("{student}: part `{}` is right although nothing was done", part.id));
-            }
-        }
-        let begin = Instant::now();
-        let solved = mark(supervisor, lab, &student, Lang::Zh, &key, |_| true, |_| {})?;
-        checked.seconds = checked.seconds.max(begin.elapsed().as_secs_f64());
-        unsolved(&solved, &student, &mut checked);
+    let key = truths(supervisor, lab, student, measurements, &mut checked)?;
+    if !checked.faults.is_empty() {
+        return Ok(checked);
     }
+    let variant = lab.variant(student);
+    let starter = Submission { files: lab.starter(&variant), ..Submission::default() };
+    for part in mark(supervisor, lab, student, Lang::En, &starter, |_| true, |_| {})?.parts {
+        if part.state == State::Right {
+            checked.faults.push(format!("{student}: part `{}` is right although nothing was done", part.id));
+        }
+    }
+    let begin = Instant::now();
+    let solved = mark(supervisor, lab, student, Lang::Zh, &key, |_| true, |_| {})?;
+    checked.seconds = begin.elapsed().as_secs_f64();
+    unsolved(&solved, student, &mut checked);
     Ok(checked)
 }
 
 fn unsolved(solved: &LabMark, student: &str, checked: &mut Checked) {
+    for part in &solved.parts {
+        for time in part.times.iter().filter(|time| time.took * SPARE > time.limit) {
+            checked.faults.push(format!(
+                "{student}: part `{}`: `{}` took {:.1} s of {} s: raise its limit",
+                part.id, time.what, time.took, time.limit
+            ));
+        }
+    }
     for part in solved.parts.iter().filter(|part| part.state != State::Right) {
         let failed: Vec<String> = part
             .tests
@@ -100,51 +127,52 @@ pub fn truths(
     let mut answers = Answers::default();
     for part in &lab.card.parts {
         let id = part.id();
-        let mut fault = |what: String| checked.faults.push(format!("{student}: part `{id}`: {what}"));
-        match part.kind {
-            Kind::Program => {}
+        let found = match part.kind {
+            Kind::Program => continue,
             Kind::Schedule => match schedule::shortest(supervisor, part, &variant) {
-                Ok(Some((_, typed))) => drop(answers.given.insert(id.to_owned(), Answer::Schedule(typed))),
-                Ok(None) => fault("no schedule reaches the goal".to_owned()),
-                Err(error) => fault(error.to_string()),
+                Ok(Some((_, typed))) => Ok(Answer::Schedule(typed)),
+                Ok(None) => Err("no schedule reaches the goal".to_owned()),
+                Err(error) => Err(error.to_string()),
             },
-            _ => {
-                let mut first: Option<Vec<Answer>> = None;
-                for _ in 0..measurements.max(1) {
-                    let begin = Instant::now();
-                    let measured = match measure(supervisor, part, &material, &variant) {
-                        Ok(measured) => measured,
-                        Err(error) => {
-                            fault(error.to_string());
-                            break;
-                        }
-                    };
-                    let seconds = begin.elapsed().as_secs_f64() / measured.len().max(1) as f64;
-                    if seconds * SPARE > part.limits.seconds {
-                        fault(format!(
-                            "a measurement took {seconds:.1} s of {} s: raise limits.seconds",
-                            part.limits.seconds
-                        ));
-                    }
-                    let first = first.get_or_insert_with(|| measured.clone());
-                    let same = compare(&first[0], &measured, part.tolerance());
-                    if same.fraction < 1.0 {
-                        fault(format!("measured {} at first, and {} later", first[0], measured[0]));
-                        break;
-                    }
-                }
-                if let Some(all) = first {
-                    if let (Kind::Choose, Answer::Choose(word)) = (part.kind, &all[0])
-                        && !part.options.contains(word)
-                    {
-                        fault(format!("measured `{word}`, which is none of the options"));
-                    }
-                    answers.given.insert(id.to_owned(), median(all));
-                }
-            }
+            _ => repeated(supervisor, part, &material, &variant, measurements),
+        };
+        match found {
+            Ok(answer) => drop(answers.given.insert(id.to_owned(), answer)),
+            Err(fault) => checked.faults.push(format!("{student}: part `{id}`: {fault}")),
         }
     }
     Ok(Submission { answers, files: lab.solution(&variant), unreadable: Vec::new() })
+}
+
+/// The truth of a prediction, if it is the same in all measurements.
+fn repeated(
+    supervisor: &Supervisor,
+    part: &Part,
+    material: &Files,
+    variant: &Variant,
+    measurements: u32,
+) -> Result<Answer, String> {
+    let mut first: Option<Answer> = None;
+    for _ in 0..measurements.max(1) {
+        let begin = Instant::now();
+        let measured = measure(supervisor, part, material, variant).map_err(|error| error.to_string())?;
+        let seconds = begin.elapsed().as_secs_f64() / measured.len().max(1) as f64;
+        let limit = patience(part);
+        if seconds * SPARE > limit {
+            return Err(format!("a measurement took {seconds:.1} s of {limit} s: raise limits.seconds"));
+        }
+        let first = first.get_or_insert_with(|| median(measured.clone()));
+        if compare(first, &measured, part.tolerance()).fraction < 1.0 {
+            return Err(format!("measured {first} at first, and {} later", measured[0]));
+        }
+    }
+    match first {
+        Some(Answer::Choose(word)) if part.kind == Kind::Choose && !part.options.contains(&word) => {
+            Err(format!("measured `{word}`, which is not an option"))
+        }
+        Some(answer) => Ok(answer),
+        None => Err("nothing was measured".to_owned()),
+    }
 }
 
 /// Of numbers the one in the middle, which is what counts.

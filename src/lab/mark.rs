@@ -82,6 +82,20 @@ pub struct PartMark {
     pub schedule: Option<BadSchedule>,
     /// What else there is to say.
     pub notes: Vec<Note>,
+    /// How long each run and search took. It differs from one marking to the next, so it is not part of the result.
+    #[serde(skip)]
+    pub times: Vec<Timing>,
+}
+
+/// How long a run or a search took, and how long it may take.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// What ran.
+    pub what: String,
+    /// Seconds that it took.
+    pub took: f64,
+    /// Seconds that it may take.
+    pub limit: f64,
 }
 
 impl PartMark {
@@ -98,6 +112,7 @@ impl PartMark {
             tests: Vec::new(),
             schedule: None,
             notes: Vec::new(),
+            times: Vec::new(),
         }
     }
 

@@ -1,10 +1,12 @@
 //! A student's program: built, tested within bounds, and explored.
 
+use std::time::Instant;
+
 use super::card::{Limits, Part, Test};
 use super::explore::{ExploreError, explore};
 use super::files::Files;
 use super::language::{Language, languages};
-use super::mark::{BadSchedule, BadStep, Bound, Note, PartMark, Reason, State, TestMark};
+use super::mark::{BadSchedule, BadStep, Bound, Note, PartMark, Reason, State, TestMark, Timing};
 use super::run::{Cut, Job, Ran, RunError, Step, run};
 use super::variant::Variant;
 use super::words::resolved;
@@ -110,8 +112,11 @@ pub fn mark(desk: &Desk<'_>, part: &Part, mark: &mut PartMark) -> Result<(), Run
         expect_exit: part.expect_exit,
         ..Criteria::default()
     };
+    let begin = Instant::now();
     match explore(desk.supervisor, &files, &argv, &criteria, &part.limits, part.executions) {
         Ok((command, findings)) => {
+            let took = begin.elapsed().as_secs_f64();
+            mark.times.push(Timing { what: "the search".into(), took, limit: part.limits.seconds });
             let built = build.as_ref().map(|build| build.join(" "));
             judge(&findings, &criteria, &command, built.as_deref(), half, mark);
         }
@@ -158,6 +163,7 @@ fn tests(
     let steps = part.tests.iter().map(step).collect();
     let all = run(desk.supervisor, Job { files: files.clone(), steps, enclosed: true })?;
     for (test, ran) in part.tests.iter().zip(&all) {
+        mark.times.push(Timing { what: test.name.clone(), took: ran.seconds, limit: test.seconds });
         mark.tests
             .push(TestMark { name: desk.variant.fill(&test.name), failed: reason(test, ran, desk.variant) });
     }

@@ -169,14 +169,22 @@ fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
+/// Items as they are typed. A comma after a single item keeps its spaces from separating.
+fn listed(items: &[String]) -> String {
+    match items {
+        [one] if one.contains(char::is_whitespace) => format!("{one},"),
+        _ => items.join(", "),
+    }
+}
+
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::Choose(text) | Self::Schedule(text) => text.clone(),
             Self::Number(number) => number.to_string(),
             Self::Set(set) if set.is_empty() => "none".to_owned(),
-            Self::Set(set) => set.iter().cloned().collect::<Vec<_>>().join(", "),
-            Self::Order(items) => items.join(", "),
+            Self::Set(set) => listed(&set.iter().cloned().collect::<Vec<_>>()),
+            Self::Order(items) => listed(items),
             Self::Tree(tree) => {
                 tree.iter().map(|(child, parent)| format!("{child}: {parent}")).collect::<Vec<_>>().join(", ")
             }
@@ -214,6 +222,23 @@ mod tests {
             (Kind::Schedule, "a2 b3, a", "a2b3a"),
         ] {
             assert_eq!(parsed(kind, text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_written_down_is_read_as_the_same_answer() {
+        for (kind, text) in [
+            (Kind::Set, "add delete,"),
+            (Kind::Set, "add delete, delete add"),
+            (Kind::Set, "one"),
+            (Kind::Set, "none"),
+            (Kind::Order, "the first,"),
+            (Kind::Tree, "B: A; C: B"),
+            (Kind::Grid, "A: R R Z; B: B B R"),
+            (Kind::Number, "-0.5"),
+        ] {
+            let answer = Answer::parse(kind, text).unwrap();
+            assert_eq!(Answer::parse(kind, &answer.to_string()), Ok(answer), "{text}");
         }
     }
 

@@ -5,7 +5,7 @@
 //! they leave behind and kills that, and the result says so.
 
 use std::ffi::{CString, OsString};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::process::{
     StartError,
 };
 use crate::supervisor::Supervisor;
-use crate::sys::descriptor::pipe_to_poll;
+use crate::sys::descriptor::{drain, pipe_to_poll};
 use crate::sys::enclosure;
 use crate::sys::exec::Streams;
 use crate::sys::pid::Pid;
@@ -380,21 +380,8 @@ impl<'s> Watch<'s> {
     /// Takes what has been written.
     fn drain(&mut self) -> io::Result<()> {
         let most = (self.step.limits.output << 10) as usize;
-        for (pipe, kept) in self.pipes.iter_mut().zip(&mut self.kept) {
-            let mut bytes = [0; 16 << 10];
-            while kept.len() <= most
-                && let Some(file) = pipe
-            {
-                match file.read(&mut bytes) {
-                    Ok(0) => *pipe = None,
-                    Ok(n) => kept.extend(&bytes[..n]),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(())
+        let mut both = self.pipes.iter_mut().zip(&mut self.kept);
+        both.try_for_each(|(pipe, kept)| drain(pipe, kept, most))
     }
 
     /// Lets what the command left behind end by itself for a moment, then kills it; how many that were.

@@ -14,7 +14,7 @@ use super::words::resolved;
 use crate::explore::traced::{Criteria, End, Findings, Found, Kind as FileKind, Outcome};
 use crate::supervisor::Supervisor;
 
-/// Seconds that an exploration has at least.
+/// The least limit of an exploration, in seconds.
 const LEAST: f64 = 60.0;
 
 /// The truth could not be measured.
@@ -52,6 +52,11 @@ pub enum TruthError {
         /// What stood in the way.
         why: String,
     },
+}
+
+/// How long a measurement of a part may take, in seconds. An exploration has to come to its end, also on a busy machine.
+pub fn patience(part: &Part) -> f64 {
+    if part.explore.is_empty() { part.limits.seconds } else { part.limits.seconds.max(LEAST) }
 }
 
 /// Measures the truth of a part as often as the card says.
@@ -158,8 +163,7 @@ fn by_exploration(
 ) -> Result<Vec<Answer>, TruthError> {
     let argv = resolved(&variant.fill_all(&part.explore));
     let criteria = Criteria::default();
-    // It has to come to its end, also on a busy machine.
-    let limits = Limits { seconds: part.limits.seconds.max(LEAST), ..part.limits };
+    let limits = Limits { seconds: patience(part), ..part.limits };
     let (_, findings) = explore(supervisor, material, &argv, &criteria, &limits, part.executions)?;
     if !findings.ended {
         let why =

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockType, getsockopt, recv, send, sendmsg, sockopt};
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Makes the open descriptor `at` refer to the same open file as `fd`, close-on-exec (`dup3(2)`).
@@ -58,6 +58,27 @@ pub fn pipe_to_poll() -> io::Result<(std::fs::File, OwnedFd)> {
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
     Ok((reader.into(), writer))
+}
+
+/// Moves what a pipe of [`pipe_to_poll`] holds to the end of `kept`, until that is longer than `most`. At the pipe's end it
+/// becomes `None`.
+///
+/// # Errors
+/// As `read(2)`, except `EAGAIN` and `EINTR`.
+pub fn drain(pipe: &mut Option<File>, kept: &mut Vec<u8>, most: usize) -> io::Result<()> {
+    let mut bytes = [0; 16 << 10];
+    while kept.len() <= most
+        && let Some(file) = pipe
+    {
+        match file.read(&mut bytes) {
+            Ok(0) => *pipe = None,
+            Ok(n) => kept.extend(&bytes[..n]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Whether descriptor `fd` of this process and descriptor `other` of process `pid` refer to the same open file

@@ -4,9 +4,11 @@ use crate::common::trials;
 use crate::traced_verbs::Place;
 use libtest_mimic::Trial;
 use serde_json::Value;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["labs":
@@ -17,6 +19,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_wrong_program_is_shown_a_schedule_that_replays_and_a_right_one_is_proved,
         the_formats_of_autograders_are_those_that_they_publish,
         many_submissions_are_marked_as_each_alone,
+        on_a_terminal_a_saved_file_is_checked_and_a_terminal_that_closes_ends_the_loop,
         every_lab_is_solved_by_its_solution_and_not_by_its_starter,
     ]
 }
@@ -230,7 +233,8 @@ fn the_formats_of_autograders_are_those_that_they_publish() {
     for test in exercism["tests"].as_array().unwrap() {
         assert!(["pass", "fail", "error"].contains(&test["status"].as_str().unwrap()), "{test:#}");
         assert!(test["test_code"].is_string() && test["task_id"].is_u64());
-        assert!(test["output"].as_str().unwrap().chars().count() <= 500);
+        assert!(test["output"].as_str().is_none_or(|output| output.chars().count() <= 500));
+        assert_eq!(test["message"].is_string(), test["status"] != "pass", "{test:#}");
     }
     let own = grade(&place, "in", "json");
     let schema = json(&place.command(&["schema", "lab"]).output().unwrap());
@@ -254,6 +258,72 @@ fn many_submissions_are_marked_as_each_alone() {
         );
         let line = lines.iter().find(|line| line.starts_with(name)).unwrap();
         assert_eq!(line.split(',').nth(1).unwrap().parse::<f64>().unwrap(), alone["score"].as_f64().unwrap());
+    }
+}
+
+fn on_a_terminal_a_saved_file_is_checked_and_a_terminal_that_closes_ends_the_loop() {
+    let place = place("lab-terminal");
+    assert!(lab(&place, &["start", "tiny"]).output().unwrap().status.success());
+    let size = nix::pty::Winsize { ws_row: 24, ws_col: 50, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = nix::pty::openpty(Some(&size), None).unwrap();
+    let mut child = lab(&place, &["work", "tiny"])
+        .env("TERM", "xterm")
+        .stdin(pty.slave.try_clone().unwrap())
+        .stdout(pty.slave.try_clone().unwrap())
+        .stderr(pty.slave)
+        .spawn()
+        .unwrap();
+    let mut screen = Screen { terminal: pty.master.into(), seen: String::new() };
+    screen.shows("A sum");
+    // Both predictions are passed over, and the program part is at work.
+    screen.terminal.write_all(b">").unwrap();
+    screen.shows("log hold");
+    screen.terminal.write_all(b">").unwrap();
+    screen.shows("Save your file");
+    std::fs::write(place.path().join("tiny/add.sh"), RIGHT).unwrap();
+    screen.shows("4/9");
+    drop(screen);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let ended = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break Some(status),
+            None if Instant::now() > deadline => break None,
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    if ended.is_none() {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(ended.is_some(), "the loop goes on without a terminal");
+}
+
+/// What a program has drawn on a terminal.
+struct Screen {
+    terminal: std::fs::File,
+    seen: String,
+}
+
+impl Screen {
+    /// Waits until this has been drawn since the last time.
+    fn shows(&mut self, expected: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.plain().contains(expected) {
+            let mut fds = [nix::poll::PollFd::new(self.terminal.as_fd(), nix::poll::PollFlags::POLLIN)];
+            nix::poll::poll(&mut fds, 1000_u16).unwrap();
+            assert!(Instant::now() < deadline, "{expected}: {}", self.plain());
+            if fds[0].any() == Some(true) {
+                let mut bytes = [0; 4096];
+                let n = self.terminal.read(&mut bytes).unwrap();
+                self.seen.push_str(&String::from_utf8_lossy(&bytes[..n]));
+            }
+        }
+        self.seen.clear();
+    }
+
+    /// Without the sequences that move the cursor: what is drawn anew between them is joined.
+    fn plain(&self) -> String {
+        anstream::adapter::strip_str(&self.seen).to_string()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use clap::{Args, Subcommand};
 
@@ -9,7 +11,7 @@ use super::desk::{Desk, cannot_run, fault, supervisor};
 use crate::cli::fault::Fault;
 use crate::cli::output::Finding;
 use crate::cli::progress::Progress;
-use crate::lab::check::check;
+use crate::lab::check::{Checked, check, students};
 use crate::lab::loaded::Lab;
 
 #[derive(Args, Debug)]
@@ -46,19 +48,19 @@ pub(super) fn answer(desk: &Desk, args: &AuthorArgs) -> Result<(String, Finding)
         Some(dir) => vec![Lab::read(dir).map_err(|error| fault(&error))?],
         None => desk.all()?.into_iter().collect::<Result<_, _>>().map_err(|error| fault(&error))?,
     };
-    let supervisor = supervisor()?;
+    let checked = check_all(&labs, args)?;
     let (mut text, mut good) = (String::new(), true);
-    let mut bar = Progress::new();
-    for (number, lab) in labs.iter().enumerate() {
-        bar.count(number as u64, labs.len() as u64, &lab.name);
-        let checked =
-            check(&supervisor, lab, args.variants, args.measurements).map_err(|error| cannot_run(&error))?;
+    for (lab, checked) in labs.iter().zip(checked) {
         good &= checked.faults.is_empty();
         if checked.faults.is_empty() {
             let _ = writeln!(
                 text,
-                "✓ {}: {} variants, each truth measured {} times; the solution is marked in {:.1} s",
-                lab.name, args.variants, args.measurements, checked.seconds
+                "✓ {}: {} variants ({} different), each truth measured {} times; the solution is marked in {:.1} s",
+                lab.name,
+                args.variants,
+                students(lab, args.variants).len(),
+                args.measurements,
+                checked.seconds
             );
         } else {
             let _ = writeln!(text, "✗ {}", lab.name);
@@ -67,6 +69,52 @@ pub(super) fn answer(desk: &Desk, args: &AuthorArgs) -> Result<(String, Finding)
             }
         }
     }
-    bar.finish();
     Ok((text, Finding::of(good)))
+}
+
+/// Checks every variant of every lab, several at once: that is the load under which a truth has to be the same.
+fn check_all(labs: &[Lab], args: &CheckArgs) -> Result<Vec<Checked>, Fault> {
+    let tasks: Vec<(usize, String)> = labs
+        .iter()
+        .enumerate()
+        .flat_map(|(at, lab)| students(lab, args.variants).into_iter().map(move |student| (at, student)))
+        .collect();
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let state = Mutex::new((Progress::new(), 0, vec![Checked::default(); labs.len()], None));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(tasks.len()) {
+            scope.spawn(|| {
+                let supervisor = supervisor();
+                while let Some((at, student)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let checked = match &supervisor {
+                        Ok(supervisor) => check(supervisor, &labs[*at], student, args.measurements)
+                            .map_err(|error| cannot_run(&error)),
+                        Err(_) => return,
+                    };
+                    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                    let (bar, done, all, fault) = &mut *state;
+                    *done += 1;
+                    bar.count(*done, tasks.len() as u64, &labs[*at].name);
+                    match checked {
+                        Ok(checked) => all[*at].add(checked),
+                        Err(error) => {
+                            *fault = Some(error);
+                            next.store(tasks.len(), Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let (mut bar, done, all, fault) = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    bar.finish();
+    match fault {
+        Some(fault) => Err(fault),
+        // No supervisor could be started: the next one fails alike.
+        None if done == 0 && !tasks.is_empty() => Err(supervisor().err().unwrap_or_else(|| {
+            Fault::could_not_run(&std::io::Error::other("nothing was checked"))
+        })),
+        None => Ok(all),
+    }
 }

@@ -20,6 +20,7 @@ use super::outcome::{End, Left, Outcome, Output};
 use super::progress::{Progress, Watcher};
 use super::scratch::{self, ScratchError, Tree};
 use crate::process::{CommandError, Exit, HeldCommand, RunningCommand};
+use crate::sys::descriptor::{drain, pipe_to_poll};
 use crate::sys::exec::Streams;
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
@@ -161,8 +162,8 @@ impl Run<'_> {
     /// [`FreeError`].
     pub(super) fn run(&self) -> Result<Ran, FreeError> {
         let null: OwnedFd = std::fs::File::open("/dev/null")?.into();
-        let (out, out_end) = pipe()?;
-        let (err, err_end) = pipe()?;
+        let (out, out_end) = pipe_to_poll()?;
+        let (err, err_end) = pipe_to_poll()?;
         let directory = CString::new(self.root.as_os_str().as_bytes()).map_err(io::Error::from)?;
         let streams = Streams {
             stdio: [Some(null.as_fd()), Some(out_end.as_fd()), Some(err_end.as_fd())],
@@ -198,12 +199,6 @@ impl Run<'_> {
     }
 }
 
-fn pipe() -> io::Result<(std::fs::File, OwnedFd)> {
-    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    nix::fcntl::fcntl(&reader, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok((reader.into(), writer))
-}
-
 fn end_of(exit: Exit) -> End {
     match exit {
         Exit::Code(code) => End::Exited(code),
@@ -235,21 +230,8 @@ impl Sink {
 
     /// Takes what has been written.
     fn drain(&mut self) -> io::Result<()> {
-        for (pipe, kept) in self.pipes.iter_mut().zip(&mut self.kept) {
-            let mut bytes = [0; 16 << 10];
-            while kept.len() <= self.most
-                && let Some(file) = pipe
-            {
-                match file.read(&mut bytes) {
-                    Ok(0) => *pipe = None,
-                    Ok(n) => kept.extend(&bytes[..n]),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(())
+        let mut both = self.pipes.iter_mut().zip(&mut self.kept);
+        both.try_for_each(|(pipe, kept)| drain(pipe, kept, self.most))
     }
 
     /// Lets the processes that outlived the command end for so long, then kills them; how many that were.
