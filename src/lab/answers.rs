@@ -1,4 +1,4 @@
-//! `answers.toml`: what a student predicts, read so that one bad line loses no good one.
+//! `answers.toml`: a student's predictions. A malformed line does not affect the others.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,10 +13,10 @@ use super::sheet::Sheet;
 
 /// The name of the file.
 pub const FILE: &str = "answers.toml";
-/// The largest one that is read.
+/// The largest file that is read, in bytes.
 pub const LONGEST: usize = 256 << 10;
 
-/// Answers, and what could not be read.
+/// Answers, and mistakes in the file.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     /// By part.
@@ -26,17 +26,17 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Reads the text of the file for the parts of `card`.
+    /// Parses the file for the parts of `card`.
     pub fn parse(text: &str, card: &Card, lang: Lang) -> Self {
         let mut answers = Self::default();
         if text.len() > LONGEST {
-            let what = lang.say("the file is longer than any answers", "文件太长，不可能是答案").to_owned();
+            let what = lang.say("the file is too long", "文件太长，不可能是答案").to_owned();
             answers.misread.push(Misread { line: 1, column: 1, what });
             return answers;
         }
         match toml::from_str::<Entries>(text) {
             Ok(entries) => answers.take(entries, text, 0, text, card, lang),
-            // One mistake makes the whole file no TOML: each statement is read by itself.
+            // One mistake makes the whole file invalid TOML, so each statement is parsed by itself.
             Err(_) => {
                 for (start, statement) in statements(text) {
                     match toml::from_str::<Entries>(statement) {
@@ -68,7 +68,7 @@ impl Answers {
             let at_key = start + key_place(statement, &key).unwrap_or(value.span().start);
             let Some(part) = card.parts.iter().find(|part| part.id() == key) else {
                 if key != "student" {
-                    let what = lang.say("there is no part called", "没有这个题目：");
+                    let what = lang.say("no part is called", "没有这个题目：");
                     self.misread(text, at_key, format!("{what} `{key}`"));
                 }
                 continue;
@@ -82,7 +82,7 @@ impl Answers {
                 continue;
             }
             match written(value.get_ref()) {
-                // An empty string is a question that is still open.
+                // An empty string is an open question.
                 Some(words) if words.trim().is_empty() => {}
                 Some(words) => match Answer::parse(part.kind, &words).map_err(|error| told(&error, lang)) {
                     Ok(answer) => match unfit(part, &answer, lang) {
@@ -93,7 +93,7 @@ impl Answers {
                 },
                 None => {
                     let what = lang.say(
-                        "this is no answer: write a text, a number or a list",
+                        "not an answer: write a text, a number or a list",
                         "这不是答案：请写文字、数字或列表",
                     );
                     self.misread(text, place, what.to_owned());
@@ -105,7 +105,7 @@ impl Answers {
 
 type Entries = BTreeMap<String, Spanned<Value>>;
 
-/// Where a key stands in a statement or a file.
+/// The position of a key in a statement or a file.
 fn key_place(text: &str, key: &str) -> Option<usize> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -118,7 +118,7 @@ fn key_place(text: &str, key: &str) -> Option<usize> {
     None
 }
 
-/// The statements of a file, each with where it begins: from one key or table to the next.
+/// The statements of a file with their positions: each from one key or table to the next.
 fn statements(text: &str) -> Vec<(usize, &str)> {
     let mut starts = vec![0];
     let mut at = 0;
@@ -178,24 +178,24 @@ fn written(value: &Value) -> Option<String> {
     }
 }
 
-/// What is wrong with an answer to this part, whatever the truth is.
+/// Why an answer cannot be one to this part, whatever the truth is.
 pub fn unfit(part: &Part, answer: &Answer, lang: Lang) -> Option<String> {
     match answer {
         Answer::Choose(word) if !part.options.contains(word) => {
-            let what = lang.say("is none of", "不在这些选项中：");
+            let what = lang.say("is not one of", "不在这些选项中：");
             Some(format!("`{word}` {what} {}", part.options.join(", ")))
         }
         _ => None,
     }
 }
 
-/// What is wrong with a text, in words.
+/// What is wrong with the text of an answer, in words.
 pub fn told(error: &Malformed, lang: Lang) -> String {
     match error {
         Malformed::Empty => lang.say("there is no answer", "没有答案").to_owned(),
         Malformed::NoNumber(text) => format!(
             "{}{text:?}",
-            lang.say("a number is asked for, and this is none: ", "这里要填数字，这不是数字：")
+            lang.say("expected a number, found ", "这里要填数字，这不是数字：")
         ),
         Malformed::Twice(text) => format!("{text:?} {}", lang.say("occurs twice", "出现了两次")),
         Malformed::NoPair(text) => format!(
@@ -215,11 +215,11 @@ pub fn told(error: &Malformed, lang: Lang) -> String {
                 "请写字母和次数，例如 a2b3a：A 两步，B 三步，A 一步"
             )
         ),
-        Malformed::TooLong => lang.say("the answer is longer than any", "答案太长").to_owned(),
+        Malformed::TooLong => lang.say("the answer is too long", "答案太长").to_owned(),
     }
 }
 
-/// The file as a student finds it first: every prediction, unanswered, with its title and its form.
+/// The initial file: every prediction, unanswered, with its title and form.
 pub fn template(card: &Card, sheet: &Sheet, student: &str, lang: Lang) -> String {
     let mut text = String::new();
     let head = lang.say(
@@ -234,7 +234,7 @@ pub fn template(card: &Card, sheet: &Sheet, student: &str, lang: Lang) -> String
     text
 }
 
-/// The form of an answer, in few words.
+/// The form of an answer, in a few words.
 pub fn form(part: &Part, lang: Lang) -> String {
     match part.kind {
         Kind::Choose => format!("{}{}", lang.say("one of: ", "任选其一："), part.options.join(", ")),

@@ -1,4 +1,4 @@
-//! `lab.toml`: the parts of a lab, their points, their limits, and what is run to know what is so.
+//! `lab.toml`: the parts of a lab, their points and limits, and what is run to measure the truth.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,13 +20,13 @@ pub const LONGEST: usize = 256 << 10;
 pub struct Card {
     /// How long a student needs for it.
     pub minutes: u32,
-    /// Programs without which it cannot be done, looked for in `PATH`.
+    /// The programs that it needs, looked for in `PATH`.
     #[serde(default)]
     pub needs: Vec<String>,
-    /// BLAKE3 of the word with which a lecturer sees the solution before full marks, in hexadecimal digits.
+    /// BLAKE3 hash, in hexadecimal, of the word that shows a lecturer the solution before full marks.
     #[serde(default)]
     pub key: Option<String>,
-    /// Values of which each student gets one, by the name that stands for it in `{{name}}`.
+    /// Lists of values, of each of which a student gets one, by the name that stands for it in `{{name}}`.
     #[serde(default)]
     pub vary: BTreeMap<String, Vec<Value>>,
     /// The parts, in order.
@@ -61,7 +61,7 @@ pub struct Part {
     pub id: Spanned<String>,
     /// What kind of part it is.
     pub kind: Kind,
-    /// What it is worth.
+    /// Its points.
     pub points: u32,
 
     /// `choose`: the names of the options.
@@ -70,14 +70,14 @@ pub struct Part {
     /// `number`: how far it may be off, as `0.5` or `10%`.
     #[serde(default)]
     pub tolerance: Option<Spanned<String>>,
-    /// A prediction: what is run to measure the truth; its standard output is the answer. The word `proclab` at its
-    /// head is this program.
+    /// A prediction: the command that measures the truth. Its standard output is the answer. The word `proclab` is this
+    /// program.
     #[serde(default)]
     pub command: Vec<String>,
-    /// A prediction: the program of which every interleaving is executed to measure the truth.
+    /// A prediction: the program whose interleavings are all executed to measure the truth.
     #[serde(default)]
     pub explore: Vec<String>,
-    /// What of a measurement is the answer.
+    /// Which part of a measurement is the answer.
     #[serde(default)]
     pub take: Option<Spanned<String>>,
     /// How often `command` is run; what differs from run to run does not count.
@@ -90,13 +90,13 @@ pub struct Part {
     /// `program`: how it is run by the explorer; `{program}` stands for it.
     #[serde(default)]
     pub run: Vec<String>,
-    /// `program`: a command for the shell that is right with what every interleaving leaves behind.
+    /// `program`: a shell command that exits with 0 if what an interleaving left behind is right.
     #[serde(default)]
     pub check: Option<String>,
     /// `program`: the exit status of every interleaving.
     #[serde(default)]
     pub expect_exit: Option<i32>,
-    /// `program`: whether it is explored at all.
+    /// `program`: whether it is explored.
     #[serde(default = "yes")]
     pub explored: bool,
     /// `program`: the most executions of the search.
@@ -109,14 +109,14 @@ pub struct Part {
     /// `schedule`: the scenario and its options.
     #[serde(default)]
     pub scenario: Vec<String>,
-    /// `schedule`: the verdict that is to be reached.
+    /// `schedule`: the verdict to reach.
     #[serde(default)]
     pub goal: Option<Spanned<String>>,
     /// `schedule`: the most switches between processes.
     #[serde(default)]
     pub switches: Option<usize>,
 
-    /// Bounds on what is run.
+    /// Limits of what is run.
     #[serde(default)]
     pub limits: Limits,
 }
@@ -129,12 +129,12 @@ fn yes() -> bool {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Test {
-    /// What it shows, in few words; a text of the sheets may say more.
+    /// What it shows, in a few words.
     pub name: String,
-    /// How it is run; `{program}` stands for the program, which alone is run by default.
+    /// The command; `{program}` stands for the program, which is run alone by default.
     #[serde(default)]
     pub run: Vec<String>,
-    /// What it reads from standard input.
+    /// Its standard input.
     #[serde(default)]
     pub stdin: String,
     /// What it must write to standard output; spaces and newlines at the end do not count.
@@ -143,11 +143,11 @@ pub struct Test {
     /// The exit status that it must have.
     #[serde(default)]
     pub exit: Option<i32>,
-    /// A command for the shell that exits with 0 in the folder that is left; it finds `$STDOUT` and `$STATUS`. With a
-    /// check, the exit status is its business unless `exit` says one.
+    /// A shell command that must exit with 0 in the folder that the run left. It is given `$STDOUT` and `$STATUS`. With a
+    /// check, any exit status is accepted unless `exit` is given.
     #[serde(default)]
     pub check: Option<String>,
-    /// How long it may take.
+    /// How long it may take, in seconds.
     #[serde(default = "ten")]
     pub seconds: f64,
 }
@@ -156,13 +156,13 @@ fn ten() -> f64 {
     10.0
 }
 
-/// Bounds on one run of a program, and on all that it starts.
+/// Limits of one run of a program and everything that it starts.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Seconds of a run, or of a search.
+    /// Seconds, of a run or of a search.
     pub seconds: f64,
-    /// Processes and threads at once.
+    /// The number of processes and threads at a time.
     pub processes: usize,
     /// KiB of standard output and of standard error.
     pub output: u64,
@@ -178,7 +178,7 @@ impl Default for Limits {
     }
 }
 
-/// A mistake in a lab: where, what, and how it is mended.
+/// A mistake in a lab: where it is, what it is, and how to correct it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}:{column}: {what}")]
 pub struct Mistake {
@@ -190,12 +190,12 @@ pub struct Mistake {
     pub column: usize,
     /// What is wrong.
     pub what: String,
-    /// What mends it.
+    /// How to correct it.
     pub mend: String,
 }
 
 impl Mistake {
-    /// At a place in the text of a file.
+    /// A mistake at byte `place` of the text of a file.
     pub fn at(
         file: &str,
         text: &str,
@@ -208,7 +208,7 @@ impl Mistake {
     }
 }
 
-/// Line and column of a byte, both counted from 1.
+/// The line and column of a byte, both counted from 1.
 pub fn position(text: &str, place: usize) -> (usize, usize) {
     let mut place = place.min(text.len());
     while !text.is_char_boundary(place) {
@@ -220,11 +220,11 @@ pub fn position(text: &str, place: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// The verdicts that a schedule can be asked to reach.
+/// The verdicts that can be the goal of a schedule part.
 pub const GOALS: [&str; 6] = ["ok", "oversold", "lost-update", "torn-read", "deadlock", "crashed"];
 
 impl Card {
-    /// Reads the text of a `lab.toml` and checks that every part is complete.
+    /// Parses a `lab.toml` and checks that every part is complete.
     ///
     /// # Errors
     /// The first mistake.
@@ -303,7 +303,7 @@ impl Part {
         given.unwrap_or(Tolerance::Absolute(0.0))
     }
 
-    /// What is missing or makes no sense.
+    /// What is missing or wrong.
     fn wrong(&self) -> Option<Wrong> {
         let wrong = |what: &str, mend: &'static str| Some((None, what.to_owned(), mend));
         if !(self.limits.seconds > 0.0 && self.limits.seconds <= 600.0) {
@@ -325,13 +325,13 @@ impl Part {
                     let mend = "give a name that ends in .c, .py, .sh, .rs or .*";
                     return Some((
                         Some(file.span()),
-                        format!("`{name}` is no file of a student's program"),
+                        format!("`{name}` cannot be the file of a student's program"),
                         mend,
                     ));
                 }
                 if !self.explored && self.tests.is_empty() {
                     return wrong(
-                        "nothing of the program is checked",
+                        "the program is not checked",
                         "add [[part.test]], or leave out explored = false",
                     );
                 }
@@ -347,7 +347,7 @@ impl Part {
                 match &self.goal {
                     None => wrong("a schedule part has no goal", "add goal = \"oversold\""),
                     Some(goal) if !GOALS.contains(&goal.get_ref().as_str()) => {
-                        let what = format!("`{}` is no outcome of a scenario", goal.get_ref());
+                        let what = format!("`{}` is not an outcome of a scenario", goal.get_ref());
                         Some((
                             Some(goal.span()),
                             what,
@@ -365,20 +365,20 @@ impl Part {
         let wrong = |what: &str, mend: &'static str| Some((None, what.to_owned(), mend));
         if self.command.is_empty() == self.explore.is_empty() {
             return wrong(
-                "a prediction is compared with one measurement",
+                "a prediction needs exactly one measurement",
                 "add command = [...] or explore = [...], and not both",
             );
         }
         if self.kind == Kind::Choose && self.options.len() < 2 {
             return wrong(
-                "there is nothing to choose from",
+                "fewer than two options",
                 "add options = [\"a\", \"b\"], and each as - `a`: text to the sheets",
             );
         }
         if let Some(tolerance) =
             self.tolerance.as_ref().filter(|text| Tolerance::parse(text.get_ref()).is_none())
         {
-            let what = format!("`{}` is no tolerance", tolerance.get_ref());
+            let what = format!("`{}` is not a tolerance", tolerance.get_ref());
             return Some((Some(tolerance.span()), what, "give \"0.5\" or \"10%\""));
         }
         if let Some(take) = &self.take {
@@ -414,7 +414,7 @@ mod tests {
         "minutes = 20\n[[part]]\nid = \"a\"\nkind = \"number\"\npoints = 1\ncommand = [\"echo\", \"1\"]\n";
 
     #[test]
-    fn a_mistake_is_told_with_its_place_and_its_mend() {
+    fn a_mistake_is_reported_with_its_place_and_how_to_correct_it() {
         assert!(Card::parse(GOOD).is_ok());
         for (from, to, place, what) in [
             ("minutes = 20", "minutes = twenty", (1, 11), ""),
@@ -422,8 +422,8 @@ mod tests {
             ("\"number\"", "\"nmber\"", (4, 8), "nmber"),
             ("id = \"a\"", "id = \"A b\"", (3, 6), "cannot be the id"),
             ("points = 1", "points = -1", (5, 10), ""),
-            ("command", "tolerance = \"x%\"\ncommand", (6, 13), "no tolerance"),
-            ("command = [\"echo\", \"1\"]", "take = \"stdout\"", (3, 6), "one measurement"),
+            ("command", "tolerance = \"x%\"\ncommand", (6, 13), "not a tolerance"),
+            ("command = [\"echo\", \"1\"]", "take = \"stdout\"", (3, 6), "exactly one measurement"),
             ("command", "take = \"words\"\ncommand", (6, 8), "cannot be taken"),
         ] {
             let mistake = Card::parse(&GOOD.replace(from, to)).unwrap_err();

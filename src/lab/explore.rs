@@ -1,4 +1,4 @@
-//! Every interleaving of a program, within the bounds of a part.
+//! Executes every interleaving of a program, within the limits of a part.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -15,26 +15,26 @@ use crate::sys::clock::alarm;
 use crate::sys::epoll::ReadySet;
 use crate::sys::signal::Interrupt;
 
-/// Executions by chance, which find most mistakes at once.
+/// Random executions before the search. They find most mistakes quickly.
 const RANDOM: u64 = 20;
-/// How much longer than its time a search may take before it is told to stop: one execution may be under way.
+/// How long after its time limit a search is interrupted: it may be in the middle of an execution.
 const MARGIN: Duration = Duration::from_secs(3);
 
 /// A program could not be explored.
 #[derive(Debug, thiserror::Error)]
 pub enum ExploreError {
-    /// There is no folder.
-    #[error("there is no folder for the program")]
+    /// The folder could not be created.
+    #[error("cannot create a folder for the program")]
     Folder(#[from] ScratchError),
-    /// The system refused.
-    #[error("the program could not be prepared")]
+    /// A system call failed.
+    #[error("cannot prepare the program")]
     Os(#[from] std::io::Error),
     /// The explorer failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
 
-/// The command of which `argv` is executed in a folder that holds `files`.
+/// The command that runs `argv` in `folder`.
 pub fn command(argv: &[String], folder: Option<&Path>, limits: &Limits) -> Command {
     let bounds = Bounds {
         tasks: limits.processes,

@@ -1,4 +1,4 @@
-//! The files of a lab, in memory: read once, before anything of a student's runs.
+//! The files of a lab, in memory: read once, before any student's program runs.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys::tmpfile::open_to_read;
 
-/// The largest file of a lab, or of a student.
+/// The largest file of a lab or of a student, in bytes.
 pub const LARGEST: u64 = 1 << 20;
-/// The most files of a lab.
+/// The maximum number of files of a lab.
 const MOST: usize = 500;
 
 /// A file's bytes.
 pub type Bytes = Vec<u8>;
 
-/// Files by their path below the folder.
+/// Files by their path below a folder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Files(pub BTreeMap<String, Bytes>);
 
 impl Files {
-    /// Of a folder that is part of this program.
+    /// The files of a folder that is embedded in this program.
     pub fn embedded(folder: &Dir<'_>) -> Self {
         fn take(folder: &Dir<'_>, root: &Path, all: &mut BTreeMap<String, Bytes>) {
             for entry in folder.entries() {
@@ -40,10 +40,10 @@ impl Files {
         Self(all)
     }
 
-    /// Of a folder on disk. Links are not followed, and files whose name begins with a dot are left out.
+    /// The files of a folder on disk, without links and without files whose names begin with a dot.
     ///
     /// # Errors
-    /// When it cannot be read, or holds too much.
+    /// When the folder cannot be read, or holds too many or too large files.
     pub fn read(root: &Path) -> io::Result<Self> {
         let mut all = BTreeMap::new();
         let mut folders = vec![String::new()];
@@ -85,14 +85,14 @@ impl Files {
         Self(inner.collect())
     }
 
-    /// With these files as well, which replace those of the same path.
+    /// Adds files, which replace those with the same path.
     #[must_use]
     pub fn with(mut self, more: Self) -> Self {
         self.0.extend(more.0);
         self
     }
 
-    /// Each text with `change` applied to it; what is no text is left as it is.
+    /// Applies `change` to each text file. Files that are not UTF-8 stay as they are.
     #[must_use]
     pub fn map(mut self, change: impl Fn(&str) -> String) -> Self {
         for bytes in self.0.values_mut() {
@@ -103,7 +103,7 @@ impl Files {
         self
     }
 
-    /// Writes all of them below `root`; a file that begins with `#!` may be executed.
+    /// Writes all files below `root`. Scripts that begin with `#!` and ELF files are made executable.
     ///
     /// # Errors
     /// As `open(2)` and `write(2)`.
@@ -123,10 +123,10 @@ impl Files {
     }
 }
 
-/// Reads a regular file that is not too large; never through a link at its end.
+/// Reads a regular file of limited size, never through a symbolic link.
 ///
 /// # Errors
-/// `FileTooLarge`; `InvalidInput` for what is no regular file.
+/// `FileTooLarge`; `InvalidInput` if it is not a regular file.
 pub fn read_file(path: &Path) -> io::Result<Bytes> {
     if std::fs::symlink_metadata(path)?.is_symlink() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link"));

@@ -1,9 +1,9 @@
-//! A whole lab, marked: what was handed in beside what is so.
+//! Marks a submission of a lab.
 
 use super::lang::Lang;
 use super::loaded::Lab;
 use super::mark::{LabMark, Note, PartMark, State};
-use super::program::{self, Desk};
+use super::program::{self, Marking};
 use super::question::{Answer, Kind};
 use super::run::RunError;
 use super::schedule;
@@ -12,10 +12,10 @@ use super::truth::measure;
 use super::workplace::Submission;
 use crate::supervisor::Supervisor;
 
-/// Marks the parts for which `wanted` holds, in order; `progress` is told of each before it is marked.
+/// Marks the parts for which `wanted` holds, in order; `progress` is called with each before it is marked.
 ///
 /// # Errors
-/// When nothing can be run here. What a student's program does is no error.
+/// When nothing can be run here. What a student's program does is not an error.
 pub fn mark(
     supervisor: &Supervisor,
     lab: &Lab,
@@ -64,14 +64,14 @@ fn mark_part(
         for (file, why) in submission.unreadable.iter().filter(|(file, _)| names.contains(file)) {
             mark.notes.push(Note::Unreadable { file: file.clone(), why: why.clone() });
         }
-        let desk = Desk {
+        let marking = Marking {
             supervisor,
             material: &material,
             starter: &starter,
             submitted: &submission.files,
             variant: &variant,
         };
-        program::mark(&desk, part, &mut mark)?;
+        program::mark(&marking, part, &mut mark)?;
         return Ok(mark);
     }
     let Some(answer) = submission.answers.given.get(id) else { return Ok(mark) };
@@ -95,7 +95,7 @@ fn mark_part(
     Ok(mark)
 }
 
-/// Nobody's fault but the machine's: it says what it lacks.
+/// The part cannot be marked on this machine, which lacks something.
 fn fail(mark: &mut PartMark, lab: &Lab, error: &dyn std::error::Error) {
     mark.score(0.0);
     mark.state = State::Failed;

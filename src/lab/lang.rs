@@ -1,4 +1,4 @@
-//! The two languages in which a student reads.
+//! The languages of sheets and results.
 
 use std::ffi::OsStr;
 
@@ -16,7 +16,7 @@ pub enum Lang {
 }
 
 impl Lang {
-    /// Both.
+    /// All languages.
     pub const ALL: [Self; 2] = [Self::En, Self::Zh];
 
     /// The language of the environment (`LC_ALL`, `LC_MESSAGES`, `LANG`, the first that is set, as `locale(7)` says);
@@ -39,7 +39,7 @@ impl Lang {
         }
     }
 
-    /// The text of this language.
+    /// Chooses the text in this language.
     pub fn say<T>(self, en: T, zh: T) -> T {
         match self {
             Self::En => en,

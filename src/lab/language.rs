@@ -1,6 +1,6 @@
-//! Languages in which a student may solve a program part, and how their programs are built and run.
+//! The programming languages of a program part, and how programs in them are built and run.
 
-/// A language in which a part can be solved.
+/// A programming language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
     /// C, compiled with `cc`.
@@ -16,7 +16,7 @@ pub enum Language {
 impl Language {
     const ALL: [Self; 4] = [Self::Python, Self::C, Self::Shell, Self::Rust];
 
-    /// How its files end.
+    /// The extension of its files.
     pub fn ending(self) -> &'static str {
         match self {
             Self::C => "c",
@@ -26,7 +26,7 @@ impl Language {
         }
     }
 
-    /// How the file is made a program; `None` if it is one.
+    /// The command that builds a program; `None` if the file is run as it is.
     pub(super) fn build(self, stem: &str) -> Option<Vec<String>> {
         let source = format!("{stem}.{}", self.ending());
         let words: Vec<&str> = match self {
@@ -37,7 +37,7 @@ impl Language {
         Some(words.into_iter().map(str::to_owned).collect())
     }
 
-    /// How the program is run; `source` says which shell it is for.
+    /// The command that runs a program. The first line of `source` chooses the shell.
     pub(super) fn run(self, stem: &str, source: &[u8]) -> Vec<String> {
         let file = format!("{stem}.{}", self.ending());
         match self {
@@ -52,7 +52,7 @@ impl Language {
     }
 }
 
-/// The languages that a part's file may be written in: one, or all of them for `NAME.*`.
+/// The languages in which a part's file may be written: one, or all for `NAME.*`.
 pub fn languages(file: &str) -> Vec<Language> {
     match file.rsplit_once('.') {
         Some(("", _)) => Vec::new(),

@@ -1,4 +1,4 @@
-//! A lab as it is loaded: from this program, or from a lecturer's folder; complete, or refused with the place.
+//! Loads labs, from this program or from a lecturer's folder. A lab is complete, or refused with the place of its mistake.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::variant::Variant;
 /// A lab.
 #[derive(Clone, Debug)]
 pub struct Lab {
-    /// Its name: that of its folder.
+    /// Its name, which is its folder's.
     pub name: String,
     /// Its parts.
     pub card: Card,
@@ -21,19 +21,19 @@ pub struct Lab {
     files: Files,
 }
 
-/// A lab could not be loaded.
+/// Why a lab could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// There is none of this name.
+    /// No lab has this name.
     #[error("there is no lab called `{name}`")]
     Unknown {
-        /// As it was asked for.
+        /// The name.
         name: String,
-        /// Those that there are.
+        /// The names of all labs.
         known: Vec<String>,
     },
     /// Its folder cannot be read.
-    #[error("the lab `{name}` cannot be read")]
+    #[error("cannot read the lab `{name}`")]
     Read {
         /// Its name.
         name: String,
@@ -45,16 +45,16 @@ pub enum LoadError {
     Mistake {
         /// Its name.
         name: String,
-        /// Where, what and how to mend it.
+        /// The mistake.
         mistake: Mistake,
     },
 }
 
 impl Lab {
-    /// All labs, those in the folders of `extra` last.
+    /// All labs; those in `extra` come last.
     ///
     /// # Errors
-    /// When the folder itself cannot be read; a lab in it that cannot be loaded is an entry of its own.
+    /// When `extra` cannot be read. A lab in it that cannot be loaded is an `Err` in the list.
     pub fn all(extra: Option<&Path>) -> io::Result<Vec<Result<Self, LoadError>>> {
         let mut labs: Vec<_> =
             LABS.iter().map(|(name, folder)| Self::of(name, Files::embedded(folder))).collect();
@@ -64,7 +64,7 @@ impl Lab {
         Ok(labs)
     }
 
-    /// The lab of this name; one in `extra` before one of this program.
+    /// The lab of this name. One in `extra` takes precedence.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -102,7 +102,7 @@ impl Lab {
                     Err(wrong(what(format!("it is longer than {} KiB", most >> 10), "make it shorter")))
                 }
                 None => Err(wrong(what(
-                    "there is no such file, or it is no UTF-8".into(),
+                    "the file does not exist, or is not UTF-8".into(),
                     "a lab has lab.toml, en.md and zh.md",
                 ))),
             }
@@ -115,7 +115,7 @@ impl Lab {
             Ok(sheet)
         };
         let sheets = [sheet(Lang::En)?, sheet(Lang::Zh)?];
-        // A hint that only one language has would be a part of the lab that the other lacks.
+        // Both languages have to offer the same help.
         for part in &card.parts {
             let hints = Lang::ALL.map(|lang| {
                 sheets[lang as usize].section(part.id()).map_or(0, |section| section.hints.len())
@@ -135,17 +135,17 @@ impl Lab {
         Ok(Self { name: name.to_owned(), card, sheets, files })
     }
 
-    /// The sheet, as it was written.
+    /// The sheet in a language, with placeholders.
     pub fn sheet(&self, lang: Lang) -> &Sheet {
         &self.sheets[lang as usize]
     }
 
-    /// The whole text of the sheet with a student's values.
+    /// The text of the sheet with a student's values.
     pub fn sheet_text(&self, lang: Lang, variant: &Variant) -> String {
         variant.fill(self.files.text(&format!("{}.md", lang.name())).unwrap_or_default())
     }
 
-    /// What one student gets in this lab.
+    /// The values that a student gets in this lab.
     pub fn variant(&self, student: &str) -> Variant {
         Variant::of(&self.name, &self.card, student)
     }
@@ -155,23 +155,23 @@ impl Lab {
         self.files.below("files").map(|text| variant.fill(text))
     }
 
-    /// What a student begins with.
+    /// The files that a student begins with.
     pub fn starter(&self, variant: &Variant) -> Files {
         self.files.below("starter").map(|text| variant.fill(text))
     }
 
-    /// Programs that are right.
+    /// The solved programs.
     pub fn solution(&self, variant: &Variant) -> Files {
         self.files.below("solution").map(|text| variant.fill(text))
     }
 
-    /// Whether `word` is the one with which a lecturer sees the solution.
+    /// Whether `word` is the lecturer's word.
     pub fn opens(&self, word: &str) -> bool {
         let hash = blake3::hash(word.as_bytes()).to_hex();
         self.card.key.as_deref().is_some_and(|key| key.eq_ignore_ascii_case(hash.as_str()))
     }
 
-    /// What of the programs that it needs is not installed.
+    /// The needed programs that are not installed.
     pub fn missing(&self) -> Vec<&str> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let is_there =
@@ -185,7 +185,7 @@ fn name_of(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The folders of labs: that one itself, or those in it.
+/// The folders of labs: `extra` itself, or those in it.
 fn folders(extra: Option<&Path>) -> io::Result<Vec<PathBuf>> {
     let Some(extra) = extra else { return Ok(Vec::new()) };
     if extra.join("lab.toml").is_file() {

@@ -1,4 +1,4 @@
-//! What came of an answer: plain data, which is told in either language where it is shown.
+//! The result of marking: plain data, worded in either language where it is shown.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub struct LabMark {
     pub student: String,
     /// Points.
     pub score: f64,
-    /// Points of a lab in which all is right.
+    /// The points for full marks.
     pub max: u32,
     /// The parts, in order.
     pub parts: Vec<PartMark>,
@@ -26,7 +26,7 @@ pub struct LabMark {
 }
 
 impl LabMark {
-    /// Whether all is right.
+    /// Whether every part is right.
     pub fn is_full(&self) -> bool {
         self.parts.iter().all(|part| part.state == State::Right)
     }
@@ -43,7 +43,7 @@ pub struct Misread {
     pub what: String,
 }
 
-/// How a part stands.
+/// The state of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -70,9 +70,9 @@ pub struct PartMark {
     pub kind: Kind,
     /// Points.
     pub score: f64,
-    /// Points if all of it is right.
+    /// The points for full marks.
     pub max: u32,
-    /// How it stands.
+    /// Its state.
     pub state: State,
     /// Predictions beside measurements.
     pub rows: Vec<Row>,
@@ -80,7 +80,7 @@ pub struct PartMark {
     pub tests: Vec<TestMark>,
     /// A schedule under which a program is wrong.
     pub schedule: Option<BadSchedule>,
-    /// What else there is to say.
+    /// Remarks.
     pub notes: Vec<Note>,
     /// How long each run and search took. It differs from one marking to the next, so it is not part of the result.
     #[serde(skip)]
@@ -116,10 +116,10 @@ impl PartMark {
         }
     }
 
-    /// This share of it is right.
+    /// Sets points and state: `fraction` of it is right.
     pub fn score(&mut self, fraction: f64) {
         let fraction = fraction.clamp(0.0, 1.0);
-        // Two decimals, so that sums are what a person adds up.
+        // Two decimals, so that a sum is what a person gets by adding.
         self.score = (fraction * f64::from(self.max) * 100.0).round() / 100.0;
         self.state = match fraction {
             1.0 => State::Right,
@@ -134,7 +134,7 @@ impl PartMark {
 pub struct TestMark {
     /// What it shows.
     pub name: String,
-    /// Why it failed; none if it passed.
+    /// Why it failed; `None` if it passed.
     pub failed: Option<Reason>,
 }
 
@@ -142,7 +142,7 @@ pub struct TestMark {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "reason")]
 pub enum Reason {
-    /// It ended otherwise than it must.
+    /// It had another exit status than expected.
     Status {
         /// The exit status that was expected.
         expected: i32,
@@ -163,21 +163,21 @@ pub enum Reason {
         /// What the check said.
         said: String,
     },
-    /// It passed a bound, and was ended.
+    /// It exceeded a limit and was ended.
     Bound {
-        /// The bound.
+        /// The limit.
         bound: Bound,
         /// Its value.
         most: f64,
     },
-    /// It left processes behind, which were killed.
+    /// It left processes behind; they were killed.
     Left {
         /// How many.
         processes: usize,
     },
 }
 
-/// A bound that a program passed.
+/// A limit that a program exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Bound {
@@ -193,22 +193,22 @@ pub enum Bound {
     Disk,
 }
 
-/// The shortest schedule that was found under which a program is wrong.
+/// The shortest schedule found under which a program is wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BadSchedule {
-    /// What comes of it: `deadlock`, `crashed`, `check-failed`, `outlived`, `cut-short`.
+    /// The verdict: `deadlock`, `crashed`, `check-failed`, `outlived`, `cut-short`.
     pub verdict: String,
     /// Why that is so.
     pub why: String,
-    /// How often it changes from one process to another.
+    /// The number of switches from one process to another.
     pub switches: usize,
     /// The steps.
     pub steps: Vec<BadStep>,
-    /// The command that executes it again, in the student's folder.
+    /// The command that replays it in the student's folder.
     pub replay: String,
 }
 
-/// A step of it.
+/// A step of a schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BadStep {
     /// The process, by its place in the tree.
@@ -217,11 +217,11 @@ pub struct BadStep {
     pub call: String,
 }
 
-/// What there is to say of a part beside its points.
+/// A remark on a part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "note")]
 pub enum Note {
-    /// Something that reality leaves open does not count.
+    /// Part of it varies from run to run, and does not count.
     Varies,
     /// The truth could not be measured here.
     NotMeasured {
@@ -233,7 +233,7 @@ pub enum Note {
         /// Its name.
         program: String,
     },
-    /// The student's file is not there.
+    /// The student's file does not exist.
     NoFile {
         /// Its name.
         file: String,
@@ -255,16 +255,16 @@ pub enum Note {
         /// What the compiler said.
         said: String,
     },
-    /// No schedule is wrong, and all of them were executed.
+    /// No schedule is wrong: all were executed.
     Proved {
         /// Executions.
         executions: u64,
     },
-    /// No schedule that was executed is wrong, and there are more.
+    /// No executed schedule is wrong, but not all were executed.
     Bounded {
         /// Executions.
         executions: u64,
-        /// What could not be controlled, if that is why.
+        /// What could not be controlled, if that is the reason.
         uncontrolled: Vec<String>,
     },
     /// It was not explored, because its tests fail.
@@ -274,23 +274,23 @@ pub enum Note {
         /// Why.
         why: String,
     },
-    /// The outcome was reached.
+    /// The goal was reached.
     Reached {
-        /// With so many switches.
+        /// The number of switches.
         switches: usize,
-        /// The fewest that lead to it.
+        /// The fewest with which it can be reached.
         shortest: usize,
-        /// The most that count fully.
+        /// The most that get full marks.
         most: usize,
     },
     /// Another outcome was reached.
     NotReached {
-        /// Which was.
+        /// The outcome.
         verdict: String,
-        /// Which was to be.
+        /// The goal.
         goal: String,
     },
-    /// A process could not go on where the schedule says so.
+    /// A process could not continue where the schedule says so.
     CannotGoOn {
         /// The number of the step, counted from 1.
         step: usize,

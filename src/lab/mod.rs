@@ -1,49 +1,49 @@
 //! Labs: a student predicts, reality is run, and the difference is scored.
 //!
-//! A lab is one folder: `lab.toml` (its parts, see [`card`]), a sheet in each language, and the files that its
-//! parts run. Nothing that is right is written in a lab: the truth is measured when it is asked for.
+//! A lab is a folder: `lab.toml` (its parts, see [`card`]), a sheet in each language, and the files that its parts run.
+//! No answer is written in a lab: the truth is measured when it is needed.
 
-/// `answers.toml`: what a student predicts.
+/// `answers.toml`: a student's predictions.
 pub mod answers;
 /// Parts, points and limits: `lab.toml`.
 pub mod card;
-/// What `lab author check` proves.
+/// `lab author check`.
 pub mod check;
-/// Every interleaving of a program.
+/// Exploring a program.
 pub mod explore;
 /// A lab's files.
 pub mod files;
-/// A whole lab, marked.
+/// Marking a submission.
 pub mod grade;
-/// The two languages.
+/// The languages of sheets.
 pub mod lang;
-/// Languages of programs.
+/// Programming languages.
 pub mod language;
-/// A lab as it is loaded and checked.
+/// Loading labs.
 pub mod loaded;
-/// What came of an answer.
+/// The result of marking.
 pub mod mark;
 /// Student programs.
 pub mod program;
-/// What a student has done, kept.
+/// A student's progress.
 pub mod progress;
 /// Kinds of questions, and answers to them.
 pub mod question;
 /// The labs of this program.
 pub mod registry;
-/// Programs that are run within bounds.
+/// Running untrusted programs within limits.
 pub mod run;
-/// You are the scheduler.
+/// Schedules that students type.
 pub mod schedule;
-/// How much of an answer is right.
+/// Comparing predictions with measurements.
 pub mod score;
-/// The text that a student reads.
+/// The sheets.
 pub mod sheet;
-/// What is really so.
+/// Measuring the truth.
 pub mod truth;
-/// Each student's own numbers.
+/// Each student's own values.
 pub mod variant;
-/// Which program a command means.
+/// Resolving the words of a command.
 pub mod words;
 /// A student's folder.
 pub mod workplace;

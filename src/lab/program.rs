@@ -13,19 +13,19 @@ use super::words::resolved;
 use crate::explore::traced::{Command, Criteria, Findings, Verdict, token};
 use crate::supervisor::Supervisor;
 
-/// How long a compiler may take.
+/// How long a compiler may take, in seconds.
 const BUILD_SECONDS: f64 = 60.0;
-/// How much of a program's words is repeated.
+/// How much of a program's output is repeated, in bytes.
 const SHOWN: usize = 2000;
 
-/// The names of the files that a part may be solved in.
+/// The names of the files in which a part may be solved.
 pub fn names(part: &Part) -> Vec<String> {
     let file = part.file.as_ref().map_or("", |file| file.get_ref());
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
     languages(file).into_iter().map(|language| format!("{stem}.{}", language.ending())).collect()
 }
 
-/// The one of the student's files that is marked: the first that is not the starter's.
+/// The student's file that is marked: the first that differs from the starter's.
 fn chosen<'f>(part: &Part, submitted: &'f Files, starter: &Files) -> Option<(Language, String, &'f [u8])> {
     let file = part.file.as_ref()?.get_ref();
     let stem = file.rsplit_once('.')?.0;
@@ -44,8 +44,8 @@ fn chosen<'f>(part: &Part, submitted: &'f Files, starter: &Files) -> Option<(Lan
 
 /// What is needed to mark a program.
 #[derive(Debug)]
-pub struct Desk<'a> {
-    /// Who starts processes.
+pub struct Marking<'a> {
+    /// Starts processes.
     pub supervisor: &'a Supervisor,
     /// The lab's own files.
     pub material: &'a Files,
@@ -60,9 +60,9 @@ pub struct Desk<'a> {
 /// Marks a program part.
 ///
 /// # Errors
-/// When nothing can be run here; a program that misbehaves is no error.
-pub fn mark(desk: &Desk<'_>, part: &Part, mark: &mut PartMark) -> Result<(), RunError> {
-    let Some((language, name, source)) = chosen(part, desk.submitted, desk.starter) else {
+/// When nothing can be run here. A program that misbehaves is not an error.
+pub fn mark(marking: &Marking<'_>, part: &Part, mark: &mut PartMark) -> Result<(), RunError> {
+    let Some((language, name, source)) = chosen(part, marking.submitted, marking.starter) else {
         let file = part.file.as_ref().map_or_else(String::new, |file| file.get_ref().clone());
         mark.notes.push(Note::NoFile { file });
         return Ok(());
@@ -73,14 +73,14 @@ pub fn mark(desk: &Desk<'_>, part: &Part, mark: &mut PartMark) -> Result<(), Run
         mark.notes.push(Note::Marked { file: name.clone() });
     }
     let own = Files([(name.clone(), source.to_vec())].into());
-    // The lab's files come last: nothing of the student's can take the place of one.
-    let mut files = own.with(desk.material.clone());
+    // The lab's files come last, so that no student's file can replace one.
+    let mut files = own.with(marking.material.clone());
     let build = language.build(&stem);
     if let Some(build) = &build {
         let limits = Limits { seconds: BUILD_SECONDS, memory: 2048, disk: 256, ..part.limits };
         let step = Step { keep: vec![stem.clone()], ..Step::new(build.clone(), limits) };
         let job = Job { files: files.clone(), steps: vec![step], enclosed: true };
-        let built = run(desk.supervisor, job)?.pop().unwrap_or_default();
+        let built = run(marking.supervisor, job)?.pop().unwrap_or_default();
         if !built.is_success() || built.kept.0.is_empty() {
             let said = match built.cut {
                 Some(cut) => format!("{cut:?}"),
@@ -92,28 +92,28 @@ pub fn mark(desk: &Desk<'_>, part: &Part, mark: &mut PartMark) -> Result<(), Run
         files = files.with(built.kept);
     }
     let program = resolved(&language.run(&stem, source));
-    let passed = tests(desk, part, &files, &program, mark)?;
+    let passed = tests(marking, part, &files, &program, mark)?;
     let all = part.tests.len();
     let by_tests = if all == 0 { 1.0 } else { passed as f64 / all as f64 };
     if !part.explored {
         mark.score(by_tests);
         return Ok(());
     }
-    // A program that does nothing has no race: only what passes its tests is worth exploring.
+    // A program that does nothing has no race, so only one that passes its tests is explored.
     let half = if all == 0 { 0.0 } else { by_tests / 2.0 };
     if passed < all {
         mark.notes.push(Note::NotExplored);
         mark.score(half);
         return Ok(());
     }
-    let argv = resolved(&expand(&part.run, &program, desk.variant));
+    let argv = resolved(&expand(&part.run, &program, marking.variant));
     let criteria = Criteria {
-        check: part.check.as_ref().map(|check| desk.variant.fill(check)),
+        check: part.check.as_ref().map(|check| marking.variant.fill(check)),
         expect_exit: part.expect_exit,
         ..Criteria::default()
     };
     let begin = Instant::now();
-    match explore(desk.supervisor, &files, &argv, &criteria, &part.limits, part.executions) {
+    match explore(marking.supervisor, &files, &argv, &criteria, &part.limits, part.executions) {
         Ok((command, findings)) => {
             let took = begin.elapsed().as_secs_f64();
             mark.times.push(Timing { what: "the search".into(), took, limit: part.limits.seconds });
@@ -131,7 +131,7 @@ fn failed(error: &ExploreError, half: f64, mark: &mut PartMark) {
     mark.notes.push(Note::ExplorerFailed { why: chain(error) });
 }
 
-/// The words of a command, in which `{program}` stands for the program; without any, the program alone.
+/// A command with `{program}` replaced by the program; an empty one is the program alone.
 fn expand(run: &[String], program: &[String], variant: &Variant) -> Vec<String> {
     if run.is_empty() {
         return program.to_vec();
@@ -143,9 +143,9 @@ fn expand(run: &[String], program: &[String], variant: &Variant) -> Vec<String> 
     words.collect()
 }
 
-/// Runs the tests; how many pass.
+/// Runs the tests. Returns how many pass.
 fn tests(
-    desk: &Desk<'_>,
+    marking: &Marking<'_>,
     part: &Part,
     files: &Files,
     program: &[String],
@@ -156,16 +156,16 @@ fn tests(
     }
     let limits = |test: &Test| Limits { seconds: test.seconds, ..part.limits };
     let step = |test: &Test| Step {
-        stdin: desk.variant.fill(&test.stdin),
-        check: test.check.as_ref().map(|check| desk.variant.fill(check)),
-        ..Step::new(expand(&test.run, program, desk.variant), limits(test))
+        stdin: marking.variant.fill(&test.stdin),
+        check: test.check.as_ref().map(|check| marking.variant.fill(check)),
+        ..Step::new(expand(&test.run, program, marking.variant), limits(test))
     };
     let steps = part.tests.iter().map(step).collect();
-    let all = run(desk.supervisor, Job { files: files.clone(), steps, enclosed: true })?;
+    let all = run(marking.supervisor, Job { files: files.clone(), steps, enclosed: true })?;
     for (test, ran) in part.tests.iter().zip(&all) {
         mark.times.push(Timing { what: test.name.clone(), took: ran.seconds, limit: test.seconds });
         mark.tests
-            .push(TestMark { name: desk.variant.fill(&test.name), failed: reason(test, ran, desk.variant) });
+            .push(TestMark { name: marking.variant.fill(&test.name), failed: reason(test, ran, marking.variant) });
     }
     Ok(mark.tests.iter().filter(|test| test.failed.is_none()).count())
 }
@@ -181,7 +181,7 @@ fn reason(test: &Test, ran: &Ran, variant: &Variant) -> Option<Reason> {
         };
         return Some(Reason::Bound { bound, most });
     }
-    // A check judges the status itself, unless one is asked for.
+    // With a check, the status is the check's business unless the test names one.
     let expected = test.exit.or(test.check.is_none().then_some(0));
     if let Some(expected) = expected.filter(|expected| ran.status != Some(*expected)) {
         let status = ran.status.map_or_else(|| "?".to_owned(), |status| format!("exit {status}"));
@@ -202,7 +202,7 @@ fn reason(test: &Test, ran: &Ran, variant: &Variant) -> Option<Reason> {
     (ran.left > 0).then_some(Reason::Left { processes: ran.left })
 }
 
-/// What the search says of the program.
+/// Marks the program by what the search found.
 fn judge(
     findings: &Findings,
     criteria: &Criteria,
@@ -253,7 +253,7 @@ fn judge(
     mark.score(half);
 }
 
-/// A word as a shell takes it.
+/// A word quoted for the shell.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=+,./:@%^".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

@@ -1,7 +1,7 @@
-//! What a student has done, in `$XDG_STATE_HOME/proclab/labs`: a file a lab.
+//! A student's progress, in `$XDG_STATE_HOME/proclab/labs`: one file per lab.
 //!
-//! A file is written aside and renamed, so a kill at any moment leaves the old one or the new one. A part that this
-//! program does not know is kept, so no update loses anything; a file that cannot be read is set aside, not replaced.
+//! A file is written aside and renamed, so a kill at any moment leaves the old one or the new one. Fields and parts that
+//! this version does not know are kept, and a file that cannot be parsed is set aside instead of replaced.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,13 +14,13 @@ use serde_json::{Map, Value};
 
 use super::mark::{LabMark, State};
 
-/// The largest file that is read.
+/// The largest file that is read, in bytes.
 const LARGEST: u64 = 4 << 20;
 
-/// What was done in one lab.
+/// The progress in one lab.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Done {
-    /// Who does it.
+    /// The student.
     #[serde(default)]
     pub student: String,
     /// The folder in which it is done.
@@ -29,33 +29,33 @@ pub struct Done {
     /// By part.
     #[serde(default)]
     pub parts: BTreeMap<String, PartDone>,
-    /// What a later version wrote.
+    /// Fields of a later version.
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }
 
-/// What was done in one part.
+/// The progress in one part.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PartDone {
-    /// The most points that an answer had.
+    /// The points of the best answer.
     #[serde(default)]
     pub best: f64,
-    /// Whether all of it was right.
+    /// Whether an answer was right.
     #[serde(default)]
     pub right: bool,
-    /// Whether it was passed over.
+    /// Whether it was skipped.
     #[serde(default)]
     pub skipped: bool,
     /// How many hints were shown.
     #[serde(default)]
     pub hints: usize,
-    /// What a later version wrote.
+    /// Fields of a later version.
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }
 
 impl Done {
-    /// Takes in what was marked: the best counts.
+    /// Records a result. The best one counts.
     pub fn record(&mut self, mark: &LabMark) {
         for part in mark.parts.iter().filter(|part| !matches!(part.state, State::Open | State::Failed)) {
             let done = self.parts.entry(part.id.clone()).or_default();
@@ -70,7 +70,7 @@ impl Done {
 pub struct Store(PathBuf);
 
 impl Store {
-    /// As the environment says: `$XDG_STATE_HOME`, else `~/.local/state`; `None` without either.
+    /// The place that the environment names: `$XDG_STATE_HOME`, else `~/.local/state`; `None` without either.
     pub fn of_environment(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
         let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let base = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
@@ -78,15 +78,15 @@ impl Store {
     }
 
     fn file(&self, lab: &str) -> PathBuf {
-        // The name comes from a folder of a lecturer's and stays one name.
+        // The name is that of a lecturer's folder, and must stay a single file name.
         let name: String = lab.chars().map(|c| if c == '/' || c.is_control() { '_' } else { c }).collect();
         self.0.join(format!("{}.json", name.trim_start_matches('.')))
     }
 
-    /// What was done in a lab; nothing if it was never begun.
+    /// The progress in a lab; the default if it was never started.
     ///
     /// # Errors
-    /// When the file is there and cannot be read, but for its text.
+    /// When the file exists and cannot be read.
     pub fn load(&self, lab: &str) -> io::Result<Done> {
         let path = self.file(lab);
         let bytes = match crate::sys::tmpfile::open_to_read(&path) {
@@ -107,10 +107,10 @@ impl Store {
         }
     }
 
-    /// Changes what is kept of a lab; two programs that do so at once follow one another.
+    /// Changes the progress in a lab. Processes that do so at the same time take turns.
     ///
     /// # Errors
-    /// When the folder cannot be made or written.
+    /// When the folder cannot be created or written.
     pub fn update(&self, lab: &str, change: impl FnOnce(&mut Done)) -> io::Result<Done> {
         fs::create_dir_all(&self.0)?;
         let lock = File::options().create(true).append(true).open(self.0.join(".lock"))?;
@@ -122,10 +122,10 @@ impl Store {
     }
 }
 
-/// Gives a file its new content in one step: a reader, and a kill, sees the old one or the new one.
+/// Replaces the content of a file atomically: a reader sees the old one or the new one, even after a kill.
 ///
 /// # Errors
-/// As `open(2)`, `write(2)`, `fsync(2)` and `rename(2)`; the old one is then unchanged.
+/// As `open(2)`, `write(2)`, `fsync(2)` and `rename(2)`; the file is then unchanged.
 pub fn publish(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let aside = parent.join(format!(".proclab-{:032x}.part", rand::random::<u128>()));

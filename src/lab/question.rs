@@ -19,15 +19,15 @@ pub enum Kind {
     Number,
     /// All values that can occur.
     Set,
-    /// What comes after what.
+    /// Things in order.
     Order,
     /// Each process with its parent.
     Tree,
     /// The state of each process in each slot of time.
     Grid,
-    /// A program that is to be made right.
+    /// A program to correct.
     Program,
-    /// A schedule that leads to an outcome.
+    /// A schedule that reaches an outcome.
     Schedule,
 }
 
@@ -47,7 +47,7 @@ pub enum Answer {
     Number(f64),
     /// Values.
     Set(BTreeSet<String>),
-    /// Things, the first one first.
+    /// Things in order.
     Order(Vec<String>),
     /// The parent of each process.
     Tree(BTreeMap<String, String>),
@@ -60,25 +60,24 @@ pub enum Answer {
 /// What is wrong with the text of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// There is nothing.
+    /// It is empty.
     Empty,
-    /// It is no number.
+    /// It is not a number.
     NoNumber(String),
-    /// A thing stands in an order twice.
+    /// A thing occurs twice.
     Twice(String),
-    /// It is no pair of a process and its parent.
+    /// It is not a pair of a process and its parent.
     NoPair(String),
-    /// It is no row: a name, a colon, and cells.
+    /// It is not a row: a name, a colon, and cells.
     NoRow(String),
-    /// It is no schedule.
+    /// It is not a schedule.
     NoSchedule(String),
-    /// It is longer than any answer.
+    /// It is too long.
     TooLong,
 }
 
 impl Answer {
-    /// Reads the text of an answer of this kind. Lines, `;` and `,` separate; so do spaces, where there are none of
-    /// these.
+    /// Parses the text of an answer. Newlines, `;` and `,` separate items; spaces do, if the text has none of these.
     ///
     /// # Errors
     /// [`Malformed`].
@@ -120,7 +119,7 @@ impl Answer {
     }
 }
 
-/// Whether an empty set is meant.
+/// Whether the text stands for the empty set.
 fn is_none(text: &str) -> bool {
     matches!(text.to_lowercase().as_str(), "none" | "{}" | "[]" | "∅" | "无" | "空")
 }

@@ -1,8 +1,8 @@
-//! Programs that may do anything, run within bounds, after which nothing of them is left.
+//! Runs untrusted programs within limits, and leaves nothing of them behind.
 //!
-//! A process of its own runs them: where the system allows it in namespaces of processes and mounts, so that the end
-//! of its first process is the end of all, and nothing but their folder can be written. Elsewhere it adopts what
-//! they leave behind and kills that, and the result says so.
+//! A separate process runs them. Where the system allows it, that process is in PID and mount namespaces of its own: when
+//! its first process ends, all others are killed, and only their folder is writable. Elsewhere it adopts the processes that
+//! they leave behind and kills them.
 
 use std::ffi::{CString, OsString};
 use std::io::{self, Write};
@@ -31,9 +31,9 @@ use crate::sys::signal::signal_name;
 use crate::sys::task;
 use crate::sys::wait::kill_and_reap;
 
-/// How often a run is looked at.
+/// The interval between two checks of a run.
 const PERIOD: Duration = Duration::from_millis(10);
-/// What every program finds; an empty variable is none to Python.
+/// The environment of every program. Python treats an empty variable as unset.
 const ENVIRONMENT: [(&str, &str); 6] = [
     ("LC_ALL", "C.UTF-8"),
     ("PYTHONHASHSEED", "0"),
@@ -42,23 +42,23 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     ("PYTHONUNBUFFERED", ""),
     ("TERM", "dumb"),
 ];
-/// The longest variable that a check is given.
+/// The longest value of a variable that is passed to a check, in bytes.
 const LONGEST_VARIABLE: usize = 100_000;
-/// What a pipe holds: more input than that would have to be written while the program runs.
+/// The longest input, in bytes: what a pipe holds, so that it can be written before the program starts.
 const INPUT: usize = 60 << 10;
-/// How long what was killed may take to be gone.
+/// How long a killed process may take to end.
 const LAST: Duration = Duration::from_secs(5);
-/// How long what outlives a command may take to end by itself.
+/// How long processes that outlive a command may take to end by themselves.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Runs that begin with the same files, each in a folder of its own.
+/// Runs that start with the same files, each in a folder of its own.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Job {
-    /// What lies in each folder.
+    /// The initial contents of each folder.
     pub files: Files,
     /// The runs.
     pub steps: Vec<Step>,
-    /// Whether to keep the programs from all but their folder. What a lecturer wrote may also trace and observe.
+    /// Whether to confine the programs to their folder. The lab's own programs are not confined: they may trace and observe.
     pub enclosed: bool,
 }
 
@@ -67,19 +67,19 @@ pub struct Job {
 pub struct Step {
     /// The program and its arguments.
     pub argv: Vec<String>,
-    /// What it reads.
+    /// Its standard input.
     pub stdin: String,
-    /// Its bounds.
+    /// Its limits.
     pub limits: Limits,
-    /// Files that are wanted afterwards.
+    /// The files to return afterwards.
     pub keep: Vec<String>,
-    /// A command for the shell, run in the folder once the program and all that it started have ended; it finds what
-    /// the program wrote in `$STDOUT`, and its exit status in `$STATUS`.
+    /// A shell command, run in the folder once the program and everything that it started have ended. `$STDOUT` is what
+    /// the program wrote, `$STATUS` its exit status.
     pub check: Option<String>,
 }
 
 impl Step {
-    /// A run without input.
+    /// A run with empty input.
     pub fn new(argv: Vec<String>, limits: Limits) -> Self {
         Self { argv, stdin: String::new(), limits, keep: Vec::new(), check: None }
     }
@@ -88,22 +88,22 @@ impl Step {
 /// Why a run was ended.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Cut {
-    /// It took longer than so many seconds.
+    /// It took longer than this many seconds.
     Time(f64),
-    /// It wrote more than so many KiB.
+    /// It wrote more than this many KiB.
     Output(u64),
-    /// It had more than so many processes.
+    /// It had more than this many processes.
     Processes(usize),
-    /// It used more than so many MiB of memory.
+    /// It used more than this many MiB of memory.
     Memory(u64),
-    /// It wrote more than so many MiB of files.
+    /// It wrote more than this many MiB of files.
     Disk(u64),
 }
 
 /// How a run ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ran {
-    /// The exit status; 128 and the signal's number for a death by signal.
+    /// The exit status; 128 plus the signal's number if a signal ended it.
     pub status: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<String>,
@@ -113,18 +113,18 @@ pub struct Ran {
     pub stderr: Vec<u8>,
     /// Why it was ended.
     pub cut: Option<Cut>,
-    /// Processes that it left behind, which were killed.
+    /// How many processes it left behind; they were killed.
     pub left: usize,
-    /// The wanted files that were there.
+    /// Those of the files in `keep` that exist.
     pub kept: Files,
-    /// What the check said, if one was run: whether it passed, and what it wrote.
+    /// Whether the check passed and what it wrote, if one was run.
     pub checked: Option<(bool, String)>,
-    /// How long it took.
+    /// How long it took, in seconds.
     pub seconds: f64,
 }
 
 impl Ran {
-    /// Whether it ended by itself with status 0.
+    /// Whether it exited with status 0 within its limits.
     pub fn is_success(&self) -> bool {
         self.cut.is_none() && self.status == Some(0)
     }
@@ -135,27 +135,27 @@ impl Ran {
     }
 }
 
-/// Runs could not be carried out.
+/// The runs could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// There is no process for them.
-    #[error("no process for the runs can be started")]
+    /// The process for them could not be started.
+    #[error("cannot start a process for the runs")]
     Start(#[from] StartError),
-    /// There is no folder.
-    #[error("there is no folder for the runs")]
+    /// The folder for them could not be created.
+    #[error("cannot create a folder for the runs")]
     Folder(#[from] ScratchError),
     /// The process ended early.
     #[error("the runs ended early")]
     Ended(#[from] ResultError),
-    /// Something stood in the way.
+    /// The process reported an error.
     #[error("{0}")]
     Failed(String),
 }
 
-/// Carries out a job; the runs in order.
+/// Carries out a job: its runs, in order.
 ///
 /// # Errors
-/// [`RunError`]; a program that misbehaves is no error.
+/// [`RunError`]. A program that misbehaves is not an error.
 pub fn run(supervisor: &Supervisor, job: Job) -> Result<Vec<Ran>, RunError> {
     let folder = Scratch::new()?;
     let order = (job, folder.path().to_owned());
@@ -169,9 +169,9 @@ fn runner(job: Job, root: PathBuf) -> Result<Vec<Ran>, String> {
     if job.enclosed {
         let disk = job.steps.iter().map(|step| step.limits.disk).max().unwrap_or_default();
         let enclosed = crate::process::in_namespace(&root, |numbers| {
-            // It is a file open for writing, and a mount with one cannot be made read-only.
+            // A mount on which a file is open for writing cannot be made read-only.
             drop(numbers);
-            // More room than may be used, so that passing the bound is seen as such and not as a full disk.
+            // More room than the limit, so that exceeding it is seen as such and not as a full disk.
             enclosure::only_writable(&root, disk << 21);
             let ran = carry_out(&job, &root, true).map_err(|error| error.to_string());
             crate::wire::codec::encode(&ran).unwrap_or_default()
@@ -208,13 +208,13 @@ fn carry_out(job: &Job, root: &Path, is_alone: bool) -> Result<Vec<Ran>, StepErr
             ran.checked = Some(step.checked(check, &ran, &folder, is_alone)?);
         }
         for name in &step.keep {
-            // A link, a folder or a file of any size: what is no plain file is not there.
+            // A link, a folder or a file that is too large counts as absent.
             if let Ok(bytes) = read_kept(&folder.join(name)) {
                 ran.kept.0.insert(name.clone(), bytes);
             }
         }
         if is_alone {
-            // In a namespace the room is bounded for all steps together.
+            // In a namespace the room is shared by all steps.
             let _ = std::fs::remove_dir_all(&folder);
         }
         all.push(ran);
@@ -222,7 +222,7 @@ fn carry_out(job: &Job, root: &Path, is_alone: bool) -> Result<Vec<Ran>, StepErr
     Ok(all)
 }
 
-/// Programs that were built may be larger than what a person writes.
+/// The largest program that a compiler may produce, in bytes.
 const LARGEST_BUILT: u64 = 16 << 20;
 
 fn read_kept(path: &Path) -> io::Result<Vec<u8>> {
@@ -244,7 +244,7 @@ impl Step {
     ) -> Result<(bool, String), StepError> {
         let argv = ["/bin/sh", "-c", check].map(str::to_owned).to_vec();
         let text = ran.text().replace('\0', "");
-        // A variable is bounded (`MAX_ARG_STRLEN`); what is longer than that was printed by no right program.
+        // The kernel limits a variable (`MAX_ARG_STRLEN`). No correct program prints more than this.
         let mut end = text.len().min(LONGEST_VARIABLE);
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -264,7 +264,7 @@ impl Step {
         let directory = CString::new(root.as_os_str().as_bytes()).map_err(io::Error::from)?;
         let mut variables: Vec<(OsString, OsString)> =
             ["HOME", "TMPDIR", "PWD"].into_iter().map(|name| (name.into(), root.into())).collect();
-        // What a grader's environment says must not decide how a program prints, sorts or finds its modules.
+        // The grader's environment must not decide how a program prints, sorts or finds its modules.
         variables.extend(ENVIRONMENT.map(|(name, value)| (name.into(), value.into())));
         variables.extend(more.iter().map(|(name, value)| (name.into(), value.into())));
         let streams = Streams {
@@ -299,7 +299,7 @@ impl Step {
         Duration::from_secs_f64(self.limits.seconds)
     }
 
-    /// What it reads, all of it in a pipe already.
+    /// Its standard input: a pipe that already holds all of it.
     fn input(&self) -> io::Result<OwnedFd> {
         if self.stdin.len() > INPUT {
             return Err(io::Error::other(format!("the input of a run is longer than {} KiB", INPUT >> 10)));
@@ -309,7 +309,7 @@ impl Step {
         Ok(reader.into())
     }
 
-    /// The command under the limits that the kernel keeps for each process: no core dump, files and processor time.
+    /// The command under the kernel's per-process limits: no core dump, file size and processor time.
     fn bounded(&self) -> Vec<String> {
         let blocks = self.limits.disk * 2048;
         let seconds = self.limits.seconds.ceil() as u64 + 1;
@@ -318,7 +318,7 @@ impl Step {
     }
 }
 
-/// A run under watch.
+/// A run that is being watched.
 struct Watch<'s> {
     step: &'s Step,
     root: &'s Path,
@@ -332,7 +332,7 @@ impl<'s> Watch<'s> {
         Self { step, root, pipes: pipes.map(Some), kept: Default::default(), looked: Instant::now() }
     }
 
-    /// How it ended; or nothing, and the bound that it passed.
+    /// How it ended, or the limit that it exceeded.
     fn until_end(
         &mut self,
         running: &RunningCommand,
@@ -353,7 +353,7 @@ impl<'s> Watch<'s> {
         }
     }
 
-    /// The bound that was passed, if one was.
+    /// The limit that is exceeded, if any.
     fn passed(&mut self, deadline: Deadline) -> io::Result<Option<Cut>> {
         let limits = &self.step.limits;
         if deadline.is_over() {
@@ -377,14 +377,14 @@ impl<'s> Watch<'s> {
         Ok(is_full.then_some(Cut::Disk(limits.disk)))
     }
 
-    /// Takes what has been written.
+    /// Reads what has been written.
     fn drain(&mut self) -> io::Result<()> {
         let most = (self.step.limits.output << 10) as usize;
         let mut both = self.pipes.iter_mut().zip(&mut self.kept);
         both.try_for_each(|(pipe, kept)| drain(pipe, kept, most))
     }
 
-    /// Lets what the command left behind end by itself for a moment, then kills it; how many that were.
+    /// Gives the processes that the command left behind a moment to end, then kills them. Returns how many there were.
     fn left_behind(&mut self, is_alone: bool) -> io::Result<usize> {
         let deadline = Deadline::after(GRACE);
         let mut living = descendants()?;
@@ -398,7 +398,7 @@ impl<'s> Watch<'s> {
     }
 }
 
-/// Tasks below this process, and pages that they have in memory.
+/// The number of tasks below this process, and of the pages that they have in memory.
 fn usage() -> io::Result<(usize, u64)> {
     let below = tree::with_descendants(Pid::this());
     let own = Pid::this();
@@ -410,7 +410,7 @@ fn usage() -> io::Result<(usize, u64)> {
     Ok((tasks, pages))
 }
 
-/// How many processes below this one live; children that have ended are reaped.
+/// The number of living processes below this one. Children that have ended are reaped.
 fn descendants() -> io::Result<usize> {
     for child in tree::children_by_parent(Pid::this())? {
         if !crate::sys::procfs::stat::of_process(child).is_some_and(|stat| stat.lives()) {
@@ -430,13 +430,13 @@ fn end_all(is_alone: bool) {
     let deadline = Deadline::after(LAST);
     while !deadline.is_over() {
         if is_alone {
-            // The first process of a namespace: all others at one moment, before any of them can fork again.
+            // As the first process of a namespace: all others at once, before any of them can fork again.
             enclosure::kill_all_others();
         } else {
             let own = Pid::this();
             let below = tree::with_descendants(own);
             for pid in below.iter().filter(|pid| **pid != own) {
-                // Stopped first, so that none forks while the others are killed.
+                // They are stopped first, so that none forks while the others are killed.
                 let _ = crate::sys::signal::kill_process(*pid, Signal::STOP.0);
             }
             for pid in tree::with_descendants(own).into_iter().filter(|pid| *pid != own) {

@@ -1,4 +1,4 @@
-//! You are the scheduler: a schedule that a student typed, carried out by real processes.
+//! Carries out a schedule that a student typed, on real processes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,28 +19,28 @@ use crate::scenario::registry::find;
 use crate::scenario::run::verdict::Verdict;
 use crate::supervisor::Supervisor;
 
-/// The most steps of a schedule.
+/// The maximum number of steps of a schedule.
 const LONGEST: usize = 2000;
 
-/// A schedule could not be carried out.
+/// Why a schedule could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum ScheduleError {
     /// The card names no such scenario, or options that it does not have.
-    #[error("`{words}` is no scenario that can be explored: {why}")]
+    #[error("`{words}` is not a scenario that can be explored: {why}")]
     Scenario {
-        /// As the card has it.
+        /// The scenario and options of the card.
         words: String,
         /// What is wrong.
         why: String,
     },
-    /// There is no folder.
-    #[error("there is no folder for the processes")]
+    /// The folder could not be created.
+    #[error("cannot create a folder for the processes")]
     Folder(#[from] ScratchError),
     /// The processes failed.
-    #[error("the processes could not be controlled")]
+    #[error("cannot control the processes")]
     Gate(#[from] GateError),
     /// The schedule could not be carried out.
-    #[error("the schedule could not be carried out: {0}")]
+    #[error("cannot carry out the schedule: {0}")]
     Execute(String),
 }
 
@@ -52,7 +52,7 @@ pub fn experiment(part: &Part, variant: &Variant) -> Result<Arc<dyn Experiment>,
     let words = variant.fill_all(&part.scenario);
     let wrong = |why: String| ScheduleError::Scenario { words: words.join(" "), why };
     let name = words.first().map(String::as_str).unwrap_or_default();
-    let entry = find(name).ok_or_else(|| wrong("there is no scenario of this name".to_owned()))?;
+    let entry = find(name).ok_or_else(|| wrong("no scenario has this name".to_owned()))?;
     let command = entry.arguments(Verb::Explore).map_err(|why| wrong(why.to_owned()))?;
     let matches = command.try_get_matches_from(&words).map_err(|error| {
         let text = error.render().to_string();
@@ -61,11 +61,11 @@ pub fn experiment(part: &Part, variant: &Variant) -> Result<Arc<dyn Experiment>,
     entry.experiment(Verb::Explore, &matches).map_err(|error| wrong(error.to_string()))
 }
 
-/// Follows what was typed; then the process that ran last goes on, or else the first that can.
+/// Follows what was typed. After that the process that ran last continues, or else the first that can.
 struct Typed {
     choices: Vec<Choice>,
     last: Option<Choice>,
-    /// The step at which a process was to go on and could not.
+    /// The step at which a process could not continue, and the process.
     stuck: Option<(usize, usize)>,
 }
 
@@ -95,7 +95,7 @@ impl Strategy for Typed {
     }
 }
 
-/// The decisions of `a2b3a`: A twice, B three times, A; `None` for what is too long.
+/// The decisions of `a2b3a`: A twice, B three times, A; `None` if there are too many.
 fn choices(text: &str) -> Option<Vec<Choice>> {
     let mut choices = Vec::new();
     let mut letters = text.chars().peekable();
@@ -120,7 +120,7 @@ fn goal(part: &Part) -> Option<Verdict> {
     Verdict::ALL.into_iter().find(|verdict| verdict.name() == goal)
 }
 
-/// The shortest schedule to the goal: how many switches it has, and how it is typed.
+/// The shortest schedule that reaches the goal: its switches, and how it is typed.
 ///
 /// # Errors
 /// [`ScheduleError`].

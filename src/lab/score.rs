@@ -12,12 +12,12 @@ use super::question::Answer;
 pub enum Tolerance {
     /// By this much.
     Absolute(f64),
-    /// By this share of the truth.
+    /// By this fraction of the truth.
     Relative(f64),
 }
 
 impl Tolerance {
-    /// From `0.5` or `10%`.
+    /// Parses `0.5` or `10%`.
     pub fn parse(text: &str) -> Option<Self> {
         let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| *number >= 0.0);
         match text.trim().strip_suffix('%') {
@@ -35,25 +35,25 @@ impl Tolerance {
     }
 }
 
-/// One thing that was predicted, beside what was measured.
+/// A prediction beside its measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
-    /// What it is about; empty if the part asks for one thing only.
+    /// What it is about; empty if the part asks for a single thing.
     pub label: String,
     /// The prediction; `None` where nothing was predicted.
     pub predicted: Option<String>,
     /// The measurement; `None` for what does not occur.
     pub measured: Option<String>,
-    /// Whether they agree; `None` where reality varies, so that it does not count.
+    /// Whether they agree; `None` if it varies and does not count.
     pub right: Option<bool>,
 }
 
 /// A comparison.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Comparison {
-    /// Row by row.
+    /// The rows.
     pub rows: Vec<Row>,
-    /// How much is right, from 0 to 1.
+    /// The fraction that is right, from 0 to 1.
     pub fraction: f64,
 }
 
@@ -62,7 +62,7 @@ fn row(label: &str, predicted: Option<&str>, measured: Option<&str>, right: Opti
     Row { label: label.to_owned(), predicted: owned(predicted), measured: owned(measured), right }
 }
 
-/// Compares a prediction with measurements, of which only counts what is the same in all of them.
+/// Compares a prediction with measurements. Only what is the same in all of them counts.
 pub fn compare(predicted: &Answer, measured: &[Answer], tolerance: Tolerance) -> Comparison {
     let Some(first) = measured.first() else { return Comparison::default() };
     match (predicted, first) {
@@ -96,7 +96,7 @@ fn number(said: f64, measured: &[Answer], tolerance: Tolerance) -> Comparison {
     Comparison { rows, fraction: share(right, 1) }
 }
 
-/// What is missing, and what is too much, each takes away a hit.
+/// Each missing and each superfluous value costs one hit.
 fn set(said: &BTreeSet<String>, measured: &[Answer]) -> Comparison {
     let sets: Vec<&BTreeSet<String>> = measured
         .iter()
@@ -121,7 +121,7 @@ fn set(said: &BTreeSet<String>, measured: &[Answer]) -> Comparison {
     Comparison { rows, fraction }
 }
 
-/// Counts the pairs that stand in the right order, among those whose order never changes.
+/// Counts the pairs in the right order, among those whose order is the same in all measurements.
 fn order(said: &[String], is: &[String], measured: &[Answer]) -> Comparison {
     let place = |items: &[String], item: &String| items.iter().position(|one| one == item);
     let before = |items: &[String], a: &String, b: &String| Some(place(items, a)? < place(items, b)?);

@@ -1,13 +1,13 @@
 //! A sheet: what a student reads, in one language.
 //!
 //! `# Title` and an introduction; then `## id: Title` for each part, with its text, its options as list items that
-//! begin with a name in backquotes, its hints as `> Hint: …`, and as `> Why: …` what is told once it is right.
+//! begin with a name in backquotes, its hints as `> Hint: …`, and the explanation that is shown once it is right as `> Why: …`.
 
 use super::card::{Card, Mistake, Part};
 use super::lang::Lang;
 use super::question::Kind;
 
-/// The largest sheet.
+/// The largest sheet, in bytes.
 pub const LONGEST: usize = 512 << 10;
 
 /// A sheet.
@@ -34,13 +34,13 @@ pub struct Section {
     pub options: Vec<String>,
     /// Hints, the vaguest first.
     pub hints: Vec<String>,
-    /// Why it is so.
+    /// The explanation.
     pub why: Option<String>,
-    /// Where it begins in the file.
+    /// Its line in the file.
     pub line: usize,
 }
 
-/// The words that begin a hint, and an explanation.
+/// The words that begin a hint or an explanation.
 const HINTS: [&str; 3] = ["Hint:", "提示：", "提示:"];
 const WHYS: [&str; 3] = ["Why:", "解释：", "解释:"];
 
@@ -53,7 +53,7 @@ enum Quoted {
 }
 
 impl Sheet {
-    /// Reads a sheet.
+    /// Parses a sheet.
     pub fn parse(text: &str) -> Self {
         let mut sheet = Self::default();
         let mut quoted = Quoted::No;
@@ -90,7 +90,7 @@ impl Sheet {
         self.sections.iter().find(|section| section.id == id)
     }
 
-    /// Whether it says what the card needs.
+    /// Checks that it has what the card needs.
     ///
     /// # Errors
     /// The first mistake.
@@ -177,7 +177,7 @@ fn push_line(text: &mut String, line: &str) {
     text.push('\n');
 }
 
-/// Lines of one sentence: Chinese ones are joined without a space.
+/// Joins the lines of a paragraph; after Chinese text without a space.
 fn push_words(text: &mut String, more: &str) {
     if text.ends_with(|c: char| c.is_ascii()) && !text.is_empty() {
         text.push(' ');

@@ -1,4 +1,4 @@
-//! The truth of a prediction: measured when it is asked for.
+//! The truth that a prediction is compared with, measured when it is needed.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ pub enum TruthError {
     /// The measurement could not be explored.
     #[error(transparent)]
     Explore(#[from] ExploreError),
-    /// It ran and failed.
+    /// The measurement failed.
     #[error("`{command}` {how}")]
     Failed {
         /// The command.
@@ -34,27 +34,27 @@ pub enum TruthError {
         /// How it ended.
         how: String,
     },
-    /// What it said is no answer.
-    #[error("`{command}` said {said:?}, which is no answer to this part ({why:?})")]
+    /// Its output is not an answer.
+    #[error("`{command}` printed {said:?}, which is not an answer to this part ({why:?})")]
     NoAnswer {
         /// The command.
         command: String,
-        /// What it said.
+        /// Its output.
         said: String,
-        /// Why that is none.
+        /// What is wrong with it.
         why: Malformed,
     },
-    /// The search did not come to its end.
-    #[error("the exploration of `{command}` did not end within its limits: {why}")]
+    /// The search did not finish.
+    #[error("the exploration of `{command}` did not finish within its limits: {why}")]
     Unended {
         /// The command.
         command: String,
-        /// What stood in the way.
+        /// Why not.
         why: String,
     },
 }
 
-/// How long a measurement of a part may take, in seconds. An exploration has to come to its end, also on a busy machine.
+/// How long a measurement of a part may take, in seconds. An exploration has to finish, even on a busy machine.
 pub fn patience(part: &Part) -> f64 {
     if part.explore.is_empty() { part.limits.seconds } else { part.limits.seconds.max(LEAST) }
 }
@@ -98,13 +98,13 @@ fn taken(ran: &Ran, take: &str, kind: Kind, command: &str) -> Result<Answer, Tru
     }
     let text = match take {
         "exit" => ran.status.map_or_else(String::new, |status| status.to_string()),
-        // proclab itself exits with 3 where it has found that something is wrong, which may be the very truth.
+        // proclab exits with 3 if it found an invariant broken, which may be the truth that is asked for.
         _ if ran.status == Some(0) || take.starts_with("json:") && ran.status == Some(3) => {
             match take.strip_prefix("json:") {
                 None => ran.text(),
                 Some(pointer) => {
                     let value: Value = serde_json::from_slice(&ran.stdout)
-                        .map_err(|error| failed(format!("wrote no JSON: {error}")))?;
+                        .map_err(|error| failed(format!("did not write JSON: {error}")))?;
                     let mut found = Vec::new();
                     select(&value, pointer.trim_start_matches('/'), &mut found);
                     found.join("\n")
@@ -134,7 +134,7 @@ fn in_words(cut: Cut) -> String {
     }
 }
 
-/// The values at a JSON pointer in which `*` stands for every element.
+/// Collects the values at a JSON pointer in which `*` stands for every element.
 fn select(value: &Value, pointer: &str, found: &mut Vec<String>) {
     let (head, rest) = pointer.split_once('/').map_or((pointer, ""), |(head, rest)| (head, rest));
     match (head, value) {
@@ -184,7 +184,7 @@ fn of_findings(findings: &Findings, take: &str, kind: Kind) -> Answer {
     match kind {
         Kind::Set => Answer::Set(values),
         Kind::Number => Answer::Number(values.len() as f64),
-        // The most surprising outcome comes first.
+        // The first outcome is the most surprising one.
         _ => {
             let first = findings.outcomes.first().map(|found| value(found, take)).unwrap_or_default();
             Answer::parse(kind, &first).unwrap_or(Answer::Choose(first))
@@ -192,7 +192,7 @@ fn of_findings(findings: &Findings, take: &str, kind: Kind) -> Answer {
     }
 }
 
-/// What an outcome is called.
+/// The text that stands for an outcome.
 fn value(found: &Found, take: &str) -> String {
     let outcome = &found.outcome;
     match take {

@@ -1,11 +1,11 @@
-//! Each student's own numbers: drawn from the lab's name and the student's, so that the same student always gets
-//! the same, and neighbours get different ones.
+//! Each student's own values, drawn from the names of the lab and the student: the same student always gets the same
+//! ones, and neighbours get different ones.
 
 use std::collections::BTreeMap;
 
 use super::card::Card;
 
-/// What `{{name}}` stands for, for one student.
+/// The values of `{{name}}` for one student.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
     values: BTreeMap<String, String>,
@@ -15,7 +15,7 @@ impl Variant {
     /// The values that `student` gets in the lab `name`.
     pub fn of(name: &str, card: &Card, student: &str) -> Self {
         let draw = |(key, values): (&String, &Vec<super::card::Value>)| {
-            // A length before each word, so that no two triples are written alike.
+            // A length before each word makes the encoding of a triple unique.
             let text = [name, student, key].map(|word| format!("{}:{word}", word.len())).concat();
             let hash = blake3::hash(text.as_bytes());
             let mut number = [0; 8];
@@ -26,7 +26,7 @@ impl Variant {
         Self { values: card.vary.iter().map(draw).collect() }
     }
 
-    /// The text with this student's values; other words in double braces are left alone.
+    /// The text with this student's values. Other words in double braces stay.
     pub fn fill(&self, text: &str) -> String {
         self.values
             .iter()

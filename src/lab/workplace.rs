@@ -1,4 +1,4 @@
-//! A student's folder: the sheet, `answers.toml` and the programs to be worked on.
+//! A student's folder: the sheet, `answers.toml` and the programs to work on.
 
 use std::io;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub const SHEET: &str = "sheet.md";
 /// What a student hands in.
 #[derive(Clone, Debug, Default)]
 pub struct Submission {
-    /// What was predicted.
+    /// The predictions.
     pub answers: Answers,
     /// The programs.
     pub files: Files,
@@ -25,7 +25,7 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// Reads what the folder holds for the parts of `lab`; nothing else in it is looked at.
+    /// Reads the answers and programs for the parts of `lab`, and nothing else in the folder.
     pub fn read(folder: &Path, lab: &Lab, lang: Lang) -> Self {
         let mut submission = Self::default();
         match read_file(&folder.join(answers::FILE)) {
@@ -58,7 +58,7 @@ pub fn beginning(lab: &Lab, student: &str, lang: Lang) -> Files {
     lab.material(&variant).with(lab.starter(&variant)).with(Files(own.into()))
 }
 
-/// Whose folder it is, as its `answers.toml` says.
+/// The student that the folder's `answers.toml` names.
 pub fn student_of(folder: &Path) -> Option<String> {
     let bytes = read_file(&folder.join(answers::FILE)).ok()?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -69,7 +69,7 @@ pub fn student_of(folder: &Path) -> Option<String> {
     })
 }
 
-/// `answers.toml` with the answer to one part, and all else as it was.
+/// The text of `answers.toml` with the answer to one part set, and everything else unchanged.
 pub fn with_answer(text: &str, id: &str, answer: &str) -> String {
     let line = format!("{id} = {}", toml::Value::String(answer.to_owned()));
     let mut found = false;

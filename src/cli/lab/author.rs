@@ -1,4 +1,4 @@
-//! `proclab lab author check`: is a lab good?
+//! `proclab lab author check`: proves that a lab works.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::{Args, Subcommand};
 
-use super::desk::{Desk, cannot_run, fault, supervisor};
+use super::context::{Context, cannot_run, fault, supervisor};
 use crate::cli::fault::Fault;
 use crate::cli::output::Finding;
 use crate::cli::progress::Progress;
@@ -22,7 +22,7 @@ pub(super) struct AuthorArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Prove that the starter fails, the solution passes, and every truth holds still
+    /// Prove that the starter fails, the solution passes, and every truth is stable
     Check(CheckArgs),
 }
 
@@ -34,19 +34,19 @@ struct CheckArgs {
     /// All labs of this program, and those of --labs
     #[arg(long, conflicts_with = "dir")]
     all: bool,
-    /// How many students' variants
+    /// How many variants to check
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     variants: u32,
-    /// How often each truth is measured
+    /// How often to measure each truth
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     measurements: u32,
 }
 
-pub(super) fn answer(desk: &Desk, args: &AuthorArgs) -> Result<(String, Finding), Fault> {
+pub(super) fn answer(context: &Context, args: &AuthorArgs) -> Result<(String, Finding), Fault> {
     let Action::Check(args) = &args.action;
     let labs: Vec<Lab> = match &args.dir {
         Some(dir) => vec![Lab::read(dir).map_err(|error| fault(&error))?],
-        None => desk.all()?.into_iter().collect::<Result<_, _>>().map_err(|error| fault(&error))?,
+        None => context.all()?.into_iter().collect::<Result<_, _>>().map_err(|error| fault(&error))?,
     };
     let checked = check_all(&labs, args)?;
     let (mut text, mut good) = (String::new(), true);
@@ -72,7 +72,7 @@ pub(super) fn answer(desk: &Desk, args: &AuthorArgs) -> Result<(String, Finding)
     Ok((text, Finding::of(good)))
 }
 
-/// Checks every variant of every lab, several at once: that is the load under which a truth has to be the same.
+/// Checks every variant of every lab, several at once: that is the load under which a truth has to be stable.
 fn check_all(labs: &[Lab], args: &CheckArgs) -> Result<Vec<Checked>, Fault> {
     let tasks: Vec<(usize, String)> = labs
         .iter()
@@ -111,7 +111,7 @@ fn check_all(labs: &[Lab], args: &CheckArgs) -> Result<Vec<Checked>, Fault> {
     bar.finish();
     match fault {
         Some(fault) => Err(fault),
-        // No supervisor could be started: the next one fails alike.
+        // No supervisor could be started, so another attempt fails for the same reason.
         None if done == 0 && !tasks.is_empty() => Err(supervisor().err().unwrap_or_else(|| {
             Fault::could_not_run(&std::io::Error::other("nothing was checked"))
         })),

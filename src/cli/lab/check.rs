@@ -1,10 +1,10 @@
-//! `proclab lab check`: all of it at once.
+//! `proclab lab check`: marks the whole lab.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::desk::{Desk, cannot_run, supervisor};
+use super::context::{Context, cannot_run, supervisor};
 use crate::cli::fault::Fault;
 use crate::cli::output::{Finding, Format, json, width};
 use crate::cli::progress::Progress;
@@ -16,20 +16,20 @@ use crate::report::lab::text;
 pub(super) struct CheckArgs {
     /// The lab
     name: String,
-    /// Only this part
+    /// Mark only this part
     #[arg(long, value_name = "ID")]
     part: Option<String>,
     /// The working folder [default: the one that was started]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// How to print it
+    /// The output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-pub(super) fn answer(desk: &Desk, args: &CheckArgs) -> Result<(String, Finding), Fault> {
-    let lab = desk.lab(&args.name)?;
-    let folder = desk.begun(&lab, args.dir.as_deref())?;
+pub(super) fn answer(context: &Context, args: &CheckArgs) -> Result<(String, Finding), Fault> {
+    let lab = context.lab(&args.name)?;
+    let folder = context.begun(&lab, args.dir.as_deref())?;
     if let Some(part) =
         args.part.as_ref().filter(|part| lab.card.parts.iter().all(|one| one.id() != part.as_str()))
     {
@@ -37,21 +37,21 @@ pub(super) fn answer(desk: &Desk, args: &CheckArgs) -> Result<(String, Finding),
         return Err(Fault::bad_arguments(format!("the lab `{}` has no part `{part}`", lab.name))
             .hint(format!("it has {}", ids.join(", "))));
     }
-    let student = desk.student(&folder);
-    let submission = Submission::read(&folder, &lab, desk.lang);
+    let student = context.student(&folder);
+    let submission = Submission::read(&folder, &lab, context.lang);
     let supervisor = supervisor()?;
     let mut bar = Progress::new();
     let (mut begun, all) = (0, lab.card.parts.len() as u64);
     let wanted = |id: &str| args.part.as_deref().is_none_or(|part| part == id);
-    let marked = mark(&supervisor, &lab, &student, desk.lang, &submission, wanted, |id| {
+    let marked = mark(&supervisor, &lab, &student, context.lang, &submission, wanted, |id| {
         bar.count(begun, all, id);
         begun += 1;
     });
     bar.finish();
     let marked = marked.map_err(|error| cannot_run(&error))?;
-    desk.record(&lab, &folder, &marked)?;
+    context.record(&lab, &folder, &marked)?;
     let text = match args.format {
-        Format::Text => text::lab(&marked, desk.lang, width()),
+        Format::Text => text::lab(&marked, context.lang, width()),
         Format::Json => json(&marked),
     };
     Ok((text, Finding::of(marked.is_full())))

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::{Args, ValueEnum};
 
-use super::desk::{Desk, cannot_run, supervisor};
+use super::context::{Context, cannot_run, supervisor};
 use crate::cli::fault::Fault;
 use crate::cli::output::{Finding, json};
 use crate::cli::progress::Progress;
@@ -28,22 +28,22 @@ use crate::sys::signal::Interrupt;
 pub(super) struct GradeArgs {
     /// The lab
     name: String,
-    /// The folder that was handed in
+    /// The submitted folder
     #[arg(default_value = ".", conflicts_with = "all")]
     submission: PathBuf,
-    /// The form of the result
+    /// The output format
     #[arg(long, value_enum, default_value_t)]
     format: FormArg,
-    /// Whose it is: the numbers of the lab follow from it
+    /// Who submitted it: the values of the lab follow from it
     #[arg(long, value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
     student: Option<String>,
-    /// Mark every folder in DIR; its name is the student
+    /// Mark every folder in DIR; its name is the student's
     #[arg(long, value_name = "DIR")]
     all: Option<PathBuf>,
-    /// With --all: print a table, a line for each student
+    /// With --all: print a table, one line per student
     #[arg(long, requires = "all")]
     csv: bool,
-    /// With --all: how many at once [default: one for each processor]
+    /// With --all: how many to mark at a time [default: one per processor]
     #[arg(long, value_name = "N", requires = "all", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
 }
@@ -59,44 +59,44 @@ enum FormArg {
     Json,
 }
 
-pub(super) fn answer(desk: &Desk, args: &GradeArgs) -> Result<(String, Finding), Fault> {
-    // Read whole before anything of a student's runs: nothing that one does can change the card, the tests or the key.
-    let lab = desk.lab(&args.name)?;
+pub(super) fn answer(context: &Context, args: &GradeArgs) -> Result<(String, Finding), Fault> {
+    // The lab is read completely before any student's program runs, so that none can change card, tests or key.
+    let lab = context.lab(&args.name)?;
     if let Some(all) = &args.all {
-        return grade_all(desk, &lab, all, args);
+        return grade_all(context, &lab, all, args);
     }
     let student = args.student.clone().unwrap_or_default();
     if !args.submission.is_dir() {
-        return Err(Fault::bad_arguments(format!("{} is no folder", args.submission.display()))
-            .hint("give the folder that was handed in"));
+        return Err(Fault::bad_arguments(format!("{} is not a folder", args.submission.display()))
+            .hint("give the submitted folder"));
     }
     let supervisor = supervisor()?;
-    let marked = grade(&supervisor, desk, &lab, &args.submission, &student)?;
-    Ok((form(&marked, desk, args.format), Finding::Right))
+    let marked = grade(&supervisor, context, &lab, &args.submission, &student)?;
+    Ok((form(&marked, context, args.format), Finding::Right))
 }
 
-fn form(marked: &LabMark, desk: &Desk, form: FormArg) -> String {
+fn form(marked: &LabMark, context: &Context, form: FormArg) -> String {
     match form {
-        FormArg::Gradescope => json(&Gradescope::new(marked, desk.lang)),
-        FormArg::Exercism => json(&Exercism::new(marked, desk.lang)),
+        FormArg::Gradescope => json(&Gradescope::new(marked, context.lang)),
+        FormArg::Exercism => json(&Exercism::new(marked, context.lang)),
         FormArg::Json => json(marked),
     }
 }
 
 fn grade(
     supervisor: &Supervisor,
-    desk: &Desk,
+    context: &Context,
     lab: &Lab,
     folder: &Path,
     student: &str,
 ) -> Result<LabMark, Fault> {
-    let submission = Submission::read(folder, lab, desk.lang);
-    mark(supervisor, lab, student, desk.lang, &submission, |_| true, |_| {})
+    let submission = Submission::read(folder, lab, context.lang);
+    mark(supervisor, lab, student, context.lang, &submission, |_| true, |_| {})
         .map_err(|error| cannot_run(&error))
 }
 
-/// A folder a student, several at once.
-fn grade_all(desk: &Desk, lab: &Lab, all: &Path, args: &GradeArgs) -> Result<(String, Finding), Fault> {
+/// Marks one folder per student, several at a time.
+fn grade_all(context: &Context, lab: &Lab, all: &Path, args: &GradeArgs) -> Result<(String, Finding), Fault> {
     let unreadable = |error: std::io::Error| {
         Fault::could_not_run(&error).context(format!("cannot read {}", all.display()))
     };
@@ -124,7 +124,7 @@ fn grade_all(desk: &Desk, lab: &Lab, all: &Path, args: &GradeArgs) -> Result<(St
                     let Some(folder) = folders.get(at) else { break };
                     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
                     let marked =
-                        supervisor().and_then(|supervisor| grade(&supervisor, desk, lab, folder, &name));
+                        supervisor().and_then(|supervisor| grade(&supervisor, context, lab, folder, &name));
                     if let Ok(mut results) = results.lock() {
                         results[at] = Some(marked);
                     }
@@ -156,7 +156,7 @@ fn grade_all(desk: &Desk, lab: &Lab, all: &Path, args: &GradeArgs) -> Result<(St
                 text.push_str(&if args.csv { csv::row(&name, &mark, &misread) } else { String::new() });
                 marks.push(mark);
             }
-            // One that could not be marked is a line, too, and the others are not lost.
+            // One that could not be marked gets a line too, and the others are not lost.
             Some(Err(fault)) => {
                 let nothing = LabMark {
                     lab: lab.name.clone(),
@@ -181,10 +181,10 @@ fn grade_all(desk: &Desk, lab: &Lab, all: &Path, args: &GradeArgs) -> Result<(St
         text = match args.format {
             FormArg::Json => json(&marks),
             FormArg::Gradescope => {
-                json(&marks.iter().map(|mark| Gradescope::new(mark, desk.lang)).collect::<Vec<_>>())
+                json(&marks.iter().map(|mark| Gradescope::new(mark, context.lang)).collect::<Vec<_>>())
             }
             FormArg::Exercism => {
-                json(&marks.iter().map(|mark| Exercism::new(mark, desk.lang)).collect::<Vec<_>>())
+                json(&marks.iter().map(|mark| Exercism::new(mark, context.lang)).collect::<Vec<_>>())
             }
         };
     }

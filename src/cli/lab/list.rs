@@ -1,25 +1,25 @@
-//! `proclab lab`: all labs, with what is done.
+//! `proclab lab`: lists all labs with the progress in them.
 
 use std::fmt::Write;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::desk::Desk;
+use super::context::Context;
 use crate::cli::fault::Fault;
 use crate::cli::output::{Finding, width};
 use crate::lab::lang::Lang;
 use crate::lab::loaded::Lab;
 use crate::report::lab::text::points;
 
-/// How wide the bar of a lab is.
+/// The width of a lab's progress bar.
 const BAR: usize = 10;
 
-pub(super) fn answer(desk: &Desk) -> Result<(String, Finding), Fault> {
-    let lang = desk.lang;
+pub(super) fn answer(context: &Context) -> Result<(String, Finding), Fault> {
+    let lang = context.lang;
     let mut text = String::new();
     let mut first_open = None;
     let narrow = width() < 70;
-    let all = desk.all()?;
+    let all = context.all()?;
     let names: Vec<&str> = all.iter().flatten().map(|lab| lab.name.as_str()).collect();
     let column = names.iter().map(|name| name.width()).max().unwrap_or(0);
     for lab in &all {
@@ -30,7 +30,7 @@ pub(super) fn answer(desk: &Desk) -> Result<(String, Finding), Fault> {
                 continue;
             }
         };
-        let done = desk.done(&lab.name)?;
+        let done = context.done(&lab.name)?;
         let best: f64 =
             lab.card.parts.iter().filter_map(|part| done.parts.get(part.id())).map(|part| part.best).sum();
         let all = lab.card.points();
@@ -68,7 +68,7 @@ pub(super) fn answer(desk: &Desk) -> Result<(String, Finding), Fault> {
     Ok((text, Finding::Right))
 }
 
-/// A line for each lab of this program, for `proclab list`.
+/// Name and title of each lab of this program, for `proclab list`.
 pub(in crate::cli) fn lines() -> Vec<(String, String)> {
     let labs = Lab::all(None).unwrap_or_default();
     labs.into_iter().flatten().map(|lab| (lab.name.clone(), lab.sheet(Lang::En).title.clone())).collect()

@@ -3,7 +3,7 @@
 mod args;
 mod author;
 mod check;
-mod desk;
+mod context;
 mod grade;
 mod list;
 mod reset;

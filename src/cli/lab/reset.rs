@@ -1,10 +1,10 @@
-//! `proclab lab reset`: the starter files again.
+//! `proclab lab reset`: restores the starter files.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::desk::Desk;
+use super::context::Context;
 use crate::cli::fault::Fault;
 use crate::cli::output::Finding;
 use crate::lab::files::read_file;
@@ -16,22 +16,22 @@ use crate::lab::workplace::beginning;
 pub(super) struct ResetArgs {
     /// The lab
     name: String,
-    /// Only this file
+    /// Restore only this file
     file: Option<String>,
     /// The working folder [default: the one that was started]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
 
-pub(super) fn answer(desk: &Desk, args: &ResetArgs) -> Result<(String, Finding), Fault> {
-    let lab = desk.lab(&args.name)?;
-    let folder = desk.begun(&lab, args.dir.as_deref())?;
-    let student = desk.student(&folder);
-    let files = beginning(&lab, &student, desk.lang);
+pub(super) fn answer(context: &Context, args: &ResetArgs) -> Result<(String, Finding), Fault> {
+    let lab = context.lab(&args.name)?;
+    let folder = context.begun(&lab, args.dir.as_deref())?;
+    let student = context.student(&folder);
+    let files = beginning(&lab, &student, context.lang);
     if let Some(file) = args.file.as_ref().filter(|file| !files.0.contains_key(*file)) {
         let known: Vec<&str> = files.0.keys().map(String::as_str).collect();
-        return Err(Fault::bad_arguments(format!("the lab `{}` does not begin with {file}", lab.name))
-            .hint(format!("it begins with {}", known.join(", "))));
+        return Err(Fault::bad_arguments(format!("the lab `{}` has no starter file {file}", lab.name))
+            .hint(format!("it has {}", known.join(", "))));
     }
     let mut text = String::new();
     for (name, bytes) in
@@ -46,15 +46,15 @@ pub(super) fn answer(desk: &Desk, args: &ResetArgs) -> Result<(String, Finding),
             Ok(_) => {
                 let aside = folder.join(format!("{name}.before"));
                 std::fs::rename(&path, &aside).map_err(failed)?;
-                text.push_str(&match desk.lang {
+                text.push_str(&match context.lang {
                     Lang::En => {
-                        format!("{name} is as it was at first; what you had is {}\n", aside.display())
+                        format!("{name} is restored; yours is kept as {}\n", aside.display())
                     }
                     Lang::Zh => format!("{name} 已恢复原样；你的内容保存在 {}\n", aside.display()),
                 });
             }
-            Err(_) => text.push_str(&match desk.lang {
-                Lang::En => format!("{name} is there again\n"),
+            Err(_) => text.push_str(&match context.lang {
+                Lang::En => format!("{name} is restored\n"),
                 Lang::Zh => format!("{name} 已恢复\n"),
             }),
         }
@@ -64,8 +64,8 @@ pub(super) fn answer(desk: &Desk, args: &ResetArgs) -> Result<(String, Finding),
         publish(&path, bytes).map_err(failed)?;
     }
     if text.is_empty() {
-        desk.lang
-            .say("Nothing was changed: all is as it was at first.\n", "没有改动：一切都是最初的样子。\n")
+        context.lang
+            .say("Nothing to restore: no file differs from its starter.\n", "没有改动：一切都是最初的样子。\n")
             .clone_into(&mut text);
     }
     Ok((text, Finding::Right))

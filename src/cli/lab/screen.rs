@@ -1,4 +1,4 @@
-//! The loop on a terminal: the question, the answer below it, and always in sight how far it is and what keys there are.
+//! The loop on a terminal: the question, the answer below it, and a progress bar and the keys that are always visible.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -23,10 +23,10 @@ use crate::sys::poll::{Deadline, has_hung_up, readable};
 use crate::sys::signal::Interrupt;
 use crate::sys::terminal_guard::TerminalGuard;
 
-/// Between two looks at the student's file.
+/// The interval between two checks of the student's file.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// What the student wants.
+/// What a key asks for.
 enum Wish {
     Nothing,
     Hint,
@@ -38,14 +38,14 @@ enum Wish {
 
 /// What is on the screen.
 struct View {
-    /// Of the current part.
+    /// The index of the current part.
     at: usize,
-    /// Below the question: hints, results.
+    /// The texts below the question: hints and results.
     said: Vec<String>,
     typed: String,
-    /// The first line that is shown; the end if it is larger than there are.
+    /// The first line that is shown; if it is beyond the text, the end is shown.
     top: usize,
-    /// The part is right, and Enter goes on.
+    /// Whether the part is right, so that Enter continues.
     is_over: bool,
     busy: bool,
     stamps: Vec<Option<SystemTime>>,
@@ -55,7 +55,7 @@ struct View {
 
 /// Works until all is right or the student leaves.
 pub(super) fn work(session: &mut Session<'_>) -> Result<(), Fault> {
-    let failed = |error: io::Error| Fault::could_not_run(&error).context("the terminal cannot be used");
+    let failed = |error: io::Error| Fault::could_not_run(&error).context("cannot use the terminal");
     let guard = TerminalGuard::new();
     let mut screen = ratatui::try_init().map_err(failed)?;
     let worked = parts(session, &mut screen);
@@ -68,7 +68,7 @@ fn parts(session: &mut Session<'_>, screen: &mut DefaultTerminal) -> Result<(), 
     let mut passed: Vec<usize> = Vec::new();
     loop {
         let open = session.open();
-        // Each part once in a round; what is left then begins a new one.
+        // Each part once per session; the rest is left for the next one.
         let Some(at) = open.iter().copied().find(|at| !passed.contains(at)) else { return Ok(()) };
         passed.push(at);
         if !part(session, screen, at)? {
@@ -77,9 +77,9 @@ fn parts(session: &mut Session<'_>, screen: &mut DefaultTerminal) -> Result<(), 
     }
 }
 
-/// One part; false if the student leaves.
+/// Works on one part. Returns false if the student leaves.
 fn part(session: &mut Session<'_>, screen: &mut DefaultTerminal, at: usize) -> Result<bool, Fault> {
-    let failed = |error: io::Error| Fault::could_not_run(&error).context("the terminal cannot be used");
+    let failed = |error: io::Error| Fault::could_not_run(&error).context("cannot use the terminal");
     let part = session.lab.card.parts[at].clone();
     let is_program = part.kind == Kind::Program;
     let mut view = View {
@@ -147,7 +147,7 @@ fn check(
     view: &mut View,
     answer: Option<crate::lab::question::Answer>,
 ) -> Result<(), Fault> {
-    let failed = |error: io::Error| Fault::could_not_run(&error).context("the terminal cannot be used");
+    let failed = |error: io::Error| Fault::could_not_run(&error).context("cannot use the terminal");
     view.busy = true;
     screen.draw(|frame| draw(frame, session, view)).map_err(failed)?;
     let marked = session.check(view.at, answer)?;
@@ -161,7 +161,7 @@ fn check(
 }
 
 impl View {
-    /// Adds to what was said, and shows it.
+    /// Adds a text and scrolls to it.
     fn say(&mut self, text: &str) {
         self.said.push(text.to_owned());
         self.top = usize::MAX;
@@ -173,7 +173,7 @@ impl View {
     }
 }
 
-/// What the student wants next; nothing if no key came for a moment. `None` if the terminal is gone.
+/// Waits a moment for a key. `None` if the terminal is gone.
 fn wait(view: &mut View, is_program: bool) -> io::Result<Option<Wish>> {
     let is_asked_to_end = || Interrupt::installed().and_then(Interrupt::received).is_some();
     let is_over = || has_hung_up(io::stdin().as_fd()) || is_asked_to_end();
@@ -181,7 +181,7 @@ fn wait(view: &mut View, is_program: bool) -> io::Result<Option<Wish>> {
         return Ok(None);
     }
     if !event::poll(Duration::ZERO)? {
-        // Not in `event::poll`: it reads for ever from a terminal that hangs up meanwhile.
+        // Not in `event::poll`, which never returns if the terminal hangs up meanwhile.
         readable(&[io::stdin().as_fd()], Deadline::after(LOOK))?;
         if is_over() {
             return Ok(None);
@@ -219,7 +219,7 @@ fn pressed(view: &mut View, key: KeyEvent, is_program: bool) -> Wish {
         KeyCode::PageUp => view.scroll(-page),
         KeyCode::PageDown => view.scroll(page),
         KeyCode::Backspace => drop(view.typed.pop()),
-        // An answer begins with none of these.
+        // No answer begins with one of these.
         KeyCode::Char('?') if view.typed.is_empty() => return Wish::Hint,
         KeyCode::Char('>') if view.typed.is_empty() => return Wish::Skip,
         KeyCode::Char('#') if view.typed.is_empty() => return Wish::List,
@@ -272,7 +272,7 @@ fn draw(frame: &mut Frame<'_>, session: &Session<'_>, view: &mut View) {
     } else {
         let form = form(part, lang);
         let shown: &str = if form.width() + 20 > width { "" } else { &form };
-        // The end of a long answer is what is being typed.
+        // Of a long answer the end is shown, which is being typed.
         let room = width.saturating_sub(shown.width() + 4);
         let mut typed = view.typed.as_str();
         while typed.width() > room {
@@ -286,7 +286,7 @@ fn draw(frame: &mut Frame<'_>, session: &Session<'_>, view: &mut View) {
     frame.render_widget(Paragraph::new(footer(session, foot.width, view.lines > view.rows)), foot);
 }
 
-/// How far the lab is.
+/// The title and the progress.
 fn header(session: &Session<'_>, width: u16) -> Line<'static> {
     let (right, all, best, most) = session.score();
     let tail = format!(" {right}/{all}  {}/{most}", points(best));
@@ -308,7 +308,7 @@ fn header(session: &Session<'_>, width: u16) -> Line<'static> {
     ])
 }
 
-/// The keys that there are.
+/// The keys.
 fn footer(session: &Session<'_>, width: u16, scrolls: bool) -> Line<'static> {
     let lang = session.lang();
     let mut keys = vec![
@@ -333,7 +333,7 @@ fn footer(session: &Session<'_>, width: u16, scrolls: bool) -> Line<'static> {
     Line::from(spans)
 }
 
-/// A line in the colour of what it says.
+/// A line in the colour of its content.
 fn styled(line: &str) -> Line<'static> {
     let line = line.to_owned();
     let style = if line.starts_with('✓') || line.trim_end().ends_with('✓') {

@@ -1,8 +1,8 @@
-//! A student at work on a lab: the parts, what is kept, and one part marked.
+//! A student's session in a lab: the open parts, the progress, and marking a part.
 
 use std::path::PathBuf;
 
-use super::desk::{Desk, cannot_run};
+use super::context::{Context, cannot_run};
 use crate::cli::fault::Fault;
 use crate::lab::answers::{self, told, unfit};
 use crate::lab::card::Part;
@@ -20,9 +20,9 @@ use crate::lab::workplace::{Submission, with_answer};
 use crate::report::lab::{page, text};
 use crate::supervisor::Supervisor;
 
-/// A student at work.
+/// A student's session.
 pub(super) struct Session<'d> {
-    pub(super) desk: &'d Desk,
+    pub(super) context: &'d Context,
     pub(super) lab: Lab,
     pub(super) folder: PathBuf,
     pub(super) student: String,
@@ -34,15 +34,15 @@ pub(super) struct Session<'d> {
 
 impl Session<'_> {
     pub(super) fn lang(&self) -> Lang {
-        self.desk.lang
+        self.context.lang
     }
 
-    /// Whether all of a part is right already.
+    /// Whether a part is right already.
     pub(super) fn is_right(&self, id: &str) -> bool {
         self.done.parts.get(id).is_some_and(|part| part.right)
     }
 
-    /// The parts that are to be worked on, in order: those that were skipped come last.
+    /// The parts to work on, in order; skipped ones come last.
     pub(super) fn open(&self) -> Vec<usize> {
         let parts = &self.lab.card.parts;
         let is_open = |at: &usize| self.again || !self.is_right(parts[*at].id());
@@ -88,20 +88,20 @@ impl Session<'_> {
         text
     }
 
-    /// The name of the student's file that is there, or that is to be made.
+    /// The name of the student's file, which need not exist yet.
     pub(super) fn file(&self, part: &Part) -> Option<String> {
         let names = names(part);
         names.iter().find(|name| self.folder.join(name).is_file()).or(names.first()).cloned()
     }
 
-    /// The files of a part with the time of their last change.
+    /// The modification times of the files of a part.
     pub(super) fn stamps(&self, part: &Part) -> Vec<Option<std::time::SystemTime>> {
         let stamp =
             |name: &String| std::fs::metadata(self.folder.join(name)).and_then(|about| about.modified()).ok();
         names(part).iter().map(stamp).collect()
     }
 
-    /// Reads what was typed; or why it is no answer.
+    /// Parses what was typed, or says why it is not an answer.
     pub(super) fn read(&self, at: usize, typed: &str) -> Result<Answer, String> {
         let part = &self.lab.card.parts[at];
         let answer = Answer::parse(part.kind, typed).map_err(|error| told(&error, self.lang()))?;
@@ -111,7 +111,7 @@ impl Session<'_> {
         }
     }
 
-    /// Keeps an answer in `answers.toml`, has reality measured, and keeps what came of it.
+    /// Saves an answer in `answers.toml`, marks it, and records the result.
     pub(super) fn check(&mut self, at: usize, answer: Option<Answer>) -> Result<PartMark, Fault> {
         let id = self.lab.card.parts[at].id().to_owned();
         let mut submission = Submission::read(&self.folder, &self.lab, self.lang());
@@ -129,7 +129,7 @@ impl Session<'_> {
             |_| {},
         )
         .map_err(|error| cannot_run(&error))?;
-        self.done = self.desk.record(&self.lab, &self.folder, &marked)?;
+        self.done = self.context.record(&self.lab, &self.folder, &marked)?;
         let nothing = PartMark::open(&id, &id, Kind::Choose, 0);
         Ok(marked.parts.into_iter().next().unwrap_or(nothing))
     }
@@ -142,7 +142,7 @@ impl Session<'_> {
             .map_err(|error| Fault::could_not_run(&error).context(format!("cannot write {}", path.display())))
     }
 
-    /// What came of an answer, as it is shown.
+    /// The text of a result.
     pub(super) fn result(&self, at: usize, marked: &PartMark, width: u16) -> String {
         let mut text = text::part(marked, self.lang(), width);
         if let Some(why) = self.section(at).why.filter(|_| marked.state == State::Right) {
@@ -151,13 +151,13 @@ impl Session<'_> {
         text
     }
 
-    /// The next hint; the last one again once all were shown.
+    /// The next hint, or the last one again.
     pub(super) fn hint(&mut self, at: usize) -> Result<String, Fault> {
         let id = self.lab.card.parts[at].id().to_owned();
         let hints = self.section(at).hints;
         let shown = self.done.parts.get(&id).map_or(0, |part| part.hints);
         let number = shown.min(hints.len().saturating_sub(1));
-        self.done = self.desk.keep(&self.lab.name, |done| {
+        self.done = self.context.keep(&self.lab.name, |done| {
             let part = done.parts.entry(id).or_default();
             part.hints = (shown + 1).min(hints.len());
         })?;
@@ -170,15 +170,15 @@ impl Session<'_> {
         ))
     }
 
-    /// Passes a part over for now.
+    /// Skips a part for now.
     pub(super) fn skip(&mut self, at: usize) -> Result<(), Fault> {
         let id = self.lab.card.parts[at].id().to_owned();
         self.done =
-            self.desk.keep(&self.lab.name, |done| done.parts.entry(id).or_default().skipped = true)?;
+            self.context.keep(&self.lab.name, |done| done.parts.entry(id).or_default().skipped = true)?;
         Ok(())
     }
 
-    /// All parts with how they stand.
+    /// All parts with their states.
     pub(super) fn list(&self) -> String {
         let mut text = String::new();
         for (at, part) in self.lab.card.parts.iter().enumerate() {
@@ -200,7 +200,7 @@ impl Session<'_> {
         text
     }
 
-    /// How many parts are right, and the points.
+    /// The parts that are right, all parts, the points and full marks.
     pub(super) fn score(&self) -> (usize, usize, f64, u32) {
         let parts = &self.lab.card.parts;
         let best = parts.iter().filter_map(|part| self.done.parts.get(part.id())).map(|part| part.best).sum();
@@ -217,14 +217,14 @@ impl Session<'_> {
         self.variant.fill(&self.lab.sheet(self.lang()).title)
     }
 
-    /// The last words.
+    /// The text at the end of a session.
     pub(super) fn farewell(&self) -> String {
         let (right, all, best, points) = self.score();
         let score = text::points(best);
         if right == all {
             return match self.lang() {
                 Lang::En => format!(
-                    "All of it is right: {score} of {points} points. Well done!\nthe solution: proclab lab solution {}\n",
+                    "Everything is right: {score} of {points} points. Well done!\nthe solution: proclab lab solution {}\n",
                     self.lab.name
                 ),
                 Lang::Zh => format!(
@@ -235,7 +235,7 @@ impl Session<'_> {
         }
         match self.lang() {
             Lang::En => format!(
-                "{right} of {all} parts are right, {score} of {points} points. Your work is kept.\nto go on: proclab lab work {}\n",
+                "{right} of {all} parts are right, {score} of {points} points. Your work is saved.\nto continue: proclab lab work {}\n",
                 self.lab.name
             ),
             Lang::Zh => format!(

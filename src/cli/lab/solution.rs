@@ -1,11 +1,11 @@
-//! `proclab lab solution`: after full marks, or for the lecturer.
+//! `proclab lab solution`: shows the solution after full marks, or to the lecturer.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::desk::{Desk, cannot_run, supervisor, user};
+use super::context::{Context, cannot_run, supervisor, user};
 use crate::cli::fault::Fault;
 use crate::cli::output::{Finding, width};
 use crate::lab::check::{Checked, truths};
@@ -19,7 +19,7 @@ pub(super) struct SolutionArgs {
     /// The lecturer's word, which shows it before full marks
     #[arg(long, value_name = "WORD")]
     key: Option<String>,
-    /// Whose numbers to solve [default: yours]
+    /// Whose values to solve it for [default: yours]
     #[arg(long, value_name = "ID", requires = "key")]
     student: Option<String>,
     /// The working folder [default: the one that was started]
@@ -27,29 +27,29 @@ pub(super) struct SolutionArgs {
     dir: Option<PathBuf>,
 }
 
-pub(super) fn answer(desk: &Desk, args: &SolutionArgs) -> Result<(String, Finding), Fault> {
-    let lab = desk.lab(&args.name)?;
-    let lang = desk.lang;
+pub(super) fn answer(context: &Context, args: &SolutionArgs) -> Result<(String, Finding), Fault> {
+    let lab = context.lab(&args.name)?;
+    let lang = context.lang;
     match &args.key {
         Some(word) if lab.opens(word) => {}
         Some(_) => {
             return Err(Fault::bad_arguments(lang.say("this is not the lecturer's word", "这不是教师口令"))
-                .hint("docs/labs.md says how a lab gets its word"));
+                .hint("see the answer key in docs/labs.md"));
         }
         None => {
-            let done = desk.done(&lab.name)?;
+            let done = context.done(&lab.name)?;
             let is_full =
                 lab.card.parts.iter().all(|part| done.parts.get(part.id()).is_some_and(|part| part.right));
             if !is_full {
                 let what =
-                    lang.say("the solution is shown once all of it is right", "全部做对以后才能看答案");
+                    lang.say("the solution is shown once everything is right", "全部做对以后才能看答案");
                 return Err(Fault::bad_arguments(what).hint(format!("proclab lab work {}", lab.name)));
             }
         }
     }
-    let folder = desk.folder(&lab, args.dir.as_deref())?;
+    let folder = context.folder(&lab, args.dir.as_deref())?;
     let student =
-        args.student.clone().or_else(|| folder.map(|folder| desk.student(&folder))).unwrap_or_else(user);
+        args.student.clone().or_else(|| folder.map(|folder| context.student(&folder))).unwrap_or_else(user);
     let mut checked = Checked::default();
     let key = truths(&supervisor()?, &lab, &student, 1, &mut checked).map_err(|error| cannot_run(&error))?;
     let variant = lab.variant(&student);

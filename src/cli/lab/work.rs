@@ -1,11 +1,11 @@
-//! `proclab lab work`: the loop. A question, the student's answer, reality, and both side by side.
+//! `proclab lab work`: a loop of question, answer, measurement, and both side by side.
 
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::desk::{Desk, supervisor, user};
+use super::context::{Context, supervisor, user};
 use super::session::Session;
 use super::{screen, start};
 use crate::cli::fault::Fault;
@@ -18,33 +18,33 @@ use crate::lab::question::Kind;
 pub(super) struct WorkArgs {
     /// The lab
     name: String,
-    /// The working folder [default: the one that was started; it is made if there is none]
+    /// The working folder [default: the one that was started, or a new one]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Who you are, if the folder has to be made [default: the user's name]
+    /// Who you are, if the folder is created [default: your login name]
     #[arg(long, value_name = "ID")]
     student: Option<String>,
-    /// Also ask again what is right already
+    /// Ask parts that are right already, too
     #[arg(long)]
     again: bool,
 }
 
-pub(super) fn answer(desk: &Desk, args: &WorkArgs) -> Result<(String, Finding), Fault> {
-    let lab = desk.lab(&args.name)?;
+pub(super) fn answer(context: &Context, args: &WorkArgs) -> Result<(String, Finding), Fault> {
+    let lab = context.lab(&args.name)?;
     let folder =
-        match desk.folder(&lab, args.dir.as_deref())?.filter(|folder| folder.join(answers::FILE).is_file()) {
+        match context.folder(&lab, args.dir.as_deref())?.filter(|folder| folder.join(answers::FILE).is_file()) {
             Some(folder) => folder,
             None => {
                 let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(&lab.name));
-                start::make(desk, &lab, &folder, &args.student.clone().unwrap_or_else(user))?;
+                start::make(context, &lab, &folder, &args.student.clone().unwrap_or_else(user))?;
                 folder
             }
         };
-    let student = desk.student(&folder);
+    let student = context.student(&folder);
     let variant = lab.variant(&student);
     let mut session = Session {
-        desk,
-        done: desk.done(&lab.name)?,
+        context,
+        done: context.done(&lab.name)?,
         lab,
         folder,
         student,
@@ -59,7 +59,7 @@ pub(super) fn answer(desk: &Desk, args: &WorkArgs) -> Result<(String, Finding), 
     lines(&mut session)
 }
 
-/// Question by question on standard input.
+/// Asks question by question on standard input.
 fn lines(session: &mut Session<'_>) -> Result<(String, Finding), Fault> {
     let lang = session.lang();
     let say = |text: &str| output::write(text);

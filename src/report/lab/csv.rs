@@ -1,9 +1,9 @@
-//! A table of many students: a line each, with the points of each part.
+//! A table of many students: one line each, with the points of each part.
 
 use super::text::points;
 use crate::lab::mark::LabMark;
 
-/// The head: its columns.
+/// The first line: the names of the columns.
 pub fn head(parts: &[&str]) -> String {
     let mut cells = vec!["student", "score", "max"];
     cells.extend(parts);
@@ -19,7 +19,7 @@ pub fn row(student: &str, mark: &LabMark, note: &str) -> String {
     line(&cells)
 }
 
-/// Cells as RFC 4180 has them; a cell that a spreadsheet would take for a formula is made a text.
+/// Cells quoted as in RFC 4180. A cell that a spreadsheet would take for a formula is turned into text.
 fn line(cells: &[String]) -> String {
     let cell = |text: &String| {
         let text = if text.starts_with(['=', '+', '@', '-']) { format!("'{text}") } else { text.clone() };

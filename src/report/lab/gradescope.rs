@@ -1,4 +1,4 @@
-//! Gradescope's `results.json`: a test for each part, with its points and what there is to say of it.
+//! Gradescope's `results.json`, as its autograder specification has it: one test per part.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -7,17 +7,17 @@ use super::text::{part, points};
 use crate::lab::lang::Lang;
 use crate::lab::mark::{LabMark, State};
 
-/// How wide the output of a test may be: it is shown as it is, in a page.
+/// How wide the output of a test is laid out.
 const WIDTH: u16 = 100;
 
 /// The file.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Gradescope {
-    /// What is said of the whole submission.
+    /// The output for the whole submission.
     pub output: String,
-    /// That a student sees the tests.
+    /// When students see the tests: always.
     pub visibility: &'static str,
-    /// How the outputs of tests are shown.
+    /// The format of the tests' outputs.
     pub test_output_format: &'static str,
     /// The parts.
     pub tests: Vec<Test>,
@@ -28,7 +28,7 @@ pub struct Gradescope {
 pub struct Test {
     /// Points.
     pub score: f64,
-    /// Points if all is right.
+    /// The points for full marks.
     pub max_score: f64,
     /// `passed` or `failed`.
     pub status: &'static str,
@@ -36,9 +36,9 @@ pub struct Test {
     pub name: String,
     /// Its number.
     pub number: String,
-    /// What there is to say.
+    /// The result in words.
     pub output: String,
-    /// That a student sees it.
+    /// When students see it: always.
     pub visibility: &'static str,
 }
 

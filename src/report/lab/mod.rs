@@ -1,4 +1,4 @@
-//! Labs: a table of all, one that is marked, and the forms that autograders read.
+//! Results of labs: as text, as a table, and in the formats of autograders.
 
 /// A table of many students.
 pub mod csv;
@@ -10,5 +10,5 @@ pub mod gradescope;
 pub mod page;
 /// Marks for a person.
 pub mod text;
-/// Facts in words, in either language.
+/// The wording of results, in either language.
 pub mod told;

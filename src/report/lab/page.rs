@@ -1,4 +1,4 @@
-//! A sheet on a terminal: its lines wrapped to the window, Chinese as well as English.
+//! Lays out a sheet for a terminal, Chinese and English: lines are wrapped to its width.
 
 use std::fmt::Write;
 
@@ -20,7 +20,7 @@ pub fn section(section: &Section, number: usize, of: usize, points: u32, lang: L
     text
 }
 
-/// Markdown as a person reads it on a terminal: paragraphs wrapped, code left as it is.
+/// Lays out Markdown for a terminal: paragraphs are wrapped, code is not.
 pub fn page(markdown: &str, width: u16) -> String {
     let width = usize::from(width).clamp(20, 100);
     let code = AnsiColor::Cyan.on_default();
@@ -56,7 +56,7 @@ pub fn page(markdown: &str, width: u16) -> String {
             if paragraph.ends_with(|c: char| c.is_ascii()) {
                 paragraph.push(' ');
             }
-            // Emphasis is for the page, not for a terminal.
+            // Marks of emphasis are left out.
             paragraph.push_str(&line.trim().replace("**", ""));
         }
     }
@@ -64,7 +64,7 @@ pub fn page(markdown: &str, width: u16) -> String {
     text
 }
 
-/// What stands before the first line of a paragraph, and before the others.
+/// The indents of the first line of a paragraph and of the others.
 fn hanging(paragraph: &str) -> (String, String) {
     let is_item = paragraph.starts_with("- ");
     (String::new(), if is_item { "  ".to_owned() } else { String::new() })
@@ -96,7 +96,7 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Punctuation that does not begin a line.
+/// Whether it is punctuation that must not begin a line.
 fn is_closing(piece: &str) -> bool {
     piece.starts_with(['，', '。', '；', '：', '！', '？', '）', '、', '”', '》', ',', '.', ')'])
 }
@@ -112,7 +112,7 @@ fn cut(line: &str, width: usize) -> usize {
     line.len()
 }
 
-/// Words with the space after them, and each wide character by itself.
+/// Splits a text into words with the space after them, and single wide characters.
 fn pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut start = 0;

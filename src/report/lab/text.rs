@@ -1,4 +1,4 @@
-//! Marks for a person: what was predicted beside what was measured, and what differs marked.
+//! Results as text: prediction and measurement side by side, with differences marked.
 
 use std::fmt::Write;
 
@@ -27,9 +27,9 @@ pub fn sign(state: State) -> &'static str {
     }
 }
 
-/// Points as a person writes them.
+/// Points without superfluous zeros.
 pub fn points(points: f64) -> String {
-    // A sum of nothing is minus zero.
+    // An empty sum is minus zero.
     let text = format!("{:.2}", points + 0.0);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

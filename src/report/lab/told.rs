@@ -1,9 +1,9 @@
-//! What was found, in words: plain, exact and kind, in either language.
+//! The wording of results, in either language.
 
 use crate::lab::lang::Lang;
 use crate::lab::mark::{BadSchedule, Bound, Note, PartMark, Reason, State};
 
-/// How a part stands, in a word.
+/// A state, in a word or two.
 pub fn state(state: State, lang: Lang) -> &'static str {
     match state {
         State::Right => lang.say("right", "正确"),
@@ -14,12 +14,12 @@ pub fn state(state: State, lang: Lang) -> &'static str {
     }
 }
 
-/// A note.
+/// The wording of a note.
 pub fn note(note: &Note, lang: Lang) -> String {
     match note {
         Note::Varies => lang
             .say(
-                "What is marked with ~ changes from run to run, so it does not count.",
+                "What is marked with ~ varies from run to run and does not count.",
                 "标有 ~ 的部分每次运行都可能不同，所以不计分。",
             )
             .to_owned(),
@@ -31,7 +31,7 @@ pub fn note(note: &Note, lang: Lang) -> String {
             Lang::Zh => format!("本实验需要 `{program}`，但这台机器上没有安装。"),
         },
         Note::NoFile { file } => match lang {
-            Lang::En => format!("There is no file {file}."),
+            Lang::En => format!("The file {file} does not exist."),
             Lang::Zh => format!("没有找到文件 {file}。"),
         },
         Note::Unreadable { file, why } => match lang {
@@ -57,7 +57,7 @@ pub fn note(note: &Note, lang: Lang) -> String {
         Note::Bounded { executions, uncontrolled } => {
             let text = match lang {
                 Lang::En => format!(
-                    "No wrong schedule was found in {executions} executions. This is no proof: there are more."
+                    "No wrong schedule was found in {executions} executions. This is not a proof: there are others."
                 ),
                 Lang::Zh => {
                     format!("执行了 {executions} 次，没有发现会出错的调度。这不是证明：还有没试过的调度。")
@@ -76,10 +76,10 @@ pub fn note(note: &Note, lang: Lang) -> String {
         }
         Note::Reached { switches, shortest, most } => match lang {
             Lang::En if switches <= most => {
-                format!("Reached with {switches} switches; the fewest possible are {shortest}.")
+                format!("Reached with {switches} switches; at least {shortest} are needed.")
             }
             Lang::En => format!(
-                "Reached with {switches} switches; it can be done with {shortest}, and {most} are asked for."
+                "Reached with {switches} switches; {shortest} are enough, and at most {most} are asked for."
             ),
             Lang::Zh if switches <= most => format!("用 {switches} 次切换达到了；最少需要 {shortest} 次。"),
             Lang::Zh => {
@@ -87,19 +87,19 @@ pub fn note(note: &Note, lang: Lang) -> String {
             }
         },
         Note::NotReached { verdict, goal } => match lang {
-            Lang::En => format!("This schedule ends with `{verdict}`, and not with `{goal}`."),
+            Lang::En => format!("This schedule ends with `{verdict}` instead of `{goal}`."),
             Lang::Zh => format!("这个调度的结果是 `{verdict}`，不是 `{goal}`。"),
         },
         Note::CannotGoOn { step, process } => match lang {
             Lang::En => {
-                format!("At step {step}, {process} cannot go on: it has ended, or waits for another process.")
+                format!("At step {step}, {process} cannot continue: it has ended, or waits for another process.")
             }
             Lang::Zh => format!("第 {step} 步时，{process} 不能继续：它已经结束，或在等待别的进程。"),
         },
     }
 }
 
-/// Why a test failed.
+/// The wording of why a test failed.
 pub fn reason(reason: &Reason, lang: Lang) -> String {
     match reason {
         Reason::Status { expected, found, stderr } => {
@@ -117,19 +117,19 @@ pub fn reason(reason: &Reason, lang: Lang) -> String {
             with_lines(lang.say("the check does not pass", "检查没有通过").to_owned(), said)
         }
         Reason::Bound { bound, most } => match (bound, lang) {
-            (Bound::Time, Lang::En) => format!("it had not ended after {most} s, and was stopped"),
+            (Bound::Time, Lang::En) => format!("it had not ended after {most} s, and was killed"),
             (Bound::Time, Lang::Zh) => format!("{most} 秒后仍未结束，已被终止"),
-            (Bound::Output, Lang::En) => format!("it wrote more than {most} KiB, and was stopped"),
+            (Bound::Output, Lang::En) => format!("it wrote more than {most} KiB, and was killed"),
             (Bound::Output, Lang::Zh) => format!("输出超过 {most} KiB，已被终止"),
-            (Bound::Processes, Lang::En) => format!("it had more than {most} processes, and was stopped"),
+            (Bound::Processes, Lang::En) => format!("it had more than {most} processes, and was killed"),
             (Bound::Processes, Lang::Zh) => format!("进程超过 {most} 个，已被终止"),
-            (Bound::Memory, Lang::En) => format!("it used more than {most} MiB of memory, and was stopped"),
+            (Bound::Memory, Lang::En) => format!("it used more than {most} MiB of memory, and was killed"),
             (Bound::Memory, Lang::Zh) => format!("内存超过 {most} MiB，已被终止"),
-            (Bound::Disk, Lang::En) => format!("it wrote more than {most} MiB of files, and was stopped"),
+            (Bound::Disk, Lang::En) => format!("it wrote more than {most} MiB of files, and was killed"),
             (Bound::Disk, Lang::Zh) => format!("写入的文件超过 {most} MiB，已被终止"),
         },
         Reason::Left { processes } => match lang {
-            Lang::En => format!("it left {processes} processes behind; they were stopped"),
+            Lang::En => format!("it left {processes} processes behind; they were killed"),
             Lang::Zh => format!("它留下了 {processes} 个进程，已被终止"),
         },
     }
@@ -167,7 +167,7 @@ pub fn schedule(bad: &BadSchedule, lang: Lang) -> String {
     lines.join("\n")
 }
 
-/// All there is to say of a part but its rows, one thing a paragraph.
+/// Everything about a part except its rows, one paragraph each.
 pub fn details(part: &PartMark, lang: Lang) -> Vec<String> {
     let mut all = Vec::new();
     for test in &part.tests {

@@ -1,4 +1,4 @@
-//! What the subcommands share: the language, the labs, the folder that is worked in, and what is kept.
+//! What the subcommands share: the language, the labs, the working folder and the progress.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ use crate::lab::workplace::student_of;
 use crate::supervisor::Supervisor;
 use crate::sys::signal::Interrupt;
 
-/// Where the subcommands work.
+/// The language, the labs and the progress.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Context {
     pub(super) lang: Lang,
     pub(super) labs: Option<PathBuf>,
     store: Option<Store>,
 }
 
-impl Desk {
+impl Context {
     pub(super) fn new(lang: Lang, labs: Option<PathBuf>) -> Self {
         Self { lang, labs, store: Store::of_environment(|name| std::env::var_os(name)) }
     }
@@ -32,7 +32,7 @@ impl Desk {
         Lab::find(name, self.labs.as_deref()).map_err(|error| fault(&error))
     }
 
-    /// All labs; one that cannot be loaded is a fault only where it is asked for.
+    /// All labs. One that cannot be loaded is an `Err` in the list.
     pub(super) fn all(&self) -> Result<Vec<Result<Lab, LoadError>>, Fault> {
         Lab::all(self.labs.as_deref()).map_err(|error| {
             let folder = self.labs.as_deref().unwrap_or(Path::new("")).display().to_string();
@@ -42,7 +42,7 @@ impl Desk {
         })
     }
 
-    /// What was done in a lab.
+    /// The progress in a lab.
     pub(super) fn done(&self, lab: &str) -> Result<Done, Fault> {
         match &self.store {
             None => Ok(Done::default()),
@@ -50,7 +50,7 @@ impl Desk {
         }
     }
 
-    /// Keeps what was done.
+    /// Changes the progress in a lab.
     pub(super) fn keep(&self, lab: &str, change: impl FnOnce(&mut Done)) -> Result<Done, Fault> {
         match &self.store {
             None => Ok(Done::default()),
@@ -58,7 +58,7 @@ impl Desk {
         }
     }
 
-    /// Keeps what was marked, and where.
+    /// Records a result and the working folder.
     pub(super) fn record(&self, lab: &Lab, folder: &Path, mark: &LabMark) -> Result<Done, Fault> {
         let folder = folder.canonicalize().ok();
         self.keep(&lab.name, |done| {
@@ -68,8 +68,7 @@ impl Desk {
         })
     }
 
-    /// The folder in which a lab is done: that one, or the one of its name here, or this one, or the one where it was
-    /// done last.
+    /// The working folder of a lab: the given one, the one with its name here, the current one, or the last one used.
     pub(super) fn folder(&self, lab: &Lab, given: Option<&Path>) -> Result<Option<PathBuf>, Fault> {
         if let Some(given) = given {
             return Ok(Some(given.to_owned()));
@@ -86,7 +85,7 @@ impl Desk {
         Ok(self.done(&lab.name)?.folder.filter(|folder| has(folder)))
     }
 
-    /// That folder, which must be there.
+    /// The working folder, which must exist.
     pub(super) fn begun(&self, lab: &Lab, given: Option<&Path>) -> Result<PathBuf, Fault> {
         self.folder(lab, given)?.filter(|folder| folder.is_dir()).ok_or_else(|| {
             let what = match self.lang {
@@ -97,13 +96,13 @@ impl Desk {
         })
     }
 
-    /// Whose folder it is.
+    /// The student whose folder it is.
     pub(super) fn student(&self, folder: &Path) -> String {
         student_of(folder).filter(|name| !name.is_empty()).unwrap_or_else(user)
     }
 }
 
-/// The name of who is logged in.
+/// The name of the current user.
 pub(super) fn user() -> String {
     ["PROCLAB_STUDENT", "LOGNAME", "USER"]
         .into_iter()
@@ -111,21 +110,21 @@ pub(super) fn user() -> String {
         .unwrap_or_else(|| "student".to_owned())
 }
 
-/// What starts processes. Ctrl-C ends what it waits for.
+/// A supervisor whose waits end on Ctrl-C.
 pub(super) fn supervisor() -> Result<Supervisor, Fault> {
     let interrupt = Interrupt::install().map_err(|error| Fault::could_not_run(&error))?;
     Supervisor::with_interrupt(interrupt).map_err(|error| Fault::could_not_run(&error))
 }
 
-/// Nothing can be run here.
+/// The fault of a run that could not be carried out.
 pub(super) fn cannot_run(error: &RunError) -> Fault {
     match Interrupt::installed().and_then(Interrupt::received) {
         Some(signal) => Fault::interrupted(signal),
-        None => Fault::could_not_run(error).context("the lab cannot be run here"),
+        None => Fault::could_not_run(error).context("cannot run the lab"),
     }
 }
 
-/// A lab that cannot be loaded.
+/// The fault of a lab that could not be loaded.
 pub(super) fn fault(error: &LoadError) -> Fault {
     match error {
         LoadError::Unknown { known, .. } => {
@@ -140,6 +139,6 @@ pub(super) fn fault(error: &LoadError) -> Fault {
 
 fn unkept(error: &io::Error) -> Fault {
     Fault::could_not_run(error)
-        .context("what you have done cannot be kept")
+        .context("cannot save your progress")
         .hint("set XDG_STATE_HOME to a folder that you may write to")
 }
