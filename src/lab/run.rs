@@ -266,6 +266,7 @@ impl Step {
             ["HOME", "TMPDIR", "PWD"].into_iter().map(|name| (name.into(), root.into())).collect();
         // The grader's environment must not decide how a program prints, sorts or finds its modules.
         variables.extend(ENVIRONMENT.map(|(name, value)| (name.into(), value.into())));
+        variables.extend(toolchains().map(|folder| ("RUSTUP_HOME".into(), folder)));
         variables.extend(more.iter().map(|(name, value)| (name.into(), value.into())));
         let streams = Streams {
             stdio: [Some(stdin.as_fd()), Some(out_end.as_fd()), Some(err_end.as_fd())],
@@ -316,6 +317,13 @@ impl Step {
         let script = format!("ulimit -c 0; ulimit -f {blocks}; ulimit -t {seconds}; exec \"$@\"");
         ["/bin/sh", "-c", &script, "sh"].into_iter().map(str::to_owned).chain(resolved(&self.argv)).collect()
     }
+}
+
+/// Where rustup keeps its toolchains. Its `rustc` looks for them in `HOME`, which is the folder of the run.
+fn toolchains() -> Option<OsString> {
+    let named = std::env::var_os("RUSTUP_HOME").filter(|folder| !folder.is_empty());
+    let folder = named.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".rustup").into()))?;
+    Path::new(&folder).is_dir().then_some(folder)
 }
 
 /// A run that is being watched.

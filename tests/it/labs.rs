@@ -17,6 +17,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_lab_of_a_lecturer_is_found_and_its_mistake_is_told_with_the_mend,
         hostile_programs_are_ended_told_and_leave_nothing,
         a_wrong_program_is_shown_a_schedule_that_replays_and_a_right_one_is_proved,
+        programs_of_every_language_are_right_with_the_lock_and_wrong_without,
         the_formats_of_autograders_are_those_that_they_publish,
         many_submissions_are_marked_as_each_alone,
         on_a_terminal_a_saved_file_is_checked_and_a_terminal_that_closes_ends_the_loop,
@@ -211,6 +212,93 @@ fn a_wrong_program_is_shown_a_schedule_that_replays_and_a_right_one_is_proved() 
     assert_eq!(part(&right, "add")["state"], "right", "{right:#}");
     let cheat = grade(&place, "cheat", "json");
     assert_eq!(part(&cheat, "add")["state"], "partly", "{cheat:#}");
+}
+
+/// Two processes each add one to the number in the file `n`, under `LOCK`, in each language.
+const PROGRAMS: [(&str, &str, &str, &str); 3] = [
+    (
+        "python3",
+        "add.py",
+        "fcntl.flock(f, fcntl.LOCK_EX)",
+        r#"import fcntl, os
+for _ in range(2):
+    if os.fork() == 0:
+        f = os.open("n", os.O_RDWR)
+        LOCK
+        os.pwrite(f, b"%d\n" % (int(os.pread(f, 9, 0)) + 1), 0)
+        os._exit(0)
+os.wait()
+os.wait()
+"#,
+    ),
+    (
+        "cc",
+        "add.c",
+        "flock(f, LOCK_EX);",
+        r#"#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void) {
+    for (int i = 0; i < 2; i++)
+        if (fork() == 0) {
+            char text[16] = "";
+            int f = open("n", O_RDWR);
+            LOCK
+            pread(f, text, 9, 0);
+            int length = snprintf(text, sizeof text, "%d\n", atoi(text) + 1);
+            pwrite(f, text, length, 0);
+            _exit(0);
+        }
+    wait(NULL);
+    wait(NULL);
+}
+"#,
+    ),
+    (
+        "rustc",
+        "add.rs",
+        "f.lock().unwrap();",
+        r#"use std::os::unix::fs::FileExt;
+fn main() {
+    if std::env::args().count() > 1 {
+        let f = std::fs::OpenOptions::new().read(true).write(true).open("n").unwrap();
+        LOCK
+        let mut text = [0; 9];
+        let length = f.read_at(&mut text, 0).unwrap();
+        let n: i32 = std::str::from_utf8(&text[..length]).unwrap().trim().parse().unwrap();
+        f.write_at(format!("{}\n", n + 1).as_bytes(), 0).unwrap();
+        return;
+    }
+    let program = std::env::current_exe().unwrap();
+    let start = || std::process::Command::new(&program).arg("one").spawn().unwrap();
+    for mut child in [start(), start()] {
+        child.wait().unwrap();
+    }
+}
+"#,
+    ),
+];
+
+fn programs_of_every_language_are_right_with_the_lock_and_wrong_without() {
+    let place = place("lab-languages");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for (needed, file, lock, text) in PROGRAMS {
+        if !std::env::split_paths(&path).any(|folder| folder.join(needed).is_file()) {
+            println!("left out: {needed} is not installed");
+            continue;
+        }
+        for (folder, with, state) in [("right", lock, "right"), ("race", "", "partly")] {
+            let folder = format!("{needed}-{folder}");
+            hand_in(&place, &folder, &[(file, &text.replace("LOCK\n", &format!("{with}\n")))]);
+            let graded = grade(&place, &folder, "json");
+            let part = part(&graded, "add");
+            assert_eq!(part["state"], state, "{folder}: {part:#}");
+            assert_eq!(part["schedule"].is_object(), with.is_empty(), "{folder}: {part:#}");
+        }
+    }
 }
 
 fn the_formats_of_autograders_are_those_that_they_publish() {

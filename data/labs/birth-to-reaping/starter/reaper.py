@@ -1,7 +1,7 @@
 """reaper.py N: starts N children. Child i exits with 2 * i. Each is to be reported, and none is to stay a zombie.
 
-It sleeps in a handler of SIGCHLD that reaps one child a signal. But signals are not counted: two that come together are
-one. So some children are lost now and then. Mend it; the count of zombies at the end is to stay.
+A handler of SIGCHLD reaps one child per signal. But signals are not counted: two that are pending together are one. So
+some children are lost now and then. Mend it; the count of zombies at the end is to stay.
 """
 import os
 import signal
