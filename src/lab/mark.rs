@@ -170,6 +170,8 @@ pub enum Reason {
         /// Its value.
         most: f64,
     },
+    /// It killed the process that ran it.
+    Interfered,
     /// It left processes behind; they were killed.
     Left {
         /// How many.

@@ -178,6 +178,7 @@ fn reason(test: &Test, ran: &Ran, variant: &Variant) -> Option<Reason> {
             Cut::Processes(most) => (Bound::Processes, most as f64),
             Cut::Memory(mib) => (Bound::Memory, mib as f64),
             Cut::Disk(mib) => (Bound::Disk, mib as f64),
+            Cut::Interfered => return Some(Reason::Interfered),
         };
         return Some(Reason::Bound { bound, most });
     }

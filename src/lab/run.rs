@@ -98,6 +98,8 @@ pub enum Cut {
     Memory(u64),
     /// It wrote more than this many MiB of files.
     Disk(u64),
+    /// It killed the process that ran it.
+    Interfered,
 }
 
 /// How a run ended.
@@ -185,8 +187,19 @@ fn runner(job: Job, root: PathBuf) -> Result<Vec<Ran>, String> {
             Err(error) => return Err(error.to_string()),
         }
     }
+    // A program could kill the process that runs it, so that is a copy; this one adopts and ends what both leave.
     let _ = task::set_subreaper(true);
-    carry_out(&job, &root, false).map_err(|error| error.to_string())
+    let ran = crate::process::in_copy(|| {
+        let _ = task::set_subreaper(true);
+        let ran = carry_out(&job, &root, false).map_err(|error| error.to_string());
+        crate::wire::codec::encode(&ran).unwrap_or_default()
+    });
+    end_all(false);
+    let bytes = ran.map_err(|error| error.to_string())?.unwrap_or_default();
+    crate::wire::codec::decode::<Result<Vec<Ran>, String>>(&bytes).unwrap_or_else(|_| {
+        let killed = Ran { cut: Some(Cut::Interfered), ..Ran::default() };
+        Ok(vec![killed; job.steps.len()])
+    })
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -131,6 +131,7 @@ fn in_words(cut: Cut) -> String {
         Cut::Processes(most) => format!("it had more than {most} processes"),
         Cut::Memory(mib) => format!("it used more than {mib} MiB of memory"),
         Cut::Disk(mib) => format!("it wrote more than {mib} MiB of files"),
+        Cut::Interfered => "it killed the process that ran it".to_owned(),
     }
 }
 

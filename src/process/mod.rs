@@ -47,4 +47,4 @@ pub(crate) use start::forkserver_settle;
 pub use stdio::{ChildOutput, ChildStdin, Stdio, Stream};
 pub use target::{ArgsMissing, Given, Run, Target};
 pub(crate) use target::{call_by_type, check_captures_nothing};
-pub(crate) use traced::{in_namespace, start_traced};
+pub(crate) use traced::{in_copy, in_namespace, start_traced};

@@ -128,6 +128,9 @@ pub fn reason(reason: &Reason, lang: Lang) -> String {
             (Bound::Disk, Lang::En) => format!("it wrote more than {most} MiB of files, and was killed"),
             (Bound::Disk, Lang::Zh) => format!("写入的文件超过 {most} MiB，已被终止"),
         },
+        Reason::Interfered => {
+            lang.say("it killed the process that ran it", "它杀死了运行它的进程").to_owned()
+        }
         Reason::Left { processes } => match lang {
             Lang::En => format!("it left {processes} processes behind; they were killed"),
             Lang::Zh => format!("它留下了 {processes} 个进程，已被终止"),
