@@ -193,10 +193,9 @@ pub fn unfit(part: &Part, answer: &Answer, lang: Lang) -> Option<String> {
 pub fn told(error: &Malformed, lang: Lang) -> String {
     match error {
         Malformed::Empty => lang.say("there is no answer", "没有答案").to_owned(),
-        Malformed::NoNumber(text) => format!(
-            "{}{text:?}",
-            lang.say("expected a number, found ", "这里要填数字，这不是数字：")
-        ),
+        Malformed::NoNumber(text) => {
+            format!("{}{text:?}", lang.say("expected a number, found ", "这里要填数字，这不是数字："))
+        }
         Malformed::Twice(text) => format!("{text:?} {}", lang.say("occurs twice", "出现了两次")),
         Malformed::NoPair(text) => format!(
             "{text:?}: {}",

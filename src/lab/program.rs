@@ -164,8 +164,10 @@ fn tests(
     let all = run(marking.supervisor, Job { files: files.clone(), steps, enclosed: true })?;
     for (test, ran) in part.tests.iter().zip(&all) {
         mark.times.push(Timing { what: test.name.clone(), took: ran.seconds, limit: test.seconds });
-        mark.tests
-            .push(TestMark { name: marking.variant.fill(&test.name), failed: reason(test, ran, marking.variant) });
+        mark.tests.push(TestMark {
+            name: marking.variant.fill(&test.name),
+            failed: reason(test, ran, marking.variant),
+        });
     }
     Ok(mark.tests.iter().filter(|test| test.failed.is_none()).count())
 }

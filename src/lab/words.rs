@@ -45,6 +45,6 @@ mod tests {
     fn the_word_proclab_is_this_program_wherever_it_stands_alone() {
         let this = std::env::current_exe().unwrap().to_string_lossy().into_owned();
         let words = ["sh", "proclab", "proclab-x", "the proclab"].map(str::to_owned);
-        assert_eq!(resolved(&words), ["sh", &this, "proclab-x", "the proclab"]);
+        assert_eq!(resolved(&words), ["sh", this.as_str(), "proclab-x", "the proclab"]);
     }
 }

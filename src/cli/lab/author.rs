@@ -112,9 +112,9 @@ fn check_all(labs: &[Lab], args: &CheckArgs) -> Result<Vec<Checked>, Fault> {
     match fault {
         Some(fault) => Err(fault),
         // No supervisor could be started, so another attempt fails for the same reason.
-        None if done == 0 && !tasks.is_empty() => Err(supervisor().err().unwrap_or_else(|| {
-            Fault::could_not_run(&std::io::Error::other("nothing was checked"))
-        })),
+        None if done == 0 && !tasks.is_empty() => Err(supervisor()
+            .err()
+            .unwrap_or_else(|| Fault::could_not_run(&std::io::Error::other("nothing was checked")))),
         None => Ok(all),
     }
 }

@@ -64,8 +64,12 @@ pub(super) fn answer(context: &Context, args: &ResetArgs) -> Result<(String, Fin
         publish(&path, bytes).map_err(failed)?;
     }
     if text.is_empty() {
-        context.lang
-            .say("Nothing to restore: no file differs from its starter.\n", "没有改动：一切都是最初的样子。\n")
+        context
+            .lang
+            .say(
+                "Nothing to restore: no file differs from its starter.\n",
+                "没有改动：一切都是最初的样子。\n",
+            )
             .clone_into(&mut text);
     }
     Ok((text, Finding::Right))

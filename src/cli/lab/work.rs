@@ -31,15 +31,17 @@ pub(super) struct WorkArgs {
 
 pub(super) fn answer(context: &Context, args: &WorkArgs) -> Result<(String, Finding), Fault> {
     let lab = context.lab(&args.name)?;
-    let folder =
-        match context.folder(&lab, args.dir.as_deref())?.filter(|folder| folder.join(answers::FILE).is_file()) {
-            Some(folder) => folder,
-            None => {
-                let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(&lab.name));
-                start::make(context, &lab, &folder, &args.student.clone().unwrap_or_else(user))?;
-                folder
-            }
-        };
+    let folder = match context
+        .folder(&lab, args.dir.as_deref())?
+        .filter(|folder| folder.join(answers::FILE).is_file())
+    {
+        Some(folder) => folder,
+        None => {
+            let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(&lab.name));
+            start::make(context, &lab, &folder, &args.student.clone().unwrap_or_else(user))?;
+            folder
+        }
+    };
     let student = context.student(&folder);
     let variant = lab.variant(&student);
     let mut session = Session {

@@ -6,13 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
 use super::limits::Command;

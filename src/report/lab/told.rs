@@ -92,7 +92,9 @@ pub fn note(note: &Note, lang: Lang) -> String {
         },
         Note::CannotGoOn { step, process } => match lang {
             Lang::En => {
-                format!("At step {step}, {process} cannot continue: it has ended, or waits for another process.")
+                format!(
+                    "At step {step}, {process} cannot continue: it has ended, or waits for another process."
+                )
             }
             Lang::Zh => format!("第 {step} 步时，{process} 不能继续：它已经结束，或在等待别的进程。"),
         },
