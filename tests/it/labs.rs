@@ -373,6 +373,9 @@ fn on_a_terminal_a_saved_file_is_checked_and_a_terminal_that_closes_ends_the_loo
     assert!(lab(&place, &["start", "tiny"]).output().unwrap().status.success());
     let size = nix::pty::Winsize { ws_row: 24, ws_col: 50, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = nix::pty::openpty(Some(&size), None).unwrap();
+    // `openpty(3)` leaves both open across exec, and a terminal that its own program holds never closes.
+    let only_here = nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC);
+    nix::fcntl::fcntl(&pty.master, only_here).unwrap();
     let mut child = lab(&place, &["work", "tiny"])
         .env("TERM", "xterm")
         .stdin(pty.slave.try_clone().unwrap())
