@@ -111,7 +111,9 @@ pub struct Staging {
 /// Is told of each entry as it happens: when, in nanoseconds of the monotonic clock, and what. A trace comes in parts.
 /// It is called by several threads, and entries may be told slightly out of order.
 #[derive(Clone)]
-pub struct Observer(Arc<dyn Fn(u64, &Entry) + Send + Sync>);
+pub struct Observer(Arc<Tell>);
+
+type Tell = dyn Fn(u64, &Entry) + Send + Sync;
 
 impl Observer {
     /// An observer that calls `tell`.

@@ -26,7 +26,7 @@ pub(super) fn receive(
                 _ => return,
             };
             let passed = command.filter(|command| !matches!(command, Command::Stop));
-            if !passed.is_some_and(|command| tell.send(command).is_ok()) {
+            if passed.is_none_or(|command| tell.send(command).is_err()) {
                 break;
             }
         }
