@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use super::budget::Budget;
 use super::event::{Event, State, What};
-use super::sampler::scene;
+use super::sampler::scene_with;
 use super::timeline::{Process, Timeline};
-use super::waits::{Scene, Wait, probe};
+use super::waits::{Actor, Scene, Wait, probe};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::procfs::stat::{SchedStat, Stat};
 use crate::sys::procfs::{stat, tree};
@@ -140,8 +140,12 @@ impl Poller {
         pids.extend(self.seen.keys().copied());
         let mut known = HashSet::new();
         pids.retain(|pid| known.insert(*pid));
-        let scene = scene(timeline, self.watcher);
         pids.retain(|pid| *pid != self.watcher);
+        // Waits for a process that this look finds name it, too.
+        let new =
+            pids.iter().filter(|pid| !self.seen.contains_key(pid)).filter_map(|pid| stat::of_process(*pid));
+        let new = new.map(|stat| Actor { pid: stat.pid, ppid: stat.ppid, name: stat.name });
+        let scene = scene_with(timeline, self.watcher, new.collect());
         for pid in pids {
             self.process(pid, timeline, &scene, events);
         }
@@ -176,7 +180,14 @@ impl Poller {
                 // It was forked before its parent's records ended, and has records of its own.
                 return;
             }
-            let began_ns = began_ns(&stat, self.looked_ns, at_ns);
+            // The end of a former owner of the PID is reported by its pidfd, and first.
+            let former = timeline.by_pid(pid).filter(|_| !self.beside_records);
+            let since_ns = match former.map(|process| process.reaping) {
+                None => self.looked_ns,
+                Some(Some(reaping)) => reaping.not_before_ns,
+                Some(None) => return,
+            };
+            let began_ns = began_ns(&stat, since_ns, at_ns);
             let mut begin = |what| events.push(Event { at_ns: began_ns, pid, tid: pid, what });
             begin(What::Forked { ppid: stat.ppid });
             begin(What::Named { name: stat.name.clone(), exec: false });

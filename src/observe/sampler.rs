@@ -139,10 +139,18 @@ impl Sampler {
 
 /// The living processes of a timeline as a scene for probes.
 pub(super) fn scene(timeline: &Timeline, watcher: Pid) -> Scene {
+    scene_with(timeline, watcher, Vec::new())
+}
+
+/// The same, with processes that the timeline does not have yet.
+pub(super) fn scene_with(timeline: &Timeline, watcher: Pid, mut new: Vec<Actor>) -> Scene {
     let actor =
         |process: &Process| Actor { pid: process.pid, ppid: process.ppid, name: process.name.clone() };
     let living = timeline.processes().map(|(_, process)| process).filter(|process| process.is_alive());
-    Scene::new(living.map(actor).collect(), watcher)
+    let mut actors: Vec<Actor> = living.map(actor).collect();
+    new.retain(|actor| actors.iter().all(|known| known.pid != actor.pid));
+    actors.append(&mut new);
+    Scene::new(actors, watcher)
 }
 
 /// The first events of a thread that is already running.

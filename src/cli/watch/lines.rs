@@ -77,7 +77,7 @@ pub(super) struct Told {
 impl Told {
     /// A line per event since the last call.
     pub(super) fn news(&mut self, watch: &mut Watch) -> String {
-        let mut text = String::new();
+        let mut lines: Vec<(u64, String)> = Vec::new();
         let mut news = std::mem::take(&mut self.ends);
         news.append(&mut watch.take_news());
         let timeline = watch.timeline();
@@ -102,22 +102,22 @@ impl Told {
                 (NewsKind::Reaped, Some(_)) => continue,
                 _ => {}
             }
-            if let Some(line) = line(one.kind, process, timeline) {
-                // Its exit status was learnt after later events.
-                let late = if one.at_ns < self.last_ns { " (told late)" } else { "" };
-                self.last_ns = self.last_ns.max(one.at_ns);
-                let at = short(one.at_ns.saturating_sub(begin_ns));
-                text.push_str(&format!("[{at:>9}] {line}{more}{late}\n"));
-            }
+            lines.extend(line(one.kind, process, timeline).map(|line| (one.at_ns, line + &more)));
         }
         let n_new = usize::try_from(timeline.n_signals() - self.n_signals).unwrap_or(usize::MAX);
         self.n_signals = timeline.n_signals();
         let n_kept = timeline.signals().count();
         for sent in timeline.signals().skip(n_kept.saturating_sub(n_new)) {
-            if let Some(line) = signal_line(sent, timeline) {
-                let at = short(sent.at_ns.saturating_sub(begin_ns));
-                text.push_str(&format!("[{at:>9}] {line}\n"));
-            }
+            lines.extend(signal_line(sent, timeline).map(|line| (sent.at_ns, line)));
+        }
+        lines.sort_by_key(|(at_ns, _)| *at_ns);
+        let mut text = String::new();
+        for (at_ns, line) in lines {
+            // What it tells, such as an exit status, was learnt after later events were reported.
+            let late = if at_ns < self.last_ns { " (told late)" } else { "" };
+            self.last_ns = self.last_ns.max(at_ns);
+            let at = short(at_ns.saturating_sub(begin_ns));
+            text.push_str(&format!("[{at:>9}] {line}{late}\n"));
         }
         for hang in &watch.hangs()[self.n_hangs..] {
             let waits = circle(hang.waits.iter().map(|one| (one.pid, one.tid, one.on.as_str())));

@@ -52,7 +52,8 @@ fn lines_of(text: &str, width: u16) -> u16 {
 fn heading<'a>(view: &View, frame: &Frame<'a>, width: usize) -> Paragraph<'a> {
     let alive = frame.timeline.processes().filter(|(_, process)| process.is_alive()).count();
     let all = frame.timeline.processes().count() as u64 + frame.timeline.folded().n_processes;
-    let mut told = format!("  {alive} alive of {all}");
+    // Of the past, only the rows are shown.
+    let mut told = if view.past_ns().is_some() { String::new() } else { format!("  {alive} alive of {all}") };
     if let Some(ended) = frame.ended {
         told.push_str(&format!("  ended: {ended}"));
     }
@@ -191,18 +192,16 @@ fn draw_pane(view: &View, frame: &Frame<'_>, shown_ns: u64, screen: &mut ratatui
         },
     };
     let lines: Vec<Line<'_>> = lines.into_iter().take(height).map(Line::from).collect();
-    screen.render_widget(
-        Paragraph::new(lines).wrap(Wrap { trim: false }).block(Block::bordered().title(title)),
-        area,
-    );
+    let text = Paragraph::new(lines).block(Block::bordered().title(title));
+    // The last lines of a log or an output must not be pushed out by long ones before them.
+    let text = if view.pane == Pane::Life { text.wrap(Wrap { trim: false }) } else { text };
+    screen.render_widget(text, area);
 }
 
 /// The keys, the most important first; help has those for which there is no room.
 fn footing<'a>(view: &View, frame: &Frame<'_>, width: usize) -> Line<'a> {
     if let Some(Asking { pid, name }) = &view.asking {
-        let ask = format!(
-            "signal {pid} {name}? y SIGTERM  9 SIGKILL  i SIGINT  s SIGSTOP  c SIGCONT  other keys: no"
-        );
+        let ask = format!("signal {pid} {name}? y TERM  9 KILL  i INT  s STOP  c CONT  other keys cancel");
         let style = Style::new().add_modifier(Modifier::REVERSED);
         return Line::styled(fit(&ask, width), style);
     }
