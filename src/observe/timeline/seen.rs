@@ -6,10 +6,19 @@ use crate::observe::waits::Wait;
 use crate::sys::pid::Pid;
 use crate::sys::procfs::stat::SchedStat;
 
+/// A thread that is being woken has the letter of a sleeping one for no longer than this.
+const WAKING_NS: u64 = 1_000_000;
+
 impl Timeline {
     pub(super) fn see_letter(&mut self, tid: Pid, letter: char, at_ns: u64) {
         let Some((process, index)) = self.find(tid) else { return };
         let thread = &mut process.threads[index];
+        let asleep = matches!(letter, 'S' | 'D' | 'I');
+        if asleep && thread.state == State::Ready && thread.since_ns + WAKING_NS < at_ns {
+            // It has had a CPU since and sleeps again: the kernel does not record it.
+            thread.state = State::Unknown;
+            return self.go(tid, State::Blocked, at_ns);
+        }
         if thread.state != State::Blocked || thread.since_ns > at_ns {
             return;
         }

@@ -2,6 +2,7 @@
 
 use crate::sys::perf::event::online_cpus;
 use crate::sys::pid::Pid;
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -116,6 +117,7 @@ impl Watch {
             // A fork must be handled before the exit, which may be in another CPU's ring.
             pending[first_new..].sort_by_key(|event| event.at_ns);
             self.false_exits.sift(pending, first_new, !exact);
+            end_former_owners(pending, first_new);
             for event in &pending[first_new..] {
                 self.lives.note(event);
                 if matches!(event.what, What::Forked { .. }) && self.lives.follows(event.pid) {
@@ -315,6 +317,21 @@ impl Watch {
     /// The deadlocks so far.
     pub fn hangs(&self) -> &[Hang] {
         &self.hangs.all
+    }
+}
+
+/// What a pidfd has told of a process whose PID was reused before that was noticed came before the fork that reused it.
+fn end_former_owners(pending: &mut [Event], first_new: usize) {
+    let (told, new) = pending.split_at_mut(first_new);
+    if told.is_empty() {
+        return;
+    }
+    let forked = |event: &&Event| matches!(event.what, What::Forked { ppid } if ppid != event.pid);
+    let forks: HashMap<Pid, u64> = new.iter().filter(forked).map(|event| (event.pid, event.at_ns)).collect();
+    for event in told {
+        if let Some(forked_ns) = forks.get(&event.pid).filter(|forked_ns| event.at_ns >= **forked_ns) {
+            event.at_ns = forked_ns.saturating_sub(1);
+        }
     }
 }
 
