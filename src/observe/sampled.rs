@@ -34,8 +34,8 @@ pub(super) struct Poller {
     /// All other processes have records.
     beside_records: bool,
     budget: Budget,
-    /// When the last look began: a process that it did not find has begun since.
-    looked_ns: u64,
+    /// When the watch began: what is found has begun since.
+    since_ns: u64,
     stolen_read_ns: u64,
 }
 
@@ -49,6 +49,8 @@ struct Seen {
     threads: HashMap<Pid, SeenThread>,
     /// When it was last read.
     looked_ns: u64,
+    /// When it or its present program began, at the earliest: its threads have begun since.
+    began_ns: u64,
     ended: bool,
     hidden: bool,
 }
@@ -74,7 +76,7 @@ impl Poller {
             seen: HashMap::new(),
             beside_records,
             budget,
-            looked_ns: monotonic_ns(),
+            since_ns: monotonic_ns(),
             stolen_read_ns: 0,
         }
     }
@@ -98,7 +100,16 @@ impl Poller {
         let (start_ticks, name, program) = (stat.start_ticks, stat.name, stat::program(pid));
         self.seen.insert(
             pid,
-            Seen { start_ticks, name, program, line, threads, looked_ns: monotonic_ns(), ..Seen::default() },
+            Seen {
+                start_ticks,
+                name,
+                program,
+                line,
+                threads,
+                looked_ns: monotonic_ns(),
+                began_ns: monotonic_ns(),
+                ..Seen::default()
+            },
         );
     }
 
@@ -106,8 +117,9 @@ impl Poller {
     pub(super) fn looked(&mut self, pid: Pid, at_ns: u64) {
         if let Some(seen) = self.seen.get_mut(&pid) {
             seen.looked_ns = at_ns;
+            seen.began_ns = at_ns;
         }
-        self.looked_ns = self.looked_ns.max(at_ns);
+        self.since_ns = self.since_ns.max(at_ns);
     }
 
     /// Reads a process whose records have ended, from now on.
@@ -119,7 +131,15 @@ impl Poller {
         let (name, program) = (process.name.clone(), stat::program(process.pid));
         self.seen.insert(
             process.pid,
-            Seen { start_ticks, name, program, threads, looked_ns: monotonic_ns(), ..Seen::default() },
+            Seen {
+                start_ticks,
+                name,
+                program,
+                threads,
+                looked_ns: monotonic_ns(),
+                began_ns: process.started_ns,
+                ..Seen::default()
+            },
         );
     }
 
@@ -152,7 +172,6 @@ impl Poller {
         let seen = &self.seen;
         let watcher = self.watcher;
         self.roots.retain(|root| *root == watcher || seen.contains_key(root));
-        self.looked_ns = begin_ns;
         self.budget.end(timer);
     }
 
@@ -183,7 +202,7 @@ impl Poller {
             // The end of a former owner of the PID is reported by its pidfd, and first.
             let former = timeline.by_pid(pid).filter(|_| !self.beside_records);
             let since_ns = match former.map(|process| process.reaping) {
-                None => self.looked_ns,
+                None => self.since_ns,
                 Some(Some(reaping)) => reaping.not_before_ns,
                 Some(None) => return,
             };
@@ -200,6 +219,7 @@ impl Poller {
                 name: stat.name.clone(),
                 program: stat::program(pid),
                 looked_ns: began_ns,
+                began_ns,
                 ..Seen::default()
             };
             seen.threads.insert(pid, SeenThread::default());
@@ -223,14 +243,14 @@ impl Poller {
             seen.program = program;
             if exec {
                 seen.threads.retain(|tid, _| *tid == pid);
+                seen.began_ns = seen.looked_ns;
             }
             // Before everything that was read of the threads that it has created since.
             let at_ns = if exec { seen.looked_ns } else { at_ns };
             events.push(Event { at_ns, pid, tid: pid, what: What::Named { name: stat.name.clone(), exec } });
         }
-        // Its new threads have begun since its own last look, and so after an exec that was seen just now.
-        let looked_ns = std::mem::replace(&mut seen.looked_ns, at_ns);
-        seen.look_at_threads(pid, &stat, looked_ns, scene, events);
+        seen.looked_ns = at_ns;
+        seen.look_at_threads(pid, &stat, scene, events);
         // A main thread that has ended before the others has this letter too.
         if stat.letter == 'Z' && stat.n_threads <= 1 {
             seen.ended = true;
@@ -246,14 +266,7 @@ impl Poller {
 }
 
 impl Seen {
-    fn look_at_threads(
-        &mut self,
-        pid: Pid,
-        process: &Stat,
-        looked_before_ns: u64,
-        scene: &Scene,
-        events: &mut Vec<Event>,
-    ) {
+    fn look_at_threads(&mut self, pid: Pid, process: &Stat, scene: &Scene, events: &mut Vec<Event>) {
         let tids = match process.n_threads {
             0 | 1 => vec![pid],
             _ => tree::threads(pid),
@@ -270,7 +283,7 @@ impl Seen {
             let Some(read) = read(pid, tid, before) else { continue };
             let seen = self.threads.entry(tid).or_insert_with(|| {
                 // Before a leader that has already ended: the process has not.
-                let at_ns = began_ns(&read.stat, looked_before_ns, begin_ns);
+                let at_ns = began_ns(&read.stat, self.began_ns, begin_ns);
                 events.push(Event { at_ns, pid, tid, what: What::Forked { ppid: pid } });
                 SeenThread::default()
             });
@@ -320,9 +333,10 @@ impl SeenThread {
     }
 }
 
-/// The earliest possible start of a process or thread that did not exist at `looked_ns` and exists at `at_ns`.
-fn began_ns(stat: &Stat, looked_ns: u64, at_ns: u64) -> u64 {
-    stat::started_ns(stat.start_ticks).max(looked_ns).min(at_ns)
+/// The earliest possible start of a process or thread that has begun since `since_ns` and exists at `at_ns`. That a look
+/// has not found it proves nothing: the kernel's list of children may leave some out while others end.
+fn began_ns(stat: &Stat, since_ns: u64, at_ns: u64) -> u64 {
+    stat::started_ns(stat.start_ticks).max(since_ns).min(at_ns)
 }
 
 /// A thread's state and the kernel's sums of it that belong together.

@@ -328,7 +328,10 @@ fn end_former_owners(pending: &mut [Event], first_new: usize) {
     }
     let forked = |event: &&Event| matches!(event.what, What::Forked { ppid } if ppid != event.pid);
     let forks: HashMap<Pid, u64> = new.iter().filter(forked).map(|event| (event.pid, event.at_ns)).collect();
-    for event in told {
+    // Records of the new owner may have been read before that of its fork, which is in another CPU's ring.
+    let by_pidfd =
+        |event: &&mut Event| matches!(event.what, What::Status(_) | What::Reaped { .. } | What::Sums(_));
+    for event in told.iter_mut().filter(by_pidfd) {
         if let Some(forked_ns) = forks.get(&event.pid).filter(|forked_ns| event.at_ns >= **forked_ns) {
             event.at_ns = forked_ns.saturating_sub(1);
         }
