@@ -38,7 +38,7 @@ pub struct Exploration {
     pub given_up: u64,
     /// How long it took.
     pub seconds: f64,
-    /// What came of them, the worst first.
+    /// Their outcomes, the worst first.
     pub outcomes: Vec<OutcomeView>,
 }
 

@@ -22,7 +22,7 @@ pub fn title(title: &str, is_later: bool) -> String {
     format!("{}{bold}{title}{bold:#}\n", if is_later { "\n" } else { "" })
 }
 
-/// What came of several runs: how many kept their promise, and the titles of those that did not.
+/// The result of several runs: how many were right, and the titles of those that were not.
 pub fn tally(count: usize, broken: &[String]) -> String {
     let kept = format!("\n{} of {count} proven\n", count - broken.len());
     broken.iter().fold(kept, |text, title| format!("{text}not proven: {title}\n"))
@@ -83,7 +83,7 @@ fn style_of(what: &str) -> Style {
     }
 }
 
-/// What came of it all, in a few lines of at most `width` columns.
+/// The summary, in a few lines of at most `width` columns.
 pub fn summary(record: &Record, width: Option<usize>) -> String {
     let mut parts = Vec::new();
     if let Some(data) = &record.summary.table {

@@ -26,7 +26,7 @@ pub struct Trials {
     pub could_not_run: u64,
     /// Why the last of these could not.
     pub reason: Option<String>,
-    /// What came of the runs, the worst first.
+    /// The outcomes of the runs, the worst first.
     pub outcomes: Vec<Rate>,
     /// How long a run took, in microseconds.
     pub duration_us: Option<Spread>,
@@ -71,7 +71,7 @@ pub struct Spread {
 /// One run, as it is exported.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// What came of it.
+    /// The outcome.
     pub verdict: Verdict,
     /// How long it took, in microseconds.
     pub duration_us: f64,

@@ -24,7 +24,7 @@ pub struct Witness {
     pub subject: Subject,
     /// The schedule, to be run again.
     pub token: String,
-    /// What came of it.
+    /// The outcome.
     pub verdict: Verdict,
     /// How often the next step belonged to another process.
     pub switches: usize,

@@ -251,7 +251,7 @@ pub enum CardState {
 /// How a schedule ended.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Ending {
-    /// What came of it.
+    /// The outcome.
     pub verdict: Verdict,
     /// At which step the promise was broken, counted from 1, and how.
     pub broken: Option<(usize, String)>,
@@ -341,7 +341,7 @@ pub struct NodeView {
     pub at: Vec<Option<String>>,
     /// What the processes share.
     pub shared: Vec<(String, String)>,
-    /// What came of it, where no process can go on.
+    /// The outcome, once no process can continue.
     pub outcome: Option<Verdict>,
 }
 
@@ -600,7 +600,7 @@ pub enum Command {
     Hint(String),
 }
 
-/// What is to be started: the body of a `POST` to `jobs`.
+/// What to start: the body of a `POST` to `jobs`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
@@ -725,7 +725,7 @@ pub enum ClassRequest {
     Ask(Question),
     /// Take no more votes.
     Close,
-    /// Show what came of it: the number of the option, or nothing if none of them.
+    /// Show the outcome: the number of the option, or nothing if it is none of them.
     Reveal {
         /// The option's number.
         option: Option<usize>,
@@ -751,7 +751,7 @@ pub struct ClassView {
     pub followers: usize,
     /// Whether votes are taken.
     pub open: bool,
-    /// What came of it, once it is known.
+    /// The outcome, once it is known.
     pub reality: Option<Option<usize>>,
 }
 

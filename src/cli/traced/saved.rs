@@ -22,7 +22,7 @@ pub(in crate::cli) struct Saved {
     /// Hashes (BLAKE3) of the program's file and of the folder.
     program: Option<String>,
     folder: String,
-    /// What came of it.
+    /// The outcome.
     pub(super) outcome: TracedOutcome,
 }
 
