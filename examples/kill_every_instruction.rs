@@ -1,5 +1,5 @@
-//! Kills a process at every instruction of every operation on a queue and on the primitives, and checks their
-//! guarantees:
+//! Kills a process at every instruction of every operation on a queue and on the primitives, and a worker of a pool at
+//! every instruction between two jobs, and checks their guarantees:
 //!
 //! ```text
 //! cargo run --release --example kill_every_instruction [-- STRIDE [WORD …]]
@@ -12,6 +12,8 @@
 mod forked;
 #[path = "../tests/it/queue/kill_points.rs"]
 mod kill_points;
+#[path = "../tests/it/pool_kill_points.rs"]
+mod pool_kill_points;
 #[path = "../tests/it/sync/kill_points.rs"]
 mod primitives;
 #[path = "../tests/it/queue/victim.rs"]
@@ -23,6 +25,8 @@ use std::time::Instant;
 use victim::Tally;
 
 fn main() -> ExitCode {
+    // A worker of the pool begins here.
+    proclab::child_entry();
     let mut args = std::env::args().skip(1);
     let stride = args.next().map_or(1, |stride| stride.parse().expect("the stride is a number")).max(1);
     let words: Vec<String> = args.map(|word| word.to_lowercase()).collect();
@@ -63,6 +67,20 @@ fn main() -> ExitCode {
             for size in SIZES {
                 let case = Case { operation, filling, size };
                 report(&case.to_string(), &|| run(case, stride));
+            }
+        }
+    }
+    if is_wanted("pool") {
+        // Last, for a pool has a thread and victims are forked.
+        match pool_kill_points::run(Some(stride)) {
+            Ok(books) => {
+                points += books.kills;
+                let pool_kill_points::Books { instructions, kills, returned, lost } = books;
+                println!("pool: {kills} of {instructions} instructions, {returned} jobs returned, {lost} lost");
+            }
+            Err(what) => {
+                broken += 1;
+                println!("BROKEN: pool: {what}");
             }
         }
     }

@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use proclab::Process;
-use proclab::supervisor::{BackOff, ChildSpec, Event, Restart, Strategy, Tree, ready};
+use proclab::supervisor::{BackOff, ChildSpec, TreeEvent, Restart, Strategy, Tree, ready};
 use std::time::Duration;
 
 fn store() {
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .start()?;
     let mut starts = 0;
     let ended = tree.run(|event| {
-        starts += u32::from(matches!(event, Event::Started { child, .. } if child == "store"));
+        starts += u32::from(matches!(event, TreeEvent::Started { child, .. } if child == "store"));
         println!("{event}");
     });
     println!("the store was started {starts} times");

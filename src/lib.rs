@@ -54,9 +54,22 @@
 //! A [`pool`] runs jobs in persistent processes, and a job that crashes does not affect others. A [`supervisor::Tree`]
 //! restarts its children when they end.
 //!
+//! # Features
+//! The program `proclab` is the features `cli` and `serve`, which are on by default. A program that needs the library
+//! depends on it with `default-features = false`, and chooses from these:
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `tokio` | waits in a `tokio` runtime: `join_async`, `result_async`, `recv_async`, `send_async`, `wait_any_async` |
+//! | `tracing` | events of `tracing`: starts, ends, restarts, failed jobs, poisoned locks |
+//! | `explore` | [`explore`]: every interleaving of processes, step by step |
+//! | `observe` | [`observe`]: the states of the processes of any program |
+//!
 //! # Replay
 //! [`explore`] runs processes one step at a time, counts every interleaving and replays any of them. [`observe`] shows,
 //! for any program, which processes were running, ready, or blocked, and on what. The program `proclab` does both.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // The public API consists of these names and the modules below.
 pub use process::{
@@ -70,7 +83,18 @@ pub use sys::pid::Pid;
 pub use wait::{Readable, WaitAnyError, Waitable, Watch, Writable, wait_any, watch};
 pub use wire::handle::Fd;
 
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub use tokio::wait_any_async;
+
+#[macro_use]
+mod events;
+
+#[cfg(feature = "explore")]
+#[cfg_attr(docsrs, doc(cfg(feature = "explore")))]
 pub mod explore;
+#[cfg(feature = "observe")]
+#[cfg_attr(docsrs, doc(cfg(feature = "observe")))]
 pub mod observe;
 pub mod pipe;
 pub mod pool;
@@ -79,6 +103,8 @@ pub mod supervisor;
 pub mod sync;
 
 mod process;
+#[cfg(feature = "tokio")]
+mod tokio;
 mod wait;
 
 // The foundations and the program. They are public only for this package's own tests and benches, are not part of the

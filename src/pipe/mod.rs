@@ -59,6 +59,14 @@ pub type PipeReceiver<T> = Pipe<Never, T>;
 
 /// A pipe that goes both ways, by its two ends.
 ///
+/// ```
+/// let (parent, child) = proclab::pipe::duplex::<u32, String>()?;
+/// parent.send(7)?;
+/// child.send(child.recv()?.to_string())?;
+/// assert_eq!(parent.recv()?, "7");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// At the limit of open files.
 pub fn duplex<A, B>() -> io::Result<(Pipe<A, B>, Pipe<B, A>)> {
@@ -88,6 +96,14 @@ impl<S, R> Pipe<S, R> {
 
     /// Another handle of the same end.
     ///
+    /// ```
+    /// let (sender, receiver) = proclab::pipe::simplex()?;
+    /// let same = sender.try_clone()?;
+    /// same.send(7)?;
+    /// assert_eq!(receiver.recv()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// At the limit of open files.
     pub fn try_clone(&self) -> io::Result<Self> {
@@ -96,6 +112,14 @@ impl<S, R> Pipe<S, R> {
 
     /// Waits until a message is there or the other end is gone, for up to `timeout`; false if neither came:
     /// Python's `poll`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (_sender, receiver) = proclab::pipe::simplex::<u8>()?;
+    /// assert!(!receiver.poll(Duration::ZERO)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As `ppoll(2)`.
@@ -108,6 +132,13 @@ impl<S: Message, R> Pipe<S, R> {
     /// Sends a value, and waits for room as long as it takes. The pipe has room for some 200 KiB; what is longer than
     /// 16 KiB lies beside it.
     ///
+    /// ```
+    /// let (sender, receiver) = proclab::pipe::simplex()?;
+    /// sender.send("soup".to_owned())?;
+    /// assert_eq!(receiver.recv()?, "soup");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PipeSendError`], with the value.
     pub fn send(&self, value: S) -> Result<(), PipeSendError<S>> {
@@ -116,6 +147,13 @@ impl<S: Message, R> Pipe<S, R> {
 
     /// Sends a value if there is room.
     ///
+    /// ```
+    /// let (sender, receiver) = proclab::pipe::simplex()?;
+    /// sender.try_send(7)?;
+    /// assert_eq!(receiver.recv()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PipeSendError`], with the value.
     pub fn try_send(&self, value: S) -> Result<(), PipeSendError<S>> {
@@ -123,6 +161,15 @@ impl<S: Message, R> Pipe<S, R> {
     }
 
     /// Sends a value, and waits for room up to `timeout`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (sender, receiver) = proclab::pipe::simplex()?;
+    /// sender.send_timeout(7, Duration::from_secs(1))?;
+    /// assert_eq!(receiver.recv()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`PipeSendError`], with the value.
@@ -136,6 +183,13 @@ impl<S: Message, R> Pipe<S, R> {
     }
 
     /// Sends bytes as they are: Python's `send_bytes`. The other end gets them from [`Self::recv_bytes`].
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::pipe::simplex::<()>()?;
+    /// sender.send_bytes(b"bytes")?;
+    /// assert_eq!(receiver.recv_bytes()?, b"bytes");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`PipeSendError`], without a value.
@@ -184,6 +238,13 @@ fn pack<T: Message>(value: &T) -> Result<Packed, PipeSendFault> {
 impl<S, R: DeserializeOwned> Pipe<S, R> {
     /// Receives a value, and waits for one as long as it takes.
     ///
+    /// ```
+    /// let (sender, receiver) = proclab::pipe::simplex::<u8>()?;
+    /// drop(sender);
+    /// assert!(receiver.recv().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PipeRecvError::Disconnected`] if nothing is left and no process has the other end.
     pub fn recv(&self) -> Result<R, PipeRecvError> {
@@ -191,6 +252,14 @@ impl<S, R: DeserializeOwned> Pipe<S, R> {
     }
 
     /// Receives a value if there is one.
+    ///
+    /// ```
+    /// use proclab::pipe::PipeRecvError;
+    ///
+    /// let (_sender, receiver) = proclab::pipe::simplex::<u8>()?;
+    /// assert!(matches!(receiver.try_recv(), Err(PipeRecvError::TimedOut)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`PipeRecvError`].
@@ -200,6 +269,14 @@ impl<S, R: DeserializeOwned> Pipe<S, R> {
 
     /// Receives a value, and waits for one up to `timeout`; never returns early without one.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (_sender, receiver) = proclab::pipe::simplex::<u8>()?;
+    /// assert!(receiver.recv_timeout(Duration::from_millis(10)).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PipeRecvError`].
     pub fn recv_timeout(&self, timeout: Duration) -> Result<R, PipeRecvError> {
@@ -208,6 +285,13 @@ impl<S, R: DeserializeOwned> Pipe<S, R> {
 
     /// Receives the bytes of a message, whether or not they are a value: Python's `recv_bytes`.
     ///
+    /// ```
+    /// let (sender, receiver) = proclab::pipe::simplex::<()>()?;
+    /// sender.send_bytes(&[1, 2])?;
+    /// assert_eq!(receiver.recv_bytes()?, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`PipeRecvError`].
     pub fn recv_bytes(&self) -> Result<Vec<u8>, PipeRecvError> {
@@ -215,6 +299,15 @@ impl<S, R: DeserializeOwned> Pipe<S, R> {
     }
 
     /// The values that come, until no process has the other end.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::pipe::simplex()?;
+    /// sender.send(1)?;
+    /// sender.send(2)?;
+    /// drop(sender);
+    /// assert_eq!(receiver.iter().collect::<Result<Vec<u32>, _>>()?, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = Result<R, PipeRecvError>> + '_ {
         std::iter::from_fn(|| match self.recv() {
             Err(PipeRecvError::Disconnected) => None,

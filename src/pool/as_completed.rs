@@ -1,11 +1,11 @@
-//! Jobs in the order in which they are done.
+//! Jobs in the order in which they complete.
 
 use super::handle::{Arrivals, JobHandle};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Gives each job back once it is done, the first one first: `concurrent.futures.as_completed`.
+/// Returns the jobs in the order in which they complete: `concurrent.futures.as_completed`.
 ///
 /// ```no_run
 /// use proclab::pool::{Pool, as_completed};
@@ -44,7 +44,20 @@ pub struct AsCompleted<T> {
 }
 
 impl<T> AsCompleted<T> {
-    /// The next job that is done, if one is before `timeout` is over. `None` as well if all were given back.
+    /// The next job that completes, waiting at most `timeout`. `None` also if all jobs were returned.
+    ///
+    /// ```no_run
+    /// # use proclab::pool::{Pool, as_completed};
+    /// # let pool = Pool::new()?;
+    /// use std::time::Duration;
+    ///
+    /// let jobs = vec![pool.submit(|n: u64| n * n, 7)?];
+    /// let mut completed = as_completed(jobs);
+    /// if let Some(job) = completed.next_timeout(Duration::from_secs(1)) {
+    ///     println!("{}", job.result()?);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn next_timeout(&mut self, timeout: Duration) -> Option<JobHandle<T>> {
         self.next_until(Instant::now().checked_add(timeout))
     }

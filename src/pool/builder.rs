@@ -1,4 +1,4 @@
-//! How a pool is made.
+//! The options of a pool.
 
 use super::error::{BuildError, Lost};
 use super::keeper::{Keeper, Shared, Starter};
@@ -45,7 +45,7 @@ pub struct Builder {
     settings: Settings,
 }
 
-/// Starts a process that initializes itself and works.
+/// Starts a worker process.
 type Initialize = Box<dyn Fn(&Supervisor, Link, &Look) -> Result<Child<()>, StartError> + Send>;
 
 /// What the workers of a pool have in common.
@@ -89,30 +89,56 @@ impl Builder {
         }
     }
 
-    /// How many workers there are; by default as many as there are processors that this process may use, its CPU
-    /// affinity and the quota of its control group included ([`std::thread::available_parallelism`]).
+    /// Sets the number of workers; by default the number of processors that this process may use, which depends on its
+    /// CPU affinity and on the quota of its control group ([`std::thread::available_parallelism`]).
+    ///
+    /// ```
+    /// let builder = proclab::pool::Pool::builder().workers(4);
+    /// # drop(builder);
+    /// ```
     pub fn workers(mut self, workers: usize) -> Builder {
         self.workers = Some(workers);
         self
     }
 
-    /// The name of its workers; `pool-worker` by default.
+    /// Sets the name of its workers; `pool-worker` by default.
+    ///
+    /// ```
+    /// let builder = proclab::pool::Pool::builder().name("thumbnails");
+    /// # drop(builder);
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.name = name.into();
         self
     }
 
-    /// How workers are started; by default from the fork server, which is quick and works from any thread.
+    /// Sets how workers are started; by default by the fork server, which is fast and works in any thread.
     ///
-    /// Under `Fork` the first workers are copies of this process, which may have no other thread then. A worker that
-    /// replaces one is started from the fork server, for a pool has a thread.
+    /// Under `Fork` the first workers are copies of this process, which must then have only one thread. Their replacements
+    /// are started by the fork server, because a pool has a thread.
+    ///
+    /// ```
+    /// use proclab::{StartMethod, pool::Pool};
+    ///
+    /// let builder = Pool::builder().start_method(StartMethod::ForkServer);
+    /// # drop(builder);
+    /// ```
     pub fn start_method(mut self, method: StartMethod) -> Builder {
         self.method = method;
         self
     }
 
-    /// A function that each worker runs before its first job, as `initializer` in Python. Locks, queues and
-    /// descriptors reach the jobs through its arguments. If three workers in a row end in it, the pool gives up.
+    /// Sets a function that each worker runs before its first job, like `initializer` in Python. Its arguments pass locks,
+    /// queues and descriptors to the jobs. If three workers in a row end in it, the pool gives up.
+    ///
+    /// ```
+    /// fn connect(address: String) {
+    ///     println!("connecting to {address}");
+    /// }
+    ///
+    /// let builder = proclab::pool::Pool::builder().initializer(connect, "db:5432".to_owned());
+    /// # drop(builder);
+    /// ```
     pub fn initializer<F, M>(mut self, target: F, args: F::Args) -> Builder
     where
         F: Target<M, Output = ()>,
@@ -123,13 +149,25 @@ impl Builder {
         self
     }
 
-    /// After how many jobs a worker is replaced by a fresh one: `maxtasksperchild`. Never by default.
+    /// Sets the number of jobs after which a worker is replaced, like `maxtasksperchild`; by default it never is.
+    ///
+    /// ```
+    /// let builder = proclab::pool::Pool::builder().max_jobs_per_worker(1000);
+    /// # drop(builder);
+    /// ```
     pub fn max_jobs_per_worker(mut self, jobs: u64) -> Builder {
         self.max_jobs = Some(jobs.max(1));
         self
     }
 
     /// Terminates the pool once `interrupt` is readable, as on Ctrl-C.
+    ///
+    /// ```
+    /// let (stop, _stopper) = std::io::pipe()?;
+    /// let builder = proclab::pool::Pool::builder().interrupt(&stop)?;
+    /// # drop(builder);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// `EMFILE` when no descriptor is left.

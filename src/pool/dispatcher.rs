@@ -1,7 +1,8 @@
-//! What waits, who works on what, and what is to be done next. All of it is behind one lock; nothing here waits.
+//! Which jobs wait, which worker has which job, and what to do next. All of it is behind one lock, and nothing here
+//! waits.
 
 use super::bytes::Bytes;
-use super::dead_letter::{DeadLetter, MAX_DEAD_LETTERS};
+use super::dead_letter::{DeadJob, MAX_DEAD_LETTERS};
 use super::error::{JobError, Lost};
 use super::job::Job;
 use super::roster::{Given, Worker};
@@ -13,16 +14,16 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How much work a worker may have before it, in time: enough to hide the way to the pool and back.
+/// How much work, in time, is given to a worker in advance: enough to hide the latency of the pool.
 const AHEAD: Duration = Duration::from_micros(400);
-/// The most jobs that a worker may have before it.
+/// The maximum number of jobs that a worker has in advance.
 const MOST_AHEAD: f64 = 1024.0;
-/// A job that takes this long is not given before its worker is free, so that no job waits behind it.
+/// A job that takes this long is given only to a free worker, so that no job waits behind it.
 const LONG: Duration = Duration::from_millis(2);
-/// A worker that makes no progress for so long, while another has nothing to do, is relieved of what it has not begun.
+/// If a worker makes no progress for this long while another is idle, the jobs that it has not begun are taken back.
 const STUCK: Duration = Duration::from_millis(1);
 
-/// Whether the pool goes on.
+/// The phase of a pool's life.
 #[derive(Debug, Clone)]
 pub(super) enum Phase {
     Open,
@@ -65,19 +66,19 @@ impl Ord for Delayed {
 /// An outcome, and where it goes.
 pub(super) type Done = (Arc<dyn Sink>, u64, Outcome);
 
-/// How far a pool has come.
+/// The progress of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Jobs that wait, to be run or to be tried again.
+    /// Jobs that wait for their first or next attempt.
     pub waiting: u64,
-    /// Jobs that workers have, begun or next.
+    /// Jobs that were given to workers, whether begun or not.
     pub running: u64,
     /// Jobs that are done, with or without success.
     pub done: u64,
     /// Those of them that have no result.
     pub failed: u64,
-    /// Workers that were replaced after they had ended unasked.
+    /// Workers that ended unexpectedly and were replaced.
     pub workers_lost: u64,
 }
 
@@ -90,7 +91,7 @@ pub(super) struct Dispatcher {
     pub(super) workers: Vec<Worker>,
     /// How long a job takes, as measured; `None` before the first is done.
     mean: Option<f64>,
-    dead_letters: VecDeque<DeadLetter>,
+    dead_letters: VecDeque<DeadJob>,
     pub(super) progress: Progress,
 }
 
@@ -108,7 +109,7 @@ impl Dispatcher {
         }
     }
 
-    /// Why no job is taken any more, if that is so.
+    /// Why jobs are refused, if they are.
     pub(super) fn refusal(&self) -> Option<JobError> {
         match &self.phase {
             Phase::Open => None,
@@ -136,7 +137,7 @@ impl Dispatcher {
         2 * self.allowed() * self.workers.len().max(1)
     }
 
-    /// Gives what waits to workers that have room, the one with the least first. Whether a timed job was among it.
+    /// Gives waiting jobs to workers with room, the least busy first. Returns whether a job with a timeout was among them.
     pub(super) fn dispatch(&mut self) -> bool {
         let allowed = self.allowed();
         let mut any_timed = false;
@@ -170,7 +171,7 @@ impl Dispatcher {
         any_timed
     }
 
-    /// Takes the results that workers have published; and who has overwritten its memory.
+    /// Takes the results that workers have published. Returns the workers whose memory is corrupt.
     pub(super) fn collect(&mut self, done: &mut Vec<Done>) -> Vec<usize> {
         let mut corrupt = Vec::new();
         let now = Instant::now();
@@ -209,9 +210,10 @@ impl Dispatcher {
         done.push((job.sink, job.index, outcome));
     }
 
-    /// An attempt has failed: the job is tried again, later and behind the others, or it is a dead letter.
+    /// Handles a failed attempt: the job is tried again later, after the others, or becomes a dead letter.
     pub(super) fn fail(&mut self, mut job: Job, error: JobError, done: &mut Vec<Done>) {
         job.failures += 1;
+        event!(WARN, function = job.function.name, attempt = job.failures, %error, "job failed");
         if job.failures <= job.options.retries && !matches!(self.phase, Phase::Terminated | Phase::Lost(_)) {
             let due = Instant::now() + job.options.back_off.delay(job.failures);
             self.order += 1;
@@ -222,16 +224,17 @@ impl Dispatcher {
             self.dead_letters.pop_front();
         }
         let args = std::mem::replace(&mut job.args, Bytes::EMPTY);
-        self.dead_letters.push_back(DeadLetter::new(job.function.name, job.failures, error.clone(), args));
+        self.dead_letters.push_back(DeadJob::new(job.function.name, job.failures, error.clone(), args));
         self.finish(job, Err(error), done);
     }
 
-    pub(super) fn take_dead_letters(&mut self) -> Vec<DeadLetter> {
+    pub(super) fn take_dead_letters(&mut self) -> Vec<DeadJob> {
         self.dead_letters.drain(..).collect()
     }
 
     /// A worker has ended, and its results have been taken: what it had begun has failed, the rest waits again.
     pub(super) fn bury(&mut self, mut worker: Worker, exit: Exit, done: &mut Vec<Done>) {
+        event!(DEBUG, pid = worker.child.pid().as_raw(), %exit, "worker ended");
         let (has_begun, _) = worker.begun();
         let mut given = std::mem::take(&mut worker.given);
         let culprit = if has_begun { given.pop_front() } else { None };
@@ -333,7 +336,7 @@ impl Dispatcher {
         again
     }
 
-    /// Cancels a job that has not begun; whether it could be.
+    /// Cancels a job that has not begun. Returns whether it could.
     pub(super) fn cancel(&mut self, sink: &Arc<dyn Sink>, done: &mut Vec<Done>) -> bool {
         let is_it = |job: &Job| Arc::ptr_eq(&job.sink, sink);
         if let Some(at) =
@@ -355,7 +358,7 @@ impl Dispatcher {
         true
     }
 
-    /// Fails everything that is not done.
+    /// Fails all jobs that are not done.
     pub(super) fn fail_all(&mut self, error: &JobError, done: &mut Vec<Done>) {
         let given = self.workers.iter_mut().flat_map(|worker| std::mem::take(&mut worker.given));
         let delayed = std::mem::take(&mut self.delayed).into_iter().map(|Reverse(one)| one.job);

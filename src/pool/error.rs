@@ -22,7 +22,7 @@ pub enum BuildError {
     Os(#[from] io::Error),
 }
 
-/// A job was not taken.
+/// A job was not accepted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {
@@ -37,7 +37,7 @@ pub enum SubmitError {
     NotInExecutable,
 }
 
-/// A job has no result. Other jobs and the pool are unaffected, unless it says otherwise.
+/// A job failed. Other jobs and the pool are unaffected unless a variant says otherwise.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
@@ -49,7 +49,7 @@ pub enum JobError {
     Died {
         /// The worker.
         pid: Pid,
-        /// How it ended.
+        /// The exit of the worker.
         exit: Exit,
     },
     /// It ran for longer than its limit, and its worker was killed.
@@ -70,10 +70,10 @@ pub enum JobError {
     /// The pool was terminated before the job was done.
     #[error("the pool was terminated before the job was done")]
     Terminated,
-    /// No worker can be started any more; the pool is closed.
+    /// Workers can no longer be started; the pool is closed.
     #[error("the pool has no workers left: {0}")]
     NoWorkers(Arc<Lost>),
-    /// The result was taken before.
+    /// The result was already taken.
     #[error("the result of the job was taken already")]
     Taken,
 }
@@ -85,9 +85,9 @@ pub enum Lost {
     /// Several workers in a row ended before they were ready.
     #[error("{count} workers in a row ended in their initializer, the last by {exit}")]
     Initializer {
-        /// How many.
+        /// The number of workers.
         count: u32,
-        /// How the last one ended.
+        /// The exit of the last one.
         exit: Exit,
     },
     /// They cannot be started.
@@ -101,7 +101,7 @@ pub enum Lost {
     Panicked,
 }
 
-/// The result of a job was not there in time.
+/// A job has no result yet, or has failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResultTimeoutError {

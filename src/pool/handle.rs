@@ -1,15 +1,20 @@
-//! The result of a job that is under way.
+//! A submitted job and its result.
 
 use super::bytes::Bytes;
 use super::dispatcher::deliver;
 use super::error::{JobError, ResultTimeoutError};
 use super::keeper::Shared;
 use super::sink::{Outcome, Sink};
+use crate::sys::eventfd::Event;
+use crate::sys::poll::Interest;
+use crate::wait::{WaitAnyError, Waitable, Wakers};
 use crate::wire::codec::{self, Message};
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -18,13 +23,15 @@ use std::time::{Duration, Instant};
 pub(super) struct Slot {
     state: Mutex<State>,
     arrived: Condvar,
+    /// Rung once the outcome has arrived; created when it is first requested.
+    bell: OnceLock<Event>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     outcome: Option<Outcome>,
     waker: Option<Waker>,
-    /// Who wants to know that it is there, and under which number.
+    /// What is told of the outcome, under this number.
     watcher: Option<(Arc<Arrivals>, usize)>,
 }
 
@@ -79,6 +86,10 @@ impl Sink for Slot {
         let (waker, watcher) = {
             let mut state = self.state();
             state.outcome = Some(outcome);
+            // It is created under the same lock, so it is rung either here or there.
+            if let Some(bell) = self.bell.get() {
+                bell.ring();
+            }
             (state.waker.take(), state.watcher.take())
         };
         self.arrived.notify_all();
@@ -95,7 +106,7 @@ impl Sink for Slot {
     }
 }
 
-/// A job that was submitted, and its result once it is there: `concurrent.futures.Future`.
+/// A submitted job and its future result: `concurrent.futures.Future`.
 ///
 /// It can also be awaited, in any async runtime. Dropping it neither cancels the job nor waits for it.
 ///
@@ -124,7 +135,14 @@ impl<T: Message> JobHandle<T> {
         JobHandle { slot, shared, returns: PhantomData }
     }
 
-    /// Waits for the job and returns its result. A result can be taken once, an error again and again.
+    /// Waits for the job and returns its result. A result can be taken once, an error repeatedly.
+    ///
+    /// ```no_run
+    /// # let pool = proclab::pool::Pool::new()?;
+    /// let job = pool.submit(|n: u64| n * n, 7)?;
+    /// assert_eq!(job.result()?, 49);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`JobError`].
@@ -174,8 +192,8 @@ impl<T: Message> JobHandle<T> {
 }
 
 impl<T> JobHandle<T> {
-    /// Cancels the job if it has not begun, and says whether it is cancelled. One that runs goes on; so does one whose
-    /// worker has claimed it already.
+    /// Cancels the job if it has not begun, and returns whether it is cancelled. A running job, or one that its worker has
+    /// already claimed, continues.
     ///
     /// ```no_run
     /// # use proclab::pool::Pool;
@@ -200,16 +218,41 @@ impl<T> JobHandle<T> {
     }
 
     /// Whether it was cancelled.
+    ///
+    /// ```no_run
+    /// # let pool = proclab::pool::Pool::new()?;
+    /// let job = pool.submit(|n: u64| n * n, 7)?;
+    /// assert_eq!(job.cancel(), job.is_cancelled());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         matches!(self.slot.state().outcome, Some(Err(JobError::Cancelled)))
     }
 
     /// Whether it is done: it has returned, failed, or was cancelled. Never blocks.
+    ///
+    /// ```no_run
+    /// # let pool = proclab::pool::Pool::new()?;
+    /// let job = pool.submit(|n: u64| n * n, 7)?;
+    /// if job.is_done() {
+    ///     println!("{}", job.result()?);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_done(&self) -> bool {
         self.slot.state().outcome.is_some()
     }
 
-    /// Waits at most `timeout` until it is done, and says whether it is.
+    /// Waits until it is done, at most `timeout`, and returns whether it is.
+    ///
+    /// ```no_run
+    /// # let pool = proclab::pool::Pool::new()?;
+    /// let job = pool.submit(|n: u64| n * n, 7)?;
+    /// while !job.wait_timeout(std::time::Duration::from_secs(1)) {
+    ///     println!("still waiting");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         let until = Instant::now().checked_add(timeout);
         let mut state = self.slot.state();
@@ -223,7 +266,37 @@ impl<T> JobHandle<T> {
         state.outcome.is_some()
     }
 
-    /// Has its number added to `arrivals` once it is done, or now if it is.
+    /// A descriptor that is readable once the job is done, for event loops. It is created by the first call.
+    ///
+    /// ```no_run
+    /// # use proclab::pool::Pool;
+    /// # use proclab::{Readable, wait_any};
+    /// # fn work() {}
+    /// # proclab::child_entry();
+    /// # let pool = Pool::new()?;
+    /// let job = pool.submit(work, ())?;
+    /// wait_any(&[Readable(job.done_fd()?)], None)?;
+    /// assert!(job.is_done());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `EMFILE` when no descriptor is left.
+    pub fn done_fd(&self) -> io::Result<BorrowedFd<'_>> {
+        let state = self.slot.state();
+        if self.slot.bell.get().is_none() {
+            let bell = Event::new()?;
+            if state.outcome.is_some() {
+                bell.ring();
+            }
+            // Under the lock: no other thread has created it meanwhile.
+            let _ = self.slot.bell.set(bell);
+        }
+        drop(state);
+        Ok(self.slot.bell.get().expect("it was made above").as_fd())
+    }
+
+    /// Adds `number` to `arrivals` once it is done.
     pub(super) fn watch(&self, arrivals: &Arc<Arrivals>, number: usize) {
         let mut state = self.slot.state();
         if state.outcome.is_some() {
@@ -265,6 +338,17 @@ impl<T: Message> Future for JobHandle<T> {
             empty => *empty = Some(context.waker().clone()),
         }
         Poll::Pending
+    }
+}
+
+/// Ready once the job is done.
+impl<T> Waitable for JobHandle<T> {
+    fn enroll<'a>(&'a self, wakers: &mut Wakers<'a>) -> Result<bool, WaitAnyError> {
+        if self.is_done() {
+            return Ok(true);
+        }
+        wakers.mark(self.done_fd()?, Interest::Read);
+        Ok(false)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A job: a function by its place in the executable, and its arguments as bytes.
+//! A job: a function, as its place in the executable, and its encoded arguments.
 //!
 //! # Safety
 //! A place is computed by the pool from a function of type `fn(Call) -> Call` and reaches the worker, which runs the same
@@ -142,7 +142,7 @@ where
     }
 }
 
-/// What is asked of a job beyond being run.
+/// The options of a job.
 ///
 /// ```
 /// use proclab::pool::JobOptions;
@@ -164,28 +164,61 @@ pub struct JobOptions {
 }
 
 impl JobOptions {
-    /// No limits, and no second attempt.
+    /// No limits, and a single attempt.
+    ///
+    /// ```
+    /// use proclab::pool::JobOptions;
+    ///
+    /// let options = JobOptions::new();
+    /// # let _ = options;
+    /// ```
     pub fn new() -> JobOptions {
         JobOptions::default()
     }
 
-    /// How long each attempt may run; its worker is killed at that time, and the attempt has failed with
+    /// Limits the run time of each attempt. After it the worker is killed, and the attempt fails with
     /// [`JobError::TimedOut`](super::JobError::TimedOut).
+    ///
+    /// ```
+    /// use proclab::pool::JobOptions;
+    /// use std::time::Duration;
+    ///
+    /// let options = JobOptions::new().timeout(Duration::from_secs(5));
+    /// # let _ = options;
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> JobOptions {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How much processor time each attempt may use, in whole seconds, rounded up; its worker is ended by `SIGXCPU` then
+    /// Limits the processor time of each attempt, in whole seconds, rounded up. After it `SIGXCPU` ends the worker
     /// (`RLIMIT_CPU`, `setrlimit(2)`).
+    ///
+    /// ```
+    /// use proclab::pool::JobOptions;
+    /// use std::time::Duration;
+    ///
+    /// let options = JobOptions::new().cpu_time(Duration::from_secs(2));
+    /// # let _ = options;
+    /// ```
     pub fn cpu_time(mut self, limit: Duration) -> JobOptions {
         let seconds = limit.as_secs() + u64::from(limit.subsec_nanos() > 0);
         self.cpu_seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
         self
     }
 
-    /// How often a job that panicked, timed out or lost its worker is tried again, and how long after. It returns to
-    /// the tail of what waits, so that it starves no other job.
+    /// Sets how often a job that panicked, timed out or lost its worker is tried again, and after which delay. It returns
+    /// to the tail of the waiting jobs, so that it does not starve others.
+    ///
+    /// ```
+    /// use proclab::pool::JobOptions;
+    /// use proclab::supervisor::BackOff;
+    /// use std::time::Duration;
+    ///
+    /// let back_off = BackOff::new(Duration::from_millis(100), Duration::from_secs(10));
+    /// let options = JobOptions::new().retries(3, back_off);
+    /// # let _ = options;
+    /// ```
     pub fn retries(mut self, retries: u32, back_off: BackOff) -> JobOptions {
         self.retries = retries;
         self.back_off = back_off;
@@ -202,6 +235,6 @@ pub(super) struct Job {
     /// Attempts that have begun and failed.
     pub(super) failures: u32,
     pub(super) sink: Arc<dyn Sink>,
-    /// Its place among the jobs of the sink.
+    /// Its index among the jobs of the sink.
     pub(super) index: u64,
 }

@@ -1,7 +1,7 @@
-//! The pool's own thread: it takes results as they come, gives jobs out, replaces workers that ended, and ends the rest.
+//! The pool's thread: it takes results, dispatches jobs, replaces workers that ended, and ends the others.
 //!
 //! It sleeps on descriptors only: a bell that workers ring when they have published something and the note says that
-//! it sleeps, the workers' pidfds, and the interrupt. Nothing is polled for.
+//! it sleeps, the workers' pidfds, and the interrupt. Nothing is polled.
 
 use super::dispatcher::{Dispatcher, Done, Phase, deliver};
 use super::error::{JobError, Lost};
@@ -101,7 +101,7 @@ impl Keeper {
         }
     }
 
-    /// Starts a worker and lets it have jobs.
+    /// Starts a worker and gives it jobs.
     pub(super) fn start_worker(&mut self) -> Result<(), Lost> {
         let (memory, link) = Memory::create(&self.shared.bell).map_err(|error| match error {
             RegionError::Os(error) => Lost::Os(error),
@@ -114,7 +114,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Keeps the pool until it is closed and done, or terminated.
+    /// Runs until the pool is closed and done, or terminated.
     pub(super) fn run(mut self) -> Result<(), ShutdownError> {
         let _guard = FailAll(Arc::clone(&self.shared));
         let mut done = Vec::new();
@@ -139,7 +139,7 @@ impl Keeper {
         ended
     }
 
-    /// Does everything that can be done now.
+    /// Does everything that is due.
     fn turn(&mut self, dispatcher: &mut Dispatcher, done: &mut Vec<Done>) -> Next {
         let now = Instant::now();
         self.take_in(dispatcher, done, now);
@@ -176,7 +176,7 @@ impl Keeper {
         Next::Sleep(times.into_iter().flatten().min())
     }
 
-    /// Takes results, and looks after workers that have ended.
+    /// Takes results, and handles workers that have ended.
     fn take_in(&mut self, dispatcher: &mut Dispatcher, done: &mut Vec<Done>, now: Instant) {
         for at in dispatcher.collect(done) {
             // It has overwritten what it shares with the pool: it cannot be given anything any more.
@@ -263,7 +263,7 @@ impl Keeper {
         dispatcher.workers.iter().for_each(|worker| worker.note_pool_asleep(false));
     }
 
-    /// Looks for results for a while; whether there are any.
+    /// Checks for results for a while. Returns whether there are any.
     fn spin(&self) -> bool {
         let begin = Instant::now();
         while begin.elapsed() < SPIN {
@@ -276,7 +276,7 @@ impl Keeper {
     }
 }
 
-/// Fails what is left when the thread ends, however it does: nothing waits for a result that never comes.
+/// Fails all remaining jobs when the thread ends, in any way, so that nothing waits for a result forever.
 struct FailAll(Arc<Shared>);
 
 impl Drop for FailAll {

@@ -22,7 +22,7 @@ const REORDERED: usize = 1024;
 struct Tray {
     outcomes: Mutex<Vec<(u64, Outcome)>>,
     arrived: Condvar,
-    /// The map was dropped: what has not begun need not begin.
+    /// The map was dropped, so jobs that have not begun are cancelled.
     is_dropped: AtomicBool,
 }
 
@@ -143,7 +143,7 @@ pub struct Map<'pool, I: Iterator, T> {
     returns: PhantomData<fn() -> T>,
 }
 
-/// The results of [`Pool::map_unordered`](super::Pool::map_unordered), as they come.
+/// The results of [`Pool::map_unordered`](super::Pool::map_unordered), in the order of their arrival.
 #[must_use = "a map is lazy: it submits items as its results are taken"]
 pub struct MapUnordered<'pool, I: Iterator, T> {
     feed: Feed<'pool, I>,
@@ -206,7 +206,7 @@ impl<I: Iterator<Item: Message>, T: Message> Iterator for Map<'_, I, T> {
 }
 
 impl<I: Iterator<Item: Message>, T: Message> Iterator for MapUnordered<'_, I, T> {
-    /// The item's place among the items, from 0, and its result.
+    /// The index of the item, and its result.
     type Item = (u64, Result<T, JobError>);
 
     fn next(&mut self) -> Option<Self::Item> {

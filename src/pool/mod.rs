@@ -1,4 +1,4 @@
-//! Work handed to processes: results in order, every crash isolated.
+//! Worker processes that run jobs: results in order, every crash isolated.
 //!
 //! ```no_run
 //! use proclab::pool::{JobError, Pool};
@@ -16,28 +16,28 @@
 //! }
 //! ```
 //!
-//! # How it is kept
+//! # Implementation
 //! Each worker shares memory with the pool: a ring of jobs, a ring of results, and a word in which it claims each job
 //! before it runs it (`memory`). A result is published, by one store, before the next job is claimed. So when a worker
-//! ends, at any instruction, the pool knows which one job is lost with it. A thread of the pool's (`keeper`) does all
-//! that is to be done (`dispatcher`), and sleeps on descriptors otherwise.
+//! ends, at any instruction, the pool knows which one job is lost with it. The pool's thread (`keeper`) does
+//! what is due (`dispatcher`), and otherwise sleeps on descriptors.
 //!
-//! The files read in this order: the shared memory (`ring`, `memory`), what a job is (`job`, `bytes`, `sink`), the
-//! worker's side (`worker`), the pool's side (`roster`, `dispatcher`, `keeper`), and then what its user holds.
+//! Read the files in this order: the shared memory (`ring`, `memory`), what a job is (`job`, `bytes`, `sink`), the
+//! worker's side (`worker`), the pool's side (`roster`, `dispatcher`, `keeper`), and then the public types.
 
-/// Jobs in the order in which they are done.
+/// Jobs in the order in which they complete.
 mod as_completed;
-/// How a pool is made.
+/// The options of a pool.
 mod builder;
 /// Encoded values.
 mod bytes;
-/// Jobs that are not tried any more.
+/// Jobs that failed for good.
 mod dead_letter;
-/// What waits, who works on what.
+/// Which jobs wait, and which worker has which job.
 mod dispatcher;
 /// The errors.
 mod error;
-/// The result of a job.
+/// A submitted job and its result.
 mod handle;
 /// A function and its arguments.
 mod job;
@@ -60,7 +60,7 @@ mod worker;
 
 pub use as_completed::{AsCompleted, as_completed};
 pub use builder::Builder;
-pub use dead_letter::{DeadLetter, MAX_DEAD_LETTERS};
+pub use dead_letter::{DeadJob, MAX_DEAD_LETTERS};
 pub use dispatcher::Progress;
 pub use error::{BuildError, JobError, Lost, ResultTimeoutError, SubmitError};
 pub use handle::JobHandle;

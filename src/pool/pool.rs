@@ -1,8 +1,8 @@
-//! The pool as its user holds it.
+//! The pool.
 
 use super::builder::Builder;
 use super::bytes::Bytes;
-use super::dead_letter::DeadLetter;
+use super::dead_letter::DeadJob;
 use super::dispatcher::{Phase, Progress};
 use super::error::{BuildError, JobError, SubmitError};
 use super::handle::{JobHandle, Slot};
@@ -18,19 +18,19 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// Processes that run jobs: the shape of Python's `concurrent.futures` and `multiprocessing.Pool`.
+/// Worker processes that run jobs, like Python's `concurrent.futures` and `multiprocessing.Pool`.
 ///
-/// A job is a function and its arguments, as the body of a [`Process`](crate::Process): a `fn` or a closure that captures
+/// A job is a function and its arguments, like the body of a [`Process`](crate::Process): a `fn` or a closure that captures
 /// nothing, with up to six arguments; arguments and results are any serde types. Jobs begin in the order in which they
 /// were submitted, except those that are tried again.
 ///
 /// # Failure
 /// A job that panics, crashes, exits, is killed, or exceeds its limits costs that job alone, and says why
-/// ([`JobError`]). Its worker is replaced, and what that had not begun is run elsewhere: which job a worker has begun is
-/// known to the instruction, so no job is run twice or lost because of another.
+/// ([`JobError`]). Its worker is replaced, and the jobs that the worker had not begun run elsewhere. The pool knows, to
+/// the instruction, which job a worker has begun, so no job is run twice or lost because of another.
 ///
 /// # When it is dropped
-/// It finishes what was submitted, as [`shutdown`](Pool::shutdown). In a panic it is [terminated](Pool::terminate). If
+/// It finishes the submitted jobs, like [`shutdown`](Pool::shutdown). In a panic it is [terminated](Pool::terminate). If
 /// this process is killed, the kernel kills the workers.
 ///
 /// # Threads and processes
@@ -62,7 +62,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool with as many workers as there are processors that this process may use.
+    /// Creates a pool with one worker per processor that this process may use.
     ///
     /// ```no_run
     /// # proclab::child_entry();
@@ -77,11 +77,17 @@ impl Pool {
     }
 
     /// The options of a pool.
+    ///
+    /// ```no_run
+    /// let pool = proclab::pool::Pool::builder().workers(2).build()?;
+    /// # drop(pool);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder() -> Builder {
         Builder::new()
     }
 
-    /// Submits a job and returns at once.
+    /// Submits a job and returns immediately.
     ///
     /// ```no_run
     /// # use proclab::pool::Pool;
@@ -103,7 +109,7 @@ impl Pool {
         self.submit_with(JobOptions::new(), target, args)
     }
 
-    /// Submits a job that has limits, or is tried again if it fails.
+    /// Submits a job with limits or retries.
     ///
     /// ```no_run
     /// # use proclab::pool::{JobOptions, Pool};
@@ -158,9 +164,9 @@ impl Pool {
 
     /// Runs `target` on each item; the results are in the order of the items.
     ///
-    /// It is lazy: items are taken from the iterator as workers have room for them, which is measured, and never all at
-    /// once, so it may be endless. An item that fails is an error in its place, and the others go on. A function with
-    /// several arguments takes items that are tuples. Dropping the map gives up what has not begun.
+    /// It is lazy: items are taken from the iterator as workers have room for them, which is measured, so the iterator may
+    /// be infinite. An item that fails is an error in its place; the others continue. A function with several arguments
+    /// takes tuples. Dropping the map cancels the items that have not begun.
     ///
     /// ```no_run
     /// # use proclab::pool::Pool;
@@ -209,7 +215,7 @@ impl Pool {
         Map::new(&self.shared, function_of(target), options, items.into_iter())
     }
 
-    /// As [`map`](Pool::map), but gives each result as it comes, with its item's place among the items, from 0.
+    /// As [`map`](Pool::map), but returns each result as it arrives, with the index of its item.
     ///
     /// ```no_run
     /// # use proclab::pool::Pool;
@@ -258,17 +264,29 @@ impl Pool {
         MapUnordered::new(&self.shared, function_of(target), options, items.into_iter())
     }
 
-    /// How many workers it has, those included that are just being replaced.
+    /// The number of workers, including those that are being replaced.
+    ///
+    /// ```no_run
+    /// let pool = proclab::pool::Pool::builder().workers(2).build()?;
+    /// assert_eq!(pool.workers(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn workers(&self) -> usize {
         self.workers
     }
 
-    /// The PIDs of the workers that live, in no order.
+    /// The PIDs of the live workers, in no particular order.
+    ///
+    /// ```no_run
+    /// let pool = proclab::pool::Pool::builder().workers(2).build()?;
+    /// assert_eq!(pool.worker_pids().len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn worker_pids(&self) -> Vec<Pid> {
         self.shared.dispatcher().workers.iter().map(|worker| worker.child.pid()).collect()
     }
 
-    /// How far it has come.
+    /// The progress of its jobs.
     ///
     /// ```no_run
     /// # use proclab::pool::Pool;
@@ -281,7 +299,7 @@ impl Pool {
         self.shared.dispatcher().snapshot()
     }
 
-    /// Takes the jobs that failed as often as they were to be tried, oldest first. Up to
+    /// Takes the jobs whose attempts have all failed, oldest first. Up to
     /// [`MAX_DEAD_LETTERS`](super::MAX_DEAD_LETTERS) are kept.
     ///
     /// ```no_run
@@ -293,29 +311,50 @@ impl Pool {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn take_dead_letters(&self) -> Vec<DeadLetter> {
+    pub fn take_dead_letters(&self) -> Vec<DeadJob> {
         self.shared.dispatcher().take_dead_letters()
     }
 
-    /// Takes no more jobs; those that were submitted are done.
+    /// Refuses further jobs; those that were submitted are completed.
+    ///
+    /// ```no_run
+    /// let pool = proclab::pool::Pool::new()?;
+    /// pool.close();
+    /// assert!(pool.submit(|n: u64| n * n, 7).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) {
         self.enter(Phase::Closing);
     }
 
-    /// Closes the pool, waits until every job is done, and has the workers end by themselves.
+    /// Closes the pool, waits until every job is done, and lets the workers exit.
+    ///
+    /// ```no_run
+    /// let pool = proclab::pool::Pool::new()?;
+    /// let job = pool.submit(|n: u64| n * n, 7)?;
+    /// pool.shutdown()?;
+    /// assert_eq!(job.result()?, 49);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`ShutdownError`] names workers that could not be ended.
+    /// [`ShutdownError`] with the workers that could not be ended.
     pub fn shutdown(&self) -> Result<(), ShutdownError> {
         self.enter(Phase::Closing);
         self.join()
     }
 
-    /// Kills the workers, and the programs that they have started, at once. Jobs that are not done fail with
+    /// Kills the workers, and the programs that they started, immediately. Jobs that are not done fail with
     /// [`JobError::Terminated`].
     ///
+    /// ```no_run
+    /// let pool = proclab::pool::Pool::new()?;
+    /// pool.terminate()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`ShutdownError`] names workers that could not be ended.
+    /// [`ShutdownError`] with the workers that could not be ended.
     pub fn terminate(&self) -> Result<(), ShutdownError> {
         self.enter(Phase::Terminated);
         self.join()
@@ -354,6 +393,12 @@ where
 
 impl Builder {
     /// Starts the workers. They initialize themselves while this process goes on.
+    ///
+    /// ```no_run
+    /// let pool = proclab::pool::Pool::builder().workers(2).build()?;
+    /// assert_eq!(pool.submit(|n: u64| n * n, 7)?.result()?, 49);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`BuildError`]; no worker is left then.

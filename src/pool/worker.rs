@@ -50,7 +50,7 @@ where
     unsafe { call_by_type::<F, M>(args) };
     memory.set_ready();
     let mut worker = Worker { memory, head: 0, tail: 0, number: 0, limits_cpu: false };
-    // What the pool would never write: there is nothing to be trusted any more.
+    // The pool never writes this: the memory is corrupt.
     if worker.run_jobs().is_err() {
         std::process::exit(1);
     }
@@ -91,7 +91,7 @@ impl Worker {
             self.limit_cpu(head.cpu_seconds);
             call = run_at(head.place, call);
             self.send_result(call.kind, &call.result)?;
-            // One large message should not be kept for ever.
+            // The buffer of one large message should not be kept forever.
             call.args.shrink_to(CAPACITY);
             call.result.shrink_to(CAPACITY);
         }

@@ -1,4 +1,4 @@
-//! A child as its parent holds it.
+//! A child, as its parent sees it.
 
 use super::error::{JoinError, ResultError};
 use super::exit::{Exit, Signal};
@@ -23,13 +23,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-/// A child process: everything about it but its result. Clones are the same child.
+/// A child process, without its result. Clones are the same child.
 #[derive(Clone)]
 pub struct Handle(Arc<Core>);
 
 struct Core {
     pid: Pid,
-    /// The process that made it, which alone can wait for it.
+    /// The process that started it, the only one that can wait for it.
     parent: Pid,
     name: String,
     daemon: bool,
@@ -52,42 +52,119 @@ enum Status {
 
 impl Handle {
     /// The child's PID. After it was reaped the number may be another process's.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(work))?;
+    /// println!("it runs as {}", child.pid());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pid(&self) -> Pid {
         self.0.pid
     }
 
     /// The PID of its parent, the process that started it.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(work))?;
+    /// assert_eq!(child.ppid().as_raw().unsigned_abs(), std::process::id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ppid(&self) -> Pid {
         self.0.parent
     }
 
     /// Its name.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(work).name("worker"))?;
+    /// assert_eq!(child.name(), "worker");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
     /// Whether it is a daemon.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(work).daemon(true))?;
+    /// assert!(child.is_daemon());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_daemon(&self) -> bool {
         self.0.daemon
     }
 
     /// How it was started.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(work))?;
+    /// assert_eq!(child.start_method(), proclab::StartMethod::Spawn);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn start_method(&self) -> StartMethod {
         self.0.method
     }
 
     /// Whether it is alive, running or stopped. Never blocks.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(work))?;
+    /// while child.is_alive() {
+    ///     std::thread::yield_now();
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_alive(&self) -> bool {
         self.exit().is_none() && self.0.parent == Pid::this()
     }
 
     /// How it ended; `None` while it is alive. Never blocks; reaps it if it has ended.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(work))?;
+    /// match child.exit() {
+    ///     None => println!("it runs"),
+    ///     Some(exit) => println!("it has ended: {exit}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn exit(&self) -> Option<Exit> {
         self.settle().ok().flatten()
     }
 
     /// Blocks until it has ended, reaps it, and returns how it ended. Any number of threads may join it, any
     /// number of times.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(work))?;
+    /// assert_eq!(child.join()?, proclab::Exit::Code(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`JoinError`]; the child is unaffected.
@@ -97,6 +174,19 @@ impl Handle {
 
     /// As [`join`](Handle::join), but waits at most `timeout`, and never less: `None` if the child is still alive.
     /// With a timeout of zero it does not wait.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// use std::time::Duration;
+    ///
+    /// let child = supervisor.start(Process::new(work))?;
+    /// if child.join_timeout(Duration::from_secs(5))?.is_none() {
+    ///     child.kill()?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`join`](Handle::join).
@@ -119,6 +209,16 @@ impl Handle {
     /// Asks it to end (`SIGTERM`) and returns at once, while it may still be alive. Does nothing if it has already
     /// ended.
     ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn sleep() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(sleep))?;
+    /// child.terminate()?;
+    /// child.join()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// `EPERM` when it has changed to another user.
     pub fn terminate(&self) -> io::Result<()> {
@@ -127,6 +227,16 @@ impl Handle {
 
     /// Kills it (`SIGKILL`) and returns at once.
     ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn sleep() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(sleep))?;
+    /// child.kill()?;
+    /// child.join()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`terminate`](Handle::terminate).
     pub fn kill(&self) -> io::Result<()> {
@@ -134,6 +244,18 @@ impl Handle {
     }
 
     /// Sends it any signal.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn sleep() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// use proclab::Signal;
+    ///
+    /// let child = supervisor.start(Process::new(sleep))?;
+    /// child.signal(Signal::STOP)?;
+    /// child.signal(Signal::CONT)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`terminate`](Handle::terminate); `EINVAL` for a number that is not a signal.
@@ -153,6 +275,16 @@ impl Handle {
     /// Reaps a child that was started with [`leave_zombie`](super::Process::leave_zombie) and has
     /// ended, and returns how it ended. `None` while it is alive.
     ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(work).leave_zombie(true))?;
+    /// child.join()?; // `ps` shows a zombie
+    /// child.reap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`JoinError`].
     pub fn reap(&self) -> Result<Option<Exit>, JoinError> {
@@ -168,7 +300,7 @@ impl Handle {
     /// `ESRCH` when the group is empty.
     pub(crate) fn signal_group(&self, signal: i32) -> io::Result<()> {
         match pidfd::send_signal_to_group(self.as_fd(), signal) {
-            // Refused by a sandbox, perhaps: the other call tells.
+            // A sandbox may refuse this call; the other one decides.
             Some(Err(error)) if !pidfd::is_gone(&error) => {}
             Some(answer) => return answer,
             None => {}
@@ -199,7 +331,7 @@ impl Handle {
         }
     }
 
-    /// How it ended, if that is known already.
+    /// How it ended, if that is already known.
     pub(super) fn known_exit(&self) -> Result<Option<Exit>, JoinError> {
         let status = *self.status();
         match status {
@@ -224,7 +356,10 @@ impl Handle {
         let Some(exit) = poll_exit(self.as_fd(), if leave { Zombie::Leave } else { Zombie::Reap })? else {
             return Ok(None);
         };
-        // Out of its family's set: it is reaped, or it is a zombie that would be ready for ever.
+        if matches!(*status, Status::Running) {
+            event!(INFO, name = self.name(), pid = self.pid().as_raw(), %exit, "process ended");
+        }
+        // Out of its family's set: it is reaped, or it is a zombie that would stay ready forever.
         if let Some(family) = self.0.family.upgrade() {
             family.let_go(self);
         }
@@ -247,7 +382,7 @@ impl Handle {
         }
     }
 
-    /// Runs `action` unless its end has been seen; it is not seen meanwhile.
+    /// Runs `action` unless its end was observed; it is not observed meanwhile.
     pub(crate) fn if_running(&self, action: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let status = self.status();
         if matches!(*status, Status::Running) { action() } else { Ok(()) }
@@ -313,8 +448,8 @@ fn attend(children: &[Handle], deadline: Deadline) -> Result<(), JoinError> {
             families.push(family);
         }
     }
-    // By number: another thread that takes the last report closes the socket. At worst this wait then
-    // ends for nothing; the child's end is seen on its pidfd.
+    // By number: another thread that takes the last report closes the socket. At worst this wait
+    // ends without a reason; the child's end is seen on its pidfd.
     let reports: Vec<(usize, RawFd)> =
         children.iter().enumerate().filter_map(|(at, child)| Some((at, child.inbox().socket()?))).collect();
     let mut sources: Vec<RawFd> = children.iter().map(|child| child.as_fd().as_raw_fd()).collect();
@@ -347,7 +482,7 @@ fn attend(children: &[Handle], deadline: Deadline) -> Result<(), JoinError> {
 /// Why a child will never be ready.
 #[derive(Debug)]
 pub(crate) enum Unready {
-    /// It has said why.
+    /// It reported why.
     Told(NotReady),
     /// It died.
     Died(Exit),
@@ -391,8 +526,17 @@ impl<T: Message + Send + 'static> Child<T> {
 
     /// Waits for the child and returns what its body returned. The value can be taken once.
     ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(|a: u32, b: u32| a + b).args((2, 3)))?;
+    /// assert_eq!(child.result()?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`ResultError`]: it panicked, was killed, or exited by itself.
+    /// [`ResultError`]: it panicked, was killed, or exited.
     pub fn result(&self) -> Result<T, ResultError> {
         let name = || self.name().to_owned();
         let exit = self.join().map_err(|source| ResultError::Join { name: name(), source })?;
@@ -411,7 +555,7 @@ impl<T: Message + Send + 'static> Child<T> {
         }
     }
 
-    /// Waits until the child has its arguments, or returns why it never will have them; it is then reaped.
+    /// Waits until the child has its arguments, or returns why it never will; it is then reaped.
     pub(crate) fn await_report(&self) -> Result<Option<Unready>, JoinError> {
         loop {
             let exit = self.known_exit()?;
@@ -434,7 +578,19 @@ impl<T: Message + Send + 'static> Child<T> {
         }
     }
 
-    /// What the child panicked with, if it did; known once it has been [joined](Handle::join).
+    /// The panic of the child, if it panicked; known once it has been [joined](Handle::join).
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(work))?;
+    /// child.join()?;
+    /// if let Some(panic) = child.panic() {
+    ///     println!("it panicked: {}", panic.message);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn panic(&self) -> Option<super::Panic> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).panic()
     }
@@ -465,17 +621,41 @@ impl<T> Child<T> {
     /// The pipe from its standard output, if that is [`piped`](super::Stdio::piped); it can be taken once.
     ///
     /// A child that has filled the pipe waits until it is read: read first, then join.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Stdio, Supervisor};
+    /// # let supervisor = Supervisor::new()?;
+    /// use std::io::Read;
+    ///
+    /// let child = supervisor.start(Process::new(|| println!("hello")).stdout(Stdio::piped()))?;
+    /// let mut text = String::new();
+    /// child.take_stdout().expect("it is piped").read_to_string(&mut text)?;
+    /// assert_eq!(text, "hello\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn take_stdout(&self) -> Option<ChildOutput> {
         self.pipes().stdout.take()
     }
 
     /// The pipe from its standard error, as [`take_stdout`](Child::take_stdout).
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Stdio, Supervisor};
+    /// # let supervisor = Supervisor::new()?;
+    /// use std::io::Read;
+    ///
+    /// let child = supervisor.start(Process::new(|| eprintln!("oh")).stderr(Stdio::piped()))?;
+    /// let mut text = String::new();
+    /// child.take_stderr().expect("it is piped").read_to_string(&mut text)?;
+    /// assert_eq!(text, "oh\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn take_stderr(&self) -> Option<ChildOutput> {
         self.pipes().stderr.take()
     }
 
-    /// What it writes to those of its standard output and error that are [`piped`](super::Stdio::piped) and not taken
-    /// yet, line by line, with its name.
+    /// What it writes to those of its standard output and error that are [`piped`](super::Stdio::piped) and were not
+    /// taken, line by line, with its name.
     ///
     /// ```no_run
     /// use proclab::{Process, Stdio, Supervisor};
@@ -499,6 +679,15 @@ impl<T> Child<T> {
     }
 
     /// The child without the type of its result.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// let children = [supervisor.start(Process::new(work))?.handle().clone()];
+    /// proclab::wait_any(&children, None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn handle(&self) -> &Handle {
         &self.handle
     }

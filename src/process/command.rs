@@ -23,24 +23,24 @@ pub enum CommandError {
     /// There is no such program.
     #[error("there is no program `{program}`, neither as a path nor in PATH")]
     NotFound {
-        /// As it was asked for.
+        /// The program, as it was requested.
         program: String,
     },
-    /// It is there, and the program that would have to run it is not.
+    /// The program exists, but its interpreter does not.
     #[error("`{program}` cannot be executed: it needs {interpreter}, which does not exist")]
     NoInterpreter {
-        /// As it was asked for.
+        /// The program, as it was requested.
         program: String,
         /// The interpreter in its first line, or the loader of a binary program.
         interpreter: String,
     },
-    /// It is there and may not be run.
+    /// The program exists but cannot be executed.
     #[error("`{program}` may not be executed: it is not a program, or its permissions forbid it")]
     NotExecutable {
-        /// As it was asked for.
+        /// The program, as it was requested.
         program: String,
     },
-    /// An argument holds a NUL byte, which no program can be given.
+    /// An argument contains a NUL byte.
     #[error("argument {index} holds a NUL byte, which no program can be given")]
     Nul {
         /// Its number; 0 is the program.
@@ -49,9 +49,9 @@ pub enum CommandError {
     /// The system refused.
     #[error("`{program}` could not be started")]
     Os {
-        /// As it was asked for.
+        /// The program, as it was requested.
         program: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -98,7 +98,7 @@ fn interpreter(file: &Path) -> Option<String> {
     Some(format!("the interpreter `{}`", name.escape_debug()))
 }
 
-/// A child at the gate: it has a PID and can be attached to, and runs nothing of the program yet.
+/// A child that is held: it has a PID and can be attached to, but executes nothing of the program yet.
 #[derive(Debug)]
 pub struct HeldCommand {
     program: String,
@@ -137,7 +137,7 @@ impl HeldCommand {
         self.at_gate.pid()
     }
 
-    /// Opens the gate: the child becomes the program.
+    /// Releases the child: it becomes the program.
     ///
     /// # Errors
     /// [`CommandError::NotFound`], [`CommandError::NotExecutable`] and the like; the child is then reaped.
@@ -158,7 +158,7 @@ impl HeldCommand {
 }
 
 impl RunningCommand {
-    /// When the gate was opened, `CLOCK_MONOTONIC` nanoseconds: from then on the child was awake.
+    /// When the child was released, in nanoseconds of `CLOCK_MONOTONIC`.
     pub fn released_ns(&self) -> u64 {
         self.released_ns
     }
@@ -168,7 +168,7 @@ impl RunningCommand {
         self.pid
     }
 
-    /// How it ended, once it has; it stays a zombie, so that `/proc` can still be asked about it.
+    /// How it ended, once it has; it stays a zombie, so that `/proc` still describes it.
     ///
     /// # Errors
     /// `ECHILD` when other code in this process has reaped it.
@@ -196,10 +196,9 @@ impl RunningCommand {
         Ok(try_wait(Whose::Pidfd(self.pidfd.as_fd()), Zombie::Reap)?.map(|ended| ended.how.into()))
     }
 
-    /// Sends it a signal; one that is gone already is no error.
+    /// Sends it a signal. It is not an error if it has already ended.
     ///
-    /// A command that would never hear of SIGTERM, because that was ignored or blocked when this program was started and
-    /// so when the command was, is killed instead.
+    /// A command that ignores or blocks SIGTERM, because this program did when it was started, is killed instead.
     pub fn signal(&self, signal: i32) {
         let is_deaf = signal == Signal::TERM.0
             && signal::inherited().holds_back(signal)

@@ -1,4 +1,4 @@
-//! Who this process is, and who its parent was when it began.
+//! This process, and the parent that started it.
 
 use crate::sys::pid::Pid;
 use crate::sys::{pidfd, poll, task};
@@ -35,16 +35,28 @@ pub struct Current {
 
 impl Current {
     /// Its name; `MainProcess` for a process that no supervisor started, as in Python.
+    ///
+    /// ```
+    /// assert_eq!(proclab::current().name(), "MainProcess");
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether it is a daemon: it may have no children, and ends with its supervisor.
+    ///
+    /// ```
+    /// assert!(!proclab::current().is_daemon());
+    /// ```
     pub fn is_daemon(&self) -> bool {
         self.daemon
     }
 
     /// How it was started; `None` if no supervisor started it.
+    ///
+    /// ```
+    /// assert_eq!(proclab::current().start_method(), None);
+    /// ```
     pub fn start_method(&self) -> Option<StartMethod> {
         self.method
     }
@@ -59,22 +71,55 @@ pub struct Parent {
 }
 
 impl Parent {
-    /// Its PID; it may be another process's once the parent has ended.
+    /// Its PID. Once the parent has ended, it may be reused.
+    ///
+    /// ```
+    /// if let Some(parent) = proclab::parent() {
+    ///     println!("started by {}", parent.pid());
+    /// }
+    /// ```
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// if let Some(parent) = proclab::parent() {
+    ///     println!("started by {}", parent.name());
+    /// }
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether it is alive. A stopped parent is.
+    ///
+    /// ```
+    /// fn work() {
+    ///     while proclab::parent().is_some_and(|parent| parent.is_alive()) {
+    ///         // One piece of work …
+    ///     }
+    /// }
+    /// # let _ = work;
+    /// ```
     pub fn is_alive(&self) -> bool {
         !self.wait_timeout(Duration::ZERO)
     }
 
     /// Waits until it has ended, at most `timeout`; returns whether it has.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// fn tidy_up() {
+    ///     let parent = proclab::parent().expect("a supervisor started this");
+    ///     if parent.wait_timeout(Duration::from_secs(60)) {
+    ///         println!("the parent has ended");
+    ///     }
+    /// }
+    /// # let _ = tidy_up;
+    /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         let deadline = poll::Deadline::after(timeout);
         poll::readable(&[self.as_fd()], deadline).is_ok_and(|ready| ready[0])
@@ -89,6 +134,10 @@ impl AsFd for Parent {
 }
 
 /// This process.
+///
+/// ```
+/// println!("this is {}", proclab::current().name());
+/// ```
 pub fn current() -> Current {
     let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
     current.clone().unwrap_or_else(|| Current {
@@ -100,6 +149,10 @@ pub fn current() -> Current {
 }
 
 /// The process that started this one; `None` in a program that no supervisor started.
+///
+/// ```
+/// assert!(proclab::parent().is_none()); // no supervisor started this program
+/// ```
 pub fn parent() -> Option<Parent> {
     current().parent
 }
@@ -107,7 +160,7 @@ pub fn parent() -> Option<Parent> {
 /// Sets up this fresh child as `identity` says.
 ///
 /// # Errors
-/// When the parent is gone already: then there is nothing left to do here.
+/// When the parent has ended: then there is nothing left to do.
 pub(crate) fn become_child(identity: Identity) -> io::Result<()> {
     task::die_with_parent(identity.die_with_parent)?;
     // The parent may have died before the call above, or before the pidfd was opened, and its number

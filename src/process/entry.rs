@@ -1,4 +1,4 @@
-//! The entry of a fresh copy of the executable: from `main` to the body that its parent chose.
+//! The entry point of a fresh copy of the executable: from `main` to the body that its parent chose.
 //!
 //! The parent runs its own executable again, with a mark in the arguments and the receiving socket of
 //! a channel as standard input. The first message on it says which function to run, by its distance
@@ -36,12 +36,12 @@ pub(crate) struct Boot {
     pub(crate) report: Sender<()>,
 }
 
-/// A fresh child that knows who it is and can receive its arguments.
+/// A fresh child that is set up and can receive its arguments.
 #[derive(Debug)]
 pub(crate) struct FreshStart {
     args: Receiver<Boot>,
     report: Sender<()>,
-    /// What is left to be applied, unless something was refused.
+    /// The settings that are left to be applied, unless one was refused.
     settings: Result<Applied, Refusal>,
 }
 
@@ -63,7 +63,7 @@ impl FreshStart {
                 live(body, value, &report)
             }
             Err(error) => {
-                // If the parent is gone, there is no process to report to.
+                // If the parent has ended, there is no process to report to.
                 let obstacle = Obstacle::new(error.to_string(), error.errno());
                 let _ = report.send(Report::BadArgs(obstacle));
                 std::process::exit(1)
@@ -93,7 +93,7 @@ impl Boot {
     }
 }
 
-/// What this child has open, out of the way of the numbers under which it is passed descriptors.
+/// The descriptors of this child, moved away from the numbers under which it is passed others.
 struct Room {
     settings: Applied,
     args: Receiver<Boot>,
@@ -139,33 +139,40 @@ pub(crate) unsafe fn receive_boot(socket: BorrowedFd<'_>) -> std::io::Result<()>
     Ok(())
 }
 
-/// Where this executable begins in memory. In a static program, where that cannot be asked, one function
-/// stands for it: nothing moves within an executable.
+/// The beginning of this executable in memory. In a static program, where it is unknown, one function takes its place:
+/// distances within an executable do not change.
 fn base() -> usize {
     static BASE: OnceLock<usize> = OnceLock::new();
     let anchor = child_entry as *const () as usize;
     *BASE.get_or_init(|| object::base_of(anchor).unwrap_or(anchor))
 }
 
-/// How far `fresh` lies behind where the executable begins; `None` if it is in a library.
+/// The distance of `fresh` from the beginning of the executable; `None` if it is in a library.
 pub(crate) fn place_of(fresh: fn(FreshStart) -> !) -> Option<usize> {
     place_of_address(fresh as usize)
 }
 
-/// How far a function at `address` lies behind where the executable begins; `None` if it is in a library.
+/// The distance of a function at `address` from the beginning of the executable; `None` if it is in a library.
 pub(crate) fn place_of_address(address: usize) -> Option<usize> {
     let is_ours = object::base_of(address).is_none_or(|base_of| base_of == base());
     is_ours.then(|| address.wrapping_sub(base()))
 }
 
-/// Makes a fresh copy of this program a child: call it first in `main`.
+/// Turns a fresh copy of this program into a child. Call it first in `main`.
 ///
 /// In a program that was started in any other way it returns at once. In a copy that a supervisor started with
 /// [`StartMethod::Spawn`](crate::StartMethod::Spawn) or `ForkServer` it runs the body and ends the
-/// process, so that no child executes the rest of `main`. Whatever stands *before* it in `main` is executed in
+/// process, so that no child executes the rest of `main`. What comes *before* it in `main` is executed in
 /// every child too.
 ///
 /// A test harness has a `main` of its own: use [`child_entry_before_main!`](crate::child_entry_before_main).
+///
+/// ```
+/// fn main() {
+///     proclab::child_entry();
+///     // The program itself …
+/// }
+/// ```
 pub fn child_entry() {
     ENTERED.store(true, Ordering::Release);
     if is_marked() {
@@ -173,13 +180,13 @@ pub fn child_entry() {
     }
 }
 
-/// The address of a function that lies so far behind where the executable begins, in this process.
+/// The address, in this process, of a function at this distance from the beginning of the executable.
 pub(crate) fn address_of_place(place: usize) -> usize {
     base().wrapping_add(place)
 }
 
-/// Calls [`child_entry`](crate::child_entry) before `main`, for a test harness whose `main` is not
-/// yours: once in the crate, outside of any function.
+/// Calls [`child_entry`](crate::child_entry) before `main`, for a test harness with a `main` of its own. Invoke it
+/// once in the crate, outside any function.
 ///
 /// ```
 /// proclab::child_entry_before_main!();
@@ -189,7 +196,7 @@ pub(crate) fn address_of_place(place: usize) -> usize {
 macro_rules! child_entry_before_main {
     () => {
         #[used]
-        // The loader calls what stands in this section before `main`, and the C library has put the
+        // The loader calls the functions in this section before `main`, and the C library has put the
         // program's arguments in place by then.
         #[cfg_attr(all(), unsafe(link_section = ".init_array"))]
         static PROCLAB_CHILD_ENTRY: extern "C" fn() = {
@@ -206,7 +213,7 @@ pub(crate) fn has_entered() -> bool {
     ENTERED.load(Ordering::Acquire)
 }
 
-/// Whether a supervisor made this process as a fresh copy.
+/// Whether a supervisor started this process as a fresh copy.
 fn is_marked() -> bool {
     std::env::args_os().nth(1).is_some_and(|arg| arg == MARK)
 }
@@ -228,7 +235,7 @@ fn enter() -> ! {
     };
     match boot.recv() {
         Ok(message) => message.run(boot),
-        // The parent is gone.
+        // The parent has ended.
         Err(_) => std::process::exit(1),
     }
 }

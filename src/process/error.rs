@@ -28,8 +28,8 @@ pub enum StartError {
         /// How many there are, the caller's included.
         n_threads: usize,
     },
-    /// The fork server has several threads before it has run any code of this program: a library that is loaded
-    /// with it started them.
+    /// The fork server has several threads before it runs any code of this program, because a library that is loaded with
+    /// it started them.
     #[error(
         "the fork server has {n_threads} threads before it begins, started by a library that is loaded with this program: use StartMethod::Spawn"
     )]
@@ -50,7 +50,7 @@ pub enum StartError {
     Args {
         /// The process's name.
         name: String,
-        /// What is wrong with them.
+        /// The reason.
         reason: String,
     },
     /// A setting is refused: a working directory that does not exist, a limit that may not be raised, and the like.
@@ -58,7 +58,7 @@ pub enum StartError {
     Setting {
         /// The process's name.
         name: String,
-        /// The builder's method, with what it was given.
+        /// The builder's method, with its argument.
         setting: String,
         /// Why it is refused.
         source: io::Error,
@@ -80,9 +80,9 @@ pub enum StartError {
     Os {
         /// The process's name.
         name: String,
-        /// What was tried.
+        /// The operation.
         operation: &'static str,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -130,18 +130,18 @@ pub enum ResultError {
     Unreadable {
         /// The process's name.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// The system refused what the result needs, as descriptors for the handles in it.
+    /// The system refused a resource that the result needs, such as descriptors for the handles in it.
     #[error("the result of process `{name}` cannot be passed")]
     Os {
         /// The process's name.
         name: String,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The result was taken before.
+    /// The result was already taken.
     #[error("the result of process `{name}` was taken already")]
     Taken {
         /// The process's name.
@@ -152,7 +152,7 @@ pub enum ResultError {
     Join {
         /// The process's name.
         name: String,
-        /// Why not.
+        /// The reason.
         source: JoinError,
     },
 }

@@ -52,12 +52,26 @@ pub enum Exit {
 
 impl Exit {
     /// Whether it exited with code 0.
+    ///
+    /// ```
+    /// use proclab::{Exit, Signal};
+    ///
+    /// assert!(Exit::Code(0).success());
+    /// assert!(!Exit::Signal { signal: Signal::KILL, core_dumped: false }.success());
+    /// ```
     pub fn success(self) -> bool {
         self == Exit::Code(0)
     }
 
     /// The number that Python's `Process.exitcode` gives: the code, a signal's number made negative,
     /// and `None` where the status was stolen.
+    ///
+    /// ```
+    /// use proclab::{Exit, Signal};
+    ///
+    /// assert_eq!(Exit::Code(3).python(), Some(3));
+    /// assert_eq!(Exit::Signal { signal: Signal::KILL, core_dumped: false }.python(), Some(-9));
+    /// ```
     pub fn python(self) -> Option<i32> {
         match self {
             Exit::Code(code) => Some(code),

@@ -18,7 +18,7 @@ pub(crate) struct Family {
 }
 
 impl Family {
-    /// A family without children, whose waits end once `interrupt` is readable.
+    /// Creates a family without children. Its waits end once `interrupt` is readable.
     pub(crate) fn new(interrupt: Option<OwnedFd>) -> io::Result<Family> {
         let ends = Unforked::new(ReadySet::new()?);
         Ok(Family { ends, members: Mutex::default(), interrupt })
@@ -32,7 +32,7 @@ impl Family {
     pub(crate) fn add(&self, child: &Handle) -> io::Result<()> {
         let mut members = self.members();
         let key = members.last_key_value().map_or(0, |(last, _)| last + 1);
-        // One that was reaped already would be ready for ever, and nothing would remove it.
+        // A child that is already reaped would stay ready forever, and nothing would remove it.
         child.if_running(|| self.ends.add(child.as_fd(), key))?;
         members.retain(|_, child| !child.is_reaped());
         members.insert(key, child.clone());
@@ -58,12 +58,12 @@ impl Family {
         }
     }
 
-    /// Removes a child that has ended from the set of those whose end is awaited.
+    /// Removes a child that has ended from the set of awaited children.
     pub(crate) fn let_go(&self, child: &Handle) {
         self.ends.remove(child.as_fd());
     }
 
-    /// Those that are not reaped, oldest first.
+    /// The children that are not reaped, oldest first.
     pub(crate) fn unreaped(&self) -> Vec<Handle> {
         self.members().values().filter(|child| !child.is_reaped()).cloned().collect()
     }

@@ -1,4 +1,4 @@
-//! What a child has reported, as its parent takes it in.
+//! The reports of a child, as its parent receives them.
 
 use super::live::{Obstacle, Panic, Report};
 use super::settings::Refusal;
@@ -14,17 +14,17 @@ pub(crate) type SharedInbox = Arc<Mutex<dyn Drain + Send>>;
 
 /// Taking reports without knowing their type.
 pub(crate) trait Drain {
-    /// Takes the report that is there, or the end of reports; without waiting.
+    /// Takes the next report, or the end of reports, without waiting.
     fn take_one(&mut self);
     /// The number of the socket on which reports come, while more can come.
     fn socket(&self) -> Option<RawFd>;
 }
 
-/// How the child's body ended, as far as it told.
+/// How the child's body ended, as far as it was reported.
 #[derive(Debug)]
 pub(crate) enum Outcome<T> {
     Nothing,
-    /// It has told, and nothing has asked: decoding a large result takes time that a bounded join does not have.
+    /// It was reported and not yet decoded: decoding a large result takes time that a bounded join does not have.
     Undecoded(Undecoded<Report<T>>),
     Returned(T),
     Panicked(Panic),
@@ -46,7 +46,7 @@ pub(crate) struct Inbox<T> {
 pub(crate) enum NotReady {
     /// It cannot read its arguments.
     BadArgs(Obstacle),
-    /// It cannot have a setting.
+    /// A setting was refused.
     Refused(Refusal),
 }
 
@@ -65,7 +65,7 @@ impl<T: Message> Inbox<T> {
         self.ready
     }
 
-    /// Why the child will never be ready, if it has said so.
+    /// Why the child will never be ready, if it reported that.
     pub(crate) fn not_ready(&mut self) -> Option<NotReady> {
         self.not_ready.take()
     }
@@ -78,8 +78,7 @@ impl<T: Message> Inbox<T> {
         }
     }
 
-    /// Gives the outcome away. That it was taken is remembered for a value only: an error can be asked
-    /// for again.
+    /// Takes the outcome. A value can be taken once, an error repeatedly.
     pub(crate) fn take(&mut self) -> Outcome<T> {
         self.decode();
         match &self.outcome {
@@ -93,7 +92,7 @@ impl<T: Message> Inbox<T> {
 }
 
 impl<T: Message> Inbox<T> {
-    /// Whether the child has said that it begins, or that it cannot.
+    /// Whether the child has reported that it begins, or that it cannot.
     fn has_begun(&self) -> bool {
         self.ready.is_some() || self.not_ready.is_some()
     }

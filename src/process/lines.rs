@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-/// A longer line is given in pieces, so that a child without line ends cannot fill its parent's memory.
+/// A longer line is returned in pieces, so that a child without line ends cannot fill its parent's memory.
 const LONGEST: usize = 64 << 10;
 
 /// A line that a child has written.
@@ -29,10 +29,10 @@ impl fmt::Display for OutputLine {
     }
 }
 
-/// The lines that a child writes to its standard output and error, as they come.
+/// The lines that a child writes to its standard output and error, as they arrive.
 ///
 /// Lines of one stream are in order; between the streams the order is that of their arrival. The iterator ends once
-/// no process has the streams open any more. A line above 64 KiB is given in pieces.
+/// no process has the streams open any more. A line longer than 64 KiB is returned in pieces.
 #[derive(Debug)]
 pub struct Lines {
     name: Arc<str>,

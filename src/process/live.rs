@@ -1,4 +1,4 @@
-//! The child's side: it says that it is ready, runs its body, and reports how that ended.
+//! The child's side: it reports that it is ready, runs its body, and reports how that ended.
 
 use super::settings::Refusal;
 use super::unforked::register;
@@ -11,12 +11,12 @@ use std::cell::RefCell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What a panic said, and where.
+/// The message of a panic and its location.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Panic {
     /// Its message.
     pub message: String,
-    /// Its place in the source: `file:line:column`.
+    /// Its location in the source: `file:line:column`.
     pub location: Option<String>,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for Panic {
     }
 }
 
-/// What a child tells its parent, in this order: one of the first three, then at most one of the others.
+/// What a child reports to its parent, in this order: one of the first three, then at most one of the others.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "T: Message")]
 pub(crate) enum Report<T> {
@@ -40,7 +40,7 @@ pub(crate) enum Report<T> {
     },
     /// It cannot read its arguments.
     BadArgs(Obstacle),
-    /// It cannot be as its parent wants it.
+    /// A setting was refused.
     Refused(Refusal),
     /// Its body returned.
     Returned(T),
@@ -50,10 +50,10 @@ pub(crate) enum Report<T> {
     Unsendable(Obstacle),
 }
 
-/// Why a value does not travel.
+/// Why a value cannot be sent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Obstacle {
-    /// It is a value that cannot.
+    /// The value itself cannot be sent.
     Value(String),
     /// The kernel refused something, with this number (`errno(3)`).
     Os(i32),
@@ -65,7 +65,7 @@ impl Obstacle {
     }
 }
 
-/// The code of a Rust program that panicked.
+/// The exit code of a Rust program that panicked.
 const PANICKED: i32 = 101;
 
 thread_local! {

@@ -1,4 +1,4 @@
-//! The socket on which the body of a child says how it is.
+//! The socket on which the body of a child reports its state.
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -12,7 +12,7 @@ pub(super) fn speak_on(socket: Option<OwnedFd>) {
     *SOCKET.lock().unwrap_or_else(PoisonError::into_inner) = socket.map(UnixStream::from);
 }
 
-/// Says one byte to the process that asked for it, if one did. Never waits: if the socket is full, enough has been said.
+/// Sends one byte to the process that asked for it, if one did. Never waits: a full socket already says enough.
 pub(crate) fn notify(byte: u8) {
     if let Some(socket) = &mut *SOCKET.lock().unwrap_or_else(PoisonError::into_inner) {
         let _ = socket.write(&[byte]);

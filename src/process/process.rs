@@ -36,7 +36,7 @@ use std::sync::{Arc, Weak};
 ///
 /// It leads a process group of its own. Ctrl-C (`SIGINT`) and a closed terminal (`SIGHUP`) are sent to the foreground
 /// group, which is the parent's: they reach the parent, which ends its children in order or dies, and then the
-/// kernel [kills the children](Process::die_with_parent). Ctrl-Z stops the parent alone.
+/// kernel [kills the children](Process::die_with_parent). Ctrl-Z stops only the parent.
 #[must_use = "a process does nothing until a supervisor starts it"]
 pub struct Process<A, T, G = A> {
     entry: Entry<A, T>,
@@ -49,7 +49,7 @@ pub struct Process<A, T, G = A> {
     settings: Settings,
 }
 
-/// The same process once more: with the same body, arguments, name and settings.
+/// A process with the same body, arguments, name and settings.
 impl<A, T, G: Clone> Clone for Process<A, T, G> {
     fn clone(&self) -> Self {
         let Process { entry, args, name, daemon, method, outlives_parent, leave_zombie, settings } = self;
@@ -67,8 +67,8 @@ impl<A, T, G: Clone> Clone for Process<A, T, G> {
 }
 
 /// # Settings
-/// They are those of [`std::process::Command`], and the same under every start method. One that the kernel refuses is an
-/// error of the start ([`StartError::Setting`]).
+/// They are those of [`std::process::Command`], and have the same effect under every start method. If the kernel refuses
+/// one, the start fails ([`StartError::Setting`]).
 ///
 /// ```no_run
 /// use proclab::{Process, Resource, Stdio, Supervisor};
@@ -98,13 +98,13 @@ impl<A, T, G> Process<A, T, G> {
         self
     }
 
-    /// Names it so unless it has a name.
+    /// Sets its name if it has none.
     pub(crate) fn name_if_none(mut self, name: &str) -> Self {
         self.name.get_or_insert_with(|| name.to_owned());
         self
     }
 
-    /// Has its body say on `socket` how it is.
+    /// Makes its body report its state on `socket`.
     pub(crate) fn notify_on(mut self, socket: Option<OwnedFd>) -> Self {
         self.settings.set_notify(socket);
         self
@@ -112,10 +112,10 @@ impl<A, T, G> Process<A, T, G> {
 }
 
 impl<A: Message, T> Process<A, T> {
-    /// The same process once more, with arguments as another process would receive them.
+    /// A copy of the process, with arguments as another process would receive them.
     ///
     /// # Errors
-    /// [`StartError::Args`] where they cannot travel, [`StartError::Os`] at the limit of descriptors.
+    /// [`StartError::Args`] if they cannot be sent, [`StartError::Os`] at the limit of descriptors.
     pub(crate) fn duplicate(&self) -> Result<Self, StartError> {
         let name = || self.name.clone().unwrap_or_default();
         let args = control::duplicate(&self.args).map_err(|error| match error {
@@ -137,7 +137,7 @@ impl<A: Message, T> Process<A, T> {
 }
 
 impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
-    /// A process that runs `target`: a `fn`, or a closure that captures nothing, with up to six arguments.
+    /// Creates a process that runs `target`: a `fn`, or a closure that captures nothing, with up to six arguments.
     ///
     /// ```no_run
     /// use proclab::{Process, Supervisor};
@@ -153,9 +153,10 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// What is not such a function does not compile: a closure that captures something, a pointer to a function, a
-    /// function that takes references or more than six arguments, and a start without the arguments. `cargo check`
-    /// reports all of these but a `move` closure that captures nothing but `Copy` values, which only a build does.
+    /// Anything else does not compile: a closure that captures something, a pointer to a function, a function that takes
+    /// references or more than six arguments, and a start without the arguments. `cargo check` reports all of these
+    /// except a `move` closure that captures only `Copy` values, which `cargo build` reports: no trait tells such a
+    /// closure from one without captures, only its size does, and sizes are known when code is generated.
     pub fn new<F, M, PassTheFunctionItselfAndNoPointer, TakeNoReferencesButAStringOrAVec>(
         target: F,
     ) -> Process<A, T, F::Unset>
@@ -176,7 +177,27 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
         Process::of(Entry::function(target), args)
     }
 
-    /// A process that runs `object`, whose fields are its arguments.
+    /// Creates a process that runs `object`, whose fields are its arguments.
+    ///
+    /// ```
+    /// use proclab::{Process, Run};
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Count {
+    ///     to: u64,
+    /// }
+    ///
+    /// impl Run for Count {
+    ///     type Output = u64;
+    ///
+    ///     fn run(self) -> u64 {
+    ///         (1..=self.to).sum()
+    ///     }
+    /// }
+    ///
+    /// let process = Process::object(Count { to: 10 });
+    /// # drop(process);
+    /// ```
     pub fn object(object: A) -> Self
     where
         A: Run<Output = T>,
@@ -200,55 +221,94 @@ impl<A, T, G> Process<A, T, G> {
         }
     }
 
-    /// The arguments: one as itself, several as a tuple. They are moved under `Fork`, sent otherwise.
+    /// Sets the arguments: one as itself, several as a tuple. They are moved under `Fork`, sent otherwise.
+    ///
+    /// ```
+    /// use proclab::Process;
+    ///
+    /// let one = Process::new(|text: String| text.len()).args("soup".to_owned());
+    /// let two = Process::new(|a: u32, b: u32| a + b).args((2, 3));
+    /// # drop((one, two));
+    /// ```
     pub fn args(self, args: A) -> Process<A, T> {
         let Process { entry, args: _, name, daemon, method, outlives_parent, leave_zombie, settings } = self;
         Process { entry, args, name, daemon, method, outlives_parent, leave_zombie, settings }
     }
 
-    /// Its name, the first 15 bytes of which `ps` shows; `Process-1`, `Process-2`… by default.
+    /// Sets its name, of which `ps` shows the first 15 bytes; `Process-1`, `Process-2`… by default.
+    ///
+    /// ```
+    /// let process = proclab::Process::new(|| ()).name("worker");
+    /// # drop(process);
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Whether it is a daemon: it is terminated when its supervisor ends, dies with its parent even when
+    /// Sets whether it is a daemon: it is terminated when its supervisor ends, dies with its parent even when
     /// that is killed, and may not have children. Inherited from the parent by default.
+    ///
+    /// ```
+    /// let process = proclab::Process::new(|| ()).daemon(true);
+    /// assert!(process.is_daemon());
+    /// ```
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.daemon = Some(daemon);
         self
     }
 
-    /// How it is started; `Spawn` by default.
+    /// Sets how it is started; `Spawn` by default.
+    ///
+    /// ```
+    /// use proclab::{Process, StartMethod};
+    ///
+    /// let process = Process::new(|| ()).start_method(StartMethod::ForkServer);
+    /// # drop(process);
+    /// ```
     pub fn start_method(mut self, method: StartMethod) -> Self {
         self.method = method;
         self
     }
 
-    /// Whether the kernel kills it (`SIGKILL`) when its parent dies, however that dies: by Ctrl-C, `SIGKILL`, or a
+    /// Sets whether the kernel kills it (`SIGKILL`) when its parent dies: by Ctrl-C, `SIGKILL`, or a
     /// crash (`PR_SET_PDEATHSIG(2const)`). True by default, so that no child is orphaned by
     /// accident; always true for a daemon.
     ///
-    /// A child of a child dies with its own parent in turn. Programs that a child runs by other means
-    /// ([`std::process::Command`]) are its own affair.
+    /// A child of a child dies with its own parent in turn. Programs that a child starts by other means
+    /// ([`std::process::Command`]) are not affected.
+    ///
+    /// ```
+    /// let background = proclab::Process::new(|| ()).die_with_parent(false);
+    /// # drop(background);
+    /// ```
     pub fn die_with_parent(mut self, die: bool) -> Self {
         self.outlives_parent = !die;
         self
     }
 
-    /// Once it has ended, leaves it a zombie until [`Handle::reap`](super::Handle::reap) or the end of
+    /// Sets whether it stays a zombie, once it has ended, until [`Handle::reap`](super::Handle::reap) or the end of
     /// its supervisor.
+    ///
+    /// ```
+    /// let zombie = proclab::Process::new(|| ()).leave_zombie(true);
+    /// # drop(zombie);
+    /// ```
     pub fn leave_zombie(mut self, leave: bool) -> Self {
         self.leave_zombie = leave;
         self
     }
 
     /// Whether it will be a daemon, by its setting or by inheritance.
+    ///
+    /// ```
+    /// assert!(!proclab::Process::new(|| ()).is_daemon());
+    /// ```
     pub fn is_daemon(&self) -> bool {
         self.daemon.unwrap_or_else(|| current().is_daemon())
     }
 
-    /// The same with its arguments, which have been given.
+    /// The process with its arguments, which were given.
     pub(crate) fn complete(self) -> Process<A, T>
     where
         G: Given<A>,
@@ -294,12 +354,12 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
         let child = Child::new(birth, &identity, self.leave_zombie, inbox, pipes, family_of);
         let ready = await_ready(&child, &identity.name);
         if self.method == StartMethod::ForkServer {
-            // Only now: the next fork should not take the processor from this start.
+            // Not earlier: the next fork should not take the processor from this start.
             start::forkserver_reorder();
         }
         ready?;
-        // Only now: another thread that looked after the family meanwhile would take the child's word that it is
-        // ready, and this one would wait for it for ever.
+        // Not earlier: another thread that attends to the family would take the child's report that it is ready, and
+        // this one would wait for it forever.
         if let Some(family) = family {
             family.add(child.handle()).map_err(|source| {
                 // Nothing could wait for it later.
@@ -307,6 +367,7 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
                 StartError::Os { name: identity.name.clone(), operation: "epoll_ctl", source }
             })?;
         }
+        event!(INFO, name = child.name(), pid = child.pid().as_raw(), method = %self.method, "process started");
         Ok(child)
     }
 }
@@ -322,7 +383,7 @@ impl<A, T, G> fmt::Debug for Process<A, T, G> {
     }
 }
 
-/// Forks: body and arguments are there already, in the copied memory.
+/// Forks: body and arguments are in the copied memory.
 fn forked<A: Message, T: Message + Send + 'static>(
     entry: &Entry<A, T>,
     args: A,
@@ -353,7 +414,7 @@ fn forked<A: Message, T: Message + Send + 'static>(
     }
 }
 
-/// Has a fresh copy made, by exec or by the fork server, and sends it its arguments.
+/// Starts a fresh copy, by exec or by the fork server, and sends it its arguments.
 fn fresh<A: Message, T: Message + Send + 'static>(
     entry: &Entry<A, T>,
     args: A,
@@ -382,7 +443,7 @@ fn fresh<A: Message, T: Message + Send + 'static>(
     Ok((birth, inbox))
 }
 
-/// A fresh copy by exec, and where it waits for its boot.
+/// Starts a fresh copy by exec; returns the sender of its boot message.
 fn exec(identity: &Identity, settings: &Settings) -> Result<(Birth, Sender<Boot>), StartError> {
     let (boots, boot) = control::channel::<Boot>().map_err(os_error(identity, "socketpair"))?;
     let socket = boot.as_fd().try_clone_to_owned().map_err(os_error(identity, "dup"))?;
@@ -392,7 +453,7 @@ fn exec(identity: &Identity, settings: &Settings) -> Result<(Birth, Sender<Boot>
     Ok((birth, boots))
 }
 
-/// A fork of the fork server's, and where it waits for its boot.
+/// Starts a child of the fork server; returns the sender of its boot message.
 fn serve(
     identity: &Identity,
     interrupt: Option<BorrowedFd<'_>>,
@@ -404,7 +465,7 @@ fn serve(
     })
 }
 
-/// Sends a child what it needs. One that died meanwhile is found out when its readiness is awaited.
+/// Sends a child what it needs. If it died meanwhile, that is found when its readiness is awaited.
 fn deliver<T: Message>(sender: &Sender<T>, value: T, identity: &Identity) -> Result<(), StartError> {
     match sender.send(value) {
         Ok(()) | Err(SendError::Disconnected) => Ok(()),
@@ -413,7 +474,7 @@ fn deliver<T: Message>(sender: &Sender<T>, value: T, identity: &Identity) -> Res
     }
 }
 
-/// Waits until the child has its arguments. Its death is one of the answers, so there is always one.
+/// Waits until the child has its arguments or has died.
 fn await_ready<T: Message + Send + 'static>(child: &Child<T>, name: &str) -> Result<(), StartError> {
     let name = || name.to_owned();
     match child.await_report() {

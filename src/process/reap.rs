@@ -1,7 +1,7 @@
 //! The reaper: the only place that waits for children.
 //!
-//! A child is held by a pidfd from its birth until it is reaped, so its number is never used after
-//! another process may have got it. Each exit is taken exactly once, under the lock of the child's
+//! A child is held by a pidfd from its start until it is reaped, so its number is never used after it may have been
+//! reused. Each exit is taken exactly once, under the lock of the child's
 //! status, and kept: however many threads join, one `waitid` is made. All pidfds of a supervisor are
 //! in one `epoll` set, so that a wait for one child reaps whichever of its siblings end meanwhile.
 //!
@@ -17,7 +17,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Asks how the child of `pidfd` ended; `None` while it lives.
+/// How the child of `pidfd` ended; `None` while it is alive.
 ///
 /// # Errors
 /// As `waitid(2)`, except for `ECHILD`.
@@ -36,8 +36,8 @@ pub(crate) fn poll_exit(pidfd: BorrowedFd<'_>, zombie: Zombie) -> io::Result<Opt
     }
 }
 
-/// The unreaped children of this process that it started itself; other children it has are orphans that
-/// it adopted, or were started by other means.
+/// The unreaped children that this process started through this library. Its other children are adopted orphans, or
+/// were started by other means.
 static KNOWN: Mutex<(Pid, BTreeSet<Pid>)> = Mutex::new((Pid::UNKNOWN, BTreeSet::new()));
 
 fn known() -> MutexGuard<'static, (Pid, BTreeSet<Pid>)> {
@@ -54,7 +54,7 @@ pub(crate) fn record_child(pid: Pid) {
     known().1.insert(pid);
 }
 
-/// Forgets a child once it is reaped: its number may be another's now.
+/// Forgets a child once it is reaped: its number may be reused now.
 pub(crate) fn forget_child(pid: Pid) {
     known().1.remove(&pid);
 }

@@ -1,4 +1,4 @@
-//! A folder for what a command needs while it runs, which is gone afterwards, however the command ends.
+//! A temporary folder that is removed when its owner ends, however that ends.
 //!
 //! Its owner removes it. If the owner is killed, the *janitor* does, a process that waits for nothing else. If
 //! the janitor is killed with it, the next owner sweeps: the lock on a folder tells whether it is in use.
@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Memory that looks like a folder; where it is missing or full, the usual place for such things is taken.
+/// A file system in memory; where it is missing or full, the usual place for temporary files is used.
 const MEMORY: &str = "/dev/shm";
 /// What the names of all these folders begin with. They have one length, so paths into them have, too.
 const PREFIX: &str = "proclab-run-";
-/// As much room as any command is likely to need.
+/// The room that a command is likely to need.
 const ROOM: u64 = 32 << 20;
 /// How many entries of a place are looked through for folders that were left behind.
 const ENTRIES: usize = 100_000;
@@ -47,16 +47,16 @@ pub struct Scratch {
     owner: Pid,
 }
 
-/// There is no folder.
+/// A folder could not be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScratchError {
-    /// It cannot be made.
+    /// The directory could not be created.
     #[error("no folder for the run can be made in {}", base.display())]
     Make {
-        /// Where it was to be.
+        /// Where it should be.
         base: PathBuf,
-        /// Why it cannot.
+        /// The reason.
         source: io::Error,
     },
     /// No process would remove it after a kill.
@@ -68,7 +68,13 @@ pub enum ScratchError {
 }
 
 impl Scratch {
-    /// A new folder: in memory if there is room, else in the folder for temporary files.
+    /// Creates a folder: in memory if there is room, otherwise among the temporary files.
+    ///
+    /// ```no_run
+    /// let scratch = proclab::Scratch::new()?;
+    /// std::fs::write(scratch.path().join("notes"), "temporary")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ScratchError`]; nothing is left then.
@@ -79,7 +85,7 @@ impl Scratch {
         }
         let name = format!("{PREFIX}{:016x}", rand::random::<u64>());
         let (alive, janitor) = hire(places.iter().map(|(path, _)| path.clone()).collect(), &name)?;
-        // The janitor is told of the folder before it is made: a kill at any moment leaves none.
+        // The janitor learns of the folder before it is created, so a kill at any moment leaves none.
         let (made, base) = match make(places, &name) {
             Ok(made) => made,
             Err(error) => {
@@ -97,12 +103,24 @@ impl Scratch {
         })
     }
 
-    /// Where it is.
+    /// Its path.
+    ///
+    /// ```no_run
+    /// let scratch = proclab::Scratch::new()?;
+    /// assert!(scratch.path().is_dir());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The process that removes it if this one is killed.
+    ///
+    /// ```no_run
+    /// let scratch = proclab::Scratch::new()?;
+    /// assert!(scratch.janitor().is_alive());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn janitor(&self) -> &super::Handle {
         self.janitor.handle()
     }
@@ -131,7 +149,7 @@ fn dismiss(alive: Unforked<PipeWriter>, janitor: &Child<()>) {
     let _ = janitor.join_timeout(SETTLE);
 }
 
-/// Where folders can be made, the best place first.
+/// Where folders can be created, the best place first.
 fn places() -> Vec<(PathBuf, Base)> {
     let temporary = std::path::absolute(std::env::temp_dir()).unwrap_or_else(|_| std::env::temp_dir());
     let open = |path: PathBuf| Base::open(&path).ok().map(|base| (path, base));
@@ -179,7 +197,7 @@ fn wait_and_remove(bases: Vec<OsString>, name: String, ended: Fd) {
         match readable(&[parent.as_fd(), ended.as_fd()], Deadline::NEVER) {
             Ok(ready) if ready.contains(&true) => break,
             Ok(_) => {}
-            // Where a sandbox refuses the wait, it is asked.
+            // Where a sandbox refuses the wait, it is polled.
             Err(_) if Pid::parent() != parent.pid() => break,
             Err(_) => std::thread::sleep(SETTLE),
         }

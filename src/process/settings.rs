@@ -1,5 +1,4 @@
-//! What a child is given other than its arguments: environment, directory, streams, limits, and its place among
-//! processes. Chosen in the parent ([`Settings`]), in force in the child before its body runs ([`Applied`]).
+//! The settings of a child: environment, directory, streams, limits, process group and session. Chosen in the parent ([`Settings`]), in force in the child before its body runs ([`Applied`]).
 //!
 //! # Safety
 //! The environment is changed only where the process has one thread: in a forked child, and in a child of the fork
@@ -56,7 +55,7 @@ pub(crate) enum Group {
     Session,
 }
 
-/// A setting that is refused: which one, and the kernel's word.
+/// A setting that was refused: which one, and the error.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Refusal {
     pub(crate) setting: String,
@@ -69,7 +68,7 @@ impl Refusal {
     }
 }
 
-/// The settings as they travel to the child.
+/// The settings, as they are sent to the child.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Applied {
     clear_environment: bool,
@@ -87,16 +86,26 @@ pub(crate) struct Applied {
 /// The builder methods of everything that has settings. Written once, so that they are the same everywhere.
 macro_rules! setting_methods {
     () => {
-        /// Sets a variable of its environment, in place of the parent's of that name.
+        /// Sets an environment variable, which replaces the parent's of that name.
         ///
         /// Under `Spawn` the child is executed with it, as by [`std::process::Command`]; otherwise it is set before any
         /// code of the program runs.
+        ///
+        /// ```
+        /// let process = proclab::Process::new(|| std::env::var("MODE").unwrap_or_default()).env("MODE", "batch");
+        /// # drop(process);
+        /// ```
         pub fn env(mut self, name: impl AsRef<std::ffi::OsStr>, value: impl AsRef<std::ffi::OsStr>) -> Self {
             self.settings.set_variable(name.as_ref(), Some(value.as_ref()));
             self
         }
 
-        /// Sets variables of its environment.
+        /// Sets environment variables.
+        ///
+        /// ```
+        /// let process = proclab::Process::new(|| ()).envs([("MODE", "batch"), ("LEVEL", "3")]);
+        /// # drop(process);
+        /// ```
         pub fn envs<N: AsRef<std::ffi::OsStr>, V: AsRef<std::ffi::OsStr>>(
             mut self,
             variables: impl IntoIterator<Item = (N, V)>,
@@ -107,77 +116,147 @@ macro_rules! setting_methods {
             self
         }
 
-        /// Removes a variable from its environment.
+        /// Removes an environment variable.
+        ///
+        /// ```
+        /// let process = proclab::Process::new(|| ()).env_remove("LD_PRELOAD");
+        /// # drop(process);
+        /// ```
         pub fn env_remove(mut self, name: impl AsRef<std::ffi::OsStr>) -> Self {
             self.settings.set_variable(name.as_ref(), None);
             self
         }
 
         /// Removes every variable from its environment; those that are set afterwards remain.
+        ///
+        /// ```
+        /// let process = proclab::Process::new(|| ()).env_clear().env("PATH", "/usr/bin");
+        /// # drop(process);
+        /// ```
         pub fn env_clear(mut self) -> Self {
             self.settings.clear_variables();
             self
         }
 
-        /// Its working directory; by default the parent's at the start, which a relative path starts from.
+        /// Sets its working directory; by default the parent's at the start. A relative path is relative to the parent's.
+        ///
+        /// ```
+        /// let process = proclab::Process::new(|| ()).current_dir("/");
+        /// # drop(process);
+        /// ```
         pub fn current_dir(mut self, directory: impl AsRef<std::path::Path>) -> Self {
             self.settings.set_directory(directory.as_ref());
             self
         }
 
-        /// Its standard input; [`Stdio::null`](crate::Stdio::null) by default.
+        /// Sets its standard input; [`Stdio::null`](crate::Stdio::null) by default.
+        ///
+        /// ```
+        /// use proclab::{Process, Stdio};
+        ///
+        /// let process = Process::new(|| std::io::stdin().lines().count()).stdin(Stdio::piped());
+        /// # drop(process);
+        /// ```
         pub fn stdin(mut self, stdin: impl Into<crate::Stdio>) -> Self {
             self.settings.set_stream(crate::process::Stream::Stdin, stdin.into());
             self
         }
 
-        /// Its standard output; the parent's by default.
+        /// Sets its standard output; the parent's by default.
+        ///
+        /// ```
+        /// use proclab::{Process, Stdio};
+        ///
+        /// let process = Process::new(|| println!("unseen")).stdout(Stdio::null());
+        /// # drop(process);
+        /// ```
         pub fn stdout(mut self, stdout: impl Into<crate::Stdio>) -> Self {
             self.settings.set_stream(crate::process::Stream::Stdout, stdout.into());
             self
         }
 
-        /// Its standard error; the parent's by default.
+        /// Sets its standard error; the parent's by default.
+        ///
+        /// ```
+        /// use proclab::{Process, Stdio};
+        ///
+        /// let process = Process::new(|| eprintln!("unseen")).stderr(Stdio::null());
+        /// # drop(process);
+        /// ```
         pub fn stderr(mut self, stderr: impl Into<crate::Stdio>) -> Self {
             self.settings.set_stream(crate::process::Stream::Stderr, stderr.into());
             self
         }
 
         /// Opens descriptor `number` (3 to 255) in it as a duplicate of `fd`, which programs that it executes inherit:
-        /// for a protocol that goes by numbers. A descriptor that only the body needs is better an argument
-        /// ([`Fd`](crate::Fd)). The start fails if the number is in use in the child.
+        /// for protocols that fix the number. Pass a descriptor that only the body needs as an argument
+        /// ([`Fd`](crate::Fd)) instead. The start fails if the number is in use in the child.
+        ///
+        /// ```
+        /// let (reader, _writer) = std::io::pipe()?;
+        /// let process = proclab::Process::new(|| ()).fd(3, reader);
+        /// # drop(process);
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
         pub fn fd(mut self, number: std::os::fd::RawFd, fd: impl Into<std::os::fd::OwnedFd>) -> Self {
             self.settings.set_descriptor(number, fd.into());
             self
         }
 
-        /// Limits a resource: softly, where the kernel begins to refuse or to signal, and hard, above which the child
-        /// cannot raise the limit again (`setrlimit(2)`). In force from just before the body runs.
+        /// Limits a resource (`setrlimit(2)`): the kernel enforces the soft limit, which the child can raise up to the hard
+        /// one. The limits take effect immediately before the body runs.
+        ///
+        /// ```
+        /// use proclab::{Process, Resource};
+        ///
+        /// let process = Process::new(|| ()).rlimit(Resource::Nofile, 64, 64);
+        /// # drop(process);
+        /// ```
         pub fn rlimit(mut self, resource: crate::Resource, soft: u64, hard: u64) -> Self {
             self.settings.set_limit(resource, soft, hard);
             self
         }
 
-        /// Adds to its nice value: 19 is the least favourable to it, below 0 needs a privilege (`nice(2)`).
+        /// Adds to its nice value (`nice(2)`): 19 is the least favourable; values below 0 require a privilege.
+        ///
+        /// ```
+        /// let process = proclab::Process::new(|| ()).nice(10);
+        /// # drop(process);
+        /// ```
         pub fn nice(mut self, increment: i32) -> Self {
             self.settings.set_nice(increment);
             self
         }
 
-        /// The processors that it may run on (`sched_setaffinity(2)`); by default the parent's.
+        /// Sets the processors on which it may run (`sched_setaffinity(2)`); by default the parent's.
+        ///
+        /// ```
+        /// let process = proclab::Process::new(|| ()).cpu_affinity([0]);
+        /// # drop(process);
+        /// ```
         pub fn cpu_affinity(mut self, cpus: impl IntoIterator<Item = usize>) -> Self {
             self.settings.set_cpus(cpus.into_iter().collect());
             self
         }
 
-        /// Its process group: 0, the default, for one of its own; otherwise the number of a group in the parent's
+        /// Sets its process group: 0, the default, for a new one; otherwise the number of a group in the parent's
         /// session. In the parent's own group it receives Ctrl-C as the parent does.
+        ///
+        /// ```
+        /// let process = proclab::Process::new(|| ()).process_group(0);
+        /// # drop(process);
+        /// ```
         pub fn process_group(mut self, pgroup: i32) -> Self {
             self.settings.set_group(pgroup);
             self
         }
 
-        /// Whether it leads a session of its own, without a terminal (`setsid(2)`).
+        /// Sets whether it leads a session of its own, without a terminal (`setsid(2)`).
+        ///
+        /// ```
+        /// let process = proclab::Process::new(|| ()).setsid(true);
+        /// # drop(process);
+        /// ```
         pub fn setsid(mut self, setsid: bool) -> Self {
             self.settings.set_session(setsid);
             self
@@ -251,7 +330,7 @@ impl Settings {
     /// Opens what the child needs: the settings as they travel, and the parent's ends of pipes.
     ///
     /// # Errors
-    /// The setting that cannot be, and why.
+    /// The setting that was refused, and the error.
     pub(crate) fn prepare(&self) -> Result<(Applied, Pipes), (String, io::Error)> {
         let invalid = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, why.to_owned());
         for (name, value) in &self.environment {
@@ -334,12 +413,12 @@ impl Applied {
         }
     }
 
-    /// Takes the child's place among processes.
+    /// Joins the process group or creates the session.
     pub(crate) fn join_group(&self) -> Result<(), Refusal> {
         let joined = match self.group {
             Group::Own => task::lead_group(),
             Group::Other(pgid) => task::join_group(pgid),
-            // One that was spawned leads its session already.
+            // A spawned child already leads its session.
             Group::Session if task::session() == Pid::this() => Ok(()),
             Group::Session => task::lead_session(),
         };
@@ -368,9 +447,9 @@ impl Applied {
         Ok(())
     }
 
-    /// Changes what concerns the arguments of the child as well as its body.
+    /// Applies the settings that concern the receipt of arguments as well as the body.
     pub(crate) fn apply(&mut self) -> Result<(), Refusal> {
-        // Also where there is none: a forked child does not speak for its parent.
+        // Even if there is none: a forked child does not report for its parent.
         notify::speak_on(self.notify.take().map(Fd::into_owned));
         if let Some(directory) = self.directory.take().map(OsString::from_vec) {
             let refused = Refusal::of(format!("current_dir({directory:?})"));

@@ -42,7 +42,7 @@ impl Stdio {
         Stdio(Kind::Inherit)
     }
 
-    /// `/dev/null`: nothing can be read, and what is written is lost.
+    /// `/dev/null`: reading returns nothing, and output is discarded.
     ///
     /// ```
     /// # use proclab::{Process, Stdio};
@@ -53,7 +53,7 @@ impl Stdio {
         Stdio(Kind::Null)
     }
 
-    /// A pipe, whose other end the parent takes from the [`Child`](crate::Child).
+    /// A pipe. The parent takes its other end from the [`Child`](crate::Child).
     ///
     /// ```
     /// # use proclab::{Process, Stdio};
@@ -64,7 +64,7 @@ impl Stdio {
         Stdio(Kind::Piped)
     }
 
-    /// The child's end, if it is not the one that it has anyway; and the parent's, if it is a pipe.
+    /// The child's end, unless it has it anyway; and the parent's end of a pipe.
     pub(super) fn open(&self, stream: Stream) -> io::Result<(Option<OwnedFd>, Option<OwnedFd>)> {
         match &self.0 {
             // The standard input of a child in the making is the socket that it boots from.
@@ -117,7 +117,7 @@ pub struct ChildStdin(Unforked<PipeWriter>);
 
 /// The parent's end of a child's standard output or error.
 ///
-/// It is at its end once no process has the other end: the child, and whatever the child started with it.
+/// It reaches its end once no process has the other end: the child, and the processes that inherited it from the child.
 #[derive(Debug)]
 pub struct ChildOutput(Unforked<PipeReader>);
 

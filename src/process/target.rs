@@ -14,7 +14,7 @@ use std::ptr::NonNull;
 /// A function that can be the body of a process: a `fn` or a closure that captures nothing, with up to
 /// six arguments.
 ///
-/// What it needs to know comes in its arguments: a process shares no variables with its parent.
+/// It gets what it needs in its arguments: a process shares no variables with its parent.
 /// `Marker` only tells the implementations for different numbers of arguments apart.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the body of a process",
@@ -25,12 +25,18 @@ use std::ptr::NonNull;
 pub trait Target<Marker>: Copy + 'static {
     /// One argument as itself, none as `()`, several as a tuple.
     type Args;
-    /// What stands for the arguments until they are given: `()` where there are none.
+    /// The placeholder of the arguments until they are given: `()` if there are none.
     #[doc(hidden)]
     type Unset: Default;
     /// What it returns.
     type Output;
     /// Runs it.
+    ///
+    /// ```
+    /// use proclab::Target;
+    ///
+    /// assert_eq!((|a: u32, b: u32| a + b).call((2, 3)), 5);
+    /// ```
     fn call(self, args: Self::Args) -> Self::Output;
 }
 
@@ -78,12 +84,11 @@ target_of_several!(A B C D);
 target_of_several!(A B C D E);
 target_of_several!(A B C D E G);
 
-/// In the place of the arguments of a process that has been given none: [`Process::args`](super::Process::args) is
-/// yet to be called.
+/// The placeholder of the arguments of a process for which [`Process::args`](super::Process::args) was not called.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct ArgsMissing(());
 
-/// The arguments of a process, once they are given.
+/// The arguments of a process, after they were given.
 #[diagnostic::on_unimplemented(
     message = "this process has not been given its arguments",
     label = "call `.args(…)` on it before it is started",
@@ -185,10 +190,26 @@ references_among! {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Run {
-    /// What [`Run::run`] returns to the parent.
+    /// The type of the result.
     type Output;
 
-    /// What is done in the child.
+    /// The body of the process, which runs in the child.
+    ///
+    /// ```
+    /// use proclab::Run;
+    ///
+    /// struct Two;
+    ///
+    /// impl Run for Two {
+    ///     type Output = u32;
+    ///
+    ///     fn run(self) -> u32 {
+    ///         2
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(Two.run(), 2);
+    /// ```
     fn run(self) -> Self::Output;
 }
 

@@ -15,7 +15,7 @@ fn registered() -> MutexGuard<'static, BTreeSet<RawFd>> {
     REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The owner of a descriptor that a forked child closes. In that child it owns nothing.
+/// The owner of a descriptor that a forked child closes. In that child it owns no descriptor.
 #[derive(Debug)]
 pub(crate) struct Unforked<T: AsFd>(
     /// Always there until the drop.

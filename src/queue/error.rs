@@ -147,6 +147,13 @@ pub enum SendError<T> {
 
 impl<T> SendError<T> {
     /// The value that was not sent.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(1)?;
+    /// drop(receiver);
+    /// assert_eq!(sender.send(7).unwrap_err().into_inner(), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_inner(self) -> T {
         match self {
             Self::Disconnected(value) | Self::Rejected(value, _) => value,
@@ -193,6 +200,13 @@ pub enum TrySendError<T> {
 
 impl<T> TrySendError<T> {
     /// The value that was not sent.
+    ///
+    /// ```
+    /// let (sender, _receiver) = proclab::queue::bounded(1)?;
+    /// sender.send(7)?;
+    /// assert_eq!(sender.try_send(8).unwrap_err().into_inner(), 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_inner(self) -> T {
         match self {
             Self::Full(value) | Self::Disconnected(value) | Self::Rejected(value, _) => value,
@@ -241,6 +255,15 @@ pub enum SendTimeoutError<T> {
 
 impl<T> SendTimeoutError<T> {
     /// The value that was not sent.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (sender, _receiver) = proclab::queue::bounded(1)?;
+    /// sender.send(7)?;
+    /// assert_eq!(sender.send_timeout(8, Duration::from_millis(10)).unwrap_err().into_inner(), 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_inner(self) -> T {
         match self {
             Self::Timeout(value) | Self::Disconnected(value) | Self::Rejected(value, _) => value,

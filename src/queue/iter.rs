@@ -100,11 +100,26 @@ impl<T: DeserializeOwned> Receiver<T> {
     ///
     /// A message that cannot be decoded yields an `Err` with its bytes, and the iterator continues after it.
     /// Any other error is the last item.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(3)?;
+    /// sender.send_many([1, 2, 3])?;
+    /// drop(sender);
+    /// assert_eq!(receiver.iter().collect::<Result<Vec<u32>, _>>()?, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { receiver: self, finished: false }
     }
 
     /// Returns an iterator that receives messages until the queue is empty. Errors are as in [`Self::iter`].
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(3)?;
+    /// sender.send_many([1, 2])?;
+    /// assert_eq!(receiver.try_iter().collect::<Result<Vec<u32>, _>>()?, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter { receiver: self, finished: false }
     }

@@ -36,16 +36,39 @@ impl<T> Lease<T> {
     }
 
     /// The number of deliveries of the message, including this one: 1 unless an earlier holder failed.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(1)?;
+    /// sender.send(7)?;
+    /// drop(receiver.lease()?); // not done: it returns
+    /// assert_eq!(receiver.lease()?.deliveries(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn deliveries(&self) -> u32 {
         self.leased.deliveries
     }
 
     /// The position of the message in the order of sending, counted from 0.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(1)?;
+    /// sender.send("first".to_owned())?;
+    /// assert_eq!(receiver.lease()?.number(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn number(&self) -> u64 {
         self.leased.number
     }
 
     /// Marks the message as handled: it leaves the queue for good.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(1)?;
+    /// sender.send(7)?;
+    /// receiver.lease()?.done()?;
+    /// assert!(receiver.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the lease belongs to another process, or the queue's lock is unavailable. The message then returns to
@@ -59,6 +82,16 @@ impl<T> Lease<T> {
     /// Returns the message to `place`, regardless of the queue's policy. It still becomes a dead letter if it
     /// has reached the delivery limit.
     ///
+    /// ```
+    /// use proclab::queue::ReturnTo;
+    ///
+    /// let (sender, receiver) = proclab::queue::bounded(2)?;
+    /// sender.send_many([1, 2])?;
+    /// receiver.lease()?.return_to(ReturnTo::Tail)?;
+    /// assert_eq!(receiver.recv()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Self::done`].
     pub fn return_to(mut self, place: ReturnTo) -> io::Result<()> {
@@ -70,6 +103,14 @@ impl<T> Lease<T> {
 
     /// Makes the message a dead letter: it is not delivered again but kept for
     /// [`super::Receiver::take_dead_letter`].
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(1)?;
+    /// sender.send(7)?;
+    /// receiver.lease()?.reject()?;
+    /// assert_eq!(receiver.dead_letters(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::done`].

@@ -170,6 +170,9 @@ pub(super) fn write(
     if index == MAX_LEASES {
         return Err(Unreadable::TooMany { max: MAX_LEASES, what: "leased messages and dead letters" });
     }
+    if index >= end(memory) {
+        memory.reserve_entry(memory.layout.lease(index), LEASE)?;
+    }
     let place = if bytes.len() <= INLINE_LEN { Place::Inline } else { Place::Large };
     match place {
         Place::Inline => memory.region.put(memory.layout.lease(index) + BYTES, bytes),

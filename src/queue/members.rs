@@ -11,7 +11,7 @@
 //! `LEASING = 0` could overwrite the next member's `LEASING = 1`.
 
 use super::error::Unreadable;
-use super::layout::{MAX_MEMBERS, MEMBERS_END};
+use super::layout::{MAX_MEMBERS, MEMBER, MEMBERS_END};
 use super::memory::Memory;
 use super::process_id::ProcessId;
 use crate::sys::pid::Pid;
@@ -91,6 +91,7 @@ pub(super) fn join(memory: &Memory, holds_lease: impl Fn(usize) -> bool) -> Resu
         index = found.ok_or(Unreadable::TooMany { max: MAX_MEMBERS, what: "receiving handles" })?;
     }
     if index >= end(memory) {
+        memory.reserve_entry(memory.layout.member(index), MEMBER)?;
         memory.store(MEMBERS_END, index as u64 + 1);
     }
     let own = ProcessId::own();

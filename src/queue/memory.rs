@@ -18,11 +18,15 @@
 //! needed.
 
 use super::error::{AttachError, CreateError};
-use super::layout::{FREED, HEAD, Layout, TAIL, header};
+use super::layout::{FREED, HEAD, LEASE, Layout, MEMBER, TAIL, header};
 use crate::shm::region::Region;
 use crate::shm::word::Word64;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
+
+/// The smallest page size of any supported processor, in bytes.
+const SMALLEST_PAGE: usize = 4096;
 
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -34,9 +38,10 @@ impl Memory {
     pub(super) fn create(layout: Layout) -> Result<Self, CreateError> {
         let region = Region::create(layout.file_len, layout.mapped())?;
         // Memory that every queue uses is reserved now, because a page that is unavailable later would cause
-        // SIGBUS. The slots of a large queue are reserved when they are first used.
+        // SIGBUS. The rest is reserved when it is first used: an idle queue takes a few pages.
         region.reserve(0, layout.slot(0) as u64)?;
-        region.reserve(layout.members as u64, (layout.stream - layout.members) as u64)?;
+        region.reserve(layout.members as u64, MEMBER as u64)?;
+        region.reserve(layout.leases as u64, LEASE as u64)?;
         for (index, word) in layout.header().into_iter().enumerate() {
             region.word(index * 8).store(word, Ordering::Relaxed);
         }
@@ -74,6 +79,15 @@ impl Memory {
         self.word(offset).store(value, Ordering::Relaxed);
     }
 
+    /// Reserves memory for the next entry of a table, at `offset`, if it is the first one of a page. Entries are used in
+    /// order, so the others of its page follow it.
+    pub(super) fn reserve_entry(&self, offset: usize, len: usize) -> io::Result<()> {
+        if offset.is_multiple_of(SMALLEST_PAGE) {
+            self.region.reserve(offset as u64, len as u64)?;
+        }
+        Ok(())
+    }
+
     /// The number of queued messages, without those that were leased and returned.
     pub(super) fn queued(&self) -> u64 {
         // HEAD first: it never passes TAIL, so the difference is never negative.
@@ -104,7 +118,6 @@ mod tests {
     use crate::shm::region::RegionError;
     use crate::sys::mmap::create_sealed;
     use std::fs::File;
-    use std::io;
     use std::os::unix::fs::FileExt;
 
     fn attach(file: impl Into<OwnedFd>) -> Result<Memory, AttachError> {

@@ -107,6 +107,13 @@ pub use sender::Sender;
 ///
 /// It uses memory for the messages that it holds, not for those that it could hold.
 ///
+/// ```
+/// let (sender, receiver) = proclab::queue::bounded(5)?;
+/// sender.send(("soup".to_owned(), 2))?;
+/// assert_eq!(receiver.recv()?, ("soup".to_owned(), 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`error::CreateError`].
 pub fn bounded<T>(capacity: usize) -> Result<(Sender<T>, Receiver<T>), error::CreateError> {
@@ -114,6 +121,12 @@ pub fn bounded<T>(capacity: usize) -> Result<(Sender<T>, Receiver<T>), error::Cr
 }
 
 /// Like [`bounded`], with another message size limit, in encoded bytes.
+///
+/// ```
+/// let (sender, _receiver) = proclab::queue::bounded_with_limit(5, 10)?;
+/// assert!(sender.send("more than ten bytes".to_owned()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`error::CreateError`].

@@ -46,26 +46,61 @@ impl<T> Receiver<T> {
     }
 
     /// The number of waiting messages, including those that were leased and returned.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(2)?;
+    /// sender.send(7)?;
+    /// assert_eq!(receiver.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.side.channel.len()
     }
 
     /// Whether no message is waiting.
+    ///
+    /// ```
+    /// let (_sender, receiver) = proclab::queue::bounded::<u8>(2)?;
+    /// assert!(receiver.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether there is no room for another message.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(1)?;
+    /// sender.send(7)?;
+    /// assert!(receiver.is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         self.side.channel.memory.is_full()
     }
 
     /// The number of messages that the queue can hold.
+    ///
+    /// ```
+    /// let (_sender, receiver) = proclab::queue::bounded::<u8>(2)?;
+    /// assert_eq!(receiver.capacity(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.side.channel.memory.layout.capacity as usize
     }
 
     /// Closes the queue for all processes: nothing more can be sent, but queued messages can still be received.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(2)?;
+    /// sender.send(7)?;
+    /// receiver.close()?;
+    /// assert!(sender.send(8).is_err());
+    /// assert_eq!(receiver.recv()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the queue's lock is unavailable; the queue then stays open.
@@ -76,14 +111,33 @@ impl<T> Receiver<T> {
     /// Returns the messages that receivers took with [`Self::recv`] and similar methods but did not handle: the
     /// process was killed, or exited without receiving again. Each loss is reported once, to the first caller.
     ///
+    /// ```
+    /// let (_sender, receiver) = proclab::queue::bounded::<u8>(2)?;
+    /// for loss in receiver.take_losses()? {
+    ///     println!("{} lost {} messages from number {}", loss.pid, loss.count, loss.first);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the queue's lock is unavailable.
     pub fn take_losses(&self) -> io::Result<Vec<Loss>> {
         let receiving = Receiving::lock(&self.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
-        Ok(members::take_losses(receiving.memory))
+        let losses = members::take_losses(receiving.memory);
+        for loss in &losses {
+            event!(WARN, pid = loss.pid.as_raw(), first = loss.first, count = loss.count, "messages lost");
+            let _ = loss;
+        }
+        Ok(losses)
     }
 
     /// The number of dead letters: messages that are no longer delivered.
+    ///
+    /// ```
+    /// let (_sender, receiver) = proclab::queue::bounded::<u8>(2)?;
+    /// assert_eq!(receiver.dead_letters(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dead_letters(&self) -> usize {
         leases::dead_letters(&self.side.channel.memory)
     }
@@ -91,6 +145,13 @@ impl<T> Receiver<T> {
 
 impl<T: DeserializeOwned> Receiver<T> {
     /// Receives a message, blocking until there is one.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(1)?;
+    /// sender.send(7)?;
+    /// assert_eq!(receiver.recv()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`RecvError::Disconnected`] if the queue is empty and nothing more can arrive;
@@ -105,6 +166,14 @@ impl<T: DeserializeOwned> Receiver<T> {
 
     /// Receives a message if there is one, without blocking.
     ///
+    /// ```
+    /// use proclab::queue::error::TryRecvError;
+    ///
+    /// let (_sender, receiver) = proclab::queue::bounded::<u8>(1)?;
+    /// assert!(matches!(receiver.try_recv(), Err(TryRecvError::Empty)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`TryRecvError`].
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
@@ -116,6 +185,16 @@ impl<T: DeserializeOwned> Receiver<T> {
     }
 
     /// Receives a message, blocking for up to `timeout`; never returns early without one.
+    ///
+    /// ```
+    /// use proclab::queue::error::RecvTimeoutError;
+    /// use std::time::Duration;
+    ///
+    /// let (_sender, receiver) = proclab::queue::bounded::<u8>(1)?;
+    /// let nothing = receiver.recv_timeout(Duration::from_millis(10));
+    /// assert!(matches!(nothing, Err(RecvTimeoutError::Timeout)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`RecvTimeoutError`].
@@ -132,6 +211,13 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// They are taken together, so a process that is killed afterwards loses all of them. The vector contains every
     /// message that was taken, in order; one that cannot be decoded is an `Err` with its bytes. It is empty only if
     /// `max` is 0.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(5)?;
+    /// sender.send_many([1, 2, 3])?;
+    /// assert_eq!(receiver.recv_many(2)?.into_iter().collect::<Result<Vec<u32>, _>>()?, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::recv`], except for undecodable messages; nothing was taken then.
@@ -157,6 +243,15 @@ impl<T: DeserializeOwned> Receiver<T> {
     ///
     /// A message that cannot be decoded becomes a dead letter.
     ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(1)?;
+    /// sender.send("order".to_owned())?;
+    /// let order = receiver.lease()?;
+    /// println!("working on {}", *order);
+    /// order.done()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Self::recv`].
     pub fn lease(&self) -> Result<Lease<T>, RecvError> {
@@ -164,6 +259,12 @@ impl<T: DeserializeOwned> Receiver<T> {
     }
 
     /// Leases a message if there is one, without blocking.
+    ///
+    /// ```
+    /// let (_sender, receiver) = proclab::queue::bounded::<u8>(1)?;
+    /// assert!(receiver.try_lease().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`TryRecvError`].
@@ -173,6 +274,14 @@ impl<T: DeserializeOwned> Receiver<T> {
 
     /// Leases a message, blocking for up to `timeout`.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (_sender, receiver) = proclab::queue::bounded::<u8>(1)?;
+    /// assert!(receiver.lease_timeout(Duration::from_millis(10)).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`RecvTimeoutError`].
     pub fn lease_timeout(&self, timeout: Duration) -> Result<Lease<T>, RecvTimeoutError> {
@@ -180,6 +289,15 @@ impl<T: DeserializeOwned> Receiver<T> {
     }
 
     /// Takes the dead letter that was sent first, if there is one. A dead letter occupies a lease until it is taken.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(1)?;
+    /// sender.send(7)?;
+    /// receiver.lease()?.reject()?;
+    /// let letter = receiver.take_dead_letter()?.expect("one was rejected");
+    /// assert_eq!(letter.value?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the queue's lock or memory is unavailable; nothing was taken then.

@@ -52,31 +52,70 @@ impl<T> Sender<T> {
     }
 
     /// The number of waiting messages, including those that were leased and returned.
+    ///
+    /// ```
+    /// let (sender, _receiver) = proclab::queue::bounded(2)?;
+    /// sender.send(7)?;
+    /// assert_eq!(sender.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.side.channel.len()
     }
 
     /// Whether no message is waiting.
+    ///
+    /// ```
+    /// let (sender, _receiver) = proclab::queue::bounded::<u8>(2)?;
+    /// assert!(sender.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether there is no room for another message.
+    ///
+    /// ```
+    /// let (sender, _receiver) = proclab::queue::bounded(1)?;
+    /// sender.send(7)?;
+    /// assert!(sender.is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         self.side.channel.memory.is_full()
     }
 
     /// The number of messages that the queue can hold.
+    ///
+    /// ```
+    /// let (sender, _receiver) = proclab::queue::bounded::<u8>(2)?;
+    /// assert_eq!(sender.capacity(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.side.channel.memory.layout.capacity as usize
     }
 
     /// The message size limit, in encoded bytes.
+    ///
+    /// ```
+    /// let (sender, _receiver) = proclab::queue::bounded_with_limit::<u8>(2, 100)?;
+    /// assert_eq!(sender.message_limit(), 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn message_limit(&self) -> u64 {
         self.side.channel.memory.layout.limit
     }
 
     /// Closes the queue for all processes: nothing more can be sent, but queued messages can still be received.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded::<u8>(2)?;
+    /// sender.close()?;
+    /// assert!(receiver.recv().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the queue's lock is unavailable; the queue then stays open.
@@ -85,12 +124,29 @@ impl<T> Sender<T> {
     }
 
     /// Whether the queue was closed or no live process can receive.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded::<u8>(2)?;
+    /// drop(receiver);
+    /// assert!(sender.is_disconnected());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_disconnected(&self) -> bool {
         self.side.is_hung_up()
     }
 
     /// Waits until every message has been received, and every lease is done or a dead letter, like Python's
     /// `JoinableQueue.join`.
+    ///
+    /// ```no_run
+    /// let (sender, receiver) = proclab::queue::bounded::<u32>(1)?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| receiver.lease().unwrap().done().unwrap());
+    ///     sender.send(7).unwrap();
+    ///     sender.join().unwrap(); // every message is done
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`JoinQueueError::Disconnected`] if messages are left and no live process can receive them or the queue was
@@ -100,6 +156,15 @@ impl<T> Sender<T> {
     }
 
     /// Like [`Self::join`], for up to `timeout`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (sender, _receiver) = proclab::queue::bounded(1)?;
+    /// sender.send(7)?;
+    /// println!("{:?}", sender.join_timeout(Duration::from_millis(10)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::join`], and [`JoinQueueError::Timeout`].
@@ -225,6 +290,13 @@ impl<T> Sender<T> {
 impl<T: Message> Sender<T> {
     /// Sends a value, blocking until there is room.
     ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(1)?;
+    /// sender.send(7)?;
+    /// assert_eq!(receiver.recv()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`SendError`], with the value.
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
@@ -236,6 +308,15 @@ impl<T: Message> Sender<T> {
     }
 
     /// Sends a value if there is room, without blocking.
+    ///
+    /// ```
+    /// use proclab::queue::error::TrySendError;
+    ///
+    /// let (sender, _receiver) = proclab::queue::bounded(1)?;
+    /// sender.send(7)?;
+    /// assert!(matches!(sender.try_send(8), Err(TrySendError::Full(8))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`TrySendError`], with the value.
@@ -250,6 +331,17 @@ impl<T: Message> Sender<T> {
 
     /// Sends a value, blocking for up to `timeout` until there is room; never fails early with a timeout.
     ///
+    /// ```
+    /// use proclab::queue::error::SendTimeoutError;
+    /// use std::time::Duration;
+    ///
+    /// let (sender, _receiver) = proclab::queue::bounded(1)?;
+    /// sender.send(7)?;
+    /// let full = sender.send_timeout(8, Duration::from_millis(10));
+    /// assert!(matches!(full, Err(SendTimeoutError::Timeout(8))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`SendTimeoutError`], with the value.
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
@@ -263,6 +355,13 @@ impl<T: Message> Sender<T> {
 
     /// Sends values in order, in groups of as many as there is room for. The values of a group become visible to
     /// receivers same_processor; a kill between groups leaves only complete values.
+    ///
+    /// ```
+    /// let (sender, receiver) = proclab::queue::bounded(3)?;
+    /// sender.send_many([1, 2, 3])?;
+    /// assert_eq!(receiver.len(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`SendManyError`], with the values that were not sent.

@@ -1,12 +1,11 @@
-//! How long to wait before something that failed is tried again.
+//! The delay before a failed operation is tried again.
 
 use std::time::Duration;
 
-/// How long to wait before something that failed is tried again: longer after each failure, and not for the same time
-/// in every process.
+/// The delay before a failed operation is tried again. It grows with each failure, and differs between processes.
 ///
-/// After the n-th failure in a row it is `first` × 2ⁿ⁻¹, at most `max`, of which a random half at most is taken off
-/// (*jitter*), so that what failed together does not come back together.
+/// After the n-th failure in a row it is `first` × 2ⁿ⁻¹, at most `max`, minus a random part of up to one half
+/// (*jitter*), so that operations that failed together are not retried together.
 ///
 /// ```
 /// use proclab::supervisor::BackOff;
@@ -24,15 +23,31 @@ pub struct BackOff {
 }
 
 impl BackOff {
-    /// Try again at once.
+    /// No delay.
     pub const NONE: BackOff = BackOff { first: Duration::ZERO, max: Duration::ZERO };
 
-    /// A wait that begins with `first` and grows to `max`.
+    /// A delay that begins with `first` and grows to `max`.
+    ///
+    /// ```
+    /// use proclab::supervisor::BackOff;
+    /// use std::time::Duration;
+    ///
+    /// let back_off = BackOff::new(Duration::from_millis(100), Duration::from_secs(10));
+    /// # let _ = back_off;
+    /// ```
     pub const fn new(first: Duration, max: Duration) -> BackOff {
         BackOff { first, max }
     }
 
-    /// The wait after so many failures in a row.
+    /// The delay after this many failures in a row.
+    ///
+    /// ```
+    /// use proclab::supervisor::BackOff;
+    /// use std::time::Duration;
+    ///
+    /// let back_off = BackOff::new(Duration::from_millis(100), Duration::from_secs(10));
+    /// assert!(back_off.delay(2) <= Duration::from_millis(200));
+    /// ```
     pub fn delay(&self, failures: u32) -> Duration {
         let doubled =
             self.first.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));

@@ -1,4 +1,4 @@
-//! Children that wait for their own parent while that only waits for them.
+//! Children that wait for their parent while the parent waits for them.
 //!
 //! A queue stays open while any process has the other end, so a child that reads a queue whose sender is a variable
 //! of `main` waits as long as `main` does. A supervisor that is dropped waits for its children, and if it is dropped
@@ -13,7 +13,7 @@ use crate::sys::procfs::tree::with_descendants;
 use crate::wire::inherit;
 use std::time::{Duration, Instant};
 
-/// How often children are looked at.
+/// How often children are examined.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Since when no child has run.

@@ -27,14 +27,14 @@ pub struct Left {
     pub name: String,
     /// Its PID, which is its group's number.
     pub pid: Pid,
-    /// What the system said.
+    /// The error of the system.
     pub error: io::Error,
 }
 
-/// Not everything could be ended.
+/// Some children could not be ended.
 #[derive(Debug, thiserror::Error)]
 pub struct ShutdownError {
-    /// What is left.
+    /// The children that are left.
     pub left: Vec<Left>,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for ShutdownError {
         for Left { name, pid, error } in &self.left {
             write!(f, " {name} (PID {pid}): {error};")?;
         }
-        f.write_str(" end them by hand")
+        f.write_str(" end them manually")
     }
 }
 

@@ -1,4 +1,4 @@
-//! The owner of children.
+//! The supervisor, which owns children.
 
 use super::idle::Idle;
 use super::shutdown::{ShutdownError, shut_down};
@@ -61,7 +61,13 @@ impl Supervisor {
     /// How long children may take to end after `SIGTERM`, by default.
     pub const GRACE: Duration = Duration::from_secs(5);
 
-    /// A supervisor without children.
+    /// Creates a supervisor without children.
+    ///
+    /// ```
+    /// let supervisor = proclab::Supervisor::new()?;
+    /// assert!(supervisor.active_children().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// `EMFILE` when no descriptor is left.
@@ -69,7 +75,14 @@ impl Supervisor {
         Ok(Self::of(Family::new(None)?))
     }
 
-    /// A supervisor whose waits, and starts, end with an error once `interrupt` is readable.
+    /// Creates a supervisor whose waits and starts fail once `interrupt` is readable.
+    ///
+    /// ```
+    /// let (stop, _stopper) = std::io::pipe()?;
+    /// let supervisor = proclab::Supervisor::with_interrupt(&stop)?;
+    /// # drop(supervisor);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// `EMFILE` when no descriptor is left.
@@ -88,7 +101,15 @@ impl Supervisor {
         }
     }
 
-    /// How long all children together may take to end after `SIGTERM`, before they are killed.
+    /// Sets how long all children together may take to end after `SIGTERM` before they are killed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let supervisor = proclab::Supervisor::new()?.grace(Duration::from_secs(30));
+    /// # drop(supervisor);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Supervisor {
         self.grace = grace;
@@ -99,6 +120,12 @@ impl Supervisor {
     /// until the supervisor is dropped. It then reaps every child of this process that ends, also ones
     /// that other code started and waits for itself: use it where there are none.
     ///
+    /// ```no_run
+    /// let supervisor = proclab::Supervisor::new()?.subreaper()?;
+    /// # drop(supervisor);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Never fails on supported kernels.
     pub fn subreaper(mut self) -> io::Result<Supervisor> {
@@ -108,6 +135,15 @@ impl Supervisor {
     }
 
     /// Starts a process and returns once it has its arguments and begins its body.
+    ///
+    /// ```no_run
+    /// use proclab::{Process, Supervisor};
+    ///
+    /// let supervisor = Supervisor::new()?;
+    /// let child = supervisor.start(Process::new(|a: u32, b: u32| a + b).args((2, 3)))?;
+    /// assert_eq!(child.result()?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`StartError`]: nothing of the process is left. The child's death during the start is reported at once.
@@ -124,6 +160,17 @@ impl Supervisor {
     }
 
     /// The children that are alive, oldest first; those that have ended are reaped.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// supervisor.start(Process::new(work).name("worker"))?;
+    /// for child in supervisor.active_children() {
+    ///     println!("{} runs as {}", child.name(), child.pid());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn active_children(&self) -> Vec<Handle> {
         let _ = self.reap();
         self.family.unreaped().into_iter().filter(Handle::is_alive).collect()
@@ -131,8 +178,14 @@ impl Supervisor {
 
     /// Reaps every child that has ended, and as a subreaper the orphans too.
     ///
+    /// ```
+    /// let supervisor = proclab::Supervisor::new()?;
+    /// supervisor.reap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// As `epoll_wait(2)` and `waitid(2)`: never in normal operation.
+    /// The errors of `epoll_wait(2)` and `waitid(2)`, which do not occur in normal operation.
     pub fn reap(&self) -> io::Result<()> {
         self.family.reap()?;
         if self.subreaper {
@@ -142,6 +195,15 @@ impl Supervisor {
     }
 
     /// Waits for every child that is not a daemon, then terminates the daemons.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// supervisor.start(Process::new(work))?;
+    /// supervisor.finish()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`JoinError`]: then no daemon is terminated.
@@ -155,6 +217,15 @@ impl Supervisor {
 
     /// Ends all children, the latest first: `SIGTERM` to its process group, until the grace of all is
     /// over, then `SIGKILL`, until nothing of the group is left. Stopped children are continued.
+    ///
+    /// ```no_run
+    /// # use proclab::{Process, Supervisor};
+    /// # fn work() {}
+    /// # let supervisor = Supervisor::new()?;
+    /// supervisor.start(Process::new(work))?;
+    /// supervisor.shutdown()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ShutdownError`] names those that could not be ended, as one that changed to another user.
@@ -196,7 +267,7 @@ impl Drop for Supervisor {
         if std::thread::panicking() {
             let _ = self.shutdown();
         } else if !self.has_given_up.load(Ordering::Relaxed) {
-            // Daemons end first: a child that is joined may wait for one of them for ever.
+            // Daemons end first: a child that is joined may wait forever for one of them.
             self.end_daemons();
             if !self.join_others().is_ok_and(|all| all) {
                 let _ = self.shutdown();

@@ -12,9 +12,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-/// The round that gathers now.
+/// The current round.
 const ROUND: usize = 0;
-/// All rounds before this one may pass.
+/// All rounds before this one have been released.
 const PASSED: usize = 1;
 /// Why the barrier is broken: the PID above one of the causes; 0 if it is not.
 const BROKEN: usize = 2;
@@ -24,21 +24,21 @@ const TIMED_OUT: u64 = 2;
 const ABORTED: u64 = 3;
 const RESET: u64 = 4;
 
-/// States of a thread. The round that it came for is its `extra`.
+/// States of a thread. Its `extra` is the round in which it arrived.
 const WAITS: u32 = 1;
-/// The last one that came, which runs the action.
+/// The last to arrive, which runs the action.
 const LEADS: u32 = 2;
 const PASSES: u32 = 3;
 /// The round was broken; the cause is in the bits above.
 const FAILS: u32 = 4;
 const CAUSE_SHIFT: u32 = 4;
 
-/// A point that a number of threads, of whatever processes, pass together: Python's `Barrier`.
+/// A point that a number of threads, of any processes, pass together: Python's `Barrier`.
 ///
-/// When the last one has come, the action runs in it (see [`Self::wait_with`]), and then all pass. The barrier *breaks*
-/// if one of them is killed, at any instruction, if one gives up at its deadline, or if it is [aborted](Self::abort):
-/// those that wait get a [`BarrierError::Broken`] that names the process, within about 10 ms, and so does each that
-/// comes later, until [`Self::reset`]. It travels as a [`super::Mutex`] does.
+/// When the last thread has arrived, it runs the action (see [`Self::wait_with`]), and then all pass. The barrier
+/// *breaks* if one of them is killed, at any instruction, if one times out, or if it is [aborted](Self::abort): each
+/// waiting thread gets a [`BarrierError::Broken`] that names the process, within about 10 ms, and so does each thread
+/// that arrives later, until [`Self::reset`]. It is sent to other processes like a [`super::Mutex`].
 #[derive(Debug)]
 pub struct Barrier {
     pub(super) shared: Shared,
@@ -53,12 +53,25 @@ pub struct BarrierPass {
 }
 
 impl BarrierPass {
-    /// Whether this thread was the last one to come: true for exactly one of each round.
+    /// Whether this thread was the last to arrive: true for exactly one thread per round.
+    ///
+    /// ```
+    /// let barrier = proclab::sync::Barrier::new(1)?;
+    /// assert!(barrier.wait()?.is_leader());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_leader(&self) -> bool {
         self.is_leader
     }
 
-    /// How many came before this thread: from 0, and another one for each of a round, as in Python. The last one leads.
+    /// The position of this thread in the order of arrival, from 0. As in Python, each thread of a round has another one.
+    /// The last one is the leader.
+    ///
+    /// ```
+    /// let barrier = proclab::sync::Barrier::new(1)?;
+    /// assert_eq!(barrier.wait()?.index(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn index(&self) -> usize {
         self.index
     }
@@ -69,7 +82,16 @@ fn sizes(parties: u64) -> Option<(u64, usize)> {
 }
 
 impl Barrier {
-    /// A barrier that this many threads pass together, at most 1024.
+    /// Creates a barrier for this many threads, at most 1024.
+    ///
+    /// ```no_run
+    /// let barrier = proclab::sync::Barrier::new(2)?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| barrier.wait().unwrap());
+    ///     barrier.wait().unwrap();
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`SetupError`].
@@ -82,11 +104,22 @@ impl Barrier {
     }
 
     /// The number of threads that pass together.
+    ///
+    /// ```
+    /// assert_eq!(proclab::sync::Barrier::new(3)?.parties(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn parties(&self) -> usize {
         self.shared.parameter as usize
     }
 
-    /// Waits until all have come.
+    /// Waits until all threads have arrived.
+    ///
+    /// ```
+    /// let barrier = proclab::sync::Barrier::new(1)?;
+    /// barrier.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`BarrierError`].
@@ -94,7 +127,18 @@ impl Barrier {
         self.wait_until(Deadline::NEVER, || {})
     }
 
-    /// The same, for up to `timeout`: then the barrier breaks.
+    /// Like [`Self::wait`], but waits for at most `timeout`; after that the barrier breaks.
+    ///
+    /// ```
+    /// use proclab::sync::{Barrier, BarrierError, WaitError};
+    /// use std::time::Duration;
+    ///
+    /// let barrier = Barrier::new(2)?;
+    /// let alone = barrier.wait_timeout(Duration::from_millis(10));
+    /// assert!(matches!(alone, Err(BarrierError::Wait(WaitError::TimedOut))));
+    /// assert!(barrier.is_broken()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`BarrierError`].
@@ -102,8 +146,16 @@ impl Barrier {
         self.wait_until(Deadline::after(timeout), || {})
     }
 
-    /// Waits until all have come; the last one runs `action` before any of them passes. If it panics there, the
+    /// Waits until all threads have arrived. The last one runs `action` before any of them passes. If `action` panics, the
     /// barrier breaks.
+    ///
+    /// ```
+    /// let barrier = proclab::sync::Barrier::new(1)?;
+    /// let mut rounds = 0;
+    /// barrier.wait_with(|| rounds += 1)?;
+    /// assert_eq!(rounds, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`BarrierError`].
@@ -111,7 +163,15 @@ impl Barrier {
         self.wait_until(Deadline::NEVER, action)
     }
 
-    /// As [`Self::wait_with`], for up to `timeout`: then the barrier breaks.
+    /// As [`Self::wait_with`], for up to `timeout`; after that the barrier breaks.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let barrier = proclab::sync::Barrier::new(1)?;
+    /// barrier.wait_timeout_with(Duration::from_secs(1), || println!("all have come"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`BarrierError`].
@@ -140,7 +200,7 @@ impl Barrier {
             (Coming { barrier: self, place, round }, is_leader, here)
         };
         if is_leader {
-            // Should it panic, the entry that is dropped breaks the barrier.
+            // If it panics, dropping the entry breaks the barrier.
             action();
             coming.pass()?;
         }
@@ -148,7 +208,13 @@ impl Barrier {
         Ok(BarrierPass { is_leader, index })
     }
 
-    /// The number of threads that wait now.
+    /// The number of waiting threads.
+    ///
+    /// ```
+    /// let barrier = proclab::sync::Barrier::new(2)?;
+    /// assert_eq!(barrier.waiting()?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the barrier's lock is unavailable.
@@ -158,13 +224,28 @@ impl Barrier {
 
     /// Whether the barrier is broken.
     ///
+    /// ```
+    /// let barrier = proclab::sync::Barrier::new(2)?;
+    /// assert!(!barrier.is_broken()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the barrier's lock is unavailable.
     pub fn is_broken(&self) -> Result<bool, WaitError> {
         Ok(self.table()?.get(BROKEN) != 0)
     }
 
-    /// Breaks the barrier, for those that wait and for each that comes.
+    /// Breaks the barrier for the waiting threads and for those that arrive later.
+    ///
+    /// ```
+    /// use proclab::sync::{Barrier, BarrierError};
+    ///
+    /// let barrier = Barrier::new(2)?;
+    /// barrier.abort()?;
+    /// assert!(matches!(barrier.wait(), Err(BarrierError::Broken { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the barrier's lock is unavailable.
@@ -173,7 +254,15 @@ impl Barrier {
         Ok(())
     }
 
-    /// Has the barrier begin anew: those that wait get an error, and those that come do not.
+    /// Resets the barrier: the waiting threads get an error, and those that arrive later form a new round.
+    ///
+    /// ```
+    /// let barrier = proclab::sync::Barrier::new(1)?;
+    /// barrier.abort()?;
+    /// barrier.reset()?;
+    /// barrier.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the barrier's lock is unavailable.
@@ -185,7 +274,7 @@ impl Barrier {
         Ok(())
     }
 
-    /// The table, after what dead threads left was brought to its end.
+    /// The table, after the unfinished work of dead threads was completed.
     fn table(&self) -> Result<Table<'_>, WaitError> {
         let table = Table::lock(&self.shared)?;
         let passed = table.get(PASSED);
@@ -206,8 +295,15 @@ impl Barrier {
         Ok(table)
     }
 
-    /// Has every wait through this handle end with [`WaitError::Interrupted`] once `interrupt` is readable; that
+    /// Makes every wait through this handle fail with [`WaitError::Interrupted`] once `interrupt` is readable, which
     /// breaks the barrier as a timeout does.
+    ///
+    /// ```
+    /// let (stop, _stopper) = std::io::pipe()?;
+    /// let barrier = proclab::sync::Barrier::new(1)?.with_interrupt(&stop)?;
+    /// barrier.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// At the limit of open files.
@@ -217,6 +313,14 @@ impl Barrier {
     }
 
     /// Another handle of the same barrier.
+    ///
+    /// ```
+    /// let barrier = proclab::sync::Barrier::new(2)?;
+    /// let same = barrier.try_clone()?; // for a child
+    /// same.abort()?;
+    /// assert!(barrier.is_broken()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// At the limit of open files or of address space.
@@ -253,7 +357,7 @@ fn break_it(table: &Table<'_>, cause: u64) {
     }
 }
 
-/// A thread that has come: its entry is removed in every case, and the barrier breaks if it goes too early.
+/// A thread that has arrived. Its entry is removed in every case; if it leaves early, the barrier breaks.
 struct Coming<'a> {
     barrier: &'a Barrier,
     place: Place,
@@ -261,7 +365,7 @@ struct Coming<'a> {
 }
 
 impl Coming<'_> {
-    /// Lets all of the round pass.
+    /// Releases the threads of the round.
     fn pass(&self) -> Result<(), WaitError> {
         let table = self.barrier.table()?;
         if table.state(&self.place) == LEADS {

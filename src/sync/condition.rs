@@ -14,18 +14,17 @@ use std::time::Duration;
 
 /// States of a thread.
 const WAITS: u32 = 1;
-/// `notify_one` chose it: if it ends before it wakes, the next one is woken in its place.
+/// Chosen by `notify`: if it ends before it wakes, the next one is woken in its place.
 const CHOSEN: u32 = 2;
 /// `notify_all` woke it.
 const WOKEN: u32 = 3;
 
-/// Lets threads wait, without holding a mutex, until another has changed what it guards: Python's `Condition`, the
+/// Lets threads wait, without holding a mutex, until another thread has changed the value that it guards: Python's `Condition`, the
 /// standard library's `Condvar`.
 ///
 /// No wake-up is lost and none is spurious: [`Self::notify_one`] wakes the thread that has waited longest, and
-/// if that is killed before it has woken, at any instruction, the next one instead. Check the condition in a loop all
-/// the same, or use [`Self::wait_while`]: another thread may take the mutex first. It travels as a
-/// [`super::Mutex`] does.
+/// if that thread is killed before it has woken, at any instruction, the next one is woken instead. Still, check the
+/// condition in a loop, or use [`Self::wait_while`]: another thread may take the mutex first. It is sent to other processes like a [`super::Mutex`].
 #[derive(Debug)]
 pub struct Condition {
     pub(super) shared: Shared,
@@ -39,7 +38,13 @@ fn sizes(_: u64) -> Option<(u64, usize)> {
 type Relocked<'a, T> = Result<MutexGuard<'a, T>, MutexError<MutexGuard<'a, T>>>;
 
 impl Condition {
-    /// A condition for which no thread waits.
+    /// Creates a condition.
+    ///
+    /// ```
+    /// let changed = proclab::sync::Condition::new()?;
+    /// assert_eq!(changed.waiting()?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`SetupError`].
@@ -49,7 +54,24 @@ impl Condition {
     }
 
     /// Stores the value and releases the mutex, waits for a notification, and takes the mutex again. A notification
-    /// that comes after the mutex was released is never missed.
+    /// sent after the mutex was released is never missed.
+    ///
+    /// ```no_run
+    /// use proclab::sync::{Condition, Mutex};
+    ///
+    /// let (ready, changed) = (Mutex::new(false)?, Condition::new()?);
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         *ready.lock().unwrap() = true;
+    ///         changed.notify_all().unwrap();
+    ///     });
+    ///     let mut guard = ready.lock().unwrap();
+    ///     while !*guard {
+    ///         guard = changed.wait(guard).unwrap();
+    ///     }
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`WaitError::Interrupted`], without the mutex; and what [`super::Mutex::lock`] reports.
@@ -57,7 +79,18 @@ impl Condition {
         self.wait_until(guard, Deadline::NEVER).map(|(guard, _)| guard)
     }
 
-    /// The same, for up to `timeout`; then the mutex is taken all the same. Says whether a notification came.
+    /// Like [`Self::wait`], but waits for at most `timeout`. The mutex is taken again in any case; the result says
+    /// whether a notification arrived.
+    ///
+    /// ```
+    /// use proclab::sync::{Condition, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let (count, changed) = (Mutex::new(0)?, Condition::new()?);
+    /// let (_guard, was_notified) = changed.wait_timeout(count.lock().unwrap(), Duration::from_millis(10)).unwrap();
+    /// assert!(!was_notified);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::wait`].
@@ -69,7 +102,22 @@ impl Condition {
         self.wait_until(guard, Deadline::after(timeout))
     }
 
-    /// Waits as long as the condition holds for the value.
+    /// Waits while `condition` is true for the value.
+    ///
+    /// ```no_run
+    /// use proclab::sync::{Condition, Mutex};
+    ///
+    /// let (stock, changed) = (Mutex::new(0)?, Condition::new()?);
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         *stock.lock().unwrap() += 1;
+    ///         changed.notify_one().unwrap();
+    ///     });
+    ///     let mut stock = changed.wait_while(stock.lock().unwrap(), |stock| *stock == 0).unwrap();
+    ///     *stock -= 1;
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::wait`].
@@ -84,7 +132,18 @@ impl Condition {
         Ok(guard)
     }
 
-    /// The same, for up to `timeout`. Says whether the condition has ceased to hold.
+    /// Like [`Self::wait_while`], but waits for at most `timeout`. The result says whether the condition has become false.
+    ///
+    /// ```
+    /// use proclab::sync::{Condition, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let (stock, changed) = (Mutex::new(0)?, Condition::new()?);
+    /// let wait = changed.wait_timeout_while(stock.lock().unwrap(), Duration::from_millis(10), |stock| *stock == 0);
+    /// let (_stock, is_there) = wait.unwrap();
+    /// assert!(!is_there);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::wait`].
@@ -111,7 +170,7 @@ impl Condition {
         guard: MutexGuard<'a, T>,
         deadline: Deadline,
     ) -> Result<(MutexGuard<'a, T>, bool), MutexError<MutexGuard<'a, T>>> {
-        // Among those that wait before the mutex is free: what changes the condition comes later.
+        // It is on record before the mutex is released, and the condition cannot change before that.
         let place = self.table()?.enter(WAITS, 0)?;
         let waiting = Waiting { condition: self, place };
         let mutex = guard.release();
@@ -120,7 +179,13 @@ impl Condition {
         Ok((mutex.lock()?, notified))
     }
 
-    /// Wakes the thread that has waited longest, if any waits.
+    /// Wakes the thread that has waited longest, if there is one.
+    ///
+    /// ```
+    /// let changed = proclab::sync::Condition::new()?;
+    /// changed.notify_one()?; // no thread waits: it has no effect
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the condition's lock is unavailable.
@@ -128,7 +193,13 @@ impl Condition {
         self.notify(1)
     }
 
-    /// Wakes as many threads, those that have waited longest.
+    /// Wakes up to this many threads, those that have waited longest.
+    ///
+    /// ```
+    /// let changed = proclab::sync::Condition::new()?;
+    /// changed.notify(2)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the condition's lock is unavailable.
@@ -138,7 +209,13 @@ impl Condition {
         Ok(())
     }
 
-    /// Wakes all threads that wait.
+    /// Wakes all waiting threads.
+    ///
+    /// ```
+    /// let changed = proclab::sync::Condition::new()?;
+    /// changed.notify_all()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the condition's lock is unavailable.
@@ -148,7 +225,13 @@ impl Condition {
         Ok(())
     }
 
-    /// The number of threads that wait now.
+    /// The number of waiting threads.
+    ///
+    /// ```
+    /// let changed = proclab::sync::Condition::new()?;
+    /// assert_eq!(changed.waiting()?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the condition's lock is unavailable.
@@ -172,7 +255,14 @@ impl Condition {
         Ok(table)
     }
 
-    /// Has every wait through this handle end with [`WaitError::Interrupted`] once `interrupt` is readable.
+    /// Makes every wait through this handle fail with [`WaitError::Interrupted`] once `interrupt` is readable.
+    ///
+    /// ```
+    /// let (stop, _stopper) = std::io::pipe()?;
+    /// let changed = proclab::sync::Condition::new()?.with_interrupt(&stop)?;
+    /// changed.notify_all()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// At the limit of open files.
@@ -182,6 +272,13 @@ impl Condition {
     }
 
     /// Another handle of the same condition.
+    ///
+    /// ```
+    /// let changed = proclab::sync::Condition::new()?;
+    /// let same = changed.try_clone()?; // for a child
+    /// same.notify_all()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// At the limit of open files or of address space.
@@ -198,7 +295,7 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    /// Whether a notification came before the deadline.
+    /// Whether a notification arrived before the deadline.
     fn sleep(&self, deadline: Deadline) -> Result<bool, WaitError> {
         let Condition { shared, interrupt } = self.condition;
         loop {

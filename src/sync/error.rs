@@ -1,5 +1,6 @@
 //! Errors of the primitives.
 
+use crate::shm::region::RegionError;
 use crate::sys::pid::Pid;
 use crate::wire::codec::{DecodeError, EncodeError};
 use std::fmt;
@@ -12,7 +13,7 @@ pub enum SetupError {
     /// A size or a number is out of range.
     #[error("{what} of {value} is out of range: choose one from {min} to {max}")]
     OutOfRange {
-        /// Of what.
+        /// What the value is.
         what: &'static str,
         /// The value that was requested.
         value: u64,
@@ -27,6 +28,21 @@ pub enum SetupError {
     /// The system refused memory or a descriptor.
     #[error("shared memory is unavailable")]
     Os(#[from] io::Error),
+}
+
+/// Memory from another process is not what it was taken for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// It is no sealed memory of this library, or the system refused to map it.
+    #[error(transparent)]
+    Memory(#[from] RegionError),
+    /// It is that of another primitive, or of values of another type.
+    #[error("this is the memory of something else")]
+    Other,
+    /// It was created in another PID namespace.
+    #[error("it belongs to another PID namespace: use it in the namespace in which it was created")]
+    PidNamespace,
 }
 
 /// A value could not be stored; the old one is still there.
@@ -53,16 +69,16 @@ pub enum StoreError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
-    /// The deadline came first. Of an attempt that does not wait: it would have to.
+    /// The deadline has passed; for an attempt that does not wait, it would have had to wait.
     #[error("the wait timed out")]
     TimedOut,
     /// The handle's interrupt became readable.
     #[error("the wait was interrupted")]
     Interrupted,
-    /// As many threads as one primitive can record hold it or wait for it.
+    /// The maximum number of threads hold it or wait for it.
     #[error("{max} threads hold this or wait for it already")]
     TooMany {
-        /// The most there can be.
+        /// The maximum.
         max: usize,
     },
     /// The kernel refused to sleep, or does not watch this thread's locks.
@@ -74,10 +90,10 @@ pub enum WaitError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReleaseError {
-    /// There would be more permits than there may be.
+    /// There would be more permits than the maximum.
     #[error("the semaphore has {max} permits already, and cannot have more")]
     TooMany {
-        /// The most there can be.
+        /// The maximum.
         max: u64,
     },
     /// The semaphore's lock is unavailable.
@@ -89,31 +105,31 @@ pub enum ReleaseError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BarrierError {
-    /// The barrier broke, or is broken: it can be reset.
+    /// The barrier is broken; it can be reset.
     #[error("the barrier is broken: process {pid} {why}")]
     Broken {
         /// The process that broke it.
         pid: Pid,
-        /// What that did.
+        /// What the process did.
         why: &'static str,
     },
-    /// This thread gave up, which broke the barrier; or its lock is unavailable.
+    /// This thread timed out or was interrupted, which broke the barrier; or its lock is unavailable.
     #[error(transparent)]
     Wait(#[from] WaitError),
 }
 
-/// A lock was not taken cleanly.
+/// A lock was not taken, or is poisoned.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum MutexError<G> {
-    /// A holder ended in the middle, or panicked. The lock *is* taken, and the guard is inside: look at what is
-    /// guarded, mend it, and call `clear_poison`.
+    /// An earlier holder ended or panicked while it held the lock. The lock *is* taken, and the guard is inside: check
+    /// the value, repair it, and call `clear_poison`.
     #[error(transparent)]
     Poisoned(Poisoned<G>),
     /// It was not taken.
     #[error(transparent)]
     Wait(#[from] WaitError),
-    /// It was taken and released again: what it guards is not a value of this type.
+    /// It was taken and released again, because what it guards is not a value of this type.
     #[error("the guarded value cannot be read")]
     Unreadable(#[source] UnreadableValue),
 }
@@ -125,7 +141,7 @@ pub enum UnreadableValue {
     /// Its bytes are not a value of this type.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The memory holds what this library never writes.
+    /// The memory contains what this library never writes.
     #[error("the memory is corrupt: {0}")]
     Corrupt(&'static str),
     /// The kernel refused to read it.
@@ -135,7 +151,7 @@ pub enum UnreadableValue {
 
 /// A lock that was taken although an earlier holder ended, or panicked, while it held it.
 #[derive(thiserror::Error)]
-#[error("process {pid} ended while it held the lock: what it guards may be half done")]
+#[error("process {pid} ended while it held the lock: what it guards may be incomplete")]
 pub struct Poisoned<G> {
     pub(super) guard: G,
     pub(super) pid: Pid,
@@ -143,11 +159,31 @@ pub struct Poisoned<G> {
 
 impl<G> Poisoned<G> {
     /// The guard: the lock is held.
+    ///
+    /// ```
+    /// use proclab::sync::{Mutex, MutexError};
+    ///
+    /// # fn look(count: &Mutex<u32>) {
+    /// if let Err(MutexError::Poisoned(poisoned)) = count.lock() {
+    ///     println!("the last value that was stored is {}", *poisoned.into_guard());
+    /// }
+    /// # }
+    /// ```
     pub fn into_guard(self) -> G {
         self.guard
     }
 
     /// The PID of the process that ended, or whose thread panicked.
+    ///
+    /// ```
+    /// use proclab::sync::{Mutex, MutexError};
+    ///
+    /// # fn look(count: &Mutex<u32>) {
+    /// if let Err(MutexError::Poisoned(poisoned)) = count.lock() {
+    ///     println!("process {} ended while it held the lock", poisoned.pid());
+    /// }
+    /// # }
+    /// ```
     pub fn pid(&self) -> Pid {
         self.pid
     }
@@ -155,6 +191,14 @@ impl<G> Poisoned<G> {
 
 impl<G> MutexError<G> {
     /// The guard of a poisoned lock; any other error as it is.
+    ///
+    /// ```
+    /// let count = proclab::sync::Mutex::new(5)?;
+    /// // As it is, poisoned or not.
+    /// let guard = count.lock().or_else(|error| error.into_guard()).unwrap();
+    /// assert_eq!(*guard, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// What is not [`MutexError::Poisoned`].
@@ -166,6 +210,15 @@ impl<G> MutexError<G> {
     }
 
     /// The PID that a poisoned lock names.
+    ///
+    /// ```
+    /// # fn look(count: &proclab::sync::Mutex<u32>) {
+    /// if let Err(error) = count.lock() {
+    ///     println!("{error}, by {:?}", error.pid());
+    /// }
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pid(&self) -> Option<Pid> {
         match self {
             MutexError::Poisoned(poisoned) => Some(poisoned.pid),

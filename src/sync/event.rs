@@ -6,6 +6,7 @@ use super::shared::{Kind, Shared};
 use crate::shm::word::Word32;
 use crate::sys::poll::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
@@ -14,15 +15,14 @@ use std::time::Duration;
 /// Whether it is set, in the lowest bit; above it, how often it was set.
 const FLAG: usize = 0;
 const SET: u32 = 1;
-/// How often a thread looks before it sleeps.
+/// How often a thread checks before it sleeps.
 const SPINS: u32 = 200;
 
 /// A flag that one process sets and others wait for: Python's `Event`.
 ///
 /// What a thread wrote to shared memory before [`Self::set`] is seen by those whose [`Self::wait`] returned because of
-/// it. All that wait are woken, also if the flag is cleared again at once. A process that is killed while it sets
-/// the flag has set it or has not, and those that wait learn of it within 10 ms. It travels as a [`super::Mutex`]
-/// does.
+/// it. All waiting threads are woken, even if the flag is cleared again immediately. A process that is killed while it
+/// sets the flag has set it or has not, and waiting threads learn of it within 10 ms. It is sent to other processes like a [`super::Mutex`].
 ///
 /// ```
 /// let open = proclab::sync::Event::new()?;
@@ -31,7 +31,6 @@ const SPINS: u32 = 200;
 /// open.wait()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Event {
     shared: Shared,
     interrupt: Interrupt,
@@ -42,7 +41,13 @@ fn sizes(_: u64) -> Option<(u64, usize)> {
 }
 
 impl Event {
-    /// An event that is not set.
+    /// Creates an event that is not set.
+    ///
+    /// ```
+    /// let open = proclab::sync::Event::new()?;
+    /// assert!(!open.is_set());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`SetupError`].
@@ -54,7 +59,14 @@ impl Event {
         self.shared.word32(FLAG)
     }
 
-    /// Sets the flag, and wakes all that wait.
+    /// Sets the flag, and wakes all waiting threads.
+    ///
+    /// ```
+    /// let open = proclab::sync::Event::new()?;
+    /// open.set();
+    /// open.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set(&self) {
         let flag = self.flag();
         let mut seen = flag.load(Ordering::Relaxed);
@@ -69,11 +81,19 @@ impl Event {
                 Err(now) => seen = now,
             }
         }
-        // It was set already. Should its setter have been killed before it woke the others, this one does.
+        // It was set already. If its setter was killed before it woke the others, this wakes them.
         flag.wake_all();
     }
 
     /// Clears the flag.
+    ///
+    /// ```
+    /// let open = proclab::sync::Event::new()?;
+    /// open.set();
+    /// open.clear();
+    /// assert!(!open.is_set());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clear(&self) {
         let flag = self.flag();
         let mut seen = flag.load(Ordering::Relaxed);
@@ -86,11 +106,27 @@ impl Event {
     }
 
     /// Whether the flag is set.
+    ///
+    /// ```
+    /// let open = proclab::sync::Event::new()?;
+    /// open.set();
+    /// assert!(open.is_set());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_set(&self) -> bool {
         self.flag().load(Ordering::Acquire) & SET != 0
     }
 
     /// Waits until the flag is set.
+    ///
+    /// ```no_run
+    /// let open = proclab::sync::Event::new()?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| open.set());
+    ///     open.wait().unwrap();
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`WaitError::Interrupted`].
@@ -98,7 +134,16 @@ impl Event {
         self.wait_until(Deadline::NEVER)
     }
 
-    /// The same, for up to `timeout`.
+    /// Like [`Self::wait`], but waits for at most `timeout`.
+    ///
+    /// ```
+    /// use proclab::sync::{Event, WaitError};
+    /// use std::time::Duration;
+    ///
+    /// let open = Event::new()?;
+    /// assert!(matches!(open.wait_timeout(Duration::from_millis(10)), Err(WaitError::TimedOut)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::wait`], and [`WaitError::TimedOut`].
@@ -128,7 +173,18 @@ impl Event {
         Ok(())
     }
 
-    /// Has every wait through this handle end with [`WaitError::Interrupted`] once `interrupt` is readable.
+    /// Makes every wait through this handle fail with [`WaitError::Interrupted`] once `interrupt` is readable.
+    ///
+    /// ```
+    /// use proclab::sync::{Event, WaitError};
+    /// use std::io::Write;
+    ///
+    /// let (stop, mut stopper) = std::io::pipe()?;
+    /// let open = Event::new()?.with_interrupt(&stop)?;
+    /// stopper.write_all(b"!")?;
+    /// assert!(matches!(open.wait(), Err(WaitError::Interrupted)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// At the limit of open files.
@@ -139,6 +195,14 @@ impl Event {
 
     /// Another handle of the same event.
     ///
+    /// ```
+    /// let open = proclab::sync::Event::new()?;
+    /// let same = open.try_clone()?; // for a child
+    /// same.set();
+    /// assert!(open.is_set());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// At the limit of open files or of address space.
     pub fn try_clone(&self) -> io::Result<Self> {
@@ -146,6 +210,12 @@ impl Event {
             shared: self.shared.try_clone(Kind::Event, sizes)?,
             interrupt: self.interrupt.try_clone()?,
         })
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("is_set", &self.is_set()).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
 //! A lock on a file, between processes (`flock(2)`).
 //!
 //! # Limitations
-//! The lock is advisory: it keeps out only those who ask for it. It belongs to the *open file
+//! The lock is advisory: it excludes only processes that take it. It belongs to the *open file
 //! description*: descriptors that were duplicated or inherited are one holder together, so each
 //! process opens its own, close-on-exec, and no process should fork while it holds the lock, or the
 //! copy keeps it. Threads that share one `FileLock` exclude each other too, by a flag inside it. Over NFS the
@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// A lock file that this process has opened for itself; it holds nothing yet.
+/// A lock file that this process has opened. Opening it does not lock it.
 ///
 /// ```
 /// use proclab::sync::file_lock::FileLock;
@@ -49,7 +49,7 @@ pub struct FileLockError {
     source: io::Error,
 }
 
-/// The lock is held until this is dropped, or its process ends in whatever way.
+/// The lock is held until this is dropped or its process ends.
 #[derive(Debug)]
 #[must_use = "the lock is given back at once if this is dropped"]
 pub struct FileLockGuard<'lock> {
@@ -57,11 +57,11 @@ pub struct FileLockGuard<'lock> {
 }
 
 impl FileLock {
-    /// Opens the lock file, and makes it if it is not there. It is never removed: a process that deletes a
-    /// lock file lets two holders in, one on the old file and one on the new.
+    /// Opens the lock file, and creates it if it does not exist. It is never removed: deleting a lock file allows two
+    /// holders, one of the old file and one of the new.
     ///
     /// # Errors
-    /// When the file can be neither opened nor made.
+    /// When the file cannot be opened or created.
     pub fn open(path: impl AsRef<Path>) -> Result<FileLock, FileLockError> {
         let path = path.as_ref().to_owned();
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
@@ -74,7 +74,7 @@ impl FileLock {
     }
 
     /// Waits until no other process, and no other thread that shares this value, holds the lock, and takes
-    /// it. A holder that is killed releases it. A thread that holds it already waits for itself, for ever.
+    /// it. A holder that is killed releases it. A thread that already holds it waits for itself forever.
     ///
     /// # Errors
     /// `ENOLCK` when the kernel has no memory for locks.
@@ -90,7 +90,7 @@ impl FileLock {
         loop {
             match self.file.lock_exclusive() {
                 Ok(()) => return Ok(()),
-                // A signal came and its handler has run: the wait goes on.
+                // A signal handler has run: the wait continues.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => {
                     self.let_the_next_thread_in();
@@ -132,9 +132,9 @@ impl FileLock {
         taken
     }
 
-    /// Gives it back.
+    /// Releases it.
     pub(crate) fn give_back(&self) {
-        // It cannot fail for an open file; and if it did, closing the file gives the lock back.
+        // It cannot fail for an open file; and if it did, closing the file releases the lock.
         let _ = FileExt::unlock(&self.file);
         self.let_the_next_thread_in();
     }

@@ -1,4 +1,4 @@
-//! A linked lock with its poison: what [`super::Mutex`], [`super::RLock`] and [`super::Array`] stand on.
+//! A linked lock with its poison: the basis of [`super::Mutex`], [`super::RLock`] and [`super::Array`].
 
 use super::error::{MutexError, Poisoned, WaitError};
 use super::linked::pid_of;
@@ -23,13 +23,13 @@ pub(super) struct Hold<'a> {
     not_send: PhantomData<*const ()>,
 }
 
-/// Takes the lock if it is free and clean, and nothing is in the way: all that most locks need.
+/// The fast path: takes the lock if it is free and not poisoned.
 #[inline(always)]
 pub(super) fn try_take(shared: &Shared) -> Option<Hold<'_>> {
     let thread = shared.lock().try_lock()?;
     shared.lock().begin(thread);
     let hold = Hold::new(shared);
-    // Another attempt finds the lock free again, and reports the poison.
+    // The next attempt finds the lock free again, and reports the poison.
     (shared.word(POISON).load(Ordering::Relaxed) == 0).then_some(hold)
 }
 
@@ -43,7 +43,8 @@ pub(super) fn take<'a>(
     let dead = until(interrupt, deadline, |slice| shared.lock().lock(slice))?;
     let poison = shared.word(POISON);
     if let Some(pid) = dead {
-        // Before this process's own PID: should it end here, the next one finds the dead one's again.
+        event!(WARN, pid = pid.as_raw(), "lock poisoned: its holder ended while it held it");
+        // Before this process's own PID is stored: if it ends here, the next holder finds the dead one's PID again.
         poison.store(pid.as_raw().unsigned_abs().into(), Ordering::Relaxed);
     }
     shared.lock().begin(ThisThread::get()?);
@@ -51,7 +52,7 @@ pub(super) fn take<'a>(
     Ok((Hold::new(shared), poisoned))
 }
 
-/// Makes what was taken a result as users get it.
+/// The result that users get.
 #[inline]
 pub(super) fn poisoned_or<G>(guard: G, pid: Option<Pid>) -> Result<G, MutexError<G>> {
     match pid {
@@ -76,7 +77,7 @@ impl<'a> Hold<'a> {
         Hold { shared, was_panicking, not_send: PhantomData }
     }
 
-    /// What was forgotten, for the thread that holds the lock.
+    /// A hold that was forgotten, for the thread that holds the lock.
     pub(super) fn again(shared: &'a Shared) -> Self {
         Hold { shared, was_panicking: 0, not_send: PhantomData }
     }

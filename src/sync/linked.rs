@@ -1,15 +1,15 @@
-//! A robust lock that may be held while code of the user's runs, together with others, and released in any order.
+//! A robust lock that can be held while user code runs, together with other locks, and released in any order.
 //!
 //! It is announced while it is taken and while it is released, and linked into the thread's list in between
 //! ([`crate::sys::robust`]). Killed at any instruction, the thread has it announced, or linked, or does not hold it.
 //!
-//! Beside it stands the PID of its holder, which is stored after the lock was taken, and cleared before it is
-//! released. A holder that ends in between had begun to use what the lock guards: the next one hears its PID. One
-//! that ends outside of that has not touched it, or was done.
+//! Next to it is the PID of its holder, which is stored after the lock was taken, and cleared before it is released. A
+//! holder that ends in between may have changed what the lock guards, and the next one is told its PID. A holder that
+//! ends before or after has not changed it, or had finished.
 //!
 //! # Safety
 //! What is linked must stay mapped: a [`LinkedLock`] is reached only through [`super::shared::Shared`], which keeps
-//! its memory mapped for ever if a lock in it is still held when it is dropped.
+//! its memory mapped forever if a lock in it is still held when it is dropped.
 #![expect(unsafe_code, reason = "links locks into the list that the kernel follows")]
 
 use super::robust_mutex::{Held, LockError, OWNER, lock, release, try_lock_as};
@@ -34,7 +34,7 @@ pub(crate) struct LinkedLock {
 unsafe impl Words for LinkedLock {}
 
 impl LinkedLock {
-    /// Takes the lock. With it comes the PID of the last holder, if that ended while it used what is guarded.
+    /// Takes the lock. Returns the PID of the last holder if that ended while it used what is guarded.
     ///
     /// # Errors
     /// [`LockError`].
@@ -51,7 +51,7 @@ impl LinkedLock {
         Ok(dead)
     }
 
-    /// Takes the lock if it is free, no thread waits for it or died with it, and this thread can.
+    /// The fast path: takes the lock if it is free, no thread waits for it or died with it, and this thread is known.
     #[inline(always)]
     pub(super) fn try_lock(&self) -> Option<ThisThread> {
         let thread = ThisThread::known().filter(|thread| thread.is_linkable(&self.links))?;
@@ -59,7 +59,7 @@ impl LinkedLock {
         Some(thread)
     }
 
-    /// The lock stays announced, until another is or it is released.
+    /// The lock stays announced until another one is, or until it is released.
     #[inline(always)]
     fn link(&self, thread: ThisThread, held: Held<'_>) {
         // SAFETY: the memory stays mapped while the lock is held (see above).
@@ -67,13 +67,13 @@ impl LinkedLock {
         std::mem::forget(held);
     }
 
-    /// Where it is mapped, as far as [`Self::begin`] stores it.
+    /// The part of its address that [`Self::begin`] stores.
     #[inline(always)]
     fn mapped_at(&self) -> u64 {
         (std::ptr::from_ref(self).addr() as u64 >> 6) << 32
     }
 
-    /// Notes that the holder uses what the lock guards.
+    /// Records that the holder uses what the lock guards.
     #[inline(always)]
     pub(super) fn begin(&self, thread: ThisThread) {
         self.holder.store(self.mapped_at() | u64::from(thread.pid()), Ordering::Relaxed);
@@ -81,13 +81,13 @@ impl LinkedLock {
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// Whether a thread of this process holds it by this very mapping, or may: it is in the thread's list.
+    /// Whether a thread of this process holds it, or may hold it, through this mapping, so that it is in the thread's list.
     pub(super) fn is_linked_here(&self) -> bool {
         let own = self.mapped_at() | u64::from(std::process::id());
         self.words[0].load(Ordering::Relaxed) & OWNER != 0 && self.holder.load(Ordering::Relaxed) == own
     }
 
-    /// Notes that it is done.
+    /// Records that the holder has finished.
     #[inline(always)]
     pub(super) fn finish(&self) {
         compiler_fence(Ordering::SeqCst);
@@ -111,7 +111,7 @@ impl LinkedLock {
         self.words[0].load(Ordering::Relaxed) & OWNER == 0
     }
 
-    /// The calling thread, if it holds the lock. In a copy that a fork made the parent does.
+    /// The calling thread, if it holds the lock. In a forked copy the parent holds it.
     #[inline(always)]
     pub(super) fn own_holder(&self) -> Option<ThisThread> {
         let is_holder = |thread: &ThisThread| self.words[0].load(Ordering::Relaxed) & OWNER == thread.tid();
@@ -134,7 +134,7 @@ impl LinkedLock {
 
 /// The PID that a word holds, if it holds one.
 pub(super) fn pid_of(word: u64) -> Option<Pid> {
-    // Above it stands where the lock is mapped.
+    // The upper half is where the lock is mapped.
     let pid = (word as u32).cast_signed();
     (pid > 0).then(|| Pid::from_raw(pid))
 }

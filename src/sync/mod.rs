@@ -3,26 +3,26 @@
 //! | to | there is |
 //! |---|---|
 //! | guard a value | [`Mutex`] |
-//! | guard what the program says it does, and take the lock again while holding it | [`RLock`] |
-//! | let a number of threads in at a time | [`Semaphore`], [`BoundedSemaphore`] |
-//! | wait until another process says so | [`Event`] |
+//! | guard something else, and take the lock again while holding it | [`RLock`] |
+//! | admit a limited number of threads | [`Semaphore`], [`BoundedSemaphore`] |
+//! | wait for a signal of another process | [`Event`] |
 //! | wait until a guarded value has changed | [`Condition`] |
-//! | wait until all have come | [`Barrier`] |
-//! | share a number, or many | [`Value`], [`Array`] |
+//! | wait until all have arrived | [`Barrier`] |
+//! | share a plain value, or many | [`Value`], [`Array`] |
 //! | guard a file | [`file_lock`] |
 //!
-//! All but the last are handed to children as arguments, or parts of arguments, under every start method. A thread is
-//! the owner of what it holds: a guard does not move to another one.
+//! All but the last are passed to children as arguments, or parts of arguments, under every start method, and through
+//! queues and pipes. A guard belongs to the thread that took it, and cannot move to another one.
 //!
 //! # A process that is killed
 //! If a process is killed with SIGKILL while it uses one of these, at any instruction, no other process waits for it
-//! for longer than about 10 ms. What it held is free, and the next one is told by whom it was held: a mutex is
-//! *poisoned*, a barrier *breaks*, a permit returns, a notification goes on to the next thread that waits. A process
+//! for longer than about 10 ms. What it held is free, and the next holder is told its PID: a mutex is
+//! *poisoned*, a barrier *breaks*, a permit returns, a notification goes to the next waiting thread. A process
 //! that is only stopped keeps what it holds.
 //!
 //! All processes must share a PID namespace. A forked copy of a process does not hold what its parent holds.
 
-/// Numbers as a slice.
+/// Plain values as a slice.
 mod array;
 /// A point that processes pass together.
 mod barrier;
@@ -43,7 +43,7 @@ mod linked;
 mod mutex;
 /// How long a wait lasts.
 mod patience;
-/// Numbers that lie in memory as they are.
+/// Values that lie in memory as they are.
 mod plain;
 #[cfg(test)]
 mod release_order;
@@ -57,7 +57,7 @@ mod roster;
 mod semaphore;
 /// The memory of a primitive.
 mod shared;
-/// A number without a lock.
+/// A plain value without a lock to hold.
 mod value;
 /// Primitives beside other things that are waited for.
 mod waitable;
@@ -66,11 +66,12 @@ pub use array::{Array, ArrayGuard};
 pub use barrier::{Barrier, BarrierPass};
 pub use condition::Condition;
 pub use error::{
-    BarrierError, MutexError, Poisoned, ReleaseError, SetupError, StoreError, UnreadableValue, WaitError,
+    BarrierError, MemoryError, MutexError, Poisoned, ReleaseError, SetupError, StoreError, UnreadableValue,
+    WaitError,
 };
 pub use event::Event;
 pub use mutex::{DEFAULT_VALUE_LIMIT, Mutex, MutexGuard};
-pub use plain::Plain;
+pub use plain::{MAX_ALIGN, Plain};
 pub use rlock::{RLock, RLockGuard};
 pub use semaphore::{BoundedSemaphore, MAX_PERMITS, Permit, Semaphore};
 pub use value::Value;

@@ -1,8 +1,8 @@
 //! A value that several processes share, one at a time.
 //!
-//! The value lies encoded in shared memory, twice: a holder works on a copy of its own, and when it releases the
-//! lock the new bytes are written where the old ones are not; one store then makes them the value. So a holder that
-//! is killed leaves the old value or the new one, never a torn one.
+//! There are two places for the encoded value in shared memory. A holder works on a copy of its own; when it releases
+//! the lock, the new bytes are written to the place that is not valid, and one store makes it the valid one. So a killed
+//! holder leaves the old value or the new one, never a torn one.
 
 use super::error::{MutexError, SetupError, StoreError, UnreadableValue};
 use super::held_lock::{self, Hold, poisoned_or};
@@ -21,7 +21,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// The default limit of a value's size, in bytes as encoded.
+/// The default size limit of a value, in encoded bytes.
 pub const DEFAULT_VALUE_LIMIT: u64 = 64 << 20;
 const MAX_VALUE_LIMIT: u64 = 1 << 40;
 /// The length of the value, and in the highest bit which of its two places it is in.
@@ -35,8 +35,8 @@ const SMALLS: usize = 2 * SMALL;
 
 /// A value that processes share, guarded by a lock that a killed holder cannot keep.
 ///
-/// It is made in a parent and handed to children as an argument, or part of one, under every start method. Any serde
-/// type can be its value.
+/// It is created in a parent and passed to children as an argument, or part of one, under every start method. The value
+/// can have any serde type.
 ///
 /// ```no_run
 /// use proclab::{Process, Supervisor, sync::Mutex};
@@ -60,13 +60,13 @@ const SMALLS: usize = 2 * SMALL;
 /// # A killed holder
 /// If a process is killed while it holds the lock, at any instruction, the next one takes it within the time that the
 /// kernel takes to report the death, and gets [`MutexError::Poisoned`]: the guard, and the PID of the dead. The value
-/// is the last one that was stored, whole. The mark stays until [`MutexGuard::clear_poison`], as that of the standard
-/// library's. A thread that panics while it holds the lock poisons it too, and what it changed is not stored. A
+/// is the last one that was stored, whole. The mark stays until [`MutexGuard::clear_poison`], as in the standard
+/// library. A thread that panics while it holds the lock poisons it too, and what it changed is not stored. A
 /// holder that is only stopped keeps the lock.
 ///
 /// # Order
-/// A thread that finds the lock free takes it, even if others have waited longer: the lock is not fair. A thread may
-/// hold several mutexes, and release them in any order. One that locks a mutex which it holds waits for itself: use
+/// The lock is not fair: a thread that finds it free takes it, even if others have waited longer. A thread can hold
+/// several mutexes, and release them in any order. A thread that locks a mutex that it already holds waits forever: use
 /// an [`super::RLock`].
 pub struct Mutex<T> {
     pub(super) shared: Shared,
@@ -76,8 +76,8 @@ pub struct Mutex<T> {
 
 // What is shared is bytes; each thread has a value of its own.
 impl<T: Message> Mutex<T> {
-    /// A mutex with this value, for values of up to [`DEFAULT_VALUE_LIMIT`] bytes. It takes memory for the values
-    /// that it has, not for those that it could have.
+    /// Creates a mutex with this value, for values of up to [`DEFAULT_VALUE_LIMIT`] encoded bytes. It uses memory for the
+    /// value that it has, not for the largest one.
     ///
     /// # Errors
     /// [`SetupError`].
@@ -85,7 +85,7 @@ impl<T: Message> Mutex<T> {
         Self::with_limit(value, DEFAULT_VALUE_LIMIT)
     }
 
-    /// The same with another limit of the value's size, in bytes as encoded.
+    /// Like [`Self::new`], with another size limit, in encoded bytes.
     ///
     /// # Errors
     /// [`SetupError`].
@@ -103,7 +103,7 @@ impl<T: Message> Mutex<T> {
     /// Waits until no other thread holds the lock, and takes it.
     ///
     /// # Errors
-    /// [`MutexError::Poisoned`], with the guard, if an earlier holder ended in the middle;
+    /// [`MutexError::Poisoned`], with the guard, if an earlier holder ended while it held the lock;
     /// [`WaitError::Interrupted`](super::WaitError::Interrupted) if the handle was interrupted.
     #[inline(always)]
     pub fn lock(&self) -> Result<MutexGuard<'_, T>, MutexError<MutexGuard<'_, T>>> {
@@ -113,7 +113,7 @@ impl<T: Message> Mutex<T> {
         }
     }
 
-    /// Takes the lock if nothing is in the way.
+    /// The fast path.
     #[inline(always)]
     fn try_take(&self) -> Option<MutexGuard<'_, T>> {
         let hold = held_lock::try_take(&self.shared)?;
@@ -121,7 +121,7 @@ impl<T: Message> Mutex<T> {
         Some(MutexGuard { mutex: self, value, changed: 0, hold: Some(hold) })
     }
 
-    /// The same, for up to `timeout`.
+    /// Like [`Self::lock`], but waits for at most `timeout`.
     ///
     /// # Errors
     /// As [`Self::lock`], and [`WaitError::TimedOut`](super::WaitError::TimedOut).
@@ -150,19 +150,19 @@ impl<T: Message> Mutex<T> {
         poisoned_or(MutexGuard { mutex: self, value, changed: 0, hold: Some(hold) }, pid)
     }
 
-    /// The PID of the process that holds the lock now, if any does.
+    /// The PID of the process that holds the lock now; `None` if it is free.
     pub fn holder(&self) -> Option<Pid> {
         self.shared.lock().holder()
     }
 
-    /// The PID of the process that poisoned the lock, if any did.
+    /// The PID of the process that poisoned the lock; `None` if it is not poisoned.
     pub fn poisoned_by(&self) -> Option<Pid> {
         held_lock::poison(&self.shared)
     }
 }
 
 impl<T> Mutex<T> {
-    /// Has every wait through this handle end with [`WaitError::Interrupted`](super::WaitError::Interrupted) once `interrupt` is readable.
+    /// Makes every wait through this handle fail with [`WaitError::Interrupted`](super::WaitError::Interrupted) once `interrupt` is readable.
     ///
     /// # Errors
     /// At the limit of open files.
@@ -223,7 +223,7 @@ fn load_long<T: Message>(shared: &Shared, len: usize, at: u64) -> Result<T, Unre
     })
 }
 
-/// Writes the value beside the old one, and makes it the value.
+/// Writes the value to the place that is not valid, and makes it the valid one.
 fn store<T: Message>(shared: &Shared, value: &T) -> Result<(), StoreError> {
     with_buffer(|bytes| {
         codec::encode_into(value, bytes)?;
@@ -259,7 +259,7 @@ fn store_bytes(shared: &Shared, bytes: &[u8]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The lock is held until this is dropped, or its process ends. What was changed through it is stored then.
+/// The lock is held until this is dropped or its process ends. Changes are stored when it is dropped.
 ///
 /// If the value cannot be stored (it is too large, or cannot be encoded), the old one stays, and the mutex is poisoned;
 /// [`MutexGuard::store`] reports why instead.
@@ -267,7 +267,7 @@ fn store_bytes(shared: &Shared, bytes: &[u8]) -> Result<(), StoreError> {
 pub struct MutexGuard<'a, T: Message> {
     mutex: &'a Mutex<T>,
     value: T,
-    /// 1 if it was lent for a change. A whole word, as in [`Hold`].
+    /// 1 if it was borrowed mutably. A whole word, as in [`Hold`].
     changed: usize,
     /// `None` once it is released.
     hold: Option<Hold<'a>>,
@@ -284,14 +284,14 @@ impl<'a, T: Message> MutexGuard<'a, T> {
         result
     }
 
-    /// Takes the poison away: the value has been looked at, and is right.
+    /// Clears the poison: the value was checked, and is right.
     pub fn clear_poison(&self) {
         if let Some(hold) = &self.hold {
             hold.clear_poison();
         }
     }
 
-    /// Releases the lock, and says to which mutex it belonged.
+    /// Releases the lock, and returns its mutex.
     pub(super) fn release(self) -> &'a Mutex<T> {
         self.mutex
     }

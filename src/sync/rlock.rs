@@ -17,8 +17,8 @@ const DEPTH: usize = 1;
 
 /// A lock between processes that a thread may take again while it holds it: Python's `RLock`.
 ///
-/// It is free once every guard is dropped. It guards what the program says it does; a value of its own has a
-/// [`super::Mutex`]. It travels as that does, and a holder that is killed poisons it as it does.
+/// It is free once every guard is dropped. It has no value of its own: that is a
+/// [`super::Mutex`]. It is sent to other processes like a mutex, and a killed holder poisons it in the same way.
 #[derive(Debug)]
 pub struct RLock {
     pub(super) shared: Shared,
@@ -26,7 +26,7 @@ pub struct RLock {
 }
 
 impl RLock {
-    /// A free lock.
+    /// Creates a lock.
     ///
     /// # Errors
     /// [`SetupError`].
@@ -34,16 +34,16 @@ impl RLock {
         Ok(RLock { shared: Shared::create(Kind::RLock, 0, 0, 0)?, interrupt: Interrupt::default() })
     }
 
-    /// Waits until no other thread holds the lock, and takes it, or takes it once more.
+    /// Waits until no other thread holds the lock, and takes it, possibly again.
     ///
     /// # Errors
-    /// [`MutexError::Poisoned`], with the guard, if an earlier holder ended with it;
+    /// [`MutexError::Poisoned`], with the guard, if an earlier holder ended while it held the lock;
     /// [`WaitError::Interrupted`](super::WaitError::Interrupted).
     pub fn lock(&self) -> Result<RLockGuard<'_>, MutexError<RLockGuard<'_>>> {
         self.lock_until(Deadline::NEVER)
     }
 
-    /// The same, for up to `timeout`.
+    /// Like [`Self::lock`], but waits for at most `timeout`.
     ///
     /// # Errors
     /// As [`Self::lock`], and [`WaitError::TimedOut`](super::WaitError::TimedOut).
@@ -78,17 +78,17 @@ impl RLock {
         poisoned_or(RLockGuard { lock: self, not_send: std::marker::PhantomData }, pid)
     }
 
-    /// The PID of the process that holds the lock now, if any does.
+    /// The PID of the process that holds the lock now; `None` if it is free.
     pub fn holder(&self) -> Option<Pid> {
         self.shared.lock().holder()
     }
 
-    /// The PID of the process that poisoned the lock, if any did.
+    /// The PID of the process that poisoned the lock; `None` if it is not poisoned.
     pub fn poisoned_by(&self) -> Option<Pid> {
         held_lock::poison(&self.shared)
     }
 
-    /// Has every wait through this handle end with [`WaitError::Interrupted`](super::WaitError::Interrupted) once `interrupt` is readable.
+    /// Makes every wait through this handle fail with [`WaitError::Interrupted`](super::WaitError::Interrupted) once `interrupt` is readable.
     ///
     /// # Errors
     /// At the limit of open files.

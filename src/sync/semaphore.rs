@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// How many permits there are, held or not.
 const PERMITS: usize = 0;
-/// The most permits that a semaphore can have.
+/// The maximum number of permits of a semaphore.
 pub const MAX_PERMITS: u64 = u32::MAX as u64;
 
 /// States of a thread.
@@ -23,10 +23,10 @@ const HOLDS: u32 = 2;
 /// A number of permits that processes share: Python's `Semaphore`.
 ///
 /// Unlike a POSIX semaphore's, a permit has an owner, the thread that acquired it: it returns when its [`Permit`] is
-/// dropped, and when the thread ends or its process is killed, at any instruction, within about 10 ms for a thread
-/// that waits. [`Permit::forget`] and [`Self::release`] are the way to take and give permits without an owner.
+/// dropped, and when the thread ends or its process is killed, at any instruction, within about 10 ms for a waiting
+/// thread. [`Permit::forget`] and [`Self::release`] take and add permits without an owner.
 ///
-/// Threads that wait are served in the order in which they came. It travels as a [`super::Mutex`] does.
+/// Waiting threads are served in the order in which they arrived. It is sent to other processes like a [`super::Mutex`].
 ///
 /// ```
 /// let seats = proclab::sync::Semaphore::new(2)?;
@@ -44,7 +44,7 @@ pub struct Semaphore {
     interrupt: Interrupt,
 }
 
-/// A [`Semaphore`] that never has more permits than in the beginning: Python's `BoundedSemaphore`.
+/// A [`Semaphore`] that never has more permits than initially: Python's `BoundedSemaphore`.
 #[derive(Debug)]
 pub struct BoundedSemaphore(Semaphore);
 
@@ -61,7 +61,7 @@ fn sizes(permits: u64) -> Option<(u64, usize)> {
 }
 
 impl Semaphore {
-    /// A semaphore with this many permits.
+    /// Creates a semaphore with this many permits.
     ///
     /// # Errors
     /// [`SetupError`].
@@ -86,7 +86,7 @@ impl Semaphore {
         self.acquire_until(Deadline::NEVER)
     }
 
-    /// The same, for up to `timeout`.
+    /// Like [`Self::acquire`], but waits for at most `timeout`.
     ///
     /// # Errors
     /// As [`Self::acquire`], and [`WaitError::TimedOut`].
@@ -118,7 +118,7 @@ impl Semaphore {
             }
             table.enter(WAITS, 0)?
         };
-        // From here on it is given back in every case.
+        // From here on it is returned in every case.
         let permit = Permit { semaphore: self, place };
         loop {
             permit.place.sleep(&self.shared, WAITS, self.interrupt.slice(deadline));
@@ -132,7 +132,7 @@ impl Semaphore {
         }
     }
 
-    /// The table, after permits of dead threads were given to those that wait.
+    /// The table, after the permits of dead threads were given to waiting threads.
     fn table(&self) -> Result<Table<'_>, WaitError> {
         let table = Table::lock(&self.shared)?;
         table.dead().for_each(|dead| table.bury(dead));
@@ -172,7 +172,7 @@ impl Semaphore {
         Ok(free(&self.table()?))
     }
 
-    /// The PIDs of the processes that hold a permit, one for each permit.
+    /// The PIDs of the processes that hold permits, one per permit.
     ///
     /// # Errors
     /// If the semaphore's lock is unavailable.
@@ -180,7 +180,7 @@ impl Semaphore {
         Ok(self.table()?.live().filter(|seen| seen.state == HOLDS).map(|seen| seen.pid).collect())
     }
 
-    /// Has every wait through this handle end with [`WaitError::Interrupted`] once `interrupt` is readable.
+    /// Makes every wait through this handle fail with [`WaitError::Interrupted`] once `interrupt` is readable.
     ///
     /// # Errors
     /// At the limit of open files.
@@ -207,7 +207,7 @@ fn free(table: &Table<'_>) -> u64 {
     table.get(PERMITS).saturating_sub(table.count(HOLDS) as u64)
 }
 
-/// Gives what is free to those that wait, the first one first.
+/// Gives free permits to waiting threads, in order.
 fn serve(table: &Table<'_>) {
     let mut free = free(table);
     while free > 0
@@ -219,7 +219,7 @@ fn serve(table: &Table<'_>) {
 }
 
 impl Permit<'_> {
-    /// Gives the permit up for good: it does not return, until [`Semaphore::release`] adds one.
+    /// Uses up the permit: it does not return to the semaphore. [`Semaphore::release`] adds one.
     ///
     /// # Errors
     /// If the semaphore's lock is unavailable; the permit returns then.

@@ -10,7 +10,7 @@
 //!
 //! It travels as one descriptor, in the arguments or the result of a child.
 
-use super::error::SetupError;
+use super::error::{MemoryError, SetupError};
 use super::linked::LinkedLock;
 use crate::shm::region::{Region, RegionError};
 use crate::shm::word::{Word32, Word64};
@@ -74,25 +74,25 @@ impl Shared {
 
     /// Memory that came from another process. `sizes` says, from the parameter, how many bytes of data there must
     /// be, and how many of them are mapped.
-    fn attach(
+    pub(super) fn attach(
         file: OwnedFd,
         kind: Kind,
         sizes: impl FnOnce(u64) -> Option<(u64, usize)>,
-    ) -> Result<Self, AttachError> {
+    ) -> Result<Self, MemoryError> {
         let mut parameter = 0;
         let region = Region::open(file, |bytes: &[u8; HEADER], file_len| {
             let (words, _) = bytes.as_chunks::<8>();
             let [magic, is, namespace, set] = [0, 1, 2, 3].map(|at| u64::from_ne_bytes(words[at]));
             if magic != MAGIC || is != kind as u64 {
-                return Err(AttachError::Other);
+                return Err(MemoryError::Other);
             }
             if namespace != 0 && pid_namespace() != 0 && namespace != pid_namespace() {
-                return Err(AttachError::PidNamespace);
+                return Err(MemoryError::PidNamespace);
             }
             parameter = set;
-            let (data, mapped) = sizes(set).ok_or(AttachError::Other)?;
+            let (data, mapped) = sizes(set).ok_or(MemoryError::Other)?;
             if data.checked_add(DATA as u64) != Some(file_len) {
-                return Err(AttachError::Other);
+                return Err(MemoryError::Other);
             }
             Ok(DATA + mapped)
         })?;
@@ -107,7 +107,7 @@ impl Shared {
     ) -> io::Result<Self> {
         let file = self.region().file().try_clone_to_owned()?;
         Self::attach(file, kind, sizes).map_err(|error| match error {
-            AttachError::Region(RegionError::Os(error)) => error,
+            MemoryError::Memory(RegionError::Os(error)) => error,
             other => io::Error::other(other),
         })
     }
@@ -154,7 +154,7 @@ impl Shared {
     ) -> Result<Self, D::Error> {
         let file = Fd::deserialize(deserializer)?.into_owned();
         Self::attach(file, kind, sizes).map_err(|error| match error {
-            AttachError::Region(RegionError::Os(error)) => de::Error::custom(refusal(error)),
+            MemoryError::Memory(RegionError::Os(error)) => de::Error::custom(refusal(error)),
             other => de::Error::custom(other),
         })
     }
@@ -167,17 +167,6 @@ impl Drop for Shared {
             std::mem::forget(self.region.take());
         }
     }
-}
-
-/// Why memory from another process is not such a primitive.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum AttachError {
-    #[error(transparent)]
-    Region(#[from] RegionError),
-    #[error("this is the memory of something else")]
-    Other,
-    #[error("it belongs to another PID namespace: use it in the namespace in which it was created")]
-    PidNamespace,
 }
 
 /// The inode of this process's PID namespace (`pid_namespaces(7)`), 0 if /proc does not show it.

@@ -366,9 +366,9 @@ fn memory_of_another_kind_or_type_is_refused() {
     let tries = |memory: &shared::Shared, kind, code| {
         memory.try_clone(kind, |parameter| (parameter == code).then_some((0, 0))).is_ok()
     };
-    assert!(tries(&value.shared, shared::Kind::Value, u64::CODE));
-    assert!(!tries(&value.shared, shared::Kind::Value, i64::CODE));
-    assert!(!tries(&value.shared, shared::Kind::Event, u64::CODE));
+    assert!(tries(&value.shared, shared::Kind::Value, super::plain::code::<u64>()));
+    assert!(!tries(&value.shared, shared::Kind::Value, super::plain::code::<i64>()));
+    assert!(!tries(&value.shared, shared::Kind::Event, super::plain::code::<u64>()));
     assert!(!tries(&array.shared, shared::Kind::Array, array.shared.parameter), "of another size");
 }
 
@@ -378,4 +378,56 @@ fn wait_until(condition: impl Fn() -> bool) {
         assert!(begin.elapsed() < LONG, "it does not come true");
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+#[test]
+fn a_large_value_is_never_torn_and_no_change_is_lost() {
+    let value = Value::new([0_u64; 9]).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..5_000 {
+                    value.update(|numbers| numbers.map(|number| number + 1));
+                }
+            });
+        }
+        scope.spawn(|| {
+            let mut last = 0;
+            while last < 10_000 {
+                let numbers = value.get();
+                assert!(numbers.iter().all(|number| *number == numbers[0]), "{numbers:?}");
+                assert!(numbers[0] >= last);
+                last = numbers[0];
+            }
+        });
+    });
+    assert_eq!(value.get(), [10_000; 9]);
+    assert_eq!(value.compare_exchange([10_000; 9], [1; 9]), Ok([10_000; 9]));
+    assert_eq!(value.compare_exchange([10_000; 9], [2; 9]), Err([1; 9]));
+}
+
+#[test]
+fn plain_values_of_every_size_are_as_they_were_stored() {
+    assert_eq!(Value::new(-1_i8).unwrap().get(), -1);
+    assert_eq!(Value::new(u128::MAX - 1).unwrap().get(), u128::MAX - 1);
+    assert_eq!(Value::new(usize::MAX).unwrap().get(), usize::MAX);
+    assert_eq!(Value::new([1_u8, 2, 3]).unwrap().get(), [1, 2, 3]);
+    assert!(Value::new([0_u8; 0]).unwrap().get().is_empty());
+}
+
+#[test]
+fn memory_is_attached_only_as_what_it_is() {
+    let (value, array) = (Value::new(5_u32).unwrap(), Array::new(&[1_u32, 2]).unwrap());
+    let copy = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().unwrap();
+    assert_eq!(Value::<u32>::attach(copy(value.memory())).unwrap().get(), 5);
+    assert!(Value::<i32>::attach(copy(value.memory())).is_err());
+    assert!(Array::<u32>::attach(copy(value.memory())).is_err());
+    assert!(Value::<u32>::attach(copy(array.memory())).is_err());
+    let same = Array::<u32>::attach(copy(array.memory())).unwrap();
+    same.lock().unwrap()[0] = 7;
+    assert_eq!(array.lock().unwrap()[..], [7, 2]);
+    // As a program in another language finds it.
+    let mut bytes = [0; 8];
+    nix::sys::uio::pread(array.memory(), &mut bytes, Array::<u32>::OFFSET as i64).unwrap();
+    assert_eq!(bytes, [7, 0, 0, 0, 2, 0, 0, 0]);
 }

@@ -1,20 +1,35 @@
-//! A number that processes share without a lock.
+//! A plain value that processes share without holding a lock.
+//!
+//! Up to 8 bytes are one word, and each operation one atomic step. A larger value lies in two places, of which the lowest
+//! bit of a version says which one is valid. A writer holds the brief lock, writes to the other place, and makes it the
+//! valid one by one store to the version. A reader takes no lock: it copies the valid place, and again if the version
+//! has changed meanwhile.
 
-use super::error::SetupError;
-use super::plain::{Plain, update};
-use super::shared::{Kind, Shared};
+use super::error::{MemoryError, SetupError};
+use super::patience::{Interrupt, until};
+use super::plain::{Plain, code, from_word, from_words, to_word, to_words, update, words};
+use super::robust_mutex::{Held, Locked, lock, try_lock};
+use super::shared::{BRIEF_LOCK, DATA, Kind, Shared};
+use crate::shm::word::{Word64, fence};
+use crate::sys::poll::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
-const NUMBER: usize = 0;
+/// The value itself, if it fits; otherwise its version.
+const WORD: usize = 0;
 
-/// A number in shared memory: Python's `Value`, without a lock.
+/// A value in shared memory: Python's `Value`, without a lock to hold.
 ///
-/// Every operation is one atomic step, which a kill does or does not interrupt: the number is never torn, and no
-/// process waits. A value that is not one number has a [`super::Mutex`]. It travels as that does.
+/// Any [`Plain`] type can be shared: numbers, arrays of numbers, and structures that [`plain!`](crate::plain) defines.
+/// Each operation takes effect in one atomic step, which a kill does or does not interrupt: the value is never torn, and
+/// no process waits for one that was killed. Values of up to 8 bytes are lock-free; reads of larger ones are, too, and
+/// their writers exclude each other for the time of a copy. A value of any other type has a [`super::Mutex`].
+///
+/// It is created in a parent and passed to children like a [`super::Mutex`].
 ///
 /// ```
 /// let sold = proclab::sync::Value::new(0_u64)?;
@@ -22,59 +37,174 @@ const NUMBER: usize = 0;
 /// assert_eq!(sold.get(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Panics
+/// Operations that change a value of more than 8 bytes panic where the kernel does not watch this thread's locks
+/// (`set_robust_list(2)`).
 pub struct Value<T> {
     pub(super) shared: Shared,
-    number: PhantomData<fn() -> T>,
+    value: PhantomData<fn() -> T>,
 }
 
-fn sizes<T: Plain>(code: u64) -> Option<(u64, usize)> {
-    (code == T::CODE).then_some((0, 0))
+const fn is_word<T>() -> bool {
+    size_of::<T>() <= 8
+}
+
+/// Bytes of each of the two places.
+const fn place<T>() -> usize {
+    if is_word::<T>() { 0 } else { 8 * words::<T>() }
+}
+
+fn sizes<T: Plain>(parameter: u64) -> Option<(u64, usize)> {
+    let bytes = 2 * place::<T>();
+    (parameter == code::<T>()).then_some((bytes as u64, bytes))
 }
 
 impl<T: Plain> Value<T> {
-    /// Shared memory with this number.
+    /// Shared memory with this value.
     ///
     /// # Errors
     /// [`SetupError`].
-    pub fn new(number: T) -> Result<Self, SetupError> {
-        let value = Value { shared: Shared::create(Kind::Value, T::CODE, 0, 0)?, number: PhantomData };
-        value.set(number);
-        Ok(value)
+    pub fn new(value: T) -> Result<Self, SetupError> {
+        let bytes = 2 * place::<T>();
+        let shared = Shared::create(Kind::Value, code::<T>(), bytes as u64, bytes)?;
+        let new = Value { shared, value: PhantomData };
+        if is_word::<T>() {
+            new.word().store(to_word(value), Ordering::Release);
+        } else {
+            // No other thread knows of it yet.
+            new.write(0, value);
+        }
+        Ok(new)
     }
 
-    /// The number now. What another process wrote before it stored that number is seen as well.
+    #[inline(always)]
+    fn word(&self) -> &Word64 {
+        self.shared.word(WORD)
+    }
+
+    /// The value now. What another process wrote before it stored that value is seen as well.
+    #[inline]
     pub fn get(&self) -> T {
-        T::from_word(self.shared.word(NUMBER).load(Ordering::Acquire))
+        if is_word::<T>() { from_word(self.word().load(Ordering::Acquire)) } else { self.read().1 }
     }
 
-    /// Stores a number.
-    pub fn set(&self, number: T) {
-        self.shared.word(NUMBER).store(number.to_word(), Ordering::Release);
+    /// Stores a value.
+    #[inline]
+    pub fn set(&self, value: T) {
+        if is_word::<T>() {
+            self.word().store(to_word(value), Ordering::Release);
+        } else {
+            let _held = self.writing();
+            self.write(self.word().load(Ordering::Relaxed), value);
+        }
     }
 
-    /// Stores what `change` makes of the number, in one atomic step, and returns the number before. `change` is
+    /// Stores what `change` makes of the value, in one atomic step, and returns the value before. `change` is
     /// called again if another process was faster.
-    pub fn update(&self, change: impl FnMut(T) -> T) -> T {
-        update(self.shared.word(NUMBER), change)
+    #[inline]
+    pub fn update(&self, mut change: impl FnMut(T) -> T) -> T {
+        if is_word::<T>() {
+            return update(self.word(), change);
+        }
+        loop {
+            // Without the lock, for it runs the caller's code.
+            let (version, old) = self.read();
+            let new = change(old);
+            let _held = self.writing();
+            if self.word().load(Ordering::Relaxed) == version {
+                self.write(version, new);
+                return old;
+            }
+        }
     }
 
-    /// Stores `new` if the number is `current`, compared by its bytes.
+    /// Stores `new` if the value is `current`, compared by its bytes.
     ///
     /// # Errors
-    /// The number, if it is another one.
+    /// The value, if it is another one.
     pub fn compare_exchange(&self, current: T, new: T) -> Result<T, T> {
-        let word = self.shared.word(NUMBER);
-        word.compare_exchange(current.to_word(), new.to_word(), Ordering::AcqRel, Ordering::Acquire)
-            .map(T::from_word)
-            .map_err(T::from_word)
+        if is_word::<T>() {
+            return self
+                .word()
+                .compare_exchange(to_word(current), to_word(new), Ordering::AcqRel, Ordering::Acquire)
+                .map(from_word)
+                .map_err(from_word);
+        }
+        let _held = self.writing();
+        let (version, found) = self.read();
+        let (mut expected, mut is_equal) = (Vec::with_capacity(words::<T>()), true);
+        to_words(&current, |_, word| expected.push(word));
+        to_words(&found, |number, word| is_equal &= expected[number] == word);
+        if !is_equal {
+            return Err(found);
+        }
+        self.write(version, new);
+        Ok(found)
     }
 
-    /// Another handle of the same number.
+    /// The word `number` of the place that is valid in `version`.
+    #[inline]
+    fn part(&self, version: u64, number: usize) -> &Word64 {
+        self.shared.region().word(DATA + (version & 1) as usize * place::<T>() + 8 * number)
+    }
+
+    /// The value and its version, whole.
+    fn read(&self) -> (u64, T) {
+        loop {
+            let version = self.word().load(Ordering::Acquire);
+            let value = from_words(|number| self.part(version, number).load(Ordering::Relaxed));
+            // Pairs with the fence in `write`: if a word of a later writer was read, its version is seen as well.
+            fence(Ordering::Acquire);
+            if self.word().load(Ordering::Relaxed) == version {
+                return (version, value);
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Makes `value` the value, where `version` is valid now. Only for the holder of the lock.
+    fn write(&self, version: u64, value: T) {
+        fence(Ordering::Release);
+        let next = version.wrapping_add(1);
+        to_words(&value, |number, word| self.part(next, number).store(word, Ordering::Relaxed));
+        self.word().store(next, Ordering::Release);
+    }
+
+    /// The lock between writers. A killed one has written to the place that is not valid, or has written all.
+    fn writing(&self) -> Held<'_> {
+        let words = self.shared.region().words32(BRIEF_LOCK);
+        if let Some(held) = try_lock(words) {
+            return held;
+        }
+        let held = until(&Interrupt::default(), Deadline::NEVER, |slice| {
+            lock(words, slice).map(|Locked { held, .. }| held)
+        });
+        held.unwrap_or_else(|error| panic!("a value is unavailable: {error}"))
+    }
+
+    /// The value whose memory this is: see [`Self::memory`].
+    ///
+    /// # Errors
+    /// [`MemoryError`] if it is the memory of something else, or of another type.
+    pub fn attach(memory: OwnedFd) -> Result<Self, MemoryError> {
+        Ok(Value { shared: Shared::attach(memory, Kind::Value, sizes::<T>)?, value: PhantomData })
+    }
+
+    /// Another handle of the same value.
     ///
     /// # Errors
     /// At the limit of open files or of address space.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Value { shared: self.shared.try_clone(Kind::Value, sizes::<T>)?, number: PhantomData })
+        Ok(Value { shared: self.shared.try_clone(Kind::Value, sizes::<T>)?, value: PhantomData })
+    }
+}
+
+impl<T> Value<T> {
+    /// The sealed memory (`memfd_create(2)`) in which it lies, to be passed to a process that was not given it as an
+    /// argument, which then [attaches](Self::attach) it.
+    pub fn memory(&self) -> BorrowedFd<'_> {
+        self.shared.region().file()
     }
 }
 
@@ -92,6 +222,6 @@ impl<T> Serialize for Value<T> {
 
 impl<'de, T: Plain> Deserialize<'de> for Value<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Value { shared: Shared::deserialize(deserializer, Kind::Value, sizes::<T>)?, number: PhantomData })
+        Ok(Value { shared: Shared::deserialize(deserializer, Kind::Value, sizes::<T>)?, value: PhantomData })
     }
 }

@@ -37,7 +37,7 @@ impl Resource {
 ///
 /// # Errors
 /// `EPERM` when the hard limit would be raised, `EINVAL` when the soft limit exceeds the hard one.
-pub fn set_limit(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
+pub(crate) fn set_limit(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
     let resource = match resource {
         Resource::As => Kernels::RLIMIT_AS,
         Resource::Core => Kernels::RLIMIT_CORE,

@@ -17,6 +17,7 @@ pub mod mmap;
 pub mod notes_pipe;
 pub mod object;
 pub mod packet;
+#[cfg(feature = "observe")]
 pub mod perf;
 pub mod pid;
 pub mod pidfd;

@@ -32,6 +32,8 @@ use std::time::Duration;
 /// | [`Child`](crate::Child), [`Handle`](crate::Handle) | the process has ended |
 /// | [`queue::Receiver`](crate::queue::Receiver) | there is a message, or none can arrive any more |
 /// | [`queue::Sender`](crate::queue::Sender) | there is room, or no process can receive any more |
+/// | [`pipe::Pipe`](crate::pipe::Pipe) | there is a message, or no process has the other end |
+/// | [`pool::JobHandle`](crate::pool::JobHandle) | the job is done |
 /// | [`sync::Event`](crate::sync::Event) | it is set |
 /// | [`sync::Mutex`](crate::sync::Mutex), [`RLock`](crate::sync::RLock), [`Array`](crate::sync::Array) | no thread holds it |
 /// | [`sync::Semaphore`](crate::sync::Semaphore), [`BoundedSemaphore`](crate::sync::BoundedSemaphore) | a permit is available |

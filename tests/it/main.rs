@@ -7,6 +7,7 @@ mod circles;
 mod common;
 mod compile_errors;
 mod explore;
+mod face;
 mod faults;
 mod labs;
 mod leftovers;
@@ -15,8 +16,10 @@ mod model;
 mod net;
 mod pipelines;
 mod pool;
+mod pool_kill_points;
 mod process;
 mod program;
+mod python;
 mod queue;
 mod refused;
 mod restart;
@@ -60,6 +63,7 @@ fn main() {
     args.test_threads = Some(1);
     let trials = [
         tidy::tests(),
+        face::tests(),
         process::tests(),
         compile_errors::tests(),
         lifecycle::tests(),
@@ -87,6 +91,7 @@ fn main() {
         net::tests(),
         queue::tests(),
         sync::tests(),
+        python::tests(),
         watch::tests(),
         #[cfg(feature = "serve")]
         serve::tests(),

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal as Known;
 use proclab::pool::{BuildError, JobError, JobOptions, Pool, ResultTimeoutError, SubmitError, as_completed};
 use proclab::supervisor::BackOff;
 use proclab::sync::Value;
-use proclab::{Exit, Pid, Resource, Signal, StartMethod};
+use proclab::{Exit, Pid, Readable, Resource, Signal, StartMethod, Waitable, wait_any};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -27,12 +27,14 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_job_that_waits_can_be_cancelled_and_one_that_runs_cannot,
         jobs_come_as_they_are_completed,
         a_result_can_be_awaited,
+        a_job_is_waited_for_among_other_things,
         workers_are_initialized_and_replaced_after_a_number_of_jobs,
         an_initializer_that_fails_ends_the_pool_and_not_its_user,
         no_job_waits_behind_a_long_one_while_a_worker_is_idle,
         a_pool_shuts_down_in_order_at_once_and_by_drop,
         an_interrupt_terminates_the_pool,
         a_storm_of_kills_leaves_books_that_balance,
+        the_books_balance_wherever_a_worker_is_killed,
         the_next_job_begins_soon_after_a_crash,
         a_map_that_is_dropped_gives_up_what_waits,
         the_function_of_a_job_may_be_a_closure_and_its_arguments_any_value,
@@ -534,4 +536,28 @@ impl serde::Serialize for Unsendable {
     fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
         Err(serde::ser::Error::custom("never"))
     }
+}
+
+fn the_books_balance_wherever_a_worker_is_killed() {
+    if !cfg!(target_arch = "x86_64") {
+        println!("left out: a process is driven instruction by instruction only on x86-64");
+        return;
+    }
+    // Not every instruction here: `examples/kill_every_instruction.rs` tries them all.
+    let books = crate::pool_kill_points::run(None).unwrap();
+    assert!(books.kills >= 10 && books.returned > 0, "{books:?}");
+}
+
+fn a_job_is_waited_for_among_other_things() {
+    let pool = pool(2);
+    let (quick, slow) = (pool.submit(sleep_ms, 1).unwrap(), pool.submit(sleep_ms, 100_000).unwrap());
+    let stop = proclab::sync::Event::new().unwrap();
+    let sources: [&dyn Waitable; 3] = [&slow, &quick, &stop];
+    assert_eq!(wait_any(&sources, Some(PATIENCE)).unwrap(), [1]);
+    assert_eq!(quick.result().unwrap(), 1);
+    // Made after the job was done, the descriptor is readable at once.
+    assert_eq!(wait_any(&[Readable(quick.done_fd().unwrap())], Some(PATIENCE)).unwrap(), [0]);
+    assert!(wait_any(&[Readable(slow.done_fd().unwrap())], Some(Duration::ZERO)).unwrap().is_empty());
+    pool.terminate().unwrap();
+    assert_eq!(wait_any(&[Readable(slow.done_fd().unwrap())], Some(PATIENCE)).unwrap(), [0]);
 }

@@ -4,7 +4,7 @@ use crate::common::{PATIENCE, ends, hold, kill, lives, own_pid, trials};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal as Known;
 use proclab::supervisor::{
-    BackOff, ChildSpec, Event, Restart, RunError, RunningTree, Strategy, Tree, heartbeat, ready,
+    BackOff, ChildSpec, Restart, RunError, RunningTree, Strategy, Tree, TreeEvent, heartbeat, ready,
 };
 use proclab::sync::Value;
 use proclab::{Exit, Pid, Process, StartMethod};
@@ -62,7 +62,7 @@ fn pids(tree: &RunningTree) -> Vec<Option<Pid>> {
 }
 
 /// Steps until an event has come for which this holds; all events until then.
-fn step_until(tree: &mut RunningTree, mut is_it: impl FnMut(&Event) -> bool) -> Vec<Event> {
+fn step_until(tree: &mut RunningTree, mut is_it: impl FnMut(&TreeEvent) -> bool) -> Vec<TreeEvent> {
     let (begin, mut all) = (Instant::now(), Vec::new());
     loop {
         let some = tree.step(Duration::from_millis(200)).unwrap();
@@ -75,8 +75,8 @@ fn step_until(tree: &mut RunningTree, mut is_it: impl FnMut(&Event) -> bool) -> 
     }
 }
 
-fn started(child: &str) -> impl Fn(&Event) -> bool {
-    move |event| matches!(event, Event::Started { child: who, .. } if who == child)
+fn started(child: &str) -> impl Fn(&TreeEvent) -> bool {
+    move |event| matches!(event, TreeEvent::Started { child: who, .. } if who == child)
 }
 
 fn drain(tree: &mut RunningTree) {
@@ -132,8 +132,8 @@ fn one_for_all_restarts_all_in_order() {
     let order: Vec<String> = events
         .iter()
         .filter_map(|event| match event {
-            Event::Stopped { child } => Some(format!("-{child}")),
-            Event::Started { child, .. } => Some(format!("+{child}")),
+            TreeEvent::Stopped { child } => Some(format!("-{child}")),
+            TreeEvent::Started { child, .. } => Some(format!("+{child}")),
             _ => None,
         })
         .collect();
@@ -215,7 +215,7 @@ fn a_tree_below_is_restarted_as_a_whole_when_it_is_given_up() {
     assert_eq!(pid_of(&tree, "below/y"), Some(y), "one restart is the tree's own business");
     kill(pid_of(&tree, "below/x").unwrap(), Known::SIGKILL);
     let events = step_until(&mut tree, started("below/y"));
-    assert!(events.contains(&Event::GivenUp { child: "below".to_owned() }), "{events:?}");
+    assert!(events.contains(&TreeEvent::GivenUp { child: "below".to_owned() }), "{events:?}");
     assert!(!lives(y) && pid_of(&tree, "top") == Some(top));
     // Twice more: below is given up again, and so is the tree above.
     let mut ended = Ok(());
@@ -265,7 +265,7 @@ fn a_restart_waits_as_the_back_off_says() {
     let begin = Instant::now();
     let mut waits = Vec::new();
     tree.run(|event| {
-        if let Event::Restarting { after, .. } = event {
+        if let TreeEvent::Restarting { after, .. } = event {
             waits.push(*after);
         }
     })
@@ -328,7 +328,7 @@ fn a_child_without_a_heartbeat_is_killed_and_started_again() {
     let first = pid_of(&tree, "beating").unwrap();
     let events = step_until(&mut tree, started("beating"));
     assert!(begin.elapsed() >= Duration::from_millis(600), "it was well for a while");
-    assert!(events.contains(&Event::Unwell { child: "beating".to_owned(), pid: first }), "{events:?}");
+    assert!(events.contains(&TreeEvent::Unwell { child: "beating".to_owned(), pid: first }), "{events:?}");
     assert!(!lives(first));
 }
 
@@ -364,7 +364,7 @@ fn an_interrupt_ends_the_tree_in_order() {
     drop(writer);
     let mut stopped = Vec::new();
     tree.run(|event| {
-        if let Event::Stopped { child } = event {
+        if let TreeEvent::Stopped { child } = event {
             stopped.push(child.clone());
         }
     })
@@ -383,7 +383,7 @@ fn children_are_started_again_under_every_start_method() {
             .unwrap();
         let mut exits = Vec::new();
         tree.run(|event| {
-            if let Event::Exited { exit, .. } = event {
+            if let TreeEvent::Exited { exit, .. } = event {
                 exits.push(*exit);
             }
         })

@@ -24,11 +24,11 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 /// The layers, lowest first.
 const LAYERS: [&[&str]; 10] = [
-    &["sys", "wait", "wire"],
+    &["events", "sys", "wait", "wire"],
     &["shm"],
     &["process", "sync"],
     &["pipe", "pool", "queue", "supervisor"],
-    &["explore", "observe", "store"],
+    &["explore", "observe", "store", "tokio"],
     &["net", "scenario"],
     &["lab"],
     &["report"],

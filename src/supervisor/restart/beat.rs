@@ -1,13 +1,13 @@
-//! What the body of a child says to the tree that started it: that it is ready, and that it is well.
+//! Readiness and heartbeats: what the body of a child reports to its tree.
 
 use crate::process::notify;
 
-/// The byte by which a child says that it is ready.
+/// The byte that reports readiness.
 pub(super) const READY: u8 = b'r';
-/// The byte by which a child says that it is well.
+/// The byte of a heartbeat.
 pub(super) const BEAT: u8 = b'h';
 
-/// Says that this process is ready to serve, to the [`Tree`](super::Tree) that started it and waits for that
+/// Reports that this process is ready, to the [`Tree`](super::Tree) that started it and waits for that
 /// ([`ChildSpec::ready_within`](super::ChildSpec::ready_within)). Does nothing in any other process.
 ///
 /// ```no_run
@@ -26,8 +26,8 @@ pub fn ready() {
     notify(READY);
 }
 
-/// Says that this process is well, to the [`Tree`](super::Tree) that started it and restarts it if it does not hear of
-/// it ([`ChildSpec::heartbeat_within`](super::ChildSpec::heartbeat_within)). Does nothing in any other process.
+/// Reports that this process is healthy, to the [`Tree`](super::Tree) that started it and restarts it if the report is
+/// missing ([`ChildSpec::heartbeat_within`](super::ChildSpec::heartbeat_within)). Does nothing in any other process.
 ///
 /// ```no_run
 /// fn work() {

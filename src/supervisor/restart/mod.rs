@@ -1,12 +1,12 @@
-//! Children that are started again when they end: OTP's supervisors, over real processes.
+//! Children that are restarted when they end: OTP's supervisors, with real processes.
 
-/// What the body of a child says to its tree.
+/// Readiness and heartbeats.
 mod beat;
-/// A child that can be started again.
+/// The specification of a tree.
 mod spec;
-/// A tree that runs.
+/// A running tree.
 mod tree;
 
 pub use beat::{heartbeat, ready};
 pub use spec::{ChildSpec, Restart, Strategy, Tree};
-pub use tree::{ChildState, Event, RunError, RunningTree};
+pub use tree::{ChildState, RunError, RunningTree, TreeEvent};

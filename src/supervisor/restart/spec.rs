@@ -1,4 +1,4 @@
-//! What a tree is made of: children that can be started again, and how.
+//! The specification of a tree: its children, and how they are restarted.
 
 use super::super::back_off::BackOff;
 use super::super::supervisor::Supervisor;
@@ -8,7 +8,7 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// When a child is started again.
+/// When a child is restarted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Restart {
     /// Whenever it ends.
@@ -20,15 +20,15 @@ pub enum Restart {
     Temporary,
 }
 
-/// Who is started again together with a child.
+/// Which other children are restarted together with a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Strategy {
     /// No other child.
     #[default]
     OneForOne,
-    /// All children: the others are ended first.
+    /// All children; the others are ended first.
     OneForAll,
-    /// The children that stand behind it: they are ended first.
+    /// The children after it, which are ended first.
     RestForOne,
 }
 
@@ -67,9 +67,17 @@ pub struct ChildSpec {
 }
 
 impl ChildSpec {
-    /// A child that is this process, started with the same arguments each time: handles in them are duplicated.
+    /// A child that runs this process, with the same arguments each time; handles in them are duplicated.
     ///
     /// `id` names it within its tree, and is the process's name unless it has one.
+    ///
+    /// ```
+    /// use proclab::Process;
+    /// use proclab::supervisor::ChildSpec;
+    ///
+    /// let web = ChildSpec::new("web", Process::new(|port: u16| println!("serving on {port}")).args(8080));
+    /// # drop(web);
+    /// ```
     pub fn new<A, T, G>(id: impl Into<String>, process: Process<A, T, G>) -> ChildSpec
     where
         G: Given<A>,
@@ -85,8 +93,15 @@ impl ChildSpec {
         ChildSpec::of(id, What::Process(start))
     }
 
-    /// A child that is a tree of its own. It ends when it is [given up](Tree::intensity), and is then started again or
-    /// not as a process that failed.
+    /// A child that is a tree of its own. If it is [given up](Tree::intensity), it is restarted
+    /// or not like a process that failed.
+    ///
+    /// ```
+    /// use proclab::supervisor::{ChildSpec, Strategy, Tree};
+    ///
+    /// let below = ChildSpec::tree("below", Tree::new(Strategy::OneForAll));
+    /// # drop(below);
+    /// ```
     pub fn tree(id: impl Into<String>, tree: Tree) -> ChildSpec {
         ChildSpec::of(id.into(), What::Tree(Box::new(tree)))
     }
@@ -102,27 +117,62 @@ impl ChildSpec {
         }
     }
 
-    /// When it is started again; [`Restart::Permanent`] by default.
+    /// Sets when it is restarted; [`Restart::Permanent`] by default.
+    ///
+    /// ```
+    /// use proclab::Process;
+    /// use proclab::supervisor::{ChildSpec, Restart};
+    ///
+    /// let once = ChildSpec::new("once", Process::new(|| ())).restart(Restart::Temporary);
+    /// # drop(once);
+    /// ```
     pub fn restart(mut self, restart: Restart) -> ChildSpec {
         self.restart = restart;
         self
     }
 
-    /// How long it may take to end after `SIGTERM`, before it is killed; 5 s by default, and zero to kill it at once.
+    /// Sets how long it may take to end after `SIGTERM` before it is killed; 5 s by default, zero to kill it immediately.
+    ///
+    /// ```
+    /// use proclab::Process;
+    /// use proclab::supervisor::ChildSpec;
+    /// use std::time::Duration;
+    ///
+    /// let slow = ChildSpec::new("slow", Process::new(|| ())).shutdown(Duration::from_secs(30));
+    /// # drop(slow);
+    /// ```
     pub fn shutdown(mut self, grace: Duration) -> ChildSpec {
         self.grace = grace;
         self
     }
 
-    /// Has it say [`ready`](super::ready) within `timeout` of its start. The next child is not started before, and one
-    /// that is not ready in time is killed: its start has failed.
+    /// Requires a call of [`ready`](super::ready) within `timeout` of its start. The next child is started after that. A
+    /// child that is not ready in time is killed: its start has failed.
+    ///
+    /// ```
+    /// use proclab::Process;
+    /// use proclab::supervisor::{ChildSpec, ready};
+    /// use std::time::Duration;
+    ///
+    /// let web = ChildSpec::new("web", Process::new(ready)).ready_within(Duration::from_secs(5));
+    /// # drop(web);
+    /// ```
     pub fn ready_within(mut self, timeout: Duration) -> ChildSpec {
         self.ready_within = Some(timeout);
         self
     }
 
-    /// Has it say [`heartbeat`](super::heartbeat) at least this often. One that does not is killed, and has failed. A
-    /// process that is stopped (`SIGSTOP`) counts as one that does not.
+    /// Requires a call of [`heartbeat`](super::heartbeat) at least this often. A child that misses one is killed, and has
+    /// failed; so is a stopped one (`SIGSTOP`).
+    ///
+    /// ```
+    /// use proclab::Process;
+    /// use proclab::supervisor::{ChildSpec, heartbeat};
+    /// use std::time::Duration;
+    ///
+    /// let web = ChildSpec::new("web", Process::new(heartbeat)).heartbeat_within(Duration::from_secs(5));
+    /// # drop(web);
+    /// ```
     pub fn heartbeat_within(mut self, interval: Duration) -> ChildSpec {
         self.heartbeat_within = Some(interval);
         self
@@ -141,10 +191,10 @@ impl fmt::Debug for ChildSpec {
     }
 }
 
-/// Children in an order, and what happens when one of them ends: a supervisor of OTP.
+/// Ordered children, and what happens when one of them ends: a supervisor of OTP.
 ///
-/// They are started in their order and ended in the reverse one. One that ends is started again as its [`Restart`]
-/// says, together with others as the [`Strategy`] says. If that happens too often
+/// They are started in order and ended in reverse order. A child that ends is restarted as its [`Restart`] says, together
+/// with others as the [`Strategy`] says. If that happens too often
 /// ([`intensity`](Tree::intensity)) the tree is given up: all children are ended, and the tree with them.
 ///
 /// ```no_run
@@ -187,7 +237,14 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// A tree without children, with OTP's intensity: one restart in five seconds.
+    /// Creates a tree without children, with OTP's intensity: one restart in five seconds.
+    ///
+    /// ```
+    /// use proclab::supervisor::{Strategy, Tree};
+    ///
+    /// let tree = Tree::new(Strategy::OneForOne);
+    /// # drop(tree);
+    /// ```
     pub fn new(strategy: Strategy) -> Tree {
         Tree {
             strategy,
@@ -197,20 +254,45 @@ impl Tree {
         }
     }
 
-    /// How many restarts there may be in a period. One more, and the tree is given up.
+    /// Sets the maximum number of restarts in a period. If it is exceeded, the tree is given up.
+    ///
+    /// ```
+    /// use proclab::supervisor::{Strategy, Tree};
+    /// use std::time::Duration;
+    ///
+    /// let tree = Tree::new(Strategy::OneForOne).intensity(3, Duration::from_secs(60));
+    /// # drop(tree);
+    /// ```
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Tree {
         self.intensity = (restarts, period);
         self
     }
 
-    /// How long to wait before a restart; not at all by default. The failures that count are those of the intensity's
-    /// period.
+    /// Sets how long to wait before a restart; not at all by default. It counts the failures in the period of the
+    /// intensity.
+    ///
+    /// ```
+    /// use proclab::supervisor::{BackOff, Strategy, Tree};
+    /// use std::time::Duration;
+    ///
+    /// let back_off = BackOff::new(Duration::from_millis(100), Duration::from_secs(10));
+    /// let tree = Tree::new(Strategy::OneForOne).back_off(back_off);
+    /// # drop(tree);
+    /// ```
     pub fn back_off(mut self, back_off: BackOff) -> Tree {
         self.back_off = back_off;
         self
     }
 
-    /// Adds a child behind the others.
+    /// Adds a child after the others.
+    ///
+    /// ```
+    /// use proclab::Process;
+    /// use proclab::supervisor::{ChildSpec, Strategy, Tree};
+    ///
+    /// let tree = Tree::new(Strategy::OneForOne).child(ChildSpec::new("web", Process::new(|| ())));
+    /// # drop(tree);
+    /// ```
     pub fn child(mut self, child: ChildSpec) -> Tree {
         self.children.push(child);
         self

@@ -1,4 +1,4 @@
-//! A tree that runs: one thread waits for all of its processes, and does what the specification says.
+//! A running tree: one thread waits for all of its processes, and does what the specification says.
 
 use super::super::shutdown::{Left, ShutdownError, shut_down};
 use super::super::supervisor::Supervisor;
@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 /// Something that has happened in a tree. A child is named by its path: the IDs from the root, with `/` between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Event {
-    /// A process was started, and is ready if it says so.
+pub enum TreeEvent {
+    /// A process was started, and is ready if its readiness is required.
     Started {
         /// The child.
         child: String,
@@ -41,7 +41,7 @@ pub enum Event {
         /// How.
         exit: Exit,
     },
-    /// A process has not said in time that it is well, and was killed.
+    /// A process missed its heartbeat, and was killed.
     Unwell {
         /// The child.
         child: String,
@@ -53,36 +53,36 @@ pub enum Event {
         /// The child.
         child: String,
     },
-    /// A child will be started again.
+    /// A child will be restarted.
     Restarting {
         /// The child.
         child: String,
-        /// After so long.
+        /// After this time.
         after: Duration,
     },
-    /// A tree below the root had more restarts than it may, and all of its children were ended.
+    /// A tree below the root exceeded its intensity, and all of its children were ended.
     GivenUp {
         /// The tree.
         child: String,
     },
 }
 
-impl fmt::Display for Event {
+impl fmt::Display for TreeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Event::Started { child, pid } => write!(f, "{child}: started (PID {pid})"),
-            Event::StartFailed { child, reason } => write!(f, "{child}: not started: {reason}"),
-            Event::Exited { child, pid, exit } => write!(f, "{child}: ended (PID {pid}): {exit}"),
-            Event::Unwell { child, pid } => write!(f, "{child}: no heartbeat, killed (PID {pid})"),
-            Event::Stopped { child } => write!(f, "{child}: stopped"),
-            Event::Restarting { child, after } if after.is_zero() => write!(f, "{child}: restarting"),
-            Event::Restarting { child, after } => write!(f, "{child}: restarting in {after:?}"),
-            Event::GivenUp { child } => write!(f, "{child}: given up: too many restarts"),
+            TreeEvent::Started { child, pid } => write!(f, "{child}: started (PID {pid})"),
+            TreeEvent::StartFailed { child, reason } => write!(f, "{child}: not started: {reason}"),
+            TreeEvent::Exited { child, pid, exit } => write!(f, "{child}: ended (PID {pid}): {exit}"),
+            TreeEvent::Unwell { child, pid } => write!(f, "{child}: no heartbeat, killed (PID {pid})"),
+            TreeEvent::Stopped { child } => write!(f, "{child}: stopped"),
+            TreeEvent::Restarting { child, after } if after.is_zero() => write!(f, "{child}: restarting"),
+            TreeEvent::Restarting { child, after } => write!(f, "{child}: restarting in {after:?}"),
+            TreeEvent::GivenUp { child } => write!(f, "{child}: given up: too many restarts"),
         }
     }
 }
 
-/// A tree has ended otherwise than by being told to.
+/// A tree failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -94,20 +94,20 @@ pub enum RunError {
         /// Why.
         reason: String,
     },
-    /// It had more restarts than it may; all children have been ended.
+    /// It exceeded its intensity; all children were ended.
     #[error("the tree was given up: more than {restarts} restarts in {period:?}, the last of `{child}`")]
     GivenUp {
-        /// The child that was to be started again.
+        /// The child that would have been restarted.
         child: String,
-        /// How many restarts there may be …
+        /// The maximum number of restarts …
         restarts: u32,
-        /// … in this time.
+        /// … in this period.
         period: Duration,
     },
     /// There is no such child.
     #[error("there is no child `{child}` in the tree")]
     NoChild {
-        /// As it was asked for.
+        /// The child, as it was requested.
         child: String,
     },
     /// Some processes could not be ended.
@@ -118,13 +118,13 @@ pub enum RunError {
     Os(#[from] io::Error),
 }
 
-/// A child as it is now.
+/// The present state of a child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChildState {
     /// Its path.
     pub child: String,
-    /// When it is started again.
+    /// When it is restarted.
     pub restart: Restart,
     /// Its PID while it runs; `None` for a tree.
     pub pid: Option<Pid>,
@@ -132,7 +132,7 @@ pub struct ChildState {
     pub is_tree: bool,
 }
 
-/// A process that runs.
+/// A running process.
 struct Running {
     handle: Handle,
     pipe: Option<UnixStream>,
@@ -164,15 +164,23 @@ struct Node {
     restarts: VecDeque<Instant>,
 }
 
-/// More restarts than there may be; the last was of this child.
+/// The intensity was exceeded by this child.
 struct GivenUp(String);
 
 /// What all nodes need.
 struct Context {
     supervisor: Supervisor,
     interrupt: Option<OwnedFd>,
-    events: VecDeque<Event>,
+    events: VecDeque<TreeEvent>,
     left: Vec<Left>,
+}
+
+impl Context {
+    /// Records what has happened.
+    fn tell(&mut self, event: TreeEvent) {
+        event!(INFO, "{event}");
+        self.events.push_back(event);
+    }
 }
 
 impl Node {
@@ -206,7 +214,7 @@ impl Node {
         }
     }
 
-    /// Does what is to be done now.
+    /// Does everything that is due.
     fn turn(&mut self, context: &mut Context, now: Instant) -> Result<(), GivenUp> {
         let mut at = 0;
         while at < self.entries.len() {
@@ -216,7 +224,7 @@ impl Node {
                 match entry.start(context) {
                     Ok(()) => at += 1,
                     Err((child, reason)) => {
-                        context.events.push_back(Event::StartFailed { child, reason });
+                        context.tell(TreeEvent::StartFailed { child, reason });
                         self.restart(at, context)?;
                         at = 0;
                     }
@@ -244,7 +252,7 @@ impl Node {
         Ok(())
     }
 
-    /// The child at `at` is to be started again, and others with it.
+    /// Prepares the restart of the child at `at`, and of others with it.
     fn restart(&mut self, at: usize, context: &mut Context) -> Result<(), GivenUp> {
         let now = Instant::now();
         let (most, period) = self.intensity;
@@ -270,17 +278,17 @@ impl Node {
         for entry in &mut self.entries[affected.clone()] {
             if entry.spec.restart != Restart::Temporary {
                 entry.restart_at = Some(now + after);
-                context.events.push_back(Event::Restarting { child: entry.path.clone(), after });
+                context.tell(TreeEvent::Restarting { child: entry.path.clone(), after });
             }
         }
-        // A temporary child that was ended for another's sake is not started again.
+        // A temporary child that was ended because of another is not restarted.
         let is_gone =
             |entry: &Entry| entry.spec.restart == Restart::Temporary && matches!(entry.state, State::Stopped);
         self.entries.retain(|entry| !is_gone(entry));
         Ok(())
     }
 
-    /// What is to be waited for: descriptors, and when something is due.
+    /// What to wait for: descriptors, and the time at which something is due.
     fn sources<'a>(&'a self, fds: &mut Vec<std::os::fd::BorrowedFd<'a>>, due: &mut Option<Instant>) {
         let mut at = |time: Option<Instant>| {
             *due = [*due, time].into_iter().flatten().min();
@@ -358,7 +366,7 @@ impl Entry {
         Entry { spec, node, path, state: State::Stopped, restart_at: None }
     }
 
-    /// Starts it, and waits until it is ready if it is to say so.
+    /// Starts it, and waits until it is ready if that is required.
     fn start(&mut self, context: &mut Context) -> Result<(), (String, String)> {
         if let Some(node) = &mut self.node {
             node.start_all(context)?;
@@ -383,7 +391,7 @@ impl Entry {
             running.end(Duration::ZERO, context);
             return Err((self.path.clone(), reason));
         }
-        context.events.push_back(Event::Started { child: self.path.clone(), pid: running.handle.pid() });
+        context.tell(TreeEvent::Started { child: self.path.clone(), pid: running.handle.pid() });
         self.state = State::Process(running);
         Ok(())
     }
@@ -399,7 +407,7 @@ impl Entry {
                 }
             }
         }
-        context.events.push_back(Event::Stopped { child: self.path.clone() });
+        context.tell(TreeEvent::Stopped { child: self.path.clone() });
     }
 
     /// Whether it has ended, and if so whether it has failed.
@@ -409,23 +417,23 @@ impl Entry {
             State::Tree => {
                 let node = self.node.as_mut()?;
                 if node.turn(context, now).is_err() {
-                    context.events.push_back(Event::GivenUp { child: self.path.clone() });
+                    context.tell(TreeEvent::GivenUp { child: self.path.clone() });
                     return Some(true);
                 }
-                // A tree whose children have all ended for good has ended without failure.
+                // A tree whose children have all ended, without a restart, has ended without failure.
                 node.is_at_rest().then_some(false)
             }
             State::Process(running) => {
                 running.hear();
                 let pid = running.handle.pid();
                 if let Some(exit) = running.handle.exit() {
-                    // What the process has started and left in its group goes with it.
+                    // What the process started and left in its group is ended with it.
                     let _ = running.handle.signal_group(Signal::KILL.0);
-                    context.events.push_back(Event::Exited { child: self.path.clone(), pid, exit });
+                    context.tell(TreeEvent::Exited { child: self.path.clone(), pid, exit });
                     return Some(is_failure(exit));
                 }
                 if self.spec.heartbeat_within.is_some_and(|within| now >= running.heard + within) {
-                    context.events.push_back(Event::Unwell { child: self.path.clone(), pid });
+                    context.tell(TreeEvent::Unwell { child: self.path.clone(), pid });
                     if let State::Process(running) = std::mem::replace(&mut self.state, State::Stopped) {
                         running.end(Duration::ZERO, context);
                     }
@@ -437,14 +445,14 @@ impl Entry {
     }
 }
 
-/// Whether a process that ended so has failed: unless it returned, or was asked to end.
+/// Whether this exit is a failure: the process neither returned nor was asked to end.
 fn is_failure(exit: Exit) -> bool {
     !matches!(exit, Exit::Code(0) | Exit::Signal { signal: Signal::TERM, .. })
 }
 
 fn pair() -> io::Result<(UnixStream, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
-    // Neither side ever waits: what is not heard in time is said again.
+    // Neither side ever waits: a heartbeat that is lost is repeated.
     ours.set_nonblocking(true)?;
     theirs.set_nonblocking(true)?;
     Ok((ours, theirs))
@@ -462,7 +470,7 @@ fn told(error: &StartError) -> String {
 }
 
 impl Running {
-    /// Takes in what it has said; whether it has said that it is ready.
+    /// Receives its reports. Returns whether it is ready.
     fn hear(&mut self) -> bool {
         let Some(pipe) = &mut self.pipe else { return false };
         let mut bytes = [0; 64];
@@ -516,10 +524,10 @@ impl Running {
     }
 }
 
-/// A [`Tree`] whose children run. Dropping it ends them in order.
+/// A running [`Tree`]. Dropping it ends its children in order.
 ///
-/// It needs no thread: [`run`](RunningTree::run) or [`step`](RunningTree::step) waits for the children, on whichever
-/// thread calls it. While neither is called nothing is restarted.
+/// It needs no thread: [`run`](RunningTree::run) or [`step`](RunningTree::step) waits for the children in the thread
+/// that calls it. While neither is called, nothing is restarted.
 pub struct RunningTree {
     root: Node,
     context: Context,
@@ -529,6 +537,16 @@ pub struct RunningTree {
 impl Tree {
     /// Starts all children in order.
     ///
+    /// ```no_run
+    /// # use proclab::Process;
+    /// # use proclab::supervisor::{ChildSpec, Strategy, Tree};
+    /// # fn web() {}
+    /// # let tree = Tree::new(Strategy::OneForOne).child(ChildSpec::new("web", Process::new(web)));
+    /// let mut tree = tree.start()?;
+    /// tree.run(|event| println!("{event}"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`RunError::Start`]: the children before the one that failed have been ended.
     pub fn start(self) -> Result<RunningTree, RunError> {
@@ -537,6 +555,17 @@ impl Tree {
 
     /// Starts all children in order. Once `interrupt` is readable, as on Ctrl-C, [`run`](RunningTree::run) ends them and
     /// returns.
+    ///
+    /// ```no_run
+    /// # use proclab::Process;
+    /// # use proclab::supervisor::{ChildSpec, Strategy, Tree};
+    /// # fn web() {}
+    /// # let tree = Tree::new(Strategy::OneForOne).child(ChildSpec::new("web", Process::new(web)));
+    /// let (stop, _stopper) = std::io::pipe()?;
+    /// let mut tree = tree.start_with_interrupt(&stop)?;
+    /// tree.run(|event| println!("{event}"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`start`](Tree::start).
@@ -554,12 +583,22 @@ impl Tree {
 }
 
 impl RunningTree {
-    /// Waits for the children and restarts them, until all have ended for good, or the interrupt has come and they have
-    /// been ended. Each event is told as it happens.
+    /// Waits for the children and restarts them, until all have ended without a restart, or until the interrupt, after
+    /// which they are ended. Each event is passed to `on_event` as it happens.
+    ///
+    /// ```no_run
+    /// # use proclab::Process;
+    /// # use proclab::supervisor::{ChildSpec, Strategy, Tree};
+    /// # fn web() {}
+    /// # let tree = Tree::new(Strategy::OneForOne).child(ChildSpec::new("web", Process::new(web)));
+    /// # let mut tree = tree.start()?;
+    /// tree.run(|event| println!("{event}"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`RunError::GivenUp`] when there are more restarts than there may be.
-    pub fn run(&mut self, mut on_event: impl FnMut(&Event)) -> Result<(), RunError> {
+    /// [`RunError::GivenUp`] when the intensity is exceeded.
+    pub fn run(&mut self, mut on_event: impl FnMut(&TreeEvent)) -> Result<(), RunError> {
         loop {
             let stepped = self.advance(None);
             while let Some(event) = self.context.events.pop_front() {
@@ -576,19 +615,33 @@ impl RunningTree {
         }
     }
 
-    /// Waits until something happens, at most `timeout`, does what is to be done about it, and returns what has happened
-    /// since the last call.
+    /// Waits until something happens, at most `timeout`, reacts to it, and returns the events since the last call.
+    ///
+    /// ```no_run
+    /// # use proclab::Process;
+    /// # use proclab::supervisor::{ChildSpec, Strategy, Tree};
+    /// # fn web() {}
+    /// # let tree = Tree::new(Strategy::OneForOne).child(ChildSpec::new("web", Process::new(web)));
+    /// # let mut tree = tree.start()?;
+    /// use std::time::Duration;
+    ///
+    /// for event in tree.step(Duration::from_secs(1))? {
+    ///     println!("{event}");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`run`](RunningTree::run).
-    pub fn step(&mut self, timeout: Duration) -> Result<Vec<Event>, RunError> {
+    pub fn step(&mut self, timeout: Duration) -> Result<Vec<TreeEvent>, RunError> {
         if self.context.events.is_empty() {
             self.advance(Some(timeout))?;
         }
         Ok(self.context.events.drain(..).collect())
     }
 
-    /// Waits for something to do, and does it. False if nothing will come: all have ended, or the interrupt has come.
+    /// Waits for something to do, and does it. False if nothing is left to do: all children have ended, or the wait was
+    /// interrupted.
     fn advance(&mut self, timeout: Option<Duration>) -> Result<bool, RunError> {
         if self.is_at_rest() {
             return Ok(false);
@@ -617,20 +670,56 @@ impl RunningTree {
         Ok(true)
     }
 
-    /// Whether nothing runs, and nothing is about to be started again.
+    /// Whether nothing runs, and nothing will be restarted.
+    ///
+    /// ```no_run
+    /// # use proclab::Process;
+    /// # use proclab::supervisor::{ChildSpec, Strategy, Tree};
+    /// # fn web() {}
+    /// # let tree = Tree::new(Strategy::OneForOne).child(ChildSpec::new("web", Process::new(web)));
+    /// # let mut tree = tree.start()?;
+    /// use std::time::Duration;
+    ///
+    /// while !tree.is_at_rest() {
+    ///     tree.step(Duration::from_secs(1))?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_at_rest(&self) -> bool {
         self.root.is_at_rest()
     }
 
-    /// The children, in order, those of trees behind their tree.
+    /// The children, in order. The children of a tree follow it.
+    ///
+    /// ```no_run
+    /// # use proclab::Process;
+    /// # use proclab::supervisor::{ChildSpec, Strategy, Tree};
+    /// # fn web() {}
+    /// # let tree = Tree::new(Strategy::OneForOne).child(ChildSpec::new("web", Process::new(web)));
+    /// # let tree = tree.start()?;
+    /// for state in tree.children() {
+    ///     println!("{}: {:?}", state.child, state.pid);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn children(&self) -> Vec<ChildState> {
         let mut states = Vec::new();
         self.root.states(&mut states);
         states
     }
 
-    /// Ends a child and does not start it again, whatever its [`Restart`] says; [`restart_child`](Self::restart_child)
-    /// does.
+    /// Ends a child and does not restart it, whatever its [`Restart`] says. [`restart_child`](Self::restart_child)
+    /// starts it again.
+    ///
+    /// ```no_run
+    /// # use proclab::Process;
+    /// # use proclab::supervisor::{ChildSpec, Strategy, Tree};
+    /// # fn web() {}
+    /// # let tree = Tree::new(Strategy::OneForOne).child(ChildSpec::new("web", Process::new(web)));
+    /// # let mut tree = tree.start()?;
+    /// tree.terminate_child("web")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`RunError::NoChild`].
@@ -640,7 +729,18 @@ impl RunningTree {
         Ok(())
     }
 
-    /// Starts a child that does not run; does nothing if it does.
+    /// Starts a child that is not running; otherwise does nothing.
+    ///
+    /// ```no_run
+    /// # use proclab::Process;
+    /// # use proclab::supervisor::{ChildSpec, Strategy, Tree};
+    /// # fn web() {}
+    /// # let tree = Tree::new(Strategy::OneForOne).child(ChildSpec::new("web", Process::new(web)));
+    /// # let mut tree = tree.start()?;
+    /// tree.terminate_child("web")?;
+    /// tree.restart_child("web")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`RunError::NoChild`], [`RunError::Start`].
@@ -653,10 +753,20 @@ impl RunningTree {
         Ok(())
     }
 
-    /// Adds a child behind the others of the root, and starts it.
+    /// Adds a child after the others of the root, and starts it.
+    ///
+    /// ```no_run
+    /// # use proclab::Process;
+    /// # use proclab::supervisor::{ChildSpec, Strategy, Tree};
+    /// # fn web() {}
+    /// # let tree = Tree::new(Strategy::OneForOne).child(ChildSpec::new("web", Process::new(web)));
+    /// # let mut tree = tree.start()?;
+    /// tree.start_child(ChildSpec::new("another", Process::new(web)))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`RunError::Start`]: it is not added then.
+    /// [`RunError::Start`]; the child is then not added.
     pub fn start_child(&mut self, spec: ChildSpec) -> Result<(), RunError> {
         let mut entry = Entry::new(spec, "");
         entry.start(&mut self.context).map_err(|(child, reason)| RunError::Start { child, reason })?;
@@ -665,6 +775,16 @@ impl RunningTree {
     }
 
     /// Ends all children, the latest first.
+    ///
+    /// ```no_run
+    /// # use proclab::Process;
+    /// # use proclab::supervisor::{ChildSpec, Strategy, Tree};
+    /// # fn web() {}
+    /// # let tree = Tree::new(Strategy::OneForOne).child(ChildSpec::new("web", Process::new(web)));
+    /// # let mut tree = tree.start()?;
+    /// tree.shutdown()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ShutdownError`] names processes that could not be ended.

@@ -27,7 +27,7 @@ pub(crate) struct Parts {
 }
 
 /// All of them.
-pub(crate) const CASES: [Case; 16] = [
+pub(crate) const CASES: [Case; 17] = [
     ("mutex: lock, change, release", mutex),
     ("mutex: release to a sleeper", mutex_with_sleeper),
     ("two mutexes: lock and release in order", || nested([0, 1].to_vec())),
@@ -43,6 +43,7 @@ pub(crate) const CASES: [Case; 16] = [
     ("condition: wait with another behind", condition_wait),
     ("barrier: come last", barrier),
     ("value: update", value),
+    ("value of 32 bytes: update", large_value),
     ("array: change two numbers", array),
 ];
 
@@ -361,6 +362,23 @@ fn value() -> Parts {
         victims.update(|number| number + 1);
     };
     parts(update, move |_, came_through| assert!(value.get() == 1 || value.get() == 0 && !came_through))
+}
+
+/// A value that is more than one word.
+fn large_value() -> Parts {
+    let value = Value::new([0_u64; 4]).expect("a value can be made");
+    let victims = value.try_clone().expect("there are descriptors");
+    let update = move |stop: &dyn Fn()| {
+        stop();
+        victims.update(|numbers| numbers.map(|number| number + 1));
+    };
+    parts(update, move |_, came_through| {
+        let found = value.get();
+        assert!(found == [1; 4] || found == [0; 4] && !came_through, "{found:?}");
+        // The next writer is not kept waiting.
+        value.set([5; 4]);
+        assert_eq!(value.get(), [5; 4]);
+    })
 }
 
 fn array() -> Parts {
