@@ -76,7 +76,9 @@ fn main() -> ExitCode {
             Ok(books) => {
                 points += books.kills;
                 let pool_kill_points::Books { instructions, kills, returned, lost } = books;
-                println!("pool: {kills} of {instructions} instructions, {returned} jobs returned, {lost} lost");
+                println!(
+                    "pool: {kills} of {instructions} instructions, {returned} jobs returned, {lost} lost"
+                );
             }
             Err(what) => {
                 broken += 1;

@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use proclab::Process;
-use proclab::supervisor::{BackOff, ChildSpec, TreeEvent, Restart, Strategy, Tree, ready};
+use proclab::supervisor::{BackOff, ChildSpec, Restart, Strategy, Tree, TreeEvent, ready};
 use std::time::Duration;
 
 fn store() {

@@ -96,7 +96,10 @@ impl<'a> Search<'a> {
         let next: Vec<&'a Event> = self.order.next(cut).collect();
         let preempted = last.is_some_and(|last| {
             let next = self.order.upcoming(cut, last).map(|event| &event.step);
-            could_continue(next.or(self.trace.stuck[last].as_ref()), &self.held(cut))
+            let next = next.or(self.trace.stuck[last].as_ref());
+            // Most steps acquire nothing, and who holds what is costly to find.
+            let acquires = next.is_some_and(|step| step.touches().any(|its| its.access == Access::Acquire));
+            next.is_some() && (!acquires || could_continue(next, &self.held(cut)))
         });
         let mut best = None;
         for event in next {

@@ -168,10 +168,8 @@ pub(crate) fn place_of_address(address: usize) -> Option<usize> {
 /// A test harness has a `main` of its own: use [`child_entry_before_main!`](crate::child_entry_before_main).
 ///
 /// ```
-/// fn main() {
-///     proclab::child_entry();
-///     // The program itself …
-/// }
+/// proclab::child_entry();
+/// // The program itself …
 /// ```
 pub fn child_entry() {
     ENTERED.store(true, Ordering::Release);

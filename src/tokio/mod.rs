@@ -59,10 +59,11 @@ async fn pause<W: Waitable>(sources: &[W], round: u32) -> Result<(), WaitAnyErro
         .map_err(|error| error.into_parts().1)?;
     match interval {
         // It is time to look again, whether or not the descriptor is ready.
-        Some(interval) => match ::tokio::time::timeout(interval, readiness.readable()).await {
-            Ok(ready) => drop(ready?),
-            Err(_) => {}
-        },
+        Some(interval) => {
+            if let Ok(ready) = ::tokio::time::timeout(interval, readiness.readable()).await {
+                drop(ready?);
+            }
+        }
         None => drop(readiness.readable().await?),
     }
     Ok(())

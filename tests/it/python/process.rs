@@ -325,8 +325,13 @@ fn subclassing(method: StartMethod) {
     assert_eq!(child.join().unwrap(), Exit::Code(0));
 }
 
+#[expect(clippy::print_stderr, reason = "the case is about standard error")]
+fn print_to_stderr() {
+    eprint!("all of it");
+}
+
 fn stderr_flush(method: StartMethod) {
-    let process = Process::new(|| eprint!("all of it")).stderr(Stdio::piped()).start_method(method);
+    let process = Process::new(print_to_stderr).stderr(Stdio::piped()).start_method(method);
     let supervisor = Supervisor::new().unwrap();
     let child = supervisor.start(process).unwrap();
     let mut text = String::new();

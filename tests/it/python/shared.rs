@@ -23,7 +23,7 @@ pub(super) fn tests() -> Vec<Trial> {
 proclab::plain! {
     /// A structure of two numbers.
     #[derive(Debug, PartialEq)]
-    struct Foo {
+    struct Pair {
         x: i64,
         y: f64,
     }
@@ -36,23 +36,23 @@ where
     Supervisor::new().unwrap().start(process.start_method(method)).unwrap().result().unwrap();
 }
 
-type Values = (Value<i32>, Value<f64>, Value<i16>, Value<u8>, Value<u64>, Value<[u8; 20]>, Value<Foo>);
+type Values = (Value<i32>, Value<f64>, Value<i16>, Value<u8>, Value<u64>, Value<[u8; 20]>, Value<Pair>);
 
-fn change_all((int, double, short, byte, long, bytes, foo): Values) {
+fn change_all((int, double, short, byte, long, bytes, pair): Values) {
     int.set(-int.get());
     double.set(-double.get());
     short.set(-short.get());
     byte.set(byte.get() + 1);
     long.update(|long| long * 2);
     bytes.set(*b"changed in the child");
-    foo.update(|foo| Foo { x: foo.x + 1, y: foo.y * 2.0 });
+    pair.update(|pair| Pair { x: pair.x + 1, y: pair.y * 2.0 });
 }
 
 fn value(method: StartMethod) {
     let (int, double, short) =
         (Value::new(7_i32).unwrap(), Value::new(3.5).unwrap(), Value::new(-9_i16).unwrap());
     let (byte, long) = (Value::new(254_u8).unwrap(), Value::new(1_u64 << 40).unwrap());
-    let (bytes, foo) = (Value::new([0_u8; 20]).unwrap(), Value::new(Foo { x: 1, y: 1.5 }).unwrap());
+    let (bytes, pair) = (Value::new([0_u8; 20]).unwrap(), Value::new(Pair { x: 1, y: 1.5 }).unwrap());
     let values: Values = (
         int.try_clone().unwrap(),
         double.try_clone().unwrap(),
@@ -60,11 +60,11 @@ fn value(method: StartMethod) {
         byte.try_clone().unwrap(),
         long.try_clone().unwrap(),
         bytes.try_clone().unwrap(),
-        foo.try_clone().unwrap(),
+        pair.try_clone().unwrap(),
     );
     run(method, Process::new(change_all).args(values));
     assert_eq!((int.get(), double.get(), short.get(), byte.get(), long.get()), (-7, -3.5, 9, 255, 1 << 41));
-    assert_eq!((bytes.get(), foo.get()), (*b"changed in the child", Foo { x: 2, y: 3.0 }));
+    assert_eq!((bytes.get(), pair.get()), (*b"changed in the child", Pair { x: 2, y: 3.0 }));
 }
 
 fn rawvalue(method: StartMethod) {
@@ -132,28 +132,28 @@ fn getobj_getlock_obj(method: StartMethod) {
     drop(held);
 }
 
-fn double(x: Value<i32>, y: Value<f64>, foo: Value<Foo>, arr: Array<f64>, text: Array<u8>) {
+fn double(x: Value<i32>, y: Value<f64>, pair: Value<Pair>, arr: Array<f64>, text: Array<u8>) {
     x.update(|x| x * 2);
     y.update(|y| y * 2.0);
-    foo.update(|foo| Foo { x: foo.x * 2, y: foo.y * 2.0 });
+    pair.update(|pair| Pair { x: pair.x * 2, y: pair.y * 2.0 });
     text.lock().unwrap().make_ascii_uppercase();
     arr.lock().unwrap().iter_mut().for_each(|number| *number *= 2.0);
 }
 
 fn sharedctypes(method: StartMethod) {
-    let (x, y, foo) =
-        (Value::new(7).unwrap(), Value::new(1.0 / 3.0).unwrap(), Value::new(Foo { x: 3, y: 2.0 }).unwrap());
+    let (x, y, pair) =
+        (Value::new(7).unwrap(), Value::new(1.0 / 3.0).unwrap(), Value::new(Pair { x: 3, y: 2.0 }).unwrap());
     let arr = Array::new(&(0..10).map(f64::from).collect::<Vec<_>>()).unwrap();
     let text = Array::new(b"hello").unwrap();
     let args = (
         x.try_clone().unwrap(),
         y.try_clone().unwrap(),
-        foo.try_clone().unwrap(),
+        pair.try_clone().unwrap(),
         arr.try_clone().unwrap(),
         text.try_clone().unwrap(),
     );
     run(method, Process::new(double).args(args));
-    assert_eq!((x.get(), y.get(), foo.get()), (14, 2.0 / 3.0, Foo { x: 6, y: 4.0 }));
+    assert_eq!((x.get(), y.get(), pair.get()), (14, 2.0 / 3.0, Pair { x: 6, y: 4.0 }));
     assert!(arr.lock().unwrap().iter().zip(0..).all(|(number, at)| *number == f64::from(2 * at)));
     assert_eq!(&text.lock().unwrap()[..], b"HELLO");
 }
@@ -163,10 +163,10 @@ fn synchronize(method: StartMethod) {
 }
 
 fn copy(_: StartMethod) {
-    let array = Array::new(&[Foo { x: 2, y: 5.0 }]).unwrap();
+    let array = Array::new(&[Pair { x: 2, y: 5.0 }]).unwrap();
     let copy = Array::new(&array.lock().unwrap()).unwrap();
-    array.lock().unwrap()[0] = Foo { x: 0, y: 0.0 };
-    assert_eq!(copy.lock().unwrap()[0], Foo { x: 2, y: 5.0 });
+    array.lock().unwrap()[0] = Pair { x: 0, y: 0.0 };
+    assert_eq!(copy.lock().unwrap()[0], Pair { x: 2, y: 5.0 });
 }
 
 fn shared_memory_basics(_: StartMethod) {

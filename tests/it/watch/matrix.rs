@@ -119,43 +119,31 @@ fn pid_reuse() -> Outcome {
     let scratch = Scratch::new("reuse")?;
     let Some(reuse) = program(&scratch, "pid_reuse")? else { return Ok(()) };
     let proclab = env!("CARGO_BIN_EXE_proclab");
-    for tier in ["exact"] {
-        let output = Command::new("unshare")
-            .args([
-                "-mpf",
-                "--mount-proc",
-                proclab,
-                "watch",
-                "--tier",
-                tier,
-                "--format",
-                "json",
-                "--",
-                &reuse,
-            ])
-            .output()?;
-        let text = String::from_utf8_lossy(&output.stderr);
-        if output.stdout.is_empty() || text.contains("left out") {
-            println!(
-                "left out: the reuse of a PID (it needs root and a PID namespace of its own): {}",
-                text.trim()
-            );
-            return Ok(());
-        }
-        let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-        let mut lives = processes(&report).iter().filter(|process| process["pid"] != report["pid"]);
-        let (Some(first), Some(second), None) = (lives.next(), lives.next(), lives.next()) else {
-            return Err(format!("{tier}: not two children: {report:#}").into());
-        };
-        check(first["pid"] == second["pid"], format!("{tier}: {first:#} {second:#}"))?;
-        check(
-            (first["exit"] == 3 || first["exit"].is_null()) && second["exit"] == 5,
-            format!("{tier}: {first:#} {second:#}"),
-        )?;
-        check(ns(first, "ended_ns") <= ns(second, "started_ns"), format!("{tier}: {first:#} {second:#}"))?;
-        let alive = |process| ns(process, "running_ns") + ns(process, "ready_ns") + ns(process, "blocked_ns");
-        check(alive(first) < 2 * ns(first, "life_ns") && ns(second, "life_ns") > 90_000_000, &report)?;
+    let tier = "exact";
+    let output = Command::new("unshare")
+        .args(["-mpf", "--mount-proc", proclab, "watch", "--tier", tier, "--format", "json", "--", &reuse])
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    if output.stdout.is_empty() || text.contains("left out") {
+        println!(
+            "left out: the reuse of a PID (it needs root and a PID namespace of its own): {}",
+            text.trim()
+        );
+        return Ok(());
     }
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let mut lives = processes(&report).iter().filter(|process| process["pid"] != report["pid"]);
+    let (Some(first), Some(second), None) = (lives.next(), lives.next(), lives.next()) else {
+        return Err(format!("{tier}: not two children: {report:#}").into());
+    };
+    check(first["pid"] == second["pid"], format!("{tier}: {first:#} {second:#}"))?;
+    check(
+        (first["exit"] == 3 || first["exit"].is_null()) && second["exit"] == 5,
+        format!("{tier}: {first:#} {second:#}"),
+    )?;
+    check(ns(first, "ended_ns") <= ns(second, "started_ns"), format!("{tier}: {first:#} {second:#}"))?;
+    let alive = |process| ns(process, "running_ns") + ns(process, "ready_ns") + ns(process, "blocked_ns");
+    check(alive(first) < 2 * ns(first, "life_ns") && ns(second, "life_ns") > 90_000_000, &report)?;
     Ok(())
 }
 
