@@ -69,7 +69,13 @@ fn use_a_queue() -> usize {
     received.into_iter().sum()
 }
 
+/// In a process of its own, because a forked child has the address space of its parent.
 fn opens_within_limits() {
+    let supervisor = Supervisor::new().unwrap();
+    supervisor.start(Process::new(open_under_each_method)).unwrap().result().unwrap();
+}
+
+fn open_under_each_method() {
     for method in StartMethod::ALL {
         let supervisor = Supervisor::new().unwrap();
         let process = Process::new(use_a_queue).rlimit(Resource::Fsize, GIB, GIB).start_method(method);
