@@ -1,7 +1,14 @@
 //! Real processes with the semantics of Python's `multiprocessing`: a body, its arguments, its end.
 
 mod child;
+#[cfg(any(feature = "explore", feature = "observe"))]
+#[cfg_attr(
+    not(feature = "observe"),
+    expect(dead_code, unreachable_pub, reason = "the observer uses what the explorer does not")
+)]
 mod command;
+#[cfg(feature = "cli")]
+mod copy;
 mod current;
 mod entry;
 mod error;
@@ -22,12 +29,16 @@ mod settings;
 mod start;
 mod stdio;
 mod target;
+#[cfg(feature = "explore")]
 mod traced;
 mod unforked;
 mod waitable;
 
 pub use child::{Child, Handle};
+#[cfg(any(feature = "explore", feature = "observe"))]
 pub(crate) use command::{CommandError, HeldCommand, RunningCommand};
+#[cfg(feature = "cli")]
+pub(crate) use copy::in_copy;
 pub use current::{Current, Parent, current, parent};
 pub use entry::child_entry;
 pub(crate) use entry::{address_of_place, place_of_address};
@@ -47,4 +58,5 @@ pub(crate) use start::forkserver_settle;
 pub use stdio::{ChildOutput, ChildStdin, Stdio, Stream};
 pub use target::{ArgsMissing, Given, Run, Target};
 pub(crate) use target::{call_by_type, check_captures_nothing};
-pub(crate) use traced::{in_copy, in_namespace, start_traced};
+#[cfg(feature = "explore")]
+pub(crate) use traced::{in_namespace, start_traced};

@@ -11,11 +11,10 @@ use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use crate::sys::fork::{Forked, fork};
-use crate::sys::pid::Pid;
+use crate::sys::fork::Forked;
 use crate::sys::ptrace::namespace::{self, Numbers};
 use crate::sys::ptrace::start::{Program, StartTracedError, Started, start};
-use crate::sys::task::{self, n_threads};
+use crate::sys::task::n_threads;
 
 /// Starts the program.
 ///
@@ -71,43 +70,6 @@ pub(crate) fn in_namespace(
                 Some((_, bytes)) => Ok(Some(bytes.to_vec())),
                 None => Err(io::Error::other("the engine ended early")),
             }
-        }
-    }
-}
-
-/// Does `work` in a copy of this process and returns its bytes; `None` if the copy ended before it was done. The copy ends
-/// with this process, but not what it has started.
-///
-/// # Errors
-/// When no process can be created, or this process has a second thread.
-pub(crate) fn in_copy(work: impl FnOnce() -> Vec<u8>) -> io::Result<Option<Vec<u8>>> {
-    if n_threads().is_ok_and(|threads| threads > 1) {
-        return Err(io::Error::other("only a process with one thread can be copied"));
-    }
-    let (mut reader, mut writer) = io::pipe()?;
-    let parent = Pid::this();
-    // SAFETY: this process has one thread, which is here.
-    match unsafe { fork()? } {
-        Forked::Child => {
-            drop(reader);
-            let dies_too = task::die_with_parent(true).is_ok();
-            // The parent may have died before the call.
-            if !dies_too || Pid::parent() != parent {
-                namespace::leave();
-            }
-            // A panic must not go on into what only the original may do.
-            if let Ok(bytes) = catch_unwind(AssertUnwindSafe(work)) {
-                let _ = writer.write_all(&[1]).and_then(|()| writer.write_all(&bytes));
-            }
-            namespace::leave();
-        }
-        Forked::Parent(pid) => {
-            drop(writer);
-            let mut bytes = Vec::new();
-            let read = reader.read_to_end(&mut bytes);
-            namespace::reap(pid);
-            read?;
-            Ok((!bytes.is_empty()).then(|| bytes.split_off(1)))
         }
     }
 }
