@@ -210,7 +210,7 @@ impl Builder<'_> {
         turns: &mut Vec<Turn>,
     ) -> Vec<Step> {
         let since = |at_ns: u64| at_ns.saturating_sub(self.origin_ns);
-        let mut children = children.iter().peekable();
+        let mut unborn = children.iter().peekable();
         let mut steps = Vec::new();
         // Wake-up delays are part of the spans of waits, but another policy would not have them.
         let sums = thread.sums_at(self.now_ns);
@@ -219,7 +219,7 @@ impl Builder<'_> {
         for span in thread.spans_at(0, self.now_ns) {
             let mut from_ns = span.from_ns;
             let running = span.share(State::Running);
-            while let Some((at_ns, child)) = children.next_if(|(at_ns, _)| *at_ns < span.to_ns) {
+            while let Some((at_ns, child)) = unborn.next_if(|(at_ns, _)| *at_ns < span.to_ns) {
                 let before_ns = at_ns.saturating_sub(from_ns);
                 push_cpu(&mut steps, (before_ns as f64 * running) as u64);
                 steps.push(Step::Spawn(*child));
@@ -238,21 +238,36 @@ impl Builder<'_> {
             }
             let off = 1.0 - running - span.share(State::Ready);
             if off > 0.001 {
-                steps.push(self.wait(&span, waited((rest_ns as f64 * off) as u64)));
+                let ns = waited((rest_ns as f64 * off) as u64);
+                steps.push(self.awaited(&span, children).map_or(Step::Block(ns), Step::Await));
             }
         }
-        steps.extend(children.map(|(_, child)| Step::Spawn(*child)));
+        steps.extend(unborn.map(|(_, child)| Step::Spawn(*child)));
         steps
     }
 
-    fn wait(&self, span: &Span, ns: u64) -> Step {
+    /// The child whose end ended a wait. Some shells wait for their children in `sigsuspend`, for `SIGCHLD`.
+    fn awaited(&self, span: &Span, children: &[(u64, usize)]) -> Option<usize> {
         const LATE_NS: u64 = 2_000_000;
-        let wait = self.observed.timeline.wait(span.wait);
-        let child = wait.filter(|wait| wait.kind == Kind::Child).and_then(|wait| match &wait.ends {
-            Ends::Only(pids) if pids.len() == 1 => self.ended_at(pids[0], span.from_ns, span.to_ns + LATE_NS),
-            _ => None,
-        });
-        child.map_or(Step::Block(ns), Step::Await)
+        let wait = self.observed.timeline.wait(span.wait)?;
+        let is_meant = |pid: Pid| match (wait.kind, &wait.ends) {
+            (Kind::Child, Ends::Only(pids)) => pids.contains(&pid),
+            (Kind::Signal, _) => true,
+            _ => false,
+        };
+        if let (Kind::Child, Ends::Only(pids)) = (wait.kind, &wait.ends)
+            && let [pid] = pids[..]
+        {
+            return self.ended_at(pid, span.from_ns, span.to_ns + LATE_NS);
+        }
+        // Of several, the one that ended as the wait did.
+        let gap = |(_, child): &(u64, usize)| {
+            let (process, thread) = self.lives[*child];
+            let ended_ns = process.ended_ns.filter(|_| thread.tid == process.pid && is_meant(process.pid))?;
+            let gap_ns = ended_ns.abs_diff(span.to_ns);
+            (ended_ns >= span.from_ns && gap_ns <= LATE_NS).then_some((gap_ns, *child))
+        };
+        children.iter().filter_map(gap).min().map(|(_, child)| child)
     }
 
     fn ended_at(&self, pid: Pid, from_ns: u64, to_ns: u64) -> Option<usize> {
