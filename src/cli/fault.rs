@@ -1,6 +1,6 @@
 //! Why a command failed: one line that says what failed and why, and one that says what to do.
 
-use crate::process::{ScratchError, StartError};
+use crate::process::{CommandError, ScratchError, StartError};
 use crate::scenario::run::stage::Reason;
 pub(crate) use crate::scenario::run::stage::chain;
 use crate::supervisor::ShutdownError;
@@ -91,6 +91,9 @@ fn remedy(error: &Cause) -> Option<String> {
     if sources().any(|error| matches!(error.downcast_ref(), Some(StartError::DiedBeforeReady { .. }))) {
         return Some("it was killed, or a sandbox refuses a system call that it needs".to_owned());
     }
+    if let Some(hint) = sources().find_map(|error| command_hint(error.downcast_ref()?)) {
+        return Some(hint.to_owned());
+    }
     // Each process that could not be ended has a cause of its own.
     let unended = || {
         let left = &sources().find_map(|error| error.downcast_ref::<ShutdownError>())?.left;
@@ -111,6 +114,19 @@ fn remedy(error: &Cause) -> Option<String> {
         }
     };
     Some(text.to_owned())
+}
+
+/// How to start a command that could not be started; `None` where the system's error has a remedy of its own.
+fn command_hint(error: &CommandError) -> Option<&'static str> {
+    Some(match error {
+        CommandError::NotFound { .. } => "check the spelling, or give the program's path",
+        CommandError::NoInterpreter { .. } => {
+            "install it, or name another interpreter in front of the program"
+        }
+        CommandError::NotExecutable { .. } => "make it executable with `chmod +x`, or name its interpreter",
+        CommandError::Nul { .. } => "leave the NUL byte out",
+        CommandError::Os { .. } => return None,
+    })
 }
 
 /// How to allow more processes.

@@ -383,6 +383,8 @@ fn a_folder_that_should_not_be_copied_is_refused_with_a_hint() {
         assert_eq!(home.status.code(), Some(2), "{}", text(&home).1);
         assert!(text(&home).1.contains("your home"), "{}", text(&home).1);
         let nothing = place.run(&[verb, "--dir", "empty", "--", "no-such-program"]);
-        assert_eq!(nothing.status.code(), Some(1), "{}", text(&nothing).1);
+        let (_, told) = text(&nothing);
+        assert_eq!(nothing.status.code(), Some(1), "{told}");
+        assert!(told.contains("no-such-program") && told.contains("hint: check the spelling"), "{told}");
     }
 }

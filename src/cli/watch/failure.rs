@@ -16,17 +16,9 @@ pub(super) fn system(error: &io::Error) -> Fault {
 
 /// The command could not be started.
 pub(super) fn command(error: &CommandError) -> Fault {
-    let fault = Fault::could_not_run(error).context("cannot run the command");
-    let hint = match error {
-        CommandError::NotFound { .. } => "check the spelling, or give the program's path",
-        CommandError::NoInterpreter { .. } => {
-            "install it, or name another interpreter in front of the program"
-        }
-        CommandError::NotExecutable { .. } => "make it executable with `chmod +x`, or name its interpreter",
-        CommandError::Nul { .. } => "leave the NUL byte out",
-        CommandError::Os { .. } => return fault.or_hint("give the program's own path, or another program"),
-    };
-    fault.hint(hint)
+    Fault::could_not_run(error)
+        .context("cannot run the command")
+        .or_hint("give the program's own path, or another program")
 }
 
 /// The watch could not begin.
