@@ -13,10 +13,14 @@
 use super::current::{Identity, become_child};
 use super::live::{Obstacle, Report, live, refuse};
 use super::settings::{Applied, Refusal};
+use super::start::StartMethod;
+use crate::sys::pid::Pid;
+use crate::sys::poll::{Deadline, readable};
+use crate::sys::socket::has_message;
 use crate::sys::{descriptor, object, signal};
 use crate::wire::control::{self, Message, Receiver, Sender};
 use serde::{Deserialize, Serialize};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -32,8 +36,8 @@ pub(crate) struct Boot {
     pub(crate) entry: usize,
     pub(crate) identity: Identity,
     pub(crate) settings: Applied,
-    /// Where it reports; the type of the reports is known to the entry.
-    pub(crate) report: Sender<()>,
+    /// Where it reports; the type of the reports is known to the entry. A child of the fork server has it already.
+    pub(crate) report: Option<Sender<()>>,
 }
 
 /// A fresh child that is set up and can receive its arguments.
@@ -73,9 +77,22 @@ impl FreshStart {
 }
 
 impl Boot {
+    /// A message that starts nothing.
+    pub(crate) fn rehearsal() -> Self {
+        let identity = Identity {
+            name: String::new(),
+            daemon: false,
+            method: StartMethod::ForkServer,
+            parent_pid: Pid::UNKNOWN,
+            parent_name: String::new(),
+            die_with_parent: true,
+        };
+        Boot { entry: 0, identity, settings: Applied::default(), report: None }
+    }
+
     /// Becomes the child and runs its body, in a process made for it. Does not return.
-    pub(crate) fn run(self, args: Receiver<Boot>) -> ! {
-        let Boot { entry, identity, settings, report } = self;
+    pub(crate) fn run(self, args: Receiver<Boot>, report: Sender<()>) -> ! {
+        let Boot { entry, identity, settings, report: _ } = self;
         let joined = settings.join_group();
         // An error here means that the parent is gone, or that this system lacks what the parent has.
         let Ok(Room { mut settings, args, report, held }) = make_room(settings, args, report) else {
@@ -120,22 +137,26 @@ fn make_room(mut settings: Applied, args: Receiver<Boot>, report: Sender<()>) ->
     Ok(Room { settings, args: moved, report, held })
 }
 
-/// The boot message of a child of the fork server, received before `main`.
-static RECEIVED: Mutex<Option<(Boot, Receiver<Boot>)>> = Mutex::new(None);
+/// The boot message of a child of the fork server, received before `main`, and its channels.
+static RECEIVED: Mutex<Option<(Boot, Receiver<Boot>, Sender<()>)>> = Mutex::new(None);
 
-/// Receives the boot message from `socket` and sets the environment, before `main` and so before any thread.
+/// Receives the boot message and sets the environment, before `main` and so before any thread. Returns once the
+/// arguments have arrived as well: until then the parent may find that this child is not what it must be.
 ///
 /// # Errors
-/// When the parent is gone.
+/// When the parent is gone, or has given this child up.
 ///
 /// # Safety
 /// This process has one thread.
-pub(crate) unsafe fn receive_boot(socket: BorrowedFd<'_>) -> std::io::Result<()> {
-    let receiver = Receiver::<Boot>::adopt(socket)?;
+pub(crate) unsafe fn receive_boot(receiver: Receiver<Boot>, report: Sender<()>) -> std::io::Result<()> {
     let mut boot = receiver.recv().map_err(std::io::Error::other)?;
     // SAFETY: the caller's promise.
     unsafe { boot.settings.set_environment() };
-    *RECEIVED.lock().unwrap_or_else(PoisonError::into_inner) = Some((boot, receiver));
+    readable(&[receiver.as_fd()], Deadline::NEVER)?;
+    if !has_message(receiver.as_fd()) {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    *RECEIVED.lock().unwrap_or_else(PoisonError::into_inner) = Some((boot, receiver, report));
     Ok(())
 }
 
@@ -218,11 +239,11 @@ fn is_marked() -> bool {
 
 fn enter() -> ! {
     let received = RECEIVED.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some((boot, args)) = received {
+    if let Some((boot, args, report)) = received {
         if signal::reset_for_child().is_err() {
             std::process::exit(1);
         }
-        boot.run(args)
+        boot.run(args, report)
     }
     let boot = signal::reset_for_child()
         .and_then(|()| descriptor::take_stdin())
@@ -232,9 +253,11 @@ fn enter() -> ! {
         std::process::exit(2);
     };
     match boot.recv() {
-        Ok(message) => message.run(boot),
+        Ok(Boot { report: Some(report), entry, identity, settings }) => {
+            Boot { report: None, entry, identity, settings }.run(boot, report)
+        }
         // The parent has ended.
-        Err(_) => std::process::exit(1),
+        _ => std::process::exit(1),
     }
 }
 

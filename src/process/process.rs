@@ -12,7 +12,7 @@ use super::family::Family;
 use super::inbox::{Inbox, NotReady};
 use super::live::{Obstacle, Report, live, refuse};
 use super::settings::{Applied, Refusal, Settings, setting_methods};
-use super::start::{self, Birth, ForkError, ForkServerError, StartMethod};
+use super::start::{self, Birth, Channels, ForkError, ForkServerError, StartMethod};
 use super::stdio::Pipes;
 use super::target::{Entry, Given, Itself, Owned, Run, Target, captures_nothing};
 use crate::sys::pid::Pid;
@@ -428,13 +428,13 @@ fn fresh<A: Message, T: Message + Send + 'static>(
     }
     let name = || identity.name.clone();
     let place = place_of(entry.fresh).ok_or_else(|| StartError::NotInExecutable { name: name() })?;
-    let (report, reports) = control::channel::<Report<T>>().map_err(os_error(identity, "socketpair"))?;
-    let inbox = Inbox::new(reports);
-    let boot = Boot { entry: place, identity: identity.clone(), settings: applied, report: report.cast() };
-    let is_spawn = identity.method == StartMethod::Spawn;
-    let (birth, boots) = if is_spawn { exec(identity, settings)? } else { serve(identity, interrupt)? };
-    let sent = deliver(&boots, boot, identity).and_then(|()| deliver(&boots.cast::<A>(), args, identity));
-    if let Err(error) = sent {
+    let boot = Boot { entry: place, identity: identity.clone(), settings: applied, report: None };
+    let (birth, Channels { boots, reports }) = match identity.method {
+        StartMethod::Spawn => exec(identity, settings, boot)?,
+        _ => serve(identity, &boot, interrupt)?,
+    };
+    let inbox = Inbox::new(reports.cast::<Report<T>>());
+    if let Err(error) = deliver(&boots.cast::<A>(), &args, identity) {
         // The child sees the end of the stream where its arguments should be, and ends.
         let child = Child::new(birth, identity, false, inbox, Pipes::default(), Weak::new());
         let _ = child.kill().map(|()| child.join());
@@ -443,34 +443,46 @@ fn fresh<A: Message, T: Message + Send + 'static>(
     Ok((birth, inbox))
 }
 
-/// Starts a fresh copy by exec; returns the sender of its boot message.
-fn exec(identity: &Identity, settings: &Settings) -> Result<(Birth, Sender<Boot>), StartError> {
-    let (boots, boot) = control::channel::<Boot>().map_err(os_error(identity, "socketpair"))?;
-    let socket = boot.as_fd().try_clone_to_owned().map_err(os_error(identity, "dup"))?;
-    drop(boot);
+/// Starts a fresh copy by exec, and sends it its boot message.
+fn exec(identity: &Identity, settings: &Settings, mut boot: Boot) -> Result<(Birth, Channels), StartError> {
+    let (boots, theirs) = control::channel::<Boot>().map_err(os_error(identity, "socketpair"))?;
+    let (report, reports) = control::channel::<()>().map_err(os_error(identity, "socketpair"))?;
+    boot.report = Some(report);
+    let socket = theirs.as_fd().try_clone_to_owned().map_err(os_error(identity, "dup"))?;
+    drop(theirs);
+    // Sent before there is a child: an error then leaves none.
+    deliver(&boots, &boot, identity)?;
     let birth = start::spawn(&identity.name, socket, settings.environment(), settings.leads_session())
         .map_err(os_error(identity, "exec"))?;
-    Ok((birth, boots))
+    Ok((birth, Channels { boots, reports }))
 }
 
-/// Starts a child of the fork server; returns the sender of its boot message.
+/// Starts a child of the fork server, and sends it its boot message.
 fn serve(
     identity: &Identity,
+    boot: &Boot,
     interrupt: Option<BorrowedFd<'_>>,
-) -> Result<(Birth, Sender<Boot>), StartError> {
-    start::forkserver(interrupt).map_err(|error| match error {
+) -> Result<(Birth, Channels), StartError> {
+    start::forkserver(boot, interrupt).map_err(|error| match error {
         ForkServerError::Interrupted => StartError::Interrupted { name: identity.name.clone() },
         ForkServerError::Threads(n_threads) => StartError::ServerThreads { n_threads },
         ForkServerError::Os(source) => os_error(identity, "the fork server")(source),
+        ForkServerError::Boot(error) => not_sent(error, identity),
     })
 }
 
 /// Sends a child what it needs. If it died meanwhile, that is found when its readiness is awaited.
-fn deliver<T: Message>(sender: &Sender<T>, value: T, identity: &Identity) -> Result<(), StartError> {
-    match sender.send(value) {
+fn deliver<T: Message>(sender: &Sender<T>, value: &T, identity: &Identity) -> Result<(), StartError> {
+    match sender.send_copy(value) {
         Ok(()) | Err(SendError::Disconnected) => Ok(()),
-        Err(SendError::Os(source)) => Err(os_error(identity, "sendmsg")(source)),
-        Err(error) => Err(StartError::Args { name: identity.name.clone(), reason: error.to_string() }),
+        Err(error) => Err(not_sent(error, identity)),
+    }
+}
+
+fn not_sent(error: SendError, identity: &Identity) -> StartError {
+    match error {
+        SendError::Os(source) => os_error(identity, "sendmsg")(source),
+        error => StartError::Args { name: identity.name.clone(), reason: error.to_string() },
     }
 }
 

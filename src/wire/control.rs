@@ -168,7 +168,7 @@ impl<T: Message> Sender<T> {
     }
 
     /// Sends what `value` is; any handle in it is sent as a duplicate.
-    fn send_copy(&self, value: &T) -> Result<(), SendError> {
+    pub(crate) fn send_copy(&self, value: &T) -> Result<(), SendError> {
         let outgoing = Outgoing::pack(value)?;
         self.inner.send(Packed::Outgoing(outgoing)).map_err(|error| match error {
             ipc_channel::IpcError::Disconnected => SendError::Disconnected,
@@ -262,6 +262,20 @@ impl<T: Message> Receiver<T> {
         redirect(receiver.as_fd(), socket)?;
         Ok(receiver)
     }
+}
+
+/// Like [`Receiver::adopt`], for a receiver and the sender of another channel, at the price of one.
+///
+/// # Errors
+/// As [`Receiver::adopt`].
+pub(crate) fn adopt_both<S: Message, R: Message>(
+    sender: BorrowedFd<'_>,
+    receiver: BorrowedFd<'_>,
+) -> io::Result<(Sender<S>, Receiver<R>)> {
+    let (new_sender, new_receiver) = channel::<()>()?;
+    redirect(new_sender.socket()?, sender)?;
+    redirect(new_receiver.as_fd(), receiver)?;
+    Ok((new_sender.cast(), new_receiver.cast()))
 }
 
 /// Makes `end`, the descriptor of a channel's end, refer to `socket`.

@@ -5,21 +5,24 @@
 //! reserve die with this process.
 //!
 //! A server passes on what it inherited at its own start. When that is no longer what a child must inherit
-//! (another working directory, environment, limit, user: see [`Inherited`]), a new server takes its place.
+//! (another working directory, environment, limit, user: see [`Inherited`]), a new server takes its place. The two are
+//! compared while the child in reserve wakes up and reads its boot message. It runs no code of the program before it has
+//! its arguments, so a child that would not be what it must be ends without a trace.
 
 use super::inherited::Inherited;
 use super::server::Answer;
 use super::spawn::spawn_server;
-use super::{Birth, SETTLE};
+use super::{Birth, Channels, SETTLE};
 use crate::process::entry::Boot;
 use crate::process::reap::{is_known, record_child};
-use crate::sys::descriptor::send_descriptor;
+use crate::sys::descriptor::send_message;
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::procfs::stat::Stat;
+use crate::sys::procfs::status::OwnFiles;
 use crate::sys::procfs::tree;
 use crate::sys::socket::{packet_pair, receive_message};
-use crate::wire::control::{self, Sender};
+use crate::wire::control::{self, SendError};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,16 +31,13 @@ struct Server {
     /// The process that started it: a fork copies this value, but is not the server's parent.
     parent: Pid,
     birth: Birth,
+    /// Of the parent, for comparisons.
+    files: OwnFiles,
     inherited: Inherited,
     orders: OwnedFd,
-    /// Where the child that was ordered, and that the server has not announced yet, will wait.
-    ordered: Option<Sender<Boot>>,
-    reserve: Option<Reserve>,
-}
-
-struct Reserve {
-    birth: Birth,
-    boots: Sender<Boot>,
+    /// The channels of the child that was ordered and that the server has not announced yet.
+    ordered: Option<Channels>,
+    reserve: Option<(Birth, Channels)>,
 }
 
 static SERVER: Mutex<Option<Server>> = Mutex::new(None);
@@ -56,6 +56,8 @@ pub(crate) enum ForkServerError {
     Os(io::Error),
     /// The wait for it was broken off.
     Interrupted,
+    /// The boot message cannot be sent.
+    Boot(SendError),
 }
 
 impl From<io::Error> for ForkServerError {
@@ -64,38 +66,55 @@ impl From<io::Error> for ForkServerError {
     }
 }
 
-/// A child that waits for its [`Boot`]. The server is started at the first use, and again when it is
-/// found dead or out of date. One that is stopped may go on at any time: only `interrupt` ends the wait for it.
+/// A child that was sent `boot` and waits for its arguments. The server is started at the first use, and again when it
+/// is found dead or out of date. One that is stopped may go on at any time: only `interrupt` ends the wait for it.
 pub(crate) fn forkserver(
+    boot: &Boot,
     interrupt: Option<BorrowedFd<'_>>,
-) -> Result<(Birth, Sender<Boot>), ForkServerError> {
-    let now = Inherited::now()?;
+) -> Result<(Birth, Channels), ForkServerError> {
     let mut server = server();
-    if server.as_ref().is_some_and(|server| !server.inherited.is_same(&now, server.birth.pid)) {
-        server.take().into_iter().for_each(Server::retire);
-    }
+    let mut reserve = None;
     if let Some(server) = server.as_mut() {
         // An error here is met again by the next order.
         if !server.await_delivery(interrupt, Deadline::NEVER).unwrap_or(true) {
             return Err(ForkServerError::Interrupted);
         }
-        if let Some(Reserve { birth, boots }) = server.take_reserve() {
-            return Ok((birth, boots));
+        reserve = server.take_reserve();
+    }
+    // Sent first: what follows is done while the child reads it.
+    let booted = reserve.map(|reserve| send_boot(boot, reserve)).transpose()?;
+    if server.as_ref().is_some_and(Server::is_up_to_date) {
+        if let Some(booted) = booted {
+            return Ok(booted);
         }
+    } else {
+        booted.into_iter().for_each(|(birth, _)| birth.end());
+        server.take().into_iter().for_each(Server::retire);
     }
     if server.as_ref().is_none_or(|server| server.birth.has_ended()) {
         server.take().into_iter().for_each(Server::retire);
-        *server = Some(Server::start(now)?);
+        *server = Some(Server::start()?);
     }
     let server = server.as_mut().expect("it was started above if there was none");
     server.order()?;
     if !server.await_delivery(interrupt, Deadline::NEVER)? {
         return Err(ForkServerError::Interrupted);
     }
-    let Reserve { birth, boots } = server
+    let reserve = server
         .take_reserve()
         .ok_or_else(|| io::Error::other("it was killed; the next start makes a new one"))?;
-    Ok((birth, boots))
+    send_boot(boot, reserve)
+}
+
+/// Sends a child its boot message. If it died meanwhile, that is found when its readiness is awaited.
+fn send_boot(boot: &Boot, child: (Birth, Channels)) -> Result<(Birth, Channels), ForkServerError> {
+    match child.1.boots.send_copy(boot) {
+        Ok(()) | Err(SendError::Disconnected) => Ok(child),
+        Err(error) => {
+            child.0.end();
+            Err(ForkServerError::Boot(error))
+        }
+    }
 }
 
 /// Has the next child made, now that the last one has what it needs.
@@ -116,19 +135,27 @@ pub(crate) fn forkserver_settle() {
 }
 
 impl Server {
-    fn start(inherited: Inherited) -> io::Result<Server> {
+    fn start() -> io::Result<Server> {
+        let files = OwnFiles::open()?;
+        let inherited = Inherited::now(&files)?;
         let (orders, theirs) = packet_pair()?;
         let birth = spawn_server(theirs)?;
         record_child(birth.pid);
-        Ok(Server { parent: Pid::this(), birth, inherited, orders, ordered: None, reserve: None })
+        Ok(Server { parent: Pid::this(), birth, files, inherited, orders, ordered: None, reserve: None })
     }
 
-    /// Orders a child: sends the server the socket on which the child will receive its boot message.
+    /// Whether its children would inherit what this process has now. Not if that is unknown.
+    fn is_up_to_date(&self) -> bool {
+        Inherited::now(&self.files).is_ok_and(|now| self.inherited.is_same(&now, self.birth.pid))
+    }
+
+    /// Orders a child: sends the server the child's ends of its channels.
     fn order(&mut self) -> io::Result<()> {
         if self.reserve.is_none() && self.ordered.is_none() {
-            let (boots, boot) = control::channel::<Boot>()?;
-            send_descriptor(self.orders.as_fd(), boot.as_fd())?;
-            self.ordered = Some(boots);
+            let (boots, boot) = control::channel()?;
+            let (report, reports) = control::channel()?;
+            send_message(self.orders.as_fd(), &[0], &[boot.as_fd(), report.socket()?])?;
+            self.ordered = Some(Channels { boots, reports });
         }
         Ok(())
     }
@@ -150,13 +177,13 @@ impl Server {
             return Ok(false);
         }
         let received = receive_message(self.orders.as_fd());
-        let boots = self.ordered.take().expect("looked at above");
+        let channels = self.ordered.take().expect("looked at above");
         match received.map(Answer::from_bytes) {
             Ok(Some(Answer::Made(pid))) => {
                 // The child is there, even where the kernel reaps by itself: it waits for its boot.
                 let birth = Birth::hold(pid)?;
                 record_child(pid);
-                self.reserve = Some(Reserve { birth, boots });
+                self.reserve = Some((birth, channels));
                 Ok(true)
             }
             Ok(Some(Answer::Threads(count))) => {
@@ -165,7 +192,7 @@ impl Server {
             Ok(Some(Answer::Failed(errno))) => Err(io::Error::from_raw_os_error(errno).into()),
             // It is dead, or about to be.
             Ok(None) | Err(_) => {
-                drop(boots);
+                drop(channels);
                 self.reap_strays();
                 Ok(true)
             }
@@ -173,13 +200,13 @@ impl Server {
     }
 
     /// The reserve, if there is one and it lives.
-    fn take_reserve(&mut self) -> Option<Reserve> {
-        let reserve = self.reserve.take()?;
-        if reserve.birth.has_ended() {
-            reserve.birth.reap();
+    fn take_reserve(&mut self) -> Option<(Birth, Channels)> {
+        let (birth, channels) = self.reserve.take()?;
+        if birth.has_ended() {
+            birth.reap();
             return None;
         }
-        Some(reserve)
+        Some((birth, channels))
     }
 
     /// A server that was killed between making a child and announcing it leaves a child whose PID this process was
@@ -199,7 +226,7 @@ impl Server {
 
     /// Ends a server whose children would not be what they must be, or that is dead.
     fn retire(self) {
-        if let Some(Reserve { birth, .. }) = &self.reserve {
+        if let Some((birth, _)) = &self.reserve {
             birth.end();
         }
         self.birth.kill();

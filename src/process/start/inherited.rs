@@ -2,7 +2,7 @@
 //! parent runs.
 
 use crate::sys::pid::Pid;
-use crate::sys::procfs::{self, status};
+use crate::sys::procfs::status::OwnFiles;
 use crate::sys::{descriptor, resource, task};
 use std::ffi::OsString;
 use std::io;
@@ -20,28 +20,26 @@ pub(super) struct Inherited {
     scheduling: (i32, i32, i32),
     session: Pid,
     namespaces: Vec<Option<OsString>>,
-    cgroup: Option<String>,
-    oom_adjustment: Option<String>,
+    cgroup_and_oom_score: [Option<String>; 2],
 }
 
 impl Inherited {
     /// As it is now, in this process.
     ///
     /// # Errors
-    /// When `/proc` is not mounted, or the working directory may not be looked at.
-    pub(super) fn now() -> io::Result<Inherited> {
+    /// When the working directory may not be looked at.
+    pub(super) fn now(files: &OwnFiles) -> io::Result<Inherited> {
         let id = |path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
         Ok(Inherited {
             working_directory: id(".")?,
             root: id("/")?,
             environment: std::env::vars_os().collect(),
-            credentials: status::inherited()?,
+            credentials: files.inherited()?,
             limits: resource::limits(),
             scheduling: task::scheduling(),
             session: task::session(),
-            namespaces: status::namespaces_of_children(),
-            cgroup: procfs::read_short("/proc/self/cgroup").ok(),
-            oom_adjustment: procfs::read_short("/proc/self/oom_score_adj").ok(),
+            namespaces: files.namespaces_of_children(),
+            cgroup_and_oom_score: files.cgroup_and_oom_score(),
         })
     }
 

@@ -11,14 +11,14 @@
 //! The server forks only after it has counted its threads and found one.
 #![expect(unsafe_code, reason = "process creation")]
 
-use crate::process::entry::receive_boot;
-use crate::sys::descriptor::{receive_descriptor, take_stdin};
+use crate::process::entry::{Boot, receive_boot};
+use crate::sys::descriptor::{receive_descriptors, take_stdin};
 use crate::sys::fork::{Forked, exit_now, fork_sibling};
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
-use crate::sys::socket::{has_message, send_message};
+use crate::sys::socket::send_message;
 use crate::sys::task;
-use crate::wire::control;
+use crate::wire::control::{self, Receiver, Sender};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -64,12 +64,11 @@ pub(super) fn serve() {
     let Ok(orders) = take_stdin() else { std::process::exit(1) };
     // What is found out once in a process is inherited by each child then.
     warm_up();
-    // An order is a descriptor: the socket on which the child will be told what to be.
-    while let Ok(boot) = next_order(orders.as_fd()) {
+    while let Ok([boot, report]) = next_order(orders.as_fd()) {
         let answer = match make_child() {
             Ok(Forked::Child) => {
                 drop(orders);
-                return stand_by(boot);
+                return stand_by(boot, report);
             }
             Ok(Forked::Parent(pid)) => Answer::Made(pid),
             Err(answer) => answer,
@@ -81,9 +80,11 @@ pub(super) fn serve() {
     exit_now(0)
 }
 
-fn next_order(orders: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+/// An order is two descriptors: of the socket on which the child will be told what to be, and of the one on which it
+/// reports.
+fn next_order(orders: BorrowedFd<'_>) -> io::Result<[OwnedFd; 2]> {
     readable(&[orders], Deadline::NEVER)?;
-    receive_descriptor(orders)
+    receive_descriptors(orders, 2)?.try_into().map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 fn make_child() -> Result<Forked, Answer> {
@@ -96,25 +97,27 @@ fn make_child() -> Result<Forked, Answer> {
     }
 }
 
-/// Waits in a child until its boot message has come, or its parent is gone.
-fn stand_by(boot: OwnedFd) {
+/// Waits in a child until it has been told what to be, or its parent is gone.
+fn stand_by(boot: OwnedFd, report: OwnedFd) {
     // The parent may have died before this call; then nothing will ever come, and the socket is at its end.
     let ready = task::die_with_parent(true).and_then(|()| {
+        let ends: (Sender<()>, Receiver<Boot>) = control::adopt_both(report.as_fd(), boot.as_fd())?;
         warm_up();
-        readable(&[boot.as_fd()], Deadline::NEVER)
+        Ok(ends)
     });
+    drop((boot, report));
     // SAFETY: this process was forked from one with one thread, and has not begun its `main`.
-    let received = || unsafe { receive_boot(boot.as_fd()) }.is_ok();
-    if ready.is_err() || !has_message(boot.as_fd()) || !received() {
+    let received = ready.and_then(|(report, boots)| unsafe { receive_boot(boots, report) });
+    if received.is_err() {
         exit_now(1);
     }
 }
 
-/// Touches the code and the memory that a start needs. A fork copies no page tables of files and shares all
-/// else until it is written: better these faults come now, while nothing waits, than at the start.
+/// Touches the code and the memory that a start needs, by a rehearsal of it. A fork copies no page tables of files and
+/// shares all else until it is written: better these faults come now, while nothing waits, than at the start.
 fn warm_up() {
-    if let Ok((sender, receiver)) = control::channel::<Result<String, i32>>() {
-        let _ = sender.send(Ok(String::new())).map(|()| receiver.recv());
+    if let Ok((sender, receiver)) = control::channel::<Boot>() {
+        let _ = sender.send(Boot::rehearsal()).map(|()| receiver.recv());
     }
 }
 

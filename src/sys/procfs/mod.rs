@@ -16,13 +16,18 @@ pub mod task;
 pub mod text;
 pub mod tree;
 
+use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
 
-/// Reads a file that is usually shorter than a few KiB, in few system calls: procfs reports no length, and reading
-/// with a small initial buffer takes many calls.
-pub(crate) fn read_short(path: impl AsRef<Path>) -> io::Result<String> {
-    let mut text = String::with_capacity(8 << 10);
-    std::fs::File::open(path)?.read_to_string(&mut text)?;
-    Ok(text)
+/// Reads a file that the kernel prints in one piece (`single_open` in its `seq_file.h`) and that is usually shorter
+/// than a few KiB, in one call: a read that does not fill the buffer has returned all of it.
+fn read_short(mut file: File) -> io::Result<String> {
+    let mut bytes = vec![0; 8 << 10];
+    let n = file.read(&mut bytes)?;
+    let is_all = n < bytes.len();
+    bytes.truncate(n);
+    if !is_all {
+        file.read_to_end(&mut bytes)?;
+    }
+    String::from_utf8(bytes).map_err(io::Error::other)
 }

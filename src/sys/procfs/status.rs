@@ -1,9 +1,11 @@
 //! `/proc/self/status`, `/proc/self/ns`: the attributes that a child of this process inherits.
 
+use crate::sys::pid::Pid;
+use nix::fcntl::{OFlag, open, openat, readlinkat};
+use nix::sys::stat::Mode;
 use std::ffi::OsString;
 use std::io;
-
-use crate::sys::pid::Pid;
+use std::os::fd::OwnedFd;
 
 /// The lines of `status` that a child inherits.
 const INHERITED: [&str; 15] = [
@@ -24,15 +26,58 @@ const INHERITED: [&str; 15] = [
     "Mems_allowed:",
 ];
 
-/// Users, groups, capabilities, umask, ignored signals, seccomp filters, and processors of this process, as the
-/// kernel prints them, for comparison with another point in time.
-///
-/// # Errors
-/// When /proc is not mounted.
-pub fn inherited() -> io::Result<String> {
-    let status = super::read_short("/proc/self/status")?;
-    let is_inherited = |line: &&str| INHERITED.iter().any(|name| line.starts_with(name));
-    Ok(status.lines().filter(is_inherited).collect::<Vec<_>>().join("\n"))
+/// The files of this process, below a directory that is kept open: what is looked up often is found faster.
+#[derive(Debug)]
+pub struct OwnFiles {
+    directory: OwnedFd,
+}
+
+impl OwnFiles {
+    /// Opens the directory.
+    ///
+    /// # Errors
+    /// When /proc is not mounted, and at the limit on open files.
+    pub fn open() -> io::Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        Ok(OwnFiles { directory: open("/proc/self", flags, Mode::empty())? })
+    }
+
+    fn read(&self, name: &str) -> io::Result<String> {
+        let file = openat(&self.directory, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        super::read_short(file.into())
+    }
+
+    /// Users, groups, capabilities, umask, ignored signals, seccomp filters, and processors of this process, as the
+    /// kernel prints them, for comparison with another point in time.
+    ///
+    /// # Errors
+    /// As `openat(2)`.
+    pub fn inherited(&self) -> io::Result<String> {
+        let status = self.read("status")?;
+        let is_inherited = |line: &&str| INHERITED.iter().any(|name| line.starts_with(name));
+        Ok(status.lines().filter(is_inherited).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// The namespaces of future children of this process; `None` for those that the kernel does not support.
+    pub fn namespaces_of_children(&self) -> Vec<Option<OsString>> {
+        const KINDS: [&str; 8] = [
+            "ns/cgroup",
+            "ns/ipc",
+            "ns/mnt",
+            "ns/net",
+            "ns/pid_for_children",
+            "ns/time_for_children",
+            "ns/user",
+            "ns/uts",
+        ];
+        KINDS.iter().map(|kind| readlinkat(&self.directory, *kind).ok()).collect()
+    }
+
+    /// The cgroups of this process, and the preference with which the kernel kills it when memory is short; `None`
+    /// where they are unavailable.
+    pub fn cgroup_and_oom_score(&self) -> [Option<String>; 2] {
+        ["cgroup", "oom_score_adj"].map(|name| self.read(name).ok())
+    }
 }
 
 /// Whether a process ignores a signal or blocks it in its main thread.
@@ -51,21 +96,13 @@ pub fn is_in_first_pid_namespace() -> bool {
     std::fs::read_link("/proc/self/ns/pid").map_or(true, |name| name.as_os_str() == "pid:[4026531836]")
 }
 
-/// The namespaces of future children of this process; `None` for those that the kernel does not support.
-pub fn namespaces_of_children() -> Vec<Option<OsString>> {
-    ["cgroup", "ipc", "mnt", "net", "pid_for_children", "time_for_children", "user", "uts"]
-        .iter()
-        .map(|kind| std::fs::read_link(format!("/proc/self/ns/{kind}")).ok().map(Into::into))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_umask_and_the_users_are_inherited() {
-        let text = inherited().unwrap();
+        let text = OwnFiles::open().unwrap().inherited().unwrap();
         assert!(text.contains("Umask:") && text.contains("Uid:") && !text.contains("VmRSS"), "{text}");
     }
 }
