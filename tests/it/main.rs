@@ -34,8 +34,11 @@ mod sync;
 mod tidy;
 mod traced;
 mod traced_classes;
+mod traced_kills;
+mod traced_limits;
 mod traced_programs;
 mod traced_signals;
+mod traced_sound;
 mod traced_threads;
 mod traced_verbs;
 mod watch;
@@ -85,7 +88,10 @@ fn main() {
         traced_classes::tests(),
         traced_verbs::tests(),
         traced_programs::tests(),
+        traced_kills::tests(),
+        traced_limits::tests(),
         traced_signals::tests(),
+        traced_sound::tests(),
         traced_threads::tests(),
         labs::tests(),
         net::tests(),

@@ -13,6 +13,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         shared_memory_is_explored_as_the_naive_search_does,
         a_semaphore_in_shared_memory_keeps_its_promise_in_every_schedule,
         a_call_that_is_not_known_is_named,
+        a_witness_names_the_source_lines,
     ]
 }
 
@@ -261,4 +262,25 @@ fn a_call_that_is_not_known_is_named() {
     assert_eq!(view["ended"], true);
     let named = view["uncontrolled"].to_string();
     assert!(named.contains("the system call inotify_init1"), "{named}");
+}
+
+fn a_witness_names_the_source_lines() {
+    let place = Place::new("lines", &[("a", "1")]);
+    let body = "int main(void) {\n  int f = open(\"a\", O_RDWR);\n  if (!fork())\n    _exit(pwrite(f, \"2\", 1, 0));\n  char b;\n  pread(f, &b, 1, 0);\n  wait(0);\n  return b - '0';\n}";
+    let source = format!("{HEAD}{body}");
+    let line_of = |text: &str| 1 + source.lines().position(|line| line.contains(text)).unwrap();
+    let lines = [("pwrite", line_of("pwrite")), ("pread", line_of("pread"))];
+    let Some(program) = place.compile_with(&["-g"], &source) else { return };
+    let view = place.explore(&[], &[&program]);
+    for outcome in outcomes_of(&view) {
+        for (call, line) in lines {
+            let mut steps = outcome["witness"].as_array().unwrap().iter();
+            let step = steps.find(|step| step["call"].as_str().unwrap().starts_with(call)).unwrap();
+            assert_eq!(step["line"], format!("program.c:{line}"), "{step}");
+        }
+    }
+}
+
+fn outcomes_of(view: &serde_json::Value) -> &Vec<serde_json::Value> {
+    view["outcomes"].as_array().unwrap()
 }

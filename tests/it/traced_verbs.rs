@@ -221,7 +221,7 @@ fn a_saved_schedule_replays_and_says_why_where_it_cannot() {
     let departed = place.run(&["replay", file]);
     let (_, told) = text(&departed);
     assert_eq!(departed.status.code(), Some(1), "{told}");
-    for part in ["went another way at step", "\"1\"", "\"8\"", "the files in the folder are others"] {
+    for part in ["went another way at step", "\"1\"", "\"8\"", "the files in the folder have changed"] {
         assert!(told.contains(part), "{part}: {told}");
     }
 }

@@ -1,9 +1,9 @@
-//! A replay that went another way, told as an error.
+//! The error of a replay that diverged.
 
 use crate::cli::fault::Fault;
 use crate::explore::traced::Departure;
 
-/// At which step it went another way, what was expected, what came, and why that may be.
+/// The step at which the replay diverged, what was expected, what happened instead, and the likely cause.
 pub(super) fn departed(departure: &Departure, changes: &[&str]) -> Fault {
     let Departure { step, task, expected, found, uncontrolled } = departure;
     let cause = if !changes.is_empty() {

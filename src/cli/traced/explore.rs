@@ -13,25 +13,25 @@ use crate::cli::fault::Fault;
 use crate::cli::files::Output;
 use crate::cli::output::{Finding, Format, json, width};
 use crate::cli::progress::Progress;
-use crate::explore::traced::{Answer, Found, Sampler, Search, Task, token};
+use crate::explore::traced::{Answer, Found, Sampler, Search, Task, WitnessStep, token};
 use crate::report::traced::TracedExploration;
 use crate::sys::signal::Interrupt;
 
-/// Executions by chance before the search, so that something is seen at once.
+/// The number of random executions before the search, which show something at once.
 const RANDOM: u64 = 20;
 
-/// How many schedules are drawn by chance where nothing else is said.
+/// The default number of random schedules.
 const SAMPLES: u64 = 1000;
 
 /// How schedules are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum StrategyArg {
-    /// Some by chance, then one of every class, to the end
+    /// A few random ones, then one of each class, to the end
     #[default]
     Dpor,
-    /// Any process, with equal chances
+    /// Any process, with equal probability
     Random,
-    /// Every interleaving with nearly equal chances
+    /// Every interleaving, with nearly equal probability
     Uniform,
     /// Random priorities, changed at a few points
     Pct,
@@ -59,13 +59,20 @@ pub(in crate::cli) struct Options {
     /// Stop after this many executions (`1000`) or this much time (`10s`, `5m`); the answer is then bounded
     #[arg(long, value_name = "N|TIME")]
     budget: Option<Budget>,
-    /// How schedules are chosen: every class once, or so many (--budget, else 1000) by chance
+    /// Also kill up to N processes per schedule, at any of their steps
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    kills: usize,
+    /// Execute all schedules with at most N preemptions (switches away from a process that could continue); the
+    /// answer is then bounded
+    #[arg(long, value_name = "N", conflicts_with = "naive")]
+    preemptions: Option<usize>,
+    /// How schedules are chosen: each class once, or --budget (default: 1000) random ones
     #[arg(long, value_enum, default_value_t)]
     strategy: StrategyArg,
     /// The seed of random decisions
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Execute every schedule, not one of each class of equivalent ones
+    /// Execute every schedule instead of one of each class of equivalent schedules
     #[arg(long)]
     naive: bool,
     #[command(flatten)]
@@ -92,12 +99,16 @@ pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), 
         seed: options.seed,
         exhaustive: true,
         naive: options.naive,
+        kills: options.kills,
+        preemptions: options.preemptions,
         ..Search::default()
     };
     if let Some(sampler) = options.strategy.sampler() {
-        if options.naive {
-            return Err(Fault::bad_arguments("--naive belongs to a search to the end, and chance has none")
-                .hint("leave out --naive, or use --strategy dpor"));
+        if options.naive || options.preemptions.is_some() {
+            return Err(Fault::bad_arguments(
+                "--naive and --preemptions belong to a search to the end, and chance has none",
+            )
+            .hint("leave them out, or use --strategy dpor"));
         }
         search.sampler = sampler;
         search.exhaustive = false;
@@ -113,7 +124,7 @@ pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), 
         None => {}
     }
     Interrupt::install().map_err(|error| Fault::could_not_run(&error))?;
-    // Beforehand: a file that cannot be written must not cost the search.
+    // Before the search, which would be lost if the file could not be written.
     let save = options.save.as_deref().map(Output::create).transpose()?;
     let begin = Instant::now();
     let mut bar = Progress::new();
@@ -123,9 +134,8 @@ pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), 
     bar.finish();
     let Answer::Findings(findings) = told? else { return Err(unexpected()) };
     let seconds = begin.elapsed().as_secs_f64();
-    let encode = |found: &Found| {
-        token::encode(&command, found.witness.iter().map(|step| step.task.as_str()), &found.facts)
-    };
+    let encode =
+        |found: &Found| token::encode(&command, found.witness.iter().map(WitnessStep::choice), &found.facts);
     let view = TracedExploration::new(&options.command, &findings, &criteria, encode, seconds);
     let again = |token: &str| again(token, &options);
     if let Some((file, worst)) = save.zip(view.outcomes.first()) {
@@ -136,7 +146,7 @@ pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), 
     Ok((text, interrupted.map_or(Finding::of(view.is_right()), Finding::Unknown)))
 }
 
-/// The command that replays a token.
+/// The command line that replays a token.
 fn again(token: &str, options: &Options) -> String {
     let words: Vec<_> = options.command.iter().map(|word| quoted(word)).collect();
     format!(

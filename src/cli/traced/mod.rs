@@ -1,4 +1,4 @@
-//! `explore`, `trials` and `replay` of any program: what the three share.
+//! `explore`, `trials` and `replay` of any program.
 
 mod departed;
 pub(super) mod explore;
@@ -18,7 +18,7 @@ use crate::explore::traced::{Answer, Command, EngineError, Failure, Progress, Ta
 use crate::supervisor::Supervisor;
 use crate::sys::signal::Interrupt;
 
-/// Has the engine carry out `task`. Ctrl-C ends it as a budget does, and what is known by then is its answer.
+/// Lets the engine carry out `task`. Ctrl-C ends it like a budget, and it answers with what is known.
 fn engine(command: Command, task: Task, watch: &mut dyn FnMut(&Progress)) -> Result<Answer, Fault> {
     let interrupt = Interrupt::install().map_err(|error| Fault::could_not_run(&error))?;
     let supervisor = Supervisor::new().map_err(|error| Fault::could_not_run(&error))?;
@@ -31,7 +31,7 @@ fn engine(command: Command, task: Task, watch: &mut dyn FnMut(&Progress)) -> Res
                 fault.hint("give the program's own folder with --dir DIR, or --dir empty")
             }
             EngineError::Failed { why: Failure::NoProgram, .. } => fault.hint(
-                "the program is looked up in PATH, and a path in the folder of --dir; name a shell for what the shell knows: -- sh -c '…'",
+                "a name is looked up in PATH, and a path in the folder of --dir; for shell syntax use: -- sh -c '…'",
             ),
             _ => match interrupt.received() {
                 Some(signal) => Fault::interrupted(signal),
@@ -41,12 +41,12 @@ fn engine(command: Command, task: Task, watch: &mut dyn FnMut(&Progress)) -> Res
     })
 }
 
-/// The engine's answer is of another kind than its task: a defect of this program.
+/// The engine's answer does not belong to its task, which is a bug.
 fn unexpected() -> Fault {
     Fault::could_not_run(&std::io::Error::other("the engine answered something else than it was asked"))
 }
 
-/// A word as a shell takes it.
+/// A word, quoted for a shell if necessary.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=+,./:@%^".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

@@ -12,13 +12,13 @@ use crate::cli::fault::Fault;
 use crate::cli::files;
 use crate::cli::output::{Finding, Format, json, width};
 use crate::explore::traced::token::{self, TokenError};
-use crate::explore::traced::{Answer, Command, Task, Verdict};
-use crate::report::traced::{TracedOutcome, TracedReplay};
+use crate::explore::traced::{Answer, Command, Task, Verdict, WitnessStep};
+use crate::report::traced::{TracedOutcome, TracedReplay, TracedStep};
 
 /// The largest file that is read.
 const MAX_FILE: u64 = 64 << 20;
 
-/// What a replay of a program's schedule takes beside the token.
+/// The options of a replay, besides the token.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options for a program")]
 pub(in crate::cli) struct Options {
@@ -33,7 +33,7 @@ pub(in crate::cli) struct Options {
     command: Vec<String>,
 }
 
-/// Whether a program's schedule is to be replayed, not a scenario's; and the file that holds it, if one does.
+/// The source of a program's schedule; `None` if a scenario's schedule is meant.
 pub(in crate::cli) fn is_meant(schedule: &str, options: &Options) -> Result<Option<Meant>, Fault> {
     if token::is_token(schedule) {
         return Ok(Some(Meant::Token));
@@ -48,12 +48,13 @@ pub(in crate::cli) fn is_meant(schedule: &str, options: &Options) -> Result<Opti
     if options.command.is_empty() {
         return Ok(None);
     }
-    Err(Fault::bad_arguments(format!("`{schedule}` is no token and no file of a program's schedule")).hint(
-        "copy the token that `proclab explore -- COMMAND …` printed, or give the file that --save wrote",
-    ))
+    Err(Fault::bad_arguments(format!("`{schedule}` is neither a token nor a file of a program's schedule"))
+        .hint(
+            "copy the token that `proclab explore -- COMMAND …` printed, or give the file that --save wrote",
+        ))
 }
 
-/// What holds the schedule.
+/// The source of the schedule.
 #[derive(Debug)]
 pub(in crate::cli) enum Meant {
     Token,
@@ -79,7 +80,7 @@ pub(in crate::cli) fn answer(
     let task = Task::Replay { schedule: steps, expected, criteria: criteria.clone() };
     match engine(command.clone(), task, &mut |_| {})? {
         Answer::Replayed(found) => {
-            let steps = found.witness.iter().map(|step| step.task.as_str());
+            let steps = found.witness.iter().map(WitnessStep::choice);
             let token = token::encode(&command, steps, &found.facts);
             let view = TracedReplay {
                 command: command.argv.clone(),
@@ -108,7 +109,7 @@ type Wanted = (Command, Vec<String>, Vec<String>);
 
 fn by_token(schedule: &str, options: &Options) -> Result<Wanted, Fault> {
     if options.command.is_empty() {
-        return Err(Fault::bad_arguments("a token of a program needs the program's command")
+        return Err(Fault::bad_arguments("a token of a program requires the program's command")
             .hint(format!("proclab replay {schedule} -- COMMAND …, as it was given to `explore`")));
     }
     let mut command = options.control.over(options.place.command(&options.command)?);
@@ -123,7 +124,7 @@ fn by_token(schedule: &str, options: &Options) -> Result<Wanted, Fault> {
     Ok((command, steps, Vec::new()))
 }
 
-/// The command in the file, unless another is given; and what each step was when the file was written.
+/// The command in the file, unless another is given, and the steps as they were saved.
 fn by_file(saved: &Saved, options: &Options) -> Result<Wanted, Fault> {
     let mut command = if options.command.is_empty() {
         saved.command.clone()
@@ -132,7 +133,7 @@ fn by_file(saved: &Saved, options: &Options) -> Result<Wanted, Fault> {
     };
     command.facts.clone_from(&saved.command.facts);
     let steps = saved.steps();
-    let schedule = steps.iter().map(|step| step.task.clone()).collect();
+    let schedule = steps.iter().map(TracedStep::choice).collect();
     let expected = steps.iter().map(|step| step.call.clone()).collect();
     Ok((command, schedule, expected))
 }

@@ -1,4 +1,4 @@
-//! A schedule in a file, with the call of each step, what it was of, and how that looked then.
+//! A saved schedule: its steps, and hashes of the program and the folder.
 
 use std::collections::BTreeSet;
 use std::hash::Hasher;
@@ -10,10 +10,10 @@ use crate::cli::fault::Fault;
 use crate::explore::traced::{Command, Tree, read_tree, token};
 use crate::report::traced::{TracedOutcome, TracedStep};
 
-/// The number of this form of the file.
+/// The version of the format.
 const VERSION: u32 = 1;
 
-/// What `explore --save` writes.
+/// The content of a file that `explore --save` writes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::cli) struct Saved {
     version: u32,
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Saved {
 }
 
 impl Saved {
-    /// The witness of `outcome`.
+    /// Creates the file content for the witness of `outcome`.
     pub(super) fn new(command: &Command, outcome: &TracedOutcome) -> Result<Self, Fault> {
         Ok(Self {
             version: VERSION,
@@ -38,15 +38,17 @@ impl Saved {
         })
     }
 
-    /// What a file holds.
+    /// Parses a file.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the file.
     pub(in crate::cli) fn read(bytes: &[u8]) -> Result<Self, String> {
         let saved: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         match saved.version {
             VERSION => Ok(saved),
-            version => Err(format!("it has form {version}, and this program reads form {VERSION}")),
+            version => Err(format!(
+                "it has version {version} of the format, and this program reads version {VERSION}"
+            )),
         }
     }
 
@@ -55,31 +57,31 @@ impl Saved {
         &self.outcome.witness
     }
 
-    /// Why `command` may go another way than when the file was written.
+    /// What has changed since the file was written.
     pub(super) fn changes(&self, command: &Command) -> Result<Vec<&'static str>, Fault> {
         let mut changes = Vec::new();
         if self.command.argv != command.argv {
-            changes.push("the command is another one");
+            changes.push("the command is different");
         }
         if self.program != program(command) {
             changes.push("the program's file has changed");
         }
         if self.folder != folder(command)? {
-            changes.push("the files in the folder are others");
+            changes.push("the files in the folder have changed");
         }
         if self.command.timeouts != command.timeouts || self.command.strict != command.strict {
-            changes.push("the options are others");
+            changes.push("the options are different");
         }
         Ok(changes)
     }
 }
 
-/// What the search learned, as the token of the outcome tells.
+/// The facts in the token of the outcome.
 fn facts(command: &Command, outcome: &TracedOutcome) -> BTreeSet<String> {
     token::decode(&outcome.token, command).map_or_else(|_| BTreeSet::new(), |(_, facts)| facts)
 }
 
-/// A hash of the program's file; none for one that cannot be read.
+/// A hash of the program's file, if it can be read.
 fn program(command: &Command) -> Option<String> {
     let name = command.argv.first()?;
     let from = command.directory.clone().unwrap_or_default();
@@ -111,7 +113,7 @@ fn folder(command: &Command) -> Result<String, Fault> {
     Ok(hasher.0.finalize().to_hex().to_string())
 }
 
-/// A cryptographic hash where the standard library asks for any.
+/// A cryptographic hash as a standard `Hasher`.
 struct Digest(blake3::Hasher);
 
 impl Hasher for Digest {

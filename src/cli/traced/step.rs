@@ -1,6 +1,6 @@
-//! `proclab replay TOKEN --step -- COMMAND …`: you are the scheduler of a program.
+//! `proclab replay TOKEN --step -- COMMAND …`: the user is the scheduler of a program.
 //!
-//! Each key executes the program anew up to the step that was chosen, so that a step can be undone.
+//! Each key executes the program again up to the chosen step, so that steps can be undone.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ use crate::explore::traced::{Answer, Command, Next, Peeked, Task, Verdict, token
 use crate::report::traced::TracedOutcome;
 use crate::sys::signal::Interrupt;
 
-/// Steps through the program; `schedule` is what Enter follows.
+/// Steps through the program; Enter follows `schedule`.
 pub(super) fn run(
     command: &Command,
     schedule: &[String],
@@ -58,7 +58,7 @@ pub(super) fn run(
                     };
                 }
                 Some(Key::Back | Key::Char('-')) if done.is_empty() => {
-                    say("nothing is done yet\n");
+                    say("there is no step to undo\n");
                     continue;
                 }
                 Some(Key::Back | Key::Char('-')) => {
@@ -69,7 +69,7 @@ pub(super) fn run(
                 Some(Key::Char(key)) => {
                     let place = enabled.iter().zip('a'..='p').find(|(_, letter)| *letter == key);
                     let Some((next, _)) = place else {
-                        say("no process that can go on has this letter\n");
+                        say("no process that can continue has this letter\n");
                         continue;
                     };
                     done.push(next.task.clone());
@@ -80,7 +80,7 @@ pub(super) fn run(
     }
 }
 
-/// Who could go on with what, and what the keys do.
+/// Shows the next call of each task, and what the keys do.
 fn ask(peeked: &Peeked, enabled: &[&Next], usual: &str) {
     let mut letters = 'a'..='p';
     for next in &peeked.next {
@@ -95,7 +95,7 @@ fn ask(peeked: &Peeked, enabled: &[&Next], usual: &str) {
     say(&format!("      [Enter: {usual}{more}; Backspace or -: undo; q: stop] "));
 }
 
-/// Prompts go to standard error, as those of any program whose output may be redirected.
+/// Prompts go to standard error, because standard output may be redirected.
 fn say(text: &str) {
     let mut out = std::io::stderr();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -18,10 +18,10 @@ use crate::sys::signal::Interrupt;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options for a program")]
 pub(in crate::cli) struct Options {
-    /// How many times
+    /// The number of runs
     #[arg(short = 'n', long = "trials", value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     n: u64,
-    /// End a run that takes longer; that it did is then its outcome
+    /// End a run that takes longer, which is an outcome of its own
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     timeout: Duration,
     #[command(flatten)]

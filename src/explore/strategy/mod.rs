@@ -4,6 +4,7 @@ pub mod dfs;
 pub mod dpor;
 pub mod exhaustive;
 pub mod pct;
+pub mod preemptions;
 pub mod random;
 pub mod replay;
 mod taken;

@@ -1,17 +1,17 @@
-//! For tests in Rust: every interleaving of a command's processes must be right.
+//! An assertion for Rust tests about every interleaving of a command's processes.
 
 use super::engine::{Answer, EngineError, Task, carry_out};
+use super::findings::{Findings, Search, WitnessStep};
 use super::limits::Command;
 use super::outcome::Outcome;
-use super::search::{Findings, Search};
 use super::token;
 use super::verdict::{Criteria, Verdict};
 
-/// Executions by chance before the search.
+/// The number of random executions before the search.
 const RANDOM: u64 = 20;
 
-/// Executes every interleaving of the processes of `command` and asks `check` of what each outcome left; returns
-/// what was found, so that a test may go on to require `findings.complete`.
+/// Explores every interleaving of the processes of `command`, and calls `check` with each outcome. Returns the findings, so
+/// that a test can also require `findings.complete`.
 ///
 /// The engine is a fresh copy of this program: its `main` must begin with [`child_entry`](crate::child_entry), so
 /// a test has `harness = false`.
@@ -32,8 +32,8 @@ const RANDOM: u64 = 20;
 /// [`EngineError`] when the command could not be explored.
 ///
 /// # Panics
-/// When an outcome is a deadlock, was cut short by a limit, or does not pass the check: with its witness and with
-/// the token that `proclab replay` takes.
+/// When an outcome is a deadlock, was cut short by a limit, or fails the check. The message contains its witness and the
+/// token for `proclab replay`.
 pub fn assert_every_interleaving(
     command: &Command,
     check: impl Fn(&Outcome) -> Result<(), String>,
@@ -51,7 +51,7 @@ pub fn assert_every_interleaving(
         };
         if let Some(wrong) = wrong {
             let token = {
-                let steps = found.witness.iter().map(|step| step.task.as_str());
+                let steps = found.witness.iter().map(WitnessStep::choice);
                 token::encode(command, steps, &found.facts)
             };
             let steps: Vec<String> =

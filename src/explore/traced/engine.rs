@@ -1,119 +1,114 @@
-//! The process that traces: a fresh copy of this program with one thread, on one processor.
+//! The engine: a fresh copy of this program, with one thread on one processor, that traces the command.
 //!
-//! The kernel binds tracing to a thread, so a search happens where there is one only. When its parent dies,
-//! however that dies, the engine is killed, and with it every traced process.
+//! The kernel binds tracing to a thread, so a search runs in a process that has only one. When its parent dies, in
+//! whatever way, the kernel kills the engine and every traced process.
 
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::free::{self, FreeError, Rates, Trials};
+use super::findings::{Departure, Findings, Found, Search};
+use super::free::{Rates, Trials};
 use super::limits::Command;
-use super::machine::{Machine, TracedError};
 use super::peek::Peeked;
-use super::progress::{Progress, Watcher};
-use super::scratch::{ScratchError, Tree, read_tree};
-use super::search::{Departure, Findings, Found, Search, Searcher};
+use super::progress::Progress;
 use super::verdict::{Checked, Criteria};
+use super::work::engine;
 use crate::process::{Child, Process, ResultError, Scratch, StartError};
 use crate::sys::poll::{Deadline, readable};
-use crate::sys::ptrace::namespace::Numbers;
-use crate::sys::ptrace::start::StartTracedError;
-use crate::sys::task;
-use crate::wire::codec;
 use crate::wire::control::{self, Receiver, Sender, TryRecvError};
 use crate::wire::handle::Fd;
 
-/// How long an engine that was told to stop may take to tell what it knows.
+/// How long an engine that was asked to stop may take to report what it knows.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the engine is to do.
+/// A task for the engine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Task {
-    /// To search, and to check what each outcome left.
+    /// Search, and check what each outcome left.
     Search(Search, Criteria),
-    /// To follow a schedule, and to check what it left.
+    /// Follow a schedule, and check what it left.
     Replay {
-        /// The tasks that go, by place in the tree.
+        /// The task that takes each step, by its place in the tree.
         schedule: Vec<String>,
-        /// What each step was in words, as far as that is known.
+        /// The words of each step, as far as they are known.
         expected: Vec<String>,
-        /// What is asked of the outcome.
+        /// The criteria for the outcome.
         criteria: Criteria,
     },
-    /// To execute this schedule, and to look at what can come next.
+    /// Execute this schedule, and report which steps can come next.
     Peek(Vec<String>),
-    /// To run the command freely.
+    /// Run the command freely.
     Trials(Trials, Criteria),
 }
 
-/// What it did.
+/// The result of a task.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Answer {
-    /// What the search found.
+    /// The findings of a search.
     Findings(Findings),
-    /// What the schedule led to.
+    /// The outcome of a schedule.
     Replayed(Box<Found>),
-    /// What can come next.
+    /// The steps that can come next.
     Peeked(Box<Peeked>),
-    /// Where the schedule could not be followed.
+    /// The step at which the schedule could not be followed.
     Departed(Departure),
-    /// What free runs showed, and what the check said of each outcome.
+    /// The rates of free runs, and the result of the check for each outcome.
     Rates(Rates, Vec<Option<Checked>>),
 }
 
-/// The engine could not do what it was told.
+/// A task could not be carried out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// There is no engine.
+    /// The engine could not be started.
     #[error("the engine could not be started")]
     Start(#[from] StartError),
-    /// There is no folder for the executions.
-    #[error("there is no folder for the executions")]
+    /// The folder for the executions could not be created.
+    #[error("the folder for the executions could not be created")]
     Folder(#[from] crate::process::ScratchError),
-    /// No channel to the engine can be made.
-    #[error("no channel to the engine can be made")]
+    /// The channel to the engine could not be created.
+    #[error("the channel to the engine could not be created")]
     Channel(#[from] std::io::Error),
-    /// The engine has told why it failed.
+    /// The engine reported a failure.
     #[error("{text}")]
     Failed {
-        /// What stood in the way.
+        /// The kind of failure.
         why: Failure,
-        /// It in words.
+        /// The failure in words.
         text: String,
     },
-    /// The engine ended before it answered.
-    #[error("the engine ended early")]
+    /// The engine ended without an answer.
+    #[error("the engine ended without an answer")]
     Ended(#[from] ResultError),
 }
 
-/// What stood in the engine's way.
+/// Why the engine failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Failure {
-    /// Processes may not be traced here.
+    /// Tracing is not allowed.
     NotAllowed,
-    /// The folder is too large to be copied for every execution.
+    /// The folder is too large or too deep to be copied for every execution.
     TooLarge,
-    /// There is no such program, or it may not be executed.
+    /// The program does not exist or cannot be executed.
     NoProgram,
-    /// Something else.
+    /// Any other reason.
     Other,
 }
 
-/// What the engine works on.
+/// The input of the engine process.
 pub type Order = (Command, Task, PathBuf, Sender<Progress>, Fd);
-/// What comes back.
+/// The output of the engine process.
 pub type Reply = Result<Answer, (Failure, String)>;
 
-/// Carries out `task` on `command` in a process of its own, which `start` starts, and returns its answer.
+/// Carries out `task` on `command` in a new process, which `start` starts, and returns the answer.
 ///
-/// `watch` is told of progress. Once `interrupt` is readable the engine ends its search, and answers with what
-/// it knows by then.
+/// Calls `watch` with the progress. When `interrupt` becomes readable, the engine ends its search and answers with what
+/// it has found so far.
 ///
 /// # Errors
 /// [`EngineError`].
@@ -134,7 +129,7 @@ pub fn carry_out(
     child.result()?.map_err(|(why, text)| EngineError::Failed { why, text })
 }
 
-/// Hears of progress until the engine has nothing more to tell.
+/// Receives progress until the engine closes its end.
 fn listen(
     child: &Child<Reply>,
     heard: &Receiver<Progress>,
@@ -149,7 +144,7 @@ fn listen(
         fds.extend(asks);
         let ready = readable(&fds, deadline)?;
         if ready.get(1) == Some(&true) {
-            // What it knows is wanted; how it is stopped if it does not tell is the kernel's business.
+            // It is asked to answer with what it knows; if it does not, it is killed.
             asks = None;
             let _ = stop.write_all(&[1]);
             deadline = Deadline::after(PATIENCE);
@@ -166,139 +161,4 @@ fn listen(
             }
         }
     }
-}
-
-fn engine(command: Command, what: Task, root: PathBuf, news: Sender<Progress>, stop: Fd) -> Reply {
-    let mut watcher = Watcher::new(Some(news), Some(stop));
-    let root = root.canonicalize().map_err(|error| (Failure::Other, error.to_string()))?;
-    let told = |error: WorkError| (error.kind(), chain(&error));
-    // Before the namespace, whose own shared memory hides a folder that lies there.
-    let template = match &command.directory {
-        Some(directory) => {
-            read_tree(directory, command.limits.folder).map_err(|error| told(WorkError::from(error)))?
-        }
-        None => Tree::new(),
-    };
-    if !matches!(what, Task::Trials(..)) {
-        let isolated = crate::process::in_namespace(&root, |numbers| {
-            let reply = work(&command, what.clone(), &root, template.clone(), Some(numbers), &mut watcher)
-                .map_err(told);
-            codec::encode(&reply).unwrap_or_default()
-        });
-        match isolated.map(|bytes| bytes.map(|bytes| codec::decode::<Reply>(&bytes))) {
-            Ok(None) => {}
-            Ok(Some(Ok(reply))) => return reply,
-            Ok(Some(Err(error))) => return Err((Failure::Other, chain(&error))),
-            Err(error) => return Err((Failure::Other, chain(&error))),
-        }
-    }
-    let _ = task::set_subreaper(true);
-    work(&command, what, &root, template, None, &mut watcher).map_err(told)
-}
-
-#[derive(Debug, thiserror::Error)]
-enum WorkError {
-    #[error(transparent)]
-    Traced(#[from] TracedError),
-    #[error(transparent)]
-    Free(#[from] FreeError),
-    #[error(transparent)]
-    Scratch(#[from] ScratchError),
-}
-
-impl WorkError {
-    fn kind(&self) -> Failure {
-        use std::io::ErrorKind::{NotFound, PermissionDenied};
-        match self {
-            Self::Traced(TracedError::Start(StartTracedError::Trace(_))) => Failure::NotAllowed,
-            Self::Traced(TracedError::Start(StartTracedError::Prepare("execve", error)))
-                if matches!(error.kind(), NotFound | PermissionDenied) =>
-            {
-                Failure::NoProgram
-            }
-            Self::Traced(TracedError::Scratch(error)) | Self::Scratch(error) => match error {
-                ScratchError::TooLarge { .. } => Failure::TooLarge,
-                _ => Failure::Other,
-            },
-            Self::Free(FreeError::Start(_)) => Failure::NoProgram,
-            _ => Failure::Other,
-        }
-    }
-}
-
-/// `numbers`: those of the namespace, if there is one.
-fn work(
-    command: &Command,
-    what: Task,
-    root: &Path,
-    template: Tree,
-    numbers: Option<Numbers>,
-    watcher: &mut Watcher,
-) -> Result<Answer, WorkError> {
-    match what {
-        Task::Trials(trials, criteria) => {
-            let rates = free::trials(command, &trials, root, &template, watcher)?;
-            let checked = rates.outcomes.iter().map(|(outcome, _)| criteria.check(outcome, root));
-            let checked = checked.collect::<Result<_, _>>()?;
-            Ok(Answer::Rates(rates, checked))
-        }
-        Task::Peek(schedule) => {
-            let mut machine = tracer(command, root, template, numbers)?;
-            let peeked = super::peek::peek(&mut machine, &schedule)?;
-            Ok(match peeked {
-                Ok(peeked) => Answer::Peeked(Box::new(peeked)),
-                Err(departure) => Answer::Departed(departure),
-            })
-        }
-        Task::Search(search, criteria) => {
-            let mut machine = tracer(command, root, template, numbers)?;
-            let mut findings = Searcher::new(&mut machine, search, watcher).run()?;
-            machine.end_all()?;
-            drop(machine);
-            for found in &mut findings.outcomes {
-                found.checked = criteria.check(&found.outcome, root)?;
-            }
-            Ok(Answer::Findings(findings))
-        }
-        Task::Replay { schedule, expected, criteria } => {
-            let mut machine = tracer(command, root, template, numbers)?;
-            let replayed =
-                Searcher::new(&mut machine, Search::default(), watcher).replay(&schedule, &expected)?;
-            machine.end_all()?;
-            drop(machine);
-            Ok(match replayed {
-                Ok(mut found) => {
-                    found.checked = criteria.check(&found.outcome, root)?;
-                    Answer::Replayed(Box::new(found))
-                }
-                Err(departure) => Answer::Departed(departure),
-            })
-        }
-    }
-}
-
-fn tracer(
-    command: &Command,
-    root: &Path,
-    template: Tree,
-    numbers: Option<Numbers>,
-) -> Result<Machine, TracedError> {
-    // A stop costs a tenth of what it costs across processors.
-    if let Some(cpu) = task::allowed_cpus().ok().and_then(|cpus| {
-        let own = task::processor();
-        own.filter(|own| cpus.contains(own)).or_else(|| cpus.first().copied())
-    }) {
-        let _ = task::pin_to_cpu(cpu);
-    }
-    Machine::new(command, root.to_owned(), template, numbers)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -1,11 +1,11 @@
-//! A schedule is followed, step by step: each call must be the one that it was, and what it saw as well.
+//! Follows a schedule step by step: each call and its result must be the same as before.
 
 use crate::explore::engine::{Divergence, Point};
 use crate::explore::step::{Choice, Event};
 use crate::explore::strategy::replay::Replay;
 use crate::explore::strategy::{Decision, Strategy};
 
-/// Follows choices, and compares each step with what it was in words.
+/// Follows choices, and compares the words of each step.
 #[derive(Debug)]
 pub(super) struct Follow<'a> {
     replay: Replay,
@@ -14,7 +14,7 @@ pub(super) struct Follow<'a> {
 }
 
 impl<'a> Follow<'a> {
-    /// Follows `choices`; `expected` holds the calls of as many steps as are known.
+    /// Follows `choices`; `expected` holds the words of the steps that are known.
     pub(super) fn new(choices: Vec<Choice>, expected: &'a [String]) -> Self {
         Self { replay: Replay::new(choices), expected, done: 0 }
     }

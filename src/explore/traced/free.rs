@@ -1,8 +1,7 @@
-//! A command that runs freely in the folder: nothing is controlled, so what comes of it is chance. Trials are
-//! such runs, and so is a check of what an execution left behind.
+//! Free runs of a command, without any control: trials, and the check of an outcome.
 //!
-//! The engine adopts orphans, so that no process of a run outlives it: each is given a moment to end by
-//! itself, and is then killed.
+//! The engine adopts orphans, so that no process of a run outlives it. Each is given some time to end by itself, and is
+//! then killed.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
@@ -27,34 +26,34 @@ use crate::sys::procfs::stat::of_process;
 use crate::sys::procfs::tree::children_by_parent;
 use crate::sys::wait::kill_and_reap;
 
-/// How long processes that outlive the command may take to end by themselves.
+/// How long processes that outlive the command may take to end.
 const GRACE: Duration = Duration::from_secs(1);
-/// How often a run is looked at that tells nothing.
+/// How often a silent run is inspected.
 const PERIOD: Duration = Duration::from_millis(20);
-/// How long one that was killed may take to be gone.
+/// How long a killed process may take to end.
 const LAST: Duration = Duration::from_secs(5);
 
-/// How many runs, and how long each may take.
+/// The parameters of free runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Trials {
-    /// How many runs.
+    /// The number of runs.
     pub runs: u64,
-    /// A run that takes longer is ended, and is an outcome of its own.
+    /// The maximum duration of a run. One that takes longer is ended, which is an outcome of its own.
     pub patience: Duration,
 }
 
-/// What free runs showed.
+/// The results of free runs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Rates {
-    /// How many runs there were.
+    /// The number of runs.
     pub runs: u64,
-    /// How long they took together.
+    /// Their total duration, in seconds.
     pub seconds: f64,
-    /// What came of them, each with how often.
+    /// The outcomes, and how often each occurred.
     pub outcomes: Vec<(Outcome, u64)>,
 }
 
-/// A free run could not be carried out.
+/// A free run failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FreeError {
     /// The command could not be started.
@@ -63,39 +62,39 @@ pub(super) enum FreeError {
     /// The folder could not be prepared.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
-    /// The system refused.
+    /// A system call failed.
     #[error("a free run could not be carried out")]
     Os(#[from] io::Error),
 }
 
-/// What is run once, and where.
+/// The parameters of one run.
 pub(super) struct Run<'a> {
     pub(super) argv: &'a [OsString],
     /// The folder in which it runs.
     pub(super) root: &'a Path,
-    /// Variables that it finds beside those of this program.
+    /// Additional environment variables.
     pub(super) variables: Vec<(OsString, OsString)>,
     pub(super) patience: Duration,
-    /// Bytes of output of one stream that it may write.
+    /// The maximum output per stream, in bytes.
     pub(super) output: usize,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug)]
 pub(super) struct Ran {
     pub(super) end: End,
     /// Standard output and error.
     pub(super) output: Output,
-    /// Processes that outlived it and had to be killed.
+    /// The number of processes that outlived it and were killed.
     pub(super) outlived: usize,
-    /// Why it was ended.
+    /// Why it was ended early.
     pub(super) cut: Option<String>,
 }
 
-/// Runs the command as often as `trials` says, each time in a folder that holds `template`.
+/// Runs the command repeatedly, each time in a folder that contains `template`.
 ///
 /// # Errors
-/// [`FreeError`], also where only a later run could not be carried out.
+/// [`FreeError`], also if only a later run failed.
 pub(super) fn trials(
     command: &Command,
     trials: &Trials,
@@ -134,7 +133,7 @@ pub(super) fn trials(
     Ok(Rates { runs, seconds: begin.elapsed().as_secs_f64(), outcomes })
 }
 
-/// What names the folder to a program.
+/// The environment variables that point to the folder.
 pub(super) fn folders(root: &Path) -> Vec<(OsString, OsString)> {
     ["HOME", "TMPDIR", "PWD"].into_iter().map(|name| (name.into(), root.into())).collect()
 }
@@ -206,7 +205,7 @@ fn end_of(exit: Exit) -> End {
     }
 }
 
-/// What comes through the two pipes.
+/// The output of a run.
 struct Sink {
     pipes: [Option<std::fs::File>; 2],
     kept: Output,
@@ -218,7 +217,7 @@ impl Sink {
         self.kept.iter().any(|bytes| bytes.len() > self.most)
     }
 
-    /// Waits until something is written or the command ends, no longer than a look's distance.
+    /// Waits until there is output or the command ends, at most until the next inspection.
     fn wait(&mut self, running: &RunningCommand, deadline: Deadline) -> io::Result<()> {
         let mut fds = vec![running.as_fd()];
         fds.extend(self.pipes.iter().flatten().map(AsFd::as_fd));
@@ -227,13 +226,13 @@ impl Sink {
         self.drain()
     }
 
-    /// Takes what has been written.
+    /// Reads the available output.
     fn drain(&mut self) -> io::Result<()> {
         let mut both = self.pipes.iter_mut().zip(&mut self.kept);
         both.try_for_each(|(pipe, kept)| drain(pipe, kept, self.most))
     }
 
-    /// Lets the processes that outlived the command end for so long, then kills them; how many that were.
+    /// Waits for processes that outlived the command, then kills the rest; returns how many were killed.
     fn end_the_rest(&mut self, grace: Duration) -> io::Result<usize> {
         let deadline = Deadline::after(grace);
         let mut pause = Duration::from_micros(200);
@@ -243,7 +242,7 @@ impl Sink {
             self.drain()?;
         }
         let mut killed = 0;
-        // Those whose parents are killed become ours in turn.
+        // The children of killed processes become children of this process.
         loop {
             let children = children_by_parent(Pid::this())?;
             if children.is_empty() {
@@ -259,7 +258,7 @@ impl Sink {
     }
 }
 
-/// Whether a child of this process lives; those that have ended are reaped.
+/// Whether a child of this process is alive. Reaps those that have ended.
 fn has_living_children() -> io::Result<bool> {
     let mut lives = false;
     for child in children_by_parent(Pid::this())? {

@@ -1,4 +1,4 @@
-//! What is to be run, and the bounds that no program under the explorer can pass.
+//! The command to run, and the bounds on its executions.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -8,28 +8,28 @@ use serde::{Deserialize, Serialize};
 use super::noise::NoiseRules;
 use super::scratch;
 
-/// A command, and the folder in a copy of which every execution of it runs.
+/// A command, and the folder whose copy each execution runs in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Command {
     /// The program and its arguments.
     pub argv: Vec<String>,
-    /// The folder that is copied; `None` begins with an empty one.
+    /// The folder that is copied; `None` for an empty one.
     pub directory: Option<PathBuf>,
     /// The bounds.
     pub limits: Limits,
-    /// Whether a call with a timeout may also time out where something else could go on.
+    /// Whether a call with a timeout may time out although another task could continue.
     pub timeouts: bool,
-    /// Whether writes outside of the folder are refused (`EROFS`) instead of named.
+    /// Whether writes outside the folder are refused (`EROFS`) instead of reported.
     pub strict: bool,
-    /// What makes no difference between outcomes.
+    /// What does not distinguish outcomes.
     pub noise: NoiseRules,
-    /// What a search learned, on which the steps of its schedules depend; empty for a new search.
+    /// The facts of an earlier search, on which the steps of its schedules depend; empty for a new search.
     #[serde(default)]
     pub facts: BTreeSet<String>,
 }
 
 impl Command {
-    /// A program and its arguments, in copies of an empty folder, with the default bounds.
+    /// Creates a command that runs in an empty folder, with the default bounds.
     pub fn new<Word: Into<String>>(argv: impl IntoIterator<Item = Word>) -> Self {
         Self {
             argv: argv.into_iter().map(Into::into).collect(),
@@ -42,7 +42,7 @@ impl Command {
         }
     }
 
-    /// In copies of this folder, which itself is only read.
+    /// Runs it in copies of this folder, which itself is only read.
     pub fn directory(mut self, folder: impl Into<PathBuf>) -> Self {
         self.directory = Some(folder.into());
         self
@@ -52,22 +52,49 @@ impl Command {
 /// Bounds on one execution.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Limits {
-    /// Processes and threads alive at once: beyond, `fork` fails with `EAGAIN`.
+    /// Processes and threads alive at once; beyond, `fork` fails with `EAGAIN`.
     pub tasks: usize,
-    /// Steps: an execution with more is *endless*.
+    /// Steps of an execution.
     pub steps: usize,
-    /// Processor time between two stops, in seconds: beyond, the process *spins*.
+    /// Processor time between two stops, in seconds; beyond, the process *spins*.
     pub spin_seconds: u64,
-    /// Calls between two steps that no other process sees: beyond, the process *spins*, too.
+    /// Calls between two steps; beyond, the process *spins*.
     pub calls: u64,
-    /// Bytes of memory that a process may have for its data: beyond, it gets none (`ENOMEM`).
+    /// Bytes of data memory of a process; beyond, allocations fail with `ENOMEM`.
     pub memory: u64,
     /// Bytes that a process may write to standard output and error.
     pub output: usize,
     /// Bytes of the largest file.
     pub file: u64,
-    /// The folder, before and after.
+    /// Bytes that all processes together may write to files and pipes.
+    pub written: u64,
+    /// The folder, before and after an execution.
     pub folder: scratch::Limits,
+}
+
+impl Limits {
+    /// The names of the bounds, as [`Limits::set`] takes them.
+    pub const NAMES: [&str; 10] =
+        ["processes", "steps", "cpu", "calls", "memory", "output", "file", "written", "entries", "folder"];
+
+    /// Sets the bound with this name; returns whether there is one.
+    pub fn set(&mut self, name: &str, value: u64) -> bool {
+        let count = usize::try_from(value).unwrap_or(usize::MAX);
+        match name {
+            "processes" => self.tasks = count,
+            "steps" => self.steps = count,
+            "cpu" => self.spin_seconds = value,
+            "calls" => self.calls = value,
+            "memory" => self.memory = value,
+            "output" => self.output = count,
+            "file" => self.file = value,
+            "written" => self.written = value,
+            "entries" => self.folder.entries = count,
+            "folder" => self.folder.bytes = value,
+            _ => return false,
+        }
+        true
+    }
 }
 
 impl Default for Limits {
@@ -80,7 +107,23 @@ impl Default for Limits {
             memory: 2 << 30,
             output: 1 << 20,
             file: 64 << 20,
+            written: 256 << 20,
             folder: scratch::Limits { entries: 10_000, bytes: 64 << 20 },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bound_has_a_name() {
+        for name in Limits::NAMES {
+            let mut limits = Limits::default();
+            assert!(limits.set(name, 7), "{name}");
+            assert_ne!(format!("{limits:?}"), format!("{:?}", Limits::default()), "{name}");
+        }
+        assert!(!Limits::default().set("patience", 1));
     }
 }

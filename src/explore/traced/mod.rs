@@ -1,11 +1,16 @@
-//! Any program, unmodified: its system calls on what its processes share are the steps.
+//! Exploration of unmodified programs, whose system calls on shared objects are the steps.
 
+mod arrivals;
 mod assert;
 mod calls;
 mod engine;
+mod findings;
 mod follow;
 mod free;
+mod handlers;
 mod limits;
+#[cfg(feature = "cli")]
+mod lines;
 mod machine;
 mod noise;
 mod numbers;
@@ -15,6 +20,7 @@ mod peek;
 mod plan;
 mod program;
 mod progress;
+mod protection;
 mod ready;
 mod scratch;
 mod search;
@@ -22,15 +28,18 @@ mod shared;
 mod signals;
 mod stamps;
 mod system;
-/// A schedule of a command as one word.
+/// Schedules of commands as tokens.
 pub mod token;
 mod verdict;
 mod waiting;
+mod witness;
 mod words;
+mod work;
 mod world;
 
 pub use assert::assert_every_interleaving;
 pub use engine::{Answer, EngineError, Failure, Order, Reply, Task, carry_out};
+pub use findings::{Departure, Findings, Found, Sampler, Search, WitnessStep};
 pub use free::{Rates, Trials};
 pub use limits::{Command, Limits};
 pub use machine::{Machine, TracedError};
@@ -39,5 +48,4 @@ pub use outcome::{End, Outcome, Output, Waiting};
 pub use peek::{Next, Peeked};
 pub use progress::Progress;
 pub use scratch::{Entry, Kind, Limits as FolderLimits, ScratchError, Tree, read_tree};
-pub use search::{Departure, Findings, Found, Sampler, Search, WitnessStep};
 pub use verdict::{Checked, Criteria, Verdict};

@@ -1,4 +1,4 @@
-//! What the user calls noise: it is kept, and makes no outcome differ from another.
+//! Noise: what the user has excluded from the comparison of outcomes. It is recorded nevertheless.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -11,26 +11,26 @@ use serde::{Deserialize, Serialize};
 use super::outcome::Outcome;
 use super::scratch::Tree;
 
-/// What makes no difference.
+/// What is noise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoiseRules {
-    /// Files whose path in the folder one of these patterns matches, or that lie in a folder that one matches.
-    /// A pattern without `/` matches a name anywhere, as in `.gitignore`.
+    /// Files whose path in the folder matches one of these patterns, or that are in a folder that matches one. A pattern
+    /// without `/` matches a name anywhere, as in `.gitignore`.
     pub files: Vec<String>,
-    /// What the processes write to standard output and error.
+    /// Whether standard output and error are noise.
     pub output: bool,
 }
 
 impl NoiseRules {
-    /// What is wrong with a pattern, if something is.
+    /// Checks a pattern.
     ///
     /// # Errors
-    /// The pattern's fault in words.
+    /// What is wrong with the pattern.
     pub fn check(pattern: &str) -> Result<(), String> {
         Pattern::new(pattern.trim_end_matches('/')).map(drop).map_err(|error| error.to_string())
     }
 
-    /// Sets aside what is noise in `outcome`.
+    /// Separates the noise in `outcome`.
     pub(super) fn set_aside(&self, outcome: &mut Outcome) {
         if self.output {
             outcome.noise.stdout = std::mem::take(&mut outcome.stdout);
@@ -60,7 +60,7 @@ fn covers(pattern: &Pattern, path: &Path) -> bool {
     })
 }
 
-/// What was set aside. All of it is equal to all else of it.
+/// The noise of an outcome. All values are equal.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Noise {
     /// What each process wrote to standard output.

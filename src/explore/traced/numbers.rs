@@ -1,20 +1,20 @@
-//! Process numbers that follow from the place in the tree, so that they are the same in every execution.
+//! PIDs that depend only on the place in the tree, so that they are the same in every execution.
 
 use super::world::World;
 
-/// The number of the first process.
+/// The PID of the first process.
 const FIRST: i32 = 100;
-/// Children that a process may have had for its descendants to have numbers by place.
+/// The number of children of a process whose descendants have PIDs by place.
 const CHILDREN: u64 = 16;
-/// Numbers by place end here, and those by chance begin.
+/// The end of the PIDs by place, and the beginning of those by hash.
 const BY_PLACE: u64 = 20_000;
-/// How many numbers by chance there are; the largest number of a process is at least 32,767.
+/// The number of PIDs by hash; the largest PID is at least 32,767.
 const BY_CHANCE: u64 = 10_000;
 
-/// The number of the process or thread at this place in the tree (`root.1.2`).
+/// The PID or TID of the task at this place in the tree (`root.1.2`).
 ///
-/// Small trees have distinct numbers. In others two tasks may come to the same one, and the kernel gives the
-/// second the next that is free.
+/// They are distinct in small trees. In others, two tasks may have the same one, and the kernel assigns the next free one
+/// to the second.
 pub(super) fn number_of(name: &str) -> i32 {
     let mut digits = name.split('.').skip(1).map(|part| part.parse::<u64>().ok().filter(|k| *k <= CHILDREN));
     let code = digits.try_fold(0_u64, |code, digit| code.checked_mul(CHILDREN)?.checked_add(digit?));
@@ -26,7 +26,7 @@ pub(super) fn number_of(name: &str) -> i32 {
 }
 
 impl World {
-    /// The next task that the kernel makes is the one called `name`.
+    /// Chooses the PID of the next task, which is called `name`.
     pub(super) fn number_next(&mut self, name: &str) {
         let is_chosen = self.numbers.as_ref().is_some_and(|numbers| numbers.next(number_of(name)).is_ok());
         if !is_chosen {

@@ -1,8 +1,7 @@
-//! What the program's processes share, by names that are the same in every execution.
+//! Names of shared objects, which are the same in every execution.
 //!
-//! An inode number is the kernel's choice; a name is where the file was first seen, and a count if another
-//! file was first seen there before. Files are named by their path in the folder, pipes and sockets by the
-//! order in which their maker made them.
+//! The kernel chooses inode numbers. A name is the path at which a file was first seen, with a count if another file was
+//! first seen there. Pipes and sockets are named by their creator, in order of creation.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -12,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use super::world::World;
 use crate::sys::ptrace::namespace::SHARED_MEMORY;
 
-/// Names given so far in this execution.
+/// The names assigned in this execution.
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     names: HashMap<(u64, u64), String>,
@@ -20,7 +19,7 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    /// The name of the inode, which is `name` if it has none yet.
+    /// The name of the inode, which becomes `name` if it has none.
     pub(super) fn name(&mut self, inode: (u64, u64), name: &str) -> String {
         if let Some(known) = self.names.get(&inode) {
             return known.clone();
@@ -38,20 +37,20 @@ impl Objects {
     }
 }
 
-/// What a descriptor is open on.
+/// What a descriptor refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Opened {
     /// The program's own standard output (0) or error (1).
     Stream(usize),
     /// A file of the folder, by its object's name.
     File(String),
-    /// A folder in the folder, by its path.
+    /// A directory in the folder, by its path.
     Directory(String),
     /// A pipe or named pipe.
     Pipe(String),
     /// A socket.
     Socket(String),
-    /// An eventfd, timerfd, epoll and the like.
+    /// An eventfd, timerfd, epoll instance or similar.
     Anonymous(String),
     /// A device by its number, major and minor.
     Device(u64, u64),
@@ -61,12 +60,12 @@ pub(super) enum Opened {
     Closed,
 }
 
-/// A path as a call means it.
+/// A path as a call resolves it.
 #[derive(Debug)]
 pub(super) struct Resolved {
-    /// The names in the folder that were followed on the way, the last one excluded.
+    /// The names in the folder that were followed, without the last one.
     pub(super) way: Vec<String>,
-    /// The path in the folder; `None` if it leads elsewhere.
+    /// The path in the folder; `None` if it is elsewhere.
     pub(super) inside: Option<String>,
     /// The path on this machine.
     pub(super) path: PathBuf,
@@ -74,11 +73,11 @@ pub(super) struct Resolved {
     pub(super) meta: Option<Metadata>,
 }
 
-/// The most links that are followed, as in the kernel.
+/// The maximum number of symbolic links that are followed, as in the kernel.
 const MAX_LINKS: usize = 40;
 
 impl World {
-    /// What `fd` of a task is open on.
+    /// What descriptor `fd` of a task refers to.
     pub(super) fn opened(&mut self, index: usize, fd: i32) -> Opened {
         if let Some(known) = self.process(index).elsewhere.get(&fd) {
             return known.clone();
@@ -90,7 +89,7 @@ impl World {
         opened
     }
 
-    /// The descriptor will be closed, or open on something else.
+    /// Forgets a descriptor that will be closed or replaced.
     pub(super) fn forget(&mut self, index: usize, fd: i32) {
         self.process_mut(index).elsewhere.remove(&fd);
     }
@@ -114,7 +113,9 @@ impl World {
                     Opened::Directory(inside)
                 }
                 Some(inside) => Opened::File(self.objects.name(inode, &inside)),
-                None if path.starts_with("/memfd:") => Opened::File(self.named(index, inode, "memory file")),
+                None if path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:") => {
+                    Opened::File(self.named(index, inode, "memory file"))
+                }
                 None => Opened::Elsewhere(path),
             };
         }
@@ -130,12 +131,12 @@ impl World {
                 nix::libc::minor(meta.rdev()).into(),
             );
         }
-        // One inode stands for all of these: the descriptor's number in its maker tells them apart.
+        // All of these have one inode, so they are distinguished by the descriptor's number in its creator.
         let name = self.task(index).name.clone();
         Opened::Anonymous(format!("descriptor {fd} of {name}"))
     }
 
-    /// The name of a thing without a path, by who has it first.
+    /// The name of an object without a path, by the process in which it was first seen.
     pub(super) fn named(&mut self, index: usize, inode: (u64, u64), what: &str) -> String {
         if let Some(name) = self.objects.known(inode) {
             return name.to_owned();
@@ -144,10 +145,10 @@ impl World {
         self.objects.name(inode, &name)
     }
 
-    /// The path below the folder of the execution: `.` for the folder itself.
+    /// The path relative to the folder of the execution; `.` for the folder itself.
     pub(super) fn inside(&self, path: &Path) -> Option<String> {
         let Ok(rest) = path.strip_prefix(&self.root) else {
-            // Shared memory is the program's own where it has a namespace.
+            // In a namespace, /dev/shm belongs to the program.
             let is_own = self.numbers.is_some() && path.starts_with(SHARED_MEMORY);
             return is_own.then(|| path.to_string_lossy().into_owned());
         };
@@ -155,13 +156,13 @@ impl World {
         Some(if text.is_empty() { ".".to_owned() } else { text.into_owned() })
     }
 
-    /// Follows `path` from the folder that the descriptor `at` stands for, as the kernel would.
+    /// Resolves `path` relative to the directory of the descriptor `at`, as the kernel would.
     pub(super) fn resolve(&self, index: usize, at: i32, path: &[u8], follow: bool) -> Resolved {
         use std::os::unix::ffi::OsStrExt;
         let tid = self.tid(index);
         let path = Path::new(std::ffi::OsStr::from_bytes(path));
         let mut here = if path.is_absolute() {
-            // Most calls by far are for the system's own files: nothing there is followed.
+            // Most calls are for files of the system, where nothing needs to be followed.
             let is_own = self.numbers.is_some() && path.starts_with(SHARED_MEMORY);
             if !path.starts_with(&self.root) && !is_own && !path.starts_with("/proc/self/cwd") {
                 let meta = std::fs::metadata(path).ok();
@@ -174,7 +175,12 @@ impl World {
             std::fs::read_link(format!("/proc/{tid}/fd/{at}")).unwrap_or_default()
         };
         let mut todo: Vec<PathBuf> = parts(path);
-        let (mut way, mut links) = (Vec::new(), 0);
+        // The directory in which it begins may be renamed.
+        let mut way: Vec<String> = match self.inside(&here) {
+            Some(base) if !path.is_absolute() && base != "." => prefixes(&base),
+            _ => Vec::new(),
+        };
+        let mut links = 0;
         while let Some(part) = todo.pop() {
             if part.as_os_str() == ".." {
                 here.pop();
@@ -198,7 +204,13 @@ impl World {
     }
 }
 
-/// The components of a path, the first one last.
+/// The path and all its parents: `a`, `a/b`.
+pub(super) fn prefixes(path: &str) -> Vec<String> {
+    let ends = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).chain([path.len()]);
+    ends.map(|end| path[..end].to_owned()).collect()
+}
+
+/// The components of a path, in reverse order.
 fn parts(path: &Path) -> Vec<PathBuf> {
     let parts = path.components().filter(|part| *part != Component::CurDir);
     let mut parts: Vec<_> = parts.map(|part| PathBuf::from(part.as_os_str())).collect();

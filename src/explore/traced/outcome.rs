@@ -1,4 +1,4 @@
-//! What an execution left behind, as a value: two executions with equal values ended alike.
+//! The outcome of an execution, as a value that can be compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,8 +25,8 @@ pub enum End {
 }
 
 impl End {
-    /// As Python's `returncode`: the exit status, or a signal's number made negative; `None` for one that had
-    /// not ended.
+    /// As Python's `returncode`: the exit status, or the negative number of a signal; `None` for a process that had not
+    /// ended.
     pub fn code(self) -> Option<i32> {
         match self {
             Self::Exited(code) => Some(code),
@@ -46,7 +46,7 @@ impl fmt::Display for End {
     }
 }
 
-/// Who waits for what, and who has it, at the end of an execution in which no process can go on.
+/// What a task waits for at the end of a deadlocked execution, and which processes hold it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Waiting {
     /// The process or thread.
@@ -55,35 +55,38 @@ pub struct Waiting {
     pub call: String,
     /// The object.
     pub object: String,
-    /// Who holds it, as far as it is a lock.
+    /// The processes that hold it, if it is a lock.
     pub holders: Vec<String>,
 }
 
 /// What a process wrote to standard output and to standard error.
 pub type Output = [Vec<u8>; 2];
 
-/// What an execution left behind.
+/// The outcome of an execution.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Why it was cut short by a limit, if it was.
+    /// The limit that cut the execution short, if one did.
     pub cut: Option<String>,
-    /// Who is left waiting for ever.
+    /// The tasks that wait forever.
     pub deadlock: Vec<Waiting>,
     /// How each process ended, by its place in the tree.
     pub ends: BTreeMap<String, End>,
-    /// Processes that no process waited for, so that the command may end before them.
+    /// Processes that were not waited for, so that the command may end before them.
     pub outlived: BTreeSet<String>,
+    /// Processes that the schedule killed.
+    #[serde(default)]
+    pub killed: BTreeSet<String>,
     /// What each process wrote to standard output, if anything.
     pub stdout: BTreeMap<String, Vec<u8>>,
     /// What each process wrote to standard error, if anything.
     pub stderr: BTreeMap<String, Vec<u8>>,
     /// The tree of files.
     pub files: Tree,
-    /// What was left as well, and makes no difference.
+    /// What does not distinguish outcomes.
     pub noise: Noise,
 }
 
-/// What an execution left, before it is told apart what makes a difference.
+/// The output and the folder of an execution, noise included.
 pub(super) struct Left<'a> {
     /// What each process wrote.
     pub(super) output: BTreeMap<String, Output>,
@@ -104,7 +107,7 @@ impl Outcome {
         kept.iter().chain(noise).map(|(task, bytes)| (task.clone(), bytes.clone())).collect()
     }
 
-    /// Whether it is a finding by itself: a deadlock, a crash, a limit, or a process that outlived the command.
+    /// Whether it is wrong without any criteria: a deadlock, a crash, a limit, or a process that outlived the command.
     pub fn is_suspicious(&self) -> bool {
         super::verdict::Criteria::default().judge(self, None).0 != super::verdict::Verdict::Ok
     }
@@ -132,7 +135,7 @@ impl Outcome {
         if parts.is_empty() { "all processes ended with 0".to_owned() } else { parts.join(", ") }
     }
 
-    /// Takes in what was left in the folder and in the streams.
+    /// Records the folder and the output.
     pub(super) fn leave(&mut self, left: Left<'_>, limits: Limits, rules: &NoiseRules) {
         for (name, [out, err]) in left.output {
             for (streams, bytes) in [(&mut self.stdout, out), (&mut self.stderr, err)] {
@@ -154,15 +157,19 @@ impl Outcome {
                 }
                 self.files = files;
             }
-            Err(error) => self.cut = Some(error.to_string()),
+            Err(error) => {
+                let text = without(error.to_string().as_bytes(), left.root);
+                self.cut = Some(String::from_utf8_lossy(&text).into_owned());
+            }
         }
         rules.set_aside(self);
     }
 }
 
-/// Looks at what is there now that no task can go on.
+/// Records the outcome, when no task can continue.
 pub(super) fn observe(world: &mut World, limits: Limits) -> Outcome {
-    let mut outcome = Outcome { cut: world.cut.clone(), ..Outcome::default() };
+    let (cut, killed) = (world.cut.clone(), world.killed.clone());
+    let mut outcome = Outcome { cut, killed, ..Outcome::default() };
     for index in 0..world.tasks.len() {
         let task = &world.tasks[index];
         if task.process == index {
@@ -198,7 +205,7 @@ fn waiting(world: &mut World, index: usize) -> Waiting {
     Waiting { task: world.tasks[index].name.clone(), call, object, holders }
 }
 
-/// With the folder's own path, which another run may have elsewhere, as `.`.
+/// Replaces the path of the folder, which differs between runs, by `.`.
 fn without(bytes: &[u8], root: &Path) -> Vec<u8> {
     let root = root.as_os_str().as_encoded_bytes();
     let mut rest = bytes;

@@ -1,12 +1,12 @@
-//! A look at one point of an execution: who could go on there, and with which call.
+//! The tasks that can continue after the steps of a schedule, and their next calls.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::findings::{Departure, Found, WitnessStep, choices};
 use super::machine::{Done, Machine};
-use super::search::{Departure, Found, WitnessStep};
 use super::words;
 use super::world::Task;
 use crate::explore::engine::{Divergence, ExecuteError, Point, System, Trace, execute};
@@ -14,7 +14,7 @@ use crate::explore::step::{Choice, Event};
 use crate::explore::strategy::{Decision, Strategy};
 use crate::sys::signal::signal_name;
 
-/// What is seen after the steps of a schedule.
+/// The state after the steps of a schedule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Peeked {
     /// The steps so far.
@@ -23,7 +23,7 @@ pub struct Peeked {
     pub next: Vec<Next>,
     /// The short text files of the folder as they are now, by path.
     pub files: BTreeMap<String, String>,
-    /// What came of it, if no task can go on.
+    /// The outcome, if no task can continue.
     pub over: Option<Found>,
 }
 
@@ -34,15 +34,15 @@ pub struct Next {
     pub task: String,
     /// The call, without its result.
     pub call: String,
-    /// What the call is about.
+    /// The object of the call.
     pub object: String,
-    /// The tasks that hold it, as far as it is a lock.
+    /// The tasks that hold it, if it is a lock.
     pub held_by: Vec<String>,
-    /// Whether it can go on now.
+    /// Whether it can continue now.
     pub enabled: bool,
 }
 
-/// Follows a schedule, and stops where it ends.
+/// Follows a schedule, and stops at its end.
 struct Peek {
     schedule: Vec<Choice>,
     enabled: Vec<usize>,
@@ -56,7 +56,8 @@ impl Strategy for Peek {
 
     fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence> {
         let Some(choice) = self.schedule.get(point.depth).copied() else {
-            self.enabled = point.choices.iter().map(|choice| choice.index()).collect();
+            self.enabled =
+                point.choices.iter().filter(|choice| !choice.kill).map(|choice| choice.index()).collect();
             return Ok(Decision::GiveUp);
         };
         if point.choices.contains(&choice) {
@@ -72,19 +73,15 @@ impl Strategy for Peek {
     }
 }
 
-/// Executes the steps of `schedule` and looks at what can come next.
+/// Executes the steps of `schedule`, and returns which steps can come next.
 ///
 /// # Errors
 /// When the program cannot be traced.
 pub(super) fn peek(machine: &mut Machine, schedule: &[String]) -> Done<Result<Peeked, Departure>> {
-    let mut names = schedule.to_vec();
-    names.sort_unstable();
-    names.dedup();
-    machine.restore(&names);
-    let number = |name: &String| names.binary_search(name).unwrap_or_default();
-    let choices: Vec<Choice> = schedule.iter().map(|name| Choice::step(number(name))).collect();
+    let choices = choices(machine, schedule);
+    let kills = choices.iter().filter(|choice| choice.kill).count();
     let mut strategy = Peek { schedule: choices.clone(), enabled: Vec::new(), events: Vec::new() };
-    let is_over = match execute(machine, &mut strategy, 0) {
+    let is_over = match execute(machine, &mut strategy, kills) {
         Ok(trace) => trace.is_some(),
         Err(ExecuteError::System(error)) => return Err(error),
         Err(ExecuteError::Diverged(Divergence { position, expected, found })) => {
@@ -98,6 +95,8 @@ pub(super) fn peek(machine: &mut Machine, schedule: &[String]) -> Done<Result<Pe
         task: machine.name(event.choice.index()),
         words: event.seen.clone(),
         object: event.step.resource.to_string(),
+        kill: event.choice.kill,
+        line: None,
     };
     let steps: Vec<WitnessStep> = strategy.events.iter().map(step).collect();
     let mut next = Vec::new();

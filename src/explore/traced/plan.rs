@@ -1,49 +1,49 @@
-//! What a pending call would do: the objects that it touches, whether it can go on, and how it is carried out.
+//! Plans of pending calls: the objects that they access, whether they can continue, and how they are executed.
 
 use crate::explore::step::{Access, Touch};
 
 /// The plan for one call.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// The objects that it touches, the principal one first; none: the call is no step.
+    /// The objects that it accesses, the principal one first; without any, the call is not a step.
     pub(super) touches: Vec<Touch>,
-    /// Whether it can go on now.
+    /// Whether it can continue now.
     pub(super) ready: bool,
-    /// How it is carried out.
+    /// How it is executed.
     pub(super) act: Act,
-    /// Nothing that the tracer keeps follows from its result.
+    /// Whether the tracer can ignore its result.
     pub(super) is_quiet: bool,
 }
 
-/// How a call is carried out.
+/// How a call is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     /// By the kernel.
     Pass,
-    /// By the kernel, where it may sleep although it looked ready.
+    /// By the kernel, in which it may sleep although it appeared to be ready.
     MaySleep,
-    /// Not at all: the tracer has done it, and this is the result.
+    /// By the tracer, with this result.
     Skip(i64),
     /// It does not return.
     Leave,
-    /// Not at all: what it writes is kept as output (0) or as error messages (1).
+    /// By the tracer, which records the output to standard output (0) or standard error (1).
     Output(usize),
     /// By the kernel, unless the tracer decides when the signal arrives.
     Send,
 }
 
 impl Plan {
-    /// A call that others neither see nor influence.
+    /// A call that others neither observe nor influence.
     pub(super) fn invisible() -> Self {
         Self { touches: Vec::new(), ready: true, act: Act::Pass, is_quiet: false }
     }
 
-    /// A call on what is not the program's own: no step, and its result means nothing to the tracer.
+    /// A call on something outside the program: not a step, and its result is ignored.
     pub(super) fn outside() -> Self {
         Self { is_quiet: true, ..Self::invisible() }
     }
 
-    /// A call that the tracer has carried out itself, invisible to others.
+    /// An invisible call that the tracer has executed, with this result.
     pub(super) fn answered(result: i64) -> Self {
         Self { act: Act::Skip(result), ..Self::invisible() }
     }
@@ -53,7 +53,7 @@ impl Plan {
         Self::invisible().and(object, access)
     }
 
-    /// It touches this, too.
+    /// Adds an access.
     pub(super) fn and(mut self, object: impl AsRef<str>, access: Access) -> Self {
         let touch = Touch::new(object.as_ref(), access);
         if !self.touches.contains(&touch) {
@@ -62,19 +62,27 @@ impl Plan {
         self
     }
 
-    /// It can go on only if `ready`.
+    /// Adds the accesses and conditions of `other`.
+    pub(super) fn with(self, other: Self) -> Self {
+        let act = if self.act == Act::Pass { other.act } else { self.act };
+        let plan =
+            other.touches.iter().fold(self, |plan, touch| plan.and(touch.object.as_str(), touch.access));
+        plan.when(other.ready).by(act)
+    }
+
+    /// Adds the condition that it can continue only if `ready`.
     pub(super) fn when(mut self, ready: bool) -> Self {
         self.ready &= ready;
         self
     }
 
-    /// Carried out in this way.
+    /// Sets how it is executed.
     pub(super) fn by(mut self, act: Act) -> Self {
         self.act = act;
         self
     }
 
-    /// Whether it writes what the tracer keeps.
+    /// Whether it writes output.
     pub(super) fn is_output(&self) -> bool {
         matches!(self.act, Act::Output(_))
     }

@@ -1,5 +1,5 @@
-//! The program as it is started: found in PATH, with an environment of its own, its streams, and without
-//! what the kernel gives every program anew (random bytes, a clock in its memory).
+//! The program as it is started: its path, environment and streams, without what the kernel randomizes (the random bytes on
+//! its stack, the clock in its memory).
 
 use crate::sys::pid::Pid;
 use std::ffi::{CString, OsString};
@@ -19,7 +19,7 @@ use crate::sys::ptrace::arch::Registers;
 use crate::sys::ptrace::memory;
 use crate::sys::ptrace::start::StartTracedError;
 
-/// What `execve` is given.
+/// The arguments of `execve`.
 #[derive(Debug)]
 pub(super) struct Image {
     pub(super) path: CString,
@@ -27,7 +27,7 @@ pub(super) struct Image {
     pub(super) environment: Vec<CString>,
 }
 
-/// Variables that differ from terminal to terminal, and would be seen in the outcome.
+/// Variables that differ between terminals and would affect outcomes.
 const DROPPED: [&str; 8] = ["OLDPWD", "COLUMNS", "LINES", "SHLVL", "_", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"];
 
 impl Image {
@@ -65,7 +65,7 @@ impl Image {
     }
 }
 
-/// The executable: as a path it is meant from the folder, and then from its copy.
+/// Finds the executable. A path is relative to the folder, and refers to its copy.
 fn find(program: &str, from: &Path, root: &Path) -> Option<PathBuf> {
     let is_executable = |path: &Path| {
         path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
@@ -75,7 +75,7 @@ fn find(program: &str, from: &Path, root: &Path) -> Option<PathBuf> {
         if path.is_absolute() {
             return is_executable(path).then(|| path.to_owned());
         }
-        // A folder in shared memory is hidden by the engine's own; its copy is executed, which says what is wrong.
+        // The engine's own mount hides a folder in /dev/shm, so the copy is executed and reports any error.
         let is_there = is_executable(&from.join(path)) || !from.exists();
         return is_there.then(|| root.join(path));
     }
@@ -83,13 +83,13 @@ fn find(program: &str, from: &Path, root: &Path) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| is_executable(path))
 }
 
-/// An empty standard input; and two pipes' ends that stand for standard output and error. Nothing is written
-/// to them, for the tracer takes it before.
+/// An empty standard input, and the write ends of two pipes as standard output and error. The tracer intercepts what is
+/// written to them.
 pub(super) fn streams() -> io::Result<(OwnedFd, [OwnedFd; 2])> {
     let null = std::fs::File::open("/dev/null")?.into();
     let end = || -> io::Result<OwnedFd> {
         let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-        // The reader stays open, or the program would meet a broken pipe.
+        // The reader stays open, because the program would get a broken pipe otherwise.
         std::mem::forget(reader);
         Ok(writer)
     };
@@ -105,8 +105,8 @@ pub(super) fn inodes(streams: &[OwnedFd; 2]) -> io::Result<[(u64, u64); 2]> {
     Ok([inode(&streams[0])?, inode(&streams[1])?])
 }
 
-/// In a task that has just become another program: the random bytes that it finds on its stack follow from
-/// its `name`, and it finds no clock in its memory, so that it asks the kernel for the time.
+/// In a task that has just executed a program, derives the random bytes on its stack from `name`, and hides the clock in its
+/// memory, so that it asks the kernel for the time.
 pub(super) fn hide_chance(tid: Pid, name: &str) -> io::Result<()> {
     const WORD: u64 = 8;
     const MOST: usize = 1 << 20;

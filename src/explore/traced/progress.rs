@@ -1,6 +1,6 @@
-//! How far the engine has come, told while it works; and the word to stop.
+//! The progress of the engine, and the request to stop.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -9,10 +9,10 @@ use crate::sys::poll::{Deadline, readable};
 use crate::wire::control::Sender;
 use crate::wire::handle::Fd;
 
-/// How often progress is told where nothing new is seen.
+/// How often progress is reported while there is no new outcome.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// How far the engine has come.
+/// The progress of the engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Executions or free runs so far.
@@ -21,14 +21,58 @@ pub struct Progress {
     pub classes: u64,
     /// Different outcomes so far.
     pub outcomes: u64,
-    /// The share of the search, or of the runs, that is done: for a search an estimate (D. Knuth, 1975), and
-    /// unknown while schedules are drawn by chance.
+    /// The share of the search, or of the runs, that is done. For a search it is an estimate (D. Knuth, 1975), and unknown
+    /// while schedules are random.
     pub explored: Option<f64>,
-    /// A new outcome in a few words.
+    /// A new outcome, in a few words.
     pub new: Option<String>,
 }
 
-/// Tells of progress, and hears the word to stop.
+/// The time that is left for an execution. It is asked often, and checks rarely.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    deadline: Option<Instant>,
+    stop: Option<OwnedFd>,
+    /// How long it goes on after the request to stop, and since when that was made.
+    grace: Duration,
+    heard: Option<Instant>,
+    looked: Option<Instant>,
+    is_over: bool,
+}
+
+impl Patience {
+    /// How often it checks.
+    const PERIOD: Duration = Duration::from_millis(5);
+
+    /// Lets executions take until `deadline`, or until `stop` is readable.
+    pub(super) fn begin(&mut self, deadline: Option<Instant>, stop: Option<OwnedFd>) {
+        *self = Self { deadline, stop, ..Self::default() };
+    }
+
+    /// Lets an execution end within this time after the request to stop.
+    pub(super) fn with_grace(&mut self, grace: Duration) {
+        self.grace = grace;
+    }
+
+    /// Whether the execution must end.
+    pub(super) fn is_over(&mut self) -> bool {
+        if self.is_over || self.looked.is_some_and(|looked| looked.elapsed() < Self::PERIOD) {
+            return self.is_over;
+        }
+        let now = Instant::now();
+        self.looked = Some(now);
+        let is_heard =
+            |stop: &OwnedFd| readable(&[stop.as_fd()], Deadline::now()).is_ok_and(|ready| ready[0]);
+        if self.heard.is_none() && self.stop.as_ref().is_some_and(is_heard) {
+            self.heard = Some(now);
+        }
+        self.is_over = self.deadline.is_some_and(|deadline| deadline <= now)
+            || self.heard.is_some_and(|heard| now - heard >= self.grace);
+        self.is_over
+    }
+}
+
+/// Reports progress, and receives the request to stop.
 pub(super) struct Watcher {
     news: Option<Sender<Progress>>,
     stop: Option<Fd>,
@@ -37,25 +81,30 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    /// Tells `news` until `stop` is readable or its other end is gone.
+    /// Reports to `news` until `stop` is readable or closed.
     pub(super) fn new(news: Option<Sender<Progress>>, stop: Option<Fd>) -> Self {
         Self { news, stop, told: None, stopped: false }
     }
 
-    /// Tells how far the work is; whether it is to go on.
+    /// Reports progress; returns whether to continue.
     pub(super) fn goes_on(&mut self, progress: &Progress) -> bool {
         let is_due = self.told.is_none_or(|told| told.elapsed() >= INTERVAL);
         if let Some(news) = &self.news
             && (is_due || progress.new.is_some())
         {
             self.told = Some(Instant::now());
-            // Nobody to tell is no reason to stop: who is gone has ended the engine.
+            // A receiver that is gone has ended the engine anyway.
             let _ = news.send(progress.clone());
         }
         !self.is_stopped()
     }
 
-    /// Whether the work is to end.
+    /// A duplicate of the descriptor that is readable once the work must end.
+    pub(super) fn stop(&self) -> Option<OwnedFd> {
+        self.stop.as_ref().and_then(|stop| stop.as_fd().try_clone_to_owned().ok())
+    }
+
+    /// Whether the work must end.
     pub(super) fn is_stopped(&mut self) -> bool {
         if !self.stopped
             && let Some(stop) = &self.stop

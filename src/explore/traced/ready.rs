@@ -1,12 +1,12 @@
-//! Whether a step would be enabled in a state that was not executed, told from what happened before it.
+//! Predicts whether a step would be enabled in a state that was not executed, from the events before it.
 //!
-//! An answer saves an execution that would be given up. Where the steps do not tell, there is none.
+//! An answer saves an execution that would be given up. If the events do not determine it, there is none.
 
 use super::signals;
 use crate::explore::step::{Access, Event, Label, Step};
 
-/// Whether `step` of `task` would be enabled after `history`, the events that touched its objects. A lock that
-/// `is_shared` is taken through descriptions which several processes have: who holds it is not told.
+/// Whether `step` of `task` would be enabled after `history`, the events that accessed its objects. The holder of a lock
+/// that `is_shared`, which is acquired through descriptions that several processes have, is unknown.
 pub(super) fn would_run(
     names: &[String],
     is_shared: impl Fn(&str) -> bool,
@@ -19,7 +19,7 @@ pub(super) fn would_run(
     if let Some(receiver) = object.strip_prefix("signals ") {
         return match signals::receiver_of(names.get(task)?) {
             Some(_) => (!may_arrive(names, receiver, waits.object, history)).then_some(false),
-            // Only a signal ends these, and then they do not return by themselves.
+            // Only a signal ends these calls, and then they do not return by themselves.
             None => matches!(step.name.as_str(), "pause returns" | "sigsuspend returns").then_some(false),
         };
     }
@@ -35,7 +35,8 @@ pub(super) fn would_run(
             // A wait with WNOHANG, or for one child among several, may have reaped one or not.
             let unknown = history.iter().any(|event| {
                 event.touches().any(|touch| {
-                    touch.object == waits.object && !matches!(touch.access, Access::Add | Access::Await)
+                    touch.object == waits.object
+                        && !matches!(touch.access, Access::Add | Access::Await | Access::Read)
                 })
             });
             (!unknown).then_some(ended > reaped)
@@ -44,8 +45,8 @@ pub(super) fn would_run(
     }
 }
 
-/// Whether a signal may be on its way to a receiver that stands before a call: one was sent, and the last that the
-/// receiver did was not to enter a call, from which it would not have returned then.
+/// Whether a signal could arrive at a receiver before a call: one was sent, and the receiver's last step was not the entry
+/// of a call from which it has not returned.
 fn may_arrive(names: &[String], receiver: &str, signals: Label, history: &[&Event]) -> bool {
     let is_own = |event: &&&Event| names.get(event.choice.index()).is_some_and(|name| name == receiver);
     let is_inside = history
@@ -65,7 +66,7 @@ fn does(event: &Event, object: Label, access: Access) -> bool {
     event.touches().any(|touch| touch.object == object && touch.access == access)
 }
 
-/// Whether the lock could be taken: it is free, or `task` has it.
+/// Whether the lock is free, or `task` holds it.
 fn is_free(lock: Label, task: usize, names: &[String], history: &[&Event]) -> Option<bool> {
     let mut holder: Option<usize> = None;
     for event in history {
@@ -74,8 +75,8 @@ fn is_free(lock: Label, task: usize, names: &[String], history: &[&Event]) -> Op
             match touch.access {
                 Access::Acquire => holder = Some(who),
                 Access::Release if holder == Some(who) => holder = None,
-                // A lock that another has released belongs to a description that both have; a shared lock
-                // or a try may have been granted or not.
+                // A lock that another process released belongs to a shared description. A shared lock or a try may have
+                // been granted or not.
                 Access::Release if holder.is_none() => {}
                 _ => return None,
             }

@@ -1,7 +1,7 @@
-//! The folder in which every execution begins anew: a copy of the user's, which itself is only read.
+//! The folder of an execution: a fresh copy of the user's folder, which itself is only read.
 //!
-//! The copy is held in memory, bounded, and written out before each execution, so that a program that runs
-//! beside the search and changes the folder changes nothing here.
+//! The content is kept in memory, bounded, and written out before each execution, so that changes to the user's folder
+//! during the search have no effect.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// How much a folder may hold to be copied for every execution.
+/// How much a folder may contain to be copied for every execution.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Limits {
     /// Files, folders and links together.
@@ -20,7 +20,7 @@ pub struct Limits {
     pub bytes: u64,
 }
 
-/// What lies at a path.
+/// A kind of file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -28,11 +28,11 @@ pub enum Kind {
     File(Vec<u8>),
     /// A folder.
     Directory,
-    /// A symbolic link to this text.
+    /// A symbolic link with this target.
     Link(String),
     /// A named pipe.
     Fifo,
-    /// A socket or a device: only its being there is compared.
+    /// A socket or a device, of which only the existence is compared.
     Other,
 }
 
@@ -41,14 +41,14 @@ pub enum Kind {
 pub struct Entry {
     /// Its permission bits.
     pub mode: u32,
-    /// What it is.
+    /// Its kind and content.
     pub kind: Kind,
 }
 
 /// A tree of files as a value, by path below its root.
 pub type Tree = BTreeMap<PathBuf, Entry>;
 
-/// A folder could not be taken as the one in which executions begin.
+/// A folder could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ScratchError {
     /// It cannot be read.
@@ -59,13 +59,19 @@ pub enum ScratchError {
         /// Why.
         source: io::Error,
     },
-    /// It holds too much.
-    #[error("{} holds more than {limit}, and it is copied for every execution", path.display())]
+    /// It contains too much.
+    #[error("{} contains more than {limit}, and is copied for every execution", path.display())]
     TooLarge {
         /// The folder.
         path: PathBuf,
         /// The limit in words.
         limit: String,
+    },
+    /// Folders in it are nested too deeply for their paths.
+    #[error("{} contains folders that are nested so deeply that their paths are too long", path.display())]
+    TooDeep {
+        /// The folder.
+        path: PathBuf,
     },
     /// The copy cannot be written.
     #[error("cannot write the copy at {}", path.display())]
@@ -77,16 +83,23 @@ pub enum ScratchError {
     },
 }
 
+/// The longest path, and the longest name in a folder (`PATH_MAX`, `NAME_MAX`).
+const PATH_MAX: usize = 4096;
+const LONGEST_NAME: usize = 256;
+
 /// Reads the tree below `root`.
 ///
 /// # Errors
-/// When it is larger than `limits`, or something in it cannot be read.
+/// When it exceeds `limits`, or something in it cannot be read.
 pub fn read_tree(root: &Path, limits: Limits) -> Result<Tree, ScratchError> {
     let mut tree = Tree::new();
     let mut bytes = 0;
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
         let at = root.join(&folder);
+        if at.as_os_str().len() + LONGEST_NAME >= PATH_MAX {
+            return Err(ScratchError::TooDeep { path: root.to_owned() });
+        }
         let failed = |source| ScratchError::Read { path: at.clone(), source };
         for entry in fs::read_dir(&at).map_err(failed)? {
             let name = folder.join(entry.map_err(failed)?.file_name());
@@ -124,7 +137,7 @@ fn read_entry(path: &Path, most: u64) -> io::Result<Entry> {
         kind if kind.is_symlink() => Kind::Link(fs::read_link(path)?.to_string_lossy().into_owned()),
         kind if kind.is_file() => {
             let mut content = Vec::new();
-            // A file whose permissions forbid even its owner to read it is opened for a moment.
+            // Fails for a file that even its owner may not read.
             let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path)?;
             file.take(most + 1).read_to_end(&mut content)?;
             if content.len() as u64 > most {
@@ -138,7 +151,7 @@ fn read_entry(path: &Path, most: u64) -> io::Result<Entry> {
     Ok(Entry { mode: meta.mode() & 0o7777, kind })
 }
 
-/// Makes `root` hold exactly `tree`: what was there before is removed.
+/// Replaces the content of `root` by `tree`.
 ///
 /// # Errors
 /// `ENOSPC` and the like.
@@ -172,7 +185,7 @@ pub(super) fn write_tree(root: &Path, tree: &Tree) -> Result<(), ScratchError> {
             Kind::Other => {}
         }
     }
-    // Inner folders first: a folder without write permission could not be filled any more.
+    // Inner folders first, because a folder without write permission can no longer be filled.
     for (path, mode) in folders.into_iter().rev() {
         let failed = |source| ScratchError::Write { path: path.clone(), source };
         fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(failed)?;
@@ -180,25 +193,50 @@ pub(super) fn write_tree(root: &Path, tree: &Tree) -> Result<(), ScratchError> {
     Ok(())
 }
 
-/// Removes all that lies in `root`, whatever its permissions.
+/// Removes everything in `root`, whatever its permissions and however deeply nested. Folders in a folder are moved up before
+/// it is removed, so that no path becomes too long.
 ///
 /// # Errors
 /// When the folder itself cannot be read or changed.
 pub(super) fn clear(root: &Path) -> io::Result<()> {
+    let is_folder = |path: &Path| fs::symlink_metadata(path).map(|meta| meta.is_dir());
+    let _ = fs::set_permissions(root, Permissions::from_mode(0o700));
+    let mut folders = Vec::new();
     for entry in fs::read_dir(root)? {
         let path = entry?.path();
-        if fs::symlink_metadata(&path)?.is_dir() {
-            let _ = fs::set_permissions(&path, Permissions::from_mode(0o700));
-            clear(&path)?;
-            fs::remove_dir(&path)?;
+        if is_folder(&path)? {
+            folders.push(path);
         } else {
             fs::remove_file(&path)?;
         }
     }
+    let mut moved = 0_u64;
+    while let Some(folder) = folders.pop() {
+        let _ = fs::set_permissions(&folder, Permissions::from_mode(0o700));
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if !is_folder(&path)? {
+                fs::remove_file(&path)?;
+                continue;
+            }
+            let free = loop {
+                moved += 1;
+                let free = root.join(format!(".removed-{moved}"));
+                if fs::symlink_metadata(&free).is_err() {
+                    break free;
+                }
+            };
+            // Moving a folder requires permission to write to it.
+            let _ = fs::set_permissions(&path, Permissions::from_mode(0o700));
+            fs::rename(&path, &free)?;
+            folders.push(free);
+        }
+        fs::remove_dir(&folder)?;
+    }
     Ok(())
 }
 
-/// Removes what lies in `folder`, but for `kept`.
+/// Removes everything in `folder` except `kept`.
 pub(super) fn clear_beside(kept: &Path, folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
         let path = entry.path();

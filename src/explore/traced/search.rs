@@ -1,157 +1,55 @@
-//! A search through the executions of a command: every class of schedules once, and early on some by chance.
+//! A search through the executions of a command: each class of schedules once, after a few random schedules.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
-use super::follow::Follow;
+use super::findings::{Findings, Found, Sampler, Search};
 use super::machine::{Machine, TracedError};
 use super::outcome::Outcome;
 use super::progress::{Progress, Watcher};
 use super::signals::DECIDED;
-use super::verdict::Checked;
 use crate::explore::engine::{Divergence, ExecuteError, System, Trace, execute};
 use crate::explore::search::Tally;
-use crate::explore::step::{Choice, Event};
-use crate::explore::strategy::{Strategy, dfs::Dfs, dpor::Dpor, pct::Pct, random::Random, uniform::Uniform};
+use crate::explore::strategy::{
+    Strategy, dfs::Dfs, dpor::Dpor, pct::Pct, preemptions::Preemptions, random::Random, uniform::Uniform,
+};
 
-/// How far to search.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Search {
-    /// Executions by chance before the search.
-    pub random: u64,
-    /// From what the decisions of chance follow.
-    pub seed: u64,
-    /// By which chance.
-    pub sampler: Sampler,
-    /// Whether to go on until every class was executed.
-    pub exhaustive: bool,
-    /// Whether to execute every schedule instead of one of each class.
-    pub naive: bool,
-    /// The most executions.
-    pub executions: Option<u64>,
-    /// The most time.
-    pub time: Option<Duration>,
-}
-
-/// How schedules are drawn by chance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Sampler {
-    /// Any task that can go on, with equal chances.
-    #[default]
-    Random,
-    /// Every interleaving with nearly equal chances.
-    Uniform,
-    /// Random priorities, changed at a few points.
-    Pct,
-}
-
-/// How many ordering constraints `pct` looks for.
+/// The number of ordering constraints that `pct` looks for.
 const DEPTH: usize = 3;
 
-/// A step of a witness.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WitnessStep {
-    /// The task's place in the tree.
-    pub task: String,
-    /// The call in words.
-    pub words: String,
-    /// What it is about.
-    pub object: String,
-}
-
-/// One outcome, and how it came about.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Found {
-    /// What was left behind.
-    pub outcome: Outcome,
-    /// How many executions ended so.
-    pub executions: u64,
-    /// How many classes end so.
-    pub classes: u64,
-    /// How many schedules these hold; `None` if there are too many to count.
-    pub schedules: Option<u64>,
-    /// The steps that lead to it, with as few switches between tasks as any that were seen.
-    pub witness: Vec<WitnessStep>,
-    /// How often the witness changes from one task to another.
-    pub switches: usize,
-    /// What the check said of it, if one was run.
-    pub checked: Option<Checked>,
-    /// What the search had learned, on which the steps depend.
-    #[serde(default)]
-    pub facts: BTreeSet<String>,
-}
-
-/// Where a schedule could not be followed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Departure {
-    /// The number of the step, counted from 0.
-    pub step: usize,
-    /// Whose step it was to be.
-    pub task: String,
-    /// The call that was expected, as far as that is known.
-    pub expected: String,
-    /// What came instead.
-    pub found: String,
-    /// What was not under control in this execution.
-    pub uncontrolled: Vec<String>,
-}
-
-/// What a search found.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Findings {
-    /// Whether every class was executed and everything was under control.
-    pub complete: bool,
-    /// Whether the search came to its end, whatever was not under control.
-    pub ended: bool,
-    /// Executions by chance, before the search.
-    #[serde(default)]
-    pub sampled: u64,
-    /// Executions of the search, carried out to their end.
-    pub executions: u64,
-    /// Executions given up because all that was left had been executed elsewhere.
-    pub given_up: u64,
-    /// Classes of equivalent schedules.
-    pub classes: u64,
-    /// What was not under control, and how often.
-    pub uncontrolled: BTreeMap<String, u64>,
-    /// The outcomes.
-    pub outcomes: Vec<Found>,
-}
-
-/// A search of so many executions, or that takes so long, is no short one: chance is asked as well.
+/// A search that exceeds either is long, and also draws random schedules.
 const SHORT: u64 = 200;
 const SOON: Duration = Duration::from_secs(1);
-/// How often an execution that diverges is tried again before it is dropped.
+/// How often a diverging execution is tried before it is dropped.
 const TRIES: u32 = 3;
-/// After so many divergences the program is not repeatable, and only chance goes on.
+/// After this many divergences the program is not repeatable, and the search ends.
 const MOST_DIVERGENCES: u64 = 100;
 
-/// A second search, in which signals are decisions, may take as many executions as the first, and these.
+/// A second search, in which signals are decisions, may take as many executions as the first and this many more.
 const SECOND: u64 = 800;
 
-/// How long witnesses are verified once the search was told to stop.
-const LAST: Duration = Duration::from_secs(3);
+/// How long the first execution may take after the search was asked to stop.
+const FIRST: Duration = Duration::from_secs(1);
+/// How long witnesses are verified after the search was asked to stop.
+pub(super) const LAST: Duration = Duration::from_secs(3);
 
-/// A search under way.
+/// A search in progress.
 pub(super) struct Searcher<'a> {
-    machine: &'a mut Machine,
+    pub(super) machine: &'a mut Machine,
     how: Search,
     tally: Tally<Arc<Outcome>>,
     sampled: u64,
-    /// Executions of a search before this one.
+    /// The number of executions of an earlier search.
     before: u64,
     divergences: u64,
     begin: Instant,
-    watcher: &'a mut Watcher,
-    /// The outcome of the last execution, and of how many was told.
+    pub(super) watcher: &'a mut Watcher,
+    /// The outcome of the last execution, the first outcome, and how many have been reported.
     last: Option<Arc<Outcome>>,
     first: Option<Arc<Outcome>>,
     told: u64,
-    /// When verification began after the word to stop.
-    stopped: Option<Instant>,
+    /// When verification ends after the request to stop.
+    pub(super) stopped: Option<Instant>,
 }
 
 impl<'a> Searcher<'a> {
@@ -172,7 +70,7 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    /// Carries out the search.
+    /// Runs the search.
     pub(super) fn run(mut self) -> Result<Findings, TracedError> {
         if !self.how.exhaustive {
             self.machine.world.learned.insert(DECIDED.to_owned());
@@ -186,7 +84,7 @@ impl<'a> Searcher<'a> {
         if !ended || candidates.is_empty() {
             return Ok(self.findings(outcomes, ended));
         }
-        // Once more, with signals as decisions.
+        // Search again, with signals as decisions.
         self.machine.world.learned.extend(candidates);
         self.machine.world.learned.insert(DECIDED.to_owned());
         let first = std::mem::take(&mut self.tally);
@@ -195,7 +93,7 @@ impl<'a> Searcher<'a> {
         let most = first.schedules.saturating_add(SECOND);
         let decided = self.exhaust(Some(most))?;
         let decisive = self.outcomes()?;
-        // The counts of one search, with what only the other has found.
+        // The counts of one search, with the outcomes that only the other has found.
         let (mut all, others) = if decided { (decisive, outcomes) } else { (outcomes, decisive) };
         for other in others {
             if !all.iter().any(|found| found.outcome == other.outcome) {
@@ -213,12 +111,29 @@ impl<'a> Searcher<'a> {
         Ok(self.findings(all, true))
     }
 
-    /// Executes every class, within the bounds, and `most` executions; whether that is all.
+    /// Bounds executions by the time that is left for the search.
+    fn be_patient(&mut self) {
+        let deadline = self.how.time.and_then(|time| self.begin.checked_add(time));
+        self.machine.patience.begin(deadline, self.watcher.stop());
+        self.machine.lines = None;
+        if self.tally.schedules == 0 {
+            // So that something is known when the search is interrupted.
+            self.machine.patience.with_grace(FIRST);
+        }
+    }
+
+    /// Executes each class, within the bounds and at most `most` executions; returns whether all were executed.
     fn exhaust(&mut self, most: Option<u64>) -> Result<bool, TracedError> {
-        let naive = self.how.naive;
-        let new =
-            || -> Box<dyn Strategy> { if naive { Box::new(Dfs::new(false)) } else { Box::new(Dpor::new()) } };
-        // A search that is soon at its end needs no chance.
+        self.be_patient();
+        let (naive, preemptions) = (self.how.naive, self.how.preemptions);
+        let new = || -> Box<dyn Strategy> {
+            match preemptions {
+                Some(most) => Box::new(Preemptions::new(Dfs::new(false), most)),
+                None if naive => Box::new(Dfs::new(false)),
+                None => Box::new(Dpor::new()),
+            }
+        };
+        // A short search needs no random schedules.
         let mut has_sampled = false;
         let mut strategy = new();
         while self.is_within() && self.divergences < MOST_DIVERGENCES {
@@ -237,16 +152,17 @@ impl<'a> Searcher<'a> {
             }
             self.execute(&mut strategy)?;
             if std::mem::take(&mut self.machine.world.has_learned) {
-                // Calls that were invisible are steps from now on.
+                // Calls that were invisible have become steps.
                 (strategy, self.tally, self.sampled) = (new(), Tally::default(), 0);
             }
         }
         Ok(false)
     }
 
-    /// Executions by chance: different outcomes are seen early. Whether there are further steps than were
-    /// known, so that a search has to begin anew.
+    /// Executes random schedules, which show different outcomes early. Returns whether there are new facts, so that a search
+    /// must start again.
     fn sample(&mut self) -> Result<bool, TracedError> {
+        self.be_patient();
         let mut has_learned = false;
         let seed = self.how.seed;
         let mut random: Box<dyn Strategy> = match self.how.sampler {
@@ -273,16 +189,20 @@ impl<'a> Searcher<'a> {
             && !self.watcher.is_stopped()
     }
 
-    fn note(&mut self, what: impl Into<String>) {
+    pub(super) fn note(&mut self, what: impl Into<String>) {
         *self.tally.uncontrolled.entry(what.into()).or_insert(0) += 1;
     }
 
-    /// One execution, recorded; one that goes another way than before is tried again.
+    /// Executes once and records the result; an execution that diverges is tried again.
     fn execute(&mut self, strategy: &mut dyn Strategy) -> Result<(), TracedError> {
         for left in (0..TRIES).rev() {
-            match execute(self.machine, strategy, 0) {
+            match execute(self.machine, strategy, self.how.kills) {
+                Ok(Some(_)) if self.machine.patience.is_over() => return Ok(()),
                 Ok(Some(trace)) => {
                     self.record(&trace)?;
+                    if self.tally.schedules == 1 {
+                        self.be_patient();
+                    }
                     strategy.end();
                     self.tell(strategy.explored());
                     return Ok(());
@@ -340,7 +260,7 @@ impl<'a> Searcher<'a> {
         self.watcher.goes_on(&progress);
     }
 
-    /// What was found, with a witness of each.
+    /// The outcomes, with a verified witness of each.
     fn outcomes(&mut self) -> Result<Vec<Found>, TracedError> {
         let mut outcomes = Vec::new();
         for (outcome, found) in std::mem::take(&mut self.tally.outcomes) {
@@ -358,8 +278,14 @@ impl<'a> Searcher<'a> {
         Ok(outcomes)
     }
 
-    fn findings(self, mut outcomes: Vec<Found>, ended: bool) -> Findings {
-        // The most surprising first: findings by themselves, then the rarest.
+    fn findings(mut self, mut outcomes: Vec<Found>, ended: bool) -> Findings {
+        if self.how.kills > 0 && !self.how.naive {
+            self.note("kills: the reduced search may leave out a class, which --naive does not");
+        }
+        if let Some(most) = self.how.preemptions {
+            self.note(format!("schedules with more than {most} preemptions were not executed"));
+        }
+        // Suspicious outcomes first, then the rarest.
         outcomes.sort_by_key(|found| (!found.outcome.is_suspicious(), found.classes));
         Findings {
             complete: ended && self.tally.uncontrolled.is_empty(),
@@ -371,109 +297,5 @@ impl<'a> Searcher<'a> {
             uncontrolled: self.tally.uncontrolled,
             outcomes,
         }
-    }
-
-    /// A witness follows from an execution, but may not have been one: only what another execution confirms
-    /// is offered without a word.
-    fn verified(&mut self, outcome: &Arc<Outcome>, witness: &Trace) -> Result<Vec<WitnessStep>, TracedError> {
-        if self.watcher.is_stopped() && self.stopped.get_or_insert_with(Instant::now).elapsed() > LAST {
-            self.note("a schedule that there was no time to replay");
-            return Ok(self.in_words(&witness.events));
-        }
-        let followed = self.follow(witness.choices(), &[])?;
-        let is_confirmed = match &followed {
-            Ok(_) => self.machine.judge(witness)? == *outcome,
-            Err(_) => false,
-        };
-        if !is_confirmed {
-            self.note("a schedule that did not end alike when it was replayed");
-        }
-        let events = followed.unwrap_or_default();
-        let events = if is_confirmed { &events } else { &witness.events };
-        Ok(self.in_words(events))
-    }
-
-    fn in_words(&self, events: &[Event]) -> Vec<WitnessStep> {
-        let step = |event: &Event| WitnessStep {
-            task: self.machine.name(event.choice.index()),
-            words: event.seen.clone(),
-            object: event.step.resource.to_string(),
-        };
-        events.iter().map(step).collect()
-    }
-
-    /// Follows a schedule to its end, whose steps were `expected` in words as far as they are known.
-    fn follow(
-        &mut self,
-        choices: Vec<Choice>,
-        expected: &[String],
-    ) -> Result<Result<Vec<Event>, Departure>, TracedError> {
-        let departure = |searcher: &mut Self, divergence: Divergence| {
-            let Divergence { position, expected: wanted, found } = divergence;
-            let task = choices.get(position).map(|choice| choice.index());
-            let waits = task
-                .and_then(|task| searcher.machine.pending(task))
-                .map(|step| format!("{} on {}", step.name, step.resource));
-            let known = expected.get(position).cloned();
-            let is_seen = known.as_deref() == Some(wanted.as_str());
-            let found = match waits {
-                _ if is_seen => found,
-                Some(step) => format!("it at {step}, and it cannot go on there"),
-                None => found,
-            };
-            Departure {
-                step: position,
-                task: task.map_or_else(|| "the end".to_owned(), |task| searcher.machine.name(task)),
-                expected: known.unwrap_or_else(|| "a step".to_owned()),
-                found,
-                uncontrolled: searcher.machine.uncontrolled().into_iter().map(|(what, _)| what).collect(),
-            }
-        };
-        let length = choices.len();
-        let early = |position| Divergence {
-            position,
-            expected: "a step".to_owned(),
-            found: "the end of the program".to_owned(),
-        };
-        match execute(self.machine, &mut Follow::new(choices.clone(), expected), 0) {
-            Ok(Some(trace)) if trace.events.len() == length => Ok(Ok(trace.events)),
-            Ok(Some(trace)) => Ok(Err(departure(self, early(trace.events.len())))),
-            Ok(None) => Ok(Err(departure(self, early(length)))),
-            Err(ExecuteError::System(error)) => Err(error),
-            Err(ExecuteError::Diverged(divergence)) => Ok(Err(departure(self, divergence))),
-            Err(ExecuteError::Ambiguous(_)) => Ok(Err(departure(self, early(0)))),
-        }
-    }
-
-    /// Follows a schedule once: the steps as they happened and the outcome, or where it could not be followed.
-    pub(super) fn replay(
-        mut self,
-        schedule: &[String],
-        expected: &[String],
-    ) -> Result<Result<Found, Departure>, TracedError> {
-        let mut names = schedule.to_vec();
-        names.sort_unstable();
-        names.dedup();
-        self.machine.restore(&names);
-        let number = |name: &String| names.binary_search(name).unwrap_or_default();
-        let choices: Vec<Choice> = schedule.iter().map(|name| Choice::step(number(name))).collect();
-        let switches = choices.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        let events = match self.follow(choices, expected)? {
-            Ok(events) => events,
-            Err(departure) => return Ok(Err(departure)),
-        };
-        let outcome = self.machine.judge(&Trace::default())?;
-        let witness = self.in_words(&events);
-        let outcome = (*outcome).clone();
-        Ok(Ok(Found {
-            outcome,
-            executions: 1,
-            classes: 1,
-            schedules: None,
-            witness,
-            switches,
-            checked: None,
-            facts: self.machine.world.learned.clone(),
-        }))
     }
 }

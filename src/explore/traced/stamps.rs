@@ -1,8 +1,8 @@
-//! What tells of the moment and the machine in the state of a file: its times, its inode number, the order of
-//! a folder's list. All of them follow from the steps that lead to them, and from no other.
+//! Times, inode numbers and the order of directory entries, which the kernel would choose differently in every execution.
+//! They are replaced by values that depend only on the steps before.
 //!
-//! A file has the time of the last step that changed it, in the virtual time of the task that did; files that
-//! were there in the beginning have times in the order of those of the user's folder.
+//! The time of a file is the virtual time of the last step that changed it. Initial files have times in the order of those
+//! in the user's folder.
 
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
@@ -19,23 +19,24 @@ use super::world::World;
 use crate::explore::step::{Access, Label, Touch};
 use crate::sys::ptrace::memory;
 
-/// 2100-01-01 00:00 UTC in nanoseconds, when every execution begins: later than any file, or make would warn.
+/// The beginning of every execution: 2100-01-01 00:00 UTC, in nanoseconds. It is later than any file, because make would
+/// warn otherwise.
 pub(super) const BEGIN: u64 = 4_102_444_800_000_000_000;
-/// What a step takes, in nanoseconds.
+/// The duration of a step, in nanoseconds.
 const STEP: u64 = 1_000_000;
 const SECOND: u64 = 1_000_000_000;
-/// The device on which all files of the folder lie.
+/// The device number of all files of the folder.
 const DEVICE: u64 = 0x2a;
 
 /// The virtual time at which an object was last read, added to and changed, in nanoseconds.
 pub(super) type Times = HashMap<Label, [u64; 3]>;
 
-/// The times of the files of a folder, by rank: what was changed later has a later one.
+/// The times of the files of a folder, in the order of their modification times.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ranks(Vec<(PathBuf, u64)>);
 
 impl Ranks {
-    /// The ranks of what lies in `directory`.
+    /// The ranks of the files in `directory`.
     pub(super) fn of(directory: Option<&Path>, tree: &Tree) -> Self {
         let time = |name: &PathBuf| {
             let meta = std::fs::symlink_metadata(directory?.join(name)).ok()?;
@@ -47,11 +48,11 @@ impl Ranks {
         ranks.dedup();
         let rank = |time| ranks.partition_point(|other| *other <= time) as u64;
         let seconds = |time| BEGIN / SECOND - 1 - ranks.len() as u64 + rank(time);
-        // Inner files first, for a folder changes when something in it does.
+        // Inner files first, because writing to a folder changes its time.
         Self(times.into_iter().rev().map(|(name, time)| (name, seconds(time))).collect())
     }
 
-    /// Gives them to the copy at `root`.
+    /// Sets them in the copy at `root`.
     pub(super) fn apply(&self, root: &Path) {
         for (name, seconds) in &self.0 {
             let time = TimeSpec::new(seconds.cast_signed(), 0);
@@ -67,9 +68,10 @@ impl Ranks {
 }
 
 impl World {
-    /// The virtual time passes for the task that does a step which makes these accesses: the step is later
-    /// than all that it depends on, and than nothing else, so equivalent schedules have equal times.
+    /// Advances the virtual time of a task for a step with these accesses. The step is later than all steps on which it
+    /// depends, and than no others, so equivalent schedules have equal times.
     pub(super) fn pass_time(&mut self, task: usize, touches: &[Touch], after_all: bool) {
+        self.meets_maps(task, touches);
         let mut now = self.tasks[task].clock;
         if after_all {
             now = self.tasks.iter().map(|task| task.clock).fold(now, u64::max);
@@ -95,13 +97,13 @@ impl World {
         }
     }
 
-    /// When the file was last changed, in nanoseconds of virtual time; `None` if it was not in this execution.
+    /// When the file was last changed, in nanoseconds; `None` if it was not changed in this execution.
     fn changed_at(&self, file: &str) -> Option<u64> {
         let at = |what: &str| self.times.get(&Label::new(&format!("{what} {file}"))).copied();
         let content = at("file").map_or(0, |[_, _, changed]| changed);
         let list = at("list").map_or(0, |[_, added, changed]| added.max(changed));
         let name = at("name").map_or(0, |[_, _, changed]| changed);
-        // A name that was changed made the file; a name that was only looked up did not.
+        // A change of the name counts only if it created the file.
         let changed = content.max(list).max(if self.made.contains(file) { name } else { 0 });
         if let Some((since, given)) = self.given_times.get(file)
             && *since >= content.max(list)
@@ -119,6 +121,12 @@ impl World {
         let Ok(time) = memory::array::<16>(tid, address + 88) else { return };
         let kernel = word(&time, 0).saturating_mul(SECOND).saturating_add(word(&time, 8));
         let (name, time) = self.tidied((device, inode), kernel);
+        if name.as_deref() == Some(".") {
+            // The link count, the size and the number of blocks.
+            for (at, value) in [(16, 2_u64), (48, 4096), (64, 8)] {
+                let _ = memory::write(tid, address + at, &value.to_ne_bytes());
+            }
+        }
         let time = [(time / SECOND).to_ne_bytes(), (time % SECOND).to_ne_bytes()].concat();
         let _ = memory::write(tid, address + 72, &time.repeat(3));
         if let Some(name) = name {
@@ -138,6 +146,10 @@ impl World {
         let device = libc::makedev(half(136), half(140));
         let kernel = word(&bytes, 112).saturating_mul(SECOND).saturating_add(half(120).into());
         let (name, time) = self.tidied((device, word(&bytes, 32)), kernel);
+        if name.as_deref() == Some(".") {
+            let _ = memory::write(tid, address + 16, &2_u32.to_ne_bytes());
+            let _ = memory::write(tid, address + 40, &[4096_u64.to_ne_bytes(), 8_u64.to_ne_bytes()].concat());
+        }
         let stamp =
             [&(time / SECOND).to_ne_bytes()[..], &((time % SECOND) as u32).to_ne_bytes(), &[0; 4]].concat();
         for at in [64, 80, 96, 112] {
@@ -153,18 +165,22 @@ impl World {
         }
     }
 
-    /// The name of what the program looked at, if it is its own, and the time that it is told.
+    /// The name of a file, if it is the program's own, and the time to report.
     fn tidied(&mut self, inode: (u64, u64), kernel: u64) -> (Option<String>, u64) {
         if let Some(stream) = self.streams.iter().position(|stream| *stream == inode) {
             return (Some(format!("stream {stream}")), BEGIN);
         }
         let Some(name) = self.objects.known(inode).map(str::to_owned) else { return (None, kernel) };
+        if name == "." {
+            // A `stat` of the folder itself is not a step, so it must not reveal what happens in it.
+            return (Some(name), BEGIN);
+        }
         let time = self.changed_at(&name).unwrap_or(if kernel < BEGIN { kernel } else { BEGIN });
         (Some(name), time)
     }
 
-    /// The entries that `getdents64` has put at `address`: sorted by name, with inode numbers as `stat` tells
-    /// them. The kernel lists them in the order of their making, which equivalent schedules need not share.
+    /// Sorts the entries that `getdents64` has written to `address` by name, and replaces their inode numbers as `stat` does.
+    /// The kernel lists them in order of creation, in which equivalent schedules may differ.
     pub(super) fn tidy_list(&mut self, task: usize, fd: i32, address: u64, length: usize) {
         let Opened::Directory(folder) = self.opened(task, fd) else { return };
         let tid = self.tid(task);
@@ -196,7 +212,7 @@ impl World {
         }
         entries.sort();
         let mut sorted = Vec::with_capacity(bytes.len());
-        // The position after an entry is that of its place, not of its name.
+        // An offset belongs to a position in the list, not to a name.
         for ((_, mut entry), offset) in entries.into_iter().zip(offsets) {
             entry[8..16].copy_from_slice(&offset);
             sorted.extend(entry);
@@ -204,7 +220,7 @@ impl World {
         let _ = memory::write(tid, address, &sorted);
     }
 
-    /// The program itself gives the file a time: `times` points to those of access and change.
+    /// Records a time that the program itself sets; `times` points to the access and modification times.
     pub(super) fn give_time(&mut self, task: usize, file: &str, times: u64, micro: bool) {
         const UTIME_NOW: u64 = 0x3fff_ffff;
         const UTIME_OMIT: u64 = 0x3fff_fffe;
@@ -228,12 +244,12 @@ fn word(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..at + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_ne_bytes)
 }
 
-/// The inode number that the program is told.
+/// The inode number to report.
 fn inode_of(name: &str) -> u64 {
     hash(name) % (1 << 31)
 }
 
-/// A number that follows from the text (FNV-1a).
+/// A hash of the text (FNV-1a).
 pub(super) fn hash(text: &str) -> u64 {
     Path::new(text).as_os_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

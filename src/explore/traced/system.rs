@@ -1,5 +1,4 @@
-//! The tracer as a system that the explorer drives: each task of the program is a task of the engine, and
-//! each visible call a step.
+//! The tracer as the explorer's `System`: each task of the program is a task, and each visible call is a step.
 
 use std::sync::Arc;
 
@@ -28,7 +27,7 @@ impl System for Machine {
         self.announced.get(task)?.as_ref()
     }
 
-    /// A task whose time limit could run out is let go on only where no other can.
+    /// A task whose time limit could expire is enabled only if no other task is.
     fn enabled(&self, task: usize) -> Option<bool> {
         if self.arrivals.contains_key(&task) {
             return Some(self.world.cut.is_none());
@@ -58,18 +57,23 @@ impl System for Machine {
     }
 
     fn kill(&mut self, task: usize) -> Done<Effect> {
-        let _ = task;
-        Ok(Effect::default())
+        let Some(index) = self.by_number(task) else { return Ok(Effect::default()) };
+        let effect = self.kill_process(index)?;
+        self.announce();
+        Ok(effect)
     }
 
-    fn killable(&self, _: usize) -> bool {
-        false
+    /// Only processes are killed, not threads or arrivals of signals.
+    fn killable(&self, task: usize) -> bool {
+        let name = self.names.get(task).map_or("", String::as_str);
+        let is_thread = name.rsplit('.').next().is_some_and(|last| last.starts_with('t'));
+        !is_thread && super::signals::receiver_of(name).is_none()
     }
 
     fn judge(&mut self, _: &Trace) -> Done<Arc<Outcome>> {
         let limits = self.world.limits.folder;
         let outcome = Arc::new(super::outcome::observe(&mut self.world, limits));
-        // Kept once, however many executions end so.
+        // Equal outcomes are stored once.
         if let Some(known) = self.outcomes.get(&outcome) {
             return Ok(known.clone());
         }
@@ -98,8 +102,8 @@ impl System for Machine {
 }
 
 impl Machine {
-    /// Tells of each step at which a task has newly arrived. What it announces stays as it is while the task
-    /// waits, whatever others do to what it names: what it then touches is told once it is done.
+    /// Announces the step at which each task has newly arrived. The announcement does not change while the task waits,
+    /// whatever others do. The actual accesses are reported when the step has been executed.
     fn announce(&mut self) {
         self.announce_arrivals();
         let mut announced = vec![None; self.names.len()];
@@ -138,14 +142,14 @@ fn step_of(task: &Task) -> Step {
     }
 }
 
-/// Whether the task can go on now.
+/// Whether the task can continue now.
 fn is_ready(task: &Task) -> bool {
     task.state == State::Woken
         || task.state == State::Entry
             && (task.plan.as_ref().is_some_and(|plan| plan.ready) || !task.on_the_way.is_empty())
 }
 
-/// Whether the task could go on if its time limit ran out.
+/// Whether the task could continue if its time limit expired.
 fn is_late(task: &Task) -> bool {
     task.state == State::Entry
         && task.on_the_way.is_empty()

@@ -1,20 +1,20 @@
-//! A schedule of a command as one word: `p~HASH~r,r.1x3,…`, that is the root once, then its first child three
-//! times. The hash is that of the command and of the options that decide what the steps are. What a search
-//! learned that decides it as well follows at the end: `~FACT+FACT`.
+//! A schedule of a command as a word: `p~HASH~r,r.1x3,…` is the root once, then its first child three times; `!` kills. The
+//! hash covers the command and the options on which its steps depend. The facts on which they depend follow at the end:
+//! `~FACT+FACT`.
 
 use std::collections::BTreeSet;
 
 use super::limits::Command;
 
-/// The most steps that a token is read for.
+/// The maximum number of steps of a token.
 const MOST: usize = 100_000;
 
-/// Text that is no token of a command.
+/// Text that is not a token of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// It has another form, or names too many steps.
-    #[error("it is no token of a command")]
+    /// It is malformed, or has too many steps.
+    #[error("it is not a token of a command")]
     Malformed,
     /// It was made for another command, or with other options.
     #[error("the token belongs to another command, or to other options of it")]
@@ -26,13 +26,14 @@ pub fn is_token(text: &str) -> bool {
     text.starts_with("p~")
 }
 
-/// The token of a schedule: the tasks that go, by place in the tree, and what a search learned.
-pub fn encode<'a>(
+/// The token of a schedule, with the facts on which it depends.
+pub fn encode(
     command: &Command,
-    schedule: impl IntoIterator<Item = &'a str>,
+    schedule: impl IntoIterator<Item = impl AsRef<str>>,
     facts: &BTreeSet<String>,
 ) -> String {
-    let schedule: Vec<&str> = schedule.into_iter().collect();
+    let schedule: Vec<_> = schedule.into_iter().collect();
+    let schedule: Vec<&str> = schedule.iter().map(AsRef::as_ref).collect();
     let runs = schedule.chunk_by(|one, other| one == other).map(|run| {
         let name = run[0].replacen("root", "r", 1);
         if run.len() == 1 { name } else { format!("{name}x{}", run.len()) }
@@ -45,7 +46,7 @@ pub fn encode<'a>(
     format!("{token}~{}", facts.join("+"))
 }
 
-/// The schedule that `token` holds for `command`, and what a search learned.
+/// The schedule and the facts of a token for `command`.
 ///
 /// # Errors
 /// [`TokenError`].
@@ -72,7 +73,7 @@ pub fn decode(token: &str, command: &Command) -> Result<(Vec<String>, BTreeSet<S
     Ok((schedule, facts.ok_or(TokenError::Malformed)?))
 }
 
-/// A space as `_`, and every other byte but letters, digits, `.`, `-` and `/` as `%` and two digits.
+/// Replaces a space by `_`, and every byte other than letters, digits, `.`, `-` and `/` by `%` and two digits.
 fn escaped(fact: &str) -> String {
     let byte = |byte: u8| match byte {
         b' ' => "_".to_owned(),
@@ -99,7 +100,7 @@ fn plain(escaped: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Of what a schedule belongs to (FNV-1a; nothing here is secret).
+/// A hash of the command and its options (FNV-1a; it protects against mistakes only).
 fn signature(command: &Command) -> String {
     let text = command.argv.join("\0");
     let bytes = text.bytes().chain([u8::from(command.timeouts) + 2 * u8::from(command.strict)]);

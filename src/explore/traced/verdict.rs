@@ -1,4 +1,4 @@
-//! Right or wrong: what is asked of every outcome, and what was found.
+//! The criteria for outcomes, and their verdicts.
 
 use std::ffi::OsString;
 use std::io;
@@ -14,34 +14,34 @@ use super::scratch;
 
 /// How long a check may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How much of what it wrote is kept.
+/// How much of its output is kept, in bytes.
 const KEPT: usize = 64 << 10;
-/// The longest variable that a program can be given (`MAX_ARG_STRLEN`, less what its name takes).
+/// The longest value of an environment variable (`MAX_ARG_STRLEN`, minus room for the name).
 const LONGEST: usize = 100_000;
 
-/// Signals by which a program ends its own helpers: SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM. No crash.
+/// Signals by which programs end their helpers, which is not a crash: SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM.
 const ORDERLY: [i32; 5] = [1, 2, 9, 13, 15];
 
-/// What is asked of every outcome. A deadlock, and an execution that a limit cut short, are wrong always.
+/// The criteria for an outcome. A deadlock, and an execution that a limit cut short, are always wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Criteria {
-    /// A command for the shell that exits with 0 in a folder that is right.
+    /// A shell command that exits with 0 in a correct folder.
     pub check: Option<String>,
-    /// The exit status of the command.
+    /// The expected exit status of the command.
     pub expect_exit: Option<i32>,
-    /// That all outcomes are one.
+    /// Whether all outcomes must be equal.
     pub expect_same: bool,
-    /// That no process waits for ever, and nothing else.
+    /// Whether only a deadlock is wrong.
     pub no_deadlock: bool,
 }
 
 impl Criteria {
-    /// Whether nothing is asked for: then a crash and a process that outlives the command are wrong, too.
+    /// Whether there are no criteria. Then a crash, and a process that outlives the command, are also wrong.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
-    /// What `outcome` is by itself; `checked` is what the check said of it, if one was run.
+    /// The verdict on `outcome`, and the reason; `checked` is the result of the check, if one was run.
     pub fn judge(&self, outcome: &Outcome, checked: Option<&Checked>) -> (Verdict, Option<String>) {
         if let Some(cut) = &outcome.cut {
             return (Verdict::CutShort, Some(cut.clone()));
@@ -60,6 +60,7 @@ impl Criteria {
             return (Verdict::Ok, None);
         }
         let crashed = outcome.ends.iter().find(|(task, end)| match end {
+            End::Signal(_) if outcome.killed.contains(*task) => false,
             End::Signal(signal) => *task == "root" || !ORDERLY.contains(signal),
             _ => false,
         });
@@ -68,18 +69,17 @@ impl Criteria {
         }
         let mut left: Vec<&str> = outcome.outlived.iter().map(String::as_str).collect();
         left.extend(outcome.ends.iter().filter(|(_, end)| **end == End::Left).map(|(task, _)| task.as_str()));
-        match left.is_empty() {
+        match left.is_empty() || !outcome.killed.is_empty() {
             true => (Verdict::Ok, None),
             false => (Verdict::Outlived, Some(format!("{} outlived the command", left.join(", ")))),
         }
     }
 
-    /// Runs the check, if there is one, on what `outcome` left behind, made again in `root`. It finds the exit
-    /// status in `$STATUS` (128 and the signal's number for a death by signal, as shells count) and what was
-    /// written in `$STDOUT` and `$STDERR`, without the newlines at its end.
+    /// Runs the check, if there is one, on the files of `outcome`, restored in `root`. `$STATUS` is the exit status (128 plus
+    /// the signal's number for a death by signal); `$STDOUT` and `$STDERR` are the output, without trailing newlines.
     ///
     /// # Errors
-    /// When the folder cannot be made or there is no shell.
+    /// When the folder cannot be restored or the shell cannot be started.
     pub(super) fn check(&self, outcome: &Outcome, root: &Path) -> Result<Option<Checked>, FreeError> {
         let is_over = outcome.cut.is_none() && outcome.deadlock.is_empty();
         let Some(check) = self.check.as_ref().filter(|_| is_over) else { return Ok(None) };
@@ -105,7 +105,7 @@ impl Criteria {
     }
 }
 
-/// Output as `$(…)` would give it.
+/// Output as `$(…)` would return it.
 fn variable(parts: impl Iterator<Item = Vec<u8>>) -> OsString {
     let mut bytes: Vec<u8> = parts.flatten().filter(|byte| *byte != 0).take(LONGEST).collect();
     while bytes.last() == Some(&b'\n') {
@@ -114,30 +114,30 @@ fn variable(parts: impl Iterator<Item = Vec<u8>>) -> OsString {
     OsString::from_vec(bytes)
 }
 
-/// What the check said of an outcome.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
-    /// How it ended: right is 0.
+    /// How it ended; exit status 0 means that the outcome is correct.
     pub end: End,
-    /// What it wrote.
+    /// Its output.
     pub output: String,
 }
 
-/// What an outcome means.
+/// The meaning of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Processes wait for each other, or for what never comes.
+    /// Processes wait for each other, or for something that never happens.
     Deadlock,
     /// A process died by a signal.
     Crashed,
-    /// It is not what was asked for.
+    /// It does not meet the criteria.
     CheckFailed,
-    /// Processes were left when the command had ended.
+    /// Processes outlived the command.
     Outlived,
     /// A limit ended the execution.
     CutShort,
-    /// Nothing is wrong with it.
+    /// It is correct.
     Ok,
 }
 

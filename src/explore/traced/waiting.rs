@@ -1,4 +1,4 @@
-//! Waiting for the one task that runs, and taking in what others report meanwhile.
+//! Waits for the running task, and records what others report in the meantime.
 
 use crate::sys::pid::Pid;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use crate::sys::procfs::syscall;
 use crate::sys::ptrace::arch::Registers;
 use crate::sys::ptrace::stops::{self, Stop};
 
-/// How often a call that may sleep is looked at before the watchdog does.
+/// How often a call that may sleep is polled before it is left to the watchdog.
 const EAGER_LOOKS: u32 = 200;
 
-/// What came of waiting for a task.
+/// The result of waiting for a task.
 pub(super) enum Came {
     Stop(Stop),
     /// It sleeps in the kernel.
     Asleep,
-    /// It uses the processor and makes no call.
+    /// It uses the processor without making a call.
     Spins,
 }
 
 impl Machine {
-    /// Waits for the next stop of one task; what others report meanwhile is taken in.
+    /// Waits for the next stop of one task, and records what others report in the meantime.
     pub(super) fn next_of(&mut self, index: usize) -> Done<Came> {
         let tid = self.world.tid(index);
         let may_sleep = self.world.tasks[index].plan.as_ref().is_some_and(|plan| plan.act == Act::MaySleep);
@@ -35,13 +35,17 @@ impl Machine {
             if let Some(at) = self.strangers.iter().position(|(stranger, _)| *stranger == tid) {
                 return Ok(Came::Stop(self.strangers.remove(at).expect("found just now").1));
             }
-            // A call that may sleep is looked at at once; any other when the watchdog barks.
+            self.look_at_the_clock();
+            if self.patience.is_over() {
+                return Ok(Came::Spins);
+            }
+            // A call that may sleep is polled at once; any other when the watchdog's signal interrupts the wait.
             let is_patient = !may_sleep || looks > EAGER_LOOKS;
             match stops::next(is_patient).map_err(failed("waitpid"))? {
                 Some((stopped, stop)) if stopped == tid => return Ok(Came::Stop(stop)),
                 Some((other, stop)) => self.absorb(other, stop)?,
                 None => {
-                    // Seen asleep twice, and no stop after either: all others stand, so none can wake it.
+                    // It was asleep twice and did not stop in between. All others are stopped, so none can wake it.
                     if asleep >= 2 {
                         return Ok(Came::Asleep);
                     }
@@ -59,7 +63,14 @@ impl Machine {
         }
     }
 
-    /// Takes in a stop of a task that is not the one that runs.
+    /// Cuts the execution short if its time is over.
+    pub(super) fn look_at_the_clock(&mut self) {
+        if self.patience.is_over() {
+            self.world.cut.get_or_insert_with(|| "there was no time left".to_owned());
+        }
+    }
+
+    /// Records a stop of a task that is not the running one.
     pub(super) fn absorb(&mut self, tid: Pid, stop: Stop) -> Done {
         let Some(index) = self.world.by_tid.get(&tid).copied() else {
             if !matches!(stop, Stop::Ended(_)) {
@@ -76,6 +87,7 @@ impl Machine {
                 self.world.tasks[index].state = State::Newborn(true);
             }
             Stop::Group(signal) if is_job_control(signal) => {
+                self.world.note("a process that a signal stopped");
                 self.world.tasks[index].state = State::Stopped;
                 stops::listen(tid).map_err(failed("listen"))?;
             }
@@ -96,7 +108,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Tasks that slept and no longer do come to a stop: who is awake is known before it is decided who goes on.
+    /// Waits until tasks that have been woken have stopped, so that all of them are known before the next decision.
     pub(super) fn await_woken(&mut self) -> Done {
         let sleepers: Vec<usize> = (0..self.world.tasks.len())
             .filter(|task| self.world.tasks[*task].state == State::Asleep)
@@ -111,10 +123,9 @@ impl Machine {
         self.await_ended()
     }
 
-    /// Threads whose process has ended end with it, and the maker of a child by `vfork` goes on once that has ended
-    /// or become another program.
+    /// Waits for the threads of ended processes, and for parents whose `vfork` child has ended or executed another program.
     fn await_ended(&mut self) -> Done {
-        /// The most looks, so that a process that does not end after all stops nothing.
+        /// The maximum number of waits, so that a process that does not end after all blocks nothing.
         const MOST: u32 = 1_000;
         for _ in 0..MOST {
             let thaws = |index: usize| {
@@ -140,7 +151,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Whether the call at which the task is would sleep, and a signal that is on its way breaks it off.
+    /// Whether the pending call would sleep and a signal that has been sent interrupts it.
     pub(super) fn is_interrupted(&self, index: usize) -> bool {
         let task = &self.world.tasks[index];
         task.state == State::Entry
@@ -148,10 +159,10 @@ impl Machine {
             && task.plan.as_ref().is_some_and(|plan| !plan.ready)
     }
 
-    /// A task that slept or was frozen has come to its call's return.
+    /// Handles the return of a call in which a task slept or was frozen.
     pub(super) fn returned(&mut self, index: usize) -> Done {
         let result = Registers::of(self.world.tid(index)).map_err(failed("registers"))?.result();
-        // A call that a signal broke off begins again, or fails with EINTR, after the delivery.
+        // An interrupted call restarts, or fails with EINTR, after the delivery.
         let is_broken = (-516..=-512).contains(&result);
         let state = self.world.tasks[index].state;
         if !is_broken && let Some(after) = self.world.tasks[index].row.and_then(|row| row.after) {
@@ -186,7 +197,8 @@ impl Machine {
             self.world.told_of_child(parent, index);
         }
         if is_process {
-            // Its zombie children are the tracer's now, which is told of each of them once more.
+            self.world.unmap_ended(index);
+            // Its zombie children are now the tracer's, which is told of each of them again.
             for child in self.world.children(index).collect::<Vec<_>>() {
                 if self.world.tasks[child].state == State::Zombie {
                     self.world.tasks[child].state = State::Gone;
@@ -200,7 +212,7 @@ pub(super) fn is_job_control(signal: i32) -> bool {
     matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU)
 }
 
-/// Whether the task sleeps inside a call.
+/// Whether the task sleeps in a call.
 fn is_asleep(tid: Pid) -> bool {
     let pid = tid;
     crate::sys::procfs::stat::of_thread(pid, pid).is_some_and(|stat| stat.letter == 'S')

@@ -1,4 +1,4 @@
-//! A step in the program's own words: the call as strace writes it, with objects by their names.
+//! Steps in words: calls as strace writes them, with the names of objects.
 
 use nix::libc;
 use std::fmt::Write;
@@ -9,10 +9,10 @@ use super::world::World;
 use crate::sys::ptrace::arch::Registers;
 use crate::sys::ptrace::memory;
 
-/// How much of a buffer is shown.
+/// How many bytes of a buffer are shown.
 const SHOWN: usize = 32;
 
-/// The call with its arguments, before it is carried out: a path or a buffer may be gone afterwards.
+/// The call with its arguments, before it is executed: a path or a buffer may be gone afterwards.
 pub(super) fn before(world: &mut World, index: usize) -> String {
     let Some(row) = world.task(index).row else { return String::new() };
     let call = world.call(index);
@@ -32,10 +32,10 @@ pub(super) fn before(world: &mut World, index: usize) -> String {
                 let length = (call.args[at] as usize).min(SHOWN);
                 quoted(&memory::read(world.tid(index), value, length).unwrap_or_default())
             }
-            // Known only afterwards.
+            // It is known only afterwards.
             Arg::Data(false) => "…".to_owned(),
             Arg::Int => (value as i32).to_string(),
-            // As strace, which tells the mode of what is made only.
+            // Like strace, the mode is shown only if a file may be created.
             Arg::Mode if opens(row.args, &call.args).is_some_and(|flags| !makes(flags)) => continue,
             Arg::Mode => format!("0{:o}", value as u32),
             Arg::Open => open_flags(value as i32),
@@ -53,13 +53,13 @@ pub(super) fn before(world: &mut World, index: usize) -> String {
     format!("{}({})", row.name, parts.join(", "))
 }
 
-/// What it returned, and what it read.
+/// Appends the result of the call, and what it read.
 pub(super) fn after(world: &mut World, index: usize, words: &mut String) {
     let Some(row) = world.task(index).row.filter(|row| row.name != "access") else { return };
     let Ok(registers) = Registers::of(world.tid(index)) else { return };
     let result = registers.result();
     let call = world.call(index);
-    // What the kernel tells itself when a signal comes: the program sees EINTR, or the call begins again.
+    // The kernel's internal codes for an interrupted call: the program sees EINTR, or the call restarts.
     if (-516..=-512).contains(&result) {
         words.push_str(" = ? (a signal)");
         return;
@@ -96,7 +96,7 @@ fn descriptor(world: &mut World, index: usize, fd: i32) -> String {
     }
 }
 
-/// A path in the folder without the folder.
+/// A path relative to the folder.
 fn local(world: &World, path: &[u8]) -> Vec<u8> {
     let root = world.root.as_os_str().as_encoded_bytes();
     match path.strip_prefix(root) {
@@ -106,7 +106,7 @@ fn local(world: &World, path: &[u8]) -> Vec<u8> {
     }
 }
 
-/// As a string of C, with all that could command a terminal escaped.
+/// As a string literal, with control characters escaped.
 fn quoted(bytes: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(bytes))
 }
@@ -117,7 +117,7 @@ fn opens(args: &[Arg], values: &[u64]) -> Option<i32> {
     values.get(at).map(|flags| *flags as i32)
 }
 
-/// Whether a call with these flags may make a file.
+/// Whether a call with these flags may create a file.
 fn makes(flags: i32) -> bool {
     flags & (libc::O_CREAT | libc::O_TMPFILE) != 0
 }

@@ -1,21 +1,22 @@
-//! The processes of one execution, as the tracer knows them: who they are, where they wait, what they share.
+//! The state of one execution: its processes, where they wait, and what they share.
 
 use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use super::calls::{Ends, Row};
+use super::handlers::Running;
 use super::limits::Limits;
 use super::noise::NoiseRules;
 use super::objects::{Objects, Opened};
 use super::plan::Plan;
-use super::shared::Map;
+use super::shared::{Map, WrittenMap};
 use super::signals::OnTheWay;
 use super::stamps::Times;
-use crate::explore::step::{Step, Touch};
+use crate::explore::step::{Label, Step, Touch};
 use crate::sys::ptrace::namespace::Numbers;
 
-/// A call at whose entry a task is.
+/// A system call at whose entry a task is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Call {
     /// Its number on this architecture.
@@ -25,26 +26,26 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// An argument that is a descriptor or another `int`.
+    /// An argument of type `int`, such as a descriptor.
     pub(super) fn int(&self, index: usize) -> i32 {
         self.args[index] as i32
     }
 }
 
-/// Where a task is.
+/// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// It was made, and has not run yet; whether its first stop was seen.
+    /// It was created and has not run; whether its first stop has been reported.
     Newborn(bool),
-    /// It runs: at most one does.
+    /// It runs. At most one task does.
     Running,
     /// It waits at the entry of a visible call.
     Entry,
-    /// It sleeps in the kernel, in a call that it was let into.
+    /// It sleeps in the kernel, in a call that was granted.
     Asleep,
-    /// It slept, and was woken: it is held at the return.
+    /// It slept and was woken, and is held at the return of the call.
     Woken,
-    /// It made a child by `vfork`, and is frozen until that is another program or ended.
+    /// It has a `vfork` child that has neither ended nor executed another program.
     Frozen,
     /// It is held at the return of a call that needed no decision.
     Returned,
@@ -52,7 +53,7 @@ pub(super) enum State {
     Stopped,
     /// It has ended, and its parent has not waited for it.
     Zombie,
-    /// It has ended, and was waited for.
+    /// It has ended and was reaped.
     Gone,
 }
 
@@ -62,9 +63,9 @@ pub(super) struct Task {
     pub(super) tid: Pid,
     /// Its place in the tree: `root`, `root.1`, `root.1.t1`.
     pub(super) name: String,
-    /// Its number: the same for the same name in every execution.
+    /// Its number, which belongs to its name in all executions.
     pub(super) number: usize,
-    /// The task that made it.
+    /// The task that created it.
     pub(super) maker: Option<usize>,
     /// The index of its process: its own, unless it is a thread.
     pub(super) process: usize,
@@ -72,60 +73,68 @@ pub(super) struct Task {
     pub(super) call: Call,
     pub(super) row: Option<&'static Row>,
     pub(super) plan: Option<Plan>,
-    /// What the explorer was told of the step at which it waits.
+    /// The step at which it waits, as announced to the explorer.
     pub(super) announced: Option<Step>,
     /// The wait status with which it ended.
     pub(super) status: Option<i32>,
-    /// Its parent has waited for it.
+    /// Whether its parent has waited for it.
     pub(super) reaped: bool,
-    /// How many children and threads it has made.
+    /// How many children and threads it has created.
     pub(super) born: [usize; 2],
-    /// Virtual time since the beginning, in nanoseconds: it passes with its steps and sleeps, and reaches that
-    /// of what it depends on.
+    /// Virtual time since the beginning, in nanoseconds. It advances with steps and sleeps, and is never earlier than
+    /// that of the steps on which it depends.
     pub(super) clock: u64,
-    /// How often it asked for the processor time that it has used.
+    /// The processor time that it is told it has used, in nanoseconds.
     pub(super) used: u64,
-    /// How many random bytes it got.
+    /// How many random bytes it has received.
     pub(super) random: u64,
-    /// Of the process: descriptors whose open file description no other process has.
+    /// Of the process: descriptors whose open file description it shares with no other process.
     pub(super) own: BTreeSet<i32>,
-    /// Of the process: objects on which it has a lock.
+    /// Of the process: the locks that it holds.
     pub(super) locks: BTreeSet<String>,
-    /// The lock that the call at which it is gives up.
+    /// The lock that the pending call releases.
     pub(super) gives_up: Option<String>,
-    /// Of the process: the shared memory that it can write.
+    /// Of the process: its writable shared mappings.
     pub(super) maps: Vec<Map>,
-    /// Of the process: how much nameless shared memory it has made.
+    /// Of the process: how many anonymous shared mappings it has created.
     pub(super) shared_memories: usize,
-    /// Of the process: whether that is protected.
+    /// Of the process: whether its shared mappings are protected.
     pub(super) is_protected: bool,
-    /// Of the process: whether that is to be protected before it goes on.
+    /// Of the process: whether they must be protected before it continues.
     pub(super) protect_due: bool,
-    /// The address of protected memory at whose access it waits.
+    /// The protected address that it is about to access.
     pub(super) fault: Option<u64>,
-    /// What its last step touched, if that is less than was planned.
+    /// The accesses of its last step, if they are fewer than planned.
     pub(super) narrowed: Option<Vec<Touch>>,
-    /// What its last step did, in words, if it was no call.
+    /// Its last step in words, if it was not a call.
     pub(super) said: Option<String>,
-    /// Of a thread: where the kernel clears its number when it ends.
+    /// Of a thread: the address at which the kernel clears its TID when it ends.
     pub(super) clears: Option<u64>,
-    /// Of the process: one of its threads has ended all of them.
+    /// Of the process: whether it is ending as a whole.
     pub(super) is_ending: bool,
-    /// It has become another program.
+    /// Whether it has executed another program.
     pub(super) has_executed: bool,
-    /// Where it has an instruction that enters the kernel.
+    /// The address of a system call instruction in its memory.
     pub(super) enters_at: u64,
-    /// Of the process: descriptors that are open on what is not the program's own.
+    /// Of the process: descriptors of files and devices that are not the program's own.
     pub(super) elsewhere: HashMap<i32, Opened>,
-    /// Signals to be delivered when it goes on.
+    /// Signals to deliver when it continues.
     pub(super) signals: Vec<i32>,
-    /// Of the process: signals that were sent and have not arrived.
+    /// Of the process: signals that have been sent and not arrived.
     pub(super) on_the_way: OnTheWay,
-    /// It holds still at the return of a call, for a signal may arrive there.
+    /// Whether it is held because a signal may arrive here.
     pub(super) is_held: bool,
-    /// The number of its visible steps so far.
+    /// The signal handler that it runs, while the handler is traced.
+    pub(super) handler: Option<Running>,
+    /// Whether the words that it shares with its handlers are watched.
+    pub(super) is_watched: bool,
+    /// Of the process: whether it has a handler for SIGCHLD.
+    pub(super) catches_children: bool,
+    /// Whether it is at a sleep that a signal may interrupt.
+    pub(super) sleeps: bool,
+    /// The number of its steps so far.
     pub(super) steps: usize,
-    /// The step count of all others when it last slept: a sleeper that sees no progress waits for some.
+    /// The step count of all others when it last slept: a task that sleeps again without progress waits for some.
     pub(super) slept_at: Option<usize>,
 }
 
@@ -135,56 +144,72 @@ impl Task {
     }
 }
 
-/// Everything that is known of the execution.
+/// The state of the execution.
 #[derive(Debug)]
 pub(super) struct World {
-    /// The folder of the execution, without links in its path.
+    /// The folder of the execution, as a canonical path.
     pub(super) root: PathBuf,
     pub(super) tasks: Vec<Task>,
     pub(super) by_tid: HashMap<Pid, usize>,
     pub(super) objects: Objects,
-    /// The device and inode of standard output and error, as the program was given them.
+    /// The device and inode of the program's standard output and error.
     pub(super) streams: [(u64, u64); 2],
-    /// What each process wrote to them, by its name.
+    /// What each process wrote to them, by process name.
     pub(super) output: BTreeMap<String, [Vec<u8>; 2]>,
-    /// What was not under control: what, and how often.
+    /// The uncontrolled actions, and how often each occurred.
     pub(super) uncontrolled: BTreeMap<String, u64>,
     pub(super) limits: Limits,
     pub(super) timeouts: bool,
     pub(super) strict: bool,
     pub(super) noise: NoiseRules,
-    /// Visible steps of all tasks.
+    /// The number of steps of all tasks.
     pub(super) steps: usize,
+    /// The number of bytes written to files and pipes.
+    pub(super) written: u64,
     /// Why the execution was cut short.
     pub(super) cut: Option<String>,
-    /// What was found out, in this execution or before, that makes further calls visible. It must be the
-    /// same in all executions of a search, which therefore begins anew when it grows.
+    /// Facts that make further calls visible, from this execution or earlier ones. They must be the same in all
+    /// executions of a search, which therefore starts again when there is a new one.
     pub(super) learned: BTreeSet<String>,
-    /// Whether it has grown.
+    /// Whether there is a new one.
     pub(super) has_learned: bool,
-    /// What a search in which signals are decisions has to know from the beginning.
+    /// The facts that a search in which signals are decisions starts with.
     pub(super) candidates: BTreeSet<String>,
-    /// Processes that a signal of the kernel tells of the end of a child, by the child's name.
+    /// Processes that the schedule has killed.
+    pub(super) killed: BTreeSet<String>,
+    /// Processes to which the kernel has sent SIGCHLD, with the name of the child that ended.
     pub(super) told: Vec<(usize, String)>,
-    /// When each object was last accessed, in virtual time.
+    /// The virtual times at which each object was last accessed.
     pub(super) times: Times,
-    /// Files that were made in this execution.
+    /// Files that were created in this execution.
     pub(super) made: BTreeSet<String>,
-    /// The times that the program itself gave files: since when, and which.
+    /// Files that a process has mapped for reading.
+    pub(super) mapped_files: BTreeSet<Label>,
+    /// Files that a process has mapped for writing.
+    pub(super) written_maps: Vec<WrittenMap>,
+    /// The times that the program itself set on files: since when, and which.
     pub(super) given_times: HashMap<String, (u64, u64)>,
-    /// Where numbers of processes are chosen, if that is allowed.
+    /// Chooses PIDs, if the system allows a namespace.
     pub(super) numbers: Option<Numbers>,
-    /// The ends of pipes that processes have, while none of them has run since they were looked up.
+    /// The ends of pipes that processes have; `None` once a task has run since they were read.
     pub(super) ends: Option<Ends>,
 }
 
 impl World {
-    /// Notes something that is not under control.
+    /// Records an uncontrolled action.
     pub(super) fn note(&mut self, what: impl Into<String>) {
         *self.uncontrolled.entry(what.into()).or_insert(0) += 1;
     }
 
-    /// Remembers a fact that makes further calls visible.
+    /// Counts bytes written to a file or a pipe.
+    pub(super) fn count_written(&mut self, bytes: u64) {
+        self.written = self.written.saturating_add(bytes);
+        if self.written > self.limits.written {
+            self.cut = Some(format!("more than {} MiB were written", self.limits.written >> 20));
+        }
+    }
+
+    /// Records a fact that makes further calls visible.
     pub(super) fn learn(&mut self, fact: String) {
         self.has_learned |= self.learned.insert(fact);
     }
@@ -211,7 +236,7 @@ impl World {
         &mut self.tasks[process]
     }
 
-    /// The processes that `process` has made and that are alive or zombies.
+    /// The children of `process` that are alive or zombies.
     pub(super) fn children(&self, process: usize) -> impl Iterator<Item = usize> + '_ {
         self.tasks.iter().enumerate().filter_map(move |(index, task)| {
             let is_child = task.process == index
@@ -219,6 +244,14 @@ impl World {
                 && task.state != State::Gone;
             is_child.then_some(index)
         })
+    }
+
+    /// The process that has this PID, or had it.
+    pub(super) fn by_number_of_process(&self, number: i32) -> Option<usize> {
+        let number = Pid::from_raw(number);
+        let known = self.by_tid.get(&number).copied();
+        let task = known.or_else(|| self.tasks.iter().rposition(|task| task.tid == number))?;
+        Some(self.tasks[task].process)
     }
 
     /// The name of the next child of a task, or of the next thread of its process.

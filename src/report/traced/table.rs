@@ -26,7 +26,8 @@ pub(super) fn table(steps: &[TracedStep], width: u16) -> String {
     // The end of a witness is where it goes wrong: of a long one the beginning is left out.
     let skipped = steps.len().saturating_sub(ROWS);
     for (position, step) in steps.iter().enumerate().skip(skipped) {
-        let call = shown(&step.call);
+        let line = step.line.as_ref().map_or_else(String::new, |line| format!("  {line}"));
+        let call = shown(&format!("{}{line}", step.call));
         let number = (position + 1).to_string();
         if is_wide {
             let cells = tasks
@@ -76,6 +77,8 @@ mod tests {
             task: task.into(),
             call: call.into(),
             object: "file stock".into(),
+            kill: false,
+            line: None,
         };
         vec![
             step("root", "fork() = root.1"),

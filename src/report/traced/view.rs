@@ -121,6 +121,20 @@ pub struct TracedStep {
     pub call: String,
     /// What it is about.
     pub object: String,
+    /// Whether the process was killed there instead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kill: bool,
+    /// The source line, as `program.c:12`, if the program has debugging information.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+}
+
+impl TracedStep {
+    /// The step as a schedule names it.
+    pub fn choice(&self) -> String {
+        let Self { task, call, object, kill, line } = self.clone();
+        WitnessStep { task, words: call, object, kill, line }.choice()
+    }
 }
 
 /// What a replay showed.
@@ -261,6 +275,8 @@ impl TracedOutcome {
             task: step.task.clone(),
             call: step.words.clone(),
             object: step.object.clone(),
+            kill: step.kill,
+            line: step.line.clone(),
         };
         Self {
             verdict,

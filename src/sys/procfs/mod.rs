@@ -6,6 +6,7 @@
 pub mod cgroup;
 pub mod descriptors;
 pub mod locks;
+pub mod maps;
 pub mod memory;
 pub mod signals;
 pub mod sockets;

@@ -91,6 +91,21 @@ pub fn reads_counter(code: &[u8]) -> Option<u64> {
 
 #[cfg(target_arch = "x86_64")]
 impl Registers {
+    /// The general registers in the order of their numbers, and the bases of the segments `fs` and `gs`.
+    pub(super) fn bases(&self) -> Option<([u64; 16], [u64; 2])> {
+        let r = &self.0;
+        let general = [
+            r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13,
+            r.r14, r.r15,
+        ];
+        Some((general, [r.fs_base, r.gs_base]))
+    }
+
+    /// Where what belongs to the thread begins.
+    pub fn thread(&self) -> u64 {
+        self.0.fs_base
+    }
+
     /// Emulates the instruction of this length that reads the time stamp counter: it reads `value`.
     pub fn answer_counter(&mut self, value: u64, length: u64) {
         (self.0.rax, self.0.rdx) = (value & 0xffff_ffff, value >> 32);
@@ -155,6 +170,16 @@ impl Registers {
 
 #[cfg(target_arch = "aarch64")]
 impl Registers {
+    /// Not known on this architecture.
+    pub(super) fn bases(&self) -> Option<([u64; 16], [u64; 2])> {
+        None
+    }
+
+    /// Not known on this architecture.
+    pub fn thread(&self) -> u64 {
+        0
+    }
+
     /// Does nothing: the counter of this architecture is read without a trap.
     pub fn answer_counter(&mut self, _value: u64, _length: u64) {}
 

@@ -30,8 +30,9 @@ const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
 impl Filter {
-    /// Creates a filter. Calls in `passed` pass, and so do private anonymous mappings; calls in `refused`, and those
-    /// of another architecture, fail with `ENOSYS`; all others stop for the tracer.
+    /// Creates a filter. Calls in `passed` pass, and so do private anonymous mappings and questions about a signal's
+    /// handler; calls in `refused`, and those of another architecture, fail with `ENOSYS`; all others stop for the
+    /// tracer.
     pub fn new(passed: &[i64], refused: &[i64]) -> Self {
         let refuse = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
         let mut program = vec![
@@ -49,6 +50,16 @@ impl Filter {
                 program.push(statement(RETURN, answer));
             }
         }
+        // The new handler is the second argument; null only asks.
+        program.extend([
+            jump(JUMP_IF_EQUAL, libc::SYS_rt_sigaction as u32, 0, 6),
+            statement(LOAD_WORD, ARGUMENTS + 8),
+            jump(JUMP_IF_EQUAL, 0, 0, 3),
+            statement(LOAD_WORD, ARGUMENTS + 8 + 4),
+            jump(JUMP_IF_EQUAL, 0, 0, 1),
+            statement(RETURN, libc::SECCOMP_RET_ALLOW),
+            statement(RETURN, libc::SECCOMP_RET_TRACE),
+        ]);
         // The flags are the fourth argument, the descriptor is the fifth.
         program.extend([
             jump(JUMP_IF_EQUAL, libc::SYS_mmap as u32, 0, 5),

@@ -38,6 +38,15 @@ pub fn protected_word(pid: Pid, address: u64) -> io::Result<u32> {
     word.ok_or_else(|| nix::errno::Errno::EINVAL.into())
 }
 
+/// Reads an aligned word of eight bytes of a stopped task, even if the task itself may not read it.
+///
+/// # Errors
+/// As [`read`].
+pub fn protected_pointer(pid: Pid, address: u64) -> io::Result<u64> {
+    let word = nix::sys::ptrace::read(pid.as_nix(), address as *mut _)?;
+    Ok(word.cast_unsigned())
+}
+
 /// Reads a NUL-terminated string of at most `most` bytes. No piece that it reads crosses a page boundary, because the
 /// next page may not be mapped.
 ///

@@ -8,9 +8,13 @@ pub mod filter;
 pub mod memory;
 /// PID namespaces, in which PIDs can be chosen.
 pub mod namespace;
+/// The memory that an instruction is about to access.
+pub mod operand;
 /// Checks without side effects: whether a lock would be granted, whether a descriptor is ready.
 pub mod probe;
 /// Starting a program that is traced from its first instruction.
 pub mod start;
 /// Stops, and resuming from them.
 pub mod stops;
+/// Words of memory whose access stops a task.
+pub mod watch;

@@ -84,6 +84,38 @@ pub fn mount_own(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Moves this process, and the children that it creates from now on, into a new network namespace, with nothing but the
+/// loopback interface, or into a new IPC namespace, without System V objects and message queues.
+///
+/// # Errors
+/// `EPERM` outside of a namespace that this process owns.
+pub fn renew(network: bool, ipc: bool) -> io::Result<()> {
+    let flags = if network { libc::CLONE_NEWNET } else { 0 } | if ipc { libc::CLONE_NEWIPC } else { 0 };
+    // SAFETY: takes an integer.
+    Errno::result(unsafe { libc::unshare(flags) })?;
+    if network {
+        let name = b"lo";
+        // SAFETY: a structure of integers, for which zeros are a value.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        for (to, from) in request.ifr_name.iter_mut().zip(name) {
+            *to = from.cast_signed();
+        }
+        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+        let socket = nix::sys::socket::socket(
+            nix::sys::socket::AddressFamily::Inet,
+            nix::sys::socket::SockType::Datagram,
+            nix::sys::socket::SockFlag::SOCK_CLOEXEC,
+            None,
+        )?;
+        // SAFETY: the kernel reads the structure, which outlives the call.
+        let done = unsafe {
+            libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&socket), libc::SIOCSIFFLAGS as _, &raw const request)
+        };
+        Errno::result(done)?;
+    }
+    Ok(())
+}
+
 /// Waits until a child that [`fork_first`] created ends, and reaps it.
 pub fn reap(child: Pid) {
     while nix::sys::wait::waitpid(child.as_nix(), None) == Err(Errno::EINTR) {}

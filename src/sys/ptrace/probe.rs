@@ -40,6 +40,19 @@ pub fn descriptor_of(pid: Pid, fd: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// Where the list of robust futexes of a task begins (`get_robust_list(2)`).
+///
+/// # Errors
+/// `EPERM` when this process may not trace the task, `ESRCH`.
+pub fn robust_list(tid: Pid) -> io::Result<u64> {
+    let (mut head, mut length) = (0_u64, 0_usize);
+    // SAFETY: the kernel writes a pointer and a length to these locals.
+    let done =
+        unsafe { libc::syscall(libc::SYS_get_robust_list, tid.as_raw(), &raw mut head, &raw mut length) };
+    Errno::result(done)?;
+    Ok(head)
+}
+
 /// The subset of `events` (`POLLIN`, …) that are ready now, and the error events that `poll(2)` always reports.
 pub fn poll_now(fd: &OwnedFd, events: i16) -> i16 {
     let mut fds = [PollFd::new(fd.as_fd(), PollFlags::from_bits_truncate(events))];

@@ -84,7 +84,15 @@ pub fn resume_to_exit(tid: Pid, signal: i32) -> io::Result<()> {
 /// # Errors
 /// As [`resume`].
 pub fn step(tid: Pid) -> io::Result<()> {
-    request(libc::PTRACE_SINGLESTEP, tid, 0)
+    step_with(tid, 0)
+}
+
+/// Delivers `signal` unless it is 0, and lets a task execute one instruction; if a handler begins, none of it.
+///
+/// # Errors
+/// As [`resume`].
+pub fn step_with(tid: Pid, signal: i32) -> io::Result<()> {
+    request(libc::PTRACE_SINGLESTEP, tid, signal)
 }
 
 /// Leaves a task in the job-control stop of its process, until SIGCONT.

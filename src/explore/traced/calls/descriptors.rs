@@ -5,7 +5,7 @@ use nix::libc;
 
 use super::Arg::{Data, Fd, Int, Mode};
 use super::{Row, pipes, row, sockets, then};
-use crate::explore::step::Access::{Read, Release, Write};
+use crate::explore::step::Access::{self, Read, Release, Write};
 use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::traced::world::World;
@@ -27,7 +27,6 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_fallocate, "fallocate", &[Fd], |w, t| writing(w, t, false)),
     row(libc::SYS_fchmod, "fchmod", &[Fd, Mode], attributes),
     row(libc::SYS_fchown, "fchown", &[Fd], attributes),
-    row(libc::SYS_fsetxattr, "fsetxattr", &[Fd], |w, t| writing(w, t, false)),
     row(libc::SYS_ioctl, "ioctl", &[Fd, Int], ioctl),
     row(libc::SYS_copy_file_range, "copy_file_range", &[Fd, Int, Fd], |w, t| two(w, t, 0, 2)),
     row(libc::SYS_sendfile, "sendfile", &[Fd, Fd], |w, t| two(w, t, 1, 0)),
@@ -116,6 +115,22 @@ pub(super) fn writing(world: &mut World, task: usize, moves: bool) -> Plan {
     }
 }
 
+/// Whether a call returns how many bytes it has written.
+pub(in crate::explore::traced) fn is_write(row: &Row) -> bool {
+    matches!(
+        row.name,
+        "write" | "writev" | "pwrite" | "pwritev" | "copy_file_range" | "sendfile" | "splice" | "tee"
+    )
+}
+
+/// Whether the call in which the task sleeps has written a part of its bytes to a pipe.
+pub(in crate::explore::traced) fn writes_in_pieces(world: &mut World, task: usize) -> bool {
+    let call = world.call(task);
+    let writes = [libc::SYS_write, libc::SYS_writev, libc::SYS_splice, libc::SYS_sendfile, libc::SYS_tee];
+    let fds = if call.number == libc::SYS_splice { [call.int(2); 2] } else { [call.int(0), call.int(1)] };
+    writes.contains(&call.number) && fds.iter().any(|fd| matches!(world.opened(task, *fd), Opened::Pipe(_)))
+}
+
 /// Changes mode or owner.
 fn attributes(world: &mut World, task: usize) -> Plan {
     let fd = world.call(task).int(0);
@@ -193,7 +208,10 @@ fn ioctl(world: &mut World, task: usize) -> Plan {
     // `_IOW(0x94, 9, int)`: the whole of another file, by reference where the file system can.
     const FICLONE: u64 = 0x4004_9409;
     let (fd, request) = (world.call(task).int(0), world.call(task).args[1] & 0xffff_ffff);
-    let of_descriptor = [libc::FIOCLEX, libc::FIONCLEX, libc::FIONBIO].contains(&request);
+    if request == libc::FIONBIO {
+        return flags_of(world, task, fd, Write);
+    }
+    let of_descriptor = [libc::FIOCLEX, libc::FIONCLEX].contains(&request);
     let is_terminal = TERMINAL.contains(&request);
     let opened = world.opened(task, fd);
     // `/dev/null` and its like, major number 1, are no terminals.
@@ -220,6 +238,20 @@ fn ioctl(world: &mut World, task: usize) -> Plan {
     }
 }
 
+/// The flags of an open file description, such as `O_NONBLOCK`, are read or written. They matter to those that share it.
+pub(super) fn flags_of(world: &mut World, task: usize, fd: i32, access: Access) -> Plan {
+    if world.process(task).own.contains(&fd) {
+        return Plan::invisible();
+    }
+    match world.opened(task, fd) {
+        Opened::File(object) => Plan::of(format!("file {object}"), access),
+        Opened::Pipe(pipe) => Plan::of(pipe, access),
+        Opened::Socket(_) => Plan::of(sockets::OBJECT, access),
+        Opened::Anonymous(_) => Plan::of(pipes::EVENTS, access),
+        _ => Plan::invisible(),
+    }
+}
+
 /// One call that reads from one descriptor and writes to another.
 fn two(world: &mut World, task: usize, from: usize, to: usize) -> Plan {
     let fds = [world.call(task).int(from), world.call(task).int(to)];
@@ -229,11 +261,8 @@ fn two(world: &mut World, task: usize, from: usize, to: usize) -> Plan {
             Opened::File(object) => {
                 plan = offset(world, task, fd, &object, plan.and(format!("file {object}"), access));
             }
-            Opened::Pipe(pipe) => {
-                let ready = if access == Read { libc::POLLIN } else { libc::POLLOUT };
-                let ready = pipes::poll(world, task, fd, ready);
-                plan = plan.and(&pipe, Write).when(ready);
-            }
+            Opened::Pipe(pipe) if access == Read => plan = plan.with(pipes::reading(world, task, fd, &pipe)),
+            Opened::Pipe(pipe) => plan = plan.with(pipes::writing(world, task, fd, &pipe)),
             Opened::Stream(_) => {
                 // Refused, so that it is written with `write`, whose bytes can be seen.
                 return Plan::answered(-i64::from(libc::EINVAL));

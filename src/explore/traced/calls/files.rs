@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use super::Arg::{At, Fd, Int, Mode, Open, Path};
 use super::{Row, row, then};
 use crate::explore::step::Access::{Add, Read, Write};
-use crate::explore::traced::objects::{Opened, Resolved};
+use crate::explore::traced::objects::{Opened, Resolved, prefixes};
 use crate::explore::traced::plan::Plan;
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::{arch, memory};
@@ -33,8 +33,15 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_readlinkat, "readlink", &[At, Path], |w, t| look(w, t, Some(0), 1, false)),
     then(row(libc::SYS_fstat, "fstat", &[Fd], stat_descriptor), told),
     row(libc::SYS_chdir, "chdir", &[Path], |w, t| look(w, t, None, 0, true)),
-    row(libc::SYS_execve, "execve", &[Path], |w, t| look(w, t, None, 0, true)),
-    row(libc::SYS_execveat, "execveat", &[At, Path], |w, t| look(w, t, Some(0), 1, true)),
+    row(libc::SYS_getcwd, "getcwd", &[], |w, t| {
+        let here = std::fs::read_link(format!("/proc/{}/cwd", w.tid(t))).unwrap_or_default();
+        let here = w.inside(&here).filter(|here| here != ".");
+        here.iter()
+            .flat_map(|here| prefixes(here))
+            .fold(Plan::invisible(), |plan, name| plan.and(format!("name {name}"), Read))
+    }),
+    row(libc::SYS_execve, "execve", &[Path], |w, t| execute(w, t, None, 0)),
+    row(libc::SYS_execveat, "execveat", &[At, Path], |w, t| execute(w, t, Some(0), 1)),
     row(arch::RENAME, "rename", &[Path, Path], |w, t| change2(w, t, (None, 0), (None, 1))),
     row(libc::SYS_renameat, "rename", &[At, Path, At, Path], |w, t| {
         change2(w, t, (Some(0), 1), (Some(2), 3))
@@ -66,12 +73,29 @@ pub(super) const ROWS: &[Row] = &[
     then(row(arch::FUTIMESAT, "utimes", &[At, Path], |w, t| touch(w, t, Some(0), 1)), timed),
     then(row(libc::SYS_utimensat, "utimensat", &[At, Path], utimensat), timed),
     row(libc::SYS_truncate, "truncate", &[Path, Int], |w, t| touch(w, t, None, 0)),
+    row(libc::SYS_statfs, "statfs", &[Path], |w, t| {
+        let resolved = resolve(w, t, None, 0, true);
+        free_space(w, resolved.inside.is_some())
+    }),
+    row(libc::SYS_fstatfs, "fstatfs", &[Fd], |w, t| {
+        let fd = w.call(t).int(0);
+        let is_own = matches!(w.opened(t, fd), Opened::File(_) | Opened::Directory(_));
+        free_space(w, is_own)
+    }),
     row(arch::GETDENTS, "getdents", &[Fd], |w, t| {
         w.note("the order of a folder's list (the old getdents)");
         list(w, t)
     }),
     then(row(libc::SYS_getdents64, "getdents", &[Fd], list), listed),
 ];
+
+/// How much room is left on the file system of the folder depends on all that is written there.
+fn free_space(world: &mut World, is_own: bool) -> Plan {
+    if is_own {
+        world.note("asked how much room the file system has");
+    }
+    Plan::outside()
+}
 
 /// The path that an argument points to.
 fn path_of(world: &World, task: usize, index: usize) -> Vec<u8> {
@@ -83,9 +107,11 @@ fn resolve(world: &World, task: usize, at: Option<usize>, path: usize, follow: b
     world.resolve(task, at, &path_of(world, task, path), follow)
 }
 
-/// The names that are followed on the way are read.
+/// The names that are followed on the way are read, and whether these folders may be searched.
 fn way(resolved: &Resolved) -> Plan {
-    resolved.way.iter().fold(Plan::invisible(), |plan, name| plan.and(format!("name {name}"), Read))
+    resolved.way.iter().fold(Plan::invisible(), |plan, name| {
+        plan.and(format!("name {name}"), Read).and(attributes(name), Read)
+    })
 }
 
 /// With the principal object in front.
@@ -201,10 +227,31 @@ fn harmless(path: &std::path::Path) -> bool {
 
 /// What tells of the machine, of moments, or of what others do.
 fn uncontrolled_source(path: &std::path::Path) -> bool {
+    /// What a process may read of itself that only itself changes.
+    const OWN: [&str; 19] = [
+        "attr",
+        "auxv",
+        "cgroup",
+        "cmdline",
+        "comm",
+        "cwd",
+        "environ",
+        "exe",
+        "fd",
+        "gid_map",
+        "limits",
+        "loginuid",
+        "maps",
+        "mountinfo",
+        "mounts",
+        "ns",
+        "oom_score_adj",
+        "root",
+        "uid_map",
+    ];
     let text = path.to_string_lossy();
     if let Some(rest) = text.strip_prefix("/proc/self/").or_else(|| text.strip_prefix("/proc/thread-self/")) {
-        let counts = ["stat", "sched", "schedstat", "io", "statm", "smaps", "smaps_rollup"];
-        return counts.contains(&rest.rsplit('/').next().unwrap_or(rest));
+        return !OWN.contains(&rest.split('/').next().unwrap_or(rest));
     }
     let fixed = [
         "/proc/filesystems",
@@ -233,8 +280,10 @@ fn look_at(world: &mut World, task: usize, flags: usize) -> Plan {
 /// Looks at a name, and at the state of what is there: its size, for one.
 fn look(world: &mut World, task: usize, at: Option<usize>, path: usize, follow: bool) -> Plan {
     let resolved = resolve(world, task, at, path, follow);
-    let Some(name) = resolved.inside.clone() else { return Plan::outside() };
+    let Some(name) = resolved.inside.clone() else { return of_process(world, task, &resolved.path) };
     if name == "." {
+        // What it is told of the folder itself is always the same.
+        let _ = file(world, &resolved);
         return way(&resolved);
     }
     let plan = Plan::of(format!("name {name}"), Read);
@@ -251,6 +300,50 @@ fn look(world: &mut World, task: usize, at: Option<usize>, path: usize, follow: 
         _ => plan,
     };
     with_way(plan, &resolved)
+}
+
+/// A look at what `/proc` tells of another process of the program.
+fn of_process(world: &mut World, task: usize, path: &std::path::Path) -> Plan {
+    let mut parts = path.strip_prefix("/proc").into_iter().flatten();
+    let Some(number) = parts.next().and_then(|number| number.to_str()?.parse::<i32>().ok()) else {
+        return Plan::outside();
+    };
+    match world.by_number_of_process(number) {
+        Some(process) if process == world.tasks[task].process => Plan::outside(),
+        Some(process) if parts.next().is_none() => {
+            super::processes::presence(world, Plan::invisible(), process)
+        }
+        _ => {
+            world.note("looked at in /proc: another process");
+            Plan::outside()
+        }
+    }
+}
+
+/// Another program begins: descriptors with `O_CLOEXEC` are closed, of which others may see the ends of pipes and
+/// the locks.
+fn execute(world: &mut World, task: usize, at: Option<usize>, path: usize) -> Plan {
+    let resolved = resolve(world, task, at, path, true);
+    let mut plan = look(world, task, at, path, true);
+    if !resolved.meta.as_ref().is_some_and(std::fs::Metadata::is_file) {
+        // It fails.
+        return plan;
+    }
+    if let Some(object) = file(world, &resolved) {
+        plan = plan.and(format!("file {object}"), Read);
+    }
+    if world.learned.contains(super::groups::SET_FOR_OTHERS) {
+        plan = plan.and(super::groups::GROUPS, Read);
+    }
+    let tid = world.tid(task);
+    let fds = std::fs::read_dir(format!("/proc/{tid}/fd")).into_iter().flatten();
+    let fds: Vec<i32> = fds.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for fd in fds {
+        if super::pipes::flags(world, task, fd).is_some_and(|flags| flags & libc::O_CLOEXEC != 0) {
+            plan = plan.with(super::descriptors::closing(world, task, fd));
+        }
+    }
+    plan
 }
 
 fn stat_descriptor(world: &mut World, task: usize) -> Plan {
@@ -280,7 +373,7 @@ fn change2(world: &mut World, task: usize, from: (Option<usize>, usize), to: (Op
     })
 }
 
-fn changed(world: &mut World, resolved: &Resolved) -> Plan {
+pub(super) fn changed(world: &mut World, resolved: &Resolved) -> Plan {
     let Some(name) = &resolved.inside else {
         return outside(world, "changed", &resolved.path);
     };
@@ -299,13 +392,18 @@ fn changed(world: &mut World, resolved: &Resolved) -> Plan {
 
 /// Changes mode or owner of what is at a name.
 fn set_attributes(world: &mut World, task: usize, at: Option<usize>, path: usize) -> Plan {
-    let plan = touch(world, task, at, path);
-    let changed = plan.touches.iter().find_map(|touch| touch.object.as_str().strip_prefix("file "));
-    let Some(object) = changed.map(str::to_owned) else { return plan };
-    let others = plan.touches.into_iter().filter(|touch| touch.access == Read);
-    let mut plan = Plan::of(attributes(&object), Write);
-    plan.touches.extend(others);
-    plan
+    let resolved = resolve(world, task, at, path, true);
+    let Some(name) = resolved.inside.clone() else {
+        return outside(world, "changed", &resolved.path);
+    };
+    if name == "." {
+        world.note("the mode or owner of the folder itself was changed");
+    }
+    let plan = match file(world, &resolved) {
+        Some(object) => Plan::of(attributes(&object), Write).and(format!("name {name}"), Read),
+        None => Plan::of(format!("name {name}"), Read),
+    };
+    with_way(plan, &resolved)
 }
 
 /// Changes what is at a name, not the name.
@@ -315,10 +413,13 @@ fn touch(world: &mut World, task: usize, at: Option<usize>, path: usize) -> Plan
         return outside(world, "changed", &resolved.path);
     };
     let plan = match file(world, &resolved) {
-        Some(object) => Plan::of(format!("file {object}"), Write).and(format!("name {name}"), Read),
-        None => Plan::of(format!("name {name}"), Read),
+        Some(_) if resolved.meta.as_ref().is_some_and(std::fs::Metadata::is_dir) => {
+            Plan::of(format!("list {name}"), Write)
+        }
+        Some(object) => Plan::of(format!("file {object}"), Write),
+        None => Plan::invisible(),
     };
-    with_way(plan, &resolved)
+    with_way(plan.and(format!("name {name}"), Read), &resolved)
 }
 
 fn utimensat(world: &mut World, task: usize) -> Plan {

@@ -91,7 +91,7 @@ fn fcntl(world: &mut World, task: usize) -> Plan {
     let waits = matches!(command, libc::F_SETLKW | libc::F_OFD_SETLKW);
     let tries = matches!(command, libc::F_SETLK | libc::F_OFD_SETLK | libc::F_GETLK | libc::F_OFD_GETLK);
     if !waits && !tries {
-        return Plan::invisible();
+        return other_fcntl(world, task, fd, command);
     }
     let Some(lock) = lock_of(world, task, fd) else { return Plan::invisible() };
     match kind(world, task) {
@@ -109,6 +109,34 @@ fn fcntl(world: &mut World, task: usize) -> Plan {
             }
         }
         _ => Plan::of(lock, Write),
+    }
+}
+
+/// What `fcntl(2)` does besides locks: most of it concerns the descriptor alone.
+fn other_fcntl(world: &mut World, task: usize, fd: i32, command: i32) -> Plan {
+    const SET_OWNER_EX: i32 = 15;
+    const SET_SIGNAL: i32 = 10;
+    match command {
+        libc::F_SETFL => {
+            // Only flags that change matter to those that have the same description.
+            const MEANT: i32 = libc::O_NONBLOCK | libc::O_APPEND;
+            let asked = world.call(task).int(2);
+            if asked & libc::O_ASYNC != 0 {
+                world.note("signals that tell of input (O_ASYNC)");
+            }
+            let known = super::pipes::flags(world, task, fd).unwrap_or(0);
+            if (asked ^ known) & MEANT == 0 {
+                return Plan::invisible();
+            }
+            super::descriptors::flags_of(world, task, fd, Write)
+        }
+        libc::F_SETPIPE_SZ | libc::F_ADD_SEALS => super::descriptors::flags_of(world, task, fd, Write),
+        libc::F_GETFL => super::descriptors::flags_of(world, task, fd, Read),
+        libc::F_SETOWN | SET_OWNER_EX | SET_SIGNAL | libc::F_SETLEASE | libc::F_NOTIFY => {
+            world.note("signals that tell of files (F_SETOWN, F_SETLEASE, F_NOTIFY)");
+            Plan::invisible()
+        }
+        _ => Plan::invisible(),
     }
 }
 

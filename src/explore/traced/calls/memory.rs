@@ -7,27 +7,39 @@ use nix::libc;
 use super::Arg::Int;
 use super::{Row, row, then};
 use crate::explore::step::Access::{Await, Read, Write};
+use crate::explore::step::Label;
 use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::traced::shared::Map;
 use crate::explore::traced::world::World;
-use crate::sys::ptrace::memory;
+use crate::sys::ptrace::{memory, probe};
 
 pub(super) const ROWS: &[Row] = &[
     then(row(libc::SYS_mmap, "mmap", &[], map), mapped),
+    then(row(libc::SYS_munmap, "munmap", &[], |_, _| Plan::invisible()), unmapped),
+    then(
+        row(libc::SYS_mprotect, "mprotect", &[], |w, t| {
+            let is_shared = meets(w, t);
+            noted(w, is_shared, "the protection of memory that processes share was changed")
+        }),
+        |w, t, _| {
+            if meets(w, t) {
+                w.process_mut(t).protect_due = true;
+            }
+        },
+    ),
+    row(libc::SYS_mremap, "mremap", &[], |w, t| {
+        let is_shared = meets(w, t);
+        noted(w, is_shared, "memory that processes share was moved")
+    }),
+    row(libc::SYS_madvise, "madvise", &[], |w, t| {
+        let advice = w.call(t).int(2);
+        let is_meant = matches!(advice, libc::MADV_REMOVE | libc::MADV_DONTFORK | libc::MADV_WIPEONFORK);
+        let is_shared = is_meant && meets(w, t);
+        noted(w, is_shared, "advice that changes memory which processes share (madvise)")
+    }),
     row(libc::SYS_futex, "futex", &[Int], futex),
     row(libc::SYS_futex_waitv, "futex_waitv", &[], refuse),
-    row(libc::SYS_shmat, "shmat", &[], |world, _| {
-        world.note("memory that processes share: its loads and stores are no steps");
-        Plan::invisible()
-    }),
-    row(libc::SYS_semop, "semop", &[], system_v),
-    row(libc::SYS_semtimedop, "semtimedop", &[], system_v),
-    row(libc::SYS_semctl, "semctl", &[], system_v),
-    row(libc::SYS_msgsnd, "msgsnd", &[], system_v),
-    row(libc::SYS_msgrcv, "msgrcv", &[], system_v),
-    row(libc::SYS_mq_timedsend, "mq_send", &[], system_v),
-    row(libc::SYS_mq_timedreceive, "mq_receive", &[], system_v),
 ];
 
 /// A mapping of a file reads it, or shares what is written to it. Private memory does not stop here.
@@ -39,8 +51,8 @@ fn map(world: &mut World, task: usize) -> Plan {
         return Plan::invisible();
     }
     let Opened::File(object) = world.opened(task, fd) else { return Plan::invisible() };
-    if is_shared && protection & libc::PROT_WRITE == 0 {
-        world.note("a file of the folder that is read through a shared mapping");
+    if !is_shared || protection & libc::PROT_WRITE == 0 {
+        world.mapped_files.insert(Label::new(&format!("file {object}")));
     }
     Plan::of(
         format!("file {object}"),
@@ -48,11 +60,47 @@ fn map(world: &mut World, task: usize) -> Plan {
     )
 }
 
+/// Whether the memory that the call is about, its first two arguments, is shared.
+fn meets(world: &World, task: usize) -> bool {
+    let (start, end) = range(world, task);
+    world.process(task).maps.iter().any(|map| !map.is_private && map.start < end && start < map.end)
+}
+
+fn range(world: &World, task: usize) -> (u64, u64) {
+    let [start, length, ..] = world.call(task).args;
+    (start, start.saturating_add(length).checked_next_multiple_of(4096).unwrap_or(u64::MAX))
+}
+
+fn noted(world: &mut World, is_shared: bool, what: &str) -> Plan {
+    if is_shared {
+        world.note(what);
+    }
+    Plan::invisible()
+}
+
+fn unmapped(world: &mut World, task: usize, result: i64) {
+    let (start, end) = range(world, task);
+    if result != 0 || !meets(world, task) {
+        return;
+    }
+    let is_inside = |map: &Map| start <= map.start && map.end <= end;
+    world.process_mut(task).maps.retain(|map| !is_inside(map));
+    if meets(world, task) {
+        world.note("a part of memory that processes share was unmapped");
+    }
+}
+
 /// A shared mapping that can be written is remembered, for others may come to have it.
 fn mapped(world: &mut World, task: usize, result: i64) {
     let call = world.call(task);
     let (protection, flags, fd) = (call.int(2), call.int(3), call.int(4));
-    if result < 0 || flags & libc::MAP_SHARED == 0 || protection & libc::PROT_WRITE == 0 {
+    if result < 0 || flags & libc::MAP_SHARED == 0 {
+        return;
+    }
+    if protection & libc::PROT_WRITE == 0 {
+        if flags & libc::MAP_ANONYMOUS != 0 {
+            world.note("memory that processes share, and that may become writable later");
+        }
         return;
     }
     let (start, length) = (result.cast_unsigned(), call.args[1].next_multiple_of(4096));
@@ -79,6 +127,34 @@ fn mapped(world: &mut World, task: usize, result: i64) {
 /// The step of an access to protected memory: no call, so its number is none.
 pub(in crate::explore::traced) const ACCESS: &Row =
     &row(crate::sys::ptrace::arch::ABSENT, "access", &[], |world, task| world.access(task, Write));
+
+/// The words of shared memory that the kernel changes when the task ends: locks that it holds and that tell of a dead
+/// owner (`set_robust_list(2)`), and one that it was about to take or release.
+pub(in crate::explore::traced) fn robust_words(world: &World, task: usize) -> Vec<u64> {
+    /// The most that are looked at; the kernel itself looks at 2048.
+    const MOST: usize = 2048;
+    let tid = world.tid(task);
+    if world.process(task).maps.iter().all(|map| map.is_private) {
+        return Vec::new();
+    }
+    let Ok(head) = probe::robust_list(tid) else { return Vec::new() };
+    let pointer = |at| memory::protected_pointer(tid, at).unwrap_or(0);
+    // `struct robust_list_head`: the first entry, the distance of an entry's word, the entry in hand.
+    let (mut entry, distance, in_hand) = (pointer(head), pointer(head + 8), pointer(head + 16));
+    let mut entries = Vec::new();
+    while entry != head && entry > 1 && entries.len() < MOST {
+        // The lowest bit tells of priority inheritance.
+        entries.push(entry & !1);
+        entry = pointer(entry & !1);
+    }
+    entries.extend((in_hand > 1).then_some(in_hand & !1));
+    let words = entries.into_iter().map(|entry| entry.wrapping_add(distance));
+    words.filter(|word| world.map_at(task, *word).is_some_and(|map| !map.is_private)).collect()
+}
+
+/// Where a signal may arrive amid the program's own computation: no call, either.
+pub(in crate::explore::traced) const COMPUTATION: &Row =
+    &row(crate::sys::ptrace::arch::ABSENT, "computation", &[], |_, _| Plan::invisible());
 
 fn refuse(_: &mut World, _: usize) -> Plan {
     Plan::answered(-i64::from(libc::ENOSYS))
@@ -109,9 +185,4 @@ fn futex(world: &mut World, task: usize) -> Plan {
         }
         _ => Plan::of(object, Write).by(Act::MaySleep),
     }
-}
-
-fn system_v(world: &mut World, _: usize) -> Plan {
-    world.note("System V or POSIX message queues and semaphores");
-    Plan::of("System V IPC", Await).by(Act::MaySleep)
 }

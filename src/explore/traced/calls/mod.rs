@@ -4,6 +4,8 @@
 
 mod descriptors;
 mod files;
+mod groups;
+mod ipc;
 mod local;
 mod locks;
 mod memory;
@@ -14,20 +16,25 @@ mod sockets;
 mod time;
 mod waits;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
 use nix::libc;
 
 use super::plan::Plan;
+use super::shared::SHARED;
+use super::signals::makes_calls;
 use super::world::World;
+use crate::sys::ptrace::arch;
 use crate::sys::ptrace::filter::Filter;
 
-pub(super) use descriptors::{keep_output, shared_lock};
-pub(super) use memory::ACCESS;
+pub(super) use descriptors::{is_write, keep_output, shared_lock, writes_in_pieces};
+pub(super) use ipc::IPC;
+pub(super) use memory::{ACCESS, COMPUTATION, robust_words};
 pub(super) use pipes::Ends;
 pub(super) use processes::{ending, is_fork, number_child};
 pub(super) use signals::send;
+pub(super) use sockets::NETWORK;
 pub(super) use time::noise;
 
 /// What a call is, touches and says.
@@ -87,6 +94,61 @@ const fn then(mut row: Row, after: fn(&mut World, usize, i64)) -> Row {
     row
 }
 
+/// Calls that change what a signal's handler finds: [`local::STATE`].
+const STATE_ROWS: &[Row] = &[
+    quiet(libc::SYS_sigaltstack, "sigaltstack"),
+    quiet(libc::SYS_umask, "umask"),
+    quiet(libc::SYS_fchdir, "fchdir"),
+    quiet(libc::SYS_socketpair, "socketpair"),
+    quiet(libc::SYS_epoll_create1, "epoll_create"),
+    quiet(libc::SYS_eventfd2, "eventfd"),
+    quiet(libc::SYS_timerfd_create, "timerfd_create"),
+    quiet(libc::SYS_signalfd4, "signalfd"),
+    quiet(libc::SYS_memfd_create, "memfd_create"),
+    quiet(libc::SYS_setuid, "setuid"),
+    quiet(libc::SYS_setgid, "setgid"),
+    quiet(libc::SYS_setreuid, "setreuid"),
+    quiet(libc::SYS_setregid, "setregid"),
+    quiet(libc::SYS_setresuid, "setresuid"),
+    quiet(libc::SYS_setresgid, "setresgid"),
+    quiet(arch::EPOLL_CREATE, "epoll_create"),
+    quiet(arch::EVENTFD, "eventfd"),
+    quiet(arch::SIGNALFD, "signalfd"),
+];
+
+const fn quiet(number: i64, name: &'static str) -> Row {
+    row(number, name, &[], |_, _| Plan::invisible())
+}
+
+/// Whether the call only lets time pass.
+pub(super) fn is_sleep(number: i64) -> bool {
+    matches!(number, libc::SYS_nanosleep | libc::SYS_clock_nanosleep)
+}
+
+/// Whether the call changes which handler runs for which signal. One that blocks signals does not count: what arrives
+/// before and after it arrives at the calls around it.
+pub(super) fn changes_handling(number: i64) -> bool {
+    number == libc::SYS_rt_sigaction
+}
+
+/// Whether the call changes what a call of a signal's handler may find: descriptors, folders.
+pub(super) fn changes_state(number: i64) -> bool {
+    const ALSO: [i64; 9] = [
+        libc::SYS_socket,
+        libc::SYS_close,
+        libc::SYS_close_range,
+        libc::SYS_dup,
+        libc::SYS_dup3,
+        libc::SYS_pipe2,
+        libc::SYS_openat,
+        libc::SYS_fcntl,
+        libc::SYS_chdir,
+    ];
+    ALSO.contains(&number)
+        || local::STATE.contains(&number)
+        || number != arch::ABSENT && [arch::DUP2, arch::PIPE, arch::OPEN].contains(&number)
+}
+
 /// The row of a call.
 pub(super) fn find(number: i64) -> Option<&'static Row> {
     static TABLE: OnceLock<HashMap<i64, &'static Row>> = OnceLock::new();
@@ -94,8 +156,11 @@ pub(super) fn find(number: i64) -> Option<&'static Row> {
 }
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    let families: [&'static [Row]; 10] = [
+    let families: [&'static [Row]; 13] = [
         files::ROWS,
+        groups::ROWS,
+        ipc::ROWS,
+        STATE_ROWS,
         descriptors::ROWS,
         locks::ROWS,
         memory::ROWS,
@@ -106,7 +171,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         time::ROWS,
         waits::ROWS,
     ];
-    families.into_iter().flatten().filter(|row| row.number != crate::sys::ptrace::arch::ABSENT)
+    families.into_iter().flatten().filter(|row| row.number != arch::ABSENT)
 }
 
 /// Calls that fail with `ENOSYS`, as on an older kernel: programs have a way without them, which is
@@ -128,9 +193,17 @@ const REFUSED: [i64; 14] = [
     libc::SYS_mount,
 ];
 
-/// The filter that stops the program at every call but those that concern nobody else.
-pub(super) fn filter() -> Filter {
-    Filter::new(local::PASSED, &REFUSED)
+/// The filter that stops the program at every call but those that concern only the caller, as far as is known.
+pub(super) fn filter(learned: &BTreeSet<String>) -> Filter {
+    let mut passed = Vec::new();
+    if !learned.contains(SHARED) {
+        passed.extend(local::MEMORY);
+    }
+    passed.extend(local::PASSED);
+    if !learned.iter().any(|fact| makes_calls(fact)) {
+        passed.extend(local::STATE);
+    }
+    Filter::new(&passed, &REFUSED)
 }
 
 /// The name of a call that has no row.

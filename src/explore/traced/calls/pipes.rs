@@ -26,19 +26,25 @@ fn made(world: &mut World, task: usize, result: i64) {
     }
 }
 
+/// One object stands for all descriptors that count or tell of events: which is which is not known across a fork.
+pub(super) const EVENTS: &str = "event descriptors";
+
 /// Whether one of `events` holds at a descriptor now.
 pub(super) fn poll(world: &World, task: usize, fd: i32, events: i16) -> bool {
     // A descriptor that cannot be copied is tried by the program itself.
     descriptor_of(world.process(task).tid, fd).map_or(true, |copy| poll_now(&copy, events) != 0)
 }
 
+/// The flags of the open file description, and `O_CLOEXEC` of the descriptor.
+pub(super) fn flags(world: &World, task: usize, fd: i32) -> Option<i32> {
+    let info = std::fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", world.tid(task))).ok()?;
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+    i32::from_str_radix(flags.trim(), 8).ok()
+}
+
 /// Whether the descriptor never blocks (`O_NONBLOCK`).
 pub(super) fn is_nonblocking(world: &World, task: usize, fd: i32) -> bool {
-    let info = std::fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", world.tid(task)));
-    let info = info.unwrap_or_default();
-    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-    let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
-    flags.is_some_and(|flags| flags & libc::O_NONBLOCK != 0)
+    flags(world, task, fd).is_some_and(|flags| flags & libc::O_NONBLOCK != 0)
 }
 
 /// Bytes that are there are read whatever becomes of the writers; whether there is an end depends on them.
@@ -81,8 +87,7 @@ pub(super) fn anonymous(world: &mut World, task: usize, fd: i32, name: &str, rea
     let _ = name;
     let events = if reads { libc::POLLIN } else { libc::POLLOUT };
     let ready = is_nonblocking(world, task, fd) || poll(world, task, fd, events);
-    // One object stands for all of them: which is which is not known across a fork.
-    Plan::of("event descriptors", Await).when(ready)
+    Plan::of(EVENTS, Await).when(ready)
 }
 
 /// An end of a pipe that a process has: the inode, whether it can write, the process, the descriptor.

@@ -8,7 +8,7 @@ use super::{Row, descriptors, row, then};
 use crate::explore::step::Access::{Add, Await, Read, Release, Write};
 use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::traced::signals::signals_of;
-use crate::explore::traced::world::{State, World};
+use crate::explore::traced::world::{State, Task, World};
 use crate::sys::ptrace::arch;
 
 pub(super) const ROWS: &[Row] = &[
@@ -21,6 +21,10 @@ pub(super) const ROWS: &[Row] = &[
     then(row(libc::SYS_waitid, "waitid", &[Int, Pid], waitid), waited_by_id),
     row(libc::SYS_prctl, "prctl", &[Int], |world, task| {
         let option = world.call(task).int(0);
+        if matches!(option, libc::PR_SET_SECCOMP | libc::PR_SET_DUMPABLE) {
+            world.note("a process that would not be traced any more (prctl), which was refused");
+            return Plan::answered(-i64::from(libc::EINVAL));
+        }
         if matches!(option, libc::PR_SET_CHILD_SUBREAPER | libc::PR_SET_PDEATHSIG | libc::PR_SET_TSC) {
             world.note(
                 "a process that becomes the parent of orphans, dies with its parent, or reads the counter",
@@ -32,11 +36,46 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 /// `EAGAIN` at the limit of tasks, as the system would say at its own.
-fn fork(world: &mut World, _: usize) -> Plan {
+fn fork(world: &mut World, task: usize) -> Plan {
     let alive = world.tasks.iter().filter(|task| task.is_alive()).count();
     if alive >= world.limits.tasks {
         world.cut = Some(format!("more than {} processes at once", world.limits.tasks));
         return Plan::answered(-i64::from(libc::EAGAIN));
+    }
+    if world.call(task).number == libc::SYS_clone { clone(world, task) } else { Plan::invisible() }
+}
+
+/// What a new process may share with its maker without being a thread, or be without.
+fn clone(world: &mut World, task: usize) -> Plan {
+    /// New namespaces, which need privileges that the program does not have.
+    const NAMESPACES: i32 = libc::CLONE_NEWNS
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUSER
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWCGROUP;
+    const SHARED: i32 = libc::CLONE_FILES | libc::CLONE_FS | libc::CLONE_SIGHAND | libc::CLONE_PARENT;
+    let flags = world.call(task).int(0);
+    if flags & NAMESPACES != 0 {
+        return Plan::answered(-i64::from(libc::EINVAL));
+    }
+    if flags & libc::CLONE_UNTRACED != 0 {
+        world.note("a process that would not be traced (CLONE_UNTRACED), which was refused");
+        return Plan::answered(-i64::from(libc::EINVAL));
+    }
+    if flags & libc::CLONE_PIDFD != 0 {
+        world.note("a pidfd");
+    }
+    if flags & libc::CLONE_THREAD != 0 {
+        return Plan::invisible();
+    }
+    let is_vfork = flags & (libc::CLONE_VM | libc::CLONE_VFORK) == libc::CLONE_VM | libc::CLONE_VFORK;
+    if flags & SHARED != 0 || flags & libc::CLONE_VM != 0 && !is_vfork {
+        world.note("processes that share memory, descriptors or their parent without being threads (clone)");
+    }
+    if flags & 0xff != libc::SIGCHLD {
+        world.note("a child that tells of its end by another signal than SIGCHLD");
     }
     Plan::invisible()
 }
@@ -81,6 +120,12 @@ pub(in crate::explore::traced) fn ending(world: &mut World, task: usize) -> Plan
     for lock in world.tasks[process].locks.clone() {
         plan = plan.and(lock, Release);
     }
+    plan = super::ipc::ending(world, plan);
+    for address in super::memory::robust_words(world, task) {
+        if let Some(word) = world.word_at(task, address) {
+            plan = plan.and(word, Write);
+        }
+    }
     let folder = format!("/proc/{}/fd", world.tid(task));
     let fds = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let fds: Vec<i32> = fds.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
@@ -90,6 +135,11 @@ pub(in crate::explore::traced) fn ending(world: &mut World, task: usize) -> Plan
         }
     }
     plan
+}
+
+/// The plan depends on whether the process is there: it is until it has ended and was waited for.
+pub(super) fn presence(world: &World, plan: Plan, process: usize) -> Plan {
+    plan.and(format!("exit {}", world.tasks[process].name), Read)
 }
 
 /// Whether a wait for `pid` (as in `waitpid(2)`) means the child.
@@ -115,19 +165,40 @@ fn waiting(world: &mut World, task: usize, pid: i32, options: i32) -> Plan {
     let children: Vec<usize> =
         world.children(process).filter(|child| wait_matches(world, *child, pid)).collect();
     if children.is_empty() {
-        // ECHILD, whatever happens.
-        return Plan::invisible();
+        // ECHILD, whatever happens; unless children that ended were reaped by the kernel (SIGCHLD is ignored).
+        let is_reaped = |child: &Task| {
+            child.maker.is_some_and(|maker| world.tasks[maker].process == process)
+                && child.state == State::Gone
+                && !child.reaped
+        };
+        let any = world.tasks.iter().any(is_reaped);
+        return if any { Plan::of(format!("children of {name}"), Read) } else { Plan::invisible() };
     }
     let is_over = children.iter().any(|child| world.tasks[*child].state == State::Zombie);
     let object = match children.as_slice() {
         [child] if pid > 0 => format!("exit {}", world.tasks[*child].name),
         _ => format!("children of {name}"),
     };
-    if options & libc::WNOHANG != 0 {
-        let access = if pid > 0 { Read } else { Write };
-        return Plan::of(object, access);
+    let is_any = object.starts_with("children");
+    let access = match options & libc::WNOHANG {
+        0 => Await,
+        _ if pid > 0 => Read,
+        _ => Write,
+    };
+    let mut plan = Plan::of(object, access);
+    if is_any {
+        // Whether a process is there ends with the wait that reaps it.
+        plan = children
+            .iter()
+            .fold(plan, |plan, child| plan.and(format!("exit {}", world.tasks[*child].name), access));
     }
-    let plan = Plan::of(object, Await).when(is_over);
+    if pid == 0 || pid < -1 {
+        plan = plan.and(super::groups::GROUPS, Read);
+    }
+    if access != Await {
+        return plan;
+    }
+    let plan = plan.when(is_over);
     if options & (libc::WUNTRACED | libc::WCONTINUED) != 0 { plan.by(Act::MaySleep) } else { plan }
 }
 
@@ -143,9 +214,10 @@ fn waited_by_id(world: &mut World, task: usize, result: i64) {
     if result != 0 || call.int(3) & libc::WNOWAIT != 0 || call.args[2] == 0 {
         return;
     }
+    super::time::no_usage(world, task, call.args[4]);
     // `si_pid` of `siginfo_t`.
-    if let Ok(info) = crate::sys::ptrace::memory::array::<16>(world.tid(task), call.args[2]) {
-        reaped(world, task, i32::from_ne_bytes([info[12], info[13], info[14], info[15]]));
+    if let Ok(info) = crate::sys::ptrace::memory::array::<4>(world.tid(task), call.args[2] + 16) {
+        reaped(world, task, i32::from_ne_bytes(info));
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) const ROWS: &[Row] = &[
         Plan::invisible()
     }),
     row(libc::SYS_rt_sigreturn, "handler", &[], |_, _| Plan::invisible()),
+    row(libc::SYS_rt_sigaction, "sigaction", &[Signal], action),
     row(arch::PAUSE, "pause", &[], |world, task| {
         let blocked = Masks::of(world.tid(task)).blocked;
         for_signal(world, task, blocked)
@@ -42,6 +43,21 @@ pub(super) const ROWS: &[Row] = &[
 /// A signal set in the memory of the program.
 pub(super) fn set_at(world: &World, task: usize, address: u64) -> Option<u64> {
     memory::array::<8>(world.tid(task), address).ok().map(u64::from_ne_bytes)
+}
+
+/// A handler for the signal that tells of children changes what comes of the end of one, whenever that was.
+fn action(world: &mut World, task: usize) -> Plan {
+    let call = world.call(task);
+    if call.int(0) == libc::SIGCHLD {
+        // `SIG_DFL` is 0, `SIG_IGN` 1.
+        let handler = memory::array::<8>(world.tid(task), call.args[1]).map_or(0, u64::from_ne_bytes);
+        let process = world.tasks[task].process;
+        world.tasks[process].catches_children = handler > 1;
+        if handler > 1 && world.tasks[process].born[0] > 0 {
+            world.received(process);
+        }
+    }
+    Plan::outside()
 }
 
 /// To whom the call at which the task is sends which signal.
@@ -95,6 +111,13 @@ fn kill(world: &mut World, task: usize) -> Plan {
             // A signal to itself arrives before the call returns.
             return Plan::invisible();
         }
+        let call = world.call(task);
+        let number = call.int(usize::from(call.number == libc::SYS_tgkill));
+        if let Some(process) = world.by_number_of_process(number).filter(|_| !is_group) {
+            // It is gone.
+            let plan = super::processes::presence(world, Plan::invisible(), process);
+            return plan.by(Act::Skip(-i64::from(libc::ESRCH)));
+        }
         if signal == 0 {
             world.note("asked whether a process of that number lives");
             return Plan::invisible();
@@ -106,8 +129,11 @@ fn kill(world: &mut World, task: usize) -> Plan {
     let mut plan = Plan::invisible();
     for target in targets {
         let name = world.tasks[target].name.clone();
+        if is_group {
+            plan = plan.and(super::groups::GROUPS, Read);
+        }
         if signal == 0 {
-            plan = plan.and(format!("exit {name}"), Read);
+            plan = super::processes::presence(world, plan, target);
             continue;
         }
         let arriving = world.arriving(target, signal);

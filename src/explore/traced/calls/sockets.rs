@@ -1,34 +1,45 @@
-//! Sockets. All of them are one object, so that every two calls on sockets depend on each other; whether one
-//! can go on is asked of the kernel, as for pipes. What goes to other machines or programs is named.
+//! Sockets. All of them are one object, so that every two calls on sockets depend on each other; whether one can go on
+//! is asked of the kernel, as for pipes. Once a program is known to use the network, each execution has one of its own,
+//! with the loopback interface only. What would go to other machines or programs is named.
 
 use nix::libc;
 
-use super::Arg::Fd;
+use super::Arg::{Fd, Int};
 use super::{Row, pipes, row};
-use crate::explore::step::Access::{Await, Write};
+use crate::explore::step::Access::{Await, Read, Write};
 use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::memory;
 
-const OBJECT: &str = "sockets";
+/// The object that stands for all sockets.
+pub(super) const OBJECT: &str = "sockets";
+/// The fact that the program uses the network.
+pub(in crate::explore::traced) const NETWORK: &str = "the network is used";
 
 pub(super) const ROWS: &[Row] = &[
+    row(libc::SYS_socket, "socket", &[Int], socket),
     row(libc::SYS_connect, "connect", &[Fd], connect),
-    row(libc::SYS_bind, "bind", &[Fd], |_, _| Plan::of(OBJECT, Write)),
+    row(libc::SYS_bind, "bind", &[Fd], bind),
     row(libc::SYS_listen, "listen", &[Fd], |_, _| Plan::of(OBJECT, Write)),
     row(libc::SYS_accept, "accept", &[Fd], |w, t| on(w, t, libc::POLLIN)),
     row(libc::SYS_accept4, "accept", &[Fd], |w, t| on(w, t, libc::POLLIN)),
     row(libc::SYS_recvfrom, "recv", &[Fd], |w, t| on(w, t, libc::POLLIN)),
     row(libc::SYS_recvmsg, "recvmsg", &[Fd], |w, t| on(w, t, libc::POLLIN)),
-    row(libc::SYS_sendto, "send", &[Fd], |w, t| on(w, t, libc::POLLOUT)),
+    row(libc::SYS_sendto, "send", &[Fd], |w, t| {
+        let call = w.call(t);
+        let peer = peer(w, t, call.args[4], call.args[5]);
+        on(w, t, libc::POLLOUT).with(peer)
+    }),
     row(libc::SYS_sendmsg, "sendmsg", &[Fd], |w, t| {
-        // `msg_controllen` of `struct msghdr`.
-        let control = memory::array::<8>(w.tid(t), w.call(t).args[1] + 40).map_or(0, u64::from_ne_bytes);
+        // `struct msghdr`: the address and its length, and the length of control messages.
+        let word = |at| memory::array::<8>(w.tid(t), w.call(t).args[1] + at).map_or(0, u64::from_ne_bytes);
+        let (name, length, control) = (word(0), word(8) & 0xffff_ffff, word(40));
+        let peer = peer(w, t, name, length);
         if control > 0 {
             w.note("descriptors or credentials that are sent through a socket");
         }
-        on(w, t, libc::POLLOUT)
+        on(w, t, libc::POLLOUT).with(peer)
     }),
     row(libc::SYS_shutdown, "shutdown", &[Fd], |_, _| Plan::of(OBJECT, Write)),
 ];
@@ -62,23 +73,91 @@ pub(super) fn closing(_world: &mut World, _task: usize, _fd: i32, _name: &str) -
     Plan::of(OBJECT, Write)
 }
 
-/// Only what the program opens to itself is controlled; who listens is not known, so every address but
-/// those of this machine is named.
+/// A `struct sockaddr` in the memory of the program, and its family.
+fn address(world: &World, task: usize, at: u64, length: u64) -> (i32, Vec<u8>) {
+    const LONGEST: u64 = 128;
+    let address = memory::read(world.tid(task), at, length.min(LONGEST) as usize).unwrap_or_default();
+    let family = address.first_chunk().map_or(0, |family| i32::from(u16::from_ne_bytes(*family)));
+    (family, address)
+}
+
+/// The path of a Unix socket's address; empty for one without a name in the file system.
+fn path_of(address: &[u8]) -> &[u8] {
+    address.get(2..).and_then(|path| path.split(|byte| *byte == 0).next()).unwrap_or_default()
+}
+
+/// A socket of the internet, or one that asks for the state of the network.
+fn socket(world: &mut World, task: usize) -> Plan {
+    match world.call(task).int(0) {
+        libc::AF_UNIX => {}
+        libc::AF_INET | libc::AF_INET6 | libc::AF_NETLINK => uses_network(world),
+        family => world.note(format!("a socket of the address family {family}")),
+    }
+    Plan::invisible()
+}
+
+/// From now on each execution has a network of its own, if that is allowed.
+fn uses_network(world: &mut World) {
+    if world.numbers.is_some() {
+        world.learn(NETWORK.to_owned());
+    } else {
+        world.note("the network of this machine, which other programs use");
+    }
+}
+
+/// A socket that is bound to a path makes a name.
+fn bind(world: &mut World, task: usize) -> Plan {
+    let call = world.call(task);
+    let (family, address) = address(world, task, call.args[1], call.args[2]);
+    let plan = Plan::of(OBJECT, Write);
+    if family != libc::AF_UNIX {
+        return plan;
+    }
+    if path_of(&address).is_empty() {
+        uses_network(world);
+        return plan;
+    }
+    let resolved = world.resolve(task, libc::AT_FDCWD, path_of(&address), false);
+    plan.with(super::files::changed(world, &resolved))
+}
+
 fn connect(world: &mut World, task: usize) -> Plan {
     let call = world.call(task);
-    let address =
-        memory::read(world.tid(task), call.args[1], 28.min(call.args[2] as usize)).unwrap_or_default();
-    let family = address.first_chunk().map_or(0, |family| i32::from(u16::from_ne_bytes(*family)));
+    let plan = Plan::of(OBJECT, Write).by(Act::MaySleep);
+    let peer = peer(world, task, call.args[1], call.args[2]);
+    plan.with(peer)
+}
+
+/// The name of the socket at the other end. What is not this program's own is named: paths outside of the folder, and
+/// other machines.
+fn peer(world: &mut World, task: usize, at: u64, length: u64) -> Plan {
+    if at == 0 || length == 0 {
+        return Plan::invisible();
+    }
+    let (family, address) = address(world, task, at, length);
     let is_loopback = match family {
-        libc::AF_INET => address.get(4) == Some(&127),
-        libc::AF_INET6 => address.get(8..24) == Some(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
-        libc::AF_UNIX => true,
+        libc::AF_INET => matches!(address.get(4), Some(127 | 0)),
+        libc::AF_INET6 => address.get(8..23) == Some(&[0; 15]),
+        libc::AF_UNIX => {
+            if path_of(&address).is_empty() {
+                uses_network(world);
+                return Plan::invisible();
+            }
+            let resolved = world.resolve(task, libc::AT_FDCWD, path_of(&address), true);
+            return match &resolved.inside {
+                Some(name) => Plan::of(format!("name {name}"), Read),
+                None => {
+                    world.note(format!("a connection to another program: {}", resolved.path.display()));
+                    Plan::invisible()
+                }
+            };
+        }
+        // The other end is the kernel, or nothing.
+        libc::AF_NETLINK | libc::AF_UNSPEC => true,
         _ => false,
     };
-    world.note(if is_loopback {
-        "a connection whose other end may be another program's"
-    } else {
-        "a connection to another machine"
-    });
-    Plan::of(OBJECT, Write).by(Act::MaySleep)
+    if !is_loopback {
+        world.note("a connection to another machine");
+    }
+    Plan::invisible()
 }

@@ -2,8 +2,9 @@
 
 use nix::libc;
 
+use super::Arg::{Fd, Int};
 use super::{Row, pipes, row, signals};
-use crate::explore::step::Access::{Await, Read, Write};
+use crate::explore::step::Access::{self, Await, Read, Write};
 use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::traced::world::World;
@@ -28,6 +29,10 @@ pub(super) const ROWS: &[Row] = &[
         let mask =
             memory::array::<8>(world.tid(task), world.call(task).args[5]).map_or(0, u64::from_ne_bytes);
         select(world, task, limit, mask)
+    }),
+    row(libc::SYS_epoll_ctl, "epoll_ctl", &[Fd, Int, Fd], |world, task| {
+        let fd = world.call(task).int(0);
+        super::descriptors::flags_of(world, task, fd, Write)
     }),
     row(arch::EPOLL_WAIT, "epoll_wait", &[], epoll),
     row(libc::SYS_epoll_pwait, "epoll_wait", &[], epoll),
@@ -78,16 +83,28 @@ fn several(world: &mut World, task: usize, wanted: &[(i32, i16)], limit: i64, ma
     let access = if limit == 0 { Write } else { Await };
     for (fd, events) in wanted.iter().filter(|(fd, _)| *fd >= 0) {
         ready |= pipes::poll(world, task, *fd, *events);
-        plan = match world.opened(task, *fd) {
-            Opened::Pipe(name) => {
-                plan.and(pipes::writers(&name), Read).and(pipes::readers(&name), Read).and(name, access)
-            }
-            Opened::Socket(_) => plan.and("sockets", access),
-            Opened::Anonymous(_) => plan.and("event descriptors", access),
-            _ => plan,
-        };
+        plan = touched(world, task, *fd, access, plan);
     }
     timed(world, task, plan, ready, limit, 0)
+}
+
+/// Whether a descriptor is ready depends on what it is open on.
+fn touched(world: &mut World, task: usize, fd: i32, access: Access, plan: Plan) -> Plan {
+    match world.opened(task, fd) {
+        Opened::Pipe(name) => {
+            plan.and(pipes::writers(&name), Read).and(pipes::readers(&name), Read).and(name, access)
+        }
+        Opened::Socket(_) => plan.and(super::sockets::OBJECT, access),
+        Opened::Anonymous(_) => plan.and(pipes::EVENTS, access),
+        _ => plan,
+    }
+}
+
+/// The descriptors that an epoll instance watches, by the numbers under which they were added.
+fn watched_by(world: &World, task: usize, fd: i32) -> Vec<i32> {
+    let info = std::fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", world.tid(task))).unwrap_or_default();
+    let watched = info.lines().filter_map(|line| line.strip_prefix("tfd:"));
+    watched.filter_map(|line| line.split_ascii_whitespace().next()?.parse().ok()).collect()
 }
 
 /// A wait that is not ready and has a limit times out once nothing else can go on, and returns `result` then.
@@ -118,9 +135,17 @@ fn epoll(world: &mut World, task: usize) -> Plan {
         i64::from(limit)
     };
     let ready = limit == 0 || pipes::poll(world, task, fd, libc::POLLIN);
-    // What it watches is not looked up: it depends on every pipe that is no file by these two objects.
-    world.note("epoll: which descriptor becomes ready first");
-    let plan = Plan::of("sockets", Await).and("event descriptors", Await);
+    let access = if limit == 0 { Write } else { Await };
+    let mut plan = Plan::of(pipes::EVENTS, access);
+    let watched = watched_by(world, task, fd);
+    let is_ready = |fd: &&i32| pipes::poll(world, task, **fd, libc::POLLIN);
+    if watched.iter().filter(is_ready).count() > 1 {
+        // The kernel lists them in that order, although nothing else depends on it.
+        world.note("epoll: which of several descriptors became ready first");
+    }
+    for watched in watched {
+        plan = touched(world, task, watched, access, plan);
+    }
     let mask = if world.call(task).number == arch::EPOLL_WAIT { 0 } else { world.call(task).args[4] };
     let (plan, ready) = signals::with_mask(world, task, mask, plan, ready);
     timed(world, task, plan, ready, limit, 0)

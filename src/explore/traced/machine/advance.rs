@@ -1,8 +1,9 @@
-//! One task runs: from where it stands to its next visible call, its end, or its sleep.
+//! Runs one task to its next visible call, its end, or its sleep.
 
 use super::{Done, Machine, failed};
 use crate::explore::traced::calls::{self, Row};
 use crate::explore::traced::plan::{Act, Plan};
+use crate::explore::traced::signals;
 use crate::explore::traced::waiting::{Came, is_job_control};
 use crate::explore::traced::world::{Call, State};
 use crate::sys::pid::Pid;
@@ -12,7 +13,7 @@ use nix::libc;
 use std::io;
 
 impl Machine {
-    /// Runs a task that stands at no decision on to its next visible call, its end, or its sleep.
+    /// Runs a task to its next visible call, its end, or its sleep.
     pub(in crate::explore::traced) fn advance(&mut self, index: usize) -> Done {
         let task = &mut self.world.tasks[index];
         (task.state, task.is_held, task.announced) = (State::Running, false, None);
@@ -25,10 +26,10 @@ impl Machine {
             }
         }
         let signal = self.world.tasks[index].signals.pop().unwrap_or(0);
-        stops::resume(tid, signal).map_err(failed("resume"))?;
+        self.run(index, signal)?;
         let mut calls_left = self.world.limits.calls;
         loop {
-            match self.next_of(index)? {
+            match self.next_in_program(index)? {
                 Came::Stop(Stop::Entry) => {
                     calls_left = calls_left.saturating_sub(1);
                     if calls_left == 0 {
@@ -41,13 +42,18 @@ impl Machine {
                     let call = Call { number: registers.number(), args: registers.arguments() };
                     let row = calls::find(call.number);
                     self.world.tasks[index].call = call;
+                    self.world.tasks[index].sleeps = false;
                     self.world.tasks[index].enters_at = registers.instruction() - ENTRY_LENGTH;
                     self.world.tasks[index].row = row;
                     let Some(row) = row else {
                         self.world.note(format!("the system call {}", calls::name_of(call.number)));
-                        stops::resume(tid, 0).map_err(failed("resume"))?;
+                        self.run(index, 0)?;
                         continue;
                     };
+                    if self.world.tasks[index].handler.is_some() && call.number != libc::SYS_rt_sigreturn {
+                        let name = self.world.process(index).name.clone();
+                        self.world.learn(signals::handlers_call(&name));
+                    }
                     let plan = (row.plan)(&mut self.world, index);
                     let plan = self.world.with_buffers(index, plan);
                     let plan = self.world.with_signals(index, plan);
@@ -64,12 +70,22 @@ impl Machine {
                         return Ok(());
                     }
                     if row.number == libc::SYS_rt_sigreturn && self.world.is_receiver(index) {
+                        self.handler_ends(index);
                         self.world.hold(index);
                         return Ok(());
                     }
-                    stops::resume(tid, 0).map_err(failed("resume"))?;
+                    self.run(index, 0)?;
                 }
                 Came::Stop(stop) => {
+                    if stop == Stop::Signal(libc::SIGTRAP)
+                        && let Some(holds) = self.has_accessed(index)?
+                    {
+                        if holds {
+                            return Ok(());
+                        }
+                        self.run(index, 0)?;
+                        continue;
+                    }
                     if !self.follow(index, stop, false)? {
                         return Ok(());
                     }
@@ -81,14 +97,15 @@ impl Machine {
                 }
                 Came::Spins => {
                     let name = self.world.tasks[index].name.clone();
-                    self.world.cut = Some(format!("{name} spins: it uses the processor and makes no call"));
+                    let spins = || format!("{name} spins: it uses the processor and makes no call");
+                    self.world.cut.get_or_insert_with(spins);
                     return Ok(());
                 }
             }
         }
     }
 
-    /// Carries out the call at whose entry the task is; whether it stands at the call's return.
+    /// Executes the pending call of the task; returns whether the task is at the return of the call.
     pub(super) fn carry_out(&mut self, index: usize, row: &'static Row) -> Done<bool> {
         self.world.ends = None;
         if self.world.tasks[index].fault.is_some() {
@@ -97,7 +114,7 @@ impl Machine {
         let tid = self.world.tid(index);
         let opened = self.open_for_call(index)?;
         if opened {
-            // When it returns, or another of its threads goes on.
+            // When the call returns or another thread of the process continues.
             let process = self.world.tasks[index].process;
             self.world.tasks[process].protect_due = true;
         }
@@ -124,7 +141,7 @@ impl Machine {
         let is_quiet = plan.is_some_and(|plan| plan.is_quiet) || row.after.is_none();
         let holds = row.number == libc::SYS_rt_sigreturn && self.world.is_receiver(index);
         if !holds && act == Act::Pass && !opened && is_quiet && !plan.is_some_and(Plan::is_visible) {
-            // Nothing has to be known of its return; births and ends stop by themselves.
+            // Its return need not be observed; new and ending tasks stop anyway.
             return Ok(true);
         }
         stops::resume_to_exit(tid, 0).map_err(failed("resume"))?;
@@ -132,6 +149,9 @@ impl Machine {
             match self.next_of(index)? {
                 Came::Stop(Stop::Exit) => {
                     let result = Registers::of(tid).map_err(failed("registers"))?.result();
+                    if result > 0 && calls::is_write(row) {
+                        self.world.count_written(result.cast_unsigned());
+                    }
                     if let Some(after) = row.after.filter(|_| !(-516..=-512).contains(&result)) {
                         after(&mut self.world, index, result);
                     }
@@ -144,6 +164,11 @@ impl Machine {
                 }
                 Came::Asleep => {
                     self.world.tasks[index].state = State::Asleep;
+                    if calls::writes_in_pieces(&mut self.world, index) {
+                        self.world.note(
+                            "a write of more than the pipe holds, which the kernel carries out in pieces",
+                        );
+                    }
                     return Ok(false);
                 }
                 Came::Spins => return Ok(false),
@@ -151,14 +176,14 @@ impl Machine {
         }
     }
 
-    /// Goes on from a stop that is no entry; whether the task runs again.
+    /// Handles a stop that is not the entry of a call; returns whether the task runs again.
     pub(super) fn follow(&mut self, index: usize, stop: Stop, to_exit: bool) -> Done<bool> {
         let tid = self.world.tid(index);
         let go = if to_exit { stops::resume_to_exit } else { stops::resume };
         match stop {
             Stop::Born { tid: child, vfork } => {
                 self.born(index, child)?;
-                // What it shares from now on is protected when it has returned.
+                // What it now shares is protected when the call returns.
                 let go = if self.world.process(index).protect_due { stops::resume_to_exit } else { go };
                 go(tid, 0).map_err(failed("resume"))?;
                 if vfork {
@@ -167,7 +192,7 @@ impl Machine {
                 }
             }
             Stop::Exec(former) => {
-                // The other threads are gone, and the one that called has its process's number.
+                // The other threads have ended, and the calling thread has taken the PID of its process.
                 if former != tid
                     && let Some(caller) = self.world.by_tid.get(&former).copied()
                 {
@@ -189,8 +214,16 @@ impl Machine {
                 self.protect_all(index, true)?;
                 go(tid, 0).map_err(failed("resume"))?;
             }
-            Stop::Signal(signal) => go(tid, self.deliver(index, signal)).map_err(failed("resume"))?,
+            Stop::Signal(signal) => {
+                let signal = self.deliver(index, signal);
+                if to_exit {
+                    go(tid, signal).map_err(failed("resume"))?;
+                } else {
+                    self.run(index, signal)?;
+                }
+            }
             Stop::Group(signal) if is_job_control(signal) => {
+                self.world.note("a process that a signal stopped");
                 self.world.tasks[index].state = State::Stopped;
                 stops::listen(tid).map_err(failed("listen"))?;
                 return Ok(false);
@@ -202,8 +235,8 @@ impl Machine {
         Ok(true)
     }
 
-    /// A signal that the kernel delivers where the task stands: its own fault, one that it sent to itself, or one
-    /// that it has just let through.
+    /// The signal to deliver instead of one that the kernel delivers: its own fault, one that it sent to itself, or one that
+    /// it has just unblocked.
     pub(super) fn deliver(&mut self, index: usize, signal: i32) -> i32 {
         if signal == libc::SIGSEGV && self.answer_counter(index).is_ok_and(|answered| answered) {
             return 0;
@@ -211,8 +244,7 @@ impl Machine {
         signal
     }
 
-    /// The task may have read the processor's time stamp counter, which it is not allowed to: it is told its
-    /// virtual time instead.
+    /// Emulates an instruction that reads the time stamp counter, which traps: it reads the virtual time.
     pub(super) fn answer_counter(&mut self, index: usize) -> io::Result<bool> {
         let tid = self.world.tid(index);
         let mut registers = Registers::of(tid)?;
@@ -225,7 +257,7 @@ impl Machine {
     }
 
     pub(super) fn born(&mut self, maker: usize, tid: Pid) -> Done {
-        // A thread is in its maker's process, a child in one of its own.
+        // A thread is in the process of its maker, a child is in its own.
         let is_thread =
             std::path::Path::new(&format!("/proc/{}/task/{tid}", self.world.process(maker).tid)).exists();
         let process = self.world.tasks[maker].process;
@@ -247,6 +279,9 @@ impl Machine {
             let same_memory = call.number == crate::sys::ptrace::arch::VFORK
                 || call.number == libc::SYS_clone && call.args[0] & libc::CLONE_VM as u64 != 0;
             self.world.inherited(maker, index, same_memory);
+            if self.world.tasks[process].catches_children {
+                self.world.received(process);
+            }
         }
         if let Some(at) = self.strangers.iter().position(|(stranger, _)| *stranger == tid) {
             self.strangers.remove(at);

@@ -1,0 +1,154 @@
+//! What the engine process does: sets up its namespace, carries out its task, and answers.
+
+use std::path::{Path, PathBuf};
+
+use super::engine::{Answer, Failure, Reply, Task};
+use super::findings::Search;
+use super::free::{self, FreeError};
+use super::limits::Command;
+use super::machine::{Machine, TracedError};
+use super::progress::{Progress, Watcher};
+use super::scratch::{ScratchError, Tree, read_tree};
+use super::search::Searcher;
+use crate::sys::ptrace::namespace::Numbers;
+use crate::sys::ptrace::start::StartTracedError;
+use crate::sys::task;
+use crate::wire::codec;
+use crate::wire::control::Sender;
+use crate::wire::handle::Fd;
+
+/// The body of the engine process.
+pub(super) fn engine(command: Command, what: Task, root: PathBuf, news: Sender<Progress>, stop: Fd) -> Reply {
+    let mut watcher = Watcher::new(Some(news), Some(stop));
+    let root = root.canonicalize().map_err(|error| (Failure::Other, error.to_string()))?;
+    let told = |error: WorkError| (error.kind(), chain(&error));
+    // Before the namespace, whose own shared memory hides a folder that lies there.
+    let template = match &command.directory {
+        Some(directory) => {
+            read_tree(directory, command.limits.folder).map_err(|error| told(WorkError::from(error)))?
+        }
+        None => Tree::new(),
+    };
+    if !matches!(what, Task::Trials(..)) {
+        let isolated = crate::process::in_namespace(&root, |numbers| {
+            let reply = work(&command, what.clone(), &root, template.clone(), Some(numbers), &mut watcher)
+                .map_err(told);
+            codec::encode(&reply).unwrap_or_default()
+        });
+        match isolated.map(|bytes| bytes.map(|bytes| codec::decode::<Reply>(&bytes))) {
+            Ok(None) => {}
+            Ok(Some(Ok(reply))) => return reply,
+            Ok(Some(Err(error))) => return Err((Failure::Other, chain(&error))),
+            Err(error) => return Err((Failure::Other, chain(&error))),
+        }
+    }
+    let _ = task::set_subreaper(true);
+    work(&command, what, &root, template, None, &mut watcher).map_err(told)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum WorkError {
+    #[error(transparent)]
+    Traced(#[from] TracedError),
+    #[error(transparent)]
+    Free(#[from] FreeError),
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+}
+
+impl WorkError {
+    fn kind(&self) -> Failure {
+        use std::io::ErrorKind::{NotFound, PermissionDenied};
+        match self {
+            Self::Traced(TracedError::Start(StartTracedError::Trace(_))) => Failure::NotAllowed,
+            Self::Traced(TracedError::Start(StartTracedError::Prepare("execve", error)))
+                if matches!(error.kind(), NotFound | PermissionDenied) =>
+            {
+                Failure::NoProgram
+            }
+            Self::Traced(TracedError::Scratch(error)) | Self::Scratch(error) => match error {
+                ScratchError::TooLarge { .. } | ScratchError::TooDeep { .. } => Failure::TooLarge,
+                _ => Failure::Other,
+            },
+            Self::Free(FreeError::Start(_)) => Failure::NoProgram,
+            _ => Failure::Other,
+        }
+    }
+}
+
+/// Carries out a task in this process. `numbers` chooses PIDs in the namespace, if there is one.
+fn work(
+    command: &Command,
+    what: Task,
+    root: &Path,
+    template: Tree,
+    numbers: Option<Numbers>,
+    watcher: &mut Watcher,
+) -> Result<Answer, WorkError> {
+    match what {
+        Task::Trials(trials, criteria) => {
+            let rates = free::trials(command, &trials, root, &template, watcher)?;
+            let checked = rates.outcomes.iter().map(|(outcome, _)| criteria.check(outcome, root));
+            let checked = checked.collect::<Result<_, _>>()?;
+            Ok(Answer::Rates(rates, checked))
+        }
+        Task::Peek(schedule) => {
+            let mut machine = tracer(command, root, template, numbers)?;
+            let peeked = super::peek::peek(&mut machine, &schedule)?;
+            Ok(match peeked {
+                Ok(peeked) => Answer::Peeked(Box::new(peeked)),
+                Err(departure) => Answer::Departed(departure),
+            })
+        }
+        Task::Search(search, criteria) => {
+            let mut machine = tracer(command, root, template, numbers)?;
+            let mut findings = Searcher::new(&mut machine, search, watcher).run()?;
+            machine.end_all()?;
+            drop(machine);
+            for found in &mut findings.outcomes {
+                found.checked = criteria.check(&found.outcome, root)?;
+            }
+            Ok(Answer::Findings(findings))
+        }
+        Task::Replay { schedule, expected, criteria } => {
+            let mut machine = tracer(command, root, template, numbers)?;
+            let replayed =
+                Searcher::new(&mut machine, Search::default(), watcher).replay(&schedule, &expected)?;
+            machine.end_all()?;
+            drop(machine);
+            Ok(match replayed {
+                Ok(mut found) => {
+                    found.checked = criteria.check(&found.outcome, root)?;
+                    Answer::Replayed(Box::new(found))
+                }
+                Err(departure) => Answer::Departed(departure),
+            })
+        }
+    }
+}
+
+fn tracer(
+    command: &Command,
+    root: &Path,
+    template: Tree,
+    numbers: Option<Numbers>,
+) -> Result<Machine, TracedError> {
+    // A stop costs a tenth of what it costs across processors.
+    if let Some(cpu) = task::allowed_cpus().ok().and_then(|cpus| {
+        let own = task::processor();
+        own.filter(|own| cpus.contains(own)).or_else(|| cpus.first().copied())
+    }) {
+        let _ = task::pin_to_cpu(cpu);
+    }
+    Machine::new(command, root.to_owned(), template, numbers)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
