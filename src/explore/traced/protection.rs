@@ -144,7 +144,8 @@ impl Machine {
         let args = self.world.call(index).args;
         let is_meant = args.iter().any(|arg| self.world.map_at(index, *arg).is_some());
         let ends = matches!(self.world.call(index).number, libc::SYS_exit | libc::SYS_exit_group);
-        if !is_meant && !(ends && !calls::robust_words(&self.world, index).is_empty()) {
+        let changes_robust = ends && !calls::robust_words(&self.world, index).is_empty();
+        if !is_meant && !changes_robust {
             return Ok(false);
         }
         self.open_at_entry(index)?;

@@ -251,7 +251,8 @@ mod tests {
 
     #[test]
     fn an_operand_in_memory_has_the_address_that_the_processor_computes() {
-        let known: [(&str, &[u8], &[(u64, u64)]); 16] = [
+        type Known = (&'static str, &'static [u8], &'static [(u64, u64)]);
+        let known: [Known; 16] = [
             ("mov [rip+0x10], eax", &[0x89, 0x05, 0x10, 0, 0, 0], &[(0x1016, 4)]),
             ("mov dword [rip+0x10], 1", &[0xc7, 0x05, 0x10, 0, 0, 0, 1, 0, 0, 0], &[(0x101a, 4)]),
             ("add dword [rip-6], 1", &[0x83, 0x05, 0xfa, 0xff, 0xff, 0xff, 1], &[(0x1001, 4)]),
