@@ -31,7 +31,7 @@ fn engine(command: Command, task: Task, watch: &mut dyn FnMut(&Progress)) -> Res
                 fault.hint("give the program's own folder with --dir DIR, or --dir empty")
             }
             EngineError::Failed { why: Failure::NoProgram, .. } => fault.hint(
-                "a name is looked up in PATH, and a path in the folder of --dir; for shell syntax use: -- sh -c '…'",
+                "check the spelling: a name is looked up in PATH, and a path in the folder of --dir; for shell syntax use: -- sh -c '…'",
             ),
             _ => match interrupt.received() {
                 Some(signal) => Fault::interrupted(signal),

@@ -29,7 +29,7 @@ const MOST_DIVERGENCES: u64 = 100;
 const SECOND: u64 = 800;
 
 /// How long the first execution may take after the search was asked to stop.
-const FIRST: Duration = Duration::from_secs(1);
+const FIRST: Duration = Duration::from_secs(3);
 /// How long witnesses are verified after the search was asked to stop.
 pub(super) const LAST: Duration = Duration::from_secs(3);
 
@@ -42,6 +42,8 @@ pub(super) struct Searcher<'a> {
     /// The number of executions of an earlier search.
     before: u64,
     divergences: u64,
+    /// Whether an execution has begun: there is always one, so that something is known.
+    has_begun: bool,
     begin: Instant,
     pub(super) watcher: &'a mut Watcher,
     /// The outcome of the last execution, the first outcome, and how many have been reported.
@@ -61,6 +63,7 @@ impl<'a> Searcher<'a> {
             sampled: 0,
             before: 0,
             divergences: 0,
+            has_begun: false,
             begin: Instant::now(),
             watcher,
             last: None,
@@ -183,6 +186,9 @@ impl<'a> Searcher<'a> {
     }
 
     fn is_within(&mut self) -> bool {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            return true;
+        }
         let carried_out = self.before + self.tally.schedules + self.tally.given_up;
         self.how.executions.is_none_or(|most| carried_out < most)
             && self.how.time.is_none_or(|time| self.begin.elapsed() < time)

@@ -58,14 +58,9 @@ enum WorkError {
 
 impl WorkError {
     fn kind(&self) -> Failure {
-        use std::io::ErrorKind::{NotFound, PermissionDenied};
         match self {
             Self::Traced(TracedError::Start(StartTracedError::Trace(_))) => Failure::NotAllowed,
-            Self::Traced(TracedError::Start(StartTracedError::Prepare("execve", error)))
-                if matches!(error.kind(), NotFound | PermissionDenied) =>
-            {
-                Failure::NoProgram
-            }
+            Self::Traced(TracedError::Command(_)) => Failure::NoProgram,
             Self::Traced(TracedError::Scratch(error)) | Self::Scratch(error) => match error {
                 ScratchError::TooLarge { .. } | ScratchError::TooDeep { .. } => Failure::TooLarge,
                 _ => Failure::Other,
