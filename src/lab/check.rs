@@ -6,15 +6,15 @@ use std::time::Instant;
 use super::answers::Answers;
 use super::card::Part;
 use super::files::Files;
-use super::grade::mark;
+use super::grade::Grader;
 use super::lang::Lang;
 use super::loaded::Lab;
 use super::mark::{LabMark, State};
 use super::question::{Answer, Kind};
 use super::run::RunError;
-use super::schedule;
 use super::score::compare;
 use super::truth::{measure, patience};
+use super::truths::Truths;
 use super::variant::Variant;
 use super::workplace::Submission;
 use crate::supervisor::Supervisor;
@@ -70,28 +70,31 @@ pub fn check(
     if !checked.faults.is_empty() {
         return Ok(checked);
     }
-    let key = truths(supervisor, lab, student, measurements, &mut checked)?;
+    let truths = Truths::default();
+    let key = key(supervisor, lab, student, measurements, &truths, &mut checked)?;
     if !checked.faults.is_empty() {
         return Ok(checked);
     }
-    for part in right_without_work(supervisor, lab, student)? {
+    let grader = Grader { supervisor, lab, lang: Lang::Zh, truths: &truths };
+    for part in right_without_work(&grader, student)? {
         checked.faults.push(format!("{student}: part `{part}` is right although nothing was done"));
     }
     let begin = Instant::now();
-    let solved = mark(supervisor, lab, student, Lang::Zh, &key, |_| true, |_| {})?;
+    let solved = grader.mark(student, &key, |_| true, |_| {})?;
     checked.seconds = begin.elapsed().as_secs_f64();
     unsolved(&solved, student, &mut checked);
     Ok(checked)
 }
 
 /// The parts that are right in a folder as it is started.
-fn right_without_work(supervisor: &Supervisor, lab: &Lab, student: &str) -> Result<Vec<String>, RunError> {
+fn right_without_work(grader: &Grader<'_>, student: &str) -> Result<Vec<String>, RunError> {
+    let lab = grader.lab;
     let starter = Submission { files: lab.starter(&lab.variant(student)), ..Submission::default() };
     // Most starters go wrong in one of the first random executions: only the others are explored further.
     let mut hasty = lab.clone();
     hasty.card.parts.iter_mut().for_each(|part| part.executions = Some(1));
     let right = |lab: &Lab, wanted: &dyn Fn(&str) -> bool| -> Result<Vec<String>, RunError> {
-        let marked = mark(supervisor, lab, student, Lang::En, &starter, wanted, |_| {})?;
+        let marked = Grader { lab, ..*grader }.mark(student, &starter, wanted, |_| {})?;
         let right = marked.parts.into_iter().filter(|part| part.state == State::Right);
         Ok(right.map(|part| part.id).collect())
     };
@@ -125,15 +128,16 @@ fn unsolved(solved: &LabMark, student: &str, checked: &mut Checked) {
     }
 }
 
-/// The key to a variant: every truth, measured, and the solution's programs.
+/// The key to a variant: every truth, measured and kept in `truths`, and the solution's programs.
 ///
 /// # Errors
 /// When nothing can be run here.
-pub fn truths(
+pub fn key(
     supervisor: &Supervisor,
     lab: &Lab,
     student: &str,
     measurements: u32,
+    truths: &Truths,
     checked: &mut Checked,
 ) -> Result<Submission, RunError> {
     let variant = lab.variant(student);
@@ -143,12 +147,12 @@ pub fn truths(
         let id = part.id();
         let found = match part.kind {
             Kind::Program => continue,
-            Kind::Schedule => match schedule::shortest(supervisor, part, &variant) {
-                Ok(Some((_, typed))) => Ok(Answer::Schedule(typed)),
+            Kind::Schedule => match truths.shortest(supervisor, part, &variant) {
+                Ok(Some(found)) => Ok(Answer::Schedule(found.typed)),
                 Ok(None) => Err("no schedule reaches the goal".to_owned()),
                 Err(error) => Err(error.to_string()),
             },
-            _ => repeated(supervisor, part, &material, &variant, measurements),
+            _ => repeated(supervisor, part, &material, &variant, measurements, truths),
         };
         match found {
             Ok(answer) => drop(answers.given.insert(id.to_owned(), answer)),
@@ -165,6 +169,7 @@ fn repeated(
     material: &Files,
     variant: &Variant,
     measurements: u32,
+    truths: &Truths,
 ) -> Result<Answer, String> {
     let mut first: Option<Answer> = None;
     for _ in 0..measurements.max(1) {
@@ -179,6 +184,7 @@ fn repeated(
         if compare(first, &measured, part.tolerance()).fraction < 1.0 {
             return Err(format!("measured {first} at first, and {} later", measured[0]));
         }
+        truths.learn(part, material, variant, measured);
     }
     match first {
         Some(Answer::Choose(word)) if part.kind == Kind::Choose && !part.options.contains(&word) => {

@@ -15,10 +15,35 @@ use crate::sys::clock::alarm;
 use crate::sys::epoll::ReadySet;
 use crate::sys::signal::Interrupt;
 
-/// Random executions before the search. They find most mistakes quickly.
+/// Random executions before a search for mistakes. They find most mistakes quickly.
 const RANDOM: u64 = 20;
 /// How long after its time limit a search is interrupted: it may be in the middle of an execution.
 const MARGIN: Duration = Duration::from_secs(3);
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Aim {
+    /// Every outcome: the truth of a prediction. The search has to end, so random executions would only add to it.
+    Outcomes {
+        /// The most executions.
+        executions: Option<u64>,
+    },
+    /// A schedule that goes wrong.
+    Mistakes {
+        /// The most executions.
+        executions: Option<u64>,
+    },
+}
+
+impl Aim {
+    fn search(self, time: Duration) -> Search {
+        let (random, executions) = match self {
+            Self::Outcomes { executions } => (0, executions),
+            Self::Mistakes { executions } => (RANDOM, executions),
+        };
+        Search { random, seed: 1, exhaustive: true, executions, time: Some(time), ..Search::default() }
+    }
+}
 
 /// A program could not be explored.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +85,7 @@ pub fn explore(
     argv: &[String],
     criteria: &Criteria,
     limits: &Limits,
-    executions: Option<u64>,
+    aim: Aim,
 ) -> Result<(Command, Findings), ExploreError> {
     let folder = Scratch::new()?;
     let place = folder.path().join("program");
@@ -68,14 +93,7 @@ pub fn explore(
     files.write(&place)?;
     let command = command(argv, Some(&place), limits);
     let time = Duration::from_secs_f64(limits.seconds);
-    let search = Search {
-        random: RANDOM,
-        seed: 1,
-        exhaustive: true,
-        executions,
-        time: Some(time),
-        ..Search::default()
-    };
+    let search = aim.search(time);
     let (stop, late) = (ReadySet::new()?, alarm(time + MARGIN)?);
     stop.add(late.as_fd(), 0)?;
     if let Some(interrupt) = Interrupt::installed() {

@@ -41,6 +41,8 @@ pub mod score;
 pub mod sheet;
 /// Measuring the truth.
 pub mod truth;
+/// The truths of one grading run.
+pub mod truths;
 /// Each student's own values.
 pub mod variant;
 /// Resolving the words of a command.

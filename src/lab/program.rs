@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::card::{Limits, Part, Test};
-use super::explore::{ExploreError, explore};
+use super::explore::{Aim, ExploreError, explore};
 use super::files::Files;
 use super::language::{Language, languages};
 use super::mark::{BadSchedule, BadStep, Bound, Note, PartMark, Reason, State, TestMark, Timing};
@@ -113,7 +113,8 @@ pub fn mark(marking: &Marking<'_>, part: &Part, mark: &mut PartMark) -> Result<(
         ..Criteria::default()
     };
     let begin = Instant::now();
-    match explore(marking.supervisor, &files, &argv, &criteria, &part.limits, part.executions) {
+    let aim = Aim::Mistakes { executions: part.executions };
+    match explore(marking.supervisor, &files, &argv, &criteria, &part.limits, aim) {
         Ok((command, findings)) => {
             let took = begin.elapsed().as_secs_f64();
             mark.times.push(Timing { what: "the search".into(), took, limit: part.limits.seconds });

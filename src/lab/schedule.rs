@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::card::Part;
 use super::mark::{Note, PartMark, State};
+use super::truths::Truths;
 use super::variant::Variant;
 use crate::explore::engine::{Divergence, ExecuteError, Point, execute};
 use crate::explore::gate::GateError;
@@ -120,7 +121,16 @@ fn goal(part: &Part) -> Option<Verdict> {
     Verdict::ALL.into_iter().find(|verdict| verdict.name() == goal)
 }
 
-/// The shortest schedule that reaches the goal: its switches, and how it is typed.
+/// The shortest schedule that reaches a goal.
+#[derive(Clone, Debug)]
+pub struct Shortest {
+    /// Its switches from one process to another.
+    pub switches: usize,
+    /// How it is typed.
+    pub typed: String,
+}
+
+/// Searches for the shortest schedule that reaches the goal; `None` if there is none.
 ///
 /// # Errors
 /// [`ScheduleError`].
@@ -128,7 +138,7 @@ pub fn shortest(
     supervisor: &Supervisor,
     part: &Part,
     variant: &Variant,
-) -> Result<Option<(usize, String)>, ScheduleError> {
+) -> Result<Option<Shortest>, ScheduleError> {
     let experiment = experiment(part, variant)?;
     let scratch = Scratch::new()?;
     let mut lab = experiment.gated(supervisor, scratch.path())?;
@@ -140,7 +150,10 @@ pub fn shortest(
         return Err(told(error));
     }
     let found = goal(part).and_then(|goal| tally.outcomes.remove(&goal));
-    Ok(found.map(|found| (found.cost.switches, crate::explore::schedule::runs(&found.cost.choices))))
+    Ok(found.map(|found| Shortest {
+        switches: found.cost.switches,
+        typed: crate::explore::schedule::runs(&found.cost.choices),
+    }))
 }
 
 fn told(error: ExecuteError<GateError>) -> ScheduleError {
@@ -157,6 +170,7 @@ fn told(error: ExecuteError<GateError>) -> ScheduleError {
 /// [`ScheduleError`].
 pub fn mark(
     supervisor: &Supervisor,
+    truths: &Truths,
     part: &Part,
     variant: &Variant,
     answer: &str,
@@ -187,7 +201,7 @@ pub fn mark(
         mark.notes.push(Note::NotReached { verdict: verdict.name().to_owned(), goal: goal.to_owned() });
         return Ok(());
     }
-    let shortest = shortest(supervisor, part, variant)?.map_or(switches, |(switches, _)| switches);
+    let shortest = truths.shortest(supervisor, part, variant)?.map_or(switches, |found| found.switches);
     let most = part.switches.unwrap_or(shortest).max(shortest);
     let fraction = if switches <= most { 1.0 } else { most.max(1) as f64 / switches as f64 };
     mark.score(fraction);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::card::{Limits, Part};
-use super::explore::{ExploreError, explore};
+use super::explore::{Aim, ExploreError, explore};
 use super::files::Files;
 use super::question::{Answer, Kind, Malformed};
 use super::run::{Cut, Job, Ran, RunError, Step, run};
@@ -165,7 +165,8 @@ fn by_exploration(
     let argv = resolved(&variant.fill_all(&part.explore));
     let criteria = Criteria::default();
     let limits = Limits { seconds: patience(part), ..part.limits };
-    let (_, findings) = explore(supervisor, material, &argv, &criteria, &limits, part.executions)?;
+    let aim = Aim::Outcomes { executions: part.executions };
+    let (_, findings) = explore(supervisor, material, &argv, &criteria, &limits, aim)?;
     if !findings.ended {
         let why =
             findings.uncontrolled.keys().next().cloned().unwrap_or_else(|| "too many schedules".to_owned());

@@ -352,6 +352,10 @@ fn the_formats_of_autograders_are_those_that_they_publish() {
 
 fn many_submissions_are_marked_as_each_alone() {
     let place = place("lab-all");
+    let log = place.path().join("measured");
+    let command = format!("echo once >> '{}'; echo $(({{{{n}}}} + {{{{n}}}}))", log.display());
+    let card = CARD.replace("echo $(({{n}} + {{n}}))", &command).replace("n = [2, 3, 4]", "n = [2]");
+    std::fs::write(place.path().join("labs/tiny/lab.toml"), card).unwrap();
     for (name, answer) in [("ada", "4"), ("bob", "6"), ("=eve", "8")] {
         hand_in(&place, &format!("all/{name}"), &[("answers.toml", &format!("sum = {answer}\n"))]);
     }
@@ -359,6 +363,8 @@ fn many_submissions_are_marked_as_each_alone() {
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines[0], "student,score,max,sum,all,add,note");
     assert_eq!(lines.len(), 4, "{table}");
+    let measured = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(measured.lines().count(), 1, "the same truth is measured once for all who are asked for it");
     for name in ["ada", "bob"] {
         let alone = json(
             &lab(&place, &["grade", "tiny", "--student", name, &format!("all/{name}")]).output().unwrap(),

@@ -8,7 +8,8 @@ use super::context::{Context, cannot_run, supervisor};
 use crate::cli::fault::Fault;
 use crate::cli::output::{Finding, Format, json, width};
 use crate::cli::progress::Progress;
-use crate::lab::grade::mark;
+use crate::lab::grade::Grader;
+use crate::lab::truths::Truths;
 use crate::lab::workplace::Submission;
 use crate::report::lab::text;
 
@@ -43,7 +44,9 @@ pub(super) fn answer(context: &Context, args: &CheckArgs) -> Result<(String, Fin
     let mut bar = Progress::new();
     let (mut begun, all) = (0, lab.card.parts.len() as u64);
     let wanted = |id: &str| args.part.as_deref().is_none_or(|part| part == id);
-    let marked = mark(&supervisor, &lab, &student, context.lang, &submission, wanted, |id| {
+    let truths = Truths::default();
+    let grader = Grader { supervisor: &supervisor, lab: &lab, lang: context.lang, truths: &truths };
+    let marked = grader.mark(&student, &submission, wanted, |id| {
         bar.count(begun, all, id);
         begun += 1;
     });

@@ -11,14 +11,14 @@ use super::context::{Context, cannot_run, supervisor};
 use crate::cli::fault::Fault;
 use crate::cli::output::{Finding, json};
 use crate::cli::progress::Progress;
-use crate::lab::grade::mark;
+use crate::lab::grade::Grader;
 use crate::lab::loaded::Lab;
 use crate::lab::mark::LabMark;
+use crate::lab::truths::Truths;
 use crate::lab::workplace::Submission;
 use crate::report::lab::csv;
 use crate::report::lab::exercism::Exercism;
 use crate::report::lab::gradescope::Gradescope;
-use crate::supervisor::Supervisor;
 use crate::sys::signal::Interrupt;
 
 #[derive(Args, Debug)]
@@ -71,7 +71,9 @@ pub(super) fn answer(context: &Context, args: &GradeArgs) -> Result<(String, Fin
             .hint("give the submitted folder"));
     }
     let supervisor = supervisor()?;
-    let marked = grade(&supervisor, context, &lab, &args.submission, &student)?;
+    let truths = Truths::default();
+    let grader = Grader { supervisor: &supervisor, lab: &lab, lang: context.lang, truths: &truths };
+    let marked = grade(&grader, &args.submission, &student)?;
     Ok((form(&marked, context, args.format), Finding::Right))
 }
 
@@ -83,16 +85,9 @@ fn form(marked: &LabMark, context: &Context, form: FormArg) -> String {
     }
 }
 
-fn grade(
-    supervisor: &Supervisor,
-    context: &Context,
-    lab: &Lab,
-    folder: &Path,
-    student: &str,
-) -> Result<LabMark, Fault> {
-    let submission = Submission::read(folder, lab, context.lang);
-    mark(supervisor, lab, student, context.lang, &submission, |_| true, |_| {})
-        .map_err(|error| cannot_run(&error))
+fn grade(grader: &Grader<'_>, folder: &Path, student: &str) -> Result<LabMark, Fault> {
+    let submission = Submission::read(folder, grader.lab, grader.lang);
+    grader.mark(student, &submission, |_| true, |_| {}).map_err(|error| cannot_run(&error))
 }
 
 /// Marks one folder per student, several at a time.
@@ -114,6 +109,7 @@ fn grade_all(context: &Context, lab: &Lab, all: &Path, args: &GradeArgs) -> Resu
         args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let bar = Mutex::new(Progress::new());
+    let truths = Truths::default();
     let results: Mutex<Vec<Option<Result<LabMark, Fault>>>> =
         Mutex::new(folders.iter().map(|_| None).collect());
     std::thread::scope(|scope| {
@@ -123,8 +119,11 @@ fn grade_all(context: &Context, lab: &Lab, all: &Path, args: &GradeArgs) -> Resu
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(folder) = folders.get(at) else { break };
                     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    let marked =
-                        supervisor().and_then(|supervisor| grade(&supervisor, context, lab, folder, &name));
+                    let marked = supervisor().and_then(|supervisor| {
+                        let grader =
+                            Grader { supervisor: &supervisor, lab, lang: context.lang, truths: &truths };
+                        grade(&grader, folder, &name)
+                    });
                     if let Ok(mut results) = results.lock() {
                         results[at] = Some(marked);
                     }

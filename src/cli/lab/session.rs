@@ -7,7 +7,7 @@ use crate::cli::fault::Fault;
 use crate::lab::answers::{self, told, unfit};
 use crate::lab::card::Part;
 use crate::lab::files::read_file;
-use crate::lab::grade::mark;
+use crate::lab::grade::Grader;
 use crate::lab::lang::Lang;
 use crate::lab::loaded::Lab;
 use crate::lab::mark::{LabMark, PartMark, State};
@@ -15,6 +15,7 @@ use crate::lab::program::names;
 use crate::lab::progress::{Done, publish};
 use crate::lab::question::{Answer, Kind};
 use crate::lab::sheet::Section;
+use crate::lab::truths::Truths;
 use crate::lab::variant::Variant;
 use crate::lab::workplace::{Submission, with_answer};
 use crate::report::lab::{page, text};
@@ -119,16 +120,13 @@ impl Session<'_> {
             self.write(&id, &answer)?;
             submission.answers.given.insert(id.clone(), answer);
         }
-        let marked: LabMark = mark(
-            &self.supervisor,
-            &self.lab,
-            &self.student,
-            self.lang(),
-            &submission,
-            |one| one == id,
-            |_| {},
-        )
-        .map_err(|error| cannot_run(&error))?;
+        // Each attempt is compared with a measurement of its own.
+        let truths = Truths::default();
+        let grader =
+            Grader { supervisor: &self.supervisor, lab: &self.lab, lang: self.lang(), truths: &truths };
+        let marked: LabMark = grader
+            .mark(&self.student, &submission, |one| one == id, |_| {})
+            .map_err(|error| cannot_run(&error))?;
         self.done = self.context.record(&self.lab, &self.folder, &marked)?;
         let nothing = PartMark::open(&id, &id, Kind::Choose, 0);
         Ok(marked.parts.into_iter().next().unwrap_or(nothing))

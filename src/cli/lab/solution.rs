@@ -8,8 +8,9 @@ use clap::Args;
 use super::context::{Context, cannot_run, supervisor, user};
 use crate::cli::fault::Fault;
 use crate::cli::output::{Finding, width};
-use crate::lab::check::{Checked, truths};
+use crate::lab::check::{self, Checked};
 use crate::lab::question::Kind;
+use crate::lab::truths::Truths;
 use crate::report::lab::page::page;
 
 #[derive(Args, Debug)]
@@ -51,7 +52,8 @@ pub(super) fn answer(context: &Context, args: &SolutionArgs) -> Result<(String, 
     let student =
         args.student.clone().or_else(|| folder.map(|folder| context.student(&folder))).unwrap_or_else(user);
     let mut checked = Checked::default();
-    let key = truths(&supervisor()?, &lab, &student, 1, &mut checked).map_err(|error| cannot_run(&error))?;
+    let key = check::key(&supervisor()?, &lab, &student, 1, &Truths::default(), &mut checked)
+        .map_err(|error| cannot_run(&error))?;
     let variant = lab.variant(&student);
     let sheet = lab.sheet(lang);
     let mut text = format!("{} ({student})\n\n", variant.fill(&sheet.title));

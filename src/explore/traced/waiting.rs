@@ -29,7 +29,8 @@ impl Machine {
     pub(super) fn next_of(&mut self, index: usize) -> Done<Came> {
         let tid = self.world.tid(index);
         let may_sleep = self.world.tasks[index].plan.as_ref().is_some_and(|plan| plan.act == Act::MaySleep);
-        let began = processor_time(tid);
+        // Asked for only once the task has not stopped for a while: reading it costs more than most waits.
+        let mut began = None;
         let (mut looks, mut asleep) = (0, 0);
         loop {
             if let Some(at) = self.strangers.iter().position(|(stranger, _)| *stranger == tid) {
@@ -54,9 +55,12 @@ impl Machine {
                         std::thread::yield_now();
                     }
                     asleep = if is_asleep(tid) { asleep + 1 } else { 0 };
-                    let used = processor_time(tid).saturating_sub(began);
-                    if is_patient && used > Duration::from_secs(self.world.limits.spin_seconds) {
-                        return Ok(Came::Spins);
+                    if is_patient {
+                        let used = processor_time(tid);
+                        let used = used.saturating_sub(*began.get_or_insert(used));
+                        if used > Duration::from_secs(self.world.limits.spin_seconds) {
+                            return Ok(Came::Spins);
+                        }
                     }
                 }
             }

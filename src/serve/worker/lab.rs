@@ -7,7 +7,7 @@ use super::update::{Update, WorkerError};
 use crate::lab::answers::{self, Answers, form, told, unfit};
 use crate::lab::card::Part;
 use crate::lab::files::read_file;
-use crate::lab::grade::mark;
+use crate::lab::grade::Grader;
 use crate::lab::lang::Lang;
 use crate::lab::loaded::Lab;
 use crate::lab::mark::{PartMark, State};
@@ -16,6 +16,7 @@ use crate::lab::progress::{Done, Store, publish};
 use crate::lab::question::{Answer, Kind};
 use crate::lab::schedule;
 use crate::lab::sheet::Section;
+use crate::lab::truths::Truths;
 use crate::lab::variant::Variant;
 use crate::lab::workplace::{Submission, student_of, with_answer};
 use crate::report::lab::told::details;
@@ -169,8 +170,10 @@ impl CardTable {
             None => Submission::default(),
         };
         submission.answers = self.answers.clone();
-        let marked =
-            mark(&self.supervisor, &self.lab, &self.student, self.lang, &submission, |one| one == id, |_| {});
+        let truths = Truths::default();
+        let grader =
+            Grader { supervisor: &self.supervisor, lab: &self.lab, lang: self.lang, truths: &truths };
+        let marked = grader.mark(&self.student, &submission, |one| one == id, |_| {});
         self.busy = None;
         let marked = marked?;
         if let Some(store) = &self.store {
