@@ -8,6 +8,7 @@ use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use crate::sys::robust::ThisThread;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::Ordering;
 
 /// The PID of the process that poisoned the lock; 0 if it is clean.
@@ -95,22 +96,32 @@ impl<'a> Hold<'a> {
     pub(super) fn panics(&self) -> bool {
         self.was_panicking == 0 && std::thread::panicking()
     }
+}
 
-    /// Whether this is the process that took the lock, and not a copy of it.
+impl Hold<'_> {
+    /// Releases the lock; if this is the process that took it, and no panic began since, not before `last` has run.
     #[inline(always)]
-    pub(super) fn is_own(&self) -> bool {
-        self.shared.lock().is_own()
+    pub(super) fn release_after(self, last: impl FnOnce(&Self)) {
+        let hold = ManuallyDrop::new(self);
+        hold.end(last);
+    }
+
+    #[inline(always)]
+    fn end(&self, last: impl FnOnce(&Self)) {
+        let Some(thread) = self.shared.lock().own_holder() else { return };
+        if self.panics() {
+            self.set_poison();
+        } else {
+            last(self);
+        }
+        self.shared.lock().finish();
+        self.shared.lock().unlock(thread);
     }
 }
 
 impl Drop for Hold<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        let Some(thread) = self.shared.lock().own_holder() else { return };
-        if self.panics() {
-            self.set_poison();
-        }
-        self.shared.lock().finish();
-        self.shared.lock().unlock(thread);
+        self.end(|_| {});
     }
 }

@@ -12,7 +12,7 @@
 //! its memory mapped forever if a lock in it is still held when it is dropped.
 #![expect(unsafe_code, reason = "links locks into the list that the kernel follows")]
 
-use super::robust_mutex::{Held, LockError, OWNER, lock, release, try_lock_as};
+use super::robust_mutex::{Held, LockError, OWNER, lock, release, try_lock_as, try_word};
 use crate::shm::region::Words;
 use crate::shm::word::{Word32, Word64};
 use crate::sys::pid::Pid;
@@ -21,9 +21,13 @@ use crate::sys::robust::{Links, ThisThread};
 use std::sync::atomic::{Ordering, compiler_fence};
 
 /// The lock in shared memory.
+///
+/// The words that others look at while they wait end a cache line, and what only the holder accesses begins the next
+/// one, so that the others do not delay it.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub(crate) struct LinkedLock {
+    _unused: [Word64; 7],
     words: [Word32; 2],
     links: Links,
     /// The PID of the holder, and above it where it has mapped the lock; 0 while it does not use what the lock guards.
@@ -54,9 +58,17 @@ impl LinkedLock {
     /// The fast path: takes the lock if it is free, no thread waits for it or died with it, and this thread is known.
     #[inline(always)]
     pub(super) fn try_lock(&self) -> Option<ThisThread> {
-        let thread = ThisThread::known().filter(|thread| thread.is_linkable(&self.links))?;
-        self.link(thread, try_lock_as(thread, &self.words)?);
-        Some(thread)
+        let thread = ThisThread::known()?;
+        if let Some(entry) = thread.only_entry(&self.links) {
+            // Nothing is announced and nothing linked, as almost always.
+            // SAFETY: the memory stays mapped while the lock is held (see above).
+            return unsafe { thread.take_only(entry, || try_word(thread, &self.words)) }.then_some(thread);
+        }
+        if thread.is_linkable(&self.links) {
+            self.link(thread, try_lock_as(thread, &self.words)?);
+            return Some(thread);
+        }
+        None
     }
 
     /// The lock stays announced until another one is, or until it is released.
@@ -98,6 +110,9 @@ impl LinkedLock {
     /// Releases the lock, which the calling thread holds.
     #[inline(always)]
     pub(super) fn unlock(&self, thread: ThisThread) {
+        if thread.release_only(&self.links, || release(&self.words)) {
+            return;
+        }
         let announced = thread.announce_again(&self.words[0]);
         thread.unlink(&self.links);
         release(&self.words);

@@ -10,7 +10,7 @@ use super::patience::Interrupt;
 use super::shared::{DATA, Kind, Shared};
 use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
-use crate::wire::codec::{self, Message};
+use crate::wire::codec::{self, Message, number};
 use crate::wire::scratch::with_buffer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -29,8 +29,9 @@ const CURRENT: usize = 1;
 const SECOND: u64 = 1 << 63;
 /// A value up to this size lies in mapped memory.
 const SMALL: usize = 1792;
-/// A value up to this size is one word.
+/// A value up to this size is one word: one of these two, beside [`CURRENT`].
 const TINY: usize = 8;
+const TINIES: usize = 2;
 const SMALLS: usize = 2 * SMALL;
 
 /// A value that processes share, guarded by a lock that a killed holder cannot keep.
@@ -109,8 +110,16 @@ impl<T: Message> Mutex<T> {
     pub fn lock(&self) -> Result<MutexGuard<'_, T>, MutexError<MutexGuard<'_, T>>> {
         match self.try_take() {
             Some(guard) => Ok(guard),
-            None => self.lock_until(Deadline::NEVER),
+            None => *self.lock_boxed(),
         }
+    }
+
+    /// The slow path. A result that both paths wrote to one place in memory would be read from there, and a processor
+    /// waits for words that were stored one by one before it can load them together.
+    #[cold]
+    #[inline(never)]
+    fn lock_boxed(&self) -> Box<Result<MutexGuard<'_, T>, MutexError<MutexGuard<'_, T>>>> {
+        Box::new(self.lock_until(Deadline::NEVER))
     }
 
     /// The fast path.
@@ -185,6 +194,7 @@ fn sizes(limit: u64) -> Option<(u64, usize)> {
     (1..=MAX_VALUE_LIMIT).contains(&limit).then_some((SMALLS as u64 + 2 * limit, SMALLS))
 }
 
+/// Where a value of more than one word is.
 #[inline(always)]
 fn place(shared: &Shared, second: bool, len: usize) -> u64 {
     if len <= SMALL {
@@ -197,20 +207,29 @@ fn place(shared: &Shared, second: bool, len: usize) -> u64 {
 fn load<T: Message>(shared: &Shared) -> Result<T, UnreadableValue> {
     let current = shared.word(CURRENT).load(Ordering::Relaxed);
     let (second, len) = (current & SECOND != 0, current & !SECOND);
-    if len > shared.parameter {
-        return Err(UnreadableValue::Corrupt("the value is longer than the limit"));
+    if len > TINY as u64 {
+        return load_long(shared, len, second);
     }
-    let (len, at) = (len as usize, place(shared, second, len as usize));
-    if len <= TINY {
-        // No buffer for a number; by the word, as it was written.
-        let word = shared.region().word(at as usize).load(Ordering::Relaxed).to_ne_bytes();
-        return Ok(codec::decode(&word[..len])?);
+    let len = len as usize;
+    let word = shared.word(TINIES + usize::from(second)).load(Ordering::Relaxed);
+    match number::from_word(word, len) {
+        Some(value) => Ok(value),
+        None => load_short(&word.to_le_bytes()[..len]),
     }
-    load_long(shared, len, at)
 }
 
 #[inline(never)]
-fn load_long<T: Message>(shared: &Shared, len: usize, at: u64) -> Result<T, UnreadableValue> {
+fn load_short<T: Message>(bytes: &[u8]) -> Result<T, UnreadableValue> {
+    Ok(codec::decode(bytes)?)
+}
+
+#[inline(never)]
+fn load_long<T: Message>(shared: &Shared, len: u64, second: bool) -> Result<T, UnreadableValue> {
+    if len > shared.parameter {
+        return Err(UnreadableValue::Corrupt("the value is longer than the limit"));
+    }
+    let len = len as usize;
+    let at = place(shared, second, len);
     with_buffer(|bytes| {
         if len <= SMALL {
             shared.region().append_to(bytes, at as usize, len);
@@ -224,7 +243,37 @@ fn load_long<T: Message>(shared: &Shared, len: usize, at: u64) -> Result<T, Unre
 }
 
 /// Writes the value to the place that is not valid, and makes it the valid one.
+#[inline(always)]
 fn store<T: Message>(shared: &Shared, value: &T) -> Result<(), StoreError> {
+    match number::to_word(value) {
+        Some((word, len)) if shared.word(CURRENT).load(Ordering::Relaxed) & !SECOND <= TINY as u64 => {
+            store_word(shared, word, len as u64)
+        }
+        _ => store_any(shared, value),
+    }
+}
+
+/// The same for a value of one word that replaces such a value.
+#[inline(always)]
+fn store_word(shared: &Shared, word: u64, size: u64) -> Result<(), StoreError> {
+    let limit = shared.parameter;
+    if size > limit {
+        return Err(StoreError::TooLarge { size, limit });
+    }
+    let second = shared.word(CURRENT).load(Ordering::Relaxed) & SECOND == 0;
+    shared.word(TINIES + usize::from(second)).store(word, Ordering::Relaxed);
+    make_valid(shared, size, second);
+    Ok(())
+}
+
+/// The one store that counts: release, after the bytes.
+#[inline(always)]
+fn make_valid(shared: &Shared, size: u64, second: bool) {
+    shared.word(CURRENT).store(size | if second { SECOND } else { 0 }, Ordering::Release);
+}
+
+#[inline(never)]
+fn store_any<T: Message>(shared: &Shared, value: &T) -> Result<(), StoreError> {
     with_buffer(|bytes| {
         codec::encode_into(value, bytes)?;
         store_bytes(shared, bytes)
@@ -244,14 +293,13 @@ fn store_bytes(shared: &Shared, bytes: &[u8]) -> Result<(), StoreError> {
     if bytes.len() <= TINY {
         let mut word = [0; TINY];
         word[..bytes.len()].copy_from_slice(bytes);
-        shared.region().word(at as usize).store(u64::from_ne_bytes(word), Ordering::Relaxed);
+        shared.word(TINIES + usize::from(second)).store(u64::from_le_bytes(word), Ordering::Relaxed);
     } else if bytes.len() <= SMALL {
         shared.region().put(at as usize, bytes);
     } else {
         shared.region().write(bytes, at)?;
     }
-    // The one store that counts: release, after the bytes.
-    shared.word(CURRENT).store(size | if second { SECOND } else { 0 }, Ordering::Release);
+    make_valid(shared, size, second);
     if old & !SECOND > SMALL as u64 {
         let (offset, len) = (place(shared, !second, SMALL + 1), (old & !SECOND).min(limit));
         let _ = shared.region().release(offset, len);
@@ -317,14 +365,12 @@ impl<T: Message> DerefMut for MutexGuard<'_, T> {
 impl<T: Message> Drop for MutexGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(hold) = self.hold.take()
-            && self.changed != 0
-            && hold.is_own()
-            && !hold.panics()
-            && store(&self.mutex.shared, &self.value).is_err()
-        {
-            hold.set_poison();
-        }
+        let Some(hold) = self.hold.take() else { return };
+        hold.release_after(|hold| {
+            if self.changed != 0 && store(&self.mutex.shared, &self.value).is_err() {
+                hold.set_poison();
+            }
+        });
     }
 }
 

@@ -41,9 +41,11 @@ pub(super) const WAITERS: u32 = 0x8000_0000;
 pub(super) const OWNER_DIED: u32 = 0x4000_0000;
 pub(super) const OWNER: u32 = 0x3FFF_FFFF;
 
-/// How often the lock is tried before sleeping: about the time that a small critical section
-/// of another processor takes.
-const SPINS: u32 = 100;
+/// How long the lock is looked at before sleeping, in turns of a loop that does nothing: the time that some small
+/// critical sections of another processor take.
+const SPINS: u32 = 200;
+/// The longest time between two looks.
+const MOST_PAUSE: u32 = 32;
 /// A sleeper looks at the lock this often even if it is not woken.
 const LOOK_AGAIN: Duration = Duration::from_millis(if cfg!(test) { NEVER_IN_A_TEST } else { 10 });
 /// So that the tests see a wake-up that was lost.
@@ -87,13 +89,18 @@ pub(crate) fn try_lock(words: &[Word32; 2]) -> Option<Held<'_>> {
 /// The same for a thread that knows itself.
 #[inline(always)]
 pub(super) fn try_lock_as(thread: ThisThread, words: &[Word32; 2]) -> Option<Held<'_>> {
-    let word = &words[0];
-    let announced = thread.announce(word)?;
-    if word.compare_exchange(0, own_tid(thread), Ordering::Acquire, Ordering::Relaxed).is_ok() {
+    let announced = thread.announce(&words[0])?;
+    if try_word(thread, words) {
         return Some(Held { words, announced });
     }
     announced.withdraw();
     None
+}
+
+/// The exchange alone, of a word that the thread has announced.
+#[inline(always)]
+pub(super) fn try_word(thread: ThisThread, words: &[Word32; 2]) -> bool {
+    words[0].compare_exchange(0, own_tid(thread), Ordering::Acquire, Ordering::Relaxed).is_ok()
 }
 
 /// Takes the lock, however long that takes until the deadline.
@@ -118,8 +125,10 @@ pub(crate) fn lock(words: &[Word32; 2], deadline: Deadline) -> Result<Locked<'_>
                 return Ok(Locked { held: Held { words, announced }, owner_died: seen & OWNER_DIED != 0 });
             }
         } else if spins < most_spins() {
-            spins += 1;
-            std::hint::spin_loop();
+            // Less and less often: each look takes the word's cache line from the holder.
+            let pause = (spins + 1).min(MOST_PAUSE);
+            (0..pause).for_each(|_| std::hint::spin_loop());
+            spins += pause;
         } else if deadline.is_over() {
             // A wake-up that was meant for this thread goes on to another.
             word.wake_one();

@@ -4,8 +4,8 @@
 //! 0    magic, kind, PID namespace, parameter     never changes
 //! 64   the brief lock                            of primitives that have a roster
 //! 128  the linked lock                           of primitives that are held
-//! 192  words                                     each primitive's own
-//! 256  data                                      each primitive's own
+//! 256  words                                     each primitive's own
+//! 384  data                                      each primitive's own
 //! ```
 //!
 //! It travels as one descriptor, in the arguments or the result of a child.
@@ -26,9 +26,9 @@ const MAGIC: u64 = u64::from_le_bytes(*b"proclabS");
 const HEADER: usize = 32;
 pub(super) const BRIEF_LOCK: usize = 64;
 const LINKED_LOCK: usize = 128;
-const WORDS: usize = 192;
+const WORDS: usize = 256;
 /// Where a primitive's own data begins.
-pub(super) const DATA: usize = 256;
+pub(super) const DATA: usize = 384;
 
 /// What a piece of memory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

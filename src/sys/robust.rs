@@ -44,6 +44,9 @@ pub const MAX_LINKED: usize = 512;
 /// A pointer of the list: to the next entry, or to the structure itself at the end.
 type Link = AtomicPtr<libc::c_void>;
 
+/// The entry of a lock in the list.
+pub(crate) type Entry = Link;
+
 /// Space next to a lock for its list entry, which is at the same offset as in the C library's own mutexes.
 #[derive(Debug)]
 #[repr(C)]
@@ -287,6 +290,63 @@ impl ThisThread {
         linked.before(at + 1, head).store(next.cast_mut().cast(), Ordering::Relaxed);
         (at + 1..count).for_each(|above| linked.entries[above - 1].set(linked.entries[above].get()));
         linked.count.set(count - 1);
+    }
+
+    /// The entry of the lock whose room this is, if the thread has announced nothing and linked nothing.
+    #[inline(always)]
+    pub(crate) fn only_entry<'a>(&self, links: &'a Links) -> Option<&'a Entry> {
+        let head = self.head();
+        // An empty list points to itself. Then nothing of ours is in it.
+        let is_free = head.list_op_pending.load(Ordering::Relaxed).is_null()
+            && std::ptr::eq(head.list.load(Ordering::Relaxed), self.head.cast());
+        self.entry(links).filter(|_| is_free)
+    }
+
+    /// Announces the lock of this [only entry](Self::only_entry), takes it, and links it; false if it is not free.
+    ///
+    /// # Safety
+    /// As [`Self::link`].
+    #[inline(always)]
+    pub(crate) unsafe fn take_only(self, entry: &Entry, take: impl FnOnce() -> bool) -> bool {
+        let (head, linked) = (self.head(), self.linked());
+        let address = std::ptr::from_ref(entry).cast_mut();
+        // The kernel computes the address of a word from its entry's, here as well as in the list.
+        head.list_op_pending.store(address.cast(), Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        if !take() {
+            compiler_fence(Ordering::SeqCst);
+            head.list_op_pending.store(null_mut(), Ordering::Relaxed);
+            return false;
+        }
+        entry.store(self.head.cast_mut().cast(), Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        head.list.store(address.cast(), Ordering::Relaxed);
+        linked.entries[0].set(address);
+        linked.count.set(1);
+        compiler_fence(Ordering::SeqCst);
+        true
+    }
+
+    /// The opposite, if that lock still is the only one and announced; otherwise false, and nothing has happened.
+    #[inline(always)]
+    pub(crate) fn release_only(self, links: &Links, release: impl FnOnce()) -> bool {
+        let (head, linked) = (self.head(), self.linked());
+        let Some(address) = self.entry(links).map(|entry| std::ptr::from_ref(entry).cast_mut().cast()) else {
+            return false;
+        };
+        let is_only = linked.count.get() == 1
+            && std::ptr::eq(head.list.load(Ordering::Relaxed), address)
+            && std::ptr::eq(head.list_op_pending.load(Ordering::Relaxed), address);
+        if is_only {
+            compiler_fence(Ordering::SeqCst);
+            head.list.store(self.head.cast_mut().cast(), Ordering::Relaxed);
+            linked.count.set(0);
+            compiler_fence(Ordering::SeqCst);
+            release();
+            compiler_fence(Ordering::SeqCst);
+            head.list_op_pending.store(null_mut(), Ordering::Relaxed);
+        }
+        is_only
     }
 
     /// Announces `word`, which is linked, if it is not announced still.

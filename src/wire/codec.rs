@@ -13,6 +13,7 @@
 //! This is the only file that uses `bincode`, so replacing it changes only one file.
 
 mod audit;
+pub(crate) mod number;
 mod trial;
 
 use super::panics::without_panic;
