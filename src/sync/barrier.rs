@@ -124,7 +124,7 @@ impl Barrier {
     /// # Errors
     /// [`BarrierError`].
     pub fn wait(&self) -> Result<BarrierPass, BarrierError> {
-        self.wait_until(Deadline::NEVER, || {})
+        self.wait_until(Deadline::NEVER, None::<fn()>)
     }
 
     /// Like [`Self::wait`], but waits for at most `timeout`; after that the barrier breaks.
@@ -143,7 +143,7 @@ impl Barrier {
     /// # Errors
     /// [`BarrierError`].
     pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierPass, BarrierError> {
-        self.wait_until(Deadline::after(timeout), || {})
+        self.wait_until(Deadline::after(timeout), None::<fn()>)
     }
 
     /// Waits until all threads have arrived. The last one runs `action` before any of them passes. If `action` panics, the
@@ -160,7 +160,7 @@ impl Barrier {
     /// # Errors
     /// [`BarrierError`].
     pub fn wait_with(&self, action: impl FnOnce()) -> Result<BarrierPass, BarrierError> {
-        self.wait_until(Deadline::NEVER, action)
+        self.wait_until(Deadline::NEVER, Some(action))
     }
 
     /// As [`Self::wait_with`], for up to `timeout`; after that the barrier breaks.
@@ -180,10 +180,14 @@ impl Barrier {
         timeout: Duration,
         action: impl FnOnce(),
     ) -> Result<BarrierPass, BarrierError> {
-        self.wait_until(Deadline::after(timeout), action)
+        self.wait_until(Deadline::after(timeout), Some(action))
     }
 
-    fn wait_until(&self, deadline: Deadline, action: impl FnOnce()) -> Result<BarrierPass, BarrierError> {
+    fn wait_until(
+        &self,
+        deadline: Deadline,
+        action: Option<impl FnOnce()>,
+    ) -> Result<BarrierPass, BarrierError> {
         let (coming, is_leader, index) = {
             let table = self.table()?;
             match table.get(BROKEN) {
@@ -193,13 +197,18 @@ impl Barrier {
             let round = table.get(ROUND);
             let here = table.live().filter(|seen| seen.state == WAITS && seen.extra == round).count();
             let is_leader = here + 1 == self.parties();
+            if is_leader && action.is_none() {
+                // It has nothing to wait for, so it needs no entry.
+                pass(&table, round);
+                return Ok(BarrierPass { is_leader, index: here });
+            }
             let place = table.enter(if is_leader { LEADS } else { WAITS }, round)?;
             if is_leader {
                 table.set(ROUND, round + 1);
             }
             (Coming { barrier: self, place, round }, is_leader, here)
         };
-        if is_leader {
+        if let Some(action) = action.filter(|_| is_leader) {
             // If it panics, dropping the entry breaks the barrier.
             action();
             coming.pass()?;
@@ -278,9 +287,13 @@ impl Barrier {
     fn table(&self) -> Result<Table<'_>, WaitError> {
         let table = Table::lock(&self.shared)?;
         let passed = table.get(PASSED);
+        // A process that ended while it let the others pass.
+        if table.get(ROUND) < passed {
+            table.set(ROUND, passed);
+        }
         let dead: Vec<Seen> = table.dead().collect();
         // A leader that ended while it let the others pass, or a process that ended while it broke the barrier.
-        let left = table.live().filter(|seen| seen.state == WAITS && seen.extra < passed);
+        let left = table.live().filter(|seen| seen.state == WAITS && has_passed(&table, seen.extra));
         left.for_each(|seen| table.grant(seen, PASSES));
         match table.get(BROKEN) {
             0 => {}
@@ -347,6 +360,20 @@ fn broken(cause: u64) -> BarrierError {
     }
 }
 
+/// Whether the threads of a round were released. A later round may have been first, if an action takes long.
+fn has_passed(table: &Table<'_>, round: u64) -> bool {
+    round < table.get(PASSED) && !table.live().any(|seen| seen.state == LEADS && seen.extra == round)
+}
+
+/// Lets the threads of a round pass, and ends it.
+fn pass(table: &Table<'_>, round: u64) {
+    // The one store that counts: if this process ends here, the next one that takes the lock completes the rest.
+    table.set(PASSED, table.get(PASSED).max(round + 1));
+    table.set(ROUND, table.get(ROUND).max(round + 1));
+    let waiting = table.live().filter(|seen| seen.state == WAITS && seen.extra == round);
+    waiting.for_each(|seen| table.grant(seen, PASSES));
+}
+
 /// Stores the mark first: if this process ends here, the next one that takes the lock completes it.
 fn break_it(table: &Table<'_>, cause: u64) {
     table.set(BROKEN, cause);
@@ -369,10 +396,7 @@ impl Coming<'_> {
     fn pass(&self) -> Result<(), WaitError> {
         let table = self.barrier.table()?;
         if table.state(&self.place) == LEADS {
-            // The one store that counts: if this process ends here, the next one that takes the lock lets the others pass.
-            table.set(PASSED, self.round + 1);
-            let round = table.live().filter(|seen| seen.state == WAITS && seen.extra == self.round);
-            round.for_each(|seen| table.grant(seen, PASSES));
+            pass(&table, self.round);
             table.set_state(&self.place, PASSES);
         }
         Ok(())
@@ -380,18 +404,25 @@ impl Coming<'_> {
 
     fn sleep(&self, deadline: Deadline) -> Result<(), BarrierError> {
         let Barrier { shared, interrupt } = self.barrier;
+        let mut has_slept = false;
         loop {
-            {
+            // Without the lock, which the others need now.
+            let state = self.place.state(shared);
+            if state == PASSES {
+                return Ok(());
+            }
+            if has_slept || state != WAITS {
                 let table = if any_dead(shared) { self.barrier.table()? } else { Table::lock(shared)? };
                 match table.state(&self.place) {
                     PASSES => return Ok(()),
-                    WAITS if self.round < table.get(PASSED) => return Ok(()),
+                    WAITS if has_passed(&table, self.round) => return Ok(()),
                     WAITS | LEADS => {}
                     _ => return Err(broken(table.extra(&self.place))),
                 }
             }
             interrupt.check(deadline)?;
             self.place.sleep(shared, WAITS, interrupt.slice(deadline));
+            has_slept = true;
         }
     }
 }
@@ -403,7 +434,7 @@ impl Drop for Coming<'_> {
         }
         if let Ok(table) = self.barrier.table() {
             let early = match table.state(&self.place) {
-                WAITS => self.round >= table.get(PASSED),
+                WAITS => !has_passed(&table, self.round),
                 state => state == LEADS,
             };
             table.leave(&self.place);

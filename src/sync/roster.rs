@@ -224,6 +224,11 @@ impl Place {
         self.thread.is_current()
     }
 
+    /// The state of the entry, with what was written before it was granted.
+    pub(super) fn state(&self, shared: &Shared) -> u32 {
+        entry(shared, self.index).state.load(Ordering::Acquire)
+    }
+
     /// Sleeps while the entry is in `state`, but not for ever: until something is granted, a thread has died, or a
     /// moment has passed.
     pub(super) fn sleep(&self, shared: &Shared, state: u32, deadline: Deadline) {

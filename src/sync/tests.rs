@@ -304,6 +304,30 @@ fn all_pass_a_barrier_together_after_its_action() {
 }
 
 #[test]
+fn a_long_action_holds_its_own_round_back_and_no_later_one() {
+    let barrier = Barrier::new(2).unwrap();
+    let (acts, may_end) = (Event::new().unwrap(), Event::new().unwrap());
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| barrier.wait().unwrap());
+        wait_until(|| barrier.waiting().unwrap() == 1);
+        let leads = scope.spawn(|| {
+            let action = || {
+                acts.set();
+                may_end.wait().unwrap();
+            };
+            barrier.wait_with(action).unwrap()
+        });
+        acts.wait().unwrap();
+        let later = [scope.spawn(|| barrier.wait().unwrap()), scope.spawn(|| barrier.wait().unwrap())];
+        later.into_iter().for_each(|later| drop(later.join().unwrap()));
+        assert_eq!(barrier.waiting().unwrap(), 1, "the action runs, so the first round waits");
+        assert!(!waits.is_finished());
+        may_end.set();
+        assert!(leads.join().unwrap().is_leader() && !waits.join().unwrap().is_leader());
+    });
+}
+
+#[test]
 fn a_barrier_breaks_when_one_gives_up_or_ends_and_can_be_reset() {
     let barrier = Barrier::new(3).unwrap();
     let is_broken = |result| matches!(result, Err(BarrierError::Broken { pid, .. }) if pid == Pid::this());
