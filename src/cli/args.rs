@@ -6,6 +6,7 @@ use super::scenario::{owner, refusal, verb};
 use super::serve;
 use super::{bench, completions, explore, lab, list, net, output, replay, run, schema, trials, watch};
 use crate::scenario::registry::find;
+use crate::sys::futex;
 use crate::sys::resource::raise_stack_limit;
 use crate::sys::signal::{keep_ended_children, let_requests_through, outlive_file_size_limit};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -87,6 +88,12 @@ fn carry_out() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
+    if let Some(error) = futex::is_refused() {
+        return Fault::could_not_run(&error)
+            .context("futex(2) is refused")
+            .hint("a sandbox must allow it: without it no thread can wait for another")
+            .report();
+    }
     match cli.verb {
         Verb::List => list::list(),
         Verb::Run(args) => run::run(&args),

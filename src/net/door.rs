@@ -4,6 +4,7 @@
 //! Nothing here blocks or needs a thread, so a client that does not read delays no other client.
 
 use crate::net::event::{Log, What};
+use crate::sys::socket::set_nonblocking;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -33,7 +34,7 @@ impl Door {
         {
             close(&oldest);
         }
-        let _ = stream.set_nonblocking(true);
+        let _ = set_nonblocking(&stream);
         let _ = (&stream).write(reply);
         let _ = stream.shutdown(Shutdown::Write);
         self.leaving.push_back((Instant::now() + STAY, stream));

@@ -6,7 +6,7 @@ use crate::net::door::{Door, REST, refuse_above_limit};
 use crate::net::event::{Log, What, chain};
 use crate::net::limits::Limits;
 use crate::sys::poll::{Deadline, readable};
-use crate::sys::socket::lengthen_backlog;
+use crate::sys::socket::{lengthen_backlog, set_nonblocking};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -45,7 +45,7 @@ impl Server {
         let listener = TcpListener::bind(&resolve(address)?[..]).map_err(bind_error)?;
         lengthen_backlog(&listener).map_err(bind_error)?;
         // The client may leave between the poll that reports it and the accept.
-        listener.set_nonblocking(true).map_err(bind_error)?;
+        set_nonblocking(&listener).map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         Ok(Self { listener, address, limits, log: log.clone() })
     }
@@ -177,7 +177,7 @@ pub(crate) fn plain_line(why: &str) -> Vec<u8> {
 /// time.
 pub(crate) fn dismiss(mut stream: &TcpStream, reply: &[u8]) {
     let until = Instant::now() + Duration::from_millis(200);
-    let _ = stream.set_nonblocking(true);
+    let _ = set_nonblocking(stream);
     let _ = stream.write(reply);
     let _ = stream.shutdown(Shutdown::Write);
     let mut discarded = [0; 4096];

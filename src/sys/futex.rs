@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "raw system calls that nix does not wrap")]
 
 use nix::libc;
+use std::io;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
@@ -20,6 +21,14 @@ pub fn wait(word: &AtomicU32, expected: u32, timeout: Duration) {
     unsafe {
         libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, &raw const timeout);
     }
+}
+
+/// The error with which a sandbox refuses this call, if it does. Then no thread can sleep until another wakes it.
+pub fn is_refused() -> Option<io::Error> {
+    let word = AtomicU32::new(0);
+    // SAFETY: as in `wake_one`; nothing sleeps on a local word.
+    let woken = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
+    (woken == -1).then(io::Error::last_os_error)
 }
 
 /// Wakes one process that sleeps on `word`.

@@ -1,13 +1,14 @@
 //! Socket features that the standard library lacks: a long backlog (`listen(2)`), the original length of truncated
 //! datagrams (`recvmsg(2)`), and pairs that preserve message boundaries (`SOCK_SEQPACKET`).
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrStorage, listen, recv, recvmsg, send,
     socketpair,
 };
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::net::{Shutdown, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Raises the backlog to the system's limit (`net.core.somaxconn`). The standard library requests 128; connections
 /// of a larger burst wait for a second until they retransmit their SYN.
@@ -16,6 +17,23 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 /// When the socket is not listening.
 pub fn lengthen_backlog(listener: &TcpListener) -> io::Result<()> {
     Ok(listen(listener, Backlog::MAXALLOWABLE)?)
+}
+
+/// Makes the operations on a socket fail instead of waiting (`O_NONBLOCK`, `fcntl(2)`). The standard library uses
+/// `ioctl(2)` for that, which a sandbox may refuse.
+///
+/// # Errors
+/// As `fcntl(2)`.
+pub fn set_nonblocking(socket: impl AsFd) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL)?);
+    fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// The error with which a sandbox refuses to end a direction of a connection (`shutdown(2)`), if it does.
+pub fn shutdown_is_refused() -> Option<io::Error> {
+    let (one, _other) = std::os::unix::net::UnixStream::pair().ok()?;
+    one.shutdown(Shutdown::Write).err()
 }
 
 /// Creates two connected sockets that preserve message boundaries, close-on-exec (`socketpair(2)`).

@@ -7,17 +7,19 @@ use libtest_mimic::Trial;
 use nix::libc;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["refused":
         a_refused_system_call_is_replaced_or_reported_in_one_line,
         children_end_even_if_no_signal_may_be_sent,
         a_folder_that_cannot_be_listed_is_removed,
+        what_cannot_be_done_without_a_call_ends_at_once,
     ]
 }
 
 /// The calls that this program makes, except those that every Rust program needs before `main`.
-const CALLS: [(&str, libc::c_long); 38] = [
+const CALLS: [(&str, libc::c_long); 41] = [
     ("pidfd_open", libc::SYS_pidfd_open),
     ("pidfd_send_signal", libc::SYS_pidfd_send_signal),
     ("kill", libc::SYS_kill),
@@ -56,6 +58,9 @@ const CALLS: [(&str, libc::c_long); 38] = [
     ("fstatfs", libc::SYS_fstatfs),
     ("pipe2", libc::SYS_pipe2),
     ("prlimit64", libc::SYS_prlimit64),
+    ("futex", libc::SYS_futex),
+    ("shutdown", libc::SYS_shutdown),
+    ("ioctl", libc::SYS_ioctl),
 ];
 
 const COMMANDS: [&str; 9] = [
@@ -69,6 +74,9 @@ const COMMANDS: [&str; 9] = [
     "explore --budget 3 -- sh -c :",
     "run pipeline",
 ];
+
+/// Long for such a command, and short beside a wait for what will never come.
+const MOMENT: Duration = Duration::from_secs(15);
 
 /// Makes `calls` fail with `errno` in the program that `command` starts.
 fn refuse(command: &mut Command, calls: &[libc::c_long], errno: i32) {
@@ -134,6 +142,22 @@ fn a_folder_that_cannot_be_listed_is_removed() {
     let lab = Lab::new();
     for errno in [libc::EPERM, libc::ENOSYS] {
         try_it(&lab, "getdents64", &[libc::SYS_getdents64], errno, "run tickets --think 0");
+    }
+}
+
+fn what_cannot_be_done_without_a_call_ends_at_once() {
+    let lab = Lab::new();
+    for errno in [libc::EPERM, libc::ENOSYS] {
+        for (name, call, command) in [
+            ("futex", libc::SYS_futex, "net upper demo"),
+            ("shutdown", libc::SYS_shutdown, "net file demo"),
+            ("ioctl", libc::SYS_ioctl, "watch -- true"),
+            ("ioctl", libc::SYS_ioctl, "net udp demo"),
+        ] {
+            let begin = Instant::now();
+            try_it(&lab, name, &[call], errno, command);
+            assert!(begin.elapsed() < MOMENT, "{command}, {name}: {:?}", begin.elapsed());
+        }
     }
 }
 

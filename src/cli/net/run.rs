@@ -13,6 +13,7 @@ use crate::net::program::{Context, End, EndError, Opening};
 use crate::net::trace::Trace;
 use crate::sys::resource::raise_open_file_limit;
 use crate::sys::signal::{Interrupt, outlive_file_size_limit};
+use crate::sys::socket::shutdown_is_refused;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -33,6 +34,12 @@ pub(crate) fn run(args: &NetArgs) -> ExitCode {
     // A file above `ulimit -f` costs its own transfer, not the server.
     if let Err(error) = outlive_file_size_limit() {
         return Fault::could_not_run(&error).context("signals cannot be set").report();
+    }
+    if let Some(error) = shutdown_is_refused() {
+        return Fault::could_not_run(&error)
+            .context("shutdown(2) is refused")
+            .hint("a sandbox must allow it: without it no peer learns that all has been sent")
+            .report();
     }
     match task {
         Task::Demo(name, args) => demo::run(name, common.trace, &args),

@@ -292,12 +292,17 @@ fn title(args: &WatchArgs) -> String {
 /// Whether standard input and output are a terminal that can show the view.
 fn is_interactive() -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    let fits =
-        ratatui::crossterm::terminal::size().is_ok_and(|(columns, rows)| live::can_draw(columns, rows));
-    !dumb && fits && io::stdin().is_terminal() && io::stdout().is_terminal()
+    // In this order: for what is no terminal, `size` runs another program.
+    !dumb
+        && io::stdin().is_terminal()
+        && io::stdout().is_terminal()
+        && ratatui::crossterm::terminal::size().is_ok_and(|(columns, rows)| live::can_draw(columns, rows))
 }
 
 fn terminal_width() -> Option<u16> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
     Some(ratatui::crossterm::terminal::size().ok()?.0)
 }
 

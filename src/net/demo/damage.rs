@@ -1,6 +1,7 @@
 //! A proxy between two ends that flips one bit or cuts the connection, to show that a demo notices.
 
 use crate::sys::poll::{Deadline, readable};
+use crate::sys::socket::set_nonblocking;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -106,7 +107,7 @@ impl Wire {
     /// A proxy that forwards datagrams to `server`, and each answer to the client that asked.
     pub(super) fn of_datagrams(server: SocketAddr, damage: Damage) -> io::Result<Self> {
         let front = UdpSocket::bind((server.ip(), 0))?;
-        front.set_nonblocking(true)?;
+        set_nonblocking(&front)?;
         let address = front.local_addr()?;
         Self::start(address, move |stopped| {
             // A failing socket ends the proxy, which both ends notice.
@@ -209,7 +210,7 @@ fn carry_datagrams(
                 None => {
                     let back = UdpSocket::bind((server.ip(), 0))?;
                     back.connect(server)?;
-                    back.set_nonblocking(true)?;
+                    set_nonblocking(&back)?;
                     clients.entry(client).or_insert(back)
                 }
             };

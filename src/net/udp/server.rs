@@ -6,7 +6,7 @@ use crate::net::connection::ConnectionError;
 use crate::net::event::{Log, What};
 use crate::net::program::EndError;
 use crate::sys::poll::{Deadline, readable};
-use crate::sys::socket::receive;
+use crate::sys::socket::{receive, set_nonblocking};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
@@ -28,7 +28,7 @@ struct Client {
 pub(super) fn serve(receiving: &Receiving, stops: &[BorrowedFd<'_>], log: &Log) -> Result<(), EndError> {
     let bind_error = |source| AddressError::Bind { address: receiving.bind.clone(), source };
     let socket = UdpSocket::bind(&resolve(&receiving.bind)?[..]).map_err(bind_error)?;
-    socket.set_nonblocking(true).map_err(bind_error)?;
+    set_nonblocking(&socket).map_err(bind_error)?;
     log.tell(None, What::Listening(socket.local_addr().map_err(bind_error)?));
 
     let mut clients: HashMap<SocketAddr, Client> = HashMap::new();

@@ -13,6 +13,7 @@ use crate::net::program::EndError;
 use crate::net::server::plain_line;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::resource::cpu_time;
+use crate::sys::socket::set_nonblocking;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::fd::BorrowedFd;
@@ -28,7 +29,7 @@ pub(super) fn serve(
     stops: &[BorrowedFd<'_>],
     log: &Log,
 ) -> Result<Report, EndError> {
-    listener.set_nonblocking(true).map_err(ConnectionError::io("cannot make the socket non-blocking"))?;
+    set_nonblocking(&listener).map_err(ConnectionError::io("cannot make the socket non-blocking"))?;
     let address = listener.local_addr().map_err(ConnectionError::io("the socket has no address"))?;
     log.tell(None, What::Listening(address));
     let mut report = Report::default();
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn all_connections_that_wait_are_accepted_in_one_round() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
+        set_nonblocking(&listener).unwrap();
         let address = listener.local_addr().unwrap();
         let clients: Vec<_> = (0..5).map(|_| TcpStream::connect(address).unwrap()).collect();
         let (mut peers, mut report, mut door) = (Vec::new(), Report::default(), Door::default());

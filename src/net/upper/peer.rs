@@ -5,6 +5,7 @@ use crate::net::connection::ConnectionError;
 use crate::net::event::{Log, What};
 use crate::net::limits::Limits;
 use crate::net::text::TextDecoder;
+use crate::sys::socket::set_nonblocking;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;
@@ -44,7 +45,7 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn new(stream: TcpStream, address: SocketAddr) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
+        set_nonblocking(&stream)?;
         let now = Instant::now();
         let decoder = TextDecoder::default();
         Ok(Self { stream, address, decoder, pending: Vec::new(), opened: now, moved: now, ended: false })

@@ -14,7 +14,7 @@ use crate::net::limits::Limits;
 use crate::net::program::EndError;
 use crate::net::server::plain_line;
 use crate::sys::resource::cpu_time;
-use crate::sys::socket::lengthen_backlog;
+use crate::sys::socket::{lengthen_backlog, set_nonblocking};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
@@ -73,7 +73,7 @@ impl<'a> Loop<'a> {
         stops: &[BorrowedFd<'_>],
         log: &'a Log,
     ) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
+        set_nonblocking(&listener)?;
         lengthen_backlog(&listener)?;
         let poll = Poll::new()?;
         poll.registry().register(&mut SourceFd(&listener.as_raw_fd()), LISTENER, Interest::READABLE)?;

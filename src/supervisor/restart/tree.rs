@@ -7,6 +7,7 @@ use super::spec::{ChildSpec, Restart, Strategy, Tree, What};
 use crate::process::{Exit, Handle, Signal, StartError};
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
+use crate::sys::socket::set_nonblocking;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read};
@@ -453,8 +454,8 @@ fn is_failure(exit: Exit) -> bool {
 fn pair() -> io::Result<(UnixStream, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
     // Neither side ever waits: a heartbeat that is lost is repeated.
-    ours.set_nonblocking(true)?;
-    theirs.set_nonblocking(true)?;
+    set_nonblocking(&ours)?;
+    set_nonblocking(&theirs)?;
     Ok((ours, theirs))
 }
 
