@@ -102,6 +102,9 @@ pub struct Part {
     /// `program`: the most executions of the search.
     #[serde(default)]
     pub executions: Option<u64>,
+    /// `program`: the most processes that the explorer kills in one execution.
+    #[serde(default)]
+    pub kills: usize,
     /// `program`: tests of its behaviour.
     #[serde(rename = "test", default)]
     pub tests: Vec<Test>,
@@ -328,6 +331,9 @@ impl Part {
                         format!("`{name}` cannot be the file of a student's program"),
                         mend,
                     ));
+                }
+                if self.kills > 3 || self.kills > 0 && !self.explored {
+                    return wrong("kills is out of range", "give 0 to 3, of a program that is explored");
                 }
                 if !self.explored && self.tests.is_empty() {
                     return wrong(

@@ -17,6 +17,8 @@ use crate::sys::signal::Interrupt;
 
 /// Random executions before a search for mistakes. They find most mistakes quickly.
 const RANDOM: u64 = 20;
+/// Executions after the first mistake, among which there may be a shorter schedule to show.
+const SHORTER: u64 = 20;
 /// How long after its time limit a search is interrupted: it may be in the middle of an execution.
 const MARGIN: Duration = Duration::from_secs(3);
 
@@ -32,16 +34,20 @@ pub enum Aim {
     Mistakes {
         /// The most executions.
         executions: Option<u64>,
+        /// The most kills in a schedule.
+        kills: usize,
     },
 }
 
 impl Aim {
     fn search(self, time: Duration) -> Search {
-        let (random, executions) = match self {
-            Self::Outcomes { executions } => (0, executions),
-            Self::Mistakes { executions } => (RANDOM, executions),
-        };
-        Search { random, seed: 1, exhaustive: true, executions, time: Some(time), ..Search::default() }
+        let all = Search { seed: 1, exhaustive: true, time: Some(time), ..Search::default() };
+        match self {
+            Self::Outcomes { executions } => Search { executions, ..all },
+            Self::Mistakes { executions, kills } => {
+                Search { random: RANDOM, executions, kills, after_wrong: Some(SHORTER), ..all }
+            }
+        }
     }
 }
 

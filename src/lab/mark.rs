@@ -217,6 +217,15 @@ pub struct BadStep {
     pub task: String,
     /// The call.
     pub call: String,
+    /// Whether the process was killed before it.
+    #[serde(default)]
+    pub killed: bool,
+    /// The source line, as `sale.c:12`, if the program has debugging information.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+    /// What the student's file says there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// A remark on a part.

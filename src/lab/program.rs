@@ -10,7 +10,7 @@ use super::mark::{BadSchedule, BadStep, Bound, Note, PartMark, Reason, State, Te
 use super::run::{Cut, Job, Ran, RunError, Step, run};
 use super::variant::Variant;
 use super::words::resolved;
-use crate::explore::traced::{Command, Criteria, Findings, Verdict, token};
+use crate::explore::traced::{Command, Criteria, Findings, Verdict, WitnessStep, token};
 use crate::supervisor::Supervisor;
 
 /// How long a compiler may take, in seconds.
@@ -113,13 +113,14 @@ pub fn mark(marking: &Marking<'_>, part: &Part, mark: &mut PartMark) -> Result<(
         ..Criteria::default()
     };
     let begin = Instant::now();
-    let aim = Aim::Mistakes { executions: part.executions };
+    let aim = Aim::Mistakes { executions: part.executions, kills: part.kills };
     match explore(marking.supervisor, &files, &argv, &criteria, &part.limits, aim) {
         Ok((command, findings)) => {
             let took = begin.elapsed().as_secs_f64();
             mark.times.push(Timing { what: "the search".into(), took, limit: part.limits.seconds });
             let built = build.as_ref().map(|build| build.join(" "));
-            judge(&findings, &criteria, &command, built.as_deref(), half, mark);
+            let student = Student { name: &name, source, build: built.as_deref() };
+            judge(&findings, &criteria, &command, &student, half, mark);
         }
         Err(error) => failed(&error, half, mark),
     }
@@ -206,12 +207,39 @@ fn reason(test: &Test, ran: &Ran, variant: &Variant) -> Option<Reason> {
     (ran.left > 0).then_some(Reason::Left { processes: ran.left })
 }
 
+/// A student's file.
+struct Student<'a> {
+    name: &'a str,
+    source: &'a [u8],
+    /// The command that builds it.
+    build: Option<&'a str>,
+}
+
+impl Student<'_> {
+    /// What the file says at a line, given as `sale.c:12`.
+    fn says(&self, line: &str) -> Option<String> {
+        let number: usize = line.strip_prefix(self.name)?.strip_prefix(':')?.parse().ok()?;
+        let text = self.source.split(|byte| *byte == b'\n').nth(number.checked_sub(1)?)?;
+        Some(shown(text).trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn step(&self, step: &WitnessStep) -> BadStep {
+        BadStep {
+            task: step.task.replacen("root", "main", 1),
+            call: step.words.clone(),
+            killed: step.kill,
+            source: step.line.as_ref().and_then(|line| self.says(line)),
+            line: step.line.clone(),
+        }
+    }
+}
+
 /// Marks the program by what the search found.
 fn judge(
     findings: &Findings,
     criteria: &Criteria,
     command: &Command,
-    build: Option<&str>,
+    student: &Student<'_>,
     half: f64,
     mark: &mut PartMark,
 ) {
@@ -235,12 +263,12 @@ fn judge(
         mark.score(1.0);
         return;
     };
-    let steps = found.witness.iter().map(|step| step.task.as_str());
+    let steps = found.witness.iter().map(WitnessStep::choice);
     let schedule = token::encode(command, steps, &found.facts);
     let said = found.checked.as_ref().map(|checked| checked.output.trim()).filter(|said| !said.is_empty());
     let replay = format!(
         "{}proclab replay {} --strict -- {}",
-        build.map_or_else(String::new, |build| format!("{build} && ")),
+        student.build.map_or_else(String::new, |build| format!("{build} && ")),
         quoted(&schedule),
         command.argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
     );
@@ -248,11 +276,7 @@ fn judge(
         verdict: verdict.to_string(),
         why: said.map(|said| shown(said.as_bytes())).or(why).unwrap_or_default(),
         switches: found.switches,
-        steps: found
-            .witness
-            .iter()
-            .map(|step| BadStep { task: step.task.replacen("root", "main", 1), call: step.words.clone() })
-            .collect(),
+        steps: found.witness.iter().map(|step| student.step(step)).collect(),
         replay,
     });
     mark.score(half);

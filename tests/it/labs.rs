@@ -17,6 +17,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_lab_of_a_lecturer_is_found_and_its_mistake_is_told_with_the_mend,
         hostile_programs_are_ended_told_and_leave_nothing,
         a_wrong_program_is_shown_a_schedule_that_replays_and_a_right_one_is_proved,
+        a_part_with_kills_wants_a_file_that_is_whole_whenever_the_program_is_killed,
         programs_of_every_language_are_right_with_the_lock_and_wrong_without,
         the_formats_of_autograders_are_those_that_they_publish,
         many_submissions_are_marked_as_each_alone,
@@ -39,7 +40,7 @@ command = ["sh", "-c", "echo $(({{n}} + {{n}}))"]
 id = "all"
 kind = "set"
 points = 3
-explore = ["sh", "-c", "echo a >> log & echo b >> log & wait"]
+explore = ["sh", "-c", "echo a >> log & echo b >> log; wait"]
 take = "file:log"
 [[part]]
 id = "add"
@@ -232,6 +233,35 @@ fn a_wrong_program_is_shown_a_schedule_that_replays_and_a_right_one_is_proved() 
     assert_eq!(part(&cheat, "add")["state"], "partly", "{cheat:#}");
 }
 
+/// A part whose program must leave a whole file whenever it is killed.
+const KILLED: &str = r#"
+minutes = 5
+[[part]]
+id = "save"
+kind = "program"
+points = 2
+file = "save.*"
+kills = 1
+check = 'test -s n || { echo "n is empty"; exit 1; }'
+"#;
+
+fn a_part_with_kills_wants_a_file_that_is_whole_whenever_the_program_is_killed() {
+    let place = place("lab-kills");
+    let sheet = "# A lab\nHello.\n## save: Save\nWrite 2 into n.\n> Hint: rename\n";
+    for (file, text) in [("lab.toml", KILLED), ("en.md", sheet), ("zh.md", sheet)] {
+        std::fs::write(place.path().join("labs/tiny").join(file), text).unwrap();
+    }
+    hand_in(&place, "direct", &[("save.sh", "echo 2 > n\n")]);
+    hand_in(&place, "aside", &[("save.sh", "echo 2 > new; exec mv new n\n")]);
+    let direct = grade(&place, "direct", "json");
+    let bad = &part(&direct, "save")["schedule"];
+    assert!(bad["why"].as_str().unwrap().contains("n is empty"), "{direct:#}");
+    let steps = bad["steps"].as_array().unwrap();
+    assert_eq!(steps.iter().filter(|step| step["killed"] == true).count(), 1, "{direct:#}");
+    let aside = grade(&place, "aside", "json");
+    assert_eq!(part(&aside, "save")["state"], "right", "{aside:#}");
+}
+
 /// Two processes each add one to the number in the file `n`, under `LOCK`, in each language.
 const PROGRAMS: [(&str, &str, &str, &str); 3] = [
     (
@@ -316,6 +346,13 @@ fn programs_of_every_language_are_right_with_the_lock_and_wrong_without() {
             let part = part(&graded, "add");
             assert_eq!(part["state"], state, "{folder}: {part:#}");
             assert_eq!(part["schedule"].is_object(), with.is_empty(), "{folder}: {part:#}");
+            if needed == "cc" && with.is_empty() {
+                let steps = part["schedule"]["steps"].as_array().unwrap();
+                let is_write = |step: &&Value| step["call"].as_str().unwrap().starts_with("pwrite(");
+                let write = steps.iter().find(is_write).unwrap();
+                assert_eq!(write["source"], "pwrite(f, text, length, 0);", "{part:#}");
+                assert!(write["line"].as_str().unwrap().starts_with("add.c:"), "{part:#}");
+            }
         }
     }
 }

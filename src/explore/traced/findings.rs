@@ -30,6 +30,9 @@ pub struct Search {
     pub preemptions: Option<usize>,
     /// The maximum number of executions.
     pub executions: Option<u64>,
+    /// The number of further executions after the first wrong outcome; `None` to continue. Witnesses of correct outcomes are
+    /// then left out.
+    pub after_wrong: Option<u64>,
     /// The maximum duration.
     pub time: Option<Duration>,
 }

@@ -1,5 +1,6 @@
 //! A search through the executions of a command: each class of schedules once, after a few random schedules.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use super::machine::{Machine, TracedError};
 use super::outcome::Outcome;
 use super::progress::{Progress, Watcher};
 use super::signals::DECIDED;
+use super::verdict::{Checked, Criteria, Verdict};
 use crate::explore::engine::{Divergence, ExecuteError, System, Trace, execute};
 use crate::explore::search::Tally;
 use crate::explore::strategy::{
@@ -52,6 +54,10 @@ pub(super) struct Searcher<'a> {
     told: u64,
     /// When verification ends after the request to stop.
     pub(super) stopped: Option<Instant>,
+    /// The criteria for new outcomes, the results of their check, and how many executions preceded the first wrong one.
+    criteria: Option<&'a Criteria>,
+    checked: BTreeMap<Arc<Outcome>, Option<Checked>>,
+    wrong: Option<u64>,
 }
 
 impl<'a> Searcher<'a> {
@@ -70,7 +76,16 @@ impl<'a> Searcher<'a> {
             first: None,
             told: 0,
             stopped: None,
+            criteria: None,
+            checked: BTreeMap::new(),
+            wrong: None,
         }
+    }
+
+    /// Judges outcomes by `criteria` during the search, if it is to end soon after a wrong one.
+    pub(super) fn judged_by(mut self, criteria: &'a Criteria) -> Self {
+        self.criteria = self.how.after_wrong.is_some().then_some(criteria);
+        self
     }
 
     /// Runs the search.
@@ -189,10 +204,41 @@ impl<'a> Searcher<'a> {
         if !std::mem::replace(&mut self.has_begun, true) {
             return true;
         }
-        let carried_out = self.before + self.tally.schedules + self.tally.given_up;
+        let carried_out = self.carried_out();
+        let further = self.wrong.zip(self.how.after_wrong);
         self.how.executions.is_none_or(|most| carried_out < most)
+            && further.is_none_or(|(wrong, further)| carried_out < wrong + further)
             && self.how.time.is_none_or(|time| self.begin.elapsed() < time)
             && !self.watcher.is_stopped()
+    }
+
+    fn carried_out(&self) -> u64 {
+        self.before + self.tally.schedules + self.tally.given_up
+    }
+
+    /// Judges the outcome of the last execution if it is new, once nothing of that execution is left.
+    fn judge_last(&mut self) -> Result<(), TracedError> {
+        let Some((criteria, outcome)) = self.criteria.zip(self.last.clone()) else { return Ok(()) };
+        if self.checked.contains_key(&outcome) {
+            return Ok(());
+        }
+        self.machine.end_all()?;
+        // A check that cannot be run is run once more after the search, and reported then.
+        let Ok(checked) = criteria.check(&outcome, self.machine.root()) else { return Ok(()) };
+        if criteria.judge(&outcome, checked.as_ref()).0 != Verdict::Ok {
+            let carried_out = self.carried_out();
+            self.wrong.get_or_insert(carried_out);
+        }
+        self.checked.insert(outcome, checked);
+        Ok(())
+    }
+
+    /// Whether the witness of an outcome is left out, because only wrong outcomes are looked for.
+    fn is_incidental(&self, outcome: &Arc<Outcome>) -> bool {
+        let checked = self.checked.get(outcome).map(Option::as_ref);
+        self.criteria
+            .zip(checked)
+            .is_some_and(|(criteria, checked)| criteria.judge(outcome, checked).0 == Verdict::Ok)
     }
 
     pub(super) fn note(&mut self, what: impl Into<String>) {
@@ -211,7 +257,7 @@ impl<'a> Searcher<'a> {
                     }
                     strategy.end();
                     self.tell(strategy.explored());
-                    return Ok(());
+                    return self.judge_last();
                 }
                 Ok(None) => {
                     self.tally.given_up += 1;
@@ -275,9 +321,12 @@ impl<'a> Searcher<'a> {
                 classes: found.classes,
                 schedules: (!found.estimated).then_some(found.represents),
                 switches: found.cost.switches,
-                witness: self.verified(&outcome, &found.witness)?,
+                witness: match self.is_incidental(&outcome) {
+                    true => Vec::new(),
+                    false => self.verified(&outcome, &found.witness)?,
+                },
+                checked: self.checked.get(&outcome).cloned().flatten(),
                 outcome: (*outcome).clone(),
-                checked: None,
                 facts: self.machine.world.learned.clone(),
             });
         }

@@ -97,10 +97,10 @@ fn work(
         }
         Task::Search(search, criteria) => {
             let mut machine = tracer(command, root, template, numbers)?;
-            let mut findings = Searcher::new(&mut machine, search, watcher).run()?;
+            let mut findings = Searcher::new(&mut machine, search, watcher).judged_by(&criteria).run()?;
             machine.end_all()?;
             drop(machine);
-            for found in &mut findings.outcomes {
+            for found in findings.outcomes.iter_mut().filter(|found| found.checked.is_none()) {
                 found.checked = criteria.check(&found.outcome, root)?;
             }
             Ok(Answer::Findings(findings))

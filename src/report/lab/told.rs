@@ -158,12 +158,23 @@ pub fn schedule(bad: &BadSchedule, lang: Lang) -> String {
     };
     let mut lines = vec![head];
     let width = bad.steps.iter().map(|step| step.task.len()).max().unwrap_or(0);
-    let mut before = "";
-    for (number, step) in bad.steps.iter().enumerate() {
-        let task = if step.task == before { "" } else { step.task.as_str() };
-        before = &step.task;
+    let (mut before, mut at) = (None, None);
+    let mut number = 1;
+    for same in bad.steps.chunk_by(|one, other| one == other) {
+        let step = &same[0];
+        let task = if before == Some(&step.task) { "" } else { step.task.as_str() };
+        // A line is written once for the calls that it makes.
+        let is_new = (before, at) != (Some(&step.task), step.line.as_ref());
+        if let Some(line) = step.line.as_ref().filter(|_| is_new) {
+            let source = step.source.as_deref().unwrap_or_default();
+            lines.push(format!("      {:width$}  # {line}  {source}", "").trim_end().to_owned());
+        }
+        (before, at) = (Some(&step.task), step.line.as_ref());
         let call: String = step.call.chars().filter(|c| !c.is_control()).collect();
-        lines.push(format!("{:>4}  {task:width$}  {call}", number + 1));
+        let killed = if step.killed { lang.say("KILLED before ", "在此之前被杀死：") } else { "" };
+        let times = if same.len() > 1 { format!("  (×{})", same.len()) } else { String::new() };
+        lines.push(format!("{number:>4}  {task:width$}  {killed}{call}{times}"));
+        number += same.len();
     }
     if !bad.why.is_empty() {
         lines.push(format!("{} {}", lang.say("So:", "结果："), bad.why.trim_end()));
