@@ -221,10 +221,10 @@ pub struct BadStep {
     #[serde(default)]
     pub killed: bool,
     /// The source line, as `sale.c:12`, if the program has debugging information.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub line: Option<String>,
     /// What the student's file says there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub source: Option<String>,
 }
 

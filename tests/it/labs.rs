@@ -59,7 +59,7 @@ const SHEET: &str = "# A lab\nHello.\n## sum: A sum\nHow much is {{n}} and {{n}}
 /// Adds one twice, by two processes; wrong without a lock.
 const RACE: &str = "inc() { read x < n; echo $((x + 1)) > n; }\ninc & inc & wait\n";
 /// One after the other.
-const RIGHT: &str = "inc() { read x < n; echo $((x + 1)) > n; }\ninc & wait; inc & wait\n";
+const RIGHT: &str = "inc() { read x < n; echo $((x + 1)) > n; }\n(inc); (inc)\n";
 
 fn place(name: &str) -> Place {
     let place = Place::new(name, &[]);
