@@ -1,5 +1,7 @@
 //! `lab.toml`: the parts of a lab, their points and limits, and what is run to measure the truth.
 
+mod rules;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
@@ -7,7 +9,6 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::language::languages;
 use super::question::Kind;
 use super::score::Tolerance;
 
@@ -276,6 +277,9 @@ impl Card {
                 ));
             }
         }
+        if let Some(mistake) = card.unknown_placeholder(FILE, text) {
+            return Err(mistake);
+        }
         for (name, values) in &card.vary {
             if values.is_empty() {
                 let place = text.find(name.as_str()).unwrap_or(0);
@@ -286,13 +290,24 @@ impl Card {
         Ok(card)
     }
 
+    /// The first `{{word}}` in a text for which no value is given. A program may use double braces; a sheet and a card do not.
+    pub(super) fn unknown_placeholder(&self, file: &str, text: &str) -> Option<Mistake> {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        text.match_indices("{{").find_map(|(place, _)| {
+            let (word, _) = text[place + 2..].split_once("}}")?;
+            let is_unknown = !word.is_empty() && word.chars().all(is_word) && !self.vary.contains_key(word);
+            is_unknown.then(|| {
+                let mend = format!("add `{word} = [\u{2026}]` to [vary], or correct the name");
+                Mistake::at(file, text, place, format!("no value is given for `{{{{{word}}}}}`"), mend)
+            })
+        })
+    }
+
     /// The points of all parts.
     pub fn points(&self) -> u32 {
         self.parts.iter().map(|part| part.points).sum()
     }
 }
-
-type Wrong = (Option<Range<usize>>, String, &'static str);
 
 impl Part {
     /// Its name.
@@ -304,111 +319,6 @@ impl Part {
     pub fn tolerance(&self) -> Tolerance {
         let given = self.tolerance.as_ref().and_then(|text| Tolerance::parse(text.get_ref()));
         given.unwrap_or(Tolerance::Absolute(0.0))
-    }
-
-    /// What is missing or wrong.
-    fn wrong(&self) -> Option<Wrong> {
-        let wrong = |what: &str, mend: &'static str| Some((None, what.to_owned(), mend));
-        if !(self.limits.seconds > 0.0 && self.limits.seconds <= 600.0) {
-            return wrong("limits.seconds is out of range", "give more than 0 and at most 600 seconds");
-        }
-        if self.limits.processes == 0 || self.limits.processes > 10_000 {
-            return wrong("limits.processes is out of range", "give 1 to 10000");
-        }
-        match self.kind {
-            Kind::Program => {
-                let Some(file) = &self.file else {
-                    return wrong(
-                        "a program part names no file",
-                        "add file = \"NAME.py\", or \"NAME.*\" for any language",
-                    );
-                };
-                let name = file.get_ref();
-                if name.contains('/') || name.starts_with('.') || languages(name).is_empty() {
-                    let mend = "give a name that ends in .c, .py, .sh, .rs or .*";
-                    return Some((
-                        Some(file.span()),
-                        format!("`{name}` cannot be the file of a student's program"),
-                        mend,
-                    ));
-                }
-                if self.kills > 3 || self.kills > 0 && !self.explored {
-                    return wrong("kills is out of range", "give 0 to 3, of a program that is explored");
-                }
-                if !self.explored && self.tests.is_empty() {
-                    return wrong(
-                        "the program is not checked",
-                        "add [[part.test]], or leave out explored = false",
-                    );
-                }
-                None
-            }
-            Kind::Schedule => {
-                if self.scenario.is_empty() {
-                    return wrong(
-                        "a schedule part names no scenario",
-                        "add scenario = [\"tickets\", \"--lock\", \"none\"]",
-                    );
-                }
-                match &self.goal {
-                    None => wrong("a schedule part has no goal", "add goal = \"oversold\""),
-                    Some(goal) if !GOALS.contains(&goal.get_ref().as_str()) => {
-                        let what = format!("`{}` is not an outcome of a scenario", goal.get_ref());
-                        Some((
-                            Some(goal.span()),
-                            what,
-                            "give ok, oversold, lost-update, torn-read, deadlock or crashed",
-                        ))
-                    }
-                    Some(_) => None,
-                }
-            }
-            _ => self.wrong_prediction(),
-        }
-    }
-
-    fn wrong_prediction(&self) -> Option<Wrong> {
-        let wrong = |what: &str, mend: &'static str| Some((None, what.to_owned(), mend));
-        if self.command.is_empty() == self.explore.is_empty() {
-            return wrong(
-                "a prediction needs exactly one measurement",
-                "add command = [...] or explore = [...], and not both",
-            );
-        }
-        if self.kind == Kind::Choose && self.options.len() < 2 {
-            return wrong(
-                "fewer than two options",
-                "add options = [\"a\", \"b\"], and each as - `a`: text to the sheets",
-            );
-        }
-        if let Some(tolerance) =
-            self.tolerance.as_ref().filter(|text| Tolerance::parse(text.get_ref()).is_none())
-        {
-            let what = format!("`{}` is not a tolerance", tolerance.get_ref());
-            return Some((Some(tolerance.span()), what, "give \"0.5\" or \"10%\""));
-        }
-        if let Some(take) = &self.take {
-            let text = take.get_ref();
-            let known: &[&str] = if self.explore.is_empty() {
-                &["stdout", "exit", "json:"]
-            } else {
-                &["stdout", "exit", "verdict", "file:", "outcomes", "classes"]
-            };
-            let fits =
-                known.iter().any(|known| text == known || known.ends_with(':') && text.starts_with(known));
-            if !fits {
-                let mend = if self.explore.is_empty() {
-                    "of a command take stdout, exit, or json:/POINTER"
-                } else {
-                    "of an exploration take stdout, exit, verdict, file:NAME, outcomes or classes"
-                };
-                return Some((Some(take.span()), format!("`{text}` cannot be taken"), mend));
-            }
-        }
-        if self.runs.is_some_and(|runs| runs == 0 || runs > 100) {
-            return wrong("runs is out of range", "give 1 to 100");
-        }
-        None
     }
 }
 
@@ -423,6 +333,14 @@ mod tests {
     fn a_mistake_is_reported_with_its_place_and_how_to_correct_it() {
         assert!(Card::parse(GOOD).is_ok());
         for (from, to, place, what) in [
+            (
+                "points = 1",
+                "points = 1\ncheck = \"true\"",
+                (3, 6),
+                "`check` has no meaning for a number part",
+            ),
+            ("points = 1", "points = 1\noptions = [\"a\"]", (3, 6), "only a choose part has options"),
+            ("\"1\"", "\"{{frist}}\"", (6, 21), "no value is given for `{{frist}}`"),
             ("minutes = 20", "minutes = twenty", (1, 11), ""),
             ("minutes = 20", "minuts = 20", (1, 1), "minuts"),
             ("\"number\"", "\"nmber\"", (4, 8), "nmber"),

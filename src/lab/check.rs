@@ -9,7 +9,8 @@ use super::files::Files;
 use super::grade::Grader;
 use super::lang::Lang;
 use super::loaded::Lab;
-use super::mark::{LabMark, State};
+use super::mark::{LabMark, Note, State};
+use super::program::SEARCH;
 use super::question::{Answer, Kind};
 use super::run::RunError;
 use super::score::compare;
@@ -108,13 +109,21 @@ fn right_without_work(grader: &Grader<'_>, student: &str) -> Result<Vec<String>,
 fn unsolved(solved: &LabMark, student: &str, checked: &mut Checked) {
     for part in &solved.parts {
         for time in part.times.iter().filter(|time| time.took * SPARE > time.limit) {
+            let mend = match time.what.as_str() {
+                SEARCH => "bound it with executions = N, or raise limits.seconds",
+                _ => "raise seconds of the test",
+            };
             checked.faults.push(format!(
-                "{student}: part `{}`: `{}` took {:.1} s of {} s: raise its limit",
+                "{student}: part `{}`: {} took {:.1} s, more than a third of {} s: {mend}",
                 part.id, time.what, time.took, time.limit
             ));
         }
     }
     for part in solved.parts.iter().filter(|part| part.state != State::Right) {
+        if let Some(Note::NoFile { file }) = part.notes.first() {
+            checked.faults.push(format!("part `{}`: solution/{file} does not exist", part.id));
+            continue;
+        }
         let failed: Vec<String> = part
             .tests
             .iter()
@@ -178,7 +187,9 @@ fn repeated(
         let seconds = begin.elapsed().as_secs_f64() / measured.len().max(1) as f64;
         let limit = patience(part);
         if seconds * SPARE > limit {
-            return Err(format!("a measurement took {seconds:.1} s of {limit} s: raise limits.seconds"));
+            return Err(format!(
+                "a measurement took {seconds:.1} s, more than a third of {limit} s: raise limits.seconds"
+            ));
         }
         let first = first.get_or_insert_with(|| median(measured.clone()));
         if compare(first, &measured, part.tolerance()).fraction < 1.0 {

@@ -112,6 +112,9 @@ impl Lab {
             let text = text(&format!("{}.md", lang.name()), sheet::LONGEST)?;
             let sheet = Sheet::parse(text);
             sheet.check(&card, lang, text).map_err(wrong)?;
+            if let Some(mistake) = card.unknown_placeholder(&format!("{}.md", lang.name()), text) {
+                return Err(wrong(mistake));
+            }
             Ok(sheet)
         };
         let sheets = [sheet(Lang::En)?, sheet(Lang::Zh)?];

@@ -8,6 +8,7 @@ use super::files::Files;
 use super::language::{Language, languages};
 use super::mark::{BadSchedule, BadStep, Bound, Note, PartMark, Reason, State, TestMark, Timing};
 use super::run::{Cut, Job, Ran, RunError, Step, run};
+use super::truth::patience;
 use super::variant::Variant;
 use super::words::resolved;
 use crate::explore::traced::{Command, Criteria, Findings, Verdict, WitnessStep, token};
@@ -41,6 +42,9 @@ fn chosen<'f>(part: &Part, submitted: &'f Files, starter: &Files) -> Option<(Lan
         there.iter().find(|(_, name, bytes)| starter.0.get(name).map(Vec::as_slice) != Some(*bytes));
     changed.or(there.first()).cloned()
 }
+
+/// What the time of a search is called.
+pub const SEARCH: &str = "the search";
 
 /// What is needed to mark a program.
 #[derive(Debug)]
@@ -114,10 +118,11 @@ pub fn mark(marking: &Marking<'_>, part: &Part, mark: &mut PartMark) -> Result<(
     };
     let begin = Instant::now();
     let aim = Aim::Mistakes { executions: part.executions, kills: part.kills };
-    match explore(marking.supervisor, &files, &argv, &criteria, &part.limits, aim) {
+    let limits = Limits { seconds: patience(part), ..part.limits };
+    match explore(marking.supervisor, &files, &argv, &criteria, &limits, aim) {
         Ok((command, findings)) => {
             let took = begin.elapsed().as_secs_f64();
-            mark.times.push(Timing { what: "the search".into(), took, limit: part.limits.seconds });
+            mark.times.push(Timing { what: SEARCH.into(), took, limit: limits.seconds });
             let built = build.as_ref().map(|build| build.join(" "));
             let student = Student { name: &name, source, build: built.as_deref() };
             judge(&findings, &criteria, &command, &student, half, mark);

@@ -44,6 +44,14 @@ pub enum TruthError {
         /// What is wrong with it.
         why: Malformed,
     },
+    /// The file that is to be taken does not exist in any outcome.
+    #[error("no execution of `{command}` leaves a file `{file}`: correct `take`")]
+    Absent {
+        /// The command.
+        command: String,
+        /// The file.
+        file: String,
+    },
     /// The search did not finish.
     #[error("the exploration of `{command}` did not finish within its limits: {why}")]
     Unended {
@@ -54,9 +62,11 @@ pub enum TruthError {
     },
 }
 
-/// How long a measurement of a part may take, in seconds. An exploration has to finish, even on a busy machine.
+/// How long a measurement of a part, or the search of a program part, may take, in seconds. An exploration is given time
+/// to finish, even on a busy machine.
 pub fn patience(part: &Part) -> f64 {
-    if part.explore.is_empty() { part.limits.seconds } else { part.limits.seconds.max(LEAST) }
+    let explores = part.kind == Kind::Program || !part.explore.is_empty();
+    if explores { part.limits.seconds.max(LEAST) } else { part.limits.seconds }
 }
 
 /// Measures the truth of a part as often as the card says.
@@ -173,6 +183,11 @@ fn by_exploration(
         return Err(TruthError::Unended { command: argv.join(" "), why });
     }
     let take = part.take.as_ref().map_or("stdout", |take| take.get_ref().as_str());
+    if let Some(file) = take.strip_prefix("file:")
+        && findings.outcomes.iter().all(|found| entry(&found.outcome, file).is_none())
+    {
+        return Err(TruthError::Absent { command: argv.join(" "), file: file.to_owned() });
+    }
     Ok(vec![of_findings(&findings, take, part.kind)])
 }
 
@@ -215,8 +230,12 @@ fn value(found: &Found, take: &str) -> String {
     }
 }
 
+fn entry<'o>(outcome: &'o Outcome, name: &str) -> Option<&'o FileKind> {
+    outcome.files.get(std::path::Path::new(name)).map(|entry| &entry.kind)
+}
+
 fn file(outcome: &Outcome, name: &str) -> String {
-    match outcome.files.get(std::path::Path::new(name)).map(|entry| &entry.kind) {
+    match entry(outcome, name) {
         Some(FileKind::File(bytes)) if bytes.is_empty() => "empty".to_owned(),
         Some(FileKind::File(bytes)) => {
             String::from_utf8_lossy(bytes).split_whitespace().collect::<Vec<_>>().join(" ")
