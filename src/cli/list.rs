@@ -28,7 +28,7 @@ pub(crate) fn list() -> ExitCode {
 pub(super) fn text() -> String {
     let mut text = String::new();
     let mut line = |what: &str, about: &str| {
-        let _ = writeln!(text, "{what:<18} {about}");
+        let _ = writeln!(text, "{what:<19} {about}");
     };
     for entry in SCENARIOS {
         let verbs = [Verb::Run, Verb::Trials, Verb::Explore];

@@ -137,8 +137,11 @@ fn make_room(mut settings: Applied, args: Receiver<Boot>, report: Sender<()>) ->
     Ok(Room { settings, args: moved, report, held })
 }
 
-/// The boot message of a child of the fork server, received before `main`, and its channels.
-static RECEIVED: Mutex<Option<(Boot, Receiver<Boot>, Sender<()>)>> = Mutex::new(None);
+/// A boot message and the channels of the child that received it.
+type Received = (Boot, Receiver<Boot>, Sender<()>);
+
+/// What a child of the fork server received before `main`.
+static RECEIVED: Mutex<Option<Received>> = Mutex::new(None);
 
 /// Receives the boot message and sets the environment, before `main` and so before any thread. Returns once the
 /// arguments have arrived as well: until then the parent may find that this child is not what it must be.

@@ -243,7 +243,10 @@ impl Machine {
         #[cfg(feature = "cli")]
         lines.push(self.information.of(self.world.tid(index)));
         #[cfg(not(feature = "cli"))]
-        lines.push(None);
+        {
+            let _ = index;
+            lines.push(None);
+        }
     }
 
     /// Kills and reaps every task.

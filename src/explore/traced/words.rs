@@ -16,6 +16,13 @@ const SHOWN: usize = 32;
 pub(super) fn before(world: &mut World, index: usize) -> String {
     let Some(row) = world.task(index).row else { return String::new() };
     let call = world.call(index);
+    if let [Arg::At, Arg::Path, ..] = row.args
+        && row.name == "stat"
+        && memory::string(world.tid(index), call.args[1], 1).is_ok_and(|path| path.is_empty())
+    {
+        // `AT_EMPTY_PATH`: the C library's `fstat`.
+        return format!("fstat({})", descriptor(world, index, call.args[0] as i32));
+    }
     let mut parts = Vec::new();
     let mut at = 0;
     for arg in row.args {
@@ -35,6 +42,7 @@ pub(super) fn before(world: &mut World, index: usize) -> String {
             // It is known only afterwards.
             Arg::Data(false) => "…".to_owned(),
             Arg::Int => (value as i32).to_string(),
+            Arg::Request => request(value),
             // Like strace, the mode is shown only if a file may be created.
             Arg::Mode if opens(row.args, &call.args).is_some_and(|flags| !makes(flags)) => continue,
             Arg::Mode => format!("0{:o}", value as u32),
@@ -119,7 +127,8 @@ fn opens(args: &[Arg], values: &[u64]) -> Option<i32> {
 
 /// Whether a call with these flags may create a file.
 fn makes(flags: i32) -> bool {
-    flags & (libc::O_CREAT | libc::O_TMPFILE) != 0
+    // O_TMPFILE contains the bit of O_DIRECTORY.
+    flags & libc::O_CREAT != 0 || flags & libc::O_TMPFILE == libc::O_TMPFILE
 }
 
 fn open_flags(flags: i32) -> String {
@@ -140,6 +149,16 @@ fn open_flags(flags: i32) -> String {
         }
     }
     text
+}
+
+/// A request of `ioctl`, by its name where it is one that makes a step.
+fn request(value: u64) -> String {
+    match value & 0xffff_ffff {
+        super::calls::FICLONE => "FICLONE".to_owned(),
+        libc::FIONREAD => "FIONREAD".to_owned(),
+        libc::FIONBIO => "FIONBIO".to_owned(),
+        other => format!("{other:#x}"),
+    }
 }
 
 fn flock(operation: i32) -> String {

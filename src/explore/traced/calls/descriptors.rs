@@ -3,7 +3,7 @@
 use crate::sys::pid::Pid;
 use nix::libc;
 
-use super::Arg::{Data, Fd, Int, Mode};
+use super::Arg::{Data, Fd, Int, Mode, Request};
 use super::{Row, pipes, row, sockets, then};
 use crate::explore::step::Access::{self, Read, Release, Write};
 use crate::explore::traced::objects::Opened;
@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_fallocate, "fallocate", &[Fd], |w, t| writing(w, t, false)),
     row(libc::SYS_fchmod, "fchmod", &[Fd, Mode], attributes),
     row(libc::SYS_fchown, "fchown", &[Fd], attributes),
-    row(libc::SYS_ioctl, "ioctl", &[Fd, Int], ioctl),
+    row(libc::SYS_ioctl, "ioctl", &[Fd, Request], ioctl),
     row(libc::SYS_copy_file_range, "copy_file_range", &[Fd, Int, Fd], |w, t| two(w, t, 0, 2)),
     row(libc::SYS_sendfile, "sendfile", &[Fd, Fd], |w, t| two(w, t, 1, 0)),
     row(libc::SYS_splice, "splice", &[Fd, Int, Fd], |w, t| two(w, t, 0, 2)),
@@ -202,11 +202,12 @@ fn seek(world: &mut World, task: usize) -> Plan {
     }
 }
 
+/// `_IOW(0x94, 9, int)`: the whole of another file, by reference where the file system can.
+pub(in crate::explore::traced) const FICLONE: u64 = 0x4004_9409;
+
 /// Requests that concern the descriptor alone, or a terminal that is not there, pass.
 fn ioctl(world: &mut World, task: usize) -> Plan {
     const TERMINAL: std::ops::RangeInclusive<u64> = 0x5401..=0x541a;
-    // `_IOW(0x94, 9, int)`: the whole of another file, by reference where the file system can.
-    const FICLONE: u64 = 0x4004_9409;
     let (fd, request) = (world.call(task).int(0), world.call(task).args[1] & 0xffff_ffff);
     if request == libc::FIONBIO {
         return flags_of(world, task, fd, Write);

@@ -28,7 +28,7 @@ use super::world::World;
 use crate::sys::ptrace::arch;
 use crate::sys::ptrace::filter::Filter;
 
-pub(super) use descriptors::{is_write, keep_output, shared_lock, writes_in_pieces};
+pub(super) use descriptors::{FICLONE, is_write, keep_output, shared_lock, writes_in_pieces};
 pub(super) use ipc::IPC;
 pub(super) use memory::{ACCESS, COMPUTATION, robust_words};
 pub(super) use pipes::Ends;
@@ -68,6 +68,8 @@ pub(super) enum Arg {
     Data(bool),
     /// A number.
     Int,
+    /// A request of `ioctl`.
+    Request,
     /// Bits, in octal.
     Mode,
     /// The flags of `open`.
