@@ -60,6 +60,12 @@ impl FileLock {
     /// Opens the lock file, and creates it if it does not exist. It is never removed: deleting a lock file allows two
     /// holders, one of the old file and one of the new.
     ///
+    /// ```no_run
+    /// let lock = proclab::FileLock::open("stock.lock")?;
+    /// let _held = lock.lock()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When the file cannot be opened or created.
     pub fn open(path: impl AsRef<Path>) -> Result<FileLock, FileLockError> {
@@ -75,6 +81,14 @@ impl FileLock {
 
     /// Waits until no other process, and no other thread that shares this value, holds the lock, and takes
     /// it. A holder that is killed releases it. A thread that already holds it waits for itself forever.
+    ///
+    /// ```no_run
+    /// let lock = proclab::FileLock::open("stock.lock")?;
+    /// let held = lock.lock()?;
+    /// // Read the file that it guards, and write it.
+    /// drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// `ENOLCK` when the kernel has no memory for locks.
@@ -106,6 +120,15 @@ impl FileLock {
     }
 
     /// Takes the lock if it is free; `None`, without any effect, if it is held.
+    ///
+    /// ```no_run
+    /// let lock = proclab::FileLock::open("stock.lock")?;
+    /// match lock.try_lock()? {
+    ///     Some(_held) => println!("taken"),
+    ///     None => println!("another process holds it"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`lock`](FileLock::lock).

@@ -80,6 +80,12 @@ impl<T: Message> Mutex<T> {
     /// Creates a mutex with this value, for values of up to [`DEFAULT_VALUE_LIMIT`] encoded bytes. It uses memory for the
     /// value that it has, not for the largest one.
     ///
+    /// ```
+    /// let stock = proclab::sync::Mutex::new(10)?;
+    /// assert_eq!(*stock.lock().unwrap(), 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`SetupError`].
     pub fn new(value: T) -> Result<Self, SetupError> {
@@ -87,6 +93,16 @@ impl<T: Message> Mutex<T> {
     }
 
     /// Like [`Self::new`], with another size limit, in encoded bytes.
+    ///
+    /// ```
+    /// use proclab::sync::{Mutex, StoreError};
+    ///
+    /// let name = Mutex::with_limit("Ann".to_owned(), 64)?;
+    /// let mut long = name.lock().unwrap();
+    /// *long = "x".repeat(100);
+    /// assert!(matches!(long.store(), Err(StoreError::TooLarge { limit: 64, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`SetupError`].
@@ -102,6 +118,13 @@ impl<T: Message> Mutex<T> {
     }
 
     /// Waits until no other thread holds the lock, and takes it.
+    ///
+    /// ```
+    /// let stock = proclab::sync::Mutex::new(10)?;
+    /// *stock.lock().unwrap() -= 1;
+    /// assert_eq!(*stock.lock().unwrap(), 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MutexError::Poisoned`], with the guard, if an earlier holder ended while it held the lock;
@@ -132,6 +155,21 @@ impl<T: Message> Mutex<T> {
 
     /// Like [`Self::lock`], but waits for at most `timeout`.
     ///
+    /// ```
+    /// use proclab::sync::{Mutex, MutexError, WaitError};
+    /// use std::time::Duration;
+    ///
+    /// let stock = Mutex::new(10)?;
+    /// let _held = stock.lock().unwrap();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let late = stock.lock_timeout(Duration::from_millis(10));
+    ///         assert!(matches!(late, Err(MutexError::Wait(WaitError::TimedOut))));
+    ///     });
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Self::lock`], and [`WaitError::TimedOut`](super::WaitError::TimedOut).
     pub fn lock_timeout(
@@ -142,6 +180,14 @@ impl<T: Message> Mutex<T> {
     }
 
     /// Takes the lock if no thread holds it.
+    ///
+    /// ```
+    /// let stock = proclab::sync::Mutex::new(10)?;
+    /// if let Ok(mut stock) = stock.try_lock() {
+    ///     *stock -= 1;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::lock_timeout`]; it does not wait.
@@ -160,11 +206,25 @@ impl<T: Message> Mutex<T> {
     }
 
     /// The PID of the process that holds the lock now; `None` if it is free.
+    ///
+    /// ```
+    /// let stock = proclab::sync::Mutex::new(10)?;
+    /// assert_eq!(stock.holder(), None);
+    /// let _held = stock.lock().unwrap();
+    /// assert_eq!(stock.holder().unwrap().as_raw().unsigned_abs(), std::process::id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn holder(&self) -> Option<Pid> {
         self.shared.lock().holder()
     }
 
     /// The PID of the process that poisoned the lock; `None` if it is not poisoned.
+    ///
+    /// ```
+    /// let stock = proclab::sync::Mutex::new(10)?;
+    /// assert_eq!(stock.poisoned_by(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn poisoned_by(&self) -> Option<Pid> {
         held_lock::poison(&self.shared)
     }
@@ -172,6 +232,13 @@ impl<T: Message> Mutex<T> {
 
 impl<T> Mutex<T> {
     /// Makes every wait through this handle fail with [`WaitError::Interrupted`](super::WaitError::Interrupted) once `interrupt` is readable.
+    ///
+    /// ```
+    /// let (stop, _stopper) = std::io::pipe()?;
+    /// let stock = proclab::sync::Mutex::new(10)?.with_interrupt(&stop)?;
+    /// assert_eq!(*stock.lock().unwrap(), 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// At the limit of open files.
@@ -181,6 +248,14 @@ impl<T> Mutex<T> {
     }
 
     /// Another handle of the same mutex.
+    ///
+    /// ```
+    /// let stock = proclab::sync::Mutex::new(10)?;
+    /// let same = stock.try_clone()?; // for a child
+    /// *same.lock().unwrap() -= 1;
+    /// assert_eq!(*stock.lock().unwrap(), 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// At the limit of open files or of address space.
@@ -324,6 +399,14 @@ pub struct MutexGuard<'a, T: Message> {
 impl<'a, T: Message> MutexGuard<'a, T> {
     /// Stores the value, and releases the lock.
     ///
+    /// ```
+    /// let stock = proclab::sync::Mutex::new(10)?;
+    /// let mut held = stock.lock().unwrap();
+    /// *held -= 1;
+    /// held.store()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`StoreError`]; the old value stays, and the lock is released.
     pub fn store(mut self) -> Result<(), StoreError> {
@@ -333,6 +416,21 @@ impl<'a, T: Message> MutexGuard<'a, T> {
     }
 
     /// Clears the poison: the value was checked, and is right.
+    ///
+    /// ```
+    /// use proclab::sync::{Mutex, MutexError};
+    ///
+    /// let stock = Mutex::new(10).unwrap();
+    /// match stock.lock() {
+    ///     Ok(stock) => println!("{} are left", *stock),
+    ///     Err(MutexError::Poisoned(poisoned)) => {
+    ///         println!("{} ended while it held the lock", poisoned.pid());
+    ///         // The value was checked, and is right.
+    ///         poisoned.into_guard().clear_poison();
+    ///     }
+    ///     Err(error) => panic!("{error}"),
+    /// };
+    /// ```
     pub fn clear_poison(&self) {
         if let Some(hold) = &self.hold {
             hold.clear_poison();

@@ -28,6 +28,12 @@ pub struct RLock {
 impl RLock {
     /// Creates a lock.
     ///
+    /// ```
+    /// let lock = proclab::sync::RLock::new()?;
+    /// let _held = lock.lock().unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`SetupError`].
     pub fn new() -> Result<Self, SetupError> {
@@ -35,6 +41,14 @@ impl RLock {
     }
 
     /// Waits until no other thread holds the lock, and takes it, possibly again.
+    ///
+    /// ```
+    /// let lock = proclab::sync::RLock::new()?;
+    /// let _outer = lock.lock().unwrap();
+    /// let inner = lock.lock().unwrap(); // the same thread, once more
+    /// assert_eq!(inner.depth(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MutexError::Poisoned`], with the guard, if an earlier holder ended while it held the lock;
@@ -45,6 +59,14 @@ impl RLock {
 
     /// Like [`Self::lock`], but waits for at most `timeout`.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let lock = proclab::sync::RLock::new()?;
+    /// assert!(lock.lock_timeout(Duration::from_secs(1)).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Self::lock`], and [`WaitError::TimedOut`](super::WaitError::TimedOut).
     pub fn lock_timeout(&self, timeout: Duration) -> Result<RLockGuard<'_>, MutexError<RLockGuard<'_>>> {
@@ -52,6 +74,15 @@ impl RLock {
     }
 
     /// Takes the lock if no other thread holds it.
+    ///
+    /// ```
+    /// let lock = proclab::sync::RLock::new()?;
+    /// let _held = lock.lock().unwrap();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| assert!(lock.try_lock().is_err()));
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::lock_timeout`]; it does not wait.
@@ -79,16 +110,35 @@ impl RLock {
     }
 
     /// The PID of the process that holds the lock now; `None` if it is free.
+    ///
+    /// ```
+    /// let lock = proclab::sync::RLock::new()?;
+    /// assert_eq!(lock.holder(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn holder(&self) -> Option<Pid> {
         self.shared.lock().holder()
     }
 
     /// The PID of the process that poisoned the lock; `None` if it is not poisoned.
+    ///
+    /// ```
+    /// let lock = proclab::sync::RLock::new()?;
+    /// assert_eq!(lock.poisoned_by(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn poisoned_by(&self) -> Option<Pid> {
         held_lock::poison(&self.shared)
     }
 
     /// Makes every wait through this handle fail with [`WaitError::Interrupted`](super::WaitError::Interrupted) once `interrupt` is readable.
+    ///
+    /// ```
+    /// let (stop, _stopper) = std::io::pipe()?;
+    /// let lock = proclab::sync::RLock::new()?.with_interrupt(&stop)?;
+    /// assert!(lock.lock().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// At the limit of open files.
@@ -98,6 +148,14 @@ impl RLock {
     }
 
     /// Another handle of the same lock.
+    ///
+    /// ```
+    /// let lock = proclab::sync::RLock::new()?;
+    /// let same = lock.try_clone()?; // for a child
+    /// let _held = same.lock().unwrap();
+    /// assert!(lock.holder().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// At the limit of open files or of address space.
@@ -124,11 +182,24 @@ pub struct RLockGuard<'a> {
 
 impl RLockGuard<'_> {
     /// How often the thread holds the lock.
+    ///
+    /// ```
+    /// let lock = proclab::sync::RLock::new()?;
+    /// assert_eq!(lock.lock().unwrap().depth(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn depth(&self) -> u64 {
         self.lock.shared.word(DEPTH).load(Ordering::Relaxed)
     }
 
     /// Takes the poison away: what the lock guards has been looked at, and is right.
+    ///
+    /// ```
+    /// let lock = proclab::sync::RLock::new()?;
+    /// let held = lock.lock().unwrap();
+    /// held.clear_poison(); // what it guards was checked, and is right
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clear_poison(&self) {
         held_lock::clear_poison(&self.lock.shared);
     }

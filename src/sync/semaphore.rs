@@ -63,6 +63,12 @@ fn sizes(permits: u64) -> Option<(u64, usize)> {
 impl Semaphore {
     /// Creates a semaphore with this many permits.
     ///
+    /// ```
+    /// let permits = proclab::sync::Semaphore::new(2)?;
+    /// assert_eq!(permits.available()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`SetupError`].
     pub fn new(permits: u64) -> Result<Self, SetupError> {
@@ -80,6 +86,15 @@ impl Semaphore {
 
     /// Waits for a permit, and takes it.
     ///
+    /// ```
+    /// let permits = proclab::sync::Semaphore::new(2)?;
+    /// let permit = permits.acquire()?;
+    /// assert_eq!(permits.available()?, 1);
+    /// drop(permit);
+    /// assert_eq!(permits.available()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`WaitError::Interrupted`]; [`WaitError::TooMany`] where 1024 threads hold or wait.
     pub fn acquire(&self) -> Result<Permit<'_>, WaitError> {
@@ -88,6 +103,17 @@ impl Semaphore {
 
     /// Like [`Self::acquire`], but waits for at most `timeout`.
     ///
+    /// ```
+    /// use proclab::sync::{Semaphore, WaitError};
+    /// use std::time::Duration;
+    ///
+    /// let permits = Semaphore::new(1)?;
+    /// let _permit = permits.acquire()?;
+    /// let late = permits.acquire_timeout(Duration::from_millis(10));
+    /// assert!(matches!(late, Err(WaitError::TimedOut)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Self::acquire`], and [`WaitError::TimedOut`].
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, WaitError> {
@@ -95,6 +121,13 @@ impl Semaphore {
     }
 
     /// Takes a permit if one is available and no thread waits for it.
+    ///
+    /// ```
+    /// let permits = proclab::sync::Semaphore::new(1)?;
+    /// let _permit = permits.try_acquire()?;
+    /// assert!(permits.try_acquire().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::acquire_timeout`]; it does not wait.
@@ -142,6 +175,14 @@ impl Semaphore {
 
     /// Adds a permit without an owner, whether or not the caller holds one.
     ///
+    /// ```
+    /// let permits = proclab::sync::Semaphore::new(1)?;
+    /// permits.acquire()?.forget()?; // as Python's `acquire`
+    /// permits.release()?;
+    /// assert_eq!(permits.available()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ReleaseError`].
     pub fn release(&self) -> Result<(), ReleaseError> {
@@ -149,6 +190,13 @@ impl Semaphore {
     }
 
     /// Adds permits.
+    ///
+    /// ```
+    /// let permits = proclab::sync::Semaphore::new(1)?;
+    /// permits.add_permits(2)?;
+    /// assert_eq!(permits.available()?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReleaseError::TooMany`] above [`MAX_PERMITS`]; none was added then.
@@ -166,6 +214,11 @@ impl Semaphore {
 
     /// The number of permits that are available now.
     ///
+    /// ```
+    /// assert_eq!(proclab::sync::Semaphore::new(3)?.available()?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the semaphore's lock is unavailable.
     pub fn available(&self) -> Result<u64, WaitError> {
@@ -173,6 +226,13 @@ impl Semaphore {
     }
 
     /// The PIDs of the processes that hold permits, one per permit.
+    ///
+    /// ```
+    /// let permits = proclab::sync::Semaphore::new(2)?;
+    /// let _permit = permits.acquire()?;
+    /// assert_eq!(permits.holders()?.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the semaphore's lock is unavailable.
@@ -182,6 +242,13 @@ impl Semaphore {
 
     /// Makes every wait through this handle fail with [`WaitError::Interrupted`] once `interrupt` is readable.
     ///
+    /// ```
+    /// let (stop, _stopper) = std::io::pipe()?;
+    /// let permits = proclab::sync::Semaphore::new(1)?.with_interrupt(&stop)?;
+    /// let _permit = permits.acquire()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// At the limit of open files.
     pub fn with_interrupt(mut self, interrupt: impl AsFd) -> io::Result<Self> {
@@ -190,6 +257,14 @@ impl Semaphore {
     }
 
     /// Another handle of the same semaphore.
+    ///
+    /// ```
+    /// let permits = proclab::sync::Semaphore::new(2)?;
+    /// let same = permits.try_clone()?; // for a child
+    /// let _permit = same.acquire()?;
+    /// assert_eq!(permits.available()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// At the limit of open files or of address space.
@@ -221,6 +296,13 @@ fn serve(table: &Table<'_>) {
 impl Permit<'_> {
     /// Uses up the permit: it does not return to the semaphore. [`Semaphore::release`] adds one.
     ///
+    /// ```
+    /// let permits = proclab::sync::Semaphore::new(1)?;
+    /// permits.acquire()?.forget()?;
+    /// assert_eq!(permits.available()?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the semaphore's lock is unavailable; the permit returns then.
     pub fn forget(self) -> Result<(), WaitError> {
@@ -250,6 +332,12 @@ impl Drop for Permit<'_> {
 impl BoundedSemaphore {
     /// A semaphore with this many permits, which is also its maximum.
     ///
+    /// ```
+    /// let permits = proclab::sync::BoundedSemaphore::new(2)?;
+    /// assert_eq!(permits.available()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`SetupError`].
     pub fn new(permits: u64) -> Result<Self, SetupError> {
@@ -257,6 +345,15 @@ impl BoundedSemaphore {
     }
 
     /// As [`Semaphore::acquire`].
+    ///
+    /// ```
+    /// let permits = proclab::sync::BoundedSemaphore::new(2)?;
+    /// let permit = permits.acquire()?;
+    /// assert_eq!(permits.available()?, 1);
+    /// drop(permit);
+    /// assert_eq!(permits.available()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Semaphore::acquire`].
@@ -266,6 +363,17 @@ impl BoundedSemaphore {
 
     /// As [`Semaphore::acquire_timeout`].
     ///
+    /// ```
+    /// use proclab::sync::{BoundedSemaphore, WaitError};
+    /// use std::time::Duration;
+    ///
+    /// let permits = BoundedSemaphore::new(1)?;
+    /// let _permit = permits.acquire()?;
+    /// let late = permits.acquire_timeout(Duration::from_millis(10));
+    /// assert!(matches!(late, Err(WaitError::TimedOut)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Semaphore::acquire_timeout`].
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, WaitError> {
@@ -273,6 +381,13 @@ impl BoundedSemaphore {
     }
 
     /// As [`Semaphore::try_acquire`].
+    ///
+    /// ```
+    /// let permits = proclab::sync::BoundedSemaphore::new(1)?;
+    /// let _permit = permits.try_acquire()?;
+    /// assert!(permits.try_acquire().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Semaphore::try_acquire`].
@@ -282,6 +397,14 @@ impl BoundedSemaphore {
 
     /// Adds a permit that was [forgotten](Permit::forget).
     ///
+    /// ```
+    /// let permits = proclab::sync::BoundedSemaphore::new(1)?;
+    /// permits.acquire()?.forget()?; // as Python's `acquire`
+    /// permits.release()?;
+    /// assert_eq!(permits.available()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ReleaseError::TooMany`] if none is missing.
     pub fn release(&self) -> Result<(), ReleaseError> {
@@ -289,6 +412,11 @@ impl BoundedSemaphore {
     }
 
     /// As [`Semaphore::available`].
+    ///
+    /// ```
+    /// assert_eq!(proclab::sync::BoundedSemaphore::new(3)?.available()?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Semaphore::available`].
@@ -298,6 +426,13 @@ impl BoundedSemaphore {
 
     /// As [`Semaphore::holders`].
     ///
+    /// ```
+    /// let permits = proclab::sync::BoundedSemaphore::new(2)?;
+    /// let _permit = permits.acquire()?;
+    /// assert_eq!(permits.holders()?.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Semaphore::holders`].
     pub fn holders(&self) -> Result<Vec<Pid>, WaitError> {
@@ -306,6 +441,13 @@ impl BoundedSemaphore {
 
     /// As [`Semaphore::with_interrupt`].
     ///
+    /// ```
+    /// let (stop, _stopper) = std::io::pipe()?;
+    /// let permits = proclab::sync::BoundedSemaphore::new(1)?.with_interrupt(&stop)?;
+    /// let _permit = permits.acquire()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Semaphore::with_interrupt`].
     pub fn with_interrupt(self, interrupt: impl AsFd) -> io::Result<Self> {
@@ -313,6 +455,14 @@ impl BoundedSemaphore {
     }
 
     /// Another handle of the same semaphore.
+    ///
+    /// ```
+    /// let permits = proclab::sync::BoundedSemaphore::new(2)?;
+    /// let same = permits.try_clone()?; // for a child
+    /// let _permit = same.acquire()?;
+    /// assert_eq!(permits.available()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// At the limit of open files or of address space.

@@ -63,6 +63,12 @@ fn sizes<T: Plain>(parameter: u64) -> Option<(u64, usize)> {
 impl<T: Plain> Value<T> {
     /// Shared memory with this value.
     ///
+    /// ```
+    /// let count = proclab::sync::Value::new(0_u64)?;
+    /// assert_eq!(count.get(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`SetupError`].
     pub fn new(value: T) -> Result<Self, SetupError> {
@@ -84,12 +90,24 @@ impl<T: Plain> Value<T> {
     }
 
     /// The value now. What another process wrote before it stored that value is seen as well.
+    ///
+    /// ```
+    /// assert_eq!(proclab::sync::Value::new(7_i32)?.get(), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn get(&self) -> T {
         if is_word::<T>() { from_word(self.word().load(Ordering::Acquire)) } else { self.read().1 }
     }
 
     /// Stores a value.
+    ///
+    /// ```
+    /// let count = proclab::sync::Value::new(0_u64)?;
+    /// count.set(5);
+    /// assert_eq!(count.get(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn set(&self, value: T) {
         if is_word::<T>() {
@@ -102,6 +120,13 @@ impl<T: Plain> Value<T> {
 
     /// Stores what `change` makes of the value, in one atomic step, and returns the value before. `change` is
     /// called again if another process was faster.
+    ///
+    /// ```
+    /// let count = proclab::sync::Value::new(1_u64)?;
+    /// assert_eq!(count.update(|count| count + 1), 1);
+    /// assert_eq!(count.get(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn update(&self, mut change: impl FnMut(T) -> T) -> T {
         if is_word::<T>() {
@@ -120,6 +145,13 @@ impl<T: Plain> Value<T> {
     }
 
     /// Stores `new` if the value is `current`, compared by its bytes.
+    ///
+    /// ```
+    /// let count = proclab::sync::Value::new(1_u64)?;
+    /// assert_eq!(count.compare_exchange(1, 2), Ok(1));
+    /// assert_eq!(count.compare_exchange(1, 3), Err(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// The value, if it is another one.
@@ -185,6 +217,16 @@ impl<T: Plain> Value<T> {
 
     /// The value whose memory this is: see [`Self::memory`].
     ///
+    /// ```
+    /// use proclab::sync::Value;
+    ///
+    /// let count = Value::new(1_u64)?;
+    /// let same = Value::<u64>::attach(count.memory().try_clone_to_owned()?)?;
+    /// same.set(2);
+    /// assert_eq!(count.get(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`MemoryError`] if it is the memory of something else, or of another type.
     pub fn attach(memory: OwnedFd) -> Result<Self, MemoryError> {
@@ -192,6 +234,14 @@ impl<T: Plain> Value<T> {
     }
 
     /// Another handle of the same value.
+    ///
+    /// ```
+    /// let count = proclab::sync::Value::new(1_u64)?;
+    /// let same = count.try_clone()?; // for a child
+    /// same.set(2);
+    /// assert_eq!(count.get(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// At the limit of open files or of address space.
@@ -203,6 +253,14 @@ impl<T: Plain> Value<T> {
 impl<T> Value<T> {
     /// The sealed memory (`memfd_create(2)`) in which it lies, to be passed to a process that was not given it as an
     /// argument, which then [attaches](Self::attach) it.
+    ///
+    /// ```
+    /// use std::os::fd::AsRawFd;
+    ///
+    /// let count = proclab::sync::Value::new(1_u64)?;
+    /// println!("its memory is descriptor {}", count.memory().as_raw_fd());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn memory(&self) -> BorrowedFd<'_> {
         self.shared.region().file()
     }

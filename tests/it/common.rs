@@ -121,3 +121,12 @@ pub(crate) fn hold(pid: Pid) -> std::os::fd::OwnedFd {
 pub(crate) fn id_of(child: &std::process::Child) -> Pid {
     Pid::from_raw(child.id().cast_signed())
 }
+
+/// Runs what panics on purpose in this process, without the report on standard error.
+pub(crate) fn quietly<R>(work: impl FnOnce() -> R) -> R {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    std::panic::set_hook(print);
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

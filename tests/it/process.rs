@@ -1,6 +1,6 @@
 //! A function in a real process: its arguments, its result, and its possible ends.
 
-use crate::common::{PATIENCE, end_of, own_pid, result_of, state_of, supervisor, trials, until};
+use crate::common::{PATIENCE, end_of, own_pid, quietly, result_of, state_of, supervisor, trials, until};
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use libtest_mimic::Trial;
 use nix::sys::resource::{Resource, setrlimit};
@@ -391,7 +391,7 @@ fn arguments_that_cannot_be_written_are_an_error_and_leave_no_process() {
     for method in FRESH {
         for panics in [false, true] {
             let process = Process::new(|_: Unwritable| ()).args(Unwritable(panics)).start_method(method);
-            let error = supervisor.start(process).unwrap_err();
+            let error = quietly(|| supervisor.start(process)).unwrap_err();
             assert!(matches!(error, StartError::Args { .. }), "{error}");
         }
         // The next start works.

@@ -19,6 +19,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_scenario_is_named_in_its_own_room_and_in_the_registry_only,
         a_network_program_is_named_in_its_own_folder_and_in_the_registry_only,
         each_row_of_a_table_has_as_many_cells_as_its_head,
+        each_function_of_the_runtime_has_an_example,
     ]
 }
 
@@ -299,4 +300,38 @@ fn each_row_of_a_table_has_as_many_cells_as_its_head() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The rooms whose public functions all have an example, which `cargo test --doc` compiles.
+const EXPLAINED: [&str; 6] = ["pipe", "pool", "process", "queue", "supervisor", "sync"];
+
+fn each_function_of_the_runtime_has_an_example() {
+    let is_in_the_api = |room: &str, name: &str| {
+        let (begin, function) = (format!("{room}: "), format!("fn {name}("));
+        let generic = format!("fn {name}<");
+        let api = include_str!("api.txt").lines();
+        api.filter(|line| line.starts_with(&begin))
+            .any(|line| line.contains(&function) || line.contains(&generic))
+    };
+    let mut broken = Vec::new();
+    for source in sources() {
+        let room = source.module().to_owned();
+        if !EXPLAINED.contains(&room.as_str()) || source.is_test() {
+            continue;
+        }
+        let code = source.text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let mut has_example = false;
+        for line in code.lines().map(str::trim_start) {
+            if line.starts_with("///") {
+                has_example |= line.starts_with("/// ```");
+            } else if !line.starts_with("#[") {
+                let name = line.strip_prefix("pub fn ").and_then(|rest| rest.split(['(', '<']).next());
+                if let Some(name) = name.filter(|name| !has_example && is_in_the_api(&room, name)) {
+                    broken.push(format!("{}: {name}", source.path));
+                }
+                has_example = false;
+            }
+        }
+    }
+    none("has no example", &broken);
 }

@@ -1,6 +1,7 @@
 //! `_TestPool` and its companions.
 
 use super::{SHORT, SOON, cases};
+use crate::common::quietly;
 use libtest_mimic::Trial;
 use proclab::StartMethod;
 use proclab::pool::{BuildError, JobError, Pool, ResultTimeoutError, SubmitError, as_completed};
@@ -116,12 +117,8 @@ fn panics_at_three() -> impl Iterator<Item = u64> {
 /// The panic of an iterator is its caller's, and the pool goes on.
 fn map_handle_iterable_exception(method: StartMethod) {
     let pool = pool(method);
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        pool.map(sqr, panics_at_three()).map(Result::unwrap).sum::<u64>()
-    }));
-    std::panic::set_hook(print);
+    let sum = || pool.map(sqr, panics_at_three()).map(Result::unwrap).sum::<u64>();
+    let caught = quietly(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(sum)));
     assert!(caught.is_err());
     assert_eq!(pool.submit(sqr, 2).unwrap().result().unwrap(), 4);
 }
