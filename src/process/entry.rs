@@ -10,9 +10,9 @@
 //! same executable, over a socket that no other process holds.
 #![expect(unsafe_code, reason = "a function is called by its place in the executable")]
 
+use super::applied::{Applied, Refusal};
 use super::current::{Identity, become_child};
 use super::live::{Obstacle, Report, live, refuse};
-use super::settings::{Applied, Refusal};
 use super::start::StartMethod;
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
@@ -38,6 +38,15 @@ pub(crate) struct Boot {
     pub(crate) settings: Applied,
     /// Where it reports; the type of the reports is known to the entry. A child of the fork server has it already.
     pub(crate) report: Option<Sender<()>>,
+}
+
+/// The parent's ends of the channels of a fresh child.
+#[derive(Debug)]
+pub(crate) struct Channels {
+    /// On which it is told what to be, and then receives its arguments.
+    pub(crate) boots: Sender<Boot>,
+    /// On which it reports.
+    pub(crate) reports: Receiver<()>,
 }
 
 /// A fresh child that is set up and can receive its arguments.

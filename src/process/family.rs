@@ -1,6 +1,6 @@
 //! The children of one supervisor, and a descriptor that is readable once one of them has ended.
 
-use super::child::Handle;
+use super::handle::Handle;
 use super::unforked::Unforked;
 use crate::sys::epoll::ReadySet;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The reports of a child, as its parent receives them.
 
+use super::applied::Refusal;
 use super::live::{Obstacle, Panic, Report};
-use super::settings::Refusal;
 use super::unforked::Unforked;
 use crate::sys::pid::Pid;
 use crate::wire::control::{Message, Receiver, TryRecvError, Undecoded};

@@ -1,6 +1,6 @@
 //! The child's side: it reports that it is ready, runs its body, and reports how that ended.
 
-use super::settings::Refusal;
+use super::applied::Refusal;
 use super::unforked::register;
 use crate::sys::pid::Pid;
 use crate::wire::control::{Message, SendError, Sender};

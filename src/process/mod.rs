@@ -1,5 +1,6 @@
 //! Real processes with the semantics of Python's `multiprocessing`: a body, its arguments, its end.
 
+mod applied;
 mod child;
 #[cfg(any(feature = "explore", feature = "observe"))]
 #[cfg_attr(
@@ -14,7 +15,9 @@ mod entry;
 mod error;
 mod exit;
 mod family;
+mod handle;
 mod inbox;
+mod launch;
 mod lines;
 mod live;
 mod notify;
@@ -34,7 +37,7 @@ mod traced;
 mod unforked;
 mod waitable;
 
-pub use child::{Child, Handle};
+pub use child::Child;
 #[cfg(any(feature = "explore", feature = "observe"))]
 pub(crate) use command::{CommandError, HeldCommand, RunningCommand};
 #[cfg(feature = "cli")]
@@ -45,6 +48,7 @@ pub(crate) use entry::{address_of_place, place_of_address};
 pub use error::{JoinError, ResultError, StartError};
 pub use exit::{Exit, Signal};
 pub(crate) use family::Family;
+pub use handle::Handle;
 pub use lines::{Lines, OutputLine};
 pub use live::Panic;
 pub(crate) use live::panic_of;

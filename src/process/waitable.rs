@@ -1,7 +1,8 @@
 //! A child as one of several things that are waited for.
 
-use super::child::{Child, Handle};
+use super::child::Child;
 use super::error::JoinError;
+use super::handle::Handle;
 use crate::sys::poll::{Deadline, readable};
 use crate::wait::{WaitAnyError, Waitable, Wakers};
 use std::os::fd::{AsFd, AsRawFd};

@@ -13,7 +13,7 @@ const KNOWN: [(&str, &str); 9] = [
     ("cli/explore.rs", "offers the cabinet"),
     ("explore/traced/", "the rows of the table of system calls act on the world that holds their plans"),
     ("net/", "a program lies in one folder with its demo, which plays it on the stage that all demos share"),
-    ("process/child.rs", "a child leaves its family when it is reaped"),
+    ("process/handle.rs", "a child leaves its family when it is reaped"),
     ("process/family.rs", "a family is made of children"),
     (
         "observe/waits/",

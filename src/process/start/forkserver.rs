@@ -12,8 +12,8 @@
 use super::inherited::Inherited;
 use super::server::Answer;
 use super::spawn::spawn_server;
-use super::{Birth, Channels, SETTLE};
-use crate::process::entry::Boot;
+use super::{Birth, SETTLE};
+use crate::process::entry::{Boot, Channels};
 use crate::process::reap::{is_known, record_child};
 use crate::sys::descriptor::send_message;
 use crate::sys::pid::Pid;

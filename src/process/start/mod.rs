@@ -12,13 +12,11 @@ pub(crate) use fork::{ForkError, fork};
 pub(crate) use forkserver::{ForkServerError, forkserver, forkserver_reorder, forkserver_settle};
 pub(crate) use spawn::spawn;
 
-use super::entry::Boot;
 use super::reap::{forget_child, poll_exit};
 use crate::sys::pid::Pid;
 use crate::sys::pidfd;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::wait::{self, Zombie};
-use crate::wire::control::{Receiver, Sender};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
@@ -52,15 +50,6 @@ impl fmt::Display for StartMethod {
             StartMethod::ForkServer => "forkserver",
         })
     }
-}
-
-/// The parent's ends of the channels of a fresh child.
-#[derive(Debug)]
-pub(crate) struct Channels {
-    /// On which it is told what to be, and then receives its arguments.
-    pub(crate) boots: Sender<Boot>,
-    /// On which it reports.
-    pub(crate) reports: Receiver<()>,
 }
 
 /// A child that the kernel has made for us and that is not reaped.
