@@ -17,8 +17,8 @@ use super::card::Limits;
 use super::files::{Files, read_file};
 use super::words::resolved;
 use crate::process::{
-    CommandError, Exit, HeldCommand, Process, ResultError, RunningCommand, Scratch, ScratchError, Signal,
-    StartError,
+    CommandError, Exit, HeldCommand, Process, ResultError, RunningCommand, Scratch, ScratchError, StartError,
+    end_descendants,
 };
 use crate::supervisor::Supervisor;
 use crate::sys::descriptor::{drain, pipe_to_poll};
@@ -448,26 +448,9 @@ fn descendants() -> io::Result<usize> {
 
 /// Kills everything below this process, and reaps it.
 fn end_all(is_alone: bool) {
-    let deadline = Deadline::after(LAST);
-    while !deadline.is_over() {
-        if is_alone {
-            // As the first process of a namespace: all others at once, before any of them can fork again.
-            enclosure::kill_all_others();
-        } else {
-            let own = Pid::this();
-            let below = tree::with_descendants(own);
-            for pid in below.iter().filter(|pid| **pid != own) {
-                // They are stopped first, so that none forks while the others are killed.
-                let _ = crate::sys::signal::kill_process(*pid, Signal::STOP.0);
-            }
-            for pid in tree::with_descendants(own).into_iter().filter(|pid| *pid != own) {
-                let _ = crate::sys::signal::kill_process(pid, Signal::KILL.0);
-            }
-        }
-        match tree::children_by_parent(Pid::this()) {
-            Ok(children) if children.is_empty() => return,
-            Ok(children) => children.into_iter().for_each(|child| kill_and_reap(child, LAST)),
-            Err(_) => return,
-        }
+    if is_alone {
+        // As the first process of a namespace: all others at once, before any of them can fork again.
+        enclosure::kill_all_others();
     }
+    end_descendants(LAST);
 }

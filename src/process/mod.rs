@@ -18,6 +18,8 @@ mod family;
 mod handle;
 mod inbox;
 mod launch;
+#[cfg(feature = "cli")]
+mod leftovers;
 mod lines;
 mod live;
 mod notify;
@@ -49,6 +51,8 @@ pub use error::{JoinError, ResultError, StartError};
 pub use exit::{Exit, Signal};
 pub(crate) use family::Family;
 pub use handle::Handle;
+#[cfg(feature = "cli")]
+pub(crate) use leftovers::end_descendants;
 pub use lines::{Lines, OutputLine};
 pub use live::Panic;
 pub(crate) use live::panic_of;

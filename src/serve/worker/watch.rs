@@ -10,9 +10,10 @@ use super::reported::Reported;
 use super::update::{Update, WorkerError};
 use crate::observe::notes::Note;
 use crate::observe::watch::{Observed, Settings, Start, Subject, Watch, begin};
-use crate::process::{HeldCommand, Signal};
+use crate::process::{HeldCommand, Signal, end_descendants};
 use crate::report::watch::build::{report, resolution};
 use crate::report::watch::drawing;
+use crate::scenario::run::stage::chain;
 use crate::serve::protocol::{Command, Message, WatchBegin, WatchOver};
 use crate::sys::exec::Streams;
 use crate::sys::pid::Pid;
@@ -32,16 +33,43 @@ const MOST_OUTPUT: usize = 16 << 20;
 const MOST_SHOWN: usize = 16 << 10;
 
 /// Watches `argv` until it ends or is stopped.
+///
+/// Two processes do it, so that nothing of the command is left when either of them is killed: one watches, and the other
+/// waits for it, adopts what a killed watcher leaves, and ends it. The death of the one that waits is announced to the
+/// watcher as a request to stop.
 pub(super) fn work(
     argv: &[String],
     is_run: bool,
     commands: &Receiver<Command>,
     updates: &Sender<Update>,
 ) -> Result<(), WorkerError> {
-    // When the server dies, the kernel sends SIGTERM, and what was started is ended as after a request to stop.
-    let parent = crate::process::parent().ok_or("a worker has a parent")?;
-    task::hear_of_parents_death(parent.pid())?;
+    task::set_subreaper(true)?;
+    // Blocked in both: the one that waits must not end before the watcher has ended the command.
     let signals = Signals::catch()?;
+    let waits = Pid::this();
+    let watched = crate::process::in_copy(|| {
+        let done = watch(argv, is_run, commands, updates, &signals, waits);
+        done.err().map_or_else(Vec::new, |error| chain(&*error).into_bytes())
+    });
+    end_descendants(GRACE);
+    match watched? {
+        None => Err("its worker was killed".into()),
+        Some(failed) if failed.is_empty() => Ok(()),
+        Some(failed) => Err(String::from_utf8_lossy(&failed).into_owned().into()),
+    }
+}
+
+fn watch(
+    argv: &[String],
+    is_run: bool,
+    commands: &Receiver<Command>,
+    updates: &Sender<Update>,
+    signals: &Signals,
+    parent: Pid,
+) -> Result<(), WorkerError> {
+    // When the parent dies, with the server or alone, the kernel sends SIGTERM, and the command is ended as after a request
+    // to stop.
+    task::hear_of_parents_death(parent)?;
     let (notes, told) = notes_pipe::pair()?;
     let (output, writing) = notes_pipe::pair()?;
     let writes = Some(writing.as_fd());
@@ -66,7 +94,7 @@ pub(super) fn work(
         told: Reported::default(),
         updates,
     };
-    let stopped = follower.follow(&mut watch, commands, &signals);
+    let stopped = follower.follow(&mut watch, commands, signals);
     if stopped || !watch.is_over() {
         follower.end(&mut watch);
     }

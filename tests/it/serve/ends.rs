@@ -15,6 +15,7 @@ pub(super) fn tests() -> Vec<Trial> {
         ctrl_c_leaves_nothing,
         a_killed_server_leaves_nothing,
         a_killed_worker_leaves_nothing_and_is_told_of,
+        a_killed_watch_leaves_nothing_of_the_command_and_is_told_of,
         a_killed_browser_ends_what_it_has_started,
     ]
 }
@@ -92,6 +93,30 @@ fn a_killed_worker_leaves_nothing_and_is_told_of() {
     until("nothing is left", || all.iter().all(|pid| !lives(*pid) || *pid == id_of(&server.program)));
     let job = server.begin(&schedule);
     server.follow(&job).until("the server goes on", |message| message["type"] == "scene");
+}
+
+/// Two processes share the work of a watch: whichever is killed, the other ends the command.
+fn a_killed_watch_leaves_nothing_of_the_command_and_is_told_of() {
+    for depth in 0..2 {
+        let server = Server::start(&STUBBORN);
+        let job = server.begin(&json!("watch"));
+        let mut stream = server.follow(&job);
+        let mut all = Vec::new();
+        until("the command's children live", || {
+            all = tree::with_descendants(id_of(&server.program));
+            all.iter().filter(|pid| comm(**pid) == "sleep").count() == 2
+        });
+        let mut worker = id_of(&server.program);
+        for _ in 0..=depth {
+            worker = tree::children_by_parent(worker).unwrap()[0];
+        }
+        kill(worker, Signal::SIGKILL);
+        if depth == 1 {
+            let failed = stream.until("it is told", |message| message["type"] == "failed");
+            assert!(failed["why"].as_str().unwrap().contains("killed"), "{failed}");
+        }
+        until("nothing is left", || all.iter().all(|pid| !lives(*pid) || *pid == id_of(&server.program)));
+    }
 }
 
 /// A page that is closed says nothing: its connection ends, and nobody else follows.
