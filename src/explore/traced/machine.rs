@@ -142,6 +142,7 @@ impl Machine {
             written_maps: Vec::new(),
             given_times: HashMap::new(),
             numbers,
+            cpus: crate::sys::task::allowed_cpus().map_err(failed("sched_getaffinity"))?,
         };
         Ok(Self {
             command: command.clone(),

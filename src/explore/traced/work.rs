@@ -128,6 +128,7 @@ fn tracer(
     template: Tree,
     numbers: Option<Numbers>,
 ) -> Result<Machine, TracedError> {
+    let machine = Machine::new(command, root.to_owned(), template, numbers)?;
     // A stop costs a tenth of what it costs across processors.
     if let Some(cpu) = task::allowed_cpus().ok().and_then(|cpus| {
         let own = task::processor();
@@ -135,7 +136,7 @@ fn tracer(
     }) {
         let _ = task::pin_to_cpu(cpu);
     }
-    Machine::new(command, root.to_owned(), template, numbers)
+    Ok(machine)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

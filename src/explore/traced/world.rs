@@ -193,6 +193,8 @@ pub(super) struct World {
     pub(super) numbers: Option<Numbers>,
     /// The ends of pipes that processes have; `None` once a task has run since they were read.
     pub(super) ends: Option<Ends>,
+    /// The CPUs that a process is told it may use: those of a free run, although all run on one.
+    pub(super) cpus: Vec<usize>,
 }
 
 impl World {

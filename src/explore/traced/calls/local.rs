@@ -39,7 +39,6 @@ pub(super) const PASSED: &[i64] = &[
     libc::SYS_personality,
     libc::SYS_uname,
     libc::SYS_sched_yield,
-    libc::SYS_sched_getaffinity,
     libc::SYS_sched_getparam,
     libc::SYS_sched_getscheduler,
     libc::SYS_sched_get_priority_max,

@@ -1,4 +1,4 @@
-//! Clocks, sleeps and random numbers: answered by the tracer, the same in every execution.
+//! Clocks, sleeps, random numbers and the set of CPUs: answered by the tracer, the same in every execution.
 //!
 //! Each task has a clock of its own, which follows from what it has done and from what that depended on, so
 //! that the order of independent steps is not seen in it. A sleep takes no time; one that follows another
@@ -67,6 +67,7 @@ pub(super) const ROWS: &[Row] = &[
         }
         Plan::answered(0)
     }),
+    row(libc::SYS_sched_getaffinity, "sched_getaffinity", &[], cpus),
     row(arch::ALARM, "alarm", &[], timer),
     row(libc::SYS_setitimer, "setitimer", &[], timer),
     row(libc::SYS_timer_settime, "timer_settime", &[], timer),
@@ -99,6 +100,24 @@ fn now(world: &mut World, task: usize, clock: i32) -> u64 {
     }
     // Processor time, of a thread or a process.
     used(world, task)
+}
+
+/// The set of CPUs of a free run, so that `nproc` and the size of a pool are what they are there.
+fn cpus(world: &mut World, task: usize) -> Plan {
+    let [_, size, address, ..] = world.call(task).args;
+    let mut words = vec![0_u64; world.cpus.iter().max().map_or(1, |last| last / 64 + 1)];
+    for cpu in &world.cpus {
+        words[cpu / 64] |= 1 << (cpu % 64);
+    }
+    let length = 8 * words.len() as u64;
+    if size % 8 != 0 || size < length {
+        return Plan::answered(-i64::from(libc::EINVAL));
+    }
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    match memory::write(world.tid(task), address, &bytes) {
+        Ok(()) => Plan::answered(length.cast_signed()),
+        Err(_) => Plan::answered(-i64::from(libc::EFAULT)),
+    }
 }
 
 fn used(world: &mut World, task: usize) -> u64 {
