@@ -16,6 +16,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_call_that_sleeps_is_broken_off_by_a_handler,
         a_schedule_with_a_signal_replays,
         a_shell_that_waits_for_its_child_is_explored_to_the_end,
+        handlers_that_only_set_a_flag_are_explored_as_the_naive_search_does,
     ]
 }
 
@@ -172,7 +173,8 @@ fn a_schedule_with_a_signal_replays() {
 
 fn a_shell_that_waits_for_its_child_is_explored_to_the_end() {
     let place = Place::new("signal-shell", &[]);
-    let view = place.explore(&[], &["/bin/sh", "-c", "echo a > f & wait; cat f"]);
+    let explore = |script| place.explore(&[], &["/bin/sh", "-c", script]);
+    let view = explore("echo a > f & wait; cat f");
     let is_dash = std::fs::read_link("/bin/sh").is_ok_and(|target| target.ends_with("dash"));
     if !is_dash {
         println!("left out: /bin/sh is not dash");
@@ -180,4 +182,59 @@ fn a_shell_that_waits_for_its_child_is_explored_to_the_end() {
     }
     assert_eq!(view["complete"], true, "{}", view["uncontrolled"]);
     assert_eq!(view["outcomes"].as_array().unwrap().len(), 1, "{}", view["outcomes"]);
+    // Its handler only sets a flag, which it looks at between two waits.
+    let view = explore("echo a & echo b & wait");
+    assert_eq!(view["complete"], true, "{}", view["uncontrolled"]);
+    assert_eq!(searched(&view), view["classes"].as_u64().unwrap());
+    assert_eq!(view["outcomes"].as_array().unwrap().len(), 1, "{}", view["outcomes"]);
+}
+
+fn searched(view: &serde_json::Value) -> u64 {
+    view["executions"].as_u64().unwrap() - view["sampled"].as_u64().unwrap()
+}
+
+/// `argv[1]` says which of five programs, whose handler sets a flag.
+const FLAGS: &str = r#"
+static volatile int got;
+static void on(int s) { got = 1; }
+int main(int c, char **v) {
+    int which = v[1][0] - '0', me = getpid(), status, p[2];
+    struct sigaction a = {.sa_handler = on};
+    sigaction(which == 2 ? SIGUSR1 : SIGCHLD, &a, 0);
+    if (which == 1) {
+        for (int i = 0; i < 2; i++) if (!fork()) _exit(0);
+        got = 0; int r = got; while (wait(0) > 0); return r;
+    }
+    if (which == 2) {
+        pipe(p);
+        if (!fork()) { kill(me, SIGUSR1); write(p[1], "x", 1); _exit(0); }
+        char b; int r = read(p[0], &b, 1); return (r < 0 ? 10 : 0) + got;
+    }
+    int x = fork(); if (!x) _exit(3);
+    if (which == 3) {
+        int y = fork(); if (!y) _exit(4);
+        int r = waitpid(y, &status, 0), k = got; while (wait(0) > 0); return (r < 0 ? 10 : 0) + k;
+    }
+    if (which == 4) {
+        sigset_t s, o; sigemptyset(&s); sigaddset(&s, SIGCHLD);
+        sigprocmask(SIG_BLOCK, &s, &o); int k = got; while (!got) sigsuspend(&o);
+        sigprocmask(SIG_SETMASK, &o, 0); wait(0); return k;
+    }
+    int y = fork(); if (!y) _exit(got);
+    waitpid(y, &status, 0); return WEXITSTATUS(status);
+}"#;
+
+fn handlers_that_only_set_a_flag_are_explored_as_the_naive_search_does() {
+    let place = Place::new("flags", &[]);
+    let Some(program) = place.compile(&format!("{HEAD}{FLAGS}")) else { return };
+    for which in ["1", "2", "3", "4", "5"] {
+        let reduced = place.explore(&[], &[&program, which]);
+        let naive = place.explore(&["--naive"], &[&program, which]);
+        for view in [&reduced, &naive] {
+            assert_eq!(view["complete"], true, "{which}: {}", view["uncontrolled"]);
+        }
+        assert_eq!(outcomes(&reduced), outcomes(&naive), "{which}");
+        assert_eq!(reduced["classes"], naive["classes"], "{which}");
+        assert_eq!(searched(&reduced), reduced["classes"].as_u64().unwrap(), "{which}");
+    }
 }

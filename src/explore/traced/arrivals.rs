@@ -5,7 +5,7 @@ use nix::libc;
 use super::machine::{Done, Machine, failed};
 use super::signals::{Disposition, Masks, Sent, arrival_of};
 use super::waiting::Came;
-use super::world::{State, Task};
+use super::world::State;
 use crate::explore::step::{Effect, Seen, Step};
 use crate::sys::ptrace::arch::Registers;
 use crate::sys::ptrace::stops::{self, SignalInfo, Stop};
@@ -49,19 +49,14 @@ impl Machine {
 
     /// Handles signals that must be handled before anything else; returns whether there were any.
     pub(super) fn handle_at_once(&mut self) -> Done<bool> {
-        let is_decided = self.world.decides_signals();
-        let must = |task: &Task| {
-            let waits = match task.state {
-                State::Woken | State::Asleep => true,
-                state => state == State::Entry && !is_decided,
-            };
-            waits && !task.on_the_way.is_empty()
-        };
-        let Some(process) = self.world.tasks.iter().position(must) else { return Ok(false) };
+        let must = |process: &usize| self.world.handles_at_once(*process);
+        let Some(process) = (0..self.world.tasks.len()).find(must) else { return Ok(false) };
         // The plan of the call may have changed.
         self.plan_anew(process);
         let task = &self.world.tasks[process];
-        let would_sleep = task.state == State::Entry && task.plan.as_ref().is_some_and(|plan| !plan.ready);
+        let would_sleep = task.state == State::Entry
+            && !task.is_entering()
+            && task.plan.as_ref().is_some_and(|plan| !plan.ready);
         // The lowest number first, as in the kernel.
         let first = task.on_the_way.keys().next().copied();
         match first {
@@ -83,6 +78,9 @@ impl Machine {
         }
         let state = self.world.tasks[process].state;
         self.leave_entry(process)?;
+        let is_held = self.world.tasks[process].is_held;
+        self.world.tasks[process].was_interrupted |= state != State::Entry && !is_held;
+        self.world.tasks[process].enters_again = state == State::Entry && self.world.is_simple(process);
         stops::send(tid, signal);
         if state != State::Asleep {
             stops::resume(tid, 0).map_err(failed("resume"))?;
@@ -94,6 +92,7 @@ impl Machine {
     pub(super) fn interrupt(&mut self, process: usize) -> Done {
         let tid = self.world.tid(process);
         let Some((signal, sent)) = self.world.tasks[process].on_the_way.pop_first() else { return Ok(()) };
+        self.world.tasks[process].was_interrupted = true;
         stops::send(tid, signal);
         stops::resume(tid, 0).map_err(failed("resume"))?;
         self.deliver_sent(process, signal, &sent)

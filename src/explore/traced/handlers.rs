@@ -14,7 +14,7 @@ use super::world::World;
 use crate::sys::procfs::maps;
 use crate::sys::ptrace::arch::Registers;
 use crate::sys::ptrace::memory;
-use crate::sys::ptrace::operand::{LONGEST, Operand};
+use crate::sys::ptrace::operand::{LONGEST, Operand, only_stores};
 use crate::sys::ptrace::stops::{self, Stop};
 use crate::sys::ptrace::watch::{self, Watched};
 
@@ -40,21 +40,31 @@ pub(super) struct Running {
     maps: Vec<maps::Mapping>,
     /// The operands of the current instruction, with their values before it.
     accesses: Vec<(Operand, Vec<u8>)>,
+    /// Whether that instruction only stores its operand.
+    only_stores: bool,
     instructions: u64,
 }
 
-/// The fact that a word is shared with a handler.
+/// The fact that a variable is shared with a handler.
 fn word_fact(name: &str, word: Watched) -> String {
-    format!("{} of {name} {:#x}", if word.reads { CHANGED } else { READ }, word.address)
+    let kind = if word.reads { CHANGED } else { READ };
+    format!("{kind} of {name} {:#x} {}", word.address, word.length)
 }
 
 const CHANGED: &str = "a handler changes";
 const READ: &str = "a handler reads";
 
+/// The fact that handlers of a process read what they change, so that two signals differ from one.
+pub(super) fn depends_on_itself(name: &str) -> String {
+    format!("handlers of {name} read what they change")
+}
+
 /// The fact that the handlers of a process share too much to be watched.
 fn much_fact(name: &str) -> String {
-    format!("the handlers of {name} share much")
+    format!("the handlers of {name}{SHARE_MUCH}")
 }
+
+const SHARE_MUCH: &str = " share much";
 
 impl World {
     /// The known words that the process shares with its handlers.
@@ -64,18 +74,64 @@ impl World {
         for (kind, reads) in [(CHANGED, true), (READ, false)] {
             let prefix = format!("{kind} of {name} 0x");
             let known = self.learned.iter().filter_map(|fact| fact.strip_prefix(prefix.as_str()));
-            let known = known.filter_map(|address| u64::from_str_radix(address, 16).ok());
-            let new: Vec<u64> =
-                known.filter(|address| words.iter().all(|word| word.address != *address)).collect();
-            words.extend(new.into_iter().map(|address| Watched { address, reads }));
+            let known = known.filter_map(|place| {
+                let (address, length) = place.split_once(' ')?;
+                let address = u64::from_str_radix(address, 16).ok()?;
+                Some(Watched { address, length: length.parse().ok()?, reads })
+            });
+            let new: Vec<Watched> =
+                known.filter(|word| !words.iter().any(|known| known.covers(word))).collect();
+            words.extend(new);
         }
         words
     }
 
+    /// Whether handlers of the process are known to change a part of the operand.
+    fn changed_by_handlers(&self, task: usize, operand: Operand) -> bool {
+        let end = operand.address.saturating_add(operand.length);
+        let meets = |word: &Watched| word.address < end && operand.address < word.address + word.length;
+        self.shared_words(task).iter().any(|word| word.reads && meets(word))
+    }
+
+    /// Whether the call at which the task is reads or writes a word that it shares with its handlers.
+    pub(super) fn shares_buffer_with_handlers(&self, task: usize) -> bool {
+        /// The length of a buffer whose length is not the next argument.
+        const SHORT: u64 = 64;
+        const LONGEST_BUFFER: u64 = 1 << 20;
+        let words = self.shared_words(task);
+        let call = self.call(task);
+        if words.is_empty() {
+            return false;
+        }
+        // The buffers of these are named in memory.
+        let is_vector = matches!(
+            call.number,
+            libc::SYS_readv
+                | libc::SYS_writev
+                | libc::SYS_preadv
+                | libc::SYS_preadv2
+                | libc::SYS_pwritev
+                | libc::SYS_pwritev2
+                | libc::SYS_recvmsg
+                | libc::SYS_sendmsg
+        );
+        let holds = |at: usize| {
+            let next = call.args.get(at + 1).copied().unwrap_or(0);
+            let length = if next <= LONGEST_BUFFER { next.max(SHORT) } else { SHORT };
+            let buffer = call.args[at]..call.args[at].saturating_add(length);
+            words.iter().any(|word| word.address < buffer.end && buffer.start < word.address + word.length)
+        };
+        is_vector || (0..call.args.len()).any(holds)
+    }
+
+    /// Whether the handlers of some process share too much to be watched.
+    pub(super) fn shares_much(&self) -> bool {
+        self.learned.iter().any(|fact| fact.ends_with(SHARE_MUCH))
+    }
+
     /// Whether a handler could run now: some caught signal is not blocked, and another process could send it.
     fn may_be_interrupted(&self, task: usize) -> bool {
-        let is_alone = self.task(task).process == 0 && self.tasks.len() == 1;
-        !is_alone && Masks::of(self.tid(task)).lets_a_handler_run()
+        !self.is_alone(task) && Masks::of(self.tid(task)).lets_a_handler_run()
     }
 }
 
@@ -124,6 +180,7 @@ impl Machine {
             own: None,
             maps: maps::of(tid),
             accesses: Vec::new(),
+            only_stores: false,
             instructions: 0,
         });
         Ok(())
@@ -163,7 +220,13 @@ impl Machine {
         let Some(mut running) = self.world.tasks[index].handler.take() else { return Ok(()) };
         for (operand, before) in std::mem::take(&mut running.accesses) {
             let after = memory::read(tid, operand.address, before.len()).unwrap_or_default();
-            self.learn_words(index, operand, before != after);
+            let is_changed = before != after;
+            let reads_changed = || self.world.changed_by_handlers(index, operand);
+            if !running.only_stores && (is_changed || reads_changed()) {
+                let fact = depends_on_itself(&self.world.process(index).name);
+                self.world.learn(fact);
+            }
+            self.learn_words(index, operand, is_changed);
         }
         running.instructions += 1;
         let registers = Registers::of(tid).map_err(failed("registers"))?;
@@ -189,7 +252,7 @@ impl Machine {
                         (operand, memory::read(tid, operand.address, length).unwrap_or_default())
                     });
                     let met: Vec<_> = met.collect();
-                    running.accesses = met;
+                    (running.accesses, running.only_stores) = (met, only_stores(&code));
                 }
                 None => {
                     let name = self.world.process(index).name.clone();
@@ -206,23 +269,21 @@ impl Machine {
     fn learn_words(&mut self, index: usize, operand: Operand, is_changed: bool) {
         let name = self.world.process(index).name.clone();
         let known = self.world.shared_words(index);
-        let first = operand.address / WORD * WORD;
-        let last = operand.address + operand.length.clamp(1, 64) - 1;
-        for address in (first..=last).step_by(WORD as usize) {
+        for (address, length) in pieces(operand) {
+            let word = Watched { address, length, reads: is_changed };
             if self.world.map_at(index, address).is_some() {
                 // Each access to shared memory is a step anyway.
                 continue;
             }
-            let is_known = known.iter().any(|word| word.address == address && (word.reads || !is_changed));
-            if is_known {
+            if known.iter().any(|known| known.covers(&word)) {
                 continue;
             }
-            let is_new = known.iter().all(|word| word.address != address);
+            let is_new = known.iter().all(|known| (known.address, known.length) != (address, length));
             if is_new && known.len() >= watch::MOST {
                 self.world.learn(much_fact(&name));
                 return;
             }
-            self.world.learn(word_fact(&name, Watched { address, reads: is_changed }));
+            self.world.learn(word_fact(&name, word));
         }
     }
 
@@ -232,6 +293,9 @@ impl Machine {
         let tid = self.world.tid(index);
         if !self.world.tasks[index].is_watched || !watch::was_accessed(tid).map_err(failed("registers"))? {
             return Ok(None);
+        }
+        if !self.world.is_alone(index) {
+            self.world.meets_handlers(index);
         }
         if !self.world.may_be_interrupted(index) {
             return Ok(Some(false));
@@ -261,6 +325,16 @@ impl Running {
         }
         map.is_none_or(|map| map.is_writable)
     }
+}
+
+/// The parts of an operand that debug registers can watch: itself, or the words that contain it.
+fn pieces(operand: Operand) -> Vec<(u64, u64)> {
+    let Operand { address, length } = operand;
+    if matches!(length, 1 | 2 | 4 | 8) && address.is_multiple_of(length) {
+        return vec![(address, length)];
+    }
+    let last = address + length.clamp(1, 64) - 1;
+    (address / WORD * WORD..=last).step_by(WORD as usize).map(|word| (word, WORD)).collect()
 }
 
 /// The handler's alternate stack, if it runs on one.

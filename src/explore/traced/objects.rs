@@ -149,7 +149,9 @@ impl World {
     pub(super) fn inside(&self, path: &Path) -> Option<String> {
         let Ok(rest) = path.strip_prefix(&self.root) else {
             // In a namespace, /dev/shm belongs to the program.
-            let is_own = self.numbers.is_some() && path.starts_with(SHARED_MEMORY);
+            // What leads to the folder of the execution is not the program's.
+            let is_own =
+                self.numbers.is_some() && path.starts_with(SHARED_MEMORY) && !self.root.starts_with(path);
             return is_own.then(|| path.to_string_lossy().into_owned());
         };
         let text = rest.to_string_lossy();

@@ -28,7 +28,9 @@ const TRIES: u32 = 3;
 const MOST_DIVERGENCES: u64 = 100;
 
 /// A second search, in which signals are decisions, may take as many executions as the first and this many more.
-const SECOND: u64 = 800;
+const SECOND: u64 = 3_000;
+/// The same if handlers share so much that the search cannot be complete.
+const SECOND_IN_VAIN: u64 = 100;
 
 /// How long the first execution may take after the search was asked to stop.
 const FIRST: Duration = Duration::from_secs(3);
@@ -108,8 +110,7 @@ impl<'a> Searcher<'a> {
         let first = std::mem::take(&mut self.tally);
         let sampled = std::mem::take(&mut self.sampled);
         self.before = first.schedules + first.given_up;
-        let most = first.schedules.saturating_add(SECOND);
-        let decided = self.exhaust(Some(most))?;
+        let decided = self.exhaust(Some(first.schedules))?;
         let decisive = self.outcomes()?;
         // The counts of one search, with the outcomes that only the other has found.
         let (mut all, others) = if decided { (decisive, outcomes) } else { (outcomes, decisive) };
@@ -140,8 +141,9 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    /// Executes each class, within the bounds and at most `most` executions; returns whether all were executed.
-    fn exhaust(&mut self, most: Option<u64>) -> Result<bool, TracedError> {
+    /// Executes each class, within the bounds; returns whether all were executed. A second search, in which signals are
+    /// decisions, is also bounded by the executions of the `first`.
+    fn exhaust(&mut self, first: Option<u64>) -> Result<bool, TracedError> {
         self.be_patient();
         let (naive, preemptions) = (self.how.naive, self.how.preemptions);
         let new = || -> Box<dyn Strategy> {
@@ -155,7 +157,8 @@ impl<'a> Searcher<'a> {
         let mut has_sampled = false;
         let mut strategy = new();
         while self.is_within() && self.divergences < MOST_DIVERGENCES {
-            if most.is_some_and(|most| self.tally.schedules >= most) {
+            let more = if self.machine.world.shares_much() { SECOND_IN_VAIN } else { SECOND };
+            if first.is_some_and(|first| self.tally.schedules >= first.saturating_add(more)) {
                 break;
             }
             let is_long = self.tally.schedules >= SHORT || self.begin.elapsed() > SOON;

@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 use nix::libc;
 
 use super::calls;
-use super::plan::Plan;
-use super::world::{State, World};
-use crate::explore::step::Access::{Await, Read};
+use super::handlers::depends_on_itself;
+use super::plan::{Act, Plan};
+use super::world::{State, Task, World};
+use crate::explore::step::Access::{self, Add, Await, Read, Write};
 use crate::sys::pid::Pid;
 use crate::sys::ptrace::stops::SignalInfo;
 use crate::sys::signal::signal_name;
@@ -35,6 +36,26 @@ pub(super) fn handlers_call(name: &str) -> String {
 }
 
 const MAKE_CALLS: &str = " make calls";
+
+/// The fact that a signal may end this process, so that each of its steps may not happen.
+fn may_be_ended(name: &str) -> String {
+    format!("a signal may end {name}")
+}
+
+/// The fact that another process sends this one signals, besides the kernel when a child ends.
+fn is_sent(name: &str) -> String {
+    format!("{name} is sent signals")
+}
+
+/// The fact that the end of one child may interrupt a call of this process that the end of another completes.
+fn may_be_interrupted(name: &str) -> String {
+    format!("{name} makes calls that signals interrupt")
+}
+
+/// The fact that this process accesses what its handlers share with it after a call, before its next step.
+fn accesses_after(name: &str, call: &str) -> String {
+    format!("{name} accesses what its handlers share after {call}")
+}
 
 /// Whether this is that fact of some process.
 pub(super) fn makes_calls(fact: &str) -> bool {
@@ -151,8 +172,123 @@ impl World {
         }
     }
 
+    /// Whether handlers of the process only access a few words of its memory: they make no calls, and no signal ends it. They
+    /// do not read what they change, so that two signals that become one are no different from two.
+    ///
+    /// Then a signal commutes with each call that neither accesses these words nor sleeps, and is handled as soon as it is
+    /// sent. The order of the sender and the receiver's accesses to the words includes every moment of its arrival.
+    pub(super) fn is_simple(&self, task: usize) -> bool {
+        let name = &self.process(task).name;
+        let facts = [handlers_call(name), may_be_ended(name), depends_on_itself(name)];
+        !facts.iter().any(|fact| self.learned.contains(fact))
+    }
+
+    /// Whether a receiver is held when its call returns, because its handlers could interrupt what follows.
+    pub(super) fn holds_at_return(&self, task: usize) -> bool {
+        let process = self.process(task);
+        self.is_receiver(task)
+            && (!self.is_simple(task)
+                || !process.on_the_way.is_empty()
+                || self.learned.contains(&accesses_after(&process.name, self.task(task).left)))
+    }
+
+    /// Records that the task accesses words that it shares with its handlers, or makes a call that depends on them. If it has
+    /// not been held since its last call, it will be.
+    pub(super) fn meets_handlers(&mut self, task: usize) {
+        self.tasks[task].has_met = true;
+        if std::mem::take(&mut self.tasks[task].is_exposed) {
+            let fact = accesses_after(&self.process(task).name, self.task(task).left);
+            self.learn(fact);
+        }
+    }
+
+    /// Whether no other process exists that could send a signal.
+    pub(super) fn is_alone(&self, task: usize) -> bool {
+        self.task(task).process == 0 && self.tasks.len() == 1
+    }
+
+    /// As [`World::with_signals`], for a process with simple handlers.
+    fn with_simple_handlers(&mut self, task: usize, plan: Plan) -> Plan {
+        let number = self.call(task).number;
+        let sleeps = calls::is_sleep(number);
+        // Each signal comes from a child whose end the call returns.
+        let is_ended_by_all =
+            calls::waits_for_all(self, task) && !self.learned.contains(&is_sent(&self.process(task).name));
+        let is_interruptible = !is_ended_by_all
+            && (sleeps
+                || plan.act == Act::MaySleep
+                || number == libc::SYS_flock
+                || plan.touches.iter().any(|touch| touch.access.may_wait()));
+        let is_fork = self.task(task).row.is_some_and(calls::is_fork);
+        let is_met = is_interruptible
+            || is_fork
+            || calls::changes_handling(number)
+            || matches!(number, libc::SYS_execve | libc::SYS_execveat)
+            || self.shares_buffer_with_handlers(task);
+        if !is_met || self.is_alone(task) && !is_fork {
+            return plan;
+        }
+        let masks = Masks::of(self.tid(task));
+        if masks.caught == 0 && !calls::changes_handling(number) {
+            return plan;
+        }
+        if masks.blocked != 0 {
+            // A signal is handled before it was blocked, or later.
+            self.meets_handlers(task);
+        }
+        let mut plan = plan;
+        if sleeps && !plan.is_visible() {
+            // It ends at any time, or is interrupted by a signal that has been sent.
+            let is_left_alone = self.process(task).on_the_way.is_empty();
+            self.tasks[task].sleeps = true;
+            plan = plan.when(is_left_alone);
+        }
+        self.tasks[task].is_interruptible = is_interruptible && masks.lets_a_handler_run();
+        plan.and(signals_of(&self.process(task).name), Read)
+    }
+
+    /// How the signal that tells of the end of a child conflicts with other steps. Two ends commute if the handler cannot see
+    /// which child it was, and neither interrupts a call.
+    pub(super) fn telling_of_child(&self, parent: usize) -> Access {
+        let process = self.process(parent);
+        let is_blind = self.is_simple(parent)
+            && !process.sees_sender
+            && !self.learned.contains(&may_be_interrupted(&process.name));
+        if is_blind { Add } else { Write }
+    }
+
+    /// Holds a receiver before a call that a signal could interrupt: one that is sent before is handled before the call.
+    pub(super) fn hold_before(&mut self, task: usize) {
+        if self.tasks[task].is_interruptible && self.is_receiver(task) && self.is_simple(task) {
+            let name = self.process(task).name.clone();
+            self.learn(may_be_interrupted(&name));
+            let before = Plan::of(signals_of(&name), Await);
+            let task = &mut self.tasks[task];
+            task.entered = task.plan.replace(before);
+        }
+    }
+
+    /// Whether a signal that has been sent to the process must be handled before the next decision.
+    pub(super) fn handles_at_once(&self, process: usize) -> bool {
+        let task = self.task(process);
+        if task.on_the_way.is_empty() {
+            return false;
+        }
+        match task.state {
+            State::Woken | State::Asleep => true,
+            State::Entry if !self.decides_signals() => true,
+            // A call that could be interrupted may be about to return instead.
+            State::Entry if self.is_simple(process) => {
+                let is_ready = task.plan.as_ref().is_none_or(|plan| plan.ready);
+                task.is_entering() || !task.is_interruptible || !is_ready
+            }
+            _ => false,
+        }
+    }
+
     /// The plan of a call of a receiver, which depends on the arrival of signals.
     pub(super) fn with_signals(&mut self, task: usize, mut plan: Plan) -> Plan {
+        self.tasks[task].is_interruptible = false;
         if !self.is_receiver(task) {
             return plan;
         }
@@ -164,6 +300,9 @@ impl World {
                 .touches
                 .into_iter()
                 .fold(plan, |plan, touch| plan.and(touch.object.as_str(), touch.access));
+        }
+        if self.is_simple(task) {
+            return self.with_simple_handlers(task, plan);
         }
         let is_seen =
             plan.is_visible() || plan.is_output() || self.task(task).row.is_some_and(calls::is_fork);
@@ -200,6 +339,13 @@ impl World {
             return true;
         }
         self.received(target);
+        if self.decides_signals() {
+            let name = self.task(target).name.clone();
+            self.learn(is_sent(&name));
+            if disposition == Disposition::Fatal {
+                self.learn(may_be_ended(&name));
+            }
+        }
         if disposition == Disposition::Ignored {
             return false;
         }
@@ -244,7 +390,10 @@ impl World {
 
     /// The signals that can arrive at processes that wait at the entry of a call.
     pub(super) fn arrivals(&self) -> Vec<(usize, i32)> {
-        let waiting = self.tasks.iter().enumerate().filter(|(_, task)| task.state == State::Entry);
+        // Those with simple handlers have handled what could not interrupt them.
+        let may_choose =
+            |(index, task): &(usize, &Task)| task.state == State::Entry && !self.is_simple(*index);
+        let waiting = self.tasks.iter().enumerate().filter(may_choose);
         waiting.flat_map(|(index, task)| task.on_the_way.keys().map(move |signal| (index, *signal))).collect()
     }
 }

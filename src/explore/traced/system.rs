@@ -132,9 +132,12 @@ fn step_of(task: &Task) -> Step {
     let Some(first) = touches.next() else {
         return Step::new(name, &format!("of {}", task.name), crate::explore::step::Access::Read);
     };
-    let is_return = task.state != State::Entry;
     Step {
-        name: if is_return { Label::new(&format!("{name} returns")) } else { Label::new(name) },
+        name: match task.state {
+            State::Entry if task.is_entering() => Label::new(&format!("enters {name}")),
+            State::Entry => Label::new(name),
+            _ => Label::new(&format!("{name} returns")),
+        },
         resource: first.object,
         access: first.access,
         also: touches.collect(),

@@ -103,6 +103,7 @@ impl Machine {
             Stop::Signal(signal) => {
                 let task = &mut self.world.tasks[index];
                 task.signals.push(signal);
+                task.was_interrupted = true;
                 task.state = State::Returned;
             }
             Stop::Entry | Stop::Born { .. } | Stop::Exec(_) => {
@@ -173,7 +174,8 @@ impl Machine {
             after(&mut self.world, index, result);
         }
         let woken = state == State::Asleep && !is_broken;
-        if !woken && !is_broken && self.world.is_receiver(index) {
+        self.world.tasks[index].was_interrupted |= is_broken;
+        if !woken && !is_broken && self.world.holds_at_return(index) {
             self.world.hold(index);
             return Ok(());
         }

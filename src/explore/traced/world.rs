@@ -124,12 +124,28 @@ pub(super) struct Task {
     pub(super) on_the_way: OnTheWay,
     /// Whether it is held because a signal may arrive here.
     pub(super) is_held: bool,
+    /// While it is held before the call at whose entry it is, which a signal could interrupt: the plan of the call.
+    pub(super) entered: Option<Plan>,
+    /// Whether a signal could interrupt the call at whose entry it is.
+    pub(super) is_interruptible: bool,
+    /// The last call that it was granted, or `begin`.
+    pub(super) left: &'static str,
+    /// Whether it has not been held since.
+    pub(super) is_exposed: bool,
+    /// Whether a signal has interrupted its last call.
+    pub(super) was_interrupted: bool,
+    /// Whether it has accessed what its handlers share, or depended on it otherwise, since it last continued.
+    pub(super) has_met: bool,
+    /// Whether the handler that it runs interrupted nothing but the entry of a call, which it enters again.
+    pub(super) enters_again: bool,
     /// The signal handler that it runs, while the handler is traced.
     pub(super) handler: Option<Running>,
     /// Whether the words that it shares with its handlers are watched.
     pub(super) is_watched: bool,
     /// Of the process: whether it has a handler for SIGCHLD.
     pub(super) catches_children: bool,
+    /// Of the process: whether that handler is told which child has ended.
+    pub(super) sees_sender: bool,
     /// Whether it is at a sleep that a signal may interrupt.
     pub(super) sleeps: bool,
     /// The number of its steps so far.
@@ -139,6 +155,11 @@ pub(super) struct Task {
 }
 
 impl Task {
+    /// Whether it is held before the call at whose entry it is.
+    pub(super) fn is_entering(&self) -> bool {
+        self.entered.is_some()
+    }
+
     pub(super) fn is_alive(&self) -> bool {
         !matches!(self.state, State::Zombie | State::Gone)
     }

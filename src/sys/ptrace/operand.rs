@@ -237,6 +237,14 @@ fn long(second: u8, usual: u64) -> Form {
     }
 }
 
+/// Whether an instruction writes its operand in memory without reading it: `mov` to memory. Other stores are not recognized.
+pub fn only_stores(code: &[u8]) -> bool {
+    const PREFIXES: [u8; 6] = [0x66, 0x2e, 0x3e, 0x36, 0x64, 0x65];
+    let mut rest =
+        code.iter().skip_while(|byte| PREFIXES.contains(byte)).skip_while(|byte| **byte & 0xf0 == 0x40);
+    cfg!(target_arch = "x86_64") && matches!(rest.next(), Some(0x88 | 0x89 | 0xc6 | 0xc7))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

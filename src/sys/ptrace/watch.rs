@@ -6,13 +6,24 @@ use nix::errno::Errno;
 
 use crate::sys::pid::Pid;
 
-/// A word of eight bytes, aligned, that is watched.
+/// A piece of memory that is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watched {
-    /// Its address.
+    /// Its address, a multiple of its length.
     pub address: u64,
-    /// Whether the task also stops after it has read the word.
+    /// 1, 2, 4 or 8 bytes.
+    pub length: u64,
+    /// Whether the task also stops after it has read it.
     pub reads: bool,
+}
+
+impl Watched {
+    /// Whether each access at which `other` stops the task is also an access at which this does.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.address <= other.address
+            && other.address + other.length <= self.address + self.length
+            && (self.reads || !other.reads)
+    }
 }
 
 /// How many words can be watched.
@@ -32,8 +43,14 @@ pub fn set(tid: Pid, words: &[Watched]) -> io::Result<()> {
     let mut control = 0;
     for (at, word) in words.iter().enumerate() {
         write(tid, at, word.address)?;
-        // Enabled for this task; eight bytes; written, or read or written.
-        let kind: u64 = if word.reads { 0b1011 } else { 0b1001 };
+        // Enabled for this task; its length; written, or read or written.
+        let length: u64 = match word.length {
+            1 => 0b0000,
+            2 => 0b0100,
+            4 => 0b1100,
+            _ => 0b1000,
+        };
+        let kind = length | if word.reads { 0b11 } else { 0b01 };
         control |= 1 << (2 * at) | kind << (16 + 4 * at);
     }
     if control != 0 {

@@ -171,7 +171,13 @@ fn futex(world: &mut World, task: usize) -> Plan {
     let call = world.call(task);
     let (address, operation) = (call.args[0], call.int(1));
     // Outside of memory that is shared a futex is one process's, whatever the call says.
-    let object = world.word_at(task, address).unwrap_or_else(|| futex_of(world, task, address));
+    let shared = world.word_at(task, address);
+    let is_wait = matches!(operation & OPERATION, libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET);
+    if shared.is_none() && !is_wait && world.threads(world.task(task).process).count() == 1 {
+        // Nobody else can wait there.
+        return Plan::invisible();
+    }
+    let object = shared.unwrap_or_else(|| futex_of(world, task, address));
     match operation & OPERATION {
         libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET => {
             let word = memory::protected_word(world.tid(task), address).unwrap_or(0);

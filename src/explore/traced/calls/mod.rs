@@ -32,7 +32,7 @@ pub(super) use descriptors::{FICLONE, is_write, keep_output, shared_lock, writes
 pub(super) use ipc::IPC;
 pub(super) use memory::{ACCESS, COMPUTATION, robust_words};
 pub(super) use pipes::Ends;
-pub(super) use processes::{ending, is_fork, number_child};
+pub(super) use processes::{ending, is_fork, number_child, waits_for_all};
 pub(super) use signals::send;
 pub(super) use sockets::NETWORK;
 pub(super) use time::noise;

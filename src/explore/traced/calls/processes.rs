@@ -6,6 +6,7 @@ use super::Arg::{Int, Pid};
 use super::memory::futex_of;
 use super::{Row, descriptors, row, then};
 use crate::explore::step::Access::{Add, Await, Read, Release, Write};
+use crate::explore::step::Touch;
 use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::traced::signals::signals_of;
 use crate::explore::traced::world::{State, Task, World};
@@ -114,7 +115,7 @@ pub(in crate::explore::traced) fn ending(world: &mut World, task: usize) -> Plan
         let (name, parent) = (world.tasks[process].name.clone(), world.process(maker).name.clone());
         plan = plan.and(format!("exit {name}"), Write).and(format!("children of {parent}"), Add);
         if world.is_receiver(maker) {
-            plan = plan.and(signals_of(&parent), Write);
+            plan = plan.and(signals_of(&parent), world.telling_of_child(maker));
         }
     }
     for lock in world.tasks[process].locks.clone() {
@@ -146,6 +147,20 @@ pub(super) fn presence(world: &World, plan: Plan, process: usize) -> Plan {
 pub(in crate::explore::traced) fn wait_matches(world: &World, child: usize, pid: i32) -> bool {
     // Groups are taken as all children: it can only make more steps depend on each other.
     pid <= 0 || world.tasks[child].tid.as_raw() == pid
+}
+
+/// Whether the call waits for the end of any child, or of the only one, and for nothing else.
+pub(in crate::explore::traced) fn waits_for_all(world: &World, task: usize) -> bool {
+    let call = world.call(task);
+    let (pid, options) = match call.number {
+        libc::SYS_wait4 => (call.int(0), call.int(2)),
+        libc::SYS_waitid if call.int(0).cast_unsigned() == libc::P_PID => (call.int(1), call.int(3)),
+        libc::SYS_waitid if call.int(0).cast_unsigned() == libc::P_ALL => (-1, call.int(3)),
+        _ => return false,
+    };
+    let is_meant = |child: usize| pid == -1 || world.tasks[child].tid.as_raw() == pid;
+    options & (libc::WUNTRACED | libc::WCONTINUED | libc::WNOWAIT) == 0
+        && world.children(world.task(task).process).all(is_meant)
 }
 
 fn wait4(world: &mut World, task: usize) -> Plan {
@@ -202,7 +217,36 @@ fn waiting(world: &mut World, task: usize, pid: i32, options: i32) -> Plan {
     if options & (libc::WUNTRACED | libc::WCONTINUED) != 0 { plan.by(Act::MaySleep) } else { plan }
 }
 
+/// What a wait for any child that does not block depended on: the children that the kernel asked before it found one.
+fn polled(world: &mut World, task: usize, result: i64) {
+    let process = world.task(task).process;
+    let (pid, options) = (world.call(task).int(0), world.call(task).int(2));
+    let is_plain =
+        pid == -1 && options & libc::WNOHANG != 0 && options & (libc::WUNTRACED | libc::WCONTINUED) == 0;
+    let is_step = world.task(task).plan.as_ref().is_some_and(Plan::is_visible);
+    if !is_plain || !is_step || result < 0 || world.threads(process).count() > 1 {
+        return;
+    }
+    // The kernel asks them in the order of their creation.
+    let mut asked: Vec<Touch> = Vec::new();
+    for child in world.children(process) {
+        let is_found = result > 0 && i64::from(world.tasks[child].tid.as_raw()) == result;
+        let access = if is_found { Write } else { Read };
+        asked.push(Touch::new(&format!("exit {}", world.tasks[child].name), access));
+        if is_found {
+            break;
+        }
+    }
+    let name = &world.tasks[process].name;
+    let (children, exits) = (format!("children of {name}"), |object: &str| object.starts_with("exit "));
+    let plan = world.task(task).plan.as_ref();
+    let others = plan.into_iter().flat_map(|plan| plan.touches.iter().copied());
+    asked.extend(others.filter(|touch| touch.object.as_str() != children && !exits(touch.object.as_str())));
+    world.tasks[task].narrowed = Some(asked);
+}
+
 fn waited(world: &mut World, task: usize, result: i64) {
+    polled(world, task, result);
     if result > 0 {
         super::time::no_usage(world, task, world.call(task).args[3]);
     }

@@ -52,7 +52,11 @@ fn action(world: &mut World, task: usize) -> Plan {
         // `SIG_DFL` is 0, `SIG_IGN` 1.
         let handler = memory::array::<8>(world.tid(task), call.args[1]).map_or(0, u64::from_ne_bytes);
         let process = world.tasks[task].process;
+        // The flags follow the handler.
+        let flags =
+            memory::array::<8>(world.tid(task), call.args[1] + 8).map_or(u64::MAX, u64::from_ne_bytes);
         world.tasks[process].catches_children = handler > 1;
+        world.tasks[process].sees_sender = flags & libc::SA_SIGINFO as u64 != 0;
         if handler > 1 && world.tasks[process].born[0] > 0 {
             world.received(process);
         }

@@ -16,7 +16,10 @@ impl Machine {
     /// Runs a task to its next visible call, its end, or its sleep.
     pub(in crate::explore::traced) fn advance(&mut self, index: usize) -> Done {
         let task = &mut self.world.tasks[index];
+        // Where it was held, it depended on signals.
+        task.is_exposed = !task.is_held && task.state != State::Woken;
         (task.state, task.is_held, task.announced) = (State::Running, false, None);
+        (task.entered, task.has_met) = (None, false);
         self.world.ends = None;
         let tid = self.world.tid(index);
         if self.world.process(index).protect_due {
@@ -64,6 +67,7 @@ impl Machine {
                     }
                     if is_visible {
                         self.world.tasks[index].state = State::Entry;
+                        self.world.hold_before(index);
                         return Ok(());
                     }
                     if !self.carry_out(index, row)? || self.world.cut.is_some() {
@@ -71,8 +75,10 @@ impl Machine {
                     }
                     if row.number == libc::SYS_rt_sigreturn && self.world.is_receiver(index) {
                         self.handler_ends(index);
-                        self.world.hold(index);
-                        return Ok(());
+                        if !std::mem::take(&mut self.world.tasks[index].enters_again) {
+                            self.world.hold(index);
+                            return Ok(());
+                        }
                     }
                     self.run(index, 0)?;
                 }

@@ -69,6 +69,17 @@ impl Machine {
         let is_woken = self.world.tasks[index].state == State::Woken;
         let is_held = self.world.tasks[index].is_held;
         let row = self.world.tasks[index].row;
+        self.world.tasks[index].enters_again = false;
+        let was_interrupted = std::mem::take(&mut self.world.tasks[index].was_interrupted);
+        if let Some(plan) = self.world.tasks[index].entered.take() {
+            self.world.tasks[index].plan = Some(plan);
+            self.settle()?;
+            effect.seen = format!("enters {}", row.map_or("", |row| row.name)).into();
+            return Ok(effect);
+        }
+        if !is_held && !is_woken {
+            self.world.tasks[index].left = row.map_or("", |row| row.name);
+        }
         let mut text = match row {
             _ if !is_held => words::before(&mut self.world, index),
             Some(row) if row.number == ABSENT => "has accessed a variable of its signal handler".to_owned(),
@@ -96,7 +107,13 @@ impl Machine {
         }
         let mut observation = Observation::default();
         if went && is_held {
+            // A signal that interrupted a call has changed what it does.
+            let commutes = self.world.is_simple(index) && !was_interrupted;
             self.advance(index)?;
+            if commutes && !self.world.tasks[index].has_met {
+                // What it did commutes with its handlers.
+                effect.touched = Some(Vec::new());
+            }
         } else if went && self.world.tasks[index].is_alive() {
             words::after(&mut self.world, index, &mut text);
             if let Some(said) = self.world.tasks[index].said.take() {
@@ -110,7 +127,7 @@ impl Machine {
             {
                 observation = Observation::new(registers.result().to_string());
             }
-            if self.world.is_receiver(index) && !is_woken {
+            if self.world.holds_at_return(index) && !is_woken {
                 self.world.hold(index);
             } else {
                 self.advance(index)?;
@@ -141,7 +158,7 @@ impl Machine {
                 .position(|task| matches!(task.state, State::Newborn(true) | State::Returned));
             match next {
                 Some(index) if self.world.tasks[index].state == State::Newborn(true) => {
-                    if self.world.is_receiver(index) {
+                    if self.world.holds_at_return(index) {
                         self.world.hold(index);
                     } else {
                         self.advance(index)?;
@@ -173,7 +190,9 @@ impl Machine {
     /// Plans the call at whose entry the task is again, because the state may have changed.
     pub(in crate::explore::traced) fn plan_anew(&mut self, index: usize) {
         let task = &self.world.tasks[index];
-        let Some(row) = task.row.filter(|_| task.state == State::Entry) else { return };
+        let Some(row) = task.row.filter(|_| task.state == State::Entry && !task.is_entering()) else {
+            return;
+        };
         if task.sleeps {
             // Its time has passed already.
             let is_left_alone = task.on_the_way.is_empty();
