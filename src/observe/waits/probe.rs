@@ -3,7 +3,7 @@
 use crate::sys::pid::Pid;
 use nix::libc;
 
-use super::{Ends, Kind, Scene, Wait, descriptor, fifo, lock, poll};
+use super::{Ends, Kind, Scene, Wait, descriptor, fifo, lock, poll, signal};
 use crate::sys::procfs::descriptors::pid_of_pidfd;
 use crate::sys::procfs::memory::read;
 use crate::sys::procfs::syscall::{InCall, current, wchan};
@@ -74,8 +74,8 @@ fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
             };
             poll::epoll(pid, first, times_out, scene)
         }
-        libc::SYS_rt_sigtimedwait if third != 0 => Wait::outside(Kind::Signal, "signal, or timer"),
-        libc::SYS_rt_sigtimedwait | libc::SYS_rt_sigsuspend => Wait::outside(Kind::Signal, "signal"),
+        libc::SYS_rt_sigtimedwait => signal::timed(pid, first, third != 0, scene),
+        libc::SYS_rt_sigsuspend => signal::suspended(pid, tid, first, scene),
         libc::SYS_semop | libc::SYS_semtimedop => {
             Wait::outside(Kind::Lock, format!("System V semaphore {first}"))
         }
@@ -88,28 +88,28 @@ fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
         libc::SYS_openat => fifo::wait(pid, call, scene)?,
         libc::SYS_io_uring_enter => Wait::outside(Kind::Other, "io_uring"),
         libc::SYS_fsync | libc::SYS_fdatasync | libc::SYS_sync => Wait::outside(Kind::Device, "disk (sync)"),
-        number => older_call(pid, number, call, scene)?,
+        number => older_call(pid, tid, number, call, scene)?,
     };
     Some(wait)
 }
 
 /// System calls that newer architectures do not have.
 #[cfg(target_arch = "x86_64")]
-fn older_call(pid: Pid, number: i64, call: InCall, scene: &Scene) -> Option<Wait> {
+fn older_call(pid: Pid, tid: Pid, number: i64, call: InCall, scene: &Scene) -> Option<Wait> {
     let [first, second, third, fourth, fifth, _] = call.args;
     Some(match number {
         libc::SYS_poll => poll::poll(pid, first, second, (third as u32).cast_signed() >= 0, scene),
         libc::SYS_select => poll::select(pid, first, [second, third, fourth], fifth != 0, scene),
         libc::SYS_epoll_wait => poll::epoll(pid, first, (fourth as u32).cast_signed() >= 0, scene),
         libc::SYS_open => fifo::wait(pid, call, scene)?,
-        libc::SYS_pause => Wait::outside(Kind::Signal, "signal"),
+        libc::SYS_pause => signal::paused(pid, tid, scene),
         libc::SYS_vfork => vfork(),
         _ => return None,
     })
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn older_call(_: u32, _: i64, _: InCall, _: &Scene) -> Option<Wait> {
+fn older_call(_: Pid, _: Pid, _: i64, _: InCall, _: &Scene) -> Option<Wait> {
     None
 }
 

@@ -6,6 +6,7 @@ use crate::sys::pid::Pid;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signals {
     pending: u64,
+    blocked: u64,
     caught: u64,
     ignored: u64,
 }
@@ -23,9 +24,20 @@ impl Signals {
         };
         Some(Self {
             pending: set("SigPnd:")? | set("ShdPnd:")?,
+            blocked: set("SigBlk:")?,
             caught: set("SigCgt:")?,
             ignored: set("SigIgn:")?,
         })
+    }
+
+    /// The signals that are blocked.
+    pub fn blocked(self) -> u64 {
+        self.blocked
+    }
+
+    /// The signals that have a handler.
+    pub fn caught(self) -> u64 {
+        self.caught
     }
 
     /// Whether a signal is pending.
@@ -66,7 +78,7 @@ mod tests {
 
     #[test]
     fn bits_are_numbered_from_one() {
-        let status = "Name:\tx\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000000000\nSigIgn:\t0000000000010000\nSigCgt:\t0000000000002002\n";
+        let status = "Name:\tx\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000000000\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000010000\nSigCgt:\t0000000000002002\n";
         let signals = Signals::parse(status).unwrap();
         assert!(signals.catches(2) && signals.catches(14) && !signals.catches(15));
         assert!(!signals.any_pending() && signals.ignores(17));

@@ -16,6 +16,8 @@ pub(super) fn tests() -> Vec<Trial> {
         test("where_perf_events_are_refused_samples_hold_and_the_reason_is_told", without_perf),
         test("of_a_program_that_may_not_be_inspected_times_hold_and_no_reason_is_false", without_inspection),
         test("in_a_pid_namespace_times_and_reasons_hold", in_a_namespace),
+        test("process_1_is_told_as_the_kernel_counts_it", process_1),
+        test("a_wait_for_sigchld_is_told_as_a_wait_for_the_living_children", waits_for_sigchld),
     ]
 }
 
@@ -76,6 +78,73 @@ fn in_a_namespace() -> Outcome {
         let Some(run) = watched(&mut command)? else { return Ok(()) };
         check(ns(&run.report, "pid") < 100, &run.report)?;
         run.holds()?;
+    }
+    Ok(())
+}
+
+/// Watches process 1 of a namespace, a shell that starts a hundred programs. The kernel's own counts of it before and after
+/// are lines of standard error.
+const FIRST: &str = r#"
+cat /proc/1/schedstat >&2
+"$0" watch --pid 1 --tier "$1" --format json & watch=$!
+i=0; while [ $i -lt 100 ]; do sleep 0.01; i=$((i + 1)); done
+kill -TERM $watch; wait $watch
+cat /proc/1/schedstat >&2
+"#;
+
+fn process_1() -> Outcome {
+    for tier in ["exact", "sampled"] {
+        let mut command = Command::new("unshare");
+        command.args(["-mpf", "--mount-proc", "sh", "-c", FIRST, env!("CARGO_BIN_EXE_proclab"), tier]);
+        let output = command.output()?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let Ok(report) = serde_json::from_slice::<serde_json::Value>(&output.stdout) else {
+            println!("left out: {}", text.trim());
+            return Ok(());
+        };
+        let counts = |line: &str| -> Option<[u64; 3]> {
+            let numbers: Vec<u64> = line.split(' ').map_while(|word| word.parse().ok()).collect();
+            numbers.try_into().ok()
+        };
+        let kernel: Vec<[u64; 3]> = text.lines().filter_map(counts).collect();
+        let [before, after] = kernel[..] else { return Err(text.into()) };
+        let process = processes(&report).iter().find(|process| process["pid"] == 1).ok_or("no process 1")?;
+        let told = ["running_ns", "ready_ns", "turns"].map(|key| ns(process, key));
+        let most: Vec<u64> = before.iter().zip(after).map(|(before, after)| after - before).collect();
+        let words = format!("{tier}: told {told:?}, the kernel counts {most:?}: {process:#}");
+        // A switch that is under way when the kernel's counts are read is told and not yet counted.
+        check(
+            told[0] <= most[0] + 1_000_000 && told[1] <= most[1] + 1_000_000 && told[2] <= most[2] + 1,
+            &words,
+        )?;
+        // The watch begins a little later than the counting.
+        check(told[2] >= 100, &words)?;
+        check(process["check"].is_null() || process["check"]["holds"] == true, &words)?;
+    }
+    Ok(())
+}
+
+/// `dash` waits in `sigsuspend`, `bash` in `wait4`, for a child of their own.
+fn waits_for_sigchld() -> Outcome {
+    for shell in ["dash", "bash"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_proclab"));
+        let Ok(output) =
+            command.args(["watch", "--format", "json", "--", shell, "-c", "sleep 0.2 & wait; :"]).output()
+        else {
+            continue;
+        };
+        let Ok(report) = serde_json::from_slice::<serde_json::Value>(&output.stdout) else {
+            println!("left out: {shell} is not installed");
+            continue;
+        };
+        let root =
+            processes(&report).iter().find(|process| process["pid"] == report["pid"]).ok_or("no root")?;
+        let waits = root["waits"].as_array().ok_or("no waits")?;
+        let on_child = waits.iter().filter(|wait| {
+            wait["on"].as_str().is_some_and(|on| on.starts_with("child ") && on.contains(" sleep"))
+        });
+        let child_ns: u64 = on_child.map(|wait| ns(wait, "ns")).sum();
+        check(child_ns > ns(root, "blocked_ns") / 2, root)?;
     }
     Ok(())
 }

@@ -1,0 +1,87 @@
+//! Waits for signals. One for SIGCHLD is a wait for children: shells wait for their jobs in `sigsuspend(2)`, and a small
+//! init in `sigwait(3)`.
+
+use nix::libc::SIGCHLD;
+
+use super::{Ends, Kind, Scene, Wait};
+use crate::sys::pid::Pid;
+use crate::sys::procfs::memory::read;
+use crate::sys::procfs::signals::Signals;
+use crate::sys::signal::signal_name;
+
+/// More signals than this are not named.
+const NAMED: u32 = 3;
+
+/// In `sigsuspend(2)`, which replaces the mask of blocked signals by the one at `address`.
+pub(super) fn suspended(pid: Pid, tid: Pid, address: u64, scene: &Scene) -> Wait {
+    let mask = read::<8>(pid, address).map(u64::from_ne_bytes);
+    let caught = Signals::of(tid).zip(mask).map(|(signals, mask)| signals.caught() & !mask);
+    one_of(pid, caught, false, scene)
+}
+
+/// In `pause(2)`.
+pub(super) fn paused(pid: Pid, tid: Pid, scene: &Scene) -> Wait {
+    let caught = Signals::of(tid).map(|signals| signals.caught() & !signals.blocked());
+    one_of(pid, caught, false, scene)
+}
+
+/// In `sigtimedwait(2)`, for the signals of the set at `address`.
+pub(super) fn timed(pid: Pid, address: u64, times_out: bool, scene: &Scene) -> Wait {
+    one_of(pid, read::<8>(pid, address).map(u64::from_ne_bytes), times_out, scene)
+}
+
+/// A wait that any signal of a set ends, if the set is known.
+fn one_of(pid: Pid, set: Option<u64>, times_out: bool, scene: &Scene) -> Wait {
+    let timer = if times_out { ", or timer" } else { "" };
+    let Some(set) = set.filter(|set| *set != 0) else {
+        return Wait::outside(Kind::Signal, format!("signal{timer}"));
+    };
+    let named = match set.count_ones() {
+        0..=NAMED => {
+            let numbers = (1..=64).filter(|number| set >> (number - 1) & 1 != 0);
+            numbers.map(signal_name).collect::<Vec<_>>().join(" or ")
+        }
+        count => format!("any of {count} signals"),
+    };
+    let is_for_children = set >> (SIGCHLD - 1) & 1 != 0;
+    match &scene.children(pid)[..] {
+        children @ [_, ..] if is_for_children => {
+            let who = match children {
+                [only] => format!("child {}", scene.label(*only)),
+                several => format!("any of its children {}", scene.labels(several)),
+            };
+            // Another signal, or time, may end it too.
+            let is_all = set.count_ones() == 1 && !times_out;
+            let ends = if is_all { Ends::Only(children.to_vec()) } else { Ends::Outside };
+            Wait { on: format!("{who} (waits for {named}{timer})"), kind: Kind::Child, ends }
+        }
+        _ => Wait::outside(Kind::Signal, format!("signal {named}{timer}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::waits::Actor;
+
+    #[test]
+    fn a_wait_for_sigchld_is_one_for_living_children_and_only_alone_is_it_sure() {
+        let pid = Pid::from_raw;
+        let actor =
+            |number, parent, name: &str| Actor { pid: pid(number), ppid: pid(parent), name: name.into() };
+        let scene = Scene::new(vec![actor(10, 1, "sh"), actor(11, 10, "sleep")], pid(1));
+        let of = |who, set, times_out| one_of(pid(who), set, times_out, &scene);
+        let bit = |signal: i32| 1_u64 << (signal - 1);
+        let chld = bit(SIGCHLD);
+        let only = of(10, Some(chld), false);
+        assert_eq!((only.on.as_str(), only.kind), ("child 11 sleep (waits for SIGCHLD)", Kind::Child));
+        assert_eq!(only.ends, Ends::Only(vec![pid(11)]));
+        let both = of(10, Some(chld | bit(15)), false);
+        assert_eq!(both.on, "child 11 sleep (waits for SIGTERM or SIGCHLD)");
+        assert_eq!(both.ends, Ends::Outside);
+        assert_eq!(of(10, Some(chld), true).ends, Ends::Outside);
+        // Without a child no SIGCHLD comes by itself.
+        assert_eq!(of(11, Some(chld), false), Wait::outside(Kind::Signal, "signal SIGCHLD"));
+        assert_eq!(of(11, None, true), Wait::outside(Kind::Signal, "signal, or timer"));
+    }
+}
