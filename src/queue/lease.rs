@@ -1,17 +1,15 @@
 //! Leased messages, which are not lost when their holder dies.
 
 use super::error::lock_to_io;
-use super::layout::RECEIVERS_ASLEEP;
+use super::last_sleep;
 use super::leases::Leased;
 use super::membership::Membership;
 use super::policy::ReturnTo;
 use super::receiving::Receiving;
-use crate::shm::word::fence;
 use crate::sys::poll::Deadline;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// A received message that returns to the queue, with a higher delivery count, if its holder drops it, exits
 /// or is killed before it calls [`Lease::done`].
@@ -142,11 +140,10 @@ impl<T> Lease<T> {
     }
 
     /// Wakes the receivers if the senders are gone: they wait only for leased messages, and none may be left.
-    /// The cheap check comes first. The fence pairs with the one in `Receiver::wait_for_items`.
+    /// The cheap check comes first.
     fn wake_if_disconnected(&self) {
-        fence(Ordering::SeqCst);
         let side = &self.member.side;
-        if side.channel.memory.load(RECEIVERS_ASLEEP) != 0 && side.is_hung_up() {
+        if last_sleep::may_be_asleep(&side.channel.memory) && side.is_hung_up() {
             self.member.wake_receivers();
         }
     }

@@ -76,6 +76,8 @@ mod group;
 mod handle;
 /// Iterators over a receiver.
 mod iter;
+/// The sleep of a receiver whose senders are gone.
+mod last_sleep;
 /// Messages that are not lost when their holder dies.
 mod lease;
 /// One handle's entry in the table of receiving handles.

@@ -1,7 +1,8 @@
 //! The words that are accessed across locks, under the memory models of arm64 and x86-64. The tests run the
 //! queue's own code in these models, and show that each ordering in it is needed.
 
-use super::layout::{HEAD, Layout};
+use super::last_sleep;
+use super::layout::{HEAD, Layout, RECEIVERS_ASLEEP};
 use super::leases;
 use super::members;
 use super::memory::Memory;
@@ -133,4 +134,30 @@ fn the_lease_of_a_taken_message_is_visible() {
     assert!(protocol.allows(|outcome| outcome.returned(1) == Some(1)));
     let missed = |outcome: &Outcome<'_>| outcome.returned(1) == Some(0);
     assert_eq!(needed(&[&lease, &observe], missed), pair("orders.rs", "receiving.rs"));
+}
+
+/// A queue whose senders are gone: the settling of the last lease wakes nobody else.
+#[test]
+fn a_receiver_does_not_sleep_through_the_end_of_the_last_lease() {
+    let (_sender, receiver) = queue(1, 1);
+    let memory = &receiver.side.channel.memory;
+    let mut receiving = Receiving::lock(&receiver.side.channel, Deadline::NEVER).unwrap();
+    let leased = receiving.lease(0, &[1; 8]).unwrap();
+    drop(receiving);
+    let settle = || {
+        leases::free(memory, leased.index);
+        u64::from(last_sleep::may_be_asleep(memory))
+    };
+    let sleep = || {
+        memory.store(RECEIVERS_ASLEEP, 1);
+        last_sleep::flag_is_set();
+        u64::from(leases::any_may_return(memory, |_| false))
+    };
+    let protocol = Protocol::new(Processor::Arm64, &[&settle, &sleep]);
+    assert!(protocol.allows(|outcome| (outcome.returned(0), outcome.returned(1)) == (Some(1), Some(1))));
+    assert!(protocol.allows(|outcome| outcome.returned(1) == Some(0)));
+    let forgotten = |outcome: &Outcome<'_>| (outcome.returned(0), outcome.returned(1)) == (Some(0), Some(1));
+    let sites = needed(&[&settle, &sleep], forgotten);
+    assert_eq!(sites.len(), 2, "both fences: {sites:?}");
+    assert!(sites.iter().all(|(file, _)| file == "last_sleep.rs"), "{sites:?}");
 }

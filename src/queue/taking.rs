@@ -2,17 +2,16 @@
 
 use super::error::Unreadable;
 use super::fault::RecvFault;
+use super::last_sleep;
 use super::layout::{LAST_SWEEP, STRAYS, TAIL};
 use super::leases::{self, Leased};
 use super::members;
 use super::receiver::Receiver;
 use super::receiving::Receiving;
 use super::wait::{RECEIVER, WaitLimit, WakeReason, sleep_for_items};
-use crate::shm::word::fence;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pid::Pid;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::Ordering;
 
 /// The shortest interval, in nanoseconds, between two checks for dead lease holders while the queue is not empty.
 const SWEEP_EVERY: u64 = 1_000_000;
@@ -67,10 +66,9 @@ impl<T> Receiver<T> {
         if !self.side.sending(deadline)?.prepare_sleep() {
             return Ok(());
         }
-        // The flag is set. If the senders are gone, a process that settles a lease from now on sees the flag, and
-        // a lease that was settled before is visible here. The fence pairs with the one in `Lease::wake_if_disconnected`:
-        // both sides store, then load what the other stores, and at least one of them sees the other's store.
-        fence(Ordering::SeqCst);
+        // If the senders are gone, a process that settles a lease from now on sees the flag, and a lease that was
+        // settled before is visible here.
+        last_sleep::flag_is_set();
         if hung_up && !self.may_arrive() {
             return Ok(());
         }

@@ -3,17 +3,16 @@
 //! The steps are those of a receiver or sender that goes to sleep: see [`super::wake_event`].
 
 use super::fault::RecvFault;
+use super::last_sleep;
 use super::leases;
 use super::members;
 use super::receiver::Receiver;
 use super::receiving::Receiving;
 use super::sender::Sender;
 use super::wait::{POLL_INTERVAL, WaitLimit, watch_holders};
-use crate::shm::word::fence;
 use crate::sync::robust_mutex::LockError;
 use crate::wait::{WaitAnyError, Waitable, Wakers};
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
 
 /// Retries later if the lock's holder is stopped.
 fn lock_failed(error: LockError, wakers: &mut Wakers<'_>) -> Result<bool, WaitAnyError> {
@@ -63,7 +62,7 @@ impl<T> Waitable for Receiver<T> {
             Err(error) => return lock_failed(error, wakers),
         }
         // As in `Receiver::wait_for_items`.
-        fence(Ordering::SeqCst);
+        last_sleep::flag_is_set();
         if hung_up && !self.may_arrive() {
             return Ok(true);
         }
