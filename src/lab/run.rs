@@ -4,6 +4,8 @@
 //! its first process ends, all others are killed, and only their folder is writable. Elsewhere it adopts the processes that
 //! they leave behind and kills them.
 
+mod watched;
+
 use std::ffi::{CString, OsString};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,22 +19,17 @@ use super::card::Limits;
 use super::files::{Files, read_file};
 use super::words::resolved;
 use crate::process::{
-    CommandError, Exit, HeldCommand, Process, ResultError, RunningCommand, Scratch, ScratchError, StartError,
-    end_descendants,
+    CommandError, Exit, HeldCommand, Process, ResultError, Scratch, ScratchError, StartError, end_descendants,
 };
 use crate::supervisor::Supervisor;
-use crate::sys::descriptor::{drain, pipe_to_poll};
+use crate::sys::descriptor::pipe_to_poll;
 use crate::sys::enclosure;
 use crate::sys::exec::Streams;
-use crate::sys::pid::Pid;
-use crate::sys::poll::{Deadline, readable};
-use crate::sys::procfs::tree;
+use crate::sys::poll::Deadline;
 use crate::sys::signal::signal_name;
 use crate::sys::task;
-use crate::sys::wait::kill_and_reap;
+use watched::Watch;
 
-/// The interval between two checks of a run.
-const PERIOD: Duration = Duration::from_millis(10);
 /// The environment of every program. Python treats an empty variable as unset.
 const ENVIRONMENT: [(&str, &str); 6] = [
     ("LC_ALL", "C.UTF-8"),
@@ -48,8 +45,6 @@ const LONGEST_VARIABLE: usize = 100_000;
 const INPUT: usize = 60 << 10;
 /// How long a killed process may take to end.
 const LAST: Duration = Duration::from_secs(5);
-/// How long processes that outlive a command may take to end by themselves.
-const GRACE: Duration = Duration::from_millis(500);
 
 /// Runs that start with the same files, each in a folder of its own.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -337,113 +332,6 @@ fn toolchains() -> Option<OsString> {
     let named = std::env::var_os("RUSTUP_HOME").filter(|folder| !folder.is_empty());
     let folder = named.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".rustup").into()))?;
     Path::new(&folder).is_dir().then_some(folder)
-}
-
-/// A run that is being watched.
-struct Watch<'s> {
-    step: &'s Step,
-    root: &'s Path,
-    pipes: [Option<std::fs::File>; 2],
-    kept: [Vec<u8>; 2],
-    looked: Instant,
-}
-
-impl<'s> Watch<'s> {
-    fn new(step: &'s Step, root: &'s Path, pipes: [std::fs::File; 2]) -> Self {
-        Self { step, root, pipes: pipes.map(Some), kept: Default::default(), looked: Instant::now() }
-    }
-
-    /// How it ended, or the limit that it exceeded.
-    fn until_end(
-        &mut self,
-        running: &RunningCommand,
-        deadline: Deadline,
-    ) -> io::Result<(Option<Exit>, Option<Cut>)> {
-        loop {
-            if let Some(exit) = running.reap()? {
-                return Ok((Some(exit), None));
-            }
-            if let Some(cut) = self.passed(deadline)? {
-                return Ok((None, Some(cut)));
-            }
-            let mut fds = vec![running.as_fd()];
-            fds.extend(self.pipes.iter().flatten().map(AsFd::as_fd));
-            let period = deadline.left().map_or(PERIOD, |left| left.min(PERIOD));
-            readable(&fds, Deadline::after(period))?;
-            self.drain()?;
-        }
-    }
-
-    /// The limit that is exceeded, if any.
-    fn passed(&mut self, deadline: Deadline) -> io::Result<Option<Cut>> {
-        let limits = &self.step.limits;
-        if deadline.is_over() {
-            return Ok(Some(Cut::Time(limits.seconds)));
-        }
-        if self.kept.iter().any(|bytes| bytes.len() as u64 > limits.output << 10) {
-            return Ok(Some(Cut::Output(limits.output)));
-        }
-        if self.looked.elapsed() < PERIOD {
-            return Ok(None);
-        }
-        self.looked = Instant::now();
-        let (tasks, pages) = usage()?;
-        if tasks > limits.processes {
-            return Ok(Some(Cut::Processes(limits.processes)));
-        }
-        if pages * enclosure::page_size() > limits.memory << 20 {
-            return Ok(Some(Cut::Memory(limits.memory)));
-        }
-        let is_full = enclosure::written(self.root).is_some_and(|bytes| bytes > limits.disk << 20);
-        Ok(is_full.then_some(Cut::Disk(limits.disk)))
-    }
-
-    /// Reads what has been written.
-    fn drain(&mut self) -> io::Result<()> {
-        let most = (self.step.limits.output << 10) as usize;
-        let mut both = self.pipes.iter_mut().zip(&mut self.kept);
-        both.try_for_each(|(pipe, kept)| drain(pipe, kept, most))
-    }
-
-    /// Gives the processes that the command left behind a moment to end, then kills them. Returns how many there were.
-    fn left_behind(&mut self, is_alone: bool) -> io::Result<usize> {
-        let deadline = Deadline::after(GRACE);
-        let mut living = descendants()?;
-        while living > 0 && !deadline.is_over() && self.passed(deadline)?.is_none() {
-            readable(&[], Deadline::after(PERIOD))?;
-            self.drain()?;
-            living = descendants()?;
-        }
-        end_all(is_alone);
-        Ok(living)
-    }
-}
-
-/// The number of tasks below this process, and of the pages that they have in memory.
-fn usage() -> io::Result<(usize, u64)> {
-    let below = tree::with_descendants(Pid::this());
-    let own = Pid::this();
-    let (mut tasks, mut pages) = (0, 0);
-    for pid in below.into_iter().filter(|pid| *pid != own) {
-        tasks += crate::sys::procfs::stat::of_process(pid).map_or(0, |stat| stat.n_threads.max(1) as usize);
-        pages += enclosure::resident_pages(pid);
-    }
-    Ok((tasks, pages))
-}
-
-/// The number of living processes below this one. Children that have ended are reaped.
-fn descendants() -> io::Result<usize> {
-    for child in tree::children_by_parent(Pid::this())? {
-        if !crate::sys::procfs::stat::of_process(child).is_some_and(|stat| stat.lives()) {
-            kill_and_reap(child, LAST);
-        }
-    }
-    let own = Pid::this();
-    let below = tree::with_descendants(own).into_iter();
-    let living = below.filter(|pid| {
-        *pid != own && crate::sys::procfs::stat::of_process(*pid).is_some_and(|stat| stat.lives())
-    });
-    Ok(living.count())
 }
 
 /// Kills everything below this process, and reaps it.
