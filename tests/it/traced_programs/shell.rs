@@ -19,10 +19,14 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// Explores a script in an empty folder with these files.
+/// Explores a script in an empty folder with these files, in at most 300 executions.
 fn explore(name: &str, files: &[(&str, &str)], shell: &str, script: &str) -> Value {
+    explore_within("300", name, files, shell, script)
+}
+
+fn explore_within(budget: &str, name: &str, files: &[(&str, &str)], shell: &str, script: &str) -> Value {
     let place = Place::new(name, files);
-    place.json(&["explore", "--budget", "800", "--", shell, "-c", script]).0
+    place.json(&["explore", "--budget", budget, "--", shell, "-c", script]).0
 }
 
 fn contents(view: &Value, file: &str) -> BTreeSet<String> {
@@ -35,7 +39,7 @@ fn an_update_in_two_shells_is_lost() {
     for shell in ["dash", "bash"] {
         if has(shell) {
             let script = "inc() { read n < n; echo $((n + 1)) > n; }; inc & inc & wait";
-            let view = explore("update", &[("n", "1\n")], shell, script);
+            let view = explore_within("800", "update", &[("n", "1\n")], shell, script);
             assert_eq!(contents(&view, "n"), set(&["1", "2", "3"]), "{shell}");
         }
     }

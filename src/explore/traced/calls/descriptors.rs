@@ -1,4 +1,4 @@
-//! Reading, writing, moving the offset of and closing descriptors, whatever they are open on.
+//! Reading, writing, seeking and closing descriptors of any kind.
 
 use crate::sys::pid::Pid;
 use nix::libc;
@@ -57,7 +57,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
 ];
 
-/// The offset that two processes share is an object of its own.
+/// Adds the file offset, which is a separate object if two processes share it.
 fn offset(world: &World, task: usize, fd: i32, object: &str, plan: Plan) -> Plan {
     if world.process(task).own.contains(&fd) { plan } else { plan.and(format!("offset {object}"), Write) }
 }
@@ -82,7 +82,7 @@ pub(super) fn reading(world: &mut World, task: usize, moves: bool) -> Plan {
     }
 }
 
-/// `/dev/random` and `/dev/urandom` are answered as `getrandom` is.
+/// Emulates reads of `/dev/random` and `/dev/urandom`, as `getrandom`.
 fn random(world: &mut World, task: usize) -> Plan {
     let call = world.call(task);
     if call.number != libc::SYS_read {
@@ -115,7 +115,7 @@ pub(super) fn writing(world: &mut World, task: usize, moves: bool) -> Plan {
     }
 }
 
-/// Whether a call returns how many bytes it has written.
+/// Whether a call returns the number of bytes that it has written.
 pub(in crate::explore::traced) fn is_write(row: &Row) -> bool {
     matches!(
         row.name,
@@ -145,8 +145,7 @@ fn attributes(world: &mut World, task: usize) -> Plan {
     }
 }
 
-/// What goes to the program's output is kept by process, and is no step: the order of lines over all
-/// processes is not part of an outcome.
+/// Output is recorded per process and is not a step: the order of lines across processes is not part of an outcome.
 fn output(world: &World, task: usize, stream: usize) -> Plan {
     match world.call(task).number {
         libc::SYS_write | libc::SYS_pwrite64 | libc::SYS_writev => Plan::invisible().by(Act::Output(stream)),
@@ -154,7 +153,7 @@ fn output(world: &World, task: usize, stream: usize) -> Plan {
     }
 }
 
-/// Keeps what the call at which the task is writes to a stream, and returns what the call returns.
+/// Records what the pending call writes to a stream, and returns the result of the call.
 pub(in crate::explore::traced) fn keep_output(world: &mut World, task: usize, stream: usize) -> i64 {
     let call = world.call(task);
     let tid = world.tid(task);
@@ -205,7 +204,7 @@ fn seek(world: &mut World, task: usize) -> Plan {
 /// `_IOW(0x94, 9, int)`: the whole of another file, by reference where the file system can.
 pub(in crate::explore::traced) const FICLONE: u64 = 0x4004_9409;
 
-/// Requests that concern the descriptor alone, or a terminal that is not there, pass.
+/// Requests that affect only the descriptor, or that fail because it is not a terminal, are invisible.
 fn ioctl(world: &mut World, task: usize) -> Plan {
     const TERMINAL: std::ops::RangeInclusive<u64> = 0x5401..=0x541a;
     let (fd, request) = (world.call(task).int(0), world.call(task).args[1] & 0xffff_ffff);
@@ -239,7 +238,7 @@ fn ioctl(world: &mut World, task: usize) -> Plan {
     }
 }
 
-/// The flags of an open file description, such as `O_NONBLOCK`, are read or written. They matter to those that share it.
+/// An access to the flags of an open file description, such as `O_NONBLOCK`, which matter to the processes that share it.
 pub(super) fn flags_of(world: &mut World, task: usize, fd: i32, access: Access) -> Plan {
     if world.process(task).own.contains(&fd) {
         return Plan::invisible();
@@ -277,7 +276,7 @@ fn two(world: &mut World, task: usize, from: usize, to: usize) -> Plan {
     plan
 }
 
-/// What a closed descriptor gives up: locks, the end of a pipe.
+/// What closing a descriptor releases: locks, and the end of a pipe.
 pub(super) fn closing(world: &mut World, task: usize, fd: i32) -> Plan {
     match world.opened(task, fd) {
         Opened::Elsewhere(_) | Opened::Device(..) => {
@@ -312,7 +311,7 @@ fn closed(world: &mut World, task: usize, result: i64) {
     }
 }
 
-/// That the lock was taken through a description which several processes have.
+/// The fact that the lock was acquired through a description that several processes share.
 pub(in crate::explore::traced) fn shared_lock(lock: &str) -> String {
     format!("{lock} through a shared description")
 }
@@ -333,7 +332,7 @@ fn close_range(world: &mut World, task: usize) -> Plan {
     plan
 }
 
-/// Two descriptors stand for one description now; that is still this process's own if it was.
+/// Records that two descriptors refer to one description, which remains private to this process if it was.
 fn shared(world: &mut World, task: usize, result: i64) {
     let (from, to) = (world.call(task).int(0), result as i32);
     if result < 0 {

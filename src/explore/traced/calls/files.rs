@@ -1,4 +1,4 @@
-//! Names and what they stand for: open, rename, link, unlink, mkdir, stat and the like.
+//! Calls on names and on what they refer to: open, rename, link, unlink, mkdir, stat and the like.
 //!
 //! A name in a folder is an object of its own (`name a/b`), so that calls on different names commute; the
 //! list of names (`list a`) is another: names that are added or removed commute, and reading the list does not.
@@ -107,14 +107,14 @@ fn resolve(world: &World, task: usize, at: Option<usize>, path: usize, follow: b
     world.resolve(task, at, &path_of(world, task, path), follow)
 }
 
-/// The names that are followed on the way are read, and whether these folders may be searched.
+/// Resolving a path reads the names of its folders and their permissions.
 fn way(resolved: &Resolved) -> Plan {
     resolved.way.iter().fold(Plan::invisible(), |plan, name| {
         plan.and(format!("name {name}"), Read).and(attributes(name), Read)
     })
 }
 
-/// With the principal object in front.
+/// Moves the principal object to the front.
 fn with_way(plan: Plan, resolved: &Resolved) -> Plan {
     way(resolved).touches.into_iter().fold(plan, |mut plan, touch| {
         plan.touches.push(touch);
@@ -193,7 +193,7 @@ fn open_with(world: &mut World, task: usize, at: Option<usize>, path: usize, fla
     }
 }
 
-/// A change outside of the folder is named, or refused as on a file system that is read only.
+/// A change outside the folder is reported, or refused with `EROFS`.
 fn outside(world: &mut World, how: &str, path: &std::path::Path) -> Plan {
     if world.strict {
         return Plan::answered(-i64::from(libc::EROFS));
@@ -202,12 +202,12 @@ fn outside(world: &mut World, how: &str, path: &std::path::Path) -> Plan {
     Plan::invisible()
 }
 
-/// The mode, owner and number of names of a file.
+/// The mode, owner and link count of a file.
 fn attributes(object: &str) -> String {
     format!("attributes {object}")
 }
 
-/// A new description belongs to this process alone, until it forks.
+/// A new description is private to this process until it forks.
 fn opened(world: &mut World, task: usize, result: i64) {
     if let Ok(fd) = i32::try_from(result)
         && fd >= 0
@@ -218,16 +218,16 @@ fn opened(world: &mut World, task: usize, result: i64) {
     }
 }
 
-/// Devices whose content is nothing.
+/// Devices without content.
 fn harmless(path: &std::path::Path) -> bool {
     ["/dev/null", "/dev/zero", "/dev/full", "/dev/tty"]
         .iter()
         .any(|device| path == std::path::Path::new(device))
 }
 
-/// What tells of the machine, of moments, or of what others do.
+/// Files whose content depends on the machine, on the time, or on other processes.
 fn uncontrolled_source(path: &std::path::Path) -> bool {
-    /// What a process may read of itself that only itself changes.
+    /// Files about a process itself that only the process changes.
     const OWN: [&str; 19] = [
         "attr",
         "auxv",
@@ -277,7 +277,7 @@ fn look_at(world: &mut World, task: usize, flags: usize) -> Plan {
     look(world, task, Some(0), 1, bits & libc::AT_SYMLINK_NOFOLLOW == 0)
 }
 
-/// Looks at a name, and at the state of what is there: its size, for one.
+/// Reads a name and the state of the file, such as its size.
 fn look(world: &mut World, task: usize, at: Option<usize>, path: usize, follow: bool) -> Plan {
     let resolved = resolve(world, task, at, path, follow);
     let Some(name) = resolved.inside.clone() else { return of_process(world, task, &resolved.path) };
@@ -302,7 +302,7 @@ fn look(world: &mut World, task: usize, at: Option<usize>, path: usize, follow: 
     with_way(plan, &resolved)
 }
 
-/// A look at what `/proc` tells of another process of the program.
+/// Reads `/proc` about another process of the program.
 fn of_process(world: &mut World, task: usize, path: &std::path::Path) -> Plan {
     let mut parts = path.strip_prefix("/proc").into_iter().flatten();
     let Some(number) = parts.next().and_then(|number| number.to_str()?.parse::<i32>().ok()) else {
@@ -390,7 +390,7 @@ pub(super) fn changed(world: &mut World, resolved: &Resolved) -> Plan {
     with_way(plan, resolved)
 }
 
-/// Changes mode or owner of what is at a name.
+/// Changes the mode or owner of the file at a name.
 fn set_attributes(world: &mut World, task: usize, at: Option<usize>, path: usize) -> Plan {
     let resolved = resolve(world, task, at, path, true);
     let Some(name) = resolved.inside.clone() else {
@@ -406,7 +406,7 @@ fn set_attributes(world: &mut World, task: usize, at: Option<usize>, path: usize
     with_way(plan, &resolved)
 }
 
-/// Changes what is at a name, not the name.
+/// Changes the file at a name, but not the name.
 fn touch(world: &mut World, task: usize, at: Option<usize>, path: usize) -> Plan {
     let resolved = resolve(world, task, at, path, true);
     let Some(name) = resolved.inside.clone() else {
@@ -433,7 +433,7 @@ fn utimensat(world: &mut World, task: usize) -> Plan {
     }
 }
 
-/// What a call of the `stat` family told of moments and of the machine is replaced.
+/// Replaces the times and the device numbers that a call of the `stat` family has returned.
 fn told(world: &mut World, task: usize, result: i64) {
     let call = world.call(task);
     if result != 0 {
@@ -446,7 +446,7 @@ fn told(world: &mut World, task: usize, result: i64) {
     }
 }
 
-/// The program gave a file a time.
+/// Records that the program has set the times of a file.
 fn timed(world: &mut World, task: usize, result: i64) {
     let call = world.call(task);
     let object =

@@ -1,4 +1,4 @@
-//! Process groups, sessions, priorities and limits: what one process may change of another besides its life.
+//! Process groups, sessions, priorities and limits, which one process may change for another.
 
 use nix::libc;
 
@@ -12,7 +12,7 @@ use crate::sys::ptrace::arch;
 
 /// Which process is in which group and session.
 pub(super) const GROUPS: &str = "process groups";
-/// The fact that a process chooses the group of another, which fails once that has executed a program.
+/// The fact that a process sets the group of another, which fails once the other has executed a program.
 pub(super) const SET_FOR_OTHERS: &str = "a process chooses the group of another";
 /// The priorities and the processors of all processes.
 const PRIORITIES: &str = "priorities";
@@ -45,14 +45,14 @@ pub(super) const ROWS: &[Row] = &[
     }),
 ];
 
-/// The process whose number is this argument, if it is not the caller's own.
+/// The process whose PID is this argument, unless it is the caller.
 fn another(world: &World, task: usize, arg: usize) -> Option<usize> {
     let number = Number::from_raw(world.call(task).int(arg));
     let process = world.by_tid.get(&number).map(|other| world.tasks[*other].process)?;
     (process != world.tasks[task].process).then_some(process)
 }
 
-/// An access to `object`; a process that is named has to be there.
+/// An access to `object`, and to the existence of the process that the argument names.
 fn of_another(world: &mut World, task: usize, arg: usize, object: &str, access: Access) -> Plan {
     let plan = Plan::of(object, access);
     match another(world, task, arg) {
@@ -61,7 +61,7 @@ fn of_another(world: &mut World, task: usize, arg: usize, object: &str, access: 
     }
 }
 
-/// How a process is scheduled concerns only itself, unless another one sets it.
+/// Scheduling parameters matter only to the process itself, unless another process sets them.
 fn scheduling(world: &mut World, task: usize) -> Plan {
     if another(world, task, 0).is_some() {
         world.note("the scheduling of another process");

@@ -1,7 +1,7 @@
 //! System V semaphores, message queues and shared memory, and POSIX message queues.
 //!
-//! All semaphores and queues are one object. Whether a call has to wait only the kernel can tell, so it is let into the
-//! call and may sleep there. Each execution begins without any of them, in an IPC namespace of its own.
+//! All semaphores and queues are one object. Only the kernel knows whether a call must wait, so the call is executed and may
+//! sleep. Each execution begins without any of them, in a separate IPC namespace.
 
 use nix::libc;
 
@@ -73,12 +73,12 @@ fn timed(world: &mut World, task: usize) -> Plan {
     waits(world, task)
 }
 
-/// A process that ends undoes what it did to semaphores (`SEM_UNDO`), and lets go of shared memory.
+/// A process that ends undoes its semaphore operations (`SEM_UNDO`) and detaches shared memory.
 pub(super) fn ending(world: &World, plan: Plan) -> Plan {
     if world.learned.contains(IPC) { plan.and(OBJECT, Write) } else { plan }
 }
 
-/// Shared memory is under control as other shared mappings are.
+/// Shared memory is controlled like other shared mappings.
 fn attached(world: &mut World, task: usize, result: i64) {
     if result < 0 {
         return;

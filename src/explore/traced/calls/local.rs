@@ -1,11 +1,11 @@
-//! Calls that concern nobody but the process that makes them, and the names of those that have no row.
+//! Calls that affect only the calling process, and the names of calls without a row.
 
 use nix::libc;
 
 use crate::sys::ptrace::arch;
 
-/// Calls that pass without a stop: what they change, no other process sees, and what they tell, none changes.
-/// The order is that in which they are looked for, so the most frequent come first.
+/// Calls that pass without a stop: no other process observes their effects or changes their results.
+/// The filter compares in this order, so the most frequent come first.
 pub(super) const PASSED: &[i64] = &[
     libc::SYS_brk,
     libc::SYS_rt_sigprocmask,
@@ -72,11 +72,11 @@ pub(super) const PASSED: &[i64] = &[
     libc::SYS_setrlimit,
 ];
 
-/// Calls that pass as long as no processes share memory, which they could move or open.
+/// Calls that pass as long as no processes share memory, which they could move or unprotect.
 pub(super) const MEMORY: &[i64] =
     &[libc::SYS_munmap, libc::SYS_mprotect, libc::SYS_madvise, libc::SYS_mremap];
 
-/// Calls that pass as long as no handler of a signal makes calls, which would find the process as these have left it.
+/// Calls that pass as long as no signal handler makes calls, which would observe their effects.
 pub(super) const STATE: &[i64] = &[
     libc::SYS_sigaltstack,
     libc::SYS_umask,
@@ -98,7 +98,7 @@ pub(super) const STATE: &[i64] = &[
     arch::SIGNALFD,
 ];
 
-/// Names for what is said of calls without a row.
+/// Names of calls without a row, for reports.
 pub(super) const NAMES: &[(i64, &str)] = &[
     (libc::SYS_setxattr, "setxattr"),
     (libc::SYS_fsetxattr, "fsetxattr"),

@@ -18,7 +18,7 @@ pub(super) const ROWS: &[Row] = &[
     then(row(libc::SYS_fcntl, "fcntl", &[Fd, Int], fcntl), fcntled),
 ];
 
-/// The object of the lock on what `fd` is open on.
+/// The object of the lock on the file that `fd` refers to.
 fn lock_of(world: &mut World, task: usize, fd: i32) -> Option<String> {
     match world.opened(task, fd) {
         Opened::File(object) => Some(format!("lock {object}")),
@@ -47,7 +47,7 @@ fn flock(world: &mut World, task: usize) -> Plan {
     }
 }
 
-/// How many locks of this kind others than the process hold on the file.
+/// The number of locks of this kind that other processes hold on the file.
 fn others(world: &World, task: usize, fd: i32, kind: &str) -> usize {
     let pid = world.process(task).tid;
     let Some(file) = locks::file_of(pid, u64::from(fd.cast_unsigned())) else { return 0 };
@@ -112,7 +112,7 @@ fn fcntl(world: &mut World, task: usize) -> Plan {
     }
 }
 
-/// What `fcntl(2)` does besides locks: most of it concerns the descriptor alone.
+/// Operations of `fcntl(2)` other than locks, most of which affect only the descriptor.
 fn other_fcntl(world: &mut World, task: usize, fd: i32, command: i32) -> Plan {
     const SET_OWNER_EX: i32 = 15;
     const SET_SIGNAL: i32 = 10;

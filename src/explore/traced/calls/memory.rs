@@ -42,7 +42,7 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_futex_waitv, "futex_waitv", &[], refuse),
 ];
 
-/// A mapping of a file reads it, or shares what is written to it. Private memory does not stop here.
+/// A mapping reads the file, or shares writes to it. Mappings of private memory do not stop.
 fn map(world: &mut World, task: usize) -> Plan {
     let call = world.call(task);
     let (protection, flags, fd) = (call.int(2), call.int(3), call.int(4));
@@ -60,7 +60,7 @@ fn map(world: &mut World, task: usize) -> Plan {
     )
 }
 
-/// Whether the memory that the call is about, its first two arguments, is shared.
+/// Whether the memory range in the first two arguments is shared.
 fn meets(world: &World, task: usize) -> bool {
     let (start, end) = range(world, task);
     world.process(task).maps.iter().any(|map| !map.is_private && map.start < end && start < map.end)
@@ -90,7 +90,7 @@ fn unmapped(world: &mut World, task: usize, result: i64) {
     }
 }
 
-/// A shared mapping that can be written is remembered, for others may come to have it.
+/// Records a writable shared mapping, which other processes may inherit or map, too.
 fn mapped(world: &mut World, task: usize, result: i64) {
     let call = world.call(task);
     let (protection, flags, fd) = (call.int(2), call.int(3), call.int(4));
@@ -124,14 +124,14 @@ fn mapped(world: &mut World, task: usize, result: i64) {
     );
 }
 
-/// The step of an access to protected memory: no call, so its number is none.
+/// The step of an access to protected memory, which is not a call and has no number.
 pub(in crate::explore::traced) const ACCESS: &Row =
     &row(crate::sys::ptrace::arch::ABSENT, "access", &[], |world, task| world.access(task, Write));
 
 /// The words of shared memory that the kernel changes when the task ends: locks that it holds and that tell of a dead
 /// owner (`set_robust_list(2)`), and one that it was about to take or release.
 pub(in crate::explore::traced) fn robust_words(world: &World, task: usize) -> Vec<u64> {
-    /// The most that are looked at; the kernel itself looks at 2048.
+    /// The maximum number of entries; the kernel's own is 2048.
     const MOST: usize = 2048;
     let tid = world.tid(task);
     if world.process(task).maps.iter().all(|map| map.is_private) {
@@ -152,7 +152,7 @@ pub(in crate::explore::traced) fn robust_words(world: &World, task: usize) -> Ve
     words.filter(|word| world.map_at(task, *word).is_some_and(|map| !map.is_private)).collect()
 }
 
-/// Where a signal may arrive amid the program's own computation: no call, either.
+/// A point of the program's own computation at which a signal may arrive, which is not a call either.
 pub(in crate::explore::traced) const COMPUTATION: &Row =
     &row(crate::sys::ptrace::arch::ABSENT, "computation", &[], |_, _| Plan::invisible());
 

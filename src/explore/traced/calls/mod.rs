@@ -1,6 +1,6 @@
 //! The calls that may be steps, a file for each family, a row for each call.
 //!
-//! A row says what a call touches, when it can go on and how it is written: to add a call, add a row.
+//! A row defines what a call accesses, when it can continue and how it is shown. To add a call, add a row.
 
 mod descriptors;
 mod files;
@@ -37,15 +37,15 @@ pub(super) use signals::send;
 pub(super) use sockets::NETWORK;
 pub(super) use time::noise;
 
-/// What a call is, touches and says.
+/// A system call: its name, its accesses, and how it is shown.
 pub(super) struct Row {
     pub(super) number: i64,
     pub(super) name: &'static str,
-    /// How its arguments are written.
+    /// How its arguments are shown.
     pub(super) args: &'static [Arg],
     /// What it would do now.
     pub(super) plan: fn(&mut World, usize) -> Plan,
-    /// What the tracer has to know once it has returned this.
+    /// Updates the tracer's state after the call has returned this result.
     pub(super) after: Option<fn(&mut World, usize, i64)>,
 }
 
@@ -55,12 +55,12 @@ impl std::fmt::Debug for Row {
     }
 }
 
-/// How an argument is written.
+/// How an argument is shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Arg {
-    /// A descriptor: by what it is open on.
+    /// A descriptor, by the object that it refers to.
     Fd,
-    /// The descriptor of a folder that the next path begins at: left out.
+    /// The descriptor of the folder to which the next path is relative, which is not shown.
     At,
     /// A path.
     Path,
@@ -96,7 +96,7 @@ const fn then(mut row: Row, after: fn(&mut World, usize, i64)) -> Row {
     row
 }
 
-/// Calls that change what a signal's handler finds: [`local::STATE`].
+/// Calls whose effects a signal handler may observe: [`local::STATE`].
 const STATE_ROWS: &[Row] = &[
     quiet(libc::SYS_sigaltstack, "sigaltstack"),
     quiet(libc::SYS_umask, "umask"),
@@ -122,18 +122,18 @@ const fn quiet(number: i64, name: &'static str) -> Row {
     row(number, name, &[], |_, _| Plan::invisible())
 }
 
-/// Whether the call only lets time pass.
+/// Whether the call only sleeps.
 pub(super) fn is_sleep(number: i64) -> bool {
     matches!(number, libc::SYS_nanosleep | libc::SYS_clock_nanosleep)
 }
 
-/// Whether the call changes which handler runs for which signal. One that blocks signals does not count: what arrives
-/// before and after it arrives at the calls around it.
+/// Whether the call changes which handler runs for which signal. A call that blocks signals does not: a signal that arrives
+/// before or after it arrives at the calls around it.
 pub(super) fn changes_handling(number: i64) -> bool {
     number == libc::SYS_rt_sigaction
 }
 
-/// Whether the call changes what a call of a signal's handler may find: descriptors, folders.
+/// Whether the call changes state that calls of a signal handler may observe, such as descriptors and folders.
 pub(super) fn changes_state(number: i64) -> bool {
     const ALSO: [i64; 9] = [
         libc::SYS_socket,
@@ -176,8 +176,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
     families.into_iter().flatten().filter(|row| row.number != arch::ABSENT)
 }
 
-/// Calls that fail with `ENOSYS`, as on an older kernel: programs have a way without them, which is
-/// controlled, or should have none.
+/// Calls that fail with `ENOSYS`, as on an older kernel. Programs have a controlled alternative, or should not make them.
 const REFUSED: [i64; 14] = [
     libc::SYS_clone3,
     libc::SYS_io_uring_setup,
@@ -195,7 +194,7 @@ const REFUSED: [i64; 14] = [
     libc::SYS_mount,
 ];
 
-/// The filter that stops the program at every call but those that concern only the caller, as far as is known.
+/// The filter that stops the program at every call except those that affect only the caller.
 pub(super) fn filter(learned: &BTreeSet<String>) -> Filter {
     let mut passed = Vec::new();
     if !learned.contains(SHARED) {

@@ -1,4 +1,4 @@
-//! Pipes, named pipes, and descriptors that count or tell of events.
+//! Pipes, named pipes, and descriptors for events, such as eventfd.
 
 use nix::libc;
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +15,7 @@ pub(super) const ROWS: &[Row] = &[
     then(row(libc::SYS_pipe2, "pipe", &[], |_, _| Plan::invisible()), made),
 ];
 
-/// A pipe is named by its maker.
+/// A pipe is named after its creator.
 fn made(world: &mut World, task: usize, result: i64) {
     if result != 0 {
         return;
@@ -26,7 +26,7 @@ fn made(world: &mut World, task: usize, result: i64) {
     }
 }
 
-/// One object stands for all descriptors that count or tell of events: which is which is not known across a fork.
+/// The object for all descriptors for events, which cannot be told apart across a fork.
 pub(super) const EVENTS: &str = "event descriptors";
 
 /// Whether one of `events` holds at a descriptor now.
@@ -47,7 +47,7 @@ pub(super) fn is_nonblocking(world: &World, task: usize, fd: i32) -> bool {
     flags(world, task, fd).is_some_and(|flags| flags & libc::O_NONBLOCK != 0)
 }
 
-/// Bytes that are there are read whatever becomes of the writers; whether there is an end depends on them.
+/// A read of available bytes is independent of the writers; the end of the file depends on them.
 pub(super) fn reading(world: &mut World, task: usize, fd: i32, pipe: &str) -> Plan {
     let Ok(copy) = descriptor_of(world.process(task).tid, fd) else { return Plan::of(pipe, Write) };
     let events = poll_now(&copy, libc::POLLIN);
@@ -90,10 +90,10 @@ pub(super) fn anonymous(world: &mut World, task: usize, fd: i32, name: &str, rea
     Plan::of(EVENTS, Await).when(ready)
 }
 
-/// An end of a pipe that a process has: the inode, whether it can write, the process, the descriptor.
+/// An end of a pipe: the inode, whether it is the write end, the process, and the descriptor.
 pub(in crate::explore::traced) type Ends = Vec<((u64, u64), bool, usize, i32)>;
 
-/// The ends of pipes that living processes have.
+/// The ends of pipes of all living processes.
 fn ends(world: &mut World) -> &Ends {
     if world.ends.is_none() {
         let mut processes: Vec<usize> =
@@ -145,7 +145,7 @@ pub(super) fn closing(world: &mut World, task: usize, fd: i32, pipe: &str) -> Pl
     plan
 }
 
-/// A named pipe opens once both ends are wanted, which only the kernel can tell.
+/// Opening a named pipe waits for the other end, which only the kernel knows.
 pub(super) fn open_fifo(world: &mut World, _task: usize, name: &str, inode: (u64, u64), _flags: i32) -> Plan {
     let pipe = world.objects.name(inode, &format!("pipe {name}"));
     Plan::of(pipe, Await).by(Act::MaySleep)

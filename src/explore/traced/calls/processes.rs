@@ -36,7 +36,7 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_getppid, "getppid", &[], getppid),
 ];
 
-/// `EAGAIN` at the limit of tasks, as the system would say at its own.
+/// Fails with `EAGAIN` at the limit of tasks, as the system does at its own limit.
 fn fork(world: &mut World, task: usize) -> Plan {
     let alive = world.tasks.iter().filter(|task| task.is_alive()).count();
     if alive >= world.limits.tasks {
@@ -46,7 +46,7 @@ fn fork(world: &mut World, task: usize) -> Plan {
     if world.call(task).number == libc::SYS_clone { clone(world, task) } else { Plan::invisible() }
 }
 
-/// What a new process may share with its maker without being a thread, or be without.
+/// Checks what a new process shares with its creator without being a thread.
 fn clone(world: &mut World, task: usize) -> Plan {
     /// New namespaces, which need privileges that the program does not have.
     const NAMESPACES: i32 = libc::CLONE_NEWNS
@@ -81,12 +81,12 @@ fn clone(world: &mut World, task: usize) -> Plan {
     Plan::invisible()
 }
 
-/// Whether a call makes a process or thread.
+/// Whether a call creates a process or thread.
 pub(in crate::explore::traced) fn is_fork(row: &Row) -> bool {
     [arch::FORK, arch::VFORK, libc::SYS_clone].contains(&row.number)
 }
 
-/// The number of the process that the task is about to make follows from its place.
+/// Chooses the PID of the process that the task is about to create, which depends on its place in the tree.
 pub(in crate::explore::traced) fn number_child(world: &mut World, task: usize) {
     let call = world.call(task);
     let is_thread = call.number == libc::SYS_clone && call.args[0] & libc::CLONE_THREAD as u64 != 0;
@@ -94,7 +94,7 @@ pub(in crate::explore::traced) fn number_child(world: &mut World, task: usize) {
     world.number_next(&name);
 }
 
-/// The end of a process: its parent can see it, its locks and the ends of its pipes are given up.
+/// The end of a process: its parent can observe it, and its locks and the ends of its pipes are released.
 fn exit(world: &mut World, task: usize) -> Plan {
     let process = world.tasks[task].process;
     let is_last = world.call(task).number == libc::SYS_exit_group || world.threads(process).count() == 1;
@@ -107,7 +107,7 @@ fn exit(world: &mut World, task: usize) -> Plan {
     ending(world, task).by(Act::Leave)
 }
 
-/// What the end of the process touches.
+/// The accesses of the end of the process.
 pub(in crate::explore::traced) fn ending(world: &mut World, task: usize) -> Plan {
     let process = world.tasks[task].process;
     let mut plan = Plan::invisible();
@@ -138,12 +138,12 @@ pub(in crate::explore::traced) fn ending(world: &mut World, task: usize) -> Plan
     plan
 }
 
-/// The plan depends on whether the process is there: it is until it has ended and was waited for.
+/// Adds a dependence on the existence of the process, which lasts until it has been reaped.
 pub(super) fn presence(world: &World, plan: Plan, process: usize) -> Plan {
     plan.and(format!("exit {}", world.tasks[process].name), Read)
 }
 
-/// Whether a wait for `pid` (as in `waitpid(2)`) means the child.
+/// Whether a wait for `pid` (as in `waitpid(2)`) includes the child.
 pub(in crate::explore::traced) fn wait_matches(world: &World, child: usize, pid: i32) -> bool {
     // Groups are taken as all children: it can only make more steps depend on each other.
     pid <= 0 || world.tasks[child].tid.as_raw() == pid
@@ -276,7 +276,7 @@ fn reaped(world: &mut World, task: usize, pid: i32) {
     }
 }
 
-/// A parent's end gives its children another one.
+/// The children of a process that ends get another parent.
 fn getppid(world: &mut World, task: usize) -> Plan {
     let process = world.tasks[task].process;
     match world.tasks[process].maker {

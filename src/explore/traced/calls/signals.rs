@@ -45,7 +45,7 @@ pub(super) fn set_at(world: &World, task: usize, address: u64) -> Option<u64> {
     memory::array::<8>(world.tid(task), address).ok().map(u64::from_ne_bytes)
 }
 
-/// A handler for the signal that tells of children changes what comes of the end of one, whenever that was.
+/// A handler for SIGCHLD changes the effect of the end of a child.
 fn action(world: &mut World, task: usize) -> Plan {
     let call = world.call(task);
     if call.int(0) == libc::SIGCHLD {
@@ -64,12 +64,12 @@ fn action(world: &mut World, task: usize) -> Plan {
     Plan::outside()
 }
 
-/// To whom the call at which the task is sends which signal.
+/// The signal that the pending call sends, and its receivers.
 struct Sending {
     /// Processes of the program.
     targets: Vec<usize>,
     signal: i32,
-    /// Whether the sender is meant, too.
+    /// Whether the sender is a receiver, too.
     own: bool,
     is_group: bool,
     to_thread: bool,
@@ -103,7 +103,7 @@ fn sending(world: &World, task: usize) -> Sending {
     }
 }
 
-/// A signal: its target's state decides what becomes of it.
+/// Sends a signal, whose effect depends on the state of its receiver.
 fn kill(world: &mut World, task: usize) -> Plan {
     let Sending { targets, signal, own, is_group, .. } = sending(world, task);
     if world.call(task).int(0) == -1 && is_group {
@@ -150,7 +150,7 @@ fn kill(world: &mut World, task: usize) -> Plan {
     if signal == 0 { plan } else { plan.by(Act::Send) }
 }
 
-/// Sends the signal, unless the kernel has to: then `None`, otherwise what the call returns.
+/// Sends the signal and returns the result of the call; `None` if the kernel must execute it.
 pub(in crate::explore::traced) fn send(world: &mut World, task: usize) -> Option<i64> {
     let Sending { targets, signal, own, is_group, to_thread } = sending(world, task);
     let left: Vec<usize> =
@@ -167,7 +167,7 @@ pub(in crate::explore::traced) fn send(world: &mut World, task: usize) -> Option
     Some(0)
 }
 
-/// Sleeps until a signal is handled that `blocked` lets through.
+/// Sleeps until a signal that is not in `blocked` has been handled.
 fn for_signal(world: &mut World, task: usize, blocked: u64) -> Plan {
     let plan = Plan::of(signals_of(&world.process(task).name.clone()), Await).by(Act::MaySleep);
     if world.decides_signals() {
@@ -178,7 +178,7 @@ fn for_signal(world: &mut World, task: usize, blocked: u64) -> Plan {
     plan.and(format!("children of {name}"), Await).when(pending != 0)
 }
 
-/// What the call's own signal mask lets through: the plan depends on signals, and is ready when one is pending.
+/// Adds the call's own signal mask: the plan depends on signals, and is ready if one that it does not block is pending.
 pub(super) fn with_mask(world: &World, task: usize, address: u64, plan: Plan, ready: bool) -> (Plan, bool) {
     let Some(mask) = (address != 0).then(|| set_at(world, task, address)).flatten() else {
         return (plan, ready);

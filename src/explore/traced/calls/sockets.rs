@@ -86,7 +86,7 @@ fn path_of(address: &[u8]) -> &[u8] {
     address.get(2..).and_then(|path| path.split(|byte| *byte == 0).next()).unwrap_or_default()
 }
 
-/// A socket of the internet, or one that asks for the state of the network.
+/// An internet socket, or one that queries the state of the network.
 fn socket(world: &mut World, task: usize) -> Plan {
     match world.call(task).int(0) {
         libc::AF_UNIX => {}
@@ -96,7 +96,7 @@ fn socket(world: &mut World, task: usize) -> Plan {
     Plan::invisible()
 }
 
-/// From now on each execution has a network of its own, if that is allowed.
+/// From now on each execution has a separate network, if that is allowed.
 fn uses_network(world: &mut World) {
     if world.numbers.is_some() {
         world.learn(NETWORK.to_owned());
@@ -105,7 +105,7 @@ fn uses_network(world: &mut World) {
     }
 }
 
-/// A socket that is bound to a path makes a name.
+/// Binding a socket to a path creates a name.
 fn bind(world: &mut World, task: usize) -> Plan {
     let call = world.call(task);
     let (family, address) = address(world, task, call.args[1], call.args[2]);

@@ -74,9 +74,9 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_timerfd_settime, "timerfd_settime", &[], timer),
 ];
 
-/// What a look at a clock takes, in nanoseconds.
+/// The virtual duration of reading a clock, in nanoseconds.
 const TICK: u64 = 1_000;
-/// What the monotonic clocks say in the beginning, in nanoseconds.
+/// The initial value of the monotonic clocks, in nanoseconds.
 const UPTIME: u64 = 1_000_000_000_000;
 
 fn now(world: &mut World, task: usize, clock: i32) -> u64 {
@@ -102,7 +102,7 @@ fn now(world: &mut World, task: usize, clock: i32) -> u64 {
     used(world, task)
 }
 
-/// The set of CPUs of a free run, so that `nproc` and the size of a pool are what they are there.
+/// The set of CPUs of a free run, so that `nproc` and the size of a pool are as in a free run.
 fn cpus(world: &mut World, task: usize) -> Plan {
     let [_, size, address, ..] = world.call(task).args;
     let mut words = vec![0_u64; world.cpus.iter().max().map_or(1, |last| last / 64 + 1)];
@@ -126,7 +126,7 @@ fn used(world: &mut World, task: usize) -> u64 {
     *used
 }
 
-/// `struct rusage` with nothing in it.
+/// An empty `struct rusage`.
 pub(super) fn no_usage(world: &World, task: usize, address: u64) {
     const SIZE: usize = 144;
     if address != 0 {
@@ -165,7 +165,7 @@ fn sleep(world: &mut World, task: usize, request: usize, flags: i32) -> Plan {
     Plan::answered(0)
 }
 
-/// Random bytes that follow from the process's place in the tree and from how many it has had.
+/// Random bytes that depend on the process's place in the tree and on how many it has received.
 pub(super) fn random_bytes(world: &mut World, task: usize, address: u64, length: u64) -> Plan {
     const MOST: u64 = 1 << 16;
     let length = length.min(MOST);
@@ -179,7 +179,7 @@ pub(super) fn random_bytes(world: &mut World, task: usize, address: u64, length:
     }
 }
 
-/// One byte of a stream that `name` and the place decide (a hash, mixed as in SplitMix64).
+/// One byte of a stream that depends on `name` and the place (a hash, mixed as in SplitMix64).
 pub(in crate::explore::traced) fn noise(name: &str, place: u64) -> u8 {
     let hash = hash(&format!("{name} {place}"));
     let mixed = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

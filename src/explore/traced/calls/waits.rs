@@ -39,7 +39,7 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_epoll_pwait2, "epoll_wait", &[], epoll),
 ];
 
-/// The most descriptors that are looked at.
+/// The maximum number of descriptors.
 const MOST: u64 = 1024;
 
 /// -1: no limit; 0: do not wait.
@@ -88,7 +88,7 @@ fn several(world: &mut World, task: usize, wanted: &[(i32, i16)], limit: i64, ma
     timed(world, task, plan, ready, limit, 0)
 }
 
-/// Whether a descriptor is ready depends on what it is open on.
+/// Adds the object that a descriptor refers to, on which its readiness depends.
 fn touched(world: &mut World, task: usize, fd: i32, access: Access, plan: Plan) -> Plan {
     match world.opened(task, fd) {
         Opened::Pipe(name) => {
@@ -100,14 +100,14 @@ fn touched(world: &mut World, task: usize, fd: i32, access: Access, plan: Plan) 
     }
 }
 
-/// The descriptors that an epoll instance watches, by the numbers under which they were added.
+/// The descriptors that an epoll instance watches, by the numbers with which they were added.
 fn watched_by(world: &World, task: usize, fd: i32) -> Vec<i32> {
     let info = std::fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", world.tid(task))).unwrap_or_default();
     let watched = info.lines().filter_map(|line| line.strip_prefix("tfd:"));
     watched.filter_map(|line| line.split_ascii_whitespace().next()?.parse().ok()).collect()
 }
 
-/// A wait that is not ready and has a limit times out once nothing else can go on, and returns `result` then.
+/// A wait with a limit that is not ready times out once no other task can continue, and then returns `result`.
 pub(super) fn timed(
     world: &mut World,
     task: usize,
