@@ -56,7 +56,8 @@ fn a_lock_file_that_is_looked_for_first_lets_two_in_and_one_made_exclusively_doe
 
 fn a_folder_as_a_lock_lets_one_in() {
     let script = "for p in a b; do (mkdir lock 2> /dev/null && echo $p >> won) & done; wait";
-    assert_eq!(contents(&explore("folder", &[], "dash", script), "won"), set(&["a", "b"]));
+    let view = explore_within("120", "folder", &[], "dash", script);
+    assert_eq!(contents(&view, "won"), set(&["a", "b"]));
 }
 
 fn two_writers_of_one_temporary_name_take_it_from_each_other() {
