@@ -86,7 +86,8 @@ impl Grader<'_> {
         }
         let Some(answer) = submission.answers.given.get(part.id()) else { return Ok(mark) };
         if let Answer::Schedule(typed) = answer {
-            if let Err(error) = schedule::mark(supervisor, truths, part, variant, typed, &mut mark) {
+            let shortest = || truths.shortest(supervisor, part, variant);
+            if let Err(error) = schedule::mark(supervisor, part, variant, typed, shortest, &mut mark) {
                 fail(&mut mark, lab, &error);
             }
             return Ok(mark);

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::card::Part;
 use super::mark::{Note, PartMark, State};
-use super::truths::Truths;
 use super::variant::Variant;
 use crate::explore::engine::{Divergence, ExecuteError, Point, execute};
 use crate::explore::gate::GateError;
@@ -164,16 +163,17 @@ fn told(error: ExecuteError<GateError>) -> ScheduleError {
     }
 }
 
-/// Carries out the schedule of an answer and marks it.
+/// Carries out the schedule of an answer and marks it against the shortest, which is asked for only if the goal was
+/// reached.
 ///
 /// # Errors
 /// [`ScheduleError`].
 pub fn mark(
     supervisor: &Supervisor,
-    truths: &Truths,
     part: &Part,
     variant: &Variant,
     answer: &str,
+    shortest: impl FnOnce() -> Result<Option<Shortest>, ScheduleError>,
     mark: &mut PartMark,
 ) -> Result<(), ScheduleError> {
     mark.score(0.0);
@@ -201,7 +201,7 @@ pub fn mark(
         mark.notes.push(Note::NotReached { verdict: verdict.name().to_owned(), goal: goal.to_owned() });
         return Ok(());
     }
-    let shortest = truths.shortest(supervisor, part, variant)?.map_or(switches, |found| found.switches);
+    let shortest = shortest()?.map_or(switches, |found| found.switches);
     let most = part.switches.unwrap_or(shortest).max(shortest);
     let fraction = if switches <= most { 1.0 } else { most.max(1) as f64 / switches as f64 };
     mark.score(fraction);

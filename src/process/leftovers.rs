@@ -5,9 +5,8 @@ use std::time::Duration;
 use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use crate::sys::procfs::tree;
-use crate::sys::signal::kill_process;
+use crate::sys::signal::{SIGKILL, SIGSTOP, kill_process};
 use crate::sys::wait::kill_and_reap;
-use nix::libc::{SIGKILL, SIGSTOP};
 
 /// Kills and reaps everything below this process, which adopts orphans (`PR_SET_CHILD_SUBREAPER(2const)`), for at most
 /// `most`. Only for a process that has started nothing that is to go on.

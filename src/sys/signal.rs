@@ -8,6 +8,7 @@
 use crate::sys::pid::Pid;
 use nix::errno::Errno;
 use nix::libc;
+pub use nix::libc::{SIGCHLD, SIGKILL, SIGSTOP};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};

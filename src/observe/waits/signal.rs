@@ -1,13 +1,11 @@
 //! Waits for signals. One for SIGCHLD is a wait for children: shells wait for their jobs in `sigsuspend(2)`, and a small
 //! init in `sigwait(3)`.
 
-use nix::libc::SIGCHLD;
-
 use super::{Ends, Kind, Scene, Wait};
 use crate::sys::pid::Pid;
 use crate::sys::procfs::memory::read;
 use crate::sys::procfs::signals::Signals;
-use crate::sys::signal::signal_name;
+use crate::sys::signal::{SIGCHLD, signal_name};
 
 /// More signals than this are not named.
 const NAMED: u32 = 3;
