@@ -4,6 +4,7 @@
 //! its first process ends, all others are killed, and only their folder is writable. Elsewhere it adopts the processes that
 //! they leave behind and kills them.
 
+mod step;
 mod watched;
 
 use std::ffi::{CString, OsString};
@@ -13,13 +14,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
-use super::card::Limits;
 use super::files::{Files, read_file};
 use super::words::resolved;
 use crate::process::{
-    CommandError, Exit, HeldCommand, Process, ResultError, Scratch, ScratchError, StartError, end_descendants,
+    CommandError, Exit, HeldCommand, Process, ResultError, Scratch, ScratchError, StartError,
 };
 use crate::supervisor::Supervisor;
 use crate::sys::descriptor::pipe_to_poll;
@@ -28,7 +26,8 @@ use crate::sys::exec::Streams;
 use crate::sys::poll::Deadline;
 use crate::sys::signal::signal_name;
 use crate::sys::task;
-use watched::Watch;
+pub use step::{Cut, Job, Ran, Step};
+use watched::{Watch, end_all};
 
 /// The environment of every program. Python treats an empty variable as unset.
 const ENVIRONMENT: [(&str, &str); 6] = [
@@ -43,94 +42,6 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 const LONGEST_VARIABLE: usize = 100_000;
 /// The longest input, in bytes: what a pipe holds, so that it can be written before the program starts.
 const INPUT: usize = 60 << 10;
-/// How long a killed process may take to end.
-const LAST: Duration = Duration::from_secs(5);
-
-/// Runs that start with the same files, each in a folder of its own.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Job {
-    /// The initial contents of each folder.
-    pub files: Files,
-    /// The runs.
-    pub steps: Vec<Step>,
-    /// Whether to confine the programs to their folder. The lab's own programs are not confined: they may trace and observe.
-    pub enclosed: bool,
-}
-
-/// One run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Step {
-    /// The program and its arguments.
-    pub argv: Vec<String>,
-    /// Its standard input.
-    pub stdin: String,
-    /// Its limits.
-    pub limits: Limits,
-    /// The files to return afterwards.
-    pub keep: Vec<String>,
-    /// A shell command, run in the folder once the program and everything that it started have ended. `$STDOUT` is what
-    /// the program wrote, `$STATUS` its exit status.
-    pub check: Option<String>,
-}
-
-impl Step {
-    /// A run with empty input.
-    pub fn new(argv: Vec<String>, limits: Limits) -> Self {
-        Self { argv, stdin: String::new(), limits, keep: Vec::new(), check: None }
-    }
-}
-
-/// Why a run was ended.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Cut {
-    /// It took longer than this many seconds.
-    Time(f64),
-    /// It wrote more than this many KiB.
-    Output(u64),
-    /// It had more than this many processes.
-    Processes(usize),
-    /// It used more than this many MiB of memory.
-    Memory(u64),
-    /// It wrote more than this many MiB of files.
-    Disk(u64),
-    /// It killed the process that ran it.
-    Interfered,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Ran {
-    /// The exit status; 128 plus the signal's number if a signal ended it.
-    pub status: Option<i32>,
-    /// The signal that ended it.
-    pub signal: Option<String>,
-    /// What it wrote to standard output.
-    pub stdout: Vec<u8>,
-    /// What it wrote to standard error.
-    pub stderr: Vec<u8>,
-    /// Why it was ended.
-    pub cut: Option<Cut>,
-    /// How many processes it left behind; they were killed.
-    pub left: usize,
-    /// Those of the files in `keep` that exist.
-    pub kept: Files,
-    /// Whether the check passed and what it wrote, if one was run.
-    pub checked: Option<(bool, String)>,
-    /// How long it took, in seconds.
-    pub seconds: f64,
-}
-
-impl Ran {
-    /// Whether it exited with status 0 within its limits.
-    pub fn is_success(&self) -> bool {
-        self.cut.is_none() && self.status == Some(0)
-    }
-
-    /// Standard output as text.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).into_owned()
-    }
-}
 
 /// The runs could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -332,13 +243,4 @@ fn toolchains() -> Option<OsString> {
     let named = std::env::var_os("RUSTUP_HOME").filter(|folder| !folder.is_empty());
     let folder = named.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".rustup").into()))?;
     Path::new(&folder).is_dir().then_some(folder)
-}
-
-/// Kills everything below this process, and reaps it.
-fn end_all(is_alone: bool) {
-    if is_alone {
-        // As the first process of a namespace: all others at once, before any of them can fork again.
-        enclosure::kill_all_others();
-    }
-    end_descendants(LAST);
 }

@@ -5,8 +5,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Cut, LAST, Step, end_all};
-use crate::process::{Exit, RunningCommand};
+use super::step::{Cut, Step};
+use crate::process::{Exit, RunningCommand, end_descendants};
 use crate::sys::descriptor::drain;
 use crate::sys::enclosure;
 use crate::sys::pid::Pid;
@@ -18,6 +18,9 @@ use crate::sys::wait::kill_and_reap;
 const PERIOD: Duration = Duration::from_millis(10);
 /// How long processes that outlive a command may take to end by themselves.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// How long a killed process may take to end.
+const LAST: Duration = Duration::from_secs(5);
 
 /// A run that is being watched.
 pub(super) struct Watch<'s> {
@@ -123,4 +126,13 @@ fn descendants() -> io::Result<usize> {
     let below = tree::with_descendants(own).into_iter();
     let living = below.filter(|pid| *pid != own && stat::of_process(*pid).is_some_and(|stat| stat.lives()));
     Ok(living.count())
+}
+
+/// Kills everything below this process, and reaps it.
+pub(super) fn end_all(is_alone: bool) {
+    if is_alone {
+        // As the first process of a namespace: all others at once, before any of them can fork again.
+        enclosure::kill_all_others();
+    }
+    end_descendants(LAST);
 }
