@@ -196,8 +196,8 @@ impl RunningTree {
         states
     }
 
-    /// Ends a child and does not restart it, whatever its [`Restart`] says. [`restart_child`](Self::restart_child)
-    /// starts it again.
+    /// Ends a child and does not restart it, whatever its [`Restart`](super::Restart) says.
+    /// [`restart_child`](Self::restart_child) starts it again.
     ///
     /// ```no_run
     /// # use proclab::Process;
