@@ -9,7 +9,7 @@ use super::event::{Event, State, What};
 use super::timeline::{Process, Thread, Timeline};
 use super::waits::{Actor, Scene, probe};
 use crate::sys::clock::monotonic_ns;
-use crate::sys::procfs::stat;
+use crate::sys::procfs::{stat, tree};
 
 /// A thread that has been blocked for less is likely to run again before it is read.
 const YOUNGEST_NS: u64 = 1_000_000;
@@ -62,7 +62,7 @@ impl Sampler {
                 what: What::Stolen(ns),
             });
         }
-        let scene = scene(timeline, watcher);
+        let scene = scene_with(timeline, watcher, unrecorded(timeline));
         self.asked.retain(|tid, _| timeline.knows_thread(*tid));
         let recorded = |process: &Process| process.is_alive() && process.unrecorded_since_ns.is_none();
         let living = || timeline.processes().filter(|(_, process)| recorded(process));
@@ -135,6 +135,22 @@ impl Sampler {
             tell(at_ns, tid, What::Blocked(wait));
         }
     }
+}
+
+/// The children of recorded processes that the records do not tell of yet: those of each CPU come a moment later, and a
+/// wait for such a child would be taken for another one.
+fn unrecorded(timeline: &Timeline) -> Vec<Actor> {
+    /// A look at more of them would take long.
+    const MOST: usize = 32;
+    let living = timeline.processes().map(|(_, process)| process).filter(|process| process.is_alive());
+    let children = living.take(MOST).flat_map(|process| {
+        let children = tree::children(process.pid).unwrap_or_default();
+        children.into_iter().map(move |child| (child, process.pid))
+    });
+    children
+        .filter(|(child, _)| !timeline.knows_thread(*child))
+        .filter_map(|(pid, ppid)| Some(Actor { pid, ppid, name: stat::of_process(pid)?.name }))
+        .collect()
 }
 
 /// The living processes of a timeline as a scene for probes.

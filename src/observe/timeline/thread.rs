@@ -225,10 +225,11 @@ impl Thread {
             preempted: self.preempted,
             wall_ns: self.ended_ns.unwrap_or(at_ns).saturating_sub(self.started_ns),
             stolen_ns,
+            // Where the last record gives the time of the end, too: it can lose the CPU once more on its way out.
             unrecorded_ns: self
                 .ended_ns
                 .zip(last_record_ns)
-                .map_or(0, |(ended_ns, last_ns)| ended_ns.saturating_sub(last_ns)),
+                .map_or(0, |(ended_ns, last_ns)| ended_ns.saturating_sub(last_ns).max(1)),
         });
     }
 }

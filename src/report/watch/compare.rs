@@ -252,7 +252,8 @@ impl Builder<'_> {
         let wait = self.observed.timeline.wait(span.wait)?;
         let is_meant = |pid: Pid| match (wait.kind, &wait.ends) {
             (Kind::Child, Ends::Only(pids)) => pids.contains(&pid),
-            (Kind::Signal, _) => true,
+            // Another signal, or time, could have ended it, too.
+            (Kind::Child, Ends::Outside) | (Kind::Signal, _) => true,
             _ => false,
         };
         if let (Kind::Child, Ends::Only(pids)) = (wait.kind, &wait.ends)

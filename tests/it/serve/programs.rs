@@ -128,7 +128,8 @@ fn a_program_is_scheduled_by_clicks_and_a_link_leads_to_the_same_schedule() {
     browser.click("[data-letter=A]");
     browser.until("document.querySelectorAll('.steps tbody tr').length === 1");
     browser.until("document.querySelector('.c-ready [data-letter]')");
-    browser.keys("a");
+    let ready = browser.script("return document.querySelector('.c-ready [data-letter]').dataset.letter");
+    browser.keys(&ready.as_str().unwrap().to_lowercase());
     browser.until("document.querySelectorAll('.steps tbody tr').length === 2");
     assert_eq!(nameless(&browser), Vec::<Value>::new());
     let link = browser.script("return location.href");

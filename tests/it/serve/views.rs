@@ -274,8 +274,9 @@ fn students_vote_in_their_browsers() {
 
 fn a_storm_of_events_keeps_the_page_fluent() {
     let Some(browser) = Browser::open() else { return };
-    // Two processes that wake each other as fast as they can: tens of thousands of switches a second.
-    let script = "import os\nr,w=os.pipe()\ns,x=os.pipe()\nif os.fork()==0:\n  for i in range(60000): os.read(r,1); os.write(x,b'.')\n  os._exit(0)\nfor i in range(60000): os.write(w,b'.'); os.read(s,1)\nos.wait()";
+    // Two processes that wake each other as fast as they can, tens of thousands of switches a second, until they are
+    // stopped.
+    let script = "import os\nr,w=os.pipe()\ns,x=os.pipe()\nif os.fork()==0:\n  for i in range(10**8): os.read(r,1); os.write(x,b'.')\n  os._exit(0)\nfor i in range(10**8): os.write(w,b'.'); os.read(s,1)\nos.wait()";
     let server = Server::start(&["--", "python3", "-c", script]);
     browser.go(&format!("{}#/watch", server.address()));
     browser.click(".side .primary");
