@@ -61,7 +61,7 @@ impl FileLock {
     /// holders, one of the old file and one of the new.
     ///
     /// ```no_run
-    /// let lock = proclab::sync::FileLock::open("stock.lock")?;
+    /// let lock = proclab::sync::file_lock::FileLock::open("stock.lock")?;
     /// let _held = lock.lock()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -83,7 +83,7 @@ impl FileLock {
     /// it. A holder that is killed releases it. A thread that already holds it waits for itself forever.
     ///
     /// ```no_run
-    /// let lock = proclab::sync::FileLock::open("stock.lock")?;
+    /// let lock = proclab::sync::file_lock::FileLock::open("stock.lock")?;
     /// let held = lock.lock()?;
     /// // Read the file that it guards, and write it.
     /// drop(held);
@@ -122,7 +122,7 @@ impl FileLock {
     /// Takes the lock if it is free; `None`, without any effect, if it is held.
     ///
     /// ```no_run
-    /// let lock = proclab::sync::FileLock::open("stock.lock")?;
+    /// let lock = proclab::sync::file_lock::FileLock::open("stock.lock")?;
     /// match lock.try_lock()? {
     ///     Some(_held) => println!("taken"),
     ///     None => println!("another process holds it"),
