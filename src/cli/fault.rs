@@ -1,8 +1,7 @@
 //! Why a command failed: one line that says what failed and why, and one that says what to do.
 
-use crate::process::{CommandError, ScratchError, StartError};
+use crate::process::{CommandError, ScratchError, StartError, chain};
 use crate::scenario::run::stage::Reason;
-pub(crate) use crate::scenario::run::stage::chain;
 use crate::supervisor::ShutdownError;
 use crate::sys::resource::{Obstacle, ProcessLimit, nearest_process_limit, obstacle};
 use crate::sys::signal::signal_name;

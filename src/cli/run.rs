@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::fault::{BROKEN, Fault, chain};
+use super::fault::{BROKEN, Fault};
 use super::output::{self, Format, terminal_width};
 use super::scenario::{chosen, fault, offer};
 use super::watch::{self, WatchArgs};
 use crate::observe::notes::Notes;
+use crate::process::chain;
 use crate::report::run as report;
 use crate::scenario::contract::{Act, Verb};
 use crate::scenario::run::record::{Event, Record};

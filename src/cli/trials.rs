@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-use super::fault::{Cause, Fault, chain};
+use super::fault::{Cause, Fault};
 use super::files::Output;
 use super::gate::{could_not, usage};
 use super::output::{Finding, Format, json, print, width};
@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::scenario::{chosen, fault, offer, or_command};
 use super::traced;
 use crate::explore::gate::GateError;
-use crate::process::Scratch;
+use crate::process::{Scratch, chain};
 use crate::report::trials::{Run, Sweep, Swept, Trials, csv_head, csv_line};
 use crate::scenario::contract::Verb;
 use crate::scenario::entry::Entry;

@@ -12,6 +12,7 @@ use super::truth::patience;
 use super::variant::Variant;
 use super::words::resolved;
 use crate::explore::traced::{Command, Criteria, Findings, Verdict, WitnessStep, token};
+use crate::process::chain;
 use crate::supervisor::Supervisor;
 
 /// How long a compiler may take, in seconds.
@@ -299,14 +300,4 @@ fn quoted(word: &str) -> String {
 fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -152,14 +152,6 @@ impl fmt::Debug for Log {
     }
 }
 
-/// An error and its causes in one line, `what: why: why`.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,8 +3,9 @@
 use crate::net::address::{AddressError, resolve};
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::door::{Door, REST, refuse_above_limit};
-use crate::net::event::{Log, What, chain};
+use crate::net::event::{Log, What};
 use crate::net::limits::Limits;
+use crate::process::chain;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::socket::{lengthen_backlog, set_nonblocking};
 use std::collections::HashMap;

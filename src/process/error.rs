@@ -5,6 +5,14 @@ use super::live::Panic;
 use crate::sys::pid::Pid;
 use std::io;
 
+/// An error and its causes in one line: `what: why: why`.
+#[cfg(feature = "explore")]
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let all: Vec<String> = causes.map(ToString::to_string).collect();
+    all.join(": ").replace('\n', " ")
+}
+
 /// A process could not be started; nothing of it is left.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -47,6 +47,8 @@ pub(crate) use copy::in_copy;
 pub use current::{Current, Parent, current, parent};
 pub use entry::child_entry;
 pub(crate) use entry::{address_of_place, place_of_address};
+#[cfg(feature = "explore")]
+pub(crate) use error::chain;
 pub use error::{JoinError, ResultError, StartError};
 pub use exit::{Exit, Signal};
 pub(crate) use family::Family;

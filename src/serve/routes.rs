@@ -24,7 +24,7 @@ use super::stream::{Viewer, follow};
 use super::worker::labs;
 use super::worker::order::{OrderError, prepare};
 use crate::lab::lang::Lang;
-use crate::scenario::run::stage::chain;
+use crate::process::chain;
 
 /// The longest body of a request.
 const LONGEST_BODY: usize = 16 << 10;

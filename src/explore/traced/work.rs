@@ -10,6 +10,7 @@ use super::machine::{Machine, TracedError};
 use super::progress::{Progress, Watcher};
 use super::scratch::{ScratchError, Tree, read_tree};
 use super::search::Searcher;
+use crate::process::chain;
 use crate::sys::ptrace::namespace::Numbers;
 use crate::sys::ptrace::start::StartTracedError;
 use crate::sys::task;
@@ -137,14 +138,4 @@ fn tracer(
         let _ = task::pin_to_cpu(cpu);
     }
     Ok(machine)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -1,11 +1,11 @@
 //! The stage of a demo: starts its processes, collects their reports, checks them, and ends them.
 
 use super::damage::{Damage, Wire};
-use crate::net::event::{Event, Log, What, chain};
+use crate::net::event::{Event, Log, What};
 use crate::net::input::Line;
 use crate::net::program::{Context, End, Opening, Transport};
 use crate::net::trace::{Sight, Trace};
-use crate::process::{Child, Exit, Process, StartMethod};
+use crate::process::{Child, Exit, Process, StartMethod, chain};
 use crate::supervisor::Supervisor;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pid::Pid;

@@ -2,9 +2,9 @@
 
 use super::{echo, turns::Turns};
 use crate::net::connection::{Connection, ConnectionError};
-use crate::net::event::{Event, Log, What, chain};
+use crate::net::event::{Event, Log, What};
 use crate::net::limits::Limits;
-use crate::process::{Exit, Process, StartMethod};
+use crate::process::{Exit, Process, StartMethod, chain};
 use crate::supervisor::Supervisor;
 use crate::sys::poll::has_finished_sending;
 use crate::wire::control;

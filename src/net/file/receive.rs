@@ -1,13 +1,13 @@
 //! The receiving end of a transfer.
 
 use crate::net::connection::{Connection, ConnectionError};
-use crate::net::event::chain;
 use crate::net::file::digest::{Hash, Hasher, Sum};
 use crate::net::file::header::{self, Header};
 use crate::net::file::pace::Pace;
 use crate::net::file::store::{Incoming, Store};
 use crate::net::framing;
 use crate::net::server::dismiss;
+use crate::process::chain;
 use crate::wire::frame::encode;
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;

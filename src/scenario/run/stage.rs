@@ -3,8 +3,7 @@
 use super::record::{Detail, Event, Line, ProcessRecord, Proof, ProofRecord, Record, Summary};
 use super::verdict::Verdict;
 use crate::observe::notes::Fact;
-use crate::process::ScratchError;
-use crate::process::{Child, Handle, JoinError, ResultError, StartError};
+use crate::process::{Child, Handle, JoinError, ResultError, ScratchError, StartError, chain};
 use crate::supervisor::Supervisor;
 use crate::sync::file_lock::FileLockError;
 use crate::sys::poll::{Deadline, readable};
@@ -121,13 +120,6 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
-}
-
-/// An error and its sources in one line.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let sources = std::iter::successors(Some(error), |&error| error.source());
-    let all: Vec<String> = sources.map(ToString::to_string).collect();
-    all.join(": ").replace('\n', " ")
 }
 
 /// The result of a process that may report a failure.

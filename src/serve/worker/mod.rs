@@ -17,7 +17,7 @@ mod watch;
 mod wire;
 
 use super::protocol::{Command, Message};
-use crate::scenario::run::stage::chain;
+use crate::process::chain;
 use crate::wire::control::{Receiver, Sender};
 
 pub(super) use lab::list as labs;
