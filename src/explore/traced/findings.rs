@@ -112,6 +112,27 @@ pub struct Found {
     pub facts: BTreeSet<String>,
 }
 
+impl Found {
+    /// What one execution of a schedule found.
+    pub(super) fn once(
+        outcome: Outcome,
+        witness: Vec<WitnessStep>,
+        choices: &[Choice],
+        facts: BTreeSet<String>,
+    ) -> Self {
+        Self {
+            outcome,
+            executions: 1,
+            classes: 1,
+            schedules: None,
+            witness,
+            switches: choices.windows(2).filter(|pair| pair[0] != pair[1]).count(),
+            checked: None,
+            facts,
+        }
+    }
+}
+
 /// The step at which a schedule could not be followed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Departure {

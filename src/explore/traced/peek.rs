@@ -123,18 +123,7 @@ pub(super) fn peek(machine: &mut Machine, schedule: &[String]) -> Done<Result<Pe
         false => None,
         true => {
             let outcome = (*machine.judge(&Trace::default())?).clone();
-            let switches = choices.windows(2).filter(|pair| pair[0] != pair[1]).count();
-            let witness = steps.clone();
-            Some(Found {
-                outcome,
-                executions: 1,
-                classes: 1,
-                schedules: None,
-                witness,
-                switches,
-                checked: None,
-                facts: machine.world.learned.clone(),
-            })
+            Some(Found::once(outcome, steps.clone(), &choices, machine.world.learned.clone()))
         }
     };
     let files = short_files(&machine.world.root);

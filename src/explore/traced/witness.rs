@@ -112,23 +112,13 @@ impl Searcher<'_> {
         expected: &[String],
     ) -> Result<Result<Found, Departure>, TracedError> {
         let choices = choices(self.machine, schedule);
-        let switches = choices.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        let events = match self.follow(choices, expected)? {
+        let events = match self.follow(choices.clone(), expected)? {
             Ok(events) => events,
             Err(departure) => return Ok(Err(departure)),
         };
         let outcome = self.machine.judge(&Trace::default())?;
         let witness = self.in_words(&events);
-        let outcome = (*outcome).clone();
-        Ok(Ok(Found {
-            outcome,
-            executions: 1,
-            classes: 1,
-            schedules: None,
-            witness,
-            switches,
-            checked: None,
-            facts: self.machine.world.learned.clone(),
-        }))
+        let facts = self.machine.world.learned.clone();
+        Ok(Ok(Found::once((*outcome).clone(), witness, &choices, facts)))
     }
 }
