@@ -33,14 +33,19 @@ const COMMON: &str = r"
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <sys/xattr.h>
 static volatile int n, many[64];
+static volatile struct utsname system_is;
+static volatile char kept;
 static sigjmp_buf back;
 static void nothing(int s) {}
 static void leave1(int s) { _exit(1); }
 static void leave2(int s) { _exit(2); }
 static void leave7(int s) { _exit(7); }
 static void add10(int s) { n += 10; }
+static void keep(int s) { kept = system_is.sysname[0]; }
+static void tell(int s) { _exit(system_is.sysname[0] ? 1 : 0); }
 static void see(int s) { _exit(n); }
 static void next(int s) { _exit(dup(0)); }
 static void all(int s) { for (int i = 0; i < 64; i++) many[i]++; }
@@ -130,6 +135,26 @@ const KNOWN: &[(&str, &str, &[i64])] = &[
         while (wait(0) < 0) ;
         return n;"#,
         &[11],
+    ),
+    (
+        "a call that fills a variable of a handler",
+        r#"signal(SIGUSR1, keep);
+        pid_t parent = getpid();
+        if (!fork()) { kill(parent, SIGUSR1); _exit(0); }
+        uname((struct utsname *)&system_is);
+        while (wait(0) < 0) ;
+        return kept ? 1 : 0;"#,
+        &[0, 1],
+    ),
+    (
+        "a call that fills a variable before a handler ends",
+        r#"signal(SIGUSR1, tell);
+        pid_t parent = getpid();
+        if (!fork()) { kill(parent, SIGUSR1); _exit(0); }
+        uname((struct utsname *)&system_is);
+        while (wait(0) < 0) ;
+        return 9;"#,
+        &[0, 1],
     ),
     (
         "one handler after the other",

@@ -54,6 +54,11 @@ fn word_fact(name: &str, word: Watched) -> String {
 const CHANGED: &str = "a handler changes";
 const READ: &str = "a handler reads";
 
+/// Whether the fact is that a process shares a variable with its handlers.
+pub(super) fn shares_word(fact: &str) -> bool {
+    fact.starts_with(CHANGED) || fact.starts_with(READ)
+}
+
 /// The fact that handlers of a process read what they change, so that two signals differ from one.
 pub(super) fn depends_on_itself(name: &str) -> String {
     format!("handlers of {name} read what they change")

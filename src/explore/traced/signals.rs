@@ -308,6 +308,7 @@ impl World {
             plan.is_visible() || plan.is_output() || self.task(task).row.is_some_and(calls::is_fork);
         let number = self.call(task).number;
         let is_met = calls::changes_handling(number)
+            || self.shares_buffer_with_handlers(task)
             || calls::changes_state(number)
                 && self.learned.contains(&handlers_call(&self.process(task).name));
         let sleeps = calls::is_sleep(number);

@@ -21,6 +21,7 @@ use std::sync::OnceLock;
 
 use nix::libc;
 
+use super::handlers::shares_word;
 use super::plan::Plan;
 use super::shared::SHARED;
 use super::signals::makes_calls;
@@ -118,6 +119,41 @@ const STATE_ROWS: &[Row] = &[
     quiet(arch::SIGNALFD, "signalfd"),
 ];
 
+/// Calls that read or write a variable of their caller: [`local::BUFFERS`].
+const BUFFER_ROWS: &[Row] = &[
+    quiet(libc::SYS_rt_sigprocmask, "rt_sigprocmask"),
+    quiet(libc::SYS_mincore, "mincore"),
+    quiet(libc::SYS_get_robust_list, "get_robust_list"),
+    quiet(libc::SYS_uname, "uname"),
+    quiet(libc::SYS_getgroups, "getgroups"),
+    quiet(libc::SYS_getresuid, "getresuid"),
+    quiet(libc::SYS_getresgid, "getresgid"),
+    quiet(libc::SYS_setgroups, "setgroups"),
+    quiet(libc::SYS_capget, "capget"),
+    quiet(libc::SYS_capset, "capset"),
+    quiet(libc::SYS_sched_getparam, "sched_getparam"),
+    quiet(libc::SYS_sched_rr_get_interval, "sched_rr_get_interval"),
+    quiet(libc::SYS_sched_getattr, "sched_getattr"),
+    quiet(libc::SYS_clock_getres, "clock_getres"),
+    quiet(libc::SYS_getsockname, "getsockname"),
+    quiet(libc::SYS_getpeername, "getpeername"),
+    quiet(libc::SYS_getsockopt, "getsockopt"),
+    quiet(libc::SYS_setsockopt, "setsockopt"),
+    quiet(libc::SYS_getxattr, "getxattr"),
+    quiet(libc::SYS_lgetxattr, "lgetxattr"),
+    quiet(libc::SYS_fgetxattr, "fgetxattr"),
+    quiet(libc::SYS_listxattr, "listxattr"),
+    quiet(libc::SYS_llistxattr, "llistxattr"),
+    quiet(libc::SYS_flistxattr, "flistxattr"),
+    quiet(libc::SYS_landlock_create_ruleset, "landlock_create_ruleset"),
+    #[cfg(target_arch = "x86_64")]
+    quiet(libc::SYS_arch_prctl, "arch_prctl"),
+    #[cfg(target_arch = "x86_64")]
+    quiet(libc::SYS_getrlimit, "getrlimit"),
+    #[cfg(target_arch = "x86_64")]
+    quiet(libc::SYS_setrlimit, "setrlimit"),
+];
+
 const fn quiet(number: i64, name: &'static str) -> Row {
     row(number, name, &[], |_, _| Plan::invisible())
 }
@@ -158,11 +194,12 @@ pub(super) fn find(number: i64) -> Option<&'static Row> {
 }
 
 fn rows() -> impl Iterator<Item = &'static Row> {
-    let families: [&'static [Row]; 13] = [
+    let families: [&'static [Row]; 14] = [
         files::ROWS,
         groups::ROWS,
         ipc::ROWS,
         STATE_ROWS,
+        BUFFER_ROWS,
         descriptors::ROWS,
         locks::ROWS,
         memory::ROWS,
@@ -203,6 +240,9 @@ pub(super) fn filter(learned: &BTreeSet<String>) -> Filter {
     passed.extend(local::PASSED);
     if !learned.iter().any(|fact| makes_calls(fact)) {
         passed.extend(local::STATE);
+    }
+    if !learned.iter().any(|fact| shares_word(fact)) {
+        passed.extend(local::BUFFERS);
     }
     Filter::new(&passed, &REFUSED)
 }
