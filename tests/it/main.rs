@@ -48,6 +48,10 @@ fn main() {
         // Behaves like a program that does not call `child_entry`.
         return lifecycle::forget_the_child_entry();
     }
+    #[cfg(feature = "serve")]
+    if serve::keeper::is_keeper() {
+        return serve::keeper::keep();
+    }
     // Children panic on purpose, and their parents check the message: it is not printed.
     let own_pid = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
     let (print, pid) = (std::panic::take_hook(), own_pid.clone());

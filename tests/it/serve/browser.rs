@@ -1,42 +1,33 @@
 //! A real browser: headless Chromium, driven by WebDriver over plain HTTP.
 
 use super::http::connect;
+use super::keeper::Kept;
 use crate::common::PATIENCE;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A browser, which is closed with this value.
+/// A browser, which ends with this value and with this process.
 pub(super) struct Browser {
-    driver: Child,
+    /// Its driver, which starts it.
+    kept: Kept,
     host: String,
     session: String,
-    /// Its profile, which goes with it.
-    profile: std::path::PathBuf,
 }
 
 impl Browser {
     /// Opens one; `None`, with a word of what is left out, where it is not installed.
     pub(super) fn open() -> Option<Browser> {
-        let driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(mut driver) = driver else {
+        let (kept, output) = Kept::start(&["chromedriver", "--port=0"]);
+        let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+        let Some(line) = lines.find(|line| line.contains("started successfully on port")) else {
             println!("left out: there is no chromedriver (Debian: chromium chromium-driver)");
             return None;
         };
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let line = lines.find(|line| line.contains("started successfully on port")).unwrap();
         let port: u16 = line.trim_end_matches('.').rsplit(' ').next().unwrap().parse().unwrap();
         // What it goes on to say is taken, or it would wait for its reader.
         std::thread::spawn(move || lines.for_each(drop));
-        let profile = std::env::temp_dir().join(format!("proclab-browser-{}-{port}", std::process::id()));
-        let mut browser =
-            Browser { driver, host: format!("127.0.0.1:{port}"), session: String::new(), profile };
+        let mut browser = Browser { kept, host: format!("127.0.0.1:{port}"), session: String::new() };
         let flags = [
             "--headless=new".to_owned(),
             "--no-sandbox".to_owned(),
@@ -44,7 +35,7 @@ impl Browser {
             "--disable-dev-shm-usage".to_owned(),
             "--lang=en-US".to_owned(),
             "--window-size=1280,1000".to_owned(),
-            format!("--user-data-dir={}", browser.profile.display()),
+            format!("--user-data-dir={}", browser.kept.folder.join("profile").display()),
         ];
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:loggingPrefs": { "browser": "ALL" },
@@ -162,14 +153,17 @@ impl Browser {
 
     /// Kills it without a word, driver included.
     pub(super) fn kill(&mut self) {
-        let driver = crate::common::id_of(&self.driver);
-        for process in proclab::sys::procfs::tree::with_descendants(driver) {
-            let _ = nix::sys::signal::kill(
-                nix::unistd::Pid::from_raw(process.as_raw()),
-                nix::sys::signal::Signal::SIGKILL,
-            );
-        }
-        self.session.clear();
+        self.kept.end();
+    }
+
+    /// All of its processes.
+    pub(super) fn processes(&self) -> Vec<proclab::Pid> {
+        self.kept.processes()
+    }
+
+    /// Where its temporary files are.
+    pub(super) fn folder(&self) -> &std::path::Path {
+        &self.kept.folder
     }
 
     /// Types keys into the page; capital letters are typed with Shift.
@@ -208,22 +202,5 @@ impl Browser {
             .iter()
             .map(|entry| entry["message"].as_str().unwrap_or_default().to_owned())
             .collect()
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        if !self.session.is_empty() && !std::thread::panicking() {
-            self.session("DELETE", "", &json!({}));
-        }
-        // The driver ends its browser when it is asked to end.
-        if self.driver.try_wait().is_ok_and(|ended| ended.is_none()) {
-            crate::common::kill(crate::common::id_of(&self.driver), nix::sys::signal::Signal::SIGTERM);
-        }
-        let _ = self.driver.wait();
-        let begin = Instant::now();
-        while std::fs::remove_dir_all(&self.profile).is_err() && begin.elapsed() < Duration::from_secs(5) {
-            std::thread::sleep(Duration::from_millis(50));
-        }
     }
 }

@@ -17,6 +17,7 @@ pub(super) fn tests() -> Vec<Trial> {
         a_killed_worker_leaves_nothing_and_is_told_of,
         a_killed_watch_leaves_nothing_of_the_command_and_is_told_of,
         a_killed_browser_ends_what_it_has_started,
+        a_test_that_fails_leaves_no_browser,
     ]
 }
 
@@ -134,4 +135,24 @@ fn a_killed_browser_ends_what_it_has_started() {
     stream.until("it lives", lanes);
     drop(stream);
     until("its worker has ended", || tree::with_descendants(id_of(&server.program)).len() == 1);
+}
+
+fn a_test_that_fails_leaves_no_browser() {
+    let mut all = Vec::new();
+    let folder = std::cell::RefCell::new(None);
+    let failed = crate::common::quietly(|| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let Some(browser) = Browser::open() else { return };
+            browser.go("data:text/html,<p>busy");
+            all = browser.processes();
+            *folder.borrow_mut() = Some(browser.folder().to_owned());
+            panic!("the test fails here");
+        }))
+    });
+    if all.is_empty() {
+        return;
+    }
+    assert!(failed.is_err() && all.len() > 3, "{all:?}");
+    assert!(!all.iter().any(|pid| lives(*pid)), "its driver and its processes have ended");
+    assert!(!folder.into_inner().unwrap().exists(), "its profile is removed");
 }

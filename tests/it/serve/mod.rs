@@ -6,6 +6,7 @@ mod class;
 mod ends;
 mod http;
 mod jobs;
+pub(crate) mod keeper;
 mod labs;
 mod looks;
 mod programs;
