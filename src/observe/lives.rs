@@ -1,7 +1,7 @@
 //! Ends and reapings of watched processes, by a pidfd per process.
 
 use crate::sys::pid::Pid;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -27,6 +27,10 @@ pub(super) struct Lives {
     /// The command, which its owner reaps.
     command: Option<Pid>,
     looked_ns: u64,
+    /// Records of processes that are not followed, but may be once all rings have been read again.
+    early: Vec<Event>,
+    /// Processes that are gone, but whose last records may not have been read.
+    departed: HashSet<Pid>,
     /// Processes that were reaped before a pidfd was opened.
     missed: Vec<Pid>,
     ignores: Ignores,
@@ -63,6 +67,8 @@ impl Lives {
             next_token: 0,
             command,
             looked_ns: monotonic_ns(),
+            early: Vec::new(),
+            departed: HashSet::new(),
             missed: Vec::new(),
             ignores: Ignores::new(),
             tells_reaping: false,
@@ -109,34 +115,70 @@ impl Lives {
         self.lives.contains_key(&pid)
     }
 
-    /// Handles a record before the timeline does: of a child that lives for a millisecond, a pidfd must be opened at
-    /// once.
-    pub(super) fn note(&mut self, event: &Event) {
+    /// Handles new records, all that have been written so far, before the timeline does: of a child that lives for a
+    /// millisecond, a pidfd must be opened at once.
+    ///
+    /// The rings of the CPUs are read one after the other, and processes go on meanwhile. So the fork of a grandchild may be
+    /// read before that of its parent, and a process may be seen to be gone before its last forks are read. The next call
+    /// has what was missing: a process's fork is recorded before it runs, and its own forks before it ends.
+    pub(super) fn note(&mut self, new: &[Event]) {
+        let early = std::mem::take(&mut self.early);
+        let mut all: Vec<(bool, &Event)> =
+            early.iter().map(|event| (false, event)).chain(new.iter().map(|event| (true, event))).collect();
+        if !early.is_empty() {
+            all.sort_by_key(|(_, event)| event.at_ns);
+        }
+        for (is_new, event) in all {
+            if !self.note_one(event) && is_new {
+                self.early.push(event.clone());
+            }
+        }
+        self.departed.clear();
+    }
+
+    /// Whether processes are gone whose last records, with forks perhaps, are to be read by the next call of
+    /// [`note`](Self::note).
+    pub(super) fn await_records(&self) -> bool {
+        !self.departed.is_empty()
+    }
+
+    /// Handles one record; returns whether it is known what it is about.
+    fn note_one(&mut self, event: &Event) -> bool {
+        let pid = event.pid;
+        let (about, is_fork) = match event.what {
+            What::Forked { ppid } if ppid != pid => (ppid, true),
+            What::Named { exec: true, .. } => (pid, false),
+            What::Exited { .. } if event.tid == pid => (pid, false),
+            _ => return true,
+        };
+        if !self.follows(about) && !(is_fork && self.departed.contains(&about)) {
+            return false;
+        }
         match event.what {
-            What::Forked { ppid } if ppid != event.pid && self.follows(ppid) => {
-                if self.lives.get(&event.pid).is_some_and(|life| life.exited_ns.is_some()) {
+            What::Forked { ppid } => {
+                if self.lives.get(&pid).is_some_and(|life| life.exited_ns.is_some()) {
                     // The PID was reused before the reaping of its former owner was noticed.
-                    self.forget(event.pid);
+                    self.forget(pid);
                 }
-                self.follow(event.pid);
-                if let Some(life) = self.lives.get_mut(&event.pid) {
+                self.follow(pid);
+                if let Some(life) = self.lives.get_mut(&pid) {
                     life.parent = Some(ppid);
                 }
                 self.ignores_children(ppid);
             }
             // A leader ends in an exec by another thread, which then has its TID.
-            What::Named { exec: true, .. } => {
-                if let Some(life) = self.lives.get_mut(&event.pid) {
+            What::Named { .. } => {
+                if let Some(life) = self.lives.get_mut(&pid) {
                     life.exited_ns = None;
                 }
             }
-            What::Exited { .. } if event.tid == event.pid => {
-                if let Some(life) = self.lives.get_mut(&event.pid) {
+            _ => {
+                if let Some(life) = self.lives.get_mut(&pid) {
                     life.exited_ns.get_or_insert(event.at_ns);
                 }
             }
-            _ => {}
         }
+        true
     }
 
     /// Reports what has ended or been reaped since the last call, and reaps orphans that this process has adopted.
@@ -168,6 +210,15 @@ impl Lives {
             .collect();
         for pid in gone {
             self.reaped(pid, not_before_ns, events);
+        }
+    }
+
+    /// Reports as reaped each process that does not exist any more. For the end of a watch, at which the last pidfds may
+    /// not have reported yet.
+    pub(super) fn settle(&mut self, events: &mut Vec<Event>) {
+        let gone: Vec<Pid> = self.pids().filter(|pid| !process_exists(*pid)).collect();
+        for pid in gone {
+            self.reaped(pid, self.looked_ns, events);
         }
     }
 
@@ -248,6 +299,7 @@ impl Lives {
     fn forget(&mut self, pid: Pid) {
         if let Some(life) = self.lives.remove(&pid) {
             self.tokens.remove(&life.token);
+            self.departed.insert(pid);
         }
     }
 
@@ -265,5 +317,60 @@ fn child_status(pid: Pid, zombie: Zombie) -> Option<How> {
 impl AsFd for Lives {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.deaths.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// PIDs that no process has.
+    const ROOT: Pid = Pid::from_raw(1 << 30);
+    const CHILD: Pid = Pid::from_raw((1 << 30) + 1);
+    const GRANDCHILD: Pid = Pid::from_raw((1 << 30) + 2);
+
+    fn forked(at_ns: u64, pid: Pid, ppid: Pid) -> Event {
+        Event { at_ns, pid, tid: pid, what: What::Forked { ppid } }
+    }
+
+    fn lives_of_root() -> Lives {
+        let mut lives = Lives::new(None).unwrap();
+        lives.follow(ROOT);
+        lives
+    }
+
+    fn reaped(lives: &mut Lives) -> HashSet<Pid> {
+        let mut events = Vec::new();
+        lives.look(&mut events);
+        events.retain(|event| matches!(event.what, What::Reaped { .. }));
+        events.iter().map(|event| event.pid).collect()
+    }
+
+    #[test]
+    fn a_fork_that_is_read_before_that_of_its_parent_is_followed() {
+        let mut lives = lives_of_root();
+        lives.note(&[forked(20, GRANDCHILD, CHILD)]);
+        assert!(!lives.follows(GRANDCHILD));
+        lives.note(&[forked(10, CHILD, ROOT)]);
+        assert!(lives.follows(CHILD) && lives.follows(GRANDCHILD));
+        assert!(reaped(&mut lives).is_superset(&[CHILD, GRANDCHILD].into()));
+    }
+
+    #[test]
+    fn a_fork_that_is_read_after_its_parent_is_gone_is_followed() {
+        let mut lives = lives_of_root();
+        lives.note(&[forked(10, CHILD, ROOT)]);
+        assert!(reaped(&mut lives).contains(&CHILD) && lives.await_records());
+        lives.note(&[forked(20, GRANDCHILD, CHILD)]);
+        assert!(reaped(&mut lives).contains(&GRANDCHILD));
+    }
+
+    #[test]
+    fn a_fork_by_a_process_that_is_not_watched_is_forgotten() {
+        let mut lives = lives_of_root();
+        lives.note(&[forked(20, GRANDCHILD, CHILD)]);
+        lives.note(&[]);
+        lives.note(&[forked(30, CHILD, ROOT)]);
+        assert!(lives.early.is_empty() && !lives.follows(GRANDCHILD));
     }
 }

@@ -39,22 +39,31 @@ impl Deaths {
         Ok(self.0.add(pidfd, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, token))?)
     }
 
-    /// Returns the edges since the last call, up to 256.
+    /// Returns the edges since the last call.
     ///
     /// # Errors
     /// None that a caller can cause.
     pub fn edges(&self) -> io::Result<Vec<(u64, Edge)>> {
-        let mut events = [EpollEvent::empty(); 256];
-        let count = match self.0.wait(&mut events, EpollTimeout::ZERO) {
-            Ok(count) => count,
-            Err(Errno::EINTR) => 0,
-            Err(error) => return Err(error.into()),
-        };
-        let edge = |event: &EpollEvent| {
-            let reaped = event.events().contains(EpollFlags::EPOLLHUP);
-            (event.data(), if reaped { Edge::Reaped } else { Edge::Ended })
-        };
-        Ok(events[..count].iter().map(edge).collect())
+        const BATCH: usize = 256;
+        /// More are left for the next call.
+        const MOST: usize = 1 << 16;
+        let mut edges = Vec::new();
+        while edges.len() < MOST {
+            let mut events = [EpollEvent::empty(); BATCH];
+            let count = match self.0.wait(&mut events, EpollTimeout::ZERO) {
+                Ok(count) => count,
+                Err(Errno::EINTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            edges.extend(events[..count].iter().map(|event| {
+                let reaped = event.events().contains(EpollFlags::EPOLLHUP);
+                (event.data(), if reaped { Edge::Reaped } else { Edge::Ended })
+            }));
+            if count < BATCH {
+                break;
+            }
+        }
+        Ok(edges)
     }
 }
 

@@ -85,6 +85,8 @@ impl Watch {
         let look = Duration::from_nanos(due_ns.saturating_sub(now_ns));
         let idle = match self.recorder {
             None => look,
+            // The last process is gone, and its last records show whether it has left others.
+            Some(_) if self.lives.await_records() && self.lives.pids().next().is_none() => Duration::ZERO,
             Some(_) => self.pace.sleep(now_ns, self.exits.is_some()).min(look),
         };
         let mut fds = also.to_vec();
@@ -118,8 +120,8 @@ impl Watch {
             pending[first_new..].sort_by_key(|event| event.at_ns);
             self.false_exits.sift(pending, first_new, !exact);
             end_former_owners(pending, first_new);
+            self.lives.note(&pending[first_new..]);
             for event in &pending[first_new..] {
-                self.lives.note(event);
                 if matches!(event.what, What::Forked { .. }) && self.lives.follows(event.pid) {
                     self.pace.forked(now_ns);
                 }
@@ -200,6 +202,7 @@ impl Watch {
     /// Applies everything that is left; call it last.
     pub fn finish(&mut self) {
         self.take_in();
+        self.lives.settle(&mut self.pending);
         self.pending.sort_by_key(|event| event.at_ns);
         for event in std::mem::take(&mut self.pending) {
             self.timeline.apply(&event);
@@ -235,7 +238,9 @@ impl Watch {
             Subject::Command(_) => self.exit.is_some(),
             Subject::Pid(_) => !self.lives.follows(self.root),
         };
+        let unread = self.recorder.is_some() && self.lives.await_records();
         root_ended
+            && !unread
             && self.lives.pids().all(|pid| match stat::of_process(pid) {
                 Some(stat) => self.is_daemon(&stat),
                 // A process that /proc hides is not known to be a daemon.
