@@ -281,6 +281,8 @@ pub struct Effect {
     /// Whether it happened only because nothing else could. It is then ordered after all earlier events and before all
     /// later ones.
     pub barrier: bool,
+    /// Whether nothing happened but that the task passed a place between two calls, where others could have interrupted it.
+    pub between_calls: bool,
 }
 
 impl From<Seen> for Effect {
@@ -314,12 +316,15 @@ pub struct Event {
     /// As [`Effect::barrier`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub barrier: bool,
+    /// As [`Effect::between_calls`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub between_calls: bool,
 }
 
 impl Event {
     /// Creates the event of `choice` at `step`, with this effect.
     pub fn new(choice: Choice, step: Step, effect: Effect) -> Self {
-        let Effect { seen: Seen { text, observation }, touched, created, barrier } = effect;
+        let Effect { seen: Seen { text, observation }, touched, created, barrier, between_calls } = effect;
         Self {
             choice,
             step,
@@ -330,6 +335,7 @@ impl Event {
             touched,
             created,
             barrier,
+            between_calls,
         }
     }
 

@@ -64,6 +64,9 @@ pub struct WitnessStep {
     /// The source line, as `program.c:12`, if the program has debugging information.
     #[serde(default)]
     pub line: Option<String>,
+    /// Whether it only passed a place between two calls, where a signal handler could have run.
+    #[serde(default)]
+    pub between_calls: bool,
 }
 
 impl WitnessStep {

@@ -97,6 +97,7 @@ pub(super) fn peek(machine: &mut Machine, schedule: &[String]) -> Done<Result<Pe
         object: event.step.resource.to_string(),
         kill: event.choice.kill,
         line: None,
+        between_calls: event.between_calls,
     };
     let steps: Vec<WitnessStep> = strategy.events.iter().map(step).collect();
     let mut next = Vec::new();

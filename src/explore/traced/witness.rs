@@ -56,6 +56,7 @@ impl Searcher<'_> {
             object: event.step.resource.to_string(),
             kill: event.choice.kill,
             line: lines.get(at).cloned().flatten(),
+            between_calls: event.between_calls,
         };
         events.iter().enumerate().map(step).collect()
     }

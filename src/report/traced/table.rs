@@ -23,9 +23,11 @@ pub(super) fn table(steps: &[TracedStep], width: u16) -> String {
     } else {
         table.set_header(["step", "process", "call"]);
     }
+    let told: Vec<(usize, &TracedStep)> =
+        steps.iter().enumerate().filter(|(position, _)| is_told(steps, *position)).collect();
     // The end of a witness is where it goes wrong: of a long one the beginning is left out.
-    let skipped = steps.len().saturating_sub(ROWS);
-    for (position, step) in steps.iter().enumerate().skip(skipped) {
+    let skipped = told.len().saturating_sub(ROWS);
+    for (position, step) in told.iter().skip(skipped) {
         let line = step.line.as_ref().map_or_else(String::new, |line| format!("  {line}"));
         let call = shown(&format!("{}{line}", step.call));
         let number = (position + 1).to_string();
@@ -39,14 +41,27 @@ pub(super) fn table(steps: &[TracedStep], width: u16) -> String {
         }
     }
     let mut text = String::new();
-    if skipped > 0 {
-        text = format!("… the first {skipped} steps are left out; --format json has all\n");
+    if let Some((first, _)) = told.get(skipped).filter(|_| skipped > 0) {
+        text = format!("… the first {first} steps are left out; --format json has all\n");
+    }
+    if told.len() < steps.len() {
+        text.push_str("a number is missing where a signal handler could have run, and no switch is beside it\n");
     }
     for line in table.lines() {
         text.push_str(line.trim_end());
         text.push('\n');
     }
     text
+}
+
+/// Whether a step has a row: places between two calls matter only where another process goes on.
+fn is_told(steps: &[TracedStep], position: usize) -> bool {
+    let step = &steps[position];
+    let is_of_another = |other: Option<&TracedStep>| other.is_some_and(|other| other.task != step.task);
+    !step.between_calls
+        || step.kill
+        || is_of_another(position.checked_sub(1).and_then(|before| steps.get(before)))
+        || is_of_another(steps.get(position + 1))
 }
 
 /// A signal arrives in the column of its receiver.
@@ -79,6 +94,7 @@ mod tests {
             object: "file stock".into(),
             kill: false,
             line: None,
+            between_calls: false,
         };
         vec![
             step("root", "fork() = root.1"),
@@ -93,6 +109,26 @@ mod tests {
         let head = text.lines().next().unwrap();
         assert!(head.find("root.2").unwrap() < head.find("root.10").unwrap(), "{text}");
         assert_eq!(text.lines().count(), 5, "{text}");
+    }
+
+    #[test]
+    fn a_place_between_calls_has_a_row_only_beside_a_switch() {
+        let mut steps = steps();
+        let between = |task: &str| TracedStep {
+            task: task.into(),
+            call: "returns from read".into(),
+            between_calls: true,
+            ..steps[0].clone()
+        };
+        let [first, second, third] = ["root", "root", "root.10"].map(between);
+        steps.splice(1..1, [first, second]);
+        steps.insert(4, third.clone());
+        steps.insert(5, third.clone());
+        steps.insert(5, third);
+        let text = table(&steps, 100);
+        let first = |line: &str| line.split_whitespace().next()?.parse::<usize>().ok();
+        let numbers: Vec<usize> = text.lines().filter_map(first).collect();
+        assert_eq!(numbers, [1, 3, 4, 7, 8], "{text}");
     }
 
     #[test]

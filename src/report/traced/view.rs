@@ -127,13 +127,16 @@ pub struct TracedStep {
     /// The source line, as `program.c:12`, if the program has debugging information.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
+    /// Whether it only passed a place between two calls, where a signal handler could have run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub between_calls: bool,
 }
 
 impl TracedStep {
     /// The step as a schedule names it.
     pub fn choice(&self) -> String {
-        let Self { task, call, object, kill, line } = self.clone();
-        WitnessStep { task, words: call, object, kill, line }.choice()
+        let Self { task, call, object, kill, line, between_calls } = self.clone();
+        WitnessStep { task, words: call, object, kill, line, between_calls }.choice()
     }
 }
 
@@ -277,6 +280,7 @@ impl TracedOutcome {
             object: step.object.clone(),
             kill: step.kill,
             line: step.line.clone(),
+            between_calls: step.between_calls,
         };
         Self {
             verdict,

@@ -59,7 +59,8 @@ impl Machine {
         }
         let touched =
             (!announced.is_some_and(|step| step.touches().eq(touches.iter().copied()))).then_some(touches);
-        let mut effect = Effect { touched, ..Effect::default() };
+        let between_calls = self.world.tasks[index].is_held;
+        let mut effect = Effect { touched, between_calls, ..Effect::default() };
         if self.world.steps > self.world.limits.steps {
             self.world.cut = Some(format!("more than {} steps", self.world.limits.steps));
         }
@@ -75,6 +76,7 @@ impl Machine {
             self.world.tasks[index].plan = Some(plan);
             self.settle()?;
             effect.seen = format!("enters {}", row.map_or("", |row| row.name)).into();
+            effect.between_calls = true;
             return Ok(effect);
         }
         if !is_held && !is_woken {
