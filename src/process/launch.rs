@@ -20,6 +20,7 @@ use super::target::Entry;
 use crate::sys::pid::Pid;
 use crate::sys::signal;
 use crate::wire::control::{self, Message, SendError, Sender};
+use crate::wire::unshared::share_in;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,6 +90,7 @@ fn forked<A: Message, T: Message + Send + 'static>(
     let (report, reports) = control::channel().map_err(failed("socketpair"))?;
     let inbox = Inbox::new(reports);
     let body = entry.body;
+    share_in(&args).map_err(failed("sharing the queues in its arguments"))?;
     let birth = start::fork(|| {
         signal::reset_handlers_after_fork();
         let joined = settings.join_group();

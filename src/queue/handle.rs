@@ -1,4 +1,4 @@
-//! Sends handles to another process, as six descriptors.
+//! Sends handles to another process, as six descriptors, which are opened when the first handle is sent.
 //!
 //! While a handle is in transit, the kernel holds its end of the line open, so the other side sees it as alive.
 
@@ -7,6 +7,7 @@ use super::error::AttachError;
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::side::Side;
+use super::wires::{Event, Wires};
 use crate::shm::region::RegionError;
 use crate::wire::attachments::refusal;
 use crate::wire::handle::Fd;
@@ -34,25 +35,28 @@ struct Fds {
 impl Fds {
     fn of(side: &Side) -> std::io::Result<Self> {
         let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(Fd::from);
+        side.share()?;
         let channel = &side.channel;
+        let unshared = || std::io::Error::other("the queue is not shared");
+        let (wires, line) = channel.wires.get().zip(side.line()).ok_or_else(unshared)?;
         Ok(Fds {
             memory: copy(channel.memory.region.file())?,
-            items: copy(channel.items.as_fd())?,
-            space: copy(channel.space.as_fd())?,
-            settled: copy(channel.settled.as_fd())?,
-            line: copy(side.line())?,
-            parcels: channel.parcels.as_ref().map(|parcels| copy(parcels.as_fd())).transpose()?,
+            items: copy(wires.event(Event::Items).as_fd())?,
+            space: copy(wires.event(Event::Space).as_fd())?,
+            settled: copy(wires.event(Event::Settled).as_fd())?,
+            line: copy(line)?,
+            parcels: wires.parcels().map(|parcels| copy(parcels.as_fd())).transpose()?,
         })
     }
 
     fn attach<E: de::Error>(self) -> Result<Arc<Side>, E> {
         let events = [self.items, self.space, self.settled].map(Fd::into_owned);
         let parcels = self.parcels.map(Fd::into_owned);
-        let channel =
-            Channel::attach(self.memory.into_owned(), events, parcels).map_err(|error| match error {
-                AttachError::Region(RegionError::Os(error)) => E::custom(refusal(error)),
-                error => E::custom(error),
-            })?;
+        let wires = Wires::attach(events, parcels);
+        let channel = Channel::attach(self.memory.into_owned(), wires).map_err(|error| match error {
+            AttachError::Region(RegionError::Os(error)) => E::custom(refusal(error)),
+            error => E::custom(error),
+        })?;
         Ok(Arc::new(Side::attach(channel, self.line.into_owned())))
     }
 }

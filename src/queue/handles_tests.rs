@@ -17,7 +17,7 @@ enum Job {
 
 /// The number of parcels that the kernel stores.
 fn kept(receiver: &Receiver<Job>) -> usize {
-    let store: &FdStore = receiver.side.channel.parcels.as_ref().unwrap();
+    let store: &FdStore = receiver.side.channel.parcels().unwrap();
     let (mut seen, mut count) = (Vec::new(), 0);
     while let Some(tag) = store.first_tag().unwrap() {
         if seen.contains(&tag) {
@@ -148,7 +148,8 @@ fn stray_parcels_are_closed() {
     writer.write_all(b"x").unwrap();
     let writer: OwnedFd = writer.into();
     // The state that a sender leaves if it is killed before it publishes its message.
-    let store = receiver.side.channel.parcels.as_ref().unwrap();
+    receiver.side.share().unwrap();
+    let store = receiver.side.channel.parcels().unwrap();
     super::parcels::leave(store, 0, &[9; 8], &[writer]).unwrap();
     let event = Event::new().unwrap();
     sender.send(Job::Many(vec![event.try_clone().unwrap()], Vec::new())).unwrap();

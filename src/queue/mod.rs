@@ -28,6 +28,8 @@
 //! Under each, everything is prepared where no other process reads, and one atomic store publishes it: to TAIL
 //! for a message that is sent (`sending`), to HEAD for one that is taken (`receiving`). Sleepers are woken before
 //! that store, not after (`wake_event`). Which ends are alive is known from a socket that the kernel hangs up (`side`).
+//! A queue whose ends have not left their process has one descriptor, its memory; it opens the others when it is shared
+//! (`wires`), and its threads sleep on a condition variable of the process until then (`bell`).
 //!
 //! Read the files in this order: first the memory (`layout`, `memory`, `place`, `leases`, `members`), then the
 //! operations on it (`channel`, `sending`, `receiving`, `leasing`, `side`), then the two ends.
@@ -53,6 +55,8 @@ mod members;
 /// The identity of a process, and whether it is alive.
 mod process_id;
 
+/// How threads sleep while one process has the queue to itself.
+mod bell;
 /// What all handles in one process share.
 mod channel;
 /// Operations on leases that require the receive lock.
@@ -65,6 +69,8 @@ mod sending;
 mod side;
 /// How sleepers are woken.
 mod wake_event;
+/// The descriptors that other processes need.
+mod wires;
 
 /// Messages that are no longer delivered.
 mod dead_letter;

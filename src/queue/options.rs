@@ -8,7 +8,6 @@ use super::receiver::Receiver;
 use super::sender::Sender;
 use super::side::Side;
 use crate::sys::mmap::largest_file;
-use std::sync::Arc;
 
 /// The options of a new queue.
 ///
@@ -116,6 +115,6 @@ impl Options {
             None => Layout::within(self.capacity, DEFAULT_MESSAGE_LIMIT, self.policy, largest_file())?,
         };
         let (senders, receivers) = Side::pair(Channel::create(layout)?)?;
-        Ok((Sender::new(Arc::new(senders)), Receiver::new(Arc::new(receivers))))
+        Ok((Sender::new(senders), Receiver::new(receivers)))
     }
 }

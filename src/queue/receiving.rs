@@ -14,6 +14,7 @@ use super::members;
 use super::memory::Memory;
 use super::parcels;
 use super::place::{self, Place, STREAM_ALIGN};
+use super::wires::Event;
 use crate::sync::robust_mutex::{Held, LockError, Locked, lock, try_lock};
 use crate::sys::poll::Deadline;
 use std::os::fd::OwnedFd;
@@ -70,7 +71,7 @@ impl<'a> Receiving<'a> {
     /// Closes the handles that killed processes left without a message.
     #[cold]
     pub(super) fn remove_stray_parcels(&self) {
-        if let Some(store) = &self.channel.parcels {
+        if let Some(store) = self.channel.parcels() {
             parcels::remove_strays(self.memory, store);
         }
     }
@@ -78,7 +79,7 @@ impl<'a> Receiving<'a> {
     /// Removes the parcel of a message that was taken or is done.
     #[cold]
     pub(super) fn remove_parcel(&self, number: u64) {
-        if let Some(store) = &self.channel.parcels {
+        if let Some(store) = self.channel.parcels() {
             parcels::remove(self.memory, store, number);
         }
     }
@@ -86,11 +87,8 @@ impl<'a> Receiving<'a> {
     /// Copies the handles of message `number`, which consists of the bytes `message`.
     #[cold]
     fn open_parcel(&mut self, number: u64, message: &[u8]) -> Result<(), Unreadable> {
-        let store = self
-            .channel
-            .parcels
-            .as_ref()
-            .ok_or(Corrupt("a message has handles but the queue cannot store any"))?;
+        let store =
+            self.channel.parcels().ok_or(Corrupt("a message has handles but the queue cannot store any"))?;
         self.handles = Some(parcels::open(self.memory, store, number, message)?);
         Ok(())
     }
@@ -168,7 +166,7 @@ impl<'a> Receiving<'a> {
     #[inline]
     fn wake_senders(&self) {
         if self.memory.load(SENDERS_ASLEEP) != 0 {
-            self.channel.space.set();
+            self.channel.set(Event::Space);
             self.memory.store(SENDERS_ASLEEP, 0);
         }
     }
@@ -181,7 +179,7 @@ impl<'a> Receiving<'a> {
     }
 
     fn wake_joiners(&self) {
-        self.channel.settled.set();
+        self.channel.set(Event::Settled);
         self.memory.store(JOINERS_ASLEEP, 0);
     }
 
@@ -198,7 +196,7 @@ impl<'a> Receiving<'a> {
             return false;
         }
         self.memory.store(SENDERS_ASLEEP, 1);
-        self.channel.space.reset();
+        self.channel.reset(Event::Space);
         true
     }
 
@@ -208,7 +206,7 @@ impl<'a> Receiving<'a> {
             return false;
         }
         self.memory.store(JOINERS_ASLEEP, 1);
-        self.channel.settled.reset();
+        self.channel.reset(Event::Settled);
         true
     }
 }

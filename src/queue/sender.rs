@@ -9,6 +9,7 @@ use super::parcels;
 use super::receiving::Receiving;
 use super::side::Side;
 use super::wait::{SENDER, WaitLimit, WakeReason, sleep};
+use super::wires::Event;
 use crate::sync::robust_mutex::LockError;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::ticks::ticks;
@@ -17,7 +18,7 @@ use crate::wire::codec::{self, EncodeError, Message};
 use crate::wire::scratch::with_buffer;
 use std::fmt;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -175,6 +176,7 @@ impl<T> Sender<T> {
     fn join_until(&self, deadline: Deadline) -> Result<(), JoinQueueError> {
         let channel = &*self.side.channel;
         loop {
+            let rung = channel.bell.count();
             // Checked first: everything that the last receiver did happened before it hung up.
             let hung_up = self.side.is_hung_up();
             match Receiving::lock(channel, deadline) {
@@ -184,7 +186,7 @@ impl<T> Sender<T> {
                 Err(LockError::TimedOut) => return Err(JoinQueueError::Timeout),
                 Err(LockError::Unwatched(error)) => return Err(JoinQueueError::Os(error)),
             }
-            if sleep(channel.settled.as_fd(), &self.side, deadline)? == WakeReason::TimedOut {
+            if sleep(Event::Settled, &self.side, rung, deadline)? == WakeReason::TimedOut {
                 return Err(JoinQueueError::Timeout);
             }
         }
@@ -236,7 +238,7 @@ impl<T> Sender<T> {
             return Err(SendFault::NoRoom);
         }
         let next = deadline.left().map_or(STORE_RETRY_INTERVAL, |left| left.min(STORE_RETRY_INTERVAL));
-        readable(&[self.side.line()], Deadline::after(next)).map_err(Rejection::Lock)?;
+        readable(self.side.line().as_slice(), Deadline::after(next)).map_err(Rejection::Lock)?;
         Ok(())
     }
 
@@ -254,13 +256,14 @@ impl<T> Sender<T> {
         {
             return Ok(());
         }
+        let rung = channel.bell.count();
         match Receiving::lock(channel, deadline) {
             Ok(receiving) if !receiving.prepare_sleep_until_room() => return Ok(()),
             Ok(_) => {}
             Err(LockError::TimedOut) => return Err(SendFault::NoRoom),
             Err(error) => return Err(error.into()),
         }
-        match sleep(channel.space.as_fd(), &self.side, deadline).map_err(Rejection::Lock)? {
+        match sleep(Event::Space, &self.side, rung, deadline).map_err(Rejection::Lock)? {
             WakeReason::Recheck => Ok(()),
             WakeReason::HungUp => Err(SendFault::Disconnected),
             WakeReason::TimedOut => Err(SendFault::NoRoom),
@@ -410,6 +413,7 @@ impl<T: Message> Sender<T> {
             (encoded, _) => drop(encoded?),
         }
         self.check_size(buffer.len() - parcels::NONCE)?;
+        self.side.share().map_err(Rejection::Handles)?;
         self.send_bytes(buffer, Some(&handles), wait)
     }
 

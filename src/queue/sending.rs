@@ -14,6 +14,7 @@ use super::leases;
 use super::memory::Memory;
 use super::parcels;
 use super::place::{self, HANDLES, INLINE_LEN, Place, STREAM_ALIGN};
+use super::wires::Event;
 use crate::sync::robust_mutex::{Held, LockError, Locked, lock, try_lock};
 use crate::sys::poll::Deadline;
 use std::io;
@@ -117,7 +118,7 @@ impl<'a> Sending<'a> {
     #[cold]
     pub(super) fn place_with(&mut self, bytes: &[u8], handles: &[OwnedFd]) -> Result<bool, Rejection> {
         let refused = || io::Error::from(io::ErrorKind::Unsupported);
-        let store = self.channel.parcels.as_ref().ok_or_else(|| Rejection::Handles(refused()))?;
+        let store = self.channel.parcels().ok_or_else(|| Rejection::Handles(refused()))?;
         match parcels::leave(store, self.tail + self.placed, bytes, handles) {
             Ok(()) => self.place_marked(bytes, HANDLES).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
@@ -217,7 +218,7 @@ impl<'a> Sending<'a> {
     #[inline]
     pub(super) fn wake_receivers(&self) {
         if self.memory.load(RECEIVERS_ASLEEP) != 0 {
-            self.channel.items.set();
+            self.channel.set(Event::Items);
             self.memory.store(RECEIVERS_ASLEEP, 0);
         }
     }
@@ -232,7 +233,7 @@ impl<'a> Sending<'a> {
             return false;
         }
         self.memory.store(RECEIVERS_ASLEEP, 1);
-        self.channel.items.reset();
+        self.channel.reset(Event::Items);
         true
     }
 

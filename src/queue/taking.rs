@@ -57,6 +57,7 @@ impl<T> Receiver<T> {
         if !leases::is_empty(memory) && Receiving::lock(channel, wait.for_lock())?.sweep() {
             return Ok(());
         }
+        let rung = channel.bell.count();
         // Checked before anything else is read: everything that the last sender did happened before it hung up.
         let hung_up = self.side.is_hung_up();
         if hung_up && self.is_finished(wait)? {
@@ -72,7 +73,7 @@ impl<T> Receiver<T> {
         if hung_up && !self.may_arrive() {
             return Ok(());
         }
-        match sleep_for_items(&self.side, hung_up, deadline)? {
+        match sleep_for_items(&self.side, hung_up, rung, deadline)? {
             WakeReason::TimedOut => Err(RecvFault::Nothing),
             WakeReason::Recheck | WakeReason::HungUp => Ok(()),
         }

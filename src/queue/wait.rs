@@ -6,6 +6,7 @@ use super::members;
 use super::memory::Memory;
 use super::process_id::{ProcessId, Watched, has_ended};
 use super::side::Side;
+use super::wires::Event;
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::task;
@@ -13,7 +14,7 @@ use crate::sys::ticks::ticks;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -132,9 +133,28 @@ pub(super) enum WakeReason {
     TimedOut,
 }
 
-/// Sleeps until the event is set or the other side is gone.
-pub(super) fn sleep(event: BorrowedFd<'_>, side: &Side, deadline: Deadline) -> io::Result<WakeReason> {
-    let ready = readable(&[event, side.line()], deadline)?;
+/// Sleeps in a queue that is not shared, given how often its bell had rung before the caller found nothing to do.
+fn sleep_unshared(side: &Side, rung: u64, deadline: Deadline) -> WakeReason {
+    // It rings after a side was dropped.
+    if side.is_hung_up() {
+        WakeReason::HungUp
+    } else if side.channel.bell.wait(rung, deadline) {
+        WakeReason::Recheck
+    } else {
+        WakeReason::TimedOut
+    }
+}
+
+/// Sleeps until the event is set or the other side is gone. `rung` is how often the bell had rung before the caller
+/// found nothing to do.
+pub(super) fn sleep(event: Event, side: &Side, rung: u64, deadline: Deadline) -> io::Result<WakeReason> {
+    let (Some(wires), Some(line)) = (side.channel.wires.get(), side.line()) else {
+        return Ok(sleep_unshared(side, rung, deadline));
+    };
+    if side.channel.bell.count() != rung {
+        return Ok(WakeReason::Recheck);
+    }
+    let ready = readable(&[wires.event(event).as_fd(), line], deadline)?;
     Ok(match ready[..] {
         [_, true] => WakeReason::HungUp,
         [true, false] => WakeReason::Recheck,
@@ -147,13 +167,20 @@ pub(super) fn sleep(event: BorrowedFd<'_>, side: &Side, deadline: Deadline) -> i
 pub(super) fn sleep_for_items(
     side: &Side,
     known_hung_up: bool,
+    rung: u64,
     deadline: Deadline,
 ) -> io::Result<WakeReason> {
     let channel = &*side.channel;
+    let (Some(wires), Some(line)) = (channel.wires.get(), side.line()) else {
+        return Ok(sleep_unshared(side, rung, deadline));
+    };
+    if channel.bell.count() != rung {
+        return Ok(WakeReason::Recheck);
+    }
     let Some((holders, all_watched)) = watch_holders(channel) else { return Ok(WakeReason::Recheck) };
-    let mut fds = vec![channel.items.as_fd()];
+    let mut fds = vec![wires.event(Event::Items).as_fd()];
     if !known_hung_up {
-        fds.push(side.line());
+        fds.push(line);
     }
     fds.extend(holders.iter().map(|pidfd| pidfd.as_fd()));
     let left = deadline.left();

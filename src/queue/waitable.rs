@@ -9,10 +9,12 @@ use super::members;
 use super::receiver::Receiver;
 use super::receiving::Receiving;
 use super::sender::Sender;
+use super::side::Side;
 use super::wait::{POLL_INTERVAL, WaitLimit, watch_holders};
+use super::wires::{Event, Wires};
 use crate::sync::robust_mutex::LockError;
 use crate::wait::{WaitAnyError, Waitable, Wakers};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Retries later if the lock's holder is stopped.
 fn lock_failed(error: LockError, wakers: &mut Wakers<'_>) -> Result<bool, WaitAnyError> {
@@ -23,6 +25,16 @@ fn lock_failed(error: LockError, wakers: &mut Wakers<'_>) -> Result<bool, WaitAn
         }
         LockError::Unwatched(error) => Err(error.into()),
     }
+}
+
+/// The wires and the line of a side, opened now if they are not; if that fails, the source is asked again later.
+fn wires_of<'a>(side: &'a Side, wakers: &mut Wakers<'_>) -> Option<(&'a Wires, BorrowedFd<'a>)> {
+    let _ = side.share();
+    let opened = side.channel.wires.get().zip(side.line());
+    if opened.is_none() {
+        wakers.look_again();
+    }
+    opened
 }
 
 impl<T> Waitable for Receiver<T> {
@@ -56,6 +68,7 @@ impl<T> Waitable for Receiver<T> {
                 }
             }
         }
+        let Some((wires, line)) = wires_of(&self.side, wakers) else { return Ok(false) };
         match self.side.sending(WaitLimit::Try.for_lock()) {
             Ok(sending) if !sending.prepare_sleep() => return Ok(true),
             Ok(_) => {}
@@ -76,9 +89,9 @@ impl<T> Waitable for Receiver<T> {
                 }
             }
         }
-        wakers.wake(channel.items.as_fd());
+        wakers.wake(wires.event(Event::Items).as_fd());
         if !hung_up {
-            wakers.wake(self.side.line());
+            wakers.wake(line);
         }
         Ok(false)
     }
@@ -90,13 +103,14 @@ impl<T> Waitable for Sender<T> {
         if !channel.memory.is_full() || self.side.is_hung_up() {
             return Ok(true);
         }
+        let Some((wires, line)) = wires_of(&self.side, wakers) else { return Ok(false) };
         match Receiving::lock(channel, WaitLimit::Try.for_lock()) {
             Ok(receiving) if !receiving.prepare_sleep_until_room() => return Ok(true),
             Ok(_) => {}
             Err(error) => return lock_failed(error, wakers),
         }
-        wakers.wake(channel.space.as_fd());
-        wakers.wake(self.side.line());
+        wakers.wake(wires.event(Event::Space).as_fd());
+        wakers.wake(line);
         Ok(false)
     }
 }

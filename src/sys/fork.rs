@@ -7,7 +7,13 @@
 
 use crate::sys::pid::Pid;
 use nix::libc;
+use std::cell::Cell;
 use std::io;
+
+thread_local! {
+    /// Whether the fork that this thread is making is one of this module.
+    static IS_OWN: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The side of a fork on which the call returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +32,33 @@ pub enum Forked {
 /// # Errors
 /// `EAGAIN` at the limit on processes, `ENOMEM`.
 pub unsafe fn fork() -> io::Result<Forked> {
+    IS_OWN.set(true);
     // SAFETY: the caller's promise.
-    match unsafe { libc::fork() } {
+    let pid = unsafe { libc::fork() };
+    IS_OWN.set(false);
+    match pid {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Forked::Child),
         pid => Ok(Forked::Parent(Pid::from_raw(pid))),
     }
+}
+
+/// Calls `before` at each `fork(2)` of this process in the thread that forks, and `after` in it and in its copy
+/// (`pthread_atfork(3)`).
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn at_fork(before: extern "C" fn(), after: extern "C" fn()) -> io::Result<()> {
+    // SAFETY: both functions are safe to call at any time, and exist as long as the process.
+    match unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) } {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// Whether the fork that this thread is making was called by [`fork`], and not by other code.
+pub fn is_own() -> bool {
+    IS_OWN.get()
 }
 
 /// Creates a sibling: a copy of this process that is a child of *its parent* (`clone(2)` with `CLONE_PARENT`). It has

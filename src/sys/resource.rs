@@ -26,6 +26,14 @@ pub fn raise_open_file_limit() -> io::Result<u64> {
     Ok(hard)
 }
 
+/// The soft and hard limit of open files of this process.
+///
+/// # Errors
+/// None that a caller can cause.
+pub fn open_files() -> io::Result<(u64, u64)> {
+    Ok(getrlimit(Resource::RLIMIT_NOFILE)?)
+}
+
 /// The soft and hard limits of this process, in the kernel's order (`getrlimit(2)`).
 pub fn limits() -> Vec<(u64, u64)> {
     const KNOWN: [Resource; 16] = [

@@ -12,3 +12,5 @@ pub(crate) mod message;
 pub(crate) mod panics;
 /// A per-thread buffer.
 pub(crate) mod scratch;
+/// Objects that open descriptors before they are shared.
+pub(crate) mod unshared;
