@@ -9,7 +9,6 @@ use super::wires::{Event, Wires};
 use crate::sys::fd_store::FdStore;
 use crate::wire::unshared::Entry;
 use std::collections::HashMap;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -78,12 +77,4 @@ impl Channel {
     pub(super) fn len(&self) -> usize {
         self.memory.queued() as usize + super::leases::returned(&self.memory)
     }
-}
-
-/// Whether a seccomp filter or an old kernel refuses a call, as opposed to a limit that was reached.
-pub(super) fn is_refusal(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput
-    )
 }

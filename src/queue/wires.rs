@@ -1,6 +1,5 @@
 //! The descriptors of a queue that several processes use, beside its memory and its line.
 
-use super::channel::is_refusal;
 use super::wake_event::WakeEvent;
 use crate::sys::fd_store::FdStore;
 use crate::wire::inherit::Registered;
@@ -61,4 +60,12 @@ impl Wires {
             registered.record_drop();
         }
     }
+}
+
+/// Whether a seccomp filter or an old kernel refuses a call, as opposed to a limit that was reached.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput
+    )
 }
