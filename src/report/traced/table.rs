@@ -45,7 +45,9 @@ pub(super) fn table(steps: &[TracedStep], width: u16) -> String {
         text = format!("… the first {first} steps are left out; --format json has all\n");
     }
     if told.len() < steps.len() {
-        text.push_str("a number is missing where a signal handler could have run, and no switch is beside it\n");
+        text.push_str(
+            "a number is missing where a signal handler could have run, and no switch is beside it\n",
+        );
     }
     for line in table.lines() {
         text.push_str(line.trim_end());
