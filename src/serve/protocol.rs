@@ -392,6 +392,8 @@ pub struct ProgramStep {
     pub name: String,
     /// What it is about.
     pub resource: String,
+    /// Whether the process was killed there instead.
+    pub killed: bool,
 }
 
 /// How a schedule of a program ended.

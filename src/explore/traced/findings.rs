@@ -77,7 +77,7 @@ impl WitnessStep {
 }
 
 /// What follows the name of a task that is killed.
-const KILL: &str = "!";
+pub const KILL: &str = "!";
 
 /// The choices that a schedule names.
 pub(super) fn choices(machine: &mut Machine, schedule: &[String]) -> Vec<Choice> {

@@ -39,7 +39,7 @@ mod world;
 
 pub use assert::assert_every_interleaving;
 pub use engine::{Answer, EngineError, Failure, Order, Reply, Task, carry_out};
-pub use findings::{Departure, Findings, Found, Sampler, Search, WitnessStep};
+pub use findings::{Departure, Findings, Found, KILL, Sampler, Search, WitnessStep};
 pub use free::{Rates, Trials};
 pub use limits::{Command, Limits};
 pub use machine::{Machine, TracedError};

@@ -40,6 +40,8 @@ pub struct Next {
     pub held_by: Vec<String>,
     /// Whether it can continue now.
     pub enabled: bool,
+    /// Whether the schedule may kill it here: it is a process that can continue.
+    pub killable: bool,
 }
 
 /// Follows a schedule, and stops at its end.
@@ -107,7 +109,7 @@ pub(super) fn peek(machine: &mut Machine, schedule: &[String]) -> Done<Result<Pe
             let call = format!("{} arrives", signal_name(*signal));
             let enabled = strategy.enabled.contains(&task);
             let (object, held_by) = (String::new(), Vec::new());
-            next.push(Next { task: machine.name(task), call, object, held_by, enabled });
+            next.push(Next { task: machine.name(task), call, object, held_by, enabled, killable: false });
             continue;
         }
         if let (Some(step), Some(index)) = (step, machine.by_number(task)) {
@@ -117,7 +119,8 @@ pub(super) fn peek(machine: &mut Machine, schedule: &[String]) -> Done<Result<Pe
             let holds = |other: &&Task| other.is_alive() && other.locks.contains(&object);
             let held_by = machine.world.tasks.iter().filter(holds).map(|other| other.name.clone()).collect();
             let enabled = strategy.enabled.contains(&task);
-            next.push(Next { task: machine.name(task), call, object, held_by, enabled });
+            let killable = enabled && machine.killable(task);
+            next.push(Next { task: machine.name(task), call, object, held_by, enabled, killable });
         }
     }
     let over = match is_over {

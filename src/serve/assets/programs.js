@@ -5,7 +5,7 @@ import { commandLine, verdictBadge } from "./run.js";
 /** A scene of a program in the form of a scenario's, for the board. */
 export function sceneOfProgram(message) {
   const { ending } = message;
-  return { ...message, isProgram: true, done: message.done.map((step) => ({ ...step, saw: "", killed: false })),
+  return { ...message, isProgram: true, done: message.done.map((step) => ({ ...step, saw: "" })),
     ending: ending && { ...ending, verdict: ending.outcome.verdict, token: ending.outcome.token, switches: ending.outcome.switches } };
 }
 

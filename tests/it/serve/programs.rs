@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 pub(super) fn tests() -> Vec<Trial> {
     trials!["serve":
         a_program_is_scheduled_step_by_step_and_back,
+        a_process_of_a_program_is_killed_by_hand_and_lives_again_after_undo,
         a_search_of_a_program_ends_with_what_was_found_and_leads_to_its_schedules,
         a_page_that_goes_in_mid_search_leaves_nothing,
         a_program_is_scheduled_by_clicks_and_a_link_leads_to_the_same_schedule,
@@ -61,6 +62,61 @@ fn a_program_is_scheduled_step_by_step_and_back() {
     scene(&mut stream, 0);
     command(json!("stop"));
     stream.until("it is over", |message| message["type"] == "end");
+}
+
+/// The card of a letter.
+fn card<'a>(scene: &'a Value, name: &str) -> &'a Value {
+    let cards = scene["cards"].as_array().unwrap();
+    cards.iter().find(|card| card["name"] == name).unwrap_or(&Value::Null)
+}
+
+fn a_process_of_a_program_is_killed_by_hand_and_lives_again_after_undo() {
+    let Some(server) = server() else { return };
+    let job = server.begin(&json!({ "schedule-program": {} }));
+    let mut stream = server.follow(&job);
+    let command = |command: Value| assert_eq!(server.post(&format!("jobs/{job}"), &command).0, 200);
+    let mut now = scene(&mut stream, 0);
+    let mut steps = 0;
+    let mut grant = |now: &Value, name: &str, stream: &mut Stream| {
+        assert!(now["ending"].is_null() && steps < 200, "{now}");
+        command(json!({ "grant": name }));
+        steps += 1;
+        scene(stream, steps)
+    };
+    while card(&now, "B")["state"] != "ready" {
+        now = grant(&now, "A", &mut stream);
+    }
+    assert_eq!(card(&now, "B")["killable"], true, "{now}");
+    let before = now["done"].as_array().unwrap().len();
+    command(json!({ "kill": "B" }));
+    now = scene(&mut stream, before + 1);
+    assert_eq!(card(&now, "B")["state"], "killed", "{now}");
+    let kill = &now["done"][before];
+    assert_eq!((&kill["process"], &kill["killed"]), (&json!("B"), &json!(true)), "{kill}");
+    let link = format!("{}~{}", now["code"].as_str().unwrap(), now["schedule"].as_str().unwrap());
+    // Undone, it is there again, and as it was.
+    command(json!("undo"));
+    now = scene(&mut stream, before);
+    assert_eq!((&card(&now, "B")["state"], &card(&now, "B")["killable"]), (&json!("ready"), &json!(true)));
+    // The link leads to the kill on other processes, and the program ends without what the killed one would have done.
+    let job = server.begin(&json!({ "schedule-program": { "token": link } }));
+    let mut stream = server.follow(&job);
+    now = scene(&mut stream, before + 1);
+    let mut steps = before + 1;
+    while now["ending"].is_null() {
+        let cards = now["cards"].as_array().unwrap();
+        let ready = cards.iter().find(|card| card["state"] == "ready").unwrap().clone();
+        let granted = server.post(&format!("jobs/{job}"), &json!({ "grant": ready["name"] }));
+        assert_eq!((granted.0, steps < 200), (200, true), "{now}");
+        steps += 1;
+        now = scene(&mut stream, steps);
+    }
+    let outcome = &now["ending"]["outcome"];
+    assert_eq!(
+        (&outcome["files"]["n"]["text"], &outcome["exit"]["root.1"]),
+        (&json!("b\n"), &json!(-9)),
+        "{now}"
+    );
 }
 
 fn a_search_of_a_program_ends_with_what_was_found_and_leads_to_its_schedules() {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::Engine;
 use crate::explore::traced::token;
-use crate::explore::traced::{self, Answer, Criteria, Departure, Found, Next, Peeked, Search, Task, Verdict};
+use crate::explore::traced::{
+    self, Answer, Criteria, Departure, Found, KILL, Next, Peeked, Search, Task, Verdict, WitnessStep,
+};
 use crate::report::traced::TracedOutcome;
 use crate::serve::protocol::{
     Card, CardState, Command, Message, ProgramEnding, ProgramScene, ProgramShortest, ProgramStep,
@@ -130,6 +132,14 @@ impl Person<'_> {
                         return true;
                     }
                 }
+                Command::Kill(letter) => {
+                    let task = self.task(letter);
+                    let can = |next: &&Next| next.killable && Some(&next.task) == task.as_ref();
+                    if let Some(next) = peeked.next.iter().find(can) {
+                        self.done.push(format!("{}{KILL}", next.task));
+                        return true;
+                    }
+                }
                 Command::Continue => {
                     if let Some(task) = only(peeked) {
                         self.done.push(task);
@@ -187,6 +197,7 @@ impl Person<'_> {
             process: self.letter(&step.task),
             name: step.words.clone(),
             resource: step.object.clone(),
+            killed: step.kill,
         };
         let objects =
             peeked.steps.iter().map(|step| &step.object).chain(peeked.next.iter().map(|next| &next.object));
@@ -217,6 +228,7 @@ impl Person<'_> {
         let state = match next {
             Some(next) if next.enabled && !is_stuck => CardState::Ready,
             Some(_) => CardState::Waits,
+            None if peeked.steps.iter().any(|step| step.task == task && step.kill) => CardState::Killed,
             None if peeked.steps.iter().any(|step| step.task == task) => CardState::Ended,
             None => CardState::Absent,
         };
@@ -225,7 +237,7 @@ impl Person<'_> {
             role: task.to_owned(),
             pid: None,
             state,
-            killable: false,
+            killable: next.is_some_and(|next| next.killable && !is_stuck),
             step: next.map(|next| next.call.clone()),
             resource: next.map(|next| next.object.clone()),
             access: None,
@@ -270,7 +282,7 @@ impl Person<'_> {
         let Answer::Findings(findings) = answer else { return Ok(true) };
         let criteria = Criteria::default();
         let shortest = findings.outcomes.iter().map(|found| {
-            let steps = found.witness.iter().map(|step| step.task.as_str());
+            let steps = found.witness.iter().map(WitnessStep::choice);
             let token = token::encode(&command, steps, &found.facts);
             let outcome = TracedOutcome::of(found, &criteria, token);
             ProgramShortest {
