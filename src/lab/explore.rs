@@ -107,7 +107,7 @@ pub fn explore(
     }
     let start = |process| supervisor.start(process);
     let task = Task::Search(search, criteria.clone());
-    match carry_out(start, command.clone(), task, Some(stop.as_fd()), &mut |_| {})? {
+    match carry_out(start, command.clone(), task, Some(stop.as_fd()), None, &mut |_| {})? {
         Answer::Findings(findings) => Ok((command, findings)),
         _ => Err(std::io::Error::other("the engine answered something else than it was asked").into()),
     }

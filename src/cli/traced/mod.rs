@@ -23,7 +23,7 @@ fn engine(command: Command, task: Task, watch: &mut dyn FnMut(&Progress)) -> Res
     let interrupt = Interrupt::install().map_err(|error| Fault::could_not_run(&error))?;
     let supervisor = Supervisor::new().map_err(|error| Fault::could_not_run(&error))?;
     let start = |process| supervisor.start(process);
-    carry_out(start, command, task, Some(interrupt.as_fd()), watch).map_err(|error| {
+    carry_out(start, command, task, Some(interrupt.as_fd()), None, watch).map_err(|error| {
         let fault = Fault::could_not_run(&error);
         match &error {
             EngineError::Failed { why: Failure::NotAllowed, .. } => fault.hint("tracing needs ptrace: allow it in the container (--cap-add SYS_PTRACE, or a seccomp profile that permits it), or set kernel.yama.ptrace_scope to 0 or 1; `proclab trials` needs none"),

@@ -41,7 +41,7 @@ pub fn assert_every_interleaving(
     let search = Search { random: RANDOM, seed: 1, exhaustive: true, ..Search::default() };
     let criteria = Criteria { no_deadlock: true, ..Criteria::default() };
     let task = Task::Search(search, criteria.clone());
-    let answer = carry_out(|process| process.launch(None), command.clone(), task, None, &mut |_| {})?;
+    let answer = carry_out(|process| process.launch(None), command.clone(), task, None, None, &mut |_| {})?;
     let Answer::Findings(findings) = answer else { unreachable!("a search is answered by findings") };
     for found in &findings.outcomes {
         let (verdict, why) = criteria.judge(&found.outcome, None);

@@ -101,14 +101,14 @@ pub enum Failure {
 }
 
 /// The input of the engine process.
-pub type Order = (Command, Task, PathBuf, Sender<Progress>, Fd);
+pub type Order = (Command, Task, PathBuf, Sender<Progress>, (Fd, Option<Fd>));
 /// The output of the engine process.
 pub type Reply = Result<Answer, (Failure, String)>;
 
 /// Carries out `task` on `command` in a new process, which `start` starts, and returns the answer.
 ///
 /// Calls `watch` with the progress. When `interrupt` becomes readable, the engine ends its search and answers with what
-/// it has found so far.
+/// it has found so far. A search rests between two executions while `gate` is not readable.
 ///
 /// # Errors
 /// [`EngineError`].
@@ -117,12 +117,15 @@ pub fn carry_out(
     command: Command,
     task: Task,
     interrupt: Option<BorrowedFd<'_>>,
+    gate: Option<BorrowedFd<'_>>,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Answer, EngineError> {
     let folder = Scratch::new()?;
     let (news, heard) = control::channel()?;
     let (hears, stop) = std::io::pipe()?;
-    let order = (command, task, folder.path().to_owned(), news, Fd::from(OwnedFd::from(hears)));
+    let gate = gate.map(|gate| gate.try_clone_to_owned()).transpose()?.map(Fd::from);
+    let requests = (Fd::from(OwnedFd::from(hears)), gate);
+    let order = (command, task, folder.path().to_owned(), news, requests);
     let process = Process::new(engine).args(order).name("traced").daemon(false).die_with_parent(true);
     let child = start(process)?;
     listen(&child, &heard, stop, interrupt, watch)?;

@@ -24,6 +24,8 @@ pub struct Search {
     pub exhaustive: bool,
     /// Whether to execute every schedule instead of one of each class.
     pub naive: bool,
+    /// Whether progress includes the graph of the executions.
+    pub graph: bool,
     /// The maximum number of kills in a schedule.
     pub kills: usize,
     /// The maximum number of preemptions in a schedule; `None` for no bound.

@@ -7,6 +7,7 @@ mod engine;
 mod findings;
 mod follow;
 mod free;
+mod graph;
 mod handlers;
 mod limits;
 #[cfg(feature = "cli")]
@@ -41,6 +42,7 @@ pub use assert::assert_every_interleaving;
 pub use engine::{Answer, EngineError, Failure, Order, Reply, Task, carry_out};
 pub use findings::{Departure, Findings, Found, KILL, Sampler, Search, WitnessStep};
 pub use free::{Rates, Trials};
+pub use graph::{GraphEdge, GraphGrowth, GraphNode, GraphOutcome};
 pub use limits::{Command, Limits};
 pub use machine::{Machine, TracedError};
 pub use noise::{Noise, NoiseRules};

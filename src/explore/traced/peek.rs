@@ -139,7 +139,7 @@ const SHORT: u64 = 80;
 const MOST_FILES: usize = 200;
 
 /// The short text files below `root`. One that a program is just changing is told as it is.
-fn short_files(root: &Path) -> BTreeMap<String, String> {
+pub(super) fn short_files(root: &Path) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {

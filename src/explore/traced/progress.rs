@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::graph::GraphGrowth;
 use crate::sys::poll::{Deadline, readable};
 use crate::wire::control::Sender;
 use crate::wire::handle::Fd;
@@ -26,6 +27,10 @@ pub struct Progress {
     pub explored: Option<f64>,
     /// A new outcome, in a few words.
     pub new: Option<String>,
+    /// Whether the search rests until it may continue.
+    pub rests: bool,
+    /// What is new in the graph of the executions, if it was asked for.
+    pub graph: Option<Box<GraphGrowth>>,
 }
 
 /// The time that is left for an execution. It is asked often, and checks rarely.
@@ -76,21 +81,44 @@ impl Patience {
 pub(super) struct Watcher {
     news: Option<Sender<Progress>>,
     stop: Option<Fd>,
+    gate: Option<Fd>,
     told: Option<Instant>,
     stopped: bool,
 }
 
 impl Watcher {
-    /// Reports to `news` until `stop` is readable or closed.
-    pub(super) fn new(news: Option<Sender<Progress>>, stop: Option<Fd>) -> Self {
-        Self { news, stop, told: None, stopped: false }
+    /// Reports to `news` until `stop` is readable or closed. An execution begins only while `gate`, if there is one, is
+    /// readable or closed.
+    pub(super) fn new(news: Option<Sender<Progress>>, stop: Option<Fd>, gate: Option<Fd>) -> Self {
+        Self { news, stop, gate, told: None, stopped: false }
+    }
+
+    /// Whether the time for a report has come.
+    pub(super) fn is_due(&self) -> bool {
+        self.told.is_none_or(|told| told.elapsed() >= INTERVAL)
+    }
+
+    /// Reports the next progress in any case.
+    pub(super) fn hurry(&mut self) {
+        self.told = None;
+    }
+
+    /// Whether the search must rest.
+    pub(super) fn must_rest(&self) -> bool {
+        let is_shut = |gate: &Fd| readable(&[gate.as_fd()], Deadline::now()).is_ok_and(|open| !open[0]);
+        self.gate.as_ref().is_some_and(is_shut)
+    }
+
+    /// Waits until the search may continue or must stop.
+    pub(super) fn rest(&self) {
+        let fds: Vec<_> = [&self.gate, &self.stop].into_iter().flatten().map(AsFd::as_fd).collect();
+        let _ = readable(&fds, Deadline::NEVER);
     }
 
     /// Reports progress; returns whether to continue.
     pub(super) fn goes_on(&mut self, progress: &Progress) -> bool {
-        let is_due = self.told.is_none_or(|told| told.elapsed() >= INTERVAL);
         if let Some(news) = &self.news
-            && (is_due || progress.new.is_some())
+            && (self.is_due() || progress.new.is_some())
         {
             self.told = Some(Instant::now());
             // A receiver that is gone has ended the engine anyway.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::findings::{Findings, Found, Sampler, Search};
+use super::graph::Graph;
 use super::machine::{Machine, TracedError};
 use super::outcome::Outcome;
 use super::progress::{Progress, Watcher};
@@ -50,10 +51,14 @@ pub(super) struct Searcher<'a> {
     has_begun: bool,
     begin: Instant,
     pub(super) watcher: &'a mut Watcher,
+    /// The graph of the executions, if it was asked for.
+    graph: Option<Graph>,
     /// The outcome of the last execution, the first outcome, and how many have been reported.
     last: Option<Arc<Outcome>>,
     first: Option<Arc<Outcome>>,
     told: u64,
+    /// The share of the search that is done, as it was estimated last.
+    explored: Option<f64>,
     /// When verification ends after the request to stop.
     pub(super) stopped: Option<Instant>,
     /// The criteria for new outcomes, the results of their check, and how many executions preceded the first wrong one.
@@ -66,6 +71,7 @@ impl<'a> Searcher<'a> {
     pub(super) fn new(machine: &'a mut Machine, how: Search, watcher: &'a mut Watcher) -> Self {
         Self {
             machine,
+            graph: how.graph.then(Graph::default),
             how,
             tally: Tally::default(),
             sampled: 0,
@@ -77,6 +83,7 @@ impl<'a> Searcher<'a> {
             last: None,
             first: None,
             told: 0,
+            explored: None,
             stopped: None,
             criteria: None,
             checked: BTreeMap::new(),
@@ -204,6 +211,11 @@ impl<'a> Searcher<'a> {
     }
 
     fn is_within(&mut self) -> bool {
+        if self.watcher.must_rest() {
+            self.tell_at_once(true);
+            self.watcher.rest();
+            self.tell_at_once(false);
+        }
         if !std::mem::replace(&mut self.has_begun, true) {
             return true;
         }
@@ -251,7 +263,17 @@ impl<'a> Searcher<'a> {
     /// Executes once and records the result; an execution that diverges is tried again.
     fn execute(&mut self, strategy: &mut dyn Strategy) -> Result<(), TracedError> {
         for left in (0..TRIES).rev() {
-            match execute(self.machine, strategy, self.how.kills) {
+            let executed = match &mut self.graph {
+                None => execute(self.machine, strategy, self.how.kills),
+                Some(graph) => {
+                    if self.tally.schedules == 0 {
+                        graph.clear();
+                    }
+                    let root = self.machine.world.root.clone();
+                    execute(self.machine, &mut graph.record(strategy, root), self.how.kills)
+                }
+            };
+            match executed {
                 Ok(Some(_)) if self.machine.patience.is_over() => return Ok(()),
                 Ok(Some(trace)) => {
                     self.record(&trace)?;
@@ -294,6 +316,9 @@ impl<'a> Searcher<'a> {
         if self.tally.record(&outcome, trace).is_err() {
             self.note("two equivalent schedules that ended differently");
         }
+        if let Some(graph) = &mut self.graph {
+            graph.end(&outcome);
+        }
         self.last = Some(outcome);
         Ok(())
     }
@@ -301,22 +326,43 @@ impl<'a> Searcher<'a> {
     fn tell(&mut self, explored: Option<f64>) {
         let outcomes = self.tally.outcomes.len() as u64;
         let is_new = outcomes > self.told;
-        self.told = outcomes;
-        let progress = Progress {
+        (self.told, self.explored) = (outcomes, explored);
+        let new = self.last.clone().filter(|_| is_new).map(|last| {
+            let first = self.first.get_or_insert_with(|| last.clone());
+            last.headline(first)
+        });
+        // What is new in the graph is taken only if it is reported.
+        if is_new || self.watcher.is_due() {
+            let progress = Progress { new, ..self.progress() };
+            self.watcher.goes_on(&progress);
+        }
+    }
+
+    /// Reports everything that was not reported yet.
+    fn tell_at_once(&mut self, rests: bool) {
+        let progress = Progress { rests, ..self.progress() };
+        self.watcher.hurry();
+        self.watcher.goes_on(&progress);
+    }
+
+    fn progress(&mut self) -> Progress {
+        let (names, facts) = (&self.machine.names, &self.machine.world.learned);
+        Progress {
             executions: self.tally.schedules,
             classes: self.tally.classes(),
-            outcomes,
-            explored,
-            new: self.last.clone().filter(|_| is_new).map(|last| {
-                let first = self.first.get_or_insert_with(|| last.clone());
-                last.headline(first)
-            }),
-        };
-        self.watcher.goes_on(&progress);
+            outcomes: self.tally.outcomes.len() as u64,
+            explored: self.explored,
+            new: None,
+            rests: false,
+            graph: self.graph.as_mut().map(|graph| Box::new(graph.take(&self.tally, names, facts))),
+        }
     }
 
     /// The outcomes, with a verified witness of each.
     fn outcomes(&mut self) -> Result<Vec<Found>, TracedError> {
+        if self.graph.is_some() {
+            self.tell_at_once(false);
+        }
         let mut outcomes = Vec::new();
         for (outcome, found) in std::mem::take(&mut self.tally.outcomes) {
             outcomes.push(Found {

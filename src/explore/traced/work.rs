@@ -19,8 +19,14 @@ use crate::wire::control::Sender;
 use crate::wire::handle::Fd;
 
 /// The body of the engine process.
-pub(super) fn engine(command: Command, what: Task, root: PathBuf, news: Sender<Progress>, stop: Fd) -> Reply {
-    let mut watcher = Watcher::new(Some(news), Some(stop));
+pub(super) fn engine(
+    command: Command,
+    what: Task,
+    root: PathBuf,
+    news: Sender<Progress>,
+    (stop, gate): (Fd, Option<Fd>),
+) -> Reply {
+    let mut watcher = Watcher::new(Some(news), Some(stop), gate);
     let root = root.canonicalize().map_err(|error| (Failure::Other, error.to_string()))?;
     let told = |error: WorkError| (error.kind(), chain(&error));
     // Before the namespace, whose own shared memory hides a folder that lies there.

@@ -28,7 +28,7 @@ export class ExplorePanel {
   apply(messages) {
     for (const message of messages) {
       if (message.type === "graph") this.graph.clear();
-      if (message.type === "graph" || message.type === "growth") { this.graph.add(message); this.now = message; }
+      if (message.type === "graph" || message.type === "growth") { this.graph.add(message.nodes, message.edges); this.now = message; }
       if (message.type === "failed") { this.failed = message.why; }
       if (message.type === "end") this.ended = true;
     }
@@ -60,6 +60,7 @@ export class ExplorePanel {
       row.fill.style.width = `${(one.count / Math.max(1, all)) * 100}%`;
       row.short.textContent = t("shortest: {schedule}, {n} switches", { schedule: one.shortest.schedule, n: one.shortest.switches });
     }
+    this.graph.star(now.outcomes.map((one) => one.node).filter((id) => id !== null));
     if (before !== this.status) announce(this.title.textContent);
   }
 
@@ -81,10 +82,10 @@ export class ExplorePanel {
     if (!node) return;
     if (open && act) { act("open", node.schedule); return; }
     const at = node.at.map((step, process) => h("li", {}, h("strong", {}, String.fromCharCode(65 + process)), ` ${step ? t("at {step}", { step: t(step) }) : t("has ended")}`));
-    this.detail.replaceChildren(h("h3", {}, node.outcome ? verdictBadge(node.outcome, t) : t("State {n}", { n: node.id })),
+    this.detail.replaceChildren(...[h("h3", {}, node.outcome ? verdictBadge(node.outcome, t) : t("State {n}", { n: node.id })),
       h("dl", { class: "shared" }, node.shared.map(([name, value]) => h("div", { class: "value" }, h("dt", {}, t(name)), h("dd", {}, value)))), h("ul", { class: "at" }, at),
       h("p", {}, t("Schedule"), ": ", h("code", {}, node.schedule || "–")),
-      act && now ? h("button", { type: "button", class: "primary", onclick: () => act("open", node.schedule) }, t(node.outcome ? "Look at it in Schedule" : "Go on from here in Schedule")) : null);
+      act && now ? h("button", { type: "button", class: "primary", onclick: () => act("open", node.schedule) }, t(node.outcome ? "Look at it in Schedule" : "Go on from here in Schedule")) : null].filter(Boolean));
     announce(`${node.outcome ? t(node.outcome) : t("State {n}", { n: node.id })}: ${node.shared.map((pair) => pair.join(" ")).join(", ")}`);
   }
 }
@@ -100,7 +101,7 @@ export function exploreView(page, [job, code]) {
   const place = h("div", { class: "stage" });
   const reduce = h("input", { type: "checkbox", id: "explore-reduce" });
   const kills = h("select", { id: "explore-kills" }, ["0", "1", "2"].map((n) => h("option", { value: n }, n)));
-  const ofProgram = (options) => ({ "explore-program": { expect_same: options["expect-same"] === true, ...(options["expect-exit"] ? { expect_exit: Number(options["expect-exit"]) } : {}) } });
+  const ofProgram = (options) => ({ "explore-program": { expect_same: options["expect-same"] === true, kills: Number(kills.value), ...(options["expect-exit"] ? { expect_exit: Number(options["expect-exit"]) } : {}) } });
   const start = async (request) => {
     const view = await post("jobs", request.program ? ofProgram(request.options) : { explore: { ...request, reduce: reduce.checked, kills: Number(kills.value) } });
     page.go(`explore/${view.job}`);
@@ -108,7 +109,7 @@ export function exploreView(page, [job, code]) {
   const form = chooser(page.catalogue, "explore", t, page.remembered("explore") ?? (page.catalogue.command ? { program: true } : null) ?? { scenario: "tickets", options: { lock: "none", "no-search": true, store: "rename" } }, async (asked) => { page.remember("explore", asked); await start(asked); }, PROGRAM_OPTIONS);
   form.querySelector("button[type=submit]").before(h("div", { class: "field flag" }, reduce, h("label", { for: reduce.id }, t("one schedule of each class is enough"))), h("div", { class: "field" }, h("label", { for: kills.id }, t("processes that may be killed")), kills));
   const what = form.querySelector("select");
-  const ofScenario = [reduce.closest(".field"), kills.closest(".field")];
+  const ofScenario = [reduce.closest(".field")];
   const fit = () => ofScenario.forEach((field) => { field.hidden = what.value === ""; });
   what.addEventListener("change", fit);
   fit();

@@ -34,7 +34,7 @@ function take(news) {
     if (scene) shown.show(scene.type === "scene" ? scene : sceneOfProgram(scene));
     return;
   }
-  if (shown instanceof ExplorePanel && news.some((message) => message.type === "program-search")) {
+  if (shown instanceof ExplorePanel && news.some((message) => message.type === "program-search" || message.type === "program-growth")) {
     shown = new ProgramSearchPanel(t);
     place.replaceChildren(shown.element);
   }

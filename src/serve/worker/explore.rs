@@ -30,7 +30,15 @@ pub(super) fn work(
 ) -> Result<(), WorkerError> {
     at_the_gate(code, |experiment, lab, interrupt| {
         let clock = Clock::new();
-        let searcher = Searcher { experiment, commands, updates, interrupt, clock, leaves: false };
+        let searcher = Searcher {
+            experiment,
+            graph: Shared::default(),
+            commands,
+            updates,
+            interrupt,
+            clock,
+            leaves: false,
+        };
         explore(lab, reduce, kills, searcher)
     })
 }
@@ -41,8 +49,8 @@ fn explore(
     kills: usize,
     mut searcher: Searcher<'_>,
 ) -> Result<(), WorkerError> {
-    let (graph, state) = (Shared::default(), lab.viewer());
-    let mut lab = WithObserver::new(lab, recorder(Shared::clone(&graph), state));
+    let state = lab.viewer();
+    let mut lab = WithObserver::new(lab, recorder(Shared::clone(&searcher.graph), state));
     let (mut exhaustive, mut tally) = (Exhaustive::new(reduce, kills), Tally::default());
     searcher.say(
         Update::whole,
@@ -53,18 +61,20 @@ fn explore(
         SearchStatus::Searching,
     );
     let complete = search(&mut lab, exhaustive.strategy(), kills, &mut tally, |tally, strategy| {
-        searcher.go_on(&graph, tally, strategy)
+        searcher.go_on(tally, strategy)
     });
     if searcher.leaves {
         return Ok(());
     }
     let status = if complete? { SearchStatus::Complete } else { SearchStatus::Stopped };
-    searcher.say(Update::new, Message::Growth, graph.borrow_mut().take(), &tally, Some(1.0), status);
+    let new = searcher.graph.borrow_mut().take();
+    searcher.say(Update::new, Message::Growth, new, &tally, Some(1.0), status);
     Ok(())
 }
 
 struct Searcher<'w> {
     experiment: &'w dyn Experiment,
+    graph: Shared,
     commands: &'w Receiver<Command>,
     updates: &'w Sender<Update>,
     interrupt: Interrupt,
@@ -91,10 +101,10 @@ impl Clock {
 
 impl Searcher<'_> {
     /// After each execution: says what is new, and does what the page asks.
-    fn go_on(&mut self, graph: &Shared, tally: &Tally<Verdict>, strategy: &(impl Strategy + ?Sized)) -> bool {
+    fn go_on(&mut self, tally: &Tally<Verdict>, strategy: &(impl Strategy + ?Sized)) -> bool {
         if self.clock.told.elapsed() >= TICK {
             self.clock.told = Instant::now();
-            let new = graph.borrow_mut().take();
+            let new = self.graph.borrow_mut().take();
             self.say(Update::new, Message::Growth, new, tally, strategy.explored(), SearchStatus::Searching);
         }
         let mut stopped = false;
@@ -113,7 +123,7 @@ impl Searcher<'_> {
                     self.clock.before += self.clock.since.elapsed();
                     self.clock.since = Instant::now();
                     let seconds = self.clock.before;
-                    let new = graph.borrow_mut().take();
+                    let new = self.graph.borrow_mut().take();
                     self.say(
                         Update::new,
                         Message::Growth,
@@ -131,7 +141,7 @@ impl Searcher<'_> {
                     stopped = false;
                 }
                 Ok(Command::Whole) => {
-                    let whole = graph.borrow().whole();
+                    let whole = self.graph.borrow().whole();
                     let status = if stopped { SearchStatus::Stopped } else { SearchStatus::Searching };
                     self.say(Update::whole, Message::Graph, whole, tally, strategy.explored(), status);
                 }
@@ -161,6 +171,7 @@ impl Searcher<'_> {
             classes: found.classes,
             represented: found.represents,
             shortest: of(*verdict, &found.cost),
+            node: self.graph.borrow().end_of(&found.witness),
         });
         let growth = Growth {
             scenario: self.experiment.scenario().to_owned(),

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use super::observer::Moment;
 use super::schedule::holds;
 use crate::explore::engine::Trace;
+use crate::explore::reduce::Order;
 use crate::explore::schedule::runs;
 use crate::explore::step::{Choice, Event, letter};
 use crate::scenario::experiment::{Lab, State};
@@ -28,6 +29,8 @@ pub(super) struct Graph {
     edges: Vec<(usize, usize, char, String, bool)>,
     known_edges: HashSet<(usize, usize, char, bool)>,
     hidden: HashSet<String>,
+    /// The last state of each class of schedules.
+    ends: HashMap<String, usize>,
     said_nodes: usize,
     said_edges: usize,
     /// Reported nodes that have changed since.
@@ -113,8 +116,19 @@ impl Graph {
         }
         if let Some(id) = from {
             self.outcome(id, verdict);
+            self.ends.insert(class(trace), id);
         }
     }
+
+    /// The last state of a schedule of a class that was executed.
+    pub(super) fn end_of(&self, trace: &Trace) -> Option<usize> {
+        self.ends.get(&class(trace)).copied()
+    }
+}
+
+/// The class of a schedule, by its first schedule.
+fn class(trace: &Trace) -> String {
+    runs(&Order::new(&trace.events).class())
 }
 
 /// The state between two steps.

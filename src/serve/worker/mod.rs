@@ -34,8 +34,8 @@ pub(super) fn work(order: Order, commands: Receiver<Command>, updates: Sender<Up
         Order::ScheduleProgram { command, steps, typed } => {
             traced::schedule(*command, steps, &typed, commands, &updates)
         }
-        Order::ExploreProgram { command, criteria } => {
-            traced::explore(&command, &criteria, commands, &updates)
+        Order::ExploreProgram { command, criteria, kills } => {
+            traced::explore(&command, &criteria, kills, commands, &updates)
         }
         Order::Explore { code, reduce, kills } => explore::work(&code, reduce, kills, &commands, &updates),
     };

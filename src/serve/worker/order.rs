@@ -54,6 +54,8 @@ pub(in crate::serve) enum Order {
         command: Box<traced::Command>,
         /// What is right.
         criteria: Criteria,
+        /// How many processes may be killed.
+        kills: usize,
     },
     /// Work on a lab.
     Lab {
@@ -154,8 +156,8 @@ pub(in crate::serve) fn prepare(
             })
         }
         Request::ScheduleProgram { token } => schedule_program(given()?, token.as_deref()),
-        Request::ExploreProgram { expect_same, expect_exit } => {
-            explore_program(given()?, expect_same, expect_exit)
+        Request::ExploreProgram { expect_same, expect_exit, kills } => {
+            explore_program(given()?, expect_same, expect_exit, kills)
         }
         Request::Run { scenario, options } => run(&scenario, &options),
         Request::Schedule { token, scenario, options, schedule } => {
@@ -184,9 +186,7 @@ pub(in crate::serve) fn prepare(
             if let Some(why) = experiment.no_kills().filter(|_| kills > 0) {
                 return Err(OrderError::new(why, "explore it without kills"));
             }
-            if kills > 3 {
-                return Err(OrderError::new("at most 3 processes can be killed in a schedule", "take fewer"));
-            }
+            bounded(kills)?;
             let (code, title) = (experiment.code(), title(&*experiment));
             let reduced = if reduce { " --reduce" } else { "" };
             let killed = if kills > 0 { format!(" --kills {kills}") } else { String::new() };
@@ -266,15 +266,27 @@ fn schedule_program(program: &Program, token: Option<&str>) -> Result<Prepared, 
     })
 }
 
-fn explore_program(program: &Program, same: bool, exit: Option<u8>) -> Result<Prepared, OrderError> {
+fn bounded(kills: u8) -> Result<(), OrderError> {
+    let too_many = OrderError::new("at most 3 processes can be killed in a schedule", "take fewer");
+    if kills > 3 { Err(too_many) } else { Ok(()) }
+}
+
+fn explore_program(
+    program: &Program,
+    same: bool,
+    exit: Option<u8>,
+    kills: u8,
+) -> Result<Prepared, OrderError> {
+    bounded(kills)?;
     let command = traced_command(program)?;
     let criteria = Criteria { expect_same: same, expect_exit: exit.map(i32::from), ..Criteria::default() };
     let same = if same { " --expect-same" } else { "" };
     let exit = exit.map_or(String::new(), |exit| format!(" --expect-exit {exit}"));
+    let killed = if kills > 0 { format!(" --kills {kills}") } else { String::new() };
     let title = shell(&program.argv);
     Ok(Prepared {
-        order: Order::ExploreProgram { command: Box::new(command), criteria },
-        command: format!("proclab explore{}{same}{exit} -- {title}", program.typed),
+        order: Order::ExploreProgram { command: Box::new(command), criteria, kills: kills.into() },
+        command: format!("proclab explore{}{same}{exit}{killed} -- {title}", program.typed),
         title,
     })
 }

@@ -155,7 +155,7 @@ impl Stream {
     }
 
     /// The first message of the job for which this holds.
-    pub(super) fn until(&mut self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub(super) fn until(&mut self, what: &str, mut holds: impl FnMut(&Value) -> bool) -> Value {
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE * 2 {
             let message = self.message();
@@ -167,7 +167,7 @@ impl Stream {
     }
 
     /// The first state of the class for which this holds.
-    pub(super) fn class(&mut self, holds: impl Fn(&Value) -> bool) -> Value {
+    pub(super) fn class(&mut self, mut holds: impl FnMut(&Value) -> bool) -> Value {
         loop {
             let (name, data) = self.next();
             if name == "class" && holds(&data) {

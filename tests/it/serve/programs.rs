@@ -7,14 +7,17 @@ use crate::common::{id_of, trials, until};
 use libtest_mimic::Trial;
 use proclab::sys::procfs::tree;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 pub(super) fn tests() -> Vec<Trial> {
     trials!["serve":
         a_program_is_scheduled_step_by_step_and_back,
         a_process_of_a_program_is_killed_by_hand_and_lives_again_after_undo,
         a_search_of_a_program_ends_with_what_was_found_and_leads_to_its_schedules,
+        a_search_of_a_program_tells_its_graph_and_rests_when_it_is_stopped,
         a_page_that_goes_in_mid_search_leaves_nothing,
         a_program_is_scheduled_by_clicks_and_a_link_leads_to_the_same_schedule,
+        the_graph_of_a_program_is_filtered_and_leads_to_schedule,
     ]
 }
 
@@ -128,7 +131,7 @@ fn a_search_of_a_program_ends_with_what_was_found_and_leads_to_its_schedules() {
     let mut stream = server.follow(&job);
     let over = stream.until("it is over", |message| {
         assert_ne!(message["type"], "failed", "{message}");
-        message["type"] == "program-search" && !message["found"].is_null()
+        !message["found"].is_null()
     });
     assert_eq!((&over["status"], &over["is_right"]), (&json!("complete"), &json!(false)), "{over}");
     let outcome = &over["found"]["outcomes"][0];
@@ -148,6 +151,95 @@ fn a_search_of_a_program_ends_with_what_was_found_and_leads_to_its_schedules() {
     assert_eq!((status, answer["hint"].as_str().is_some()), (400, true), "{answer}");
 }
 
+/// About a hundred executions, two outcomes.
+const PIPELINE: [&str; 6] = ["--dir", "empty", "--", "sh", "-c", "echo a >> n | echo b >> n"];
+
+fn a_search_of_a_program_tells_its_graph_and_rests_when_it_is_stopped() {
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let server = Server::start(&PIPELINE);
+    let job = server.begin(&json!({ "explore-program": {} }));
+    let mut stream = server.follow(&job);
+    let command = |command: Value| assert_eq!(server.post(&format!("jobs/{job}"), &command).0, 200);
+    let (mut nodes, mut edges) = (BTreeMap::new(), Vec::new());
+    let mut take = |message: &Value| {
+        assert_ne!(message["type"], "failed", "{message}");
+        for node in message["nodes"].as_array().into_iter().flatten() {
+            nodes.insert(node["id"].as_u64().unwrap(), node.clone());
+        }
+        edges.extend(message["edges"].as_array().into_iter().flatten().cloned());
+    };
+    stream.until("it searches", |message| {
+        take(message);
+        message["executions"].as_u64().is_some_and(|n| n > 30)
+    });
+    command(json!("stop"));
+    let rests = stream.until("it rests", |message| {
+        take(message);
+        message["status"] == "stopped"
+    });
+    assert!(
+        rests["found"].is_null() && rests["ends"].as_array().is_some_and(|ends| !ends.is_empty()),
+        "{rests}"
+    );
+    command(json!("resume"));
+    stream.until("it goes on from there", |message| {
+        take(message);
+        message["status"] == "searching" && message["executions"].as_u64() > rests["executions"].as_u64()
+    });
+    command(json!("finish"));
+    let over = stream.until("what it knows", |message| {
+        take(message);
+        !message["found"].is_null()
+    });
+    // A tree of at least as many executions would have more nodes: equivalent beginnings are one.
+    assert!(nodes.keys().copied().eq(0..nodes.len() as u64), "{nodes:?}");
+    let many = |end: usize| {
+        let mut ends: BTreeMap<u64, usize> = BTreeMap::new();
+        edges.iter().for_each(|edge| *ends.entry(edge[end].as_u64().unwrap()).or_default() += 1);
+        ends.values().filter(|count| **count > 1).count()
+    };
+    assert!(many(0) > 0 && many(1) > 0, "branches, and beginnings that meet: {edges:?}");
+    let end = &over["ends"][0];
+    let last = &nodes[&end["node"].as_u64().unwrap()];
+    assert_eq!((&last["outcome"], &last["at"]), (&json!(0), &json!([])), "{last}");
+    let shared = last["shared"].as_array().unwrap();
+    assert!(shared[0][0] == "n" && shared[0][1].as_str().unwrap().len() == 3, "{last}");
+    // Where a node leads is where its schedule leads.
+    let middle = nodes.values().find(|node| node["depth"] == 6).unwrap();
+    let job = server.begin(&json!({ "schedule-program": { "token": middle["schedule"] } }));
+    let there = scene(&mut server.follow(&job), 6);
+    let waits = there["cards"].as_array().unwrap().iter().filter(|card| !card["step"].is_null()).count();
+    assert_eq!(waits, middle["at"].as_array().unwrap().len(), "{there}\n{middle}");
+}
+
+fn the_graph_of_a_program_is_filtered_and_leads_to_schedule() {
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let Some(browser) = Browser::open() else { return };
+    let server = Server::start(&PIPELINE);
+    browser.go(&format!("{}#/explore/of/program", server.address()));
+    browser.until("document.querySelectorAll('.outcomes li').length === 2");
+    browser.click(".explore .row button");
+    browser.until("document.querySelector('.explore h2').textContent === 'Stopped'");
+    browser.until("document.querySelectorAll('.state-node.v-ok').length >= 2 && document.querySelectorAll('.state-node .star').length === 2");
+    assert_eq!(nameless(&browser), Vec::<Value>::new());
+    // Without the second outcome, its end and what leads to it alone are dim.
+    browser.click(".outcomes li:nth-child(2) .filter");
+    browser.until("document.querySelectorAll('.state-node.dim').length > 0 && document.querySelectorAll('.state-node:not(.dim)').length > 0");
+    browser.click(".outcomes li:nth-child(2) .filter");
+    browser.until("document.querySelectorAll('.state-node.dim').length === 0");
+    // Down to a state where a choice is open, by keys alone; then on from there.
+    browser.script("document.querySelector('svg.graph').focus()");
+    browser.keys("\u{e015}\u{e015}");
+    browser.until("document.querySelectorAll('.detail .at li').length >= 1");
+    browser.click(".detail .primary");
+    browser.until("document.querySelector('.c-ready [data-letter]') && document.querySelectorAll('.steps tbody tr').length >= 1");
+    quiet(&browser);
+}
+
 fn a_page_that_goes_in_mid_search_leaves_nothing() {
     if !cfg!(target_arch = "x86_64") {
         return;
@@ -160,7 +252,7 @@ fn a_page_that_goes_in_mid_search_leaves_nothing() {
     stream.until("it searches", |message| message["executions"].as_u64().is_some_and(|n| n > 3));
     let all = tree::with_descendants(id_of(&server.program));
     assert!(all.len() > 2, "{all:?}");
-    assert_eq!(server.post(&format!("jobs/{job}"), &json!("stop")).0, 200);
+    assert_eq!(server.post(&format!("jobs/{job}"), &json!("finish")).0, 200);
     let over = stream.until("what it knows", |message| !message["found"].is_null());
     assert_eq!((&over["status"], &over["found"]["complete"]), (&json!("stopped"), &json!(false)));
     let job = server.begin(&json!({ "explore-program": {} }));
@@ -199,9 +291,8 @@ fn a_program_is_scheduled_by_clicks_and_a_link_leads_to_the_same_schedule() {
     browser.until("document.querySelectorAll('.steps tbody tr').length === 1");
     browser.click("a[href='#/explore/of/program']");
     browser.until("Number(document.querySelector('.numbers dd')?.textContent) > 0");
-    browser.script("document.querySelector('.explore > .row button')?.click()");
-    browser.until("document.querySelector('.outcomes li button')");
-    browser.click(".outcomes li button");
+    browser.until("document.querySelector('.outcomes li .small')");
+    browser.click(".outcomes li .small");
     browser.until("document.querySelector('.ending .verdict')");
     quiet(&browser);
 }

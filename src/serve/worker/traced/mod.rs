@@ -1,9 +1,10 @@
 //! The explorer of any program as a worker drives it: an engine at a time, and commands that are heard meanwhile.
 
 mod explore;
+mod graph;
 mod schedule;
 
-use std::io::{PipeWriter, Write};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvError};
@@ -35,14 +36,56 @@ struct State {
     /// The page or the server is gone, or this process has to end.
     is_gone: AtomicBool,
     engine: Mutex<Option<OwnedFd>>,
-    stop: Mutex<Option<Stop>>,
+    requests: Mutex<Option<Requests>>,
 }
 
-/// The word to stop, for an engine that then answers with what it knows.
-struct Stop {
-    pipe: PipeWriter,
-    /// Any command is that word, for it asks for something else.
-    by_any: bool,
+/// What the commands that come while the engine works ask of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// The command to stop ends its work, and it answers with what it knows.
+    Stops,
+    /// Any command does, for it asks for something else.
+    Yields,
+    /// The command to stop lets it rest, and the command to finish ends its work.
+    Rests,
+}
+
+/// How the engine is asked.
+struct Requests {
+    manner: Manner,
+    stop: PipeWriter,
+    gate: Gate,
+}
+
+/// A pipe that is readable while the engine may work.
+struct Gate {
+    reader: PipeReader,
+    writer: PipeWriter,
+    is_open: bool,
+}
+
+impl Gate {
+    fn new() -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        let mut gate = Self { reader, writer, is_open: false };
+        gate.open()?;
+        Ok(gate)
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        if !std::mem::replace(&mut self.is_open, true) {
+            self.writer.write_all(&[1])?;
+        }
+        Ok(())
+    }
+
+    fn shut(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.is_open, false) {
+            // The byte is there: the engine looks at the pipe, and does not read it.
+            self.reader.read_exact(&mut [0])?;
+        }
+        Ok(())
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -63,11 +106,17 @@ impl State {
     }
 
     fn hear(&self, command: &Command) {
-        if let Some(stop) = &mut *locked(&self.stop)
-            && (stop.by_any || matches!(command, Command::Stop))
-        {
-            let _ = stop.pipe.write_all(&[1]);
-        }
+        let mut requests = locked(&self.requests);
+        let Some(Requests { manner, stop, gate }) = &mut *requests else { return };
+        // An engine that is gone is seen by its end.
+        let _ = match (manner, command) {
+            (Manner::Yields, _) | (Manner::Stops, Command::Stop) | (Manner::Rests, Command::Finish) => {
+                stop.write_all(&[1])
+            }
+            (Manner::Rests, Command::Stop) => gate.shut(),
+            (Manner::Rests, Command::Resume) => gate.open(),
+            _ => Ok(()),
+        };
     }
 }
 
@@ -105,16 +154,23 @@ impl Engine {
         self.state.is_gone.load(Ordering::Acquire)
     }
 
-    /// Carries out `task`; `None` once the page is gone. It is stopped by the command to stop, or by any command.
+    /// A command that has come, if there is one.
+    fn heard(&self) -> Option<Command> {
+        self.heard.try_recv().ok()
+    }
+
+    /// Carries out `task`; `None` once the page is gone.
     fn carry_out(
         &self,
         command: &traced::Command,
         task: Task,
-        by_any: bool,
+        manner: Manner,
         watch: &mut dyn FnMut(&Progress),
     ) -> Result<Option<Answer>, WorkerError> {
         let (stopped, pipe) = std::io::pipe()?;
-        *locked(&self.state.stop) = Some(Stop { pipe, by_any });
+        let gate = Gate::new()?;
+        let may_work = gate.reader.try_clone()?;
+        *locked(&self.state.requests) = Some(Requests { manner, stop: pipe, gate });
         let start = |process| {
             let child = self.supervisor.start(process)?;
             *locked(&self.state.engine) = pidfd::open(child.pid()).ok();
@@ -123,9 +179,10 @@ impl Engine {
             }
             Ok(child)
         };
-        let answer = carry_out(start, command.clone(), task, Some(stopped.as_fd()), watch);
+        let requests = (Some(stopped.as_fd()), Some(may_work.as_fd()));
+        let answer = carry_out(start, command.clone(), task, requests.0, requests.1, watch);
         *locked(&self.state.engine) = None;
-        *locked(&self.state.stop) = None;
+        *locked(&self.state.requests) = None;
         match answer {
             _ if self.is_gone() => Ok(None),
             Ok(answer) => Ok(Some(answer)),

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Engine;
+use super::{Engine, Manner};
 use crate::explore::traced::token;
 use crate::explore::traced::{
     self, Answer, Criteria, Departure, Found, KILL, Next, Peeked, Search, Task, Verdict, WitnessStep,
@@ -87,7 +87,7 @@ impl Person<'_> {
     fn look(&mut self) -> Result<Option<Peeked>, WorkerError> {
         loop {
             let task = Task::Peek(self.done.clone());
-            match self.engine.carry_out(&self.command, task, false, &mut |_| {})? {
+            match self.engine.carry_out(&self.command, task, Manner::Stops, &mut |_| {})? {
                 None => return Ok(None),
                 Some(Answer::Peeked(peeked)) => {
                     self.name(&peeked);
@@ -276,7 +276,7 @@ impl Person<'_> {
             Search { random: 20, seed: 1, exhaustive: true, time: Some(SEARCH), ..Search::default() };
         let task = Task::Search(search, Criteria::default());
         let command = traced::Command { facts: BTreeSet::new(), ..self.command.clone() };
-        let Some(answer) = self.engine.carry_out(&command, task, true, &mut |_| {})? else {
+        let Some(answer) = self.engine.carry_out(&command, task, Manner::Yields, &mut |_| {})? else {
             return Ok(false);
         };
         let Answer::Findings(findings) = answer else { return Ok(true) };
