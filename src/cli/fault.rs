@@ -66,6 +66,11 @@ impl Fault {
         if self.hint.is_none() { self.hint(hint) } else { self }
     }
 
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
     /// Prints it on standard error and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         let (red, cyan) =

@@ -158,6 +158,12 @@ pub enum What {
         /// The new parent.
         by: Pid,
     },
+    /// It was found after its parent, a watched process, had ended, and has a new one. It began at this time at the
+    /// earliest.
+    Orphaned {
+        /// The new parent.
+        by: Pid,
+    },
     /// It is alive, but `/proc` does not show it any more.
     Hidden,
     /// The kernel recorded its exit at `since_ns`, but it is alive: its records ended there, as they do at an `execve`

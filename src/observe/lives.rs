@@ -133,11 +133,15 @@ impl Lives {
                 self.early.push(event.clone());
             }
         }
+        self.have_read();
+    }
+
+    /// All that processes which are gone have left was read: in records, or by a look at all descendants.
+    pub(super) fn have_read(&mut self) {
         self.departed.clear();
     }
 
-    /// Whether processes are gone whose last records, with forks perhaps, are to be read by the next call of
-    /// [`note`](Self::note).
+    /// Whether processes are gone that may have left others, which the next records or the next look will show.
     pub(super) fn await_records(&self) -> bool {
         !self.departed.is_empty()
     }

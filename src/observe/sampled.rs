@@ -208,7 +208,9 @@ impl Poller {
             };
             let began_ns = began_ns(&stat, since_ns, at_ns);
             let mut begin = |what| events.push(Event { at_ns: began_ns, pid, tid: pid, what });
-            begin(What::Forked { ppid: stat.ppid });
+            // The watcher has no children but the command and what it adopts.
+            let adopted = stat.ppid == self.watcher;
+            begin(if adopted { What::Orphaned { by: stat.ppid } } else { What::Forked { ppid: stat.ppid } });
             begin(What::Named { name: stat.name.clone(), exec: false });
             if timeline.by_pid(stat.ppid).is_some_and(|parent| parent.unrecorded_since_ns.is_some()) {
                 // A fork inherits the perf events of the parent, which has none left.

@@ -15,6 +15,8 @@ mod entry;
 mod error;
 mod exit;
 mod family;
+#[cfg(feature = "cli")]
+mod guarded;
 mod handle;
 mod inbox;
 mod launch;
@@ -52,6 +54,8 @@ pub(crate) use error::chain;
 pub use error::{JoinError, ResultError, StartError};
 pub use exit::{Exit, Signal};
 pub(crate) use family::Family;
+#[cfg(feature = "cli")]
+pub(crate) use guarded::{Guard, guarded};
 pub use handle::Handle;
 #[cfg(feature = "cli")]
 pub(crate) use leftovers::end_descendants;

@@ -275,6 +275,19 @@ pub fn kill_group(pgid: Pid, signal: i32) -> io::Result<()> {
     }
 }
 
+/// Ends this process by the default action of `signal`, as a parent expects it that waits for it. No core is dumped.
+pub fn die_of(signal: i32) -> ! {
+    let _ = nix::sys::resource::setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+    // SAFETY: the default action runs no handler, and the calls take integers. A signal whose default is to be ignored
+    // does not end the process, and the last call does.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+        libc::_exit(128 + signal)
+    }
+}
+
 /// Whether a process with this PID exists, zombies included.
 pub fn process_exists(pid: Pid) -> bool {
     // SAFETY: takes two integers; signal 0 is never delivered.

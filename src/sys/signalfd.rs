@@ -12,6 +12,20 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 const CAUGHT: [Signal; 6] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
 
+/// Signals that end no process, stop or continue it, or cannot be caught.
+const HARMLESS: [Signal; 10] = [
+    Signal::SIGKILL,
+    Signal::SIGSTOP,
+    Signal::SIGTSTP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+    Signal::SIGCONT,
+    Signal::SIGCHLD,
+    Signal::SIGWINCH,
+    Signal::SIGURG,
+    Signal::SIGPIPE,
+];
+
 /// A signal that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Came {
@@ -21,7 +35,7 @@ pub struct Came {
     pub from_terminal: bool,
 }
 
-/// Blocks SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, and SIGUSR2 while it is alive, and reads them.
+/// Blocks signals while it is alive, and reads them.
 #[derive(Debug)]
 pub struct Signals {
     fd: SignalFd,
@@ -29,7 +43,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Blocks the signals. SIGINT, SIGHUP and SIGQUIT stay as they are if they are ignored, because `nohup`, or a shell
+    /// Blocks SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, and SIGUSR2. SIGINT, SIGHUP and SIGQUIT stay as they are if they are ignored, because `nohup`, or a shell
     /// that runs this program in the background, wants it to survive them.
     ///
     /// # Errors
@@ -39,11 +53,27 @@ impl Signals {
             matches!(signal, Signal::SIGINT | Signal::SIGHUP | Signal::SIGQUIT)
                 && is_ignored(*signal as libc::c_int)
         };
-        let set: SigSet = CAUGHT.into_iter().filter(|signal| !is_to_survive(signal)).collect();
+        Self::block(CAUGHT.into_iter().filter(|signal| !is_to_survive(signal)).collect())
+    }
+
+    /// Blocks every signal that would end this process, except the real-time signals.
+    ///
+    /// # Errors
+    /// `EMFILE` when no descriptor is left.
+    pub fn catch_all() -> io::Result<Self> {
+        Self::block(Signal::iterator().filter(|signal| !HARMLESS.contains(signal)).collect())
+    }
+
+    fn block(set: SigSet) -> io::Result<Self> {
         let mut before = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))?;
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         Ok(Self { fd, before })
+    }
+
+    /// Unblocks the signals; those that are pending act on this process.
+    pub fn release(self) {
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
 
     /// The signals that arrived since the last call.

@@ -9,7 +9,7 @@ use super::failure;
 use crate::cli::fault::Fault;
 use crate::observe::timeline::{News, NewsKind, Process, SentSignal, Timeline};
 use crate::observe::watch::{Subject, Watch, origin_ns};
-use crate::process::Signal;
+use crate::process::{Guard, Signal};
 use crate::report::watch::build::resolution;
 use crate::report::watch::deadlock::circle;
 use crate::report::watch::numbers::{between, short};
@@ -17,7 +17,12 @@ use crate::sys::signalfd::Signals;
 
 /// Follows the watch to its end. Signals are forwarded to the command, except those of the terminal; if there is no
 /// command, or it has ended, a signal ends the watch only.
-pub(super) fn follow(watch: &mut Watch, signals: &Signals, tell: bool) -> Result<(), Fault> {
+pub(super) fn follow(
+    watch: &mut Watch,
+    signals: &Signals,
+    guard: Option<Guard>,
+    tell: bool,
+) -> Result<(), Fault> {
     const STEP: Duration = Duration::from_millis(100);
     let mut told = Told::default();
     if tell {
@@ -28,6 +33,9 @@ pub(super) fn follow(watch: &mut Watch, signals: &Signals, tell: bool) -> Result
     }
     while !watch.is_over() {
         let readable = watch.step(&[signals.as_fd()], STEP).map_err(|error| failure::system(&error))?;
+        if let Some(guard) = guard.filter(|guard| guard.is_gone()) {
+            guard.follow_into_death();
+        }
         if readable.first() == Some(&true) && !pass_on(watch, signals) {
             break;
         }
@@ -153,11 +161,12 @@ fn line(kind: NewsKind, process: &Process, timeline: &Timeline) -> Option<String
             format!("{pid} {name} was already running, child of {}", process.ppid)
         }
         NewsKind::Started => {
-            format!("{pid} started by {}", process.orphan.map_or(process.ppid, |orphan| orphan.old))
+            let by = process.orphan.map_or(process.ppid.to_string(), |orphan| orphan.old_in_words());
+            format!("{pid} started by {by}")
         }
         NewsKind::Exec => format!("{pid} is now {name}"),
         NewsKind::Adopted => {
-            let old = process.orphan.map_or(Pid::UNKNOWN, |orphan| orphan.old);
+            let old = process.orphan.map_or_else(String::new, |orphan| orphan.old_in_words());
             format!("{pid} {name} lost its parent {old} and was adopted by {}", process.ppid)
         }
         NewsKind::Stopped => format!("{pid} {name} stopped"),

@@ -13,7 +13,7 @@ use super::failure;
 use super::lines::Told;
 use crate::cli::fault::Fault;
 use crate::observe::watch::{Subject, Watch, origin_ns};
-use crate::process::Signal;
+use crate::process::{Guard, Signal};
 use crate::report::live::{Action, Frame, Key, Output, View, draw};
 use crate::report::watch::build::resolution;
 use crate::report::watch::deadlock::circle;
@@ -38,14 +38,16 @@ pub(super) fn follow(
     watch: &mut Watch,
     signals: &Signals,
     command: Option<File>,
+    guard: Option<Guard>,
     title: &str,
     threads: bool,
 ) -> Result<(), Fault> {
-    let guard = TerminalGuard::new();
+    let terminal_guard = TerminalGuard::new();
     let mut screen = ratatui::try_init().map_err(|error| failure::system(&error))?;
     let mut live = Live {
         own_terminal: command.is_some(),
         command,
+        guard,
         output: Output::default(),
         view: View::with_threads(threads),
         told: Told::default(),
@@ -55,7 +57,7 @@ pub(super) fn follow(
     };
     let shown = live.show(watch, signals, &mut screen, title);
     ratatui::restore();
-    drop(guard);
+    drop(terminal_guard);
     let goes_on = shown.map_err(|error| failure::system(&error))?;
     // If the terminal is gone, there is nowhere to print, but files are still written.
     let printed = live.print_output(0);
@@ -70,6 +72,7 @@ pub(super) fn follow(
 struct Live {
     /// Our end of the command's terminal.
     command: Option<File>,
+    guard: Option<Guard>,
     /// The command has one; its output stays after it has closed it.
     own_terminal: bool,
     output: Output,
@@ -263,6 +266,11 @@ impl Live {
         fds.extend(also);
         fds.extend(self.command.as_ref().map(File::as_fd));
         watch.step(&fds, REDRAW)?;
+        if let Some(guard) = self.guard.filter(|guard| guard.is_gone()) {
+            // The shell has the terminal already.
+            ratatui::restore();
+            guard.follow_into_death();
+        }
         self.read_output();
         Ok(())
     }

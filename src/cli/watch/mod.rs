@@ -19,8 +19,7 @@ use super::files::Output;
 use crate::cli::fault::Fault;
 use crate::observe::tier::Tier;
 use crate::observe::watch::{Observed, Settings, Start, Watch, begin};
-use crate::process::HeldCommand;
-use crate::process::{Exit, Signal};
+use crate::process::{Exit, Guard, HeldCommand, Signal, guarded};
 use crate::report::watch::build::report;
 use crate::report::watch::model::WatchReport;
 use crate::report::watch::policy::Policy;
@@ -137,13 +136,21 @@ impl WatchArgs {
 
 /// Runs the verb; the exit code is the command's own.
 pub(crate) fn run(args: &WatchArgs) -> ExitCode {
-    match watch(args) {
-        Ok(code) => code,
-        Err(fault) => fault.report(),
+    let work = |guard| {
+        watch(args, guard).unwrap_or_else(|fault| {
+            fault.report();
+            fault.code()
+        })
+    };
+    // A process that runs already is not ended with the watch.
+    let code = if args.pid.is_some() { Ok(work(None)) } else { guarded(|guard| work(Some(guard))) };
+    match code {
+        Ok(code) => code.into(),
+        Err(error) => failure::system(&error).report(),
     }
 }
 
-fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
+fn watch(args: &WatchArgs, guard: Option<Guard>) -> Result<u8, Fault> {
     let files = [("--export", &args.export), ("--html", &args.html), ("--svg", &args.svg)];
     for (place, (option, file)) in files.iter().enumerate() {
         let same = |(_, other): &&(&str, &Option<PathBuf>)| file.is_some() && other == file;
@@ -179,9 +186,9 @@ fn watch(args: &WatchArgs) -> Result<ExitCode, Fault> {
         watch.hear(notes);
     }
     if live {
-        live::follow(&mut watch, &signals, terminal, &title(args), args.threads)?;
+        live::follow(&mut watch, &signals, terminal, guard, &title(args), args.threads)?;
     } else {
-        lines::follow(&mut watch, &signals, !json)?;
+        lines::follow(&mut watch, &signals, guard, !json)?;
     }
 
     let command = (!args.command.is_empty())
@@ -307,13 +314,11 @@ fn terminal_width() -> Option<u16> {
 }
 
 /// As in a shell: the command's own code, or 128 plus the signal's number.
-fn exit_code(watch: &Watch) -> ExitCode {
+fn exit_code(watch: &Watch) -> u8 {
     match watch.exit() {
-        Some(Exit::Code(code)) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
-        Some(Exit::Signal { signal: Signal(number), .. }) => {
-            ExitCode::from(u8::try_from(128 + number).unwrap_or(255))
-        }
-        Some(Exit::Stolen) => ExitCode::FAILURE,
-        None => ExitCode::SUCCESS,
+        Some(Exit::Code(code)) => u8::try_from(code).unwrap_or(1),
+        Some(Exit::Signal { signal: Signal(number), .. }) => u8::try_from(128 + number).unwrap_or(255),
+        Some(Exit::Stolen) => 1,
+        None => 0,
     }
 }

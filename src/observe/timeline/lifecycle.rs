@@ -28,6 +28,11 @@ impl Timeline {
                     self.add_process(Process { pgid, session, ..child });
                 }
             }
+            What::Orphaned { by } => {
+                let mut process = Process::new(pid, *by, String::new(), at_ns, State::Ready);
+                process.orphan = Some(Orphan { at_ns, old: Pid::UNKNOWN, new: Some(*by) });
+                self.add_process(process);
+            }
             What::Rooted { ppid, before_exec } => {
                 let mut process = Process::new(pid, *ppid, String::new(), at_ns, State::Ready);
                 process.held = true;

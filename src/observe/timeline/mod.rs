@@ -16,7 +16,7 @@ mod switching;
 mod thread;
 
 pub use machine::{Folded, Limits, News, NewsKind, Records, SentSignal, Timeline, Wake};
-pub use process::{Orphan, Process, Reaping};
+pub use process::{Orphan, Process, Reaping, old_in_words};
 pub use spans::{Span, Spans};
 pub use sums::{Check, Sums, WaitSum};
 pub use thread::Thread;

@@ -13,10 +13,22 @@ use crate::sys::procfs::stat::SchedStat;
 pub struct Orphan {
     /// When its parent ended.
     pub at_ns: u64,
-    /// That parent.
+    /// That parent; [`Pid::UNKNOWN`] if the process was found after it had ended.
     pub old: Pid,
     /// The process that adopted it, once that is known.
     pub new: Option<Pid>,
+}
+
+impl Orphan {
+    /// The lost parent, as a word of a sentence.
+    pub fn old_in_words(&self) -> String {
+        old_in_words(self.old)
+    }
+}
+
+/// The lost parent of an orphan, as a word of a sentence.
+pub fn old_in_words(old: Pid) -> String {
+    if old == Pid::UNKNOWN { "an unseen process".to_owned() } else { old.to_string() }
 }
 
 /// When a zombie was reaped, as far as known.

@@ -84,9 +84,8 @@ impl Watch {
         let due_ns = self.poller.due_ns().min(self.descriptors_due_ns.unwrap_or(u64::MAX));
         let look = Duration::from_nanos(due_ns.saturating_sub(now_ns));
         let idle = match self.recorder {
+            _ if self.awaits_last_records() => Duration::ZERO,
             None => look,
-            // The last process is gone, and its last records show whether it has left others.
-            Some(_) if self.lives.await_records() && self.lives.pids().next().is_none() => Duration::ZERO,
             Some(_) => self.pace.sleep(now_ns, self.exits.is_some()).min(look),
         };
         let mut fds = also.to_vec();
@@ -130,13 +129,22 @@ impl Watch {
                 self.sampler.round(&self.timeline, self.watcher, &mut self.pending);
             }
         }
-        if now_ns >= self.poller.due_ns() {
+        let last_look = self.recorder.is_none() && self.awaits_last_records();
+        if last_look || now_ns >= self.poller.due_ns() {
             let first_new = self.pending.len();
             self.poller.look(&self.timeline, &mut self.pending);
             for event in &self.pending[first_new..] {
-                if matches!(event.what, What::Forked { ppid } if ppid != event.pid) {
+                let is_new = match event.what {
+                    What::Forked { ppid } => ppid != event.pid,
+                    What::Orphaned { .. } => true,
+                    _ => false,
+                };
+                if is_new {
                     self.lives.follow(event.pid);
                 }
+            }
+            if self.recorder.is_none() {
+                self.lives.have_read();
             }
         }
         if let Some(heard) = &mut self.heard {
@@ -234,18 +242,25 @@ impl Watch {
     /// Whether no process is left to watch: the command or process has ended, and of its descendants only daemons, in
     /// sessions of their own, are alive.
     pub fn is_over(&self) -> bool {
-        let root_ended = match &self.subject {
-            Subject::Command(_) => self.exit.is_some(),
-            Subject::Pid(_) => !self.lives.follows(self.root),
-        };
-        let unread = self.recorder.is_some() && self.lives.await_records();
-        root_ended
-            && !unread
+        self.root_has_ended()
+            && !self.lives.await_records()
             && self.lives.pids().all(|pid| match stat::of_process(pid) {
                 Some(stat) => self.is_daemon(&stat),
                 // A process that /proc hides is not known to be a daemon.
                 None => !process_exists(pid),
             })
+    }
+
+    fn root_has_ended(&self) -> bool {
+        match &self.subject {
+            Subject::Command(_) => self.exit.is_some(),
+            Subject::Pid(_) => !self.lives.follows(self.root),
+        }
+    }
+
+    /// Whether the watch may be over, except that a process which is gone may have left others.
+    fn awaits_last_records(&self) -> bool {
+        self.root_has_ended() && self.lives.await_records()
     }
 
     fn is_daemon(&self, stat: &stat::Stat) -> bool {

@@ -11,7 +11,7 @@ pub(super) fn life(process: &Process, timeline: &Timeline, now_ns: u64) -> Vec<S
     let sums = process.sums_at(now_ns);
     let mut lines = Vec::new();
     lines.push(process.command.clone().unwrap_or_else(|| process.name.clone()));
-    let parent = process.orphan.map_or(process.ppid, |orphan| orphan.old);
+    let parent = process.orphan.map_or(process.ppid.to_string(), |orphan| orphan.old_in_words());
     let began = if process.found { "was there at" } else { "started at" };
     let mut life = format!("{began} {} by {parent}", since(process.started_ns));
     for (at_ns, name) in process.execs.iter().rev().take(3).rev() {
@@ -22,7 +22,7 @@ pub(super) fn life(process: &Process, timeline: &Timeline, now_ns: u64) -> Vec<S
         let new = orphan.new.map_or("not seen yet".to_owned(), |new| new.to_string());
         lines.push(format!(
             "orphan: lost its parent {} at {}, new parent {new}",
-            orphan.old,
+            orphan.old_in_words(),
             since(orphan.at_ns)
         ));
     }

@@ -249,7 +249,7 @@ pub struct ExecReport {
 pub struct OrphanReport {
     /// When.
     pub at_ns: u64,
-    /// The parent that ended.
+    /// The parent that ended; 0 if the process was found after that (sampled tier).
     pub old_parent: Pid,
     /// The process that adopted it.
     pub new_parent: Option<Pid>,

@@ -155,14 +155,14 @@ fn life(process: &Process, origin_ns: u64, records: &mut Vec<Record>) {
         records.push(record);
     };
     if !process.found {
-        let parent = process.orphan.map_or(process.ppid, |orphan| orphan.old);
+        let parent = process.orphan.map_or(process.ppid.to_string(), |orphan| orphan.old_in_words());
         instant(format!("new: started by {parent}"), process.started_ns);
     }
     for (at_ns, name) in &process.execs {
         instant(format!("exec {name}"), *at_ns);
     }
     if let Some(orphan) = process.orphan {
-        instant(format!("orphan: lost its parent {}", orphan.old), orphan.at_ns);
+        instant(format!("orphan: lost its parent {}", orphan.old_in_words()), orphan.at_ns);
     }
     if let Some(ended_ns) = process.ended_ns {
         let how = process.exit.map_or("ended".to_owned(), |exit| exit.to_string());

@@ -7,6 +7,7 @@ use super::model::{ProcessReport, WatchReport};
 use super::numbers::short;
 use super::table;
 use crate::observe::tier::Tier;
+use crate::observe::timeline::old_in_words;
 use crate::sys::pid::Pid;
 use crate::sys::procfs::text::printable;
 
@@ -105,7 +106,7 @@ fn footing(report: &WatchReport) -> String {
             let _ = writeln!(
                 text,
                 "orphan: {pid} {name} lost its parent {} at {at}; {adopted}",
-                orphan.old_parent
+                old_in_words(orphan.old_parent)
             );
         }
     }

@@ -9,6 +9,7 @@ mod truth;
 mod views;
 
 use crate::common::id_of;
+use proclab::sys::pid::Pid;
 use proclab::sys::procfs::tree;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -30,6 +31,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_hundred_short_children_are_all_there", a_hundred_short_children),
         test("a_child_that_lives_no_millisecond_has_its_exit_status", exits_of_short_children),
         test("a_sleeper_is_blocked_on_a_timer", a_sleeper_is_blocked_on_a_timer),
+        test("samples_follow_what_a_short_lived_parent_leaves", a_late_orphan),
         test("an_orphan_is_told_with_its_old_and_its_new_parent", an_orphan),
         test("a_zombie_lasts_until_it_is_reaped", a_zombie),
         test("a_line_tells_an_end_when_it_was_and_the_reaping_later", a_zombies_lines),
@@ -49,6 +51,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("an_error_that_nobody_can_be_told_is_no_panic", nowhere_to_tell),
         test("a_starter_that_ignores_sigchld_gets_an_end_and_its_command_the_same", sigchld_ignored),
         test("a_terminal_that_is_closed_ends_the_view_and_its_command", a_closed_terminal),
+        test("a_kill_of_the_watch_leaves_nothing_of_its_command", a_kill),
         test("a_fatal_signal_leaves_the_terminal_as_it_was", a_fatal_signal),
         test("a_name_that_commands_a_terminal_is_shown_harmless", a_hostile_name),
         test("the_picture_is_whole_and_explains_its_words", the_picture),
@@ -231,6 +234,18 @@ fn an_orphan() -> Outcome {
     check(orphan["orphan"]["old_parent"] == named(&report, "true")?["pid"], orphan)?;
     check(&orphan["orphan"]["new_parent"] == watcher && &orphan["reaped_by"] == watcher, orphan)?;
     check(orphan["exit"] == 0, orphan)
+}
+
+fn a_late_orphan() -> Outcome {
+    for _ in 0..5 {
+        // The shell has ended before the first look, or nearly.
+        let report = report(&["--tier", "sampled"], "sleep 0.1 & exit 0")?;
+        let orphan = named(&report, "sleep")?;
+        check(orphan["state"] == "reaped" && orphan["exit"] == 0, orphan)?;
+        let watcher = &processes(&report)[0]["ppid"];
+        check(&orphan["orphan"]["new_parent"] == watcher, orphan)?;
+    }
+    Ok(())
 }
 
 fn a_zombie() -> Outcome {
@@ -459,10 +474,15 @@ fn live_view(args: &[&str]) -> Result<(std::process::Child, std::fs::File, std::
     Ok((watch, ours, theirs))
 }
 
+/// The watched command: a child of the process that watches, which is a child of its guard.
+fn command_of(watch: &std::process::Child) -> Option<Pid> {
+    let child = |parent: Pid| tree::all().ok()?.into_iter().find(|one| one.ppid == parent);
+    Some(child(child(id_of(watch))?.pid)?.pid)
+}
+
 fn a_closed_terminal() -> Outcome {
     let (mut watch, ours, theirs) = live_view(&["sleep", "61.25"])?;
-    let command = tree::all()?.into_iter().find(|one| one.ppid == id_of(&watch));
-    let command = command.ok_or("the view has no command")?.pid;
+    let command = command_of(&watch).ok_or("the view has no command")?;
     drop((ours, theirs));
     wait(&mut watch)?;
     // The signal is on its way when the view is over.
@@ -470,16 +490,39 @@ fn a_closed_terminal() -> Outcome {
     Ok(())
 }
 
+fn a_kill() -> Outcome {
+    use nix::sys::signal::Signal::SIGKILL;
+    // A daemon in a session of its own, an orphan, and the command itself.
+    let script = "(setsid sleep 61.75 &); (sleep 61.75 &); echo up; exec sleep 61.75";
+    for kills_guard in [true, false] {
+        let mut watch = proclab(&["--no-tui", "--", "sh", "-c", script])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut up = [0; 3];
+        std::io::Read::read_exact(watch.stdout.as_mut().expect("it is piped"), &mut up)?;
+        let guard = id_of(&watch);
+        let below = || tree::with_descendants(guard);
+        crate::common::until("all three run", || below().len() >= 5);
+        let all = below();
+        let watcher = tree::all()?.into_iter().find(|one| one.ppid == guard).ok_or("no process watches")?;
+        crate::common::kill(if kills_guard { guard } else { watcher.pid }, SIGKILL);
+        check(wait(&mut watch)?.is_none(), "a killed watch has an exit code")?;
+        crate::common::until("nothing of the command is left", || {
+            all.iter().all(|pid| !crate::common::lives(*pid))
+        });
+    }
+    Ok(())
+}
+
 fn a_fatal_signal() -> Outcome {
     use nix::sys::termios::{LocalFlags, tcgetattr};
     let (mut watch, _ours, theirs) = live_view(&["sleep", "61.5"])?;
     check(!tcgetattr(&theirs)?.local_flags.contains(LocalFlags::ICANON), "the view is not in raw mode")?;
-    let command = tree::all()?.into_iter().find(|one| one.ppid == id_of(&watch));
+    let command = command_of(&watch).ok_or("the view has no command")?;
     crate::common::kill(id_of(&watch), nix::sys::signal::Signal::SIGALRM);
     check(wait(&mut watch)?.is_none(), "the signal did not end it")?;
-    if let Some(command) = command {
-        crate::common::kill(command.pid, nix::sys::signal::Signal::SIGKILL);
-    }
+    crate::common::until("the command ends with the watch", || !crate::common::lives(command));
     check(tcgetattr(&theirs)?.local_flags.contains(LocalFlags::ICANON), "the terminal was left raw")
 }
 
