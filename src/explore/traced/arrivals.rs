@@ -71,7 +71,7 @@ impl Machine {
     fn handle(&mut self, process: usize, signal: i32) -> Done {
         let tid = self.world.tid(process);
         let Some(sent) = self.world.tasks[process].on_the_way.remove(&signal) else { return Ok(()) };
-        if Masks::of(tid).disposition(signal) == Disposition::Blocked {
+        if self.world.masks(process).disposition(signal) == Disposition::Blocked {
             // The call in which it sleeps blocks the signal.
             stops::send(tid, signal);
             return Ok(());

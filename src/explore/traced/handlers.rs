@@ -8,7 +8,7 @@
 use nix::libc;
 
 use super::machine::{Done, Machine, failed};
-use super::signals::{Disposition, Masks};
+use super::signals::Disposition;
 use super::waiting::Came;
 use super::world::World;
 use crate::sys::procfs::maps;
@@ -136,7 +136,7 @@ impl World {
 
     /// Whether a handler could run now: some caught signal is not blocked, and another process could send it.
     fn may_be_interrupted(&self, task: usize) -> bool {
-        !self.is_alone(task) && Masks::of(self.tid(task)).lets_a_handler_run()
+        !self.is_alone(task) && self.masks(task).lets_a_handler_run()
     }
 }
 
@@ -162,7 +162,7 @@ impl Machine {
 
     fn handler_begins(&mut self, index: usize, signal: i32) -> Done {
         let tid = self.world.tid(index);
-        if Masks::of(tid).disposition(signal) != Disposition::Caught {
+        if self.world.masks(index).disposition(signal) != Disposition::Caught {
             return Ok(());
         }
         if let Some(running) = &self.world.tasks[index].handler {

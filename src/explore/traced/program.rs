@@ -110,7 +110,19 @@ pub(super) fn inodes(streams: &[OwnedFd; 2]) -> io::Result<[(u64, u64); 2]> {
 pub(super) fn hide_chance(tid: Pid, name: &str) -> io::Result<()> {
     const WORD: u64 = 8;
     const MOST: usize = 1 << 20;
-    let word = |address| memory::array::<8>(tid, address).map(u64::from_ne_bytes);
+    /// Pieces that end where a page ends, because the next may not be mapped.
+    const PIECE: u64 = 2048;
+    let (mut begin, mut piece) = (0, Vec::new());
+    let mut word = |address: u64| {
+        if address < begin || address + WORD > begin + piece.len() as u64 {
+            begin = address;
+            piece = memory::read(tid, address, (PIECE - address % PIECE) as usize)?;
+        }
+        let bytes = piece.get((address - begin) as usize..).and_then(<[u8]>::first_chunk);
+        bytes
+            .map(|bytes| u64::from_ne_bytes(*bytes))
+            .ok_or_else(|| io::Error::from(nix::errno::Errno::EFAULT))
+    };
     let mut at = Registers::of(tid)?.stack();
     // The stack begins with argc, argv, NULL, envp, NULL, and pairs of words up to AT_NULL.
     at += WORD * (word(at)? + 2);

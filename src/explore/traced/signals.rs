@@ -19,6 +19,7 @@ use super::plan::{Act, Plan};
 use super::world::{State, Task, World};
 use crate::explore::step::Access::{self, Add, Await, Read, Write};
 use crate::sys::pid::Pid;
+use crate::sys::ptrace::stops;
 use crate::sys::ptrace::stops::SignalInfo;
 use crate::sys::signal::signal_name;
 
@@ -115,7 +116,8 @@ pub(super) struct Masks {
 impl Masks {
     pub(super) fn of(tid: Pid) -> Self {
         let mut masks = Self::default();
-        for line in std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default().lines() {
+        for line in crate::sys::procfs::short_text(format!("/proc/{tid}/status")).unwrap_or_default().lines()
+        {
             let Some((key, value)) = line.split_once(':') else { continue };
             let value = || u64::from_str_radix(value.trim(), 16).unwrap_or(0);
             match key {
@@ -151,6 +153,20 @@ impl Masks {
 }
 
 impl World {
+    /// The signal masks of a task, which do not change while it is stopped. Signals may become pending meanwhile.
+    pub(super) fn masks(&self, task: usize) -> Masks {
+        let tid = self.tid(task);
+        if self.threads(self.task(task).process).nth(1).is_some() {
+            // Another thread may change the handlers.
+            return Masks::of(tid);
+        }
+        let turn = stops::turn(tid);
+        let known = self.task(task).masks.get().filter(|(since, _)| *since == turn);
+        let (_, masks) = known.unwrap_or_else(|| (turn, Masks::of(tid)));
+        self.task(task).masks.set(Some((turn, masks)));
+        masks
+    }
+
     /// Whether signals are decisions in this search.
     pub(super) fn decides_signals(&self) -> bool {
         self.learned.contains(DECIDED)
@@ -228,7 +244,7 @@ impl World {
         if !is_met || self.is_alone(task) && !is_fork {
             return plan;
         }
-        let masks = Masks::of(self.tid(task));
+        let masks = self.masks(task);
         if masks.caught == 0 && !calls::changes_handling(number) {
             return plan;
         }
@@ -312,7 +328,7 @@ impl World {
             || calls::changes_state(number)
                 && self.learned.contains(&handlers_call(&self.process(task).name));
         let sleeps = calls::is_sleep(number);
-        let is_found = || (is_met || sleeps) && Masks::of(self.tid(task)).lets_a_handler_run();
+        let is_found = || (is_met || sleeps) && self.masks(task).lets_a_handler_run();
         if !is_seen && !is_found() {
             return plan;
         }
@@ -333,7 +349,7 @@ impl World {
 
     /// Sends a signal to the process `target`; returns whether the kernel must send it.
     pub(super) fn send(&mut self, sender: usize, target: usize, signal: i32, to_thread: bool) -> bool {
-        let masks = Masks::of(self.tid(target));
+        let masks = self.masks(target);
         let disposition = masks.disposition(signal);
         if disposition == Disposition::JobControl {
             self.note("a signal that stops a process, or lets it go on");
@@ -369,7 +385,7 @@ impl World {
         if !self.task(process).is_alive() {
             return;
         }
-        let masks = Masks::of(self.tid(process));
+        let masks = self.masks(process);
         let bit = 1_u64 << (libc::SIGCHLD - 1);
         if masks.caught & bit == 0 {
             return;
@@ -382,7 +398,7 @@ impl World {
     /// The accesses of an arrival: those of the end of the process, if the signal ends it.
     pub(super) fn arriving(&mut self, process: usize, signal: i32) -> Plan {
         let plan = Plan::of(signals_of(&self.task(process).name), Await);
-        if Masks::of(self.tid(process)).disposition(signal) != Disposition::Fatal {
+        if self.masks(process).disposition(signal) != Disposition::Fatal {
             return plan;
         }
         let end = calls::ending(self, process);

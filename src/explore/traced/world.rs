@@ -1,6 +1,7 @@
 //! The state of one execution: its processes, where they wait, and what they share.
 
 use crate::sys::pid::Pid;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use super::noise::NoiseRules;
 use super::objects::{Objects, Opened};
 use super::plan::Plan;
 use super::shared::{Map, WrittenMap};
-use super::signals::OnTheWay;
+use super::signals::{Masks, OnTheWay};
 use super::stamps::Times;
 use crate::explore::step::{Label, Step, Touch};
 use crate::sys::ptrace::namespace::Numbers;
@@ -118,6 +119,8 @@ pub(super) struct Task {
     pub(super) enters_at: u64,
     /// Of the process: descriptors of files and devices that are not the program's own.
     pub(super) elsewhere: HashMap<i32, Opened>,
+    /// Its signal masks, as they were in this turn of the task.
+    pub(super) masks: Cell<Option<(u64, Masks)>>,
     /// Signals to deliver when it continues.
     pub(super) signals: Vec<i32>,
     /// Of the process: signals that have been sent and not arrived.

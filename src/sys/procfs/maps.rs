@@ -33,7 +33,8 @@ impl Mapping {
 
 /// The mappings of a process, in order of their addresses; none if this process may not inspect it.
 pub fn of(pid: Pid) -> Vec<Mapping> {
-    let mut text = String::new();
+    // A process has dozens of mappings, of about 100 bytes each; the kernel prints a page at a time.
+    let mut text = String::with_capacity(8 << 10);
     let file = std::fs::File::open(format!("/proc/{pid}/maps"));
     let _ = file.and_then(|file| file.take(MOST).read_to_string(&mut text));
     text.lines().filter_map(parse).collect()

@@ -47,7 +47,7 @@ const PF_EXITING: u32 = 0x4;
 
 /// Reads the stat of a process.
 pub fn of_process(pid: Pid) -> Option<Stat> {
-    parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+    parse(super::short_bytes(format!("/proc/{pid}/stat")).ok()?.as_slice())
 }
 
 /// Whether the main thread of a process exists, is not a zombie, and is not exiting.
@@ -57,7 +57,7 @@ pub fn is_alive(pid: Pid) -> bool {
 
 /// Reads the stat of a thread.
 pub fn of_thread(pid: Pid, tid: Pid) -> Option<Stat> {
-    parse(&std::fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?)
+    parse(super::short_bytes(format!("/proc/{pid}/task/{tid}/stat")).ok()?.as_slice())
 }
 
 fn parse(bytes: &[u8]) -> Option<Stat> {

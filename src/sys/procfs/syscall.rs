@@ -16,7 +16,7 @@ pub struct InCall {
 /// The system call in which a thread is blocked; `None` while it runs, when it is gone, or when this process may not
 /// inspect it (see `ptrace(2)`).
 pub fn current(pid: Pid, tid: Pid) -> Option<InCall> {
-    parse(&std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?)
+    parse(&super::short_text(format!("/proc/{pid}/task/{tid}/syscall")).ok()?)
 }
 
 /// Parses `running`, `-1 SP PC` outside any call, or `NUMBER ARG×6 SP PC`.

@@ -5,6 +5,8 @@
 #![expect(unsafe_code, reason = "nix's waitpid loses stops by real-time signals")]
 
 use crate::sys::pid::Pid;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
@@ -103,7 +105,23 @@ pub fn listen(tid: Pid) -> io::Result<()> {
     request(libc::PTRACE_LISTEN, tid, 0)
 }
 
+thread_local! {
+    /// How often each task has stopped or been resumed.
+    static TURNS: RefCell<HashMap<Pid, u64>> = RefCell::default();
+}
+
+/// A number that is another after each stop of the task and each time that it is resumed. What the kernel tells of the task
+/// alone, such as its signal mask, stays as it is meanwhile.
+pub fn turn(tid: Pid) -> u64 {
+    TURNS.with_borrow(|turns| turns.get(&tid).copied().unwrap_or(0))
+}
+
+fn next_turn(tid: Pid) {
+    TURNS.with_borrow_mut(|turns| *turns.entry(tid).or_insert(0) += 1);
+}
+
 fn request(request: libc::c_uint, tid: Pid, signal: i32) -> io::Result<()> {
+    next_turn(tid);
     // SAFETY: these requests take no address; the last argument is an integer.
     let result =
         unsafe { libc::ptrace(request, tid.as_raw(), std::ptr::null_mut::<libc::c_void>(), signal as usize) };
@@ -203,6 +221,7 @@ pub fn next(block: bool) -> io::Result<Option<(Pid, Stop)>> {
         -1 => Err(io::Error::last_os_error()),
         tid => {
             let tid = Pid::from_raw(tid);
+            next_turn(tid);
             Ok(Some((tid, decode(tid, status))))
         }
     }

@@ -38,7 +38,7 @@ fn flock(world: &mut World, task: usize) -> Plan {
             // A description that holds the lock already only changes its kind.
             let path = format!("/proc/{}/fd/{fd}", world.tid(task));
             let info = format!("/proc/{}/fdinfo/{fd}", world.tid(task));
-            let held = std::fs::read_to_string(info).unwrap_or_default();
+            let held = crate::sys::procfs::short_text(info).unwrap_or_default();
             let holds = held.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"));
             let ready = if holds { others(world, task, fd, "FLOCK") == 0 } else { would_lock(&path, kind) };
             let access = if kind == libc::LOCK_SH { Read } else { Acquire };

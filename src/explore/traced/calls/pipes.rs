@@ -37,7 +37,7 @@ pub(super) fn poll(world: &World, task: usize, fd: i32, events: i16) -> bool {
 
 /// The flags of the open file description, and `O_CLOEXEC` of the descriptor.
 pub(super) fn flags(world: &World, task: usize, fd: i32) -> Option<i32> {
-    let info = std::fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", world.tid(task))).ok()?;
+    let info = crate::sys::procfs::short_text(format!("/proc/{}/fdinfo/{fd}", world.tid(task))).ok()?;
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
     i32::from_str_radix(flags.trim(), 8).ok()
 }

@@ -24,7 +24,7 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_rt_sigreturn, "handler", &[], |_, _| Plan::invisible()),
     row(libc::SYS_rt_sigaction, "sigaction", &[Signal], action),
     row(arch::PAUSE, "pause", &[], |world, task| {
-        let blocked = Masks::of(world.tid(task)).blocked;
+        let blocked = world.masks(task).blocked;
         for_signal(world, task, blocked)
     }),
     row(libc::SYS_rt_sigsuspend, "sigsuspend", &[], |world, task| {

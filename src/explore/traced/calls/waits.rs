@@ -102,7 +102,8 @@ fn touched(world: &mut World, task: usize, fd: i32, access: Access, plan: Plan) 
 
 /// The descriptors that an epoll instance watches, by the numbers with which they were added.
 fn watched_by(world: &World, task: usize, fd: i32) -> Vec<i32> {
-    let info = std::fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", world.tid(task))).unwrap_or_default();
+    let info =
+        crate::sys::procfs::short_text(format!("/proc/{}/fdinfo/{fd}", world.tid(task))).unwrap_or_default();
     let watched = info.lines().filter_map(|line| line.strip_prefix("tfd:"));
     watched.filter_map(|line| line.split_ascii_whitespace().next()?.parse().ok()).collect()
 }

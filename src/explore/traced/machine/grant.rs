@@ -4,7 +4,7 @@ use super::{Done, Machine, failed};
 use crate::explore::step::{Effect, Observation, Seen};
 use crate::explore::traced::plan::Act;
 use crate::explore::traced::waiting::Came;
-use crate::explore::traced::world::State;
+use crate::explore::traced::world::{State, Task};
 use crate::explore::traced::{calls, words};
 use crate::sys::ptrace::arch::{ABSENT, Registers};
 use crate::sys::ptrace::stops::{self, Stop};
@@ -74,7 +74,7 @@ impl Machine {
         let was_interrupted = std::mem::take(&mut self.world.tasks[index].was_interrupted);
         if let Some(plan) = self.world.tasks[index].entered.take() {
             self.world.tasks[index].plan = Some(plan);
-            self.settle()?;
+            self.settle_between_calls(index)?;
             effect.seen = format!("enters {}", row.map_or("", |row| row.name)).into();
             effect.between_calls = true;
             return Ok(effect);
@@ -135,22 +135,51 @@ impl Machine {
                 self.advance(index)?;
             }
         }
-        self.settle()?;
+        if is_held && self.created.is_empty() && self.world.tasks[index].is_alive() {
+            self.settle_between_calls(index)?;
+        } else {
+            self.settle()?;
+        }
         effect.seen = Seen { text, observation };
         effect.created = self.created.iter().map(|task| self.world.tasks[*task].number as u32).collect();
         Ok(effect)
     }
 
-    /// Runs every task that is not at a decision to its next one, one after another.
+    /// Runs every task that is not at a decision to its next one, and plans the pending calls, one after another.
     pub(in crate::explore::traced) fn settle(&mut self) -> Done {
+        self.run_to_decisions()?;
+        for index in 0..self.world.tasks.len() {
+            self.plan_anew(index);
+        }
+        Ok(())
+    }
+
+    /// The same, after a step in which a task made no call, so that the plans of others are as they were.
+    fn settle_between_calls(&mut self, index: usize) -> Done {
+        if self.run_to_decisions()? {
+            return self.settle();
+        }
+        self.plan_anew(index);
+        Ok(())
+    }
+
+    /// Runs every task that is not at a decision to its next one; returns whether there was any.
+    fn run_to_decisions(&mut self) -> Done<bool> {
+        let mut has_run = false;
         while self.world.cut.is_none() {
             // What the call did to other tasks has been reported by now.
             while let Some((tid, stop)) = stops::next(false).ok().flatten() {
+                has_run = true;
                 self.absorb(tid, stop)?;
             }
+            let asleep = |task: &Task| task.state == State::Asleep;
+            let before = self.world.tasks.iter().filter(|task| asleep(task)).count();
             self.await_woken()?;
+            has_run |= before != self.world.tasks.iter().filter(|task| asleep(task)).count();
+            has_run |= !self.world.told.is_empty();
             self.take_told()?;
             if self.handle_at_once()? {
+                has_run = true;
                 continue;
             }
             let next = self
@@ -158,6 +187,7 @@ impl Machine {
                 .tasks
                 .iter()
                 .position(|task| matches!(task.state, State::Newborn(true) | State::Returned));
+            has_run |= next.is_some();
             match next {
                 Some(index) if self.world.tasks[index].state == State::Newborn(true) => {
                     if self.world.holds_at_return(index) {
@@ -173,6 +203,7 @@ impl Machine {
                     match awaited {
                         // Its first stop will be reported soon.
                         Some(_) => {
+                            has_run = true;
                             if let Some((tid, stop)) = stops::next(true).map_err(failed("waitpid"))? {
                                 self.absorb(tid, stop)?;
                             }
@@ -182,11 +213,7 @@ impl Machine {
                 }
             }
         }
-        // The plan of each pending call may have changed.
-        for index in 0..self.world.tasks.len() {
-            self.plan_anew(index);
-        }
-        Ok(())
+        Ok(has_run)
     }
 
     /// Plans the call at whose entry the task is again, because the state may have changed.

@@ -1,5 +1,6 @@
 //! Tasks by number and by name: adopting new ones, and preparing those that have executed a program.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::{Machine, Pid};
@@ -70,6 +71,7 @@ impl Machine {
             is_ending: false,
             has_executed: false,
             enters_at: maker.map_or(0, |maker| self.world.tasks[maker].enters_at),
+            masks: Cell::default(),
             signals: Vec::new(),
             on_the_way: Default::default(),
             is_held: false,
