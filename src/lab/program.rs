@@ -44,6 +44,11 @@ fn chosen<'f>(part: &Part, submitted: &'f Files, starter: &Files) -> Option<(Lan
     changed.or(there.first()).cloned()
 }
 
+/// The name of the file that is marked, if there is one.
+pub fn marked_file(part: &Part, submitted: &Files, starter: &Files) -> Option<String> {
+    chosen(part, submitted, starter).map(|(_, name, _)| name)
+}
+
 /// What the time of a search is called.
 pub const SEARCH: &str = "the search";
 

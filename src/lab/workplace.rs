@@ -1,7 +1,7 @@
 //! A student's folder: the sheet, `answers.toml` and the programs to work on.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::answers::{self, Answers};
 use super::files::{Files, read_file};
@@ -56,6 +56,17 @@ pub fn beginning(lab: &Lab, student: &str, lang: Lang) -> Files {
         (answers::FILE.to_owned(), answers::template(&lab.card, lab.sheet(lang), student, lang).into_bytes()),
     ];
     lab.material(&variant).with(lab.starter(&variant)).with(Files(own.into()))
+}
+
+/// The working folder of a lab that was started: the one with its name here, the current one, or `last`, the one used
+/// last.
+pub fn working_folder(lab: &Lab, last: Option<&Path>) -> Option<PathBuf> {
+    let has = |path: &Path| path.join(answers::FILE).is_file();
+    let here = std::env::current_dir().unwrap_or_default();
+    let is_here = here.file_name().is_some_and(|name| name == lab.name.as_str());
+    let named = PathBuf::from(&lab.name);
+    let places = [Some(named), is_here.then_some(here), last.map(Path::to_owned)];
+    places.into_iter().flatten().find(|place| has(place))
 }
 
 /// The student that the folder's `answers.toml` names.

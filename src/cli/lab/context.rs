@@ -4,13 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::fault::Fault;
-use crate::lab::answers;
 use crate::lab::lang::Lang;
 use crate::lab::loaded::{Lab, LoadError};
 use crate::lab::mark::LabMark;
 use crate::lab::progress::{Done, Store};
 use crate::lab::run::RunError;
-use crate::lab::workplace::student_of;
+use crate::lab::workplace::{student_of, working_folder};
 use crate::supervisor::Supervisor;
 use crate::sys::signal::Interrupt;
 
@@ -73,16 +72,7 @@ impl Context {
         if let Some(given) = given {
             return Ok(Some(given.to_owned()));
         }
-        let has = |path: &Path| path.join(answers::FILE).is_file();
-        let named = PathBuf::from(&lab.name);
-        if has(&named) {
-            return Ok(Some(named));
-        }
-        let here = std::env::current_dir().unwrap_or_default();
-        if has(&here) && here.file_name().is_some_and(|name| name == lab.name.as_str()) {
-            return Ok(Some(here));
-        }
-        Ok(self.done(&lab.name)?.folder.filter(|folder| has(folder)))
+        Ok(working_folder(lab, self.done(&lab.name)?.folder.as_deref()))
     }
 
     /// The working folder, which must exist.

@@ -185,6 +185,13 @@ pub fn schedule(bad: &BadSchedule, lang: Lang) -> String {
 
 /// Everything about a part except its rows, one paragraph each.
 pub fn details(part: &PartMark, lang: Lang) -> Vec<String> {
+    let mut all = remarks(part, lang);
+    all.extend(part.schedule.iter().map(|bad| schedule(bad, lang)));
+    all
+}
+
+/// The tests and notes of a part, one paragraph each.
+pub fn remarks(part: &PartMark, lang: Lang) -> Vec<String> {
     let mut all = Vec::new();
     for test in &part.tests {
         all.push(match &test.failed {
@@ -193,6 +200,5 @@ pub fn details(part: &PartMark, lang: Lang) -> Vec<String> {
         });
     }
     all.extend(part.notes.iter().map(|one| note(one, lang)));
-    all.extend(part.schedule.iter().map(|bad| schedule(bad, lang)));
     all
 }

@@ -1,7 +1,7 @@
 // The view Labs: predict, let reality be measured, and see the difference.
 import { h, announce } from "./dom.js";
 import { get, post } from "./api.js";
-import { commandLine } from "./run.js";
+import { commandLine, verdictBadge } from "./run.js";
 import { language } from "./words.js";
 
 const STATES = { right: ["✓", "right"], partly: ["◐", "partly right"], wrong: ["✗", "not yet"], failed: ["!", "could not be marked"] };
@@ -77,7 +77,8 @@ class PartCard {
     const { t } = this;
     if (part.kind === "program") {
       this.read = () => "";
-      this.file = h("p", { class: "quiet" });
+      this.file = h("div", { class: "student-file" });
+      this.opened = new Map();
       return this.file;
     }
     if (part.kind === "choose") {
@@ -92,6 +93,27 @@ class PartCard {
     return h("div", { class: "field" }, h("label", { for: id }, t("Your prediction")), input, h("span", { class: "help", id: `${id}-form` }, part.form));
   }
 
+  /** The student's files as they are now. The page shows them; they are edited elsewhere. */
+  program(part, lab) {
+    const { t } = this;
+    if (!lab?.folder) {
+      return [h("p", {}, t("This part is a program of yours. Its folder is made here, or in a terminal:"), " ", h("code", {}, `proclab lab start ${lab?.name ?? ""}`)),
+        h("p", {}, h("button", { type: "button", class: "primary", onclick: () => this.act("make-folder") }, t("Make the folder")))];
+    }
+    const numbers = new Map();
+    part.mark?.schedule?.steps.forEach((step, at) => { if (step.line) numbers.set(step.line, [...(numbers.get(step.line) ?? []), at + 1]); });
+    const listing = (source) => {
+      const shown = h("details", { open: this.opened.get(source.name) ?? source.is_marked, ontoggle: () => this.opened.set(source.name, shown.open) },
+        h("summary", {}, h("code", {}, `${lab.folder}/${source.name}`), h("span", { class: "quiet" }, ` ${t(source.is_changed ? "changed" : "as it was in the beginning")}${source.is_marked ? ` · ${t("this one is checked")}` : ""}`)),
+        h("div", { class: "listing", tabindex: "0", role: "region", "aria-label": source.name }, h("ol", {}, source.text.replace(/\n$/, "").split("\n").map((line, at) => {
+          const steps = numbers.get(`${source.name}:${at + 1}`);
+          return h("li", { class: steps ? "in-schedule" : null }, h("code", {}, line || " "), steps ? h("span", { class: "steps-here" }, ` ← ${t("step {n}", { n: steps.length > 4 ? `${steps.slice(0, 4).join(", ")} …` : steps.join(", ") })}`) : null);
+        }))));
+      return shown;
+    };
+    return [h("p", { class: "quiet" }, t("Edit it with your own editor: it is checked each time you save it.")), ...(part.sources.length ? part.sources.map(listing) : [h("p", { class: "trouble" }, t("There is no file {file} in the folder.", { file: `${lab.folder}/${part.file}` }))])];
+  }
+
   show(part, lab = null) {
     const { t } = this;
     const [sign, word] = part.is_right ? STATES.right : STATES[part.mark?.state] ?? ["·", "open"];
@@ -103,17 +125,33 @@ class PartCard {
     this.check.disabled = part.is_busy;
     this.element.setAttribute("aria-busy", String(part.is_busy));
     if (this.file) {
-      const folder = lab?.folder;
-      this.file.replaceChildren(...(folder ? [`${t("Your file:")} `, h("code", {}, `${folder}/${part.file}`)] : [t("This part is a program of yours. Make the folder for it in a terminal, then check it here:"), " ", h("code", {}, `proclab lab start ${lab?.name ?? ""}`)]));
+      this.file.replaceChildren(...this.program(part, lab));
+      this.check.hidden = !lab?.folder;
     }
     this.result.replaceChildren(...[
       part.is_busy ? h("p", { class: "quiet" }, t("Reality is being measured…")) : null,
       part.trouble ? h("p", { class: "trouble", role: "alert" }, part.trouble) : null,
       part.mark?.rows.length ? rows(part.mark.rows, t) : null,
       ...part.told.map((text) => h("p", { class: "told" }, text)),
+      part.mark?.schedule ? badSchedule(part.mark.schedule, t) : null,
       part.why ? h("div", { class: "banner why" }, markdown(part.why)) : null,
     ].filter(Boolean));
   }
+}
+
+/** How a program goes wrong: step by step, with the student's own lines, and the command that does it again. */
+function badSchedule(bad, t) {
+  const tasks = [...new Set(bad.steps.map((step) => step.task))].sort((one, other) => one.localeCompare(other, undefined, { numeric: true }));
+  const lines = bad.steps.some((step) => step.line);
+  const rows = bad.steps.map((step, at) => {
+    const before = bad.steps[at - 1];
+    const isNew = step.line && (before?.line !== step.line || before?.task !== step.task);
+    return h("tr", {}, h("th", { scope: "row" }, String(at + 1)), tasks.map((task) => h("td", { class: "left" }, task === step.task ? h("span", { class: step.killed ? "did killed" : "did" }, step.killed ? `† ${step.call}` : step.call) : null)),
+      lines ? h("td", { class: "left source" }, isNew ? [h("span", { class: "quiet" }, `${step.line} `), h("code", {}, step.source ?? "")] : null) : null);
+  });
+  return h("div", { class: "bad-schedule" }, h("p", {}, verdictBadge(bad.verdict, t), ` ${t("The shortest schedule that was found, with {n} switches:", { n: bad.switches })}`),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("Schedule") }, h("table", { class: "steps" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("step")), tasks.map((task) => h("th", { scope: "col" }, task)), lines ? h("th", { scope: "col", class: "left" }, t("your line")) : null)), h("tbody", {}, rows))),
+    bad.why ? h("p", { class: "told bad-sign" }, bad.why) : null, commandLine(bad.replay, t, t("Again, in your folder:")));
 }
 
 /** A prediction beside what was measured. */

@@ -13,14 +13,14 @@ export const verdictBadge = (verdict, t) => h("span", { class: `verdict v-${verd
 export const verdictMark = (verdict) => MARKS[verdict] ?? "?";
 
 /** The command line that does the same. */
-export function commandLine(text, t) {
+export function commandLine(text, t, label = t("The same in a terminal:")) {
   const button = h("button", { type: "button", class: "small", onclick: async () => {
     const copied = await copy(text);
     announce(copied ? t("copied") : t("cannot be copied here"));
     button.textContent = copied ? `${t("copied")} ✓` : t("Copy");
     setTimeout(() => { button.textContent = t("Copy"); }, 1500);
   } }, t("Copy"));
-  return h("p", { class: "command" }, h("span", { class: "label" }, t("The same in a terminal:")), h("code", {}, text), button);
+  return h("p", { class: "command" }, h("span", { class: "label" }, label), h("code", {}, text), button);
 }
 
 /** Everything that is seen of a watch. `stop` ends it; a student has none. */

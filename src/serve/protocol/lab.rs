@@ -85,16 +85,31 @@ pub struct LabPart {
     pub why: Option<String>,
     /// The last answer.
     pub answer: Option<String>,
-    /// Of a program part, the student's file.
+    /// Of a program part, the name of the student's file.
     pub file: Option<String>,
+    /// Of a program part, the student's files in the folder, as they are now.
+    pub sources: Vec<LabSource>,
     /// Of a schedule part, the scenario and its parameters as a token begins.
     pub code: Option<String>,
     /// It is being measured.
     pub is_busy: bool,
     /// Why what was typed is no answer.
     pub trouble: Option<String>,
-    /// What came of the answer, in words, but for the rows of the mark.
+    /// What came of the answer, in words, but for the rows and the schedule of the mark.
     pub told: Vec<String>,
     /// The same as data, as `proclab lab check --format json` prints it.
     pub mark: Option<PartMark>,
+}
+
+/// A student's file.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct LabSource {
+    /// Its name.
+    pub name: String,
+    /// What it says; at most 64 KiB of it.
+    pub text: String,
+    /// Whether it differs from the file to begin with.
+    pub is_changed: bool,
+    /// Whether it is the one that is marked.
+    pub is_marked: bool,
 }

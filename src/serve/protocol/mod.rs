@@ -18,7 +18,7 @@ use crate::report::net::WireRow;
 
 pub use class::{ClassRequest, ClassView, Question, Vote};
 pub use explore::{Growth, NodeView, OutcomeCount, SearchStatus};
-pub use lab::{LabLine, LabPart, LabView};
+pub use lab::{LabLine, LabPart, LabSource, LabView};
 pub use program::{
     ProgramEnd, ProgramEnding, ProgramNode, ProgramScene, ProgramSearch, ProgramShortest, ProgramStep,
 };

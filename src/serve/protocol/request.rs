@@ -35,6 +35,8 @@ pub enum Command {
         #[serde(default)]
         text: String,
     },
+    /// Make the working folder of a lab, with the files to begin with.
+    MakeFolder,
     /// Show the next hint of this part of a lab.
     Hint(String),
 }

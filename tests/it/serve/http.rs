@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -34,14 +34,20 @@ impl Server {
     pub(super) fn start(args: &[&str]) -> Server {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let state = std::env::temp_dir().join(format!("proclab-served-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&state).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_proclab"));
-        command.env("XDG_STATE_HOME", &state).env("PROCLAB_STUDENT", "ada");
+        command.current_dir(&state).env("XDG_STATE_HOME", &state).env("PROCLAB_STUDENT", "ada");
         command.arg("serve").args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut program = command.spawn().unwrap();
         let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
         let (host, path) = parts(&lines.next().unwrap().unwrap());
         let class = args.contains(&"--class").then(|| parts(&lines.next().unwrap().unwrap()[6..]));
         Server { program, host, path, class, state }
+    }
+
+    /// Its working folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.state
     }
 
     pub(super) fn address(&self) -> String {

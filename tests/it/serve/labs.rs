@@ -11,6 +11,7 @@ pub(super) fn tests() -> Vec<Trial> {
     trials!["serve":
         a_prediction_is_marked_against_what_is_measured_and_kept,
         a_card_is_answered_in_the_page,
+        a_saved_program_is_checked_and_goes_wrong_with_its_own_lines,
     ]
 }
 
@@ -71,5 +72,46 @@ fn a_card_is_answered_in_the_page() {
     browser.until("document.querySelector('#part-kill-gone')");
     browser.back();
     browser.until("document.querySelectorAll('.lab-card').length >= 4");
+    quiet(&browser);
+}
+
+fn a_saved_program_is_checked_and_goes_wrong_with_its_own_lines() {
+    let is_there = |program: &str| std::process::Command::new(program).arg("--version").output().is_ok();
+    if !cfg!(target_arch = "x86_64") || !is_there("cc") || !is_there("python3") {
+        println!("left out: the lab needs cc and python3, and programs are traced on x86-64 only");
+        return;
+    }
+    let Some(browser) = Browser::open() else { return };
+    let server = Server::start(&[]);
+    browser.go(&format!("{}#/labs/last-ticket", server.address()));
+    let part = "section[aria-labelledby=part-sale-title]";
+    browser.click(&format!("{part} .student-file button"));
+    browser.until(&format!("document.querySelector('{part} .listing')"));
+    let file = server.folder().join("last-ticket/sale.c");
+    let source = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{source}\n/* saved */\n")).unwrap();
+    browser.until(&format!("document.querySelector('{part}').getAttribute('aria-busy') === 'true'"));
+    browser.until(&format!("document.querySelector('{part} .bad-schedule')"));
+    let shown = |selector: &str| {
+        let text =
+            browser.script(&format!("return document.querySelector('{part} {selector}')?.textContent ?? ''"));
+        text.as_str().unwrap().to_owned()
+    };
+    assert!(shown(".listing .in-schedule .steps-here").contains("step "), "{}", shown(".listing"));
+    assert!(shown("td.source code").len() > 3, "{}", shown(".bad-schedule"));
+    assert!(shown(".command code").contains("proclab replay"), "{}", shown(".command"));
+    assert_eq!(nameless(&browser), Vec::<Value>::new());
+    for width in [400, 1280] {
+        browser.width(width);
+        let wide = browser.script("return document.documentElement.scrollWidth - innerWidth");
+        assert!(wide.as_i64().unwrap() <= 0, "at {width} px it is {wide} px too wide");
+    }
+    // What is started in a terminal is the same folder.
+    let lab = |words: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_proclab"));
+        command.current_dir(server.folder()).env("XDG_STATE_HOME", server.folder()).arg("lab").args(words);
+        String::from_utf8(command.output().unwrap().stderr).unwrap()
+    };
+    assert!(lab(&["start", "last-ticket"]).contains("already exists"));
     quiet(&browser);
 }

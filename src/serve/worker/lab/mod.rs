@@ -1,6 +1,14 @@
 //! A lab on the page: its cards, answers and marks. Progress is kept as `proclab lab` keeps it.
 
+mod list;
+mod sources;
+
 use std::path::PathBuf;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+use list::{kept, store};
+use sources::Saves;
 
 use super::commands::receive;
 use super::update::{Update, WorkerError};
@@ -18,12 +26,17 @@ use crate::lab::schedule;
 use crate::lab::sheet::Section;
 use crate::lab::truths::Truths;
 use crate::lab::variant::Variant;
-use crate::lab::workplace::{Submission, student_of, with_answer};
-use crate::report::lab::told::details;
-use crate::serve::protocol::{Command, LabLine, LabPart, LabView, Message};
+use crate::lab::workplace::{Submission, beginning, student_of, with_answer, working_folder};
+use crate::report::lab::told::remarks;
+use crate::serve::protocol::{Command, LabPart, LabView, Message};
 use crate::supervisor::Supervisor;
 use crate::sys::signal::Interrupt;
 use crate::wire::control::{Receiver, Sender};
+
+pub(in crate::serve) use list::list;
+
+/// How often the folder is looked at.
+const PERIOD: Duration = Duration::from_millis(300);
 
 /// Lets the page work on the lab `name`, one of `labs` or of this program.
 pub(super) fn work(
@@ -39,34 +52,45 @@ pub(super) fn work(
     let supervisor = Supervisor::with_interrupt(interrupt)?;
     let store = store();
     let done = kept(store.as_ref(), name);
-    let folder = folder(name, &done);
-    let student = folder.as_ref().and_then(|folder| student_of(folder)).filter(|name| !name.is_empty());
-    let student = student.or(Some(done.student.clone()).filter(|name| !name.is_empty())).unwrap_or_else(user);
-    let variant = lab.variant(&student);
-    let answers = match &folder {
-        Some(folder) => Submission::read(folder, &lab, lang).answers,
-        None => Answers::default(),
-    };
+    let folder = working_folder(&lab, done.folder.as_deref());
+    let variant = lab.variant("");
     let mut card = CardTable {
         lab,
         lang,
         supervisor,
         store,
         done,
-        folder,
-        student,
+        folder: None,
+        student: String::new(),
         variant,
-        answers,
+        answers: Answers::default(),
         marks: Vec::new(),
         busy: None,
         trouble: None,
     };
+    card.enter(folder);
     card.say(updates);
-    while let Ok(command) = heard.recv() {
+    let mut saves = Saves::new(&card.lab, card.folder.as_deref());
+    loop {
+        let command = match heard.recv_timeout(PERIOD) {
+            Ok(command) => command,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => {
+                card.follow(&mut saves, updates)?;
+                if interrupt.received().is_some() {
+                    return Ok(());
+                }
+                continue;
+            }
+        };
         card.trouble = None;
         match command {
-            Command::Answer { part, text } => card.answer(&part, &text, updates)?,
+            Command::Answer { part, text } => {
+                saves.check(&card.lab, card.folder.as_deref(), &part);
+                card.answer(&part, &text, updates)?;
+            }
             Command::Hint(part) => card.hint(&part)?,
+            Command::MakeFolder => card.make_folder()?,
             _ => {}
         }
         if interrupt.received().is_some() {
@@ -74,51 +98,6 @@ pub(super) fn work(
         }
         card.say(updates);
     }
-    Ok(())
-}
-
-/// All labs in a line each.
-pub(in crate::serve) fn list(labs: Option<&std::path::Path>, lang: Lang) -> Vec<LabLine> {
-    let store = store();
-    let line = |lab: Result<Lab, _>| match lab {
-        Err(error) => {
-            let error: crate::lab::loaded::LoadError = error;
-            LabLine { error: Some(error.to_string()), ..LabLine::default() }
-        }
-        Ok(lab) => {
-            let done = kept(store.as_ref(), &lab.name);
-            let of = |part: &Part| done.parts.get(part.id());
-            LabLine {
-                title: lab.sheet(lang).title.clone(),
-                minutes: lab.card.minutes,
-                max: lab.card.points(),
-                score: lab.card.parts.iter().filter_map(of).map(|part| part.best).sum(),
-                parts: lab.card.parts.len(),
-                right: lab.card.parts.iter().filter_map(of).filter(|part| part.right).count(),
-                missing: lab.missing().into_iter().map(str::to_owned).collect(),
-                name: lab.name,
-                error: None,
-            }
-        }
-    };
-    match Lab::all(labs) {
-        Ok(all) => all.into_iter().map(line).collect(),
-        Err(error) => vec![LabLine { error: Some(error.to_string()), ..LabLine::default() }],
-    }
-}
-
-fn store() -> Option<Store> {
-    Store::of_environment(|name| std::env::var_os(name))
-}
-
-fn kept(store: Option<&Store>, lab: &str) -> Done {
-    store.and_then(|store| store.load(lab).ok()).unwrap_or_default()
-}
-
-/// The folder in which the lab is done on the command line: the one of its name here, or the one where it was done last.
-fn folder(name: &str, done: &Done) -> Option<PathBuf> {
-    let here = std::env::current_dir().ok().map(|here| here.join(name));
-    here.into_iter().chain(done.folder.clone()).find(|folder| folder.join(answers::FILE).is_file())
 }
 
 fn user() -> String {
@@ -201,6 +180,60 @@ impl CardTable {
         Ok(())
     }
 
+    /// Reports the folder and the files as they are now, and checks those that were saved.
+    fn follow(&mut self, saves: &mut Saves, updates: &Sender<Update>) -> Result<(), WorkerError> {
+        let folder = working_folder(&self.lab, self.done.folder.as_deref());
+        let folder = folder.map(|folder| folder.canonicalize().unwrap_or(folder));
+        if folder != self.folder {
+            *saves = Saves::new(&self.lab, folder.as_deref());
+            self.enter(folder);
+            self.say(updates);
+            return Ok(());
+        }
+        for part in saves.settled(&self.lab, self.folder.as_deref()) {
+            self.answer(&part, "", updates)?;
+            self.say(updates);
+        }
+        Ok(())
+    }
+
+    /// Works in this folder from now on, for the student whose it is.
+    fn enter(&mut self, folder: Option<PathBuf>) {
+        let owner = folder.as_ref().and_then(|folder| student_of(folder)).filter(|name| !name.is_empty());
+        let last = Some(self.done.student.clone()).filter(|name| !name.is_empty());
+        self.student = owner.or(last).unwrap_or_else(user);
+        self.variant = self.lab.variant(&self.student);
+        if let Some(folder) = &folder {
+            self.answers = Submission::read(folder, &self.lab, self.lang).answers;
+        }
+        self.folder = folder.map(|folder| folder.canonicalize().unwrap_or(folder));
+    }
+
+    /// Makes the folder with the files to begin with, as `proclab lab start` does.
+    fn make_folder(&mut self) -> Result<(), WorkerError> {
+        if self.folder.is_some() {
+            return Ok(());
+        }
+        let folder = PathBuf::from(&self.lab.name);
+        let made = std::fs::create_dir(&folder)
+            .and_then(|()| beginning(&self.lab, &self.student, self.lang).write(&folder));
+        if let Err(error) = made {
+            let part = self.lab.card.parts.iter().find(|part| part.kind == Kind::Program);
+            self.trouble = part.map(|part| (part.id().to_owned(), format!("{}: {error}", folder.display())));
+            return Ok(());
+        }
+        let place = folder.canonicalize().ok();
+        let student = self.student.clone();
+        if let Some(store) = &self.store {
+            self.done = store.update(&self.lab.name, |done| {
+                done.student = student;
+                done.folder = place;
+            })?;
+        }
+        self.enter(Some(folder));
+        Ok(())
+    }
+
     fn hint(&mut self, id: &str) -> Result<(), WorkerError> {
         let most = self.section(id).hints.len();
         let more = |done: &mut Done| {
@@ -245,12 +278,13 @@ impl CardTable {
         let shown = done.map_or(0, |done| done.hints).min(section.hints.len());
         let mark = self.marks.iter().find(|mark| mark.id == id);
         let is_right = done.is_some_and(|done| done.right);
-        let file = (part.kind == Kind::Program).then(|| {
-            let all = names(part);
-            let is_there =
-                |name: &&String| self.folder.as_ref().is_some_and(|folder| folder.join(name).is_file());
-            all.iter().find(is_there).or(all.first()).cloned().unwrap_or_default()
-        });
+        let is_program = part.kind == Kind::Program;
+        let file = is_program.then(|| names(part).into_iter().next().unwrap_or_default());
+        let sources = self
+            .folder
+            .as_ref()
+            .filter(|_| is_program)
+            .map_or(Vec::new(), |folder| sources::of(folder, part, &self.lab.starter(&self.variant)));
         LabPart {
             id: id.to_owned(),
             title: self.variant.fill(&section.title),
@@ -266,12 +300,13 @@ impl CardTable {
             why: section.why.filter(|_| is_right).map(|why| self.variant.fill(&why)),
             answer: self.answers.given.get(id).map(ToString::to_string),
             file,
+            sources,
             code: (part.kind == Kind::Schedule)
                 .then(|| schedule::experiment(part, &self.variant).ok().map(|experiment| experiment.code()))
                 .flatten(),
             is_busy: self.busy.as_deref() == Some(id),
             trouble: self.trouble.as_ref().filter(|(part, _)| part == id).map(|(_, why)| why.clone()),
-            told: mark.map_or(Vec::new(), |mark| details(mark, self.lang)),
+            told: mark.map_or(Vec::new(), |mark| remarks(mark, self.lang)),
             mark: mark.filter(|mark| mark.state != State::Open).cloned(),
         }
     }
