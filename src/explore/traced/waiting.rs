@@ -84,7 +84,11 @@ impl Machine {
         };
         match stop {
             Stop::Exit => self.returned(index)?,
-            Stop::VforkDone => stops::resume_to_exit(tid, 0).map_err(failed("resume"))?,
+            Stop::VforkDone => {
+                // The step that let it continue comes before all that it does from now on, as if it had created it.
+                self.created.push(index);
+                stops::resume_to_exit(tid, 0).map_err(failed("resume"))?;
+            }
             Stop::Ending(_) => stops::resume(tid, 0).map_err(failed("resume"))?,
             Stop::Ended(status) => self.ended(index, status),
             Stop::Group(_) if self.world.tasks[index].state == State::Newborn(false) => {
