@@ -19,6 +19,9 @@ export const h = (name, attributes, ...children) => fill(document.createElement(
 /** An element of SVG. */
 export const s = (name, attributes, ...children) => fill(document.createElementNS(SVG, name), attributes, children);
 
+/** A region that scrolls sideways where it is too wide, by keys too. */
+export const scrolling = (name, kind, ...children) => h("div", { class: `scroll${kind ? ` ${kind}` : ""}`, tabindex: "0", role: "region", "aria-label": name }, ...children);
+
 /** Says something to those who cannot see it. */
 export function announce(text) {
   const place = document.getElementById("say");

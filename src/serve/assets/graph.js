@@ -19,9 +19,11 @@ export class Graph {
     this.svg = s("svg", { class: "graph", tabindex: "0", role: "application", "aria-label": t("graph of states: arrow keys move, Enter opens"), onkeydown: (event) => this.key(event) }, this.lines, this.marks);
     this.scroll = h("div", { class: "graph-scroll" }, this.svg);
     this.size = 1;
-    const zoom = (by, label, text) => h("button", { type: "button", class: "tl-button", "aria-label": t(label), title: t(label), onclick: () => { this.size = Math.min(3, Math.max(0.15, this.size * by)); this.scale(); } }, text);
-    this.element = h("div", { class: "graph-box" }, h("div", { class: "tl-bar" }, zoom(1.3, "zoom in", "+"), zoom(1 / 1.3, "zoom out", "−"), h("button", { type: "button", class: "tl-button", "aria-label": t("all of it"), title: t("all of it"), onclick: () => this.fit() }, "⤢")), this.scroll);
+    const zoom = (by, label, text) => h("button", { type: "button", class: "tl-button", "aria-label": t(label), title: t(label), onclick: () => { this.zoomed = true; this.size = Math.min(3, Math.max(0.15, this.size * by)); this.scale(); } }, text);
+    this.element = h("div", { class: "graph-box" }, h("div", { class: "tl-bar" }, zoom(1.3, "zoom in", "+"), zoom(1 / 1.3, "zoom out", "−"), h("button", { type: "button", class: "tl-button", "aria-label": t("all of it"), title: t("all of it"), onclick: () => { this.zoomed = false; this.fit(); } }, "⤢")), this.scroll);
     this.due = 0;
+    // Another width of the window, until the reader chooses a size or a state.
+    new ResizeObserver(() => { if (this.fitted && !this.zoomed && this.selected === null) this.fit(); }).observe(this.element);
   }
 
   clear() {
@@ -142,7 +144,7 @@ export class Graph {
   mark(node, visible) {
     const { x, y } = this.place.get(node.id);
     const { verdict, mark } = node.outcome !== null ? this.look(node.outcome) : {};
-    const kind = `state-node${verdict ? ` v-${verdict}` : ""}${visible ? "" : " dim"}${this.selected === node.id ? " selected" : ""}`;
+    const kind = `state-node${verdict ? ` v-${verdict}` : ""}${this.joins && verdict ? ` o-${node.outcome % 3}` : ""}${visible ? "" : " dim"}${this.selected === node.id ? " selected" : ""}`;
     const shape = !verdict ? s("circle", { cx: x, cy: y, r: 9 })
       : verdict === "ok" ? s("circle", { cx: x, cy: y, r: 13 })
         : verdict === "deadlock" ? s("rect", { x: x - 12, y: y - 12, width: 24, height: 24 })

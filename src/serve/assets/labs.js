@@ -1,5 +1,5 @@
 // The view Labs: predict, let reality be measured, and see the difference.
-import { h, announce } from "./dom.js";
+import { h, announce, scrolling } from "./dom.js";
 import { get, post } from "./api.js";
 import { commandLine, verdictBadge } from "./run.js";
 import { language } from "./words.js";
@@ -150,14 +150,14 @@ function badSchedule(bad, t) {
       lines ? h("td", { class: "left source" }, isNew ? [h("span", { class: "quiet" }, `${step.line} `), h("code", {}, step.source ?? "")] : null) : null);
   });
   return h("div", { class: "bad-schedule" }, h("p", {}, verdictBadge(bad.verdict, t), ` ${t("The shortest schedule that was found, with {n} switches:", { n: bad.switches })}`),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("Schedule") }, h("table", { class: "steps" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("step")), tasks.map((task) => h("th", { scope: "col" }, task)), lines ? h("th", { scope: "col", class: "left" }, t("your line")) : null)), h("tbody", {}, rows))),
+    scrolling(t("Schedule"), "", h("table", { class: "steps" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("step")), tasks.map((task) => h("th", { scope: "col" }, task)), lines ? h("th", { scope: "col", class: "left" }, t("your line")) : null)), h("tbody", {}, rows))),
     bad.why ? h("p", { class: "told bad-sign" }, bad.why) : null, commandLine(bad.replay, t, t("Again, in your folder:")));
 }
 
 /** A prediction beside what was measured. */
 function rows(all, t) {
   const sign = (right) => (right === true ? h("span", { class: "good-sign" }, "✓", h("span", { class: "unseen" }, t("right"))) : right === false ? h("span", { class: "bad-sign" }, "✗", h("span", { class: "unseen" }, t("not yet"))) : h("span", { class: "quiet", title: t("changes from run to run, and does not count") }, "~"));
-  return h("div", { class: "scroll" }, h("table", { class: "predicted" }, h("thead", {}, h("tr", {}, h("th", {}), h("th", { scope: "col" }, t("predicted")), h("th", { scope: "col" }, t("measured")), h("th", {}))),
+  return scrolling(t("predicted"), "", h("table", { class: "predicted" }, h("thead", {}, h("tr", {}, h("td", {}), h("th", { scope: "col" }, t("predicted")), h("th", { scope: "col" }, t("measured")), h("td", {}))),
     h("tbody", {}, all.map((row) => h("tr", { class: row.right === false ? "broken" : null }, h("th", { scope: "row", class: "left" }, row.label), h("td", { class: "left" }, row.predicted ?? "—"), h("td", { class: "left" }, row.measured ?? "—"), h("td", {}, sign(row.right)))))));
 }
 

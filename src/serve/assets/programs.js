@@ -1,5 +1,5 @@
 // Any program under the explorer: its schedules as the board shows them, and a search through all of them.
-import { h, announce } from "./dom.js";
+import { h, announce, scrolling } from "./dom.js";
 import { Graph } from "./graph.js";
 import { commandLine, verdictBadge } from "./run.js";
 
@@ -144,8 +144,8 @@ function compared(outcomes, t) {
   const names = [...new Set(maps.flatMap((map) => [...map.keys()]))];
   const differ = names.filter((name) => outcomes.length === 1 || maps.some((map) => map.get(name) !== maps[0].get(name))).slice(0, 40);
   if (!differ.length) return "";
-  return h("div", { class: "scroll" }, h("table", { class: "compared" }, h("caption", {}, t(outcomes.length > 1 ? "In what the outcomes differ" : "What it leaves")),
-    h("thead", {}, h("tr", {}, h("th", {}), outcomes.map((one) => h("th", { scope: "col" }, `${one.number} `, t(one.verdict))))),
+  return scrolling(t("outcomes"), "", h("table", { class: "compared" }, h("caption", {}, t(outcomes.length > 1 ? "In what the outcomes differ" : "What it leaves")),
+    h("thead", {}, h("tr", {}, h("td", {}), outcomes.map((one) => h("th", { scope: "col" }, `${one.number} `, t(one.verdict))))),
     h("tbody", {}, differ.map((name) => h("tr", {}, h("th", { scope: "row", class: "left" }, name), maps.map((map) => h("td", { class: "left" }, map.has(name) ? h("code", {}, map.get(name)) : h("span", { class: "quiet" }, "–"))))))));
 }
 
@@ -153,6 +153,6 @@ function compared(outcomes, t) {
 function witness(outcome, t) {
   const tasks = [...new Set(outcome.witness.map((step) => step.task.split("@")[0]))].sort((one, other) => one.localeCompare(other, undefined, { numeric: true }));
   const first = Math.max(0, outcome.witness.length - 60);
-  return h("div", { class: "scroll" }, first ? h("p", { class: "quiet" }, t("… {n} rows between are not drawn", { n: first })) : null, h("table", { class: "steps" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("step")), tasks.map((task) => h("th", { scope: "col" }, task)))),
+  return scrolling(t("Schedule"), "", first ? h("p", { class: "quiet" }, t("… {n} rows between are not drawn", { n: first })) : null, h("table", { class: "steps" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("step")), tasks.map((task) => h("th", { scope: "col" }, task)))),
     h("tbody", {}, outcome.witness.slice(first).map((step, at) => h("tr", {}, h("th", { scope: "row" }, String(first + at + 1)), tasks.map((task) => h("td", { class: "left" }, task === step.task.split("@")[0] ? h("span", { class: "did", title: step.object }, step.call) : null)))))));
 }

@@ -1,5 +1,5 @@
 // The views Run and Watch: a command's processes as they live.
-import { h, announce, copy } from "./dom.js";
+import { h, announce, copy, scrolling } from "./dom.js";
 import { get, post } from "./api.js";
 import { chooser } from "./forms.js";
 import { Watched } from "./lanes.js";
@@ -40,8 +40,8 @@ export class WatchPanel {
     this.place = h("div", { class: "timeline" });
     this.timeline = new Timeline(this.place, t);
     this.rows = h("tbody");
-    this.table = h("div", { class: "scroll" }, h("table", { class: "processes" }, h("caption", {}, t("Processes")), h("thead", {}, h("tr", {}, ["PID", "PPID", t("name"), t("state"), t("blocked on"), t("end")].map((head) => h("th", { scope: "col" }, head)))), this.rows));
-    this.lines = h("ol", { class: "lines", tabindex: "0", role: "log", "aria-label": t("lines"), "aria-live": "off" });
+    this.table = scrolling(t("Processes"), "", h("table", { class: "processes" }, h("caption", {}, t("Processes")), h("thead", {}, h("tr", {}, ["PID", "PPID", t("name"), t("state"), t("blocked on"), t("end")].map((head) => h("th", { scope: "col" }, head)))), this.rows));
+    this.lines = h("ol", { class: "lines", tabindex: "0", "aria-label": t("lines"), "aria-live": "off" });
     this.waits = new Waits(t);
     this.totals = h("div", { class: "totals" });
     this.output = h("pre", { class: "output", tabindex: "0", "aria-label": t("output"), hidden: true });
@@ -142,7 +142,7 @@ const exit = (code, t) => (code == null ? "" : code < 0 ? t("signal {n}", { n: -
 export function totals(report, t) {
   const rows = report.processes.slice(0, 300);
   const time = (ns) => h("td", {}, duration(ns));
-  return h("div", { class: "scroll" }, h("table", {}, h("caption", {}, t("Totals")),
+  return scrolling(t("Totals"), "", h("table", {}, h("caption", {}, t("Totals")),
     h("thead", {}, h("tr", {}, ["PID", t("name"), t("running"), t("ready"), t("blocked"), t("zombie"), t("turns")].map((head) => h("th", { scope: "col" }, head)))),
     h("tbody", {}, rows.map((one) => h("tr", {}, h("td", {}, String(one.pid)), h("td", { class: "left" }, one.name), time(one.running_ns), time(one.ready_ns), time(one.blocked_ns), time(one.zombie_ns), h("td", {}, String(one.turns)))))));
 }

@@ -1,5 +1,5 @@
 // The view Schedule: the reader is the scheduler.
-import { h, announce, copy } from "./dom.js";
+import { h, announce, copy, scrolling } from "./dom.js";
 import { post } from "./api.js";
 import { chooser } from "./forms.js";
 import { commandLine, verdictBadge } from "./run.js";
@@ -15,7 +15,7 @@ export class Board {
     this.act = act;
     this.shared = h("dl", { class: "shared", "aria-label": t("what they share") });
     this.cards = h("div", { class: "cards" });
-    this.done = h("div", { class: "scroll done" });
+    this.done = scrolling(t("What was done"), "done");
     this.note = h("p", { class: "note", hidden: true });
     this.ending = h("div", { class: "banner ending", hidden: true });
     this.element = h("section", { class: "board" }, this.shared, this.cards, this.note, this.ending, this.done);

@@ -118,6 +118,11 @@ impl Browser {
         self.session("POST", "/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
+    /// What a script of the page passes to the function that is its last argument.
+    pub(super) fn script_that_calls_back(&self, script: &str) -> Value {
+        self.session("POST", "/execute/async", &json!({ "script": script, "args": [] }))
+    }
+
     /// Waits until an expression is true.
     pub(super) fn until(&self, expression: &str) {
         let begin = Instant::now();

@@ -5,10 +5,12 @@ use super::http::Server;
 use super::views::quiet;
 use crate::common::trials;
 use libtest_mimic::Trial;
+use serde_json::json;
 
 pub(super) fn tests() -> Vec<Trial> {
     trials!["serve":
         a_report_of_the_past_is_opened_and_something_else_is_not,
+        every_view_passes_the_accessibility_checker_and_fits_its_window,
         an_hour_of_events_is_kept_in_bounded_memory,
         who_wants_no_motion_sees_none_and_forced_colours_hide_nothing,
     ]
@@ -84,5 +86,64 @@ fn who_wants_no_motion_sees_none_and_forced_colours_hide_nothing() {
     let words = browser.script("return [...document.querySelectorAll('.outcomes .verdict')].map((one) => one.textContent.trim()).join()");
     assert_eq!(words, "✗ oversold,✓ ok");
     browser.until("document.querySelectorAll('.state-node.v-oversold path').length > 0");
+    quiet(&browser);
+}
+
+/// axe-core, which checks names, roles, contrast, order of headings and much else.
+const AXE: &str = include_str!("../../vendor/axe-core/axe.min.js");
+const VIOLATIONS: &str = "const done = arguments[arguments.length - 1]; axe.run(document, { resultTypes: ['violations'] }).then((result) => done(result.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(' ')}`)), (error) => done([String(error)]))";
+
+/// The views, each with what is waited for, and what is pressed then, for what.
+const VIEWS: [(&str, &str, Option<(&str, &str)>); 9] = [
+    ("", "document.querySelectorAll('.begin').length >= 6", None),
+    (
+        "run",
+        "document.querySelector('#choose-run')",
+        Some((".chooser button[type=submit]", "document.querySelector('.outcome .verdict')")),
+    ),
+    ("schedule/t2k1.no.qr/ab", "document.querySelectorAll('.card').length === 2", None),
+    ("schedule/t2k1.no.qr/abab", "document.querySelector('.ending .verdict')", None),
+    ("explore/of/t2k1.no.qr", "document.querySelectorAll('.state-node .star').length === 2", None),
+    (
+        "wire",
+        "document.querySelector('.chooser button[type=submit]')",
+        Some((".chooser button[type=submit]", "document.querySelectorAll('.wire-row').length > 5")),
+    ),
+    ("labs", "document.querySelectorAll('.lab-card').length >= 4", None),
+    ("labs/last-ticket", "document.querySelector('#part-sale-title')", None),
+    ("class", "document.querySelector('.qr')", None),
+];
+
+fn every_view_passes_the_accessibility_checker_and_fits_its_window() {
+    let Some(browser) = Browser::open() else { return };
+    let server = Server::start(&["--class", "--", "sleep", "1"]);
+    browser.go(&server.address());
+    for (language, theme, projector) in [("en", "light", ""), ("zh", "dark", "1")] {
+        let set = |name: &str, value: &str| {
+            browser.script(&format!("localStorage.setItem('proclab-{name}', '{value}')"));
+        };
+        set("language", language);
+        set("theme", theme);
+        set("projector", projector);
+        // Runs and demos take time, and have the same elements in the other language.
+        let is_checked = |press: &Option<_>| language == "en" || press.is_none();
+        for (view, ready, press) in VIEWS.into_iter().filter(|(.., press)| is_checked(press)) {
+            browser.width(1280);
+            browser.go(&format!("{}?{language}{}#/{view}", server.address(), view.len()));
+            browser.until(ready);
+            if let Some((button, then)) = press {
+                browser.click(button);
+                browser.until(then);
+            }
+            browser.script(AXE);
+            let wrong = browser.script_that_calls_back(VIOLATIONS);
+            assert_eq!(wrong, json!([]), "{view} in {language}, {theme}");
+            for width in [400, 2560] {
+                browser.width(width);
+                let wide = browser.script("return document.documentElement.scrollWidth - innerWidth");
+                assert!(wide.as_i64().unwrap() <= 0, "{view} at {width} px is {wide} px too wide");
+            }
+        }
+    }
     quiet(&browser);
 }
