@@ -117,6 +117,12 @@ impl Event {
         self.flag().load(Ordering::Acquire) & SET != 0
     }
 
+    /// The word that changes when the flag is set, and its value until then; `None` if it is set.
+    pub(super) fn unset(&self) -> Option<(&Word32, u32)> {
+        let seen = self.flag().load(Ordering::Acquire);
+        (seen & SET == 0).then(|| (self.flag(), seen))
+    }
+
     /// Waits until the flag is set.
     ///
     /// ```no_run

@@ -12,7 +12,7 @@
 //! its memory mapped forever if a lock in it is still held when it is dropped.
 #![expect(unsafe_code, reason = "links locks into the list that the kernel follows")]
 
-use super::robust_mutex::{Held, LockError, OWNER, lock, release, try_lock_as, try_word};
+use super::robust_mutex::{self, Held, LockError, OWNER, lock, release, try_lock_as, try_word};
 use crate::shm::region::Words;
 use crate::shm::word::{Word32, Word64};
 use crate::sys::pid::Pid;
@@ -119,6 +119,11 @@ impl LinkedLock {
         if let Some(announced) = announced {
             announced.withdraw();
         }
+    }
+
+    /// The word that changes when the lock is released, and its value until then; `None` if no thread holds it.
+    pub(super) fn prepare_sleep(&self) -> Option<(&Word32, u32)> {
+        robust_mutex::prepare_sleep(&self.words).map(|held| (&self.words[0], held))
     }
 
     /// Whether no live thread holds it now.

@@ -148,6 +148,26 @@ pub(crate) fn lock(words: &[Word32; 2], deadline: Deadline) -> Result<Locked<'_>
 }
 
 /// A thread announces one word: with a second one the kernel would forget the first.
+/// Prepares a sleep until the lock is released: returns the value that the first word has until then, or `None` if no
+/// thread holds it.
+///
+/// The steps are those of [`lock`]. The wake-up may be meant for a thread that takes the lock, so the caller passes it on.
+pub(super) fn prepare_sleep([word, asleep]: &[Word32; 2]) -> Option<u32> {
+    loop {
+        let seen = word.load(Ordering::Relaxed);
+        if seen & OWNER == 0 {
+            return None;
+        }
+        if seen & WAITERS != 0
+            || word.compare_exchange(seen, seen | WAITERS, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            asleep.store(1, Ordering::Relaxed);
+            barrier_everywhere();
+            return Some(seen | WAITERS);
+        }
+    }
+}
+
 #[cold]
 fn nested() -> LockError {
     LockError::Unwatched(io::Error::other("this thread holds another such lock already"))

@@ -4,15 +4,21 @@ use super::error::{ReleaseError, SetupError, WaitError};
 use super::patience::Interrupt;
 use super::roster::{Place, TABLE, Table, any_dead};
 use super::shared::{Kind, Shared};
+use crate::shm::word::Word32;
 use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How many permits there are, held or not.
 const PERMITS: usize = 0;
+/// A word for threads that wait for a free permit without taking it: the lowest bit says that there may be some, and
+/// what is above it changes when they have to look.
+const WATCH: usize = 1;
+const WATCHED: u32 = 1;
 /// The maximum number of permits of a semaphore.
 pub const MAX_PERMITS: u64 = u32::MAX as u64;
 
@@ -80,7 +86,7 @@ impl Semaphore {
             SetupError::OutOfRange { what: "a number of permits", value: permits, min: 0, max: MAX_PERMITS };
         let (data, mapped) = sizes(permits).ok_or(out_of_range)?;
         let shared = Shared::create(kind, permits, data, mapped)?;
-        shared.word(PERMITS).store(permits, std::sync::atomic::Ordering::Relaxed);
+        shared.word(PERMITS).store(permits, Ordering::Relaxed);
         Ok(Semaphore { shared, interrupt: Interrupt::default() })
     }
 
@@ -209,7 +215,20 @@ impl Semaphore {
         let sum = table.get(PERMITS).checked_add(permits).filter(|sum| *sum <= max);
         table.set(PERMITS, sum.ok_or(ReleaseError::TooMany { max })?);
         serve(&table);
+        wake_watchers(&self.shared);
         Ok(())
+    }
+
+    /// The word that changes when a permit may be available, and its value until then; `None` if one is.
+    pub(super) fn exhausted(&self) -> Result<Option<(&Word32, u32)>, WaitError> {
+        let table = self.table()?;
+        if free(&table) > 0 {
+            return Ok(None);
+        }
+        let watch = self.shared.word32(WATCH);
+        let value = watch.load(Ordering::Relaxed) | WATCHED;
+        watch.store(value, Ordering::Relaxed);
+        Ok(Some((watch, value)))
     }
 
     /// The number of permits that are available now.
@@ -277,6 +296,17 @@ impl Semaphore {
     }
 }
 
+/// Wakes the threads that wait for a free permit without taking it. Called under the lock, after permits have become
+/// free and those who wait for one were served.
+fn wake_watchers(shared: &Shared) {
+    let watch = shared.word32(WATCH);
+    let seen = watch.load(Ordering::Relaxed);
+    if seen & WATCHED != 0 {
+        watch.store((seen & !WATCHED).wrapping_add(2), Ordering::Relaxed);
+        watch.wake_all();
+    }
+}
+
 /// Permits that no live thread holds.
 fn free(table: &Table<'_>) -> u64 {
     table.get(PERMITS).saturating_sub(table.count(HOLDS) as u64)
@@ -325,6 +355,7 @@ impl Drop for Permit<'_> {
         {
             table.leave(&self.place);
             serve(&table);
+            wake_watchers(&self.semaphore.shared);
         }
     }
 }
@@ -468,6 +499,10 @@ impl BoundedSemaphore {
     /// At the limit of open files or of address space.
     pub fn try_clone(&self) -> io::Result<Self> {
         self.0.clone_as(Kind::BoundedSemaphore).map(BoundedSemaphore)
+    }
+
+    pub(super) fn inner(&self) -> &Semaphore {
+        &self.0
     }
 }
 

@@ -213,6 +213,17 @@ pub fn reset_for_child() -> io::Result<()> {
     Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
 }
 
+/// Calls `action` with every signal blocked in this thread: one that it starts inherits that.
+///
+/// # Errors
+/// Never fails for these arguments.
+pub fn with_all_blocked<R>(action: impl FnOnce() -> R) -> io::Result<R> {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let result = action();
+    before.thread_set_mask()?;
+    Ok(result)
+}
+
 /// Makes a write beyond the limit on file size (`RLIMIT_FSIZE`) fail with `EFBIG`, instead of killing the process by
 /// `SIGXFSZ`. Programs that this process starts inherit this.
 ///

@@ -1,19 +1,26 @@
 //! One wait for many things: children, ends of queues and pipes, locks, descriptors.
 //!
 //! [`wait_any`] asks each [`Waitable`] whether it is ready. One that is not arranges that a descriptor becomes
-//! readable when it may be; then the process sleeps in `ppoll(2)` on all of them, and asks again. What lies in
-//! shared memory and has no descriptor is asked again at growing intervals.
+//! readable, or a word in shared memory changes, when it may be; then the process sleeps on all of them, and asks again.
+//! Descriptors are waited for by `ppoll(2)`, words by `futex_waitv(2)`, and if there are both, by a second thread that
+//! sleeps on the words until the wait ends.
 
 /// Descriptors of the standard library, and any other.
 mod descriptors;
+/// A thread that sleeps on words.
+mod sentry;
 /// What ends a sleep.
 mod wakers;
 /// A wait as a descriptor.
 mod watch;
+/// The sleep on words.
+mod words;
 
 pub use descriptors::{Readable, Writable};
 pub(crate) use wakers::Wakers;
 pub use watch::{Watch, watch};
+
+use words::WordSleep;
 
 use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
@@ -40,8 +47,11 @@ use std::time::Duration;
 /// | files, pipes and sockets of the standard library, [`Readable`] | it can be read, or has hung up |
 /// | [`Writable`] | it can be written to, or is broken |
 ///
-/// Primitives of [`crate::sync`] have no descriptor: a wait for one looks at it again after 50 microseconds, and then
-/// at intervals that grow to 2 ms.
+/// Primitives of [`crate::sync`] have no descriptor but a word in shared memory. A wait for one looks at it three times
+/// within 350 microseconds, and then sleeps until the kernel reports that the word has changed; if descriptors are waited
+/// for too, a thread that exists during the wait does. A change by a process that is killed just then is noticed within
+/// 10 ms. Before Linux 5.16, where no thread can be started, and in [`watch`], the primitive is looked at again at
+/// intervals that grow to 2 ms.
 pub trait Waitable {
     /// Whether it is ready; if not, adds what ends a sleep once it may be.
     #[doc(hidden)]
@@ -114,12 +124,19 @@ pub(crate) fn wait_until<W: Waitable>(sources: &[W], deadline: Deadline) -> Resu
     if sources.is_empty() {
         return Ok(Vec::new());
     }
+    let mut words = WordSleep::default();
     for round in 0.. {
-        let (mut ready, wakers) = ask(sources, round)?;
+        let (mut ready, mut wakers) = ask(sources, round)?;
         // Only ask for the others.
         let is_last = !ready.is_empty() || deadline.is_over();
         if is_last && wakers.is_empty() {
             return Ok(ready);
+        }
+        if !is_last {
+            if words.sleep(&mut wakers, deadline) {
+                continue;
+            }
+            words.arrange(&mut wakers);
         }
         let woken = wakers.sleep(if is_last { Deadline::now() } else { deadline })?;
         if woken.acted && is_last {
@@ -147,3 +164,6 @@ fn ask<W: Waitable>(sources: &[W], round: u32) -> Result<(Vec<usize>, Wakers<'_>
     }
     Ok((ready, wakers))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,19 @@
-//! What ends a sleep: descriptors, and the time at which to look again.
+//! What ends a sleep: descriptors, words in shared memory, and the time at which to look again.
 
 use super::WaitAnyError;
+use crate::shm::word::Word32;
+use crate::sys::futex::Expected;
 use crate::sys::poll::{Deadline, Interest, ready_numbers};
 use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The first and the longest interval at which something without a descriptor is looked at.
+/// The first and the longest interval at which something without a descriptor is asked again.
 const FIRST_LOOK: Duration = Duration::from_micros(50);
 const LONGEST: Duration = Duration::from_millis(2);
+/// After this many rounds at such intervals the thread sleeps on words.
+const SHORT_ROUNDS: u32 = 3;
 
 type Action<'a> = Box<dyn FnOnce() -> Result<(), WaitAnyError> + 'a>;
 
@@ -24,6 +28,10 @@ pub struct Wakers<'a> {
     shared: Vec<RawFd>,
     /// Keeps descriptors open.
     held: Vec<Arc<OwnedFd>>,
+    /// Words that have these values until a source may be ready.
+    pub(super) words: Vec<Expected>,
+    /// Words on which one sleeper is woken at a time, so a wake-up has to be passed on.
+    pub(super) woken_one_by_one: Vec<&'a Word32>,
     look_again: Option<Duration>,
 }
 
@@ -55,7 +63,8 @@ pub(super) struct Woken {
 impl<'a> Wakers<'a> {
     pub(super) fn new(round: u32) -> Self {
         let (place, entries, interrupts, shared, held) = Default::default();
-        Wakers { place, round, entries, interrupts, shared, held, look_again: None }
+        let (words, woken_one_by_one) = Default::default();
+        Wakers { place, round, entries, interrupts, shared, held, words, woken_one_by_one, look_again: None }
     }
 
     pub(super) fn begin(&mut self, place: usize) {
@@ -79,6 +88,11 @@ impl<'a> Wakers<'a> {
     /// The source may be ready once this descriptor is readable.
     pub(crate) fn wake(&mut self, fd: BorrowedFd<'a>) {
         self.push(fd.as_raw_fd(), Interest::Read, Then::Ask);
+    }
+
+    /// As [`Self::wake`], by number: the caller keeps it open.
+    pub(super) fn wake_number(&mut self, fd: RawFd) {
+        self.push(fd, Interest::Read, Then::Ask);
     }
 
     /// As [`Self::wake`], for a descriptor that is kept open meanwhile.
@@ -106,6 +120,26 @@ impl<'a> Wakers<'a> {
         if !self.interrupts.contains(&fd) {
             self.interrupts.push(fd);
         }
+    }
+
+    /// Whether the thread will sleep on words, as opposed to asking again soon.
+    pub(crate) fn sleeps_on_words(&self) -> bool {
+        self.round >= SHORT_ROUNDS
+    }
+
+    /// The source may be ready once this word no longer has this value; then all that sleep on it are woken.
+    pub(crate) fn wake_by_all(&mut self, word: &'a Word32, value: u32) {
+        if self.sleeps_on_words() {
+            self.words.push(Expected::new(word, value));
+        } else {
+            self.look_again();
+        }
+    }
+
+    /// As [`Self::wake_by_all`], for a word on which one sleeper is woken at a time.
+    pub(crate) fn wake_by_one(&mut self, word: &'a Word32, value: u32) {
+        self.wake_by_all(word, value);
+        self.woken_one_by_one.push(word);
     }
 
     /// The source has no descriptor: it is asked again soon, and then at growing intervals.
