@@ -7,6 +7,8 @@
 
 /// Descriptors of the standard library, and any other.
 mod descriptors;
+/// Why a wait failed.
+mod error;
 /// A thread that sleeps on words.
 mod sentry;
 /// What ends a sleep.
@@ -17,14 +19,13 @@ mod watch;
 mod words;
 
 pub use descriptors::{Readable, Writable};
+pub use error::WaitAnyError;
 pub(crate) use wakers::Wakers;
 pub use watch::{Watch, watch};
 
 use words::WordSleep;
 
-use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,24 +75,6 @@ impl<W: Waitable + ?Sized> Waitable for Arc<W> {
     fn enroll<'a>(&'a self, wakers: &mut Wakers<'a>) -> Result<bool, WaitAnyError> {
         (**self).enroll(wakers)
     }
-}
-
-/// A wait for the first of several things failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WaitAnyError {
-    /// The interrupt of a child's supervisor became readable.
-    #[error("the wait was interrupted")]
-    Interrupted,
-    /// One of them is the child of another process, of which this one is a copy.
-    #[error("process {pid} is not a child of this process: only its parent can wait for it")]
-    NotOurChild {
-        /// The PID.
-        pid: Pid,
-    },
-    /// The system refused.
-    #[error("waiting failed")]
-    Os(#[from] io::Error),
 }
 
 /// Waits until at least one of `sources` is ready, at most `timeout`, and returns which are: their indices, in order;

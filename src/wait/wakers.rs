@@ -1,12 +1,12 @@
 //! What ends a sleep: descriptors, words in shared memory, and the time at which to look again.
 
-use super::WaitAnyError;
-use crate::shm::word::Word32;
+use super::error::WaitAnyError;
 use crate::sys::futex::Expected;
 use crate::sys::poll::{Deadline, Interest, ready_numbers};
 use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// The first and the longest interval at which something without a descriptor is asked again.
@@ -31,7 +31,7 @@ pub struct Wakers<'a> {
     /// Words that have these values until a source may be ready.
     pub(super) words: Vec<Expected>,
     /// Words on which one sleeper is woken at a time, so a wake-up has to be passed on.
-    pub(super) woken_one_by_one: Vec<&'a Word32>,
+    pub(super) woken_one_by_one: Vec<&'a AtomicU32>,
     look_again: Option<Duration>,
 }
 
@@ -128,7 +128,7 @@ impl<'a> Wakers<'a> {
     }
 
     /// The source may be ready once this word no longer has this value; then all that sleep on it are woken.
-    pub(crate) fn wake_by_all(&mut self, word: &'a Word32, value: u32) {
+    pub(crate) fn wake_by_all(&mut self, word: &'a AtomicU32, value: u32) {
         if self.sleeps_on_words() {
             self.words.push(Expected::new(word, value));
         } else {
@@ -137,7 +137,7 @@ impl<'a> Wakers<'a> {
     }
 
     /// As [`Self::wake_by_all`], for a word on which one sleeper is woken at a time.
-    pub(crate) fn wake_by_one(&mut self, word: &'a Word32, value: u32) {
+    pub(crate) fn wake_by_one(&mut self, word: &'a AtomicU32, value: u32) {
         self.wake_by_all(word, value);
         self.woken_one_by_one.push(word);
     }

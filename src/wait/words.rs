@@ -2,10 +2,10 @@
 
 use super::sentry::Sentry;
 use super::wakers::Wakers;
-use crate::shm::word::Word32;
 use crate::sys::futex;
 use crate::sys::poll::Deadline;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// How long a sleep on words lasts at most: what a process that was killed has not woken is found then.
@@ -21,7 +21,7 @@ const MOST_WORDS: usize = 127;
 pub(super) struct WordSleep<'a> {
     sentry: Option<Sentry>,
     /// Locks that wake one sleeper at a time. One that was woken here does not take the lock, so it wakes the next.
-    pass_on: Vec<&'a Word32>,
+    pass_on: Vec<&'a AtomicU32>,
 }
 
 impl<'a> WordSleep<'a> {
@@ -64,7 +64,7 @@ impl<'a> WordSleep<'a> {
 
     fn stop(&mut self) {
         drop(self.sentry.take());
-        self.pass_on.drain(..).for_each(Word32::wake_one);
+        self.pass_on.drain(..).for_each(futex::wake_one);
     }
 }
 

@@ -159,7 +159,8 @@ impl<'a, 's> Coordinator<'a, 's> {
             self.collect_losses();
             self.receiver = None;
         }
-        if self.is_stuck() {
+        // Once: a killed process may look alive for a moment.
+        if self.stuck.is_empty() && self.is_stuck() {
             self.kill_stuck();
         }
         self.stage.await_readable(self.incoming, Deadline::after(POLL_INTERVAL)).map(drop)
