@@ -78,3 +78,5 @@ pub use value::Value;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wait_tests;

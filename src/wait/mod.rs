@@ -147,6 +147,3 @@ fn ask<W: Waitable>(sources: &[W], round: u32) -> Result<(Vec<usize>, Wakers<'_>
     }
     Ok((ready, wakers))
 }
-
-#[cfg(test)]
-mod tests;

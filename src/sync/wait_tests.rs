@@ -1,5 +1,5 @@
-use super::{Readable, Waitable, wait_any};
-use crate::sync::{Event, Mutex, Semaphore};
+use super::{Event, Mutex, Semaphore};
+use crate::wait::{Readable, Waitable, wait_any};
 use std::io::PipeReader;
 use std::time::{Duration, Instant};
 
