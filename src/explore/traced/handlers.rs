@@ -136,7 +136,7 @@ impl World {
 
     /// Whether a handler could run now: some caught signal is not blocked, and another process could send it.
     fn may_be_interrupted(&self, task: usize) -> bool {
-        !self.is_alone(task) && self.masks(task).lets_a_handler_run()
+        self.may_be_signalled(task) && self.masks(task).lets_a_handler_run()
     }
 }
 
@@ -299,7 +299,7 @@ impl Machine {
         if !self.world.tasks[index].is_watched || !watch::was_accessed(tid).map_err(failed("registers"))? {
             return Ok(None);
         }
-        if !self.world.is_alone(index) {
+        if self.world.may_be_signalled(index) {
             self.world.meets_handlers(index);
         }
         if !self.world.may_be_interrupted(index) {

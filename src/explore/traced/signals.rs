@@ -199,10 +199,25 @@ impl World {
         !facts.iter().any(|fact| self.learned.contains(fact))
     }
 
+    /// Whether a signal could reach the process from here on, in some schedule that began as this one: that of a child for
+    /// which it has not waited, or one that a process is known to send. A child that has ended counts, because it could have
+    /// ended later.
+    pub(super) fn may_be_signalled(&self, task: usize) -> bool {
+        let process = self.task(task).process;
+        let is_own = |(index, child): (usize, &Task)| {
+            let is_made = || child.maker.is_some_and(|maker| self.task(maker).process == process);
+            child.process == index && !child.reaped && is_made()
+        };
+        !self.task(process).on_the_way.is_empty()
+            || self.tasks.iter().enumerate().any(is_own)
+            || self.learned.contains(&is_sent(&self.task(process).name))
+    }
+
     /// Whether a receiver is held when its call returns, because its handlers could interrupt what follows.
     pub(super) fn holds_at_return(&self, task: usize) -> bool {
         let process = self.process(task);
         self.is_receiver(task)
+            && self.may_be_signalled(task)
             && (!self.is_simple(task)
                 || !process.on_the_way.is_empty()
                 || self.learned.contains(&accesses_after(&process.name, self.task(task).left)))
@@ -216,11 +231,6 @@ impl World {
             let fact = accesses_after(&self.process(task).name, self.task(task).left);
             self.learn(fact);
         }
-    }
-
-    /// Whether no other process exists that could send a signal.
-    pub(super) fn is_alone(&self, task: usize) -> bool {
-        self.task(task).process == 0 && self.tasks.len() == 1
     }
 
     /// As [`World::with_signals`], for a process with simple handlers.
@@ -241,7 +251,7 @@ impl World {
             || calls::changes_handling(number)
             || matches!(number, libc::SYS_execve | libc::SYS_execveat)
             || self.shares_buffer_with_handlers(task);
-        if !is_met || self.is_alone(task) && !is_fork {
+        if !is_met {
             return plan;
         }
         let masks = self.masks(task);
@@ -305,7 +315,8 @@ impl World {
     /// The plan of a call of a receiver, which depends on the arrival of signals.
     pub(super) fn with_signals(&mut self, task: usize, mut plan: Plan) -> Plan {
         self.tasks[task].is_interruptible = false;
-        if !self.is_receiver(task) {
+        let is_fork = self.task(task).row.is_some_and(calls::is_fork);
+        if !self.is_receiver(task) || !self.may_be_signalled(task) && !is_fork {
             return plan;
         }
         // A signal that has been sent arrives after the call at the latest.
@@ -320,8 +331,7 @@ impl World {
         if self.is_simple(task) {
             return self.with_simple_handlers(task, plan);
         }
-        let is_seen =
-            plan.is_visible() || plan.is_output() || self.task(task).row.is_some_and(calls::is_fork);
+        let is_seen = plan.is_visible() || plan.is_output() || is_fork;
         let number = self.call(task).number;
         let is_met = calls::changes_handling(number)
             || self.shares_buffer_with_handlers(task)
