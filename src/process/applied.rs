@@ -1,8 +1,8 @@
-//! The settings of a child, as they travel to it and are put into force there, before its body runs.
+//! The settings of a child, as they are sent to it and applied there, before its body runs.
 //!
 //! # Safety
 //! The environment is changed only where the process has one thread: in a forked child, and in a child of the fork
-//! server before `main`. A child that is spawned gets it from the kernel.
+//! server before `main`. A spawned child receives it from the kernel.
 #![expect(unsafe_code, reason = "the environment of a process with one thread")]
 
 use super::notify;
@@ -23,7 +23,7 @@ pub(crate) enum Group {
     /// A group of its own.
     #[default]
     Own,
-    /// The group with this number.
+    /// The group with this ID.
     Other(Pid),
     /// A session of its own.
     Session,
@@ -65,7 +65,7 @@ impl Applied {
     pub(crate) unsafe fn set_environment(&mut self) {
         if std::mem::take(&mut self.clear_environment) {
             for (name, _) in std::env::vars_os() {
-                // SAFETY: the caller's promise; the name is one that is there.
+                // SAFETY: the caller's promise; the name is that of an existing variable.
                 unsafe { std::env::remove_var(name) };
             }
         }
@@ -106,7 +106,7 @@ impl Applied {
     pub(crate) fn move_descriptors(&mut self) -> io::Result<()> {
         let passed = self.descriptors.iter_mut().map(|(_, fd)| fd);
         let others = self.streams.iter_mut().chain([&mut self.notify]).flatten();
-        // Closed together at the end: none may take the number of another.
+        // Closed together at the end, so that none gets the number of another.
         let mut old = Vec::new();
         for fd in passed.chain(others) {
             let moved = Fd::from(fd.as_fd().try_clone_to_owned()?);
@@ -117,7 +117,7 @@ impl Applied {
 
     /// Applies the settings that concern the receipt of arguments as well as the body.
     pub(crate) fn apply(&mut self) -> Result<(), Refusal> {
-        // Even if there is none: a forked child does not report for its parent.
+        // Even if there is none: a forked child does not report on behalf of its parent.
         notify::speak_on(self.notify.take().map(Fd::into_owned));
         if let Some(directory) = self.directory.take().map(OsString::from_vec) {
             let refused = Refusal::of(format!("current_dir({directory:?})"));
@@ -143,7 +143,7 @@ impl Applied {
         Ok(())
     }
 
-    /// Limits the body. The arguments have been received, so that they are not what hits the limits.
+    /// Limits the body. The arguments were received before, so they do not count against the limits.
     pub(crate) fn limit(self) -> Result<(), Refusal> {
         for (resource, soft, hard) in self.limits {
             let refused = Refusal::of(format!("rlimit({resource:?}, {soft}, {hard})"));

@@ -1,4 +1,4 @@
-//! A child, as its parent sees it: its end, its result and its streams.
+//! A child from its parent's side: its end, its result and its streams.
 
 use super::current::Identity;
 use super::error::{JoinError, ResultError};
@@ -18,10 +18,10 @@ use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// Why a child will never be ready.
+/// Why a child will not become ready.
 #[derive(Debug)]
 pub(crate) enum Unready {
-    /// It reported why.
+    /// It reported the reason.
     Told(NotReady),
     /// It died.
     Died(Exit),
@@ -29,8 +29,7 @@ pub(crate) enum Unready {
 
 /// A child process whose body returns a `T`.
 ///
-/// It derefs to its [`Handle`]. Dropping it neither ends nor joins the child: its supervisor still
-/// holds it.
+/// It derefs to its [`Handle`]. Dropping it neither ends nor joins the child, which its supervisor still holds.
 pub struct Child<T> {
     handle: Handle,
     inbox: Arc<Mutex<Inbox<T>>>,
@@ -82,7 +81,7 @@ impl<T: Message + Send + 'static> Child<T> {
         }
     }
 
-    /// Waits until the child has its arguments, or returns why it never will; it is then reaped.
+    /// Waits until the child has its arguments. If it never will, reaps it and returns the reason.
     pub(crate) fn await_report(&self) -> Result<Option<Unready>, JoinError> {
         loop {
             let exit = self.known_exit()?;
@@ -147,7 +146,7 @@ impl<T> Child<T> {
 
     /// The pipe from its standard output, if that is [`piped`](super::Stdio::piped); it can be taken once.
     ///
-    /// A child that has filled the pipe waits until it is read: read first, then join.
+    /// A child that has filled the pipe blocks until it is read, so read before joining.
     ///
     /// ```no_run
     /// # use proclab::{Process, Stdio, Supervisor};
@@ -181,8 +180,8 @@ impl<T> Child<T> {
         self.pipes().stderr.take()
     }
 
-    /// What it writes to those of its standard output and error that are [`piped`](super::Stdio::piped) and were not
-    /// taken, line by line, with its name.
+    /// The lines that it writes to its standard output and error, with its name. Streams that are not
+    /// [`piped`](super::Stdio::piped) or were taken are left out.
     ///
     /// ```no_run
     /// use proclab::{Process, Stdio, Supervisor};

@@ -57,8 +57,8 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// Why the program `program`, looked for in `PATH` as `execvp(3)` does, was not executed: by the kernel's answer
-    /// and by the file itself, for `ENOENT` is also the answer where an interpreter is missing.
+    /// Why `program`, searched for in `PATH` as by `execvp(3)`, was not executed: according to the kernel's error and
+    /// the file itself, because a missing interpreter also causes `ENOENT`.
     pub(crate) fn of(program: String, source: io::Error) -> Self {
         let file = locate(&program);
         match (source.kind(), file) {
@@ -66,7 +66,7 @@ impl CommandError {
                 let interpreter = interpreter(&file).unwrap_or_else(|| "a dynamic loader".to_owned());
                 CommandError::NoInterpreter { program, interpreter }
             }
-            // `execvp` gives the second where a folder of PATH may not be searched and the others have no such file.
+            // `execvp` returns the second if a folder of PATH is inaccessible and the others have no such file.
             (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied, None) => {
                 CommandError::NotFound { program }
             }
@@ -87,7 +87,7 @@ fn locate(program: &str) -> Option<PathBuf> {
 
 /// The interpreter in the first line of a script (`execve(2)`).
 fn interpreter(file: &Path) -> Option<String> {
-    /// As much of the first line as the kernel reads.
+    /// The length of the first line that the kernel reads.
     const LINE: u64 = 255;
     let mut line = Vec::new();
     File::open(file).ok()?.take(LINE).read_to_end(&mut line).ok()?;
@@ -98,7 +98,7 @@ fn interpreter(file: &Path) -> Option<String> {
     Some(format!("the interpreter `{}`", name.escape_debug()))
 }
 
-/// A child that is held: it has a PID and can be attached to, but executes nothing of the program yet.
+/// A child that is held: it has a PID and can be attached to, but has not executed the program yet.
 #[derive(Debug)]
 pub struct HeldCommand {
     program: String,
@@ -115,7 +115,7 @@ pub struct RunningCommand {
 }
 
 impl HeldCommand {
-    /// Makes the child for `argv`, its standard streams as `streams` says.
+    /// Creates the child for `argv`, with these standard streams.
     ///
     /// # Errors
     /// [`CommandError::Nul`], or [`CommandError::Os`] when no process can be made.
@@ -127,7 +127,7 @@ impl HeldCommand {
         }
         let os = |source| CommandError::Os { program: program.clone(), source };
         let at_gate = fork_at_gate(&strings, streams).map_err(os)?;
-        // The child is ours and unreaped, so the number is still its own.
+        // It is an unreaped child of this process, so its PID has not been reused.
         let pidfd = pidfd::open(at_gate.pid()).map_err(os)?;
         Ok(Self { program, at_gate, pidfd })
     }
@@ -174,7 +174,7 @@ impl RunningCommand {
     /// `ECHILD` when other code in this process has reaped it.
     pub fn ended(&self) -> io::Result<Option<Exit>> {
         match try_wait(Whose::Pidfd(self.pidfd.as_fd()), Zombie::Leave) {
-            // Where a sandbox refuses to wait, /proc knows how a zombie ended.
+            // If a sandbox refuses the wait, /proc shows how a zombie ended.
             Err(error) if !is_no_child(&error) && self.has_ended() => {
                 stat::status_of_zombie(self.pid).map_or(Err(error), |how| Ok(Some(how.into())))
             }
@@ -182,7 +182,7 @@ impl RunningCommand {
         }
     }
 
-    /// Whether it has ended, by its pidfd alone: holds where it cannot be waited for.
+    /// Whether it has ended, according to its pidfd alone, so this works even if it cannot be waited for.
     pub fn has_ended(&self) -> bool {
         let now = crate::sys::poll::Deadline::now();
         crate::sys::poll::readable(&[self.pidfd.as_fd()], now).is_ok_and(|ready| ready == [true])
@@ -203,7 +203,7 @@ impl RunningCommand {
         let is_deaf = signal == Signal::TERM.0
             && signal::inherited().holds_back(signal)
             && status::is_held_back(self.pid, signal);
-        // While it has not ended it is not reaped, which this value alone does.
+        // It is reaped only through this value, and not before it has ended.
         if !self.has_ended() {
             let signal = if is_deaf { Signal::KILL.0 } else { signal };
             let _ = pidfd::send_signal_to_unreaped(self.pidfd.as_fd(), self.pid, signal);

@@ -1,7 +1,7 @@
 //! Work in a copy of this process.
 //!
 //! # Safety
-//! A fork is sound only where no other thread holds a lock: it is refused while there is another thread.
+//! A fork is sound only if no other thread holds a lock, so it is refused while there is another thread.
 #![expect(unsafe_code, reason = "process creation")]
 
 use std::io::{self, Read, Write};
@@ -32,7 +32,7 @@ pub(crate) fn in_copy(work: impl FnOnce() -> Vec<u8>) -> io::Result<Option<Vec<u
             if !dies_too || Pid::parent() != parent {
                 namespace::leave();
             }
-            // A panic must not go on into what only the original may do.
+            // A panic must not unwind into code that only the original may run.
             if let Ok(bytes) = catch_unwind(AssertUnwindSafe(work)) {
                 let _ = writer.write_all(&[1]).and_then(|()| writer.write_all(&bytes));
             }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::start::StartMethod;
 use super::unforked::Unforked;
 
-/// What a child is told about itself.
+/// What a child learns about itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) name: String,
@@ -71,7 +71,7 @@ pub struct Parent {
 }
 
 impl Parent {
-    /// Its PID. Once the parent has ended, it may be reused.
+    /// Its PID, which may be reused once it has ended.
     ///
     /// ```
     /// if let Some(parent) = proclab::parent() {
@@ -157,14 +157,14 @@ pub fn parent() -> Option<Parent> {
     current().parent
 }
 
-/// Sets up this fresh child as `identity` says.
+/// Sets up this fresh child with `identity`.
 ///
 /// # Errors
-/// When the parent has ended: then there is nothing left to do.
+/// When the parent has ended.
 pub(crate) fn become_child(identity: Identity) -> io::Result<()> {
     task::die_with_parent(identity.die_with_parent)?;
-    // The parent may have died before the call above, or before the pidfd was opened, and its number
-    // may belong to another process now. If it is still our parent *after* both, neither happened.
+    // The parent may have died before the call above, or before the pidfd was opened, and its PID may have been
+    // reused. If it is still our parent *after* both, neither has happened.
     let pidfd = Unforked::new(pidfd::open(identity.parent_pid)?);
     if Pid::parent() != identity.parent_pid {
         return Err(io::Error::from(io::ErrorKind::NotConnected));

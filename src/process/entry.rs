@@ -1,13 +1,13 @@
 //! The entry point of a fresh copy of the executable: from `main` to the body that its parent chose.
 //!
-//! The parent runs its own executable again, with a mark in the arguments and the receiving socket of
-//! a channel as standard input. The first message on it says which function to run, by its distance
-//! from where the executable's code begins. `/proc/self/exe` is the very file that the parent runs,
-//! even when another has been built in its place, so the distance is the same in both.
+//! The parent executes its own file again, with a mark in the arguments and the receiving socket of a channel as
+//! standard input. The first message on that socket identifies the function to run by its offset from the beginning
+//! of the executable. `/proc/self/exe` is the file that the parent runs, even if it has been replaced since, so the
+//! offset is the same in both.
 //!
 //! # Safety
-//! An address becomes a function. It comes from a parent that computed it from such a function of the
-//! same executable, over a socket that no other process holds.
+//! An address is converted to a function. The parent computed it from such a function of the same executable, and
+//! sent it over a socket that no other process holds.
 #![expect(unsafe_code, reason = "a function is called by its place in the executable")]
 
 use super::applied::{Applied, Refusal};
@@ -32,20 +32,20 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 /// The first message to a fresh child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Boot {
-    /// Where [`super::target::Entry::fresh`] lies, counted from where the executable begins.
+    /// The offset of [`super::target::Entry::fresh`] from the beginning of the executable.
     pub(crate) entry: usize,
     pub(crate) identity: Identity,
     pub(crate) settings: Applied,
-    /// Where it reports; the type of the reports is known to the entry. A child of the fork server has it already.
+    /// The channel for its reports, whose type the entry knows. A child of the fork server already has it.
     pub(crate) report: Option<Sender<()>>,
 }
 
 /// The parent's ends of the channels of a fresh child.
 #[derive(Debug)]
 pub(crate) struct Channels {
-    /// On which it is told what to be, and then receives its arguments.
+    /// For its boot message, and then its arguments.
     pub(crate) boots: Sender<Boot>,
-    /// On which it reports.
+    /// For its reports.
     pub(crate) reports: Receiver<()>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Channels {
 pub(crate) struct FreshStart {
     args: Receiver<Boot>,
     report: Sender<()>,
-    /// The settings that are left to be applied, unless one was refused.
+    /// The remaining settings, unless one was refused.
     settings: Result<Applied, Refusal>,
 }
 
@@ -76,7 +76,7 @@ impl FreshStart {
                 live(body, value, &report)
             }
             Err(error) => {
-                // If the parent has ended, there is no process to report to.
+                // If the parent has ended, no process would read the report.
                 let obstacle = Obstacle::new(error.to_string(), error.errno());
                 let _ = report.send(Report::BadArgs(obstacle));
                 std::process::exit(1)
@@ -103,7 +103,7 @@ impl Boot {
     pub(crate) fn run(self, args: Receiver<Boot>, report: Sender<()>) -> ! {
         let Boot { entry, identity, settings, report: _ } = self;
         let joined = settings.join_group();
-        // An error here means that the parent is gone, or that this system lacks what the parent has.
+        // An error means that the parent is gone, or that this system lacks a feature that the parent has.
         let Ok(Room { mut settings, args, report, held }) = make_room(settings, args, report) else {
             std::process::exit(1);
         };
@@ -113,7 +113,7 @@ impl Boot {
         drop(held);
         let settings = joined.and_then(|()| settings.apply()).map(|()| settings);
         let base = base();
-        // SAFETY: the parent took the distance of a `fn(FreshStart) -> !` in this executable.
+        // SAFETY: the parent computed the offset of a `fn(FreshStart) -> !` in this executable.
         let fresh = unsafe { object::function_at::<FreshStart>(base + entry) };
         fresh(FreshStart { args, report, settings })
     }
@@ -124,7 +124,7 @@ struct Room {
     settings: Applied,
     args: Receiver<Boot>,
     report: Sender<()>,
-    /// Keeps those numbers from being used until all that the child needs is open.
+    /// Reserves those numbers until everything that the child needs is open.
     held: Vec<OwnedFd>,
 }
 
@@ -132,7 +132,7 @@ fn make_room(mut settings: Applied, args: Receiver<Boot>, report: Sender<()>) ->
     let Some(highest) = settings.highest_number() else {
         return Ok(Room { settings, args, report, held: Vec::new() });
     };
-    // Again after each move: the number that became free must not be the next one that is opened.
+    // Again after each move, so that the number that became free is not used by the next open.
     let mut held = descriptor::hold_numbers_up_to(highest)?;
     settings.move_descriptors()?;
     held.extend(descriptor::hold_numbers_up_to(highest)?);
@@ -153,10 +153,10 @@ type Received = (Boot, Receiver<Boot>, Sender<()>);
 static RECEIVED: Mutex<Option<Received>> = Mutex::new(None);
 
 /// Receives the boot message and sets the environment, before `main` and so before any thread. Returns once the
-/// arguments have arrived as well: until then the parent may find that this child is not what it must be.
+/// arguments have arrived as well, because until then the parent may discard this child.
 ///
 /// # Errors
-/// When the parent is gone, or has given this child up.
+/// When the parent is gone or has discarded this child.
 ///
 /// # Safety
 /// This process has one thread.
@@ -172,20 +172,20 @@ pub(crate) unsafe fn receive_boot(receiver: Receiver<Boot>, report: Sender<()>) 
     Ok(())
 }
 
-/// The beginning of this executable in memory. In a static program, where it is unknown, one function takes its place:
-/// distances within an executable do not change.
+/// The beginning of this executable in memory. In a static program, where it is unknown, the address of a function is
+/// used instead: offsets within an executable do not change.
 fn base() -> usize {
     static BASE: OnceLock<usize> = OnceLock::new();
     let anchor = child_entry as *const () as usize;
     *BASE.get_or_init(|| object::base_of(anchor).unwrap_or(anchor))
 }
 
-/// The distance of `fresh` from the beginning of the executable; `None` if it is in a library.
+/// The offset of `fresh` from the beginning of the executable; `None` if it is in a library.
 pub(crate) fn place_of(fresh: fn(FreshStart) -> !) -> Option<usize> {
     place_of_address(fresh as usize)
 }
 
-/// The distance of a function at `address` from the beginning of the executable; `None` if it is in a library.
+/// The offset of a function at `address` from the beginning of the executable; `None` if it is in a library.
 pub(crate) fn place_of_address(address: usize) -> Option<usize> {
     let is_ours = object::base_of(address).is_none_or(|base_of| base_of == base());
     is_ours.then(|| address.wrapping_sub(base()))
@@ -193,10 +193,9 @@ pub(crate) fn place_of_address(address: usize) -> Option<usize> {
 
 /// Turns a fresh copy of this program into a child. Call it first in `main`.
 ///
-/// In a program that was started in any other way it returns at once. In a copy that a supervisor started with
-/// [`StartMethod::Spawn`](crate::StartMethod::Spawn) or `ForkServer` it runs the body and ends the
-/// process, so that no child executes the rest of `main`. What comes *before* it in `main` is executed in
-/// every child too.
+/// In a copy that a supervisor started with [`StartMethod::Spawn`](crate::StartMethod::Spawn) or `ForkServer` it runs
+/// the body and exits, so no child executes the rest of `main`. Otherwise it returns immediately. Code *before* it in
+/// `main` runs in every child too.
 ///
 /// A test harness has a `main` of its own: use [`child_entry_before_main!`](crate::child_entry_before_main).
 ///
@@ -211,7 +210,7 @@ pub fn child_entry() {
     }
 }
 
-/// The address, in this process, of a function at this distance from the beginning of the executable.
+/// The address, in this process, of the function at this offset from the beginning of the executable.
 pub(crate) fn address_of_place(place: usize) -> usize {
     base().wrapping_add(place)
 }
@@ -227,8 +226,8 @@ pub(crate) fn address_of_place(place: usize) -> usize {
 macro_rules! child_entry_before_main {
     () => {
         #[used]
-        // The loader calls the functions in this section before `main`, and the C library has put the
-        // program's arguments in place by then.
+        // The loader calls the functions in this section before `main`, when the C library has already set up the
+        // program's arguments.
         #[cfg_attr(all(), unsafe(link_section = ".init_array"))]
         static PROCLAB_CHILD_ENTRY: extern "C" fn() = {
             extern "C" fn enter() {

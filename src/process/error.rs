@@ -13,11 +13,11 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     all.join(": ").replace('\n', " ")
 }
 
-/// A process could not be started; nothing of it is left.
+/// A process could not be started. Nothing of it remains.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A daemon may not have children (the rule of Python's `multiprocessing`).
+    /// A daemon may not have children, as in Python's `multiprocessing`.
     #[error("daemon `{name}` may not have children: start them from another process")]
     DaemonHasChildren {
         /// The daemon's name.
@@ -28,21 +28,21 @@ pub enum StartError {
         "this program never called `proclab::child_entry()`, so a fresh copy of it would run its main again: make that call the first line of main"
     )]
     NoChildEntry,
-    /// A fork would copy one thread and the locks of all.
+    /// A fork would copy one thread, but the locks of all of them.
     #[error(
         "fork is refused while this process has {n_threads} threads: use StartMethod::Spawn or ForkServer, or fork before the first thread"
     )]
     Threads {
-        /// How many there are, the caller's included.
+        /// The number of threads, including the calling one.
         n_threads: usize,
     },
-    /// The fork server has several threads before it runs any code of this program, because a library that is loaded with
-    /// it started them.
+    /// The fork server has several threads before it runs any code of this program, started by a library that is
+    /// loaded with it.
     #[error(
         "the fork server has {n_threads} threads before it begins, started by a library that is loaded with this program: use StartMethod::Spawn"
     )]
     ServerThreads {
-        /// How many there are.
+        /// The number of threads.
         n_threads: usize,
     },
     /// The child died before it had its arguments.
@@ -71,7 +71,7 @@ pub enum StartError {
         /// Why it is refused.
         source: io::Error,
     },
-    /// The function lies in a library, where a fresh copy of the executable may not find it.
+    /// The function is in a library, where a fresh copy of the executable may not find it.
     #[error("the body of process `{name}` is not part of the executable: only Fork can start it")]
     NotInExecutable {
         /// The process's name.
@@ -122,7 +122,7 @@ pub enum ResultError {
     Panicked {
         /// The process's name.
         name: String,
-        /// Message and place.
+        /// Its message and location.
         panic: Panic,
     },
     /// It ended before its body returned.

@@ -63,8 +63,8 @@ impl Exit {
         self == Exit::Code(0)
     }
 
-    /// The number that Python's `Process.exitcode` gives: the code, a signal's number made negative,
-    /// and `None` where the status was stolen.
+    /// The value of Python's `Process.exitcode`: the exit code, the negative number of a signal, or `None` if the
+    /// status was lost.
     ///
     /// ```
     /// use proclab::{Exit, Signal};

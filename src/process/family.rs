@@ -18,7 +18,7 @@ pub(crate) struct Family {
 }
 
 impl Family {
-    /// Creates a family without children. Its waits end once `interrupt` is readable.
+    /// Creates a family without children, whose waits end once `interrupt` is readable.
     pub(crate) fn new(interrupt: Option<OwnedFd>) -> io::Result<Family> {
         let ends = Unforked::new(ReadySet::new()?);
         Ok(Family { ends, members: Mutex::default(), interrupt })
@@ -51,7 +51,7 @@ impl Family {
             for child in ended {
                 n_settled += usize::from(child.settle().map_err(io::Error::other)?.is_some());
             }
-            // A child that has ended and cannot be reaped yet is still its tracer's.
+            // A child that has ended but cannot be reaped yet is still traced.
             if n_settled == 0 {
                 return Ok(());
             }

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-/// A child process, without its result. Clones are the same child.
+/// A child process without its result. Clones refer to the same child.
 #[derive(Clone)]
 pub struct Handle(Arc<Core>);
 
@@ -69,7 +69,7 @@ impl Handle {
         }))
     }
 
-    /// The child's PID. After it was reaped the number may be another process's.
+    /// The child's PID, which may be reused once the child was reaped.
     ///
     /// ```no_run
     /// # use proclab::{Process, Supervisor};
@@ -337,7 +337,7 @@ impl Handle {
         }
         let now = Deadline::now();
         loop {
-            // A report is taken before its end is looked at: a large one keeps it alive until then.
+            // Receive reports first: the child does not end before a large one was received.
             let socket = self.inbox().socket();
             let sources = [Some(self.as_fd().as_raw_fd()), socket];
             let ready = readable_numbers(&sources.into_iter().flatten().collect::<Vec<_>>(), now)?;
@@ -466,8 +466,8 @@ pub(super) fn attend(children: &[Handle], deadline: Deadline) -> Result<(), Join
             families.push(family);
         }
     }
-    // By number: another thread that takes the last report closes the socket. At worst this wait
-    // ends without a reason; the child's end is seen on its pidfd.
+    // By number, because another thread that takes the last report closes the socket. At worst this wait ends early;
+    // the child's end is reported by its pidfd.
     let reports: Vec<(usize, RawFd)> =
         children.iter().enumerate().filter_map(|(at, child)| Some((at, child.inbox().socket()?))).collect();
     let mut sources: Vec<RawFd> = children.iter().map(|child| child.as_fd().as_raw_fd()).collect();
@@ -486,7 +486,8 @@ pub(super) fn attend(children: &[Handle], deadline: Deadline) -> Result<(), Join
     }
     for (child, _) in children.iter().zip(&ready).filter(|(_, ended)| **ended) {
         if child.settle()?.is_none() {
-            // It has ended, but its tracer (`ptrace(2)`) is told first, and nothing announces when it was.
+            // It has ended, but its tracer (`ptrace(2)`) is notified first, and there is no event for when that was
+            // done.
             readable(&[], Deadline::after(Duration::from_millis(1)))?;
         }
     }

@@ -9,14 +9,14 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, Mutex};
 
-/// An inbox of which only the child's handle knows the type.
+/// An inbox whose type only the child's handle knows.
 pub(crate) type SharedInbox = Arc<Mutex<dyn Drain + Send>>;
 
 /// Taking reports without knowing their type.
 pub(crate) trait Drain {
     /// Takes the next report, or the end of reports, without waiting.
     fn take_one(&mut self);
-    /// The number of the socket on which reports come, while more can come.
+    /// The number of the socket for reports, while more can arrive.
     fn socket(&self) -> Option<RawFd>;
 }
 
@@ -24,7 +24,7 @@ pub(crate) trait Drain {
 #[derive(Debug)]
 pub(crate) enum Outcome<T> {
     Nothing,
-    /// It was reported and not yet decoded: decoding a large result takes time that a bounded join does not have.
+    /// It was reported but not decoded, because decoding a large result could exceed the timeout of a join.
     Undecoded(Undecoded<Report<T>>),
     Returned(T),
     Panicked(Panic),
@@ -32,7 +32,7 @@ pub(crate) enum Outcome<T> {
     Taken,
 }
 
-/// The receiving end of a child's reports and what came of it.
+/// The receiving end of a child's reports, and the outcome.
 #[derive(Debug)]
 pub(crate) struct Inbox<T> {
     reports: Option<Unforked<Receiver<Report<T>>>>,
@@ -41,7 +41,7 @@ pub(crate) struct Inbox<T> {
     not_ready: Option<NotReady>,
 }
 
-/// Why a child does not begin.
+/// Why a child does not run its body.
 #[derive(Debug)]
 pub(crate) enum NotReady {
     /// It cannot read its arguments.
@@ -65,7 +65,7 @@ impl<T: Message> Inbox<T> {
         self.ready
     }
 
-    /// Why the child will never be ready, if it reported that.
+    /// Why the child will not become ready, if it reported that.
     pub(crate) fn not_ready(&mut self) -> Option<NotReady> {
         self.not_ready.take()
     }
@@ -92,7 +92,7 @@ impl<T: Message> Inbox<T> {
 }
 
 impl<T: Message> Inbox<T> {
-    /// Whether the child has reported that it begins, or that it cannot.
+    /// Whether the child has reported that it runs its body, or that it cannot.
     fn has_begun(&self) -> bool {
         self.ready.is_some() || self.not_ready.is_some()
     }
@@ -113,7 +113,7 @@ impl<T: Message> Inbox<T> {
             Ok(Report::Panicked(panic)) => self.outcome = Outcome::Panicked(panic),
             Ok(Report::Unsendable(reason)) => self.outcome = Outcome::Unreadable(reason),
             Err(TryRecvError::Empty) => {}
-            // The child is gone, or has closed its end: nothing more comes.
+            // The child is gone or has closed its end: no more reports arrive.
             Err(TryRecvError::Disconnected) => self.reports = None,
             Err(error) => {
                 self.outcome = Outcome::Unreadable(Obstacle::new(error.to_string(), error.errno()));

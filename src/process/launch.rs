@@ -1,7 +1,7 @@
 //! Starting a process, by each of the three methods.
 //!
 //! # Safety
-//! The environment of a forked child is changed where it has one thread: nothing else of it has run.
+//! The environment of a forked child is changed while it has one thread, before any other code runs in it.
 #![expect(unsafe_code, reason = "the environment of a forked child")]
 
 use super::applied::{Applied, Refusal};
@@ -61,15 +61,15 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
         let child = Child::new(birth, &identity, self.leave_zombie, inbox, pipes, family_of);
         let ready = await_ready(&child, &identity.name);
         if self.method == StartMethod::ForkServer {
-            // Not earlier: the next fork should not take the processor from this start.
+            // Not earlier, so that the next fork does not compete with this start for a processor.
             start::forkserver_reorder();
         }
         ready?;
-        // Not earlier: another thread that attends to the family would take the child's report that it is ready, and
-        // this one would wait for it forever.
+        // Not earlier: another thread that waits for the family would take the child's report that it is ready, and
+        // this one would wait forever.
         if let Some(family) = family {
             family.add(child.handle()).map_err(|source| {
-                // Nothing could wait for it later.
+                // No one could wait for it later.
                 let _ = child.kill().map(|()| child.join());
                 StartError::Os { name: identity.name.clone(), operation: "epoll_ctl", source }
             })?;
@@ -79,7 +79,7 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
     }
 }
 
-/// Forks: body and arguments are in the copied memory.
+/// Forks: the body and the arguments are in the copied memory.
 fn forked<A: Message, T: Message + Send + 'static>(
     entry: &Entry<A, T>,
     args: A,
@@ -132,7 +132,7 @@ fn fresh<A: Message, T: Message + Send + 'static>(
     };
     let inbox = Inbox::new(reports.cast::<Report<T>>());
     if let Err(error) = deliver(&boots.cast::<A>(), &args, identity) {
-        // The child sees the end of the stream where its arguments should be, and ends.
+        // The child finds the end of the stream instead of its arguments, and exits.
         let child = Child::new(birth, identity, false, inbox, Pipes::default(), Weak::new());
         let _ = child.kill().map(|()| child.join());
         return Err(error);
@@ -147,7 +147,7 @@ fn exec(identity: &Identity, settings: &Settings, mut boot: Boot) -> Result<(Bir
     boot.report = Some(report);
     let socket = theirs.as_fd().try_clone_to_owned().map_err(os_error(identity, "dup"))?;
     drop(theirs);
-    // Sent before there is a child: an error then leaves none.
+    // Sent before there is a child, so an error leaves none behind.
     deliver(&boots, &boot, identity)?;
     let birth = start::spawn(&identity.name, socket, settings.environment(), settings.leads_session())
         .map_err(os_error(identity, "exec"))?;
@@ -168,7 +168,7 @@ fn serve(
     })
 }
 
-/// Sends a child what it needs. If it died meanwhile, that is found when its readiness is awaited.
+/// Sends a value to a child. If it has died, the wait for its readiness reports that.
 fn deliver<T: Message>(sender: &Sender<T>, value: &T, identity: &Identity) -> Result<(), StartError> {
     match sender.send_copy(value) {
         Ok(()) | Err(SendError::Disconnected) => Ok(()),

@@ -1,4 +1,4 @@
-//! Ends what commands leave behind.
+//! Ends processes that commands have left behind.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::sys::procfs::tree;
 use crate::sys::signal::{SIGKILL, SIGSTOP, kill_process};
 use crate::sys::wait::kill_and_reap;
 
-/// Kills and reaps everything below this process, which adopts orphans (`PR_SET_CHILD_SUBREAPER(2const)`), for at most
-/// `most`. Only for a process that has started nothing that is to go on.
+/// Kills and reaps everything below this process, which adopts orphans (`PR_SET_CHILD_SUBREAPER(2const)`), for at
+/// most `most`. Only for a process whose descendants may all be killed.
 pub(crate) fn end_descendants(most: Duration) {
     let (own, deadline) = (Pid::this(), Deadline::after(most));
     while !deadline.is_over() {

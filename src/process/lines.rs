@@ -1,4 +1,4 @@
-//! What a child writes, line by line.
+//! The output of a child, line by line.
 
 use super::stdio::{ChildOutput, Stream};
 use crate::sys::poll::{Deadline, readable};
@@ -59,7 +59,7 @@ impl Lines {
         }
     }
 
-    /// Reads what is there, and cuts it into lines.
+    /// Reads the available bytes, and splits them into lines.
     fn read(&mut self) -> io::Result<()> {
         let fds: Vec<_> = self.sources.iter().map(|source| source.output.as_fd()).collect();
         let ready = readable(&fds, Deadline::NEVER)?;

@@ -1,4 +1,4 @@
-//! The child's side: it reports that it is ready, runs its body, and reports how that ended.
+//! The child's side: it reports that it is ready, runs its body, and reports the outcome.
 
 use super::applied::Refusal;
 use super::unforked::register;
@@ -75,7 +75,7 @@ thread_local! {
 /// Runs `body` and ends the process: code 0 when it returned, 101 when it panicked, 1 when its result
 /// cannot be sent. Ends it at once if the parent is gone.
 pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &Sender<Report<T>>) -> ! {
-    // The copy that a forked child would have of it would keep the parent from seeing our end.
+    // The copy in a forked child would keep the parent from noticing the end of this process.
     let _ = report.socket().map(register);
     if report.send(Report::Ready { pid: Pid::this() }).is_err() {
         std::process::exit(1);
@@ -86,7 +86,7 @@ pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &Sender<Rep
         Ok(code) => code,
         Err(payload) => {
             let panic = panic_of(&*payload);
-            // If the parent is gone, the exit code still tells the process that reaps this one.
+            // If the parent is gone, the process that reaps this one still gets the exit code.
             let _ = report.send(Report::Panicked(panic));
             PANICKED
         }
@@ -96,7 +96,7 @@ pub(crate) fn live<A, T: Message>(body: fn(A) -> T, args: A, report: &Sender<Rep
 
 /// Reports that a setting is refused, and ends the process.
 pub(crate) fn refuse<T: Message>(refusal: Refusal, report: &Sender<Report<T>>) -> ! {
-    // If the parent is gone, there is no process to report to.
+    // If the parent is gone, no process would read the report.
     let _ = report.send(Report::Refused(refusal));
     std::process::exit(1)
 }
@@ -111,7 +111,7 @@ fn send_result<T: Message>(value: T, report: &Sender<Report<T>>) -> i32 {
     1
 }
 
-/// Keeps message and place of each panic of this thread, and leaves the usual report on stderr as it is.
+/// Records the message and location of each panic of this thread, in addition to the usual report on stderr.
 fn remember_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -123,8 +123,9 @@ fn remember_panics() {
     }));
 }
 
-/// The panic that ended the body, by what it carried. The hook may have seen others that the body caught, and has
-/// not seen one that was resumed (`resume_unwind`): its location is reported only if it is the same panic's.
+/// The panic that ended the body, identified by its payload. The hook may have recorded others that the body caught,
+/// and is not called for one that was resumed (`resume_unwind`), so the location is reported only if it is that of
+/// the same panic.
 pub(crate) fn panic_of(payload: &(dyn Any + Send)) -> Panic {
     match LAST_PANIC.take() {
         Some((text, panic)) if text.is_some() && text == address_of(payload) => panic,
@@ -132,7 +133,7 @@ pub(crate) fn panic_of(payload: &(dyn Any + Send)) -> Panic {
     }
 }
 
-/// Where the text of a panic lies, and its length: a panic keeps it from the hook to the end of its unwinding.
+/// The address and the length of the text of a panic, which stay the same from the hook to the end of unwinding.
 type Text = Option<(usize, usize)>;
 
 fn address_of(payload: &dyn Any) -> Text {

@@ -7,12 +7,12 @@ use std::sync::{Mutex, PoisonError};
 
 static SOCKET: Mutex<Option<UnixStream>> = Mutex::new(None);
 
-/// Has this process speak on `socket`, or not at all.
+/// Sets the socket on which this process reports, or none.
 pub(super) fn speak_on(socket: Option<OwnedFd>) {
     *SOCKET.lock().unwrap_or_else(PoisonError::into_inner) = socket.map(UnixStream::from);
 }
 
-/// Sends one byte to the process that asked for it, if one did. Never waits: a full socket already says enough.
+/// Sends one byte to the process that asked for it, if any. Never blocks: a full socket is notification enough.
 pub(crate) fn notify(byte: u8) {
     if let Some(socket) = &mut *SOCKET.lock().unwrap_or_else(PoisonError::into_inner) {
         let _ = socket.write(&[byte]);

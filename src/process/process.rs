@@ -11,13 +11,14 @@ use std::os::fd::OwnedFd;
 
 /// A process to be started: a body, its arguments, and its settings.
 ///
-/// After Python's `multiprocessing.Process`. `A` is the type of its arguments, `T` what its body
-/// returns to the parent. `G` is `A` once the arguments are [given](Self::args): only then can it be started.
+/// Modelled on Python's `multiprocessing.Process`. `A` is the type of its arguments, `T` that of its result. `G` is
+/// `A` once the arguments are [given](Self::args): only then can it be started.
 ///
 /// # What the process is given
-/// Unless its settings say otherwise, the same by every start method, as it is at the moment of the start: the parent's
-/// working directory, environment, limits, users, session and controlling terminal, its standard output and error;
-/// `/dev/null` as standard input; no blocked signals, and the default dispositions but for signals that the parent ignores.
+/// Unless its settings say otherwise, the same under every start method, as it is at the moment of the start: the
+/// parent's working directory, environment, limits, users, session and controlling terminal, its standard output and
+/// error; `/dev/null` as standard input; no blocked signals, and default dispositions except for signals that the
+/// parent ignores.
 ///
 /// It leads a process group of its own. Ctrl-C (`SIGINT`) and a closed terminal (`SIGHUP`) are sent to the foreground
 /// group, which is the parent's: they reach the parent, which ends its children in order or dies, and then the
@@ -52,8 +53,8 @@ impl<A, T, G: Clone> Clone for Process<A, T, G> {
 }
 
 /// # Settings
-/// They are those of [`std::process::Command`], and have the same effect under every start method. If the kernel refuses
-/// one, the start fails ([`StartError::Setting`]).
+/// These correspond to those of [`std::process::Command`], and have the same effect under every start method. If the
+/// kernel refuses one, the start fails ([`StartError::Setting`]).
 ///
 /// ```no_run
 /// use proclab::{Process, Resource, Stdio, Supervisor};
@@ -154,7 +155,7 @@ impl<A: Message + 'static, T: Message + Send + 'static> Process<A, T> {
         Process::of(Entry::function(target), F::Unset::default())
     }
 
-    /// A process that runs `target` on `args`, of which the caller knows that they are no references.
+    /// A process that runs `target` with `args`, which the caller knows not to be references.
     pub(crate) fn of_owned<F, M>(target: F, args: A) -> Process<A, T>
     where
         F: Target<M, Args = A, Output = T>,
@@ -206,7 +207,7 @@ impl<A, T, G> Process<A, T, G> {
         }
     }
 
-    /// Sets the arguments: one as itself, several as a tuple. They are moved under `Fork`, sent otherwise.
+    /// Sets the arguments: one as itself, several as a tuple. Under `Fork` they are moved, otherwise sent.
     ///
     /// ```
     /// use proclab::Process;
@@ -231,8 +232,8 @@ impl<A, T, G> Process<A, T, G> {
         self
     }
 
-    /// Sets whether it is a daemon: it is terminated when its supervisor ends, dies with its parent even when
-    /// that is killed, and may not have children. Inherited from the parent by default.
+    /// Sets whether it is a daemon: it is terminated when its supervisor ends, dies with its parent even if that is
+    /// killed, and may not have children. Inherited from the parent by default.
     ///
     /// ```
     /// let process = proclab::Process::new(|| ()).daemon(true);

@@ -1,12 +1,12 @@
 //! The reaper: the only place that waits for children.
 //!
-//! A child is held by a pidfd from its start until it is reaped, so its number is never used after it may have been
-//! reused. Each exit is taken exactly once, under the lock of the child's
-//! status, and kept: however many threads join, one `waitid` is made. All pidfds of a supervisor are
-//! in one `epoll` set, so that a wait for one child reaps whichever of its siblings end meanwhile.
+//! A pidfd refers to a child from its start until it is reaped, so its PID is never used after it may have been
+//! reused. Each exit status is read exactly once, under the lock of the child's status, and stored: however many
+//! threads join, there is one call of `waitid`. All pidfds of a supervisor are in one `epoll` set, so a wait for one
+//! child also reaps the siblings that end meanwhile.
 //!
-//! No signal handler and no thread is needed, and the exit is exact: a grandchild that holds
-//! descriptors, an `exec` or the disposition of `SIGCHLD` play no part (`pidfd_open(2)`).
+//! This needs no signal handler and no thread, and it is exact: descriptors held by a grandchild, an `exec` and the
+//! disposition of `SIGCHLD` do not matter (`pidfd_open(2)`).
 
 use super::exit::Exit;
 use crate::sys::pid::Pid;
@@ -25,8 +25,8 @@ pub(crate) fn poll_exit(pidfd: BorrowedFd<'_>, zombie: Zombie) -> io::Result<Opt
     match try_wait(Whose::Pidfd(pidfd), zombie) {
         Ok(ended) => Ok(ended.map(|ended| ended.how.into())),
         Err(error) if is_no_child(&error) => {
-            // No zombie is left. If the kernel reaps children by itself, a recent kernel
-            // still knows the status; otherwise other code has waited for it.
+            // There is no zombie. If the kernel reaps children automatically, a recent one still knows the status;
+            // otherwise other code has waited for the child.
             let by_kernel = signal::children_are_reaped_by_the_kernel();
             let status = by_kernel.then(|| pidfd::status_after_reaping(pidfd)).flatten();
             let exit = status.map(|status| How::from_status(status).into());
@@ -54,7 +54,7 @@ pub(crate) fn record_child(pid: Pid) {
     known().1.insert(pid);
 }
 
-/// Forgets a child once it is reaped: its number may be reused now.
+/// Forgets a child that was reaped: its PID may be reused now.
 pub(crate) fn forget_child(pid: Pid) {
     known().1.remove(&pid);
 }

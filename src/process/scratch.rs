@@ -1,7 +1,7 @@
-//! A temporary folder that is removed when its owner ends, however that ends.
+//! A temporary folder that is removed when its owner ends, in whatever way.
 //!
-//! Its owner removes it. If the owner is killed, the *janitor* does, a process that waits for nothing else. If
-//! the janitor is killed with it, the next owner sweeps: the lock on a folder tells whether it is in use.
+//! Its owner removes it. If the owner is killed, the *janitor* does, a process that exists only for this. If the
+//! janitor is killed too, the next owner removes it: the lock on a folder shows whether it is in use.
 
 use super::unforked::Unforked;
 use super::{Child, Family, Process, StartError, parent};
@@ -19,15 +19,15 @@ use std::time::Duration;
 
 /// A file system in memory; where it is missing or full, the usual place for temporary files is used.
 const MEMORY: &str = "/dev/shm";
-/// What the names of all these folders begin with. They have one length, so paths into them have, too.
+/// The common prefix of the names of these folders. All names have the same length, so paths into them do, too.
 const PREFIX: &str = "proclab-run-";
-/// The room that a command is likely to need.
+/// The space that a command is likely to need.
 const ROOM: u64 = 32 << 20;
-/// How many entries of a place are looked through for folders that were left behind.
+/// The number of directory entries that are searched for folders that were left behind.
 const ENTRIES: usize = 100_000;
 /// How long children of the run, which are being killed, may still add files to a folder.
 const SETTLE: Duration = Duration::from_secs(1);
-/// The same for the janitor, which nothing waits for.
+/// The same for the janitor, for which no process waits.
 const SETTLE_ALONE: Duration = Duration::from_secs(60);
 
 /// A folder that is removed with its owner, with mode 0700 and a name that cannot be predicted.
@@ -43,7 +43,7 @@ pub struct Scratch {
     janitor: Child<()>,
     /// Closed when the janitor has nothing left to do.
     alive: Option<Unforked<PipeWriter>>,
-    /// The process that made it: a forked copy of this value removes nothing.
+    /// The process that created it: a forked copy of this value removes nothing.
     owner: Pid,
 }
 
@@ -68,7 +68,7 @@ pub enum ScratchError {
 }
 
 impl Scratch {
-    /// Creates a folder: in memory if there is room, otherwise among the temporary files.
+    /// Creates a folder: in memory if there is enough space, otherwise in the folder for temporary files.
     ///
     /// ```no_run
     /// let scratch = proclab::Scratch::new()?;
@@ -134,15 +134,15 @@ impl Drop for Scratch {
         if let Ok(base) = Base::open(&self.base) {
             let _ = base.remove(&self.dir, SETTLE);
         }
-        // Only now: until here a kill of this process would have left the folder to the janitor.
+        // Only now, so that until here the janitor would have removed the folder of a killed process.
         if let Some(alive) = self.alive.take() {
             dismiss(alive, &self.janitor);
         }
     }
 }
 
-/// Ends the janitor: by the end of the pipe that it waits at, and by a signal, for it may be stopped. Where a
-/// sandbox refuses signals, one that is stopped is left, and ends when it is continued.
+/// Ends the janitor, by closing the pipe on which it waits and by a signal, because it may be stopped. If a sandbox
+/// refuses the signal, a stopped janitor ends when it is continued.
 fn dismiss(alive: Unforked<PipeWriter>, janitor: &Child<()>) {
     drop(alive);
     let _ = janitor.kill();
@@ -154,7 +154,7 @@ fn places() -> Vec<(PathBuf, Base)> {
     let temporary = std::path::absolute(std::env::temp_dir()).unwrap_or_else(|_| std::env::temp_dir());
     let open = |path: PathBuf| Base::open(&path).ok().map(|base| (path, base));
     let mut places: Vec<_> = [PathBuf::from(MEMORY), temporary].into_iter().filter_map(open).collect();
-    // Of places with enough room the first is the best; of the others, the one with the most.
+    // The first place with enough space; if there is none, the one with the most.
     places.sort_by_key(|(_, base)| std::cmp::Reverse(base.free_bytes().unwrap_or(0).min(ROOM)));
     places
 }
@@ -173,7 +173,7 @@ fn make(places: Vec<(PathBuf, Base)>, name: &str) -> Result<(PrivateDir, PathBuf
     }))
 }
 
-/// Starts the janitor, and gives the end of the pipe that tells it that this process lives.
+/// Starts the janitor, and returns the end of the pipe that shows it that this process is alive.
 fn hire(bases: Vec<PathBuf>, name: &str) -> Result<(Unforked<PipeWriter>, Child<()>), ScratchError> {
     let (ended, alive) = io::pipe()?;
     let alive = Unforked::new(alive);
@@ -185,12 +185,12 @@ fn hire(bases: Vec<PathBuf>, name: &str) -> Result<(Unforked<PipeWriter>, Child<
         .daemon(false)
         .die_with_parent(false);
     let interrupt = Interrupt::installed().map(|interrupt| interrupt.as_fd().try_clone_to_owned());
-    // A family for its start only, which Ctrl-C can break off.
+    // A family for its start only, which Ctrl-C can interrupt.
     let family = Arc::new(Family::new(interrupt.transpose()?)?);
     Ok((alive, janitor.launch(Some(&family))?))
 }
 
-/// The janitor's work: waits for its parent's end, then removes what that has left.
+/// The janitor: waits for the end of its parent, then removes what that has left.
 fn wait_and_remove(bases: Vec<OsString>, name: String, ended: Fd) {
     let Some(parent) = parent() else { return };
     loop {

@@ -1,5 +1,5 @@
-//! The settings of a child, as they are chosen in the parent: environment, directory, streams, limits, process group and
-//! session. They travel, and come into force, as [`Applied`].
+//! The settings of a child, as they are chosen in the parent: environment, directory, streams, limits, process group
+//! and session. They are sent and applied as [`Applied`].
 
 use super::applied::{Applied, Group};
 use super::stdio::{Pipes, Stdio, Stream};
@@ -14,7 +14,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The highest number that a descriptor can be passed under.
+/// The highest number under which a descriptor can be passed.
 const HIGHEST_NUMBER: RawFd = 255;
 
 /// The settings of a process to be started.
@@ -32,14 +32,14 @@ pub(crate) struct Settings {
     nice: i32,
     cpus: Vec<usize>,
     group: Group,
-    /// Where its body says how it is.
+    /// The socket on which its body reports its state.
     notify: Option<Arc<OwnedFd>>,
 }
 
-/// The builder methods of everything that has settings. Written once, so that they are the same everywhere.
+/// The builder methods of every type that has settings.
 macro_rules! setting_methods {
     () => {
-        /// Sets an environment variable, which replaces the parent's of that name.
+        /// Sets an environment variable, replacing the parent's variable of that name.
         ///
         /// Under `Spawn` the child is executed with it, as by [`std::process::Command`]; otherwise it is set before any
         /// code of the program runs.

@@ -64,10 +64,10 @@ impl Stdio {
         Stdio(Kind::Piped)
     }
 
-    /// The child's end, unless it has it anyway; and the parent's end of a pipe.
+    /// The child's end, unless the child has it anyway, and the parent's end of a pipe.
     pub(super) fn open(&self, stream: Stream) -> io::Result<(Option<OwnedFd>, Option<OwnedFd>)> {
         match &self.0 {
-            // The standard input of a child in the making is the socket that it boots from.
+            // The standard input of a child that is being started is the socket from which it boots.
             Kind::Inherit if stream == Stream::Stdin => {
                 Ok((Some(io::stdin().as_fd().try_clone_to_owned()?), None))
             }

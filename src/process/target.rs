@@ -1,9 +1,9 @@
 //! What a process runs: a function or an object.
 //!
 //! # Safety
-//! A function that captures nothing has no bytes; one is made from nothing in the child, where the
-//! type says all that there is to know. [`Entry::function`] has been given a value of that type, so
-//! it has values, and it checks at compile time that the type has no bytes.
+//! A function that captures nothing has no bytes, so the child can create one from its type alone.
+//! [`Entry::function`] was given a value of that type, so the type has values, and checks at compile time that it has
+//! no bytes.
 #![expect(unsafe_code, reason = "a value of a type without bytes is made from nothing")]
 
 use super::entry::FreshStart;
@@ -14,8 +14,8 @@ use std::ptr::NonNull;
 /// A function that can be the body of a process: a `fn` or a closure that captures nothing, with up to
 /// six arguments.
 ///
-/// It gets what it needs in its arguments: a process shares no variables with its parent.
-/// `Marker` only tells the implementations for different numbers of arguments apart.
+/// A process shares no variables with its parent, so it gets what it needs in its arguments. `Marker` distinguishes
+/// the implementations for different numbers of arguments.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the body of a process",
     label = "not a function that captures nothing and takes up to six arguments",
@@ -105,8 +105,8 @@ impl<A> Given<A> for A {
     }
 }
 
-/// A function itself, or a closure, and no pointer to one. A pointer has two implementations, so that it is never
-/// clear which is meant.
+/// A function or a closure, not a pointer to one. A pointer has two implementations, so that its use is ambiguous and
+/// does not compile.
 #[doc(hidden)]
 pub trait Itself<Which> {}
 
@@ -118,7 +118,7 @@ pub struct PassTheFunctionItselfAndNoPointerToIt;
 impl<F> Itself<()> for F {}
 impl<F: fmt::Pointer> Itself<PassTheFunctionItselfAndNoPointerToIt> for F {}
 
-/// Arguments that are no references. A reference has two implementations, as above.
+/// Arguments that are not references. A reference has two implementations, as above.
 #[doc(hidden)]
 pub trait Owned<Which> {}
 

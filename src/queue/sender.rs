@@ -357,7 +357,7 @@ impl<T: Message> Sender<T> {
     }
 
     /// Sends values in order, in groups of as many as there is room for. The values of a group become visible to
-    /// receivers same_processor; a kill between groups leaves only complete values.
+    /// receivers together; a kill between groups leaves only complete values.
     ///
     /// ```
     /// let (sender, receiver) = proclab::queue::bounded(3)?;

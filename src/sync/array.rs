@@ -1,8 +1,8 @@
 //! Plain values that processes share, as a slice.
 //!
 //! # Safety
-//! The slice lies in memory that is mapped as long as the array, is aligned, and of which any bytes are values. The
-//! lock excludes every thread that takes it; a process that writes without it, against the rules, may change elements
+//! The slice is in memory that is mapped as long as the array exists, is aligned, and may hold any bytes. The lock
+//! excludes every thread that takes it; a process that writes without it, against the rules, may change elements
 //! while they are read, as with any mapped file.
 #![expect(unsafe_code, reason = "slices of mapped memory")]
 
@@ -26,10 +26,10 @@ const LEN_BITS: u32 = 48;
 
 /// Plain values in shared memory, guarded by a lock: Python's `Array`.
 ///
-/// The elements are numbers, arrays of numbers, or structures that [`plain!`](crate::plain) defines. The holder of the
-/// lock has them as a slice, without a copy, so an array can be as large as memory. A holder that is killed in the middle
-/// leaves some elements new and some old, and poisons the lock, like that of a [`super::Mutex`]. It is sent to other
-/// processes like one.
+/// The elements are numbers, arrays of numbers, or structures that [`plain!`](crate::plain) defines. The holder of
+/// the lock accesses them as a slice, without a copy, so an array can be as large as memory. A holder that is killed
+/// during an update leaves some elements new and some old, and poisons the lock, like that of a [`super::Mutex`]. An
+/// array is sent to other processes in the same way.
 ///
 /// ```
 /// let seats = proclab::sync::Array::new(&[0_u8; 100])?;
@@ -240,12 +240,11 @@ impl<T: Plain> Array<T> {
 }
 
 impl<T> Array<T> {
-    /// Where in its [memory](Self::memory) the elements begin, in bytes.
+    /// The offset of the elements in its [memory](Self::memory), in bytes.
     pub const OFFSET: u64 = DATA as u64;
 
-    /// The sealed memory (`memfd_create(2)`) in which it lies, to be passed to a process that was not given it as an
-    /// argument, which then [attaches](Self::attach) it. A program in another language maps it; the elements begin at
-    /// [`Self::OFFSET`].
+    /// Its sealed memory (`memfd_create(2)`), for a process that did not receive it as an argument: that process
+    /// [attaches](Self::attach) it. A program in another language maps it; the elements begin at [`Self::OFFSET`].
     ///
     /// ```
     /// use proclab::sync::Array;
@@ -269,7 +268,7 @@ pub struct ArrayGuard<'a, T: Plain> {
 }
 
 impl<T: Plain> ArrayGuard<'_, T> {
-    /// Clears the poison: the elements were checked, and are right.
+    /// Clears the poison: the elements were checked, and are correct.
     ///
     /// ```
     /// use proclab::sync::{Array, MutexError};

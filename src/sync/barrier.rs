@@ -64,8 +64,8 @@ impl BarrierPass {
         self.is_leader
     }
 
-    /// The position of this thread in the order of arrival, from 0. As in Python, each thread of a round has another one.
-    /// The last one is the leader.
+    /// The position of this thread in the order of arrival, from 0. As in Python, each thread of a round has a
+    /// different one. The last one is the leader.
     ///
     /// ```
     /// let barrier = proclab::sync::Barrier::new(1)?;
@@ -198,7 +198,7 @@ impl Barrier {
             let here = table.live().filter(|seen| seen.state == WAITS && seen.extra == round).count();
             let is_leader = here + 1 == self.parties();
             if is_leader && action.is_none() {
-                // It has nothing to wait for, so it needs no entry.
+                // It does not wait, so it needs no entry.
                 pass(&table, round);
                 return Ok(BarrierPass { is_leader, index: here });
             }
@@ -360,14 +360,15 @@ fn broken(cause: u64) -> BarrierError {
     }
 }
 
-/// Whether the threads of a round were released. A later round may have been first, if an action takes long.
+/// Whether the threads of a round were released. A later round may have been released first if an action takes long.
 fn has_passed(table: &Table<'_>, round: u64) -> bool {
     round < table.get(PASSED) && !table.live().any(|seen| seen.state == LEADS && seen.extra == round)
 }
 
 /// Lets the threads of a round pass, and ends it.
 fn pass(table: &Table<'_>, round: u64) {
-    // The one store that counts: if this process ends here, the next one that takes the lock completes the rest.
+    // The store that takes effect: if this process ends after it, the next one that takes the lock completes the
+    // rest.
     table.set(PASSED, table.get(PASSED).max(round + 1));
     table.set(ROUND, table.get(ROUND).max(round + 1));
     let waiting = table.live().filter(|seen| seen.state == WAITS && seen.extra == round);
@@ -406,7 +407,7 @@ impl Coming<'_> {
         let Barrier { shared, interrupt } = self.barrier;
         let mut has_slept = false;
         loop {
-            // Without the lock, which the others need now.
+            // Without the lock, which the other threads need.
             let state = self.place.state(shared);
             if state == PASSES {
                 return Ok(());

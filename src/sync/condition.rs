@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// States of a thread.
 const WAITS: u32 = 1;
-/// Chosen by `notify`: if it ends before it wakes, the next one is woken in its place.
+/// Chosen by `notify`. If it ends before it wakes, the next one is woken instead.
 const CHOSEN: u32 = 2;
 /// `notify_all` woke it.
 const WOKEN: u32 = 3;
@@ -170,7 +170,7 @@ impl Condition {
         guard: MutexGuard<'a, T>,
         deadline: Deadline,
     ) -> Result<(MutexGuard<'a, T>, bool), MutexError<MutexGuard<'a, T>>> {
-        // It is on record before the mutex is released, and the condition cannot change before that.
+        // It has an entry before the mutex is released, and the condition cannot change before that.
         let place = self.table()?.enter(WAITS, 0)?;
         let waiting = Waiting { condition: self, place };
         let mutex = guard.release();
@@ -288,7 +288,7 @@ impl Condition {
     }
 }
 
-/// A thread that waits: its entry is removed in every case.
+/// A waiting thread, whose entry is removed in every case.
 struct Waiting<'a> {
     condition: &'a Condition,
     place: Place,

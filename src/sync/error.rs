@@ -30,11 +30,11 @@ pub enum SetupError {
     Os(#[from] io::Error),
 }
 
-/// Memory from another process is not what it was taken for.
+/// Memory from another process is not that of the expected primitive.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemoryError {
-    /// It is no sealed memory of this library, or the system refused to map it.
+    /// It is not sealed memory of this library, or the system refused to map it.
     #[error(transparent)]
     Memory(#[from] RegionError),
     /// It is that of another primitive, or of values of another type.
@@ -65,11 +65,11 @@ pub enum StoreError {
     Memory(#[from] io::Error),
 }
 
-/// A wait ended without what was waited for.
+/// A wait ended unsuccessfully.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
-    /// The deadline has passed; for an attempt that does not wait, it would have had to wait.
+    /// The deadline has passed, or an attempt that does not wait would have had to.
     #[error("the wait timed out")]
     TimedOut,
     /// The handle's interrupt became readable.
@@ -110,7 +110,7 @@ pub enum BarrierError {
     Broken {
         /// The process that broke it.
         pid: Pid,
-        /// What the process did.
+        /// The cause.
         why: &'static str,
     },
     /// This thread timed out or was interrupted, which broke the barrier; or its lock is unavailable.
@@ -190,7 +190,7 @@ impl<G> Poisoned<G> {
 }
 
 impl<G> MutexError<G> {
-    /// The guard of a poisoned lock; any other error as it is.
+    /// Returns the guard of a poisoned lock, and any other error unchanged.
     ///
     /// ```
     /// let count = proclab::sync::Mutex::new(5)?;

@@ -1,11 +1,11 @@
 //! A lock on a file, between processes (`flock(2)`).
 //!
 //! # Limitations
-//! The lock is advisory: it excludes only processes that take it. It belongs to the *open file
-//! description*: descriptors that were duplicated or inherited are one holder together, so each
-//! process opens its own, close-on-exec, and no process should fork while it holds the lock, or the
-//! copy keeps it. Threads that share one `FileLock` exclude each other too, by a flag inside it. Over NFS the
-//! server keeps the lock, or no one does, depending on the mount.
+//! The lock is advisory: it excludes only processes that take it. It belongs to the *open file description*:
+//! descriptors that were duplicated or inherited are one holder together, so each process opens its own,
+//! close-on-exec, and no process should fork while it holds the lock, or the copy keeps it. Threads that share one
+//! `FileLock` exclude each other too, by a flag inside it. Over NFS it depends on the mount whether the server keeps
+//! the lock or it has no effect.
 
 use fs2::FileExt;
 use std::fs::{File, OpenOptions};
@@ -34,8 +34,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 pub struct FileLock {
     file: File,
     path: PathBuf,
-    /// Whether a thread of this process holds the lock through this value: to the kernel all of them are one
-    /// holder, which may take what it has.
+    /// Whether a thread of this process holds the lock through this value. The kernel regards all of them as one
+    /// holder, which may take the lock again.
     is_held: Mutex<bool>,
     freed: Condvar,
 }
@@ -136,7 +136,7 @@ impl FileLock {
         Ok(self.try_take()?.then(|| FileLockGuard { lock: self }))
     }
 
-    /// As [`try_lock`](FileLock::try_lock), without a guard; whether it was taken.
+    /// As [`try_lock`](FileLock::try_lock), without a guard. Returns whether it was taken.
     pub(crate) fn try_take(&self) -> Result<bool, FileLockError> {
         {
             let mut is_held = self.is_held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// A lock file that is gone when the test is over.
+    /// A lock file that is removed at the end of the test.
     struct Scratch(PathBuf);
 
     impl Scratch {

@@ -14,12 +14,12 @@ use std::sync::atomic::Ordering;
 /// The PID of the process that poisoned the lock; 0 if it is clean.
 const POISON: usize = 0;
 
-/// The lock is held until this is dropped. It is the thread's: it is not `Send`.
+/// The lock is held until this is dropped. It belongs to the thread, so it is not `Send`.
 #[derive(Debug)]
 pub(super) struct Hold<'a> {
     shared: &'a Shared,
-    /// A panic was under way when the lock was taken. A whole word: a guard is moved by words, and a processor waits for
-    /// a store of a byte before it can load the word that it is in.
+    /// Whether the thread was panicking when it took the lock. A whole word: a guard is moved by words, and a
+    /// processor waits for a store of a byte before it can load the word that it is in.
     was_panicking: usize,
     not_send: PhantomData<*const ()>,
 }
@@ -45,7 +45,7 @@ pub(super) fn take<'a>(
     let poison = shared.word(POISON);
     if let Some(pid) = dead {
         event!(WARN, pid = pid.as_raw(), "lock poisoned: its holder ended while it held it");
-        // Before this process's own PID is stored: if it ends here, the next holder finds the dead one's PID again.
+        // Before this process's own PID is stored, so that if it ends here, the next holder finds the same PID again.
         poison.store(pid.as_raw().unsigned_abs().into(), Ordering::Relaxed);
     }
     shared.lock().begin(ThisThread::get()?);
@@ -53,7 +53,7 @@ pub(super) fn take<'a>(
     Ok((Hold::new(shared), poisoned))
 }
 
-/// The result that users get.
+/// The result for users.
 #[inline]
 pub(super) fn poisoned_or<G>(guard: G, pid: Option<Pid>) -> Result<G, MutexError<G>> {
     match pid {
@@ -78,7 +78,7 @@ impl<'a> Hold<'a> {
         Hold { shared, was_panicking, not_send: PhantomData }
     }
 
-    /// A hold that was forgotten, for the thread that holds the lock.
+    /// Recreates a hold that was forgotten, in the thread that holds the lock.
     pub(super) fn again(shared: &'a Shared) -> Self {
         Hold { shared, was_panicking: 0, not_send: PhantomData }
     }

@@ -1,11 +1,12 @@
 //! A robust lock that can be held while user code runs, together with other locks, and released in any order.
 //!
 //! It is announced while it is taken and while it is released, and linked into the thread's list in between
-//! ([`crate::sys::robust`]). Killed at any instruction, the thread has it announced, or linked, or does not hold it.
+//! ([`crate::sys::robust`]). Wherever the thread is killed, the lock is announced or linked, or the thread does not
+//! hold it.
 //!
-//! Next to it is the PID of its holder, which is stored after the lock was taken, and cleared before it is released. A
-//! holder that ends in between may have changed what the lock guards, and the next one is told its PID. A holder that
-//! ends before or after has not changed it, or had finished.
+//! Next to it is the PID of its holder, which is stored after the lock was taken, and cleared before it is released.
+//! A holder that ends in between may have changed what the lock guards, so the next holder learns its PID. A holder
+//! that ends earlier has changed nothing; one that ends later had finished.
 //!
 //! # Safety
 //! What is linked must stay mapped: a [`LinkedLock`] is reached only through [`super::shared::Shared`], which keeps
@@ -22,8 +23,8 @@ use std::sync::atomic::{Ordering, compiler_fence};
 
 /// The lock in shared memory.
 ///
-/// The words that others look at while they wait end a cache line, and what only the holder accesses begins the next
-/// one, so that the others do not delay it.
+/// The words that waiting threads read are at the end of a cache line, and what only the holder accesses is at the
+/// beginning of the next one, so that waiting threads do not slow it down.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct LinkedLock {
@@ -55,13 +56,14 @@ impl LinkedLock {
         Ok(dead)
     }
 
-    /// The fast path: takes the lock if it is free, no thread waits for it or died with it, and this thread is known.
+    /// The fast path: takes the lock if it is free, no thread waits for it, its last holder released it, and this
+    /// thread is known.
     #[inline(always)]
     pub(super) fn try_lock(&self) -> Option<ThisThread> {
         let thread = ThisThread::known()?;
         if let Some(entry) = thread.only_entry(&self.links) {
-            // Nothing is announced and nothing linked, as almost always.
-            // SAFETY: the memory stays mapped while the lock is held (see above).
+            // Nothing is announced or linked: the common case. SAFETY: the memory stays mapped while the lock is held
+            // (see above).
             return unsafe { thread.take_only(entry, || try_word(thread, &self.words)) }.then_some(thread);
         }
         if thread.is_linkable(&self.links) {
@@ -89,7 +91,7 @@ impl LinkedLock {
     #[inline(always)]
     pub(super) fn begin(&self, thread: ThisThread) {
         self.holder.store(self.mapped_at() | u64::from(thread.pid()), Ordering::Relaxed);
-        // The kernel ends a thread between two instructions: their order is the program's.
+        // A thread is killed between two of its instructions, so their program order is what matters.
         compiler_fence(Ordering::SeqCst);
     }
 
@@ -152,9 +154,9 @@ impl LinkedLock {
     }
 }
 
-/// The PID that a word holds, if it holds one.
+/// The PID in a word, if there is one.
 pub(super) fn pid_of(word: u64) -> Option<Pid> {
-    // The upper half is where the lock is mapped.
+    // The upper half is the address at which the lock is mapped.
     let pid = (word as u32).cast_signed();
     (pid > 0).then(|| Pid::from_raw(pid))
 }

@@ -16,9 +16,9 @@
 //!
 //! # A process that is killed
 //! If a process is killed with SIGKILL while it uses one of these, at any instruction, no other process waits for it
-//! for longer than about 10 ms. What it held is free, and the next holder is told its PID: a mutex is
-//! *poisoned*, a barrier *breaks*, a permit returns, a notification goes to the next waiting thread. A process
-//! that is only stopped keeps what it holds.
+//! for longer than about 10 ms. What it held is released, and the next holder learns its PID: a mutex is *poisoned*,
+//! a barrier *breaks*, a permit returns, a notification goes to the next waiting thread. A stopped process keeps what
+//! it holds.
 //!
 //! All processes must share a PID namespace. A forked copy of a process does not hold what its parent holds.
 
@@ -49,7 +49,7 @@ mod plain;
 mod release_order;
 /// A lock that its holder may take again.
 mod rlock;
-/// In shared memory, for the innermost few instructions.
+/// A lock for short critical sections of this library.
 pub(crate) mod robust_mutex;
 /// The threads that hold a primitive or wait for it.
 mod roster;
@@ -59,7 +59,7 @@ mod semaphore;
 mod shared;
 /// A plain value without a lock to hold.
 mod value;
-/// Primitives beside other things that are waited for.
+/// Waiting for primitives together with other objects.
 mod waitable;
 
 pub use array::{Array, ArrayGuard};

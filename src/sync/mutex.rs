@@ -1,8 +1,8 @@
 //! A value that several processes share, one at a time.
 //!
-//! There are two places for the encoded value in shared memory. A holder works on a copy of its own; when it releases
-//! the lock, the new bytes are written to the place that is not valid, and one store makes it the valid one. So a killed
-//! holder leaves the old value or the new one, never a torn one.
+//! There are two places for the encoded value in shared memory. A holder works on its own copy; when it releases the
+//! lock, the new bytes are written to the place that is not valid, and one store makes that place the valid one. So a
+//! killed holder leaves the old value or the new one, never a torn one.
 
 use super::error::{MutexError, SetupError, StoreError, UnreadableValue};
 use super::held_lock::{self, Hold, poisoned_or};
@@ -24,12 +24,12 @@ use std::time::Duration;
 /// The default size limit of a value, in encoded bytes.
 pub const DEFAULT_VALUE_LIMIT: u64 = 64 << 20;
 const MAX_VALUE_LIMIT: u64 = 1 << 40;
-/// The length of the value, and in the highest bit which of its two places it is in.
+/// The length of the value; the highest bit says which of the two places is valid.
 const CURRENT: usize = 1;
 const SECOND: u64 = 1 << 63;
-/// A value up to this size lies in mapped memory.
+/// The size up to which a value is in mapped memory.
 const SMALL: usize = 1792;
-/// A value up to this size is one word: one of these two, beside [`CURRENT`].
+/// The size up to which a value is one word: one of these two, next to [`CURRENT`].
 const TINY: usize = 8;
 const TINIES: usize = 2;
 const SMALLS: usize = 2 * SMALL;
@@ -59,11 +59,11 @@ const SMALLS: usize = 2 * SMALL;
 /// ```
 ///
 /// # A killed holder
-/// If a process is killed while it holds the lock, at any instruction, the next one takes it within the time that the
-/// kernel takes to report the death, and gets [`MutexError::Poisoned`]: the guard, and the PID of the dead. The value
-/// is the last one that was stored, whole. The mark stays until [`MutexGuard::clear_poison`], as in the standard
-/// library. A thread that panics while it holds the lock poisons it too, and what it changed is not stored. A
-/// holder that is only stopped keeps the lock.
+/// If a process is killed while it holds the lock, at any instruction, the next holder takes it as soon as the kernel
+/// reports the death, and gets [`MutexError::Poisoned`] with the guard and the PID of the dead process. The value is
+/// the last one that was stored. The lock stays poisoned until [`MutexGuard::clear_poison`], as in the standard
+/// library. A thread that panics while it holds the lock poisons it too, and its changes are not stored. A stopped
+/// holder keeps the lock.
 ///
 /// # Order
 /// The lock is not fair: a thread that finds it free takes it, even if others have waited longer. A thread can hold
@@ -75,10 +75,10 @@ pub struct Mutex<T> {
     guards: PhantomData<fn() -> T>,
 }
 
-// What is shared is bytes; each thread has a value of its own.
+// Only bytes are shared; each thread has its own value.
 impl<T: Message> Mutex<T> {
-    /// Creates a mutex with this value, for values of up to [`DEFAULT_VALUE_LIMIT`] encoded bytes. It uses memory for the
-    /// value that it has, not for the largest one.
+    /// Creates a mutex with this value, for values of up to [`DEFAULT_VALUE_LIMIT`] encoded bytes. It uses memory for
+    /// the current value, not for the largest possible one.
     ///
     /// ```
     /// let stock = proclab::sync::Mutex::new(10)?;
@@ -137,8 +137,8 @@ impl<T: Message> Mutex<T> {
         }
     }
 
-    /// The slow path. A result that both paths wrote to one place in memory would be read from there, and a processor
-    /// waits for words that were stored one by one before it can load them together.
+    /// The slow path. Separate from the fast path, so that their results are not written to the same place in memory:
+    /// a processor stalls when it loads together what was stored word by word.
     #[cold]
     #[inline(never)]
     fn lock_boxed(&self) -> Box<Result<MutexGuard<'_, T>, MutexError<MutexGuard<'_, T>>>> {
@@ -328,7 +328,7 @@ fn store<T: Message>(shared: &Shared, value: &T) -> Result<(), StoreError> {
     }
 }
 
-/// The same for a value of one word that replaces such a value.
+/// The same for a value of one word that replaces another one.
 #[inline(always)]
 fn store_word(shared: &Shared, word: u64, size: u64) -> Result<(), StoreError> {
     let limit = shared.parameter;
@@ -341,7 +341,7 @@ fn store_word(shared: &Shared, word: u64, size: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The one store that counts: release, after the bytes.
+/// The store that takes effect: release, after the bytes.
 #[inline(always)]
 fn make_valid(shared: &Shared, size: u64, second: bool) {
     shared.word(CURRENT).store(size | if second { SECOND } else { 0 }, Ordering::Release);
@@ -415,7 +415,7 @@ impl<'a, T: Message> MutexGuard<'a, T> {
         result
     }
 
-    /// Clears the poison: the value was checked, and is right.
+    /// Clears the poison: the value was checked, and is correct.
     ///
     /// ```
     /// use proclab::sync::{Mutex, MutexError};

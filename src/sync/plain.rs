@@ -1,7 +1,7 @@
-//! Values that lie in shared memory as they are.
+//! Values that are stored in shared memory without encoding.
 //!
 //! # Safety
-//! [`Plain`] promises that a value is nothing but its bytes, so it is read and written as bytes.
+//! [`Plain`] guarantees that any bytes are a value, so values are read and written as bytes.
 #![expect(unsafe_code, reason = "values of which any bytes are one")]
 
 use crate::shm::word::Word64;
@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 /// A type of which any bytes are a value: integers, floats, arrays of them, and structures of them.
 ///
-/// A structure of your own is made plain by [`plain!`](crate::plain), which checks that it is.
+/// Define your own with [`plain!`](crate::plain), which checks the requirements.
 ///
 /// # Safety
 /// Any bytes are a value of the type, it has no padding, and it means the same in every process: it contains no
@@ -22,14 +22,14 @@ pub const MAX_ALIGN: usize = 256;
 
 macro_rules! plain_numbers {
     ($($type:ty)*) => {$(
-        // SAFETY: any bytes are such a number.
+        // SAFETY: any bytes are a valid number.
         unsafe impl Plain for $type {}
     )*};
 }
 
 plain_numbers! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 }
 
-// SAFETY: an array is its elements, without padding.
+// SAFETY: an array consists of its elements, without padding.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
 /// Defines structures that can be the value of a [`Value`](crate::sync::Value) and the elements of an

@@ -17,8 +17,8 @@ const DEPTH: usize = 1;
 
 /// A lock between processes that a thread may take again while it holds it: Python's `RLock`.
 ///
-/// It is free once every guard is dropped. It has no value of its own: that is a
-/// [`super::Mutex`]. It is sent to other processes like a mutex, and a killed holder poisons it in the same way.
+/// It is free once every guard is dropped. It holds no value; for that, see [`super::Mutex`]. It is sent to other
+/// processes like a mutex, and a killed holder poisons it in the same way.
 #[derive(Debug)]
 pub struct RLock {
     pub(super) shared: Shared,
@@ -104,7 +104,7 @@ impl RLock {
         }
         let (hold, pid) = held_lock::take(&self.shared, &self.interrupt, deadline)?;
         depth.store(1, Ordering::Relaxed);
-        // The last guard to be dropped makes it again.
+        // Dropping the last guard creates it again.
         std::mem::forget(hold);
         poisoned_or(RLockGuard { lock: self, not_send: std::marker::PhantomData }, pid)
     }
@@ -171,12 +171,12 @@ fn sizes(_: u64) -> Option<(u64, usize)> {
     Some((0, 0))
 }
 
-/// One of the times that a thread has taken an [`RLock`].
+/// A guard of an [`RLock`], one for each time that the thread has taken it.
 #[derive(Debug)]
 #[must_use = "the lock is released at once if this is dropped"]
 pub struct RLockGuard<'a> {
     lock: &'a RLock,
-    /// The lock is the thread's.
+    /// The lock belongs to the thread.
     not_send: std::marker::PhantomData<*const ()>,
 }
 
@@ -192,12 +192,11 @@ impl RLockGuard<'_> {
         self.lock.shared.word(DEPTH).load(Ordering::Relaxed)
     }
 
-    /// Takes the poison away: what the lock guards has been looked at, and is right.
+    /// Clears the poison: what the lock guards was checked, and is correct.
     ///
     /// ```
-    /// let lock = proclab::sync::RLock::new()?;
-    /// let held = lock.lock().unwrap();
-    /// held.clear_poison(); // what it guards was checked, and is right
+    /// let lock = proclab::sync::RLock::new()?; let held = lock.lock().unwrap(); held.clear_poison(); // what it
+    /// guards was checked
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear_poison(&self) {

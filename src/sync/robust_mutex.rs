@@ -1,12 +1,12 @@
 //! A lock in shared memory that a killed holder cannot keep.
 //!
-//! It is two words. The first is 0 when free, or the holder's TID; beside it the bit `WAITERS` when a thread
-//! sleeps until it is free, and the bit `OWNER_DIED`, set by the kernel when it has released the lock for
-//! a holder that ended (`set_robust_list(2)`, `Documentation/locking/robust-futexes.rst`). The second is
-//! not 0 when a thread may be asleep.
+//! It consists of two words. The first is 0 if the lock is free, or else the holder's TID, with the bit `WAITERS` if
+//! a thread sleeps until the lock is free. The kernel sets the bit `OWNER_DIED` when it releases the lock of a holder
+//! that has ended (`set_robust_list(2)`, `Documentation/locking/robust-futexes.rst`). The second is not 0 if a thread
+//! may be asleep.
 //!
-//! Taking the lock costs one atomic exchange, releasing it a plain store, which may wipe out a `WAITERS`
-//! that was set in the same moment. Why the sleeper is woken all the same:
+//! Taking the lock costs one atomic exchange, releasing it a plain store, which may overwrite a `WAITERS` that is set
+//! at the same time. The sleeper is woken nevertheless:
 //! - a release *stores 0 to the first word, then reads the second*; a thread that goes to sleep sets `WAITERS`,
 //!   *stores 1 to the second word, has all processors pass a barrier (`membarrier(2)`), then reads the
 //!   first*, which the kernel does as part of `futex(2)`. One of them sees what the other stored;
@@ -15,19 +15,19 @@
 //!
 //! `release_order.rs` goes through every execution of these steps that arm64 and x86-64 allow.
 //!
-//! Why no thread waits for ever, whichever is killed where:
-//! - *while it holds the lock, or between taking it and knowing so*: the word holds its TID, and the word
-//!   has been announced or linked, so the kernel sets `OWNER_DIED` and wakes a waiter;
-//! - *after releasing it, before waking the next; or after being woken, before taking the lock*: the word
-//!   holds no TID and is still announced, so the kernel wakes the next, unless a third has taken the lock
-//!   in that moment, which may not know that others sleep. Therefore a sleep here lasts no longer than
-//!   `LOOK_AGAIN`; that bounds it also where the kernel refuses `membarrier(2)`.
+//! No thread waits forever, whichever thread is killed, and wherever:
+//! - *while it holds the lock, or has just taken it*: the word contains its TID, and was announced or linked, so the
+//!   kernel sets `OWNER_DIED` and wakes a waiter;
+//! - *after releasing it, before waking the next; or after being woken, before taking the lock*: the word contains no
+//!   TID and is still announced, so the kernel wakes the next one, unless a third thread has just taken the lock,
+//!   which may not know that others sleep. Therefore a sleep lasts no longer than `LOOK_AGAIN`, which also bounds it
+//!   if the kernel refuses `membarrier(2)`.
 //!
-//! There are two ways to hold it. A [`Held`] is for a few instructions of this library's, and a thread has at most
-//! one. A lock that is held while code of the user's runs is linked ([`super::linked`]): a thread may hold many of
-//! those, and release them in any order.
+//! There are two ways to hold it. A [`Held`] is for a few instructions of this library, and a thread has at most one.
+//! A lock that is held while user code runs is linked ([`super::linked`]): a thread may hold many of those, and
+//! release them in any order.
 //!
-//! A holder that is only stopped keeps the lock: it may go on at any time.
+//! A stopped holder keeps the lock, because it may continue at any time.
 
 use crate::shm::word::Word32;
 use crate::sys::membarrier;
@@ -41,14 +41,14 @@ pub(super) const WAITERS: u32 = 0x8000_0000;
 pub(super) const OWNER_DIED: u32 = 0x4000_0000;
 pub(super) const OWNER: u32 = 0x3FFF_FFFF;
 
-/// How long the lock is looked at before sleeping, in turns of a loop that does nothing: the time that some small
-/// critical sections of another processor take.
+/// How long a thread spins before it sleeps, in pauses of the processor: about as long as a few small critical
+/// sections on another processor.
 const SPINS: u32 = 200;
-/// The longest time between two looks.
+/// The most pauses between two checks.
 const MOST_PAUSE: u32 = 32;
-/// A sleeper looks at the lock this often even if it is not woken.
+/// The interval at which a sleeper checks the lock even if it is not woken.
 const LOOK_AGAIN: Duration = Duration::from_millis(if cfg!(test) { NEVER_IN_A_TEST } else { 10 });
-/// So that the tests see a wake-up that was lost.
+/// Long enough for the tests to notice a lost wake-up.
 const NEVER_IN_A_TEST: u64 = 600_000;
 
 /// A lock that is held. Dropping it releases it.
@@ -58,12 +58,12 @@ pub(crate) struct Held<'a> {
     pub(super) announced: Announced,
 }
 
-/// A lock that was waited for.
+/// A lock that was acquired by waiting.
 #[derive(Debug)]
 pub(crate) struct Locked<'a> {
     /// The lock.
     pub held: Held<'a>,
-    /// Whether the last holder ended while it held the lock: what it guards may be half done.
+    /// Whether the last holder ended while it held the lock, so that what it guards may be incomplete.
     pub owner_died: bool,
 }
 
@@ -78,7 +78,7 @@ pub enum LockError {
     Unwatched(#[from] io::Error),
 }
 
-/// Takes the lock whose words lie in shared memory if it is free, and no thread waits for it or died with it.
+/// Takes the lock if it is free, no thread waits for it, and its last holder released it.
 ///
 /// A thread holds at most one such lock at a time; a second one is not taken.
 #[inline(always)]
@@ -86,7 +86,7 @@ pub(crate) fn try_lock(words: &[Word32; 2]) -> Option<Held<'_>> {
     try_lock_as(ThisThread::get().ok()?, words)
 }
 
-/// The same for a thread that knows itself.
+/// The same for a known thread.
 #[inline(always)]
 pub(super) fn try_lock_as(thread: ThisThread, words: &[Word32; 2]) -> Option<Held<'_>> {
     let announced = thread.announce(&words[0])?;
@@ -103,7 +103,7 @@ pub(super) fn try_word(thread: ThisThread, words: &[Word32; 2]) -> bool {
     words[0].compare_exchange(0, own_tid(thread), Ordering::Acquire, Ordering::Relaxed).is_ok()
 }
 
-/// Takes the lock, however long that takes until the deadline.
+/// Takes the lock, waiting until the deadline.
 ///
 /// A thread holds at most one such lock at a time; a second one is refused.
 ///
@@ -115,7 +115,7 @@ pub(crate) fn lock(words: &[Word32; 2], deadline: Deadline) -> Result<Locked<'_>
     let [word, asleep] = words;
     let announced = thread.announce(word).ok_or_else(nested)?;
     let mut spins = 0;
-    // A thread that has slept takes the lock as if others still did: at worst one wake-up too many.
+    // A thread that has slept takes the lock as if others were asleep: at worst that causes one needless wake-up.
     let mut slept = 0;
     loop {
         let seen = word.load(Ordering::Relaxed);
@@ -125,12 +125,12 @@ pub(crate) fn lock(words: &[Word32; 2], deadline: Deadline) -> Result<Locked<'_>
                 return Ok(Locked { held: Held { words, announced }, owner_died: seen & OWNER_DIED != 0 });
             }
         } else if spins < most_spins() {
-            // Less and less often: each look takes the word's cache line from the holder.
+            // At growing intervals, because each check takes the word's cache line from the holder.
             let pause = (spins + 1).min(MOST_PAUSE);
             (0..pause).for_each(|_| std::hint::spin_loop());
             spins += pause;
         } else if deadline.is_over() {
-            // A wake-up that was meant for this thread goes on to another.
+            // Passes on a wake-up that was meant for this thread.
             word.wake_one();
             announced.withdraw();
             return Err(LockError::TimedOut);
@@ -147,7 +147,6 @@ pub(crate) fn lock(words: &[Word32; 2], deadline: Deadline) -> Result<Locked<'_>
     }
 }
 
-/// A thread announces one word: with a second one the kernel would forget the first.
 /// Prepares a sleep until the lock is released: returns the value that the first word has until then, or `None` if no
 /// thread holds it.
 ///
@@ -168,6 +167,7 @@ pub(super) fn prepare_sleep([word, asleep]: &[Word32; 2]) -> Option<u32> {
     }
 }
 
+/// A thread announces one word: with a second one the kernel would forget the first.
 #[cold]
 fn nested() -> LockError {
     LockError::Unwatched(io::Error::other("this thread holds another such lock already"))

@@ -2,12 +2,12 @@
 //!
 //! The table is read and changed under a brief lock. Each entry is a word that holds the TID of its thread and is
 //! linked into that thread's list ([`crate::sys::robust`]), so when the thread ends, in whatever way, the kernel
-//! marks the entry. The next one that comes by [sweeps](Table::dead) what dead threads left: no thread needs to be
-//! told, and no count can be wrong, for none is kept: what is held is what the table says.
+//! marks the entry. The next thread that uses the table removes the entries of [dead](Table::dead) threads. No thread
+//! has to be notified, and there are no counters that could be wrong: the entries are the only record.
 //!
-//! A thread that waits sleeps on the state of its own entry, which is changed by one store of the thread that grants it what
-//! it waits for. Sleepers look again every [`LOOK_AGAIN`] whether an entry is marked, and sweep: that is how long it takes
-//! until the death of a thread that owed something to others is noticed.
+//! A waiting thread sleeps on the state of its own entry; the thread that grants what it waits for changes the state
+//! by one store. Sleepers check at intervals of [`LOOK_AGAIN`] whether an entry is marked, so this is how long the
+//! death of a thread on which others depend may go unnoticed.
 //!
 //! # Safety
 //! An entry is linked while the memory is mapped: see [`super::shared::Shared`].
@@ -26,11 +26,12 @@ use crate::sys::robust::{Links, ThisThread};
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::Duration;
 
-/// The most threads that can hold or wait for one primitive at a time.
+/// The maximum number of threads that hold or wait for one primitive at a time.
 pub(super) const MAX_ENTRIES: usize = 1024;
 /// Bytes of the table.
 pub(super) const TABLE: usize = MAX_ENTRIES * size_of::<Entry>();
-/// Words of the primitive that the table uses: how many entries were ever used at a time, and the next ticket.
+/// Words of the primitive that the table uses: the number of entries that were ever in use at a time, and the next
+/// ticket.
 const END: usize = 6;
 const TICKET: usize = 7;
 
@@ -44,7 +45,7 @@ struct Entry {
     pid: Word64,
     /// The order in which threads came.
     ticket: Word64,
-    /// The primitive's own.
+    /// For the primitive's own use.
     extra: Word64,
 }
 
@@ -58,7 +59,7 @@ pub(super) struct Table<'a> {
     _held: Held<'a>,
 }
 
-/// One entry as it is now.
+/// The contents of one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) index: usize,
@@ -76,7 +77,7 @@ fn end(shared: &Shared) -> usize {
     (shared.word(END).load(Ordering::Relaxed) as usize).min(MAX_ENTRIES)
 }
 
-/// Whether a thread has ended that has an entry. Without the lock: a hint.
+/// Whether a thread with an entry has ended. Read without the lock, so this is a hint.
 pub(super) fn any_dead(shared: &Shared) -> bool {
     (0..end(shared)).any(|index| entry(shared, index).thread.load(Ordering::Relaxed) & OWNER_DIED != 0)
 }
@@ -98,7 +99,8 @@ impl<'a> Table<'a> {
         self.shared.word(word).load(Ordering::Relaxed)
     }
 
-    /// Changes such a word. The kernel ends a thread between two instructions: their order is the program's.
+    /// Changes such a word. A thread is killed between two of its instructions, so their program order is what
+    /// matters.
     pub(super) fn set(&self, word: usize, value: u64) {
         compiler_fence(Ordering::SeqCst);
         self.shared.word(word).store(value, Ordering::Relaxed);
@@ -119,12 +121,12 @@ impl<'a> Table<'a> {
         (0..end(self.shared)).filter_map(seen)
     }
 
-    /// The entries of threads that live.
+    /// The entries of live threads.
     pub(super) fn live(&self) -> impl Iterator<Item = Seen> {
         self.all(|thread| thread & OWNER != 0)
     }
 
-    /// The entries of threads that have ended.
+    /// The entries of dead threads.
     pub(super) fn dead(&self) -> impl Iterator<Item = Seen> {
         self.all(|thread| thread & OWNER_DIED != 0)
     }
@@ -153,7 +155,7 @@ impl<'a> Table<'a> {
         }
         let ticket = self.get(TICKET);
         self.set(TICKET, ticket + 1);
-        // SAFETY: the memory stays mapped while an entry is linked; `note_linked` sees to it.
+        // SAFETY: the memory stays mapped while an entry is linked, because of `note_linked`.
         unsafe { thread.link(&entry.links) };
         self.shared.note_linked(1);
         entry.state.store(state, Ordering::Relaxed);
@@ -161,12 +163,12 @@ impl<'a> Table<'a> {
         entry.ticket.store(ticket, Ordering::Relaxed);
         entry.extra.store(extra, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
-        // The one store that counts.
+        // The store that takes effect.
         entry.thread.store(thread.tid(), Ordering::Relaxed);
         Ok(Place { thread, index })
     }
 
-    /// Removes the calling thread's entry. In a copy that a fork made it is the parent's, and stays.
+    /// Removes the calling thread's entry. In a forked copy the entry belongs to the parent, and stays.
     pub(super) fn leave(&self, place: &Place) {
         if !place.thread.is_current() {
             return;
@@ -219,18 +221,17 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Whether this is the process that made the entry, and not a copy of it.
+    /// Whether this is the process that created the entry, and not a forked copy.
     pub(super) fn is_own(&self) -> bool {
         self.thread.is_current()
     }
 
-    /// The state of the entry, with what was written before it was granted.
+    /// The state of the entry. What was written before it was granted is visible.
     pub(super) fn state(&self, shared: &Shared) -> u32 {
         entry(shared, self.index).state.load(Ordering::Acquire)
     }
 
-    /// Sleeps while the entry is in `state`, but not for ever: until something is granted, a thread has died, or a
-    /// moment has passed.
+    /// Sleeps until the entry is no longer in `state`, at most until the deadline and for [`LOOK_AGAIN`].
     pub(super) fn sleep(&self, shared: &Shared, state: u32, deadline: Deadline) {
         let word = &entry(shared, self.index).state;
         for _ in 0..SPINS {
@@ -244,5 +245,5 @@ impl Place {
     }
 }
 
-/// How often a thread looks for a grant before it sleeps.
+/// How often a thread checks its entry before it sleeps.
 const SPINS: u32 = 200;

@@ -13,10 +13,10 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How many permits there are, held or not.
+/// The number of permits, held or not.
 const PERMITS: usize = 0;
-/// A word for threads that wait for a free permit without taking it: the lowest bit says that there may be some, and
-/// what is above it changes when they have to look.
+/// A word for threads that wait until a permit is available without taking it: the lowest bit says that there may be
+/// such threads, and the upper bits change when they have to check.
 const WATCH: usize = 1;
 const WATCHED: u32 = 1;
 /// The maximum number of permits of a semaphore.
@@ -102,7 +102,7 @@ impl Semaphore {
     /// ```
     ///
     /// # Errors
-    /// [`WaitError::Interrupted`]; [`WaitError::TooMany`] where 1024 threads hold or wait.
+    /// [`WaitError::Interrupted`]; [`WaitError::TooMany`] if 1024 threads hold or wait.
     pub fn acquire(&self) -> Result<Permit<'_>, WaitError> {
         self.acquire_until(Deadline::NEVER)
     }
@@ -157,7 +157,7 @@ impl Semaphore {
             }
             table.enter(WAITS, 0)?
         };
-        // From here on it is returned in every case.
+        // From here on the permit returns in every case.
         let permit = Permit { semaphore: self, place };
         loop {
             permit.place.sleep(&self.shared, WAITS, self.interrupt.slice(deadline));
@@ -296,8 +296,8 @@ impl Semaphore {
     }
 }
 
-/// Wakes the threads that wait for a free permit without taking it. Called under the lock, after permits have become
-/// free and those who wait for one were served.
+/// Wakes the threads that wait until a permit is available without taking it. Called under the lock, after waiting
+/// threads were served.
 fn wake_watchers(shared: &Shared) {
     let watch = shared.word32(WATCH);
     let seen = watch.load(Ordering::Relaxed);
@@ -307,7 +307,7 @@ fn wake_watchers(shared: &Shared) {
     }
 }
 
-/// Permits that no live thread holds.
+/// The number of permits that no live thread holds.
 fn free(table: &Table<'_>) -> u64 {
     table.get(PERMITS).saturating_sub(table.count(HOLDS) as u64)
 }
@@ -338,7 +338,7 @@ impl Permit<'_> {
     pub fn forget(self) -> Result<(), WaitError> {
         let table = self.semaphore.table()?;
         if self.place.is_own() {
-            // Killed between this and the end of the entry, the thread has given up a permit that it held: the same.
+            // If the thread is killed between this and the removal of its entry, the permit is used up, too.
             table.set(PERMITS, table.get(PERMITS).saturating_sub(1));
             table.leave(&self.place);
         }

@@ -1,4 +1,4 @@
-//! The memory of one primitive: a header that says what it is, and words of which each primitive has its own.
+//! The memory of one primitive: a header that identifies it, and words for its own use.
 //!
 //! ```text
 //! 0    magic, kind, PID namespace, parameter     never changes
@@ -8,7 +8,7 @@
 //! 384  data                                      each primitive's own
 //! ```
 //!
-//! It travels as one descriptor, in the arguments or the result of a child.
+//! It is sent to another process as one descriptor.
 
 use super::error::{MemoryError, SetupError};
 use super::linked::LinkedLock;
@@ -30,7 +30,7 @@ const WORDS: usize = 256;
 /// Where a primitive's own data begins.
 pub(super) const DATA: usize = 384;
 
-/// What a piece of memory is.
+/// The primitive that a piece of memory belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
 pub(super) enum Kind {
@@ -72,8 +72,8 @@ impl Shared {
         Shared { region: Some(region), parameter, linked: AtomicUsize::new(0) }
     }
 
-    /// Memory that came from another process. `sizes` says, from the parameter, how many bytes of data there must
-    /// be, and how many of them are mapped.
+    /// Opens memory that came from another process. `sizes` returns, for the parameter, the required number of bytes
+    /// of data and how many of them are mapped.
     pub(super) fn attach(
         file: OwnedFd,
         kind: Kind,
@@ -99,7 +99,7 @@ impl Shared {
         Ok(Self::new(region, parameter))
     }
 
-    /// The same memory, mapped once more.
+    /// Maps the same memory again.
     pub(super) fn try_clone(
         &self,
         kind: Kind,
@@ -124,7 +124,7 @@ impl Shared {
         self.region().word(WORDS + 8 * number)
     }
 
-    /// The lower half of such a word.
+    /// The lower half of one of these words.
     pub(super) fn word32(&self, number: usize) -> &Word32 {
         self.region().word32(WORDS + 8 * number)
     }
@@ -134,7 +134,7 @@ impl Shared {
         self.region().at(LINKED_LOCK)
     }
 
-    /// An entry of this memory is linked, or no more. Called only by the holder of a lock that all callers take.
+    /// Counts the entries of this memory that are linked. Called only by the holder of a lock that all callers take.
     #[inline]
     pub(super) fn note_linked(&self, change: isize) {
         let linked = self.linked.load(Ordering::Relaxed);
@@ -162,7 +162,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // A lock whose guard was forgotten is still in its thread's list, which leads through this memory.
+        // A lock whose guard was forgotten is still in its thread's list, which goes through this memory.
         if *self.linked.get_mut() != 0 || self.lock().is_linked_here() {
             std::mem::forget(self.region.take());
         }

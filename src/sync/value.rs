@@ -1,9 +1,9 @@
 //! A plain value that processes share without holding a lock.
 //!
-//! Up to 8 bytes are one word, and each operation one atomic step. A larger value lies in two places, of which the lowest
-//! bit of a version says which one is valid. A writer holds the brief lock, writes to the other place, and makes it the
-//! valid one by one store to the version. A reader takes no lock: it copies the valid place, and again if the version
-//! has changed meanwhile.
+//! A value of up to 8 bytes is one word, and each operation is one atomic step. For a larger value there are two
+//! places; the lowest bit of a version says which one is valid. A writer holds the brief lock, writes to the other
+//! place, and makes it the valid one by one store to the version. A reader takes no lock: it copies the valid place,
+//! and repeats that if the version has changed meanwhile.
 
 use super::error::{MemoryError, SetupError};
 use super::patience::{Interrupt, until};
@@ -24,10 +24,11 @@ const WORD: usize = 0;
 
 /// A value in shared memory: Python's `Value`, without a lock to hold.
 ///
-/// Any [`Plain`] type can be shared: numbers, arrays of numbers, and structures that [`plain!`](crate::plain) defines.
-/// Each operation takes effect in one atomic step, which a kill does or does not interrupt: the value is never torn, and
-/// no process waits for one that was killed. Values of up to 8 bytes are lock-free; reads of larger ones are, too, and
-/// their writers exclude each other for the time of a copy. A value of any other type has a [`super::Mutex`].
+/// Any [`Plain`] type can be shared: numbers, arrays of numbers, and structures that [`plain!`](crate::plain)
+/// defines. Each operation takes effect in one atomic step, so a process that is killed has performed it or not: the
+/// value is never torn, and no process waits for one that was killed. Values of up to 8 bytes are lock-free; reads of
+/// larger ones are, too, and their writers exclude each other for the time of a copy. For a value of any other type
+/// use a [`super::Mutex`].
 ///
 /// It is created in a parent and passed to children like a [`super::Mutex`].
 ///
@@ -39,7 +40,7 @@ const WORD: usize = 0;
 /// ```
 ///
 /// # Panics
-/// Operations that change a value of more than 8 bytes panic where the kernel does not watch this thread's locks
+/// Operations that change a value of more than 8 bytes panic if the kernel does not watch this thread's locks
 /// (`set_robust_list(2)`).
 pub struct Value<T> {
     pub(super) shared: Shared,
@@ -118,7 +119,7 @@ impl<T: Plain> Value<T> {
         }
     }
 
-    /// Stores what `change` makes of the value, in one atomic step, and returns the value before. `change` is
+    /// Replaces the value by the result of `change`, in one atomic step, and returns the previous value. `change` is
     /// called again if another process was faster.
     ///
     /// ```
@@ -133,7 +134,7 @@ impl<T: Plain> Value<T> {
             return update(self.word(), change);
         }
         loop {
-            // Without the lock, for it runs the caller's code.
+            // Without the lock, because it runs the caller's code.
             let (version, old) = self.read();
             let new = change(old);
             let _held = self.writing();
@@ -154,7 +155,7 @@ impl<T: Plain> Value<T> {
     /// ```
     ///
     /// # Errors
-    /// The value, if it is another one.
+    /// The value, if it differs.
     pub fn compare_exchange(&self, current: T, new: T) -> Result<T, T> {
         if is_word::<T>() {
             return self
@@ -181,7 +182,7 @@ impl<T: Plain> Value<T> {
         self.shared.region().word(DATA + (version & 1) as usize * place::<T>() + 8 * number)
     }
 
-    /// The value and its version, whole.
+    /// The complete value, and its version.
     fn read(&self) -> (u64, T) {
         loop {
             let version = self.word().load(Ordering::Acquire);
@@ -195,7 +196,7 @@ impl<T: Plain> Value<T> {
         }
     }
 
-    /// Makes `value` the value, where `version` is valid now. Only for the holder of the lock.
+    /// Stores `value`; `version` is the current one. Only for the holder of the lock.
     fn write(&self, version: u64, value: T) {
         fence(Ordering::Release);
         let next = version.wrapping_add(1);
@@ -203,7 +204,7 @@ impl<T: Plain> Value<T> {
         self.word().store(next, Ordering::Release);
     }
 
-    /// The lock between writers. A killed one has written to the place that is not valid, or has written all.
+    /// The lock between writers. A killed writer has written only to the place that is not valid, or has finished.
     fn writing(&self) -> Held<'_> {
         let words = self.shared.region().words32(BRIEF_LOCK);
         if let Some(held) = try_lock(words) {
@@ -251,8 +252,8 @@ impl<T: Plain> Value<T> {
 }
 
 impl<T> Value<T> {
-    /// The sealed memory (`memfd_create(2)`) in which it lies, to be passed to a process that was not given it as an
-    /// argument, which then [attaches](Self::attach) it.
+    /// Its sealed memory (`memfd_create(2)`), for a process that did not receive it as an argument: that process
+    /// [attaches](Self::attach) it.
     ///
     /// ```
     /// use std::os::fd::AsRawFd;

@@ -1,5 +1,5 @@
-//! A wait for words in shared memory beside descriptors: a thread of its own sleeps on the words, and makes a descriptor
-//! readable when one of them has changed.
+//! A wait for words in shared memory beside descriptors: a separate thread sleeps on the words, and makes a
+//! descriptor readable when one of them has changed.
 
 use crate::sys::eventfd;
 use crate::sys::futex::{self, Expected};
@@ -44,7 +44,7 @@ impl Sentry {
         all.push(Expected::new(&watch.end, 0));
         let theirs = Arc::clone(&watch);
         let body = move || {
-            // Ended by a wake-up, by a changed word, or by a signal: whoever waits asks its sources again.
+            // A wake-up, a changed word or a signal ended it: the waiting thread asks its sources again.
             let _ = futex::wait_any(&all, None);
             theirs.changed.store(true, Ordering::Release);
             theirs.event.ring();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// A descriptor that is readable once one of several things may be ready: what [`watch`] returns.
 ///
-/// It is good for one wait. Then look at what was waited for, with `try_` operations, and [`watch`] again.
+/// It serves for one wait. Then check the sources with `try_` operations, and call [`watch`] again.
 #[derive(Debug)]
 pub struct Watch {
     set: ReadySet,
@@ -18,8 +18,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// After this long look again, whether or not the descriptor is readable: something that is waited for has none.
-    /// `None` if all have.
+    /// The interval after which to check again even if the descriptor is not readable, because a source has no
+    /// descriptor; `None` if all have one.
     pub fn look_again_after(&self) -> Option<Duration> {
         self.look_again
     }
@@ -34,7 +34,7 @@ impl AsFd for Watch {
 /// The wait of [`wait_any`](super::wait_any) as a descriptor, for `poll(2)`, `epoll(7)` and event loops that stand on
 /// it; `None` if one of `sources` is known to be ready now.
 ///
-/// Nothing is taken by it, so a task that waits for the descriptor can be dropped at any time and loses nothing. In
+/// It takes nothing, so a task that waits for the descriptor can be dropped at any time and loses nothing. In
 /// `tokio`, a receiver without a thread of its own:
 ///
 /// ```text

@@ -46,7 +46,7 @@ impl Entry {
     /// Adds an object.
     ///
     /// # Errors
-    /// When forks cannot be observed; the object has to be shared at once then.
+    /// When forks cannot be observed. The object must then be shared immediately.
     pub(crate) fn new(object: Weak<dyn Share>) -> io::Result<Self> {
         static OBSERVED: OnceLock<bool> = OnceLock::new();
         if !OBSERVED.get_or_init(|| fork::at_fork(before_fork, after_fork).is_ok()) {

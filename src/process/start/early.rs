@@ -1,8 +1,8 @@
-//! What a fresh copy does before `main`, and before any constructor of the program's own.
+//! What a fresh copy does before `main`, and before any constructor of the program.
 //!
-//! The C library runs the functions of the `.init_array` section before `main`, those with a low number
-//! first. At that point the process has one thread and runs no code of the program's, which is what the fork
-//! server needs: it is made here, stays here, and only its children go on to `main`.
+//! The C library runs the functions of the `.init_array` section before `main`, those with a low number first. At
+//! that point the process has one thread and has run no code of the program, which is what the fork server needs: it
+//! runs here, and only its children continue to `main`.
 //!
 //! # Safety
 //! The C library calls [`early`] once, with the program's arguments where it is glibc.
@@ -27,8 +27,8 @@ extern "C" fn early(argc: c_int, argv: *const *const c_char) {
     if args.get(1).is_none_or(|arg| arg != MARK.as_bytes()) {
         return;
     }
-    // Until the child knows what its parent wants of it, it dies with that. Should the parent be dead
-    // already, the socket on standard input tells.
+    // Until the child has its instructions, it dies with its parent. If the parent is already dead, the socket on
+    // standard input is at its end.
     let _ = task::die_with_parent(true);
     if !spawn::closes_before_exec() {
         // SAFETY: no code of this program has run yet, so nothing in it owns a descriptor.

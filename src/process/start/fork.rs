@@ -17,7 +17,7 @@ use crate::wire::inherit::{close_others, drop_given};
 use std::collections::BTreeSet;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 
-/// Why there is no child.
+/// Why no child was created.
 pub(crate) enum ForkError {
     Threads(usize),
     Os(io::Error),
@@ -26,7 +26,7 @@ pub(crate) enum ForkError {
 /// Makes a copy of this process in which `life` runs; it must not return.
 pub(crate) fn fork<N>(life: impl FnOnce() -> N) -> Result<Birth, ForkError> {
     let (gate, opener) = io::pipe().map_err(ForkError::Os)?;
-    // What is buffered would be written by parent and child both.
+    // Buffered output would be written by both parent and child.
     let _ = (io::stdout().flush(), io::stderr().flush());
     let forked = while_idle(|n_threads| {
         if n_threads > 1 {
@@ -54,8 +54,8 @@ pub(crate) fn fork<N>(life: impl FnOnce() -> N) -> Result<Birth, ForkError> {
     }
 }
 
-/// Lets the child begin once it is held by a pidfd: where the kernel reaps children by itself
-/// (`SIGCHLD` ignored), a child that ended sooner would leave its number to others.
+/// Lets the child begin once a pidfd refers to it: if the kernel reaps children automatically (`SIGCHLD` ignored),
+/// the PID of a child that ended earlier could be reused.
 fn open_gate(pid: Pid, mut opener: PipeWriter, given: &BTreeSet<u64>) -> io::Result<Birth> {
     let pidfd = pidfd::open(pid)?;
     let given: Vec<u8> = given.iter().flat_map(|id| id.to_le_bytes()).collect();

@@ -1,13 +1,13 @@
 //! `ForkServer`: a small single-threaded copy of the executable that forks children for this process.
 //!
-//! This is the parent's side; the server's is [`super::server`]. The server works one fork ahead: one child
-//! is always in reserve and waits to be told what to be, so that a start does not wait for a fork. Server and
-//! reserve die with this process.
+//! This is the parent's side; the server's is [`super::server`]. The server forks ahead: one child is always in
+//! reserve and waits for its boot message, so a start does not wait for a fork. Server and reserve die with this
+//! process.
 //!
-//! A server passes on what it inherited at its own start. When that is no longer what a child must inherit
-//! (another working directory, environment, limit, user: see [`Inherited`]), a new server takes its place. The two are
-//! compared while the child in reserve wakes up and reads its boot message. It runs no code of the program before it has
-//! its arguments, so a child that would not be what it must be ends without a trace.
+//! Its children inherit what the server inherited when it was started. If that is no longer what a child must inherit
+//! (another working directory, environment, limit, user: see [`Inherited`]), the server is replaced. This is checked
+//! while the child in reserve wakes up and reads its boot message. That child runs no code of the program before it
+//! has its arguments, so one that has inherited the wrong state can be discarded.
 
 use super::inherited::Inherited;
 use super::server::Answer;
@@ -31,11 +31,11 @@ struct Server {
     /// The process that started it: a fork copies this value, but is not the server's parent.
     parent: Pid,
     birth: Birth,
-    /// Of the parent, for comparisons.
+    /// The parent's, for comparison.
     files: OwnFiles,
     inherited: Inherited,
     orders: OwnedFd,
-    /// The channels of the child that was ordered and that the server has not announced yet.
+    /// The channels of the child that was ordered and that the server has not announced.
     ordered: Option<Channels>,
     reserve: Option<(Birth, Channels)>,
 }
@@ -50,11 +50,11 @@ fn server() -> MutexGuard<'static, Option<Server>> {
 
 /// Why no child was made.
 pub(crate) enum ForkServerError {
-    /// The server has so many threads, and a fork would copy one of them.
+    /// The server has this many threads, of which a fork would copy only one.
     Threads(usize),
-    /// It was lost, or the system refused.
+    /// The server was killed, or a system call failed.
     Os(io::Error),
-    /// The wait for it was broken off.
+    /// The wait for it was interrupted.
     Interrupted,
     /// The boot message cannot be sent.
     Boot(SendError),
@@ -66,8 +66,8 @@ impl From<io::Error> for ForkServerError {
     }
 }
 
-/// A child that was sent `boot` and waits for its arguments. The server is started at the first use, and again when it
-/// is found dead or out of date. One that is stopped may go on at any time: only `interrupt` ends the wait for it.
+/// Returns a child that was sent `boot` and waits for its arguments. Starts the server on first use, and again if it
+/// is dead or out of date. A stopped server may continue at any time, so only `interrupt` ends the wait for it.
 pub(crate) fn forkserver(
     boot: &Boot,
     interrupt: Option<BorrowedFd<'_>>,
@@ -75,13 +75,13 @@ pub(crate) fn forkserver(
     let mut server = server();
     let mut reserve = None;
     if let Some(server) = server.as_mut() {
-        // An error here is met again by the next order.
+        // The next order reports this error.
         if !server.await_delivery(interrupt, Deadline::NEVER).unwrap_or(true) {
             return Err(ForkServerError::Interrupted);
         }
         reserve = server.take_reserve();
     }
-    // Sent first: what follows is done while the child reads it.
+    // Sent first: the child reads it during the following steps.
     let booted = reserve.map(|reserve| send_boot(boot, reserve)).transpose()?;
     if server.as_ref().is_some_and(Server::is_up_to_date) {
         if let Some(booted) = booted {
@@ -106,7 +106,7 @@ pub(crate) fn forkserver(
     send_boot(boot, reserve)
 }
 
-/// Sends a child its boot message. If it died meanwhile, that is found when its readiness is awaited.
+/// Sends a child its boot message. If it has died, the wait for its readiness reports that.
 fn send_boot(boot: &Boot, child: (Birth, Channels)) -> Result<(Birth, Channels), ForkServerError> {
     match child.1.boots.send_copy(boot) {
         Ok(()) | Err(SendError::Disconnected) => Ok(child),
@@ -117,19 +117,19 @@ fn send_boot(boot: &Boot, child: (Birth, Channels)) -> Result<(Birth, Channels),
     }
 }
 
-/// Has the next child made, now that the last one has what it needs.
+/// Orders the next reserve, now that the last child has what it needs.
 pub(crate) fn forkserver_reorder() {
     if let Some(server) = &mut *server() {
-        // A server that was lost is found dead by the next start.
+        // The next start notices a dead server.
         let _ = server.order();
     }
 }
 
-/// Forgets the server in a forked copy, which is not its parent; and takes in what was delivered, so
-/// that a child in reserve is known as one of ours.
+/// Forgets the server in a forked copy, which is not its parent. Otherwise accepts what was delivered, so that the
+/// child in reserve is known to be a child of this process.
 pub(crate) fn forkserver_settle() {
     if let Some(server) = &mut *server() {
-        // A server that is stopped is not waited for: nothing needs the child.
+        // Not for long: no caller needs the child, and the server may be stopped.
         let _ = server.await_delivery(None, Deadline::after(SETTLE));
     }
 }
@@ -144,7 +144,7 @@ impl Server {
         Ok(Server { parent: Pid::this(), birth, files, inherited, orders, ordered: None, reserve: None })
     }
 
-    /// Whether its children would inherit what this process has now. Not if that is unknown.
+    /// Whether its children would inherit the present state of this process; false if that is unknown.
     fn is_up_to_date(&self) -> bool {
         Inherited::now(&self.files).is_ok_and(|now| self.inherited.is_same(&now, self.birth.pid))
     }
@@ -160,8 +160,8 @@ impl Server {
         Ok(())
     }
 
-    /// Takes the child that was ordered; none if the server died over it. False if it is still to come: the
-    /// wait was broken off, or the deadline came.
+    /// Accepts the child that was ordered, or none if the server died. Returns false if it has not arrived: the wait
+    /// was interrupted, or the deadline has passed.
     fn await_delivery(
         &mut self,
         interrupt: Option<BorrowedFd<'_>>,
@@ -180,7 +180,7 @@ impl Server {
         let channels = self.ordered.take().expect("looked at above");
         match received.map(Answer::from_bytes) {
             Ok(Some(Answer::Made(pid))) => {
-                // The child is there, even where the kernel reaps by itself: it waits for its boot.
+                // The child exists even if the kernel reaps children automatically: it waits for its boot message.
                 let birth = Birth::hold(pid)?;
                 record_child(pid);
                 self.reserve = Some((birth, channels));
@@ -199,7 +199,7 @@ impl Server {
         }
     }
 
-    /// The reserve, if there is one and it lives.
+    /// Takes the reserve if there is one and it is alive.
     fn take_reserve(&mut self) -> Option<(Birth, Channels)> {
         let (birth, channels) = self.reserve.take()?;
         if birth.has_ended() {
@@ -209,10 +209,10 @@ impl Server {
         Some((birth, channels))
     }
 
-    /// A server that was killed between making a child and announcing it leaves a child whose PID this process was
-    /// never told. It is in the server's group still, and ends by itself, for its socket is at its end. The number of
-    /// the group is the server's as long as that is not reaped, so no other process is taken for the child. Children
-    /// that were announced are left alone: one may be starting in another thread.
+    /// Ends a child that the server created but did not announce before it was killed. The child is still in the
+    /// server's process group, and exits by itself because its socket was closed. The group's ID is not reused until
+    /// the server is reaped, so no other process is mistaken for the child. Announced children are left alone: one
+    /// may be starting in another thread.
     fn reap_strays(&self) {
         let group = self.birth.pid;
         let is_stray = |one: &Stat| {
@@ -224,7 +224,7 @@ impl Server {
         }
     }
 
-    /// Ends a server whose children would not be what they must be, or that is dead.
+    /// Ends a server that is out of date or dead.
     fn retire(self) {
         if let Some((birth, _)) = &self.reserve {
             birth.end();

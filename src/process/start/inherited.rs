@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-/// A picture of it, to be compared with a later one.
+/// A snapshot of it, to be compared with a later one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Inherited {
     working_directory: (u64, u64),
@@ -24,10 +24,10 @@ pub(super) struct Inherited {
 }
 
 impl Inherited {
-    /// As it is now, in this process.
+    /// Takes a snapshot of this process.
     ///
     /// # Errors
-    /// When the working directory may not be looked at.
+    /// When the working directory is inaccessible.
     pub(super) fn now(files: &OwnFiles) -> io::Result<Inherited> {
         let id = |path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
         Ok(Inherited {
@@ -43,7 +43,8 @@ impl Inherited {
         })
     }
 
-    /// Whether a server that was started at this point, with PID `server`, would pass on what is there `now`.
+    /// Whether children of a server that was started at the time of this snapshot, with PID `server`, inherit the
+    /// state `now`.
     pub(super) fn is_same(&self, now: &Inherited, server: Pid) -> bool {
         self == now && [1, 2].into_iter().all(|fd| descriptor::is_same_file(fd, server, fd))
     }

@@ -1,8 +1,8 @@
-//! A thread that lasts as long as the process, for children that die with their parent.
+//! A thread that exists as long as the process, for children that die with their parent.
 //!
-//! `PR_SET_PDEATHSIG` means the parent *thread*: a child that a short-lived thread made would be killed
-//! when that thread ends. The main thread lasts; work of any other is done by one thread that is kept
-//! for it. While that thread is idle it holds no lock, so it does not stand in the way of a fork.
+//! `PR_SET_PDEATHSIG` refers to the parent *thread*: a child created by a short-lived thread would be killed when
+//! that thread ends. The main thread lasts; for any other thread, one that is kept for this purpose creates the
+//! child. While it is idle it holds no lock, so it does not prevent a fork.
 
 use crate::sys::pid::Pid;
 use crate::sys::task;
@@ -25,7 +25,7 @@ fn lasting() -> MutexGuard<'static, Option<Lasting>> {
     lasting
 }
 
-/// Runs `work` on a thread that lasts: this one, if it is the main thread.
+/// Runs `work` on a thread that exists as long as the process: the calling one if it is the main thread.
 pub(super) fn on_lasting_thread<R: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<R> + Send + 'static,
 ) -> std::io::Result<R> {
@@ -47,7 +47,7 @@ pub(super) fn on_lasting_thread<R: Send + 'static>(
     answered.recv().map_err(|_| gone(()))?
 }
 
-/// Runs `fork` while the lasting thread is idle, and tells it how many threads there are beside that one.
+/// Calls `fork` while the lasting thread is idle, with the number of threads without that one.
 pub(super) fn while_idle<R>(fork: impl FnOnce(usize) -> R) -> std::io::Result<R> {
     let lasting = lasting();
     let n_threads = task::n_threads()? - usize::from(lasting.is_some());

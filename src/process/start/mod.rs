@@ -1,4 +1,4 @@
-//! The three ways to make a child.
+//! The three start methods.
 
 mod early;
 mod fork;
@@ -23,7 +23,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-/// How a child is made, as in Python's `multiprocessing`.
+/// How a child is started, as in Python's `multiprocessing`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StartMethod {
@@ -38,7 +38,7 @@ pub enum StartMethod {
 }
 
 impl StartMethod {
-    /// All of them.
+    /// All start methods.
     pub const ALL: [StartMethod; 3] = [StartMethod::Spawn, StartMethod::Fork, StartMethod::ForkServer];
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for StartMethod {
     }
 }
 
-/// A child that the kernel has made for us and that is not reaped.
+/// A child that was created and not yet reaped.
 #[derive(Debug)]
 pub(crate) struct Birth {
     pub(crate) pid: Pid,
@@ -60,8 +60,8 @@ pub(crate) struct Birth {
 }
 
 impl Birth {
-    /// Takes hold of the new child `pid`, which waits for us to go on. Where that is refused, the child is killed:
-    /// nothing could wait for it or end it later.
+    /// Opens a pidfd for the new child `pid`, which waits for this process. If that fails, the child is killed,
+    /// because nothing could wait for it or end it later.
     fn hold(pid: Pid) -> io::Result<Birth> {
         match pidfd::open(pid) {
             Ok(pidfd) => Ok(Birth { pid, pidfd }),
@@ -89,13 +89,13 @@ impl Birth {
         let _ = readable(&[self.pidfd.as_fd()], Deadline::after(SETTLE));
     }
 
-    /// Kills and reaps it. A child that may not be killed ends by itself, for its socket is at its end; it
-    /// is then a zombie until this process ends.
+    /// Kills and reaps it. A child that cannot be killed exits by itself, because its socket was closed; it then
+    /// remains a zombie until this process ends.
     fn end(&self) {
         self.kill();
         self.reap();
     }
 }
 
-/// How long a process that was killed may take to be gone, and a delivery that nothing waits for to come.
+/// How long to wait for a killed process to end, and for a delivery that no caller needs.
 const SETTLE: Duration = Duration::from_secs(1);

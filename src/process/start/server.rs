@@ -4,8 +4,8 @@
 //! supervisor's PID and the supervisor reaps them. It has no child of its own and ends when its parent
 //! ends: by the signal of its parent's death, and by the end of the stream of orders.
 //!
-//! A child waits here until its parent tells it what to be, and then returns: constructors and `main` run in it
-//! as in any fresh copy, up to `child_entry`. So whatever threads `main` starts before that, each child has its own.
+//! A child waits here for its boot message, and then returns: constructors and `main` run in it as in any fresh copy,
+//! up to `child_entry`. So each child has its own instances of the threads that `main` starts before that.
 //!
 //! # Safety
 //! The server forks only after it has counted its threads and found one.
@@ -62,7 +62,7 @@ impl Answer {
 pub(super) fn serve() {
     task::set_name("forkserver");
     let Ok(orders) = take_stdin() else { std::process::exit(1) };
-    // What is found out once in a process is inherited by each child then.
+    // What a process determines once is then inherited by each child.
     warm_up();
     while let Ok([boot, report]) = next_order(orders.as_fd()) {
         let answer = match make_child() {
@@ -80,8 +80,8 @@ pub(super) fn serve() {
     exit_now(0)
 }
 
-/// An order is two descriptors: of the socket on which the child will be told what to be, and of the one on which it
-/// reports.
+/// An order consists of two descriptors: the socket from which the child reads its boot message, and the one to which
+/// it reports.
 fn next_order(orders: BorrowedFd<'_>) -> io::Result<[OwnedFd; 2]> {
     readable(&[orders], Deadline::NEVER)?;
     receive_descriptors(orders, 2)?.try_into().map_err(|_| io::ErrorKind::InvalidData.into())
@@ -89,7 +89,7 @@ fn next_order(orders: BorrowedFd<'_>) -> io::Result<[OwnedFd; 2]> {
 
 fn make_child() -> Result<Forked, Answer> {
     let failed = |error: io::Error| Answer::Failed(error.raw_os_error().unwrap_or(0));
-    // A library that was loaded with this program may have started a thread before us.
+    // A library that was loaded with this program may have started a thread before this code ran.
     match task::n_threads().map_err(failed)? {
         // SAFETY: the one thread of this process is here.
         1 => unsafe { fork_sibling() }.map_err(failed),
@@ -97,9 +97,9 @@ fn make_child() -> Result<Forked, Answer> {
     }
 }
 
-/// Waits in a child until it has been told what to be, or its parent is gone.
+/// Waits, in a child, for its boot message or the end of its parent.
 fn stand_by(boot: OwnedFd, report: OwnedFd) {
-    // The parent may have died before this call; then nothing will ever come, and the socket is at its end.
+    // If the parent died before this call, the socket is at its end.
     let ready = task::die_with_parent(true).and_then(|()| {
         let ends: (Sender<()>, Receiver<Boot>) = control::adopt_both(report.as_fd(), boot.as_fd())?;
         warm_up();
@@ -113,8 +113,8 @@ fn stand_by(boot: OwnedFd, report: OwnedFd) {
     }
 }
 
-/// Touches the code and the memory that a start needs, by a rehearsal of it. A fork copies no page tables of files and
-/// shares all else until it is written: better these faults come now, while nothing waits, than at the start.
+/// Rehearses a start, to touch the code and the memory that it needs. A fork does not copy the page tables of files,
+/// and shares all other pages until they are written, so the page faults happen now instead of during a start.
 fn warm_up() {
     if let Ok((sender, receiver)) = control::channel::<Boot>() {
         let _ = sender.send(Boot::rehearsal()).map(|()| receiver.recv());

@@ -12,8 +12,8 @@ use std::os::unix::ffi::OsStringExt;
 
 /// Runs this executable again as `name`, with `socket` as its standard input and this environment.
 ///
-/// The C library makes the child with `posix_spawn`, which copies no page tables. All that a child must do for
-/// itself it does in [`super::early`] and in `child_entry`, so nothing of ours runs between fork and exec.
+/// The C library creates the child with `posix_spawn`, which copies no page tables. What a child must do itself
+/// happens in [`super::early`] and `child_entry`, so no code of this library runs between fork and exec.
 pub(crate) fn spawn(
     name: &str,
     socket: OwnedFd,
@@ -39,14 +39,14 @@ fn run_again(
     argv.extend(more);
     on_lasting_thread(move || {
         let pid = spawn_isolated(c"/proc/self/exe", &argv, socket.as_fd(), environment, leads_session)?;
-        // No other code knows the child, so it cannot have been reaped. If the kernel reaps by itself
-        // (SIGCHLD ignored), the child waits for its first message, which comes after this.
+        // No other code knows the child, so it cannot have been reaped. If the kernel reaps children automatically
+        // (SIGCHLD ignored), the child still exists: it waits for its first message, which is sent after this.
         Birth::hold(pid)
     })
 }
 
-/// The name as an argument, for a reader of the command line: no NUL byte, and not over long. The
-/// name itself travels in the child's identity.
+/// The name as an argument, for people who read the command line: without NUL bytes, and shortened. The complete name
+/// is part of the child's identity.
 fn label(name: &str) -> CString {
     let bytes: String = name.chars().filter(|c| *c != '\0').take(64).collect();
     CString::new(bytes).unwrap_or_default()
