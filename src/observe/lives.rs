@@ -45,7 +45,9 @@ struct Life {
     /// When the end of its main thread was recorded.
     exited_ns: Option<u64>,
     told: bool,
-    /// It was found alive after its exit was recorded.
+    /// It was found alive long after its exit was recorded, and the records since then were not read yet.
+    suspected: bool,
+    /// It was found alive after its exit was recorded, and no later record explains that.
     unrecorded: bool,
     /// Its parent at the fork.
     parent: Option<Pid>,
@@ -97,7 +99,15 @@ impl Lives {
         }
         self.lives.insert(
             pid,
-            Life { pidfd, token, exited_ns: None, told: false, unrecorded: false, parent: None },
+            Life {
+                pidfd,
+                token,
+                exited_ns: None,
+                told: false,
+                suspected: false,
+                unrecorded: false,
+                parent: None,
+            },
         );
     }
 
@@ -174,6 +184,7 @@ impl Lives {
             What::Named { .. } => {
                 if let Some(life) = self.lives.get_mut(&pid) {
                     life.exited_ns = None;
+                    life.suspected = false;
                 }
             }
             _ => {
@@ -239,6 +250,10 @@ impl Lives {
             // A main thread that has ended before the others is a zombie here; an exiting one has the flag.
             let hidden = || stat::of_process(pid).is_none() && process_exists(pid);
             if !life.unrecorded && !life.told && (stat::is_alive(pid) || (life.pidfd.is_some() && hidden())) {
+                // An exec by another thread, which is recorded by now, has not been read if this process was delayed.
+                if !std::mem::replace(&mut life.suspected, true) {
+                    continue;
+                }
                 life.unrecorded = true;
                 events.push(Event { at_ns, pid, tid: pid, what: What::Unrecorded { since_ns } });
             }

@@ -245,14 +245,17 @@ impl Poller {
             seen.program = program;
             if exec {
                 seen.threads.retain(|tid, _| *tid == pid);
+                // A leader that has ended is replaced by the thread that called `execve`.
+                seen.threads.values_mut().for_each(|thread| thread.ended = false);
                 seen.began_ns = seen.looked_ns;
             }
             // Before everything that was read of the threads that it has created since.
             let at_ns = if exec { seen.looked_ns } else { at_ns };
             events.push(Event { at_ns, pid, tid: pid, what: What::Named { name: stat.name.clone(), exec } });
         }
-        seen.looked_ns = at_ns;
         seen.look_at_threads(pid, &stat, scene, events);
+        // An exec that the next look finds comes after all that this one has read.
+        seen.looked_ns = monotonic_ns();
         // A main thread that has ended before the others has this letter too.
         if stat.letter == 'Z' && stat.n_threads <= 1 {
             seen.ended = true;

@@ -26,10 +26,11 @@ pub(super) fn follow(
     const STEP: Duration = Duration::from_millis(100);
     let mut told = Told::default();
     if tell {
-        let _ = writeln!(io::stderr(), "{} tier: {}", watch.tier(), resolution(watch.tier()));
+        let mut source = format!("{} tier: {}\n", watch.tier(), resolution(watch.tier()));
         for refusal in watch.refusals() {
-            let _ = writeln!(io::stderr(), "not the {} tier: {}", refusal.tier, refusal.why);
+            source.push_str(&format!("not the {} tier: {}\n", refusal.tier, refusal.why));
         }
+        let _ = io::stderr().write_all(source.as_bytes());
     }
     while !watch.is_over() {
         let readable = watch.step(&[signals.as_fd()], STEP).map_err(|error| failure::system(&error))?;
@@ -133,7 +134,7 @@ impl Told {
             text.push_str(&format!("[{at:>9}] DEADLOCK: {waits}\n"));
         }
         self.n_hangs = watch.hangs().len();
-        if watch.exit().is_some() && !watch.is_over() && !std::mem::replace(&mut self.waits_on, true) {
+        if watch.is_outlived_by_descendants() && !std::mem::replace(&mut self.waits_on, true) {
             text.push_str(
                 "the command has ended, but descendants of it are alive: Ctrl-C ends the watch, and they continue\n",
             );

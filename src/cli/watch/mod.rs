@@ -24,6 +24,7 @@ use crate::report::watch::build::report;
 use crate::report::watch::model::WatchReport;
 use crate::report::watch::policy::Policy;
 use crate::report::watch::text::{heading, summary};
+use crate::report::watch::wrap::width_of;
 use crate::report::watch::{drawing, html, perfetto, pftrace, svg};
 use crate::sys::exec::{Streams, open_terminal};
 use crate::sys::notes_pipe;
@@ -203,8 +204,7 @@ fn watch(args: &WatchArgs, guard: Option<Guard>) -> Result<u8, Fault> {
         let document = serde_json::to_string_pretty(&report).map_err(|error| Fault::could_not_run(&error))?;
         writeln!(io::stdout(), "{document}")
     } else {
-        let width = io::stderr().is_terminal().then(terminal_width).flatten();
-        write!(io::stderr(), "{}", summary(&report, width, args.threads))
+        write!(io::stderr(), "{}", summary(&report, width(), args.threads))
     };
     // It is no error if the reader has ended (`| head`).
     if let Err(error) = printed
@@ -306,11 +306,13 @@ fn is_interactive() -> bool {
         && ratatui::crossterm::terminal::size().is_ok_and(|(columns, rows)| live::can_draw(columns, rows))
 }
 
-fn terminal_width() -> Option<u16> {
-    if !io::stdout().is_terminal() {
-        return None;
-    }
-    Some(ratatui::crossterm::terminal::size().ok()?.0)
+/// The columns of the terminal or, for a file or a pipe, what the environment asks for.
+fn width() -> usize {
+    // In this order: for what is no terminal, `size` runs another program.
+    let on_terminal = io::stderr().is_terminal() && io::stdout().is_terminal();
+    let columns = on_terminal.then(|| ratatui::crossterm::terminal::size().ok()).flatten();
+    let asked = std::env::var("COLUMNS").ok();
+    columns.map_or_else(|| width_of(asked.as_deref()), |(columns, _)| usize::from(columns))
 }
 
 /// As in a shell: the command's own code, or 128 plus the signal's number.

@@ -99,7 +99,7 @@ impl Timeline {
         self.processes.get_mut(self.pids.get(&pid)?)
     }
 
-    fn living(&mut self, pid: Pid) -> Option<&mut Process> {
+    pub(super) fn living(&mut self, pid: Pid) -> Option<&mut Process> {
         self.latest(pid).filter(|process| process.is_alive())
     }
 
@@ -211,6 +211,9 @@ impl Timeline {
         process.threads.swap(0, place);
         self.tids.remove(&former);
         self.tids.insert(pid, (id, 0));
+        if former != pid {
+            self.apply_strays(pid);
+        }
     }
 
     /// Ends a thread, at `at_ns` or when it last entered or left a CPU, if that is later: the end or reaping of a thread

@@ -42,6 +42,20 @@ pub struct Reaping {
     pub by: Option<Pid>,
 }
 
+/// A switch of a thread that is not known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stray {
+    pub(super) at_ns: u64,
+    pub(super) switch: Switch,
+}
+
+/// A thread got a CPU, or left it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Switch {
+    On { cpu: u32 },
+    Off { preempted: bool },
+}
+
 /// The life of one process. A reused PID is another process.
 #[derive(Debug, Clone)]
 pub struct Process {
@@ -82,6 +96,9 @@ pub struct Process {
     pub threads: Vec<Thread>,
     /// The total number of threads that it has had.
     pub n_threads: u32,
+    /// Switches of a thread with the main thread's TID, which has ended: perhaps that of a thread that has called `execve`
+    /// and takes over the TID before the exec is recorded.
+    pub(super) strays: Vec<Stray>,
     /// The sums of threads that are no longer listed.
     pub(super) past_threads: (Sums, u64, u64),
 }
@@ -107,6 +124,7 @@ impl Process {
             execs: Vec::new(),
             threads: vec![Thread::new(pid, at_ns, state)],
             n_threads: 1,
+            strays: Vec::new(),
             past_threads: (Sums::default(), 0, 0),
         }
     }

@@ -1,13 +1,16 @@
 //! Switches and wake-ups: which thread has which CPU.
 
 use super::machine::{Occupant, Records, Timeline, Wake};
+use super::process::{Stray, Switch};
 use crate::observe::event::State;
 use crate::sys::pid::Pid;
 
 impl Timeline {
     pub(super) fn turn_on(&mut self, tid: Pid, cpu: u32, at_ns: u64) {
         let grain_ns = self.grain_ns;
-        let Some(&(id, _)) = self.tids.get(&tid) else { return };
+        let Some(&(id, _)) = self.tids.get(&tid) else {
+            return self.keep_stray(tid, Stray { at_ns, switch: Switch::On { cpu } });
+        };
         if !self.is_recorded(id) {
             return;
         }
@@ -36,6 +39,26 @@ impl Timeline {
         process.threads[thread].cpu = cpu;
         self.n_spans += usize::from(grew);
         self.tell_stop(tid, state_before, State::Running, at_ns);
+    }
+
+    /// Keeps a switch of the main thread's TID after that thread has ended, for the case that its process executes another
+    /// program.
+    fn keep_stray(&mut self, tid: Pid, stray: Stray) {
+        const MOST: usize = 256;
+        if let Some(process) = self.living(tid).filter(|process| process.strays.len() < MOST) {
+            process.strays.push(stray);
+        }
+    }
+
+    /// Applies the switches that a thread had under the TID that it has taken over.
+    pub(super) fn apply_strays(&mut self, pid: Pid) {
+        let Some(process) = self.living(pid) else { return };
+        for Stray { at_ns, switch } in std::mem::take(&mut process.strays) {
+            match switch {
+                Switch::On { cpu } => self.turn_on(pid, cpu, at_ns),
+                Switch::Off { preempted } => self.turn_off(pid, preempted, at_ns),
+            }
+        }
     }
 
     /// Handles that another thread has the CPU of this one, which has therefore lost it although no record says so: the
@@ -106,6 +129,9 @@ impl Timeline {
 
     pub(super) fn turn_off(&mut self, tid: Pid, preempted: bool, at_ns: u64) {
         let grain_ns = self.grain_ns;
+        if !self.tids.contains_key(&tid) {
+            return self.keep_stray(tid, Stray { at_ns, switch: Switch::Off { preempted } });
+        }
         let Some((process, thread)) = self.find(tid) else { return };
         if process.unrecorded_since_ns.is_some() {
             return;

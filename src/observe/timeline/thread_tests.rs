@@ -69,6 +69,32 @@ fn an_exec_by_a_thread_that_is_not_the_leader_makes_it_the_main_thread() {
 }
 
 #[test]
+fn switches_of_a_thread_that_has_taken_over_the_leaders_number_before_its_exec_are_its_own() {
+    let mut timeline = Timeline::new(Limits::default()).with_records(Records::ToTheLast);
+    let mut tell = |at_ns, tid, what| timeline.apply(&Event { at_ns, pid: id(7), tid: id(tid), what });
+    tell(0, 7, forked(1));
+    tell(0, 7, ON);
+    tell(1, 7, What::Named { name: "sh".to_owned(), exec: true });
+    tell(10, 8, forked(7));
+    tell(20, 7, OFF);
+    tell(20, 8, What::In { cpu: 1 });
+    tell(30, 8, OFF);
+    tell(31, 7, ON);
+    tell(40, 7, What::Exited { ppid: id(1) });
+    tell(41, 7, OFF);
+    tell(42, 8, What::In { cpu: 1 });
+    // The leader is gone, and this is the other thread under its number.
+    tell(50, 7, PREEMPTED);
+    tell(60, 7, What::In { cpu: 1 });
+    tell(65, 7, What::Named { name: "sleep".to_owned(), exec: true });
+    tell(65, 7, What::In { cpu: 1 });
+    tell(70, 7, OFF);
+    let main = &timeline.by_pid(id(7)).unwrap().threads[0];
+    assert_eq!((main.tid, main.sums.running_ns, main.sums.ready_ns), (id(7), 10 + 8 + 10, 10 + 10));
+    assert_eq!((main.turns, main.preempted), (3, 1));
+}
+
+#[test]
 fn a_process_whose_leader_ends_first_lives_on_in_the_others() {
     let mut timeline = play(&[(0, 7, forked(1)), (0, 7, ON)]);
     let mut tell = |at_ns, tid, what| timeline.apply(&Event { at_ns, pid: id(7), tid: id(tid), what });

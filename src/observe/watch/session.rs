@@ -251,6 +251,11 @@ impl Watch {
             })
     }
 
+    /// Whether the command has ended, and descendants of it that are no daemons are alive.
+    pub fn is_outlived_by_descendants(&self) -> bool {
+        self.exit.is_some() && !self.lives.await_records() && !self.is_over()
+    }
+
     fn root_has_ended(&self) -> bool {
         match &self.subject {
             Subject::Command(_) => self.exit.is_some(),

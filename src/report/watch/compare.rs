@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::numbers::short;
 use super::policy::Policy;
 use super::simulation::{Fate, Plan, Step, Task, Turn, simulate};
+use super::wrap::wrap;
 use crate::observe::event::State;
 use crate::observe::timeline::{Process, Span, Thread};
 use crate::observe::waits::{Ends, Kind};
@@ -126,7 +127,7 @@ fn schedule(policy: String, plan: &Plan, counted: &[usize], cpus: usize, length_
     }
 }
 
-/// The task that had a CPU for most of each period; `.` if the CPU was idle for most of it.
+/// The task that had a CPU for longest in each period; `.` if the CPU was idle for more than seven eighths of it.
 fn chart(turns: &[Turn], cpu: usize, length_ns: u64) -> String {
     let cell_ns = (length_ns / CELLS as u64).max(1);
     let mut used: Vec<HashMap<usize, u64>> = vec![HashMap::new(); CELLS];
@@ -143,7 +144,7 @@ fn chart(turns: &[Turn], cpu: usize, length_ns: u64) -> String {
     let letter = |cell: &HashMap<usize, u64>| {
         let busy: u64 = cell.values().sum();
         match cell.iter().max_by_key(|(task, ns)| (**ns, std::cmp::Reverse(**task))) {
-            Some((task, _)) if busy * 2 >= cell_ns => {
+            Some((task, _)) if busy * 8 >= cell_ns => {
                 LETTERS.get(*task).map_or('#', |letter| char::from(*letter))
             }
             _ => '.',
@@ -289,8 +290,8 @@ fn push_cpu(steps: &mut Vec<Step>, ns: u64) {
     }
 }
 
-/// The comparison as a table and charts.
-pub(super) fn text(comparison: &Comparison) -> String {
+/// The comparison as a table and charts, which fit 80 columns.
+pub(super) fn text(comparison: &Comparison, width: usize) -> String {
     let mut text = format!(
         "\nThe measured bursts of {} threads on {} CPUs under other policies (a prediction: waits as long as they were, all priorities the same, switches free):\n",
         comparison.tasks, comparison.cpus
@@ -323,6 +324,6 @@ pub(super) fn text(comparison: &Comparison) -> String {
             let _ = writeln!(text, " {name:<10} {cpu:>2} {chart}");
         }
     }
-    let _ = writeln!(text, " {}", comparison.letters.join(", "));
+    text.push_str(&wrap(&format!(" {}", comparison.letters.join(", ")), width));
     text
 }

@@ -21,6 +21,7 @@ pub mod table;
 pub mod text;
 mod told;
 pub mod tree;
+pub mod wrap;
 
 /// The timeline of a run as a module for browsers: the live page and `watch --html` draw with it.
 pub const TIMELINE: &str = include_str!("timeline.js");

@@ -14,9 +14,18 @@ pub(super) fn sentences(report: &WatchReport) -> Vec<String> {
     vec![time(report), cpus(report), trouble(report)]
 }
 
+/// The beginning of a long command, which the heading has whole.
+fn abbreviated(command: &str) -> String {
+    const MOST: usize = 48;
+    if command.chars().count() <= MOST {
+        return command.to_owned();
+    }
+    command.chars().take(MOST - 1).chain(['…']).collect()
+}
+
 fn time(report: &WatchReport) -> String {
     let what = match &report.command {
-        Some(command) => format!("`{}`", printable(command.join(" ").as_bytes())),
+        Some(command) => format!("`{}`", abbreviated(&printable(command.join(" ").as_bytes()))),
         None => format!("process {}", report.pid),
     };
     let Some(root) = report.processes.iter().find(|process| process.pid == report.pid) else {

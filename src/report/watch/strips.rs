@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::lanes::{Drawing, Lane, LaneKind, Piece};
 use super::numbers::short;
+use super::wrap::wrap;
 use crate::observe::event::State;
 
 /// Columns of the lanes' headings.
@@ -24,7 +25,7 @@ pub(super) fn text(drawing: &Drawing, width: usize) -> String {
     if drawing.lanes.len() > MOST_LANES {
         let _ = writeln!(text, "{} more lanes: --html and --svg show them", drawing.lanes.len() - MOST_LANES);
     }
-    text.push_str(&legend(drawing));
+    text.push_str(&wrap(&legend(drawing), width));
     text
 }
 

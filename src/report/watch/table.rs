@@ -9,40 +9,71 @@ use super::model::{
 };
 use super::numbers::{at_least, between, short};
 use super::tree::as_tree;
+use super::wrap::wrap;
 use crate::observe::event::State;
 
-/// Columns that are dropped on a narrow terminal, in this order.
-const DISPENSABLE: [&str; 10] =
-    ["RESPONSE", "SID", "PGID", "TURNS", "START", "ZOMBIE", "LIFE", "STOPPED", "UNKNOWN", "PPID"];
+/// The title of the column of waits.
+const BLOCKED_ON: &str = "BLOCKED ON (longest)";
 
-/// The processes, with `threads` each thread in a row of its own; no line is longer than `width`.
-pub(super) fn processes(report: &WatchReport, width: Option<u16>, threads: bool) -> String {
+/// Columns that are moved to a second table where the first one is too wide, in this order.
+const DISPENSABLE: [&str; 10] =
+    ["RESPONSE", "SID", "PGID", "TURNS", "START", "ZOMBIE", "STOPPED", "UNKNOWN", "LIFE", "PPID"];
+
+/// The processes, with `threads` each thread in a row of its own. No line is longer than `width`: what has no room beside
+/// the rest comes in further tables, and what the rows were blocked on in lines below.
+pub(super) fn processes(report: &WatchReport, width: usize, threads: bool) -> String {
+    let rows = table_rows(report, threads);
     let mut columns = columns(report, threads);
-    if let Some(width) = width {
-        fit(&mut columns, width.into());
+    let mut waits = String::new();
+    if total(&columns) > width {
+        columns.retain(|column| column.title != BLOCKED_ON);
+        let waiting = rows.iter().map(|row| (row, row.blocked_on())).filter(|(_, on)| !on.is_empty());
+        let lines = waiting.map(|(row, on)| wrap(&format!(" {}: {on}", row.identity()), width));
+        waits = format!("{BLOCKED_ON}\n{}", lines.collect::<String>());
     }
-    laid_out(&columns)
+    let tables: Vec<String> = fit(columns, width).iter().map(|columns| laid_out(columns)).collect();
+    let mut text = tables.join("\n");
+    if !waits.is_empty() {
+        text.push('\n');
+        text.push_str(&waits);
+    }
+    text
 }
 
-/// Drops columns, and cuts the last one, until no line is longer than `width`.
-fn fit(columns: &mut Vec<Column>, width: usize) {
-    const LAST_AT_LEAST: usize = 14;
-    // Each has a space on both sides, except behind the last one.
-    let before_last = |columns: &[Column]| {
-        columns[..columns.len() - 1].iter().map(|column| column.width() + 2).sum::<usize>() + 1
-    };
-    for title in DISPENSABLE {
-        if before_last(columns) + LAST_AT_LEAST > width {
-            columns.retain(|column| column.title != title);
+/// Distributes columns over tables of at most `width`, each of which begins with the first column.
+fn fit(mut columns: Vec<Column>, width: usize) -> Vec<Vec<Column>> {
+    let mut tables = Vec::new();
+    loop {
+        let mut left: Vec<Column> = Vec::new();
+        let order: Vec<&str> = columns.iter().map(|column| column.title).collect();
+        // The last ones of the rest, if the table is still too wide.
+        let rest = order.iter().skip(2).rev().filter(|title| !DISPENSABLE.contains(title));
+        for title in DISPENSABLE.iter().chain(rest) {
+            if total(&columns) <= width || columns.len() == 2 {
+                break;
+            }
+            if let Some(place) = columns.iter().skip(1).position(|column| column.title == *title) {
+                left.push(columns.remove(place + 1));
+            }
         }
-    }
-    let left = width.saturating_sub(before_last(columns)).max(LAST_AT_LEAST);
-    if let Some(last) = columns.last_mut() {
-        if last.title.len() > left {
-            last.title = "BLOCKED ON";
+        left.sort_by_key(|column| order.iter().position(|title| *title == column.title));
+        let first = columns[0].clone();
+        if total(&columns) > width
+            && let Some(last) = columns.last_mut()
+        {
+            last.cut(width.saturating_sub(first.width() + 3));
         }
-        last.cut(left);
+        tables.push(columns);
+        if left.is_empty() {
+            return tables;
+        }
+        columns = [vec![first], left].concat();
     }
+}
+
+/// The width of a table: each column has a space on both sides, except behind the last one.
+fn total(columns: &[Column]) -> usize {
+    columns.iter().map(|column| column.width() + 2).sum::<usize>().saturating_sub(1)
 }
 
 fn laid_out(columns: &[Column]) -> String {
@@ -60,6 +91,7 @@ fn laid_out(columns: &[Column]) -> String {
     lines.concat()
 }
 
+#[derive(Debug, Clone)]
 struct Column {
     title: &'static str,
     right: bool,
@@ -74,8 +106,8 @@ impl Column {
 
     fn cut(&mut self, width: usize) {
         for cell in &mut self.cells {
-            if cell.chars().count() > width {
-                *cell = cell.chars().take(width - 1).chain(['…']).collect();
+            if cell.chars().count() > width.max(2) {
+                *cell = cell.chars().take(width.max(2) - 1).chain(['…']).collect();
             }
         }
     }
@@ -110,6 +142,16 @@ impl Row<'_> {
                 format!("{}{}{threads}", "  ".repeat((*depth).min(8)), process.name)
             }
             Row::Thread(depth, _, thread) => format!("{}· {}", "  ".repeat((*depth).min(8)), thread.name),
+        }
+    }
+
+    /// `4240 bash`, or `thread 4243 worker of 4240 python3`.
+    fn identity(&self) -> String {
+        match self {
+            Row::Process(_, process) => format!("{} {}", process.pid, process.name),
+            Row::Thread(_, process, thread) => {
+                format!("thread {} {} of {} {}", thread.tid, thread.name, process.pid, process.name)
+            }
         }
     }
 
@@ -203,7 +245,7 @@ fn columns(report: &WatchReport, threads: bool) -> Vec<Column> {
             Row::Process(_, process) => process.turns.to_string(),
             Row::Thread(.., thread) => thread.turns.to_string(),
         }),
-        column("BLOCKED ON (longest)", false, &|row| row.blocked_on()),
+        column(BLOCKED_ON, false, &|row| row.blocked_on()),
     ];
     let groups: BTreeSet<_> = report.processes.iter().filter_map(|process| process.pgid).collect();
     let sessions: BTreeSet<_> = report.processes.iter().filter_map(|process| process.session).collect();
@@ -248,8 +290,8 @@ fn blocked_on(waits: &[WaitReport]) -> String {
     seen.join("; ")
 }
 
-/// Every open descriptor at one time.
-pub(super) fn descriptors(report: &DescriptorsReport) -> String {
+/// Every open descriptor at one time; no line is longer than `width`.
+pub(super) fn descriptors(report: &DescriptorsReport, width: usize) -> String {
     let column = |title, right, cell: &dyn Fn(&DescriptorReport) -> String| Column {
         title,
         right,
@@ -261,7 +303,7 @@ pub(super) fn descriptors(report: &DescriptorsReport) -> String {
         (false, true) => "write",
         (false, false) => "",
     };
-    let columns = [
+    let columns = vec![
         column("PID", true, &|open| open.pid.to_string()),
         column("NAME", false, &|open| open.name.clone()),
         column("FD", true, &|open| open.fd.to_string()),
@@ -269,7 +311,23 @@ pub(super) fn descriptors(report: &DescriptorsReport) -> String {
         column("REFERS TO", false, &|open| open.what.clone()),
         column("OTHER END", false, &|open| open.other_end.clone()),
     ];
-    format!("\nOpen descriptors at {}:\n{}", short(report.at_ns), laid_out(&columns))
+    let title = format!("\nOpen descriptors at {}:\n", short(report.at_ns));
+    if total(&columns) <= width {
+        return title + &laid_out(&columns);
+    }
+    // What they refer to is long: a line each, in the order of the table.
+    let lines = report.open.iter().map(|open| {
+        let other_end = match &*open.other_end {
+            "" => String::new(),
+            other => format!("; other end: {other}"),
+        };
+        let mode = match mode(open) {
+            "" => String::new(),
+            mode => format!(" ({mode})"),
+        };
+        wrap(&format!("{} {} {}{mode}: {}{other_end}", open.pid, open.name, open.fd, open.what), width)
+    });
+    title + &lines.collect::<String>()
 }
 
 #[cfg(test)]
@@ -277,26 +335,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_line_of_the_table_is_longer_than_the_terminal() {
-        for width in 60..160 {
-            let column = |title, right, cell: &str| Column { title, right, cells: vec![cell.to_owned()] };
-            let mut columns = vec![
-                column("PID", true, "16238"),
-                column("PPID", true, "16236"),
-                column("NAME", false, "  python3"),
-                column("START", true, "45.31 ms"),
-                column("RUN", true, "11.00 ms"),
-                column("BLOCKED", true, "1.959 s"),
-                column(
-                    "BLOCKED ON (longest)",
-                    false,
-                    "semaphore mrMNmk shared with 16236 python3, 16239 python3",
-                ),
-            ];
-            fit(&mut columns, width);
-            let text = laid_out(&columns);
+    fn no_line_is_longer_than_the_width_and_no_column_is_lost() {
+        let cells = [
+            ("PID", "16238"),
+            ("PPID", "16236"),
+            ("NAME", "                python3 (70 threads)"),
+            ("END", "SIGKILL"),
+            ("START", "45.31 ms"),
+            ("RUN", "11.00 ms"),
+            ("READY", "≥11.00 ms"),
+            ("BLOCKED", "1.959 s"),
+            ("ZOMBIE", "11.00 ms–12.00 ms"),
+            ("TURNS", "123456"),
+        ];
+        for width in 50..160 {
+            let columns =
+                cells.map(|(title, cell)| Column { title, right: true, cells: vec![cell.to_owned()] });
+            let tables = fit(columns.into(), width);
+            let text: String = tables.iter().map(|columns| laid_out(columns)).collect();
             let longest = text.lines().map(|line| line.chars().count()).max();
             assert!(longest <= Some(width), "{longest:?} of {width}:\n{text}");
+            assert!(
+                cells.iter().all(|(title, cell)| text.contains(title) && text.contains(cell.trim())),
+                "{text}"
+            );
         }
     }
 }

@@ -11,8 +11,9 @@ use crate::observe::timeline::old_in_words;
 use crate::sys::pid::Pid;
 use crate::sys::procfs::text::printable;
 
-/// The whole summary, for a terminal of `width` columns (`None` for a file or pipe); with `threads` each thread has a row.
-pub fn summary(report: &WatchReport, width: Option<u16>, threads: bool) -> String {
+/// The whole summary; with `threads` each thread has a row. Tables, lists and drawings are not wider than `width`. Each
+/// sentence is one line, so that it can be searched for.
+pub fn summary(report: &WatchReport, width: usize, threads: bool) -> String {
     let mut text = report.summary.iter().map(|sentence| sentence.clone() + "\n").collect::<String>();
     text.push('\n');
     text.push_str(&heading(report));
@@ -22,14 +23,14 @@ pub fn summary(report: &WatchReport, width: Option<u16>, threads: bool) -> Strin
     text.push_str(&super::scheduling::line(report));
     if let Some(drawing) = &report.timeline {
         text.push('\n');
-        text.push_str(&super::strips::text(drawing, width.map_or(100, usize::from)));
+        text.push_str(&super::strips::text(drawing, width));
     }
     text.push_str(&signals(report));
     if let Some(descriptors) = &report.descriptors {
-        text.push_str(&table::descriptors(descriptors));
+        text.push_str(&table::descriptors(descriptors, width));
     }
     if let Some(comparison) = &report.comparison {
-        text.push_str(&super::compare::text(comparison));
+        text.push_str(&super::compare::text(comparison, width));
     }
     text
 }

@@ -55,6 +55,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_fatal_signal_leaves_the_terminal_as_it_was", a_fatal_signal),
         test("a_name_that_commands_a_terminal_is_shown_harmless", a_hostile_name),
         test("the_picture_is_whole_and_explains_its_words", the_picture),
+        test("no_table_in_a_pipe_is_wider_than_80_columns_or_as_asked", the_width),
         test("the_table_fits_a_pipe_and_names_the_tier", the_table),
     ];
     own.into_iter()
@@ -562,4 +563,29 @@ fn the_table() -> Outcome {
     let waited =
         text.lines().find_map(|line| line.split("timer ").nth(1)?.strip_suffix(" ms")?.parse::<f64>().ok());
     check(waited.is_some_and(|ms| (45.0..200.0).contains(&ms)), format!("no 50 ms of a timer in\n{text}"))
+}
+
+fn the_width() -> Outcome {
+    let script = "setsid sleep 0.2 | cat; (sleep 0.3 & exec true); exec sleep 0.25";
+    let options = ["--threads", "--compare", "fifo,rr:10", "--descriptors", "0.1", "--tier"];
+    for (columns, width) in [(None, 80), (Some("100"), 100)] {
+        for tier in ["exact", "sampled"] {
+            let mut command = proclab(&[&options[..], &[tier, "--", "sh", "-c", script]].concat());
+            command.env_remove("COLUMNS").envs(columns.map(|columns| ("COLUMNS", columns)));
+            let output = command.output()?;
+            let text = String::from_utf8_lossy(&output.stderr);
+            // Sentences and events are a line each.
+            let tabular = |line: &&str| {
+                line.starts_with(|c: char| c == ' ' || c.is_ascii_digit()) || line.starts_with("CPU ")
+            };
+            let rows: Vec<&str> = text.lines().filter(tabular).collect();
+            check(rows.len() > 40, &text)?;
+            let long: Vec<&&str> = rows.iter().filter(|line| line.chars().count() > width).collect();
+            check(long.is_empty(), format!("longer than {width}: {long:#?}"))?;
+            for part in ["PPID", "LIFE", "SID", "TURNS", "BLOCKED ON", "pipe", "timer", "Open descriptors"] {
+                check(text.contains(part), format!("{part:?} is not in\n{text}"))?;
+            }
+        }
+    }
+    Ok(())
 }
