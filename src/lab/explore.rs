@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::card::Limits;
 use super::files::Files;
 use crate::explore::traced::{
-    Answer, Command, Criteria, EngineError, Findings, FolderLimits, Limits as Bounds, Search, Task, carry_out,
+    Answer, Command, Criteria, EngineError, Findings, FolderLimits, Found, Limits as Bounds, Search, Task,
+    WitnessStep, carry_out,
 };
 use crate::process::{Scratch, ScratchError};
 use crate::supervisor::Supervisor;
@@ -21,6 +22,11 @@ const RANDOM: u64 = 20;
 const SHORTER: u64 = 20;
 /// How long after its time limit a search is interrupted: it may be in the middle of an execution.
 const MARGIN: Duration = Duration::from_secs(3);
+
+/// The last steps of an execution that exceeded its steps, in which each process that can continue has its turn.
+const TURNS: usize = 200;
+/// What the executions in which one had not are called.
+const UNFAIR: &str = "executions in which a process that could continue never had its turn";
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +114,45 @@ pub fn explore(
     let start = |process| supervisor.start(process);
     let task = Task::Search(search, criteria.clone());
     match carry_out(start, command.clone(), task, Some(stop.as_fd()), None, &mut |_| {})? {
-        Answer::Findings(findings) => Ok((command, findings)),
+        Answer::Findings(mut findings) => {
+            let mut unfair = 0;
+            let mut fair = Vec::new();
+            for found in std::mem::take(&mut findings.outcomes) {
+                if is_unfair(supervisor, &command, &found, &stop)? {
+                    unfair += found.executions;
+                } else {
+                    fair.push(found);
+                }
+            }
+            findings.outcomes = fair;
+            if unfair > 0 {
+                findings.complete = false;
+                findings.uncontrolled.insert(UNFAIR.to_owned(), unfair);
+            }
+            Ok((command, findings))
+        }
         _ => Err(std::io::Error::other("the engine answered something else than it was asked").into()),
     }
+}
+
+/// Whether an execution exceeded its steps only because some processes went on and on, while another that could
+/// continue never had its turn. No scheduler does that, so the program is not wrong: it may wait by looking again.
+fn is_unfair(
+    supervisor: &Supervisor,
+    command: &Command,
+    found: &Found,
+    stop: &ReadySet,
+) -> Result<bool, ExploreError> {
+    let steps = &found.witness;
+    if found.outcome.cut.is_none() || steps.len() < command.limits.steps {
+        return Ok(false);
+    }
+    let (before, last) = steps.split_at(steps.len().saturating_sub(TURNS));
+    let command = Command { facts: found.facts.clone(), ..command.clone() };
+    let task = Task::Peek(before.iter().map(WitnessStep::choice).collect());
+    let start = |process| supervisor.start(process);
+    let answer = carry_out(start, command, task, Some(stop.as_fd()), None, &mut |_| {})?;
+    let Answer::Peeked(peeked) = answer else { return Ok(false) };
+    let went = |task: &str| last.iter().any(|step| step.task == task);
+    Ok(peeked.next.iter().any(|next| next.enabled && !went(&next.task)))
 }

@@ -260,7 +260,7 @@ fn judge(
     let shortest = wrong.min_by_key(|(found, _)| (found.switches, found.witness.len()));
     let executions = findings.executions + findings.sampled;
     let Some((found, (verdict, why))) = shortest else {
-        if executions == 0 {
+        if findings.outcomes.is_empty() {
             mark.score(half);
             mark.notes.push(Note::ExplorerFailed { why: "no execution came to its end".to_owned() });
             return;

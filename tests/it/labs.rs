@@ -19,6 +19,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_wrong_program_is_shown_a_schedule_that_replays_and_a_right_one_is_proved,
         a_part_with_kills_wants_a_file_that_is_whole_whenever_the_program_is_killed,
         programs_of_every_language_are_right_with_the_lock_and_wrong_without,
+        a_program_that_waits_by_looking_again_is_right_and_one_that_looks_for_ever_is_not,
         the_formats_of_autograders_are_those_that_they_publish,
         many_submissions_are_marked_as_each_alone,
         on_a_terminal_a_saved_file_is_checked_and_a_terminal_that_closes_ends_the_loop,
@@ -354,6 +355,26 @@ fn programs_of_every_language_are_right_with_the_lock_and_wrong_without() {
                 assert!(write["line"].as_str().unwrap().starts_with("add.c:"), "{part:#}");
             }
         }
+    }
+}
+
+fn a_program_that_waits_by_looking_again_is_right_and_one_that_looks_for_ever_is_not() {
+    let place = place("lab-looks-again");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if !std::env::split_paths(&path).any(|folder| folder.join("cc").is_file()) {
+        println!("left out: cc is not installed");
+        return;
+    }
+    let (_, file, _, text) = PROGRAMS.iter().find(|(needed, ..)| *needed == "cc").unwrap();
+    let look = r#"while (open("lock", O_CREAT | O_EXCL, 0600) < 0);"#;
+    for (folder, end, state) in
+        [("released", r#"unlink("lock"); _exit(0);"#, "right"), ("kept", "_exit(0);", "wrong")]
+    {
+        let text = text.replace("LOCK\n", &format!("{look}\n")).replace("_exit(0);", end);
+        hand_in(&place, folder, &[(file, &format!("#include <fcntl.h>\n{text}"))]);
+        let mut command = lab(&place, &["grade", "tiny", "--student", "ada", folder]);
+        let graded = json(&command.env("PATH", &path).output().unwrap());
+        assert_eq!(part(&graded, "add")["state"], state, "{folder}: {graded:#}");
     }
 }
 
