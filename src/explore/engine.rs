@@ -9,7 +9,7 @@
 use std::fmt;
 
 use super::holders::Holders;
-use super::step::{Access, Choice, Effect, Event, Step, task_name};
+use super::step::{Access, Choice, Effect, Event, Step, Touch, task_name};
 use super::strategy::{Decision, Strategy};
 
 pub use super::point::{Completed, Divergence, Point, Withdrawn, WouldRun};
@@ -59,6 +59,12 @@ pub trait System {
     fn killable(&self, task: usize) -> bool {
         let _ = task;
         true
+    }
+
+    /// What the death of `task` would access if it were killed where it waits, apart from the locks that it has acquired.
+    fn ending(&mut self, task: usize) -> Vec<Touch> {
+        let _ = task;
+        Vec::new()
     }
 
     /// The outcome of a complete execution.
@@ -173,11 +179,14 @@ pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
         if choices.is_empty() {
             let blocked = (0..pending.len()).filter(|task| pending[*task].is_some());
             let blockers = blocked.filter_map(|task| Some((task, system.holders(task)?))).collect();
+            let ends = |task: usize| if kills > 0 { system.ending(task) } else { Vec::new() };
+            let endings: Vec<Vec<Touch>> = (0..pending.len()).map(ends).collect();
             let trace = Trace { events, stuck: pending, blockers };
             strategy.complete(&Completed {
                 trace: &trace,
                 withdrawn: &withdrawn,
                 kills,
+                endings: &endings,
                 killable: &|task| system.killable(task),
                 would_run: &|task, step, history| system.would_run(task, step, history),
             });
@@ -197,6 +206,7 @@ pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
             }
             .into());
         };
+        let if_killed = if kills > 0 && !choice.kill { system.ending(task) } else { Vec::new() };
         let effect = if choice.kill {
             kills_left = kills_left.saturating_sub(1);
             system.kill(task).map_err(ExecuteError::System)?
@@ -210,7 +220,7 @@ pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
                 }
             }
         };
-        let mut event = Event::new(choice, step, effect);
+        let mut event = Event { if_killed, ..Event::new(choice, step, effect) };
         let position = events.len() + 1;
         let granted = (!choice.kill).then_some(task);
         observe(system, &mut pending, &mut refused, granted, |task, step| {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::step::{Choice, Event, Step};
+use super::step::{Choice, Event, Step, Touch};
 use super::trace::Trace;
 
 /// A point at which a strategy decides.
@@ -43,6 +43,8 @@ pub struct Completed<'a> {
     pub withdrawn: &'a [Withdrawn],
     /// The maximum number of kills in an execution.
     pub kills: usize,
+    /// For each task that waits for ever: what its kill would have accessed.
+    pub endings: &'a [Vec<Touch>],
     /// Whether the task can be killed.
     pub killable: &'a dyn Fn(usize) -> bool,
     /// [`System::would_run`](super::engine::System::would_run).

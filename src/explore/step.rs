@@ -313,6 +313,10 @@ pub struct Event {
     /// As [`Effect::created`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub created: Vec<u32>,
+    /// In a search with kills: what a kill of the task at this step would have accessed, as
+    /// [`System::ending`](super::engine::System::ending).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub if_killed: Vec<Touch>,
     /// As [`Effect::barrier`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub barrier: bool,
@@ -334,6 +338,7 @@ impl Event {
             ended: false,
             touched,
             created,
+            if_killed: Vec::new(),
             barrier,
             between_calls,
         }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 pub(crate) fn tests() -> Vec<Trial> {
     trials!["traced_kills":
         a_lock_of_a_killed_process_is_free_and_its_lock_file_is_not,
+        a_kill_closes_what_its_process_had_open,
         a_robust_mutex_tells_of_its_killed_owner,
         a_schedule_with_a_kill_replays,
         a_bound_on_preemptions_finds_what_needs_no_more,
@@ -49,14 +50,57 @@ fn a_lock_of_a_killed_process_is_free_and_its_lock_file_is_not() {
         let reduced = place.explore(&["--kills", "1"], &[&program, kind]);
         let naive = place.explore(&["--kills", "1", "--naive"], &[&program, kind]);
         assert_eq!(naive["complete"], true, "{kind}: {}", naive["uncontrolled"]);
-        assert!(reduced["uncontrolled"].to_string().contains("kills"), "{kind}: {}", reduced["uncontrolled"]);
-        assert_eq!(outcomes(&reduced), outcomes(&naive), "{kind}");
+        assert_eq!(reduced["complete"], true, "{kind}: {}", reduced["uncontrolled"]);
+        assert_eq!(
+            (outcomes(&reduced), &reduced["classes"]),
+            (outcomes(&naive), &naive["classes"]),
+            "{kind}"
+        );
         assert_eq!(left_locked(&reduced) > 0, kind == "file", "{kind}: {reduced}");
         // A killed process is no crash; what it leaves may be.
         assert!(outcomes(&reduced).iter().all(|it| it.starts_with("\"ok\"")), "{kind}: {reduced}");
     }
     let view = place.explore(&[], &[&program, "file"]);
     assert_eq!(left_locked(&view), 0, "without a kill nothing is left: {view}");
+}
+
+/// A writer and a reader of a pipe, which ends early if the writer is killed.
+const PIPED: &str = r#"
+int main(void) {
+    int p[2];
+    pipe(p);
+    if (!fork()) { close(p[0]); write(p[1], "ab", 2); write(p[1], "c", 1); _exit(0); }
+    close(p[1]);
+    char b[8];
+    int n, all = 0;
+    while ((n = read(p[0], b, 8)) > 0) all += n;
+    int f = open("o", O_CREAT | O_WRONLY, 0600);
+    write(f, "0123", all);
+    wait(0);
+    return all;
+}"#;
+
+fn a_kill_closes_what_its_process_had_open() {
+    let place = Place::new("kill-pipe", &[]);
+    let Some(program) = place.compile(&format!("{HEAD}{PIPED}")) else { return };
+    let reduced = place.explore(&["--kills", "1"], &[&program]);
+    let naive = place.explore(&["--kills", "1", "--naive"], &[&program]);
+    for view in [&reduced, &naive] {
+        assert_eq!(view["complete"], true, "{}", view["uncontrolled"]);
+    }
+    assert_eq!((outcomes(&reduced), &reduced["classes"]), (outcomes(&naive), &naive["classes"]));
+    // The writer is killed before it wrote, between its writes, or after both.
+    let of_killed_writer = |it: &&Value| it["exit"]["root.1"] == -9 && it["exit"]["root"] != -9;
+    let read: BTreeSet<_> = reduced["outcomes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(of_killed_writer)
+        .collect::<Vec<_>>()
+        .iter()
+        .map(|it| it["exit"]["root"].as_i64())
+        .collect();
+    assert_eq!(read, [Some(0), Some(2), Some(3)].into(), "{reduced}");
 }
 
 const ROBUST: &str = r"

@@ -59,6 +59,13 @@ impl Move {
         Self { choice, touches, created: Vec::new(), barrier: false }
     }
 
+    /// The kill of `task` at `step`, which would access `ending`.
+    fn of_kill(task: usize, step: &Step, ending: &[Touch]) -> Self {
+        let mut kill = Self::announced(Choice::kill(task), step);
+        kill.touches.extend(ending);
+        kill
+    }
+
     /// As [`Event::depends`].
     fn depends(&self, other: &Self) -> bool {
         self.choice.process == other.choice.process
@@ -330,12 +337,12 @@ impl<'a> Races<'a> {
             if event.choice.kill || killed(task) || !(self.execution.killable)(task) {
                 continue;
             }
-            let what = Move::announced(Choice::kill(task), &event.step);
+            let what = Move::of_kill(task, &event.step, &event.if_killed);
             self.reverse(position, &Later { step: &event.step, what, position: self.moves.len() }, found);
         }
         for (task, step) in trace.stuck.iter().enumerate() {
             let Some(step) = step.as_ref().filter(|_| (self.execution.killable)(task)) else { continue };
-            let what = Move::announced(Choice::kill(task), step);
+            let what = Move::of_kill(task, step, &self.execution.endings[task]);
             self.races(&Later { step, what, position: self.moves.len() }, found);
         }
     }
@@ -365,8 +372,9 @@ impl<'a> Races<'a> {
         let undone = gone.iter().find(own).filter(|_| later.what.choice.kill);
         let at_undone = undone.map(|at| {
             // The task does not get as far as it did, and is killed at the first step that it does not execute.
-            let step = &self.execution.trace.events[*at].step;
-            Later { step, what: Move::announced(later.what.choice, step), position: later.position }
+            let event = &self.execution.trace.events[*at];
+            let what = Move::of_kill(later.what.choice.index(), &event.step, &event.if_killed);
+            Later { step: &event.step, what, position: later.position }
         });
         let later = at_undone.as_ref().unwrap_or(later);
         let killed = kept.iter().filter(|at| self.moves[**at].choice.kill).count();

@@ -383,8 +383,8 @@ impl<'a> Searcher<'a> {
     }
 
     fn findings(mut self, mut outcomes: Vec<Found>, ended: bool) -> Findings {
-        if self.how.kills > 0 && !self.how.naive {
-            self.note("kills: the reduced search may leave out a class, which --naive does not");
+        if self.how.kills > 1 && !self.how.naive {
+            self.note("more than one kill: the reduced search may leave out a class, which --naive does not");
         }
         if let Some(most) = self.how.preemptions {
             self.note(format!("schedules with more than {most} preemptions were not executed"));

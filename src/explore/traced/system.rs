@@ -7,7 +7,7 @@ use super::outcome::Outcome;
 use super::plan::Act;
 use super::world::{State, Task};
 use crate::explore::engine::{Granted, System, Trace};
-use crate::explore::step::{Effect, Event, Label, Step};
+use crate::explore::step::{Effect, Event, Label, Step, Touch};
 
 impl System for Machine {
     type Error = TracedError;
@@ -61,6 +61,12 @@ impl System for Machine {
         let effect = self.kill_process(index)?;
         self.announce();
         Ok(effect)
+    }
+
+    fn ending(&mut self, task: usize) -> Vec<Touch> {
+        let Some(index) = self.by_number(task) else { return Vec::new() };
+        let process = self.world.task(index).process;
+        super::calls::ending(&mut self.world, process).touches
     }
 
     /// Only processes are killed, not threads or arrivals of signals.

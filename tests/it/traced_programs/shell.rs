@@ -16,6 +16,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         log_lines_without_append_overwrite_each_other,
         a_named_pipe_that_nobody_opens_is_a_deadlock,
         a_pid_file_of_a_dead_process_is_believed,
+        make_with_a_dependency_missing_is_explored_whole,
     ]
 }
 
@@ -98,6 +99,18 @@ fn a_named_pipe_that_nobody_opens_is_a_deadlock() {
     let objects: Vec<_> =
         view["outcomes"][0]["deadlock"].as_array().unwrap().iter().map(|it| it["object"].clone()).collect();
     assert!(objects.contains(&"pipe p".into()), "{objects:?}");
+}
+
+fn make_with_a_dependency_missing_is_explored_whole() {
+    if !has("make") {
+        return;
+    }
+    let rules = "all: a b\na: ; echo a > out\nb: ; echo b >> out\n";
+    let place = Place::new("make", &[("Makefile", rules)]);
+    let (view, _) = place.json(&["explore", "--budget", "600", "--", "make", "-j2"]);
+    assert_eq!(contents(&view, "out"), set(&["a", "a,b"]));
+    // Every witness was replayed, although make is suspended while its vfork child has not executed the shell.
+    assert_eq!(view["complete"], true, "{}", view["uncontrolled"]);
 }
 
 fn a_pid_file_of_a_dead_process_is_believed() {
