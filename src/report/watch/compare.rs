@@ -12,7 +12,7 @@ use super::simulation::{Fate, Plan, Step, Task, Turn, simulate};
 use super::wrap::wrap;
 use crate::observe::event::State;
 use crate::observe::timeline::{Process, Span, Thread};
-use crate::observe::waits::{Ends, Kind};
+use crate::observe::waits::{Ends, Kind, Wait};
 use crate::observe::watch::Observed;
 use crate::sys::pid::Pid;
 
@@ -217,7 +217,9 @@ impl Builder<'_> {
         let sums = thread.sums_at(self.now_ns);
         let waits = (sums.blocked_ns + thread.hidden_ns()).max(1);
         let waited = |ns: u64| (ns as f64 * sums.blocked_ns as f64 / waits as f64) as u64;
-        for span in thread.spans_at(0, self.now_ns) {
+        let spans = thread.spans_at(0, self.now_ns);
+        let mut sleeps_until = 0;
+        for (place, span) in spans.iter().enumerate() {
             let mut from_ns = span.from_ns;
             let running = span.share(State::Running);
             while let Some((at_ns, child)) = unborn.next_if(|(at_ns, _)| *at_ns < span.to_ns) {
@@ -238,38 +240,63 @@ impl Builder<'_> {
                 });
             }
             let off = 1.0 - running - span.share(State::Ready);
-            if off > 0.001 {
+            // The rest of a sleep that ends with a child.
+            if off > 0.001 && place >= sleeps_until {
                 let ns = waited((rest_ns as f64 * off) as u64);
-                steps.push(self.awaited(&span, children).map_or(Step::Block(ns), Step::Await));
+                // What a thread waits for may be read several times while it sleeps.
+                let sleep = &spans[place..];
+                let n = sleep.iter().take_while(|span| span.share(State::Blocked) > 0.999).count();
+                match self.awaited(&sleep[..n.max(1)], children) {
+                    Some(child) => {
+                        sleeps_until = place + n;
+                        steps.push(Step::Await(child));
+                    }
+                    None => steps.push(Step::Block(ns)),
+                }
             }
         }
         steps.extend(unborn.map(|(_, child)| Step::Spawn(*child)));
         steps
     }
 
-    /// The child whose end ended a wait. Some shells wait for their children in `sigsuspend`, for `SIGCHLD`.
-    fn awaited(&self, span: &Span, children: &[(u64, usize)]) -> Option<usize> {
+    /// The child whose end ended a sleep. Some shells wait for their children in `sigsuspend`, for `SIGCHLD`. Of a sleep
+    /// whose reason was never read, the child that ended as it did.
+    fn awaited(&self, sleep: &[Span], children: &[(u64, usize)]) -> Option<usize> {
         const LATE_NS: u64 = 2_000_000;
-        let wait = self.observed.timeline.wait(span.wait)?;
-        let is_meant = |pid: Pid| match (wait.kind, &wait.ends) {
+        let (from_ns, to_ns) = (sleep.first()?.from_ns, sleep.last()?.to_ns);
+        let waits: Vec<&Wait> =
+            sleep.iter().filter_map(|span| self.observed.timeline.wait(span.wait)).collect();
+        // A thread other than the main one may wait for a child that is listed with that.
+        let alone = waits.iter().find_map(|wait| match (wait.kind, &wait.ends) {
+            (Kind::Child, Ends::Only(pids)) if pids.len() == 1 => pids.first().copied(),
+            _ => None,
+        });
+        if let Some(child) = alone.and_then(|pid| self.ended_at(pid, from_ns, to_ns + LATE_NS)) {
+            return Some(child);
+        }
+        let is_meant = |wait: &&Wait, pid: Pid| match (wait.kind, &wait.ends) {
             (Kind::Child, Ends::Only(pids)) => pids.contains(&pid),
             // Another signal, or time, could have ended it, too.
             (Kind::Child, Ends::Outside) | (Kind::Signal, _) => true,
             _ => false,
         };
-        if let (Kind::Child, Ends::Only(pids)) = (wait.kind, &wait.ends)
-            && let [pid] = pids[..]
-        {
-            return self.ended_at(pid, span.from_ns, span.to_ns + LATE_NS);
-        }
-        // Of several, the one that ended as the wait did.
-        let gap = |(_, child): &(u64, usize)| {
-            let (process, thread) = self.lives[*child];
-            let ended_ns = process.ended_ns.filter(|_| thread.tid == process.pid && is_meant(process.pid))?;
-            let gap_ns = ended_ns.abs_diff(span.to_ns);
-            (ended_ns >= span.from_ns && gap_ns <= LATE_NS).then_some((gap_ns, *child))
+        let is_sure = |pid: Pid| {
+            let only = |wait: &&Wait| wait.kind == Kind::Child && matches!(wait.ends, Ends::Only(_));
+            waits.iter().any(|wait| only(wait) && is_meant(wait, pid))
         };
-        children.iter().filter_map(gap).min().map(|(_, child)| child)
+        let ended = |(_, child): &(u64, usize)| {
+            let (process, thread) = self.lives[*child];
+            let pid = process.pid;
+            let ended_ns = process.ended_ns.filter(|_| thread.tid == pid)?;
+            let meant = waits.is_empty() || waits.iter().any(|wait| is_meant(wait, pid));
+            let within = (from_ns..=to_ns + LATE_NS).contains(&ended_ns);
+            // The wake-up may take long on a loaded machine.
+            let late_ns = if waits.is_empty() { LATE_NS } else { LATE_NS + (to_ns - from_ns) / 10 };
+            let as_it_did = ended_ns.abs_diff(to_ns) <= late_ns || is_sure(pid);
+            (meant && within && as_it_did).then_some((ended_ns, *child))
+        };
+        // It was asleep until the last one of them had ended.
+        children.iter().filter_map(ended).max().map(|(_, child)| child)
     }
 
     fn ended_at(&self, pid: Pid, from_ns: u64, to_ns: u64) -> Option<usize> {
