@@ -162,7 +162,7 @@ fn search(supervisor: &Supervisor, command: &Command, how: &Search) -> (Duration
     let mut first = None;
     let task = Task::Search(how.clone(), Criteria::default());
     let answer =
-        carry_out(|process| supervisor.start(process), command.clone(), task, None, &mut |progress| {
+        carry_out(|process| supervisor.start(process), command.clone(), task, None, None, &mut |progress| {
             if progress.new.is_some() {
                 first.get_or_insert_with(|| begin.elapsed());
             }

@@ -165,7 +165,7 @@ impl Lives {
             What::Exited { .. } if event.tid == pid => (pid, false),
             _ => return true,
         };
-        if !self.follows(about) && !(is_fork && self.departed.contains(&about)) {
+        if !(self.follows(about) || is_fork && self.departed.contains(&about)) {
             return false;
         }
         match event.what {

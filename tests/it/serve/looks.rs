@@ -93,8 +93,10 @@ fn who_wants_no_motion_sees_none_and_forced_colours_hide_nothing() {
 const AXE: &str = include_str!("../../vendor/axe-core/axe.min.js");
 const VIOLATIONS: &str = "const done = arguments[arguments.length - 1]; axe.run(document, { resultTypes: ['violations'] }).then((result) => done(result.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target).join(' ')}`)), (error) => done([String(error)]))";
 
-/// The views, each with what is waited for, and what is pressed then, for what.
-const VIEWS: [(&str, &str, Option<(&str, &str)>); 9] = [
+/// An address, what is waited for there, and what is pressed then, for what.
+type View = (&'static str, &'static str, Option<(&'static str, &'static str)>);
+
+const VIEWS: [View; 9] = [
     ("", "document.querySelectorAll('.begin').length >= 6", None),
     (
         "run",
