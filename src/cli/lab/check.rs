@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::context::{Context, cannot_run, supervisor};
+use super::context::{Context, cannot_run, supervisor, uninterrupted};
 use crate::cli::fault::Fault;
 use crate::cli::output::{Finding, Format, json, width};
 use crate::cli::progress::Progress;
@@ -51,7 +51,7 @@ pub(super) fn answer(context: &Context, args: &CheckArgs) -> Result<(String, Fin
         begun += 1;
     });
     bar.finish();
-    let marked = marked.map_err(|error| cannot_run(&error))?;
+    let marked = uninterrupted(marked.map_err(|error| cannot_run(&error))?)?;
     context.record(&lab, &folder, &marked)?;
     let text = match args.format {
         Format::Text => text::lab(&marked, context.lang, width()),

@@ -106,6 +106,14 @@ pub(super) fn supervisor() -> Result<Supervisor, Fault> {
     Supervisor::with_interrupt(interrupt).map_err(|error| Fault::could_not_run(&error))
 }
 
+/// A signal that ended runs and searches made marks that are too low, so none are reported.
+pub(super) fn uninterrupted<T>(marked: T) -> Result<T, Fault> {
+    match Interrupt::installed().and_then(Interrupt::received) {
+        Some(signal) => Err(Fault::interrupted(signal)),
+        None => Ok(marked),
+    }
+}
+
 /// The fault of a run that could not be carried out.
 pub(super) fn cannot_run(error: &RunError) -> Fault {
     match Interrupt::installed().and_then(Interrupt::received) {

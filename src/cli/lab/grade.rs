@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::{Args, ValueEnum};
 
-use super::context::{Context, cannot_run, supervisor};
+use super::context::{Context, cannot_run, supervisor, uninterrupted};
 use crate::cli::fault::Fault;
 use crate::cli::output::{Finding, json};
 use crate::cli::progress::Progress;
@@ -73,7 +73,7 @@ pub(super) fn answer(context: &Context, args: &GradeArgs) -> Result<(String, Fin
     let supervisor = supervisor()?;
     let truths = Truths::default();
     let grader = Grader { supervisor: &supervisor, lab: &lab, lang: context.lang, truths: &truths };
-    let marked = grade(&grader, &args.submission, &student)?;
+    let marked = uninterrupted(grade(&grader, &args.submission, &student)?)?;
     Ok((form(&marked, context, args.format), Finding::Right))
 }
 
