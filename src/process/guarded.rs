@@ -49,16 +49,16 @@ impl Guard {
 /// to the copy. If the copy is killed, its descendants are ended, and this process dies of the same signal.
 ///
 /// # Errors
-/// When no process can be created, or this process has a second thread.
+/// When no process can be created, or another thread works.
 pub(crate) fn guarded(work: impl FnOnce(Guard) -> u8) -> io::Result<u8> {
-    if n_threads().is_ok_and(|threads| threads > 1) {
-        return Err(io::Error::other("only a process with one thread can be copied"));
+    if !is_alone() {
+        return Err(io::Error::other("only a process in which one thread works can be copied"));
     }
     task::set_subreaper(true)?;
     // Blocked before the fork: a signal that comes meanwhile is forwarded, and does not end this process alone.
     let signals = Signals::catch_all()?;
     let guard = Pid::this();
-    // SAFETY: this process has one thread, which is here.
+    // SAFETY: no other thread works, so none holds a lock.
     let worker = match unsafe { fork()? } {
         Forked::Child => {
             let heard = task::hear_of_parents_death(guard);
@@ -82,6 +82,13 @@ pub(crate) fn guarded(work: impl FnOnce(Guard) -> u8) -> io::Result<u8> {
             die_of(signal)
         }
     }
+}
+
+/// Whether no other thread works: there is none, or it is the main thread, which only waits for this one, where the command
+/// line has a stack of its own.
+fn is_alone() -> bool {
+    let most = if task::is_main_thread() { 1 } else { 2 };
+    n_threads().map_or(true, |threads| threads <= most)
 }
 
 /// Waits until the copy has ended, and reaps it.

@@ -221,8 +221,12 @@ pub fn next(block: bool) -> io::Result<Option<(Pid, Stop)>> {
         -1 => Err(io::Error::last_os_error()),
         tid => {
             let tid = Pid::from_raw(tid);
-            next_turn(tid);
-            Ok(Some((tid, decode(tid, status))))
+            let stop = decode(tid, status);
+            match stop {
+                Stop::Ended(_) => drop(TURNS.with_borrow_mut(|turns| turns.remove(&tid))),
+                _ => next_turn(tid),
+            }
+            Ok(Some((tid, stop)))
         }
     }
 }
