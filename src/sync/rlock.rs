@@ -195,8 +195,9 @@ impl RLockGuard<'_> {
     /// Clears the poison: what the lock guards was checked, and is correct.
     ///
     /// ```
-    /// let lock = proclab::sync::RLock::new()?; let held = lock.lock().unwrap(); held.clear_poison(); // what it
-    /// guards was checked
+    /// let lock = proclab::sync::RLock::new()?;
+    /// let held = lock.lock().unwrap();
+    /// held.clear_poison(); // what it guards was checked
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear_poison(&self) {
