@@ -19,8 +19,7 @@ use super::plan::{Act, Plan};
 use super::world::{State, Task, World};
 use crate::explore::step::Access::{self, Add, Await, Read, Write};
 use crate::sys::pid::Pid;
-use crate::sys::ptrace::stops;
-use crate::sys::ptrace::stops::SignalInfo;
+use crate::sys::ptrace::stops::{self, SignalInfo};
 use crate::sys::signal::signal_name;
 
 /// The fact that signals are decisions.

@@ -2,6 +2,7 @@
 
 use nix::libc;
 
+use super::{Row, quiet};
 use crate::sys::ptrace::arch;
 
 /// Calls that pass without a stop: no other process observes their effects or changes their results.
@@ -43,38 +44,38 @@ pub(super) const PASSED: &[i64] = &[
 
 /// Calls that pass as long as no process shares variables with a handler of a signal: they read or write memory of their
 /// caller, which debug registers do not see.
-pub(super) const BUFFERS: &[i64] = &[
-    libc::SYS_rt_sigprocmask,
-    libc::SYS_mincore,
-    libc::SYS_get_robust_list,
-    libc::SYS_uname,
-    libc::SYS_getgroups,
-    libc::SYS_getresuid,
-    libc::SYS_getresgid,
-    libc::SYS_setgroups,
-    libc::SYS_capget,
-    libc::SYS_capset,
-    libc::SYS_sched_getparam,
-    libc::SYS_sched_rr_get_interval,
-    libc::SYS_sched_getattr,
-    libc::SYS_clock_getres,
-    libc::SYS_getsockname,
-    libc::SYS_getpeername,
-    libc::SYS_getsockopt,
-    libc::SYS_setsockopt,
-    libc::SYS_getxattr,
-    libc::SYS_lgetxattr,
-    libc::SYS_fgetxattr,
-    libc::SYS_listxattr,
-    libc::SYS_llistxattr,
-    libc::SYS_flistxattr,
-    libc::SYS_landlock_create_ruleset,
+pub(super) const BUFFERS: &[Row] = &[
+    quiet(libc::SYS_rt_sigprocmask, "rt_sigprocmask"),
+    quiet(libc::SYS_mincore, "mincore"),
+    quiet(libc::SYS_get_robust_list, "get_robust_list"),
+    quiet(libc::SYS_uname, "uname"),
+    quiet(libc::SYS_getgroups, "getgroups"),
+    quiet(libc::SYS_getresuid, "getresuid"),
+    quiet(libc::SYS_getresgid, "getresgid"),
+    quiet(libc::SYS_setgroups, "setgroups"),
+    quiet(libc::SYS_capget, "capget"),
+    quiet(libc::SYS_capset, "capset"),
+    quiet(libc::SYS_sched_getparam, "sched_getparam"),
+    quiet(libc::SYS_sched_rr_get_interval, "sched_rr_get_interval"),
+    quiet(libc::SYS_sched_getattr, "sched_getattr"),
+    quiet(libc::SYS_clock_getres, "clock_getres"),
+    quiet(libc::SYS_getsockname, "getsockname"),
+    quiet(libc::SYS_getpeername, "getpeername"),
+    quiet(libc::SYS_getsockopt, "getsockopt"),
+    quiet(libc::SYS_setsockopt, "setsockopt"),
+    quiet(libc::SYS_getxattr, "getxattr"),
+    quiet(libc::SYS_lgetxattr, "lgetxattr"),
+    quiet(libc::SYS_fgetxattr, "fgetxattr"),
+    quiet(libc::SYS_listxattr, "listxattr"),
+    quiet(libc::SYS_llistxattr, "llistxattr"),
+    quiet(libc::SYS_flistxattr, "flistxattr"),
+    quiet(libc::SYS_landlock_create_ruleset, "landlock_create_ruleset"),
     #[cfg(target_arch = "x86_64")]
-    libc::SYS_arch_prctl,
+    quiet(libc::SYS_arch_prctl, "arch_prctl"),
     #[cfg(target_arch = "x86_64")]
-    libc::SYS_getrlimit,
+    quiet(libc::SYS_getrlimit, "getrlimit"),
     #[cfg(target_arch = "x86_64")]
-    libc::SYS_setrlimit,
+    quiet(libc::SYS_setrlimit, "setrlimit"),
 ];
 
 /// Calls that pass as long as no processes share memory, which they could move or unprotect.
@@ -82,25 +83,25 @@ pub(super) const MEMORY: &[i64] =
     &[libc::SYS_munmap, libc::SYS_mprotect, libc::SYS_madvise, libc::SYS_mremap];
 
 /// Calls that pass as long as no signal handler makes calls, which would observe their effects.
-pub(super) const STATE: &[i64] = &[
-    libc::SYS_sigaltstack,
-    libc::SYS_umask,
-    libc::SYS_fchdir,
-    libc::SYS_socketpair,
-    libc::SYS_epoll_create1,
-    libc::SYS_eventfd2,
-    libc::SYS_timerfd_create,
-    libc::SYS_signalfd4,
-    libc::SYS_memfd_create,
-    libc::SYS_setuid,
-    libc::SYS_setgid,
-    libc::SYS_setreuid,
-    libc::SYS_setregid,
-    libc::SYS_setresuid,
-    libc::SYS_setresgid,
-    arch::EPOLL_CREATE,
-    arch::EVENTFD,
-    arch::SIGNALFD,
+pub(super) const STATE: &[Row] = &[
+    quiet(libc::SYS_sigaltstack, "sigaltstack"),
+    quiet(libc::SYS_umask, "umask"),
+    quiet(libc::SYS_fchdir, "fchdir"),
+    quiet(libc::SYS_socketpair, "socketpair"),
+    quiet(libc::SYS_epoll_create1, "epoll_create"),
+    quiet(libc::SYS_eventfd2, "eventfd"),
+    quiet(libc::SYS_timerfd_create, "timerfd_create"),
+    quiet(libc::SYS_signalfd4, "signalfd"),
+    quiet(libc::SYS_memfd_create, "memfd_create"),
+    quiet(libc::SYS_setuid, "setuid"),
+    quiet(libc::SYS_setgid, "setgid"),
+    quiet(libc::SYS_setreuid, "setreuid"),
+    quiet(libc::SYS_setregid, "setregid"),
+    quiet(libc::SYS_setresuid, "setresuid"),
+    quiet(libc::SYS_setresgid, "setresgid"),
+    quiet(arch::EPOLL_CREATE, "epoll_create"),
+    quiet(arch::EVENTFD, "eventfd"),
+    quiet(arch::SIGNALFD, "signalfd"),
 ];
 
 /// Names of calls without a row, for reports.

@@ -97,63 +97,6 @@ const fn then(mut row: Row, after: fn(&mut World, usize, i64)) -> Row {
     row
 }
 
-/// Calls whose effects a signal handler may observe: [`local::STATE`].
-const STATE_ROWS: &[Row] = &[
-    quiet(libc::SYS_sigaltstack, "sigaltstack"),
-    quiet(libc::SYS_umask, "umask"),
-    quiet(libc::SYS_fchdir, "fchdir"),
-    quiet(libc::SYS_socketpair, "socketpair"),
-    quiet(libc::SYS_epoll_create1, "epoll_create"),
-    quiet(libc::SYS_eventfd2, "eventfd"),
-    quiet(libc::SYS_timerfd_create, "timerfd_create"),
-    quiet(libc::SYS_signalfd4, "signalfd"),
-    quiet(libc::SYS_memfd_create, "memfd_create"),
-    quiet(libc::SYS_setuid, "setuid"),
-    quiet(libc::SYS_setgid, "setgid"),
-    quiet(libc::SYS_setreuid, "setreuid"),
-    quiet(libc::SYS_setregid, "setregid"),
-    quiet(libc::SYS_setresuid, "setresuid"),
-    quiet(libc::SYS_setresgid, "setresgid"),
-    quiet(arch::EPOLL_CREATE, "epoll_create"),
-    quiet(arch::EVENTFD, "eventfd"),
-    quiet(arch::SIGNALFD, "signalfd"),
-];
-
-/// Calls that read or write a variable of their caller: [`local::BUFFERS`].
-const BUFFER_ROWS: &[Row] = &[
-    quiet(libc::SYS_rt_sigprocmask, "rt_sigprocmask"),
-    quiet(libc::SYS_mincore, "mincore"),
-    quiet(libc::SYS_get_robust_list, "get_robust_list"),
-    quiet(libc::SYS_uname, "uname"),
-    quiet(libc::SYS_getgroups, "getgroups"),
-    quiet(libc::SYS_getresuid, "getresuid"),
-    quiet(libc::SYS_getresgid, "getresgid"),
-    quiet(libc::SYS_setgroups, "setgroups"),
-    quiet(libc::SYS_capget, "capget"),
-    quiet(libc::SYS_capset, "capset"),
-    quiet(libc::SYS_sched_getparam, "sched_getparam"),
-    quiet(libc::SYS_sched_rr_get_interval, "sched_rr_get_interval"),
-    quiet(libc::SYS_sched_getattr, "sched_getattr"),
-    quiet(libc::SYS_clock_getres, "clock_getres"),
-    quiet(libc::SYS_getsockname, "getsockname"),
-    quiet(libc::SYS_getpeername, "getpeername"),
-    quiet(libc::SYS_getsockopt, "getsockopt"),
-    quiet(libc::SYS_setsockopt, "setsockopt"),
-    quiet(libc::SYS_getxattr, "getxattr"),
-    quiet(libc::SYS_lgetxattr, "lgetxattr"),
-    quiet(libc::SYS_fgetxattr, "fgetxattr"),
-    quiet(libc::SYS_listxattr, "listxattr"),
-    quiet(libc::SYS_llistxattr, "llistxattr"),
-    quiet(libc::SYS_flistxattr, "flistxattr"),
-    quiet(libc::SYS_landlock_create_ruleset, "landlock_create_ruleset"),
-    #[cfg(target_arch = "x86_64")]
-    quiet(libc::SYS_arch_prctl, "arch_prctl"),
-    #[cfg(target_arch = "x86_64")]
-    quiet(libc::SYS_getrlimit, "getrlimit"),
-    #[cfg(target_arch = "x86_64")]
-    quiet(libc::SYS_setrlimit, "setrlimit"),
-];
-
 const fn quiet(number: i64, name: &'static str) -> Row {
     row(number, name, &[], |_, _| Plan::invisible())
 }
@@ -183,7 +126,7 @@ pub(super) fn changes_state(number: i64) -> bool {
         libc::SYS_chdir,
     ];
     ALSO.contains(&number)
-        || local::STATE.contains(&number)
+        || local::STATE.iter().any(|row| row.number == number)
         || number != arch::ABSENT && [arch::DUP2, arch::PIPE, arch::OPEN].contains(&number)
 }
 
@@ -198,8 +141,8 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         files::ROWS,
         groups::ROWS,
         ipc::ROWS,
-        STATE_ROWS,
-        BUFFER_ROWS,
+        local::STATE,
+        local::BUFFERS,
         descriptors::ROWS,
         locks::ROWS,
         memory::ROWS,
@@ -239,10 +182,10 @@ pub(super) fn filter(learned: &BTreeSet<String>) -> Filter {
     }
     passed.extend(local::PASSED);
     if !learned.iter().any(|fact| makes_calls(fact)) {
-        passed.extend(local::STATE);
+        passed.extend(local::STATE.iter().map(|row| row.number));
     }
     if !learned.iter().any(|fact| shares_word(fact)) {
-        passed.extend(local::BUFFERS);
+        passed.extend(local::BUFFERS.iter().map(|row| row.number));
     }
     Filter::new(&passed, &REFUSED)
 }
