@@ -156,14 +156,20 @@ fn the_exit_code_is_passed_on() -> Outcome {
     check(run(&["--", "sh", "-c", "kill -9 $$"])?.status.code() == Some(137), "a SIGKILL is not told as 137")
 }
 
-fn a_signal_is_forwarded() -> Outcome {
-    let script = "sleep 30 & trap 'kill $!; exit 7' TERM; echo up; wait";
+/// A watch of a script that has printed `up`.
+fn watch_until_up(script: &str) -> std::io::Result<std::process::Child> {
     let mut watch = proclab(&["--no-tui", "--", "sh", "-c", script])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
     let mut up = [0; 3];
     std::io::Read::read_exact(watch.stdout.as_mut().expect("it is piped"), &mut up)?;
+    Ok(watch)
+}
+
+fn a_signal_is_forwarded() -> Outcome {
+    let script = "sleep 30 & trap 'kill $!; exit 7' TERM; echo up; wait";
+    let mut watch = watch_until_up(script)?;
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(watch.id().cast_signed()),
         nix::sys::signal::Signal::SIGTERM,
@@ -496,12 +502,7 @@ fn a_kill() -> Outcome {
     // A daemon in a session of its own, an orphan, and the command itself.
     let script = "(setsid sleep 61.75 &); (sleep 61.75 &); echo up; exec sleep 61.75";
     for kills_guard in [true, false] {
-        let mut watch = proclab(&["--no-tui", "--", "sh", "-c", script])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut up = [0; 3];
-        std::io::Read::read_exact(watch.stdout.as_mut().expect("it is piped"), &mut up)?;
+        let mut watch = watch_until_up(script)?;
         let guard = id_of(&watch);
         let below = || tree::with_descendants(guard);
         crate::common::until("all three run", || below().len() >= 5);
