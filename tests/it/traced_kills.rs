@@ -89,6 +89,11 @@ fn a_kill_closes_what_its_process_had_open() {
         assert_eq!(view["complete"], true, "{}", view["uncontrolled"]);
     }
     assert_eq!((outcomes(&reduced), &reduced["classes"]), (outcomes(&naive), &naive["classes"]));
+    // With a handler whose moment matters, it may leave out a class, and says so.
+    let body = "volatile int n; void h(int s) { n++; }\nint main(void) { signal(SIGCHLD, h); if (!fork()) _exit(0); open(\"o\", O_CREAT, 0600); int k = n; wait(0); return k; }";
+    let Some(program) = place.compile(&format!("{HEAD}{body}")) else { return };
+    let view = place.explore(&["--kills", "1"], &[&program]);
+    assert!(view["uncontrolled"].to_string().contains("may leave out a class"), "{}", view["uncontrolled"]);
     // The writer is killed before it wrote, between its writes, or after both.
     let of_killed_writer = |it: &&Value| it["exit"]["root.1"] == -9 && it["exit"]["root"] != -9;
     let read: BTreeSet<_> = reduced["outcomes"]

@@ -383,8 +383,21 @@ impl<'a> Searcher<'a> {
     }
 
     fn findings(mut self, mut outcomes: Vec<Found>, ended: bool) -> Findings {
-        if self.how.kills > 1 && !self.how.naive {
-            self.note("more than one kill: the reduced search may leave out a class, which --naive does not");
+        if !self.how.naive {
+            let reason = match self.how.kills {
+                0 => None,
+                1 => self
+                    .machine
+                    .world
+                    .decides_signals()
+                    .then_some("a kill beside signals whose moment matters"),
+                _ => Some("more than one kill"),
+            };
+            if let Some(reason) = reason {
+                self.note(format!(
+                    "{reason}: the reduced search may leave out a class, which --naive does not"
+                ));
+            }
         }
         if let Some(most) = self.how.preemptions {
             self.note(format!("schedules with more than {most} preemptions were not executed"));
