@@ -4,12 +4,12 @@ use crate::sys::pid::Pid;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use super::{Ends, Kind, Scene, Wait};
+use super::{Ends, Kind, Scene, Wait, signal};
 use crate::sys::procfs::descriptors::{Target, pid_of_pidfd, target};
 use crate::sys::procfs::tree::threads;
 
-/// The note on a pipe that only its reader can write to.
-pub(super) const NO_OTHER: &str = ": it holds the other end and no other process does";
+/// The note on a pipe whose both ends only the waiting process has.
+pub(super) const NO_OTHER: &str = ": no other process holds an end";
 
 /// The wait of `pid` for `fd`, to write to it or to read from it.
 pub(super) fn wait(pid: Pid, fd: u64, writes: bool, scene: &Scene) -> Option<Wait> {
@@ -17,7 +17,7 @@ pub(super) fn wait(pid: Pid, fd: u64, writes: bool, scene: &Scene) -> Option<Wai
         Target::Pipe(inode) => pipe(pid, inode, None, writes, scene),
         Target::Socket(inode) => socket(pid, inode, scene),
         Target::Anonymous(kind) if kind == "timerfd" => Wait::outside(Kind::Timer, "timer (timerfd)"),
-        Target::Anonymous(kind) if kind == "signalfd" => Wait::outside(Kind::Signal, "signal"),
+        Target::Anonymous(kind) if kind == "signalfd" => signal::from_descriptor(pid, fd, scene),
         Target::Anonymous(kind) if kind == "pidfd" => pidfd(pid, fd, scene),
         Target::Anonymous(kind) => Wait::outside(Kind::Other, kind),
         Target::Path(path) if path.starts_with("/dev/pts") || path.starts_with("/dev/tty") => {
@@ -56,7 +56,7 @@ fn pipe(pid: Pid, inode: u64, path: Option<&Path>, writes: bool, scene: &Scene) 
         return Wait::outside(Kind::Pipe, on);
     }
     let on = if others == [pid] {
-        format!("{what} {direction} itself{NO_OTHER}{full}")
+        format!("its own {what}{full}{NO_OTHER}")
     } else {
         format!("{what} {direction} {}{full}", scene.labels(&others))
     };

@@ -4,6 +4,7 @@ use crate::sys::pid::Pid;
 use nix::libc;
 
 use super::descriptor::short;
+use super::pthread::{self, FUTEX_LOCK_PI2, Object};
 use super::{Ends, Kind, Scene, Wait};
 use crate::sys::procfs::descriptors::{Target, target};
 use crate::sys::procfs::locks::file_of;
@@ -57,6 +58,11 @@ pub(super) fn futex(pid: Pid, tid: Pid, args: [u64; 6], scene: &Scene) -> Wait {
         return Wait { on: format!("the end of thread {joined}{timer}"), kind: Kind::Lock, ends };
     }
     let command = (operation as u32).cast_signed() & libc::FUTEX_CMD_MASK;
+    let mut object = pthread::object(pid, address, command, expected as u32);
+    let holder = if object.what.starts_with("lock") { holder(pid, address, command, scene) } else { None };
+    if holder.is_some() {
+        object.what = "lock";
+    }
     let word = word_at(pid, address);
     let (name, sharers) = match &word {
         Some(Word::Shared { device, inode, offset, path }) => {
@@ -66,11 +72,10 @@ pub(super) fn futex(pid: Pid, tid: Pid, args: [u64; 6], scene: &Scene) -> Wait {
                 .map(|actor| actor.pid)
                 .filter(|&other| other != pid && maps_object(other, device, *inode))
                 .collect();
-            (shared_name(path, *inode, *offset), sharers)
+            (shared_name(object, path, *inode, *offset), sharers)
         }
-        _ => (format!("lock 0x{address:x}"), Vec::new()),
+        _ => (format!("{} 0x{:x}", object.what, address - object.begins_before), Vec::new()),
     };
-    let holder = holder(pid, address, command, scene);
     let timer = if times_out { ", or timer" } else { "" };
     if let Some(holder) = holder {
         let whom = if holder == tid { "itself".to_owned() } else { scene.thread_label(holder) };
@@ -108,12 +113,13 @@ fn joined(pid: Pid, tid: Pid, address: u64, expected: u64) -> Option<Pid> {
 
 /// `/dev/shm/sem.Xy12 (deleted)` is a semaphore by the C library's naming; for other objects the word's offset is part of
 /// the name.
-fn shared_name(path: &str, inode: u64, offset: u64) -> String {
+fn shared_name(object: Object, path: &str, inode: u64, offset: u64) -> String {
+    let (what, offset) = (object.what, offset.saturating_sub(object.begins_before));
     let file = path.trim_end_matches(" (deleted)").rsplit('/').next().unwrap_or_default();
     match file.strip_prefix("sem.") {
         Some(name) => format!("semaphore {name}"),
-        None if file.is_empty() || file == "zero" => format!("lock in shared memory {inode}+{offset}"),
-        None => format!("lock in {file}+{offset}"),
+        None if file.is_empty() || file == "zero" => format!("{what} in shared memory {inode}+{offset}"),
+        None => format!("{what} in {file}+{offset}"),
     }
 }
 
@@ -123,7 +129,7 @@ fn holder(pid: Pid, address: u64, command: i32, scene: &Scene) -> Option<Pid> {
     let bytes = read::<12>(pid, address)?;
     let word = u32::from_ne_bytes(bytes[..4].try_into().ok()?);
     let owner = u32::from_ne_bytes(bytes[8..].try_into().ok()?);
-    let priority_inheriting = [libc::FUTEX_LOCK_PI, 13].contains(&command);
+    let priority_inheriting = [libc::FUTEX_LOCK_PI, FUTEX_LOCK_PI2].contains(&command);
     let tid = if priority_inheriting || word & !TID_MASK != 0 {
         word & TID_MASK
     } else if word == LOCKED_WITH_WAITERS {

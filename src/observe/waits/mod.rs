@@ -6,6 +6,7 @@ mod graph;
 mod lock;
 mod poll;
 mod probe;
+mod pthread;
 mod scene;
 mod signal;
 mod table;

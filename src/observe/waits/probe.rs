@@ -3,6 +3,7 @@
 use crate::sys::pid::Pid;
 use nix::libc;
 
+use super::poll::Beside;
 use super::{Ends, Kind, Scene, Wait, descriptor, fifo, lock, poll, signal};
 use crate::sys::procfs::descriptors::pid_of_pidfd;
 use crate::sys::procfs::memory::read;
@@ -20,7 +21,8 @@ pub fn probe(pid: Pid, tid: Pid, scene: &Scene) -> Option<Wait> {
 }
 
 fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
-    let [first, second, third, fourth, fifth, _] = call.args;
+    let [first, second, third, fourth, fifth, sixth] = call.args;
+    let beside = |times_out, mask| Beside { times_out, child: signal::let_in(pid, tid, mask, scene) };
     let wait = match call.number {
         libc::SYS_wait4 => match (first as u32).cast_signed() {
             child @ 1.. => child_wait(scene, vec![Pid::from_raw(child)]),
@@ -63,8 +65,12 @@ fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
         | libc::SYS_pwritev
         | libc::SYS_connect
         | libc::SYS_sendfile => descriptor::wait(pid, first, true, scene)?,
-        libc::SYS_ppoll => poll::poll(pid, first, second, third != 0, scene),
-        libc::SYS_pselect6 => poll::select(pid, first, [second, third, fourth], fifth != 0, scene),
+        libc::SYS_ppoll => poll::poll(pid, first, second, beside(third != 0, fourth), scene),
+        libc::SYS_pselect6 => {
+            // A pointer to the mask and its length.
+            let mask = read::<8>(pid, sixth).map_or(0, u64::from_ne_bytes);
+            poll::select(pid, first, [second, third, fourth], beside(fifth != 0, mask), scene)
+        }
         libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => {
             // `epoll_pwait` has milliseconds here, `epoll_pwait2` a pointer.
             let times_out = if call.number == libc::SYS_epoll_pwait2 {
@@ -72,7 +78,7 @@ fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
             } else {
                 (fourth as u32).cast_signed() >= 0
             };
-            poll::epoll(pid, first, times_out, scene)
+            poll::epoll(pid, first, beside(times_out, fifth), scene)
         }
         libc::SYS_rt_sigtimedwait => signal::timed(pid, first, third != 0, scene),
         libc::SYS_rt_sigsuspend => signal::suspended(pid, tid, first, scene),
@@ -97,10 +103,11 @@ fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
 #[cfg(target_arch = "x86_64")]
 fn older_call(pid: Pid, tid: Pid, number: i64, call: InCall, scene: &Scene) -> Option<Wait> {
     let [first, second, third, fourth, fifth, _] = call.args;
+    let beside = |times_out| Beside { times_out, child: None };
     Some(match number {
-        libc::SYS_poll => poll::poll(pid, first, second, (third as u32).cast_signed() >= 0, scene),
-        libc::SYS_select => poll::select(pid, first, [second, third, fourth], fifth != 0, scene),
-        libc::SYS_epoll_wait => poll::epoll(pid, first, (fourth as u32).cast_signed() >= 0, scene),
+        libc::SYS_poll => poll::poll(pid, first, second, beside((third as u32).cast_signed() >= 0), scene),
+        libc::SYS_select => poll::select(pid, first, [second, third, fourth], beside(fifth != 0), scene),
+        libc::SYS_epoll_wait => poll::epoll(pid, first, beside((fourth as u32).cast_signed() >= 0), scene),
         libc::SYS_open => fifo::wait(pid, call, scene)?,
         libc::SYS_pause => signal::paused(pid, tid, scene),
         libc::SYS_vfork => vfork(),

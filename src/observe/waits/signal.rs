@@ -3,6 +3,7 @@
 
 use super::{Ends, Kind, Scene, Wait};
 use crate::sys::pid::Pid;
+use crate::sys::procfs::descriptors::signals_of_signalfd;
 use crate::sys::procfs::memory::read;
 use crate::sys::procfs::signals::Signals;
 use crate::sys::signal::{SIGCHLD, signal_name};
@@ -28,20 +29,35 @@ pub(super) fn timed(pid: Pid, address: u64, times_out: bool, scene: &Scene) -> W
     one_of(pid, read::<8>(pid, address).map(u64::from_ne_bytes), times_out, scene)
 }
 
+/// For the signals of a signalfd.
+pub(super) fn from_descriptor(pid: Pid, fd: u64, scene: &Scene) -> Wait {
+    one_of(pid, signals_of_signalfd(pid, fd), false, scene)
+}
+
+/// The end of a child, in a call that lets signals in for its duration by the mask at `address`: this is how make waits
+/// for its jobs. `None` without such a mask, without a handler for SIGCHLD, or without children.
+pub(super) fn let_in(pid: Pid, tid: Pid, address: u64, scene: &Scene) -> Option<Wait> {
+    let mask = u64::from_ne_bytes(read::<8>(pid, address)?);
+    let is_let_in = Signals::of(tid)?.catches(SIGCHLD) && mask >> (SIGCHLD - 1) & 1 == 0;
+    (is_let_in && !scene.children(pid).is_empty())
+        .then(|| one_of(pid, Some(1 << (SIGCHLD - 1)), false, scene))
+}
+
 /// A wait that any signal of a set ends, if the set is known.
 fn one_of(pid: Pid, set: Option<u64>, times_out: bool, scene: &Scene) -> Wait {
     let timer = if times_out { ", or timer" } else { "" };
     let Some(set) = set.filter(|set| *set != 0) else {
         return Wait::outside(Kind::Signal, format!("signal{timer}"));
     };
-    let named = match set.count_ones() {
+    let named = |set: u64, other: &str| match set.count_ones() {
         0..=NAMED => {
             let numbers = (1..=64).filter(|number| set >> (number - 1) & 1 != 0);
             numbers.map(signal_name).collect::<Vec<_>>().join(" or ")
         }
-        count => format!("any of {count} signals"),
+        count => format!("any of {count} {other}signals"),
     };
-    let is_for_children = set >> (SIGCHLD - 1) & 1 != 0;
+    let child_bit = 1_u64 << (SIGCHLD - 1);
+    let is_for_children = set & child_bit != 0;
     match &scene.children(pid)[..] {
         children @ [_, ..] if is_for_children => {
             let who = match children {
@@ -51,9 +67,13 @@ fn one_of(pid: Pid, set: Option<u64>, times_out: bool, scene: &Scene) -> Wait {
             // Another signal, or time, may end it too.
             let is_all = set.count_ones() == 1 && !times_out;
             let ends = if is_all { Ends::Only(children.to_vec()) } else { Ends::Outside };
-            Wait { on: format!("{who} (waits for {named}{timer})"), kind: Kind::Child, ends }
+            let others = match set & !child_bit {
+                0 => String::new(),
+                rest => format!(" or {}", named(rest, "other ")),
+            };
+            Wait { on: format!("{who} (SIGCHLD){others}{timer}"), kind: Kind::Child, ends }
         }
-        _ => Wait::outside(Kind::Signal, format!("signal {named}{timer}")),
+        _ => Wait::outside(Kind::Signal, format!("signal {}{timer}", named(set, ""))),
     }
 }
 
@@ -72,12 +92,15 @@ mod tests {
         let bit = |signal: i32| 1_u64 << (signal - 1);
         let chld = bit(SIGCHLD);
         let only = of(10, Some(chld), false);
-        assert_eq!((only.on.as_str(), only.kind), ("child 11 sleep (waits for SIGCHLD)", Kind::Child));
+        assert_eq!((only.on.as_str(), only.kind), ("child 11 sleep (SIGCHLD)", Kind::Child));
         assert_eq!(only.ends, Ends::Only(vec![pid(11)]));
         let both = of(10, Some(chld | bit(15)), false);
-        assert_eq!(both.on, "child 11 sleep (waits for SIGTERM or SIGCHLD)");
+        assert_eq!(both.on, "child 11 sleep (SIGCHLD) or SIGTERM");
         assert_eq!(both.ends, Ends::Outside);
-        assert_eq!(of(10, Some(chld), true).ends, Ends::Outside);
+        let many = of(10, Some(chld | 0xff00), false);
+        assert_eq!(many.on, "child 11 sleep (SIGCHLD) or any of 8 other signals");
+        let timed = of(10, Some(chld), true);
+        assert_eq!((timed.on.as_str(), timed.ends), ("child 11 sleep (SIGCHLD), or timer", Ends::Outside));
         // Without a child no SIGCHLD comes by itself.
         assert_eq!(of(11, Some(chld), false), Wait::outside(Kind::Signal, "signal SIGCHLD"));
         assert_eq!(of(11, None, true), Wait::outside(Kind::Signal, "signal, or timer"));

@@ -32,8 +32,7 @@ fn time(report: &WatchReport) -> String {
         return format!("{what} was watched for {}.", short(report.wall_ns));
     };
     // The times of the main thread, not of the others meanwhile.
-    let to_the_end = |main: &&ThreadReport| main.tid == root.pid && main.ended_ns == root.ended_ns;
-    let main = root.threads.iter().find(to_the_end);
+    let main = root.threads.iter().rfind(|thread| thread.tid == root.pid);
     let times = match main {
         Some(main) => [main.running_ns, main.ready_ns, main.blocked_ns, main.stopped_ns, main.unknown_ns],
         None => [root.running_ns, root.ready_ns, root.blocked_ns, root.stopped_ns, root.unknown_ns],
@@ -65,13 +64,26 @@ fn time(report: &WatchReport) -> String {
             wait.on
         )
     });
-    format!(
-        "{what} took {}: {} {} was {}{longest}.",
-        short(report.wall_ns),
-        root.pid,
-        root.name,
-        list(&parts)
-    )
+    let took = short(report.wall_ns);
+    format!("{what} took {took}: {} {}{longest}.", whose(root, main), list(&parts))
+}
+
+/// Whose times the first sentence gives, with the verb.
+fn whose(root: &ProcessReport, main: Option<&ThreadReport>) -> String {
+    let process = format!("{} {}", root.pid, root.name);
+    let Some(main) = main else { return format!("the threads of {process} together were") };
+    if root.n_threads == 1 {
+        return format!("{process} was");
+    }
+    // Its other threads may outlive it, by more than they need to end.
+    let ended_ns = main.ended_ns.filter(|ended_ns| {
+        let outlived_ns = root.ended_ns.map_or(u64::MAX, |end_ns| end_ns.saturating_sub(*ended_ns));
+        outlived_ns > root.life_ns / 50
+    });
+    let ended = ended_ns.map_or(String::new(), |ended_ns| {
+        format!(", which ended after {},", short(ended_ns.saturating_sub(main.started_ns)))
+    });
+    format!("the main thread of {process}{ended} was")
 }
 
 fn cpus(report: &WatchReport) -> String {
@@ -114,9 +126,22 @@ fn trouble(report: &WatchReport) -> String {
         let circle: Vec<String> = report.deadlocks[0].circle.iter().map(Pid::to_string).collect();
         parts.push(format!("{} (of {})", count(report.deadlocks.len(), "deadlock"), list(&circle)));
     }
-    let differ = report.conservation.checked - report.conservation.holding;
-    if differ > 0 {
-        parts.push(format!("{} whose times are not to be trusted", count(differ, "process")));
+    let differences = report.processes.iter().filter_map(|process| Some((process, process.check.as_ref()?)));
+    let differing: Vec<_> = differences.filter(|(_, check)| !check.holds).collect();
+    if let Some((most, check)) = differing.iter().max_by_key(|(_, check)| check.difference_ns) {
+        let processes = count(differing.len(), "process");
+        // Beyond what is allowed, or in the number of turns on a CPU.
+        let how = if check.difference_ns > check.tolerance_ns {
+            let part = percent(check.difference_ns, check.wall_ns);
+            format!("by {} or {part} of the lifetime", short(check.difference_ns))
+        } else {
+            let (recorded, counted) = (check.recorded_turns, check.kernel_turns);
+            format!("{recorded} turns on a CPU recorded, {counted} counted")
+        };
+        let of = if differing.len() > 1 { "the most: " } else { "" };
+        let (pid, name) = (most.pid, &most.name);
+        parts
+            .push(format!("{processes} whose times differ from the kernel's sums ({of}{pid} {name}, {how})"));
     }
     match &parts[..] {
         [] => "There were no lasting zombies, no orphans, and no deadlocks.".to_owned(),

@@ -132,7 +132,7 @@ fn footing(report: &WatchReport) -> String {
             0 if check.checked == 1 => "the one process that was compared with schedstat agrees".to_owned(),
             0 => format!("all {} processes that were compared with schedstat agree", check.checked),
             n => {
-                format!("{n} of {} processes DIFFER from schedstat: do not trust their times", check.checked)
+                format!("{n} of {} processes that were compared with schedstat DIFFER", check.checked)
             }
         };
         let _ = writeln!(

@@ -75,6 +75,13 @@ pub fn pid_of_pidfd(pid: Pid, fd: u64) -> Option<Pid> {
     info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
 }
 
+/// The signals that a signalfd receives, as a bit set.
+pub fn signals_of_signalfd(pid: Pid, fd: u64) -> Option<u64> {
+    let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
+    let mask = info.lines().find_map(|line| line.strip_prefix("sigmask:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

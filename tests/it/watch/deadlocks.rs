@@ -56,7 +56,7 @@ fn told(case: &str, members: usize, words: &str) -> Outcome {
 }
 
 fn own_end() -> Outcome {
-    told("own-end", 1, "it holds the other end")
+    told("own-end", 1, "its own pipe: no other process holds an end")
 }
 
 fn fifos() -> Outcome {

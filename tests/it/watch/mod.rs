@@ -5,6 +5,7 @@ mod environments;
 mod matrix;
 mod privileged;
 mod programs;
+mod reasons;
 mod truth;
 mod views;
 
@@ -64,6 +65,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         .chain(environments::tests())
         .chain(privileged::tests())
         .chain(deadlocks::tests())
+        .chain(reasons::tests())
         .chain(views::tests())
         .collect()
 }

@@ -40,7 +40,7 @@ pub(super) fn watched(options: &[&str], command: &[&str]) -> Result<(Value, Stri
     Ok((report, text))
 }
 
-fn root(report: &Value) -> &Value {
+pub(super) fn root(report: &Value) -> &Value {
     processes(report).iter().find(|process| process["pid"] == report["pid"]).expect("the command is told")
 }
 

@@ -1,0 +1,64 @@
+//! What a thread waits for, in words: programs whose waits are of one kind each.
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use super::programs::program;
+use super::truth::{root, watched};
+use super::{Outcome, Scratch, check, ns};
+
+pub(super) fn tests() -> Vec<Trial> {
+    let test = |name: &str, body: fn() -> Outcome| crate::common::bounded(format!("watch::{name}"), body);
+    vec![
+        test("conditions_semaphores_and_barriers_are_named_with_their_addresses", objects),
+        test("a_call_that_lets_sigchld_in_waits_for_the_child", a_jobserver),
+        test("the_first_sentence_has_the_times_of_the_main_thread", main_thread),
+    ]
+}
+
+/// The longest wait of the main thread of `waits CASE`, and what it printed.
+fn longest(case: &str) -> Result<Option<(String, String)>, libtest_mimic::Failed> {
+    let scratch = Scratch::new("waits")?;
+    let Some(program) = program(&scratch, "waits")? else { return Ok(None) };
+    let (report, printed) = watched(&["--tier", "exact"], &[&program, case])?;
+    let waits = root(&report)["waits"].as_array().ok_or("no waits")?;
+    let longest = waits.iter().max_by_key(|wait| ns(wait, "ns")).ok_or("it never waited")?;
+    let on = longest["on"].as_str().unwrap_or_default().to_owned();
+    Ok(Some((on, printed.trim().to_owned())))
+}
+
+fn objects() -> Outcome {
+    for what in ["condition", "semaphore", "barrier"] {
+        let Some((on, address)) = longest(what)? else { return Ok(()) };
+        // glibc's; another C library's objects have no name of their own.
+        if on.starts_with("lock or condition") && !cfg!(target_env = "gnu") {
+            continue;
+        }
+        check(on == format!("{what} {address} among its own threads"), format!("{what} {address}: {on}"))?;
+    }
+    Ok(())
+}
+
+fn a_jobserver() -> Outcome {
+    let Some((on, child)) = longest("jobserver")? else { return Ok(()) };
+    check(on == format!("child {child} waits (SIGCHLD) or its own pipe"), format!("{child}: {on}"))
+}
+
+fn main_thread() -> Outcome {
+    let scratch = Scratch::new("main")?;
+    let Some(program) = program(&scratch, "waits")? else { return Ok(()) };
+    let first = |report: &Value| report["summary"][0].as_str().unwrap_or_default().to_owned();
+    let (report, _) = watched(&["--tier", "exact"], &[&program, "long"])?;
+    let process = root(&report);
+    let main = process["threads"].as_array().and_then(|threads| threads.first()).ok_or("no thread")?;
+    let parts = ["running_ns", "ready_ns", "blocked_ns", "stopped_ns", "unknown_ns"];
+    let all: u64 = parts.iter().map(|key| ns(main, key)).sum();
+    let running = format!("running {:.1} %", ns(main, "running_ns") as f64 / all as f64 * 100.0);
+    let sentence = first(&report);
+    check(
+        sentence.contains(&running) && sentence.contains("the main thread of"),
+        format!("{running}: {sentence}"),
+    )?;
+    let (report, _) = watched(&["--tier", "exact"], &[&program, "thread"])?;
+    check(first(&report).contains("which ended after"), first(&report))
+}
