@@ -5,10 +5,12 @@ use std::convert::Infallible;
 
 use proptest::prelude::*;
 
-use super::engine::{Granted, System, Trace};
+use super::engine::{Granted, System, Trace, execute};
 use super::search::{Tally, search};
 use super::step::{Access, Effect, Event, Step};
-use super::strategy::{dfs::Dfs, dpor::Dpor};
+use super::strategy::Strategy as _;
+use super::strategy::dfs::Dfs;
+use super::strategy::dpor::{Assigned, Dpor, Tree};
 
 /// One operation of a task.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -231,12 +233,71 @@ fn compare(program: &Program, kills: usize) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Searches with up to three executions in progress at a time, which end in the order that `seed` determines. Now and then
+/// an assignment is taken back, or the search is saved and loaded.
+fn side_by_side(program: &Program, kills: usize, mut seed: u64) -> Tally<String> {
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    let mut tally = Tally::default();
+    let mut tree = Tree::default();
+    let mut running = Vec::new();
+    loop {
+        while running.len() < 3
+            && let Some((ticket, assignment)) = tree.hand_out()
+        {
+            running.push((ticket, Assigned::new(assignment)));
+        }
+        if running.is_empty() {
+            assert!(tree.is_exhausted());
+            return tally;
+        }
+        let (ticket, mut assigned) = running.swap_remove(random(running.len()));
+        match random(20) {
+            0 => tree.take_back(ticket),
+            1 => {
+                tree = serde_json::from_str(&serde_json::to_string(&tree).expect("saved")).expect("loaded");
+                tree.take_back_all();
+                running.clear();
+            }
+            _ => {
+                let mut machine = Machine::new(program);
+                assert!(assigned.begin());
+                match execute(&mut machine, &mut assigned, kills).expect("sound") {
+                    Some(trace) => {
+                        let outcome = machine.judge(&trace).expect("infallible");
+                        tally.record(&outcome, &trace).expect("sound");
+                    }
+                    None => tally.given_up += 1,
+                }
+                tree.record(ticket, assigned.report());
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
 
     #[test]
     fn the_reduced_search_executes_each_class_once(program in programs()) {
         compare(&program, 0)?;
+    }
+
+    #[test]
+    fn executions_side_by_side_are_those_of_one_after_another(program in programs(), kills in 0_usize..2, seed: u64) {
+        let program = Program { known: program.known || kills > 0, ..program };
+        let mut alone = Tally::default();
+        let more = |tally: &Tally<String>, _: &Dpor| tally.schedules < 400;
+        if !search(&mut Machine::new(&program), &mut Dpor::new(), kills, &mut alone, more).expect("sound") {
+            return Ok(());
+        }
+        let together = side_by_side(&program, kills, seed);
+        prop_assert!(together.outcomes.keys().eq(alone.outcomes.keys()), "other outcomes");
+        prop_assert_eq!(together.classes(), alone.classes());
+        prop_assert_eq!(together.schedules, alone.schedules);
+        prop_assert_eq!(together.represents, alone.represents);
     }
 
     #[test]
@@ -254,3 +315,20 @@ fn a_kill_is_planned_at_the_step_that_its_task_reaches() -> Result<(), TestCaseE
     let tasks = vec![nested(1, 0).to_vec(), nested(0, 1).to_vec(), last];
     compare(&Program { tasks, known: true }, 1)
 }
+
+#[test]
+fn what_an_earlier_branch_requires_is_planned_below_a_later_one_that_has_begun() -> Result<(), TestCaseError> {
+    let first = vec![Op::Fork(2), Op::Write(0)];
+    let second = [&[Op::Read(1), Op::Lock(0), Op::Read(0), Op::Unlock(0)][..], &NESTED].concat();
+    let third = [&NESTED[..], &[Op::Exit]].concat();
+    let program = Program { tasks: vec![first, second, third], known: false };
+    let mut naive = Tally::default();
+    let all = search(&mut Machine::new(&program), &mut Dfs::new(false), 0, &mut naive, |_, _| true);
+    prop_assert!(all.expect("sound"));
+    for seed in 0..20 {
+        prop_assert_eq!(side_by_side(&program, 0, seed).classes(), naive.classes());
+    }
+    Ok(())
+}
+
+const NESTED: [Op; 4] = [Op::Lock(0), Op::Lock(1), Op::Unlock(1), Op::Unlock(0)];

@@ -83,70 +83,143 @@ impl<O: Ord + Clone + std::fmt::Debug> Tally<O> {
     /// # Errors
     /// When an equivalent schedule had another outcome. Both outcomes are in the tally.
     pub fn record(&mut self, outcome: &O, trace: &Trace) -> Result<(), Ambiguity> {
-        let unharmed = u64::from(!trace.events.iter().any(|event| event.choice.kill));
-        self.schedules += 1;
-        self.unharmed += unharmed;
         let order = Order::new(&trace.events);
-        let class = runs(&order.class());
-        let known = self.classes.get(&class);
+        let class = Class::of(trace, &order);
+        let is_new = match self.classes.get(&class.name) {
+            None => true,
+            Some((_, known)) => known != outcome && !self.outcomes.contains_key(outcome),
+        };
+        self.add(outcome, class, is_new.then(|| Measure::of(trace, &order)))
+    }
+
+    /// Records an execution of this class. The measure is needed if the class or the outcome is new, and has a witness if
+    /// the outcome is new.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub fn add(&mut self, outcome: &O, class: Class, measure: Option<Measure>) -> Result<(), Ambiguity> {
+        let Class { name, executed, harmed } = class;
+        self.schedules += 1;
+        self.unharmed += u64::from(!harmed);
+        let known = self.classes.get(&name);
         let ambiguity = known.filter(|(_, known)| known != outcome).map(|(first, known)| Ambiguity {
             first: first.clone(),
             first_outcome: format!("{known:?}"),
-            second: runs(&trace.choices()),
+            second: executed.clone(),
             second_outcome: format!("{outcome:?}"),
         });
-        if known.is_none() || (ambiguity.is_some() && !self.outcomes.contains_key(outcome)) {
-            let size = order.schedules();
-            self.estimated |= !size.exact;
-            let (new, exact) = (u64::from(known.is_none()), size.exact);
-            // Classes that differ only in structural steps contain the same schedules.
-            let (counted, counted_with_outcome) = match order.without_structural() {
-                None => (false, false),
-                Some(order) => {
-                    let ends = self.counted.entry(runs(&order.class())).or_default();
-                    let counted = (!ends.is_empty(), ends.contains(outcome));
-                    if !counted.1 {
-                        ends.push(outcome.clone());
-                    }
-                    counted
-                }
-            };
-            let all = size.count * new * u64::from(!counted);
-            let size = size.count * new * u64::from(!counted_with_outcome);
-            let witness = shortest(trace);
-            let cost = Cost::of(&witness);
-            self.represents = self.represents.saturating_add(all);
-            match self.outcomes.get_mut(outcome) {
-                Some(found) => {
-                    found.classes += new;
-                    found.represents = found.represents.saturating_add(size);
-                    found.estimated |= !exact;
-                    if cost < found.cost {
-                        (found.cost, found.witness) = (cost, witness);
-                    }
-                }
-                None => {
-                    let found = Found {
-                        count: 0,
-                        unharmed: 0,
-                        classes: new,
-                        represents: size,
-                        estimated: !exact,
-                        cost,
-                        witness,
-                    };
-                    self.outcomes.insert(outcome.clone(), found);
-                }
-            }
+        let is_new = known.is_none();
+        if let Some(measure) = measure
+            && (is_new || (ambiguity.is_some() && !self.outcomes.contains_key(outcome)))
+        {
+            self.measure(outcome, is_new, measure);
         }
-        if known.is_none() {
-            self.classes.insert(class, (runs(&trace.choices()), outcome.clone()));
+        if is_new {
+            self.classes.insert(name, (executed, outcome.clone()));
         }
         if let Some(found) = self.outcomes.get_mut(outcome) {
             found.count += 1;
-            found.unharmed += unharmed;
+            found.unharmed += u64::from(!harmed);
         }
         ambiguity.map_or(Ok(()), Err)
+    }
+
+    /// Adds the size of a class to those with its outcome, and keeps the shortest witness.
+    fn measure(&mut self, outcome: &O, is_new: bool, measure: Measure) {
+        let Measure { size, exact, without_structural, witness } = measure;
+        self.estimated |= !exact;
+        // Classes that differ only in structural steps contain the same schedules.
+        let (counted, counted_with_outcome) = match without_structural {
+            None => (false, false),
+            Some(class) => {
+                let ends = self.counted.entry(class).or_default();
+                let counted = (!ends.is_empty(), ends.contains(outcome));
+                if !counted.1 {
+                    ends.push(outcome.clone());
+                }
+                counted
+            }
+        };
+        let new = u64::from(is_new);
+        self.represents = self.represents.saturating_add(size * new * u64::from(!counted));
+        let size = size * new * u64::from(!counted_with_outcome);
+        match self.outcomes.get_mut(outcome) {
+            Some(found) => {
+                found.classes += new;
+                found.represents = found.represents.saturating_add(size);
+                found.estimated |= !exact;
+                if let Some((cost, witness)) = witness.filter(|(cost, _)| *cost < found.cost) {
+                    (found.cost, found.witness) = (cost, witness);
+                }
+            }
+            None => {
+                let Some((cost, witness)) = witness else { return };
+                let found =
+                    Found { count: 0, unharmed: 0, classes: new, represents: size, estimated: !exact, cost, witness };
+                self.outcomes.insert(outcome.clone(), found);
+            }
+        }
+    }
+}
+
+/// The class of an execution.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Class {
+    /// Its first schedule.
+    name: String,
+    /// The schedule that was executed.
+    executed: String,
+    /// Whether a task was killed.
+    harmed: bool,
+}
+
+impl Class {
+    /// The class of `trace`, which has this order.
+    pub fn of(trace: &Trace, order: &Order<'_>) -> Self {
+        Self {
+            name: runs(&order.class()),
+            executed: runs(&trace.choices()),
+            harmed: trace.events.iter().any(|event| event.choice.kill),
+        }
+    }
+}
+
+/// The size of a class, and its shortest schedule.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Measure {
+    size: u64,
+    /// Whether the size was counted, not estimated.
+    exact: bool,
+    /// The class without structural steps, if there are any.
+    without_structural: Option<String>,
+    /// The shortest schedule; left out by a process that has sent a shorter one with the same outcome.
+    witness: Option<(Cost, Trace)>,
+}
+
+impl Measure {
+    /// Measures the class of `trace`, which has this order.
+    pub fn of(trace: &Trace, order: &Order<'_>) -> Self {
+        let size = order.schedules();
+        let witness = shortest(trace);
+        Self {
+            size: size.count,
+            exact: size.exact,
+            without_structural: order.without_structural().map(|order| runs(&order.class())),
+            witness: Some((Cost::of(&witness), witness)),
+        }
+    }
+
+    /// Leaves out the witness unless it is shorter than `best`, which it then becomes.
+    pub fn keep_shorter(&mut self, best: &mut Option<Cost>) {
+        self.witness = self.witness.take().filter(|(cost, _)| best.as_ref().is_none_or(|best| cost < best));
+        if let Some((cost, _)) = &self.witness {
+            *best = Some(cost.clone());
+        }
+    }
+
+    /// Whether it has a witness.
+    pub fn has_witness(&self) -> bool {
+        self.witness.is_some()
     }
 }
 

@@ -149,11 +149,11 @@ pub struct Step {
     /// How it accesses that object.
     pub access: Access,
     /// Further objects.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub also: Vec<Touch>,
     /// Whether it only reflects the process tree (an exit, or waiting for one) and is ignored in the number of
     /// schedules.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub structural: bool,
 }
 
@@ -301,27 +301,27 @@ pub struct Event {
     /// What the operation read or wrote, as text.
     pub seen: String,
     /// The same, encoded for the scenario's judge.
-    #[serde(default, skip_serializing_if = "Observation::is_empty")]
+    #[serde(default)]
     pub observation: Observation,
     /// The locks that were released because the task ended here, early or killed.
     pub released: Vec<Label>,
     /// Whether the task has no further steps.
     pub ended: bool,
     /// As [`Effect::touched`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub touched: Option<Vec<Touch>>,
     /// As [`Effect::created`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub created: Vec<u32>,
     /// In a search with kills: what a kill of the task at this step would have accessed, as
     /// [`System::ending`](super::engine::System::ending).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub if_killed: Vec<Touch>,
     /// As [`Effect::barrier`].
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub barrier: bool,
     /// As [`Effect::between_calls`].
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub between_calls: bool,
 }
 

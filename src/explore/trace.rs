@@ -15,7 +15,7 @@ pub struct Trace {
     /// For each task the step at which it waits forever; `None` if it ended.
     pub stuck: Vec<Option<Step>>,
     /// For each waiting task, if the system knows them, the tasks of which one must act.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     pub blockers: BTreeMap<usize, Vec<usize>>,
 }
 

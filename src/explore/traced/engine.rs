@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::findings::{Departure, Findings, Found, Search};
 use super::free::{Rates, Trials};
+use super::jobs::{Further, Hired};
 use super::limits::Command;
 use super::peek::Peeked;
 use super::progress::Progress;
@@ -43,6 +44,8 @@ pub enum Task {
     Peek(Vec<String>),
     /// Run the command freely.
     Trials(Trials, Criteria),
+    /// Carry out executions of a search of another engine.
+    Jobs,
 }
 
 /// The result of a task.
@@ -58,6 +61,8 @@ pub enum Answer {
     Departed(Departure),
     /// The rates of free runs, and the result of the check for each outcome.
     Rates(Rates, Vec<Option<Checked>>),
+    /// The search has ended for which executions were carried out.
+    Ended,
 }
 
 /// A task could not be carried out.
@@ -101,11 +106,27 @@ pub enum Failure {
 }
 
 /// The input of the engine process.
-pub type Order = (Command, Task, PathBuf, Sender<Progress>, (Fd, Option<Fd>));
+pub type Order = (Command, Task, PathBuf, Ends);
+
+/// The ends of the channels of an engine.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Ends {
+    /// Where it reports progress.
+    pub(super) news: Option<Sender<Progress>>,
+    /// Readable once it must end.
+    pub(super) stop: Option<Fd>,
+    /// Not readable while it must rest.
+    pub(super) gate: Option<Fd>,
+    /// Where engines arrive that carry out executions for it.
+    pub(super) further: Option<Receiver<Further>>,
+    /// The jobs that it carries out for another engine.
+    pub(super) hired: Option<Hired>,
+}
 /// The output of the engine process.
 pub type Reply = Result<Answer, (Failure, String)>;
 
-/// Carries out `task` on `command` in a new process, which `start` starts, and returns the answer.
+/// Carries out `task` on `command` in a new process, which `start` starts, and returns the answer. For a long search with
+/// [`jobs`](Search::jobs), `start` starts more.
 ///
 /// Calls `watch` with the progress. When `interrupt` becomes readable, the engine ends its search and answers with what
 /// it has found so far. A search rests between two executions while `gate` is not readable.
@@ -113,7 +134,7 @@ pub type Reply = Result<Answer, (Failure, String)>;
 /// # Errors
 /// [`EngineError`].
 pub fn carry_out(
-    start: impl FnOnce(Process<Order, Reply>) -> Result<Child<Reply>, StartError>,
+    start: impl Fn(Process<Order, Reply>) -> Result<Child<Reply>, StartError>,
     command: Command,
     task: Task,
     interrupt: Option<BorrowedFd<'_>>,
@@ -124,12 +145,45 @@ pub fn carry_out(
     let (news, heard) = control::channel()?;
     let (hears, stop) = std::io::pipe()?;
     let gate = gate.map(|gate| gate.try_clone_to_owned()).transpose()?.map(Fd::from);
-    let requests = (Fd::from(OwnedFd::from(hears)), gate);
-    let order = (command, task, folder.path().to_owned(), news, requests);
-    let process = Process::new(engine).args(order).name("traced").daemon(false).die_with_parent(true);
-    let child = start(process)?;
-    listen(&child, &heard, stop, interrupt, watch)?;
+    let jobs = if let Task::Search(search, _) = &task { search.jobs } else { 0 };
+    let (hires, further) = if jobs > 1 { Some(control::channel()?).unzip() } else { (None, None) };
+    let ends = Ends { news: Some(news), stop: Some(OwnedFd::from(hears).into()), gate, further, hired: None };
+    let process = |order| Process::new(engine).args(order).name("traced").daemon(false).die_with_parent(true);
+    let child = start(process((command.clone(), task, folder.path().to_owned(), ends)))?;
+    let mut others = Vec::new();
+    let listened = listen(&child, &heard, stop, interrupt, &mut |progress| {
+        if let Some(hires) = hires.as_ref().filter(|_| progress.wants_jobs && others.is_empty()) {
+            // A search can do without them.
+            let hire = |which| hire(&|order| start(process(order)), &command, hires, which).ok();
+            others = (0..jobs).map_while(hire).collect();
+        }
+        watch(progress);
+    });
+    for (other, _) in &others {
+        let _ = other.kill();
+    }
+    for (other, _) in &others {
+        let _ = other.join();
+    }
+    listened?;
     child.result()?.map_err(|(why, text)| EngineError::Failed { why, text })
+}
+
+/// Starts an engine that carries out executions for another, which receives its ends over `hires`.
+fn hire(
+    start: &dyn Fn(Order) -> Result<Child<Reply>, StartError>,
+    command: &Command,
+    hires: &Sender<Further>,
+    processor: usize,
+) -> Result<(Child<Reply>, Scratch), EngineError> {
+    let folder = Scratch::new()?;
+    let (jobs, to_do) = control::channel()?;
+    let (done, reports) = control::channel()?;
+    let hired = Some(Hired { jobs: to_do, done, processor });
+    let ends = Ends { news: None, stop: None, gate: None, further: None, hired };
+    let child = start((command.clone(), Task::Jobs, folder.path().to_owned(), ends))?;
+    hires.send(Further { jobs, done: reports }).map_err(std::io::Error::other)?;
+    Ok((child, folder))
 }
 
 /// Receives progress until the engine closes its end.

@@ -37,6 +37,8 @@ pub struct Search {
     pub after_wrong: Option<u64>,
     /// The maximum duration.
     pub time: Option<Duration>,
+    /// The number of engines that execute at the same time once the search is long; 0 and 1 mean one.
+    pub jobs: usize,
 }
 
 /// How random schedules are drawn.

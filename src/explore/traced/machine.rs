@@ -167,6 +167,12 @@ impl Machine {
         })
     }
 
+    /// Gives the numbers from 0 on to the tasks with these names, and no others.
+    pub(super) fn rename(&mut self, names: Vec<String>) {
+        self.numbers = names.iter().cloned().zip(0..).collect();
+        self.names = names;
+    }
+
     /// The command.
     pub fn command(&self) -> &Command {
         &self.command

@@ -9,6 +9,7 @@ mod follow;
 mod free;
 mod graph;
 mod handlers;
+mod jobs;
 mod limits;
 #[cfg(feature = "cli")]
 mod lines;
@@ -39,7 +40,7 @@ mod work;
 mod world;
 
 pub use assert::assert_every_interleaving;
-pub use engine::{Answer, EngineError, Failure, Order, Reply, Task, carry_out};
+pub use engine::{Answer, EngineError, Ends, Failure, Order, Reply, Task, carry_out};
 pub use findings::{Departure, Findings, Found, KILL, Sampler, Search, WitnessStep};
 pub use free::{Rates, Trials};
 pub use graph::{GraphEdge, GraphGrowth, GraphNode, GraphOutcome};

@@ -1,6 +1,6 @@
 //! The progress of the engine, and the request to stop.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,9 @@ pub struct Progress {
     pub new: Option<String>,
     /// Whether the search rests until it may continue.
     pub rests: bool,
+    /// Whether other engines would help, because the search is long.
+    #[serde(default)]
+    pub wants_jobs: bool,
     /// What is new in the graph of the executions, if it was asked for.
     pub graph: Option<Box<GraphGrowth>>,
 }
@@ -113,6 +116,12 @@ impl Watcher {
     pub(super) fn rest(&self) {
         let fds: Vec<_> = [&self.gate, &self.stop].into_iter().flatten().map(AsFd::as_fd).collect();
         let _ = readable(&fds, Deadline::NEVER);
+    }
+
+    /// Waits for a moment until one of these, or the request to stop, is readable.
+    pub(super) fn await_any(&self, fds: &[BorrowedFd<'_>]) {
+        let fds: Vec<_> = fds.iter().copied().chain(self.stop.as_ref().map(AsFd::as_fd)).collect();
+        let _ = readable(&fds, Deadline::after(INTERVAL));
     }
 
     /// Reports progress; returns whether to continue.

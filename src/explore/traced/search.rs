@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::findings::{Findings, Found, Sampler, Search};
 use super::graph::Graph;
+use super::jobs::{Further, Jobs, News};
 use super::machine::{Machine, TracedError};
 use super::outcome::Outcome;
 use super::progress::{Progress, Watcher};
 use super::signals::DECIDED;
 use super::verdict::{Checked, Criteria, Verdict};
 use crate::explore::engine::{Divergence, ExecuteError, System, Trace, execute};
-use crate::explore::search::Tally;
+use crate::explore::search::{Class, Measure, Tally};
+use crate::wire::control::Receiver;
 use crate::explore::strategy::{
     Strategy, dfs::Dfs, dpor::Dpor, pct::Pct, preemptions::Preemptions, random::Random, uniform::Uniform,
 };
@@ -24,7 +26,7 @@ const DEPTH: usize = 3;
 const SHORT: u64 = 200;
 const SOON: Duration = Duration::from_secs(1);
 /// How often a diverging execution is tried before it is dropped.
-const TRIES: u32 = 3;
+pub(super) const TRIES: u32 = 3;
 /// After this many divergences the program is not repeatable, and the search ends.
 const MOST_DIVERGENCES: u64 = 100;
 
@@ -37,6 +39,28 @@ const SECOND_IN_VAIN: u64 = 100;
 const FIRST: Duration = Duration::from_secs(3);
 /// How long witnesses are verified after the search was asked to stop.
 pub(super) const LAST: Duration = Duration::from_secs(3);
+
+/// What is noted of an execution that cannot be repeated.
+const DIVERGED: &str = "an execution that went another way than before after the same decisions";
+/// What is noted of two executions that were assumed to be equivalent.
+const AMBIGUOUS: &str = "two equivalent schedules that ended differently";
+
+/// How a search decides.
+enum Method {
+    /// Any engine can carry out its executions.
+    Shared(Dpor),
+    /// One execution after another.
+    Alone(Box<dyn Strategy>),
+}
+
+impl Method {
+    fn strategy(&mut self) -> &mut dyn Strategy {
+        match self {
+            Self::Shared(dpor) => dpor,
+            Self::Alone(strategy) => &mut **strategy,
+        }
+    }
+}
 
 /// A search in progress.
 pub(super) struct Searcher<'a> {
@@ -53,6 +77,11 @@ pub(super) struct Searcher<'a> {
     pub(super) watcher: &'a mut Watcher,
     /// The graph of the executions, if it was asked for.
     graph: Option<Graph>,
+    /// Other engines, and the channel over which more arrive once the search is long.
+    jobs: Jobs,
+    hired: Option<&'a Receiver<Further>>,
+    /// Whether other engines would help.
+    wants_jobs: bool,
     /// The outcome of the last execution, the first outcome, and how many have been reported.
     last: Option<Arc<Outcome>>,
     first: Option<Arc<Outcome>>,
@@ -80,6 +109,9 @@ impl<'a> Searcher<'a> {
             has_begun: false,
             begin: Instant::now(),
             watcher,
+            jobs: Jobs::default(),
+            hired: None,
+            wants_jobs: false,
             last: None,
             first: None,
             told: 0,
@@ -94,6 +126,13 @@ impl<'a> Searcher<'a> {
     /// Judges outcomes by `criteria` during the search, if it is to end soon after a wrong one.
     pub(super) fn judged_by(mut self, criteria: &'a Criteria) -> Self {
         self.criteria = self.how.after_wrong.is_some().then_some(criteria);
+        self
+    }
+
+    /// Hands out executions to the engines that arrive over `hired`.
+    pub(super) fn with_jobs(mut self, hired: Option<&'a Receiver<Further>>) -> Self {
+        // A graph is drawn of what this engine executes.
+        self.hired = hired.filter(|_| self.graph.is_none());
         self
     }
 
@@ -153,16 +192,15 @@ impl<'a> Searcher<'a> {
     fn exhaust(&mut self, first: Option<u64>) -> Result<bool, TracedError> {
         self.be_patient();
         let (naive, preemptions) = (self.how.naive, self.how.preemptions);
-        let new = || -> Box<dyn Strategy> {
-            match preemptions {
-                Some(most) => Box::new(Preemptions::new(Dfs::new(false), most)),
-                None if naive => Box::new(Dfs::new(false)),
-                None => Box::new(Dpor::new()),
-            }
+        let new = || match preemptions {
+            Some(most) => Method::Alone(Box::new(Preemptions::new(Dfs::new(false), most))),
+            None if naive => Method::Alone(Box::new(Dfs::new(false))),
+            None => Method::Shared(Dpor::new()),
         };
         // A short search needs no random schedules.
         let mut has_sampled = false;
-        let mut strategy = new();
+        let mut method = new();
+        self.jobs.begin();
         while self.is_within() && self.divergences < MOST_DIVERGENCES {
             let more = if self.machine.world.shares_much() { SECOND_IN_VAIN } else { SECOND };
             if first.is_some_and(|first| self.tally.schedules >= first.saturating_add(more)) {
@@ -171,18 +209,70 @@ impl<'a> Searcher<'a> {
             let is_long = self.tally.schedules >= SHORT || self.begin.elapsed() > SOON;
             if is_long && !std::mem::replace(&mut has_sampled, true) {
                 if self.sample()? {
-                    strategy = new();
+                    method = new();
+                    self.jobs.begin();
                 }
                 continue;
             }
-            if !strategy.begin() {
-                return Ok(true);
-            }
-            self.execute(&mut strategy)?;
-            if std::mem::take(&mut self.machine.world.has_learned) {
+            self.wants_jobs = is_long && self.hired.is_some() && matches!(method, Method::Shared(_));
+            self.admit();
+            let has_learned = match &mut method {
+                Method::Shared(dpor) if !self.jobs.is_empty() => {
+                    if dpor.is_exhausted() {
+                        return Ok(true);
+                    }
+                    self.share(dpor)?
+                }
+                method => {
+                    let strategy = method.strategy();
+                    if !strategy.begin() {
+                        return Ok(true);
+                    }
+                    self.execute(strategy)?;
+                    std::mem::take(&mut self.machine.world.has_learned)
+                }
+            };
+            if has_learned {
                 // Calls that were invisible have become steps.
-                (strategy, self.tally, self.sampled) = (new(), Tally::default(), 0);
+                (method, self.tally, self.sampled) = (new(), Tally::default(), 0);
+                self.jobs.begin();
             }
+        }
+        Ok(false)
+    }
+
+    /// Receives the ends of engines that have been started.
+    fn admit(&mut self) {
+        while let Some(Ok(further)) = self.hired.map(Receiver::try_recv) {
+            self.jobs.add(further);
+        }
+    }
+
+    /// Lets other engines execute, and records what they report within a moment. Returns whether there are new facts, so
+    /// that the search must start again.
+    fn share(&mut self, dpor: &mut Dpor) -> Result<bool, TracedError> {
+        let under_way = self.carried_out() + self.jobs.in_progress();
+        let most = self.how.executions.map_or(u64::MAX, |most| most.saturating_sub(under_way));
+        self.jobs.hand_out(dpor.tree(), self.machine, self.how.kills, most);
+        self.watcher.await_any(&self.jobs.fds());
+        while let Some((divergences, news)) = self.jobs.receive(dpor.tree(), self.machine) {
+            self.divergences += divergences;
+            for _ in 0..divergences {
+                self.note(DIVERGED);
+            }
+            match news {
+                News::Learned => return Ok(true),
+                News::Complete { outcome, class, measure, uncontrolled } => {
+                    self.add(outcome, uncontrolled, (class, measure));
+                    self.tell(dpor.explored());
+                    self.judge_last()?;
+                }
+                News::GivenUp => self.tally.given_up += 1,
+                News::Nothing => {}
+            }
+        }
+        if self.watcher.is_due() {
+            self.tell_at_once(false);
         }
         Ok(false)
     }
@@ -293,7 +383,7 @@ impl<'a> Searcher<'a> {
                 Err(ExecuteError::Ambiguous(_)) => return Ok(()),
                 Err(ExecuteError::Diverged(Divergence { position, .. })) => {
                     self.divergences += 1;
-                    self.note("an execution that went another way than before after the same decisions");
+                    self.note(DIVERGED);
                     if left == 0 {
                         strategy.diverged(position);
                     } else {
@@ -307,20 +397,33 @@ impl<'a> Searcher<'a> {
 
     fn record(&mut self, trace: &Trace) -> Result<(), TracedError> {
         let outcome = self.machine.judge(trace)?;
-        for (what, count) in self.machine.uncontrolled() {
-            *self.tally.uncontrolled.entry(what).or_insert(0) += count;
-        }
-        if let Some(cut) = &outcome.cut {
-            self.note(format!("cut short: {cut}"));
-        }
+        self.note_all(&outcome, self.machine.uncontrolled());
         if self.tally.record(&outcome, trace).is_err() {
-            self.note("two equivalent schedules that ended differently");
+            self.note(AMBIGUOUS);
         }
         if let Some(graph) = &mut self.graph {
             graph.end(&outcome);
         }
         self.last = Some(outcome);
         Ok(())
+    }
+
+    /// Records an execution of another engine.
+    fn add(&mut self, outcome: Arc<Outcome>, uncontrolled: Vec<(String, u64)>, (class, measure): (Class, Measure)) {
+        self.note_all(&outcome, uncontrolled);
+        if self.tally.add(&outcome, class, Some(measure)).is_err() {
+            self.note(AMBIGUOUS);
+        }
+        self.last = Some(outcome);
+    }
+
+    fn note_all(&mut self, outcome: &Outcome, uncontrolled: Vec<(String, u64)>) {
+        for (what, count) in uncontrolled {
+            *self.tally.uncontrolled.entry(what).or_insert(0) += count;
+        }
+        if let Some(cut) = &outcome.cut {
+            self.note(format!("cut short: {cut}"));
+        }
     }
 
     fn tell(&mut self, explored: Option<f64>) {
@@ -354,6 +457,7 @@ impl<'a> Searcher<'a> {
             explored: self.explored,
             new: None,
             rests: false,
+            wants_jobs: self.wants_jobs,
             graph: self.graph.as_mut().map(|graph| Box::new(graph.take(&self.tally, names, facts))),
         }
     }

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::engine::{Answer, Failure, Reply, Task};
+use super::engine::{Answer, Ends, Failure, Reply, Task};
 use super::findings::Search;
 use super::free::{self, FreeError};
+use super::jobs::{Further, Hired};
 use super::limits::Command;
 use super::machine::{Machine, TracedError};
-use super::progress::{Progress, Watcher};
+use super::progress::Watcher;
 use super::scratch::{ScratchError, Tree, read_tree};
 use super::search::Searcher;
 use crate::process::chain;
@@ -15,18 +16,18 @@ use crate::sys::ptrace::namespace::Numbers;
 use crate::sys::ptrace::start::StartTracedError;
 use crate::sys::task;
 use crate::wire::codec;
-use crate::wire::control::Sender;
-use crate::wire::handle::Fd;
+use crate::wire::control::Receiver;
 
 /// The body of the engine process.
 pub(super) fn engine(
     command: Command,
     what: Task,
     root: PathBuf,
-    news: Sender<Progress>,
-    (stop, gate): (Fd, Option<Fd>),
+    ends: Ends,
 ) -> Reply {
-    let mut watcher = Watcher::new(Some(news), Some(stop), gate);
+    let Ends { news, stop, gate, further, hired } = ends;
+    let mut watcher = Watcher::new(news, stop, gate);
+    let jobs = (further.as_ref(), hired.as_ref());
     let root = root.canonicalize().map_err(|error| (Failure::Other, error.to_string()))?;
     let told = |error: WorkError| (error.kind(), chain(&error));
     // Before the namespace, whose own shared memory hides a folder that lies there.
@@ -38,7 +39,7 @@ pub(super) fn engine(
     };
     if !matches!(what, Task::Trials(..)) {
         let isolated = crate::process::in_namespace(&root, |numbers| {
-            let reply = work(&command, what.clone(), &root, template.clone(), Some(numbers), &mut watcher)
+            let reply = work(&command, what.clone(), &root, template.clone(), Some(numbers), jobs, &mut watcher)
                 .map_err(told);
             codec::encode(&reply).unwrap_or_default()
         });
@@ -50,7 +51,7 @@ pub(super) fn engine(
         }
     }
     let _ = task::set_subreaper(true);
-    work(&command, what, &root, template, None, &mut watcher).map_err(told)
+    work(&command, what, &root, template, None, jobs, &mut watcher).map_err(told)
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,7 @@ fn work(
     root: &Path,
     template: Tree,
     numbers: Option<Numbers>,
+    (further, hired): (Option<&Receiver<Further>>, Option<&Hired>),
     watcher: &mut Watcher,
 ) -> Result<Answer, WorkError> {
     match what {
@@ -95,7 +97,7 @@ fn work(
             Ok(Answer::Rates(rates, checked))
         }
         Task::Peek(schedule) => {
-            let mut machine = tracer(command, root, template, numbers)?;
+            let mut machine = tracer(command, root, template, numbers, None)?;
             let peeked = super::peek::peek(&mut machine, &schedule)?;
             Ok(match peeked {
                 Ok(peeked) => Answer::Peeked(Box::new(peeked)),
@@ -103,8 +105,9 @@ fn work(
             })
         }
         Task::Search(search, criteria) => {
-            let mut machine = tracer(command, root, template, numbers)?;
-            let mut findings = Searcher::new(&mut machine, search, watcher).judged_by(&criteria).run()?;
+            let mut machine = tracer(command, root, template, numbers, None)?;
+            let searcher = Searcher::new(&mut machine, search, watcher);
+            let mut findings = searcher.judged_by(&criteria).with_jobs(further).run()?;
             machine.end_all()?;
             drop(machine);
             for found in findings.outcomes.iter_mut().filter(|found| found.checked.is_none()) {
@@ -112,8 +115,15 @@ fn work(
             }
             Ok(Answer::Findings(findings))
         }
+        Task::Jobs => {
+            if let Some(hired) = hired {
+                let mut machine = tracer(command, root, template, numbers, Some(hired.processor))?;
+                super::jobs::serve(&mut machine, hired);
+            }
+            Ok(Answer::Ended)
+        }
         Task::Replay { schedule, expected, criteria } => {
-            let mut machine = tracer(command, root, template, numbers)?;
+            let mut machine = tracer(command, root, template, numbers, None)?;
             let replayed =
                 Searcher::new(&mut machine, Search::default(), watcher).replay(&schedule, &expected)?;
             machine.end_all()?;
@@ -129,19 +139,23 @@ fn work(
     }
 }
 
+/// A tracer, pinned to a processor: to this one of those that it may use, or where it is.
 fn tracer(
     command: &Command,
     root: &Path,
     template: Tree,
     numbers: Option<Numbers>,
+    which: Option<usize>,
 ) -> Result<Machine, TracedError> {
     let machine = Machine::new(command, root.to_owned(), template, numbers)?;
     // A stop costs a tenth of what it costs across processors.
-    if let Some(cpu) = task::allowed_cpus().ok().and_then(|cpus| {
-        let own = task::processor();
-        own.filter(|own| cpus.contains(own)).or_else(|| cpus.first().copied())
-    }) {
-        let _ = task::pin_to_cpu(cpu);
+    if let Ok(cpus) = task::allowed_cpus() {
+        let here = task::processor().filter(|here| cpus.contains(here));
+        let cpu = match which {
+            Some(which) => cpus.get(which % cpus.len().max(1)).copied(),
+            None => here.or_else(|| cpus.first().copied()),
+        };
+        let _ = cpu.map(task::pin_to_cpu);
     }
     Ok(machine)
 }

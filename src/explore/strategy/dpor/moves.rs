@@ -1,0 +1,92 @@
+//! Moves, and the wakeup trees in which they are planned.
+
+use serde::{Deserialize, Serialize};
+
+use crate::explore::step::{Choice, Event, Step, Touch};
+
+/// A decision, with the data that determines on which others it depends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Move {
+    pub(super) choice: Choice,
+    pub(super) touches: Vec<Touch>,
+    pub(super) created: Vec<u32>,
+    pub(super) barrier: bool,
+}
+
+impl Move {
+    pub(super) fn of(event: &Event) -> Self {
+        Self {
+            choice: event.choice,
+            touches: event.touches().collect(),
+            created: event.created.clone(),
+            barrier: event.barrier,
+        }
+    }
+
+    /// The move of `choice`, according to its announcement.
+    pub(super) fn announced(choice: Choice, step: &Step) -> Self {
+        let touches = step.touches().filter(|touch| !choice.kill || touch.access.may_wait()).collect();
+        Self { choice, touches, created: Vec::new(), barrier: false }
+    }
+
+    /// The kill of `task` at `step`, which would access `ending`.
+    pub(super) fn of_kill(task: usize, step: &Step, ending: &[Touch]) -> Self {
+        let mut kill = Self::announced(Choice::kill(task), step);
+        kill.touches.extend(ending);
+        kill
+    }
+
+    /// As [`Event::depends`].
+    pub(super) fn depends(&self, other: &Self) -> bool {
+        self.choice.process == other.choice.process
+            || (self.choice.kill && other.choice.kill)
+            || self.barrier
+            || other.barrier
+            || self.created.contains(&other.choice.process)
+            || other.created.contains(&self.choice.process)
+            || self.touches.iter().any(|mine| other.touches.iter().any(|its| mine.conflicts(its)))
+    }
+
+    /// Whether some schedule that is equivalent to an extension of `sequence` begins with this move.
+    pub(super) fn is_weak_initial(&self, sequence: &[Move]) -> bool {
+        for other in sequence {
+            if other.choice == self.choice {
+                return true;
+            }
+            if other.depends(self) {
+                return false;
+            }
+        }
+        // A step that is not in the sequence is executed eventually; a kill may never happen.
+        !self.choice.kill
+    }
+}
+
+/// A node of a wakeup tree: a move, and the branches planned after it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Branch {
+    pub(super) next: Move,
+    pub(super) then: Vec<Branch>,
+}
+
+/// Removes `done` from a sequence of which it is a weak initial.
+pub(super) fn without(sequence: &mut Vec<Move>, done: &Move) {
+    if let Some(same) = sequence.iter().position(|other| other.choice == done.choice) {
+        sequence.remove(same);
+    }
+}
+
+/// Adds `sequence` to a wakeup tree, unless a sequence in it covers it: everything that can follow a leaf is explored. With
+/// `exactly`, only a sequence that begins with it covers it.
+pub(super) fn plan(branches: &mut Vec<Branch>, mut sequence: Vec<Move>, exactly: bool) {
+    let mut level = branches;
+    while let Some(at) = level.iter().position(|branch| branch.next.is_weak_initial(&sequence)) {
+        without(&mut sequence, &level[at].next);
+        if sequence.is_empty() || (level[at].then.is_empty() && !exactly) {
+            return;
+        }
+        level = &mut level[at].then;
+    }
+    let chain = sequence.into_iter().rev().fold(Vec::new(), |then, next| vec![Branch { next, then }]);
+    level.extend(chain);
+}
