@@ -317,7 +317,8 @@ fn a_kill_is_planned_at_the_step_that_its_task_reaches() -> Result<(), TestCaseE
 }
 
 #[test]
-fn what_an_earlier_branch_requires_is_planned_below_a_later_one_that_has_begun() -> Result<(), TestCaseError> {
+fn what_an_earlier_branch_requires_is_planned_below_a_later_one_that_has_begun() -> Result<(), TestCaseError>
+{
     let first = vec![Op::Fork(2), Op::Write(0)];
     let second = [&[Op::Read(1), Op::Lock(0), Op::Read(0), Op::Unlock(0)][..], &NESTED].concat();
     let third = [&NESTED[..], &[Op::Exit]].concat();

@@ -78,6 +78,31 @@ impl<O: Ord + Clone + std::fmt::Debug> Tally<O> {
         self.classes.len() as u64
     }
 
+    /// The same counts, with other values for the outcomes, which must be distinct.
+    pub fn map<P: Ord + Clone>(&self, mut of: impl FnMut(&O) -> P) -> Tally<P> {
+        Tally {
+            schedules: self.schedules,
+            given_up: self.given_up,
+            unharmed: self.unharmed,
+            represents: self.represents,
+            estimated: self.estimated,
+            outcomes: self.outcomes.iter().map(|(outcome, found)| (of(outcome), found.clone())).collect(),
+            uncontrolled: self.uncontrolled.clone(),
+            classes: {
+                let with = |(class, (first, outcome)): (&String, &(String, O))| {
+                    (class.clone(), (first.clone(), of(outcome)))
+                };
+                self.classes.iter().map(with).collect()
+            },
+            counted: {
+                let all = |(class, outcomes): (&String, &Vec<O>)| {
+                    (class.clone(), outcomes.iter().map(&mut of).collect())
+                };
+                self.counted.iter().map(all).collect()
+            },
+        }
+    }
+
     /// Records an execution: its outcome always, its size and its shortest schedule once per class.
     ///
     /// # Errors
@@ -154,8 +179,15 @@ impl<O: Ord + Clone + std::fmt::Debug> Tally<O> {
             }
             None => {
                 let Some((cost, witness)) = witness else { return };
-                let found =
-                    Found { count: 0, unharmed: 0, classes: new, represents: size, estimated: !exact, cost, witness };
+                let found = Found {
+                    count: 0,
+                    unharmed: 0,
+                    classes: new,
+                    represents: size,
+                    estimated: !exact,
+                    cost,
+                    witness,
+                };
                 self.outcomes.insert(outcome.clone(), found);
             }
         }

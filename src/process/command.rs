@@ -60,7 +60,12 @@ impl CommandError {
     /// Why `program`, searched for in `PATH` as by `execvp(3)`, was not executed: according to the kernel's error and
     /// the file itself, because a missing interpreter also causes `ENOENT`.
     pub(crate) fn of(program: String, source: io::Error) -> Self {
-        let file = locate(&program);
+        Self::in_folder(Path::new(""), program, source)
+    }
+
+    /// As [`of`](Self::of), for a program that is executed in `folder`.
+    pub(crate) fn in_folder(folder: &Path, program: String, source: io::Error) -> Self {
+        let file = locate(folder, &program);
         match (source.kind(), file) {
             (io::ErrorKind::NotFound, Some(file)) => {
                 let interpreter = interpreter(&file).unwrap_or_else(|| "a dynamic loader".to_owned());
@@ -77,9 +82,9 @@ impl CommandError {
 }
 
 /// The file that is executed for `program`: the first of its name in `PATH` that exists, or the path itself.
-fn locate(program: &str) -> Option<PathBuf> {
+fn locate(folder: &Path, program: &str) -> Option<PathBuf> {
     if program.contains('/') {
-        return Some(PathBuf::from(program)).filter(|path| path.exists());
+        return Some(folder.join(program)).filter(|path| path.exists());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.exists())

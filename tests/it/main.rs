@@ -34,6 +34,7 @@ mod sync;
 mod tidy;
 mod traced;
 mod traced_classes;
+mod traced_jobs;
 mod traced_kills;
 mod traced_limits;
 mod traced_programs;
@@ -92,6 +93,7 @@ fn main() {
         traced_classes::tests(),
         traced_verbs::tests(),
         traced_programs::tests(),
+        traced_jobs::tests(),
         traced_kills::tests(),
         traced_limits::tests(),
         traced_signals::tests(),

@@ -79,6 +79,11 @@ impl Place {
         Self(path)
     }
 
+    /// A path in the folder; the one that is explored is `dir`.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
     pub(crate) fn compile(&self, source: &str) -> Option<String> {
         self.compile_with(&[], source)
     }

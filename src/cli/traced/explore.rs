@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 
 use super::options::{Control, Place, Wishes};
-use super::saved::Saved;
+use super::saved::{Saved, SavedSearch};
 use super::{engine, quoted, unexpected};
 use crate::cli::budget::Budget;
 use crate::cli::fault::Fault;
@@ -80,6 +80,9 @@ pub(in crate::cli) struct Options {
     /// of processors; 1 with a number of executions as --budget]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
+    /// Continue the search in FILE, if it exists, and save its progress there
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    resume: Option<PathBuf>,
     #[command(flatten)]
     control: Control,
     /// Write the shortest schedule of the most surprising outcome to FILE, for `proclab replay FILE`
@@ -135,6 +138,11 @@ pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), 
             None => SAMPLES,
         };
     }
+    if options.resume.is_some() && !search.exhaustive {
+        return Err(Fault::bad_arguments("--resume belongs to a search to the end, and chance has none")
+            .hint("leave it out, or use --strategy dpor"));
+    }
+    search.keep = options.resume.is_some();
     match options.budget {
         Some(Budget::Executions(most)) => search.executions = Some(most),
         Some(Budget::Time(time)) => search.time = Some(time),
@@ -143,14 +151,26 @@ pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), 
     Interrupt::install().map_err(|error| Fault::could_not_run(&error))?;
     // Before the search, which would be lost if the file could not be written.
     let save = options.save.as_deref().map(Output::create).transpose()?;
+    let before =
+        options.resume.as_deref().map(|file| SavedSearch::read(file, &command, &search)).transpose()?;
+    let place = options.resume.as_deref().map(Output::create).transpose()?;
     let begin = Instant::now();
     let mut bar = Progress::new();
-    let told = engine(command.clone(), Task::Search(search, criteria.clone()), &mut |progress| {
+    let (task, before) = match before.flatten() {
+        None => (Task::Search(search.clone(), criteria.clone()), 0.0),
+        Some(saved) => {
+            (Task::Continue(search.clone(), criteria.clone(), Box::new(saved.position)), saved.seconds)
+        }
+    };
+    let told = engine(command.clone(), task, &mut |progress| {
         bar.search(progress, begin);
     });
     bar.finish();
-    let Answer::Findings(findings) = told? else { return Err(unexpected()) };
-    let seconds = begin.elapsed().as_secs_f64();
+    let Answer::Findings(mut findings) = told? else { return Err(unexpected()) };
+    let seconds = before + begin.elapsed().as_secs_f64();
+    if let Some((place, position)) = place.zip(findings.position.take()) {
+        place.publish(&SavedSearch::new(&command, &search, position, seconds)?.bytes()?)?;
+    }
     let encode =
         |found: &Found| token::encode(&command, found.witness.iter().map(WitnessStep::choice), &found.facts);
     let view = TracedExploration::new(&options.command, &findings, &criteria, encode, seconds);
@@ -158,9 +178,23 @@ pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), 
     if let Some((file, worst)) = save.zip(view.outcomes.first()) {
         file.publish(json(&Saved::new(&command, worst)?).as_bytes())?;
     }
-    let text = if options.format == Format::Json { json(&view) } else { view.text(width(), again) };
+    let text = match options.format {
+        Format::Json => json(&view),
+        Format::Text => view.text(width(), again) + &advice(&options, findings.ended),
+    };
     let interrupted = Interrupt::installed().and_then(Interrupt::received);
     Ok((text, interrupted.map_or(Finding::of(view.is_right()), Finding::Unknown)))
+}
+
+/// How to continue a search that did not end.
+fn advice(options: &Options, ended: bool) -> String {
+    match &options.resume {
+        _ if ended || options.strategy != StrategyArg::Dpor => String::new(),
+        Some(file) => {
+            format!("to continue: run the same command again; its progress is in {}\n", file.display())
+        }
+        None => "to be able to continue later: --resume FILE\n".to_owned(),
+    }
 }
 
 /// The command line that replays a token.

@@ -1,4 +1,4 @@
-//! A saved schedule: its steps, and hashes of the program and the folder.
+//! What is saved of an exploration: a schedule or the whole search, with hashes of the program and the folder.
 
 use std::collections::BTreeSet;
 use std::hash::Hasher;
@@ -7,8 +7,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::fault::Fault;
-use crate::explore::traced::{Command, Tree, read_tree, token};
+use crate::cli::files;
+use crate::cli::gate::{could_not, usage};
+use crate::explore::traced::{Command, Position, Search, Tree, read_tree, token};
 use crate::report::traced::{TracedOutcome, TracedStep};
+use crate::wire::codec;
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -73,6 +76,80 @@ impl Saved {
             changes.push("the options are different");
         }
         Ok(changes)
+    }
+}
+
+/// A search that can be continued.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct SavedSearch {
+    command: Command,
+    program: Option<String>,
+    folder: String,
+    search: Search,
+    /// How far it has come, and how long it has taken.
+    pub(super) position: Position,
+    pub(super) seconds: f64,
+}
+
+/// What a file with a search begins with; the format is that of this version of the program.
+const BEGINS: &[u8] = concat!("proclab search ", env!("CARGO_PKG_VERSION"), "\n").as_bytes();
+/// The maximum size of such a file, in bytes.
+const MAX_SAVED: u64 = 1 << 30;
+
+impl SavedSearch {
+    /// Creates the file content for a search.
+    pub(super) fn new(
+        command: &Command,
+        search: &Search,
+        position: Position,
+        seconds: f64,
+    ) -> Result<Self, Fault> {
+        let (program, folder) = (program(command), folder(command)?);
+        Ok(Self { command: command.clone(), program, folder, search: search.clone(), position, seconds })
+    }
+
+    /// Reads the file, if it exists, and checks that it belongs to this search.
+    pub(super) fn read(path: &Path, command: &Command, search: &Search) -> Result<Option<Self>, Fault> {
+        let content = match files::read(path, MAX_SAVED) {
+            Ok(content) => content,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(could_not(&format!("{} cannot be read", path.display()), &error)),
+        };
+        let saved: Option<Self> = content.strip_prefix(BEGINS).and_then(|bytes| codec::decode(bytes).ok());
+        let Some(saved) = saved else {
+            let what = format!("{} is not a search that this version of proclab has saved", path.display());
+            return Err(usage(what, "give a file that --resume wrote, or a new name"));
+        };
+        match saved.differs(command, search)? {
+            None => Ok(Some(saved)),
+            Some(what) => Err(usage(
+                format!("{} belongs to another search: {what}", path.display()),
+                "repeat it as it was begun, or give a new name",
+            )),
+        }
+    }
+
+    /// What is different from the search that was saved, if anything.
+    fn differs(&self, command: &Command, search: &Search) -> Result<Option<&'static str>, Fault> {
+        let kind = |search: &Search| (search.kills, search.preemptions, search.naive);
+        let encoded = |command: &Command| codec::encode(command).ok();
+        Ok(if self.command.argv != command.argv {
+            Some("the command is different")
+        } else if encoded(&self.command) != encoded(command) || kind(&self.search) != kind(search) {
+            Some("the options are different")
+        } else if self.program != program(command) {
+            Some("the program's file has changed")
+        } else if self.folder != folder(command)? {
+            Some("the files in the folder have changed")
+        } else {
+            None
+        })
+    }
+
+    /// The content of the file.
+    pub(super) fn bytes(&self) -> Result<Vec<u8>, Fault> {
+        let encoded = codec::encode(self).map_err(|error| could_not("the search cannot be saved", &error))?;
+        Ok([BEGINS, &encoded].concat())
     }
 }
 

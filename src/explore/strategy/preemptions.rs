@@ -3,12 +3,14 @@
 //! Most known bugs need two preemptions at most, and there are only polynomially many such schedules (M. Musuvathi,
 //! S. Qadeer, "Iterative Context Bounding for Systematic Testing of Multithreaded Programs", PLDI 2007).
 
+use serde::{Deserialize, Serialize};
+
 use super::{Decision, Strategy};
 use crate::explore::point::{Completed, Divergence, Point};
 use crate::explore::step::{Choice, Event};
 
 /// Makes the decisions of another strategy, which must not assume that it is offered every choice.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Preemptions<S> {
     inner: S,
     most: usize,

@@ -16,6 +16,7 @@ use super::jobs::{Further, Hired};
 use super::limits::Command;
 use super::peek::Peeked;
 use super::progress::Progress;
+use super::search::Position;
 use super::verdict::{Checked, Criteria};
 use super::work::engine;
 use crate::process::{Child, Process, ResultError, Scratch, StartError};
@@ -31,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum Task {
     /// Search, and check what each outcome left.
     Search(Search, Criteria),
+    /// Continue a search from this position.
+    Continue(Search, Criteria, Box<Position>),
     /// Follow a schedule, and check what it left.
     Replay {
         /// The task that takes each step, by its place in the tree.
@@ -145,7 +148,10 @@ pub fn carry_out(
     let (news, heard) = control::channel()?;
     let (hears, stop) = std::io::pipe()?;
     let gate = gate.map(|gate| gate.try_clone_to_owned()).transpose()?.map(Fd::from);
-    let jobs = if let Task::Search(search, _) = &task { search.jobs } else { 0 };
+    let jobs = match &task {
+        Task::Search(search, _) | Task::Continue(search, ..) => search.jobs,
+        _ => 0,
+    };
     let (hires, further) = if jobs > 1 { Some(control::channel()?).unzip() } else { (None, None) };
     let ends = Ends { news: Some(news), stop: Some(OwnedFd::from(hears).into()), gate, further, hired: None };
     let process = |order| Process::new(engine).args(order).name("traced").daemon(false).die_with_parent(true);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::Machine;
 use super::outcome::Outcome;
+use super::search::Position;
 use super::verdict::Checked;
 use crate::explore::engine::System;
 use crate::explore::step::Choice;
@@ -39,6 +40,8 @@ pub struct Search {
     pub time: Option<Duration>,
     /// The number of engines that execute at the same time once the search is long; 0 and 1 mean one.
     pub jobs: usize,
+    /// Whether the findings include the position, with which the search can continue later.
+    pub keep: bool,
 }
 
 /// How random schedules are drawn.
@@ -175,4 +178,7 @@ pub struct Findings {
     pub uncontrolled: BTreeMap<String, u64>,
     /// The outcomes.
     pub outcomes: Vec<Found>,
+    /// How far the search has come, if it was to be kept.
+    #[serde(default)]
+    pub position: Option<Position>,
 }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,11 +88,11 @@ pub struct Machine {
 }
 
 impl TracedError {
-    /// The error of starting `program`.
-    pub(super) fn of(program: &str, error: StartTracedError) -> Self {
+    /// The error of starting `program` in `folder`.
+    pub(super) fn of(folder: &Path, program: &str, error: StartTracedError) -> Self {
         match error {
             StartTracedError::Prepare("execve", source) => {
-                TracedError::Command(CommandError::of(program.to_owned(), source))
+                TracedError::Command(CommandError::in_folder(folder, program.to_owned(), source))
             }
             error => TracedError::Start(error),
         }
@@ -223,7 +223,8 @@ impl Machine {
         };
         self.world.number_next("root");
         let name = self.command.argv.first().map_or("", String::as_str);
-        let started = crate::process::start_traced(&program).map_err(|error| TracedError::of(name, error))?;
+        let started = crate::process::start_traced(&program)
+            .map_err(|error| TracedError::of(&self.world.root, name, error))?;
         self.adopt(started.pid, "root".to_owned(), None, None);
         loop {
             match self.next_of(0)? {
@@ -233,7 +234,7 @@ impl Machine {
                 Came::Stop(Stop::Ended(_)) => {
                     self.world.tasks[0].state = State::Gone;
                     let name = self.command.argv.first().map_or("", String::as_str);
-                    return Err(TracedError::of(name, started.failure()));
+                    return Err(TracedError::of(&self.world.root, name, started.failure()));
                 }
                 _ => stops::resume(self.world.tid(0), 0).map_err(failed("resume"))?,
             }

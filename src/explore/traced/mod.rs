@@ -40,7 +40,7 @@ mod work;
 mod world;
 
 pub use assert::assert_every_interleaving;
-pub use engine::{Answer, EngineError, Ends, Failure, Order, Reply, Task, carry_out};
+pub use engine::{Answer, Ends, EngineError, Failure, Order, Reply, Task, carry_out};
 pub use findings::{Departure, Findings, Found, KILL, Sampler, Search, WitnessStep};
 pub use free::{Rates, Trials};
 pub use graph::{GraphEdge, GraphGrowth, GraphNode, GraphOutcome};
@@ -51,4 +51,5 @@ pub use outcome::{End, Outcome, Output, Waiting};
 pub use peek::{Next, Peeked};
 pub use progress::Progress;
 pub use scratch::{Entry, Kind, Limits as FolderLimits, ScratchError, Tree, read_tree};
+pub use search::Position;
 pub use verdict::{Checked, Criteria, Verdict};

@@ -35,7 +35,7 @@ impl Image {
         let program = command.argv.first().cloned().unwrap_or_default();
         let from = command.directory.clone().unwrap_or_default();
         let prepare = |kind: io::ErrorKind| {
-            TracedError::of(&program, StartTracedError::Prepare("execve", io::Error::from(kind)))
+            TracedError::of(&from, &program, StartTracedError::Prepare("execve", io::Error::from(kind)))
         };
         let path = find(&program, &from, root).ok_or_else(|| prepare(io::ErrorKind::NotFound))?;
         let c_string = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| prepare(io::ErrorKind::InvalidInput));

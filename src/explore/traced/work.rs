@@ -10,7 +10,8 @@ use super::limits::Command;
 use super::machine::{Machine, TracedError};
 use super::progress::Watcher;
 use super::scratch::{ScratchError, Tree, read_tree};
-use super::search::Searcher;
+use super::search::{Position, Searcher};
+use super::verdict::Criteria;
 use crate::process::chain;
 use crate::sys::ptrace::namespace::Numbers;
 use crate::sys::ptrace::start::StartTracedError;
@@ -19,12 +20,7 @@ use crate::wire::codec;
 use crate::wire::control::Receiver;
 
 /// The body of the engine process.
-pub(super) fn engine(
-    command: Command,
-    what: Task,
-    root: PathBuf,
-    ends: Ends,
-) -> Reply {
+pub(super) fn engine(command: Command, what: Task, root: PathBuf, ends: Ends) -> Reply {
     let Ends { news, stop, gate, further, hired } = ends;
     let mut watcher = Watcher::new(news, stop, gate);
     let jobs = (further.as_ref(), hired.as_ref());
@@ -39,8 +35,9 @@ pub(super) fn engine(
     };
     if !matches!(what, Task::Trials(..)) {
         let isolated = crate::process::in_namespace(&root, |numbers| {
-            let reply = work(&command, what.clone(), &root, template.clone(), Some(numbers), jobs, &mut watcher)
-                .map_err(told);
+            let reply =
+                work(&command, what.clone(), &root, template.clone(), Some(numbers), jobs, &mut watcher)
+                    .map_err(told);
             codec::encode(&reply).unwrap_or_default()
         });
         match isolated.map(|bytes| bytes.map(|bytes| codec::decode::<Reply>(&bytes))) {
@@ -105,15 +102,12 @@ fn work(
             })
         }
         Task::Search(search, criteria) => {
-            let mut machine = tracer(command, root, template, numbers, None)?;
-            let searcher = Searcher::new(&mut machine, search, watcher);
-            let mut findings = searcher.judged_by(&criteria).with_jobs(further).run()?;
-            machine.end_all()?;
-            drop(machine);
-            for found in findings.outcomes.iter_mut().filter(|found| found.checked.is_none()) {
-                found.checked = criteria.check(&found.outcome, root)?;
-            }
-            Ok(Answer::Findings(findings))
+            let machine = tracer(command, root, template, numbers, None)?;
+            search_with(machine, search, &criteria, None, further, watcher)
+        }
+        Task::Continue(search, criteria, position) => {
+            let machine = tracer(command, root, template, numbers, None)?;
+            search_with(machine, search, &criteria, Some(*position), further, watcher)
         }
         Task::Jobs => {
             if let Some(hired) = hired {
@@ -137,6 +131,26 @@ fn work(
             })
         }
     }
+}
+
+/// Searches, and checks what the outcomes left once no process of the search is left.
+fn search_with(
+    mut machine: Machine,
+    search: Search,
+    criteria: &Criteria,
+    position: Option<Position>,
+    further: Option<&Receiver<Further>>,
+    watcher: &mut Watcher,
+) -> Result<Answer, WorkError> {
+    let root = machine.root().to_owned();
+    let searcher = Searcher::new(&mut machine, search, watcher).judged_by(criteria);
+    let mut findings = searcher.with_jobs(further).continuing(position).run()?;
+    machine.end_all()?;
+    drop(machine);
+    for found in findings.outcomes.iter_mut().filter(|found| found.checked.is_none()) {
+        found.checked = criteria.check(&found.outcome, &root)?;
+    }
+    Ok(Answer::Findings(findings))
 }
 
 /// A tracer, pinned to a processor: to this one of those that it may use, or where it is.

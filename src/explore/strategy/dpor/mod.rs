@@ -73,7 +73,8 @@ impl Strategy for Dpor {
             None => {
                 // Executions that were in progress when the search was saved.
                 self.tree.take_back_all();
-                self.current = self.tree.hand_out().map(|(ticket, assignment)| (ticket, Assigned::new(assignment)));
+                self.current =
+                    self.tree.hand_out().map(|(ticket, assignment)| (ticket, Assigned::new(assignment)));
                 self.current.is_some()
             }
         }
