@@ -51,6 +51,8 @@ pub struct Schedule {
 }
 
 const CELLS: usize = 64;
+/// A state that is unknown for less than this is left out of the bursts.
+const GAP_NS: f64 = 20e6;
 /// Steps times tasks that are played: some seconds. A bigger run is told as it was measured only.
 const MOST_WORK: usize = 200_000_000;
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -239,7 +241,13 @@ impl Builder<'_> {
                     to_ns: since(span.from_ns) + ran_ns,
                 });
             }
-            let off = 1.0 - running - span.share(State::Ready);
+            // Where a source has gaps for a moment, at a thread's end or between two looks, it is no sleep: a policy
+            // would give its CPU to another thread there.
+            let unknown = match span.share(State::Unknown) {
+                share if (share * span.ns() as f64) < GAP_NS => share,
+                _ => 0.0,
+            };
+            let off = 1.0 - running - span.share(State::Ready) - unknown;
             // The rest of a sleep that ends with a child.
             if off > 0.001 && place >= sleeps_until {
                 let ns = waited((rest_ns as f64 * off) as u64);
@@ -316,6 +324,10 @@ fn push_cpu(steps: &mut Vec<Step>, ns: u64) {
         _ => steps.push(Step::Cpu(ns)),
     }
 }
+
+#[cfg(test)]
+#[path = "compare_tests.rs"]
+mod tests;
 
 /// The comparison as a table and charts, which fit 80 columns.
 pub(super) fn text(comparison: &Comparison, width: usize) -> String {
