@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use super::budget::Budget;
 use super::event::{Event, State, What};
 use super::timeline::{Process, Thread, Timeline};
-use super::waits::{Actor, Scene, probe};
+use super::waits::{Actor, Kind, Scene, Wait, probe_call};
 use crate::sys::clock::monotonic_ns;
+use crate::sys::procfs::syscall::current;
 use crate::sys::procfs::{stat, tree};
 
 /// A thread that has been blocked for less is likely to run again before it is read.
@@ -112,17 +113,11 @@ impl Sampler {
         let Some(before) = stat::schedstat(pid, tid) else { return };
         let letter = stat::of_thread(pid, tid).map(|stat| stat.letter);
         let at_ns = monotonic_ns();
-        let wait = match letter {
-            Some('S' | 'D' | 'I') => probe(pid, tid, scene),
-            _ => None,
-        };
-        // A thread that was woken meanwhile is on its way out of the call, and its wait is over.
-        let woken = wait.is_some() && stat::of_thread(pid, tid).is_none_or(|stat| stat.letter == 'R');
-        let Some(after) = stat::schedstat(pid, tid).filter(|after| after.turns == before.turns && !woken)
-        else {
+        let is_asleep = matches!(letter, Some('S' | 'D' | 'I'));
+        let call = if is_asleep { current(pid, tid) } else { None };
+        let Some(after) = stat::schedstat(pid, tid).filter(|after| after.turns == before.turns) else {
             return;
         };
-        self.asked.insert(tid, (at_ns, thread.turns));
         if let Some(letter) = letter {
             tell(at_ns, tid, What::Letter(letter));
         }
@@ -131,10 +126,26 @@ impl Sampler {
         if letter != Some('R') {
             tell(at_ns, tid, What::Sums(after));
         }
+        let wait = if is_asleep { probe_call(pid, tid, call, scene) } else { None };
         if let Some(wait) = wait {
+            // To find out what the call is for takes long, on a loaded machine longer than some threads sleep.
+            let is_same_sleep = || stat::schedstat(pid, tid).is_some_and(|now| now.turns == after.turns);
+            let is_same_call = || is_of_descriptors(&wait) && call.is_some() && current(pid, tid) == call;
+            // A thread that was woken meanwhile is on its way out of the call, and its wait is over.
+            let is_awake = stat::of_thread(pid, tid).is_none_or(|stat| stat.letter == 'R');
+            if is_awake || !(is_same_sleep() || is_same_call()) {
+                return;
+            }
             tell(at_ns, tid, What::Blocked(wait));
         }
+        self.asked.insert(tid, (at_ns, thread.turns));
     }
+}
+
+/// Whether the same wait for the same arguments is for the same things: locks have changing holders, and processes
+/// changing children.
+fn is_of_descriptors(wait: &Wait) -> bool {
+    matches!(wait.kind, Kind::Several | Kind::Socket | Kind::Pipe | Kind::Timer | Kind::Terminal)
 }
 
 /// The children of recorded processes that the records do not tell of yet: those of each CPU come a moment later, and a
@@ -180,8 +191,8 @@ pub(super) fn found(pid: Pid, tid: Pid, events: &mut Vec<Event>) -> Option<()> {
     };
     let mut tell = |what| events.push(Event { at_ns, pid, tid, what });
     tell(What::Found { ppid: stat.ppid, state });
+    tell(What::Named { name: stat.name, exec: false });
     if tid == pid {
-        tell(What::Named { name: stat.name, exec: false });
         tell(What::Group { pgid: stat.pgid, session: stat.session });
     }
     if let Some(sums) = stat::schedstat(pid, tid) {

@@ -4,11 +4,12 @@ use crate::sys::pid::Pid;
 use nix::libc;
 
 use super::descriptor::short;
-use super::pthread::{self, FUTEX_LOCK_PI2, Object};
+use super::pthread::{self, FUTEX_LOCK_PI2, LOCKED_WITH_WAITERS, Object};
 use super::{Ends, Kind, Scene, Wait};
 use crate::sys::procfs::descriptors::{Target, target};
 use crate::sys::procfs::locks::file_of;
 use crate::sys::procfs::memory::{Word, maps_object, read, word_at};
+use crate::sys::procfs::signals::has_the_same_tids;
 use crate::sys::procfs::tree::threads;
 
 /// `flock(2)` or `fcntl(2)` on `fd`: `lock data/ticket_count held by 4240 buyer-1`.
@@ -60,10 +61,14 @@ pub(super) fn futex(pid: Pid, tid: Pid, args: [u64; 6], scene: &Scene) -> Wait {
     let command = (operation as u32).cast_signed() & libc::FUTEX_CMD_MASK;
     let mut object = pthread::object(pid, address, command, expected as u32);
     let holder = if object.what.starts_with("lock") { holder(pid, address, command, scene) } else { None };
+    let word = word_at(pid, address);
+    let abandoned = match (object.what, holder, &word) {
+        ("lock", None, Some(Word::Private { .. })) => abandoned_by(pid, address),
+        _ => None,
+    };
     if holder.is_some() {
         object.what = "lock";
     }
-    let word = word_at(pid, address);
     let (name, sharers) = match &word {
         Some(Word::Shared { device, inode, offset, path }) => {
             let sharers: Vec<Pid> = scene
@@ -83,10 +88,11 @@ pub(super) fn futex(pid: Pid, tid: Pid, args: [u64; 6], scene: &Scene) -> Wait {
         let ends = if times_out { Ends::Outside } else { Ends::Threads(vec![holder]) };
         return Wait { on, kind: Kind::Lock, ends };
     }
-    let on = match &sharers[..] {
-        [] if threads(pid).len() > 1 => format!("{name} among its own threads{timer}"),
-        [] => format!("{name} of its own{timer}"),
-        some => format!("{name} shared with {}{timer}", scene.labels(some)),
+    let on = match (abandoned, &sharers[..]) {
+        (Some(owner), _) => format!("{name} held by thread {owner}, which has ended{timer}"),
+        (None, []) if threads(pid).len() > 1 => format!("{name} among its own threads{timer}"),
+        (None, []) => format!("{name} of its own{timer}"),
+        (None, some) => format!("{name} shared with {}{timer}", scene.labels(some)),
     };
     let ends = match word {
         _ if times_out => Ends::Outside,
@@ -123,9 +129,20 @@ fn shared_name(object: Object, path: &str, inode: u64, offset: u64) -> String {
     }
 }
 
+/// The thread that has ended and was recorded as the owner of a mutex of process `pid`, which is still locked.
+fn abandoned_by(pid: Pid, address: u64) -> Option<Pid> {
+    let bytes = read::<20>(pid, address)?;
+    let field = |at: usize| u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let (word, owner, n_users, kind) = (field(0), field(8), field(12), field(16));
+    // A normal mutex of glibc or one with an error check: other kinds have other words.
+    let is_mutex = word == LOCKED_WITH_WAITERS && n_users == 1 && kind & !0x103 == 0;
+    let owner = Pid::from_raw(owner.cast_signed());
+    let has_ended = owner.as_raw() > 0 && !threads(pid).contains(&owner);
+    (is_mutex && has_ended && has_the_same_tids(pid)).then_some(owner)
+}
+
 fn holder(pid: Pid, address: u64, command: i32, scene: &Scene) -> Option<Pid> {
     const TID_MASK: u32 = 0x3fff_ffff;
-    const LOCKED_WITH_WAITERS: u32 = 2;
     let bytes = read::<12>(pid, address)?;
     let word = u32::from_ne_bytes(bytes[..4].try_into().ok()?);
     let owner = u32::from_ne_bytes(bytes[8..].try_into().ok()?);

@@ -13,7 +13,7 @@ mod table;
 mod wait;
 
 pub use graph::{Deadlock, deadlocks};
-pub use probe::probe;
+pub use probe::{probe, probe_call};
 pub use scene::{Actor, Scene};
 pub use table::{Described, describe};
 pub use wait::{Ends, Kind, Wait};

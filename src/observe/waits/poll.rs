@@ -58,8 +58,9 @@ pub(super) fn epoll(pid: Pid, fd: u64, beside: Beside, scene: &Scene) -> Wait {
 fn any_of(mut waits: Vec<Option<Wait>>, more: bool, beside: Beside) -> Wait {
     const SHOWN: usize = 3;
     let Beside { times_out, child } = beside;
+    let is_for_children = child.is_some();
     // First, because it is what such a program waits for: the descriptors are for more work meanwhile.
-    if child.is_some() {
+    if is_for_children {
         waits.insert(0, child);
     }
     let known: Vec<&Wait> = waits.iter().flatten().collect();
@@ -99,6 +100,7 @@ fn any_of(mut waits: Vec<Option<Wait>>, more: bool, beside: Beside) -> Wait {
     all.sort_unstable();
     all.dedup();
     let kind = match &known[..] {
+        _ if is_for_children => Kind::Child,
         [only] => only.kind,
         _ => Kind::Several,
     };
@@ -127,7 +129,7 @@ mod tests {
         let end =
             Wait { on: "child 8 cc (SIGCHLD)".into(), kind: Kind::Child, ends: Ends::Only(vec![child]) };
         let wait = any_of(vec![Some(own)], false, Beside { times_out: false, child: Some(end) });
-        assert_eq!(wait.on, "child 8 cc (SIGCHLD) or its own pipe");
+        assert_eq!((wait.on.as_str(), wait.kind), ("child 8 cc (SIGCHLD) or its own pipe", Kind::Child));
         assert_eq!(wait.ends, Ends::Only(vec![pid, child]));
     }
 

@@ -14,7 +14,12 @@ use crate::sys::procfs::syscall::{InCall, current, wchan};
 /// The system call is readable with the permissions of `ptrace(2)` (same user, dumpable); without them only the kernel
 /// function (`wchan`) may be.
 pub fn probe(pid: Pid, tid: Pid, scene: &Scene) -> Option<Wait> {
-    match current(pid, tid) {
+    probe_call(pid, tid, current(pid, tid), scene)
+}
+
+/// The same of a call that was read before, if it was readable.
+pub fn probe_call(pid: Pid, tid: Pid, call: Option<InCall>, scene: &Scene) -> Option<Wait> {
+    match call {
         Some(call) => in_call(pid, tid, call, scene).or_else(|| by_wchan(pid, tid)),
         None => by_wchan(pid, tid),
     }

@@ -17,7 +17,7 @@ pub(super) struct Object {
 
 const UNKNOWN: Object = Object { what: "lock or condition", begins_before: 0 };
 /// A mutex's word while threads wait for it.
-const LOCKED_WITH_WAITERS: u32 = 2;
+pub(super) const LOCKED_WITH_WAITERS: u32 = 2;
 /// More threads than this do not wait for one object.
 const MOST_THREADS: u32 = 100_000;
 /// Words that are read in front of and behind the futex.

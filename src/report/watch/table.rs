@@ -82,6 +82,10 @@ fn laid_out(columns: &[Column]) -> String {
     table.set_header(columns.iter().map(|column| column.title));
     let n_rows = columns.first().map_or(0, |column| column.cells.len());
     for row in 0..n_rows {
+        // A further table leaves out the rows that have nothing in it.
+        if columns.iter().skip(1).all(|column| column.cells[row].is_empty()) {
+            continue;
+        }
         table.add_row(columns.iter().map(|column| {
             let cell = Cell::new(&column.cells[row]);
             if column.right { cell.set_alignment(CellAlignment::Right) } else { cell }

@@ -28,11 +28,12 @@ pub enum Word {
     },
 }
 
+/// The part of `/proc/PID/maps` that is read.
+const MOST_MAPS: u64 = 4 << 20;
+
 /// The word at `address` in process `pid`, from the first 4 MiB of `/proc/PID/maps`.
 pub fn word_at(pid: Pid, address: u64) -> Option<Word> {
-    use std::io::Read;
-    let mut text = String::new();
-    std::fs::File::open(format!("/proc/{pid}/maps")).ok()?.take(4 << 20).read_to_string(&mut text).ok()?;
+    let text = super::table_text(format!("/proc/{pid}/maps"), MOST_MAPS).ok()?;
     text.lines().find_map(|line| in_mapping(line, pid, address))
 }
 
@@ -58,12 +59,7 @@ fn in_mapping(line: &str, pid: Pid, address: u64) -> Option<Word> {
 
 /// Whether process `pid` maps the shared object with this device and inode.
 pub fn maps_object(pid: Pid, device: &str, inode: u64) -> bool {
-    use std::io::Read;
-    let mut text = String::new();
-    let Ok(file) = std::fs::File::open(format!("/proc/{pid}/maps")) else { return false };
-    if file.take(4 << 20).read_to_string(&mut text).is_err() {
-        return false;
-    }
+    let Ok(text) = super::table_text(format!("/proc/{pid}/maps"), MOST_MAPS) else { return false };
     text.lines().any(|line| {
         let mut words = line.split_ascii_whitespace().skip(3);
         words.next() == Some(device) && words.next().and_then(|number| number.parse().ok()) == Some(inode)

@@ -28,6 +28,16 @@ pub fn short_text(path: impl AsRef<std::path::Path>) -> io::Result<String> {
     read_short(File::open(path)?)
 }
 
+/// At most `most` bytes of a table, with few calls: the kernel prints as many rows as the buffer has room for.
+///
+/// # Errors
+/// As [`short_text`].
+fn table_text(path: impl AsRef<std::path::Path>, most: u64) -> io::Result<String> {
+    let mut text = String::with_capacity(64 << 10);
+    File::open(path)?.take(most).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// As [`short_text`], for a file that may hold a name that is not UTF-8.
 ///
 /// # Errors

@@ -66,6 +66,13 @@ pub fn process_of(tid: Pid) -> Option<Pid> {
     status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
 }
 
+/// Whether the TIDs that a process has for its threads are those of this `/proc`: it is in the same PID namespace.
+pub fn has_the_same_tids(pid: Pid) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let tids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    tids.is_some_and(|tids| tids.split_ascii_whitespace().count() == 1)
+}
+
 /// Whether a process has timers of `timer_create(2)`. False if the kernel does not report them (it needs
 /// `CONFIG_CHECKPOINT_RESTORE`).
 pub fn has_timers(pid: Pid) -> bool {

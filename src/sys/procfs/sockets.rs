@@ -70,14 +70,7 @@ impl Sockets {
 
 /// At most 8 MiB of a table.
 fn read(pid: Pid, table: &str) -> Option<String> {
-    use std::io::Read;
-    let mut text = String::new();
-    std::fs::File::open(format!("/proc/{pid}/net/{table}"))
-        .ok()?
-        .take(8 << 20)
-        .read_to_string(&mut text)
-        .ok()?;
-    Some(text)
+    super::table_text(format!("/proc/{pid}/net/{table}"), 8 << 20).ok()
 }
 
 struct Row<'a> {

@@ -1,17 +1,22 @@
 //! What a thread waits for, in words: programs whose waits are of one kind each.
 
+use std::io::Read;
+use std::process::{Command, Stdio};
+
 use libtest_mimic::Trial;
 use serde_json::Value;
 
 use super::programs::program;
 use super::truth::{root, watched};
-use super::{Outcome, Scratch, check, ns};
+use super::{Outcome, Scratch, check, ns, proclab};
 
 pub(super) fn tests() -> Vec<Trial> {
     let test = |name: &str, body: fn() -> Outcome| crate::common::bounded(format!("watch::{name}"), body);
     vec![
         test("conditions_semaphores_and_barriers_are_named_with_their_addresses", objects),
         test("a_call_that_lets_sigchld_in_waits_for_the_child", a_jobserver),
+        test("a_mutex_whose_owner_has_ended_is_a_deadlock_that_names_it", an_abandoned_mutex),
+        test("the_threads_of_a_running_process_have_their_own_names", thread_names),
         test("the_first_sentence_has_the_times_of_the_main_thread", main_thread),
     ]
 }
@@ -42,6 +47,42 @@ fn objects() -> Outcome {
 fn a_jobserver() -> Outcome {
     let Some((on, child)) = longest("jobserver")? else { return Ok(()) };
     check(on == format!("child {child} waits (SIGCHLD) or its own pipe"), format!("{child}: {on}"))
+}
+
+fn an_abandoned_mutex() -> Outcome {
+    let scratch = Scratch::new("abandoned")?;
+    let Some(program) = program(&scratch, "waits")? else { return Ok(()) };
+    let (report, printed) =
+        watched(&["--tier", "exact"], &["timeout", "-s", "KILL", "2", &program, "owner"])?;
+    let mut words = printed.split_ascii_whitespace();
+    let (owner, mutex) = (words.next().ok_or("no owner")?, words.next().ok_or("no mutex")?);
+    let on = format!("lock {mutex} held by thread {owner}, which has ended");
+    let deadlocks = report["deadlocks"].as_array().ok_or("no deadlocks")?;
+    let [only] = &deadlocks[..] else { return Err(format!("{report:#}").into()) };
+    // Another C library's mutex has no owner.
+    check(only["waits"][0]["on"] == on.as_str() || !cfg!(target_env = "gnu"), format!("{on}: {only:#}"))
+}
+
+fn thread_names() -> Outcome {
+    let mut python = Command::new("python3");
+    let code = "import threading, ctypes, sys, time
+def nap():
+    ctypes.CDLL(None).prctl(15, b'napper', 0, 0, 0)
+    print('named', flush=True)
+    time.sleep(1)
+threading.Thread(target=nap).start()";
+    let Ok(mut sleeper) = python.args(["-c", code]).stdout(Stdio::piped()).spawn() else {
+        println!("left out: there is no python3");
+        return Ok(());
+    };
+    let mut named = [0; 6];
+    sleeper.stdout.as_mut().ok_or("no output")?.read_exact(&mut named)?;
+    let pid = sleeper.id().to_string();
+    let output = proclab(&["--format", "json", "--tier", "exact", "--pid", &pid]).output()?;
+    sleeper.wait()?;
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    let threads = root(&report)["threads"].as_array().ok_or("no threads")?;
+    check(threads.iter().any(|thread| thread["name"] == "napper"), &report)
 }
 
 fn main_thread() -> Outcome {

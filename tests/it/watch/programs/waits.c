@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +28,12 @@ static void *post(void *what) {
         }
     }
     return 0;
+}
+
+static void *lock(void *unused) {
+    pthread_mutex_lock(&mutex);
+    printf("%ld ", syscall(SYS_gettid));
+    return unused;
 }
 
 static void ended(int signal) { (void)signal; }
@@ -60,6 +67,12 @@ int main(int n, char **arguments) {
         pselect(fd[0] + 1, &set, 0, 0, 0, &none);
         wait(0);
     } break;
+    case 'o': /* A thread ends with a mutex that another one wants. */
+        pthread_create(&other, 0, lock, 0);
+        pthread_join(other, 0);
+        printf("%p", (void *)&mutex), fflush(stdout);
+        pthread_mutex_lock(&mutex);
+        break;
     case 't': /* The main thread ends first; another one outlives it. */
         pthread_create(&other, 0, post, "s");
         usleep(50000);
