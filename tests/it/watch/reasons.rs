@@ -78,9 +78,13 @@ threading.Thread(target=nap).start()";
     let mut named = [0; 6];
     sleeper.stdout.as_mut().ok_or("no output")?.read_exact(&mut named)?;
     let pid = sleeper.id().to_string();
-    let output = proclab(&["--format", "json", "--tier", "exact", "--pid", &pid]).output()?;
+    let watch = proclab(&["--format", "json", "--tier", "exact", "--pid", &pid])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    // The watch lasts until it is reaped.
     sleeper.wait()?;
-    let report: Value = serde_json::from_slice(&output.stdout)?;
+    let report: Value = serde_json::from_slice(&watch.wait_with_output()?.stdout)?;
     let threads = root(&report)["threads"].as_array().ok_or("no threads")?;
     check(threads.iter().any(|thread| thread["name"] == "napper"), &report)
 }
