@@ -124,7 +124,7 @@ fn naming<'a>(sources: &'a [Source], what: &str) -> Vec<&'a Source> {
 }
 
 /// The files besides `sys` that may name `nix` or `libc`, and why.
-const AT_THE_EDGE: [(&str, &str); 13] = [
+const AT_THE_EDGE: [(&str, &str); 14] = [
     ("explore/traced/", "knows system calls and their arguments by the kernel's numbers"),
     ("shm/region.rs", "reads and writes memory that is mapped, by calls that cannot fault"),
     ("queue/wake_event.rs", "is an eventfd, by safe calls"),
@@ -137,6 +137,7 @@ const AT_THE_EDGE: [(&str, &str); 13] = [
     ("observe/tier.rs", "tells the kernel's error numbers apart"),
     ("observe/waits/lock.rs", "knows the operations of futexes by their numbers"),
     ("observe/waits/probe.rs", "knows system calls by their numbers"),
+    ("observe/waits/pthread.rs", "knows the operations of futexes by their numbers"),
     ("observe/watch/attach.rs", "tells the kernel's error numbers apart"),
 ];
 
