@@ -52,7 +52,7 @@ pub(super) const STREAM_NEXT: usize = 160;
 pub(super) const STREAM_FREED_SEEN: usize = 168;
 /// The length in bytes of the beginning of the stream that has memory reserved.
 pub(super) const STREAM_RESERVED: usize = 176;
-/// Whether a sender was killed, which may have left a parcel without a message.
+/// Whether a process may have left a parcel without a message, because it was killed.
 pub(super) const STRAYS: usize = 184;
 pub(super) const TAIL: usize = 256;
 pub(super) const RECV_LOCK: usize = 384;
@@ -68,6 +68,8 @@ pub(super) const LEASES_END: usize = 416;
 pub(super) const MEMBERS_END: usize = 424;
 /// When the holders of leases were last checked for death, in nanoseconds of the monotonic clock.
 pub(super) const LAST_SWEEP: usize = 432;
+/// How often all was done, 32 bits: see [`super::wake_event`].
+pub(super) const SETTLED: usize = 440;
 pub(super) const HEAD: usize = 512;
 pub(super) const FREED: usize = 520;
 /// The position in the stream up to which its bytes may be reused.
@@ -96,7 +98,7 @@ pub const MAX_MEMBERS: usize = 1024;
 pub const MAX_LEASES: usize = 1024;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"proclabQ");
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 const MIN_STREAM: u64 = 64 << 10;
 const MAX_STREAM: u64 = 1 << 30;
 

@@ -5,7 +5,7 @@ use super::last_sleep;
 use super::leases::Leased;
 use super::membership::Membership;
 use super::policy::ReturnTo;
-use super::receiving::Receiving;
+use super::receiving::{Parcel, Receiving};
 use crate::sys::poll::Deadline;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -130,11 +130,17 @@ impl<T> Lease<T> {
     /// Ends the lease under the receive lock. Returns false if it belongs to another process.
     fn settle(&self, how: impl FnOnce(&Receiving<'_>, Leased)) -> io::Result<bool> {
         let Some(member) = self.member.known()? else { return Ok(false) };
-        let receiving = Receiving::lock(&self.member.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
+        let side = &self.member.side;
+        let receiving = Receiving::lock(side, Deadline::NEVER).map_err(lock_to_io)?;
         let ours = self.leased.holder == super::leases::Holder::Member(member);
         let current = ours && receiving.is_current(self.leased);
         if current {
             how(&receiving, self.leased);
+        }
+        let parcel = receiving.parcel.take();
+        drop(receiving);
+        if let Some(Parcel::Spent(number)) = parcel {
+            side.discard_parcels(number);
         }
         Ok(current)
     }

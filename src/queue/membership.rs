@@ -64,7 +64,7 @@ impl Membership {
             return Ok(());
         }
         {
-            let receiving = Receiving::lock(&self.side.channel, wait.for_lock())?;
+            let receiving = Receiving::lock(&self.side, wait.for_lock())?;
             members::record_leasing(receiving.memory, self.index(&receiving)?);
         }
         self.side.sending(wait.for_lock())?.wake_receivers();

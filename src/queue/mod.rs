@@ -27,12 +27,12 @@
 //! There are two locks, one per end, which the kernel releases when their holder dies (`sync::robust_mutex`).
 //! Under each, everything is prepared where no other process reads, and one atomic store publishes it: to TAIL
 //! for a message that is sent (`sending`), to HEAD for one that is taken (`receiving`). Sleepers are woken before
-//! that store, not after (`wake_event`). Which ends are alive is known from a socket that the kernel hangs up (`side`).
+//! that store, not after (`wake_event`). Which ends are alive is known from a socket that the kernel hangs up (`line`).
 //! A queue whose ends have not left their process has one descriptor, its memory; it opens the others when it is shared
-//! (`wires`), and its threads sleep on a condition variable of the process until then (`bell`).
+//! (`side`), and its threads sleep on a condition variable of the process until then (`bell`).
 //!
 //! Read the files in this order: first the memory (`layout`, `memory`, `place`, `leases`, `members`), then the
-//! operations on it (`channel`, `sending`, `receiving`, `leasing`, `side`), then the two ends.
+//! operations on it (`channel`, `sending`, `receiving`, `leasing`, `line`, `side`), then the two ends.
 
 /// Errors, one type per operation.
 pub mod error;
@@ -50,6 +50,10 @@ mod policy;
 
 /// The table of leased messages and dead letters.
 mod leases;
+/// What receivers have in common beside the line.
+mod inbox;
+/// One end of the line between the two sides.
+mod line;
 /// The table of receiving handles.
 mod members;
 /// The identity of a process, and whether it is alive.
@@ -69,8 +73,6 @@ mod sending;
 mod side;
 /// How sleepers are woken.
 mod wake_event;
-/// The descriptors that other processes need.
-mod wires;
 
 /// Messages that are no longer delivered.
 mod dead_letter;

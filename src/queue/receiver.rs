@@ -122,7 +122,7 @@ impl<T> Receiver<T> {
     /// # Errors
     /// If the queue's lock is unavailable.
     pub fn take_losses(&self) -> io::Result<Vec<Loss>> {
-        let receiving = Receiving::lock(&self.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
+        let receiving = Receiving::lock(&self.side, Deadline::NEVER).map_err(lock_to_io)?;
         let losses = members::take_losses(receiving.memory);
         for loss in &losses {
             event!(WARN, pid = loss.pid.as_raw(), first = loss.first, count = loss.count, "messages lost");
@@ -210,7 +210,7 @@ impl<T: DeserializeOwned> Receiver<T> {
     ///
     /// They are taken together, so a process that is killed afterwards loses all of them. The vector contains every
     /// message that was taken, in order; one that cannot be decoded is an `Err` with its bytes. It is empty only if
-    /// `max` is 0.
+    /// `max` is 0, and contains at most one message with handles.
     ///
     /// ```
     /// let (sender, receiver) = proclab::queue::bounded(5)?;
@@ -303,11 +303,18 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// If the queue's lock or memory is unavailable; nothing was taken then.
     pub fn take_dead_letter(&self) -> Result<Option<DeadLetter<T>>, Unreadable> {
         with_buffer(|buffer| {
-            let (letter, handles) = {
-                let mut receiving =
-                    Receiving::lock(&self.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
-                (self.take_dead(&mut receiving, buffer)?, receiving.handles.take())
-            };
+            let mut handles = None;
+            let letter = self.locked(Deadline::NEVER, |receiving| {
+                buffer.clear();
+                let letter = self.take_dead(receiving, buffer)?;
+                handles = receiving.handles.take();
+                Ok(letter)
+            });
+            let letter = letter.map_err(|fault| match fault {
+                RecvFault::Unreadable(why) => why,
+                // A wait without a deadline for a lock ends with the lock or with an error.
+                RecvFault::Nothing | RecvFault::Disconnected => io::Error::other("no lock").into(),
+            })?;
             Ok(letter.map(|letter| DeadLetter {
                 number: letter.number,
                 deliveries: letter.deliveries,

@@ -8,17 +8,17 @@ use super::layout::{EPOCH, FREED};
 use super::parcels;
 use super::receiving::Receiving;
 use super::side::Side;
-use super::wait::{SENDER, WaitLimit, WakeReason, sleep};
-use super::wires::Event;
+use super::wait::{SENDER, WaitLimit, WakeReason, sleep_unshared, sleep_until_room};
+use super::wake_event::sleep_until_settled;
 use crate::sync::robust_mutex::LockError;
-use crate::sys::poll::{Deadline, readable};
+use crate::sys::poll::{Deadline, await_hang_up};
 use crate::sys::ticks::ticks;
 use crate::wire::attachments;
 use crate::wire::codec::{self, EncodeError, Message};
 use crate::wire::scratch::with_buffer;
 use std::fmt;
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -179,14 +179,19 @@ impl<T> Sender<T> {
             let rung = channel.bell.count();
             // Checked first: everything that the last receiver did happened before it hung up.
             let hung_up = self.side.is_hung_up();
-            match Receiving::lock(channel, deadline) {
-                Ok(receiving) if !receiving.prepare_sleep_until_settled() => return Ok(()),
-                Ok(_) if hung_up => return Err(JoinQueueError::Disconnected),
-                Ok(_) => {}
+            let seen = match Receiving::lock(&self.side, deadline).map(|held| held.prepare_sleep_until_settled()) {
+                Ok(None) => return Ok(()),
+                Ok(Some(_)) if hung_up => return Err(JoinQueueError::Disconnected),
+                Ok(Some(seen)) => seen,
                 Err(LockError::TimedOut) => return Err(JoinQueueError::Timeout),
                 Err(LockError::Unwatched(error)) => return Err(JoinQueueError::Os(error)),
-            }
-            if sleep(Event::Settled, &self.side, rung, deadline)? == WakeReason::TimedOut {
+            };
+            let woken = if channel.is_shared() {
+                sleep_until_settled(&self.side, seen, deadline)?
+            } else {
+                sleep_unshared(&self.side, rung, deadline)
+            };
+            if woken == WakeReason::TimedOut {
                 return Err(JoinQueueError::Timeout);
             }
         }
@@ -233,12 +238,16 @@ impl<T> Sender<T> {
     /// Waits for a short time, after the kernel refused to store more handles for this queue.
     #[cold]
     fn wait_for_parcels(&self, wait: WaitLimit) -> Result<(), SendFault> {
+        if self.side.is_hung_up() {
+            return Err(SendFault::Disconnected);
+        }
         let WaitLimit::Until(deadline) = wait else { return Err(SendFault::NoRoom) };
         if deadline.is_over() {
             return Err(SendFault::NoRoom);
         }
         let next = deadline.left().map_or(STORE_RETRY_INTERVAL, |left| left.min(STORE_RETRY_INTERVAL));
-        readable(self.side.line().as_slice(), Deadline::after(next)).map_err(Rejection::Lock)?;
+        let Some(line) = self.side.line() else { return Ok(()) };
+        await_hang_up(line.as_fd(), Deadline::after(next)).map_err(Rejection::Lock)?;
         Ok(())
     }
 
@@ -257,13 +266,13 @@ impl<T> Sender<T> {
             return Ok(());
         }
         let rung = channel.bell.count();
-        match Receiving::lock(channel, deadline) {
+        match Receiving::lock(&self.side, deadline) {
             Ok(receiving) if !receiving.prepare_sleep_until_room() => return Ok(()),
             Ok(_) => {}
             Err(LockError::TimedOut) => return Err(SendFault::NoRoom),
             Err(error) => return Err(error.into()),
         }
-        match sleep(Event::Space, &self.side, rung, deadline).map_err(Rejection::Lock)? {
+        match sleep_until_room(&self.side, rung, deadline).map_err(Rejection::Lock)? {
             WakeReason::Recheck => Ok(()),
             WakeReason::HungUp => Err(SendFault::Disconnected),
             WakeReason::TimedOut => Err(SendFault::NoRoom),

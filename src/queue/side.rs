@@ -2,17 +2,18 @@
 
 use super::channel::Channel;
 use super::error::lock_to_io;
+use super::inbox::Inbox;
 use super::layout::{CLOSED, EPOCH};
+use super::line::Line;
 use super::sending::Sending;
-use super::wires::Wires;
+use super::wait::WaitLimit;
+use super::wake_event::{self, Event};
 use crate::sync::robust_mutex::LockError;
-use crate::sys::poll::{self, Deadline};
+use crate::sys::poll::Deadline;
 use crate::sys::robust::lineage;
-use crate::wire::inherit::Registered;
 use crate::wire::unshared::{Entry, Share};
-use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, socketpair};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -20,29 +21,31 @@ use std::time::Duration;
 /// How long the first handle that is sent waits for the lock of its queue, which only threads of this process can hold.
 const SHARE_LOCK_WAIT: Duration = Duration::from_secs(10);
 
+/// Which side of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Senders,
+    Receivers,
+}
+
 /// One side of a queue in one process, shared by all handles of that side here.
-///
-/// The sides are the two ends of a `socketpair(2)` over which nothing is ever sent, the *line*. Each process that
-/// has a sender has a descriptor of one end, each process that has a receiver a descriptor of the other, and so
-/// does a message in transit that carries a handle. When the last descriptor of an end is closed, however its
-/// owner died, the kernel hangs up the other end, and `poll(2)` reports that immediately to every sleeper. Nothing
-/// else records which processes are alive: no list, no count, no PID.
 ///
 /// Until a handle leaves its process ([`Side::share`]) there is no line: each side knows whether the other one exists.
 #[derive(Debug)]
 pub(super) struct Side {
     pub(super) channel: Arc<Channel>,
-    line: OnceLock<Line>,
+    role: Role,
+    end: OnceLock<End>,
     /// The other side, while both are in this process and nothing is shared.
     unshared: OnceLock<Unshared>,
 }
 
-/// One end of the line.
+/// The descriptors of a side that is shared.
 #[derive(Debug)]
-struct Line {
-    /// A forked child closes the line unless it was given a handle of this side. Dropped first.
-    registered: Registered,
-    fd: OwnedFd,
+struct End {
+    line: Line,
+    /// Of receivers only.
+    inbox: Option<Inbox>,
 }
 
 /// What a side knows while there is no line.
@@ -53,90 +56,123 @@ struct Unshared {
     lineage: u64,
 }
 
-impl Line {
-    fn new(fd: OwnedFd) -> Self {
-        Line { registered: Registered::new(fd.as_fd()), fd }
-    }
-}
-
 impl Side {
-    /// Both sides of a new queue.
+    /// The senders' and the receivers' side of a new queue.
     pub(super) fn pair(channel: Channel) -> io::Result<(Arc<Self>, Arc<Self>)> {
         let channel = Arc::new(channel);
-        let new = || {
-            Arc::new(Side { channel: Arc::clone(&channel), line: OnceLock::new(), unshared: OnceLock::new() })
+        let new = |role| {
+            let (channel, end, unshared) = (Arc::clone(&channel), OnceLock::new(), OnceLock::new());
+            Arc::new(Side { channel, role, end, unshared })
         };
-        let (one, other) = (new(), new());
+        let (senders, receivers) = (new(Role::Senders), new(Role::Receivers));
         let lineage = lineage()?;
-        let _ = one.unshared.set(Unshared { other: Arc::downgrade(&other), lineage });
-        let _ = other.unshared.set(Unshared { other: Arc::downgrade(&one), lineage });
+        let _ = senders.unshared.set(Unshared { other: Arc::downgrade(&receivers), lineage });
+        let _ = receivers.unshared.set(Unshared { other: Arc::downgrade(&senders), lineage });
         let entry = |side: &Arc<Side>| Entry::new(Arc::downgrade(side) as Weak<dyn Share>);
-        match (entry(&one), entry(&other)) {
+        match (entry(&senders), entry(&receivers)) {
             (Ok(one), Ok(other)) => *channel.entries() = Some([one, other]),
-            _ => one.share()?,
+            _ => senders.share()?,
         }
-        Ok((one, other))
+        Ok((senders, receivers))
     }
 
-    /// A side whose descriptors came from another process.
-    pub(super) fn attach(channel: Channel, line: OwnedFd) -> Self {
-        Side { channel: Arc::new(channel), line: Line::new(line).into(), unshared: OnceLock::new() }
+    /// A side whose descriptors came from another process: of receivers if there is an inbox.
+    pub(super) fn attach(channel: Channel, line: Line, inbox: Option<Inbox>) -> Self {
+        let role = if inbox.is_some() { Role::Receivers } else { Role::Senders };
+        let end = End { line, inbox };
+        Side { channel: Arc::new(channel), role, end: end.into(), unshared: OnceLock::new() }
     }
 
-    /// Opens the line and the wires, which other processes need; does nothing if they are open.
+    /// Opens the descriptors that other processes need; does nothing if they are open.
     ///
-    /// Threads that sleep are woken, and from then on sleep on the wires. The queue is not closed meanwhile, because
-    /// the send lock is held.
+    /// Threads that sleep are woken, and from then on sleep on the descriptors. The queue is not closed meanwhile,
+    /// because the send lock is held.
     pub(super) fn share(&self) -> io::Result<()> {
         let channel = &self.channel;
-        if channel.wires.get().is_some() {
+        if channel.is_shared() {
             return Ok(());
         }
         let unshared = self.unshared.get().filter(|unshared| unshared.is_of_this_process());
         let unshared =
             unshared.ok_or_else(|| io::Error::other("the queue belongs to the parent of this process"))?;
-        let wires = Wires::new()?;
-        let (own, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
+        let (senders, receivers) = Line::pair()?;
+        let (senders, receivers) =
+            (End { line: senders, inbox: None }, End { line: receivers, inbox: Some(Inbox::new()?) });
+        let (own, theirs) = match self.role {
+            Role::Senders => (senders, receivers),
+            Role::Receivers => (receivers, senders),
+        };
         let deadline = Deadline::after(SHARE_LOCK_WAIT);
         let sending = self.sending(deadline).map_err(lock_to_io)?;
-        if channel.wires.get().is_some() {
+        if channel.is_shared() {
             return Ok(()); // another thread was faster
         }
         if sending.is_closed() {
-            let _ = shutdown(own.as_raw_fd(), Shutdown::Both);
+            own.line.close();
         }
         // If the other side is gone, its end is closed here, which hangs up this one.
         let other = unshared.other.upgrade();
         channel.bell.ring_after(|| {
             if let Some(other) = &other {
-                let _ = other.line.set(Line::new(theirs));
+                let _ = other.end.set(theirs);
             }
-            let _ = self.line.set(Line::new(own));
-            // Last: a thread that finds the wires finds the line.
-            channel.wires.set(wires).is_ok()
+            let _ = self.end.set(own);
+            // Last: a thread that finds that it is shared finds the line.
+            channel.shared.set(()).is_ok()
         });
         drop(sending);
         drop((other, channel.entries().take()));
         Ok(())
     }
 
+    /// Wakes all that sleep until `event`, and keeps other processes from going to sleep. Requires the lock of the event.
+    pub(super) fn set(&self, event: Event) {
+        let channel = &*self.channel;
+        if !channel.is_shared() {
+            channel.bell.ring_after(|| !channel.is_shared());
+        }
+        let Some(End { line, inbox }) = self.end.get() else { return };
+        match (event, inbox) {
+            (Event::Items, Some(inbox)) => inbox.returned.ring(),
+            (Event::Items, None) | (Event::Space, _) => line.groups().signal(),
+            (Event::Settled, _) => wake_event::set_settled(&channel.memory),
+        }
+    }
+
+    /// Lets the processes of this side go to sleep. Requires the lock of the event. A bell is not reset: see there.
+    ///
+    /// No message is queued when receivers go to sleep, and no process sends, so handles in the line are strays.
+    pub(super) fn reset(&self) {
+        let Some(End { line, inbox }) = self.end.get() else { return };
+        line.groups().clear();
+        if let Some(inbox) = inbox {
+            inbox.returned.silence();
+        }
+    }
+
     /// Records that a handle of this side was dropped.
     pub(super) fn record_drop(&self) {
-        if let Some(line) = self.line.get() {
-            line.registered.record_drop();
+        let Some(End { line, inbox }) = self.end.get() else { return };
+        line.record_drop();
+        if let Some(inbox) = inbox {
+            inbox.record_drop();
         }
-        self.channel.record_drop();
     }
 
     /// This side's end of the line, once the queue is shared.
-    pub(super) fn line(&self) -> Option<BorrowedFd<'_>> {
-        self.line.get().map(|line| line.fd.as_fd())
+    pub(super) fn line(&self) -> Option<&Line> {
+        self.end.get().map(|end| &end.line)
+    }
+
+    /// What receivers have beside the line, once the queue is shared.
+    pub(super) fn inbox(&self) -> Option<&Inbox> {
+        self.end.get()?.inbox.as_ref()
     }
 
     /// Whether no live process has a handle of the other side, or the queue was closed.
     pub(super) fn is_hung_up(&self) -> bool {
         match self.line() {
-            Some(line) => poll::readable(&[line], Deadline::now()).is_ok_and(|ready| ready[0]),
+            Some(line) => line.is_hung_up(),
             None => {
                 self.channel.memory.load(CLOSED) != 0 || self.unshared.get().is_none_or(Unshared::is_alone)
             }
@@ -147,14 +183,23 @@ impl Side {
     /// records it.
     #[inline(always)]
     pub(super) fn sending(&self, deadline: Deadline) -> Result<Sending<'_>, LockError> {
-        if let Some(sending) = Sending::try_lock(&self.channel) {
+        if let Some(sending) = Sending::try_lock(self) {
             return Ok(sending);
         }
-        let (sending, owner_died) = Sending::lock(&self.channel, deadline)?;
+        let (sending, owner_died) = Sending::lock(self, deadline)?;
         if owner_died && self.is_hung_up() {
             sending.record_closed();
         }
         Ok(sending)
+    }
+
+    /// Closes the handles of messages that were taken or are done, message `number` among them. If the lock is
+    /// unavailable, a receiver does so later.
+    #[cold]
+    pub(super) fn discard_parcels(&self, number: u64) {
+        if let Ok(sending) = self.sending(WaitLimit::Try.for_lock()) {
+            sending.discard_parcels(number);
+        }
     }
 
     /// Closes the queue for all processes. Shutting down the line is what closes it; the record in memory saves
@@ -163,7 +208,7 @@ impl Side {
         {
             let sending = self.sending(Deadline::NEVER)?;
             if let Some(line) = self.line() {
-                let _ = shutdown(line.as_raw_fd(), Shutdown::Both);
+                line.close();
             }
             sending.record_closed();
         }
@@ -196,13 +241,13 @@ impl Unshared {
 impl Share for Side {
     fn share(&self) -> io::Result<RawFd> {
         Side::share(self)?;
-        Ok(self.line().map_or(0, |line| line.as_raw_fd()))
+        Ok(self.line().map_or(0, |line| line.as_fd().as_raw_fd()))
     }
 }
 
 impl Drop for Side {
     fn drop(&mut self) {
-        drop(self.line.take());
+        drop(self.end.take());
         self.advance_epoch();
         self.channel.bell.ring();
     }

@@ -6,7 +6,6 @@ use super::members;
 use super::memory::Memory;
 use super::process_id::{ProcessId, Watched, has_ended};
 use super::side::Side;
-use super::wires::Event;
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::task;
@@ -134,7 +133,7 @@ pub(super) enum WakeReason {
 }
 
 /// Sleeps in a queue that is not shared, given how often its bell had rung before the caller found nothing to do.
-fn sleep_unshared(side: &Side, rung: u64, deadline: Deadline) -> WakeReason {
+pub(super) fn sleep_unshared(side: &Side, rung: u64, deadline: Deadline) -> WakeReason {
     // It rings after a side was dropped.
     if side.is_hung_up() {
         WakeReason::HungUp
@@ -145,20 +144,19 @@ fn sleep_unshared(side: &Side, rung: u64, deadline: Deadline) -> WakeReason {
     }
 }
 
-/// Sleeps until the event is set or the other side is gone. `rung` is how often the bell had rung before the caller
-/// found nothing to do.
-pub(super) fn sleep(event: Event, side: &Side, rung: u64, deadline: Deadline) -> io::Result<WakeReason> {
-    let (Some(wires), Some(line)) = (side.channel.wires.get(), side.line()) else {
+/// Sleeps until there is room or the receivers are gone. `rung` is how often the bell had rung before the caller found
+/// nothing to do.
+pub(super) fn sleep_until_room(side: &Side, rung: u64, deadline: Deadline) -> io::Result<WakeReason> {
+    let Some(line) = side.line() else {
         return Ok(sleep_unshared(side, rung, deadline));
     };
     if side.channel.bell.count() != rung {
         return Ok(WakeReason::Recheck);
     }
-    let ready = readable(&[wires.event(event).as_fd(), line], deadline)?;
-    Ok(match ready[..] {
-        [_, true] => WakeReason::HungUp,
-        [true, false] => WakeReason::Recheck,
-        _ => WakeReason::TimedOut,
+    Ok(match readable(&[line.as_fd()], deadline)?[0] {
+        false => WakeReason::TimedOut,
+        true if line.is_hung_up() => WakeReason::HungUp,
+        true => WakeReason::Recheck,
     })
 }
 
@@ -171,16 +169,16 @@ pub(super) fn sleep_for_items(
     deadline: Deadline,
 ) -> io::Result<WakeReason> {
     let channel = &*side.channel;
-    let (Some(wires), Some(line)) = (channel.wires.get(), side.line()) else {
+    let (Some(line), Some(inbox)) = (side.line(), side.inbox()) else {
         return Ok(sleep_unshared(side, rung, deadline));
     };
     if channel.bell.count() != rung {
         return Ok(WakeReason::Recheck);
     }
     let Some((holders, all_watched)) = watch_holders(channel) else { return Ok(WakeReason::Recheck) };
-    let mut fds = vec![wires.event(Event::Items).as_fd()];
+    let mut fds = vec![inbox.returned.as_fd()];
     if !known_hung_up {
-        fds.push(line);
+        fds.push(line.as_fd());
     }
     fds.extend(holders.iter().map(|pidfd| pidfd.as_fd()));
     let left = deadline.left();
@@ -190,9 +188,6 @@ pub(super) fn sleep_for_items(
         Deadline::after(left.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL))
     };
     let ready = readable(&fds, until)?;
-    if !known_hung_up && ready[1] {
-        return Ok(WakeReason::HungUp);
-    }
     Ok(if ready.contains(&true) || !deadline.is_over() { WakeReason::Recheck } else { WakeReason::TimedOut })
 }
 
