@@ -4,8 +4,6 @@
 
 use super::channel::Channel;
 use super::error::AttachError;
-use super::inbox::Inbox;
-use super::line::Line;
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::side::Side;
@@ -41,18 +39,23 @@ impl Handle {
 
     /// The side, and whether it is that of receivers.
     fn attach<E: de::Error>(self) -> Result<(Arc<Side>, bool), E> {
-        let (memory, line, inbox) = match self {
-            Handle::Sender { memory, line } => (memory, line, None),
+        let channel = |memory: Fd| {
+            Channel::attach(memory.into_owned()).map_err(|error| match error {
+                AttachError::Region(RegionError::Os(error)) => E::custom(refusal(error)),
+                error => E::custom(error),
+            })
+        };
+        let (side, is_receiver) = match self {
+            Handle::Sender { memory, line } => {
+                (Side::attach_senders(channel(memory)?, line.into_owned()), false)
+            }
             Handle::Receiver { memory, line, returned, kept } => {
-                (memory, line, Some(Inbox::attach(returned.into_owned(), kept.map(Fd::into_owned))))
+                let kept = kept.map(Fd::into_owned);
+                let channel = channel(memory)?;
+                (Side::attach_receivers(channel, line.into_owned(), returned.into_owned(), kept), true)
             }
         };
-        let is_receiver = inbox.is_some();
-        let channel = Channel::attach(memory.into_owned()).map_err(|error| match error {
-            AttachError::Region(RegionError::Os(error)) => E::custom(refusal(error)),
-            error => E::custom(error),
-        })?;
-        Ok((Arc::new(Side::attach(channel, Line::from(line.into_owned()), inbox)), is_receiver))
+        Ok((side.map_err(|error| E::custom(refusal(error)))?, is_receiver))
     }
 }
 

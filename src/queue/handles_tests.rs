@@ -172,3 +172,24 @@ fn a_mutex_in_a_mutex_is_refused_with_an_explanation() {
     let error = Mutex::new(vec![inner]).unwrap_err().to_string();
     assert!(error.contains("not in bytes alone"), "{error}");
 }
+
+#[test]
+fn a_handle_that_comes_back_costs_no_descriptors() {
+    let (sender, receiver) = bounded::<Job>(4).unwrap();
+    let (answer, answers) = bounded::<u64>(4).unwrap();
+    let ask = |answer| Job::Ask { number: 7, answer, done: Event::new().unwrap() };
+    let back = || match receiver.recv().unwrap() {
+        Job::Ask { answer, .. } => answer,
+        _ => panic!("another job"),
+    };
+    sender.send(ask(answer.clone())).unwrap();
+    let first = back();
+    sender.send(ask(answer.clone())).unwrap();
+    let second = back();
+    assert!([&first, &second].iter().all(|back| std::sync::Arc::ptr_eq(&back.side, &answer.side)));
+    drop((answer, first));
+    second.send(7).unwrap();
+    drop(second);
+    assert_eq!(answers.recv().unwrap(), 7);
+    assert!(answers.recv().is_err(), "every handle is dropped");
+}

@@ -33,7 +33,9 @@ pub(super) mod header {
     pub(in crate::queue) const PAGE: usize = 32;
     pub(in crate::queue) const PID_NAMESPACE: usize = 40;
     pub(in crate::queue) const POLICY: usize = 48;
-    pub(in crate::queue) const LEN: usize = 56;
+    /// Tells two queues apart whose memory has the same inode number, one after the other.
+    pub(in crate::queue) const NONCE: usize = 56;
+    pub(in crate::queue) const LEN: usize = 64;
 }
 
 // Words that different processors write are at least two cache lines apart, because processors fetch lines in
@@ -221,7 +223,7 @@ impl Layout {
         self.leased + index as u64 * self.stride
     }
 
-    pub(super) fn header(&self) -> [u64; header::LEN / 8] {
+    pub(super) fn header(&self, nonce: u64) -> [u64; header::LEN / 8] {
         let mut words = [0; header::LEN / 8];
         words[header::MAGIC / 8] = MAGIC;
         words[header::VERSION / 8] = VERSION;
@@ -230,6 +232,7 @@ impl Layout {
         words[header::PAGE / 8] = self.page;
         words[header::PID_NAMESPACE / 8] = pid_namespace();
         words[header::POLICY / 8] = self.policy.word();
+        words[header::NONCE / 8] = nonce;
         words
     }
 
@@ -328,10 +331,10 @@ mod tests {
             }
             bytes
         };
-        let valid = layout.header();
+        let valid = layout.header(7);
         assert_eq!(Layout::from_header(&bytes(valid), layout.file_len).unwrap(), layout);
         assert!(Layout::from_header(&bytes(valid), layout.file_len - 1).is_err());
-        for word in 0..valid.len() {
+        for word in 0..header::NONCE / 8 {
             let mut invalid = valid;
             invalid[word] = invalid[word].wrapping_add(layout.page);
             assert!(Layout::from_header(&bytes(invalid), layout.file_len).is_err(), "word {word}");

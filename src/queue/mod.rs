@@ -52,6 +52,8 @@ mod policy;
 mod leases;
 /// What receivers have in common beside the line.
 mod inbox;
+/// The shared queues that this process has.
+mod known;
 /// One end of the line between the two sides.
 mod line;
 /// The table of receiving handles.

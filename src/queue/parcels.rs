@@ -56,11 +56,11 @@ impl Ticket {
     }
 }
 
-/// A nonce that no other message has.
-pub(super) fn fresh_nonce() -> io::Result<[u8; NONCE]> {
+/// A nonce that no other message and no other queue has.
+pub(super) fn fresh_nonce() -> io::Result<u64> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    Ok((lineage()? ^ count.wrapping_mul(0x9E37_79B9_7F4A_7C15)).to_ne_bytes())
+    Ok(lineage()? ^ count.wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 
 /// Adds the parcel of message `number`, which begins with its nonce.

@@ -415,7 +415,7 @@ impl<T: Message> Sender<T> {
             return Err(error.into());
         }
         buffer.clear();
-        buffer.extend(parcels::fresh_nonce().map_err(Rejection::Handles)?);
+        buffer.extend(parcels::fresh_nonce().map_err(Rejection::Handles)?.to_ne_bytes());
         let (encoded, handles, refused) = attachments::collect(|| codec::encode_untried(value, buffer));
         match (encoded, refused) {
             (Err(_), Some(refused)) => return Err(Rejection::Handles(refused).into()),

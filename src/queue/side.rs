@@ -3,6 +3,7 @@
 use super::channel::Channel;
 use super::error::lock_to_io;
 use super::inbox::Inbox;
+use super::known;
 use super::layout::{CLOSED, EPOCH};
 use super::line::Line;
 use super::sending::Sending;
@@ -13,7 +14,7 @@ use crate::sys::poll::Deadline;
 use crate::sys::robust::lineage;
 use crate::wire::unshared::{Entry, Share};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -23,7 +24,7 @@ const SHARE_LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// Which side of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     Senders,
     Receivers,
 }
@@ -34,7 +35,7 @@ enum Role {
 #[derive(Debug)]
 pub(super) struct Side {
     pub(super) channel: Arc<Channel>,
-    role: Role,
+    pub(super) role: Role,
     end: OnceLock<End>,
     /// The other side, while both are in this process and nothing is shared.
     unshared: OnceLock<Unshared>,
@@ -51,6 +52,7 @@ struct End {
 /// What a side knows while there is no line.
 #[derive(Debug)]
 struct Unshared {
+    own: Weak<Side>,
     other: Weak<Side>,
     /// The process that created the queue: a forked copy for which it was not shared has no part in it.
     lineage: u64,
@@ -66,8 +68,9 @@ impl Side {
         };
         let (senders, receivers) = (new(Role::Senders), new(Role::Receivers));
         let lineage = lineage()?;
-        let _ = senders.unshared.set(Unshared { other: Arc::downgrade(&receivers), lineage });
-        let _ = receivers.unshared.set(Unshared { other: Arc::downgrade(&senders), lineage });
+        let unshared = |own, other| Unshared { own: Arc::downgrade(own), other: Arc::downgrade(other), lineage };
+        let _ = senders.unshared.set(unshared(&senders, &receivers));
+        let _ = receivers.unshared.set(unshared(&receivers, &senders));
         let entry = |side: &Arc<Side>| Entry::new(Arc::downgrade(side) as Weak<dyn Share>);
         match (entry(&senders), entry(&receivers)) {
             (Ok(one), Ok(other)) => *channel.entries() = Some([one, other]),
@@ -76,11 +79,28 @@ impl Side {
         Ok((senders, receivers))
     }
 
-    /// A side whose descriptors came from another process: of receivers if there is an inbox.
-    pub(super) fn attach(channel: Channel, line: Line, inbox: Option<Inbox>) -> Self {
-        let role = if inbox.is_some() { Role::Receivers } else { Role::Senders };
-        let end = End { line, inbox };
-        Side { channel: Arc::new(channel), role, end: end.into(), unshared: OnceLock::new() }
+    /// The side of senders whose descriptors came from another process.
+    pub(super) fn attach_senders(channel: Channel, line: OwnedFd) -> io::Result<Arc<Self>> {
+        known::or_else(channel, Role::Senders, |channel| {
+            Self::with_end(channel, Role::Senders, End { line: line.into(), inbox: None })
+        })
+    }
+
+    /// The side of receivers whose descriptors came from another process.
+    pub(super) fn attach_receivers(
+        channel: Channel,
+        line: OwnedFd,
+        returned: OwnedFd,
+        kept: Option<OwnedFd>,
+    ) -> io::Result<Arc<Self>> {
+        known::or_else(channel, Role::Receivers, |channel| {
+            let inbox = Some(Inbox::attach(returned, kept));
+            Self::with_end(channel, Role::Receivers, End { line: line.into(), inbox })
+        })
+    }
+
+    fn with_end(channel: Arc<Channel>, role: Role, end: End) -> Self {
+        Side { channel, role, end: end.into(), unshared: OnceLock::new() }
     }
 
     /// Opens the descriptors that other processes need; does nothing if they are open.
@@ -121,7 +141,11 @@ impl Side {
             channel.shared.set(()).is_ok()
         });
         drop(sending);
-        drop((other, channel.entries().take()));
+        for side in [unshared.own.upgrade(), other].into_iter().flatten() {
+            // Without it, a handle that comes back has descriptors of its own.
+            let _ = known::record(&side);
+        }
+        drop(channel.entries().take());
         Ok(())
     }
 
