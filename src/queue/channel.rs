@@ -34,7 +34,13 @@ impl Channel {
     }
 
     fn new(memory: Memory, shared: OnceLock<()>) -> Self {
-        Channel { memory, bell: Bell::default(), shared, entries: Mutex::default(), watched: Mutex::default() }
+        Channel {
+            memory,
+            bell: Bell::default(),
+            shared,
+            entries: Mutex::default(),
+            watched: Mutex::default(),
+        }
     }
 
     pub(super) fn entries(&self) -> MutexGuard<'_, Option<[Entry; 2]>> {

@@ -3,7 +3,10 @@
 //! While a handle is in transit, the kernel holds its end of the line open, so the other side sees it as alive.
 
 use super::channel::Channel;
+use super::end::{Descriptors, Role};
 use super::error::AttachError;
+use super::inbox::Inbox;
+use super::known;
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::side::Side;
@@ -23,12 +26,13 @@ enum Handle {
 }
 
 impl Handle {
-    fn of(side: &Side) -> io::Result<Self> {
+    fn of(side: &Arc<Side>) -> io::Result<Self> {
         let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(Fd::from);
         side.share()?;
-        let line = side.line().ok_or_else(|| io::Error::other("the queue is not shared"))?;
-        let (memory, line) = (copy(side.channel.memory.region.file())?, copy(line.as_fd())?);
-        Ok(match side.inbox() {
+        known::record(side)?;
+        let line = side.end.line().ok_or_else(|| io::Error::other("the queue is not shared"))?;
+        let (memory, line) = (copy(side.end.channel.memory.region.file())?, copy(line.as_fd())?);
+        Ok(match side.end.inbox() {
             None => Handle::Sender { memory, line },
             Some(inbox) => {
                 let kept = inbox.kept.as_ref().map(|kept| copy(kept.as_fd())).transpose()?;
@@ -47,12 +51,15 @@ impl Handle {
         };
         let (side, is_receiver) = match self {
             Handle::Sender { memory, line } => {
-                (Side::attach_senders(channel(memory)?, line.into_owned()), false)
+                let descriptors = || Descriptors { line: line.into_owned().into(), inbox: None };
+                (known::side(channel(memory)?, Role::Senders, descriptors), false)
             }
             Handle::Receiver { memory, line, returned, kept } => {
-                let kept = kept.map(Fd::into_owned);
-                let channel = channel(memory)?;
-                (Side::attach_receivers(channel, line.into_owned(), returned.into_owned(), kept), true)
+                let descriptors = || {
+                    let inbox = Inbox::attach(returned.into_owned(), kept.map(Fd::into_owned));
+                    Descriptors { line: line.into_owned().into(), inbox: Some(inbox) }
+                };
+                (known::side(channel(memory)?, Role::Receivers, descriptors), true)
             }
         };
         Ok((side.map_err(|error| E::custom(refusal(error)))?, is_receiver))

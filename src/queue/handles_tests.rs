@@ -17,7 +17,7 @@ enum Job {
 
 /// The number of parcels that the kernel keeps, of queued and of leased messages.
 fn kept(receiver: &Receiver<Job>) -> usize {
-    let store = receiver.side.inbox().unwrap().kept.as_ref().unwrap().groups();
+    let store = receiver.side.end.inbox().unwrap().kept.as_ref().unwrap().groups();
     let (mut seen, mut count) = (Vec::new(), 0);
     while let Front::Group(tag) = store.front().unwrap() {
         if seen.contains(&tag) {
@@ -27,7 +27,7 @@ fn kept(receiver: &Receiver<Job>) -> usize {
         store.rotate(&tag).unwrap();
         count += 1;
     }
-    let line = receiver.side.line().unwrap().groups();
+    let line = receiver.side.end.line().unwrap().groups();
     count + usize::from(matches!(line.front().unwrap(), Front::Group(_)))
 }
 
@@ -154,7 +154,7 @@ fn stray_parcels_are_closed() {
     let writer: OwnedFd = writer.into();
     // The state that a sender leaves if it is killed before it publishes its message.
     receiver.side.share().unwrap();
-    let line = sender.side.line().unwrap().groups();
+    let line = sender.side.end.line().unwrap().groups();
     super::parcels::leave(line, 0, &[9; 8], &[writer]).unwrap();
     let event = Event::new().unwrap();
     sender.send(Job::Many(vec![event.try_clone().unwrap()], Vec::new())).unwrap();

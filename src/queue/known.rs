@@ -2,7 +2,8 @@
 //! of it arrive.
 
 use super::channel::Channel;
-use super::side::{Role, Side};
+use super::end::{Descriptors, End, Role};
+use super::side::Side;
 use crate::sys::robust::lineage;
 use std::collections::BTreeMap;
 use std::io;
@@ -39,31 +40,31 @@ fn known() -> io::Result<Option<MutexGuard<'static, Sides>>> {
     Ok(None)
 }
 
-/// Returns the side that this process has of the queue in `channel`; otherwise `new`, given the channel that the other
-/// side has, or this one.
-pub(super) fn or_else(
+/// The side that this process has of the queue in `channel`; if it has none, one with these descriptors.
+pub(super) fn side(
     channel: Channel,
     role: Role,
-    new: impl FnOnce(Arc<Channel>) -> Side,
+    descriptors: impl FnOnce() -> Descriptors,
 ) -> io::Result<Arc<Side>> {
     let key = channel.memory.identity()?;
-    let Some(mut known) = known()? else { return Ok(Arc::new(new(Arc::new(channel)))) };
+    let new = |channel| Arc::new(Side::attach(End::shared(channel, role, descriptors())));
+    let Some(mut known) = known()? else { return Ok(new(Arc::new(channel))) };
     let sides = known.1.get(&key).map(|sides| [sides[0].upgrade(), sides[1].upgrade()]).unwrap_or_default();
     if let Some(side) = &sides[role as usize] {
         return Ok(Arc::clone(side));
     }
     let channel = match sides.iter().flatten().next() {
-        Some(other) => Arc::clone(&other.channel),
+        Some(other) => Arc::clone(&other.end.channel),
         None => Arc::new(channel),
     };
-    let side = Arc::new(new(channel));
+    let side = new(channel);
     insert(&mut known.1, key, &side);
     Ok(side)
 }
 
-/// Records a side that was created here and is shared now.
+/// Records a side whose handle is sent, because the handle may come back.
 pub(super) fn record(side: &Arc<Side>) -> io::Result<()> {
-    let key = side.channel.memory.identity()?;
+    let key = side.end.channel.memory.identity()?;
     if let Some(mut known) = known()? {
         insert(&mut known.1, key, side);
     }
@@ -74,5 +75,5 @@ fn insert(sides: &mut BTreeMap<Key, [Weak<Side>; 2]>, key: Key, side: &Arc<Side>
     if sides.len().is_power_of_two() {
         sides.retain(|_, sides| sides.iter().any(|side| side.strong_count() > 0));
     }
-    sides.entry(key).or_default()[side.role as usize] = Arc::downgrade(side);
+    sides.entry(key).or_default()[side.end.role as usize] = Arc::downgrade(side);
 }

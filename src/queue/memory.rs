@@ -19,7 +19,7 @@
 
 use super::error::{AttachError, CreateError};
 use super::layout::{FREED, HEAD, LEASE, Layout, MEMBER, TAIL, header};
-use super::parcels::fresh_nonce;
+use super::nonce::fresh_nonce;
 use crate::shm::region::Region;
 use crate::shm::word::Word64;
 use std::io;
@@ -156,7 +156,9 @@ mod tests {
         // A different size limit that takes as many pages, or a different delivery limit, makes another valid
         // queue, and so does another nonce; neither does harm.
         let harmless = |at: &usize| {
-            *at == header::LIMIT || (header::POLICY + 4..header::POLICY + 8).contains(at) || *at >= header::NONCE
+            *at == header::LIMIT
+                || (header::POLICY + 4..header::POLICY + 8).contains(at)
+                || *at >= header::NONCE
         };
         for at in (0..header::LEN).filter(|at| !harmless(at)) {
             let memory = sealed(len);

@@ -32,7 +32,7 @@
 //! (`side`), and its threads sleep on a condition variable of the process until then (`bell`).
 //!
 //! Read the files in this order: first the memory (`layout`, `memory`, `place`, `leases`, `members`), then the
-//! operations on it (`channel`, `sending`, `receiving`, `leasing`, `line`, `side`), then the two ends.
+//! operations on it (`channel`, `sending`, `receiving`, `leasing`, `line`, `end`, `side`), then the two ends.
 
 /// Errors, one type per operation.
 pub mod error;
@@ -48,16 +48,20 @@ mod place;
 /// What happens to a message whose lease ends without success.
 mod policy;
 
-/// The table of leased messages and dead letters.
-mod leases;
+/// What one side has in one process.
+mod end;
 /// What receivers have in common beside the line.
 mod inbox;
 /// The shared queues that this process has.
 mod known;
+/// The table of leased messages and dead letters.
+mod leases;
 /// One end of the line between the two sides.
 mod line;
 /// The table of receiving handles.
 mod members;
+/// Numbers that are unique.
+mod nonce;
 /// The identity of a process, and whether it is alive.
 mod process_id;
 

@@ -23,10 +23,8 @@ use super::leases;
 use super::memory::Memory;
 use super::place;
 use crate::sys::fd_store::{Front, Groups, TAG};
-use crate::sys::robust::lineage;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Length of the nonce at the beginning of a marked message, in bytes.
 pub(super) const NONCE: usize = 8;
@@ -56,13 +54,6 @@ impl Ticket {
     }
 }
 
-/// A nonce that no other message and no other queue has.
-pub(super) fn fresh_nonce() -> io::Result<u64> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    Ok(lineage()? ^ count.wrapping_mul(0x9E37_79B9_7F4A_7C15))
-}
-
 /// Adds the parcel of message `number`, which begins with its nonce.
 pub(super) fn leave(to: Groups<'_>, number: u64, message: &[u8], handles: &[OwnedFd]) -> io::Result<()> {
     let nonce = nonce_of(message).ok_or(io::ErrorKind::InvalidInput)?;
@@ -84,12 +75,7 @@ pub(super) fn open(from: Groups<'_>, number: u64, message: &[u8]) -> io::Result<
 
 /// Removes what is before the parcel of message `wanted` in the line, or before a later one. Returns whether `wanted` is
 /// the first one now. Calls `wake` before it removes a signal. Requires the send lock.
-pub(super) fn advance(
-    memory: &Memory,
-    line: Groups<'_>,
-    wake: impl Fn(),
-    wanted: u64,
-) -> io::Result<bool> {
+pub(super) fn advance(memory: &Memory, line: Groups<'_>, wake: impl Fn(), wanted: u64) -> io::Result<bool> {
     loop {
         match line.front()? {
             Front::Nothing => return Ok(false),

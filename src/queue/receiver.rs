@@ -54,7 +54,7 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn len(&self) -> usize {
-        self.side.channel.len()
+        self.side.end.channel.len()
     }
 
     /// Whether no message is waiting.
@@ -77,7 +77,7 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_full(&self) -> bool {
-        self.side.channel.memory.is_full()
+        self.side.end.channel.memory.is_full()
     }
 
     /// The number of messages that the queue can hold.
@@ -88,7 +88,7 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn capacity(&self) -> usize {
-        self.side.channel.memory.layout.capacity as usize
+        self.side.end.channel.memory.layout.capacity as usize
     }
 
     /// Closes the queue for all processes: nothing more can be sent, but queued messages can still be received.
@@ -122,7 +122,7 @@ impl<T> Receiver<T> {
     /// # Errors
     /// If the queue's lock is unavailable.
     pub fn take_losses(&self) -> io::Result<Vec<Loss>> {
-        let receiving = Receiving::lock(&self.side, Deadline::NEVER).map_err(lock_to_io)?;
+        let receiving = Receiving::lock(&self.side.end, Deadline::NEVER).map_err(lock_to_io)?;
         let losses = members::take_losses(receiving.memory);
         for loss in &losses {
             event!(WARN, pid = loss.pid.as_raw(), first = loss.first, count = loss.count, "messages lost");
@@ -139,7 +139,7 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dead_letters(&self) -> usize {
-        leases::dead_letters(&self.side.channel.memory)
+        leases::dead_letters(&self.side.end.channel.memory)
     }
 }
 
@@ -385,7 +385,7 @@ fn undecodable(number: u64, bytes: &[u8], source: DecodeError) -> Undecodable {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.side.record_drop();
+        self.side.end.record_drop();
     }
 }
 

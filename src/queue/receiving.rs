@@ -6,6 +6,7 @@
 //! previous holder of the lock died only discards what is uncommitted, and frees the slots that were taken but not
 //! yet freed.
 
+use super::end::End;
 use super::error::{Corrupt, Unreadable};
 use super::layout::{
     FREED, HEAD, JOINERS_ASLEEP, RECV_LOCK, SENDERS_ASLEEP, STRAYS, STREAM_FREED, TAIL, TAIL_SEEN,
@@ -15,7 +16,6 @@ use super::members;
 use super::memory::Memory;
 use super::parcels;
 use super::place::{self, Place, STREAM_ALIGN};
-use super::side::Side;
 use super::wake_event::{self, Event};
 use crate::sync::robust_mutex::{Held, LockError, Locked, lock, try_lock};
 use crate::sys::fd_store::{FdStore, Groups};
@@ -38,7 +38,7 @@ pub(super) enum Parcel {
 
 #[derive(Debug)]
 pub(super) struct Receiving<'a> {
-    side: &'a Side,
+    end: &'a End,
     pub(super) memory: &'a Memory,
     /// The number of the next message.
     pub(super) head: u64,
@@ -52,17 +52,17 @@ pub(super) struct Receiving<'a> {
 impl<'a> Receiving<'a> {
     /// Takes the receive lock, and repairs the state that a killed holder left.
     #[inline(always)]
-    pub(super) fn lock(side: &'a Side, deadline: Deadline) -> Result<Self, LockError> {
-        match try_lock(side.channel.memory.region.words32(RECV_LOCK)) {
-            Some(held) => Ok(Self::new(side, held)),
-            None => Self::lock_contended(side, deadline),
+    pub(super) fn lock(end: &'a End, deadline: Deadline) -> Result<Self, LockError> {
+        match try_lock(end.channel.memory.region.words32(RECV_LOCK)) {
+            Some(held) => Ok(Self::new(end, held)),
+            None => Self::lock_contended(end, deadline),
         }
     }
 
     #[cold]
-    fn lock_contended(side: &'a Side, deadline: Deadline) -> Result<Self, LockError> {
-        let Locked { held, owner_died } = lock(side.channel.memory.region.words32(RECV_LOCK), deadline)?;
-        let mut receiving = Self::new(side, held);
+    fn lock_contended(end: &'a End, deadline: Deadline) -> Result<Self, LockError> {
+        let Locked { held, owner_died } = lock(end.channel.memory.region.words32(RECV_LOCK), deadline)?;
+        let mut receiving = Self::new(end, held);
         if owner_died {
             receiving.recover();
         }
@@ -70,10 +70,10 @@ impl<'a> Receiving<'a> {
     }
 
     #[inline(always)]
-    fn new(side: &'a Side, held: Held<'a>) -> Self {
-        let memory = &side.channel.memory;
+    fn new(end: &'a End, held: Held<'a>) -> Self {
+        let memory = &end.channel.memory;
         let (head, handles, parcel) = (memory.load(HEAD), None, Cell::new(None));
-        Receiving { side, memory, head, handles, parcel, _held: held }
+        Receiving { end, memory, head, handles, parcel, _held: held }
     }
 
     /// Repairs the state that a killed holder left. Each step can be repeated if this process is killed, too.
@@ -117,7 +117,7 @@ impl<'a> Receiving<'a> {
         if !place::read_slot(self.memory, number, buffer)? {
             return Ok(true);
         }
-        let line = self.side.line().ok_or(Corrupt("a message has handles but the queue is not shared"))?;
+        let line = self.end.line().ok_or(Corrupt("a message has handles but the queue is not shared"))?;
         let opened = parcels::open(line.groups(), number, &buffer[begin..])?;
         Ok(self.has_opened(opened, Parcel::Queued(number)))
     }
@@ -145,7 +145,9 @@ impl<'a> Receiving<'a> {
     #[cold]
     pub(super) fn keep_handles(&self, message: &[u8], handles: &[OwnedFd]) -> Result<(), Unreadable> {
         parcels::leave(self.kept()?, self.head, message, handles).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => io::Error::other("the kernel keeps no more handles of leased messages"),
+            io::ErrorKind::WouldBlock => {
+                io::Error::other("the kernel keeps no more handles of leased messages")
+            }
             _ => error,
         })?;
         Ok(())
@@ -153,7 +155,7 @@ impl<'a> Receiving<'a> {
 
     /// Where the handles of leased messages are.
     fn kept(&self) -> io::Result<Groups<'a>> {
-        let kept = self.side.inbox().and_then(|inbox| inbox.kept.as_ref());
+        let kept = self.end.inbox().and_then(|inbox| inbox.kept.as_ref());
         let refused = || io::Error::other("the kernel keeps no handles of leased messages");
         kept.map(FdStore::groups).ok_or_else(refused)
     }
@@ -197,7 +199,7 @@ impl<'a> Receiving<'a> {
     #[inline]
     fn wake_senders(&self) {
         if self.memory.load(SENDERS_ASLEEP) != 0 {
-            self.side.set(Event::Space);
+            self.end.set(Event::Space);
             self.memory.store(SENDERS_ASLEEP, 0);
         }
     }
@@ -210,7 +212,7 @@ impl<'a> Receiving<'a> {
     }
 
     fn wake_joiners(&self) {
-        self.side.set(Event::Settled);
+        self.end.set(Event::Settled);
         self.memory.store(JOINERS_ASLEEP, 0);
     }
 
@@ -227,7 +229,7 @@ impl<'a> Receiving<'a> {
             return false;
         }
         self.memory.store(SENDERS_ASLEEP, 1);
-        self.side.reset();
+        self.end.reset();
         true
     }
 

@@ -4,6 +4,7 @@
 //! sender that is killed before that store has sent nothing; one that is killed after it has sent its message.
 //! Nothing has to be repaired.
 
+use super::end::End;
 use super::error::{Corrupt, Rejection};
 use super::layout::{
     CLOSED, FREED, FREED_SEEN, HEAD, RECEIVERS_ASLEEP, SEND_LOCK, SLOT, STRAYS, STREAM_FREED,
@@ -13,7 +14,6 @@ use super::leases;
 use super::memory::Memory;
 use super::parcels;
 use super::place::{self, HANDLES, INLINE_LEN, Place, STREAM_ALIGN};
-use super::side::Side;
 use super::wake_event::Event;
 use crate::sync::robust_mutex::{Held, LockError, Locked, lock, try_lock};
 use crate::sys::fd_store::{FdStore, Groups};
@@ -34,7 +34,7 @@ const SLOTS_STEP: u64 = 4096;
 
 #[derive(Debug)]
 pub(super) struct Sending<'a> {
-    side: &'a Side,
+    end: &'a End,
     memory: &'a Memory,
     tail: u64,
     placed: u64,
@@ -44,15 +44,15 @@ pub(super) struct Sending<'a> {
 impl<'a> Sending<'a> {
     /// Takes the send lock if it is free and its previous holder released it.
     #[inline(always)]
-    pub(super) fn try_lock(side: &'a Side) -> Option<Self> {
-        try_lock(side.channel.memory.region.words32(SEND_LOCK)).map(|held| Self::new(side, held))
+    pub(super) fn try_lock(end: &'a End) -> Option<Self> {
+        try_lock(end.channel.memory.region.words32(SEND_LOCK)).map(|held| Self::new(end, held))
     }
 
     /// Takes the send lock, cleans up if its previous holder died with it, and returns whether it did.
     #[cold]
-    pub(super) fn lock(side: &'a Side, deadline: Deadline) -> Result<(Self, bool), LockError> {
-        let Locked { held, owner_died } = lock(side.channel.memory.region.words32(SEND_LOCK), deadline)?;
-        let sending = Self::new(side, held);
+    pub(super) fn lock(end: &'a End, deadline: Deadline) -> Result<(Self, bool), LockError> {
+        let Locked { held, owner_died } = lock(end.channel.memory.region.words32(SEND_LOCK), deadline)?;
+        let sending = Self::new(end, held);
         if owner_died {
             sending.release_unpublished();
             sending.memory.store(STRAYS, 1);
@@ -61,9 +61,9 @@ impl<'a> Sending<'a> {
     }
 
     #[inline(always)]
-    fn new(side: &'a Side, held: Held<'a>) -> Self {
-        let memory = &side.channel.memory;
-        Sending { side, memory, tail: memory.load(TAIL), placed: 0, _held: held }
+    fn new(end: &'a End, held: Held<'a>) -> Self {
+        let memory = &end.channel.memory;
+        Sending { end, memory, tail: memory.load(TAIL), placed: 0, _held: held }
     }
 
     /// Releases the memory of large messages that were written but never published: that of all free slots,
@@ -119,7 +119,7 @@ impl<'a> Sending<'a> {
     #[cold]
     pub(super) fn place_with(&mut self, bytes: &[u8], handles: &[OwnedFd]) -> Result<bool, Rejection> {
         use io::ErrorKind::{BrokenPipe, ConnectionReset, WouldBlock};
-        let Some(line) = self.side.line() else { return Ok(false) };
+        let Some(line) = self.end.line() else { return Ok(false) };
         match parcels::leave(line.groups(), self.tail + self.placed, bytes, handles) {
             Ok(()) => self.place_marked(bytes, HANDLES).map(|()| true),
             // The caller finds out whether the receivers are gone.
@@ -220,7 +220,7 @@ impl<'a> Sending<'a> {
     #[inline]
     pub(super) fn wake_receivers(&self) {
         if self.memory.load(RECEIVERS_ASLEEP) != 0 {
-            self.side.set(Event::Items);
+            self.end.set(Event::Items);
             self.memory.store(RECEIVERS_ASLEEP, 0);
         }
     }
@@ -235,7 +235,7 @@ impl<'a> Sending<'a> {
             return false;
         }
         self.memory.store(RECEIVERS_ASLEEP, 1);
-        self.side.reset();
+        self.end.reset();
         true
     }
 
@@ -243,9 +243,9 @@ impl<'a> Sending<'a> {
     /// Returns whether it is.
     #[cold]
     pub(super) fn advance_to_parcel(&self, wanted: u64) -> io::Result<bool> {
-        let Some(line) = self.side.line() else { return Ok(false) };
+        let Some(line) = self.end.line() else { return Ok(false) };
         // The signal that is removed may not have woken the receivers yet.
-        parcels::advance(self.memory, line.groups(), || self.side.set(Event::Items), wanted)
+        parcels::advance(self.memory, line.groups(), || self.end.set(Event::Items), wanted)
     }
 
     /// Moves the parcel of the leased message `wanted` to the front, if it is there. Returns whether it is.
@@ -266,7 +266,7 @@ impl<'a> Sending<'a> {
     }
 
     fn kept(&self) -> Option<Groups<'a>> {
-        self.side.inbox()?.kept.as_ref().map(FdStore::groups)
+        self.end.inbox()?.kept.as_ref().map(FdStore::groups)
     }
 
     /// Whether a receiver would find a message. No message is being sent now, because the lock is held.

@@ -1,58 +1,40 @@
 //! One side of a queue in one process, and how it detects that the other side is gone.
 
 use super::channel::Channel;
+use super::end::{Descriptors, End, Role};
 use super::error::lock_to_io;
 use super::inbox::Inbox;
-use super::known;
 use super::layout::{CLOSED, EPOCH};
 use super::line::Line;
 use super::sending::Sending;
-use super::wait::WaitLimit;
-use super::wake_event::{self, Event};
 use crate::sync::robust_mutex::LockError;
 use crate::sys::poll::Deadline;
 use crate::sys::robust::lineage;
 use crate::wire::unshared::{Entry, Share};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 /// How long the first handle that is sent waits for the lock of its queue, which only threads of this process can hold.
 const SHARE_LOCK_WAIT: Duration = Duration::from_secs(10);
-
-/// Which side of a queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Senders,
-    Receivers,
-}
+/// How long a receiver waits for the lock to close handles.
+const DISCARD_LOCK_WAIT: Duration = Duration::from_millis(20);
 
 /// One side of a queue in one process, shared by all handles of that side here.
 ///
 /// Until a handle leaves its process ([`Side::share`]) there is no line: each side knows whether the other one exists.
 #[derive(Debug)]
 pub(super) struct Side {
-    pub(super) channel: Arc<Channel>,
-    pub(super) role: Role,
-    end: OnceLock<End>,
+    pub(super) end: End,
     /// The other side, while both are in this process and nothing is shared.
     unshared: OnceLock<Unshared>,
-}
-
-/// The descriptors of a side that is shared.
-#[derive(Debug)]
-struct End {
-    line: Line,
-    /// Of receivers only.
-    inbox: Option<Inbox>,
 }
 
 /// What a side knows while there is no line.
 #[derive(Debug)]
 struct Unshared {
-    own: Weak<Side>,
     other: Weak<Side>,
     /// The process that created the queue: a forked copy for which it was not shared has no part in it.
     lineage: u64,
@@ -62,15 +44,12 @@ impl Side {
     /// The senders' and the receivers' side of a new queue.
     pub(super) fn pair(channel: Channel) -> io::Result<(Arc<Self>, Arc<Self>)> {
         let channel = Arc::new(channel);
-        let new = |role| {
-            let (channel, end, unshared) = (Arc::clone(&channel), OnceLock::new(), OnceLock::new());
-            Arc::new(Side { channel, role, end, unshared })
-        };
+        let new =
+            |role| Arc::new(Side { end: End::new(Arc::clone(&channel), role), unshared: OnceLock::new() });
         let (senders, receivers) = (new(Role::Senders), new(Role::Receivers));
         let lineage = lineage()?;
-        let unshared = |own, other| Unshared { own: Arc::downgrade(own), other: Arc::downgrade(other), lineage };
-        let _ = senders.unshared.set(unshared(&senders, &receivers));
-        let _ = receivers.unshared.set(unshared(&receivers, &senders));
+        let _ = senders.unshared.set(Unshared { other: Arc::downgrade(&receivers), lineage });
+        let _ = receivers.unshared.set(Unshared { other: Arc::downgrade(&senders), lineage });
         let entry = |side: &Arc<Side>| Entry::new(Arc::downgrade(side) as Weak<dyn Share>);
         match (entry(&senders), entry(&receivers)) {
             (Ok(one), Ok(other)) => *channel.entries() = Some([one, other]),
@@ -79,28 +58,9 @@ impl Side {
         Ok((senders, receivers))
     }
 
-    /// The side of senders whose descriptors came from another process.
-    pub(super) fn attach_senders(channel: Channel, line: OwnedFd) -> io::Result<Arc<Self>> {
-        known::or_else(channel, Role::Senders, |channel| {
-            Self::with_end(channel, Role::Senders, End { line: line.into(), inbox: None })
-        })
-    }
-
-    /// The side of receivers whose descriptors came from another process.
-    pub(super) fn attach_receivers(
-        channel: Channel,
-        line: OwnedFd,
-        returned: OwnedFd,
-        kept: Option<OwnedFd>,
-    ) -> io::Result<Arc<Self>> {
-        known::or_else(channel, Role::Receivers, |channel| {
-            let inbox = Some(Inbox::attach(returned, kept));
-            Self::with_end(channel, Role::Receivers, End { line: line.into(), inbox })
-        })
-    }
-
-    fn with_end(channel: Arc<Channel>, role: Role, end: End) -> Self {
-        Side { channel, role, end: end.into(), unshared: OnceLock::new() }
+    /// A side whose descriptors came from another process.
+    pub(super) fn attach(end: End) -> Self {
+        Side { end, unshared: OnceLock::new() }
     }
 
     /// Opens the descriptors that other processes need; does nothing if they are open.
@@ -108,7 +68,7 @@ impl Side {
     /// Threads that sleep are woken, and from then on sleep on the descriptors. The queue is not closed meanwhile,
     /// because the send lock is held.
     pub(super) fn share(&self) -> io::Result<()> {
-        let channel = &self.channel;
+        let channel = &self.end.channel;
         if channel.is_shared() {
             return Ok(());
         }
@@ -116,9 +76,9 @@ impl Side {
         let unshared =
             unshared.ok_or_else(|| io::Error::other("the queue belongs to the parent of this process"))?;
         let (senders, receivers) = Line::pair()?;
-        let (senders, receivers) =
-            (End { line: senders, inbox: None }, End { line: receivers, inbox: Some(Inbox::new()?) });
-        let (own, theirs) = match self.role {
+        let senders = Descriptors { line: senders, inbox: None };
+        let receivers = Descriptors { line: receivers, inbox: Some(Inbox::new()?) };
+        let (own, theirs) = match self.end.role {
             Role::Senders => (senders, receivers),
             Role::Receivers => (receivers, senders),
         };
@@ -134,71 +94,24 @@ impl Side {
         let other = unshared.other.upgrade();
         channel.bell.ring_after(|| {
             if let Some(other) = &other {
-                let _ = other.end.set(theirs);
+                other.end.connect(theirs);
             }
-            let _ = self.end.set(own);
+            self.end.connect(own);
             // Last: a thread that finds that it is shared finds the line.
             channel.shared.set(()).is_ok()
         });
         drop(sending);
-        for side in [unshared.own.upgrade(), other].into_iter().flatten() {
-            // Without it, a handle that comes back has descriptors of its own.
-            let _ = known::record(&side);
-        }
-        drop(channel.entries().take());
+        drop((other, channel.entries().take()));
         Ok(())
-    }
-
-    /// Wakes all that sleep until `event`, and keeps other processes from going to sleep. Requires the lock of the event.
-    pub(super) fn set(&self, event: Event) {
-        let channel = &*self.channel;
-        if !channel.is_shared() {
-            channel.bell.ring_after(|| !channel.is_shared());
-        }
-        let Some(End { line, inbox }) = self.end.get() else { return };
-        match (event, inbox) {
-            (Event::Items, Some(inbox)) => inbox.returned.ring(),
-            (Event::Items, None) | (Event::Space, _) => line.groups().signal(),
-            (Event::Settled, _) => wake_event::set_settled(&channel.memory),
-        }
-    }
-
-    /// Lets the processes of this side go to sleep. Requires the lock of the event. A bell is not reset: see there.
-    ///
-    /// No message is queued when receivers go to sleep, and no process sends, so handles in the line are strays.
-    pub(super) fn reset(&self) {
-        let Some(End { line, inbox }) = self.end.get() else { return };
-        line.groups().clear();
-        if let Some(inbox) = inbox {
-            inbox.returned.silence();
-        }
-    }
-
-    /// Records that a handle of this side was dropped.
-    pub(super) fn record_drop(&self) {
-        let Some(End { line, inbox }) = self.end.get() else { return };
-        line.record_drop();
-        if let Some(inbox) = inbox {
-            inbox.record_drop();
-        }
-    }
-
-    /// This side's end of the line, once the queue is shared.
-    pub(super) fn line(&self) -> Option<&Line> {
-        self.end.get().map(|end| &end.line)
-    }
-
-    /// What receivers have beside the line, once the queue is shared.
-    pub(super) fn inbox(&self) -> Option<&Inbox> {
-        self.end.get()?.inbox.as_ref()
     }
 
     /// Whether no live process has a handle of the other side, or the queue was closed.
     pub(super) fn is_hung_up(&self) -> bool {
-        match self.line() {
+        match self.end.line() {
             Some(line) => line.is_hung_up(),
             None => {
-                self.channel.memory.load(CLOSED) != 0 || self.unshared.get().is_none_or(Unshared::is_alone)
+                self.end.channel.memory.load(CLOSED) != 0
+                    || self.unshared.get().is_none_or(Unshared::is_alone)
             }
         }
     }
@@ -207,10 +120,10 @@ impl Side {
     /// records it.
     #[inline(always)]
     pub(super) fn sending(&self, deadline: Deadline) -> Result<Sending<'_>, LockError> {
-        if let Some(sending) = Sending::try_lock(self) {
+        if let Some(sending) = Sending::try_lock(&self.end) {
             return Ok(sending);
         }
-        let (sending, owner_died) = Sending::lock(self, deadline)?;
+        let (sending, owner_died) = Sending::lock(&self.end, deadline)?;
         if owner_died && self.is_hung_up() {
             sending.record_closed();
         }
@@ -221,7 +134,7 @@ impl Side {
     /// unavailable, a receiver does so later.
     #[cold]
     pub(super) fn discard_parcels(&self, number: u64) {
-        if let Ok(sending) = self.sending(WaitLimit::Try.for_lock()) {
+        if let Ok(sending) = self.sending(Deadline::after(DISCARD_LOCK_WAIT)) {
             sending.discard_parcels(number);
         }
     }
@@ -231,20 +144,20 @@ impl Side {
     pub(super) fn close(&self) -> Result<(), LockError> {
         {
             let sending = self.sending(Deadline::NEVER)?;
-            if let Some(line) = self.line() {
+            if let Some(line) = self.end.line() {
                 line.close();
             }
             sending.record_closed();
         }
         self.advance_epoch();
-        self.channel.bell.ring();
+        self.end.channel.bell.ring();
         Ok(())
     }
 
     /// Makes every sender ask again. Called after the line was closed or shut down. Release pairs with
     /// the acquire load in `Sender::has_receivers`, so a sender that sees the new epoch gets the new answer.
     fn advance_epoch(&self) {
-        self.channel.memory.word(EPOCH).fetch_add(1, Ordering::Release);
+        self.end.channel.memory.word(EPOCH).fetch_add(1, Ordering::Release);
     }
 }
 
@@ -265,14 +178,14 @@ impl Unshared {
 impl Share for Side {
     fn share(&self) -> io::Result<RawFd> {
         Side::share(self)?;
-        Ok(self.line().map_or(0, |line| line.as_fd().as_raw_fd()))
+        Ok(self.end.line().map_or(0, |line| line.as_fd().as_raw_fd()))
     }
 }
 
 impl Drop for Side {
     fn drop(&mut self) {
-        drop(self.end.take());
+        self.end.disconnect();
         self.advance_epoch();
-        self.channel.bell.ring();
+        self.end.channel.bell.ring();
     }
 }

@@ -50,7 +50,7 @@ impl<T> Receiver<T> {
         let mut missing = None;
         loop {
             let (found, parcel) = {
-                let mut receiving = Receiving::lock(&self.side, deadline)?;
+                let mut receiving = Receiving::lock(&self.side.end, deadline)?;
                 (attempt(&mut receiving)?, receiving.parcel.take())
             };
             match parcel {
@@ -92,7 +92,7 @@ impl<T> Receiver<T> {
     /// Waits until there may be a message, after an attempt found none.
     #[cold]
     fn wait_for_items(&self, wait: WaitLimit) -> Result<(), RecvFault> {
-        let channel = &*self.side.channel;
+        let channel = &*self.side.end.channel;
         let memory = &channel.memory;
         let tail = memory.load(TAIL);
         if let WaitLimit::Until(_) = wait
@@ -103,7 +103,7 @@ impl<T> Receiver<T> {
         if memory.load(STRAYS) != 0 {
             self.side.discard_parcels(u64::MAX);
         }
-        if !leases::is_empty(memory) && Receiving::lock(&self.side, wait.for_lock())?.sweep() {
+        if !leases::is_empty(memory) && Receiving::lock(&self.side.end, wait.for_lock())?.sweep() {
             return Ok(());
         }
         let rung = channel.bell.count();
@@ -140,7 +140,7 @@ impl<T> Receiver<T> {
     /// Whether a leased message was returned, or may be returned by another process. Leases that this process
     /// holds do not count, because it would wait for itself.
     pub(super) fn may_arrive(&self) -> bool {
-        let memory = &self.side.channel.memory;
+        let memory = &self.side.end.channel.memory;
         let own = Pid::this();
         leases::any_may_return(memory, |member| {
             // The leases of a member that is gone by now have just been returned.

@@ -5,13 +5,13 @@
 use super::fault::RecvFault;
 use super::last_sleep;
 use super::leases;
+use super::line::Line;
 use super::members;
 use super::receiver::Receiver;
 use super::receiving::Receiving;
 use super::sender::Sender;
 use super::side::Side;
 use super::wait::{POLL_INTERVAL, WaitLimit, watch_holders};
-use super::line::Line;
 use crate::sync::robust_mutex::LockError;
 use crate::wait::{WaitAnyError, Waitable, Wakers};
 use std::os::fd::AsFd;
@@ -30,7 +30,7 @@ fn lock_failed(error: LockError, wakers: &mut Wakers<'_>) -> Result<bool, WaitAn
 /// The line of a side, opened now if it is not; if that fails, the source is asked again later.
 fn line_of<'a>(side: &'a Side, wakers: &mut Wakers<'_>) -> Option<&'a Line> {
     let _ = side.share();
-    let line = side.line();
+    let line = side.end.line();
     if line.is_none() {
         wakers.look_again();
     }
@@ -39,11 +39,11 @@ fn line_of<'a>(side: &'a Side, wakers: &mut Wakers<'_>) -> Option<&'a Line> {
 
 impl<T> Waitable for Receiver<T> {
     fn enroll<'a>(&'a self, wakers: &mut Wakers<'a>) -> Result<bool, WaitAnyError> {
-        let channel = &*self.side.channel;
+        let channel = &*self.side.end.channel;
         let memory = &channel.memory;
         let member = self.member.known()?;
         if member.is_some() || !leases::is_empty(memory) {
-            match Receiving::lock(&self.side, WaitLimit::Try.for_lock()) {
+            match Receiving::lock(&self.side.end, WaitLimit::Try.for_lock()) {
                 Ok(receiving) => {
                     // The handle receives again, so its program has handled what it took last.
                     member.into_iter().for_each(|index| members::clear_taken(memory, index));
@@ -89,7 +89,7 @@ impl<T> Waitable for Receiver<T> {
                 }
             }
         }
-        if let Some(inbox) = self.side.inbox() {
+        if let Some(inbox) = self.side.end.inbox() {
             wakers.wake(inbox.returned.as_fd());
         }
         if !hung_up {
@@ -101,12 +101,12 @@ impl<T> Waitable for Receiver<T> {
 
 impl<T> Waitable for Sender<T> {
     fn enroll<'a>(&'a self, wakers: &mut Wakers<'a>) -> Result<bool, WaitAnyError> {
-        let channel = &*self.side.channel;
+        let channel = &*self.side.end.channel;
         if !channel.memory.is_full() || self.side.is_hung_up() {
             return Ok(true);
         }
         let Some(line) = line_of(&self.side, wakers) else { return Ok(false) };
-        match Receiving::lock(&self.side, WaitLimit::Try.for_lock()) {
+        match Receiving::lock(&self.side.end, WaitLimit::Try.for_lock()) {
             Ok(receiving) if !receiving.prepare_sleep_until_room() => return Ok(true),
             Ok(_) => {}
             Err(error) => return lock_failed(error, wakers),

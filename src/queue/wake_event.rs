@@ -25,15 +25,9 @@
 //! | there is room again | a receiver | a signal in the senders' end of the line |
 //! | all is done | a receiver | a count in the memory, which is waited for as a futex |
 
-use super::error::JoinQueueError;
 use super::layout::SETTLED;
 use super::memory::Memory;
-use super::side::Side;
-use super::wait::WakeReason;
 use crate::shm::word::Word32;
-use crate::sys::poll::Deadline;
-use crate::wait::{WaitAnyError, Waitable, Wakers, wait_until};
-use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
 /// What a process that sleeps waits for.
@@ -48,7 +42,7 @@ pub(super) enum Event {
 }
 
 /// How often all was done: the event of those that wait for it.
-fn settled(memory: &Memory) -> &Word32 {
+pub(super) fn settled(memory: &Memory) -> &Word32 {
     memory.region.word32(SETTLED)
 }
 
@@ -58,40 +52,7 @@ pub(super) fn set_settled(memory: &Memory) {
     settled(memory).wake_all();
 }
 
-/// The value that [`sleep_until_settled`] waits to change. Requires the lock of the event.
+/// The value that a process waits to change. Requires the lock of the event.
 pub(super) fn times_settled(memory: &Memory) -> u32 {
     settled(memory).load(Ordering::Acquire)
-}
-
-/// A sleep until the event is set or the receivers are gone.
-struct Settling<'a> {
-    side: &'a Side,
-    seen: u32,
-}
-
-impl Waitable for Settling<'_> {
-    fn enroll<'a>(&'a self, wakers: &mut Wakers<'a>) -> Result<bool, WaitAnyError> {
-        let memory = &self.side.channel.memory;
-        let Some(line) = self.side.line() else { return Ok(true) };
-        if times_settled(memory) != self.seen || line.is_hung_up() {
-            return Ok(true);
-        }
-        wakers.wake_on_hang_up(line.as_fd());
-        wakers.wake_by_all(settled(memory), self.seen);
-        Ok(false)
-    }
-}
-
-/// Sleeps until all may be done, in a queue that is shared.
-pub(super) fn sleep_until_settled(
-    side: &Side,
-    seen: u32,
-    deadline: Deadline,
-) -> Result<WakeReason, JoinQueueError> {
-    match wait_until(&[Settling { side, seen }], deadline) {
-        Ok(ready) if ready.is_empty() => Ok(WakeReason::TimedOut),
-        Ok(_) => Ok(WakeReason::Recheck),
-        Err(WaitAnyError::Os(error)) => Err(error.into()),
-        Err(other) => Err(std::io::Error::other(other).into()),
-    }
 }

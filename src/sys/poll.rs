@@ -102,9 +102,8 @@ pub fn ready_numbers(fds: &[(RawFd, Interest)], deadline: Deadline) -> io::Resul
 }
 
 fn poll_all(fds: impl Iterator<Item = (RawFd, Interest)>, deadline: Deadline) -> io::Result<Vec<bool>> {
-    let mut set: Vec<libc::pollfd> = fds
-        .map(|(fd, interest)| libc::pollfd { fd, events: interest.events(), revents: 0 })
-        .collect();
+    let mut set: Vec<libc::pollfd> =
+        fds.map(|(fd, interest)| libc::pollfd { fd, events: interest.events(), revents: 0 }).collect();
     loop {
         let timeout = deadline.left().map(|left| *TimeSpec::from_duration(left).as_ref());
         let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);

@@ -181,7 +181,8 @@ fn count_of_ends(ends: (Option<Sender<u8>>, Option<Receiver<u8>>)) -> usize {
 
 fn few_descriptors_are_open_in_each_process() {
     let supervisor = Supervisor::new().unwrap();
-    for method in StartMethod::ALL {
+    // A child by `Fork` has the handles of its parent, too, which it never drops.
+    for method in [StartMethod::Spawn, StartMethod::ForkServer] {
         let (sender, receiver) = bounded::<u8>(1).unwrap();
         let count = |has_sender, has_receiver| {
             let ends = (
