@@ -33,6 +33,7 @@ mod supervisor;
 mod sync;
 mod tidy;
 mod traced;
+mod traced_checkpoints;
 mod traced_classes;
 mod traced_jobs;
 mod traced_kills;
@@ -90,6 +91,7 @@ fn main() {
         pipelines::tests(),
         explore::tests(),
         traced::tests(),
+        traced_checkpoints::tests(),
         traced_classes::tests(),
         traced_verbs::tests(),
         traced_programs::tests(),

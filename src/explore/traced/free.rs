@@ -107,7 +107,7 @@ pub(super) fn trials(
     let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
     let mut runs = 0;
     while runs < trials.runs {
-        scratch::write_tree(root, template)?;
+        scratch::write_tree(root, template, None)?;
         let ran = Run {
             argv: &argv,
             root,

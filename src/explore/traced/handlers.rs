@@ -30,7 +30,7 @@ const RED_ZONE: u64 = 128;
 const MOST_INSTRUCTIONS: u64 = 50_000;
 
 /// A running handler.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Running {
     /// The end of the interrupted code's stack. Everything below belongs to the handler.
     floor: u64,
@@ -157,7 +157,9 @@ impl Machine {
                 self.world.note(AMID);
             }
         }
-        stops::resume(tid, signal).map_err(failed("resume"))
+        // A template stops at every call.
+        let go = if self.prelude.is_some() { stops::resume_to_exit } else { stops::resume };
+        go(tid, signal).map_err(failed("resume"))
     }
 
     fn handler_begins(&mut self, index: usize, signal: i32) -> Done {

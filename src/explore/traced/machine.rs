@@ -6,33 +6,32 @@
 //! own next visible call, one after another, in the order of their creation.
 
 mod advance;
+mod begin;
 mod grant;
 mod tasks;
 
 use crate::sys::pid::Pid;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::calls;
+use super::checkpoint::{Checkpoints, Prelude};
 use super::limits::Command;
 use super::objects::Objects;
 use super::outcome::Outcome;
 use super::program::Image;
 use super::progress::Patience;
-use super::scratch::{self, ScratchError, Tree};
+use super::scratch::{ScratchError, Tree};
 use super::stamps::Ranks;
-use super::waiting::Came;
-use super::world::{State, World};
+use super::world::World;
 use crate::explore::step::Step;
 use crate::process::CommandError;
-use crate::sys::ptrace::namespace::{self, Numbers, SHARED_MEMORY};
-use crate::sys::ptrace::start::{Program, StartTracedError};
-use crate::sys::ptrace::stops::{self, Stop, Watchdog};
+use crate::sys::ptrace::namespace::Numbers;
+use crate::sys::ptrace::start::StartTracedError;
+use crate::sys::ptrace::stops::{Stop, Watchdog};
 
 /// An execution failed.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +57,7 @@ const PERIOD: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Machine {
     command: Command,
-    template: Tree,
+    pub(super) template: Tree,
     /// The modification times of its files.
     ranks: Ranks,
     image: Image,
@@ -82,6 +81,10 @@ pub struct Machine {
     pub(super) lines: Option<Vec<Option<String>>>,
     #[cfg(feature = "cli")]
     information: super::lines::Lines,
+    /// Where executions begin.
+    pub(super) checkpoints: Checkpoints,
+    /// The template that is on its way to a checkpoint.
+    pub(super) prelude: Option<Prelude>,
     /// The distinct outcomes so far.
     pub(super) outcomes: BTreeSet<Arc<Outcome>>,
     _watchdog: Watchdog,
@@ -130,7 +133,7 @@ impl Machine {
             steps: 0,
             written: 0,
             cut: None,
-            learned: command.facts.clone(),
+            learned: Checkpoints::facts(command),
             has_learned: false,
             candidates: BTreeSet::new(),
             killed: BTreeSet::new(),
@@ -142,6 +145,8 @@ impl Machine {
             written_maps: Vec::new(),
             given_times: HashMap::new(),
             numbers,
+            kept: None,
+            forbids_copies: false,
             cpus: crate::sys::task::allowed_cpus().map_err(failed("sched_getaffinity"))?,
         };
         Ok(Self {
@@ -162,6 +167,8 @@ impl Machine {
             lines: None,
             #[cfg(feature = "cli")]
             information: super::lines::Lines::default(),
+            checkpoints: Checkpoints::new(command),
+            prelude: None,
             outcomes: BTreeSet::new(),
             _watchdog: Watchdog::start(PERIOD).map_err(failed("setitimer"))?,
         })
@@ -183,68 +190,6 @@ impl Machine {
         &self.world.root
     }
 
-    /// Ends the previous execution and begins another: runs every task to its first visible call.
-    pub(super) fn begin(&mut self) -> Done {
-        self.end_all()?;
-        scratch::write_tree(&self.world.root, &self.template)?;
-        self.ranks.apply(&self.world.root);
-        if self.world.numbers.is_some() {
-            scratch::clear_beside(&self.world.root, SHARED_MEMORY.as_ref());
-        }
-        self.world.objects = Objects::default();
-        self.world.output.clear();
-        self.world.times.clear();
-        self.world.made.clear();
-        self.world.killed.clear();
-        self.world.mapped_files.clear();
-        self.world.written_maps.clear();
-        self.world.given_times.clear();
-        self.world.uncontrolled.clear();
-        (self.world.steps, self.world.written, self.world.cut) = (0, 0, None);
-        self.world.told.clear();
-        self.arrivals.clear();
-        self.created.clear();
-        let needs = |fact: &str| self.world.learned.contains(fact);
-        let (network, ipc) = (needs(calls::NETWORK), needs(calls::IPC));
-        if (network || ipc) && namespace::renew(network, ipc).is_err() {
-            self.world.note("the network or the System V IPC of this machine, which other programs use");
-        }
-        let filter = calls::filter(&self.world.learned);
-        let directory = CString::new(self.world.root.as_os_str().as_encoded_bytes()).unwrap_or_default();
-        let program = Program {
-            path: &self.image.path,
-            arguments: &self.image.arguments,
-            environment: &self.image.environment,
-            directory: &directory,
-            stdio: [self.null.as_fd(), self.streams[0].as_fd(), self.streams[1].as_fd()],
-            filter: &filter,
-            file_size: self.world.limits.file,
-            memory: self.world.limits.memory,
-        };
-        self.world.number_next("root");
-        let name = self.command.argv.first().map_or("", String::as_str);
-        let started = crate::process::start_traced(&program)
-            .map_err(|error| TracedError::of(&self.world.root, name, error))?;
-        self.adopt(started.pid, "root".to_owned(), None, None);
-        loop {
-            match self.next_of(0)? {
-                Came::Stop(Stop::Exec(_)) => break,
-                // There is no time left.
-                Came::Spins => return Ok(()),
-                Came::Stop(Stop::Ended(_)) => {
-                    self.world.tasks[0].state = State::Gone;
-                    let name = self.command.argv.first().map_or("", String::as_str);
-                    return Err(TracedError::of(&self.world.root, name, started.failure()));
-                }
-                _ => stops::resume(self.world.tid(0), 0).map_err(failed("resume"))?,
-            }
-        }
-        drop(started);
-        self.became(0);
-        self.advance(0)?;
-        self.settle()
-    }
-
     /// Records the source line at which a task waits, if lines are wanted.
     fn record_line(&mut self, index: usize) {
         let Some(lines) = &mut self.lines else { return };
@@ -256,35 +201,11 @@ impl Machine {
             lines.push(None);
         }
     }
-
-    /// Kills and reaps every task.
-    pub(super) fn end_all(&mut self) -> Done {
-        let alive: Vec<Pid> =
-            self.world.tasks.iter().filter(|task| task.state != State::Gone).map(|task| task.tid).collect();
-        for tid in &alive {
-            crate::sys::ptrace::stops::kill(*tid);
-        }
-        loop {
-            match stops::next(true) {
-                Ok(Some((tid, Stop::Ended(_)))) => drop(self.world.by_tid.remove(&tid)),
-                Ok(Some((tid, _))) => {
-                    // A task that was created at the last moment.
-                    stops::kill(tid);
-                    let _ = stops::resume(tid, 0);
-                }
-                Ok(None) => {}
-                Err(_) => break,
-            }
-        }
-        self.world.tasks.clear();
-        self.world.by_tid.clear();
-        self.strangers.clear();
-        Ok(())
-    }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
+        self.checkpoints.discard();
         let _ = self.end_all();
     }
 }

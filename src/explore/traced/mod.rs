@@ -3,6 +3,7 @@
 mod arrivals;
 mod assert;
 mod calls;
+mod checkpoint;
 mod engine;
 mod findings;
 mod follow;

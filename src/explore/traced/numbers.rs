@@ -4,6 +4,8 @@ use super::world::World;
 
 /// The PID of the first process.
 const FIRST: i32 = 100;
+/// The PID of the process that executions begin as copies of.
+pub(super) const TEMPLATE: i32 = 50;
 /// The number of children of a process whose descendants have PIDs by place.
 const CHILDREN: u64 = 16;
 /// The end of the PIDs by place, and the beginning of those by hash.

@@ -12,7 +12,7 @@ use super::world::World;
 use crate::sys::ptrace::namespace::SHARED_MEMORY;
 
 /// The names assigned in this execution.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Objects {
     names: HashMap<(u64, u64), String>,
     given: HashMap<String, u32>,
@@ -29,6 +29,11 @@ impl Objects {
         let name = if *count == 1 { name.to_owned() } else { format!("{name} #{count}") };
         self.names.insert(inode, name.clone());
         name
+    }
+
+    /// Whether it has no names but this.
+    pub(super) fn are_only(&self, name: &str) -> bool {
+        self.names.values().all(|known| known == name)
     }
 
     /// The name of the inode, if it has one.

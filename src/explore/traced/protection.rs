@@ -15,7 +15,7 @@ use crate::sys::ptrace::stops::{self, Stop};
 
 impl Machine {
     /// Makes a stopped task execute a system call before it continues.
-    pub(super) fn inject(&mut self, index: usize, number: i64, args: [u64; 3]) -> Done<i64> {
+    pub(super) fn inject(&mut self, index: usize, number: i64, args: &[u64]) -> Done<i64> {
         let tid = self.world.tid(index);
         let saved = Registers::of(tid).map_err(failed("registers"))?;
         let mut registers = saved;
@@ -48,7 +48,7 @@ impl Machine {
     /// Protects a range of shared memory, or makes it accessible.
     fn protect(&mut self, index: usize, start: u64, length: u64, on: bool) -> Done {
         let protection = if on { libc::PROT_NONE } else { libc::PROT_READ | libc::PROT_WRITE };
-        let result = self.inject(index, libc::SYS_mprotect, [start, length, protection as u64])?;
+        let result = self.inject(index, libc::SYS_mprotect, &[start, length, protection as u64])?;
         if result < 0 && on {
             self.world.note("memory that processes share, which could not be protected");
         }

@@ -151,13 +151,14 @@ fn read_entry(path: &Path, most: u64) -> io::Result<Entry> {
     Ok(Entry { mode: meta.mode() & 0o7777, kind })
 }
 
-/// Replaces the content of `root` by `tree`.
+/// Replaces the content of `root` by `tree`. The file `kept`, which is as in `tree`, remains the same file.
 ///
 /// # Errors
 /// `ENOSPC` and the like.
-pub(super) fn write_tree(root: &Path, tree: &Tree) -> Result<(), ScratchError> {
+pub(super) fn write_tree(root: &Path, tree: &Tree, kept: Option<&Path>) -> Result<(), ScratchError> {
     let failed = |source| ScratchError::Write { path: root.to_owned(), source };
-    clear(root).map_err(failed)?;
+    let aside = kept.map(|kept| set_aside(root, kept, tree)).transpose().map_err(failed)?;
+    clear_but(root, aside.as_deref()).map_err(failed)?;
     let mut folders = Vec::new();
     for (name, entry) in tree {
         let path = root.join(name);
@@ -168,6 +169,10 @@ pub(super) fn write_tree(root: &Path, tree: &Tree) -> Result<(), ScratchError> {
                 folders.push((path.clone(), entry.mode));
             }
             Kind::Link(to) => symlink(to, &path).map_err(failed)?,
+            Kind::File(_) if kept == Some(name) => {
+                let aside = aside.as_deref().unwrap_or(root);
+                fs::rename(aside, &path).map_err(failed)?;
+            }
             Kind::File(content) => {
                 let mut file = OpenOptions::new()
                     .write(true)
@@ -199,11 +204,28 @@ pub(super) fn write_tree(root: &Path, tree: &Tree) -> Result<(), ScratchError> {
 /// # Errors
 /// When the folder itself cannot be read or changed.
 pub(super) fn clear(root: &Path) -> io::Result<()> {
+    clear_but(root, None)
+}
+
+/// Moves the file to a name in `root` itself that is not used otherwise.
+fn set_aside(root: &Path, file: &Path, tree: &Tree) -> io::Result<PathBuf> {
+    let names = (0_u64..).map(|number| PathBuf::from(format!(".kept-{number}")));
+    let is_free = |name: &PathBuf| !tree.contains_key(name) && fs::symlink_metadata(root.join(name)).is_err();
+    let aside = root.join(names.into_iter().find(is_free).unwrap_or_default());
+    let _ = fs::set_permissions(root, Permissions::from_mode(0o700));
+    fs::rename(root.join(file), &aside)?;
+    Ok(aside)
+}
+
+fn clear_but(root: &Path, kept: Option<&Path>) -> io::Result<()> {
     let is_folder = |path: &Path| fs::symlink_metadata(path).map(|meta| meta.is_dir());
     let _ = fs::set_permissions(root, Permissions::from_mode(0o700));
     let mut folders = Vec::new();
     for entry in fs::read_dir(root)? {
         let path = entry?.path();
+        if kept == Some(&path) {
+            continue;
+        }
         if is_folder(&path)? {
             folders.push(path);
         } else {

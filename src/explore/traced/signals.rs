@@ -43,7 +43,7 @@ fn may_be_ended(name: &str) -> String {
 }
 
 /// The fact that another process sends this one signals, besides the kernel when a child ends.
-fn is_sent(name: &str) -> String {
+pub(super) fn is_sent(name: &str) -> String {
     format!("{name} is sent signals")
 }
 

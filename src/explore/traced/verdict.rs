@@ -85,7 +85,7 @@ impl Criteria {
         let Some(check) = self.check.as_ref().filter(|_| is_over) else { return Ok(None) };
         let mut tree = outcome.files.clone();
         tree.extend(outcome.noise.files.clone());
-        scratch::write_tree(root, &tree)?;
+        scratch::write_tree(root, &tree, None)?;
         let status = match outcome.root() {
             End::Exited(code) => code,
             End::Signal(signal) => 128 + signal,

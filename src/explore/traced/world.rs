@@ -59,7 +59,7 @@ pub(super) enum State {
 }
 
 /// A process or a thread of the program.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Task {
     pub(super) tid: Pid,
     /// Its place in the tree: `root`, `root.1`, `root.1.t1`.
@@ -213,6 +213,10 @@ pub(super) struct World {
     pub(super) written_maps: Vec<WrittenMap>,
     /// The times that the program itself set on files: since when, and which.
     pub(super) given_times: HashMap<String, (u64, u64)>,
+    /// Device and inode of the executable of the template, if it lies in the folder: no process can write to it.
+    pub(super) kept: Option<(u64, u64)>,
+    /// Whether copies are made no more.
+    pub(super) forbids_copies: bool,
     /// Chooses PIDs, if the system allows a namespace.
     pub(super) numbers: Option<Numbers>,
     /// The ends of pipes that processes have; `None` once a task has run since they were read.

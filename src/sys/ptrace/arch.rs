@@ -147,12 +147,18 @@ impl Registers {
         self.0.rax = result.cast_unsigned();
     }
 
-    /// Makes the task execute the system call instruction at `at`, with this number and these arguments.
-    pub fn call(&mut self, at: u64, number: i64, args: [u64; 3]) {
+    /// Makes the task execute the system call instruction at `at`, with this number and these arguments,
+    /// of which there are at most five.
+    pub fn call(&mut self, at: u64, number: i64, args: &[u64]) {
         self.0.rip = at;
         self.0.rax = number.cast_unsigned();
         self.0.orig_rax = ABSENT.cast_unsigned();
-        [self.0.rdi, self.0.rsi, self.0.rdx] = args;
+        let r = &mut self.0;
+        for (register, arg) in
+            [&mut r.rdi, &mut r.rsi, &mut r.rdx, &mut r.r10, &mut r.r8].into_iter().zip(args)
+        {
+            *register = *arg;
+        }
     }
 
     /// Replaces the result of the call, at its exit.
@@ -214,11 +220,14 @@ impl Registers {
         self.0.regs[0] = result.cast_unsigned();
     }
 
-    /// Makes the task execute the system call instruction at `at`, with this number and these arguments.
-    pub fn call(&mut self, at: u64, number: i64, args: [u64; 3]) {
+    /// Makes the task execute the system call instruction at `at`, with this number and these arguments,
+    /// of which there are at most five.
+    pub fn call(&mut self, at: u64, number: i64, args: &[u64]) {
         self.0.pc = at;
         self.0.regs[8] = number.cast_unsigned();
-        self.0.regs[..3].copy_from_slice(&args);
+        for (register, arg) in self.0.regs[..5].iter_mut().zip(args) {
+            *register = *arg;
+        }
     }
 
     /// Replaces the result of the call, at its exit.

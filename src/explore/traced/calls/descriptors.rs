@@ -105,6 +105,7 @@ pub(super) fn writing(world: &mut World, task: usize, moves: bool) -> Plan {
         Opened::Anonymous(name) => pipes::anonymous(world, task, fd, &name, false),
         Opened::Elsewhere(path) => {
             world.note(format!("written outside of the folder: {}", path.display()));
+            world.forbids_copies = true;
             Plan::invisible()
         }
         Opened::Device(major, _) if major != 1 => {
@@ -139,6 +140,7 @@ fn attributes(world: &mut World, task: usize) -> Plan {
         Opened::Directory(name) => Plan::of(format!("attributes {name}"), Write),
         Opened::Elsewhere(path) => {
             world.note(format!("changed outside of the folder: {}", path.display()));
+            world.forbids_copies = true;
             Plan::invisible()
         }
         _ => Plan::invisible(),

@@ -98,11 +98,11 @@ fn free_space(world: &mut World, is_own: bool) -> Plan {
 }
 
 /// The path that an argument points to.
-fn path_of(world: &World, task: usize, index: usize) -> Vec<u8> {
+pub(super) fn path_of(world: &World, task: usize, index: usize) -> Vec<u8> {
     memory::string(world.tid(task), world.call(task).args[index], PATH_MAX).unwrap_or_default()
 }
 
-fn resolve(world: &World, task: usize, at: Option<usize>, path: usize, follow: bool) -> Resolved {
+pub(super) fn resolve(world: &World, task: usize, at: Option<usize>, path: usize, follow: bool) -> Resolved {
     let at = at.map_or(libc::AT_FDCWD, |at| world.call(task).int(at));
     world.resolve(task, at, &path_of(world, task, path), follow)
 }
@@ -168,6 +168,9 @@ fn open_with(world: &mut World, task: usize, at: Option<usize>, path: usize, fla
     if flags & libc::O_TMPFILE == libc::O_TMPFILE {
         return way(&resolved);
     }
+    if writes {
+        world.would_write(resolved.meta.as_ref());
+    }
     match &resolved.meta {
         None if flags & libc::O_CREAT != 0 => {
             world.made.insert(name.clone());
@@ -199,6 +202,8 @@ fn outside(world: &mut World, how: &str, path: &std::path::Path) -> Plan {
         return Plan::answered(-i64::from(libc::EROFS));
     }
     world.note(format!("{how} outside of the folder: {}", path.display()));
+    // The next execution may begin in another way.
+    world.forbids_copies = true;
     Plan::invisible()
 }
 
@@ -226,7 +231,7 @@ fn harmless(path: &std::path::Path) -> bool {
 }
 
 /// Files whose content depends on the machine, on the time, or on other processes.
-fn uncontrolled_source(path: &std::path::Path) -> bool {
+pub(super) fn uncontrolled_source(path: &std::path::Path) -> bool {
     /// Files about a process itself that only the process changes.
     const OWN: [&str; 19] = [
         "attr",
@@ -412,6 +417,7 @@ fn touch(world: &mut World, task: usize, at: Option<usize>, path: usize) -> Plan
     let Some(name) = resolved.inside.clone() else {
         return outside(world, "changed", &resolved.path);
     };
+    world.would_write(resolved.meta.as_ref());
     let plan = match file(world, &resolved) {
         Some(_) if resolved.meta.as_ref().is_some_and(std::fs::Metadata::is_dir) => {
             Plan::of(format!("list {name}"), Write)
@@ -473,6 +479,7 @@ fn list(world: &mut World, task: usize) -> Plan {
         Opened::Directory(name) => Plan::of(format!("list {name}"), Read),
         Opened::Elsewhere(path) if path.starts_with("/proc") => {
             world.note("listed: the processes in /proc");
+            world.sees_copies();
             Plan::invisible()
         }
         _ => Plan::invisible(),

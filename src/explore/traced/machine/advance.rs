@@ -30,11 +30,16 @@ impl Machine {
         }
         let signal = self.world.tasks[index].signals.pop().unwrap_or(0);
         self.run(index, signal)?;
-        let mut calls_left = self.world.limits.calls;
+        // A copy has made the calls of its template.
+        let made = std::mem::take(&mut self.checkpoints.stops);
+        let mut calls_left = self.world.limits.calls.saturating_sub(made);
         loop {
             match self.next_in_program(index)? {
                 Came::Stop(Stop::Entry) => {
                     calls_left = calls_left.saturating_sub(1);
+                    if let Some(prelude) = &mut self.prelude {
+                        prelude.stops += 1;
+                    }
                     if calls_left == 0 {
                         let name = self.world.tasks[index].name.clone();
                         self.world.cut =
@@ -82,6 +87,12 @@ impl Machine {
                     }
                     self.run(index, 0)?;
                 }
+                Came::Stop(Stop::Exit) if self.prelude.is_some() => {
+                    if self.is_at_checkpoint(index)? {
+                        return Ok(());
+                    }
+                    self.run(index, 0)?;
+                }
                 Came::Stop(stop) => {
                     if stop == Stop::Signal(libc::SIGTRAP)
                         && let Some(holds) = self.has_accessed(index)?
@@ -92,7 +103,7 @@ impl Machine {
                         self.run(index, 0)?;
                         continue;
                     }
-                    if !self.follow(index, stop, false)? {
+                    if !self.follow(index, stop, self.prelude.is_some())? {
                         return Ok(());
                     }
                 }
