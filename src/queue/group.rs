@@ -98,7 +98,7 @@ impl<T: Message> Sender<T> {
                 None => {}
             }
             drop(sending);
-            self.wait_for_room(self.side.channel.memory.word(FREED).load(Ordering::Relaxed), wait)?;
+            self.wait_for_room(self.side.end.channel.memory.word(FREED).load(Ordering::Relaxed), wait)?;
         }
     }
 }

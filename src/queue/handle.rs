@@ -1,94 +1,97 @@
-//! Sends handles to another process, as six descriptors, which are opened when the first handle is sent.
+//! Sends handles to another process, as the descriptors of their side, which are opened when the first handle is sent.
 //!
 //! While a handle is in transit, the kernel holds its end of the line open, so the other side sees it as alive.
 
 use super::channel::Channel;
+use super::end::{Descriptors, Role};
 use super::error::AttachError;
+use super::inbox::Inbox;
+use super::known;
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::side::Side;
-use super::wires::{Event, Wires};
 use crate::shm::region::RegionError;
 use crate::wire::attachments::refusal;
 use crate::wire::handle::Fd;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 /// A handle of one side. The variants keep a receiver from being decoded as a sender.
 #[derive(Serialize, Deserialize)]
 enum Handle {
-    Sender(Fds),
-    Receiver(Fds),
+    Sender { memory: Fd, line: Fd },
+    Receiver { memory: Fd, line: Fd, returned: Fd, kept: Option<Fd> },
 }
 
-#[derive(Serialize, Deserialize)]
-struct Fds {
-    memory: Fd,
-    items: Fd,
-    space: Fd,
-    settled: Fd,
-    line: Fd,
-    parcels: Option<Fd>,
-}
-
-impl Fds {
-    fn of(side: &Side) -> std::io::Result<Self> {
+impl Handle {
+    fn of(side: &Arc<Side>) -> io::Result<Self> {
         let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(Fd::from);
         side.share()?;
-        let channel = &side.channel;
-        let unshared = || std::io::Error::other("the queue is not shared");
-        let (wires, line) = channel.wires.get().zip(side.line()).ok_or_else(unshared)?;
-        Ok(Fds {
-            memory: copy(channel.memory.region.file())?,
-            items: copy(wires.event(Event::Items).as_fd())?,
-            space: copy(wires.event(Event::Space).as_fd())?,
-            settled: copy(wires.event(Event::Settled).as_fd())?,
-            line: copy(line)?,
-            parcels: wires.parcels().map(|parcels| copy(parcels.as_fd())).transpose()?,
+        known::record(side)?;
+        let line = side.end.line().ok_or_else(|| io::Error::other("the queue is not shared"))?;
+        let (memory, line) = (copy(side.end.channel.memory.region.file())?, copy(line.as_fd())?);
+        Ok(match side.end.inbox() {
+            None => Handle::Sender { memory, line },
+            Some(inbox) => {
+                let kept = inbox.kept.as_ref().map(|kept| copy(kept.as_fd())).transpose()?;
+                Handle::Receiver { memory, line, returned: copy(inbox.returned.as_fd())?, kept }
+            }
         })
     }
 
-    fn attach<E: de::Error>(self) -> Result<Arc<Side>, E> {
-        let events = [self.items, self.space, self.settled].map(Fd::into_owned);
-        let parcels = self.parcels.map(Fd::into_owned);
-        let wires = Wires::attach(events, parcels);
-        let channel = Channel::attach(self.memory.into_owned(), wires).map_err(|error| match error {
-            AttachError::Region(RegionError::Os(error)) => E::custom(refusal(error)),
-            error => E::custom(error),
-        })?;
-        Ok(Arc::new(Side::attach(channel, self.line.into_owned())))
+    /// The side, and whether it is that of receivers.
+    fn attach<E: de::Error>(self) -> Result<(Arc<Side>, bool), E> {
+        let channel = |memory: Fd| {
+            Channel::attach(memory.into_owned()).map_err(|error| match error {
+                AttachError::Region(RegionError::Os(error)) => E::custom(refusal(error)),
+                error => E::custom(error),
+            })
+        };
+        let (side, is_receiver) = match self {
+            Handle::Sender { memory, line } => {
+                let descriptors = || Descriptors { line: line.into_owned().into(), inbox: None };
+                (known::side(channel(memory)?, Role::Senders, descriptors), false)
+            }
+            Handle::Receiver { memory, line, returned, kept } => {
+                let descriptors = || {
+                    let inbox = Inbox::attach(returned.into_owned(), kept.map(Fd::into_owned));
+                    Descriptors { line: line.into_owned().into(), inbox: Some(inbox) }
+                };
+                (known::side(channel(memory)?, Role::Receivers, descriptors), true)
+            }
+        };
+        Ok((side.map_err(|error| E::custom(refusal(error)))?, is_receiver))
     }
 }
 
 impl<T> Serialize for Sender<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Handle::Sender(Fds::of(&self.side).map_err(|error| ser::Error::custom(refusal(error)))?)
-            .serialize(serializer)
+        Handle::of(&self.side).map_err(|error| ser::Error::custom(refusal(error)))?.serialize(serializer)
     }
 }
 
 impl<T> Serialize for Receiver<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Handle::Receiver(Fds::of(&self.side).map_err(|error| ser::Error::custom(refusal(error)))?)
-            .serialize(serializer)
+        Handle::of(&self.side).map_err(|error| ser::Error::custom(refusal(error)))?.serialize(serializer)
     }
 }
 
 impl<'de, T> Deserialize<'de> for Sender<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Handle::deserialize(deserializer)? {
-            Handle::Sender(fds) => Ok(Sender::new(fds.attach()?)),
-            Handle::Receiver(_) => Err(de::Error::custom("this is a receiver, not a sender")),
+        match Handle::deserialize(deserializer)?.attach()? {
+            (side, false) => Ok(Sender::new(side)),
+            (_, true) => Err(de::Error::custom("this is a receiver, not a sender")),
         }
     }
 }
 
 impl<'de, T> Deserialize<'de> for Receiver<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Handle::deserialize(deserializer)? {
-            Handle::Receiver(fds) => Ok(Receiver::new(fds.attach()?)),
-            Handle::Sender(_) => Err(de::Error::custom("this is a sender, not a receiver")),
+        match Handle::deserialize(deserializer)?.attach()? {
+            (side, true) => Ok(Receiver::new(side)),
+            (_, false) => Err(de::Error::custom("this is a sender, not a receiver")),
         }
     }
 }

@@ -33,7 +33,9 @@ pub(super) mod header {
     pub(in crate::queue) const PAGE: usize = 32;
     pub(in crate::queue) const PID_NAMESPACE: usize = 40;
     pub(in crate::queue) const POLICY: usize = 48;
-    pub(in crate::queue) const LEN: usize = 56;
+    /// Tells two queues apart whose memory has the same inode number, one after the other.
+    pub(in crate::queue) const NONCE: usize = 56;
+    pub(in crate::queue) const LEN: usize = 64;
 }
 
 // Words that different processors write are at least two cache lines apart, because processors fetch lines in
@@ -52,7 +54,7 @@ pub(super) const STREAM_NEXT: usize = 160;
 pub(super) const STREAM_FREED_SEEN: usize = 168;
 /// The length in bytes of the beginning of the stream that has memory reserved.
 pub(super) const STREAM_RESERVED: usize = 176;
-/// Whether a sender was killed, which may have left a parcel without a message.
+/// Whether a process may have left a parcel without a message, because it was killed.
 pub(super) const STRAYS: usize = 184;
 pub(super) const TAIL: usize = 256;
 pub(super) const RECV_LOCK: usize = 384;
@@ -68,6 +70,8 @@ pub(super) const LEASES_END: usize = 416;
 pub(super) const MEMBERS_END: usize = 424;
 /// When the holders of leases were last checked for death, in nanoseconds of the monotonic clock.
 pub(super) const LAST_SWEEP: usize = 432;
+/// How often all was done, 32 bits: see [`super::wake_event`].
+pub(super) const SETTLED: usize = 440;
 pub(super) const HEAD: usize = 512;
 pub(super) const FREED: usize = 520;
 /// The position in the stream up to which its bytes may be reused.
@@ -96,7 +100,7 @@ pub const MAX_MEMBERS: usize = 1024;
 pub const MAX_LEASES: usize = 1024;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"proclabQ");
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 const MIN_STREAM: u64 = 64 << 10;
 const MAX_STREAM: u64 = 1 << 30;
 
@@ -219,7 +223,7 @@ impl Layout {
         self.leased + index as u64 * self.stride
     }
 
-    pub(super) fn header(&self) -> [u64; header::LEN / 8] {
+    pub(super) fn header(&self, nonce: u64) -> [u64; header::LEN / 8] {
         let mut words = [0; header::LEN / 8];
         words[header::MAGIC / 8] = MAGIC;
         words[header::VERSION / 8] = VERSION;
@@ -228,6 +232,7 @@ impl Layout {
         words[header::PAGE / 8] = self.page;
         words[header::PID_NAMESPACE / 8] = pid_namespace();
         words[header::POLICY / 8] = self.policy.word();
+        words[header::NONCE / 8] = nonce;
         words
     }
 
@@ -326,10 +331,10 @@ mod tests {
             }
             bytes
         };
-        let valid = layout.header();
+        let valid = layout.header(7);
         assert_eq!(Layout::from_header(&bytes(valid), layout.file_len).unwrap(), layout);
         assert!(Layout::from_header(&bytes(valid), layout.file_len - 1).is_err());
-        for word in 0..valid.len() {
+        for word in 0..header::NONCE / 8 {
             let mut invalid = valid;
             invalid[word] = invalid[word].wrapping_add(layout.page);
             assert!(Layout::from_header(&bytes(invalid), layout.file_len).is_err(), "word {word}");

@@ -5,7 +5,7 @@ use super::last_sleep;
 use super::leases::Leased;
 use super::membership::Membership;
 use super::policy::ReturnTo;
-use super::receiving::Receiving;
+use super::receiving::{Parcel, Receiving};
 use crate::sys::poll::Deadline;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -130,11 +130,17 @@ impl<T> Lease<T> {
     /// Ends the lease under the receive lock. Returns false if it belongs to another process.
     fn settle(&self, how: impl FnOnce(&Receiving<'_>, Leased)) -> io::Result<bool> {
         let Some(member) = self.member.known()? else { return Ok(false) };
-        let receiving = Receiving::lock(&self.member.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
+        let side = &self.member.side;
+        let receiving = Receiving::lock(&side.end, Deadline::NEVER).map_err(lock_to_io)?;
         let ours = self.leased.holder == super::leases::Holder::Member(member);
         let current = ours && receiving.is_current(self.leased);
         if current {
             how(&receiving, self.leased);
+        }
+        let parcel = receiving.parcel.take();
+        drop(receiving);
+        if let Some(Parcel::Spent(number)) = parcel {
+            side.discard_parcels(number);
         }
         Ok(current)
     }
@@ -143,7 +149,7 @@ impl<T> Lease<T> {
     /// The cheap check comes first.
     fn wake_if_disconnected(&self) {
         let side = &self.member.side;
-        if last_sleep::may_be_asleep(&side.channel.memory) && side.is_hung_up() {
+        if last_sleep::may_be_asleep(&side.end.channel.memory) && side.is_hung_up() {
             self.member.wake_receivers();
         }
     }
@@ -167,7 +173,7 @@ impl<T> DerefMut for Lease<T> {
 
 impl<T> Drop for Lease<T> {
     fn drop(&mut self) {
-        let to = self.member.side.channel.memory.layout.policy.return_to;
+        let to = self.member.side.end.channel.memory.layout.policy.return_to;
         let returned = |receiving: &Receiving<'_>, leased| receiving.return_lease(leased, to);
         if self.value.is_some() && self.settle(returned).unwrap_or(false) {
             self.member.wake_receivers();

@@ -213,17 +213,20 @@ pub(super) fn read(memory: &Memory, index: usize, buffer: &mut Vec<u8>) -> Resul
     Ok(has_handles(location))
 }
 
-/// Frees a lease, and returns whether its message has handles.
-pub(super) fn free(memory: &Memory, index: usize) -> bool {
-    let location = word(memory, index, PLACE);
-    let large = Place::from_word(location, memory.layout.limit);
+/// Whether the message has handles.
+pub(super) fn is_marked(memory: &Memory, index: usize) -> bool {
+    has_handles(word(memory, index, PLACE))
+}
+
+/// Frees a lease.
+pub(super) fn free(memory: &Memory, index: usize) {
+    let large = Place::from_word(word(memory, index, PLACE), memory.layout.limit);
     // The store that takes effect.
     set(memory, index, NUMBER, 0);
     if let Ok((Place::Large, len)) = large {
         let _ = memory.region.release(memory.layout.leased(index), len as u64);
     }
     shorten(memory);
-    has_handles(location)
 }
 
 /// Frees the leases of messages that HEAD never passed because their receiver died, and releases the memory of

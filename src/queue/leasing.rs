@@ -12,6 +12,10 @@ use std::sync::atomic::Ordering;
 impl Receiving<'_> {
     /// Leases the first queued message, which consists of `bytes`, to a member.
     pub(super) fn lease(&mut self, member: usize, bytes: &[u8]) -> Result<Leased, Unreadable> {
+        if let Some(handles) = &self.handles {
+            self.keep_handles(bytes, handles)?;
+            self.spend_parcel(self.head);
+        }
         let leased = leases::write(self.memory, self.head, member, bytes, self.handles.is_some())?;
         self.take(1);
         Ok(leased)
@@ -33,9 +37,10 @@ impl Receiving<'_> {
     /// Frees the lease of a message that is done or was taken for good.
     pub(super) fn finish(&self, leased: Leased) {
         self.wake_joiners_before_settling(leased.index);
-        if leases::free(self.memory, leased.index) {
-            self.remove_parcel(leased.number);
+        if leases::is_marked(self.memory, leased.index) {
+            self.spend_parcel(leased.number);
         }
+        leases::free(self.memory, leased.index);
     }
 
     /// Returns the message to the queue, or makes it a dead letter if it has reached the delivery limit.

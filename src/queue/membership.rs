@@ -64,7 +64,7 @@ impl Membership {
             return Ok(());
         }
         {
-            let receiving = Receiving::lock(&self.side.channel, wait.for_lock())?;
+            let receiving = Receiving::lock(&self.side.end, wait.for_lock())?;
             members::record_leasing(receiving.memory, self.index(&receiving)?);
         }
         self.side.sending(wait.for_lock())?.wake_receivers();
@@ -84,7 +84,7 @@ impl Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         if let Ok(Some(index)) = self.known() {
-            members::leave(&self.side.channel.memory, index);
+            members::leave(&self.side.end.channel.memory, index);
         }
     }
 }

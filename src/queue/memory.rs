@@ -19,6 +19,7 @@
 
 use super::error::{AttachError, CreateError};
 use super::layout::{FREED, HEAD, LEASE, Layout, MEMBER, TAIL, header};
+use super::nonce::fresh_nonce;
 use crate::shm::region::Region;
 use crate::shm::word::Word64;
 use std::io;
@@ -42,10 +43,15 @@ impl Memory {
         region.reserve(0, layout.slot(0) as u64)?;
         region.reserve(layout.members as u64, MEMBER as u64)?;
         region.reserve(layout.leases as u64, LEASE as u64)?;
-        for (index, word) in layout.header().into_iter().enumerate() {
+        for (index, word) in layout.header(fresh_nonce()?).into_iter().enumerate() {
             region.word(index * 8).store(word, Ordering::Relaxed);
         }
         Ok(Memory { region, layout })
+    }
+
+    /// What no other queue has: its nonce, and the number of its inode.
+    pub(super) fn identity(&self) -> io::Result<(u64, u64)> {
+        Ok((self.load(header::NONCE), self.region.inode()?))
     }
 
     /// Opens memory that came from another process.
@@ -148,9 +154,12 @@ mod tests {
             assert_eq!(attach(memory).is_ok(), is_right, "{file_len} bytes");
         }
         // A different size limit that takes as many pages, or a different delivery limit, makes another valid
-        // queue, and does no harm.
-        let harmless =
-            |at: &usize| *at == header::LIMIT || (header::POLICY + 4..header::POLICY + 8).contains(at);
+        // queue, and so does another nonce; neither does harm.
+        let harmless = |at: &usize| {
+            *at == header::LIMIT
+                || (header::POLICY + 4..header::POLICY + 8).contains(at)
+                || *at >= header::NONCE
+        };
         for at in (0..header::LEN).filter(|at| !harmless(at)) {
             let memory = sealed(len);
             let mut invalid = valid;

@@ -27,12 +27,12 @@
 //! There are two locks, one per end, which the kernel releases when their holder dies (`sync::robust_mutex`).
 //! Under each, everything is prepared where no other process reads, and one atomic store publishes it: to TAIL
 //! for a message that is sent (`sending`), to HEAD for one that is taken (`receiving`). Sleepers are woken before
-//! that store, not after (`wake_event`). Which ends are alive is known from a socket that the kernel hangs up (`side`).
+//! that store, not after (`wake_event`). Which ends are alive is known from a socket that the kernel hangs up (`line`).
 //! A queue whose ends have not left their process has one descriptor, its memory; it opens the others when it is shared
-//! (`wires`), and its threads sleep on a condition variable of the process until then (`bell`).
+//! (`side`), and its threads sleep on a condition variable of the process until then (`bell`).
 //!
 //! Read the files in this order: first the memory (`layout`, `memory`, `place`, `leases`, `members`), then the
-//! operations on it (`channel`, `sending`, `receiving`, `leasing`, `side`), then the two ends.
+//! operations on it (`channel`, `sending`, `receiving`, `leasing`, `line`, `end`, `side`), then the two ends.
 
 /// Errors, one type per operation.
 pub mod error;
@@ -48,10 +48,20 @@ mod place;
 /// What happens to a message whose lease ends without success.
 mod policy;
 
+/// What one side has in one process.
+mod end;
+/// What receivers have in common beside the line.
+mod inbox;
+/// The shared queues that this process has.
+mod known;
 /// The table of leased messages and dead letters.
 mod leases;
+/// One end of the line between the two sides.
+mod line;
 /// The table of receiving handles.
 mod members;
+/// Numbers that are unique.
+mod nonce;
 /// The identity of a process, and whether it is alive.
 mod process_id;
 
@@ -69,8 +79,6 @@ mod sending;
 mod side;
 /// How sleepers are woken.
 mod wake_event;
-/// The descriptors that other processes need.
-mod wires;
 
 /// Messages that are no longer delivered.
 mod dead_letter;

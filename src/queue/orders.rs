@@ -77,7 +77,7 @@ fn send(sender: &Sender<[u8; 8]>, byte: u8) -> u64 {
 
 /// Takes one message and returns its bytes, or `EMPTY` if there is none.
 fn take(receiver: &Receiver<[u8; 8]>) -> u64 {
-    let mut receiving = Receiving::lock(&receiver.side.channel, Deadline::NEVER).unwrap();
+    let mut receiving = Receiving::lock(&receiver.side.end, Deadline::NEVER).unwrap();
     match receiving.queued(1) {
         Ok(1..) => {}
         _ => return EMPTY,
@@ -121,9 +121,9 @@ fn a_slot_is_not_reused_before_it_was_read() {
 #[test]
 fn the_lease_of_a_taken_message_is_visible() {
     let (_sender, receiver) = queue(1, 1);
-    let memory = &receiver.side.channel.memory;
+    let memory = &receiver.side.end.channel.memory;
     let lease = || {
-        let mut receiving = Receiving::lock(&receiver.side.channel, Deadline::NEVER).unwrap();
+        let mut receiving = Receiving::lock(&receiver.side.end, Deadline::NEVER).unwrap();
         receiving.lease(0, &[1; 8]).map_or(0, |leased| leased.number + 1)
     };
     let observe = || match memory.word(HEAD).load(Ordering::Acquire) {
@@ -140,8 +140,8 @@ fn the_lease_of_a_taken_message_is_visible() {
 #[test]
 fn a_receiver_does_not_sleep_through_the_end_of_the_last_lease() {
     let (_sender, receiver) = queue(1, 1);
-    let memory = &receiver.side.channel.memory;
-    let mut receiving = Receiving::lock(&receiver.side.channel, Deadline::NEVER).unwrap();
+    let memory = &receiver.side.end.channel.memory;
+    let mut receiving = Receiving::lock(&receiver.side.end, Deadline::NEVER).unwrap();
     let leased = receiving.lease(0, &[1; 8]).unwrap();
     drop(receiving);
     let settle = || {

@@ -1,30 +1,30 @@
 //! Handles in messages: locks, ends of queues and pipes, descriptors.
 //!
-//! The bytes of a message are in shared memory, and its descriptors are in a *parcel*, a group in a store that the
-//! kernel keeps ([`crate::sys::fd_store`]). A message with a parcel is marked and begins with a nonce, which its
-//! parcel has too.
+//! The bytes of a message are in shared memory, and its descriptors are in a *parcel*, a group that the kernel keeps in a
+//! socket ([`crate::sys::fd_store`]): in the line while the message is queued ([`super::line`]), in a store of the
+//! receivers while it is leased or a dead letter ([`super::inbox`]). A message with a parcel is marked and begins with a
+//! nonce, which its parcel has too.
 //!
-//! - A sender stores the parcel, under the send lock, before it publishes the message. If it is killed in between, it
+//! - A sender sends the parcel, under the send lock, before it publishes the message. If it is killed in between, it
 //!   leaves a stray parcel, one without a message.
-//! - A receiver *copies* the descriptors of the parcel, under the receive lock, before it takes the message, and
-//!   removes the parcel after that. If it is killed in between, it leaves the message with its parcel, or a stray
-//!   parcel.
-//! - A leased message keeps its parcel until it is done.
+//! - A receiver *copies* the descriptors of the parcel, under the receive lock, before it takes the message. If it leases
+//!   the message, it puts the copies into the store, also before it takes the message.
+//! - A parcel is removed **under the send lock only**, by a receiver, when its message was taken or is done. While that
+//!   lock is held, no parcel is sent, so what was seen to be first in a socket is what is removed.
 //!
-//! So no message is ever without its parcel. A stray parcel is recognized by its number and nonce. The next search for
-//! a parcel removes it, and so does the next receiver that finds that a process was killed.
+//! So no message is ever without its parcel. A parcel without a message, which a killed process left, is recognized by its
+//! number and its nonce. The next removal of a parcel removes it, and so does the next receiver that goes to sleep.
 //!
-//! Parcels are in the order of their messages. Only a search for a parcel behind that of a leased message moves the
-//! parcels before it to the end, each copied before it is removed.
+//! Parcels in the line are in the order of their messages. A receiver copies the first one only: if it is not the right
+//! one, it releases the receive lock, removes what is before it, and tries again. Those in the store are moved to the end
+//! until the right one is first, each copied before it is removed.
 
 use super::leases;
 use super::memory::Memory;
 use super::place;
-use crate::sys::fd_store::{FdStore, TAG};
-use crate::sys::robust::lineage;
+use crate::sys::fd_store::{Front, Groups, TAG};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Length of the nonce at the beginning of a marked message, in bytes.
 pub(super) const NONCE: usize = 8;
@@ -54,89 +54,95 @@ impl Ticket {
     }
 }
 
-/// A nonce that no other message has.
-pub(super) fn fresh_nonce() -> io::Result<[u8; NONCE]> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    Ok((lineage()? ^ count.wrapping_mul(0x9E37_79B9_7F4A_7C15)).to_ne_bytes())
-}
-
-/// Stores the parcel of message `number`, which begins with its nonce.
-pub(super) fn leave(store: &FdStore, number: u64, message: &[u8], handles: &[OwnedFd]) -> io::Result<()> {
+/// Adds the parcel of message `number`, which begins with its nonce.
+pub(super) fn leave(to: Groups<'_>, number: u64, message: &[u8], handles: &[OwnedFd]) -> io::Result<()> {
     let nonce = nonce_of(message).ok_or(io::ErrorKind::InvalidInput)?;
     let ticket = Ticket { nonce, number, count: handles.len() as u64 };
     let handles: Vec<_> = handles.iter().map(AsFd::as_fd).collect();
-    store.push(&ticket.bytes(), &handles)
+    to.push(&ticket.bytes(), &handles)
 }
 
-/// Copies the descriptors in the parcel of message `number`. Requires the receive lock.
-pub(super) fn open(
-    memory: &Memory,
-    store: &FdStore,
-    number: u64,
-    message: &[u8],
-) -> io::Result<Vec<OwnedFd>> {
-    let wanted = nonce_of(message);
-    let is_wanted = |ticket: &Ticket| Some(ticket.nonce) == wanted && ticket.number == number;
-    let found = search(memory, store, is_wanted)?;
-    let missing = || io::Error::new(io::ErrorKind::InvalidData, "the handles of a message are missing");
-    store.first(found.ok_or_else(missing)?.count as usize)
+/// Copies the descriptors in the parcel of message `number`, if it is the first one. Requires the receive lock, which
+/// keeps the parcel where it is.
+pub(super) fn open(from: Groups<'_>, number: u64, message: &[u8]) -> io::Result<Option<Vec<OwnedFd>>> {
+    let Front::Group(tag) = from.front()? else { return Ok(None) };
+    let ticket = Ticket::from_bytes(tag);
+    if ticket.number != number || Some(ticket.nonce) != nonce_of(message) {
+        return Ok(None);
+    }
+    from.copy_first(ticket.count as usize).map(Some)
 }
 
-/// Removes the parcel of message `number`, which was taken or is done, and the stray parcels before it. Requires the
-/// receive lock.
-pub(super) fn remove(memory: &Memory, store: &FdStore, number: u64) {
-    // It is a stray parcel now, so the search removes it on its way to the first parcel of a later message.
-    let _ = search(memory, store, |ticket| ticket.number > number && is_live(memory, ticket));
+/// Removes what is before the parcel of message `wanted` in the line, or before a later one. Returns whether `wanted` is
+/// the first one now. Calls `wake` before it removes a signal. Requires the send lock.
+pub(super) fn advance(memory: &Memory, line: Groups<'_>, wake: impl Fn(), wanted: u64) -> io::Result<bool> {
+    loop {
+        match line.front()? {
+            Front::Nothing => return Ok(false),
+            Front::Signal => wake(),
+            Front::Group(tag) => {
+                let ticket = Ticket::from_bytes(tag);
+                if is_queued(memory, &ticket) {
+                    return Ok(ticket.number == wanted);
+                }
+            }
+        }
+        line.remove_first()?;
+    }
 }
 
-/// Removes every stray parcel. Requires the receive lock.
-#[cold]
-pub(super) fn remove_strays(memory: &Memory, store: &FdStore) {
-    let _ = search(memory, store, |_| false);
+/// Moves the parcel of the leased message `wanted` to the front. Returns whether there is one. Requires the send lock.
+pub(super) fn bring_kept(memory: &Memory, kept: Groups<'_>, wanted: u64) -> io::Result<bool> {
+    search(memory, kept, |ticket| ticket.number == wanted)
 }
 
-/// Moves the first wanted parcel to the front, and removes the stray parcels before it. `None` if no parcel is wanted.
-fn search(
-    memory: &Memory,
-    store: &FdStore,
-    is_wanted: impl Fn(&Ticket) -> bool,
-) -> io::Result<Option<Ticket>> {
+/// Removes the kept parcel of message `number`, which is done, and those of other messages that are. Requires the send
+/// lock.
+pub(super) fn discard_kept(memory: &Memory, kept: Groups<'_>, number: u64) -> io::Result<()> {
+    // The parcels are in the order of their messages, unless they were moved.
+    search(memory, kept, |ticket| ticket.number > number && is_kept(memory, ticket)).map(drop)
+}
+
+/// Moves the first wanted parcel to the front, and removes those before it that belong to no lease. Returns whether there
+/// is one.
+fn search(memory: &Memory, kept: Groups<'_>, is_wanted: impl Fn(&Ticket) -> bool) -> io::Result<bool> {
     let mut first_moved = None;
-    while let Some(tag) = store.first_tag()? {
+    while let Front::Group(tag) = kept.front()? {
         let ticket = Ticket::from_bytes(tag);
         if is_wanted(&ticket) {
-            return Ok(Some(ticket));
+            return Ok(true);
         }
         if first_moved == Some(ticket) {
-            return Ok(None);
+            return Ok(false);
         }
-        if is_live(memory, &ticket) {
+        if is_kept(memory, &ticket) {
             first_moved.get_or_insert(ticket);
-            store.rotate(&tag)?;
+            kept.rotate(&tag)?;
         } else {
-            store.remove_first()?;
+            kept.remove_first()?;
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
-/// Whether this parcel belongs to a message, or to one that may be about to be published.
-fn is_live(memory: &Memory, ticket: &Ticket) -> bool {
+/// Whether this parcel belongs to a queued message. No message is being sent, because the send lock is held; if this one
+/// is taken meanwhile, the answer does not matter.
+fn is_queued(memory: &Memory, ticket: &Ticket) -> bool {
     let (head, tail) = memory.ends();
-    if ticket.number >= tail {
-        // The message is being sent, or its sender was killed; then the next message has its number, and another nonce.
-        return true;
+    if !(head..tail).contains(&ticket.number) {
+        return false;
     }
     let mut message = Vec::new();
-    let is_marked = if ticket.number >= head {
-        place::read_slot(memory, ticket.number, &mut message)
-    } else {
-        let lease = leases::all(memory).find(|lease| lease.number == ticket.number);
-        lease.map_or(Ok(false), |lease| leases::read(memory, lease.index, &mut message))
-    };
+    let is_marked = place::read_slot(memory, ticket.number, &mut message);
     // A message that cannot be read now keeps its parcel.
     is_marked.map_or(true, |is_marked| is_marked && nonce_of(&message) == Some(ticket.nonce))
+}
+
+/// Whether this parcel belongs to a lease, or to one that is about to be.
+fn is_kept(memory: &Memory, ticket: &Ticket) -> bool {
+    // HEAD is read first: if it has passed the message, the lease is visible.
+    let (head, _) = memory.ends();
+    ticket.number >= head || leases::is_leased(memory, ticket.number)
 }
 
 fn nonce_of(message: &[u8]) -> Option<u64> {

@@ -54,7 +54,7 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn len(&self) -> usize {
-        self.side.channel.len()
+        self.side.end.channel.len()
     }
 
     /// Whether no message is waiting.
@@ -77,7 +77,7 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_full(&self) -> bool {
-        self.side.channel.memory.is_full()
+        self.side.end.channel.memory.is_full()
     }
 
     /// The number of messages that the queue can hold.
@@ -88,7 +88,7 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn capacity(&self) -> usize {
-        self.side.channel.memory.layout.capacity as usize
+        self.side.end.channel.memory.layout.capacity as usize
     }
 
     /// Closes the queue for all processes: nothing more can be sent, but queued messages can still be received.
@@ -122,7 +122,7 @@ impl<T> Receiver<T> {
     /// # Errors
     /// If the queue's lock is unavailable.
     pub fn take_losses(&self) -> io::Result<Vec<Loss>> {
-        let receiving = Receiving::lock(&self.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
+        let receiving = Receiving::lock(&self.side.end, Deadline::NEVER).map_err(lock_to_io)?;
         let losses = members::take_losses(receiving.memory);
         for loss in &losses {
             event!(WARN, pid = loss.pid.as_raw(), first = loss.first, count = loss.count, "messages lost");
@@ -139,7 +139,7 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dead_letters(&self) -> usize {
-        leases::dead_letters(&self.side.channel.memory)
+        leases::dead_letters(&self.side.end.channel.memory)
     }
 }
 
@@ -210,7 +210,7 @@ impl<T: DeserializeOwned> Receiver<T> {
     ///
     /// They are taken together, so a process that is killed afterwards loses all of them. The vector contains every
     /// message that was taken, in order; one that cannot be decoded is an `Err` with its bytes. It is empty only if
-    /// `max` is 0.
+    /// `max` is 0, and contains at most one message with handles.
     ///
     /// ```
     /// let (sender, receiver) = proclab::queue::bounded(5)?;
@@ -303,11 +303,18 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// If the queue's lock or memory is unavailable; nothing was taken then.
     pub fn take_dead_letter(&self) -> Result<Option<DeadLetter<T>>, Unreadable> {
         with_buffer(|buffer| {
-            let (letter, handles) = {
-                let mut receiving =
-                    Receiving::lock(&self.side.channel, Deadline::NEVER).map_err(lock_to_io)?;
-                (self.take_dead(&mut receiving, buffer)?, receiving.handles.take())
-            };
+            let mut handles = None;
+            let letter = self.locked(Deadline::NEVER, |receiving| {
+                buffer.clear();
+                let letter = self.take_dead(receiving, buffer)?;
+                handles = receiving.handles.take();
+                Ok(letter)
+            });
+            let letter = letter.map_err(|fault| match fault {
+                RecvFault::Unreadable(why) => why,
+                // A wait without a deadline for a lock ends with the lock or with an error.
+                RecvFault::Nothing | RecvFault::Disconnected => io::Error::other("no lock").into(),
+            })?;
             Ok(letter.map(|letter| DeadLetter {
                 number: letter.number,
                 deliveries: letter.deliveries,
@@ -378,7 +385,7 @@ fn undecodable(number: u64, bytes: &[u8], source: DecodeError) -> Undecodable {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.side.record_drop();
+        self.side.end.record_drop();
     }
 }
 

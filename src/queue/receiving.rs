@@ -6,45 +6,63 @@
 //! previous holder of the lock died only discards what is uncommitted, and frees the slots that were taken but not
 //! yet freed.
 
-use super::channel::Channel;
+use super::end::End;
 use super::error::{Corrupt, Unreadable};
-use super::layout::{FREED, HEAD, JOINERS_ASLEEP, RECV_LOCK, SENDERS_ASLEEP, STREAM_FREED, TAIL, TAIL_SEEN};
+use super::layout::{
+    FREED, HEAD, JOINERS_ASLEEP, RECV_LOCK, SENDERS_ASLEEP, STRAYS, STREAM_FREED, TAIL, TAIL_SEEN,
+};
 use super::leases::{self, Leased};
 use super::members;
 use super::memory::Memory;
 use super::parcels;
 use super::place::{self, Place, STREAM_ALIGN};
-use super::wires::Event;
+use super::wake_event::{self, Event};
 use crate::sync::robust_mutex::{Held, LockError, Locked, lock, try_lock};
+use crate::sys::fd_store::{FdStore, Groups};
 use crate::sys::poll::Deadline;
+use std::cell::Cell;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
+/// What is to be done about a parcel under the send lock: see [`super::parcels`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parcel {
+    /// The message of this number cannot be read until its parcel is the first one in the line.
+    Queued(u64),
+    /// The same for a leased message, whose parcel is kept.
+    Leased(u64),
+    /// The message of this number was taken or is done, so its parcel has to be removed.
+    Spent(u64),
+}
+
 #[derive(Debug)]
 pub(super) struct Receiving<'a> {
-    channel: &'a Channel,
+    end: &'a End,
     pub(super) memory: &'a Memory,
     /// The number of the next message.
     pub(super) head: u64,
     /// The handles of the message that was read last, if it has any.
     pub(super) handles: Option<Vec<OwnedFd>>,
+    /// What the caller has to do about a parcel once the lock is released.
+    pub(super) parcel: Cell<Option<Parcel>>,
     _held: Held<'a>,
 }
 
 impl<'a> Receiving<'a> {
     /// Takes the receive lock, and repairs the state that a killed holder left.
     #[inline(always)]
-    pub(super) fn lock(channel: &'a Channel, deadline: Deadline) -> Result<Self, LockError> {
-        match try_lock(channel.memory.region.words32(RECV_LOCK)) {
-            Some(held) => Ok(Self::new(channel, held)),
-            None => Self::lock_contended(channel, deadline),
+    pub(super) fn lock(end: &'a End, deadline: Deadline) -> Result<Self, LockError> {
+        match try_lock(end.channel.memory.region.words32(RECV_LOCK)) {
+            Some(held) => Ok(Self::new(end, held)),
+            None => Self::lock_contended(end, deadline),
         }
     }
 
     #[cold]
-    fn lock_contended(channel: &'a Channel, deadline: Deadline) -> Result<Self, LockError> {
-        let Locked { held, owner_died } = lock(channel.memory.region.words32(RECV_LOCK), deadline)?;
-        let mut receiving = Self::new(channel, held);
+    fn lock_contended(end: &'a End, deadline: Deadline) -> Result<Self, LockError> {
+        let Locked { held, owner_died } = lock(end.channel.memory.region.words32(RECV_LOCK), deadline)?;
+        let mut receiving = Self::new(end, held);
         if owner_died {
             receiving.recover();
         }
@@ -52,9 +70,10 @@ impl<'a> Receiving<'a> {
     }
 
     #[inline(always)]
-    fn new(channel: &'a Channel, held: Held<'a>) -> Self {
-        let memory = &channel.memory;
-        Receiving { channel, memory, head: memory.load(HEAD), handles: None, _held: held }
+    fn new(end: &'a End, held: Held<'a>) -> Self {
+        let memory = &end.channel.memory;
+        let (head, handles, parcel) = (memory.load(HEAD), None, Cell::new(None));
+        Receiving { end, memory, head, handles, parcel, _held: held }
     }
 
     /// Repairs the state that a killed holder left. Each step can be repeated if this process is killed, too.
@@ -65,32 +84,14 @@ impl<'a> Receiving<'a> {
         members::discard_uncommitted(self.memory, self.head, is_leased);
         let oldest = self.head.saturating_sub(self.memory.layout.capacity);
         self.free(self.memory.load(FREED).clamp(oldest, self.head));
-        self.remove_stray_parcels();
+        self.memory.store(STRAYS, 1);
     }
 
-    /// Closes the handles that killed processes left without a message.
+    /// Records that message `number`, which has handles, is taken or done, before that takes effect.
     #[cold]
-    pub(super) fn remove_stray_parcels(&self) {
-        if let Some(store) = self.channel.parcels() {
-            parcels::remove_strays(self.memory, store);
-        }
-    }
-
-    /// Removes the parcel of a message that was taken or is done.
-    #[cold]
-    pub(super) fn remove_parcel(&self, number: u64) {
-        if let Some(store) = self.channel.parcels() {
-            parcels::remove(self.memory, store, number);
-        }
-    }
-
-    /// Copies the handles of message `number`, which consists of the bytes `message`.
-    #[cold]
-    fn open_parcel(&mut self, number: u64, message: &[u8]) -> Result<(), Unreadable> {
-        let store =
-            self.channel.parcels().ok_or(Corrupt("a message has handles but the queue cannot store any"))?;
-        self.handles = Some(parcels::open(self.memory, store, number, message)?);
-        Ok(())
+    pub(super) fn spend_parcel(&self, number: u64) {
+        self.memory.store(STRAYS, 1);
+        self.parcel.set(Some(Parcel::Spent(number)));
     }
 
     /// The number of queued messages; only a lower bound once it reaches `enough`.
@@ -108,23 +109,55 @@ impl<'a> Receiving<'a> {
         Ok(queued)
     }
 
-    /// Appends the bytes of a queued message to `buffer`, and opens its parcel; the message stays queued.
+    /// Appends the bytes of a queued message to `buffer`, and copies its handles; the message stays queued. Returns false
+    /// if its parcel has to be brought forward first.
     #[inline]
-    pub(super) fn read(&mut self, number: u64, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
+    pub(super) fn read(&mut self, number: u64, buffer: &mut Vec<u8>) -> Result<bool, Unreadable> {
         let begin = buffer.len();
-        if place::read_slot(self.memory, number, buffer)? {
-            self.open_parcel(number, &buffer[begin..])?;
+        if !place::read_slot(self.memory, number, buffer)? {
+            return Ok(true);
         }
-        Ok(())
+        let line = self.end.line().ok_or(Corrupt("a message has handles but the queue is not shared"))?;
+        let opened = parcels::open(line.groups(), number, &buffer[begin..])?;
+        Ok(self.has_opened(opened, Parcel::Queued(number)))
     }
 
     /// The same for a leased message.
-    pub(super) fn read_lease(&mut self, leased: Leased, buffer: &mut Vec<u8>) -> Result<(), Unreadable> {
+    pub(super) fn read_lease(&mut self, leased: Leased, buffer: &mut Vec<u8>) -> Result<bool, Unreadable> {
         let begin = buffer.len();
-        if leases::read(self.memory, leased.index, buffer)? {
-            self.open_parcel(leased.number, &buffer[begin..])?;
+        if !leases::read(self.memory, leased.index, buffer)? {
+            return Ok(true);
         }
+        let opened = parcels::open(self.kept()?, leased.number, &buffer[begin..])?;
+        Ok(self.has_opened(opened, Parcel::Leased(leased.number)))
+    }
+
+    #[cold]
+    fn has_opened(&mut self, opened: Option<Vec<OwnedFd>>, otherwise: Parcel) -> bool {
+        self.handles = opened;
+        if self.handles.is_none() {
+            self.parcel.set(Some(otherwise));
+        }
+        self.handles.is_some()
+    }
+
+    /// Keeps the handles of the first queued message, which consists of `message`, for a lease of it.
+    #[cold]
+    pub(super) fn keep_handles(&self, message: &[u8], handles: &[OwnedFd]) -> Result<(), Unreadable> {
+        parcels::leave(self.kept()?, self.head, message, handles).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => {
+                io::Error::other("the kernel keeps no more handles of leased messages")
+            }
+            _ => error,
+        })?;
         Ok(())
+    }
+
+    /// Where the handles of leased messages are.
+    fn kept(&self) -> io::Result<Groups<'a>> {
+        let kept = self.end.inbox().and_then(|inbox| inbox.kept.as_ref());
+        let refused = || io::Error::other("the kernel keeps no handles of leased messages");
+        kept.map(FdStore::groups).ok_or_else(refused)
     }
 
     /// Takes the first `count` messages out of the queue. Wakes sleepers before that: see [`super::wake_event`].
@@ -166,7 +199,7 @@ impl<'a> Receiving<'a> {
     #[inline]
     fn wake_senders(&self) {
         if self.memory.load(SENDERS_ASLEEP) != 0 {
-            self.channel.set(Event::Space);
+            self.end.set(Event::Space);
             self.memory.store(SENDERS_ASLEEP, 0);
         }
     }
@@ -179,7 +212,7 @@ impl<'a> Receiving<'a> {
     }
 
     fn wake_joiners(&self) {
-        self.channel.set(Event::Settled);
+        self.end.set(Event::Settled);
         self.memory.store(JOINERS_ASLEEP, 0);
     }
 
@@ -196,17 +229,17 @@ impl<'a> Receiving<'a> {
             return false;
         }
         self.memory.store(SENDERS_ASLEEP, 1);
-        self.channel.reset(Event::Space);
+        self.end.reset();
         true
     }
 
-    /// The same for a sender that is about to sleep until all is done.
-    pub(super) fn prepare_sleep_until_settled(&self) -> bool {
+    /// The same for a sender that is about to sleep until all is done. Returns how often that has been so, or `None` if
+    /// it is so now.
+    pub(super) fn prepare_sleep_until_settled(&self) -> Option<u32> {
         if self.is_settled(None) {
-            return false;
+            return None;
         }
         self.memory.store(JOINERS_ASLEEP, 1);
-        self.channel.reset(Event::Settled);
-        true
+        Some(wake_event::times_settled(self.memory))
     }
 }

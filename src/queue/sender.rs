@@ -5,20 +5,20 @@ use super::error::{
 };
 use super::fault::SendFault;
 use super::layout::{EPOCH, FREED};
+use super::nonce::fresh_nonce;
 use super::parcels;
 use super::receiving::Receiving;
 use super::side::Side;
-use super::wait::{SENDER, WaitLimit, WakeReason, sleep};
-use super::wires::Event;
+use super::wait::{SENDER, WaitLimit, WakeReason, sleep_unshared, sleep_until_room, sleep_until_settled};
 use crate::sync::robust_mutex::LockError;
-use crate::sys::poll::{Deadline, readable};
+use crate::sys::poll::{Deadline, await_hang_up};
 use crate::sys::ticks::ticks;
 use crate::wire::attachments;
 use crate::wire::codec::{self, EncodeError, Message};
 use crate::wire::scratch::with_buffer;
 use std::fmt;
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -48,7 +48,7 @@ struct Confirmed {
 
 impl<T> Sender<T> {
     pub(super) fn new(side: Arc<Side>) -> Self {
-        let epoch = side.channel.memory.load(EPOCH).wrapping_sub(1);
+        let epoch = side.end.channel.memory.load(EPOCH).wrapping_sub(1);
         Sender { side, confirmed: Confirmed { epoch: epoch.into(), at: 0.into() }, sends: PhantomData }
     }
 
@@ -61,7 +61,7 @@ impl<T> Sender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn len(&self) -> usize {
-        self.side.channel.len()
+        self.side.end.channel.len()
     }
 
     /// Whether no message is waiting.
@@ -84,7 +84,7 @@ impl<T> Sender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_full(&self) -> bool {
-        self.side.channel.memory.is_full()
+        self.side.end.channel.memory.is_full()
     }
 
     /// The number of messages that the queue can hold.
@@ -95,7 +95,7 @@ impl<T> Sender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn capacity(&self) -> usize {
-        self.side.channel.memory.layout.capacity as usize
+        self.side.end.channel.memory.layout.capacity as usize
     }
 
     /// The message size limit, in encoded bytes.
@@ -106,7 +106,7 @@ impl<T> Sender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn message_limit(&self) -> u64 {
-        self.side.channel.memory.layout.limit
+        self.side.end.channel.memory.layout.limit
     }
 
     /// Closes the queue for all processes: nothing more can be sent, but queued messages can still be received.
@@ -174,19 +174,26 @@ impl<T> Sender<T> {
     }
 
     fn join_until(&self, deadline: Deadline) -> Result<(), JoinQueueError> {
-        let channel = &*self.side.channel;
+        let channel = &*self.side.end.channel;
         loop {
             let rung = channel.bell.count();
             // Checked first: everything that the last receiver did happened before it hung up.
             let hung_up = self.side.is_hung_up();
-            match Receiving::lock(channel, deadline) {
-                Ok(receiving) if !receiving.prepare_sleep_until_settled() => return Ok(()),
-                Ok(_) if hung_up => return Err(JoinQueueError::Disconnected),
-                Ok(_) => {}
+            let seen = match Receiving::lock(&self.side.end, deadline)
+                .map(|held| held.prepare_sleep_until_settled())
+            {
+                Ok(None) => return Ok(()),
+                Ok(Some(_)) if hung_up => return Err(JoinQueueError::Disconnected),
+                Ok(Some(seen)) => seen,
                 Err(LockError::TimedOut) => return Err(JoinQueueError::Timeout),
                 Err(LockError::Unwatched(error)) => return Err(JoinQueueError::Os(error)),
-            }
-            if sleep(Event::Settled, &self.side, rung, deadline)? == WakeReason::TimedOut {
+            };
+            let woken = if channel.is_shared() {
+                sleep_until_settled(&self.side, seen, deadline)?
+            } else {
+                sleep_unshared(&self.side, rung, deadline)
+            };
+            if woken == WakeReason::TimedOut {
                 return Err(JoinQueueError::Timeout);
             }
         }
@@ -199,7 +206,7 @@ impl<T> Sender<T> {
         handles: Option<&[OwnedFd]>,
         wait: WaitLimit,
     ) -> Result<(), SendFault> {
-        let channel = &*self.side.channel;
+        let channel = &*self.side.end.channel;
         loop {
             if !self.has_receivers() {
                 return Err(SendFault::Disconnected);
@@ -233,19 +240,23 @@ impl<T> Sender<T> {
     /// Waits for a short time, after the kernel refused to store more handles for this queue.
     #[cold]
     fn wait_for_parcels(&self, wait: WaitLimit) -> Result<(), SendFault> {
+        if self.side.is_hung_up() {
+            return Err(SendFault::Disconnected);
+        }
         let WaitLimit::Until(deadline) = wait else { return Err(SendFault::NoRoom) };
         if deadline.is_over() {
             return Err(SendFault::NoRoom);
         }
         let next = deadline.left().map_or(STORE_RETRY_INTERVAL, |left| left.min(STORE_RETRY_INTERVAL));
-        readable(self.side.line().as_slice(), Deadline::after(next)).map_err(Rejection::Lock)?;
+        let Some(line) = self.side.end.line() else { return Ok(()) };
+        await_hang_up(line.as_fd(), Deadline::after(next)).map_err(Rejection::Lock)?;
         Ok(())
     }
 
     /// Waits until another slot is free. The queue was full when FREED was `freed`.
     #[cold]
     pub(super) fn wait_for_room(&self, freed: u64, wait: WaitLimit) -> Result<(), SendFault> {
-        let channel = &*self.side.channel;
+        let channel = &*self.side.end.channel;
         let WaitLimit::Until(deadline) = wait else {
             let gone = self.side.is_hung_up();
             return Err(if gone { SendFault::Disconnected } else { SendFault::NoRoom });
@@ -257,13 +268,13 @@ impl<T> Sender<T> {
             return Ok(());
         }
         let rung = channel.bell.count();
-        match Receiving::lock(channel, deadline) {
+        match Receiving::lock(&self.side.end, deadline) {
             Ok(receiving) if !receiving.prepare_sleep_until_room() => return Ok(()),
             Ok(_) => {}
             Err(LockError::TimedOut) => return Err(SendFault::NoRoom),
             Err(error) => return Err(error.into()),
         }
-        match sleep(Event::Space, &self.side, rung, deadline).map_err(Rejection::Lock)? {
+        match sleep_until_room(&self.side, rung, deadline).map_err(Rejection::Lock)? {
             WakeReason::Recheck => Ok(()),
             WakeReason::HungUp => Err(SendFault::Disconnected),
             WakeReason::TimedOut => Err(SendFault::NoRoom),
@@ -275,7 +286,7 @@ impl<T> Sender<T> {
     #[inline]
     pub(super) fn has_receivers(&self) -> bool {
         // Acquire pairs with the release in `Side::advance_epoch`: the kernel's answer is newer than the close.
-        let epoch = self.side.channel.memory.word(EPOCH).load(Ordering::Acquire);
+        let epoch = self.side.end.channel.memory.word(EPOCH).load(Ordering::Acquire);
         let now = ticks();
         let fresh = now.wrapping_sub(self.confirmed.at.load(Ordering::Relaxed)) < CONFIRM_TICKS;
         if fresh && epoch == self.confirmed.epoch.load(Ordering::Relaxed) {
@@ -406,7 +417,7 @@ impl<T: Message> Sender<T> {
             return Err(error.into());
         }
         buffer.clear();
-        buffer.extend(parcels::fresh_nonce().map_err(Rejection::Handles)?);
+        buffer.extend(fresh_nonce().map_err(Rejection::Handles)?.to_ne_bytes());
         let (encoded, handles, refused) = attachments::collect(|| codec::encode_untried(value, buffer));
         match (encoded, refused) {
             (Err(_), Some(refused)) => return Err(Rejection::Handles(refused).into()),
@@ -419,7 +430,7 @@ impl<T: Message> Sender<T> {
 
     #[inline]
     pub(super) fn check_size(&self, size: usize) -> Result<(), Rejection> {
-        let limit = self.side.channel.memory.layout.limit;
+        let limit = self.side.end.channel.memory.layout.limit;
         if size as u64 > limit {
             return Err(Rejection::TooLarge { size: size as u64, limit });
         }
@@ -429,7 +440,7 @@ impl<T: Message> Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.side.record_drop();
+        self.side.end.record_drop();
     }
 }
 

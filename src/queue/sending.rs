@@ -4,7 +4,7 @@
 //! sender that is killed before that store has sent nothing; one that is killed after it has sent its message.
 //! Nothing has to be repaired.
 
-use super::channel::Channel;
+use super::end::End;
 use super::error::{Corrupt, Rejection};
 use super::layout::{
     CLOSED, FREED, FREED_SEEN, HEAD, RECEIVERS_ASLEEP, SEND_LOCK, SLOT, STRAYS, STREAM_FREED,
@@ -14,8 +14,9 @@ use super::leases;
 use super::memory::Memory;
 use super::parcels;
 use super::place::{self, HANDLES, INLINE_LEN, Place, STREAM_ALIGN};
-use super::wires::Event;
+use super::wake_event::Event;
 use crate::sync::robust_mutex::{Held, LockError, Locked, lock, try_lock};
+use crate::sys::fd_store::{FdStore, Groups};
 use crate::sys::poll::Deadline;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -33,7 +34,7 @@ const SLOTS_STEP: u64 = 4096;
 
 #[derive(Debug)]
 pub(super) struct Sending<'a> {
-    channel: &'a Channel,
+    end: &'a End,
     memory: &'a Memory,
     tail: u64,
     placed: u64,
@@ -43,15 +44,15 @@ pub(super) struct Sending<'a> {
 impl<'a> Sending<'a> {
     /// Takes the send lock if it is free and its previous holder released it.
     #[inline(always)]
-    pub(super) fn try_lock(channel: &'a Channel) -> Option<Self> {
-        try_lock(channel.memory.region.words32(SEND_LOCK)).map(|held| Self::new(channel, held))
+    pub(super) fn try_lock(end: &'a End) -> Option<Self> {
+        try_lock(end.channel.memory.region.words32(SEND_LOCK)).map(|held| Self::new(end, held))
     }
 
     /// Takes the send lock, cleans up if its previous holder died with it, and returns whether it did.
     #[cold]
-    pub(super) fn lock(channel: &'a Channel, deadline: Deadline) -> Result<(Self, bool), LockError> {
-        let Locked { held, owner_died } = lock(channel.memory.region.words32(SEND_LOCK), deadline)?;
-        let sending = Self::new(channel, held);
+    pub(super) fn lock(end: &'a End, deadline: Deadline) -> Result<(Self, bool), LockError> {
+        let Locked { held, owner_died } = lock(end.channel.memory.region.words32(SEND_LOCK), deadline)?;
+        let sending = Self::new(end, held);
         if owner_died {
             sending.release_unpublished();
             sending.memory.store(STRAYS, 1);
@@ -60,9 +61,9 @@ impl<'a> Sending<'a> {
     }
 
     #[inline(always)]
-    fn new(channel: &'a Channel, held: Held<'a>) -> Self {
-        let memory = &channel.memory;
-        Sending { channel, memory, tail: memory.load(TAIL), placed: 0, _held: held }
+    fn new(end: &'a End, held: Held<'a>) -> Self {
+        let memory = &end.channel.memory;
+        Sending { end, memory, tail: memory.load(TAIL), placed: 0, _held: held }
     }
 
     /// Releases the memory of large messages that were written but never published: that of all free slots,
@@ -117,11 +118,12 @@ impl<'a> Sending<'a> {
     /// handles.
     #[cold]
     pub(super) fn place_with(&mut self, bytes: &[u8], handles: &[OwnedFd]) -> Result<bool, Rejection> {
-        let refused = || io::Error::from(io::ErrorKind::Unsupported);
-        let store = self.channel.parcels().ok_or_else(|| Rejection::Handles(refused()))?;
-        match parcels::leave(store, self.tail + self.placed, bytes, handles) {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, WouldBlock};
+        let Some(line) = self.end.line() else { return Ok(false) };
+        match parcels::leave(line.groups(), self.tail + self.placed, bytes, handles) {
             Ok(()) => self.place_marked(bytes, HANDLES).map(|()| true),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            // The caller finds out whether the receivers are gone.
+            Err(error) if matches!(error.kind(), WouldBlock | BrokenPipe | ConnectionReset) => Ok(false),
             Err(error) => Err(Rejection::Handles(error)),
         }
     }
@@ -218,7 +220,7 @@ impl<'a> Sending<'a> {
     #[inline]
     pub(super) fn wake_receivers(&self) {
         if self.memory.load(RECEIVERS_ASLEEP) != 0 {
-            self.channel.set(Event::Items);
+            self.end.set(Event::Items);
             self.memory.store(RECEIVERS_ASLEEP, 0);
         }
     }
@@ -233,8 +235,38 @@ impl<'a> Sending<'a> {
             return false;
         }
         self.memory.store(RECEIVERS_ASLEEP, 1);
-        self.channel.reset(Event::Items);
+        self.end.reset();
         true
+    }
+
+    /// Removes the parcels of messages that were taken, and strays, up to the one of message `wanted`, if it is there.
+    /// Returns whether it is.
+    #[cold]
+    pub(super) fn advance_to_parcel(&self, wanted: u64) -> io::Result<bool> {
+        let Some(line) = self.end.line() else { return Ok(false) };
+        // The signal that is removed may not have woken the receivers yet.
+        parcels::advance(self.memory, line.groups(), || self.end.set(Event::Items), wanted)
+    }
+
+    /// Moves the parcel of the leased message `wanted` to the front, if it is there. Returns whether it is.
+    #[cold]
+    pub(super) fn bring_kept_parcel(&self, wanted: u64) -> io::Result<bool> {
+        self.kept().map_or(Ok(false), |kept| parcels::bring_kept(self.memory, kept, wanted))
+    }
+
+    /// Closes the handles of messages that were taken or are done, message `number` among them, and those that killed
+    /// processes left.
+    #[cold]
+    pub(super) fn discard_parcels(&self, number: u64) {
+        self.memory.store(STRAYS, 0);
+        let _ = self.advance_to_parcel(u64::MAX);
+        if let Some(kept) = self.kept() {
+            let _ = parcels::discard_kept(self.memory, kept, number);
+        }
+    }
+
+    fn kept(&self) -> Option<Groups<'a>> {
+        self.end.inbox()?.kept.as_ref().map(FdStore::groups)
     }
 
     /// Whether a receiver would find a message. No message is being sent now, because the lock is held.

@@ -1,48 +1,35 @@
 //! One side of a queue in one process, and how it detects that the other side is gone.
 
 use super::channel::Channel;
+use super::end::{Descriptors, End, Role};
 use super::error::lock_to_io;
+use super::inbox::Inbox;
 use super::layout::{CLOSED, EPOCH};
+use super::line::Line;
 use super::sending::Sending;
-use super::wires::Wires;
 use crate::sync::robust_mutex::LockError;
-use crate::sys::poll::{self, Deadline};
+use crate::sys::poll::Deadline;
 use crate::sys::robust::lineage;
-use crate::wire::inherit::Registered;
 use crate::wire::unshared::{Entry, Share};
-use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, socketpair};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 /// How long the first handle that is sent waits for the lock of its queue, which only threads of this process can hold.
 const SHARE_LOCK_WAIT: Duration = Duration::from_secs(10);
+/// How long a receiver waits for the lock to close handles.
+const DISCARD_LOCK_WAIT: Duration = Duration::from_millis(20);
 
 /// One side of a queue in one process, shared by all handles of that side here.
-///
-/// The sides are the two ends of a `socketpair(2)` over which nothing is ever sent, the *line*. Each process that
-/// has a sender has a descriptor of one end, each process that has a receiver a descriptor of the other, and so
-/// does a message in transit that carries a handle. When the last descriptor of an end is closed, however its
-/// owner died, the kernel hangs up the other end, and `poll(2)` reports that immediately to every sleeper. Nothing
-/// else records which processes are alive: no list, no count, no PID.
 ///
 /// Until a handle leaves its process ([`Side::share`]) there is no line: each side knows whether the other one exists.
 #[derive(Debug)]
 pub(super) struct Side {
-    pub(super) channel: Arc<Channel>,
-    line: OnceLock<Line>,
+    pub(super) end: End,
     /// The other side, while both are in this process and nothing is shared.
     unshared: OnceLock<Unshared>,
-}
-
-/// One end of the line.
-#[derive(Debug)]
-struct Line {
-    /// A forked child closes the line unless it was given a handle of this side. Dropped first.
-    registered: Registered,
-    fd: OwnedFd,
 }
 
 /// What a side knows while there is no line.
@@ -53,92 +40,78 @@ struct Unshared {
     lineage: u64,
 }
 
-impl Line {
-    fn new(fd: OwnedFd) -> Self {
-        Line { registered: Registered::new(fd.as_fd()), fd }
-    }
-}
-
 impl Side {
-    /// Both sides of a new queue.
+    /// The senders' and the receivers' side of a new queue.
     pub(super) fn pair(channel: Channel) -> io::Result<(Arc<Self>, Arc<Self>)> {
         let channel = Arc::new(channel);
-        let new = || {
-            Arc::new(Side { channel: Arc::clone(&channel), line: OnceLock::new(), unshared: OnceLock::new() })
-        };
-        let (one, other) = (new(), new());
+        let new =
+            |role| Arc::new(Side { end: End::new(Arc::clone(&channel), role), unshared: OnceLock::new() });
+        let (senders, receivers) = (new(Role::Senders), new(Role::Receivers));
         let lineage = lineage()?;
-        let _ = one.unshared.set(Unshared { other: Arc::downgrade(&other), lineage });
-        let _ = other.unshared.set(Unshared { other: Arc::downgrade(&one), lineage });
+        let _ = senders.unshared.set(Unshared { other: Arc::downgrade(&receivers), lineage });
+        let _ = receivers.unshared.set(Unshared { other: Arc::downgrade(&senders), lineage });
         let entry = |side: &Arc<Side>| Entry::new(Arc::downgrade(side) as Weak<dyn Share>);
-        match (entry(&one), entry(&other)) {
+        match (entry(&senders), entry(&receivers)) {
             (Ok(one), Ok(other)) => *channel.entries() = Some([one, other]),
-            _ => one.share()?,
+            _ => senders.share()?,
         }
-        Ok((one, other))
+        Ok((senders, receivers))
     }
 
     /// A side whose descriptors came from another process.
-    pub(super) fn attach(channel: Channel, line: OwnedFd) -> Self {
-        Side { channel: Arc::new(channel), line: Line::new(line).into(), unshared: OnceLock::new() }
+    pub(super) fn attach(end: End) -> Self {
+        Side { end, unshared: OnceLock::new() }
     }
 
-    /// Opens the line and the wires, which other processes need; does nothing if they are open.
+    /// Opens the descriptors that other processes need; does nothing if they are open.
     ///
-    /// Threads that sleep are woken, and from then on sleep on the wires. The queue is not closed meanwhile, because
-    /// the send lock is held.
+    /// Threads that sleep are woken, and from then on sleep on the descriptors. The queue is not closed meanwhile,
+    /// because the send lock is held.
     pub(super) fn share(&self) -> io::Result<()> {
-        let channel = &self.channel;
-        if channel.wires.get().is_some() {
+        let channel = &self.end.channel;
+        if channel.is_shared() {
             return Ok(());
         }
         let unshared = self.unshared.get().filter(|unshared| unshared.is_of_this_process());
         let unshared =
             unshared.ok_or_else(|| io::Error::other("the queue belongs to the parent of this process"))?;
-        let wires = Wires::new()?;
-        let (own, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
+        let (senders, receivers) = Line::pair()?;
+        let senders = Descriptors { line: senders, inbox: None };
+        let receivers = Descriptors { line: receivers, inbox: Some(Inbox::new()?) };
+        let (own, theirs) = match self.end.role {
+            Role::Senders => (senders, receivers),
+            Role::Receivers => (receivers, senders),
+        };
         let deadline = Deadline::after(SHARE_LOCK_WAIT);
         let sending = self.sending(deadline).map_err(lock_to_io)?;
-        if channel.wires.get().is_some() {
+        if channel.is_shared() {
             return Ok(()); // another thread was faster
         }
         if sending.is_closed() {
-            let _ = shutdown(own.as_raw_fd(), Shutdown::Both);
+            own.line.close();
         }
         // If the other side is gone, its end is closed here, which hangs up this one.
         let other = unshared.other.upgrade();
         channel.bell.ring_after(|| {
             if let Some(other) = &other {
-                let _ = other.line.set(Line::new(theirs));
+                other.end.connect(theirs);
             }
-            let _ = self.line.set(Line::new(own));
-            // Last: a thread that finds the wires finds the line.
-            channel.wires.set(wires).is_ok()
+            self.end.connect(own);
+            // Last: a thread that finds that it is shared finds the line.
+            channel.shared.set(()).is_ok()
         });
         drop(sending);
         drop((other, channel.entries().take()));
         Ok(())
     }
 
-    /// Records that a handle of this side was dropped.
-    pub(super) fn record_drop(&self) {
-        if let Some(line) = self.line.get() {
-            line.registered.record_drop();
-        }
-        self.channel.record_drop();
-    }
-
-    /// This side's end of the line, once the queue is shared.
-    pub(super) fn line(&self) -> Option<BorrowedFd<'_>> {
-        self.line.get().map(|line| line.fd.as_fd())
-    }
-
     /// Whether no live process has a handle of the other side, or the queue was closed.
     pub(super) fn is_hung_up(&self) -> bool {
-        match self.line() {
-            Some(line) => poll::readable(&[line], Deadline::now()).is_ok_and(|ready| ready[0]),
+        match self.end.line() {
+            Some(line) => line.is_hung_up(),
             None => {
-                self.channel.memory.load(CLOSED) != 0 || self.unshared.get().is_none_or(Unshared::is_alone)
+                self.end.channel.memory.load(CLOSED) != 0
+                    || self.unshared.get().is_none_or(Unshared::is_alone)
             }
         }
     }
@@ -147,14 +120,23 @@ impl Side {
     /// records it.
     #[inline(always)]
     pub(super) fn sending(&self, deadline: Deadline) -> Result<Sending<'_>, LockError> {
-        if let Some(sending) = Sending::try_lock(&self.channel) {
+        if let Some(sending) = Sending::try_lock(&self.end) {
             return Ok(sending);
         }
-        let (sending, owner_died) = Sending::lock(&self.channel, deadline)?;
+        let (sending, owner_died) = Sending::lock(&self.end, deadline)?;
         if owner_died && self.is_hung_up() {
             sending.record_closed();
         }
         Ok(sending)
+    }
+
+    /// Closes the handles of messages that were taken or are done, message `number` among them. If the lock is
+    /// unavailable, a receiver does so later.
+    #[cold]
+    pub(super) fn discard_parcels(&self, number: u64) {
+        if let Ok(sending) = self.sending(Deadline::after(DISCARD_LOCK_WAIT)) {
+            sending.discard_parcels(number);
+        }
     }
 
     /// Closes the queue for all processes. Shutting down the line is what closes it; the record in memory saves
@@ -162,20 +144,20 @@ impl Side {
     pub(super) fn close(&self) -> Result<(), LockError> {
         {
             let sending = self.sending(Deadline::NEVER)?;
-            if let Some(line) = self.line() {
-                let _ = shutdown(line.as_raw_fd(), Shutdown::Both);
+            if let Some(line) = self.end.line() {
+                line.close();
             }
             sending.record_closed();
         }
         self.advance_epoch();
-        self.channel.bell.ring();
+        self.end.channel.bell.ring();
         Ok(())
     }
 
     /// Makes every sender ask again. Called after the line was closed or shut down. Release pairs with
     /// the acquire load in `Sender::has_receivers`, so a sender that sees the new epoch gets the new answer.
     fn advance_epoch(&self) {
-        self.channel.memory.word(EPOCH).fetch_add(1, Ordering::Release);
+        self.end.channel.memory.word(EPOCH).fetch_add(1, Ordering::Release);
     }
 }
 
@@ -196,14 +178,14 @@ impl Unshared {
 impl Share for Side {
     fn share(&self) -> io::Result<RawFd> {
         Side::share(self)?;
-        Ok(self.line().map_or(0, |line| line.as_raw_fd()))
+        Ok(self.end.line().map_or(0, |line| line.as_fd().as_raw_fd()))
     }
 }
 
 impl Drop for Side {
     fn drop(&mut self) {
-        drop(self.line.take());
+        self.end.disconnect();
         self.advance_epoch();
-        self.channel.bell.ring();
+        self.end.channel.bell.ring();
     }
 }

@@ -7,10 +7,12 @@ use super::layout::{LAST_SWEEP, STRAYS, TAIL};
 use super::leases::{self, Leased};
 use super::members;
 use super::receiver::Receiver;
-use super::receiving::Receiving;
+use super::receiving::{Parcel, Receiving};
 use super::wait::{RECEIVER, WaitLimit, WakeReason, sleep_for_items};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pid::Pid;
+use crate::sys::poll::Deadline;
+use std::io;
 use std::os::fd::OwnedFd;
 
 /// The shortest interval, in nanoseconds, between two checks for dead lease holders while the queue is not empty.
@@ -25,23 +27,72 @@ impl<T> Receiver<T> {
         mut attempt: impl FnMut(&mut Receiving<'_>) -> Result<Option<R>, Unreadable>,
     ) -> Result<R, RecvFault> {
         loop {
-            {
-                let mut receiving = Receiving::lock(&self.side.channel, wait.for_lock())?;
+            let found = self.locked(wait.for_lock(), |receiving| {
                 if let Some(index) = self.member.known()? {
                     members::clear_taken(receiving.memory, index);
                 }
-                if let Some(found) = attempt(&mut receiving)? {
-                    return Ok(found);
-                }
+                attempt(receiving)
+            })?;
+            if let Some(found) = found {
+                return Ok(found);
             }
             self.wait_for_items(wait)?;
         }
     }
 
+    /// Calls `attempt` under the receive lock, again if a parcel has to be brought forward for it.
+    #[inline]
+    pub(super) fn locked<R>(
+        &self,
+        deadline: Deadline,
+        mut attempt: impl FnMut(&mut Receiving<'_>) -> Result<Option<R>, Unreadable>,
+    ) -> Result<Option<R>, RecvFault> {
+        let mut missing = None;
+        loop {
+            let (found, parcel) = {
+                let mut receiving = Receiving::lock(&self.side.end, deadline)?;
+                (attempt(&mut receiving)?, receiving.parcel.take())
+            };
+            match parcel {
+                None => return Ok(found),
+                Some(Parcel::Spent(number)) => {
+                    self.side.discard_parcels(number);
+                    return Ok(found);
+                }
+                Some(Parcel::Queued(_) | Parcel::Leased(_)) => {
+                    self.bring_forward(parcel, &mut missing, deadline)?;
+                }
+            }
+        }
+    }
+
+    /// Brings a parcel forward. `missing` is the one that was not found the last time.
+    #[cold]
+    fn bring_forward(
+        &self,
+        parcel: Option<Parcel>,
+        missing: &mut Option<Parcel>,
+        deadline: Deadline,
+    ) -> Result<(), RecvFault> {
+        let sending = self.side.sending(deadline)?;
+        let is_there = match parcel {
+            Some(Parcel::Queued(number)) => sending.advance_to_parcel(number)?,
+            Some(Parcel::Leased(number)) => sending.bring_kept_parcel(number)?,
+            _ => true,
+        };
+        // Another process may have taken the message; but if it is here again, it was here all the time.
+        if !is_there && *missing == parcel {
+            let what = "the handles of a message are missing";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what).into());
+        }
+        *missing = parcel.filter(|_| !is_there);
+        Ok(())
+    }
+
     /// Waits until there may be a message, after an attempt found none.
     #[cold]
     fn wait_for_items(&self, wait: WaitLimit) -> Result<(), RecvFault> {
-        let channel = &*self.side.channel;
+        let channel = &*self.side.end.channel;
         let memory = &channel.memory;
         let tail = memory.load(TAIL);
         if let WaitLimit::Until(_) = wait
@@ -50,11 +101,9 @@ impl<T> Receiver<T> {
             return Ok(());
         }
         if memory.load(STRAYS) != 0 {
-            let receiving = Receiving::lock(channel, wait.for_lock())?;
-            memory.store(STRAYS, 0);
-            receiving.remove_stray_parcels();
+            self.side.discard_parcels(u64::MAX);
         }
-        if !leases::is_empty(memory) && Receiving::lock(channel, wait.for_lock())?.sweep() {
+        if !leases::is_empty(memory) && Receiving::lock(&self.side.end, wait.for_lock())?.sweep() {
             return Ok(());
         }
         let rung = channel.bell.count();
@@ -91,7 +140,7 @@ impl<T> Receiver<T> {
     /// Whether a leased message was returned, or may be returned by another process. Leases that this process
     /// holds do not count, because it would wait for itself.
     pub(super) fn may_arrive(&self) -> bool {
-        let memory = &self.side.channel.memory;
+        let memory = &self.side.end.channel.memory;
         let own = Pid::this();
         leases::any_may_return(memory, |member| {
             // The leases of a member that is gone by now have just been returned.
@@ -124,34 +173,39 @@ impl<T> Receiver<T> {
         buffer: &mut Vec<u8>,
     ) -> Result<Option<u64>, Unreadable> {
         if let Some(returned) = Self::returned(receiving)? {
-            self.take_from_lease(receiving, returned, buffer)?;
-            return Ok(Some(returned.number));
+            let taken = self.take_from_lease(receiving, returned, buffer)?;
+            return Ok(taken.then_some(returned.number));
         }
         if receiving.queued(1)? == 0 {
             return Ok(None);
         }
         let member = self.member.index(receiving)?;
         let number = receiving.head;
-        receiving.read(number, buffer)?;
-        members::record_taking(receiving.memory, member, number, 1);
-        receiving.take(1);
-        if receiving.handles.is_some() {
-            receiving.remove_parcel(number);
+        if !receiving.read(number, buffer)? {
+            return Ok(None);
         }
+        members::record_taking(receiving.memory, member, number, 1);
+        if receiving.handles.is_some() {
+            receiving.spend_parcel(number);
+        }
+        receiving.take(1);
         Ok(Some(number))
     }
 
+    /// Takes a leased message for good. Returns false if its parcel has to be brought forward first.
     fn take_from_lease(
         &self,
         receiving: &mut Receiving<'_>,
         leased: Leased,
         buffer: &mut Vec<u8>,
-    ) -> Result<(), Unreadable> {
+    ) -> Result<bool, Unreadable> {
         let member = self.member.index(receiving)?;
-        receiving.read_lease(leased, buffer)?;
+        if !receiving.read_lease(leased, buffer)? {
+            return Ok(false);
+        }
         members::record_taking(receiving.memory, member, leased.number, 1);
         receiving.finish(leased);
-        Ok(())
+        Ok(true)
     }
 
     /// Takes the dead letter that was sent first and appends its bytes to `buffer`.
@@ -165,8 +219,8 @@ impl<T> Receiver<T> {
         }
         receiving.sweep();
         let Some(letter) = leases::first_dead_letter(receiving.memory) else { return Ok(None) };
-        self.take_from_lease(receiving, letter, buffer)?;
-        Ok(Some(letter))
+        let taken = self.take_from_lease(receiving, letter, buffer)?;
+        Ok(taken.then_some(letter))
     }
 
     pub(super) fn lease_one(
@@ -181,11 +235,15 @@ impl<T> Receiver<T> {
         let member = self.member.index(receiving)?;
         let leased = match returned {
             Some(returned) => {
-                receiving.read_lease(returned, buffer)?;
+                if !receiving.read_lease(returned, buffer)? {
+                    return Ok(None);
+                }
                 receiving.lease_again(member, returned)
             }
             None => {
-                receiving.read(receiving.head, buffer)?;
+                if !receiving.read(receiving.head, buffer)? {
+                    return Ok(None);
+                }
                 receiving.lease(member, buffer)?
             }
         };
@@ -210,18 +268,29 @@ impl<T> Receiver<T> {
         let first = receiving.head;
         // Stop before a returned message that is due among them.
         let turn = leases::next_turn(receiving.memory, first);
-        let count = queued.min(max as u64).min(turn - first);
-        for number in first..first + count {
-            receiving.read(number, bytes)?;
-            ends.push((bytes.len(), receiving.handles.take()));
+        let most = queued.min(max as u64).min(turn - first);
+        let (mut count, mut with_handles) = (0, None);
+        for number in first..first + most {
+            let begin = bytes.len();
+            if !receiving.read(number, bytes)? {
+                if number == first {
+                    return Ok(None);
+                }
+                // The batch ends before a message whose parcel is not the first one: the second with handles, at most.
+                receiving.parcel.set(None);
+                bytes.truncate(begin);
+                break;
+            }
+            let handles = receiving.handles.take();
+            with_handles = handles.as_ref().map(|_| number).or(with_handles);
+            ends.push((bytes.len(), handles));
+            count += 1;
         }
         members::record_taking(receiving.memory, member, first, count);
-        receiving.take(count);
-        for (number, (_, handles)) in (first..).zip(&*ends) {
-            if handles.is_some() {
-                receiving.remove_parcel(number);
-            }
+        if let Some(number) = with_handles {
+            receiving.spend_parcel(number);
         }
+        receiving.take(count);
         Ok(Some(first))
     }
 }

@@ -73,7 +73,7 @@ fn a_blocked_sender_wakes_when_there_is_room() {
     sender.send(0).unwrap();
     thread::scope(|scope| {
         let blocked = scope.spawn(|| sender.send(1));
-        wait_until(|| sender.side.channel.memory.load(layout::SENDERS_ASLEEP) != 0);
+        wait_until(|| sender.side.end.channel.memory.load(layout::SENDERS_ASLEEP) != 0);
         assert_eq!(receiver.recv().unwrap(), 0);
         blocked.join().unwrap().unwrap();
     });
@@ -85,7 +85,7 @@ fn a_blocked_receiver_wakes_when_a_message_arrives() {
     let (sender, receiver) = bounded(1).unwrap();
     thread::scope(|scope| {
         let blocked = scope.spawn(|| receiver.recv());
-        wait_until(|| sender.side.channel.memory.load(layout::RECEIVERS_ASLEEP) != 0);
+        wait_until(|| sender.side.end.channel.memory.load(layout::RECEIVERS_ASLEEP) != 0);
         sender.send(7).unwrap();
         assert_eq!(blocked.join().unwrap().unwrap(), 7);
     });
@@ -97,7 +97,7 @@ fn closing_wakes_every_sleeper() {
     sender.send(1).unwrap();
     thread::scope(|scope| {
         let blocked = scope.spawn(|| sender.send(2));
-        wait_until(|| sender.side.channel.memory.load(layout::SENDERS_ASLEEP) != 0);
+        wait_until(|| sender.side.end.channel.memory.load(layout::SENDERS_ASLEEP) != 0);
         receiver.close().unwrap();
         assert!(matches!(blocked.join().unwrap(), Err(SendError::Disconnected(2))));
     });
@@ -108,7 +108,7 @@ fn closing_wakes_every_sleeper() {
     let (sender, receiver) = bounded::<u8>(1).unwrap();
     thread::scope(|scope| {
         let blocked = scope.spawn(|| receiver.recv());
-        wait_until(|| sender.side.channel.memory.load(layout::RECEIVERS_ASLEEP) != 0);
+        wait_until(|| sender.side.end.channel.memory.load(layout::RECEIVERS_ASLEEP) != 0);
         sender.close().unwrap();
         assert!(matches!(blocked.join().unwrap(), Err(RecvError::Disconnected)));
     });
@@ -145,8 +145,9 @@ fn the_unit_value_takes_no_bytes() {
 #[test]
 fn memory_is_used_only_for_queued_messages() {
     let (sender, receiver) = bounded::<Vec<u8>>(1024).unwrap();
-    let used =
-        || nix::sys::stat::fstat(sender.side.channel.memory.region.file()).unwrap().st_blocks as u64 * 512;
+    let used = || {
+        nix::sys::stat::fstat(sender.side.end.channel.memory.region.file()).unwrap().st_blocks as u64 * 512
+    };
     let empty = used();
     assert!(empty < 1 << 20, "{empty} bytes for an empty queue");
     for _ in 0..8 {
@@ -237,7 +238,7 @@ fn an_iterator_continues_after_an_undecodable_message() {
 fn an_iterator_ends_after_an_error_of_the_queue_itself() {
     let (sender, receiver) = bounded::<u64>(5).unwrap();
     sender.send(1).unwrap();
-    sender.side.channel.memory.word(layout::HEAD).store(1000, std::sync::atomic::Ordering::Relaxed);
+    sender.side.end.channel.memory.word(layout::HEAD).store(1000, std::sync::atomic::Ordering::Relaxed);
     let seen: Vec<_> = receiver.iter().collect();
     assert!(matches!(seen[..], [Err(Unreadable::Corrupt(_))]), "{seen:?}");
 }
@@ -371,7 +372,7 @@ fn rejecting_the_last_message_wakes_joiners() {
     let lease = receiver.lease().unwrap();
     thread::scope(|scope| {
         let joined = scope.spawn(|| sender.join());
-        wait_until(|| sender.side.channel.memory.load(layout::JOINERS_ASLEEP) != 0);
+        wait_until(|| sender.side.end.channel.memory.load(layout::JOINERS_ASLEEP) != 0);
         lease.reject().unwrap();
         joined.join().unwrap().unwrap();
     });
@@ -412,7 +413,7 @@ fn joining_waits_until_everything_is_done() {
     assert!(matches!(sender.join_timeout(SHORT), Err(JoinQueueError::Timeout)));
     thread::scope(|scope| {
         let joined = scope.spawn(|| sender.join());
-        wait_until(|| sender.side.channel.memory.load(layout::JOINERS_ASLEEP) != 0);
+        wait_until(|| sender.side.end.channel.memory.load(layout::JOINERS_ASLEEP) != 0);
         lease.done().unwrap();
         joined.join().unwrap().unwrap();
     });

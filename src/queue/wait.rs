@@ -1,16 +1,18 @@
 //! How long to spin, and how to sleep.
 
 use super::channel::Channel;
+use super::error::JoinQueueError;
 use super::layout::{RECEIVERS_CPU, SENDERS_CPU};
 use super::members;
 use super::memory::Memory;
 use super::process_id::{ProcessId, Watched, has_ended};
 use super::side::Side;
-use super::wires::Event;
+use super::wake_event::{settled, times_settled};
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::task;
 use crate::sys::ticks::ticks;
+use crate::wait::{WaitAnyError, Waitable, Wakers, wait_until};
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::io;
@@ -134,32 +136,64 @@ pub(super) enum WakeReason {
 }
 
 /// Sleeps in a queue that is not shared, given how often its bell had rung before the caller found nothing to do.
-fn sleep_unshared(side: &Side, rung: u64, deadline: Deadline) -> WakeReason {
+pub(super) fn sleep_unshared(side: &Side, rung: u64, deadline: Deadline) -> WakeReason {
     // It rings after a side was dropped.
     if side.is_hung_up() {
         WakeReason::HungUp
-    } else if side.channel.bell.wait(rung, deadline) {
+    } else if side.end.channel.bell.wait(rung, deadline) {
         WakeReason::Recheck
     } else {
         WakeReason::TimedOut
     }
 }
 
-/// Sleeps until the event is set or the other side is gone. `rung` is how often the bell had rung before the caller
-/// found nothing to do.
-pub(super) fn sleep(event: Event, side: &Side, rung: u64, deadline: Deadline) -> io::Result<WakeReason> {
-    let (Some(wires), Some(line)) = (side.channel.wires.get(), side.line()) else {
+/// Sleeps until there is room or the receivers are gone. `rung` is how often the bell had rung before the caller found
+/// nothing to do.
+pub(super) fn sleep_until_room(side: &Side, rung: u64, deadline: Deadline) -> io::Result<WakeReason> {
+    let Some(line) = side.end.line() else {
         return Ok(sleep_unshared(side, rung, deadline));
     };
-    if side.channel.bell.count() != rung {
+    if side.end.channel.bell.count() != rung {
         return Ok(WakeReason::Recheck);
     }
-    let ready = readable(&[wires.event(event).as_fd(), line], deadline)?;
-    Ok(match ready[..] {
-        [_, true] => WakeReason::HungUp,
-        [true, false] => WakeReason::Recheck,
-        _ => WakeReason::TimedOut,
+    Ok(match readable(&[line.as_fd()], deadline)?[0] {
+        false => WakeReason::TimedOut,
+        true if line.is_hung_up() => WakeReason::HungUp,
+        true => WakeReason::Recheck,
     })
+}
+
+/// A sleep until the event is set or the receivers are gone.
+struct Settling<'a> {
+    side: &'a Side,
+    seen: u32,
+}
+
+impl Waitable for Settling<'_> {
+    fn enroll<'a>(&'a self, wakers: &mut Wakers<'a>) -> Result<bool, WaitAnyError> {
+        let memory = &self.side.end.channel.memory;
+        let Some(line) = self.side.end.line() else { return Ok(true) };
+        if times_settled(memory) != self.seen || line.is_hung_up() {
+            return Ok(true);
+        }
+        wakers.wake_on_hang_up(line.as_fd());
+        wakers.wake_by_all(settled(memory), self.seen);
+        Ok(false)
+    }
+}
+
+/// Sleeps until all may be done, in a queue that is shared.
+pub(super) fn sleep_until_settled(
+    side: &Side,
+    seen: u32,
+    deadline: Deadline,
+) -> Result<WakeReason, JoinQueueError> {
+    match wait_until(&[Settling { side, seen }], deadline) {
+        Ok(ready) if ready.is_empty() => Ok(WakeReason::TimedOut),
+        Ok(_) => Ok(WakeReason::Recheck),
+        Err(WaitAnyError::Os(error)) => Err(error.into()),
+        Err(other) => Err(io::Error::other(other).into()),
+    }
 }
 
 /// Sleeps until a message arrives, the senders are gone (unless that is known), or a process that may hold a
@@ -170,17 +204,17 @@ pub(super) fn sleep_for_items(
     rung: u64,
     deadline: Deadline,
 ) -> io::Result<WakeReason> {
-    let channel = &*side.channel;
-    let (Some(wires), Some(line)) = (channel.wires.get(), side.line()) else {
+    let channel = &*side.end.channel;
+    let (Some(line), Some(inbox)) = (side.end.line(), side.end.inbox()) else {
         return Ok(sleep_unshared(side, rung, deadline));
     };
     if channel.bell.count() != rung {
         return Ok(WakeReason::Recheck);
     }
     let Some((holders, all_watched)) = watch_holders(channel) else { return Ok(WakeReason::Recheck) };
-    let mut fds = vec![wires.event(Event::Items).as_fd()];
+    let mut fds = vec![inbox.returned.as_fd()];
     if !known_hung_up {
-        fds.push(line);
+        fds.push(line.as_fd());
     }
     fds.extend(holders.iter().map(|pidfd| pidfd.as_fd()));
     let left = deadline.left();
@@ -190,9 +224,6 @@ pub(super) fn sleep_for_items(
         Deadline::after(left.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL))
     };
     let ready = readable(&fds, until)?;
-    if !known_hung_up && ready[1] {
-        return Ok(WakeReason::HungUp);
-    }
     Ok(if ready.contains(&true) || !deadline.is_over() { WakeReason::Recheck } else { WakeReason::TimedOut })
 }
 

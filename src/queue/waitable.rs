@@ -5,16 +5,16 @@
 use super::fault::RecvFault;
 use super::last_sleep;
 use super::leases;
+use super::line::Line;
 use super::members;
 use super::receiver::Receiver;
 use super::receiving::Receiving;
 use super::sender::Sender;
 use super::side::Side;
 use super::wait::{POLL_INTERVAL, WaitLimit, watch_holders};
-use super::wires::{Event, Wires};
 use crate::sync::robust_mutex::LockError;
 use crate::wait::{WaitAnyError, Waitable, Wakers};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 /// Retries later if the lock's holder is stopped.
 fn lock_failed(error: LockError, wakers: &mut Wakers<'_>) -> Result<bool, WaitAnyError> {
@@ -27,23 +27,23 @@ fn lock_failed(error: LockError, wakers: &mut Wakers<'_>) -> Result<bool, WaitAn
     }
 }
 
-/// The wires and the line of a side, opened now if they are not; if that fails, the source is asked again later.
-fn wires_of<'a>(side: &'a Side, wakers: &mut Wakers<'_>) -> Option<(&'a Wires, BorrowedFd<'a>)> {
+/// The line of a side, opened now if it is not; if that fails, the source is asked again later.
+fn line_of<'a>(side: &'a Side, wakers: &mut Wakers<'_>) -> Option<&'a Line> {
     let _ = side.share();
-    let opened = side.channel.wires.get().zip(side.line());
-    if opened.is_none() {
+    let line = side.end.line();
+    if line.is_none() {
         wakers.look_again();
     }
-    opened
+    line
 }
 
 impl<T> Waitable for Receiver<T> {
     fn enroll<'a>(&'a self, wakers: &mut Wakers<'a>) -> Result<bool, WaitAnyError> {
-        let channel = &*self.side.channel;
+        let channel = &*self.side.end.channel;
         let memory = &channel.memory;
         let member = self.member.known()?;
         if member.is_some() || !leases::is_empty(memory) {
-            match Receiving::lock(channel, WaitLimit::Try.for_lock()) {
+            match Receiving::lock(&self.side.end, WaitLimit::Try.for_lock()) {
                 Ok(receiving) => {
                     // The handle receives again, so its program has handled what it took last.
                     member.into_iter().for_each(|index| members::clear_taken(memory, index));
@@ -68,7 +68,7 @@ impl<T> Waitable for Receiver<T> {
                 }
             }
         }
-        let Some((wires, line)) = wires_of(&self.side, wakers) else { return Ok(false) };
+        let Some(line) = line_of(&self.side, wakers) else { return Ok(false) };
         match self.side.sending(WaitLimit::Try.for_lock()) {
             Ok(sending) if !sending.prepare_sleep() => return Ok(true),
             Ok(_) => {}
@@ -89,9 +89,11 @@ impl<T> Waitable for Receiver<T> {
                 }
             }
         }
-        wakers.wake(wires.event(Event::Items).as_fd());
+        if let Some(inbox) = self.side.end.inbox() {
+            wakers.wake(inbox.returned.as_fd());
+        }
         if !hung_up {
-            wakers.wake(line);
+            wakers.wake(line.as_fd());
         }
         Ok(false)
     }
@@ -99,18 +101,17 @@ impl<T> Waitable for Receiver<T> {
 
 impl<T> Waitable for Sender<T> {
     fn enroll<'a>(&'a self, wakers: &mut Wakers<'a>) -> Result<bool, WaitAnyError> {
-        let channel = &*self.side.channel;
+        let channel = &*self.side.end.channel;
         if !channel.memory.is_full() || self.side.is_hung_up() {
             return Ok(true);
         }
-        let Some((wires, line)) = wires_of(&self.side, wakers) else { return Ok(false) };
-        match Receiving::lock(channel, WaitLimit::Try.for_lock()) {
+        let Some(line) = line_of(&self.side, wakers) else { return Ok(false) };
+        match Receiving::lock(&self.side.end, WaitLimit::Try.for_lock()) {
             Ok(receiving) if !receiving.prepare_sleep_until_room() => return Ok(true),
             Ok(_) => {}
             Err(error) => return lock_failed(error, wakers),
         }
-        wakers.wake(wires.event(Event::Space).as_fd());
-        wakers.wake(line);
+        wakers.wake(line.as_fd());
         Ok(false)
     }
 }

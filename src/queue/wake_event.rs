@@ -1,5 +1,5 @@
-//! How a sleeping process is woken: an event (`eventfd(2)`) that stays set until a process that has verified
-//! that there is nothing to do resets it.
+//! How a sleeping process is woken: an event that stays set until a process that has verified that there is nothing to
+//! do resets it.
 //!
 //! Three rules make it safe against a kill at any instruction. The *condition* is what sleepers wait for, its
 //! *lock* is the one under which it becomes true, and the *flag* records that a process may be asleep.
@@ -15,39 +15,44 @@
 //! So whenever the condition is true and a process sleeps, the event is set: it was set before the condition
 //! became true, and no process resets it while the condition holds. Nothing depends on whether the woken process
 //! survives.
+//!
+//! In a queue that several processes use, an event is set in one of these ways:
+//!
+//! | event | set by | is |
+//! |---|---|---|
+//! | a message arrives | a sender | a signal in the receivers' end of the line ([`super::line`]) |
+//! | | a receiver that returns one | an `eventfd(2)` of the receivers ([`super::inbox`]) |
+//! | there is room again | a receiver | a signal in the senders' end of the line |
+//! | all is done | a receiver | a count in the memory, which is waited for as a futex |
 
-use nix::sys::eventfd::{EfdFlags, EventFd};
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use super::layout::SETTLED;
+use super::memory::Memory;
+use crate::shm::word::Word32;
+use std::sync::atomic::Ordering;
 
-#[derive(Debug)]
-pub(super) struct WakeEvent(OwnedFd);
-
-impl WakeEvent {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(WakeEvent(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?.into()))
-    }
-
-    /// Wakes all sleepers, and keeps other processes from going to sleep. The write fails only at the maximum
-    /// count, when the event is already set.
-    pub(super) fn set(&self) {
-        let _ = nix::unistd::write(&self.0, &1_u64.to_ne_bytes());
-    }
-
-    /// The read fails only if the event is not set.
-    pub(super) fn reset(&self) {
-        let _ = nix::unistd::read(&self.0, &mut [0; 8]);
-    }
+/// What a process that sleeps waits for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event {
+    /// A message arrives, or is returned.
+    Items,
+    /// There is room again.
+    Space,
+    /// Nothing is queued and nothing is leased.
+    Settled,
 }
 
-impl AsFd for WakeEvent {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
+/// How often all was done: the event of those that wait for it.
+pub(super) fn settled(memory: &Memory) -> &Word32 {
+    memory.region.word32(SETTLED)
 }
 
-impl From<OwnedFd> for WakeEvent {
-    fn from(fd: OwnedFd) -> Self {
-        WakeEvent(fd)
-    }
+/// Sets the event that all is done.
+pub(super) fn set_settled(memory: &Memory) {
+    settled(memory).fetch_add(1, Ordering::Release);
+    settled(memory).wake_all();
+}
+
+/// The value that a process waits to change. Requires the lock of the event.
+pub(super) fn times_settled(memory: &Memory) -> u32 {
+    settled(memory).load(Ordering::Acquire)
 }

@@ -236,6 +236,14 @@ impl Region {
         mmap::release(self.file.as_fd(), offset, len)
     }
 
+    /// The number of the file's inode, which no other region has at the same time.
+    ///
+    /// # Errors
+    /// None that a caller can cause.
+    pub fn inode(&self) -> io::Result<u64> {
+        Ok(nix::sys::stat::fstat(&self.file)?.st_ino)
+    }
+
     /// The length of the file.
     pub fn file_len(&self) -> u64 {
         self.file_len

@@ -32,13 +32,17 @@ impl ReadySet {
         Ok(self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
     }
 
-    /// As [`Self::add`], by number and for reading or writing. One that is in the set already, or that another thread
+    /// As [`Self::add`], by number and for any interest. One that is in the set already, or that another thread
     /// has closed, is left out.
     ///
     /// # Errors
     /// `ENOSPC` at the user's limit of watches, `EPERM` for a file that is always ready.
     pub fn add_number(&self, fd: RawFd, interest: Interest, token: u64) -> io::Result<()> {
-        let flags = if interest == Interest::Read { EpollFlags::EPOLLIN } else { EpollFlags::EPOLLOUT };
+        let flags = match interest {
+            Interest::Read => EpollFlags::EPOLLIN,
+            Interest::Write => EpollFlags::EPOLLOUT,
+            Interest::HangUp => EpollFlags::empty(),
+        };
         let mut event = libc::epoll_event { events: flags.bits().cast_unsigned(), u64: token };
         // SAFETY: the event outlives the call, and a number that is no descriptor is an error.
         let added =

@@ -51,11 +51,16 @@ pub fn readable(fds: &[BorrowedFd<'_>], deadline: Deadline) -> io::Result<Vec<bo
 
 /// Whether the other end of `fd` is gone for good: a terminal that was closed, a pipe without a writer.
 pub fn has_hung_up(fd: BorrowedFd<'_>) -> bool {
-    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: 0, revents: 0 };
-    let now = *TimeSpec::from_duration(Duration::ZERO).as_ref();
-    // SAFETY: the entry and the timeout outlive the call; a null mask does not change the signal mask.
-    let n = unsafe { libc::ppoll(&raw mut entry, 1, &raw const now, std::ptr::null()) };
-    n == 1 && entry.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
+    await_hang_up(fd, Deadline::now()).unwrap_or(false)
+}
+
+/// Waits until the other end of `fd` is gone for good, whether or not it can be read. Returns false if the deadline
+/// passed first.
+///
+/// # Errors
+/// As [`readable`].
+pub fn await_hang_up(fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<bool> {
+    Ok(ready_numbers(&[(fd.as_raw_fd(), Interest::HangUp)], deadline)?[0])
 }
 
 /// Like [`readable`], by number. A descriptor that another thread closes meanwhile counts as ready, or may be another
@@ -74,6 +79,18 @@ pub enum Interest {
     Read,
     /// Writing.
     Write,
+    /// Neither: only an error or a hang-up makes it ready.
+    HangUp,
+}
+
+impl Interest {
+    fn events(self) -> libc::c_short {
+        match self {
+            Interest::Read => libc::POLLIN,
+            Interest::Write => libc::POLLOUT,
+            Interest::HangUp => 0,
+        }
+    }
 }
 
 /// Like [`readable_numbers`], for reading or for writing. A descriptor with an error or a hang-up is ready for both.
@@ -85,12 +102,8 @@ pub fn ready_numbers(fds: &[(RawFd, Interest)], deadline: Deadline) -> io::Resul
 }
 
 fn poll_all(fds: impl Iterator<Item = (RawFd, Interest)>, deadline: Deadline) -> io::Result<Vec<bool>> {
-    let mut set: Vec<libc::pollfd> = fds
-        .map(|(fd, interest)| {
-            let events = if interest == Interest::Read { libc::POLLIN } else { libc::POLLOUT };
-            libc::pollfd { fd, events, revents: 0 }
-        })
-        .collect();
+    let mut set: Vec<libc::pollfd> =
+        fds.map(|(fd, interest)| libc::pollfd { fd, events: interest.events(), revents: 0 }).collect();
     loop {
         let timeout = deadline.left().map(|left| *TimeSpec::from_duration(left).as_ref());
         let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);

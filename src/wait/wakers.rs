@@ -90,6 +90,11 @@ impl<'a> Wakers<'a> {
         self.push(fd.as_raw_fd(), Interest::Read, Then::Ask);
     }
 
+    /// The source may be ready once the other end of this descriptor is gone.
+    pub(crate) fn wake_on_hang_up(&mut self, fd: BorrowedFd<'a>) {
+        self.push(fd.as_raw_fd(), Interest::HangUp, Then::Ask);
+    }
+
     /// As [`Self::wake`], by number: the caller keeps it open.
     pub(super) fn wake_number(&mut self, fd: RawFd) {
         self.push(fd, Interest::Read, Then::Ask);

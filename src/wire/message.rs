@@ -52,7 +52,7 @@ impl Packed {
             marks |= IN_STORE;
             let store = FdStore::new()?;
             let all: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-            store.push(&[0; TAG], &all)?;
+            store.groups().push(&[0; TAG], &all)?;
             descriptors = vec![store.as_fd().try_clone_to_owned()?];
         }
         let head = [&count.to_ne_bytes(), &u32::to_ne_bytes(marks), inline].concat();
@@ -92,7 +92,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<Content>> {
     let (count, marks) = (u32::from_ne_bytes(*count) as usize, u32::from_ne_bytes(*marks));
     if marks & IN_STORE != 0 {
         let store = FdStore::from(descriptors.pop().ok_or_else(invalid)?);
-        descriptors = store.first(count + usize::from(marks & IN_MEMORY != 0))?;
+        descriptors = store.groups().copy_first(count + usize::from(marks & IN_MEMORY != 0))?;
     }
     let bytes = if marks & IN_MEMORY != 0 { content(descriptors.pop().ok_or_else(invalid)?)? } else { rest };
     if descriptors.len() != count {

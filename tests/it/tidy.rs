@@ -124,11 +124,9 @@ fn naming<'a>(sources: &'a [Source], what: &str) -> Vec<&'a Source> {
 }
 
 /// The files besides `sys` that may name `nix` or `libc`, and why.
-const AT_THE_EDGE: [(&str, &str); 14] = [
+const AT_THE_EDGE: [(&str, &str); 12] = [
     ("explore/traced/", "knows system calls and their arguments by the kernel's numbers"),
     ("shm/region.rs", "reads and writes memory that is mapped, by calls that cannot fault"),
-    ("queue/wake_event.rs", "is an eventfd, by safe calls"),
-    ("queue/side.rs", "is told of the others' ends by a socket, by safe calls"),
     ("queue/process_id.rs", "tells the kernel's error numbers apart"),
     ("observe/lives.rs", "knows a signal by its number"),
     ("observe/waits/fifo.rs", "knows system calls and their flags by their numbers"),

@@ -42,6 +42,10 @@ pub(crate) fn tests() -> Vec<Trial> {
         "a_queue_of_one_process_has_one_descriptor_and_a_shared_one_leaves_none",
         few_descriptors_are_open,
     ));
+    all.push(trial(
+        "a_sender_has_two_descriptors_of_a_shared_queue_and_a_receiver_four",
+        few_descriptors_are_open_in_each_process,
+    ));
     all.push(trial("one_of_ten_thousand_queues_can_be_shared", one_of_many_queues_is_shared));
     all.push(trial("a_sleeper_notices_that_its_queue_is_shared", sleepers_see_that_the_queue_is_shared));
     all.extend(deaths::tests());
@@ -157,6 +161,39 @@ fn few_descriptors_are_open() {
     let supervisor = Supervisor::new().unwrap();
     let counts = supervisor.start(Process::new(count_descriptors)).unwrap().result().unwrap();
     assert_eq!(counts, [1, 1, 0, 0, 0, 0]);
+}
+
+/// How many descriptors a queue costs a process that is given these ends: a sender, a receiver, or both.
+fn count_of_ends(ends: (Option<Sender<u8>>, Option<Receiver<u8>>)) -> usize {
+    let before = open_descriptors();
+    let used = ends.0.as_ref().is_none_or(|sender| !sender.is_disconnected())
+        && ends.1.as_ref().is_none_or(Receiver::is_empty);
+    assert!(used);
+    // Further handles cost nothing.
+    let (sender, receiver) = bounded(1).unwrap();
+    let with_queue = open_descriptors() - before;
+    sender.send(ends.clone()).unwrap();
+    drop((receiver.recv().unwrap(), sender, receiver));
+    assert!(with_queue == 1 && open_descriptors() == before);
+    drop(ends);
+    before - open_descriptors()
+}
+
+fn few_descriptors_are_open_in_each_process() {
+    let supervisor = Supervisor::new().unwrap();
+    // A child by `Fork` has the handles of its parent, too, which it never drops.
+    for method in [StartMethod::Spawn, StartMethod::ForkServer] {
+        let (sender, receiver) = bounded::<u8>(1).unwrap();
+        let count = |has_sender, has_receiver| {
+            let ends = (
+                if has_sender { Some(sender.clone()) } else { None },
+                if has_receiver { Some(receiver.clone()) } else { None },
+            );
+            let child = Process::new(count_of_ends).args(ends).start_method(method);
+            supervisor.start(child).unwrap().result().unwrap()
+        };
+        assert_eq!([count(true, false), count(false, true), count(true, true)], [2, 4, 5], "{method:?}");
+    }
 }
 
 /// Ten thousand queues are open, and a child is given the ends of one of them.
