@@ -7,6 +7,7 @@ use super::end::{Descriptors, Role};
 use super::error::AttachError;
 use super::inbox::Inbox;
 use super::known;
+use super::line::Line;
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::side::Side;
@@ -21,8 +22,8 @@ use std::sync::Arc;
 /// A handle of one side. The variants keep a receiver from being decoded as a sender.
 #[derive(Serialize, Deserialize)]
 enum Handle {
-    Sender { memory: Fd, line: Fd },
-    Receiver { memory: Fd, line: Fd, returned: Fd, kept: Option<Fd> },
+    Sender { memory: Fd, line: Fd, peer: u64 },
+    Receiver { memory: Fd, line: Fd, peer: u64, returned: Fd, kept: Option<Fd> },
 }
 
 impl Handle {
@@ -31,12 +32,13 @@ impl Handle {
         side.share()?;
         known::record(side)?;
         let line = side.end.line().ok_or_else(|| io::Error::other("the queue is not shared"))?;
+        let peer = line.peer;
         let (memory, line) = (copy(side.end.channel.memory.region.file())?, copy(line.as_fd())?);
         Ok(match side.end.inbox() {
-            None => Handle::Sender { memory, line },
+            None => Handle::Sender { memory, line, peer },
             Some(inbox) => {
                 let kept = inbox.kept.as_ref().map(|kept| copy(kept.as_fd())).transpose()?;
-                Handle::Receiver { memory, line, returned: copy(inbox.returned.as_fd())?, kept }
+                Handle::Receiver { memory, line, peer, returned: copy(inbox.returned.as_fd())?, kept }
             }
         })
     }
@@ -50,14 +52,14 @@ impl Handle {
             })
         };
         let (side, is_receiver) = match self {
-            Handle::Sender { memory, line } => {
-                let descriptors = || Descriptors { line: line.into_owned().into(), inbox: None };
+            Handle::Sender { memory, line, peer } => {
+                let descriptors = || Descriptors { line: Line::attach(line.into_owned(), peer), inbox: None };
                 (known::side(channel(memory)?, Role::Senders, descriptors), false)
             }
-            Handle::Receiver { memory, line, returned, kept } => {
+            Handle::Receiver { memory, line, peer, returned, kept } => {
                 let descriptors = || {
                     let inbox = Inbox::attach(returned.into_owned(), kept.map(Fd::into_owned));
-                    Descriptors { line: line.into_owned().into(), inbox: Some(inbox) }
+                    Descriptors { line: Line::attach(line.into_owned(), peer), inbox: Some(inbox) }
                 };
                 (known::side(channel(memory)?, Role::Receivers, descriptors), true)
             }

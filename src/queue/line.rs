@@ -2,7 +2,7 @@
 
 use crate::sys::fd_store::Groups;
 use crate::sys::poll;
-use crate::sys::socket_pair::{packet_pair, shut_down};
+use crate::sys::socket_pair::{inode, packet_pair, shut_down};
 use crate::wire::inherit::Registered;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,6 +19,8 @@ pub(super) struct Line {
     /// A forked child closes the line unless it was given a handle of this side. Dropped first.
     registered: Registered,
     fd: OwnedFd,
+    /// The inode of the other end, by which a supervisor finds out that a child waits for this process.
+    pub(super) peer: u64,
 }
 
 impl Line {
@@ -26,7 +28,13 @@ impl Line {
     pub(super) fn pair() -> io::Result<(Line, Line)> {
         let (senders, receivers) = packet_pair()?;
         Groups::of(senders.as_fd()).enlarge();
-        Ok((Line::from(senders), Line::from(receivers)))
+        let inodes = [inode(senders.as_fd())?, inode(receivers.as_fd())?];
+        Ok((Line::attach(senders, inodes[1]), Line::attach(receivers, inodes[0])))
+    }
+
+    /// An end that came from another process, or was just created.
+    pub(super) fn attach(fd: OwnedFd, peer: u64) -> Self {
+        Line { registered: Registered::with_peer(fd.as_fd(), Some(peer)), fd, peer }
     }
 
     /// What is sent through it.
@@ -47,12 +55,6 @@ impl Line {
     /// Records that a handle of this side was dropped.
     pub(super) fn record_drop(&self) {
         self.registered.record_drop();
-    }
-}
-
-impl From<OwnedFd> for Line {
-    fn from(fd: OwnedFd) -> Self {
-        Line { registered: Registered::new(fd.as_fd()), fd }
     }
 }
 

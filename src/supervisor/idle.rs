@@ -7,10 +7,13 @@
 //! on a clock, a network or a lock is left alone.
 
 use crate::process::Handle;
+use crate::sys::pid::Pid;
+use crate::sys::procfs::descriptors::Target;
 use crate::sys::procfs::stat::turns;
-use crate::sys::procfs::syscall::waits_for_eventfd;
+use crate::sys::procfs::syscall::polled_without_timeout;
 use crate::sys::procfs::tree::with_descendants;
 use crate::wire::inherit;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How often children are examined.
@@ -47,9 +50,9 @@ impl Idle {
 /// How often each child and its descendants have run; `None` if one of the children waits for something other than a
 /// queue, or the kernel does not tell.
 fn turns_of_waiting(children: &[Handle]) -> Option<Vec<u64>> {
-    let mut all = Vec::new();
+    let (mut all, peers) = (Vec::new(), inherit::peers());
     for child in children {
-        if !waits_for_eventfd(child.pid()) {
+        if !waits_at_queue(child.pid(), &peers) {
             return None;
         }
         for pid in with_descendants(child.pid()) {
@@ -57,4 +60,14 @@ fn turns_of_waiting(children: &[Handle]) -> Option<Vec<u64>> {
         }
     }
     Some(all)
+}
+
+/// Whether a thread of this child waits for a message, or for room in a queue of which this process has the other end.
+fn waits_at_queue(child: Pid, peers: &BTreeSet<u64>) -> bool {
+    polled_without_timeout(child).iter().any(|polled| match polled {
+        // Receivers wait for an eventfd of their own first.
+        Target::Anonymous(kind) => kind == "eventfd",
+        Target::Socket(inode) => peers.contains(inode),
+        _ => false,
+    })
 }

@@ -17,3 +17,11 @@ pub fn shut_down(end: BorrowedFd<'_>) {
     // It fails only if the other end is closed, which has the same effect.
     let _ = shutdown(end.as_raw_fd(), Shutdown::Both);
 }
+
+/// The number of its inode, by which `/proc/PID/fd` names it.
+///
+/// # Errors
+/// None that a caller can cause.
+pub fn inode(end: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(nix::sys::stat::fstat(end)?.st_ino)
+}

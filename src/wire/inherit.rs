@@ -15,13 +15,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-static OPEN: Mutex<(u64, BTreeMap<u64, RawFd>)> = Mutex::new((0, BTreeMap::new()));
+/// A registered descriptor.
+struct Open {
+    fd: RawFd,
+    /// The inode of the other end, if it is an end of a connection.
+    peer: Option<u64>,
+}
+
+/// The number of registrations so far, and those that are valid.
+type Registrations = (u64, BTreeMap<u64, Open>);
+
+static OPEN: Mutex<Registrations> = Mutex::new((0, BTreeMap::new()));
 
 thread_local! {
     static GIVEN: RefCell<Option<BTreeSet<u64>>> = const { RefCell::new(None) };
 }
 
-fn open() -> MutexGuard<'static, (u64, BTreeMap<u64, RawFd>)> {
+fn open() -> MutexGuard<'static, Registrations> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -32,10 +42,15 @@ pub(crate) struct Registered(u64);
 
 impl Registered {
     pub(crate) fn new(fd: BorrowedFd<'_>) -> Self {
+        Self::with_peer(fd, None)
+    }
+
+    /// As [`Self::new`], for an end of a connection whose other end has this inode.
+    pub(crate) fn with_peer(fd: BorrowedFd<'_>, peer: Option<u64>) -> Self {
         let mut open = open();
         open.0 += 1;
         let id = open.0;
-        open.1.insert(id, fd.as_raw_fd());
+        open.1.insert(id, Open { fd: fd.as_raw_fd(), peer });
         Registered(id)
     }
 
@@ -56,6 +71,11 @@ pub(crate) fn holds_any() -> bool {
     !open().1.is_empty()
 }
 
+/// The inodes of the other ends of connections of which this process has an end.
+pub(crate) fn peers() -> BTreeSet<u64> {
+    open().1.values().filter_map(|open| open.peer).collect()
+}
+
 /// Drops the parent's copy of the values that a child was given, and returns the registered descriptors in them.
 pub(crate) fn drop_given<A>(given: A) -> BTreeSet<u64> {
     GIVEN.set(Some(BTreeSet::new()));
@@ -69,7 +89,7 @@ pub(crate) fn drop_given<A>(given: A) -> BTreeSet<u64> {
 /// This process is a forked child, and will not use or drop the handles that it was not given.
 pub(crate) unsafe fn close_others(given: &BTreeSet<u64>) {
     let mut open = open();
-    open.1.retain(|id, fd| {
+    open.1.retain(|id, Open { fd, .. }| {
         let keep = given.contains(id);
         if !keep {
             // SAFETY: the caller's promise.

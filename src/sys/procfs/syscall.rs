@@ -36,16 +36,17 @@ pub fn wchan(pid: Pid, tid: Pid) -> Option<String> {
     (!name.is_empty() && name != "0").then_some(name)
 }
 
-/// Whether a thread of `pid` sleeps until an `eventfd(2)` is readable, without a timeout (`ppoll(2)` with the
-/// eventfd first). False if this process may not inspect it.
-pub fn waits_for_eventfd(pid: Pid) -> bool {
-    tree::threads(pid).into_iter().any(|tid| {
-        let Some(call) = current(pid, tid) else { return false };
+/// What the threads of `pid` wait for that sleep until a descriptor is ready, without a timeout: the first one of each
+/// `ppoll(2)`. Nothing if this process may not inspect it.
+pub fn polled_without_timeout(pid: Pid) -> Vec<Target> {
+    let polled = |tid| {
+        let call = current(pid, tid)?;
         let [set, _, timeout, ..] = call.args;
         let is_unlimited = call.number == nix::libc::SYS_ppoll && timeout == 0;
         let first = is_unlimited.then(|| memory::read(pid, set)).flatten().map(u32::from_ne_bytes);
-        first.and_then(|fd| target(pid, fd.into())) == Some(Target::Anonymous("eventfd".to_owned()))
-    })
+        target(pid, first?.into())
+    };
+    tree::threads(pid).into_iter().filter_map(polled).collect()
 }
 
 #[cfg(test)]
