@@ -25,7 +25,7 @@ use crate::report::watch::model::WatchReport;
 use crate::report::watch::policy::Policy;
 use crate::report::watch::text::{heading, summary};
 use crate::report::watch::wrap::width_of;
-use crate::report::watch::{drawing, html, perfetto, pftrace, svg};
+use crate::report::watch::{drawing, html, perfetto, pftrace, svg, trajectory};
 use crate::sys::exec::{Streams, open_terminal};
 use crate::sys::notes_pipe;
 use crate::sys::procfs::text::printable;
@@ -53,7 +53,8 @@ pub(crate) struct WatchArgs {
     /// The format of the report; JSON goes to standard output, and the command's own output to standard error
     #[arg(long, value_enum, default_value = "text")]
     format: FormatArg,
-    /// Write a trace for ui.perfetto.dev: JSON if the name ends in .json, otherwise Perfetto's protobuf
+    /// Write a trace for ui.perfetto.dev: JSON if the name ends in .json, otherwise Perfetto's protobuf; if it ends in
+    /// .log, a line for each change of state instead
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
     /// Write a page that shows the run in any browser, offline
@@ -270,8 +271,12 @@ fn is_ours(program: Option<&OsString>) -> bool {
 
 /// The trace in the format that its file's name asks for.
 fn trace(args: &WatchArgs, observed: &Observed, report: &WatchReport) -> Vec<u8> {
-    let json = args.export.as_ref().and_then(|file| file.extension()).is_none_or(|end| end == "json");
-    if json { perfetto::trace(observed, report) } else { pftrace::trace(observed) }
+    let end = args.export.as_ref().and_then(|file| file.extension()).and_then(|end| end.to_str());
+    match end {
+        Some("json") | None => perfetto::trace(observed, report),
+        Some("log") => trajectory::log(observed),
+        Some(_) => pftrace::trace(observed),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

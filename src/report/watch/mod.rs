@@ -20,6 +20,7 @@ pub mod svg;
 pub mod table;
 pub mod text;
 mod told;
+pub mod trajectory;
 pub mod tree;
 pub mod wrap;
 

@@ -16,6 +16,7 @@ pub(super) fn tests() -> Vec<Trial> {
         test("each_thread_has_a_row_where_that_is_asked_for", thread_rows),
         test("the_figures_of_scheduling_are_those_of_the_processes", scheduling),
         test("other_policies_are_compared_on_the_measured_bursts", comparison),
+        test("the_states_of_each_process_are_written_as_a_log", trajectories),
         test("an_unknown_policy_is_refused_with_the_names_of_those_there_are", unknown_policy),
         test("open_descriptors_are_listed_with_their_other_ends", descriptors),
         test("a_process_group_and_a_session_of_its_own_are_told", groups),
@@ -80,6 +81,34 @@ fn comparison() -> Outcome {
     }
     check(of("fifo", "response_ns") > of("rr:5", "response_ns"), &report["comparison"])?;
     check(of("fifo", "turns") < of("rr:5", "turns"), &report["comparison"])
+}
+
+fn trajectories() -> Outcome {
+    let scratch = Scratch::new("trajectories")?;
+    let log = scratch.file("process.log");
+    let output =
+        run(&["--no-tui", "--tier", "exact", "--export", &log, "--", "sh", "-c", "sleep 0.1; true"])?;
+    check(output.status.success(), String::from_utf8_lossy(&output.stderr))?;
+    let text = std::fs::read_to_string(&log)?;
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split('\t').collect()).collect();
+    check(rows.iter().all(|row| row.len() == 3), &text)?;
+    let times: Vec<u64> = rows.iter().filter_map(|row| row[2].parse().ok()).collect();
+    check(times.len() == rows.len() && times.is_sorted(), &text)?;
+    for pid in rows.iter().map(|row| row[0]) {
+        let letters: String = rows.iter().filter(|row| row[0] == pid).map(|row| row[1]).collect();
+        let is_life = letters.starts_with('N') && letters.ends_with('E') && letters.contains('R');
+        check(
+            is_life && letters.chars().all(|letter| "NJRWE?".contains(letter)),
+            format!("{letters}: {text}"),
+        )?;
+    }
+    // The longest wait of the shell is the one for sleep.
+    let waits = rows.iter().enumerate().filter(|(_, row)| row[0] == rows[0][0] && row[1] == "W");
+    let lengths = waits.filter_map(|(at, row)| {
+        let next = rows[at + 1..].iter().find(|next| next[0] == row[0])?;
+        Some(next[2].parse::<u64>().ok()? - row[2].parse::<u64>().ok()?)
+    });
+    check(lengths.max().is_some_and(|longest_us| longest_us >= 99_000), &text)
 }
 
 fn unknown_policy() -> Outcome {
