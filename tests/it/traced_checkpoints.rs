@@ -86,6 +86,15 @@ fn search(supervisor: &Supervisor, command: Command, how: Search) -> Findings {
     }
 }
 
+/// The same without a divergence, which heavy load may cause.
+fn repeatable(supervisor: &Supervisor, command: &Command, how: &Search) -> Findings {
+    const TRIES: usize = 3;
+    let again = |_| search(supervisor, command.clone(), how.clone());
+    let is_steady =
+        |found: &Findings| !found.uncontrolled.keys().any(|what| what.contains("went another way"));
+    (0..TRIES).map(again).find(is_steady).expect("a search without divergences")
+}
+
 /// Everything that was found, and the tokens.
 fn told(command: &Command, findings: &Findings) -> String {
     let tokens = findings.outcomes.iter().map(|found| {
@@ -109,24 +118,26 @@ fn a_search_with_copies_finds_what_a_search_without_them_does() {
     let place = |name: &str| Place::new(name, &[("n", "1\n"), ("sale.py", SALE), ("Makefile", make)]);
     let [curious, races, others] = ["curious", "races", "others"].map(place);
     let mut works: Vec<(PathBuf, Vec<&str>, bool, u64)> = vec![
-        (others.path("dir"), vec!["/bin/sh", "-c", shell], false, 40),
-        (others.path("dir"), vec!["/usr/bin/env", "bash", "-c", shell], false, 40),
-        (others.path("dir"), vec!["/usr/bin/make", "-j2"], false, 25),
-        (others.path("dir"), vec!["/usr/bin/python3", "sale.py"], false, 12),
+        (others.path("dir"), vec!["/bin/sh", "-c", shell], false, 20),
+        (others.path("dir"), vec!["/usr/bin/env", "bash", "-c", shell], false, 20),
+        (others.path("dir"), vec!["/usr/bin/make", "-j2"], false, 12),
+        (others.path("dir"), vec!["/usr/bin/python3", "sale.py"], false, 6),
     ];
     works.retain(|(_, argv, ..)| Path::new(argv[0]).exists());
     if compile(&curious, CURIOUS) && compile(&races, RACES) {
-        works.push((curious.path("dir"), vec!["./program"], true, 60));
-        works.push((races.path("dir"), vec!["./program"], true, 60));
-        works.push((races.path("dir"), vec!["./program"], false, 60));
+        works.push((curious.path("dir"), vec!["./program"], true, 30));
+        works.push((races.path("dir"), vec!["./program"], true, 30));
+        works.push((races.path("dir"), vec!["./program"], false, 20));
     }
     for (folder, argv, exhaustive, most) in works {
         let command = Command::new(argv.iter().copied()).directory(folder);
-        let how = Search { exhaustive, random: most, executions: Some(most), ..Search::default() };
-        let copied = search(&supervisor, command.clone(), how.clone());
+        // A search that lasts also draws random schedules, and when it does depends on the load.
+        let random = if exhaustive { 0 } else { most };
+        let how = Search { exhaustive, random, executions: Some(most), ..Search::default() };
+        let copied = repeatable(&supervisor, &command, &how);
         let mut anew = command.clone();
         anew.facts.insert(NONE.to_owned());
-        let started = search(&supervisor, anew, how);
+        let started = repeatable(&supervisor, &anew, &how);
         assert!(copied.outcomes.iter().all(|found| found.outcome.cut.is_none()), "{argv:?}");
         let (copied, started) = (told(&command, &copied), told(&command, &started));
         let differ = copied.lines().zip(started.lines()).find(|(one, other)| one != other);
@@ -146,17 +157,18 @@ fn is_there(program: &str, number: &str) -> bool {
     })
 }
 
-/// Whether a template is there during 300 executions; `None` where there are no namespaces.
+/// Whether a template is there during 150 executions; `None` where there are no namespaces.
 fn has_template(folder: &Path, argv: &[&str], facts: &[&str]) -> Option<bool> {
     let supervisor = Supervisor::new().unwrap();
     let mut command = Command::new(argv.iter().copied()).directory(folder);
     command.facts.extend(facts.iter().map(ToString::to_string));
-    let how = Search { random: 300, executions: Some(300), ..Search::default() };
+    let how = Search { random: 150, executions: Some(150), ..Search::default() };
     let (was_seen, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
     let findings = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) && !was_seen.load(Ordering::Relaxed) {
                 was_seen.fetch_or(is_there(argv[0], "50"), Ordering::Relaxed);
+                std::thread::sleep(std::time::Duration::from_millis(5));
             }
         });
         let findings = search(&supervisor, command, how);
