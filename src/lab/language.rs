@@ -26,12 +26,17 @@ impl Language {
         }
     }
 
+    /// The name of the built program. It has an ending, so that the program may use a file named like its source.
+    pub(super) fn built(stem: &str) -> String {
+        format!("{stem}.out")
+    }
+
     /// The command that builds a program; `None` if the file is run as it is.
     pub(super) fn build(self, stem: &str) -> Option<Vec<String>> {
-        let source = format!("{stem}.{}", self.ending());
+        let (source, built) = (format!("{stem}.{}", self.ending()), Self::built(stem));
         let words: Vec<&str> = match self {
-            Self::C => vec!["cc", "-O1", "-g", "-Wall", "-o", stem, &source, "-pthread"],
-            Self::Rust => vec!["rustc", "--edition", "2021", "-O", "-g", "-o", stem, &source],
+            Self::C => vec!["cc", "-O1", "-g", "-Wall", "-o", &built, &source, "-pthread"],
+            Self::Rust => vec!["rustc", "--edition", "2021", "-O", "-g", "-o", &built, &source],
             Self::Python | Self::Shell => return None,
         };
         Some(words.into_iter().map(str::to_owned).collect())
@@ -41,7 +46,7 @@ impl Language {
     pub(super) fn run(self, stem: &str, source: &[u8]) -> Vec<String> {
         let file = format!("{stem}.{}", self.ending());
         match self {
-            Self::C | Self::Rust => vec![format!("./{stem}")],
+            Self::C | Self::Rust => vec![format!("./{}", Self::built(stem))],
             Self::Python => vec!["python3".to_owned(), file],
             Self::Shell => {
                 let first = source.split(|byte| *byte == b'\n').next().unwrap_or_default();

@@ -9,6 +9,7 @@ use super::lang::Lang;
 use super::registry::LABS;
 use super::sheet::{self, Sheet};
 use super::variant::Variant;
+use super::words::is_installed;
 
 /// A lab.
 #[derive(Clone, Debug)]
@@ -176,10 +177,7 @@ impl Lab {
 
     /// The needed programs that are not installed.
     pub fn missing(&self) -> Vec<&str> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let is_there =
-            |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-        self.card.needs.iter().map(String::as_str).filter(|program| !is_there(program)).collect()
+        self.card.needs.iter().map(String::as_str).filter(|program| !is_installed(program)).collect()
     }
 }
 

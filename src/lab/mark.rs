@@ -148,7 +148,7 @@ pub enum Reason {
         expected: i32,
         /// What it ended with.
         found: String,
-        /// What it wrote to standard error.
+        /// What it wrote to standard error, or to standard output if that is empty.
         stderr: String,
     },
     /// It wrote something else.
@@ -206,6 +206,9 @@ pub struct BadSchedule {
     pub switches: usize,
     /// The steps.
     pub steps: Vec<BadStep>,
+    /// How many further steps are left out, because they repeat these or are too many.
+    #[serde(default)]
+    pub left_out: usize,
     /// The command that replays it in the student's folder.
     pub replay: String,
 }

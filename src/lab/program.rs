@@ -10,8 +10,10 @@ use super::mark::{BadSchedule, BadStep, Bound, Note, PartMark, Reason, State, Te
 use super::run::{Cut, Job, Ran, RunError, Step, run};
 use super::truth::patience;
 use super::variant::Variant;
-use super::words::resolved;
-use crate::explore::traced::{Command, Criteria, Findings, Verdict, WitnessStep, token};
+use super::words::{is_installed, resolved};
+use crate::explore::traced::{
+    Command, Criteria, Findings, Outcome, Verdict, Waiting, WitnessStep, token,
+};
 use crate::process::chain;
 use crate::supervisor::Supervisor;
 
@@ -19,6 +21,8 @@ use crate::supervisor::Supervisor;
 const BUILD_SECONDS: f64 = 60.0;
 /// How much of a program's output is repeated, in bytes.
 const SHOWN: usize = 2000;
+/// How many steps of a schedule are shown.
+const MOST_STEPS: usize = 300;
 
 /// The names of the files in which a part may be solved.
 pub fn names(part: &Part) -> Vec<String> {
@@ -88,7 +92,12 @@ pub fn mark(marking: &Marking<'_>, part: &Part, mark: &mut PartMark) -> Result<(
     let build = language.build(&stem);
     if let Some(build) = &build {
         let limits = Limits { seconds: BUILD_SECONDS, memory: 2048, disk: 256, ..part.limits };
-        let step = Step { keep: vec![stem.clone()], ..Step::new(build.clone(), limits) };
+        if let Some(compiler) = build.first().filter(|compiler| !is_installed(compiler)) {
+            mark.state = State::Failed;
+            mark.notes.push(Note::Missing { program: compiler.clone() });
+            return Ok(());
+        }
+        let step = Step { keep: vec![Language::built(&stem)], ..Step::new(build.clone(), limits) };
         let job = Job { files: files.clone(), steps: vec![step], enclosed: true };
         let built = run(marking.supervisor, job)?.pop().unwrap_or_default();
         if !built.is_success() || built.kept.0.is_empty() {
@@ -202,7 +211,9 @@ fn reason(test: &Test, ran: &Ran, variant: &Variant) -> Option<Reason> {
     if let Some(expected) = expected.filter(|expected| ran.status != Some(*expected)) {
         let status = ran.status.map_or_else(|| "?".to_owned(), |status| format!("exit {status}"));
         let found = ran.signal.clone().unwrap_or(status);
-        return Some(Reason::Status { expected, found, stderr: shown(&ran.stderr) });
+        // A harness says on standard output what is wrong.
+        let said = if ran.stderr.is_empty() { &ran.stdout } else { &ran.stderr };
+        return Some(Reason::Status { expected, found, stderr: shown(said) });
     }
     if let Some(expected) = &test.stdout {
         let tidy =
@@ -236,8 +247,8 @@ impl Student<'_> {
 
     fn step(&self, step: &WitnessStep) -> BadStep {
         BadStep {
-            task: step.task.replacen("root", "main", 1),
-            call: step.words.clone(),
+            task: called(&step.task),
+            call: called(&step.words),
             killed: step.kill,
             source: step.line.as_ref().and_then(|line| self.says(line)),
             line: step.line.clone(),
@@ -283,14 +294,59 @@ fn judge(
         quoted(&schedule),
         command.argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
     );
+    let shown_steps = told(&found.witness);
     mark.schedule = Some(BadSchedule {
         verdict: verdict.to_string(),
-        why: said.map(|said| shown(said.as_bytes())).or(why).unwrap_or_default(),
+        why: said.map(|said| shown(said.as_bytes())).or(why).unwrap_or_else(|| waits(&found.outcome)),
         switches: found.switches,
-        steps: found.witness.iter().map(|step| student.step(step)).collect(),
+        steps: found.witness[..shown_steps].iter().map(|step| student.step(step)).collect(),
+        left_out: found.witness.len() - shown_steps,
         replay,
     });
     mark.score(half);
+}
+
+/// Who waits for what at the end of a deadlocked execution.
+fn waits(outcome: &Outcome) -> String {
+    let wait = |wait: &Waiting| {
+        let holders: Vec<String> = wait.holders.iter().map(|holder| called(holder)).collect();
+        let held =
+            if holders.is_empty() { String::new() } else { format!(", held by {}", holders.join(", ")) };
+        format!("{} waits: {}{held}", called(&wait.task), called(&wait.call))
+    };
+    outcome.deadlock.iter().map(wait).collect::<Vec<_>>().join("\n")
+}
+
+/// Words in which the command's first process, which schedules call `root`, is called `main`.
+fn called(words: &str) -> String {
+    let mut text = String::new();
+    let mut rest = words;
+    while let Some(at) = rest.find("root") {
+        let (before, found) = rest.split_at(at);
+        let after = &found["root".len()..];
+        let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '/');
+        let is_task = !before.ends_with(|c: char| is_word(c) || matches!(c, '.' | '"'))
+            && !after.starts_with(|c: char| is_word(c) || c == '"');
+        text.push_str(before);
+        text.push_str(if is_task { "main" } else { "root" });
+        rest = after;
+    }
+    text + rest
+}
+
+/// How many steps of a schedule are shown: all of a short one. Of a long one those up to the place where it goes round for
+/// the third time, and otherwise the first.
+fn told(steps: &[WitnessStep]) -> usize {
+    if steps.len() <= MOST_STEPS {
+        return steps.len();
+    }
+    let is_same =
+        |at: usize, round: usize| steps[at].task == steps[at + round].task && steps[at].words == steps[at + round].words;
+    let end = steps.len();
+    let goes_round = |round: &usize| (end - 2 * round..end - round).all(|at| is_same(at, *round));
+    let Some(round) = (1..=MOST_STEPS / 2).find(goes_round) else { return MOST_STEPS };
+    let begin = (0..end - round).rev().take_while(|at| is_same(*at, round)).last().unwrap_or(0);
+    (begin + 2 * round).min(MOST_STEPS)
 }
 
 /// A word quoted for the shell.
@@ -305,4 +361,37 @@ fn quoted(word: &str) -> String {
 fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(task: &str, words: &str) -> WitnessStep {
+        WitnessStep {
+            task: task.to_owned(),
+            words: words.to_owned(),
+            object: String::new(),
+            kill: false,
+            line: None,
+            between_calls: false,
+        }
+    }
+
+    #[test]
+    fn the_first_process_is_called_main_wherever_a_schedule_names_it() {
+        assert_eq!(called("wait(root.1) = root.1"), "wait(main.1) = main.1");
+        assert_eq!(called("read(pipe of root.2, \"root\")"), "read(pipe of main.2, \"root\")");
+        assert_eq!(called("stat(\"/root/x\") rooted"), "stat(\"/root/x\") rooted");
+    }
+
+    #[test]
+    fn a_schedule_that_goes_round_is_shown_until_it_has_done_so_twice() {
+        let mut steps: Vec<_> = (0..10).map(|n| step("root", &n.to_string())).collect();
+        assert_eq!(told(&steps), 10);
+        steps.extend((0..4000).map(|n| step("root.1", ["looks", "sleeps"][n % 2])));
+        assert_eq!(told(&steps), 14);
+        let steps: Vec<_> = (0..4000).map(|n| step("root", &n.to_string())).collect();
+        assert_eq!(told(&steps), MOST_STEPS);
+    }
 }

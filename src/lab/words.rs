@@ -23,6 +23,12 @@ pub fn resolved(argv: &[String]) -> Vec<String> {
     argv
 }
 
+/// Whether a program of this name is in `PATH`.
+pub fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
 /// The first program of this name in `PATH` that is not a script; `None` if that is the first of all.
 fn interpreter(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;

@@ -176,6 +176,12 @@ pub fn schedule(bad: &BadSchedule, lang: Lang) -> String {
         lines.push(format!("{number:>4}  {task:width$}  {killed}{call}{times}"));
         number += same.len();
     }
+    if bad.left_out > 0 {
+        lines.push(match lang {
+            Lang::En => format!("      … and {} more steps", bad.left_out),
+            Lang::Zh => format!("      ……以及另外 {} 步", bad.left_out),
+        });
+    }
     if !bad.why.is_empty() {
         lines.push(format!("{} {}", lang.say("So:", "结果："), bad.why.trim_end()));
     }

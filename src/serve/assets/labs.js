@@ -151,6 +151,7 @@ function badSchedule(bad, t) {
   });
   return h("div", { class: "bad-schedule" }, h("p", {}, verdictBadge(bad.verdict, t), ` ${t("The shortest schedule that was found, with {n} switches:", { n: bad.switches })}`),
     scrolling(t("Schedule"), "", h("table", { class: "steps" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("step")), tasks.map((task) => h("th", { scope: "col" }, task)), lines ? h("th", { scope: "col", class: "left" }, t("your line")) : null)), h("tbody", {}, rows))),
+    bad.left_out ? h("p", { class: "quiet" }, t("… and {n} more steps", { n: bad.left_out })) : null,
     bad.why ? h("p", { class: "told bad-sign" }, bad.why) : null, commandLine(bad.replay, t, t("Again, in your folder:")));
 }
 

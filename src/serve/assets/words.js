@@ -84,6 +84,7 @@ const ZH = {
   "The shortest schedule that was found, with {n} switches:": "找到的最短调度，共 {n} 次切换：",
   "your line": "你的代码行",
   "Again, in your folder:": "在你的文件夹里重现：",
+  "… and {n} more steps": "……以及另外 {n} 步",
   "changed": "已修改",
   "as it was in the beginning": "还是最初的样子",
   "this one is checked": "评分的是这个文件",
