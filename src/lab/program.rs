@@ -11,9 +11,7 @@ use super::run::{Cut, Job, Ran, RunError, Step, run};
 use super::truth::patience;
 use super::variant::Variant;
 use super::words::{is_installed, resolved};
-use crate::explore::traced::{
-    Command, Criteria, Findings, Outcome, Verdict, Waiting, WitnessStep, token,
-};
+use crate::explore::traced::{Command, Criteria, Findings, Outcome, Verdict, Waiting, WitnessStep, token};
 use crate::process::chain;
 use crate::supervisor::Supervisor;
 
@@ -340,8 +338,9 @@ fn told(steps: &[WitnessStep]) -> usize {
     if steps.len() <= MOST_STEPS {
         return steps.len();
     }
-    let is_same =
-        |at: usize, round: usize| steps[at].task == steps[at + round].task && steps[at].words == steps[at + round].words;
+    let is_same = |at: usize, round: usize| {
+        steps[at].task == steps[at + round].task && steps[at].words == steps[at + round].words
+    };
     let end = steps.len();
     let goes_round = |round: &usize| (end - 2 * round..end - round).all(|at| is_same(at, *round));
     let Some(round) = (1..=MOST_STEPS / 2).find(goes_round) else { return MOST_STEPS };
