@@ -158,9 +158,7 @@ pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), 
     let mut bar = Progress::new();
     let (task, before) = match before.flatten() {
         None => (Task::Search(search.clone(), criteria.clone()), 0.0),
-        Some(saved) => {
-            (Task::Continue(search.clone(), criteria.clone(), Box::new(saved.position)), saved.seconds)
-        }
+        Some(saved) => (Task::Continue(search.clone(), criteria.clone(), saved.position), saved.seconds),
     };
     let told = engine(command.clone(), task, &mut |progress| {
         bar.search(progress, begin);

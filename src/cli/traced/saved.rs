@@ -87,7 +87,7 @@ pub(super) struct SavedSearch {
     folder: String,
     search: Search,
     /// How far it has come, and how long it has taken.
-    pub(super) position: Position,
+    pub(super) position: Box<Position>,
     pub(super) seconds: f64,
 }
 
@@ -101,7 +101,7 @@ impl SavedSearch {
     pub(super) fn new(
         command: &Command,
         search: &Search,
-        position: Position,
+        position: Box<Position>,
         seconds: f64,
     ) -> Result<Self, Fault> {
         let (program, folder) = (program(command), folder(command)?);

@@ -180,5 +180,5 @@ pub struct Findings {
     pub outcomes: Vec<Found>,
     /// How far the search has come, if it was to be kept.
     #[serde(default)]
-    pub position: Option<Position>,
+    pub position: Option<Box<Position>>,
 }

@@ -76,7 +76,7 @@ struct Complete {
     /// The number of the outcome, and the outcome if it is new.
     outcome: (usize, Option<Outcome>),
     class: Class,
-    measure: Measure,
+    measure: Box<Measure>,
     uncontrolled: Vec<(String, u64)>,
 }
 
@@ -149,7 +149,12 @@ fn complete(
     let (number, best) = reported.outcomes.entry(outcome.clone()).or_insert((next, None));
     measure.keep_shorter(best);
     let outcome = (*number, is_new.then(|| (*outcome).clone()));
-    Ok(Box::new(Complete { outcome, class: Class::of(trace, &order), measure, uncontrolled }))
+    Ok(Box::new(Complete {
+        outcome,
+        class: Class::of(trace, &order),
+        measure: Box::new(measure),
+        uncontrolled,
+    }))
 }
 
 /// A further engine, as the first sees it.
@@ -182,7 +187,7 @@ pub(super) enum News {
         /// The class.
         class: Class,
         /// Its size and witness.
-        measure: Measure,
+        measure: Box<Measure>,
         /// The uncontrolled actions.
         uncontrolled: Vec<(String, u64)>,
     },

@@ -36,10 +36,10 @@ use crate::explore::step::Event;
 /// The search, one execution after another; serialize it to continue later.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Dpor {
-    tree: Tree,
+    tree: Box<Tree>,
     /// The execution in progress.
     #[serde(skip)]
-    current: Option<(Ticket, Assigned)>,
+    current: Option<Box<(Ticket, Assigned)>>,
 }
 
 impl Dpor {
@@ -55,8 +55,8 @@ impl Dpor {
 
     /// The tree of the search, from which assignments can be taken between two executions.
     pub fn tree(&mut self) -> &mut Tree {
-        if let Some((ticket, _)) = self.current.take() {
-            self.tree.take_back(ticket);
+        if let Some(current) = self.current.take() {
+            self.tree.take_back(current.0);
         }
         &mut self.tree
     }
@@ -69,12 +69,12 @@ impl Dpor {
 impl Strategy for Dpor {
     fn begin(&mut self) -> bool {
         match &mut self.current {
-            Some((_, assigned)) => assigned.begin(),
+            Some(current) => current.1.begin(),
             None => {
                 // Executions that were in progress when the search was saved.
                 self.tree.take_back_all();
-                self.current =
-                    self.tree.hand_out().map(|(ticket, assignment)| (ticket, Assigned::new(assignment)));
+                let next = self.tree.hand_out();
+                self.current = next.map(|(ticket, assignment)| Box::new((ticket, Assigned::new(assignment))));
                 self.current.is_some()
             }
         }
@@ -97,13 +97,13 @@ impl Strategy for Dpor {
     }
 
     fn end(&mut self) {
-        if let Some((ticket, assigned)) = self.current.take() {
+        if let Some((ticket, assigned)) = self.current.take().map(|current| *current) {
             self.tree.record(ticket, assigned.report());
         }
     }
 
     fn diverged(&mut self, position: usize) {
-        if let Some((ticket, assigned)) = self.current.take() {
+        if let Some((ticket, assigned)) = self.current.take().map(|current| *current) {
             self.tree.record_divergence(ticket, position, assigned.report());
         }
     }

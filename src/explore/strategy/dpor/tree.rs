@@ -140,21 +140,19 @@ impl Tree {
                 node.begin(branches.remove(0).next);
             }
             node.planned.append(&mut branches);
-            self.update_open(at);
+            let mut next = at;
             if taken.is_some() && points.peek().is_some() {
-                let child = self.number();
-                let node = self.nodes.get_mut(&at);
-                let branch = node.and_then(|node| {
-                    let last = node.begun.len() - 1;
-                    node.begun[last].child = Some(child);
-                    Some(last)
-                });
-                self.nodes.insert(child, Node::new(branch.map(|last| (at, last)), depth + index + 1, taken));
-                path.push(child);
-                at = child;
-            } else if let Some(last) = self.nodes.get_mut(&at).filter(|_| taken.is_some()) {
-                last.begun.last_mut().into_iter().for_each(|branch| branch.is_explored = true);
+                next = self.next;
+                self.next += 1;
+                let last = node.begun.len() - 1;
+                node.begun[last].child = Some(next);
+                self.nodes.insert(next, Node::new(Some((at, last)), depth + index + 1, taken));
+                path.push(next);
+            } else if let Some(last) = node.begun.last_mut().filter(|_| taken.is_some()) {
+                last.is_explored = true;
             }
+            self.update_open(at);
+            at = next;
         }
         self.plan_waiting(from);
         for (position, sequence) in report.plans {

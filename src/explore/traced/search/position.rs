@@ -48,7 +48,7 @@ impl Position {
 
 impl Searcher<'_> {
     /// The present position, if it was asked for.
-    pub(super) fn position(&mut self) -> Option<Position> {
+    pub(super) fn position(&mut self) -> Option<Box<Position>> {
         if !self.how.keep {
             return None;
         }
@@ -69,7 +69,7 @@ impl Searcher<'_> {
         });
         let mut outcomes: Vec<_> = numbers.into_iter().collect();
         outcomes.sort_by_key(|(_, number)| *number);
-        Some(Position {
+        Some(Box::new(Position {
             method: self.method.clone(),
             names: self.machine.names.clone(),
             facts: self.machine.world.learned.clone(),
@@ -80,7 +80,7 @@ impl Searcher<'_> {
             before: self.before,
             divergences: self.divergences,
             earlier,
-        })
+        }))
     }
 
     /// Continues from a position.

@@ -40,7 +40,7 @@ impl Searcher<'_> {
                     return Ok(true);
                 }
                 News::Complete { outcome, class, measure, uncontrolled } => {
-                    self.add(outcome, uncontrolled, (class, measure));
+                    self.add(outcome, uncontrolled, (class, *measure));
                     self.tell(dpor.explored());
                     self.judge_last()?;
                 }
