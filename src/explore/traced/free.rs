@@ -3,7 +3,7 @@
 //! The engine adopts orphans, so that no process of a run outlives it. Each is given some time to end by itself, and is
 //! then killed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -170,10 +170,13 @@ impl Run<'_> {
             own_session: true,
             ..Streams::default()
         };
+        // Such as the template of a checkpoint, which is traced and stays.
+        let others = children_by_parent(Pid::this())?.into_iter().collect();
         let held = HeldCommand::new(self.argv, &streams)?;
         drop((out_end, err_end));
         let running = held.release()?;
-        let mut sink = Sink { pipes: [Some(out), Some(err)], kept: Output::default(), most: self.output };
+        let pipes = [Some(out), Some(err)];
+        let mut sink = Sink { pipes, kept: Output::default(), most: self.output, others };
         let deadline = Deadline::after(self.patience);
         let mut cut = None;
         let end = loop {
@@ -205,11 +208,13 @@ fn end_of(exit: Exit) -> End {
     }
 }
 
-/// The output of a run.
+/// The output of a run, and its processes.
 struct Sink {
     pipes: [Option<std::fs::File>; 2],
     kept: Output,
     most: usize,
+    /// The children of this process from before the run.
+    others: BTreeSet<Pid>,
 }
 
 impl Sink {
@@ -236,7 +241,7 @@ impl Sink {
     fn end_the_rest(&mut self, grace: Duration) -> io::Result<usize> {
         let deadline = Deadline::after(grace);
         let mut pause = Duration::from_micros(200);
-        while has_living_children()? && !deadline.is_over() && !self.is_over() {
+        while self.has_living_children()? && !deadline.is_over() && !self.is_over() {
             readable(&[], Deadline::after(pause))?;
             pause = (pause * 2).min(PERIOD);
             self.drain()?;
@@ -244,7 +249,7 @@ impl Sink {
         let mut killed = 0;
         // The children of killed processes become children of this process.
         loop {
-            let children = children_by_parent(Pid::this())?;
+            let children = self.children()?;
             if children.is_empty() {
                 break;
             }
@@ -256,17 +261,24 @@ impl Sink {
         self.drain()?;
         Ok(killed)
     }
-}
 
-/// Whether a child of this process is alive. Reaps those that have ended.
-fn has_living_children() -> io::Result<bool> {
-    let mut lives = false;
-    for child in children_by_parent(Pid::this())? {
-        if of_process(child).is_some_and(|stat| stat.lives()) {
-            lives = true;
-        } else {
-            kill_and_reap(child, LAST);
-        }
+    /// The children that the run has left to this process.
+    fn children(&self) -> io::Result<Vec<Pid>> {
+        let mut children = children_by_parent(Pid::this())?;
+        children.retain(|child| !self.others.contains(child));
+        Ok(children)
     }
-    Ok(lives)
+
+    /// Whether one of them is alive. Reaps those that have ended.
+    fn has_living_children(&self) -> io::Result<bool> {
+        let mut lives = false;
+        for child in self.children()? {
+            if of_process(child).is_some_and(|stat| stat.lives()) {
+                lives = true;
+            } else {
+                kill_and_reap(child, LAST);
+            }
+        }
+        Ok(lives)
+    }
 }
