@@ -37,6 +37,8 @@ impl Server {
         std::fs::create_dir_all(&state).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_proclab"));
         command.current_dir(&state).env("XDG_STATE_HOME", &state).env("PROCLAB_STUDENT", "ada");
+        // Cargo's: where its folder is a temporary one, the loader's looks into it would be named as uncontrolled.
+        command.env_remove("LD_LIBRARY_PATH");
         command.arg("serve").args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut program = command.spawn().unwrap();
         let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
