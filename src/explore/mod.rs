@@ -1,5 +1,6 @@
 //! Controlled schedules: decides which process runs next, and counts, shortens and replays schedules.
 
+mod dependence;
 /// One execution under a controlled scheduler.
 pub mod engine;
 /// Real processes, one step at a time.

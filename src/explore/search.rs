@@ -248,11 +248,6 @@ impl Measure {
             *best = Some(cost.clone());
         }
     }
-
-    /// Whether it has a witness.
-    pub fn has_witness(&self) -> bool {
-        self.witness.is_some()
-    }
 }
 
 /// Executes until nothing is left or until `go_on`, which is called after each execution, returns `false`. Returns

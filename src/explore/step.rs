@@ -1,4 +1,4 @@
-//! Steps, the visible operations of a task (a process or a thread), and when the order of two steps matters.
+//! Steps, the visible operations of a task (a process or a thread), and what they access.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -342,21 +342,6 @@ impl Event {
             barrier,
             between_calls,
         }
-    }
-
-    /// Whether the order of the two matters. If not, swapping them when they are adjacent leads to the same state.
-    ///
-    /// Steps of one task are ordered, and come after the step that created the task. Two steps are dependent if they
-    /// access the same object and do not commute. A kill depends on every other kill, on the locks that it releases,
-    /// and on the object for which its task was about to wait, because a task is killed only if it could have continued.
-    pub fn depends(&self, other: &Self) -> bool {
-        self.choice.process == other.choice.process
-            || (self.choice.kill && other.choice.kill)
-            || self.barrier
-            || other.barrier
-            || self.created.contains(&other.choice.process)
-            || other.created.contains(&self.choice.process)
-            || self.touches().any(|mine| other.touches().any(|its| mine.conflicts(&its)))
     }
 
     /// The accesses of the event.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::moves::{Branch, Move};
 use super::races::Races;
+use crate::explore::dependence::Decided;
 use crate::explore::point::{Completed, Divergence, Point};
 use crate::explore::step::{Choice, Event};
 use crate::explore::strategy::taken::Taken;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::explore::dependence::Decided;
 use crate::explore::step::{Choice, Event, Step, Touch};
 
 /// A decision, with the data that determines on which others it depends.
@@ -36,17 +37,6 @@ impl Move {
         kill
     }
 
-    /// As [`Event::depends`].
-    pub(super) fn depends(&self, other: &Self) -> bool {
-        self.choice.process == other.choice.process
-            || (self.choice.kill && other.choice.kill)
-            || self.barrier
-            || other.barrier
-            || self.created.contains(&other.choice.process)
-            || other.created.contains(&self.choice.process)
-            || self.touches.iter().any(|mine| other.touches.iter().any(|its| mine.conflicts(its)))
-    }
-
     /// Whether some schedule that is equivalent to an extension of `sequence` begins with this move.
     pub(super) fn is_weak_initial(&self, sequence: &[Move]) -> bool {
         for other in sequence {
@@ -59,6 +49,21 @@ impl Move {
         }
         // A step that is not in the sequence is executed eventually; a kill may never happen.
         !self.choice.kill
+    }
+}
+
+impl Decided for Move {
+    fn choice(&self) -> Choice {
+        self.choice
+    }
+    fn is_barrier(&self) -> bool {
+        self.barrier
+    }
+    fn created(&self) -> &[u32] {
+        &self.created
+    }
+    fn touches(&self) -> impl Iterator<Item = Touch> {
+        self.touches.iter().copied()
     }
 }
 

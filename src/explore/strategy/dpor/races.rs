@@ -1,6 +1,7 @@
 //! The races of an execution: pairs of dependent steps that could have come in the other order.
 
 use super::moves::Move;
+use crate::explore::dependence::Decided;
 use crate::explore::holders::Holders;
 use crate::explore::point::Completed;
 use crate::explore::step::{Access, Choice, Event, Step, Touch};

@@ -212,11 +212,6 @@ impl Tree {
         }
     }
 
-    /// The number of assignments that have not been reported.
-    pub fn in_progress(&self) -> usize {
-        self.in_progress.len()
-    }
-
     /// The explored share of the search. Only planned branches are counted. More are added during the search, so the share
     /// can decrease.
     pub fn explored(&self) -> f64 {

@@ -17,7 +17,7 @@ use position::Earlier;
 
 use super::findings::{Findings, Sampler, Search};
 use super::graph::Graph;
-use super::jobs::{Further, Jobs};
+use super::jobs::{Engines, Further};
 use super::machine::{Machine, TracedError};
 use super::outcome::Outcome;
 use super::progress::Watcher;
@@ -56,7 +56,8 @@ const DIVERGED: &str = "an execution that went another way than before after the
 pub(super) struct Searcher<'a> {
     pub(super) machine: &'a mut Machine,
     how: Search,
-    method: Method,
+    /// How an exhaustive search decides, and how far it has come, once it has begun.
+    method: Option<Method>,
     /// The first search, while the second is in progress, in which signals are decisions.
     earlier: Option<Earlier<Arc<Outcome>>>,
     tally: Tally<Arc<Outcome>>,
@@ -71,7 +72,7 @@ pub(super) struct Searcher<'a> {
     /// The graph of the executions, if it was asked for.
     graph: Option<Graph>,
     /// Other engines, and the channel over which more arrive once the search is long.
-    jobs: Jobs,
+    engines: Engines,
     hired: Option<&'a Receiver<Further>>,
     /// Whether other engines would help.
     wants_jobs: bool,
@@ -93,7 +94,7 @@ impl<'a> Searcher<'a> {
     pub(super) fn new(machine: &'a mut Machine, how: Search, watcher: &'a mut Watcher) -> Self {
         Self {
             machine,
-            method: Method::new(&how),
+            method: None,
             earlier: None,
             graph: how.graph.then(Graph::default),
             how,
@@ -104,7 +105,7 @@ impl<'a> Searcher<'a> {
             has_begun: false,
             begin: Instant::now(),
             watcher,
-            jobs: Jobs::default(),
+            engines: Engines::default(),
             hired: None,
             wants_jobs: false,
             last: None,
@@ -161,7 +162,7 @@ impl<'a> Searcher<'a> {
         let sampled = std::mem::take(&mut self.sampled);
         self.before = tally.schedules + tally.given_up;
         self.earlier = Some(Earlier { tally, sampled, outcomes });
-        self.method = Method::new(&self.how);
+        self.method = None;
         let decided = self.exhaust()?;
         self.finish_second(decided)
     }
@@ -209,11 +210,18 @@ impl<'a> Searcher<'a> {
     /// Executes each class, within the bounds; returns whether all were executed. A second search, in which signals are
     /// decisions, is also bounded by the executions of the first.
     fn exhaust(&mut self) -> Result<bool, TracedError> {
+        let mut method = self.method.take().unwrap_or_else(|| Method::new(&self.how));
+        let ended = self.exhaust_by(&mut method);
+        self.method = Some(method);
+        ended
+    }
+
+    fn exhaust_by(&mut self, method: &mut Method) -> Result<bool, TracedError> {
         self.be_patient();
         let first = self.earlier.as_ref().map(|earlier| earlier.tally.schedules.max(self.tally.schedules));
         // A short search needs no random schedules.
         let mut has_sampled = self.sampled > 0;
-        self.jobs.begin();
+        self.engines.begin();
         while self.is_within() && self.divergences < MOST_DIVERGENCES {
             let more = if self.machine.world.shares_much() { SECOND_IN_VAIN } else { SECOND };
             if first.is_some_and(|first| self.tally.schedules >= first.saturating_add(more)) {
@@ -222,29 +230,26 @@ impl<'a> Searcher<'a> {
             let is_long = self.tally.schedules >= SHORT || self.begin.elapsed() > SOON;
             if is_long && !std::mem::replace(&mut has_sampled, true) {
                 if self.sample()? {
-                    self.method = Method::new(&self.how);
-                    self.jobs.begin();
+                    *method = Method::new(&self.how);
+                    self.engines.begin();
                 }
                 continue;
             }
-            let is_shared = matches!(self.method, Method::Classes(_));
+            let is_shared = matches!(method, Method::Classes(_));
             self.wants_jobs = is_long && is_shared && self.hired.is_some();
             self.admit();
-            // It is put back below.
-            let mut method = std::mem::replace(&mut self.method, Method::new(&self.how));
-            let more = match &mut method {
-                Method::Classes(dpor) if !self.jobs.is_empty() => self.share(dpor),
-                method => self.execute_next(method.strategy()),
+            let is_left = match method {
+                Method::Classes(dpor) if !self.engines.is_empty() => self.share(dpor)?,
+                _ => self.execute_next(method.strategy())?,
             };
-            self.method = method;
-            if !more? {
+            if !is_left {
                 return Ok(true);
             }
             if std::mem::take(&mut self.machine.world.has_learned) {
                 // Calls that were invisible have become steps.
-                self.method = Method::new(&self.how);
+                *method = Method::new(&self.how);
                 (self.tally, self.sampled) = (Tally::default(), 0);
-                self.jobs.begin();
+                self.engines.begin();
             }
         }
         Ok(false)

@@ -39,21 +39,12 @@ pub struct Position {
     earlier: Option<Earlier<usize>>,
 }
 
-impl Position {
-    /// The number of executions so far.
-    pub fn executions(&self) -> u64 {
-        self.before + self.tally.schedules + self.tally.given_up
-    }
-}
-
 impl Searcher<'_> {
     /// The present position, if it was asked for.
-    pub(super) fn position(&mut self) -> Option<Box<Position>> {
-        if !self.how.keep {
-            return None;
-        }
+    pub(super) fn position(&self) -> Option<Box<Position>> {
+        let mut method = self.method.clone().filter(|_| self.how.keep)?;
         // An execution that was cut short is carried out again.
-        if let Method::Classes(dpor) = &mut self.method {
+        if let Method::Classes(dpor) = &mut method {
             dpor.tree().take_back_all();
         }
         let mut numbers: BTreeMap<Arc<Outcome>, usize> = BTreeMap::new();
@@ -70,7 +61,7 @@ impl Searcher<'_> {
         let mut outcomes: Vec<_> = numbers.into_iter().collect();
         outcomes.sort_by_key(|(_, number)| *number);
         Some(Box::new(Position {
-            method: self.method.clone(),
+            method,
             names: self.machine.names.clone(),
             facts: self.machine.world.learned.clone(),
             candidates: self.machine.world.candidates.clone(),
@@ -97,7 +88,7 @@ impl Searcher<'_> {
             sampled: earlier.sampled,
             outcomes: earlier.outcomes,
         });
-        (self.method, self.sampled) = (position.method, position.sampled);
+        (self.method, self.sampled) = (Some(position.method), position.sampled);
         (self.before, self.divergences) = (position.before, position.divergences);
         // The budget is one of this search alone.
         let done = self.carried_out();

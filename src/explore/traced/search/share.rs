@@ -16,7 +16,7 @@ impl Searcher<'_> {
     /// Receives the ends of engines that have been started.
     pub(super) fn admit(&mut self) {
         while let Some(Ok(further)) = self.hired.map(Receiver::try_recv) {
-            self.jobs.add(further);
+            self.engines.add(further);
         }
     }
 
@@ -25,11 +25,11 @@ impl Searcher<'_> {
         if dpor.is_exhausted() {
             return Ok(false);
         }
-        let under_way = self.carried_out() + self.jobs.in_progress();
+        let under_way = self.carried_out() + self.engines.in_progress();
         let most = self.how.executions.map_or(u64::MAX, |most| most.saturating_sub(under_way));
-        self.jobs.hand_out(dpor.tree(), self.machine, self.how.kills, most);
-        self.watcher.await_any(&self.jobs.fds());
-        while let Some((divergences, news)) = self.jobs.receive(dpor.tree(), self.machine) {
+        self.engines.hand_out(dpor.tree(), self.machine, self.how.kills, most);
+        self.watcher.await_any(&self.engines.fds());
+        while let Some((divergences, news)) = self.engines.receive(dpor.tree(), self.machine) {
             self.divergences += divergences;
             for _ in 0..divergences {
                 self.note(DIVERGED);
