@@ -23,6 +23,8 @@ use crate::wire::control;
 
 /// Workers at once; each may have processes of its own.
 const MOST_LIVE: usize = 6;
+/// Workers that have been told to end and have not, at once.
+const MOST_ENDING: usize = 6;
 /// Jobs that are remembered.
 const MOST_KEPT: usize = 24;
 /// From this many bytes on, the worker is asked for the complete state in one message, which replaces the log.
@@ -82,6 +84,11 @@ impl Job {
     /// Whether nothing more will come.
     pub(super) fn is_over(&self) -> bool {
         self.log.borrow().over
+    }
+
+    /// Whether its worker has been told to end, and has not.
+    fn is_ending(&self) -> bool {
+        !self.is_over() && self.commands.borrow().is_none()
     }
 
     /// A receiver that is notified of each message.
@@ -189,12 +196,14 @@ impl Jobs {
 
     /// Starts a worker for `order`.
     pub(super) fn begin(&self, order: Order, title: String, command: String) -> Result<Rc<Job>, BeginError> {
-        let live = || self.all.borrow().values().filter(|job| !job.is_over()).count();
+        let live = || self.all.borrow().values().filter(|job| !job.is_over() && !job.is_ending()).count();
+        let ending = || self.all.borrow().values().filter(|job| job.is_ending()).count();
         if live() >= MOST_LIVE {
             self.end_unseen(Duration::ZERO);
-            if live() >= MOST_LIVE {
-                return Err(BeginError::TooMany);
-            }
+        }
+        // A worker takes a moment to end, for which the next job does not wait.
+        if live() >= MOST_LIVE || ending() > MOST_ENDING {
+            return Err(BeginError::TooMany);
         }
         let (updates, reported) = control::channel::<Update>()?;
         let (commands, orders) = control::channel::<Command>()?;

@@ -16,6 +16,7 @@ pub(super) fn tests() -> Vec<Trial> {
         the_given_command_is_watched_and_its_output_is_text,
         one_who_comes_late_sees_the_whole_picture,
         messages_keep_to_the_published_schema,
+        a_job_without_viewers_makes_room_for_another_at_once,
     ]
 }
 
@@ -239,4 +240,18 @@ fn messages_keep_to_the_published_schema() {
             }
         }
     }
+}
+
+fn a_job_without_viewers_makes_room_for_another_at_once() {
+    let server = Server::start(&[]);
+    let schedule = json!({ "schedule": { "token": "t2k1.no.qr" } });
+    for _ in 0..7 {
+        server.begin(&schedule);
+    }
+    let server = Server::start(&[]);
+    let followed: Vec<_> = (0..6).map(|_| server.follow(&server.begin(&schedule))).collect();
+    let (status, answer) = server.post("jobs", &schedule);
+    assert_ne!(status, 200, "{answer}");
+    assert!(answer.to_string().contains("6 jobs are running already"), "{answer}");
+    drop(followed);
 }
