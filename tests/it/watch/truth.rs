@@ -1,6 +1,7 @@
 //! What a watch says of a program, beside what the program and the kernel say of it.
 
 use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
@@ -128,9 +129,19 @@ impl Run {
             )
         };
         let Account { running_ns, ready_ns, .. } = *account;
-        holds("running", told("running_ns"), running_ns, running_ns + self.stolen_ns)?;
         let ready_is_whole = thread["ready_is_lower_bound"] == false;
-        holds("ready", told("ready_ns"), if ready_is_whole { ready_ns } else { 0 }, ready_ns)?;
+        let least_ready_ns = if ready_is_whole { ready_ns } else { 0 };
+        let process = processes(&self.report).iter().find(|process| {
+            process["threads"].as_array().is_some_and(|threads| threads.iter().any(|one| one == thread))
+        });
+        if process.is_some_and(is_said_to_be_split_otherwise) {
+            let told_ns = told("running_ns") + told("ready_ns");
+            let most_ns = running_ns + ready_ns + self.stolen_ns;
+            holds("running or ready", told_ns, running_ns + least_ready_ns, most_ns)?;
+        } else {
+            holds("running", told("running_ns"), running_ns, running_ns + self.stolen_ns)?;
+            holds("ready", told("ready_ns"), least_ready_ns, ready_ns)?;
+        }
         // All the rest it was asleep, or stopped.
         let wall_ns = account.looked_ns - account.begun_ns;
         let off_ns = wall_ns.saturating_sub(running_ns + ready_ns);
@@ -147,6 +158,18 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// Whether a report itself says that the kernel splits a process's time on a CPU and in line otherwise than the records
+/// do. A hypervisor that stops a CPU between the kernel's own reading of its clock and the record of the switch, where no
+/// interrupt can come between, leaves their sum as it is. That is rare: a report that says so often is at fault itself.
+pub(super) fn is_said_to_be_split_otherwise(process: &Value) -> bool {
+    static N_SAID: AtomicUsize = AtomicUsize::new(0);
+    let says_so = process["check"]["holds"] == false;
+    if says_so {
+        println!("held to its sums alone, since its report says that the kernel differs: {}", process["check"]);
+    }
+    says_so && N_SAID.fetch_add(1, Ordering::Relaxed) < 3
 }
 
 /// Words for a wait, and the phases in which there is one: all but `s` and `m` wait for a child at their end, and `f`
