@@ -177,9 +177,9 @@ impl World {
             }
             PathBuf::from("/")
         } else if at == nix::libc::AT_FDCWD {
-            std::fs::read_link(format!("/proc/{tid}/cwd")).unwrap_or_default()
+            folder_at(&format!("/proc/{tid}/cwd"))
         } else {
-            std::fs::read_link(format!("/proc/{tid}/fd/{at}")).unwrap_or_default()
+            folder_at(&format!("/proc/{tid}/fd/{at}"))
         };
         let mut todo: Vec<PathBuf> = parts(path);
         // The directory in which it begins may be renamed.
@@ -209,6 +209,17 @@ impl World {
         let meta = std::fs::symlink_metadata(&here).ok();
         Resolved { way, inside: self.inside(&here), path: here, meta }
     }
+}
+
+/// The path of the folder to which a link of `/proc` leads: of a removed one, the path that it had.
+pub(super) fn folder_at(link: &str) -> PathBuf {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    const REMOVED: &[u8] = b" (deleted)";
+    let path = std::fs::read_link(link).unwrap_or_default();
+    let Some(had) = path.as_os_str().as_bytes().strip_suffix(REMOVED) else { return path };
+    // A name may end like this.
+    let is_removed = std::fs::metadata(link).is_ok_and(|folder| folder.nlink() == 0);
+    if is_removed { std::ffi::OsString::from_vec(had.to_vec()).into() } else { path }
 }
 
 /// The path and all its parents: `a`, `a/b`.

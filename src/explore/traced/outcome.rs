@@ -200,7 +200,7 @@ fn waiting(world: &mut World, index: usize) -> Waiting {
     let call = super::words::before(world, index);
     let touch = world.tasks[index].plan.as_ref().and_then(|plan| plan.touches.first().copied());
     let object = touch.map_or_else(String::new, |touch| touch.object.to_string());
-    let holders = world.tasks.iter().filter(|task| task.locks.contains(&object));
+    let holders = world.tasks.iter().filter(|task| task.holds(&object));
     let holders = holders.map(|task| task.name.clone()).collect();
     Waiting { task: world.tasks[index].name.clone(), call, object, holders }
 }

@@ -116,7 +116,7 @@ pub(super) fn peek(machine: &mut Machine, schedule: &[String]) -> Done<Result<Pe
             let words = words::before(&mut machine.world, index);
             let call = if words.is_empty() { step.name.to_string() } else { words };
             let object = step.resource.to_string();
-            let holds = |other: &&Task| other.is_alive() && other.locks.contains(&object);
+            let holds = |other: &&Task| other.is_alive() && other.holds(&object);
             let held_by = machine.world.tasks.iter().filter(holds).map(|other| other.name.clone()).collect();
             let enabled = strategy.enabled.contains(&task);
             let killable = enabled && machine.killable(task);

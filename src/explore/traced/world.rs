@@ -33,6 +33,15 @@ impl Call {
     }
 }
 
+/// The owner of a lock on a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum LockOwner {
+    /// The process, of a record lock.
+    Process,
+    /// An open file description, which children inherit.
+    Description,
+}
+
 /// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -92,7 +101,7 @@ pub(super) struct Task {
     /// Of the process: descriptors whose open file description it shares with no other process.
     pub(super) own: BTreeSet<i32>,
     /// Of the process: the locks that it holds.
-    pub(super) locks: BTreeSet<String>,
+    pub(super) locks: BTreeSet<(String, LockOwner)>,
     /// The lock that the pending call releases.
     pub(super) gives_up: Option<String>,
     /// Of the process: its writable shared mappings.
@@ -165,6 +174,11 @@ impl Task {
 
     pub(super) fn is_alive(&self) -> bool {
         !matches!(self.state, State::Zombie | State::Gone)
+    }
+
+    /// Whether it has acquired this lock on a file, as a process or for a description, and not released it.
+    pub(super) fn holds(&self, lock: &str) -> bool {
+        self.locks.iter().any(|(held, _)| held == lock)
     }
 }
 

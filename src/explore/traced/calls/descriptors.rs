@@ -289,7 +289,7 @@ pub(super) fn closing(world: &mut World, task: usize, fd: i32) -> Plan {
             let lock = format!("lock {object}");
             let process = world.process(task);
             // A lock of this process ends here; one that another has through the same description may.
-            let holds = process.locks.contains(&lock);
+            let holds = process.holds(&lock);
             let shares = !process.own.contains(&fd) && world.learned.contains(&shared_lock(&lock));
             world.tasks[task].gives_up = holds.then(|| lock.clone());
             if holds || shares { Plan::of(lock, Release) } else { Plan::invisible() }
@@ -309,7 +309,7 @@ fn closed(world: &mut World, task: usize, result: i64) {
     let process = world.process_mut(task);
     process.own.remove(&fd);
     if let Some(lock) = lock {
-        process.locks.remove(&lock);
+        process.locks.retain(|(held, _)| *held != lock);
     }
 }
 

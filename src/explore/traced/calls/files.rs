@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use super::Arg::{At, Fd, Int, Mode, Open, Path};
 use super::{Row, row, then};
 use crate::explore::step::Access::{Add, Read, Write};
-use crate::explore::traced::objects::{Opened, Resolved, prefixes};
+use crate::explore::traced::objects::{Opened, Resolved, folder_at, prefixes};
 use crate::explore::traced::plan::Plan;
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::{arch, memory};
@@ -34,7 +34,7 @@ pub(super) const ROWS: &[Row] = &[
     then(row(libc::SYS_fstat, "fstat", &[Fd], stat_descriptor), told),
     row(libc::SYS_chdir, "chdir", &[Path], |w, t| look(w, t, None, 0, true)),
     row(libc::SYS_getcwd, "getcwd", &[], |w, t| {
-        let here = std::fs::read_link(format!("/proc/{}/cwd", w.tid(t))).unwrap_or_default();
+        let here = folder_at(&format!("/proc/{}/cwd", w.tid(t)));
         let here = w.inside(&here).filter(|here| here != ".");
         here.iter()
             .flat_map(|here| prefixes(here))

@@ -7,7 +7,7 @@ use super::{Row, row, then};
 use crate::explore::step::Access::{Acquire, Await, Read, Release, Write};
 use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::{Act, Plan};
-use crate::explore::traced::world::{State, World};
+use crate::explore::traced::world::{LockOwner, State, World};
 use crate::sys::pid::Pid;
 use crate::sys::procfs::locks;
 use crate::sys::ptrace::memory;
@@ -67,16 +67,17 @@ fn flocked(world: &mut World, task: usize, result: i64) {
         if !world.process(task).own.contains(&fd) {
             world.learn(super::descriptors::shared_lock(&lock));
         }
-        hold(world, task, lock, operation & !libc::LOCK_NB != libc::LOCK_UN);
+        let holds = operation & !libc::LOCK_NB != libc::LOCK_UN;
+        hold(world, task, lock, LockOwner::Description, holds);
     }
 }
 
-fn hold(world: &mut World, task: usize, lock: String, holds: bool) {
+fn hold(world: &mut World, task: usize, lock: String, owner: LockOwner, holds: bool) {
     let locks = &mut world.process_mut(task).locks;
     if holds {
-        locks.insert(lock);
+        locks.insert((lock, owner));
     } else {
-        locks.remove(&lock);
+        locks.remove(&(lock, owner));
     }
 }
 
@@ -209,7 +210,8 @@ fn fcntled(world: &mut World, task: usize, result: i64) {
                 if is_ofd && !world.process(task).own.contains(&fd) {
                     world.learn(super::descriptors::shared_lock(&lock));
                 }
-                hold(world, task, lock, holds);
+                let owner = if is_ofd { LockOwner::Description } else { LockOwner::Process };
+                hold(world, task, lock, owner, holds);
             }
         }
         _ => {}

@@ -118,7 +118,7 @@ pub(in crate::explore::traced) fn ending(world: &mut World, task: usize) -> Plan
             plan = plan.and(signals_of(&parent), world.telling_of_child(maker));
         }
     }
-    for lock in world.tasks[process].locks.clone() {
+    for (lock, _) in world.tasks[process].locks.clone() {
         plan = plan.and(lock, Release);
     }
     plan = super::ipc::ending(world, plan);

@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::{Machine, Pid};
+use crate::explore::traced::calls::shared_lock;
 use crate::explore::traced::program;
-use crate::explore::traced::world::{Call, State, Task};
+use crate::explore::traced::world::{Call, LockOwner, State, Task};
 
 impl Machine {
     pub(in crate::explore::traced) fn number(&mut self, name: &str) -> usize {
@@ -34,8 +35,12 @@ impl Machine {
         let number = self.number(&name);
         let (clock, own) = maker.map_or((0, Default::default()), |maker| {
             if thread_of.is_none() {
-                // From now on, every description is shared with the child.
-                self.world.process_mut(maker).own.clear();
+                // From now on, every description is shared with the child, and so are its locks.
+                let process = self.world.process_mut(maker);
+                process.own.clear();
+                let inherited = process.locks.iter().filter(|(_, owner)| *owner == LockOwner::Description);
+                let facts: Vec<String> = inherited.map(|(lock, _)| shared_lock(lock)).collect();
+                facts.into_iter().for_each(|fact| self.world.learn(fact));
             }
             (self.world.tasks[maker].clock, Default::default())
         });
