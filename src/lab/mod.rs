@@ -39,6 +39,8 @@ pub mod schedule;
 pub mod score;
 /// The sheets.
 pub mod sheet;
+/// The tests of a student's program.
+pub mod tested;
 /// Measuring the truth.
 pub mod truth;
 /// The truths of one grading run.

@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use super::card::{Limits, Part, Test};
+use super::card::{Limits, Part};
 use super::explore::{Aim, ExploreError, explore};
 use super::files::Files;
 use super::language::{Language, languages};
-use super::mark::{BadSchedule, BadStep, Bound, Note, PartMark, Reason, State, TestMark, Timing};
-use super::run::{Cut, Job, Ran, RunError, Step, run};
+use super::mark::{BadSchedule, BadStep, Note, PartMark, State, Timing};
+use super::run::{Job, RunError, Step, run};
+use super::tested::{expand, shown, test};
 use super::truth::patience;
 use super::variant::Variant;
 use super::words::{is_installed, resolved};
@@ -17,8 +18,6 @@ use crate::supervisor::Supervisor;
 
 /// How long a compiler may take, in seconds.
 const BUILD_SECONDS: f64 = 60.0;
-/// How much of a program's output is repeated, in bytes.
-const SHOWN: usize = 2000;
 /// How many steps of a schedule are shown.
 const MOST_STEPS: usize = 300;
 
@@ -109,8 +108,8 @@ pub fn mark(marking: &Marking<'_>, part: &Part, mark: &mut PartMark) -> Result<(
         files = files.with(built.kept);
     }
     let program = resolved(&language.run(&stem, source));
-    let passed = tests(marking, part, &files, &program, mark)?;
-    let all = part.tests.len();
+    let tested = test(marking, part, &files, &program, mark)?;
+    let (all, passed) = (part.tests.len(), tested.passed);
     let by_tests = if all == 0 { 1.0 } else { passed as f64 / all as f64 };
     if !part.explored {
         mark.score(by_tests);
@@ -139,6 +138,12 @@ pub fn mark(marking: &Marking<'_>, part: &Part, mark: &mut PartMark) -> Result<(
             let built = build.as_ref().map(|build| build.join(" "));
             let student = Student { name: &name, source, build: built.as_deref() };
             judge(&findings, &criteria, &command, &student, half, mark);
+            if mark.schedule.is_none() && !tested.unsteady.is_empty() {
+                // No schedule explains why it failed at first, so the failure stands.
+                let steady = all - tested.unsteady.len();
+                tested.unsteady.into_iter().for_each(|(at, reason)| mark.tests[at].failed = Some(reason));
+                mark.score(steady as f64 / all as f64 / 2.0);
+            }
         }
         Err(error) => failed(&error, half, mark),
     }
@@ -149,82 +154,6 @@ fn failed(error: &ExploreError, half: f64, mark: &mut PartMark) {
     mark.score(half);
     mark.state = State::Failed;
     mark.notes.push(Note::ExplorerFailed { why: chain(error) });
-}
-
-/// A command with `{program}` replaced by the program; an empty one is the program alone.
-fn expand(run: &[String], program: &[String], variant: &Variant) -> Vec<String> {
-    if run.is_empty() {
-        return program.to_vec();
-    }
-    let words = variant.fill_all(run).into_iter().flat_map(|word| match word.as_str() {
-        "{program}" => program.to_vec(),
-        _ => vec![word.replace("{program}", &program.join(" "))],
-    });
-    words.collect()
-}
-
-/// Runs the tests. Returns how many pass.
-fn tests(
-    marking: &Marking<'_>,
-    part: &Part,
-    files: &Files,
-    program: &[String],
-    mark: &mut PartMark,
-) -> Result<usize, RunError> {
-    if part.tests.is_empty() {
-        return Ok(0);
-    }
-    let limits = |test: &Test| Limits { seconds: test.seconds, ..part.limits };
-    let step = |test: &Test| Step {
-        stdin: marking.variant.fill(&test.stdin),
-        check: test.check.as_ref().map(|check| marking.variant.fill(check)),
-        ..Step::new(expand(&test.run, program, marking.variant), limits(test))
-    };
-    let steps = part.tests.iter().map(step).collect();
-    let all = run(marking.supervisor, Job { files: files.clone(), steps, enclosed: true })?;
-    for (test, ran) in part.tests.iter().zip(&all) {
-        mark.times.push(Timing { what: test.name.clone(), took: ran.seconds, limit: test.seconds });
-        mark.tests.push(TestMark {
-            name: marking.variant.fill(&test.name),
-            failed: reason(test, ran, marking.variant),
-        });
-    }
-    Ok(mark.tests.iter().filter(|test| test.failed.is_none()).count())
-}
-
-fn reason(test: &Test, ran: &Ran, variant: &Variant) -> Option<Reason> {
-    if let Some(cut) = ran.cut {
-        let (bound, most) = match cut {
-            Cut::Time(seconds) => (Bound::Time, seconds),
-            Cut::Output(kib) => (Bound::Output, kib as f64),
-            Cut::Processes(most) => (Bound::Processes, most as f64),
-            Cut::Memory(mib) => (Bound::Memory, mib as f64),
-            Cut::Disk(mib) => (Bound::Disk, mib as f64),
-            Cut::Interfered => return Some(Reason::Interfered),
-        };
-        return Some(Reason::Bound { bound, most });
-    }
-    // With a check, the status is the check's business unless the test names one.
-    let expected = test.exit.or(test.check.is_none().then_some(0));
-    if let Some(expected) = expected.filter(|expected| ran.status != Some(*expected)) {
-        let status = ran.status.map_or_else(|| "?".to_owned(), |status| format!("exit {status}"));
-        let found = ran.signal.clone().unwrap_or(status);
-        // A harness says on standard output what is wrong.
-        let said = if ran.stderr.is_empty() { &ran.stdout } else { &ran.stderr };
-        return Some(Reason::Status { expected, found, stderr: shown(said) });
-    }
-    if let Some(expected) = &test.stdout {
-        let tidy =
-            |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim_end().to_owned();
-        let (expected, found) = (tidy(&variant.fill(expected)), tidy(&ran.text()));
-        if expected != found {
-            return Some(Reason::Output { expected, found: shown(found.as_bytes()) });
-        }
-    }
-    if let Some((false, said)) = &ran.checked {
-        return Some(Reason::Check { said: shown(said.as_bytes()) });
-    }
-    (ran.left > 0).then_some(Reason::Left { processes: ran.left })
 }
 
 /// A student's file.
@@ -355,11 +284,6 @@ fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN)]);
-    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         many_submissions_are_marked_as_each_alone,
         on_a_terminal_a_saved_file_is_checked_and_a_terminal_that_closes_ends_the_loop,
         what_is_subtly_wrong_loses_points_and_is_told_why,
+        a_test_that_fails_by_chance_decides_nothing_once_a_schedule_explains_it,
         every_lab_is_solved_by_its_solution_and_not_by_its_starter,
     ]
 }
@@ -579,4 +580,37 @@ fn what_is_subtly_wrong_loses_points_and_is_told_why() {
     let wrong = graded("twelve-locks", "removes", "removed");
     assert_eq!(wrong["state"], "partly", "{wrong:#}");
     assert!(wrong.to_string().contains("they had locked two different files"), "{wrong:#}");
+}
+
+fn a_test_that_fails_by_chance_decides_nothing_once_a_schedule_explains_it() {
+    let place = place("lab-chance");
+    // What a test finds is written here, one word per run. A pipe can be read from a file system that is read-only.
+    let chance =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("proclab-it-chance-{}", std::process::id()));
+    let _ = std::fs::remove_file(&chance);
+    nix::unistd::mkfifo(&chance, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut words = std::fs::OpenOptions::new().read(true).write(true).open(&chance).unwrap();
+    let run = format!(
+        "name = \"it ends well\"\nrun = [\"sh\", \"-c\", \"read w < '{}'; exit $w\"]",
+        chance.display()
+    );
+    std::fs::write(place.path().join("labs/tiny/lab.toml"), CARD.replace("name = \"it ends well\"", &run))
+        .unwrap();
+    hand_in(&place, "race", &[("add.sh", RACE)]);
+    hand_in(&place, "right", &[("add.sh", RIGHT)]);
+    let mut graded = |folder: &str, found: &str| {
+        words.write_all(found.as_bytes()).unwrap();
+        part(&grade(&place, folder, "json"), "add").clone()
+    };
+    let steady = graded("race", "0\n");
+    assert_eq!((steady["score"].as_f64(), steady["schedule"].is_object()), (Some(2.0), true), "{steady:#}");
+    assert_eq!(steady, graded("race", "1\n1\n0\n"), "a race met by chance is marked as one that was not");
+    let never = graded("race", "1\n1\n1\n1\n1\n");
+    assert_eq!((never["score"].as_f64(), never["schedule"].is_object()), (Some(0.0), false), "{never:#}");
+    // Without a schedule that explains the failure it stands, though the next run passes.
+    let unexplained = graded("right", "1\n0\n");
+    assert_eq!(unexplained["state"], "wrong", "{unexplained:#}");
+    assert_eq!(unexplained["tests"][0]["failed"]["reason"], "status", "{unexplained:#}");
+    assert_eq!(graded("right", "0\n")["state"], "right");
+    std::fs::remove_file(&chance).unwrap();
 }

@@ -167,7 +167,10 @@ pub(super) fn is_said_to_be_split_otherwise(process: &Value) -> bool {
     static N_SAID: AtomicUsize = AtomicUsize::new(0);
     let says_so = process["check"]["holds"] == false;
     if says_so {
-        println!("held to its sums alone, since its report says that the kernel differs: {}", process["check"]);
+        println!(
+            "held to its sums alone, since its report says that the kernel differs: {}",
+            process["check"]
+        );
     }
     says_so && N_SAID.fetch_add(1, Ordering::Relaxed) < 3
 }
