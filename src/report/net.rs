@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::net::demo::Entry;
+use crate::net::demo::damage::{Direction, Fate};
+use crate::net::demo::{Entry, Touched};
 use crate::net::event::{Event, What};
 use crate::net::trace::Sight;
 use crate::net::trace::diagram::names;
@@ -121,6 +122,21 @@ pub enum WireEvent {
         /// The state now; null if the connection is gone.
         now: Option<String>,
     },
+    /// Something was done to what is on the wire.
+    Touched {
+        /// The client's address, which tells the connections apart.
+        client: String,
+        /// Whether the client sent it.
+        to_server: bool,
+        /// How many bytes were sent at once.
+        bytes: usize,
+        /// `passed` (after it was held), `flipped` (a bit), or `cut`: the connection ends there, a datagram is lost.
+        what: String,
+        /// Where, as `--damage` and `--cut` take it; null if it passed.
+        place: Option<String>,
+        /// How long it was held, in nanoseconds.
+        held_ns: u64,
+    },
     /// A remark on the trace.
     Remark {
         /// In a sentence.
@@ -138,6 +154,7 @@ pub fn rows(at_ns: u64, entry: &Entry, began_ns: u64) -> Vec<WireRow> {
             vec![row(at_ns, WireEvent::Check { text: what.clone(), held: *held })]
         }
         Entry::Event { who, event } => vec![row(event.at_ns, process(who, event))],
+        Entry::Touched(one) => vec![row(one.at_ns, touched(one))],
         Entry::Trace(sights) => {
             let mut at_ns = sights.iter().find_map(Sight::at_ns).unwrap_or(at_ns);
             sights
@@ -165,6 +182,22 @@ fn process(who: &str, event: &Event) -> WireEvent {
         What::Closed => ("closed", peer.clone().unwrap_or_default(), None),
     };
     WireEvent::Process { who: who.to_owned(), pid: event.pid, peer, what: what.to_owned(), text, bytes }
+}
+
+fn touched(one: &Touched) -> WireEvent {
+    let what = match one.fate {
+        Fate::Pass => "passed",
+        Fate::Flip(_) => "flipped",
+        Fate::Cut(_) => "cut",
+    };
+    WireEvent::Touched {
+        client: one.piece.client.to_string(),
+        to_server: one.piece.direction == Direction::Up,
+        bytes: one.piece.bytes.length,
+        what: what.to_owned(),
+        place: one.place().map(|place| place.to_string()),
+        held_ns: one.held_ns,
+    }
 }
 
 fn seen(sight: &Sight) -> WireEvent {

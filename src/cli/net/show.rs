@@ -2,6 +2,7 @@
 
 use super::text::{printable, wrap};
 use crate::net::demo::Entry;
+use crate::net::demo::damage::Harm;
 use crate::net::event::{Event, What};
 use crate::net::trace::diagram::Diagram;
 use anstyle::{AnsiColor, Style};
@@ -72,6 +73,13 @@ impl Show {
                     }
                 }
                 Entry::Event { .. } => {}
+                Entry::Touched(touched) => {
+                    if let Some(place) = touched.place() {
+                        let what = if place.harm == Harm::Cut { "cut" } else { "a bit is flipped" };
+                        let line = format!("{:CHECK_COLUMN$}{what} at {place}", "");
+                        self.line(text, &line, CHECK_COLUMN);
+                    }
+                }
                 Entry::Scene(scene) => self.line(text, &format!("\n{scene}"), 0),
                 Entry::Trace(sights) => {
                     let mut diagram = Diagram::new(self.width.unwrap_or(usize::MAX));

@@ -1,16 +1,7 @@
-//! A proxy between two ends that flips one bit or cuts the connection, to show that a demo notices.
+//! What is done to what passes between two ends: a bit is flipped, or the connection cut, to show that a demo notices.
 
-use crate::sys::poll::{Deadline, readable};
-use crate::sys::socket::set_nonblocking;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 
 /// What is done to each connection, or to each datagram, that is long enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,155 +65,38 @@ impl Damage {
         Self { harm: Harm::Cut, ..self }
     }
 
-    /// Damages `bytes`, which follow the first `passed` bytes of the stream in `direction`. Returns how many of them
-    /// still pass; the connection ends after these if that is not all.
-    fn apply(self, direction: Direction, passed: u64, bytes: &mut [u8]) -> usize {
+    /// What becomes of `length` bytes that follow the first `passed` bytes of the stream in `direction`.
+    pub(super) fn fate(self, direction: Direction, passed: u64, length: usize) -> Fate {
         let at = self.byte.checked_sub(passed).and_then(|at| usize::try_from(at).ok());
-        let at = at.filter(|at| *at < bytes.len() && direction == self.direction);
-        match (at, self.harm) {
-            (Some(at), Harm::Flip) => bytes[at] ^= 1,
-            (Some(at), Harm::Cut) => return at,
-            (None, _) => {}
+        match (at.filter(|at| *at < length && direction == self.direction), self.harm) {
+            (Some(at), Harm::Flip) => Fate::Flip(at),
+            (Some(at), Harm::Cut) => Fate::Cut(at),
+            (None, _) => Fate::Pass,
+        }
+    }
+}
+
+/// What becomes of a piece of what is on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It passes.
+    Pass,
+    /// The lowest bit of this byte of it, counted from 0, is flipped.
+    Flip(usize),
+    /// The connection ends before this byte of it, in both directions; a datagram is lost.
+    Cut(usize),
+}
+
+impl Fate {
+    /// Does it to `bytes`. Returns how many of them still pass; the connection ends after these if that is not all.
+    pub(super) fn apply(self, bytes: &mut [u8]) -> usize {
+        match self {
+            Fate::Flip(at) => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1),
+            Fate::Cut(at) => return at.min(bytes.len().saturating_sub(1)),
+            Fate::Pass => {}
         }
         bytes.len()
-    }
-}
-
-/// A proxy of a server. Dropping it cuts it, including bytes in transit.
-#[derive(Debug)]
-pub(super) struct Wire {
-    pub(super) address: SocketAddr,
-    stop: Option<UnixStream>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Wire {
-    /// A proxy that forwards connections to `server`.
-    pub(super) fn of_streams(server: SocketAddr, damage: Damage) -> io::Result<Self> {
-        let listener = TcpListener::bind((server.ip(), 0))?;
-        let address = listener.local_addr()?;
-        Self::start(address, move |stopped| carry_streams(&listener, &stopped, server, damage))
-    }
-
-    /// A proxy that forwards datagrams to `server`, and each answer to the client that asked.
-    pub(super) fn of_datagrams(server: SocketAddr, damage: Damage) -> io::Result<Self> {
-        let front = UdpSocket::bind((server.ip(), 0))?;
-        set_nonblocking(&front)?;
-        let address = front.local_addr()?;
-        Self::start(address, move |stopped| {
-            // A failing socket ends the proxy, which both ends notice.
-            let _ = carry_datagrams(&front, &stopped, server, damage);
-        })
-    }
-
-    fn start(address: SocketAddr, carry: impl FnOnce(UnixStream) + Send + 'static) -> io::Result<Self> {
-        let (stop, stopped) = UnixStream::pair()?;
-        let thread = thread::Builder::new().spawn(move || carry(stopped))?;
-        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn carry_streams(listener: &TcpListener, stopped: &UnixStream, server: SocketAddr, damage: Damage) {
-    let open = Mutex::new(Vec::new());
-    let streams = || open.lock().unwrap_or_else(PoisonError::into_inner);
-    thread::scope(|scope| {
-        while let Ok(ready) = readable(&[listener.as_fd(), stopped.as_fd()], Deadline::NEVER) {
-            if ready[1] {
-                break;
-            }
-            let pair = listener.accept().and_then(|(client, _)| Ok((client, TcpStream::connect(server)?)));
-            // If the server is gone, the client's connection is closed here.
-            let Ok((client, server)) = pair else { continue };
-            for (direction, from, to) in
-                [(Direction::Up, &client, &server), (Direction::Down, &server, &client)]
-            {
-                // Without descriptors or threads the connection breaks here, which both ends notice.
-                let carried =
-                    from.try_clone().and_then(|from| Ok((from, to.try_clone()?))).and_then(|(from, to)| {
-                        let pass = move || pass(&from, &to, direction, damage);
-                        thread::Builder::new().spawn_scoped(scope, pass)
-                    });
-                if carried.is_err() {
-                    let _ = from.shutdown(Shutdown::Both);
-                    let _ = to.shutdown(Shutdown::Both);
-                }
-            }
-            streams().extend([client, server]);
-        }
-        streams().iter().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
-    });
-}
-
-/// Forwards what arrives until the stream ends, and then the end.
-fn pass(mut from: &TcpStream, mut to: &TcpStream, direction: Direction, damage: Damage) {
-    let _ = to.set_nodelay(true);
-    let mut buffer = vec![0; 16 << 10];
-    let mut passed = 0;
-    let ended = loop {
-        match from.read(&mut buffer) {
-            Ok(0) => break Shutdown::Write,
-            Ok(n) => {
-                let left = damage.apply(direction, passed, &mut buffer[..n]);
-                passed += n as u64;
-                if to.write_all(&buffer[..left]).is_err() || left < n {
-                    break Shutdown::Both;
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => break Shutdown::Both,
-        }
-    };
-    let _ = to.shutdown(ended);
-    if ended == Shutdown::Both {
-        let _ = from.shutdown(ended);
-    }
-}
-
-fn carry_datagrams(
-    front: &UdpSocket,
-    stopped: &UnixStream,
-    server: SocketAddr,
-    damage: Damage,
-) -> io::Result<()> {
-    let mut clients: HashMap<SocketAddr, UdpSocket> = HashMap::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let mut fds = vec![stopped.as_fd(), front.as_fd()];
-        fds.extend(clients.values().map(AsFd::as_fd));
-        if readable(&fds, Deadline::NEVER)?[0] {
-            return Ok(());
-        }
-        while let Ok((n, client)) = front.recv_from(&mut buffer) {
-            if damage.apply(Direction::Up, 0, &mut buffer[..n]) < n {
-                continue;
-            }
-            let back = match clients.get(&client) {
-                Some(back) => back,
-                None => {
-                    let back = UdpSocket::bind((server.ip(), 0))?;
-                    back.connect(server)?;
-                    set_nonblocking(&back)?;
-                    clients.entry(client).or_insert(back)
-                }
-            };
-            let _ = back.send(&buffer[..n]);
-        }
-        for (client, back) in &clients {
-            while let Ok(n) = back.recv(&mut buffer) {
-                if damage.apply(Direction::Down, 0, &mut buffer[..n]) == n {
-                    let _ = front.send_to(&buffer[..n], client);
-                }
-            }
-        }
     }
 }
 
@@ -237,8 +111,8 @@ mod tests {
             let mut bytes = *b"aaaaa";
             let mut passed = 0;
             for cut in cuts {
-                damage.apply(Direction::Down, passed as u64, &mut bytes[passed..passed + cut]);
-                damage.apply(Direction::Up, passed as u64, &mut bytes[passed..passed + cut]);
+                damage.fate(Direction::Down, passed as u64, *cut).apply(&mut bytes[passed..passed + cut]);
+                damage.fate(Direction::Up, passed as u64, *cut).apply(&mut bytes[passed..passed + cut]);
                 passed += cut;
             }
             assert_eq!(&bytes, b"aa`aa", "{cuts:?}");
@@ -252,8 +126,8 @@ mod tests {
             let (mut passed, mut left) = (0, 0);
             for piece in cuts {
                 let mut bytes = vec![0; *piece];
-                assert_eq!(cut.apply(Direction::Up, passed, &mut bytes), *piece);
-                let some = cut.apply(Direction::Down, passed, &mut bytes);
+                assert_eq!(cut.fate(Direction::Up, passed, *piece).apply(&mut bytes), *piece);
+                let some = cut.fate(Direction::Down, passed, *piece).apply(&mut bytes);
                 (passed, left) = (passed + *piece as u64, left + some);
                 if some < *piece {
                     break;

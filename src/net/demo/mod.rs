@@ -2,6 +2,9 @@
 //! received.
 
 pub mod damage;
+pub mod hand;
+mod proxy;
 mod stage;
 
+pub use proxy::Touched;
 pub use stage::{Client, DemoError, Entry, Observer, Running, Stage, Staging};

@@ -1,6 +1,8 @@
 //! The stage of a demo: starts its processes, collects their reports, checks them, and ends them.
 
-use super::damage::{Damage, Wire};
+use super::damage::Damage;
+use super::hand::Hand;
+use super::proxy::{By, Disturber, Touched, Wire};
 use crate::net::event::{Event, Log, What};
 use crate::net::input::Line;
 use crate::net::program::{Context, End, Opening, Transport};
@@ -21,6 +23,8 @@ use std::time::{Duration, Instant};
 
 /// How long one step of a demo may take before it counts as stuck.
 const STEP: Duration = Duration::from_secs(30);
+/// The same where a person decides what becomes of each piece.
+const STEP_BY_HAND: Duration = Duration::from_secs(600);
 
 /// A demo could not be run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -68,8 +72,8 @@ impl DemoError {
         }
     }
 
-    fn late(what: &'static str) -> Self {
-        Self::Failed { what, why: format!("not within {STEP:?}") }
+    fn late(what: &'static str, step: Duration) -> Self {
+        Self::Failed { what, why: format!("not within {step:?}") }
     }
 }
 
@@ -88,6 +92,8 @@ pub enum Entry {
     },
     /// The trace of a server's connections.
     Trace(Vec<Sight>),
+    /// Something was done to what is on the wire.
+    Touched(Touched),
     /// A measured or computed fact.
     Fact(String),
     /// A check.
@@ -162,6 +168,10 @@ pub struct Stage<'a> {
     entries: Vec<(u64, Entry)>,
     staging: Staging,
     observer: Option<Observer>,
+    /// What was done to what is on the wire.
+    touched: (Sender<Touched>, Receiver<Touched>),
+    /// A person who decides that.
+    hand: Option<Hand>,
     /// The trace of the running server.
     trace: Option<(Trace, Receiver<Sight>)>,
 }
@@ -177,8 +187,26 @@ impl<'a> Stage<'a> {
             entries: Vec::new(),
             staging,
             observer: None,
+            touched: channel(),
+            hand: None,
             trace: None,
         }
+    }
+
+    /// The same stage, where `hand` decides what becomes of each piece on the wire. Each step may take longer.
+    #[must_use]
+    pub fn by_hand(self, hand: Hand) -> Self {
+        Self { hand: Some(hand), ..self }
+    }
+
+    /// How long a step may take that usually takes less than `usual`.
+    fn patience(&self, usual: Duration) -> Duration {
+        if self.hand.is_some() { STEP_BY_HAND } else { usual }
+    }
+
+    /// How long an end waits for an answer: `usual`, or longer if a person decides about it.
+    pub fn answer_within(&self, usual: Duration) -> Duration {
+        if self.hand.is_some() { usual.max(Duration::from_secs(5)) } else { usual }
     }
 
     /// The same stage, of which `observer` is told everything at once.
@@ -213,6 +241,7 @@ impl<'a> Stage<'a> {
             let who = self.roles.get(&event.pid).copied().unwrap_or("worker");
             entries.push((event.at_ns, Entry::Event { who, event }));
         }
+        entries.extend(self.touched.1.try_iter().map(|touched| (touched.at_ns, Entry::Touched(touched))));
         entries.sort_by_key(|(at, _)| *at);
         entries
     }
@@ -251,7 +280,8 @@ impl<'a> Stage<'a> {
         let transport = end.needs().transport;
         let child = self.start("server", end, lines)?;
         let pid = child.pid();
-        let until = Instant::now() + STEP;
+        let step = self.patience(STEP);
+        let until = Instant::now() + step;
         let listening = |event: &Event| match event.what {
             What::Listening(address) if event.pid == pid => Some(address),
             _ => None,
@@ -263,7 +293,7 @@ impl<'a> Stage<'a> {
                     Transport::Tcp => Wire::of_streams,
                     Transport::Udp => Wire::of_datagrams,
                 };
-                let wire = self.staging.damage.map(|damage| wire(address, damage));
+                let wire = self.disturber().map(|disturber| wire(address, disturber));
                 let wire = wire.transpose().map_err(DemoError::io("cannot create a proxy"))?;
                 let address = wire.as_ref().map_or(address, |wire| wire.address);
                 return Ok(Running { child, address, pid, _wire: wire });
@@ -275,7 +305,7 @@ impl<'a> Stage<'a> {
             match self.incoming.1.recv_timeout(Duration::from_millis(50)) {
                 Ok(event) => self.events.push(event),
                 Err(RecvTimeoutError::Timeout) if Instant::now() < until => {}
-                Err(_) => return Err(DemoError::late("the server listens")),
+                Err(_) => return Err(DemoError::late("the server listens", step)),
             }
         }
     }
@@ -309,10 +339,11 @@ impl<'a> Stage<'a> {
     /// If it does not end within a bounded time.
     pub fn await_client(&mut self, child: &Client) -> Result<(Pid, Result<(), String>), DemoError> {
         let pid = child.pid();
-        match child.join_timeout(STEP).map_err(DemoError::process)? {
+        let step = self.patience(STEP);
+        match child.join_timeout(step).map_err(DemoError::process)? {
             None => {
                 let _ = child.kill();
-                Err(DemoError::late("the client ends"))
+                Err(DemoError::late("the client ends", step))
             }
             Some(_) => {
                 let ended = child.result().map_err(DemoError::process)?;
@@ -328,10 +359,11 @@ impl<'a> Stage<'a> {
     /// If it does not end within a bounded time.
     pub fn stop(&mut self, server: &Running) -> Result<(), DemoError> {
         server.child.terminate().map_err(DemoError::io("cannot ask the server to stop"))?;
-        match server.child.join_timeout(STEP).map_err(DemoError::process)? {
+        let step = self.patience(STEP);
+        match server.child.join_timeout(step).map_err(DemoError::process)? {
             None => {
                 let _ = server.child.kill();
-                return Err(DemoError::late("the server ends when asked to stop"));
+                return Err(DemoError::late("the server ends when asked to stop", step));
             }
             Some(exit) => {
                 let well = exit == Exit::Code(0) && matches!(server.child.result(), Ok(Ok(())));
@@ -368,7 +400,7 @@ impl<'a> Stage<'a> {
 
     /// Waits a bounded time until `holds` returns true. Returns whether it did.
     pub fn wait_until(&mut self, mut holds: impl FnMut(&mut Self) -> bool) -> bool {
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + self.patience(Duration::from_secs(10));
         while !holds(self) {
             if Instant::now() >= until {
                 return false;
@@ -409,6 +441,18 @@ impl<'a> Stage<'a> {
         };
         std::thread::Builder::new().spawn(collect).map_err(DemoError::io("no thread can be started"))?;
         Ok(child)
+    }
+
+    fn disturber(&self) -> Option<Disturber> {
+        let by = self.hand.clone().map(By::Hand).or(self.staging.damage.map(By::Plan))?;
+        let (observer, touched) = (self.observer.clone(), self.touched.0.clone());
+        let see = move |one: Touched| {
+            if let Some(Observer(tell)) = &observer {
+                tell(one.at_ns, &Entry::Touched(one.clone()));
+            }
+            let _ = touched.send(one);
+        };
+        Some(Disturber { by, see: Arc::new(see) })
     }
 
     fn start_trace(&mut self, address: SocketAddr) -> Result<(), DemoError> {

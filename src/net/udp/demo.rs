@@ -16,7 +16,8 @@ pub(super) fn play(stage: &mut Stage<'_>) -> Result<(), DemoError> {
         [&["hello", "this one is longer than the buffer", "q"], &["火锅", "still there?", "q"]];
     for lines in lines {
         let address = server.address().to_string();
-        let patience = Patience { address, timeout: Duration::from_millis(400), retries: 5 };
+        let patience =
+            Patience { address, timeout: stage.answer_within(Duration::from_millis(400)), retries: 5 };
         let (client, ended) = stage.connect(Ends::Connect(patience), lines)?;
         let answers = stage.messages_of(client);
         let held = ended.is_ok() && answers == [ANSWER; 2];

@@ -2,14 +2,15 @@
 import { h, announce } from "./dom.js";
 import { get, post } from "./api.js";
 import { commandLine } from "./run.js";
+import { Standing } from "./standing.js";
 
 /** Rows of one scene that are drawn; of a longer one the beginning and the end. */
 const MOST_DRAWN = 240;
 const milliseconds = (ns) => (ns / 1e6).toFixed(ns < 1e8 ? 2 : 0);
 
-/** What is seen of a demo. `stop` ends it; a student has none. */
+/** What is seen of a demo. `send` passes a command to it; a student has none. */
 export class WirePanel {
-  constructor(t, { stop = null } = {}) {
+  constructor(t, { send = null } = {}) {
     this.t = t;
     this.rows = [];
     this.begin = null;
@@ -21,10 +22,11 @@ export class WirePanel {
     this.title = h("h2", {}, t("Waiting for the first process"));
     this.banner = h("div", { class: "banner", hidden: true });
     this.slow = h("button", { type: "button", "aria-pressed": "false", onclick: () => this.slowly() }, t("Slowly"));
-    this.stop = stop && h("button", { type: "button", class: "danger", onclick: stop }, t("Stop"));
+    this.stop = send && h("button", { type: "button", class: "danger", onclick: () => send("stop") }, t("Stop"));
+    this.standing = new Standing(t, send);
     this.moment = h("input", { type: "range", min: "0", max: "0", value: "0", "aria-label": t("moment"), oninput: () => { this.halt(); this.upTo = Number(this.moment.value); this.draw(); } });
     this.scenes = h("div", { class: "scenes" });
-    this.element = h("section", { class: "wire" }, h("div", { class: "row" }, this.title, h("span", { class: "grow" }), this.slow, this.stop), this.moment, this.banner, this.scenes);
+    this.element = h("section", { class: "wire" }, h("div", { class: "row" }, this.title, h("span", { class: "grow" }), this.slow, this.stop), this.moment, this.banner, this.standing.element, this.scenes);
     this.drawn = [];
   }
 
@@ -32,6 +34,7 @@ export class WirePanel {
     for (const message of messages) {
       if (message.type === "wire") { this.begin = message; this.rows = []; this.over = null; }
       else if (message.type === "rows") this.rows.push(...message.rows);
+      else if (message.type === "wire-standing") this.standing.now = message;
       else if (message.type === "wire-over") this.over = message;
       else if (message.type === "failed") this.failed = message.why;
     }
@@ -71,6 +74,7 @@ export class WirePanel {
     this.moment.max = String(this.rows.length);
     this.moment.value = String(until);
     if (this.stop) this.stop.hidden = over !== null || this.failed !== null;
+    this.standing.draw(this.begin?.by_hand && over === null && this.failed === null);
     const scenes = scenesOf(this.rows.slice(0, until));
     scenes.forEach((scene, at) => {
       const key = `${scene.rows.length}/${scene.rows.at(-1)?.at_ns}`;
@@ -86,7 +90,7 @@ export class WirePanel {
 
   drawEnd() {
     const { t, over, begin, failed } = this;
-    const harm = begin?.damage ? t("a bit is flipped at {place}", { place: begin.damage }) : begin?.cut ? t("cut at {place}", { place: begin.cut }) : null;
+    const harm = begin?.by_hand ? t("in your hand") : begin?.damage ? t("a bit is flipped at {place}", { place: begin.damage }) : begin?.cut ? t("cut at {place}", { place: begin.cut }) : null;
     this.title.textContent = begin ? `${begin.program}: ${t(begin.about)}${harm ? ` · ⚡ ${harm}` : ""}` : t("Waiting for the first process");
     const said = failed ?? (!over ? "" : over.stopped ? t("It was stopped.") : over.failed ? t("{failed} of {checks} checks failed", over) : t("All {checks} checks passed", over));
     this.banner.hidden = !said;
@@ -151,7 +155,7 @@ function drawScene(scene, t) {
   const pids = (who) => [...new Set(scene.rows.filter((row) => row.kind === "process" && (who === "client") === (row.who === "client")).map((row) => row.pid))];
   const named = (who) => { const all = pids(who); return `${t(who)}${all.length ? ` · PID ${all.slice(0, 3).join(", ")}${all.length > 3 ? " …" : ""}` : ""}`; };
   const rows = scene.rows.length > MOST_DRAWN ? [...scene.rows.slice(0, MOST_DRAWN / 2), { kind: "gap", n: scene.rows.length - MOST_DRAWN }, ...scene.rows.slice(-MOST_DRAWN / 2)] : scene.rows;
-  const hasWire = scene.rows.some((row) => row.kind === "segment" || row.kind === "state");
+  const hasWire = scene.rows.some((row) => ["segment", "state", "touched"].includes(row.kind));
   return h("section", { class: `scene${hasWire ? "" : " no-wire"}` }, scene.text ? h("h3", {}, scene.text) : null,
     rows.length ? h("div", { class: "wire-head", "aria-hidden": "true" }, h("span", {}, "ms"), h("span", {}, named("client")), h("span", {}, hasWire ? t("on the wire") : ""), h("span", {}, named("server"))) : null,
     h("ol", { class: "wire-rows", "aria-label": scene.text ?? t("on the wire") }, rows.map((row) => drawRow(row, t))));
@@ -168,6 +172,13 @@ function drawRow(row, t) {
     return h("li", { class: "wire-row" }, time, h("span", { class: `segment ${row.to_server ? "up" : "down"}${row.flags.includes("RST") ? " reset" : ""}${row.bytes ? " data" : ""}` },
       h("span", { class: "unseen" }, `${says}: `), h("span", { class: "label" }, `${row.flags}${row.bytes ? ` · ${row.bytes} B` : ""}`, h("span", { class: "numbers-of" }, ` seq=${row.seq}${row.ack === null ? "" : ` ack=${row.ack}`}`)),
       h("span", { class: "shaft", "aria-hidden": "true" }), chips(row, t)));
+  }
+  if (row.kind === "touched") {
+    const held = row.held_ns >= 1e6 ? t("held for {time} s", { time: (row.held_ns / 1e9).toFixed(1) }) : null;
+    const done = row.what === "cut" ? `✂ ${t("cut at {place}", row)}` : row.what === "flipped" ? `⚡ ${t("a bit is flipped at {place}", row)}` : null;
+    const says = [done, `${row.bytes} B`, held].filter(Boolean).join(" · ");
+    return h("li", { class: "wire-row" }, time, h("span", { class: `segment touched ${row.to_server ? "up" : "down"} t-${row.what}` },
+      h("span", { class: "unseen" }, `${row.to_server ? t("client to server") : t("server to client")}: `), h("span", { class: "label" }, says), h("span", { class: "shaft", "aria-hidden": "true" })));
   }
   if (row.kind === "state") return h("li", { class: "wire-row" }, time, h("span", { class: `end ${row.at_server ? "at-server" : "at-client"} state-of` }, `${row.before ? `${row.before} → ` : ""}${row.now ?? t("gone")}`));
   const isClient = row.who === "client";
@@ -187,11 +198,11 @@ export function wireView(page, [job]) {
   const choose = () => { about.textContent = t(programs.find(([name]) => name === program.value)?.[1] ?? ""); };
   program.value = programs.some(([name]) => name === before.program) ? before.program : programs[0][0];
   choose();
-  const harm = h("select", { id: "wire-harm", onchange: () => show() }, [["", "leave it alone"], ["damage", "flip a bit"], ["cut", "cut the connection"]].map(([value, text]) => h("option", { value }, t(text))));
+  const harm = h("select", { id: "wire-harm", onchange: () => show() }, [["", "leave it alone"], ["damage", "flip a bit"], ["cut", "cut the connection"], ["by_hand", "I decide, piece by piece"]].map(([value, text]) => h("option", { value }, t(text))));
   const direction = h("select", { id: "wire-direction" }, [["up", "client to server"], ["down", "server to client"]].map(([value, text]) => h("option", { value }, t(text))));
   const byte = h("input", { id: "wire-byte", type: "number", min: "0", max: "1000000000", value: "0" });
   const place = h("div", { class: "place-of-harm" }, h("div", { class: "field" }, h("label", { for: direction.id }, t("direction")), direction), h("div", { class: "field" }, h("label", { for: byte.id }, t("before byte number")), byte));
-  const show = () => { place.hidden = !harm.value; };
+  const show = () => { place.hidden = !["damage", "cut"].includes(harm.value); };
   harm.value = before.harm ?? "";
   direction.value = before.direction ?? "up";
   byte.value = before.byte ?? "0";
@@ -202,7 +213,7 @@ export function wireView(page, [job]) {
     trouble.hidden = true;
     page.remember("wire", { program: program.value, harm: harm.value, direction: direction.value, byte: byte.value });
     try {
-      const view = await post("jobs", { wire: { program: program.value, ...(harm.value ? { [harm.value]: `${direction.value}:${Math.trunc(Number(byte.value)) || 0}` } : {}) } });
+      const view = await post("jobs", { wire: { program: program.value, ...(harm.value === "by_hand" ? { by_hand: true } : harm.value ? { [harm.value]: `${direction.value}:${Math.trunc(Number(byte.value)) || 0}` } : {}) } });
       page.go(`wire/${view.job}`);
     } catch (error) {
       trouble.hidden = false;
@@ -214,10 +225,11 @@ export function wireView(page, [job]) {
   const side = h("aside", { class: "side" }, h("h1", {}, t("Wire")), h("p", { class: "lead" }, t("Both ends of a network program as processes, and what passes between them. Does a read return what a send sent?")), form);
   const view = { element: h("div", { class: "view with-side" }, side, stage) };
   if (!job) { stage.append(h("p", { class: "empty" }, t("Choose a program, and press Start."))); return view; }
-  const panel = new WirePanel(t, { stop: () => post(`jobs/${job}`, "stop").catch(() => {}) });
+  const panel = new WirePanel(t, { send: (command) => post(`jobs/${job}`, command).catch(() => {}) });
   page.follow(job, (messages) => panel.apply(messages));
   view.close = () => panel.halt();
   view.onKey = (event) => {
+    if (event.key === "." && panel.standing.passFirst()) { event.preventDefault(); return; }
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by) return;
     event.preventDefault();

@@ -25,10 +25,10 @@ pub use program::{
 pub use request::{Command, JobView, Request};
 pub use schedule::{Card, CardState, Ending, Scene, Shortest};
 pub use watch::{DeadlockView, LaneView, NoteView, PieceView, Tick, WatchBegin, WatchOver};
-pub use wire::{WireBegin, WireOver};
+pub use wire::{WireBegin, WireOver, WirePiece, WireStanding};
 
 /// The version of these messages. A page of another version asks to be loaded again.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// A message of a job: an element of the array in the data of an event `job`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -61,6 +61,8 @@ pub enum Message {
         /// Each with its time.
         rows: Vec<WireRow>,
     },
+    /// What stands on the wire until it is decided about; replaces the previous one.
+    WireStanding(WireStanding),
     /// The demo is over.
     WireOver(WireOver),
     /// The worker cannot continue.

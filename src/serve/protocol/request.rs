@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::lab::lang::Lang;
+use crate::net::demo::damage::Fate;
 
 /// What the page asks of a worker: the body of a `POST` to `jobs/ID`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +28,17 @@ pub enum Command {
     Finish,
     /// Say everything that is known, for one that has read nothing.
     Whole,
+    /// Decide what becomes of a piece that stands on the wire.
+    Wire {
+        /// Its number.
+        piece: u64,
+        /// What becomes of it.
+        fate: Fate,
+    },
+    /// Hold each piece on the wire from now on.
+    Hold,
+    /// Let those that stand pass, and all that follow.
+    LetGo,
     /// Answer a part of a lab; of a program part, check the file.
     Answer {
         /// The part.
@@ -107,6 +119,9 @@ pub enum Request {
         /// Cut each connection before that byte, likewise.
         #[serde(default)]
         cut: Option<String>,
+        /// Hold each piece until it is decided what becomes of it.
+        #[serde(default)]
+        by_hand: bool,
     },
     /// Every interleaving.
     Explore {

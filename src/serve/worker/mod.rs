@@ -30,7 +30,9 @@ pub(super) fn work(order: Order, commands: Receiver<Command>, updates: Sender<Up
         Order::Watch { argv, is_run } => watch::work(&argv, is_run, &commands, &updates),
         Order::Schedule { code, choices } => schedule::work(&code, choices, &commands, &updates),
         Order::Lab { name, labs, lang } => lab::work(&name, labs, lang, commands, &updates),
-        Order::Wire { program, damage } => wire::work(&program, damage, commands, updates.clone()),
+        Order::Wire { program, damage, by_hand } => {
+            wire::work(&program, damage, by_hand, commands, updates.clone())
+        }
         Order::ScheduleProgram { command, steps, typed } => {
             traced::schedule(*command, steps, &typed, commands, &updates)
         }

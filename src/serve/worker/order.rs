@@ -72,6 +72,8 @@ pub(in crate::serve) enum Order {
         program: String,
         /// What is done to what is on the wire.
         damage: Option<Damage>,
+        /// It is decided by hand.
+        by_hand: bool,
     },
     /// Execute every interleaving.
     Explore {
@@ -177,7 +179,9 @@ pub(in crate::serve) fn prepare(
             Ok(Prepared { order: Order::Schedule { code, choices }, title, command })
         }
         Request::Lab { name, lang } => lab(&name, lang, labs),
-        Request::Wire { program, damage, cut } => wire(&program, damage.as_deref(), cut.as_deref()),
+        Request::Wire { program, damage, cut, by_hand } => {
+            wire(&program, damage.as_deref(), cut.as_deref(), by_hand)
+        }
         Request::Explore { code, scenario, options, reduce, kills } => {
             let experiment = match code {
                 Some(code) => by_token(&code)?.0,
@@ -219,7 +223,12 @@ fn lab(name: &str, lang: Lang, labs: Option<&Path>) -> Result<Prepared, OrderErr
     Ok(Prepared { order, title, command: format!("proclab lab work {}", lab.name) })
 }
 
-fn wire(program: &str, damage: Option<&str>, cut: Option<&str>) -> Result<Prepared, OrderError> {
+fn wire(
+    program: &str,
+    damage: Option<&str>,
+    cut: Option<&str>,
+    by_hand: bool,
+) -> Result<Prepared, OrderError> {
     let none = || OrderError::new("there is no network program of that name", "choose one of the list");
     let entry = crate::net::registry::find(program).ok_or_else(none)?;
     let place = |text: &str| {
@@ -229,8 +238,8 @@ fn wire(program: &str, damage: Option<&str>, cut: Option<&str>) -> Result<Prepar
     };
     let damage: Option<Damage> = damage.map(place).transpose()?;
     let cut: Option<Damage> = cut.map(place).transpose()?;
-    if damage.is_some() && cut.is_some() {
-        return Err(OrderError::new("the wire is damaged or cut, not both", "choose one of them"));
+    if usize::from(damage.is_some()) + usize::from(cut.is_some()) + usize::from(by_hand) > 1 {
+        return Err(OrderError::new("the wire is damaged, cut or in your hand", "choose one of them"));
     }
     let option = match (damage, cut) {
         (Some(damage), _) => format!(" --damage {damage}"),
@@ -239,7 +248,7 @@ fn wire(program: &str, damage: Option<&str>, cut: Option<&str>) -> Result<Prepar
     };
     let name = entry.name();
     Ok(Prepared {
-        order: Order::Wire { program: name.to_owned(), damage: damage.or(cut.map(Damage::cut)) },
+        order: Order::Wire { program: name.to_owned(), damage: damage.or(cut.map(Damage::cut)), by_hand },
         title: name.to_owned(),
         command: format!("proclab net {name} demo -v --trace{option}"),
     })
