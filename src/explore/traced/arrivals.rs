@@ -140,6 +140,30 @@ impl Machine {
         Ok(())
     }
 
+    /// Discards pending signals that the task ignores. The kernel does so when they are sent, unless the process is traced,
+    /// and a pending signal makes `getdents64(2)` return after the first entry.
+    pub(super) fn discard_ignored(&mut self, index: usize) -> Done {
+        let tid = self.world.tid(index);
+        let masks = Masks::of(tid);
+        let is_pending = |signal: &i32| masks.pending & !masks.blocked & (1_u64 << (signal - 1)) != 0;
+        let mut pending = (1..=64).filter(is_pending).peekable();
+        if pending.peek().is_none() || pending.any(|one| masks.disposition(one) != Disposition::Ignored) {
+            return Ok(());
+        }
+        self.leave_entry(index)?;
+        loop {
+            stops::resume(tid, 0).map_err(failed("resume"))?;
+            match self.next_of(index)? {
+                Came::Stop(Stop::Entry) | Came::Asleep | Came::Spins => return Ok(()),
+                Came::Stop(Stop::Ended(status)) => {
+                    self.ended(index, status);
+                    return Ok(());
+                }
+                Came::Stop(_) => {}
+            }
+        }
+    }
+
     /// Intercepts SIGCHLD, so that its arrival can be decided.
     pub(super) fn take_told(&mut self) -> Done {
         for (process, child) in std::mem::take(&mut self.world.told) {

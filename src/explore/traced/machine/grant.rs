@@ -96,6 +96,9 @@ impl Machine {
             effect.created = self.created.iter().map(|task| self.world.tasks[*task].number as u32).collect();
             return Ok(effect);
         }
+        if row.is_some_and(|row| calls::is_list(row.number)) && !is_held && !is_woken {
+            self.discard_ignored(index)?;
+        }
         let went = match row.filter(|_| !is_woken) {
             Some(row) => {
                 self.world.tasks[index].state = State::Running;
