@@ -8,13 +8,11 @@ use super::files::Files;
 use super::language::{Language, languages};
 use super::mark::{BadSchedule, BadStep, Note, PartMark, State, Timing};
 use super::run::{Job, RunError, Step, run};
-use super::tested::{expand, shown, test};
+use super::tested::{Marking, expand, shown, test};
 use super::truth::patience;
-use super::variant::Variant;
 use super::words::{is_installed, resolved};
 use crate::explore::traced::{Command, Criteria, Findings, Outcome, Verdict, Waiting, WitnessStep, token};
 use crate::process::chain;
-use crate::supervisor::Supervisor;
 
 /// How long a compiler may take, in seconds.
 const BUILD_SECONDS: f64 = 60.0;
@@ -52,21 +50,6 @@ pub fn marked_file(part: &Part, submitted: &Files, starter: &Files) -> Option<St
 
 /// What the time of a search is called.
 pub const SEARCH: &str = "the search";
-
-/// What is needed to mark a program.
-#[derive(Debug)]
-pub struct Marking<'a> {
-    /// Starts processes.
-    pub supervisor: &'a Supervisor,
-    /// The lab's own files.
-    pub material: &'a Files,
-    /// What the student began with.
-    pub starter: &'a Files,
-    /// What the student handed in.
-    pub submitted: &'a Files,
-    /// The student's values.
-    pub variant: &'a Variant,
-}
 
 /// Marks a program part.
 ///

@@ -3,14 +3,29 @@
 use super::card::{Limits, Part, Test};
 use super::files::Files;
 use super::mark::{Bound, PartMark, Reason, TestMark, Timing};
-use super::program::Marking;
 use super::run::{Cut, Job, Ran, RunError, Step, run};
 use super::variant::Variant;
+use crate::supervisor::Supervisor;
 
 /// How much of a program's output is repeated, in bytes.
 const SHOWN: usize = 2000;
 /// How often a test that failed is repeated.
 const REPEATS: usize = 4;
+
+/// What is needed to mark a program.
+#[derive(Debug)]
+pub struct Marking<'a> {
+    /// Starts processes.
+    pub supervisor: &'a Supervisor,
+    /// The lab's own files.
+    pub material: &'a Files,
+    /// What the student began with.
+    pub starter: &'a Files,
+    /// What the student handed in.
+    pub submitted: &'a Files,
+    /// The student's values.
+    pub variant: &'a Variant,
+}
 
 /// How the tests went.
 #[derive(Debug, Default)]
