@@ -7,6 +7,7 @@
 
 mod advance;
 mod begin;
+mod death;
 mod grant;
 mod tasks;
 

@@ -379,7 +379,8 @@ impl World {
             self.note("a signal to a process with several threads");
             return true;
         }
-        let waits = matches!(self.task(target).state, State::Entry | State::Asleep | State::Woken);
+        let waits = matches!(self.task(target).state, State::Entry | State::Asleep | State::Woken)
+            && !self.task(target).is_ending;
         if disposition == Disposition::Blocked || !waits {
             return true;
         }
@@ -391,7 +392,7 @@ impl World {
 
     /// Records that the kernel has sent SIGCHLD for `child`.
     pub(super) fn told_of_child(&mut self, process: usize, child: usize) {
-        if !self.task(process).is_alive() {
+        if !self.task(process).is_alive() || self.task(process).is_ending {
             return;
         }
         let masks = self.masks(process);

@@ -3,7 +3,7 @@
 use nix::libc;
 use std::fmt::Write;
 
-use super::calls::Arg;
+use super::calls::{self, Arg};
 use super::objects::Opened;
 use super::world::World;
 use crate::sys::ptrace::arch::Registers;
@@ -15,6 +15,10 @@ const SHOWN: usize = 32;
 /// The call with its arguments, before it is executed: a path or a buffer may be gone afterwards.
 pub(super) fn before(world: &mut World, index: usize) -> String {
     let Some(row) = world.task(index).row else { return String::new() };
+    if calls::is_death(row) {
+        let signal = world.task(index).status.map_or(0, |status| nix::libc::WTERMSIG(status));
+        return format!("dies of {}", crate::sys::signal::signal_name(signal));
+    }
     let call = world.call(index);
     if let [Arg::At, Arg::Path, ..] = row.args
         && row.name == "stat"

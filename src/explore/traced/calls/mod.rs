@@ -34,7 +34,7 @@ pub(super) use descriptors::{FICLONE, is_write, keep_output, shared_lock, writes
 pub(super) use ipc::IPC;
 pub(super) use memory::{ACCESS, COMPUTATION, robust_words};
 pub(super) use pipes::Ends;
-pub(super) use processes::{ending, is_fork, number_child, waits_for_all};
+pub(super) use processes::{DEATH, ending, is_death, is_fork, number_child, waits_for_all};
 pub(super) use repeatable::{leaves_nothing, tells_number};
 pub(super) use signals::send;
 pub(super) use sockets::NETWORK;

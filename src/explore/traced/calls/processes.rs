@@ -138,6 +138,16 @@ pub(in crate::explore::traced) fn ending(world: &mut World, task: usize) -> Plan
     plan
 }
 
+/// The step of a process that dies of a signal, which is not a call and has no number.
+pub(in crate::explore::traced) const DEATH: &Row = &row(arch::ABSENT, DIES, &[], ending);
+
+const DIES: &str = "dies";
+
+/// Whether the row is that of a death by a signal.
+pub(in crate::explore::traced) fn is_death(row: &Row) -> bool {
+    row.name == DIES
+}
+
 /// Adds a dependence on the existence of the process, which lasts until it has been reaped.
 pub(super) fn presence(world: &World, plan: Plan, process: usize) -> Plan {
     plan.and(format!("exit {}", world.tasks[process].name), Read)

@@ -224,6 +224,9 @@ impl Machine {
             }
             Stop::Ending(status) => {
                 self.world.tasks[index].status = Some(status);
+                if self.holds_at_death(index, status) {
+                    return Ok(false);
+                }
                 go(tid, 0).map_err(failed("resume"))?;
             }
             Stop::Signal(libc::SIGSEGV) if self.faulted(index)? => return Ok(false),

@@ -100,6 +100,10 @@ impl Machine {
             self.discard_ignored(index)?;
         }
         let went = match row.filter(|_| !is_woken) {
+            Some(row) if calls::is_death(row) => {
+                self.die(index)?;
+                false
+            }
             Some(row) => {
                 self.world.tasks[index].state = State::Running;
                 self.carry_out(index, row)?
