@@ -38,6 +38,7 @@ mod traced_classes;
 mod traced_jobs;
 mod traced_kills;
 mod traced_limits;
+mod traced_naive;
 mod traced_programs;
 mod traced_signals;
 mod traced_sound;
@@ -98,6 +99,7 @@ fn main() {
         traced_jobs::tests(),
         traced_kills::tests(),
         traced_limits::tests(),
+        traced_naive::tests(),
         traced_signals::tests(),
         traced_sound::tests(),
         traced_threads::tests(),

@@ -1,0 +1,3 @@
+# A shell that does not wait for its subshell.
+echo x >> b &
+read -r line < b

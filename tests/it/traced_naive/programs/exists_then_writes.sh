@@ -1,4 +1,0 @@
-# A file is looked for, then written.
-[ -e made ] || echo x > made &
-[ -e made ] || echo y > made
-wait
