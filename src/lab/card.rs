@@ -135,6 +135,9 @@ fn yes() -> bool {
 pub struct Test {
     /// What it shows, in a few words.
     pub name: String,
+    /// The same in Chinese.
+    #[serde(default)]
+    pub zh: Option<String>,
     /// The command; `{program}` stands for the program, which is run alone by default.
     #[serde(default)]
     pub run: Vec<String>,

@@ -134,6 +134,9 @@ impl PartMark {
 pub struct TestMark {
     /// What it shows.
     pub name: String,
+    /// The same in Chinese, where the lab has that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zh: Option<String>,
     /// Why it failed; `None` if it passed.
     pub failed: Option<Reason>,
 }

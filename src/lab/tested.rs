@@ -84,7 +84,8 @@ pub fn test(
             }
         }
         tested.passed += usize::from(failed.is_none());
-        mark.tests.push(TestMark { name, failed });
+        let zh = test.zh.as_ref().map(|name| marking.variant.fill(name));
+        mark.tests.push(TestMark { name, zh, failed });
     }
     Ok(tested)
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::access::Secret;
 use super::job::{Job, Jobs};
-use super::protocol::{ClassRequest, ClassView, Question, Vote};
+use super::protocol::{ClassRequest, ClassView, Question, Refusal, Vote};
 
 /// Students who may follow at once.
 pub(super) const MOST_STUDENTS: usize = 400;
@@ -37,26 +37,6 @@ struct State {
     /// The answer of each voter.
     votes: BTreeMap<String, Option<usize>>,
     seats: std::collections::VecDeque<String>,
-}
-
-/// A vote or a request was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ClassError {
-    /// There is no such question, or its vote is closed.
-    #[error("that question takes no votes")]
-    Closed,
-    /// There is no such option.
-    #[error("the question has no such option")]
-    Option,
-    /// The voter is unknown.
-    #[error("only those who follow can vote")]
-    Stranger,
-    /// The question is too long.
-    #[error("a question has 2 to {MOST_OPTIONS} options of at most {LONGEST_OPTION} characters")]
-    Question,
-    /// There is no such job.
-    #[error("there is no such job")]
-    Job,
 }
 
 impl Class {
@@ -102,11 +82,11 @@ impl Class {
     }
 
     /// Carries out a request of the lecturer.
-    pub(super) fn request(&self, request: ClassRequest, jobs: &Jobs) -> Result<(), ClassError> {
+    pub(super) fn request(&self, request: ClassRequest, jobs: &Jobs) -> Result<(), Refusal> {
         let mut state = self.state.borrow_mut();
         match request {
             ClassRequest::Look { view, job } => {
-                let job = job.map(|job| jobs.find(&job).ok_or(ClassError::Job)).transpose()?;
+                let job = job.map(|job| jobs.find(&job).ok_or(Refusal::JobForgotten)).transpose()?;
                 state.view = Some(view.chars().take(LONGEST_OPTION).collect());
                 state.job = job;
             }
@@ -114,7 +94,7 @@ impl Class {
                 let fits = |text: &String| !text.is_empty() && text.chars().count() <= LONGEST_OPTION;
                 let fit = question.options.iter().all(fits) && fits(&question.kind);
                 if !fit || !(2..=MOST_OPTIONS).contains(&question.options.len()) {
-                    return Err(ClassError::Question);
+                    return Err(Refusal::BadQuestion { most: MOST_OPTIONS, longest: LONGEST_OPTION });
                 }
                 state.votes.values_mut().for_each(|vote| *vote = None);
                 state.asked += 1;
@@ -130,16 +110,16 @@ impl Class {
     }
 
     /// Counts a vote; a later one of the same voter replaces it.
-    pub(super) fn vote(&self, vote: &Vote) -> Result<(), ClassError> {
+    pub(super) fn vote(&self, vote: &Vote) -> Result<(), Refusal> {
         let mut state = self.state.borrow_mut();
         let options = state.question.as_ref().map_or(0, |question| question.options.len());
         if !state.open || state.asked != vote.question {
-            return Err(ClassError::Closed);
+            return Err(Refusal::NoVotes);
         }
         if vote.option >= options {
-            return Err(ClassError::Option);
+            return Err(Refusal::NoSuchOption);
         }
-        *state.votes.get_mut(&vote.voter).ok_or(ClassError::Stranger)? = Some(vote.option);
+        *state.votes.get_mut(&vote.voter).ok_or(Refusal::NotFollowing)? = Some(vote.option);
         drop(state);
         self.changed();
         Ok(())
@@ -212,20 +192,20 @@ mod tests {
         let vote = |seat: &Seat, question, option| {
             class.vote(&Vote { voter: seat.voter().to_owned(), question, option })
         };
-        assert_eq!(vote(&seats[0], 0, 0), Err(ClassError::Closed));
+        assert_eq!(vote(&seats[0], 0, 0), Err(Refusal::NoVotes));
         ask(&class, &jobs);
         assert_eq!(vote(&seats[0], 1, 0), Ok(()));
         assert_eq!(vote(&seats[0], 1, 1), Ok(()), "one may change one's mind");
         assert_eq!(vote(&seats[1], 1, 1), Ok(()));
-        assert_eq!(vote(&seats[2], 1, 2), Err(ClassError::Option));
-        assert_eq!(vote(&seats[2], 2, 0), Err(ClassError::Closed));
+        assert_eq!(vote(&seats[2], 1, 2), Err(Refusal::NoSuchOption));
+        assert_eq!(vote(&seats[2], 2, 0), Err(Refusal::NoVotes));
         let stranger = Vote { voter: "nobody".to_owned(), question: 1, option: 0 };
-        assert_eq!(class.vote(&stranger), Err(ClassError::Stranger));
+        assert_eq!(class.vote(&stranger), Err(Refusal::NotFollowing));
         assert_eq!((class.view(true).votes, class.view(false).votes), (None, Some(vec![0, 2])));
         class.request(ClassRequest::Reveal { option: Some(1) }, &jobs).unwrap();
         let view = class.view(true);
         assert_eq!((view.votes, view.voted, view.reality), (Some(vec![0, 2]), 2, Some(Some(1))));
-        assert_eq!(vote(&seats[2], 1, 0), Err(ClassError::Closed));
+        assert_eq!(vote(&seats[2], 1, 0), Err(Refusal::NoVotes));
     }
 
     #[test]
@@ -251,7 +231,8 @@ mod tests {
             [vec!["one".to_owned()], vec!["x".to_owned(); 13], vec!["y".repeat(61), "z".to_owned()]]
         {
             let question = Question { kind: "outcome".to_owned(), options };
-            assert_eq!(class.request(ClassRequest::Ask(question), &jobs), Err(ClassError::Question));
+            let refused = class.request(ClassRequest::Ask(question), &jobs);
+            assert!(matches!(refused, Err(Refusal::BadQuestion { .. })), "{refused:?}");
         }
     }
 }

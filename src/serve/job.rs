@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 
 use super::access::Secret;
-use super::protocol::{Command, JobView};
+use super::protocol::{Command, JobView, Message, Refusal};
 use super::worker::{self, Order, Update};
 use crate::process::{Child, Process, StartError};
 use crate::supervisor::Supervisor;
@@ -22,7 +22,7 @@ use crate::sys::poll::is_writable;
 use crate::wire::control;
 
 /// Workers at once; each may have processes of its own.
-const MOST_LIVE: usize = 6;
+pub(super) const MOST_LIVE: usize = 6;
 /// Workers that have been told to end and have not, at once.
 const MOST_ENDING: usize = 6;
 /// Jobs that are remembered.
@@ -135,11 +135,10 @@ impl Job {
         let worker = self.worker.take();
         let failed = worker.is_some_and(|worker| worker.result().is_err());
         if failed && !self.is_over() {
-            let why = "its worker was killed".to_owned();
-            self.add(Update::new(&super::protocol::Message::Failed { why }));
+            self.add(Update::new(&Message::Failed(Refusal::WorkerKilled.into())));
         }
         self.log.borrow_mut().over = true;
-        self.add(Update::new(&super::protocol::Message::End));
+        self.add(Update::new(&Message::End));
     }
 }
 

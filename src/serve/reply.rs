@@ -12,6 +12,8 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::protocol::Refusal;
+
 /// The body of an answer.
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -33,9 +35,13 @@ pub(super) fn json(value: &impl Serialize) -> Reply {
 }
 
 /// Why not, and what to do.
-pub(super) fn refuse(status: StatusCode, why: &str, hint: &str) -> Reply {
-    let text_of = serde_json::json!({ "error": why, "hint": hint }).to_string();
-    text(status, "application/json", text_of)
+pub(super) fn refuse(status: StatusCode, why: &Refusal) -> Reply {
+    let mut value = serde_json::to_value(why).unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("error".to_owned(), why.to_string().into());
+        fields.insert("hint".to_owned(), why.hint().into());
+    }
+    text(status, "application/json", value.to_string())
 }
 
 /// What is answered to one who does not belong here, whatever the reason.

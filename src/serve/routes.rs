@@ -16,13 +16,13 @@ use super::assets::{self, Asset};
 use super::catalogue::{Catalogue, programs, scenarios};
 use super::class::Class;
 use super::connection::TokenBucket;
-use super::job::{BeginError, CommandError, Jobs};
+use super::job::{BeginError, CommandError, Jobs, MOST_LIVE};
 use super::program::Program;
-use super::protocol::{ClassRequest, Command, Request, VERSION, Vote};
+use super::protocol::{ClassRequest, Command, Refusal, Request, VERSION, Vote};
 use super::reply::{Reply, json, not_found, refuse, text};
 use super::stream::{Viewer, follow};
 use super::worker::labs;
-use super::worker::order::{OrderError, prepare};
+use super::worker::order::prepare;
 use crate::lab::lang::Lang;
 use crate::process::chain;
 
@@ -66,9 +66,9 @@ impl Endpoint {
     /// Answers one request, which came to the address `own`.
     pub(super) async fn answer(&self, request: HttpRequest<Incoming>, own: SocketAddr) -> Reply {
         let mut reply = if !is_allowed(request.method(), request.headers(), own) {
-            refuse(StatusCode::FORBIDDEN, "this address is not for other sites", "use the printed address")
+            refuse(StatusCode::FORBIDDEN, &Refusal::OtherSite)
         } else if !self.bucket.take() {
-            refuse(StatusCode::TOO_MANY_REQUESTS, "too many requests", "wait a second")
+            refuse(StatusCode::TOO_MANY_REQUESTS, &Refusal::TooManyRequests)
         } else {
             self.route(request).await
         };
@@ -129,7 +129,7 @@ impl Endpoint {
             },
             (&Method::POST, "class") => match (&site.class, body::<ClassRequest>(request).await) {
                 (_, Err(reply)) => reply,
-                (None, _) => refuse(StatusCode::NOT_FOUND, "there is no class", "proclab serve --class"),
+                (None, _) => refuse(StatusCode::NOT_FOUND, &Refusal::NoClass),
                 (Some(class), Ok(request)) => done(class.request(request, &site.jobs)),
             },
             (&Method::POST, path) => match path.strip_prefix("jobs/").and_then(|id| site.jobs.find(id)) {
@@ -138,11 +138,9 @@ impl Endpoint {
                     Err(reply) => reply,
                     Ok(command) => match job.command(command) {
                         Ok(()) => json(&serde_json::json!({})),
-                        Err(error @ CommandError::Ended) => {
-                            refuse(StatusCode::GONE, &error.to_string(), "begin again")
-                        }
-                        Err(error @ CommandError::Busy) => {
-                            refuse(StatusCode::TOO_MANY_REQUESTS, &error.to_string(), "wait a second")
+                        Err(CommandError::Ended) => refuse(StatusCode::GONE, &Refusal::WorkerEnded),
+                        Err(CommandError::Busy) => {
+                            refuse(StatusCode::TOO_MANY_REQUESTS, &Refusal::WorkerBusy)
                         }
                     },
                 },
@@ -151,7 +149,7 @@ impl Endpoint {
                 Some(job) => json(&job.view),
                 None => not_found(),
             },
-            _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "no such method", "use GET or POST"),
+            _ => refuse(StatusCode::METHOD_NOT_ALLOWED, &Refusal::NoSuchMethod),
         }
     }
 
@@ -161,7 +159,7 @@ impl Endpoint {
             (&Method::GET, "") => text(StatusCode::OK, HTML, assets::STUDENT),
             (&Method::GET, "events") => {
                 let Some(seat) = class.take_seat(parameter(&request, "voter").as_deref()) else {
-                    return refuse(StatusCode::SERVICE_UNAVAILABLE, "the class is full", "ask the lecturer");
+                    return refuse(StatusCode::SERVICE_UNAVAILABLE, &Refusal::ClassFull);
                 };
                 let (job, class) = (None, Some(Rc::clone(class)));
                 follow(Viewer { job, from: 0, class, seat: Some(seat) })
@@ -178,7 +176,7 @@ impl Endpoint {
         let id = parameter(request, "job");
         let job = id.as_deref().and_then(|id| self.site.jobs.find(id));
         if id.is_some() && job.is_none() {
-            return refuse(StatusCode::NOT_FOUND, "that job is forgotten", "begin it again");
+            return refuse(StatusCode::NOT_FOUND, &Refusal::JobForgotten);
         }
         // What the browser has read before it lost the connection.
         let last = request.headers().get("last-event-id").and_then(|value| value.to_str().ok());
@@ -190,22 +188,25 @@ impl Endpoint {
     fn begin(&self, request: Request) -> Reply {
         let prepared = match prepare(request, self.site.program.as_ref(), self.site.labs.as_deref()) {
             Ok(prepared) => prepared,
-            Err(OrderError { what, hint }) => return refuse(StatusCode::BAD_REQUEST, &what, &hint),
+            Err(why) => return refuse(StatusCode::BAD_REQUEST, &why),
         };
         match self.site.jobs.begin(prepared.order, prepared.title, prepared.command) {
             Ok(job) => json(&job.view),
-            Err(error @ BeginError::TooMany) => {
-                refuse(StatusCode::TOO_MANY_REQUESTS, &chain(&error), "stop one of them")
+            Err(BeginError::TooMany) => {
+                refuse(StatusCode::TOO_MANY_REQUESTS, &Refusal::TooManyJobs { most: MOST_LIVE })
             }
-            Err(error) => refuse(StatusCode::SERVICE_UNAVAILABLE, &chain(&error), "try again"),
+            Err(error) => {
+                let why = Refusal::CannotStart { why: chain(&error) };
+                refuse(StatusCode::SERVICE_UNAVAILABLE, &why)
+            }
         }
     }
 }
 
-fn done<E: std::error::Error>(result: Result<(), E>) -> Reply {
+fn done(result: Result<(), Refusal>) -> Reply {
     match result {
         Ok(()) => json(&serde_json::json!({})),
-        Err(error) => refuse(StatusCode::CONFLICT, &error.to_string(), "look at the page again"),
+        Err(why) => refuse(StatusCode::CONFLICT, &why),
     }
 }
 
@@ -227,15 +228,15 @@ async fn body<T: DeserializeOwned>(request: HttpRequest<Incoming>) -> Result<T, 
     let is_json = |value: &header::HeaderValue| value.as_bytes().starts_with(b"application/json");
     if !request.headers().get(header::CONTENT_TYPE).is_some_and(is_json) {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Err(refuse(status, "a body is JSON", "say content-type: application/json"));
+        return Err(refuse(status, &Refusal::NotJson));
     }
-    let too_long = || refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long", "send less");
+    let too_long = || refuse(StatusCode::PAYLOAD_TOO_LARGE, &Refusal::BodyTooLong);
     if request.body().size_hint().lower() > LONGEST_BODY as u64 {
         return Err(too_long());
     }
     let limited = Limited::new(request.into_body(), LONGEST_BODY).collect();
-    let too_slow = |_| refuse(StatusCode::REQUEST_TIMEOUT, "the body does not come", "send it at once");
+    let too_slow = |_| refuse(StatusCode::REQUEST_TIMEOUT, &Refusal::BodyTooSlow);
     let bytes = timeout(BODY, limited).await.map_err(too_slow)?.map_err(|_| too_long())?.to_bytes();
     serde_json::from_slice(&bytes)
-        .map_err(|error| refuse(StatusCode::BAD_REQUEST, &error.to_string(), "see docs/serve.md"))
+        .map_err(|error| refuse(StatusCode::BAD_REQUEST, &Refusal::Malformed { why: error.to_string() }))
 }

@@ -137,7 +137,7 @@ mod tests {
         let output = |one: &LabMark| Exercism::new(one, Lang::En).tests.unwrap()[0].output.clone();
         assert_eq!(output(&one), None);
         let failed = Some(Reason::Output { expected: "a".into(), found: "字".repeat(900) });
-        one.parts[0].tests.push(TestMark { name: "t".into(), failed });
+        one.parts[0].tests.push(TestMark { name: "t".into(), zh: None, failed });
         let output = output(&one).unwrap();
         assert_eq!(output.chars().count(), OUTPUT);
         assert!(output.starts_with('字') && output.ends_with("Please limit to 500 chars"));

@@ -1,7 +1,7 @@
 //! The wording of results, in either language.
 
 use crate::lab::lang::Lang;
-use crate::lab::mark::{BadSchedule, Bound, Note, PartMark, Reason, State};
+use crate::lab::mark::{BadSchedule, Bound, Note, PartMark, Reason, State, TestMark};
 
 /// A state, in a word or two.
 pub fn state(state: State, lang: Lang) -> &'static str {
@@ -198,11 +198,15 @@ pub fn details(part: &PartMark, lang: Lang) -> Vec<String> {
 
 /// The tests and notes of a part, one paragraph each.
 pub fn remarks(part: &PartMark, lang: Lang) -> Vec<String> {
+    let name = |test: &TestMark| match (lang, &test.zh) {
+        (Lang::Zh, Some(name)) => name.clone(),
+        _ => test.name.clone(),
+    };
     let mut all = Vec::new();
     for test in &part.tests {
         all.push(match &test.failed {
-            None => format!("✓ {}", test.name),
-            Some(why) => format!("✗ {}: {}", test.name, reason(why, lang)),
+            None => format!("✓ {}", name(test)),
+            Some(why) => format!("✗ {}: {}", name(test), reason(why, lang)),
         });
     }
     all.extend(part.notes.iter().map(|one| note(one, lang)));

@@ -1,11 +1,13 @@
 // Requests and the stream of events.
+import { reason } from "./words.js";
 
 /** What the server said was wrong. */
 export class Refused extends Error {
-  constructor(status, { error, hint }) {
-    super(error ?? `the server said ${status}`);
+  constructor(status, refusal) {
+    const [what, hint] = reason(refusal);
+    super(what || `HTTP ${status}`);
     this.status = status;
-    this.hint = hint ?? "";
+    this.hint = hint;
   }
 }
 

@@ -1,4 +1,5 @@
 // The view Explore: every interleaving of the steps, counted.
+import { reason } from "./words.js";
 import { h, announce } from "./dom.js";
 import { get, post } from "./api.js";
 import { chooser } from "./forms.js";
@@ -29,7 +30,7 @@ export class ExplorePanel {
     for (const message of messages) {
       if (message.type === "graph") this.graph.clear();
       if (message.type === "graph" || message.type === "growth") { this.graph.add(message.nodes, message.edges); this.now = message; }
-      if (message.type === "failed") { this.failed = message.why; }
+      if (message.type === "failed") { this.failed = reason(message)[0]; }
       if (message.type === "end") this.ended = true;
     }
     if (this.now) this.draw(this.now);

@@ -2,7 +2,7 @@
 import { h, announce, scrolling } from "./dom.js";
 import { get, post } from "./api.js";
 import { commandLine, verdictBadge } from "./run.js";
-import { language } from "./words.js";
+import { language, reason } from "./words.js";
 
 const STATES = { right: ["✓", "right"], partly: ["◐", "partly right"], wrong: ["✗", "not yet"], failed: ["!", "could not be marked"] };
 const points = (number) => String(Math.round(number * 100) / 100);
@@ -214,7 +214,7 @@ function oneLab(page, name) {
     page.follow(job, (messages) => {
       for (const message of messages) {
         if (message.type === "lab") show(message);
-        else if (message.type === "failed") { trouble.hidden = false; trouble.textContent = message.why; if (!cards.size) place.replaceChildren(trouble); }
+        else if (message.type === "failed") { trouble.hidden = false; trouble.textContent = reason(message)[0]; if (!cards.size) place.replaceChildren(trouble); }
       }
     });
   }

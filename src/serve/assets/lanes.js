@@ -1,4 +1,5 @@
 // What a viewer knows of a watch: processes, pieces of time, lines. Built from the messages, in bounded memory.
+import { reason } from "./words.js";
 
 const LETTERS = { r: "running", y: "ready", b: "blocked", s: "stopped", z: "zombie", u: "unknown" };
 const MIXED = ["running", "ready", "blocked", "stopped"];
@@ -33,7 +34,7 @@ export class Watched {
       if (message.type === "watch") this.reset(message);
       else if (message.type === "tick") this.tick(message);
       else if (message.type === "over") this.finish(message);
-      else if (message.type === "failed") this.failed = message.why;
+      else if (message.type === "failed") this.failed = reason(message)[0];
       else if (message.type === "skipped") this.skipped = true;
       else if (message.type === "end") this.ended = true;
     }

@@ -1,4 +1,5 @@
 // Any program under the explorer: its schedules as the board shows them, and a search through all of them.
+import { reason } from "./words.js";
 import { h, announce, scrolling } from "./dom.js";
 import { Graph } from "./graph.js";
 import { commandLine, verdictBadge } from "./run.js";
@@ -64,7 +65,7 @@ export class ProgramSearchPanel {
         if (message.type === "program-search") this.graph.clear();
         this.graph.add(message.nodes, message.edges.map(([from, to, who, call]) => [from, to, who.replace("root", "r").replace("!", ""), call, who.endsWith("!")]));
         this.now = message;
-      } else if (message.type === "failed") this.failed = message.why;
+      } else if (message.type === "failed") this.failed = reason(message)[0];
       else if (message.type === "end") this.ended = true;
     }
     this.draw();

@@ -1,4 +1,5 @@
 // The views Run and Watch: a command's processes as they live.
+import { summary } from "./sentences.js";
 import { h, announce, copy, scrolling } from "./dom.js";
 import { get, post } from "./api.js";
 import { chooser } from "./forms.js";
@@ -117,7 +118,7 @@ export class WatchPanel {
     const over = watched.over;
     if (over) {
       for (const record of over.records) {
-        parts.push(h("div", { class: record.verdict === "ok" ? "outcome" : "outcome bad" }, verdictBadge(record.verdict, t), (record.summary ?? []).map((line) => h("p", {}, line))));
+        parts.push(h("div", { class: record.verdict === "ok" ? "outcome" : "outcome bad" }, verdictBadge(record.verdict, t), summary(record).map((line) => h("p", {}, line))));
       }
       if (over.stopped) parts.push(h("p", {}, t("It was stopped.")));
       if (!over.records.length) parts.push(...over.report.summary.map((line) => h("p", {}, line)));

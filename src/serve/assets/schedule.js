@@ -1,4 +1,6 @@
 // The view Schedule: the reader is the scheduler.
+import { reason } from "./words.js";
+import { broken, sentence } from "./sentences.js";
 import { h, announce, copy, scrolling } from "./dom.js";
 import { post } from "./api.js";
 import { chooser } from "./forms.js";
@@ -33,11 +35,11 @@ export class Board {
     this.cards.replaceChildren(...scene.cards.map((card) => this.card(card, scene)));
     if (focused && act) this.cards.querySelector(`[data-letter="${focused}"]`)?.focus({ preventScroll: true });
     this.note.hidden = !scene.refused;
-    this.note.textContent = scene.refused ? `⏸ ${scene.refused}` : "";
+    this.note.textContent = scene.refused ? `⏸ ${reason(scene.refused)[0]}` : "";
     this.drawDone(scene);
     this.drawEnding(scene);
     const last = scene.done.at(-1);
-    const said = scene.refused ?? (last && !scene.ending ? `${last.process}: ${t(last.name)} ${last.saw}` : "");
+    const said = scene.refused ? reason(scene.refused)[0] : (last && !scene.ending ? `${last.process}: ${t(last.name)} ${sentence(last.saw ?? "")}` : "");
     if (said && act && scene.schedule !== before?.schedule) announce(said);
   }
 
@@ -63,7 +65,7 @@ export class Board {
     if (!scene.done.length) { this.done.replaceChildren(h("p", { class: "quiet" }, t("No step is done yet."))); return; }
     const broken = scene.ending?.broken?.[0];
     const rows = scene.done.map((step, at) => h("tr", { class: broken === at + 1 ? "broken" : null }, h("th", { scope: "row" }, `${at + 1}${broken === at + 1 ? " ✗" : ""}`),
-      scene.cards.map((card) => h("td", { class: "left" }, card.name === step.process ? h("span", { class: step.killed ? "did killed" : "did" }, step.killed ? `† ${scene.isProgram ? step.name : t("killed before {step}", { step: t(step.name) })}` : `${t(step.name)}${step.saw ? `: ${step.saw}` : ""}`, step.ended && !step.killed ? h("span", { class: "quiet" }, ` ■`) : null) : null))));
+      scene.cards.map((card) => h("td", { class: "left" }, card.name === step.process ? h("span", { class: step.killed ? "did killed" : "did" }, step.killed ? `† ${scene.isProgram ? step.name : t("killed before {step}", { step: t(step.name) })}` : `${t(step.name)}${step.saw ? `: ${sentence(step.saw)}` : ""}`, step.ended && !step.killed ? h("span", { class: "quiet" }, ` ■`) : null) : null))));
     this.done.replaceChildren(h("table", { class: "steps" }, h("caption", {}, t("What was done")), h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("step")), scene.cards.map((card) => h("th", { scope: "col" }, `${t(card.role)} ${card.name}`)))), h("tbody", {}, rows)));
   }
 
@@ -87,12 +89,12 @@ export class Board {
     const rows = bad.map((one) => h("li", {}, verdictBadge(one.verdict, t), " ", t("shortest: {count}", { count: count(one) }), " · ", distance(one), " ",
       act ? h("button", { type: "button", class: "small", onclick: () => act("schedule", one.schedule) }, t("Show me")) : null));
     this.ending.className = `banner ending ${ending.verdict === "ok" ? "good" : "bad"}`;
-    this.ending.replaceChildren(h("p", { class: "outcome" }, verdictBadge(ending.verdict, t), " ", ending.broken ? t("Step {n}: {how}", { n: ending.broken[0], how: ending.broken[1] }) : ending.verdict === "ok" ? t("Every promise was kept.") : ""),
+    this.ending.replaceChildren(h("p", { class: "outcome" }, verdictBadge(ending.verdict, t), " ", ending.broken ? broken(scene, t) : ending.verdict === "ok" ? t("Every promise was kept.") : ""),
       h("p", {}, `${t("Your schedule")}: ${count(ending)}`),
       ending.shortest ? (bad.length ? h("ul", { class: "shortest" }, rows) : h("p", {}, ending.complete ? t("No schedule of these parameters is wrong: that is proved.") : t("No wrong schedule was found in a few seconds; there may be one."))) : h("p", { class: "quiet" }, t("Looking for the shortest bad schedule…")),
       act ? commandLine(`proclab replay ${ending.token}`, t) : null);
     const key = `${ending.token}`;
-    if (act && key !== this.announced) { this.announced = key; announce(`${t(ending.verdict)} ${ending.broken?.[1] ?? ""}`); }
+    if (act && key !== this.announced) { this.announced = key; announce(`${t(ending.verdict)} ${broken(scene, t) ?? ""}`); }
   }
 }
 
@@ -162,7 +164,7 @@ export function scheduleView(page, [code, ...rest]) {
         else if (scene.done.length) page.happened({ next: scene.done.at(-1).process, at: scene.done.length });
       } else if (message.type === "failed") {
         trouble.hidden = false;
-        trouble.textContent = message.why;
+        trouble.textContent = reason(message)[0];
       }
     }
   }

@@ -1,4 +1,6 @@
 // The view Wire: both ends of a network program, and what passes between them.
+import { reason } from "./words.js";
+import { sentence } from "./sentences.js";
 import { h, announce } from "./dom.js";
 import { get, post } from "./api.js";
 import { commandLine } from "./run.js";
@@ -36,7 +38,7 @@ export class WirePanel {
       else if (message.type === "rows") this.rows.push(...message.rows);
       else if (message.type === "wire-standing") this.standing.now = message;
       else if (message.type === "wire-over") this.over = message;
-      else if (message.type === "failed") this.failed = message.why;
+      else if (message.type === "failed") this.failed = reason(message)[0];
     }
     // Both ends and the trace are heard through pipes of their own.
     this.rows.sort((one, other) => one.at_ns - other.at_ns);
@@ -156,15 +158,15 @@ function drawScene(scene, t) {
   const named = (who) => { const all = pids(who); return `${t(who)}${all.length ? ` · PID ${all.slice(0, 3).join(", ")}${all.length > 3 ? " …" : ""}` : ""}`; };
   const rows = scene.rows.length > MOST_DRAWN ? [...scene.rows.slice(0, MOST_DRAWN / 2), { kind: "gap", n: scene.rows.length - MOST_DRAWN }, ...scene.rows.slice(-MOST_DRAWN / 2)] : scene.rows;
   const hasWire = scene.rows.some((row) => ["segment", "state", "touched"].includes(row.kind));
-  return h("section", { class: `scene${hasWire ? "" : " no-wire"}` }, scene.text ? h("h3", {}, scene.text) : null,
+  return h("section", { class: `scene${hasWire ? "" : " no-wire"}` }, scene.text ? h("h3", {}, sentence(scene.text)) : null,
     rows.length ? h("div", { class: "wire-head", "aria-hidden": "true" }, h("span", {}, "ms"), h("span", {}, named("client")), h("span", {}, hasWire ? t("on the wire") : ""), h("span", {}, named("server"))) : null,
-    h("ol", { class: "wire-rows", "aria-label": scene.text ?? t("on the wire") }, rows.map((row) => drawRow(row, t))));
+    h("ol", { class: "wire-rows", "aria-label": scene.text ? sentence(scene.text) : t("on the wire") }, rows.map((row) => drawRow(row, t))));
 }
 
 function drawRow(row, t) {
   if (row.kind === "gap") return h("li", { class: "wire-row whole quiet" }, t("… {n} rows between are not drawn", { n: row.n }));
-  if (row.kind === "check") return h("li", { class: `wire-row whole check ${row.held ? "held" : "failed"}` }, `${row.held ? "✓" : "✗"} ${row.text}`);
-  if (row.kind === "fact") return h("li", { class: "wire-row whole fact" }, row.text);
+  if (row.kind === "check") return h("li", { class: `wire-row whole check ${row.held ? "held" : "failed"}` }, `${row.held ? "✓" : "✗"} ${sentence(row.text)}`);
+  if (row.kind === "fact") return h("li", { class: "wire-row whole fact" }, sentence(row.text));
   if (row.kind === "remark") return h("li", { class: "wire-row whole quiet" }, row.text);
   const time = h("span", { class: "when" }, milliseconds(row.at_ns));
   if (row.kind === "segment") {

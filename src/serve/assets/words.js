@@ -1,5 +1,6 @@
 // The words of the page. English is the key; what has no translation (names, and what the program itself says) stays.
 import { keep } from "./dom.js";
+import { REFUSALS_ZH } from "./refusals.js";
 
 const ZH = {
   "Run": "运行",
@@ -408,10 +409,15 @@ export function language() {
   return navigator.language?.toLowerCase().startsWith("zh") ? "zh" : "en";
 }
 
+const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+
+/** Why something was refused or failed, and what to do, as the server says it, in the reader's language. */
+export function reason({ code, values = {}, error, why, hint }, which = language()) {
+  const found = which === "zh" ? REFUSALS_ZH[code] : null;
+  return found ? found.map((text) => filled(text, values)) : [error ?? why ?? "", hint ?? ""];
+}
+
 /** A function that gives a text in a language, its `{names}` replaced by values. */
 export function words(which) {
-  return (text, values = {}) => {
-    const found = which === "zh" ? ZH[text] ?? text : text;
-    return found.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
-  };
+  return (text, values = {}) => filled(which === "zh" ? ZH[text] ?? text : text, values);
 }

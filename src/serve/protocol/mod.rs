@@ -6,6 +6,7 @@ mod class;
 mod explore;
 mod lab;
 mod program;
+mod refusal;
 mod request;
 mod schedule;
 mod watch;
@@ -22,6 +23,7 @@ pub use lab::{LabLine, LabPart, LabSource, LabView};
 pub use program::{
     ProgramEnd, ProgramEnding, ProgramNode, ProgramScene, ProgramSearch, ProgramShortest, ProgramStep,
 };
+pub use refusal::{Reason, Refusal};
 pub use request::{Command, JobView, Request};
 pub use schedule::{Card, CardState, Ending, Scene, Shortest};
 pub use watch::{DeadlockView, LaneView, NoteView, PieceView, Tick, WatchBegin, WatchOver};
@@ -66,10 +68,7 @@ pub enum Message {
     /// The demo is over.
     WireOver(WireOver),
     /// The worker cannot continue.
-    Failed {
-        /// Why, in one line.
-        why: String,
-    },
+    Failed(Reason),
     /// Messages before this one were left out, because this viewer did not read them in time.
     Skipped,
     /// The job is over; nothing follows.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::explore::SearchStatus;
+use super::refusal::Reason;
 use super::schedule::Card;
 use crate::report::traced::TracedExploration;
 use crate::report::traced::TracedOutcome;
@@ -26,7 +27,7 @@ pub struct ProgramScene {
     /// What was done, in order.
     pub done: Vec<ProgramStep>,
     /// Why the schedule is shorter than it was to be.
-    pub refused: Option<String>,
+    pub refused: Option<Reason>,
     /// How it ended; absent while a process can go on.
     pub ending: Option<ProgramEnding>,
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::refusal::Reason;
 use crate::report::witness::StepView;
 use crate::scenario::experiment::Subject;
 use crate::scenario::run::verdict::Verdict;
@@ -27,7 +28,7 @@ pub struct Scene {
     /// What was done, in order.
     pub done: Vec<StepView>,
     /// Why the last grant was refused.
-    pub refused: Option<String>,
+    pub refused: Option<Reason>,
     /// How it ended; absent while a process can go on.
     pub ending: Option<Ending>,
 }

@@ -16,7 +16,7 @@ mod update;
 mod watch;
 mod wire;
 
-use super::protocol::{Command, Message};
+use super::protocol::{Command, Message, Refusal};
 use crate::process::chain;
 use crate::wire::control::{Receiver, Sender};
 
@@ -42,6 +42,9 @@ pub(super) fn work(order: Order, commands: Receiver<Command>, updates: Sender<Up
         Order::Explore { code, reduce, kills } => explore::work(&code, reduce, kills, &commands, &updates),
     };
     if let Err(error) = done {
-        let _ = updates.send(Update::new(&Message::Failed { why: chain(&*error) }));
+        let refusal = error
+            .downcast::<Refusal>()
+            .map_or_else(|error| Refusal::WorkerFailed { why: chain(&*error) }, |known| *known);
+        let _ = updates.send(Update::new(&Message::Failed(refusal.into())));
     }
 }

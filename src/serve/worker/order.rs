@@ -20,7 +20,10 @@ use crate::scenario::experiment::Experiment;
 use crate::scenario::registry::{find, from_code};
 use crate::serve::catalogue::{matches, words};
 use crate::serve::program::Program;
-use crate::serve::protocol::Request;
+use crate::serve::protocol::{Refusal, Request};
+
+/// Kills in a schedule.
+const MOST_KILLS: u8 = 3;
 
 /// What a worker is to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -118,24 +121,13 @@ pub(in crate::serve) struct Prepared {
     pub(in crate::serve) command: String,
 }
 
-/// The request cannot be carried out.
-#[derive(Debug)]
-pub(in crate::serve) struct OrderError {
-    pub(in crate::serve) what: String,
-    pub(in crate::serve) hint: String,
-}
-
-impl OrderError {
-    fn new(what: impl Into<String>, hint: &str) -> Self {
-        Self { what: what.into(), hint: hint.to_owned() }
-    }
-}
-
-impl From<ParamsError> for OrderError {
+impl From<ParamsError> for Refusal {
     fn from(error: ParamsError) -> Self {
         match error {
-            ParamsError::Usage { what, hint } => Self { what, hint },
-            ParamsError::File(error) => Self::new(chain(&*error), "choose another"),
+            ParamsError::Usage { what, hint } => Self::BadOption { what, hint },
+            ParamsError::File(error) => {
+                Self::BadOption { what: chain(&*error), hint: "choose another".to_owned() }
+            }
         }
     }
 }
@@ -145,9 +137,8 @@ pub(in crate::serve) fn prepare(
     request: Request,
     program: Option<&Program>,
     labs: Option<&Path>,
-) -> Result<Prepared, OrderError> {
-    let given =
-        || program.ok_or_else(|| OrderError::new("no command was given", "proclab serve -- COMMAND …"));
+) -> Result<Prepared, Refusal> {
+    let given = || program.ok_or(Refusal::NoCommand);
     match request {
         Request::Watch => {
             let argv = &given()?.argv;
@@ -172,7 +163,7 @@ pub(in crate::serve) fn prepare(
             }
             let kills = choices.iter().any(|choice| choice.kill);
             if let Some(why) = experiment.no_kills().filter(|_| kills) {
-                return Err(OrderError::new(why, "leave the kills away"));
+                return Err(Refusal::NoKills { why: why.to_string() });
             }
             let (code, title) = (experiment.code(), title(&*experiment));
             let command = format!("proclab explore {title}");
@@ -188,7 +179,7 @@ pub(in crate::serve) fn prepare(
                 None => named(scenario.as_deref(), &options)?,
             };
             if let Some(why) = experiment.no_kills().filter(|_| kills > 0) {
-                return Err(OrderError::new(why, "explore it without kills"));
+                return Err(Refusal::NoKills { why: why.to_string() });
             }
             bounded(kills)?;
             let (code, title) = (experiment.code(), title(&*experiment));
@@ -200,11 +191,10 @@ pub(in crate::serve) fn prepare(
     }
 }
 
-fn run(scenario: &str, options: &Map<String, Value>) -> Result<Prepared, OrderError> {
+fn run(scenario: &str, options: &Map<String, Value>) -> Result<Prepared, Refusal> {
     let entry = known(Some(scenario))?;
     let words = words(entry, Verb::Run, options)?;
-    let program = std::env::current_exe()
-        .map_err(|error| OrderError::new(error.to_string(), "start the server again"))?;
+    let program = std::env::current_exe().map_err(|error| Refusal::CannotStart { why: error.to_string() })?;
     let mut argv = vec![program.to_string_lossy().into_owned(), "run".to_owned(), scenario.to_owned()];
     argv.extend(["--format".to_owned(), "json".to_owned()]);
     argv.extend(words.iter().cloned());
@@ -215,31 +205,22 @@ fn run(scenario: &str, options: &Map<String, Value>) -> Result<Prepared, OrderEr
     Ok(Prepared { order: Order::Watch { argv, is_run: true }, title, command })
 }
 
-fn lab(name: &str, lang: Lang, labs: Option<&Path>) -> Result<Prepared, OrderError> {
-    let lab = Lab::find(name, labs)
-        .map_err(|error| OrderError::new(error.to_string(), "choose one of the list"))?;
+fn lab(name: &str, lang: Lang, labs: Option<&Path>) -> Result<Prepared, Refusal> {
+    let lab = Lab::find(name, labs).map_err(|error| Refusal::NoSuchLab { why: error.to_string() })?;
     let title = lab.sheet(lang).title.clone();
     let order = Order::Lab { name: lab.name.clone(), labs: labs.map(Path::to_owned), lang };
     Ok(Prepared { order, title, command: format!("proclab lab work {}", lab.name) })
 }
 
-fn wire(
-    program: &str,
-    damage: Option<&str>,
-    cut: Option<&str>,
-    by_hand: bool,
-) -> Result<Prepared, OrderError> {
-    let none = || OrderError::new("there is no network program of that name", "choose one of the list");
+fn wire(program: &str, damage: Option<&str>, cut: Option<&str>, by_hand: bool) -> Result<Prepared, Refusal> {
+    let none = || Refusal::NoSuchProgram;
     let entry = crate::net::registry::find(program).ok_or_else(none)?;
-    let place = |text: &str| {
-        text.parse().map_err(|error: DamageError| {
-            OrderError::new(error.to_string(), "give a direction and the number of a byte")
-        })
-    };
+    let place =
+        |text: &str| text.parse().map_err(|error: DamageError| Refusal::BadPlace { why: error.to_string() });
     let damage: Option<Damage> = damage.map(place).transpose()?;
     let cut: Option<Damage> = cut.map(place).transpose()?;
     if usize::from(damage.is_some()) + usize::from(cut.is_some()) + usize::from(by_hand) > 1 {
-        return Err(OrderError::new("the wire is damaged, cut or in your hand", "choose one of them"));
+        return Err(Refusal::OneHarm);
     }
     let option = match (damage, cut) {
         (Some(damage), _) => format!(" --damage {damage}"),
@@ -254,17 +235,15 @@ fn wire(
     })
 }
 
-fn traced_command(program: &Program) -> Result<traced::Command, OrderError> {
-    program.traced.clone().map_err(|why| OrderError::new(why, "proclab serve --dir DIR -- COMMAND …"))
+fn traced_command(program: &Program) -> Result<traced::Command, Refusal> {
+    program.traced.clone().map_err(|why| Refusal::NotExplorable { why })
 }
 
-fn schedule_program(program: &Program, token: Option<&str>) -> Result<Prepared, OrderError> {
+fn schedule_program(program: &Program, token: Option<&str>) -> Result<Prepared, Refusal> {
     let mut command = traced_command(program)?;
     let mut steps = Vec::new();
     if let Some(token) = token {
-        let wrong = |error: TokenError| {
-            OrderError::new(error.to_string(), "start the page with the command that it was made for")
-        };
+        let wrong = |error: TokenError| Refusal::OtherCommand { why: error.to_string() };
         (steps, command.facts) = token::decode(token, &command).map_err(wrong)?;
     }
     let title = shell(&program.argv);
@@ -275,17 +254,11 @@ fn schedule_program(program: &Program, token: Option<&str>) -> Result<Prepared, 
     })
 }
 
-fn bounded(kills: u8) -> Result<(), OrderError> {
-    let too_many = OrderError::new("at most 3 processes can be killed in a schedule", "take fewer");
-    if kills > 3 { Err(too_many) } else { Ok(()) }
+fn bounded(kills: u8) -> Result<(), Refusal> {
+    if kills > MOST_KILLS { Err(Refusal::TooManyKills { most: MOST_KILLS }) } else { Ok(()) }
 }
 
-fn explore_program(
-    program: &Program,
-    same: bool,
-    exit: Option<u8>,
-    kills: u8,
-) -> Result<Prepared, OrderError> {
+fn explore_program(program: &Program, same: bool, exit: Option<u8>, kills: u8) -> Result<Prepared, Refusal> {
     bounded(kills)?;
     let command = traced_command(program)?;
     let criteria = Criteria { expect_same: same, expect_exit: exit.map(i32::from), ..Criteria::default() };
@@ -300,34 +273,33 @@ fn explore_program(
     })
 }
 
-fn known(scenario: Option<&str>) -> Result<&'static dyn Entry, OrderError> {
+fn known(scenario: Option<&str>) -> Result<&'static dyn Entry, Refusal> {
     let name = scenario.unwrap_or_default();
-    find(name).ok_or_else(|| OrderError::new("there is no scenario of that name", "choose one of the list"))
+    find(name).ok_or(Refusal::NoSuchScenario)
 }
 
-fn named(scenario: Option<&str>, options: &Map<String, Value>) -> Result<Arc<dyn Experiment>, OrderError> {
+fn named(scenario: Option<&str>, options: &Map<String, Value>) -> Result<Arc<dyn Experiment>, Refusal> {
     let entry = known(scenario)?;
     let words = words(entry, Verb::Explore, options)?;
     Ok(entry.experiment(Verb::Explore, &matches(entry, Verb::Explore, &words)?)?)
 }
 
 /// The experiment of a code, or of a whole token with its decisions.
-fn by_token(text: &str) -> Result<(Arc<dyn Experiment>, Vec<Choice>), OrderError> {
-    const HINT: &str = "copy it as it was printed or shown";
+fn by_token(text: &str) -> Result<(Arc<dyn Experiment>, Vec<Choice>), Refusal> {
     let short: String = text.chars().take(80).collect();
-    let unknown = || OrderError::new(format!("`{short}` is no scenario that is known here"), HINT);
+    let unknown = || Refusal::UnknownToken { token: short.clone() };
     if !text.contains('~') {
         return Ok((from_code(text).ok_or_else(unknown)?, Vec::new()));
     }
     let token: Token = text.parse().map_err(|error: crate::explore::schedule::ParseTokenError| {
-        OrderError::new(error.to_string(), HINT)
+        Refusal::BadToken { why: error.to_string() }
     })?;
     Ok((from_code(&token.parameters).ok_or_else(unknown)?, token.choices))
 }
 
 /// Decisions as a token has them.
-pub(super) fn decisions(text: &str) -> Result<Vec<Choice>, OrderError> {
-    let wrong = || OrderError::new("that is no schedule", "it looks like a2b3a");
+pub(super) fn decisions(text: &str) -> Result<Vec<Choice>, Refusal> {
+    let wrong = || Refusal::BadSchedule;
     parse_runs(text).ok().flatten().ok_or_else(wrong)
 }
 
@@ -352,7 +324,7 @@ pub(super) fn shell(words: &[String]) -> String {
 mod tests {
     use super::*;
 
-    fn asked(request: Value) -> Result<Prepared, OrderError> {
+    fn asked(request: Value) -> Result<Prepared, Refusal> {
         prepare(serde_json::from_value(request).unwrap(), Some(&given()), None)
     }
 

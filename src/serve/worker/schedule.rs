@@ -18,7 +18,7 @@ use crate::explore::strategy::{Decision, Strategy};
 use crate::report::witness::{StepView, Witness};
 use crate::scenario::experiment::{Experiment, Lab, State};
 use crate::scenario::run::verdict::Verdict;
-use crate::serve::protocol::{Card, CardState, Command, Ending, Message, Scene, Shortest};
+use crate::serve::protocol::{Card, CardState, Command, Ending, Message, Reason, Refusal, Scene, Shortest};
 use crate::sys::pid::Pid;
 use crate::sys::poll::{Deadline, readable};
 use crate::sys::signal::Interrupt;
@@ -127,7 +127,7 @@ struct Person<'w> {
     again: Vec<Choice>,
     /// What was done in this execution.
     done: Vec<Event>,
-    refused: Option<String>,
+    refused: Option<Refusal>,
     /// Steps are granted as long as only one process can continue.
     runs: bool,
     leaves: bool,
@@ -146,8 +146,7 @@ impl Strategy for Person<'_> {
             if point.choices.contains(choice) {
                 return Ok(Decision::Take(*choice));
             }
-            self.refused =
-                Some(format!("{} cannot go on there: the schedule ends here", letter(choice.index())));
+            self.refused = Some(Refusal::CannotContinue { who: letter(choice.index()) });
         }
         self.again.clear();
         let scene = self.scene(point.pending, Some(point.choices));
@@ -189,7 +188,7 @@ impl Strategy for Person<'_> {
     fn refused(&mut self, point: &Point<'_>, process: usize) -> Result<(), Divergence> {
         self.again.clear();
         let step = point.step(Choice::step(process)).map_or(String::new(), ToString::to_string);
-        self.refused = Some(format!("{} was refused at {step}, and waits", letter(process)));
+        self.refused = Some(Refusal::Waits { who: letter(process), step });
         Ok(())
     }
 
@@ -323,7 +322,7 @@ impl Person<'_> {
             cards: cards.collect(),
             shared: (self.state)().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             done: self.done.iter().map(StepView::new).collect(),
-            refused: self.refused.clone(),
+            refused: self.refused.clone().map(Reason::from),
             ending: None,
         }
     }

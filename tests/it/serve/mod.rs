@@ -8,6 +8,7 @@ mod http;
 mod jobs;
 pub(crate) mod keeper;
 mod labs;
+mod languages;
 mod looks;
 mod programs;
 mod views;
@@ -17,6 +18,6 @@ use libtest_mimic::Trial;
 
 pub(crate) fn tests() -> Vec<Trial> {
     let rooms = [attacks::tests(), jobs::tests(), class::tests(), ends::tests(), views::tests()];
-    let views = [wire::tests(), programs::tests(), labs::tests(), looks::tests()];
+    let views = [wire::tests(), programs::tests(), labs::tests(), looks::tests(), languages::tests()];
     rooms.into_iter().chain(views).flatten().collect()
 }

@@ -16,7 +16,7 @@ pub(super) use schedule::work as schedule;
 use super::update::WorkerError;
 use crate::explore::traced::{self, Answer, EngineError, Failure, Progress, Task, carry_out};
 use crate::process::Signal;
-use crate::serve::protocol::Command;
+use crate::serve::protocol::{Command, Refusal};
 use crate::supervisor::Supervisor;
 use crate::sys::pidfd;
 use crate::sys::poll::{Deadline, readable};
@@ -187,10 +187,10 @@ impl Engine {
             _ if self.is_gone() => Ok(None),
             Ok(answer) => Ok(Some(answer)),
             Err(EngineError::Failed { why: Failure::NotAllowed, text }) => {
-                Err(format!("{text}; tracing needs ptrace: allow it in the container, or set kernel.yama.ptrace_scope to 0 or 1").into())
+                Err(Refusal::TracingRefused { why: text }.into())
             }
             Err(EngineError::Failed { why: Failure::TooLarge, text }) => {
-                Err(format!("{text}; give the program's own folder: proclab serve --dir DIR -- …").into())
+                Err(Refusal::FolderTooLarge { why: text }.into())
             }
             Err(error) => Err(error.into()),
         }

@@ -11,7 +11,8 @@ use crate::explore::traced::{
 };
 use crate::report::traced::TracedOutcome;
 use crate::serve::protocol::{
-    Card, CardState, Command, Message, ProgramEnding, ProgramScene, ProgramShortest, ProgramStep,
+    Card, CardState, Command, Message, ProgramEnding, ProgramScene, ProgramShortest, ProgramStep, Reason,
+    Refusal,
 };
 use crate::serve::worker::order::shell;
 use crate::serve::worker::update::{Update, WorkerError};
@@ -75,7 +76,7 @@ struct Person<'w> {
     done: Vec<String>,
     /// The tasks by letter.
     letters: Vec<String>,
-    refused: Option<String>,
+    refused: Option<Refusal>,
     /// Steps are granted as long as only one process can continue.
     runs: bool,
     shortest: Option<(Vec<ProgramShortest>, bool)>,
@@ -94,15 +95,13 @@ impl Person<'_> {
                     return Ok(Some(*peeked));
                 }
                 Some(Answer::Departed(Departure { step, task, found, uncontrolled, .. })) => {
-                    let why = uncontrolled
-                        .first()
-                        .map_or(String::new(), |what| format!(", for {what} is not under control"));
-                    self.refused = Some(format!(
-                        "step {}: {task} was at {found}{why}; the schedule ends before it",
-                        step + 1
-                    ));
+                    let (at, who, found) = (step + 1, task.to_string(), found.to_string());
+                    self.refused = Some(match uncontrolled.first() {
+                        None => Refusal::WentAnotherWay { step: at, who, found },
+                        Some(what) => Refusal::NotControlled { step: at, who, found, what: what.to_string() },
+                    });
                     if self.done.is_empty() {
-                        return Err("the program does not begin alike twice".into());
+                        return Err(Refusal::BeginsDifferently.into());
                     }
                     self.done.truncate(step.min(self.done.len() - 1));
                 }
@@ -217,7 +216,7 @@ impl Person<'_> {
                 .map(|(path, text)| (path.clone(), text.trim_end().to_owned()))
                 .collect(),
             done: peeked.steps.iter().map(step).collect(),
-            refused: self.refused.clone(),
+            refused: self.refused.clone().map(Reason::from),
             ending: peeked.over.as_ref().map(|found| self.ending(found)),
         }
     }
