@@ -70,6 +70,11 @@ impl Hand {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a piece stands.
+    pub fn stands(&self) -> bool {
+        !self.standing().pieces.is_empty()
+    }
+
     /// Decides about the piece of this number. A number that is not there, such as one that was decided already, is
     /// ignored.
     pub fn decide(&self, number: u64, fate: Fate) {

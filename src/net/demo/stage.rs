@@ -398,10 +398,15 @@ impl<'a> Stage<'a> {
         self.events_of(pid).into_iter().filter_map(failure).collect()
     }
 
-    /// Waits a bounded time until `holds` returns true. Returns whether it did.
+    /// Waits a bounded time until `holds` returns true, and as long as a person decides. Returns whether it did.
     pub fn wait_until(&mut self, mut holds: impl FnMut(&mut Self) -> bool) -> bool {
-        let until = Instant::now() + self.patience(Duration::from_secs(10));
+        let usual = Duration::from_secs(10);
+        let mut until = Instant::now() + usual;
         while !holds(self) {
+            // While a piece stands in a person's hand, nothing can come.
+            if self.hand.as_ref().is_some_and(Hand::stands) {
+                until = Instant::now() + usual;
+            }
             if Instant::now() >= until {
                 return false;
             }

@@ -42,7 +42,7 @@ function take(news) {
 }
 
 function ask() {
-  if (!view?.question) { question.replaceChildren(); return; }
+  if (!view?.question) { question.replaceChildren(h("h1", { class: "unseen" }, t("Follow and vote"))); return; }
   const [number, asked] = view.question;
   const mine = voted?.question === number ? voted.option : null;
   const vote = async (option) => {
@@ -61,6 +61,7 @@ function ask() {
 
 document.getElementById("main").append(h("div", { class: "view student" }, question, place));
 top();
+ask();
 build();
 follow(() => `events${voter ? `?voter=${voter}` : ""}`, {
   you: (you) => { voter = you.voter; try { sessionStorage.setItem("proclab-voter", voter); } catch { /* private mode */ } },

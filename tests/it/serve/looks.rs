@@ -11,6 +11,7 @@ pub(super) fn tests() -> Vec<Trial> {
     trials!["serve":
         a_report_of_the_past_is_opened_and_something_else_is_not,
         every_view_passes_the_accessibility_checker_and_fits_its_window,
+        the_students_page_passes_the_accessibility_checker_and_fits_a_phone,
         an_hour_of_events_is_kept_in_bounded_memory,
         who_wants_no_motion_sees_none_and_forced_colours_hide_nothing,
     ]
@@ -96,7 +97,7 @@ const VIOLATIONS: &str = "const done = arguments[arguments.length - 1]; axe.run(
 /// An address, what is waited for there, and what is pressed then, for what.
 type View = (&'static str, &'static str, Option<(&'static str, &'static str)>);
 
-const VIEWS: [View; 9] = [
+const VIEWS: [View; 11] = [
     ("", "document.querySelectorAll('.begin').length >= 6", None),
     (
         "run",
@@ -114,6 +115,16 @@ const VIEWS: [View; 9] = [
     ("labs", "document.querySelectorAll('.lab-card').length >= 4", None),
     ("labs/last-ticket", "document.querySelector('#part-sale-title')", None),
     ("class", "document.querySelector('.qr')", None),
+    (
+        "watch",
+        "document.querySelector('.side .primary')",
+        Some((".side .primary", "document.querySelector('.totals table')")),
+    ),
+    (
+        "explore/of/program",
+        "document.querySelector('.explore h2')?.textContent.match(/^(Proved|No schedule|已证明|已看到)/)",
+        None,
+    ),
 ];
 
 fn every_view_passes_the_accessibility_checker_and_fits_its_window() {
@@ -138,14 +149,68 @@ fn every_view_passes_the_accessibility_checker_and_fits_its_window() {
                 browser.until(then);
             }
             browser.script(AXE);
-            let wrong = browser.script_that_calls_back(VIOLATIONS);
-            assert_eq!(wrong, json!([]), "{view} in {language}, {theme}");
-            for width in [400, 2560] {
-                browser.width(width);
-                let wide = browser.script("return document.documentElement.scrollWidth - innerWidth");
-                assert!(wide.as_i64().unwrap() <= 0, "{view} at {width} px is {wide} px too wide");
+            for width in [1280, 400, 2560] {
+                is_accessible_and_fits(&browser, width, &format!("{view} in {language}, {theme}"));
             }
         }
+    }
+    quiet(&browser);
+}
+
+/// The checker has been loaded.
+fn is_accessible_and_fits(browser: &Browser, width: u32, what: &str) {
+    browser.width(width);
+    if width < 2560 {
+        let wrong = browser.script_that_calls_back(VIOLATIONS);
+        assert_eq!(wrong, json!([]), "{what} at {width} px");
+    }
+    let wide = browser.script("return document.documentElement.scrollWidth - innerWidth");
+    assert!(wide.as_i64().unwrap() <= 0, "{what} at {width} px is {wide} px too wide");
+}
+
+fn the_students_page_passes_the_accessibility_checker_and_fits_a_phone() {
+    let Some(browser) = Browser::open() else { return };
+    let server = Server::start(&["--class", "--", "sleep", "1"]);
+    let (host, path) = server.class.clone().unwrap();
+    let address = format!("http://{host}{path}");
+    browser.go(&address);
+    let job = server.begin(&json!({ "schedule": { "token": "t2k1.no.qr", "schedule": "ab" } }));
+    let wire = server.begin(&json!({ "wire": { "program": "frames", "by_hand": true } }));
+    let class = |request: serde_json::Value| assert_eq!(server.post("class", &request).0, 200, "{request}");
+    for (language, theme) in [("en", "light"), ("zh", "dark")] {
+        browser.script(&format!(
+            "localStorage.setItem('proclab-language', '{language}'); localStorage.setItem('proclab-theme', '{theme}')"
+        ));
+        browser.go(&format!("{address}?{language}"));
+        browser.until("document.querySelector('.student')");
+        let check = |what: &str| {
+            browser.script(AXE);
+            for width in [1280, 400] {
+                is_accessible_and_fits(&browser, width, &format!("{what} in {language}, {theme}"));
+            }
+        };
+        check("the empty page");
+        class(json!({ "look": { "view": "schedule", "job": job } }));
+        browser.until("document.querySelectorAll('.card').length === 2");
+        check("a schedule");
+        class(json!({ "ask": { "kind": "next", "options": ["A", "B"] } }));
+        browser.until("document.querySelectorAll('.vote').length === 2");
+        check("a question");
+        browser.click(".vote");
+        browser.until("document.querySelector('.vote[aria-pressed=true]')");
+        class(json!({ "reveal": { "option": 1 } }));
+        class(json!("close"));
+        browser.until("document.querySelector('.hit')");
+        check("what came true");
+        class(json!("clear"));
+        class(json!({ "look": { "view": "wire", "job": wire } }));
+        browser.until("document.querySelector('.piece')");
+        assert_eq!(
+            browser.script("return document.querySelectorAll('.piece button, .piece input').length"),
+            0
+        );
+        check("the wire");
+        class(json!({ "look": { "view": "home", "job": null } }));
     }
     quiet(&browser);
 }
