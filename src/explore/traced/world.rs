@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use super::calls::{Ends, Row};
+use super::calls::{self, Ends, Row};
 use super::handlers::Running;
 use super::limits::Limits;
 use super::noise::NoiseRules;
@@ -170,6 +170,11 @@ impl Task {
     /// Whether it is held before the call at whose entry it is.
     pub(super) fn is_entering(&self) -> bool {
         self.entered.is_some()
+    }
+
+    /// Whether it is held where it dies of a signal.
+    pub(super) fn is_dying(&self) -> bool {
+        self.state == State::Entry && self.row.is_some_and(calls::is_death)
     }
 
     pub(super) fn is_alive(&self) -> bool {

@@ -111,6 +111,10 @@ impl Machine {
         for tid in &alive {
             stops::kill(*tid);
         }
+        for dying in self.world.tasks.iter().filter(|task| task.is_dying()) {
+            // It does not wake for a further signal.
+            let _ = stops::resume(dying.tid, 0);
+        }
         for (stranger, _) in self.strangers.drain(..) {
             stops::kill(stranger);
             let _ = stops::resume(stranger, 0);

@@ -1,7 +1,7 @@
 //! Grants and kills: a task takes a step, and all tasks run to their next decision.
 
 use super::{Done, Machine, failed};
-use crate::explore::step::{Effect, Observation, Seen};
+use crate::explore::step::{Effect, Observation, Seen, Touch};
 use crate::explore::traced::plan::Act;
 use crate::explore::traced::waiting::Came;
 use crate::explore::traced::world::{State, Task};
@@ -19,7 +19,13 @@ impl Machine {
         let touches = calls::ending(&mut self.world, process).touches;
         self.world.pass_time(process, &touches, false);
         self.open_for_end(process)?;
-        let text = format!("killed at {}", words::before(&mut self.world, index));
+        let text = words::before(&mut self.world, index);
+        if self.world.tasks[process].is_dying() {
+            // It does not wake for a further signal, and dies as it would have.
+            self.die(process)?;
+            return self.effect_of_kill(text, touches);
+        }
+        let text = format!("killed at {text}");
         self.world.killed.insert(self.world.tasks[process].name.clone());
         self.world.tasks[process].is_ending = true;
         let tid = self.world.tid(process);
@@ -36,6 +42,11 @@ impl Machine {
                 Came::Spins => break,
             }
         }
+        self.effect_of_kill(text, touches)
+    }
+
+    /// Runs all tasks to their next decision, and returns the effect of the kill.
+    fn effect_of_kill(&mut self, text: String, touches: Vec<Touch>) -> Done<Effect> {
         self.settle()?;
         let created = self.created.iter().map(|task| self.world.tasks[*task].number as u32).collect();
         Ok(Effect { seen: text.into(), touched: Some(touches), created, ..Effect::default() })
