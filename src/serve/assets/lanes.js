@@ -3,8 +3,8 @@ import { reason } from "./words.js";
 
 const LETTERS = { r: "running", y: "ready", b: "blocked", s: "stopped", z: "zombie", u: "unknown" };
 const MIXED = ["running", "ready", "blocked", "stopped"];
-/** Pieces per lane, and lines, that are kept; of older pieces neighbours are joined. */
-const MOST_PIECES = 6000, MOST_LINES = 5000, MOST_OUTPUT = 200_000, MOST_DEPTHS = 8000;
+/** Lanes, pieces and spans of locks per lane, and lines, that are kept; of older pieces neighbours are joined. */
+const MOST_LANES = 500, MOST_SPANS = 2000, MOST_PIECES = 6000, MOST_LINES = 5000, MOST_OUTPUT = 200_000, MOST_DEPTHS = 8000;
 
 export class Watched {
   constructor() { this.reset(); }
@@ -70,11 +70,25 @@ export class Watched {
     for (const note of tick.notes ?? []) this.note(note);
     if (tick.edges) this.edges = tick.edges;
     if (tick.deadlocks) this.deadlocks = tick.deadlocks;
+    if (this.lanes.size > MOST_LANES) this.forget();
     if (order) this.arrange();
     this.drawing.length_ns = Math.max(1, this.now);
     for (const [pid, from] of this.locks) {
       const span = this.byPid.get(pid)?.lock_spans.at(-1);
       if (span && span[0] === from) span[1] = this.now;
+    }
+  }
+
+  /** Leaves out those that were reaped, the oldest first, as the server does. */
+  forget() {
+    for (const lane of this.lanes.values()) {
+      if (this.lanes.size <= MOST_LANES) break;
+      if (lane.reaped_ns == null) continue;
+      this.lanes.delete(lane.id);
+      if (this.byPid.get(lane.pid) === lane) {
+        this.byPid.delete(lane.pid);
+        this.locks.delete(lane.pid);
+      }
     }
   }
 
@@ -99,6 +113,7 @@ export class Watched {
     if (note.lock && lane) {
       if (note.lock[1]) {
         lane.lock_spans.push([note.at_ns, note.at_ns]);
+        if (lane.lock_spans.length > MOST_SPANS) lane.lock_spans.splice(0, MOST_SPANS / 10);
         this.locks.set(note.pid, note.at_ns);
       } else if (this.locks.delete(note.pid)) {
         lane.lock_spans.at(-1)[1] = note.at_ns;

@@ -1,6 +1,6 @@
 //! What was reported of a watch, and so what the next tick contains.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::observe::event::State;
 use crate::observe::notes::{Fact, Note};
@@ -42,7 +42,15 @@ impl Reported {
         let now_ns = if watch.is_over() { timeline.now_ns() } else { monotonic_ns() };
         let since = |at_ns: u64| at_ns.saturating_sub(origin_ns);
         let mut tick = Tick { now_ns: since(now_ns), output, lost: watch.n_lost(), ..Tick::default() };
-        for (id, process) in timeline.processes().take(MOST_LANES) {
+        let mut excess = timeline.processes().count().saturating_sub(MOST_LANES);
+        let mut shown = HashSet::new();
+        for (id, process) in timeline.processes() {
+            // Of too many, those that were reaped are left out, the oldest first, once their end was reported.
+            let is_left_out = excess > 0 && process.reaping.is_some();
+            excess -= usize::from(is_left_out);
+            if is_left_out && !self.lanes.contains_key(&id) || shown.len() >= MOST_LANES {
+                continue;
+            }
             let lane = lane(id, process, timeline, origin_ns);
             if self.lanes.get(&id) != Some(&lane) {
                 self.lanes.insert(id, lane.clone());
@@ -52,7 +60,11 @@ impl Reported {
             if !pieces.is_empty() {
                 tick.pieces.push((id, pieces));
             }
+            if !is_left_out {
+                shown.insert(id);
+            }
         }
+        tick.lanes.extend(self.forget(&shown, tick.now_ns));
         self.notes += notes.len();
         // Of very many notes the latest are shown.
         let shown = &notes[notes.len().saturating_sub(MOST_NOTES)..];
@@ -70,6 +82,22 @@ impl Reported {
         }
         self.lost = tick.lost;
         Some(tick)
+    }
+
+    /// Forgets all processes but these. Returns those of which the end was not reported: the timeline knows them no more,
+    /// so they have been reaped.
+    fn forget(&mut self, shown: &HashSet<u64>, now_ns: u64) -> Vec<LaneView> {
+        self.pieces.retain(|id, _| shown.contains(id));
+        let gone = self.lanes.extract_if(|id, _| !shown.contains(id)).map(|(_, lane)| lane);
+        gone.filter(|lane| lane.reaped_ns.is_none())
+            .map(|lane| LaneView {
+                ended_ns: lane.ended_ns.or(Some(now_ns)),
+                reaped_ns: Some(now_ns),
+                state: State::Reaped.word().to_owned(),
+                wait: None,
+                ..lane
+            })
+            .collect()
     }
 
     /// The pieces of a process that have ended since the last tick. The last one goes on, and is the lane's state.
@@ -191,5 +219,50 @@ fn deadlock(hang: &Hang, timeline: &Timeline, origin_ns: u64) -> DeadlockView {
         from_ns: hang.from_ns.saturating_sub(origin_ns),
         pids,
         text: circle(hang.waits.iter().map(|one| (one.pid, one.tid, one.on.as_str()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(id: u64, reaped_ns: Option<u64>) -> LaneView {
+        LaneView {
+            id,
+            pid: Pid::from_raw(7),
+            ppid: Pid::from_raw(1),
+            name: "sleep".to_owned(),
+            started_ns: id,
+            ended_ns: reaped_ns,
+            reaped_ns,
+            state: "running".to_owned(),
+            since_ns: id,
+            wait: None,
+            exit: None,
+            orphan_of: None,
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_day_of_short_processes_is_bounded() {
+        let mut reported = Reported::default();
+        for id in 0..100_000 {
+            reported.lanes.insert(id, seen(id, Some(id)));
+            reported.pieces.insert(id, id);
+            let shown = (id.saturating_sub(MOST_LANES as u64)..=id).collect();
+            assert_eq!(reported.forget(&shown, id), [], "their ends were reported");
+        }
+        assert!(reported.lanes.len() <= MOST_LANES + 1 && reported.pieces.len() <= MOST_LANES + 1);
+    }
+
+    #[test]
+    fn a_process_that_is_gone_before_its_end_was_reported_is_reported_as_reaped() {
+        let mut reported = Reported::default();
+        reported.lanes.insert(3, seen(3, None));
+        let gone = reported.forget(&HashSet::new(), 9);
+        assert_eq!(
+            (gone[0].ended_ns, gone[0].reaped_ns, gone[0].state.as_str()),
+            (Some(9), Some(9), "reaped")
+        );
     }
 }

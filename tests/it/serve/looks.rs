@@ -13,6 +13,7 @@ pub(super) fn tests() -> Vec<Trial> {
         every_view_passes_the_accessibility_checker_and_fits_its_window,
         the_students_page_passes_the_accessibility_checker_and_fits_a_phone,
         an_hour_of_events_is_kept_in_bounded_memory,
+        a_day_of_short_processes_is_kept_in_bounded_memory,
         who_wants_no_motion_sees_none_and_forced_colours_hide_nothing,
     ]
 }
@@ -67,6 +68,41 @@ fn an_hour_of_events_is_kept_in_bounded_memory() {
     let [pieces, lines, output, depths, first, now] = kept[..] else { panic!("{kept:?}") };
     assert!(pieces <= 6_100.0 && lines <= 5_000.0 && output <= 200_000.0 && depths <= 8_000.0, "{kept:?}");
     assert_eq!((first, now), (0.0, 3_600e9), "from the beginning to the end");
+    quiet(&browser);
+}
+
+/// A day of short processes, one per second, each of which takes a lock; and one that takes it all day.
+const DAY: &str = r#"
+    const { Watched } = await import('./lanes.js');
+    const watched = new Watched();
+    watched.apply([{ type: 'watch', command: ['x'], root: 1, watcher: 1, tier: '', resolution: '', refusals: [] }]);
+    const lane = (id, at, over) => ({ id, pid: 1 + id % 30000, ppid: id ? 1 : 0, name: 'x', started_ns: id ? at : 0, ended_ns: over ? at + 5e7 : null, reaped_ns: over ? at + 6e7 : null, state: over ? 'reaped' : 'running', since_ns: at, wait: null, exit: null, orphan_of: null });
+    for (let n = 0; n < 86400; n += 10) {
+      const lanes = [lane(0, n * 1e9, false)], notes = [], pieces = [];
+      for (let id = n + 1; id <= n + 10; id += 1) {
+        lanes.push(lane(id, id * 1e9, true));
+        pieces.push([id, [[id * 1e9, id * 1e9 + 5e7, 'r', null, null]]]);
+        for (const pid of [1, 1 + id % 30000]) for (const held of [true, false]) notes.push({ at_ns: id * 1e9, pid, process: 'x', what: 'l', text: '', lock: ['l', held] });
+      }
+      watched.apply([{ type: 'tick', now_ns: (n + 11) * 1e9, lost: 0, lanes, pieces, notes, output: '' }]);
+    }
+    const all = [...watched.lanes.values()];
+    return [watched.lanes.size, watched.byPid.size, watched.drawing.lanes.length, watched.drawing.arrows.length, watched.locks.size, Math.max(...all.map((one) => one.lock_spans.length)), all.reduce((sum, one) => sum + one.pieces.length, 0), all[0].id, all.at(-1).id];
+"#;
+
+fn a_day_of_short_processes_is_kept_in_bounded_memory() {
+    let Some(browser) = Browser::open() else { return };
+    let server = Server::start(&[]);
+    browser.go(&server.address());
+    browser.until("document.querySelector('nav a')");
+    let kept = browser.script(&format!("return (async () => {{ {DAY} }})()"));
+    let kept: Vec<f64> = kept.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect();
+    let [lanes, pids, drawn, arrows, locks, spans, pieces, first, last] = kept[..] else {
+        panic!("{kept:?}")
+    };
+    assert!(lanes <= 500.0 && pids <= 500.0 && drawn <= 500.0 && arrows <= 500.0, "{kept:?}");
+    assert!(locks <= 500.0 && spans <= 2_000.0 && pieces <= 7_000.0, "{kept:?}");
+    assert_eq!((first, last), (0.0, 86_400.0), "the one that lives all day, and the latest");
     quiet(&browser);
 }
 
