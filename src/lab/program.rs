@@ -1,6 +1,6 @@
 //! A student's program: built, tested within bounds, and explored.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::card::{Limits, Part};
 use super::explore::{Aim, ExploreError, explore};
@@ -16,6 +16,8 @@ use crate::process::chain;
 
 /// How long a compiler may take, in seconds.
 const BUILD_SECONDS: f64 = 60.0;
+/// How long the check of an outcome may take.
+const CHECK: Duration = Duration::from_secs(5);
 /// How many steps of a schedule are shown.
 const MOST_STEPS: usize = 300;
 
@@ -107,7 +109,8 @@ pub fn mark(marking: &Marking<'_>, part: &Part, mark: &mut PartMark) -> Result<(
     }
     let argv = resolved(&expand(&part.run, &program, marking.variant));
     let criteria = Criteria {
-        check: part.check.as_ref().map(|check| marking.variant.fill(check)),
+        check: part.check.as_ref().map(|check| bounded(&marking.variant.fill(check), &part.limits)),
+        check_patience: part.check.as_ref().map(|_| CHECK),
         expect_exit: part.expect_exit,
         ..Criteria::default()
     };
@@ -131,6 +134,11 @@ pub fn mark(marking: &Marking<'_>, part: &Part, mark: &mut PartMark) -> Result<(
         Err(error) => failed(&error, half, mark),
     }
     Ok(())
+}
+
+/// A check of what a program left, which may be made so that reading it takes all memory.
+fn bounded(check: &str, limits: &Limits) -> String {
+    format!("ulimit -v {}; {check}", limits.memory.max(64) << 10)
 }
 
 fn failed(error: &ExploreError, half: f64, mark: &mut PartMark) {

@@ -30,14 +30,21 @@ impl Truths {
         material: &Files,
         variant: &Variant,
     ) -> Result<Vec<Answer>, TruthError> {
-        let key = Key::of_prediction(part, material, variant);
-        self.answers.get(key, || measure(supervisor, part, material, variant))
+        self.found_by(part, material, variant, || measure(supervisor, part, material, variant))
     }
 
-    /// Keeps a truth that has been measured already.
-    pub fn learn(&self, part: &Part, material: &Files, variant: &Variant, measured: Vec<Answer>) {
-        let key = Key::of_prediction(part, material, variant);
-        let _ = self.answers.get(key, || Ok::<_, TruthError>(measured));
+    /// The truth of a prediction, found by `measure` unless it is known.
+    ///
+    /// # Errors
+    /// What `measure` fails with, which is not kept.
+    pub fn found_by<E>(
+        &self,
+        part: &Part,
+        material: &Files,
+        variant: &Variant,
+        measure: impl FnOnce() -> Result<Vec<Answer>, E>,
+    ) -> Result<Vec<Answer>, E> {
+        self.answers.get(Key::of_prediction(part, material, variant), measure)
     }
 
     /// The shortest schedule that reaches the goal of a part, searched for unless it is known.

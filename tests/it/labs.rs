@@ -64,7 +64,7 @@ const RACE: &str = "inc() { read x < n; echo $((x + 1)) > n; }\ninc & inc & wait
 /// One after the other.
 const RIGHT: &str = "inc() { read x < n; echo $((x + 1)) > n; }\n(inc); (inc)\n";
 
-fn place(name: &str) -> Place {
+pub(crate) fn place(name: &str) -> Place {
     let place = Place::new(name, &[]);
     for (file, text) in [("lab.toml", CARD), ("en.md", SHEET), ("zh.md", SHEET), ("files/n", "1\n")] {
         let path = place.path().join("labs/tiny").join(file);
@@ -74,13 +74,13 @@ fn place(name: &str) -> Place {
     place
 }
 
-fn lab(place: &Place, words: &[&str]) -> Command {
+pub(crate) fn lab(place: &Place, words: &[&str]) -> Command {
     let mut command = place.command(&["lab", "--lang", "en", "--labs", "labs"]);
     command.args(words).env("XDG_STATE_HOME", place.path().join("state")).env("LOGNAME", "ada");
     command
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
@@ -88,7 +88,7 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(output)))
 }
 
-fn hand_in(place: &Place, folder: &str, files: &[(&str, &str)]) {
+pub(crate) fn hand_in(place: &Place, folder: &str, files: &[(&str, &str)]) {
     let folder = place.path().join(folder);
     std::fs::create_dir_all(&folder).unwrap();
     for (name, text) in files {
@@ -96,11 +96,11 @@ fn hand_in(place: &Place, folder: &str, files: &[(&str, &str)]) {
     }
 }
 
-fn grade(place: &Place, folder: &str, format: &str) -> Value {
+pub(crate) fn grade(place: &Place, folder: &str, format: &str) -> Value {
     json(&lab(place, &["grade", "tiny", "--student", "ada", "--format", format, folder]).output().unwrap())
 }
 
-fn part<'v>(mark: &'v Value, id: &str) -> &'v Value {
+pub(crate) fn part<'v>(mark: &'v Value, id: &str) -> &'v Value {
     mark["parts"].as_array().unwrap().iter().find(|part| part["id"] == id).unwrap()
 }
 

@@ -10,6 +10,7 @@ mod explore;
 mod face;
 mod faults;
 mod labs;
+mod labs_hostile;
 mod leftovers;
 mod lifecycle;
 mod model;
@@ -104,6 +105,7 @@ fn main() {
         traced_sound::tests(),
         traced_threads::tests(),
         labs::tests(),
+        labs_hostile::tests(),
         net::tests(),
         queue::tests(),
         sync::tests(),

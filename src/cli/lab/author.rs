@@ -13,6 +13,7 @@ use crate::cli::output::Finding;
 use crate::cli::progress::Progress;
 use crate::lab::check::{Checked, check, students};
 use crate::lab::loaded::Lab;
+use crate::lab::truths::Truths;
 
 #[derive(Args, Debug)]
 pub(super) struct AuthorArgs {
@@ -81,6 +82,7 @@ fn check_all(labs: &[Lab], args: &CheckArgs) -> Result<Vec<Checked>, Fault> {
         .collect();
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
+    let truths: Vec<Truths> = labs.iter().map(|_| Truths::default()).collect();
     let state = Mutex::new((Progress::new(), 0, vec![Checked::default(); labs.len()], None));
     std::thread::scope(|scope| {
         for _ in 0..jobs.min(tasks.len()) {
@@ -88,8 +90,10 @@ fn check_all(labs: &[Lab], args: &CheckArgs) -> Result<Vec<Checked>, Fault> {
                 let supervisor = supervisor();
                 while let Some((at, student)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let checked = match &supervisor {
-                        Ok(supervisor) => check(supervisor, &labs[*at], student, args.measurements)
-                            .map_err(|error| cannot_run(&error)),
+                        Ok(supervisor) => {
+                            check(supervisor, &labs[*at], student, args.measurements, &truths[*at])
+                                .map_err(|error| cannot_run(&error))
+                        }
                         Err(_) => return,
                     };
                     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);

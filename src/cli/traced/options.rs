@@ -149,6 +149,7 @@ impl Wishes {
             expect_exit: self.expect_exit.map(i32::from),
             expect_same: self.expect_same,
             no_deadlock: self.no_deadlock,
+            check_patience: None,
         }
     }
 

@@ -1,7 +1,6 @@
 //! The criteria for outcomes, and their verdicts.
 
 use std::ffi::OsString;
-use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::time::Duration;
@@ -12,13 +11,15 @@ use super::free::{FreeError, Run, folders};
 use super::outcome::{End, Outcome};
 use super::scratch;
 
-/// How long a check may take.
+/// How long a check may take unless the criteria say otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How much of its output is kept, in bytes.
 const KEPT: usize = 64 << 10;
 /// The longest value of an environment variable (`MAX_ARG_STRLEN`, minus room for the name).
 const LONGEST: usize = 100_000;
 
+/// The signal that ends a check which takes too long.
+const SIGKILL: i32 = 9;
 /// Signals by which programs end their helpers, which is not a crash: SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM.
 const ORDERLY: [i32; 5] = [1, 2, 9, 13, 15];
 
@@ -27,6 +28,8 @@ const ORDERLY: [i32; 5] = [1, 2, 9, 13, 15];
 pub struct Criteria {
     /// A shell command that exits with 0 in a correct folder.
     pub check: Option<String>,
+    /// How long the check may take; half a minute if it is not said.
+    pub check_patience: Option<Duration>,
     /// The expected exit status of the command.
     pub expect_exit: Option<i32>,
     /// Whether all outcomes must be equal.
@@ -96,9 +99,12 @@ impl Criteria {
         variables.push(("STDOUT".into(), variable(outcome.written(0).into_values())));
         variables.push(("STDERR".into(), variable(outcome.written(1).into_values())));
         let argv: Vec<OsString> = vec!["/bin/sh".into(), "-c".into(), check.into()];
-        let ran = Run { argv: &argv, root, variables, patience: PATIENCE, output: KEPT }.run()?;
+        let patience = self.check_patience.unwrap_or(PATIENCE);
+        let ran = Run { argv: &argv, root, variables, patience, output: KEPT }.run()?;
         if let Some(cut) = ran.cut {
-            return Err(io::Error::other(format!("the check was ended: {cut}")).into());
+            // What the program left may be such that reading it has no end, as with a named pipe in place of a file.
+            let output = format!("the check was ended: {cut}");
+            return Ok(Some(Checked { end: End::Signal(SIGKILL), output }));
         }
         let output = ran.output.concat();
         Ok(Some(Checked { end: ran.end, output: String::from_utf8_lossy(&output).into_owned() }))

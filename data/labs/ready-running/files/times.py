@@ -26,7 +26,7 @@ def busy(cpu):
 
 ready, go = os.pipe()
 cpu_of = [allowed[i % cpus] for i in range(n)]
-children = []
+children = {}
 for cpu in cpu_of:
     child = os.fork()
     if child == 0:
@@ -37,15 +37,18 @@ for cpu in cpu_of:
         while time.process_time() - begin < need:
             pass
         os._exit(0)
-    children.append(child)
+    children[child] = cpu
 time.sleep(0.1)
 before = {cpu: busy(cpu) for cpu in set(cpu_of)}
 begin = time.monotonic()
 os.close(go)
-passed, used = {}, {}
-for child, cpu in zip(children, cpu_of):
-    _, _, usage = os.wait4(child, 0)
+passed, used, worked = {}, {}, {}
+while children:
+    # In the order in which they end: one that waits for a busy processor must not delay the other's time.
+    child, _, usage = os.wait4(-1, 0)
+    cpu = children.pop(child)
     passed[cpu] = time.monotonic() - begin
     used[cpu] = used.get(cpu, 0) + usage.ru_utime + usage.ru_stime
-others = {cpu: max(0, busy(cpu) - before[cpu] - used[cpu]) for cpu in used}
+    worked[cpu] = busy(cpu) - before[cpu]
+others = {cpu: max(0, worked[cpu] - used[cpu]) for cpu in used}
 print(round(1000 * max(passed[cpu] - others[cpu] for cpu in used)))

@@ -1,0 +1,141 @@
+//! Submissions that attack the grader, in every language.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+
+use crate::common::trials;
+use crate::labs::{grade, hand_in, lab, part, place, said};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    trials!["labs_hostile": programs_that_attack_their_grader_are_ended_told_and_leave_nothing]
+}
+
+/// What to hand in: a name, a file, its text, and the limit that ends it, or nothing where another reason is told. `MARK`
+/// stands for a word by which its processes are known, `OUTSIDE` for a file that is not its own.
+const SUBMISSIONS: [(&str, &str, &str, &str); 21] = [
+    (
+        "small-files",
+        "add.py",
+        "i = 0\nwhile True:\n    open(f'f{i}', 'w').write('x' * 200)\n    i += 1\n",
+        "",
+    ),
+    (
+        "deep-folders",
+        "add.py",
+        "import os\nwhile True:\n    os.mkdir('d' * 200); os.chdir('d' * 200)\n",
+        "time",
+    ),
+    (
+        "touched-memory",
+        "add.c",
+        "#include <sys/mman.h>\n#include <string.h>\nint main(void) { for (;;) memset(mmap(0, 1 << 26, 3, 0x22, -1, 0), 1, 1 << 26); }\n",
+        "memory",
+    ),
+    (
+        "reserved-memory",
+        "add.c",
+        "#include <sys/mman.h>\n#include <unistd.h>\nint main(void) { mmap(0, 1L << 44, 3, 0x4022, -1, 0); pause(); }\n",
+        "time",
+    ),
+    ("shared-memory", "add.sh", "while :; do cat /bin/sh >> /dev/shm/MARK || exit 9; done\n", ""),
+    ("daemon", "add.sh", "setsid sh -c ': MARK; echo daemon; sleep 600' &\nexit 0\n", ""),
+    (
+        "daemons",
+        "add.py",
+        "import os, time\nwhile True:\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork(): os._exit(0)\n        time.sleep(600)\n",
+        "processes",
+    ),
+    ("stopped", "add.sh", ": MARK; kill -STOP $$\n", "time"),
+    (
+        "blocked",
+        "add.c",
+        "#include <signal.h>\nint main(void) { sigset_t s; sigfillset(&s); sigprocmask(SIG_BLOCK, &s, 0); for (;;); }\n",
+        "time",
+    ),
+    (
+        "own-answers",
+        "add.sh",
+        "echo 'sum = 4' > answers.toml; echo x > ../answers.toml; echo x > OUTSIDE; exit 7\n",
+        "",
+    ),
+    ("own-folder", "add.sh", "d=$PWD; cd /; rm -rf \"$d\"; exit 7\n", ""),
+    ("link", "add.sh", "rm n; ln -s OUTSIDE n; echo x > n; exit 7\n", ""),
+    ("pipe-for-file", "add.sh", "rm n; mkfifo n\n", ""),
+    ("zero-for-file", "add.sh", "rm n; ln -s /dev/zero n\n", ""),
+    ("random-for-file", "add.sh", "rm n; ln -s /dev/urandom n\n", ""),
+    ("escapes", "add.sh", "printf '\\033[2J\\033]0;title\\007\\377\\376\\200' >&2; exit 7\n", ""),
+    ("terminal", "add.py", "import os\nos.open('/dev/tty', os.O_RDWR)\n", ""),
+    (
+        "to-everyone",
+        "add.c",
+        "#include <signal.h>\n#include <unistd.h>\nint main(void) { kill(getppid(), SIGKILL); kill(-1, SIGSTOP); kill(-1, SIGKILL); kill(0, SIGKILL); pause(); }\n",
+        "",
+    ),
+    ("to-its-group", "add.py", "import os\nos.killpg(0, 9)\n", ""),
+    (
+        "threads",
+        "add.rs",
+        "fn main() { loop { std::thread::spawn(|| loop { std::thread::park() }); } }\n",
+        "processes",
+    ),
+    ("processes", "add.c", "#include <unistd.h>\nint main(void) { for (;;) fork(); }\n", "processes"),
+];
+
+fn programs_that_attack_their_grader_are_ended_told_and_leave_nothing() {
+    let place = place("lab-attack");
+    let mark = format!("proclab-attack-{}", std::process::id());
+    let outside = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&mark);
+    std::fs::write(&outside, "untouched").unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |needed: &str| std::env::split_paths(&path).any(|folder| folder.join(needed).is_file());
+    let mut faults = Vec::new();
+    for (name, file, text, bound) in SUBMISSIONS {
+        let needed = match Path::new(file).extension().unwrap().to_str().unwrap() {
+            "py" => "python3",
+            "c" => "cc",
+            "rs" => "rustc",
+            _ => "sh",
+        };
+        if !is_there(needed) {
+            println!("{name} is left out: {needed} is not installed");
+            continue;
+        }
+        let text = text.replace("MARK", &mark).replace("OUTSIDE", &outside.display().to_string());
+        hand_in(&place, name, &[(file, &text)]);
+        let begin = Instant::now();
+        let mut command = lab(&place, &["grade", "tiny", "--student", "ada", name]);
+        let output = command.env("PATH", &path).output().unwrap();
+        let took = begin.elapsed();
+        let Ok(graded) = serde_json::from_slice::<serde_json::Value>(&output.stdout) else {
+            faults.push(format!("{name}: {}", said(&output)));
+            continue;
+        };
+        let part = part(&graded, "add");
+        let failed = &part["tests"][0]["failed"];
+        let is_told = failed["reason"].is_string() || part["schedule"]["why"].is_string();
+        let is_bound = bound.is_empty() || failed["bound"] == bound;
+        let is_plain = !part.to_string().contains("\\u001b");
+        // Its limit is two seconds of the test, four repeats of a third of it, and a search.
+        let is_soon = took < Duration::from_secs(60);
+        if part["state"] == "right" || !is_told || !is_bound || !is_plain || !is_soon {
+            faults.push(format!("{name} took {took:?}: {part:#}"));
+        }
+        println!("{name}: {took:.1?}, {} of 4 points, {failed}", part["score"]);
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    // The next submission is marked as if there had been none before.
+    hand_in(&place, "next", &[("add.sh", "read x < n; echo $((x + 2)) > n\n")]);
+    assert_eq!(part(&grade(&place, "next", "json"), "add")["state"], "right");
+    assert_eq!(std::fs::read_to_string(&outside).unwrap(), "untouched");
+    std::fs::remove_file(&outside).unwrap();
+    assert!(!Path::new("/dev/shm").join(&mark).exists(), "shared memory is left");
+    let names = [mark.as_str(), "add.py", "add.sh"];
+    let living = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        line.contains(names[0]) || names[1..].iter().any(|name| line.ends_with(&format!("\0{name}\0")))
+    });
+    assert_eq!(living.count(), 0, "nothing of them is left");
+}
