@@ -212,6 +212,7 @@ fn pressed(view: &mut View, key: KeyEvent, is_program: bool) -> Wish {
     let page = isize::try_from(view.rows.saturating_sub(1)).unwrap_or(10);
     match key.code {
         KeyCode::Char('c' | 'd') if key.modifiers.contains(KeyModifiers::CONTROL) => return Wish::Quit,
+        KeyCode::Char('u') if key.modifiers.contains(KeyModifiers::CONTROL) => view.typed.clear(),
         KeyCode::Esc => return Wish::Quit,
         KeyCode::Enter => return Wish::Enter,
         KeyCode::Up => view.scroll(-1),

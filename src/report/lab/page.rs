@@ -28,6 +28,9 @@ pub fn page(markdown: &str, width: u16) -> String {
     let mut paragraph = String::new();
     let mut fenced = false;
     let flush = |paragraph: &mut String, text: &mut String| {
+        if paragraph.is_empty() {
+            return;
+        }
         let (first, rest) = hanging(paragraph);
         let pieces = wrapped(paragraph.trim(), width.saturating_sub(rest.len()));
         for (number, piece) in pieces.iter().enumerate() {
@@ -75,21 +78,30 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(8);
     let mut lines = Vec::new();
     let mut line = String::new();
+    // Where the last piece of the line begins that may begin a line.
+    let mut last = 0;
     for piece in pieces(text) {
         let is_space = piece.trim().is_empty();
-        if !line.is_empty() && line.width() + piece.trim_end().width() > width && !is_closing(piece) {
+        if !line.is_empty() && line.width() + piece.trim_end().width() > width {
+            // Punctuation takes what it follows along to the next line.
+            let rest = if is_closing(piece) && last > 0 { line.split_off(last) } else { String::new() };
             lines.push(line.trim_end().to_owned());
-            line.clear();
+            line = rest;
+            last = 0;
             if is_space {
                 continue;
             }
         }
+        if !is_closing(piece) {
+            last = line.len();
+        }
         line.push_str(piece);
         // A word longer than a line is cut.
-        while line.width() > width + 2 {
+        while line.trim_end().width() > width {
             let at = cut(&line, width);
             let rest = line.split_off(at);
             lines.push(std::mem::replace(&mut line, rest));
+            last = 0;
         }
     }
     lines.push(line.trim_end().to_owned());
@@ -141,9 +153,10 @@ mod tests {
         for text in [english, chinese, &"x".repeat(200)] {
             for width in [10, 24, 40, 80] {
                 let lines = wrapped(text, width);
-                assert!(lines.iter().all(|line| line.width() <= width + 2), "{width}: {lines:?}");
+                assert!(lines.iter().all(|line| line.width() <= width), "{width}: {lines:?}");
                 let joined: String = lines.concat().replace(' ', "");
                 assert_eq!(joined, text.replace(' ', ""));
+                assert!(width < 24 || !lines.iter().any(|line| is_closing(line)), "{width}: {lines:?}");
             }
         }
     }
@@ -152,7 +165,7 @@ mod tests {
     fn code_is_not_wrapped_and_items_hang() {
         let page = page("one two\nthree\n\n- `a`: first choice of all\n\n```\nx    =  1\n```\n", 20);
         let plain = anstream::adapter::strip_str(&page).to_string();
-        assert!(plain.contains("one two three\n"), "{plain}");
+        assert!(plain.contains("one two three\n\n- "), "{plain}");
         assert!(plain.contains("    x    =  1\n"), "{plain}");
         assert!(plain.contains("- `a`: first\n  choice of all\n"), "{plain}");
     }
