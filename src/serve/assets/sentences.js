@@ -69,6 +69,7 @@ const FIXED_ZH = {
   "# left": "剩 # 张",
   "# left, # sold": "剩 # 张，卖出 # 张",
   "# left, none sold": "剩 # 张，没有卖出",
+  "trace of port # from the packets on loopback": "端口 # 的跟踪，来自回环接口上的数据包",
   "the PPID of each generation is the PID of the one before": "每一代的 PPID 就是上一代的 PID",
   "the child began with fresh memory (#) and wrote -#; the parent's variable is still #": "子进程从全新的内存开始（#），写入 -#；父进程的变量仍是 #",
   "the child began with a copy of the parent's value (#) and wrote #; the parent's variable is still #": "子进程从父进程的值的副本开始（#），写入 #；父进程的变量仍是 #",

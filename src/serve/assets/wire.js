@@ -167,7 +167,7 @@ function drawRow(row, t) {
   if (row.kind === "gap") return h("li", { class: "wire-row whole quiet" }, t("… {n} rows between are not drawn", { n: row.n }));
   if (row.kind === "check") return h("li", { class: `wire-row whole check ${row.held ? "held" : "failed"}` }, `${row.held ? "✓" : "✗"} ${sentence(row.text)}`);
   if (row.kind === "fact") return h("li", { class: "wire-row whole fact" }, sentence(row.text));
-  if (row.kind === "remark") return h("li", { class: "wire-row whole quiet" }, row.text);
+  if (row.kind === "remark") return h("li", { class: "wire-row whole quiet" }, sentence(row.text));
   const time = h("span", { class: "when" }, milliseconds(row.at_ns));
   if (row.kind === "segment") {
     const says = row.to_server ? t("client to server") : t("server to client");
