@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::engine::{Granted, System, Trace, execute};
 use super::search::{Tally, search};
-use super::step::{Access, Effect, Event, Step};
+use super::step::{Access, Effect, Event, Step, Touch};
 use super::strategy::Strategy as _;
 use super::strategy::dfs::Dfs;
 use super::strategy::dpor::{Assigned, Dpor, Tree};
@@ -20,6 +20,8 @@ enum Op {
     Lock(u8),
     Unlock(u8),
     Post(u8),
+    /// Writes a variable and posts a semaphore.
+    Give(u8, u8),
     Wait(u8),
     Fork(usize),
     Join(usize),
@@ -82,6 +84,8 @@ impl Machine {
                     Op::Lock(l) => Step::new("lock", &format!("l{l}"), Access::Acquire),
                     Op::Unlock(l) => Step::new("unlock", &format!("l{l}"), Access::Release),
                     Op::Post(s) => Step::new("post", &format!("s{s}"), Access::Add),
+                    Op::Give(v, s) => Step::new("post", &format!("s{s}"), Access::Add)
+                        .with([Touch::new(&format!("v{v}"), Access::Write)]),
                     Op::Wait(s) => Step::new("wait", &format!("s{s}"), Access::Await),
                     Op::Fork(child) => Step::new("fork", &format!("task{child}"), Access::Read),
                     Op::Join(child) => Step::new("join", &format!("exit{child}"), Access::Await),
@@ -142,6 +146,10 @@ impl System for Machine {
             Op::Unlock(lock) => {
                 state.holder.remove(&lock);
             }
+            Op::Give(v, semaphore) => {
+                state.memory.insert(v, 7 * state.register[task] + task as u32 + 1);
+                *state.semaphore.entry(semaphore).or_default() += 1;
+            }
             Op::Post(semaphore) => *state.semaphore.entry(semaphore).or_default() += 1,
             Op::Wait(semaphore) => *state.semaphore.entry(semaphore).or_default() -= 1,
             Op::Fork(child) => {
@@ -191,6 +199,7 @@ fn programs() -> impl Strategy<Value = Program> {
         1 => Just(vec![Op::Lock(0), Op::Lock(1), Op::Unlock(1), Op::Unlock(0)]),
         1 => Just(vec![Op::Lock(1), Op::Lock(0), Op::Unlock(0), Op::Unlock(1)]),
         1 => (0_u8..1).prop_map(|s| vec![Op::Post(s)]),
+        1 => (0_u8..2, 0_u8..1).prop_map(|(v, s)| vec![Op::Give(v, s)]),
         1 => (0_u8..1).prop_map(|s| vec![Op::Wait(s)]),
     ];
     let task = proptest::collection::vec(op, 1..4).prop_map(|ops| ops.concat());
@@ -314,6 +323,13 @@ fn a_kill_is_planned_at_the_step_that_its_task_reaches() -> Result<(), TestCaseE
     let last = [&[Op::Lock(1), Op::Read(0), Op::Unlock(1)][..], &nested(0, 1)].concat();
     let tasks = vec![nested(1, 0).to_vec(), nested(0, 1).to_vec(), last];
     compare(&Program { tasks, known: true }, 1)
+}
+
+#[test]
+fn a_branch_that_turns_out_to_be_disabled_covers_nothing() -> Result<(), TestCaseError> {
+    // Both the wait and the read could come before the post. The wait could not, which only an attempt shows.
+    let tasks = vec![vec![Op::Give(0, 0)], vec![Op::Wait(0), Op::Write(1)], vec![Op::Read(0)]];
+    compare(&Program { tasks, known: false }, 0)
 }
 
 #[test]

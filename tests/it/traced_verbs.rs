@@ -23,6 +23,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         every_interleaving_of_a_command_is_asserted_in_a_rust_test,
         each_view_obeys_its_schema,
         text_fits_the_window_and_commands_no_terminal,
+        a_search_of_few_executions_ends_with_some_at_random,
         an_interrupt_ends_a_search_with_what_it_knows,
         what_is_written_elsewhere_is_named_or_refused,
         a_folder_that_should_not_be_copied_is_refused_with_a_hint,
@@ -340,6 +341,24 @@ fn text_fits_the_window_and_commands_no_terminal() {
         assert!(long.is_empty(), "{columns}: {long:?}");
         assert!(shown.contains("again: proclab replay "), "{shown}");
     }
+}
+
+/// Three customers at a counter in the shell, without a lock.
+const COUNTER: &str = r#"
+buy() {
+    read -r left < stock
+    if [ "${left:-0}" -gt 0 ]; then echo $((left - 1)) > stock; echo "$1 has a ticket"; fi
+}
+for customer in A B C; do buy $customer & done
+wait
+"#;
+
+fn a_search_of_few_executions_ends_with_some_at_random() {
+    let place = Place::new("few", &[("stock", "1\n")]);
+    let (view, _) = place.json(&["explore", "--budget", "72", "--", "sh", "-c", COUNTER]);
+    assert_eq!((&view["executions"], &view["sampled"]), (&72.into(), &18.into()), "{view}");
+    let sold = |outcome: &Value| outcome["stdout"].to_string().matches("has a ticket").count();
+    assert!(outcomes(&view).iter().any(|outcome| sold(outcome) > 1), "{view}");
 }
 
 fn an_interrupt_ends_a_search_with_what_it_knows() {

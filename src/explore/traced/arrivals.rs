@@ -140,8 +140,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Discards pending signals that the task ignores. The kernel does so when they are sent, unless the process is traced,
-    /// and a pending signal makes `getdents64(2)` return after the first entry.
+    /// Discards pending signals that the task ignores, as the kernel does when they are sent, unless the process is traced. A
+    /// pending signal interrupts calls: `getdents64(2)` returns after the first entry, `copy_file_range(2)` starts again.
     pub(super) fn discard_ignored(&mut self, index: usize) -> Done {
         let tid = self.world.tid(index);
         let masks = Masks::of(tid);

@@ -398,6 +398,7 @@ impl World {
         let masks = self.masks(process);
         let bit = 1_u64 << (libc::SIGCHLD - 1);
         if masks.caught & bit == 0 {
+            self.tasks[process].has_ignored = true;
             return;
         }
         self.received(process);

@@ -146,6 +146,8 @@ pub(super) struct Task {
     pub(super) is_exposed: bool,
     /// Whether a signal has interrupted its last call.
     pub(super) was_interrupted: bool,
+    /// Of the process: whether a signal may be pending that it ignores.
+    pub(super) has_ignored: bool,
     /// Whether it has accessed what its handlers share, or depended on it otherwise, since it last continued.
     pub(super) has_met: bool,
     /// Whether the handler that it runs interrupted nothing but the entry of a call, which it enters again.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::moves::{Branch, Move};
+use super::moves::{Branch, Covered, Move, plan};
 use super::races::Races;
 use crate::explore::dependence::Decided;
 use crate::explore::point::{Completed, Divergence, Point};
@@ -42,6 +42,28 @@ pub struct Report {
     pub(super) points: Vec<NewPoint>,
     /// What the races of the execution require to be explored.
     pub(super) plans: Vec<Plan>,
+    /// What the assigned branch covered, if its move was disabled.
+    #[serde(default)]
+    pub(super) covered: Vec<Covered>,
+}
+
+impl Report {
+    /// The first branch at the new point `at` was planned without knowing that its move is disabled there, so it covers
+    /// nothing.
+    fn drop_disabled(&mut self, at: usize) {
+        let point = &mut self.points[at];
+        let covered = point.branches.remove(0).covered;
+        if at == 0 {
+            // Other branches may be in progress there.
+            self.covered.extend(covered);
+            return;
+        }
+        for (_, sequence) in covered {
+            if !point.sleep.iter().any(|asleep| asleep.is_weak_initial(&sequence)) {
+                plan(&mut point.branches, sequence, Some(0));
+            }
+        }
+    }
 }
 
 /// Makes the decisions of one execution.
@@ -90,24 +112,23 @@ impl Assigned {
         };
         let previous = previous.map(|taken| Choice::step(taken.choice.index()));
         let is_planned = at == 0 && self.assignment.branch.is_some();
-        let new = &mut self.report.points[at];
-        while let Some(branch) = new.branches.first() {
+        while let Some(branch) = self.report.points[at].branches.first() {
             if point.choices.contains(&branch.next.choice) {
                 return Some(branch.next.choice);
             }
-            // It was planned without knowing that it is disabled here.
-            new.branches.remove(0);
+            self.report.drop_disabled(at);
         }
         if is_planned {
             return None;
         }
+        let new = &mut self.report.points[at];
         let awake =
             |choice: &&Choice| !choice.kill && !new.sleep.iter().any(|asleep| asleep.choice == **choice);
         // Continuing with the same task keeps the number of switches low.
         let choice = point.choices.iter().filter(awake).min_by_key(|choice| Some(**choice) != previous);
         let choice = *choice?;
         let next = Move::announced(choice, point.step(choice)?);
-        new.branches.push(Branch { next, then: Vec::new() });
+        new.branches.push(Branch::new(next));
         Some(choice)
     }
 
@@ -145,7 +166,7 @@ impl Strategy for Assigned {
             None => self.assignment.repeated[point.depth].refused(point),
             Some(new) => {
                 new.taken = None;
-                new.branches.remove(0);
+                self.report.drop_disabled(point.depth - self.assignment.repeated.len());
                 Ok(())
             }
         }

@@ -72,6 +72,31 @@ impl Decided for Move {
 pub(super) struct Branch {
     pub(super) next: Move,
     pub(super) then: Vec<Branch>,
+    /// Sequences that begin with other moves, and are left out because this branch covers them. If its move turns out to be
+    /// disabled, they are planned again.
+    #[serde(default)]
+    pub(super) covered: Vec<Covered>,
+}
+
+/// A sequence that a branch covers, and what it is planned instead of.
+pub(super) type Covered = (Option<usize>, Vec<Move>);
+
+impl Branch {
+    pub(super) fn new(next: Move) -> Self {
+        Self { next, then: Vec::new(), covered: Vec::new() }
+    }
+
+    /// Records that it covers `sequence`, unless it is known to be enabled.
+    fn cover(&mut self, sequence: &[Move], instead_of: Option<usize>) {
+        let may_wait = self.next.touches.iter().any(|touch| touch.access.may_wait());
+        let choices = |sequence: &[Move]| sequence.iter().map(|other| other.choice).collect::<Vec<_>>();
+        if may_wait
+            && sequence.first().is_some_and(|first| first.choice != self.next.choice)
+            && !self.covered.iter().any(|(_, known)| choices(known) == choices(sequence))
+        {
+            self.covered.push((instead_of, sequence.to_vec()));
+        }
+    }
 }
 
 /// Removes `done` from a sequence of which it is a weak initial.
@@ -81,17 +106,19 @@ pub(super) fn without(sequence: &mut Vec<Move>, done: &Move) {
     }
 }
 
-/// Adds `sequence` to a wakeup tree, unless a sequence in it covers it: everything that can follow a leaf is explored. With
-/// `exactly`, only a sequence that begins with it covers it.
-pub(super) fn plan(branches: &mut Vec<Branch>, mut sequence: Vec<Move>, exactly: bool) {
+/// Adds `sequence` to a wakeup tree, unless a sequence in it covers it: everything that can follow a leaf is explored. It is
+/// planned `instead_of` a branch; if of none, only a sequence that begins with it covers it.
+pub(super) fn plan(branches: &mut Vec<Branch>, mut sequence: Vec<Move>, instead_of: Option<usize>) {
     let mut level = branches;
     while let Some(at) = level.iter().position(|branch| branch.next.is_weak_initial(&sequence)) {
+        level[at].cover(&sequence, instead_of);
         without(&mut sequence, &level[at].next);
-        if sequence.is_empty() || (level[at].then.is_empty() && !exactly) {
+        if sequence.is_empty() || (level[at].then.is_empty() && instead_of.is_some()) {
             return;
         }
         level = &mut level[at].then;
     }
-    let chain = sequence.into_iter().rev().fold(Vec::new(), |then, next| vec![Branch { next, then }]);
+    let chain =
+        sequence.into_iter().rev().fold(Vec::new(), |then, next| vec![Branch { then, ..Branch::new(next) }]);
     level.extend(chain);
 }

@@ -155,6 +155,9 @@ impl Tree {
             at = next;
         }
         self.plan_waiting(from);
+        for (branch, sequence) in report.covered {
+            self.plan(from, branch, sequence);
+        }
         for (position, sequence) in report.plans {
             let Some(id) = path.get(position) else { continue };
             let branch = match path.get(position + 1) {
@@ -277,7 +280,7 @@ impl Tree {
                 return;
             }
             let Some(begun) = after.iter().find(|begun| begun.next.is_weak_initial(&sequence)) else {
-                plan(&mut node.planned, sequence, branch.is_none());
+                plan(&mut node.planned, sequence, branch);
                 self.reopen(id);
                 return;
             };

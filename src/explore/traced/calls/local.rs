@@ -162,7 +162,6 @@ pub(super) const NAMES: &[(i64, &str)] = &[
     (libc::SYS_move_pages, "move_pages"),
     (libc::SYS_rt_sigqueueinfo, "rt_sigqueueinfo"),
     (libc::SYS_rt_tgsigqueueinfo, "rt_tgsigqueueinfo"),
-    (libc::SYS_rt_sigpending, "rt_sigpending"),
     (libc::SYS_timer_create, "timer_create"),
     (libc::SYS_timer_delete, "timer_delete"),
     (libc::SYS_timer_gettime, "timer_gettime"),

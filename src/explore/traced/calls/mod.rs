@@ -108,11 +108,6 @@ pub(super) fn is_sleep(number: i64) -> bool {
     matches!(number, libc::SYS_nanosleep | libc::SYS_clock_nanosleep)
 }
 
-/// Whether the call lists a folder.
-pub(super) fn is_list(number: i64) -> bool {
-    matches!(number, libc::SYS_getdents64 | arch::GETDENTS)
-}
-
 /// Whether the call changes which handler runs for which signal. A call that blocks signals does not: a signal that arrives
 /// before or after it arrives at the calls around it.
 pub(super) fn changes_handling(number: i64) -> bool {

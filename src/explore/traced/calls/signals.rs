@@ -31,6 +31,10 @@ pub(super) const ROWS: &[Row] = &[
         let mask = set_at(world, task, world.call(task).args[0]).unwrap_or(0);
         for_signal(world, task, mask)
     }),
+    row(libc::SYS_rt_sigpending, "sigpending", &[], |world, task| {
+        let name = world.process(task).name.clone();
+        Plan::of(signals_of(&name), Read).and(format!("children of {name}"), Read)
+    }),
     row(libc::SYS_rt_sigtimedwait, "sigtimedwait", &[], |world, task| {
         let set = set_at(world, task, world.call(task).args[0]).unwrap_or(0);
         let (limit, name) = (timespec(world, task, 2), world.process(task).name.clone());
@@ -120,6 +124,13 @@ fn kill(world: &mut World, task: usize) -> Plan {
         if let Some(process) = world.by_number_of_process(number).filter(|_| !is_group) {
             // It is gone.
             let plan = super::processes::presence(world, Plan::invisible(), process);
+            return plan.by(Act::Skip(-i64::from(libc::ESRCH)));
+        }
+        if is_group && number < -1 && world.numbers.is_some() {
+            // All processes of the namespace are the program's: none is in that group, not yet or not any more.
+            let ended = (0..world.tasks.len()).filter(|other| !world.task(*other).is_alive());
+            let plan = Plan::of(super::groups::GROUPS, Read);
+            let plan = ended.fold(plan, |plan, other| super::processes::presence(world, plan, other));
             return plan.by(Act::Skip(-i64::from(libc::ESRCH)));
         }
         if signal == 0 {

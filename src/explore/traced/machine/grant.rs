@@ -107,7 +107,8 @@ impl Machine {
             effect.created = self.created.iter().map(|task| self.world.tasks[*task].number as u32).collect();
             return Ok(effect);
         }
-        if row.is_some_and(|row| calls::is_list(row.number)) && !is_held && !is_woken {
+        let is_cut_short = row.is_some_and(|row| row.number != ABSENT && !row.name.starts_with("wait"));
+        if is_cut_short && !is_held && !is_woken && std::mem::take(&mut self.world.tasks[index].has_ignored) {
             self.discard_ignored(index)?;
         }
         let went = match row.filter(|_| !is_woken) {

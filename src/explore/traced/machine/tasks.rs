@@ -86,6 +86,7 @@ impl Machine {
             is_exposed: true,
             has_met: false,
             was_interrupted: false,
+            has_ignored: false,
             enters_again: false,
             handler: None,
             is_watched: false,

@@ -228,7 +228,7 @@ impl<'a> Searcher<'a> {
                 break;
             }
             let is_long = self.tally.schedules >= SHORT || self.begin.elapsed() > SOON;
-            if is_long && !std::mem::replace(&mut has_sampled, true) {
+            if self.samples_now(is_long) && !std::mem::replace(&mut has_sampled, true) {
                 if self.sample()? {
                     *method = Method::new(&self.how);
                     self.engines.begin();
@@ -249,10 +249,18 @@ impl<'a> Searcher<'a> {
                 // Calls that were invisible have become steps.
                 *method = Method::new(&self.how);
                 (self.tally, self.sampled) = (Tally::default(), 0);
+                has_sampled = false;
                 self.engines.begin();
             }
         }
         Ok(false)
+    }
+
+    /// Whether the search has gone on for long enough that random schedules are worth their time. One that is bounded by its
+    /// executions ends with some, and does not ask the clock, so that it finds the same on any machine.
+    fn samples_now(&self, is_long: bool) -> bool {
+        let Some(most) = self.how.executions else { return is_long };
+        self.carried_out() >= SHORT.min(most - self.how.random.min(most / 4))
     }
 
     /// Executes random schedules, which show different outcomes early. Returns whether there are new facts, so that a search
