@@ -31,13 +31,18 @@ pub(super) fn would_run(
         }
         Access::Await if object.starts_with("children of ") => {
             let ended = history.iter().filter(|event| does(event, waits.object, Access::Add)).count();
-            let reaped = history.iter().filter(|event| does(event, waits.object, Access::Await)).count();
-            // A wait with WNOHANG, or for one child among several, may have reaped one or not.
+            // A wait for a signal ends with a child too, and reaps none.
+            let reaps = |event: &&&Event| {
+                event.step.resource == waits.object && does(event, waits.object, Access::Await)
+            };
+            let reaped = history.iter().filter(reaps).count();
+            // A wait with WNOHANG or WNOWAIT, or for one child among several, may have reaped one or not.
             let unknown = history.iter().any(|event| {
-                event.touches().any(|touch| {
-                    touch.object == waits.object
-                        && !matches!(touch.access, Access::Add | Access::Await | Access::Read)
-                })
+                event.step.name.as_str() == "waitid"
+                    || event.touches().any(|touch| {
+                        touch.object == waits.object
+                            && !matches!(touch.access, Access::Add | Access::Await | Access::Read)
+                    })
             });
             (!unknown).then_some(ended > reaped)
         }
