@@ -135,6 +135,11 @@ impl Masks {
         self.caught & !self.blocked != 0
     }
 
+    /// Whether `signal` is ignored by request (`SIG_IGN`), and not by default.
+    pub(super) fn ignores(&self, signal: i32) -> bool {
+        self.ignored & (1_u64 << (signal - 1).clamp(0, 63)) != 0
+    }
+
     /// The effect of `signal`.
     pub(super) fn disposition(&self, signal: i32) -> Disposition {
         let bit = 1_u64 << (signal - 1).clamp(0, 63);

@@ -146,6 +146,8 @@ pub(super) struct Task {
     pub(super) is_exposed: bool,
     /// Whether a signal has interrupted its last call.
     pub(super) was_interrupted: bool,
+    /// Of the process: whether it, or one from which it descends, has left the process group of the command.
+    pub(super) has_left_group: bool,
     /// Of the process: whether a signal may be pending that it ignores.
     pub(super) has_ignored: bool,
     /// Whether it has accessed what its handlers share, or depended on it otherwise, since it last continued.

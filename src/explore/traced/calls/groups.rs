@@ -3,7 +3,7 @@
 use nix::libc;
 
 use super::Arg::{Int, Pid};
-use super::{Row, processes, row};
+use super::{Row, processes, row, then};
 use crate::explore::step::Access::{self, Read, Write};
 use crate::explore::traced::plan::Plan;
 use crate::explore::traced::world::World;
@@ -18,14 +18,22 @@ pub(super) const SET_FOR_OTHERS: &str = "a process chooses the group of another"
 const PRIORITIES: &str = "priorities";
 
 pub(super) const ROWS: &[Row] = &[
-    row(libc::SYS_setpgid, "setpgid", &[Pid, Int], |world, task| {
-        let plan = of_another(world, task, 0, GROUPS, Write);
-        if plan.touches.len() > 1 {
-            world.learn(SET_FOR_OTHERS.to_owned());
-        }
-        plan
+    then(
+        row(libc::SYS_setpgid, "setpgid", &[Pid, Int], |world, task| {
+            let plan = of_another(world, task, 0, GROUPS, Write);
+            if plan.touches.len() > 1 {
+                world.learn(SET_FOR_OTHERS.to_owned());
+            }
+            plan
+        }),
+        |world, task, _| {
+            let process = another(world, task, 0).unwrap_or(world.tasks[task].process);
+            world.tasks[process].has_left_group = true;
+        },
+    ),
+    then(row(libc::SYS_setsid, "setsid", &[], |_, _| Plan::of(GROUPS, Write)), |world, task, _| {
+        world.process_mut(task).has_left_group = true;
     }),
-    row(libc::SYS_setsid, "setsid", &[], |_, _| Plan::of(GROUPS, Write)),
     row(libc::SYS_getpgid, "getpgid", &[Pid], |world, task| of_another(world, task, 0, GROUPS, Read)),
     row(libc::SYS_getsid, "getsid", &[Pid], |world, task| of_another(world, task, 0, GROUPS, Read)),
     row(arch::GETPGRP, "getpgrp", &[], |_, _| Plan::of(GROUPS, Read)),

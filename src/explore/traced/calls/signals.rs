@@ -64,6 +64,13 @@ fn action(world: &mut World, task: usize) -> Plan {
         if handler > 1 && world.tasks[process].born[0] > 0 {
             world.received(process);
         }
+        // Whether a child that ends becomes a zombie.
+        let ignores = handler == 1 || flags & libc::SA_NOCLDWAIT as u64 != 0;
+        let ignored = world.masks(task).ignores(libc::SIGCHLD);
+        if call.args[1] != 0 && (ignores || ignored) && world.tasks[process].born[0] > 0 {
+            let name = world.tasks[process].name.clone();
+            return Plan::of(format!("children of {name}"), Write);
+        }
     }
     Plan::outside()
 }
@@ -128,7 +135,8 @@ fn kill(world: &mut World, task: usize) -> Plan {
         }
         if is_group && number < -1 && world.numbers.is_some() {
             // All processes of the namespace are the program's: none is in that group, not yet or not any more.
-            let ended = (0..world.tasks.len()).filter(|other| !world.task(*other).is_alive());
+            let ended = (0..world.tasks.len())
+                .filter(|other| !world.task(*other).is_alive() && world.process(*other).has_left_group);
             let plan = Plan::of(super::groups::GROUPS, Read);
             let plan = ended.fold(plan, |plan, other| super::processes::presence(world, plan, other));
             return plan.by(Act::Skip(-i64::from(libc::ESRCH)));
@@ -142,6 +150,9 @@ fn kill(world: &mut World, task: usize) -> Plan {
         return Plan::answered(-i64::from(libc::ESRCH));
     }
     let mut plan = Plan::invisible();
+    if own && signal == libc::SIGKILL {
+        plan = super::ending(world, task);
+    }
     for target in targets {
         let name = world.tasks[target].name.clone();
         if is_group {

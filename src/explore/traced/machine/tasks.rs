@@ -87,6 +87,7 @@ impl Machine {
             has_met: false,
             was_interrupted: false,
             has_ignored: false,
+            has_left_group: maker.is_some_and(|maker| self.world.process(maker).has_left_group),
             enters_again: false,
             handler: None,
             is_watched: false,
