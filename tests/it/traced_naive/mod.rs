@@ -53,7 +53,7 @@ fn compare_all(extension: &str, least: usize, command: impl Fn(&Place, &Path) ->
 
 fn small_programs_in_c_are_explored_as_the_naive_search_does() {
     let include = format!("-I{}", folder().display());
-    compare_all("c", 40, |place, program| {
+    compare_all("c", 55, |place, program| {
         let program = place.compile_with(&[&include], &std::fs::read_to_string(program).unwrap())?;
         Some(vec![program])
     });
