@@ -357,7 +357,8 @@ fn a_search_of_few_executions_ends_with_some_at_random() {
     let place = Place::new("few", &[("stock", "1\n")]);
     let (view, _) = place.json(&["explore", "--budget", "72", "--", "sh", "-c", COUNTER]);
     let count = |key: &str| view[key].as_u64().unwrap();
-    assert_eq!((count("executions") + count("given_up"), count("sampled")), (72, 18), "{view}");
+    assert_eq!(count("executions") + count("given_up"), 72, "{view}");
+    assert!(count("sampled") >= 18, "{view}");
     let sold = |outcome: &Value| outcome["stdout"].to_string().matches("has a ticket").count();
     assert!(outcomes(&view).iter().any(|outcome| sold(outcome) > 1), "{view}");
 }

@@ -257,10 +257,10 @@ impl<'a> Searcher<'a> {
     }
 
     /// Whether the search has gone on for long enough that random schedules are worth their time. One that is bounded by its
-    /// executions ends with some, and does not ask the clock, so that it finds the same on any machine.
+    /// executions ends with some at the latest.
     fn samples_now(&self, is_long: bool) -> bool {
-        let Some(most) = self.how.executions else { return is_long };
-        self.carried_out() >= SHORT.min(most - self.how.random.min(most / 4))
+        let most = self.how.executions;
+        is_long || most.is_some_and(|most| self.carried_out() >= most - self.how.random.min(most / 4))
     }
 
     /// Executes random schedules, which show different outcomes early. Returns whether there are new facts, so that a search
