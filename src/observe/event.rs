@@ -114,6 +114,11 @@ pub enum What {
         /// The thread that sent it; 0 for the kernel itself (a timer, a fault, a terminal).
         by: Pid,
     },
+    /// It received a signal that the kernel sent.
+    SignalReceived {
+        /// Its number.
+        number: i32,
+    },
     /// It got a CPU.
     In {
         /// The CPU.

@@ -37,6 +37,9 @@ struct Tracepoints {
     switch: Tracepoint,
     waking: Tracepoint,
     signal: Option<Tracepoint>,
+    /// Some kernels write no tracepoint records on a CPU that idles, where a timer sends its signal. What it sent is
+    /// recorded where it arrives.
+    arrival: Option<Tracepoint>,
 }
 
 impl Recorder {
@@ -58,6 +61,7 @@ impl Recorder {
             switch: find("sched/sched_switch")?,
             waking: find("sched/sched_waking")?,
             signal: Tracepoint::find("signal/signal_generate"),
+            arrival: Tracepoint::find("signal/signal_deliver"),
         };
         Self::open(Scope::Everyone, Some(tracepoints))
     }
@@ -135,6 +139,9 @@ impl Recorder {
                             let by = if by_thread { stamp.tid } else { Pid::UNKNOWN };
                             let what = What::Signal { number, by };
                             events.push(Event { at_ns: stamp.at_ns, pid: tid, tid, what });
+                        } else if let Some(number) = tracepoints.arrived(raw) {
+                            let what = What::SignalReceived { number };
+                            events.push(Event { at_ns: stamp.at_ns, pid: stamp.pid, tid: stamp.tid, what });
                         } else if let Some(tid) = tracepoints.woken(raw) {
                             // An interrupt may come while any thread runs.
                             let by =
@@ -223,7 +230,7 @@ fn named(stamp: Stamp, tid: Option<Pid>) -> Stamp {
 
 impl Tracepoints {
     fn all(&self) -> impl Iterator<Item = &Tracepoint> {
-        [&self.switch, &self.waking].into_iter().chain(&self.signal)
+        [&self.switch, &self.waking].into_iter().chain(&self.signal).chain(&self.arrival)
     }
 
     fn switch(&self, raw: &[u8]) -> Switch {
@@ -258,6 +265,15 @@ impl Tracepoints {
             number: i32::try_from(signal.number(raw, "sig")?).ok()?,
             by_thread: BY_CALL.contains(&signal.number(raw, "code")?) && !signal.in_interrupt(raw),
         })
+    }
+
+    /// The number of a signal from the kernel that the running thread receives, for a timer for example.
+    fn arrived(&self, raw: &[u8]) -> Option<i32> {
+        /// `SI_TIMER` and `SI_KERNEL` of `sigaction(2)`.
+        const BY_KERNEL: [i64; 2] = [-2, 0x80];
+        let arrival = self.arrival.as_ref().filter(|arrival| arrival.is(raw))?;
+        let number = i32::try_from(arrival.number(raw, "sig")?).ok()?;
+        BY_KERNEL.contains(&arrival.number(raw, "code")?).then_some(number)
     }
 
     fn woken(&self, raw: &[u8]) -> Option<Pid> {

@@ -178,6 +178,7 @@ impl Timeline {
             What::Out { preempted } => self.turn_off(event.tid, *preempted, at_ns),
             What::Woken { by } => self.wake(event.tid, *by, at_ns),
             What::Signal { number, by } => self.signal(event.tid, *number, *by, at_ns),
+            What::SignalReceived { number } => self.receive_signal(event.tid, *number, at_ns),
             What::Letter(letter) => self.see_letter(event.tid, *letter, at_ns),
             What::Blocked(wait) => self.see_wait(event.tid, wait, at_ns),
             What::Sums(kernel) => self.see_sums(event.pid, event.tid, *kernel, at_ns),
@@ -253,14 +254,33 @@ impl Timeline {
     }
 
     fn signal(&mut self, to: Pid, number: i32, from: Pid, at_ns: u64) {
-        if !self.tids.contains_key(&to) {
-            return;
+        let Some((id, _)) = self.tids.get(&to) else { return };
+        if from == Pid::UNKNOWN
+            && let Some(process) = self.processes.get_mut(id)
+        {
+            process.pending |= bit(number);
         }
+        self.keep_signal(SentSignal { at_ns, number, from, to });
+    }
+
+    /// A signal from the kernel arrives. If it is not known to have been sent, it counts as sent now.
+    fn receive_signal(&mut self, tid: Pid, number: i32, at_ns: u64) {
+        let process = self.tids.get(&tid).and_then(|(id, _)| self.processes.get_mut(id));
+        let Some(process) = process else { return };
+        let was_sent = process.pending & bit(number) != 0;
+        process.pending &= !bit(number);
+        let to = process.pid;
+        if !was_sent {
+            self.keep_signal(SentSignal { at_ns, number, from: Pid::UNKNOWN, to });
+        }
+    }
+
+    fn keep_signal(&mut self, signal: SentSignal) {
         self.n_signals += 1;
         if self.signals.len() >= self.limits.wakes {
             self.signals.pop_front();
         }
-        self.signals.push_back(SentSignal { at_ns, number, from, to });
+        self.signals.push_back(signal);
     }
 
     /// News since the last call; of very many, the oldest are left out.
@@ -343,6 +363,12 @@ impl Timeline {
             }
         }
     }
+}
+
+/// The bit of a signal in a set of signals; none if it is not a signal.
+fn bit(number: i32) -> u64 {
+    let shift = number.checked_sub(1).and_then(|shift| u32::try_from(shift).ok());
+    shift.and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -594,3 +594,20 @@ fn a_check_that_leaves_a_third_of_a_life_in_doubt_does_not_hold() {
     assert!(check.tolerance_ns() <= 43_000_000, "{} ns are allowed", check.tolerance_ns());
     assert!(!check.holds());
 }
+
+#[test]
+fn a_signal_that_arrives_without_a_record_of_its_sending_counts_as_sent_by_the_kernel() {
+    const ALARM: i32 = 14;
+    let sent = What::Signal { number: ALARM, by: Pid::UNKNOWN };
+    let received = What::SignalReceived { number: ALARM };
+    let timeline = play(&[
+        (100, 7, forked(1)),
+        (110, 7, sent),
+        (120, 7, received.clone()),
+        (130, 7, received.clone()),
+        (140, 8, received),
+    ]);
+    let times: Vec<u64> = timeline.signals().map(|signal| signal.at_ns).collect();
+    assert_eq!(times, [110, 130]);
+    assert!(timeline.signals().all(|signal| signal.to == id(7) && signal.from == Pid::UNKNOWN));
+}

@@ -80,6 +80,8 @@ pub struct Process {
     /// Its kernel sums begin before its records: it was found, or is the watched command, which was this program before
     /// its exec.
     pub(super) older: bool,
+    /// Signals from the kernel that it was sent and, as far as is known, has not received: a bit for each number.
+    pub(super) pending: u64,
     /// From this time on the kernel recorded nothing of it, although it was alive.
     pub unrecorded_since_ns: Option<u64>,
     /// When its last thread ended.
@@ -116,6 +118,7 @@ impl Process {
             found: false,
             held: false,
             older: false,
+            pending: 0,
             unrecorded_since_ns: None,
             ended_ns: None,
             exit: None,

@@ -582,7 +582,8 @@ fn the_width() -> Outcome {
                 line.starts_with(|c: char| c == ' ' || c.is_ascii_digit()) || line.starts_with("CPU ")
             };
             let rows: Vec<&str> = text.lines().filter(tabular).collect();
-            check(rows.len() > 40, &text)?;
+            // How many there are depends on which of the short processes a sample met.
+            check(rows.len() > 25, &text)?;
             let long: Vec<&&str> = rows.iter().filter(|line| line.chars().count() > width).collect();
             check(long.is_empty(), format!("longer than {width}: {long:#?}"))?;
             for part in ["PPID", "LIFE", "SID", "TURNS", "BLOCKED ON", "pipe", "timer", "Open descriptors"] {
