@@ -176,26 +176,32 @@ pub fn execute<S: System + ?Sized, T: Strategy + ?Sized>(
                 }
             }
         }
-        if choices.is_empty() {
-            let blocked = (0..pending.len()).filter(|task| pending[*task].is_some());
-            let blockers = blocked.filter_map(|task| Some((task, system.holders(task)?))).collect();
-            let ends = |task: usize| if kills > 0 { system.ending(task) } else { Vec::new() };
-            let endings: Vec<Vec<Touch>> = (0..pending.len()).map(ends).collect();
-            let trace = Trace { events, stuck: pending, blockers };
-            strategy.complete(&Completed {
-                trace: &trace,
-                withdrawn: &withdrawn,
-                kills,
-                endings: &endings,
-                killable: &|task| system.killable(task),
-                would_run: &|task, step, history| system.would_run(task, step, history),
-            });
-            return Ok(Some(trace));
-        }
         let point = Point { depth: events.len(), choices: &choices, pending: &pending };
-        let choice = match strategy.decide(&point)? {
-            Decision::Take(choice) => choice,
-            Decision::GiveUp => return Ok(None),
+        let decision = if choices.is_empty() { None } else { Some(strategy.decide(&point)?) };
+        let choice = match decision {
+            Some(Decision::Take(choice)) => choice,
+            None | Some(Decision::GiveUp) => {
+                let is_complete = decision.is_none();
+                let blocked = (0..pending.len()).filter(|task| is_complete && pending[*task].is_some());
+                let blockers = blocked.filter_map(|task| Some((task, system.holders(task)?))).collect();
+                let ends = |task: usize| if kills > 0 { system.ending(task) } else { Vec::new() };
+                let endings: Vec<Vec<Touch>> = (0..pending.len()).map(ends).collect();
+                let trace = Trace { events, stuck: pending, blockers };
+                let execution = Completed {
+                    trace: &trace,
+                    withdrawn: &withdrawn,
+                    kills,
+                    endings: &endings,
+                    killable: &|task| system.killable(task),
+                    would_run: &|task, step, history| system.would_run(task, step, history),
+                };
+                if is_complete {
+                    strategy.complete(&execution);
+                    return Ok(Some(trace));
+                }
+                strategy.given_up(&execution);
+                return Ok(None);
+            }
         };
         let task = choice.index();
         let Some(step) = point.step(choice).cloned() else {

@@ -16,6 +16,7 @@ use crate::cli::progress::Progress;
 use crate::explore::traced::{Answer, Found, Sampler, Search, Task, WitnessStep, token};
 use crate::report::traced::TracedExploration;
 use crate::sys::signal::Interrupt;
+use crate::sys::task::allowed_cpus;
 
 /// The number of random executions before the search, which show something at once.
 const RANDOM: u64 = 20;
@@ -75,16 +76,10 @@ pub(in crate::cli) struct Options {
     /// Execute every schedule instead of one of each class of equivalent schedules
     #[arg(long)]
     naive: bool,
-    /// Execute N schedules at the same time once the search is long, each on a processor of its own; with more than one, a
-    /// class may be left out in rare cases, so the answer is bounded
-    #[arg(
-        long,
-        short,
-        value_name = "N",
-        default_value_t = 1,
-        value_parser = clap::value_parser!(u16).range(1..=256)
-    )]
-    jobs: u16,
+    /// Execute N schedules at the same time once the search is long, each on a processor of its own [default: the number
+    /// of processors; 1 with a number of executions as --budget]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
     /// Continue the search in FILE, if it exists, and save its progress there
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     resume: Option<PathBuf>,
@@ -101,6 +96,17 @@ pub(in crate::cli) struct Options {
     command: Vec<String>,
 }
 
+impl Options {
+    /// The number of executions at the same time. Which ones a bounded number includes depends on their order.
+    fn jobs(&self) -> usize {
+        match (self.jobs, self.budget) {
+            (Some(jobs), _) => jobs.into(),
+            (None, Some(Budget::Executions(_))) => 1,
+            (None, _) => allowed_cpus().map_or(1, |cpus| cpus.len()),
+        }
+    }
+}
+
 /// Runs the exploration.
 pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), Fault> {
     let options =
@@ -114,7 +120,7 @@ pub(in crate::cli) fn answer(matches: &ArgMatches) -> Result<(String, Finding), 
         naive: options.naive,
         kills: options.kills,
         preemptions: options.preemptions,
-        jobs: options.jobs.into(),
+        jobs: options.jobs(),
         ..Search::default()
     };
     if let Some(sampler) = options.strategy.sampler() {

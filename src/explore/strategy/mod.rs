@@ -57,6 +57,11 @@ pub trait Strategy {
         let _ = execution;
     }
 
+    /// Called when [`decide`](Self::decide) has given an execution up, with what has happened in it.
+    fn given_up(&mut self, execution: &Completed<'_>) {
+        let _ = execution;
+    }
+
     /// Called after each execution, complete or given up.
     fn end(&mut self) {}
 
@@ -100,6 +105,9 @@ impl<T: Strategy + ?Sized> Strategy for Box<T> {
     }
     fn complete(&mut self, execution: &Completed<'_>) {
         (**self).complete(execution);
+    }
+    fn given_up(&mut self, execution: &Completed<'_>) {
+        (**self).given_up(execution);
     }
     fn end(&mut self) {
         (**self).end();

@@ -192,4 +192,12 @@ impl Strategy for Assigned {
             plans.push((position, sequence));
         });
     }
+
+    fn given_up(&mut self, execution: &Completed<'_>) {
+        let last = self.report.points.len().checked_sub(1);
+        let is_new = last.is_some_and(|last| last > 0 || self.assignment.branch.is_none());
+        if is_new {
+            self.complete(execution);
+        }
+    }
 }

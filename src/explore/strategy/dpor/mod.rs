@@ -96,6 +96,10 @@ impl Strategy for Dpor {
         self.running().complete(execution);
     }
 
+    fn given_up(&mut self, execution: &Completed<'_>) {
+        self.running().given_up(execution);
+    }
+
     fn end(&mut self) {
         if let Some((ticket, assigned)) = self.current.take().map(|current| *current) {
             self.tree.record(ticket, assigned.report());

@@ -330,7 +330,7 @@ impl Tree {
     fn finish(&mut self, id: u64, branch: usize) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         node.begun[branch].is_explored = true;
-        if self.is_overtaking(id) {
+        if !node.plans.is_empty() || self.is_overtaking(id) {
             return;
         }
         let Some(node) = self.nodes.get_mut(&id) else { return };
@@ -341,12 +341,12 @@ impl Tree {
         }
     }
 
-    /// Whether an earlier branch, here or at a point before, is not explored.
+    /// Whether an earlier branch at a point before is not explored, or something that it requires waits there.
     fn is_overtaking(&self, id: u64) -> bool {
         let mut at = self.nodes.get(&id).and_then(|node| node.parent);
         while let Some((parent, branch)) = at {
             let Some(node) = self.nodes.get(&parent) else { return false };
-            if node.begun[..branch].iter().any(|earlier| !earlier.is_explored) {
+            if !node.plans.is_empty() || node.begun[..branch].iter().any(|earlier| !earlier.is_explored) {
                 return true;
             }
             at = node.parent;

@@ -50,8 +50,6 @@ const FIRST: Duration = Duration::from_secs(3);
 pub(super) const LAST: Duration = Duration::from_secs(3);
 
 /// What is noted of an execution that cannot be repeated.
-/// What is planned in one branch may be missed below another that has begun, in rare cases.
-const SIDE_BY_SIDE: &str = "executions side by side, which may leave out a class (--jobs 1 leaves out none)";
 const DIVERGED: &str = "an execution that went another way than before after the same decisions";
 
 /// A search in progress.
@@ -241,10 +239,7 @@ impl<'a> Searcher<'a> {
             self.wants_jobs = is_long && is_shared && self.hired.is_some();
             self.admit();
             let is_left = match method {
-                Method::Classes(dpor) if !self.engines.is_empty() => {
-                    self.tally.uncontrolled.entry(SIDE_BY_SIDE.to_owned()).or_insert(1);
-                    self.share(dpor)?
-                }
+                Method::Classes(dpor) if !self.engines.is_empty() => self.share(dpor)?,
                 _ => self.execute_next(method.strategy())?,
             };
             if !is_left {
