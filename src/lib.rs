@@ -89,6 +89,10 @@ pub use tokio::wait_any_async;
 
 #[macro_use]
 mod events;
+#[cfg(feature = "cli")]
+#[macro_use]
+#[doc(hidden)]
+pub mod said;
 
 #[cfg(feature = "explore")]
 #[cfg_attr(docsrs, doc(cfg(feature = "explore")))]

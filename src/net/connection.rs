@@ -135,6 +135,11 @@ impl Connection {
         self.log.tell(Some(self.peer), what);
     }
 
+    /// Logs a remark on this connection.
+    pub(crate) fn note(&self, note: impl Into<crate::said::Said>) {
+        self.log.note(Some(self.peer), note);
+    }
+
     /// Reads the bytes that have arrived, waiting for the first one; 0 means the end of the stream.
     ///
     /// # Errors

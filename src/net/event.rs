@@ -1,6 +1,7 @@
 //! Events at an end of a connection, as plain data: the caller prints them, sends them to another process, or checks
 //! them.
 
+use crate::said::Said;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pid::Pid;
 use std::fmt;
@@ -42,7 +43,7 @@ pub enum What {
     /// A message for the user of this end, a person or a program.
     Message(String),
     /// A remark for people.
-    Note(String),
+    Note(Said),
     /// The progress of a long transfer.
     Progress {
         /// Bytes transferred so far.
@@ -119,6 +120,11 @@ impl Log {
     /// Logs an event that happens now in this process.
     pub fn tell(&self, peer: Option<SocketAddr>, what: What) {
         (self.sink)(Event { at_ns: monotonic_ns(), pid: Pid::this(), peer, what });
+    }
+
+    /// Logs a remark for people.
+    pub fn note(&self, peer: Option<SocketAddr>, note: impl Into<Said>) {
+        self.tell(peer, What::Note(note.into()));
     }
 
     /// Logs an event of another process.

@@ -24,7 +24,7 @@ pub(crate) fn talk(
 ) -> Result<(), ConnectionError> {
     for line in input {
         match line {
-            Line::Refused(why) => connection.tell(What::Note(why)),
+            Line::Refused(why) => connection.note(why),
             Line::Text(line) if line.is_empty() => {}
             Line::Text(line) => {
                 let want = answer(&line);

@@ -1,5 +1,6 @@
 //! Lines of input, read in a separate thread so that an end can send and receive at the same time.
 
+use crate::said::Said;
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -9,7 +10,15 @@ pub enum Line {
     /// Text to send.
     Text(String),
     /// A line that is not sent, and why.
-    Refused(String),
+    Refused(Said),
+}
+
+sentences! {
+    /// Why a line is not sent.
+    enum Unsent {
+        TooLong { limit: usize } => "a line of more than {limit} bytes is not sent", "超过 {limit} 字节的一行没有发送";
+        NotText => "a line that is not UTF-8 is not sent", "不是 UTF-8 的一行没有发送";
+    }
 }
 
 /// Reads `input` in a thread until it ends. A line longer than `limit` bytes is rejected without being held in memory.
@@ -50,11 +59,11 @@ pub fn next(input: &mut impl BufRead, limit: usize) -> io::Result<Option<Line>> 
         if !ended {
             input.skip_until(b'\n')?;
         }
-        return Ok(Some(Line::Refused(format!("a line of more than {limit} bytes is not sent"))));
+        return Ok(Some(Line::Refused(Unsent::TooLong { limit }.into())));
     }
     Ok(Some(match String::from_utf8(bytes) {
         Ok(text) => Line::Text(text),
-        Err(_) => Line::Refused("a line that is not UTF-8 is not sent".to_owned()),
+        Err(_) => Line::Refused(Unsent::NotText.into()),
     }))
 }
 
@@ -67,7 +76,7 @@ mod tests {
         let input = io::Cursor::new("ab\r\n火\n\nabcdefgh\nabcd\nend");
         let got: Vec<Line> = lines(input, 4).unwrap().iter().collect();
         let text = |s: &str| Line::Text(s.to_owned());
-        let refused = Line::Refused("a line of more than 4 bytes is not sent".to_owned());
+        let refused = Line::Refused(Unsent::TooLong { limit: 4 }.into());
         assert_eq!(got, [text("ab"), text("火"), text(""), refused, text("abcd"), text("end")]);
     }
 }

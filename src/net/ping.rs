@@ -11,6 +11,13 @@ use crate::net::server::{Server, plain_line};
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
+sentences! {
+    /// What the demo says.
+    enum Say {
+        Pong => "the client got its pong", "客户端收到了 pong";
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Ping;
 
@@ -25,7 +32,7 @@ impl Program for Ping {
         let client = Ends::Connect(ConnectArgs::to(server.address()));
         let (client, _) = stage.connect(client, &[])?;
         let got = stage.messages_of(client);
-        stage.check("the client got its pong", got == ["pong"]);
+        stage.check(Say::Pong, got == ["pong"]);
         stage.stop(&server)
     }
 }

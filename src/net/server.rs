@@ -231,7 +231,7 @@ impl Live {
         let left = grace.saturating_sub(short);
         if !open.is_empty() && !left.is_zero() {
             let (count, seconds) = (open.len(), grace.as_secs_f32());
-            log.tell(None, What::Note(format!("stopping: {count} open, up to {seconds} s to finish")));
+            log.note(None, Note::Stopping { count, seconds });
         }
         let wait = self.left.wait_timeout_while(open, left, |open| !open.is_empty());
         for connection in wait.unwrap_or_else(PoisonError::into_inner).0.values() {
@@ -239,6 +239,14 @@ impl Live {
                 .tell(What::Failed("cut: the server is stopping and the grace time is over".to_owned()));
             connection.cut();
         }
+    }
+}
+
+sentences! {
+    /// Remarks of a server.
+    enum Note {
+        Stopping { count: usize, seconds: f32 } =>
+            "stopping: {count} open, up to {seconds} s to finish", "正在停止：还有 {count} 个连接，最多再等 {seconds} 秒";
     }
 }
 

@@ -8,6 +8,7 @@ use crate::net::demo::{Entry, Touched};
 use crate::net::event::{Event, What};
 use crate::net::trace::Sight;
 use crate::net::trace::diagram::names;
+use crate::said::Said;
 use crate::sys::pid::Pid;
 
 /// The demos that were run.
@@ -63,19 +64,14 @@ pub struct WireRow {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum WireEvent {
     /// What is shown next.
-    Scene {
-        /// In a sentence.
-        text: String,
-    },
+    Scene(Said),
     /// A measured or computed fact.
-    Fact {
-        /// In a sentence.
-        text: String,
-    },
+    Fact(Said),
     /// A check.
     Check {
         /// What was to hold.
-        text: String,
+        #[serde(flatten)]
+        said: Said,
         /// Whether it did.
         held: bool,
     },
@@ -91,6 +87,9 @@ pub enum WireEvent {
         what: String,
         /// In words; of a send or a receive the first bytes as Python shows them.
         text: String,
+        /// A note as a sentence.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<Said>,
         /// How many bytes a call sent or received; 0 received is the end of the stream.
         bytes: Option<usize>,
     },
@@ -138,20 +137,17 @@ pub enum WireEvent {
         held_ns: u64,
     },
     /// A remark on the trace.
-    Remark {
-        /// In a sentence.
-        text: String,
-    },
+    Remark(Said),
 }
 
 /// An entry as rows; a trace is many.
 pub fn rows(at_ns: u64, entry: &Entry, began_ns: u64) -> Vec<WireRow> {
     let row = |at_ns: u64, event| WireRow { at_ns: at_ns.saturating_sub(began_ns), event };
     match entry {
-        Entry::Scene(text) => vec![row(at_ns, WireEvent::Scene { text: text.clone() })],
-        Entry::Fact(text) => vec![row(at_ns, WireEvent::Fact { text: text.clone() })],
+        Entry::Scene(said) => vec![row(at_ns, WireEvent::Scene(said.clone()))],
+        Entry::Fact(said) => vec![row(at_ns, WireEvent::Fact(said.clone()))],
         Entry::Check { what, held } => {
-            vec![row(at_ns, WireEvent::Check { text: what.clone(), held: *held })]
+            vec![row(at_ns, WireEvent::Check { said: what.clone(), held: *held })]
         }
         Entry::Event { who, event } => vec![row(event.at_ns, process(who, event))],
         Entry::Touched(one) => vec![row(one.at_ns, touched(one))],
@@ -176,12 +172,13 @@ fn process(who: &str, event: &Event) -> WireEvent {
         What::Sent(bytes) => ("sent", bytes.to_string(), Some(bytes.length)),
         What::Received(bytes) => ("received", bytes.to_string(), Some(bytes.length)),
         What::Message(text) => ("message", text.clone(), None),
-        What::Note(text) => ("note", text.clone(), None),
+        What::Note(note) => ("note", note.text.clone(), None),
         What::Progress { done, total } => ("progress", format!("{done} of {total} bytes"), None),
         What::Failed(why) => ("failed", why.clone(), None),
         What::Closed => ("closed", peer.clone().unwrap_or_default(), None),
     };
-    WireEvent::Process { who: who.to_owned(), pid: event.pid, peer, what: what.to_owned(), text, bytes }
+    let said = if let What::Note(note) = &event.what { Some(note.clone()) } else { None };
+    WireEvent::Process { who: who.to_owned(), pid: event.pid, peer, what: what.to_owned(), text, said, bytes }
 }
 
 fn touched(one: &Touched) -> WireEvent {
@@ -202,7 +199,7 @@ fn touched(one: &Touched) -> WireEvent {
 
 fn seen(sight: &Sight) -> WireEvent {
     match sight {
-        Sight::Remark(text) => WireEvent::Remark { text: text.clone() },
+        Sight::Remark(said) => WireEvent::Remark(said.clone()),
         Sight::Passed(passed) => {
             let bytes = crate::net::event::Bytes { length: passed.length, head: passed.head.clone() };
             WireEvent::Segment {
@@ -230,17 +227,21 @@ mod tests {
 
     #[test]
     fn a_demo_is_told_in_order_with_the_number_of_its_checks() {
-        let check = |held| Entry::Check { what: "it holds".to_owned(), held };
+        let said = |text: &str| Said::new("It", [("n", "3".to_owned())], [text.to_owned(), "中".to_owned()]);
+        let check = |held| Entry::Check { what: said("it holds"), held };
         let view = DemoView::new(
             "chat",
             "talk",
             5,
-            &[(9, check(true)), (7, Entry::Scene("First.".to_owned())), (12, check(false))],
+            &[(9, check(true)), (7, Entry::Scene(said("First."))), (12, check(false))],
         );
         assert_eq!((view.checks, view.failed), (2, 1));
         let times: Vec<u64> = view.rows.iter().map(|row| row.at_ns).collect();
         assert_eq!(times, [2, 4, 7]);
         let json = serde_json::to_value(&view.rows[0]).unwrap();
-        assert_eq!(json, serde_json::json!({ "at_ns": 2, "kind": "scene", "text": "First." }));
+        assert_eq!(
+            json,
+            serde_json::json!({ "at_ns": 2, "kind": "scene", "code": "it", "values": { "n": "3" }, "text": "First.", "zh": "中" })
+        );
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 /// The layers, lowest first.
 const LAYERS: [&[&str]; 10] = [
-    &["events", "sys", "wait", "wire"],
+    &["events", "said", "sys", "wait", "wire"],
     &["shm"],
     &["process", "sync"],
     &["pipe", "pool", "queue", "supervisor"],

@@ -33,7 +33,7 @@ impl Printer {
                 self.finish_bar(event.peer);
                 self.out(&text);
             }
-            What::Note(text) => self.err(&text),
+            What::Note(note) => self.err(&note.text),
             What::Failed(why) => {
                 self.finish_bar(event.peer);
                 self.err(&format!("{peer}{why}"));

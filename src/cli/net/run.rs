@@ -78,14 +78,22 @@ fn run_end(end: &dyn End, is_traced: bool) -> Result<(), EndError> {
     ended
 }
 
+sentences! {
+    /// Remarks of the command.
+    enum Note {
+        FewDescriptors { most: u64, connections: u64 } =>
+            "the limit of {most} descriptors (ulimit -n) is too low for {connections} connections",
+            "描述符的上限 {most}（ulimit -n）不够 {connections} 个连接用";
+        Traced { row: String } => "{row}", "{row}";
+        CannotTrace { error: String } => "cannot trace: {error}", "无法跟踪（原文：“{error}”）";
+    }
+}
+
 fn check_descriptors(connections: u64, log: &Log) {
     match raise_open_file_limit() {
-        Ok(most) if most < connections + SPARE_DESCRIPTORS => log.tell(
-            None,
-            What::Note(format!(
-                "the limit of {most} descriptors (ulimit -n) is too low for {connections} connections"
-            )),
-        ),
+        Ok(most) if most < connections + SPARE_DESCRIPTORS => {
+            log.note(None, Note::FewDescriptors { most, connections });
+        }
         _ => {}
     }
 }
@@ -112,12 +120,12 @@ fn start_trace(trace: &Mutex<Option<Trace>>, server: SocketAddr, log: &Log) {
         console::Term::stderr().size_checked().map_or(usize::MAX, |(_, columns)| usize::from(columns));
     let emit = move |line: String| {
         for row in wrap(&line, TRACE_COLUMN, width).lines() {
-            lines.tell(None, What::Note(row.to_owned()));
+            lines.note(None, Note::Traced { row: row.to_owned() });
         }
     };
     match Trace::start(server, width, emit) {
         Ok(started) => *trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(started),
-        Err(error) => log.tell(None, What::Note(format!("cannot trace: {error}"))),
+        Err(error) => log.note(None, Note::CannotTrace { error: error.to_string() }),
     }
 }
 

@@ -148,7 +148,7 @@ fn describe(entries: &[Entry], at: usize, event: &Event) -> Option<String> {
         What::Received(bytes) if bytes.length == 0 => "<-- end of stream".to_owned(),
         What::Received(bytes) => format!("<-- {bytes}"),
         What::Message(text) => format!("message: {text}"),
-        What::Note(text) => format!("note: {text}"),
+        What::Note(note) => format!("note: {note}"),
         What::Failed(why) => format!("failed: {why}"),
         What::Closed => format!("closed {}", event.peer?),
         _ => return None,
@@ -159,6 +159,7 @@ fn describe(entries: &[Entry], at: usize, event: &Event) -> Option<String> {
 mod tests {
     use super::*;
     use crate::net::trace::Sight;
+    use crate::said::Said;
     use crate::sys::pid::Pid;
 
     const SHOW: Show = Show { width: None, verbose: true, whole_trace: false };
@@ -168,13 +169,17 @@ mod tests {
         Entry::Event { who: "server", event: Event { at_ns: 0, pid: Pid::from_raw(7), peer, what } }
     }
 
+    fn said(text: &str) -> Said {
+        Said { code: String::new(), values: Default::default(), text: text.to_owned(), zh: String::new() }
+    }
+
     fn plain(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
     }
 
     #[test]
     fn a_long_trace_is_shown_from_both_ends_or_as_a_whole() {
-        let remark = |n| Sight::Remark(format!("line {n}."));
+        let remark = |n| Sight::Remark(said(&format!("line {n}.")));
         let trace = |count: usize| Entry::Trace((0..count).map(remark).collect());
         assert!(!SHOW.demo("file", "", 0, &[trace(60)]).contains('…'));
         let text = SHOW.demo("file", "", 0, &[trace(100)]);
@@ -199,10 +204,10 @@ mod tests {
 
     #[test]
     fn events_are_shown_on_request_only_and_the_rest_of_many_is_counted_at_the_end_of_its_scene() {
-        let mut entries = vec![Entry::Scene("First.".to_owned())];
+        let mut entries = vec![Entry::Scene(said("First."))];
         entries.extend((0..100).map(|n| event(What::Message(format!("number {n}.")))));
-        entries.push(Entry::Check { what: "it holds".to_owned(), held: true });
-        entries.push(Entry::Scene("Second.".to_owned()));
+        entries.push(Entry::Check { what: said("it holds"), held: true });
+        entries.push(Entry::Scene(said("Second.")));
         let short = plain(&Show { verbose: false, ..SHOW }.demo("chat", "talk", 0, &entries));
         assert_eq!(short, "chat: talk\n\nFirst.\n      ok  it holds\n\nSecond.\n\n");
         let long = plain(&SHOW.demo("chat", "talk", 0, &entries));
@@ -215,10 +220,10 @@ mod tests {
     #[test]
     fn a_narrow_terminal_is_never_exceeded() {
         let entries = [
-            Entry::Scene("word ".repeat(30)),
+            Entry::Scene(said(&"word ".repeat(30))),
             event(What::Message("火锅 ".repeat(30))),
-            Entry::Check { what: "word ".repeat(30), held: false },
-            Entry::Fact("word ".repeat(30)),
+            Entry::Check { what: said(&"word ".repeat(30)), held: false },
+            Entry::Fact(said(&"word ".repeat(30))),
         ];
         for width in [40, 60, 80] {
             let text = plain(&Show { width: Some(width), ..SHOW }.demo("chat", "talk", 0, &entries));

@@ -18,7 +18,6 @@ mod proof;
 use crate::net::args::{ConnectArgs, ServeArgs};
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::demo::{DemoError, Stage};
-use crate::net::event::What;
 use crate::net::exchange::talk;
 use crate::net::program::{Context, End, EndError, Needs, Program};
 use crate::net::server::{Server, plain_line};
@@ -29,6 +28,13 @@ use proof::check;
 use serde::{Deserialize, Serialize};
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
+
+sentences! {
+    /// Remarks of the client.
+    enum Note {
+        Proven => "both ends have proven that they have the key", "两端都证明了自己持有密钥";
+    }
+}
 
 pub use key::{Key, Secret};
 pub use proof::{NONCE, Role, Scheme, hmac_proof, md5_answer};
@@ -180,7 +186,7 @@ fn prove(connection: &Connection, scheme: Scheme, key: &Key) -> Result<(), Conne
                     "the server has not proven that it has the key".to_owned(),
                 ));
             }
-            connection.tell(What::Note("both ends have proven that they have the key".to_owned()));
+            connection.note(Note::Proven);
         }
     }
     Ok(())

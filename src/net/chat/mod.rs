@@ -14,7 +14,6 @@ use crate::net::address::connect;
 use crate::net::args::{ConnectArgs, ServeArgs};
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::demo::{DemoError, Stage};
-use crate::net::event::What;
 use crate::net::input::Line;
 use crate::net::limits::Limits;
 use crate::net::program::{Context, End, EndError, Needs, Program};
@@ -108,7 +107,7 @@ fn talk(connection: &Connection, limits: &Limits, context: Context<'_>) -> Resul
                         return;
                     }
                 }
-                Line::Refused(why) => notes.tell(None, What::Note(why)),
+                Line::Refused(why) => notes.note(None, why),
             }
         }
         let _ = forward.send(Out::End);

@@ -3,7 +3,7 @@
 use super::conversation::{Out, converse, is_end};
 use super::turn::Turn;
 use crate::net::connection::{Connection, ConnectionError};
-use crate::net::event::{Log, What};
+use crate::net::event::Log;
 use crate::net::input::Line;
 use crate::net::limits::Limits;
 use std::collections::HashMap;
@@ -43,7 +43,7 @@ impl Room {
             match line {
                 Line::Text(text) if text.is_empty() => {}
                 Line::Text(text) => self.say(&text),
-                Line::Refused(why) => log.tell(None, What::Note(why)),
+                Line::Refused(why) => log.note(None, why),
             }
         }
         let mut state = self.state();

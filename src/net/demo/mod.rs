@@ -7,4 +7,4 @@ mod proxy;
 mod stage;
 
 pub use proxy::Touched;
-pub use stage::{Client, DemoError, Entry, Observer, Running, Stage, Staging};
+pub use stage::{Client, DemoError, Entry, Needed, Observer, Running, Stage, Staging};

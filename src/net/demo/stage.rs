@@ -8,6 +8,7 @@ use crate::net::input::Line;
 use crate::net::program::{Context, End, Opening, Transport};
 use crate::net::trace::{Sight, Trace};
 use crate::process::{Child, Exit, Process, StartMethod, chain};
+use crate::said::Said;
 use crate::supervisor::Supervisor;
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pid::Pid;
@@ -33,14 +34,9 @@ pub enum DemoError {
     /// A process could not be started or waited for.
     #[error("one of its processes failed")]
     Process(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A condition without which the demo cannot continue did not hold.
-    #[error("expected that {what}: {why}")]
-    Failed {
-        /// The condition.
-        what: &'static str,
-        /// What happened instead.
-        why: String,
-    },
+    /// A condition without which the demo cannot continue did not hold: the condition, with what happened instead.
+    #[error("expected that {0}")]
+    Failed(Said),
     /// A system call failed.
     #[error("{doing}")]
     Io {
@@ -64,16 +60,37 @@ impl DemoError {
     }
 
     /// Wraps the error of a send or a receive by the demo itself, without which `what` does not hold.
-    pub fn failed(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn failed(what: Needed) -> impl FnOnce(std::io::Error) -> Self {
         move |error| {
             let timed_out = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
             let why = if timed_out { "nothing arrived in time".to_owned() } else { error.to_string() };
-            Self::Failed { what, why }
+            Self::Failed(Said::from(what).quoting(&why))
         }
     }
 
-    fn late(what: &'static str, step: Duration) -> Self {
-        Self::Failed { what, why: format!("not within {step:?}") }
+    fn late(what: Needed, step: Duration) -> Self {
+        Self::Failed(Said::from(what).quoting(&format!("not within {step:?}")))
+    }
+}
+
+sentences! {
+    /// A condition without which a demo cannot continue.
+    pub enum Needed {
+        Reachable => "the server is reachable", "可以连上服务器";
+        Listens => "the server listens", "服务器在监听";
+        Ends => "the server ends when asked to stop", "服务器在收到停止请求后结束";
+        ClientEnds => "the client ends", "客户端结束";
+        Answers => "the receiver answers", "接收方回答";
+        Challenges => "the server sends a challenge", "服务器发出挑战";
+        HasFile => "the file is in the folder", "文件在文件夹里";
+    }
+}
+
+sentences! {
+    /// What every demo says.
+    enum Say {
+        Stopped { code: i32 } => "the server stopped when asked to: exit code {code}", "服务器按要求停止：退出码 {code}";
+        Died { signal: String } => "the server stopped when asked to: {signal}", "服务器按要求停止：{signal}";
     }
 }
 
@@ -82,7 +99,7 @@ impl DemoError {
 #[non_exhaustive]
 pub enum Entry {
     /// An announcement of what happens next.
-    Scene(String),
+    Scene(Said),
     /// An event in one of the processes.
     Event {
         /// Its role: `server`, `client` or `worker`.
@@ -95,11 +112,11 @@ pub enum Entry {
     /// Something was done to what is on the wire.
     Touched(Touched),
     /// A measured or computed fact.
-    Fact(String),
+    Fact(Said),
     /// A check.
     Check {
         /// The condition.
-        what: String,
+        what: Said,
         /// Whether it held.
         held: bool,
     },
@@ -225,8 +242,8 @@ impl<'a> Stage<'a> {
         // Otherwise the wait for a server that was not asked to stop would never end.
         self.supervisor.shutdown().map_err(DemoError::process)?;
         match played {
-            Err(DemoError::Failed { what, why }) => {
-                self.check(format!("{what}: {why}"), false);
+            Err(DemoError::Failed(what)) => {
+                self.check(what, false);
                 Ok(())
             }
             played => played,
@@ -247,17 +264,17 @@ impl<'a> Stage<'a> {
     }
 
     /// Announces what happens next.
-    pub fn scene(&mut self, text: impl Into<String>) {
+    pub fn scene(&mut self, text: impl Into<Said>) {
         self.add(Entry::Scene(text.into()));
     }
 
     /// Reports a measured or computed fact.
-    pub fn fact(&mut self, text: impl Into<String>) {
+    pub fn fact(&mut self, text: impl Into<Said>) {
         self.add(Entry::Fact(text.into()));
     }
 
     /// Reports whether `what` held.
-    pub fn check(&mut self, what: impl Into<String>, held: bool) {
+    pub fn check(&mut self, what: impl Into<Said>, held: bool) {
         self.add(Entry::Check { what: what.into(), held });
     }
 
@@ -305,7 +322,7 @@ impl<'a> Stage<'a> {
             match self.incoming.1.recv_timeout(Duration::from_millis(50)) {
                 Ok(event) => self.events.push(event),
                 Err(RecvTimeoutError::Timeout) if Instant::now() < until => {}
-                Err(_) => return Err(DemoError::late("the server listens", step)),
+                Err(_) => return Err(DemoError::late(Needed::Listens, step)),
             }
         }
     }
@@ -343,7 +360,7 @@ impl<'a> Stage<'a> {
         match child.join_timeout(step).map_err(DemoError::process)? {
             None => {
                 let _ = child.kill();
-                Err(DemoError::late("the client ends", step))
+                Err(DemoError::late(Needed::ClientEnds, step))
             }
             Some(_) => {
                 let ended = child.result().map_err(DemoError::process)?;
@@ -363,11 +380,15 @@ impl<'a> Stage<'a> {
         match server.child.join_timeout(step).map_err(DemoError::process)? {
             None => {
                 let _ = server.child.kill();
-                return Err(DemoError::late("the server ends when asked to stop", step));
+                return Err(DemoError::late(Needed::Ends, step));
             }
             Some(exit) => {
                 let well = exit == Exit::Code(0) && matches!(server.child.result(), Ok(Ok(())));
-                self.check(format!("the server stopped when asked to: {exit}"), well);
+                let said = match exit {
+                    Exit::Code(code) => Say::Stopped { code },
+                    other => Say::Died { signal: other.to_string() },
+                };
+                self.check(said, well);
             }
         }
         self.collect();
@@ -390,6 +411,12 @@ impl<'a> Stage<'a> {
     pub fn messages_of(&mut self, pid: Pid) -> Vec<String> {
         let message = |what| if let What::Message(text) = what { Some(text) } else { None };
         self.events_of(pid).into_iter().filter_map(message).collect()
+    }
+
+    /// The notes that a process has reported so far.
+    pub fn notes_of(&mut self, pid: Pid) -> Vec<Said> {
+        let note = |what| if let What::Note(note) = what { Some(note) } else { None };
+        self.events_of(pid).into_iter().filter_map(note).collect()
     }
 
     /// The failures that a process has reported so far.

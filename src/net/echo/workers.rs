@@ -2,18 +2,27 @@
 
 use super::{echo, turns::Turns};
 use crate::net::connection::{Connection, ConnectionError};
-use crate::net::event::{Event, Log, What};
+use crate::net::event::{Event, Log};
 use crate::net::limits::Limits;
 use crate::process::{Exit, Process, StartMethod, chain};
 use crate::supervisor::Supervisor;
+use crate::sys::pid::Pid;
 use crate::sys::poll::has_finished_sending;
 use crate::wire::control;
 use crate::wire::handle::Fd;
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+sentences! {
+    /// Remarks of the server.
+    enum Note {
+        ServedBy { peer: SocketAddr, worker: Pid } =>
+            "{peer} is served by process {worker}", "{peer} 由进程 {worker} 服务";
+    }
+}
 
 /// How many processes are started at the same time.
 const STARTS: usize = 2;
@@ -83,7 +92,7 @@ impl Workers {
             .start_method(StartMethod::Spawn);
         let child = self.supervisor.start(process).map_err(|error| refused(chain(&error)))?;
         drop(turn);
-        connection.tell(What::Note(format!("{} is served by process {}", connection.peer(), child.pid())));
+        connection.note(Note::ServedBy { peer: connection.peer(), worker: child.pid() });
         match child.join().map_err(|error| refused(chain(&error)))? {
             Exit::Code(0) => match child.result() {
                 Ok(Ok(())) => Ok(()),

@@ -1,7 +1,6 @@
 //! The sending end of a transfer.
 
 use crate::net::connection::{Connection, ConnectionError};
-use crate::net::event::What;
 use crate::net::file::digest::{BUFFER, Hash, Hasher, Sum};
 use crate::net::file::header::{Header, judge_name};
 use crate::net::file::pace::Pace;
@@ -13,6 +12,14 @@ use std::fs::File;
 use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
+
+sentences! {
+    /// Remarks of the sender.
+    pub(super) enum Note {
+        Resumes { offset: u64, size: u64 } =>
+            "the other end has {offset} of {size} bytes: sending the rest", "对方已有 {size} 字节中的 {offset} 字节：发送其余部分";
+    }
+}
 
 /// The maximum length of a reply of the other end in bytes.
 const REPLY: usize = 1024;
@@ -191,8 +198,7 @@ impl Answers<'_> {
         match self.next()? {
             Answer::Offset(offset) if offset <= size => {
                 if offset > 0 {
-                    let note = format!("the other end has {offset} of {size} bytes: sending the rest");
-                    self.connection.tell(What::Note(note));
+                    self.connection.note(Note::Resumes { offset, size });
                 }
                 Ok(offset)
             }

@@ -1,7 +1,6 @@
 //! The client: prints the server's frames while it sends its own.
 
 use crate::net::connection::{Connection, ConnectionError};
-use crate::net::event::What;
 use crate::net::framing::{BUFFER, receive_all};
 use crate::net::input::Line;
 use crate::net::program::EndError;
@@ -9,6 +8,13 @@ use crate::wire::frame::encode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
+
+sentences! {
+    /// Remarks of the client.
+    enum Note {
+        LastLinesLost => "the server has closed: the last lines are lost", "服务器已关闭：最后几行丢失了";
+    }
+}
 
 /// How long to wait for another line of input after the server has ended its direction.
 const LAST_LINES: Duration = Duration::from_millis(300);
@@ -35,7 +41,7 @@ pub(super) fn talk(connection: &Connection, input: &Receiver<Line>, limit: usize
             // Python's server closes once it has sent its messages. Lines sent after that are lost, which is not an
             // error.
             (Ok(()), Err(ConnectionError::Reset)) => {
-                connection.tell(What::Note("the server has closed: the last lines are lost".to_owned()));
+                connection.note(Note::LastLinesLost);
                 Ok(())
             }
             (received, sent) => received.and(sent),
@@ -59,7 +65,7 @@ fn send_lines(
         };
         match line {
             Line::Text(line) => connection.write_all(&encode(line.as_bytes(), limit)?)?,
-            Line::Refused(why) => connection.tell(What::Note(why)),
+            Line::Refused(why) => connection.note(why),
         }
     }
 }

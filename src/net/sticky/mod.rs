@@ -111,6 +111,24 @@ impl End for Ends {
     }
 }
 
+sentences! {
+    /// Remarks of both ends.
+    enum Note {
+        InOneRead { bytes: u64 } =>
+            "{bytes} bytes arrived in 1 read: a stream has no boundaries",
+            "{bytes} 字节由 1 次读取得到：流没有边界";
+        InReads { bytes: u64, reads: u64 } =>
+            "{bytes} bytes arrived in {reads} reads: a stream has no boundaries",
+            "{bytes} 字节由 {reads} 次读取得到：流没有边界";
+        SentAtOnce { count: u32 } =>
+            "{count} messages sent in {count} sends, with Nagle's algorithm off",
+            "{count} 条消息由 {count} 次发送发出，关闭 Nagle 算法";
+        SentWithNagle { count: u32 } =>
+            "{count} messages sent in {count} sends, with Nagle's algorithm on",
+            "{count} 条消息由 {count} 次发送发出，开启 Nagle 算法";
+    }
+}
+
 /// Message number `n` of the sending end.
 fn message(n: u32) -> String {
     format!("message {n};")
@@ -128,9 +146,10 @@ fn read(connection: &Connection, reading: &Reading, limits: &Limits) -> Result<(
     loop {
         let n = connection.read(&mut buffer)?;
         if n == 0 {
-            let reads = if reads == 1 { "1 read".to_owned() } else { format!("{reads} reads") };
-            let note = format!("{bytes} bytes arrived in {reads}: a stream has no boundaries");
-            connection.tell(What::Note(note));
+            connection.note(match reads {
+                1 => Note::InOneRead { bytes },
+                reads => Note::InReads { bytes, reads },
+            });
             return Ok(());
         }
         reads += 1;
@@ -148,12 +167,12 @@ fn send(connection: &Connection, sending: &Sending, limits: &Limits) -> Result<(
         let bytes = if sending.framed { encode(&text, limits.message)? } else { text };
         connection.write_all(&bytes)?;
     }
-    connection.tell(What::Note(format!(
-        "{} messages sent in {} sends, with Nagle's algorithm {}",
-        sending.count,
-        sending.count,
-        if sending.no_delay { "off" } else { "on" }
-    )));
+    let count = sending.count;
+    connection.note(if sending.no_delay {
+        Note::SentAtOnce { count }
+    } else {
+        Note::SentWithNagle { count }
+    });
     goodbye(connection);
     Ok(())
 }

@@ -6,6 +6,7 @@ pub mod flow;
 pub mod segment;
 pub mod states;
 
+use crate::said::Said;
 use crate::sys::clock::{monotonic_ns, realtime_ns};
 use crate::sys::packet::Capture;
 use crate::sys::poll::{Deadline, readable};
@@ -25,6 +26,19 @@ const LOOKED_AT: usize = 256;
 /// How long no packet must arrive before a stopped trace is complete.
 const QUIET: Duration = Duration::from_millis(50);
 
+sentences! {
+    /// Remarks on a trace.
+    enum Say {
+        Packets { port: u16 } => "trace of port {port} from the packets on loopback", "端口 {port} 的跟踪，来自回环接口上的数据包";
+        States { port: u16, error: String } =>
+            "trace of port {port} from the kernel's connection states, read every 0.2 ms, because packets cannot be captured ({error}): shorter states are missed",
+            "端口 {port} 的跟踪，来自内核的连接状态，每 0.2 毫秒读一次，因为无法捕获数据包（原文：“{error}”）：更短的状态会漏掉";
+        Missed { missed: u32 } =>
+            "{missed} packets on loopback arrived too fast to be captured: some may be missing here",
+            "回环接口上有 {missed} 个数据包来得太快，未能捕获：这里可能缺少一些";
+    }
+}
+
 /// A trace that runs in a thread until it is finished or dropped.
 #[derive(Debug)]
 pub struct Trace {
@@ -36,7 +50,7 @@ pub struct Trace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sight {
     /// A remark for people: the source of the trace, or that something was missed.
-    Remark(String),
+    Remark(Said),
     /// A segment.
     Passed(Passed),
     /// A change of state, where packets cannot be captured.
@@ -56,7 +70,7 @@ impl Sight {
     /// It as lines, of which `diagram` is the picture so far.
     pub fn lines(&self, diagram: &mut Diagram) -> Vec<String> {
         match self {
-            Self::Remark(text) => vec![text.clone()],
+            Self::Remark(said) => vec![said.text.clone()],
             Self::Passed(passed) => diagram.draw(passed),
             Self::Changed(changed) => vec![changed.to_string()],
         }
@@ -87,16 +101,13 @@ impl Trace {
         let port = server.port();
         let thread = match Capture::loopback() {
             Ok(capture) => {
-                see(Sight::Remark(format!("trace of port {port} from the packets on loopback")));
+                see(Sight::Remark(Say::Packets { port }.into()));
                 std::thread::Builder::new()
                     .spawn(move || follow_packets(capture, &stopped, Flows::new(port), see))
             }
             Err(error) => {
                 states::check()?;
-                see(Sight::Remark(format!(
-                    "trace of port {port} from the kernel's connection states, read every 0.2 ms, \
-                     because packets cannot be captured ({error}): shorter states are missed"
-                )));
+                see(Sight::Remark(Say::States { port, error: error.to_string() }.into()));
                 std::thread::Builder::new()
                     .spawn(move || states::follow(&stopped, port, |changed| see(Sight::Changed(changed))))
             }
@@ -149,9 +160,7 @@ fn follow_packets(mut capture: Capture, stopped: &UnixStream, mut flows: Flows, 
         }
         match capture.missed() {
             Ok(0) | Err(_) => {}
-            Ok(n) => see(Sight::Remark(format!(
-                "{n} packets on loopback arrived too fast to be captured: some may be missing here"
-            ))),
+            Ok(missed) => see(Sight::Remark(Say::Missed { missed }.into())),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn run(patience: &Patience, input: &Receiver<Line>, log: &Log) -> Res
     let (mut asked, mut lost) = (0_u32, 0_u32);
     for line in input {
         match line {
-            Line::Refused(why) => log.tell(None, What::Note(why)),
+            Line::Refused(why) => log.note(None, why),
             Line::Text(text) if text.is_empty() => {}
             Line::Text(text) if text.eq_ignore_ascii_case("q") => break,
             Line::Text(text) => {
@@ -58,6 +58,16 @@ pub(super) fn run(patience: &Patience, input: &Receiver<Line>, log: &Log) -> Res
     Err(ConnectionError::Refused(format!("{lost} of {asked} messages were not answered")).into())
 }
 
+sentences! {
+    /// Remarks of the client.
+    enum Note {
+        LateAnswer => "ignoring a late answer", "忽略迟到的回答";
+        SentAgain { attempt: u32, most: u32 } =>
+            "no answer: sent again ({attempt} of {most})", "没有回答：重发（第 {attempt} 次，最多 {most} 次）";
+        NobodyListens => "no server listens there yet", "那里还没有服务器在监听";
+    }
+}
+
 fn ask(
     socket: &UdpSocket,
     server: SocketAddr,
@@ -71,15 +81,12 @@ fn ask(
         .map_err(ConnectionError::io("waiting failed"))?[0]
     {
         if socket.recv(&mut buffer).is_ok() {
-            log.tell(Some(server), What::Note("ignoring a late answer".to_owned()));
+            log.note(Some(server), Note::LateAnswer);
         }
     }
     for attempt in 0..=patience.retries {
         if attempt > 0 {
-            log.tell(
-                Some(server),
-                What::Note(format!("no answer: sent again ({attempt} of {})", patience.retries)),
-            );
+            log.note(Some(server), Note::SentAgain { attempt, most: patience.retries });
         }
         let at = log.before_send();
         match socket.send(message) {
@@ -98,7 +105,7 @@ fn ask(
                     return Ok(Some(String::from_utf8_lossy(&buffer[..n]).into_owned()));
                 }
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                    log.tell(Some(server), What::Note("no server listens there yet".to_owned()));
+                    log.note(Some(server), Note::NobodyListens);
                     break;
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}

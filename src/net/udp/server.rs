@@ -59,17 +59,12 @@ pub(super) fn serve(receiving: &Receiving, stops: &[BorrowedFd<'_>], log: &Log) 
         client.dropped += u16::from(receiving.drop);
         if client.dropped >= 100 {
             client.dropped -= 100;
-            log.tell(Some(from), What::Note(format!("{name}: a datagram is dropped on purpose")));
+            log.note(Some(from), Note::Dropped { client: client.number, from });
             continue;
         }
         if datagram.sent > datagram.kept {
-            log.tell(
-                Some(from),
-                What::Note(format!(
-                    "{name}: a datagram of {} bytes is cut to the {} of the buffer; the rest is lost",
-                    datagram.sent, datagram.kept
-                )),
-            );
+            let (sent, kept) = (datagram.sent, datagram.kept);
+            log.note(Some(from), Note::Cut { client: client.number, from, sent, kept });
         }
         match cut_text(&buffer[..datagram.kept], datagram.sent > datagram.kept) {
             Ok(text) => log.tell(Some(from), What::Message(format!("{name}: {text}"))),
@@ -84,6 +79,17 @@ pub(super) fn serve(receiving: &Receiving, stops: &[BorrowedFd<'_>], log: &Log) 
             Ok(_) => log.sent(at, from, ANSWER.as_bytes()),
             Err(error) => log.tell(Some(from), What::Failed(format!("cannot send the answer: {error}"))),
         }
+    }
+}
+
+sentences! {
+    /// Remarks of the server.
+    enum Note {
+        Dropped { client: u64, from: SocketAddr } =>
+            "client {client} ({from}): a datagram is dropped on purpose", "客户端 {client}（{from}）：故意丢弃一个数据报";
+        Cut { client: u64, from: SocketAddr, sent: usize, kept: usize } =>
+            "client {client} ({from}): a datagram of {sent} bytes is cut to the {kept} of the buffer; the rest is lost",
+            "客户端 {client}（{from}）：{sent} 字节的数据报被截成缓冲区的 {kept} 字节，其余丢失";
     }
 }
 

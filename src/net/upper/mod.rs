@@ -8,7 +8,6 @@ mod ready;
 use crate::net::args::{ConnectArgs, ServeArgs};
 use crate::net::connection::{Connection, ConnectionError};
 use crate::net::demo::{DemoError, Stage};
-use crate::net::event::What;
 use crate::net::exchange::talk;
 use crate::net::limits::Limits;
 use crate::net::program::{Context, End, EndError, Needs, Program};
@@ -17,7 +16,6 @@ use crate::net::text::TextDecoder;
 use clap::{Subcommand, ValueEnum};
 use peer::TURN;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::time::Duration;
 
 /// The program.
@@ -84,7 +82,7 @@ impl End for Ends {
                     Mode::Ready => ready::serve,
                 };
                 let report = serve(listener, &limits, stops, log)?;
-                log.tell(None, What::Note(report.to_string()));
+                log.note(None, report.note());
                 Ok(())
             }
             Self::Connect(args) => Ok(talk(&args.connection(&Upper::LIMITS, log)?, &input, upper)?),
@@ -125,20 +123,21 @@ struct Report {
     wall: Duration,
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (user, kernel) = self.cpu;
-        let (used, wall) = ((user + kernel).as_secs_f64(), self.wall.as_secs_f64());
-        write!(
-            f,
-            "{} connections, at most {} at once; {used:.2} s of processor time ({:.2} user, {:.2} kernel) \
-             in {wall:.1} s: {:.1} % of a core",
-            self.connections,
-            self.most,
-            user.as_secs_f64(),
-            kernel.as_secs_f64(),
-            100.0 * used / wall.max(0.001)
-        )
+impl Report {
+    fn note(&self) -> Note {
+        let (user, kernel) = (self.cpu.0.as_secs_f64(), self.cpu.1.as_secs_f64());
+        let (used, wall) = (user + kernel, self.wall.as_secs_f64());
+        let share = 100.0 * used / wall.max(0.001);
+        Note::Used { connections: self.connections, most: self.most, used, user, kernel, wall, share }
+    }
+}
+
+sentences! {
+    /// Remarks of the server.
+    enum Note {
+        Used { connections: u64, most: usize, used: f64, user: f64, kernel: f64, wall: f64, share: f64 } =>
+            "{connections} connections, at most {most} at once; {used:.2} s of processor time ({user:.2} user, {kernel:.2} kernel) in {wall:.1} s: {share:.1} % of a core",
+            "{connections} 个连接，同时最多 {most} 个；{wall:.1} 秒内用了 {used:.2} 秒处理器时间（用户态 {user:.2}，内核态 {kernel:.2}）：一个核的 {share:.1} %";
     }
 }
 

@@ -10,7 +10,7 @@ import { wireView } from "./wire.js";
 import { labsView } from "./labs.js";
 import { ClassBar, classView } from "./class.js";
 
-const VERSION = 4;
+const VERSION = 5;
 const views = { home: homeView, run: runView, schedule: scheduleView, explore: exploreView, watch: watchView, wire: wireView, labs: labsView, class: classView };
 const titles = { home: "Start", run: "Run", schedule: "Schedule", explore: "Explore", watch: "Watch", wire: "Wire", labs: "Labs", class: "Class" };
 

@@ -1,6 +1,5 @@
 // The view Wire: both ends of a network program, and what passes between them.
-import { reason } from "./words.js";
-import { sentence } from "./sentences.js";
+import { quoted, reason, said } from "./words.js";
 import { h, announce } from "./dom.js";
 import { get, post } from "./api.js";
 import { commandLine } from "./run.js";
@@ -106,7 +105,7 @@ export class WirePanel {
 function scenesOf(rows) {
   const scenes = [];
   for (const row of rows) {
-    if (row.kind === "scene" || !scenes.length) scenes.push({ text: row.kind === "scene" ? row.text : null, rows: [] });
+    if (row.kind === "scene" || !scenes.length) scenes.push({ text: row.kind === "scene" ? said(row) : null, rows: [] });
     if (row.kind !== "scene") scenes.at(-1).rows.push(row);
   }
   scenes.forEach(attribute);
@@ -158,16 +157,16 @@ function drawScene(scene, t) {
   const named = (who) => { const all = pids(who); return `${t(who)}${all.length ? ` · PID ${all.slice(0, 3).join(", ")}${all.length > 3 ? " …" : ""}` : ""}`; };
   const rows = scene.rows.length > MOST_DRAWN ? [...scene.rows.slice(0, MOST_DRAWN / 2), { kind: "gap", n: scene.rows.length - MOST_DRAWN }, ...scene.rows.slice(-MOST_DRAWN / 2)] : scene.rows;
   const hasWire = scene.rows.some((row) => ["segment", "state", "touched"].includes(row.kind));
-  return h("section", { class: `scene${hasWire ? "" : " no-wire"}` }, scene.text ? h("h3", {}, sentence(scene.text)) : null,
+  return h("section", { class: `scene${hasWire ? "" : " no-wire"}` }, scene.text ? h("h3", {}, scene.text) : null,
     rows.length ? h("div", { class: "wire-head", "aria-hidden": "true" }, h("span", {}, "ms"), h("span", {}, named("client")), h("span", {}, hasWire ? t("on the wire") : ""), h("span", {}, named("server"))) : null,
-    h("ol", { class: "wire-rows", "aria-label": scene.text ? sentence(scene.text) : t("on the wire") }, rows.map((row) => drawRow(row, t))));
+    h("ol", { class: "wire-rows", "aria-label": scene.text ?? t("on the wire") }, rows.map((row) => drawRow(row, t))));
 }
 
 function drawRow(row, t) {
   if (row.kind === "gap") return h("li", { class: "wire-row whole quiet" }, t("… {n} rows between are not drawn", { n: row.n }));
-  if (row.kind === "check") return h("li", { class: `wire-row whole check ${row.held ? "held" : "failed"}` }, `${row.held ? "✓" : "✗"} ${sentence(row.text)}`);
-  if (row.kind === "fact") return h("li", { class: "wire-row whole fact" }, sentence(row.text));
-  if (row.kind === "remark") return h("li", { class: "wire-row whole quiet" }, sentence(row.text));
+  if (row.kind === "check") return h("li", { class: `wire-row whole check ${row.held ? "held" : "failed"}` }, `${row.held ? "✓" : "✗"} ${said(row)}`);
+  if (row.kind === "fact") return h("li", { class: "wire-row whole fact" }, said(row));
+  if (row.kind === "remark") return h("li", { class: "wire-row whole quiet" }, said(row));
   const time = h("span", { class: "when" }, milliseconds(row.at_ns));
   if (row.kind === "segment") {
     const says = row.to_server ? t("client to server") : t("server to client");
@@ -185,9 +184,9 @@ function drawRow(row, t) {
   if (row.kind === "state") return h("li", { class: "wire-row" }, time, h("span", { class: `end ${row.at_server ? "at-server" : "at-client"} state-of` }, `${row.before ? `${row.before} → ` : ""}${row.now ?? t("gone")}`));
   const isClient = row.who === "client";
   const empty = row.what === "received" && row.bytes === 0;
-  const text = empty ? t("end of stream") : row.text;
+  const text = empty ? t("end of stream") : row.said ? said(row.said) : row.text;
   return h("li", { class: "wire-row" }, time, h("span", { class: `end ${isClient ? "at-client" : "at-server"} e-${row.what}` },
-    h("span", { class: "what" }, `${t(WORDS[row.what] ?? row.what)}${row.number ? ` ${row.number}` : ""}${row.who === "worker" ? ` · ${t("worker")} ${row.pid}` : ""}`), " ", h("span", { class: "text" }, text), chips(row, t)));
+    h("span", { class: "what" }, `${t(WORDS[row.what] ?? row.what)}${row.number ? ` ${row.number}` : ""}${row.who === "worker" ? ` · ${t("worker")} ${row.pid}` : ""}`), " ", h("span", { class: "text" }, row.what === "failed" ? quoted(text) : text), chips(row, t)));
 }
 
 /** The view: `#/wire/JOB`. */

@@ -417,6 +417,12 @@ export function reason({ code, values = {}, error, why, hint }, which = language
   return found ? found.map((text) => filled(text, values)) : [error ?? why ?? "", hint ?? ""];
 }
 
+/** What the system or a program says in its own words: on the Chinese page a quotation. */
+export const quoted = (text, which = language()) => (which === "zh" ? `原文：“${text}”` : text);
+
+/** A sentence of the server in the reader's language. */
+export const said = (one, which = language()) => (which === "zh" ? one.zh : one.text);
+
 /** A function that gives a text in a language, its `{names}` replaced by values. */
 export function words(which) {
   return (text, values = {}) => filled(which === "zh" ? ZH[text] ?? text : text, values);

@@ -30,7 +30,7 @@ pub use watch::{DeadlockView, LaneView, NoteView, PieceView, Tick, WatchBegin, W
 pub use wire::{WireBegin, WireOver, WirePiece, WireStanding};
 
 /// The version of these messages. A page of another version asks to be loaded again.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// A message of a job: an element of the array in the data of an event `job`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

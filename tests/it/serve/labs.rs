@@ -76,20 +76,14 @@ fn a_card_is_answered_in_the_page() {
 }
 
 fn a_saved_program_is_checked_and_goes_wrong_with_its_own_lines() {
-    let is_there = |program: &str| std::process::Command::new(program).arg("--version").output().is_ok();
-    if !cfg!(target_arch = "x86_64") || !is_there("cc") || !is_there("python3") {
-        println!("left out: the lab needs cc and python3, and programs are traced on x86-64 only");
+    if !can_check_programs() {
         return;
     }
     let Some(browser) = Browser::open() else { return };
     let server = Server::start(&[]);
     browser.go(&format!("{}#/labs/last-ticket", server.address()));
     let part = "section[aria-labelledby=part-sale-title]";
-    browser.click(&format!("{part} .student-file button"));
-    browser.until(&format!("document.querySelector('{part} .listing')"));
-    let file = server.folder().join("last-ticket/sale.c");
-    let source = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, format!("{source}\n/* saved */\n")).unwrap();
+    save_the_program(&browser, &server, part);
     browser.until(&format!("document.querySelector('{part}').getAttribute('aria-busy') === 'true'"));
     browser.until(&format!("document.querySelector('{part} .bad-schedule')"));
     let shown = |selector: &str| {
@@ -114,4 +108,23 @@ fn a_saved_program_is_checked_and_goes_wrong_with_its_own_lines() {
     };
     assert!(lab(&["start", "last-ticket"]).contains("already exists"));
     quiet(&browser);
+}
+
+/// Whether the part of a lab that is a program can be checked here.
+pub(super) fn can_check_programs() -> bool {
+    let is_there = |program: &str| std::process::Command::new(program).arg("--version").output().is_ok();
+    let can = cfg!(target_arch = "x86_64") && is_there("cc") && is_there("python3");
+    if !can {
+        println!("left out: the lab needs cc and python3, and programs are traced on x86-64 only");
+    }
+    can
+}
+
+/// Makes the folder of the lab `last-ticket`, which is shown, and saves its program with a change.
+pub(super) fn save_the_program(browser: &Browser, server: &Server, part: &str) {
+    browser.click(&format!("{part} .student-file button"));
+    browser.until(&format!("document.querySelector('{part} .listing')"));
+    let file = server.folder().join("last-ticket/sale.c");
+    let source = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{source}\n/* saved */\n")).unwrap();
 }

@@ -2,6 +2,7 @@
 
 use super::browser::Browser;
 use super::http::Server;
+use super::labs::{can_check_programs, save_the_program};
 use super::views::quiet;
 use crate::common::trials;
 use libtest_mimic::Trial;
@@ -10,7 +11,8 @@ use std::process::Command;
 
 pub(super) fn tests() -> Vec<Trial> {
     trials!["serve":
-        demos_and_lessons_are_told_in_chinese,
+        sentences_of_demos_are_said_in_both_languages,
+        sentences_of_lessons_are_said_in_chinese,
         refusals_failures_and_endings_are_told_in_chinese,
         the_program_part_of_a_lab_is_told_in_chinese,
     ]
@@ -32,21 +34,56 @@ fn in_chinese(browser: &Browser, server: &Server, view: &str) {
     browser.go(&format!("{}?zh#/{view}", server.address()));
 }
 
-fn demos_and_lessons_are_told_in_chinese() {
+fn sentences_of_demos_are_said_in_both_languages() {
+    let mut said = Vec::new();
+    for program in ["chat", "udp", "sticky", "frames", "file", "echo", "upper", "auth"] {
+        let demos = printed(&["net", program, "demo", "--format", "json"]);
+        let rows = demos["demos"][0]["rows"].as_array().unwrap();
+        said.extend(
+            rows.iter()
+                .map(|row| row.get("said").unwrap_or(row))
+                .filter(|one| one["code"].is_string())
+                .cloned(),
+        );
+    }
+    assert!(said.len() > 70, "{said:?}");
+    for one in said {
+        in_both_languages(&one);
+    }
+}
+
+/// A sentence is there in English and in Chinese, each with its values.
+fn in_both_languages(said: &Value) {
+    let [text, zh] = ["text", "zh"].map(|name| said[name].as_str().unwrap());
+    let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+    assert!(zh.chars().any(is_chinese) && !is_english(zh), "{said}");
+    assert!(text.chars().any(|c| c.is_ascii_alphabetic()), "{said}");
+}
+
+/// Whether three words of English stand in a row, outside of what is quoted.
+fn is_english(text: &str) -> bool {
+    let is_word = |word: &&str| {
+        word.len() > 1
+            && word.trim_matches([',', '.', ':', ';']).chars().all(|c| c.is_ascii_alphabetic() || c == '\'')
+    };
+    let outside = text
+        .split('“')
+        .enumerate()
+        .map(|(at, part)| if at == 0 { part } else { part.split_once('”').map_or("", |(_, rest)| rest) });
+    outside.into_iter().any(|part| {
+        let words: Vec<&str> = part.split_whitespace().collect();
+        words.windows(3).any(|three| three.iter().all(is_word))
+    })
+}
+
+fn sentences_of_lessons_are_said_in_chinese() {
     let Some(browser) = Browser::open() else { return };
     let server = Server::start(&[]);
     let mut texts = Vec::new();
-    for program in ["chat", "udp", "sticky", "frames", "file", "echo", "upper", "auth"] {
-        let demos = printed(&["net", program, "demo", "--format", "json"]);
-        let is_said = |row: &&Value| ["scene", "check", "fact"].contains(&row["kind"].as_str().unwrap());
-        let rows = demos["demos"][0]["rows"].as_array().unwrap();
-        texts.extend(rows.iter().filter(is_said).map(|row| row["text"].clone()));
-    }
     for lesson in ["tree", "isolation", "terminate", "daemon", "non-daemon", "zombie", "orphan", "join"] {
         let record = printed(&["run", "life", lesson, "--format", "json"]);
         texts.extend(record["summary"].as_array().unwrap().iter().cloned());
     }
-    assert!(texts.len() > 60, "{texts:?}");
     browser.go(&server.address());
     browser.until("document.querySelector('nav a')");
     let untold = browser.script(&format!(
@@ -92,20 +129,14 @@ fn refusals_failures_and_endings_are_told_in_chinese() {
 }
 
 fn the_program_part_of_a_lab_is_told_in_chinese() {
-    let is_there = |program: &str| Command::new(program).arg("--version").output().is_ok();
-    if !cfg!(target_arch = "x86_64") || !is_there("cc") || !is_there("python3") {
-        println!("left out: the lab needs cc and python3, and programs are traced on x86-64 only");
+    if !can_check_programs() {
         return;
     }
     let Some(browser) = Browser::open() else { return };
     let server = Server::start(&[]);
     in_chinese(&browser, &server, "labs/last-ticket");
     let part = "section[aria-labelledby=part-sale-title]";
-    browser.click(&format!("{part} .student-file button"));
-    browser.until(&format!("document.querySelector('{part} .listing')"));
-    let file = server.folder().join("last-ticket/sale.c");
-    let source = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, format!("{source}\n/* saved */\n")).unwrap();
+    save_the_program(&browser, &server, part);
     browser.until(&format!("document.querySelector('{part} .bad-schedule')"));
     // What a lab's own check prints stays as it is.
     let script = format!(
