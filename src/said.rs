@@ -31,6 +31,15 @@ impl Said {
         Self { code: kebab_case(name), values, text, zh }
     }
 
+    /// The same sentence under a title.
+    #[must_use]
+    pub fn titled(mut self, title: &str) -> Self {
+        self.text = format!("{title}: {}", self.text);
+        self.zh = format!("{title}：{}", self.zh);
+        self.values.insert("title".to_owned(), title.to_owned());
+        self
+    }
+
     /// The same sentence, and what the system or a program says about it, in its own words.
     #[must_use]
     pub fn quoting(mut self, why: &str) -> Self {
@@ -49,6 +58,31 @@ pub fn quoted_zh(words: &str) -> String {
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+/// Some of many, in a sentence: `{}` is English, `{:#}` Chinese.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List<T>(pub Vec<T>);
+
+impl<T: fmt::Display> fmt::Display for List<T> {
+    /// The first three, and the number of the others.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 3;
+        let more = self.0.len().saturating_sub(SHOWN);
+        for (at, item) in self.0.iter().take(SHOWN).enumerate() {
+            match (at, f.alternate()) {
+                (0, true) => write!(f, "{item:#}")?,
+                (0, false) => write!(f, "{item}")?,
+                (_, true) => write!(f, "、{item:#}")?,
+                (_, false) => write!(f, ", {item}")?,
+            }
+        }
+        match (more, f.alternate()) {
+            (0, _) => Ok(()),
+            (more, true) => write!(f, "和另外 {more} 个"),
+            (more, false) => write!(f, ", and {more} more"),
+        }
     }
 }
 
@@ -91,7 +125,7 @@ macro_rules! sentences {
 
 #[cfg(test)]
 mod tests {
-    use super::Said;
+    use super::{List, Said};
 
     sentences! {
         enum Weather {
@@ -106,6 +140,12 @@ mod tests {
         assert_eq!((said.code.as_str(), said.to_string().as_str()), ("so-warm", "20.2 degrees in Bonn"));
         assert_eq!((said.zh.as_str(), said.values["degrees"].as_str()), ("Bonn有 20.2 度", "20.25"));
         assert_eq!(Said::from(Weather::Rains).values.len(), 0);
+    }
+
+    #[test]
+    fn of_a_long_list_the_rest_is_counted() {
+        assert_eq!(format!("{}/{0:#}", List(vec!["a", "b"])), "a, b/a、b");
+        assert_eq!(format!("{}/{0:#}", List(vec![1, 2, 3, 4, 5])), "1, 2, 3, and 2 more/1、2、3和另外 2 个");
     }
 
     #[test]

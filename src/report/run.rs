@@ -91,10 +91,10 @@ pub fn summary(record: &Record, width: Option<usize>) -> String {
     }
     for line in &record.summary.lines {
         match line {
-            Line::Text(text) => parts.extend(wrapped(text, width)),
-            Line::Verdict(verdict, text) => {
+            Line::Text(said) => parts.extend(wrapped(&said.text, width)),
+            Line::Verdict(verdict, said) => {
                 let style = verdict_style(*verdict);
-                parts.extend(wrapped(&format!("{style}{verdict}:{style:#} {text}"), width));
+                parts.extend(wrapped(&format!("{style}{verdict}:{style:#} {said}"), width));
             }
             Line::Proof(proof) => parts.extend(wrapped(&proof_line(proof), width)),
             // It was made to fit.
@@ -173,6 +173,7 @@ fn proof_line(proof: &Proof) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::said::Said;
     use crate::scenario::run::record::{Detail, Summary};
 
     #[test]
@@ -184,6 +185,10 @@ mod tests {
         assert_eq!(wrapped(text, None), [text]);
         assert_eq!(wrapped(text, Some(3)), [text], "too narrow to be read");
         assert_eq!(wrapped("a-word-that-is-longer-than-that b", Some(16)).len(), 2);
+    }
+
+    fn said(text: &str) -> Said {
+        Said::new("It", [], [text.to_owned(), String::new()])
     }
 
     fn record(summary: Summary) -> Record {
@@ -212,12 +217,10 @@ mod tests {
             table: Some(Data { head, rows: (0..3).map(row).collect() }),
             lines: vec![
                 Line::Series { name: "queue depth".into(), values: (0..500).map(|nth| nth % 5).collect() },
-                Line::Text(
-                    "consumer-1 (PID 4000000) waits on the empty queue, and no process is left".into(),
-                ),
+                Line::Text(said("consumer-1 (PID 4000000) waits on the empty queue, and no process is left")),
                 Line::Verdict(
                     Verdict::Deadlock,
-                    "12 put, 12 eaten: every item exactly once, but one waited".into(),
+                    said("12 put, 12 eaten: every item exactly once, but one waited"),
                 ),
             ],
         });

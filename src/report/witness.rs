@@ -9,6 +9,7 @@ use crate::explore::engine::Trace;
 use crate::explore::schedule::{MAX_PROCESSES, MAX_STEPS, Token};
 use crate::explore::shrink::Cost;
 use crate::explore::step::{Access, Choice, Event, Label, Observation, Seen, Step, letter};
+use crate::said::Said;
 use crate::scenario::experiment::{Experiment, Subject};
 use crate::scenario::run::verdict::Verdict;
 
@@ -44,7 +45,7 @@ pub struct Broken {
     /// The number of the step, counted from 1; one more than there are if no process can go on.
     pub step: usize,
     /// How.
-    pub how: String,
+    pub how: Said,
 }
 
 /// One process of an execution.
@@ -77,6 +78,9 @@ pub struct StepView {
     pub killed: bool,
     /// What it read or wrote.
     pub saw: String,
+    /// What it saw, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
     /// The same for programs, as the scenario encodes it in JSON; absent if no verdict depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fact: Option<String>,
@@ -135,7 +139,7 @@ impl Witness {
         trace: &Trace,
         verdict: Verdict,
         pids: &[Pid],
-        broken: Option<(usize, String)>,
+        broken: Option<(usize, Said)>,
     ) -> Self {
         let cost = Cost::of(trace);
         let processes = trace.stuck.iter().zip(pids).zip(experiment.roles()).enumerate();
@@ -154,7 +158,7 @@ impl Witness {
                     stuck_at: stuck.as_ref().map(Step::to_string),
                 })
                 .collect(),
-            steps: trace.events.iter().map(StepView::new).collect(),
+            steps: trace.events.iter().map(|event| StepView::new(event, experiment)).collect(),
         }
     }
 
@@ -237,8 +241,8 @@ impl Witness {
 }
 
 impl StepView {
-    /// The step of an event.
-    pub fn new(event: &Event) -> Self {
+    /// The step of an event of `experiment`.
+    pub fn new(event: &Event, experiment: &dyn Experiment) -> Self {
         Self {
             process: letter(event.choice.index()),
             name: event.step.name.to_string(),
@@ -246,6 +250,7 @@ impl StepView {
             access: event.step.access,
             killed: event.choice.kill,
             saw: event.seen.clone(),
+            said: experiment.said(event),
             fact: (!event.observation.is_empty()).then(|| event.observation.as_str().to_owned()),
             ended: event.ended,
             released: event.released.iter().map(Label::to_string).collect(),

@@ -9,6 +9,8 @@ use super::contract::{Params, Scenario};
 use super::experiment::{Experiment, Lab, Subject, TrialRun};
 use super::run::gate::GatedRun;
 use crate::explore::gate::GateError;
+use crate::explore::step::Event;
+use crate::said::Said;
 use crate::supervisor::Supervisor;
 
 /// An [`Experiment`] of the scenario `S`.
@@ -42,6 +44,10 @@ impl<S: Scenario> Experiment for Case<S> {
 
     fn steps(&self) -> &'static [&'static str] {
         S::STEPS
+    }
+
+    fn said(&self, event: &Event) -> Option<Said> {
+        S::said(event)
     }
 
     fn no_kills(&self) -> Option<&'static str> {

@@ -18,7 +18,9 @@ use super::run::stage::{RunError, Stage};
 use super::run::verdict::Verdict;
 use super::world::World;
 use crate::explore::engine::Trace;
+use crate::explore::step::Event;
 use crate::process::StartMethod;
+use crate::said::Said;
 use crate::wire::control::Message;
 
 /// A set of processes that share a resource, and an invariant that a race between them may break.
@@ -96,8 +98,13 @@ pub trait Scenario: Debug + Sized + 'static {
         history: History<'_, Self::End>,
     ) -> io::Result<Verdict>;
 
-    /// The index of the step that broke the invariant, and one sentence that says how.
-    fn broken_at(params: &Self::Params, trace: &Trace) -> Option<(usize, String)>;
+    /// The index of the step that broke the invariant, and how.
+    fn broken_at(params: &Self::Params, trace: &Trace) -> Option<(usize, Said)>;
+
+    /// What a step saw, as a sentence; `None` where that is a name or a value.
+    fn said(_: &Event) -> Option<Said> {
+        None
+    }
 
     /// The current state of the shared resources, as names and values, for a person who acts as the scheduler.
     fn state(params: &Self::Params, resources: &Self::Resources) -> Vec<(&'static str, String)>;

@@ -12,6 +12,7 @@ use super::contract::{Act, History, ParamsError, Scenario, Verb};
 use super::run::verdict::Verdict;
 use super::world::{Access, Seen, Step, World};
 use crate::explore::engine::Trace;
+use crate::said::Said;
 
 /// Processes that each add one to a number in a file.
 #[derive(Debug)]
@@ -94,7 +95,7 @@ impl Scenario for Counter {
         Ok(if all { Verdict::Ok } else { Verdict::LostUpdate })
     }
 
-    fn broken_at(_: &Params, _: &Trace) -> Option<(usize, String)> {
+    fn broken_at(_: &Params, _: &Trace) -> Option<(usize, Said)> {
         None
     }
 

@@ -142,11 +142,20 @@ impl Evaluation {
 }
 
 fn summary(answer: Option<&Answer>) -> Summary {
-    let text = match answer.and_then(|answer| answer.value) {
-        Some(value) => value.to_string(),
-        None => "the child ended before it put its answer into the queue".to_owned(),
+    let said = match answer.and_then(|answer| answer.value) {
+        Some(value) => Say::Value { value },
+        None => Say::NoAnswer,
     };
-    Summary { table: None, lines: vec![Line::Text(text)] }
+    Summary { table: None, lines: vec![Line::Text(said.into())] }
+}
+
+sentences! {
+    /// How an evaluation ended.
+    enum Say {
+        Value { value: f64 } => "{value}", "{value}";
+        NoAnswer =>
+            "the child ended before it put its answer into the queue", "子进程还没有把答案放入队列就结束了";
+    }
 }
 
 /// The only message.

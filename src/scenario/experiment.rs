@@ -1,5 +1,6 @@
 //! A scenario together with its parameters, behind one interface for all scenarios.
 
+use crate::explore::step::Event;
 use crate::sys::pid::Pid;
 use std::fmt::Debug;
 use std::path::Path;
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 use super::run::verdict::Verdict;
 use crate::explore::engine::{System, Trace};
 use crate::explore::gate::GateError;
+use crate::said::Said;
 use crate::supervisor::Supervisor;
 
 /// A scenario together with its parameters. Equal values have the same schedules.
@@ -29,6 +31,9 @@ pub trait Experiment: Debug + Send + Sync {
 
     /// The names of the steps that can occur.
     fn steps(&self) -> &'static [&'static str];
+
+    /// What a step saw, as a sentence; `None` where that is a name or a value.
+    fn said(&self, event: &Event) -> Option<Said>;
 
     /// Why its processes must not be killed; `None` if they may be.
     fn no_kills(&self) -> Option<&'static str>;
@@ -70,8 +75,8 @@ pub trait Lab: System<Error = GateError, Outcome = Verdict> {
     /// The PID of each process.
     fn pids(&self) -> Vec<Pid>;
 
-    /// The index of the step that broke the invariant, and one sentence that says how.
-    fn broken_at(&self, trace: &Trace) -> Option<(usize, String)>;
+    /// The index of the step that broke the invariant, and how.
+    fn broken_at(&self, trace: &Trace) -> Option<(usize, Said)>;
 
     /// A view of the shared state that can be used while the processes are being controlled.
     fn viewer(&self) -> State;

@@ -18,6 +18,15 @@ use crate::sys::clock::monotonic_ns;
 use crate::sys::poll::Deadline;
 use crate::wire::control;
 
+sentences! {
+    /// What the lesson claims.
+    enum Claim {
+        PutBlocks =>
+            "put blocks while the queue is full and returns when an item is taken; items leave in the order they came",
+            "队列满时 put 会阻塞，有物品被取出后才返回；物品按放入的次序取出";
+    }
+}
+
 const CAPACITY: usize = 5;
 /// How long the sixth item has to wait.
 const HOLD: Duration = Duration::from_millis(300);
@@ -113,11 +122,9 @@ fn run(start_method: StartMethod, mut stage: Stage<'_>) -> Result<Record, RunErr
         "{full} in the queue, state {state_then}, still asleep: {still}, waited {:.0} ms, then received {first} and {rest:?}",
         waited_ns as f64 / 1e6
     );
-    let claim = "put blocks while the queue is full and returns when an item is taken; items leave in the order they came"
-        .to_owned();
     stage.say("end", format!("the sixth put took {:.0} ms", waited_ns as f64 / 1e6));
     let parameters = serde_json::json!({ "capacity": CAPACITY, "start_method": start_method });
-    let proof = Proof { claim, holds, seen: (!holds).then_some(seen) };
+    let proof = Proof { claim: Claim::PutBlocks.into(), holds, seen: (!holds).then_some(seen) };
     Ok(stage.prove("full", parameters, proof))
 }
 

@@ -123,10 +123,9 @@ fn too_few_nones_cause_a_deadlock_that_names_the_waiting_consumers() {
         let stuck = record["stuck"].as_array().unwrap();
         assert_eq!(stuck.len(), waiting, "{stuck:?}");
         for told in stuck {
-            let told = told.as_str().unwrap();
-            let name = told.split(' ').next().unwrap();
-            assert!(told.contains(&format!("(PID {})", pid(&record, name))), "{told}");
-            assert!(told.contains("waits on the empty queue"), "{told}");
+            let name = told["values"]["name"].as_str().unwrap();
+            assert_eq!(told["values"]["pid"], pid(&record, name).to_string(), "{told}");
+            assert!(told["text"].as_str().unwrap().contains("waits on the empty queue"), "{told}");
         }
     }
     let output = lab.run(&["run", "pipeline", "--items", "1", "--end", "none", "--sentinels", "1"]);

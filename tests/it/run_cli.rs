@@ -400,7 +400,7 @@ fn a_run_takes_every_lock_that_exploration_takes() {
             Promise::Right | Promise::RightUntilKilled => assert_eq!(verdict, "ok", "{}", recipe.name),
             Promise::Deadlocks => {
                 assert_eq!(verdict, "deadlock");
-                let why = record["runs"][0]["why"].as_str().unwrap();
+                let why = record["runs"][0]["why"]["text"].as_str().unwrap();
                 assert!(why.contains("waits forever for itself"), "{why}");
             }
             Promise::Broken => assert_ne!(verdict, "deadlock", "{}", recipe.name),

@@ -20,6 +20,15 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
+sentences! {
+    /// What the lesson claims.
+    enum Claim {
+        UsesNoTime =>
+            "a blocked process uses no processor time; an asynchronous caller continues while others work",
+            "阻塞的进程不占用处理器；异步的调用者在别人工作时继续做自己的事";
+    }
+}
+
 fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let each = [
         synchronous_blocking(context)?,
@@ -28,11 +37,7 @@ fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
         asynchronous_non_blocking(context)?,
     ];
     let broken: Vec<&str> = each.iter().filter_map(|(name, holds)| (!holds).then_some(*name)).collect();
-    Ok(proof(
-        "a blocked process uses no processor time; an asynchronous caller continues while others work",
-        broken.is_empty(),
-        format!("not seen: {}", broken.join(", ")),
-    ))
+    Ok(proof(Claim::UsesNoTime, broken.is_empty(), format!("not seen: {}", broken.join(", "))))
 }
 
 /// `conn.recv`: the caller is blocked, off the processor, until the answer arrives.

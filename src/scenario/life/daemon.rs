@@ -21,12 +21,21 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
+sentences! {
+    /// What the lesson claims.
+    enum Claim {
+        DiesWithIt =>
+            "a daemon is terminated when its supervisor ends, and dies with it even if that is killed",
+            "监督者结束时守护进程被终止；即使监督者被杀死，它也随之而死";
+    }
+}
+
 fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let exit = end_of_a_daemon(context)?;
     let followed = death_of_a_supervisor(context)?;
     let holds = exit == Exit::Signal { signal: Signal::TERM, core_dumped: false } && followed;
     Ok(proof(
-        "a daemon is terminated when its supervisor ends, and dies with it even if that is killed",
+        Claim::DiesWithIt,
         holds,
         format!("it ended by {exit}; it died with a killed supervisor: {followed}"),
     ))

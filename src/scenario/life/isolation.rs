@@ -17,6 +17,18 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
+sentences! {
+    /// What the lesson claims.
+    enum Claim {
+        Copy { found: i32, left: i32, own: i32 } =>
+            "the child began with a copy of my memory ({found}) and wrote {left}; the parent's variable is still {own}",
+            "子进程从父进程内存的副本开始（{found}），写入 {left}；父进程的变量仍是 {own}";
+        Fresh { found: i32, left: i32, own: i32 } =>
+            "the child began with fresh memory ({found}) and wrote {left}; the parent's variable is still {own}",
+            "子进程从全新的内存开始（{found}），写入 {left}；父进程的变量仍是 {own}";
+    }
+}
+
 fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     VARIABLE.store(100, Ordering::Relaxed);
     context.stage.say("set", "my variable was 1 and is now 100");
@@ -29,11 +41,11 @@ fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let own = VARIABLE.load(Ordering::Relaxed);
     context.stage.say("look", format!("my variable is still {own}"));
     let copied = if context.method == StartMethod::Fork { 100 } else { 1 };
-    let origin = if copied == 100 { "a copy of my memory" } else { "fresh memory" };
     let holds = own == 100 && found == copied && left == -1;
-    let claim = format!(
-        "the child began with {origin} ({found}) and wrote {left}; the parent's variable is still {own}"
-    );
+    let claim = match copied {
+        100 => Claim::Copy { found, left, own },
+        _ => Claim::Fresh { found, left, own },
+    };
     Ok(proof(claim, holds, format!("found {found}, left {left}, own {own}")))
 }
 

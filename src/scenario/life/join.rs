@@ -16,6 +16,15 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
+sentences! {
+    /// What the lesson claims.
+    enum Claim {
+        Joined =>
+            "start returns while the child works; join returns when it has ended and leaves no zombie",
+            "start 在子进程工作时就返回；join 在它结束时返回，不留下僵尸";
+    }
+}
+
 fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
     let child = context.process(Process::new(work).args(events), "child");
@@ -40,11 +49,7 @@ fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     );
     let ended = child.result()?;
     let holds = alive && exit.success() && gone && monotonic_ns() >= ended;
-    Ok(proof(
-        "start returns while the child works; join returns when it has ended and leaves no zombie",
-        holds,
-        format!("alive {alive}, {exit}, gone {gone}"),
-    ))
+    Ok(proof(Claim::Joined, holds, format!("alive {alive}, {exit}, gone {gone}")))
 }
 
 /// Works for a while; returns the time when it was done.

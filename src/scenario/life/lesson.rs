@@ -1,6 +1,7 @@
 //! The description of a lesson, and what every lesson needs.
 
 use crate::process::{Process, StartMethod};
+use crate::said::Said;
 use crate::scenario::run::record::{Event, Proof, Record};
 use crate::scenario::run::stage::{RunError, Stage};
 use crate::wire::control::{self, Message};
@@ -49,6 +50,6 @@ pub(super) fn say(events: &control::Sender<Event>, what: &str, text: impl Into<S
 }
 
 /// A claim, and what was observed instead if it did not hold.
-pub(super) fn proof(claim: impl Into<String>, holds: bool, seen: impl Into<String>) -> Proof {
+pub(super) fn proof(claim: impl Into<Said>, holds: bool, seen: impl Into<String>) -> Proof {
     Proof { claim: claim.into(), holds, seen: (!holds).then(|| seen.into()) }
 }

@@ -16,6 +16,15 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
+sentences! {
+    /// What the lesson claims.
+    enum Claim {
+        Waits =>
+            "when the parent's code ends, its supervisor waits for a child that is not a daemon",
+            "父进程的代码结束时，监督者会等待不是守护进程的子进程";
+    }
+}
+
 fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let (events, incoming) = control::channel::<Event>().map_err(RunError::os("socketpair"))?;
     let supervisor = context.stage.another_supervisor()?;
@@ -28,11 +37,7 @@ fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     context.stage.processes.push(ProcessRecord::of(&child, 0));
     context.stage.say("ended", "dropping my supervisor has waited for it");
     let done = child.result()?;
-    Ok(proof(
-        "when the parent's code ends, its supervisor waits for a child that is not a daemon",
-        done <= end,
-        format!("the child finished {} ns later", done.saturating_sub(end)),
-    ))
+    Ok(proof(Claim::Waits, done <= end, format!("the child finished {} ns later", done.saturating_sub(end))))
 }
 
 fn work(events: control::Sender<Event>) -> u64 {

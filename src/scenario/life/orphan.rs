@@ -23,6 +23,15 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
+sentences! {
+    /// What the lesson claims.
+    enum Claim {
+        Adopted =>
+            "when a parent dies, the nearest subreaper above it, or else init, becomes the parent of its child",
+            "父进程死后，它上方最近的 subreaper（没有则是 init）成为其子进程的父进程";
+    }
+}
+
 fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let (_, first, adopted_by) = make_an_orphan(context)?;
     let name = of_process(adopted_by).map_or_else(|| "gone".to_owned(), |stat| stat.name);
@@ -38,7 +47,7 @@ fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let reaped = of_process(orphan).is_none();
     context.stage.say("reaped", format!("I have reaped {orphan}, which I did not start: {reaped}"));
     Ok(proof(
-        "when a parent dies, the nearest subreaper above it, or else init, becomes the parent of its child",
+        Claim::Adopted,
         adopted_by != first && mine == Pid::this() && reaped,
         format!("{first} became {adopted_by}; as subreaper {mine}, reaped {reaped}"),
     ))

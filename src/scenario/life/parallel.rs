@@ -21,17 +21,26 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
+sentences! {
+    /// What the lesson claims.
+    enum Claim {
+        OneProcessor =>
+            "on one processor two children take turns (only one is available here, so two were not tried)",
+            "在一个处理器上两个子进程轮流运行（这里只有一个处理器，没有试两个）";
+        TwoProcessors =>
+            "on one processor two children take turns and never run at once; on two processors they do",
+            "在一个处理器上两个子进程轮流运行，从不同时；在两个处理器上则会同时运行";
+    }
+}
+
 fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let cpus = task::allowed_cpus().map_err(RunError::os("sched_getaffinity"))?;
     let one = race(context, [cpus[0]; 2])?;
     // The children measure their own slices, so the ends are a few microseconds off.
     let takes_turns = one < WORK_NS / 50;
     let [first, second, ..] = cpus[..] else {
-        let claim =
-            "on one processor two children take turns (only one is available here, so two were not tried)";
-        return Ok(proof(claim, takes_turns, format!("both ran at once for {one} ns")));
+        return Ok(proof(Claim::OneProcessor, takes_turns, format!("both ran at once for {one} ns")));
     };
-    let claim = "on one processor two children take turns and never run at once; on two processors they do";
     let mut two = 0;
     for _ in 0..ATTEMPTS {
         two = race(context, [first, second])?;
@@ -41,7 +50,7 @@ fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     }
     let holds = takes_turns && two > WORK_NS / 10;
     Ok(proof(
-        claim,
+        Claim::TwoProcessors,
         holds,
         format!("both ran at once for {one} ns on one processor, and for {two} ns on two"),
     ))

@@ -29,6 +29,15 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
+sentences! {
+    /// What the lesson claims.
+    enum Claim {
+        AllSeen =>
+            "each state was seen in /proc: running, ready, blocked on a timer, blocked on a lock, stopped, zombie",
+            "每种状态都在 /proc 中看到了：运行、就绪、阻塞于定时器、阻塞于锁、暂停、僵尸";
+    }
+}
+
 fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let scratch = Scratch::new()?;
     let lock = scratch.path().join("lock");
@@ -70,11 +79,7 @@ fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let all = [&running, &ready, &sleeper, &holder, &waiter, &stopped, &zombie];
     context.stage.join(&all.map(Child::handle))?;
     let missing: Vec<&str> = seen.iter().filter_map(|(name, seen)| (!seen).then_some(*name)).collect();
-    Ok(proof(
-        "each state was seen in /proc: running, ready, blocked on a timer, blocked on a lock, stopped, zombie",
-        missing.is_empty(),
-        format!("not seen: {}", missing.join(", ")),
-    ))
+    Ok(proof(Claim::AllSeen, missing.is_empty(), format!("not seen: {}", missing.join(", "))))
 }
 
 fn start<A>(

@@ -16,9 +16,16 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
+sentences! {
+    /// What the lesson claims.
+    enum Claim {
+        OnlySignals =>
+            "terminate only sends a signal: it returned while the child was alive; join then reported SIGTERM",
+            "terminate 只发送信号：它返回时子进程还活着；之后 join 报告了 SIGTERM";
+    }
+}
+
 fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
-    let claim =
-        "terminate only sends a signal: it returned while the child was alive; join then reported SIGTERM";
     for nth in 1..=CHILDREN {
         let child = context.process(Process::new(run_forever), "child");
         let child = context.stage.supervisor.start(child)?;
@@ -36,14 +43,18 @@ fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
             .stage
             .say("joined", format!("it ended by {exit} (Python's exitcode {python}); alive: {after}"));
         if after || exit != (Exit::Signal { signal: Signal::TERM, core_dumped: false }) {
-            return Ok(proof(claim, false, format!("after the join: ended by {exit}, alive {after}")));
+            return Ok(proof(
+                Claim::OnlySignals,
+                false,
+                format!("after the join: ended by {exit}, alive {after}"),
+            ));
         }
         if alive {
-            return Ok(proof(claim, true, ""));
+            return Ok(proof(Claim::OnlySignals, true, ""));
         }
         context.stage.say("again", format!("the child died before I could check ({nth} times); I try again"));
     }
-    Ok(proof(claim, false, format!("{CHILDREN} children died before they could be checked")))
+    Ok(proof(Claim::OnlySignals, false, format!("{CHILDREN} children died before they could be checked")))
 }
 
 fn run_forever() {

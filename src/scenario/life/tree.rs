@@ -18,6 +18,13 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
+sentences! {
+    /// What the lesson claims.
+    enum Claim {
+        Generations => "the PPID of each generation is the PID of the one before", "每一代的 PPID 就是上一代的 PID";
+    }
+}
+
 fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     context.stage.say(
         "begin",
@@ -31,7 +38,7 @@ fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let mut family = vec![(Pid::this(), Pid::parent())];
     family.extend(result_of(&child)?);
     let holds = family.len() == 3 && family.windows(2).all(|pair| pair[1].1 == pair[0].0);
-    Ok(proof("the PPID of each generation is the PID of the one before", holds, format!("{family:?}")))
+    Ok(proof(Claim::Generations, holds, format!("{family:?}")))
 }
 
 /// One generation: reports its PIDs and starts the next.

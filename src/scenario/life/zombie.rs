@@ -13,6 +13,13 @@ pub(super) const LESSON: Lesson = Lesson {
     teach,
 };
 
+sentences! {
+    /// What the lesson claims.
+    enum Claim {
+        UntilReaped => "a child that has ended is a zombie (Z) until its parent reaps it", "已结束的子进程在被父进程回收之前是僵尸（Z）";
+    }
+}
+
 fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     let child = context.process(Process::new(|| 7_i32).leave_zombie(true), "child");
     let child = context.stage.supervisor.start(child)?;
@@ -35,7 +42,7 @@ fn teach(context: &mut LessonContext<'_, '_>) -> Result<Proof, RunError> {
     context.stage.say("reap", format!("I reap it, and /proc/{pid} is gone: {gone}"));
     context.stage.join(&[child.handle()])?;
     Ok(proof(
-        "a child that has ended is a zombie (Z) until its parent reaps it",
+        Claim::UntilReaped,
         state == 'Z' && killed && gone,
         format!("state {state}, killed {killed}, gone {gone}"),
     ))

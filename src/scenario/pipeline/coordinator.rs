@@ -12,11 +12,25 @@ use super::resources::{Resources, Tools};
 use crate::process::Child;
 use crate::queue::Receiver;
 use crate::queue::error::JoinQueueError;
+use crate::said::Said;
 use crate::scenario::run::stage::{Reason, RunError, Stage};
 use crate::scenario::world::told::Report;
 use crate::scenario::world::{Lock, News, Payload, Received, RecvEnd, Seen, SendEnd, Sent, Step, World};
+use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use crate::wire::control;
+
+sentences! {
+    /// Why a consumer would never end.
+    enum Stuck {
+        Waits { name: String, pid: Pid } =>
+            "{name} (PID {pid}) waits on the empty queue for an item or a None, and no process is left to put one",
+            "{name}（PID {pid}）在空队列上等待物品或 None，而没有进程会再放入";
+        Asleep { name: String, pid: Pid } =>
+            "{name} (PID {pid}) is asleep, and the wake-up that it waits for was lost",
+            "{name}（PID {pid}）睡着了，它等待的唤醒已经丢失";
+    }
+}
 
 /// How often the parent checks its processes when no report arrives.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -36,7 +50,7 @@ pub(super) struct Coordinator<'a, 's> {
     receiver: Option<Receiver<Item>>,
     ledger: Ledger,
     losses: Vec<LossRecord>,
-    stuck: Vec<String>,
+    stuck: Vec<Said>,
     /// How many sentinels are in the queue or taken.
     sentinels_put: u64,
     /// Whether all processes have ended and no more reports can arrive.
@@ -90,7 +104,7 @@ impl<'a, 's> Coordinator<'a, 's> {
     }
 
     /// The results: the records, the losses, and the processes that waited forever.
-    pub(super) fn close(self) -> (Ledger, Vec<LossRecord>, Vec<String>) {
+    pub(super) fn close(self) -> (Ledger, Vec<LossRecord>, Vec<Said>) {
         (self.ledger, self.losses, self.stuck)
     }
 
@@ -223,14 +237,12 @@ impl<'a, 's> Coordinator<'a, 's> {
     }
 
     fn kill_stuck(&mut self) {
-        let on = match self.pipeline.params.queue {
-            QueueKind::Ours => {
-                "waits on the empty queue for an item or a None, and no process is left to put one"
-            }
-            QueueKind::LostWakeup => "is asleep, and the wake-up that it waits for was lost",
-        };
         for worker in self.consumers.iter().filter(|worker| worker.is_alive()) {
-            self.stuck.push(format!("{} (PID {}) {on}", worker.name(), worker.pid()));
+            let (name, pid) = (worker.name().to_owned(), worker.pid());
+            self.stuck.push(match self.pipeline.params.queue {
+                QueueKind::Ours => Stuck::Waits { name, pid }.into(),
+                QueueKind::LostWakeup => Stuck::Asleep { name, pid }.into(),
+            });
         }
         for worker in self.producers.iter().chain(self.consumers) {
             // It would never end by itself.

@@ -19,8 +19,8 @@ pub mod resources;
 /// The pipeline in a free run.
 pub mod run;
 
-use std::io;
 use std::path::Path;
+use std::{fmt, io};
 
 use clap::ArgMatches;
 
@@ -30,6 +30,7 @@ use super::run::verdict::Verdict;
 use super::world::{World, decode};
 use crate::explore::engine::Trace;
 use crate::explore::step::letter;
+use crate::said::{List, Said};
 use item::Item;
 use params::{Params, Plan, QueueKind, Role};
 use resources::{Resources, Share, Tools};
@@ -37,6 +38,46 @@ use resources::{Resources, Share, Tools};
 /// Producers and consumers.
 #[derive(Debug)]
 pub struct Pipeline;
+
+sentences! {
+    /// How an execution went wrong.
+    enum Say {
+        Deadlock { waits: List<Wait> } => "no process can continue: {waits}", "没有进程能继续：{waits:#}";
+    }
+}
+
+/// A process that waits forever.
+#[derive(Debug, Clone, PartialEq)]
+struct Wait {
+    who: char,
+    step: String,
+    on: On,
+}
+
+/// What it waits for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum On {
+    Wakeup,
+    Item,
+    Room,
+    Others,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { who, step, on } = self;
+        let [en, zh] = match on {
+            On::Wakeup => ["to be woken, and no process will wake it", "等待被唤醒，而没有进程会唤醒它"],
+            On::Item => ["for an item that no process will put", "等待一件没有进程会放入的物品"],
+            On::Room => ["for room that no process will make", "等待没有进程会腾出的空位"],
+            On::Others => ["for others that wait", "等待其他也在等待的进程"],
+        };
+        match f.alternate() {
+            false => write!(f, "{who} waits at {step} {en}"),
+            true => write!(f, "{who} 停在 {step}，{zh}"),
+        }
+    }
+}
 
 impl Scenario for Pipeline {
     const NAME: &'static str = params::NAME;
@@ -102,22 +143,19 @@ impl Scenario for Pipeline {
         })
     }
 
-    fn broken_at(params: &Params, trace: &Trace) -> Option<(usize, String)> {
+    fn broken_at(params: &Params, trace: &Trace) -> Option<(usize, Said)> {
         let stuck = trace.stuck.iter().enumerate().filter_map(|(process, step)| {
             let step = step.as_ref()?;
-            let what = match params.role(process) {
-                Role::Consumer(_) if params.queue == QueueKind::LostWakeup => {
-                    "to be woken, and no process will wake it"
-                }
-                Role::Consumer(_) => "for an item that no process will put",
-                Role::Producer(_) => "for room that no process will make",
-                Role::Main => "for others that wait",
+            let on = match params.role(process) {
+                Role::Consumer(_) if params.queue == QueueKind::LostWakeup => On::Wakeup,
+                Role::Consumer(_) => On::Item,
+                Role::Producer(_) => On::Room,
+                Role::Main => On::Others,
             };
-            Some(format!("{} waits at {step} {what}", letter(process)))
+            Some(Wait { who: letter(process), step: step.to_string(), on })
         });
-        let stuck: Vec<_> = stuck.collect();
-        (!stuck.is_empty())
-            .then(|| (trace.events.len(), format!("no process can continue: {}", stuck.join(", "))))
+        let waits: Vec<_> = stuck.collect();
+        (!waits.is_empty()).then(|| (trace.events.len(), Say::Deadlock { waits: List(waits) }.into()))
     }
 
     fn state(params: &Params, resources: &Resources) -> Vec<(&'static str, String)> {

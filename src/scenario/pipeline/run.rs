@@ -11,10 +11,12 @@ use super::ledger::{Depth, Ledger, LossRecord};
 use super::params::{FreePipeline, NAME, Params, Plan, Role};
 use super::resources::{Resources, Share};
 use crate::process::{Child, Process};
+use crate::said::Said;
 use crate::scenario::run::record::{Cell, Detail, Line, Record, Summary, Table};
 use crate::scenario::run::stage::{Reason, RunError, Stage};
 use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::told::{Report, Told};
+use crate::sys::pid::Pid;
 use crate::wire::control;
 
 /// The fields of a pipeline's record.
@@ -31,7 +33,7 @@ pub struct PipelineRecord {
     /// The messages that the queue reports as lost, and with which process.
     pub losses: Vec<LossRecord>,
     /// Which processes waited forever, and for what.
-    pub stuck: Vec<String>,
+    pub stuck: Vec<Said>,
     /// How long each process was blocked on a full or empty queue, in nanoseconds.
     pub blocked_ns: BTreeMap<String, u64>,
     /// The number of queued items at each report.
@@ -95,7 +97,7 @@ impl FreePipeline {
         mut stage: Stage<'_>,
         ledger: Ledger,
         losses: Vec<LossRecord>,
-        stuck: Vec<String>,
+        stuck: Vec<Said>,
     ) -> Record {
         let expected = self.params.producers * self.params.items;
         let (missing, produced) = (ledger.missing(), ledger.produced());
@@ -104,11 +106,11 @@ impl FreePipeline {
             () if !missing.is_empty() || !ledger.twice.is_empty() || produced < expected => Verdict::Crashed,
             () => Verdict::Ok,
         };
-        for name in &stuck {
-            stage.say("deadlock", name.clone());
+        for one in &stuck {
+            stage.say("deadlock", one.text.clone());
         }
         for loss in &losses {
-            stage.say("lost", lost(loss));
+            stage.say("lost", lost(loss).text);
         }
         let ate: u64 = ledger.eaten.values().sum();
         let text =
@@ -158,8 +160,35 @@ fn work(
     body::work(&mut Told::new(reports), &params, &tools, process).map_err(|error| Reason::of(&error))
 }
 
-fn lost(loss: &LossRecord) -> String {
-    format!("message {} was lost with PID {}, which had taken it", loss.message, loss.pid)
+fn lost(loss: &LossRecord) -> Said {
+    Say::Lost { message: loss.message, pid: loss.pid }.into()
+}
+
+sentences! {
+    /// How a pipeline ended.
+    enum Say {
+        Lost { message: u64, pid: Pid } =>
+            "message {message} was lost with PID {pid}, which had taken it",
+            "消息 {message} 随取走它的进程（PID {pid}）一起丢失了";
+        NeverEaten { items: String } => "never eaten: {items}", "从未取用：{items}";
+        EatenTwice { items: String } => "eaten twice: {items}", "取用了两次：{items}";
+        Once { put: u64, ate: u64 } =>
+            "{put} put, {ate} eaten: every item exactly once", "放入 {put} 件，取用 {ate} 件：每件恰好一次";
+        NotOnce { put: u64, ate: u64 } =>
+            "{put} put, {ate} eaten: not every item exactly once", "放入 {put} 件，取用 {ate} 件：并非每件恰好一次";
+        OnceButOneWaits { put: u64, ate: u64 } =>
+            "{put} put, {ate} eaten: every item exactly once, but one consumer waited forever",
+            "放入 {put} 件，取用 {ate} 件：每件恰好一次，但有一个消费者永远在等待";
+        NotOnceAndOneWaits { put: u64, ate: u64 } =>
+            "{put} put, {ate} eaten: not every item exactly once, but one consumer waited forever",
+            "放入 {put} 件，取用 {ate} 件：并非每件恰好一次，且有一个消费者永远在等待";
+        OnceButSomeWait { put: u64, ate: u64, waiting: usize } =>
+            "{put} put, {ate} eaten: every item exactly once, but {waiting} consumers waited forever",
+            "放入 {put} 件，取用 {ate} 件：每件恰好一次，但有 {waiting} 个消费者永远在等待";
+        NotOnceAndSomeWait { put: u64, ate: u64, waiting: usize } =>
+            "{put} put, {ate} eaten: not every item exactly once, but {waiting} consumers waited forever",
+            "放入 {put} 件，取用 {ate} 件：并非每件恰好一次，且有 {waiting} 个消费者永远在等待";
+    }
 }
 
 fn summary(record: &PipelineRecord, verdict: Verdict) -> Summary {
@@ -182,19 +211,21 @@ fn summary(record: &PipelineRecord, verdict: Verdict) -> Summary {
     lines.extend(record.stuck.iter().cloned().map(Line::Text));
     lines.extend(record.losses.iter().map(|loss| Line::Text(lost(loss))));
     if !record.missing.is_empty() {
-        lines.push(Line::Text(format!("never eaten: {}", items(&record.missing))));
+        lines.push(Line::Text(Say::NeverEaten { items: items(&record.missing) }.into()));
     }
     if !record.twice.is_empty() {
-        lines.push(Line::Text(format!("eaten twice: {}", items(&record.twice))));
+        lines.push(Line::Text(Say::EatenTwice { items: items(&record.twice) }.into()));
     }
-    let once = if record.missing.is_empty() && record.twice.is_empty() { "every" } else { "not every" };
-    let stuck = match record.stuck.len() {
-        0 => String::new(),
-        1 => ", but one consumer waited forever".to_owned(),
-        n => format!(", but {n} consumers waited forever"),
+    let (put, ate) = (record.produced, record.eaten.values().sum());
+    let is_once = record.missing.is_empty() && record.twice.is_empty();
+    let say = match (is_once, record.stuck.len()) {
+        (true, 0) => Say::Once { put, ate },
+        (false, 0) => Say::NotOnce { put, ate },
+        (true, 1) => Say::OnceButOneWaits { put, ate },
+        (false, 1) => Say::NotOnceAndOneWaits { put, ate },
+        (true, waiting) => Say::OnceButSomeWait { put, ate, waiting },
+        (false, waiting) => Say::NotOnceAndSomeWait { put, ate, waiting },
     };
-    let ate: u64 = record.eaten.values().sum();
-    let text = format!("{} put, {ate} eaten: {once} item exactly once{stuck}", record.produced);
-    lines.push(Line::Verdict(verdict, text));
+    lines.push(Line::Verdict(verdict, say.into()));
     Summary { table: Some(table), lines }
 }

@@ -12,6 +12,7 @@ use crate::explore::engine::{Granted, System, Trace};
 use crate::explore::gate::{Gate, GateError, WorkerSlot};
 use crate::explore::step::{Effect, Seen, Step, letter};
 use crate::process::{Process, StartError};
+use crate::said::Said;
 use crate::scenario::contract::{History, Scenario};
 use crate::scenario::experiment::{Lab, State, Trial, TrialRun};
 use crate::scenario::world::free::Free;
@@ -150,7 +151,7 @@ impl<S: Scenario> Lab for GatedRun<'_, S> {
         (0..self.gate.len()).map(|worker| self.gate.pid(worker)).collect()
     }
 
-    fn broken_at(&self, trace: &Trace) -> Option<(usize, String)> {
+    fn broken_at(&self, trace: &Trace) -> Option<(usize, Said)> {
         S::broken_at(&self.params, trace)
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::verdict::Verdict;
 use crate::observe::notes::{Fact, Note};
 use crate::process::{Exit, Handle};
+use crate::said::Said;
 use crate::sys::clock::monotonic_ns;
 
 /// A whole run: its parameters, processes, events and verdict.
@@ -28,7 +29,7 @@ pub struct Record {
     pub verdict: Verdict,
     /// The sentences of the summary.
     #[serde(serialize_with = "sentences")]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Vec<Said>")]
     pub summary: Summary,
 }
 
@@ -66,9 +67,9 @@ pub struct Summary {
 /// A summary as its sentences: the numbers of its table are fields of the record.
 fn sentences<S: Serializer>(summary: &Summary, serializer: S) -> Result<S::Ok, S::Error> {
     let sentences = summary.lines.iter().filter_map(|line| match line {
-        Line::Text(text) | Line::Verdict(_, text) => Some(text.clone()),
+        Line::Text(said) | Line::Verdict(_, said) => Some(said.clone()),
         Line::Proof(proof) => Some(match &proof.seen {
-            Some(seen) => format!("{} ({seen})", proof.claim),
+            Some(seen) => proof.claim.clone().quoting(seen),
             None => proof.claim.clone(),
         }),
         Line::Series { .. } => None,
@@ -100,9 +101,9 @@ pub enum Cell {
 #[derive(Debug, Clone)]
 pub enum Line {
     /// A sentence.
-    Text(String),
+    Text(Said),
     /// A verdict and the evidence for it.
-    Verdict(Verdict, String),
+    Verdict(Verdict, Said),
     /// The result of a lesson.
     Proof(Proof),
     /// How a value changed over the run.
@@ -117,8 +118,9 @@ pub enum Line {
 /// The claim of a lesson, and whether the run has shown it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Proof {
-    /// The claim, in a sentence.
-    pub claim: String,
+    /// The claim.
+    #[serde(flatten)]
+    pub claim: Said,
     /// Whether it held.
     pub holds: bool,
     /// What was seen instead, if it did not hold.

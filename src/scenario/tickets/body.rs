@@ -10,6 +10,7 @@ use super::locks::{Discipline, LockKind, Shop, publish, versioned};
 use super::params::{Sale, Store};
 use super::stock_file::{parse, text};
 use crate::explore::step::Observation;
+use crate::said::Said;
 use crate::scenario::world::{Access, Lock, News, Seen, Step, World, encode};
 
 const READ: Step = Step { name: "read", resource: "stock", access: Access::Read };
@@ -31,6 +32,31 @@ pub enum SaleFact {
     Sold(i64),
     /// Wrote the same number back, because no ticket was left.
     NoneSold(i64),
+}
+
+impl SaleFact {
+    /// It as a sentence.
+    pub(super) fn said(self) -> Said {
+        match self {
+            Self::Read(left) => Say::Left { left },
+            Self::TornRead => Say::TornRead,
+            Self::Emptied => Say::Emptied,
+            Self::Sold(left) => Say::Sold { left },
+            Self::NoneSold(left) => Say::NoneSold { left },
+        }
+        .into()
+    }
+}
+
+sentences! {
+    /// What a buyer's step did.
+    enum Say {
+        Left { left: i64 } => "{left} left", "剩 {left} 张";
+        TornRead => "no number: torn read", "没有数字：撕裂读";
+        Emptied => "the file is empty now", "文件现在是空的";
+        Sold { left: i64 } => "{left} left, 1 sold", "剩 {left} 张，卖出 1 张";
+        NoneSold { left: i64 } => "{left} left, none sold", "剩 {left} 张，没有卖出";
+    }
 }
 
 /// The result of a read.
@@ -65,7 +91,7 @@ impl Reading {
 impl Seen for Reading {
     fn seen(&self) -> String {
         match self {
-            Self::Count(count, 0) => format!("{count} left"),
+            Self::Count(count, 0) => SaleFact::Read(*count).said().text,
             Self::Count(count, version) => format!("{count} left (version {version})"),
             Self::Torn(text) if text.is_empty() => "an empty file: torn read".to_owned(),
             Self::Torn(text) => format!("`{text}`: torn read"),
@@ -85,7 +111,7 @@ struct Emptied(File);
 
 impl Seen for Emptied {
     fn seen(&self) -> String {
-        "the file is empty now".to_owned()
+        SaleFact::Emptied.said().text
     }
 
     fn observation(&self) -> Observation {
@@ -105,8 +131,8 @@ pub enum Writing {
 impl Seen for Writing {
     fn seen(&self) -> String {
         match self {
-            Self::Done(left, true) => format!("{left} left, 1 sold"),
-            Self::Done(left, false) => format!("{left} left, none sold"),
+            Self::Done(left, true) => SaleFact::Sold(*left).said().text,
+            Self::Done(left, false) => SaleFact::NoneSold(*left).said().text,
             Self::Outdated => "another buyer was first: try again".to_owned(),
         }
     }

@@ -1,5 +1,7 @@
 //! The verdict on a sale, from the facts that its steps and its buyers report.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,7 @@ use super::body::{SaleFact, Visit};
 use super::params::Sale;
 use crate::explore::engine::Trace;
 use crate::explore::step::{Event, letter};
+use crate::said::{List, Said};
 use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::decode;
 
@@ -61,8 +64,8 @@ pub(super) fn of_sale(initial: i64, sold: i64, left: Option<i64>, torn: bool) ->
     }
 }
 
-/// The index of the step that broke the invariant, and one sentence that says how.
-pub(super) fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
+/// The index of the step that broke the invariant, and how.
+pub(super) fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, Said)> {
     let mut sold = 0;
     // For each buyer, the number of writes when it last read.
     let mut known = vec![0; trace.stuck.len()];
@@ -74,8 +77,8 @@ pub(super) fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
         let (process, who) = (event.choice.index(), letter(event.choice.index()));
         if fact(event) == Some(SaleFact::TornRead) {
             let by = writes.last().map(|(_, by)| letter(*by));
-            let by = by.map_or(String::new(), |by| format!(" that {by} has emptied and not yet written"));
-            return Some((position, format!("{who} reads a half-written file{by}")));
+            let how = by.map_or(Say::TornRead { who }, |by| Say::TornReadOf { who, by });
+            return Some((position, how.into()));
         }
         match event.step.name.as_str() {
             "read" => known[process] = writes.len(),
@@ -84,7 +87,8 @@ pub(super) fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
                 if matches!(fact(event), Some(SaleFact::Sold(_))) {
                     sold += 1;
                     if sold > sale.stock {
-                        return Some((position, format!("{who} sells ticket {sold} of {}", sale.stock)));
+                        let (ticket, of) = (sold, sale.stock);
+                        return Some((position, Say::Sells { who, ticket, of }.into()));
                     }
                 }
                 if let Some((at, by)) = lost
@@ -92,8 +96,7 @@ pub(super) fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
                     && sale.stock > 1
                 {
                     let by = letter(*by);
-                    let what = format!("{who} overwrites what {by} wrote at step {}", at + 1);
-                    return Some((position, what));
+                    return Some((position, Say::Overwrites { who, by, step: at + 1 }.into()));
                 }
                 writes.push((position, process));
             }
@@ -101,16 +104,45 @@ pub(super) fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
         }
     }
     if trace.deadlocked() {
-        let waits = trace.waits().into_iter().map(|wait| {
-            let holders = wait.holders.iter().map(|(holder, dead)| {
-                let state = if *dead { " (killed)" } else { "" };
-                format!("{}{state}", letter(*holder))
-            });
-            let holders: Vec<_> = holders.collect();
-            format!("{} waits for {}", letter(wait.process), holders.join(" and "))
-        });
-        let waits: Vec<_> = waits.collect();
-        return Some((trace.events.len(), format!("no process can continue: {}", waits.join(", "))));
+        let waits = trace.waits().into_iter();
+        let waits = List(waits.map(|wait| Wait { who: wait.process, holders: wait.holders }).collect());
+        return Some((trace.events.len(), Say::Deadlock { waits }.into()));
     }
     None
+}
+
+sentences! {
+    /// How a step broke the invariant.
+    enum Say {
+        TornRead { who: char } => "{who} reads a half-written file", "{who} 读到了只写了一半的文件";
+        TornReadOf { who: char, by: char } =>
+            "{who} reads a half-written file that {by} has emptied and not yet written",
+            "{who} 读到了只写了一半的文件：{by} 已清空它，尚未写好";
+        Sells { who: char, ticket: i64, of: i64 } =>
+            "{who} sells ticket {ticket} of {of}", "{who} 卖出了不存在的票：第 {ticket} 张，而总共只有 {of} 张";
+        Overwrites { who: char, by: char, step: usize } =>
+            "{who} overwrites what {by} wrote at step {step}", "{who} 覆盖了 {by} 在第 {step} 步写入的内容";
+        Deadlock { waits: List<Wait> } => "no process can continue: {waits}", "没有进程能继续：{waits:#}";
+    }
+}
+
+/// A process that waits, and the holders of the lock, each with whether it is dead.
+#[derive(Debug, Clone, PartialEq)]
+struct Wait {
+    who: usize,
+    holders: Vec<(usize, bool)>,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let killed = if f.alternate() { "（已被杀死）" } else { " (killed)" };
+        let holder = |(holder, dead): &(usize, bool)| {
+            format!("{}{}", letter(*holder), if *dead { killed } else { "" })
+        };
+        let holders: Vec<String> = self.holders.iter().map(holder).collect();
+        match f.alternate() {
+            false => write!(f, "{} waits for {}", letter(self.who), holders.join(" and ")),
+            true => write!(f, "{} 在等 {}", letter(self.who), holders.join("、")),
+        }
+    }
 }

@@ -29,7 +29,10 @@ use super::contract::{Act, History, LockCase, ParamsError, Scenario, Verb};
 use super::run::verdict::Verdict;
 use super::world::World;
 use crate::explore::engine::Trace;
-use body::Visit;
+use crate::explore::step::Event;
+use crate::said::Said;
+use crate::scenario::world::decode;
+use body::{SaleFact, Visit};
 use locks::Shop;
 use params::Sale;
 pub use share::Share;
@@ -84,8 +87,12 @@ impl Scenario for Tickets {
         })
     }
 
-    fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, String)> {
+    fn broken_at(sale: &Sale, trace: &Trace) -> Option<(usize, Said)> {
         judge::broken_at(sale, trace)
+    }
+
+    fn said(event: &Event) -> Option<Said> {
+        decode(&event.observation).map(SaleFact::said)
     }
 
     fn state(sale: &Sale, shop: &Shop) -> Vec<(&'static str, String)> {

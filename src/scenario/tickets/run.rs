@@ -1,5 +1,6 @@
 //! The ticket sale as a free run.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,12 +18,14 @@ use super::params::{FreeSale, Sale};
 use super::share::{self, Share};
 use super::tracker::SaleTracker;
 use crate::process::Scratch;
-use crate::process::{Child, Process};
+use crate::process::{Child, Exit, Process};
+use crate::said::{List, Said};
 use crate::scenario::run::record::{Cell, Detail, Line, Record, Summary, Table};
 use crate::scenario::run::stage::{Reason, RunError, Stage};
 use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::told::{Report, Told};
 use crate::sys::clock::monotonic_ns;
+use crate::sys::pid::Pid;
 use crate::sys::poll::Deadline;
 use crate::wire::control;
 
@@ -45,8 +48,8 @@ pub struct TicketsRun {
     pub lock: String,
     /// Its outcome.
     pub outcome: Outcome,
-    /// One sentence that says what happened.
-    pub why: String,
+    /// What happened.
+    pub why: Said,
     /// From the release of the buyers to the end of the last one, in nanoseconds.
     pub wall_ns: u64,
     /// The total time that the buyers waited for the lock, in nanoseconds.
@@ -227,12 +230,40 @@ fn outcome(sale: &Sale, visits: &[Option<Visit>], left: Option<i64>, stuck: bool
 }
 
 /// Which buyers ended before they had finished, and how.
-fn killed(buyers: &[Buyer]) -> String {
-    let ends = buyers.iter().filter(|buyer| buyer.result().is_err()).map(|buyer| {
-        let how = buyer.exit().map_or_else(|| "in an unknown way".to_owned(), |exit| format!("by {exit}"));
-        format!("{} (PID {}) was ended {how} before it had finished", buyer.name(), buyer.pid())
-    });
-    ends.collect::<Vec<_>>().join("; ") + "."
+fn killed(buyers: &[Buyer]) -> Said {
+    let killed = buyers.iter().filter(|buyer| buyer.result().is_err());
+    let ends =
+        killed.map(|buyer| Ended { name: buyer.name().to_owned(), pid: buyer.pid(), exit: buyer.exit() });
+    Say::Killed { buyers: List(ends.collect()) }.into()
+}
+
+sentences! {
+    /// How a sale ended.
+    enum Say {
+        Killed { buyers: List<Ended> } => "{buyers}.", "{buyers:#}。";
+    }
+}
+
+/// A buyer that ended before it had finished.
+#[derive(Debug, Clone, PartialEq)]
+struct Ended {
+    name: String,
+    pid: Pid,
+    exit: Option<Exit>,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, pid, exit } = self;
+        match (exit, f.alternate()) {
+            (Some(exit), false) => write!(f, "{name} (PID {pid}) was ended by {exit} before it had finished"),
+            (Some(exit), true) => write!(f, "{name}（PID {pid}）没有做完就结束了（{exit}）"),
+            (None, false) => {
+                write!(f, "{name} (PID {pid}) was ended in an unknown way before it had finished")
+            }
+            (None, true) => write!(f, "{name}（PID {pid}）没有做完就结束了，原因不明"),
+        }
+    }
 }
 
 fn summary(runs: &[TicketsRun]) -> Summary {
@@ -262,7 +293,7 @@ fn summary(runs: &[TicketsRun]) -> Summary {
     };
     Summary {
         table: Some(Table { head: head.to_vec(), rows: runs.iter().map(row).collect() }),
-        lines: runs.iter().map(|run| Line::Text(format!("{}: {}", run.lock, run.why))).collect(),
+        lines: runs.iter().map(|run| Line::Text(run.why.clone().titled(&run.lock))).collect(),
     }
 }
 

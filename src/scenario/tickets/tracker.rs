@@ -1,11 +1,13 @@
 //! Tracks a free sale by the buyers' reports: who waits for whom, and why too many tickets were sold.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::body::SaleFact;
 use super::judge::Outcome;
 use super::locks::{LockKind, Promise};
 use crate::observe::notes;
+use crate::said::{List, Said};
 use crate::scenario::run::verdict::Verdict;
 use crate::scenario::world::decode;
 use crate::scenario::world::told::Report;
@@ -83,79 +85,130 @@ impl SaleTracker {
 
     /// A sentence that says for whom a stuck buyer waits.
     pub(super) fn waits_for(&self, name: &str) -> String {
-        let holders: Vec<&str> = self.holders().collect();
-        let holders = holders.iter().map(|holder| if *holder == name { "itself" } else { holder });
-        format!("{name} waits forever for {}", holders.collect::<Vec<_>>().join(" and "))
+        let holders = self.holders().map(str::to_owned).collect();
+        Wait { name: name.to_owned(), holders }.to_string()
     }
 
     fn holders(&self) -> impl Iterator<Item = &str> {
         self.buyers.iter().filter(|(_, buyer)| buyer.holds > 0).map(|(name, _)| name.as_str())
     }
 
-    /// One sentence that says what happened.
-    pub(super) fn sentence(&self, outcome: &Outcome, stuck: &[String]) -> String {
-        let Outcome { initial, sold, .. } = outcome;
-        let left = outcome
-            .left
-            .map_or_else(|| "the file contains no number".to_owned(), |left| format!("{left} left"));
-        match outcome.verdict {
-            Verdict::Ok => format!("{sold} of {initial} sold, {left}: every ticket is accounted for."),
-            Verdict::Oversold => {
-                format!("{sold} buyers have a ticket, but there were {initial}{}.", self.same_reads())
-            }
-            Verdict::LostUpdate => format!("{sold} of {initial} sold, yet {left}{}.", self.same_reads()),
-            Verdict::TornRead => self.torn_read(&left),
+    /// What happened.
+    pub(super) fn sentence(&self, outcome: &Outcome, stuck: &[String]) -> Said {
+        let Outcome { initial, sold, .. } = *outcome;
+        let left = Left(outcome.left);
+        let say = match outcome.verdict {
+            Verdict::Ok => Say::AccountedFor { sold, initial, left },
+            Verdict::Oversold => match self.same_reads() {
+                Some((count, names)) => Say::SameTicket { sold, initial, names, count },
+                None => Say::Oversold { sold, initial },
+            },
+            Verdict::LostUpdate => match self.same_reads() {
+                Some((count, names)) => Say::LostBySame { sold, initial, left, names, count },
+                None => Say::Lost { sold, initial, left },
+            },
+            Verdict::TornRead => self.torn_read(left),
             Verdict::Deadlock => {
                 // The lock's holders come first.
                 let mut stuck: Vec<&String> = stuck.iter().collect();
                 stuck.sort_by_key(|name| !self.holders().any(|holder| holder == name.as_str()));
-                let all: Vec<String> = stuck.iter().map(|name| self.waits_for(name)).collect();
-                shortened(&all, "; ") + "."
+                let holders: Vec<String> = self.holders().map(str::to_owned).collect();
+                let wait = |name: &String| Wait { name: name.clone(), holders: holders.clone() };
+                Say::Deadlock { waits: List(stuck.into_iter().map(wait).collect()) }
             }
-            Verdict::Crashed | Verdict::Unproven => format!("{sold} of {initial} sold, {left}."),
-        }
+            Verdict::Crashed | Verdict::Unproven => Say::Ended { sold, initial, left },
+        };
+        say.into()
     }
 
-    /// Which buyers sold after reading the same number.
-    fn same_reads(&self) -> String {
+    /// Which buyers sold after reading the same number, and that number.
+    fn same_reads(&self) -> Option<(i64, List<String>)> {
         let mut readers: BTreeMap<i64, Vec<String>> = BTreeMap::new();
         for (name, buyer) in &self.buyers {
             if let Some(count) = buyer.sold_of {
                 readers.entry(count).or_default().push(name.clone());
             }
         }
-        let most =
-            readers.into_iter().filter(|(_, names)| names.len() > 1).max_by_key(|(_, names)| names.len());
-        most.map_or(String::new(), |(count, names)| {
-            format!(": {} read {count} left and each sold that ticket", shortened(&names, ", "))
-        })
+        let shared = readers.into_iter().filter(|(_, names)| names.len() > 1);
+        shared.max_by_key(|(_, names)| names.len()).map(|(count, names)| (count, List(names)))
     }
 
-    fn torn_read(&self, left: &str) -> String {
+    fn torn_read(&self, left: Left) -> Say {
         let torn: Vec<String> =
             self.buyers.iter().filter(|(_, buyer)| buyer.torn).map(|(name, _)| name.clone()).collect();
         if torn.is_empty() {
-            return format!("{left}: the last writer did not finish.");
+            return Say::Unfinished { left };
         }
+        let names = List(torn);
         let mut by: Vec<&str> = self.buyers.values().filter_map(|buyer| buyer.torn_by.as_deref()).collect();
         by.dedup();
-        let by = match by[..] {
-            [one] => one.to_owned(),
-            _ => "another buyer".to_owned(),
-        };
-        format!(
-            "{} read the file after {by} had emptied it and before it was written.",
-            shortened(&torn, ", ")
-        )
+        match by[..] {
+            [one] => Say::TornBy { names, by: one.to_owned() },
+            _ => Say::Torn { names },
+        }
     }
 }
 
-/// The first items of a long list, and the number of the others.
-fn shortened(all: &[String], separator: &str) -> String {
-    const SHOWN: usize = 3;
-    match all.len().checked_sub(SHOWN) {
-        None | Some(0) => all.join(separator),
-        Some(more) => format!("{}{separator}and {more} more", all[..SHOWN].join(separator)),
+sentences! {
+    /// What happened in a sale.
+    enum Say {
+        AccountedFor { sold: i64, initial: i64, left: Left } =>
+            "{sold} of {initial} sold, {left}: every ticket is accounted for.",
+            "{initial} 张票卖出 {sold} 张，{left:#}：每张票都对得上。";
+        Oversold { sold: i64, initial: i64 } =>
+            "{sold} buyers have a ticket, but there were {initial}.", "{sold} 个买家拿到了票，而票只有 {initial} 张。";
+        SameTicket { sold: i64, initial: i64, names: List<String>, count: i64 } =>
+            "{sold} buyers have a ticket, but there were {initial}: {names} read {count} left and each sold that ticket.",
+            "{sold} 个买家拿到了票，而票只有 {initial} 张：{names:#} 都读到还剩 {count} 张，各自卖出了那张票。";
+        Lost { sold: i64, initial: i64, left: Left } =>
+            "{sold} of {initial} sold, yet {left}.", "{initial} 张票卖出 {sold} 张，{left:#}：有一次写入被覆盖了。";
+        LostBySame { sold: i64, initial: i64, left: Left, names: List<String>, count: i64 } =>
+            "{sold} of {initial} sold, yet {left}: {names} read {count} left and each sold that ticket.",
+            "{initial} 张票卖出 {sold} 张，{left:#}：{names:#} 都读到还剩 {count} 张，各自卖出了那张票。";
+        Unfinished { left: Left } => "{left}: the last writer did not finish.", "{left:#}：最后的写入者没有写完。";
+        TornBy { names: List<String>, by: String } =>
+            "{names} read the file after {by} had emptied it and before it was written.",
+            "{by} 已清空文件、尚未写好时，{names:#} 读了它。";
+        Torn { names: List<String> } =>
+            "{names} read the file after another buyer had emptied it and before it was written.",
+            "别的买家已清空文件、尚未写好时，{names:#} 读了它。";
+        Deadlock { waits: List<Wait> } => "{waits}.", "{waits:#}。";
+        Ended { sold: i64, initial: i64, left: Left } =>
+            "{sold} of {initial} sold, {left}.", "{initial} 张票卖出 {sold} 张，{left:#}。";
+    }
+}
+
+/// What the stock file says at the end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Left(Option<i64>);
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, f.alternate()) {
+            (Some(left), false) => write!(f, "{left} left"),
+            (Some(left), true) => write!(f, "文件里还剩 {left} 张"),
+            (None, false) => f.write_str("the file contains no number"),
+            (None, true) => f.write_str("文件里没有数字"),
+        }
+    }
+}
+
+/// A buyer that waits forever, and the holders of the lock.
+#[derive(Debug, Clone, PartialEq)]
+struct Wait {
+    name: String,
+    holders: Vec<String>,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let itself = if f.alternate() { "自己" } else { "itself" };
+        let holders = self.holders.iter().map(|holder| if *holder == self.name { itself } else { holder });
+        let holders: Vec<&str> = holders.collect();
+        match f.alternate() {
+            false => write!(f, "{} waits forever for {}", self.name, holders.join(" and ")),
+            true => write!(f, "{} 永远在等 {}", self.name, holders.join("、")),
+        }
     }
 }
 
@@ -185,7 +238,7 @@ mod tests {
         }
         let outcome =
             Outcome { initial: 2, sold: 3, left: Some(0), torn_reads: 0, verdict: Verdict::Oversold };
-        let sentence = tracker.sentence(&outcome, &[]);
+        let sentence = tracker.sentence(&outcome, &[]).text;
         assert!(sentence.contains("user1, user2 read 1 left and each sold that ticket"), "{sentence}");
     }
 

@@ -1,5 +1,5 @@
 // The views Run and Watch: a command's processes as they live.
-import { summary } from "./sentences.js";
+import { said } from "./words.js";
 import { h, announce, copy, scrolling } from "./dom.js";
 import { get, post } from "./api.js";
 import { chooser } from "./forms.js";
@@ -118,7 +118,7 @@ export class WatchPanel {
     const over = watched.over;
     if (over) {
       for (const record of over.records) {
-        parts.push(h("div", { class: record.verdict === "ok" ? "outcome" : "outcome bad" }, verdictBadge(record.verdict, t), summary(record).map((line) => h("p", {}, line))));
+        parts.push(h("div", { class: record.verdict === "ok" ? "outcome" : "outcome bad" }, verdictBadge(record.verdict, t), record.summary.map((one) => h("p", {}, said(one)))));
       }
       if (over.stopped) parts.push(h("p", {}, t("It was stopped.")));
       if (!over.records.length) parts.push(...over.report.summary.map((line) => h("p", {}, line)));

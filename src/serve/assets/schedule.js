@@ -1,6 +1,5 @@
 // The view Schedule: the reader is the scheduler.
-import { reason } from "./words.js";
-import { broken, sentence } from "./sentences.js";
+import { quoted, reason, said } from "./words.js";
 import { h, announce, copy, scrolling } from "./dom.js";
 import { post } from "./api.js";
 import { chooser } from "./forms.js";
@@ -9,6 +8,16 @@ import { programEnding, sceneOfProgram } from "./programs.js";
 
 const STATES = { ready: "can go on", waits: "waits", ended: "has ended", killed: "killed", absent: "not there yet" };
 const SIGNS = { ready: "▶", waits: "⏸", ended: "■", killed: "†", absent: "·" };
+
+/** What a step saw: a sentence, or a name or a value as it is. */
+const saw = (step) => (step.said ? said({ ...step.said, text: step.saw }) : step.saw ? quoted(step.saw) : "");
+
+/** At which step a schedule has gone wrong, and how; null where all is well. */
+function broken({ ending, done }, t) {
+  if (!ending?.broken) return null;
+  const [at, how] = ending.broken;
+  return at > done.length ? said(how) : t("Step {n}: {how}", { n: at, how: said(how) });
+}
 
 /** The processes at their next steps, what they share, and what was done. Without `act` it can only be read. */
 export class Board {
@@ -39,8 +48,8 @@ export class Board {
     this.drawDone(scene);
     this.drawEnding(scene);
     const last = scene.done.at(-1);
-    const said = scene.refused ? reason(scene.refused)[0] : (last && !scene.ending ? `${last.process}: ${t(last.name)} ${sentence(last.saw ?? "")}` : "");
-    if (said && act && scene.schedule !== before?.schedule) announce(said);
+    const news = scene.refused ? reason(scene.refused)[0] : (last && !scene.ending ? `${last.process}: ${t(last.name)} ${saw(last)}` : "");
+    if (news && act && scene.schedule !== before?.schedule) announce(news);
   }
 
   card(card, scene) {
@@ -65,7 +74,7 @@ export class Board {
     if (!scene.done.length) { this.done.replaceChildren(h("p", { class: "quiet" }, t("No step is done yet."))); return; }
     const broken = scene.ending?.broken?.[0];
     const rows = scene.done.map((step, at) => h("tr", { class: broken === at + 1 ? "broken" : null }, h("th", { scope: "row" }, `${at + 1}${broken === at + 1 ? " ✗" : ""}`),
-      scene.cards.map((card) => h("td", { class: "left" }, card.name === step.process ? h("span", { class: step.killed ? "did killed" : "did" }, step.killed ? `† ${scene.isProgram ? step.name : t("killed before {step}", { step: t(step.name) })}` : `${t(step.name)}${step.saw ? `: ${sentence(step.saw)}` : ""}`, step.ended && !step.killed ? h("span", { class: "quiet" }, ` ■`) : null) : null))));
+      scene.cards.map((card) => h("td", { class: "left" }, card.name === step.process ? h("span", { class: step.killed ? "did killed" : "did" }, step.killed ? `† ${scene.isProgram ? step.name : t("killed before {step}", { step: t(step.name) })}` : `${t(step.name)}${saw(step) ? `: ${saw(step)}` : ""}`, step.ended && !step.killed ? h("span", { class: "quiet" }, ` ■`) : null) : null))));
     this.done.replaceChildren(h("table", { class: "steps" }, h("caption", {}, t("What was done")), h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("step")), scene.cards.map((card) => h("th", { scope: "col" }, `${t(card.role)} ${card.name}`)))), h("tbody", {}, rows)));
   }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::refusal::Reason;
 use crate::report::witness::StepView;
+use crate::said::Said;
 use crate::scenario::experiment::Subject;
 use crate::scenario::run::verdict::Verdict;
 use crate::sys::pid::Pid;
@@ -81,7 +82,7 @@ pub struct Ending {
     /// The outcome.
     pub verdict: Verdict,
     /// At which step the promise was broken, counted from 1, and how.
-    pub broken: Option<(usize, String)>,
+    pub broken: Option<(usize, Said)>,
     /// The schedule as `proclab replay` takes it.
     pub token: String,
     /// How often the next step belonged to another process.

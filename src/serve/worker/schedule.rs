@@ -321,7 +321,7 @@ impl Person<'_> {
             schedule: runs(&choices_done),
             cards: cards.collect(),
             shared: (self.state)().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            done: self.done.iter().map(StepView::new).collect(),
+            done: self.done.iter().map(|event| StepView::new(event, self.experiment)).collect(),
             refused: self.refused.clone().map(Reason::from),
             ending: None,
         }

@@ -50,7 +50,7 @@ fn a_run_is_told_while_it_lives_and_ends_with_the_record_of_the_command_line() {
     assert!(all("notes").iter().any(|note| note["lock"] == json!(["lock", true])), "{ticks:?}");
     let record = &over["records"][0];
     assert_eq!((&record["scenario"], &record["verdict"]), (&json!("tickets"), &json!("ok")));
-    assert!(record["summary"][0].as_str().unwrap().contains("1 of 1 sold"), "{record}");
+    assert!(record["summary"][0]["text"].as_str().unwrap().contains("1 of 1 sold"), "{record}");
     assert!(!over["report"]["timeline"]["lanes"].as_array().unwrap().is_empty());
     stream.until("its worker has ended", |message| kind(message, "end"));
     assert_eq!(server.post(&format!("jobs/{job}"), &json!("stop")).0, 410, "its worker has ended");
