@@ -65,8 +65,7 @@ impl Sampler {
         }
         let scene = scene_with(timeline, watcher, unrecorded(timeline));
         self.asked.retain(|tid, _| timeline.knows_thread(*tid));
-        let recorded = |process: &Process| process.is_alive() && process.unrecorded_since_ns.is_none();
-        let living = || timeline.processes().filter(|(_, process)| recorded(process));
+        let living = || timeline.living().filter(|(_, process)| process.unrecorded_since_ns.is_none());
         let (after, before): (Vec<_>, Vec<_>) = living().partition(|(id, _)| *id > self.cursor);
         for (id, process) in after.into_iter().chain(before) {
             self.process(process, &scene, events);
@@ -153,8 +152,7 @@ fn is_of_descriptors(wait: &Wait) -> bool {
 fn unrecorded(timeline: &Timeline) -> Vec<Actor> {
     /// A look at more of them would take long.
     const MOST: usize = 32;
-    let living = timeline.processes().map(|(_, process)| process).filter(|process| process.is_alive());
-    let children = living.take(MOST).flat_map(|process| {
+    let children = timeline.living().take(MOST).flat_map(|(_, process)| {
         let children = tree::children(process.pid).unwrap_or_default();
         children.into_iter().map(move |child| (child, process.pid))
     });
@@ -173,8 +171,7 @@ pub(super) fn scene(timeline: &Timeline, watcher: Pid) -> Scene {
 pub(super) fn scene_with(timeline: &Timeline, watcher: Pid, mut new: Vec<Actor>) -> Scene {
     let actor =
         |process: &Process| Actor { pid: process.pid, ppid: process.ppid, name: process.name.clone() };
-    let living = timeline.processes().map(|(_, process)| process).filter(|process| process.is_alive());
-    let mut actors: Vec<Actor> = living.map(actor).collect();
+    let mut actors: Vec<Actor> = timeline.living().map(|(_, process)| actor(process)).collect();
     new.retain(|actor| actors.iter().all(|known| known.pid != actor.pid));
     actors.append(&mut new);
     Scene::new(actors, watcher)

@@ -89,6 +89,7 @@ impl Told {
         let mut lines: Vec<(u64, String)> = Vec::new();
         let mut news = std::mem::take(&mut self.ends);
         news.append(&mut watch.take_news());
+        let missed = watch.take_missed_news();
         let timeline = watch.timeline();
         let begin_ns = origin_ns(timeline);
         for one in news {
@@ -115,12 +116,16 @@ impl Told {
         }
         let n_new = usize::try_from(timeline.n_signals() - self.n_signals).unwrap_or(usize::MAX);
         self.n_signals = timeline.n_signals();
-        let n_kept = timeline.signals().count();
-        for sent in timeline.signals().skip(n_kept.saturating_sub(n_new)) {
+        for sent in timeline.signals().rev().take(n_new) {
             lines.extend(signal_line(sent, timeline).map(|line| (sent.at_ns, line)));
         }
         lines.sort_by_key(|(at_ns, _)| *at_ns);
         let mut text = String::new();
+        if missed > 0 {
+            text.push_str(&format!(
+                "{missed} events before this are not listed: they came faster than they were read\n"
+            ));
+        }
         for (at_ns, line) in lines {
             // What it tells, such as an exit status, was learnt after later events were reported.
             let late = if at_ns < self.last_ns { " (told late)" } else { "" };

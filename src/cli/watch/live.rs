@@ -94,6 +94,7 @@ impl Live {
         title: &str,
     ) -> io::Result<bool> {
         let mut drawn: Option<Instant> = None;
+        let mut rest = REDRAW;
         loop {
             let over = watch.is_over();
             self.step(watch, signals, &[io::stdin().as_fd()])?;
@@ -131,9 +132,12 @@ impl Live {
             }
             let fits =
                 ratatui::crossterm::terminal::size().is_ok_and(|(columns, rows)| can_draw(columns, rows));
-            if fits && (changed || drawn.is_none_or(|at| at.elapsed() >= REDRAW)) {
+            if fits && (changed || drawn.is_none_or(|at| at.elapsed() >= rest)) {
+                let begin = Instant::now();
                 self.draw(watch, screen, title)?;
                 drawn = Some(Instant::now());
+                // A drawing of thousands of rows takes long, and the records are not read meanwhile.
+                rest = REDRAW.max(begin.elapsed() * 4);
             }
         }
     }

@@ -22,7 +22,7 @@ impl Timeline {
             What::Forked { ppid } if pid == *ppid => self.add_thread(pid, event.tid, at_ns, State::Ready),
             What::Forked { ppid } => {
                 // The child has its parent's name until it execs.
-                if let Some(parent) = self.living(*ppid) {
+                if let Some(parent) = self.alive(*ppid) {
                     let (pgid, session) = (parent.pgid, parent.session);
                     let child = Process::new(pid, *ppid, parent.name.clone(), at_ns, State::Ready);
                     self.add_process(Process { pgid, session, ..child });
@@ -57,7 +57,7 @@ impl Timeline {
                 }
             }
             What::CommandLine(command) => {
-                if let Some(process) = self.living(pid) {
+                if let Some(process) = self.alive(pid) {
                     process.command = Some(command.clone());
                 }
             }
@@ -65,7 +65,7 @@ impl Timeline {
                 // From Linux 6.16 on the exit is recorded before the memory is freed, which takes a large program
                 // milliseconds on the CPU: it ends when it leaves the CPU for the last time.
                 let go_on = matches!(self.records, Records::ToTheLast | Records::Everything);
-                match self.living(pid).and_then(|process| process.thread(event.tid)) {
+                match self.alive(pid).and_then(|process| process.thread(event.tid)) {
                     Some(thread) if go_on && thread.state == State::Running => {
                         thread.exiting = Some((*ppid, at_ns));
                     }
@@ -85,7 +85,7 @@ impl Timeline {
             What::Unrecorded { since_ns } => self.unrecord(pid, *since_ns),
             What::Hidden => self.lose_sight(pid, at_ns),
             What::Group { pgid, session } => {
-                if let Some(process) = self.living(pid) {
+                if let Some(process) = self.alive(pid) {
                     (process.pgid, process.session) = (Some(*pgid), Some(*session));
                 }
             }
@@ -99,7 +99,7 @@ impl Timeline {
         self.processes.get_mut(self.pids.get(&pid)?)
     }
 
-    pub(super) fn living(&mut self, pid: Pid) -> Option<&mut Process> {
+    pub(super) fn alive(&mut self, pid: Pid) -> Option<&mut Process> {
         self.latest(pid).filter(|process| process.is_alive())
     }
 
@@ -107,13 +107,14 @@ impl Timeline {
         let Some(&id) = self.pids.get(&pid) else { return };
         if self.news.len() >= MOST_NEWS {
             self.news.pop_front();
+            self.missed_news += 1;
         }
         self.news.push_back(News { at_ns, id, kind });
     }
 
     fn add_process(&mut self, process: Process) {
         let (pid, at_ns) = (process.pid, process.started_ns);
-        if self.living(pid).is_some_and(|known| known.started_ns == at_ns || process.found) {
+        if self.alive(pid).is_some_and(|known| known.started_ns == at_ns || process.found) {
             return;
         }
         if let Some(before) = self.latest(pid)
@@ -127,16 +128,18 @@ impl Timeline {
         self.next_id += 1;
         self.pids.insert(pid, id);
         self.tids.insert(pid, (id, 0));
+        self.index.file(id, &process);
         self.processes.insert(id, process);
+        self.origin_ns = Some(self.origin_ns.map_or(at_ns, |origin_ns| origin_ns.min(at_ns)));
         self.tell(pid, at_ns, NewsKind::Started);
         if self.processes.len() > self.limits.processes {
-            self.fold_oldest();
+            self.fold_one();
         }
     }
 
     fn add_thread(&mut self, pid: Pid, tid: Pid, at_ns: u64, state: State) {
         let Some(&id) = self.pids.get(&pid) else { return };
-        let Some(process) = self.living(pid) else { return };
+        let Some(process) = self.alive(pid) else { return };
         if process.thread(tid).is_some() {
             return;
         }
@@ -153,13 +156,15 @@ impl Timeline {
             self.is_sampled(process) && process.threads.iter().filter(|thread| thread.is_alive()).count() > 1
         });
         self.end_all_but_caller(pid, at_ns);
-        let Some(process) = self.living(pid) else { return };
+        let Some(process) = self.alive(pid) else { return };
         let main = &mut process.threads[0];
         if had_threads {
             // Samples do not show which thread called `execve`.
             main.looks = Looks::of_another();
         }
-        if std::mem::take(&mut process.held) {
+        let was_held = std::mem::take(&mut process.held);
+        let n_dropped = if was_held { main.spans.len() } else { 0 };
+        if was_held {
             // The watched command: what it did before its exec was not its own.
             process.started_ns = at_ns;
             *main = main.at_exec(at_ns);
@@ -169,6 +174,11 @@ impl Timeline {
         process.command = None;
         if process.execs.len() < MOST_EXECS {
             process.execs.push((at_ns, name.to_owned()));
+        }
+        if was_held {
+            self.n_spans = self.n_spans.saturating_sub(n_dropped);
+            // It is the first process, and may be the only one.
+            self.origin_ns = self.processes.values().map(|process| process.started_ns).min();
         }
         self.tell(pid, at_ns, NewsKind::Exec);
     }
@@ -197,6 +207,7 @@ impl Timeline {
         }
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.ended_ns = None;
+        self.index.file(id, process);
         let place = match caller.and_then(|tid| process.threads.iter().rposition(|thread| thread.tid == tid))
         {
             Some(place) => place,
@@ -230,10 +241,10 @@ impl Timeline {
         }
         self.go(tid, State::Zombie, at_ns);
         self.tids.remove(&tid);
-        let Some(process) = self.living(pid) else { return };
-        if ppid != Pid::UNKNOWN && ppid != process.ppid {
-            Self::note_adoption(process, ppid, at_ns);
+        if ppid != Pid::UNKNOWN {
+            self.note_adoption(id, ppid, at_ns);
         }
+        let Some(process) = self.alive(pid) else { return };
         process.threads[place].ended_ns = Some(at_ns);
         if process.threads.iter().any(Thread::is_alive) {
             self.forget_ended_threads(pid);
@@ -241,12 +252,14 @@ impl Timeline {
         }
         process.ended_ns = Some(at_ns);
         let parent = process.ppid;
+        if let Some(process) = self.processes.get(&id) {
+            self.index.file(id, process);
+        }
         self.tell(pid, at_ns, NewsKind::Ended);
         self.cut_waits_for(pid, parent, at_ns);
-        // `tids` has living threads only, which are few even in a run of thousands.
-        for (id, _) in self.tids.values() {
-            let Some(child) = self.processes.get_mut(id) else { continue };
-            if child.ppid == pid && child.is_alive() && child.pid != pid && child.orphan.is_none() {
+        for child in self.index.children(pid) {
+            let Some(child) = self.processes.get_mut(&child) else { continue };
+            if child.is_alive() && child.pid != pid && child.orphan.is_none() {
                 child.orphan = Some(Orphan { at_ns, old: pid, new: None });
             }
         }
@@ -255,7 +268,7 @@ impl Timeline {
     /// A wait for `pid` is over when it ends: what its parent is blocked on after that, until it has a CPU, is not known
     /// before it is read again.
     fn cut_waits_for(&mut self, pid: Pid, parent: Pid, at_ns: u64) {
-        let Some(parent) = self.living(parent) else { return };
+        let Some(parent) = self.alive(parent) else { return };
         let blocked: Vec<(Pid, u32)> = parent
             .threads
             .iter()
@@ -279,9 +292,11 @@ impl Timeline {
             return;
         }
         let past = &mut process.past_threads;
+        let n_spans = &mut self.n_spans;
         process.threads.retain(|thread| {
             let keep = thread.is_alive() || thread.tid == pid;
             if !keep {
+                *n_spans = n_spans.saturating_sub(thread.spans.len());
                 past.0 += thread.sums_at(thread.since_ns);
                 past.1 += thread.turns;
                 past.2 += thread.preempted;
@@ -294,17 +309,23 @@ impl Timeline {
     }
 
     fn adopt(&mut self, pid: Pid, by: Pid, at_ns: u64) {
-        let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) else { return };
-        if process.ppid != by {
-            Self::note_adoption(process, by, at_ns);
+        let Some(&id) = self.pids.get(&pid) else { return };
+        let is_unreaped = self.processes.get(&id).is_some_and(|process| process.reaping.is_none());
+        if is_unreaped && self.note_adoption(id, by, at_ns) {
             self.tell(pid, at_ns, NewsKind::Adopted);
         }
     }
 
-    fn note_adoption(process: &mut Process, by: Pid, at_ns: u64) {
+    /// Notes the parent of a process; returns whether it is a new one.
+    fn note_adoption(&mut self, id: u64, by: Pid, at_ns: u64) -> bool {
+        let Some(process) = self.processes.get_mut(&id).filter(|process| process.ppid != by) else {
+            return false;
+        };
         let orphan = process.orphan.get_or_insert(Orphan { at_ns, old: process.ppid, new: None });
         orphan.new = Some(by);
-        process.ppid = by;
+        let old = std::mem::replace(&mut process.ppid, by);
+        self.index.adopt(id, old, by);
+        true
     }
 
     fn reap(&mut self, pid: Pid, not_before_ns: u64, at_ns: u64, by_itself: bool) {
@@ -330,16 +351,19 @@ impl Timeline {
         // No process had to reap it: it was gone at its end.
         let at_ns = if by_itself { process.ended_ns.unwrap_or(at_ns) } else { at_ns };
         process.reaping = Some(Reaping { not_before_ns: not_before_ns.min(at_ns), not_after_ns: at_ns, by });
+        process.compact();
+        if let Some((id, process)) = self.pids.get(&pid).and_then(|id| Some((*id, self.processes.get(id)?))) {
+            self.index.file(id, process);
+        }
         self.tell(pid, at_ns, NewsKind::Reaped);
     }
 
-    fn fold_oldest(&mut self) {
-        let Some(&id) =
-            self.processes.iter().find(|(_, process)| process.reaping.is_some()).map(|(id, _)| id)
-        else {
-            return;
-        };
+    /// Forgets a process that was reaped long ago, except that it is counted.
+    fn fold_one(&mut self) {
+        let life_ns = |id| self.processes.get(&id).map_or(0, |process| process.life_ns(0));
+        let Some(id) = self.index.least(self.limits.processes, life_ns) else { return };
         let Some(process) = self.processes.remove(&id) else { return };
+        self.n_spans = self.n_spans.saturating_sub(process.n_spans());
         self.folded.n_processes += 1;
         let now_ns = self.now_ns();
         self.folded.sums += process.sums_at(now_ns);

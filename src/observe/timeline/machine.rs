@@ -1,9 +1,10 @@
 //! Events in, lives out.
 
 use crate::sys::pid::Pid;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::ids::ById;
+use super::index::Index;
 use super::process::Process;
 use super::sums::Sums;
 use super::thread::Thread;
@@ -16,7 +17,7 @@ use crate::sys::procfs::text::printable;
 pub struct Limits {
     /// Spans of all threads together; beyond it neighbours are joined, and sums stay exact.
     pub spans: usize,
-    /// Processes; beyond it those that were reaped first are only counted.
+    /// Processes; beyond it those that were reaped long ago are only counted, the shortest lives first.
     pub processes: usize,
     /// Wake-ups; beyond it the oldest are discarded.
     pub wakes: usize,
@@ -116,7 +117,10 @@ pub enum NewsKind {
 pub struct Timeline {
     pub(super) limits: Limits,
     pub(super) processes: BTreeMap<u64, Process>,
+    pub(super) index: Index,
     pub(super) next_id: u64,
+    /// The start of the first process.
+    pub(super) origin_ns: Option<u64>,
     /// The current or last process of a PID.
     pub(super) pids: ById<Pid, u64>,
     /// The process of a living thread, and the thread's index in it.
@@ -127,6 +131,7 @@ pub struct Timeline {
     signals: VecDeque<SentSignal>,
     n_signals: u64,
     pub(super) news: VecDeque<News>,
+    pub(super) missed_news: u64,
     pub(super) folded: Folded,
     pub(super) n_spans: usize,
     pub(super) grain_ns: u64,
@@ -140,6 +145,9 @@ pub struct Timeline {
     /// Stolen time at the start of the watch, and at most since then.
     stolen_before_ns: Option<u64>,
     pub(super) stolen_ns: u64,
+    /// How many processes were looked at.
+    #[cfg(test)]
+    visits: std::cell::Cell<usize>,
 }
 
 /// A thread that has a CPU, or was the last on it.
@@ -155,6 +163,18 @@ impl Timeline {
     /// An empty timeline.
     pub fn new(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
+    }
+
+    /// Counts a look at a process, for tests of what looks cost.
+    fn visit(&self) {
+        #[cfg(test)]
+        self.visits.set(self.visits.get() + 1);
+    }
+
+    /// How many processes were looked at since the last call.
+    #[cfg(test)]
+    pub(crate) fn take_visits(&self) -> usize {
+        self.visits.take()
     }
 
     /// A timeline for a source with these records.
@@ -203,11 +223,69 @@ impl Timeline {
 
     /// Every process that is kept, by an ID that grows with time.
     pub fn processes(&self) -> impl DoubleEndedIterator<Item = (u64, &Process)> {
-        self.processes.iter().map(|(&id, process)| (id, process))
+        self.processes.iter().map(|(&id, process)| {
+            self.visit();
+            (id, process)
+        })
+    }
+
+    /// The processes that have not ended, in the order of their IDs.
+    pub fn living(&self) -> impl DoubleEndedIterator<Item = (u64, &Process)> {
+        self.index.living().filter_map(|id| Some((id, self.process(id)?)))
+    }
+
+    /// How many processes have not ended.
+    pub fn n_living(&self) -> usize {
+        self.index.living().len()
+    }
+
+    /// The processes that have ended and were not reaped yet.
+    pub fn zombies(&self) -> impl Iterator<Item = (u64, &Process)> {
+        self.index.zombies().filter_map(|id| Some((id, self.process(id)?)))
+    }
+
+    /// The processes that were reaped last, the latest first. Those that were reaped long ago are not among them.
+    pub fn reaped(&self) -> impl Iterator<Item = (u64, &Process)> {
+        self.index.reaped().filter_map(|id| Some((id, self.process(id)?)))
+    }
+
+    /// The processes that have not been reaped, or not before `since_ns`, in the order of their IDs.
+    pub fn present(&self, since_ns: u64) -> Vec<(u64, &Process)> {
+        // The order of reaping is that in which it was learnt, which is not quite that of time.
+        const LATE_NS: u64 = 1_000_000_000;
+        let reaped_ns = |process: &Process| process.reaping.map_or(u64::MAX, |end| end.not_after_ns);
+        let recently = self.reaped().take_while(|(_, process)| reaped_ns(process) + LATE_NS >= since_ns);
+        let recently = recently.filter(|(_, process)| reaped_ns(process) >= since_ns);
+        let mut present: Vec<_> = self.living().chain(self.zombies()).chain(recently).collect();
+        present.sort_unstable_by_key(|(id, _)| *id);
+        present
+    }
+
+    /// At most `most` processes, in the order of their IDs: all that have not been reaped, and the latest others.
+    pub fn newest(&self, most: usize) -> Vec<(u64, &Process)> {
+        let mut ids: BTreeSet<u64> = self.index.living().chain(self.index.zombies()).collect();
+        for id in self.processes.keys().rev() {
+            if ids.len() >= most {
+                break;
+            }
+            ids.insert(*id);
+        }
+        ids.into_iter().filter_map(|id| Some((id, self.process(id)?))).collect()
+    }
+
+    /// The number of processes so far, those that are only counted included.
+    pub fn n_processes(&self) -> u64 {
+        self.processes.len() as u64 + self.folded.n_processes
+    }
+
+    /// The start of the first process, kept or not; the present if there was none.
+    pub fn origin_ns(&self) -> u64 {
+        self.origin_ns.unwrap_or(self.now_ns)
     }
 
     /// A process by its ID.
     pub fn process(&self, id: u64) -> Option<&Process> {
+        self.visit();
         self.processes.get(&id)
     }
 
@@ -244,7 +322,7 @@ impl Timeline {
     }
 
     /// The signals that are kept, oldest first; root tier only.
-    pub fn signals(&self) -> impl Iterator<Item = &SentSignal> {
+    pub fn signals(&self) -> impl DoubleEndedIterator<Item = &SentSignal> {
         self.signals.iter()
     }
 
@@ -281,6 +359,11 @@ impl Timeline {
             self.signals.pop_front();
         }
         self.signals.push_back(signal);
+    }
+
+    /// How many news were left out since the last call, because there were too many.
+    pub fn take_missed_news(&mut self) -> u64 {
+        std::mem::take(&mut self.missed_news)
     }
 
     /// News since the last call; of very many, the oldest are left out.

@@ -4,6 +4,7 @@
 //! late or duplicate event changes nothing but a counter.
 
 mod ids;
+mod index;
 mod lifecycle;
 mod looks;
 mod machine;

@@ -169,6 +169,19 @@ impl Process {
         self.threads[thread].spans.push(span, grain_ns)
     }
 
+    /// The number of spans of its threads.
+    pub(super) fn n_spans(&self) -> usize {
+        self.threads.iter().map(|thread| thread.spans.len()).sum()
+    }
+
+    /// Gives back the room for what will not come any more.
+    pub(super) fn compact(&mut self) {
+        self.strays = Vec::new();
+        self.execs.shrink_to_fit();
+        self.threads.shrink_to_fit();
+        self.threads.iter_mut().for_each(Thread::compact);
+    }
+
     /// Applies the sums of a zombie, which are final. They show what no record does: how long its main thread had a CPU
     /// between the record of its exit and its end.
     pub(super) fn see_final_sums(&mut self, kernel: SchedStat, at_ns: u64, stolen_ns: u64) {

@@ -8,7 +8,6 @@ use super::looks::{Looks, ToldWait};
 use super::machine::{Records, Timeline};
 use super::process::Process;
 use super::spans::Span;
-use super::sums::{add_wait, prolong_wait};
 use super::thread::Thread;
 use crate::observe::event::State;
 use crate::observe::waits::Wait;
@@ -125,6 +124,7 @@ impl Timeline {
             process.unrecorded_since_ns.get_or_insert(since_ns);
         }
         process.ended_ns = None;
+        self.index.file(id, process);
         let Some(place) = process.threads.iter().rposition(|thread| thread.tid == pid) else { return };
         let main = &mut process.threads[place];
         main.ended_ns = None;
@@ -204,11 +204,11 @@ impl Thread {
         match &mut self.looks.told {
             Some(told) if slept_on && told.wait == wait => {
                 told.ns += ns;
-                prolong_wait(&mut self.waits, wait, ns, told.ns);
+                self.waits.prolong(wait, ns, told.ns);
             }
             told => {
                 *told = Some(ToldWait { wait, ns });
-                add_wait(&mut self.waits, wait, ns);
+                self.waits.add(wait, ns);
             }
         }
     }

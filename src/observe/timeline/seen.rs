@@ -71,7 +71,9 @@ impl Timeline {
             // A zombie still has the sums of its main thread, which are final.
             let process = self.pids.get(&pid).and_then(|id| self.processes.get_mut(id));
             if let Some(process) = process {
+                let before = process.n_spans();
                 process.see_final_sums(kernel, at_ns, stolen_ns);
+                self.n_spans = (self.n_spans + process.n_spans()).saturating_sub(before);
             }
         }
     }

@@ -175,6 +175,11 @@ impl Spans {
         self.0 = coarse;
     }
 
+    /// Gives back the room for further spans.
+    pub(super) fn compact(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
     /// The number of spans.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -1,7 +1,5 @@
 //! Sums of time by state, by what was waited for, and their check against the kernel's own sums.
 
-use std::collections::BTreeMap;
-
 use crate::observe::event::State;
 
 /// Time by state, nanoseconds.
@@ -62,26 +60,53 @@ pub struct WaitSum {
     pub longest_ns: u64,
 }
 
-/// Sums by the number of a wait; 0 is "not seen".
-pub(super) type WaitSums = BTreeMap<u32, WaitSum>;
+/// Sums by the number of a wait; 0 is "not seen". Most threads wait for few things, so they are a list in the order of
+/// their numbers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct WaitSums(Vec<(u32, WaitSum)>);
 
 /// A thread may wait for ever new things for hours: beyond this number they are summed as "not seen".
 pub(super) const MOST_WAITS: usize = 256;
 
-pub(super) fn add_wait(sums: &mut WaitSums, wait: u32, ns: u64) {
-    let wait = if sums.len() < MOST_WAITS || sums.contains_key(&wait) { wait } else { 0 };
-    let sum = sums.entry(wait).or_default();
-    sum.times += 1;
-    sum.ns += ns;
-    sum.longest_ns = sum.longest_ns.max(ns);
-}
+impl WaitSums {
+    /// Adds a wait of `ns`.
+    pub(super) fn add(&mut self, wait: u32, ns: u64) {
+        let listed = self.0.len() < MOST_WAITS || self.place(wait).is_ok();
+        let sum = self.entry(if listed { wait } else { 0 });
+        sum.times += 1;
+        sum.ns += ns;
+        sum.longest_ns = sum.longest_ns.max(ns);
+    }
 
-/// Prolongs a wait that [`add_wait`] has counted by `ns`, to `length_ns`.
-pub(super) fn prolong_wait(sums: &mut WaitSums, wait: u32, ns: u64, length_ns: u64) {
-    let wait = if sums.contains_key(&wait) { wait } else { 0 };
-    let sum = sums.entry(wait).or_default();
-    sum.ns += ns;
-    sum.longest_ns = sum.longest_ns.max(length_ns);
+    /// Prolongs a wait that was added by `ns`, to `length_ns`.
+    pub(super) fn prolong(&mut self, wait: u32, ns: u64, length_ns: u64) {
+        let listed = self.place(wait).is_ok();
+        let sum = self.entry(if listed { wait } else { 0 });
+        sum.ns += ns;
+        sum.longest_ns = sum.longest_ns.max(length_ns);
+    }
+
+    fn place(&self, wait: u32) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&wait, |(number, _)| *number)
+    }
+
+    fn entry(&mut self, wait: u32) -> &mut WaitSum {
+        let place = self.place(wait).unwrap_or_else(|place| {
+            self.0.insert(place, (wait, WaitSum::default()));
+            place
+        });
+        &mut self.0[place].1
+    }
+
+    /// Gives back the room for further waits.
+    pub(super) fn compact(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
+    /// The sums, in the order of their numbers.
+    pub(super) fn into_vec(self) -> Vec<(u32, WaitSum)> {
+        self.0
+    }
 }
 
 /// The records' sums beside the kernel's own (`schedstat`), at a time when the thread was off the CPU.

@@ -45,14 +45,14 @@ impl Timeline {
     /// program.
     fn keep_stray(&mut self, tid: Pid, stray: Stray) {
         const MOST: usize = 256;
-        if let Some(process) = self.living(tid).filter(|process| process.strays.len() < MOST) {
+        if let Some(process) = self.alive(tid).filter(|process| process.strays.len() < MOST) {
             process.strays.push(stray);
         }
     }
 
     /// Applies the switches that a thread had under the TID that it has taken over.
     pub(super) fn apply_strays(&mut self, pid: Pid) {
-        let Some(process) = self.living(pid) else { return };
+        let Some(process) = self.alive(pid) else { return };
         for Stray { at_ns, switch } in std::mem::take(&mut process.strays) {
             match switch {
                 Switch::On { cpu } => self.turn_on(pid, cpu, at_ns),

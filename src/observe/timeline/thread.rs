@@ -2,7 +2,7 @@
 
 use super::looks::Looks;
 use super::spans::{Span, Spans};
-use super::sums::{Check, Sums, WaitSum, WaitSums, add_wait};
+use super::sums::{Check, Sums, WaitSum, WaitSums};
 use crate::observe::event::State;
 use crate::sys::pid::Pid;
 use crate::sys::procfs::stat::SchedStat;
@@ -78,7 +78,7 @@ impl Thread {
             turns: 0,
             preempted: 0,
             spans: Spans::default(),
-            waits: WaitSums::new(),
+            waits: WaitSums::default(),
             looks: Looks::default(),
             check: None,
             woken_unchecked: false,
@@ -116,6 +116,12 @@ impl Thread {
         }
     }
 
+    /// Gives back the room for what will not come any more.
+    pub(super) fn compact(&mut self) {
+        self.spans.compact();
+        self.waits.compact();
+    }
+
     /// Its spans from `from_ns` to `now_ns`, the current state included.
     pub fn spans_at(&self, from_ns: u64, now_ns: u64) -> Vec<Span> {
         let mut spans: Vec<Span> = self.spans.since(from_ns).copied().collect();
@@ -135,7 +141,7 @@ impl Thread {
         let span = Span::new(self.since_ns, at_ns.max(self.since_ns), self.state, self.cpu, self.wait);
         self.sums.add(self.state, span.ns());
         if self.state == State::Blocked && span.ns() > 0 {
-            add_wait(&mut self.waits, self.wait, span.ns());
+            self.waits.add(self.wait, span.ns());
         }
         self.state = state;
         self.since_ns = span.to_ns;
@@ -171,9 +177,9 @@ impl Thread {
         let mut waits = self.waits.clone();
         let ns = now_ns.saturating_sub(self.since_ns);
         if self.is_alive() && self.state == State::Blocked && ns > 0 {
-            add_wait(&mut waits, self.wait, ns);
+            waits.add(self.wait, ns);
         }
-        let mut waits: Vec<_> = waits.into_iter().collect();
+        let mut waits = waits.into_vec();
         waits.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.ns));
         waits
     }

@@ -82,8 +82,9 @@ fn members(deadlock: &Deadlock) -> impl Iterator<Item = Pid> {
 
 /// The threads that could end the wait of each thread that cannot be released from outside.
 fn known_waits(timeline: &Timeline) -> BTreeMap<Pid, BTreeSet<Pid>> {
-    let living = timeline.processes().map(|(_, process)| process).filter(|process| process.is_alive());
-    let threads = living.flat_map(|process| process.threads.iter().map(move |thread| (process, thread)));
+    let threads = timeline
+        .living()
+        .flat_map(|(_, process)| process.threads.iter().map(move |thread| (process, thread)));
     threads
         .filter(|(_, thread)| thread.is_alive())
         .filter_map(|(process, thread)| Some((thread.tid, enders(process, thread, timeline)?)))

@@ -64,5 +64,5 @@ impl Observed {
 
 /// The start of a timeline's first process, from which a run counts.
 pub fn origin_ns(timeline: &Timeline) -> u64 {
-    timeline.processes().map(|(_, process)| process.started_ns).min().unwrap_or(timeline.now_ns())
+    timeline.origin_ns()
 }

@@ -277,6 +277,11 @@ impl Watch {
         &self.timeline
     }
 
+    /// How many news were left out since the last call, because there were too many.
+    pub fn take_missed_news(&mut self) -> u64 {
+        self.timeline.take_missed_news()
+    }
+
     /// News of lives since the last call.
     pub fn take_news(&mut self) -> Vec<crate::observe::timeline::News> {
         self.timeline.take_news()

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span as Text};
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
 use super::detail::life;
-use super::rows::Row;
+use super::rows::{Row, n_unlisted};
 use super::strip::glyph;
 use super::view::{Asking, Frame, Pane, View};
 use crate::observe::event::State;
@@ -50,10 +50,12 @@ fn lines_of(text: &str, width: u16) -> u16 {
 }
 
 fn heading<'a>(view: &View, frame: &Frame<'a>, width: usize) -> Paragraph<'a> {
-    let alive = frame.timeline.processes().filter(|(_, process)| process.is_alive()).count();
-    let all = frame.timeline.processes().count() as u64 + frame.timeline.folded().n_processes;
+    let (alive, all) = (frame.timeline.n_living(), frame.timeline.n_processes());
     // Of the past, only the rows are shown.
     let mut told = if view.past_ns().is_some() { String::new() } else { format!("  {alive} alive of {all}") };
+    if let (true, n @ 1..) = (view.all, n_unlisted(frame.timeline)) {
+        told.push_str(&format!(", {n} not listed"));
+    }
     if let Some(ended) = frame.ended {
         told.push_str(&format!("  ended: {ended}"));
     }

@@ -9,6 +9,9 @@ use super::view::{Sort, View};
 use crate::observe::event::State;
 use crate::observe::timeline::{Process, Thread, Timeline};
 
+/// Processes of the past and the present that are listed: each drawing goes through all of them.
+const MOST_ROWS: usize = 5_000;
+
 /// One process as it is shown.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
@@ -30,13 +33,18 @@ pub(super) struct Row {
     pub(super) note: String,
 }
 
+/// How many processes are not listed although all are wanted.
+pub(super) fn n_unlisted(timeline: &Timeline) -> u64 {
+    timeline.n_processes().saturating_sub(timeline.newest(MOST_ROWS).len() as u64)
+}
+
 /// All rows that the view shows, without strips, since most rows are not on the screen.
 pub(super) fn rows(timeline: &Timeline, view: &View, now_ns: u64) -> Vec<Row> {
     let wanted = view.search.to_lowercase();
     let horizon_ns = now_ns.saturating_sub(view.window_ns());
-    let mut rows: Vec<Row> = timeline
-        .processes()
-        .filter(|(_, process)| view.all || process.reaping.is_none_or(|end| end.not_after_ns >= horizon_ns))
+    let shown = if view.all { timeline.newest(MOST_ROWS) } else { timeline.present(horizon_ns) };
+    let mut rows: Vec<Row> = shown
+        .into_iter()
         .filter(|(_, process)| view.past_ns().is_none_or(|past_ns| process.started_ns < past_ns))
         .map(|(id, process)| {
             let row = row(id, process, timeline, now_ns);

@@ -21,6 +21,7 @@ export class Watched {
     this.queues = 0;
     this.now = 0;
     this.lost = 0;
+    this.leftOut = 0;
     this.over = null;
     this.failed = null;
     this.ended = false;
@@ -43,6 +44,7 @@ export class Watched {
   tick(tick) {
     this.now = Math.max(this.now, tick.now_ns);
     this.lost = tick.lost;
+    this.leftOut = tick.left_out ?? 0;
     this.output = (this.output + (tick.output ?? "")).slice(-MOST_OUTPUT);
     let order = false;
     for (const seen of tick.lanes ?? []) {

@@ -89,7 +89,7 @@ export class WatchPanel {
     this.drawLines(moment);
     this.waits.show(watched);
     const source = watched.begin ? `${t("Source")}: ${watched.begin.tier}, ${watched.begin.resolution}` : "";
-    this.source.textContent = [source, watched.lost ? t("{n} records lost: times may be wrong", { n: watched.lost }) : "", watched.skipped ? t("Some messages were left out: this page was too slow.") : ""].filter(Boolean).join(" · ");
+    this.source.textContent = [source, watched.leftOut ? t("{n} processes are not shown", { n: watched.leftOut }) : "", watched.lost ? t("{n} records lost: times may be wrong", { n: watched.lost }) : "", watched.skipped ? t("Some messages were left out: this page was too slow.") : ""].filter(Boolean).join(" · ");
     this.output.hidden = !watched.output;
     if (this.output.textContent !== watched.output) {
       this.output.textContent = watched.output;

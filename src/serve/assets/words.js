@@ -224,6 +224,7 @@ const ZH = {
   "Nobody waits for another process.": "没有进程在等另一个进程。",
   "Source": "数据来源",
   "{n} records lost: times may be wrong": "丢失了 {n} 条记录：时间可能有误",
+  "{n} processes are not shown": "有 {n} 个进程没有画出",
   "Some messages were left out: this page was too slow.": "有些消息被略过：本页面太慢。",
   "Deadlock": "死锁",
   "deadlock": "死锁",

@@ -48,6 +48,10 @@ pub struct Tick {
     pub deadlocks: Option<Vec<DeadlockView>>,
     /// Records that the kernel could not write: times may be wrong.
     pub lost: u64,
+    /// Processes so far.
+    pub processes: u64,
+    /// Those of them that are not shown: of too many, the processes that were reaped first.
+    pub left_out: u64,
 }
 
 /// One process of a watch.

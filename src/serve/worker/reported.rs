@@ -42,29 +42,7 @@ impl Reported {
         let now_ns = if watch.is_over() { timeline.now_ns() } else { monotonic_ns() };
         let since = |at_ns: u64| at_ns.saturating_sub(origin_ns);
         let mut tick = Tick { now_ns: since(now_ns), output, lost: watch.n_lost(), ..Tick::default() };
-        let mut excess = timeline.processes().count().saturating_sub(MOST_LANES);
-        let mut shown = HashSet::new();
-        for (id, process) in timeline.processes() {
-            // Of too many, those that were reaped are left out, the oldest first, once their end was reported.
-            let is_left_out = excess > 0 && process.reaping.is_some();
-            excess -= usize::from(is_left_out);
-            if is_left_out && !self.lanes.contains_key(&id) || shown.len() >= MOST_LANES {
-                continue;
-            }
-            let lane = lane(id, process, timeline, origin_ns);
-            if self.lanes.get(&id) != Some(&lane) {
-                self.lanes.insert(id, lane.clone());
-                tick.lanes.push(lane);
-            }
-            let pieces = self.pieces(id, process, timeline, origin_ns);
-            if !pieces.is_empty() {
-                tick.pieces.push((id, pieces));
-            }
-            if !is_left_out {
-                shown.insert(id);
-            }
-        }
-        tick.lanes.extend(self.forget(&shown, tick.now_ns));
+        self.processes(timeline, &mut tick);
         self.notes += notes.len();
         // Of very many notes the latest are shown.
         let shown = &notes[notes.len().saturating_sub(MOST_NOTES)..];
@@ -84,6 +62,34 @@ impl Reported {
         Some(tick)
     }
 
+    /// What is new of the processes. What it costs depends on those that are alive or new, and on those that are shown.
+    fn processes(&mut self, timeline: &Timeline, tick: &mut Tick) {
+        let shown = shown(timeline);
+        // Those that are left out from now on come once more, so that their ends are reported.
+        let mut due: BTreeSet<u64> = self.lanes.keys().copied().collect();
+        due.extend(&shown);
+        let origin_ns = origin_ns(timeline);
+        for id in due {
+            if self.lanes.get(&id).is_some_and(|lane| lane.reaped_ns.is_some()) {
+                // Nothing changes any more.
+                continue;
+            }
+            let Some(process) = timeline.process(id) else { continue };
+            let lane = lane(id, process, timeline, origin_ns);
+            if self.lanes.get(&id) != Some(&lane) {
+                self.lanes.insert(id, lane.clone());
+                tick.lanes.push(lane);
+            }
+            let pieces = self.pieces(id, process, timeline, shown.len(), origin_ns);
+            if !pieces.is_empty() {
+                tick.pieces.push((id, pieces));
+            }
+        }
+        tick.lanes.extend(self.forget(&shown, tick.now_ns));
+        tick.processes = timeline.n_processes();
+        tick.left_out = tick.processes.saturating_sub(shown.len() as u64);
+    }
+
     /// Forgets all processes but these. Returns those of which the end was not reported: the timeline knows them no more,
     /// so they have been reaped.
     fn forget(&mut self, shown: &HashSet<u64>, now_ns: u64) -> Vec<LaneView> {
@@ -101,7 +107,14 @@ impl Reported {
     }
 
     /// The pieces of a process that have ended since the last tick. The last one goes on, and is the lane's state.
-    fn pieces(&mut self, id: u64, process: &Process, timeline: &Timeline, origin_ns: u64) -> Vec<PieceView> {
+    fn pieces(
+        &mut self,
+        id: u64,
+        process: &Process,
+        timeline: &Timeline,
+        n_shown: usize,
+        origin_ns: u64,
+    ) -> Vec<PieceView> {
         let from_ns = self.pieces.get(&id).copied().unwrap_or(0);
         let until_ns = process.ended_ns.unwrap_or_else(|| process.since_ns());
         if until_ns <= from_ns {
@@ -111,11 +124,7 @@ impl Reported {
         let mut spans: Vec<Span> =
             ended.map(|span| span.cut(from_ns, until_ns)).filter(|span| span.ns() > 0).collect();
         // The first time this is the past, in more detail.
-        let most = if from_ns == 0 {
-            (PAST / timeline.processes().count().max(1)).max(MOST_PIECES)
-        } else {
-            MOST_PIECES
-        };
+        let most = if from_ns == 0 { (PAST / n_shown.max(1)).max(MOST_PIECES) } else { MOST_PIECES };
         let mut grain_ns = (until_ns - from_ns) / 1_000;
         while spans.len() > most {
             grain_ns = grain_ns.max(1_000) * 2;
@@ -133,6 +142,15 @@ impl Reported {
         }
         spans.iter().map(|span| piece(span, timeline, origin_ns)).collect()
     }
+}
+
+/// The processes that are shown: those that have not been reaped, and of the others the latest.
+fn shown(timeline: &Timeline) -> HashSet<u64> {
+    let mut unreaped: Vec<u64> = timeline.living().chain(timeline.zombies()).map(|(id, _)| id).collect();
+    unreaped.sort_unstable();
+    unreaped.truncate(MOST_LANES);
+    let room = MOST_LANES - unreaped.len();
+    unreaped.into_iter().chain(timeline.reaped().take(room).map(|(id, _)| id)).collect()
 }
 
 fn lane(id: u64, process: &Process, timeline: &Timeline, origin_ns: u64) -> LaneView {
@@ -197,7 +215,7 @@ fn note_view(note: &Note, origin_ns: u64) -> NoteView {
 /// Who waits for whom: a blocked process, and each process that could end its wait.
 fn edges(timeline: &Timeline) -> Vec<(Pid, Pid)> {
     let mut edges: BTreeMap<Pid, BTreeSet<Pid>> = BTreeMap::new();
-    for (_, process) in timeline.processes().filter(|(_, process)| process.is_alive()) {
+    for (_, process) in timeline.living() {
         let Some(wait) = timeline.wait(process.waits_now()) else { continue };
         let enders: Vec<Pid> = match &wait.ends {
             Ends::Outside => Vec::new(),
@@ -225,6 +243,8 @@ fn deadlock(hang: &Hang, timeline: &Timeline, origin_ns: u64) -> DeadlockView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::event::{Event, What};
+    use crate::observe::timeline::Limits;
 
     fn seen(id: u64, reaped_ns: Option<u64>) -> LaneView {
         LaneView {
@@ -241,6 +261,61 @@ mod tests {
             exit: None,
             orphan_of: None,
         }
+    }
+
+    /// A root that forks `n` processes, which end and are reaped at once.
+    fn churn(n: i32) -> Timeline {
+        let mut timeline = Timeline::new(Limits { processes: 100_000, ..Limits::default() });
+        let root = Pid::from_raw(7);
+        let mut tell = |at_ns, pid, what| timeline.apply(&Event { at_ns, pid, tid: pid, what });
+        tell(0, root, What::Rooted { ppid: Pid::from_raw(1), before_exec: Default::default() });
+        for pid in 0..n {
+            let at_ns = 1_000 * u64::try_from(pid).unwrap();
+            let pid = Pid::from_raw(100 + pid);
+            tell(at_ns, pid, What::Forked { ppid: root });
+            tell(at_ns + 1, pid, What::Exited { ppid: root });
+            tell(at_ns + 2, pid, What::Reaped { not_before_ns: at_ns + 1, by_itself: false });
+        }
+        timeline
+    }
+
+    #[test]
+    fn a_tick_visits_what_is_shown_and_not_all_that_ever_was_and_counts_the_rest() {
+        let timeline = churn(20_000);
+        timeline.take_visits();
+        let (mut reported, mut tick) = (Reported::default(), Tick::default());
+        reported.processes(&timeline, &mut tick);
+        assert!(timeline.take_visits() <= 3 * MOST_LANES, "{}", timeline.take_visits());
+        assert_eq!((tick.lanes.len(), tick.processes, tick.left_out), (MOST_LANES, 20_001, 20_001 - 500));
+        // The root is alive, and the others are the latest.
+        assert!(
+            tick.lanes.iter().any(|lane| lane.id == 0) && tick.lanes.iter().any(|lane| lane.id == 20_000)
+        );
+        let mut tick = Tick::default();
+        reported.processes(&timeline, &mut tick);
+        assert!(tick.lanes.is_empty() && tick.left_out == 20_001 - 500);
+    }
+
+    #[test]
+    fn the_end_of_a_process_that_is_left_out_is_reported_before() {
+        let mut timeline = churn(0);
+        let (root, pid) = (Pid::from_raw(7), Pid::from_raw(8));
+        timeline.apply(&Event { at_ns: 5, pid, tid: pid, what: What::Forked { ppid: root } });
+        let mut reported = Reported::default();
+        reported.processes(&timeline, &mut Tick::default());
+        let mut tell = |at_ns, pid, what| timeline.apply(&Event { at_ns, pid, tid: pid, what });
+        tell(6, pid, What::Exited { ppid: root });
+        tell(7, pid, What::Reaped { not_before_ns: 6, by_itself: false });
+        for pid in (100..1_000).map(Pid::from_raw) {
+            tell(10, pid, What::Forked { ppid: root });
+            tell(11, pid, What::Exited { ppid: root });
+            tell(12, pid, What::Reaped { not_before_ns: 11, by_itself: false });
+        }
+        let mut tick = Tick::default();
+        reported.processes(&timeline, &mut tick);
+        let told = tick.lanes.iter().find(|lane| lane.pid == pid).unwrap();
+        assert_eq!((told.ended_ns, told.reaped_ns), (Some(6), Some(7)));
+        assert!(reported.lanes.values().all(|lane| lane.pid != pid));
     }
 
     #[test]

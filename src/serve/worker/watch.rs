@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::reported::Reported;
 use super::update::{Update, WorkerError};
 use crate::observe::notes::Note;
+use crate::observe::timeline::Limits;
 use crate::observe::watch::{Observed, Settings, Start, Subject, Watch, begin};
 use crate::process::{HeldCommand, Signal, chain, end_descendants};
 use crate::report::watch::build::{report, resolution};
@@ -30,6 +31,9 @@ const GRACE: Duration = Duration::from_secs(2);
 const MOST_OUTPUT: usize = 16 << 20;
 /// The most that is shown per tick of what a command writes.
 const MOST_SHOWN: usize = 16 << 10;
+
+/// What is kept for the page, which shows 500 processes and reads the report of all that are kept in one message.
+const LIMITS: Limits = Limits { spans: 250_000, processes: 2_000, wakes: 10_000, waits: 8_192 };
 
 /// Watches `argv` until it ends or is stopped.
 ///
@@ -82,7 +86,7 @@ fn watch(
     let words: Vec<OsString> = argv.iter().map(OsString::from).collect();
     let held = HeldCommand::new(&words, &streams)?;
     drop((told, writing));
-    let mut watch = begin(Start::Command(held), Settings::default())?;
+    let mut watch = begin(Start::Command(held), Settings { limits: LIMITS, ..Settings::default() })?;
     if is_run {
         watch.hear(notes);
     }
@@ -133,9 +137,11 @@ impl Follower<'_> {
                 }
                 _ => {}
             }
-            if Instant::now() >= due {
+            let begin = Instant::now();
+            if begin >= due {
                 self.tick(watch);
-                due = Instant::now() + TICK;
+                // While very much happens, a report may take longer than the time between two.
+                due = Instant::now() + TICK.max(begin.elapsed() * 4);
             }
         }
         false
