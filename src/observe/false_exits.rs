@@ -13,6 +13,8 @@ use crate::sys::procfs::stat;
 /// The record is written within the system call, this soon after that of the exec. A program that exits needs longer
 /// to start.
 const WITHIN_NS: u64 = 300_000;
+/// The records of a CPU are read at most this long after those of another one.
+const LOST_NS: u64 = 10_000_000_000;
 /// The end of a process is announced this soon after the record of its exit.
 const ANNOUNCED_NS: u64 = 200_000;
 
@@ -28,6 +30,10 @@ impl FalseExits {
     /// it means, or removed if records continue (`all_recorded`).
     pub(super) fn sift(&mut self, events: &mut Vec<Event>, first_new: usize, all_recorded: bool) {
         let mut suspects = Vec::new();
+        // An exec long ago says nothing about an exit, even if the records of how the thread left the CPU were lost.
+        if let Some(newest_ns) = events[first_new..].iter().map(|event| event.at_ns).max() {
+            self.execs.retain(|_, exec_ns| newest_ns.saturating_sub(*exec_ns) < LOST_NS);
+        }
         for (place, event) in events.iter().enumerate().skip(first_new) {
             match event.what {
                 What::Named { exec: true, .. } => drop(self.execs.insert(event.tid, event.at_ns)),
@@ -91,6 +97,17 @@ mod tests {
         let told = sifted(events.clone(), false);
         assert_eq!(told[1].1, What::Unrecorded { since_ns: 9_000 });
         assert_eq!(sifted(events.clone(), true), events, "in the root tier that is the way off a CPU");
+    }
+
+    #[test]
+    fn threads_whose_records_were_lost_after_their_exec_are_forgotten() {
+        let mut exits = FalseExits::default();
+        for n in 0..10_000_u64 {
+            let pid = Pid::from_raw(i32::try_from(n).unwrap() + (1 << 30));
+            let (at_ns, what) = exec(n * 100_000_000);
+            exits.sift(&mut vec![Event { at_ns, pid, tid: pid, what }], 0, false);
+        }
+        assert!(exits.execs.len() <= 101, "{}", exits.execs.len());
     }
 
     #[test]

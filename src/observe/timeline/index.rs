@@ -59,7 +59,9 @@ impl Index {
         while self.reaped.len() > kept / 2
             && let Some(id) = self.reaped.pop_front()
         {
-            self.long_ago.insert((life_ns(id), id));
+            // What the first one did is what the report begins with.
+            let rank = if id == 0 { u64::MAX } else { life_ns(id) };
+            self.long_ago.insert((rank, id));
         }
         self.long_ago.pop_first().map(|(_, id)| id).or_else(|| self.reaped.pop_front())
     }

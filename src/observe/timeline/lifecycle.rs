@@ -364,9 +364,9 @@ impl Timeline {
         let Some(id) = self.index.least(self.limits.processes, life_ns) else { return };
         let Some(process) = self.processes.remove(&id) else { return };
         self.n_spans = self.n_spans.saturating_sub(process.n_spans());
-        self.folded.n_processes += 1;
-        let now_ns = self.now_ns();
-        self.folded.sums += process.sums_at(now_ns);
+        let exact = matches!(self.records, Records::ToTheExit | Records::ToTheLast);
+        let reasons = &self.reasons;
+        self.folded.add(&process, |number| reasons.name(number), exact);
         if self.pids.get(&process.pid) == Some(&id) {
             self.pids.remove(&process.pid);
         }

@@ -1,16 +1,16 @@
 //! Events in, lives out.
 
 use crate::sys::pid::Pid;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
+use super::folded::Folded;
 use super::ids::ById;
 use super::index::Index;
 use super::process::Process;
-use super::sums::Sums;
+use super::reasons::Reasons;
 use super::thread::Thread;
 use crate::observe::event::{Event, State, What};
 use crate::observe::waits::Wait;
-use crate::sys::procfs::text::printable;
 
 /// How much is kept of a run that may last for hours.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +21,7 @@ pub struct Limits {
     pub processes: usize,
     /// Wake-ups; beyond it the oldest are discarded.
     pub wakes: usize,
-    /// Different reasons for waits; beyond it new ones are "not seen".
+    /// Different reasons for waits; beyond it only the kinds of the oldest are known.
     pub waits: usize,
 }
 
@@ -73,15 +73,6 @@ pub struct SentSignal {
     pub to: Pid,
 }
 
-/// Processes that are only counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Folded {
-    /// How many.
-    pub n_processes: u64,
-    /// Their time by state.
-    pub sums: Sums,
-}
-
 /// An event in the life of a process that is worth a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct News {
@@ -125,8 +116,7 @@ pub struct Timeline {
     pub(super) pids: ById<Pid, u64>,
     /// The process of a living thread, and the thread's index in it.
     pub(super) tids: ById<Pid, (u64, usize)>,
-    pub(super) waits: Vec<Wait>,
-    wait_numbers: HashMap<Wait, u32>,
+    pub(super) reasons: Reasons,
     pub(super) wakes: VecDeque<Wake>,
     signals: VecDeque<SentSignal>,
     n_signals: u64,
@@ -306,14 +296,20 @@ impl Timeline {
         self.tids.contains_key(&tid)
     }
 
-    /// A reason for a wait, by the number in spans and sums; `None` for 0, "not seen".
+    /// A reason for a wait, by the number in spans and sums; `None` for 0, "not seen", and for one that is not listed. Those
+    /// of present waits are.
     pub fn wait(&self, number: u32) -> Option<&Wait> {
-        self.waits.get(usize::try_from(number).ok()?.checked_sub(1)?)
+        self.reasons.get(number)
+    }
+
+    /// How many reasons for waits are not listed any more, except under their kinds.
+    pub fn n_forgotten_waits(&self) -> u64 {
+        self.reasons.n_forgotten()
     }
 
     /// The description of a wait, by its number.
     pub fn wait_name(&self, number: u32) -> &str {
-        self.wait(number).map_or("not seen", |wait| &wait.on)
+        self.reasons.name(number)
     }
 
     /// The wake-ups that are kept, oldest first; root tier only.
@@ -372,8 +368,8 @@ impl Timeline {
     }
 
     /// Processes that are only counted.
-    pub fn folded(&self) -> Folded {
-        self.folded
+    pub fn folded(&self) -> &Folded {
+        &self.folded
     }
 
     /// Neighbouring spans that together last at most this long may have been joined; 0 while all are exact.
@@ -416,19 +412,30 @@ impl Timeline {
     }
 
     pub(super) fn number_of(&mut self, wait: &Wait) -> u32 {
-        if let Some(&number) = self.wait_numbers.get(wait) {
+        if let Some(number) = self.reasons.known(wait) {
             return number;
         }
-        if self.waits.len() >= self.limits.waits {
-            return 0;
+        if self.reasons.len() >= self.limits.waits {
+            self.forget_waits();
         }
-        let mut shown = wait.clone();
-        // Programs choose paths and names of sockets, which are shown on terminals.
-        shown.on = printable(shown.on.as_bytes());
-        self.waits.push(shown);
-        let number = u32::try_from(self.waits.len()).unwrap_or(0);
-        self.wait_numbers.insert(wait.clone(), number);
-        number
+        self.reasons.keep(wait, self.limits.waits)
+    }
+
+    /// Makes room for a quarter of all reasons. Present waits keep theirs and, if that leaves enough room, living threads
+    /// those of their sums.
+    fn forget_waits(&mut self) {
+        let living: Vec<&Thread> =
+            self.living().flat_map(|(_, process)| &process.threads).filter(|one| one.is_alive()).collect();
+        let present: HashSet<u32> = living.iter().map(|thread| thread.wait).collect();
+        let summed: HashSet<u32> = living.iter().flat_map(|thread| thread.waits.numbers()).collect();
+        let wanted = (self.limits.waits / 4).max(1);
+        let in_neither = |number| !present.contains(&number) && !summed.contains(&number);
+        let n = self.reasons.forget(wanted, in_neither);
+        self.reasons.forget(wanted - n, |number| !present.contains(&number));
+        let Self { processes, reasons, .. } = self;
+        for thread in processes.values_mut().flat_map(|process| &mut process.threads) {
+            thread.waits.keep(|number| reasons.get(number).is_some());
+        }
     }
 
     fn coarsen(&mut self) {
@@ -454,6 +461,9 @@ fn bit(number: i32) -> u64 {
     shift.and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
 }
 
+#[cfg(test)]
+#[path = "many_tests.rs"]
+mod many_tests;
 #[cfg(test)]
 #[path = "machine_tests.rs"]
 mod tests;

@@ -1,5 +1,6 @@
 //! Sums of time by state, by what was waited for, and their check against the kernel's own sums.
 
+use super::reasons::unlisted;
 use crate::observe::event::State;
 
 /// Time by state, nanoseconds.
@@ -65,14 +66,14 @@ pub struct WaitSum {
 #[derive(Debug, Clone, Default)]
 pub(super) struct WaitSums(Vec<(u32, WaitSum)>);
 
-/// A thread may wait for ever new things for hours: beyond this number they are summed as "not seen".
+/// A thread may wait for ever new things for hours: beyond this number they are summed by their kinds.
 pub(super) const MOST_WAITS: usize = 256;
 
 impl WaitSums {
     /// Adds a wait of `ns`.
     pub(super) fn add(&mut self, wait: u32, ns: u64) {
         let listed = self.0.len() < MOST_WAITS || self.place(wait).is_ok();
-        let sum = self.entry(if listed { wait } else { 0 });
+        let sum = self.entry(if listed { wait } else { unlisted(wait) });
         sum.times += 1;
         sum.ns += ns;
         sum.longest_ns = sum.longest_ns.max(ns);
@@ -81,7 +82,7 @@ impl WaitSums {
     /// Prolongs a wait that was added by `ns`, to `length_ns`.
     pub(super) fn prolong(&mut self, wait: u32, ns: u64, length_ns: u64) {
         let listed = self.place(wait).is_ok();
-        let sum = self.entry(if listed { wait } else { 0 });
+        let sum = self.entry(if listed { wait } else { unlisted(wait) });
         sum.ns += ns;
         sum.longest_ns = sum.longest_ns.max(length_ns);
     }
@@ -96,6 +97,23 @@ impl WaitSums {
             place
         });
         &mut self.0[place].1
+    }
+
+    /// The numbers of the waits.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().map(|(number, _)| *number)
+    }
+
+    /// Sums those that are not kept by their kinds.
+    pub(super) fn keep(&mut self, is_kept: impl Fn(u32) -> bool) {
+        let is_gone = |number: u32| number != unlisted(number) && !is_kept(number);
+        let gone: Vec<(u32, WaitSum)> = self.0.extract_if(.., |(number, _)| is_gone(*number)).collect();
+        for (number, gone) in gone {
+            let sum = self.entry(unlisted(number));
+            sum.times += gone.times;
+            sum.ns += gone.ns;
+            sum.longest_ns = sum.longest_ns.max(gone.longest_ns);
+        }
     }
 
     /// Gives back the room for further waits.

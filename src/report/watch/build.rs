@@ -2,15 +2,15 @@
 
 use super::compare::compare;
 use super::model::{
-    CheckReport, Conservation, DeadlockReport, DescriptorReport, DescriptorsReport, ExecReport, HeldUp,
-    OrphanReport, ProcessReport, SignalReport, ThreadReport, TierRefusal, WaitReport, WatchReport,
+    CheckReport, Conservation, DeadlockReport, DescriptorReport, DescriptorsReport, ExecReport, FoldedReport,
+    HeldUp, OrphanReport, ProcessReport, SignalReport, ThreadReport, TierRefusal, WaitReport, WatchReport,
 };
 use super::policy::Policy;
 use super::scheduling::scheduling;
-use super::sentences::sentences;
+use super::sentences::{known_reasons, sentences};
 use crate::observe::event::State;
 use crate::observe::tier::Tier;
-use crate::observe::timeline::{Check, Process, Thread, Timeline, WaitSum};
+use crate::observe::timeline::{Check, Folded, Process, Thread, Timeline, WaitSum};
 use crate::observe::waits::Described;
 use crate::observe::watch::Observed;
 
@@ -28,6 +28,7 @@ pub fn report(observed: &Observed, command: Option<Vec<String>>, policies: &[Pol
         processes.iter_mut().for_each(|process| process.check = None);
     }
     let since = |at_ns: u64| at_ns.saturating_sub(origin_ns);
+    let folded = timeline.folded();
     let mut report = WatchReport {
         summary: Vec::new(),
         tier: observed.tier,
@@ -46,8 +47,8 @@ pub fn report(observed: &Observed, command: Option<Vec<String>>, policies: &[Pol
         lost_records: observed.n_lost,
         longest_gap_ns: observed.longest_gap_ns,
         joined_below_ns: timeline.grain_ns(),
-        conservation: conservation(&processes),
-        scheduling: scheduling(&processes, since(now_ns), observed.n_cpus),
+        conservation: conservation(&processes, folded, observed.tier),
+        scheduling: scheduling(&processes, folded, since(now_ns), observed.n_cpus),
         comparison: (!policies.is_empty()).then(|| compare(observed, policies)),
         descriptors: observed.descriptors.as_ref().map(|snapshot| DescriptorsReport {
             at_ns: since(snapshot.at_ns),
@@ -63,7 +64,19 @@ pub fn report(observed: &Observed, command: Option<Vec<String>>, policies: &[Pol
             })
             .collect(),
         processes,
-        folded_processes: timeline.folded().n_processes,
+        folded_processes: folded.n_processes,
+        folded: (folded.n_processes > 0).then_some(FoldedReport {
+            processes: folded.n_processes,
+            running_ns: folded.sums.running_ns,
+            ready_ns: folded.sums.ready_ns,
+            blocked_ns: folded.sums.blocked_ns,
+            stopped_ns: folded.sums.stopped_ns,
+            unknown_ns: folded.sums.unknown_ns,
+            zombie_ns: folded.sums.zombie_ns,
+            turns: folded.turns,
+            orphans: folded.n_orphans,
+        }),
+        forgotten_waits: timeline.n_forgotten_waits(),
         deadlocks: observed
             .hangs
             .iter()
@@ -79,9 +92,11 @@ pub fn report(observed: &Observed, command: Option<Vec<String>>, policies: &[Pol
                     .collect(),
             })
             .collect(),
+        known_reasons: None,
         timeline: None,
     };
-    report.summary = sentences(&report);
+    report.summary = sentences(&report, folded);
+    report.known_reasons = known_reasons(&report, folded);
     report
 }
 
@@ -257,14 +272,58 @@ fn descriptor(open: &Described) -> DescriptorReport {
     }
 }
 
-fn conservation(processes: &[ProcessReport]) -> Conservation {
+fn conservation(processes: &[ProcessReport], folded: &Folded, tier: Tier) -> Conservation {
     let checks = || processes.iter().filter_map(|process| process.check.as_ref());
-    let worst = checks().max_by_key(|check| (!check.holds, check.difference_ns));
+    let rank = |check: &Compared| (!check.holds, check.difference_ns);
+    let (mut checked, mut holding) = (checks().count(), checks().filter(|check| check.holds).count());
+    let mut worst = checks().map(Compared::of_report).max_by_key(rank);
+    // The times of samples come from the same sums that they would be compared with.
+    if tier != Tier::Sampled {
+        checked += folded.n_checked;
+        holding += folded.n_holding;
+        worst = worst
+            .into_iter()
+            .chain(folded.worst.as_ref().map(|(check, _)| Compared::of(check)))
+            .max_by_key(rank);
+    }
     Conservation {
-        checked: checks().count(),
-        holding: checks().filter(|check| check.holds).count(),
+        checked,
+        holding,
         largest_difference_ns: worst.map_or(0, |check| check.difference_ns),
         tolerance_ns: worst.map_or(0, |check| check.tolerance_ns),
         of_ns: worst.map_or(0, |check| check.wall_ns),
     }
 }
+
+/// A comparison with the kernel's sums.
+#[derive(Debug, Clone, Copy)]
+struct Compared {
+    holds: bool,
+    difference_ns: u64,
+    tolerance_ns: u64,
+    wall_ns: u64,
+}
+
+impl Compared {
+    fn of(check: &Check) -> Self {
+        Self {
+            holds: check.holds(),
+            difference_ns: check.difference_ns(),
+            tolerance_ns: check.tolerance_ns(),
+            wall_ns: check.wall_ns,
+        }
+    }
+
+    fn of_report(check: &CheckReport) -> Self {
+        Self {
+            holds: check.holds,
+            difference_ns: check.difference_ns,
+            tolerance_ns: check.tolerance_ns,
+            wall_ns: check.wall_ns,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "folded_tests.rs"]
+mod folded_tests;

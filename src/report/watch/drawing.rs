@@ -140,6 +140,9 @@ fn rows<'a>(report: &'a WatchReport, remarks: &mut Vec<String>) -> Vec<(usize, &
         rows.truncate(MOST_PROCESSES);
         remarks.push(format!("{left_out} shorter lives are not drawn: the JSON report has them"));
     }
+    if report.folded_processes > 0 {
+        remarks.push(format!("{} processes that ended long ago are only counted", report.folded_processes));
+    }
     rows
 }
 

@@ -52,10 +52,54 @@ pub struct WatchReport {
     pub processes: Vec<ProcessReport>,
     /// Processes beyond the number that is kept: only counted.
     pub folded_processes: u64,
+    /// The sums of these, if there are any; all other sums and averages include them.
+    pub folded: Option<FoldedReport>,
+    /// Reasons for waits beyond the number that is kept: the waits are listed under their kinds, as `a child`.
+    pub forgotten_waits: u64,
     /// Sets of threads that could only wait for each other.
     pub deadlocks: Vec<DeadlockReport>,
+    /// For which part of the blocked time the reason is known; absent if for all of it.
+    pub known_reasons: Option<KnownReasons>,
     /// The states of each process over time.
     pub timeline: Option<Drawing>,
+}
+
+/// Sums over processes that are only counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FoldedReport {
+    /// How many.
+    pub processes: u64,
+    /// Time on a CPU.
+    pub running_ns: u64,
+    /// Time in the run queue.
+    pub ready_ns: u64,
+    /// Time blocked.
+    pub blocked_ns: u64,
+    /// Time stopped.
+    pub stopped_ns: u64,
+    /// Time alive in an unknown state.
+    pub unknown_ns: u64,
+    /// Time as zombies, at most.
+    pub zombie_ns: u64,
+    /// How often they got a CPU.
+    pub turns: u64,
+    /// How many lost their parents.
+    pub orphans: u64,
+}
+
+/// For which part of the blocked time the reason is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct KnownReasons {
+    /// The blocked time of all threads.
+    pub blocked_ns: u64,
+    /// The part of it whose reason was not seen.
+    pub not_seen_ns: u64,
+    /// The longest wait whose reason was not seen.
+    pub longest_ns: u64,
+    /// The thread that waited.
+    pub tid: Pid,
+    /// The name of its process.
+    pub name: String,
 }
 
 /// Why a better tier is unavailable.

@@ -1,17 +1,16 @@
 //! The three sentences that a report begins with.
 
-use super::model::{ProcessReport, ThreadReport, WatchReport};
+use super::model::{CheckReport, KnownReasons, ProcessReport, ThreadReport, WatchReport};
 use super::numbers::{between, short};
 use crate::observe::event::State;
+use crate::observe::tier::Tier;
+use crate::observe::timeline::{Check, Folded, LONG_ZOMBIE_NS};
 use crate::sys::pid::Pid;
 use crate::sys::procfs::text::printable;
 
-/// For less than this, the parent was about to reap it.
-const LONG_ZOMBIE_NS: u64 = 10_000_000;
-
 /// Where the time went and why; how many CPUs were used; which problems there were.
-pub(super) fn sentences(report: &WatchReport) -> Vec<String> {
-    vec![time(report), cpus(report), trouble(report)]
+pub(super) fn sentences(report: &WatchReport, folded: &Folded) -> Vec<String> {
+    vec![time(report, folded), cpus(report, folded), trouble(report, folded)]
 }
 
 /// The beginning of a long command, which the heading has whole.
@@ -23,7 +22,7 @@ fn abbreviated(command: &str) -> String {
     command.chars().take(MOST - 1).chain(['…']).collect()
 }
 
-fn time(report: &WatchReport) -> String {
+fn time(report: &WatchReport, folded: &Folded) -> String {
     let what = match &report.command {
         Some(command) => format!("`{}`", abbreviated(&printable(command.join(" ").as_bytes()))),
         None => format!("process {}", report.pid),
@@ -54,16 +53,21 @@ fn time(report: &WatchReport) -> String {
         .flat_map(|process| process.waits.iter().map(move |wait| (process, wait)))
         .filter(|(_, wait)| wait.on != "not seen")
         .max_by_key(|(process, wait)| (wait.longest_ns, process.pid));
-    let longest = longest.map_or(String::new(), |(process, wait)| {
-        let wake_delays_ns = wait.ns - wait.at_least_ns;
-        format!(
-            "; the longest wait was {} of {} {} for {}",
-            between(wait.longest_ns, wait.longest_ns.saturating_sub(wake_delays_ns)),
-            process.pid,
-            process.name,
-            wait.on
-        )
-    });
+    let of_folded = folded.longest_wait.as_ref();
+    let of_folded =
+        of_folded.filter(|wait| longest.is_none_or(|(_, longest)| longest.longest_ns < wait.of.ns));
+    let longest = match (of_folded, longest) {
+        (Some(wait), _) => {
+            let (of, length) = (&wait.of, between(wait.of.ns, wait.at_least_ns));
+            format!("; the longest wait was {length} of {} {} for {}", of.id, of.name, wait.on)
+        }
+        (None, Some((process, wait))) => {
+            let wake_delays_ns = wait.ns - wait.at_least_ns;
+            let length = between(wait.longest_ns, wait.longest_ns.saturating_sub(wake_delays_ns));
+            format!("; the longest wait was {length} of {} {} for {}", process.pid, process.name, wait.on)
+        }
+        (None, None) => String::new(),
+    };
     let took = short(report.wall_ns);
     format!("{what} took {took}: {} {}{longest}.", whose(root, main), list(&parts))
 }
@@ -86,60 +90,70 @@ fn whose(root: &ProcessReport, main: Option<&ThreadReport>) -> String {
     format!("the main thread of {process}{ended} was")
 }
 
-fn cpus(report: &WatchReport) -> String {
-    let cpu_ns: u64 = report.processes.iter().map(|process| process.cpu_ns).sum();
+fn cpus(report: &WatchReport, folded: &Folded) -> String {
+    let listed_ns: u64 = report.processes.iter().map(|process| process.cpu_ns).sum();
+    let cpu_ns = listed_ns + folded.sums.running_ns;
     let used = cpu_ns as f64 / report.wall_ns.max(1) as f64;
-    let by = match report.processes.iter().max_by_key(|process| process.cpu_ns) {
-        Some(most) if report.processes.len() > 1 && most.cpu_ns > 0 => format!(
-            " by {} processes, {} of it by {} {}",
-            report.processes.len(),
-            percent(most.cpu_ns, cpu_ns),
-            most.pid,
-            most.name
-        ),
+    let n = report.processes.len() as u64 + folded.n_processes;
+    let listed = report.processes.iter().map(|process| (process.cpu_ns, process.pid, &process.name));
+    let most = listed.chain(folded.most_cpu.iter().map(|most| (most.ns, most.id, &most.name)));
+    let by = match most.max_by_key(|(ns, ..)| *ns) {
+        Some((ns @ 1.., pid, name)) if n > 1 => {
+            format!(" by {n} processes, {} of it by {pid} {name}", percent(ns, cpu_ns))
+        }
         _ => String::new(),
     };
     format!("It used {used:.2} CPUs on average: {} of CPU time{by}.", short(cpu_ns))
 }
 
-fn trouble(report: &WatchReport) -> String {
+fn trouble(report: &WatchReport, folded: &Folded) -> String {
     let mut parts = Vec::new();
     // The watch itself reaps the command.
     let lasts =
         |process: &&ProcessReport| process.zombie_at_least_ns >= LONG_ZOMBIE_NS && process.pid != report.pid;
     let long: Vec<&ProcessReport> = report.processes.iter().filter(lasts).collect();
-    if let Some(longest) = long.iter().max_by_key(|process| process.zombie_at_least_ns) {
-        let (pid, name) = (longest.pid, &longest.name);
-        let never = if longest.state == State::Zombie { ", never reaped" } else { "" };
-        parts.push(format!(
-            "{} (the longest: {pid} {name}, {}{never})",
-            count(long.len(), "zombie"),
-            short(longest.zombie_at_least_ns)
-        ));
+    let listed = long.iter().map(|process| {
+        (process.zombie_at_least_ns, process.pid, &process.name, process.state == State::Zombie)
+    });
+    let others = folded.longest_zombie.iter().map(|zombie| (zombie.ns, zombie.id, &zombie.name, false));
+    if let Some((ns, pid, name, lasts)) = listed.chain(others).max_by_key(|(ns, ..)| *ns) {
+        let never = if lasts { ", never reaped" } else { "" };
+        let n = long.len() as u64 + folded.n_zombies;
+        parts.push(format!("{} (the longest: {pid} {name}, {}{never})", count(n, "zombie"), short(ns)));
     }
-    let orphans: Vec<&ProcessReport> =
-        report.processes.iter().filter(|process| process.orphan.is_some()).collect();
-    if let Some(first) = orphans.first() {
-        parts.push(format!("{} ({} {})", count(orphans.len(), "orphan"), first.pid, first.name));
+    let orphans = || report.processes.iter().filter(|process| process.orphan.is_some());
+    let listed = orphans().map(|process| (process.started_ns, process.pid, &process.name));
+    let since_ns = |at_ns: u64| at_ns.saturating_sub(report.origin_ns);
+    let others = folded.first_orphan.iter().map(|orphan| (since_ns(orphan.ns), orphan.id, &orphan.name));
+    if let Some((_, pid, name)) = listed.chain(others).min_by_key(|(started_ns, ..)| *started_ns) {
+        let n = orphans().count() as u64 + folded.n_orphans;
+        parts.push(format!("{} ({pid} {name})", count(n, "orphan")));
     }
     if !report.deadlocks.is_empty() {
         let circle: Vec<String> = report.deadlocks[0].circle.iter().map(Pid::to_string).collect();
-        parts.push(format!("{} (of {})", count(report.deadlocks.len(), "deadlock"), list(&circle)));
+        parts.push(format!("{} (of {})", count(report.deadlocks.len() as u64, "deadlock"), list(&circle)));
     }
-    let differences = report.processes.iter().filter_map(|process| Some((process, process.check.as_ref()?)));
-    let differing: Vec<_> = differences.filter(|(_, check)| !check.holds).collect();
-    if let Some((most, check)) = differing.iter().max_by_key(|(_, check)| check.difference_ns) {
-        let processes = count(differing.len(), "process");
+    let differences = report.processes.iter().filter_map(|process| {
+        let check = process.check.as_ref()?;
+        Some((Difference::of_report(check), process.pid, &process.name))
+    });
+    let n_folded = if report.tier == Tier::Sampled { 0 } else { folded.n_checked - folded.n_holding };
+    let of_folded = folded.worst.iter().filter(|_| n_folded > 0);
+    let of_folded = of_folded.map(|(check, of)| (Difference::of(check), of.id, &of.name));
+    let listed: Vec<_> = differences.filter(|(difference, ..)| !difference.holds).collect();
+    let n = listed.len() as u64 + n_folded as u64;
+    let all = listed.into_iter().chain(of_folded);
+    if let Some((most, pid, name)) = all.max_by_key(|(difference, ..)| difference.ns) {
+        let processes = count(n, "process");
         // Beyond what is allowed, or in the number of turns on a CPU.
-        let how = if check.difference_ns > check.tolerance_ns {
-            let part = percent(check.difference_ns, check.wall_ns);
-            format!("by {} or {part} of the lifetime", short(check.difference_ns))
+        let how = if most.ns > most.tolerance_ns {
+            let part = percent(most.ns, most.wall_ns);
+            format!("by {} or {part} of the lifetime", short(most.ns))
         } else {
-            let (recorded, counted) = (check.recorded_turns, check.kernel_turns);
+            let (recorded, counted) = most.turns;
             format!("{recorded} turns on a CPU recorded, {counted} counted")
         };
-        let of = if differing.len() > 1 { "the most: " } else { "" };
-        let (pid, name) = (most.pid, &most.name);
+        let of = if n > 1 { "the most: " } else { "" };
         parts
             .push(format!("{processes} whose times differ from the kernel's sums ({of}{pid} {name}, {how})"));
     }
@@ -152,7 +166,57 @@ fn trouble(report: &WatchReport) -> String {
     }
 }
 
-fn count(n: usize, what: &str) -> String {
+/// How far the records of a process are from the kernel's sums.
+struct Difference {
+    holds: bool,
+    ns: u64,
+    tolerance_ns: u64,
+    wall_ns: u64,
+    turns: (u64, u64),
+}
+
+impl Difference {
+    fn of(check: &Check) -> Self {
+        Self {
+            holds: check.holds(),
+            ns: check.difference_ns(),
+            tolerance_ns: check.tolerance_ns(),
+            wall_ns: check.wall_ns,
+            turns: check.turns,
+        }
+    }
+
+    fn of_report(check: &CheckReport) -> Self {
+        Self {
+            holds: check.holds,
+            ns: check.difference_ns,
+            tolerance_ns: check.tolerance_ns,
+            wall_ns: check.wall_ns,
+            turns: (check.recorded_turns, check.kernel_turns),
+        }
+    }
+}
+
+/// For which part of the blocked time the reason is known; `None` if for all of it.
+pub(super) fn known_reasons(report: &WatchReport, folded: &Folded) -> Option<KnownReasons> {
+    let threads =
+        report.processes.iter().flat_map(|process| process.threads.iter().map(move |of| (process, of)));
+    let (mut blocked_ns, mut unseen_ns) = (folded.blocked_ns, folded.unseen_ns);
+    let mut longest = folded.longest_unseen.as_ref().map(|unseen| (unseen.ns, unseen.id, &unseen.name));
+    for (process, thread) in threads {
+        for wait in &thread.waits {
+            blocked_ns += wait.ns;
+            if wait.on == "not seen" {
+                unseen_ns += wait.ns;
+                longest = longest.max(Some((wait.longest_ns, thread.tid, &process.name)));
+            }
+        }
+    }
+    let (longest_ns, tid, name) = longest?;
+    Some(KnownReasons { blocked_ns, not_seen_ns: unseen_ns, longest_ns, tid, name: name.clone() })
+}
+
+fn count(n: u64, what: &str) -> String {
     match (n, what) {
         (1, _) => format!("1 {what}"),
         (_, "process") => format!("{n} processes"),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::deadlock::deadlock_line;
-use super::model::{ProcessReport, WatchReport};
+use super::model::{KnownReasons, ProcessReport, WatchReport};
 use super::numbers::short;
 use super::table;
 use crate::observe::tier::Tier;
@@ -122,7 +122,8 @@ fn footing(report: &WatchReport) -> String {
             "run + ready + blocked = wall: not checked, no process was blocked long enough for its sums to be read\n",
         );
     } else {
-        let unasked = report.processes.len().saturating_sub(check.checked);
+        let n_folded = usize::try_from(report.folded_processes).unwrap_or(usize::MAX);
+        let unasked = report.processes.len().saturating_add(n_folded).saturating_sub(check.checked);
         let unasked = match unasked {
             0 => String::new(),
             _ => format!("; the sums of {unasked} could not be read in time"),
@@ -143,32 +144,28 @@ fn footing(report: &WatchReport) -> String {
             short(check.tolerance_ns)
         );
     }
-    text.push_str(&unseen(report));
+    if let Some(known) = &report.known_reasons {
+        let KnownReasons { blocked_ns, not_seen_ns, longest_ns, tid, name } = known;
+        let seen = (blocked_ns - not_seen_ns) as f64 / (*blocked_ns).max(1) as f64 * 100.0;
+        let _ = writeln!(
+            text,
+            "the reason is known for {seen:.1} % of the blocked time; the longest wait not seen is {} of {tid} {name}",
+            short(*longest_ns)
+        );
+    }
+    if report.forgotten_waits > 0 {
+        let _ = writeln!(
+            text,
+            "{} reasons for waits are no longer listed: those waits are under their kinds, as `a child`",
+            report.forgotten_waits
+        );
+    }
     if report.folded_processes > 0 {
-        let _ =
-            writeln!(text, "{} more processes ended long ago and are only counted", report.folded_processes);
+        let _ = writeln!(
+            text,
+            "{} more processes ended long ago and are only counted: they are in the sums and averages, and not in the table",
+            report.folded_processes
+        );
     }
     text
-}
-
-/// The part of the blocked time whose reason is known.
-fn unseen(report: &WatchReport) -> String {
-    let threads =
-        report.processes.iter().flat_map(|process| process.threads.iter().map(move |of| (process, of)));
-    let (mut blocked_ns, mut unseen_ns, mut longest) = (0, 0, None);
-    for (process, thread) in threads {
-        for wait in &thread.waits {
-            blocked_ns += wait.ns;
-            if wait.on == "not seen" {
-                unseen_ns += wait.ns;
-                longest = longest.max(Some((wait.longest_ns, thread.tid, &process.name)));
-            }
-        }
-    }
-    let Some((longest_ns, tid, name)) = longest else { return String::new() };
-    let seen = (blocked_ns - unseen_ns) as f64 / blocked_ns.max(1) as f64 * 100.0;
-    let longest = short(longest_ns);
-    format!(
-        "the reason is known for {seen:.1} % of the blocked time; the longest wait not seen is {longest} of {tid} {name}\n"
-    )
 }

@@ -142,10 +142,12 @@ const exit = (code, t) => (code == null ? "" : code < 0 ? t("signal {n}", { n: -
 /** Where the time of a watched run went. */
 export function totals(report, t) {
   const rows = report.processes.slice(0, 300);
+  const more = report.processes.length - rows.length + report.folded_processes;
   const time = (ns) => h("td", {}, duration(ns));
   return scrolling(t("Totals"), "", h("table", {}, h("caption", {}, t("Totals")),
     h("thead", {}, h("tr", {}, ["PID", t("name"), t("running"), t("ready"), t("blocked"), t("zombie"), t("turns")].map((head) => h("th", { scope: "col" }, head)))),
-    h("tbody", {}, rows.map((one) => h("tr", {}, h("td", {}, String(one.pid)), h("td", { class: "left" }, one.name), time(one.running_ns), time(one.ready_ns), time(one.blocked_ns), time(one.zombie_ns), h("td", {}, String(one.turns)))))));
+    h("tbody", {}, rows.map((one) => h("tr", {}, h("td", {}, String(one.pid)), h("td", { class: "left" }, one.name), time(one.running_ns), time(one.ready_ns), time(one.blocked_ns), time(one.zombie_ns), h("td", {}, String(one.turns)))),
+      more ? h("tr", {}, h("td", { class: "left", colspan: "7" }, t("{n} processes are not shown", { n: more }))) : null)));
 }
 
 /** The view Run: a scenario or lesson is chosen, started, and followed. */

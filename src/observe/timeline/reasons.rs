@@ -1,0 +1,99 @@
+//! The reasons for waits, by number. Of very many the oldest are forgotten, except for their kinds.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::observe::waits::{Kind, Wait};
+use crate::sys::procfs::text::printable;
+
+/// The low bits of a number are the kind, and the others a place: 0 for all waits of that kind that are not listed.
+const KIND_BITS: u32 = 4;
+
+/// What stands for waits of a kind that are not listed, in the order of their numbers.
+const KINDS: [(Kind, &str); 11] = [
+    (Kind::FileLock, "a file lock"),
+    (Kind::Lock, "a lock"),
+    (Kind::Pipe, "a pipe"),
+    (Kind::Socket, "a socket"),
+    (Kind::Child, "a child"),
+    (Kind::Timer, "a timer"),
+    (Kind::Signal, "a signal"),
+    (Kind::Terminal, "a terminal"),
+    (Kind::Device, "a device"),
+    (Kind::Several, "one of several descriptors"),
+    (Kind::Other, "something else"),
+];
+
+/// The number of all waits of the same kind as `number` that are not listed one by one.
+pub(super) fn unlisted(number: u32) -> u32 {
+    number & ((1 << KIND_BITS) - 1)
+}
+
+fn unlisted_of(kind: Kind) -> u32 {
+    (1..).zip(KINDS).find(|(_, (of, _))| *of == kind).map_or(0, |(number, _)| number)
+}
+
+/// The reasons that are kept.
+#[derive(Debug, Default)]
+pub(super) struct Reasons {
+    kept: BTreeMap<u32, Wait>,
+    numbers: HashMap<Wait, u32>,
+    /// The places that were given.
+    n_places: u32,
+    n_forgotten: u64,
+}
+
+impl Reasons {
+    /// The number of a reason that is kept.
+    pub(super) fn known(&self, wait: &Wait) -> Option<u32> {
+        self.numbers.get(wait).copied()
+    }
+
+    /// Keeps a new reason; returns its number, or that of its kind if there is no room.
+    pub(super) fn keep(&mut self, wait: &Wait, most: usize) -> u32 {
+        let kind = unlisted_of(wait.kind);
+        if self.kept.len() >= most || self.n_places >= u32::MAX >> KIND_BITS {
+            self.n_forgotten += 1;
+            return kind;
+        }
+        self.n_places += 1;
+        let number = self.n_places << KIND_BITS | kind;
+        // Programs choose paths and names of sockets, which are shown on terminals.
+        let shown = Wait { on: printable(wait.on.as_bytes()), ..wait.clone() };
+        self.kept.insert(number, shown);
+        self.numbers.insert(wait.clone(), number);
+        number
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// How many reasons are no longer listed.
+    pub(super) fn n_forgotten(&self) -> u64 {
+        self.n_forgotten
+    }
+
+    /// Forgets the `n` oldest reasons that may be forgotten; returns how many those were.
+    pub(super) fn forget(&mut self, n: usize, may: impl Fn(u32) -> bool) -> usize {
+        let oldest: Vec<u32> = self.kept.keys().copied().filter(|number| may(*number)).take(n).collect();
+        for number in &oldest {
+            self.kept.remove(number);
+        }
+        self.numbers.retain(|_, number| self.kept.contains_key(number));
+        self.n_forgotten += oldest.len() as u64;
+        oldest.len()
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&Wait> {
+        self.kept.get(&number)
+    }
+
+    /// The description of a reason.
+    pub(super) fn name(&self, number: u32) -> &str {
+        let of_kind = || KINDS.get(usize::try_from(unlisted(number)).ok()?.checked_sub(1)?);
+        match self.get(number) {
+            Some(wait) => &wait.on,
+            None => of_kind().map_or("not seen", |(_, name)| name),
+        }
+    }
+}
