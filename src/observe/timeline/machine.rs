@@ -21,7 +21,7 @@ pub struct Limits {
     pub processes: usize,
     /// Wake-ups; beyond it the oldest are discarded.
     pub wakes: usize,
-    /// Different reasons for waits; beyond it only the kinds of the oldest are known.
+    /// Different reasons for waits, one that names many processes as several; beyond it only the kinds of the oldest are known.
     pub waits: usize,
 }
 
@@ -415,7 +415,7 @@ impl Timeline {
         if let Some(number) = self.reasons.known(wait) {
             return number;
         }
-        if self.reasons.len() >= self.limits.waits {
+        if self.reasons.taken() >= self.limits.waits {
             self.forget_waits();
         }
         self.reasons.keep(wait, self.limits.waits)
@@ -430,8 +430,8 @@ impl Timeline {
         let summed: HashSet<u32> = living.iter().flat_map(|thread| thread.waits.numbers()).collect();
         let wanted = (self.limits.waits / 4).max(1);
         let in_neither = |number| !present.contains(&number) && !summed.contains(&number);
-        let n = self.reasons.forget(wanted, in_neither);
-        self.reasons.forget(wanted - n, |number| !present.contains(&number));
+        let free = self.reasons.forget(wanted, in_neither);
+        self.reasons.forget(wanted.saturating_sub(free), |number| !present.contains(&number));
         let Self { processes, reasons, .. } = self;
         for thread in processes.values_mut().flat_map(|process| &mut process.threads) {
             thread.waits.keep(|number| reasons.get(number).is_some());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::observe::waits::{Kind, Wait};
+use crate::observe::waits::{Ends, Kind, Wait};
 use crate::sys::procfs::text::printable;
 
 /// The low bits of a number are the kind, and the others a place: 0 for all waits of that kind that are not listed.
@@ -32,11 +32,22 @@ fn unlisted_of(kind: Kind) -> u32 {
     (1..).zip(KINDS).find(|(_, (of, _))| *of == kind).map_or(0, |(number, _)| number)
 }
 
+/// The room that a reason takes: a wait for any of a thousand children names each of them.
+fn room(wait: &Wait) -> usize {
+    const AT_ONCE: usize = 16;
+    match &wait.ends {
+        Ends::Only(ids) | Ends::Threads(ids) => 1 + ids.len() / AT_ONCE,
+        Ends::Outside => 1,
+    }
+}
+
 /// The reasons that are kept.
 #[derive(Debug, Default)]
 pub(super) struct Reasons {
     kept: BTreeMap<u32, Wait>,
     numbers: HashMap<Wait, u32>,
+    /// The room that all of them take.
+    taken: usize,
     /// The places that were given.
     n_places: u32,
     n_forgotten: u64,
@@ -51,7 +62,7 @@ impl Reasons {
     /// Keeps a new reason; returns its number, or that of its kind if there is no room.
     pub(super) fn keep(&mut self, wait: &Wait, most: usize) -> u32 {
         let kind = unlisted_of(wait.kind);
-        if self.kept.len() >= most || self.n_places >= u32::MAX >> KIND_BITS {
+        if self.taken >= most || self.n_places >= u32::MAX >> KIND_BITS {
             self.n_forgotten += 1;
             return kind;
         }
@@ -59,13 +70,15 @@ impl Reasons {
         let number = self.n_places << KIND_BITS | kind;
         // Programs choose paths and names of sockets, which are shown on terminals.
         let shown = Wait { on: printable(wait.on.as_bytes()), ..wait.clone() };
+        self.taken += room(wait);
         self.kept.insert(number, shown);
         self.numbers.insert(wait.clone(), number);
         number
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.kept.len()
+    /// The room that the reasons take; most take 1.
+    pub(super) fn taken(&self) -> usize {
+        self.taken
     }
 
     /// How many reasons are no longer listed.
@@ -73,15 +86,24 @@ impl Reasons {
         self.n_forgotten
     }
 
-    /// Forgets the `n` oldest reasons that may be forgotten; returns how many those were.
-    pub(super) fn forget(&mut self, n: usize, may: impl Fn(u32) -> bool) -> usize {
-        let oldest: Vec<u32> = self.kept.keys().copied().filter(|number| may(*number)).take(n).collect();
+    /// Forgets the oldest reasons that may be forgotten until `wanted` is free; returns how much is.
+    pub(super) fn forget(&mut self, wanted: usize, may: impl Fn(u32) -> bool) -> usize {
+        let mut free = 0;
+        let mut oldest = Vec::new();
+        for (number, wait) in self.kept.iter().filter(|(number, _)| may(**number)) {
+            if free >= wanted {
+                break;
+            }
+            free += room(wait);
+            oldest.push(*number);
+        }
         for number in &oldest {
             self.kept.remove(number);
         }
         self.numbers.retain(|_, number| self.kept.contains_key(number));
         self.n_forgotten += oldest.len() as u64;
-        oldest.len()
+        self.taken -= free;
+        free
     }
 
     pub(super) fn get(&self, number: u32) -> Option<&Wait> {
