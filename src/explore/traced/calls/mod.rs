@@ -36,7 +36,7 @@ pub(super) use memory::{ACCESS, COMPUTATION, robust_words};
 pub(super) use pipes::Ends;
 pub(super) use processes::{DEATH, ending, is_death, is_fork, number_child, waits_for_all};
 pub(super) use repeatable::{leaves_nothing, tells_number};
-pub(super) use signals::send;
+pub(super) use signals::{kills_itself, send};
 pub(super) use sockets::NETWORK;
 pub(super) use time::noise;
 

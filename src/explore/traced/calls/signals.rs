@@ -189,6 +189,12 @@ pub(in crate::explore::traced) fn send(world: &mut World, task: usize) -> Option
     Some(0)
 }
 
+/// Whether the call of the task kills its own process, so that it does not return.
+pub(in crate::explore::traced) fn kills_itself(world: &World, task: usize) -> bool {
+    let Sending { signal, own, .. } = sending(world, task);
+    own && signal == libc::SIGKILL
+}
+
 /// Sleeps until a signal that is not in `blocked` has been handled.
 fn for_signal(world: &mut World, task: usize, blocked: u64) -> Plan {
     let plan = Plan::of(signals_of(&world.process(task).name.clone()), Await).by(Act::MaySleep);

@@ -142,12 +142,18 @@ impl Machine {
         if calls::is_fork(row) {
             calls::number_child(&mut self.world, index);
         }
+        let kills_itself = act == Act::Send && calls::kills_itself(&self.world, index);
         let answer = match act {
             Act::Skip(result) => Some(result),
             Act::Output(stream) => Some(calls::keep_output(&mut self.world, index, stream)),
             Act::Send => calls::send(&mut self.world, index),
             _ => None,
         };
+        if kills_itself {
+            // Whether its registers can still be accessed depends on when it wakes up.
+            self.die(index)?;
+            return Ok(false);
+        }
         if let Some(result) = answer {
             let mut registers = match Registers::of(tid) {
                 Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
