@@ -64,6 +64,10 @@ impl<S: Strategy> Strategy for Preemptions<S> {
         self.inner.complete(execution);
     }
 
+    fn given_up(&mut self, execution: &Completed<'_>) {
+        self.inner.given_up(execution);
+    }
+
     fn end(&mut self) {
         self.inner.end();
     }

@@ -355,6 +355,10 @@ impl Strategy for Recording<'_> {
         self.graph.wait(&execution.trace.stuck);
         self.strategy.complete(execution);
     }
+
+    fn given_up(&mut self, execution: &Completed<'_>) {
+        self.strategy.given_up(execution);
+    }
 }
 
 #[cfg(test)]
