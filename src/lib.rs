@@ -89,7 +89,7 @@ pub use tokio::wait_any_async;
 
 #[macro_use]
 mod events;
-#[cfg(feature = "cli")]
+#[cfg(feature = "explore")]
 #[macro_use]
 #[doc(hidden)]
 pub mod said;

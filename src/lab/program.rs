@@ -215,7 +215,10 @@ fn judge(
     let shown_steps = told(&found.witness);
     mark.schedule = Some(BadSchedule {
         verdict: verdict.to_string(),
-        why: said.map(|said| shown(said.as_bytes())).or(why).unwrap_or_else(|| waits(&found.outcome)),
+        why: said
+            .map(|said| shown(said.as_bytes()))
+            .or(why.map(|why| why.text))
+            .unwrap_or_else(|| waits(&found.outcome)),
         switches: found.switches,
         steps: found.witness[..shown_steps].iter().map(|step| student.step(step)).collect(),
         left_out: found.witness.len() - shown_steps,

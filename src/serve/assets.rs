@@ -26,7 +26,7 @@ pub(super) static STUDENT: &str = include_str!("assets/student.html");
 
 static SCRIPTS: &[Asset] = &scripts![
     "main.js" "student.js" "api.js" "dom.js" "words.js" "forms.js" "run.js" "lanes.js" "schedule.js" "explore.js"
-    "graph.js" "waits.js" "class.js" "wire.js" "programs.js" "labs.js" "home.js" "standing.js" "refusals.js"
+    "graph.js" "waits.js" "class.js" "wire.js" "programs.js" "labs.js" "home.js" "standing.js" "refusals.js" "catalogue.js"
 ];
 
 static OTHERS: &[Asset] = &[

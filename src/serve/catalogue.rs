@@ -210,4 +210,34 @@ mod tests {
             assert!(tickets(bad.clone()).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn whatever_the_catalogue_explains_is_explained_in_chinese_by_its_name() {
+        const WORDS: &str = include_str!("assets/catalogue.js");
+        let line = |line: &str| {
+            let (name, text) = line.trim().strip_suffix(',')?.split_once(": ")?;
+            Some((serde_json::from_str::<String>(name).ok()?, serde_json::from_str::<String>(text).ok()?))
+        };
+        let words: std::collections::BTreeMap<String, String> = WORDS.lines().filter_map(line).collect();
+        let mut names: std::collections::BTreeSet<String> =
+            programs().iter().map(|(name, _)| format!("net {name}")).collect();
+        for scenario in scenarios() {
+            let of = scenario.name;
+            names.insert(of.to_owned());
+            names.extend(scenario.parts.iter().map(|(part, _)| format!("{of} {part}")));
+            for option in scenario.run.iter().chain(&scenario.explore).flatten() {
+                let name = format!("{of} --{}", option.name);
+                let explained = option.values.iter().filter(|(_, help)| !help.is_empty());
+                names.extend(explained.map(|(value, _)| format!("{name}={value}")));
+                names.insert(name);
+            }
+        }
+        let is_chinese = |text: &str| text.chars().any(|c| ('\u{4e00}'..'\u{9fff}').contains(&c));
+        assert!(words.values().all(|text| is_chinese(text)), "{words:?}");
+        for only_for_tests in ["counter", "counter --processes", "net ping"] {
+            assert!(names.remove(only_for_tests));
+        }
+        let known: std::collections::BTreeSet<String> = words.into_keys().collect();
+        assert_eq!(known, names, "each name has words, and there are no others");
+    }
 }

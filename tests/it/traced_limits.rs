@@ -78,7 +78,7 @@ fn what_a_program_would_take_is_bounded_and_told() {
         let (view, code) = place.json(&words);
         let outcome = &view["outcomes"][0];
         assert_eq!((outcome["verdict"].as_str(), code), (Some("cut-short"), 3), "{limit}: {view}");
-        assert!(outcome["why"].as_str().unwrap().contains(said), "{limit}: {}", outcome["why"]);
+        assert!(outcome["why"]["text"].as_str().unwrap().contains(said), "{limit}: {}", outcome["why"]);
     }
     let refused = place.run(&["explore", "--limit", "files=1", "--", "true"]);
     assert_eq!(refused.status.code(), Some(2));
@@ -90,7 +90,7 @@ fn a_folder_too_deep_for_its_paths_is_told_and_removed() {
     let script = format!("i=0; while [ $i -lt 22 ]; do i=$((i + 1)); mkdir {name} && cd -P {name}; done");
     let (view, _) = place.json(&["explore", "--budget", "1", "--", "sh", "-c", &script]);
     assert_eq!(view["outcomes"][0]["verdict"], "cut-short", "{view}");
-    assert!(view["outcomes"][0]["why"].as_str().unwrap().contains("too long"), "{view}");
+    assert!(view["outcomes"][0]["why"]["text"].as_str().unwrap().contains("too long"), "{view}");
 }
 
 fn nothing_is_left_when_the_explorer_is_killed() {

@@ -47,7 +47,7 @@ pub fn assert_every_interleaving(
         let (verdict, why) = criteria.judge(&found.outcome, None);
         let wrong = match verdict {
             Verdict::Ok => check(&found.outcome).err(),
-            _ => Some(why.unwrap_or_else(|| verdict.to_string())),
+            _ => Some(why.map_or_else(|| verdict.to_string(), |why| why.text)),
         };
         if let Some(wrong) = wrong {
             let token = {

@@ -53,4 +53,4 @@ pub use peek::{Next, Peeked};
 pub use progress::Progress;
 pub use scratch::{Entry, Kind, Limits as FolderLimits, ScratchError, Tree, read_tree};
 pub use search::Position;
-pub use verdict::{Checked, Criteria, Verdict};
+pub use verdict::{Checked, Criteria, Verdict, Why};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::noise::{Noise, NoiseRules};
 use super::scratch::{Kind, Limits, Tree, read_tree};
 use super::world::{State, World};
+use crate::said::Said;
 use crate::sys::signal::signal_name;
 use crate::sys::wait::How;
 
@@ -86,6 +87,16 @@ pub struct Outcome {
     pub noise: Noise,
 }
 
+sentences! {
+    /// An outcome in a few words.
+    enum Headline {
+        Cut { cut: String } => "{cut}", "被截断（原文：“{cut}”）";
+        Deadlock => "deadlock", "死锁";
+        AllEnded => "all processes ended with 0", "所有进程都以 0 结束";
+        Left { parts: String } => "{parts}", "{parts}";
+    }
+}
+
 /// The output and the folder of an execution, noise included.
 pub(super) struct Left<'a> {
     /// What each process wrote.
@@ -113,12 +124,12 @@ impl Outcome {
     }
 
     /// In a few words, how it differs from another outcome.
-    pub fn headline(&self, first: &Self) -> String {
+    pub fn headline(&self, first: &Self) -> Said {
         if let Some(cut) = &self.cut {
-            return cut.clone();
+            return Headline::Cut { cut: cut.clone() }.into();
         }
         if !self.deadlock.is_empty() {
-            return "deadlock".to_owned();
+            return Headline::Deadlock.into();
         }
         let other = self.ends.iter().filter(|(_, end)| **end != End::Exited(0));
         let ends: Vec<_> = other.map(|(task, end)| format!("{task}: {end}")).take(3).collect();
@@ -132,7 +143,8 @@ impl Outcome {
         let gone = first.files.keys().filter(|path| !self.files.contains_key(*path));
         let gone = gone.map(|path| format!("no {}", path.display()));
         let parts: Vec<_> = ends.into_iter().chain(files).chain(gone).take(4).collect();
-        if parts.is_empty() { "all processes ended with 0".to_owned() } else { parts.join(", ") }
+        let parts = parts.join(", ");
+        if parts.is_empty() { Headline::AllEnded.into() } else { Headline::Left { parts }.into() }
     }
 
     /// Records the folder and the output.

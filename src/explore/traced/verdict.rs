@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::free::{FreeError, Run, folders};
 use super::outcome::{End, Outcome};
 use super::scratch;
+use crate::said::Said;
 
 /// How long a check may take unless the criteria say otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,19 +46,19 @@ impl Criteria {
     }
 
     /// The verdict on `outcome`, and the reason; `checked` is the result of the check, if one was run.
-    pub fn judge(&self, outcome: &Outcome, checked: Option<&Checked>) -> (Verdict, Option<String>) {
+    pub fn judge(&self, outcome: &Outcome, checked: Option<&Checked>) -> (Verdict, Option<Said>) {
         if let Some(cut) = &outcome.cut {
-            return (Verdict::CutShort, Some(cut.clone()));
+            return (Verdict::CutShort, Some(Why::Cut { cut: cut.clone() }.into()));
         }
         if !outcome.deadlock.is_empty() {
             return (Verdict::Deadlock, None);
         }
         if let Some(checked) = checked.filter(|checked| checked.end != End::Exited(0)) {
-            return (Verdict::CheckFailed, Some(format!("the check ended with {}", checked.end)));
+            return (Verdict::CheckFailed, Some(Why::Check { end: checked.end }.into()));
         }
         if let Some(expected) = self.expect_exit.filter(|expected| outcome.root() != End::Exited(*expected)) {
-            let why = format!("the command ended with {}, not exit {expected}", outcome.root());
-            return (Verdict::CheckFailed, Some(why));
+            let why = Why::OtherExit { end: outcome.root(), expected };
+            return (Verdict::CheckFailed, Some(why.into()));
         }
         if !self.is_default() {
             return (Verdict::Ok, None);
@@ -68,13 +69,13 @@ impl Criteria {
             _ => false,
         });
         if let Some((task, end)) = crashed {
-            return (Verdict::Crashed, Some(format!("{task} ended with {end}")));
+            return (Verdict::Crashed, Some(Why::Died { task: task.clone(), end: *end }.into()));
         }
         let mut left: Vec<&str> = outcome.outlived.iter().map(String::as_str).collect();
         left.extend(outcome.ends.iter().filter(|(_, end)| **end == End::Left).map(|(task, _)| task.as_str()));
         match left.is_empty() || !outcome.killed.is_empty() {
             true => (Verdict::Ok, None),
-            false => (Verdict::Outlived, Some(format!("{} outlived the command", left.join(", ")))),
+            false => (Verdict::Outlived, Some(Why::Outlived { tasks: left.join(", ") }.into())),
         }
     }
 
@@ -108,6 +109,21 @@ impl Criteria {
         }
         let output = ran.output.concat();
         Ok(Some(Checked { end: ran.end, output: String::from_utf8_lossy(&output).into_owned() }))
+    }
+}
+
+sentences! {
+    /// Why an outcome is wrong.
+    pub enum Why {
+        Cut { cut: String } => "{cut}", "执行被截断（原文：“{cut}”）";
+        Check { end: End } => "the check ended with {end}", "检查以 {end} 结束";
+        OtherExit { end: End, expected: i32 } =>
+            "the command ended with {end}, not exit {expected}", "命令以 {end} 结束，而不是 exit {expected}";
+        Died { task: String, end: End } => "{task} ended with {end}", "{task} 以 {end} 结束";
+        Outlived { tasks: String } => "{tasks} outlived the command", "{tasks} 在命令结束后仍然活着";
+        NotTheSame =>
+            "all outcomes were to be the same, and it differs from the usual one",
+            "所有结果本应相同，它却与通常的结果不同";
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::lab::lang::Lang;
 use crate::lab::mark::{BadSchedule, Bound, Note, PartMark, Reason, State, TestMark};
+use crate::said::quoted_zh;
 
 /// A state, in a word or two.
 pub fn state(state: State, lang: Lang) -> &'static str {
@@ -24,7 +25,11 @@ pub fn note(note: &Note, lang: Lang) -> String {
             )
             .to_owned(),
         Note::NotMeasured { why } => {
-            format!("{} {why}", lang.say("This could not be measured here:", "这里无法测量："))
+            format!(
+                "{}{}",
+                lang.say("This could not be measured here: ", "这里无法测量："),
+                quoted(why, lang)
+            )
         }
         Note::Missing { program } => match lang {
             Lang::En => format!("`{program}` is not installed, and this lab needs it."),
@@ -36,7 +41,7 @@ pub fn note(note: &Note, lang: Lang) -> String {
         },
         Note::Unreadable { file, why } => match lang {
             Lang::En => format!("{file} cannot be read: {why}."),
-            Lang::Zh => format!("无法读取 {file}：{why}。"),
+            Lang::Zh => format!("无法读取 {file}：{}。", quoted_zh(why)),
         },
         Note::Marked { file } => match lang {
             Lang::En => format!("Marked: {file}."),
@@ -65,14 +70,22 @@ pub fn note(note: &Note, lang: Lang) -> String {
             };
             match uncontrolled.first() {
                 None => text,
-                Some(what) => format!("{text} ({}{what})", lang.say("not under control: ", "无法控制：")),
+                Some(what) => format!(
+                    "{text} ({}{})",
+                    lang.say("not under control: ", "无法控制："),
+                    quoted(what, lang)
+                ),
             }
         }
         Note::NotExplored => lang
             .say("Its schedules are searched once its tests pass.", "测试全部通过以后，才会搜索它的调度。")
             .to_owned(),
         Note::ExplorerFailed { why } => {
-            format!("{} {why}", lang.say("The explorer could not run it:", "探索器无法运行它："))
+            format!(
+                "{}{}",
+                lang.say("The explorer could not run it: ", "探索器无法运行它："),
+                quoted(why, lang)
+            )
         }
         Note::Reached { switches, shortest, most } => match lang {
             Lang::En if switches <= most => {
@@ -116,7 +129,9 @@ pub fn reason(reason: &Reason, lang: Lang) -> String {
             Lang::Zh => format!("应当输出：\n{}\n实际输出：\n{}", indented(expected), indented(found)),
         },
         Reason::Check { said } => {
-            with_lines(lang.say("the check does not pass", "检查没有通过").to_owned(), said)
+            let heading =
+                if said.trim().is_empty() { "检查没有通过" } else { "检查没有通过，原文：" };
+            with_lines(lang.say("the check does not pass", heading).to_owned(), said)
         }
         Reason::Bound { bound, most } => match (bound, lang) {
             (Bound::Time, Lang::En) => format!("it had not ended after {most} s, and was killed"),
@@ -138,6 +153,11 @@ pub fn reason(reason: &Reason, lang: Lang) -> String {
             Lang::Zh => format!("它留下了 {processes} 个进程，已被终止"),
         },
     }
+}
+
+/// Words of the system or of a program.
+fn quoted(words: &str, lang: Lang) -> String {
+    lang.say(words.to_owned(), quoted_zh(words))
 }
 
 fn with_lines(text: String, more: &str) -> String {

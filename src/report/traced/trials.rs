@@ -10,7 +10,7 @@ use super::differences;
 use super::text::count;
 use super::view::{Counts, TracedOutcome};
 use crate::explore::statistics::wilson;
-use crate::explore::traced::{Checked, Criteria, Rates, Verdict};
+use crate::explore::traced::{Checked, Criteria, Rates, Verdict, Why};
 use crate::report::witness::RULED;
 
 /// Free runs of a command.
@@ -72,7 +72,7 @@ impl TracedTrials {
                 let is_usual = Some(rate.count) == usual && std::mem::replace(&mut is_first, false);
                 if !is_usual && rate.outcome.verdict == Verdict::Ok {
                     rate.outcome.verdict = Verdict::CheckFailed;
-                    rate.outcome.why = Some("all outcomes were to be the same".to_owned());
+                    rate.outcome.why = Some(Why::NotTheSame.into());
                 }
             }
         }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::explore::traced::{Checked, Criteria, Findings, Found, Kind, Outcome, Verdict, WitnessStep};
+use crate::explore::traced::{Checked, Criteria, Findings, Found, Kind, Outcome, Verdict, Why, WitnessStep};
+use crate::said::Said;
 
 /// What an exploration of a command found.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -54,7 +55,7 @@ pub struct TracedOutcome {
     #[schemars(with = "String")]
     pub verdict: Verdict,
     /// Why, if it is not `ok`.
-    pub why: Option<String>,
+    pub why: Option<Said>,
     /// How each process ended, by its place in the tree: the exit status, a signal's number made negative, or
     /// null for one that had not ended.
     pub exit: BTreeMap<String, Option<i32>>,
@@ -226,8 +227,7 @@ impl TracedExploration {
         for (at, outcome) in self.outcomes.iter_mut().enumerate() {
             if Some(at) != usual && outcome.verdict == Verdict::Ok {
                 outcome.verdict = Verdict::CheckFailed;
-                outcome.why =
-                    Some("all outcomes were to be the same, and it differs from the usual one".into());
+                outcome.why = Some(Why::NotTheSame.into());
             }
         }
     }

@@ -73,10 +73,14 @@ fn sums_averages_and_sentences_are_the_same_however_many_processes_are_kept() {
     assert_eq!((all.processes.len(), all.folded_processes, all.folded.is_none()), (401, 0, true));
     assert_eq!((some.processes.len(), some.folded_processes), (30, 371));
     assert_eq!(some.summary, all.summary);
-    assert!(all.summary[0].contains("of 120 make"), "{:?}", all.summary);
-    assert!(all.summary[1].contains("by 401 processes"), "{:?}", all.summary);
-    assert!(all.summary[2].contains("zombies") && all.summary[2].contains("orphans"), "{:?}", all.summary);
-    assert!(all.summary[2].contains("differ"), "{:?}", all.summary);
+    assert!(all.summary[0].text.contains("of 120 make"), "{:?}", all.summary);
+    assert!(all.summary[1].text.contains("by 401 processes"), "{:?}", all.summary);
+    assert!(
+        all.summary[2].text.contains("zombies") && all.summary[2].text.contains("orphans"),
+        "{:?}",
+        all.summary
+    );
+    assert!(all.summary[2].text.contains("differ"), "{:?}", all.summary);
     assert_eq!(some.conservation, all.conservation);
     assert_eq!(some.known_reasons, all.known_reasons);
     let folded = some.folded.as_ref().unwrap();

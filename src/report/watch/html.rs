@@ -38,7 +38,7 @@ pub fn page(observed: &Observed, report: &WatchReport, threads: bool) -> Vec<u8>
          <h2>Processes</h2>{table}\n<h2>Blocked on</h2>{waits}\n\
          <script type=\"application/json\" id=\"drawing\">{data}</script>\n\
          <script type=\"module\">\n{TIMELINE}\n{SCRIPT}</script></body></html>\n",
-        sentences = report.summary.iter().map(escape).collect::<Vec<_>>().join("<br>"),
+        sentences = report.summary.iter().map(|said| escape(&said.text)).collect::<Vec<_>>().join("<br>"),
         notes = notes.join("<br>"),
         data = data(&drawing),
         table = table(&rows),

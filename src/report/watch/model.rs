@@ -1,5 +1,6 @@
 //! A watched run as plain data; its JSON form is the schema `watch`.
 
+use crate::said::Said;
 use crate::sys::pid::Pid;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use crate::observe::tier::Tier;
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct WatchReport {
     /// Three sentences: where the time went and why, how many CPUs were used, which problems there were.
-    pub summary: Vec<String>,
+    pub summary: Vec<Said>,
     /// The source of information.
     pub tier: Tier,
     /// What that source shows and what it does not.

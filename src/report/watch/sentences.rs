@@ -5,12 +5,23 @@ use super::numbers::{between, short};
 use crate::observe::event::State;
 use crate::observe::tier::Tier;
 use crate::observe::timeline::{Check, Folded, LONG_ZOMBIE_NS};
+use crate::said::{Said, quoted_zh};
 use crate::sys::pid::Pid;
 use crate::sys::procfs::text::printable;
 
-/// Where the time went and why; how many CPUs were used; which problems there were.
-pub(super) fn sentences(report: &WatchReport, folded: &Folded) -> Vec<String> {
-    vec![time(report, folded), cpus(report, folded), trouble(report, folded)]
+/// Where the time went and why; how many CPUs were used; which problems there were. Their values are the report's.
+pub(super) fn sentences(report: &WatchReport, folded: &Folded) -> Vec<Said> {
+    let said = |name, words: fn(&WatchReport, &Folded, Tongue) -> String| {
+        Said::new(name, [], [Tongue::En, Tongue::Zh].map(|tongue| words(report, folded, tongue)))
+    };
+    vec![said("Time", time), said("Cpus", cpus), said("Trouble", trouble)]
+}
+
+/// The language of a sentence.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tongue {
+    En,
+    Zh,
 }
 
 /// The beginning of a long command, which the heading has whole.
@@ -22,13 +33,20 @@ fn abbreviated(command: &str) -> String {
     command.chars().take(MOST - 1).chain(['…']).collect()
 }
 
-fn time(report: &WatchReport, folded: &Folded) -> String {
+fn time(report: &WatchReport, folded: &Folded, tongue: Tongue) -> String {
+    let zh = tongue == Tongue::Zh;
     let what = match &report.command {
         Some(command) => format!("`{}`", abbreviated(&printable(command.join(" ").as_bytes()))),
+        None if zh => format!("进程 {}", report.pid),
         None => format!("process {}", report.pid),
     };
     let Some(root) = report.processes.iter().find(|process| process.pid == report.pid) else {
-        return format!("{what} was watched for {}.", short(report.wall_ns));
+        let took = short(report.wall_ns);
+        return if zh {
+            format!("{what} 被观察了 {took}。")
+        } else {
+            format!("{what} was watched for {took}.")
+        };
     };
     // The times of the main thread, not of the others meanwhile.
     let main = root.threads.iter().rfind(|thread| thread.tid == root.pid);
@@ -37,14 +55,20 @@ fn time(report: &WatchReport, folded: &Folded) -> String {
         None => [root.running_ns, root.ready_ns, root.blocked_ns, root.stopped_ns, root.unknown_ns],
     };
     let all: u64 = times.iter().sum();
-    let words = ["running", "ready", "blocked", "stopped", "in an unknown state"];
-    let mut parts: Vec<(u64, &str)> =
+    let words = [
+        ["running", "运行"],
+        ["ready", "就绪"],
+        ["blocked", "阻塞"],
+        ["stopped", "暂停"],
+        ["in an unknown state", "状态未知"],
+    ];
+    let mut parts: Vec<(u64, [&str; 2])> =
         times.into_iter().zip(words).filter(|(ns, _)| *ns * 2_000 >= all).collect();
     parts.sort_by_key(|(ns, _)| std::cmp::Reverse(*ns));
     let is_lower_bound = main.map_or(root.ready_is_lower_bound, |main| main.ready_is_lower_bound);
-    let part = |(ns, word): &(u64, &str)| {
-        let bound = if *word == "ready" && is_lower_bound { "≥" } else { "" };
-        format!("{word} {bound}{}", percent(*ns, all))
+    let part = |(ns, [en, word]): &(u64, [&str; 2])| {
+        let bound = if *en == "ready" && is_lower_bound { "≥" } else { "" };
+        format!("{} {bound}{}", if zh { word } else { en }, percent(*ns, all))
     };
     let parts: Vec<String> = parts.iter().map(part).collect();
     let longest = report
@@ -59,25 +83,44 @@ fn time(report: &WatchReport, folded: &Folded) -> String {
     let longest = match (of_folded, longest) {
         (Some(wait), _) => {
             let (of, length) = (&wait.of, between(wait.of.ns, wait.at_least_ns));
-            format!("; the longest wait was {length} of {} {} for {}", of.id, of.name, wait.on)
+            longest_wait(&length, of.id, &of.name, &wait.on, tongue)
         }
         (None, Some((process, wait))) => {
             let wake_delays_ns = wait.ns - wait.at_least_ns;
             let length = between(wait.longest_ns, wait.longest_ns.saturating_sub(wake_delays_ns));
-            format!("; the longest wait was {length} of {} {} for {}", process.pid, process.name, wait.on)
+            longest_wait(&length, process.pid, &process.name, &wait.on, tongue)
         }
         (None, None) => String::new(),
     };
     let took = short(report.wall_ns);
-    format!("{what} took {took}: {} {}{longest}.", whose(root, main), list(&parts))
+    let (whose, parts) = (whose(root, main, tongue), list(&parts, tongue));
+    match tongue {
+        Tongue::En => format!("{what} took {took}: {whose} {parts}{longest}."),
+        Tongue::Zh => format!("{what} 用时 {took}：{whose}{parts}{longest}。"),
+    }
+}
+
+/// The end of the first sentence.
+fn longest_wait(length: &str, pid: Pid, name: &str, on: &str, tongue: Tongue) -> String {
+    match tongue {
+        Tongue::En => format!("; the longest wait was {length} of {pid} {name} for {on}"),
+        Tongue::Zh => format!("；最长的一次等待是 {pid} {name} 的 {length}，{}", quoted_zh(on)),
+    }
 }
 
 /// Whose times the first sentence gives, with the verb.
-fn whose(root: &ProcessReport, main: Option<&ThreadReport>) -> String {
+fn whose(root: &ProcessReport, main: Option<&ThreadReport>, tongue: Tongue) -> String {
+    let zh = tongue == Tongue::Zh;
     let process = format!("{} {}", root.pid, root.name);
-    let Some(main) = main else { return format!("the threads of {process} together were") };
+    let Some(main) = main else {
+        return if zh {
+            format!("{process} 的线程合计")
+        } else {
+            format!("the threads of {process} together were")
+        };
+    };
     if root.n_threads == 1 {
-        return format!("{process} was");
+        return if zh { format!("{process} ") } else { format!("{process} was") };
     }
     // Its other threads may outlive it, by more than they need to end.
     let ended_ns = main.ended_ns.filter(|ended_ns| {
@@ -85,12 +128,17 @@ fn whose(root: &ProcessReport, main: Option<&ThreadReport>) -> String {
         outlived_ns > root.life_ns / 50
     });
     let ended = ended_ns.map_or(String::new(), |ended_ns| {
-        format!(", which ended after {},", short(ended_ns.saturating_sub(main.started_ns)))
+        let after = short(ended_ns.saturating_sub(main.started_ns));
+        if zh { format!("（{after} 后结束）") } else { format!(", which ended after {after},") }
     });
-    format!("the main thread of {process}{ended} was")
+    if zh {
+        format!("{process} 的主线程{ended}")
+    } else {
+        format!("the main thread of {process}{ended} was")
+    }
 }
 
-fn cpus(report: &WatchReport, folded: &Folded) -> String {
+fn cpus(report: &WatchReport, folded: &Folded, tongue: Tongue) -> String {
     let listed_ns: u64 = report.processes.iter().map(|process| process.cpu_ns).sum();
     let cpu_ns = listed_ns + folded.sums.running_ns;
     let used = cpu_ns as f64 / report.wall_ns.max(1) as f64;
@@ -99,14 +147,23 @@ fn cpus(report: &WatchReport, folded: &Folded) -> String {
     let most = listed.chain(folded.most_cpu.iter().map(|most| (most.ns, most.id, &most.name)));
     let by = match most.max_by_key(|(ns, ..)| *ns) {
         Some((ns @ 1.., pid, name)) if n > 1 => {
-            format!(" by {n} processes, {} of it by {pid} {name}", percent(ns, cpu_ns))
+            let part = percent(ns, cpu_ns);
+            match tongue {
+                Tongue::En => format!(" by {n} processes, {part} of it by {pid} {name}"),
+                Tongue::Zh => format!("，{n} 个进程，其中 {pid} {name} 占 {part}"),
+            }
         }
         _ => String::new(),
     };
-    format!("It used {used:.2} CPUs on average: {} of CPU time{by}.", short(cpu_ns))
+    let time = short(cpu_ns);
+    match tongue {
+        Tongue::En => format!("It used {used:.2} CPUs on average: {time} of CPU time{by}."),
+        Tongue::Zh => format!("平均使用 {used:.2} 个 CPU：CPU 时间 {time}{by}。"),
+    }
 }
 
-fn trouble(report: &WatchReport, folded: &Folded) -> String {
+fn trouble(report: &WatchReport, folded: &Folded, tongue: Tongue) -> String {
+    let zh = tongue == Tongue::Zh;
     let mut parts = Vec::new();
     // The watch itself reaps the command.
     let lasts =
@@ -117,9 +174,12 @@ fn trouble(report: &WatchReport, folded: &Folded) -> String {
     });
     let others = folded.longest_zombie.iter().map(|zombie| (zombie.ns, zombie.id, &zombie.name, false));
     if let Some((ns, pid, name, lasts)) = listed.chain(others).max_by_key(|(ns, ..)| *ns) {
-        let never = if lasts { ", never reaped" } else { "" };
-        let n = long.len() as u64 + folded.n_zombies;
-        parts.push(format!("{} (the longest: {pid} {name}, {}{never})", count(n, "zombie"), short(ns)));
+        let (n, lasted) = (long.len() as u64 + folded.n_zombies, short(ns));
+        let never = if lasts { ["，从未被回收", ", never reaped"][usize::from(!zh)] } else { "" };
+        parts.push(match tongue {
+            Tongue::En => format!("{} (the longest: {pid} {name}, {lasted}{never})", count(n, "zombie")),
+            Tongue::Zh => format!("{n} 个僵尸进程（最久的是 {pid} {name}，{lasted}{never}）"),
+        });
     }
     let orphans = || report.processes.iter().filter(|process| process.orphan.is_some());
     let listed = orphans().map(|process| (process.started_ns, process.pid, &process.name));
@@ -127,11 +187,18 @@ fn trouble(report: &WatchReport, folded: &Folded) -> String {
     let others = folded.first_orphan.iter().map(|orphan| (since_ns(orphan.ns), orphan.id, &orphan.name));
     if let Some((_, pid, name)) = listed.chain(others).min_by_key(|(started_ns, ..)| *started_ns) {
         let n = orphans().count() as u64 + folded.n_orphans;
-        parts.push(format!("{} ({pid} {name})", count(n, "orphan")));
+        parts.push(match tongue {
+            Tongue::En => format!("{} ({pid} {name})", count(n, "orphan")),
+            Tongue::Zh => format!("{n} 个孤儿进程（{pid} {name}）"),
+        });
     }
     if !report.deadlocks.is_empty() {
         let circle: Vec<String> = report.deadlocks[0].circle.iter().map(Pid::to_string).collect();
-        parts.push(format!("{} (of {})", count(report.deadlocks.len() as u64, "deadlock"), list(&circle)));
+        let (n, circle) = (report.deadlocks.len() as u64, list(&circle, tongue));
+        parts.push(match tongue {
+            Tongue::En => format!("{} (of {circle})", count(n, "deadlock")),
+            Tongue::Zh => format!("{n} 个死锁（{circle}）"),
+        });
     }
     let differences = report.processes.iter().filter_map(|process| {
         let check = process.check.as_ref()?;
@@ -144,24 +211,36 @@ fn trouble(report: &WatchReport, folded: &Folded) -> String {
     let n = listed.len() as u64 + n_folded as u64;
     let all = listed.into_iter().chain(of_folded);
     if let Some((most, pid, name)) = all.max_by_key(|(difference, ..)| difference.ns) {
-        let processes = count(n, "process");
         // Beyond what is allowed, or in the number of turns on a CPU.
         let how = if most.ns > most.tolerance_ns {
-            let part = percent(most.ns, most.wall_ns);
-            format!("by {} or {part} of the lifetime", short(most.ns))
+            let (by, part) = (short(most.ns), percent(most.ns, most.wall_ns));
+            match tongue {
+                Tongue::En => format!("by {by} or {part} of the lifetime"),
+                Tongue::Zh => format!("相差 {by}，即一生的 {part}"),
+            }
         } else {
             let (recorded, counted) = most.turns;
-            format!("{recorded} turns on a CPU recorded, {counted} counted")
+            match tongue {
+                Tongue::En => format!("{recorded} turns on a CPU recorded, {counted} counted"),
+                Tongue::Zh => format!("记录到上 CPU {recorded} 次，内核数到 {counted} 次"),
+            }
         };
-        let of = if n > 1 { "the most: " } else { "" };
-        parts
-            .push(format!("{processes} whose times differ from the kernel's sums ({of}{pid} {name}, {how})"));
+        parts.push(match tongue {
+            Tongue::En => {
+                let of = if n > 1 { "the most: " } else { "" };
+                let processes = count(n, "process");
+                format!("{processes} whose times differ from the kernel's sums ({of}{pid} {name}, {how})")
+            }
+            Tongue::Zh => format!("{n} 个进程的时间与内核的累计不符（最多的是 {pid} {name}，{how}）"),
+        });
     }
     match &parts[..] {
+        [] if zh => "没有长期的僵尸进程，没有孤儿进程，没有死锁。".to_owned(),
         [] => "There were no lasting zombies, no orphans, and no deadlocks.".to_owned(),
+        parts if zh => format!("有{}。", list(parts, tongue)),
         parts => {
             let were = if parts[0].starts_with("1 ") { "was" } else { "were" };
-            format!("There {were} {}.", list(parts))
+            format!("There {were} {}.", list(parts, tongue))
         }
     }
 }
@@ -228,10 +307,11 @@ fn percent(part: u64, of: u64) -> String {
     format!("{:.1} %", part as f64 / of.max(1) as f64 * 100.0)
 }
 
-fn list(parts: &[String]) -> String {
+fn list(parts: &[String], tongue: Tongue) -> String {
     match parts {
         [] => String::new(),
         [only] => only.clone(),
+        parts if tongue == Tongue::Zh => parts.join("、"),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }

@@ -14,7 +14,7 @@ use crate::sys::procfs::text::printable;
 /// The whole summary; with `threads` each thread has a row. Tables, lists and drawings are not wider than `width`. Each
 /// sentence is one line, so that it can be searched for.
 pub fn summary(report: &WatchReport, width: usize, threads: bool) -> String {
-    let mut text = report.summary.iter().map(|sentence| sentence.clone() + "\n").collect::<String>();
+    let mut text = report.summary.iter().map(|said| format!("{said}\n")).collect::<String>();
     text.push('\n');
     text.push_str(&heading(report));
     text.push('\n');

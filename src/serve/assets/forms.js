@@ -1,10 +1,11 @@
 // Forms made from the same options as the command line has.
 import { h } from "./dom.js";
+import { about as told } from "./words.js";
 
 let count = 0;
 
-/** The fields of `options`, with what was chosen before. Returns the element and a function that reads them. */
-export function fields(options, t, chosen = {}) {
+/** The fields of the options of `scenario`, with what was chosen before. Returns the element and a function that reads them. */
+export function fields(options, t, chosen = {}, scenario = null) {
   const inputs = options.map((option) => {
     const id = `field-${(count += 1)}`;
     const before = chosen[option.name] ?? option.default ?? "";
@@ -14,7 +15,7 @@ export function fields(options, t, chosen = {}) {
       input.checked = chosen[option.name] === true;
     } else if (option.kind === "choice") {
       const all = option.required || option.default ? option.values : [["", ""], ...option.values];
-      input = h("select", { id, name: option.name }, all.map(([value, help]) => h("option", { value, title: help || null }, value === "" ? t("as usual") : t(value))));
+      input = h("select", { id, name: option.name }, all.map(([value, help]) => h("option", { value, title: help && told(`${scenario} --${option.name}=${value}`, help) || null }, value === "" ? t("as usual") : t(value))));
       input.value = before;
       if (!input.value && option.required) input.selectedIndex = 0;
     } else {
@@ -22,7 +23,7 @@ export function fields(options, t, chosen = {}) {
       input = h("input", { id, type: "text", name: option.name, inputmode: isNumber ? "decimal" : null, placeholder: t("as usual"), autocomplete: "off", spellcheck: "false", maxlength: "200" });
       input.value = before;
     }
-    const help = h("span", { class: "help", id: `${id}-help` }, t(option.help));
+    const help = h("span", { class: "help", id: `${id}-help` }, scenario ? told(`${scenario} --${option.name}`, option.help) : t(option.help));
     input.setAttribute("aria-describedby", `${id}-help`);
     const label = h("label", { for: id }, t(option.name), option.kind === "text" && option.unit ? h("span", { class: "unit" }, ` ${option.unit}`) : null);
     const row = option.kind === "flag" ? h("div", { class: "field flag" }, input, label, help) : h("div", { class: "field" }, label, input, help);
@@ -39,14 +40,14 @@ export function chooser(catalogue, which, t, begun, start, program = null) {
   const scenarios = catalogue.scenarios.filter((one) => one[which]);
   const lessons = (one) => (which === "run" ? one.parts : []);
   const entries = scenarios.flatMap((one) => (lessons(one).length
-    ? lessons(one).map(([name, about]) => ({ value: `${one.name} ${name}`, label: name, about, one, fixed: { lesson: name } }))
-    : [{ value: one.name, label: one.name, about: one.about, one, fixed: {} }]));
+    ? lessons(one).map(([name, about]) => ({ value: `${one.name} ${name}`, label: name, about: told(`${one.name} ${name}`, about), one, fixed: { lesson: name } }))
+    : [{ value: one.name, label: one.name, about: told(one.name, one.about), one, fixed: {} }]));
   const groups = scenarios.map((one) => (lessons(one).length
     ? h("optgroup", { label: t(one.name) }, lessons(one).map(([name]) => h("option", { value: `${one.name} ${name}` }, t(name))))
     : h("option", { value: one.name }, t(one.name))));
   if (program && catalogue.command) {
     const label = catalogue.command.join(" ");
-    entries.unshift({ value: "", label, about: "The command that was given, unmodified: its system calls on what its processes share are the steps.", one: { [which]: program }, fixed: {}, isProgram: true });
+    entries.unshift({ value: "", label, about: t("The command that was given, unmodified: its system calls on what its processes share are the steps."), one: { [which]: program }, fixed: {}, isProgram: true });
     groups.unshift(h("option", { value: "" }, label.length > 60 ? `${label.slice(0, 60)}…` : label));
   }
   const select = h("select", { id: `choose-${which}` }, groups);
@@ -58,9 +59,9 @@ export function chooser(catalogue, which, t, begun, start, program = null) {
   let now = null, form = null;
   const choose = (chosen) => {
     now = entries.find((entry) => entry.value === select.value) ?? entries[0];
-    about.textContent = t(now.about);
+    about.textContent = now.about;
     more.hidden = now.one[which].length === 0;
-    form = fields(now.one[which].filter((option) => !(option.name in now.fixed)), t, chosen);
+    form = fields(now.one[which].filter((option) => !(option.name in now.fixed)), t, chosen, now.one.name);
     place.replaceChildren(form.element);
   };
   select.addEventListener("change", () => choose());

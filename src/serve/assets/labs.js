@@ -2,7 +2,7 @@
 import { h, announce, scrolling } from "./dom.js";
 import { get, post } from "./api.js";
 import { commandLine, verdictBadge } from "./run.js";
-import { language, reason } from "./words.js";
+import { language, quoted, reason } from "./words.js";
 
 const STATES = { right: ["✓", "right"], partly: ["◐", "partly right"], wrong: ["✗", "not yet"], failed: ["!", "could not be marked"] };
 const points = (number) => String(Math.round(number * 100) / 100);
@@ -146,13 +146,13 @@ function badSchedule(bad, t) {
   const rows = bad.steps.map((step, at) => {
     const before = bad.steps[at - 1];
     const isNew = step.line && (before?.line !== step.line || before?.task !== step.task);
-    return h("tr", {}, h("th", { scope: "row" }, String(at + 1)), tasks.map((task) => h("td", { class: "left" }, task === step.task ? h("span", { class: step.killed ? "did killed" : "did" }, step.killed ? `† ${step.call}` : step.call) : null)),
+    return h("tr", {}, h("th", { scope: "row" }, String(at + 1)), tasks.map((task) => h("td", { class: "left" }, task === step.task ? h("span", { class: `did call${step.killed ? " killed" : ""}` }, step.killed ? `† ${step.call}` : step.call) : null)),
       lines ? h("td", { class: "left source" }, isNew ? [h("span", { class: "quiet" }, `${step.line} `), h("code", {}, step.source ?? "")] : null) : null);
   });
   return h("div", { class: "bad-schedule" }, h("p", {}, verdictBadge(bad.verdict, t), ` ${t("The shortest schedule that was found, with {n} switches:", { n: bad.switches })}`),
     scrolling(t("Schedule"), "", h("table", { class: "steps" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("step")), tasks.map((task) => h("th", { scope: "col" }, task)), lines ? h("th", { scope: "col", class: "left" }, t("your line")) : null)), h("tbody", {}, rows))),
     bad.left_out ? h("p", { class: "quiet" }, t("… and {n} more steps", { n: bad.left_out })) : null,
-    bad.why ? h("p", { class: "told bad-sign" }, bad.why) : null, commandLine(bad.replay, t, t("Again, in your folder:")));
+    bad.why ? h("p", { class: "told bad-sign" }, quoted(bad.why)) : null, commandLine(bad.replay, t, t("Again, in your folder:")));
 }
 
 /** A prediction beside what was measured. */
@@ -170,7 +170,7 @@ export function labsView(page, [name]) {
 function allLabs(page) {
   const { t } = page;
   const place = h("div", { class: "labs" });
-  get(`labs?lang=${language()}`).then((all) => place.replaceChildren(...all.map((lab) => (lab.error ? h("p", { class: "trouble" }, lab.error)
+  get(`labs?lang=${language()}`).then((all) => place.replaceChildren(...all.map((lab) => (lab.error ? h("p", { class: "trouble" }, quoted(lab.error))
     : h("a", { class: "lab-card", href: `#/labs/${encodeURIComponent(lab.name)}` }, h("strong", {}, lab.title), h("span", { class: "quiet" }, lab.name),
       h("progress", { max: String(lab.max), value: String(lab.score), "aria-label": t("points") }),
       h("span", { class: "quiet" }, `${lab.right === lab.parts ? "✓ " : ""}${t("{right} of {parts} right", lab)} · ${points(lab.score)} / ${lab.max} · ${t("{n} minutes", { n: lab.minutes })}`),

@@ -1,5 +1,5 @@
 // Any program under the explorer: its schedules as the board shows them, and a search through all of them.
-import { reason } from "./words.js";
+import { named, quoted, reason, said } from "./words.js";
 import { h, announce, scrolling } from "./dom.js";
 import { Graph } from "./graph.js";
 import { commandLine, verdictBadge } from "./run.js";
@@ -16,10 +16,10 @@ export function programEnding(ending, t, act) {
   const { outcome } = ending;
   const count = t("{n} switches", { n: outcome.switches });
   const distance = (one) => (one.verdict !== outcome.verdict ? "" : outcome.switches <= one.switches ? ` · ${t("as short as it can be")}` : ` · ${t("{n} switches more than the shortest", { n: outcome.switches - one.switches })}`);
-  const rows = (ending.shortest ?? []).map((one) => h("li", {}, verdictBadge(one.verdict, t), one.why ? ` ${one.why}. ` : " ", t("shortest: {count}", { count: t("{n} switches", { n: one.switches }) }), distance(one), " ",
+  const rows = (ending.shortest ?? []).map((one) => h("li", {}, verdictBadge(one.verdict, t), one.why ? ` ${said(one.why)} · ` : " ", t("shortest: {count}", { count: t("{n} switches", { n: one.switches }) }), distance(one), " ",
     act ? h("button", { type: "button", class: "small", onclick: () => act("schedule", one.schedule) }, t("Show me")) : null));
   const proved = ending.shortest && ending.shortest.every((one) => one.is_right);
-  return [h("p", { class: "outcome" }, verdictBadge(outcome.verdict, t), " ", outcome.why ?? ""), waits(outcome, t),
+  return [h("p", { class: "outcome" }, verdictBadge(outcome.verdict, t), " ", outcome.why ? said(outcome.why) : ""), waits(outcome, t),
     facts(outcome).length ? h("dl", { class: "left-behind" }, facts(outcome).slice(0, 16).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))) : null,
     h("p", {}, `${t("Your schedule")}: ${count}`),
     ending.shortest ? h("ul", { class: "shortest" }, rows) : h("p", { class: "quiet" }, t("Looking for the shortest bad schedule…")),
@@ -27,7 +27,11 @@ export function programEnding(ending, t, act) {
     commandLine(ending.replay, t)];
 }
 
-const waits = (outcome, t) => outcome.deadlock.map((wait) => h("p", { class: "reason" }, `${wait.task}: ${t("waits for: {what}", { what: wait.object || wait.call })}${wait.held_by.length ? ` (${t("{who} holds the {what}", { who: wait.held_by.join(", "), what: t("lock") })})` : ""}`));
+const waits = (outcome, t) => outcome.deadlock.map((wait) => h("p", { class: "reason" }, `${wait.task}: ${t("waits for: {what}", { what: named(wait.object || wait.call) })}${wait.held_by.length ? ` (${t("{who} holds the {what}", { who: wait.held_by.join(", "), what: t("lock") })})` : ""}`));
+
+/** Why a search is not complete. */
+const bounds = (found, t) => [...(found.ended ? [] : [t("the search did not come to its end")]),
+  ...found.uncontrolled.map(({ what, count }) => t("not under control: {what} ({n} times)", { what: quoted(what), n: count }))];
 
 /** What an outcome left, as names and values. */
 function facts(outcome) {
@@ -84,7 +88,7 @@ export class ProgramSearchPanel {
     this.bar.hidden = Boolean(failed || this.ended && !found);
     if (found) this.bar.value = 1; else if (now?.explored != null) this.bar.value = now.explored; else this.bar.removeAttribute("value");
     if (!now) return;
-    this.note.textContent = [failed, ...(found?.bounded_by ?? []), now.hidden ? t("{n} states are not drawn: there are too many.", { n: now.hidden.toLocaleString() }) : "", t("A share of schedules is no probability.")].filter(Boolean).join(" · ");
+    this.note.textContent = [failed, ...(found ? bounds(found, t) : []), now.hidden ? t("{n} states are not drawn: there are too many.", { n: now.hidden.toLocaleString() }) : "", t("A share of schedules is no probability.")].filter(Boolean).join(" · ");
     const number = (name, value) => h("div", {}, h("dt", {}, t(name)), h("dd", {}, value));
     this.numbers.replaceChildren(number("executions", now.executions.toLocaleString()), number("classes", now.classes.toLocaleString()), number("outcomes", now.outcomes.toLocaleString()), found?.schedules != null ? number("interleavings that they stand for", found.schedules.toLocaleString()) : "", number("seconds", now.seconds.toFixed(1)));
     const all = Math.max(1, now.ends.reduce((sum, one) => sum + one.classes, 0));
@@ -92,7 +96,7 @@ export class ProgramSearchPanel {
     now.ends.forEach((one, at) => {
       const row = this.rows[at] ??= this.row(at);
       if (row.verdict !== one.verdict) { row.verdict = one.verdict; row.seen.replaceChildren(h("span", { class: "number" }, `${at + 1} `), verdictBadge(one.verdict, t)); row.fill.className = `fill v-${one.verdict}`; }
-      row.what.textContent = one.why ?? one.headline;
+      row.what.textContent = said(one.why ?? one.headline);
       row.count.textContent = t("{n} executions, {classes} classes", { n: one.executions.toLocaleString(), classes: one.classes.toLocaleString() });
       row.fill.style.width = `${(one.classes / all) * 100}%`;
       row.short.textContent = `★ ${t("shortest: {count}", { count: t("{n} switches", { n: one.switches }) })}`;
@@ -121,7 +125,7 @@ export class ProgramSearchPanel {
     if (!node) return;
     if (open && act) { act("open", node.schedule); return; }
     const end = node.outcome === null ? null : this.now.ends[node.outcome];
-    this.detail.replaceChildren(...[h("h3", {}, end ? [`${node.outcome + 1} `, verdictBadge(end.verdict, t)] : t("State {n}", { n: node.id })), end ? h("p", {}, end.why ?? end.headline) : null,
+    this.detail.replaceChildren(...[h("h3", {}, end ? [`${node.outcome + 1} `, verdictBadge(end.verdict, t)] : t("State {n}", { n: node.id })), end ? h("p", {}, said(end.why ?? end.headline)) : null,
       h("dl", { class: "shared" }, node.shared.map(([name, value]) => h("div", { class: "value" }, h("dt", {}, name), h("dd", {}, value)))),
       h("ul", { class: "at" }, node.at.map(([task, call]) => h("li", {}, h("strong", {}, task), ` ${t("at {step}", { step: call })}`))),
       h("p", {}, t("{n} steps", { n: node.depth })),
@@ -134,7 +138,7 @@ export class ProgramSearchPanel {
     const { t } = this;
     const known = (one) => this.now.ends.findIndex((end) => end.schedule === one.token);
     const outcomes = found.outcomes.map((one, at) => ({ ...one, number: known(one) < 0 ? `(${at + 1})` : `${known(one) + 1}` }));
-    const details = outcomes.slice(0, 12).map((one, at) => h("details", { open: at === 0 && one.verdict !== "ok" }, h("summary", {}, `${one.number} `, verdictBadge(one.verdict, t), " ", one.why ?? "", ` · ${t("{n} steps", { n: one.witness.length })}`), waits(one, t), witness(one, t)));
+    const details = outcomes.slice(0, 12).map((one, at) => h("details", { open: at === 0 && one.verdict !== "ok" }, h("summary", {}, `${one.number} `, verdictBadge(one.verdict, t), " ", one.why ? said(one.why) : "", ` · ${t("{n} steps", { n: one.witness.length })}`), waits(one, t), witness(one, t)));
     return [compared(outcomes.slice(0, 8), t), h("h3", {}, t("The shortest schedule of each")), ...details];
   }
 }
@@ -155,5 +159,5 @@ function witness(outcome, t) {
   const tasks = [...new Set(outcome.witness.map((step) => step.task.split("@")[0]))].sort((one, other) => one.localeCompare(other, undefined, { numeric: true }));
   const first = Math.max(0, outcome.witness.length - 60);
   return scrolling(t("Schedule"), "", first ? h("p", { class: "quiet" }, t("… {n} rows between are not drawn", { n: first })) : null, h("table", { class: "steps" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("step")), tasks.map((task) => h("th", { scope: "col" }, task)))),
-    h("tbody", {}, outcome.witness.slice(first).map((step, at) => h("tr", {}, h("th", { scope: "row" }, String(first + at + 1)), tasks.map((task) => h("td", { class: "left" }, task === step.task.split("@")[0] ? h("span", { class: "did", title: step.object }, step.call) : null)))))));
+    h("tbody", {}, outcome.witness.slice(first).map((step, at) => h("tr", {}, h("th", { scope: "row" }, String(first + at + 1)), tasks.map((task) => h("td", { class: "left" }, task === step.task.split("@")[0] ? h("span", { class: "did call", title: step.object }, step.call) : null)))))));
 }

@@ -1,5 +1,5 @@
 // The views Run and Watch: a command's processes as they live.
-import { said } from "./words.js";
+import { language, named, said } from "./words.js";
 import { h, announce, copy, scrolling } from "./dom.js";
 import { get, post } from "./api.js";
 import { chooser } from "./forms.js";
@@ -85,10 +85,10 @@ export class WatchPanel {
     const depth = new Map(watched.lanes.size ? [...watched.lanes.values()].map((lane) => [lane.id, lane.indent ?? 0]) : []);
     this.rows.replaceChildren(...rows.slice(-200).map(({ lane, state, on }) => h("tr", { class: `is-${state}` },
       h("td", {}, String(lane.pid)), h("td", {}, String(lane.ppid)), h("td", { class: "left" }, "\u2003".repeat(Math.min(6, depth.get(lane.id))), lane.title ?? lane.name),
-      h("td", { class: "left" }, h("span", { class: `state s-${state}` }, t(state))), h("td", { class: "left on" }, on ?? ""), h("td", {}, state === "reaped" || state === "zombie" ? exit(lane.exit, t) : ""))));
+      h("td", { class: "left" }, h("span", { class: `state s-${state}` }, t(state))), h("td", { class: "left on" }, named(on)), h("td", {}, state === "reaped" || state === "zombie" ? exit(lane.exit, t) : ""))));
     this.drawLines(moment);
     this.waits.show(watched);
-    const source = watched.begin ? `${t("Source")}: ${watched.begin.tier}, ${watched.begin.resolution}` : "";
+    const source = watched.begin ? `${t("Source")}: ${t(watched.begin.tier)}, ${language() === "zh" ? t(`tier-${watched.begin.tier}`) : watched.begin.resolution}` : "";
     this.source.textContent = [source, watched.leftOut ? t("{n} processes are not shown", { n: watched.leftOut }) : "", watched.lost ? t("{n} records lost: times may be wrong", { n: watched.lost }) : "", watched.skipped ? t("Some messages were left out: this page was too slow.") : ""].filter(Boolean).join(" · ");
     this.output.hidden = !watched.output;
     if (this.output.textContent !== watched.output) {
@@ -113,7 +113,7 @@ export class WatchPanel {
   drawEnd() {
     const { watched, t } = this;
     const parts = [];
-    for (const deadlock of watched.deadlocks) parts.push(h("p", { class: "bad" }, h("strong", {}, `⟳ ${t("Deadlock")}: `), deadlock.text));
+    for (const deadlock of watched.deadlocks) parts.push(h("p", { class: "bad" }, h("strong", {}, `⟳ ${t("Deadlock")}: `), circle(deadlock, t)));
     if (watched.failed) parts.push(h("p", { class: "bad" }, h("strong", {}, `† ${t("The run failed")}: `), watched.failed));
     const over = watched.over;
     if (over) {
@@ -121,9 +121,9 @@ export class WatchPanel {
         parts.push(h("div", { class: record.verdict === "ok" ? "outcome" : "outcome bad" }, verdictBadge(record.verdict, t), record.summary.map((one) => h("p", {}, said(one)))));
       }
       if (over.stopped) parts.push(h("p", {}, t("It was stopped.")));
-      if (!over.records.length) parts.push(...over.report.summary.map((line) => h("p", {}, line)));
+      if (!over.records.length) parts.push(...over.report.summary.map((one) => h("p", {}, said(one))));
       for (const deadlock of over.report.deadlocks) {
-        parts.push(h("p", { class: "bad" }, h("strong", {}, `⟳ ${t("Deadlock")}: `), deadlock.waits.map((wait) => `${wait.pid}: ${wait.on}`).join("; ")));
+        parts.push(h("p", { class: "bad" }, h("strong", {}, `⟳ ${t("Deadlock")}: `), circle(deadlock, t)));
       }
       if (!this.totals.hasChildNodes()) this.totals.append(totals(over.report, t));
     }
@@ -135,6 +135,13 @@ export class WatchPanel {
       if (key) announce(key);
     }
   }
+}
+
+/** Who waits for what in a deadlock; of many, the first few. */
+function circle({ waits }, t) {
+  const who = ({ pid, tid }) => (tid === undefined || tid === pid ? String(pid) : t("thread {tid} of {pid}", { tid, pid }));
+  const all = waits.slice(0, 4).map((wait) => t("{who} waits for {what}", { who: who(wait), what: named(wait.on) }));
+  return `${all.join("; ")}${waits.length > 4 ? " …" : ""}`;
 }
 
 const exit = (code, t) => (code == null ? "" : code < 0 ? t("signal {n}", { n: -code }) : String(code));
@@ -206,8 +213,8 @@ async function showJob(page, job, place, isRun) {
 
 function openReport(report, place, t) {
   if (!Array.isArray(report.processes) || !Array.isArray(report.summary)) throw new Error("no report");
-  const panel = h("section", { class: "watch" }, h("h2", {}, (report.command ?? [String(report.pid)]).join(" ")), report.summary.map((line) => h("p", {}, String(line))));
-  for (const deadlock of report.deadlocks ?? []) panel.append(h("p", { class: "banner bad" }, `⟳ ${t("Deadlock")}: ${deadlock.waits.map((wait) => `${wait.pid}: ${wait.on}`).join("; ")}`));
+  const panel = h("section", { class: "watch" }, h("h2", {}, (report.command ?? [String(report.pid)]).join(" ")), report.summary.map((one) => h("p", {}, said(one))));
+  for (const deadlock of report.deadlocks ?? []) panel.append(h("p", { class: "banner bad" }, `⟳ ${t("Deadlock")}: ${circle(deadlock, t)}`));
   place.replaceChildren(panel);
   if (report.timeline) {
     const drawing = h("div", { class: "timeline" });

@@ -74,7 +74,7 @@ export class Board {
     if (!scene.done.length) { this.done.replaceChildren(h("p", { class: "quiet" }, t("No step is done yet."))); return; }
     const broken = scene.ending?.broken?.[0];
     const rows = scene.done.map((step, at) => h("tr", { class: broken === at + 1 ? "broken" : null }, h("th", { scope: "row" }, `${at + 1}${broken === at + 1 ? " ✗" : ""}`),
-      scene.cards.map((card) => h("td", { class: "left" }, card.name === step.process ? h("span", { class: step.killed ? "did killed" : "did" }, step.killed ? `† ${scene.isProgram ? step.name : t("killed before {step}", { step: t(step.name) })}` : `${t(step.name)}${saw(step) ? `: ${saw(step)}` : ""}`, step.ended && !step.killed ? h("span", { class: "quiet" }, ` ■`) : null) : null))));
+      scene.cards.map((card) => h("td", { class: "left" }, card.name === step.process ? h("span", { class: `did${step.killed ? " killed" : ""}${scene.isProgram ? " call" : ""}` }, step.killed ? `† ${scene.isProgram ? step.name : t("killed before {step}", { step: t(step.name) })}` : `${t(step.name)}${saw(step) ? `: ${saw(step)}` : ""}`, step.ended && !step.killed ? h("span", { class: "quiet" }, ` ■`) : null) : null))));
     this.done.replaceChildren(h("table", { class: "steps" }, h("caption", {}, t("What was done")), h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("step")), scene.cards.map((card) => h("th", { scope: "col" }, `${t(card.role)} ${card.name}`)))), h("tbody", {}, rows)));
   }
 

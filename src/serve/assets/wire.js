@@ -1,5 +1,5 @@
 // The view Wire: both ends of a network program, and what passes between them.
-import { quoted, reason, said } from "./words.js";
+import { about as told, quoted, reason, said } from "./words.js";
 import { h, announce } from "./dom.js";
 import { get, post } from "./api.js";
 import { commandLine } from "./run.js";
@@ -92,7 +92,7 @@ export class WirePanel {
   drawEnd() {
     const { t, over, begin, failed } = this;
     const harm = begin?.by_hand ? t("in your hand") : begin?.damage ? t("a bit is flipped at {place}", { place: begin.damage }) : begin?.cut ? t("cut at {place}", { place: begin.cut }) : null;
-    this.title.textContent = begin ? `${begin.program}: ${t(begin.about)}${harm ? ` · ⚡ ${harm}` : ""}` : t("Waiting for the first process");
+    this.title.textContent = begin ? `${begin.program}: ${told(`net ${begin.program}`, begin.about)}${harm ? ` · ⚡ ${harm}` : ""}` : t("Waiting for the first process");
     const said = failed ?? (!over ? "" : over.stopped ? t("It was stopped.") : over.failed ? t("{failed} of {checks} checks failed", over) : t("All {checks} checks passed", over));
     this.banner.hidden = !said;
     this.banner.className = `banner ${failed || over?.failed ? "bad" : ""}`;
@@ -196,7 +196,7 @@ export function wireView(page, [job]) {
   const programs = page.catalogue.programs;
   const about = h("p", { class: "about" });
   const program = h("select", { id: "wire-program", onchange: () => choose() }, programs.map(([name]) => h("option", { value: name }, name)));
-  const choose = () => { about.textContent = t(programs.find(([name]) => name === program.value)?.[1] ?? ""); };
+  const choose = () => { about.textContent = told(`net ${program.value}`, programs.find(([name]) => name === program.value)?.[1] ?? ""); };
   program.value = programs.some(([name]) => name === before.program) ? before.program : programs[0][0];
   choose();
   const harm = h("select", { id: "wire-harm", onchange: () => show() }, [["", "leave it alone"], ["damage", "flip a bit"], ["cut", "cut the connection"], ["by_hand", "I decide, piece by piece"]].map(([value, text]) => h("option", { value }, t(text))));

@@ -1,5 +1,6 @@
 // The words of the page. English is the key; what has no translation (names, and what the program itself says) stays.
 import { keep } from "./dom.js";
+import { CATALOGUE_ZH } from "./catalogue.js";
 import { REFUSALS_ZH } from "./refusals.js";
 
 const ZH = {
@@ -55,7 +56,6 @@ const ZH = {
   "closed": "关闭",
   "gone": "消失",
   "end of stream": "流结束",
-  "Many small sends, and how the reads join and split them": "许多小的发送，以及读取如何把它们粘连和拆开",
   "The command that was given, unmodified: its system calls on what its processes share are the steps.": "命令行给出的程序，未经修改：它的进程对共享之物的系统调用就是步骤。",
   "No schedule of this program is wrong: that is proved.": "这个程序没有任何调度会出错：已证明。",
   "not there yet": "尚未创建",
@@ -128,47 +128,6 @@ const ZH = {
   "Whose child is it? When is it a zombie? Answer first, and let real processes decide.": "它是谁的子进程？什么时候成为僵尸？先作答，再由真实的进程来判定。",
   "Let the class vote": "让全班投票",
   "With a program of your own:": "用你自己的程序：",
-  "a ticket sale: buyers race for the stock in a file, with or without a lock": "抢票：买家争抢文件里的库存，有锁或无锁",
-  "How many buyers there are; each is a process": "买家数，每个是一个进程",
-  "The lock that the buyers use": "买家使用的锁",
-  "Do not read the stock outside the lock before buying": "购买前不在锁外查看库存",
-  "How the new stock is written [default: truncate]": "如何写入新库存［默认：清空再写］",
-  "The seed of the order in which buyers start, and of their pace [default: random]": "买家入场顺序和速度的种子［默认：随机］",
-  "producers and consumers around a bounded queue: kills, leases, lost wake-ups, deadlock": "生产者和消费者围绕一个有界队列：杀死、租约、丢失的唤醒、死锁",
-  "How many producers there are; each is a process": "生产者数，每个是一个进程",
-  "How many consumers there are; each is a process": "消费者数，每个是一个进程",
-  "How many items each producer makes": "每个生产者生产多少件",
-  "How many items each producer puts": "每个生产者放入多少件",
-  "How many items the queue holds": "队列能放多少件",
-  "The name of the items": "物品的名称",
-  "How long it takes to make an item": "生产一件要多久",
-  "How long it takes to consume an item": "消费一件要多久",
-  "How the consumers learn that no more items will arrive [default: close; none with --queue lost-wakeup]": "消费者如何得知不再有物品［默认：close］",
-  "With `--end none`: how many Nones to put [default: one per consumer]": "用 `--end none` 时放入多少个 None［默认：每个消费者一个］",
-  "Kill a consumer when it takes its Nth item, for example consumer-1@5": "消费者取第 N 件时杀死它，例如 consumer-1@5",
-  "Let consumers take leases, so that a kill loses no item": "消费者用租约取出，被杀也不丢物品",
-  "Which queue to use": "使用哪种队列",
-  "How the processes are started": "如何启动进程",
-  "How many sentinels (None) to put at the end [default: one per consumer]": "结束时放入多少个哨兵（None）［默认：每个消费者一个］",
-  "a child evaluates an arithmetic expression and returns the answer through a queue": "子进程计算算术表达式，经队列返回答案",
-  "The expression: numbers, + - * / ^ and brackets": "表达式：数字、+ - * / ^ 和括号",
-  "How the child is started": "如何启动子进程",
-  "sending to a full queue blocks until an item is taken: the states and times that show it": "向满队列发送会阻塞，直到有物品被取出：用状态和时间展示",
-  "short lessons about the life of processes; each answers one question": "关于进程一生的短课，每课回答一个问题",
-  "Who started whom, and how does a process know its parent?": "谁启动了谁？进程如何知道自己的父进程？",
-  "What happens to a background process when its parent ends or is killed?": "父进程结束或被杀死时，守护进程会怎样？",
-  "Can a parent end before its child has finished?": "父进程能在子进程结束之前结束吗？",
-  "What is a zombie, and what removes it?": "什么是僵尸进程，怎样清除它？",
-  "Which kind of call uses the processor, and which lets its caller continue?": "哪种调用占用处理器，哪种让调用者继续？",
-  "Which lesson, or all of them in order": "选一课，或按顺序全部",
-  "How the lesson's processes are started": "如何启动课程的进程",
-  "Raw text both ways at any time; a lone Q or q ends it": "双向随时发送文本；单独一个 Q 或 q 结束",
-  "One datagram per message, each answered": "一条消息一个数据报，逐个回答",
-  "Messages preceded by their length": "消息前面带长度",
-  "Transfer a file, whole or not at all; either end may listen": "传输文件，要么完整要么没有；两端都可监听",
-  "Echo every byte": "回送每个字节",
-  "Return text in upper case, by a busy loop or by readiness": "返回大写文本，用忙循环或就绪通知",
-  "Like upper, for clients that prove that they have the key": "同 upper，但客户端须证明持有密钥",
   "lesson": "课程",
   "all": "全部",
   "expression": "表达式",
@@ -226,6 +185,16 @@ const ZH = {
   "{n} records lost: times may be wrong": "丢失了 {n} 条记录：时间可能有误",
   "{n} processes are not shown": "有 {n} 个进程没有画出",
   "Some messages were left out: this page was too slow.": "有些消息被略过：本页面太慢。",
+  "{who} waits for {what}": "{who} 在等 {what}",
+  "thread {tid} of {pid}": "{pid} 的线程 {tid}",
+  "exact": "精确",
+  "sampled": "采样",
+  "root": "全部",
+  "tier-root": "每次切换和每次唤醒，精确到纳秒",
+  "tier-exact": "每次切换，精确到纳秒；唤醒的延迟只有 schedstat 的累计（能读到时）",
+  "tier-sampled": "每 5 毫秒读一次：累计来自 schedstat，5 毫秒之内的次序未知，活得更短的进程可能漏掉",
+  "the search did not come to its end": "搜索没有到达终点",
+  "not under control: {what} ({n} times)": "无法控制：{what}（{n} 次）",
   "Deadlock": "死锁",
   "deadlock": "死锁",
   "The run failed": "运行失败",
@@ -381,15 +350,6 @@ const ZH = {
   "life": "进程的一生",
   "eval": "求值",
   "full": "满队列",
-  "Does a parent see what its child writes into a variable?": "子进程写入变量，父进程看得到吗？",
-  "What does the parent wait for, and what is left of the child afterwards?": "父进程在等什么？之后子进程还剩下什么？",
-  "Is a child dead as soon as terminate has returned?": "terminate 返回后，子进程就立刻死了吗？",
-  "Who is the parent of a process whose parent has died?": "父进程死后，孤儿进程的父进程是谁？",
-  "Which states can a process be in, and how does the kernel show them?": "进程有哪些状态，内核如何显示？",
-  "When do two processes run at the same time?": "两个进程什么时候同时运行？",
-  "How many tickets there are": "票数",
-  "How long a buyer thinks before it reads and again before it writes, on average": "买家读之前和写之前平均思考多久",
-  "How buyers are started": "如何启动买家",
   "buyers": "买家数",
   "none": "无锁",
   "think": "思考时间",
@@ -418,11 +378,17 @@ export function reason({ code, values = {}, error, why, hint }, which = language
   return found ? found.map((text) => filled(text, values)) : [error ?? why ?? "", hint ?? ""];
 }
 
+/** What something of the catalogue is about, by its name. */
+export const about = (name, text, which = language()) => (which === "zh" ? CATALOGUE_ZH[name] ?? text : text);
+
 /** What the system or a program says in its own words: on the Chinese page a quotation. */
 export const quoted = (text, which = language()) => (which === "zh" ? `原文：“${text}”` : text);
 
-/** A sentence of the server in the reader's language. */
-export const said = (one, which = language()) => (which === "zh" ? one.zh : one.text);
+/** A name of the kernel's or of a program's own, on the Chinese page in quotation marks. */
+export const named = (text, which = language()) => (which === "zh" && / /.test(text ?? "") ? `“${text}”` : text ?? "");
+
+/** A sentence of the server in the reader's language; a report of an older version holds English words. */
+export const said = (one, which = language()) => (typeof one === "string" ? quoted(one, which) : which === "zh" ? one.zh : one.text);
 
 /** A function that gives a text in a language, its `{names}` replaced by values. */
 export function words(which) {

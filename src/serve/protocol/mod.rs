@@ -26,7 +26,7 @@ pub use program::{
 pub use refusal::{Reason, Refusal};
 pub use request::{Command, JobView, Request};
 pub use schedule::{Card, CardState, Ending, Scene, Shortest};
-pub use watch::{DeadlockView, LaneView, NoteView, PieceView, Tick, WatchBegin, WatchOver};
+pub use watch::{DeadlockView, LaneView, NoteView, PieceView, Tick, WaitView, WatchBegin, WatchOver};
 pub use wire::{WireBegin, WireOver, WirePiece, WireStanding};
 
 /// The version of these messages. A page of another version asks to be loaded again.

@@ -8,6 +8,7 @@ use super::refusal::Reason;
 use super::schedule::Card;
 use crate::report::traced::TracedExploration;
 use crate::report::traced::TracedOutcome;
+use crate::said::Said;
 
 /// A schedule of the command that was given, under way or at its end.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -66,7 +67,7 @@ pub struct ProgramShortest {
     /// Whether nothing is wrong with it.
     pub is_right: bool,
     /// What is wrong with it.
-    pub why: Option<String>,
+    pub why: Option<Said>,
     /// How many steps it has.
     pub steps: usize,
     /// Its switches.
@@ -133,9 +134,9 @@ pub struct ProgramEnd {
     /// Whether nothing is wrong with it.
     pub is_right: bool,
     /// What is wrong with it.
-    pub why: Option<String>,
+    pub why: Option<Said>,
     /// In a few words, how it differs from the first.
-    pub headline: String,
+    pub headline: Said,
     /// Executions that ended so.
     pub executions: u64,
     /// Classes that end so.

@@ -116,8 +116,19 @@ pub struct DeadlockView {
     pub from_ns: u64,
     /// The processes in it.
     pub pids: Vec<Pid>,
-    /// What each waits for, in a sentence.
-    pub text: String,
+    /// What each of the circle waits for.
+    pub waits: Vec<WaitView>,
+}
+
+/// What a thread waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct WaitView {
+    /// Its process.
+    pub pid: Pid,
+    /// The thread; the PID for the main thread.
+    pub tid: Pid,
+    /// What it waits for, as `watch` names it.
+    pub on: String,
 }
 
 /// The end of a watch.

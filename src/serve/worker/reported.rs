@@ -7,8 +7,7 @@ use crate::observe::notes::{Fact, Note};
 use crate::observe::timeline::{Process, Span, Timeline};
 use crate::observe::waits::Ends;
 use crate::observe::watch::{Hang, Watch, origin_ns};
-use crate::report::watch::deadlock::circle;
-use crate::serve::protocol::{DeadlockView, LaneView, NoteView, PieceView, Tick};
+use crate::serve::protocol::{DeadlockView, LaneView, NoteView, PieceView, Tick, WaitView};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::pid::Pid;
 
@@ -236,7 +235,11 @@ fn deadlock(hang: &Hang, timeline: &Timeline, origin_ns: u64) -> DeadlockView {
     DeadlockView {
         from_ns: hang.from_ns.saturating_sub(origin_ns),
         pids,
-        text: circle(hang.waits.iter().map(|one| (one.pid, one.tid, one.on.as_str()))),
+        waits: hang
+            .waits
+            .iter()
+            .map(|one| WaitView { pid: one.pid, tid: one.tid, on: one.on.clone() })
+            .collect(),
     }
 }
 

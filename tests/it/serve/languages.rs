@@ -15,6 +15,7 @@ pub(super) fn tests() -> Vec<Trial> {
         sentences_of_runs_are_said_in_both_languages,
         refusals_failures_and_endings_are_told_in_chinese,
         the_program_part_of_a_lab_is_told_in_chinese,
+        no_view_of_the_chinese_page_speaks_english,
     ]
 }
 
@@ -167,4 +168,104 @@ fn the_program_part_of_a_lab_is_told_in_chinese() {
     );
     assert_eq!(browser.script(&script), json!([]));
     quiet(&browser);
+}
+
+/// Texts of the page in which English stands outside of code, of what programs write, and of quotations.
+const SPEAKS_ENGLISH: &str = r"
+    const mine = 'code, pre, kbd, .lines, .output, .listing, .command, .left-behind, .call, .e-message, .e-sent, .e-received, script, style, title';
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (walker.nextNode()) {
+        const one = walker.currentNode;
+        if (one.parentElement.closest(mine)) continue;
+        const text = one.textContent.replace(/“[^”]*”/g, '');
+        if (/[A-Za-z]{2,}[ ,;:]+[A-Za-z]{2,}[ ,;:]+[A-Za-z]{2,}/.test(text)) found.push(one.textContent);
+    }
+    for (const one of document.body.querySelectorAll('[aria-label], [title], [placeholder]')) {
+        if (one.closest(mine)) continue;
+        for (const name of ['aria-label', 'title', 'placeholder']) {
+            const text = (one.getAttribute(name) ?? '').replace(/“[^”]*”/g, '');
+            if (/[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}/.test(text)) found.push(`${name}: ${text}`);
+        }
+    }
+    return found;
+";
+
+fn no_view_of_the_chinese_page_speaks_english() {
+    let Some(browser) = Browser::open() else { return };
+    let program = "echo 1 > n & echo 2 > n; wait; false";
+    let server = Server::start(&["--class", "--", "sh", "-c", program]);
+    let silent = |view: &str, there: &str| {
+        browser.until(there);
+        assert_eq!(browser.script(SPEAKS_ENGLISH), json!([]), "{view}");
+    };
+    let go = |view: &str, there: &str| {
+        in_chinese(&browser, &server, view);
+        silent(view, there);
+    };
+    let start = "document.querySelector('.chooser button[type=submit]')";
+    go("", "document.querySelector('.begins')");
+    for view in ["run", "schedule", "explore", "wire"] {
+        go(view, start);
+    }
+    // Every choice of a form, with its explanations.
+    for view in ["run", "schedule"] {
+        in_chinese(&browser, &server, view);
+        browser.until(start);
+        let choices =
+            browser.script("return document.querySelector('.chooser select').options.length").as_u64();
+        for choice in 0..choices.unwrap() {
+            browser.script(&format!(
+                "const all = document.querySelector('.chooser select'); all.selectedIndex = {choice}; all.dispatchEvent(new Event('change'))"
+            ));
+            silent(&format!("{view}, choice {choice}"), start);
+        }
+    }
+    go("watch", "document.querySelector('#report-file')");
+    go("labs", "document.querySelector('.lab-card')");
+    go("labs/birth-to-reaping", "document.querySelector('.part, .trouble:not([hidden])')");
+    go("labs/none-of-this-name", "document.querySelector('.trouble')");
+    go("class", "document.querySelector('.class-view')");
+    go("run/none", "document.querySelector('.stage .empty')");
+    // What happens when something is started.
+    for request in [
+        json!({ "run": { "scenario": "tickets", "options": { "think": "20" } } }),
+        json!({ "run": { "scenario": "life", "options": { "lesson": "zombie" } } }),
+        json!({ "run": { "scenario": "pipeline", "options": { "end": "none", "sentinels": "1", "items": "2" } } }),
+        json!("watch"),
+        json!({ "wire": { "program": "udp" } }),
+        json!({ "wire": { "program": "file", "cut": "up:9" } }),
+    ] {
+        let (status, job) = server.post("jobs", &request);
+        assert_eq!(status, 200, "{job}");
+        let view = if request.get("wire").is_some() {
+            "wire"
+        } else if request.is_string() {
+            "watch"
+        } else {
+            "run"
+        };
+        go(
+            &format!("{view}/{}", job["job"].as_str().unwrap()),
+            "document.querySelector('.banner:not([hidden])')?.textContent.length > 3",
+        );
+    }
+    for schedule in ["t2k1.no.qr/abab", "t2k1.no.qr/a9", "t2k1/abab", "none/ab", "p2c1i1q1/a"] {
+        go(
+            &format!("schedule/{schedule}"),
+            "document.querySelector('.steps, .trouble:not([hidden]), .note:not([hidden])')",
+        );
+    }
+    go("explore/of/t2k1.no.qr", "document.querySelector('.outcomes li')");
+    if cfg!(target_arch = "x86_64") {
+        go(
+            "explore/of/program",
+            "document.querySelector('.outcomes li') && document.querySelector('.compared')",
+        );
+        in_chinese(&browser, &server, "schedule");
+        browser.click(".chooser button[type=submit]");
+        silent("a schedule of the program", "document.querySelector('.card')");
+    }
+    let console = browser.console();
+    assert!(console.iter().all(|line| line.contains("400") || line.contains("404")), "{console:?}");
 }

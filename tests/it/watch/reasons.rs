@@ -92,7 +92,7 @@ threading.Thread(target=nap).start()";
 fn main_thread() -> Outcome {
     let scratch = Scratch::new("main")?;
     let Some(program) = program(&scratch, "waits")? else { return Ok(()) };
-    let first = |report: &Value| report["summary"][0].as_str().unwrap_or_default().to_owned();
+    let first = |report: &Value| report["summary"][0]["text"].as_str().unwrap_or_default().to_owned();
     let (report, _) = watched(&["--tier", "exact"], &[&program, "long"])?;
     let process = root(&report);
     let main = process["threads"].as_array().and_then(|threads| threads.first()).ok_or("no thread")?;

@@ -60,7 +60,7 @@ impl Searcher<'_> {
         (self.told, self.explored) = (outcomes, explored);
         let new = self.last.clone().filter(|_| is_new).map(|last| {
             let first = self.first.get_or_insert_with(|| last.clone());
-            last.headline(first)
+            last.headline(first).text
         });
         // What is new in the graph is taken only if it is reported.
         if is_new || self.watcher.is_due() {

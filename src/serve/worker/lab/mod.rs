@@ -28,6 +28,7 @@ use crate::lab::truths::Truths;
 use crate::lab::variant::Variant;
 use crate::lab::workplace::{Submission, beginning, student_of, with_answer, working_folder};
 use crate::report::lab::told::remarks;
+use crate::said::quoted_zh;
 use crate::serve::protocol::{Command, LabPart, LabView, Message};
 use crate::supervisor::Supervisor;
 use crate::sys::signal::Interrupt;
@@ -219,7 +220,15 @@ impl CardTable {
             .and_then(|()| beginning(&self.lab, &self.student, self.lang).write(&folder));
         if let Err(error) = made {
             let part = self.lab.card.parts.iter().find(|part| part.kind == Kind::Program);
-            self.trouble = part.map(|part| (part.id().to_owned(), format!("{}: {error}", folder.display())));
+            self.trouble = part.map(|part| {
+                (
+                    part.id().to_owned(),
+                    match self.lang {
+                        Lang::En => format!("{}: {error}", folder.display()),
+                        Lang::Zh => format!("{}：{}", folder.display(), quoted_zh(&error.to_string())),
+                    },
+                )
+            });
             return Ok(());
         }
         let place = folder.canonicalize().ok();
