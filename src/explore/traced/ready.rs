@@ -23,6 +23,9 @@ pub(super) fn would_run(
             None => matches!(step.name.as_str(), "pause returns" | "sigsuspend returns").then_some(false),
         };
     }
+    if may_be_killed(task, step, history) {
+        return None;
+    }
     match waits.access {
         Access::Acquire if is_shared(object) => None,
         Access::Acquire => is_free(waits.object, task, names, history),
@@ -65,6 +68,17 @@ fn may_arrive(names: &[String], receiver: &str, signals: Label, history: &[&Even
         is_sender && event.touches().any(|touch| touch.object == signals && touch.access != Access::Read)
     });
     is_sent && !is_inside
+}
+
+/// Whether another task has sent a signal to the process of `task`. If it kills, it ends whatever the process waits for.
+fn may_be_killed(task: usize, step: &Step, history: &[&Event]) -> bool {
+    let sends = |event: &&&Event| {
+        let name = event.step.name.as_str();
+        event.choice.index() != task && (name.contains("kill") || name.contains("sig"))
+    };
+    let mut own =
+        step.touches().map(|touch| touch.object).filter(|object| object.as_str().starts_with("signals "));
+    own.any(|own| history.iter().filter(sends).any(|event| does(event, own, Access::Write)))
 }
 
 fn does(event: &Event, object: Label, access: Access) -> bool {

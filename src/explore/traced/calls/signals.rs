@@ -135,11 +135,8 @@ fn kill(world: &mut World, task: usize) -> Plan {
         }
         if is_group && number < -1 && world.numbers.is_some() {
             // All processes of the namespace are the program's: none is in that group, not yet or not any more.
-            let ended = (0..world.tasks.len())
-                .filter(|other| !world.task(*other).is_alive() && world.process(*other).has_left_group);
             let plan = Plan::of(super::groups::GROUPS, Read);
-            let plan = ended.fold(plan, |plan, other| super::processes::presence(world, plan, other));
-            return plan.by(Act::Skip(-i64::from(libc::ESRCH)));
+            return of_members(world, task, plan, &targets).by(Act::Skip(-i64::from(libc::ESRCH)));
         }
         if signal == 0 {
             world.note("asked whether a process of that number lives");
@@ -152,6 +149,9 @@ fn kill(world: &mut World, task: usize) -> Plan {
     let mut plan = Plan::invisible();
     if own && signal == libc::SIGKILL {
         plan = super::ending(world, task);
+    }
+    if is_group {
+        plan = of_members(world, task, plan, &targets);
     }
     for target in targets {
         let name = world.tasks[target].name.clone();
@@ -170,6 +170,17 @@ fn kill(world: &mut World, task: usize) -> Plan {
             .fold(plan, |plan, touch| plan.and(touch.object.as_str(), touch.access));
     }
     if signal == 0 { plan } else { plan.by(Act::Send) }
+}
+
+/// The presence of the processes that a signal to a group does not reach. Each may have been in the group before it ended,
+/// so its end depends on the signal in either order.
+fn of_members(world: &World, task: usize, plan: Plan, targets: &[usize]) -> Plan {
+    let own = world.task(task).process;
+    let others = (0..world.tasks.len()).filter(|other| {
+        let is_process = world.task(*other).process == *other && *other != own;
+        is_process && !targets.contains(other)
+    });
+    others.fold(plan, |plan, other| super::processes::presence(world, plan, other))
 }
 
 /// Sends the signal and returns the result of the call; `None` if the kernel must execute it.
