@@ -604,7 +604,12 @@ fn a_test_that_fails_by_chance_decides_nothing_once_a_schedule_explains_it() {
     };
     let steady = graded("race", "0\n");
     assert_eq!((steady["score"].as_f64(), steady["schedule"].is_object()), (Some(2.0), true), "{steady:#}");
-    assert_eq!(steady, graded("race", "1\n1\n0\n"), "a race met by chance is marked as one that was not");
+    let chance_met = graded("race", "1\n1\n0\n");
+    // Which of the wrong schedules is the shortest found depends on how fast the machine is.
+    assert!(chance_met["schedule"].is_object(), "{chance_met:#}");
+    for same in ["state", "score", "tests"] {
+        assert_eq!(steady[same], chance_met[same], "a race met by chance is marked as one that was not");
+    }
     let never = graded("race", "1\n1\n1\n1\n1\n");
     assert_eq!((never["score"].as_f64(), never["schedule"].is_object()), (Some(0.0), false), "{never:#}");
     // Without a schedule that explains the failure it stands, though the next run passes.
