@@ -3,6 +3,7 @@
 //! It ends when its order is done, when its channel is closed, on SIGTERM, and with the server.
 
 mod commands;
+mod ending;
 mod explore;
 mod graph;
 mod lab;

@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use super::ending::kill_listed;
 use super::reported::Reported;
 use super::update::{Update, WorkerError};
 use crate::observe::notes::Note;
@@ -17,10 +18,10 @@ use crate::report::watch::drawing;
 use crate::serve::protocol::{Command, Message, WatchBegin, WatchOver};
 use crate::sys::exec::Streams;
 use crate::sys::pid::Pid;
-use crate::sys::poll::{Deadline, readable};
+use crate::sys::poll::Deadline;
 use crate::sys::procfs::tree;
 use crate::sys::signalfd::Signals;
-use crate::sys::{notes_pipe, pidfd, task};
+use crate::sys::{notes_pipe, task};
 use crate::wire::control::{Receiver, Sender, TryRecvError};
 
 /// Between two ticks.
@@ -184,30 +185,21 @@ impl Follower<'_> {
                 break;
             }
             self.output.read();
+            self.tick(watch);
         }
         // All that is left, daemons included, descends from this process, which adopts all orphans.
         let deadline = Deadline::after(GRACE);
+        let own = Pid::this();
+        let left = || tree::with_descendants(own).into_iter().filter(|pid| *pid != own).collect();
         loop {
-            let left: Vec<Pid> =
-                tree::with_descendants(Pid::this()).into_iter().filter(|pid| *pid != Pid::this()).collect();
-            let mut alive = Vec::new();
-            for pid in left {
-                // The number may be free again since it was read; a pidfd of a child or grandchild shows that.
-                if let Ok(process) = pidfd::open(pid)
-                    && tree::with_descendants(Pid::this()).contains(&pid)
-                    && pidfd::send_signal(process.as_fd(), Signal::KILL.0).is_ok()
-                {
-                    alive.push(process);
-                }
-            }
-            let _ = watch.step(&[], Duration::from_millis(20));
-            let ended = |process: &std::os::fd::OwnedFd| {
-                readable(&[process.as_fd()], Deadline::now()).is_ok_and(|ready| ready[0])
-            };
-            if alive.iter().all(ended) && !alive.is_empty() {
-                continue;
-            }
-            if alive.is_empty() || deadline.is_over() {
+            let mut n_killed = 0;
+            kill_listed(left, |killed| {
+                let _ = watch.step(&[], Duration::from_millis(20));
+                self.tick(watch);
+                n_killed += killed.len();
+            });
+            // What is left then is ended by the process that waits for this one.
+            if n_killed == 0 || deadline.is_over() {
                 return;
             }
         }
