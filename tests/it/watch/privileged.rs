@@ -5,7 +5,7 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 
-use super::truth::watched;
+use super::truth::{agrees_with_the_kernel, watched};
 use super::{Outcome, Scratch, check, named, ns};
 
 /// The user that nobody is.
@@ -61,7 +61,7 @@ fn from_nobody() -> Outcome {
     check(ns(process, "running_ns") < 100_000_000, process)?;
     check((280_000_000..900_000_000).contains(&ns(process, "life_ns")), process)?;
     check(ns(process, "blocked_ns") + ns(process, "unknown_ns") > 250_000_000, process)?;
-    check(report["conservation"]["checked"] == report["conservation"]["holding"], &report)
+    agrees_with_the_kernel(&report)
 }
 
 fn hidden() -> Outcome {

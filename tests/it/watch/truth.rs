@@ -175,6 +175,25 @@ pub(super) fn is_said_to_be_split_otherwise(process: &Value) -> bool {
     says_so && N_SAID.fetch_add(1, Ordering::Relaxed) < 3
 }
 
+/// Every process that was compared with the kernel's own sums agrees with them, or with their sum where only the split
+/// differs.
+pub(super) fn agrees_with_the_kernel(report: &Value) -> Outcome {
+    for process in processes(report).iter().filter(|process| !process["check"].is_null()) {
+        let sum = |whose: &str| -> u64 {
+            ["running_ns", "ready_ns"]
+                .map(|key| ns(&process["check"], &format!("{whose}_{key}")))
+                .iter()
+                .sum()
+        };
+        let differs_by_ns = sum("recorded").abs_diff(sum("kernel"));
+        let is_split = || {
+            differs_by_ns <= ns(&process["check"], "tolerance_ns") && is_said_to_be_split_otherwise(process)
+        };
+        check(process["check"]["holds"] == true || is_split(), process)?;
+    }
+    Ok(())
+}
+
 /// Words for a wait, and the phases in which there is one: all but `s` and `m` wait for a child at their end, and `f`
 /// for a word of it at its beginning.
 const REASONS: [(&str, &str); 7] = [
@@ -307,7 +326,8 @@ fn exec_by_thread() -> Outcome {
         check(ns(process, "life_ns") > 220_000_000, format!("{tier}: its life is cut: {process:#}"))?;
         check(process["unrecorded_since_ns"].is_null(), process)?;
         if tier == "exact" {
-            check(report["conservation"]["holding"] == 1, &report)?;
+            check(report["conservation"]["checked"] == 1, &report)?;
+            agrees_with_the_kernel(&report)?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use super::programs::program;
-use super::truth::watched;
+use super::truth::{agrees_with_the_kernel, watched};
 use super::{Outcome, Scratch, check, named, ns, processes, proclab, run};
 
 pub(super) fn tests() -> Vec<Trial> {
@@ -242,7 +242,7 @@ fn root_tier() -> Outcome {
     let Some(phases) = program(&scratch, "phases")? else { return Ok(()) };
     let Some(report) = as_root(&[&phases, "b40 s50 b20", "s30 b30"])? else { return Ok(()) };
     check(report["tier"] == "root" && report["lost_records"] == 0, &report)?;
-    check(report["conservation"]["checked"] == report["conservation"]["holding"], &report)?;
+    agrees_with_the_kernel(&report)?;
     let process = &processes(&report)[0];
     check(process["exit"] == 0 && process["unrecorded_since_ns"].is_null(), process)?;
     check(ns(process, "running_ns") > 88_000_000, process)
