@@ -380,6 +380,11 @@ impl World {
         if disposition == Disposition::Ignored {
             return false;
         }
+        if disposition == Disposition::Fatal && signal != libc::SIGKILL && self.ends_for_others(target) {
+            // What its end closes or releases depends on when the signal is sent, which the dependence of the steps before
+            // does not show.
+            self.note("a signal that ends a process, whose end closes or releases what others may use");
+        }
         if self.threads(target).count() > 1 {
             self.note("a signal to a process with several threads");
             return true;
@@ -393,6 +398,12 @@ impl World {
         let from = self.process(sender).name.clone();
         self.process_mut(target).on_the_way.entry(signal).or_insert(Sent { info, from });
         false
+    }
+
+    /// Whether the end of a process accesses more than its own end: it closes or releases what others may use.
+    fn ends_for_others(&mut self, process: usize) -> bool {
+        let is_own = |object: &str| object.starts_with("exit ") || object.starts_with("children of ");
+        calls::ending(self, process).touches.iter().any(|touch| !is_own(touch.object.as_str()))
     }
 
     /// Records that the kernel has sent SIGCHLD for `child`.
