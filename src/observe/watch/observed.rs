@@ -47,6 +47,25 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// What was observed of process `root` if there is only a timeline.
+    #[cfg(test)]
+    pub(crate) fn of(root: Pid, timeline: Timeline) -> Self {
+        Self {
+            tier: Tier::Exact,
+            refusals: Vec::new(),
+            root,
+            exit: None,
+            n_cpus: 1,
+            n_records: 0,
+            n_lost: 0,
+            timeline,
+            hangs: Vec::new(),
+            descriptors: None,
+            longest_gap_ns: 0,
+            notes: Vec::new(),
+        }
+    }
+
     /// The start of the first process, from which a run counts.
     pub fn origin_ns(&self) -> u64 {
         origin_ns(&self.timeline)

@@ -1,6 +1,5 @@
 use super::*;
 use crate::observe::event::{Event, What};
-use crate::observe::tier::Tier;
 use crate::observe::timeline::{Limits, Records, Timeline};
 use crate::sys::procfs::stat::SchedStat;
 
@@ -16,20 +15,7 @@ fn observed(script: &[(u64, i32, What)]) -> Observed {
         let pid = Pid::from_raw(*pid);
         timeline.apply(&Event { at_ns: *at_ns, pid, tid: pid, what: what.clone() });
     }
-    Observed {
-        tier: Tier::Exact,
-        refusals: Vec::new(),
-        root: Pid::from_raw(2),
-        exit: None,
-        n_cpus: 1,
-        n_records: 0,
-        n_lost: 0,
-        timeline,
-        hangs: Vec::new(),
-        descriptors: None,
-        longest_gap_ns: 0,
-        notes: Vec::new(),
-    }
+    Observed::of(Pid::from_raw(2), timeline)
 }
 
 fn rooted() -> What {

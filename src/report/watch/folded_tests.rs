@@ -51,20 +51,7 @@ fn observed(kept: usize) -> Observed {
         let reaped_ns = ran_ns + if n % 20 == 1 { 15 * MS + n } else { 2 * MS };
         tell(reaped_ns, pid, What::Reaped { not_before_ns: reaped_ns - MS, by_itself: false });
     }
-    Observed {
-        tier: Tier::Exact,
-        refusals: Vec::new(),
-        root: id(7),
-        exit: Some(Exit::Code(0)),
-        n_cpus: 2,
-        n_records: 0,
-        n_lost: 0,
-        timeline,
-        hangs: Vec::new(),
-        descriptors: None,
-        longest_gap_ns: 0,
-        notes: Vec::new(),
-    }
+    Observed { exit: Some(Exit::Code(0)), n_cpus: 2, ..Observed::of(id(7), timeline) }
 }
 
 #[test]
