@@ -60,19 +60,6 @@ pub struct Wake {
     pub tid: Pid,
 }
 
-/// A signal was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SentSignal {
-    /// When.
-    pub at_ns: u64,
-    /// Its number.
-    pub number: i32,
-    /// The thread that sent it; 0 for the kernel itself (a timer, a fault, a terminal).
-    pub from: Pid,
-    /// The thread that it was sent to, which usually stands for its process.
-    pub to: Pid,
-}
-
 /// An event in the life of a process that is worth a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct News {
@@ -103,6 +90,19 @@ pub enum NewsKind {
     Continued,
 }
 
+/// A signal was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SentSignal {
+    /// When.
+    pub at_ns: u64,
+    /// Its number.
+    pub number: i32,
+    /// The thread that sent it; 0 for the kernel itself (a timer, a fault, a terminal).
+    pub from: Pid,
+    /// The thread that it was sent to, which usually stands for its process.
+    pub to: Pid,
+}
+
 /// Every observed process, with its states and sums.
 #[derive(Debug, Default)]
 pub struct Timeline {
@@ -118,8 +118,8 @@ pub struct Timeline {
     pub(super) tids: ById<Pid, (u64, usize)>,
     pub(super) reasons: Reasons,
     pub(super) wakes: VecDeque<Wake>,
-    signals: VecDeque<SentSignal>,
-    n_signals: u64,
+    pub(super) signals: VecDeque<SentSignal>,
+    pub(super) n_signals: u64,
     pub(super) news: VecDeque<News>,
     pub(super) missed_news: u64,
     pub(super) folded: Folded,
@@ -187,7 +187,7 @@ impl Timeline {
             What::In { cpu } => self.turn_on(event.tid, *cpu, at_ns),
             What::Out { preempted } => self.turn_off(event.tid, *preempted, at_ns),
             What::Woken { by } => self.wake(event.tid, *by, at_ns),
-            What::Signal { number, by } => self.signal(event.tid, *number, *by, at_ns),
+            What::Signal { number, by } => self.send_signal(event.tid, *number, *by, at_ns),
             What::SignalReceived { number } => self.receive_signal(event.tid, *number, at_ns),
             What::Letter(letter) => self.see_letter(event.tid, *letter, at_ns),
             What::Blocked(wait) => self.see_wait(event.tid, wait, at_ns),
@@ -317,46 +317,6 @@ impl Timeline {
         self.wakes.iter()
     }
 
-    /// The signals that are kept, oldest first; root tier only.
-    pub fn signals(&self) -> impl DoubleEndedIterator<Item = &SentSignal> {
-        self.signals.iter()
-    }
-
-    /// The number of signals in total; the oldest may no longer be kept.
-    pub fn n_signals(&self) -> u64 {
-        self.n_signals
-    }
-
-    fn signal(&mut self, to: Pid, number: i32, from: Pid, at_ns: u64) {
-        let Some((id, _)) = self.tids.get(&to) else { return };
-        if from == Pid::UNKNOWN
-            && let Some(process) = self.processes.get_mut(id)
-        {
-            process.pending |= bit(number);
-        }
-        self.keep_signal(SentSignal { at_ns, number, from, to });
-    }
-
-    /// A signal from the kernel arrives. If it is not known to have been sent, it counts as sent now.
-    fn receive_signal(&mut self, tid: Pid, number: i32, at_ns: u64) {
-        let process = self.tids.get(&tid).and_then(|(id, _)| self.processes.get_mut(id));
-        let Some(process) = process else { return };
-        let was_sent = process.pending & bit(number) != 0;
-        process.pending &= !bit(number);
-        let to = process.pid;
-        if !was_sent {
-            self.keep_signal(SentSignal { at_ns, number, from: Pid::UNKNOWN, to });
-        }
-    }
-
-    fn keep_signal(&mut self, signal: SentSignal) {
-        self.n_signals += 1;
-        if self.signals.len() >= self.limits.wakes {
-            self.signals.pop_front();
-        }
-        self.signals.push_back(signal);
-    }
-
     /// How many news were left out since the last call, because there were too many.
     pub fn take_missed_news(&mut self) -> u64 {
         std::mem::take(&mut self.missed_news)
@@ -453,12 +413,6 @@ impl Timeline {
             }
         }
     }
-}
-
-/// The bit of a signal in a set of signals; none if it is not a signal.
-fn bit(number: i32) -> u64 {
-    let shift = number.checked_sub(1).and_then(|shift| u32::try_from(shift).ok());
-    shift.and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod process;
 mod reasons;
 mod sampling;
 mod seen;
+mod signals;
 mod spans;
 mod sums;
 mod switching;
