@@ -155,14 +155,7 @@ impl Machine {
             return Ok(false);
         }
         if let Some(result) = answer {
-            let mut registers = match Registers::of(tid) {
-                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
-                    // It has killed itself.
-                    self.die(index)?;
-                    return Ok(false);
-                }
-                registers => registers.map_err(failed("registers"))?,
-            };
+            let mut registers = Registers::of(tid).map_err(failed("registers"))?;
             registers.skip(result);
             registers.set(tid).map_err(failed("registers"))?;
             return Ok(true);
