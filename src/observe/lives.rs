@@ -31,8 +31,8 @@ pub(super) struct Lives {
     early: Vec<Event>,
     /// Processes that are gone, but whose last records may not have been read.
     departed: HashSet<Pid>,
-    /// Processes that were reaped before a pidfd was opened.
-    missed: Vec<Pid>,
+    /// Processes that were reaped before a pidfd was opened, and until when they were alive at least.
+    missed: Vec<(Pid, u64)>,
     ignores: Ignores,
     /// This kernel's pidfds report reaping: one has.
     tells_reaping: bool,
@@ -77,8 +77,14 @@ impl Lives {
         })
     }
 
-    /// Follows a process from now on.
+    /// Follows a process that was alive at the last look or later.
     pub(super) fn follow(&mut self, pid: Pid) {
+        self.follow_since(pid, self.looked_ns);
+    }
+
+    /// Follows a process of which is known only that it was alive at `alive_ns`: it may have come and gone between the last
+    /// records and the last look.
+    fn follow_since(&mut self, pid: Pid, alive_ns: u64) {
         if self.lives.contains_key(&pid) {
             return;
         }
@@ -88,7 +94,7 @@ impl Lives {
             Ok(pidfd) => Some(pidfd),
             Err(error) => {
                 if pidfd::is_gone(&error) {
-                    self.missed.push(pid);
+                    self.missed.push((pid, alive_ns));
                 }
                 None
             }
@@ -174,7 +180,7 @@ impl Lives {
                     // The PID was reused before the reaping of its former owner was noticed.
                     self.forget(pid);
                 }
-                self.follow(pid);
+                self.follow_since(pid, event.at_ns);
                 if let Some(life) = self.lives.get_mut(&pid) {
                     life.parent = Some(ppid);
                 }
@@ -209,8 +215,8 @@ impl Lives {
                 }
             }
         }
-        for pid in std::mem::take(&mut self.missed) {
-            self.reaped(pid, not_before_ns, events);
+        for (pid, alive_ns) in std::mem::take(&mut self.missed) {
+            self.reaped(pid, alive_ns, events);
         }
         self.find_unrecorded(events);
         // Processes without a pidfd, and all of them on a kernel whose pidfds do not report reaping.
@@ -382,6 +388,20 @@ mod tests {
         assert!(reaped(&mut lives).contains(&CHILD) && lives.await_records());
         lives.note(&[forked(20, GRANDCHILD, CHILD)]);
         assert!(reaped(&mut lives).contains(&GRANDCHILD));
+    }
+
+    #[test]
+    fn one_that_came_and_went_before_its_records_were_read_is_not_said_to_have_outlasted_a_look() {
+        let mut lives = lives_of_root();
+        lives.look(&mut Vec::new());
+        lives.note(&[forked(10, CHILD, ROOT)]);
+        let mut events = Vec::new();
+        lives.look(&mut events);
+        let reaped = |event: &Event| match event.what {
+            What::Reaped { not_before_ns, .. } if event.pid == CHILD => Some(not_before_ns),
+            _ => None,
+        };
+        assert_eq!(events.iter().find_map(reaped), Some(10));
     }
 
     #[test]

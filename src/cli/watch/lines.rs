@@ -119,13 +119,18 @@ impl Told {
         for sent in timeline.signals().rev().take(n_new) {
             lines.extend(signal_line(sent, timeline).map(|line| (sent.at_ns, line)));
         }
-        lines.sort_by_key(|(at_ns, _)| *at_ns);
         let mut text = String::new();
         if missed > 0 {
             text.push_str(&format!(
                 "{missed} events before this are not listed: they came faster than they were read\n"
             ));
         }
+        for hang in &watch.hangs()[self.n_hangs..] {
+            let waits = circle(hang.waits.iter().map(|one| (one.pid, one.tid, one.on.as_str())));
+            lines.push((hang.from_ns, format!("DEADLOCK: {waits}")));
+        }
+        self.n_hangs = watch.hangs().len();
+        lines.sort_by_key(|(at_ns, _)| *at_ns);
         for (at_ns, line) in lines {
             // What it tells, such as an exit status, was learnt after later events were reported.
             let late = if at_ns < self.last_ns { " (told late)" } else { "" };
@@ -133,12 +138,6 @@ impl Told {
             let at = short(at_ns.saturating_sub(begin_ns));
             text.push_str(&format!("[{at:>9}] {line}{late}\n"));
         }
-        for hang in &watch.hangs()[self.n_hangs..] {
-            let waits = circle(hang.waits.iter().map(|one| (one.pid, one.tid, one.on.as_str())));
-            let at = short(hang.from_ns.saturating_sub(begin_ns));
-            text.push_str(&format!("[{at:>9}] DEADLOCK: {waits}\n"));
-        }
-        self.n_hangs = watch.hangs().len();
         if watch.is_outlived_by_descendants() && !std::mem::replace(&mut self.waits_on, true) {
             text.push_str(
                 "the command has ended, but descendants of it are alive: Ctrl-C ends the watch, and they continue\n",
@@ -155,7 +154,8 @@ fn signal_line(sent: &SentSignal, timeline: &Timeline) -> Option<String> {
         Some((process, thread)) if thread.tid == process.pid => format!("{tid} {}", process.name),
         Some((process, _)) => format!("thread {tid} of {} {}", process.pid, process.name),
         None if tid == Pid::UNKNOWN => "the kernel".to_owned(),
-        None => tid.to_string(),
+        // One that has ended since.
+        None => timeline.by_pid(tid).map_or(tid.to_string(), |process| format!("{tid} {}", process.name)),
     };
     (signal != Signal::CHLD).then(|| format!("{} sent {signal} to {}", name(sent.from), name(sent.to)))
 }

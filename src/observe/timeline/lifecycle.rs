@@ -53,6 +53,7 @@ impl Timeline {
                     process.threads[place].name = Some(name.clone());
                     if event.tid == pid {
                         process.name.clone_from(name);
+                        self.reasons.name_process(pid, name);
                     }
                 }
             }
@@ -127,6 +128,7 @@ impl Timeline {
         let id = self.next_id;
         self.next_id += 1;
         self.pids.insert(pid, id);
+        self.reasons.begin_process(pid, &process.name);
         self.tids.insert(pid, (id, 0));
         self.index.file(id, &process);
         self.processes.insert(id, process);
@@ -180,6 +182,7 @@ impl Timeline {
             // It is the first process, and may be the only one.
             self.origin_ns = self.processes.values().map(|process| process.started_ns).min();
         }
+        self.reasons.name_process(pid, name);
         self.tell(pid, at_ns, NewsKind::Exec);
     }
 

@@ -296,7 +296,7 @@ impl Timeline {
         self.tids.contains_key(&tid)
     }
 
-    /// A reason for a wait, by the number in spans and sums; `None` for 0, "not seen", and for one that is not listed. Those
+    /// A reason for a wait with its unshown words, by the number in spans and sums; `None` for 0, "not seen", and for one that is not listed. Those
     /// of present waits are.
     pub fn wait(&self, number: u32) -> Option<&Wait> {
         self.reasons.get(number)
@@ -378,7 +378,9 @@ impl Timeline {
         if self.reasons.taken() >= self.limits.waits {
             self.forget_waits();
         }
-        self.reasons.keep(wait, self.limits.waits)
+        let Self { reasons, processes, pids, .. } = self;
+        let name = |pid| Some(processes.get(pids.get(&pid)?)?.name.clone());
+        reasons.keep(wait, self.limits.waits, name)
     }
 
     /// Makes room for a quarter of all reasons. Present waits keep theirs and, if that leaves enough room, living threads

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::observe::waits::{Ends, Kind, Wait};
-use crate::sys::procfs::text::printable;
+use crate::observe::waits::{Ends, Kind, Wait, words};
+use crate::sys::pid::Pid;
 
 /// The low bits of a number are the kind, and the others a place: 0 for all waits of that kind that are not listed.
 const KIND_BITS: u32 = 4;
@@ -41,11 +41,33 @@ fn room(wait: &Wait) -> usize {
     }
 }
 
+/// A reason that is kept.
+#[derive(Debug)]
+struct Kept {
+    wait: Wait,
+    /// Its words as they are shown.
+    shown: String,
+    /// The processes in them, with their names.
+    names: Vec<(Pid, String)>,
+}
+
+impl Kept {
+    fn name(&mut self, pid: Pid, name: &str) {
+        for (_, old) in self.names.iter_mut().filter(|(of, _)| *of == pid) {
+            name.clone_into(old);
+        }
+        let name = |pid| self.names.iter().find(|(of, _)| *of == pid).map(|(_, name)| name.clone());
+        self.shown = words::shown(&self.wait.on, name);
+    }
+}
+
 /// The reasons that are kept.
 #[derive(Debug, Default)]
 pub(super) struct Reasons {
-    kept: BTreeMap<u32, Wait>,
+    kept: BTreeMap<u32, Kept>,
     numbers: HashMap<Wait, u32>,
+    /// Those that name a process, which may yet change its name.
+    naming: HashMap<Pid, Vec<u32>>,
     /// The room that all of them take.
     taken: usize,
     /// The places that were given.
@@ -59,8 +81,8 @@ impl Reasons {
         self.numbers.get(wait).copied()
     }
 
-    /// Keeps a new reason; returns its number, or that of its kind if there is no room.
-    pub(super) fn keep(&mut self, wait: &Wait, most: usize) -> u32 {
+    /// Keeps a new reason; returns its number, or that of its kind if there is no room. `name` has the names of processes.
+    pub(super) fn keep(&mut self, wait: &Wait, most: usize, name: impl Fn(Pid) -> Option<String>) -> u32 {
         let kind = unlisted_of(wait.kind);
         if self.taken >= most || self.n_places >= u32::MAX >> KIND_BITS {
             self.n_forgotten += 1;
@@ -68,12 +90,40 @@ impl Reasons {
         }
         self.n_places += 1;
         let number = self.n_places << KIND_BITS | kind;
-        // Programs choose paths and names of sockets, which are shown on terminals.
-        let shown = Wait { on: printable(wait.on.as_bytes()), ..wait.clone() };
         self.taken += room(wait);
-        self.kept.insert(number, shown);
+        let pids = words::processes(&wait.on);
+        for pid in &pids {
+            self.naming.entry(*pid).or_default().push(number);
+        }
+        let names = pids.into_iter().map(|pid| (pid, name(pid).unwrap_or_default())).collect();
+        let shown = words::shown(&wait.on, name);
+        self.kept.insert(number, Kept { wait: wait.clone(), shown, names });
         self.numbers.insert(wait.clone(), number);
         number
+    }
+
+    /// A process has this name from now on, and so it is called in reasons of before.
+    pub(super) fn name_process(&mut self, pid: Pid, name: &str) {
+        for number in self.naming.get(&pid).into_iter().flatten() {
+            if let Some(kept) = self.kept.get_mut(number) {
+                kept.name(pid, name);
+            }
+        }
+    }
+
+    /// A process has begun. Reasons that name another one with the same PID, which has ended, go on to do so.
+    pub(super) fn begin_process(&mut self, pid: Pid, name: &str) {
+        let Some(numbers) = self.naming.remove(&pid) else { return };
+        for number in numbers {
+            let Some(kept) = self.kept.get_mut(&number) else { continue };
+            if kept.names.iter().any(|(of, name)| *of == pid && !name.is_empty()) {
+                self.numbers.remove(&kept.wait);
+            } else {
+                // The wait was read before the record of the process.
+                kept.name(pid, name);
+                self.naming.entry(pid).or_default().push(number);
+            }
+        }
     }
 
     /// The room that the reasons take; most take 1.
@@ -90,31 +140,35 @@ impl Reasons {
     pub(super) fn forget(&mut self, wanted: usize, may: impl Fn(u32) -> bool) -> usize {
         let mut free = 0;
         let mut oldest = Vec::new();
-        for (number, wait) in self.kept.iter().filter(|(number, _)| may(**number)) {
+        for (number, kept) in self.kept.iter().filter(|(number, _)| may(**number)) {
             if free >= wanted {
                 break;
             }
-            free += room(wait);
+            free += room(&kept.wait);
             oldest.push(*number);
         }
         for number in &oldest {
             self.kept.remove(number);
         }
         self.numbers.retain(|_, number| self.kept.contains_key(number));
+        self.naming.retain(|_, numbers| {
+            numbers.retain(|number| self.kept.contains_key(number));
+            !numbers.is_empty()
+        });
         self.n_forgotten += oldest.len() as u64;
         self.taken -= free;
         free
     }
 
     pub(super) fn get(&self, number: u32) -> Option<&Wait> {
-        self.kept.get(&number)
+        self.kept.get(&number).map(|kept| &kept.wait)
     }
 
     /// The description of a reason.
     pub(super) fn name(&self, number: u32) -> &str {
         let of_kind = || KINDS.get(usize::try_from(unlisted(number)).ok()?.checked_sub(1)?);
-        match self.get(number) {
-            Some(wait) => &wait.on,
+        match self.kept.get(&number) {
+            Some(kept) => &kept.shown,
             None => of_kind().map_or("not seen", |(_, name)| name),
         }
     }

@@ -4,7 +4,7 @@ use crate::sys::pid::Pid;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use super::{Ends, Kind, Scene, Wait, signal};
+use super::{Ends, Kind, Scene, Wait, signal, words};
 use crate::sys::procfs::descriptors::{Target, pid_of_pidfd, target};
 use crate::sys::procfs::tree::threads;
 
@@ -34,7 +34,7 @@ pub(super) fn wait(pid: Pid, fd: u64, writes: bool, scene: &Scene) -> Option<Wai
 fn pidfd(pid: Pid, fd: u64, scene: &Scene) -> Wait {
     let Some(of) = pid_of_pidfd(pid, fd) else { return Wait::outside(Kind::Child, "process") };
     let ends = if scene.is_actor(of) { Ends::Only(vec![of]) } else { Ends::Outside };
-    Wait { on: format!("end of {}", scene.label(of)), kind: Kind::Child, ends }
+    Wait { on: format!("end of {}", words::process(of)), kind: Kind::Child, ends }
 }
 
 fn pipe(pid: Pid, inode: u64, path: Option<&Path>, writes: bool, scene: &Scene) -> Wait {
@@ -44,9 +44,10 @@ fn pipe(pid: Pid, inode: u64, path: Option<&Path>, writes: bool, scene: &Scene) 
         return Wait::outside(Kind::Pipe, format!("{what} {direction} outside"));
     };
     let full = if writes { " (full)" } else { "" };
-    let own_end = others.contains(&pid);
-    if others.len() > usize::from(own_end) {
-        others.retain(|other| *other != pid || threads(pid).len() > 1);
+    // An end that a process with one thread has kept itself keeps the pipe open, and is of no use to it while it waits.
+    let own_end = others.len() > 1 && others.contains(&pid) && threads(pid).len() == 1;
+    if own_end {
+        others.retain(|other| *other != pid);
     }
     if path.is_some() || others.is_empty() {
         // Any process may open a FIFO, and a pipe whose other end no process holds is about to end.
@@ -58,7 +59,12 @@ fn pipe(pid: Pid, inode: u64, path: Option<&Path>, writes: bool, scene: &Scene) 
     let on = if others == [pid] {
         format!("its own {what}{full}{NO_OTHER}")
     } else {
-        format!("{what} {direction} {}{full}", scene.labels(&others))
+        let itself = match (own_end, writes) {
+            (false, _) => "",
+            (true, false) => " (and its own write end)",
+            (true, true) => " (and its own read end)",
+        };
+        format!("{what} {direction} {}{itself}{full}", scene.labels(&others))
     };
     Wait { on, kind: Kind::Pipe, ends: Ends::Only(others) }
 }

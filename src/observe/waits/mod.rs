@@ -11,6 +11,7 @@ mod scene;
 mod signal;
 mod table;
 mod wait;
+pub mod words;
 
 pub use graph::{Deadlock, deadlocks};
 pub use probe::{probe, probe_call};

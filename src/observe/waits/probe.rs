@@ -4,7 +4,7 @@ use crate::sys::pid::Pid;
 use nix::libc;
 
 use super::poll::Beside;
-use super::{Ends, Kind, Scene, Wait, descriptor, fifo, lock, poll, signal};
+use super::{Ends, Kind, Scene, Wait, descriptor, fifo, lock, poll, signal, words};
 use crate::sys::procfs::descriptors::pid_of_pidfd;
 use crate::sys::procfs::memory::read;
 use crate::sys::procfs::syscall::{InCall, current, wchan};
@@ -26,8 +26,8 @@ pub fn probe_call(pid: Pid, tid: Pid, call: Option<InCall>, scene: &Scene) -> Op
 }
 
 fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
-    let [first, second, third, fourth, fifth, sixth] = call.args;
-    let beside = |times_out, mask| Beside { times_out, child: signal::let_in(pid, tid, mask, scene) };
+    let [first, second, third, fourth, fifth, _] = call.args;
+    let beside = |times_out| Beside { times_out, child: signal::child_beside(pid, tid, scene) };
     let wait = match call.number {
         libc::SYS_wait4 => match (first as u32).cast_signed() {
             child @ 1.. => child_wait(scene, vec![Pid::from_raw(child)]),
@@ -70,12 +70,8 @@ fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
         | libc::SYS_pwritev
         | libc::SYS_connect
         | libc::SYS_sendfile => descriptor::wait(pid, first, true, scene)?,
-        libc::SYS_ppoll => poll::poll(pid, first, second, beside(third != 0, fourth), scene),
-        libc::SYS_pselect6 => {
-            // A pointer to the mask and its length.
-            let mask = read::<8>(pid, sixth).map_or(0, u64::from_ne_bytes);
-            poll::select(pid, first, [second, third, fourth], beside(fifth != 0, mask), scene)
-        }
+        libc::SYS_ppoll => poll::poll(pid, first, second, beside(third != 0), scene),
+        libc::SYS_pselect6 => poll::select(pid, first, [second, third, fourth], beside(fifth != 0), scene),
         libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => {
             // `epoll_pwait` has milliseconds here, `epoll_pwait2` a pointer.
             let times_out = if call.number == libc::SYS_epoll_pwait2 {
@@ -83,7 +79,7 @@ fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
             } else {
                 (fourth as u32).cast_signed() >= 0
             };
-            poll::epoll(pid, first, beside(times_out, fifth), scene)
+            poll::epoll(pid, first, beside(times_out), scene)
         }
         libc::SYS_rt_sigtimedwait => signal::timed(pid, first, third != 0, scene),
         libc::SYS_rt_sigsuspend => signal::suspended(pid, tid, first, scene),
@@ -108,7 +104,7 @@ fn in_call(pid: Pid, tid: Pid, call: InCall, scene: &Scene) -> Option<Wait> {
 #[cfg(target_arch = "x86_64")]
 fn older_call(pid: Pid, tid: Pid, number: i64, call: InCall, scene: &Scene) -> Option<Wait> {
     let [first, second, third, fourth, fifth, _] = call.args;
-    let beside = |times_out| Beside { times_out, child: None };
+    let beside = |times_out| Beside { times_out, child: signal::child_beside(pid, tid, scene) };
     Some(match number {
         libc::SYS_poll => poll::poll(pid, first, second, beside((third as u32).cast_signed() >= 0), scene),
         libc::SYS_select => poll::select(pid, first, [second, third, fourth], beside(fifth != 0), scene),
@@ -135,7 +131,7 @@ fn vfork() -> Wait {
 fn child_wait(scene: &Scene, children: Vec<Pid>) -> Wait {
     let on = match &children[..] {
         [] => "a child".to_owned(),
-        [only] => format!("child {}", scene.label(*only)),
+        [only] => format!("child {}", words::process(*only)),
         several => format!("any of its children {}", scene.labels(several)),
     };
     let ends = if children.is_empty() || children.iter().any(|pid| !scene.is_actor(*pid)) {
@@ -159,13 +155,20 @@ fn by_wchan(pid: Pid, tid: Pid) -> Option<Wait> {
         ("futex", Kind::Lock, "lock"),
         ("pipe", Kind::Pipe, "pipe"),
         ("lock_inode", Kind::FileLock, "file lock"),
-        ("sk", Kind::Socket, "socket"),
+        ("sk_wait", Kind::Socket, "socket"),
+        ("sk_stream", Kind::Socket, "socket"),
+        ("skb_wait", Kind::Socket, "socket"),
         ("unix_stream", Kind::Socket, "socket"),
         ("inet_csk_accept", Kind::Socket, "socket"),
         ("poll", Kind::Several, "descriptors"),
         ("select", Kind::Several, "descriptors"),
         ("n_tty", Kind::Terminal, "terminal"),
         ("sigsuspend", Kind::Signal, "signal"),
+        // A part of a file or of a program that is read from a disk, or written to it.
+        ("folio_wait", Kind::Device, "disk"),
+        ("wait_on_page", Kind::Device, "disk"),
+        ("wait_on_buffer", Kind::Device, "disk"),
+        ("submit_bio_wait", Kind::Device, "disk"),
         ("io_schedule", Kind::Device, "disk"),
     ];
     let found = known.into_iter().find(|(part, ..)| function.contains(part));

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use super::fifo;
+use super::{fifo, words};
 
 use crate::sys::procfs::descriptors::{self, Target};
 use crate::sys::procfs::locks::{self, Lock};
@@ -62,19 +62,17 @@ impl Scene {
         }
     }
 
-    /// `4240 buyer-1`, or the PID alone for a process that is not watched.
-    pub fn label(&self, pid: Pid) -> String {
-        match self.actors.iter().find(|actor| actor.pid == pid) {
-            Some(actor) => format!("{pid} {}", actor.name),
-            None => pid.to_string(),
-        }
+    /// Words for a wait with the present names: `pipe from 4240 buyer-1`, or the PID alone for a process that is not watched.
+    pub fn shown(&self, words: &str) -> String {
+        let actor = |pid| self.actors.iter().find(|actor| actor.pid == pid);
+        words::shown(words, |pid| Some(actor(pid)?.name.clone()))
     }
 
-    /// `thread 4243 of 4240 buyer-1`, or the process's label for a main thread.
+    /// `thread 4243 of 4240 buyer-1`, or the process for a main thread; in [`words`].
     pub fn thread_label(&self, tid: Pid) -> String {
         match self.process_of(tid) {
-            Some(pid) if pid != tid => format!("thread {tid} of {}", self.label(pid)),
-            _ => self.label(tid),
+            Some(pid) if pid != tid => format!("thread {tid} of {}", words::process(pid)),
+            _ => words::process(tid),
         }
     }
 
@@ -84,10 +82,10 @@ impl Scene {
         pids.find(|&pid| tid != Pid::UNKNOWN && (pid == tid || threads(pid).contains(&tid)))
     }
 
-    /// Several labels, the first three in full.
+    /// Several processes in [`words`], the first three one by one.
     pub fn labels(&self, pids: &[Pid]) -> String {
         const SHOWN: usize = 3;
-        let mut text = pids.iter().take(SHOWN).map(|pid| self.label(*pid)).collect::<Vec<_>>().join(", ");
+        let mut text = pids.iter().take(SHOWN).map(|pid| words::process(*pid)).collect::<Vec<_>>().join(", ");
         if pids.len() > SHOWN {
             text.push_str(&format!(" and {} more", pids.len() - SHOWN));
         }

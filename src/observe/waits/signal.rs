@@ -1,7 +1,7 @@
 //! Waits for signals. One for SIGCHLD is a wait for children: shells wait for their jobs in `sigsuspend(2)`, and a small
 //! init in `sigwait(3)`.
 
-use super::{Ends, Kind, Scene, Wait};
+use super::{Ends, Kind, Scene, Wait, words};
 use crate::sys::pid::Pid;
 use crate::sys::procfs::descriptors::signals_of_signalfd;
 use crate::sys::procfs::memory::read;
@@ -34,13 +34,17 @@ pub(super) fn from_descriptor(pid: Pid, fd: u64, scene: &Scene) -> Wait {
     one_of(pid, signals_of_signalfd(pid, fd), false, scene)
 }
 
-/// The end of a child, in a call that lets signals in for its duration by the mask at `address`: this is how make waits
-/// for its jobs. `None` without such a mask, without a handler for SIGCHLD, or without children.
-pub(super) fn let_in(pid: Pid, tid: Pid, address: u64, scene: &Scene) -> Option<Wait> {
-    let mask = u64::from_ne_bytes(read::<8>(pid, address)?);
-    let is_let_in = Signals::of(tid)?.catches(SIGCHLD) && mask >> (SIGCHLD - 1) & 1 == 0;
-    (is_let_in && !scene.children(pid).is_empty())
-        .then(|| one_of(pid, Some(1 << (SIGCHLD - 1)), false, scene))
+/// The end of a child, for a thread in a call that a caught SIGCHLD breaks off, as it does `poll(2)` and its kin whether or
+/// not the handler restarts calls. A mask that such a call sets for its duration, as make's does, is the thread's by then.
+/// `None` without a handler, without children, or if another thread gets the signal.
+pub(super) fn child_beside(pid: Pid, tid: Pid, scene: &Scene) -> Option<Wait> {
+    let is_let_in = |tid| {
+        let signals = Signals::of(tid)?;
+        Some(signals.catches(SIGCHLD) && signals.blocked() >> (SIGCHLD - 1) & 1 == 0)
+    };
+    // The main thread gets it, unless it blocks it.
+    let gets_it = is_let_in(tid)? && (tid == pid || is_let_in(pid) == Some(false));
+    (gets_it && !scene.children(pid).is_empty()).then(|| one_of(pid, Some(1 << (SIGCHLD - 1)), false, scene))
 }
 
 /// A wait that any signal of a set ends, if the set is known.
@@ -61,7 +65,7 @@ fn one_of(pid: Pid, set: Option<u64>, times_out: bool, scene: &Scene) -> Wait {
     match &scene.children(pid)[..] {
         children @ [_, ..] if is_for_children => {
             let who = match children {
-                [only] => format!("child {}", scene.label(*only)),
+                [only] => format!("child {}", words::process(*only)),
                 several => format!("any of its children {}", scene.labels(several)),
             };
             // Another signal, or time, may end it too.
@@ -92,15 +96,16 @@ mod tests {
         let bit = |signal: i32| 1_u64 << (signal - 1);
         let chld = bit(SIGCHLD);
         let only = of(10, Some(chld), false);
-        assert_eq!((only.on.as_str(), only.kind), ("child 11 sleep (SIGCHLD)", Kind::Child));
+        let on = |wait: &Wait| scene.shown(&wait.on);
+        assert_eq!((on(&only).as_str(), only.kind), ("child 11 sleep (SIGCHLD)", Kind::Child));
         assert_eq!(only.ends, Ends::Only(vec![pid(11)]));
         let both = of(10, Some(chld | bit(15)), false);
-        assert_eq!(both.on, "child 11 sleep (SIGCHLD) or SIGTERM");
+        assert_eq!(on(&both), "child 11 sleep (SIGCHLD) or SIGTERM");
         assert_eq!(both.ends, Ends::Outside);
         let many = of(10, Some(chld | 0xff00), false);
-        assert_eq!(many.on, "child 11 sleep (SIGCHLD) or any of 8 other signals");
+        assert_eq!(on(&many), "child 11 sleep (SIGCHLD) or any of 8 other signals");
         let timed = of(10, Some(chld), true);
-        assert_eq!((timed.on.as_str(), timed.ends), ("child 11 sleep (SIGCHLD), or timer", Ends::Outside));
+        assert_eq!((on(&timed).as_str(), timed.ends), ("child 11 sleep (SIGCHLD), or timer", Ends::Outside));
         // Without a child no SIGCHLD comes by itself.
         assert_eq!(of(11, Some(chld), false), Wait::outside(Kind::Signal, "signal SIGCHLD"));
         assert_eq!(of(11, None, true), Wait::outside(Kind::Signal, "signal, or timer"));

@@ -4,9 +4,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use super::Scene;
 use super::descriptor::short;
+use super::words;
 use crate::sys::pid::Pid;
 use crate::sys::procfs::descriptors::{self, Open, Target, pid_of_pidfd, watched_by_epoll};
-use crate::sys::procfs::text::printable;
 
 /// An open descriptor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ fn one(pid: Pid, name: &str, open: Open, scene: &Scene) -> Described {
     let (what, others, other_end) = match target {
         Target::Pipe(inode) => pipe(inode, format!("pipe {inode}"), (reads, writes), scene),
         Target::Socket(inode) => socket(pid, inode, scene),
-        Target::Anonymous(kind) => (anonymous(pid, fd, &kind, scene), None, String::new()),
+        Target::Anonymous(kind) => (anonymous(pid, fd, &kind), None, String::new()),
         Target::Path(path) => match std::fs::metadata(format!("/proc/{pid}/fd/{fd}")) {
             Ok(meta) if meta.file_type().is_fifo() => {
                 pipe(meta.ino(), format!("fifo {}", short(&path)), (reads, writes), scene)
@@ -52,7 +52,7 @@ fn one(pid: Pid, name: &str, open: Open, scene: &Scene) -> Described {
             _ => (short(&path), None, String::new()),
         },
     };
-    let (what, other_end) = (printable(what.as_bytes()), printable(other_end.as_bytes()));
+    let (what, other_end) = (scene.shown(&what), scene.shown(&other_end));
     Described { pid, name: name.to_owned(), fd, reads, writes, what, others, other_end }
 }
 
@@ -60,7 +60,7 @@ type Ends = (String, Option<Vec<Pid>>, String);
 
 fn pipe(inode: u64, what: String, (reads, writes): (bool, bool), scene: &Scene) -> Ends {
     if reads && writes {
-        return (what, None, "both ends".to_owned());
+        return (format!("{what} (both ends)"), None, String::new());
     }
     let side = if reads { "written" } else { "read" };
     match scene.pipe_ends(inode, reads) {
@@ -79,7 +79,7 @@ fn socket(pid: Pid, inode: u64, scene: &Scene) -> Ends {
     };
     let what = format!("socket {} ({})", socket.local, socket.protocol);
     if socket.listens {
-        return (what, None, "listens".to_owned());
+        return (format!("socket {} ({}, listens)", socket.local, socket.protocol), None, String::new());
     }
     let peer = scene.sockets().peer_inode(pid, inode).or_else(|| scene.unix_peer(inode));
     let holders = peer.map(|inode| scene.socket_holders(inode).0).unwrap_or_default();
@@ -91,10 +91,10 @@ fn socket(pid: Pid, inode: u64, scene: &Scene) -> Ends {
     (what, Some(holders), words)
 }
 
-fn anonymous(pid: Pid, fd: u32, kind: &str, scene: &Scene) -> String {
+fn anonymous(pid: Pid, fd: u32, kind: &str) -> String {
     match kind {
         "pidfd" => match pid_of_pidfd(pid, fd.into()) {
-            Some(of) => format!("pidfd of {}", scene.label(of)),
+            Some(of) => format!("pidfd of {}", words::process(of)),
             None => kind.to_owned(),
         },
         "eventpoll" => {

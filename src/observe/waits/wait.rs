@@ -3,10 +3,12 @@
 use crate::sys::pid::Pid;
 use std::fmt;
 
+use super::words;
+
 /// What a thread is blocked on, and which threads could end the wait.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Wait {
-    /// In words: `pipe from 4243`, `timer`, `lock data/ticket_count held by 4240 buyer-1`.
+    /// In [`words`]: `pipe from 4243`, `timer`, `lock data/ticket_count held by 4240 buyer-1`.
     pub on: String,
     /// The kind of thing.
     pub kind: Kind,
@@ -61,6 +63,6 @@ impl Wait {
 
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.on)
+        f.write_str(&words::shown(&self.on, |_| None))
     }
 }

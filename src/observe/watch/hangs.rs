@@ -53,7 +53,7 @@ impl Hangs {
         let found = deadlocks(&known_waits(timeline));
         for hang in self.all.iter_mut().filter(|hang| hang.to_ns.is_none()) {
             if !found.contains(&hang.deadlock) {
-                hang.to_ns = Some(now_ns);
+                hang.to_ns = Some(broken_ns(hang, timeline).unwrap_or(now_ns));
             }
         }
         let is_told = |deadlock: &Deadlock| {
@@ -74,6 +74,16 @@ impl Hangs {
         }
         self.suspects = found;
     }
+}
+
+/// When the first thread of a circle left its wait: it ended, or has had a CPU since.
+fn broken_ns(hang: &Hang, timeline: &Timeline) -> Option<u64> {
+    let left_ns = |one: &HeldUp| {
+        let threads = &timeline.by_pid(one.pid)?.threads;
+        let thread = threads.iter().find(|thread| thread.tid == one.tid)?;
+        Some(thread.ended_ns.unwrap_or(thread.since_ns)).filter(|at_ns| *at_ns > hang.from_ns)
+    };
+    hang.waits.iter().filter_map(left_ns).min()
 }
 
 fn members(deadlock: &Deadlock) -> impl Iterator<Item = Pid> {

@@ -2,12 +2,12 @@
 
 use super::model::{CheckReport, KnownReasons, ProcessReport, ThreadReport, WatchReport};
 use super::numbers::{between, short};
+use super::text::shell_words;
 use crate::observe::event::State;
 use crate::observe::tier::Tier;
 use crate::observe::timeline::{Check, Folded, LONG_ZOMBIE_NS};
 use crate::said::{Said, quoted_zh};
 use crate::sys::pid::Pid;
-use crate::sys::procfs::text::printable;
 
 /// Where the time went and why; how many CPUs were used; which problems there were. Their values are the report's.
 pub(super) fn sentences(report: &WatchReport, folded: &Folded) -> Vec<Said> {
@@ -36,7 +36,7 @@ fn abbreviated(command: &str) -> String {
 fn time(report: &WatchReport, folded: &Folded, tongue: Tongue) -> String {
     let zh = tongue == Tongue::Zh;
     let what = match &report.command {
-        Some(command) => format!("`{}`", abbreviated(&printable(command.join(" ").as_bytes()))),
+        Some(command) => format!("`{}`", abbreviated(&shell_words(command))),
         None if zh => format!("进程 {}", report.pid),
         None => format!("process {}", report.pid),
     };

@@ -13,7 +13,7 @@ use super::wrap::wrap;
 use crate::observe::event::State;
 
 /// The title of the column of waits.
-const BLOCKED_ON: &str = "BLOCKED ON (longest)";
+const BLOCKED_ON: &str = "BLOCKED ON (most time)";
 
 /// Columns that are moved to a second table where the first one is too wide, in this order.
 const DISPENSABLE: [&str; 10] =
@@ -29,13 +29,12 @@ pub(super) fn processes(report: &WatchReport, width: usize, threads: bool) -> St
         columns.retain(|column| column.title != BLOCKED_ON);
         let waiting = rows.iter().map(|row| (row, row.blocked_on())).filter(|(_, on)| !on.is_empty());
         let lines = waiting.map(|(row, on)| wrap(&format!(" {}: {on}", row.identity()), width));
-        waits = format!("{BLOCKED_ON}\n{}", lines.collect::<String>());
+        waits = lines.collect::<String>();
     }
     let tables: Vec<String> = fit(columns, width).iter().map(|columns| laid_out(columns)).collect();
     let mut text = tables.join("\n");
     if !waits.is_empty() {
-        text.push('\n');
-        text.push_str(&waits);
+        text.push_str(&format!("\n{BLOCKED_ON}\n{waits}"));
     }
     text
 }
@@ -319,19 +318,18 @@ pub(super) fn descriptors(report: &DescriptorsReport, width: usize) -> String {
     if total(&columns) <= width {
         return title + &laid_out(&columns);
     }
-    // What they refer to is long: a line each, in the order of the table.
-    let lines = report.open.iter().map(|open| {
-        let other_end = match &*open.other_end {
-            "" => String::new(),
-            other => format!("; other end: {other}"),
-        };
-        let mode = match mode(open) {
-            "" => String::new(),
-            mode => format!(" ({mode})"),
-        };
-        wrap(&format!("{} {} {}{mode}: {}{other_end}", open.pid, open.name, open.fd, open.what), width)
-    });
-    title + &lines.collect::<String>()
+    // What they refer to is long: a line each, under their process.
+    let mut text = title;
+    for of_one in report.open.chunk_by(|one, next| one.pid == next.pid) {
+        text.push_str(&wrap(&format!("{} {}", of_one[0].pid, of_one[0].name), width));
+        for open in of_one {
+            let other_end = if open.other_end.is_empty() { "" } else { ", " };
+            let gap = if mode(open).is_empty() { "" } else { " " };
+            let (fd, mode, what) = (open.fd, mode(open), &open.what);
+            text.push_str(&wrap(&format!("  {fd}{gap}{mode}: {what}{other_end}{}", open.other_end), width));
+        }
+    }
+    text
 }
 
 #[cfg(test)]

@@ -35,10 +35,21 @@ pub fn summary(report: &WatchReport, width: usize, threads: bool) -> String {
     text
 }
 
+/// A command as it can be typed in a shell, harmless to a terminal.
+pub fn shell_words(command: &[String]) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_=+,./:@%^".contains(c);
+    let quoted = |word: &String| match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.clone(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    let words: Vec<String> = command.iter().map(quoted).collect();
+    printable(words.join(" ").as_bytes())
+}
+
 /// What was watched and in which tier: the top of every view.
 pub fn heading(report: &WatchReport) -> String {
     let what = match &report.command {
-        Some(command) => format!("`{}`", printable(command.join(" ").as_bytes())),
+        Some(command) => format!("`{}`", shell_words(command)),
         None => format!("process {}", report.pid),
     };
     let n = report.processes.len() as u64 + report.folded_processes;

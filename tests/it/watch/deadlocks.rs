@@ -43,6 +43,11 @@ fn only(case: &str) -> Result<Option<(usize, String)>, Failed> {
     let Some(program) = program(&scratch, "deadlocks")? else { return Ok(None) };
     let (report, _) = watched(&["--tier", "exact"], &["timeout", "-s", "KILL", "2", &program, case])?;
     let [only] = &deadlocks(&report)[..] else { return Err(format!("{case}: {report:#}").into()) };
+    // It ends with its threads, and not when that is noticed.
+    let process = super::processes(&report).iter().find(|process| process["pid"] == only["waits"][0]["pid"]);
+    let ended_ns = process.and_then(|process| process["ended_ns"].as_u64());
+    let lasts = only["to_ns"].as_u64().is_none_or(|to_ns| ended_ns.is_some_and(|ended_ns| to_ns <= ended_ns));
+    check(lasts, format!("{case}: {ended_ns:?}: {report:#}"))?;
     let circle: BTreeSet<u64> =
         only["circle"].as_array().expect("it has members").iter().filter_map(Value::as_u64).collect();
     let waits = only["waits"].as_array().expect("they wait");
@@ -56,6 +61,7 @@ fn told(case: &str, members: usize, words: &str) -> Outcome {
 }
 
 fn own_end() -> Outcome {
+    told("kept-ends", 2, "deadlocks (and its own write end)")?;
     told("own-end", 1, "its own pipe: no other process holds an end")
 }
 

@@ -15,6 +15,7 @@ pub(super) fn tests() -> Vec<Trial> {
     vec![
         test("conditions_semaphores_and_barriers_are_named_with_their_addresses", objects),
         test("a_call_that_lets_sigchld_in_waits_for_the_child", a_jobserver),
+        test("a_wait_for_a_child_that_execs_meanwhile_is_one_wait_under_its_last_name", a_child_that_execs),
         test("a_mutex_whose_owner_has_ended_is_a_deadlock_that_names_it", an_abandoned_mutex),
         test("the_threads_of_a_running_process_have_their_own_names", thread_names),
         test("the_first_sentence_has_the_times_of_the_main_thread", main_thread),
@@ -45,8 +46,25 @@ fn objects() -> Outcome {
 }
 
 fn a_jobserver() -> Outcome {
-    let Some((on, child)) = longest("jobserver")? else { return Ok(()) };
-    check(on == format!("child {child} waits (SIGCHLD) or its own pipe"), format!("{child}: {on}"))
+    for case in ["jobserver", "poll"] {
+        let Some((on, child)) = longest(case)? else { return Ok(()) };
+        let expected = format!("child {child} waits (SIGCHLD) or its own pipe");
+        check(on == expected, format!("{case}, {child}: {on}"))?;
+    }
+    Ok(())
+}
+
+fn a_child_that_execs() -> Outcome {
+    let report = super::report(&[], "(sleep 0.3; exec sleep 0.3); true")?;
+    let process = root(&report);
+    let waits = process["waits"].as_array().ok_or("no waits")?;
+    let of_child: Vec<&Value> =
+        waits.iter().filter(|wait| wait["on"].as_str().is_some_and(|on| on.starts_with("child"))).collect();
+    let [only] = of_child[..] else { return Err(format!("{process:#}").into()) };
+    let (child, blocked_ns) = (super::named(&report, "sleep")?, ns(process, "blocked_ns"));
+    let last = super::processes(&report).iter().find(|one| one["ppid"] == process["pid"]).unwrap_or(child);
+    check(only["on"] == format!("child {} sleep", last["pid"]).as_str(), &report)?;
+    check(ns(only, "ns") * 10 >= blocked_ns * 9, format!("{only:#} of {blocked_ns}"))
 }
 
 fn an_abandoned_mutex() -> Outcome {

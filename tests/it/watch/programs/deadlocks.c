@@ -77,6 +77,11 @@ int main(int n, char **arguments) {
         pipe(fd);
         if (!fork()) { char byte; while (read(fd[0], &byte, 1) > 0) ; _exit(0); }
         close(fd[1]), wait(0);
+    } else if (is("kept-ends", arguments)) {
+        /* Nobody has closed anything. */
+        pipe(fd);
+        if (!fork()) { char byte; while (read(fd[0], &byte, 1) > 0) ; _exit(0); }
+        wait(0);
     } else if (is("fifos", arguments)) {
         chdir(dirname(arguments[0])), mkfifo("x", 0600), mkfifo("y", 0600);
         if (!fork()) { open("x", O_RDONLY), open("y", O_WRONLY); _exit(0); }

@@ -1,6 +1,7 @@
 /* Threads and processes that wait in ways that are told by what lies around the object they wait for, or by what lets a
  * signal in. The argument says which; it prints the address of the object, or the PID of the child. */
 #define _GNU_SOURCE
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -65,6 +66,17 @@ int main(int n, char **arguments) {
         FD_ZERO(&set);
         FD_SET(fd[0], &set);
         pselect(fd[0] + 1, &set, 0, 0, 0, &none);
+        wait(0);
+    } break;
+    case 'p': { /* As sudo waits: for a byte in a pipe of its own, which its handler of SIGCHLD could write. */
+        struct pollfd pipes = {.events = POLLIN};
+        int fd[2];
+        pipe(fd), pipes.fd = fd[0];
+        signal(SIGCHLD, ended);
+        int pid = fork();
+        if (!pid) { close(fd[0]), close(fd[1]), usleep(300000), _exit(0); }
+        printf("%d\n", pid);
+        poll(&pipes, 1, -1);
         wait(0);
     } break;
     case 'o': /* A thread ends with a mutex that another one wants. */
