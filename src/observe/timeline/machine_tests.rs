@@ -1,6 +1,6 @@
 use super::*;
 use crate::observe::timeline::{Check, Records, Span};
-use crate::observe::waits::{Ends, Kind, words};
+use crate::observe::waits::{Ends, Kind};
 use crate::process::Exit;
 use crate::sys::pid::Pid;
 use crate::sys::procfs::stat::SchedStat;
@@ -221,42 +221,6 @@ fn a_blocked_time_is_summed_under_what_was_seen() {
     let waits = timeline.by_pid(id(7)).unwrap().waits_at(125);
     let told: Vec<_> = waits.iter().map(|(number, sum)| (timeline.wait_name(*number), sum.ns)).collect();
     assert_eq!(told, [("timer", 100), ("not seen", 5)]);
-}
-
-#[test]
-fn a_wait_for_a_child_is_one_wait_under_its_last_name_though_it_execs_meanwhile() {
-    let pid = id(8);
-    let for_child = || {
-        let on = format!("child {}", words::process(pid));
-        What::Blocked(Wait { on, kind: Kind::Child, ends: Ends::Only(vec![pid]) })
-    };
-    let named = |name: &str| What::Named { name: name.to_owned(), exec: true };
-    let mut timeline = play(&[
-        (0, 7, forked(1)),
-        (0, 7, named("sh")),
-        (0, 7, ON),
-        (10, 7, OFF),
-        // Read before the child's own records have come.
-        (20, 7, for_child()),
-        (15, 8, forked(7)),
-        (30, 8, named("sl\x1beep")),
-        (60, 7, for_child()),
-        (100, 8, What::Exited { ppid: id(7) }),
-        (100, 8, What::Reaped { not_before_ns: 100, by_itself: false }),
-        (100, 7, ON),
-    ]);
-    let told = |timeline: &Timeline| {
-        let waits = timeline.by_pid(id(7)).unwrap().waits_at(200);
-        waits.iter().map(|(number, sum)| (timeline.wait_name(*number).to_owned(), sum.ns)).collect::<Vec<_>>()
-    };
-    assert_eq!(told(&timeline), [("child 8 sl?eep".to_owned(), 90)]);
-    // The PID is given to another process: it is another wait.
-    for (at_ns, tid, what) in
-        [(110, 8, forked(7)), (120, 7, OFF), (130, 7, for_child()), (140, 8, named("cc")), (200, 7, ON)]
-    {
-        timeline.apply(&Event { at_ns, pid: id(tid), tid: id(tid), what });
-    }
-    assert_eq!(told(&timeline), [("child 8 sl?eep".to_owned(), 90), ("child 8 cc".to_owned(), 80)]);
 }
 
 #[test]
