@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use similar::{ChangeTag, TextDiff};
+use similar::DiffTag;
+use similar::algorithms::{Capture, Replace, myers};
 
 use super::view::{TracedFile, TracedOutcome};
 
@@ -107,13 +108,12 @@ fn diff(name: &str, before: &str, after: &str, lines: &mut Vec<String>) {
     if !name.is_empty() {
         lines.push(format!("{name}:"));
     }
-    let diff = TextDiff::from_lines(before, after);
-    let mut changes = diff.iter_all_changes().filter(|change| change.tag() != ChangeTag::Equal);
-    for change in changes.by_ref().take(LINES) {
-        let sign = if change.tag() == ChangeTag::Delete { '-' } else { '+' };
+    let [old, new] = [before, after].map(|text| text.split_inclusive('\n').collect::<Vec<_>>());
+    let mut changes = changes(&old, &new).into_iter();
+    for (sign, line) in changes.by_ref().take(LINES) {
         // A line without its newline is told apart from one with it.
-        let end = if change.missing_newline() { " (no newline)" } else { "" };
-        lines.push(format!("  {sign} {}{end}", shortened(change.value().trim_end_matches('\n'))));
+        let end = if line.ends_with('\n') { "" } else { " (no newline)" };
+        lines.push(format!("  {sign} {}{end}", shortened(line.trim_end_matches('\n'))));
     }
     let more = changes.count();
     if more > 0 {
@@ -122,6 +122,20 @@ fn diff(name: &str, before: &str, after: &str, lines: &mut Vec<String>) {
     if after.is_empty() {
         lines.push("  (now empty)".to_owned());
     }
+}
+
+/// The lines that were removed (`-`) and added (`+`), in their order.
+fn changes<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<(char, &'t str)> {
+    let mut ops = Replace::new(Capture::new());
+    // One algorithm: the general interface compiles all of them, for each kind of sequence.
+    let Ok(()) = myers::diff(&mut ops, old, 0..old.len(), new, 0..new.len());
+    let removed_and_added = ops.into_inner().into_ops().into_iter().flat_map(|op| {
+        let is_equal = op.tag() == DiffTag::Equal;
+        let removed = old[op.old_range()].iter().map(|line| ('-', *line));
+        let added = new[op.new_range()].iter().map(|line| ('+', *line));
+        removed.chain(added).filter(move |_| !is_equal)
+    });
+    removed_and_added.collect()
 }
 
 /// A line without what could command a terminal.

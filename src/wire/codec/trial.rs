@@ -60,6 +60,10 @@ pub(super) struct Trace {
 }
 
 impl Trace {
+    // What does not depend on the type is outside of the generic functions, of which there is one for each type and field:
+    // they would be an eighth of the code of the whole crate.
+
+    #[inline(never)]
     fn choose(&self, ways: usize, way: u32) {
         self.places.borrow_mut().push((self.path.get(), ways, way));
         self.step(u64::from(way) + 1);
@@ -79,18 +83,47 @@ impl Trace {
 
     /// Runs `part` one level deeper, and returns to this place.
     fn within<R>(&self, way: u64, name: Option<&'static str>, part: impl FnOnce() -> R) -> R {
+        let path = self.enter(way, name);
+        let result = part();
+        self.leave(path, name.is_some());
+        result
+    }
+
+    /// Goes one level deeper, and returns the place to return to.
+    #[inline(never)]
+    fn enter(&self, way: u64, name: Option<&'static str>) -> u64 {
         let path = self.path.get();
         self.step(way);
         if let Some(name) = name {
             self.names.borrow_mut().push(name);
         }
-        let result = part();
+        path
+    }
+
+    #[inline(never)]
+    fn leave(&self, path: u64, is_named: bool) {
         // After an error the names keep its place.
-        if name.is_some() && self.refusal.borrow().is_none() {
+        if is_named && self.refusal.borrow().is_none() {
             self.names.borrow_mut().pop();
         }
         self.path.set(path);
-        result
+    }
+
+    /// Records that a compound begins, and returns the index at which its number of parts will be recorded.
+    #[inline(never)]
+    fn begin(&self, name: &'static str, size_hint: Option<usize>) -> usize {
+        if name == LIST || name == MAP {
+            // All elements have one type, so the first represents all.
+            self.choose(2, u32::from(size_hint != Some(0)));
+        }
+        record(&self.shape, name)
+    }
+
+    #[inline(never)]
+    fn count(&self, at: usize, parts: usize) {
+        if let Some(compound) = self.shape.borrow_mut().get_mut(at) {
+            compound.1 = parts;
+        }
     }
 }
 
@@ -252,18 +285,13 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Look<'_, V> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let Look { visitor, trace, names, name } = self;
-        if name == LIST {
-            // All elements have one type, so the first represents all.
-            trace.choose(2, u32::from(inner.size_hint() != Some(0)));
-        }
-        let at = record(&trace.shape, name);
+        let at = trace.begin(name, inner.size_hint());
         visitor.visit_seq(Parts { inner, trace, names, at, read: 0, is_list: name == LIST })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let trace = self.trace;
-        trace.choose(2, u32::from(inner.size_hint() != Some(0)));
-        record(&trace.shape, self.name);
+        trace.begin(self.name, inner.size_hint());
         self.visitor.visit_map(Traced { inner, trace })
     }
 
@@ -297,9 +325,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Parts<'_, A> {
         let part = trace.within(way, name, || inner.next_element_seed(Traced { inner: seed, trace }))?;
         if part.is_some() {
             self.read += 1;
-            if let Some(compound) = trace.shape.borrow_mut().get_mut(self.at) {
-                compound.1 = self.read;
-            }
+            trace.count(self.at, self.read);
         }
         Ok(part)
     }
