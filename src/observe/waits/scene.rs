@@ -10,6 +10,7 @@ use super::{fifo, words};
 use crate::sys::procfs::descriptors::{self, Target};
 use crate::sys::procfs::locks::{self, Lock};
 use crate::sys::procfs::sockets::Sockets;
+use crate::sys::procfs::stat;
 use crate::sys::procfs::syscall::current;
 use crate::sys::procfs::tree::threads;
 use crate::sys::unix_peers::unix_peers;
@@ -37,6 +38,8 @@ pub struct Scene {
     sockets: Sockets,
     /// Processes that wait for the other end of a FIFO to be opened, and which FIFO.
     openers: OnceCell<Vec<(Pid, PathBuf)>>,
+    /// Whether a process has ended, which its records or the next look may not have told yet.
+    has_ended: fn(Pid) -> bool,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +62,14 @@ impl Scene {
             peers: OnceCell::new(),
             sockets: Sockets::default(),
             openers: OnceCell::new(),
+            has_ended: stat::has_ended,
         }
+    }
+
+    /// A scene of processes that do not exist, for tests.
+    #[cfg(test)]
+    pub(super) fn imagined(actors: Vec<Actor>, has_ended: fn(Pid) -> bool) -> Self {
+        Self { has_ended, ..Self::new(actors, Pid::from_raw(1)) }
     }
 
     /// Words for a wait with the present names: `pipe from 4240 buyer-1`, or the PID alone for a process that is not watched.
@@ -97,9 +107,16 @@ impl Scene {
         self.actors.iter().any(|actor| actor.pid == pid)
     }
 
-    /// The living children of a process.
+    /// The children of a process for whose end it can wait: one that has ended would have ended the wait.
     pub fn children(&self, pid: Pid) -> Vec<Pid> {
-        self.actors.iter().filter(|actor| actor.ppid == pid).map(|actor| actor.pid).collect()
+        /// To read more of them would take long.
+        const MOST: usize = 64;
+        let mut children: Vec<Pid> =
+            self.actors.iter().filter(|actor| actor.ppid == pid).map(|actor| actor.pid).collect();
+        if children.len() <= MOST {
+            children.retain(|child| !(self.has_ended)(*child));
+        }
+        children
     }
 
     /// The watched processes.

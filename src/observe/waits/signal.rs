@@ -91,7 +91,8 @@ mod tests {
         let pid = Pid::from_raw;
         let actor =
             |number, parent, name: &str| Actor { pid: pid(number), ppid: pid(parent), name: name.into() };
-        let scene = Scene::new(vec![actor(10, 1, "sh"), actor(11, 10, "sleep")], pid(1));
+        let actors = vec![actor(10, 1, "sh"), actor(11, 10, "sleep"), actor(12, 10, "true")];
+        let scene = Scene::imagined(actors, |of| of == Pid::from_raw(12));
         let of = |who, set, times_out| one_of(pid(who), set, times_out, &scene);
         let bit = |signal: i32| 1_u64 << (signal - 1);
         let chld = bit(SIGCHLD);

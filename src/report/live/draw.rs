@@ -78,7 +78,8 @@ fn heading<'a>(view: &View, frame: &Frame<'a>, width: usize) -> Paragraph<'a> {
     Paragraph::new(vec![Line::from(first), Line::styled(source, Style::new().fg(Color::DarkGray))])
 }
 
-/// Widths of the columns. With little room the parent is dropped first, since the tree shows it too.
+/// Widths of the columns. With little room the parent is dropped first, since the tree shows it too, then the strip and
+/// what a process is blocked on, which the pane below has, and the times last.
 struct Columns {
     name: usize,
     strip: usize,
@@ -94,12 +95,16 @@ impl Columns {
     const TIMES: usize = 3 * (1 + TIME);
 
     fn of(width: usize) -> Self {
-        let times = width >= 72;
-        let parent = width >= 96 || (!times && width >= 56);
+        const LEAST_STRIP: usize = 8;
+        let times = width >= Self::FIXED + 12 + 1 + Self::TIMES;
+        let parent = width >= 96;
         let name = if width >= 100 { 20 } else { 12 };
         let optional = if times { Self::TIMES } else { 0 } + if parent { Self::PARENT } else { 0 };
         let left = width.saturating_sub(Self::FIXED + name + 1 + optional);
-        let strip = (left / 2).clamp(8.min(left), 60);
+        let strip = match times && left < LEAST_STRIP + 6 {
+            true => 0,
+            false => (left / 2).clamp(LEAST_STRIP.min(left), 60),
+        };
         Self { name, strip, parent, times, note: left.saturating_sub(strip + 1) }
     }
 }
@@ -127,7 +132,9 @@ fn table_lines<'a>(view: &mut View, frame: &Frame<'_>, shown_ns: u64, area: Rect
             if view.past_ns().is_some() { ("READY≥", "BLOCKED≤") } else { ("READY", "BLOCKED") };
         header.push_str(&format!(" {:>TIME$} {ready:>TIME$} {blocked:>TIME$}", "RUN"));
     }
-    header.push_str(" BLOCKED ON / END");
+    if columns.note > 3 {
+        header.push_str(" BLOCKED ON / END");
+    }
     let mut lines =
         vec![Line::styled(fit(&header, area.width.into()), Style::new().add_modifier(Modifier::UNDERLINED))];
     for (place, row) in view.rows().iter().enumerate().skip(from).take(visible) {
@@ -345,6 +352,16 @@ mod tests {
         }
         assert!(!text.contains("PPID"), "{text}");
         assert!(screen_after(&[Key::Char('H')], 80, 24).contains("PID/TID"));
+    }
+
+    #[test]
+    fn sixty_columns_have_the_three_times_whole_rather_than_a_strip() {
+        for width in 60..80 {
+            let text = screen(width, 20);
+            let row = text.lines().find(|line| line.contains("blocked S")).unwrap_or_default();
+            assert!(text.contains("     RUN    READY  BLOCKED"), "{text}");
+            assert!(row.contains("  3.000 s     1 ns  2.000 s"), "{text}");
+        }
     }
 
     #[test]

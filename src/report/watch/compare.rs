@@ -21,7 +21,7 @@ use crate::sys::pid::Pid;
 /// where its parent made it. Priorities, affinity, caches, and the cost of a switch are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Comparison {
-    /// CPUs that the threads ran on, and that the predictions have.
+    /// CPUs that the predictions have: those on which the threads ran for 5 % of their running time or more.
     pub cpus: u64,
     /// Threads with a beginning and an end.
     pub tasks: u64,
@@ -48,6 +48,23 @@ pub struct Schedule {
     pub turns: u64,
     /// For each CPU, who had it: a letter for each of 64 equal stretches.
     pub chart: Vec<String>,
+    /// The threads that have a letter, and began and ended, one by one.
+    pub each: Vec<Job>,
+}
+
+/// What a schedule makes of one thread.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Job {
+    /// Its letter in the charts.
+    pub letter: char,
+    /// Its TID.
+    pub tid: Pid,
+    /// From its beginning to its end.
+    pub turnaround_ns: u64,
+    /// From its beginning until it first had a CPU.
+    pub response_ns: u64,
+    /// In line for a CPU.
+    pub waiting_ns: u64,
 }
 
 const CELLS: usize = 64;
@@ -72,7 +89,7 @@ pub fn compare(observed: &Observed, policies: &[Policy]) -> Comparison {
     for turn in &mut measured {
         turn.cpu = cpu_places[&turn.cpu];
     }
-    let n_cpus = cpus.len().max(1);
+    let n_cpus = n_used(&measured);
     let since = |at_ns: u64| at_ns.saturating_sub(origin_ns);
     let whole = |thread: &Thread, process: &Process| !process.found && thread.ended_ns.is_some();
     let counted: Vec<usize> = (0..lives.len()).filter(|at| whole(lives[*at].1, lives[*at].0)).collect();
@@ -94,7 +111,10 @@ pub fn compare(observed: &Observed, policies: &[Policy]) -> Comparison {
         tasks: counted.len() as u64,
         schedules: all
             .into_iter()
-            .map(|(policy, plan)| schedule(policy, &plan, &counted, n_cpus, length_ns))
+            .map(|(policy, plan)| Schedule {
+                each: jobs(&plan, &counted, &lives),
+                ..schedule(policy, &plan, &counted, length_ns)
+            })
             .collect(),
         letters: lives
             .iter()
@@ -111,21 +131,53 @@ pub fn compare(observed: &Observed, policies: &[Policy]) -> Comparison {
     }
 }
 
-fn schedule(policy: String, plan: &Plan, counted: &[usize], cpus: usize, length_ns: u64) -> Schedule {
+/// How many CPUs the threads used. One on which a program was only started, before it was bound to another one or moved
+/// there, is none that it used.
+fn n_used(turns: &[Turn]) -> usize {
+    const PART: u64 = 20;
+    let mut ran_ns: HashMap<usize, u64> = HashMap::new();
+    for turn in turns {
+        *ran_ns.entry(turn.cpu).or_default() += turn.to_ns - turn.from_ns;
+    }
+    let all_ns: u64 = ran_ns.values().sum();
+    ran_ns.values().filter(|ns| **ns * PART >= all_ns).count().max(1)
+}
+
+fn turnaround_ns(fate: &Fate, plan: &Plan) -> u64 {
+    fate.ended_ns.unwrap_or(plan.end_ns).saturating_sub(fate.arrived_ns)
+}
+
+fn response_ns(fate: &Fate) -> u64 {
+    fate.first_ns.unwrap_or(fate.arrived_ns).saturating_sub(fate.arrived_ns)
+}
+
+fn jobs(plan: &Plan, counted: &[usize], lives: &[(&Process, &Thread)]) -> Vec<Job> {
+    let job = |at: &usize| {
+        let (fate, letter) = (&plan.fates[*at], char::from(*LETTERS.get(*at)?));
+        Some(Job {
+            letter,
+            tid: lives[*at].1.tid,
+            turnaround_ns: turnaround_ns(fate, plan),
+            response_ns: response_ns(fate),
+            waiting_ns: fate.waited_ns,
+        })
+    };
+    counted.iter().filter_map(job).collect()
+}
+
+fn schedule(policy: String, plan: &Plan, counted: &[usize], length_ns: u64) -> Schedule {
     let n = counted.len().max(1) as u64;
     let fates = || counted.iter().map(|at| &plan.fates[*at]);
-    let turnaround = |fate: &Fate| fate.ended_ns.unwrap_or(plan.end_ns).saturating_sub(fate.arrived_ns);
+    let cpus = plan.turns.iter().map(|turn| turn.cpu + 1).max().unwrap_or(1);
     Schedule {
         policy,
-        turnaround_ns: fates().map(turnaround).sum::<u64>() / n,
-        response_ns: fates()
-            .map(|fate| fate.first_ns.unwrap_or(fate.arrived_ns).saturating_sub(fate.arrived_ns))
-            .sum::<u64>()
-            / n,
+        turnaround_ns: fates().map(|fate| turnaround_ns(fate, plan)).sum::<u64>() / n,
+        response_ns: fates().map(response_ns).sum::<u64>() / n,
         waiting_ns: fates().map(|fate| fate.waited_ns).sum::<u64>() / n,
         end_ns: plan.end_ns,
         turns: plan.turns.len() as u64,
         chart: (0..cpus).map(|cpu| chart(&plan.turns, cpu, length_ns)).collect(),
+        each: Vec::new(),
     }
 }
 
@@ -317,6 +369,43 @@ impl Builder<'_> {
     }
 }
 
+fn counted(n: u64, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// The threads one by one, by their letters, if they are few.
+fn each(comparison: &Comparison, width: usize) -> String {
+    const MOST: usize = 12;
+    const CELL: usize = 11;
+    let mut text = String::new();
+    let letters: Vec<char> = comparison
+        .schedules
+        .first()
+        .map_or(Vec::new(), |first| first.each.iter().map(|job| job.letter).collect());
+    if !(2..=MOST).contains(&letters.len()) || comparison.tasks > letters.len() as u64 {
+        return text;
+    }
+    let per_line = (width.saturating_sub(CELL) / CELL).max(1);
+    for title in ["TURNAROUND", "RESPONSE", "WAITING"] {
+        let figure = |job: &Job| match title {
+            "TURNAROUND" => job.turnaround_ns,
+            "RESPONSE" => job.response_ns,
+            _ => job.waiting_ns,
+        };
+        for from in (0..letters.len()).step_by(per_line) {
+            let to = letters.len().min(from + per_line);
+            let heads: String = letters[from..to].iter().map(|letter| format!(" {letter:>10}")).collect();
+            let _ = writeln!(text, "\n {title:<10}{heads}");
+            for schedule in &comparison.schedules {
+                let cell = |job: &Job| format!(" {:>10}", short(figure(job)));
+                let cells: String = schedule.each[from..to].iter().map(cell).collect();
+                let _ = writeln!(text, " {:<10}{cells}", schedule.policy);
+            }
+        }
+    }
+    text
+}
+
 fn push_cpu(steps: &mut Vec<Step>, ns: u64) {
     match steps.last_mut() {
         _ if ns == 0 => {}
@@ -332,8 +421,9 @@ mod tests;
 /// The comparison as a table and charts, which fit 80 columns.
 pub(super) fn text(comparison: &Comparison, width: usize) -> String {
     let mut text = format!(
-        "\nThe measured bursts of {} threads on {} CPUs under other policies (a prediction: waits as long as they were, all priorities the same, switches free):\n",
-        comparison.tasks, comparison.cpus
+        "\nThe measured bursts of {} on {} under other policies, averages (a prediction: waits as long as they were, all priorities the same, switches free):\n",
+        counted(comparison.tasks, "thread"),
+        counted(comparison.cpus, "CPU")
     );
     let _ = writeln!(
         text,
@@ -355,6 +445,7 @@ pub(super) fn text(comparison: &Comparison, width: usize) -> String {
     if comparison.schedules.len() == 1 {
         text.push_str(" There are too many bursts and threads to predict other schedules.\n");
     }
+    text.push_str(&each(comparison, width));
     let longest = comparison.schedules.iter().map(|schedule| schedule.end_ns).max().unwrap_or(0);
     let _ = writeln!(text, "\n Who had each CPU, a letter for {}:", short(longest / CELLS as u64));
     for schedule in &comparison.schedules {

@@ -91,3 +91,44 @@ fn a_sleep_that_ends_with_a_child_is_a_wait_for_it_and_another_one_lasts_as_long
     assert_eq!(fifo(&sleeper(MS)).end_ns, 21 * MS);
     assert_eq!(fifo(&sleeper(5 * MS)).end_ns, 46 * MS);
 }
+
+#[test]
+fn a_cpu_on_which_a_program_was_only_started_is_none_that_the_others_are_predicted_on() {
+    let jobs = observed(&[
+        (0, 2, rooted()),
+        (0, 2, What::In { cpu: 0 }),
+        (MS, 2, PREEMPTED),
+        (MS, 2, What::In { cpu: 3 }),
+        (2 * MS, 3, forked()),
+        (2 * MS, 4, forked()),
+        (2 * MS, 2, exited()),
+        (2 * MS, 2, OFF),
+        (2 * MS, 3, What::In { cpu: 3 }),
+        (22 * MS, 3, PREEMPTED),
+        (22 * MS, 4, What::In { cpu: 3 }),
+        (32 * MS, 4, exited()),
+        (32 * MS, 4, OFF),
+        (32 * MS, 3, What::In { cpu: 3 }),
+        (52 * MS, 3, exited()),
+        (52 * MS, 3, OFF),
+    ]);
+    let compared = compare(&jobs, &[Policy::Fifo, Policy::Sjf]);
+    assert_eq!((compared.cpus, compared.schedules[0].chart.len()), (1, 2));
+    let each = |at: usize| -> Vec<[u64; 3]> {
+        let jobs = &compared.schedules[at].each[1..];
+        jobs.iter()
+            .map(|job| [job.turnaround_ns, job.response_ns, job.waiting_ns].map(|ns| ns / MS))
+            .collect()
+    };
+    assert_eq!(each(0), [[50, 0, 10], [30, 20, 20]], "measured");
+    assert_eq!(each(1), [[40, 0, 0], [50, 40, 40]], "fifo");
+    assert_eq!(each(2), [[50, 10, 10], [10, 0, 0]], "sjf");
+    let text = text(&compared, 80);
+    assert!(text.contains("of 3 threads on 1 CPU under"), "{text}");
+    assert!(text.contains("\n fifo          2.00 ms   40.00 ms   50.00 ms\n"), "{text}");
+    assert!(each_line_fits(&super::each(&compared, 40), 40));
+}
+
+fn each_line_fits(text: &str, width: usize) -> bool {
+    !text.is_empty() && text.lines().all(|line| line.chars().count() <= width)
+}

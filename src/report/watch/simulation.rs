@@ -85,8 +85,10 @@ enum Phase {
 struct Live {
     phase: Phase,
     step: usize,
-    /// What is left of the current burst.
+    /// What is left of the current burst up to the next step.
     left_ns: u64,
+    /// How long the burst goes on after that: creating a task is part of it.
+    more_ns: u64,
     level: usize,
     used_ns: u64,
     virtual_ns: u64,
@@ -100,6 +102,7 @@ pub(super) fn simulate(tasks: &[Task], cpus: usize, policy: Policy) -> Plan {
         phase: task.arrives_ns.map_or(Phase::Absent, |until_ns| Phase::Blocked { until_ns }),
         step: 0,
         left_ns: 0,
+        more_ns: 0,
         level: 0,
         used_ns: 0,
         virtual_ns: 0,
@@ -169,14 +172,21 @@ impl Play<'_> {
             let Some(task) = self.cpus[cpu] else { continue };
             let Phase::Running { since_ns, slice_ends_ns, .. } = self.live[task].phase else { continue };
             let burst_over = since_ns + self.live[task].left_ns <= self.now_ns;
-            if burst_over || slice_ends_ns <= self.now_ns {
-                self.take_away(cpu);
-                if burst_over {
-                    self.go_on(task);
-                } else {
-                    self.demote(task);
-                    self.make_ready(task);
-                }
+            let slice_over = slice_ends_ns <= self.now_ns;
+            if !burst_over && !slice_over {
+                continue;
+            }
+            self.take_away(cpu);
+            if burst_over && !self.has_more(task) {
+                continue;
+            }
+            if slice_over {
+                self.demote(task);
+                self.make_ready(task);
+            } else {
+                // It has created a task, and keeps the CPU.
+                self.live[task].phase = Phase::Running { cpu, since_ns: self.now_ns, slice_ends_ns };
+                self.cpus[cpu] = Some(task);
             }
         }
     }
@@ -194,7 +204,11 @@ impl Play<'_> {
             live.deadline_ns = live.virtual_ns + SLICE_NS;
         }
         if ran_ns > 0 {
-            self.turns.push(Turn { cpu, task, from_ns: since_ns, to_ns: now_ns });
+            let turn = Turn { cpu, task, from_ns: since_ns, to_ns: now_ns };
+            match self.turns.iter_mut().rev().find(|turn| turn.cpu == cpu) {
+                Some(last) if last.task == task && last.to_ns == since_ns => last.to_ns = now_ns,
+                _ => self.turns.push(turn),
+            }
         }
     }
 
@@ -233,6 +247,25 @@ impl Play<'_> {
 
     /// The task's next steps, up to one that takes time.
     fn go_on(&mut self, task: usize) {
+        if self.has_more(task) {
+            self.make_ready(task);
+        }
+    }
+
+    /// The length of a burst after the step that has begun.
+    fn more_ns(&self, task: usize) -> u64 {
+        const MOST: usize = 1000;
+        let steps = self.tasks[task].steps.iter().skip(self.live[task].step).take(MOST);
+        let of_burst = steps.map_while(|step| match step {
+            Step::Cpu(ns) => Some(*ns),
+            Step::Spawn(_) => Some(0),
+            Step::Block(_) | Step::Await(_) => None,
+        });
+        of_burst.sum()
+    }
+
+    /// Takes the task's next steps, up to one that takes time; returns whether that needs a CPU.
+    fn has_more(&mut self, task: usize) -> bool {
         loop {
             let step = self.tasks[task].steps.get(self.live[task].step).copied();
             self.live[task].step += 1;
@@ -240,11 +273,12 @@ impl Play<'_> {
                 Some(Step::Cpu(0) | Step::Block(0)) => {}
                 Some(Step::Cpu(ns)) => {
                     self.live[task].left_ns = ns;
-                    return self.make_ready(task);
+                    self.live[task].more_ns = self.more_ns(task);
+                    return true;
                 }
                 Some(Step::Block(ns)) => {
                     self.live[task].phase = Phase::Blocked { until_ns: self.now_ns + ns };
-                    return;
+                    return false;
                 }
                 Some(Step::Spawn(other)) => {
                     if let Some(Live { phase: phase @ Phase::Absent, fate, .. }) = self.live.get_mut(other) {
@@ -255,7 +289,7 @@ impl Play<'_> {
                 Some(Step::Await(other)) => {
                     if self.live.get(other).is_some_and(|other| other.phase != Phase::Ended) {
                         self.live[task].phase = Phase::Awaiting(other);
-                        return;
+                        return false;
                     }
                 }
                 None => {
@@ -266,7 +300,7 @@ impl Play<'_> {
                             waiter.phase = Phase::Blocked { until_ns: self.now_ns };
                         }
                     }
-                    return;
+                    return false;
                 }
             }
         }
@@ -309,7 +343,9 @@ impl Play<'_> {
         let live = |place: &usize| &self.live[self.queue[*place]];
         match self.policy {
             Policy::Fifo | Policy::RoundRobin(_) => places.into_iter().next(),
-            Policy::Sjf | Policy::Stcf => places.min_by_key(|place| (live(place).left_ns, *place)),
+            Policy::Sjf | Policy::Stcf => {
+                places.min_by_key(|place| (live(place).left_ns + live(place).more_ns, *place))
+            }
             Policy::Mlfq => places.min_by_key(|place| (live(place).level, *place)),
             Policy::Eevdf => {
                 let competing: Vec<u64> = self
@@ -332,13 +368,15 @@ impl Play<'_> {
         let rest = |cpu: usize| {
             let task = &self.live[self.cpus[cpu]?];
             let Phase::Running { since_ns, .. } = task.phase else { return None };
-            Some((cpu, task.left_ns - (self.now_ns - since_ns).min(task.left_ns), task.level))
+            let left_ns = task.left_ns - (self.now_ns - since_ns).min(task.left_ns);
+            Some((cpu, left_ns + task.more_ns, task.level))
         };
         let running = (0..self.cpus.len()).filter_map(rest);
         match self.policy {
             Policy::Stcf => {
                 let (cpu, left_ns, _) = running.max_by_key(|(_, left_ns, _)| *left_ns)?;
-                (left_ns > self.live[task].left_ns).then_some(cpu)
+                let task = &self.live[task];
+                (left_ns > task.left_ns + task.more_ns).then_some(cpu)
             }
             Policy::Mlfq => {
                 let (cpu, _, level) = running.max_by_key(|(.., level)| *level)?;
@@ -381,6 +419,32 @@ mod tests {
         let three = tasks(&[(0, 5), (0, 5), (0, 5)]);
         assert_eq!(average_response(&simulate(&three, 1, Policy::RoundRobin(MS))), 1);
         assert_eq!(average_turnaround(&simulate(&three, 1, Policy::RoundRobin(MS))), 14);
+    }
+
+    #[test]
+    fn a_task_that_creates_others_keeps_the_cpu_and_its_burst_is_one() {
+        let child = || Task { arrives_ns: None, steps: vec![Step::Cpu(10 * MS)] };
+        let steps = [Step::Cpu(MS), Step::Spawn(1), Step::Cpu(MS), Step::Spawn(2), Step::Cpu(MS)];
+        let parent =
+            Task { arrives_ns: Some(0), steps: [&steps[..], &[Step::Await(1), Step::Await(2)]].concat() };
+        let family = [parent, child(), child()];
+        for policy in [Policy::Fifo, Policy::Sjf, Policy::RoundRobin(20 * MS)] {
+            let plan = simulate(&family, 1, policy);
+            let times = |task: usize| {
+                let Fate { arrived_ns, first_ns, ended_ns, .. } = plan.fates[task];
+                [arrived_ns, first_ns.unwrap(), ended_ns.unwrap()].map(|ns| ns / MS)
+            };
+            assert_eq!([times(0), times(1), times(2)], [[0, 0, 23], [1, 3, 13], [2, 13, 23]], "{policy}");
+            assert_eq!(plan.turns.len(), 3, "{policy}");
+        }
+        // A burst of 53 ms with a fork in it is longer than one of 50.
+        let forks =
+            Task { arrives_ns: Some(0), steps: vec![Step::Cpu(3 * MS), Step::Spawn(2), Step::Cpu(50 * MS)] };
+        let plan = simulate(&[forks, tasks(&[(0, 50)]).remove(0), child()], 1, Policy::Sjf);
+        assert_eq!(plan.fates[1].first_ns, Some(0));
+        // A round robin's slice is not begun anew.
+        let plan = simulate(&[family[0].clone(), child(), child()], 1, Policy::RoundRobin(2 * MS));
+        assert_eq!(plan.fates[1].first_ns, Some(2 * MS));
     }
 
     #[test]

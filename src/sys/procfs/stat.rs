@@ -3,6 +3,7 @@
 use super::task::threads;
 use super::text::printable;
 use crate::sys::pid::Pid;
+use crate::sys::signal::process_exists;
 use crate::sys::wait::How;
 
 /// The contents of `/proc/PID/stat` or `/proc/PID/task/TID/stat`.
@@ -53,6 +54,16 @@ pub fn of_process(pid: Pid) -> Option<Stat> {
 /// Whether the main thread of a process exists, is not a zombie, and is not exiting.
 pub fn is_alive(pid: Pid) -> bool {
     of_process(pid).is_some_and(|stat| !matches!(stat.letter, 'Z' | 'X') && !stat.exiting)
+}
+
+/// Whether a process has ended, reaped or not. A main thread that has ended before the others is a zombie too, and its
+/// process lives on.
+pub fn has_ended(pid: Pid) -> bool {
+    match of_process(pid) {
+        Some(stat) => matches!(stat.letter, 'Z' | 'X') && stat.n_threads <= 1,
+        // Where `/proc` hides it, it may be alive.
+        None => !process_exists(pid),
+    }
 }
 
 /// Reads the stat of a thread.
