@@ -1,6 +1,6 @@
 //! What a person types and sees who explores, tries or replays a program.
 
-use crate::common::{kill, trials, until};
+use crate::common::{kill, quietly, trials, until};
 use libtest_mimic::Trial;
 use nix::sys::signal::Signal;
 use proclab::sys::pid::Pid;
@@ -290,7 +290,8 @@ fn every_interleaving_of_a_command_is_asserted_in_a_rust_test() {
         "a\nb\n" => Ok(()),
         other => Err(format!("b came first: {other:?}")),
     };
-    let panicked = std::panic::catch_unwind(|| assert_every_interleaving(&command, ordered)).unwrap_err();
+    let attempt = || std::panic::catch_unwind(|| assert_every_interleaving(&command, ordered));
+    let panicked = quietly(attempt).unwrap_err();
     let message = panicked.downcast_ref::<String>().unwrap();
     assert!(message.contains("b came first") && message.contains("again: proclab replay 'p~"), "{message}");
 }

@@ -84,19 +84,20 @@ const MAX_LINKS: usize = 40;
 impl World {
     /// What descriptor `fd` of a task refers to.
     pub(super) fn opened(&mut self, index: usize, fd: i32) -> Opened {
-        if let Some(known) = self.process(index).elsewhere.get(&fd) {
+        if let Some(known) = self.process(index).descriptors.get(&fd) {
             return known.clone();
         }
         let opened = self.look_up(index, fd);
-        if matches!(opened, Opened::Elsewhere(_) | Opened::Device(..)) {
-            self.process_mut(index).elsewhere.insert(fd, opened.clone());
+        // A directory may be renamed, and the name of an anonymous one is that of the thread that asks.
+        if !matches!(opened, Opened::Directory(_) | Opened::Anonymous(_) | Opened::Closed) {
+            self.process_mut(index).descriptors.insert(fd, opened.clone());
         }
         opened
     }
 
-    /// Forgets a descriptor that will be closed or replaced.
+    /// Forgets a descriptor that has been closed or replaced, or that nothing asks about before it is.
     pub(super) fn forget(&mut self, index: usize, fd: i32) {
-        self.process_mut(index).elsewhere.remove(&fd);
+        self.process_mut(index).descriptors.remove(&fd);
     }
 
     fn look_up(&mut self, index: usize, fd: i32) -> Opened {

@@ -126,8 +126,8 @@ pub(super) struct Task {
     pub(super) has_executed: bool,
     /// The address of a system call instruction in its memory.
     pub(super) enters_at: u64,
-    /// Of the process: descriptors of files and devices that are not the program's own.
-    pub(super) elsewhere: HashMap<i32, Opened>,
+    /// Of the process: what descriptors refer to, as far as it was asked. Only a call that stops closes or replaces one.
+    pub(super) descriptors: HashMap<i32, Opened>,
     /// Its signal masks, as they were in this turn of the task.
     pub(super) masks: Cell<Option<(u64, Masks)>>,
     /// Signals to deliver when it continues.

@@ -39,7 +39,7 @@ pub(super) const ROWS: &[Row] = &[
         }),
         closed,
     ),
-    row(libc::SYS_close_range, "close_range", &[Int, Int], close_range),
+    then(row(libc::SYS_close_range, "close_range", &[Int, Int], close_range), closed_range),
     then(row(libc::SYS_dup, "dup", &[Fd], |_, _| Plan::invisible()), shared),
     then(
         row(crate::sys::ptrace::arch::DUP2, "dup2", &[Fd, Int], |w, t| {
@@ -301,10 +301,12 @@ pub(super) fn closing(world: &mut World, task: usize, fd: i32) -> Plan {
 }
 
 fn closed(world: &mut World, task: usize, result: i64) {
+    let fd = world.call(task).int(0);
+    // It is closed even if the call fails (`close(2)`).
+    world.forget(task, fd);
     if result != 0 {
         return;
     }
-    let fd = world.call(task).int(0);
     let lock = world.tasks[task].gives_up.take();
     let process = world.process_mut(task);
     process.own.remove(&fd);
@@ -332,6 +334,12 @@ fn close_range(world: &mut World, task: usize) -> Plan {
         world.process_mut(task).own.remove(&fd);
     }
     plan
+}
+
+fn closed_range(world: &mut World, task: usize, _: i64) {
+    let (first, last) = (world.call(task).args[0], world.call(task).args[1]);
+    let is_open = |fd: i32| !(first..=last).contains(&u64::from(fd.cast_unsigned()));
+    world.process_mut(task).descriptors.retain(|fd, _| is_open(*fd));
 }
 
 /// Records that two descriptors refer to one description, which remains private to this process if it was.

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::{Row, row, then};
 use crate::explore::step::Access::{Add, Await, Read, Write};
+use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::probe::{descriptor_of, poll_now};
@@ -63,8 +64,11 @@ pub(super) fn writing(world: &mut World, task: usize, fd: i32, pipe: &str) -> Pl
     if is_nonblocking(world, task, fd) {
         return plan;
     }
-    // A write of more than fits blocks half-way, which only the kernel can tell.
-    plan.when(poll(world, task, fd, libc::POLLOUT)).by(Act::MaySleep)
+    let plan = plan.when(poll(world, task, fd, libc::POLLOUT));
+    // A page fits, since one is free. A write of more than fits blocks half-way, which only the kernel can tell.
+    let call = world.call(task);
+    let fits = call.number == libc::SYS_write && call.args[2] <= libc::PIPE_BUF as u64;
+    if fits { plan } else { plan.by(Act::MaySleep) }
 }
 
 /// The processes that can write to a pipe.
@@ -104,8 +108,14 @@ fn ends(world: &mut World) -> &Ends {
         for process in processes {
             let folder = format!("/proc/{}/fd", world.tasks[process].tid);
             for entry in std::fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok) {
-                let fd = entry.file_name().to_str().and_then(|name| name.parse().ok());
-                let (Some(fd), Ok(link)) = (fd, entry.metadata()) else { continue };
+                let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                    continue;
+                };
+                let known = world.tasks[process].descriptors.get(&fd);
+                if known.is_some_and(|known| !matches!(known, Opened::Pipe(_) | Opened::Stream(_))) {
+                    continue;
+                }
+                let Ok(link) = entry.metadata() else { continue };
                 let Ok(meta) = std::fs::metadata(entry.path()) else { continue };
                 if meta.mode() & libc::S_IFMT == libc::S_IFIFO {
                     let inode = (meta.dev(), meta.ino());

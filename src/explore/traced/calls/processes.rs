@@ -181,7 +181,9 @@ fn wait4(world: &mut World, task: usize) -> Plan {
 fn waitid(world: &mut World, task: usize) -> Plan {
     let (kind, id, options) = (world.call(task).int(0), world.call(task).int(1), world.call(task).int(3));
     let pid = if kind.cast_unsigned() == libc::P_PID { id } else { -1 };
-    waiting(world, task, pid, options)
+    let plan = waiting(world, task, pid, options);
+    // One that does not ask for ends waits for a stop, of which only the kernel knows.
+    if options & (libc::WEXITED | libc::WNOHANG) == 0 { plan.by(Act::MaySleep) } else { plan }
 }
 
 fn waiting(world: &mut World, task: usize, pid: i32, options: i32) -> Plan {
@@ -223,8 +225,7 @@ fn waiting(world: &mut World, task: usize, pid: i32, options: i32) -> Plan {
     if access != Await {
         return plan;
     }
-    let plan = plan.when(is_over);
-    if options & (libc::WUNTRACED | libc::WCONTINUED) != 0 { plan.by(Act::MaySleep) } else { plan }
+    plan.when(is_over)
 }
 
 /// What a wait for any child that does not block depended on: the children that the kernel asked before it found one.

@@ -94,7 +94,8 @@ impl Machine {
             sleeps: false,
             catches_children: maker.is_some_and(|maker| self.world.process(maker).catches_children),
             sees_sender: maker.is_some_and(|maker| self.world.process(maker).sees_sender),
-            elsewhere: maker.map_or_else(HashMap::new, |maker| self.world.process(maker).elsewhere.clone()),
+            descriptors: maker
+                .map_or_else(HashMap::new, |maker| self.world.process(maker).descriptors.clone()),
             steps: 0,
             slept_at: None,
         });
@@ -107,7 +108,6 @@ impl Machine {
     pub(in crate::explore::traced) fn became(&mut self, index: usize) {
         let task = &mut self.world.tasks[index];
         task.maps.clear();
-        task.elsewhere.clear();
         (task.is_protected, task.protect_due, task.has_executed) = (false, false, true);
         (task.handler, task.is_watched, task.catches_children) = (None, false, false);
         let name = task.name.clone();
@@ -118,6 +118,8 @@ impl Machine {
         // Descriptors may have been closed by the exec.
         let fds = std::fs::read_dir(format!("/proc/{tid}/fd")).into_iter().flatten().filter_map(Result::ok);
         let open: Vec<i32> = fds.filter_map(|fd| fd.file_name().to_str()?.parse().ok()).collect();
-        self.world.process_mut(index).own.retain(|fd| open.contains(fd));
+        let process = self.world.process_mut(index);
+        process.own.retain(|fd| open.contains(fd));
+        process.descriptors.clear();
     }
 }
