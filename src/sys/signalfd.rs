@@ -1,7 +1,9 @@
 //! Signals as data, with their origin (`signalfd(2)`).
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use super::signal::is_ignored;
 use nix::libc;
@@ -40,6 +42,8 @@ pub struct Came {
 pub struct Signals {
     fd: SignalFd,
     before: SigSet,
+    /// When one was last read.
+    read_at: Cell<Option<Instant>>,
 }
 
 impl Signals {
@@ -68,12 +72,21 @@ impl Signals {
         let mut before = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))?;
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        Ok(Self { fd, before })
+        Ok(Self { fd, before, read_at: Cell::new(None) })
     }
 
     /// Unblocks the signals; those that are pending act on this process.
     pub fn release(self) {
         let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
+    }
+
+    /// Waits until another signal is a wish of its own: `timeout(1)` sends the same one to a process and to its group, and
+    /// the second one may come late on a loaded machine.
+    pub fn outlast_echoes(&self) {
+        const LATE: Duration = Duration::from_millis(100);
+        if let Some(read_at) = self.read_at.get() {
+            std::thread::sleep(LATE.saturating_sub(read_at.elapsed()));
+        }
     }
 
     /// The signals that arrived since the last call.
@@ -82,6 +95,7 @@ impl Signals {
         while let Ok(Some(info)) = self.fd.read_signal() {
             let signal = info.ssi_signo.cast_signed();
             signals.push(Came { signal, from_terminal: info.ssi_code == libc::SI_KERNEL });
+            self.read_at.set(Some(Instant::now()));
         }
         signals
     }

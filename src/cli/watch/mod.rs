@@ -196,6 +196,7 @@ fn watch(args: &WatchArgs, guard: Option<Guard>) -> Result<u8, Fault> {
     let command = (!args.command.is_empty())
         .then(|| args.command.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
     // From here on a signal ends this process as any other: a blocked pipe does not hold it.
+    signals.outlast_echoes();
     drop(signals);
     let exit = exit_code(&watch);
     let observed = watch.into_observed();

@@ -157,7 +157,7 @@ pub fn begin(start: Start, settings: Settings) -> Result<Watch, WatchError> {
             Subject::Command(running)
         }
         Start::Pid(pid) => {
-            begun.attach_tree(pid)?;
+            begun.attach_tree(pid, watcher)?;
             Subject::Pid(pid)
         }
     };
@@ -212,12 +212,13 @@ impl Begun {
     }
 
     /// Attaches to every thread of every descendant, until a pass finds no new one. A thread that an attached one has created
-    /// meanwhile is already recorded; attaching to it again only duplicates its records, which the timeline ignores.
-    fn attach_tree(&mut self, root: Pid) -> Result<(), WatchError> {
+    /// meanwhile is already recorded; attaching to it again only duplicates its records, which the timeline ignores. This
+    /// process, which may be a descendant of the shell that it watches, is no part of the program.
+    fn attach_tree(&mut self, root: Pid, watcher: Pid) -> Result<(), WatchError> {
         let mut known = HashSet::new();
         loop {
             let mut grew = false;
-            for pid in tree::with_descendants(root) {
+            for pid in tree::with_descendants(root).into_iter().filter(|pid| *pid != watcher) {
                 for tid in tree::threads(pid) {
                     if !known.insert(tid) {
                         continue;

@@ -214,9 +214,15 @@ fn trouble(report: &WatchReport, folded: &Folded, tongue: Tongue) -> String {
         // Beyond what is allowed, or in the number of turns on a CPU.
         let how = if most.ns > most.tolerance_ns {
             let (by, part) = (short(most.ns), percent(most.ns, most.wall_ns));
+            let ([recorded, counted], zh) = (most.running_ns.map(short), tongue == Tongue::Zh);
+            let on_cpu = match most.running_ns[0].abs_diff(most.running_ns[1]) * 2 >= most.ns {
+                true if zh => format!("：记录中运行 {recorded}，内核累计 {counted}"),
+                true => format!(": it ran for {recorded} by the records and for {counted} by those sums"),
+                false => String::new(),
+            };
             match tongue {
-                Tongue::En => format!("by {by} or {part} of the lifetime"),
-                Tongue::Zh => format!("相差 {by}，即一生的 {part}"),
+                Tongue::En => format!("by {by} or {part} of the lifetime{on_cpu}"),
+                Tongue::Zh => format!("相差 {by}，即一生的 {part}{on_cpu}"),
             }
         } else {
             let (recorded, counted) = most.turns;
@@ -252,6 +258,8 @@ struct Difference {
     tolerance_ns: u64,
     wall_ns: u64,
     turns: (u64, u64),
+    /// By the records, and by the kernel's sums.
+    running_ns: [u64; 2],
 }
 
 impl Difference {
@@ -262,6 +270,7 @@ impl Difference {
             tolerance_ns: check.tolerance_ns(),
             wall_ns: check.wall_ns,
             turns: check.turns,
+            running_ns: [check.running_ns.0, check.running_ns.1],
         }
     }
 
@@ -272,6 +281,7 @@ impl Difference {
             tolerance_ns: check.tolerance_ns,
             wall_ns: check.wall_ns,
             turns: (check.recorded_turns, check.kernel_turns),
+            running_ns: [check.recorded_running_ns, check.kernel_running_ns],
         }
     }
 }

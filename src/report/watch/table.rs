@@ -152,6 +152,9 @@ impl Row<'_> {
     fn identity(&self) -> String {
         match self {
             Row::Process(_, process) => format!("{} {}", process.pid, process.name),
+            Row::Thread(_, process, thread) if thread.name == process.name => {
+                format!("thread {} of {} {}", thread.tid, process.pid, process.name)
+            }
             Row::Thread(_, process, thread) => {
                 format!("thread {} {} of {} {}", thread.tid, thread.name, process.pid, process.name)
             }
@@ -203,6 +206,8 @@ impl Row<'_> {
     fn blocked_on(&self) -> String {
         match self {
             Row::Process(_, process) => blocked_on(&process.waits),
+            // The waits of a process are those of its main thread.
+            Row::Thread(_, process, thread) if thread.tid == process.pid => String::new(),
             Row::Thread(.., thread) => blocked_on(&thread.waits),
         }
     }

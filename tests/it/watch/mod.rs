@@ -1,5 +1,6 @@
 //! `proclab watch` from outside: the program runs as ever, and the report tells its whole life.
 
+mod attach;
 mod deadlocks;
 mod environments;
 mod matrix;
@@ -65,6 +66,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         .chain(environments::tests())
         .chain(privileged::tests())
         .chain(deadlocks::tests())
+        .chain(attach::tests())
         .chain(reasons::tests())
         .chain(views::tests())
         .collect()
