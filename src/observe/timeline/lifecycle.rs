@@ -261,6 +261,10 @@ impl Timeline {
         self.tell(pid, at_ns, NewsKind::Ended);
         self.cut_waits_for(pid, parent, at_ns);
         for child in self.index.children(pid) {
+            // One that is known by looks may have ended before its parent: its next look shows whether it has a new one.
+            if self.processes.get(&child).is_none_or(|child| self.is_sampled(child)) {
+                continue;
+            }
             let Some(child) = self.processes.get_mut(&child) else { continue };
             if child.is_alive() && child.pid != pid && child.orphan.is_none() {
                 child.orphan = Some(Orphan { at_ns, old: pid, new: None });
@@ -321,6 +325,8 @@ impl Timeline {
 
     /// Notes the parent of a process; returns whether it is a new one.
     fn note_adoption(&mut self, id: u64, by: Pid, at_ns: u64) -> bool {
+        let parent = self.processes.get(&id).and_then(|process| self.by_pid(process.ppid));
+        let at_ns = parent.and_then(|parent| parent.ended_ns).map_or(at_ns, |ended_ns| ended_ns.min(at_ns));
         let Some(process) = self.processes.get_mut(&id).filter(|process| process.ppid != by) else {
             return false;
         };

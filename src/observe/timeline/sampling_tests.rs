@@ -142,3 +142,23 @@ fn a_process_whose_records_end_goes_on_in_samples_from_where_they_ended() {
     // The kernel's time in line may be from before the records ended: they do not show the delay of a wake-up.
     assert_eq!((sums.unknown_ns, process.ended_ns), (45 + 5, Some(100)));
 }
+
+#[test]
+fn one_whose_end_is_learnt_after_that_of_its_parent_is_an_orphan_only_if_a_look_has_shown_it() {
+    let reaped = |not_before_ns| What::Reaped { not_before_ns, by_itself: false };
+    let child = Pid::from_raw(8);
+    let play = |adopted: bool| {
+        let mut timeline = Timeline::new(Limits::default()).with_records(Records::Nothing);
+        let mut tell = |at_ns, pid, what| timeline.apply(&Event { at_ns, pid, tid: pid, what });
+        tell(0, ID, What::Rooted { ppid: Pid::from_raw(1), before_exec: SchedStat::default() });
+        tell(10, child, What::Forked { ppid: ID });
+        tell(100, ID, reaped(90));
+        if adopted {
+            tell(105, child, What::Adopted { by: Pid::from_raw(1) });
+        }
+        tell(110, child, reaped(60));
+        timeline.by_pid(child).unwrap().orphan.map(|orphan| (orphan.old, orphan.new))
+    };
+    assert_eq!(play(false), None);
+    assert_eq!(play(true), Some((ID, Some(Pid::from_raw(1)))));
+}

@@ -21,7 +21,7 @@ const COLOURS: [(State, &str, &str); 6] = [
     (State::Blocked, "#D0D5DB", "it waits for something else"),
     (State::Stopped, "#CC79A7", "stopped by a signal or a debugger"),
     (State::Zombie, "#4A4F57", "ended, its exit status not yet taken by its parent"),
-    (State::Unknown, "#FFFFFF", "alive, in an unknown state"),
+    (State::Unknown, "url(#unknown)", "alive, in an unknown state"),
 ];
 /// A process's colour in the lanes of CPUs.
 const OWNERS: [&str; 8] =
@@ -31,7 +31,9 @@ const LOCK: &str = "#006B4F";
 /// Patterns that the lanes refer to.
 pub(super) const DEFINITIONS: &str = "<defs><pattern id=\"bounds\" width=\"6\" height=\"6\" \
      patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
-     <rect width=\"6\" height=\"6\" fill=\"#fff\"/><rect width=\"2.4\" height=\"6\" fill=\"#4A4F57\"/></pattern></defs>";
+     <rect width=\"6\" height=\"6\" fill=\"#fff\"/><rect width=\"2.4\" height=\"6\" fill=\"#4A4F57\"/></pattern>\
+     <pattern id=\"unknown\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\">\
+     <rect width=\"5\" height=\"5\" fill=\"#fff\"/><circle cx=\"2.5\" cy=\"2.5\" r=\"0.9\" fill=\"#8a9099\"/></pattern></defs>";
 
 /// A file, 1,000 pixels wide.
 pub fn file(drawing: &Drawing, title: &str, remarks: &[String]) -> Vec<u8> {
@@ -360,6 +362,8 @@ mod tests {
     #[test]
     fn every_mark_of_the_file_is_in_its_legend() {
         let svg = String::from_utf8(file(&drawing(), "t", &[])).unwrap();
+        // What is white on white is not seen.
+        assert!(svg.contains("fill=\"url(#unknown)\"") && !svg.to_lowercase().contains("fill=\"#ffffff\""));
         for word in ["running:", "ready:", "blocked:", "stopped:", "zombie:", "hatched:"] {
             assert!(svg.contains(word), "{word}");
         }
