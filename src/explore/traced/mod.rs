@@ -5,6 +5,7 @@ mod assert;
 mod calls;
 mod checkpoint;
 mod engine;
+mod expiry;
 mod findings;
 mod follow;
 mod free;

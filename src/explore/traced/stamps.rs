@@ -22,6 +22,8 @@ use crate::sys::ptrace::memory;
 /// The beginning of every execution: 2100-01-01 00:00 UTC, in nanoseconds. It is later than any file, because make would
 /// warn otherwise.
 pub(super) const BEGIN: u64 = 4_102_444_800_000_000_000;
+/// The initial value of the monotonic clocks, in nanoseconds.
+pub(super) const UPTIME: u64 = 1_000_000_000_000;
 /// The duration of a step, in nanoseconds.
 const STEP: u64 = 1_000_000;
 const SECOND: u64 = 1_000_000_000;

@@ -36,7 +36,8 @@ impl System for Machine {
             return Some(false);
         };
         let task = &self.world.tasks[index];
-        Some(is_ready(task) || is_late(task) && !self.world.tasks.iter().any(is_ready))
+        let is_late_now = is_late(task) && (self.may_expire(index) || !self.world.tasks.iter().any(is_ready));
+        Some(is_ready(task) || is_late_now)
     }
 
     fn grant(&mut self, task: usize) -> Done<Granted> {
@@ -46,7 +47,7 @@ impl System for Machine {
             return Ok(Granted::Done(effect));
         }
         let Some(index) = self.by_number(task) else { return Ok(Granted::Refused) };
-        let barrier = !is_ready(&self.world.tasks[index]);
+        let barrier = !is_ready(&self.world.tasks[index]) && !self.may_expire(index);
         if !barrier && !self.world.timeouts && self.world.tasks.iter().any(is_late) {
             self.world
                 .note("a time limit or a second sleep that waited for others (--timeouts lets it end first)");
@@ -108,6 +109,11 @@ impl System for Machine {
 }
 
 impl Machine {
+    /// Whether the limit of the call in which the task sleeps may expire although others can continue.
+    fn may_expire(&self, index: usize) -> bool {
+        self.world.timeouts && self.world.tasks[index].state == State::Asleep
+    }
+
     /// Announces the step at which each task has newly arrived. The announcement does not change while the task waits,
     /// whatever others do. The actual accesses are reported when the step has been executed.
     fn announce(&mut self) {
@@ -160,7 +166,12 @@ fn is_ready(task: &Task) -> bool {
 
 /// Whether the task could continue if its time limit expired.
 fn is_late(task: &Task) -> bool {
-    task.state == State::Entry
-        && task.on_the_way.is_empty()
-        && task.plan.as_ref().is_some_and(|plan| !plan.ready && matches!(plan.act, Act::Skip(_)))
+    let expires = match task.state {
+        State::Asleep => task.limit.is_some(),
+        State::Entry => {
+            task.plan.as_ref().is_some_and(|plan| !plan.ready && matches!(plan.act, Act::Skip(_)))
+        }
+        _ => false,
+    };
+    expires && task.on_the_way.is_empty()
 }

@@ -111,6 +111,11 @@ impl Machine {
                 task.state = State::Returned;
             }
             Stop::Entry | Stop::Born { .. } | Stop::Exec(_) => {
+                if self.world.tasks[index].state == State::Asleep {
+                    // A signal for another thread had interrupted its call, which the kernel restarted as
+                    // `restart_syscall`. That one has returned without a stop, and the task is at its next call.
+                    self.world.tasks[index].state = State::Woken;
+                }
                 self.strangers.push_back((tid, stop));
             }
         }
@@ -124,6 +129,10 @@ impl Machine {
             .collect();
         for index in sleepers {
             while self.world.tasks[index].state == State::Asleep && !is_asleep(self.world.tid(index)) {
+                self.look_at_the_clock();
+                if self.world.cut.is_some() {
+                    return Ok(());
+                }
                 if let Some((tid, stop)) = stops::next(true).map_err(failed("waitpid"))? {
                     self.absorb(tid, stop)?;
                 }
@@ -170,6 +179,7 @@ impl Machine {
 
     /// Handles the return of a call in which a task slept or was frozen.
     pub(super) fn returned(&mut self, index: usize) -> Done {
+        self.restore_limit(index)?;
         let result = Registers::of(self.world.tid(index)).map_err(failed("registers"))?.result();
         // An interrupted call restarts, or fails with EINTR, after the delivery.
         let is_broken = (-516..=-512).contains(&result);

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use super::calls::{self, Ends, Row};
+use super::expiry::TimeLimit;
 use super::handlers::Running;
 use super::limits::Limits;
 use super::noise::NoiseRules;
@@ -162,6 +163,8 @@ pub(super) struct Task {
     pub(super) catches_children: bool,
     /// Of the process: whether that handler is told which child has ended.
     pub(super) sees_sender: bool,
+    /// The time limit of the call in which it sleeps, of which the kernel does not know.
+    pub(super) limit: Option<TimeLimit>,
     /// Whether it is at a sleep that a signal may interrupt.
     pub(super) sleeps: bool,
     /// The number of its steps so far.

@@ -161,6 +161,13 @@ impl Registers {
         }
     }
 
+    /// Replaces an argument of the call.
+    pub fn set_argument(&mut self, place: usize, value: u64) {
+        let r = &mut self.0;
+        let registers = [&mut r.rdi, &mut r.rsi, &mut r.rdx, &mut r.r10, &mut r.r8, &mut r.r9];
+        registers.into_iter().skip(place).take(1).for_each(|register| *register = value);
+    }
+
     /// Replaces the result of the call, at its exit.
     pub fn set_result(&mut self, result: i64) {
         self.0.rax = result.cast_unsigned();
@@ -228,6 +235,11 @@ impl Registers {
         for (register, arg) in self.0.regs[..5].iter_mut().zip(args) {
             *register = *arg;
         }
+    }
+
+    /// Replaces an argument of the call.
+    pub fn set_argument(&mut self, place: usize, value: u64) {
+        self.0.regs.iter_mut().take(6).skip(place).take(1).for_each(|register| *register = value);
     }
 
     /// Replaces the result of the call, at its exit.

@@ -81,6 +81,14 @@ pub fn resume_to_exit(tid: Pid, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_SYSCALL, tid, signal)
 }
 
+/// Interrupts a task: a call in which it sleeps returns, and then it stops.
+///
+/// # Errors
+/// As [`resume`].
+pub fn interrupt(tid: Pid) -> io::Result<()> {
+    request(libc::PTRACE_INTERRUPT, tid, 0)
+}
+
 /// Lets a task execute one instruction.
 ///
 /// # Errors

@@ -21,12 +21,7 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_semget, "semget", &[], changes),
     row(libc::SYS_semctl, "semctl", &[], changes),
     row(libc::SYS_semop, "semop", &[], waits),
-    row(libc::SYS_semtimedop, "semtimedop", &[], |world, task| {
-        if world.call(task).args[3] != 0 {
-            world.note("a wait for a semaphore with a time limit");
-        }
-        waits(world, task)
-    }),
+    row(libc::SYS_semtimedop, "semtimedop", &[], waits),
     row(libc::SYS_msgget, "msgget", &[], changes),
     row(libc::SYS_msgctl, "msgctl", &[], changes),
     row(libc::SYS_msgsnd, "msgsnd", &[], waits),
@@ -44,8 +39,8 @@ pub(super) const ROWS: &[Row] = &[
     row(libc::SYS_mq_open, "mq_open", &[], changes),
     row(libc::SYS_mq_unlink, "mq_unlink", &[], changes),
     row(libc::SYS_mq_getsetattr, "mq_getsetattr", &[], changes),
-    row(libc::SYS_mq_timedsend, "mq_send", &[], timed),
-    row(libc::SYS_mq_timedreceive, "mq_receive", &[], timed),
+    row(libc::SYS_mq_timedsend, "mq_send", &[], waits),
+    row(libc::SYS_mq_timedreceive, "mq_receive", &[], waits),
 ];
 
 fn uses(world: &mut World) {
@@ -64,13 +59,6 @@ fn changes(world: &mut World, _: usize) -> Plan {
 fn waits(world: &mut World, _: usize) -> Plan {
     uses(world);
     Plan::of(OBJECT, Await).by(Act::MaySleep)
-}
-
-fn timed(world: &mut World, task: usize) -> Plan {
-    if world.call(task).args[4] != 0 {
-        world.note("a wait for a message queue with a time limit");
-    }
-    waits(world, task)
 }
 
 /// A process that ends undoes its semaphore operations (`SEM_UNDO`) and detaches shared memory.

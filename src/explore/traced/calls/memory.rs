@@ -184,10 +184,10 @@ fn futex(world: &mut World, task: usize) -> Plan {
             if word != call.args[2] as u32 {
                 return Plan::of(object, Read);
             }
-            if call.args[3] != 0 {
-                world.note("a wait for a futex with a time limit");
+            match world.expired(task) {
+                Some(result) => Plan::of(object, Read).by(Act::Skip(result)),
+                None => Plan::of(object, Await).by(Act::MaySleep),
             }
-            Plan::of(object, Await).by(Act::MaySleep)
         }
         _ => Plan::of(object, Write).by(Act::MaySleep),
     }

@@ -9,7 +9,7 @@ use nix::libc;
 use super::{Row, row};
 use crate::explore::step::Access::Await;
 use crate::explore::traced::plan::Plan;
-use crate::explore::traced::stamps::{BEGIN, hash};
+use crate::explore::traced::stamps::{BEGIN, UPTIME, hash};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::{arch, memory};
 
@@ -76,8 +76,6 @@ pub(super) const ROWS: &[Row] = &[
 
 /// The virtual duration of reading a clock, in nanoseconds.
 const TICK: u64 = 1_000;
-/// The initial value of the monotonic clocks, in nanoseconds.
-const UPTIME: u64 = 1_000_000_000_000;
 
 fn now(world: &mut World, task: usize, clock: i32) -> u64 {
     // Two tasks never look at the same nanosecond: programs make names from it that must differ.

@@ -28,8 +28,11 @@ impl Machine {
                 return Ok(());
             }
         }
-        let signal = self.world.tasks[index].signals.pop().unwrap_or(0);
-        self.run(index, signal)?;
+        // One whose call was restarted may be at its next call already.
+        if !self.strangers.iter().any(|(stranger, _)| *stranger == tid) {
+            let signal = self.world.tasks[index].signals.pop().unwrap_or(0);
+            self.run(index, signal)?;
+        }
         // A copy has made the calls of its template.
         let made = std::mem::take(&mut self.checkpoints.stops);
         let mut calls_left = self.world.limits.calls.saturating_sub(made);
@@ -167,10 +170,14 @@ impl Machine {
             // Its return need not be observed; new and ending tasks stop anyway.
             return Ok(true);
         }
+        if act == Act::MaySleep {
+            self.hide_limit(index)?;
+        }
         stops::resume_to_exit(tid, 0).map_err(failed("resume"))?;
         loop {
             match self.next_of(index)? {
                 Came::Stop(Stop::Exit) => {
+                    self.restore_limit(index)?;
                     let result = Registers::of(tid).map_err(failed("registers"))?.result();
                     if result > 0 && calls::is_write(row) {
                         self.world.count_written(result.cast_unsigned());

@@ -78,6 +78,12 @@ impl Machine {
         if self.world.cut.is_some() {
             return Ok(effect);
         }
+        if self.world.tasks[index].state == State::Asleep {
+            self.expire(index)?;
+            if !self.world.tasks[index].is_alive() {
+                return Ok(effect);
+            }
+        }
         let is_woken = self.world.tasks[index].state == State::Woken;
         let is_held = self.world.tasks[index].is_held;
         let row = self.world.tasks[index].row;
@@ -186,6 +192,7 @@ impl Machine {
     fn run_to_decisions(&mut self) -> Done<bool> {
         let mut has_run = false;
         while self.world.cut.is_none() {
+            self.look_at_the_clock();
             // What the call did to other tasks has been reported by now.
             while let Some((tid, stop)) = stops::next(false).ok().flatten() {
                 has_run = true;

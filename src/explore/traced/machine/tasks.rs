@@ -91,6 +91,7 @@ impl Machine {
             enters_again: false,
             handler: None,
             is_watched: false,
+            limit: None,
             sleeps: false,
             catches_children: maker.is_some_and(|maker| self.world.process(maker).catches_children),
             sees_sender: maker.is_some_and(|maker| self.world.process(maker).sees_sender),
