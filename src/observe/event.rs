@@ -177,6 +177,11 @@ pub enum What {
         /// The time of its last record.
         since_ns: u64,
     },
+    /// A process that is not the parent it was known to have has collected its exit status: it had adopted it.
+    Collected {
+        /// That process.
+        by: Pid,
+    },
     /// It was reaped between `not_before_ns` and `at_ns`.
     Reaped {
         /// It was still a zombie at this time.

@@ -282,7 +282,9 @@ impl Lives {
             events.push(Event { at_ns, pid, tid: pid, what: What::Status(how.into()) });
         }
         if Some(pid) != self.command && child_status(pid, Zombie::Reap).is_some() {
-            // An orphan of the watched tree that this process has adopted: no other process will reap it.
+            // An orphan of the watched tree, or a zombie whose parent has ended, that this process has adopted: no other
+            // process will reap it.
+            events.push(Event { at_ns, pid, tid: pid, what: What::Collected { by: Pid::this() } });
             self.reaped(pid, at_ns, events);
         }
     }

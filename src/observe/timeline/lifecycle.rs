@@ -91,6 +91,15 @@ impl Timeline {
                 }
             }
             What::Adopted { by } => self.adopt(pid, *by, at_ns),
+            What::Collected { by } => {
+                if let Some(process) = self.latest(pid).filter(|process| process.reaping.is_none()) {
+                    process.collected_by = Some(*by);
+                    // A zombie that is adopted is no orphan: it has not lived without its parent.
+                    if process.orphan.is_some() {
+                        self.adopt(pid, *by, at_ns);
+                    }
+                }
+            }
             What::Reaped { not_before_ns, by_itself } => self.reap(pid, *not_before_ns, at_ns, *by_itself),
             _ => {}
         }
@@ -356,7 +365,7 @@ impl Timeline {
         let Some(process) = self.latest(pid) else { return };
         let at_ns = at_ns.max(process.ended_ns.unwrap_or(0));
         let not_before_ns = not_before_ns.max(process.ended_ns.unwrap_or(0)).min(at_ns);
-        let by = (!by_itself).then_some(process.ppid);
+        let by = (!by_itself).then_some(process.collected_by.unwrap_or(process.ppid));
         // No process had to reap it: it was gone at its end.
         let at_ns = if by_itself { process.ended_ns.unwrap_or(at_ns) } else { at_ns };
         process.reaping = Some(Reaping { not_before_ns: not_before_ns.min(at_ns), not_after_ns: at_ns, by });

@@ -90,6 +90,8 @@ pub struct Process {
     pub exit: Option<Exit>,
     /// When and by whom it was reaped.
     pub reaping: Option<Reaping>,
+    /// The process that collected its exit status, if that is known to be another one than its parent.
+    pub(super) collected_by: Option<Pid>,
     /// It lost its parent.
     pub orphan: Option<Orphan>,
     /// Each program that it executed, and when.
@@ -123,6 +125,7 @@ impl Process {
             ended_ns: None,
             exit: None,
             reaping: None,
+            collected_by: None,
             orphan: None,
             execs: Vec::new(),
             threads: vec![Thread::new(pid, at_ns, state)],

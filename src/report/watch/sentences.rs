@@ -169,13 +169,18 @@ fn trouble(report: &WatchReport, folded: &Folded, tongue: Tongue) -> String {
     let lasts =
         |process: &&ProcessReport| process.zombie_at_least_ns >= LONG_ZOMBIE_NS && process.pid != report.pid;
     let long: Vec<&ProcessReport> = report.processes.iter().filter(lasts).collect();
-    let listed = long.iter().map(|process| {
-        (process.zombie_at_least_ns, process.pid, &process.name, process.state == State::Zombie)
-    });
-    let others = folded.longest_zombie.iter().map(|zombie| (zombie.ns, zombie.id, &zombie.name, false));
-    if let Some((ns, pid, name, lasts)) = listed.chain(others).max_by_key(|(ns, ..)| *ns) {
+    let never = |process: &ProcessReport| match process.reaped_by {
+        _ if process.state == State::Zombie => ["，从未被回收", ", never reaped"][usize::from(!zh)],
+        Some(by) if by != process.ppid => {
+            ["，父进程从未回收它", ", never reaped by its parent"][usize::from(!zh)]
+        }
+        _ => "",
+    };
+    let listed =
+        long.iter().map(|process| (process.zombie_at_least_ns, process.pid, &process.name, never(process)));
+    let others = folded.longest_zombie.iter().map(|zombie| (zombie.ns, zombie.id, &zombie.name, ""));
+    if let Some((ns, pid, name, never)) = listed.chain(others).max_by_key(|(ns, ..)| *ns) {
         let (n, lasted) = (long.len() as u64 + folded.n_zombies, short(ns));
-        let never = if lasts { ["，从未被回收", ", never reaped"][usize::from(!zh)] } else { "" };
         parts.push(match tongue {
             Tongue::En => format!("{} (the longest: {pid} {name}, {lasted}{never})", count(n, "zombie")),
             Tongue::Zh => format!("{n} 个僵尸进程（最久的是 {pid} {name}，{lasted}{never}）"),

@@ -264,7 +264,11 @@ fn a_zombie() -> Outcome {
     let (zombie, parent) = (named(&report, "true")?, named(&report, "sleep")?);
     // From its end, which comes late on a loaded machine, to that of its parent, with whom it is reaped.
     let until_end_ns = ns(parent, "ended_ns").saturating_sub(ns(zombie, "ended_ns"));
-    check(ns(zombie, "zombie_at_least_ns") + 20_000_000 > until_end_ns.max(40_000_000), &report)
+    check(ns(zombie, "zombie_at_least_ns") + 20_000_000 > until_end_ns.max(40_000_000), &report)?;
+    // It is reaped by the process that adopts it at the end of its parent, which never does.
+    check(zombie["reaped_by"] != parent["pid"] && zombie["orphan"].is_null(), zombie)?;
+    let trouble = report["summary"][2]["text"].as_str().unwrap_or_default();
+    check(trouble.contains("true, ") && trouble.contains("never reaped by its parent"), trouble)
 }
 
 fn a_zombies_lines() -> Outcome {
