@@ -92,6 +92,7 @@ impl Told {
         let missed = watch.take_missed_news();
         let timeline = watch.timeline();
         let begin_ns = origin_ns(timeline);
+        let watcher = watch.watcher();
         for one in news {
             let Some(process) = timeline.process(one.id) else { continue };
             let at_once = process.reaping.filter(|reaping| {
@@ -105,14 +106,14 @@ impl Told {
                 }
                 (NewsKind::Ended, Some(reaping)) => {
                     more = match reaping.by {
-                        Some(by) => format!("; reaped by {by}"),
+                        Some(by) => format!("; reaped by {}", parent(by, watcher)),
                         None => "; no zombie: its parent ignores SIGCHLD".to_owned(),
                     };
                 }
                 (NewsKind::Reaped, Some(_)) => continue,
                 _ => {}
             }
-            lines.extend(line(one.kind, process, timeline).map(|line| (one.at_ns, line + &more)));
+            lines.extend(line(one.kind, process, timeline, watcher).map(|line| (one.at_ns, line + &more)));
         }
         let n_new = usize::try_from(timeline.n_signals() - self.n_signals).unwrap_or(usize::MAX);
         self.n_signals = timeline.n_signals();
@@ -160,20 +161,25 @@ fn signal_line(sent: &SentSignal, timeline: &Timeline) -> Option<String> {
     (signal != Signal::CHLD).then(|| format!("{} sent {signal} to {}", name(sent.from), name(sent.to)))
 }
 
-fn line(kind: NewsKind, process: &Process, timeline: &Timeline) -> Option<String> {
+/// A parent by its PID; this process, which is the parent of the command and of orphans, by what it is.
+fn parent(pid: Pid, watcher: Pid) -> String {
+    if pid == watcher { format!("this watch ({pid})") } else { pid.to_string() }
+}
+
+fn line(kind: NewsKind, process: &Process, timeline: &Timeline, watcher: Pid) -> Option<String> {
     let (pid, name) = (process.pid, &process.name);
     Some(match kind {
         NewsKind::Started if process.found => {
             format!("{pid} {name} was already running, child of {}", process.ppid)
         }
         NewsKind::Started => {
-            let by = process.orphan.map_or(process.ppid.to_string(), |orphan| orphan.old_in_words());
+            let by = process.orphan.map_or(parent(process.ppid, watcher), |orphan| orphan.old_in_words());
             format!("{pid} started by {by}")
         }
         NewsKind::Exec => format!("{pid} is now {name}"),
         NewsKind::Adopted => {
             let old = process.orphan.map_or_else(String::new, |orphan| orphan.old_in_words());
-            format!("{pid} {name} lost its parent {old} and was adopted by {}", process.ppid)
+            format!("{pid} {name} lost its parent {old} and was adopted by {}", parent(process.ppid, watcher))
         }
         NewsKind::Stopped => format!("{pid} {name} stopped"),
         NewsKind::Continued => format!("{pid} {name} continued"),
@@ -195,7 +201,7 @@ fn line(kind: NewsKind, process: &Process, timeline: &Timeline) -> Option<String
             let reaping = process.reaping?;
             let since_end = |at_ns: u64| at_ns.saturating_sub(process.ended_ns.unwrap_or(at_ns));
             let zombie = between(since_end(reaping.not_after_ns), since_end(reaping.not_before_ns));
-            let by = reaping.by.unwrap_or(process.ppid);
+            let by = parent(reaping.by.unwrap_or(process.ppid), watcher);
             format!("{pid} {name} reaped by {by}: a zombie for {zombie}")
         }
     })

@@ -279,7 +279,13 @@ fn a_zombies_lines() -> Outcome {
     let reaped = place(": a zombie for ").ok_or_else(|| format!("no reaping in\n{text}"))?;
     let at = text.lines().nth(ended).unwrap_or_default();
     check(at.contains(" ms] ") || at.contains(" µs] "), at)?;
-    check(ended < reaped && !at.contains("reaped by"), &text)
+    check(ended < reaped && !at.contains("reaped by"), &text)?;
+    // Its parent has ended without having waited for it.
+    let of_zombie = text.lines().nth(reaped).unwrap_or_default();
+    check(
+        of_zombie.contains(" true reaped by this watch (") && text.contains("started by this watch ("),
+        &text,
+    )
 }
 
 fn a_pipelines_queue() -> Outcome {
