@@ -8,7 +8,8 @@ use super::search::{Tally, search};
 use super::shrink::Cost;
 use super::step::{Access, Choice, Effect, Step};
 use super::strategy::{
-    Strategy, dfs::Dfs, exhaustive::Exhaustive, pct::Pct, random::Random, replay::Replay, uniform::Uniform,
+    Strategy, dfs::Dfs, exhaustive::Exhaustive, in_turn::InTurn, pct::Pct, random::Random, replay::Replay,
+    uniform::Uniform,
 };
 
 #[path = "../../tests/it/model.rs"]
@@ -284,10 +285,11 @@ fn the_estimate_grows_to_one() {
 #[test]
 fn the_same_seed_makes_the_same_decisions_and_finds_the_race() {
     let sale = Sale { kills: 1, ..sale(3, 1, Lock::Right, true, false) };
-    let strategies: [fn(u64) -> Box<dyn Strategy>; 3] = [
+    let strategies: [fn(u64) -> Box<dyn Strategy>; 4] = [
         |seed| Box::new(Random::new(seed)),
         |seed| Box::new(Uniform::new(seed)),
         |seed| Box::new(Pct::new(seed, 3)),
+        |seed| Box::new(InTurn::new(seed, 3)),
     ];
     for make in strategies {
         let run = |seed: u64| {

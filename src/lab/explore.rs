@@ -2,13 +2,13 @@
 
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::card::Limits;
 use super::files::Files;
 use crate::explore::traced::{
-    Answer, Command, Criteria, EngineError, Findings, FolderLimits, Found, Limits as Bounds, Search, Task,
-    WitnessStep, carry_out,
+    Answer, Command, Criteria, EngineError, Findings, FolderLimits, Found, Limits as Bounds, Peeked, Sampler,
+    Search, Task, Verdict, WitnessStep, carry_out,
 };
 use crate::process::{Scratch, ScratchError};
 use crate::supervisor::Supervisor;
@@ -16,17 +16,27 @@ use crate::sys::clock::alarm;
 use crate::sys::epoll::ReadySet;
 use crate::sys::signal::Interrupt;
 
-/// Random executions before a search for mistakes. They find most mistakes quickly.
-const RANDOM: u64 = 20;
+/// Random executions in a search for mistakes, beside its other executions, or half as many as these if that is more. They
+/// find most mistakes quickly.
+const RANDOM: u64 = 30;
 /// Executions after the first mistake, among which there may be a shorter schedule to show.
 const SHORTER: u64 = 20;
+/// The most steps of an execution in which a mistake is looked for. One that takes more goes round in most cases, and if it
+/// does not, it is given [`Bounds::steps`].
+const STEPS: usize = 1000;
+/// Executions in which time limits expire at any moment, for a program that has some.
+const EXPIRING: u64 = 60;
+/// The most preemptions in these: such a mistake needs one process that stands still while another loses its patience.
+const PREEMPTIONS: usize = 1;
+/// What the share of the time for these is.
+const SHARE: u32 = 4;
 /// How long after its time limit a search is interrupted: it may be in the middle of an execution.
 const MARGIN: Duration = Duration::from_secs(3);
 
 /// The last steps of an execution that exceeded its steps, in which each process that can continue has its turn.
 const TURNS: usize = 200;
 /// What the executions in which one had not are called.
-const UNFAIR: &str = "executions in which a process that could continue never had its turn";
+const UNFAIR: &str = "executions that went on and on, and come to an end if each process has its turn";
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +61,10 @@ impl Aim {
         match self {
             Self::Outcomes { executions } => Search { executions, ..all },
             Self::Mistakes { executions, kills } => {
-                Search { random: RANDOM, executions, kills, after_wrong: Some(SHORTER), ..all }
+                let sampler = Sampler::InTurn;
+                let random = RANDOM.max(executions.unwrap_or(0) / 2);
+                let executions = executions.map(|most| most + random);
+                Search { random, sampler, executions, kills, after_wrong: Some(SHORTER), ..all }
             }
         }
     }
@@ -105,54 +118,114 @@ pub fn explore(
     files.write(&place)?;
     let command = command(argv, Some(&place), limits);
     let time = Duration::from_secs_f64(limits.seconds);
-    let search = aim.search(time);
     let (stop, late) = (ReadySet::new()?, alarm(time + MARGIN)?);
     stop.add(late.as_fd(), 0)?;
     if let Some(interrupt) = Interrupt::installed() {
         stop.add(interrupt.as_fd(), 1)?;
     }
-    let start = |process| supervisor.start(process);
-    let task = Task::Search(search, criteria.clone());
-    match carry_out(start, command.clone(), task, Some(stop.as_fd()), None, &mut |_| {})? {
-        Answer::Findings(mut findings) => {
-            let mut unfair = 0;
-            let mut fair = Vec::new();
-            for found in std::mem::take(&mut findings.outcomes) {
-                if is_unfair(supervisor, &command, &found, &stop)? {
-                    unfair += found.executions;
-                } else {
-                    fair.push(found);
-                }
-            }
-            findings.outcomes = fair;
-            if unfair > 0 {
-                findings.complete = false;
-                findings.uncontrolled.insert(UNFAIR.to_owned(), unfair);
-            }
-            Ok((command, findings))
-        }
-        _ => Err(std::io::Error::other("the engine answered something else than it was asked").into()),
+    let explorer = Explorer { supervisor, criteria, stop: &stop };
+    let begin = Instant::now();
+    let Aim::Mistakes { .. } = aim else {
+        let findings = explorer.search(&command, aim.search(time))?;
+        return Ok((command, findings));
+    };
+    let mut short = command.clone();
+    short.limits.steps = STEPS;
+    let findings = explorer.search(&short, aim.search(time))?;
+    let left = time.saturating_sub(begin.elapsed());
+    if findings.outcomes.is_empty() && findings.uncontrolled.contains_key(UNFAIR) && !left.is_zero() {
+        let findings = explorer.search(&command, aim.search(left))?;
+        return Ok((command, findings));
     }
+    if !findings.uncontrolled.keys().any(|what| has_limit(what)) || explorer.is_wrong(&findings) {
+        return Ok((short, findings));
+    }
+    let mut expiring = short.clone();
+    expiring.timeouts = true;
+    let search = Search {
+        seed: 1,
+        exhaustive: true,
+        executions: Some(EXPIRING),
+        preemptions: Some(PREEMPTIONS),
+        after_wrong: Some(0),
+        time: Some(left.min(time / SHARE)),
+        ..Search::default()
+    };
+    let further = explorer.search(&expiring, search)?;
+    Ok(if explorer.is_wrong(&further) { (expiring, further) } else { (short, findings) })
 }
 
-/// Whether an execution exceeded its steps only because some processes went on and on, while another that could
-/// continue never had its turn. No scheduler does that, so the program is not wrong: it may wait by looking again.
-fn is_unfair(
-    supervisor: &Supervisor,
-    command: &Command,
-    found: &Found,
-    stop: &ReadySet,
-) -> Result<bool, ExploreError> {
-    let steps = &found.witness;
-    if found.outcome.cut.is_none() || steps.len() < command.limits.steps {
-        return Ok(false);
+/// Whether this says that time limits, or sleeps as long as others, were not tried at every moment.
+fn has_limit(uncontrolled: &str) -> bool {
+    uncontrolled.contains("time limit")
+}
+
+/// What every search of a program needs.
+struct Explorer<'a> {
+    supervisor: &'a Supervisor,
+    criteria: &'a Criteria,
+    stop: &'a ReadySet,
+}
+
+impl Explorer<'_> {
+    fn carry_out(&self, command: Command, task: Task) -> Result<Answer, ExploreError> {
+        let start = |process| self.supervisor.start(process);
+        Ok(carry_out(start, command, task, Some(self.stop.as_fd()), None, &mut |_| {})?)
     }
-    let (before, last) = steps.split_at(steps.len().saturating_sub(TURNS));
-    let command = Command { facts: found.facts.clone(), ..command.clone() };
-    let task = Task::Peek(before.iter().map(WitnessStep::choice).collect());
-    let start = |process| supervisor.start(process);
-    let answer = carry_out(start, command, task, Some(stop.as_fd()), None, &mut |_| {})?;
-    let Answer::Peeked(peeked) = answer else { return Ok(false) };
-    let went = |task: &str| last.iter().any(|step| step.task == task);
-    Ok(peeked.next.iter().any(|next| next.enabled && !went(&next.task)))
+
+    /// Searches, and leaves out executions that no fair scheduler would continue for ever.
+    fn search(&self, command: &Command, search: Search) -> Result<Findings, ExploreError> {
+        let task = Task::Search(search, self.criteria.clone());
+        let Answer::Findings(mut findings) = self.carry_out(command.clone(), task)? else {
+            return Err(std::io::Error::other("the engine answered something else than it was asked").into());
+        };
+        let mut unfair = 0;
+        let mut fair = Vec::new();
+        for found in std::mem::take(&mut findings.outcomes) {
+            if self.is_unfair(command, &found)? {
+                unfair += found.executions;
+            } else {
+                fair.push(found);
+            }
+        }
+        findings.outcomes = fair;
+        if unfair > 0 {
+            findings.complete = false;
+            findings.uncontrolled.insert(UNFAIR.to_owned(), unfair);
+        }
+        Ok(findings)
+    }
+
+    fn is_wrong(&self, findings: &Findings) -> bool {
+        let judge = |found: &Found| self.criteria.judge(&found.outcome, found.checked.as_ref()).0;
+        findings.outcomes.iter().any(|found| judge(found) != Verdict::Ok)
+    }
+
+    /// Whether an execution exceeded its steps only because of how it was scheduled, so that the program is not wrong: another
+    /// process that could continue never had its turn, or it comes to its end if it is scheduled at random from there on,
+    /// as two that make way for each other do.
+    fn is_unfair(&self, command: &Command, found: &Found) -> Result<bool, ExploreError> {
+        let steps = &found.witness;
+        if found.outcome.cut.is_none() || steps.len() < command.limits.steps {
+            return Ok(false);
+        }
+        let (before, last) = steps.split_at(steps.len().saturating_sub(TURNS));
+        let mut command = Command { facts: found.facts.clone(), ..command.clone() };
+        command.limits.steps = command.limits.steps.max(Bounds::default().steps);
+        let before: Vec<String> = before.iter().map(WitnessStep::choice).collect();
+        let Some(peeked) = self.peek(command.clone(), Task::Peek(before.clone()))? else { return Ok(false) };
+        let went = |task: &str| last.iter().any(|step| step.task == task);
+        if peeked.next.iter().any(|next| next.enabled && !went(&next.task)) {
+            return Ok(true);
+        }
+        let ends = |found: Found| found.outcome.cut.is_none() && found.outcome.deadlock.is_empty();
+        Ok(self.peek(command, Task::GoOn(before))?.and_then(|peeked| peeked.over).is_some_and(ends))
+    }
+
+    fn peek(&self, command: Command, task: Task) -> Result<Option<Peeked>, ExploreError> {
+        Ok(match self.carry_out(command, task)? {
+            Answer::Peeked(peeked) => Some(*peeked),
+            _ => None,
+        })
+    }
 }

@@ -206,10 +206,13 @@ fn judge(
     let steps = found.witness.iter().map(WitnessStep::choice);
     let schedule = token::encode(command, steps, &found.facts);
     let said = found.checked.as_ref().map(|checked| checked.output.trim()).filter(|said| !said.is_empty());
+    let limit = format!(" --limit steps={}", command.limits.steps);
     let replay = format!(
-        "{}proclab replay {} --strict -- {}",
+        "{}proclab replay {}{} --strict{} -- {}",
         student.build.map_or_else(String::new, |build| format!("{build} && ")),
         quoted(&schedule),
+        if command.timeouts { " --timeouts" } else { "" },
+        if verdict == Verdict::CutShort { limit } else { String::new() },
         command.argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
     );
     let shown_steps = told(&found.witness);

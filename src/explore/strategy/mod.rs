@@ -3,10 +3,12 @@
 pub mod dfs;
 pub mod dpor;
 pub mod exhaustive;
+pub mod in_turn;
 pub mod pct;
 pub mod preemptions;
 pub mod random;
 pub mod replay;
+pub mod set_aside;
 mod taken;
 pub mod uniform;
 

@@ -9,6 +9,9 @@ use super::{Decision, Strategy};
 use crate::explore::point::{Divergence, Point};
 use crate::explore::step::Event;
 
+/// After so many steps in a row a process makes way for all others: it may be waiting by looking again.
+const PATIENCE: usize = 200;
+
 /// The scheduler, which also records the length of the longest execution so far.
 #[derive(Clone, Debug)]
 pub struct Pct {
@@ -18,13 +21,24 @@ pub struct Pct {
     priorities: Vec<usize>,
     changes: Vec<usize>,
     steps: usize,
+    last: Option<usize>,
+    in_a_row: usize,
 }
 
 impl Pct {
     /// Creates a scheduler that searches for bugs with `depth` ordering constraints. `seed` determines its decisions.
     pub fn new(seed: u64, depth: usize) -> Self {
         let sampler = Sampler::new(seed);
-        Self { sampler, depth, longest: 1, priorities: Vec::new(), changes: Vec::new(), steps: 0 }
+        Self {
+            sampler,
+            depth,
+            longest: 1,
+            priorities: Vec::new(),
+            changes: Vec::new(),
+            steps: 0,
+            last: None,
+            in_a_row: 0,
+        }
     }
 }
 
@@ -34,6 +48,7 @@ impl Strategy for Pct {
         self.priorities.clear();
         self.changes = (1..self.depth).map(|_| self.sampler.below(self.longest)).collect();
         self.steps = 0;
+        (self.last, self.in_a_row) = (None, 0);
         true
     }
 
@@ -64,11 +79,23 @@ impl Strategy for Pct {
             self.priorities[event.choice.index()] = self.depth.saturating_sub(rank + 2);
         }
         self.longest = self.longest.max(self.steps);
+        self.make_way(event.choice.index());
         Ok(())
     }
 }
 
 impl Pct {
+    /// Moves a task that has taken too many steps in a row below all others.
+    fn make_way(&mut self, task: usize) {
+        self.in_a_row = if self.last == Some(task) { self.in_a_row + 1 } else { 1 };
+        self.last = Some(task);
+        if self.in_a_row >= PATIENCE {
+            self.priorities.iter_mut().for_each(|other| *other += 1);
+            self.priorities[task] = 0;
+            self.in_a_row = 0;
+        }
+    }
+
     /// Counts a step of this execution, and returns its index.
     fn count_step(&mut self) -> usize {
         self.steps += 1;

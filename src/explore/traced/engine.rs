@@ -45,6 +45,8 @@ pub enum Task {
     },
     /// Execute this schedule, and report which steps can come next.
     Peek(Vec<String>),
+    /// Execute this schedule, go on at random to the end, and report that as [`Peek`](Self::Peek) would.
+    GoOn(Vec<String>),
     /// Run the command freely.
     Trials(Trials, Criteria),
     /// Carry out executions of a search of another engine.

@@ -54,6 +54,18 @@ pub enum Sampler {
     Uniform,
     /// Random priorities, changed at a few points.
     Pct,
+    /// `Random`, `Pct` and one that switches where locks are taken, in turn: mistakes differ in what they need.
+    InTurn,
+}
+
+impl Sampler {
+    /// The part of a search with a bound, one in so many executions, that is drawn at random at most.
+    pub(super) fn share(self) -> u64 {
+        match self {
+            Self::InTurn => 2,
+            Self::Random | Self::Uniform | Self::Pct => 4,
+        }
+    }
 }
 
 /// A step of a witness.

@@ -11,6 +11,7 @@ use super::words;
 use super::world::Task;
 use crate::explore::engine::{Divergence, ExecuteError, Point, System, Trace, execute};
 use crate::explore::step::{Choice, Event};
+use crate::explore::strategy::random::Random;
 use crate::explore::strategy::{Decision, Strategy};
 use crate::sys::signal::signal_name;
 
@@ -44,9 +45,10 @@ pub struct Next {
     pub killable: bool,
 }
 
-/// Follows a schedule, and stops at its end.
+/// Follows a schedule, and stops at its end or goes on at random.
 struct Peek {
     schedule: Vec<Choice>,
+    further: Option<Random>,
     enabled: Vec<usize>,
     events: Vec<Event>,
 }
@@ -58,6 +60,9 @@ impl Strategy for Peek {
 
     fn decide(&mut self, point: &Point<'_>) -> Result<Decision, Divergence> {
         let Some(choice) = self.schedule.get(point.depth).copied() else {
+            if let Some(random) = &mut self.further {
+                return random.decide(point);
+            }
             self.enabled =
                 point.choices.iter().filter(|choice| !choice.kill).map(|choice| choice.index()).collect();
             return Ok(Decision::GiveUp);
@@ -71,18 +76,23 @@ impl Strategy for Peek {
 
     fn done(&mut self, event: &Event) -> Result<(), Divergence> {
         self.events.push(event.clone());
-        Ok(())
+        self.further.as_mut().map_or(Ok(()), |random| random.done(event))
     }
 }
 
-/// Executes the steps of `schedule`, and returns which steps can come next.
+/// Executes the steps of `schedule`, and returns which steps can come next; if it `goes_on`, to the end of the execution.
 ///
 /// # Errors
 /// When the program cannot be traced.
-pub(super) fn peek(machine: &mut Machine, schedule: &[String]) -> Done<Result<Peeked, Departure>> {
+pub(super) fn peek(
+    machine: &mut Machine,
+    schedule: &[String],
+    goes_on: bool,
+) -> Done<Result<Peeked, Departure>> {
     let choices = choices(machine, schedule);
     let kills = choices.iter().filter(|choice| choice.kill).count();
-    let mut strategy = Peek { schedule: choices.clone(), enabled: Vec::new(), events: Vec::new() };
+    let further = goes_on.then(|| Random::new(1));
+    let mut strategy = Peek { schedule: choices.clone(), further, enabled: Vec::new(), events: Vec::new() };
     let is_over = match execute(machine, &mut strategy, kills) {
         Ok(trace) => trace.is_some(),
         Err(ExecuteError::System(error)) => return Err(error),

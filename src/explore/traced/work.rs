@@ -93,9 +93,10 @@ fn work(
             let checked = checked.collect::<Result<_, _>>()?;
             Ok(Answer::Rates(rates, checked))
         }
-        Task::Peek(schedule) => {
+        Task::Peek(ref schedule) | Task::GoOn(ref schedule) => {
             let mut machine = tracer(command, root, template, numbers, None)?;
-            let peeked = super::peek::peek(&mut machine, &schedule)?;
+            let goes_on = matches!(what, Task::GoOn(_));
+            let peeked = super::peek::peek(&mut machine, schedule, goes_on)?;
             Ok(match peeked {
                 Ok(peeked) => Answer::Peeked(Box::new(peeked)),
                 Err(departure) => Answer::Departed(departure),

@@ -15,18 +15,25 @@ import termios
 import time
 
 WORKERS = 4
-MESSAGES = ["a", "", "bc"]
+# The last one is a character of two bytes, which may be cut apart.
+MESSAGES = ["a", "", "é"]
+# A length of one byte is not enough for these, and the first is the longest allowed.
+LARGE = ["x" * 1000, "y" * 300]
 
 
 def frame(text):
-    return struct.pack(">I", len(text)) + text.encode()
+    return struct.pack(">I", len(text.encode())) + text.encode()
 
 
 STREAM = b"".join(frame(text) for text in MESSAGES)
 
 
-def lines(count):
-    return "".join(f"{len(text)} {text}".rstrip() + "\n" for text in MESSAGES[:count])
+def lines(texts):
+    return "".join(f"{len(text.encode())} {text}".rstrip() + "\n" for text in texts)
+
+
+def short(text):
+    return text if len(text) <= 200 else text[:200] + "…"
 
 
 def feed(command, pieces):
@@ -63,8 +70,9 @@ def finish(child, ours):
 
 
 def wrong(pieces, expected, found):
-    said = ", ".join(piece.hex(" ") for piece in pieces)
-    print(f"the pieces: {said}\nexpected exit {expected[1]} and:\n{expected[0]}found exit {found[1]} and:\n{found[0]}")
+    said = short(", ".join(piece.hex(" ") for piece in pieces))
+    texts = short(expected[0].rstrip()), short(found[0].rstrip())
+    print(f"the pieces: {said}\nexpected exit {expected[1]} and:\n{texts[0]}\nfound exit {found[1]} and:\n{texts[1]}")
     sys.exit(1)
 
 
@@ -94,14 +102,17 @@ every = range(1, len(STREAM))
 if what == "cuts":
     # In up to three pieces in every way, and byte by byte.
     places = [c for n in range(3) for c in itertools.combinations(every, n)] + [tuple(every)]
-    check([(pieces_at(p), (lines(3), 0)) for p in places], command)
+    cases = [(pieces_at(p), (lines(MESSAGES), 0)) for p in places]
+    large = b"".join(map(frame, LARGE))
+    cases += [([large[at : at + size] for at in range(0, len(large), size)], (lines(LARGE), 0)) for size in (70, len(large))]
+    check(cases, command)
     print("right for every cut")
 elif what == "short":
     ends = list(itertools.accumulate(len(frame(text)) for text in MESSAGES))
     cases = []
     for at in range(len(STREAM) + 1):
         whole = sum(end <= at for end in ends)
-        cases.append(([STREAM[:at]] if at else [], (lines(whole), 0 if at in (0, *ends) else 1)))
+        cases.append(([STREAM[:at]] if at else [], (lines(MESSAGES[:whole]), 0 if at in (0, *ends) else 1)))
     check(cases, command)
     print("right for every end")
 else:

@@ -153,7 +153,7 @@ fn sleep(world: &mut World, task: usize, request: usize, flags: i32) -> Plan {
     if seen == Some(others) && !alone {
         let name = world.task(task).name.clone();
         return Plan::of(format!("time {name}"), Await)
-            .when(false)
+            .when(world.timeouts)
             .by(crate::explore::traced::plan::Act::Skip(0));
     }
     let own = &mut world.tasks[task];

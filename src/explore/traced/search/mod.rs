@@ -25,7 +25,7 @@ use super::signals::DECIDED;
 use super::verdict::{Checked, Criteria};
 use crate::explore::engine::{Divergence, ExecuteError, execute};
 use crate::explore::search::Tally;
-use crate::explore::strategy::{Strategy, pct::Pct, random::Random, uniform::Uniform};
+use crate::explore::strategy::{Strategy, in_turn::InTurn, pct::Pct, random::Random, uniform::Uniform};
 use crate::wire::control::Receiver;
 
 /// The number of ordering constraints that `pct` looks for.
@@ -260,7 +260,10 @@ impl<'a> Searcher<'a> {
     /// executions ends with some at the latest.
     fn samples_now(&self, is_long: bool) -> bool {
         let most = self.how.executions;
-        is_long || most.is_some_and(|most| self.carried_out() >= most - self.how.random.min(most / 4))
+        is_long
+            || most.is_some_and(|most| {
+                self.carried_out() >= most - self.how.random.min(most / self.how.sampler.share())
+            })
     }
 
     /// Executes random schedules, which show different outcomes early. Returns whether there are new facts, so that a search
@@ -273,6 +276,7 @@ impl<'a> Searcher<'a> {
             Sampler::Random => Box::new(Random::new(seed)),
             Sampler::Uniform => Box::new(Uniform::new(seed)),
             Sampler::Pct => Box::new(Pct::new(seed, DEPTH)),
+            Sampler::InTurn => Box::new(InTurn::new(seed, DEPTH)),
         };
         while self.sampled < self.how.random && self.is_within() {
             random.begin();
