@@ -7,6 +7,7 @@ use super::answers::{self, Answers};
 use super::files::{Files, read_file};
 use super::lang::Lang;
 use super::loaded::Lab;
+use super::mark::Misread;
 use super::program::names;
 use super::question::Kind;
 
@@ -33,7 +34,11 @@ impl Submission {
                 submission.answers = Answers::parse(&String::from_utf8_lossy(&bytes), &lab.card, lang);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => submission.unreadable.push((answers::FILE.to_owned(), error.to_string())),
+            Err(error) => {
+                let said = lang.say("the file cannot be read", "文件无法读取");
+                let what = format!("{said}: {error}");
+                submission.answers.misread.push(Misread { line: 1, column: 1, what });
+            }
         }
         for part in lab.card.parts.iter().filter(|part| part.kind == Kind::Program) {
             for name in names(part) {

@@ -138,6 +138,12 @@ fn answers_that_are_malformed_are_named_by_place_and_the_others_count() {
         .map(|one| (one["line"].as_u64().unwrap(), one["column"].as_u64().unwrap()))
         .collect();
     assert_eq!(places, [(1, 7), (3, 1)], "{mark:#}");
+    // A file that is none is told, too, and the programs count.
+    hand_in(&place, "link", &[("add.sh", RIGHT)]);
+    std::os::unix::fs::symlink("/dev/zero", place.path().join("link/answers.toml")).unwrap();
+    let mark = grade(&place, "link", "json");
+    assert!(mark["answers"][0]["what"].as_str().unwrap_or_default().contains("symbolic link"), "{mark:#}");
+    assert_eq!(part(&mark, "add")["state"], "right", "{mark:#}");
 }
 
 fn a_lab_of_a_lecturer_is_found_and_its_mistake_is_told_with_the_mend() {
