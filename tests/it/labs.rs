@@ -10,8 +10,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+mod students;
+
 pub(crate) fn tests() -> Vec<Trial> {
-    trials!["labs":
+    let mut tests = trials!["labs":
         a_student_predicts_and_sees_what_is_so_line_by_line,
         answers_that_are_malformed_are_named_by_place_and_the_others_count,
         a_lab_of_a_lecturer_is_found_and_its_mistake_is_told_with_the_mend,
@@ -26,7 +28,9 @@ pub(crate) fn tests() -> Vec<Trial> {
         what_is_subtly_wrong_loses_points_and_is_told_why,
         a_test_that_fails_by_chance_decides_nothing_once_a_schedule_explains_it,
         every_lab_is_solved_by_its_solution_and_not_by_its_starter,
-    ]
+    ];
+    tests.extend(students::tests());
+    tests
 }
 
 /// A lab that needs nothing but a shell.

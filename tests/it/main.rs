@@ -11,7 +11,6 @@ mod face;
 mod faults;
 mod labs;
 mod labs_hostile;
-mod labs_students;
 mod leftovers;
 mod lifecycle;
 mod model;
@@ -107,7 +106,6 @@ fn main() {
         traced_threads::tests(),
         labs::tests(),
         labs_hostile::tests(),
-        labs_students::tests(),
         net::tests(),
         queue::tests(),
         sync::tests(),

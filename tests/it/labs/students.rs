@@ -5,8 +5,8 @@ use std::path::Path;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
+use super::{hand_in, part, said};
 use crate::common::trials;
-use crate::labs::{hand_in, part, said};
 use crate::traced_verbs::Place;
 
 pub(crate) fn tests() -> Vec<Trial> {
