@@ -44,6 +44,7 @@ mod traced_programs;
 mod traced_signals;
 mod traced_sound;
 mod traced_threads;
+mod traced_time;
 mod traced_verbs;
 mod watch;
 
@@ -104,6 +105,7 @@ fn main() {
         traced_signals::tests(),
         traced_sound::tests(),
         traced_threads::tests(),
+        traced_time::tests(),
         labs::tests(),
         labs_hostile::tests(),
         net::tests(),

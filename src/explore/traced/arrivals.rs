@@ -144,10 +144,7 @@ impl Machine {
     /// pending signal interrupts calls: `getdents64(2)` returns after the first entry, `copy_file_range(2)` starts again.
     pub(super) fn discard_ignored(&mut self, index: usize) -> Done {
         let tid = self.world.tid(index);
-        let masks = Masks::of(tid);
-        let is_pending = |signal: &i32| masks.pending & !masks.blocked & (1_u64 << (signal - 1)) != 0;
-        let mut pending = (1..=64).filter(is_pending).peekable();
-        if pending.peek().is_none() || pending.any(|one| masks.disposition(one) != Disposition::Ignored) {
+        if !Masks::of(tid).are_all_ignored() {
             return Ok(());
         }
         self.leave_entry(index)?;

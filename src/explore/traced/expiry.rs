@@ -10,6 +10,7 @@ use super::machine::{Done, Machine, failed};
 use super::stamps::{BEGIN, UPTIME};
 use super::waiting::Came;
 use super::world::{State, World};
+use crate::explore::step::Access;
 use crate::sys::ptrace::arch::Registers;
 use crate::sys::ptrace::stops::{self, Stop};
 
@@ -61,6 +62,12 @@ impl World {
             Some(begin) => time.saturating_sub(begin),
         };
         Some(TimeLimit { argument, address, ends_at, error })
+    }
+
+    /// How the pending call, which may sleep, accesses what it waits for: if its limit may expire at any moment, it never
+    /// only waits for others.
+    pub(super) fn waits(&self, task: usize) -> Access {
+        if self.timeouts && self.time_limit(task).is_some() { Access::Write } else { Access::Await }
     }
 
     /// The error with which the pending call fails at once, because its time is over already.

@@ -135,6 +135,13 @@ impl Masks {
         self.caught & !self.blocked != 0
     }
 
+    /// Whether signals are pending and not blocked, all of which are ignored.
+    pub(super) fn are_all_ignored(&self) -> bool {
+        let arriving = self.pending & !self.blocked;
+        let mut signals = (1..=64).filter(|signal| arriving & (1_u64 << (signal - 1)) != 0);
+        arriving != 0 && signals.all(|signal| self.disposition(signal) == Disposition::Ignored)
+    }
+
     /// Whether `signal` is ignored by request (`SIG_IGN`), and not by default.
     pub(super) fn ignores(&self, signal: i32) -> bool {
         self.ignored & (1_u64 << (signal - 1).clamp(0, 63)) != 0

@@ -7,6 +7,7 @@ use nix::libc;
 
 use super::machine::{Done, Machine, failed};
 use super::plan::Act;
+use super::signals::Masks;
 use super::world::State;
 use crate::sys::procfs::syscall;
 use crate::sys::ptrace::arch::Registers;
@@ -14,6 +15,9 @@ use crate::sys::ptrace::stops::{self, Stop};
 
 /// How often a call that may sleep is polled before it is left to the watchdog.
 const EAGER_LOOKS: u32 = 200;
+
+/// `ERESTARTNOINTR` of the kernel: the call restarts, whatever signal has interrupted it.
+const RESTARTS_ALWAYS: i64 = -513;
 
 /// The result of waiting for a task.
 pub(super) enum Came {
@@ -180,10 +184,18 @@ impl Machine {
     /// Handles the return of a call in which a task slept or was frozen.
     pub(super) fn returned(&mut self, index: usize) -> Done {
         self.restore_limit(index)?;
-        let result = Registers::of(self.world.tid(index)).map_err(failed("registers"))?.result();
+        let tid = self.world.tid(index);
+        let result = Registers::of(tid).map_err(failed("registers"))?.result();
         // An interrupted call restarts, or fails with EINTR, after the delivery.
         let is_broken = (-516..=-512).contains(&result);
         let state = self.world.tasks[index].state;
+        let is_cut = is_broken || result == -i64::from(libc::EINTR);
+        if state == State::Asleep && is_cut && Masks::of(tid).are_all_ignored() {
+            // Once no other task runs.
+            self.world.tasks[index].sleeps_on = true;
+            self.world.tasks[index].state = State::Returned;
+            return Ok(());
+        }
         if !is_broken && let Some(after) = self.world.tasks[index].row.and_then(|row| row.after) {
             after(&mut self.world, index, result);
         }
@@ -195,6 +207,30 @@ impl Machine {
         }
         self.world.tasks[index].state = if woken { State::Woken } else { State::Returned };
         Ok(())
+    }
+
+    /// Lets a task sleep on whose call was interrupted by a signal that it ignores: that happens to a traced process only,
+    /// so it is no step.
+    pub(super) fn sleep_on(&mut self, index: usize) -> Done {
+        let tid = self.world.tid(index);
+        self.world.tasks[index].state = State::Asleep;
+        let mut registers = Registers::of(tid).map_err(failed("registers"))?;
+        registers.set_result(RESTARTS_ALWAYS);
+        registers.set(tid).map_err(failed("registers"))?;
+        loop {
+            stops::resume(tid, 0).map_err(failed("resume"))?;
+            match self.next_of(index)? {
+                Came::Stop(Stop::Entry) => break,
+                Came::Stop(Stop::Ended(status)) => {
+                    self.ended(index, status);
+                    return Ok(());
+                }
+                Came::Stop(_) => {}
+                Came::Asleep | Came::Spins => return Ok(()),
+            }
+        }
+        self.hide_limit(index)?;
+        stops::resume_to_exit(tid, 0).map_err(failed("resume"))
     }
 
     pub(super) fn ended(&mut self, index: usize, status: i32) {

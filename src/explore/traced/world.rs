@@ -165,6 +165,8 @@ pub(super) struct Task {
     pub(super) sees_sender: bool,
     /// The time limit of the call in which it sleeps, of which the kernel does not know.
     pub(super) limit: Option<TimeLimit>,
+    /// Whether a signal that it ignores has interrupted the call in which it sleeps.
+    pub(super) sleeps_on: bool,
     /// Whether it is at a sleep that a signal may interrupt.
     pub(super) sleeps: bool,
     /// The number of its steps so far.

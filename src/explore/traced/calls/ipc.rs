@@ -6,7 +6,7 @@
 use nix::libc;
 
 use super::{Row, row, then};
-use crate::explore::step::Access::{Await, Write};
+use crate::explore::step::Access::Write;
 use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::traced::shared::Map;
 use crate::explore::traced::world::World;
@@ -56,9 +56,9 @@ fn changes(world: &mut World, _: usize) -> Plan {
     Plan::of(OBJECT, Write)
 }
 
-fn waits(world: &mut World, _: usize) -> Plan {
+fn waits(world: &mut World, task: usize) -> Plan {
     uses(world);
-    Plan::of(OBJECT, Await).by(Act::MaySleep)
+    Plan::of(OBJECT, world.waits(task)).by(Act::MaySleep)
 }
 
 /// A process that ends undoes its semaphore operations (`SEM_UNDO`) and detaches shared memory.

@@ -6,7 +6,7 @@ use nix::libc;
 
 use super::Arg::Int;
 use super::{Row, row, then};
-use crate::explore::step::Access::{Await, Read, Write};
+use crate::explore::step::Access::{Read, Write};
 use crate::explore::step::Label;
 use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::{Act, Plan};
@@ -186,7 +186,7 @@ fn futex(world: &mut World, task: usize) -> Plan {
             }
             match world.expired(task) {
                 Some(result) => Plan::of(object, Read).by(Act::Skip(result)),
-                None => Plan::of(object, Await).by(Act::MaySleep),
+                None => Plan::of(object, world.waits(task)).by(Act::MaySleep),
             }
         }
         _ => Plan::of(object, Write).by(Act::MaySleep),

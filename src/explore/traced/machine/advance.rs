@@ -15,6 +15,9 @@ use std::io;
 impl Machine {
     /// Runs a task to its next visible call, its end, or its sleep.
     pub(in crate::explore::traced) fn advance(&mut self, index: usize) -> Done {
+        if std::mem::take(&mut self.world.tasks[index].sleeps_on) {
+            return self.sleep_on(index);
+        }
         let task = &mut self.world.tasks[index];
         // Where it was held, it depended on signals.
         task.is_exposed = !task.is_held && task.state != State::Woken;
@@ -54,6 +57,8 @@ impl Machine {
                     let row = calls::find(call.number);
                     self.world.tasks[index].call = call;
                     self.world.tasks[index].sleeps = false;
+                    // A handler interrupted the access, if there was one; it is made again after the handler.
+                    self.world.tasks[index].fault = None;
                     self.world.tasks[index].enters_at = registers.instruction() - ENTRY_LENGTH;
                     self.world.tasks[index].row = row;
                     let Some(row) = row else {

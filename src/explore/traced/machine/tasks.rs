@@ -92,6 +92,7 @@ impl Machine {
             handler: None,
             is_watched: false,
             limit: None,
+            sleeps_on: false,
             sleeps: false,
             catches_children: maker.is_some_and(|maker| self.world.process(maker).catches_children),
             sees_sender: maker.is_some_and(|maker| self.world.process(maker).sees_sender),
