@@ -127,7 +127,12 @@ impl Machine {
         } else {
             (Write, format!("writes {new} over {old}"))
         };
-        let touches: Vec<Touch> = self.world.access(index, access).touches;
+        let mut touches: Vec<Touch> = self.world.access(index, access).touches;
+        // That it depends on the arrival of signals is no part of the access.
+        let planned = self.world.tasks[index].plan.as_ref().map_or(&[][..], |plan| &plan.touches);
+        let others = planned.iter().filter(|touch| touches.iter().all(|own| own.object != touch.object));
+        let others: Vec<Touch> = others.copied().collect();
+        touches.extend(others);
         let what = touches.first().map_or("memory", |touch| touch.object.as_str());
         let task = &mut self.world.tasks[index];
         task.said = Some(format!("{said} in {what}"));

@@ -387,7 +387,7 @@ impl World {
         if disposition == Disposition::Ignored {
             return false;
         }
-        if disposition == Disposition::Fatal && signal != libc::SIGKILL && self.ends_for_others(target) {
+        if disposition == Disposition::Fatal && self.ends_for_others(target, signal) {
             // What its end closes or releases depends on when the signal is sent, which the dependence of the steps before
             // does not show.
             self.note("a signal that ends a process, whose end closes or releases what others may use");
@@ -407,10 +407,16 @@ impl World {
         false
     }
 
-    /// Whether the end of a process accesses more than its own end: it closes or releases what others may use.
-    fn ends_for_others(&mut self, process: usize) -> bool {
+    /// Whether the end of a process accesses more than its own end: it closes or releases what others may use, or a handler
+    /// of its parent is told of it. After SIGKILL, which nothing delays, only the latter is in doubt.
+    fn ends_for_others(&mut self, process: usize, signal: i32) -> bool {
         let is_own = |object: &str| object.starts_with("exit ") || object.starts_with("children of ");
-        calls::ending(self, process).touches.iter().any(|touch| !is_own(touch.object.as_str()))
+        let is_told = |object: &str| object.starts_with("signals ");
+        let end = calls::ending(self, process);
+        end.touches.iter().map(|touch| touch.object.as_str()).any(|object| match signal {
+            libc::SIGKILL => is_told(object),
+            _ => !is_own(object),
+        })
     }
 
     /// Records that the kernel has sent SIGCHLD for `child`.
