@@ -13,6 +13,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         a_limit_of_any_wait_is_virtual_and_one_that_is_over_does_not_wait,
         a_handler_ends_a_wait_that_has_a_limit,
         a_handler_that_interrupts_an_access_returns_to_it,
+        a_task_that_slept_in_a_call_that_is_not_controlled_goes_on,
     ]
 }
 
@@ -112,4 +113,20 @@ fn a_handler_that_interrupts_an_access_returns_to_it() {
     let text = "static void on_child(int s) { }\n";
     let Some(view) = explore_with("handler-access", &[], text, main) else { return };
     assert_eq!((exits(&view), &view["complete"]), ([Some(2), Some(5)].into(), &Value::Bool(true)), "{view}");
+}
+
+fn a_task_that_slept_in_a_call_that_is_not_controlled_goes_on() {
+    let place = Place::new("sleeps-uncontrolled", &[]);
+    let program = place.compile_with(
+        &[],
+        "#define _GNU_SOURCE\n#include <sys/socket.h>\n#include <sys/wait.h>\n#include <unistd.h>\n\
+         int main(void) { int s[2]; char c = 0; struct iovec v = {&c, 1};\n\
+         struct mmsghdr m = {.msg_hdr = {.msg_iov = &v, .msg_iovlen = 1}};\n\
+         socketpair(AF_UNIX, SOCK_DGRAM, 0, s); if (!fork()) { write(s[1], \"x\", 1); _exit(0); }\n\
+         recvmmsg(s[0], &m, 1, 0, 0); wait(0); return c; }",
+    );
+    let Some(program) = program else { return };
+    let view = place.explore(&["--budget", "20s"], &[&program]);
+    assert_eq!((&view["ended"], &view["complete"]), (&true.into(), &false.into()), "{view}");
+    assert_eq!(exits(&view), [Some(i64::from(b'x'))].into(), "{view}");
 }

@@ -7,8 +7,9 @@ use super::{Decision, Strategy};
 use crate::explore::point::{Completed, Divergence, Point};
 use crate::explore::step::Event;
 
-/// [`Random`], which switches often, twice as often as the others; [`SetAside`], which switches where locks are taken and things are changed; and
-/// [`Pct`], which switches rarely and lets one process go far ahead while another stands in the middle of something.
+/// Every second execution is by [`Random`], which switches often. Between them come, in turn, [`SetAside`], which switches
+/// where locks are taken and things are changed, and [`Pct`], which switches rarely and lets one process go far ahead while
+/// another stands in the middle of something.
 #[derive(Clone, Debug)]
 pub struct InTurn {
     random: Random,

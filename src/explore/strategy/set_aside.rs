@@ -9,9 +9,9 @@ use super::{Decision, Strategy};
 use crate::explore::point::{Divergence, Point};
 use crate::explore::step::{Access, Event};
 
-/// Of so many processes that have taken a lock all but one are set aside.
+/// A process that has taken a lock goes on with a probability of one in `LOCKS`.
 const LOCKS: usize = 4;
-/// Of so many that have changed something one is set aside.
+/// One that has changed something is set aside with a probability of one in `CHANGES`.
 const CHANGES: usize = 4;
 
 /// The scheduler: random priorities, of which that of a process that is set aside becomes the lowest.

@@ -388,9 +388,8 @@ impl World {
             return false;
         }
         if disposition == Disposition::Fatal && self.ends_for_others(target, signal) {
-            // What its end closes or releases depends on when the signal is sent, which the dependence of the steps before
-            // does not show.
-            self.note("a signal that ends a process, whose end closes or releases what others may use");
+            // What its end does depends on when the signal is sent, which the dependence of the steps before does not show.
+            self.note("a signal that ends a process, whose end others may notice otherwise than by a wait");
         }
         if self.threads(target).count() > 1 {
             self.note("a signal to a process with several threads");

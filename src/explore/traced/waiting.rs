@@ -116,8 +116,7 @@ impl Machine {
             }
             Stop::Entry | Stop::Born { .. } | Stop::Exec(_) => {
                 if self.world.tasks[index].state == State::Asleep {
-                    // A signal for another thread had interrupted its call, which the kernel restarted as
-                    // `restart_syscall`. That one has returned without a stop, and the task is at its next call.
+                    // It slept in a call whose return is not observed, one that is not controlled, and is at its next.
                     self.world.tasks[index].state = State::Woken;
                 }
                 self.strangers.push_back((tid, stop));

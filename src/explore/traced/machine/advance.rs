@@ -31,7 +31,7 @@ impl Machine {
                 return Ok(());
             }
         }
-        // One whose call was restarted may be at its next call already.
+        // One that slept in a call that is not controlled is at its next call already.
         if !self.strangers.iter().any(|(stranger, _)| *stranger == tid) {
             let signal = self.world.tasks[index].signals.pop().unwrap_or(0);
             self.run(index, signal)?;
