@@ -50,6 +50,8 @@ fn a_lost_wake_up_ends_with_the_limit_of_the_wait() {
     let Some(view) = explore("lost-with-limit", &[], LOST) else { return };
     assert_eq!((exits(&view), &view["ended"]), ([Some(0), Some(1)].into(), &Value::Bool(true)), "{view}");
     assert_eq!(view["deadlocks"], 0, "{view}");
+    let text = view["outcomes"].to_string();
+    assert!(text.contains("futex(memory 1 of root+0x0, FUTEX_WAIT) = ETIMEDOUT"), "{text}");
 }
 
 fn a_limit_that_may_expire_at_any_moment_is_a_decision() {

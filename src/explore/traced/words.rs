@@ -52,6 +52,13 @@ pub(super) fn before(world: &mut World, index: usize) -> String {
             Arg::Mode => format!("0{:o}", value as u32),
             Arg::Open => open_flags(value as i32),
             Arg::Flock => flock(value as i32),
+            Arg::Word => {
+                let plan = world.task(index).plan.as_ref();
+                let object = plan.and_then(|plan| plan.touches.first()).map(|touch| touch.object.to_string());
+                let object = object.unwrap_or_else(|| format!("{value:#x}"));
+                object.strip_prefix("futex ").map_or(object.clone(), str::to_owned)
+            }
+            Arg::Futex => futex(value as i32),
             Arg::Pid => match value as i32 {
                 -1 => "any child".to_owned(),
                 pid => world
@@ -162,6 +169,22 @@ fn request(value: u64) -> String {
         libc::FIONREAD => "FIONREAD".to_owned(),
         libc::FIONBIO => "FIONBIO".to_owned(),
         other => format!("{other:#x}"),
+    }
+}
+
+/// The operation of `futex`, without its flags.
+fn futex(operation: i32) -> String {
+    match operation & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME) {
+        libc::FUTEX_WAIT => "FUTEX_WAIT".to_owned(),
+        libc::FUTEX_WAIT_BITSET => "FUTEX_WAIT_BITSET".to_owned(),
+        libc::FUTEX_WAKE => "FUTEX_WAKE".to_owned(),
+        libc::FUTEX_WAKE_BITSET => "FUTEX_WAKE_BITSET".to_owned(),
+        libc::FUTEX_WAKE_OP => "FUTEX_WAKE_OP".to_owned(),
+        libc::FUTEX_REQUEUE => "FUTEX_REQUEUE".to_owned(),
+        libc::FUTEX_CMP_REQUEUE => "FUTEX_CMP_REQUEUE".to_owned(),
+        libc::FUTEX_LOCK_PI => "FUTEX_LOCK_PI".to_owned(),
+        libc::FUTEX_UNLOCK_PI => "FUTEX_UNLOCK_PI".to_owned(),
+        other => other.to_string(),
     }
 }
 

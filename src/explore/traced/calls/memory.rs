@@ -4,7 +4,7 @@
 
 use nix::libc;
 
-use super::Arg::Int;
+use super::Arg::{Futex, Word};
 use super::{Row, row, then};
 use crate::explore::step::Access::{Read, Write};
 use crate::explore::step::Label;
@@ -38,7 +38,7 @@ pub(super) const ROWS: &[Row] = &[
         let is_shared = is_meant && meets(w, t);
         noted(w, is_shared, "advice that changes memory which processes share (madvise)")
     }),
-    row(libc::SYS_futex, "futex", &[Int], futex),
+    row(libc::SYS_futex, "futex", &[Word, Futex], futex),
     row(libc::SYS_futex_waitv, "futex_waitv", &[], refuse),
 ];
 

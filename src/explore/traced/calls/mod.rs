@@ -79,6 +79,10 @@ pub(super) enum Arg {
     Open,
     /// The operation of `flock`.
     Flock,
+    /// The address of a word, by the object that the call accesses.
+    Word,
+    /// The operation of `futex`.
+    Futex,
     /// A process, by its place in the tree.
     Pid,
     /// A signal.
