@@ -12,6 +12,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     trials!["traced_checkpoints":
         a_search_with_copies_finds_what_a_search_without_them_does,
         long_searches_begin_executions_as_copies,
+        a_copy_has_read_what_its_template_has_read_alone,
         a_program_that_looks_for_others_is_not_copied,
     ]
 }
@@ -66,6 +67,38 @@ int main(void) {
     return 0;
 }"#;
 
+/// A program that looks around in its folder while it is alone, and then races.
+const READER: &str = r#"
+#include <dirent.h>
+#include <sys/prctl.h>
+int main(void) {
+    char told[4096] = "", text[16] = "", target[16] = "";
+    size_t at = 0;
+    DIR *all = opendir(".");
+    for (struct dirent *e; (e = readdir(all));)
+        at += snprintf(told + at, sizeof told - at, "%s %ld\n", e->d_name, (long)e->d_ino);
+    closedir(all);
+    struct stat own = {0};
+    stat("n", &own);
+    readlink("link", target, 15);
+    int f = open("link", O_RDONLY);
+    read(f, text, 15);
+    lseek(f, 0, SEEK_SET);
+    close(f);
+    at += snprintf(told + at, sizeof told - at, "%ld %ld %d %s %s", (long)own.st_ino, (long)own.st_mtime,
+        access("none", R_OK), target, text);
+    prctl(PR_SET_NAME, "has-read");
+    for (int i = 0; i < 2; i++)
+        if (!fork()) {
+            char b[2] = {0};
+            int f = open("n", O_RDWR); pread(f, b, 1, 0); b[0]++; pwrite(f, b, 1, 0);
+            _exit(0);
+        }
+    wait(0); wait(0);
+    write(open("told", O_WRONLY | O_CREAT, 0600), told, at);
+    return 0;
+}"#;
+
 const SALE: &str = "
 from multiprocessing import Process
 import os, random, sys
@@ -116,24 +149,29 @@ fn a_search_with_copies_finds_what_a_search_without_them_does() {
     let shell = "inc() { read n < n; echo $((n + 1)) $$ $PPID > n; }; inc & inc & wait";
     let make = "all: a b\na:\n\tcp n a\nb: a\n\tcp n b\n";
     let place = |name: &str| Place::new(name, &[("n", "1\n"), ("sale.py", SALE), ("Makefile", make)]);
-    let [curious, races, others] = ["curious", "races", "others"].map(place);
-    let mut works: Vec<(PathBuf, Vec<&str>, bool, u64)> = vec![
-        (others.path("dir"), vec!["/bin/sh", "-c", shell], false, 20),
-        (others.path("dir"), vec!["/usr/bin/env", "bash", "-c", shell], false, 20),
-        (others.path("dir"), vec!["/usr/bin/make", "-j2"], false, 12),
-        (others.path("dir"), vec!["/usr/bin/python3", "sale.py"], false, 6),
+    let [curious, races, reader, others] = ["curious", "races", "reader", "others"].map(place);
+    let mut works: Vec<(PathBuf, Vec<&str>, bool, usize, u64)> = vec![
+        (others.path("dir"), vec!["/bin/sh", "-c", shell], false, 0, 20),
+        (others.path("dir"), vec!["/usr/bin/env", "bash", "-c", shell], false, 0, 20),
+        (others.path("dir"), vec!["/usr/bin/make", "-j2"], false, 0, 12),
+        (others.path("dir"), vec!["/usr/bin/python3", "sale.py"], false, 0, 6),
     ];
     works.retain(|(_, argv, ..)| Path::new(argv[0]).exists());
-    if compile(&curious, CURIOUS) && compile(&races, RACES) {
-        works.push((curious.path("dir"), vec!["./program"], true, 30));
-        works.push((races.path("dir"), vec!["./program"], true, 30));
-        works.push((races.path("dir"), vec!["./program"], false, 20));
+    std::os::unix::fs::symlink("n", reader.path("dir").join("link")).unwrap();
+    if compile(&curious, CURIOUS) && compile(&races, RACES) && compile(&reader, READER) {
+        let program = || vec!["./program"];
+        works.push((curious.path("dir"), program(), true, 0, 30));
+        works.push((races.path("dir"), program(), true, 0, 30));
+        works.push((races.path("dir"), program(), false, 0, 20));
+        works.push((reader.path("dir"), program(), true, 0, 30));
+        works.push((reader.path("dir"), program(), true, 1, 40));
+        works.push((reader.path("dir"), program(), false, 0, 20));
     }
-    for (folder, argv, exhaustive, most) in works {
+    for (folder, argv, exhaustive, kills, most) in works {
         let command = Command::new(argv.iter().copied()).directory(folder);
         // A search that lasts also draws random schedules, and when it does depends on the load.
         let random = if exhaustive { 0 } else { most };
-        let how = Search { exhaustive, random, executions: Some(most), ..Search::default() };
+        let how = Search { exhaustive, random, kills, executions: Some(most), ..Search::default() };
         let copied = repeatable(&supervisor, &command, &how);
         let mut anew = command.clone();
         anew.facts.insert(NONE.to_owned());
@@ -145,20 +183,21 @@ fn a_search_with_copies_finds_what_a_search_without_them_does() {
     }
 }
 
-/// Whether there is a process with this number in a namespace, which runs the program.
-fn is_there(program: &str, number: &str) -> bool {
+/// Whether there is a process with this number in a namespace, which runs the program and has this name.
+fn is_there(program: &str, name: Option<&str>, number: &str) -> bool {
     let folders = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
     folders.map(|folder| folder.path()).any(|process| {
         let read = |file| std::fs::read_to_string(process.join(file)).unwrap_or_default();
         read("cmdline").starts_with(program)
+            && name.is_none_or(|name| read("comm").trim_end() == name)
             && read("status")
                 .lines()
                 .any(|line| line.starts_with("NSpid:") && line.ends_with(&format!("\t{number}")))
     })
 }
 
-/// Whether a template is there during 150 executions; `None` where there are no namespaces.
-fn has_template(folder: &Path, argv: &[&str], facts: &[&str]) -> Option<bool> {
+/// Whether a template with this name is there during 150 executions; `None` where there are no namespaces.
+fn has_template(folder: &Path, argv: &[&str], name: Option<&str>, facts: &[&str]) -> Option<bool> {
     let supervisor = Supervisor::new().unwrap();
     let mut command = Command::new(argv.iter().copied()).directory(folder);
     command.facts.extend(facts.iter().map(ToString::to_string));
@@ -167,7 +206,7 @@ fn has_template(folder: &Path, argv: &[&str], facts: &[&str]) -> Option<bool> {
     let findings = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) && !was_seen.load(Ordering::Relaxed) {
-                was_seen.fetch_or(is_there(argv[0], "50"), Ordering::Relaxed);
+                was_seen.fetch_or(is_there(argv[0], name, "50"), Ordering::Relaxed);
                 std::thread::sleep(std::time::Duration::from_millis(5));
             }
         });
@@ -184,12 +223,24 @@ fn long_searches_begin_executions_as_copies() {
     if !compile(&place, RACES) {
         return;
     }
-    let Some(is_copied) = has_template(&place.path("dir"), &["./program"], &[]) else {
+    let Some(is_copied) = has_template(&place.path("dir"), &["./program"], None, &[]) else {
         println!("left out: there are no namespaces here");
         return;
     };
     assert!(is_copied);
-    assert_eq!(has_template(&place.path("dir"), &["./program"], &[NONE]), Some(false));
+    assert_eq!(has_template(&place.path("dir"), &["./program"], None, &[NONE]), Some(false));
+}
+
+fn a_copy_has_read_what_its_template_has_read_alone() {
+    let place = Place::new("read", &[("n", "1")]);
+    if !compile(&place, READER) {
+        return;
+    }
+    let Some(has_read) = has_template(&place.path("dir"), &["./program"], Some("has-read"), &[]) else {
+        println!("left out: there are no namespaces here");
+        return;
+    };
+    assert!(has_read);
 }
 
 fn a_program_that_looks_for_others_is_not_copied() {

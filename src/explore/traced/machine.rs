@@ -139,7 +139,7 @@ impl Machine {
             candidates: BTreeSet::new(),
             killed: BTreeSet::new(),
             told: Vec::new(),
-            ends: None,
+            open: None,
             times: HashMap::new(),
             made: BTreeSet::new(),
             mapped_files: BTreeSet::new(),

@@ -32,6 +32,7 @@ mod shared;
 mod signals;
 mod stamps;
 mod system;
+mod table;
 /// Schedules of commands as tokens.
 pub mod token;
 mod verdict;

@@ -12,7 +12,7 @@ use super::world::World;
 use crate::sys::ptrace::namespace::SHARED_MEMORY;
 
 /// The names assigned in this execution.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Objects {
     names: HashMap<(u64, u64), String>,
     given: HashMap<String, u32>,
@@ -31,9 +31,14 @@ impl Objects {
         name
     }
 
-    /// Whether it has no names but this.
-    pub(super) fn are_only(&self, name: &str) -> bool {
-        self.names.values().all(|known| known == name)
+    /// The same names in a folder that has been written anew; `None` if not every name is the path of a file in it.
+    pub(super) fn anew(&self, root: &Path) -> Option<Self> {
+        let names = self.names.values().map(|name| {
+            let meta = std::fs::symlink_metadata(root.join(name)).ok()?;
+            Some(((meta.dev(), meta.ino()), name.clone()))
+        });
+        let names: HashMap<_, _> = names.collect::<Option<_>>()?;
+        (names.len() == self.names.len()).then(|| Self { names, given: self.given.clone() })
     }
 
     /// The name of the inode, if it has one.
@@ -84,20 +89,15 @@ const MAX_LINKS: usize = 40;
 impl World {
     /// What descriptor `fd` of a task refers to.
     pub(super) fn opened(&mut self, index: usize, fd: i32) -> Opened {
-        if let Some(known) = self.process(index).descriptors.get(&fd) {
+        if let Some(known) = self.process(index).descriptors.opened(fd) {
             return known.clone();
         }
         let opened = self.look_up(index, fd);
         // A directory may be renamed, and the name of an anonymous one is that of the thread that asks.
         if !matches!(opened, Opened::Directory(_) | Opened::Anonymous(_) | Opened::Closed) {
-            self.process_mut(index).descriptors.insert(fd, opened.clone());
+            self.process_mut(index).descriptors.set_opened(fd, opened.clone());
         }
         opened
-    }
-
-    /// Forgets a descriptor that has been closed or replaced, or that nothing asks about before it is.
-    pub(super) fn forget(&mut self, index: usize, fd: i32) {
-        self.process_mut(index).descriptors.remove(&fd);
     }
 
     fn look_up(&mut self, index: usize, fd: i32) -> Opened {

@@ -27,7 +27,14 @@ pub(super) const DECIDED: &str = "signals";
 
 /// The fact that this process receives signals.
 pub(super) fn receives(name: &str) -> String {
-    format!("{name} receives signals")
+    format!("{name}{RECEIVES}")
+}
+
+const RECEIVES: &str = " receives signals";
+
+/// Whether this is that fact of some process.
+pub(super) fn is_received(fact: &str) -> bool {
+    fact.ends_with(RECEIVES)
 }
 
 /// The fact that handlers of this process make system calls, so that more than its memory matters to them.

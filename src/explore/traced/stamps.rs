@@ -202,12 +202,15 @@ impl World {
             let mut entry = entry.to_vec();
             let text = String::from_utf8_lossy(&name);
             let path = match (text.as_ref(), folder.as_str()) {
-                (".", _) => folder.clone(),
-                ("..", _) => folder.rsplit_once('/').map_or(".", |(parent, _)| parent).to_owned(),
-                (name, ".") => name.to_owned(),
-                (name, folder) => format!("{folder}/{name}"),
+                (".", _) => Some(folder.clone()),
+                // It is not the program's, and must not take the name of a file of the folder.
+                ("..", ".") => None,
+                ("..", _) => Some(folder.rsplit_once('/').map_or(".", |(parent, _)| parent).to_owned()),
+                (name, ".") => Some(name.to_owned()),
+                (name, folder) => Some(format!("{folder}/{name}")),
             };
-            let object = self.objects.name((device, word(&entry, 0)), &path);
+            let inode = (device, word(&entry, 0));
+            let object = path.map_or_else(|| "..".to_owned(), |path| self.objects.name(inode, &path));
             entry[..8].copy_from_slice(&inode_of(&object).to_ne_bytes());
             entries.push((name, entry));
             rest = after;

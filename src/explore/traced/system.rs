@@ -29,6 +29,10 @@ impl System for Machine {
 
     /// A task whose time limit could expire is enabled only if no other task is.
     fn enabled(&self, task: usize) -> Option<bool> {
+        if self.checkpoints.next_step().is_some() {
+            // The first process is alone.
+            return Some(self.pending(task).is_some());
+        }
         if self.arrivals.contains_key(&task) {
             return Some(self.world.cut.is_none());
         }
@@ -41,6 +45,10 @@ impl System for Machine {
     }
 
     fn grant(&mut self, task: usize) -> Done<Granted> {
+        if let Some(effect) = self.replay_step() {
+            self.announce();
+            return Ok(Granted::Done(effect));
+        }
         if self.arrivals.contains_key(&task) {
             let effect = self.arrive(task)?;
             self.announce();
@@ -116,7 +124,12 @@ impl Machine {
 
     /// Announces the step at which each task has newly arrived. The announcement does not change while the task waits,
     /// whatever others do. The actual accesses are reported when the step has been executed.
-    fn announce(&mut self) {
+    pub(super) fn announce(&mut self) {
+        if let Some(step) = self.checkpoints.next_step().cloned() {
+            self.announced = vec![None; self.names.len()];
+            self.announced[self.world.tasks[0].number] = Some(step);
+            return;
+        }
         self.announce_arrivals();
         let mut announced = vec![None; self.names.len()];
         for task in &mut self.world.tasks {

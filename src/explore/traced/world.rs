@@ -5,16 +5,17 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use super::calls::{self, Ends, Row};
+use super::calls::{self, Row};
 use super::expiry::TimeLimit;
 use super::handlers::Running;
 use super::limits::Limits;
 use super::noise::NoiseRules;
-use super::objects::{Objects, Opened};
+use super::objects::Objects;
 use super::plan::Plan;
 use super::shared::{Map, WrittenMap};
 use super::signals::{Masks, OnTheWay};
 use super::stamps::Times;
+use super::table::DescriptorTable;
 use crate::explore::step::{Label, Step, Touch};
 use crate::sys::ptrace::namespace::Numbers;
 
@@ -127,8 +128,8 @@ pub(super) struct Task {
     pub(super) has_executed: bool,
     /// The address of a system call instruction in its memory.
     pub(super) enters_at: u64,
-    /// Of the process: what descriptors refer to, as far as it was asked. Only a call that stops closes or replaces one.
-    pub(super) descriptors: HashMap<i32, Opened>,
+    /// Of the process: what its descriptors refer to.
+    pub(super) descriptors: DescriptorTable,
     /// Its signal masks, as they were in this turn of the task.
     pub(super) masks: Cell<Option<(u64, Masks)>>,
     /// Signals to deliver when it continues.
@@ -247,8 +248,8 @@ pub(super) struct World {
     pub(super) forbids_copies: bool,
     /// Chooses PIDs, if the system allows a namespace.
     pub(super) numbers: Option<Numbers>,
-    /// The ends of pipes that processes have; `None` once a task has run since they were read.
-    pub(super) ends: Option<Ends>,
+    /// The process whose descriptors were listed last, and its descriptors; `None` once a task has run since.
+    pub(super) open: Option<(usize, Vec<i32>)>,
     /// The CPUs that a process is told it may use: those of a free run, although all run on one.
     pub(super) cpus: Vec<usize>,
 }

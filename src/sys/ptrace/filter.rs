@@ -11,6 +11,15 @@ use nix::libc::{self, sock_filter, sock_fprog};
 
 use super::arch::{ABSENT, AUDIT_ARCH};
 
+/// The signals whose new handlers stop for the tracer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handlers {
+    /// All signals.
+    All,
+    /// `SIGCHLD`.
+    Children,
+}
+
 /// A seccomp filter.
 #[derive(Clone, Debug)]
 pub struct Filter(Vec<sock_filter>);
@@ -30,10 +39,10 @@ const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
 impl Filter {
-    /// Creates a filter. Calls in `passed` pass, and so do private anonymous mappings and questions about a signal's
-    /// handler; calls in `refused`, and those of another architecture, fail with `ENOSYS`; all others stop for the
-    /// tracer.
-    pub fn new(passed: &[i64], refused: &[i64]) -> Self {
+    /// Creates a filter. Calls in `passed` pass, and so do private anonymous mappings, questions about a signal's handler,
+    /// and new handlers of signals that are not in `handlers`; calls in `refused`, and those of another architecture,
+    /// fail with `ENOSYS`; all others stop for the tracer.
+    pub fn new(passed: &[i64], refused: &[i64], handlers: Handlers) -> Self {
         let refuse = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
         let mut program = vec![
             statement(LOAD_WORD, ARCHITECTURE),
@@ -49,6 +58,15 @@ impl Filter {
                 program.push(jump(JUMP_IF_EQUAL, *number as u32, 0, 1));
                 program.push(statement(RETURN, answer));
             }
+        }
+        if handlers == Handlers::Children {
+            program.extend([
+                jump(JUMP_IF_EQUAL, libc::SYS_rt_sigaction as u32, 0, 4),
+                statement(LOAD_WORD, ARGUMENTS),
+                jump(JUMP_IF_EQUAL, libc::SIGCHLD as u32, 1, 0),
+                statement(RETURN, libc::SECCOMP_RET_ALLOW),
+                statement(LOAD_WORD, NUMBER),
+            ]);
         }
         // The new handler is the second argument; null only asks.
         program.extend([

@@ -322,11 +322,7 @@ pub(in crate::explore::traced) fn shared_lock(lock: &str) -> String {
 
 fn close_range(world: &mut World, task: usize) -> Plan {
     let (first, last) = (world.call(task).args[0], world.call(task).args[1]);
-    let tid = world.tid(task);
-    let fds = std::fs::read_dir(format!("/proc/{tid}/fd"))
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let fds = world.open_descriptors(task).into_iter();
     let fds: Vec<i32> = fds.filter(|fd| (first..=last).contains(&u64::from(fd.cast_unsigned()))).collect();
     let mut plan = Plan::invisible();
     for fd in fds {
@@ -339,7 +335,7 @@ fn close_range(world: &mut World, task: usize) -> Plan {
 fn closed_range(world: &mut World, task: usize, _: i64) {
     let (first, last) = (world.call(task).args[0], world.call(task).args[1]);
     let is_open = |fd: i32| !(first..=last).contains(&u64::from(fd.cast_unsigned()));
-    world.process_mut(task).descriptors.retain(|fd, _| is_open(*fd));
+    world.process_mut(task).descriptors.retain(is_open);
 }
 
 /// Records that two descriptors refer to one description, which remains private to this process if it was.

@@ -340,10 +340,7 @@ fn execute(world: &mut World, task: usize, at: Option<usize>, path: usize) -> Pl
     if world.learned.contains(super::groups::SET_FOR_OTHERS) {
         plan = plan.and(super::groups::GROUPS, Read);
     }
-    let tid = world.tid(task);
-    let fds = std::fs::read_dir(format!("/proc/{tid}/fd")).into_iter().flatten();
-    let fds: Vec<i32> = fds.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
-    for fd in fds {
+    for fd in world.open_descriptors(task) {
         if super::pipes::flags(world, task, fd).is_some_and(|flags| flags & libc::O_CLOEXEC != 0) {
             plan = plan.with(super::descriptors::closing(world, task, fd));
         }

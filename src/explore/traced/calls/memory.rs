@@ -50,7 +50,9 @@ fn map(world: &mut World, task: usize) -> Plan {
     if flags & libc::MAP_ANONYMOUS != 0 {
         return Plan::invisible();
     }
-    let Opened::File(object) = world.opened(task, fd) else { return Plan::invisible() };
+    let Opened::File(object) = world.opened(task, fd) else {
+        return if is_shared { Plan::invisible() } else { Plan::outside() };
+    };
     if !is_shared || protection & libc::PROT_WRITE == 0 {
         world.mapped_files.insert(Label::new(&format!("file {object}")));
     }

@@ -25,15 +25,14 @@ use nix::libc;
 use super::handlers::shares_word;
 use super::plan::Plan;
 use super::shared::SHARED;
-use super::signals::makes_calls;
+use super::signals::{is_received, makes_calls};
 use super::world::World;
 use crate::sys::ptrace::arch;
-use crate::sys::ptrace::filter::Filter;
+use crate::sys::ptrace::filter::{Filter, Handlers};
 
 pub(super) use descriptors::{FICLONE, is_write, keep_output, shared_lock, writes_in_pieces};
 pub(super) use ipc::IPC;
 pub(super) use memory::{ACCESS, COMPUTATION, robust_words};
-pub(super) use pipes::Ends;
 pub(super) use processes::{DEATH, ending, is_death, is_fork, number_child, waits_for_all};
 pub(super) use repeatable::{leaves_nothing, tells_number};
 pub(super) use signals::{kills_itself, send};
@@ -193,7 +192,9 @@ pub(super) fn filter(learned: &BTreeSet<String>) -> Filter {
     if !learned.iter().any(|fact| shares_word(fact)) {
         passed.extend(local::BUFFERS.iter().map(|row| row.number));
     }
-    Filter::new(&passed, &REFUSED)
+    let handlers =
+        if learned.iter().any(|fact| is_received(fact)) { Handlers::All } else { Handlers::Children };
+    Filter::new(&passed, &REFUSED, handlers)
 }
 
 /// The name of a call that has no row.

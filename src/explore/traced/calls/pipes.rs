@@ -1,11 +1,9 @@
 //! Pipes, named pipes, and descriptors for events, such as eventfd.
 
 use nix::libc;
-use std::os::unix::fs::MetadataExt;
 
 use super::{Row, row, then};
 use crate::explore::step::Access::{Add, Await, Read, Write};
-use crate::explore::traced::objects::Opened;
 use crate::explore::traced::plan::{Act, Plan};
 use crate::explore::traced::world::World;
 use crate::sys::ptrace::probe::{descriptor_of, poll_now};
@@ -94,63 +92,21 @@ pub(super) fn anonymous(world: &mut World, task: usize, fd: i32, name: &str, rea
     Plan::of(EVENTS, Await).when(ready)
 }
 
-/// An end of a pipe: the inode, whether it is the write end, the process, and the descriptor.
-pub(in crate::explore::traced) type Ends = Vec<((u64, u64), bool, usize, i32)>;
-
-/// The ends of pipes of all living processes.
-fn ends(world: &mut World) -> &Ends {
-    if world.ends.is_none() {
-        let mut processes: Vec<usize> =
-            world.tasks.iter().filter(|task| task.is_alive()).map(|task| task.process).collect();
-        processes.sort_unstable();
-        processes.dedup();
-        let mut ends = Ends::new();
-        for process in processes {
-            let folder = format!("/proc/{}/fd", world.tasks[process].tid);
-            for entry in std::fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok) {
-                let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-                    continue;
-                };
-                let known = world.tasks[process].descriptors.get(&fd);
-                if known.is_some_and(|known| !matches!(known, Opened::Pipe(_) | Opened::Stream(_))) {
-                    continue;
-                }
-                let Ok(link) = entry.metadata() else { continue };
-                let Ok(meta) = std::fs::metadata(entry.path()) else { continue };
-                if meta.mode() & libc::S_IFMT == libc::S_IFIFO {
-                    let inode = (meta.dev(), meta.ino());
-                    let modes = [(0o400, false), (0o200, true)].into_iter();
-                    let modes = modes.filter(|(bit, _)| link.mode() & bit != 0);
-                    ends.extend(modes.map(|(_, writes)| (inode, writes, process, fd)));
-                }
-            }
-        }
-        world.ends = Some(ends);
-    }
-    world.ends.get_or_insert_default()
-}
-
 /// What the others see of a process that gives up its last descriptor of an end: a reader may meet the end,
 /// a writer a broken pipe.
 ///
 /// Those that go are not ordered among each other. A read that finds no byte depends on each writer, a write
 /// on each reader: which of them is the last to go is decided by all.
 pub(super) fn closing(world: &mut World, task: usize, fd: i32, pipe: &str) -> Plan {
-    let process = world.tasks[task].process;
-    let Ok(meta) = std::fs::metadata(format!("/proc/{}/fd/{fd}", world.tid(task))) else {
-        return Plan::invisible();
-    };
-    let inode = (meta.dev(), meta.ino());
-    let same: Vec<_> = ends(world).iter().copied().filter(|(other, ..)| *other == inode).collect();
+    let Some(end) = world.pipe_end(task, fd) else { return Plan::invisible() };
+    let others = world.open_descriptors(task).into_iter().filter(|other| *other != fd);
+    let others: Vec<_> = others.filter_map(|other| world.pipe_end(task, other)).collect();
     let mut plan = Plan::invisible();
-    for writes in [true, false] {
-        let of_kind = same.iter().filter(|(_, other, ..)| *other == writes);
-        let has = of_kind.clone().any(|(.., owner, other)| *owner == process && *other == fd);
-        let keeps = of_kind.clone().any(|(.., owner, other)| *owner == process && *other != fd);
-        if !has || keeps {
-            continue;
+    for (mode, object) in [(1, writers(pipe)), (0, readers(pipe))] {
+        let keeps = others.iter().any(|other| other.inode == end.inode && other.modes[mode]);
+        if end.modes[mode] && !keeps {
+            plan = plan.and(object, Add);
         }
-        plan = plan.and(if writes { writers(pipe) } else { readers(pipe) }, Add);
     }
     plan
 }

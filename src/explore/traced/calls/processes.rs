@@ -127,10 +127,7 @@ pub(in crate::explore::traced) fn ending(world: &mut World, task: usize) -> Plan
             plan = plan.and(word, Write);
         }
     }
-    let folder = format!("/proc/{}/fd", world.tid(task));
-    let fds = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    let fds: Vec<i32> = fds.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    for fd in fds {
+    for fd in world.open_descriptors(task) {
         for touch in descriptors::closing(world, task, fd).touches {
             plan = plan.and(touch.object.to_string(), touch.access);
         }

@@ -1,5 +1,8 @@
 //! Calls that a process may make before a checkpoint: their effects are in its memory and its registers, or are inherited by
 //! a copy of it, and their results are the same in every execution.
+//!
+//! Files of the folder are as they were copied until somebody changes them, so the first process may read them as long as it
+//! is alone. Those calls are steps, which every execution that begins at the checkpoint has as well.
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -7,7 +10,7 @@ use std::path::Path;
 use nix::libc;
 
 use super::files;
-use crate::explore::traced::objects::Resolved;
+use crate::explore::traced::objects::{Opened, Resolved};
 use crate::explore::traced::world::{Call, World};
 use crate::sys::ptrace::arch::{self, ABSENT};
 
@@ -88,6 +91,8 @@ const RULES: &[(i64, If)] = &[
     (libc::SYS_ioctl, Descriptor),
     (libc::SYS_fadvise64, Descriptor),
     (libc::SYS_getdents64, Descriptor),
+    // It is closed again before the checkpoint.
+    (libc::SYS_epoll_create1, Always),
     (arch::STAT, If::Path(None, 0)),
     (arch::LSTAT, If::Path(None, 0)),
     (arch::ACCESS, If::Path(None, 0)),
@@ -108,8 +113,8 @@ pub(in crate::explore::traced) fn tells_number(number: i64) -> bool {
 }
 
 /// Whether nothing but memory, registers and what a copy inherits will differ after the call at whose entry the task is,
-/// which is the only one of its execution.
-pub(in crate::explore::traced) fn leaves_nothing(world: &World, task: usize) -> bool {
+/// which is the only one of its execution. It may read files of the folder if `reads_folder`.
+pub(in crate::explore::traced) fn leaves_nothing(world: &mut World, task: usize, reads_folder: bool) -> bool {
     let call = world.call(task);
     let Some((_, rule)) = RULES.iter().find(|(number, _)| *number == call.number && *number != ABSENT) else {
         return false;
@@ -121,7 +126,7 @@ pub(in crate::explore::traced) fn leaves_nothing(world: &World, task: usize) -> 
         If::Path(at, path) => {
             let resolved = files::resolve(world, task, at, path, true);
             let is_stream = at.is_some() && is_empty(world, task, path) && call.int(0) >= 0;
-            is_stream || is_fixed(&resolved)
+            is_stream || is_fixed(&resolved, reads_folder)
         }
         Open(at, path, flags) => {
             const WRITES: i32 = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_PATH;
@@ -130,16 +135,16 @@ pub(in crate::explore::traced) fn leaves_nothing(world: &World, task: usize) -> 
             is_device && call.int(flags) & libc::O_CREAT == 0
                 || call.int(flags) & WRITES == libc::O_RDONLY
                     && is_readable(&resolved)
-                    && is_fixed(&resolved)
-                    && resolved.inside.is_none()
+                    && is_fixed(&resolved, reads_folder)
+                    && (reads_folder || resolved.inside.is_none())
         }
         Execute => {
             let resolved = files::resolve(world, task, None, 0, true);
             resolved.inside.is_none()
-                && is_fixed(&resolved)
+                && is_fixed(&resolved, false)
                 && resolved.meta.as_ref().is_none_or(std::fs::Metadata::is_file)
         }
-        Memory => of_memory(call),
+        Memory => of_memory(call) && !maps_own_file(world, task),
         Request => matches!(
             call.int(0),
             libc::PR_SET_NAME | libc::PR_GET_NAME | libc::PR_CAPBSET_READ | libc::PR_SET_VMA
@@ -152,15 +157,15 @@ fn is_empty(world: &World, task: usize, path: usize) -> bool {
 }
 
 /// Whether what is told of the path is the same in every execution: the program cannot change it, and neither can time.
-fn is_fixed(resolved: &Resolved) -> bool {
+fn is_fixed(resolved: &Resolved, reads_folder: bool) -> bool {
     const DEVICES: [&str; 4] = ["/dev/null", "/dev/tty", "/dev/random", "/dev/urandom"];
     let path = resolved.path.as_path();
-    if !resolved.way.is_empty() {
+    if !resolved.way.is_empty() && !reads_folder {
         return false;
     }
     match resolved.inside.as_deref() {
         // What is told of the folder itself is always the same.
-        Some(inside) => inside == ".",
+        Some(inside) => inside == "." || reads_folder && !Path::new(inside).is_absolute(),
         None if path == Path::new("/proc/self/exe") => true,
         None if path.starts_with("/dev") => DEVICES.iter().any(|device| path == Path::new(device)),
         None if path.starts_with("/proc/self") || path.starts_with("/proc/thread-self") => false,
@@ -179,19 +184,28 @@ fn is_readable(resolved: &Resolved) -> bool {
 }
 
 /// Descriptors from 3 on are of files that the process has opened itself to read. The standard streams are shared by all
-/// executions, so they may only be asked about.
+/// executions, so they may only be asked about, and their flags be set.
 fn of_descriptor(call: Call) -> bool {
     const TCGETS: u64 = 0x5401;
-    let is_opened = call.int(0) > 2;
+    let is_opened = !(0..=2).contains(&call.int(0));
     match call.number {
         libc::SYS_fstat | libc::SYS_lseek => true,
-        libc::SYS_fcntl => matches!(call.int(1), libc::F_GETFD | libc::F_SETFD | libc::F_GETFL),
+        libc::SYS_fcntl => {
+            matches!(call.int(1), libc::F_GETFD | libc::F_SETFD | libc::F_GETFL | libc::F_SETFL)
+        }
         libc::SYS_ioctl => {
             let request = call.args[1] & 0xffff_ffff;
             request == TCGETS || is_opened && matches!(request, libc::FIOCLEX | libc::FIONCLEX)
         }
         _ => is_opened,
     }
+}
+
+/// Whether the call maps a file of the folder: each execution has files of its own, and a copy would map the former one's.
+fn maps_own_file(world: &mut World, task: usize) -> bool {
+    let call = world.call(task);
+    let is_of_file = call.number == libc::SYS_mmap && call.int(3) & libc::MAP_ANONYMOUS == 0;
+    is_of_file && matches!(world.opened(task, call.int(4)), Opened::File(_))
 }
 
 /// Mappings are inherited, unless they are locked or advised not to be. Another process could change shared ones that are

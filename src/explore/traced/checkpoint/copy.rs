@@ -15,12 +15,19 @@ impl Machine {
     /// Begins an execution as a copy of the template, at the checkpoint; returns whether there is one.
     pub(in crate::explore::traced) fn begin_as_copy(&mut self) -> Done<bool> {
         let Some(checkpoint) = &self.checkpoints.taken else { return Ok(false) };
+        if self.lines.is_some() && !checkpoint.steps.is_empty() {
+            // The source lines of the template's steps are not known.
+            return Ok(false);
+        }
+        let Some(objects) = checkpoint.objects.anew(&self.world.root) else { return Ok(false) };
         let kept = checkpoint.executable.as_ref();
         let kept = kept.and_then(|name| std::fs::metadata(self.world.root.join(name)).ok());
         self.world.kept = kept.map(|meta| (meta.dev(), meta.ino()));
         let (registers, mut task) = (checkpoint.registers, checkpoint.task.clone());
         let (clears, robust, stops) = (checkpoint.clears, checkpoint.robust, checkpoint.stops);
-        self.world.objects = checkpoint.objects.clone();
+        self.world.objects = objects;
+        self.world.times.clone_from(&checkpoint.times);
+        self.world.steps = checkpoint.steps.len();
         self.world.uncontrolled.clone_from(&checkpoint.uncontrolled);
         let template = task.tid;
         task.number = self.number(&task.name);
@@ -51,6 +58,7 @@ impl Machine {
         }
         self.created.push(0);
         self.checkpoints.stops = stops;
+        self.checkpoints.taken_steps = Some(0);
         Ok(true)
     }
 

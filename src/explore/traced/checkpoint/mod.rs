@@ -3,13 +3,18 @@
 //! Until its first call that another process could observe, the program does the same in every execution: it is loaded, and
 //! its interpreter starts. A *template* does so once, and each further execution begins as a copy of it (`fork(2)`).
 //!
-//! The template stops before the first call that is not [known](calls::leaves_nothing) to be repeatable. A copy has all that
+//! The template stops before the first call that is not [known](calls::leaves_nothing) to be repeatable. It may have read files
+//! of the folder: these are steps, at which nothing can be decided, because the process is alone. They are recorded once, and
+//! each copy begins by [reporting them](steps) as its own.
+//!
+//! A copy has all that
 //! a fork inherits; what it does not inherit is set again: session, group, list of robust futexes, the word that is cleared
 //! at the end, the signal at the death of the parent. The template is told the PID that each copy will have. No copies are
 //! made where PIDs cannot be chosen, where namespaces are renewed for each execution, where other processes are known to send
 //! signals to the first one, or once the program has looked for other processes in `/proc`.
 
 mod copy;
+mod steps;
 mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +29,9 @@ use super::limits::Command;
 use super::machine::Machine;
 use super::objects::Objects;
 use super::scratch::Tree;
+use super::stamps::Times;
 use super::world::{Task, World};
+use crate::explore::step::{Effect, Step};
 use crate::sys::pid::Pid;
 use crate::sys::ptrace::arch::Registers;
 use crate::sys::ptrace::stops;
@@ -48,6 +55,9 @@ pub(super) struct Checkpoint {
     /// The first task of an execution, which now is the template.
     task: Task,
     objects: Objects,
+    times: Times,
+    /// The steps that it has taken, and the effect of each.
+    steps: Vec<(Step, Effect)>,
     uncontrolled: BTreeMap<String, u64>,
     /// The word that the kernel clears when the process ends.
     clears: Option<u64>,
@@ -73,6 +83,10 @@ pub(super) struct Checkpoints {
     lost: u32,
     /// How often the copy that begins has stopped as the template.
     pub(super) stops: u64,
+    /// Whether copies may begin after steps.
+    may_replay_steps: bool,
+    /// While a copy reports the steps of its template: how many it has reported.
+    taken_steps: Option<usize>,
 }
 
 impl Checkpoints {

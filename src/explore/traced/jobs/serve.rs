@@ -36,6 +36,7 @@ pub(in crate::explore::traced) fn serve(machine: &mut Machine, ends: &Hired) {
 
 fn carry_out(machine: &mut Machine, job: Job, reported: &mut Reported) -> Done {
     machine.rename(job.names);
+    machine.checkpoints.replay_steps(job.kills);
     machine.world.learned = job.facts;
     machine.world.candidates.clear();
     machine.world.has_learned = false;

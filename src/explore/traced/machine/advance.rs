@@ -23,7 +23,7 @@ impl Machine {
         task.is_exposed = !task.is_held && task.state != State::Woken;
         (task.state, task.is_held, task.announced) = (State::Running, false, None);
         (task.entered, task.has_met) = (None, false);
-        self.world.ends = None;
+        self.world.open = None;
         let tid = self.world.tid(index);
         if self.world.process(index).protect_due {
             self.protect_all(index, true)?;
@@ -132,7 +132,7 @@ impl Machine {
 
     /// Executes the pending call of the task; returns whether the task is at the return of the call.
     pub(super) fn carry_out(&mut self, index: usize, row: &'static Row) -> Done<bool> {
-        self.world.ends = None;
+        self.world.open = None;
         if self.world.tasks[index].fault.is_some() {
             return self.access(index);
         }

@@ -55,6 +55,7 @@ impl Machine {
         self.world.kept = None;
         self.arrivals.clear();
         self.created.clear();
+        self.checkpoints.end_steps();
     }
 
     /// Starts the program, and stops it before its first instruction; returns whether there was time left for it.

@@ -1,7 +1,6 @@
 //! Tasks by number and by name: adopting new ones, and preparing those that have executed a program.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 
 use super::{Machine, Pid};
 use crate::explore::traced::calls::shared_lock;
@@ -96,8 +95,7 @@ impl Machine {
             sleeps: false,
             catches_children: maker.is_some_and(|maker| self.world.process(maker).catches_children),
             sees_sender: maker.is_some_and(|maker| self.world.process(maker).sees_sender),
-            descriptors: maker
-                .map_or_else(HashMap::new, |maker| self.world.process(maker).descriptors.clone()),
+            descriptors: maker.map(|maker| self.world.process(maker).descriptors.clone()).unwrap_or_default(),
             steps: 0,
             slept_at: None,
         });
@@ -122,6 +120,6 @@ impl Machine {
         let open: Vec<i32> = fds.filter_map(|fd| fd.file_name().to_str()?.parse().ok()).collect();
         let process = self.world.process_mut(index);
         process.own.retain(|fd| open.contains(fd));
-        process.descriptors.clear();
+        process.descriptors.retain(|_| false);
     }
 }

@@ -92,6 +92,7 @@ pub(super) struct Searcher<'a> {
 
 impl<'a> Searcher<'a> {
     pub(super) fn new(machine: &'a mut Machine, how: Search, watcher: &'a mut Watcher) -> Self {
+        machine.checkpoints.replay_steps(how.kills);
         Self {
             machine,
             method: None,
