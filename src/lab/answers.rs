@@ -42,12 +42,16 @@ impl Answers {
                     match toml::from_str::<Entries>(statement) {
                         Ok(entries) => answers.take(entries, text, start, statement, card, lang),
                         Err(error) => {
-                            let place = start + error.span().map_or(0, |span| span.start);
-                            answers.misread(
-                                text,
-                                place,
-                                error.message().lines().collect::<Vec<_>>().join(" "),
-                            );
+                            let place =
+                                error.span().map_or(0, |span| statement.floor_char_boundary(span.start));
+                            // What stands in the lines before a line that is none counts.
+                            let line = statement[..place].rfind('\n').map_or(0, |end| end + 1);
+                            let before = &statement[..line];
+                            if let Ok(entries) = toml::from_str::<Entries>(before) {
+                                answers.take(entries, text, start, before, card, lang);
+                            }
+                            let what = error.message().lines().collect::<Vec<_>>().join(" ");
+                            answers.misread(text, start + place, what);
                         }
                     }
                 }
@@ -298,6 +302,9 @@ mod tests {
         let (given, misread) = told("n = 1\nn = 2\nall = \"1\n");
         assert_eq!(given, ["n=1"]);
         assert_eq!(misread.len(), 2, "{misread:?}");
+        let (given, misread) = told("n = 1\n<b> = 2\npick = \"x\"\nI think 3\n[who]\nB = \"A\"\n???\n");
+        assert_eq!(given, ["n=1", "pick=x", "who=B: A"]);
+        assert_eq!(misread, ["2:1", "4:3", "7:4"]);
     }
 
     #[test]

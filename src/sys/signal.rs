@@ -71,6 +71,11 @@ impl Interrupt {
         }
     }
 
+    /// Acts as on SIGINT, for a terminal in raw mode, where Ctrl-C is a key.
+    pub fn request(self) {
+        on_request(Signal::SIGINT as libc::c_int);
+    }
+
     /// The number of the first signal received, if any.
     pub fn received(self) -> Option<i32> {
         Some(RECEIVED.load(Ordering::Acquire)).filter(|signal| *signal != 0)

@@ -10,7 +10,6 @@ mod explore;
 mod face;
 mod faults;
 mod labs;
-mod labs_hostile;
 mod leftovers;
 mod lifecycle;
 mod model;
@@ -107,7 +106,6 @@ fn main() {
         traced_threads::tests(),
         traced_time::tests(),
         labs::tests(),
-        labs_hostile::tests(),
         net::tests(),
         queue::tests(),
         sync::tests(),

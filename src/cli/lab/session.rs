@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::context::{Context, cannot_run};
+use super::context::{Context, cannot_run, uninterrupted};
 use crate::cli::fault::Fault;
 use crate::lab::answers::{self, told, unfit};
 use crate::lab::card::Part;
@@ -114,21 +114,38 @@ impl Session<'_> {
 
     /// Saves an answer in `answers.toml`, marks it, and records the result.
     pub(super) fn check(&mut self, at: usize, answer: Option<Answer>) -> Result<PartMark, Fault> {
-        let id = self.lab.card.parts[at].id().to_owned();
+        let submission = self.submit(at, answer)?;
+        let marked = self.mark(at, &submission)?;
+        self.record(at, marked)
+    }
+
+    /// Saves an answer in `answers.toml`, and reads what is in the folder.
+    pub(super) fn submit(&self, at: usize, answer: Option<Answer>) -> Result<Submission, Fault> {
         let mut submission = Submission::read(&self.folder, &self.lab, self.lang());
         if let Some(answer) = answer {
-            self.write(&id, &answer)?;
-            submission.answers.given.insert(id.clone(), answer);
+            let id = self.lab.card.parts[at].id();
+            self.write(id, &answer)?;
+            submission.answers.given.insert(id.to_owned(), answer);
         }
+        Ok(submission)
+    }
+
+    /// Marks a part.
+    pub(super) fn mark(&self, at: usize, submission: &Submission) -> Result<LabMark, Fault> {
+        let id = self.lab.card.parts[at].id();
         // Each attempt is compared with a measurement of its own.
         let truths = Truths::default();
         let grader =
             Grader { supervisor: &self.supervisor, lab: &self.lab, lang: self.lang(), truths: &truths };
-        let marked: LabMark = grader
-            .mark(&self.student, &submission, |one| one == id, |_| {})
-            .map_err(|error| cannot_run(&error))?;
+        let marked = grader.mark(&self.student, submission, |one| one == id, |_| {});
+        uninterrupted(marked.map_err(|error| cannot_run(&error))?)
+    }
+
+    /// Records the result.
+    pub(super) fn record(&mut self, at: usize, marked: LabMark) -> Result<PartMark, Fault> {
         self.done = self.context.record(&self.lab, &self.folder, &marked)?;
-        let nothing = PartMark::open(&id, &id, Kind::Choose, 0);
+        let id = self.lab.card.parts[at].id();
+        let nothing = PartMark::open(id, id, Kind::Choose, 0);
         Ok(marked.parts.into_iter().next().unwrap_or(nothing))
     }
 

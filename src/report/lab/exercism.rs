@@ -5,12 +5,12 @@ use serde::Serialize;
 
 use super::text::part;
 use crate::lab::lang::Lang;
-use crate::lab::mark::{LabMark, PartMark, Reason, State};
+use crate::lab::mark::{LabMark, Note, PartMark, Reason, State};
 
 /// The longest `output`, in characters, including the notice that it was truncated.
 const OUTPUT: usize = 500;
 const TRUNCATED: &str = "\nOutput was truncated. Please limit to 500 chars";
-/// The longest `message` of the whole file, in characters.
+/// The longest `message` of the whole file: as many characters if each is a byte, and fewer otherwise.
 const MESSAGE: usize = 65_535;
 /// How wide a message is laid out.
 const WIDTH: u16 = 80;
@@ -20,7 +20,7 @@ const WIDTH: u16 = 80;
 pub struct Exercism {
     /// The version of the format.
     pub version: u32,
-    /// `pass`, `fail`, or `error` if no part could be tested.
+    /// `pass`, `fail`, or `error` if no part could be tested, also because no program compiles.
     pub status: &'static str,
     /// Why no part could be tested; null otherwise.
     pub message: Option<String>,
@@ -58,7 +58,7 @@ impl Exercism {
                     name: one.title.clone(),
                     status: match one.state {
                         State::Right => "pass",
-                        State::Failed => "error",
+                        _ if is_untested(one) => "error",
                         _ => "fail",
                     },
                     task_id: number,
@@ -68,10 +68,12 @@ impl Exercism {
                 }
             })
             .collect();
-        let nothing = !mark.parts.is_empty() && mark.parts.iter().all(|one| one.state == State::Failed);
+        let nothing = !mark.parts.is_empty() && mark.parts.iter().all(is_untested);
         let message = nothing.then(|| {
-            let all: Vec<String> = tests.iter().filter_map(|test| test.message.clone()).collect();
-            all.join("\n").chars().take(MESSAGE).collect()
+            let mut all =
+                tests.iter().filter_map(|test| test.message.as_deref()).collect::<Vec<_>>().join("\n");
+            all.truncate(all.floor_char_boundary(MESSAGE));
+            all
         });
         let status = if nothing {
             "error"
@@ -84,7 +86,13 @@ impl Exercism {
     }
 }
 
-/// What the student's program wrote in the first test whose output is not the expected one.
+/// Whether no test of the part was executed.
+fn is_untested(one: &PartMark) -> bool {
+    one.state == State::Failed || one.notes.iter().any(|note| matches!(note, Note::NotBuilt { .. }))
+}
+
+/// What the student's program wrote in the first test whose output is not the expected one. In other tests a harness may have
+/// written it, and that is no output of the student's.
 fn written(one: &PartMark) -> Option<String> {
     let found = one.tests.iter().find_map(|test| match &test.failed {
         Some(Reason::Output { found, .. }) if !found.is_empty() => Some(found),
@@ -129,6 +137,20 @@ mod tests {
             failed.tests.unwrap().iter().map(|test| (test.status, test.message.is_some())).collect();
         assert_eq!(tests, [("pass", false), ("error", true), ("fail", true)]);
         assert_eq!(Exercism::new(&mark(&[State::Right]), Lang::En).status, "pass");
+    }
+
+    #[test]
+    fn a_program_that_does_not_compile_is_an_error_and_what_the_compiler_says_is_bounded() {
+        let mut one = mark(&[State::Wrong]);
+        one.parts[0].notes.push(Note::NotBuilt { said: "字".repeat(40_000) });
+        let error = Exercism::new(&one, Lang::Zh);
+        assert!(error.status == "error" && error.tests.is_none());
+        let length = error.message.unwrap().len();
+        assert!((MESSAGE - 3..=MESSAGE).contains(&length), "{length}");
+        let mut two = mark(&[State::Wrong, State::Right]);
+        two.parts[0].notes.push(Note::NotBuilt { said: "no".into() });
+        let failed = Exercism::new(&two, Lang::En);
+        assert_eq!((failed.status, failed.tests.unwrap()[0].status), ("fail", "error"));
     }
 
     #[test]

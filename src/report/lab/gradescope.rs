@@ -1,4 +1,6 @@
 //! Gradescope's `results.json`, as its autograder specification has it: one test per part.
+//!
+//! `execution_time` is optional, and left out: the same submission has the same result.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,10 +17,16 @@ const WIDTH: u16 = 100;
 pub struct Gradescope {
     /// The output for the whole submission.
     pub output: String,
+    /// Its format. Without this Gradescope reads it as HTML, and what a student wrote would be markup.
+    pub output_format: &'static str,
     /// When students see the tests: always.
     pub visibility: &'static str,
+    /// When students see what the grader printed: never. What is for them is in the outputs.
+    pub stdout_visibility: &'static str,
     /// The format of the tests' outputs.
     pub test_output_format: &'static str,
+    /// The format of the tests' names.
+    pub test_name_format: &'static str,
     /// The parts.
     pub tests: Vec<Test>,
 }
@@ -58,6 +66,14 @@ impl Gradescope {
             mark.answers.iter().map(|one| format!("answers.toml:{}:{}: {}", one.line, one.column, one.what));
         let head = format!("{}: {} / {}", mark.title, points(mark.score), mark.max);
         let output = std::iter::once(head).chain(misread).collect::<Vec<_>>().join("\n");
-        Self { output, visibility: "visible", test_output_format: "text", tests: tests.collect() }
+        Self {
+            output,
+            output_format: "text",
+            visibility: "visible",
+            stdout_visibility: "hidden",
+            test_output_format: "text",
+            test_name_format: "text",
+            tests: tests.collect(),
+        }
     }
 }

@@ -1,15 +1,19 @@
 //! Submissions that attack the grader, in every language.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 
+use super::{grade, hand_in, json, lab, part, place, said};
 use crate::common::trials;
-use crate::labs::{grade, hand_in, lab, part, place, said};
 
 pub(crate) fn tests() -> Vec<Trial> {
-    trials!["labs_hostile": programs_that_attack_their_grader_are_ended_told_and_leave_nothing]
+    trials!["labs_hostile":
+        hostile_programs_are_ended_told_and_leave_nothing,
+        programs_that_attack_their_grader_are_ended_told_and_leave_nothing,
+    ]
 }
 
 /// What to hand in: a name, a file, its text, and the limit that ends it, or nothing where another reason is told. `MARK`
@@ -136,6 +140,68 @@ fn programs_that_attack_their_grader_are_ended_told_and_leave_nothing() {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line);
         line.contains(names[0]) || names[1..].iter().any(|name| line.ends_with(&format!("\0{name}\0")))
+    });
+    assert_eq!(living.count(), 0, "nothing of them is left");
+}
+
+fn hostile_programs_are_ended_told_and_leave_nothing() {
+    let place = place("lab-hostile");
+    let mark = format!("proclab-hostile-{}", std::process::id());
+    let outside = place.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    for (name, text, bound) in [
+        ("fork", format!(": {mark}; f() {{ f & f & wait; }}; f; f\n"), "processes"),
+        ("deaf", format!(": {mark}; trap '' TERM INT HUP; while :; do sleep 1; done\n"), "time"),
+        (
+            "loud",
+            format!(": {mark}; while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done\n"),
+            "output",
+        ),
+        (
+            "full",
+            format!(
+                ": {mark}; while :; do cat big big > more 2> /dev/null || echo x > big; mv more big; done\n"
+            ),
+            "",
+        ),
+        ("daemon", format!("setsid sh -c ': {mark}; sleep 600' > /dev/null 2>&1 &\nsleep 0.2\n"), ""),
+        ("wait", format!(": {mark}; mkfifo p; read x < p\n"), "time"),
+        ("killer", format!(": {mark}; setsid sh -c ': {mark}; sleep 600' & kill -9 $PPID; sleep 600\n"), ""),
+    ] {
+        hand_in(&place, name, &[("add.sh", &text)]);
+        let graded = grade(&place, name, "json");
+        let part = part(&graded, "add");
+        assert_eq!(
+            (part["state"].as_str(), part["score"].as_f64()),
+            (Some("wrong"), Some(0.0)),
+            "{name}: {part:#}"
+        );
+        let failed = &part["tests"][0]["failed"];
+        assert!(failed["reason"].is_string(), "{name}: {part:#}");
+        if !bound.is_empty() {
+            assert_eq!(failed["bound"], bound, "{name}: {part:#}");
+        }
+    }
+    // Where no namespaces are allowed, as in most containers, the same holds.
+    let words = ["grade", "tiny", "--student", "ada", "killer"];
+    let alone = lab(&place, &words);
+    let mut refused = Command::new("unshare");
+    refused
+        .args(["-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_pid_namespaces && exec \"$@\"", "sh"])
+        .arg(alone.get_program())
+        .args(alone.get_args())
+        .envs(alone.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .current_dir(place.path());
+    match refused.output() {
+        Ok(output) if output.status.success() => {
+            let graded = json(&output);
+            assert_eq!(part(&graded, "add")["tests"][0]["failed"]["reason"], "interfered", "{graded:#}");
+        }
+        _ => println!("left out: no user namespace can be made here"),
+    }
+    let living = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter(|entry| {
+        std::fs::read(entry.path().join("cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&mark))
     });
     assert_eq!(living.count(), 0, "nothing of them is left");
 }
