@@ -1,5 +1,6 @@
 //! What can be chosen on the page: the scenarios and their options, read from the same definitions as the command line.
 
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,7 +9,9 @@ use serde_json::{Map, Value};
 use crate::net::registry::PROGRAMS;
 use crate::scenario::contract::{ParamsError, Verb};
 use crate::scenario::entry::Entry;
-use crate::scenario::registry::SCENARIOS;
+use crate::scenario::experiment::Experiment;
+use crate::scenario::registry::{SCENARIOS, find};
+use crate::serve::protocol::Chosen;
 
 /// What the page can offer.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -159,6 +162,24 @@ pub(super) fn words(
     Ok(words)
 }
 
+/// The options of an experiment, as the form of the page has them.
+pub(super) fn chosen(experiment: &dyn Experiment) -> Option<Chosen> {
+    let entry = find(experiment.scenario())?;
+    let words: Vec<String> = experiment.options().split_whitespace().map(str::to_owned).collect();
+    let given = matches(entry, Verb::Explore, &words).ok()?;
+    let command = entry.arguments(Verb::Explore).ok()?;
+    let value = |arg: &Arg| {
+        let id = arg.get_id().as_str();
+        (given.value_source(id) == Some(ValueSource::CommandLine)).then(|| match arg.get_action() {
+            ArgAction::SetTrue => Value::Bool(true),
+            _ => given.get_raw(id).and_then(|mut all| all.next()).map(|one| one.to_string_lossy()).into(),
+        })
+    };
+    let options =
+        command.get_arguments().filter(is_offered).filter_map(|arg| Some((name_of(arg), value(arg)?)));
+    Some(Chosen { scenario: entry.name().to_owned(), options: options.collect() })
+}
+
 /// What the options mean, as clap reads them.
 pub(super) fn matches(entry: &dyn Entry, verb: Verb, words: &[String]) -> Result<ArgMatches, ParamsError> {
     let command = entry.arguments(verb).map_err(|why| ParamsError::usage(why, "choose another scenario"))?;
@@ -177,7 +198,7 @@ fn parse(command: &Command, entry: &dyn Entry, words: &[String]) -> Result<ArgMa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::registry::find;
+    use crate::scenario::registry::from_code;
 
     fn tickets(options: Value) -> Result<Vec<String>, ParamsError> {
         let Value::Object(options) = options else { panic!() };
@@ -209,6 +230,20 @@ mod tests {
         ] {
             assert!(tickets(bad.clone()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_form_of_a_shared_link_shows_its_options_and_they_lead_to_the_same_experiment() {
+        for code in ["t2k1.no.qr", "t3k2.fl"] {
+            let experiment = from_code(code).unwrap();
+            let chosen = chosen(&*experiment).unwrap();
+            let entry = find(&chosen.scenario).unwrap();
+            let words = words(entry, Verb::Explore, &chosen.options).unwrap();
+            let again = entry.experiment(Verb::Explore, &matches(entry, Verb::Explore, &words).unwrap());
+            assert_eq!(again.unwrap().code(), experiment.code(), "{chosen:?}");
+        }
+        let options = chosen(&*from_code("t2k1.no.qr").unwrap()).unwrap().options;
+        assert_eq!((&options["no-search"], &options["store"]), (&Value::Bool(true), &"rename".into()));
     }
 
     #[test]

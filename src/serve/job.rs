@@ -15,7 +15,7 @@ use tokio::task::spawn_local;
 
 use super::access::Secret;
 use super::protocol::{Command, JobView, Message, Refusal};
-use super::worker::{self, Order, Update};
+use super::worker::{self, Prepared, Update};
 use crate::process::{Child, Process, StartError};
 use crate::supervisor::Supervisor;
 use crate::sys::poll::is_writable;
@@ -193,8 +193,9 @@ impl Jobs {
         self.order.borrow().iter().rev().filter_map(|id| Some(all.get(id)?.view.clone())).collect()
     }
 
-    /// Starts a worker for `order`.
-    pub(super) fn begin(&self, order: Order, title: String, command: String) -> Result<Rc<Job>, BeginError> {
+    /// Starts a worker for what was prepared.
+    pub(super) fn begin(&self, prepared: Prepared) -> Result<Rc<Job>, BeginError> {
+        let Prepared { order, title, command, chosen } = prepared;
         let live = || self.all.borrow().values().filter(|job| !job.is_over() && !job.is_ending()).count();
         let ending = || self.all.borrow().values().filter(|job| job.is_ending()).count();
         if live() >= MOST_LIVE {
@@ -210,7 +211,7 @@ impl Jobs {
         let process = Process::new(worker::work).args((order, orders, updates)).name(format!("serve-{kind}"));
         let child = self.supervisor.start(process)?;
         let id = Secret::random(13).as_str().to_owned();
-        let view = JobView { job: id.clone(), kind: kind.to_owned(), title, program, command };
+        let view = JobView { job: id.clone(), kind: kind.to_owned(), title, program, command, chosen };
         let job = Rc::new(Job {
             view,
             log: RefCell::default(),

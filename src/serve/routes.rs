@@ -190,7 +190,7 @@ impl Endpoint {
             Ok(prepared) => prepared,
             Err(why) => return refuse(StatusCode::BAD_REQUEST, &why),
         };
-        match self.site.jobs.begin(prepared.order, prepared.title, prepared.command) {
+        match self.site.jobs.begin(prepared) {
             Ok(job) => json(&job.view),
             Err(BeginError::TooMany) => {
                 refuse(StatusCode::TOO_MANY_REQUESTS, &Refusal::TooManyJobs { most: MOST_LIVE })

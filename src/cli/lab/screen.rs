@@ -2,21 +2,23 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use self::draw::draw;
+use self::view::View;
 use super::session::Session;
 use crate::cli::fault::Fault;
 use crate::lab::mark::State;
-use crate::lab::question::{Kind, LONGEST};
+use crate::lab::question::Kind;
 use crate::sys::poll::{Deadline, has_hung_up, readable};
 use crate::sys::signal::Interrupt;
 use crate::sys::terminal_guard::TerminalGuard;
 
 mod draw;
+mod view;
 
 /// The interval between two checks of the student's file.
 const LOOK: Duration = Duration::from_millis(200);
@@ -29,24 +31,6 @@ enum Wish {
     List,
     Quit,
     Enter,
-}
-
-/// What is on the screen.
-struct View {
-    /// The index of the current part.
-    at: usize,
-    /// The texts below the question: hints and results.
-    said: Vec<String>,
-    typed: String,
-    /// The first line that is shown; if it is beyond the text, the end is shown.
-    top: usize,
-    /// Whether the part is right, so that Enter continues.
-    is_over: bool,
-    /// How long the answer has been measured.
-    busy: Option<Duration>,
-    stamps: Vec<Option<SystemTime>>,
-    lines: usize,
-    rows: usize,
 }
 
 /// Works until all is right or the student leaves.
@@ -170,10 +154,10 @@ fn check(
         (watched, measuring.join())
     });
     view.busy = None;
-    marked.0.map_err(failed)?;
     if is_asked_to_end() {
         return Ok(false);
     }
+    marked.0.map_err(failed)?;
     let marked = marked.1.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let marked = session.record(view.at, marked)?;
     view.is_over = marked.state == State::Right;
@@ -189,6 +173,8 @@ fn stop_if_asked(over: BorrowedFd<'_>) -> io::Result<()> {
     readable(&[io::stdin().as_fd(), over], Deadline::after(LOOK))?;
     if has_hung_up(io::stdin().as_fd()) {
         stop();
+        // `event::poll` would never return.
+        return Err(io::ErrorKind::BrokenPipe.into());
     }
     while event::poll(Duration::ZERO)? {
         if let Event::Key(key) = event::read()?
@@ -220,19 +206,6 @@ fn leaves(key: KeyEvent) -> bool {
     }
 }
 
-impl View {
-    /// Adds a text and scrolls to it.
-    fn say(&mut self, text: &str) {
-        self.said.push(text.to_owned());
-        self.top = usize::MAX;
-    }
-
-    fn scroll(&mut self, by: isize) {
-        let last = self.lines.saturating_sub(self.rows);
-        self.top = self.top.min(last).saturating_add_signed(by).min(last);
-    }
-}
-
 /// Waits a moment for a key. `None` if the terminal is gone.
 fn wait(view: &mut View, is_program: bool) -> io::Result<Option<Wish>> {
     let is_over = || has_hung_up(io::stdin().as_fd()) || is_asked_to_end();
@@ -257,14 +230,6 @@ fn wait(view: &mut View, is_program: bool) -> io::Result<Option<Wish>> {
         }
         _ => Wish::Nothing,
     }))
-}
-
-impl View {
-    fn type_one(&mut self, c: char) {
-        if self.typed.len() < LONGEST {
-            self.typed.push(c);
-        }
-    }
 }
 
 fn pressed(view: &mut View, key: KeyEvent, is_program: bool) -> Wish {

@@ -47,9 +47,10 @@ export class ClassBar {
       if (view.open) parts.push(h("button", { type: "button", onclick: () => act("close") }, t("Close the vote")));
       parts.push(h("button", { type: "button", onclick: () => act("clear") }, t("Take it away")));
     } else {
+      // A view without `asks` answers any question later; one that `sells` nothing knows of no tickets.
       const asks = this.page.view?.asks?.() ?? [{ kind: "outcome", options: VERDICTS.slice(0, 5) }];
       for (const question of asks) parts.push(h("button", { type: "button", onclick: () => this.ask(question) }, `${t("Ask")}: ${questionText(question, t)}`));
-      parts.push(h("button", { type: "button", onclick: () => this.ask({ kind: "tickets", options: ["0", "1", "2", "3", "4", "5"] }) }, `${t("Ask")}: ${t(ASKED.tickets)}`));
+      if (this.page.view?.sells ?? true) parts.push(h("button", { type: "button", onclick: () => this.ask({ kind: "tickets", options: ["0", "1", "2", "3", "4", "5"] }) }, `${t("Ask")}: ${t(ASKED.tickets)}`));
     }
     this.element.replaceChildren(...parts);
   }

@@ -113,11 +113,12 @@ export function exploreView(page, [job, code]) {
   const ofScenario = [reduce.closest(".field")];
   const fit = () => ofScenario.forEach((field) => { field.hidden = what.value === ""; });
   what.addEventListener("change", fit);
+  what.addEventListener("change-shown", fit);
   fit();
   const side = h("aside", { class: "side" }, h("h1", {}, t("Explore")), h("p", { class: "lead" }, t("Every order in which the steps can happen, executed on real processes.")), form);
   const element = h("div", { class: "view with-side" }, side, place);
   let closed = false;
-  const view = { element, close() { closed = true; } };
+  const view = { element, close() { closed = true; }, sells: false };
   if (job === "of") {
     place.append(h("p", { class: "empty" }, t("Searching…")));
     post("jobs", code === "program" ? ofProgram({}) : { explore: { code } }).then((made) => { history.replaceState(null, "", `#/explore/${made.job}`); dispatchEvent(new HashChangeEvent("hashchange")); }, (error) => place.replaceChildren(h("p", { class: "trouble", role: "alert" }, error.message)));
@@ -135,6 +136,7 @@ export function exploreView(page, [job, code]) {
       return;
     }
     if (closed) return;
+    if (made.chosen ?? made.program) form.show(made.chosen ?? { program: true });
     page.look("explore", job);
     if (made.program) {
       const panel = new ProgramSearchPanel(t, (what, token) => (what === "open" ? page.go(`schedule/${token.replace(/^(p~[^~]*)~/, "$1/")}`) : post(`jobs/${job}`, what).catch(() => {})));

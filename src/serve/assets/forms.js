@@ -65,11 +65,13 @@ export function chooser(catalogue, which, t, begun, start, program = null) {
     place.replaceChildren(form.element);
   };
   select.addEventListener("change", () => choose());
-  if (begun?.scenario) {
-    const lesson = begun.options?.lesson;
-    select.value = lesson ? `${begun.scenario} ${lesson}` : begun.scenario;
-  }
-  choose(begun?.options);
+  const show = (begun) => {
+    const lesson = begun?.options?.lesson;
+    if (begun?.scenario) select.value = lesson ? `${begun.scenario} ${lesson}` : begun.scenario;
+    else if (begun?.program && program && catalogue.command) select.value = "";
+    choose(begun?.options);
+  };
+  show(begun);
   const element = h("form", { class: "chooser", onsubmit: async (event) => {
     event.preventDefault();
     button.disabled = true;
@@ -83,5 +85,7 @@ export function chooser(catalogue, which, t, begun, start, program = null) {
     button.disabled = false;
   } }, h("div", { class: "field" }, h("label", { for: select.id }, t("What")), select), about,
   more, trouble, button);
+  // What is on the stage, if it was not started here.
+  element.show = (begun) => { show(begun); select.dispatchEvent(new Event("change-shown")); };
   return element;
 }

@@ -176,7 +176,7 @@ function allLabs(page) {
       h("span", { class: "quiet" }, `${lab.right === lab.parts ? "✓ " : ""}${t("{right} of {parts} right", lab)} · ${points(lab.score)} / ${lab.max} · ${t("{n} minutes", { n: lab.minutes })}`),
       lab.missing.length ? h("span", { class: "trouble" }, `${t("not installed:")} ${lab.missing.join(", ")}`) : null)))),
   (error) => place.replaceChildren(h("p", { class: "trouble", role: "alert" }, error.message)));
-  return { element: h("div", { class: "view" }, h("div", { class: "stage" }, h("h1", {}, t("Labs")), h("p", { class: "lead" }, t("Predict what real processes will do, let them do it, and see the difference.")), place)) };
+  return { element: h("div", { class: "view" }, h("div", { class: "stage" }, h("h1", {}, t("Labs")), h("p", { class: "lead" }, t("Predict what real processes will do, let them do it, and see the difference.")), place)), asks: () => [], sells: false };
 }
 
 function oneLab(page, name) {
@@ -219,5 +219,5 @@ function oneLab(page, name) {
     });
   }
   begin();
-  return { element: h("div", { class: "view" }, place), close() { closed = true; } };
+  return { element: h("div", { class: "view" }, place), close() { closed = true; }, asks: () => [], sells: false };
 }

@@ -28,6 +28,7 @@ export function commandLine(text, t, label = t("The same in a terminal:")) {
 export class WatchPanel {
   constructor(t, { stop = null, isRun = true } = {}) {
     this.t = t;
+    this.isRun = isRun;
     this.watched = new Watched();
     this.paused = null;
     this.due = false;
@@ -48,8 +49,8 @@ export class WatchPanel {
     this.output = h("pre", { class: "output", tabindex: "0", "aria-label": t("output"), hidden: true });
     this.element = h("section", { class: "watch" }, h("div", { class: "row" }, this.title, h("span", { class: "grow" }), this.pause, this.stop), this.moment, this.banner, this.place, this.source,
       h("div", { class: "columns" },
-        h("div", {}, this.table, h("h3", {}, t("Who waits for whom")), this.waits.element, this.totals),
-        h("div", {}, h("h3", {}, isRun ? t("What they say") : t("Output")), this.lines, this.output)));
+        h("div", {}, this.table, h("h3", {}, t("Who waits for whom")), this.waits.element),
+        h("div", {}, h("h3", {}, isRun ? t("What they say") : t("Output")), this.lines, this.output)), this.totals);
   }
 
   apply(messages) {
@@ -91,6 +92,8 @@ export class WatchPanel {
     const source = watched.begin ? `${t("Source")}: ${t(watched.begin.tier)}, ${language() === "zh" ? t(`tier-${watched.begin.tier}`) : watched.begin.resolution}` : "";
     this.source.textContent = [source, watched.leftOut ? t("{n} processes are not shown", { n: watched.leftOut }) : "", watched.lost ? t("{n} records lost: times may be wrong", { n: watched.lost }) : "", watched.skipped ? t("Some messages were left out: this page was too slow.") : ""].filter(Boolean).join(" · ");
     this.output.hidden = !watched.output;
+    // Only programs of this house tell what they do.
+    this.lines.hidden = !this.isRun && watched.notes.length === 0;
     if (this.output.textContent !== watched.output) {
       this.output.textContent = watched.output;
       this.output.scrollTop = this.output.scrollHeight;
@@ -186,10 +189,16 @@ export function watchView(page, [job]) {
     try { page.go(`watch/${(await post("jobs", "watch")).job}`); } catch (error) { trouble.hidden = false; trouble.textContent = error.message; }
   } }, t("Start"))] : [h("p", {}, t("Give the program on the command line:")), h("p", { class: "command" }, h("code", {}, "proclab serve -- python3 tickets.py"))];
   const side = h("aside", { class: "side" }, h("h1", {}, t("Watch")), h("p", { class: "lead" }, t("Observe any program: who runs, who is ready, who is blocked on what.")), begin, trouble,
-    h("h2", {}, t("A report of the past")), h("label", { for: "report-file" }, t("Open a file of proclab watch --format json")), file);
+    h("h2", {}, t("A report of the past")), h("label", { for: "report-file" }, withCommand(t("Open a file of {command}"), "proclab watch --format json")), file);
   if (job) showJob(page, job, place, false);
   else place.append(h("p", { class: "empty" }, command ? t("Press Start to run the command and watch it.") : t("Open a report, or start the page with a command.")));
-  return { element: h("div", { class: "view with-side" }, side, place) };
+  return { element: h("div", { class: "view with-side" }, side, place), asks: () => [], sells: false };
+}
+
+/** A text with a command in it. */
+function withCommand(text, command) {
+  const [before, after] = text.split("{command}");
+  return [before, h("code", { class: "whole" }, command), after];
 }
 
 async function showJob(page, job, place, isRun) {

@@ -56,7 +56,7 @@ export class Board {
     const { t, act } = this;
     const reason = card.held_by.length ? t("{who} holds the {what}", { who: card.held_by.join(", "), what: t(card.resource) })
       : card.state === "waits" ? t("waits for: {what}", { what: t(card.resource ?? "") }) : "";
-    const step = card.step ? [h("span", { class: "step" }, t(card.step)), h("span", { class: "touches" }, [t(card.access ?? ""), t(card.resource ?? "")].filter(Boolean).join(" · "))] : [h("span", { class: "step quiet" }, t(STATES[card.state]))];
+    const step = card.step ? [h("span", { class: "step" }, t(card.step)), h("span", { class: "touches" }, [t(card.access ?? ""), t(card.resource ?? "")].filter(Boolean).join(" · "))] : [];
     const content = [h("span", { class: "letter" }, card.name), h("span", { class: "role" }, `${t(card.role)} `, card.pid === null ? null : h("span", { class: "pid" }, `PID ${card.pid}`)), ...step,
       h("span", { class: "status" }, h("span", { "aria-hidden": "true" }, `${SIGNS[card.state]} `), t(STATES[card.state]), reason ? h("span", { class: "reason" }, ` ${reason}`) : null),
       card.holds.length ? h("span", { class: "holds" }, `${t("holds")}: ${card.holds.map((lock) => t(lock)).join(", ")}`) : null];
@@ -136,17 +136,18 @@ export function scheduleView(page, [code, ...rest]) {
   const explore = h("a", { class: "button", href: "#/explore" }, t("Explore all of them"));
   const controls = h("div", { class: "row controls" }, undo, onward, again, share, explore, h("span", { class: "quiet keys" }, t("A letter grants a step, with Shift it kills, Backspace takes back.")));
   const command = h("p", { class: "quiet" });
-  const side = h("aside", { class: "side" }, h("h1", {}, t("Schedule")), h("p", { class: "lead" }, t("You are the scheduler: real processes stand at their next step, and go on when you say so. Can you break the promise?")),
-    chooser(page.catalogue, "explore", t, page.remembered("schedule") ?? (page.catalogue.command ? { program: true } : null) ?? { scenario: "tickets", options: { lock: "none", "no-search": true, store: "rename" } }, async (asked) => {
+  const form = chooser(page.catalogue, "explore", t, page.remembered("schedule") ?? (page.catalogue.command ? { program: true } : null) ?? { scenario: "tickets", options: { lock: "none", "no-search": true, store: "rename" } }, async (asked) => {
       page.remember("schedule", asked);
       await start(asked.program ? { "schedule-program": {} } : { schedule: asked });
-    }, []));
+    }, []);
+  const side = h("aside", { class: "side" }, h("h1", {}, t("Schedule")), h("p", { class: "lead" }, t("You are the scheduler: real processes stand at their next step, and go on when you say so. Can you break the promise?")), form);
 
   async function start(request) {
     try {
       const view = await post("jobs", request);
       if (closed) return;
       job = view.job;
+      if (request.schedule?.token || request["schedule-program"]?.token) form.show(view.chosen ?? { program: true });
       trouble.hidden = true;
       command.textContent = view.title;
       place.replaceChildren(h("div", { class: "row" }, h("h2", {}, view.title)), controls, trouble, board.element);
@@ -183,6 +184,8 @@ export function scheduleView(page, [code, ...rest]) {
   return {
     element: h("div", { class: "view with-side" }, side, place),
     close() { closed = true; },
+    // How many were sold is known of runs only.
+    sells: false,
     onKey(event) {
       if (!scene) return;
       if (event.key === "Backspace" || event.key === "-") { event.preventDefault(); send("undo"); return; }

@@ -224,7 +224,7 @@ export function wireView(page, [job]) {
   h("div", { class: "field" }, h("label", { for: harm.id }, t("What happens on the wire")), harm), place, trouble, h("button", { class: "primary", type: "submit" }, t("Start")));
   const stage = h("div", { class: "stage" });
   const side = h("aside", { class: "side" }, h("h1", {}, t("Wire")), h("p", { class: "lead" }, t("Both ends of a network program as processes, and what passes between them. Does a read return what a send sent?")), form);
-  const view = { element: h("div", { class: "view with-side" }, side, stage) };
+  const view = { element: h("div", { class: "view with-side" }, side, stage), asks: () => [], sells: false };
   if (!job) { stage.append(h("p", { class: "empty" }, t("Choose a program, and press Start."))); return view; }
   const panel = new WirePanel(t, { send: (command) => post(`jobs/${job}`, command).catch(() => {}) });
   page.follow(job, (messages) => panel.apply(messages));

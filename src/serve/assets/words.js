@@ -205,7 +205,7 @@ const ZH = {
   "Observe any program: who runs, who is ready, who is blocked on what.": "观察任意程序：谁在运行，谁就绪，谁阻塞于什么。",
   "Give the program on the command line:": "在命令行给出程序：",
   "A report of the past": "以前的报告",
-  "Open a file of proclab watch --format json": "打开 proclab watch --format json 写出的文件",
+  "Open a file of {command}": "打开 {command} 写出的文件",
   "That is no report of proclab watch --format json.": "这不是 proclab watch --format json 的报告。",
   "Press Start to run the command and watch it.": "按“开始”运行命令并观察它。",
   "Open a report, or start the page with a command.": "打开一份报告，或启动页面时给出命令。",
@@ -390,7 +390,12 @@ export const named = (text, which = language()) => (which === "zh" && / /.test(t
 /** A sentence of the server in the reader's language; a report of an older version holds English words. */
 export const said = (one, which = language()) => (typeof one === "string" ? quoted(one, which) : which === "zh" ? one.zh : one.text);
 
+const ONE = { switches: "switch", preemptions: "preemption", executions: "execution", schedules: "schedule", classes: "class", steps: "step", states: "state", rows: "row", processes: "process", records: "record", sends: "send", checks: "check", votes: "vote", follow: "follows", times: "time", minutes: "minute" };
+
+/** English of one thing: “1 switch”, where the key has “{n} switches”. Chinese has one form for both. */
+const singular = (text, values) => text.replace(/\{(\w+)\}((?: more)?) (\w+)( are)?/g, (whole, name, more, noun, are) => (Number(values[name]) === 1 && ONE[noun] ? `{${name}}${more} ${ONE[noun]}${are ? " is" : ""}` : whole));
+
 /** A function that gives a text in a language, its `{names}` replaced by values. */
 export function words(which) {
-  return (text, values = {}) => filled(which === "zh" ? ZH[text] ?? text : text, values);
+  return (text, values = {}) => filled(which === "zh" ? ZH[text] ?? text : singular(text, values), values);
 }

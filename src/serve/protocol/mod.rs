@@ -24,7 +24,7 @@ pub use program::{
     ProgramEnd, ProgramEnding, ProgramNode, ProgramScene, ProgramSearch, ProgramShortest, ProgramStep,
 };
 pub use refusal::{Reason, Refusal};
-pub use request::{Command, JobView, Request};
+pub use request::{Chosen, Command, JobView, Request};
 pub use schedule::{Card, CardState, Ending, Scene, Shortest};
 pub use watch::{DeadlockView, LaneView, NoteView, PieceView, Tick, WaitView, WatchBegin, WatchOver};
 pub use wire::{WireBegin, WireOver, WirePiece, WireStanding};

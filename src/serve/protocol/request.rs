@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::lab::lang::Lang;
 use crate::net::demo::damage::Fate;
@@ -156,4 +157,15 @@ pub struct JobView {
     pub program: bool,
     /// The command line that does the same.
     pub command: String,
+    /// The scenario with its options, as a form shows them; null for a run, and for what is no scenario.
+    pub chosen: Option<Chosen>,
+}
+
+/// A scenario and its options.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Chosen {
+    /// Its name.
+    pub scenario: String,
+    /// The options that it is given, by name: true, or a value as it is typed.
+    pub options: Map<String, Value>,
 }

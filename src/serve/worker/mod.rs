@@ -22,7 +22,7 @@ use crate::process::chain;
 use crate::wire::control::{Receiver, Sender};
 
 pub(super) use lab::list as labs;
-pub(super) use order::Order;
+pub(super) use order::{Order, Prepared};
 pub(super) use update::Update;
 
 /// The body of a worker's process.

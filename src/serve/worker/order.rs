@@ -18,9 +18,9 @@ use crate::scenario::contract::{ParamsError, Verb};
 use crate::scenario::entry::Entry;
 use crate::scenario::experiment::Experiment;
 use crate::scenario::registry::{find, from_code};
-use crate::serve::catalogue::{matches, words};
+use crate::serve::catalogue::{chosen, matches, words};
 use crate::serve::program::Program;
-use crate::serve::protocol::{Refusal, Request};
+use crate::serve::protocol::{Chosen, Refusal, Request};
 
 /// Kills in a schedule.
 const MOST_KILLS: u8 = 3;
@@ -119,6 +119,14 @@ pub(in crate::serve) struct Prepared {
     pub(in crate::serve) title: String,
     /// The command line that does the same.
     pub(in crate::serve) command: String,
+    /// The scenario with its options, as a form shows them.
+    pub(in crate::serve) chosen: Option<Chosen>,
+}
+
+impl Prepared {
+    fn new(order: Order, title: String, command: String) -> Self {
+        Self { order, title, command, chosen: None }
+    }
 }
 
 impl From<ParamsError> for Refusal {
@@ -142,11 +150,8 @@ pub(in crate::serve) fn prepare(
     match request {
         Request::Watch => {
             let argv = &given()?.argv;
-            Ok(Prepared {
-                order: Order::Watch { argv: argv.clone(), is_run: false },
-                title: shell(argv),
-                command: format!("proclab watch -- {}", shell(argv)),
-            })
+            let order = Order::Watch { argv: argv.clone(), is_run: false };
+            Ok(Prepared::new(order, shell(argv), format!("proclab watch -- {}", shell(argv))))
         }
         Request::ScheduleProgram { token } => schedule_program(given()?, token.as_deref()),
         Request::ExploreProgram { expect_same, expect_exit, kills } => {
@@ -165,9 +170,9 @@ pub(in crate::serve) fn prepare(
             if let Some(why) = experiment.no_kills().filter(|_| kills) {
                 return Err(Refusal::NoKills { why: why.to_string() });
             }
-            let (code, title) = (experiment.code(), title(&*experiment));
+            let (code, title, chosen) = (experiment.code(), title(&*experiment), chosen(&*experiment));
             let command = format!("proclab explore {title}");
-            Ok(Prepared { order: Order::Schedule { code, choices }, title, command })
+            Ok(Prepared { order: Order::Schedule { code, choices }, title, command, chosen })
         }
         Request::Lab { name, lang } => lab(&name, lang, labs),
         Request::Wire { program, damage, cut, by_hand } => {
@@ -182,11 +187,12 @@ pub(in crate::serve) fn prepare(
                 return Err(Refusal::NoKills { why: why.to_string() });
             }
             bounded(kills)?;
-            let (code, title) = (experiment.code(), title(&*experiment));
+            let (code, title, chosen) = (experiment.code(), title(&*experiment), chosen(&*experiment));
             let reduced = if reduce { " --reduce" } else { "" };
             let killed = if kills > 0 { format!(" --kills {kills}") } else { String::new() };
             let command = format!("proclab explore {title}{reduced}{killed}");
-            Ok(Prepared { order: Order::Explore { code, reduce, kills: kills.into() }, title, command })
+            let order = Order::Explore { code, reduce, kills: kills.into() };
+            Ok(Prepared { order, title, command, chosen })
         }
     }
 }
@@ -202,14 +208,14 @@ fn run(scenario: &str, options: &Map<String, Value>) -> Result<Prepared, Refusal
     shown.extend(words.into_iter().filter(|word| word != "--"));
     let title = shell(&shown);
     let command = format!("proclab run {title} --watch");
-    Ok(Prepared { order: Order::Watch { argv, is_run: true }, title, command })
+    Ok(Prepared::new(Order::Watch { argv, is_run: true }, title, command))
 }
 
 fn lab(name: &str, lang: Lang, labs: Option<&Path>) -> Result<Prepared, Refusal> {
     let lab = Lab::find(name, labs).map_err(|error| Refusal::NoSuchLab { why: error.to_string() })?;
     let title = lab.sheet(lang).title.clone();
     let order = Order::Lab { name: lab.name.clone(), labs: labs.map(Path::to_owned), lang };
-    Ok(Prepared { order, title, command: format!("proclab lab work {}", lab.name) })
+    Ok(Prepared::new(order, title, format!("proclab lab work {}", lab.name)))
 }
 
 fn wire(program: &str, damage: Option<&str>, cut: Option<&str>, by_hand: bool) -> Result<Prepared, Refusal> {
@@ -228,11 +234,9 @@ fn wire(program: &str, damage: Option<&str>, cut: Option<&str>, by_hand: bool) -
         _ => String::new(),
     };
     let name = entry.name();
-    Ok(Prepared {
-        order: Order::Wire { program: name.to_owned(), damage: damage.or(cut.map(Damage::cut)), by_hand },
-        title: name.to_owned(),
-        command: format!("proclab net {name} demo -v --trace{option}"),
-    })
+    let damage = damage.or(cut.map(Damage::cut));
+    let order = Order::Wire { program: name.to_owned(), damage, by_hand };
+    Ok(Prepared::new(order, name.to_owned(), format!("proclab net {name} demo -v --trace{option}")))
 }
 
 fn traced_command(program: &Program) -> Result<traced::Command, Refusal> {
@@ -247,11 +251,9 @@ fn schedule_program(program: &Program, token: Option<&str>) -> Result<Prepared, 
         (steps, command.facts) = token::decode(token, &command).map_err(wrong)?;
     }
     let title = shell(&program.argv);
-    Ok(Prepared {
-        order: Order::ScheduleProgram { command: Box::new(command), steps, typed: program.typed.clone() },
-        command: format!("proclab explore{} -- {title}", program.typed),
-        title,
-    })
+    let line = format!("proclab explore{} -- {title}", program.typed);
+    let order = Order::ScheduleProgram { command: Box::new(command), steps, typed: program.typed.clone() };
+    Ok(Prepared::new(order, title, line))
 }
 
 fn bounded(kills: u8) -> Result<(), Refusal> {
@@ -266,11 +268,9 @@ fn explore_program(program: &Program, same: bool, exit: Option<u8>, kills: u8) -
     let exit = exit.map_or(String::new(), |exit| format!(" --expect-exit {exit}"));
     let killed = if kills > 0 { format!(" --kills {kills}") } else { String::new() };
     let title = shell(&program.argv);
-    Ok(Prepared {
-        order: Order::ExploreProgram { command: Box::new(command), criteria, kills: kills.into() },
-        command: format!("proclab explore{}{same}{exit}{killed} -- {title}", program.typed),
-        title,
-    })
+    let line = format!("proclab explore{}{same}{exit}{killed} -- {title}", program.typed);
+    let order = Order::ExploreProgram { command: Box::new(command), criteria, kills: kills.into() };
+    Ok(Prepared::new(order, title, line))
 }
 
 fn known(scenario: Option<&str>) -> Result<&'static dyn Entry, Refusal> {

@@ -17,6 +17,7 @@ pub(super) fn tests() -> Vec<Trial> {
         a_search_of_a_program_tells_its_graph_and_rests_when_it_is_stopped,
         a_page_that_goes_in_mid_search_leaves_nothing,
         a_program_is_scheduled_by_clicks_and_a_link_leads_to_the_same_schedule,
+        the_form_beside_a_shared_link_shows_what_the_link_leads_to,
         the_graph_of_a_program_is_filtered_and_leads_to_schedule,
     ]
 }
@@ -294,5 +295,28 @@ fn a_program_is_scheduled_by_clicks_and_a_link_leads_to_the_same_schedule() {
     browser.until("document.querySelector('.outcomes li .small')");
     browser.click(".outcomes li .small");
     browser.until("document.querySelector('.ending .verdict')");
+    quiet(&browser);
+}
+
+fn the_form_beside_a_shared_link_shows_what_the_link_leads_to() {
+    let Some(browser) = Browser::open() else { return };
+    let Some(server) = server() else { return };
+    let form = "[document.querySelector('.chooser select').value, document.querySelector('.chooser [name=buyers]')?.value, document.querySelector('.chooser [name=no-search]')?.checked]";
+    for (link, shown) in [
+        ("schedule/t3k1.no.qr/a2", "document.querySelectorAll('.card').length === 3"),
+        ("explore/of/t3k1.no.qr", "document.querySelector('.explore .numbers')"),
+    ] {
+        browser.go("about:blank");
+        browser.go(&format!("{}#/{link}", server.address()));
+        browser.until(shown);
+        assert_eq!(browser.script(&format!("return {form}")), json!(["tickets", "3", true]), "{link}");
+        browser.go(&format!("{}#/explore", server.address()));
+        browser.until("document.querySelector('.chooser select').value === ''");
+    }
+    // How far a schedule is from the shortest: one is one.
+    browser.go(&format!("{}#/schedule/t2k1.no.qr/abab", server.address()));
+    browser.until("document.querySelector('.shortest')");
+    let text = browser.script("return document.querySelector('.ending').textContent");
+    assert!(text.as_str().unwrap().contains("2 switches, 1 preemption · 1 switch more"), "{text}");
     quiet(&browser);
 }

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
-use super::View;
+use super::view::View;
 use crate::cli::lab::session::Session;
 use crate::lab::answers::form;
 use crate::lab::question::Kind;
